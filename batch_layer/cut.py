@@ -1,0 +1,95 @@
+"""How far a run goes: the offset vector of its cut, and the instants before which everything is covered."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from batch_layer.errors import RefusedError, UnavailableError
+from batch_layer.ports import LogEnds, SpeedCut
+from ingestion.contract.offsets import OffsetVector
+from ingestion.contract.version import PublishedVersion
+
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Where a run begins and ends in the log."""
+
+    start: OffsetVector
+    end: OffsetVector
+    watermarks: tuple[datetime, ...]
+    """Per partition the instant before which everything appended lies below `end`."""
+    notes: tuple[str, ...] = ()
+    """What is unusual, for the operator."""
+
+
+def take_cut(log: LogEnds, speed: SpeedCut, topic: str, former: PublishedVersion | None) -> Cut:
+    """Cut the speed layer's segments and say how far the run goes.
+
+    The broker's time is taken first: where the cut reaches the highwater read afterwards, everything appended until
+    then lies below it, so an idle partition holds nothing back.
+
+    Raises:
+        RefusedError: the speed layer is ahead of the broker, or records were deleted before they were archived.
+    """
+    broker_time = log.broker_time()
+    partition_count = log.partition_count()
+    positions, notes = _positions(speed, partition_count)
+    highwaters = log.highwaters()
+    start = _start(log.beginnings(), former, topic, notes)
+    ends = []
+    for partition, (position, highwater, begin) in enumerate(zip(positions, highwaters, start.ends, strict=True)):
+        if position is not None and position > highwater:
+            raise RefusedError(
+                f"partition {partition}: the speed layer has counted up to offset {position} and Kafka ends at "
+                f"{highwater}; they do not belong together"
+            )
+        ends.append(max(begin, highwater if position is None else position))
+    end = OffsetVector(topic, tuple(ends))
+    return Cut(start, end, _watermarks(log, end, highwaters, broker_time, former), tuple(notes))
+
+
+def _positions(speed: SpeedCut, partition_count: int) -> tuple[Sequence[int | None], list[str]]:
+    try:
+        positions = speed.cut(partition_count)
+    except UnavailableError as error:
+        return [None] * partition_count, [f"no cut in the speed layer ({error}); going to the end of the log"]
+    without = [str(partition) for partition, position in enumerate(positions) if position is None]
+    notes = [f"the speed layer has no state for partitions {', '.join(without)}; going to their end"] if without else []
+    return positions, notes
+
+
+def _start(beginnings: Sequence[int], former: PublishedVersion | None, topic: str, notes: list[str]) -> OffsetVector:
+    if former is None:
+        if any(beginnings):
+            notes.append(f"the log no longer begins at 0 but at {list(beginnings)}")
+        return OffsetVector(topic, tuple(beginnings))
+    ends = former.offsets.ends
+    if former.offsets.topic != topic or len(ends) > len(beginnings):
+        raise RefusedError(
+            f"version {former.version} covers {len(ends)} partitions of {former.offsets.topic}, "
+            f"but {topic} has {len(beginnings)} partitions"
+        )
+    starts = ends + (0,) * (len(beginnings) - len(ends))  # partitions added since begin at 0
+    for partition, (begin, oldest) in enumerate(zip(starts, beginnings, strict=True)):
+        if oldest > begin:
+            raise RefusedError(
+                f"partition {partition}: offsets {begin} to {oldest - 1} were deleted by the broker before a batch run "
+                "archived them; restore them or begin a new topic"
+            )
+    return OffsetVector(topic, starts)
+
+
+def _watermarks(
+    log: LogEnds, end: OffsetVector, highwaters: Sequence[int], broker_time: datetime, former: PublishedVersion | None
+) -> tuple[datetime, ...]:
+    behind = {index: offset for index, offset in enumerate(end.ends) if offset < highwaters[index]}
+    appended_at = log.appended_at(behind) if behind else {}
+    watermarks = []
+    for partition in range(len(end.ends)):
+        # no record at or after offset_end although the log is longer: only markers of transactions follow
+        instant = appended_at.get(partition, broker_time) if partition in behind else broker_time
+        reached = former.watermarks[partition] if former and partition < len(former.watermarks) else _NEVER
+        watermarks.append(max(instant, reached))
+    return tuple(watermarks)

@@ -1,0 +1,32 @@
+"""What can stop a batch run. Each message is one sentence for the operator."""
+
+from collections.abc import Sequence
+
+
+class BatchError(Exception):
+    """A run stopped on purpose; nothing was published."""
+
+
+class RefusedError(BatchError):
+    """A precondition of the run does not hold; nothing was done."""
+
+
+class UnavailableError(BatchError):
+    """A server did not answer; the same run may work a moment later."""
+
+
+class ArchiveError(BatchError):
+    """What was archived is not exactly the offset ranges asked for: a broken invariant, never retried."""
+
+
+class GateFailedError(BatchError):
+    """The gate refused the run's branch, which is kept for inspection."""
+
+    def __init__(self, failures: Sequence[str], report: str) -> None:
+        super().__init__(f"the gate refused the run: {'; '.join(failures[:3])}; the report is {report}")
+        self.failures = tuple(failures)
+        self.report = report
+
+
+class DifferenceError(BatchError):
+    """A rebuild does not equal the published version; the message names the first table and day that differ."""

@@ -1,0 +1,204 @@
+"""The data-quality gate: great-expectations judges a run's branch before anything of it is published.
+
+What is expected of tables follows docs and `counting.py`: every event has one verdict, counts never exceed what they
+count, the tally adds up to what was archived, and nothing goes back.
+"""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from batch_layer import spark_gate_sums as gate_sums
+from batch_layer.iceberg_tables import VIEWS_BY_DETAIL, VIEWS_BY_VIDEO, VIEWS_BY_VIDEO_DAY
+from batch_layer.ports import GateReport
+from batch_layer.spark_gate_sums import Subject
+from ingestion.contract.counting import Billability, Verdict
+from ingestion.contract.event import VIDEO_ID_LENGTH_MAX, VIDEO_ID_PATTERN, VIEW_DURATION_SECONDS_MAX
+
+os.environ["GX_ANALYTICS_ENABLED"] = "false"  # read when the package is imported
+
+import great_expectations as gx
+import great_expectations.render.renderer
+import great_expectations.render.view
+
+# the package has types for little of what is used here
+gxe: Any = gx.expectations
+renderer: Any = great_expectations.render.renderer
+view: Any = great_expectations.render.view
+
+_UUID = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
+_COUNTRY = r"^[A-Z]{2}$"
+PERSON_TEXT_LENGTH_MAX = 128
+_ALWAYS_THERE = (
+    "partition",
+    "offset",
+    "appended_at",
+    "event_day",
+    "event_hour",
+    "verdict",
+    "policy_version",
+    "catalogue_version",
+)
+
+
+def judge(spark: SparkSession, subject: Subject, run_id: str, folder: Path) -> GateReport:
+    """Check every expectation and write `gate.json` and `index.html` with one page for each table into `folder`."""
+    context: Any = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False}
+    source = context.data_sources.add_spark("branch")
+    results = {}
+    for name, (rows, expectations) in _checks(spark, subject).items():
+        chunk = source.add_dataframe_asset(name).add_batch_definition_whole_dataframe("all")
+        suite = context.suites.add(gx.ExpectationSuite(name=name, expectations=list(expectations)))
+        validation = gx.ValidationDefinition(name=name, data=chunk, suite=suite)
+        context.validation_definitions.add(validation)
+        results[name] = _validated(validation, rows.persist())
+        rows.unpersist()
+    failures = tuple(
+        f"{name}: {_sentence(each)}" for name, result in results.items() for each in result.results if not each.success
+    )
+    _write_report(folder, run_id, results, failures)
+    return GateReport(failures, sum(len(result.results) for result in results.values()), folder / "index.html")
+
+
+def _validated(validation: Any, rows: DataFrame) -> Any:
+    """Count first, in one Spark job for a whole table; look for the rows that broke a rule only when some did."""
+    given = {"dataframe": rows}
+    result = validation.run(batch_parameters=given, result_format="BOOLEAN_ONLY")
+    return result if result.success else validation.run(batch_parameters=given, result_format="SUMMARY")
+
+
+def _write_report(folder: Path, run_id: str, results: Mapping[str, Any], failures: Sequence[str]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, result in results.items():
+        document = renderer.ValidationResultsPageRenderer(run_info_at_end=False).render(result)
+        (folder / f"{name}.html").write_text(view.DefaultJinjaPageView().render(document), encoding="utf-8")
+    report = {
+        "run_id": run_id,
+        "success": not failures,
+        "failures": list(failures),
+        "results": {name: result.to_json_dict() for name, result in results.items()},
+    }
+    (folder / "gate.json").write_text(json.dumps(report, indent=1, default=str), encoding="utf-8")
+    pages = [(name, bool(result.success), len(result.results)) for name, result in results.items()]
+    (folder / "index.html").write_text(_index(run_id, pages, failures), encoding="utf-8")
+
+
+def _checks(spark: SparkSession, subject: Subject) -> dict[str, tuple[DataFrame, Sequence[Any]]]:
+    equal = gxe.ExpectColumnPairValuesToBeEqual(column_A="found", column_B="expected")
+    forward = gxe.ExpectColumnPairValuesAToBeGreaterThanB(column_A="now", column_B="former", or_equal=True)
+    return {
+        "events": (_with_rules(subject.events), _of_events()),
+        "counts": (_all_counts(subject), _of_counts()),
+        "tally": (subject.tally, _of_tally()),
+        "sums": (gate_sums.sums(spark, subject), [equal]),
+        "monotony": (gate_sums.monotony(spark, subject), [forward]),
+    }
+
+
+def _with_rules(events: DataFrame) -> DataFrame:
+    """Add the rules between columns as columns, so that all rules of all events are checked in one pass.
+
+    Columns that only say something about well-formed events are emptied for rejected ones; empty values are skipped.
+    """
+    is_rejected = F.col("verdict") == "rejected"
+    trusted = F.col("verdict").isin("counted", "duplicate", "conflict")
+    filed = F.when(trusted, F.col("happened_at")).otherwise(F.col("appended_at"))
+    required = ("event_id", "video_id", "user_id", "session_id", "happened_at", "view_duration", "revenue_eligible")
+    missing = sum((F.col(name).isNull().cast("int") for name in required), start=F.lit(0))
+    return events.select(
+        *_ALWAYS_THERE,
+        *["video_id", "user_id", "view_duration", "billability", "country"],
+        F.when(~is_rejected, F.col("event_id")).alias("event_id"),
+        F.when(~is_rejected, missing).alias("missing_fields"),
+        F.when(is_rejected, F.coalesce(F.size("reasons"), F.lit(0))).alias("reason_count"),
+        ((F.date_trunc("hour", filed) == F.col("event_hour")) & (filed.cast("date") == F.col("event_day"))).alias(
+            "is_filed_right"
+        ),
+        ((F.col("verdict") == "counted") == F.col("billability").isNotNull()).alias("has_billability_if_counted"),
+    )
+
+
+def _of_events() -> list[Any]:
+    return [
+        *[gxe.ExpectColumnValuesToNotBeNull(column=name) for name in _ALWAYS_THERE],
+        gxe.ExpectColumnValuesToBeInSet(column="verdict", value_set=[each.value for each in Verdict]),
+        gxe.ExpectColumnValuesToBeInSet(column="billability", value_set=[each.value for each in Billability]),
+        gxe.ExpectColumnValuesToBeInSet(column="has_billability_if_counted", value_set=[True]),
+        gxe.ExpectColumnValuesToBeInSet(column="is_filed_right", value_set=[True]),
+        gxe.ExpectColumnValuesToBeInSet(column="missing_fields", value_set=[0]),
+        gxe.ExpectColumnValuesToBeBetween(column="reason_count", min_value=1),
+        gxe.ExpectColumnValuesToMatchRegex(column="event_id", regex=_UUID),
+        gxe.ExpectColumnValuesToMatchRegex(column="video_id", regex=VIDEO_ID_PATTERN),
+        gxe.ExpectColumnValueLengthsToBeBetween(column="video_id", min_value=1, max_value=VIDEO_ID_LENGTH_MAX),
+        gxe.ExpectColumnValueLengthsToBeBetween(column="user_id", min_value=1, max_value=PERSON_TEXT_LENGTH_MAX),
+        gxe.ExpectColumnValuesToBeBetween(column="view_duration", min_value=0, max_value=VIEW_DURATION_SECONDS_MAX),
+        gxe.ExpectColumnValuesToMatchRegex(column="country", regex=_COUNTRY),
+    ]
+
+
+def _all_counts(subject: Subject) -> DataFrame:
+    """Return the rows of all tables of counts, which obey the same rules."""
+    found = subject.detail.withColumn("of_table", F.lit(VIEWS_BY_DETAIL))
+    for name, rows in ((VIEWS_BY_VIDEO_DAY, subject.by_day), (VIEWS_BY_VIDEO, subject.changed_totals)):
+        found = found.unionByName(rows.withColumn("of_table", F.lit(name)), allowMissingColumns=True)
+    return found
+
+
+def _of_counts() -> list[Any]:
+    return [
+        gxe.ExpectColumnValuesToNotBeNull(column="video_id"),
+        gxe.ExpectColumnValuesToMatchRegex(column="video_id", regex=VIDEO_ID_PATTERN),
+        gxe.ExpectColumnValuesToNotBeNull(column="views"),
+        gxe.ExpectColumnValuesToBeBetween(column="views", min_value=1),
+        gxe.ExpectColumnValuesToNotBeNull(column="billable_views"),
+        gxe.ExpectColumnValuesToBeBetween(column="billable_views", min_value=0),
+        gxe.ExpectColumnPairValuesAToBeGreaterThanB(column_A="views", column_B="billable_views", or_equal=True),
+        gxe.ExpectColumnValuesToMatchRegex(column="country", regex=_COUNTRY),
+    ]
+
+
+def _of_tally() -> list[Any]:
+    return [
+        gxe.ExpectColumnValuesToBeInSet(column="verdict", value_set=[each.value for each in Verdict]),
+        gxe.ExpectColumnValuesToNotBeNull(column="event_count"),
+        gxe.ExpectColumnValuesToBeBetween(column="event_count", min_value=1),
+        *[
+            gxe.ExpectColumnValuesToNotBeNull(column=name)
+            for name in ("partition", "event_day", "event_hour", "reason")
+        ],
+    ]
+
+
+def _sentence(result: Any) -> str:
+    config = result.expectation_config
+    shown = {key: value for key, value in config.kwargs.items() if key.startswith(("column", "row_condition"))}
+    unexpected = result.result.get("unexpected_count")
+    if result.exception_info and (text := _exception(result.exception_info)):
+        return f"{config.type} {shown} could not be checked ({text})"
+    return f"{config.type} {shown} does not hold for {unexpected} rows"
+
+
+def _exception(info: Mapping[str, Any]) -> str:
+    found = [info] if "exception_message" in info else [each for each in info.values() if isinstance(each, dict)]
+    return "; ".join(str(each.get("exception_message")) for each in found if each.get("raised_exception"))[:200]
+
+
+def _index(run_id: str, pages: Sequence[tuple[str, bool, int]], failures: Sequence[str]) -> str:
+    rows = "".join(
+        f'<tr><td><a href="{name}.html">{name}</a></td><td>{count}</td><td>{"held" if held else "FAILED"}</td></tr>'
+        for name, held, count in pages
+    )
+    # failures name columns and conditions of this file only, never values
+    listed = "".join(f"<li>{text.replace('<', '&lt;')}</li>" for text in failures)
+    return (
+        f"<!doctype html><html lang=en><meta charset=utf-8><title>Gate of run {run_id}</title>"
+        "<style>body{font:16px sans-serif;margin:2rem}td,th{padding:.3rem 1rem;text-align:left}</style>"
+        f"<h1>Gate of run {run_id}: {'failed' if failures else 'passed'}</h1><ul>{listed}</ul>"
+        f"<table><tr><th>table</th><th>expectations</th><th>result</th></tr>{rows}</table></html>\n"
+    )

@@ -1,0 +1,119 @@
+"""The broker's view of the topic: where it ends, what time it is there, when records were appended."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import KafkaError
+
+from batch_layer.errors import UnavailableError
+
+CLOCK_TOPIC = "viewledger-clock"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class KafkaLogEnds:
+    """Asks the broker; see the port `LogEnds`. One for each run: `close` it."""
+
+    def __init__(
+        self, bootstrap: str, topic: str, *, clock_topic: str = CLOCK_TOPIC, timeout_seconds: float = 10
+    ) -> None:
+        self._bootstrap = bootstrap
+        self._topic = topic
+        self._clock_topic = clock_topic
+        self._timeout_seconds = timeout_seconds
+        with _translated(bootstrap):
+            self._consumer = KafkaConsumer(
+                bootstrap_servers=bootstrap.split(","),
+                enable_auto_commit=False,
+                auto_offset_reset="none",
+                # one record for each partition is wanted; one whole record always comes, whatever its size
+                max_partition_fetch_bytes=1 << 16,
+                request_timeout_ms=int(timeout_seconds * 1000),
+                bootstrap_timeout_ms=int(timeout_seconds * 1000),
+                client_id="viewledger-batch",
+            )
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._consumer.close(autocommit=False)
+
+    def partition_count(self) -> int:
+        """See the port."""
+        with _translated(self._bootstrap):
+            partitions = self._consumer.partitions_for_topic(self._topic)
+        if not partitions:
+            raise UnavailableError(f"Kafka at {self._bootstrap} has no topic {self._topic}; ./viewledger topics create")
+        return len(partitions)
+
+    def broker_time(self) -> datetime:
+        """See the port. Sends one record to the clock topic, which must stamp records itself (LogAppendTime)."""
+        with _translated(self._bootstrap):
+            producer = KafkaProducer(
+                bootstrap_servers=self._bootstrap.split(","),
+                acks="all",
+                request_timeout_ms=int(self._timeout_seconds * 1000),
+                max_block_ms=int(self._timeout_seconds * 1000),
+                client_id="viewledger-batch-clock",
+            )
+            try:
+                sent = producer.send(self._clock_topic, b"?").get(timeout=self._timeout_seconds)
+            finally:
+                producer.close(timeout=self._timeout_seconds)
+        return _instant(sent.timestamp)
+
+    def beginnings(self) -> tuple[int, ...]:
+        """See the port."""
+        with _translated(self._bootstrap):
+            found = self._consumer.beginning_offsets(self._partitions())
+        return tuple(found[each] for each in self._partitions())
+
+    def highwaters(self) -> tuple[int, ...]:
+        """See the port."""
+        with _translated(self._bootstrap):
+            found = self._consumer.end_offsets(self._partitions())
+        return tuple(found[each] for each in self._partitions())
+
+    def appended_at(self, offsets: Mapping[int, int]) -> dict[int, datetime]:
+        """See the port."""
+        wanted = {TopicPartition(self._topic, partition): offset for partition, offset in offsets.items()}
+        found: dict[int, datetime] = {}
+        with _translated(self._bootstrap):
+            ends = self._consumer.end_offsets(list(wanted))
+            self._consumer.assign(list(wanted))
+            for partition, offset in wanted.items():
+                self._consumer.seek(partition, offset)
+            waiting = set(wanted)
+            give_up_at = datetime.now(UTC) + timedelta(seconds=self._timeout_seconds)
+            while waiting:
+                for partition, records in self._consumer.poll(timeout_ms=500).items():
+                    found.setdefault(partition.partition, _instant(records[0].timestamp))
+                # a position that moved without a record passed over the markers of a transaction
+                over = {
+                    each for each in waiting if each.partition in found or self._consumer.position(each) >= ends[each]
+                }
+                self._consumer.pause(*over)
+                waiting -= over
+                if waiting and datetime.now(UTC) > give_up_at:
+                    raise UnavailableError(
+                        f"Kafka at {self._bootstrap} did not send a record in {self._timeout_seconds:g} s"
+                    )
+            self._consumer.unsubscribe()
+        return found
+
+    def _partitions(self) -> list[TopicPartition]:
+        return [TopicPartition(self._topic, index) for index in range(self.partition_count())]
+
+
+def _instant(epoch_ms: int) -> datetime:
+    return _EPOCH + timedelta(milliseconds=epoch_ms)
+
+
+@contextmanager
+def _translated(bootstrap: str) -> Iterator[None]:
+    try:
+        yield
+    except (KafkaError, OSError) as error:
+        text = " ".join(str(error).split()) or type(error).__name__
+        raise UnavailableError(f"Kafka at {bootstrap} does not answer ({text})") from error

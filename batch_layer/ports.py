@@ -1,0 +1,206 @@
+"""What a batch run needs from outside, each as a port; a concrete one sits in a file named by its technology."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from ingestion.contract.offsets import OffsetRange, OffsetVector
+from ingestion.contract.version import DayRules, PublishedVersion
+
+
+class SpeedCut(Protocol):
+    """The speed layer's side of a run."""
+
+    def cut(self, partition_count: int) -> Sequence[int | None]:
+        """Close the open segment of every partition, atomically; return where the next one starts.
+
+        None stands for a partition without state. May raise UnavailableError: the run then goes to the highwater and
+        the speed layer repairs itself later.
+        """
+
+    def prune(self, offset_ends: Sequence[int]) -> int:
+        """Drop the segments that start before these offsets; return how many. May raise UnavailableError."""
+
+
+class LogEnds(Protocol):
+    """The broker's view of the topic. Every call may raise UnavailableError."""
+
+    def partition_count(self) -> int:
+        """Return how many partitions the topic has."""
+
+    def broker_time(self) -> datetime:
+        """Return the broker's clock, taken from a record appended just now."""
+
+    def beginnings(self) -> tuple[int, ...]:
+        """Return the first offset that each partition still holds."""
+
+    def highwaters(self) -> tuple[int, ...]:
+        """Return the log end of each partition."""
+
+    def appended_at(self, offsets: Mapping[int, int]) -> dict[int, datetime]:
+        """Return, by partition, the append time of the first record at or after an offset; absent if there is none."""
+
+
+@dataclass(frozen=True)
+class RunEntry:
+    """A batch run in the journal."""
+
+    run_id: str
+    kind: str
+    state: str
+    version: int | None
+    started_at: datetime
+    ended_at: datetime | None
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class VideoCount:
+    """All settled views of one video."""
+
+    video_id: str
+    views: int
+    billable_views: int
+
+
+class VersionStore(Protocol):
+    """Published versions, the pointer and the journal of runs. Every call may raise UnavailableError."""
+
+    def lock(self) -> bool:
+        """Become the only batch run until `close` or the end of the process; False if another one is at work."""
+
+    def current(self) -> PublishedVersion | None:
+        """Return the version that the pointer names."""
+
+    def version(self, number: int) -> PublishedVersion | None:
+        """Return a published version by its number."""
+
+    def begin(self, entry: RunEntry) -> None:
+        """Write a run's row into the journal."""
+
+    def end(self, run_id: str, state: str, detail: Mapping[str, Any]) -> None:
+        """Write how a run ended."""
+
+    def runs_in(self, state: str) -> list[str]:
+        """Return the ids of the runs that the journal shows in a state. Under the lock none that is `running` lives."""
+
+    def publish(self, version: PublishedVersion, changed: Iterable[VideoCount], detail: Mapping[str, Any]) -> None:
+        """In one transaction: the version, its changed counts, the pointer, the run's end in the journal.
+
+        Raises:
+            RefusedError: the version does not follow the current one.
+        """
+
+
+class CatalogueFacts(Protocol):
+    """What billing's catalogue knows of videos."""
+
+    def latest_version(self) -> int:
+        """Return the newest catalogue version, 0 when there is none."""
+
+    def facts(self, versions: Collection[int]) -> Iterable[tuple[int, str, int | None, str | None]]:
+        """Yield (catalogue version, video_id, length_seconds, payee_user_id) of videos of which anything is known."""
+
+
+@dataclass(frozen=True)
+class Archived:
+    """What a run archived."""
+
+    rows_by_partition: Mapping[int, int]
+    gaps_by_partition: Mapping[int, int]
+    """Offsets without a record; transactional producers leave them, and they are no loss."""
+
+    @property
+    def row_count(self) -> int:
+        """Return how many events were archived."""
+        return sum(self.rows_by_partition.values())
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Which days were judged, and with which rules."""
+
+    touched: frozenset[date]
+    judged: frozenset[date]
+    rules: Mapping[date, DayRules]
+
+
+@dataclass(frozen=True)
+class TableContents:
+    """What a branch holds: the manifest of the version it may become."""
+
+    snapshots: Mapping[str, int]
+    row_counts: Mapping[str, int]
+    content_hashes: Mapping[str, str]
+    verdict_counts: Mapping[str, int]
+    """Verdict → events, over all that was ever archived; they add up to the events received."""
+
+
+@dataclass(frozen=True)
+class GateReport:
+    """What the gate found."""
+
+    failures: tuple[str, ...]
+    checked_count: int
+    page: Path
+    """The report as HTML; `gate.json` lies beside it."""
+
+
+class Warehouse(Protocol):
+    """The batch tables and the engine that computes them. A run works on its own branch of every table.
+
+    The base of a branch is the version that the pointer names, never `main`, which a crashed run may have left behind.
+    Any call may raise UnavailableError.
+    """
+
+    def repair(self, current: PublishedVersion | None, kept_runs: Collection[str]) -> list[str]:
+        """Make `main` show the current version and drop the branches of all runs but `kept_runs`.
+
+        Returns the tables whose `main` was wrong. No other run may be at work.
+        """
+
+    def open_branch(self, run_id: str, base: PublishedVersion | None) -> None:
+        """Begin a run's branch in every table."""
+
+    def archive(self, start: OffsetVector, ranges: Sequence[OffsetRange], end: OffsetVector) -> Archived:
+        """Append the ranges' records, untouched, and prove that they are all there."""
+
+    def judge(self) -> Judgement:
+        """Decode what was archived and judge every event of the days it can affect."""
+
+    def derive(self) -> None:
+        """Compute the derived tables of the judged days."""
+
+    def contents(self) -> TableContents:
+        """Return the branch's snapshots, row counts and content hashes."""
+
+    def check(self, offsets: OffsetVector, archived: Archived) -> GateReport:
+        """Let the gate judge the branch."""
+
+    def changed_counts(self) -> Sequence[VideoCount]:
+        """Return the videos whose totals differ from the base version."""
+
+    def tag(self, version: int, snapshots: Mapping[str, int]) -> None:
+        """Name the branch's snapshots after the version, so that they are kept."""
+
+    def differences_of_rebuild(self, version: PublishedVersion, run_id: str) -> Sequence[object]:
+        """Recount a version from its raw events; return what differs, in sentences by `str`, causes first."""
+
+    def finish(self, version: PublishedVersion) -> None:
+        """Make `main` show the published version and drop the run's branch."""
+
+
+class RunMetrics(Protocol):
+    """Figures of the last run for monitoring."""
+
+    def record(self, outcome: str, figures: Mapping[str, float], stage_seconds: Mapping[str, float]) -> None:
+        """Keep the figures of a run that ended with `outcome`."""
+
+
+class Progress(Protocol):
+    """Tells the operator what the run is doing."""
+
+    def __call__(self, stage: str, text: str) -> None:
+        """Report one step of a stage."""

@@ -1,0 +1,157 @@
+"""Published versions, the pointer and the journal of runs in PostgreSQL."""
+
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from typing import Any
+
+import psycopg2
+from psycopg2.extensions import connection as Connection
+
+from batch_layer.errors import RefusedError, UnavailableError
+from batch_layer.ports import RunEntry, VideoCount
+from ingestion.contract.offsets import OffsetVector
+from ingestion.contract.version import DayRules, PublishedVersion
+
+_LOCK_KEY = 0x6261746368  # "batch"
+_SELECT = """
+    SELECT version, run_id, offsets, watermarks, snapshots, row_counts, content_hashes, day_rules, published_at
+    FROM published.versions"""
+
+
+class PostgresVersionStore:
+    """See the port `VersionStore`. Connects when made; the lock lives as long as the connection."""
+
+    def __init__(self, url: str) -> None:
+        with _translated():
+            self._connection: Connection = psycopg2.connect(url, connect_timeout=5, application_name="viewledger-batch")
+
+    def close(self) -> None:
+        """Close the connection and with it the lock."""
+        self._connection.close()
+
+    def lock(self) -> bool:
+        """See the port. PostgreSQL frees the lock when the process dies."""
+        return bool(self._one("SELECT pg_try_advisory_lock(%s)", _LOCK_KEY)[0])
+
+    def current(self) -> PublishedVersion | None:
+        """See the port."""
+        rows = self._rows(f"{_SELECT} JOIN published.pointer USING (version)")
+        return _version(rows[0]) if rows else None
+
+    def version(self, number: int) -> PublishedVersion | None:
+        """See the port."""
+        rows = self._rows(f"{_SELECT} WHERE version = %s", number)
+        return _version(rows[0]) if rows else None
+
+    def versions(self, count: int) -> list[PublishedVersion]:
+        """Return the newest versions, newest first."""
+        return [_version(row) for row in self._rows(f"{_SELECT} ORDER BY version DESC LIMIT %s", count)]
+
+    def begin(self, entry: RunEntry) -> None:
+        """See the port."""
+        self._write(
+            "INSERT INTO published.runs (run_id, kind, state, started_at, detail) VALUES (%s, %s, %s, %s, %s)",
+            (entry.run_id, entry.kind, entry.state, entry.started_at, json.dumps(entry.detail)),
+        )
+
+    def end(self, run_id: str, state: str, detail: Mapping[str, Any]) -> None:
+        """See the port. A run that was published stays so."""
+        self._write(
+            "UPDATE published.runs SET state = %s, ended_at = %s, detail = detail || %s "
+            "WHERE run_id = %s AND state = 'running'",
+            (state, datetime.now(UTC), json.dumps(detail), run_id),
+        )
+
+    def runs_in(self, state: str) -> list[str]:
+        """See the port."""
+        query = "SELECT run_id FROM published.runs WHERE state = %s ORDER BY run_id"
+        return [row[0] for row in self._rows(query, state)]
+
+    def publish(self, version: PublishedVersion, changed: Iterable[VideoCount], detail: Mapping[str, Any]) -> None:
+        """See the port."""
+        counts = io.StringIO()
+        for each in changed:
+            counts.write(f"{each.video_id}\t{version.version}\t{each.views}\t{each.billable_views}\n")
+        counts.seek(0)
+        with _translated(), self._connection, self._connection.cursor() as cursor:
+            try:
+                cursor.execute(
+                    "INSERT INTO published.versions (version, run_id, offsets, watermarks, snapshots, row_counts, "
+                    "content_hashes, day_rules, published_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                    _row(version),
+                )
+                cursor.copy_expert(
+                    "COPY published.video_counts (video_id, version, views, billable_views) FROM STDIN", counts
+                )
+                cursor.execute(
+                    "INSERT INTO published.pointer (version) VALUES (%s) "
+                    "ON CONFLICT (only_row) DO UPDATE SET version = excluded.version",
+                    (version.version,),
+                )
+            except (psycopg2.errors.RaiseException, psycopg2.errors.UniqueViolation) as error:
+                raise RefusedError(
+                    f"version {version.version} was not published: {error.diag.message_primary}"
+                ) from error
+            cursor.execute(
+                "UPDATE published.runs SET state = 'published', version = %s, ended_at = %s, detail = detail || %s "
+                "WHERE run_id = %s",
+                (version.version, version.published_at, json.dumps(detail), version.run_id),
+            )
+
+    def _one(self, query: str, *values: object) -> tuple[Any, ...]:
+        return self._rows(query, *values)[0]
+
+    def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        with _translated(), self._connection, self._connection.cursor() as cursor:
+            cursor.execute(query, values)
+            return list(cursor.fetchall())
+
+    def _write(self, query: str, values: tuple[object, ...]) -> None:
+        with _translated(), self._connection, self._connection.cursor() as cursor:
+            cursor.execute(query, values)
+
+
+def _row(version: PublishedVersion) -> tuple[object, ...]:
+    rules = {
+        day.isoformat(): {"policy_version": each.policy_version, "catalogue_version": each.catalogue_version}
+        for day, each in sorted(version.day_rules.items())
+    }
+    return (
+        version.version,
+        version.run_id,
+        json.dumps(version.offsets.to_json()),
+        json.dumps([instant.isoformat() for instant in version.watermarks]),
+        json.dumps(dict(version.snapshots)),
+        json.dumps(dict(version.row_counts)),
+        json.dumps(dict(version.content_hashes)),
+        json.dumps(rules),
+        version.published_at,
+    )
+
+
+def _version(row: tuple[Any, ...]) -> PublishedVersion:
+    number, run_id, offsets, watermarks, snapshots, row_counts, content_hashes, day_rules, published_at = row
+    return PublishedVersion(
+        version=number,
+        run_id=run_id,
+        offsets=OffsetVector.from_json(offsets),
+        watermarks=tuple(datetime.fromisoformat(text) for text in watermarks),
+        snapshots=snapshots,
+        row_counts=row_counts,
+        content_hashes=content_hashes,
+        day_rules={date.fromisoformat(day): DayRules(**rules) for day, rules in day_rules.items()},
+        published_at=published_at,
+    )
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+        raise UnavailableError(f"PostgreSQL does not answer ({' '.join(str(error).split())})") from error
+    except psycopg2.errors.UndefinedTable as error:
+        raise RefusedError("the PostgreSQL schema is missing; run ./viewledger migrate") from error

@@ -1,0 +1,39 @@
+"""A rebuild: count everything again and compare it with what is published. Publishes nothing."""
+
+from batch_layer.errors import BatchError, DifferenceError, RefusedError
+from batch_layer.ports import RunEntry
+from batch_layer.run import RunPorts, RunResult, Stages, new_run_id
+
+
+def rebuild_once(ports: RunPorts) -> RunResult:
+    """Recount the published version from its raw events and the rules recorded for each day.
+
+    Raises:
+        DifferenceError: names the first table and day that differ.
+        RefusedError: another run is at work, or nothing is published.
+    """
+    if not ports.versions.lock():
+        raise RefusedError("another batch run is at work; wait for it to end")
+    version = ports.versions.current()
+    if version is None:
+        raise RefusedError("nothing is published yet, so there is nothing to compare a rebuild with")
+    started = ports.clock()
+    run_id = new_run_id(started)
+    crashed = ports.versions.runs_in("running")
+    ports.versions.begin(RunEntry(run_id, "rebuild", "running", None, started, None))
+    stages = Stages(ports.progress)
+    try:
+        with stages.stage("prepare"):
+            ports.warehouse.repair(version, ports.versions.runs_in("gate_failed"))
+            for lost in crashed:
+                ports.versions.end(lost, "failed", {"error": "the process ended before the run did"})
+        with stages.stage("rebuild") as said:
+            differences = ports.warehouse.differences_of_rebuild(version, run_id)
+            said.append(f"version {version.version}: {len(differences)} differences")
+        if differences:
+            raise DifferenceError(f"a rebuild of version {version.version} differs: {differences[0]}")
+    except BatchError as error:
+        ports.versions.end(run_id, "failed", {"error": str(error), "stage_seconds": stages.seconds})
+        raise
+    ports.versions.end(run_id, "nothing_new", {"equals_version": version.version, "stage_seconds": stages.seconds})
+    return RunResult(run_id, "equal", version.version, row_counts=version.row_counts, stage_seconds=stages.seconds)

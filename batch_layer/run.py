@@ -1,0 +1,233 @@
+"""One batch run, as the sequence of its steps. Nothing it does is visible before `publish`."""
+
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from batch_layer.cut import Cut, take_cut
+from batch_layer.errors import BatchError, GateFailedError, RefusedError, UnavailableError
+from batch_layer.ports import (
+    Archived,
+    GateReport,
+    Judgement,
+    LogEnds,
+    Progress,
+    RunEntry,
+    RunMetrics,
+    SpeedCut,
+    TableContents,
+    VersionStore,
+    Warehouse,
+)
+from ingestion.contract.version import PublishedVersion
+
+SEGMENTS_KEPT_VERSIONS = 2
+"""The speed layer's segments stay until two versions later, for readers that still hold an older version."""
+
+
+@dataclass(frozen=True)
+class RunPorts:
+    """Everything a run uses."""
+
+    log: LogEnds
+    speed: SpeedCut
+    versions: VersionStore
+    warehouse: Warehouse
+    metrics: RunMetrics
+    progress: Progress
+    clock: Callable[[], datetime]
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """How a run ended without an error."""
+
+    run_id: str
+    state: str
+    """`published` or `nothing_new`."""
+    version: int | None
+    archived_count: int = 0
+    judged_days: tuple[str, ...] = ()
+    row_counts: Mapping[str, int] = field(default_factory=dict)
+    verdicts: Mapping[str, int] = field(default_factory=dict)
+    """Verdict → events, over the whole version; they add up to its raw rows."""
+    changed_video_count: int = 0
+    settled_until: datetime | None = None
+    report: str | None = None
+    stage_seconds: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+class Stages:
+    """Times the stages of a run and reports each when it ends."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[list[str]]:
+        """Time one stage; what the caller appends to the list is reported with it."""
+        started = time.perf_counter()
+        said: list[str] = []
+        yield said
+        self.seconds[name] = round(time.perf_counter() - started, 3)
+        self._progress(name, f"{', '.join(said) or 'done'} in {self.seconds[name]:.1f} s")
+
+
+def new_run_id(now: datetime) -> str:
+    """Return an id that sorts by time and is unique."""
+    return f"{now:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
+
+
+def run_once(ports: RunPorts, topic: str) -> RunResult:
+    """Do one batch run.
+
+    Raises:
+        RefusedError: another run is at work, or a precondition does not hold.
+        GateFailedError: the gate refused the branch; nothing was published.
+        UnavailableError: a server went away; nothing was published, the run may be tried again.
+    """
+    if not ports.versions.lock():
+        raise RefusedError("another batch run is at work; wait for it to end")
+    started = ports.clock()
+    run_id = new_run_id(started)
+    crashed = ports.versions.runs_in("running")
+    ports.versions.begin(RunEntry(run_id, "incremental", "running", None, started, None))
+    stages = Stages(ports.progress)
+    try:
+        result = _steps(ports, topic, run_id, crashed, stages)
+    except GateFailedError as error:
+        _ended(ports, run_id, "gate_failed", stages, {"failures": list(error.failures), "report": error.report})
+        raise
+    except BatchError as error:
+        _ended(ports, run_id, "failed", stages, {"error": str(error)})
+        raise
+    figures = {"archived_events": float(result.archived_count), "version": float(result.version or 0)}
+    ports.metrics.record(result.state, figures, stages.seconds)
+    return result
+
+
+def _steps(ports: RunPorts, topic: str, run_id: str, crashed: list[str], stages: Stages) -> RunResult:
+    # 1. The base is what the pointer names. What a crashed run left behind is put right first.
+    former = ports.versions.current()
+    with stages.stage("prepare") as said:
+        repaired = ports.warehouse.repair(former, ports.versions.runs_in("gate_failed"))
+        for lost in crashed:
+            ports.versions.end(lost, "failed", {"error": "the process ended before the run did"})
+        said.append(f"base is version {former.version}" if former else "nothing is published yet")
+        said.extend([f"main repaired in {', '.join(repaired)}"] if repaired else [])
+    # 2. The cut says how far this run goes.
+    with stages.stage("cut") as said:
+        cut = take_cut(ports.log, ports.speed, topic, former)
+        ranges = cut.end.ranges_since(cut.start)
+        said.append(f"{sum(each.end - each.start for each in ranges):,} offsets in {len(ranges)} partitions")
+        said.extend(cut.notes)
+    if not ranges:
+        ports.versions.end(run_id, "nothing_new", {"notes": list(cut.notes)})
+        return RunResult(run_id, "nothing_new", former.version if former else None, stage_seconds=stages.seconds)
+    # 3. Everything is written to the run's own branch.
+    ports.warehouse.open_branch(run_id, former)
+    with stages.stage("archive") as said:
+        archived = ports.warehouse.archive(cut.start, ranges, cut.end)
+        gap_count = sum(archived.gaps_by_partition.values())
+        said.append(f"{archived.row_count:,} events")
+        said.extend([f"{gap_count:,} offsets without a record"] if gap_count else [])
+    with stages.stage("judge") as said:
+        judgement = ports.warehouse.judge()
+        said.append(f"{len(judgement.touched)} days touched, {len(judgement.judged)} judged")
+    with stages.stage("derive"):
+        ports.warehouse.derive()
+    # 4. The gate judges the branch; a failed one stays for inspection.
+    with stages.stage("gate") as said:
+        report = ports.warehouse.check(cut.end, archived)
+        said.append(f"{report.checked_count} expectations, {len(report.failures)} failed, report {report.page}")
+    if report.failures:
+        raise GateFailedError(report.failures, str(report.page))
+    with stages.stage("hash"):
+        contents = ports.warehouse.contents()
+    return _publish(ports, stages, _Judged(run_id, former, cut, archived, judgement, contents, report))
+
+
+@dataclass(frozen=True)
+class _Judged:
+    run_id: str
+    former: PublishedVersion | None
+    cut: Cut
+    archived: Archived
+    judgement: Judgement
+    contents: TableContents
+    report: GateReport
+
+
+def _publish(ports: RunPorts, stages: Stages, judged: _Judged) -> RunResult:
+    version = PublishedVersion(
+        version=judged.former.version + 1 if judged.former else 1,
+        run_id=judged.run_id,
+        offsets=judged.cut.end,
+        watermarks=judged.cut.watermarks,
+        snapshots=judged.contents.snapshots,
+        row_counts=judged.contents.row_counts,
+        content_hashes=judged.contents.content_hashes,
+        day_rules=judged.judgement.rules,
+        published_at=ports.clock(),
+    )
+    notes = judged.cut.notes
+    with stages.stage("publish") as said:
+        # 5. The tag keeps the snapshots; the pointer makes them the version, in one transaction with the counts.
+        changed = ports.warehouse.changed_counts()
+        ports.warehouse.tag(version.version, version.snapshots)
+        detail = {
+            "archived": judged.archived.row_count,
+            "gaps": {str(partition): gap for partition, gap in judged.archived.gaps_by_partition.items() if gap},
+            "judged_days": sorted(day.isoformat() for day in judged.judgement.judged),
+            "report": str(judged.report.page),
+            "stage_seconds": stages.seconds,
+            "verdicts": dict(judged.contents.verdict_counts),
+            "notes": list(notes),
+        }
+        ports.versions.publish(version, changed, detail)
+        said.append(f"version {version.version}, {len(changed):,} videos changed")
+        # 6. From here on the version stands. What fails now is put right by the next run.
+        notes += _after_publishing(ports, version)
+    return RunResult(
+        run_id=version.run_id,
+        state="published",
+        version=version.version,
+        archived_count=judged.archived.row_count,
+        judged_days=tuple(sorted(day.isoformat() for day in judged.judgement.judged)),
+        row_counts=version.row_counts,
+        verdicts=judged.contents.verdict_counts,
+        changed_video_count=len(changed),
+        settled_until=version.settled_until,
+        report=str(judged.report.page),
+        stage_seconds=stages.seconds,
+        notes=notes,
+    )
+
+
+def _after_publishing(ports: RunPorts, version: PublishedVersion) -> tuple[str, ...]:
+    notes = []
+    try:
+        ports.warehouse.finish(version)
+    except UnavailableError as error:
+        notes.append(f"main was not moved ({error}); the next run does it")
+    kept = ports.versions.version(version.version - SEGMENTS_KEPT_VERSIONS)
+    if kept is not None:
+        try:
+            ports.speed.prune(kept.offsets.ends)
+        except UnavailableError as error:
+            notes.append(f"old segments were not dropped ({error}); the next run does it")
+    return tuple(notes)
+
+
+def _ended(ports: RunPorts, run_id: str, state: str, stages: Stages, detail: Mapping[str, Any]) -> None:
+    ports.metrics.record(state, {}, stages.seconds)
+    try:
+        ports.versions.end(run_id, state, {**detail, "stage_seconds": stages.seconds})
+    except UnavailableError:
+        ports.progress("journal", "PostgreSQL does not answer; the next run marks this one as failed")

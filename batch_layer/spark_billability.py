@@ -1,0 +1,136 @@
+"""Billability in Spark: the rules of `ingestion.contract.counting` for counted events, the cap included."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from batch_layer.spark_verdicts import BROADCAST_ROWS_MAX, joinable
+from ingestion.contract.counting import Billability, apply_cap
+from ingestion.contract.policy import CountingPolicy
+
+CONTEXT_WINDOW_MAX = timedelta(days=1)
+"""The cap looks back into one day before the judged one; a policy with a longer window needs more context days."""
+_OVER_CAP = "partition int, offset bigint"
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - Arrow hands over UTC microseconds; only differences are used
+
+
+@dataclass(frozen=True)
+class RulesByDay:
+    """The policy and the catalogue version that each judged event day is judged with."""
+
+    policies: Mapping[date, CountingPolicy]
+    catalogue_versions: Mapping[date, int]
+
+    def __post_init__(self) -> None:
+        for policy in self.policies.values():
+            if policy.viewer_window > CONTEXT_WINDOW_MAX:
+                raise ValueError(
+                    f"policy {policy.version} looks back {policy.viewer_window}; at most 24 hours are read"
+                )
+
+    def as_rows(self, spark: SparkSession) -> DataFrame:
+        """Return one row for each day, as literals of the query: nothing has to be sent to the executors."""
+        rows = ", ".join(
+            f"(DATE'{day}', {policy.version}, {policy.minimum_view_seconds}, {self.catalogue_versions[day]}L)"
+            for day, policy in sorted(self.policies.items())
+        )
+        columns = "event_day, policy_version, minimum_view_seconds, catalogue_version"
+        return spark.sql(f"SELECT * FROM VALUES {rows} AS rules({columns})")  # noqa: S608 - numbers and dates only
+
+
+def facts_frame(spark: SparkSession, facts: Iterable[tuple[int, str, int | None, str | None]]) -> DataFrame:
+    """Return the catalogue's facts as `(catalogue_version, video_id, length_seconds, payee_user_id)`."""
+    kinds = (pa.int64(), pa.string(), pa.int32(), pa.string())
+    names = ["catalogue_version", "video_id", "length_seconds", "payee_user_id"]
+    rows = list(facts)
+    columns = zip(*rows, strict=True) if rows else ((),) * len(names)
+    arrays = [pa.array(column, kind) for column, kind in zip(columns, kinds, strict=True)]
+    frame = spark.createDataFrame(pa.table(arrays, names=names))
+    return F.broadcast(frame) if len(rows) <= BROADCAST_ROWS_MAX else frame
+
+
+def judge_alone(events: DataFrame, rules: DataFrame, facts: DataFrame) -> DataFrame:
+    """Return `events` with policy_version, catalogue_version and the billability before the cap.
+
+    Same rules in the same order as `counting.judge_billability_alone`. `facts` is made by
+    `facts_frame`.
+    """
+    eligible_after = (
+        F.when(~F.col("revenue_eligible"), Billability.NOT_ELIGIBLE.value)
+        .when(
+            F.col("view_duration") < F.least("minimum_view_seconds", "length_seconds"), Billability.BELOW_MINIMUM.value
+        )
+        .when(F.col("user_id") == F.col("payee_user_id"), Billability.OWN_VIEW.value)
+        .otherwise(Billability.BILLABLE.value)
+    )
+    return (
+        events.join(F.broadcast(rules), "event_day", "left")
+        .join(facts, ["catalogue_version", "video_id"], "left")
+        .withColumn("billability", F.when(F.col("verdict") == "counted", eligible_after))
+        .drop("minimum_view_seconds", "length_seconds", "payee_user_id")
+    )
+
+
+def over_cap(billable: DataFrame, paid_before: DataFrame, policies: Mapping[date, CountingPolicy]) -> DataFrame:
+    """Return `(partition, offset)` of the billable events that the cap takes away.
+
+    `billable` are the judged days' events that are billable before the cap; `paid_before` the stored billable events
+    of the days before them, which stay as they are. Both have partition, offset, user_id, video_id, event_id,
+    happened_at, event_day.
+    """
+    columns = ("partition", "offset", "user_id", "video_id", "event_id", "happened_at", "event_day")
+    views = billable.select(*columns, F.lit(False).alias("is_paid")).unionByName(
+        paid_before.select(*columns, F.lit(True).alias("is_paid"))
+    )
+    keyed = views.withColumn("viewer_hash", F.xxhash64("user_id", "video_id"))
+    cap = min((policy.billable_per_viewer_max for policy in policies.values()), default=0)
+    # who has no more views than the cap in all days read cannot be over it
+    often = joinable(keyed.groupBy("viewer_hash").count().where(F.col("count") > cap).select("viewer_hash"))
+    return (
+        keyed.join(often, "viewer_hash", "left_semi")
+        .repartition("user_id", "video_id")
+        .sortWithinPartitions("user_id", "video_id", "happened_at", "event_id")
+        .select(*columns, "is_paid")
+        .mapInArrow(_CapFold(policies), _OVER_CAP)
+    )
+
+
+@dataclass(frozen=True)
+class _CapFold:
+    """Walks the views of each viewer and video in order and yields those over the cap; memory is one viewer's cap."""
+
+    policies: Mapping[date, CountingPolicy]
+
+    def __call__(self, chunks: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        viewer: tuple[str, str] | None = None
+        paid: list[datetime] = []
+        keep = max(policy.billable_per_viewer_max for policy in self.policies.values()) if self.policies else 0
+        for chunk in chunks:
+            dropped: tuple[list[int], list[int]] = ([], [])
+            micros = chunk.column("happened_at").cast(pa.int64()).to_pylist()
+            names = ("partition", "offset", "user_id", "video_id", "event_day", "is_paid")
+            rows = zip(micros, *(chunk.column(name).to_pylist() for name in names), strict=True)
+            for instant_micros, partition, offset, user_id, video_id, event_day, is_paid in rows:
+                if viewer != (user_id, video_id):
+                    viewer, paid = (user_id, video_id), []
+                instant = _EPOCH + timedelta(microseconds=instant_micros)
+                if is_paid or apply_cap([instant], paid, self.policies[event_day])[0]:
+                    # older ones than the last `keep` cannot change the answer
+                    paid = [*paid[-(keep - 1) :], instant] if keep > 1 else [instant]
+                else:
+                    dropped[0].append(partition)
+                    dropped[1].append(offset)
+            columns = [pa.array(dropped[0], pa.int32()), pa.array(dropped[1], pa.int64())]
+            yield pa.RecordBatch.from_arrays(columns, names=["partition", "offset"])
+
+
+def with_cap(events: DataFrame, dropped: DataFrame) -> DataFrame:
+    """Return `events` with `over_cap` in the place of `billable` where the cap says so."""
+    marked = joinable(dropped.withColumn("is_over_cap", F.lit(True)))
+    capped = F.when(F.col("is_over_cap"), Billability.OVER_CAP.value).otherwise(F.col("billability"))
+    joined = events.join(marked, ["partition", "offset"], "left")
+    return joined.withColumn("billability", capped).drop("is_over_cap")

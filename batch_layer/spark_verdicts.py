@@ -1,0 +1,69 @@
+"""The counting rule in Spark: the same outcome for every event as `ingestion.contract.counting.settle`.
+
+Work is spent only where order matters: on ids that occur more than once, and on viewers who watched one video more
+often than the cap allows. Everything else is a hash aggregate of eight-byte keys and one scan.
+"""
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from ingestion.contract.counting import Verdict
+
+BROADCAST_ROWS_MAX = 1_000_000
+"""Above this a join shuffles both sides instead of copying the smaller one to every executor."""
+
+
+def repeat_verdicts(candidates: DataFrame) -> DataFrame:
+    """Return `(partition, offset, repeat_verdict)` for every candidate that is not the first of its id.
+
+    `candidates` must hold all candidates of the judged days and of the days beside them.
+
+    Among the events of an id on the same and the neighbouring days the smallest (appended_at, partition, offset)
+    is counted; any other is compared with that one. So the minimum by id and day is all the order that is needed.
+    """
+    keyed = candidates.select(
+        F.xxhash64("event_id").alias("id_hash"),
+        "event_id",
+        "event_day",
+        F.struct("appended_at", "partition", "offset", "payload_digest").alias("event"),
+    )
+    # two ids that share a hash are only looked at needlessly: the rule below goes by event_id
+    repeated = keyed.join(_more_than(keyed, 1), "id_hash", "left_semi").drop("id_hash")
+    first_of_day = repeated.groupBy("event_id", "event_day").agg(F.min("event").alias("first"))
+    days_in_reach = F.explode(F.array(F.date_sub("event_day", 1), "event_day", F.date_add("event_day", 1)))
+    first_in_reach = (
+        first_of_day.select("event_id", days_in_reach.alias("event_day"), "first")
+        .groupBy("event_id", "event_day")
+        .agg(F.min("first").alias("first"))
+    )
+    same = F.col("first.payload_digest") == F.col("event.payload_digest")
+    return (
+        repeated.join(first_in_reach, ["event_id", "event_day"])
+        .where("first.partition <> event.partition OR first.offset <> event.offset")
+        .select(
+            "event.partition",
+            "event.offset",
+            F.when(same, Verdict.DUPLICATE.value).otherwise(Verdict.CONFLICT.value).alias("repeat_verdict"),
+        )
+    )
+
+
+def _more_than(keyed: DataFrame, limit: int, key: str = "id_hash") -> DataFrame:
+    """Return the keys that occur more than `limit` times, ready to be joined."""
+    return joinable(keyed.groupBy(key).count().where(F.col("count") > limit).select(key))
+
+
+def joinable(rows: DataFrame) -> DataFrame:
+    """Compute `rows` now, so that none of them costs nothing, few are broadcast, and many are not."""
+    kept = rows.persist()
+    count = kept.count()
+    if count == 0:
+        return rows.where(F.lit(False))
+    return F.broadcast(kept) if count <= BROADCAST_ROWS_MAX else kept
+
+
+def with_verdicts(events: DataFrame, repeats: DataFrame) -> DataFrame:
+    """Return `events` with the verdict filled in for candidates, whose `verdict` is null."""
+    verdict = F.coalesce("verdict", "repeat_verdict", F.lit(Verdict.COUNTED.value))
+    joined = events.join(joinable(repeats), ["partition", "offset"], "left")
+    return joined.withColumn("verdict", verdict).drop("repeat_verdict")

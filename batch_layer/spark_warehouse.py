@@ -1,0 +1,293 @@
+"""The batch tables on Iceberg and the engine on Spark: every step of a run on its own branch."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Protocol
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from batch_layer.iceberg_tables import (
+    EVENTS,
+    RAW_EVENTS,
+    REJECTED_EVENTS,
+    TALLY,
+    VIEWS_BY_DETAIL,
+    VIEWS_BY_VIDEO,
+    VIEWS_BY_VIDEO_DAY,
+    IcebergTables,
+    branch_target,
+)
+from batch_layer.ports import Archived, CatalogueFacts, GateReport, Judgement, TableContents, VideoCount
+from batch_layer.spark_archive import append_raw, verify_archived
+from batch_layer.spark_billability import RulesByDay, facts_frame
+from batch_layer.spark_content_hash import Content, contents
+from batch_layer.spark_decode import decode
+from batch_layer.spark_derived import (
+    changed_totals,
+    rejected_events,
+    tally,
+    verdict_counts,
+    views_by_detail,
+    views_by_video_day,
+)
+from batch_layer.spark_errors import translated
+from batch_layer.spark_gate_sums import Subject
+from batch_layer.spark_judging import DayJudge, judge_touched
+from batch_layer.spark_rebuild import Difference, Recount
+from ingestion.contract.offsets import OffsetRange, OffsetVector
+from ingestion.contract.policy import POLICIES, CountingPolicy, policy_on
+from ingestion.contract.version import DayRules, PublishedVersion
+
+BY_DAY = (EVENTS, TALLY, VIEWS_BY_VIDEO_DAY, VIEWS_BY_DETAIL)
+"""The tables of which a run replaces whole event days."""
+
+
+class RecordSource(Protocol):
+    """Reads the log; see `spark_archive.KafkaSource`."""
+
+    def read(self, start: OffsetVector, end: OffsetVector) -> DataFrame:
+        """Return the records in `[start, end)`."""
+
+
+class Gate(Protocol):
+    """Judges a branch; see `gx_gate.judge`."""
+
+    def __call__(self, spark: SparkSession, subject: Subject, run_id: str, folder: Path) -> GateReport:
+        """Check every expectation and write the report into `folder`."""
+
+
+def branch_of(run_id: str) -> str:
+    """Return the name of a run's branch."""
+    return "run_" + run_id.lower().replace("-", "_")
+
+
+@dataclass
+class _Work:
+    """What the steps of one run hand on to the next."""
+
+    run_id: str
+    branch: str
+    base: PublishedVersion | None
+    starts: Mapping[str, int]
+    judged: frozenset[date] = frozenset()
+    rules: Mapping[date, DayRules] = field(default_factory=dict)
+    raw: DataFrame | None = None
+    decoded: DataFrame | None = None
+    totals: DataFrame | None = None
+
+
+class SparkWarehouse:
+    """See the port `Warehouse`. One run at a time."""
+
+    def __init__(
+        self,
+        spark: SparkSession,
+        source: RecordSource,
+        catalogue: CatalogueFacts,
+        *,
+        reports: Path,
+        gate: Gate,
+        policies: tuple[CountingPolicy, ...] = POLICIES,
+    ) -> None:
+        self._spark = spark
+        self._source = source
+        self._catalogue = catalogue
+        self._reports = reports
+        self._gate = gate
+        self._policies = policies
+        self._work: _Work | None = None
+        self.tables = IcebergTables(spark)
+
+    @translated
+    def repair(self, current: PublishedVersion | None, kept_runs: Collection[str]) -> list[str]:
+        """See the port."""
+        self.tables.create_missing()
+        self.tables.drop_branches("run_", keep={branch_of(run_id) for run_id in kept_runs})
+        return self.tables.move_main(current.snapshots) if current else []
+
+    @translated
+    def open_branch(self, run_id: str, base: PublishedVersion | None) -> None:
+        """See the port."""
+        self._spark.catalog.clearCache()
+        branch = branch_of(run_id)
+        starts = self.tables.open_branch(branch, base.snapshots if base else {})
+        self._work = _Work(run_id, branch, base, starts)
+
+    @translated
+    def archive(self, start: OffsetVector, ranges: Sequence[OffsetRange], end: OffsetVector) -> Archived:
+        """See the port."""
+        work = self._working
+        file_count = self._spark.sparkContext.defaultParallelism
+        append_raw(self._source.read(start, end), branch=work.branch, run_id=work.run_id, file_count=file_count)
+        work.raw = self._appended(RAW_EVENTS)
+        return verify_archived(work.raw, ranges)
+
+    @translated
+    def judge(self) -> Judgement:
+        """See the port."""
+        work = self._working
+        work.decoded = decode(self._appended(RAW_EVENTS)).persist()
+        touched = frozenset(row.event_day for row in work.decoded.select("event_day").distinct().collect())
+        former = work.base.day_rules if work.base else {}
+        latest = self._catalogue.latest_version()
+
+        def rules_for(days: Collection[date]) -> RulesByDay:
+            return RulesByDay({day: policy_on(day, self._policies) for day in days}, dict.fromkeys(days, latest))
+
+        stored = self.tables.at(EVENTS, work.starts[EVENTS])
+        judge = DayJudge(self._spark, stored, work.decoded, frozenset(former), rules_for, self._facts({latest}))
+        work.judged = judge_touched(judge, touched, self._write_events)
+        judged_now = {day: DayRules(policy_on(day, self._policies).version, latest) for day in work.judged}
+        work.rules = {**former, **judged_now}
+        return Judgement(touched, work.judged, work.rules)
+
+    @translated
+    def derive(self) -> None:
+        """See the port."""
+        work = self._working
+        days = F.col("event_day").isin(sorted(work.judged))
+        events = self._on_branch(EVENTS).where(days)
+        tally(events).writeTo(branch_target(TALLY, work.branch)).overwrite(days)
+        views_by_detail(events).writeTo(branch_target(VIEWS_BY_DETAIL, work.branch)).overwrite(days)
+        detail = self._on_branch(VIEWS_BY_DETAIL).where(days)
+        views_by_video_day(detail).writeTo(branch_target(VIEWS_BY_VIDEO_DAY, work.branch)).overwrite(days)
+        before, now = (
+            rows.where(days) for rows in (self._at_start(VIEWS_BY_VIDEO_DAY), self._on_branch(VIEWS_BY_VIDEO_DAY))
+        )
+        work.totals = changed_totals(before, now, self._at_start(VIEWS_BY_VIDEO)).persist()
+        self._merge_totals(work.totals)
+        if work.decoded is not None and work.raw is not None:
+            rejected = rejected_events(work.decoded, work.raw).coalesce(1)
+            rejected.writeTo(branch_target(REJECTED_EVENTS, work.branch)).append()
+
+    @translated
+    def contents(self) -> TableContents:
+        """See the port. Reads the judged days and what was appended; the rest is known from the base version."""
+        work = self._working
+        days = F.col("event_day").isin(sorted(work.judged))
+        new = {name: self._on_branch(name).where(days) for name in BY_DAY}
+        old = {name: self._at_start(name).where(days) for name in BY_DAY}
+        new |= {name: self._appended(name) for name in (RAW_EVENTS, REJECTED_EVENTS)}
+        changed = self._totals.select("video_id")
+        new[VIEWS_BY_VIDEO] = self._on_branch(VIEWS_BY_VIDEO).join(changed, "video_id", "left_semi")
+        old[VIEWS_BY_VIDEO] = self._at_start(VIEWS_BY_VIDEO).join(changed, "video_id", "left_semi")
+        parts = {f"+{name}": rows for name, rows in new.items()} | {f"-{name}": rows for name, rows in old.items()}
+        found = contents(parts)
+        total = {
+            name: self._base_content(name) + found[f"+{name}", None] - found.get((f"-{name}", None), Content())
+            for name in new
+        }
+        return TableContents(
+            snapshots=self.tables.heads(work.branch),
+            row_counts={name: each.row_count for name, each in total.items()},
+            content_hashes={name: each.text for name, each in total.items()},
+            verdict_counts=verdict_counts(self._on_branch(TALLY)),
+        )
+
+    @translated
+    def check(self, offsets: OffsetVector, archived: Archived) -> GateReport:
+        """See the port."""
+        work = self._working
+        days = F.col("event_day").isin(sorted(work.judged))
+        subject = Subject(
+            events=self._on_branch(EVENTS).where(days),
+            rejected=self._appended(REJECTED_EVENTS),
+            detail=self._on_branch(VIEWS_BY_DETAIL).where(days),
+            by_day=self._on_branch(VIEWS_BY_VIDEO_DAY).where(days),
+            changed_totals=self._on_branch(VIEWS_BY_VIDEO).join(
+                self._totals.select("video_id"), "video_id", "left_semi"
+            ),
+            expected_totals=self._totals.where("views > 0"),
+            tally=self._on_branch(TALLY),
+            former_tally=self._at_start(TALLY),
+            judged_days=work.judged,
+            former_offsets=work.base.offsets if work.base else None,
+            offsets=offsets,
+            archived=archived,
+        )
+        return self._gate(self._spark, subject, work.run_id, self._reports / work.run_id)
+
+    @translated
+    def changed_counts(self) -> list[VideoCount]:
+        """See the port."""
+        rows = self._totals.toArrow().to_pylist()
+        return [VideoCount(row["video_id"], row["views"], row["billable_views"]) for row in rows]
+
+    @translated
+    def tag(self, version: int, snapshots: Mapping[str, int]) -> None:
+        """See the port."""
+        self.tables.tag(f"v{version}", snapshots)
+
+    @translated
+    def differences_of_rebuild(self, version: PublishedVersion, run_id: str) -> list[Difference]:
+        """See the port."""
+        self._spark.catalog.clearCache()
+        recount = Recount(
+            spark=self._spark,
+            tables=self.tables,
+            version=version,
+            branch=branch_of(run_id),
+            policies={policy.version: policy for policy in self._policies},
+            facts=self._facts({rules.catalogue_version for rules in version.day_rules.values()}),
+        )
+        recount.write()
+        found = recount.differences()
+        recount.drop()
+        return found
+
+    @translated
+    def finish(self, version: PublishedVersion) -> None:
+        """See the port."""
+        self.tables.move_main(version.snapshots)
+        self.tables.drop_branch(branch_of(version.run_id))
+        self._spark.catalog.clearCache()
+
+    @property
+    def _working(self) -> _Work:
+        if self._work is None:
+            raise RuntimeError("open_branch comes first")
+        return self._work
+
+    @property
+    def _totals(self) -> DataFrame:
+        if self._working.totals is None:
+            raise RuntimeError("derive comes first")
+        return self._working.totals
+
+    def _write_events(self, judged: DataFrame, days: frozenset[date]) -> DataFrame:
+        columns = self._at_start(EVENTS).columns
+        target = branch_target(EVENTS, self._working.branch)
+        judged.select(*columns).writeTo(target).overwrite(F.col("event_day").isin(sorted(days)))
+        return self._on_branch(EVENTS)
+
+    def _merge_totals(self, totals: DataFrame) -> None:
+        totals.createOrReplaceTempView("changed_totals")
+        self._spark.sql(f"""
+            MERGE INTO {branch_target(VIEWS_BY_VIDEO, self._working.branch)} AS total USING changed_totals AS changed
+            ON total.video_id = changed.video_id
+            WHEN MATCHED AND changed.views = 0 THEN DELETE
+            WHEN MATCHED THEN UPDATE SET *
+            WHEN NOT MATCHED AND changed.views > 0 THEN INSERT *""")
+
+    def _facts(self, versions: Collection[int]) -> DataFrame:
+        return facts_frame(self._spark, self._catalogue.facts(versions))
+
+    def _base_content(self, name: str) -> Content:
+        base = self._working.base
+        return Content.parse(base.row_counts[name], base.content_hashes[name]) if base else Content()
+
+    def _appended(self, name: str) -> DataFrame:
+        work = self._working
+        head = self.tables.heads(work.branch)[name]
+        if head == work.starts[name]:
+            return self.tables.at(name, head).limit(0)
+        return self.tables.between(name, work.starts[name], head)
+
+    def _on_branch(self, name: str) -> DataFrame:
+        return self.tables.on_branch(name, self._working.branch)
+
+    def _at_start(self, name: str) -> DataFrame:
+        return self.tables.at(name, self._working.starts[name])

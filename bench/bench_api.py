@@ -1,0 +1,263 @@
+"""Speed of GET /v1/videos/{id}/views beside a bare Starlette route that does one Redis GET per request.
+
+    python -m bench.bench_api [--seconds 5] [--rounds 3]
+
+Both run on the same uvicorn settings, one process each, one after the other in turns, under the same load by wrk
+(one thread). Needs the local stack (./viewledger up) and wrk; works in a database and a Redis namespace of its own.
+"""
+
+import argparse
+import json
+import os
+import random
+import re
+import secrets
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg2
+import redis
+
+from ingestion.kafka_producer import partition_of
+from jobs.local_stack.ports import is_free
+from jobs.migrate import MIGRATIONS, migrate, read_migrations
+from jobs.settings import environment
+
+VIDEOS = 20_000
+PARTITIONS = 12
+OFFSET_END = 1_000
+UNKNOWN_SHARE = 0.2
+SEED = 20261123
+
+WRK_SCRIPT = """
+local paths = {}
+for line in io.lines(os.getenv("BENCH_PATHS")) do paths[#paths + 1] = line end
+local next_path = 1
+local think = tonumber(os.getenv("BENCH_THINK_MS"))
+if think > 0 then
+  function delay() return math.random(0, 2 * think) end
+end
+request = function()
+  next_path = next_path % #paths + 1
+  return wrk.format("GET", paths[next_path])
+end
+done = function(summary, latency)
+  io.write(string.format("RESULT %d %d %d %d %d %d\\n", summary.requests, summary.duration,
+    summary.errors.status + summary.errors.connect + summary.errors.read + summary.errors.timeout,
+    latency:percentile(50), latency:percentile(99), latency.max))
+end
+"""
+
+BARE = """
+import sys, redis.asyncio
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+from jobs.http_server import listening_socket, serve
+pool = redis.asyncio.BlockingConnectionPool.from_url(sys.argv[1], max_connections=50, timeout=10)
+client = redis.asyncio.Redis(connection_pool=pool)
+async def views(request):
+    video_id = request.path_params["video_id"]
+    value = await client.get("bench:" + video_id)
+    return JSONResponse({"video_id": video_id, "views": int(value or 0)})
+app = Starlette(routes=[Route("/v1/videos/{video_id}/views", views)])
+serve(app, listening_socket("127.0.0.1", int(sys.argv[2]), "port"))
+"""
+OURS = "import argparse; from jobs.run_api import run; run(argparse.Namespace())"
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """How many connections, and how long each waits on average between an answer and its next request."""
+
+    connections: int
+    think_ms: int
+
+    def __str__(self) -> str:
+        return f"{self.connections} connections, think time {self.think_ms} ms"
+
+
+SCENARIOS = (Scenario(64, 0), Scenario(1000, 0), Scenario(1000, 1000))
+"""Without think time the load is as much as the server bears, so the time waited says no more than the rate does."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One run of wrk."""
+
+    requests_per_second: float
+    errors: int
+    p50_ms: float
+    p99_ms: float
+    max_ms: float
+
+
+def main() -> None:
+    """Prints every run and the ratio; exits 1 when wrk is missing."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    if shutil.which("wrk") is None:
+        sys.exit("bench_api needs wrk: apt-get install wrk")
+    with prepared(dict(environment())) as (environ, folder):
+        (bare_port, our_port) = (
+            next(port for port in range(first, first + 99) if is_free(port)) for first in (18300, 18400)
+        )
+        redis_url = environ["VIEWLEDGER_REDIS_URL"]
+        bare = [sys.executable, "-c", BARE, redis_url, str(bare_port)]
+        ours = [sys.executable, "-c", OURS]
+        figures: dict[tuple[str, Scenario], list[Measured]] = {}
+        with (
+            server(bare, bare_port, environ),
+            server(ours, our_port, environ | {"VIEWLEDGER_API_PORT": str(our_port)}),
+        ):
+            for scenario in SCENARIOS:
+                for _ in range(arguments.rounds):
+                    for name, port in (("bare", bare_port), ("ours", our_port)):
+                        found = load(port, scenario, arguments.seconds, folder)
+                        figures.setdefault((name, scenario), []).append(found)
+                        print(f"{name:>5}, {scenario}: {found}", flush=True)
+    for scenario in SCENARIOS:
+        (bare_rate, bare_p99), (our_rate, our_p99) = (medians(figures[name, scenario]) for name in ("bare", "ours"))
+        print(
+            f"{scenario}: ours {our_rate:,.0f}/s, bare {bare_rate:,.0f}/s, ratio {our_rate / bare_rate:.2f}; "
+            f"p99 ours {our_p99:.1f} ms, bare {bare_p99:.1f} ms"
+        )
+
+
+def medians(found: list[Measured]) -> tuple[float, float]:
+    """Requests per second and p99."""
+    rate = statistics.median(each.requests_per_second for each in found)
+    return rate, statistics.median(each.p99_ms for each in found)
+
+
+@contextmanager
+def prepared(environ: dict[str, str]) -> Iterator[tuple[dict[str, str], Path]]:
+    """A published version and open segments for VIDEOS videos, removed at the end."""
+    namespace = f"bench{secrets.token_hex(4)}"
+    server_url = environ["VIEWLEDGER_POSTGRES_URL"]
+    client = redis.Redis.from_url(environ["VIEWLEDGER_REDIS_URL"])
+    outside(server_url, f"CREATE DATABASE {namespace}")
+    try:
+        environ["VIEWLEDGER_POSTGRES_URL"] = server_url.rpartition("/")[0] + "/" + namespace
+        environ["VIEWLEDGER_REDIS_NAMESPACE"] = namespace
+        generator = random.Random(SEED)
+        video_ids = ["".join(generator.choices("abcdefghijkXYZ0123_-", k=11)) for _ in range(VIDEOS)]
+        publish(environ["VIEWLEDGER_POSTGRES_URL"], video_ids)
+        count_since(client, namespace, video_ids)
+        with tempfile.TemporaryDirectory() as folder:
+            asked = [generator.choice(video_ids) for _ in range(100_000)]
+            asked = [f"unknown-{video_id}" if generator.random() < UNKNOWN_SHARE else video_id for video_id in asked]
+            paths = [f"/v1/videos/{video_id}/views" for video_id in asked]
+            Path(folder, "paths").write_text("\n".join(paths))
+            Path(folder, "load.lua").write_text(WRK_SCRIPT)
+            yield environ, Path(folder)
+    finally:
+        for pattern in (f"{{{namespace}:*", "bench:*"):
+            for key in client.scan_iter(pattern, count=10_000):
+                client.delete(key)
+        outside(server_url, f"DROP DATABASE {namespace} WITH (FORCE)")
+
+
+def publish(url: str, video_ids: list[str]) -> None:
+    """One version that settles some views of every video."""
+    migrate(url, read_migrations(MIGRATIONS))
+    offsets = json.dumps({"topic": "video-views", "ends": [OFFSET_END] * PARTITIONS})
+    watermarks = json.dumps(["2026-11-23T00:00:00+00:00"] * PARTITIONS)
+    connection = psycopg2.connect(url)
+    with connection, connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO published.versions (version, run_id, offsets, watermarks, snapshots, row_counts, "
+            "content_hashes, day_rules) VALUES (1, 'bench', %s, %s, '{}', '{}', '{}', '{}')",
+            (offsets, watermarks),
+        )
+        cursor.execute(
+            "INSERT INTO published.video_counts SELECT DISTINCT unnest(%s::text[]), 1, 1000, 800", (video_ids,)
+        )
+        cursor.execute("INSERT INTO published.pointer (version) VALUES (1)")
+    connection.close()
+
+
+def count_since(client: redis.Redis, namespace: str, video_ids: list[str]) -> None:
+    """An open segment in every partition, in the speed layer's layout, and the plain keys of the bare route."""
+    now_ms = int(time.time() * 1000)
+    with client.pipeline(transaction=False) as pipeline:
+        for partition in range(PARTITIONS):
+            prefix = f"{{{namespace}:{partition}}}"
+            state = {"position": 9_000, "segment": OFFSET_END, "appended_at_ms": now_ms, "applied_at_ms": now_ms}
+            pipeline.hset(f"{prefix}:state", mapping=state)
+            pipeline.zadd(f"{prefix}:segments", {str(OFFSET_END): OFFSET_END})
+        for video_id in video_ids:
+            partition = partition_of(video_id.encode(), PARTITIONS)
+            pipeline.hset(f"{{{namespace}:{partition}}}:segment:{OFFSET_END}", video_id, 17)
+            pipeline.set(f"bench:{video_id}", 1017)
+        pipeline.execute()
+
+
+@contextmanager
+def server(command: list[str], port: int, environ: Mapping[str, str]) -> Iterator[None]:
+    """A server process, ended at the end."""
+    process = subprocess.Popen(
+        command, env={**os.environ, **environ}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline and process.poll() is None:
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/videos/x/views", timeout=1).close()
+                break
+            except OSError:
+                time.sleep(0.1)
+        yield
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def load(port: int, scenario: Scenario, seconds: int, folder: Path) -> Measured:
+    """One run of wrk with one thread."""
+    command = [
+        "wrk",
+        "-t1",
+        f"-c{scenario.connections}",
+        f"-d{seconds}s",
+        "--timeout",
+        "5s",
+        "-s",
+        str(folder / "load.lua"),
+    ]
+    answer = subprocess.run(
+        [*command, f"http://127.0.0.1:{port}"],
+        env={**os.environ, "BENCH_PATHS": str(folder / "paths"), "BENCH_THINK_MS": str(scenario.think_ms)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=seconds + 60,
+    )
+    found = re.search(r"RESULT (\d+) (\d+) (\d+) (\d+) (\d+) (\d+)", answer.stdout)
+    assert found is not None, answer.stdout
+    requests, microseconds, errors, p50, p99, most = map(int, found.groups())
+    return Measured(round(requests / microseconds * 1e6), errors, p50 / 1000, p99 / 1000, most / 1000)
+
+
+def outside(url: str, statement: str) -> None:
+    """One statement outside a transaction."""
+    connection = psycopg2.connect(url)
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+    connection.close()
+
+
+if __name__ == "__main__":
+    main()

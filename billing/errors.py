@@ -1,0 +1,43 @@
+"""The errors billing raises on purpose. Messages are sentences for the user: what, where, and the remedy."""
+
+from collections.abc import Sequence
+
+
+class BillingError(Exception):
+    """Every error below; never raised itself."""
+
+
+class FileRefusedError(BillingError):
+    """One or more files break their format; `problems` names every one with file, line and column."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+class PreconditionsError(BillingError):
+    """The period may not be billed now; `failures` names every reason with its remedy."""
+
+    def __init__(self, failures: Sequence[str]) -> None:
+        super().__init__("\n".join(failures))
+        self.failures = tuple(failures)
+
+
+class PostingConflictError(BillingError):
+    """Something else was already posted for the same payees and days; `conflicts` names each. Nothing was posted."""
+
+    def __init__(self, conflicts: Sequence[str]) -> None:
+        super().__init__("\n".join(conflicts))
+        self.conflicts = tuple(conflicts)
+
+
+class LedgerUnavailableError(BillingError):
+    """PostgreSQL does not answer, or not in time."""
+
+
+class SchemaMissingError(BillingError):
+    """PostgreSQL answers, but the billing tables are not there."""
+
+
+class EvidenceMismatchError(BillingError):
+    """Counts and events of one version disagree: an invariant of the batch layer is broken; nothing may be posted."""

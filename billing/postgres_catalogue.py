@@ -1,0 +1,98 @@
+"""Catalogues and rate contracts in PostgreSQL (schema `billing`), one immutable version per import."""
+
+import json
+
+from billing.catalogue import Catalogue, Payee, Video
+from billing.postgres_session import Connect, copy_rows, one_transaction
+from billing.rate_cards import RateContract
+
+_LOCK = "SELECT pg_advisory_xact_lock(hashtext('viewledger.billing.import'))"
+
+
+class PostgresCatalogueStore:
+    """Implements `billing.ports.CatalogueStore`; every method is one database transaction."""
+
+    def __init__(self, connect: Connect) -> None:
+        self._connect = connect
+
+    def import_catalogue(self, catalogue: Catalogue, source: str) -> tuple[int, bool]:
+        """Store as the next version unless it equals the newest; an older content that comes back is a new version."""
+        content_hash = catalogue.content_hash()
+        with one_transaction(self._connect) as cursor:
+            cursor.execute(_LOCK)
+            cursor.execute(
+                "SELECT catalogue_version, content_hash FROM billing.catalogue_versions "
+                "ORDER BY catalogue_version DESC LIMIT 1"
+            )
+            newest = cursor.fetchone()
+            if newest is not None and newest[1] == content_hash:
+                return newest[0], False
+            version = newest[0] + 1 if newest is not None else 1
+            cursor.execute(
+                "INSERT INTO billing.catalogue_versions (catalogue_version, content_hash, source) VALUES (%s, %s, %s)",
+                (version, content_hash, source),
+            )
+            payees = ((version, each.payee_id, each.name, each.user_id) for each in catalogue.payees)
+            copy_rows(cursor, "billing.payees", "catalogue_version, payee_id, name, user_id", payees)
+            videos = ((version, each.video_id, each.payee_id, each.length_seconds) for each in catalogue.videos)
+            copy_rows(cursor, "billing.videos", "catalogue_version, video_id, payee_id, length_seconds", videos)
+        return version, True
+
+    def import_contract(self, contract: RateContract) -> tuple[int, bool]:
+        """Store as the next version unless it equals the newest; an older content that comes back is a new version."""
+        content_hash = contract.content_hash()
+        with one_transaction(self._connect) as cursor:
+            cursor.execute(_LOCK)
+            cursor.execute(
+                "SELECT contract_version, content_hash FROM billing.rate_cards ORDER BY contract_version DESC LIMIT 1"
+            )
+            newest = cursor.fetchone()
+            if newest is not None and newest[1] == content_hash:
+                return newest[0], False
+            version = newest[0] + 1 if newest is not None else 1
+            cursor.execute(
+                "INSERT INTO billing.rate_cards (contract_version, content_hash, document) VALUES (%s, %s, %s)",
+                (version, content_hash, json.dumps(contract.to_document())),
+            )
+        return version, True
+
+    def newest_catalogue(self) -> tuple[int, Catalogue] | None:
+        """Return the catalogue in force, None before the first import."""
+        with one_transaction(self._connect) as cursor:
+            cursor.execute("SELECT max(catalogue_version) FROM billing.catalogue_versions")
+            version = (cursor.fetchone() or (None,))[0]
+        # A version never changes once it is there, so it need not be read in the same transaction.
+        return (version, self.catalogue(version)) if version is not None else None
+
+    def catalogue(self, version: int) -> Catalogue:
+        """Return a stored version; version 0 is the empty catalogue."""
+        with one_transaction(self._connect) as cursor:
+            # Sorted here and not by the server: its collation may differ from Python's order.
+            cursor.execute(
+                "SELECT payee_id, name, user_id FROM billing.payees WHERE catalogue_version = %s", (version,)
+            )
+            payees = tuple(sorted((Payee(*row) for row in cursor), key=lambda payee: payee.payee_id))
+            cursor.execute(
+                "SELECT video_id, payee_id, length_seconds FROM billing.videos WHERE catalogue_version = %s", (version,)
+            )
+            videos = tuple(sorted((Video(*row) for row in cursor), key=lambda video: video.video_id))
+        return Catalogue(payees, videos)
+
+    def payee_name(self, payee_id: str) -> str | None:
+        """Return a payee's name in the newest catalogue that has one."""
+        with one_transaction(self._connect) as cursor:
+            cursor.execute(
+                "SELECT name FROM billing.payees WHERE payee_id = %s ORDER BY catalogue_version DESC LIMIT 1",
+                (payee_id,),
+            )
+            row = cursor.fetchone()
+        return row[0] if row is not None else None
+
+    def newest_contract(self) -> tuple[int, RateContract] | None:
+        """Return the rate contract in force, None before the first import."""
+        with one_transaction(self._connect) as cursor:
+            cursor.execute(
+                "SELECT contract_version, document FROM billing.rate_cards ORDER BY contract_version DESC LIMIT 1"
+            )
+            row = cursor.fetchone()
+        return (row[0], RateContract.from_document(row[1])) if row is not None else None

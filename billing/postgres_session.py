@@ -1,0 +1,115 @@
+"""PostgreSQL for billing: a connection that fails soon and clearly, and rows sent by COPY."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from typing import TYPE_CHECKING
+
+import psycopg2
+from psycopg2 import errors
+
+from billing.errors import LedgerUnavailableError, SchemaMissingError
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+    from psycopg2.extensions import cursor as Cursor
+
+Connect = Callable[[], "Connection"]
+Cell = str | int | date | datetime | None
+
+_CONNECT_TIMEOUT_S = 5
+_LOCK_TIMEOUT_MS = 600_000
+_ANSWER_TIMEOUT_MS = 30_000
+_TO_ESCAPE = re.compile(r"[\\\t\n\r]").search
+_ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+def connector(url: str) -> Connect:
+    """Return a function that opens a connection in UTC with bounded waits: for connecting, locks, a dead peer."""
+
+    def connect() -> "Connection":
+        return psycopg2.connect(
+            url,
+            application_name="viewledger-billing",
+            connect_timeout=_CONNECT_TIMEOUT_S,
+            tcp_user_timeout=_ANSWER_TIMEOUT_MS,
+            keepalives_idle=10,
+            keepalives_interval=5,
+            keepalives_count=3,
+            options=f"-c lock_timeout={_LOCK_TIMEOUT_MS} -c timezone=UTC",
+        )
+
+    return connect
+
+
+@contextmanager
+def one_transaction(connect: Connect) -> Iterator["Cursor"]:
+    """Yield a cursor inside one new database transaction that is committed at the end, or rolled back by any error.
+
+    READ COMMITTED on purpose: after waiting for the ledger's lock the next statement must see what its previous
+    holder committed; a snapshot taken with the lock statement would be older.
+
+    Raises:
+        LedgerUnavailableError: no answer; the outcome of a COMMIT is then unknown, and posting again finds it out.
+        SchemaMissingError: the tables are not there.
+    """
+    try:
+        connection = connect()
+    except psycopg2.OperationalError as error:
+        raise LedgerUnavailableError(_sentence(error)) from error
+    try:
+        with connection.cursor() as cursor:
+            yield cursor
+        connection.commit()
+    except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+        raise LedgerUnavailableError(_sentence(error)) from error
+    except (errors.UndefinedTable, errors.InvalidSchemaName, errors.UndefinedFunction) as error:
+        raise SchemaMissingError("PostgreSQL has no billing tables (or older ones) in this database") from error
+    finally:
+        connection.close()
+
+
+def copy_rows(cursor: "Cursor", table: str, columns: str, rows: Iterable[tuple[Cell, ...]]) -> None:
+    """Send rows by COPY without holding them all; `table` and `columns` are constants of this package."""
+    cursor.copy_expert(f"COPY {table} ({columns}) FROM STDIN", _RowStream(rows))
+
+
+class _RowStream:
+    """What COPY reads: rows in PostgreSQL's text format, made as they are asked for."""
+
+    def __init__(self, rows: Iterable[tuple[Cell, ...]]) -> None:
+        self._lines = map(_line, rows)
+        self._rest = b""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return at most `size` bytes, empty at the end; COPY always gives a size."""
+        parts, length = [self._rest], len(self._rest)
+        while length < size and (line := next(self._lines, None)) is not None:
+            parts.append(line)
+            length += len(line)
+        joined = b"".join(parts)
+        self._rest = joined[size:]
+        return joined[:size]
+
+    def readline(self, _size: int = -1, /) -> bytes:
+        """Return one row; asked for by the type only, COPY never calls it."""
+        return next(self._lines, b"")
+
+
+def _line(row: tuple[Cell, ...]) -> bytes:
+    return "\t".join(map(_cell, row)).encode() + b"\n"
+
+
+def _cell(value: Cell) -> str:
+    if isinstance(value, str):
+        return value.translate(_ESCAPED) if _TO_ESCAPE(value) else value
+    if value is None:
+        return "\\N"
+    return str(value) if isinstance(value, int) else value.isoformat()
+
+
+def _sentence(error: psycopg2.Error) -> str:
+    """Return the first line of what PostgreSQL says; it names host and port and never the password."""
+    text = str(error).strip().splitlines() or ["the connection was lost"]
+    return "PostgreSQL does not answer: " + re.sub(r"\s+", " ", text[0])

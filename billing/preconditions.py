@@ -1,0 +1,115 @@
+"""Preconditions: whether a period may be billed now, and if not, every reason by name. Pure."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from enum import StrEnum
+
+from ingestion.contract.periods import Period
+from ingestion.contract.version import PublishedVersion
+
+SHOWN_MAX = 5
+
+
+class Waivable(StrEnum):
+    """The preconditions that a named person may waive; all others hold always."""
+
+    CONFLICT = "conflict"
+    LATE_REVIEW = "late_review"
+    UNATTRIBUTED = "unattributed"
+    CATALOGUE = "catalogue"
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What is known of the period that is to be billed."""
+
+    version: PublishedVersion
+    catalogue_version: int
+    review_items: Mapping[str, int]
+    unattributed: Mapping[str, int]
+    """Video without a payee → billable views."""
+    unrated: Mapping[date, int]
+    """Event day without a rate → billable views."""
+    recatalogued: Collection[str]
+    """Videos of the period whose length or payee's viewer id was another when their views were judged."""
+
+
+def failed_preconditions(
+    period: Period, findings: Findings, *, allowed_lateness: timedelta, waived: Mapping[str, str]
+) -> list[str]:
+    """Return one sentence for every precondition that does not hold and is not waived: name, cause, remedy.
+
+    That the tally adds up is no precondition here: a version whose tally does not is never published.
+    """
+    failures = [*_unsettled(period, findings.version, allowed_lateness), *_unrated(findings.unrated)]
+    for kind in (Waivable.CONFLICT, Waivable.LATE_REVIEW):
+        if (count := findings.review_items.get(kind, 0)) and kind not in waived:
+            failures.append(
+                f"{kind}: {count} {_many('event', count)} of period {period} "
+                f"{'waits' if count == 1 else 'wait'} for review; decide them, or waive them {_by_flag(kind)}"
+            )
+    if Waivable.UNATTRIBUTED not in waived:
+        failures += _unattributed(findings.unattributed)
+    if Waivable.CATALOGUE not in waived:
+        failures += _recatalogued(findings)
+    return failures
+
+
+def _unsettled(period: Period, version: PublishedVersion, allowed_lateness: timedelta) -> list[str]:
+    needed = period.end_at + allowed_lateness
+    behind = [(at, partition) for partition, at in enumerate(version.watermarks) if at < needed]
+    if not behind:
+        return []
+    earliest, partition = min(behind)
+    hours = f"{allowed_lateness / timedelta(hours=1):g}"
+    return [
+        f"settled: version {version.version} covers {len(behind)} of {len(version.watermarks)} partitions not far "
+        f"enough: partition {partition} is settled until {earliest.isoformat()}, and {needed.isoformat()} is needed "
+        f"(end of the period + {hours} hours of allowed lateness); wait until then and run `./viewledger batch run`"
+    ]
+
+
+def _unrated(unrated: Mapping[date, int]) -> list[str]:
+    if not unrated:
+        return []
+    days = _shown([day.isoformat() for day in sorted(unrated)])
+    return [
+        f"rate: {sum(unrated.values())} billable views of {days} lie before the first rate card; import rates with an "
+        f"effective_from_on of {min(unrated).isoformat()} or earlier"
+    ]
+
+
+def _unattributed(unattributed: Mapping[str, int]) -> list[str]:
+    if not unattributed:
+        return []
+    count, total = len(unattributed), sum(unattributed.values())
+    return [
+        f"unattributed: {total} billable {_many('view', total)} of {count} {_many('video', count)} without a payee "
+        f"({_shown(sorted(unattributed))}); add them to videos.csv and import it, or leave them unpaid "
+        f"{_by_flag(Waivable.UNATTRIBUTED)}"
+    ]
+
+
+def _recatalogued(findings: Findings) -> list[str]:
+    count = len(findings.recatalogued)
+    if not count:
+        return []
+    return [
+        f"catalogue: {count} {_many('video', count)} ({_shown(sorted(findings.recatalogued))}) had another length or "
+        f"payee's viewer id when the views were counted than catalogue version {findings.catalogue_version} has; "
+        f"a day is judged again when events of it arrive; accept its counts as they are {_by_flag('catalogue')}"
+    ]
+
+
+def _by_flag(kind: str) -> str:
+    return f"with --waive {kind} --actor NAME"
+
+
+def _many(noun: str, count: int) -> str:
+    return noun if count == 1 else noun + "s"
+
+
+def _shown(names: list[str]) -> str:
+    more = len(names) - SHOWN_MAX
+    return ", ".join(names[:SHOWN_MAX]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,202 @@
+"""What counts: the definition, in plain Python, of every event's one verdict and of billability.
+
+`settle` is the whole rule over a whole log. The speed layer applies its first half event by event (`judge_alone`);
+the batch layer says all of it in Spark SQL, and a law test proves on random logs that both give the same outcome for
+every event.
+"""
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
+
+from ingestion.contract.event import Reason, RejectedEvent, ViewEvent, payload_digest
+from ingestion.contract.policy import CountingPolicy, policy_on
+
+LATE_AFTER = timedelta(days=35)
+CLOCK_TOLERANCE = timedelta(minutes=5)
+NEIGHBOUR_DAYS = timedelta(days=1)
+
+
+class Verdict(StrEnum):
+    """The one verdict of an event; together they add up to the events received."""
+
+    COUNTED = "counted"
+    DUPLICATE = "duplicate"
+    """Same id and same payload as an earlier event."""
+    CONFLICT = "conflict"
+    """Same id as an earlier event, another payload: the first stays, this one goes to review."""
+    REJECTED = "rejected"
+    LATE_REVIEW = "late_review"
+    """Happened more than 35 days before it was received; a person decides."""
+
+
+class Billability(StrEnum):
+    """Whether a counted view is billable, and if not, the first rule it fails, in this order."""
+
+    BILLABLE = "billable"
+    NOT_ELIGIBLE = "not_eligible"
+    BELOW_MINIMUM = "below_minimum"
+    OWN_VIEW = "own_view"
+    OVER_CAP = "over_cap"
+
+
+@dataclass(frozen=True)
+class Received:
+    """A decoded event and where it stands in the log; `appended_at` is the broker's append time."""
+
+    partition: int
+    offset: int
+    appended_at: datetime
+    decoded: ViewEvent | RejectedEvent
+
+
+@dataclass(frozen=True)
+class VideoFacts:
+    """What the catalogue knows of a video and billability needs; unknown is None."""
+
+    length_seconds: int | None = None
+    payee_user_id: str | None = None
+    """The payee's own viewer pseudonym: their views of their own video are not billable."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one event. `billability` is set exactly for counted events."""
+
+    verdict: Verdict
+    event_hour: datetime
+    reasons: tuple[Reason, ...] = ()
+    billability: Billability | None = None
+
+
+@dataclass(frozen=True)
+class LateEvent:
+    """A well-formed event that came too late to be counted without review."""
+
+    event: ViewEvent
+
+
+def judge_alone(decoded: ViewEvent | RejectedEvent, appended_at: datetime) -> ViewEvent | RejectedEvent | LateEvent:
+    """Return what an event is when looked at by itself: a candidate for counting, rejected, or late.
+
+    An event that claims to happen more than five minutes after it was received is rejected as `clock_suspect`.
+    """
+    if isinstance(decoded, RejectedEvent):
+        return decoded
+    if decoded.timestamp > appended_at + CLOCK_TOLERANCE:
+        detail = f"timestamp: {decoded.timestamp.isoformat()} is more than 5 minutes after {appended_at.isoformat()}"
+        return RejectedEvent((Reason("clock_suspect", detail),), str(decoded.event_id))
+    if decoded.timestamp < appended_at - LATE_AFTER:
+        return LateEvent(decoded)
+    return decoded
+
+
+def hour_of(instant: datetime) -> datetime:
+    """Return the UTC hour that holds `instant`."""
+    return instant.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+def day_of(instant: datetime) -> date:
+    """Return the UTC day that holds `instant`."""
+    return instant.astimezone(UTC).date()
+
+
+def settle(
+    log: Iterable[Received],
+    facts: Mapping[str, VideoFacts],
+    policy_for: Callable[[date], CountingPolicy] = policy_on,
+) -> dict[tuple[int, int], Outcome]:
+    """Return the outcome of every event of a log by (partition, offset).
+
+    "First" means smallest (append time, partition, offset). An id is looked for among the events of the same and the
+    neighbouring event days. Events without a trustworthy time of their own (rejected, late) are filed under the hour
+    they were received in.
+    """
+    outcomes: dict[tuple[int, int], Outcome] = {}
+    earlier_by_id: defaultdict[object, list[tuple[date, str]]] = defaultdict(list)
+    counted: list[tuple[Received, ViewEvent]] = []
+    for received in sorted(log, key=lambda each: (each.appended_at, each.partition, each.offset)):
+        place = (received.partition, received.offset)
+        judged = judge_alone(received.decoded, received.appended_at)
+        if isinstance(judged, RejectedEvent):
+            outcomes[place] = Outcome(Verdict.REJECTED, hour_of(received.appended_at), judged.reasons)
+        elif isinstance(judged, LateEvent):
+            outcomes[place] = Outcome(Verdict.LATE_REVIEW, hour_of(received.appended_at))
+        else:
+            earlier = earlier_by_id[judged.event_id]
+            verdict = judge_among(judged, earlier)
+            earlier.append((day_of(judged.timestamp), payload_digest(judged)))
+            outcomes[place] = Outcome(verdict, hour_of(judged.timestamp))
+            if verdict is Verdict.COUNTED:
+                counted.append((received, judged))
+    for (received, event), billability in zip(counted, _billabilities(counted, facts, policy_for), strict=True):
+        place = (received.partition, received.offset)
+        outcomes[place] = Outcome(Verdict.COUNTED, hour_of(event.timestamp), (), billability)
+    return outcomes
+
+
+def judge_among(event: ViewEvent, earlier: Sequence[tuple[date, str]]) -> Verdict:
+    """Return the verdict of an event given (event day, payload digest) of all earlier ones of its id, in order."""
+    day = day_of(event.timestamp)
+    near = [digest for earlier_day, digest in earlier if abs(earlier_day - day) <= NEIGHBOUR_DAYS]
+    if not near:
+        return Verdict.COUNTED
+    return Verdict.DUPLICATE if near[0] == payload_digest(event) else Verdict.CONFLICT
+
+
+def judge_billability_alone(event: ViewEvent, facts: VideoFacts, policy: CountingPolicy) -> Billability:
+    """Return the billability of a counted view before the cap per viewer is applied."""
+    minimum = policy.minimum_view_seconds
+    if facts.length_seconds is not None:
+        minimum = min(minimum, facts.length_seconds)
+    if not event.revenue_eligible:
+        return Billability.NOT_ELIGIBLE
+    if event.view_duration < minimum:
+        return Billability.BELOW_MINIMUM
+    if facts.payee_user_id is not None and event.user_id == facts.payee_user_id:
+        return Billability.OWN_VIEW
+    return Billability.BILLABLE
+
+
+def apply_cap(happened: Sequence[datetime], paid_before: Sequence[datetime], policy: CountingPolicy) -> list[bool]:
+    """Return, for the views of one viewer and video in order of (timestamp, event id), which stay billable.
+
+    A view is billable if fewer than `billable_per_viewer_max` billable ones lie in the window that ends with it:
+    never more than the cap in any 24 hours, the earliest first. `paid_before` are the instants of earlier billable
+    views, ascending.
+    """
+    paid = list(paid_before)
+    kept = []
+    for instant in happened:
+        in_window = len(paid) - bisect_right(paid, instant - policy.viewer_window)
+        kept.append(in_window < policy.billable_per_viewer_max)
+        if kept[-1]:
+            paid.append(instant)
+    return kept
+
+
+def _billabilities(
+    counted: Sequence[tuple[Received, ViewEvent]],
+    facts: Mapping[str, VideoFacts],
+    policy_for: Callable[[date], CountingPolicy],
+) -> list[Billability]:
+    unknown = VideoFacts()
+    found: list[Billability] = []
+    by_viewer: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+    for index, (_, event) in enumerate(counted):
+        policy = policy_for(day_of(event.timestamp))
+        found.append(judge_billability_alone(event, facts.get(event.video_id, unknown), policy))
+        if found[-1] is Billability.BILLABLE:
+            by_viewer[event.user_id, event.video_id].append(index)
+    for indexes in by_viewer.values():
+        paid: list[datetime] = []
+        for index in sorted(indexes, key=lambda each: (counted[each][1].timestamp, counted[each][1].event_id)):
+            happened = counted[index][1].timestamp
+            if apply_cap([happened], paid, policy_for(day_of(happened)))[0]:
+                paid.append(happened)
+            else:
+                found[index] = Billability.OVER_CAP
+    return found

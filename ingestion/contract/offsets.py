@@ -1,0 +1,74 @@
+"""Offset vectors: how far a count goes. Boundaries are offsets, never clocks."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class OffsetVector:
+    """For every partition of a topic the first offset that is not covered; index = partition number.
+
+    A count that goes as far as this vector covers `[0, ends[p])` of partition p. Kafka's offsets have gaps, so the
+    numbers bound positions and do not count events.
+    """
+
+    topic: str
+    ends: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if not self.ends or any(end < 0 for end in self.ends):
+            raise ValueError(f"an offset vector needs one offset >= 0 for every partition, got {self.ends}")
+
+    @classmethod
+    def zero(cls, topic: str, partition_count: int) -> "OffsetVector":
+        """Return the vector that covers nothing."""
+        return cls(topic, (0,) * partition_count)
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> "OffsetVector":
+        """Read what `to_json` wrote."""
+        return cls(document["topic"], tuple(document["ends"]))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the vector as a JSON object: `{"topic": …, "ends": […]}`."""
+        return {"topic": self.topic, "ends": list(self.ends)}
+
+    def covers(self, other: "OffsetVector") -> bool:
+        """Return whether this vector reaches at least as far as `other` in every partition."""
+        self._check_comparable(other)
+        return all(end >= least for end, least in zip(self.ends, other.ends, strict=True))
+
+    def ranges_since(self, start: "OffsetVector") -> list["OffsetRange"]:
+        """Return the non-empty ranges between `start` and this vector.
+
+        Raises:
+            ValueError: this vector ends before `start` somewhere; a count never goes back.
+        """
+        self._check_comparable(start)
+        if not self.covers(start):
+            raise ValueError(f"offsets go back: from {start.ends} to {self.ends}")
+        pairs = enumerate(zip(start.ends, self.ends, strict=True))
+        return [OffsetRange(self.topic, index, begin, end) for index, (begin, end) in pairs if begin < end]
+
+    def _check_comparable(self, other: "OffsetVector") -> None:
+        if self.topic != other.topic or len(self.ends) != len(other.ends):
+            raise ValueError(
+                f"offset vectors of {self.topic} ({len(self.ends)} partitions) and {other.topic} "
+                f"({len(other.ends)} partitions) cannot be compared"
+            )
+
+
+@dataclass(frozen=True)
+class OffsetRange:
+    """The offsets `[start, end)` of one partition."""
+
+    topic: str
+    partition: int
+    start: int
+    end: int
+
+
+def total_offsets(ranges: Sequence[OffsetRange]) -> int:
+    """Return how many offsets the ranges span: the most events they can hold."""
+    return sum(each.end - each.start for each in ranges)

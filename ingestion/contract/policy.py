@@ -1,0 +1,43 @@
+"""The counting policy: which counted views are billable, by version and effective date.
+
+A change of a value is a new entry with a later `effective_from_on`, never an edit: counts name the version they used.
+"""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+
+@dataclass(frozen=True)
+class CountingPolicy:
+    """The values that decide billability for event days from `effective_from_on` (inclusive) on."""
+
+    version: int
+    effective_from_on: date
+    minimum_view_seconds: int
+    """A shorter view is billable only if it is the whole video and the video's length is known."""
+    billable_per_viewer_max: int
+    """How many billable views of one video one viewer can cause within `viewer_window`."""
+    viewer_window: timedelta
+
+
+POLICIES: tuple[CountingPolicy, ...] = (
+    CountingPolicy(
+        version=1,
+        effective_from_on=date(1970, 1, 1),
+        minimum_view_seconds=30,
+        billable_per_viewer_max=4,
+        viewer_window=timedelta(hours=24),
+    ),
+)
+
+
+def policy_on(day: date, policies: tuple[CountingPolicy, ...] = POLICIES) -> CountingPolicy:
+    """Return the policy in force on an event day (UTC).
+
+    Raises:
+        LookupError: no policy is in force that early.
+    """
+    for policy in sorted(policies, key=lambda each: each.effective_from_on, reverse=True):
+        if policy.effective_from_on <= day:
+            return policy
+    raise LookupError(f"no counting policy is in force on {day.isoformat()}")

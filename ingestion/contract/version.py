@@ -1,0 +1,39 @@
+"""A published version: the record behind the pointer through which everything that handles money reads."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from ingestion.contract.offsets import OffsetVector
+
+
+@dataclass(frozen=True)
+class DayRules:
+    """Which rules an event day was last judged with."""
+
+    policy_version: int
+    catalogue_version: int
+    """0 stands for the empty catalogue."""
+
+
+@dataclass(frozen=True)
+class PublishedVersion:
+    """One published batch result. Versions are numbered from 1 without gaps and are immutable."""
+
+    version: int
+    run_id: str
+    offsets: OffsetVector
+    watermarks: tuple[datetime, ...]
+    """For every partition the instant before which everything appended is covered."""
+    snapshots: Mapping[str, int]
+    """Table name → Iceberg snapshot id."""
+    row_counts: Mapping[str, int]
+    content_hashes: Mapping[str, str]
+    """Table name → order-free hash of its rows; equal content gives an equal hash."""
+    day_rules: Mapping[date, DayRules]
+    published_at: datetime
+
+    @property
+    def settled_until(self) -> datetime:
+        """Everything appended before this instant is settled, in every partition."""
+        return min(self.watermarks)

@@ -1,0 +1,176 @@
+"""`POST /v1/events`: events in, one result for every event out, after the broker has acknowledged."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ingestion.client_network import client_address, network_of
+from ingestion.contract.event import Reason, RejectedEvent
+from ingestion.contract.problem import PROBLEM_MEDIA_TYPE, Problem
+from ingestion.intake import USER_AGENT_LENGTH_MAX, AdmittedEvent, Origin, admit, arrival
+from ingestion.ports import EventLog, LogUnavailableError
+from ingestion.prometheus_collector import MEDIA_TYPE, CollectorMetrics
+from ingestion.request_body import BODY_BYTES_MAX, check_media_type, not_json_at_all, split_body, too_large
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Collector:
+    """What the collector works with. `clock` returns the present instant, aware."""
+
+    event_log: EventLog
+    clock: Callable[[], datetime]
+    pseudonym_key: bytes
+    trusted_proxies: frozenset[str] = frozenset()
+    acknowledgement_seconds_max: float = 6.0
+    """A little more than the log's own bound, which comes first when all is well."""
+    body_seconds_max: float = 15.0
+    retry_after_seconds: int = 2
+    metrics: CollectorMetrics = field(default_factory=CollectorMetrics)
+
+
+class EventResult(msgspec.Struct, frozen=True):
+    """What became of one event; `index` counts the events of the request from 0, blank lines left out."""
+
+    index: int
+    event_id: str | None
+    status: str
+    reasons: tuple[Reason, ...] = ()
+
+
+def collector_app(collector: Collector) -> Starlette:
+    """Return the ASGI application: /v1/events, /healthz, /readyz, /metrics."""
+
+    async def events(request: Request) -> Response:
+        return await _collect(collector, request)
+
+    async def healthz(_: Request) -> Response:
+        return Response("ok\n", media_type="text/plain")
+
+    async def readyz(_: Request) -> Response:
+        if await asyncio.to_thread(collector.event_log.is_reachable):
+            return Response("ready\n", media_type="text/plain")
+        return _problem(Problem(503, "broker_unreachable", "the Kafka broker does not answer"))
+
+    async def metrics(_: Request) -> Response:
+        return Response(collector.metrics.exposition(), headers={"Content-Type": MEDIA_TYPE})
+
+    return Starlette(
+        routes=[
+            Route("/v1/events", events, methods=["POST"]),
+            Route("/healthz", healthz),
+            Route("/readyz", readyz),
+            Route("/metrics", metrics),
+        ],
+        exception_handlers={HTTPException: _http_error, Exception: _unexpected_error},
+    )
+
+
+async def _collect(collector: Collector, request: Request) -> Response:
+    headers = request.headers
+    problem = check_media_type(headers.get("content-type"), headers.get("content-encoding"))
+    if problem is not None:
+        return _problem(problem)
+    body = await _read_body(request, collector.body_seconds_max)
+    events = split_body(body) if isinstance(body, bytes) else body
+    if isinstance(events, Problem):
+        return _problem(events)
+    came = arrival(collector.clock(), _origin(request, collector.trusted_proxies))
+    outcomes = [admit(raw, came, collector.pseudonym_key) for raw in events]
+    admitted = [outcome for outcome in outcomes if isinstance(outcome, AdmittedEvent)]
+    rejected = [outcome for outcome in outcomes if isinstance(outcome, RejectedEvent)]
+    if not admitted and (problem := not_json_at_all(rejected)) is not None:
+        return _problem(problem)
+    if admitted and not await _acknowledged(collector, admitted):
+        # Rejected ones are counted when the request is answered for good; the client sends all of them again.
+        collector.metrics.unacknowledged.inc(len(admitted))
+        detail = "the log did not acknowledge in time: send the same events again under the same ids"
+        return _problem(Problem(503, "log_unavailable", detail), {"Retry-After": str(collector.retry_after_seconds)})
+    collector.metrics.accepted.inc(len(admitted))
+    collector.metrics.rejected.inc(len(rejected))
+    return _answer(outcomes, len(admitted))
+
+
+async def _acknowledged(collector: Collector, admitted: Sequence[AdmittedEvent]) -> bool:
+    metrics = collector.metrics
+    started = time.perf_counter()
+    metrics.in_flight.inc(len(admitted))
+    try:
+        acknowledgement = asyncio.wrap_future(collector.event_log.append(admitted))
+        await asyncio.wait_for(acknowledgement, collector.acknowledgement_seconds_max)
+    except (LogUnavailableError, TimeoutError) as error:
+        log.warning("events not acknowledged", extra={"fields": {"events": len(admitted), "reason": str(error)}})
+        return False
+    finally:
+        metrics.in_flight.dec(len(admitted))
+    metrics.acknowledgement_seconds.observe(time.perf_counter() - started)
+    return True
+
+
+async def _read_body(request: Request, seconds_max: float) -> bytes | Problem:
+    declared = request.headers.get("content-length", "")
+    if declared.isascii() and declared.isdigit() and int(declared[:18]) > BODY_BYTES_MAX:
+        return too_large()
+    body = bytearray()
+    try:
+        async with asyncio.timeout(seconds_max):
+            async for part in request.stream():
+                body += part
+                if len(body) > BODY_BYTES_MAX:
+                    return too_large()
+    except TimeoutError:
+        return Problem(408, "body_too_slow", f"the body did not arrive within {seconds_max:g} seconds")
+    except ClientDisconnect:
+        return Problem(400, "body_incomplete", "the connection closed before the whole body arrived")
+    return bytes(body)
+
+
+def _origin(request: Request, proxies: frozenset[str]) -> Origin:
+    peer = request.client.host if request.client is not None else None
+    address = client_address(peer, request.headers.getlist("x-forwarded-for"), proxies)
+    user_agent = request.headers.get("user-agent")
+    return Origin(
+        client_network=network_of(address) if address is not None else None,
+        user_agent=user_agent[:USER_AGENT_LENGTH_MAX] if user_agent else None,
+    )
+
+
+def _answer(outcomes: Sequence[AdmittedEvent | RejectedEvent], accepted: int) -> Response:
+    results = [
+        EventResult(index, outcome.event_id, "accepted")
+        if isinstance(outcome, AdmittedEvent)
+        else EventResult(index, outcome.event_id, "rejected", outcome.reasons)
+        for index, outcome in enumerate(outcomes)
+    ]
+    content = {"accepted": accepted, "rejected": len(outcomes) - accepted, "results": results}
+    return Response(msgspec.json.encode(content), status_code=202, media_type="application/json")
+
+
+def _problem(problem: Problem, headers: dict[str, str] | None = None) -> Response:
+    return Response(problem.to_json(), problem.status, headers, media_type=PROBLEM_MEDIA_TYPE)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    sentences = {
+        404: ("not_found", "there is nothing at this path; events go to POST /v1/events"),
+        405: ("method_not_allowed", f"{request.method} is not allowed here"),
+    }
+    code, detail = sentences.get(status, ("http_error", "the request cannot be served"))
+    return _problem(Problem(status, code, detail), headers)
+
+
+async def _unexpected_error(request: Request, error: Exception) -> Response:
+    return _problem(Problem(500, "internal_error", "an unexpected error; it was logged"))

@@ -1,0 +1,101 @@
+"""What happens to one event between the sender and the log: decoding, judging, adding, hiding. Pure."""
+
+from datetime import UTC, datetime
+
+import msgspec
+
+from ingestion.client_network import network_of
+from ingestion.contract.counting import LateEvent, judge_alone
+from ingestion.contract.decoding import decode_view_event
+from ingestion.contract.event import EVENT_BYTES_MAX, Reason, RejectedEvent, ViewEvent
+from ingestion.pseudonym import pseudonym_of
+
+USER_AGENT_LENGTH_MAX = 2048
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """What is known of the sender besides the event; it replaces whatever the event claims in these fields."""
+
+    client_network: str | None = None
+    user_agent: str | None = None
+
+
+class Arrival(msgspec.Struct, frozen=True):
+    """When and how events came in together; made once for all of them by `arrival`."""
+
+    at: datetime
+    fields: dict[str, msgspec.Raw]
+    """Collector's field name → JSON text."""
+    absent: tuple[str, ...]
+    """Collector's fields that an event must not have."""
+
+
+class AdmittedEvent(msgspec.Struct, frozen=True, gc=False):
+    """An event ready for the log: `key` is the video id, `value` the JSON with the collector's fields in it."""
+
+    event_id: str
+    key: bytes
+    value: bytes
+
+
+_decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_encode = msgspec.json.Encoder().encode
+
+
+def arrival(at: datetime, origin: Origin | None) -> Arrival:
+    """Describe the arrival of events at an instant of the collector's clock, aware.
+
+    Without an origin (a file, not a client) an event keeps its own `user_agent`, and its own `client_network` as far as
+    it may be kept.
+    """
+    known = {"received_at": instant_text(at)}
+    absent: list[str] = []
+    if origin is not None:
+        for name, value in (("client_network", origin.client_network), ("user_agent", origin.user_agent)):
+            if value is None:
+                absent.append(name)
+            else:
+                known[name] = value
+    return Arrival(at, {name: _text(value) for name, value in known.items()}, tuple(absent))
+
+
+def admit(raw: bytes, came: Arrival, key: bytes) -> AdmittedEvent | RejectedEvent:
+    """Return the event as it goes to the log, or why it does not; `key` is the pseudonym key.
+
+    An event that claims to happen later than the collector's clock allows is `clock_suspect`. A late event is admitted:
+    a person decides about it. Fields unknown to the contract stay as they were sent, to the last digit of a number.
+    """
+    judged = judge_alone(decode_view_event(raw), came.at)
+    if isinstance(judged, RejectedEvent):
+        return judged
+    event = judged.event if isinstance(judged, LateEvent) else judged
+    fields = _decode_fields(raw)
+    fields["user_id"] = _text(pseudonym_of(event.user_id, key))
+    if "client_network" in fields and "client_network" not in came.fields:
+        _keep_network(fields, event)
+    fields.update(came.fields)
+    for name in came.absent:
+        fields.pop(name, None)
+    value = _encode(fields)
+    event_id = str(event.event_id)
+    if len(value) > EVENT_BYTES_MAX:
+        detail = f"with the collector's fields the event has {len(value)} bytes; at most {EVENT_BYTES_MAX} are allowed"
+        return RejectedEvent((Reason("body_too_large", detail),), event_id)
+    return AdmittedEvent(event_id, event.video_id.encode(), value)
+
+
+def instant_text(instant: datetime) -> str:
+    """Return an instant as ISO 8601 in UTC with milliseconds, e.g. `2026-11-23T10:00:00.000Z`."""
+    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _keep_network(fields: dict[str, msgspec.Raw], event: ViewEvent) -> None:
+    network = network_of(event.client_network or "")
+    if network is None:
+        del fields["client_network"]
+    else:
+        fields["client_network"] = _text(network)
+
+
+def _text(value: str) -> msgspec.Raw:
+    return msgspec.Raw(_encode(value))

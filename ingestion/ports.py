@@ -1,0 +1,25 @@
+"""What ingestion needs from the world: a log that acknowledges."""
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import Protocol
+
+from ingestion.intake import AdmittedEvent
+
+
+class LogUnavailableError(Exception):
+    """The log did not acknowledge in time. The events may or may not be in it: send them again under the same ids."""
+
+
+class EventLog(Protocol):
+    """An append-only log of events, partitioned by their key."""
+
+    def append(self, events: Sequence[AdmittedEvent]) -> "Future[None]":
+        """Append events and return at once.
+
+        The future is done within the log's bound: with None once every event is stored on every in-sync replica, or
+        with LogUnavailableError if one of them was not acknowledged. Events of one key keep their order.
+        """
+
+    def is_reachable(self) -> bool:
+        """Return whether the log answers now; may take a few seconds."""

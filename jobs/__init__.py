@@ -1,0 +1,1 @@
+"""Settings, wiring, one small file per process and command, the local stack."""

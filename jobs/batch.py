@@ -1,0 +1,225 @@
+"""`./viewledger batch run|rebuild|versions`: archive, count, judge and publish; recount; look."""
+
+import argparse
+import json
+import logging
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import speed_layer.errors
+from batch_layer.errors import BatchError, DifferenceError, GateFailedError, RefusedError, UnavailableError
+from batch_layer.kafka_log_ends import KafkaLogEnds
+from batch_layer.ports import Warehouse
+from batch_layer.postgres_catalogue import PostgresCatalogueFacts
+from batch_layer.postgres_versions import PostgresVersionStore
+from batch_layer.prometheus_batch_metrics import PrometheusBatchMetrics
+from batch_layer.rebuild import rebuild_once
+from batch_layer.run import RunPorts, RunResult, run_once
+from jobs import settings
+from jobs.batch_settings import BatchSettings
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+from speed_layer.redis_segment_store import RedisSegmentStore
+
+EXIT_CODES: dict[type[BatchError], ExitCode] = {
+    GateFailedError: ExitCode.GATE_FAILED,
+    RefusedError: ExitCode.REFUSED,
+    DifferenceError: ExitCode.DIFFERENCE,
+    UnavailableError: ExitCode.UNAVAILABLE,
+}
+BACKOFF_SECONDS_MAX = 30.0
+Answer = TypeVar("Answer")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the actions and their flags."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="run|rebuild|versions")
+    run_parser = actions.add_parser("run", help="archive what is new, count it and publish a version")
+    rebuild_parser = actions.add_parser("rebuild", help="count everything again and compare with the published version")
+    versions_parser = actions.add_parser("versions", help="list the newest published versions")
+    for each in (run_parser, rebuild_parser):
+        each.add_argument("--attempts", type=int, default=3, help="tries when a server does not answer (default 3)")
+    versions_parser.add_argument("--limit", type=int, default=10, help="how many (default 10)")
+    for each in (run_parser, rebuild_parser, versions_parser):
+        each.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """See the exit codes: 3 gate failed, 4 a server is away, 5 refused, 6 a rebuild differs."""
+    limits = {"attempts": (1, 20), "limit": (1, 10_000)}
+    for name, (least, most) in limits.items():
+        if not least <= getattr(arguments, name, least) <= most:
+            raise CommandError(f"--{name} must be from {least} to {most}", ExitCode.BAD_INPUT)
+    chosen = BatchSettings.from_environment(settings.environment())
+    # the clients' own chatter says no more than our one sentence
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    logging.getLogger("py4j").setLevel(logging.CRITICAL)
+    try:
+        return ACTIONS[arguments.action](chosen, arguments)
+    except BatchError as error:
+        raise CommandError(str(error), EXIT_CODES.get(type(error), ExitCode.FAILED)) from error
+
+
+def run_batch(chosen: BatchSettings, arguments: argparse.Namespace) -> ExitCode:
+    """`batch run`."""
+    result = attempt(lambda: _run_once(chosen), arguments.attempts)
+    if arguments.json:
+        print(json.dumps(asdict(result), default=str))
+    elif result.state == "nothing_new":
+        print(f"nothing new since version {result.version}" if result.version else "nothing to count yet")
+    else:
+        print(
+            f"version {result.version}: {result.archived_count:,} events archived, {len(result.judged_days)} days "
+            f"judged, {result.changed_video_count:,} videos changed, settled until "
+            f"{result.settled_until:%Y-%m-%d %H:%M:%S} UTC"
+        )
+    return ExitCode.OK
+
+
+def rebuild(chosen: BatchSettings, arguments: argparse.Namespace) -> ExitCode:
+    """`batch rebuild`."""
+    result = attempt(lambda: _rebuild_once(chosen), arguments.attempts)
+    if arguments.json:
+        print(json.dumps(asdict(result), default=str))
+    else:
+        print(f"a rebuild of version {result.version} gives the same rows in every table")
+    return ExitCode.OK
+
+
+def show_versions(chosen: BatchSettings, arguments: argparse.Namespace) -> ExitCode:
+    """`batch versions`."""
+    with closing(PostgresVersionStore(chosen.postgres_url)) as store:
+        found = store.versions(arguments.limit)
+    for each in found:
+        if arguments.json:
+            day_rules = {str(day): asdict(rules) for day, rules in each.day_rules.items()}
+            print(json.dumps(asdict(each) | {"day_rules": day_rules}, default=str))
+        else:
+            print(
+                f"{each.version:>6}  {each.published_at:%Y-%m-%d %H:%M:%S}  {each.row_counts['events']:>12,} events  "
+                f"settled until {each.settled_until:%Y-%m-%d %H:%M:%S}  {each.run_id}"
+            )
+    if not found and not arguments.json:
+        print("nothing is published yet")
+    return ExitCode.OK
+
+
+ACTIONS: dict[str, Callable[[BatchSettings, argparse.Namespace], ExitCode]] = {
+    "run": run_batch,
+    "rebuild": rebuild,
+    "versions": show_versions,
+}
+
+
+def attempt(work: Callable[[], Answer], attempts: int, sleep: Callable[[float], None] = time.sleep) -> Answer:
+    """Does the work, again after a bounded wait while a server does not answer."""
+    for number in range(1, attempts + 1):
+        try:
+            return work()
+        except UnavailableError as error:
+            if number == attempts:
+                raise
+            wait = min(2.0**number, BACKOFF_SECONDS_MAX)
+            report("retry", f"{error}; attempt {number + 1} of {attempts} in {wait:g} s")
+            sleep(wait)
+    raise AssertionError("attempts is at least 1")
+
+
+def report(stage: str, text: str) -> None:
+    """One line of progress on stderr."""
+    print(f"batch: {stage}: {text}", file=sys.stderr, flush=True)
+
+
+class SpeedCutOnRedis:
+    """The speed layer's store as the batch layer's port."""
+
+    def __init__(self, store: RedisSegmentStore) -> None:
+        self._store = store
+
+    def cut(self, partition_count: int) -> Sequence[int | None]:
+        """See the port `SpeedCut`."""
+        with _translated():
+            return self._store.cut(partition_count)
+
+    def prune(self, offset_ends: Sequence[int]) -> int:
+        """See the port `SpeedCut`."""
+        with _translated():
+            return self._store.prune(offset_ends)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except speed_layer.errors.UnavailableError as error:
+        raise UnavailableError(str(error)) from error
+
+
+SHORT_RUN_EVENTS_MAX = 2_000_000
+"""Below this Spark is set up to start fast instead of running fast."""
+
+
+def _run_once(chosen: BatchSettings) -> RunResult:
+    with _ports(chosen) as ports:
+        return run_once(ports, chosen.topic)
+
+
+def _rebuild_once(chosen: BatchSettings) -> RunResult:
+    with _ports(chosen) as ports:
+        return rebuild_once(ports)
+
+
+@contextmanager
+def _ports(chosen: BatchSettings) -> Iterator[RunPorts]:
+    """Connects to everything, cheapest first, so that a server that is away is known before Spark starts."""
+    versions = PostgresVersionStore(chosen.postgres_url)
+    with closing(versions), closing(KafkaLogEnds(chosen.bootstrap, chosen.topic)) as log:
+        check_hdfs(chosen.hdfs_url)
+        if not versions.lock():
+            raise RefusedError("another batch run is at work; wait for it to end")
+        current = versions.current()
+        event_count = sum(log.highwaters()) - (sum(current.offsets.ends) if current else 0)
+        yield RunPorts(
+            log=log,
+            speed=SpeedCutOnRedis(RedisSegmentStore.connect(chosen.redis_url, namespace=chosen.speed_namespace)),
+            versions=versions,
+            warehouse=_warehouse(chosen, is_short=event_count < SHORT_RUN_EVENTS_MAX),
+            metrics=PrometheusBatchMetrics(chosen.metrics),
+            progress=report,
+            clock=lambda: datetime.now(UTC),
+        )
+
+
+def _warehouse(chosen: BatchSettings, *, is_short: bool) -> Warehouse:
+    # imported here: pyspark and great-expectations take seconds, which `batch versions` and a refusal need not wait
+    from batch_layer import gx_gate
+    from batch_layer.spark_archive import KafkaSource
+    from batch_layer.spark_session import open_session
+    from batch_layer.spark_warehouse import SparkWarehouse
+
+    started = time.perf_counter()
+    spark = open_session(replace(chosen.spark, is_short=is_short))
+    report("spark", f"started in {time.perf_counter() - started:.1f} s")
+    return SparkWarehouse(
+        spark,
+        KafkaSource(spark, chosen.bootstrap),
+        PostgresCatalogueFacts(chosen.postgres_url),
+        reports=chosen.reports,
+        gate=gx_gate.judge,
+    )
+
+
+def check_hdfs(hdfs_url: str) -> None:
+    """Fails at once when the NameNode is away; Hadoop's own client would try for a minute."""
+    parts = urlsplit(hdfs_url)
+    try:
+        socket.create_connection((parts.hostname or "", parts.port or 8020), timeout=5).close()
+    except OSError as error:
+        raise UnavailableError(f"HDFS at {hdfs_url} does not answer ({error.strerror or error})") from error

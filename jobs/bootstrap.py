@@ -1,0 +1,225 @@
+"""Set-up: system packages, the virtual environment, the Java parts; then the command. Standard library only.
+
+Instant when nothing is to do: each part leaves a stamp named by the hash of what it was made from, written last, so
+that an interrupted set-up never counts as done.
+"""
+
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from jobs import programs
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+from jobs.setup_steps import run_step, say
+from jobs.state_home import PROJECT, state_home
+
+JAR_PROFILES = ("kafka", "hadoop", "spark")
+DEPENDENCY_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1"
+FREE_GIB_NEEDED = 5
+"""Virtual environment 1.3 GB, jars and Maven's cache 0.6 GB, system packages 0.5 GB, one demo 1 GB, and some air."""
+
+
+def set_up(home: Path, project: Path = PROJECT) -> Path:
+    """Makes everything that is missing and returns the Python to run; raises CommandError(SETUP_FAILED)."""
+    lock, pom = project / "requirements.lock", project / "pom.xml"
+    venv, jars = venv_folder(home, lock), jars_stamp(home, pom)
+    if not is_ready(home, venv, jars):
+        with alone(home):
+            if is_ready(home, venv, jars):  # by the set-up we waited for
+                return home / "venv" / "bin" / "python"
+            check_disk(home)
+            install_system_packages(home, jars_wanted=not jars.exists())
+            make_venv(home, venv, lock)
+            make_jars(home, pom, jars)
+            say(f"everything is in {home}")
+    return home / "venv" / "bin" / "python"
+
+
+def is_ready(home: Path, venv: Path, jars: Path) -> bool:
+    """Whether nothing is to do; reads a few folders and starts no program."""
+    venv_ready = (venv / "complete").exists() and (home / "venv").resolve() == venv.resolve()
+    return venv_ready and jars.exists() and not missing_packages(jars_wanted=False)
+
+
+def venv_folder(home: Path, lock: Path) -> Path:
+    """The environment's own folder, named by the lock file and the Python; `<home>/venv` points to the current one."""
+    return home / f"venv-{short_hash(lock.read_bytes(), sys.version.encode(), sys.executable.encode())}"
+
+
+def jars_stamp(home: Path, pom: Path) -> Path:
+    """The file that says the jars of this pom.xml are all there."""
+    return home / "jars" / f"complete-{short_hash(pom.read_bytes())}"
+
+
+def short_hash(*parts: bytes) -> str:
+    """Twelve hexadecimal digits that name the given bytes."""
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]
+
+
+def missing_packages(*, jars_wanted: bool) -> list[str]:
+    """Debian packages whose program is not there, in any acceptable version."""
+    present = {
+        "openjdk-17-jre-headless": programs.java() is not None,
+        "redis-server": programs.redis_server() is not None,
+        "postgresql": programs.postgres_folder() is not None,
+        "maven": programs.maven() is not None or not jars_wanted,
+    }
+    return [package for package, there in present.items() if not there]
+
+
+def install_system_packages(home: Path, *, jars_wanted: bool) -> None:
+    """Installs what is missing, as root with apt only; otherwise the error says the one command to give."""
+    packages = missing_packages(jars_wanted=jars_wanted)
+    if not has_ensurepip():
+        packages.append(f"python3.{sys.version_info.minor}-venv")
+    if not packages:
+        return
+    remedy = f"run as root: apt-get update && apt-get install {' '.join(packages)}"
+    if os.geteuid() != 0 or os.environ.get("VIEWLEDGER_APT") == "0" or shutil.which("apt-get") is None:
+        reason = "VIEWLEDGER_APT=0" if os.environ.get("VIEWLEDGER_APT") == "0" else "not root, or no apt-get here"
+        raise CommandError(
+            f"missing: {', '.join(packages)}, and set-up may not install them ({reason}); {remedy}",
+            ExitCode.SETUP_FAILED,
+        )
+    environ = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    log = home / "log" / "setup.log"
+    run_step("reading the package lists", ["apt-get", "update", "-q"], log=log, remedy=remedy, environ=environ)
+    # A service that apt starts along the way listens on its usual port; ours have ports of their own.
+    install = ["apt-get", "install", "-q", "-y", "--no-install-recommends", *packages]
+    run_step(f"installing {', '.join(packages)} (about 1 minute)", install, log=log, remedy=remedy, environ=environ)
+    if still := missing_packages(jars_wanted=jars_wanted):
+        raise CommandError(
+            f"apt installed its packages, but {', '.join(still)} is still not usable; Java must be between "
+            f"{programs.JAVA_OLDEST} and {programs.JAVA_NEWEST}: set JAVA_HOME",
+            ExitCode.SETUP_FAILED,
+        )
+
+
+def has_ensurepip() -> bool:
+    """Whether this Python can make a virtual environment with pip in it (Debian splits that off)."""
+    try:
+        import ensurepip
+    except ImportError:
+        return False
+    return bool(ensurepip.version())
+
+
+def make_venv(home: Path, venv: Path, lock: Path) -> None:
+    """Builds the environment beside the current one and then points `<home>/venv` to it."""
+    log = home / "log" / "setup.log"
+    if not (venv / "complete").exists():
+        shutil.rmtree(venv, ignore_errors=True)
+        again = "check the connection to the package index and run the same command again"
+        run_step("making a virtual environment", [sys.executable, "-m", "venv", str(venv)], log=log, remedy=again)
+        text = lock.read_text()
+        pip = [str(venv / "bin" / "python"), "-m", "pip", "install", "--no-input", "--disable-pip-version-check"]
+        pip += ["--require-hashes", "--only-binary=:all:"]
+        with tempfile.TemporaryDirectory() as folder:
+            # pyspark is published as source only: its build tool comes from the lock too, so it is installed first.
+            (build := Path(folder, "build.txt")).write_text(lock_entry(text, "setuptools"))
+            run_step("installing the build tool", [*pip, "-r", str(build)], log=log, remedy=again)
+        count = len(re.findall(r"^\S+==", text, re.MULTILINE))
+        everything = [*pip, "--no-binary=pyspark", "--no-build-isolation", "-r", str(lock)]
+        run_step(f"installing {count} Python packages (2 to 4 minutes)", everything, log=log, remedy=again)
+        (venv / "complete").touch()
+    link = home / f".venv-{os.getpid()}"
+    link.unlink(missing_ok=True)
+    link.symlink_to(venv.name)
+    if (home / "venv").is_dir() and not (home / "venv").is_symlink():
+        shutil.rmtree(home / "venv")
+    link.replace(home / "venv")
+
+
+def lock_entry(text: str, package: str) -> str:
+    """The lines of one package in a lock file: its pin and every hash."""
+    found = re.search(rf"^{package}==.*(?:\n    --hash=.*)+", text, re.MULTILINE)
+    if found is None:
+        raise CommandError(f"requirements.lock pins no {package}; make the file again", ExitCode.SETUP_FAILED)
+    return found.group() + "\n"
+
+
+def make_jars(home: Path, pom: Path, stamp: Path) -> None:
+    """Fetches the Java parts, one folder per class path; a folder appears only when it is whole."""
+    if stamp.exists():
+        return
+    stamp.parent.mkdir(parents=True, exist_ok=True)
+    for old in stamp.parent.glob("complete-*"):
+        old.unlink()
+    for profile in JAR_PROFILES:
+        partial, whole = stamp.parent / f".{profile}.partial", stamp.parent / profile
+        shutil.rmtree(partial, ignore_errors=True)
+        goal = f"{DEPENDENCY_PLUGIN}:copy-dependencies"
+        options = ["-P", profile, "-f", str(pom), "-DincludeScope=runtime", f"-DoutputDirectory={partial}"]
+        run_step(
+            f"fetching the Java parts for {profile} (up to 1 minute)",
+            [programs.maven() or "mvn", "-q", "-B", goal, *options],
+            log=home / "log" / "setup.log",
+            remedy="check the connection to the Maven repository and run the same command again",
+        )
+        shutil.rmtree(whole, ignore_errors=True)
+        partial.rename(whole)
+    stamp.touch()
+
+
+def check_disk(home: Path) -> None:
+    """Fails before the first download when the disk is too full to finish."""
+    free_gib = shutil.disk_usage(home).free / 2**30
+    if free_gib < FREE_GIB_NEEDED:
+        raise CommandError(
+            f"{home} has {free_gib:.1f} GiB free and set-up with one demo needs {FREE_GIB_NEEDED} GiB; free some, or "
+            "set VIEWLEDGER_HOME to a folder on another disk",
+            ExitCode.SETUP_FAILED,
+        )
+
+
+@contextmanager
+def alone(home: Path) -> Iterator[None]:
+    """Holds the set-up's lock, waiting for another set-up of the same home; the kernel frees it if we die."""
+    try:
+        (home / "log").mkdir(parents=True, exist_ok=True)
+        lock = (home / "setup.lock").open("w")
+    except OSError as error:
+        raise CommandError(
+            f"cannot write to {home} ({error.strerror}); set VIEWLEDGER_HOME to a folder you may write to",
+            ExitCode.SETUP_FAILED,
+        ) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("another set-up is at work; waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def interrupted(_signal: int, _frame: FrameType | None) -> None:
+    """Makes SIGTERM end the running step the same way as Ctrl-C."""
+    raise KeyboardInterrupt
+
+
+def main() -> ExitCode:
+    """Sets up, then becomes the command line under the environment's Python."""
+    signal.signal(signal.SIGTERM, interrupted)
+    try:
+        python = str(set_up(state_home()))
+    except CommandError as error:
+        print(f"viewledger: {error}", file=sys.stderr)
+        return error.code
+    except KeyboardInterrupt:
+        print("viewledger: set-up interrupted; the same command carries on from here", file=sys.stderr)
+        return ExitCode.INTERRUPTED
+    os.execv(python, [python, "-P", "-m", "jobs.cli", *sys.argv[1:]])  # noqa: S606  (no shell is wanted)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

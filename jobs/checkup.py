@@ -1,0 +1,39 @@
+"""What `doctor` reports: one row per check."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    """How a check went."""
+
+    OK = "ok"
+    WARN = "warn"
+    """Works, but not as it should; or could not be looked at."""
+    BAD = "bad"
+    """The pipeline would not work, or would not keep its promises."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One check: what was looked at, what was found, and how to mend it when it is not ok."""
+
+    subject: str
+    verdict: Verdict
+    found: str
+    remedy: str = ""
+
+
+def ok(subject: str, found: str) -> Row:
+    """A check that held."""
+    return Row(subject, Verdict.OK, found)
+
+
+def warn(subject: str, found: str, remedy: str) -> Row:
+    """A check that held in part."""
+    return Row(subject, Verdict.WARN, found, remedy)
+
+
+def bad(subject: str, found: str, remedy: str) -> Row:
+    """A check that did not hold."""
+    return Row(subject, Verdict.BAD, found, remedy)

@@ -1,0 +1,86 @@
+"""Checks of this machine: programs, packages, disk, ports."""
+
+import platform
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from kafka.record import util
+
+from jobs import programs
+from jobs.checkup import Row, bad, ok, warn
+from jobs.local_stack.ports import fixed_ports, is_free
+
+SET_UP = "run any ./viewledger command: it sets up what is missing"
+JAR_NAMED = {"kafka": "kafka_2.13-*.jar", "hadoop": "hadoop-hdfs-3*.jar", "spark": "iceberg-spark-runtime-*.jar"}
+FREE_GIB_WARN, FREE_GIB_BAD = 5.0, 1.0
+
+
+def machine_rows(home: Path, environ: Mapping[str, str], *, stack_runs: bool) -> list[Row]:
+    """Every check that needs no server."""
+    return [
+        python_row(),
+        crc32c_row(),
+        program_row("java", programs.java(), "-version", "install openjdk-17-jre-headless, or set JAVA_HOME"),
+        program_row("redis", programs.redis_server(), "--version", "install redis-server"),
+        postgres_row(),
+        *(jars_row(home, profile) for profile in JAR_NAMED),
+        disk_row(home),
+        *ports_rows(environ, stack_runs=stack_runs),
+    ]
+
+
+def python_row() -> Row:
+    """The Python that runs this; the launcher refuses one that is too old."""
+    return ok("python", f"{platform.python_version()} ({sys.executable})")
+
+
+def crc32c_row() -> Row:
+    """Whether kafka-python finds the C package; without it checksums cost about 20 times as much."""
+    if util.crc32c_c is None:
+        return bad("crc32c", "kafka-python uses its own slow code", "install the package crc32c")
+    return ok("crc32c", "kafka-python uses the C package")
+
+
+def program_row(subject: str, program: str | None, flag: str, remedy: str) -> Row:
+    """Whether a program is there, and its version."""
+    if program is None:
+        return bad(subject, "not found in a usable version", remedy)
+    lines = programs.first_output(program, flag).splitlines()
+    return ok(subject, lines[0] if lines else program)
+
+
+def postgres_row() -> Row:
+    """The PostgreSQL programs."""
+    folder = programs.postgres_folder()
+    return program_row("postgres", str(folder / "postgres") if folder else None, "--version", "install postgresql")
+
+
+def jars_row(home: Path, profile: str) -> Row:
+    """Whether the Java parts of a class path are there."""
+    found = sorted((home / "jars" / profile).glob(JAR_NAMED[profile]))
+    if not found:
+        return bad(f"jars {profile}", f"none in {home / 'jars' / profile}", SET_UP)
+    return ok(f"jars {profile}", found[0].stem)
+
+
+def disk_row(home: Path) -> Row:
+    """Free space where everything is kept."""
+    free = shutil.disk_usage(home if home.exists() else home.parent).free / 2**30
+    text = f"{free:.1f} GiB free in {home}"
+    remedy = "free some, or set VIEWLEDGER_HOME to a folder on another disk"
+    if free < FREE_GIB_BAD:
+        return bad("disk", text, remedy)
+    return warn("disk", text, remedy) if free < FREE_GIB_WARN else ok("disk", text)
+
+
+def ports_rows(environ: Mapping[str, str], *, stack_runs: bool) -> list[Row]:
+    """Whether `up` could listen on its ports; nothing to say while it does."""
+    ports = fixed_ports(environ).by_name()
+    if stack_runs:
+        return [ok("ports", f"{min(ports.values())}–{max(ports.values())} are the running stack's")]
+    taken = [f"{port} ({part})" for part, port in ports.items() if not is_free(port)]
+    if taken:
+        return [bad("ports", f"taken by another program: {', '.join(taken)}", "stop it, or set VIEWLEDGER_PORT_BASE")]
+    return [ok("ports", f"{min(ports.values())}–{max(ports.values())} are free")]

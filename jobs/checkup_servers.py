@@ -1,0 +1,138 @@
+"""Checks of the running servers: settings that the exactness of counts depends on, and clocks."""
+
+import time
+from collections.abc import Callable, Mapping
+
+import kafka.errors
+import psycopg2
+import redis
+from kafka import KafkaProducer
+
+from jobs.checkup import Row, bad, ok, warn
+from jobs.errors import CommandError
+from jobs.local_stack.probes import hdfs_is_writable
+from jobs.settings import HdfsConnection, KafkaConnection, PostgresConnection, RedisConnection
+from jobs.topics import TOPICS, admin_client, differences
+
+CLOCK_WARN_SECONDS, CLOCK_BAD_SECONDS = 1.0, 60.0
+UP = "run ./viewledger up"
+Check = Callable[[Mapping[str, str]], list[Row]]
+
+
+def server_rows(environ: Mapping[str, str]) -> list[Row]:
+    """Every check of a server; one that does not answer makes its own row bad and leaves the others alone."""
+    checks: dict[str, Check] = {
+        "kafka": kafka_rows,
+        "kafka clock": broker_clock_rows,
+        "redis": redis_rows,
+        "postgres": postgres_rows,
+        "hdfs": hdfs_rows,
+    }
+    rows: list[Row] = []
+    for subject, check in checks.items():
+        try:
+            rows += check(environ)
+        except CommandError as error:
+            rows.append(bad(subject, str(error), UP))
+        except (redis.RedisError, psycopg2.Error, kafka.errors.KafkaError, OSError) as error:
+            rows.append(bad(subject, f"does not answer: {' '.join(str(error).split())}", UP))
+    return rows
+
+
+def kafka_rows(environ: Mapping[str, str]) -> list[Row]:
+    """The topics and their settings."""
+    connection = KafkaConnection.from_environ(environ)
+    with admin_client(connection) as admin:
+        found = differences(admin, connection)
+    if not found:
+        return [ok("topics", f"{len(TOPICS)} are as they should be")]
+    return [bad("topics", *text.split("; ", 1)) for text in found]
+
+
+def broker_clock_rows(environ: Mapping[str, str]) -> list[Row]:
+    """The broker's time, by the append time of a record sent to the clock topic, against ours."""
+    connection = KafkaConnection.from_environ(environ)
+    producer = KafkaProducer(bootstrap_servers=list(connection.bootstrap), bootstrap_timeout_ms=5000, max_block_ms=5000)
+    try:
+        before = time.time()
+        appended_ms = producer.send("viewledger-clock", b"?").get(timeout=10).timestamp
+        after = time.time()
+    finally:
+        producer.close(timeout=5)
+    return [clock_row("kafka", float(appended_ms) / 1000, before, after)]
+
+
+def redis_rows(environ: Mapping[str, str]) -> list[Row]:
+    """Eviction, persistence and memory; each decides whether counts can be lost silently."""
+    connection = RedisConnection.from_environ(environ)
+    client = redis.Redis.from_url(connection.url, socket_timeout=5, socket_connect_timeout=5, decode_responses=True)
+    try:
+        settings = {str(name): str(value) for name, value in client.config_get("maxmemory*", "append*").items()}
+        memory = dict(client.info("memory"))
+    finally:
+        client.close()
+    return redis_setting_rows(settings, used_bytes=int(memory["used_memory"]))
+
+
+def redis_setting_rows(settings: Mapping[str, str], *, used_bytes: int) -> list[Row]:
+    """The rows for given settings of Redis."""
+    rows = []
+    policy = settings.get("maxmemory-policy")
+    if policy == "noeviction":
+        rows.append(ok("redis eviction", "noeviction"))
+    else:
+        rows.append(bad("redis eviction", f"{policy} drops counts silently", "CONFIG SET maxmemory-policy noeviction"))
+    if settings.get("appendonly") == "yes":
+        rows.append(ok("redis persistence", f"append-only file, fsync {settings.get('appendfsync')}"))
+    else:
+        rows.append(
+            warn("redis persistence", "no append-only file: a restart replays all", "CONFIG SET appendonly yes")
+        )
+    limit = int(settings.get("maxmemory", 0))
+    text = f"{used_bytes / 2**20:.0f} MiB of {f'{limit / 2**20:.0f} MiB' if limit else 'unlimited'}"
+    full = limit and used_bytes > 0.8 * limit
+    rows.append(warn("redis memory", text, "CONFIG SET maxmemory to more") if full else ok("redis memory", text))
+    return rows
+
+
+def postgres_rows(environ: Mapping[str, str]) -> list[Row]:
+    """Version, durability and clock."""
+    connection = psycopg2.connect(PostgresConnection.from_environ(environ).url, connect_timeout=5)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("select current_setting('server_version'), current_setting('fsync')")
+            version, fsync = cursor.fetchone() or ("?", "?")
+            before = time.time()
+            cursor.execute("select extract(epoch from clock_timestamp())::float8")
+            (answer,) = cursor.fetchone() or (0.0,)
+            after = time.time()
+    finally:
+        connection.close()
+    durable = (
+        ok("postgres", f"{version}, fsync on")
+        if fsync == "on"
+        else bad("postgres", f"{version}, fsync {fsync}", "set fsync = on: ledger rows must survive a power cut")
+    )
+    return [durable, clock_row("postgres", float(answer), before, after)]
+
+
+def hdfs_rows(environ: Mapping[str, str]) -> list[Row]:
+    """Whether HDFS takes writes; looked at through the local stack's own NameNode only."""
+    url = HdfsConnection.from_environ(environ).url
+    http_port = environ.get("VIEWLEDGER_NAMENODE_HTTP_PORT", "")
+    if not http_port:
+        return [warn("hdfs", f"{url} is not the local stack's; not looked at", "ask its own administrator's page")]
+    if hdfs_is_writable(int(http_port)):
+        return [ok("hdfs", "out of safe mode, with a live DataNode")]
+    return [bad("hdfs", "in safe mode, or without a live DataNode", "wait a minute, then ./viewledger down and up")]
+
+
+def clock_row(server: str, answered: float, before: float, after: float) -> Row:
+    """A server's time against ours; `answered` lies between `before` and `after` when both clocks agree. Seconds."""
+    off = max(before - answered, answered - after, 0.0)
+    text = f"{server} is within {off:.1f} s of this machine" if off else f"{server} agrees with this machine"
+    if off >= CLOCK_BAD_SECONDS:
+        return bad(f"clock {server}", text, "set both clocks by NTP: event times are judged against the broker's")
+    if off >= CLOCK_WARN_SECONDS:
+        return warn(f"clock {server}", text, "set both clocks by NTP")
+    return ok(f"clock {server}", text)

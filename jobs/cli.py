@@ -1,0 +1,111 @@
+"""The command line: finds a command's module, runs it, and turns every ending into an exit code and one sentence."""
+
+import argparse
+import importlib
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn, Protocol, cast
+
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+from jobs.state_home import state_home
+
+COMMANDS = {
+    "demo": ("jobs.demo.command", "one small day through the whole pipeline, checked against the known truth"),
+    "test": ("jobs.test", "format, lint, types and every test; further words go to pytest"),
+    "up": ("jobs.up", "start the local stack and leave it running"),
+    "down": ("jobs.down", "stop the local stack"),
+    "status": ("jobs.status", "what of the local stack is running"),
+    "doctor": ("jobs.doctor", "check everything the pipeline needs and say how to mend it"),
+    "topics": ("jobs.topics", "create or check the Kafka topics"),
+    "migrate": ("jobs.migrate", "bring the PostgreSQL schema up to date"),
+    "ingest": ("jobs.ingest", "send a file of events, one JSON object a line"),
+    "batch": ("jobs.batch", "run, rebuild or inspect the batch layer"),
+    "billing": ("jobs.billing", "rate and post settled views of a period"),
+    "run": ("jobs.run", "one process in the foreground: collector, speed or api"),
+}
+"""Every command: the module with its `add_arguments` and `run`, imported only when it is asked for, and its help."""
+
+
+class Command(Protocol):
+    """What a command's module offers."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declares the command's flags."""
+
+    def run(self, arguments: argparse.Namespace) -> ExitCode:
+        """Does the work; raises CommandError for everything the user can act on."""
+
+
+def main(words: Sequence[str]) -> int:
+    """Runs one command line and returns the exit code; no stack trace ever reaches the terminal."""
+    if not words or words[0] in ("help", "-h", "--help"):
+        print(overview())
+        return ExitCode.OK
+    name, *rest = words
+    if name not in COMMANDS:
+        print(f"viewledger: unknown command {name!r}; ./viewledger help lists them", file=sys.stderr)
+        return ExitCode.BAD_INPUT
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return _run(name, rest)
+    except CommandError as error:
+        print(f"viewledger: {error}", file=sys.stderr)
+        return error.code
+    except KeyboardInterrupt:
+        print("viewledger: interrupted", file=sys.stderr)
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output left; nobody is there to tell
+        return ExitCode.FAILED
+    except Exception as error:  # noqa: BLE001  the outermost handler: a user gets one sentence, the file gets the trace
+        print(f"viewledger: unexpected error {type(error).__name__}; details in {_write_trace()}", file=sys.stderr)
+        return ExitCode.FAILED
+
+
+def overview() -> str:
+    """The list of commands."""
+    width = max(map(len, COMMANDS)) + 2
+    lines = [f"  {name:<{width}}{text}" for name, (_, text) in COMMANDS.items()]
+    usage = "usage: ./viewledger COMMAND [flags]     ./viewledger COMMAND --help shows a command's flags"
+    return "\n".join(
+        ["viewledger counts video views so exactly that people are paid from the count.", "", usage, "", *lines]
+    )
+
+
+def _run(name: str, words: Sequence[str]) -> int:
+    module_name, text = COMMANDS[name]
+    command = _load(module_name)
+    parser = argparse.ArgumentParser(prog=f"./viewledger {name}", description=text[0].upper() + text[1:] + ".")
+    command.add_arguments(parser)
+    return int(command.run(parser.parse_args(words)))
+
+
+def _load(module_name: str) -> Command:
+    try:
+        return cast(Command, importlib.import_module(module_name))
+    except ModuleNotFoundError as error:
+        if error.name != module_name:
+            raise
+        raise CommandError(f"this version has no {module_name.removeprefix('jobs.')} command yet") from None
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _write_trace() -> Path:
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+    path = state_home() / "log" / f"error-{stamp}.txt"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"{sys.argv}\n{traceback.format_exc()}")
+    return path
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

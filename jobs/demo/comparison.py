@@ -1,0 +1,95 @@
+"""The demo's last table: every number of the pipeline beside the generator's known truth."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jobs.demo.senders import Sent
+from jobs.demo.traffic import Truth
+
+
+@dataclass(frozen=True)
+class Row:
+    """One number as it should be and as it is. `unit` is views, events, micros …"""
+
+    name: str
+    expected: int
+    actual: int
+    unit: str = "events"
+
+    @property
+    def difference(self) -> int:
+        """How far the pipeline is off; 0 everywhere is a pass."""
+        return self.actual - self.expected
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What the pipeline itself says at the end, gathered from its own outlets."""
+
+    over_http: Sent
+    to_kafka: Sent
+    archived: int
+    verdicts: Mapping[str, int]
+    served: Mapping[str, Mapping[str, Any]]
+    """Video id → answer of the view-count API."""
+    billed_views: int
+    paid_micros: int
+    carried_thousandths: int
+    ledger_sum_micros: int
+
+
+def compare(truth: Truth, observed: Observed, rates: Mapping[str, int]) -> list[Row]:
+    """Return all rows. `rates` are micros per thousand billable views by country, `*` for every other country."""
+    rows = [
+        Row(
+            "acknowledged over HTTP", truth.sent_over_http - truth.refused_at_the_door, observed.over_http.acknowledged
+        ),
+        Row("refused at the door", truth.refused_at_the_door, observed.over_http.refused),
+        Row("acknowledged by Kafka", truth.sent_to_kafka, observed.to_kafka.acknowledged),
+        Row("archived (raw rows, settled part)", truth.settled_verdicts.total(), observed.archived),
+    ]
+    for verdict in sorted({*truth.settled_verdicts, *observed.verdicts}):
+        rows.append(Row(f"verdict {verdict}", truth.settled_verdicts[verdict], observed.verdicts.get(verdict, 0)))
+    billable = Counter[str]()
+    for (video_id, _), count in truth.billable_views.items():
+        billable[video_id] += count
+    rows += _served_rows(truth, observed.served, billable)
+    due = sum(count * rates.get(country or "*", rates["*"]) for (_, country), count in truth.billable_views.items())
+    rows += [
+        Row("billed views", billable.total(), observed.billed_views, "views"),
+        Row(
+            "paid + carried, in thousandths", due, observed.paid_micros * 1000 + observed.carried_thousandths, "micros"
+        ),
+        Row("ledger sum", 0, observed.ledger_sum_micros, "micros"),
+    ]
+    return rows
+
+
+def _served_rows(truth: Truth, served: Mapping[str, Mapping[str, Any]], billable: Mapping[str, int]) -> list[Row]:
+    total = Counter(truth.settled_views)
+    total.update(truth.provisional_views)
+    rows, wrong = [], set[str]()
+    for name, expected in (
+        ("settled_views", truth.settled_views),
+        ("provisional_views", truth.provisional_views),
+        ("views", total),
+        ("billable_views", billable),
+    ):
+        rows.append(Row(f"served {name}", sum(expected.values()), sum(each[name] for each in served.values()), "views"))
+        wrong |= {
+            video for video in {*expected, *served} if expected.get(video, 0) != served.get(video, {}).get(name, 0)
+        }
+    rows.append(Row("videos whose served counts differ", 0, len(wrong), "videos"))
+    rows.append(Row("answers marked incomplete", 0, sum(not each["complete"] for each in served.values()), "videos"))
+    return rows
+
+
+def render(rows: Sequence[Row]) -> str:
+    """Return the rows as an aligned table."""
+    width = max(len(row.name) for row in rows)
+    lines = [f"{'':{width}}  {'truth':>14}  {'pipeline':>14}  {'difference':>10}"]
+    for row in rows:
+        lines.append(f"{row.name:{width}}  {row.expected:>14,}  {row.actual:>14,}  {row.difference:>10,}  {row.unit}")
+    return "\n".join(lines)

@@ -1,0 +1,94 @@
+"""Gathers what the pipeline itself says, from its own outlets: Kafka, Redis, the API, the ledger."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import httpx
+import psycopg2
+import redis
+from kafka import KafkaConsumer, TopicPartition
+
+from ingestion.contract.event import TOPIC_VIDEO_VIEWS
+from jobs.demo.freshness import Histogram, read_histogram
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+
+POLL_SECONDS = 0.05
+DRAIN_SECONDS_MAX = 120.0
+LOOKUP_IDS_MAX = 1000
+
+
+def wait_until_counted(environment: Mapping[str, str]) -> float:
+    """Wait until the speed layer has applied everything that is in the topic now; return the seconds it took.
+
+    Raises:
+        CommandError: two minutes were not enough; the message names the partitions that lag.
+    """
+    started = time.monotonic()
+    consumer = KafkaConsumer(bootstrap_servers=environment["VIEWLEDGER_KAFKA_BOOTSTRAP"].split(","))
+    partitions = consumer.partitions_for_topic(TOPIC_VIDEO_VIEWS) or set()
+    wanted = consumer.end_offsets([TopicPartition(TOPIC_VIDEO_VIEWS, number) for number in partitions])
+    consumer.close()
+    with redis.Redis.from_url(environment["VIEWLEDGER_REDIS_URL"]) as client:
+        while True:
+            behind = {
+                each.partition: end - applied
+                for each, end in wanted.items()
+                if (applied := int(client.hget(f"{{views:{each.partition}}}:state", "position") or 0)) < end
+            }
+            if not behind:
+                return time.monotonic() - started
+            if time.monotonic() - started > DRAIN_SECONDS_MAX:
+                raise CommandError(f"the speed layer lags behind (partition: events): {behind}", ExitCode.DIFFERENCE)
+            time.sleep(POLL_SECONDS)
+
+
+def latency_histogram(environment: Mapping[str, str]) -> Histogram:
+    """Return the speed layer's latency histogram as it stands now."""
+    port = environment["VIEWLEDGER_SPEED_METRICS_PORT"]
+    return read_histogram(httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=10).raise_for_status().text)
+
+
+def served_counts(api_url: str, video_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return the API's answer for every video."""
+    answers: dict[str, dict[str, Any]] = {}
+    with httpx.Client(base_url=api_url, timeout=30) as client:
+        for start in range(0, len(video_ids), LOOKUP_IDS_MAX):
+            body = {"video_ids": list(video_ids[start : start + LOOKUP_IDS_MAX])}
+            response = client.post("/v1/views:lookup", json=body).raise_for_status()
+            answers.update({each["video_id"]: each for each in response.json()["counts"]})
+    return answers
+
+
+def wait_until_served(api_url: str, version: int) -> None:
+    """Wait until the API answers from a version.
+
+    Raises:
+        CommandError: a minute was not enough.
+    """
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if httpx.get(f"{api_url}/v1/videos/any/views", timeout=10).json().get("version") == version:
+            return
+        time.sleep(POLL_SECONDS)
+    raise CommandError(f"the API does not serve version {version}", ExitCode.DIFFERENCE)
+
+
+def ledger_totals(environment: Mapping[str, str]) -> dict[str, int]:
+    """Return sums read from the ledger's tables themselves, not through the billing package."""
+    connection = psycopg2.connect(environment["VIEWLEDGER_POSTGRES_URL"])
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT (SELECT coalesce(sum(billable_views), 0) FROM billing.payment_audit),"
+                " (SELECT coalesce(sum(amount_micros), 0) FROM billing.payment_audit),"
+                " (SELECT coalesce(sum(carried_thousandths_after), 0) FROM billing.transactions),"
+                " (SELECT coalesce(sum(amount_micros), 0) FROM billing.entries),"
+                " (SELECT count(*) FROM billing.transactions)"
+            )
+            row = cursor.fetchone() or ()
+    finally:
+        connection.close()
+    names = ("billed_views", "paid_micros", "carried_thousandths", "ledger_sum_micros", "transactions")
+    return {name: int(value) for name, value in zip(names, row, strict=True)}

@@ -1,0 +1,157 @@
+"""The steps of the demo on a running stack."""
+
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+
+import httpx
+
+from ingestion.contract.periods import Period
+from ingestion.pseudonym import pseudonym_key, pseudonym_of
+from jobs.demo.catalogue_files import sample_rates, write_catalogue
+from jobs.demo.commands import RunningCommand, run_command
+from jobs.demo.comparison import Observed, Row, compare
+from jobs.demo.freshness import quantile_between
+from jobs.demo.observation import (
+    latency_histogram,
+    ledger_totals,
+    served_counts,
+    wait_until_counted,
+    wait_until_served,
+)
+from jobs.demo.sample import DAY_COUNT, DAYS_BEFORE_TODAY
+from jobs.demo.senders import NOTHING_SENT, DirectProducer, Players, Sent, paced
+from jobs.demo.traffic import Message, Traffic
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+from jobs.local_stack.stack import LocalStack
+
+LIVE_EVENTS_PER_SECOND = 1500.0
+
+
+@dataclass
+class Demo:
+    """The steps of the demo on a running stack."""
+
+    stack: LocalStack
+    tell: Callable[[str], None]
+    over_http: Sent = NOTHING_SENT
+    to_kafka: Sent = NOTHING_SENT
+    events_per_second: dict[str, int] = field(default_factory=dict)
+    freshness_seconds: dict[str, float] = field(default_factory=dict)
+    sample_call: str = ""
+    sample_answer: str = ""
+
+    def __post_init__(self) -> None:
+        self.environment: Mapping[str, str] = self.stack.environment
+        self.api_url = f"http://127.0.0.1:{self.environment['VIEWLEDGER_API_PORT']}"
+        self._logs = self.stack.folder / "log"
+        self._players = Players(f"http://127.0.0.1:{self.environment['VIEWLEDGER_COLLECTOR_PORT']}")
+        key = pseudonym_key(self.environment["VIEWLEDGER_PSEUDONYM_KEY"])
+        self._producer = DirectProducer(
+            self.environment["VIEWLEDGER_KAFKA_BOOTSTRAP"], lambda user_id: pseudonym_of(user_id, key)
+        )
+
+    def run(self, traffic: Traffic, today: date) -> list[Row]:
+        """Send everything with two batch runs in between, bill, and compare every number with the truth."""
+        try:
+            run_command(write_catalogue(traffic, self.stack.folder), self.environment, self._logs)
+            settled = self._settle(traffic)
+            self._bill_while_traffic_goes_on(traffic, today)
+        finally:
+            self._players.close()
+            self._producer.close()
+        return self._compare(traffic, settled)
+
+    def _settle(self, traffic: Traffic) -> Mapping[str, Any]:
+        """Return the result of the second batch run, which settles the first two phases."""
+        half = len(traffic.messages[2]) // 2
+        self._send(traffic.messages[1], "first part")
+        self._wait_until_counted("first part")
+        first = RunningCommand.start(["batch", "run"], self.environment, self._logs)
+        self.tell("first batch run started; traffic goes on")
+        self._send(traffic.messages[2][:half], "second part", kill_speed=True)
+        self._published(first.result())
+        self._send(traffic.messages[2][half:], "third part")
+        self._wait_until_counted("third part")
+        return self._published(run_command(["batch", "run"], self.environment, self._logs))
+
+    def _bill_while_traffic_goes_on(self, traffic: Traffic, today: date) -> None:
+        period = Period(today - timedelta(days=DAY_COUNT + 1), today - timedelta(days=DAYS_BEFORE_TODAY - 1))
+        words = ["billing", "run", "--period", str(period), "--waive", "conflict", "--actor", "demo"]
+        billing = RunningCommand.start(words, self.environment, self._logs)
+        self.tell(f"billing run of {period} started; live traffic goes on")
+        self._send_live(traffic.messages[3])
+        billing.result()
+        self.tell("billing posted")
+
+    def _send(self, messages: Sequence[Message], name: str, *, kill_speed: bool = False) -> None:
+        over_http, to_kafka = by_way(messages)
+        with ThreadPoolExecutor(2) as pool:
+            players, producer = pool.submit(self._players.send, over_http), pool.submit(self._producer.send, to_kafka)
+            if kill_speed:
+                killed = self.stack.kill("speed", signal.SIGKILL)
+                self.tell(f"killed the speed consumer in the middle of its work (SIGKILL to {killed})")
+        self._add(players.result(), producer.result())
+        for way, sent in (("over HTTP", players.result()), ("straight to Kafka", producer.result())):
+            self.tell(f"{name}: {sent.answered:,} events {way}, {sent.per_second:,.0f} events/s, both at once")
+            self.events_per_second[f"{name} {way}"] = round(sent.per_second)
+        if kill_speed:
+            self.tell(f"the speed consumer is back as {self.stack.wait_ready('speed', not_pid=killed)}")
+
+    def _send_live(self, messages: Sequence[Message]) -> None:
+        before = latency_histogram(self.environment)
+        for slice_ in paced(messages, LIVE_EVENTS_PER_SECOND):
+            over_http, to_kafka = by_way(slice_)
+            self._add(self._players.send(over_http), self._producer.send(to_kafka))
+        wait_until_counted(self.environment)
+        after = latency_histogram(self.environment)
+        self.freshness_seconds = {f"p{share:.0%}"[:-1]: quantile_between(before, after, share) for share in (0.5, 0.99)}
+
+    def _add(self, over_http: Sent, to_kafka: Sent) -> None:
+        self.over_http += over_http
+        self.to_kafka += to_kafka
+
+    def _wait_until_counted(self, name: str) -> None:
+        seconds = wait_until_counted(self.environment)
+        self.tell(f"{name}: counted {seconds:.1f} s after the last event was acknowledged")
+
+    def _published(self, result: dict[str, Any]) -> dict[str, Any]:
+        """Take down how fast a batch run was. There was new traffic, so it must have published."""
+        if result["state"] != "published":
+            raise CommandError(f"the batch run published nothing: {result['state']}", ExitCode.DIFFERENCE)
+        version, archived, seconds = result["version"], result["archived_count"], result["stage_seconds"]
+        self.tell(
+            f"version {version} published: {archived:,} new events, {sum(seconds.values()):.0f} s without start-up"
+        )
+        for stage in ("archive", "judge"):
+            self.events_per_second[f"{stage}, version {version}"] = round(archived / seconds[stage])
+        return result
+
+    def _compare(self, traffic: Traffic, settled: Mapping[str, Any]) -> list[Row]:
+        wait_until_served(self.api_url, settled["version"])
+        ledger = ledger_totals(self.environment)
+        most_viewed = max(traffic.truth.settled_views, key=traffic.truth.settled_views.__getitem__)
+        self.sample_call = f"{self.api_url}/v1/videos/{most_viewed}/views"
+        self.sample_answer = httpx.get(self.sample_call, timeout=10).text
+        observed = Observed(
+            over_http=self.over_http,
+            to_kafka=self.to_kafka,
+            archived=settled["row_counts"]["raw_events"],
+            verdicts=settled["verdicts"],
+            served=served_counts(self.api_url, sorted(traffic.channel_of)),
+            billed_views=ledger["billed_views"],
+            paid_micros=ledger["paid_micros"],
+            carried_thousandths=ledger["carried_thousandths"],
+            ledger_sum_micros=ledger["ledger_sum_micros"],
+        )
+        return compare(traffic.truth, observed, sample_rates())
+
+
+def by_way(messages: Sequence[Message]) -> tuple[list[Message], list[Message]]:
+    """Return the messages that go over HTTP and those that go straight to Kafka."""
+    over_http = [each for each in messages if each.over_http]
+    return over_http, [each for each in messages if not each.over_http]

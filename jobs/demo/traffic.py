@@ -1,0 +1,295 @@
+"""Makes the demo's traffic together with its truth.
+
+Every message is made with a purpose (a plain view, a duplicate, a broken one …) and its consequence is written into
+`Truth` at that moment, by construction. Nothing here asks the product what counts, so the final comparison means
+something.
+"""
+
+import json
+import random
+import uuid
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+from jobs.demo.sample import VideoDay
+
+PHASES = (1, 2, 3)
+"""1 is settled by the first batch run, 2 by the second, 3 stays provisional."""
+LAST_SETTLED_PHASE = 2
+VIEWER_COUNT = 60_000
+COUNTRIES = ("US", "DE", "GB", "BR", "IN", "FR", "JP", "MX", None)
+COUNTRY_WEIGHTS = (30, 12, 12, 11, 15, 7, 6, 5, 2)
+DEVICES = ("mobile", "desktop", "tv", "tablet", None)
+DEVICE_WEIGHTS = (50, 25, 15, 8, 2)
+SHORT_VIDEO_SECONDS = 20
+CAP = 4
+
+SHARES = {
+    "duplicate": 0.03,
+    "conflict": 0.003,
+    "broken": 0.005,
+    "future": 0.002,
+    "late": 0.002,
+}
+"""Each as a share of the plain views; they come on top of them."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """One event on its way: `event` is a dict, or bytes where the sender is broken."""
+
+    phase: int
+    over_http: bool
+    video_id: str
+    event: dict[str, Any] | bytes
+
+
+@dataclass
+class Truth:
+    """What must come out, known by construction. Views are by video; billable views by (video, country)."""
+
+    sent_over_http: int = 0
+    refused_at_the_door: int = 0
+    sent_to_kafka: int = 0
+    settled_verdicts: Counter[str] = field(default_factory=Counter)
+    settled_views: Counter[str] = field(default_factory=Counter)
+    provisional_views: Counter[str] = field(default_factory=Counter)
+    billable_views: Counter[tuple[str, str | None]] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """Messages by phase, what must come of them, and the catalogue they refer to."""
+
+    messages: dict[int, list[Message]]
+    truth: Truth
+    channel_of: dict[str, str]
+    short_videos: frozenset[str]
+
+
+def payee_user(channel: str) -> str:
+    """Return the raw viewer id under which a channel's owner watches."""
+    return f"owner of {channel}"[:128]
+
+
+class _Maker:
+    def __init__(self, video_days: Sequence[VideoDay], *, now: datetime, rng: random.Random) -> None:
+        self.now = now
+        self.rng = rng
+        self.video_days = video_days
+        self.channel_of = {each.video_id: each.channel for each in video_days}
+        videos = sorted(self.channel_of)
+        self.short_videos = frozenset(rng.sample(videos, len(videos) // 10))
+        self.truth = Truth()
+        self.messages: dict[int, list[Message]] = {phase: [] for phase in PHASES}
+        self.viewers: Counter[str] = Counter()
+
+    def event(self, video_id: str, happened_at: datetime) -> dict[str, Any]:
+        """Return an eligible view of a viewer who watches this video for the first time."""
+        self.viewers[video_id] += 1
+        viewer = (self.viewers[video_id] * 7919 + len(video_id)) % VIEWER_COUNT
+        event: dict[str, Any] = {
+            "event_id": str(uuid.UUID(int=self.rng.getrandbits(128), version=4)),
+            "video_id": video_id,
+            "user_id": f"viewer-{viewer}",
+            "session_id": f"session-{viewer}-{happened_at:%j}",
+            "timestamp": happened_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "view_duration": self.rng.randint(30, 600),
+            "revenue_eligible": True,
+            "quality": self.rng.choice(("1080p", "720p", "480p")),
+            "referrer": "https://example.com/watch",
+        }
+        for name, values, weights in (
+            ("geo_location", COUNTRIES, COUNTRY_WEIGHTS),
+            ("device_type", DEVICES, DEVICE_WEIGHTS),
+        ):
+            chosen = self.rng.choices(values, weights)[0]
+            if chosen is not None:
+                event[name] = chosen
+        return event
+
+    def send(self, phase: int, event: dict[str, Any] | bytes, video_id: str, *, over_http: bool | None = None) -> bool:
+        """Put a message on its way; returns whether it goes over HTTP."""
+        chosen = self.rng.random() < 0.5 if over_http is None else over_http
+        self.messages[phase].append(Message(phase, chosen, video_id, event))
+        if chosen:
+            self.truth.sent_over_http += 1
+        else:
+            self.truth.sent_to_kafka += 1
+        return chosen
+
+    def expect(self, phase: int, verdict: str) -> None:
+        if phase <= LAST_SETTLED_PHASE:
+            self.truth.settled_verdicts[verdict] += 1
+
+    def expect_counted(self, phase: int, event: dict[str, Any], *, billable: bool) -> None:
+        self.expect(phase, "counted")
+        if phase > LAST_SETTLED_PHASE:
+            self.truth.provisional_views[event["video_id"]] += 1
+            return
+        self.truth.settled_views[event["video_id"]] += 1
+        if billable:
+            self.truth.billable_views[event["video_id"], event.get("geo_location")] += 1
+
+    def refuse(self, phase: int, event: dict[str, Any] | bytes, video_id: str) -> None:
+        """Send what the collector refuses at the door and, sent straight to Kafka, the pipeline rejects."""
+        if self.send(phase, event, video_id):
+            self.truth.refused_at_the_door += 1
+        else:
+            self.expect(phase, "rejected")
+
+    def plain_view(self, phase: int, video_id: str, happened_at: datetime) -> dict[str, Any]:
+        """Send a view that counts; some are short, some not eligible, some the owner's own."""
+        event = self.event(video_id, happened_at)
+        billable = True
+        draw = self.rng.random()
+        if draw < 0.08:
+            event["view_duration"] = self.rng.randint(SHORT_VIDEO_SECONDS, 29)
+            billable = video_id in self.short_videos
+        elif draw < 0.13:
+            event["revenue_eligible"] = billable = False
+        elif draw < 0.131:
+            event["user_id"] = payee_user(self.channel_of[video_id])
+            billable = False
+        self.send(phase, event, video_id)
+        self.expect_counted(phase, event, billable=billable)
+        return event
+
+    def fan_views(self, name: str, day_start: datetime, video_id: str) -> None:
+        """One viewer watches one video seven times around midnight: the first four are billable."""
+        fan = self.event(video_id, day_start)
+        for index in range(7):
+            happened_at = day_start + timedelta(hours=21 + index)
+            event = {**self.event(video_id, happened_at), "user_id": name}
+            event["geo_location"] = fan.get("geo_location", "US")
+            phase = self.rng.choice((1, 2))
+            self.send(phase, event, video_id)
+            self.expect_counted(phase, event, billable=index < CAP)
+
+    def broken(self, event: dict[str, Any]) -> dict[str, Any] | bytes:
+        """Return an event that breaks the contract in one of the ways seen in the field."""
+        without_session = {name: value for name, value in event.items() if name != "session_id"}
+        ways: list[dict[str, Any] | bytes] = [
+            {**event, "video_id": "#NAME?"},
+            {**event, "view_duration": -5},
+            {**event, "timestamp": event["timestamp"].removesuffix("Z")},
+            without_session,
+            _compact(event)[:-20],
+            _compact(event)[:-1] + b',"view_duration":1}',
+        ]
+        return self.rng.choice(ways)
+
+
+def make_traffic(video_days: Sequence[VideoDay], *, event_count: int, now: datetime, seed: int) -> Traffic:
+    """Return about `event_count` messages shaped by the real days; the same seed and `now` give the same traffic."""
+    rng = random.Random(seed)  # noqa: S311 - traffic, not secrets
+    maker = _Maker(video_days, now=now, rng=rng)
+    plain_count = int(event_count / (1 + sum(SHARES.values())))
+    sent = {phase: _plain_views(maker, phase, int(plain_count * share)) for phase, share in ((1, 0.55), (2, 0.4))}
+    sent[3] = _live_views(maker, plain_count - len(sent[1]) - len(sent[2]))
+    _repeats(maker, sent, plain_count)
+    _unusable(maker, plain_count)
+    last_day = max(each.day for each in video_days)
+    # not on the last day: their nights would reach beyond the days that are billed
+    for index, video_day in enumerate(rng.sample([each for each in video_days if each.day < last_day], 30)):
+        maker.fan_views(f"fan-{index}", datetime.combine(video_day.day, time(), UTC), video_day.video_id)
+    for messages in maker.messages.values():
+        _shuffle_in_windows(rng, messages)
+    return Traffic(maker.messages, maker.truth, maker.channel_of, maker.short_videos)
+
+
+def _plain_views(maker: _Maker, phase: int, count: int) -> list[dict[str, Any]]:
+    """Send views in proportion to the real ones; every video gets at least one in the first phase."""
+    rng = maker.rng
+    chosen = rng.choices(maker.video_days, weights=[each.views for each in maker.video_days], k=count)
+    if phase == 1:
+        firsts = {each.video_id: each for each in maker.video_days}
+        chosen = [*firsts.values(), *chosen[len(firsts) :]]
+    chosen.sort(key=lambda each: each.day)
+    return [
+        maker.plain_view(
+            phase,
+            each.video_id,
+            datetime.combine(each.day, time(), UTC) + timedelta(milliseconds=rng.randrange(86_400_000)),
+        )
+        for each in chosen
+    ]
+
+
+def _live_views(maker: _Maker, count: int) -> list[dict[str, Any]]:
+    """Send views that happen now; they are served at once and settled only by a later batch run."""
+    weights = [each.views for each in maker.video_days]
+    chosen = maker.rng.choices(maker.video_days, weights=weights, k=count)
+    return [maker.plain_view(3, each.video_id, maker.now) for each in chosen]
+
+
+def _repeats(maker: _Maker, sent: dict[int, list[dict[str, Any]]], plain_count: int) -> None:
+    """Send ids again: the same payload in any phase from its own on, another payload in a later phase."""
+    rng = maker.rng
+    for _ in range(int(plain_count * SHARES["duplicate"])):
+        phase = rng.choices((1, 2), (3, 2))[0]
+        event = rng.choice(sent[phase])
+        again_in = rng.choice([each for each in PHASES if each >= phase])
+        maker.send(again_in, event, event["video_id"])
+        maker.expect(again_in, "duplicate")
+    videos = sorted(maker.channel_of)
+    for index, event in enumerate(rng.sample(sent[1], int(plain_count * SHARES["conflict"]))):
+        changed = {**event, "view_duration": event["view_duration"] + 1}
+        if index % 20 == 0:
+            changed["video_id"] = rng.choice(videos)
+        maker.send(2, changed, changed["video_id"])
+        maker.expect(2, "conflict")
+
+
+def _unusable(maker: _Maker, plain_count: int) -> None:
+    """Send broken events, events from the future and events that come too late."""
+    rng = maker.rng
+    for kind in ("broken", "future", "late"):
+        for _ in range(int(plain_count * SHARES[kind])):
+            video_day = rng.choice(maker.video_days)
+            phase = rng.choice((1, 2))
+            if kind == "late":
+                happened_at = maker.now - timedelta(days=rng.randint(36, 60))
+                maker.send(phase, maker.event(video_day.video_id, happened_at), video_day.video_id)
+                maker.expect(phase, "late_review")
+            elif kind == "future":
+                happened_at = maker.now + timedelta(hours=rng.randint(2, 48))
+                maker.refuse(phase, maker.event(video_day.video_id, happened_at), video_day.video_id)
+            else:
+                happened_at = datetime.combine(video_day.day, time(12), UTC)
+                event = maker.event(video_day.video_id, happened_at)
+                maker.refuse(phase, maker.broken(event), video_day.video_id)
+
+
+def _shuffle_in_windows(rng: random.Random, messages: list[Message]) -> None:
+    """Spread repeats and oddities over the phase; plain views stay roughly in order of their days."""
+    positions = {id(message): index for index, message in enumerate(messages)}
+    span = max(1, len(messages))
+    keyed: list[tuple[float, Message]] = [
+        (positions[id(message)] + rng.uniform(0, 0.05) * span, message) for message in messages
+    ]
+    rng.shuffle(keyed)
+    keyed.sort(key=lambda pair: pair[0])
+    messages[:] = [message for _, message in keyed]
+
+
+Pseudonymise = Callable[[str], str]
+
+
+def encode_for_kafka(message: Message, pseudonymise: Pseudonymise) -> bytes:
+    """Return the value a direct producer sends: such producers replace the viewer's id themselves."""
+    if isinstance(message.event, bytes):
+        return message.event
+    return _compact({**message.event, "user_id": pseudonymise(message.event["user_id"])})
+
+
+def encode_for_http(message: Message) -> bytes:
+    """Return the line a player sends to the collector."""
+    return message.event if isinstance(message.event, bytes) else _compact(message.event)
+
+
+def _compact(event: dict[str, Any]) -> bytes:
+    return json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode()

@@ -1,0 +1,52 @@
+"""`./viewledger doctor`: checks everything the pipeline needs, and says how to mend what is not right."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from jobs.checkup import Row, Verdict, warn
+from jobs.checkup_machine import machine_rows
+from jobs.checkup_servers import server_rows
+from jobs.exit_codes import ExitCode
+from jobs.local_stack.profile import is_running
+from jobs.settings import environment
+from jobs.state_home import state_home
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags."""
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+
+
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """OK when nothing is bad, FAILED otherwise; warnings do not count."""
+    home, environ = state_home(), environment()
+    stack_runs = is_running(home / "local")
+    rows = machine_rows(home, environ, stack_runs=stack_runs)
+    if "VIEWLEDGER_KAFKA_BOOTSTRAP" in environ:
+        rows += server_rows(environ)
+    else:
+        rows.append(warn("servers", "the local stack is down, so none was looked at", "run ./viewledger up"))
+    print(json.dumps([asdict(row) for row in rows], indent=1) if arguments.json else table(rows, colour=wants_colour()))
+    return ExitCode.FAILED if any(row.verdict is Verdict.BAD for row in rows) else ExitCode.OK
+
+
+def wants_colour() -> bool:
+    """Whether to mark verdicts by colour: on a terminal, unless NO_COLOR is set."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+
+def table(rows: Sequence[Row], *, colour: bool) -> str:
+    """The rows for people, each remedy below its finding."""
+    codes = {Verdict.OK: "32", Verdict.WARN: "33", Verdict.BAD: "31"}
+    lines = []
+    for row in rows:
+        verdict = f"{row.verdict:<5}"
+        marked = f"\033[{codes[row.verdict]}m{verdict}\033[0m" if colour else verdict
+        lines.append(f"{marked}{row.subject:<19}{row.found}")
+        if row.remedy:
+            lines.append(f"{'':24}→ {row.remedy}")
+    return "\n".join(lines)

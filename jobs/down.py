@@ -1,0 +1,23 @@
+"""`./viewledger down`: stops the stacks that `up` and `demo --keep` left running."""
+
+import argparse
+import sys
+
+from jobs.exit_codes import ExitCode
+from jobs.local_stack.stack import LocalStack
+from jobs.state_home import state_home
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares no flags."""
+
+
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """Returns when nothing of the stacks is left running; what they stored stays."""
+    stacks = [stack for name in ("local", "demo") if (stack := LocalStack.attach(state_home() / name))]
+    if not stacks:
+        print("the local stack is not running", file=sys.stderr)
+    for stack in stacks:
+        print(f"down: stopping {stack.folder.name}, our processes first, then the servers", file=sys.stderr)
+        stack.stop()
+    return ExitCode.OK

@@ -1,0 +1,134 @@
+"""`./viewledger ingest FILE.jsonl`: events from a file to Kafka, the same way as over HTTP."""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO, TextIO
+
+from ingestion.contract.event import TOPIC_VIDEO_VIEWS
+from ingestion.file_feed import Feed, Line, RejectedLine, Summary, numbered
+from jobs import settings
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+from jobs.run_collector import connect, read_pseudonym_key
+
+ACKNOWLEDGEMENT_MS_MAX = 15_000
+REJECTS_SHOWN_MAX = 50
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags."""
+    parser.add_argument("file", metavar="FILE", help="events, one JSON object a line; - reads standard input")
+    parser.add_argument("--json", action="store_true", help="print the summary as JSON")
+    parser.add_argument(
+        "--rejects", metavar="FILE", type=Path, help="write every rejected line's number and reasons here"
+    )
+    parser.add_argument("--from-line", metavar="N", type=int, default=1, help="begin at line N (the first line is 1)")
+
+
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """OK when every line was accepted, BAD_INPUT when some were rejected, UNAVAILABLE when the broker went away."""
+    if arguments.from_line < 1:
+        raise CommandError(f"--from-line is {arguments.from_line}; the first line is 1", ExitCode.BAD_INPUT)
+    environ = settings.environment()
+    key = read_pseudonym_key(environ)
+    bootstrap = settings.host_ports(environ, "VIEWLEDGER_KAFKA_BOOTSTRAP")
+    topic = environ.get("VIEWLEDGER_TOPIC_VIDEO_VIEWS") or TOPIC_VIDEO_VIEWS
+    with _opened(arguments.file) as source, _rejects(arguments.rejects) as rejects:
+        event_log = connect(bootstrap, topic, ACKNOWLEDGEMENT_MS_MAX)
+        try:
+            feed = Feed(event_log, clock=lambda: datetime.now(UTC), pseudonym_key=key)
+            summary = _fed(feed, numbered(source, from_line=arguments.from_line), rejects)
+        finally:
+            event_log.close(timeout_seconds=1)
+    return _concluded(summary, arguments)
+
+
+def _fed(feed: Feed, lines: Iterable[Line], rejects: "_RejectsList") -> Summary:
+    shown_at = datetime.now(UTC)
+    try:
+        for rejected in feed.send(lines):
+            for each in rejected:
+                rejects.add(each)
+            now = datetime.now(UTC)
+            if (now - shown_at).total_seconds() >= 1:
+                shown_at = now
+                print(
+                    f"ingest: {feed.summary.accepted:,} accepted, {feed.summary.rejected:,} rejected", file=sys.stderr
+                )
+    except KeyboardInterrupt:
+        print(f"ingest: to resume, give --from-line {feed.summary.done_through_line + 1}", file=sys.stderr)
+        raise
+    except OSError as error:
+        raise CommandError(
+            f"reading stopped after line {feed.summary.done_through_line} ({error.strerror or error}); resume with "
+            f"--from-line {feed.summary.done_through_line + 1}"
+        ) from error
+    return feed.summary
+
+
+def _concluded(summary: Summary, arguments: argparse.Namespace) -> ExitCode:
+    if arguments.json:
+        print(json.dumps(summary.to_json()))
+    else:
+        print(
+            f"{summary.accepted:,} accepted, {summary.rejected:,} rejected; "
+            f"everything up to line {summary.done_through_line} is done"
+        )
+    if summary.failure is not None:
+        raise CommandError(
+            f"the broker does not acknowledge ({summary.failure}); lines up to {summary.done_through_line} are done; "
+            f"resume with --from-line {summary.done_through_line + 1}, lines sent twice are counted once",
+            ExitCode.UNAVAILABLE,
+        )
+    return ExitCode.BAD_INPUT if summary.rejected else ExitCode.OK
+
+
+class _RejectsList:
+    """Writes rejected lines to a file, or the first of them to stderr."""
+
+    def __init__(self, file: TextIO | None) -> None:
+        self._file = file
+        self._count = 0
+
+    def add(self, rejected: RejectedLine) -> None:
+        self._count += 1
+        if self._file is not None:
+            reasons = [{"code": reason.code, "detail": reason.detail} for reason in rejected.reasons]
+            document = {"line": rejected.number, "event_id": rejected.event_id, "reasons": reasons}
+            self._file.write(json.dumps(document, ensure_ascii=False) + "\n")
+        elif self._count <= REJECTS_SHOWN_MAX:
+            text = "; ".join(f"{reason.code}: {reason.detail}" for reason in rejected.reasons)
+            print(f"line {rejected.number}: {text}", file=sys.stderr)
+        elif self._count == REJECTS_SHOWN_MAX + 1:
+            print("further rejected lines are not shown; --rejects FILE keeps them all", file=sys.stderr)
+
+
+@contextmanager
+def _rejects(path: Path | None) -> Iterator[_RejectsList]:
+    if path is None:
+        yield _RejectsList(None)
+        return
+    try:
+        file = path.open("w", encoding="utf-8")
+    except OSError as error:
+        raise CommandError(f"--rejects {path}: cannot be written ({error.strerror})", ExitCode.BAD_INPUT) from error
+    with file:
+        yield _RejectsList(file)
+
+
+@contextmanager
+def _opened(name: str) -> Iterator[BinaryIO]:
+    if name == "-":
+        yield sys.stdin.buffer
+        return
+    try:
+        file = Path(name).open("rb")  # noqa: SIM115  only opening may fail here, not what the caller does
+    except OSError as error:
+        raise CommandError(f"{name} cannot be read ({error.strerror})", ExitCode.BAD_INPUT) from error
+    with file:
+        yield file

@@ -1,0 +1,93 @@
+"""Which port each part of a local stack listens on; all on 127.0.0.1."""
+
+import random
+import socket
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+
+PORT_BASE = 17070
+"""First port of the stack that `up` starts; VIEWLEDGER_PORT_BASE moves the whole block."""
+
+
+@dataclass(frozen=True)
+class Ports:
+    """One port per listener. Ours first, in the order a user meets them."""
+
+    api: int
+    collector: int
+    speed_metrics: int
+    kafka: int
+    kafka_controller: int
+    redis: int
+    postgres: int
+    namenode: int
+    namenode_http: int
+    datanode: int
+    datanode_ipc: int
+    datanode_http: int
+
+    def by_name(self) -> dict[str, int]:
+        """The ports as a mapping from part to number."""
+        return asdict(self)
+
+
+OFFSETS = (0, 1, 2, 10, 11, 12, 13, 14, 15, 16, 17, 18)
+"""Where each field of Ports lies behind the base: 17070 is the API, 17080 Kafka, 17082 Redis, 17083 PostgreSQL."""
+
+
+def fixed_ports(environ: Mapping[str, str]) -> Ports:
+    """The documented block, from VIEWLEDGER_PORT_BASE or 17070 on."""
+    text = environ.get("VIEWLEDGER_PORT_BASE", str(PORT_BASE))
+    if not (text.isdecimal() and 1024 <= int(text) <= 65535 - OFFSETS[-1]):
+        raise CommandError(
+            f"VIEWLEDGER_PORT_BASE is {text!r}; it must be a port between 1024 and {65535 - OFFSETS[-1]}",
+            ExitCode.BAD_INPUT,
+        )
+    return Ports(*(int(text) + offset for offset in OFFSETS))
+
+
+def free_ports() -> Ports:
+    """Ports that nobody listens on now, below the range that the kernel gives to outgoing connections."""
+    chosen: list[int] = []
+    candidates = random.sample(range(20000, 32000), 2000)
+    for candidate in candidates:
+        if len(chosen) == len(fields(Ports)):
+            break
+        if is_free(candidate):
+            chosen.append(candidate)
+    return Ports(*chosen)
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on this port of 127.0.0.1 now."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the servers do: TIME_WAIT is no obstacle
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def is_open(port: int, timeout_seconds: float = 0.3) -> bool:
+    """Whether something accepts connections on this port of 127.0.0.1."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout_seconds).close()
+    except OSError:
+        return False
+    return True
+
+
+def refuse_taken_ports(ports: Mapping[str, int]) -> None:
+    """Raises CommandError(UNAVAILABLE) naming every port of the given parts that another program holds."""
+    taken = [f"{port} ({part})" for part, port in ports.items() if not is_free(port)]
+    if taken:
+        noun = "port is" if len(taken) == 1 else "ports are"
+        raise CommandError(
+            f"{len(taken)} {noun} taken by another program: {', '.join(taken)}; stop it, or set VIEWLEDGER_PORT_BASE "
+            "to move the whole block of ports",
+            ExitCode.UNAVAILABLE,
+        )

@@ -1,0 +1,106 @@
+"""The folder of one stack: its files, its secrets, its settings for clients."""
+
+import fcntl
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from jobs.local_stack.ports import Ports
+from jobs.state_home import state_home
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One stack's folder. Servers' accounts may enter it; each data folder below belongs to one account alone."""
+
+    folder: Path
+    ports: Ports
+
+    def __post_init__(self) -> None:
+        for path in (self.folder, self.folder / "log", self.folder / "etc", self.folder / "prepared"):
+            path.mkdir(parents=True, exist_ok=True)
+            path.chmod(0o755)
+
+    def log(self, name: str) -> Path:
+        """The log file of one child."""
+        return self.folder / "log" / f"{name}.log"
+
+    def write_config(self, name: str, content: str) -> Path:
+        """Writes a configuration file that servers may read (it must hold no secret)."""
+        path = self.folder / "etc" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.chmod(0o755)
+        path.write_text(content)
+        path.chmod(0o644)
+        return path
+
+    def secret(self, name: str) -> str:
+        """A random secret of this stack, made at first use and kept in a file only the starting user can read."""
+        path = self.folder / "secrets.json"
+        known: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+        if name not in known:
+            known[name] = secrets.token_hex(32)
+            write_private(path, json.dumps(known))
+        return known[name]
+
+    def environment(self) -> dict[str, str]:
+        """The settings by which clients and our processes reach this stack; holds secrets."""
+        ports = self.ports
+        password = self.secret("postgres_password")
+        return {
+            "VIEWLEDGER_KAFKA_BOOTSTRAP": f"127.0.0.1:{ports.kafka}",
+            "VIEWLEDGER_REDIS_URL": f"redis://127.0.0.1:{ports.redis}/0",
+            "VIEWLEDGER_POSTGRES_URL": f"postgresql://viewledger:{password}@127.0.0.1:{ports.postgres}/viewledger",
+            "VIEWLEDGER_HDFS_URL": f"hdfs://127.0.0.1:{ports.namenode}",
+            "VIEWLEDGER_NAMENODE_HTTP_PORT": str(ports.namenode_http),
+            "VIEWLEDGER_PSEUDONYM_KEY": self.secret("pseudonym_key"),
+            "VIEWLEDGER_STATE_DIR": str(self.folder),
+            "VIEWLEDGER_JARS": str(state_home() / "jars" / "spark"),
+            "VIEWLEDGER_SPARK_MASTER": "local[2]",
+            "VIEWLEDGER_COLLECTOR_PORT": str(ports.collector),
+            "VIEWLEDGER_API_PORT": str(ports.api),
+            "VIEWLEDGER_SPEED_METRICS_PORT": str(ports.speed_metrics),
+        }
+
+
+def write_atomically(path: Path, text: str, mode: int = 0o644) -> None:
+    """Replaces a file in one step: a reader sees the old text or the new one, never a part."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+    partial.replace(path)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replaces a file that only its owner may read."""
+    write_atomically(path, text, 0o600)
+
+
+def read_environment(folder: Path) -> dict[str, str]:
+    """The settings a running stack wrote to `stack.env`; empty when there is no such file."""
+    path = folder / "stack.env"
+    if not path.exists():
+        return {}
+    return dict(line.split("=", 1) for line in path.read_text().splitlines() if "=" in line)
+
+
+def write_environment(folder: Path, environment: Mapping[str, str]) -> None:
+    """Writes `stack.env`: one NAME=value a line, readable by its owner only, fit for a shell's `source`."""
+    write_private(folder / "stack.env", "".join(f"{name}={value}\n" for name, value in environment.items()))
+
+
+def is_running(folder: Path) -> bool:
+    """Whether a supervisor holds this folder; the kernel frees the lock when it dies, so this is never stale."""
+    path = folder / "supervisor.lock"
+    if not path.exists():
+        return False
+    with path.open("r+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False

@@ -1,0 +1,93 @@
+"""The plan of a stack: which units run, in which order, with which settings."""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from jobs import programs
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+from jobs.local_stack.hdfs_nodes import hdfs_units
+from jobs.local_stack.http_probe import http_is_ready
+from jobs.local_stack.kafka_broker import kafka_units
+from jobs.local_stack.postgres_server import postgres_units
+from jobs.local_stack.profile import Profile
+from jobs.local_stack.redis_server import redis_units
+from jobs.local_stack.unit import Kind, Unit
+from jobs.state_home import PROJECT, state_home
+
+SERVERS = ("kafka", "redis", "postgres", "hdfs")
+PROCESSES = ("collector", "speed", "api")
+
+
+def plan(profile: Profile, *, servers: Sequence[str], processes: Sequence[str]) -> tuple[Unit, ...]:
+    """Every unit of the stack. Raises CommandError when a name is unknown or a program is not installed."""
+    units: list[Unit] = []
+    for server in servers:
+        units += server_units(profile, server)
+    environ = our_environment(profile)
+    if "kafka" in servers:
+        units.append(command_task("topics", ("topics", "create"), after=("kafka",), environ=environ))
+    if "postgres" in servers:
+        units.append(command_task("migrate", ("migrate",), after=("postgres",), environ=environ))
+    everything = tuple(unit.name for unit in units)
+    units += [process_unit(profile, name, after=everything, environ=environ) for name in processes]
+    return tuple(units)
+
+
+def server_units(profile: Profile, server: str) -> tuple[Unit, ...]:
+    """The units of one server by its name in SERVERS."""
+    environ = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "HOME": "/nonexistent"}
+    jars = state_home() / "jars"
+    if server == "redis" and (program := programs.redis_server()):
+        return redis_units(profile, program=program, environ=environ)
+    if server == "postgres" and (folder := programs.postgres_folder()):
+        return postgres_units(profile, programs=folder, environ=environ)
+    if server in ("kafka", "hdfs") and (java := programs.java()):
+        if server == "kafka":
+            return kafka_units(profile, java=java, jars=jars / "kafka", environ=environ)
+        return hdfs_units(profile, java=java, jars=jars / "hadoop", environ=environ)
+    if server not in SERVERS:
+        raise CommandError(f"unknown server {server!r}; known are {', '.join(SERVERS)}", ExitCode.BAD_INPUT)
+    raise CommandError(f"the program for {server} is not installed; run ./viewledger doctor", ExitCode.SETUP_FAILED)
+
+
+def our_environment(profile: Profile) -> dict[str, str]:
+    """What our own processes see: the starting user's environment, with this stack's settings over it."""
+    environ = with_java_home(os.environ) | profile.environment()
+    return environ | {"PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": "1"}
+
+
+def with_java_home(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment with JAVA_HOME, by which Spark finds its Java, naming one that it can run on."""
+    program = programs.java()
+    home = {"JAVA_HOME": str(Path(program).resolve().parent.parent)} if program else {}
+    return dict(environ) | home
+
+
+def command_task(name: str, words: tuple[str, ...], *, after: tuple[str, ...], environ: Mapping[str, str]) -> Unit:
+    """One of our commands, run once."""
+    return Unit(name=name, kind=Kind.TASK, command=our_command(*words), environ=environ, after=after)
+
+
+def process_unit(profile: Profile, name: str, *, after: tuple[str, ...], environ: Mapping[str, str]) -> Unit:
+    """One of our own processes, ready when GET /readyz answers 200 on its port."""
+    ports = {"collector": profile.ports.collector, "speed": profile.ports.speed_metrics, "api": profile.ports.api}
+    if name not in ports:
+        raise CommandError(f"unknown process {name!r}; known are {', '.join(PROCESSES)}", ExitCode.BAD_INPUT)
+    port = ports[name]
+    return Unit(
+        name=name,
+        kind=Kind.PROCESS,
+        command=our_command("run", name),
+        environ=environ,
+        after=after,
+        probe=lambda: http_is_ready(port),
+        port=port,
+    )
+
+
+def our_command(*words: str) -> tuple[str, ...]:
+    """A viewledger command under this Python; -P keeps the current folder out of the import path."""
+    return (sys.executable, "-P", "-m", "jobs.cli", *words)

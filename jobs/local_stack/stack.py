@@ -1,0 +1,199 @@
+"""A handle on a local stack: start it, use it, hurt it, stop it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+from jobs.local_stack.child import tail
+from jobs.local_stack.child_process import bound_to_parent
+from jobs.local_stack.ports import Ports, free_ports, refuse_taken_ports
+from jobs.local_stack.profile import Profile, is_running
+from jobs.local_stack.servers import SERVERS
+from jobs.state_home import PROJECT, everybody_may_enter
+
+STOP_SECONDS = 60.0
+POLL_SECONDS = 0.05
+
+
+def no_progress(_text: str) -> None:
+    """Tells nobody."""
+
+
+@dataclass
+class LocalStack:
+    """A running stack. Started here, it ends with `stop`, with the `with` block, or with this process at the latest.
+
+    `environment` holds the VIEWLEDGER_* settings for clients of this stack. Call `start` from the main thread.
+    """
+
+    folder: Path
+    ports: Ports
+    environment: Mapping[str, str]
+    supervisor: "subprocess.Popen[bytes] | None" = None
+
+    @classmethod
+    def start(
+        cls,
+        folder: Path,
+        *,
+        ports: Ports | None = None,
+        servers: Sequence[str] = SERVERS,
+        processes: Sequence[str] = (),
+        detached: bool = False,
+        tell: Callable[[str], None] = no_progress,
+        ready_within_seconds: float = 120.0,
+    ) -> "LocalStack":
+        """Starts a stack in `folder` and returns when every part answered its probe.
+
+        `detached`: the stack outlives this process. Raises CommandError(UNAVAILABLE) with one sentence when a port
+        is taken, a part does not come up, or a stack runs in this folder already; nothing is left running then.
+        """
+        if is_running(folder):
+            raise CommandError(f"a stack already runs in {folder}; stop it first", ExitCode.UNAVAILABLE)
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o755)
+        if os.geteuid() == 0 and not everybody_may_enter(folder):
+            raise CommandError(
+                f"the servers run as unprivileged accounts and cannot enter {folder}; choose another folder with "
+                "VIEWLEDGER_HOME, or open it with chmod o+x",
+                ExitCode.BAD_INPUT,
+            )
+        chosen = ports or free_ports()
+        refuse_taken_ports(chosen.by_name())
+        profile = Profile(folder, chosen)
+        stack = cls(folder, chosen, profile.environment())
+        (folder / "stack.json").unlink(missing_ok=True)
+        stack.supervisor = _start_supervisor(profile, servers=servers, processes=processes, detached=detached)
+        try:
+            stack._wait_until_ready(tell, ready_within_seconds)
+        except BaseException:
+            stack.stop()
+            raise
+        return stack
+
+    @classmethod
+    def attach(cls, folder: Path) -> "LocalStack | None":
+        """The stack that runs in `folder`; None when none does."""
+        if not is_running(folder) or not (report := read_report(folder)):
+            return None
+        ports = Ports(**report["ports"])
+        return cls(folder, ports, Profile(folder, ports).environment())
+
+    def report(self) -> dict[str, Any]:
+        """What the supervisor last wrote about its children (`stack.json`)."""
+        return read_report(self.folder)
+
+    def pid(self, name: str) -> int | None:
+        """The process id of a child; None while it has none."""
+        pid = self.report()["children"][name]["pid"]
+        return int(pid) if pid is not None else None
+
+    def kill(self, name: str, number: int = signal.SIGKILL) -> int:
+        """Sends a signal to a child and returns the id it had; the supervisor starts a dead one again."""
+        pid = self.pid(name)
+        if pid is None:
+            raise CommandError(f"{name} is not running", ExitCode.UNAVAILABLE)
+        os.kill(pid, number)
+        return pid
+
+    def wait_ready(self, name: str, *, not_pid: int | None = None, within_seconds: float = 60.0) -> int:
+        """Waits until a child is ready, under another process id than `not_pid`; returns its id."""
+        deadline = time.monotonic() + within_seconds
+        while time.monotonic() < deadline:
+            child = self.report()["children"][name]
+            if child["state"] == "ready" and child["pid"] != not_pid:
+                return int(child["pid"])
+            time.sleep(POLL_SECONDS)
+        raise CommandError(f"{name} was not ready within {within_seconds:.0f} s", ExitCode.UNAVAILABLE)
+
+    def stop(self, within_seconds: float = STOP_SECONDS) -> None:
+        """Stops every child in order and waits for it; kills the supervisor, and all with it, past the time."""
+        pid = self.supervisor.pid if self.supervisor is not None else self.report().get("supervisor_pid")
+        if pid is None or not self._alive():
+            return
+        os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + within_seconds
+        while self._alive():
+            if time.monotonic() > deadline:
+                os.kill(pid, signal.SIGKILL)
+                deadline = time.monotonic() + within_seconds
+            time.sleep(POLL_SECONDS)
+
+    def _alive(self) -> bool:
+        if self.supervisor is not None:
+            return self.supervisor.poll() is None
+        return is_running(self.folder)
+
+    def _wait_until_ready(self, tell: Callable[[str], None], within_seconds: float) -> None:
+        deadline, told = time.monotonic() + within_seconds, ""
+        while True:
+            report = self.report()
+            if report.get("state") == "ready":
+                tell(f"ready after {report['ready_after_seconds']} s")
+                return
+            waiting = [name for name, child in report.get("children", {}).items() if child["state"] == "starting"]
+            if waiting and (text := "starting " + ", ".join(waiting)) != told:
+                tell(told := text)
+            if not self._alive():
+                reason = report.get("error") or tail(self.folder / "log" / "supervisor.log").strip().split("\n")[-1]
+                raise CommandError(f"the local stack did not start: {reason}", ExitCode.UNAVAILABLE)
+            if time.monotonic() > deadline:
+                raise CommandError(
+                    f"the local stack was not ready within {within_seconds:.0f} s; still waiting for "
+                    f"{', '.join(waiting) or 'its supervisor'} (logs: {self.folder / 'log'})",
+                    ExitCode.UNAVAILABLE,
+                )
+            time.sleep(POLL_SECONDS)
+
+    def __enter__(self) -> "LocalStack":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def read_report(folder: Path) -> dict[str, Any]:
+    """The content of `stack.json`; empty before the first one."""
+    path = folder / "stack.json"
+    return dict(json.loads(path.read_text())) if path.exists() else {}
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder that the servers' accounts can enter (pytest's tmp_path is closed to them), removed at the end."""
+    with tempfile.TemporaryDirectory(prefix="viewledger-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+
+
+def _start_supervisor(
+    profile: Profile, *, servers: Sequence[str], processes: Sequence[str], detached: bool
+) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-P", "-m", "jobs.local_stack.supervisor", str(profile.folder)]
+    command += ["--ports", json.dumps(profile.ports.by_name())]
+    command += ["--servers", ",".join(servers), "--processes", ",".join(processes)]
+    with profile.log("supervisor").open("wb") as output:
+        return subprocess.Popen(
+            command,
+            env=os.environ | {"PYTHONPATH": str(PROJECT)},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=None if detached else bound_to_parent(signal.SIGTERM),
+        )

@@ -1,0 +1,60 @@
+"""Finds the third-party programs that the local stack starts. Standard library only."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+JAVA_OLDEST, JAVA_NEWEST = 17, 23
+"""Kafka 4 and Spark 4 need 17; from 24 on Java has no security manager, which Hadoop 3.4 still calls."""
+
+
+def java() -> str | None:
+    """A Java whose version the servers can run on: JAVA_HOME's, the one on PATH, then Debian's others."""
+    candidates = [Path(home) / "bin" / "java"] if (home := os.environ.get("JAVA_HOME")) else []
+    candidates += [Path(found)] if (found := shutil.which("java")) else []
+    candidates += sorted(Path("/usr/lib/jvm").glob("java-*/bin/java"))
+    for candidate in candidates:
+        if JAVA_OLDEST <= (java_version(str(candidate)) or 0) <= JAVA_NEWEST:
+            return str(candidate)
+    return None
+
+
+def java_version(program: str) -> int | None:
+    """The major version of a `java` program; None when it does not run. Reads the release file first: no start-up."""
+    release = Path(program).resolve().parent.parent / "release"
+    text = release.read_text() if release.is_file() else first_output(program, "-version")
+    found = re.search(r'(?:JAVA_VERSION=|version )"(?:1\.)?(\d+)', text)
+    return int(found.group(1)) if found else None
+
+
+def redis_server() -> str | None:
+    """The Redis server on PATH or where Debian puts it."""
+    return shutil.which("redis-server", path=os.environ.get("PATH", "") + ":/usr/bin:/usr/local/bin")
+
+
+def postgres_folder() -> Path | None:
+    """The folder with `initdb` and `postgres` of the newest installed PostgreSQL (Debian keeps it off PATH)."""
+    folders = sorted(
+        Path("/usr/lib/postgresql").glob("*/bin"),
+        key=lambda folder: float(re.sub(r"[^\d.]", "", folder.parent.name) or 0),
+    )
+    if (found := shutil.which("initdb")) is not None:
+        folders.insert(0, Path(found).resolve().parent)
+    usable = [folder for folder in folders if (folder / "initdb").exists() and (folder / "postgres").exists()]
+    return usable[-1] if usable else None
+
+
+def maven() -> str | None:
+    """The Maven program; needed only while the jars are not there yet."""
+    return shutil.which("mvn")
+
+
+def first_output(program: str, *arguments: str) -> str:
+    """What a program prints when asked for its version, on either stream; empty when it does not run in 20 s."""
+    try:
+        answer = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return answer.stdout + answer.stderr

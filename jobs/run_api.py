@@ -1,0 +1,102 @@
+"""The API process: published versions from PostgreSQL, provisional counts from Redis, answers over HTTP."""
+
+import argparse
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import redis.asyncio
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from jobs import settings
+from jobs.exit_codes import ExitCode
+from jobs.http_server import listening_socket, serve
+from jobs.json_log import log_json
+from serving_layer.counts_reader import CountsReader
+from serving_layer.http_api import Api, counts_app
+from serving_layer.merge import SpeedSums
+from serving_layer.ports import SpeedUnavailableError
+from serving_layer.postgres_versions import PostgresVersions
+from serving_layer.prometheus_api import ApiMetrics
+from speed_layer.errors import UnavailableError
+from speed_layer.redis_calls import NAMESPACE
+from speed_layer.redis_segment_store import AsyncRedisSegmentReader
+
+log = logging.getLogger(__name__)
+
+REDIS_TIMEOUT_SECONDS = 0.5
+PARTITION_COUNT = 12
+
+
+@dataclass(frozen=True)
+class ApiSettings:
+    """What the API is told by its environment."""
+
+    redis: settings.RedisConnection
+    postgres: settings.PostgresConnection
+    namespace: str
+    host: str
+    port: int
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> "ApiSettings":
+        """Reads and checks the settings; wrong ones raise CommandError(BAD_INPUT) naming the variable."""
+        return cls(
+            redis=settings.RedisConnection.from_environ(environ),
+            postgres=settings.PostgresConnection.from_environ(environ),
+            namespace=environ.get("VIEWLEDGER_REDIS_NAMESPACE") or NAMESPACE,
+            host=environ.get("VIEWLEDGER_BIND_HOST") or "127.0.0.1",
+            port=settings.integer(environ, "VIEWLEDGER_API_PORT", default=17070, least=1, most=65535),
+        )
+
+
+class SpeedLayerCounts:
+    """The speed layer's reader as serving's port."""
+
+    def __init__(self, reader: AsyncRedisSegmentReader) -> None:
+        self._reader = reader
+
+    async def read(self, offset_ends: tuple[int, ...], video_ids: Sequence[str]) -> SpeedSums:
+        """Returns the sums since the offsets; raises SpeedUnavailableError."""
+        try:
+            found = await self._reader.read(offset_ends, video_ids)
+        except UnavailableError as error:
+            raise SpeedUnavailableError(str(error)) from error
+        milliseconds = found.appended_at_ms
+        appended_at = None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1000, UTC)
+        return SpeedSums(offset_ends, found.views, found.is_complete, appended_at)
+
+
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """Serves until it is stopped. Starts without PostgreSQL and Redis, too, and answers as soon as they do."""
+    chosen = ApiSettings.from_environment(settings.environment())
+    log_json()
+    listener = listening_socket(chosen.host, chosen.port, "VIEWLEDGER_API_PORT")
+    client = redis.asyncio.Redis.from_url(
+        chosen.redis.url,
+        socket_timeout=REDIS_TIMEOUT_SECONDS,
+        socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+    )
+    metrics = ApiMetrics(now=time.time)
+    # Two connections: the pointer is followed even while a look-up takes its time.
+    pointer, counts = PostgresVersions(chosen.postgres.url), PostgresVersions(chosen.postgres.url)
+    with ThreadPoolExecutor(2, thread_name_prefix="postgres") as executor:
+        reader = CountsReader(
+            pointer,
+            counts,
+            SpeedLayerCounts(AsyncRedisSegmentReader(client, namespace=chosen.namespace)),
+            partition_count=PARTITION_COUNT,
+            executor=executor,
+            observer=metrics,
+        )
+        log.info("api ready", extra={"fields": {"host": chosen.host, "port": chosen.port}})
+        code = serve(counts_app(Api(reader, metrics)), listener)
+    pointer.close()
+    counts.close()
+    log.info("api stopped")
+    return code

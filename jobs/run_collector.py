@@ -1,0 +1,97 @@
+"""The collector process: HTTP in, Kafka out."""
+
+import argparse
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from ingestion.client_network import trusted_proxies
+from ingestion.contract.event import TOPIC_VIDEO_VIEWS
+from ingestion.http_collector import Collector, collector_app
+from ingestion.kafka_producer import KafkaEventLog
+from ingestion.ports import LogUnavailableError
+from ingestion.pseudonym import pseudonym_key
+from jobs import settings
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+from jobs.http_server import listening_socket, serve
+from jobs.json_log import log_json
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class CollectorSettings:
+    """What the collector is told by its environment."""
+
+    bootstrap: tuple[str, ...]
+    topic: str
+    key: bytes
+    proxies: frozenset[str]
+    host: str
+    port: int
+    acknowledgement_ms_max: int
+
+    def __repr__(self) -> str:
+        return f"CollectorSettings(bootstrap={self.bootstrap}, topic={self.topic!r}, port={self.port}, …)"
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> "CollectorSettings":
+        """Reads and checks the settings; wrong ones raise CommandError(BAD_INPUT) naming the variable."""
+        return cls(
+            bootstrap=settings.host_ports(environ, "VIEWLEDGER_KAFKA_BOOTSTRAP"),
+            topic=environ.get("VIEWLEDGER_TOPIC_VIDEO_VIEWS") or TOPIC_VIDEO_VIEWS,
+            key=read_pseudonym_key(environ),
+            proxies=_read_proxies(environ),
+            host=environ.get("VIEWLEDGER_BIND_HOST") or "127.0.0.1",
+            port=settings.integer(environ, "VIEWLEDGER_COLLECTOR_PORT", default=17071, least=1, most=65535),
+            acknowledgement_ms_max=settings.integer(
+                environ, "VIEWLEDGER_ACKNOWLEDGEMENT_MS_MAX", default=5_000, least=500, most=60_000
+            ),
+        )
+
+
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """Serves until it is stopped; UNAVAILABLE when no broker answers at the start or the port is taken."""
+    chosen = CollectorSettings.from_environment(settings.environment())
+    log_json()
+    listener = listening_socket(chosen.host, chosen.port, "VIEWLEDGER_COLLECTOR_PORT")
+    event_log = connect(chosen.bootstrap, chosen.topic, chosen.acknowledgement_ms_max)
+    collector = Collector(
+        event_log=event_log,
+        clock=lambda: datetime.now(UTC),
+        pseudonym_key=chosen.key,
+        trusted_proxies=chosen.proxies,
+        acknowledgement_seconds_max=chosen.acknowledgement_ms_max / 1000 + 1,
+    )
+    log.info("collector ready", extra={"fields": {"host": chosen.host, "port": chosen.port, "topic": chosen.topic}})
+    try:
+        return serve(collector_app(collector), listener)
+    finally:
+        event_log.close()
+        log.info("collector stopped")
+
+
+def connect(bootstrap: tuple[str, ...], topic: str, deadline_ms: int) -> KafkaEventLog:
+    """Connects to the log, or raises CommandError(UNAVAILABLE) with the reason and the remedy."""
+    try:
+        return KafkaEventLog.connect(bootstrap, topic, deadline_ms=deadline_ms)
+    except LogUnavailableError as error:
+        remedy = "start it and create the topics (./viewledger topics create), or set VIEWLEDGER_KAFKA_BOOTSTRAP"
+        raise CommandError(f"{error}; {remedy}", ExitCode.UNAVAILABLE) from error
+
+
+def read_pseudonym_key(environ: Mapping[str, str]) -> bytes:
+    """Reads VIEWLEDGER_PSEUDONYM_KEY; the message of the error does not repeat it."""
+    try:
+        return pseudonym_key(settings.required(environ, "VIEWLEDGER_PSEUDONYM_KEY"))
+    except ValueError as error:
+        raise CommandError(f"VIEWLEDGER_PSEUDONYM_KEY: {error}", ExitCode.BAD_INPUT) from error
+
+
+def _read_proxies(environ: Mapping[str, str]) -> frozenset[str]:
+    try:
+        return trusted_proxies(environ.get("VIEWLEDGER_TRUSTED_PROXIES", ""))
+    except ValueError as error:
+        raise CommandError(f"VIEWLEDGER_TRUSTED_PROXIES: {error}", ExitCode.BAD_INPUT) from error

@@ -1,0 +1,185 @@
+"""The speed process: one member of the consumer group that counts `video-views` into Redis."""
+
+import argparse
+import gc
+import importlib.util
+import logging
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+from prometheus_client import CollectorRegistry, generate_latest
+
+from ingestion.contract.event import TOPIC_DEAD_LETTERS, TOPIC_VIDEO_VIEWS
+from jobs import settings
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+from jobs.json_log import log_json
+from speed_layer.consume_loop import ConsumeLoop, Surroundings, backoff_seconds
+from speed_layer.errors import SpeedLayerError, UnavailableError
+from speed_layer.http_probes import ProbeServer
+from speed_layer.kafka_dead_letters import KafkaDeadLetters
+from speed_layer.kafka_log import KafkaLog, KafkaLogSettings
+from speed_layer.postgres_published_offsets import PostgresPublishedOffsets
+from speed_layer.prometheus_speed_metrics import PrometheusSpeedMetrics
+from speed_layer.recovery import Horizon
+from speed_layer.redis_calls import NAMESPACE
+from speed_layer.redis_segment_store import RedisSegmentStore
+
+logger = logging.getLogger(__name__)
+Connected = TypeVar("Connected")
+
+
+@dataclass(frozen=True)
+class SpeedSettings:
+    """What the speed process is told by its environment. The URLs may hold passwords and are never shown."""
+
+    kafka: KafkaLogSettings
+    dead_letter_topic: str
+    redis_url: str
+    postgres_url: str
+    namespace: str
+    horizon: Horizon
+    host: str
+    port: int
+
+    def __repr__(self) -> str:
+        return f"SpeedSettings(kafka={self.kafka}, horizon={self.horizon}, port={self.port}, …)"
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> "SpeedSettings":
+        """Reads and checks the settings; wrong ones raise CommandError(BAD_INPUT) naming the variable."""
+        horizon_seconds = settings.integer(
+            environ, "VIEWLEDGER_SPEED_HORIZON_SECONDS", default=7_200, least=2, most=86_400
+        )
+        return cls(
+            kafka=KafkaLogSettings(
+                bootstrap=settings.host_ports(environ, "VIEWLEDGER_KAFKA_BOOTSTRAP"),
+                topic=environ.get("VIEWLEDGER_TOPIC_VIDEO_VIEWS") or TOPIC_VIDEO_VIEWS,
+                group_id=environ.get("VIEWLEDGER_SPEED_GROUP") or "viewledger-speed",
+                session_timeout_ms=settings.integer(
+                    environ, "VIEWLEDGER_SPEED_SESSION_TIMEOUT_MS", default=6_000, least=6_000, most=300_000
+                ),
+            ),
+            dead_letter_topic=environ.get("VIEWLEDGER_TOPIC_DEAD_LETTERS") or TOPIC_DEAD_LETTERS,
+            redis_url=settings.url(environ, "VIEWLEDGER_REDIS_URL", schemes=("redis", "rediss")),
+            postgres_url=settings.url(environ, "VIEWLEDGER_POSTGRES_URL", schemes=("postgresql", "postgres")),
+            namespace=environ.get("VIEWLEDGER_SPEED_NAMESPACE") or NAMESPACE,
+            horizon=Horizon(horizon_seconds * 1000),
+            host=environ.get("VIEWLEDGER_BIND_HOST") or "127.0.0.1",
+            port=settings.integer(environ, "VIEWLEDGER_SPEED_METRICS_PORT", default=17072, least=0, most=65535),
+        )
+
+
+class Readiness:
+    """Whether the loop, once there is one, does its work."""
+
+    loop: ConsumeLoop | None = None
+
+    def __call__(self) -> bool:
+        """Whether every partition of this process is being counted."""
+        return self.loop is not None and self.loop.is_ready
+
+
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """Counts until SIGTERM or Ctrl-C. FAILED when going on would count wrong, BAD_INPUT when Redis is set up unsafely.
+
+    Servers that do not answer are waited for, at the start too; meanwhile `/readyz` says 503.
+    """
+    chosen = SpeedSettings.from_environment(settings.environment())
+    if importlib.util.find_spec("crc32c") is None:
+        raise CommandError(
+            "the package crc32c is missing; without it consuming is 20 times slower", ExitCode.SETUP_FAILED
+        )
+    log_json()
+    registry = CollectorRegistry()
+    readiness = Readiness()
+    with _stopping_on_signals() as stopping, closing(_probes(chosen, registry, readiness)):
+        try:
+            _count(chosen, registry, stopping, readiness)
+        except SpeedLayerError as error:
+            logger.critical("halted", extra={"fields": {"reason": str(error)}})
+            raise CommandError(f"the speed layer halted: {error}", ExitCode.FAILED) from error
+    logger.info("speed stopped")
+    return ExitCode.OK
+
+
+def _count(
+    chosen: SpeedSettings,
+    registry: CollectorRegistry,
+    stopping: threading.Event,
+    readiness: Readiness,
+) -> None:
+    store = RedisSegmentStore.connect(chosen.redis_url, namespace=chosen.namespace)
+    unsafe = _patiently(store.unsafe_settings, stopping)
+    if unsafe:
+        raise CommandError("; ".join(unsafe), ExitCode.BAD_INPUT)
+    kafka = chosen.kafka
+    dead_letters = KafkaDeadLetters(kafka.bootstrap, source_topic=kafka.topic, topic=chosen.dead_letter_topic)
+    log = _patiently(lambda: KafkaLog(kafka), stopping)
+    if log is None:
+        return
+    loop = ConsumeLoop(
+        Surroundings(
+            log=log,
+            store=store,
+            published=PostgresPublishedOffsets(chosen.postgres_url, kafka.topic),
+            dead_letters=dead_letters,
+            observer=PrometheusSpeedMetrics(registry),
+            clock=time.time,
+            pause=stopping.wait,
+        ),
+        chosen.horizon,
+    )
+    readiness.loop = loop
+    logger.info("speed started", extra={"fields": {"topic": kafka.topic, "group": kafka.group_id, "port": chosen.port}})
+    gc.freeze()  # what start-up made is never garbage; chunks are freed by reference counts alone
+    with closing(dead_letters):
+        loop.run(stopping.is_set)
+
+
+def _patiently(connect: Callable[[], Connected], stopping: threading.Event) -> Connected | None:
+    """Tries until it works; None when asked to stop meanwhile."""
+    jitter = random.Random()  # noqa: S311 (spreads retries, guards nothing)
+    failures = 0
+    while not stopping.is_set():
+        try:
+            return connect()
+        except UnavailableError as error:
+            failures += 1
+            logger.warning("waiting", extra={"fields": {"reason": str(error)}})
+            stopping.wait(backoff_seconds(failures, jitter))
+    return None
+
+
+def _probes(chosen: SpeedSettings, registry: CollectorRegistry, readiness: Readiness) -> ProbeServer:
+    try:
+        return ProbeServer(
+            chosen.host,
+            chosen.port,
+            is_ready=readiness,
+            metrics=lambda: (generate_latest(registry), "text/plain; version=0.0.4; charset=utf-8"),
+        )
+    except OSError as error:
+        raise CommandError(
+            f"cannot listen on {chosen.host}:{chosen.port} ({error.strerror}); stop what holds the port, or set "
+            "VIEWLEDGER_SPEED_METRICS_PORT",
+            ExitCode.UNAVAILABLE,
+        ) from error
+
+
+@contextmanager
+def _stopping_on_signals() -> Iterator[threading.Event]:
+    """Turns SIGTERM and Ctrl-C into an event, so that the chunk at hand is finished."""
+    stopping = threading.Event()
+    before = {number: signal.signal(number, lambda *_: stopping.set()) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stopping
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,137 @@
+"""Settings: parsed once from a mapping of the environment, checked before anything connects."""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+from jobs.local_stack.profile import is_running, read_environment
+from jobs.state_home import state_home
+
+
+def environment() -> Mapping[str, str]:
+    """The process's environment; what it lacks comes from the stack that `./viewledger up` keeps running, if any."""
+    local = state_home() / "local"
+    return (read_environment(local) if is_running(local) else {}) | dict(os.environ)
+
+
+def required(environ: Mapping[str, str], name: str) -> str:
+    """A setting that has no default."""
+    value = environ.get(name, "")
+    if not value:
+        raise CommandError(
+            f"{name} is not set; set it, or start the local stack with ./viewledger up", ExitCode.BAD_INPUT
+        )
+    return value
+
+
+def integer(environ: Mapping[str, str], name: str, *, default: int, least: int, most: int) -> int:
+    """A whole number within [least, most]."""
+    text = environ.get(name) or str(default)
+    if not re.fullmatch(r"-?\d{1,18}", text, re.ASCII) or not least <= int(text) <= most:
+        raise CommandError(f"{name} is {text!r}; it must be a whole number from {least} to {most}", ExitCode.BAD_INPUT)
+    return int(text)
+
+
+def decimal(environ: Mapping[str, str], name: str, *, default: float, least: float, most: float) -> float:
+    """A number within [least, most]; for durations and shares, never for money."""
+    text = environ.get(name) or str(default)
+    if not re.fullmatch(r"-?\d{1,15}(\.\d{1,15})?", text, re.ASCII) or not least <= float(text) <= most:
+        raise CommandError(f"{name} is {text!r}; it must be a number from {least} to {most}", ExitCode.BAD_INPUT)
+    return float(text)
+
+
+def flag(environ: Mapping[str, str], name: str, *, default: bool) -> bool:
+    """0 or 1."""
+    text = environ.get(name) or str(int(default))
+    if text not in ("0", "1"):
+        raise CommandError(f"{name} is {text!r}; it must be 0 or 1", ExitCode.BAD_INPUT)
+    return text == "1"
+
+
+def url(environ: Mapping[str, str], name: str, *, schemes: tuple[str, ...]) -> str:
+    """A URL of one of the schemes with a host. The message never repeats the value: it may hold a password."""
+    value = required(environ, name)
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a bracket or a port that is no number
+        usable = False
+    if not usable:
+        allowed = " or ".join(f"{scheme}://host:port" for scheme in schemes)
+        raise CommandError(f"{name} is not a usable URL; it must look like {allowed}", ExitCode.BAD_INPUT)
+    return value
+
+
+def host_ports(environ: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """One or more `host:port`, separated by commas."""
+    value = required(environ, name)
+    parts = tuple(part.strip() for part in value.split(","))
+    for part in parts:
+        host, _, port = part.rpartition(":")
+        if not host or not re.fullmatch(r"\d{1,5}", port, re.ASCII) or not 1 <= int(port) <= 65535:
+            raise CommandError(f"{name} is {value!r}; it must be host:port, or several with commas", ExitCode.BAD_INPUT)
+    return parts
+
+
+@dataclass(frozen=True)
+class KafkaConnection:
+    """Where Kafka is, and how safely topics are kept."""
+
+    bootstrap: tuple[str, ...]
+    replication_factor: int
+    min_insync_replicas: int
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> "KafkaConnection":
+        """Reads VIEWLEDGER_KAFKA_BOOTSTRAP, VIEWLEDGER_REPLICATION_FACTOR, VIEWLEDGER_MIN_INSYNC_REPLICAS."""
+        replication = integer(environ, "VIEWLEDGER_REPLICATION_FACTOR", default=1, least=1, most=9)
+        return cls(
+            bootstrap=host_ports(environ, "VIEWLEDGER_KAFKA_BOOTSTRAP"),
+            replication_factor=replication,
+            min_insync_replicas=integer(
+                environ, "VIEWLEDGER_MIN_INSYNC_REPLICAS", default=1, least=1, most=replication
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class RedisConnection:
+    """Where Redis is."""
+
+    url: str
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> "RedisConnection":
+        """Reads VIEWLEDGER_REDIS_URL."""
+        return cls(url=url(environ, "VIEWLEDGER_REDIS_URL", schemes=("redis", "rediss")))
+
+
+@dataclass(frozen=True)
+class PostgresConnection:
+    """Where PostgreSQL is; the URL holds the password and must not be logged."""
+
+    url: str
+
+    def __repr__(self) -> str:
+        return "PostgresConnection(url=…)"
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> "PostgresConnection":
+        """Reads VIEWLEDGER_POSTGRES_URL."""
+        return cls(url=url(environ, "VIEWLEDGER_POSTGRES_URL", schemes=("postgresql", "postgres")))
+
+
+@dataclass(frozen=True)
+class HdfsConnection:
+    """Where the NameNode is."""
+
+    url: str
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> "HdfsConnection":
+        """Reads VIEWLEDGER_HDFS_URL."""
+        return cls(url=url(environ, "VIEWLEDGER_HDFS_URL", schemes=("hdfs",)))

@@ -1,0 +1,52 @@
+"""Wires the settled views of the current version for billing: the batch layer's reader behind billing's port."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+
+from batch_layer.errors import BatchError, UnavailableError
+from batch_layer.iceberg_settled_views import IcebergSettledViews
+from batch_layer.postgres_versions import PostgresVersionStore
+from batch_layer.spark_session import jdbc_catalog, open_session
+from billing.ports import SettledViews
+from ingestion.contract.version import PublishedVersion
+from jobs import settings
+from jobs.batch import check_hdfs
+from jobs.batch_settings import spark_settings
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+
+
+@contextmanager
+def open_settled_views(environ: Mapping[str, str]) -> Iterator[SettledViews]:
+    """Yield the settled views of the version that the pointer names now, read at that version's snapshots.
+
+    Reads VIEWLEDGER_POSTGRES_URL, VIEWLEDGER_HDFS_URL, VIEWLEDGER_WAREHOUSE and the settings of Spark.
+
+    Raises:
+        CommandError: no version is published yet, or a server that is needed does not answer.
+    """
+    postgres_url = settings.PostgresConnection.from_environ(environ).url
+    hdfs_url = settings.HdfsConnection.from_environ(environ).url.rstrip("/")
+    warehouse = environ.get("VIEWLEDGER_WAREHOUSE") or f"{hdfs_url}/warehouse"
+    spark = spark_settings(environ, jdbc_catalog(postgres_url, warehouse))
+    logging.getLogger("py4j").setLevel(logging.CRITICAL)  # its chatter says no more than our one sentence
+    try:
+        version = _current(postgres_url)
+        check_hdfs(hdfs_url)
+        session = open_session(spark, "viewledger billing")
+        try:
+            yield IcebergSettledViews(session, version)
+        finally:
+            session.stop()
+    except BatchError as error:
+        code = ExitCode.UNAVAILABLE if isinstance(error, UnavailableError) else ExitCode.FAILED
+        raise CommandError(str(error), code) from error
+
+
+def _current(postgres_url: str) -> PublishedVersion:
+    with closing(PostgresVersionStore(postgres_url)) as store:
+        version = store.current()
+    if version is None:
+        raise CommandError("no batch version is published yet; run `./viewledger batch run` first", ExitCode.REFUSED)
+    return version

@@ -1,0 +1,32 @@
+"""Where a checkout keeps what it makes: the virtual environment, the jars, the stacks' files. Standard library only."""
+
+import hashlib
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+def state_home(
+    environ: Mapping[str, str] = os.environ, *, project: Path = PROJECT, is_root: bool | None = None
+) -> Path:
+    """The folder for everything that can be made again; it need not exist yet.
+
+    `VIEWLEDGER_HOME` when set, else `<project>/.viewledger`. Started by root, the servers run as unprivileged
+    accounts, which cannot read a checkout below a closed folder (such as /root): then it is a folder of its own for
+    this checkout below /var/lib/viewledger.
+    """
+    if chosen := environ.get("VIEWLEDGER_HOME"):
+        return Path(chosen).expanduser().resolve()
+    if is_root is None:
+        is_root = os.geteuid() == 0
+    if is_root and not everybody_may_enter(project):
+        return Path("/var/lib/viewledger") / hashlib.sha256(str(project).encode()).hexdigest()[:12]
+    return project / ".viewledger"
+
+
+def everybody_may_enter(folder: Path) -> bool:
+    """Whether an account without rights of its own can reach into this folder (every parent has the x bit)."""
+    return all(stat.S_IMODE(step.stat().st_mode) & stat.S_IXOTH for step in (folder, *folder.parents))

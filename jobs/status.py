@@ -1,0 +1,50 @@
+"""`./viewledger status`: what of the local stack is running."""
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from jobs.exit_codes import ExitCode
+from jobs.local_stack.profile import is_running
+from jobs.local_stack.stack import read_report
+from jobs.state_home import state_home
+
+GOOD = ("ready", "done")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags."""
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+
+
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """OK when every part is up, UNAVAILABLE otherwise."""
+    answer = status(state_home() / "local")
+    if arguments.json:
+        print(json.dumps(answer, indent=1))
+    else:
+        print(table(answer, time.time()))
+    return ExitCode.OK if answer["up"] else ExitCode.UNAVAILABLE
+
+
+def status(folder: Path) -> dict[str, Any]:
+    """The supervisor's report with `up` (every part is up) and a state that is true even if the supervisor died."""
+    report: dict[str, Any] = read_report(folder) if is_running(folder) else {"state": "not running", "children": {}}
+    children = report["children"].values()
+    return report | {"up": report["state"] == "ready" and all(child["state"] in GOOD for child in children)}
+
+
+def table(answer: dict[str, Any], now: float) -> str:
+    """The report for people; `now` in seconds since the epoch."""
+    lines = [f"local stack: {answer['state']}"]
+    if answer.get("error"):
+        lines.append(str(answer["error"]))
+    if answer["children"]:
+        lines.append(f"{'name':<18}{'state':<13}{'pid':>8}{'port':>7}{'uptime':>10}{'restarts':>10}")
+    for name, child in answer["children"].items():
+        uptime = f"{now - child['started_at']:.0f} s" if child["pid"] and child["started_at"] else "-"
+        pid, port = child["pid"] or "-", child["port"] or "-"
+        lines.append(f"{name:<18}{child['state']:<13}{pid:>8}{port:>7}{uptime:>10}{child['restarts']:>10}")
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""The merge of settled and provisional counts, and the API that serves it."""

@@ -1,0 +1,175 @@
+"""Reads served counts: one version for both halves of every answer, whatever is published meanwhile."""
+
+import asyncio
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
+from typing import Protocol, TypeVar
+
+from serving_layer.coalescing import CoalescedReads
+from serving_layer.merge import ServedCount, ServedVersion, SettledCount, SpeedSums, merged
+from serving_layer.ports import (
+    PublishedVersions,
+    SettledCounts,
+    SettledUnavailableError,
+    SpeedCounts,
+    SpeedUnavailableError,
+)
+from serving_layer.settled_cache import SettledCache
+
+IDS_PER_ROUND_TRIP_MAX = 1_000
+_CHANGES_SLICE = 5_000
+_SpeedAnswer = tuple[ServedVersion, SpeedSums | None]
+_SettledAnswer = Mapping[int, Mapping[str, SettledCount]]
+Result = TypeVar("Result")
+
+
+class ReadObserver(Protocol):
+    """Is told what the reader does; for metrics."""
+
+    def speed_read(self, ids: int, seconds: float, *, answered: bool) -> None:
+        """One round trip to the speed layer ended."""
+
+    def settled_read(self, ids: int, seconds: float, *, answered: bool) -> None:
+        """One look-up of settled counts ended."""
+
+    def version_known(self, version: ServedVersion) -> None:
+        """This version is served from now on."""
+
+
+class CountsReader:
+    """Serves counts in one event loop. `executor` runs the blocking ports: two threads are enough.
+
+    Nothing is served before the first `refresh`: only the pointer says which version counts.
+    """
+
+    def __init__(
+        self,
+        versions: PublishedVersions,
+        settled: SettledCounts,
+        speed: SpeedCounts,
+        *,
+        partition_count: int,
+        executor: Executor,
+        observer: ReadObserver,
+        speed_pause_seconds: float = 1.0,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._versions = versions
+        self._settled = settled
+        self._speed = speed
+        self._before_first = ServedVersion(0, (0,) * partition_count, None)
+        self._executor = executor
+        self._observer = observer
+        self._cache: SettledCache | None = None
+        self._speed_reads: CoalescedReads[str, _SpeedAnswer] = CoalescedReads(
+            self._load_speed, keys_max=IDS_PER_ROUND_TRIP_MAX
+        )
+        self._settled_reads: CoalescedReads[tuple[int, str], _SettledAnswer] = CoalescedReads(
+            self._load_settled, keys_max=IDS_PER_ROUND_TRIP_MAX
+        )
+        self._speed_pause_seconds = speed_pause_seconds
+        self._speed_paused_until = 0.0
+        self._monotonic = monotonic
+
+    @property
+    def version(self) -> ServedVersion | None:
+        """The version that is served now; None before the first refresh."""
+        return self._cache.version if self._cache is not None else None
+
+    @property
+    def is_speed_answering(self) -> bool:
+        """Whether the last round trip to the speed layer was answered."""
+        return self._speed_paused_until == 0.0
+
+    async def read(self, video_ids: Collection[str]) -> list[ServedCount]:
+        """Return the served counts of some videos, in their order.
+
+        Raises:
+            SettledUnavailableError: the version, or what it says of one of them, is not known and cannot be asked for.
+        """
+        if self._cache is None:
+            raise SettledUnavailableError("the published version is not known yet")
+        version, speed = await self._speed_reads.read(video_ids)
+        settled = await self._settled_of(version, video_ids)
+        return [merged(video_id, version, settled.get(video_id), speed) for video_id in video_ids]
+
+    async def refresh(self) -> None:
+        """Look at the pointer and, if it moved, move to the new version; raises SettledUnavailableError."""
+        current = await self._in_thread(self._versions.current) or self._before_first
+        if self._cache is None:
+            self._cache = SettledCache(current)
+        elif current.version > self._cache.version.version:
+            await self._move(self._cache, current)
+        elif current.version < self._cache.version.version:
+            self._cache.start_over(current)  # another database; the pointer itself only moves forward
+        else:
+            return
+        self._observer.version_known(current)
+
+    async def _move(self, cache: SettledCache, target: ServedVersion) -> None:
+        """Prepare the changes while the old version is served, then switch in one step."""
+        checked: set[str] = set()
+        changes: dict[str, SettledCount] = {}
+        for _ in range(2):  # once more for what was asked for while the first look-ups ran
+            for part in _slices(sorted(cache.video_ids() - checked), _CHANGES_SLICE):
+                changes |= await self._in_thread(self._settled.changes, part, cache.version.version, target.version)
+                checked.update(part)
+        cache.move_to(target, checked, changes)
+
+    async def _load_speed(self, video_ids: list[str]) -> _SpeedAnswer:
+        assert self._cache is not None  # noqa: S101  reads begin after the first refresh
+        version = self._cache.version
+        started = self._monotonic()
+        if started < self._speed_paused_until:
+            return version, None
+        sums: SpeedSums | None = None
+        try:
+            sums = await self._speed.read(version.offset_ends, video_ids)
+            self._speed_paused_until = 0.0
+        except SpeedUnavailableError:
+            # Requests do not queue up behind a server that is away.
+            self._speed_paused_until = self._monotonic() + self._speed_pause_seconds
+        self._observer.speed_read(len(video_ids), self._monotonic() - started, answered=sums is not None)
+        return version, sums
+
+    async def _settled_of(
+        self, version: ServedVersion, video_ids: Collection[str]
+    ) -> Mapping[str, SettledCount | None]:
+        if version.version == 0:
+            return {}
+        found: dict[str, SettledCount | None] = {}
+        missing = []
+        # The cache may have moved on since the speed layer was read: then the answer stays with its own version.
+        cache = self._cache if self._cache is not None and self._cache.version is version else None
+        for video_id in video_ids:
+            if cache is not None and video_id in cache:
+                found[video_id] = cache.get(video_id)
+            else:
+                missing.append((version.version, video_id))
+        if missing:
+            found |= (await self._settled_reads.read(missing))[version.version]
+        return found
+
+    async def _load_settled(self, keys: list[tuple[int, str]]) -> _SettledAnswer:
+        by_version: dict[int, list[str]] = {}
+        for number, video_id in keys:
+            by_version.setdefault(number, []).append(video_id)
+        answers: dict[int, Mapping[str, SettledCount]] = {}
+        for number, video_ids in by_version.items():
+            started, answered = self._monotonic(), False
+            try:
+                answers[number] = await self._in_thread(self._settled.counts, video_ids, number)
+                answered = True
+            finally:
+                self._observer.settled_read(len(video_ids), self._monotonic() - started, answered=answered)
+            if self._cache is not None and self._cache.version.version == number:
+                self._cache.remember(video_ids, answers[number])
+        return answers
+
+    async def _in_thread(self, call: Callable[..., Result], *arguments: object) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, call, *arguments)
+
+
+def _slices(video_ids: Sequence[str], size: int) -> Iterable[Sequence[str]]:
+    return (video_ids[start : start + size] for start in range(0, len(video_ids), size))

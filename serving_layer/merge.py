@@ -1,0 +1,107 @@
+"""The served count: what is settled in the published version plus what the speed layer counted since. Pure.
+
+Law: for any cut, settled + provisional = a recount of everything. It holds because both halves use the same offset
+vector, and `merged` refuses halves that do not.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import msgspec
+
+
+class ImpossibleCountError(Exception):
+    """The two halves contradict each other or themselves: a broken invariant, never a matter of timing."""
+
+
+class ServedVersion(msgspec.Struct, frozen=True):
+    """As much of a published version as serving needs. Version 0 stands for "nothing published yet"."""
+
+    version: int
+    offset_ends: tuple[int, ...]
+    """For every partition the first offset that is not settled."""
+    settled_until: datetime | None
+    """Everything appended before this instant is settled; None before the first version."""
+
+
+class SettledCount(msgspec.Struct, frozen=True, gc=False):
+    """What a version says of one video."""
+
+    views: int
+    billable_views: int
+
+
+class SpeedSums(msgspec.Struct, frozen=True):
+    """What the speed layer counted from `offset_ends` on, summed over all partitions."""
+
+    offset_ends: tuple[int, ...]
+    views: Mapping[str, int]
+    is_complete: bool
+    """False: something may be missing, so the numbers may be too small, never too large."""
+    appended_at: datetime | None
+    """Append time of the newest event counted; None before the first."""
+
+
+class ServedCount(msgspec.Struct, frozen=True, gc=False):
+    """The answer for one video."""
+
+    video_id: str
+    views: int
+    """`settled_views` + `provisional_views`."""
+    settled_views: int
+    provisional_views: int
+    billable_views: int
+    """Settled only: nothing provisional is ever billed."""
+    version: int
+    settled_until: datetime | None
+    as_of: datetime | None
+    """Append time of the newest event that any part of this answer takes in; None before the first event."""
+    complete: bool
+    """False: views after the version may be missing (the speed layer is away or being repaired)."""
+    known: bool
+    """Whether any counted view of the video was ever seen."""
+
+
+def merged(video_id: str, version: ServedVersion, settled: SettledCount | None, speed: SpeedSums | None) -> ServedCount:
+    """Return the served count of one video; `settled` None: unknown to the version, `speed` None: no answer from it.
+
+    Raises:
+        ImpossibleCountError: the halves belong to different offset vectors, or a number cannot be.
+    """
+    provisional = 0
+    if speed is not None:
+        if speed.offset_ends != version.offset_ends:
+            raise ImpossibleCountError(f"version {version.version} ends at other offsets than the speed layer's sums")
+        provisional = speed.views.get(video_id, 0)
+    settled_views, billable_views = (settled.views, settled.billable_views) if settled is not None else (0, 0)
+    if provisional < 0 or not 0 <= billable_views <= settled_views:
+        raise ImpossibleCountError(
+            f"{video_id} has {settled_views} settled, {billable_views} billable and {provisional} provisional views"
+        )
+    if settled is not None and version.version == 0:
+        raise ImpossibleCountError(f"{video_id} has settled views before anything was published")
+    return ServedCount(
+        video_id=video_id,
+        views=settled_views + provisional,
+        settled_views=settled_views,
+        provisional_views=provisional,
+        billable_views=billable_views,
+        version=version.version,
+        settled_until=version.settled_until,
+        as_of=newest(version.settled_until, speed.appended_at if speed is not None else None),
+        complete=speed is not None and speed.is_complete,
+        known=settled is not None or provisional > 0,
+    )
+
+
+def newest(left: datetime | None, right: datetime | None) -> datetime | None:
+    """Return the later of two instants, where None is earlier than all."""
+    if left is None or right is None:
+        return left if right is None else right
+    return max(left, right)
+
+
+def entity_tag(count: ServedCount) -> str:
+    """Return a weak entity tag made of the numbers: equal as long as the answer means the same; `as_of` may move on."""
+    flags = count.complete * 2 + count.known
+    return f'W/"{count.version}.{count.settled_views}.{count.provisional_views}.{count.billable_views}.{flags}"'

@@ -1,0 +1,76 @@
+"""What the API tells Prometheus."""
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+
+from serving_layer.merge import ServedCount, ServedVersion
+
+MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+_IDS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+
+
+class ApiMetrics:
+    """The API's metrics, in a registry of their own. `now` returns seconds since the epoch."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        requests = Histogram(
+            "view_count_request_seconds", "Time to answer a request.", ["route"], buckets=_SECONDS, registry=registry
+        )
+        self.one_video = requests.labels("one_video")
+        self.lookup = requests.labels("lookup")
+        self._answers = Counter(
+            "view_count_answers",
+            "Served counts by whether the speed layer's half was whole.",
+            ["state"],
+            registry=registry,
+        )
+        self._complete, self._incomplete = self._answers.labels("complete"), self._answers.labels("incomplete")
+        self.unavailable = self._answers.labels("unavailable")
+        reads = Histogram(
+            "view_count_read_seconds", "Time of one round trip.", ["store"], buckets=_SECONDS, registry=registry
+        )
+        ids = Histogram("view_count_read_ids", "Ids per round trip.", ["store"], buckets=_IDS, registry=registry)
+        failures = Counter("view_count_read_failures", "Round trips without an answer.", ["store"], registry=registry)
+        self._speed = (reads.labels("speed"), ids.labels("speed"), failures.labels("speed"))
+        self._settled = (reads.labels("settled"), ids.labels("settled"), failures.labels("settled"))
+        self._version = Gauge("view_count_published_version", "The version that is served.", registry=registry)
+        self._age = Gauge(
+            "view_count_settled_age_seconds",
+            "How long ago settled_until of the served version was; 0 before the first version.",
+            registry=registry,
+        )
+        self._age.set_function(lambda: now() - self._settled_until if self._settled_until else 0.0)
+        self._settled_until: float | None = None
+
+    def answered(self, count: ServedCount) -> None:
+        """One served count went out."""
+        (self._complete if count.complete else self._incomplete).inc()
+
+    def speed_read(self, ids: int, seconds: float, *, answered: bool) -> None:
+        """One round trip to the speed layer ended."""
+        _observe(self._speed, ids, seconds, answered)
+
+    def settled_read(self, ids: int, seconds: float, *, answered: bool) -> None:
+        """One look-up of settled counts ended."""
+        _observe(self._settled, ids, seconds, answered)
+
+    def version_known(self, version: ServedVersion) -> None:
+        """This version is served from now on."""
+        self._version.set(version.version)
+        self._settled_until = version.settled_until.timestamp() if version.settled_until is not None else None
+
+    def exposition(self) -> bytes:
+        """Return all metrics in the text format."""
+        return generate_latest(self.registry)
+
+
+def _observe(store: tuple[Histogram, Histogram, Counter], ids: int, seconds: float, answered: bool) -> None:
+    read_seconds, read_ids, failures = store
+    read_seconds.observe(seconds)
+    read_ids.observe(ids)
+    if not answered:
+        failures.inc()

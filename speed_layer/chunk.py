@@ -1,0 +1,145 @@
+"""A chunk: messages of one partition, judged, ready to be applied in one step. Pure."""
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import accumulate, groupby
+from operator import itemgetter
+from typing import Protocol
+
+from ingestion.contract.counting import CLOCK_TOLERANCE, LATE_AFTER, LateEvent, judge_alone
+from ingestion.contract.decoding import decode_view_event
+from ingestion.contract.event import RejectedEvent
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class LogRecord(Protocol):
+    """One message of the log."""
+
+    @property
+    def offset(self) -> int:
+        """Its offset in the partition."""
+
+    @property
+    def timestamp(self) -> int:
+        """The broker's append time in milliseconds."""
+
+    @property
+    def value(self) -> bytes | None:
+        """The message's bytes; None is Kafka's tombstone."""
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A message that breaks the contract, with where it stands."""
+
+    record: LogRecord
+    event: RejectedEvent
+
+
+@dataclass(frozen=True)
+class Span:
+    """Messages of one partition with the offsets `[position, next_position)` they stand for; maybe none at all."""
+
+    partition: int
+    position: int
+    next_position: int
+    generation: int
+    records: Sequence[LogRecord]
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A judged span. Applying it is right only when the stored position equals the span's."""
+
+    span: Span
+    candidates: Mapping[bytes, str] = field(default_factory=dict)
+    """Event id → video id."""
+    duplicates: int = 0
+    """Events whose id stood earlier in this chunk."""
+    late: int = 0
+    rejections: Sequence[Rejection] = ()
+    sessions: Sequence[str] = ()
+    """Session ids of the candidates."""
+
+    @property
+    def appended_at_ms(self) -> int | None:
+        """Append time of the last message; None where there is none."""
+        return self.span.records[-1].timestamp if self.span.records else None
+
+
+def spans(
+    records: Sequence[LogRecord], *, partition: int, offsets: tuple[int, int], segment: int, generation_ms: int
+) -> list[Span]:
+    """Cuts the records of the offsets `[position, end)` so that no span crosses a generation or the segment's start.
+
+    Nearly always that is one span. Together they cover the offsets without a gap; `records` may be empty.
+    """
+    position, end = offsets
+    if not position < segment < end:
+        return _by_generation(records, partition, offsets, generation_ms)
+    index = bisect_left(records, segment, key=lambda record: record.offset)
+    before = _by_generation(records[:index], partition, (position, segment), generation_ms)
+    return before + _by_generation(records[index:], partition, (segment, end), generation_ms)
+
+
+def _by_generation(
+    records: Sequence[LogRecord], partition: int, offsets: tuple[int, int], generation_ms: int
+) -> list[Span]:
+    position, end = offsets
+    if not records:
+        return [Span(partition, position, end, 0, records)]
+    generation = records[-1].timestamp // generation_ms
+    if records[0].timestamp // generation_ms == generation:
+        return [Span(partition, position, end, generation, records)]
+    found: list[Span] = []
+    # Append times never go back unless the broker's clock did; a generation must not go back even then.
+    generations = accumulate((record.timestamp // generation_ms for record in records), max)
+    for generation, group in groupby(zip(generations, records, strict=True), key=itemgetter(0)):
+        part = [record for _, record in group]
+        next_position = end if part[-1] is records[-1] else part[-1].offset + 1
+        found.append(Span(partition, position, next_position, generation, part))
+        position = next_position
+    return found
+
+
+def judge(span: Span) -> Chunk:
+    """Decodes and judges the messages of a span, each by itself; of one id the first is the candidate."""
+    records = span.records
+    if not records:
+        return Chunk(span)
+    candidates: dict[bytes, str] = {}
+    sessions: list[str] = []
+    rejections: list[Rejection] = []
+    duplicates = late = 0
+    # An event within these bounds is in time for every append time of the chunk: the usual two comparisons.
+    append_times = [record.timestamp for record in records]
+    in_time_from = instant_of(max(append_times)) - LATE_AFTER
+    in_time_until = instant_of(min(append_times)) + CLOCK_TOLERANCE
+    for record in records:
+        event = decode_view_event(record.value or b"")
+        if isinstance(event, RejectedEvent):
+            rejections.append(Rejection(record, event))
+            continue
+        if not in_time_from <= event.timestamp <= in_time_until:
+            judged = judge_alone(event, instant_of(record.timestamp))
+            if isinstance(judged, RejectedEvent):
+                rejections.append(Rejection(record, judged))
+                continue
+            if isinstance(judged, LateEvent):
+                late += 1
+                continue
+        event_id = event.event_id.bytes
+        if event_id in candidates:
+            duplicates += 1
+        else:
+            candidates[event_id] = event.video_id
+            sessions.append(event.session_id)
+    return Chunk(span, candidates, duplicates, late, rejections, sessions)
+
+
+def instant_of(milliseconds: int) -> datetime:
+    """The instant of a broker's timestamp, exact to the millisecond."""
+    return EPOCH + timedelta(milliseconds=milliseconds)

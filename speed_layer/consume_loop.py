@@ -1,0 +1,229 @@
+"""The loop of the speed layer: poll, judge, apply; recover what is missing; wait out what does not answer."""
+
+import logging
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from speed_layer.chunk import Chunk, LogRecord, judge, spans
+from speed_layer.errors import SpeedLayerError, UnavailableError
+from speed_layer.ports import DeadLetters, Log, LogRange, PublishedOffsets, SegmentStore, SpeedObserver
+from speed_layer.recovery import BeginAnew, Horizon, Resume, Wait, check_readable, plan_recovery, plan_uninformed
+from speed_layer.segments import Moved
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.5
+CHECK_SECONDS = 2.0
+BACKOFF_FIRST_SECONDS = 0.1
+BACKOFF_MOST_SECONDS = 5.0
+
+
+def backoff_seconds(failures: int, jitter: random.Random) -> float:
+    """How long to wait after so many failures in a row (1 or more): doubling, bounded, spread."""
+    most = min(BACKOFF_MOST_SECONDS, BACKOFF_FIRST_SECONDS * 2.0 ** min(failures - 1, 16))
+    return most * jitter.uniform(0.5, 1.0)
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Everything the loop works with."""
+
+    log: Log
+    store: SegmentStore
+    published: PublishedOffsets
+    dead_letters: DeadLetters
+    observer: SpeedObserver
+    clock: Callable[[], float]
+    """Seconds since 1970."""
+    pause: Callable[[float], object]
+    """Waits so many seconds, or less when the process is asked to end."""
+
+
+@dataclass
+class Place:
+    """Where a partition stands in the store, as this process knows it."""
+
+    position: int
+    segment: int
+
+
+class ConsumeLoop:
+    """Counts the partitions assigned to this process.
+
+    The store's positions are the only truth: whatever fails, and wherever the process dies, the loop goes on from
+    them. Two processes that believe to own a partition do no harm, since `apply` refuses the one that is behind.
+    """
+
+    def __init__(self, surroundings: Surroundings, horizon: Horizon, *, jitter: random.Random | None = None) -> None:
+        self._around = surroundings
+        self._horizon = horizon
+        self._jitter = jitter or random.Random()  # noqa: S311 (spreads retries, guards nothing)
+        self._assignment = 0
+        self._assigned: frozenset[int] = frozenset()
+        self._places: dict[int, Place] = {}
+        self._next_check_at = 0.0
+        self._failures = 0
+        self._failed_at = 0.0
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the group has assigned partitions, all of them are being counted, and nothing is down."""
+        return self._assignment > 0 and not self._failures and self._places.keys() == self._assigned
+
+    def run(self, is_stopping: Callable[[], bool]) -> None:
+        """Counts until asked to stop, then finishes the chunk at hand and leaves the group.
+
+        Raises:
+            SpeedLayerError: going on would count wrong.
+        """
+        try:
+            while not is_stopping():
+                self.step()
+        finally:
+            self._around.log.close()
+
+    def step(self) -> None:
+        """Does one round. When something does not answer: forgets what it believed and waits a bounded while."""
+        try:
+            is_counting = self._places.keys() == self._assigned
+            polled = self._around.log.poll(POLL_SECONDS if is_counting else 0.0)
+            self._follow_assignment()
+            if polled:
+                self._count(polled)
+            if self._around.clock() >= self._next_check_at:
+                self._check()
+            # Recovering alone proves little: what failed may be met again with the first chunk.
+            if is_counting and (polled or self._around.clock() >= self._failed_at + CHECK_SECONDS):
+                self._failures = 0
+        except UnavailableError as error:
+            self._failures += 1
+            self._failed_at = self._around.clock()
+            self._around.observer.waiting()
+            self._places.clear()
+            self._next_check_at = 0.0
+            seconds = backoff_seconds(self._failures, self._jitter)
+            logger.warning("waiting", extra={"fields": {"reason": str(error), "seconds": round(seconds, 2)}})
+            self._around.log.hold(self._assigned)
+            self._around.pause(seconds)
+
+    def _follow_assignment(self) -> None:
+        assignment, assigned = self._around.log.assignment()
+        if assignment != self._assignment:
+            logger.info("partitions assigned", extra={"fields": {"partitions": sorted(assigned)}})
+            self._around.observer.partitions_gone(self._assigned - assigned)
+            self._assignment, self._assigned = assignment, assigned
+            self._places.clear()
+            self._next_check_at = 0.0
+
+    def _count(self, polled: Mapping[int, Sequence[LogRecord]]) -> None:
+        chunks: list[Chunk] = []
+        for partition, records in polled.items():
+            if place := self._places.get(partition):
+                if records[0].offset < place.position:
+                    raise SpeedLayerError(
+                        f"partition {partition} delivered offset {records[0].offset} again; {place.position} is next"
+                    )
+                chunks += self._judged(partition, place, records, records[-1].offset + 1)
+        self._apply(chunks)
+
+    def _judged(self, partition: int, place: Place, records: Sequence[LogRecord], end: int) -> list[Chunk]:
+        offsets = (place.position, end)
+        generation_ms = self._horizon.generation_ms
+        parts = spans(records, partition=partition, offsets=offsets, segment=place.segment, generation_ms=generation_ms)
+        return [judge(part) for part in parts]
+
+    def _apply(self, chunks: Sequence[Chunk]) -> None:
+        # 1. What was rejected is safe elsewhere. A crash here sends it again, under the same key.
+        rejections = [(chunk.span.partition, rejection) for chunk in chunks for rejection in chunk.rejections]
+        if rejections:
+            self._around.dead_letters.send(rejections)
+        # 2. Effect and position, in one step of the store for each chunk. A crash before it repeats the chunk; a
+        #    crash after it does not, since the next process begins at the stored position.
+        answers = self._around.store.apply(chunks, int(self._around.clock() * 1000))
+        applied_at_ms = int(self._around.clock() * 1000)
+        # 3. Follow the stored positions, wherever they are.
+        moved: set[int] = set()
+        for chunk, answer in zip(chunks, answers, strict=True):
+            partition = chunk.span.partition
+            if isinstance(answer, Moved):
+                moved.add(partition)
+                self._follow(partition, answer)
+                continue
+            if place := self._places.get(partition):
+                place.position = chunk.span.next_position
+            self._around.observer.chunk_applied(chunk, answer, applied_at_ms)
+        for partition in moved & self._places.keys():
+            self._around.log.begin(partition, self._places[partition].position)
+
+    def _follow(self, partition: int, moved: Moved) -> None:
+        if moved.position is None or moved.segment is None:
+            self._around.log.hold([partition])
+            self._places.pop(partition, None)
+            self._next_check_at = 0.0
+        else:
+            self._places[partition] = Place(moved.position, moved.segment)
+
+    def _check(self) -> None:
+        """Begins assigned partitions, and begins anew those that do not fit the published version."""
+        ranges = self._around.log.ranges(self._assigned)
+        plans = self._plans()
+        for partition, plan in plans.items():
+            match plan:
+                case Wait():
+                    continue
+                case BeginAnew():
+                    self._begin_anew(partition, plan, ranges[partition])
+                case Resume():
+                    self._resume(partition, plan, ranges[partition])
+        self._skip_empty_offsets()
+        for partition, place in self._places.items():
+            self._around.observer.lag_known(partition, max(0, ranges[partition].highwater - place.position))
+        waiting = self._assigned - self._places.keys()
+        self._next_check_at = self._around.clock() + (POLL_SECONDS if waiting else CHECK_SECONDS)
+
+    def _plans(self) -> dict[int, Resume | BeginAnew | Wait]:
+        try:
+            published = self._around.published.current()
+        except UnavailableError as error:
+            logger.warning("what is published is unknown", extra={"fields": {"reason": str(error)}})
+            readings = self._around.store.look(dict.fromkeys(self._assigned, 0))
+            return {partition: plan_uninformed(reading) for partition, reading in readings.items()}
+        ends = {partition: published.end_of(partition) if published else 0 for partition in self._assigned}
+        readings = self._around.store.look(ends)
+        return {
+            partition: plan_recovery(partition, reading, published, horizon=self._horizon)
+            for partition, reading in readings.items()
+        }
+
+    def _resume(self, partition: int, plan: Resume, log: LogRange) -> None:
+        # A store that was restarted may have fallen back behind what this process applied.
+        place = self._places.get(partition)
+        if place is None or place.position != plan.position:
+            check_readable(partition, plan.position, log)
+            self._around.log.begin(partition, plan.position)
+        self._places[partition] = Place(plan.position, plan.segment)
+
+    def _begin_anew(self, partition: int, plan: BeginAnew, log: LogRange) -> None:
+        check_readable(partition, plan.segment, log)
+        position = plan.segment
+        if plan.segment > 0:
+            first = self._around.log.first_offset_since(partition, max(0, plan.seen_since_ms))
+            position = plan.segment if first is None else min(first, plan.segment)
+            self._around.observer.repaired(partition)
+        self._around.store.reset(partition, position=position, segment=plan.segment, replay_until=log.highwater)
+        logger.info(
+            "partition begun anew",
+            extra={"fields": {"partition": partition, "position": position, "segment": plan.segment}},
+        )
+        self._places[partition] = Place(position, plan.segment)
+        self._around.log.begin(partition, position)
+
+    def _skip_empty_offsets(self) -> None:
+        """Moves positions over offsets that hold no message (transaction markers), so that they reach the end."""
+        chunks: list[Chunk] = []
+        for partition, place in self._places.items():
+            if (end := self._around.log.next_offset(partition)) > place.position:
+                chunks += self._judged(partition, place, (), end)
+        if chunks:
+            self._apply(chunks)

@@ -1,0 +1,38 @@
+"""The letter written for a rejected message. Pure."""
+
+import base64
+import json
+from typing import Any
+
+from speed_layer.chunk import Rejection
+
+VALUE_BYTES_MAX = 128 * 1024
+"""A longer value is cut, so that the letter, at up to 6 bytes a character, stays below the broker's 1 MiB. An event may
+have 64 KiB; whatever was longer stands whole in the archive."""
+EVENT_ID_LENGTH_MAX = 128
+
+
+def dead_letter(topic: str, partition: int, rejection: Rejection) -> tuple[bytes, bytes]:
+    """Returns (key, value) of the letter; the key names the message, so that repeated letters are recognisable."""
+    record, event_id = rejection.record, rejection.event.event_id
+    letter: dict[str, Any] = {
+        "topic": topic,
+        "partition": partition,
+        "offset": record.offset,
+        "appended_at_ms": record.timestamp,
+        "reasons": [{"code": reason.code, "detail": reason.detail} for reason in rejection.event.reasons],
+        "event_id": event_id if event_id is None else event_id[:EVENT_ID_LENGTH_MAX],
+    }
+    key = f"{topic}/{partition}/{record.offset}".encode()
+    return key, json.dumps(letter | _value_fields(record.value), ensure_ascii=True).encode()
+
+
+def _value_fields(value: bytes | None) -> dict[str, Any]:
+    if value is None:
+        return {"value": None, "value_encoding": "none"}
+    kept = value[:VALUE_BYTES_MAX]
+    cut = {"value_bytes": len(value), "value_is_cut": True} if len(kept) < len(value) else {}
+    try:
+        return {"value": kept.decode(), "value_encoding": "utf-8", **cut}
+    except UnicodeDecodeError:
+        return {"value": base64.b64encode(kept).decode(), "value_encoding": "base64", **cut}

@@ -1,0 +1,65 @@
+"""Dead letters on Kafka: acknowledged by all in-sync replicas before the chunk they came in is applied."""
+
+import logging
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from kafka import KafkaProducer
+from kafka.errors import KafkaError
+
+from speed_layer.chunk import Rejection
+from speed_layer.dead_letter import dead_letter
+from speed_layer.errors import UnavailableError
+
+logger = logging.getLogger(__name__)
+
+ACKNOWLEDGED_WITHIN_SECONDS = 10.0
+
+
+class KafkaDeadLetters:
+    """Sends what was rejected to the dead letter topic. At least once: a repeated chunk repeats its letters.
+
+    Connects with the first letter. After a failure the producer is thrown away: one whose letters ran out of time
+    while the broker hung was seen never to send again.
+    """
+
+    def __init__(self, bootstrap: Sequence[str], *, source_topic: str, topic: str) -> None:
+        self._bootstrap = list(bootstrap)
+        self._source_topic = source_topic
+        self._topic = topic
+        self._producer: Any = None
+
+    def send(self, partition_rejections: Iterable[tuple[int, Rejection]]) -> None:
+        """Returns after every letter is acknowledged; raises UnavailableError if one is not in time."""
+        letters = [dead_letter(self._source_topic, partition, each) for partition, each in partition_rejections]
+        try:
+            if self._producer is None:
+                self._producer = self._connect()
+            sending = [self._producer.send(self._topic, key=key, value=value) for key, value in letters]
+            for future in sending:
+                future.get(timeout=ACKNOWLEDGED_WITHIN_SECONDS)
+        except KafkaError as error:
+            self.close()
+            raise UnavailableError(f"the dead letter topic: {type(error).__name__} {error}") from error
+
+    def close(self) -> None:
+        """Closes the connection without waiting: `send` has waited for everything that matters."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            try:
+                producer.close(timeout=0)
+            except KafkaError as error:
+                logger.warning("dead letter producer not closed", extra={"fields": {"reason": str(error)}})
+
+    def _connect(self) -> Any:
+        milliseconds = int(ACKNOWLEDGED_WITHIN_SECONDS * 1000)
+        return KafkaProducer(
+            bootstrap_servers=self._bootstrap,
+            acks="all",
+            enable_idempotence=False,  # letters may repeat, under the same key
+            max_block_ms=milliseconds,
+            delivery_timeout_ms=milliseconds,
+            request_timeout_ms=milliseconds // 2,
+            max_request_size=1 << 20,
+            allow_auto_create_topics=False,
+        )

@@ -1,0 +1,160 @@
+"""The log on Kafka: one member of a consumer group that never trusts the group's committed offsets."""
+
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError, OffsetOutOfRangeError, RetriableError
+
+from speed_layer.chunk import LogRecord
+from speed_layer.errors import OffsetsGoneError, SpeedLayerError, TopicSettingsError, UnavailableError
+from speed_layer.ports import LogRange
+
+logger = logging.getLogger(__name__)
+
+LOG_APPEND_TIME = 1
+
+
+@dataclass(frozen=True)
+class KafkaLogSettings:
+    """How to consume."""
+
+    bootstrap: Sequence[str]
+    topic: str
+    group_id: str
+    session_timeout_ms: int = 6_000
+    """After so long without a sign of life the group gives a member's partitions to others (6 s is the least)."""
+    poll_records_max: int = 4_000
+    partition_fetch_bytes: int = 1 << 20
+    fetch_bytes: int = 16 << 20
+    answer_timeout_ms: int = 5_000
+
+
+class KafkaLog:
+    """The partitions of one topic that the group assigns to this process."""
+
+    def __init__(self, settings: KafkaLogSettings) -> None:
+        self._settings = settings
+        try:
+            self._consumer = KafkaConsumer(
+                bootstrap_servers=list(settings.bootstrap),
+                group_id=settings.group_id,
+                enable_auto_commit=False,
+                auto_offset_reset="none",
+                session_timeout_ms=settings.session_timeout_ms,
+                heartbeat_interval_ms=settings.session_timeout_ms // 3,
+                max_poll_records=settings.poll_records_max,
+                max_partition_fetch_bytes=settings.partition_fetch_bytes,
+                fetch_max_bytes=settings.fetch_bytes,
+                reconnect_backoff_max_ms=2_000,
+                bootstrap_timeout_ms=settings.answer_timeout_ms,
+                allow_auto_create_topics=False,
+            )
+        except KafkaError as error:
+            raise _unavailable(error) from error
+        self._listener = _Listener(self._consumer)
+        self._consumer.subscribe([settings.topic], listener=self._listener)
+
+    def poll(self, timeout_seconds: float) -> Mapping[int, Sequence[LogRecord]]:
+        """Returns the next messages by partition."""
+        try:
+            polled: dict[Any, list[Any]] = self._consumer.poll(timeout_ms=int(timeout_seconds * 1000))
+        except OffsetOutOfRangeError as error:
+            raise OffsetsGoneError(
+                f"Kafka does not have the offsets to read next ({error}): retention removed events that were not "
+                "counted, or the log was truncated"
+            ) from error
+        except RetriableError as error:
+            raise _unavailable(error) from error
+        except KafkaError as error:
+            raise SpeedLayerError(f"Kafka: {error}") from error
+        for records in polled.values():
+            if records[0].timestamp_type != LOG_APPEND_TIME:
+                raise TopicSettingsError(
+                    f"topic {self._settings.topic} has message.timestamp.type=CreateTime; the time an event was "
+                    "received must be the broker's: set LogAppendTime"
+                )
+        return {partition.partition: records for partition, records in polled.items()}
+
+    def assignment(self) -> tuple[int, frozenset[int]]:
+        """Returns the number of the latest rebalance and the partitions it assigned."""
+        return self._listener.assignment, self._listener.assigned
+
+    def begin(self, partition: int, position: int) -> None:
+        """Delivers a partition's messages from `position` on."""
+        self._consumer.seek(self._at(partition), position)
+        self._consumer.resume(self._at(partition))
+
+    def hold(self, partitions: Collection[int]) -> None:
+        """Delivers nothing of these partitions until `begin`."""
+        still = self._consumer.assignment()
+        self._consumer.pause(*(self._at(each) for each in partitions if self._at(each) in still))
+
+    def ranges(self, partitions: Collection[int]) -> Mapping[int, LogRange]:
+        """Returns what the broker has now of each partition."""
+        at = [self._at(partition) for partition in partitions]
+        timeout_ms = self._settings.answer_timeout_ms
+        if not at:
+            return {}
+        try:
+            starts = self._consumer.beginning_offsets(at, timeout_ms=timeout_ms)
+            ends = self._consumer.end_offsets(at, timeout_ms=timeout_ms)
+        except KafkaError as error:
+            raise _unavailable(error) from error
+        return {each.partition: LogRange(starts[each], ends[each]) for each in at}
+
+    def first_offset_since(self, partition: int, append_time_ms: int) -> int | None:
+        """Returns the first offset appended at that time or later; None if there is none."""
+        at = self._at(partition)
+        try:
+            found = self._consumer.offsets_for_times({at: append_time_ms}, timeout_ms=self._settings.answer_timeout_ms)
+        except KafkaError as error:
+            raise _unavailable(error) from error
+        return None if found[at] is None else int(found[at].offset)
+
+    def next_offset(self, partition: int) -> int:
+        """Returns the offset after everything delivered, transaction markers behind it included."""
+        return int(self._consumer.position(self._at(partition), timeout_ms=self._settings.answer_timeout_ms))
+
+    def close(self) -> None:
+        """Leaves the group, so that others take over at once; without an answer they do so a little later."""
+        try:
+            self._consumer.close(autocommit=False, timeout_ms=self._settings.answer_timeout_ms)
+        except KafkaError as error:
+            logger.warning("left without telling the group", extra={"fields": {"reason": str(error)}})
+
+    def _at(self, partition: int) -> Any:
+        return TopicPartition(self._settings.topic, partition)
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Holds every newly assigned partition. Called by the client's own thread while the loop waits in `poll`."""
+
+    def __init__(self, consumer: KafkaConsumer) -> None:
+        self._consumer = consumer
+        self.assignment = 0
+        self.assigned: frozenset[int] = frozenset()
+
+    def on_partitions_revoked(self, revoked: Collection[Any]) -> None:
+        """Nothing to do: effects are stored with their positions, and the loop notices the next assignment."""
+
+    def on_partitions_assigned(self, assigned: Collection[Any]) -> None:
+        """Keeps the client from asking for the group's offsets: any position will do, since the partition is held."""
+        for partition in assigned:
+            self._consumer.seek(partition, 0)
+        self._consumer.pause(*assigned)
+        self._became(assigned)
+
+    def on_partitions_lost(self, lost: Collection[Any]) -> None:
+        """The group gave our partitions away without asking."""
+        self._became(())
+
+    def _became(self, assigned: Collection[Any]) -> None:
+        self.assigned = frozenset(partition.partition for partition in assigned)
+        self.assignment += 1
+
+
+def _unavailable(error: KafkaError) -> UnavailableError:
+    return UnavailableError(f"Kafka: {type(error).__name__} {error}".rstrip())

@@ -1,0 +1,124 @@
+"""The scripts as calls: what to send for one partition and how to understand the answer. No connection.
+
+Key layout (`p` = partition; the hash tag keeps a partition in one slot of a Redis Cluster):
+
+    {views:p}:state            HASH  position, segment, replay_until, appended_at_ms, applied_at_ms
+    {views:p}:segments         ZSET  start offsets of the kept segments
+    {views:p}:segment:<start>  HASH  video id → provisional views
+    {views:p}:generations      ZSET  numbers of the kept generations
+    {views:p}:seen:<number>    SET   event ids of 16 bytes first seen in that generation
+
+Memory is dominated by the seen ids, of which at most three generations (1.5 horizons) are kept. An id takes 65 to 80
+bytes (MEMORY USAGE on Redis 7.0, sets of 1,000 to 1,000,000), so with the default horizon of 2 h the bound is
+80 bytes × events per second × 10,800 s: 0.9 GB for a steady 1,000 events/s, 43 GB for 50,000/s. A shorter horizon
+(VIEWLEDGER_SPEED_HORIZON_SECONDS) shrinks it in proportion. The counts of a segment take about 100 bytes a video.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from speed_layer.chunk import Chunk
+from speed_layer.segments import Applied, Moved, PartitionReading
+
+NAMESPACE = "views"
+_encode = msgspec.msgpack.Encoder().encode
+
+
+@dataclass(frozen=True)
+class Script:
+    """A Lua script and the digest Redis knows it by."""
+
+    source: str
+    digest: str
+    is_read_only: bool = False
+
+    @classmethod
+    def from_file(cls, name: str, *, is_read_only: bool = False) -> "Script":
+        """Reads `redis_scripts/<name>.lua`."""
+        source = (Path(__file__).parent / "redis_scripts" / f"{name}.lua").read_text()
+        # Redis names scripts by SHA-1; nothing is protected by it.
+        return cls(source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest(), is_read_only)
+
+
+APPLY = Script.from_file("apply")
+CUT = Script.from_file("cut")
+PRUNE = Script.from_file("prune")
+READ = Script.from_file("read", is_read_only=True)
+RESET = Script.from_file("reset")
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a script on one partition."""
+
+    script: Script
+    arguments: tuple[Any, ...]
+
+    @property
+    def command(self) -> tuple[Any, ...]:
+        """The Redis command that runs the script by its digest."""
+        name = "EVALSHA_RO" if self.script.is_read_only else "EVALSHA"
+        return (name, self.script.digest, 1, *self.arguments)
+
+
+def key_prefix(namespace: str, partition: int) -> str:
+    """What every key of the partition begins with."""
+    return f"{{{namespace}:{partition}}}"
+
+
+def apply_call(prefix: str, chunk: Chunk, applied_at_ms: int) -> Call:
+    """Applies a chunk."""
+    span = chunk.span
+    appended_at_ms = chunk.appended_at_ms
+    return Call(
+        APPLY,
+        (
+            prefix,
+            span.position,
+            span.next_position,
+            span.generation,
+            "" if appended_at_ms is None else appended_at_ms,
+            applied_at_ms,
+            b"".join(chunk.candidates),
+            _encode(list(chunk.candidates.values())),
+        ),
+    )
+
+
+def applied(reply: Sequence[Any]) -> Applied | Moved:
+    """Understands what `apply_call` got."""
+    if reply[0] == 1:
+        return Applied(counted=reply[1], duplicates=reply[2], is_warm_up=reply[3] == 1)
+    if len(reply) == 1:
+        return Moved(None, None)
+    return Moved(int(reply[1]), int(reply[2]))
+
+
+def read_call(prefix: str, offset_end: int, video_ids: Sequence[str] = ()) -> Call:
+    """Reads the state and the counts of some videos from `offset_end` on."""
+    return Call(READ, (prefix, offset_end, *video_ids))
+
+
+def partition_reading(reply: Sequence[int]) -> PartitionReading | None:
+    """Understands what `read_call` got."""
+    if not reply:
+        return None
+    has_segment, position, segment, replay_until, appended_at_ms, applied_at_ms, *views = reply
+    return PartitionReading(
+        has_segment=has_segment == 1,
+        position=position,
+        segment=segment,
+        replay_until=_present(replay_until),
+        appended_at_ms=_present(appended_at_ms),
+        applied_at_ms=_present(applied_at_ms),
+        views=tuple(views),
+    )
+
+
+def _present(number: int) -> int | None:
+    return None if number < 0 else number

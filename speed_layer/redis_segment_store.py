@@ -1,0 +1,186 @@
+"""The segment store on Redis: a synchronous one for counting and for batch runs, an asynchronous reader for serving.
+
+Both send the calls of `redis_calls` in one round trip (a pipeline) and send the scripts' text where Redis does not know
+them yet. Nothing is retried here: every call may be repeated by the caller.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import redis
+import redis.asyncio
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError, RedisError
+from redis.retry import Retry
+
+from speed_layer.chunk import Chunk
+from speed_layer.errors import UnavailableError
+from speed_layer.redis_calls import (
+    CUT,
+    NAMESPACE,
+    PRUNE,
+    RESET,
+    Call,
+    applied,
+    apply_call,
+    key_prefix,
+    partition_reading,
+    read_call,
+)
+from speed_layer.segments import Applied, Moved, PartitionReading, ProvisionalViews
+
+TIMEOUT_SECONDS = 5.0
+
+
+class RedisSegmentStore:
+    """Keeps positions, counts and seen ids in Redis. Raises UnavailableError when Redis does not answer properly.
+
+    `namespace` begins every key, so that tests and topics can share a Redis.
+    """
+
+    def __init__(self, client: redis.Redis, *, namespace: str = NAMESPACE) -> None:
+        self._client = client
+        self._namespace = namespace
+
+    @classmethod
+    def connect(
+        cls, url: str, *, namespace: str = NAMESPACE, timeout_seconds: float = TIMEOUT_SECONDS
+    ) -> "RedisSegmentStore":
+        """Returns a store on the server at `url`; connects at the first call."""
+        client = redis.Redis.from_url(
+            url,
+            socket_timeout=timeout_seconds,
+            socket_connect_timeout=timeout_seconds,
+            retry=Retry(NoBackoff(), 0),
+        )
+        return cls(client, namespace=namespace)
+
+    def apply(self, chunks: Sequence[Chunk], applied_at_ms: int) -> list[Applied | Moved]:
+        """Applies the chunks in order, each wholly or, if the stored position differs, not at all."""
+        calls = [apply_call(self._prefix(chunk.span.partition), chunk, applied_at_ms) for chunk in chunks]
+        return [applied(reply) for reply in self._run(calls)]
+
+    def cut(self, partition_count: int) -> tuple[int | None, ...]:
+        """Closes the open segment of every partition and returns where the next one starts: a run's `offset_end`.
+
+        None stands for a partition without state. Each partition is cut atomically, at its own position.
+        """
+        replies = self._run([Call(CUT, (self._prefix(partition),)) for partition in range(partition_count)])
+        return tuple(None if reply is None else int(reply) for reply in replies)
+
+    def prune(self, offset_ends: Sequence[int]) -> int:
+        """Drops every segment that starts before its partition's offset; returns how many. The open one stays."""
+        return sum(self._run([Call(PRUNE, (self._prefix(index), end)) for index, end in enumerate(offset_ends)]))
+
+    def reset(self, partition: int, *, position: int, segment: int, replay_until: int) -> None:
+        """Forgets the partition and begins anew with one empty segment, reading from `position`."""
+        self._run([Call(RESET, (self._prefix(partition), position, segment, replay_until))])
+
+    def look(self, offset_ends: Mapping[int, int]) -> dict[int, PartitionReading | None]:
+        """Reads the state of some partitions, without counts, as seen from their `offset_end`."""
+        replies = self._run([read_call(self._prefix(partition), end) for partition, end in offset_ends.items()])
+        return {partition: partition_reading(reply) for partition, reply in zip(offset_ends, replies, strict=True)}
+
+    def positions(self, partition_count: int) -> tuple[int | None, ...]:
+        """Returns the next offset to apply of every partition; None where there is no state."""
+        readings = self.look(dict.fromkeys(range(partition_count), 0))
+        return tuple(None if reading is None else reading.position for reading in readings.values())
+
+    def read(self, offset_ends: Sequence[int], video_ids: Sequence[str]) -> ProvisionalViews:
+        """Returns the provisional views of some videos since a version's `offset_end` of every partition."""
+        replies = self._run(_read_calls(self._namespace, offset_ends, video_ids))
+        return ProvisionalViews.summed(video_ids, [partition_reading(reply) for reply in replies])
+
+    def unsafe_settings(self) -> list[str]:
+        """Returns one sentence for each server setting under which counts could be lost silently."""
+        try:
+            policy = self._client.config_get("maxmemory-policy")["maxmemory-policy"]
+            appendonly = self._client.config_get("appendonly")["appendonly"]
+        except (RedisError, OSError) as error:
+            raise _unavailable(error) from error
+        found = []
+        if policy != "noeviction":
+            found.append(
+                f"Redis has maxmemory-policy {policy}, which drops counts when memory is short: set noeviction"
+            )
+        if appendonly != "yes":
+            found.append("Redis has appendonly off, so that a restart loses counts: set appendonly yes")
+        return found
+
+    def _prefix(self, partition: int) -> str:
+        return key_prefix(self._namespace, partition)
+
+    def _run(self, calls: Sequence[Call]) -> list[Any]:
+        try:
+            replies = self._send(calls)
+            if missing := _missing(calls, replies):
+                for source in {call.script.source for _, call in missing}:
+                    self._client.script_load(source)
+                again = self._send([call for _, call in missing])
+                _fill(replies, missing, again)
+        except (RedisError, OSError) as error:
+            raise _unavailable(error) from error
+        return _checked(replies)
+
+    def _send(self, calls: Sequence[Call]) -> list[Any]:
+        with self._client.pipeline(transaction=False) as pipeline:
+            for call in calls:
+                pipeline.execute_command(*call.command)  # type: ignore[no-untyped-call]
+            return list(pipeline.execute(raise_on_error=False))
+
+
+class AsyncRedisSegmentReader:
+    """Reads the segment store from an event loop, for the API. Raises UnavailableError like the other one."""
+
+    def __init__(self, client: redis.asyncio.Redis, *, namespace: str = NAMESPACE) -> None:
+        self._client = client
+        self._namespace = namespace
+
+    async def read(self, offset_ends: Sequence[int], video_ids: Sequence[str]) -> ProvisionalViews:
+        """Returns the provisional views of some videos since a version's `offset_end` of every partition."""
+        replies = await self._run(_read_calls(self._namespace, offset_ends, video_ids))
+        return ProvisionalViews.summed(video_ids, [partition_reading(reply) for reply in replies])
+
+    async def _run(self, calls: Sequence[Call]) -> list[Any]:
+        try:
+            replies = await self._send(calls)
+            if missing := _missing(calls, replies):
+                for source in {call.script.source for _, call in missing}:
+                    await self._client.script_load(source)
+                again = await self._send([call for _, call in missing])
+                _fill(replies, missing, again)
+        except (RedisError, OSError) as error:
+            raise _unavailable(error) from error
+        return _checked(replies)
+
+    async def _send(self, calls: Sequence[Call]) -> list[Any]:
+        async with self._client.pipeline(transaction=False) as pipeline:
+            for call in calls:
+                pipeline.execute_command(*call.command)
+            return list(await pipeline.execute(raise_on_error=False))
+
+
+def _read_calls(namespace: str, offset_ends: Sequence[int], video_ids: Sequence[str]) -> list[Call]:
+    return [read_call(key_prefix(namespace, index), end, video_ids) for index, end in enumerate(offset_ends)]
+
+
+def _missing(calls: Sequence[Call], replies: Sequence[Any]) -> list[tuple[int, Call]]:
+    """Returns the calls, with their places, whose script Redis does not know (a fresh or flushed server)."""
+    pairs = enumerate(zip(calls, replies, strict=True))
+    return [(index, call) for index, (call, reply) in pairs if isinstance(reply, NoScriptError)]
+
+
+def _fill(replies: list[Any], missing: Sequence[tuple[int, Call]], again: Sequence[Any]) -> None:
+    for (index, _), reply in zip(missing, again, strict=True):
+        replies[index] = reply
+
+
+def _checked(replies: list[Any]) -> list[Any]:
+    for reply in replies:
+        if isinstance(reply, Exception):
+            raise _unavailable(reply) from reply
+    return replies
+
+
+def _unavailable(error: Exception) -> UnavailableError:
+    return UnavailableError(f"Redis: {error}")

@@ -1,0 +1,50 @@
+"""A database of their own for billing's tests on a real PostgreSQL."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg2
+from psycopg2 import sql
+
+SCHEMAS = sorted((Path(__file__).parents[1] / "deploy" / "postgres").glob("*.sql"))
+PREREQUISITES = """
+INSERT INTO published.versions (version, run_id, offsets, watermarks, snapshots, row_counts, content_hashes, day_rules)
+SELECT version, 'batch-' || version, '{}', '[]', '{}', '{}', '{}', '{}' FROM generate_series(1, 9) AS version;
+INSERT INTO billing.catalogue_versions (catalogue_version, content_hash, source)
+VALUES (1, 'one', 'test'), (2, 'two', 'test');
+INSERT INTO billing.rate_cards (contract_version, content_hash, document) VALUES (1, 'one', '{}'), (2, 'two', '{}');
+"""
+
+
+@contextmanager
+def own_database(server_url: str, *, with_versions: bool = True) -> Iterator[str]:
+    """Yield the URL of a new database with the project's schema, dropped at the end.
+
+    With the batch, catalogue and contract versions that ledger rows point to, unless told otherwise.
+    """
+    name = f"test_billing_{secrets.token_hex(6)}"
+    _outside(server_url, "CREATE DATABASE {}", name)
+    try:
+        url = server_url.rpartition("/")[0] + "/" + name
+        connection = psycopg2.connect(url)
+        with connection, connection.cursor() as cursor:
+            for schema in SCHEMAS:
+                cursor.execute(schema.read_text())
+            if with_versions:
+                cursor.execute(PREREQUISITES)
+        connection.close()
+        yield url
+    finally:
+        _outside(server_url, "DROP DATABASE {} WITH (FORCE)", name)
+
+
+def _outside(server_url: str, statement: str, name: str) -> None:
+    connection = psycopg2.connect(server_url)
+    connection.autocommit = True
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(sql.SQL(statement).format(sql.Identifier(name)))
+    finally:
+        connection.close()

@@ -1,0 +1,244 @@
+"""What every segment store must do; run on the stand-in and on a real Redis."""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from uuid import UUID
+
+import pytest
+import redis.asyncio
+
+from speed_layer.chunk import Chunk, Span
+from speed_layer.errors import UnavailableError
+from speed_layer.redis_calls import APPLY
+from speed_layer.redis_segment_store import AsyncRedisSegmentReader, RedisSegmentStore
+from speed_layer.segments import Applied, Moved
+from tests.speed_fakes import FakeRecord
+from tests.speed_stores import STORES, AnyStore, FlushableRedisStore, any_store, redis_store
+
+HOUR = 490_000
+
+
+@pytest.fixture(params=STORES)
+def store(request: pytest.FixtureRequest) -> Iterator[AnyStore]:
+    yield from any_store(request)
+
+
+def chunk_of(
+    candidates: Mapping[int, str],
+    position: int,
+    *,
+    next_position: int | None = None,
+    generation: int = HOUR,
+    partition: int = 0,
+) -> Chunk:
+    """A chunk of events id → video that stand one after the other from `position` on."""
+    end = position + len(candidates) if next_position is None else next_position
+    records = [FakeRecord(position + index, generation * 3_600_000, b"") for index in range(len(candidates))]
+    ids = {UUID(int=number).bytes: video for number, video in candidates.items()}
+    return Chunk(Span(partition, position, end, generation, records), ids)
+
+
+def views(store: AnyStore, *videos: str, since: int = 0) -> list[int]:
+    return list(store.read([since], videos).views.values())
+
+
+def begun(store: AnyStore, *, position: int = 0, segment: int = 0, replay_until: int = 0) -> None:
+    store.reset(0, position=position, segment=segment, replay_until=replay_until)
+
+
+def test_a_partition_without_state_has_no_position_no_cut_and_is_incomplete(store: AnyStore) -> None:
+    assert store.positions(2) == (None, None)
+    assert store.cut(2) == (None, None)
+    reading = store.read([0, 0], ["a"])
+    assert (reading.views, reading.is_complete, reading.partitions) == ({"a": 0}, False, (None, None))
+    assert store.apply([chunk_of({1: "a"}, 0)], 5) == [Moved(None, None)]
+    assert store.positions(1) == (None,)
+
+
+def test_a_partition_begun_at_an_empty_log_is_complete_at_once(store: AnyStore) -> None:
+    begun(store)
+    reading = store.read([0], ["a"])
+    assert reading.is_complete
+    assert reading.appended_at_ms is None
+    assert store.cut(1) == (0,)
+
+
+def test_applying_counts_each_id_once_and_moves_the_position(store: AnyStore) -> None:
+    begun(store)
+    assert store.apply([chunk_of({1: "a", 2: "a", 3: "b"}, 0)], 77) == [Applied(3, 0)]
+    assert store.apply([chunk_of({3: "b", 4: "b"}, 3)], 78) == [Applied(1, 1)]
+    reading = store.read([0], ["b", "a", "unseen"])
+    assert reading.views == {"b": 2, "a": 2, "unseen": 0}
+    assert store.positions(1) == (5,)
+    assert reading.partitions[0] is not None
+    assert (reading.appended_at_ms, reading.partitions[0].applied_at_ms) == (HOUR * 3_600_000, 78)
+
+
+def test_a_chunk_at_another_position_changes_nothing_and_tells_the_stored_one(store: AnyStore) -> None:
+    begun(store)
+    store.apply([chunk_of({1: "a"}, 0)], 5)
+    assert store.apply([chunk_of({1: "a"}, 0), chunk_of({2: "a"}, 7)], 6) == [Moved(1, 0), Moved(1, 0)]
+    assert views(store, "a") == [1]
+    assert store.apply([chunk_of({2: "a"}, 1)], 7) == [Applied(1, 0)]
+
+
+def test_chunks_of_one_call_are_applied_in_order(store: AnyStore) -> None:
+    begun(store)
+    answers = store.apply([chunk_of({1: "a"}, 0), chunk_of({1: "a", 2: "b"}, 1)], 5)
+    assert answers == [Applied(1, 0), Applied(1, 1)]
+    assert store.positions(1) == (3,)
+
+
+def test_a_position_moves_over_offsets_without_events(store: AnyStore) -> None:
+    begun(store)
+    store.apply([chunk_of({1: "a"}, 0)], 5)
+    assert store.apply([chunk_of({}, 1, next_position=9, generation=0)], 6) == [Applied(0, 0)]
+    reading = store.read([0], ["a"])
+    assert store.positions(1) == (9,)
+    assert reading.appended_at_ms == HOUR * 3_600_000
+
+
+def test_an_id_is_known_in_its_generation_and_the_two_after_since_it_was_last_seen(store: AnyStore) -> None:
+    begun(store)
+    found = []
+    for position, generation in enumerate((HOUR, HOUR + 2, HOUR + 4, HOUR + 7)):
+        found += store.apply([chunk_of({1: "a"}, position, generation=generation)], 5)
+    assert found == [Applied(1, 0), Applied(0, 1), Applied(0, 1), Applied(1, 0)]
+
+
+def test_a_generation_that_goes_back_is_taken_for_the_newest(store: AnyStore) -> None:
+    begun(store)
+    store.apply([chunk_of({1: "a"}, 0, generation=HOUR)], 5)
+    assert store.apply([chunk_of({1: "a", 2: "a"}, 1, generation=HOUR - 9)], 5) == [Applied(1, 1)]
+    assert store.apply([chunk_of({2: "a"}, 3, generation=HOUR + 2)], 5) == [Applied(0, 1)]
+
+
+def test_a_cut_closes_the_segment_at_the_position_and_counting_goes_on_in_the_next(store: AnyStore) -> None:
+    begun(store)
+    store.apply([chunk_of({1: "a", 2: "a"}, 0)], 5)
+    assert store.cut(1) == (2,)
+    store.apply([chunk_of({3: "a"}, 2)], 6)
+    assert views(store, "a") == [3]
+    assert views(store, "a", since=2) == [1]
+    assert store.cut(1) == (3,)
+    assert store.cut(1) == (3,), "a second cut at the same position finds the segment open already"
+    assert views(store, "a", since=2) == [1]
+
+
+def test_a_reading_is_complete_only_if_a_segment_starts_exactly_there(store: AnyStore) -> None:
+    begun(store)
+    store.apply([chunk_of({1: "a", 2: "a"}, 0)], 5)
+    store.cut(1)
+    assert [store.read([end], ["a"]).is_complete for end in (0, 1, 2, 3)] == [True, False, True, False]
+
+
+def test_pruning_drops_older_segments_and_keeps_the_open_one(store: AnyStore) -> None:
+    begun(store)
+    for position in range(3):
+        store.apply([chunk_of({position: "a"}, position)], 5)
+        store.cut(1)
+    assert store.prune([2]) == 2
+    assert [store.read([end], ["a"]).is_complete for end in (0, 1, 2, 3)] == [False, False, True, True]
+    assert views(store, "a", since=2) == [1]
+    assert store.prune([99]) == 1
+    assert store.read([3], ["a"]).is_complete
+    assert store.prune([99, 99]) == 0
+
+
+def test_events_before_the_segment_start_make_their_ids_known_and_are_not_counted(store: AnyStore) -> None:
+    begun(store, position=5, segment=7, replay_until=9)
+    assert store.cut(1) == (7,), "nothing is counted yet, so there is nothing to close"
+    assert store.apply([chunk_of({1: "a", 2: "a"}, 5)], 5) == [Applied(0, 0, is_warm_up=True)]
+    assert not store.read([7], ["a"]).is_complete
+    assert store.apply([chunk_of({2: "a", 3: "a"}, 7)], 5) == [Applied(1, 1)]
+    assert store.read([7], ["a"]).is_complete
+    assert views(store, "a", since=7) == [1]
+
+
+def test_a_chunk_that_crosses_the_segment_start_is_refused(store: AnyStore) -> None:
+    begun(store, position=5, segment=7, replay_until=7)
+    assert store.apply([chunk_of({1: "a", 2: "a", 3: "a"}, 5)], 5) == [Moved(5, 7)]
+    assert store.positions(1) == (5,)
+
+
+def test_a_reset_forgets_counts_segments_and_seen_ids(store: AnyStore) -> None:
+    begun(store)
+    store.apply([chunk_of({1: "a"}, 0)], 5)
+    store.cut(1)
+    begun(store, position=0, segment=0, replay_until=1)
+    assert store.apply([chunk_of({1: "a"}, 0)], 5) == [Applied(1, 0)]
+    assert views(store, "a") == [1]
+    assert not store.read([1], ["a"]).is_complete
+
+
+def test_one_video_in_several_partitions_is_added_up(store: AnyStore) -> None:
+    for partition in range(3):
+        store.reset(partition, position=0, segment=0, replay_until=0)
+        store.apply([chunk_of({partition: "a"}, 0, partition=partition)], 5)
+    reading = store.read([0, 0, 0], ["a"])
+    assert (reading.views, reading.is_complete) == ({"a": 3}, True)
+    assert store.read([0, 0, 0, 0], ["a"]).is_complete is False
+    assert store.read([0, 0, 0], []).views == {}
+
+
+def test_a_chunk_larger_than_a_script_can_take_as_arguments_is_applied_whole(store: AnyStore) -> None:
+    begun(store)
+    everything = {number: f"video{number % 7}" for number in range(9_001)}
+    assert store.apply([chunk_of(everything, 0)], 5) == [Applied(9_001, 0)]
+    assert store.apply([chunk_of(everything, 9_001)], 5) == [Applied(0, 9_001)]
+    assert sum(views(store, *(f"video{index}" for index in range(7)))) == 9_001
+    assert sum(views(store, *(f"video{index}" for index in range(9_001)))) == 9_001
+
+
+def test_offsets_beyond_thirty_two_bits_stay_exact(store: AnyStore) -> None:
+    far = 2**52 + 1
+    begun(store, position=far, segment=far, replay_until=far)
+    store.apply([chunk_of({1: "a"}, far)], 5)
+    assert store.cut(1) == (far + 1,)
+    assert store.read([far], ["a"]).is_complete
+    assert views(store, "a", since=far) == [1]
+    assert store.positions(1) == (far + 1,)
+
+
+@pytest.fixture
+def on_redis(redis_url: str) -> Iterator[FlushableRedisStore]:
+    with redis_store(redis_url) as store:
+        yield store
+
+
+def test_a_server_that_forgot_the_scripts_is_sent_them_again(on_redis: FlushableRedisStore) -> None:
+    begun(on_redis)
+    on_redis._client.script_flush()
+    assert on_redis.apply([chunk_of({1: "a"}, 0), chunk_of({2: "a"}, 1)], 5) == [Applied(1, 0), Applied(1, 0)]
+    assert on_redis._client.script_exists(APPLY.digest) == [True]
+
+
+def test_the_asynchronous_reader_reads_the_same(on_redis: FlushableRedisStore, redis_url: str) -> None:
+    begun(on_redis)
+    on_redis.apply([chunk_of({1: "a", 2: "b"}, 0)], 5)
+    on_redis._client.script_flush()
+
+    async def read() -> object:
+        async with redis.asyncio.Redis.from_url(redis_url) as client:
+            return await AsyncRedisSegmentReader(client, namespace=on_redis._namespace).read([0, 0], ["b", "a", "c"])
+
+    assert asyncio.run(read()) == on_redis.read([0, 0], ["b", "a", "c"])
+
+
+def test_old_generations_are_removed_so_that_memory_is_bounded(on_redis: FlushableRedisStore) -> None:
+    begun(on_redis)
+    for position in range(10):
+        on_redis.apply([chunk_of({position: "a"}, position, generation=HOUR + position)], 5)
+    seen = sorted(key.decode() for key in on_redis._client.scan_iter(f"{{{on_redis._namespace}:0}}:seen:*"))
+    assert [key.rpartition(":")[2] for key in seen] == [str(HOUR + 7), str(HOUR + 8), str(HOUR + 9)]
+    begun(on_redis)
+    assert not list(on_redis._client.scan_iter(f"{{{on_redis._namespace}:0}}:seen:*"))
+
+
+def test_a_server_that_is_not_there_is_unavailable() -> None:
+    with pytest.raises(UnavailableError, match="Redis"):
+        RedisSegmentStore.connect("redis://127.0.0.1:1/0").positions(1)
+
+
+def test_safe_settings_of_the_server_are_recognised(on_redis: FlushableRedisStore) -> None:
+    assert on_redis.unsafe_settings() == []

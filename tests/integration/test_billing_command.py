@@ -1,0 +1,182 @@
+"""`viewledger billing` as a user runs it: on a real PostgreSQL, with settled views from memory."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+
+import jobs.billing
+from jobs.cli import main
+from jobs.exit_codes import ExitCode
+from tests.billing_fakes import Count, FakeSettledViews, published
+from tests.billing_postgres import own_database
+
+RATES = Path(__file__).parents[2] / "deploy" / "sample" / "rates.yaml"
+DAY = date(2026, 10, 5)
+
+
+@dataclass
+class Desk:
+    """A user's desk: files, a database, and the settled views that the next command finds."""
+
+    folder: Path
+    views: FakeSettledViews
+    capture: pytest.CaptureFixture[str]
+
+    def import_files(self, videos: str = "v,ann\nw,bob\n") -> int:
+        (self.folder / "payees.csv").write_text("payee_id,name,user_id\nann,Ann,user-1\nbob,Bob,\n")
+        (self.folder / "videos.csv").write_text("video_id,payee_id\n" + videos)
+        files = [f"--{name}={self.folder / name}.csv" for name in ("payees", "videos")]
+        return main(["billing", "import", *files, f"--rates={RATES}"])
+
+    def run(self, *words: str) -> tuple[int, str, str]:
+        self.capture.readouterr()
+        code = main(["billing", *words])
+        shown = self.capture.readouterr()
+        return code, shown.out, shown.err
+
+    def document(self, *words: str) -> dict[str, Any]:
+        code, out, err = self.run(*words, "--json")
+        assert (code, err) == (ExitCode.OK, "")
+        return dict(json.loads(out))
+
+
+@pytest.fixture
+def desk(
+    tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Desk]:
+    rows = [Count("v", DAY, "US", 9, 4), Count("v", DAY, None, 9, 2), Count("w", DAY, "FR", 1, 1)]
+    desk = Desk(tmp_path, FakeSettledViews(rows, published()), capsys)
+
+    @contextmanager
+    def open_fake(_: object) -> Iterator[FakeSettledViews]:
+        yield desk.views
+
+    with own_database(postgres_url) as url:
+        monkeypatch.setenv("VIEWLEDGER_POSTGRES_URL", url)
+        monkeypatch.setenv("VIEWLEDGER_PSEUDONYM_KEY", "ab" * 32)
+        monkeypatch.setattr(jobs.billing, "open_settled_views", open_fake)
+        yield desk
+
+
+def test_a_month_is_imported_billed_billed_again_and_shown(desk: Desk) -> None:
+    assert desk.import_files() == ExitCode.OK
+    first = desk.document("run", "--period", "2026-10")
+    assert (first["posted_count"], first["billable_views"], first["line_count"]) == (2, 7, 3)
+    # US 4 × 3500001 = 14000.004, default 2 × 1234567 = 2469.134 and 1 × 1234567 = 1234.567 micros
+    assert (first["amount_micros"], first["carried_thousandths"]) == (2469 + 14000 + 1234, 138 + 567)
+    assert first["owed_thousandths"] == 1000 * first["amount_micros"] + first["carried_thousandths"]
+    again = desk.document("run", "--period", "2026-10-01/2026-11-01")
+    assert (again["posted_count"], again["replayed_count"], again["run_id"]) == (0, 2, first["run_id"])
+    assert desk.document("show")["USD"]["difference_thousandths"] == 0
+    code, out, _ = desk.run("statement", "--payee", "ann", "--period", "2026-10")
+    assert code == ExitCode.OK
+    assert "0.016469 USD" in out
+    bill = desk.document("statement", "--payee", "ann", "--period", "2026-10")
+    assert {line["provisional_views"] for line in bill["lines"]} == {0}
+    assert sum(line["amount_micros"] for line in bill["lines"]) == bill["amount_micros"] == 16469
+
+
+def test_importing_again_changes_nothing_and_says_so(desk: Desk) -> None:
+    desk.import_files()
+    code, out, _ = desk.run("import", f"--rates={RATES}")
+    assert (code, out) == (ExitCode.OK, "rates version 3: 1 cards, no change\n")
+
+
+def test_no_raw_viewer_id_reaches_the_database(desk: Desk) -> None:
+    desk.import_files()
+    connection = psycopg2.connect(os.environ["VIEWLEDGER_POSTGRES_URL"])
+    with connection, connection.cursor() as cursor:
+        cursor.execute("SELECT user_id FROM billing.payees WHERE user_id IS NOT NULL")
+        ((stored,),) = cursor.fetchall()
+    connection.close()
+    assert stored.startswith("viewer_")
+    assert "user-1" not in stored
+
+
+def test_wrong_files_are_refused_as_a_whole(desk: Desk) -> None:
+    assert desk.import_files("v,ann\n#NAME?,ann\nw,zoe\n") == ExitCode.BAD_INPUT
+    error = desk.capture.readouterr().err
+    assert error.startswith("viewledger: nothing was imported:\n")
+    assert "videos.csv, line 3, column video_id: '#NAME?'" in error
+    assert "videos.csv, line 4, column payee_id: 'zoe'" in error
+
+
+def test_every_failed_precondition_is_named_and_nothing_is_posted(desk: Desk) -> None:
+    desk.import_files("v,ann\n")
+    desk.views = FakeSettledViews(
+        desk.views.rows, published(settled_until=datetime(2026, 11, 1, 12, tzinfo=UTC)), {"conflict": 3}
+    )
+    code, out, error = desk.run("run", "--period", "2026-10")
+    assert (code, out) == (ExitCode.REFUSED, "")
+    for name in ("settled: ", "conflict: 3 events", "unattributed: 1 billable view of 1 video"):
+        assert name in error
+    assert desk.document("show") == {}
+
+
+def test_waivers_are_remembered_with_their_actor(desk: Desk) -> None:
+    desk.import_files("v,ann\n")
+    waivers = ["--waive", "unattributed", "--waive", "conflict"]
+    assert desk.run("run", "--period", "2026-10", *waivers)[::2] == (
+        ExitCode.BAD_INPUT,
+        "viewledger: --waive needs --actor NAME: who answers for it (1 to 100 characters)\n",
+    )
+    document = desk.document("run", "--period", "2026-10", *waivers, "--actor", "Eve")
+    assert document["waived"] == {"conflict": "Eve", "unattributed": "Eve"}
+    assert document["unattributed_views"] == 1
+
+
+def test_other_counts_in_a_billed_period_are_a_named_conflict(desk: Desk) -> None:
+    desk.import_files()
+    desk.document("run", "--period", "2026-10")
+    desk.views = FakeSettledViews([*desk.views.rows, Count("v", DAY, "GB", 1, 1)], published(version=4))
+    code, _, error = desk.run("run", "--period", "2026-10")
+    assert code == ExitCode.REFUSED
+    assert "payee ann was billed 0.016469 USD for period 2026-10-01/2026-11-01" in error
+    assert "it needs a restatement" in error
+
+
+def test_counts_that_contradict_their_events_are_never_paid(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.import_files()
+    monkeypatch.setattr(FakeSettledViews, "billable_events", lambda *_: iter(()))
+    code, _, error = desk.run("run", "--period", "2026-10")
+    assert code == ExitCode.DIFFERENCE
+    assert "the batch version contradicts itself" in error
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["run", "--period", "October"], ExitCode.BAD_INPUT, "'October' is not a period; give a month"),
+        (["statement", "--payee", "zoe", "--period", "2026-10"], ExitCode.REFUSED, "nothing was posted for payee"),
+        (["import"], ExitCode.BAD_INPUT, "nothing to import"),
+        (["import", "--payees", "x"], ExitCode.BAD_INPUT, "belong together"),
+        (["import", "--rates", "/nonexistent"], ExitCode.BAD_INPUT, "cannot be read (No such file or directory)"),
+    ],
+)  # fmt: skip
+def test_wrong_words_get_one_clear_sentence(desk: Desk, words: list[str], code: ExitCode, said: str) -> None:
+    got, out, error = desk.run(*words)
+    assert (got, out) == (code, "")
+    assert said in error
+    assert "Traceback" not in error
+
+
+def test_postgres_away_is_exit_4_and_one_sentence(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIEWLEDGER_POSTGRES_URL", "postgresql://nobody:secret@127.0.0.1:1/x")
+    code, _, error = desk.run("show")
+    assert code == ExitCode.UNAVAILABLE
+    assert error.count("\n") == 1
+    assert "secret" not in error
+
+
+def test_a_wrong_setting_is_named_before_anything_connects(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIEWLEDGER_ALLOWED_LATENESS_HOURS", "a day")
+    code, _, error = desk.run("run", "--period", "2026-10")
+    assert (code, "VIEWLEDGER_ALLOWED_LATENESS_HOURS is 'a day'" in error) == (ExitCode.BAD_INPUT, True)

@@ -1,0 +1,254 @@
+"""The collector as a process, on a broker of its own that is taken away and comes back."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from kafka import KafkaConsumer, TopicPartition
+
+from ingestion.contract.event import TOPIC_VIDEO_VIEWS
+from ingestion.pseudonym import pseudonym_of
+from jobs.exit_codes import ExitCode
+from jobs.local_stack.ports import free_ports
+from jobs.local_stack.stack import LocalStack, temporary_folder
+from jobs.settings import KafkaConnection
+from jobs.state_home import PROJECT
+from jobs.topics import admin_client, create
+from tests.ingestion_fakes import event_fields
+from tests.server_process import ServerProcess, server_process
+
+PARTITIONS = 12
+
+
+@pytest.fixture(scope="module")
+def broker() -> Iterator[LocalStack]:
+    """A stack with Kafka alone, which these tests may hurt."""
+    with temporary_folder() as folder, LocalStack.start(folder / "stack", servers=("kafka",)) as stack:
+        connection = KafkaConnection.from_environ(stack.environment)
+        with admin_client(connection) as admin:
+            create(admin, connection)
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def collector(broker: LocalStack) -> Iterator[ServerProcess]:
+    environ = {**broker.environment, "VIEWLEDGER_ACKNOWLEDGEMENT_MS_MAX": "1500"}
+    with server_process("jobs.run_collector", "VIEWLEDGER_COLLECTOR_PORT", environ) as running:
+        yield running
+
+
+def fresh(first: int, count: int, **changes: Any) -> list[dict[str, Any]]:
+    now = datetime.now(UTC).isoformat()
+    return [event_fields(n, timestamp=now, video_id=f"-v{n % 50}", **changes) for n in range(first, first + count)]
+
+
+def stored(environ: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Everything in the topic."""
+    consumer = KafkaConsumer(bootstrap_servers=environ["VIEWLEDGER_KAFKA_BOOTSTRAP"], enable_auto_commit=False)
+    try:
+        partitions = [TopicPartition(TOPIC_VIDEO_VIEWS, number) for number in range(PARTITIONS)]
+        consumer.assign(partitions)
+        consumer.seek_to_beginning(*partitions)
+        ends = consumer.end_offsets(partitions)
+        found: list[dict[str, Any]] = []
+        while any(consumer.position(each) < ends[each] for each in partitions):
+            for records in consumer.poll(timeout_ms=500).values():
+                for record in records:
+                    assert record.key.decode() == json.loads(record.value)["video_id"]
+                    found.append(json.loads(record.value))
+        return found
+    finally:
+        consumer.close()
+
+
+def ids_of(events: list[dict[str, Any]]) -> set[str]:
+    return {event["event_id"] for event in events}
+
+
+def test_what_was_accepted_is_in_the_topic_under_a_pseudonym(broker: LocalStack, collector: ServerProcess) -> None:
+    events = fresh(1_000_000, 500)
+    answer = collector.client.post("/v1/events", json=events)
+    assert answer.status_code == 202, answer.text
+    assert answer.json()["accepted"] == 500
+    found = [each for each in stored(broker.environment) if each["event_id"] in ids_of(events)]
+    assert len(found) == 500
+    key = bytes.fromhex(broker.environment["VIEWLEDGER_PSEUDONYM_KEY"])
+    assert {each["user_id"] for each in found} == {pseudonym_of("alice", key)}
+    assert {each["client_network"] for each in found} == {"127.0.0.0/24"}
+
+
+def test_many_clients_at_once_lose_and_double_nothing(broker: LocalStack, collector: ServerProcess) -> None:
+    def send(number: int) -> int:
+        return collector.client.post("/v1/events", json=fresh(2_000_000 + 20 * number, 20)).json()["accepted"]
+
+    with ThreadPoolExecutor(16) as clients:
+        assert sum(clients.map(send, range(200))) == 4_000
+    expected = ids_of(fresh(2_000_000, 4_000))
+    times = Counter(each["event_id"] for each in stored(broker.environment) if each["event_id"] in expected)
+    assert set(times) == expected
+    assert set(times.values()) == {1}
+
+
+def test_a_broker_that_does_not_acknowledge_is_a_503_and_the_retry_is_counted_once(
+    broker: LocalStack, collector: ServerProcess
+) -> None:
+    events = fresh(3_000_000, 100)
+    pid = broker.pid("kafka")
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        started = time.monotonic()
+        refused = collector.client.post("/v1/events", json=events)
+        assert time.monotonic() - started < 10
+        assert refused.status_code == 503
+        assert refused.json()["code"] == "log_unavailable"
+        assert int(refused.headers["retry-after"]) >= 1
+        assert collector.client.get("/healthz").status_code == 200
+        assert collector.client.get("/readyz").status_code == 503
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    sent_until_accepted(collector.client, events)
+    found = [each for each in stored(broker.environment) if each["event_id"] in ids_of(events)]
+    assert ids_of(found) == ids_of(events)
+    # The first attempt may have reached the log after all; its events are the same, so they are duplicates by id.
+    stripped = {json.dumps({**each, "received_at": None}, sort_keys=True) for each in found}
+    assert len(stripped) == len(events)
+
+
+def test_a_broker_that_died_and_came_back_is_found_again(broker: LocalStack, collector: ServerProcess) -> None:
+    events = fresh(4_000_000, 100)
+    dead = broker.kill("kafka")
+    sent_until_accepted(collector.client, events)
+    broker.wait_ready("kafka", not_pid=dead)
+    assert ids_of(events) <= ids_of(stored(broker.environment))
+
+
+def sent_until_accepted(client: httpx.Client, events: list[dict[str, Any]]) -> None:
+    """What a client does: the same events again after each 503."""
+    deadline = time.monotonic() + 60
+    while (answer := client.post("/v1/events", json=events)).status_code != 202:
+        assert answer.status_code == 503, answer.text
+        assert time.monotonic() < deadline, "the collector did not find the broker again"
+        time.sleep(0.1)
+    assert answer.json()["accepted"] == len(events)
+
+
+def test_sigterm_finishes_the_requests_under_way(broker: LocalStack) -> None:
+    environ = {**broker.environment, "VIEWLEDGER_ACKNOWLEDGEMENT_MS_MAX": "8000"}
+    with server_process("jobs.run_collector", "VIEWLEDGER_COLLECTOR_PORT", environ) as running:
+        pid = broker.pid("kafka")
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)  # so that the request is surely under way when the signal comes
+        answers: list[httpx.Response] = []
+        client = threading.Thread(
+            target=lambda: answers.append(running.client.post("/v1/events", json=fresh(5_000_000, 10)))
+        )
+        try:
+            client.start()
+            with httpx.Client(base_url=running.client.base_url, trust_env=False) as watcher:
+                while "view_events_in_flight 10.0" not in watcher.get("/metrics").text:
+                    assert client.is_alive()
+            running.process.send_signal(signal.SIGTERM)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        client.join(30)
+        assert [answer.status_code for answer in answers] == [202]
+        assert running.process.wait(20) == ExitCode.OK
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "sentence"),
+    [
+        ({}, ExitCode.UNAVAILABLE, "no Kafka broker answers at 127.0.0.1:9"),
+        ({"VIEWLEDGER_PSEUDONYM_KEY": "abcd"}, ExitCode.BAD_INPUT, "VIEWLEDGER_PSEUDONYM_KEY: the pseudonym key has 2"),
+        ({"VIEWLEDGER_TRUSTED_PROXIES": "x"}, ExitCode.BAD_INPUT, "VIEWLEDGER_TRUSTED_PROXIES: 'x' is not an IP"),
+    ],
+)
+def test_a_collector_that_cannot_start_says_why_in_one_sentence(
+    broker: LocalStack, changes: dict[str, str], code: ExitCode, sentence: str
+) -> None:
+    away = {"VIEWLEDGER_KAFKA_BOOTSTRAP": "127.0.0.1:9", "VIEWLEDGER_ACKNOWLEDGEMENT_MS_MAX": "500"}
+    ports = {"VIEWLEDGER_COLLECTOR_PORT": str(free_ports().collector)}
+    ended = command({**broker.environment, **away, **ports, **changes}, "-m", "jobs.cli", "run", "collector")
+    assert (ended.returncode, sentence in ended.stderr) == (code, True), ended.stderr
+    assert "Traceback" not in ended.stderr + ended.stdout
+
+
+def command(environ: Mapping[str, str], *words: str, text: bytes = b"") -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, *words],
+        env={**os.environ, **environ},
+        cwd=PROJECT,
+        input=text.decode(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def ingest(environ: Mapping[str, str], *words: str, text: bytes = b"") -> "subprocess.CompletedProcess[str]":
+    return command(environ, "-m", "jobs.cli", "ingest", *words, text=text)
+
+
+def test_a_file_is_ingested_with_its_rejected_lines_listed(broker: LocalStack, tmp_path: Path) -> None:
+    good = fresh(6_000_000, 1_500)
+    lines = [json.dumps(event) for event in good]
+    lines[7:7] = ["{oops", "", json.dumps(good[0] | {"video_id": "#NAME?"})]
+    (file := tmp_path / "events.jsonl").write_text("\n".join(lines))
+    ended = ingest(broker.environment, str(file), "--json", "--rejects", str(tmp_path / "rejects"))
+    assert ended.returncode == ExitCode.BAD_INPUT, ended.stderr
+    assert json.loads(ended.stdout) == {"accepted": 1_500, "rejected": 2, "done_through_line": 1_503, "failure": None}
+    rejects = [json.loads(line) for line in (tmp_path / "rejects").read_text().splitlines()]
+    assert [(each["line"], each["reasons"][0]["code"]) for each in rejects] == [
+        (8, "json_malformed"), (10, "video_id_invalid"),
+    ]  # fmt: skip
+    assert ids_of(good) <= ids_of(stored(broker.environment))
+
+
+def test_standard_input_is_ingested_from_a_line_on(broker: LocalStack) -> None:
+    events = fresh(7_000_000, 10)
+    text = "\n".join(json.dumps(event) for event in events).encode()
+    ended = ingest(broker.environment, "-", "--from-line", "6", text=text)
+    assert (ended.returncode, ended.stdout) == (
+        ExitCode.OK,
+        "5 accepted, 0 rejected; everything up to line 10 is done\n",
+    )
+    assert ids_of(stored(broker.environment)) & ids_of(events) == ids_of(events[5:])
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (("/no/such/file",), ExitCode.BAD_INPUT, "/no/such/file cannot be read (No such file or directory)"),
+        (("/",), ExitCode.BAD_INPUT, "/ cannot be read (Is a directory)"),
+        (("-", "--from-line", "0"), ExitCode.BAD_INPUT, "--from-line is 0; the first line is 1"),
+        (("-", "--rejects", "/no/such/folder/r"), ExitCode.BAD_INPUT, "--rejects /no/such/folder/r: cannot be written"),
+    ],
+)
+def test_an_unusable_argument_of_ingest_is_named(
+    broker: LocalStack, words: tuple[str, ...], code: ExitCode, sentence: str
+) -> None:
+    ended = ingest(broker.environment, *words)
+    assert ended.returncode == code
+    assert sentence in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_ingest_without_a_broker_is_unavailable(broker: LocalStack, tmp_path: Path) -> None:
+    (file := tmp_path / "e.jsonl").write_text("{}")
+    ended = ingest({**broker.environment, "VIEWLEDGER_KAFKA_BOOTSTRAP": "127.0.0.1:9"}, str(file))
+    assert ended.returncode == ExitCode.UNAVAILABLE
+    assert "no Kafka broker answers at 127.0.0.1:9" in ended.stderr

@@ -1,0 +1,64 @@
+import argparse
+import json
+import time
+from collections.abc import Mapping
+
+import pytest
+
+from jobs import doctor
+from jobs.checkup import Verdict
+from jobs.checkup_servers import clock_row, redis_setting_rows, server_rows
+from jobs.exit_codes import ExitCode
+from jobs.local_stack.stack import LocalStack
+
+GOOD_REDIS = {"maxmemory-policy": "noeviction", "appendonly": "yes", "appendfsync": "everysec", "maxmemory": "1000"}
+
+
+def test_every_row_of_a_fresh_stack_is_ok(stack_environment: Mapping[str, str]) -> None:
+    rows = server_rows(stack_environment)
+    assert [row for row in rows if row.verdict is not Verdict.OK] == []
+    assert {"topics", "clock kafka", "redis eviction", "redis persistence", "postgres", "hdfs"} <= {
+        row.subject for row in rows
+    }
+
+
+def test_a_server_that_is_down_spoils_its_own_rows_only(stack: LocalStack) -> None:
+    nobody = f"redis://127.0.0.1:{stack.ports.api}/0"
+    rows = server_rows({**stack.environment, "VIEWLEDGER_REDIS_URL": nobody})
+    assert [row.subject for row in rows if row.verdict is Verdict.BAD] == ["redis"]
+
+
+@pytest.mark.parametrize(
+    ("change", "subject", "verdict"),
+    [
+        ({"maxmemory-policy": "allkeys-lru"}, "redis eviction", Verdict.BAD),
+        ({"appendonly": "no"}, "redis persistence", Verdict.WARN),
+        ({"maxmemory": "500"}, "redis memory", Verdict.WARN),
+    ],
+)
+def test_a_redis_that_could_lose_counts_is_reported_with_a_remedy(
+    change: dict[str, str], subject: str, verdict: Verdict
+) -> None:
+    assert all(row.verdict is Verdict.OK for row in redis_setting_rows(GOOD_REDIS, used_bytes=450))
+    (found,) = [row for row in redis_setting_rows(GOOD_REDIS | change, used_bytes=450) if row.verdict is not Verdict.OK]
+    assert (found.subject, found.verdict) == (subject, verdict)
+    assert found.remedy
+
+
+def test_a_clock_is_judged_by_how_far_it_is_outside_the_time_of_the_question() -> None:
+    now = time.time()
+    verdicts = [clock_row("kafka", now + off, now - 1, now + 1).verdict for off in (0, 1, 3, -3, 90, -90)]
+    assert verdicts == [Verdict.OK, Verdict.OK, Verdict.WARN, Verdict.WARN, Verdict.BAD, Verdict.BAD]
+
+
+def test_the_command_answers_as_json_and_by_its_exit_code(
+    stack_environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in stack_environment.items():
+        monkeypatch.setenv(name, value)
+    code = doctor.run(argparse.Namespace(json=True))
+    rows = json.loads(capsys.readouterr().out)
+    assert {"subject", "verdict", "found", "remedy"} == set(rows[0])
+    bad = [row for row in rows if row["verdict"] == "bad"]
+    assert code is (ExitCode.FAILED if bad else ExitCode.OK)
+    assert all(row["subject"] == "ports" for row in bad)  # another program of this machine may hold the fixed block

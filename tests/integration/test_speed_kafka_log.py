@@ -1,0 +1,127 @@
+"""The log on a real Kafka: the group's offsets are never used, markers are passed, what is gone halts."""
+
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import KafkaAdminClient, NewTopic
+from kafka.structs import OffsetAndMetadata
+
+from speed_layer.errors import OffsetsGoneError, TopicSettingsError, UnavailableError
+from speed_layer.kafka_log import KafkaLog, KafkaLogSettings
+
+WITHIN_SECONDS = 30.0
+
+
+def make_topic(bootstrap: str, timestamp_type: str = "LogAppendTime") -> KafkaLogSettings:
+    topic = f"test-speed-log-{uuid.uuid4().hex}"
+    with closing(KafkaAdminClient(bootstrap_servers=bootstrap)) as admin:
+        admin.create_topics([NewTopic(topic, 1, 1, topic_configs={"message.timestamp.type": timestamp_type})])
+    return KafkaLogSettings(bootstrap=[bootstrap], topic=topic, group_id=topic)
+
+
+@pytest.fixture
+def settings(kafka_bootstrap: str) -> KafkaLogSettings:
+    return make_topic(kafka_bootstrap)
+
+
+@pytest.fixture
+def log(settings: KafkaLogSettings) -> Iterator[KafkaLog]:
+    with closing(KafkaLog(settings)) as made:
+        yield made
+
+
+def send(settings: KafkaLogSettings, count: int) -> None:
+    with closing(KafkaProducer(bootstrap_servers=list(settings.bootstrap))) as producer:
+        for number in range(count):
+            producer.send(settings.topic, value=str(number).encode(), partition=0)
+
+
+def assigned(log: KafkaLog) -> None:
+    deadline = time.monotonic() + WITHIN_SECONDS
+    while log.assignment()[1] != frozenset([0]):
+        assert not log.poll(0.2), "nothing comes before `begin`"
+        assert time.monotonic() < deadline, "no partition was assigned"
+
+
+def poll(log: KafkaLog) -> list[int]:
+    deadline = time.monotonic() + WITHIN_SECONDS
+    while time.monotonic() < deadline:
+        if polled := log.poll(0.2):
+            return [record.offset for record in polled[0]]
+    raise AssertionError("nothing came")
+
+
+def test_reading_begins_where_it_is_told_and_not_at_the_groups_offset(
+    settings: KafkaLogSettings, log: KafkaLog
+) -> None:
+    send(settings, 9)
+    with closing(KafkaConsumer(bootstrap_servers=list(settings.bootstrap), group_id=settings.group_id)) as other:
+        other.assign([TopicPartition(settings.topic, 0)])
+        other.commit({TopicPartition(settings.topic, 0): OffsetAndMetadata(8, "", -1)})
+    assigned(log)
+    assert not log.poll(0.5)
+    log.begin(0, 3)
+    assert poll(log)[0] == 3
+    assert log.next_offset(0) == 9
+    log.begin(0, 5)
+    assert poll(log)[0] == 5
+    log.hold([0])
+    send(settings, 1)
+    assert not log.poll(0.5)
+
+
+def test_offsets_behind_the_last_message_that_are_transaction_markers_are_passed(
+    settings: KafkaLogSettings, log: KafkaLog
+) -> None:
+    with closing(
+        KafkaProducer(bootstrap_servers=list(settings.bootstrap), transactional_id=settings.topic)
+    ) as producer:
+        producer.init_transactions()
+        producer.begin_transaction()
+        producer.send(settings.topic, value=b"one", partition=0)
+        producer.commit_transaction()
+    assigned(log)
+    log.begin(0, 0)
+    assert poll(log) == [0]
+    assert log.ranges([0])[0].highwater == 2
+    log.poll(0.5)
+    assert log.next_offset(0) == 2
+
+
+def test_offsets_are_found_by_append_time(settings: KafkaLogSettings, log: KafkaLog) -> None:
+    send(settings, 1)
+    assigned(log)
+    log.begin(0, 0)
+    poll(log)
+    assert log.first_offset_since(0, 0) == 0
+    assert log.first_offset_since(0, int(time.time() * 1000) + 60_000) is None
+
+
+def test_offsets_that_retention_removed_are_never_jumped_over(settings: KafkaLogSettings, log: KafkaLog) -> None:
+    send(settings, 9)
+    with closing(KafkaAdminClient(bootstrap_servers=list(settings.bootstrap))) as admin:
+        admin.delete_records({TopicPartition(settings.topic, 0): 5})
+    assigned(log)
+    assert (log.ranges([0])[0].start, log.ranges([0])[0].highwater) == (5, 9)
+    log.begin(0, 2)
+    with pytest.raises(OffsetsGoneError):
+        poll(log)
+
+
+def test_a_topic_stamped_by_producers_is_refused(kafka_bootstrap: str) -> None:
+    settings = make_topic(kafka_bootstrap, "CreateTime")
+    send(settings, 1)
+    with closing(KafkaLog(settings)) as log:
+        assigned(log)
+        log.begin(0, 0)
+        with pytest.raises(TopicSettingsError, match="LogAppendTime"):
+            poll(log)
+
+
+def test_a_broker_that_is_not_there_is_unavailable() -> None:
+    with pytest.raises(UnavailableError, match="Kafka"):
+        KafkaLog(KafkaLogSettings(bootstrap=["127.0.0.1:1"], topic="views", group_id="group"))

@@ -1,0 +1,282 @@
+"""The speed process on real servers: several processes, one killed; a lost store; a stopped store."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg2
+import pytest
+from kafka import KafkaConsumer, KafkaProducer
+from kafka.admin import KafkaAdminClient, NewTopic
+
+from jobs.exit_codes import ExitCode
+from jobs.local_stack.ports import free_ports
+from jobs.local_stack.stack import LocalStack
+from jobs.state_home import PROJECT
+from tests.billing_postgres import own_database
+from tests.speed_fakes import event_value
+from tests.speed_stores import FlushableRedisStore, redis_store
+
+PARTITION_COUNT = 4
+ZERO = (0,) * PARTITION_COUNT
+VIDEOS = [f"video{index}" for index in range(50)]
+WITHIN_SECONDS = 60.0
+
+
+class Running:
+    """One speed process."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self.port = free_ports().speed_metrics
+        environ = {**os.environ, **environment, "VIEWLEDGER_SPEED_METRICS_PORT": str(self.port)}
+        self.child = subprocess.Popen(
+            [sys.executable, "-m", "jobs.cli", "run", "speed"],
+            cwd=PROJECT,
+            env=environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+
+    def get(self, path: str) -> tuple[int, str]:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+        except OSError:
+            return 0, ""
+
+    def is_ready(self) -> bool:
+        assert self.child.poll() is None, self.output()
+        return self.get("/readyz")[0] == 200
+
+    def output(self) -> str:
+        return self.child.communicate(timeout=20)[0].decode()
+
+    def end(self) -> int:
+        self.child.send_signal(signal.SIGTERM)
+        self.output()
+        return self.child.returncode
+
+
+class Scene:
+    """A topic, keys and a database of their own, and what was sent."""
+
+    def __init__(self, environment: Mapping[str, str], store: FlushableRedisStore, postgres_url: str) -> None:
+        self.store = store
+        self.bootstrap = environment["VIEWLEDGER_KAFKA_BOOTSTRAP"]
+        self.topic = f"test-speed-{uuid.uuid4().hex}"
+        self.dead_letter_topic = f"{self.topic}-dlq"
+        self.environment = {
+            **environment,
+            "VIEWLEDGER_POSTGRES_URL": postgres_url,
+            "VIEWLEDGER_TOPIC_VIDEO_VIEWS": self.topic,
+            "VIEWLEDGER_TOPIC_DEAD_LETTERS": self.dead_letter_topic,
+            "VIEWLEDGER_SPEED_GROUP": self.topic,
+            "VIEWLEDGER_SPEED_NAMESPACE": store._namespace,
+        }
+        self.processes: list[Running] = []
+        self.rng = random.Random(7)
+        self.truth = Counter(dict.fromkeys(VIDEOS, 0))
+        self.rejected = 0
+        self.sent: list[tuple[str, bytes]] = []
+        append_time = {"message.timestamp.type": "LogAppendTime"}
+        admin = KafkaAdminClient(bootstrap_servers=self.bootstrap)
+        admin.create_topics(
+            [
+                NewTopic(self.topic, PARTITION_COUNT, 1, topic_configs=append_time),
+                NewTopic(self.dead_letter_topic, 1, 1, topic_configs=append_time),
+            ]
+        )
+        admin.close()
+
+    def start(self) -> Running:
+        process = Running(self.environment)
+        self.processes.append(process)
+        return process
+
+    def send(self, count: int) -> None:
+        """Sends events keyed by video: new ones, repeats and broken ones."""
+        producer = KafkaProducer(bootstrap_servers=self.bootstrap, acks="all", linger_ms=2)
+        sending = []
+        for _ in range(count):
+            what = self.rng.random()
+            video, value = self.rng.choice(VIDEOS), b'{"event_id": 1}'
+            if what < 0.1 and self.sent:
+                video, value = self.rng.choice(self.sent)
+            elif what < 0.98:
+                event_id = uuid.UUID(int=self.rng.getrandbits(128), version=4)
+                value = event_value(event_id, video, datetime.now(UTC), f"session{self.rng.randrange(99)}")
+                self.sent.append((video, value))
+                self.truth[video] += 1
+            else:
+                self.rejected += 1
+            sending.append(producer.send(self.topic, key=video.encode(), value=value))
+        for future in sending:
+            future.get(timeout=WITHIN_SECONDS)
+        producer.close()
+
+    def is_counted(self) -> bool:
+        reading = self.store.read(ZERO, VIDEOS)
+        return reading.is_complete and sum(reading.views.values()) >= self.truth.total()
+
+    def publish(self, offset_ends: tuple[int, ...], watermark: datetime) -> None:
+        """What the batch layer does at the end of its first run."""
+        offsets = json.dumps({"topic": self.topic, "ends": offset_ends})
+        watermarks = json.dumps([watermark.isoformat()] * PARTITION_COUNT)
+        connection = psycopg2.connect(self.environment["VIEWLEDGER_POSTGRES_URL"])
+        with connection, connection.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO published.versions (version, run_id, offsets, watermarks, snapshots, row_counts,"
+                " content_hashes, day_rules) VALUES (1, 'run', %s, %s, '{}', '{}', '{}', '{}')",
+                (offsets, watermarks),
+            )
+            cursor.execute("INSERT INTO published.pointer (version) VALUES (1)")
+        connection.close()
+
+
+@pytest.fixture
+def scene(stack_environment: Mapping[str, str], redis_url: str, postgres_url: str) -> Iterator[Scene]:
+    with ExitStack() as cleaning:
+        store = cleaning.enter_context(redis_store(redis_url))
+        made = Scene(stack_environment, store, cleaning.enter_context(own_database(postgres_url, with_versions=False)))
+        try:
+            yield made
+        finally:
+            for process in made.processes:
+                process.child.kill()
+                process.child.wait()
+                if process.child.stdout:
+                    process.child.stdout.close()
+
+
+def eventually(holds: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + WITHIN_SECONDS
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {WITHIN_SECONDS:.0f} s: {what}"
+        time.sleep(0.05)
+
+
+@contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    """A server that hangs: it holds its connections and answers nothing."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def test_two_processes_of_which_one_is_killed_in_the_middle_count_exactly(scene: Scene) -> None:
+    first, second = scene.start(), scene.start()
+    eventually(lambda: first.is_ready() and second.is_ready(), "both ready")
+    scene.send(3_000)
+    eventually(lambda: (scene.store.positions(1)[0] or 0) > 0, "something is counted")
+    first.child.kill()
+    scene.send(3_000)
+    eventually(scene.is_counted, "everything is counted by the one that is left")
+    assert scene.store.read(ZERO, VIDEOS).views == dict(scene.truth)
+    assert second.end() == ExitCode.OK
+
+    letters = KafkaConsumer(
+        scene.dead_letter_topic,
+        bootstrap_servers=scene.bootstrap,
+        auto_offset_reset="earliest",
+        consumer_timeout_ms=2_000,
+    )
+    found = {letter.key: json.loads(letter.value) for letter in letters}
+    letters.close()
+    assert len(found) == scene.rejected
+    key, letter = next(iter(found.items()))
+    assert key.decode() == f"{scene.topic}/{letter['partition']}/{letter['offset']}"
+    assert (letter["value"], letter["value_encoding"]) == ('{"event_id": 1}', "utf-8")
+    assert "event_id_invalid" in {reason["code"] for reason in letter["reasons"]}
+
+
+def test_a_lost_store_is_repaired_from_the_published_version_and_incomplete_meanwhile(scene: Scene) -> None:
+    process = scene.start()
+    eventually(process.is_ready, "ready")
+    scene.send(2_000)
+    eventually(scene.is_counted, "the first part is counted")
+    settled = dict(scene.truth)
+    cut = tuple(end or 0 for end in scene.store.cut(PARTITION_COUNT))
+    scene.publish(cut, datetime.now(UTC))
+    scene.send(2_000)
+
+    scene.store.flush()
+    assert not scene.store.read(cut, VIDEOS).is_complete
+    since_cut = {video: scene.truth[video] - settled[video] for video in VIDEOS}
+
+    def is_repaired() -> bool:
+        reading = scene.store.read(cut, VIDEOS)
+        assert not reading.is_complete or reading.views == since_cut, "a smaller number was called complete"
+        return reading.is_complete
+
+    eventually(is_repaired, "the store is repaired")
+    assert 'speed_repairs_total{partition="0"} 1.0' in process.get("/metrics")[1]
+    assert process.end() == ExitCode.OK
+
+
+def test_a_store_that_hangs_makes_the_process_wait_and_counting_goes_on_by_itself(scene: Scene) -> None:
+    process = scene.start()
+    eventually(process.is_ready, "ready")
+    with stopped(scene.store._client.info("server")["process_id"]):
+        scene.send(500)
+        eventually(lambda: process.get("/readyz")[0] == 503, "not ready while Redis hangs")
+        assert process.get("/healthz") == (200, "alive\n")
+    eventually(process.is_ready, "ready again")
+    eventually(scene.is_counted, "everything is counted")
+    assert scene.store.read(ZERO, VIDEOS).views == dict(scene.truth)
+    assert "speed_waits_total 0.0" not in process.get("/metrics")[1]
+    assert process.end() == ExitCode.OK
+
+
+def test_a_broker_that_hangs_makes_the_process_wait_and_counting_goes_on_by_itself(
+    scene: Scene, stack: LocalStack
+) -> None:
+    process = scene.start()
+    eventually(process.is_ready, "ready")
+    scene.send(500)
+    broker = stack.pid("kafka")
+    assert broker is not None
+    with stopped(broker):
+        eventually(lambda: process.get("/readyz")[0] == 503, "not ready while Kafka hangs")
+    scene.send(500)
+    eventually(process.is_ready, "ready again")
+    eventually(scene.is_counted, "everything is counted")
+    assert scene.store.read(ZERO, VIDEOS).views == dict(scene.truth)
+    assert process.end() == ExitCode.OK
+
+
+def test_wrong_settings_end_the_process_before_it_connects(stack_environment: Mapping[str, str]) -> None:
+    process = Running({**stack_environment, "VIEWLEDGER_REDIS_URL": "nonsense"})
+    assert "VIEWLEDGER_REDIS_URL" in process.output()
+    assert process.child.returncode == ExitCode.BAD_INPUT
+
+
+def test_a_redis_that_may_drop_counts_is_refused(scene: Scene, tmp_path: Path) -> None:
+    port = free_ports().redis
+    redis_server = subprocess.Popen(
+        ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--dir", str(tmp_path), "--appendonly", "no"],
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        process = Running({**scene.environment, "VIEWLEDGER_REDIS_URL": f"redis://127.0.0.1:{port}/0"})
+        scene.processes.append(process)
+        assert "set appendonly yes" in process.output()
+        assert process.child.returncode == ExitCode.BAD_INPUT
+    finally:
+        redis_server.kill()
+        redis_server.wait()

@@ -1,0 +1,285 @@
+"""Laws of the batch layer on random logs, with real Spark and Iceberg and everything else in memory."""
+
+import json
+import random
+import uuid
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from batch_layer.errors import GateFailedError, UnavailableError
+from batch_layer.iceberg_tables import EVENTS, TALLY, VIEWS_BY_DETAIL, VIEWS_BY_VIDEO
+from batch_layer.ports import GateReport
+from batch_layer.rebuild import rebuild_once
+from batch_layer.run import run_once
+from batch_layer.spark_gate_sums import Subject
+from batch_layer.spark_warehouse import SparkWarehouse, branch_of
+from ingestion.contract.counting import Billability, VideoFacts, settle
+from ingestion.contract.version import PublishedVersion
+from tests.spark_fixtures import TOPIC, MemoryRun
+
+START = datetime(2026, 11, 20, 12, tzinfo=UTC)
+PARTITIONS = 3
+
+
+def random_value(rng: random.Random, ids: list[uuid.UUID], appended_at: datetime) -> bytes:
+    """One message: few ids, few viewers, few videos, several days, now and then something that breaks a rule."""
+    kind = rng.random()
+    if kind < 0.03:
+        return rng.choice([b"", b"{", b"[1]", b"\xff\xfe", b'{"event_id": "x"}'])
+    # few distinct instants, so that equal timestamps and exact distances of 24 hours occur
+    happened = START - timedelta(hours=rng.choice([0, 0, 1, 6, 12, 23, 24, 25, 36, 47, 48, 60, 72, 96]))
+    if kind < 0.06:
+        happened = appended_at + timedelta(minutes=rng.choice([4, 6, 600]))
+    elif kind < 0.09:
+        happened = appended_at - timedelta(days=35, seconds=rng.choice([-1, 0, 1]))
+    fields = {
+        "event_id": str(rng.choice(ids)),
+        "video_id": rng.choice(["-a", "_b", "c"]),
+        "user_id": rng.choice(["ann", "ben"]),
+        "session_id": "s",
+        "timestamp": happened.isoformat(),
+        "view_duration": rng.choice([5, 29, 30, 60, 60, 60]),
+        "revenue_eligible": rng.random() < 0.9,
+        "geo_location": rng.choice(["DE", "de", "DEU", ""]),
+        "device_type": "tv",
+    }
+    for name in ("geo_location", "device_type"):
+        if rng.random() < 0.3:
+            del fields[name]
+    return json.dumps(fields).encode()
+
+
+def grow(run: MemoryRun, rng: random.Random, ids: list[uuid.UUID], count: int) -> None:
+    """Appends messages; append times rise within a partition and run apart between partitions."""
+    clocks = [here[-1].appended_at if here else START for here in run.log.messages]
+    for _ in range(count):
+        partition = rng.randrange(PARTITIONS)
+        clocks[partition] += timedelta(seconds=rng.choice([0, 0, 1, 30]))
+        earlier = [message.value for message in run.log.all()]
+        again = earlier and rng.random() < 0.15
+        value = rng.choice(earlier) if again else random_value(rng, ids, clocks[partition])
+        run.log.append(partition, clocks[partition], value)
+
+
+def cut_somewhere(run: MemoryRun, rng: random.Random) -> None:
+    """Puts the speed layer's positions anywhere up to the end, or nowhere."""
+    run.speed.positions = [rng.choice([None, rng.randint(0, end), end]) for end in run.log.highwaters()]
+
+
+def stored_outcomes(run: MemoryRun, spark: SparkSession) -> dict[tuple[int, int], tuple[object, ...]]:
+    version = run.versions.published[-1]
+    rows = run.warehouse.tables.at(EVENTS, version.snapshots[EVENTS]).collect()
+    return {
+        (row.partition, row.offset): (
+            row.verdict,
+            row.event_hour.replace(tzinfo=UTC) if row.event_hour.tzinfo is None else row.event_hour,
+            tuple(reason.code for reason in row.reasons or ()),
+            row.billability,
+        )
+        for row in rows
+    }
+
+
+def assert_equals_settle(run: MemoryRun, spark: SparkSession, facts: dict[str, VideoFacts], seed: int) -> None:
+    ends = run.versions.published[-1].offsets.ends
+    covered = [message for message in run.log.all() if message.offset < ends[message.partition]]
+    expected = {
+        place: (str(found.verdict), found.event_hour, tuple(reason.code for reason in found.reasons),
+                None if found.billability is None else str(found.billability))
+        for place, found in settle((message.received for message in covered), facts).items()
+    }  # fmt: skip
+    stored = stored_outcomes(run, spark)
+    different = {
+        place: (stored.get(place), outcome) for place, outcome in expected.items() if stored.get(place) != outcome
+    }
+    assert not different, f"seed {seed}: (stored, expected) {different}"
+    assert len(stored) == len(expected), f"seed {seed}"
+    assert_tables_follow(run, spark, expected, seed)
+
+
+def assert_tables_follow(run: MemoryRun, spark: SparkSession, expected: dict, seed: int) -> None:
+    """The derived tables, the tally and the served counts are sums over the expected outcomes."""
+    version, tables = run.versions.published[-1], run.warehouse.tables
+    videos = {
+        place: json.loads(run.log.messages[place[0]][place[1]].value)
+        for place, out in expected.items()
+        if out[0] == "counted"
+    }
+    views = Counter(fields["video_id"] for fields in videos.values())
+    billable = Counter(videos[place]["video_id"] for place, out in expected.items() if out[3] == Billability.BILLABLE)
+    counts = {video_id: (count, billable[video_id]) for video_id, count in views.items()}
+    totals = tables.at(VIEWS_BY_VIDEO, version.snapshots[VIEWS_BY_VIDEO]).collect()
+    assert {row.video_id: (row.views, row.billable_views) for row in totals} == counts, f"seed {seed}"
+    assert run.versions.counts_now() == counts, f"seed {seed}"
+    detail = tables.at(VIEWS_BY_DETAIL, version.snapshots[VIEWS_BY_DETAIL]).collect()
+    assert sum(row.views for row in detail) == sum(views.values()), f"seed {seed}"
+    assert {row.country for row in detail} <= {"DE", "ZZ"}, f"seed {seed}"
+    tally = tables.at(TALLY, version.snapshots[TALLY]).collect()
+    by_verdict: Counter[str] = Counter()
+    for row in tally:
+        by_verdict[row.verdict] += row.event_count
+    assert by_verdict == Counter(out[0] for out in expected.values()), f"seed {seed}"
+    assert sum(by_verdict.values()) == sum(version.offsets.ends), f"seed {seed}"
+
+
+def no_gate(spark: SparkSession, subject: Subject, run_id: str, folder: Path) -> GateReport:
+    """Lets everything pass: these laws are checked by the test itself, and the gate takes longer than the rest."""
+    return GateReport((), 0, folder)
+
+
+def random_run(spark: SparkSession, rng: random.Random, folder: Path, *, rounds: int) -> MemoryRun:
+    """Publishes versions of a growing random log, cut at random places, the last one at its end."""
+    ids = [uuid.UUID(int=rng.getrandbits(128), version=4) for _ in range(80)]
+    run = MemoryRun.with_partitions(spark, PARTITIONS, folder, no_gate)
+    run.catalogue.versions = [{"-a": (20, "ann"), "c": (None, "ben")}]
+    for _ in range(rounds):
+        grow(run, rng, ids, 60)
+        cut_somewhere(run, rng)
+        run_once(run.ports(), TOPIC)
+    grow(run, rng, ids, 1)
+    run.speed.positions = [None] * PARTITIONS
+    assert run_once(run.ports(), TOPIC).state == "published"
+    return run
+
+
+class Crash(BaseException):
+    """Stands for the end of the process: nothing catches it on the way."""
+
+
+class CrashingBefore:
+    """A port that ends the process before one of its methods does anything, or right after it."""
+
+    def __init__(self, port: object, method: str, *, after: bool) -> None:
+        self._port, self._method, self._after = port, method, after
+        # one of the points stands for a server that goes away: the run ends in order, and its traces stay too
+        self._ending = UnavailableError("HDFS is away") if method == "derive" else Crash()
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._port, name)
+        if name != self._method:
+            return found
+
+        def crashing(*args: Any) -> None:
+            if self._after:
+                found(*args)
+            raise self._ending
+
+        return crashing
+
+
+CRASH_POINTS = [
+    ("warehouse", "open_branch", True),
+    ("warehouse", "derive", True),
+    ("warehouse", "tag", True),
+    ("versions", "publish", False),
+    ("versions", "publish", True),
+    ("speed", "prune", False),
+]
+"""Where each kind of trace is left: branches, tags, a version whose main was not moved, old segments."""
+
+
+@pytest.mark.usefixtures("empty_tables")
+def test_a_run_that_dies_at_any_step_leaves_nothing_that_a_later_run_counts(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    seed = 31
+    rng = random.Random(seed)
+    run = random_run(spark, rng, tmp_path, rounds=1)
+    ids = [uuid.UUID(int=rng.getrandbits(128), version=4) for _ in range(40)]
+    for port, method, after in CRASH_POINTS:
+        grow(run, rng, ids, 8)
+        before = len(run.versions.published)
+        with pytest.raises((Crash, UnavailableError)):
+            run_once(run.ports(**{port: CrashingBefore(getattr(run, port), method, after=after)}), TOPIC)
+        is_published = (port, method, after) in CRASH_POINTS[4:]
+        assert len(run.versions.published) - before == is_published, f"{port}.{method} after={after}"
+    grow(run, rng, ids, 8)
+    assert run_once(run.ports(), TOPIC).state == "published"
+    assert run.versions.runs_in("running") == []
+    assert_equals_settle(run, spark, FACTS, seed)
+    version = run.versions.published[-1]
+    for name, snapshot in version.snapshots.items():
+        refs = spark.table(f"ledger.views.{name}.refs").collect()
+        by_name = {row.name: row.snapshot_id for row in refs}
+        assert by_name["main"] == snapshot, f"main of {name} shows the published version"
+        assert not [ref for ref in by_name if ref.startswith("run_")], f"no branch of {name} is left"
+
+
+@pytest.mark.usefixtures("empty_tables")
+def test_the_gate_refuses_a_tampered_branch_and_nothing_of_it_is_published(spark: SparkSession, tmp_path: Path) -> None:
+    rng = random.Random(41)
+    run = MemoryRun.with_partitions(spark, PARTITIONS, tmp_path)
+    ids = [uuid.UUID(int=rng.getrandbits(128), version=4) for _ in range(40)]
+    grow(run, rng, ids, 60)
+    assert run_once(run.ports(), TOPIC).state == "published", "the gate lets an honest branch pass"
+    served = run.versions.counts_now()
+    grow(run, rng, ids, 30)
+    with pytest.raises(GateFailedError) as refusal:
+        run_once(run.ports(warehouse=TamperedAfterDerive(run.warehouse, spark)), TOPIC)
+    assert len(run.versions.published) == 1
+    assert run.versions.counts_now() == served
+    entry = list(run.versions.journal.values())[-1]
+    assert entry.state == "gate_failed"
+    assert run.metrics.outcomes[-1] == "gate_failed"
+    report = tmp_path / entry.run_id
+    assert json.loads((report / "gate.json").read_text())["success"] is False
+    assert "FAILED" in (report / "index.html").read_text()
+    assert any("sums" in failure for failure in refusal.value.failures), refusal.value.failures
+    branch = branch_of(entry.run_id)
+    assert branch in {row.name for row in spark.table("ledger.views.tally.refs").collect()}, "kept to be looked at"
+    # the next run begins from the published version again
+    assert run_once(run.ports(), TOPIC).state == "published"
+    assert_equals_settle(run, spark, {}, 41)
+
+
+class TamperedAfterDerive:
+    """The warehouse, with one event too many in the tally of its branch."""
+
+    def __init__(self, warehouse: SparkWarehouse, spark: SparkSession) -> None:
+        self._warehouse, self._spark = warehouse, spark
+        self._run_id = ""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._warehouse, name)
+
+    def open_branch(self, run_id: str, base: PublishedVersion | None) -> None:
+        self._run_id = run_id
+        self._warehouse.open_branch(run_id, base)
+
+    def derive(self) -> None:
+        self._warehouse.derive()
+        branch = branch_of(self._run_id)
+        rows = self._warehouse.tables.on_branch(TALLY, branch).limit(1)
+        rows.writeTo(f"ledger.views.tally.branch_{branch}").append()
+
+
+FACTS = {"-a": VideoFacts(20, "ann"), "c": VideoFacts(None, "ben")}
+
+
+@pytest.mark.usefixtures("empty_tables")
+@pytest.mark.parametrize("seed", [11, 12])
+def test_after_any_cuts_spark_says_of_every_event_what_the_contract_says(
+    spark: SparkSession, tmp_path: Path, seed: int
+) -> None:
+    run = random_run(spark, random.Random(seed), tmp_path, rounds=2)
+    assert_equals_settle(run, spark, FACTS, seed)
+
+
+@pytest.mark.usefixtures("empty_tables")
+def test_a_rebuild_equals_the_incremental_result_even_after_the_catalogue_changed(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    seed = 21
+    rng = random.Random(seed)
+    run = random_run(spark, rng, tmp_path, rounds=1)
+    run.catalogue.versions.append({"_b": (None, "ann"), "c": (10, None)})
+    late = START - timedelta(hours=96)
+    run.log.append(0, run.log.now, random_value(rng, [uuid.UUID(int=1)], late))
+    assert run_once(run.ports(), TOPIC).state == "published"
+    assert {rules.catalogue_version for rules in run.versions.published[-1].day_rules.values()} == {1, 2}
+    assert rebuild_once(run.ports()).state == "equal", f"seed {seed}"

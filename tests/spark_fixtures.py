@@ -1,0 +1,240 @@
+"""Spark for tests: one session for the whole run, and fakes of everything else that a batch run needs."""
+
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from batch_layer import gx_gate
+from batch_layer.errors import RefusedError
+from batch_layer.ports import RunEntry, VideoCount
+from batch_layer.run import RunPorts
+from batch_layer.spark_session import SparkSettings, folder_catalog, open_session
+from batch_layer.spark_warehouse import Gate, SparkWarehouse
+from ingestion.contract.counting import Received
+from ingestion.contract.decoding import decode_view_event
+from ingestion.contract.offsets import OffsetVector
+from ingestion.contract.version import PublishedVersion
+from jobs.state_home import state_home
+
+TOPIC = "video-views"
+
+
+def spark_jars() -> Path:
+    """The folder that set-up made, or the one of the running stack."""
+    return Path(os.environ.get("VIEWLEDGER_JARS") or state_home() / "jars" / "spark")
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """One session with a catalog in a folder; `empty_tables` lets a test begin with none."""
+    assert any(spark_jars().glob("iceberg-*.jar")), f"no Iceberg jar in {spark_jars()}; ./viewledger test sets up"
+    settings = SparkSettings(
+        jars=spark_jars(),
+        catalog=folder_catalog(str(tmp_path_factory.mktemp("warehouse"))),
+        log=tmp_path_factory.mktemp("log") / "spark.log",
+        shuffle_partitions=2,
+        driver_memory="1g",
+        is_short=True,
+        # a few hundred rows: compiling a query takes longer than interpreting it
+        extra={"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"},
+    )
+    session = open_session(settings, "viewledger tests")
+    yield session
+    session.stop()
+
+
+@pytest.fixture
+def empty_tables(spark: SparkSession) -> None:
+    """Removes every batch table, so that a test begins with nothing archived."""
+    spark.catalog.clearCache()
+    spark.sql("CREATE NAMESPACE IF NOT EXISTS ledger.views")
+    for row in spark.sql("SHOW TABLES IN ledger.views").collect():
+        spark.sql(f"DROP TABLE ledger.views.{row.tableName} PURGE")
+
+
+@dataclass(frozen=True)
+class Message:
+    """A record of the log in memory."""
+
+    partition: int
+    offset: int
+    appended_at: datetime
+    value: bytes
+
+    @property
+    def received(self) -> Received:
+        return Received(self.partition, self.offset, self.appended_at, decode_view_event(self.value))
+
+
+class MemoryLog:
+    """The log in memory: the ports `LogEnds` and `RecordSource`."""
+
+    def __init__(self, spark: SparkSession, partition_count: int) -> None:
+        self._spark = spark
+        self.messages: list[list[Message]] = [[] for _ in range(partition_count)]
+        self.now = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+    def append(self, partition: int, appended_at: datetime, value: bytes) -> None:
+        here = self.messages[partition]
+        here.append(Message(partition, len(here), appended_at, value))
+        self.now = max(self.now, appended_at)
+
+    def all(self) -> list[Message]:
+        return [message for here in self.messages for message in here]
+
+    def partition_count(self) -> int:
+        return len(self.messages)
+
+    def broker_time(self) -> datetime:
+        return self.now
+
+    def beginnings(self) -> tuple[int, ...]:
+        return (0,) * len(self.messages)
+
+    def highwaters(self) -> tuple[int, ...]:
+        return tuple(len(here) for here in self.messages)
+
+    def appended_at(self, offsets: Mapping[int, int]) -> dict[int, datetime]:
+        return {partition: self.messages[partition][offset].appended_at for partition, offset in offsets.items()}
+
+    def read(self, start: OffsetVector, end: OffsetVector) -> DataFrame:
+        chosen = [
+            message
+            for here, begin, stop in zip(self.messages, start.ends, end.ends, strict=True)
+            for message in here[begin:stop]
+        ]
+        table = pa.table(
+            {
+                "topic": pa.array([TOPIC] * len(chosen), pa.string()),
+                "partition": pa.array([each.partition for each in chosen], pa.int32()),
+                "offset": pa.array([each.offset for each in chosen], pa.int64()),
+                "appended_at": pa.array([each.appended_at for each in chosen], pa.timestamp("us", "UTC")),
+                "key": pa.array([None] * len(chosen), pa.binary()),
+                "value": pa.array([each.value for each in chosen], pa.binary()),
+            }
+        )
+        return self._spark.createDataFrame(table)
+
+
+@dataclass
+class MemorySpeed:
+    """The port `SpeedCut`: answers with the positions it was given; None stands for no state."""
+
+    positions: list[int | None]
+    pruned: list[tuple[int, ...]] = field(default_factory=list)
+
+    def cut(self, partition_count: int) -> Sequence[int | None]:
+        assert partition_count == len(self.positions)
+        return list(self.positions)
+
+    def prune(self, offset_ends: Sequence[int]) -> int:
+        self.pruned.append(tuple(offset_ends))
+        return 0
+
+
+class MemoryVersions:
+    """The port `VersionStore` in memory."""
+
+    def __init__(self) -> None:
+        self.published: list[PublishedVersion] = []
+        self.counts: list[tuple[int, VideoCount]] = []
+        self.journal: dict[str, RunEntry] = {}
+        self.is_locked_elsewhere = False
+
+    def lock(self) -> bool:
+        return not self.is_locked_elsewhere
+
+    def current(self) -> PublishedVersion | None:
+        return self.published[-1] if self.published else None
+
+    def version(self, number: int) -> PublishedVersion | None:
+        return self.published[number - 1] if 0 < number <= len(self.published) else None
+
+    def begin(self, entry: RunEntry) -> None:
+        self.journal[entry.run_id] = entry
+
+    def end(self, run_id: str, state: str, detail: Mapping[str, Any]) -> None:
+        if self.journal[run_id].state == "running":
+            self.journal[run_id] = replace(self.journal[run_id], state=state, detail=dict(detail))
+
+    def runs_in(self, state: str) -> list[str]:
+        return [run_id for run_id, entry in self.journal.items() if entry.state == state]
+
+    def publish(self, version: PublishedVersion, changed: Iterable[VideoCount], detail: Mapping[str, Any]) -> None:
+        if version.version != len(self.published) + 1:
+            raise RefusedError(f"version {version.version} does not follow {len(self.published)}")
+        self.published.append(version)
+        self.counts += [(version.version, each) for each in changed]
+        entry = self.journal[version.run_id]
+        self.journal[version.run_id] = replace(entry, state="published", version=version.version, detail=dict(detail))
+
+    def counts_now(self) -> dict[str, tuple[int, int]]:
+        newest = {each.video_id: (each.views, each.billable_views) for _, each in self.counts}
+        return {video_id: counts for video_id, counts in newest.items() if counts != (0, 0)}
+
+
+@dataclass
+class MemoryCatalogue:
+    """The port `CatalogueFacts`: one dictionary for each catalogue version from 1 on."""
+
+    versions: list[dict[str, tuple[int | None, str | None]]] = field(default_factory=list)
+
+    def latest_version(self) -> int:
+        return len(self.versions)
+
+    def facts(self, versions: Collection[int]) -> Iterable[tuple[int, str, int | None, str | None]]:
+        for version in sorted(set(versions) - {0}):
+            for video_id, (length, payee) in self.versions[version - 1].items():
+                yield version, video_id, length, payee
+
+
+class QuietMetrics:
+    """The port `RunMetrics`: keeps the outcomes."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[str] = []
+
+    def record(self, outcome: str, figures: Mapping[str, float], stage_seconds: Mapping[str, float]) -> None:
+        self.outcomes.append(outcome)
+
+
+@dataclass
+class MemoryRun:
+    """A batch run on real Spark and Iceberg with everything else in memory."""
+
+    log: MemoryLog
+    speed: MemorySpeed
+    versions: MemoryVersions
+    catalogue: MemoryCatalogue
+    warehouse: SparkWarehouse
+    metrics: QuietMetrics
+    lines: list[str] = field(default_factory=list)
+
+    @classmethod
+    def with_partitions(
+        cls, spark: SparkSession, partition_count: int, reports: Path, gate: Gate = gx_gate.judge
+    ) -> "MemoryRun":
+        log, catalogue = MemoryLog(spark, partition_count), MemoryCatalogue()
+        warehouse = SparkWarehouse(spark, log, catalogue, reports=reports, gate=gate)
+        speed = MemorySpeed([None] * partition_count)
+        return cls(log, speed, MemoryVersions(), catalogue, warehouse, QuietMetrics())
+
+    def ports(self, **others: Any) -> RunPorts:
+        clock = datetime(2026, 11, 20, 13, tzinfo=UTC) + timedelta(seconds=len(self.versions.journal))
+        ports = RunPorts(
+            log=self.log,
+            speed=self.speed,
+            versions=self.versions,
+            warehouse=self.warehouse,
+            metrics=self.metrics,
+            progress=lambda stage, text: self.lines.append(f"{stage}: {text}"),
+            clock=lambda: clock,
+        )
+        return replace(ports, **others)

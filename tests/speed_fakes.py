@@ -1,0 +1,280 @@
+"""Stand-ins for the speed layer's ports, in memory, and logs to run them on."""
+
+import random
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from uuid import UUID
+
+from speed_layer.chunk import EPOCH, Chunk, LogRecord, Rejection
+from speed_layer.errors import OffsetsGoneError, UnavailableError
+from speed_layer.ports import LogRange, Published
+from speed_layer.segments import Applied, Moved, PartitionReading, ProvisionalViews
+
+START = datetime(2026, 11, 20, tzinfo=UTC)
+START_MS = int((START - EPOCH).total_seconds() * 1000)
+
+
+@dataclass(frozen=True)
+class FakeRecord:
+    offset: int
+    timestamp: int
+    value: bytes | None
+
+
+def event_value(event_id: UUID, video_id: str, happened_at: datetime = START, session_id: str = "session") -> bytes:
+    """One event as a player sends it."""
+    return (
+        f'{{"event_id":"{event_id}","video_id":"{video_id}","user_id":"viewer","session_id":"{session_id}",'
+        f'"timestamp":"{happened_at.isoformat()}","view_duration":31,"revenue_eligible":true}}'
+    ).encode()
+
+
+@dataclass
+class _Partition:
+    position: int
+    segment: int
+    replay_until: int
+    appended_at_ms: int | None = None
+    applied_at_ms: int | None = None
+    segments: dict[int, Counter[str]] = field(default_factory=dict)
+    seen: defaultdict[int, set[bytes]] = field(default_factory=lambda: defaultdict(set))
+
+
+class FakeSegmentStore:
+    """The segment store's contract in plain Python."""
+
+    def __init__(self) -> None:
+        self._partitions: dict[int, _Partition] = {}
+
+    def flush(self) -> None:
+        """What FLUSHALL does."""
+        self._partitions.clear()
+
+    def apply(self, chunks: Sequence[Chunk], applied_at_ms: int) -> list[Applied | Moved]:
+        return [self._apply(chunk, applied_at_ms) for chunk in chunks]
+
+    def _apply(self, chunk: Chunk, applied_at_ms: int) -> Applied | Moved:
+        span = chunk.span
+        if (state := self._partitions.get(span.partition)) is None:
+            return Moved(None, None)
+        is_warm_up = state.position < state.segment
+        if state.position != span.position or (is_warm_up and span.next_position > state.segment):
+            return Moved(state.position, state.segment)
+        generation = max([span.generation, *state.seen])
+        known = set().union(*(state.seen.get(generation - age, set()) for age in range(3)))
+        fresh = {event_id: video for event_id, video in chunk.candidates.items() if event_id not in known}
+        if chunk.candidates:
+            state.seen[generation].update(chunk.candidates)
+            state.seen = defaultdict(
+                set, {number: ids for number, ids in state.seen.items() if number > generation - 3}
+            )
+        if not is_warm_up:
+            state.segments[state.segment].update(Counter(fresh.values()))
+        state.position, state.applied_at_ms = span.next_position, applied_at_ms
+        if chunk.appended_at_ms is not None:
+            state.appended_at_ms = chunk.appended_at_ms
+        return Applied(0 if is_warm_up else len(fresh), len(chunk.candidates) - len(fresh), is_warm_up)
+
+    def cut(self, partition_count: int) -> tuple[int | None, ...]:
+        for state in self._partitions.values():
+            if state.position > state.segment:
+                state.segment = state.position
+                state.segments[state.segment] = Counter()
+        return tuple(
+            self._partitions[index].segment if index in self._partitions else None for index in range(partition_count)
+        )
+
+    def prune(self, offset_ends: Sequence[int]) -> int:
+        dropped = 0
+        for index, end in enumerate(offset_ends):
+            if state := self._partitions.get(index):
+                old = [start for start in state.segments if start < end and start != state.segment]
+                dropped += len(old)
+                for start in old:
+                    del state.segments[start]
+        return dropped
+
+    def reset(self, partition: int, *, position: int, segment: int, replay_until: int) -> None:
+        self._partitions[partition] = _Partition(position, segment, replay_until, segments={segment: Counter()})
+
+    def look(self, offset_ends: Mapping[int, int]) -> dict[int, PartitionReading | None]:
+        return {partition: self._reading(partition, end, ()) for partition, end in offset_ends.items()}
+
+    def positions(self, partition_count: int) -> tuple[int | None, ...]:
+        states = [self._partitions.get(index) for index in range(partition_count)]
+        return tuple(None if state is None else state.position for state in states)
+
+    def read(self, offset_ends: Sequence[int], video_ids: Sequence[str]) -> ProvisionalViews:
+        readings = [self._reading(index, end, video_ids) for index, end in enumerate(offset_ends)]
+        return ProvisionalViews.summed(video_ids, readings)
+
+    def _reading(self, partition: int, offset_end: int, video_ids: Sequence[str]) -> PartitionReading | None:
+        if (state := self._partitions.get(partition)) is None:
+            return None
+        kept = [counts for start, counts in state.segments.items() if start >= offset_end]
+        return PartitionReading(
+            has_segment=offset_end in state.segments,
+            position=state.position,
+            segment=state.segment,
+            replay_until=state.replay_until,
+            appended_at_ms=state.appended_at_ms,
+            applied_at_ms=state.applied_at_ms,
+            views=tuple(sum(counts[video] for counts in kept) for video in video_ids),
+        )
+
+
+@dataclass
+class FakeTopic:
+    """What the broker holds: records by partition, offsets with gaps, a start that retention moves."""
+
+    records: list[list[FakeRecord]]
+    starts: list[int]
+    highwaters: list[int]
+
+    @classmethod
+    def empty(cls, partition_count: int) -> "FakeTopic":
+        return cls([[] for _ in range(partition_count)], [0] * partition_count, [0] * partition_count)
+
+    def append(self, partition: int, timestamp: int, value: bytes | None) -> int:
+        offset = self.highwaters[partition]
+        self.records[partition].append(FakeRecord(offset, timestamp, value))
+        self.highwaters[partition] += 1
+        return offset
+
+    def append_marker(self, partition: int) -> None:
+        """An offset without a message, as the end of a transaction leaves it."""
+        self.highwaters[partition] += 1
+
+
+class FakeLog:
+    """One group member's view of a topic; every poll brings some of what is there, by chance."""
+
+    def __init__(self, topic: FakeTopic, rng: random.Random, *, records_max: int = 20) -> None:
+        self._topic, self._rng, self._records_max = topic, rng, records_max
+        self._positions: dict[int, int] = {}
+        self._assignment = 0
+        self._assigned: frozenset[int] = frozenset()
+        self.is_down = False
+        self.is_closed = False
+        self.assign(range(len(topic.records)))
+
+    def assign(self, partitions: Iterable[int]) -> None:
+        """A rebalance."""
+        self._assigned = frozenset(partitions)
+        self._assignment += 1
+        self._positions.clear()
+
+    def poll(self, timeout_seconds: float) -> Mapping[int, Sequence[LogRecord]]:
+        self._check_up()
+        polled: dict[int, Sequence[LogRecord]] = {}
+        for partition, position in self._positions.items():
+            if position < self._topic.starts[partition]:
+                raise OffsetsGoneError("removed by retention")
+            waiting = [record for record in self._topic.records[partition] if record.offset >= position]
+            if some := waiting[: self._rng.randint(0, self._records_max)]:
+                polled[partition] = some
+                self._positions[partition] = some[-1].offset + 1
+        return polled
+
+    def assignment(self) -> tuple[int, frozenset[int]]:
+        return self._assignment, self._assigned
+
+    def begin(self, partition: int, position: int) -> None:
+        assert partition in self._assigned
+        self._positions[partition] = position
+
+    def hold(self, partitions: Collection[int]) -> None:
+        for partition in partitions:
+            self._positions.pop(partition, None)
+
+    def ranges(self, partitions: Collection[int]) -> Mapping[int, LogRange]:
+        self._check_up()
+        return {each: LogRange(self._topic.starts[each], self._topic.highwaters[each]) for each in partitions}
+
+    def first_offset_since(self, partition: int, append_time_ms: int) -> int | None:
+        records = (record for record in self._topic.records[partition] if record.timestamp >= append_time_ms)
+        first = next(records, None)
+        return None if first is None else max(first.offset, self._topic.starts[partition])
+
+    def next_offset(self, partition: int) -> int:
+        position = self._positions[partition]
+        waiting = (record.offset for record in self._topic.records[partition] if record.offset >= position)
+        return next(waiting, self._topic.highwaters[partition])
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    def _check_up(self) -> None:
+        if self.is_down:
+            raise UnavailableError("Kafka is down")
+
+
+class FakePublished:
+    """What is published, set by the test."""
+
+    def __init__(self, version: Published | None = None) -> None:
+        self.version = version
+        self.is_known = True
+
+    def current(self) -> Published | None:
+        if not self.is_known:
+            raise UnavailableError("PostgreSQL never answered")
+        return self.version
+
+
+class FakeDeadLetters:
+    """Keeps every letter's place and first reason."""
+
+    def __init__(self) -> None:
+        self.letters: list[tuple[int, int, str]] = []
+        self.is_down = False
+
+    def send(self, partition_rejections: Iterable[tuple[int, Rejection]]) -> None:
+        if self.is_down:
+            raise UnavailableError("the dead letter topic is down")
+        for partition, rejection in partition_rejections:
+            self.letters.append((partition, rejection.record.offset, rejection.event.reasons[0].code))
+
+
+class FakeObserver:
+    """Adds up what it is told."""
+
+    def __init__(self) -> None:
+        self.tally: Counter[str] = Counter()
+        self.lags: dict[int, int] = {}
+        self.repairs: list[int] = []
+
+    def chunk_applied(self, chunk: Chunk, applied: Applied, applied_at_ms: int) -> None:
+        if not applied.is_warm_up:
+            self.tally["counted"] += applied.counted
+            self.tally["duplicate"] += applied.duplicates + chunk.duplicates
+            self.tally["rejected"] += len(chunk.rejections)
+            self.tally["late_review"] += chunk.late
+
+    def lag_known(self, partition: int, lag: int) -> None:
+        self.lags[partition] = lag
+
+    def partitions_gone(self, partitions: Collection[int]) -> None:
+        for partition in partitions:
+            self.lags.pop(partition, None)
+
+    def repaired(self, partition: int) -> None:
+        self.repairs.append(partition)
+
+    def waiting(self) -> None:
+        self.tally["waiting"] += 1
+
+
+class FakeClock:
+    """Seconds since 1970 that pass when the test says so."""
+
+    def __init__(self, now: float = START_MS / 1000) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+    def pass_by(self, seconds: float) -> None:
+        self.now += seconds

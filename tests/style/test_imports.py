@@ -1,0 +1,126 @@
+"""Imports go one way, and each technology has its own files; read from the code itself."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LAYERS = ("ingestion", "batch_layer", "speed_layer", "serving_layer", "billing")
+CONTRACT = "ingestion.contract"
+
+TECHNOLOGIES = {
+    "kafka": ("kafka_",),
+    "crc32c": ("kafka_",),
+    "redis": ("redis_",),
+    "psycopg2": ("postgres_",),
+    "pyspark": ("spark_", "iceberg_", "gx_"),
+    "pyarrow": ("spark_", "iceberg_"),
+    "pandas": ("spark_", "iceberg_"),
+    "great_expectations": ("gx_",),
+    "fastapi": ("http_",),
+    "starlette": ("http_",),
+    "uvicorn": ("http_",),
+    "prometheus_client": ("prometheus_",),
+    "yaml": ("file_",),
+    "jsonschema": ("file_",),
+}
+"""Import name → how the name of a file begins that may import it. `jobs` may import anything."""
+
+CONTRACT_MAY_IMPORT = {
+    "ast", "bisect", "collections", "dataclasses", "datetime", "enum", "functools", "hashlib", "json", "msgspec", "re",
+    "typing", "uuid",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Edge:
+    """One import: which file imports which module."""
+
+    path: Path
+    imported: str
+
+    @property
+    def layer(self) -> str:
+        return self.path.relative_to(ROOT).parts[0]
+
+    def __str__(self) -> str:
+        return f"{self.path.relative_to(ROOT)} imports {self.imported}"
+
+
+def edges_of(*folders: str) -> list[Edge]:
+    return [edge for folder in folders for path in sorted((ROOT / folder).rglob("*.py")) for edge in edges_in(path)]
+
+
+def edges_in(path: Path) -> Iterator[Edge]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (Edge(path, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative imports hide where a name comes from"
+            yield Edge(path, node.module or "")
+
+
+EDGES = edges_of(*LAYERS)
+
+
+def starts_with(module: str, *packages: str) -> bool:
+    return any(module == package or module.startswith(package + ".") for package in packages)
+
+
+def test_the_reader_of_imports_sees_them() -> None:
+    seen = {edge.layer for edge in EDGES if starts_with(edge.imported, CONTRACT)}
+    assert seen == set(LAYERS), "every layer imports the contract; a reader that does not see it sees nothing"
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_layer_imports_only_itself_and_the_contract(layer: str) -> None:
+    forbidden = [
+        str(edge)
+        for edge in EDGES
+        if edge.layer == layer
+        and starts_with(edge.imported, *LAYERS, "jobs", "tests", "bench")
+        and not starts_with(edge.imported, layer, CONTRACT)
+    ]
+    assert not forbidden
+
+
+def test_the_contract_is_pure() -> None:
+    forbidden = [
+        str(edge)
+        for edge in EDGES
+        if starts_with(".".join(edge.path.relative_to(ROOT).parts[:2]), CONTRACT)
+        and edge.imported.split(".")[0] not in CONTRACT_MAY_IMPORT
+        and not starts_with(edge.imported, CONTRACT)
+    ]
+    assert not forbidden
+
+
+@pytest.mark.parametrize("technology", TECHNOLOGIES)
+def test_a_technology_is_imported_only_by_the_files_named_for_it(technology: str) -> None:
+    forbidden = [
+        str(edge)
+        for edge in EDGES
+        if edge.imported.split(".")[0] == technology and not edge.path.name.startswith(TECHNOLOGIES[technology])
+    ]
+    assert not forbidden
+
+
+def test_no_module_grows_past_its_purpose() -> None:
+    sizes = {
+        path: len(path.read_text().splitlines())
+        for folder in (*LAYERS, "jobs")
+        for path in (ROOT / folder).rglob("*.py")
+    }
+    assert len(sizes) > 20
+    assert not {str(path.relative_to(ROOT)): lines for path, lines in sizes.items() if lines > 300}
+
+
+def test_nothing_is_called_by_a_name_that_says_nothing() -> None:
+    empty_words = {"utils", "helpers", "common", "manager", "misc"}
+    named = [
+        path for folder in (*LAYERS, "jobs", "tests") for path in (ROOT / folder).rglob("*") if path.stem in empty_words
+    ]
+    assert not named

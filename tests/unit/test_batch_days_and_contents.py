@@ -1,0 +1,47 @@
+"""Which days a run judges again, and hashes that can be added up."""
+
+import random
+from datetime import date, timedelta
+
+from batch_layer.recomputed_days import days_after, days_before, days_to_recompute, neighbours
+from batch_layer.spark_content_hash import Content
+from batch_layer.spark_errors import server_away
+
+FIRST = date(2026, 11, 1)
+
+
+def days(*numbers: int) -> frozenset[date]:
+    return frozenset(FIRST + timedelta(days=number - 1) for number in numbers)
+
+
+def test_touched_days_are_judged_with_the_existing_days_beside_them() -> None:
+    assert days_to_recompute(days(3, 9), days(1, 2, 3, 4, 5, 6)) == days(2, 3, 4, 9)
+
+
+def test_neighbours_are_existing_days_outside() -> None:
+    assert neighbours(days(2, 3), days(1, 2, 3, 4, 7)) == days(1, 4)
+
+
+def test_context_lies_before_and_consequences_after() -> None:
+    existing = days(1, 2, 3, 4, 5)
+    assert days_before(days(2, 3, 5), existing) == days(1, 4)
+    assert days_after(days(2, 3, 5), existing) == days(4)
+
+
+def test_contents_add_up_in_any_order_and_can_be_taken_away_again() -> None:
+    seed = 5
+    rng = random.Random(seed)
+    parts = [Content(rng.randrange(9), (rng.getrandbits(64), rng.getrandbits(64))) for _ in range(20)]
+    total = sum(parts, Content())
+    rng.shuffle(parts)
+    assert sum(parts, Content()) == total, f"seed {seed}"
+    assert total - parts[3] + parts[3] == total
+    assert Content.parse(total.row_count, total.text) == total
+
+
+def test_a_server_that_is_away_is_told_from_an_error_of_ours() -> None:
+    assert server_away("Caused by: java.net.ConnectException: Connection refused") == "HDFS"
+    assert server_away("org.apache.kafka.common.errors.TimeoutException: Timed out") == "Kafka"
+    assert server_away("org.postgresql.util.PSQLException: Connection refused") == "PostgreSQL"
+    assert server_away("[UNRESOLVED_COLUMN.WITH_SUGGESTION] A column cannot be resolved") is None
+    assert server_away("org.apache.spark.sql.kafka010: Some data may have been lost") is None

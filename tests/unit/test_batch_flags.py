@@ -1,0 +1,88 @@
+"""The batch command: attempts, arguments, exit codes."""
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from batch_layer.errors import RefusedError, UnavailableError
+from batch_layer.prometheus_batch_metrics import PrometheusBatchMetrics
+from jobs import batch
+from jobs.batch_settings import BatchSettings
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+
+
+def parsed(*words: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    batch.add_arguments(parser)
+    return parser.parse_args(words)
+
+
+def test_a_run_is_tried_again_with_growing_bounded_waits() -> None:
+    waits: list[float] = []
+    answers = iter([UnavailableError("away"), UnavailableError("away"), None])
+
+    def work() -> str:
+        if (error := next(answers)) is not None:
+            raise error
+        return "done"
+
+    assert batch.attempt(work, 3, waits.append) == "done"
+    assert waits == [2.0, 4.0]
+
+
+def test_after_the_last_attempt_the_error_stands() -> None:
+    def work() -> None:
+        raise UnavailableError("Kafka is away")
+
+    waits: list[float] = []
+    with pytest.raises(UnavailableError, match="Kafka is away"):
+        batch.attempt(work, 8, waits.append)
+    assert waits == [2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]
+
+
+def test_what_is_refused_is_not_tried_again() -> None:
+    def work() -> None:
+        raise RefusedError("another batch run is at work")
+
+    with pytest.raises(RefusedError):
+        batch.attempt(work, 3, lambda _: pytest.fail("waited"))
+
+
+@pytest.mark.parametrize("words", [("run", "--attempts", "0"), ("versions", "--limit", "0")])
+def test_a_limit_out_of_range_is_named(words: tuple[str, ...]) -> None:
+    with pytest.raises(CommandError, match=words[1]) as refusal:
+        batch.run(parsed(*words))
+    assert refusal.value.code is ExitCode.BAD_INPUT
+
+
+def test_every_setting_is_checked_before_anything_connects(tmp_path: Path) -> None:
+    (tmp_path / "iceberg-spark-runtime-1.jar").touch()
+    good = {
+        "VIEWLEDGER_KAFKA_BOOTSTRAP": "127.0.0.1:1",
+        "VIEWLEDGER_REDIS_URL": "redis://127.0.0.1:1/0",
+        "VIEWLEDGER_POSTGRES_URL": "postgresql://user:secret@127.0.0.1:1/views",
+        "VIEWLEDGER_HDFS_URL": "hdfs://127.0.0.1:1",
+        "VIEWLEDGER_STATE_DIR": str(tmp_path),
+        "VIEWLEDGER_JARS": str(tmp_path),
+    }
+    chosen = BatchSettings.from_environment(good)
+    assert "secret" not in repr(chosen)
+    assert chosen.spark.catalog["warehouse"] == "hdfs://127.0.0.1:1/warehouse"
+    assert chosen.spark.catalog["uri"] == "jdbc:postgresql://127.0.0.1:1/views"
+    for name in good:
+        with pytest.raises(CommandError, match=name) as refusal:
+            BatchSettings.from_environment({**good, name: ""})
+        assert refusal.value.code is ExitCode.BAD_INPUT
+
+
+def test_the_metrics_file_counts_runs_over_processes(tmp_path: Path) -> None:
+    path = tmp_path / "metrics" / "batch.prom"
+    for outcome in ("published", "gate_failed", "gate_failed"):
+        PrometheusBatchMetrics(path).record(outcome, {"archived_events": 7.0}, {"archive": 1.5, "gate": 0.5})
+    text = path.read_text()
+    assert "viewledger_gate_failures_total 2.0" in text
+    assert 'viewledger_batch_runs_total{outcome="published"} 1.0' in text
+    assert 'viewledger_batch_stage_seconds{stage="archive"} 1.5' in text
+    assert "viewledger_batch_last_run_seconds 2.0" in text

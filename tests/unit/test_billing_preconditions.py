@@ -1,0 +1,165 @@
+"""A period is billed only when it is closed, and every reason against it is named with its remedy."""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from billing.catalogue import Catalogue, Payee, Video
+from billing.errors import PreconditionsError
+from billing.period_billing import BilledPeriod, BillingOrder, bill_period
+from billing.preconditions import Findings, Waivable, failed_preconditions
+from billing.tables import billed_period_json, billed_period_text
+from ingestion.contract.version import DayRules
+from tests.billing_fakes import (
+    CALCULATED_AT,
+    OCTOBER,
+    Count,
+    FakeCatalogueStore,
+    FakeLedger,
+    FakeSettledViews,
+    catalogue_of,
+    contract_of,
+    published,
+)
+
+DAY = date(2026, 10, 5)
+NEEDED = datetime(2026, 11, 2, tzinfo=UTC)
+"""End of October and 24 hours."""
+
+
+def failures(waived: Mapping[str, str] | None = None, **changes: object) -> list[str]:
+    found: dict[str, object] = {
+        "version": published(settled_until=NEEDED),
+        "catalogue_version": 1,
+        "review_items": {},
+        "unattributed": {},
+        "unrated": {},
+        "recatalogued": (),
+    } | changes
+    findings = Findings(**found)  # type: ignore[arg-type]
+    return failed_preconditions(OCTOBER, findings, allowed_lateness=timedelta(hours=24), waived=waived or {})
+
+
+def test_a_period_settled_to_the_instant_passes() -> None:
+    assert failures() == []
+
+
+def test_one_partition_a_moment_short_keeps_the_period_open() -> None:
+    (failure,) = failures(version=published(settled_until=NEEDED - timedelta(microseconds=1)))
+    assert failure.startswith(
+        "settled: version 3 covers 1 of 2 partitions not far enough: partition 0 is settled until"
+    )
+    assert "2026-11-02T00:00:00+00:00 is needed" in failure
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [
+        ("conflict", {"review_items": {"conflict": 1}}),
+        ("late_review", {"review_items": {"late_review": 7}}),
+        ("unattributed", {"unattributed": {"orphan": 5}}),
+        ("catalogue", {"recatalogued": {"v"}}),
+    ],
+)
+def test_what_is_open_is_named_and_can_be_waived_by_name(kind: str, changes: dict[str, object]) -> None:
+    (failure,) = failures(**changes)
+    assert failure.startswith(f"{kind}: ")
+    assert f"--waive {kind} --actor NAME" in failure
+    assert failures({kind: "ann"}, **changes) == []
+    others = {other.value: "ann" for other in Waivable if other != kind}
+    assert failures(others, **changes) == [failure]
+
+
+def test_a_missing_rate_and_an_unsettled_period_cannot_be_waived() -> None:
+    everything = {kind.value: "ann" for kind in Waivable}
+    found = failures(everything, unrated={DAY: 3}, version=published(settled_until=datetime(2026, 10, 1, tzinfo=UTC)))
+    assert [failure.partition(":")[0] for failure in found] == ["settled", "rate"]
+    assert "effective_from_on of 2026-10-05 or earlier" in found[1]
+
+
+def test_all_failures_are_named_together() -> None:
+    found = failures(review_items={"conflict": 1, "late_review": 1}, unattributed={f"v{i}": 2 for i in range(9)})
+    assert [failure.partition(":")[0] for failure in found] == ["conflict", "late_review", "unattributed"]
+    assert "18 billable views of 9 videos without a payee (v0, v1, v2, v3, v4 and 4 more)" in found[2]
+
+
+def billed(ledger: FakeLedger, views: FakeSettledViews, **changes: object) -> BilledPeriod:
+    store = FakeCatalogueStore([catalogue_of(v="ann")], [contract_of(2_500_000, US=3_000_000)])
+    given: dict[str, object] = {
+        "waived": {},
+        "allowed_lateness": timedelta(hours=24),
+        "calculated_at": CALCULATED_AT,
+    } | changes
+    return bill_period(BillingOrder(OCTOBER, **given), views=views, catalogues=store, ledger=ledger)  # type: ignore[arg-type]
+
+
+def test_a_refused_period_posts_nothing() -> None:
+    ledger = FakeLedger()
+    with pytest.raises(PreconditionsError, match="conflict: 2 events"):
+        billed(ledger, FakeSettledViews([Count("v", DAY, None, 1, 1)], published(), {"conflict": 2}))
+    assert ledger.transactions == []
+
+
+def test_billing_without_a_catalogue_says_what_to_import() -> None:
+    views = FakeSettledViews([], published())
+    order = BillingOrder(OCTOBER, {}, timedelta(), CALCULATED_AT)
+    with pytest.raises(PreconditionsError) as caught:
+        bill_period(order, views=views, catalogues=FakeCatalogueStore(), ledger=FakeLedger())
+    assert [failure.partition(" yet")[0] for failure in caught.value.failures] == [
+        "import: no payees and videos",
+        "import: no rates",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("judged_with", "is_open"),
+    [(0, True), (1, True), (2, False), (3, False)],
+    ids=["before any catalogue", "other length", "same facts, another video added", "newest"],
+)
+def test_views_judged_by_other_facts_of_the_catalogue_are_named(judged_with: int, is_open: bool) -> None:
+    ann = (Payee("ann", "Ann"),)
+    versions = [
+        Catalogue(ann, (Video("v", "ann", 10),)),
+        Catalogue(ann, (Video("v", "ann", 20),)),
+        Catalogue(ann, (Video("v", "ann", 20), Video("w", "ann", 5))),
+    ]
+    store = FakeCatalogueStore(versions, [contract_of(1)])
+    views = FakeSettledViews([Count("v", DAY, None, 1, 1)], published(rules={DAY: DayRules(1, judged_with)}))
+    order = BillingOrder(OCTOBER, {}, timedelta(), CALCULATED_AT)
+    if is_open:
+        with pytest.raises(PreconditionsError, match=r"catalogue: 1 video \(v\) had another length"):
+            bill_period(order, views=views, catalogues=store, ledger=FakeLedger())
+    else:
+        assert bill_period(order, views=views, catalogues=store, ledger=FakeLedger()).result.posted
+
+
+def test_a_dry_run_shows_the_amounts_and_posts_nothing() -> None:
+    ledger = FakeLedger()
+    result = billed(ledger, FakeSettledViews([Count("v", DAY, None, 9, 4)], published()), dry_run=True)
+    assert (result.result.amount_micros, ledger.transactions) == (10_000, [])
+    assert "dry run, nothing posted; 1 payees to post" in billed_period_text(result)
+
+
+def test_waived_views_without_a_payee_stay_visible_in_the_result() -> None:
+    views = FakeSettledViews([Count("v", DAY, None, 9, 4), Count("orphan", DAY, None, 9, 5)], published())
+    result = billed(FakeLedger(), views, waived={"unattributed": "ann"})
+    assert result.run.unattributed_views == 5
+    text = billed_period_text(result)
+    assert "unattributed, paid to nobody: 5 billable views of orphan" in text
+    assert "waived: unattributed by ann" in text
+
+
+def test_billing_again_changes_nothing_and_says_so() -> None:
+    ledger, views = FakeLedger(), FakeSettledViews([Count("v", DAY, "US", 9, 4)], published())
+    first = billed(ledger, views)
+    again = billed(ledger, views)
+    assert len(ledger.transactions) == 1
+    assert "1 payees posted" in billed_period_text(first)
+    assert "all 1 payees had been posted before; nothing was changed" in billed_period_text(again)
+    document = billed_period_json(again)
+    assert (document["posted_count"], document["replayed_count"], document["amount_micros"]) == (0, 1, 12_000)
+
+
+def test_an_empty_period_is_billed_with_no_payee() -> None:
+    assert billed(FakeLedger(), FakeSettledViews([], published())).result.posted == ()

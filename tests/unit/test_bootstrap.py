@@ -1,0 +1,166 @@
+import hashlib
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from jobs import bootstrap, programs
+from jobs.bootstrap import alone, check_disk, install_system_packages, jars_stamp, lock_entry, set_up, venv_folder
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+from jobs.setup_steps import run_step
+from jobs.state_home import PROJECT, everybody_may_enter, state_home
+
+LOCK = (
+    "pip==1 \\\n    --hash=sha256:aa\nsetuptools==84.2 \\\n    --hash=sha256:bb \\\n    --hash=sha256:cc\nzope==1 \\\n"
+)
+
+
+def test_the_state_home_is_the_setting_when_there_is_one(tmp_path: Path) -> None:
+    assert state_home({"VIEWLEDGER_HOME": str(tmp_path)}) == tmp_path
+
+
+def test_the_state_home_is_inside_the_project_for_an_ordinary_user(tmp_path: Path) -> None:
+    assert state_home({}, project=tmp_path, is_root=False) == tmp_path / ".viewledger"
+
+
+def test_root_below_a_closed_folder_gets_a_home_of_its_own_that_servers_can_enter(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    project = tmp_path / "clone"
+    project.mkdir()
+    name = hashlib.sha256(str(project).encode()).hexdigest()[:12]
+    assert state_home({}, project=project, is_root=True) == Path("/var/lib/viewledger") / name
+    assert not everybody_may_enter(project)
+
+
+def test_every_system_package_that_is_missing_is_named_with_the_command_that_installs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIEWLEDGER_APT", "0")
+    monkeypatch.setattr(programs, "java", lambda: None)
+    monkeypatch.setattr(programs, "redis_server", lambda: None)
+    with pytest.raises(CommandError) as caught:
+        install_system_packages(tmp_path, jars_wanted=False)
+    assert caught.value.code is ExitCode.SETUP_FAILED
+    assert "apt-get install openjdk-17-jre-headless redis-server" in str(caught.value)
+    assert "VIEWLEDGER_APT=0" in str(caught.value)
+
+
+def test_maven_is_wanted_only_while_the_jars_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(programs, "maven", lambda: None)
+    assert "maven" not in bootstrap.missing_packages(jars_wanted=False)
+    assert "maven" in bootstrap.missing_packages(jars_wanted=True)
+
+
+def test_a_full_disk_is_named_before_anything_is_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootstrap, "FREE_GIB_NEEDED", 10**9)
+    with pytest.raises(CommandError, match=r"GiB free .* needs 1000000000 GiB"):
+        check_disk(tmp_path)
+
+
+def test_stamps_change_with_the_content_they_were_made_from(tmp_path: Path) -> None:
+    pinned = tmp_path / "pinned"
+    pinned.write_text("a")
+    before = venv_folder(tmp_path, pinned), jars_stamp(tmp_path, pinned)
+    pinned.write_text("b")
+    assert venv_folder(tmp_path, pinned) != before[0]
+    assert jars_stamp(tmp_path, pinned) != before[1]
+
+
+def test_a_finished_set_up_starts_no_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    venv = venv_folder(tmp_path, PROJECT / "requirements.lock")
+    venv.mkdir()
+    (venv / "complete").touch()
+    (tmp_path / "venv").symlink_to(venv.name)
+    stamp = jars_stamp(tmp_path, PROJECT / "pom.xml")
+    stamp.parent.mkdir()
+    stamp.touch()
+    monkeypatch.setattr(subprocess, "Popen", lambda *_: pytest.fail("a program was started"))
+    assert set_up(tmp_path) == tmp_path / "venv" / "bin" / "python"
+
+
+def test_an_environment_without_its_last_stamp_does_not_count_as_made(tmp_path: Path) -> None:
+    venv = venv_folder(tmp_path, PROJECT / "requirements.lock")
+    (venv / "bin").mkdir(parents=True)
+    (tmp_path / "venv").symlink_to(venv.name)
+    stamp = jars_stamp(tmp_path, PROJECT / "pom.xml")
+    stamp.parent.mkdir()
+    stamp.touch()
+    assert not bootstrap.is_ready(tmp_path, venv, stamp)
+
+
+def test_a_step_that_fails_says_its_reason_the_remedy_and_where_the_rest_is(tmp_path: Path) -> None:
+    log = tmp_path / "setup.log"
+    script = "print('ERROR: no network'); print('trailing words'); raise SystemExit(3)"
+    with pytest.raises(CommandError, match=r"^fetching failed: ERROR: no network; plug it in \(whole output: .*log\)$"):
+        run_step("fetching", [sys.executable, "-c", script], log=log, remedy="plug it in")
+
+
+def test_two_set_ups_at_once_wait_for_each_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    order: list[str] = []
+    told = threading.Event()
+
+    def second() -> None:
+        with alone(tmp_path):
+            order.append("second")
+
+    def say(text: str) -> None:
+        order.append(text)
+        told.set()
+
+    with pytest.MonkeyPatch.context() as patch, alone(tmp_path):
+        patch.setattr(bootstrap, "say", say)
+        thread = threading.Thread(target=second)
+        thread.start()
+        assert told.wait(10)
+        order.append("first leaves")
+    thread.join(10)
+    assert order == ["another set-up is at work; waiting for it", "first leaves", "second"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_home_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(CommandError, match="set VIEWLEDGER_HOME"), alone(tmp_path / "home"):
+        pass
+
+
+def test_the_build_tool_is_taken_from_the_lock_with_every_hash() -> None:
+    assert lock_entry(LOCK, "setuptools") == ("setuptools==84.2 \\\n    --hash=sha256:bb \\\n    --hash=sha256:cc\n")
+    with pytest.raises(CommandError, match="pins no wheel"):
+        lock_entry(LOCK, "wheel")
+
+
+def test_the_lock_file_names_no_index_and_no_path_of_a_machine() -> None:
+    text = (PROJECT / "requirements.lock").read_text()
+    assert "://" not in text
+    assert "/home/" not in text
+    assert "/root/" not in text
+    assert text.count("==") > 50
+    assert text.count("--hash=sha256:") > text.count("==")
+
+
+def test_an_interrupted_step_takes_its_program_with_it(tmp_path: Path) -> None:
+    script = (
+        "import signal, sys; from pathlib import Path; from jobs import bootstrap\n"
+        "from jobs.setup_steps import run_step\n"
+        "signal.signal(signal.SIGTERM, bootstrap.interrupted)\n"
+        "program = 'import os, time; print(os.getpid(), flush=True); time.sleep(600)'\n"
+        "run_step('waiting', [sys.executable, '-c', program], log=Path(sys.argv[1]), remedy='none')"
+    )
+    log = tmp_path / "setup.log"
+    log.touch()
+    step = subprocess.Popen([sys.executable, "-c", script, str(log)], cwd=PROJECT, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 20
+        while not log.read_text().endswith("\n"):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    finally:
+        step.terminate()
+    assert step.wait(20) != 0
+    assert not Path(f"/proc/{log.read_text().strip()}").exists()

@@ -1,0 +1,95 @@
+import argparse
+import sys
+import types
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from jobs import cli
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Callable[[], ExitCode]], None]:
+    """Puts a command named `probe` into the table, which does what the test wants."""
+
+    def install(work: Callable[[], ExitCode]) -> None:
+        module = types.ModuleType("probe_command")
+        module.add_arguments = lambda parser: parser.add_argument("--size", type=int)  # type: ignore[attr-defined]
+        module.run = lambda _arguments: work()  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "probe_command", module)
+        monkeypatch.setitem(cli.COMMANDS, "probe", ("probe_command", "does what a test wants"))
+        monkeypatch.setenv("VIEWLEDGER_HOME", str(tmp_path))
+
+    return install
+
+
+def stop(error: BaseException) -> ExitCode:
+    raise error
+
+
+def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([]) == ExitCode.OK
+    text = capsys.readouterr().out
+    assert all(f"\n  {name} " in text for name in cli.COMMANDS)
+
+
+def test_an_unknown_command_is_bad_input(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["lunch"]) == ExitCode.BAD_INPUT
+    assert "unknown command 'lunch'" in capsys.readouterr().err
+
+
+def test_an_unknown_flag_is_bad_input(command: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
+    command(lambda: ExitCode.OK)
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["probe", "--colour"])
+    assert caught.value.code == ExitCode.BAD_INPUT
+    assert "unrecognized arguments: --colour" in capsys.readouterr().err
+
+
+def test_the_code_of_a_command_is_the_exit_code(command: Callable[..., None]) -> None:
+    command(lambda: ExitCode.GATE_FAILED)
+    assert cli.main(["probe"]) == 3
+
+
+def test_a_problem_the_user_can_act_on_is_one_sentence(
+    command: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    command(lambda: stop(CommandError("the period is open; wait", ExitCode.REFUSED)))
+    assert cli.main(["probe"]) == ExitCode.REFUSED
+    assert capsys.readouterr().err == "viewledger: the period is open; wait\n"
+
+
+def test_an_interruption_has_its_own_code(command: Callable[..., None]) -> None:
+    command(lambda: stop(KeyboardInterrupt()))
+    assert cli.main(["probe"]) == ExitCode.INTERRUPTED
+
+
+def test_an_unexpected_error_shows_one_sentence_and_keeps_the_trace_in_a_file(
+    command: Callable[..., None], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    command(lambda: stop(ZeroDivisionError("division by zero")))
+    assert cli.main(["probe"]) == ExitCode.FAILED
+    shown = capsys.readouterr()
+    (trace,) = (tmp_path / "log").glob("error-*.txt")
+    assert shown.err == f"viewledger: unexpected error ZeroDivisionError; details in {trace}\n"
+    assert "Traceback" in trace.read_text()
+
+
+def test_a_command_that_is_not_written_yet_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(cli.COMMANDS, "later", ("jobs.later", "comes later"))
+    assert cli.main(["later"]) == ExitCode.FAILED
+    assert "no later command yet" in capsys.readouterr().err
+
+
+def test_pytest_gets_its_own_flags() -> None:
+    from jobs import test
+
+    parser = argparse.ArgumentParser()
+    test.add_arguments(parser)
+    words = ["-x", "-k", "redis and not slow", "--maxfail=1", "tests/unit"]
+    assert parser.parse_args(words).words == words

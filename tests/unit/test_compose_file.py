@@ -1,0 +1,86 @@
+"""The structure of docker-compose.yml, where no container engine can check it."""
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from jobs.cli import COMMANDS
+from jobs.state_home import PROJECT
+
+TEXT = (PROJECT / "docker-compose.yml").read_text()
+COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+ONE_TIME = {"topics", "schema", "batch"}
+DEPENDENCIES = [
+    (name, other, settings["condition"])
+    for name, service in SERVICES.items()
+    for other, settings in service.get("depends_on", {}).items()
+]
+
+
+def test_it_has_every_part_of_the_pipeline() -> None:
+    assert (
+        set(SERVICES) == {"kafka", "redis", "postgres", "namenode", "datanode", "collector", "speed", "api"} | ONE_TIME
+    )
+
+
+@pytest.mark.parametrize("name", sorted(set(SERVICES) - ONE_TIME))
+def test_everything_that_keeps_running_has_a_health_check(name: str) -> None:
+    check = SERVICES[name]["healthcheck"]
+    assert check["test"][0] in ("CMD", "CMD-SHELL")
+    assert {"interval", "timeout", "retries"} <= set(check)
+
+
+@pytest.mark.parametrize(("name", "other", "condition"), DEPENDENCIES)
+def test_every_dependency_is_a_service_that_can_meet_its_condition(name: str, other: str, condition: str) -> None:
+    assert other in SERVICES
+    assert condition == ("service_completed_successfully" if other in ONE_TIME else "service_healthy")
+
+
+def test_no_service_waits_for_itself_in_a_circle() -> None:
+    waits = {name: {other for one, other, _ in DEPENDENCIES if one == name} for name in SERVICES}
+    while free := {name for name, others in waits.items() if not others}:
+        waits = {name: others - free for name, others in waits.items() if name not in free}
+    assert waits == {}
+
+
+def test_the_versions_are_those_of_the_local_stack() -> None:
+    pinned = dict(
+        re.findall(r"<artifactId>([\w.-]+)</artifactId><version>([\d.]+)</version>", (PROJECT / "pom.xml").read_text())
+    )
+    images = {service["image"] for service in SERVICES.values()}
+    assert f"apache/kafka:{pinned['kafka_2.13']}" in images
+    assert f"apache/hadoop:{pinned['hadoop-hdfs']}" in images
+    assert not any(image.endswith(":latest") or ":" not in image for image in images)
+
+
+def test_secrets_have_no_default_and_their_absence_is_explained() -> None:
+    used = re.findall(r"\$\{(\w+)(:[^}]*)?\}", TEXT)
+    assert {name for name, _ in used} == {"VIEWLEDGER_POSTGRES_PASSWORD", "VIEWLEDGER_PSEUDONYM_KEY"}
+    assert all(rest.startswith(":?") for _, rest in used)
+
+
+def test_ports_are_published_to_this_machine_only() -> None:
+    published = [port for service in SERVICES.values() for port in service.get("ports", [])]
+    assert len(published) == 2
+    assert all(port.startswith("127.0.0.1:") for port in published)
+
+
+def test_our_services_run_commands_that_exist() -> None:
+    ours = [service for service in SERVICES.values() if service["image"] == "viewledger:local"]
+    words = [service["entrypoint"][-1] if "entrypoint" in service else service["command"][0] for service in ours]
+    assert sorted(words) == ["batch", "migrate", "run", "run", "run", "topics"]
+    assert set(words) <= set(COMMANDS)
+
+
+def test_named_volumes_are_declared() -> None:
+    used = {volume.split(":")[0] for service in SERVICES.values() for volume in service.get("volumes", [])}
+    assert used == set(COMPOSE["volumes"])
+
+
+def test_the_image_installs_by_hash_and_runs_without_privileges() -> None:
+    text = (PROJECT / "deploy" / "Dockerfile").read_text()
+    assert text.count("--require-hashes") == 2
+    assert "USER viewledger" in text

@@ -1,0 +1,135 @@
+"""The counting rule, case by case; each case reads like a line of the policy."""
+
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from ingestion.contract.counting import Billability, Outcome, Received, Verdict, VideoFacts, settle
+from ingestion.contract.event import Reason, RejectedEvent, ViewEvent
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+def view(
+    number: int, *, at: datetime = NOON, video: str = "video", user: str | None = None, **changes: object
+) -> ViewEvent:
+    fields: dict[str, object] = {"view_duration": 60, "revenue_eligible": True, **changes}
+    return ViewEvent(uuid.UUID(int=number), video, user or f"user-{number}", "session", at, **fields)  # type: ignore[arg-type]
+
+
+def received(*events: ViewEvent | RejectedEvent, after: timedelta = timedelta(seconds=1)) -> list[Received]:
+    """Put events into partition 0 in this order, each appended a second after the one before."""
+    return [Received(0, offset, NOON + after * (offset + 1), event) for offset, event in enumerate(events)]
+
+
+def outcomes(log: list[Received], **facts: VideoFacts) -> list[Outcome]:
+    found = settle(log, facts)
+    return [found[each.partition, each.offset] for each in log]
+
+
+def verdicts(log: list[Received]) -> list[Verdict]:
+    return [outcome.verdict for outcome in outcomes(log)]
+
+
+def billabilities(log: list[Received], **facts: VideoFacts) -> list[Billability | None]:
+    return [outcome.billability for outcome in outcomes(log, **facts)]
+
+
+def test_the_same_id_and_payload_again_is_a_duplicate() -> None:
+    assert verdicts(received(view(1), view(2), view(1), view(1))) == ["counted", "counted", "duplicate", "duplicate"]
+
+
+def test_the_same_id_with_another_payload_is_a_conflict_and_the_first_stays() -> None:
+    assert verdicts(received(view(1), view(1, view_duration=61))) == ["counted", "conflict"]
+
+
+def test_first_means_smallest_append_time_then_partition_then_offset() -> None:
+    log = [
+        Received(1, 0, NOON, view(1)),
+        Received(0, 9, NOON, view(1)),
+        Received(0, 1, NOON + timedelta(seconds=1), view(1)),
+    ]
+    assert verdicts(log) == ["duplicate", "counted", "duplicate"]
+
+
+@pytest.mark.parametrize(("days_apart", "second"), [(0, "duplicate"), (1, "conflict"), (2, "counted")])
+def test_an_id_is_looked_for_on_the_same_and_the_neighbouring_event_days(days_apart: int, second: str) -> None:
+    assert verdicts(received(view(1), view(1, at=NOON - timedelta(days=days_apart)))) == ["counted", second]
+
+
+@pytest.mark.parametrize(
+    ("age", "verdict"),
+    [
+        (timedelta(days=35), "counted"),
+        (timedelta(days=35, microseconds=1), "late_review"),
+        (timedelta(days=20_000), "late_review"),
+        (timedelta(minutes=-5), "counted"),
+        (timedelta(minutes=-5, microseconds=-1), "rejected"),
+        (timedelta(days=-20_000), "rejected"),
+    ],
+)
+def test_an_events_own_time_lies_between_35_days_before_and_5_minutes_after_receipt(
+    age: timedelta, verdict: str
+) -> None:
+    log = [Received(0, 0, NOON, view(1, at=NOON - age))]
+    assert verdicts(log) == [verdict]
+
+
+def test_a_late_event_does_not_hide_a_later_one_of_its_id() -> None:
+    late = view(1, at=NOON - timedelta(days=36))
+    assert verdicts(received(late, view(1))) == ["late_review", "counted"]
+
+
+def test_rejected_and_late_events_are_filed_under_the_hour_of_receipt_and_others_under_their_own() -> None:
+    log = received(
+        RejectedEvent((Reason("json_malformed", ""),)),
+        view(1, at=NOON - timedelta(days=36)),
+        view(2, at=NOON - timedelta(hours=3, minutes=10)),
+    )
+    assert [outcome.event_hour.hour for outcome in outcomes(log)] == [12, 12, 8]
+
+
+@pytest.mark.parametrize(
+    ("changes", "length_seconds", "billability"),
+    [
+        ({"view_duration": 30}, None, "billable"),
+        ({"view_duration": 29}, None, "below_minimum"),
+        ({"view_duration": 29}, 29, "billable"),
+        ({"view_duration": 28}, 29, "below_minimum"),
+        ({"view_duration": 30}, 600, "billable"),
+        ({"revenue_eligible": False}, None, "not_eligible"),
+        ({"revenue_eligible": False, "view_duration": 1}, None, "not_eligible"),
+        ({"user": "owner"}, None, "own_view"),
+        ({"user": "owner", "view_duration": 1}, None, "below_minimum"),
+    ],
+)
+def test_a_counted_view_is_billable_unless_a_rule_says_otherwise(
+    changes: dict[str, object], length_seconds: int | None, billability: str
+) -> None:
+    log = received(view(1, **changes))  # type: ignore[arg-type]
+    assert billabilities(log, video=VideoFacts(length_seconds, "owner")) == [billability]
+
+
+def test_at_most_four_views_of_a_viewer_and_video_are_billable_in_any_24_hours() -> None:
+    hours = [0, 1, 2, 3, 4, 23, 24, 24.5, 25, 26, 27]
+    start = NOON - timedelta(days=3)
+    log = received(*(view(n, at=start + timedelta(hours=hour), user="fan") for n, hour in enumerate(hours)))
+    assert [hour for hour, found in zip(hours, billabilities(log), strict=True) if found == "billable"] == [
+        0, 1, 2, 3, 24, 25, 26, 27,
+    ]  # fmt: skip
+
+
+def test_the_cap_takes_the_earliest_views_whatever_order_they_arrive_in() -> None:
+    log = received(*(view(n, at=NOON - timedelta(minutes=n), user="fan") for n in range(6)))
+    assert billabilities(log) == ["over_cap", "over_cap", "billable", "billable", "billable", "billable"]
+
+
+def test_views_of_the_same_instant_are_capped_in_order_of_their_ids() -> None:
+    log = received(*(view(n, user="fan") for n in (5, 4, 3, 2, 1)))
+    assert billabilities(log) == ["over_cap", "billable", "billable", "billable", "billable"]
+
+
+def test_views_that_are_not_billable_do_not_use_up_the_cap() -> None:
+    events = [view(n, at=NOON - timedelta(minutes=9 - n), user="fan", view_duration=1 + 59 * (n > 4)) for n in range(9)]
+    assert billabilities(received(*events)) == ["below_minimum"] * 5 + ["billable"] * 4

@@ -1,0 +1,161 @@
+import json
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from ingestion.http_collector import Collector, collector_app
+from ingestion.intake import AdmittedEvent
+from ingestion.pseudonym import pseudonym_of
+from ingestion.request_body import BODY_BYTES_MAX
+from tests.ingestion_fakes import KEY, NOW, FakeEventLog, event_fields, event_json
+
+
+@pytest.fixture
+def event_log() -> FakeEventLog:
+    return FakeEventLog()
+
+
+def client_of(log: Any, **settings: Any) -> TestClient:
+    collector = Collector(event_log=log, clock=lambda: NOW, pseudonym_key=KEY, **settings)
+    return TestClient(collector_app(collector), client=("203.0.113.9", 5), raise_server_exceptions=False)
+
+
+def post(client: TestClient, body: bytes, content_type: str = "application/json", **headers: str) -> Any:
+    return client.post("/v1/events", content=body, headers={"content-type": content_type, **headers})
+
+
+def test_one_event_is_answered_with_its_result(event_log: FakeEventLog) -> None:
+    answer = post(client_of(event_log), event_json(), **{"user-agent": "Player/1.0"})
+    assert answer.status_code == 202
+    result = {"index": 0, "event_id": event_fields()["event_id"], "status": "accepted", "reasons": []}
+    assert answer.json() == {"accepted": 1, "rejected": 0, "results": [result]}
+    (event,) = event_log.events
+    fields = json.loads(event.value)
+    assert (fields["client_network"], fields["user_agent"]) == ("203.0.113.0/24", "Player/1.0")
+    assert fields["user_id"] == pseudonym_of("alice", KEY)
+
+
+def test_every_event_of_an_array_or_of_lines_has_its_own_result(event_log: FakeEventLog) -> None:
+    good, bad = event_json(1), event_json(2, video_id="#NAME?")
+    for body, content_type in (
+        (b"[" + good + b"," + bad + b"]", "application/json"),
+        (good + b"\n" + bad, "application/x-ndjson"),
+    ):
+        answer = post(client_of(event_log), body, content_type)
+        assert answer.status_code == 202
+        assert [(each["index"], each["status"]) for each in answer.json()["results"]] == [
+            (0, "accepted"),
+            (1, "rejected"),
+        ]
+        (reason,) = answer.json()["results"][1]["reasons"]
+        assert reason["code"] == "video_id_invalid"
+        assert "#NAME?" in reason["detail"]
+
+
+def test_a_line_that_is_not_json_is_rejected_without_harm_to_the_others(event_log: FakeEventLog) -> None:
+    answer = post(client_of(event_log), event_json(1) + b"\n{oops\n" + event_json(2), "application/x-ndjson")
+    assert [each["status"] for each in answer.json()["results"]] == ["accepted", "rejected", "accepted"]
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status", "code"),
+    [
+        (b"", "application/json", 400, "body_empty"),
+        (b"[]", "application/json", 400, "body_empty"),
+        (b"hello", "application/json", 400, "body_malformed"),
+        (b'{"a":NaN}', "application/json", 400, "body_malformed"),
+        (b"x\ny\n", "application/x-ndjson", 400, "body_malformed"),
+        (b"{}", "text/plain", 415, "media_type_unsupported"),
+        (b"{}", "application/json; charset=latin-1", 415, "charset_unsupported"),
+        (b"{}\n" * 501, "application/x-ndjson", 413, "too_many_events"),
+        (b" " * (BODY_BYTES_MAX + 1), "application/json", 413, "body_too_large"),
+    ],
+)
+def test_a_bad_request_is_a_problem_document_and_nothing_reaches_the_log(
+    event_log: FakeEventLog, body: bytes, content_type: str, status: int, code: str
+) -> None:
+    answer = post(client_of(event_log), body, content_type)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert (answer.json()["status"], answer.json()["code"]) == (status, code)
+    assert event_log.events == []
+
+
+def test_json_that_is_no_event_is_answered_as_a_rejected_event(event_log: FakeEventLog) -> None:
+    answer = post(client_of(event_log), b"42")
+    assert answer.status_code == 202
+    assert answer.json()["results"][0]["reasons"][0]["code"] == "json_not_an_object"
+
+
+def test_a_body_too_large_is_refused_even_when_it_comes_in_parts(event_log: FakeEventLog) -> None:
+    parts = (b" " * 65536 for _ in range(20))
+    answer = client_of(event_log).post("/v1/events", content=parts, headers={"content-type": "application/json"})
+    assert answer.status_code == 413
+
+
+def test_without_acknowledgement_the_client_is_told_when_to_send_the_same_again(event_log: FakeEventLog) -> None:
+    client = client_of(event_log)
+    event_log.is_away = True
+    answer = post(client, event_json())
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) >= 1
+    assert answer.json()["code"] == "log_unavailable"
+    event_log.is_away = False
+    assert post(client, event_json()).status_code == 202
+    assert len({event.event_id for event in event_log.events}) == 1
+
+
+def test_a_log_that_never_answers_does_not_hold_the_client_for_ever() -> None:
+    class SilentLog:
+        def append(self, events: Sequence[AdmittedEvent]) -> "Future[None]":
+            return Future()
+
+        def is_reachable(self) -> bool:
+            return False
+
+    assert post(client_of(SilentLog(), acknowledgement_seconds_max=0.01), event_json()).status_code == 503
+
+
+def test_nothing_is_awaited_when_every_event_is_rejected(event_log: FakeEventLog) -> None:
+    event_log.is_away = True
+    assert post(client_of(event_log), event_json(view_duration=-1)).json()["rejected"] == 1
+
+
+def test_a_forwarded_address_counts_only_from_a_trusted_proxy(event_log: FakeEventLog) -> None:
+    forwarded = {"x-forwarded-for": "198.51.100.7"}
+    post(client_of(event_log), event_json(), **forwarded)
+    post(client_of(event_log, trusted_proxies=frozenset({"203.0.113.9"})), event_json(), **forwarded)
+    networks = [json.loads(event.value)["client_network"] for event in event_log.events]
+    assert networks == ["203.0.113.0/24", "198.51.100.0/24"]
+
+
+def test_an_unexpected_error_shows_no_trace() -> None:
+    class BrokenLog(FakeEventLog):
+        def append(self, events: Sequence[AdmittedEvent]) -> "Future[None]":
+            raise RuntimeError("secret detail")
+
+    answer = post(client_of(BrokenLog()), event_json())
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
+    assert "secret" not in answer.text
+
+
+def test_other_paths_and_methods_are_problems_too(event_log: FakeEventLog) -> None:
+    client = client_of(event_log)
+    assert client.get("/v1/events").json()["code"] == "method_not_allowed"
+    assert client.get("/nope").json()["code"] == "not_found"
+
+
+def test_health_readiness_and_metrics(event_log: FakeEventLog) -> None:
+    client = client_of(event_log)
+    post(client, b"[" + event_json(1) + b"," + event_json(2, view_duration=-1) + b"]")
+    assert client.get("/healthz").status_code == client.get("/readyz").status_code == 200
+    exposition = client.get("/metrics").text
+    assert 'view_events_received_total{status="accepted"} 1.0' in exposition
+    assert 'view_events_received_total{status="rejected"} 1.0' in exposition
+    assert "view_events_acknowledgement_seconds_count 1.0" in exposition
+    event_log.is_away = True
+    assert client.get("/healthz").status_code == 200
+    assert client.get("/readyz").status_code == 503

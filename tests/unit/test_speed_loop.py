@@ -1,0 +1,282 @@
+"""The consume loop beside the laws: readiness, waiting, halting, what it tells."""
+
+import random
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from ingestion.contract.event import TOPIC_VIDEO_VIEWS
+from ingestion.contract.offsets import OffsetVector
+from speed_layer.consume_loop import BACKOFF_MOST_SECONDS, ConsumeLoop, Surroundings, backoff_seconds
+from speed_layer.errors import OffsetsGoneError, UnavailableError
+from speed_layer.ports import Published
+from speed_layer.recovery import Horizon
+from tests.speed_fakes import (
+    START,
+    START_MS,
+    FakeClock,
+    FakeDeadLetters,
+    FakeLog,
+    FakeObserver,
+    FakePublished,
+    FakeSegmentStore,
+    FakeTopic,
+    event_value,
+)
+
+HORIZON = Horizon(7_200_000)
+
+
+class DownStore(FakeSegmentStore):
+    """A store that can be down."""
+
+    is_down = False
+
+    def look(self, offset_ends):  # type: ignore[no-untyped-def]
+        self._check()
+        return super().look(offset_ends)
+
+    def apply(self, chunks, applied_at_ms):  # type: ignore[no-untyped-def]
+        self._check()
+        return super().apply(chunks, applied_at_ms)
+
+    def _check(self) -> None:
+        if self.is_down:
+            raise UnavailableError("Redis is down")
+
+
+class Scene:
+    """One process on one partition."""
+
+    def __init__(self) -> None:
+        self.topic = FakeTopic.empty(1)
+        self.store = DownStore()
+        self.published = FakePublished()
+        self.letters = FakeDeadLetters()
+        self.observer = FakeObserver()
+        self.clock = FakeClock()
+        self.log = FakeLog(self.topic, random.Random(1))
+        self.pauses: list[float] = []
+        self.loop = ConsumeLoop(
+            Surroundings(
+                log=self.log,
+                store=self.store,
+                published=self.published,
+                dead_letters=self.letters,
+                observer=self.observer,
+                clock=self.clock,
+                pause=self.pauses.append,
+            ),
+            HORIZON,
+            jitter=random.Random(1),
+        )
+
+    def send(self, *numbers: int, minutes: int = 0) -> None:
+        for number in numbers:
+            value = event_value(UUID(int=number), "video", START + timedelta(minutes=minutes))
+            self.topic.append(0, START_MS + minutes * 60_000, value)
+
+    def run(self, steps: int = 12, seconds: float = 2.5) -> None:
+        for _ in range(steps):
+            self.clock.pass_by(seconds)
+            self.loop.step()
+
+    def views(self, since: int = 0) -> int:
+        return self.store.read([since], ["video"]).views["video"]
+
+
+@pytest.fixture
+def scene() -> Scene:
+    return Scene()
+
+
+def version(end: int, minutes: int = 0) -> Published:
+    return Published(OffsetVector(TOPIC_VIDEO_VIEWS, (end,)), (START + timedelta(minutes=minutes),))
+
+
+def test_it_is_ready_once_every_assigned_partition_is_being_counted(scene: Scene) -> None:
+    assert not scene.loop.is_ready
+    scene.run(1)
+    assert scene.loop.is_ready
+
+
+def test_a_process_without_partitions_is_ready_too(scene: Scene) -> None:
+    scene.log.assign([])
+    scene.run(2)
+    assert scene.loop.is_ready
+
+
+def test_while_the_store_is_down_it_waits_longer_and_longer_and_then_goes_on(scene: Scene) -> None:
+    scene.send(1)
+    scene.run()
+    scene.store.is_down = True
+    scene.send(2)
+    scene.run()
+    assert not scene.loop.is_ready
+    assert len(scene.pauses) == 12
+    assert scene.pauses[0] <= 0.1
+    assert 2.5 <= max(scene.pauses) <= BACKOFF_MOST_SECONDS
+    scene.store.is_down = False
+    scene.run()
+    assert scene.loop.is_ready
+    assert scene.views() == 2
+
+
+def test_while_the_log_is_down_it_is_not_ready_and_then_goes_on(scene: Scene) -> None:
+    scene.run()
+    scene.log.is_down = True
+    scene.send(1)
+    scene.run()
+    assert not scene.loop.is_ready
+    scene.log.is_down = False
+    scene.run()
+    assert (scene.loop.is_ready, scene.views()) == (True, 1)
+
+
+def test_letters_that_cannot_be_sent_keep_it_unready_though_everything_else_answers(scene: Scene) -> None:
+    scene.run()
+    scene.letters.is_down = True
+    scene.topic.append(0, START_MS, b"{}")
+    for _ in range(12):
+        scene.run(1, seconds=0.5)
+        assert not scene.loop.is_ready or not scene.pauses
+    assert max(scene.pauses) > 1
+    scene.letters.is_down = False
+    scene.run()
+    assert (scene.loop.is_ready, scene.store.positions(1)) == (True, (1,))
+
+
+def test_backing_off_is_bounded_and_spread() -> None:
+    rng = random.Random(1)
+    waits = [backoff_seconds(failures, rng) for failures in range(1, 2000)]
+    assert 0.05 <= waits[0] <= 0.1
+    assert max(waits) <= BACKOFF_MOST_SECONDS
+    assert len(set(waits)) > 1000
+
+
+def test_a_store_that_fell_back_is_followed_even_when_nothing_new_arrives(scene: Scene) -> None:
+    scene.send(1, 2, 3)
+    scene.run()
+    scene.store.reset(0, position=0, segment=0, replay_until=0)
+    scene.run()
+    assert scene.views() == 3
+
+
+def test_a_partition_that_moves_to_another_process_is_read_from_the_stored_position(scene: Scene) -> None:
+    scene.send(1, 2)
+    scene.run()
+    scene.log.assign([])
+    scene.run(2)
+    assert scene.observer.lags == {}
+    scene.send(3)
+    scene.log.assign([0])
+    scene.run()
+    assert scene.views() == 3
+    assert scene.observer.tally["counted"] == 3
+    assert scene.observer.lags == {0: 0}
+
+
+def test_transaction_markers_at_the_end_do_not_keep_a_replay_from_completing(scene: Scene) -> None:
+    scene.send(1)
+    scene.topic.append_marker(0)
+    scene.topic.append_marker(0)
+    scene.run()
+    assert scene.store.positions(1) == (3,)
+    assert scene.store.read([0], []).is_complete
+    assert scene.observer.lags == {0: 0}
+
+
+def test_a_store_without_state_begins_at_the_published_version_and_knows_the_ids_before_it(scene: Scene) -> None:
+    scene.send(1, 2)
+    scene.send(3, minutes=300)
+    scene.send(4, minutes=360)
+    scene.published.version = version(4, minutes=361)
+    scene.send(4, 5, minutes=365)
+    scene.run()
+    assert scene.views(since=4) == 1
+    assert scene.store.read([4], []).is_complete
+    assert scene.observer.repairs == [0]
+
+
+def test_a_cut_that_is_not_published_repairs_nothing(scene: Scene) -> None:
+    scene.send(1, 2)
+    scene.run()
+    scene.published.version = version(2)
+    scene.store.cut(1)
+    scene.run()
+    scene.send(3)
+    scene.run()
+    scene.store.cut(1)
+    scene.run()
+    assert scene.observer.repairs == []
+    assert scene.views(since=2) == 1
+
+
+def test_a_partition_added_after_the_version_is_counted_from_its_beginning() -> None:
+    assert version(7).end_of(1) == 0
+
+
+def test_without_state_it_waits_until_it_is_known_what_is_published(scene: Scene) -> None:
+    scene.published.is_known = False
+    scene.send(1)
+    scene.run()
+    assert (scene.loop.is_ready, scene.store.positions(1)) == (False, (None,))
+    scene.published.is_known = True
+    scene.run()
+    assert (scene.loop.is_ready, scene.views()) == (True, 1)
+
+
+def test_with_state_it_counts_on_while_it_is_unknown_what_is_published(scene: Scene) -> None:
+    scene.run()
+    scene.published.is_known = False
+    scene.log.assign([0])
+    scene.send(1)
+    scene.run()
+    assert (scene.loop.is_ready, scene.views()) == (True, 1)
+
+
+def test_it_halts_when_nothing_covers_what_retention_removed(scene: Scene) -> None:
+    scene.send(1, 2)
+    scene.topic.starts[0] = 1
+    with pytest.raises(OffsetsGoneError, match="partition 0 must be read from offset 0, but the log begins at 1"):
+        scene.run()
+
+
+def test_it_begins_where_the_log_begins_when_a_version_covers_what_is_gone(scene: Scene) -> None:
+    scene.send(1, 2, 3)
+    scene.topic.starts[0] = 2
+    scene.published.version = version(2)
+    scene.run()
+    assert scene.views(since=2) == 1
+
+
+def test_it_halts_when_the_stored_position_is_gone_or_beyond_the_log(scene: Scene) -> None:
+    scene.store.reset(0, position=0, segment=0, replay_until=0)
+    scene.send(1, 2)
+    scene.topic.starts[0] = 1
+    with pytest.raises(OffsetsGoneError, match="retention"):
+        scene.run()
+    scene.store.reset(0, position=9, segment=0, replay_until=0)
+    with pytest.raises(OffsetsGoneError, match="the log ends at 2"):
+        scene.run()
+
+
+def test_it_halts_when_the_published_version_covers_more_than_the_log_holds(scene: Scene) -> None:
+    scene.send(1)
+    scene.published.version = version(5)
+    with pytest.raises(OffsetsGoneError, match="another log"):
+        scene.run()
+
+
+def test_asked_to_stop_it_leaves_the_group(scene: Scene) -> None:
+    answers = iter([False, False, True])
+    scene.loop.run(lambda: next(answers))
+    assert scene.log.is_closed
+
+
+def test_it_leaves_the_group_when_it_halts(scene: Scene) -> None:
+    scene.topic.starts[0] = 1
+    with pytest.raises(OffsetsGoneError):
+        scene.loop.run(lambda: False)
+    assert scene.log.is_closed

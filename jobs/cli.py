@@ -80,19 +80,10 @@ def overview() -> str:
 
 def _run(name: str, words: Sequence[str]) -> int:
     module_name, text = COMMANDS[name]
-    command = _load(module_name)
+    command = cast(Command, importlib.import_module(module_name))
     parser = argparse.ArgumentParser(prog=f"./viewledger {name}", description=text[0].upper() + text[1:] + ".")
     command.add_arguments(parser)
     return int(command.run(parser.parse_args(words)))
-
-
-def _load(module_name: str) -> Command:
-    try:
-        return cast(Command, importlib.import_module(module_name))
-    except ModuleNotFoundError as error:
-        if error.name != module_name:
-            raise
-        raise CommandError(f"this version has no {module_name.removeprefix('jobs.')} command yet") from None
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:

@@ -34,17 +34,19 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     """OK when every line was accepted, BAD_INPUT when some were rejected, UNAVAILABLE when the broker went away."""
     if arguments.from_line < 1:
         raise CommandError(f"--from-line is {arguments.from_line}; the first line is 1", ExitCode.BAD_INPUT)
-    environ = settings.environment()
-    key = read_pseudonym_key(environ)
-    bootstrap = settings.host_ports(environ, "VIEWLEDGER_KAFKA_BOOTSTRAP")
-    topic = environ.get("VIEWLEDGER_TOPIC_VIDEO_VIEWS") or TOPIC_VIDEO_VIEWS
-    with _opened(arguments.file) as source, _rejects(arguments.rejects) as rejects:
-        event_log = connect(bootstrap, topic, ACKNOWLEDGEMENT_MS_MAX)
-        try:
-            feed = Feed(event_log, clock=lambda: datetime.now(UTC), pseudonym_key=key)
-            summary = _fed(feed, numbered(source, from_line=arguments.from_line), rejects)
-        finally:
-            event_log.close(timeout_seconds=1)
+    # what the user typed is checked before what the environment lacks
+    with _opened(arguments.file) as source:
+        environ = settings.environment()
+        key = read_pseudonym_key(environ)
+        bootstrap = settings.host_ports(environ, "VIEWLEDGER_KAFKA_BOOTSTRAP")
+        topic = environ.get("VIEWLEDGER_TOPIC_VIDEO_VIEWS") or TOPIC_VIDEO_VIEWS
+        with _rejects(arguments.rejects) as rejects:
+            event_log = connect(bootstrap, topic, ACKNOWLEDGEMENT_MS_MAX)
+            try:
+                feed = Feed(event_log, clock=lambda: datetime.now(UTC), pseudonym_key=key)
+                summary = _fed(feed, numbered(source, from_line=arguments.from_line), rejects)
+            finally:
+                event_log.close(timeout_seconds=1)
     return _concluded(summary, arguments)
 
 

@@ -78,14 +78,6 @@ def test_an_unexpected_error_shows_one_sentence_and_keeps_the_trace_in_a_file(
     assert "Traceback" in trace.read_text()
 
 
-def test_a_command_that_is_not_written_yet_says_so(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setitem(cli.COMMANDS, "later", ("jobs.later", "comes later"))
-    assert cli.main(["later"]) == ExitCode.FAILED
-    assert "no later command yet" in capsys.readouterr().err
-
-
 def test_pytest_gets_its_own_flags() -> None:
     from jobs import test
 

@@ -32,6 +32,9 @@ class KafkaSource:
             .option("kafka.max.partition.fetch.bytes", str(8 << 20))
             .option("kafka.fetch.max.bytes", str(64 << 20))
             .option("kafka.max.poll.records", "20000")
+            # everything asked for is there already; at the log's end the read-ahead would hold up each partition
+            # for the default of 500 ms, for the broker answers a connection's requests one after the other
+            .option("kafka.fetch.max.wait.ms", "10")
             .load()
             .selectExpr("topic", "partition", "offset", "timestamp AS appended_at", "key", "value")
         )

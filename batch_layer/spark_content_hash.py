@@ -42,28 +42,27 @@ class Content:
 
 def contents(parts: Mapping[str, DataFrame], by: str | None = None) -> dict[tuple[str, object], Content]:
     """Return the content of each named part, or of each of its values of the column `by`, in one Spark job."""
-    queries = [_summed(name, rows, by) for name, rows in parts.items()]
+    hashed = reduce(DataFrame.unionByName, [_hashed(name, rows, by) for name, rows in parts.items()])
+    # halves of 32 bits cannot overflow their sum
+    halves = [
+        F.expr(f"sum({half}) AS {alias}{index}")
+        for index in (1, 2)
+        for alias, half in (("low", f"hash{index} & 4294967295"), ("high", f"shiftrightunsigned(hash{index}, 32)"))
+    ]
     found: dict[tuple[str, object], Content] = {(name, None): Content() for name in parts if by is None}
-    for row in reduce(DataFrame.unionByName, queries).collect():
+    for row in hashed.groupBy("name", "part").agg(F.count("*").alias("row_count"), *halves).collect():
         sums = [(high << 32) + low for high, low in ((row.high1, row.low1), (row.high2, row.low2))]
         found[row.name, row.part] = Content(row.row_count, (sums[0] % _MODULUS, sums[1] % _MODULUS))
     return found
 
 
-def _summed(name: str, rows: DataFrame, by: str | None) -> DataFrame:
+def _hashed(name: str, rows: DataFrame, by: str | None) -> DataFrame:
     columns = [f"`{column}`" for column in sorted(set(rows.columns) - _NOT_CONTENT)]
     # xxhash64 skips nulls, so the pattern of nulls is hashed too
     nulls = "concat(" + ", ".join(f"if({column} IS NULL, '1', '0')" for column in columns) + ")"
-    hashed = rows.selectExpr(
+    return rows.selectExpr(
+        f"'{name}' AS name",
         f"cast({by or 'NULL'} AS string) AS part",
         f"xxhash64({nulls}, {', '.join(columns)}) AS hash1",
         f"xxhash64('second', {', '.join(reversed(columns))}, {nulls}) AS hash2",
     )
-    # halves of 32 bits cannot overflow their sum
-    halves = [
-        F.expr(f"coalesce(sum({half}), 0) AS {alias}{index}")
-        for index in (1, 2)
-        for alias, half in (("low", f"hash{index} & 4294967295"), ("high", f"shiftrightunsigned(hash{index}, 32)"))
-    ]
-    grouped = hashed.groupBy("part").agg(F.expr("count(*) AS row_count"), *halves)
-    return grouped.withColumn("name", F.lit(name))

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date
 from functools import reduce
+from typing import NamedTuple
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
@@ -37,72 +38,103 @@ class Subject:
 
 def sums(spark: SparkSession, subject: Subject) -> DataFrame:
     """Return `(what, found, expected)`, one row for everything that is counted in two ways."""
-    days = F.col("event_day").isin(sorted(subject.judged_days))
-    judged_tally = subject.tally.where(days)
-    counted_tally = judged_tally.where("verdict = 'counted'")
-    hour = ("partition", "event_hour")
-    added = list(subject.archived.rows_by_partition.items())
-    now_rejected, former_rejected = (
-        rows.where("verdict = 'rejected'") for rows in (subject.tally, subject.former_tally)
-    )
-    found = [
-        _part(judged_tally, "tally of partition and hour", hour, found="event_count"),
-        _part(subject.tally, "tally of partition", ("partition",), found="event_count"),
-        _part(subject.by_day, "views of day", ("event_day",), found="views"),
-        _part(subject.detail, "detailed views of day", ("event_day",), found="views"),
-        _part(subject.rejected.where("topic IS NOT NULL AND size(reasons) > 0"), "rejected events", (), found=1),
-        _part(subject.changed_totals, "totals of changed videos", (), found="views"),
-        _part(subject.changed_totals, "billable totals of changed videos", (), found="billable_views"),
+    judged_tally = subject.tally.where(F.col("event_day").isin(sorted(subject.judged_days)))
+    in_hour, on_day, in_partition = ("partition", "event_hour"), ("event_day",), ("partition",)
+    counted, rejected = (f"if(verdict = '{verdict}', event_count, 0)" for verdict in ("counted", "rejected"))
+    in_tally = "tally of partition and hour"
+    parts = [
+        _parts(subject.events, _Part(in_tally, in_hour, expected="1")),
+        _parts(
+            judged_tally,
+            _Part(in_tally, in_hour, found="event_count"),
+            _Part("views of day", on_day, expected=counted),
+            _Part("detailed views of day", on_day, expected=counted),
+        ),
+        _parts(
+            subject.tally,
+            _Part("tally of partition", in_partition, found="event_count"),
+            _Part("rejected events", expected=rejected),
+        ),
+        _parts(
+            subject.former_tally,
+            _Part("tally of partition", in_partition, expected="event_count"),
+            _Part("rejected events", expected=f"-{rejected}"),
+        ),
+        _parts(
+            _rows(spark, subject.archived.rows_by_partition.items()),
+            _Part("tally of partition", in_partition, expected="number"),
+        ),
+        _parts(
+            subject.rejected.where("topic IS NOT NULL AND size(reasons) > 0"),
+            _Part("rejected events", found="1"),
+        ),
+        _parts(
+            subject.changed_totals,
+            _Part("totals of changed videos", found="views"),
+            _Part("billable totals of changed videos", found="billable_views"),
+        ),
+        _parts(
+            subject.expected_totals,
+            _Part("totals of changed videos", expected="views"),
+            _Part("billable totals of changed videos", expected="billable_views"),
+        ),
         # keys that stand twice
-        _part(subject.events, "distinct events", (), found=1),
-        _part(subject.events.where("verdict = 'counted'"), "distinct counted ids", (), found=1),
-        _part(subject.detail, "distinct detailed counts", (), found=1),
-        _part(subject.by_day, "distinct day counts", (), found=1),
+        _parts(_by_key(subject.events, "partition", "offset"), _distinct("events")),
+        _parts(_by_key(subject.events.where("verdict = 'counted'"), "event_id", "event_day"), _distinct("counted ids")),
+        _parts(
+            _by_key(subject.detail, "video_id", "event_day", "country", "device_type", summed="views"),
+            _distinct("detailed counts"),
+            _Part("detailed views of day", on_day, found="views"),
+        ),
+        _parts(
+            _by_key(subject.by_day, "video_id", "event_day", summed="views"),
+            _distinct("day counts"),
+            _Part("views of day", on_day, found="views"),
+        ),
     ]
-    expected = [
-        _part(subject.events, "tally of partition and hour", hour, expected=1),
-        _part(subject.former_tally, "tally of partition", ("partition",), expected="event_count"),
-        _part(_rows(spark, added), "tally of partition", ("partition",), expected="number"),
-        _part(counted_tally, "views of day", ("event_day",), expected="event_count"),
-        _part(counted_tally, "detailed views of day", ("event_day",), expected="event_count"),
-        _part(now_rejected, "rejected events", (), expected="event_count"),
-        _part(former_rejected, "rejected events", (), expected="-event_count"),
-        _part(subject.expected_totals, "totals of changed videos", (), expected="views"),
-        _part(subject.expected_totals, "billable totals of changed videos", (), expected="billable_views"),
-        _distinct(subject.events, "distinct events", "partition", "offset"),
-        _distinct(subject.events.where("verdict = 'counted'"), "distinct counted ids", "event_id", "event_day"),
-        _distinct(subject.detail, "distinct detailed counts", "video_id", "event_day", "country", "device_type"),
-        _distinct(subject.by_day, "distinct day counts", "video_id", "event_day"),
-    ]
-    return _summed([*found, *expected], "found", "expected")
+    return _summed(parts, "found", "expected")
 
 
 def monotony(spark: SparkSession, subject: Subject) -> DataFrame:
     """Return `(what, now, former)`: what never goes back from one version to the next."""
     former_ends = subject.former_offsets.ends if subject.former_offsets else ()
+    received = [(f"received by {key}", (key,)) for key in ("partition", "event_day")]
     parts = [
-        _part(_rows(spark, enumerate(subject.offsets.ends)), "offset_end of", ("partition",), found="number"),
-        _part(_rows(spark, enumerate(former_ends)), "offset_end of", ("partition",), expected="number"),
+        _parts(_rows(spark, enumerate(subject.offsets.ends)), _Part("offset_end of", ("partition",), found="number")),
+        _parts(_rows(spark, enumerate(former_ends)), _Part("offset_end of", ("partition",), expected="number")),
+        _parts(subject.tally, *[_Part(*each, found="event_count") for each in received]),
+        _parts(subject.former_tally, *[_Part(*each, expected="event_count") for each in received]),
     ]
-    for key in ("partition", "event_day"):
-        parts.append(_part(subject.tally, f"received by {key}", (key,), found="event_count"))
-        parts.append(_part(subject.former_tally, f"received by {key}", (key,), expected="event_count"))
     return _summed(parts, "now", "former")
 
 
-def _part(
-    rows: DataFrame, what: str, keys: Iterable[str], *, found: str | int = 0, expected: str | int = 0
-) -> DataFrame:
-    """Return one row for each row, to be summed by `what`: its share of what was found or of what is expected."""
-    return rows.selectExpr(
-        f"concat_ws(' ', {', '.join([repr(what), *keys])}) AS what",
-        f"cast({found} AS bigint) AS left",
-        f"cast({expected} AS bigint) AS right",
+class _Part(NamedTuple):
+    """The share of each row in what is found or expected of `what` and its keys; SQL expressions."""
+
+    what: str
+    keys: tuple[str, ...] = ()
+    found: str = "0"
+    expected: str = "0"
+
+
+def _distinct(what: str) -> _Part:
+    """Expect each key of `_by_key` to stand on one row."""
+    return _Part(f"distinct {what}", found="row_count", expected="1")
+
+
+def _by_key(rows: DataFrame, *keys: str, summed: str | None = None) -> DataFrame:
+    more = [F.sum(summed).alias(summed)] if summed else []
+    return rows.groupBy(*keys).agg(F.count("*").alias("row_count"), *more)
+
+
+def _parts(rows: DataFrame, *parts: _Part) -> DataFrame:
+    """Return `(what, left, right)` for each row and part; the rows are read once."""
+    shares = ", ".join(
+        f"struct(concat_ws(' ', {', '.join([repr(each.what), *each.keys])}) AS what, "
+        f"cast({each.found} AS bigint) AS left, cast({each.expected} AS bigint) AS right)"
+        for each in parts
     )
-
-
-def _distinct(rows: DataFrame, what: str, *keys: str) -> DataFrame:
-    return _part(rows.groupBy(*keys).agg(F.lit(1).alias("one")), what, (), expected="one")
+    return rows.selectExpr(f"inline(array({shares}))")
 
 
 def _summed(parts: Iterable[DataFrame], left: str, right: str) -> DataFrame:

@@ -89,7 +89,8 @@ def _stderr_to(log: Path | None) -> Iterator[None]:
 
 
 def _options(settings: SparkSettings) -> dict[str, str]:
-    quiet = f"-Dlog4j2.configurationFile=file:{PROJECT / 'batch_layer' / 'log4j2.properties'}"
+    # Java's own warnings belong to the log, not among our answers on stdout
+    quiet = f"-Xlog:disable -Xlog:all=warning:stderr -Dlog4j2.configurationFile=file:{PROJECT / 'batch_layer' / 'log4j2.properties'}"
     options = {
         "spark.jars": ",".join(sorted(str(path) for path in settings.jars.glob("*.jar"))),
         "spark.driver.memory": settings.driver_memory,
@@ -113,7 +114,7 @@ def _options(settings: SparkSettings) -> dict[str, str]:
         "spark.hadoop.dfs.client.block.write.locateFollowingBlock.retries": "12",
     }
     if settings.is_short:
-        options["spark.driver.extraJavaOptions"] += " -XX:TieredStopAtLevel=1"
+        options["spark.driver.extraJavaOptions"] += " -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"
         options["spark.sql.adaptive.enabled"] = "false"
     catalog = f"spark.sql.catalog.{CATALOG}"
     options[catalog] = "org.apache.iceberg.spark.SparkCatalog"

@@ -150,7 +150,7 @@ def prepared(environ: dict[str, str]) -> Iterator[tuple[dict[str, str], Path]]:
     outside(server_url, f"CREATE DATABASE {namespace}")
     try:
         environ["VIEWLEDGER_POSTGRES_URL"] = server_url.rpartition("/")[0] + "/" + namespace
-        environ["VIEWLEDGER_REDIS_NAMESPACE"] = namespace
+        environ["VIEWLEDGER_SPEED_NAMESPACE"] = namespace
         generator = random.Random(SEED)
         video_ids = ["".join(generator.choices("abcdefghijkXYZ0123_-", k=11)) for _ in range(VIDEOS)]
         publish(environ["VIEWLEDGER_POSTGRES_URL"], video_ids)

@@ -27,6 +27,7 @@ COMMANDS = {
     "ingest": ("jobs.ingest", "send a file of events, one JSON object a line"),
     "batch": ("jobs.batch", "run, rebuild or inspect the batch layer"),
     "billing": ("jobs.billing", "rate and post settled views of a period"),
+    "faults": ("jobs.faults.command", "hurt real processes on purpose and compare every number with a model"),
     "run": ("jobs.run", "one process in the foreground: collector, speed or api"),
 }
 """Every command: the module with its `add_arguments` and `run`, imported only when it is asked for, and its help."""

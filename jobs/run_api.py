@@ -48,7 +48,7 @@ class ApiSettings:
         return cls(
             redis=settings.RedisConnection.from_environ(environ),
             postgres=settings.PostgresConnection.from_environ(environ),
-            namespace=environ.get("VIEWLEDGER_REDIS_NAMESPACE") or NAMESPACE,
+            namespace=environ.get("VIEWLEDGER_SPEED_NAMESPACE") or NAMESPACE,
             host=environ.get("VIEWLEDGER_BIND_HOST") or "127.0.0.1",
             port=settings.integer(environ, "VIEWLEDGER_API_PORT", default=17070, least=1, most=65535),
         )

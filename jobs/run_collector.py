@@ -15,6 +15,7 @@ from ingestion.pseudonym import pseudonym_key
 from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.failpoints import Failpoints
 from jobs.http_server import listening_socket, serve
 from jobs.json_log import log_json
 
@@ -32,6 +33,7 @@ class CollectorSettings:
     host: str
     port: int
     acknowledgement_ms_max: int
+    failpoints: Failpoints
 
     def __repr__(self) -> str:
         return f"CollectorSettings(bootstrap={self.bootstrap}, topic={self.topic!r}, port={self.port}, …)"
@@ -49,6 +51,7 @@ class CollectorSettings:
             acknowledgement_ms_max=settings.integer(
                 environ, "VIEWLEDGER_ACKNOWLEDGEMENT_MS_MAX", default=5_000, least=500, most=60_000
             ),
+            failpoints=Failpoints("collector", environ, failure=LogUnavailableError),
         )
 
 
@@ -59,7 +62,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     listener = listening_socket(chosen.host, chosen.port, "VIEWLEDGER_COLLECTOR_PORT")
     event_log = connect(chosen.bootstrap, chosen.topic, chosen.acknowledgement_ms_max)
     collector = Collector(
-        event_log=event_log,
+        event_log=chosen.failpoints.on(event_log),
         clock=lambda: datetime.now(UTC),
         pseudonym_key=chosen.key,
         trusted_proxies=chosen.proxies,

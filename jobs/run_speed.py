@@ -19,6 +19,7 @@ from ingestion.contract.event import TOPIC_DEAD_LETTERS, TOPIC_VIDEO_VIEWS
 from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.failpoints import Failpoints
 from jobs.json_log import log_json
 from speed_layer.consume_loop import ConsumeLoop, Surroundings, backoff_seconds
 from speed_layer.errors import SpeedLayerError, UnavailableError
@@ -47,6 +48,7 @@ class SpeedSettings:
     horizon: Horizon
     host: str
     port: int
+    failpoints: Failpoints
 
     def __repr__(self) -> str:
         return f"SpeedSettings(kafka={self.kafka}, horizon={self.horizon}, port={self.port}, …)"
@@ -73,6 +75,7 @@ class SpeedSettings:
             horizon=Horizon(horizon_seconds * 1000),
             host=environ.get("VIEWLEDGER_BIND_HOST") or "127.0.0.1",
             port=settings.integer(environ, "VIEWLEDGER_SPEED_METRICS_PORT", default=17072, least=0, most=65535),
+            failpoints=Failpoints("speed", environ, failure=UnavailableError),
         )
 
 
@@ -126,10 +129,10 @@ def _count(
         return
     loop = ConsumeLoop(
         Surroundings(
-            log=log,
-            store=store,
+            log=chosen.failpoints.on(log),
+            store=chosen.failpoints.on(store),
             published=PostgresPublishedOffsets(chosen.postgres_url, kafka.topic),
-            dead_letters=dead_letters,
+            dead_letters=chosen.failpoints.on(dead_letters),
             observer=PrometheusSpeedMetrics(registry),
             clock=time.time,
             pause=stopping.wait,

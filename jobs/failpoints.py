@@ -1,0 +1,134 @@
+"""Named points at which a process hurts itself, so that faults can be placed exactly. Off, and free, when unset.
+
+`VIEWLEDGER_FAILPOINT=speed.after_apply:kill@17`: the 17th time the speed process has applied chunks, it is killed.
+The points are the calls of a process's ports, for nothing happens between processes without one of them; `before_` and
+`after_` stand for each call, and several points are separated by commas. An `after_` of a call that answers by a future
+is reached when the future is done and nobody has been told yet.
+"""
+
+import logging
+import os
+import re
+import signal
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, NoReturn, TypeVar, cast
+
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+
+logger = logging.getLogger(__name__)
+
+VARIABLE = "VIEWLEDGER_FAILPOINT"
+CALLS = {
+    "collector": ("append",),
+    "speed": ("poll", "look", "reset", "send", "apply"),
+    "batch": (
+        "cut", "begin", "open_branch", "archive", "judge", "derive", "check", "contents", "tag", "publish", "finish",
+        "prune",
+    ),
+    "billing": ("post",),
+}  # fmt: skip
+"""Process → the calls of its ports, in the order in which they happen."""
+ACTIONS = ("kill", "stop", "fail")
+"""SIGKILL to itself; SIGSTOP to itself; the error that the port raises when its server went away."""
+
+Port = TypeVar("Port")
+_POINT = re.compile(r"(\w+)\.(before|after)_(\w+):(\w+)@([1-9]\d{0,8})", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Failpoint:
+    """What happens at which call."""
+
+    process: str
+    moment: str
+    call: str
+    action: str
+    hit: int
+    """1 is the first time the process makes the call."""
+
+
+def parse(text: str) -> tuple[Failpoint, ...]:
+    """Read the variable's value; a wrong one raises CommandError(BAD_INPUT) that says what is allowed."""
+    return tuple(_parse_one(part.strip()) for part in text.split(",")) if text else ()
+
+
+def _parse_one(text: str) -> Failpoint:
+    found = _POINT.fullmatch(text)
+    if not found:
+        _refuse(text, "it must be like speed.after_apply:kill@17")
+    process, moment, call, action, hit = found.groups()
+    if process not in CALLS:
+        _refuse(text, f"processes are {', '.join(CALLS)}")
+    if call not in CALLS[process]:
+        _refuse(text, f"calls of {process} are {', '.join(CALLS[process])}")
+    if action not in ACTIONS:
+        _refuse(text, f"actions are {', '.join(ACTIONS)}")
+    return Failpoint(process, moment, call, action, int(hit))
+
+
+def _refuse(text: str, allowed: str) -> NoReturn:
+    raise CommandError(f"{VARIABLE} has {text!r}; {allowed}", ExitCode.BAD_INPUT)
+
+
+class Failpoints:
+    """The points of one process, as its environment sets them."""
+
+    def __init__(self, process: str, environ: Mapping[str, str], *, failure: Callable[[str], Exception]) -> None:
+        """`failure` makes the error of the action `fail`: the one that this process's ports raise."""
+        self._points = tuple(each for each in parse(environ.get(VARIABLE, "")) if each.process == process)
+        self._failure = failure
+        if self._points:
+            logger.warning("failpoints are set", extra={"fields": {"points": environ[VARIABLE]}})
+
+    def on(self, port: Port) -> Port:
+        """Return the port itself, or one that hurts the process at its points."""
+        points = [each for each in self._points if hasattr(port, each.call)]
+        return cast(Port, _Hurting(port, points, self._failure)) if points else port
+
+
+class _Hurting:
+    def __init__(self, port: object, points: list[Failpoint], failure: Callable[[str], Exception]) -> None:
+        self._port, self._points, self._failure = port, points, failure
+        self._calls: dict[str, int] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._port, name)
+        points = [each for each in self._points if each.call == name]
+        return self._surrounded(found, name, points) if points else found
+
+    def _surrounded(self, call: Callable[..., Any], name: str, points: list[Failpoint]) -> Callable[..., Any]:
+        def surrounded(*args: Any, **kwargs: Any) -> Any:
+            number = self._calls[name] = self._calls.get(name, 0) + 1
+            now = [each for each in points if each.hit == number]
+            self._reach([each for each in now if each.moment == "before"])
+            answer = call(*args, **kwargs)
+            after = [each for each in now if each.moment == "after"]
+            if after and isinstance(answer, Future):
+                return self._after(answer, after)
+            self._reach(after)
+            return answer
+
+        return surrounded
+
+    def _after(self, answer: "Future[Any]", points: list[Failpoint]) -> "Future[Any]":
+        told: Future[Any] = Future()
+
+        def tell(done: "Future[Any]") -> None:
+            try:
+                self._reach(points)
+                told.set_result(done.result())
+            except Exception as error:  # noqa: BLE001  whatever it is, it is the answer
+                told.set_exception(error)
+
+        answer.add_done_callback(tell)
+        return told
+
+    def _reach(self, points: list[Failpoint]) -> None:
+        for point in points:
+            name = f"{point.process}.{point.moment}_{point.call}"
+            if point.action == "fail":
+                raise self._failure(f"failpoint {name}")
+            os.kill(os.getpid(), signal.SIGKILL if point.action == "kill" else signal.SIGSTOP)

@@ -1,0 +1,132 @@
+"""`./viewledger faults [NAME…]`: hurts real processes on purpose and compares every number with a reference model."""
+
+import argparse
+import json
+import logging
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+from jobs.faults import redis_faults, speed_faults
+from jobs.faults.comparison import FAIL, PASS, UNKNOWN, Outcome, differences
+from jobs.faults.scene import DRAIN_SECONDS, Scene
+from jobs.faults.waiting import NotInTimeError
+from jobs.local_stack.stack import LocalStack, temporary_folder
+
+Fault = Callable[[Scene], None]
+FAULTS: dict[str, Fault] = {**speed_faults.FAULTS, **redis_faults.FAULTS}
+"""Every fault by its name; what it does is the first line of its docstring."""
+QUICK = ("speed-killed-after-apply", "redis-tail-lost")
+SEED = 20261124
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command's flags."""
+    parser.add_argument("names", nargs="*", metavar="NAME", help="faults, or beginnings of their names (default: all)")
+    parser.add_argument("--list", action="store_true", help="list the faults and end")
+    parser.add_argument("--quick", action="store_true", help=f"only {' and '.join(QUICK)}, one seed each")
+    parser.add_argument(
+        "--seeds", type=_count, default=5, help="runs of each fault, each with its own seed (default 5)"
+    )
+    parser.add_argument("--seed", type=int, default=SEED, help=f"the first seed (default {SEED})")
+    parser.add_argument(
+        "--results", type=Path, metavar="FILE", help="append each result to FILE, one JSON object a line"
+    )
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 1000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 1000")
+    return int(text)
+
+
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """OK when every run passed; DIFFERENCE when one failed or could not be drained."""
+    if arguments.list:
+        for name, fault in FAULTS.items():
+            print(f"{name:<36}{(fault.__doc__ or '').splitlines()[0]}")
+        return ExitCode.OK
+    names = QUICK if arguments.quick else chosen_faults(arguments.names)
+    seeds = range(arguments.seed, arguments.seed + (1 if arguments.quick else arguments.seeds))
+    for noisy in ("kafka", "httpx", "httpcore"):
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
+    outcomes: list[Outcome] = []
+    with temporary_folder() as folder, LocalStack.start(folder / "stack", tell=tell) as stack:
+        for name in names:
+            for seed in seeds:
+                outcomes.append(run_fault(stack, folder / f"{name}-{seed}", name, seed))
+                if arguments.results:
+                    with arguments.results.open("a") as file:
+                        file.write(json.dumps(asdict(outcomes[-1])) + "\n")
+    report(outcomes, as_json=arguments.json)
+    return ExitCode.OK if all(each.verdict == PASS for each in outcomes) else ExitCode.DIFFERENCE
+
+
+def chosen_faults(words: Sequence[str]) -> list[str]:
+    """Return the faults whose names begin with one of the words; all without words."""
+    unknown = [word for word in words if not any(name.startswith(word) for name in FAULTS)]
+    if unknown:
+        raise CommandError(
+            f"no fault is called {', '.join(unknown)}; ./viewledger faults --list shows all {len(FAULTS)}",
+            ExitCode.BAD_INPUT,
+        )
+    return [name for name in FAULTS if not words or any(name.startswith(word) for word in words)]
+
+
+def run_fault(stack: LocalStack, folder: Path, name: str, seed: int) -> Outcome:
+    """Do one fault to a pipeline of its own, let it recover, and compare."""
+    started = time.monotonic()
+    found: list[str] = []
+    recovery: float | None = None
+    with Scene(stack, folder, seed) as scene:
+        try:
+            FAULTS[name](scene)
+            scene.send(50)  # traffic after the fault, so that being stuck is noticed
+            scene.wait(scene.is_counted, "everything is counted and complete", DRAIN_SECONDS)
+            recovery = round(time.monotonic() - scene.hurt_at, 2)
+            found = differences(scene)
+            verdict = FAIL if found else PASS
+        except NotInTimeError as error:
+            verdict, found = UNKNOWN, [str(error), f"positions {scene.positions()}, log ends {scene.highwaters()}"]
+        except AssertionError as error:
+            verdict, found = FAIL, [str(error)]
+        if scene.senders.sent.given_up:
+            verdict, found = UNKNOWN, [*found, f"{scene.senders.sent.given_up} events were never acknowledged"]
+        outcome = Outcome(name, seed, verdict, len(scene.mirror), recovery, tuple(found[:6]), tuple(scene.notes))
+    seconds = time.monotonic() - started
+    took = "" if recovery is None else f", right again after {recovery:.1f} s"
+    tell(f"{name}, seed {seed}: {verdict}, {outcome.events:,} events{took} ({seconds:.0f} s)")
+    for each in found:
+        tell(f"    {each}")
+    return outcome
+
+
+def tell(text: str) -> None:
+    """One line of progress."""
+    print(f"faults: {text}", file=sys.stderr, flush=True)
+
+
+def report(outcomes: Sequence[Outcome], *, as_json: bool) -> None:
+    """Print the results."""
+    if as_json:
+        print(json.dumps([asdict(each) for each in outcomes], indent=1))
+        return
+    print("\n".join(table(outcomes)))
+
+
+def table(outcomes: Sequence[Outcome]) -> list[str]:
+    """Return one line for each fault: how often it was run and how it ended, as a Markdown table."""
+    lines = ["| fault | what happens | passed | seeds | events | longest recovery |", "|---|---|---|---|---|---|"]
+    for name in dict.fromkeys(each.fault for each in outcomes):
+        runs = [each for each in outcomes if each.fault == name]
+        passed = sum(each.verdict == PASS for each in runs)
+        slowest = max((each.recovery_seconds or 0.0 for each in runs), default=0.0)
+        seeds, events = ", ".join(str(each.seed) for each in runs), sum(each.events for each in runs)
+        text = (FAULTS[name].__doc__ or "").splitlines()[0]
+        lines.append(f"| {name} | {text} | {passed} of {len(runs)} | {seeds} | {events:,} | {slowest:.1f} s |")
+    return lines

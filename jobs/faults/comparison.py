@@ -1,0 +1,82 @@
+"""Compares what the pipeline says after a fault with the reference model."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from jobs.faults.reference import LogMessage, recount
+from jobs.faults.scene import Scene
+from jobs.faults.traffic import POISON, VIDEOS
+
+PASS, FAIL, UNKNOWN = "pass", "fail", "unknown"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one run of one fault ended."""
+
+    fault: str
+    seed: int
+    verdict: str
+    """`unknown`: not everything was drained in time, so nothing is proven. It is not a pass."""
+    events: int
+    recovery_seconds: float | None
+    """From the fault until every answer was complete and everything was counted."""
+    differences: tuple[str, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+
+def differences(scene: Scene) -> list[str]:
+    """Return a sentence for everything that is not as the reference model says; the scene must be drained."""
+    scene.read_log()
+    messages = list(scene.mirror.values())
+    expected = recount(messages)
+    found = [f"refused: {text}" for text in scene.senders.sent.refusals[:3]]
+    if lost := scene.senders.sent.acknowledged_ids - expected.ids:
+        found.append(f"{len(lost)} acknowledged events are not in the log, such as {min(lost)}")
+    if invented := expected.ids - scene.senders.sent.attempted_ids:
+        found.append(f"{len(invented)} events are in the log that nobody sent, such as {min(invented)}")
+    in_log = sum(each.value in POISON for each in messages)
+    if in_log < scene.senders.sent.acknowledged_poison:
+        found.append(
+            f"{scene.senders.sent.acknowledged_poison - in_log} acknowledged broken messages are not in the log"
+        )
+    found += _counts("views", {video: answer["views"] for video, answer in scene.answers().items()}, expected.views)
+    letters = scene.dead_letters()
+    if letters != expected.rejected:
+        found.append(
+            f"dead letters: {len(expected.rejected - letters)} are missing, {len(letters - expected.rejected)} too many"
+        )
+    return found + _settled(scene, messages)
+
+
+def _counts(what: str, served: dict[str, int], expected: Counter[str]) -> list[str]:
+    wrong = sorted(video for video in VIDEOS if served[video] != expected[video])
+    if not wrong:
+        return []
+    total = sum(served[video] - expected[video] for video in wrong)
+    first = wrong[0]
+    return [
+        f"{what} of {len(wrong)} videos differ, by {total:+d} in all; {first} has {served[first]} and should have "
+        f"{expected[first]}"
+    ]
+
+
+def _settled(scene: Scene, messages: list[LogMessage]) -> list[str]:
+    """The newest published version against a recount of exactly the offsets that it covers."""
+    published = scene.published()
+    if published is None:
+        return []
+    version, ends, raw_count, verdicts = published
+    covered = [each for each in messages if each.offset < ends[each.partition]]
+    expected = recount(covered)
+    answers = scene.answers()
+    found = []
+    if raw_count != len(covered):
+        found.append(f"version {version} archived {raw_count} messages of {len(covered)}")
+    if verdicts is not None and {name: count for name, count in verdicts.items() if count} != dict(expected.verdicts):
+        found.append(f"version {version} has verdicts {verdicts}, expected {dict(expected.verdicts)}")
+    if {answer["version"] for answer in answers.values()} != {version}:
+        found.append(f"the API does not answer from version {version}")
+    found += _counts("settled views", {video: each["settled_views"] for video, each in answers.items()}, expected.views)
+    billable = {video: each["billable_views"] for video, each in answers.items()}
+    return found + _counts("billable views", billable, expected.billable_views)

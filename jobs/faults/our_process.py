@@ -1,0 +1,51 @@
+"""One of our processes in a fault run."""
+
+import signal
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jobs.failpoints import VARIABLE
+from jobs.local_stack.child_process import start
+from jobs.local_stack.http_probe import http_is_ready
+from jobs.local_stack.servers import our_command
+from jobs.state_home import PROJECT
+
+
+@dataclass
+class OurProcess:
+    """One of our processes, started again when it dies, as a supervisor does."""
+
+    name: str
+    words: tuple[str, ...]
+    port: int
+    environ: dict[str, str]
+    log: Path
+    child: Any = None
+    is_wanted: bool = True
+    exit_codes: list[int] = field(default_factory=list)
+
+    def start(self, failpoint: str = "") -> None:
+        """Start it; the failpoint holds for this life only."""
+        environ = self.environ | ({VARIABLE: failpoint} if failpoint else {})
+        self.child = start(our_command(*self.words), environ=environ, log=self.log, folder=PROJECT)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it has not ended."""
+        return self.child is not None and self.child.poll() is None
+
+    def signal(self, number: int) -> None:
+        """Send a signal."""
+        self.child.send_signal(number)
+
+    def end(self) -> int:
+        """SIGTERM; return its exit code."""
+        self.is_wanted = False
+        self.child.send_signal(signal.SIGCONT)
+        self.child.send_signal(signal.SIGTERM)
+        return int(self.child.wait(30))
+
+    def is_ready(self) -> bool:
+        """Whether /readyz says so."""
+        return self.is_alive and http_is_ready(self.port)

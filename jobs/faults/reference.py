@@ -1,0 +1,107 @@
+"""The reference model: what a log of messages must be counted as. Plain Python; shares no code with the product.
+
+It reads the messages as they lie on Kafka and applies the written rules: which are valid, which is the first of its
+id, which of them are billable. It knows the events that the fault generator makes, not every event there is.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+LATEST = timedelta(minutes=5)
+EARLIEST = timedelta(days=35)
+MINIMUM_SECONDS = 30
+CAP = 4
+CAP_WINDOW = timedelta(hours=24)
+ADDED_BY_THE_COLLECTOR = ("received_at", "client_network", "user_agent")
+
+
+@dataclass(frozen=True)
+class LogMessage:
+    """One message as it lies on Kafka."""
+
+    partition: int
+    offset: int
+    appended_at_ms: int
+    value: bytes
+
+
+@dataclass
+class Recount:
+    """What the messages must be counted as."""
+
+    verdicts: Counter[str] = field(default_factory=Counter)
+    views: Counter[str] = field(default_factory=Counter)
+    billable_views: Counter[str] = field(default_factory=Counter)
+    rejected: set[tuple[int, int]] = field(default_factory=set)
+    """(partition, offset) of every message that breaks the rules."""
+    ids: set[str] = field(default_factory=set)
+    """The id of every message that can be read at all."""
+
+
+def recount(messages: Iterable[LogMessage]) -> Recount:
+    """Count from nothing, in the order in which the broker received the messages."""
+    found = Recount()
+    first: dict[str, dict[str, Any]] = {}
+    counted: list[dict[str, Any]] = []
+    for message in sorted(messages, key=lambda each: (each.appended_at_ms, each.partition, each.offset)):
+        event = _read(message.value)
+        if event is None:
+            found.verdicts["rejected"] += 1
+            found.rejected.add((message.partition, message.offset))
+            continue
+        found.ids.add(event["event_id"])
+        received = datetime.fromtimestamp(message.appended_at_ms / 1000, UTC)
+        if event["happened_at"] > received + LATEST:
+            found.verdicts["rejected"] += 1
+            found.rejected.add((message.partition, message.offset))
+        elif event["happened_at"] < received - EARLIEST:
+            found.verdicts["late_review"] += 1
+        elif (former := first.get(event["event_id"])) is not None:
+            found.verdicts["duplicate" if former["payload"] == event["payload"] else "conflict"] += 1
+        else:
+            first[event["event_id"]] = event
+            counted.append(event)
+            found.verdicts["counted"] += 1
+            found.views[event["video_id"]] += 1
+    found.billable_views = _billable(counted)
+    return found
+
+
+def _billable(counted: Iterable[Mapping[str, Any]]) -> Counter[str]:
+    billable: Counter[str] = Counter()
+    paid: dict[tuple[str, str], list[datetime]] = {}
+    for event in sorted(counted, key=lambda each: (each["happened_at"], each["event_id"])):
+        if not event["revenue_eligible"] or event["view_duration"] < MINIMUM_SECONDS:
+            continue
+        earlier = paid.setdefault((event["user_id"], event["video_id"]), [])
+        if sum(event["happened_at"] - each < CAP_WINDOW for each in earlier) < CAP:
+            earlier.append(event["happened_at"])
+            billable[event["video_id"]] += 1
+    return billable
+
+
+def _read(value: bytes) -> dict[str, Any] | None:
+    """Return the event with `happened_at` and `payload` added; None when it breaks a rule."""
+    try:
+        event = json.loads(value)
+        happened_at = datetime.fromisoformat(event["timestamp"])
+        is_valid = (
+            str(UUID(event["event_id"])) == event["event_id"]
+            and re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", event["video_id"], re.ASCII)
+            and happened_at.tzinfo is not None
+            and type(event["view_duration"]) is int
+            and 0 <= event["view_duration"] <= 86400
+            and type(event["revenue_eligible"]) is bool
+            and 1 <= len(event["user_id"]) <= 128
+            and 1 <= len(event["session_id"]) <= 128
+        )
+    except (ValueError, KeyError, TypeError):
+        return None
+    payload = {name: field_ for name, field_ in event.items() if name not in ADDED_BY_THE_COLLECTOR}
+    return {**event, "happened_at": happened_at, "payload": payload} if is_valid else None

@@ -1,0 +1,265 @@
+"""The pipeline of one fault run: real processes on a topic, database, Redis and warehouse of their own."""
+
+import json
+import os
+import random
+import secrets
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import redis
+
+from jobs.failpoints import VARIABLE
+from jobs.faults.kafka_topics import highwaters, make_topics, read_topic
+from jobs.faults.our_process import OurProcess
+from jobs.faults.postgres_database import administer, queries
+from jobs.faults.redis_node import RedisNode
+from jobs.faults.reference import LogMessage
+from jobs.faults.tcp_proxy import TcpProxy
+from jobs.faults.traffic import VIDEOS, Generator, Senders, Traffic, truth_file
+from jobs.faults.waiting import until
+from jobs.local_stack.child_process import bound_to_parent
+from jobs.local_stack.ports import free_ports
+from jobs.local_stack.servers import our_command, with_java_home
+from jobs.local_stack.stack import LocalStack
+from jobs.migrate import MIGRATIONS, migrate, read_migrations
+from jobs.state_home import PROJECT
+
+PARTITION_COUNT = 12
+READY_SECONDS = 60.0
+DRAIN_SECONDS = 300.0
+"""The promise: everything is right again within five minutes."""
+BATCH_SECONDS = 400.0
+
+
+class Scene:
+    """What a fault is done to. Use it in a `with` block; called from the main thread only."""
+
+    def __init__(self, stack: LocalStack, folder: Path, seed: int) -> None:
+        self.stack, self.folder, self.seed = stack, folder, seed
+        self.rng = random.Random(seed)  # noqa: S311  (a fault must be repeatable, nothing is guarded)
+        self.name = f"faults-{secrets.token_hex(4)}"
+        self.topic, self.dead_letter_topic = self.name, f"{self.name}-dlq"
+        self.bootstrap = stack.environment["VIEWLEDGER_KAFKA_BOOTSTRAP"]
+        self.processes: list[OurProcess] = []
+        self.mirror: dict[tuple[int, int], LogMessage] = {}
+        self.hurt_at = 0.0
+        self.batch_results: list[dict[str, Any]] = []
+        self.notes: list[str] = []
+        self._closing = ExitStack()
+
+    def __enter__(self) -> "Scene":
+        try:
+            self._build()
+        except BaseException:
+            self._closing.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closing.close()
+
+    def _build(self) -> None:
+        self.folder.mkdir(parents=True)
+        self.folder.chmod(0o755)
+        self.redis = RedisNode(self.folder / "redis")
+        self._closing.callback(self.redis.close)
+        self.redis.start()
+        self.redis_proxy = TcpProxy(self.redis.port)
+        self._closing.callback(self.redis_proxy.close)
+        server_url = self.stack.environment["VIEWLEDGER_POSTGRES_URL"]
+        self.postgres_proxy = TcpProxy(self.stack.ports.postgres)
+        self._closing.callback(self.postgres_proxy.close)
+        self.postgres_url = self._make_database(server_url)
+        proxied = self.postgres_url.replace(f":{self.stack.ports.postgres}/", f":{self.postgres_proxy.port}/")
+        make_topics(self.bootstrap, {self.topic: PARTITION_COUNT, self.dead_letter_topic: 1})
+        hdfs_url = self.stack.environment["VIEWLEDGER_HDFS_URL"]
+        self.environ = {
+            **with_java_home(os.environ),
+            **self.stack.environment,
+            "PYTHONPATH": str(PROJECT),
+            "PYTHONUNBUFFERED": "1",
+            "VIEWLEDGER_POSTGRES_URL": proxied,
+            "VIEWLEDGER_REDIS_URL": f"redis://127.0.0.1:{self.redis_proxy.port}/0",
+            "VIEWLEDGER_TOPIC_VIDEO_VIEWS": self.topic,
+            "VIEWLEDGER_TOPIC_DEAD_LETTERS": self.dead_letter_topic,
+            "VIEWLEDGER_SPEED_GROUP": self.name,
+            "VIEWLEDGER_SPEED_NAMESPACE": self.name,
+            "VIEWLEDGER_WAREHOUSE": f"{hdfs_url}/{self.name}",
+            "VIEWLEDGER_STATE_DIR": str(self.folder),
+        }
+        self.environ.pop(VARIABLE, None)
+        self.generator = Generator(
+            random.Random(self.seed),  # noqa: S311
+            self._closing.enter_context(truth_file(self.folder).open("w")),
+        )
+        self._closing.callback(self._end_processes)
+        self.collector, self.api = self.start("collector"), self.start("api")
+        self.senders = Senders(
+            lambda: f"http://127.0.0.1:{self.collector.port}", self.bootstrap, self.topic, patience_seconds=120
+        )
+        self._closing.callback(self.senders.close)
+
+    def start(self, name: str, failpoint: str = "") -> OurProcess:
+        """Start one of our processes; it is kept running until the scene ends."""
+        port = free_ports().api
+        variable = {"collector": "COLLECTOR_PORT", "api": "API_PORT", "speed": "SPEED_METRICS_PORT"}[name]
+        number = sum(each.name == name for each in self.processes)
+        process = OurProcess(
+            name,
+            ("run", name),
+            port,
+            self.environ | {f"VIEWLEDGER_{variable}": str(port)},
+            self.folder / f"{name}{number or ''}.log",
+        )
+        self.processes.append(process)
+        process.start(failpoint)
+        return process
+
+    def start_ready(self, name: str, failpoint: str = "") -> OurProcess:
+        """Start one of our processes and wait until it is ready."""
+        process = self.start(name, failpoint)
+        self.wait(process.is_ready, f"{name} is ready")
+        return process
+
+    def revive(self) -> None:
+        """Start what has died again, without its failpoint."""
+        for process in self.processes:
+            if process.is_wanted and not process.is_alive:
+                process.exit_codes.append(process.child.returncode)
+                process.start()
+
+    def wait(self, holds: Callable[[], object], what: str, seconds: float = READY_SECONDS) -> float:
+        """Wait, keeping our processes alive."""
+
+        def step() -> object:
+            self.revive()
+            return holds()
+
+        return until(step, seconds, what)
+
+    def second_redis(self) -> RedisNode:
+        """Start another Redis."""
+        other = RedisNode(self.folder / "redis-2")
+        self._closing.callback(other.close)
+        other.start()
+        return other
+
+    def promote(self, other: RedisNode) -> None:
+        """Let the other Redis take the first one's place."""
+        self.redis = other
+        self.redis_proxy.retarget(other.port)
+
+    def hurt(self, what: str) -> None:
+        """Note that the fault happens now: recovery is measured from here."""
+        self.hurt_at = time.monotonic()
+        self.notes.append(what)
+
+    def send(self, count: int) -> None:
+        """Send messages and wait until all are acknowledged."""
+        self.senders.send(self.generator.take(count))
+
+    @contextmanager
+    def traffic(self, events_per_second: float = 800) -> Iterator[None]:
+        """Messages keep coming meanwhile."""
+        with Traffic(self.generator, self.senders, events_per_second=events_per_second):
+            yield
+
+    def for_a_while(self, seconds: float) -> None:
+        """Let traffic flow, keeping our processes alive."""
+        deadline = time.monotonic() + seconds
+        self.wait(lambda: time.monotonic() >= deadline, "time passes", seconds + 30)
+
+    def highwaters(self) -> list[int]:
+        """The broker's log ends."""
+        return highwaters(self.bootstrap, self.topic, PARTITION_COUNT)
+
+    def positions(self) -> list[int | None]:
+        """How far the speed layer has counted, read from Redis by its documented keys."""
+        with self.redis.client() as client:
+            found = [client.hget(f"{{{self.name}:{number}}}:state", "position") for number in range(PARTITION_COUNT)]
+        return [None if each is None else int(each) for each in found]
+
+    def is_counted(self) -> bool:
+        """Whether the speed layer has counted the whole log and the API says that nothing is missing."""
+        try:
+            return self.positions() == self.highwaters() and all(each["complete"] for each in self.answers().values())
+        except (redis.RedisError, httpx.HTTPError, OSError):
+            return False
+
+    def answers(self) -> dict[str, dict[str, Any]]:
+        """The API's answer for every video."""
+        url = f"http://127.0.0.1:{self.api.port}/v1/views:lookup"
+        answer = httpx.post(url, json={"video_ids": list(VIDEOS)}, timeout=10).raise_for_status()
+        return {each["video_id"]: each for each in answer.json()["counts"]}
+
+    def read_log(self) -> None:
+        """Add everything that is on the topic now to the mirror."""
+        messages = read_topic(self.bootstrap, self.topic, PARTITION_COUNT)
+        self.mirror.update({(each.partition, each.offset): each for each in messages})
+
+    def dead_letters(self) -> set[tuple[int, int]]:
+        """(partition, offset) of every message that lies on the dead-letter topic."""
+        letters = [json.loads(each.value) for each in read_topic(self.bootstrap, self.dead_letter_topic, 1)]
+        return {(letter["partition"], letter["offset"]) for letter in letters}
+
+    def batch(self, failpoint: str = "", *, expected: int | None = 0, attempts: int = 3) -> "subprocess.Popen[str]":
+        """Start `batch run` and wait for it; note its result. `expected` is its exit code, None for any."""
+        return self.finish_batch(self.start_batch(failpoint, attempts=attempts), expected)
+
+    def start_batch(self, failpoint: str = "", *, attempts: int = 3) -> "subprocess.Popen[str]":
+        """Start `batch run` and return at once."""
+        environ = self.environ | ({VARIABLE: failpoint} if failpoint else {})
+        return subprocess.Popen(
+            our_command("batch", "run", "--json", "--attempts", str(attempts)),
+            env=environ,
+            cwd=PROJECT,
+            stdout=subprocess.PIPE,
+            stderr=(self.folder / "batch.log").open("a"),
+            text=True,
+            preexec_fn=bound_to_parent(signal.SIGTERM),
+        )
+
+    def finish_batch(self, child: "subprocess.Popen[str]", expected: int | None = 0) -> "subprocess.Popen[str]":
+        """Wait for a batch run."""
+        output, _ = child.communicate(timeout=BATCH_SECONDS)
+        if expected is not None and child.returncode != expected:
+            tail = (self.folder / "batch.log").read_text()[-800:]
+            raise AssertionError(f"batch run ended with {child.returncode} instead of {expected}: {tail}")
+        if child.returncode == 0:
+            self.batch_results.append(json.loads(output))
+        return child
+
+    def published(self) -> tuple[int, list[int], int, dict[str, int] | None] | None:
+        """The current version: its number, `offset_end` of every partition, raw rows, and verdicts as its run said."""
+        rows = queries(
+            self.postgres_url,
+            "SELECT version, offsets -> 'ends', (row_counts ->> 'raw_events')::bigint, run_id"
+            " FROM published.versions JOIN published.pointer USING (version)",
+        )
+        if not rows:
+            return None
+        version, ends, raw_count, run_id = rows[0]
+        verdicts = {each["run_id"]: each["verdicts"] for each in self.batch_results}.get(run_id)
+        return version, ends, raw_count, verdicts
+
+    def _make_database(self, server_url: str) -> str:
+        name = self.name.replace("-", "_")
+        administer(server_url, f"CREATE DATABASE {name}")
+        self._closing.callback(administer, server_url, f"DROP DATABASE {name} WITH (FORCE)")
+        url = server_url.rpartition("/")[0] + "/" + name
+        migrate(url, read_migrations(MIGRATIONS))
+        return url
+
+    def _end_processes(self) -> None:
+        for process in self.processes:
+            process.is_wanted = False
+            if process.is_alive:
+                process.child.send_signal(signal.SIGKILL)
+                process.child.wait()

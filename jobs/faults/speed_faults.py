@@ -1,0 +1,138 @@
+"""What can happen to the speed processes."""
+
+import signal
+
+from jobs.faults.our_process import OurProcess
+from jobs.faults.scene import Scene
+from jobs.faults.tcp_proxy import Mode
+
+SESSION_SECONDS = 6.0
+"""The group's session timeout: so long a member may be silent."""
+
+
+def killed_before_apply(scene: Scene) -> None:
+    """SIGKILL when a chunk is judged and nothing of it is stored."""
+    _killed_at(scene, "speed.before_apply:kill@{}")
+
+
+def killed_after_apply(scene: Scene) -> None:
+    """SIGKILL when a chunk is stored and the process does not know it yet."""
+    _killed_at(scene, "speed.after_apply:kill@{}")
+
+
+def killed_before_dead_letters(scene: Scene) -> None:
+    """SIGKILL between judging a chunk and sending its rejected messages away."""
+    _killed_at(scene, "speed.before_send:kill@{}", at_most=3)
+
+
+def killed_after_dead_letters(scene: Scene) -> None:
+    """SIGKILL when rejected messages are sent and the chunk they came in is not applied."""
+    _killed_at(scene, "speed.after_send:kill@{}", at_most=3)
+
+
+def _killed_at(scene: Scene, point: str, at_most: int = 20) -> None:
+    speed = scene.start("speed", point.format(scene.rng.randint(1, at_most)))
+    with scene.traffic():
+        scene.wait(lambda: speed.exit_codes, "the process has killed itself")
+        scene.hurt(f"speed ended with {speed.exit_codes[0]}")
+        scene.for_a_while(1)
+
+
+def killed_at_any_time(scene: Scene) -> None:
+    """SIGKILL three times at random instants under load, into Redis calls and between them."""
+    speed = scene.start_ready("speed")
+    with scene.traffic(1500):
+        for _ in range(3):
+            scene.for_a_while(scene.rng.uniform(0.2, 1.5))
+            speed.signal(signal.SIGKILL)
+            scene.hurt("SIGKILL to speed")
+            scene.wait(speed.is_ready, "speed is back")
+
+
+def reply_lost(scene: Scene) -> None:
+    """Redis applies, and its answer never arrives: the connection is cut with answers thrown away."""
+    scene.start_ready("speed")
+    with scene.traffic():
+        scene.for_a_while(scene.rng.uniform(0.3, 1.0))
+        scene.redis_proxy.set(Mode.DEAF_BACK)
+        scene.for_a_while(scene.rng.uniform(0.1, 0.5))
+        scene.redis_proxy.set(Mode.CLOSED)
+        scene.hurt("answers of Redis thrown away, then the connection cut")
+        scene.for_a_while(0.5)
+        scene.redis_proxy.set(Mode.OPEN)
+
+
+def zombie(scene: Scene) -> None:
+    """SIGSTOP past the session timeout: the partitions move. Then SIGCONT, in the middle of what it was doing."""
+    first = scene.start_ready("speed")
+    with scene.traffic():
+        scene.for_a_while(scene.rng.uniform(0.2, 1.0))
+        first.signal(signal.SIGSTOP)
+        scene.hurt("SIGSTOP to speed")
+        second = scene.start("speed")
+        before = scene.positions()
+        scene.wait(lambda: second.is_ready() and scene.positions() != before, "the other one has taken over")
+        scene.for_a_while(0.5)
+        first.signal(signal.SIGCONT)
+        scene.for_a_while(2)
+
+
+def zombie_between_judging_and_applying(scene: Scene) -> None:
+    """The same, with the process stopped exactly when its next step would be to apply a chunk."""
+    first = scene.start("speed", f"speed.before_apply:stop@{scene.rng.randint(2, 12)}")
+    with scene.traffic():
+        scene.wait(lambda: _is_stopped(first), "the process has stopped itself")
+        scene.hurt("speed stopped before applying a chunk")
+        second, before = scene.start("speed"), scene.positions()
+        scene.wait(lambda: second.is_ready() and scene.positions() != before, "the other one has taken over")
+        first.signal(signal.SIGCONT)
+        scene.for_a_while(2)
+
+
+def _is_stopped(process: OurProcess) -> bool:
+    with open(f"/proc/{process.child.pid}/stat") as file:
+        return file.read().rpartition(")")[2].split()[0] == "T"
+
+
+def rebalance_storm(scene: Scene) -> None:
+    """Members join and leave the group, in order and by SIGKILL, while events keep coming."""
+    scene.start_ready("speed")
+    with scene.traffic():
+        scene.hurt("members come and go")
+        for _ in range(4):
+            member = scene.start("speed")
+            scene.for_a_while(scene.rng.uniform(0.3, 2.0))
+            if scene.rng.random() < 0.5:
+                member.end()
+            else:
+                member.is_wanted = False
+                member.signal(signal.SIGKILL)
+            scene.for_a_while(scene.rng.uniform(0.1, 0.5))
+
+
+def rolling_restart(scene: Scene) -> None:
+    """Every process is asked to end and started again under load, one after the other; no client sees an error."""
+    members = [scene.start_ready("speed"), scene.start_ready("speed")]
+    with scene.traffic():
+        scene.hurt("SIGTERM to one after the other")
+        for member in [*members, scene.api]:
+            scene.for_a_while(0.5)
+            member.signal(signal.SIGTERM)
+            member.child.wait(30)
+            if member.child.returncode != 0:
+                raise AssertionError(f"{member.name} ended with {member.child.returncode} after SIGTERM")
+            scene.wait(member.is_ready, f"{member.name} is back")
+
+
+FAULTS = {
+    "speed-killed-before-apply": killed_before_apply,
+    "speed-killed-after-apply": killed_after_apply,
+    "speed-killed-before-dead-letters": killed_before_dead_letters,
+    "speed-killed-after-dead-letters": killed_after_dead_letters,
+    "speed-killed-at-any-time": killed_at_any_time,
+    "speed-reply-lost": reply_lost,
+    "speed-zombie": zombie,
+    "speed-zombie-before-apply": zombie_between_judging_and_applying,
+    "speed-rebalance-storm": rebalance_storm,
+    "speed-rolling-restart": rolling_restart,
+}

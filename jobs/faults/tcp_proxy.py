@@ -1,0 +1,100 @@
+"""A TCP proxy on loopback whose connections can be cut or silenced."""
+
+import contextlib
+import socket
+import threading
+from enum import Enum
+
+
+class Mode(Enum):
+    """What the proxy does with bytes."""
+
+    OPEN = "open"
+    SILENT = "silent"
+    """Connections stay, and nothing comes through: a host that hangs."""
+    DEAF_BACK = "deaf_back"
+    """Requests reach the server and its answers are thrown away: what was done is not known."""
+    CLOSED = "closed"
+    """New connections are closed at once, the ones there are were cut."""
+
+
+class TcpProxy:
+    """Forwards 127.0.0.1:port to another port of 127.0.0.1."""
+
+    def __init__(self, target_port: int) -> None:
+        self._target = ("127.0.0.1", target_port)
+        self._mode = Mode.OPEN
+        self._opened = threading.Event()
+        self._opened.set()
+        self._pairs: set[tuple[socket.socket, socket.socket]] = set()
+        self._lock = threading.Lock()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, name="proxy", daemon=True).start()
+
+    def set(self, mode: Mode) -> None:
+        """Change what happens from now on; DEAF_BACK and CLOSED end with the connections being cut."""
+        self._mode = mode
+        if mode is Mode.SILENT:
+            self._opened.clear()
+        else:
+            self._opened.set()
+        if mode is Mode.CLOSED:
+            self.cut()
+
+    def retarget(self, target_port: int) -> None:
+        """Forward new connections elsewhere and cut the ones there are."""
+        self._target = ("127.0.0.1", target_port)
+        self.cut()
+
+    def cut(self) -> None:
+        """Cut every connection that there is."""
+        with self._lock:
+            pairs, self._pairs = self._pairs, set()
+        for pair in pairs:
+            for end in pair:
+                _close(end)
+
+    def close(self) -> None:
+        """End the proxy."""
+        self._opened.set()
+        _close(self._listener)
+        self.cut()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            if self._mode is Mode.CLOSED:
+                _close(client)
+                continue
+            try:
+                server = socket.create_connection(self._target, timeout=5)
+            except OSError:
+                _close(client)
+                continue
+            server.settimeout(None)
+            with self._lock:
+                self._pairs.add((client, server))
+            for source, sink, is_answer in ((client, server, False), (server, client, True)):
+                threading.Thread(target=self._pump, args=(source, sink, is_answer), daemon=True).start()
+
+    def _pump(self, source: socket.socket, sink: socket.socket, is_answer: bool) -> None:
+        try:
+            while chunk := source.recv(65536):
+                self._opened.wait()
+                if is_answer and self._mode is Mode.DEAF_BACK:
+                    continue
+                sink.sendall(chunk)
+        except OSError:
+            pass
+        for end in (source, sink):
+            _close(end)
+
+
+def _close(end: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        end.shutdown(socket.SHUT_RDWR)
+    end.close()

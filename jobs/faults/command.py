@@ -3,22 +3,33 @@
 import argparse
 import json
 import logging
+import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.faults import redis_faults, speed_faults
+from jobs.faults import batch_faults, collector_faults, kafka_faults, redis_faults, speed_faults
 from jobs.faults.comparison import FAIL, PASS, UNKNOWN, Outcome, differences
+from jobs.faults.kafka_cluster import KafkaCluster
 from jobs.faults.scene import DRAIN_SECONDS, Scene
 from jobs.faults.waiting import NotInTimeError
-from jobs.local_stack.stack import LocalStack, temporary_folder
+from jobs.local_stack.servers import SERVERS
+from jobs.local_stack.stack import LocalStack
+from jobs.state_home import state_home
 
 Fault = Callable[[Scene], None]
-FAULTS: dict[str, Fault] = {**speed_faults.FAULTS, **redis_faults.FAULTS}
+FAULTS: dict[str, Fault] = {
+    **speed_faults.FAULTS,
+    **redis_faults.FAULTS,
+    **collector_faults.FAULTS,
+    **kafka_faults.FAULTS,
+    **batch_faults.FAULTS,
+}
 """Every fault by its name; what it does is the first line of its docstring."""
 QUICK = ("speed-killed-after-apply", "redis-tail-lost")
 SEED = 20261124
@@ -56,10 +67,22 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     for noisy in ("kafka", "httpx", "httpcore"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
     outcomes: list[Outcome] = []
-    with temporary_folder() as folder, LocalStack.start(folder / "stack", tell=tell) as stack:
+    servers = SERVERS if set(names) & set(batch_faults.FAULTS) else ("kafka", "postgres")
+    with ExitStack() as closing:
+        folder = state_home() / "faults"
+        shutil.rmtree(folder, ignore_errors=True)  # the last call's logs stay to be looked at until the next
+        stack = closing.enter_context(LocalStack.start(folder / "stack", servers=servers, tell=tell))
+        cluster: KafkaCluster | None = None
         for name in names:
+            if name in kafka_faults.ON_THREE_BROKERS and cluster is None:
+                tell("starting three brokers")
+                cluster = KafkaCluster(folder / "kafka-cluster")
+                closing.callback(cluster.close)
+                cluster.start_all()
             for seed in seeds:
-                outcomes.append(run_fault(stack, folder / f"{name}-{seed}", name, seed))
+                brokers = cluster if name in kafka_faults.ON_THREE_BROKERS else None
+                with Scene(stack, folder / f"{name}-{seed}", seed, brokers) as scene:
+                    outcomes.append(run_fault(scene, name))
                 if arguments.results:
                     with arguments.results.open("a") as file:
                         file.write(json.dumps(asdict(outcomes[-1])) + "\n")
@@ -78,32 +101,38 @@ def chosen_faults(words: Sequence[str]) -> list[str]:
     return [name for name in FAULTS if not words or any(name.startswith(word) for word in words)]
 
 
-def run_fault(stack: LocalStack, folder: Path, name: str, seed: int) -> Outcome:
+def run_fault(scene: Scene, name: str) -> Outcome:
     """Do one fault to a pipeline of its own, let it recover, and compare."""
-    started = time.monotonic()
+    started, seed = time.monotonic(), scene.seed
     found: list[str] = []
     recovery: float | None = None
-    with Scene(stack, folder, seed) as scene:
-        try:
-            FAULTS[name](scene)
-            scene.send(50)  # traffic after the fault, so that being stuck is noticed
-            scene.wait(scene.is_counted, "everything is counted and complete", DRAIN_SECONDS)
-            recovery = round(time.monotonic() - scene.hurt_at, 2)
+    verdict = PASS
+    try:
+        FAULTS[name](scene)
+        if not scene.is_beyond_repair:
+            recovery = _recovered(scene)
             found = differences(scene)
             verdict = FAIL if found else PASS
-        except NotInTimeError as error:
-            verdict, found = UNKNOWN, [str(error), f"positions {scene.positions()}, log ends {scene.highwaters()}"]
-        except AssertionError as error:
-            verdict, found = FAIL, [str(error)]
-        if scene.senders.sent.given_up:
-            verdict, found = UNKNOWN, [*found, f"{scene.senders.sent.given_up} events were never acknowledged"]
-        outcome = Outcome(name, seed, verdict, len(scene.mirror), recovery, tuple(found[:6]), tuple(scene.notes))
+    except NotInTimeError as error:
+        verdict, found = UNKNOWN, [str(error)]
+    except AssertionError as error:
+        verdict, found = FAIL, [str(error)]
+    if scene.senders.sent.given_up:
+        verdict, found = UNKNOWN, [*found, f"{scene.senders.sent.given_up} events were never acknowledged"]
+    outcome = Outcome(name, seed, verdict, len(scene.mirror), recovery, tuple(found[:6]), tuple(scene.notes))
     seconds = time.monotonic() - started
     took = "" if recovery is None else f", right again after {recovery:.1f} s"
     tell(f"{name}, seed {seed}: {verdict}, {outcome.events:,} events{took} ({seconds:.0f} s)")
     for each in found:
         tell(f"    {each}")
     return outcome
+
+
+def _recovered(scene: Scene) -> float:
+    """Wait until everything is counted and complete; return how long after the fault that was."""
+    scene.send(50)  # traffic after the fault, so that being stuck is noticed
+    scene.wait(scene.is_counted, "everything is counted and complete", DRAIN_SECONDS)
+    return round(time.monotonic() - scene.hurt_at, 2)
 
 
 def tell(text: str) -> None:

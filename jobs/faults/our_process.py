@@ -49,3 +49,9 @@ class OurProcess:
     def is_ready(self) -> bool:
         """Whether /readyz says so."""
         return self.is_alive and http_is_ready(self.port)
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether a process has been stopped by SIGSTOP."""
+    status = Path(f"/proc/{pid}/stat").read_text()
+    return status.rpartition(")")[2].split()[0] == "T"

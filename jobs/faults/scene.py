@@ -16,6 +16,7 @@ import httpx
 import redis
 
 from jobs.failpoints import VARIABLE
+from jobs.faults.kafka_cluster import KafkaCluster
 from jobs.faults.kafka_topics import highwaters, make_topics, read_topic
 from jobs.faults.our_process import OurProcess
 from jobs.faults.postgres_database import administer, queries
@@ -41,17 +42,20 @@ BATCH_SECONDS = 400.0
 class Scene:
     """What a fault is done to. Use it in a `with` block; called from the main thread only."""
 
-    def __init__(self, stack: LocalStack, folder: Path, seed: int) -> None:
-        self.stack, self.folder, self.seed = stack, folder, seed
+    def __init__(self, stack: LocalStack, folder: Path, seed: int, cluster: KafkaCluster | None = None) -> None:
+        """`cluster`: three brokers instead of the stack's one."""
+        self.stack, self.folder, self.seed, self._cluster = stack, folder, seed, cluster
         self.rng = random.Random(seed)  # noqa: S311  (a fault must be repeatable, nothing is guarded)
         self.name = f"faults-{secrets.token_hex(4)}"
         self.topic, self.dead_letter_topic = self.name, f"{self.name}-dlq"
-        self.bootstrap = stack.environment["VIEWLEDGER_KAFKA_BOOTSTRAP"]
+        self.bootstrap = cluster.bootstrap if cluster else stack.environment["VIEWLEDGER_KAFKA_BOOTSTRAP"]
         self.processes: list[OurProcess] = []
         self.mirror: dict[tuple[int, int], LogMessage] = {}
         self.hurt_at = 0.0
         self.batch_results: list[dict[str, Any]] = []
         self.notes: list[str] = []
+        self.is_beyond_repair = False
+        """Set by a fault after which nothing can be complete again; what must hold then, it checks itself."""
         self._closing = ExitStack()
 
     def __enter__(self) -> "Scene":
@@ -78,13 +82,15 @@ class Scene:
         self._closing.callback(self.postgres_proxy.close)
         self.postgres_url = self._make_database(server_url)
         proxied = self.postgres_url.replace(f":{self.stack.ports.postgres}/", f":{self.postgres_proxy.port}/")
-        make_topics(self.bootstrap, {self.topic: PARTITION_COUNT, self.dead_letter_topic: 1})
+        replicas = {"replicas": 3, "in_sync": 2} if self._cluster else {}
+        make_topics(self.bootstrap, {self.topic: PARTITION_COUNT, self.dead_letter_topic: 1}, **replicas)
         hdfs_url = self.stack.environment["VIEWLEDGER_HDFS_URL"]
         self.environ = {
             **with_java_home(os.environ),
             **self.stack.environment,
             "PYTHONPATH": str(PROJECT),
             "PYTHONUNBUFFERED": "1",
+            "VIEWLEDGER_KAFKA_BOOTSTRAP": self.bootstrap,
             "VIEWLEDGER_POSTGRES_URL": proxied,
             "VIEWLEDGER_REDIS_URL": f"redis://127.0.0.1:{self.redis_proxy.port}/0",
             "VIEWLEDGER_TOPIC_VIDEO_VIEWS": self.topic,
@@ -96,7 +102,7 @@ class Scene:
         }
         self.environ.pop(VARIABLE, None)
         self.generator = Generator(
-            random.Random(self.seed),  # noqa: S311
+            random.Random(f"traffic of {self.seed}"),  # noqa: S311
             self._closing.enter_context(truth_file(self.folder).open("w")),
         )
         self._closing.callback(self._end_processes)
@@ -143,6 +149,13 @@ class Scene:
             return holds()
 
         return until(step, seconds, what)
+
+    @property
+    def cluster(self) -> KafkaCluster:
+        """The three brokers."""
+        if self._cluster is None:
+            raise RuntimeError("this fault needs three brokers")
+        return self._cluster
 
     def second_redis(self) -> RedisNode:
         """Start another Redis."""

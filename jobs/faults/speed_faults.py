@@ -2,7 +2,7 @@
 
 import signal
 
-from jobs.faults.our_process import OurProcess
+from jobs.faults.our_process import is_stopped
 from jobs.faults.scene import Scene
 from jobs.faults.tcp_proxy import Mode
 
@@ -81,17 +81,12 @@ def zombie_between_judging_and_applying(scene: Scene) -> None:
     """The same, with the process stopped exactly when its next step would be to apply a chunk."""
     first = scene.start("speed", f"speed.before_apply:stop@{scene.rng.randint(2, 12)}")
     with scene.traffic():
-        scene.wait(lambda: _is_stopped(first), "the process has stopped itself")
+        scene.wait(lambda: is_stopped(first.child.pid), "the process has stopped itself")
         scene.hurt("speed stopped before applying a chunk")
         second, before = scene.start("speed"), scene.positions()
         scene.wait(lambda: second.is_ready() and scene.positions() != before, "the other one has taken over")
         first.signal(signal.SIGCONT)
         scene.for_a_while(2)
-
-
-def _is_stopped(process: OurProcess) -> bool:
-    with open(f"/proc/{process.child.pid}/stat") as file:
-        return file.read().rpartition(")")[2].split()[0] == "T"
 
 
 def rebalance_storm(scene: Scene) -> None:

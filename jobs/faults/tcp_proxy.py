@@ -3,7 +3,11 @@
 import contextlib
 import socket
 import threading
+import time
 from enum import Enum
+
+SERVER_SECONDS = 0.5
+"""How long a server has to do the request after which the connection is cut."""
 
 
 class Mode(Enum):
@@ -24,6 +28,7 @@ class TcpProxy:
     def __init__(self, target_port: int) -> None:
         self._target = ("127.0.0.1", target_port)
         self._mode = Mode.OPEN
+        self._last_words: bytes | None = None
         self._opened = threading.Event()
         self._opened.set()
         self._pairs: set[tuple[socket.socket, socket.socket]] = set()
@@ -46,6 +51,10 @@ class TcpProxy:
         """Forward new connections elsewhere and cut the ones there are."""
         self._target = ("127.0.0.1", target_port)
         self.cut()
+
+    def cut_after(self, words: bytes) -> None:
+        """Cut every connection once, right after a request with these bytes in it: it is done, and not answered."""
+        self._last_words = words
 
     def cut(self) -> None:
         """Cut every connection that there is."""
@@ -87,6 +96,14 @@ class TcpProxy:
                 self._opened.wait()
                 if is_answer and self._mode is Mode.DEAF_BACK:
                     continue
+                if not is_answer and self._last_words is not None and self._last_words in chunk:
+                    self._last_words = None
+                    self._mode = Mode.DEAF_BACK
+                    sink.sendall(chunk)
+                    time.sleep(SERVER_SECONDS)
+                    self._mode = Mode.OPEN
+                    self.cut()
+                    return
                 sink.sendall(chunk)
         except OSError:
             pass

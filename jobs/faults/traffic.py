@@ -116,6 +116,7 @@ class Senders:
         self._collector_url, self._bootstrap, self._topic = collector_url, bootstrap, topic
         self._patience = patience_seconds
         self._producer: Any = None
+        self._client = httpx.Client(timeout=12)
         self.sent = Sent()
 
     def send(self, intents: Sequence[Intent]) -> None:
@@ -139,11 +140,10 @@ class Senders:
         self.sent.attempts += 1
         body = b"\n".join(each.value for each in part)
         try:
-            answer = httpx.post(
+            answer = self._client.post(
                 f"{self._collector_url()}/v1/events",
                 content=body,
                 headers={"Content-Type": "application/x-ndjson"},
-                timeout=12,
             )
         except httpx.HTTPError:
             return False
@@ -175,7 +175,7 @@ class Senders:
             for future in sending:
                 future.get(timeout=8)
         except KafkaError:
-            self.close()
+            self._drop_producer()
             return False
         for each in part:
             if each.event_id:
@@ -186,6 +186,10 @@ class Senders:
 
     def close(self) -> None:
         """End the connections."""
+        self._client.close()
+        self._drop_producer()
+
+    def _drop_producer(self) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
             with contextlib.suppress(KafkaError):

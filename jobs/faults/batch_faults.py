@@ -1,0 +1,219 @@
+"""What can happen to a batch run, and to its servers while it works. Each needs HDFS and several cold runs of Spark."""
+
+import signal
+import threading
+import time
+from collections import Counter
+
+import httpx
+from kafka import TopicPartition
+
+from jobs.exit_codes import ExitCode
+from jobs.failpoints import CALLS
+from jobs.faults.kafka_topics import admin_of
+from jobs.faults.our_process import is_stopped
+from jobs.faults.postgres_database import administer
+from jobs.faults.scene import Scene
+from jobs.faults.traffic import VIDEOS
+
+KILLED = -signal.SIGKILL
+KILLS_PER_SEED = 4
+READERS = 20
+
+
+def killed_at_every_step(scene: Scene) -> None:
+    """SIGKILL to the driver before or after a step, four steps a seed; then a run that must count everything once."""
+    points = [f"batch.{moment}_{call}:kill@1" for call in CALLS["batch"] for moment in ("before", "after")]
+    scene.start_ready("speed")
+    for number in range(KILLS_PER_SEED):
+        point = points[(scene.seed * KILLS_PER_SEED + number) % len(points)]
+        scene.send(150)
+        scene.wait(scene.is_counted, "counted")
+        scene.hurt(point)
+        scene.batch(point, expected=KILLED)
+        scene.send(50)
+    scene.batch()
+
+
+def server_fails_in_the_middle(scene: Scene) -> None:
+    """A step fails as when a server went away: the run is tried again by itself and publishes."""
+    scene.start_ready("speed")
+    scene.send(300)
+    scene.wait(scene.is_counted, "counted")
+    scene.hurt("the archive step fails once")
+    scene.batch("batch.after_archive:fail@1")
+
+
+def two_at_once(scene: Scene) -> None:
+    """Two runs are started at the same time: one is refused, the other publishes."""
+    scene.start_ready("speed")
+    scene.send(300)
+    scene.wait(scene.is_counted, "counted")
+    scene.hurt("two runs at once")
+    runs = [scene.start_batch(), scene.start_batch()]
+    codes = sorted(scene.finish_batch(each, None).returncode for each in runs)
+    if codes != [ExitCode.OK, ExitCode.REFUSED]:
+        raise AssertionError(f"two runs at once ended with {codes}, expected one 0 and one 5")
+
+
+def older_run_ends_last(scene: Scene) -> None:
+    """A run hangs before it publishes and loses its lock, a newer one publishes; the older one must be refused."""
+    scene.start_ready("speed")
+    scene.send(300)
+    scene.wait(scene.is_counted, "counted")
+    older = scene.start_batch("batch.before_publish:stop@1", attempts=1)
+    scene.wait(lambda: is_stopped(older.pid), "the older run has stopped itself", 200)
+    scene.hurt("a run stopped before it published; its connections are ended")
+    administer(
+        scene.postgres_url,
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    )
+    scene.send(100)
+    scene.batch()
+    older.send_signal(signal.SIGCONT)
+    code = scene.finish_batch(older, None).returncode
+    if code == ExitCode.OK:
+        raise AssertionError("the older run published after the newer one")
+    scene.notes.append(f"the older run ended with {code}")
+
+
+def cut_lost_with_redis(scene: Scene) -> None:
+    """The cut is taken, then Redis loses it with its newest writes, and the run publishes the vector all the same."""
+    scene.start_ready("speed")
+    scene.send(400)
+    scene.wait(scene.is_counted, "counted")
+    run = scene.start_batch("batch.after_cut:stop@1")
+    scene.wait(lambda: is_stopped(run.pid), "the run has stopped itself after the cut", 200)
+    scene.redis.kill()
+    lost = scene.redis.lose_tail(scene.rng.uniform(0.2, 0.7))
+    scene.redis.start()
+    scene.hurt(f"the last {lost} bytes of Redis's file lost after the cut")
+    scene.send(100)
+    run.send_signal(signal.SIGCONT)
+    scene.finish_batch(run)
+
+
+def commit_without_answer(scene: Scene) -> None:
+    """The connection to PostgreSQL is lost during COMMIT of the publication: nobody is told whether it holds."""
+    scene.start_ready("speed")
+    scene.send(300)
+    scene.wait(scene.is_counted, "counted")
+    run = scene.start_batch("batch.before_publish:stop@1")
+    scene.wait(lambda: is_stopped(run.pid), "the run has stopped itself", 200)
+    scene.postgres_proxy.cut_after(b"COMMIT")
+    run.send_signal(signal.SIGCONT)
+    scene.hurt("COMMIT done and not answered")
+    code = scene.finish_batch(run, None).returncode
+    scene.notes.append(f"the run ended with {code}")
+    scene.send(100)
+    scene.batch()
+
+
+def postgres_killed(scene: Scene) -> None:
+    """SIGKILL to PostgreSQL while a run works; the API answers from what it knows meanwhile."""
+    scene.start_ready("speed")
+    scene.send(300)
+    scene.wait(scene.is_counted, "counted")
+    run = scene.start_batch()
+    scene.for_a_while(scene.rng.uniform(8, 30))
+    before = scene.stack.kill("postgres")
+    scene.hurt("SIGKILL to PostgreSQL")
+    scene.stack.wait_ready("postgres", not_pid=before)
+    scene.notes.append(f"the run ended with {scene.finish_batch(run, None).returncode}")
+    scene.batch()
+
+
+def datanode_killed(scene: Scene) -> None:
+    """SIGKILL to the only DataNode while a run works."""
+    _hdfs_server_killed(scene, "datanode")
+
+
+def namenode_killed(scene: Scene) -> None:
+    """SIGKILL to the NameNode while a run works."""
+    _hdfs_server_killed(scene, "namenode")
+
+
+def _hdfs_server_killed(scene: Scene, name: str) -> None:
+    scene.start_ready("speed")
+    scene.send(300)
+    scene.wait(scene.is_counted, "counted")
+    run = scene.start_batch()
+    scene.for_a_while(scene.rng.uniform(12, 40))
+    before = scene.stack.kill(name)
+    scene.hurt(f"SIGKILL to the {name}")
+    scene.stack.wait_ready(name, not_pid=before)
+    scene.notes.append(f"the run ended with {scene.finish_batch(run, None).returncode}")
+    scene.batch()
+
+
+def hand_over(scene: Scene) -> None:
+    """Readers poll while a version is published: every answer is exactly right, never a dip or a jump."""
+    scene.start_ready("speed")
+    scene.send(600)
+    scene.wait(scene.is_counted, "counted")
+    expected = {video: answer["views"] for video, answer in scene.answers().items()}
+    stopping, wrong, seen = threading.Event(), list[str](), Counter[int | None]()
+    readers = [
+        threading.Thread(target=_read, args=(scene, expected, stopping, wrong, seen), daemon=True)
+        for _ in range(READERS)
+    ]
+    for reader in readers:
+        reader.start()
+    scene.hurt("a version published under readers")
+    try:
+        scene.batch()
+        time.sleep(1)
+    finally:
+        stopping.set()
+        for reader in readers:
+            reader.join()
+    if wrong:
+        raise AssertionError(f"{len(wrong)} of {seen.total()} answers were wrong, such as {wrong[0]}")
+    if len(seen) < 2:
+        raise AssertionError(f"the readers saw only version {list(seen)}")
+    scene.notes.append(f"{seen.total():,} answers, by version {dict(seen)}")
+
+
+def _read(
+    scene: Scene, expected: dict[str, int], stopping: threading.Event, wrong: list[str], seen: "Counter[int | None]"
+) -> None:
+    with httpx.Client(base_url=f"http://127.0.0.1:{scene.api.port}", timeout=10) as client:
+        while not stopping.wait(0.05):
+            for each in client.post("/v1/views:lookup", json={"video_ids": VIDEOS}).json()["counts"]:
+                seen[each["version"]] += 1
+                if each["complete"] and each["views"] != expected[each["video_id"]]:
+                    wrong.append(f"{each} instead of {expected[each['video_id']]}")
+
+
+def offsets_removed(scene: Scene) -> None:
+    """Retention removed events that no version covers: a run refuses and names the partition; nothing is published."""
+    scene.start_ready("speed")
+    scene.send(300)
+    scene.wait(scene.is_counted, "counted")
+    ends = scene.highwaters()
+    with admin_of(scene.bootstrap) as admin:
+        admin.delete_records({TopicPartition(scene.topic, 0): ends[0]})
+    scene.hurt("records removed that no version covers")
+    code = scene.batch(expected=None, attempts=1).returncode
+    said = (scene.folder / "batch.log").read_text()
+    if code == ExitCode.OK or scene.published() is not None:
+        raise AssertionError(f"the run ended with {code} and published {scene.published()}")
+    if "Traceback" in said or "partition 0" not in said:
+        raise AssertionError(f"the refusal does not name the partition: {said[-300:]}")
+    scene.is_beyond_repair = True
+
+
+FAULTS = {
+    "batch-killed-at-every-step": killed_at_every_step,
+    "batch-server-fails": server_fails_in_the_middle,
+    "batch-two-at-once": two_at_once,
+    "batch-older-run-ends-last": older_run_ends_last,
+    "batch-cut-lost-with-redis": cut_lost_with_redis,
+    "batch-commit-without-answer": commit_without_answer,
+    "batch-offsets-removed": offsets_removed,
+    "batch-hand-over-under-readers": hand_over,
+    "postgres-killed-during-batch": postgres_killed,
+    "hdfs-datanode-killed": datanode_killed,
+    "hdfs-namenode-killed": namenode_killed,
+}

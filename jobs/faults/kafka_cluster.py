@@ -1,0 +1,123 @@
+"""Three Kafka brokers, each also a controller, for faults that a single broker cannot have."""
+
+import signal
+import uuid
+from base64 import urlsafe_b64encode
+from pathlib import Path
+from typing import Any
+
+from jobs import programs
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+from jobs.faults.waiting import until
+from jobs.local_stack.accounts import account_of, owned_folder
+from jobs.local_stack.child_process import start
+from jobs.local_stack.kafka_broker import LOG4J2
+from jobs.local_stack.ports import free_ports
+from jobs.local_stack.probes import kafka_answers
+from jobs.state_home import state_home
+
+NODES = (1, 2, 3)
+READY_SECONDS = 90.0
+
+
+class KafkaCluster:
+    """Replication factor 3, two replicas must have a record before it is acknowledged."""
+
+    def __init__(self, folder: Path) -> None:
+        java = programs.java()
+        if java is None:
+            raise CommandError("no usable Java is installed; run ./viewledger doctor", ExitCode.SETUP_FAILED)
+        folder.mkdir(parents=True)
+        folder.chmod(0o755)
+        self._folder, self._account = folder, account_of("kafka")
+        self._ports = {node: (ports.kafka, ports.kafka_controller) for node in NODES for ports in [free_ports()]}
+        self._children: dict[int, Any] = {}
+        logging = folder / "log4j2.yaml"
+        logging.write_text(LOG4J2)
+        classes = f"{state_home() / 'jars' / 'kafka'}/*"
+        self._java = [java, "-Xmx320m", "-XX:+UseSerialGC", f"-Dlog4j2.configurationFile={logging}", "-cp", classes]
+
+    @property
+    def bootstrap(self) -> str:
+        """Every broker's address."""
+        return ",".join(f"127.0.0.1:{broker}" for broker, _ in self._ports.values())
+
+    def start_all(self) -> None:
+        """Format the folders, start the brokers and wait for them."""
+        cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        formatting = []
+        for node in NODES:
+            config = self._write_config(node)
+            words = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "--config", str(config)]
+            formatting.append(self._run(words, f"format-{node}"))
+        if any(child.wait(60) for child in formatting):
+            raise CommandError(f"Kafka's folders could not be formatted; see {self._folder}", ExitCode.UNAVAILABLE)
+        for node in NODES:
+            self.start(node)
+        for node in NODES:
+            self.wait_ready(node)
+
+    def start(self, node: int) -> None:
+        """Start a broker on what its folder holds."""
+        self._children[node] = self._run(["kafka.Kafka", str(self._folder / f"{node}.properties")], f"broker-{node}")
+
+    def wait_ready(self, node: int) -> None:
+        """Wait until a broker answers."""
+        until(lambda: kafka_answers(f"127.0.0.1:{self._ports[node][0]}"), READY_SECONDS, f"broker {node} answers")
+
+    def kill(self, node: int) -> None:
+        """SIGKILL."""
+        self._children[node].send_signal(signal.SIGKILL)
+        self._children[node].wait()
+
+    def signal(self, node: int, number: int) -> None:
+        """Send another signal, such as SIGSTOP."""
+        self._children[node].send_signal(number)
+
+    def restore(self) -> None:
+        """Continue and start whatever is not running, and wait until all answer."""
+        for node, child in self._children.items():
+            if child.poll() is None:
+                child.send_signal(signal.SIGCONT)
+            else:
+                self.start(node)
+        for node in NODES:
+            self.wait_ready(node)
+
+    def close(self) -> None:
+        """End all brokers."""
+        for child in self._children.values():
+            if child.poll() is None:
+                child.send_signal(signal.SIGKILL)
+                child.wait()
+
+    def _run(self, words: list[str], name: str) -> Any:
+        environ = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": "/nonexistent"}
+        return start([*self._java, *words], environ=environ, log=self._folder / f"{name}.log", account=self._account)
+
+    def _write_config(self, node: int) -> Path:
+        broker, controller = self._ports[node]
+        settings = {
+            "process.roles": "broker,controller",
+            "node.id": node,
+            "controller.quorum.voters": ",".join(f"{each}@127.0.0.1:{self._ports[each][1]}" for each in NODES),
+            "controller.listener.names": "CONTROLLER",
+            "listeners": f"PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}",
+            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{broker}",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "log.dirs": owned_folder(self._folder / f"data-{node}", self._account),
+            "auto.create.topics.enable": "false",
+            "offsets.topic.num.partitions": 4,
+            "offsets.topic.replication.factor": 3,
+            "default.replication.factor": 3,
+            "min.insync.replicas": 2,
+            "transaction.state.log.replication.factor": 3,
+            "transaction.state.log.min.isr": 2,
+            "group.initial.rebalance.delay.ms": 0,
+            "replica.lag.time.max.ms": 5000,
+            "broker.session.timeout.ms": 6000,
+        }
+        path = self._folder / f"{node}.properties"
+        path.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+        return path

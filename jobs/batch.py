@@ -186,11 +186,12 @@ def _ports(chosen: BatchSettings) -> Iterator[RunPorts]:
             raise RefusedError("another batch run is at work; wait for it to end")
         current = versions.current()
         event_count = sum(log.highwaters()) - (sum(current.offsets.ends) if current else 0)
+        points, speed = chosen.failpoints, RedisSegmentStore.connect(chosen.redis_url, namespace=chosen.speed_namespace)
         yield RunPorts(
             log=log,
-            speed=SpeedCutOnRedis(RedisSegmentStore.connect(chosen.redis_url, namespace=chosen.speed_namespace)),
-            versions=versions,
-            warehouse=_warehouse(chosen, is_short=event_count < SHORT_RUN_EVENTS_MAX),
+            speed=points.on(SpeedCutOnRedis(speed)),
+            versions=points.on(versions),
+            warehouse=points.on(_warehouse(chosen, is_short=event_count < SHORT_RUN_EVENTS_MAX)),
             metrics=PrometheusBatchMetrics(chosen.metrics),
             progress=report,
             clock=lambda: datetime.now(UTC),

@@ -5,11 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from batch_layer.errors import UnavailableError
 from batch_layer.spark_session import SparkSettings, jdbc_catalog
 from ingestion.contract.event import TOPIC_VIDEO_VIEWS
 from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.failpoints import Failpoints
 from speed_layer.redis_calls import NAMESPACE
 
 
@@ -26,6 +28,7 @@ class BatchSettings:
     state: Path
     """Holds `reports`, one folder for each run, and `metrics`."""
     spark: SparkSettings
+    failpoints: Failpoints
 
     def __repr__(self) -> str:
         return f"BatchSettings(bootstrap={self.bootstrap}, topic={self.topic}, hdfs_url={self.hdfs_url}, …)"
@@ -55,6 +58,7 @@ class BatchSettings:
             hdfs_url=hdfs_url,
             state=Path(settings.required(environ, "VIEWLEDGER_STATE_DIR")),
             spark=spark_settings(environ, jdbc_catalog(postgres_url, warehouse)),
+            failpoints=Failpoints("batch", environ, failure=UnavailableError),
         )
 
 

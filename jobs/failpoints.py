@@ -10,6 +10,7 @@ import logging
 import os
 import re
 import signal
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -28,11 +29,12 @@ CALLS = {
         "cut", "begin", "open_branch", "archive", "judge", "derive", "check", "contents", "tag", "publish", "finish",
         "prune",
     ),
-    "billing": ("post",),
 }  # fmt: skip
 """Process → the calls of its ports, in the order in which they happen."""
-ACTIONS = ("kill", "stop", "fail")
-"""SIGKILL to itself; SIGSTOP to itself; the error that the port raises when its server went away."""
+ACTIONS = ("kill", "stop", "hang", "fail")
+"""SIGKILL to itself; SIGSTOP to itself; nothing for HANG_SECONDS, while other threads go on; the error that the port
+raises when its server went away."""
+HANG_SECONDS = 45.0
 
 Port = TypeVar("Port")
 _POINT = re.compile(r"(\w+)\.(before|after)_(\w+):(\w+)@([1-9]\d{0,8})", re.ASCII)
@@ -131,4 +133,7 @@ class _Hurting:
             name = f"{point.process}.{point.moment}_{point.call}"
             if point.action == "fail":
                 raise self._failure(f"failpoint {name}")
+            if point.action == "hang":
+                time.sleep(HANG_SECONDS)
+                continue
             os.kill(os.getpid(), signal.SIGKILL if point.action == "kill" else signal.SIGSTOP)

@@ -26,6 +26,10 @@ class KafkaLogSettings:
     group_id: str
     session_timeout_ms: int = 6_000
     """After so long without a sign of life the group gives a member's partitions to others (6 s is the least)."""
+    poll_interval_max_ms: int = 30_000
+    """How long a rebalance waits for a member that no longer answers, such as one whose request to join was lost with
+    its connection. Kafka's default of five minutes was seen to hold up counting for as long. A process that takes
+    longer between two polls loses its partitions for a moment, which does no harm."""
     poll_records_max: int = 4_000
     partition_fetch_bytes: int = 1 << 20
     fetch_bytes: int = 16 << 20
@@ -45,6 +49,7 @@ class KafkaLog:
                 auto_offset_reset="none",
                 session_timeout_ms=settings.session_timeout_ms,
                 heartbeat_interval_ms=settings.session_timeout_ms // 3,
+                max_poll_interval_ms=settings.poll_interval_max_ms,
                 max_poll_records=settings.poll_records_max,
                 max_partition_fetch_bytes=settings.partition_fetch_bytes,
                 fetch_max_bytes=settings.fetch_bytes,

@@ -2,6 +2,7 @@
 
 import signal
 
+from jobs.failpoints import HANG_SECONDS
 from jobs.faults.our_process import is_stopped
 from jobs.faults.scene import Scene
 from jobs.faults.tcp_proxy import Mode
@@ -89,6 +90,16 @@ def zombie_between_judging_and_applying(scene: Scene) -> None:
         scene.for_a_while(2)
 
 
+def poll_interval_overrun(scene: Scene) -> None:
+    """A process hangs between two polls for longer than the group allows, while its heartbeats go on."""
+    scene.start("speed", f"speed.before_apply:hang@{scene.rng.randint(2, 8)}")
+    with scene.traffic():
+        scene.for_a_while(3)
+        scene.start("speed")
+        scene.hurt("speed hangs, its heartbeats go on")
+        scene.for_a_while(HANG_SECONDS)
+
+
 def rebalance_storm(scene: Scene) -> None:
     """Members join and leave the group, in order and by SIGKILL, while events keep coming."""
     scene.start_ready("speed")
@@ -128,6 +139,7 @@ FAULTS = {
     "speed-reply-lost": reply_lost,
     "speed-zombie": zombie,
     "speed-zombie-before-apply": zombie_between_judging_and_applying,
+    "speed-poll-interval-overrun": poll_interval_overrun,
     "speed-rebalance-storm": rebalance_storm,
     "speed-rolling-restart": rolling_restart,
 }

@@ -82,19 +82,22 @@ class Failpoints:
         """`failure` makes the error of the action `fail`: the one that this process's ports raise."""
         self._points = tuple(each for each in parse(environ.get(VARIABLE, "")) if each.process == process)
         self._failure = failure
+        self._calls: dict[str, int] = {}
+        """How often each call was made by this process, on whatever port and connection."""
         if self._points:
             logger.warning("failpoints are set", extra={"fields": {"points": environ[VARIABLE]}})
 
     def on(self, port: Port) -> Port:
         """Return the port itself, or one that hurts the process at its points."""
         points = [each for each in self._points if hasattr(port, each.call)]
-        return cast(Port, _Hurting(port, points, self._failure)) if points else port
+        return cast(Port, _Hurting(port, points, self._calls, self._failure)) if points else port
 
 
 class _Hurting:
-    def __init__(self, port: object, points: list[Failpoint], failure: Callable[[str], Exception]) -> None:
-        self._port, self._points, self._failure = port, points, failure
-        self._calls: dict[str, int] = {}
+    def __init__(
+        self, port: object, points: list[Failpoint], calls: dict[str, int], failure: Callable[[str], Exception]
+    ) -> None:
+        self._port, self._points, self._calls, self._failure = port, points, calls, failure
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._port, name)

@@ -9,15 +9,16 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
-from pathlib import Path
 
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.faults import batch_faults, collector_faults, kafka_faults, redis_faults, speed_faults
 from jobs.faults.comparison import FAIL, PASS, UNKNOWN, Outcome, differences
+from jobs.faults.guarantees import record, table, write_document
 from jobs.faults.kafka_cluster import KafkaCluster
 from jobs.faults.scene import DRAIN_SECONDS, Scene
 from jobs.faults.waiting import NotInTimeError
+from jobs.local_stack.profile import is_running
 from jobs.local_stack.servers import SERVERS
 from jobs.local_stack.stack import LocalStack
 from jobs.state_home import state_home
@@ -30,7 +31,7 @@ FAULTS: dict[str, Fault] = {
     **kafka_faults.FAULTS,
     **batch_faults.FAULTS,
 }
-"""Every fault by its name; what it does is the first line of its docstring."""
+DESCRIPTIONS = {name: (fault.__doc__ or "").splitlines()[0] for name, fault in FAULTS.items()}
 QUICK = ("speed-killed-after-apply", "redis-tail-lost")
 SEED = 20261124
 
@@ -44,9 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seeds", type=_count, default=5, help="runs of each fault, each with its own seed (default 5)"
     )
     parser.add_argument("--seed", type=int, default=SEED, help=f"the first seed (default {SEED})")
-    parser.add_argument(
-        "--results", type=Path, metavar="FILE", help="append each result to FILE, one JSON object a line"
-    )
+    parser.add_argument("--record", action="store_true", help="keep the results and write them into docs/guarantees.md")
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
 
 
@@ -59,8 +58,8 @@ def _count(text: str) -> int:
 def run(arguments: argparse.Namespace) -> ExitCode:
     """OK when every run passed; DIFFERENCE when one failed or could not be drained."""
     if arguments.list:
-        for name, fault in FAULTS.items():
-            print(f"{name:<36}{(fault.__doc__ or '').splitlines()[0]}")
+        for name, text in DESCRIPTIONS.items():
+            print(f"{name:<36}{text}")
         return ExitCode.OK
     names = QUICK if arguments.quick else chosen_faults(arguments.names)
     seeds = range(arguments.seed, arguments.seed + (1 if arguments.quick else arguments.seeds))
@@ -70,6 +69,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     servers = SERVERS if set(names) & set(batch_faults.FAULTS) else ("kafka", "postgres")
     with ExitStack() as closing:
         folder = state_home() / "faults"
+        if is_running(folder / "stack"):
+            raise CommandError("another ./viewledger faults is at work; wait for it to end", ExitCode.UNAVAILABLE)
         shutil.rmtree(folder, ignore_errors=True)  # the last call's logs stay to be looked at until the next
         stack = closing.enter_context(LocalStack.start(folder / "stack", servers=servers, tell=tell))
         cluster: KafkaCluster | None = None
@@ -83,9 +84,9 @@ def run(arguments: argparse.Namespace) -> ExitCode:
                 brokers = cluster if name in kafka_faults.ON_THREE_BROKERS else None
                 with Scene(stack, folder / f"{name}-{seed}", seed, brokers) as scene:
                     outcomes.append(run_fault(scene, name))
-                if arguments.results:
-                    with arguments.results.open("a") as file:
-                        file.write(json.dumps(asdict(outcomes[-1])) + "\n")
+                if arguments.record:
+                    record(outcomes[-1])
+                    write_document(DESCRIPTIONS)
     report(outcomes, as_json=arguments.json)
     return ExitCode.OK if all(each.verdict == PASS for each in outcomes) else ExitCode.DIFFERENCE
 
@@ -145,17 +146,4 @@ def report(outcomes: Sequence[Outcome], *, as_json: bool) -> None:
     if as_json:
         print(json.dumps([asdict(each) for each in outcomes], indent=1))
         return
-    print("\n".join(table(outcomes)))
-
-
-def table(outcomes: Sequence[Outcome]) -> list[str]:
-    """Return one line for each fault: how often it was run and how it ended, as a Markdown table."""
-    lines = ["| fault | what happens | passed | seeds | events | longest recovery |", "|---|---|---|---|---|---|"]
-    for name in dict.fromkeys(each.fault for each in outcomes):
-        runs = [each for each in outcomes if each.fault == name]
-        passed = sum(each.verdict == PASS for each in runs)
-        slowest = max((each.recovery_seconds or 0.0 for each in runs), default=0.0)
-        seeds, events = ", ".join(str(each.seed) for each in runs), sum(each.events for each in runs)
-        text = (FAULTS[name].__doc__ or "").splitlines()[0]
-        lines.append(f"| {name} | {text} | {passed} of {len(runs)} | {seeds} | {events:,} | {slowest:.1f} s |")
-    return lines
+    print("\n".join(table(outcomes, DESCRIPTIONS)))

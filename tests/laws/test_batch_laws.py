@@ -189,7 +189,7 @@ def test_a_run_that_dies_at_any_step_leaves_nothing_that_a_later_run_counts(
 ) -> None:
     seed = 31
     rng = random.Random(seed)
-    run = random_run(spark, rng, tmp_path, rounds=1)
+    run = random_run(spark, rng, tmp_path, rounds=0)
     ids = [uuid.UUID(int=rng.getrandbits(128), version=4) for _ in range(40)]
     for port, method, after in CRASH_POINTS:
         grow(run, rng, ids, 8)
@@ -200,6 +200,7 @@ def test_a_run_that_dies_at_any_step_leaves_nothing_that_a_later_run_counts(
         assert len(run.versions.published) - before == is_published, f"{port}.{method} after={after}"
     grow(run, rng, ids, 8)
     assert run_once(run.ports(), TOPIC).state == "published"
+    assert run_once(run.ports(), TOPIC).state == "nothing_new"
     assert run.versions.runs_in("running") == []
     assert_equals_settle(run, spark, FACTS, seed)
     version = run.versions.published[-1]

@@ -1,0 +1,75 @@
+"""The fault harness on real servers: a quick subset of the faults, and proof that it notices what is wrong."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from kafka import KafkaProducer
+
+from jobs.faults import command
+from jobs.faults.scene import Scene
+from jobs.faults.traffic import VIDEOS
+from jobs.local_stack.stack import LocalStack, temporary_folder
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that Redis's account may enter."""
+    with temporary_folder() as made:
+        yield made
+
+
+@pytest.mark.parametrize("name", command.QUICK)
+def test_after_a_fault_every_number_is_right_again(stack: LocalStack, folder: Path, name: str) -> None:
+    with Scene(stack, folder / name, seed=3) as scene:
+        outcome = command.run_fault(scene, name)
+    assert outcome.verdict == "pass", outcome
+    assert outcome.events > 50
+    assert outcome.recovery_seconds is not None
+
+
+def one_view_too_many(scene: Scene) -> None:
+    """Somebody adds a view in Redis by hand."""
+    _honest(scene)
+    with scene.redis.client() as client:
+        (segment,) = client.keys(f"{{{scene.name}:0}}:segment:*")
+        client.hincrby(segment, VIDEOS[0], 1)
+
+
+def one_event_nobody_sent(scene: Scene) -> None:
+    """An event is on the log that was never meant."""
+    _honest(scene)
+    event = next(each for each in scene.generator.take(100) if each.event_id)
+    producer = KafkaProducer(bootstrap_servers=scene.bootstrap.split(","))
+    producer.send(scene.topic, event.value, event.video_id.encode()).get(timeout=10)
+    producer.close()
+
+
+def one_acknowledged_event_lost(scene: Scene) -> None:
+    """A sender was told that an event is safe which is not on the log."""
+    _honest(scene)
+    scene.senders.sent.acknowledged_ids.add("00000000-0000-4000-8000-000000000000")
+
+
+def _honest(scene: Scene) -> None:
+    scene.start_ready("speed")
+    scene.send(100)
+    scene.hurt("nothing yet")
+
+
+@pytest.mark.parametrize(
+    ("sabotage", "said"),
+    [
+        (one_view_too_many, "views of 1 videos differ, by +1"),
+        (one_event_nobody_sent, "events are in the log that nobody sent"),
+        (one_acknowledged_event_lost, "1 acknowledged events are not in the log"),
+    ],
+)
+def test_what_is_wrong_is_noticed(
+    stack: LocalStack, folder: Path, monkeypatch: pytest.MonkeyPatch, sabotage: command.Fault, said: str
+) -> None:
+    monkeypatch.setitem(command.FAULTS, "sabotage", sabotage)
+    with Scene(stack, folder / "sabotage", seed=4) as scene:
+        outcome = command.run_fault(scene, "sabotage")
+    assert outcome.verdict == "fail", outcome
+    assert any(said in each for each in outcome.differences), outcome.differences

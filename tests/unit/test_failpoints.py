@@ -1,0 +1,127 @@
+"""Failpoints: what they are called, when they are reached, and that they cost nothing when unset."""
+
+import signal
+from concurrent.futures import Future
+from typing import Any
+
+import pytest
+
+from jobs import failpoints
+from jobs.errors import CommandError
+from jobs.failpoints import CALLS, VARIABLE, Failpoint, Failpoints, parse
+
+
+class Store:
+    """A port with one call that is a failpoint and one that is not."""
+
+    def __init__(self) -> None:
+        self.applied = 0
+
+    def apply(self, count: int = 1) -> int:
+        self.applied += count
+        return self.applied
+
+    def other(self) -> str:
+        return "other"
+
+
+class Gone(Exception):
+    """The port's server went away."""
+
+
+def points(text: str, process: str = "speed") -> Failpoints:
+    return Failpoints(process, {VARIABLE: text} if text else {}, failure=Gone)
+
+
+def test_a_point_is_read_with_everything_in_it() -> None:
+    assert parse("speed.after_apply:kill@17, batch.before_cut:stop@1") == (
+        Failpoint("speed", "after", "apply", "kill", 17),
+        Failpoint("batch", "before", "cut", "stop", 1),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("speed.apply:kill@1", "speed.after_apply:kill@17"),
+        ("speed.after_apply:kill@0", "speed.after_apply:kill@17"),
+        ("fast.after_apply:kill@1", "collector, speed, batch"),
+        ("speed.after_fly:kill@1", "poll, look, reset, send, apply"),
+        ("speed.after_apply:tickle@1", "kill, stop, hang, fail"),
+    ],
+)
+def test_a_wrong_point_is_told_what_is_allowed(text: str, named: str) -> None:
+    with pytest.raises(CommandError, match="VIEWLEDGER_FAILPOINT") as refused:
+        points(text)
+    assert named in str(refused.value)
+    assert text in str(refused.value)
+
+
+def test_without_points_the_port_itself_is_used() -> None:
+    store = Store()
+    assert points("").on(store) is store
+    assert points("batch.after_cut:kill@1").on(store) is store, "points of other processes are not ours"
+
+
+def test_fail_before_does_nothing_and_fail_after_has_done_it() -> None:
+    before, after = Store(), Store()
+    with pytest.raises(Gone, match="before_apply"):
+        points("speed.before_apply:fail@1").on(before).apply()
+    with pytest.raises(Gone, match="after_apply"):
+        points("speed.after_apply:fail@1").on(after).apply()
+    assert (before.applied, after.applied) == (0, 1)
+
+
+def test_a_point_is_reached_at_its_hit_and_only_then() -> None:
+    store = Store()
+    hurting = points("speed.before_apply:fail@3").on(store)
+    assert [hurting.apply(), hurting.apply(count=5)] == [1, 6]
+    with pytest.raises(Gone):
+        hurting.apply()
+    assert hurting.apply() == 7
+    assert hurting.other() == "other"
+
+
+def test_hits_are_counted_over_all_connections_of_the_process() -> None:
+    again = points("speed.before_apply:fail@2")
+    assert again.on(Store()).apply() == 1
+    with pytest.raises(Gone):
+        again.on(Store()).apply()
+
+
+def test_kill_and_stop_signal_the_process_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[tuple[int, int]] = []
+    monkeypatch.setattr(failpoints.os, "kill", lambda pid, number: sent.append((pid, number)))
+    hurting = points("speed.before_apply:stop@1,speed.after_apply:kill@1").on(Store())
+    hurting.apply()
+    assert [number for _, number in sent] == [signal.SIGSTOP, signal.SIGKILL]
+    assert {pid for pid, _ in sent} == {failpoints.os.getpid()}
+
+
+def test_after_a_call_that_answers_by_a_future_means_when_the_future_is_done() -> None:
+    class EventLog:
+        def append(self, answer: "Future[None]") -> "Future[None]":
+            return answer
+
+    hurting: Any = points("collector.after_append:fail@1", "collector").on(EventLog())
+    acknowledged: Future[None] = Future()
+    told = hurting.append(acknowledged)
+    assert not told.done(), "nothing is acknowledged yet"
+    acknowledged.set_result(None)
+    with pytest.raises(Gone):
+        told.result(timeout=1)
+
+
+def test_every_named_call_exists_on_a_port_of_its_process() -> None:
+    from batch_layer.ports import SpeedCut, VersionStore, Warehouse
+    from ingestion.ports import EventLog
+    from speed_layer.ports import DeadLetters, Log, SegmentStore
+
+    ports = {
+        "collector": (EventLog,),
+        "speed": (Log, SegmentStore, DeadLetters),
+        "batch": (SpeedCut, VersionStore, Warehouse),
+    }
+    for process, calls in CALLS.items():
+        for call in calls:
+            assert any(hasattr(port, call) for port in ports[process]), f"{process}.{call}"

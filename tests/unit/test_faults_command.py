@@ -1,0 +1,33 @@
+"""The faults command's words."""
+
+import pytest
+
+from jobs import cli
+from jobs.exit_codes import ExitCode
+from jobs.faults.command import DESCRIPTIONS, FAULTS, QUICK, chosen_faults
+
+
+def test_every_fault_says_in_one_line_what_happens(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["faults", "--list"]) == ExitCode.OK
+    listed = capsys.readouterr().out
+    assert all(f"{name} " in listed and DESCRIPTIONS[name] in listed for name in FAULTS)
+    assert all(text.endswith(".") for text in DESCRIPTIONS.values())
+
+
+def test_a_name_may_be_a_beginning() -> None:
+    assert chosen_faults(["redis-k"]) == ["redis-killed"]
+    assert chosen_faults([]) == list(FAULTS)
+    assert set(QUICK) <= set(FAULTS)
+
+
+def test_an_unknown_fault_is_bad_input(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["faults", "earthquake"]) == ExitCode.BAD_INPUT
+    assert "no fault is called earthquake; ./viewledger faults --list" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["--seeds", "0"], ["--seeds", "many"], ["--seed", "x"]])
+def test_a_wrong_number_is_bad_input(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as refused:
+        cli.main(["faults", *words])
+    assert refused.value.code == ExitCode.BAD_INPUT
+    assert words[0] in capsys.readouterr().err

@@ -28,6 +28,7 @@ COMMANDS = {
     "batch": ("jobs.batch", "run, rebuild or inspect the batch layer"),
     "billing": ("jobs.billing", "rate and post settled views of a period"),
     "faults": ("jobs.faults.command", "hurt real processes on purpose and compare every number with a model"),
+    "rebuild": ("jobs.rebuild", "count what the speed layer counts again, with the time it took"),
     "run": ("jobs.run", "one process in the foreground: collector, speed or api"),
 }
 """Every command: the module with its `add_arguments` and `run`, imported only when it is asked for, and its help."""

@@ -76,6 +76,17 @@ class RedisSegmentStore:
         """Forgets the partition and begins anew with one empty segment, reading from `position`."""
         self._run([Call(RESET, (self._prefix(partition), position, segment, replay_until))])
 
+    def forget(self, partition_count: int) -> None:
+        """Forgets where counting stands, so that every partition is begun anew from the published version.
+
+        Until it has been counted again, a partition's answers are incomplete.
+        """
+        try:
+            for partition in range(partition_count):
+                self._client.unlink(f"{self._prefix(partition)}:state")
+        except (RedisError, OSError) as error:
+            raise _unavailable(error) from error
+
     def look(self, offset_ends: Mapping[int, int]) -> dict[int, PartitionReading | None]:
         """Reads the state of some partitions, without counts, as seen from their `offset_end`."""
         replies = self._run([read_call(self._prefix(partition), end) for partition, end in offset_ends.items()])

@@ -24,11 +24,15 @@ class Cut:
     """What is unusual, for the operator."""
 
 
-def take_cut(log: LogEnds, speed: SpeedCut, topic: str, former: PublishedVersion | None) -> Cut:
+def take_cut(
+    log: LogEnds, speed: SpeedCut, topic: str, former: PublishedVersion | None, *, begin_at_oldest: bool = False
+) -> Cut:
     """Cut the speed layer's segments and say how far the run goes.
 
     The broker's time is taken first: where the cut reaches the highwater read afterwards, everything appended until
     then lies below it, so an idle partition holds nothing back.
+
+    `begin_at_oldest`: the first version may leave out what the broker has already deleted.
 
     Raises:
         RefusedError: the speed layer is ahead of the broker, or records were deleted before they were archived.
@@ -37,7 +41,9 @@ def take_cut(log: LogEnds, speed: SpeedCut, topic: str, former: PublishedVersion
     partition_count = log.partition_count()
     positions, notes = _positions(speed, partition_count)
     highwaters = log.highwaters()
-    start = _start(log.beginnings(), former, topic, notes)
+    start = _start(log.beginnings(), former, topic, begin_at_oldest)
+    if former is None and any(start.ends):
+        notes.append(f"counting begins at {list(start.ends)}, where the log begins now")
     ends = []
     for partition, (position, highwater, begin) in enumerate(zip(positions, highwaters, start.ends, strict=True)):
         if position is not None and position > highwater:
@@ -60,13 +66,13 @@ def _positions(speed: SpeedCut, partition_count: int) -> tuple[Sequence[int | No
     return positions, notes
 
 
-def _start(beginnings: Sequence[int], former: PublishedVersion | None, topic: str, notes: list[str]) -> OffsetVector:
-    if former is None:
-        if any(beginnings):
-            notes.append(f"the log no longer begins at 0 but at {list(beginnings)}")
+def _start(
+    beginnings: Sequence[int], former: PublishedVersion | None, topic: str, begin_at_oldest: bool
+) -> OffsetVector:
+    if former is None and begin_at_oldest:
         return OffsetVector(topic, tuple(beginnings))
-    ends = former.offsets.ends
-    if former.offsets.topic != topic or len(ends) > len(beginnings):
+    ends = former.offsets.ends if former else ()
+    if former and (former.offsets.topic != topic or len(ends) > len(beginnings)):
         raise RefusedError(
             f"version {former.version} covers {len(ends)} partitions of {former.offsets.topic}, "
             f"but {topic} has {len(beginnings)} partitions"
@@ -74,9 +80,12 @@ def _start(beginnings: Sequence[int], former: PublishedVersion | None, topic: st
     starts = ends + (0,) * (len(beginnings) - len(ends))  # partitions added since begin at 0
     for partition, (begin, oldest) in enumerate(zip(starts, beginnings, strict=True)):
         if oldest > begin:
+            remedy = "restore them or begin a new topic"
+            if former is None:
+                remedy += ", or give --begin-at-oldest to leave them out of all counts for ever"
             raise RefusedError(
                 f"partition {partition}: offsets {begin} to {oldest - 1} were deleted by the broker before a batch run "
-                "archived them; restore them or begin a new topic"
+                f"archived them; {remedy}"
             )
     return OffsetVector(topic, starts)
 

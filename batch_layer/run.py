@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from batch_layer.cut import Cut, take_cut
@@ -84,8 +85,8 @@ def new_run_id(now: datetime) -> str:
     return f"{now:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
 
 
-def run_once(ports: RunPorts, topic: str) -> RunResult:
-    """Do one batch run.
+def run_once(ports: RunPorts, topic: str, *, begin_at_oldest: bool = False) -> RunResult:
+    """Do one batch run. `begin_at_oldest`: see `take_cut`.
 
     Raises:
         RefusedError: another run is at work, or a precondition does not hold.
@@ -100,7 +101,8 @@ def run_once(ports: RunPorts, topic: str) -> RunResult:
     ports.versions.begin(RunEntry(run_id, "incremental", "running", None, started, None))
     stages = Stages(ports.progress)
     try:
-        result = _steps(ports, topic, run_id, crashed, stages)
+        cut_log = partial(take_cut, ports.log, ports.speed, topic, begin_at_oldest=begin_at_oldest)
+        result = _steps(ports, cut_log, run_id, crashed, stages)
     except GateFailedError as error:
         _ended(ports, run_id, "gate_failed", stages, {"failures": list(error.failures), "report": error.report})
         raise
@@ -112,7 +114,13 @@ def run_once(ports: RunPorts, topic: str) -> RunResult:
     return result
 
 
-def _steps(ports: RunPorts, topic: str, run_id: str, crashed: list[str], stages: Stages) -> RunResult:
+def _steps(
+    ports: RunPorts,
+    cut_log: Callable[[PublishedVersion | None], Cut],
+    run_id: str,
+    crashed: list[str],
+    stages: Stages,
+) -> RunResult:
     # 1. The base is what the pointer names. What a crashed run left behind is put right first.
     former = ports.versions.current()
     with stages.stage("prepare") as said:
@@ -123,7 +131,7 @@ def _steps(ports: RunPorts, topic: str, run_id: str, crashed: list[str], stages:
         said.extend([f"main repaired in {', '.join(repaired)}"] if repaired else [])
     # 2. The cut says how far this run goes.
     with stages.stage("cut") as said:
-        cut = take_cut(ports.log, ports.speed, topic, former)
+        cut = cut_log(former)
         ranges = cut.end.ranges_since(cut.start)
         said.append(f"{sum(each.end - each.start for each in ranges):,} offsets in {len(ranges)} partitions")
         said.extend(cut.notes)

@@ -46,6 +46,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     versions_parser = actions.add_parser("versions", help="list the newest published versions")
     for each in (run_parser, rebuild_parser):
         each.add_argument("--attempts", type=int, default=3, help="tries when a server does not answer (default 3)")
+    run_parser.add_argument(
+        "--begin-at-oldest",
+        action="store_true",
+        help="let the first version begin where the log begins now, without what the broker has already deleted",
+    )
     versions_parser.add_argument("--limit", type=int, default=10, help="how many (default 10)")
     for each in (run_parser, rebuild_parser, versions_parser):
         each.add_argument("--json", action="store_true", help="print the result as JSON")
@@ -69,7 +74,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
 def run_batch(chosen: BatchSettings, arguments: argparse.Namespace) -> ExitCode:
     """`batch run`."""
-    result = attempt(lambda: _run_once(chosen), arguments.attempts)
+    result = attempt(lambda: _run_once(chosen, begin_at_oldest=arguments.begin_at_oldest), arguments.attempts)
     if arguments.json:
         print(json.dumps(asdict(result), default=str))
     elif result.state == "nothing_new":
@@ -166,9 +171,9 @@ SHORT_RUN_EVENTS_MAX = 2_000_000
 """Below this Spark is set up to start fast instead of running fast."""
 
 
-def _run_once(chosen: BatchSettings) -> RunResult:
+def _run_once(chosen: BatchSettings, *, begin_at_oldest: bool) -> RunResult:
     with _ports(chosen) as ports:
-        return run_once(ports, chosen.topic)
+        return run_once(ports, chosen.topic, begin_at_oldest=begin_at_oldest)
 
 
 def _rebuild_once(chosen: BatchSettings) -> RunResult:

@@ -67,8 +67,14 @@ def version(ends: tuple[int, ...], watermark: datetime = NOON) -> PublishedVersi
     return PublishedVersion(1, "run", OffsetVector("topic", ends), watermarks, {}, {}, {}, {}, NOON)
 
 
-def cut(broker: Broker, positions: Sequence[int | None] | None, former: PublishedVersion | None = None) -> Cut:
-    return take_cut(broker, Speed(positions), "topic", former)
+def cut(
+    broker: Broker,
+    positions: Sequence[int | None] | None,
+    former: PublishedVersion | None = None,
+    *,
+    begin_at_oldest: bool = False,
+) -> Cut:
+    return take_cut(broker, Speed(positions), "topic", former, begin_at_oldest=begin_at_oldest)
 
 
 def test_the_cut_ends_where_the_speed_layer_closed_its_segments() -> None:
@@ -103,10 +109,17 @@ def test_records_deleted_before_they_were_archived_are_never_skipped_silently() 
         cut(Broker((10, 20), starts=(0, 15)), [10, 20], version((5, 12)))
 
 
-def test_the_first_run_begins_where_the_log_begins_and_says_so() -> None:
-    found = cut(Broker((10, 20), starts=(0, 15)), [10, 20])
+def test_the_first_run_leaves_out_what_was_deleted_only_when_told_to_and_says_so() -> None:
+    with pytest.raises(RefusedError, match=r"partition 1: offsets 0 to 14 were deleted.*--begin-at-oldest"):
+        cut(Broker((10, 20), starts=(0, 15)), [10, 20])
+    found = cut(Broker((10, 20), starts=(0, 15)), [10, 20], begin_at_oldest=True)
     assert found.start.ends == (0, 15)
-    assert "no longer begins at 0" in found.notes[0]
+    assert "counting begins at [0, 15]" in found.notes[0]
+
+
+def test_once_there_is_a_version_nothing_is_left_out_whatever_was_told() -> None:
+    with pytest.raises(RefusedError, match="partition 1: offsets 12 to 14 were deleted"):
+        cut(Broker((10, 20), starts=(0, 15)), [10, 20], version((5, 12)), begin_at_oldest=True)
 
 
 def test_another_topic_or_fewer_partitions_are_refused() -> None:

@@ -6,6 +6,7 @@ from jobs.faults.scene import Scene
 from jobs.faults.tcp_proxy import Mode
 
 STOPPED_SECONDS = 3.0
+DISK_KIB = 400
 
 
 def killed(scene: Scene) -> None:
@@ -75,6 +76,24 @@ def memory_full(scene: Scene) -> None:
             client.config_set("maxmemory", 0)
 
 
+def disk_full(scene: Scene) -> None:
+    """The disk of the append-only file is full: Redis refuses writes until there is room again."""
+    disk = scene.small_disk("redis-2", DISK_KIB, "redis")
+    scene.promote(scene.second_redis())
+    scene.start_ready("speed")
+    with scene.traffic(2_000):
+        scene.wait(lambda: _refuses_writes(scene), "the disk is full", 60)
+        scene.hurt(f"the disk of {DISK_KIB} KiB is full")
+        scene.for_a_while(3)
+        disk.grow(64 * DISK_KIB)
+        scene.for_a_while(1)
+
+
+def _refuses_writes(scene: Scene) -> bool:
+    with scene.redis.client() as client:
+        return bool(client.info("persistence")["aof_last_write_status"] != "ok")
+
+
 def hangs(scene: Scene) -> None:
     """SIGSTOP: connections stay and nothing answers; the API says `complete: false` meanwhile."""
     scene.start_ready("speed")
@@ -121,7 +140,6 @@ def lagging_replica_promoted(scene: Scene) -> None:
         scene.for_a_while(1)
         client.replicaof("NO", "ONE")  # the link is cut here; the master goes on alone
         scene.for_a_while(scene.rng.uniform(0.5, 2))
-        scene.redis.kill()
         scene.promote(replica)
         scene.hurt("a replica that had lagged was promoted")
         scene.for_a_while(1)
@@ -133,6 +151,7 @@ FAULTS = {
     "redis-file-damaged": damaged_in_the_middle,
     "redis-flushed": flushed,
     "redis-memory-full": memory_full,
+    "redis-disk-full": disk_full,
     "redis-hangs": hangs,
     "redis-connections-cut": connections_cut,
     "redis-silent-network": silent_network,

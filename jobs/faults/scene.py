@@ -22,9 +22,11 @@ from jobs.faults.our_process import OurProcess
 from jobs.faults.postgres_database import administer, queries
 from jobs.faults.redis_node import RedisNode
 from jobs.faults.reference import LogMessage
+from jobs.faults.small_disk import SmallDisk
 from jobs.faults.tcp_proxy import TcpProxy
 from jobs.faults.traffic import VIDEOS, Generator, Senders, Traffic, truth_file
 from jobs.faults.waiting import until
+from jobs.local_stack.accounts import account_of
 from jobs.local_stack.child_process import bound_to_parent
 from jobs.local_stack.ports import free_ports
 from jobs.local_stack.servers import our_command, with_java_home
@@ -158,14 +160,21 @@ class Scene:
         return self._cluster
 
     def second_redis(self) -> RedisNode:
-        """Start another Redis."""
+        """Start another Redis, in the folder `redis-2`."""
         other = RedisNode(self.folder / "redis-2")
         self._closing.callback(other.close)
         other.start()
         return other
 
+    def small_disk(self, folder: str, size_kib: int, server: str) -> SmallDisk:
+        """Mount a small disk for a server's account on a folder that is not used yet."""
+        disk = SmallDisk(self.folder / folder, size_kib, account_of(server))
+        self._closing.callback(disk.close)
+        return disk
+
     def promote(self, other: RedisNode) -> None:
-        """Let the other Redis take the first one's place."""
+        """Kill the first Redis and let the other one take its place."""
+        self.redis.kill()
         self.redis = other
         self.redis_proxy.retarget(other.port)
 

@@ -4,6 +4,7 @@ import argparse
 import sys
 
 from jobs.exit_codes import ExitCode
+from jobs.local_stack.profile import STACKS
 from jobs.local_stack.stack import LocalStack
 from jobs.state_home import state_home
 
@@ -14,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Returns when nothing of the stacks is left running; what they stored stays."""
-    stacks = [stack for name in ("local", "demo") if (stack := LocalStack.attach(state_home() / name))]
+    stacks = [stack for name in STACKS if (stack := LocalStack.attach(state_home() / name))]
     if not stacks:
         print("the local stack is not running", file=sys.stderr)
     for stack in stacks:

@@ -8,14 +8,13 @@ from urllib.parse import urlsplit
 
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.local_stack.profile import is_running, read_environment
-from jobs.state_home import state_home
+from jobs.local_stack.profile import folder_in_use, is_running, read_environment
 
 
 def environment() -> Mapping[str, str]:
-    """The process's environment; what it lacks comes from the stack that `./viewledger up` keeps running, if any."""
-    local = state_home() / "local"
-    return (read_environment(local) if is_running(local) else {}) | dict(os.environ)
+    """The process's environment; what it lacks comes from the stack that `up` or `demo --keep` left running, if any."""
+    folder = folder_in_use()
+    return (read_environment(folder) if is_running(folder) else {}) | dict(os.environ)
 
 
 def required(environ: Mapping[str, str], name: str) -> str:

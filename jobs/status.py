@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from jobs.exit_codes import ExitCode
-from jobs.local_stack.profile import is_running
+from jobs.local_stack.profile import folder_in_use, is_running
 from jobs.local_stack.stack import read_report
-from jobs.state_home import state_home
 
 GOOD = ("ready", "done")
 
@@ -21,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> ExitCode:
     """OK when every part is up, UNAVAILABLE otherwise."""
-    answer = status(state_home() / "local")
+    answer = status(folder_in_use())
     if arguments.json:
         print(json.dumps(answer, indent=1))
     else:

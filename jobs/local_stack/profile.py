@@ -104,3 +104,13 @@ def is_running(folder: Path) -> bool:
         except BlockingIOError:
             return True
     return False
+
+
+STACKS = ("local", "demo")
+"""The folders below the state home in which `up` and `demo --keep` leave a stack running."""
+
+
+def folder_in_use() -> Path:
+    """The folder of the stack that commands work with: the one of `up`, or else the one of `demo --keep`."""
+    folders = [state_home() / name for name in STACKS]
+    return next((folder for folder in folders if is_running(folder)), folders[0])

@@ -101,7 +101,6 @@ class Sent:
     acknowledged_ids: set[str] = field(default_factory=set)
     attempted_ids: set[str] = field(default_factory=set)
     acknowledged_poison: int = 0
-    attempts: int = 0
     refusals: list[str] = field(default_factory=list)
     """Answers that are neither acceptance nor `try again`: each is a failure of the test or of the product."""
     given_up: int = 0
@@ -137,7 +136,6 @@ class Senders:
                 time.sleep(RETRY_SECONDS)
 
     def _post(self, part: list[Intent]) -> bool:
-        self.sent.attempts += 1
         body = b"\n".join(each.value for each in part)
         try:
             answer = self._client.post(
@@ -160,7 +158,6 @@ class Senders:
         return True
 
     def _produce(self, part: list[Intent]) -> bool:
-        self.sent.attempts += 1
         try:
             if self._producer is None:
                 self._producer = KafkaProducer(

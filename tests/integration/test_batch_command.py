@@ -107,7 +107,8 @@ def test_two_runs_with_traffic_and_a_killed_run_in_between_count_every_event_onc
     assert Path(first["report"]).is_file()
     # the same ids again, also across runs, and new ones
     batch.send(20, number=41)
-    kill_while_deriving(batch)
+    killed = batch.run("run", VIEWLEDGER_FAILPOINT="batch.after_archive:kill@1")
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert batch.current().version == 1, "the killed run published nothing"
     batch.send(5, number=1000, video_id="_other")
     second = batch.result("run")
@@ -118,19 +119,6 @@ def test_two_runs_with_traffic_and_a_killed_run_in_between_count_every_event_onc
     assert batch.result("rebuild")["state"] == "equal"
     metrics = (Path(batch.environ["VIEWLEDGER_STATE_DIR"]) / "metrics" / "batch.prom").read_text()
     assert 'viewledger_batch_runs_total{outcome="published"} 2.0' in metrics
-
-
-def kill_while_deriving(batch: Batch) -> None:
-    """Ends a run with SIGKILL when its events are on the branch and nothing is published."""
-    environ = {**os.environ, **batch.environ, "PYTHONPATH": str(PROJECT)}
-    with subprocess.Popen(batch.command("run"), env=environ, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        for line in process.stderr:
-            if line.startswith("batch: judge:"):
-                process.send_signal(signal.SIGKILL)
-                break
-        process.wait(30)
-    assert process.returncode == -signal.SIGKILL
 
 
 def counts(batch: Batch) -> dict[str, tuple[int, int]]:

@@ -7,9 +7,6 @@ from jobs.faults.our_process import is_stopped
 from jobs.faults.scene import Scene
 from jobs.faults.tcp_proxy import Mode
 
-SESSION_SECONDS = 6.0
-"""The group's session timeout: so long a member may be silent."""
-
 
 def killed_before_apply(scene: Scene) -> None:
     """SIGKILL when a chunk is judged and nothing of it is stored."""

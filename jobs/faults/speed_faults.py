@@ -114,7 +114,7 @@ def rebalance_storm(scene: Scene) -> None:
 
 
 def rolling_restart(scene: Scene) -> None:
-    """Every process is asked to end and started again under load, one after the other; no client sees an error."""
+    """Both speed processes and the API are asked to end under load, one after the other; each ends in order, with 0."""
     members = [scene.start_ready("speed"), scene.start_ready("speed")]
     with scene.traffic():
         scene.hurt("SIGTERM to one after the other")

@@ -30,6 +30,9 @@ class KafkaLogSettings:
     """How long a rebalance waits for a member that no longer answers, such as one whose request to join was lost with
     its connection. Kafka's default of five minutes was seen to hold up counting for as long. A process that takes
     longer between two polls loses its partitions for a moment, which does no harm."""
+    metadata_age_max_ms: int = 10_000
+    """Who leads a partition is asked for again after so long. With kafka-python's five minutes, a consumer whose request
+    for it failed while brokers died was seen to count nothing for as long."""
     poll_records_max: int = 4_000
     partition_fetch_bytes: int = 1 << 20
     fetch_bytes: int = 16 << 20
@@ -50,6 +53,7 @@ class KafkaLog:
                 session_timeout_ms=settings.session_timeout_ms,
                 heartbeat_interval_ms=settings.session_timeout_ms // 3,
                 max_poll_interval_ms=settings.poll_interval_max_ms,
+                metadata_max_age_ms=settings.metadata_age_max_ms,
                 max_poll_records=settings.poll_records_max,
                 max_partition_fetch_bytes=settings.partition_fetch_bytes,
                 fetch_max_bytes=settings.fetch_bytes,

@@ -18,7 +18,9 @@ PAGES = PROJECT / "docs" / "runbook"
 FROM_ELSEWHERE = {"up", "process_start_time_seconds", "process_resident_memory_bytes"}
 """Made by Prometheus itself and by every process with a client library."""
 SUFFIXES = ("_bucket", "_count", "_sum", "_total")
-FUNCTIONS = "(?:absent|avg|changes|count|delta|increase|max|min|rate|resets|sum|time|vector|histogram_quantile)(?:_over_time)?"
+FUNCTIONS = (
+    "(?:absent|avg|changes|count|delta|increase|max|min|rate|resets|sum|time|vector|histogram_quantile)(?:_over_time)?"
+)
 OPERATORS = {"and", "or", "unless", "bool", "offset"}
 
 

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from batch_layer.errors import RefusedError, UnavailableError
 from batch_layer.ports import LogEnds, SpeedCut
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.version import PublishedVersion
 
+STALLED_AFTER = timedelta(hours=1)
+"""A speed layer in which an event waits for longer is not waited for."""
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -45,6 +47,12 @@ def take_cut(
     if former is None and any(start.ends):
         notes.append(f"counting begins at {list(start.ends)}, where the log begins now")
     ends = []
+    stalled = _stalled(log, positions, highwaters, broker_time)
+    if stalled:
+        positions = [None if partition in stalled else position for partition, position in enumerate(positions)]
+        notes.append(
+            f"the speed layer stands still in partitions {', '.join(map(str, sorted(stalled)))}; going to their end"
+        )
     for partition, (position, highwater, begin) in enumerate(zip(positions, highwaters, start.ends, strict=True)):
         if position is not None and position > highwater:
             raise RefusedError(
@@ -64,6 +72,20 @@ def _positions(speed: SpeedCut, partition_count: int) -> tuple[Sequence[int | No
     without = [str(partition) for partition, position in enumerate(positions) if position is None]
     notes = [f"the speed layer has no state for partitions {', '.join(without)}; going to their end"] if without else []
     return positions, notes
+
+
+def _stalled(
+    log: LogEnds, positions: Sequence[int | None], highwaters: Sequence[int], broker_time: datetime
+) -> frozenset[int]:
+    """Return the partitions whose next event has waited too long for the speed layer.
+
+    A run must not wait for it, too: what is never archived is deleted in the end. The speed layer begins anew from the
+    version by itself.
+    """
+    pairs = enumerate(zip(positions, highwaters, strict=True))
+    behind = {partition: at for partition, (at, highwater) in pairs if at is not None and at < highwater}
+    waiting = log.appended_at(behind) if behind else {}
+    return frozenset(partition for partition, since in waiting.items() if broker_time - since > STALLED_AFTER)
 
 
 def _start(

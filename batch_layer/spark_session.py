@@ -90,7 +90,8 @@ def _stderr_to(log: Path | None) -> Iterator[None]:
 
 def _options(settings: SparkSettings) -> dict[str, str]:
     # Java's own warnings belong to the log, not among our answers on stdout
-    quiet = f"-Xlog:disable -Xlog:all=warning:stderr -Dlog4j2.configurationFile=file:{PROJECT / 'batch_layer' / 'log4j2.properties'}"
+    log4j2 = PROJECT / "batch_layer" / "log4j2.properties"
+    quiet = f"-Xlog:disable -Xlog:all=warning:stderr -Dlog4j2.configurationFile=file:{log4j2}"
     options = {
         "spark.jars": ",".join(sorted(str(path) for path in settings.jars.glob("*.jar"))),
         "spark.driver.memory": settings.driver_memory,

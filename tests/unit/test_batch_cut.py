@@ -21,7 +21,7 @@ class Broker:
 
     ends: tuple[int, ...]
     starts: tuple[int, ...] = ()
-    now: datetime = NOON + 1000 * MINUTE
+    now: datetime = NOON + 30 * MINUTE
     asked: list[str] = field(default_factory=list)
     only_markers_from: int = 10**6
 
@@ -97,6 +97,18 @@ def test_without_the_speed_layer_the_run_goes_to_the_end_of_the_log_and_says_so(
 def test_offsets_never_go_back_behind_the_published_version() -> None:
     found = cut(Broker((10, 20)), [3, 15], version((5, 12)))
     assert (found.start.ends, found.end.ends) == ((5, 12), (5, 15))
+
+
+def test_a_speed_layer_that_stands_still_is_not_waited_for_and_that_is_said() -> None:
+    found = cut(Broker((10, 20, 30), now=NOON + 70 * MINUTE), [10, 15, 4])
+    assert found.end.ends == (10, 15, 30), "offset 15 has waited for 55 minutes, offset 4 for 66"
+    assert found.notes == ("the speed layer stands still in partitions 2; going to their end",)
+    assert found.watermarks == (NOON + 70 * MINUTE, NOON + 15 * MINUTE, NOON + 70 * MINUTE)
+
+
+def test_a_speed_layer_that_has_counted_everything_never_stands_still() -> None:
+    found = cut(Broker((10, 20), now=NOON + 5000 * MINUTE), [10, 20])
+    assert (found.end.ends, found.notes) == ((10, 20), ())
 
 
 def test_a_speed_layer_ahead_of_the_log_belongs_to_another_log() -> None:

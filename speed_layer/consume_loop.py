@@ -166,8 +166,9 @@ class ConsumeLoop:
 
     def _check(self) -> None:
         """Begins assigned partitions, and begins anew those that do not fit the published version."""
-        ranges = self._around.log.ranges(self._assigned)
         plans = self._plans()
+        # Asked for last: others count on meanwhile, and no position they store may look as if it lay behind the log.
+        ranges = self._around.log.ranges(self._assigned)
         for partition, plan in plans.items():
             match plan:
                 case Wait():
@@ -210,8 +211,20 @@ class ConsumeLoop:
         if plan.segment > 0:
             first = self._around.log.first_offset_since(partition, max(0, plan.seen_since_ms))
             position = plan.segment if first is None else min(first, plan.segment)
+        has_begun = self._around.store.reset(
+            partition,
+            position=position,
+            segment=plan.segment,
+            replay_until=log.highwater,
+            instead_of=plan.instead_of,
+        )
+        if not has_begun:
+            # Another process has changed the partition since it was read: the next check says what it needs now.
+            self._places.pop(partition, None)
+            self._around.log.hold([partition])
+            return
+        if plan.segment > 0:
             self._around.observer.repaired(partition)
-        self._around.store.reset(partition, position=position, segment=plan.segment, replay_until=log.highwater)
         logger.info(
             "partition begun anew",
             extra={"fields": {"partition": partition, "position": position, "segment": plan.segment}},

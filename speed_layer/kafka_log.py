@@ -31,8 +31,8 @@ class KafkaLogSettings:
     its connection. Kafka's default of five minutes was seen to hold up counting for as long. A process that takes
     longer between two polls loses its partitions for a moment, which does no harm."""
     metadata_age_max_ms: int = 10_000
-    """Who leads a partition is asked for again after so long. With kafka-python's five minutes, a consumer whose request
-    for it failed while brokers died was seen to count nothing for as long."""
+    """Who leads a partition is asked for again after so long. With kafka-python's five minutes, a consumer whose
+    request for it failed while brokers died was seen to count nothing for as long."""
     poll_records_max: int = 4_000
     partition_fetch_bytes: int = 1 << 20
     fetch_bytes: int = 16 << 20

@@ -81,7 +81,8 @@ class Log(Protocol):
 class SegmentStore(Protocol):
     """Keeps positions, counts and seen ids. Every call may raise UnavailableError.
 
-    Guarantee: `apply` changes either everything of a chunk or nothing, and nothing if the position differs.
+    Guarantee: `apply` changes either everything of a chunk or nothing, and nothing if the position differs. `reset`
+    changes nothing if the position or the open segment differs.
     """
 
     def apply(self, chunks: Sequence[Chunk], applied_at_ms: int) -> list[Applied | Moved]:
@@ -90,8 +91,19 @@ class SegmentStore(Protocol):
     def look(self, offset_ends: Mapping[int, int]) -> dict[int, PartitionReading | None]:
         """Reads the state of some partitions, without counts, as seen from their `offset_end`."""
 
-    def reset(self, partition: int, *, position: int, segment: int, replay_until: int) -> None:
-        """Forgets the partition and begins anew with one empty segment, reading from `position`."""
+    def reset(
+        self,
+        partition: int,
+        *,
+        position: int,
+        segment: int,
+        replay_until: int,
+        instead_of: PartitionReading | None,
+    ) -> bool:
+        """Forgets the partition and begins anew with one empty segment, reading from `position`.
+
+        Returns False, with nothing changed, when its state is not the one that was read (None: no state) any more.
+        """
 
 
 class DeadLetters(Protocol):

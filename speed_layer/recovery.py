@@ -42,6 +42,8 @@ class BeginAnew:
     segment: int
     seen_since_ms: int
     """Events appended before `segment` but not before this instant make their ids known, uncounted."""
+    instead_of: PartitionReading | None
+    """The state that does not fit; None where there is none."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +58,11 @@ def plan_recovery(
     if reading is not None and reading.has_segment:
         return Resume(reading.position, reading.segment)
     if published is None or published.end_of(partition) == 0:
-        return BeginAnew(0, 0)
+        return BeginAnew(0, 0, reading)
     watermark_ms = (published.watermarks[partition] - EPOCH).total_seconds() * 1000
     # From the start of a generation on, so that afterwards exactly the same ids are known as without the loss.
     generation = int(watermark_ms) // horizon.generation_ms
-    return BeginAnew(published.end_of(partition), (generation - 2) * horizon.generation_ms)
+    return BeginAnew(published.end_of(partition), (generation - 2) * horizon.generation_ms, reading)
 
 
 def plan_uninformed(reading: PartitionReading | None) -> Resume | Wait:

@@ -18,6 +18,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import EllipsisType
 from typing import Any
 
 import msgspec
@@ -97,6 +98,16 @@ def applied(reply: Sequence[Any]) -> Applied | Moved:
     if len(reply) == 1:
         return Moved(None, None)
     return Moved(int(reply[1]), int(reply[2]))
+
+
+def reset_call(prefix: str, begin: tuple[int, int, int], instead_of: PartitionReading | EllipsisType | None) -> Call:
+    """Begins anew at (position, segment, replay_until), instead of the state that was read or of whatever is there."""
+    match instead_of:
+        case PartitionReading():
+            return Call(RESET, (prefix, *begin, instead_of.position, instead_of.segment))
+        case None:
+            return Call(RESET, (prefix, *begin, "", ""))
+    return Call(RESET, (prefix, *begin))
 
 
 def read_call(prefix: str, offset_end: int, video_ids: Sequence[str] = ()) -> Call:

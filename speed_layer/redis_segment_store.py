@@ -5,6 +5,7 @@ them yet. Nothing is retried here: every call may be repeated by the caller.
 """
 
 from collections.abc import Mapping, Sequence
+from types import EllipsisType
 from typing import Any
 
 import redis
@@ -19,13 +20,13 @@ from speed_layer.redis_calls import (
     CUT,
     NAMESPACE,
     PRUNE,
-    RESET,
     Call,
     applied,
     apply_call,
     key_prefix,
     partition_reading,
     read_call,
+    reset_call,
 )
 from speed_layer.segments import Applied, Moved, PartitionReading, ProvisionalViews
 
@@ -72,9 +73,22 @@ class RedisSegmentStore:
         """Drops every segment that starts before its partition's offset; returns how many. The open one stays."""
         return sum(self._run([Call(PRUNE, (self._prefix(index), end)) for index, end in enumerate(offset_ends)]))
 
-    def reset(self, partition: int, *, position: int, segment: int, replay_until: int) -> None:
-        """Forgets the partition and begins anew with one empty segment, reading from `position`."""
-        self._run([Call(RESET, (self._prefix(partition), position, segment, replay_until))])
+    def reset(
+        self,
+        partition: int,
+        *,
+        position: int,
+        segment: int,
+        replay_until: int,
+        instead_of: PartitionReading | EllipsisType | None = ...,
+    ) -> bool:
+        """Forgets the partition and begins anew with one empty segment, reading from `position`.
+
+        Returns False, with nothing changed, when the state is not the one that was read (None: no state) any more.
+        Without `instead_of` it begins anew whatever is there.
+        """
+        begin = (position, segment, replay_until)
+        return bool(self._run([reset_call(self._prefix(partition), begin, instead_of)])[0])
 
     def forget(self, partition_count: int) -> None:
         """Forgets where counting stands, so that every partition is begun anew from the published version.

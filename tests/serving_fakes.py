@@ -28,11 +28,11 @@ class FakePublished:
         self.is_away = False
         self.asked: list[tuple[str, ...]] = []
 
-    def publish(self, counts: Mapping[str, tuple[int, int]]) -> ServedVersion:
+    def publish(self, counts: Mapping[str, tuple[int, int]], pointer: ServedVersion | None = None) -> ServedVersion:
         number = self.pointer.version + 1 if self.pointer else 1
         for video_id, (views, billable_views) in counts.items():
             self.rows[video_id, number] = SettledCount(views, billable_views)
-        self.pointer = version(number)
+        self.pointer = pointer or version(number)
         return self.pointer
 
     def current(self) -> ServedVersion | None:

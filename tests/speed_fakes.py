@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import EllipsisType
 from uuid import UUID
 
 from speed_layer.chunk import EPOCH, Chunk, LogRecord, Rejection
@@ -96,8 +97,22 @@ class FakeSegmentStore:
                     del state.segments[start]
         return dropped
 
-    def reset(self, partition: int, *, position: int, segment: int, replay_until: int) -> None:
+    def reset(
+        self,
+        partition: int,
+        *,
+        position: int,
+        segment: int,
+        replay_until: int,
+        instead_of: PartitionReading | EllipsisType | None = ...,
+    ) -> bool:
+        state = self._partitions.get(partition)
+        stored = None if state is None else (state.position, state.segment)
+        read = None if instead_of is None or instead_of is ... else (instead_of.position, instead_of.segment)
+        if instead_of is not ... and stored != read:
+            return False
         self._partitions[partition] = _Partition(position, segment, replay_until, segments={segment: Counter()})
+        return True
 
     def look(self, offset_ends: Mapping[int, int]) -> dict[int, PartitionReading | None]:
         return {partition: self._reading(partition, end, ()) for partition, end in offset_ends.items()}

@@ -1,9 +1,15 @@
 -- Begins a partition anew: forgets everything and opens one empty segment.
 --
 -- KEYS[1]  the partition's key prefix
--- ARGV     position to read from, segment start, replay_until
+-- ARGV     position to read from, segment start, replay_until; then, unless it is to begin anew whatever is there, the
+--          position and the open segment's start that were read (both empty if there was no state)
 -- Events between the position and the segment start only make their ids known.
+-- Returns  1, or 0, with nothing changed, when the stored position or segment is another one.
 local state, segments, generations = KEYS[1] .. ":state", KEYS[1] .. ":segments", KEYS[1] .. ":generations"
+if ARGV[4] then
+  local stored = redis.call("HMGET", state, "position", "segment")
+  if (stored[1] or "") ~= ARGV[4] or (stored[2] or "") ~= ARGV[5] then return 0 end
+end
 for _, start in ipairs(redis.call("ZRANGE", segments, 0, -1)) do redis.call("UNLINK", KEYS[1] .. ":segment:" .. start) end
 for _, number in ipairs(redis.call("ZRANGE", generations, 0, -1)) do redis.call("UNLINK", KEYS[1] .. ":seen:" .. number) end
 redis.call("UNLINK", state, segments, generations)

@@ -221,12 +221,13 @@ class CrashingStore:
             raise Crash
         return self._store.apply(chunks, applied_at_ms)
 
-    def reset(self, partition: int, *, position: int, segment: int, replay_until: int) -> None:
+    def reset(self, partition: int, **begin: Any) -> bool:
         if self._rng.random() < 0.2:
             raise Crash
-        self._store.reset(partition, position=position, segment=segment, replay_until=replay_until)
+        has_begun = self._store.reset(partition, **begin)
         if self._rng.random() < 0.2:
             raise Crash
+        return has_begun
 
     def look(self, offset_ends: Any) -> Any:
         return self._store.look(offset_ends)

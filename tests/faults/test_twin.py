@@ -216,4 +216,6 @@ def test_a_store_that_ignores_the_position_is_found_out() -> None:
         pipeline_type = CarelessPipeline
 
     with pytest.raises(AssertionError):
-        run_state_machine_as_test(CarelessTwin, settings=settings(chosen(), max_examples=2_000, phases=[Phase.generate]))
+        run_state_machine_as_test(
+            CarelessTwin, settings=settings(chosen(), max_examples=2_000, phases=[Phase.generate])
+        )

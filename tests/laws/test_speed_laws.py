@@ -17,7 +17,7 @@ from ingestion.contract.counting import LateEvent, judge_alone
 from ingestion.contract.decoding import decode_view_event
 from ingestion.contract.event import TOPIC_VIDEO_VIEWS, RejectedEvent
 from ingestion.contract.offsets import OffsetVector
-from speed_layer.chunk import Chunk, instant_of
+from speed_layer.chunk import Chunk, Span, instant_of
 from speed_layer.consume_loop import ConsumeLoop, Surroundings
 from speed_layer.ports import Published
 from speed_layer.recovery import Horizon
@@ -202,6 +202,21 @@ def test_from_every_kept_cut_on_the_segments_are_a_recount(seed: int, store: Any
     bench.store.prune(kept[0])
     for cut in kept:
         assert bench.served(cut) == recount(bench.topic, cut), f"seed {seed}, cut {cut} after pruning"
+
+
+def test_a_partition_is_begun_anew_only_instead_of_the_state_that_was_read(store: AnyStore) -> None:
+    begin = {"position": 0, "segment": 0, "replay_until": 0}
+    assert store.reset(0, **begin, instead_of=None)
+    begun = store.look({0: 0})[0]
+    assert not store.reset(0, **begin, instead_of=None), "there is a state now"
+    store.apply([Chunk(Span(0, 0, 5, 0, ()))], 1)
+    assert not store.reset(0, **begin, instead_of=begun), "the position is another one"
+    store.cut(1)
+    assert store.positions(1) == (5,)
+    counted = store.look({0: 0})[0]
+    assert store.reset(0, position=7, segment=7, replay_until=7, instead_of=counted)
+    assert store.positions(1) == (7,)
+    assert store.reset(0, **begin), "whatever is there"
 
 
 class Crash(BaseException):

@@ -1,6 +1,7 @@
 """The consume loop beside the laws: readiness, waiting, halting, what it tells."""
 
 import random
+from collections.abc import Callable
 from datetime import timedelta
 from uuid import UUID
 
@@ -29,13 +30,24 @@ HORIZON = Horizon(7_200_000)
 
 
 class DownStore(FakeSegmentStore):
-    """A store that can be down."""
+    """A store that can be down, and where others can be quicker between two calls."""
 
     is_down = False
+    before_look: Callable[[], None] | None = None
+    before_reset: Callable[[], None] | None = None
 
     def look(self, offset_ends):  # type: ignore[no-untyped-def]
         self._check()
+        if meanwhile := self.before_look:
+            self.before_look = None
+            meanwhile()
         return super().look(offset_ends)
+
+    def reset(self, partition, **begin):  # type: ignore[no-untyped-def]
+        if meanwhile := self.before_reset:
+            self.before_reset = None
+            meanwhile()
+        return super().reset(partition, **begin)
 
     def apply(self, chunks, applied_at_ms):  # type: ignore[no-untyped-def]
         self._check()
@@ -58,9 +70,12 @@ class Scene:
         self.clock = FakeClock()
         self.log = FakeLog(self.topic, random.Random(1))
         self.pauses: list[float] = []
-        self.loop = ConsumeLoop(
+        self.loop = self.process(self.log)
+
+    def process(self, log: FakeLog) -> ConsumeLoop:
+        return ConsumeLoop(
             Surroundings(
-                log=self.log,
+                log=log,
                 store=self.store,
                 published=self.published,
                 dead_letters=self.letters,
@@ -76,6 +91,14 @@ class Scene:
         for number in numbers:
             value = event_value(UUID(int=number), "video", START + timedelta(minutes=minutes))
             self.topic.append(0, START_MS + minutes * 60_000, value)
+
+    def let_another_count(self, *numbers: int) -> None:
+        """What another process does that believes to own the partition, too."""
+        self.send(*numbers)
+        other = self.process(FakeLog(self.topic, random.Random(2)))
+        while self.store.positions(1) != tuple(self.topic.highwaters):
+            self.clock.pass_by(2.5)
+            other.step()
 
     def run(self, steps: int = 12, seconds: float = 2.5) -> None:
         for _ in range(steps):
@@ -267,6 +290,22 @@ def test_it_halts_when_the_published_version_covers_more_than_the_log_holds(scen
     scene.published.version = version(5)
     with pytest.raises(OffsetsGoneError, match="another log"):
         scene.run()
+
+
+def test_what_another_process_counts_meanwhile_does_not_look_like_a_truncated_log(scene: Scene) -> None:
+    scene.store.reset(0, position=0, segment=0, replay_until=0)
+    scene.store.before_look = lambda: scene.let_another_count(1, 2)
+    scene.run(1)
+    assert scene.views() == 2
+
+
+def test_a_process_that_was_held_in_the_middle_of_a_repair_does_not_undo_that_of_another(scene: Scene) -> None:
+    scene.store.before_reset = lambda: scene.let_another_count(1, 2)
+    scene.run(1)
+    assert (scene.store.positions(1), scene.views()) == ((2,), 2), "what was shown as complete is still there"
+    scene.send(3)
+    scene.run()
+    assert (scene.loop.is_ready, scene.views()) == (True, 3)
 
 
 def test_asked_to_stop_it_leaves_the_group(scene: Scene) -> None:

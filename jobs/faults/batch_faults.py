@@ -21,6 +21,13 @@ KILLS_PER_SEED = 4
 READERS = 20
 
 
+def _count(scene: Scene, events: int) -> None:
+    """Have some events counted by the speed layer, so that there is something to settle."""
+    scene.start_ready("speed")
+    scene.send(events)
+    scene.wait(scene.is_counted, "counted")
+
+
 def killed_at_every_step(scene: Scene) -> None:
     """SIGKILL to the driver before or after a step, four steps a seed; then a run that must count everything once."""
     points = [f"batch.{moment}_{call}:kill@1" for call in CALLS["batch"] for moment in ("before", "after")]
@@ -37,18 +44,14 @@ def killed_at_every_step(scene: Scene) -> None:
 
 def server_fails_in_the_middle(scene: Scene) -> None:
     """A step fails as when a server went away: the run is tried again by itself and publishes."""
-    scene.start_ready("speed")
-    scene.send(300)
-    scene.wait(scene.is_counted, "counted")
+    _count(scene, 300)
     scene.hurt("the archive step fails once")
     scene.batch("batch.after_archive:fail@1")
 
 
 def two_at_once(scene: Scene) -> None:
     """Two runs are started at the same time: one is refused, the other publishes."""
-    scene.start_ready("speed")
-    scene.send(300)
-    scene.wait(scene.is_counted, "counted")
+    _count(scene, 300)
     scene.hurt("two runs at once")
     runs = [scene.start_batch(), scene.start_batch()]
     codes = sorted(scene.finish_batch(each, None).returncode for each in runs)
@@ -58,9 +61,7 @@ def two_at_once(scene: Scene) -> None:
 
 def older_run_ends_last(scene: Scene) -> None:
     """A run hangs before it publishes and loses its lock, a newer one publishes; the older one must be refused."""
-    scene.start_ready("speed")
-    scene.send(300)
-    scene.wait(scene.is_counted, "counted")
+    _count(scene, 300)
     older = scene.start_batch("batch.before_publish:stop@1", attempts=1)
     scene.wait(lambda: is_stopped(older.pid), "the older run has stopped itself", 200)
     scene.hurt("a run stopped before it published; its connections are ended")
@@ -80,9 +81,7 @@ def older_run_ends_last(scene: Scene) -> None:
 
 def cut_lost_with_redis(scene: Scene) -> None:
     """The cut is taken, then Redis loses it with its newest writes, and the run publishes the vector all the same."""
-    scene.start_ready("speed")
-    scene.send(400)
-    scene.wait(scene.is_counted, "counted")
+    _count(scene, 400)
     run = scene.start_batch("batch.after_cut:stop@1")
     scene.wait(lambda: is_stopped(run.pid), "the run has stopped itself after the cut", 200)
     scene.redis.kill()
@@ -96,9 +95,7 @@ def cut_lost_with_redis(scene: Scene) -> None:
 
 def commit_without_answer(scene: Scene) -> None:
     """The connection to PostgreSQL is lost during COMMIT of the publication: nobody is told whether it holds."""
-    scene.start_ready("speed")
-    scene.send(300)
-    scene.wait(scene.is_counted, "counted")
+    _count(scene, 300)
     run = scene.start_batch("batch.before_publish:stop@1")
     scene.wait(lambda: is_stopped(run.pid), "the run has stopped itself", 200)
     scene.postgres_proxy.cut_after(b"COMMIT")
@@ -112,9 +109,7 @@ def commit_without_answer(scene: Scene) -> None:
 
 def postgres_killed(scene: Scene) -> None:
     """SIGKILL to PostgreSQL while a run works; the API answers from what it knows meanwhile."""
-    scene.start_ready("speed")
-    scene.send(300)
-    scene.wait(scene.is_counted, "counted")
+    _count(scene, 300)
     run = scene.start_batch()
     scene.for_a_while(scene.rng.uniform(8, 30))
     before = scene.stack.kill("postgres")
@@ -135,9 +130,7 @@ def namenode_killed(scene: Scene) -> None:
 
 
 def _hdfs_server_killed(scene: Scene, name: str) -> None:
-    scene.start_ready("speed")
-    scene.send(300)
-    scene.wait(scene.is_counted, "counted")
+    _count(scene, 300)
     run = scene.start_batch()
     scene.for_a_while(scene.rng.uniform(12, 40))
     before = scene.stack.kill(name)
@@ -149,9 +142,7 @@ def _hdfs_server_killed(scene: Scene, name: str) -> None:
 
 def hand_over(scene: Scene) -> None:
     """Readers poll while a version is published: every answer is exactly right, never a dip or a jump."""
-    scene.start_ready("speed")
-    scene.send(600)
-    scene.wait(scene.is_counted, "counted")
+    _count(scene, 600)
     expected = {video: answer["views"] for video, answer in scene.answers().items()}
     stopping, wrong, seen = threading.Event(), list[str](), Counter[int | None]()
     readers = [
@@ -188,9 +179,7 @@ def _read(
 
 def offsets_removed(scene: Scene) -> None:
     """Retention removed events that no version covers: a run refuses and names the partition; nothing is published."""
-    scene.start_ready("speed")
-    scene.send(300)
-    scene.wait(scene.is_counted, "counted")
+    _count(scene, 300)
     ends = scene.highwaters()
     with admin_of(scene.bootstrap) as admin:
         admin.delete_records({TopicPartition(scene.topic, 0): ends[0]})

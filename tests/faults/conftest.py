@@ -3,7 +3,7 @@
 from hypothesis import HealthCheck, settings
 
 TWIN = settings(
-    max_examples=800,
+    max_examples=400,
     stateful_step_count=30,
     derandomize=True,
     deadline=None,

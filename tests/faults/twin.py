@@ -109,8 +109,8 @@ class Killed(BaseException):
 class Hitch:
     """What befalls a process at one of the calls of its ports."""
 
-    at: int
-    """1 is the first call from now on."""
+    at: str
+    """The call; the first one of that name in a step."""
     kind: str
     """`kill before`, `kill after`, `refuse`, `lose reply`, `lose half` or `hold`."""
     meanwhile: Callable[[], None] = lambda: None
@@ -123,14 +123,12 @@ class Wire:
     def __init__(self, failure: type[Exception]) -> None:
         self._failure = failure
         self._hitch: Hitch | None = None
-        self._calls = 0
 
     def expect(self, hitch: Hitch | None) -> None:
-        self._hitch, self._calls = hitch, 0
+        self._hitch = hitch
 
     def call(self, method: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        self._calls += 1
-        if self._hitch is None or self._hitch.at != self._calls:
+        if self._hitch is None or self._hitch.at != method.__name__:
             return method(*arguments, **named)
         hitch, self._hitch = self._hitch, None
         if hitch.kind == "kill before":
@@ -457,16 +455,14 @@ class Pipeline:
 
     # What happens to processes
 
-    def start(self) -> Process:
+    def start(self, *, is_cut_off: bool = False) -> Process:
+        """A new process; one that is cut off cannot ask what is published, and never could."""
         process = Process(self)
-        process.published.version = self.published
+        process.published.version = None if is_cut_off else self.published
+        process.published.is_known = not is_cut_off
+        process.is_cut_off = is_cut_off
         self.processes.append(process)
         return process
-
-    def start_cut_off(self) -> None:
-        """A process that cannot ask what is published, and never could."""
-        process = self.start()
-        process.is_cut_off, process.published.is_known, process.published.version = True, False, None
 
     def step(
         self, process: Process, *, seconds: float = 2.5, records: int = EVERYTHING, hitch: Hitch | None = None
@@ -489,7 +485,7 @@ class Pipeline:
             process.is_in_step = False
             process.wire.expect(None)
 
-    def let_others_count(self) -> None:
+    def count(self) -> None:
         """Every process that is not held begins and counts what is there; there is always one."""
         if all(process.is_in_step for process in self.processes):
             self.start()
@@ -508,6 +504,10 @@ class Pipeline:
             process.published.version, process.published.is_known = self.published, True
 
     # What happens to the store
+
+    def refuse(self, calls: int) -> None:
+        """The next calls are refused; until then readers get no answer either."""
+        self.store.refusals = calls
 
     def rewind(self, changes: int) -> None:
         self.store.rewind(changes)
@@ -550,6 +550,11 @@ class Pipeline:
             return
         if cut.end.ranges_since(cut.start):
             self.run = Run(former, cut)
+
+    def settle(self) -> None:
+        """A whole batch run."""
+        self.cut()
+        self.publish()
 
     def lose_cut(self, changes: int) -> None:
         """The cut of the run under way is taken, and the store forgets it; the run goes on."""

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from jobs import programs
+from jobs import debian_packages, programs
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.setup_steps import run_step, say
@@ -84,19 +84,15 @@ def install_system_packages(home: Path, *, jars_wanted: bool) -> None:
         packages.append(f"python3.{sys.version_info.minor}-venv")
     if not packages:
         return
-    remedy = f"run as root: apt-get update && apt-get install {' '.join(packages)}"
-    if os.geteuid() != 0 or os.environ.get("VIEWLEDGER_APT") == "0" or shutil.which("apt-get") is None:
-        reason = "VIEWLEDGER_APT=0" if os.environ.get("VIEWLEDGER_APT") == "0" else "not root, or no apt-get here"
+    if reason := debian_packages.why_not_installable():
         raise CommandError(
-            f"missing: {', '.join(packages)}, and set-up may not install them ({reason}); {remedy}",
+            f"missing: {', '.join(packages)}, and set-up may not install them ({reason}); "
+            f"{debian_packages.remedy_for(packages)}",
             ExitCode.SETUP_FAILED,
         )
-    environ = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     log = home / "log" / "setup.log"
-    run_step("reading the package lists", ["apt-get", "update", "-q"], log=log, remedy=remedy, environ=environ)
-    # A service that apt starts along the way listens on its usual port; ours have ports of their own.
-    install = ["apt-get", "install", "-q", "-y", "--no-install-recommends", *packages]
-    run_step(f"installing {', '.join(packages)} (about 1 minute)", install, log=log, remedy=remedy, environ=environ)
+    debian_packages.read_lists(packages, log=log)
+    debian_packages.install(packages, log=log)
     if still := missing_packages(jars_wanted=jars_wanted):
         raise CommandError(
             f"apt installed its packages, but {', '.join(still)} is still not usable; Java must be between "

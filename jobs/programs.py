@@ -6,6 +6,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from jobs.state_home import state_home
+
 JAVA_OLDEST, JAVA_NEWEST = 17, 23
 """Kafka 4 and Spark 4 need 17; from 24 on Java has no security manager, which Hadoop 3.4 still calls."""
 
@@ -49,6 +51,16 @@ def postgres_folder() -> Path | None:
 def maven() -> str | None:
     """The Maven program; needed only while the jars are not there yet."""
     return shutil.which("mvn")
+
+
+def chromium() -> str | None:
+    """The browser that tests of pages drive."""
+    return shutil.which("chromium")
+
+
+def promtool() -> str | None:
+    """The program that checks alerting rules: the one on PATH, or the one that `test` took out of its package."""
+    return shutil.which("promtool", path=f"{os.environ.get('PATH', '')}:{state_home() / 'tools' / 'usr' / 'bin'}")
 
 
 def first_output(program: str, *arguments: str) -> str:

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import IO
 
+from jobs import programs_for_tests
 from jobs.exit_codes import ExitCode
 from jobs.local_stack.child_process import bound_to_parent
 from jobs.local_stack.servers import with_java_home
-from jobs.state_home import PROJECT
+from jobs.state_home import PROJECT, state_home
 
 CHECKS = (("lint", ("ruff", "check", "--quiet", ".")), ("format", ("ruff", "format", "--check", "--quiet", ".")))
 TYPES = ("types", ("mypy",))
@@ -33,6 +34,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     Everything runs even when something failed, so that one run shows everything. What takes long and needs few servers
     goes on beside the tests; what it has to say comes last.
     """
+    programs_for_tests.provide(state_home())
     beside = [TYPES] if arguments.words else [TYPES, (BATCH_LAWS, ("pytest", "-q", BATCH_LAWS))]
     words = arguments.words or [f"--ignore={BATCH_LAWS}"]
     with ExitStack() as closing:

@@ -6,7 +6,6 @@ import importlib
 import inspect
 import re
 import shlex
-import shutil
 import subprocess
 from collections import defaultdict
 from pathlib import Path
@@ -21,6 +20,7 @@ from batch_layer import run as batch_run
 from batch_layer.prometheus_batch_metrics import PrometheusBatchMetrics
 from ingestion.contract.event import TOPIC_VIDEO_VIEWS
 from ingestion.prometheus_collector import CollectorMetrics
+from jobs import programs
 from jobs.cli import COMMANDS
 from jobs.state_home import PROJECT
 from jobs.topics import DAY_MS, TOPICS
@@ -220,7 +220,7 @@ def test_every_setting_that_a_page_names_is_read_by_the_code() -> None:
     ids=" ".join,
 )
 def test_promtool_is_content(words: tuple[str, ...]) -> None:
-    promtool = shutil.which("promtool")
+    promtool = programs.promtool()
     if promtool is None:
         pytest.skip("promtool is not installed (Debian: the package prometheus)")
     result = subprocess.run([promtool, *words], cwd=FOLDER, capture_output=True, text=True, timeout=120)

@@ -1,0 +1,91 @@
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from jobs import programs, programs_for_tests
+
+APT_GET = """#!/bin/sh
+case "$1" in
+  update) exit 0 ;;
+  install) printf '#!/bin/sh\\n' > "{folder}/chromium"; chmod 755 "{folder}/chromium" ;;
+  download) cp "{folder}/prometheus_1_all.deb" . ;;
+esac
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The only folder programs are found in: what set-up needs is there, a browser and promtool are not."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for program in ("sh", "mktemp", "rm", "cp", "chmod", "tar", "dpkg-deb"):
+        if (found := shutil.which(program)) is not None:
+            (folder / program).symlink_to(found)
+    monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.setenv("VIEWLEDGER_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("VIEWLEDGER_APT", raising=False)
+    return folder
+
+
+def put_apt_get(folder: Path, text: str) -> None:
+    (folder / "apt-get").write_text(text)
+    (folder / "apt-get").chmod(0o755)
+
+
+def test_where_nothing_may_be_installed_the_tests_that_are_skipped_and_the_remedy_are_named(
+    path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    programs_for_tests.provide(tmp_path / "home")
+    told = capsys.readouterr().err
+    assert "tests that need chromium, prometheus will be skipped" in told
+    assert "run as root: apt-get update && apt-get install chromium prometheus" in told
+
+
+@pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="makes a Debian package")
+def test_root_gets_the_browser_and_promtool_alone_without_the_server_it_comes_with(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tree = tmp_path / "tree"
+    for name in ("promtool", "prometheus"):
+        file = tree / "usr" / "bin" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("#!/bin/sh\n")
+        file.chmod(0o755)
+    (tree / "DEBIAN").mkdir()
+    (tree / "DEBIAN" / "control").write_text(
+        "Package: prometheus\nVersion: 1\nArchitecture: all\nMaintainer: nobody <n@example.org>\nDescription: test\n"
+    )
+    package = path / "prometheus_1_all.deb"
+    subprocess.run(["dpkg-deb", "--build", "-Znone", str(tree), str(package)], check=True, capture_output=True)
+    put_apt_get(path, APT_GET.format(folder=path))
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    programs_for_tests.provide(tmp_path / "home")
+    assert programs_for_tests.missing() == []
+    assert programs.promtool() == str(tmp_path / "home" / "tools" / "usr" / "bin" / "promtool")
+    assert sorted(each.name for each in (tmp_path / "home" / "tools").rglob("*") if each.is_file()) == ["promtool"]
+    assert "skipped" not in capsys.readouterr().err
+
+
+def test_a_failing_apt_ends_no_test_run(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_apt_get(path, "#!/bin/sh\necho 'E: no network'\nexit 100\n")
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    programs_for_tests.provide(tmp_path / "home")
+    told = capsys.readouterr().err
+    assert "reading the package lists failed: E: no network" in told
+    assert "tests that need chromium, prometheus will be skipped" in told
+
+
+def test_nothing_is_done_when_everything_is_there(
+    path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("chromium", "promtool"):
+        (path / name).write_text("")
+        (path / name).chmod(0o755)
+    programs_for_tests.provide(tmp_path / "home")
+    assert capsys.readouterr().err == ""
+    assert not (tmp_path / "home").exists()

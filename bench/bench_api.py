@@ -29,7 +29,7 @@ import redis
 
 from ingestion.kafka_producer import partition_of
 from jobs.local_stack.ports import is_free
-from jobs.migrate import MIGRATIONS, migrate, read_migrations
+from jobs.migrate import migrate
 from jobs.settings import environment
 
 VIDEOS = 20_000
@@ -171,7 +171,7 @@ def prepared(environ: dict[str, str]) -> Iterator[tuple[dict[str, str], Path]]:
 
 def publish(url: str, video_ids: list[str]) -> None:
     """One version that settles some views of every video."""
-    migrate(url, read_migrations(MIGRATIONS))
+    migrate(url)
     offsets = json.dumps({"topic": "video-views", "ends": [OFFSET_END] * PARTITIONS})
     watermarks = json.dumps(["2026-11-23T00:00:00+00:00"] * PARTITIONS)
     connection = psycopg2.connect(url)

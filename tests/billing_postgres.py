@@ -3,12 +3,12 @@
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import psycopg2
 from psycopg2 import sql
 
-SCHEMAS = sorted((Path(__file__).parents[1] / "deploy" / "postgres").glob("*.sql"))
+from jobs.migrate import migrate
+
 PREREQUISITES = """
 INSERT INTO published.versions (version, run_id, offsets, watermarks, snapshots, row_counts, content_hashes, day_rules)
 SELECT version, 'batch-' || version, '{}', '[]', '{}', '{}', '{}', '{}' FROM generate_series(1, 9) AS version;
@@ -28,13 +28,12 @@ def own_database(server_url: str, *, with_versions: bool = True) -> Iterator[str
     _outside(server_url, "CREATE DATABASE {}", name)
     try:
         url = server_url.rpartition("/")[0] + "/" + name
-        connection = psycopg2.connect(url)
-        with connection, connection.cursor() as cursor:
-            for schema in SCHEMAS:
-                cursor.execute(schema.read_text())
-            if with_versions:
+        migrate(url)
+        if with_versions:
+            connection = psycopg2.connect(url)
+            with connection, connection.cursor() as cursor:
                 cursor.execute(PREREQUISITES)
-        connection.close()
+            connection.close()
         yield url
     finally:
         _outside(server_url, "DROP DATABASE {} WITH (FORCE)", name)

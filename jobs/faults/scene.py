@@ -31,7 +31,7 @@ from jobs.local_stack.child_process import bound_to_parent
 from jobs.local_stack.ports import free_ports
 from jobs.local_stack.servers import our_command, with_java_home
 from jobs.local_stack.stack import LocalStack
-from jobs.migrate import MIGRATIONS, migrate, read_migrations
+from jobs.migrate import migrate
 from jobs.state_home import PROJECT
 
 PARTITION_COUNT = 12
@@ -276,7 +276,7 @@ class Scene:
         administer(server_url, f"CREATE DATABASE {name}")
         self._closing.callback(administer, server_url, f"DROP DATABASE {name} WITH (FORCE)")
         url = server_url.rpartition("/")[0] + "/" + name
-        migrate(url, read_migrations(MIGRATIONS))
+        migrate(url)
         return url
 
     def _end_processes(self) -> None:

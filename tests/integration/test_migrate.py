@@ -1,6 +1,7 @@
+import shutil
 import uuid
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import psycopg2
@@ -9,10 +10,27 @@ from psycopg2 import sql
 
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.migrate import MIGRATIONS, Migration, migrate, read_migrations
+from jobs.migrate import MIGRATIONS, migrate, pending
 
-ONE = Migration("001_one", "create table one (number int)")
-TWO = Migration("002_two", "create table two (number int); insert into one values (2)")
+ONE = "create table one (number int)"
+TWO = "create table two (number int); insert into one values (2); select 'a % and a :colon'"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An alembic environment like the project's, without any migration yet."""
+    shutil.copy(MIGRATIONS / "env.py", tmp_path)
+    (tmp_path / "versions").mkdir()
+    return tmp_path
+
+
+def write(folder: Path, number: int, sql: str, *, after: int | None = None) -> None:
+    """Migration `number`, made as the project makes its own; it follows the number before unless told otherwise."""
+    python = (MIGRATIONS / "versions" / "001_versions.py").read_text()
+    before = after if after is not None else number - 1
+    python = python.replace('"001"', f'"{number:03}"').replace("= None", f'= "{before:03}"' if before else "= None")
+    (folder / "versions" / f"{number:03}_step.py").write_text(python)
+    (folder / "versions" / f"{number:03}_step.sql").write_text(sql)
 
 
 @pytest.fixture
@@ -37,58 +55,87 @@ def rows(url: str, query: str) -> list[tuple[object, ...]]:
         connection.close()
 
 
-def test_migrations_are_applied_in_order_and_once(database_url: str) -> None:
-    assert migrate(database_url, (ONE,)) == ("001_one",)
-    assert migrate(database_url, (ONE, TWO)) == ("002_two",)
-    assert migrate(database_url, (ONE, TWO)) == ()
+def test_migrations_are_applied_in_order_and_once(database_url: str, folder: Path) -> None:
+    write(folder, 1, ONE)
+    assert migrate(database_url, folder) == ("001_step",)
+    write(folder, 2, TWO)
+    assert migrate(database_url, folder) == ("002_step",)
+    assert migrate(database_url, folder) == ()
     assert rows(database_url, "select number from one") == [(2,)]
 
 
-def test_no_migration_at_all_is_fine(database_url: str) -> None:
-    assert migrate(database_url, ()) == ()
+def test_no_migration_at_all_is_fine(database_url: str, folder: Path) -> None:
+    assert migrate(database_url, folder) == ()
 
 
-def test_a_migration_that_fails_is_undone_as_a_whole_and_the_earlier_ones_stay(database_url: str) -> None:
-    broken = Migration("002_two", "create table two (number int); insert into nowhere values (1)")
+def test_what_is_pending_can_be_seen_without_changing_anything(database_url: str, folder: Path) -> None:
+    write(folder, 1, ONE)
+    assert pending(database_url, folder) == ("001_step",)
+    assert rows(database_url, "select count(*) from pg_tables where schemaname = 'public'") == [(0,)]
+    migrate(database_url, folder)
+    write(folder, 2, TWO)
+    assert pending(database_url, folder) == ("002_step",)
+
+
+def test_a_migration_that_fails_is_undone_as_a_whole_and_the_earlier_ones_stay(database_url: str, folder: Path) -> None:
+    write(folder, 1, ONE)
+    write(folder, 2, "create table two (number int); insert into nowhere values (1)")
     with pytest.raises(
-        CommandError, match=r"migration 002_two failed and was undone: relation .nowhere. does not exist"
+        CommandError, match=r"migration 002_step failed and was undone: relation .nowhere. does not exist"
     ):
-        migrate(database_url, (ONE, broken))
+        migrate(database_url, folder)
     assert rows(database_url, "select to_regclass('two')::text, to_regclass('one')::text") == [(None, "one")]
-    assert migrate(database_url, (ONE, TWO)) == ("002_two",)
+    write(folder, 2, TWO)
+    assert migrate(database_url, folder) == ("002_step",)
 
 
-def test_a_file_that_changed_after_it_was_applied_is_refused(database_url: str) -> None:
-    migrate(database_url, (ONE,))
-    with pytest.raises(CommandError, match="001_one was changed after it was applied") as caught:
-        migrate(database_url, (Migration("001_one", ONE.sql + " "), TWO))
+def test_a_file_that_changed_after_it_was_applied_is_refused(database_url: str, folder: Path) -> None:
+    write(folder, 1, ONE)
+    migrate(database_url, folder)
+    write(folder, 1, ONE + " ")
+    write(folder, 2, TWO)
+    with pytest.raises(CommandError, match="001_step was changed after it was applied") as caught:
+        migrate(database_url, folder)
     assert caught.value.code is ExitCode.REFUSED
     assert rows(database_url, "select to_regclass('two')") == [(None,)]
 
 
-def test_two_migrations_at_once_wait_for_each_other(database_url: str) -> None:
-    slow = Migration("001_one", ONE.sql + "; select pg_sleep(0.3)")
-    with ThreadPoolExecutor(4) as pool:
-        applied = list(pool.map(lambda _: migrate(database_url, (slow, TWO)), range(4)))
-    assert sorted(applied) == [(), (), (), ("001_one", "002_two")]
+def test_a_database_of_a_newer_version_is_refused(database_url: str, folder: Path) -> None:
+    write(folder, 1, ONE)
+    write(folder, 2, TWO)
+    migrate(database_url, folder)
+    (folder / "versions" / "002_step.py").unlink()
+    for command in (migrate, pending):
+        with pytest.raises(CommandError, match="migration 002, which this version lacks") as caught:
+            command(database_url, folder)
+        assert caught.value.code is ExitCode.REFUSED
+
+
+def test_two_migrations_that_follow_the_same_one_are_refused(database_url: str, folder: Path) -> None:
+    write(folder, 1, ONE)
+    write(folder, 2, TWO)
+    write(folder, 3, TWO, after=1)
+    with pytest.raises(CommandError, match="002, 003; put one after the other") as caught:
+        migrate(database_url, folder)
+    assert caught.value.code is ExitCode.BAD_INPUT
+
+
+def test_two_migrations_at_once_wait_for_each_other(database_url: str, folder: Path) -> None:
+    write(folder, 1, ONE + "; select pg_sleep(0.3)")
+    write(folder, 2, TWO)
+    with ProcessPoolExecutor(4) as pool:
+        applied = list(pool.map(migrate, [database_url] * 4, [folder] * 4))
+    assert sorted(applied) == [(), (), (), ("001_step", "002_step")]
 
 
 def test_a_server_that_is_not_there_is_unavailable() -> None:
     with pytest.raises(CommandError, match="VIEWLEDGER_POSTGRES_URL") as caught:
-        migrate("postgresql://nobody:secret@127.0.0.1:1/none", ())
+        migrate("postgresql://nobody:secret@127.0.0.1:1/none")
     assert caught.value.code is ExitCode.UNAVAILABLE
     assert "secret" not in str(caught.value)
 
 
 def test_the_projects_own_migrations_apply_to_an_empty_database(database_url: str) -> None:
-    ours = read_migrations(MIGRATIONS)
-    assert migrate(database_url, ours) == tuple(migration.name for migration in ours)
-
-
-@pytest.mark.parametrize("names", [["one.sql"], ["1_one.sql"], ["001_a.sql", "001_b.sql"]])
-def test_files_without_a_number_of_their_own_are_refused(names: list[str], tmp_path: Path) -> None:
-    for name in names:
-        (tmp_path / name).write_text("")
-    with pytest.raises(CommandError) as caught:
-        read_migrations(tmp_path)
-    assert caught.value.code is ExitCode.BAD_INPUT
+    files = sorted(path.stem for path in MIGRATIONS.rglob("*.sql"))
+    assert migrate(database_url) == tuple(files)
+    assert pending(database_url) == ()

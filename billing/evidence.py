@@ -1,4 +1,4 @@
-"""Evidence: the Merkle root over the ids of the events that a line pays for, as in RFC 6962, section 2.1.
+"""Evidence: Merkle roots and audit paths over the ids of the events that a line pays for, as in RFC 6962, section 2.1.
 
 Leaf hash = SHA-256(0x00 || leaf), node hash = SHA-256(0x01 || left || right), the root of no leaves = SHA-256 of
 nothing. The left part of a node is the largest power of two below its number of leaves. A leaf is the event id's
@@ -6,6 +6,10 @@ canonical text (lower case, hyphens) in ASCII; leaves stand in ascending order.
 """
 
 import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+HASH_SIZE = 32
 
 
 class MerkleTree:
@@ -20,10 +24,10 @@ class MerkleTree:
 
     def add(self, leaf: bytes) -> None:
         """Append one leaf."""
-        node = hashlib.sha256(b"\x00" + leaf).digest()
+        node = leaf_hash(leaf)
         count = self.leaf_count
         while count & 1:
-            node = hashlib.sha256(b"\x01" + self._peaks.pop() + node).digest()
+            node = _node_hash(self._peaks.pop(), node)
             count >>= 1
         self._peaks.append(node)
         self.leaf_count += 1
@@ -34,5 +38,81 @@ class MerkleTree:
             return hashlib.sha256(b"").digest()
         root = self._peaks[-1]
         for peak in reversed(self._peaks[:-1]):
-            root = hashlib.sha256(b"\x01" + peak + root).digest()
+            root = _node_hash(peak, root)
         return root
+
+
+@dataclass(frozen=True)
+class InclusionProof:
+    """Shows that one leaf is under a root without showing the other leaves."""
+
+    leaf_index: int
+    """Counted from 0."""
+    leaf_count: int
+    path: tuple[bytes, ...]
+    """PATH(leaf_index, leaves) of RFC 6962, section 2.1.1: the hashes beside the way up, lowest first."""
+
+
+def prove_inclusion(leaves: Iterable[bytes], leaf: bytes) -> tuple[InclusionProof, bytes] | None:
+    """Return the audit path of a leaf and the root it leads to; None when the leaf is not among the leaves.
+
+    One pass over the leaves in O(log n) memory; of equal leaves the first is proven.
+    """
+    index: int | None = None
+    count = 0
+    path: list[bytes] = []
+    peaks: list[tuple[bytes, bool]] = []  # (root of a complete subtree, whether it holds the leaf)
+    for each in leaves:
+        holds = index is None and each == leaf
+        if holds:
+            index = count
+        node = (leaf_hash(each), holds)
+        bits = count
+        while bits & 1:
+            node = _joined(peaks.pop(), node, path)
+            bits >>= 1
+        peaks.append(node)
+        count += 1
+    if index is None:
+        return None
+    node = peaks.pop()
+    while peaks:
+        node = _joined(peaks.pop(), node, path)
+    return InclusionProof(index, count, tuple(path)), node[0]
+
+
+def is_included(leaf: bytes, proof: InclusionProof, root: bytes) -> bool:
+    """Whether the proof shows that the leaf is under the root, at the index and among as many leaves as it says."""
+    if not 0 <= proof.leaf_index < proof.leaf_count:
+        return False
+    index, last = proof.leaf_index, proof.leaf_count - 1
+    node = leaf_hash(leaf)
+    for sibling in proof.path:
+        if len(sibling) != HASH_SIZE or last == 0:
+            return False
+        if index & 1 or index == last:
+            node = _node_hash(sibling, node)
+            while index and not index & 1:
+                index, last = index >> 1, last >> 1
+        else:
+            node = _node_hash(node, sibling)
+        index, last = index >> 1, last >> 1
+    return last == 0 and node == root
+
+
+def leaf_hash(leaf: bytes) -> bytes:
+    """Return the hash of one leaf."""
+    return hashlib.sha256(b"\x00" + leaf).digest()
+
+
+def _node_hash(left: bytes, right: bytes) -> bytes:
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+def _joined(left: tuple[bytes, bool], right: tuple[bytes, bool], path: list[bytes]) -> tuple[bytes, bool]:
+    """Return the parent of two subtrees; note the one beside the leaf's way."""
+    if left[1]:
+        path.append(right[0])
+    elif right[1]:
+        path.append(left[0])
+    return _node_hash(left[0], right[0]), left[1] or right[1]

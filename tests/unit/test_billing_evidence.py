@@ -2,10 +2,11 @@
 
 import hashlib
 import random
+from dataclasses import replace
 
 import pytest
 
-from billing.evidence import MerkleTree
+from billing.evidence import InclusionProof, MerkleTree, is_included, prove_inclusion
 
 LEAVES = ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"]
 ROOTS = [
@@ -57,3 +58,101 @@ def test_memory_is_one_hash_per_doubling() -> None:
     for index in range(2**14 - 1):
         tree.add(index.to_bytes(4))
     assert len(tree._peaks) == 14
+
+
+# PATH(m, D[n]) of the eight leaves above, as Certificate Transparency's own tests have them: (index, count, path)
+PATHS = [
+    (0, 1, []),
+    (
+        0,
+        8,
+        [
+            "96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7",
+            "5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e",
+            "6b47aaf29ee3c2af9af889bc1fb9254dabd31177f16232dd6aab035ca39bf6e4",
+        ],
+    ),
+    (
+        5,
+        8,
+        [
+            "bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b",
+            "ca854ea128ed050b41b35ffc1b87b8eb2bde461e9e3b5596ece6b9d5975a0ae0",
+            "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+        ],
+    ),
+    (2, 3, ["fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125"]),
+    (
+        1,
+        5,
+        [
+            "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
+            "5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e",
+            "bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b",
+        ],
+    ),
+]
+
+
+def path_by_definition(index: int, leaves: list[bytes]) -> list[bytes]:
+    """RFC 6962, section 2.1.1, word by word."""
+    if len(leaves) == 1:
+        return []
+    left = 1
+    while left * 2 < len(leaves):
+        left *= 2
+    if index < left:
+        return [*path_by_definition(index, leaves[:left]), root_by_definition(leaves[left:])]
+    return [*path_by_definition(index - left, leaves[left:]), root_by_definition(leaves[:left])]
+
+
+@pytest.mark.parametrize(("index", "count", "path"), PATHS)
+def test_an_audit_path_equals_the_published_vector(index: int, count: int, path: list[str]) -> None:
+    leaves = [bytes.fromhex(leaf) for leaf in LEAVES[:count]]
+    found = prove_inclusion(leaves, leaves[index])
+    assert found is not None
+    proof, root = found
+    assert ([each.hex() for each in proof.path], root.hex()) == (path, ROOTS[count])
+    assert is_included(leaves[index], proof, root)
+
+
+def test_every_leaf_of_every_tree_is_proven_by_the_path_of_the_definition() -> None:
+    for count in range(1, 40):
+        leaves = [index.to_bytes(2) for index in range(count)]
+        for index, leaf in enumerate(leaves):
+            found = prove_inclusion(iter(leaves), leaf)
+            assert found is not None
+            proof, root = found
+            assert proof == InclusionProof(index, count, tuple(path_by_definition(index, leaves)))
+            assert root == root_by_definition(leaves)
+            assert is_included(leaf, proof, root)
+
+
+def test_a_leaf_that_is_not_there_has_no_proof() -> None:
+    assert prove_inclusion([b"a", b"b"], b"c") is None
+    assert prove_inclusion([], b"c") is None
+
+
+def test_a_proof_that_was_changed_in_any_way_proves_nothing() -> None:
+    leaves = [bytes([index]) for index in range(13)]
+    for index, leaf in enumerate(leaves):
+        found = prove_inclusion(leaves, leaf)
+        assert found is not None
+        proof, root = found
+        changed = [
+            replace(proof, leaf_index=(index + 1) % 13),
+            replace(proof, leaf_index=-1),
+            replace(proof, leaf_index=13),
+            replace(proof, path=proof.path[:-1]),
+            replace(proof, path=(*proof.path, root)),
+            replace(proof, path=proof.path[::-1]),
+            *(
+                replace(proof, path=(*proof.path[:at], b"\0" * 32, *proof.path[at + 1 :]))
+                for at in range(len(proof.path))
+            ),
+            replace(proof, path=(proof.path[0] + b"\0", *proof.path[1:])),
+        ]
+        for other in changed:
+            assert other == proof or not is_included(leaf, other, root), other
+        assert not is_included(b"another", proof, root)
+        assert not is_included(leaf, proof, b"\0" * 32)

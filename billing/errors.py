@@ -41,3 +41,7 @@ class SchemaMissingError(BillingError):
 
 class EvidenceMismatchError(BillingError):
     """Counts and events of one version disagree: an invariant of the batch layer is broken; nothing may be posted."""
+
+
+class KeyRefusedError(BillingError):
+    """A signing key cannot be made or used; the sentence says why and what to do."""

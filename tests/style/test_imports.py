@@ -26,6 +26,7 @@ TECHNOLOGIES = {
     "prometheus_client": ("prometheus_",),
     "yaml": ("file_",),
     "jsonschema": ("file_",),
+    "cryptography": ("ed25519_",),
 }
 """Import name → how the name of a file begins that may import it. `jobs` may import anything."""
 

@@ -1,4 +1,4 @@
-"""`./viewledger batch run|rebuild|versions`: archive, count, judge and publish; recount; look."""
+"""`./viewledger batch run|versions`: archive, count, judge and publish; look."""
 
 import argparse
 import json
@@ -20,7 +20,6 @@ from batch_layer.ports import Warehouse
 from batch_layer.postgres_catalogue import PostgresCatalogueFacts
 from batch_layer.postgres_versions import PostgresVersionStore
 from batch_layer.prometheus_batch_metrics import PrometheusBatchMetrics
-from batch_layer.rebuild import rebuild_once
 from batch_layer.run import RunPorts, RunResult, run_once
 from jobs import settings
 from jobs.batch_settings import BatchSettings
@@ -40,41 +39,59 @@ Answer = TypeVar("Answer")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the actions and their flags."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="run|rebuild|versions")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="run|versions")
     run_parser = actions.add_parser("run", help="archive what is new, count it and publish a version")
-    rebuild_parser = actions.add_parser("rebuild", help="count everything again and compare with the published version")
     versions_parser = actions.add_parser("versions", help="list the newest published versions")
-    for each in (run_parser, rebuild_parser):
-        each.add_argument("--attempts", type=int, default=3, help="tries when a server does not answer (default 3)")
+    add_attempts(run_parser)
     run_parser.add_argument(
         "--begin-at-oldest",
         action="store_true",
         help="let the first version begin where the log begins now, without what the broker has already deleted",
     )
     versions_parser.add_argument("--limit", type=int, default=10, help="how many (default 10)")
-    for each in (run_parser, rebuild_parser, versions_parser):
+    for each in (run_parser, versions_parser):
         each.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
+def add_attempts(parser: argparse.ArgumentParser) -> None:
+    """Declares `--attempts`."""
+    parser.add_argument("--attempts", type=int, default=3, help="tries when a server does not answer (default 3)")
+
+
+def checked_attempts(arguments: argparse.Namespace) -> int:
+    """Return `--attempts`, or refuse it."""
+    return _within(arguments, "attempts", 20)
+
+
+def _within(arguments: argparse.Namespace, name: str, most: int) -> int:
+    value: int = getattr(arguments, name)
+    if not 1 <= value <= most:
+        raise CommandError(f"--{name} must be from 1 to {most}", ExitCode.BAD_INPUT)
+    return value
+
+
 def run(arguments: argparse.Namespace) -> ExitCode:
-    """See the exit codes: 3 gate failed, 4 a server is away, 5 refused, 6 a rebuild differs."""
-    limits = {"attempts": (1, 20), "limit": (1, 10_000)}
-    for name, (least, most) in limits.items():
-        if not least <= getattr(arguments, name, least) <= most:
-            raise CommandError(f"--{name} must be from {least} to {most}", ExitCode.BAD_INPUT)
-    chosen = BatchSettings.from_environment(settings.environment())
-    # the clients' own chatter says no more than our one sentence
+    """See the exit codes: 3 gate failed, 4 a server is away, 5 refused."""
+    return ACTIONS[arguments.action](arguments)
+
+
+@contextmanager
+def told_by_exit_code() -> Iterator[None]:
+    """Give what stops the batch layer its exit code, and silence the clients: they say no more than our sentence."""
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     logging.getLogger("py4j").setLevel(logging.CRITICAL)
     try:
-        return ACTIONS[arguments.action](chosen, arguments)
+        yield
     except BatchError as error:
         raise CommandError(str(error), EXIT_CODES.get(type(error), ExitCode.FAILED)) from error
 
 
-def run_batch(chosen: BatchSettings, arguments: argparse.Namespace) -> ExitCode:
+def run_batch(arguments: argparse.Namespace) -> ExitCode:
     """`batch run`."""
-    result = attempt(lambda: _run_once(chosen, begin_at_oldest=arguments.begin_at_oldest), arguments.attempts)
+    attempts = checked_attempts(arguments)
+    chosen = BatchSettings.from_environment(settings.environment())
+    with told_by_exit_code():
+        result = attempt(lambda: _run_once(chosen, begin_at_oldest=arguments.begin_at_oldest), attempts)
     if arguments.json:
         print(json.dumps(asdict(result), default=str))
     elif result.state == "nothing_new":
@@ -88,20 +105,12 @@ def run_batch(chosen: BatchSettings, arguments: argparse.Namespace) -> ExitCode:
     return ExitCode.OK
 
 
-def rebuild(chosen: BatchSettings, arguments: argparse.Namespace) -> ExitCode:
-    """`batch rebuild`."""
-    result = attempt(lambda: _rebuild_once(chosen), arguments.attempts)
-    if arguments.json:
-        print(json.dumps(asdict(result), default=str))
-    else:
-        print(f"a rebuild of version {result.version} gives the same rows in every table")
-    return ExitCode.OK
-
-
-def show_versions(chosen: BatchSettings, arguments: argparse.Namespace) -> ExitCode:
+def show_versions(arguments: argparse.Namespace) -> ExitCode:
     """`batch versions`."""
-    with closing(PostgresVersionStore(chosen.postgres_url)) as store:
-        found = store.versions(arguments.limit)
+    limit = _within(arguments, "limit", 10_000)
+    chosen = BatchSettings.from_environment(settings.environment())
+    with told_by_exit_code(), closing(PostgresVersionStore(chosen.postgres_url)) as store:
+        found = store.versions(limit)
     for each in found:
         if arguments.json:
             day_rules = {str(day): asdict(rules) for day, rules in each.day_rules.items()}
@@ -116,11 +125,7 @@ def show_versions(chosen: BatchSettings, arguments: argparse.Namespace) -> ExitC
     return ExitCode.OK
 
 
-ACTIONS: dict[str, Callable[[BatchSettings, argparse.Namespace], ExitCode]] = {
-    "run": run_batch,
-    "rebuild": rebuild,
-    "versions": show_versions,
-}
+ACTIONS: dict[str, Callable[[argparse.Namespace], ExitCode]] = {"run": run_batch, "versions": show_versions}
 
 
 def attempt(work: Callable[[], Answer], attempts: int, sleep: Callable[[float], None] = time.sleep) -> Answer:
@@ -172,17 +177,12 @@ SHORT_RUN_EVENTS_MAX = 2_000_000
 
 
 def _run_once(chosen: BatchSettings, *, begin_at_oldest: bool) -> RunResult:
-    with _ports(chosen) as ports:
+    with open_ports(chosen) as ports:
         return run_once(ports, chosen.topic, begin_at_oldest=begin_at_oldest)
 
 
-def _rebuild_once(chosen: BatchSettings) -> RunResult:
-    with _ports(chosen) as ports:
-        return rebuild_once(ports)
-
-
 @contextmanager
-def _ports(chosen: BatchSettings) -> Iterator[RunPorts]:
+def open_ports(chosen: BatchSettings) -> Iterator[RunPorts]:
     """Connects to everything, cheapest first, so that a server that is away is known before Spark starts."""
     versions = PostgresVersionStore(chosen.postgres_url)
     with closing(versions), closing(KafkaLogEnds(chosen.bootstrap, chosen.topic)) as log:

@@ -103,7 +103,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         raise CommandError(_listed("nothing was posted", error.conflicts), ExitCode.REFUSED) from error
     except EvidenceMismatchError as error:
         raise CommandError(
-            f"nothing was posted: the batch version contradicts itself: {error}; run `./viewledger batch rebuild`",
+            f"nothing was posted: the batch version contradicts itself: {error}; run `./viewledger rebuild batch`",
             ExitCode.DIFFERENCE,
         ) from error
     except SchemaMissingError as error:

@@ -25,10 +25,10 @@ COMMANDS = {
     "topics": ("jobs.topics", "create or check the Kafka topics"),
     "migrate": ("jobs.migrate", "bring the PostgreSQL schema up to date"),
     "ingest": ("jobs.ingest", "send a file of events, one JSON object a line"),
-    "batch": ("jobs.batch", "run, rebuild or inspect the batch layer"),
+    "batch": ("jobs.batch", "run or inspect the batch layer"),
     "billing": ("jobs.billing", "rate and post settled views of a period"),
     "faults": ("jobs.faults.command", "hurt real processes on purpose and compare every number with a model"),
-    "rebuild": ("jobs.rebuild", "count what the speed layer counts again, with the time it took"),
+    "rebuild": ("jobs.rebuild", "count again what the speed layer or the batch layer counted, with the time it took"),
     "run": ("jobs.run", "one process in the foreground: collector, speed or api"),
 }
 """Every command: the module with its `add_arguments` and `run`, imported only when it is asked for, and its help."""

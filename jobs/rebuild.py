@@ -1,103 +1,24 @@
-"""`./viewledger rebuild speed`: empties the speed layer's counts and has them counted again, with the time it took."""
+"""`./viewledger rebuild speed|batch`: counts everything again, and says how long that took."""
 
 import argparse
-import json
-import logging
-import sys
-import time
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Callable
 
-from batch_layer.errors import UnavailableError as BatchUnavailableError
-from batch_layer.kafka_log_ends import KafkaLogEnds
-from batch_layer.postgres_versions import PostgresVersionStore
-from ingestion.contract.event import TOPIC_VIDEO_VIEWS
-from jobs import settings
-from jobs.errors import CommandError
+from jobs import rebuild_batch, rebuild_speed
 from jobs.exit_codes import ExitCode
-from speed_layer.errors import UnavailableError
-from speed_layer.redis_calls import NAMESPACE
-from speed_layer.redis_segment_store import RedisSegmentStore
 
-POLL_SECONDS = 0.1
-TELL_SECONDS = 2.0
+TARGETS = {"speed": rebuild_speed, "batch": rebuild_batch}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the flags."""
-    parser.add_argument("layer", choices=("speed",), help="what is to be counted again")
-    parser.add_argument("--within", type=int, default=300, metavar="SECONDS", help="give up after this time (300)")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
-
-
-@dataclass(frozen=True)
-class Rebuilt:
-    """What was counted again."""
-
-    events: int
-    partitions: int
-    seconds: float
-
-    @property
-    def events_per_second(self) -> float:
-        """How fast."""
-        return self.events / self.seconds if self.seconds else 0.0
+    """Declares the targets and their flags."""
+    targets = parser.add_subparsers(dest="target", required=True, metavar="speed|batch")
+    for name, module in TARGETS.items():
+        target = targets.add_parser(name, help=module.HELP)
+        module.add_arguments(target)
+        target.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
-    """OK when everything on the log is counted again; UNAVAILABLE when a server is away or nobody counts."""
-    if not 1 <= arguments.within <= 86_400:
-        raise CommandError(f"--within is {arguments.within}; it must be from 1 to 86400 seconds", ExitCode.BAD_INPUT)
-    environ = settings.environment()
-    bootstrap = ",".join(settings.host_ports(environ, "VIEWLEDGER_KAFKA_BOOTSTRAP"))
-    postgres_url = settings.url(environ, "VIEWLEDGER_POSTGRES_URL", schemes=("postgresql", "postgres"))
-    redis_url = settings.url(environ, "VIEWLEDGER_REDIS_URL", schemes=("redis", "rediss"))
-    topic = environ.get("VIEWLEDGER_TOPIC_VIDEO_VIEWS") or TOPIC_VIDEO_VIEWS
-    store = RedisSegmentStore.connect(redis_url, namespace=environ.get("VIEWLEDGER_SPEED_NAMESPACE") or NAMESPACE)
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # its chatter says no more than our one sentence
-    try:
-        with closing(PostgresVersionStore(postgres_url)) as versions, closing(KafkaLogEnds(bootstrap, topic)) as log:
-            current = versions.current()
-            starts = list(current.offsets.ends) if current else []
-            rebuilt = _rebuilt(store, log, starts, arguments.within)
-    except (BatchUnavailableError, UnavailableError) as error:
-        raise CommandError(str(error), ExitCode.UNAVAILABLE) from error
-    if arguments.json:
-        figures = {"events": rebuilt.events, "partitions": rebuilt.partitions, "seconds": round(rebuilt.seconds, 2)}
-        print(json.dumps(figures))
-    else:
-        print(
-            f"{rebuilt.events:,} events of {rebuilt.partitions} partitions were counted again in "
-            f"{rebuilt.seconds:.1f} s ({rebuilt.events_per_second:,.0f} events/s)"
-        )
-    return ExitCode.OK
-
-
-def _rebuilt(store: RedisSegmentStore, log: KafkaLogEnds, starts: list[int], within_seconds: int) -> Rebuilt:
-    """Forget, then wait until the speed processes have counted up to where the log ends now.
-
-    Events between the version and here are what is counted; ids of the horizon before it are read, too.
-    """
-    partition_count = log.partition_count()
-    starts += [0] * (partition_count - len(starts))
-    wanted = log.highwaters()
-    total = sum(end - start for end, start in zip(wanted, starts, strict=True))
-    started = told = time.monotonic()
-    store.forget(partition_count)
-    while True:
-        positions = store.positions(partition_count)
-        if all(position is not None and position >= end for position, end in zip(positions, wanted, strict=True)):
-            return Rebuilt(total, partition_count, time.monotonic() - started)
-        now = time.monotonic()
-        places = zip(starts, positions, wanted, strict=True)
-        left = sum(max(0, end - max(start, position or 0)) for start, position, end in places)
-        if now - started > within_seconds:
-            raise CommandError(
-                f"{left:,} of {total:,} events were not counted within {within_seconds} s; see whether a speed process "
-                "runs (./viewledger status) and what its log says; counting goes on without this command",
-                ExitCode.UNAVAILABLE,
-            )
-        if now - told >= TELL_SECONDS:
-            told = now
-            print(f"rebuild: {total - left:,} of {total:,} events", file=sys.stderr, flush=True)
-        time.sleep(POLL_SECONDS)
+    """Rebuilds one target; see there for the exit codes."""
+    rebuild: Callable[[argparse.Namespace], ExitCode] = TARGETS[arguments.target].run
+    return rebuild(arguments)

@@ -36,13 +36,11 @@ class Batch:
     producer: KafkaProducer
     sent_count: int = 0
 
-    def command(self, *words: str) -> list[str]:
-        return [sys.executable, "-P", "-m", "jobs.cli", "batch", *words]
-
     def run(self, *words: str, **changed: str) -> "subprocess.CompletedProcess[str]":
         environ = {**os.environ, **self.environ, **changed, "PYTHONPATH": str(PROJECT)}
+        command = [sys.executable, "-P", "-m", "jobs.cli", *words]
         return subprocess.run(
-            self.command(*words), env=environ, capture_output=True, text=True, timeout=RUN_SECONDS_MAX, check=False
+            command, env=environ, capture_output=True, text=True, timeout=RUN_SECONDS_MAX, check=False
         )
 
     def result(self, *words: str) -> dict[str, Any]:
@@ -102,21 +100,23 @@ def batch(stack_environment: Mapping[str, str], tmp_path_factory: pytest.TempPat
 def test_two_runs_with_traffic_and_a_killed_run_in_between_count_every_event_once(batch: Batch) -> None:
     batch.send(50, number=1)
     batch.send_broken()
-    first = batch.result("run")
+    first = batch.result("batch", "run")
     assert (first["state"], first["version"], first["archived_count"]) == ("published", 1, 51)
     assert Path(first["report"]).is_file()
     # the same ids again, also across runs, and new ones
     batch.send(20, number=41)
-    killed = batch.run("run", VIEWLEDGER_FAILPOINT="batch.after_archive:kill@1")
+    killed = batch.run("batch", "run", VIEWLEDGER_FAILPOINT="batch.after_archive:kill@1")
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert batch.current().version == 1, "the killed run published nothing"
     batch.send(5, number=1000, video_id="_other")
-    second = batch.result("run")
+    second = batch.result("batch", "run")
     assert (second["version"], second["archived_count"]) == (2, 25)
     assert counts(batch) == {"-video": (60, 60), "_other": (5, 5)}
     assert sum(batch.current().offsets.ends) == batch.sent_count
     assert batch.current().row_counts["raw_events"] == batch.sent_count
-    assert batch.result("rebuild")["state"] == "equal"
+    rebuilt = batch.result("rebuild", "batch")
+    assert (rebuilt["state"], rebuilt["version"]) == ("equal", 2)
+    assert rebuilt["seconds"] > 0
     metrics = (Path(batch.environ["VIEWLEDGER_STATE_DIR"]) / "metrics" / "batch.prom").read_text()
     assert 'viewledger_batch_runs_total{outcome="published"} 2.0' in metrics
 
@@ -133,7 +133,7 @@ def counts(batch: Batch) -> dict[str, tuple[int, int]]:
 def test_a_second_run_at_the_same_time_is_refused(batch: Batch) -> None:
     with closing(PostgresVersionStore(batch.environ["VIEWLEDGER_POSTGRES_URL"])) as other:
         assert other.lock()
-        done = batch.run("run")
+        done = batch.run("batch", "run")
     assert done.returncode == ExitCode.REFUSED
     assert done.stderr.strip() == "viewledger: another batch run is at work; wait for it to end"
 
@@ -149,7 +149,7 @@ def test_a_second_run_at_the_same_time_is_refused(batch: Batch) -> None:
 def test_a_dead_server_is_one_sentence_and_its_own_exit_code(
     batch: Batch, variable: str, value: str, server: str
 ) -> None:
-    done = batch.run("run", "--attempts", "1", **{variable: value})
+    done = batch.run("batch", "run", "--attempts", "1", **{variable: value})
     assert done.returncode == ExitCode.UNAVAILABLE, done.stderr
     assert server in done.stderr
     assert "Traceback" not in done.stderr

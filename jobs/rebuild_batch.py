@@ -1,0 +1,43 @@
+"""`./viewledger rebuild batch`: counts everything again from the archive and compares it with what is published."""
+
+import argparse
+import json
+import time
+from dataclasses import asdict
+
+from batch_layer.rebuild import rebuild_once
+from batch_layer.run import RunResult
+from jobs import settings
+from jobs.batch import add_attempts, attempt, checked_attempts, open_ports, told_by_exit_code
+from jobs.batch_settings import BatchSettings
+from jobs.exit_codes import ExitCode
+
+HELP = "count everything again from the archive and compare it with the published version; publishes nothing"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags."""
+    add_attempts(parser)
+
+
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """OK when every table has the same rows; DIFFERENCE names the first table and day that differ."""
+    attempts = checked_attempts(arguments)
+    chosen = BatchSettings.from_environment(settings.environment())
+    started = time.monotonic()
+    with told_by_exit_code():
+        result = attempt(lambda: _rebuilt(chosen), attempts)
+    seconds = time.monotonic() - started
+    if arguments.json:
+        print(json.dumps(asdict(result) | {"seconds": round(seconds, 2)}, default=str))
+    else:
+        print(
+            f"a rebuild of version {result.version} gives the same rows in every table: "
+            f"{result.row_counts['raw_events']:,} events in {seconds:.1f} s"
+        )
+    return ExitCode.OK
+
+
+def _rebuilt(chosen: BatchSettings) -> RunResult:
+    with open_ports(chosen) as ports:
+        return rebuild_once(ports)

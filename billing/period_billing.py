@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from billing.catalogue import Catalogue
 from billing.errors import PreconditionsError
 from billing.ports import CatalogueStore, Ledger, SettledCount, SettledViews
-from billing.posting import BillingRun, PayeeBill, PostingResult
+from billing.posting import BillingRun, PostingResult
 from billing.preconditions import Findings, failed_preconditions
+from billing.rated_lines import PayeeBill
 from billing.rating import evidence_roots, make_bills, rate_views
 from ingestion.contract.periods import Period
 

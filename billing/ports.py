@@ -6,9 +6,10 @@ from datetime import date
 from typing import Protocol
 
 from billing.catalogue import Catalogue
-from billing.money import THOUSANDTHS
-from billing.posting import BillingRun, PayeeBill, PostingResult, Statement
+from billing.money import NANOMICROS
+from billing.posting import BillingRun, PostingResult, Statement
 from billing.rate_cards import RateContract
+from billing.rated_lines import PayeeBill
 from ingestion.contract.periods import Period
 from ingestion.contract.version import PublishedVersion
 
@@ -117,15 +118,16 @@ class LedgerTotals:
     transaction_count: int
     billable_views: int
     amount_micros: int
-    carried_thousandths: int
-    """Σ over payees of what each carries now, in thousandths of a micro-unit."""
-    owed_thousandths: int
-    """Σ rate × billable views over all lines."""
+    """Σ of all lines."""
+    carried_nanomicros: int
+    """Σ over payees of what each carries now, in nano-micros."""
+    owed_nanomicros: int
+    """Σ rate × quantity × share over all lines."""
 
     @property
-    def difference_thousandths(self) -> int:
+    def difference_nanomicros(self) -> int:
         """Owed − (paid + carried): 0, always."""
-        return self.owed_thousandths - (THOUSANDTHS * self.amount_micros + self.carried_thousandths)
+        return self.owed_nanomicros - (NANOMICROS * self.amount_micros + self.carried_nanomicros)
 
 
 class Ledger(Protocol):

@@ -14,12 +14,12 @@ from billing.posting import (
     CarryHead,
     LedgerState,
     LedgerTransaction,
-    PayeeBill,
     PostedBefore,
     PostingResult,
     Statement,
     plan_posting,
 )
+from billing.rated_lines import PayeeBill
 from ingestion.contract.periods import Period
 
 if TYPE_CHECKING:
@@ -29,9 +29,9 @@ RETRY_PAUSES_S = (0.5, 2.0, 5.0)
 
 _POSTED = """
     SELECT t.transaction_id, t.run_id, t.payee_id, t.currency, t.inputs_hash,
-           (SELECT -sum(e.amount_micros) FROM billing.entries e
-            WHERE e.transaction_id = t.transaction_id AND e.account = 'payable:' || t.payee_id)::bigint,
-           t.carried_thousandths_after
+           (SELECT sum(e.amount_micros) FROM billing.entries e
+            WHERE e.transaction_id = t.transaction_id AND e.account = 'expense:creator-revenue')::bigint,
+           t.carried_nanomicros_after
     FROM billing.transactions t JOIN billing.runs r USING (run_id)
     WHERE r.period_start_on = %s AND r.period_end_on = %s"""
 _OVERLAPPING = """
@@ -39,31 +39,32 @@ _OVERLAPPING = """
     WHERE period_start_on < %(end)s AND %(start)s < period_end_on
       AND (period_start_on, period_end_on) <> (%(start)s, %(end)s)"""
 _HEADS = """
-    SELECT wanted.payee_id, head.payee_sequence, head.carried_thousandths_after
+    SELECT wanted.payee_id, head.payee_sequence, head.carried_nanomicros_after
     FROM unnest(%s::text[]) AS wanted (payee_id) CROSS JOIN LATERAL (
-        SELECT payee_sequence, carried_thousandths_after FROM billing.transactions
+        SELECT payee_sequence, carried_nanomicros_after FROM billing.transactions
         WHERE payee_id = wanted.payee_id AND currency = %s ORDER BY payee_sequence DESC LIMIT 1) AS head"""
 _TOTALS = """
     WITH heads AS (
-        SELECT DISTINCT ON (payee_id, currency) payee_id, currency, carried_thousandths_after
+        SELECT DISTINCT ON (payee_id, currency) payee_id, currency, carried_nanomicros_after
         FROM billing.transactions ORDER BY payee_id, currency, payee_sequence DESC
     ), carried AS (
-        SELECT currency, count(*) AS payees, sum(carried_thousandths_after) AS thousandths FROM heads GROUP BY currency
+        SELECT currency, count(*) AS payees, sum(carried_nanomicros_after) AS nanomicros FROM heads GROUP BY currency
     ), lines AS (
-        SELECT currency, sum(billable_views) AS views, sum(amount_micros) AS micros,
-               sum(rate_per_thousand_micros::numeric * billable_views) AS owed
+        SELECT currency, coalesce(sum(quantity) FILTER (WHERE kind = 'views'), 0) AS views,
+               sum(amount_micros) AS micros, sum(rate_per_thousand_micros::numeric * quantity * share_ppm) AS owed
         FROM billing.payment_audit GROUP BY currency
     ), counted AS (SELECT currency, count(*) AS transactions FROM billing.transactions GROUP BY currency)
-    SELECT currency, payees, transactions, views::bigint, micros, thousandths, owed
+    SELECT currency, payees, transactions, views::bigint, micros, nanomicros, owed
     FROM counted JOIN carried USING (currency) JOIN lines USING (currency) ORDER BY currency"""
 
 _TRANSACTION_COLUMNS = (
     "transaction_id, idempotency_key, inputs_hash, run_id, payee_id, payee_sequence, currency, "
-    "carried_thousandths_before, carried_thousandths_after, effective_at"
+    "carried_nanomicros_before, carried_nanomicros_after, over_cap_micros, outcomes, effective_at"
 )
 _AUDIT_COLUMNS = (
-    "transaction_id, line_index, video_id, country, effective_from_on, billable_views, rate_per_thousand_micros, "
-    "amount_micros, currency, period_start_on, period_end_on, calculated_at, batch_version, policy_version, "
+    "transaction_id, line_index, video_id, owned_from_on, owned_to_on, share_ppm, effective_from_on, country, kind, "
+    "tier_index, event_start, event_end, quantity, rate_per_thousand_micros, amount_micros, carried_nanomicros, "
+    "currency, period_start_on, period_end_on, calculated_at, batch_version, policy_version, "
     "catalogue_version, contract_version, settled_views, provisional_views, evidence_root"
 )
 
@@ -170,8 +171,10 @@ def _insert_transactions(cursor: "Cursor", run: BillingRun, transactions: Sequen
             each.payee_id,
             each.payee_sequence,
             each.currency,
-            each.carried_thousandths_before,
-            each.carried_thousandths_after,
+            each.carried_nanomicros_before,
+            each.carried_nanomicros_after,
+            each.over_cap_micros,
+            json.dumps(dict(each.outcomes)),
             each.effective_at,
         )
         for each in transactions
@@ -194,11 +197,19 @@ def _audit_rows(run: BillingRun, transactions: Sequence[LedgerTransaction]) -> I
                 each.transaction_id,
                 index,
                 line.video_id,
-                line.country,
+                line.owned_from_on,
+                line.owned_to_on,
+                line.share_ppm,
                 line.effective_from_on,
-                line.billable_views,
+                line.country,
+                line.kind,
+                line.tier_index,
+                line.event_start,
+                line.event_end,
+                line.quantity,
                 line.rate_per_thousand_micros,
                 settled.amount_micros,
+                settled.carried_nanomicros,
                 each.currency,
                 run.period.start_on,
                 run.period.end_on,

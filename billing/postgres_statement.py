@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from billing.posting import Entry, LedgerTransaction, RatedLine, SettledLine, Statement
+from billing.posting import Entry, LedgerTransaction, Statement
+from billing.rated_lines import RatedLine, SettledLine
 from ingestion.contract.periods import Period
 
 if TYPE_CHECKING:
@@ -10,14 +11,15 @@ if TYPE_CHECKING:
 
 _HEADER = """
     SELECT t.transaction_id, t.idempotency_key, t.inputs_hash, t.run_id, t.payee_id, t.payee_sequence, t.currency,
-           t.carried_thousandths_before, t.carried_thousandths_after, t.effective_at,
+           t.carried_nanomicros_before, t.carried_nanomicros_after, t.over_cap_micros, t.outcomes, t.effective_at,
            r.batch_version, r.catalogue_version, r.contract_version, r.calculated_at, t.posted_at
     FROM billing.transactions t JOIN billing.runs r USING (run_id)
     WHERE t.payee_id = %s AND r.period_start_on = %s AND r.period_end_on = %s"""
 _ENTRIES = "SELECT account, amount_micros FROM billing.entries WHERE transaction_id = %s ORDER BY entry_index"
 _LINES = """
-    SELECT video_id, effective_from_on, country, policy_version, rate_per_thousand_micros, billable_views,
-           settled_views, evidence_root, amount_micros
+    SELECT video_id, owned_from_on, owned_to_on, share_ppm, effective_from_on, country, policy_version, kind,
+           tier_index, event_start, event_end, quantity, rate_per_thousand_micros, settled_views, evidence_root,
+           amount_micros, carried_nanomicros
     FROM billing.payment_audit WHERE transaction_id = %s ORDER BY line_index"""
 
 
@@ -30,6 +32,6 @@ def read_statement(cursor: "Cursor", payee_id: str, period: Period) -> Statement
     cursor.execute(_ENTRIES, header[:1])
     entries = tuple(Entry(*row) for row in cursor)
     cursor.execute(_LINES, header[:1])
-    lines = tuple(SettledLine(RatedLine(*row[:8]), row[8]) for row in cursor)
-    fields: list[Any] = [*header[:10], entries, lines]
-    return Statement(period, LedgerTransaction(*fields), *header[10:])
+    lines = tuple(SettledLine(RatedLine(*row[:15]), *row[15:]) for row in cursor)
+    fields: list[Any] = [*header[:12], entries, lines]
+    return Statement(period, LedgerTransaction(*fields), *header[12:])

@@ -6,67 +6,17 @@ is a replay, one that changes something is a conflict and never a silent correct
 """
 
 import hashlib
-import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 
 from billing.errors import PostingConflictError
-from billing.money import amount_text, settle_line
+from billing.money import amount_text
+from billing.rated_lines import PayeeBill, SettledBill, SettledLine, settle_bill
 from ingestion.contract.periods import Period
 
 EXPENSE_ACCOUNT = "expense:creator-revenue"
-
-
-@dataclass(frozen=True)
-class RatedLine:
-    """The billable views of one video that share a rate and a policy, and the proof of which events they are."""
-
-    video_id: str
-    effective_from_on: date
-    """First day of the rate card that was applied."""
-    country: str
-    """The country whose rate it is, or `*` for the default rate."""
-    policy_version: int
-    rate_per_thousand_micros: int
-    billable_views: int
-    settled_views: int
-    evidence_root: str
-    """Merkle root over the sorted event ids, 64 hex digits; see `billing.evidence`."""
-
-    @property
-    def owed_thousandths(self) -> int:
-        """What the views are worth exactly, in thousandths of a micro-unit."""
-        return self.rate_per_thousand_micros * self.billable_views
-
-    @property
-    def order(self) -> tuple[str, date, str, int]:
-        """The place of the line on a bill; unique within it."""
-        return (self.video_id, self.effective_from_on, self.country, self.policy_version)
-
-
-@dataclass(frozen=True)
-class PayeeBill:
-    """All rated lines of one payee in one period, in their order, before any rounding."""
-
-    payee_id: str
-    currency: str
-    lines: tuple[RatedLine, ...]
-
-    def __post_init__(self) -> None:
-        orders = [line.order for line in self.lines]
-        if not orders or any(first >= second for first, second in itertools.pairwise(orders)):
-            raise ValueError(f"the bill of payee {self.payee_id} needs lines, each once and in order")
-
-    def inputs_hash(self, period: Period) -> str:
-        """Return the SHA-256 of everything the amount rests on."""
-        digest = hashlib.sha256(json.dumps([str(period), self.payee_id, self.currency]).encode())
-        for line in self.lines:
-            rated = [line.rate_per_thousand_micros, line.billable_views, line.evidence_root]
-            order = [line.video_id, line.effective_from_on.isoformat(), line.country, line.policy_version]
-            digest.update(b"\n" + json.dumps(order + rated).encode())
-        return digest.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -100,14 +50,6 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class SettledLine:
-    """A rated line with what it pays, after the one rounding."""
-
-    line: RatedLine
-    amount_micros: int
-
-
-@dataclass(frozen=True)
 class LedgerTransaction:
     """One payee's transaction for one period; its entries sum to zero."""
 
@@ -119,16 +61,20 @@ class LedgerTransaction:
     payee_sequence: int
     """1 for a payee's first transaction in a currency, then without gaps: the chain along which the remainder goes."""
     currency: str
-    carried_thousandths_before: int
-    carried_thousandths_after: int
+    carried_nanomicros_before: int
+    carried_nanomicros_after: int
+    over_cap_micros: int
+    """What the contract's cap took away of the lines' sum."""
+    outcomes: Mapping[str, int]
+    """Outcome → events of the payee's videos in the period; see `billing.view_chain`."""
     effective_at: datetime
     entries: tuple[Entry, ...]
     lines: tuple[SettledLine, ...]
 
     @property
     def amount_micros(self) -> int:
-        """What the payee is owed by this transaction."""
-        return sum(line.amount_micros for line in self.lines)
+        """What the payee earned by this transaction, withheld tax included."""
+        return sum(line.amount_micros for line in self.lines) - self.over_cap_micros
 
 
 @dataclass(frozen=True)
@@ -141,7 +87,7 @@ class PostedBefore:
     currency: str
     inputs_hash: str
     amount_micros: int
-    carried_thousandths_after: int
+    carried_nanomicros_after: int
 
 
 @dataclass(frozen=True)
@@ -149,7 +95,7 @@ class CarryHead:
     """The end of a payee's chain in one currency."""
 
     payee_sequence: int = 0
-    carried_thousandths: int = 0
+    carried_nanomicros: int = 0
 
 
 @dataclass(frozen=True)
@@ -178,10 +124,10 @@ class PostingResult:
         return sum(each.amount_micros for each in self.posted) + sum(each.amount_micros for each in self.replayed)
 
     @property
-    def carried_thousandths(self) -> int:
+    def carried_nanomicros(self) -> int:
         """Σ over the same payees of what each carried on at the end of this period."""
-        posted = sum(each.carried_thousandths_after for each in self.posted)
-        return posted + sum(each.carried_thousandths_after for each in self.replayed)
+        posted = sum(each.carried_nanomicros_after for each in self.posted)
+        return posted + sum(each.carried_nanomicros_after for each in self.replayed)
 
 
 @dataclass(frozen=True)
@@ -219,12 +165,7 @@ def plan_posting(run: BillingRun, bills: Iterable[PayeeBill], state: LedgerState
 
 def compose(run: BillingRun, bill: PayeeBill, head: CarryHead) -> LedgerTransaction:
     """Return the transaction for a bill; the remainder goes from line to line and on to the payee's next bill."""
-    carried = head.carried_thousandths
-    lines = []
-    for line in bill.lines:
-        amount_micros, carried = settle_line(line.owed_thousandths, carried)
-        lines.append(SettledLine(line, amount_micros))
-    total_micros = sum(line.amount_micros for line in lines)
+    settled = settle_bill(bill, head.carried_nanomicros)
     key = idempotency_key(run.period, bill.payee_id)
     return LedgerTransaction(
         transaction_id=hashlib.sha256(key.encode()).hexdigest()[:32],
@@ -234,11 +175,22 @@ def compose(run: BillingRun, bill: PayeeBill, head: CarryHead) -> LedgerTransact
         payee_id=bill.payee_id,
         payee_sequence=head.payee_sequence + 1,
         currency=bill.currency,
-        carried_thousandths_before=head.carried_thousandths,
-        carried_thousandths_after=carried,
+        carried_nanomicros_before=head.carried_nanomicros,
+        carried_nanomicros_after=settled.carried_nanomicros,
+        over_cap_micros=settled.over_cap_micros,
+        outcomes=bill.outcomes,
         effective_at=run.period.end_at,
-        entries=(Entry(EXPENSE_ACCOUNT, total_micros), Entry(f"payable:{bill.payee_id}", -total_micros)),
-        lines=tuple(lines),
+        entries=_entries(bill, settled),
+        lines=settled.lines,
+    )
+
+
+def _entries(bill: PayeeBill, settled: SettledBill) -> tuple[Entry, ...]:
+    tax = Entry(f"withheld-tax:{bill.terms.tax_country}", -settled.tax_micros)
+    return (
+        Entry(EXPENSE_ACCOUNT, settled.amount_micros),
+        Entry(f"payable:{bill.payee_id}", -settled.payable_micros),
+        *([tax] if settled.tax_micros else []),
     )
 
 

@@ -10,9 +10,10 @@ from typing import NamedTuple
 from billing.catalogue import Catalogue
 from billing.errors import EvidenceMismatchError
 from billing.evidence import MerkleTree
+from billing.money import SHARE_WHOLE_PPM
 from billing.ports import BillableEvent, SettledCount
-from billing.posting import PayeeBill, RatedLine
 from billing.rate_cards import Rate, RateContract
+from billing.rated_lines import SINCE_EVER, VIEWS, WITHOUT_END, PayeeBill, RatedLine
 
 
 class LineKey(NamedTuple):
@@ -125,11 +126,18 @@ def make_bills(
 def _line(key: LineKey, count: LineCount, root: str) -> RatedLine:
     return RatedLine(
         video_id=key.video_id,
+        owned_from_on=SINCE_EVER,
+        owned_to_on=WITHOUT_END,
+        share_ppm=SHARE_WHOLE_PPM,
         effective_from_on=key.rate.effective_from_on,
         country=key.rate.country,
         policy_version=key.policy_version,
+        kind=VIEWS,
+        tier_index=0,
+        event_start=0,
+        event_end=count.billable_views,
+        quantity=count.billable_views,
         rate_per_thousand_micros=key.rate.per_thousand_micros,
-        billable_views=count.billable_views,
         settled_views=count.settled_views,
         evidence_root=root,
     )

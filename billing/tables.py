@@ -6,7 +6,7 @@ from typing import Any
 from billing.money import amount_text
 from billing.period_billing import BilledPeriod
 from billing.ports import LedgerTotals
-from billing.posting import PayeeBill, Statement
+from billing.rated_lines import PayeeBill
 
 PAYEES_SHOWN = 10
 VIDEOS_SHOWN = 5
@@ -45,7 +45,7 @@ def billed_period_text(billed: BilledPeriod) -> str:
         "",
         aligned(("payee", "name", "lines", "billable views", "amount"), rows, left=2),
         "",
-        f"carried on, below one micro-unit: {billed.result.carried_thousandths} thousandths of a micro-unit",
+        f"carried on, below one micro-unit: {billed.result.carried_nanomicros:,} nano-micros",
         f"batch version {run.batch_version}, counting policy {', '.join(map(str, policies)) or '-'}, "
         f"catalogue version {run.catalogue_version}, rates version {run.contract_version}, run {run.run_id}",
     ]
@@ -60,7 +60,7 @@ def billed_period_text(billed: BilledPeriod) -> str:
 
 
 def billed_period_json(billed: BilledPeriod) -> dict[str, Any]:
-    """Return the same sums as JSON values; money in integer micros and thousandths of them."""
+    """Return the same sums as JSON values; money in integer micros and nano-micros."""
     run, result = billed.run, billed.result
     return {
         "run_id": run.run_id,
@@ -74,8 +74,8 @@ def billed_period_json(billed: BilledPeriod) -> dict[str, Any]:
         "billable_views": _views(billed.bills),
         "unattributed_views": run.unattributed_views,
         "amount_micros": result.amount_micros,
-        "carried_thousandths": result.carried_thousandths,
-        "owed_thousandths": sum(line.owed_thousandths for bill in billed.bills for line in bill.lines),
+        "carried_nanomicros": result.carried_nanomicros,
+        "owed_nanomicros": sum(line.owed_nanomicros for bill in billed.bills for line in bill.lines),
         "batch_version": run.batch_version,
         "catalogue_version": run.catalogue_version,
         "contract_version": run.contract_version,
@@ -83,82 +83,9 @@ def billed_period_json(billed: BilledPeriod) -> dict[str, Any]:
     }
 
 
-def statement_text(statement: Statement, name: str) -> str:
-    """Return a payee's bill, line by line, in an order and with figures that can be added up by hand."""
-    transaction = statement.transaction
-    rows = [
-        (
-            settled.line.video_id,
-            settled.line.country,
-            settled.line.effective_from_on.isoformat(),
-            f"{settled.line.settled_views:,}",
-            f"{settled.line.billable_views:,}",
-            f"{settled.line.rate_per_thousand_micros:,}",
-            amount_text(settled.amount_micros, transaction.currency),
-        )
-        for settled in transaction.lines
-    ]
-    views = sum(settled.line.settled_views for settled in transaction.lines)
-    billable = sum(settled.line.billable_views for settled in transaction.lines)
-    total = amount_text(transaction.amount_micros, transaction.currency)
-    rows.append(("sum", "", "", f"{views:,}", f"{billable:,}", "", total))
-    header = ("video", "country", "rates from", "views", "billable views", "micros per 1000", "amount")
-    return "\n".join(
-        [
-            f"payee {transaction.payee_id} {name}".rstrip() + f", period {statement.period}",
-            "",
-            aligned(header, rows, left=3),
-            "",
-            f"carried in {transaction.carried_thousandths_before}, carried on {transaction.carried_thousandths_after} "
-            "thousandths of a micro-unit",
-            f"batch version {statement.batch_version}, catalogue version {statement.catalogue_version}, rates version "
-            f"{statement.contract_version}, transaction {transaction.transaction_id}, "
-            f"posted {statement.posted_at.isoformat()}",
-        ]
-    )
-
-
-def statement_json(statement: Statement) -> dict[str, Any]:
-    """Return a payee's bill with the audit record of every line."""
-    transaction = statement.transaction
-    return {
-        "payee_id": transaction.payee_id,
-        "period": str(statement.period),
-        "currency": transaction.currency,
-        "amount_micros": transaction.amount_micros,
-        "carried_thousandths_before": transaction.carried_thousandths_before,
-        "carried_thousandths_after": transaction.carried_thousandths_after,
-        "transaction_id": transaction.transaction_id,
-        "run_id": transaction.run_id,
-        "posted_at": statement.posted_at.isoformat(),
-        "entries": [{"account": each.account, "amount_micros": each.amount_micros} for each in transaction.entries],
-        "lines": [
-            {
-                "video_id": settled.line.video_id,
-                "country": settled.line.country,
-                "effective_from_on": settled.line.effective_from_on.isoformat(),
-                "billable_views": settled.line.billable_views,
-                "rate_per_thousand_micros": settled.line.rate_per_thousand_micros,
-                "amount_micros": settled.amount_micros,
-                "currency": transaction.currency,
-                "period": str(statement.period),
-                "calculated_at": statement.calculated_at.isoformat(),
-                "batch_version": statement.batch_version,
-                "policy_version": settled.line.policy_version,
-                "catalogue_version": statement.catalogue_version,
-                "contract_version": statement.contract_version,
-                "settled_views": settled.line.settled_views,
-                "provisional_views": 0,
-                "evidence_root": settled.line.evidence_root,
-            }
-            for settled in transaction.lines
-        ],
-    }
-
-
 def totals_text(totals: Sequence[LedgerTotals]) -> str:
     """Return all that was ever posted, by currency, and whether it adds up."""
-    header = ("currency", "payees", "transactions", "billable views", "paid", "carried thousandths", "difference")
+    header = ("currency", "payees", "transactions", "billable views", "paid", "carried nano-micros", "difference")
     rows = [
         (
             each.currency,
@@ -166,8 +93,8 @@ def totals_text(totals: Sequence[LedgerTotals]) -> str:
             f"{each.transaction_count:,}",
             f"{each.billable_views:,}",
             amount_text(each.amount_micros, each.currency),
-            f"{each.carried_thousandths:,}",
-            f"{each.difference_thousandths:,}",
+            f"{each.carried_nanomicros:,}",
+            f"{each.difference_nanomicros:,}",
         )
         for each in totals
     ]
@@ -182,9 +109,9 @@ def totals_json(totals: Sequence[LedgerTotals]) -> dict[str, Any]:
             "transaction_count": each.transaction_count,
             "billable_views": each.billable_views,
             "amount_micros": each.amount_micros,
-            "carried_thousandths": each.carried_thousandths,
-            "owed_thousandths": each.owed_thousandths,
-            "difference_thousandths": each.difference_thousandths,
+            "carried_nanomicros": each.carried_nanomicros,
+            "owed_nanomicros": each.owed_nanomicros,
+            "difference_nanomicros": each.difference_nanomicros,
         }
         for each in totals
     }
@@ -209,8 +136,8 @@ def _amounts(billed: BilledPeriod) -> Mapping[str, int]:
 
 def _payee_row(bill: PayeeBill, amount_micros: int, name: str) -> tuple[str, ...]:
     shown = name if len(name) <= 30 else name[:29] + "…"
-    views = sum(line.billable_views for line in bill.lines)
-    return (bill.payee_id, shown, f"{len(bill.lines):,}", f"{views:,}", amount_text(amount_micros, bill.currency))
+    views = f"{bill.billable_views:,}"
+    return (bill.payee_id, shown, f"{len(bill.lines):,}", views, amount_text(amount_micros, bill.currency))
 
 
 def _sum_row(label: str, bills: Sequence[PayeeBill], amount_micros: int, currency: str) -> tuple[str, ...]:
@@ -219,4 +146,4 @@ def _sum_row(label: str, bills: Sequence[PayeeBill], amount_micros: int, currenc
 
 
 def _views(bills: Sequence[PayeeBill]) -> int:
-    return sum(line.billable_views for bill in bills for line in bill.lines)
+    return sum(bill.billable_views for bill in bills)

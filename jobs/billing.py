@@ -25,11 +25,10 @@ from billing.postgres_ledger import PostgresLedger
 from billing.postgres_session import connector
 from billing.preconditions import Waivable
 from billing.rate_cards import RateContract
+from billing.statement_tables import statement_json, statement_text
 from billing.tables import (
     billed_period_json,
     billed_period_text,
-    statement_json,
-    statement_text,
     totals_json,
     totals_text,
 )
@@ -205,7 +204,7 @@ def _statement(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Exi
 def _show(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     totals = PostgresLedger(connector(BillingSettings.from_environment(environ).postgres_url)).totals()
     _print(arguments, totals_json(totals), lambda: totals_text(totals))
-    return ExitCode.DIFFERENCE if any(each.difference_thousandths for each in totals) else ExitCode.OK
+    return ExitCode.DIFFERENCE if any(each.difference_nanomicros for each in totals) else ExitCode.OK
 
 
 def _period(text: str) -> Period:

@@ -7,20 +7,20 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
 from billing.catalogue import Catalogue, Payee, Video
+from billing.money import SHARE_WHOLE_PPM
 from billing.ports import LedgerTotals
 from billing.posting import (
     BillingRun,
     CarryHead,
     LedgerState,
     LedgerTransaction,
-    PayeeBill,
     PostedBefore,
     PostingResult,
-    RatedLine,
     Statement,
     plan_posting,
 )
 from billing.rate_cards import RateCard, RateContract
+from billing.rated_lines import SINCE_EVER, VIEWS, WITHOUT_END, PayeeBill, RatedLine
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.periods import Period
 from ingestion.contract.version import DayRules, PublishedVersion
@@ -143,16 +143,16 @@ class FakeLedger:
 
     def _totals_in(self, currency: str) -> LedgerTotals:
         found = [each for each in self.transactions if each.currency == currency]
-        heads = {each.payee_id: each.carried_thousandths_after for each in found}
+        heads = {each.payee_id: each.carried_nanomicros_after for each in found}
         lines = [settled.line for each in found for settled in each.lines]
         return LedgerTotals(
             currency,
             payee_count=len(heads),
             transaction_count=len(found),
-            billable_views=sum(line.billable_views for line in lines),
-            amount_micros=sum(each.amount_micros for each in found),
-            carried_thousandths=sum(heads.values()),
-            owed_thousandths=sum(line.owed_thousandths for line in lines),
+            billable_views=sum(line.quantity for line in lines if line.kind == VIEWS),
+            amount_micros=sum(settled.amount_micros for each in found for settled in each.lines),
+            carried_nanomicros=sum(heads.values()),
+            owed_nanomicros=sum(line.owed_nanomicros for line in lines),
         )
 
     def _state(self, run: BillingRun, bills: Sequence[PayeeBill]) -> LedgerState:
@@ -164,7 +164,7 @@ class FakeLedger:
                 each.currency,
                 each.inputs_hash,
                 each.amount_micros,
-                each.carried_thousandths_after,
+                each.carried_nanomicros_after,
             )
             for each in self.transactions
             if self.runs[each.run_id].period == run.period
@@ -174,7 +174,7 @@ class FakeLedger:
         overlapping = [each for each in periods if each.start_on < end and start < each.end_on]
         currency = bills[0].currency if bills else ""
         heads = {
-            each.payee_id: CarryHead(each.payee_sequence, each.carried_thousandths_after)
+            each.payee_id: CarryHead(each.payee_sequence, each.carried_nanomicros_after)
             for each in self.transactions
             if each.currency == currency
         }
@@ -225,7 +225,23 @@ def run_of(period: Period = OCTOBER, **changes: int | datetime | dict[str, str])
 def line(video_id: str = "video-a", views: int = 1000, rate: int = 2_500_000, country: str = "*") -> RatedLine:
     """Return a rated line; its evidence follows from its other values."""
     root = hashlib.sha256(f"{video_id}|{views}|{country}".encode()).hexdigest()
-    return RatedLine(video_id, date(2020, 1, 1), country, 1, rate, views, views + 7, root)
+    return RatedLine(
+        video_id=video_id,
+        owned_from_on=SINCE_EVER,
+        owned_to_on=WITHOUT_END,
+        share_ppm=SHARE_WHOLE_PPM,
+        effective_from_on=date(2020, 1, 1),
+        country=country,
+        policy_version=1,
+        kind=VIEWS,
+        tier_index=0,
+        event_start=0,
+        event_end=views,
+        quantity=views,
+        rate_per_thousand_micros=rate,
+        settled_views=views + 7,
+        evidence_root=root,
+    )
 
 
 def bill(payee_id: str, *lines: RatedLine, currency: str = "USD") -> PayeeBill:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from billing.money import NANOMICROS, SHARE_WHOLE_PPM
 from jobs.demo.senders import Sent
 from jobs.demo.traffic import Truth
 
@@ -36,7 +37,7 @@ class Observed:
     """Video id → answer of the view-count API."""
     billed_views: int
     paid_micros: int
-    carried_thousandths: int
+    carried_nanomicros: int
     ledger_sum_micros: int
 
 
@@ -60,7 +61,10 @@ def compare(truth: Truth, observed: Observed, rates: Mapping[str, int]) -> list[
     rows += [
         Row("billed views", billable.total(), observed.billed_views, "views"),
         Row(
-            "paid + carried, in thousandths", due, observed.paid_micros * 1000 + observed.carried_thousandths, "micros"
+            "paid + carried",
+            due * SHARE_WHOLE_PPM,
+            observed.paid_micros * NANOMICROS + observed.carried_nanomicros,
+            "nano-micros",
         ),
         Row("ledger sum", 0, observed.ledger_sum_micros, "micros"),
     ]

@@ -81,14 +81,14 @@ def ledger_totals(environment: Mapping[str, str]) -> dict[str, int]:
     try:
         with connection.cursor() as cursor:
             cursor.execute(
-                "SELECT (SELECT coalesce(sum(billable_views), 0) FROM billing.payment_audit),"
+                "SELECT (SELECT coalesce(sum(quantity), 0) FROM billing.payment_audit WHERE kind = 'views'),"
                 " (SELECT coalesce(sum(amount_micros), 0) FROM billing.payment_audit),"
-                " (SELECT coalesce(sum(carried_thousandths_after), 0) FROM billing.transactions),"
+                " (SELECT coalesce(sum(carried_nanomicros_after), 0) FROM billing.transactions),"
                 " (SELECT coalesce(sum(amount_micros), 0) FROM billing.entries),"
                 " (SELECT count(*) FROM billing.transactions)"
             )
             row = cursor.fetchone() or ()
     finally:
         connection.close()
-    names = ("billed_views", "paid_micros", "carried_thousandths", "ledger_sum_micros", "transactions")
+    names = ("billed_views", "paid_micros", "carried_nanomicros", "ledger_sum_micros", "transactions")
     return {name: int(value) for name, value in zip(names, row, strict=True)}

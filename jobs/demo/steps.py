@@ -145,7 +145,7 @@ class Demo:
             served=served_counts(self.api_url, sorted(traffic.channel_of)),
             billed_views=ledger["billed_views"],
             paid_micros=ledger["paid_micros"],
-            carried_thousandths=ledger["carried_thousandths"],
+            carried_nanomicros=ledger["carried_nanomicros"],
             ledger_sum_micros=ledger["ledger_sum_micros"],
         )
         return compare(traffic.truth, observed, sample_rates())

@@ -51,7 +51,7 @@ def test_posting_again_changes_nothing_and_says_so(ledger: Ledger) -> None:
     again = ledger.post(run_of(), [bill("bob"), bill("ann")])
     assert again.posted == ()
     assert [each.payee_id for each in again.replayed] == ["ann", "bob"]
-    assert (again.amount_micros, again.carried_thousandths) == (first.amount_micros, first.carried_thousandths)
+    assert (again.amount_micros, again.carried_nanomicros) == (first.amount_micros, first.carried_nanomicros)
     assert ledger.totals() == totals
 
 
@@ -65,22 +65,25 @@ def test_the_remainder_is_carried_into_the_next_period_of_the_same_payee(ledger:
     third = line("video-a", 1, 1333)
     october = ledger.post(run_of(OCTOBER), [bill("ann", third), bill("bob", line("video-b", 1, 400))]).posted
     november = ledger.post(run_of(NOVEMBER), [bill("ann", third)]).posted
-    assert [(each.payee_id, each.amount_micros, each.carried_thousandths_after) for each in october] == [
-        ("ann", 1, 333),
-        ("bob", 0, 400),
+    assert [(each.payee_id, each.amount_micros, each.carried_nanomicros_after) for each in october] == [
+        ("ann", 1, 333_000_000),
+        ("bob", 0, 400_000_000),
     ]
-    assert (november[0].carried_thousandths_before, november[0].carried_thousandths_after) == (333, 666)
+    assert (november[0].carried_nanomicros_before, november[0].carried_nanomicros_after) == (333_000_000, 666_000_000)
     assert november[0].payee_sequence == 2
     (totals,) = ledger.totals()
     assert (totals.payee_count, totals.transaction_count, totals.billable_views) == (2, 3, 3)
-    assert (totals.amount_micros, totals.carried_thousandths, totals.difference_thousandths) == (2, 1066, 0)
+    assert (totals.amount_micros, totals.carried_nanomicros, totals.difference_nanomicros) == (2, 1_066_000_000, 0)
 
 
 def test_each_currency_carries_its_own_remainder(ledger: Ledger) -> None:
     ledger.post(run_of(OCTOBER), [bill("ann", line(views=1, rate=700))])
     euros = ledger.post(run_of(NOVEMBER), [bill("ann", line(views=1, rate=600), currency="EUR")]).posted
-    assert (euros[0].payee_sequence, euros[0].carried_thousandths_before) == (1, 0)
-    assert [(each.currency, each.carried_thousandths) for each in ledger.totals()] == [("EUR", 600), ("USD", 700)]
+    assert (euros[0].payee_sequence, euros[0].carried_nanomicros_before) == (1, 0)
+    assert [(each.currency, each.carried_nanomicros) for each in ledger.totals()] == [
+        ("EUR", 600_000_000),
+        ("USD", 700_000_000),
+    ]
 
 
 def test_a_payee_who_joins_later_is_added_to_the_period(ledger: Ledger) -> None:
@@ -124,7 +127,7 @@ def test_four_runs_at_once_post_each_payee_once(ledger: Ledger) -> None:
         posted = sorted(pool.map(post_at_once, range(4)))
     assert posted == [0, 0, 0, 200]
     (totals,) = ledger.totals()
-    assert (totals.transaction_count, totals.difference_thousandths) == (200, 0)
+    assert (totals.transaction_count, totals.difference_nanomicros) == (200, 0)
 
 
 def test_runs_of_two_periods_at_once_keep_the_chain_of_remainders(ledger: Ledger) -> None:
@@ -138,4 +141,4 @@ def test_runs_of_two_periods_at_once_keep_the_chain_of_remainders(ledger: Ledger
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(post_at_once, [OCTOBER, NOVEMBER]))
     (totals,) = ledger.totals()
-    assert (totals.carried_thousandths, totals.difference_thousandths) == (66_600, 0)
+    assert (totals.carried_nanomicros, totals.difference_nanomicros) == (66_600_000_000, 0)

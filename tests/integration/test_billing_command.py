@@ -71,11 +71,11 @@ def test_a_month_is_imported_billed_billed_again_and_shown(desk: Desk) -> None:
     first = desk.document("run", "--period", "2026-10")
     assert (first["posted_count"], first["billable_views"], first["line_count"]) == (2, 7, 3)
     # US 4 × 3500001 = 14000.004, default 2 × 1234567 = 2469.134 and 1 × 1234567 = 1234.567 micros
-    assert (first["amount_micros"], first["carried_thousandths"]) == (2469 + 14000 + 1234, 138 + 567)
-    assert first["owed_thousandths"] == 1000 * first["amount_micros"] + first["carried_thousandths"]
+    assert (first["amount_micros"], first["carried_nanomicros"]) == (2469 + 14000 + 1234, 705_000_000)
+    assert first["owed_nanomicros"] == 10**9 * first["amount_micros"] + first["carried_nanomicros"]
     again = desk.document("run", "--period", "2026-10-01/2026-11-01")
     assert (again["posted_count"], again["replayed_count"], again["run_id"]) == (0, 2, first["run_id"])
-    assert desk.document("show")["USD"]["difference_thousandths"] == 0
+    assert desk.document("show")["USD"]["difference_nanomicros"] == 0
     code, out, _ = desk.run("statement", "--payee", "ann", "--period", "2026-10")
     assert code == ExitCode.OK
     assert "0.016469 USD" in out

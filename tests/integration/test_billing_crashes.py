@@ -73,7 +73,7 @@ def test_a_run_killed_before_any_step_and_run_again_is_complete(url: str) -> Non
     result = ledger.post(run_of(), BILLS)
     assert len(result.posted) + len(result.replayed) == len(BILLS)
     (totals,) = ledger.totals()
-    assert (totals.transaction_count, totals.difference_thousandths) == (len(BILLS), 0)
+    assert (totals.transaction_count, totals.difference_nanomicros) == (len(BILLS), 0)
 
 
 class CuttingProxy:
@@ -130,7 +130,7 @@ def test_a_connection_lost_during_commit_is_resolved_by_looking_up_the_keys(url:
     assert proxy.cuts == 1
     assert (len(result.posted), len(result.replayed)) == ((0, 2) if deliver else (2, 0))
     (totals,) = PostgresLedger(connector(url)).totals()
-    assert (totals.transaction_count, totals.difference_thousandths) == (len(BILLS), 0)
+    assert (totals.transaction_count, totals.difference_nanomicros) == (len(BILLS), 0)
 
 
 def test_a_server_that_is_away_is_one_sentence_without_the_password() -> None:

@@ -17,16 +17,18 @@ TABLES = [
 ]  # fmt: skip
 HEADER = (
     "INSERT INTO billing.transactions (transaction_id, idempotency_key, inputs_hash, run_id, payee_id, payee_sequence, "
-    "currency, carried_thousandths_before, carried_thousandths_after, effective_at) "
+    "currency, carried_nanomicros_before, carried_nanomicros_after, effective_at) "
     "VALUES ('t2', 'k2', 'h', '{run}', '{payee}', {sequence}, 'USD', {before}, {after}, now());"
 )
 ENTRY = "INSERT INTO billing.entries VALUES ('{transaction}', {index}, '{account}', {amount});"
 AUDIT = (
-    "INSERT INTO billing.payment_audit (transaction_id, line_index, video_id, country, effective_from_on, "
-    "billable_views, rate_per_thousand_micros, amount_micros, currency, period_start_on, period_end_on, calculated_at, "
-    "batch_version, policy_version, catalogue_version, contract_version, settled_views, provisional_views, "
-    "evidence_root) VALUES ('{transaction}', {index}, 'v', '*', '2020-01-01', {views}, 1000, {amount}, 'USD', "
-    "'2026-10-01', '2026-11-01', now(), 3, 1, 1, 1, {views}, {provisional}, repeat('0', 64));"
+    "INSERT INTO billing.payment_audit (transaction_id, line_index, video_id, owned_from_on, owned_to_on, share_ppm, "
+    "effective_from_on, country, kind, tier_index, event_start, event_end, quantity, rate_per_thousand_micros, "
+    "amount_micros, carried_nanomicros, currency, period_start_on, period_end_on, calculated_at, batch_version, "
+    "policy_version, catalogue_version, contract_version, settled_views, provisional_views, evidence_root) "
+    "VALUES ('{transaction}', {index}, 'v', '0001-01-01', '9999-12-31', {share}, '2020-01-01', '*', 'views', {index}, "
+    "0, {views}, {quantity}, 1000, {amount}, {carried}, 'USD', '2026-10-01', '2026-11-01', now(), 3, 1, 1, 1, {views}, "
+    "{provisional}, repeat('0', 64));"
 )
 
 
@@ -68,8 +70,9 @@ def entries(*amounts: int, transaction: str = "t2") -> list[str]:
     ]
 
 
-def audit(views: int, amount: int, *, transaction: str = "t2", index: int = 0, provisional: int = 0) -> str:
-    return AUDIT.format(transaction=transaction, index=index, views=views, amount=amount, provisional=provisional)
+def audit(views: int, amount: int, **changes: int | str) -> str:
+    plain = {"transaction": "t2", "index": 0, "quantity": views, "share": 1_000_000, "carried": 0, "provisional": 0}
+    return AUDIT.format(views=views, amount=amount, **(plain | changes))
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -98,14 +101,18 @@ def test_a_whole_transaction_is_accepted(connection: Connection) -> None:
         ([header(), *entries(5, -4), audit(5, 5)], "does not sum to zero: 1 micros over"),
         ([header(), *entries(0), audit(0, 0)], "has 1 entries; double entry needs at least 2"),
         ([header()], "has 0 entries"),
-        ([header(), *entries(5, -5), audit(5, 4)], "pays 4 micros in its lines and 5 in its entries"),
-        ([header(), *entries(5, -5), audit(6, 5)], "pays 5 micros for lines worth 6000 thousandths"),
-        ([header(after=1), *entries(5, -5), audit(5, 5)], "pays 5 micros for lines worth 5000 thousandths"),
-        ([header(before=1), *entries(5, -5), audit(5, 5)], "carries in 1 thousandths, and 0 were carried out before"),
-        ([header("ann", 2, before=0)], "carries in 0 thousandths, and 333 were carried out before it"),
+        ([header(), *entries(5, -5), audit(4, 4)], "pays 4 micros in its lines and 5 in its entries"),
+        ([header(), *entries(5, -5), audit(6, 5)], "line 0 does not pay what it is worth"),
+        ([header(), *entries(5, -5), audit(5, 5, share=999_999)], "line 0 does not pay what it is worth"),
+        ([header(), *entries(6, -6), audit(3, 3), audit(4, 3, index=1)], "line 1 does not pay what it is worth"),
+        ([header(after=1), *entries(5, -5), audit(5, 5)], "its lines carry 0 nano-micros on, and it says 1"),
+        ([header(before=1), *entries(5, -5), audit(5, 5)], "carries in 1 nano-micros, and 0 were carried out before"),
+        ([header("ann", 2, before=0)], "carries in 0 nano-micros, and 333000000 were carried out before it"),
         ([header("ann", 3, before=333)], "and none were carried out before it"),
+        ([header(), *entries(5, -5), audit(5, 5, quantity=4)], "payment_audit_check"),
+        ([header(), *entries(0, 0), audit(0, 0, share=0)], "share_ppm_check"),
         ([header("ann", 1)], "duplicate key"),
-        ([header(after=1000)], "carried_thousandths_after_check"),
+        ([header(after=1_000_000_000)], "carried_nanomicros_after_check"),
         ([header(), *entries(5, -5), audit(5, 5, provisional=1)], "provisional_views_check"),
         ([header(), *entries(5, -5), "SET CONSTRAINTS ALL IMMEDIATE"], "in its lines and 5 in its entries"),
         (

@@ -75,13 +75,13 @@ class Books:
             ledger=ledger or self.ledger,
         )
 
-    def owed_thousandths_by_payee(self) -> Mapping[str, int]:
+    def owed_nanomicros_by_payee(self) -> Mapping[str, int]:
         """Rate × billable views, straight from the counts and the contract, by the plainest reading of both."""
         owed: defaultdict[str, int] = defaultdict(int)
         for count in self.counts:
             card = [card for card in self.contract.cards if card.effective_from_on <= count.event_day][-1]
             rate = card.per_thousand_micros_by_country.get(count.country or "", card.default_per_thousand_micros)
-            owed[self.payee_by_video[count.video_id]] += rate * count.billable_views
+            owed[self.payee_by_video[count.video_id]] += rate * count.billable_views * 10**6
         return owed
 
 
@@ -96,12 +96,12 @@ def test_paid_and_carried_equal_rate_times_views_for_every_payee(seed: int) -> N
     carried: dict[str, int] = {}
     for transaction in books.ledger.transactions:
         paid[transaction.payee_id] += transaction.amount_micros
-        assert transaction.carried_thousandths_before == carried.get(transaction.payee_id, 0), f"seed {seed}"
-        carried[transaction.payee_id] = transaction.carried_thousandths_after
-        assert 0 <= transaction.carried_thousandths_after <= 999, f"seed {seed}"
-    for payee_id, owed in books.owed_thousandths_by_payee().items():
-        assert paid[payee_id] * 1000 + carried.get(payee_id, 0) == owed, f"seed {seed}, {payee_id}"
-    assert all(totals.difference_thousandths == 0 for totals in books.ledger.totals()), f"seed {seed}"
+        assert transaction.carried_nanomicros_before == carried.get(transaction.payee_id, 0), f"seed {seed}"
+        carried[transaction.payee_id] = transaction.carried_nanomicros_after
+        assert 0 <= transaction.carried_nanomicros_after <= 999_999_999, f"seed {seed}"
+    for payee_id, owed in books.owed_nanomicros_by_payee().items():
+        assert paid[payee_id] * 10**9 + carried.get(payee_id, 0) == owed, f"seed {seed}, {payee_id}"
+    assert all(totals.difference_nanomicros == 0 for totals in books.ledger.totals()), f"seed {seed}"
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -8,17 +8,18 @@ from billing.errors import PostingConflictError
 from billing.posting import CarryHead, LedgerState, PostedBefore, compose, plan_posting
 from tests.billing_fakes import NOVEMBER, OCTOBER, bill, line, run_of
 
-# Thousandths are thousandths of a micro-unit. Σ (views × rate) + carried in = Σ amount × 1000 + carried on.
+# Σ (views × rate × share) + carried in = Σ amount × 10^9 + carried on, in nano-micros; here the share is the whole.
 # The debit goes to expense:creator-revenue, the credit to payable:ann.
 LEDGER = """
 views x rate per 1000    | carried in | amounts             |               debit |               credit | carried on
 1000x2500000             |          0 | 2500000             |             2500000 |             -2500000 |          0
 1x2500000                |          0 | 2500                |                2500 |                -2500 |          0
-1x1                      |          0 | 0                   |                   0 |                    0 |          1
-1x1                      |        999 | 1                   |                   1 |                   -1 |          0
-333x1001                 |        667 | 334                 |                 334 |                 -334 |          0
-1x999, 1x999, 1x999      |          0 | 0, 1, 1             |                   2 |                   -2 |        997
-7x1234567, 3x3500001     |        500 | 8642, 10500         |               19142 |               -19142 |        472
+1x1                      |          0 | 0                   |                   0 |                    0 |    1000000
+1x1                      |  999000000 | 1                   |                   1 |                   -1 |          0
+1x1                      |  998999999 | 0                   |                   0 |                    0 |  999999999
+333x1001                 |  667000000 | 334                 |                 334 |                 -334 |          0
+1x999, 1x999, 1x999      |          0 | 0, 1, 1             |                   2 |                   -2 |  997000000
+7x1234567, 3x3500001     |  500000000 | 8642, 10500         |               19142 |               -19142 |  472000000
 5x0                      |         12 | 0                   |                   0 |                    0 |         12
 1000000000x1000000000000 |          1 | 1000000000000000000 | 1000000000000000000 | -1000000000000000000 |          1
 """
@@ -34,7 +35,7 @@ def test_a_bill_becomes_this_transaction(row: list[str]) -> None:
     assert [settled.amount_micros for settled in transaction.lines] == [int(each) for each in amounts.split(",")]
     entries = {entry.account: entry.amount_micros for entry in transaction.entries}
     assert entries == {"expense:creator-revenue": int(debit), "payable:ann": int(credit)}
-    assert transaction.carried_thousandths_after == int(carried_on)
+    assert transaction.carried_nanomicros_after == int(carried_on)
     assert transaction.payee_sequence == 5
     assert transaction.effective_at == OCTOBER.end_at
 

@@ -23,10 +23,7 @@ def bills_of(counts: list[Count], catalogue: Catalogue, contract: RateContract) 
 
 def lines_of(counts: list[Count], contract: RateContract) -> list[tuple[object, ...]]:
     (bill,) = bills_of(counts, catalogue_of(v="ann"), contract)
-    return [
-        (each.effective_from_on, each.country, each.billable_views, each.rate_per_thousand_micros)
-        for each in bill.lines
-    ]
+    return [(each.effective_from_on, each.country, each.quantity, each.rate_per_thousand_micros) for each in bill.lines]
 
 
 def test_a_country_has_its_own_rate_and_all_others_share_the_default() -> None:
@@ -53,7 +50,7 @@ def test_days_judged_by_different_policies_stand_on_different_lines() -> None:
 
 def test_a_line_shows_all_settled_views_beside_the_billable_ones() -> None:
     (bill,) = bills_of([Count("v", MONDAY, None, 10, 3)], catalogue_of(v="ann"), contract_of(100))
-    assert (bill.lines[0].settled_views, bill.lines[0].billable_views) == (10, 3)
+    assert (bill.lines[0].settled_views, bill.lines[0].quantity) == (10, 3)
 
 
 def test_a_video_without_billable_views_makes_no_line() -> None:

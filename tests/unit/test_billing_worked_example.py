@@ -31,23 +31,23 @@ def test_the_bill_on_the_page_is_what_the_program_computes(tmp_path: Path) -> No
     rated = rate_views(counts, catalogue, contract)
     evidence = evidence_roots(events_of(counts), contract, rated.policy_by_day)
     (bill,) = make_bills(rated, evidence, catalogue, contract.currency)
-    transaction = compose(run_of(), bill, CarryHead(1, 500))
+    transaction = compose(run_of(), bill, CarryHead(1, 500_000_000))
 
-    rows, carried = [], 500
+    rows, carried = [], 500_000_000
     for settled in transaction.lines:
         line, carried_in = settled.line, carried
-        carried = line.owed_thousandths + carried_in - 1000 * settled.amount_micros
-        figures = [line.billable_views, line.rate_per_thousand_micros, line.owed_thousandths, carried_in]
+        carried = line.owed_nanomicros + carried_in - 10**9 * settled.amount_micros
+        figures = [line.quantity, line.rate_per_thousand_micros, line.owed_nanomicros, carried_in]
         figures += [settled.amount_micros, carried]
         rows.append([line.video_id, line.effective_from_on.isoformat(), line.country, *map(str, figures)])
     assert rows == table("| video | rates from |")
-    assert carried == transaction.carried_thousandths_after
+    assert carried == transaction.carried_nanomicros_after
     entries = [[entry.account, str(entry.amount_micros)] for entry in transaction.entries]
     assert entries == table("| account | micros |")
     paid = transaction.amount_micros
     assert f"Paid {paid} micro-units = {amount_text(paid, 'USD')}." in PAGE
-    owed = sum(line.owed_thousandths for line in bill.lines)
-    assert f"The check: {paid} × 1000 + {carried} = {owed} + 500." in PAGE
+    owed = sum(line.owed_nanomicros for line in bill.lines)
+    assert f"The check: {paid} × 10^9 + {carried} = {owed} + 500000000." in PAGE
 
 
 def test_the_page_names_every_precondition_and_which_can_be_waived() -> None:

@@ -93,8 +93,10 @@ CREATE TABLE billing.transactions (
     payee_id          text NOT NULL,
     payee_sequence    bigint NOT NULL CHECK (payee_sequence > 0),   -- the chain along which the remainder is carried
     currency          text NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
-    carried_thousandths_before integer NOT NULL CHECK (carried_thousandths_before BETWEEN 0 AND 999),
-    carried_thousandths_after  integer NOT NULL CHECK (carried_thousandths_after BETWEEN 0 AND 999),
+    carried_nanomicros_before integer NOT NULL CHECK (carried_nanomicros_before BETWEEN 0 AND 999999999),
+    carried_nanomicros_after  integer NOT NULL CHECK (carried_nanomicros_after BETWEEN 0 AND 999999999),
+    over_cap_micros   bigint NOT NULL DEFAULT 0 CHECK (over_cap_micros >= 0),   -- what the contract's cap took away
+    outcomes          jsonb NOT NULL DEFAULT '{}',  -- outcome -> events of the payee's videos in the period
     effective_at      timestamptz NOT NULL,
     posted_at         timestamptz NOT NULL DEFAULT now(),
     posted_by         xid8 NOT NULL DEFAULT pg_current_xact_id(),
@@ -112,12 +114,12 @@ BEGIN
     IF NEW.payee_sequence = 1 THEN
         carried := 0;
     ELSE
-        SELECT carried_thousandths_after INTO carried FROM billing.transactions
+        SELECT carried_nanomicros_after INTO carried FROM billing.transactions
         WHERE payee_id = NEW.payee_id AND currency = NEW.currency AND payee_sequence = NEW.payee_sequence - 1;
     END IF;
-    IF carried IS DISTINCT FROM NEW.carried_thousandths_before THEN
-        RAISE EXCEPTION 'transaction % of payee % carries in % thousandths, and % were carried out before it',
-            NEW.transaction_id, NEW.payee_id, NEW.carried_thousandths_before, coalesce(carried::text, 'none');
+    IF carried IS DISTINCT FROM NEW.carried_nanomicros_before THEN
+        RAISE EXCEPTION 'transaction % of payee % carries in % nano-micros, and % were carried out before it',
+            NEW.transaction_id, NEW.payee_id, NEW.carried_nanomicros_before, coalesce(carried::text, 'none');
     END IF;
     RETURN NEW;
 END $$;
@@ -138,11 +140,19 @@ CREATE TABLE billing.payment_audit (
     transaction_id  text NOT NULL REFERENCES billing.transactions,
     line_index      integer NOT NULL CHECK (line_index >= 0),
     video_id        text NOT NULL,
-    country         text NOT NULL,           -- the rate's country, or '*' for the default rate
+    owned_from_on   date NOT NULL,           -- the ownership interval [from, to); 0001-01-01 = since ever
+    owned_to_on     date NOT NULL CHECK (owned_to_on > owned_from_on),   -- 9999-12-31 = without end
+    share_ppm       integer NOT NULL CHECK (share_ppm BETWEEN 1 AND 1000000),   -- the payee's share of the video
     effective_from_on date NOT NULL,         -- first day of the rate card that was applied
-    billable_views  bigint NOT NULL CHECK (billable_views >= 0),
+    country         text NOT NULL,           -- the rate's country, or '*' for the default rate
+    kind            text NOT NULL CHECK (kind = 'views' OR kind LIKE 'ads:_%'),
+    tier_index      integer NOT NULL CHECK (tier_index >= 0),
+    event_start     bigint NOT NULL CHECK (event_start >= 0),    -- the slice [start, end) of the group's sorted event ids
+    event_end       bigint NOT NULL CHECK (event_end >= event_start),
+    quantity        bigint NOT NULL CHECK (quantity >= 0),       -- views, or ad views
     rate_per_thousand_micros bigint NOT NULL CHECK (rate_per_thousand_micros >= 0),
     amount_micros   bigint NOT NULL CHECK (amount_micros >= 0),
+    carried_nanomicros integer NOT NULL CHECK (carried_nanomicros BETWEEN 0 AND 999999999),   -- on from this line
     currency        text NOT NULL,
     period_start_on date NOT NULL,
     period_end_on   date NOT NULL,
@@ -154,8 +164,9 @@ CREATE TABLE billing.payment_audit (
     settled_views   bigint NOT NULL,
     provisional_views bigint NOT NULL CHECK (provisional_views = 0),
     evidence_root   text NOT NULL CHECK (evidence_root ~ '^[0-9a-f]{64}$'),
-    CHECK (settled_views >= billable_views),
-    UNIQUE (transaction_id, video_id, effective_from_on, country, policy_version),
+    CHECK (kind <> 'views' OR quantity = event_end - event_start),
+    CHECK (settled_views >= event_end),
+    UNIQUE (transaction_id, video_id, owned_from_on, effective_from_on, country, policy_version, kind, tier_index),
     PRIMARY KEY (transaction_id, line_index)
 );
 
@@ -193,22 +204,34 @@ BEGIN
     RETURN NULL;
 END $$;
 
--- Paid + carried out = rate x views + carried in, exactly; and what is paid is what is payable.
+-- Every line: amount x 10^9 + carried on = rate x quantity x share + carried in, exactly; and what the lines pay is
+-- what is earned (payable and withheld tax) and what the cap took.
 CREATE FUNCTION billing.check_lines() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    owed numeric;
+    wrong integer;
     paid numeric;
-    payable numeric;
+    earned numeric;
+    carried integer;
 BEGIN
-    SELECT coalesce(sum(rate_per_thousand_micros::numeric * billable_views), 0), coalesce(sum(amount_micros), 0)
-    INTO owed, paid FROM billing.payment_audit WHERE transaction_id = NEW.transaction_id;
-    SELECT coalesce(-sum(amount_micros), 0) INTO payable
-    FROM billing.entries WHERE transaction_id = NEW.transaction_id AND account = 'payable:' || NEW.payee_id;
-    IF paid <> payable THEN
-        RAISE EXCEPTION 'transaction % pays % micros in its lines and % in its entries', NEW.transaction_id, paid, payable;
+    SELECT coalesce(sum(amount_micros), 0), min(line_index) FILTER (WHERE amount_micros * 1000000000::numeric
+               + carried_nanomicros <> rate_per_thousand_micros::numeric * quantity * share_ppm + carried_in),
+           coalesce((array_agg(carried_nanomicros ORDER BY line_index DESC))[1], NEW.carried_nanomicros_before)
+    INTO paid, wrong, carried
+    FROM (SELECT *, lag(carried_nanomicros, 1, NEW.carried_nanomicros_before) OVER (ORDER BY line_index) AS carried_in
+          FROM billing.payment_audit WHERE transaction_id = NEW.transaction_id) AS lines;
+    IF wrong IS NOT NULL THEN
+        RAISE EXCEPTION 'transaction %: line % does not pay what it is worth', NEW.transaction_id, wrong;
     END IF;
-    IF paid * 1000 + NEW.carried_thousandths_after <> owed + NEW.carried_thousandths_before THEN
-        RAISE EXCEPTION 'transaction % pays % micros for lines worth % thousandths', NEW.transaction_id, paid, owed;
+    IF carried <> NEW.carried_nanomicros_after THEN
+        RAISE EXCEPTION 'transaction %: its lines carry % nano-micros on, and it says %',
+            NEW.transaction_id, carried, NEW.carried_nanomicros_after;
+    END IF;
+    SELECT coalesce(-sum(amount_micros), 0) INTO earned FROM billing.entries
+    WHERE transaction_id = NEW.transaction_id
+      AND (account = 'payable:' || NEW.payee_id OR account LIKE 'withheld-tax:%');
+    IF paid <> earned + NEW.over_cap_micros THEN
+        RAISE EXCEPTION 'transaction % pays % micros in its lines and % in its entries',
+            NEW.transaction_id, paid, earned + NEW.over_cap_micros;
     END IF;
     RETURN NULL;
 END $$;

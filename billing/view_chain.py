@@ -1,0 +1,47 @@
+"""The chain of a statement: from every event that was received for the payee's videos down to the billable views.
+
+Each event of a video has exactly one *outcome*: `duplicate`, `conflict`, `rejected:<reason>`, `late_review`,
+`not_eligible`, `below_minimum`, `own_view`, `over_cap` or `billable`. So the outcomes add up to the events received.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+BILLABLE = "billable"
+BELOW_MINIMUM = "below_minimum"
+REJECTED = "rejected:"
+"""How the outcome of a rejected event begins; the code of its first reason follows."""
+NOT_COUNTED = ("duplicate", "conflict", REJECTED, "late_review")
+NOT_BILLABLE = ("not_eligible", BELOW_MINIMUM, "own_view", "over_cap")
+
+
+class Link(NamedTuple):
+    """One row of the chain: a sum, or what is taken away from the sum above it (negative)."""
+
+    name: str
+    events: int
+    is_sum: bool
+
+
+def view_chain(outcomes: Mapping[str, int]) -> list[Link]:
+    """Return the chain: received, minus each outcome that is not counted, counted, minus …, billable."""
+    counted = sum(count for outcome, count in outcomes.items() if _is_counted(outcome))
+    return [
+        Link("received", sum(outcomes.values()), True),
+        *_minus(outcomes, NOT_COUNTED),
+        Link("counted", counted, True),
+        *_minus(outcomes, NOT_BILLABLE),
+        Link(BILLABLE, outcomes.get(BILLABLE, 0), True),
+    ]
+
+
+def _is_counted(outcome: str) -> bool:
+    return outcome == BILLABLE or outcome in NOT_BILLABLE
+
+
+def _minus(outcomes: Mapping[str, int], names: tuple[str, ...]) -> list[Link]:
+    links = []
+    for name in names:
+        same = sorted(each for each in outcomes if (each.startswith(name) if name == REJECTED else each == name))
+        links += [Link(each, -outcomes[each], False) for each in same]
+    return links

@@ -20,6 +20,7 @@ TECHNOLOGIES = {
     "pyarrow": ("spark_", "iceberg_"),
     "pandas": ("spark_", "iceberg_"),
     "great_expectations": ("gx_",),
+    "jinja2": ("http_",),
     "fastapi": ("http_",),
     "starlette": ("http_",),
     "uvicorn": ("http_",),

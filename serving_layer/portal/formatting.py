@@ -1,0 +1,54 @@
+"""How numbers, money, instants and states are written on a page. Pure."""
+
+from datetime import UTC, datetime
+
+MICROS = 1_000_000
+DECIMALS_LEAST = 2
+
+GOOD, WARN, BAD, PLAIN = "good", "warn", "bad", "plain"
+_TONES = {
+    "approved": GOOD, "finalised": GOOD, "paid": GOOD, "published": GOOD, "released": GOOD, "complete": GOOD,
+    "accepted": GOOD, "in_review": WARN, "held": WARN, "running": WARN, "open": WARN, "calculated": WARN,
+    "pending": WARN, "incomplete": WARN, "voided": BAD, "gate_failed": BAD, "failed": BAD, "rejected": BAD,
+    "expired": BAD,
+}  # fmt: skip
+
+
+def whole(number: int) -> str:
+    """Return a whole number with separators: `1,234,567`."""
+    return f"{number:,}"
+
+
+def money(amount_micros: int, currency: str) -> str:
+    """Return an amount exactly, with two to six decimals: `1,234.50 USD`, `-0.000001 USD`."""
+    sign = "-" if amount_micros < 0 else ""
+    units, micros = divmod(abs(amount_micros), MICROS)
+    decimals = f"{micros:06d}".rstrip("0").ljust(DECIMALS_LEAST, "0")
+    return f"{sign}{units:,}.{decimals} {currency}"
+
+
+def utc(instant: datetime) -> str:
+    """Return an instant for people: `2026-11-25 02:21 UTC`."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def machine(instant: datetime) -> str:
+    """Return an instant for the datetime attribute: `2026-11-25T02:21:07Z`."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def percent(parts_per_million: int) -> str:
+    """Return a share as percent, exactly: `100 %`, `33.3333 %`."""
+    whole_part, rest = divmod(parts_per_million, 10_000)
+    decimals = f"{rest:04d}".rstrip("0")
+    return f"{whole_part}{'.' + decimals if decimals else ''} %"
+
+
+def words(name: str) -> str:
+    """Return a state or code as words: `in_review` → `in review`."""
+    return name.replace("_", " ")
+
+
+def tone(state: str) -> str:
+    """Return how a state is coloured; the word stands beside it always."""
+    return _TONES.get(state, PLAIN)

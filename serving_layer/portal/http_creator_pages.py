@@ -1,0 +1,158 @@
+"""The creator's pages: what was watched, and what became of each event."""
+
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from ingestion.contract.decoding import is_video_id
+from serving_layer.portal.http_visit import (
+    MONEY_READERS,
+    NOT_KEPT,
+    PLACES,
+    SECURITY_HEADERS,
+    Portal,
+    Visit,
+    endpoint,
+)
+from serving_layer.portal.records import DaySpan, Page, Role, VideoOrder
+
+DAYS = (7, 28, 90, 365)
+VIDEOS_SHOWN = 50
+GROUPS_SHOWN = 8
+_NOTHING = Page((), None)
+
+
+def creator_routes(portal: Portal) -> list[BaseRoute]:
+    """Return the routes; what belongs to another payee is not there."""
+    creator = (Role.CREATOR,)
+    return [
+        Route("/portal", endpoint(portal, _begin, *Role)),
+        Route("/portal/dashboard", endpoint(portal, _dashboard, *creator)),
+        Route("/portal/videos", endpoint(portal, _videos, *creator)),
+        Route("/portal/videos/{video_id:path}", endpoint(portal, _video, *creator)),
+        Route("/portal/events", endpoint(portal, _events, *MONEY_READERS)),
+        Route("/portal/notices", endpoint(portal, _notices, *creator)),
+    ]
+
+
+async def _begin(visit: Visit) -> Response:
+    assert visit.person is not None  # noqa: S101  `endpoint` lets nobody else in
+    return RedirectResponse(PLACES[visit.person.role][0][0], 303, headers=SECURITY_HEADERS | NOT_KEPT)
+
+
+async def _dashboard(visit: Visit) -> Response:
+    days = _days(visit)
+    if days is None:
+        return _wrong_days(visit)
+    payee_id, portal, version = visit.payee_id, visit.portal, visit.portal.version()
+    top = _NOTHING
+    if version is not None and version.version > 0:
+        top = await visit.ask(
+            _NOTHING,
+            portal.channels.videos,
+            payee_id,
+            version,
+            search="",
+            order=VideoOrder.VIEWS,
+            cursor=None,
+            limit=GROUPS_SHOWN,
+        )
+    return visit.page(
+        "dashboard.html",
+        top=top.rows,
+        name=await visit.ask(None, portal.channels.name, payee_id),
+        served=await visit.ask_served(portal.served.channel(payee_id)),
+        live=None,
+        days=days,
+        statements=(await visit.ask((), portal.money.statements, payee_id))[:5],
+        notices=(await visit.ask((), portal.money.notices, payee_id))[:3],
+        **await _counts(visit, None, days),
+    )
+
+
+async def _counts(visit: Visit, video_id: str | None, days: int) -> dict[str, Any]:
+    """Return the settled counts of one video, or of all, in the last days: by day, country and device."""
+    payee_id, version, channels = visit.payee_id, visit.portal.version(), visit.portal.channels
+    if version is None or version.version == 0:
+        return {"by_day": (), "countries": (), "devices": ()}
+    end_on = visit.portal.now().date() + timedelta(days=1)
+    span = DaySpan(end_on - timedelta(days=days), end_on)
+    by_day = await visit.ask((), channels.days, payee_id, version, video_id, span)
+    countries = await visit.ask((), channels.groups, payee_id, version, video_id, span, "country")
+    devices = await visit.ask((), channels.groups, payee_id, version, video_id, span, "device")
+    return {"by_day": by_day, "countries": countries[:GROUPS_SHOWN], "devices": devices[:GROUPS_SHOWN]}
+
+
+async def _videos(visit: Visit) -> Response:
+    query = visit.request.query_params
+    search, order = query.get("search", "").strip(), query.get("order", VideoOrder.VIEWS.value)
+    if search and not is_video_id(search):
+        return visit.problem(422, "No such id", "A video id has letters, digits, - and _, at most 64 of them.")
+    if order not in set(VideoOrder):
+        allowed = ", ".join(VideoOrder)
+        return visit.problem(422, "No such order", f"The order is one of {allowed}.")
+    version, page = visit.portal.version(), _NOTHING
+    if version is not None and version.version > 0:
+        try:
+            page = await visit.ask(
+                _NOTHING,
+                visit.portal.channels.videos,
+                visit.payee_id,
+                version,
+                search=search,
+                order=VideoOrder(order),
+                cursor=query.get("cursor"),
+                limit=VIDEOS_SHOWN,
+            )
+        except ValueError:
+            return visit.problem(422, "No such page", "This page of the list does not exist; begin at the first one.")
+    onward = {"search": search, "order": order, "cursor": page.next_cursor}
+    next_page = f"/portal/videos?{urlencode(onward)}" if page.next_cursor else None
+    return visit.page("videos.html", search=search, order=order, rows=page.rows, next_page=next_page)
+
+
+async def _video(visit: Visit) -> Response:
+    video_id, days = visit.request.path_params["video_id"], _days(visit)
+    if days is None:
+        return _wrong_days(visit)
+    is_own = is_video_id(video_id) and await visit.ask(False, visit.portal.channels.owns, visit.payee_id, video_id)
+    if visit.affected:
+        return visit.problem(503, "Not now", "Whose video this is cannot be asked now; try again shortly.")
+    if not is_own:
+        return visit.not_found()
+    served = await visit.ask_served(visit.portal.served.video(video_id))
+    live = f"/v1/videos/{video_id}/views/live"
+    counts = await _counts(visit, video_id, days)
+    return visit.page("video.html", video_id=video_id, days=days, served=served, live=live, **counts)
+
+
+async def _events(visit: Visit) -> Response:
+    event_id = visit.request.query_params.get("event_id", "").strip()
+    if not event_id:
+        return visit.page("events.html", event_id="", answer=None)
+    try:
+        canonical = str(UUID(event_id))
+    except ValueError:
+        refused = "An event id is a UUID: 32 hexadecimal digits, with or without hyphens."
+        return visit.page("events.html", status=422, refused=refused, event_id=event_id[:36], answer=None)
+    answer = await visit.ask(None, visit.portal.events.answer, canonical, visit.payee_or_all)
+    return visit.page("events.html", event_id=canonical, answer=answer)
+
+
+async def _notices(visit: Visit) -> Response:
+    payee_id, money = visit.payee_id, visit.portal.money
+    notices = await visit.ask((), money.notices, payee_id)
+    return visit.page("notices.html", notices=notices, appeals=await visit.ask((), money.appeals, payee_id))
+
+
+def _days(visit: Visit) -> int | None:
+    text = visit.request.query_params.get("days", "28")
+    return int(text) if text in {str(each) for each in DAYS} else None
+
+
+def _wrong_days(visit: Visit) -> Response:
+    return visit.problem(422, "No such span", f"`days` is one of {', '.join(map(str, DAYS))}.")

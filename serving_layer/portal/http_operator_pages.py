@@ -1,0 +1,125 @@
+"""The pages of those who run it and those who decide about money."""
+
+from collections.abc import Callable
+
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from serving_layer.portal.http_statement_pages import statement_of, statement_page
+from serving_layer.portal.http_visit import Portal, Visit, endpoint, form_of, redirect, text_of
+from serving_layer.portal.ports import RefusedActionError
+from serving_layer.portal.records import Role
+
+REASON_LENGTH_MAX = 500
+SAID_AFTER = {"approve": "approved", "release": "released", "void": "voided"}
+
+
+def operator_routes(portal: Portal) -> list[BaseRoute]:
+    """Return the routes."""
+    operator, money = (Role.OPERATOR,), (Role.OPERATOR, Role.FINANCE)
+    return [
+        Route("/portal/operator", endpoint(portal, _health, *operator)),
+        Route("/portal/operator/runs", endpoint(portal, _runs, *operator)),
+        Route("/portal/operator/runs/{run_id}", endpoint(portal, _run, *operator)),
+        Route("/portal/operator/versions", endpoint(portal, _versions, *operator)),
+        Route("/portal/operator/dead-letters", endpoint(portal, _dead_letters, *operator)),
+        Route("/portal/operator/dead-letters/replay", endpoint(portal, _replay, *operator), methods=["POST"]),
+        Route("/portal/operator/approvals", endpoint(portal, _approvals, *money)),
+        Route(
+            "/portal/operator/statements/{statement_id}/{action}", endpoint(portal, _decide, *money), methods=["POST"]
+        ),
+    ]
+
+
+async def _health(visit: Visit) -> Response:
+    return visit.page("health.html", parts=await visit.ask((), visit.portal.operator.health))
+
+
+async def _runs(visit: Visit) -> Response:
+    return visit.page("runs.html", runs=await visit.ask((), visit.portal.operator.runs))
+
+
+async def _run(visit: Visit) -> Response:
+    run = await visit.ask(None, visit.portal.operator.run, visit.request.path_params["run_id"])
+    if run is None and not visit.affected:
+        return visit.not_found()
+    return visit.page("run.html", run=run) if run else visit.problem(503, "Not now", "Runs cannot be read now.")
+
+
+async def _versions(visit: Visit) -> Response:
+    operator = visit.portal.operator
+    versions = await visit.ask((), operator.versions)
+    return visit.page("versions.html", versions=versions, reconciliations=await visit.ask((), operator.reconciliations))
+
+
+async def _dead_letters(visit: Visit) -> Response:
+    return await _dead_letters_page(visit)
+
+
+async def _dead_letters_page(visit: Visit, *, status: int = 200, refused: str | None = None) -> Response:
+    letters = await visit.ask((), visit.portal.operator.dead_letters)
+    return visit.page("dead_letters.html", status=status, refused=refused, letters=letters)
+
+
+async def _replay(visit: Visit) -> Response:
+    form = await form_of(visit)
+    if isinstance(form, Response):
+        return form
+    place = [text_of(form, name) for name in ("partition", "offset")]
+    if not all(text.isascii() and text.isdecimal() and len(text) < 19 for text in place):
+        return await _dead_letters_page(visit, status=422, refused="A message is named by its partition and offset.")
+    partition, offset = map(int, place)
+    try:
+        done = await visit.ask(None, visit.portal.operator.replay, partition, offset)
+    except RefusedActionError as error:
+        return await _dead_letters_page(visit, status=409, refused=str(error))
+    return redirect("/portal/operator/dead-letters?said=replayed") if done else await _dead_letters_page(visit)
+
+
+async def _approvals(visit: Visit) -> Response:
+    money = visit.portal.money
+    return visit.page(
+        "approvals.html",
+        waiting=await visit.ask((), money.statements, None, ("in_review",)),
+        held=await visit.ask((), money.statements, None, ("held",)),
+        appeals=[each for each in await visit.ask((), money.appeals, None) if each.state == "open"],
+    )
+
+
+async def _decide(visit: Visit) -> Response:
+    form = await form_of(visit)
+    if isinstance(form, Response):
+        return form
+    found = await statement_of(visit)
+    if isinstance(found, Response):
+        return found
+    action, reason = visit.request.path_params["action"], text_of(form, "reason")
+    if action not in SAID_AFTER:
+        return visit.not_found()
+    if action != "approve" and not 1 <= len(reason) <= REASON_LENGTH_MAX:
+        refused = f"A reason of 1 to {REASON_LENGTH_MAX} characters is needed: it is stored with the decision."
+        return statement_page(visit, found, status=422, refused=refused)
+    try:
+        done = await visit.ask(False, _decided(visit, action, reason))
+    except RefusedActionError as error:
+        return statement_page(visit, found, status=409, refused=str(error))
+    if not done:
+        return statement_page(visit, found, status=503)
+    return redirect(f"/portal/statements/{found.row.statement_id}?said={SAID_AFTER[action]}")
+
+
+def _decided(visit: Visit, action: str, reason: str) -> Callable[[], bool]:
+    assert visit.person is not None  # noqa: S101  `endpoint` lets nobody else in
+    actions, actor = visit.portal.actions, visit.person.subject
+    statement_id = visit.request.path_params["statement_id"]
+
+    def decide() -> bool:
+        if action == "approve":
+            actions.approve(statement_id, actor)
+        elif action == "release":
+            actions.release(statement_id, actor, reason)
+        else:
+            actions.void(statement_id, actor, reason)
+        return True
+
+    return decide

@@ -1,0 +1,33 @@
+"""Renders the pages. What is put into one is escaped; a name that it needs and was not given is an error."""
+
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from serving_layer.portal import formatting
+
+STATIC = "/portal/static"
+STATIC_FOLDER = Path(__file__).parent / "static"
+
+_environment = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=select_autoescape(default=True, default_for_string=True),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_environment.filters |= {
+    "whole": formatting.whole,
+    "money": formatting.money,
+    "utc": formatting.utc,
+    "machine": formatting.machine,
+    "percent": formatting.percent,
+    "words": formatting.words,
+    "tone": formatting.tone,
+}
+_environment.globals["static"] = STATIC
+
+
+def rendered(template: str, context: dict[str, object]) -> str:
+    """Return the page as HTML."""
+    return _environment.get_template(template).render(context)

@@ -1,0 +1,89 @@
+/* Light script: every page is whole without it. It draws charts from tables, shows instants in the viewer's zone, and
+   keeps live totals moving. */
+"use strict";
+
+const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const whole = new Intl.NumberFormat();
+
+/* <time datetime="…Z">: the viewer's own zone in sight, UTC kept beside it. */
+function localise(element) {
+  const instant = new Date(element.dateTime);
+  if (Number.isNaN(instant.getTime())) return;
+  const zoned = new Intl.DateTimeFormat(undefined, {
+    dateStyle: "medium", timeStyle: element.dataset.seconds === undefined ? "short" : "medium",
+  });
+  const zone = new Intl.DateTimeFormat(undefined, { timeZoneName: "short" })
+    .formatToParts(instant).find((part) => part.type === "timeZoneName").value;
+  const utc = element.textContent.trim();
+  element.title = utc;
+  element.textContent = `${zoned.format(instant)} ${zone}`;
+  if (zone !== "UTC") {
+    const beside = document.createElement("span");
+    beside.className = "quiet small";
+    beside.textContent = ` (${utc})`;
+    element.after(beside);
+  }
+}
+
+/* A table with data-chart is drawn above itself: first column days, each further column with data-series a line.
+   What is provisional is dashed and in its own colour. */
+function draw(table) {
+  const heads = [...table.tHead.rows[0].cells];
+  const series = heads.map((cell, index) => ({ cell, index })).filter(({ cell }) => cell.dataset.series);
+  const rows = [...table.tBodies[0].rows];
+  if (rows.length < 2 || series.length === 0 || typeof uPlot === "undefined") return;
+  const value = (row, index) => {
+    const text = row.cells[index].dataset.value;
+    return text === undefined || text === "" ? null : Number(text);
+  };
+  const days = rows.map((row) => Date.parse(row.cells[0].dataset.value) / 1000);
+  const order = days.map((_, index) => index).sort((a, b) => days[a] - days[b]);
+  const data = [order.map((at) => days[at]), ...series.map(({ index }) => order.map((at) => value(rows[at], index)))];
+  const box = document.createElement("div");
+  box.className = "chart";
+  box.setAttribute("role", "img");
+  box.setAttribute("aria-label", `Chart: ${table.caption ? table.caption.textContent.trim() : ""} The table below has the same numbers.`);
+  table.closest(".scroll").before(box);
+  const axis = { stroke: css("--quiet"), grid: { stroke: css("--line"), width: 1 }, ticks: { stroke: css("--line"), width: 1 } };
+  const make = () => new uPlot({
+    width: Math.max(260, box.clientWidth), height: 240,
+    tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
+    scales: { y: { range: (_, __, top) => [0, Math.max(1, top * 1.08)] } },
+    axes: [{ ...axis, values: (_, ticks) => ticks.map((tick) => new Date(tick * 1000).toISOString().slice(5, 10)), space: 56 }, { ...axis, size: 64, values: (_, ticks) => ticks.map((tick) => whole.format(tick)) }],
+    series: [
+      { label: "Day", value: (_, seconds) => (seconds === null ? "–" : new Date(seconds * 1000).toISOString().slice(0, 10)) },
+      ...series.map(({ cell }) => ({
+        label: cell.textContent.trim(), stroke: css(`--${cell.dataset.series}`), width: 2,
+        dash: cell.dataset.series === "provisional" ? [6, 4] : undefined,
+        points: { show: rows.length < 40, size: 5 },
+        value: (_, number) => (number === null ? "–" : whole.format(number)),
+      })),
+    ],
+  }, data, box);
+  let chart = make();
+  const again = () => { chart.destroy(); chart = make(); };
+  new ResizeObserver(() => chart.setSize({ width: Math.max(260, box.clientWidth), height: 240 })).observe(box);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
+}
+
+/* data-live="URL" on a container: the server's events carry JSON, written into [data-field] below it. */
+function follow(container) {
+  const source = new EventSource(container.dataset.live);
+  source.addEventListener("count", (event) => {
+    const count = JSON.parse(event.data);
+    for (const field of container.querySelectorAll("[data-field]")) {
+      const found = count[field.dataset.field];
+      if (typeof found === "number") field.textContent = whole.format(found);
+    }
+    for (const mark of container.querySelectorAll("[data-incomplete]")) mark.hidden = count.complete !== false;
+  });
+  addEventListener("pagehide", () => source.close());
+}
+
+for (const table of document.querySelectorAll("table[data-chart]")) draw(table);
+for (const element of document.querySelectorAll("time[datetime]")) localise(element);
+for (const container of document.querySelectorAll("[data-live]")) follow(container);
+for (const button of document.querySelectorAll("button[data-print]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => print());
+}

@@ -1,0 +1,168 @@
+"""The stories of a creator and of an operator in a real browser, wide and narrow, with accessibility checks.
+
+Screenshots are kept below VIEWLEDGER_SCREENSHOTS, where that is set.
+"""
+
+import os
+import shutil
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import uvicorn
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from starlette.applications import Starlette
+
+from serving_layer.portal.http_portal import portal_routes
+from tests.portal_fakes import EVENT, FakeBehind, fake_portal
+
+CHROMIUM = shutil.which("chromium")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (Debian: the package chromium)")
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+SIZES = {"wide": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
+
+
+class _Server(uvicorn.Server):
+    """Says when it listens, by an event instead of by time."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.is_up = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.is_up.set()
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    app = Starlette(routes=portal_routes(fake_portal(FakeBehind())))
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = _Server(uvicorn.Config(app, log_level="warning"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    assert server.is_up.wait(20)
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server.should_exit = True
+    thread.join(20)
+    listener.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(params=["wide", "phone"])
+def page(request: pytest.FixtureRequest, browser: Browser, address: str) -> Iterator[Page]:
+    scheme = "dark" if request.param == "phone" else "light"
+    context = browser.new_context(
+        base_url=address, viewport=SIZES[request.param], color_scheme=scheme, timezone_id="Asia/Kolkata", locale="en-GB"
+    )
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    yield page
+    context.close()
+    assert errors == []
+
+
+def looked_at(page: Page, name: str) -> None:
+    """A page fits its window, passes the accessibility checks, and is kept as a picture."""
+    width = page.evaluate("document.documentElement.scrollWidth")
+    viewport = page.viewport_size
+    assert viewport is not None
+    assert width <= viewport["width"], f"{name} is wider than its window"
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    if folder := os.environ.get("VIEWLEDGER_SCREENSHOTS"):
+        page.screenshot(path=Path(folder) / f"{name}-{viewport['width']}.png", full_page=True)
+
+
+def sign_in(page: Page, who: str) -> None:
+    page.goto("/portal")
+    looked_at(page, "sign-in")
+    page.get_by_label("Access token").fill(who)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def test_a_creator_goes_from_signing_in_to_the_download(page: Page) -> None:
+    sign_in(page, "ann")
+    expect(page.get_by_role("heading", name="Ann Ápple")).to_be_visible()
+    expect(page.locator(".chart canvas")).to_be_visible()
+    looked_at(page, "dashboard")
+
+    page.get_by_role("link", name="Videos", exact=True).click()
+    page.get_by_label("Video id").fill("_01")
+    page.get_by_role("button", name="Show").click()
+    looked_at(page, "videos")
+    page.get_by_role("link", name="-walk_01").click()
+    expect(page.get_by_role("heading", name="-walk_01")).to_be_visible()
+    expect(page.get_by_text("40", exact=True)).to_be_visible()
+    looked_at(page, "video")
+
+    page.get_by_label("Event id").fill(EVENT)
+    page.get_by_role("button", name="Look it up").click()
+    expect(page.get_by_text("shorter than 30 seconds")).to_be_visible()
+    looked_at(page, "event")
+
+    page.get_by_role("link", name="Statements").click()
+    looked_at(page, "statements")
+    page.get_by_role("row", name="finalised").get_by_role("link").click()
+    expect(page.get_by_role("row", name="Payable 26.442 USD")).to_be_visible()
+    expect(page.get_by_text("16:00 GMT+5:30").first).to_be_visible()
+    looked_at(page, "statement")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="CSV").click()
+    assert "amount_micros" in download.value.path().read_text()
+
+    page.get_by_label("What is wrong?").fill("two videos are missing")
+    page.get_by_role("button", name="Appeal").click()
+    expect(page.get_by_role("status")).to_contain_text("Your appeal is registered")
+    looked_at(page, "notices")
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def test_an_operator_looks_at_everything_and_decides(page: Page) -> None:
+    sign_in(page, "olga")
+    expect(page.get_by_role("row", name="Kafka")).to_contain_text("does not answer")
+    looked_at(page, "health")
+    page.get_by_role("link", name="Runs").click()
+    looked_at(page, "runs")
+    page.get_by_role("link", name="run-8").click()
+    expect(page.get_by_text("tally: 3 events too few")).to_be_visible()
+    looked_at(page, "run")
+    page.get_by_role("link", name="Versions").click()
+    expect(page.get_by_text("raw and batch differ first in partition 3")).to_be_visible()
+    looked_at(page, "versions")
+    page.get_by_role("link", name="Dead letters").click()
+    looked_at(page, "dead-letters")
+    page.get_by_role("button", name="Send message 3:17 again").click()
+    expect(page.get_by_role("status")).to_contain_text("sent again")
+    page.get_by_role("link", name="Approvals").click()
+    looked_at(page, "approvals")
+    page.get_by_role("link", name="2026-10").click()
+    page.get_by_role("button", name="Approve").click()
+    expect(page.get_by_role("alert")).to_contain_text("somebody else can")
+    page.get_by_label("Reason").fill("wrong rates")
+    page.get_by_role("button", name="Void").click()
+    expect(page.get_by_role("status")).to_contain_text("is void")
+    looked_at(page, "voided")
+
+
+def test_pages_are_whole_without_script(browser: Browser, address: str) -> None:
+    context = browser.new_context(base_url=address, java_script_enabled=False)
+    page = context.new_page()
+    page.goto("/portal")
+    page.get_by_label("Access token").fill("ann")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("row", name="2026-11-25 2,513 1,713")).to_be_visible()
+    expect(page.get_by_text("2026-11-25 10:30 UTC").first).to_be_visible()
+    context.close()

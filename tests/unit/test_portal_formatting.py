@@ -1,0 +1,46 @@
+"""Numbers, money and instants as a page writes them."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from serving_layer.portal.formatting import machine, money, percent, tone, utc, whole, words
+
+
+@pytest.mark.parametrize(
+    ("micros", "text"),
+    [
+        (0, "0.00 USD"),
+        (1, "0.000001 USD"),
+        (-1, "-0.000001 USD"),
+        (500_000, "0.50 USD"),
+        (26_442_000, "26.442 USD"),
+        (1_234_567_890_120, "1,234,567.89012 USD"),
+        (-2_500_000, "-2.50 USD"),
+    ],
+)
+def test_an_amount_is_written_exactly(micros: int, text: str) -> None:
+    assert money(micros, "USD") == text
+
+
+@pytest.mark.parametrize(
+    ("ppm", "text"), [(1_000_000, "100 %"), (333_333, "33.3333 %"), (500_000, "50 %"), (1, "0.0001 %"), (0, "0 %")]
+)
+def test_a_share_is_written_exactly(ppm: int, text: str) -> None:
+    assert percent(ppm) == text
+
+
+def test_instants_are_written_in_utc_whatever_their_zone() -> None:
+    instant = datetime(2026, 11, 25, 4, 5, 6, tzinfo=timezone(timedelta(hours=5, minutes=30)))
+    assert (utc(instant), machine(instant)) == ("2026-11-24 22:35 UTC", "2026-11-24T22:35:06Z")
+    assert machine(datetime(2026, 1, 2, tzinfo=UTC)) == "2026-01-02T00:00:00Z"
+
+
+def test_numbers_and_states_are_words_for_people() -> None:
+    assert (whole(1_234_567), words("in_review")) == ("1,234,567", "in review")
+    assert (tone("finalised"), tone("held"), tone("gate_failed"), tone("anything else")) == (
+        "good",
+        "warn",
+        "bad",
+        "plain",
+    )

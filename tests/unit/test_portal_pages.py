@@ -1,0 +1,305 @@
+"""The portal's pages over HTTP, on fakes: who sees what, forms, wrong input, parts that are away."""
+
+import csv
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import Route
+from starlette.testclient import TestClient
+
+from serving_layer.portal.http_portal import portal_routes
+from serving_layer.portal.http_templates import STATIC_FOLDER
+from serving_layer.portal.http_visit import PLACES
+from serving_layer.portal.records import Role
+from tests.portal_fakes import DISCLAIMER, EVENT, PERSONS, FakeBehind, fake_portal
+
+PAGES = {
+    "/portal/dashboard": {"ann"},
+    "/portal/videos": {"ann"},
+    "/portal/videos/-walk_01": {"ann"},
+    "/portal/statements": {"ann", "fay", "aud", "olga"},
+    "/portal/statements/s-ann": {"ann", "fay", "aud", "olga"},
+    "/portal/statements/s-ann.csv": {"ann", "fay", "aud", "olga"},
+    "/portal/statements/s-ann.json": {"ann", "fay", "aud", "olga"},
+    "/portal/statements/s-ann/events": {"ann", "fay", "aud", "olga"},
+    "/portal/events": {"ann", "bob", "fay", "aud", "olga"},
+    "/portal/notices": {"ann", "bob"},
+    "/portal/operator": {"olga"},
+    "/portal/operator/runs": {"olga"},
+    "/portal/operator/runs/run-7": {"olga"},
+    "/portal/operator/versions": {"olga"},
+    "/portal/operator/dead-letters": {"olga"},
+    "/portal/operator/approvals": {"olga", "fay"},
+}
+"""Page → who may see it; `bob` is another creator."""
+OWN_FOR_BOB = {"/portal/dashboard", "/portal/videos", "/portal/statements"}
+"""Pages on which every creator sees what is their own."""
+FORMS = ("/portal/appeals", "/portal/operator/dead-letters/replay", "/portal/operator/statements/s-wait/approve")
+
+
+@pytest.fixture
+def behind() -> FakeBehind:
+    return FakeBehind()
+
+
+@pytest.fixture
+def client(behind: FakeBehind) -> Iterator[TestClient]:
+    app = Starlette(routes=portal_routes(fake_portal(behind)))
+    with TestClient(app, follow_redirects=False) as client:
+        yield client
+
+
+def form_token(page: str) -> str:
+    found = re.search(r'name="csrf" value="([0-9a-f]{64})"', page)
+    assert found is not None
+    return found.group(1)
+
+
+def sign_in(client: TestClient, who: str) -> None:
+    client.cookies.clear()
+    csrf = form_token(client.get("/portal/sign-in").text)
+    answer = client.post("/portal/sign-in", data={"csrf": csrf, "token": who})
+    assert answer.status_code == 303
+
+
+def send(client: TestClient, path: str, page: str, **fields: str) -> tuple[int, str, str]:
+    answer = client.post(path, data={"csrf": form_token(client.get(page).text), **fields})
+    return answer.status_code, answer.headers.get("location", ""), answer.text
+
+
+@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("who", [*PERSONS, None])
+def test_every_page_is_seen_by_those_it_is_for_and_by_nobody_else(
+    client: TestClient, path: str, who: str | None
+) -> None:
+    if who:
+        sign_in(client, who)
+    answer = client.get(path)
+    if who is None:
+        assert (answer.status_code, answer.headers["location"]) == (303, "/portal/sign-in")
+    elif who in PAGES[path] or (who == "bob" and path in OWN_FOR_BOB):
+        assert answer.status_code == 200
+    else:
+        assert answer.status_code == 404
+
+
+def test_the_table_above_names_every_page(client: TestClient) -> None:
+    routes = portal_routes(fake_portal(FakeBehind()))
+    asked = {route.path for route in routes if isinstance(route, Route) and "POST" not in (route.methods or ())}
+    named = {
+        re.sub("-walk_01", "{video_id:path}", re.sub("s-ann", "{statement_id}", re.sub("run-7", "{run_id}", path)))
+        for path in PAGES
+    }
+    assert asked - named == {"/portal"}
+
+
+@pytest.mark.parametrize("who", ["ann", "fay", "aud", "olga"])
+def test_everything_in_the_navigation_is_there(client: TestClient, who: str) -> None:
+    sign_in(client, who)
+    places = PLACES[PERSONS[who].role]
+    assert client.get("/portal").headers["location"] == places[0][0]
+    assert [client.get(path).status_code for path, _ in places] == [200] * len(places)
+
+
+def test_pages_take_nothing_from_elsewhere_and_run_no_script_of_their_own(client: TestClient) -> None:
+    found: list[tuple[str, dict[str, str | None]]] = []
+
+    class Reader(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            found.append((tag, dict(attrs)))
+
+    for who, paths in (("ann", PAGES), ("olga", PAGES)):
+        sign_in(client, who)
+        for path in paths:
+            if (answer := client.get(path)).headers["content-type"].startswith("text/html"):
+                Reader().feed(answer.text)
+                assert "default-src 'self'" in answer.headers["content-security-policy"]
+                assert answer.headers["cache-control"] == "no-store"
+    links = {value for _, attrs in found for name, value in attrs.items() if name in ("src", "href", "action")}
+    assert len(found) > 500
+    assert {link for link in links if link and not link.startswith(("/", "#"))} == set()
+    assert not [attrs for tag, attrs in found if "style" in attrs or any(name.startswith("on") for name in attrs)]
+    assert all(attrs.get("src") for tag, attrs in found if tag == "script")
+
+
+def test_a_wrong_token_signs_nobody_in(client: TestClient) -> None:
+    csrf = form_token(client.get("/portal/sign-in").text)
+    answer = client.post("/portal/sign-in", data={"csrf": csrf, "token": "nobody"})
+    assert answer.status_code == 401
+    assert "not valid here" in answer.text
+    assert "viewledger_session" not in client.cookies
+
+
+def test_signing_out_ends_the_session(client: TestClient) -> None:
+    sign_in(client, "ann")
+    assert send(client, "/portal/sign-out", "/portal/dashboard")[:2] == (303, "/portal/sign-in")
+    assert client.get("/portal/dashboard").status_code == 303
+
+
+def test_cookies_are_out_of_reach_of_scripts_and_other_sites(client: TestClient) -> None:
+    csrf = form_token(client.get("/portal/sign-in").text)
+    answer = client.post("/portal/sign-in", data={"csrf": csrf, "token": "ann"})
+    cookies = answer.headers.get_list("set-cookie")
+    assert len(cookies) == 2
+    assert all("HttpOnly" in each and "SameSite=lax" in each and "Path=/portal" in each for each in cookies)
+
+
+@pytest.mark.parametrize("path", FORMS)
+@pytest.mark.parametrize("csrf", ["", "0" * 64, "ä"])
+def test_a_form_that_was_not_made_on_a_page_of_this_visit_does_nothing(
+    client: TestClient, behind: FakeBehind, path: str, csrf: str
+) -> None:
+    sign_in(client, "ann" if "appeals" in path else "fay" if "approve" in path else "olga")
+    answer = client.post(
+        path, data={"csrf": csrf, "statement_id": "s-ann", "text": "no", "partition": "3", "offset": "17"}
+    )
+    assert answer.status_code == 403
+    assert (behind.opened, behind.replayed, behind.rows["s-wait"].row.state) == ([], [], "in_review")
+
+
+def test_a_form_of_another_visit_does_nothing(client: TestClient, behind: FakeBehind) -> None:
+    sign_in(client, "ann")
+    csrf = form_token(client.get("/portal/statements/s-ann").text)
+    sign_in(client, "ann")
+    answer = client.post("/portal/appeals", data={"csrf": csrf, "statement_id": "s-ann", "text": "no"})
+    assert (answer.status_code, behind.opened) == (403, [])
+
+
+def test_a_form_that_is_too_large_is_refused(client: TestClient) -> None:
+    sign_in(client, "ann")
+    answer = client.post("/portal/appeals", data={"text": "x" * 20_000})
+    assert answer.status_code == 413
+
+
+def test_a_name_cannot_become_markup(client: TestClient) -> None:
+    sign_in(client, "bob")
+    page = client.get("/portal/dashboard").text
+    assert DISCLAIMER not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_a_creator_appeals_once_and_sees_it(client: TestClient, behind: FakeBehind) -> None:
+    sign_in(client, "ann")
+    fields = {"statement_id": "s-ann", "text": " two videos are missing "}
+    assert send(client, "/portal/appeals", "/portal/statements/s-ann", **fields)[:2] == (
+        303,
+        "/portal/notices?said=appealed",
+    )
+    assert [(each.payee_id, each.text) for each in behind.opened] == [("ann", "two videos are missing")]
+    assert "Your appeal is registered" in client.get("/portal/notices?said=appealed").text
+    status, _, page = send(client, "/portal/appeals", "/portal/statements/s-ann", **fields)
+    assert (status, "open already" in page) == (409, True)
+
+
+def test_nobody_appeals_for_another_or_without_a_word(client: TestClient, behind: FakeBehind) -> None:
+    sign_in(client, "bob")
+    page = "/portal/statements/s-bob"
+    assert send(client, "/portal/appeals", page, statement_id="s-ann", text="mine")[0] == 404
+    assert send(client, "/portal/appeals", page, statement_id="s-bob", text="  ")[0] == 422
+    assert behind.opened == []
+
+
+def test_whoever_ran_a_period_does_not_approve_it(client: TestClient, behind: FakeBehind) -> None:
+    path, page = "/portal/operator/statements/s-wait/approve", "/portal/statements/s-wait"
+    sign_in(client, "olga")
+    status, _, text = send(client, path, page)
+    assert (status, "somebody else can" in text) == (409, True)
+    sign_in(client, "fay")
+    assert send(client, path, page)[0] == 303
+    assert behind.rows["s-wait"].transitions[-1].actor == "fay@example.org"
+
+
+def test_voiding_needs_a_reason(client: TestClient, behind: FakeBehind) -> None:
+    sign_in(client, "fay")
+    path, page = "/portal/operator/statements/s-wait/void", "/portal/statements/s-wait"
+    assert send(client, path, page, reason=" ")[0] == 422
+    assert send(client, path, page, reason="wrong rates")[0] == 303
+    assert behind.rows["s-wait"].row.state == "voided"
+
+
+def test_a_dead_letter_is_sent_again_once(client: TestClient, behind: FakeBehind) -> None:
+    sign_in(client, "olga")
+    path, page = "/portal/operator/dead-letters/replay", "/portal/operator/dead-letters"
+    assert send(client, path, page, partition="3", offset="17")[0] == 303
+    assert send(client, path, page, partition="3", offset="17")[0] == 409
+    assert send(client, path, page, partition="x", offset="-1")[0] == 422
+    assert behind.replayed == [(3, 17)]
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "words"),
+    [
+        ("/portal/dashboard?days=5", 422, "7, 28, 90, 365"),
+        ("/portal/videos?order=luck", 422, "billable_views"),
+        ("/portal/videos?search=a b", 422, "letters, digits"),
+        ("/portal/videos?cursor=x", 422, "begin at the first"),
+        ("/portal/videos/a%20b", 404, "not yours"),
+        ("/portal/videos/_bobs", 404, "not yours"),
+        ("/portal/statements/s-bob", 404, "not yours"),
+        ("/portal/statements/s-bob.csv", 404, "not yours"),
+        ("/portal/events?event_id=12", 422, "UUID"),
+        ("/portal/nothing", 404, "not yours"),
+    ],
+)
+def test_wrong_input_is_told_what_is_allowed(client: TestClient, path: str, status: int, words: str) -> None:
+    sign_in(client, "ann")
+    answer = client.get(path)
+    assert (answer.status_code, words in answer.text) == (status, True)
+
+
+def test_a_list_goes_on_where_its_page_ended(client: TestClient) -> None:
+    sign_in(client, "ann")
+    first = client.get("/portal/videos").text
+    onward = re.search(r'href="(/portal/videos\?[^"]+)" rel="next"', first)
+    assert onward is not None
+    second = client.get(onward.group(1).replace("&amp;", "&")).text
+    assert len(re.findall("/portal/videos/-walk", first)) == 50
+    assert len(re.findall("/portal/videos/-walk", second)) == 10
+    assert 'rel="next"' not in second
+
+
+@pytest.mark.parametrize("part", ["Redis", "PostgreSQL"])
+def test_a_part_that_is_away_is_named_and_the_rest_is_shown(client: TestClient, behind: FakeBehind, part: str) -> None:
+    sign_in(client, "ann")
+    behind.away = {part}
+    page = client.get("/portal/dashboard")
+    assert page.status_code == 200
+    assert f"{part} does not answer" in page.text
+    assert ("72,400" in page.text) == (part == "PostgreSQL")
+    assert ("2,513" in page.text) == (part == "Redis")
+
+
+def test_an_event_is_answered_in_words_and_a_strangers_event_not_at_all(client: TestClient, behind: FakeBehind) -> None:
+    for who, words in (("ann", "shorter than 30 seconds"), ("bob", "No event of this id")):
+        sign_in(client, who)
+        assert words in client.get(f"/portal/events?event_id={EVENT.upper()}").text
+    behind.away = {"The batch tables"}
+    assert "The batch tables does not answer" in client.get(f"/portal/events?event_id={EVENT}").text
+
+
+def test_files_have_the_numbers_of_the_page(client: TestClient) -> None:
+    sign_in(client, "ann")
+    rows = list(csv.DictReader(client.get("/portal/statements/s-ann.csv").text.splitlines()))
+    document = json.loads(client.get("/portal/statements/s-ann.json").text)
+    assert len(rows) == len(document["lines"]) == 50
+    assert sum(int(row["amount_micros"]) for row in rows) == sum(line["amount_micros"] for line in document["lines"])
+    assert rows[0]["video_id"] == "'-walk_00"
+    assert document["lines"][0]["video_id"] == "-walk_00"
+    assert client.get("/portal/statements/s-ann/events").text == f'{{"event_id":"{EVENT}"}}\n'
+
+
+def test_vendored_files_are_the_ones_on_record() -> None:
+    listed = (STATIC_FOLDER / "vendor" / "README.md").read_text()
+    files = [path for path in (STATIC_FOLDER / "vendor").iterdir() if path.suffix in (".js", ".css")]
+    assert len(files) == 2
+    for path in files:
+        assert hashlib.sha256(path.read_bytes()).hexdigest() in listed
+
+
+def test_roles_are_the_ones_of_people() -> None:
+    assert {person.role for person in PERSONS.values()} == set(Role)

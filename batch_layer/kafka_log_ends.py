@@ -23,6 +23,7 @@ class KafkaLogEnds:
         self._topic = topic
         self._clock_topic = clock_topic
         self._timeout_seconds = timeout_seconds
+        self._timeout_ms = int(timeout_seconds * 1000)
         with _translated(bootstrap):
             self._consumer = KafkaConsumer(
                 bootstrap_servers=bootstrap.split(","),
@@ -30,14 +31,14 @@ class KafkaLogEnds:
                 auto_offset_reset="none",
                 # one record for each partition is wanted; one whole record always comes, whatever its size
                 max_partition_fetch_bytes=1 << 16,
-                request_timeout_ms=int(timeout_seconds * 1000),
-                bootstrap_timeout_ms=int(timeout_seconds * 1000),
+                request_timeout_ms=self._timeout_ms,
+                bootstrap_timeout_ms=self._timeout_ms,
                 client_id="viewledger-batch",
             )
 
     def close(self) -> None:
         """Close the connection."""
-        self._consumer.close(autocommit=False)
+        self._consumer.close(autocommit=False, timeout_ms=self._timeout_ms)
 
     def partition_count(self) -> int:
         """See the port."""
@@ -53,8 +54,9 @@ class KafkaLogEnds:
             producer = KafkaProducer(
                 bootstrap_servers=self._bootstrap.split(","),
                 acks="all",
-                request_timeout_ms=int(self._timeout_seconds * 1000),
-                max_block_ms=int(self._timeout_seconds * 1000),
+                request_timeout_ms=self._timeout_ms,
+                max_block_ms=self._timeout_ms,
+                bootstrap_timeout_ms=self._timeout_ms,
                 client_id="viewledger-batch-clock",
             )
             try:
@@ -66,13 +68,13 @@ class KafkaLogEnds:
     def beginnings(self) -> tuple[int, ...]:
         """See the port."""
         with _translated(self._bootstrap):
-            found = self._consumer.beginning_offsets(self._partitions())
+            found = self._consumer.beginning_offsets(self._partitions(), timeout_ms=self._timeout_ms)
         return tuple(found[each] for each in self._partitions())
 
     def highwaters(self) -> tuple[int, ...]:
         """See the port."""
         with _translated(self._bootstrap):
-            found = self._consumer.end_offsets(self._partitions())
+            found = self._consumer.end_offsets(self._partitions(), timeout_ms=self._timeout_ms)
         return tuple(found[each] for each in self._partitions())
 
     def appended_at(self, offsets: Mapping[int, int]) -> dict[int, datetime]:
@@ -80,7 +82,7 @@ class KafkaLogEnds:
         wanted = {TopicPartition(self._topic, partition): offset for partition, offset in offsets.items()}
         found: dict[int, datetime] = {}
         with _translated(self._bootstrap):
-            ends = self._consumer.end_offsets(list(wanted))
+            ends = self._consumer.end_offsets(list(wanted), timeout_ms=self._timeout_ms)
             self._consumer.assign(list(wanted))
             for partition, offset in wanted.items():
                 self._consumer.seek(partition, offset)
@@ -91,7 +93,10 @@ class KafkaLogEnds:
                     found.setdefault(partition.partition, _instant(records[0].timestamp))
                 # a position that moved without a record passed over the markers of a transaction
                 over = {
-                    each for each in waiting if each.partition in found or self._consumer.position(each) >= ends[each]
+                    each
+                    for each in waiting
+                    if each.partition in found
+                    or self._consumer.position(each, timeout_ms=self._timeout_ms) >= ends[each]
                 }
                 self._consumer.pause(*over)
                 waiting -= over

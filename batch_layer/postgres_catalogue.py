@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator
 import psycopg2
 
 from batch_layer.errors import UnavailableError
+from batch_layer.postgres_connection import connected
 
 
 class PostgresCatalogueFacts:
@@ -28,7 +29,7 @@ class PostgresCatalogueFacts:
 
     def _rows(self, query: str, values: tuple[object, ...]) -> Iterator[tuple[object, ...]]:
         try:
-            connection = psycopg2.connect(self._url, connect_timeout=5, application_name="viewledger-batch")
+            connection = connected(self._url)
             try:
                 with connection, connection.cursor() as cursor:
                     cursor.execute(query, values)

@@ -12,6 +12,7 @@ from psycopg2.extensions import connection as Connection
 
 from batch_layer.errors import RefusedError, UnavailableError
 from batch_layer.ports import RunEntry, VideoCount
+from batch_layer.postgres_connection import connected
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.version import DayRules, PublishedVersion
 
@@ -26,7 +27,7 @@ class PostgresVersionStore:
 
     def __init__(self, url: str) -> None:
         with _translated():
-            self._connection: Connection = psycopg2.connect(url, connect_timeout=5, application_name="viewledger-batch")
+            self._connection: Connection = connected(url)
 
     def close(self) -> None:
         """Close the connection and with it the lock."""

@@ -44,6 +44,7 @@ def jdbc_catalog(postgres_url: str, warehouse: str) -> dict[str, str]:
         "jdbc.password": unquote(parts.password or ""),
         "jdbc.schema-version": "V1",
         "jdbc.loginTimeout": "5",
+        "jdbc.socketTimeout": "60",
         "warehouse": warehouse,
     }
 
@@ -109,6 +110,8 @@ def _options(settings: SparkSettings) -> dict[str, str]:
         # one dead server must not cost minutes: jobs retries whole runs
         "spark.hadoop.ipc.client.connect.max.retries": "2",
         "spark.hadoop.ipc.client.connect.max.retries.on.timeouts": "2",
+        # one that accepts calls and answers none is given up, too
+        "spark.hadoop.ipc.client.rpc-timeout.ms": "60000",
         "spark.hadoop.dfs.client.use.datanode.hostname": "false",
         # closing a file waits for the DataNode's report: 0.4 s by default for each of a run's hundreds of small files
         "spark.hadoop.dfs.client.block.write.locateFollowingBlock.initial.delay.ms": "10",

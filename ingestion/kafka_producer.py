@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import logging
+import random
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 from kafka.partitioner.default import murmur2
 
+from ingestion.contract.backoff import Backoff
 from ingestion.intake import AdmittedEvent
 from ingestion.kafka_record_groups import RecordGroups, failure_of, supports
 from ingestion.ports import LogUnavailableError
@@ -22,7 +24,7 @@ BATCH_BYTES = 256 * 1024
 
 REACHABLE_SECONDS_MAX = 3.0
 BOOTSTRAP_MS_MAX = 5_000
-RECONNECT_PAUSE_SECONDS = 0.2
+RECONNECT = Backoff(0.2, 2.0)
 SENDER_END_SECONDS_MAX = 2.0
 
 log = logging.getLogger(__name__)
@@ -93,6 +95,11 @@ class KafkaEventLog:
         """How many events are neither acknowledged nor given up."""
         return self._in_flight_events
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether events are handed to a broker; otherwise appending fails at once until one answers again."""
+        return self._session is not None
+
     def is_reachable(self) -> bool:
         """Return whether a broker answers a request for metadata within a few seconds."""
         session = self._session
@@ -117,7 +124,9 @@ class KafkaEventLog:
     def _renew(self, spent: "_Session") -> None:
         spent.close(timeout_seconds=0)
         log.warning("producer session ended", extra={"fields": {"topic": self._topic}})
-        while not self._closing.wait(RECONNECT_PAUSE_SECONDS):
+        failures = 1
+        while not self._closing.wait(RECONNECT.seconds(failures, random.random)):
+            failures += 1
             try:
                 session = _Session(self._connect(), self._topic)
             except (KafkaError, _TopicUnknownError) as error:

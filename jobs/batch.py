@@ -25,6 +25,7 @@ from jobs import settings
 from jobs.batch_settings import BatchSettings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.patience import try_again
 from speed_layer.redis_segment_store import RedisSegmentStore
 
 EXIT_CODES: dict[type[BatchError], ExitCode] = {
@@ -33,7 +34,6 @@ EXIT_CODES: dict[type[BatchError], ExitCode] = {
     DifferenceError: ExitCode.DIFFERENCE,
     UnavailableError: ExitCode.UNAVAILABLE,
 }
-BACKOFF_SECONDS_MAX = 30.0
 Answer = TypeVar("Answer")
 
 
@@ -130,16 +130,11 @@ ACTIONS: dict[str, Callable[[argparse.Namespace], ExitCode]] = {"run": run_batch
 
 def attempt(work: Callable[[], Answer], attempts: int, sleep: Callable[[float], None] = time.sleep) -> Answer:
     """Does the work, again after a bounded wait while a server does not answer."""
-    for number in range(1, attempts + 1):
-        try:
-            return work()
-        except UnavailableError as error:
-            if number == attempts:
-                raise
-            wait = min(2.0**number, BACKOFF_SECONDS_MAX)
-            report("retry", f"{error}; attempt {number + 1} of {attempts} in {wait:g} s")
-            sleep(wait)
-    raise AssertionError("attempts is at least 1")
+
+    def told(error: Exception, failures: int, seconds: float) -> None:
+        report("retry", f"{error}; attempt {failures + 1} of {attempts} in {seconds:.0f} s")
+
+    return try_again(work, UnavailableError, attempts=attempts, told=told, sleep=sleep)
 
 
 def report(stage: str, text: str) -> None:

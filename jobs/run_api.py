@@ -13,13 +13,16 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from jobs import settings
+from jobs.circuit_breaker import CircuitBreaker
+from jobs.circuit_breaker_metrics import show_breakers
 from jobs.exit_codes import ExitCode
 from jobs.http_server import listening_socket, serve
 from jobs.json_log import log_json
+from jobs.postgres_waits import bound_waits
 from serving_layer.counts_reader import CountsReader
 from serving_layer.http_api import Api, counts_app
 from serving_layer.merge import SpeedSums
-from serving_layer.ports import SpeedUnavailableError
+from serving_layer.ports import SettledUnavailableError, SpeedUnavailableError
 from serving_layer.postgres_versions import PostgresVersions
 from serving_layer.prometheus_api import ApiMetrics
 from speed_layer.errors import UnavailableError
@@ -29,6 +32,7 @@ from speed_layer.redis_segment_store import AsyncRedisSegmentReader
 log = logging.getLogger(__name__)
 
 REDIS_TIMEOUT_SECONDS = 0.5
+POSTGRES_SECONDS_MAX = 3.0
 PARTITION_COUNT = 12
 
 
@@ -85,11 +89,16 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     metrics = ApiMetrics(now=time.time)
     # Two connections: the pointer is followed even while a look-up takes its time.
     pointer, counts = PostgresVersions(chosen.postgres.url), PostgresVersions(chosen.postgres.url)
+    bound_waits(POSTGRES_SECONDS_MAX)
+    postgres_breaker = CircuitBreaker("postgres", SettledUnavailableError)
+    redis_breaker = CircuitBreaker("redis", SpeedUnavailableError)
+    show_breakers(metrics.registry, (postgres_breaker, redis_breaker))
+    speed = SpeedLayerCounts(AsyncRedisSegmentReader(client, namespace=chosen.namespace))
     with ThreadPoolExecutor(2, thread_name_prefix="postgres") as executor:
         reader = CountsReader(
-            pointer,
-            counts,
-            SpeedLayerCounts(AsyncRedisSegmentReader(client, namespace=chosen.namespace)),
+            postgres_breaker.on(pointer, "current"),
+            postgres_breaker.on(counts, "counts", "changes"),
+            redis_breaker.on(speed, "read"),
             partition_count=PARTITION_COUNT,
             executor=executor,
             observer=metrics,

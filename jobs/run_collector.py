@@ -13,6 +13,8 @@ from ingestion.kafka_producer import KafkaEventLog
 from ingestion.ports import LogUnavailableError
 from ingestion.pseudonym import pseudonym_key
 from jobs import settings
+from jobs.circuit_breaker import State
+from jobs.circuit_breaker_metrics import show_states
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.failpoints import Failpoints
@@ -68,6 +70,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         trusted_proxies=chosen.proxies,
         acknowledgement_seconds_max=chosen.acknowledgement_ms_max / 1000 + 1,
     )
+    # The log is its own breaker: while it connects anew, appending fails at once.
+    show_states(collector.metrics.registry, {"kafka": lambda: State.CLOSED if event_log.is_connected else State.OPEN})
     log.info("collector ready", extra={"fields": {"host": chosen.host, "port": chosen.port, "topic": chosen.topic}})
     try:
         return serve(collector_app(collector), listener)

@@ -4,7 +4,6 @@ import argparse
 import gc
 import importlib.util
 import logging
-import random
 import signal
 import threading
 import time
@@ -15,17 +14,23 @@ from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, generate_latest
 
+from ingestion.contract.backoff import Backoff
 from ingestion.contract.event import TOPIC_DEAD_LETTERS, TOPIC_VIDEO_VIEWS
 from jobs import settings
+from jobs.circuit_breaker import CircuitBreaker
+from jobs.circuit_breaker_metrics import show_breakers
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.failpoints import Failpoints
 from jobs.json_log import log_json
-from speed_layer.consume_loop import ConsumeLoop, Surroundings, backoff_seconds
+from jobs.patience import wait_for
+from jobs.postgres_waits import bound_waits
+from speed_layer.consume_loop import ConsumeLoop, Surroundings
 from speed_layer.errors import SpeedLayerError, UnavailableError
 from speed_layer.http_probes import ProbeServer
 from speed_layer.kafka_dead_letters import KafkaDeadLetters
 from speed_layer.kafka_log import KafkaLog, KafkaLogSettings
+from speed_layer.last_published import LastPublished
 from speed_layer.postgres_published_offsets import PostgresPublishedOffsets
 from speed_layer.prometheus_speed_metrics import PrometheusSpeedMetrics
 from speed_layer.recovery import Horizon
@@ -33,6 +38,8 @@ from speed_layer.redis_calls import NAMESPACE
 from speed_layer.redis_segment_store import RedisSegmentStore
 
 logger = logging.getLogger(__name__)
+
+POSTGRES_SECONDS_MAX = 3.0
 Connected = TypeVar("Connected")
 
 
@@ -127,18 +134,7 @@ def _count(
     log = _patiently(lambda: KafkaLog(kafka), stopping)
     if log is None:
         return
-    loop = ConsumeLoop(
-        Surroundings(
-            log=chosen.failpoints.on(log),
-            store=chosen.failpoints.on(store),
-            published=PostgresPublishedOffsets(chosen.postgres_url, kafka.topic),
-            dead_letters=chosen.failpoints.on(dead_letters),
-            observer=PrometheusSpeedMetrics(registry),
-            clock=time.time,
-            pause=stopping.wait,
-        ),
-        chosen.horizon,
-    )
+    loop = ConsumeLoop(_surroundings(chosen, registry, (log, store, dead_letters), stopping), chosen.horizon)
     readiness.loop = loop
     logger.info("speed started", extra={"fields": {"topic": kafka.topic, "group": kafka.group_id, "port": chosen.port}})
     gc.freeze()  # what start-up made is never garbage; chunks are freed by reference counts alone
@@ -146,18 +142,40 @@ def _count(
         loop.run(stopping.is_set)
 
 
+def _surroundings(
+    chosen: SpeedSettings,
+    registry: CollectorRegistry,
+    connected: tuple[KafkaLog, RedisSegmentStore, KafkaDeadLetters],
+    stopping: threading.Event,
+) -> Surroundings:
+    """Puts failpoints around what they are for, and a circuit breaker around each server."""
+    log, store, dead_letters = connected
+    on = chosen.failpoints.on
+    published = PostgresPublishedOffsets(chosen.postgres_url, chosen.kafka.topic)
+    kafka, letters, redis = (CircuitBreaker(part, UnavailableError) for part in ("kafka", "dead_letters", "redis"))
+    # Counting waits for each try, and can do for long with what was published last: so it is asked seldom.
+    postgres = CircuitBreaker("postgres", UnavailableError, failures_max=1, backoff=Backoff(10.0, 10.0))
+    bound_waits(POSTGRES_SECONDS_MAX)
+    show_breakers(registry, (kafka, letters, redis, postgres))
+    return Surroundings(
+        # Not `poll`: it never fails while brokers are away, and the group needs it called.
+        log=kafka.on(on(log), "ranges", "first_offset_since"),
+        store=redis.on(on(store), "apply", "look", "reset"),
+        published=LastPublished(postgres.on(published, "current")),
+        dead_letters=letters.on(on(dead_letters), "send"),
+        observer=PrometheusSpeedMetrics(registry),
+        clock=time.time,
+        pause=stopping.wait,
+    )
+
+
 def _patiently(connect: Callable[[], Connected], stopping: threading.Event) -> Connected | None:
     """Tries until it works; None when asked to stop meanwhile."""
-    jitter = random.Random()  # noqa: S311 (spreads retries, guards nothing)
-    failures = 0
-    while not stopping.is_set():
-        try:
-            return connect()
-        except UnavailableError as error:
-            failures += 1
-            logger.warning("waiting", extra={"fields": {"reason": str(error)}})
-            stopping.wait(backoff_seconds(failures, jitter))
-    return None
+    return wait_for(connect, UnavailableError, stopping=stopping, told=_waiting)
+
+
+def _waiting(error: Exception, _failures: int, seconds: float) -> None:
+    logger.warning("waiting", extra={"fields": {"reason": str(error), "seconds": round(seconds, 2)}})
 
 
 def _probes(chosen: SpeedSettings, registry: CollectorRegistry, readiness: Readiness) -> ProbeServer:

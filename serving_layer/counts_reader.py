@@ -33,6 +33,9 @@ class ReadObserver(Protocol):
     def settled_read(self, ids: int, seconds: float, *, answered: bool) -> None:
         """One look-up of settled counts ended."""
 
+    def pointer_read(self, seconds: float, *, answered: bool) -> None:
+        """One look at the pointer ended."""
+
     def version_known(self, version: ServedVersion) -> None:
         """This version is served from now on."""
 
@@ -52,7 +55,6 @@ class CountsReader:
         partition_count: int,
         executor: Executor,
         observer: ReadObserver,
-        speed_pause_seconds: float = 1.0,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._versions = versions
@@ -68,8 +70,7 @@ class CountsReader:
         self._settled_reads: CoalescedReads[tuple[int, str], _SettledAnswer] = CoalescedReads(
             self._load_settled, keys_max=IDS_PER_ROUND_TRIP_MAX
         )
-        self._speed_pause_seconds = speed_pause_seconds
-        self._speed_paused_until = 0.0
+        self._is_speed_answering = True
         self._monotonic = monotonic
 
     @property
@@ -80,7 +81,7 @@ class CountsReader:
     @property
     def is_speed_answering(self) -> bool:
         """Whether the last round trip to the speed layer was answered."""
-        return self._speed_paused_until == 0.0
+        return self._is_speed_answering
 
     async def read(self, video_ids: Collection[str]) -> list[ServedCount]:
         """Return the served counts of some videos, in their order.
@@ -96,7 +97,7 @@ class CountsReader:
 
     async def refresh(self) -> None:
         """Look at the pointer and, if it moved, move to the new version; raises SettledUnavailableError."""
-        current = await self._in_thread(self._versions.current) or self._before_first
+        current = await self._current() or self._before_first
         if self._cache is None:
             self._cache = SettledCache(current)
         elif current.version > self._cache.version.version:
@@ -106,6 +107,15 @@ class CountsReader:
         else:
             return
         self._observer.version_known(current)
+
+    async def _current(self) -> ServedVersion | None:
+        started, answered = self._monotonic(), False
+        try:
+            current = await self._in_thread(self._versions.current)
+            answered = True
+        finally:
+            self._observer.pointer_read(self._monotonic() - started, answered=answered)
+        return current
 
     async def _move(self, cache: SettledCache, target: ServedVersion) -> None:
         """Prepare the changes while the old version is served, then switch in one step."""
@@ -121,15 +131,12 @@ class CountsReader:
         assert self._cache is not None  # noqa: S101  reads begin after the first refresh
         version = self._cache.version
         started = self._monotonic()
-        if started < self._speed_paused_until:
-            return version, None
-        sums: SpeedSums | None = None
+        sums: SpeedSums | None
         try:
             sums = await self._speed.read(version.offset_ends, video_ids)
-            self._speed_paused_until = 0.0
         except SpeedUnavailableError:
-            # Requests do not queue up behind a server that is away.
-            self._speed_paused_until = self._monotonic() + self._speed_pause_seconds
+            sums = None
+        self._is_speed_answering = sums is not None
         self._observer.speed_read(len(video_ids), self._monotonic() - started, answered=sums is not None)
         return version, sums
 

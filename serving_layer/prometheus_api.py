@@ -37,6 +37,7 @@ class ApiMetrics:
         failures = Counter("view_count_read_failures", "Round trips without an answer.", ["store"], registry=registry)
         self._speed = (reads.labels("speed"), ids.labels("speed"), failures.labels("speed"))
         self._settled = (reads.labels("settled"), ids.labels("settled"), failures.labels("settled"))
+        self._pointer_seconds, self._pointer_failures = reads.labels("pointer"), failures.labels("pointer")
         self._version = Gauge("view_count_published_version", "The version that is served.", registry=registry)
         self._age = Gauge(
             "view_count_settled_age_seconds",
@@ -57,6 +58,12 @@ class ApiMetrics:
     def settled_read(self, ids: int, seconds: float, *, answered: bool) -> None:
         """One look-up of settled counts ended."""
         _observe(self._settled, ids, seconds, answered)
+
+    def pointer_read(self, seconds: float, *, answered: bool) -> None:
+        """One look at the pointer to the published version ended."""
+        self._pointer_seconds.observe(seconds)
+        if not answered:
+            self._pointer_failures.inc()
 
     def version_known(self, version: ServedVersion) -> None:
         """This version is served from now on."""

@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ingestion.contract.backoff import QUICK
 from speed_layer.chunk import Chunk, LogRecord, judge, spans
 from speed_layer.errors import SpeedLayerError, UnavailableError
 from speed_layer.ports import DeadLetters, Log, LogRange, PublishedOffsets, SegmentStore, SpeedObserver
@@ -15,14 +16,6 @@ logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5
 CHECK_SECONDS = 2.0
-BACKOFF_FIRST_SECONDS = 0.1
-BACKOFF_MOST_SECONDS = 5.0
-
-
-def backoff_seconds(failures: int, jitter: random.Random) -> float:
-    """How long to wait after so many failures in a row (1 or more): doubling, bounded, spread."""
-    most = min(BACKOFF_MOST_SECONDS, BACKOFF_FIRST_SECONDS * 2.0 ** min(failures - 1, 16))
-    return most * jitter.uniform(0.5, 1.0)
 
 
 @dataclass(frozen=True)
@@ -102,7 +95,7 @@ class ConsumeLoop:
             self._around.observer.waiting()
             self._places.clear()
             self._next_check_at = 0.0
-            seconds = backoff_seconds(self._failures, self._jitter)
+            seconds = QUICK.seconds(self._failures, self._jitter.random)
             logger.warning("waiting", extra={"fields": {"reason": str(error), "seconds": round(seconds, 2)}})
             self._around.log.hold(self._assigned)
             self._around.pause(seconds)

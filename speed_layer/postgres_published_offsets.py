@@ -1,7 +1,5 @@
 """How far the published version goes, read from PostgreSQL now and then."""
 
-import time
-from collections.abc import Callable
 from datetime import datetime
 
 import psycopg2
@@ -18,47 +16,29 @@ QUERY = """
 
 
 class PostgresPublishedOffsets:
-    """Asks PostgreSQL each time, over one connection; while it does not answer, its last answer stands.
+    """Asks PostgreSQL each time, over one connection that is made anew after a failure.
 
-    A missing table means that nothing was published. After a failure PostgreSQL is left alone for a while, so that
-    one that is down does not slow down counting.
+    A missing table means that nothing was published.
     """
 
-    def __init__(
-        self,
-        url: str,
-        topic: str,
-        *,
-        retry_after_seconds: float = 10.0,
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, url: str, topic: str) -> None:
         self._url = url
         self._topic = topic
-        self._retry_after_seconds = retry_after_seconds
-        self._monotonic = monotonic
         self._connection: psycopg2.extensions.connection | None = None
-        self._last: Published | None = None
-        self._is_known = False
-        self._failure = ""
-        self._retry_at = 0.0
 
     def current(self) -> Published | None:
         """Returns the current version's reach, or None if nothing is published; see the port.
 
         Raises:
             TopicSettingsError: the version was counted from another topic.
+            UnavailableError: PostgreSQL does not answer.
         """
-        if self._monotonic() >= self._retry_at:
-            try:
-                self._last = self._ask()
-                self._is_known = True
-            except psycopg2.Error as error:
-                self._failure = " ".join(str(error).split()) or type(error).__name__
-                self._retry_at = self._monotonic() + self._retry_after_seconds
-                self._disconnect()
-        if not self._is_known:
-            raise UnavailableError(f"PostgreSQL: {self._failure}")
-        return self._last
+        try:
+            return self._ask()
+        except psycopg2.Error as error:
+            self._disconnect()
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise UnavailableError(f"PostgreSQL: {reason}") from error
 
     def _ask(self) -> Published | None:
         if self._connection is None:

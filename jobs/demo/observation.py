@@ -30,7 +30,7 @@ def wait_until_counted(environment: Mapping[str, str]) -> float:
     partitions = consumer.partitions_for_topic(TOPIC_VIDEO_VIEWS) or set()
     wanted = consumer.end_offsets([TopicPartition(TOPIC_VIDEO_VIEWS, number) for number in partitions])
     consumer.close()
-    with redis.Redis.from_url(environment["VIEWLEDGER_REDIS_URL"]) as client:
+    with redis.Redis.from_url(environment["VIEWLEDGER_REDIS_URL"], socket_timeout=10) as client:
         while True:
             behind = {
                 each.partition: end - applied
@@ -77,7 +77,7 @@ def wait_until_served(api_url: str, version: int) -> None:
 
 def ledger_totals(environment: Mapping[str, str]) -> dict[str, int]:
     """Return sums read from the ledger's tables themselves, not through the billing package."""
-    connection = psycopg2.connect(environment["VIEWLEDGER_POSTGRES_URL"])
+    connection = psycopg2.connect(environment["VIEWLEDGER_POSTGRES_URL"], connect_timeout=5)
     try:
         with connection.cursor() as cursor:
             cursor.execute(

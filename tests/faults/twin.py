@@ -618,7 +618,6 @@ class Pipeline:
             self.pointer,
             speed,  # type: ignore[arg-type]
             partition_count=PARTITIONS,
-            speed_pause_seconds=0.0,
             monotonic=lambda: 0.0,
         )
 

@@ -29,7 +29,7 @@ def test_a_run_is_tried_again_with_growing_bounded_waits() -> None:
         return "done"
 
     assert batch.attempt(work, 3, waits.append) == "done"
-    assert waits == [2.0, 4.0]
+    assert 2.0 <= waits[0] <= 4.0 <= waits[1] <= 8.0
 
 
 def test_after_the_last_attempt_the_error_stands() -> None:
@@ -39,7 +39,8 @@ def test_after_the_last_attempt_the_error_stands() -> None:
     waits: list[float] = []
     with pytest.raises(UnavailableError, match="Kafka is away"):
         batch.attempt(work, 8, waits.append)
-    assert waits == [2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]
+    assert len(waits) == 7
+    assert all(15.0 <= wait <= 30.0 for wait in waits[3:])
 
 
 def test_what_is_refused_is_not_tried_again() -> None:

@@ -4,8 +4,9 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from jobs.circuit_breaker import CircuitBreaker
 from serving_layer.merge import ServedCount
-from serving_layer.ports import SettledUnavailableError
+from serving_layer.ports import SettledUnavailableError, SpeedUnavailableError
 from tests.serving_fakes import FakePublished, FakeSpeed, reader_of, version
 
 
@@ -73,7 +74,8 @@ def test_without_the_speed_layer_settled_counts_are_served_and_it_is_left_alone_
         now = [0.0]
         published.publish({"a": (10, 8)})
         speed.views, speed.is_away = {(100, "a"): 2}, True
-        reader = reader_of(published, speed, speed_pause_seconds=1.0, monotonic=lambda: now[0])
+        breaker = CircuitBreaker("redis", SpeedUnavailableError, failures_max=1, monotonic=lambda: now[0])
+        reader = reader_of(published, breaker.on(speed, "read"))
         await reader.refresh()
         for _ in range(5):
             (count,) = await reader.read(["a"])

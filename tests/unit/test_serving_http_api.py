@@ -28,7 +28,7 @@ def served() -> Iterator[Served]:
     published.publish({"-a": (1_000, 800), "_b": (5, 0)})
     speed.views = {(100, "-a"): 17}
     metrics = ApiMetrics(now=lambda: SETTLED_UNTIL.timestamp() + 60)
-    reader = reader_of(published, speed, observer=metrics, speed_pause_seconds=0.0)
+    reader = reader_of(published, speed, observer=metrics)
     app = counts_app(Api(reader, metrics, refresh_seconds=3600))
     with TestClient(app, raise_server_exceptions=False) as client:
         yield Served(published, speed, client)

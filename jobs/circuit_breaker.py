@@ -1,0 +1,146 @@
+"""Leaves a server alone that does not answer, so that nobody queues up for it and it may come back.
+
+Put around the calls of a port where a process is wired together, as failpoints are: no layer needs to know of it.
+"""
+
+import functools
+import inspect
+import random
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+from typing import Any, TypeVar, cast
+
+from ingestion.contract.backoff import QUICK, Backoff
+
+Port = TypeVar("Port")
+
+
+class State(IntEnum):
+    """What happens to a call; the numbers are those of the metric."""
+
+    CLOSED = 0
+    """It is made."""
+    HALF_OPEN = 1
+    """The pause is over: one call is made to find out, the others fail at once."""
+    OPEN = 2
+    """It fails at once."""
+
+
+class CircuitBreaker:
+    """Opens after `failures_max` failures in a row and lets one call through after each pause.
+
+    Only `failure` counts, and it is what a refused call raises: for the caller a server that is left alone is one that
+    does not answer. Any other outcome is an answer. Thread-safe; a call itself is made without holding the lock.
+    """
+
+    def __init__(
+        self,
+        part: str,
+        failure: type[Exception],
+        *,
+        failures_max: int = 3,
+        backoff: Backoff = QUICK,
+        monotonic: Callable[[], float] = time.monotonic,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        """`part` names the server in messages and metrics; pauses grow with the failures in a row."""
+        self.part = part
+        self._failure = failure
+        self._failures_max = failures_max
+        self._backoff = backoff
+        self._monotonic = monotonic
+        self._chance = chance
+        self._lock = threading.Lock()
+        self._failures = 0
+        self._closed_at = 0.0
+        self._is_probing = False
+        self._reason = ""
+
+    @property
+    def state(self) -> State:
+        """What would happen to a call now."""
+        with self._lock:
+            return self._state()
+
+    def on(self, port: Port, *calls: str) -> Port:
+        """Return the port with these calls going through the breaker, coroutines or plain ones."""
+        return cast(Port, _Guarded(port, frozenset(calls), self))
+
+    @contextmanager
+    def guarding(self) -> Iterator[None]:
+        """Surrounds one call; raises the failure at once when the server is left alone."""
+        self._enter()
+        try:
+            yield
+        except self._failure as error:
+            self._failed(str(error))
+            raise
+        except Exception:
+            self._answered()  # by an error of another kind
+            raise
+        except BaseException:
+            self._abandoned()
+            raise
+        self._answered()
+
+    def _state(self) -> State:
+        if self._failures < self._failures_max:
+            return State.CLOSED
+        return State.OPEN if self._is_probing or self._monotonic() < self._closed_at else State.HALF_OPEN
+
+    def _enter(self) -> None:
+        with self._lock:
+            state = self._state()
+            if state is State.OPEN:
+                raise self._failure(f"{self.part} is left alone for a moment, since it did not answer: {self._reason}")
+            self._is_probing = state is State.HALF_OPEN
+
+    def _failed(self, reason: str) -> None:
+        with self._lock:
+            self._failures += 1
+            self._reason = reason
+            self._is_probing = False
+            self._closed_at = self._monotonic() + self._backoff.seconds(self._failures, self._chance)
+
+    def _answered(self) -> None:
+        with self._lock:
+            self._failures = 0
+            self._is_probing = False
+
+    def _abandoned(self) -> None:
+        """A call that was cancelled says nothing about the server."""
+        with self._lock:
+            self._is_probing = False
+
+
+class _Guarded:
+    def __init__(self, port: object, calls: Collection[str], breaker: CircuitBreaker) -> None:
+        self._port, self._calls, self._breaker = port, calls, breaker
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._port, name)
+        if name not in self._calls:
+            return found
+        guarded = _guarded_coroutine if inspect.iscoroutinefunction(found) else _guarded
+        surrounded = functools.wraps(found)(guarded(found, self._breaker))
+        self.__dict__[name] = surrounded  # found without this method from now on
+        return surrounded
+
+
+def _guarded(call: Callable[..., Any], breaker: CircuitBreaker) -> Callable[..., Any]:
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        with breaker.guarding():
+            return call(*args, **kwargs)
+
+    return guarded
+
+
+def _guarded_coroutine(call: Callable[..., Any], breaker: CircuitBreaker) -> Callable[..., Any]:
+    async def guarded(*args: Any, **kwargs: Any) -> Any:
+        with breaker.guarding():
+            return await call(*args, **kwargs)
+
+    return guarded

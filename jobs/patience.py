@@ -1,0 +1,75 @@
+"""Tries again what failed because a server does not answer; the waits are those of `Backoff`."""
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    sleep_using_event,
+    stop_after_attempt,
+    stop_when_event_set,
+)
+
+from ingestion.contract.backoff import QUICK, Backoff
+
+Answer = TypeVar("Answer")
+Told = Callable[[Exception, int, float], None]
+"""Is told before each wait: the error, how many tries have failed, how many seconds are waited."""
+
+BETWEEN_RUNS = Backoff(4.0, 30.0)
+"""For a whole run that is done again: a server that was restarted needs some seconds."""
+
+
+def try_again(
+    work: Callable[[], Answer],
+    failure: type[Exception],
+    *,
+    attempts: int,
+    told: Told,
+    backoff: Backoff = BETWEEN_RUNS,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Answer:
+    """Does the work, at most so many times; the last failure is raised as it is."""
+    retrying = Retrying(
+        retry=retry_if_exception_type(failure),
+        stop=stop_after_attempt(attempts),
+        wait=_waits(backoff),
+        sleep=sleep,
+        before_sleep=_telling(told),
+        reraise=True,
+    )
+    return retrying(work)
+
+
+def wait_for(
+    work: Callable[[], Answer], failure: type[Exception], *, stopping: threading.Event, told: Told
+) -> Answer | None:
+    """Does the work until it succeeds; None when asked to stop meanwhile."""
+    retrying = Retrying(
+        retry=retry_if_exception_type(failure),
+        stop=stop_when_event_set(stopping),
+        wait=_waits(QUICK),
+        sleep=sleep_using_event(stopping),
+        before_sleep=_telling(told),
+        retry_error_callback=lambda _: None,
+    )
+    return None if stopping.is_set() else retrying(work)
+
+
+def _waits(backoff: Backoff) -> Callable[[RetryCallState], float]:
+    jitter = random.Random()  # noqa: S311 (spreads retries, guards nothing)
+    return lambda state: backoff.seconds(state.attempt_number, jitter.random)
+
+
+def _telling(told: Told) -> Callable[[RetryCallState], None]:
+    def tell(state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, Exception) and state.next_action:
+            told(error, state.attempt_number, state.next_action.sleep)
+
+    return tell

@@ -1,0 +1,27 @@
+"""An upper bound for every wait on PostgreSQL, kept by this side: no setting of a server helps once it hangs."""
+
+import select
+import time
+from typing import Any
+
+import psycopg2
+from psycopg2 import extensions
+
+
+def bound_waits(seconds: float) -> None:
+    """Has every call of psycopg2 in this process end after so many seconds, connecting included.
+
+    A call that takes longer raises psycopg2.OperationalError and its connection is closed. Not for processes that use
+    COPY, which cannot be waited for in this way.
+    """
+
+    def wait(connection: Any) -> None:
+        give_up_at = time.monotonic() + seconds
+        while (state := connection.poll()) != extensions.POLL_OK:
+            left = give_up_at - time.monotonic()
+            reading = [connection] if state == extensions.POLL_READ else []
+            writing = [connection] if state == extensions.POLL_WRITE else []
+            if left <= 0 or not any(select.select(reading, writing, [], left)):
+                raise psycopg2.OperationalError(f"no answer within {seconds:g} s")
+
+    extensions.set_wait_callback(wait)

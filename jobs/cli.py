@@ -25,6 +25,7 @@ COMMANDS = {
     "topics": ("jobs.topics", "create or check the Kafka topics"),
     "migrate": ("jobs.migrate", "bring the PostgreSQL schema up to date"),
     "ingest": ("jobs.ingest", "send a file of events, one JSON object a line"),
+    "dead-letters": ("jobs.dead_letters", "the rejected messages and why; send one again"),
     "batch": ("jobs.batch", "run or inspect the batch layer"),
     "billing": ("jobs.billing", "rate and post settled views of a period"),
     "faults": ("jobs.faults.command", "hurt real processes on purpose and compare every number with a model"),

@@ -1,7 +1,9 @@
-"""The letter written for a rejected message. Pure."""
+"""The letter about a rejected message: how it is written, and how it is read again. Pure."""
 
 import base64
 import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from speed_layer.chunk import Rejection
@@ -36,3 +38,33 @@ def _value_fields(value: bytes | None) -> dict[str, Any]:
         return {"value": kept.decode(), "value_encoding": "utf-8", **cut}
     except UnicodeDecodeError:
         return {"value": base64.b64encode(kept).decode(), "value_encoding": "base64", **cut}
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A letter as somebody reads it: which message it is about, and why that was rejected."""
+
+    partition: int
+    offset: int
+    appended_at: datetime
+    event_id: str | None
+    reasons: tuple[str, ...]
+    """`code: detail`, one for each reason."""
+    text: str
+    """The message as text; of one that is no text, its base64."""
+
+
+def read_letter(value: bytes) -> DeadLetter:
+    """Reads what `dead_letter` wrote; raises ValueError for anything else."""
+    try:
+        letter = json.loads(value)
+        return DeadLetter(
+            partition=letter["partition"],
+            offset=letter["offset"],
+            appended_at=datetime.fromtimestamp(letter["appended_at_ms"] / 1000, UTC),
+            event_id=letter["event_id"],
+            reasons=tuple(f"{reason['code']}: {reason['detail']}" for reason in letter["reasons"]),
+            text=letter["value"] or "",
+        )
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"not a dead letter: {type(error).__name__} {error}") from error

@@ -130,3 +130,13 @@ class SpeedObserver(Protocol):
 
     def waiting(self) -> None:
         """Something did not answer; the loop waits and tries again."""
+
+
+class Replays(Protocol):
+    """Remembers which messages were sent again. Raises UnavailableError when it does not answer."""
+
+    def is_replayed(self, partition: int, offset: int) -> bool:
+        """Returns whether the message at a place of the log was sent again before."""
+
+    def remember(self, partition: int, offset: int, actor: str) -> None:
+        """Stores who sent it again; a place that is stored already stays as it is."""

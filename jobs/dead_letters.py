@@ -1,0 +1,92 @@
+"""`./viewledger dead-letters`: the rejected messages with their reasons, and one of them sent again."""
+
+import argparse
+import json
+import logging
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ingestion.contract.event import TOPIC_DEAD_LETTERS, TOPIC_VIDEO_VIEWS
+from jobs import settings
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+from speed_layer.dead_letter import DeadLetter
+from speed_layer.errors import UnavailableError
+from speed_layer.kafka_dead_letter_replay import KafkaDeadLetterReplay, ReplayRefusedError
+from speed_layer.postgres_replays import PostgresReplays
+
+TEXT_SHOWN = 100
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the actions and their flags."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    listing = actions.add_parser("list", help="the newest rejected messages and why")
+    listing.add_argument("--limit", type=int, default=20, metavar="N", help="how many, 1 to 1000 (default 20)")
+    listing.add_argument("--json", action="store_true", help="print one JSON document, messages whole")
+    again = actions.add_parser("replay", help="send one message again under its own id, once")
+    again.add_argument("place", metavar="PARTITION:OFFSET", help="where it stands on the log, as `list` shows it")
+    again.add_argument("--actor", required=True, metavar="NAME", help="who sends it again; stored")
+
+
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """Runs one action."""
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # its chatter says no more than our one sentence
+    try:
+        return (_list if arguments.action == "list" else _replay)(arguments, settings.environment())
+    except ReplayRefusedError as error:
+        raise CommandError(f"nothing was sent: {error}", ExitCode.REFUSED) from error
+    except UnavailableError as error:
+        raise CommandError(f"{error}; run ./viewledger doctor", ExitCode.UNAVAILABLE) from error
+
+
+def open_replay(environ: Mapping[str, str]) -> KafkaDeadLetterReplay:
+    """Wires the reader of dead letters; connects to nothing yet."""
+    source = environ.get("VIEWLEDGER_TOPIC_VIDEO_VIEWS") or TOPIC_VIDEO_VIEWS
+    return KafkaDeadLetterReplay(
+        settings.host_ports(environ, "VIEWLEDGER_KAFKA_BOOTSTRAP"),
+        PostgresReplays(settings.PostgresConnection.from_environ(environ).url, source),
+        source_topic=source,
+        topic=environ.get("VIEWLEDGER_TOPIC_DEAD_LETTERS") or TOPIC_DEAD_LETTERS,
+    )
+
+
+def _list(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
+    if not 1 <= arguments.limit <= 1000:
+        raise CommandError(f"--limit is {arguments.limit}; it must be from 1 to 1000", ExitCode.BAD_INPUT)
+    letters = open_replay(environ).newest(arguments.limit)
+    if arguments.json:
+        print(json.dumps([_document(letter) for letter in letters]))
+    else:
+        print("\n".join(map(_line, letters)) or "no dead letters")
+    return ExitCode.OK
+
+
+def _replay(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
+    found = re.fullmatch(r"(\d{1,9}):(\d{1,18})", arguments.place, re.ASCII)
+    actor = arguments.actor.strip()
+    if found is None:
+        raise CommandError(f"{arguments.place!r} is no place; it looks like 3:1881", ExitCode.BAD_INPUT)
+    if not (actor.isprintable() and 1 <= len(actor) <= 100):
+        raise CommandError("--actor needs 1 to 100 printable characters", ExitCode.BAD_INPUT)
+    open_replay(environ).replay(int(found[1]), int(found[2]), actor)
+    print(f"message {arguments.place} was sent again")
+    return ExitCode.OK
+
+
+def _document(letter: DeadLetter) -> dict[str, Any]:
+    return {
+        "partition": letter.partition,
+        "offset": letter.offset,
+        "appended_at": letter.appended_at.isoformat(),
+        "event_id": letter.event_id,
+        "reasons": list(letter.reasons),
+        "text": letter.text,
+    }
+
+
+def _line(letter: DeadLetter) -> str:
+    text = letter.text if len(letter.text) <= TEXT_SHOWN else letter.text[:TEXT_SHOWN] + "…"
+    place, at = f"{letter.partition}:{letter.offset}", letter.appended_at
+    return f"{place:<12} {at:%Y-%m-%d %H:%M:%S} UTC  {'; '.join(letter.reasons)}\n{'':<12} {text!r}"

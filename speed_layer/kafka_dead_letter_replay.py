@@ -1,0 +1,145 @@
+"""Dead letters read again, and the messages they are about sent again."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import KafkaError
+
+from ingestion.contract.counting import judge_alone
+from ingestion.contract.decoding import decode_view_event
+from ingestion.contract.event import RejectedEvent
+from speed_layer.dead_letter import DeadLetter, read_letter
+from speed_layer.errors import UnavailableError
+from speed_layer.ports import Replays
+
+ANSWER_SECONDS = 10.0
+POLL_MS = 500
+
+
+class ReplayRefusedError(Exception):
+    """The message may not be sent again; the text says why."""
+
+
+class KafkaDeadLetterReplay:
+    """Reads the dead-letter topic and the log beside it; sends again what keeps the contract now.
+
+    Connects with every call and is done within some seconds. Raises UnavailableError when the broker does not answer.
+    """
+
+    def __init__(self, bootstrap: Sequence[str], replays: Replays, *, source_topic: str, topic: str) -> None:
+        self._bootstrap = list(bootstrap)
+        self._replays = replays
+        self._source_topic = source_topic
+        self._topic = topic
+
+    def newest(self, limit: int) -> list[DeadLetter]:
+        """Returns the newest letters, newest first; a message whose letter stands twice is listed once."""
+        with _answering(self._bootstrap) as consumer:
+            places = [TopicPartition(self._topic, each) for each in consumer.partitions_for_topic(self._topic) or ()]
+            ends, starts = consumer.end_offsets(places), consumer.beginning_offsets(places)
+            first = {place: max(starts[place], ends[place] - limit) for place in places}
+            values = _between(consumer, first, ends)
+        letters = {(letter.partition, letter.offset): letter for letter in map(read_letter, values)}
+        return sorted(letters.values(), key=lambda letter: letter.appended_at, reverse=True)[:limit]
+
+    def replay(self, partition: int, offset: int, actor: str) -> None:
+        """Sends the message at a place of the log again, with the key and the bytes it had; once.
+
+        Raises:
+            ReplayRefusedError: it is not on the log any more, still breaks the contract, or was sent again before.
+        """
+        name = f"message {partition}:{offset}"
+        key, value = self._message(partition, offset)
+        judged = judge_alone(decode_view_event(value), datetime.now(UTC))
+        if isinstance(judged, RejectedEvent):
+            reasons = "; ".join(reason.detail for reason in judged.reasons)
+            raise ReplayRefusedError(f"{name} still breaks the contract ({reasons}); mend what makes it first")
+        # 1. a place that was sent again before is refused, whoever asks
+        if self._replays.is_replayed(partition, offset):
+            raise ReplayRefusedError(f"{name} was sent again before; it counts once")
+        # 2. send, and wait for the acknowledgement
+        self._append(key, value)
+        # 3. remember. Lost between 2 and 3, the message may be sent once more: its event id makes that a duplicate.
+        self._replays.remember(partition, offset, actor)
+
+    def _message(self, partition: int, offset: int) -> tuple[bytes | None, bytes]:
+        place = TopicPartition(self._source_topic, partition)
+        with _answering(self._bootstrap) as consumer:
+            if partition not in (consumer.partitions_for_topic(self._source_topic) or ()):
+                raise ReplayRefusedError(f"topic {self._source_topic} has no partition {partition}")
+            start, end = consumer.beginning_offsets([place])[place], consumer.end_offsets([place])[place]
+            if not start <= offset < end:
+                raise ReplayRefusedError(
+                    f"message {partition}:{offset} is not on the log: partition {partition} has offsets {start} up to "
+                    f"{end} (not included)"
+                )
+            found = _records(consumer, {place: offset}, {place: offset + 1})
+        if not found or found[0].value is None:
+            raise ReplayRefusedError(f"there is no message at {partition}:{offset}")
+        return found[0].key, found[0].value
+
+    def _append(self, key: bytes | None, value: bytes) -> None:
+        milliseconds = int(ANSWER_SECONDS * 1000)
+        producer = KafkaProducer(
+            bootstrap_servers=self._bootstrap,
+            acks="all",
+            max_block_ms=milliseconds,
+            delivery_timeout_ms=milliseconds,
+            request_timeout_ms=milliseconds // 2,
+            allow_auto_create_topics=False,
+        )
+        try:
+            producer.send(self._source_topic, key=key, value=value).get(timeout=ANSWER_SECONDS)
+        except KafkaError as error:
+            raise _unavailable(error) from error
+        finally:
+            producer.close(timeout=0)
+
+
+@contextmanager
+def _answering(bootstrap: Sequence[str]) -> Iterator[Any]:
+    """Yield a consumer that assigns itself, commits nothing and is closed; says so when Kafka does not answer."""
+    try:
+        consumer = KafkaConsumer(
+            bootstrap_servers=list(bootstrap),
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            bootstrap_timeout_ms=int(ANSWER_SECONDS * 500),
+            allow_auto_create_topics=False,
+        )
+        try:
+            yield consumer
+        finally:
+            consumer.close()
+    except KafkaError as error:
+        raise _unavailable(error) from error
+
+
+def _between(consumer: Any, first: dict[Any, int], ends: dict[Any, int]) -> list[bytes]:
+    return [record.value for record in _records(consumer, first, ends) if record.value is not None]
+
+
+def _records(consumer: Any, first: dict[Any, int], ends: dict[Any, int]) -> list[Any]:
+    """Reads each place from its first offset up to its end, and no further."""
+    open_places = {place for place, offset in first.items() if offset < ends[place]}
+    consumer.assign(open_places)
+    for place in open_places:
+        consumer.seek(place, first[place])
+    found = []
+    silent = 0
+    while open_places:
+        polled = consumer.poll(timeout_ms=POLL_MS)
+        silent = 0 if polled else silent + 1
+        if silent * POLL_MS >= ANSWER_SECONDS * 1000:
+            raise UnavailableError("Kafka: no message within the time")
+        for place, records in polled.items():
+            found += [record for record in records if record.offset < ends[place]]
+        open_places = {place for place in open_places if consumer.position(place) < ends[place]}
+    return found
+
+
+def _unavailable(error: KafkaError) -> UnavailableError:
+    return UnavailableError(f"Kafka does not answer ({type(error).__name__})")

@@ -1,0 +1,55 @@
+"""Which rejected messages were sent again, kept in PostgreSQL."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import psycopg2
+
+from speed_layer.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import cursor as Cursor
+
+OPTIONS = "-c statement_timeout=5000"
+
+
+class PostgresReplays:
+    """Implements `speed_layer.ports.Replays`; one connection a call."""
+
+    def __init__(self, url: str, topic: str) -> None:
+        self._url = url
+        self._topic = topic
+
+    def is_replayed(self, partition: int, offset: int) -> bool:
+        """See the port."""
+        place = (self._topic, partition, offset)
+        with self._cursor() as cursor:
+            cursor.execute(
+                'SELECT 1 FROM ingestion.replays WHERE topic = %s AND partition = %s AND "offset" = %s', place
+            )
+            return cursor.fetchone() is not None
+
+    def remember(self, partition: int, offset: int, actor: str) -> None:
+        """See the port."""
+        row = (self._topic, partition, offset, actor)
+        with self._cursor() as cursor:
+            cursor.execute(
+                'INSERT INTO ingestion.replays (topic, partition, "offset", actor) VALUES (%s, %s, %s, %s) '
+                "ON CONFLICT DO NOTHING",
+                row,
+            )
+
+    @contextmanager
+    def _cursor(self) -> Iterator["Cursor"]:
+        try:
+            connection = psycopg2.connect(
+                self._url, connect_timeout=2, application_name="viewledger-replay", options=OPTIONS
+            )
+            try:
+                with connection, connection.cursor() as cursor:
+                    yield cursor
+            finally:
+                connection.close()
+        except psycopg2.Error as error:
+            raise UnavailableError(f"PostgreSQL: {' '.join(str(error).split())}") from error

@@ -13,6 +13,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from jobs import settings
+from jobs.access_settings import AccessSettings, guard_of
 from jobs.circuit_breaker import CircuitBreaker
 from jobs.circuit_breaker_metrics import show_breakers
 from jobs.exit_codes import ExitCode
@@ -21,10 +22,13 @@ from jobs.json_log import log_json
 from jobs.postgres_waits import bound_waits
 from serving_layer.counts_reader import CountsReader
 from serving_layer.http_api import Api, counts_app
+from serving_layer.identification import AccessUnavailableError
 from serving_layer.merge import SpeedSums
 from serving_layer.ports import SettledUnavailableError, SpeedUnavailableError
+from serving_layer.postgres_api_keys import PostgresApiKeys
 from serving_layer.postgres_versions import PostgresVersions
 from serving_layer.prometheus_api import ApiMetrics
+from serving_layer.request_ids import WithRequestId
 from speed_layer.errors import UnavailableError
 from speed_layer.redis_calls import NAMESPACE
 from speed_layer.redis_segment_store import AsyncRedisSegmentReader
@@ -45,6 +49,7 @@ class ApiSettings:
     namespace: str
     host: str
     port: int
+    access: AccessSettings
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "ApiSettings":
@@ -55,6 +60,7 @@ class ApiSettings:
             namespace=environ.get("VIEWLEDGER_SPEED_NAMESPACE") or NAMESPACE,
             host=environ.get("VIEWLEDGER_BIND_HOST") or "127.0.0.1",
             port=settings.integer(environ, "VIEWLEDGER_API_PORT", default=17070, least=1, most=65535),
+            access=AccessSettings.from_environ(environ),
         )
 
 
@@ -79,6 +85,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     """Serves until it is stopped. Starts without PostgreSQL and Redis, too, and answers as soon as they do."""
     chosen = ApiSettings.from_environment(settings.environment())
     log_json()
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(WithRequestId())
     listener = listening_socket(chosen.host, chosen.port, "VIEWLEDGER_API_PORT")
     client = redis.asyncio.Redis.from_url(
         chosen.redis.url,
@@ -87,14 +95,17 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         retry=Retry(NoBackoff(), 0),
     )
     metrics = ApiMetrics(now=time.time)
-    # Two connections: the pointer is followed even while a look-up takes its time.
+    # A connection each: the pointer is followed, and keys are checked, even while a look-up takes its time.
     pointer, counts = PostgresVersions(chosen.postgres.url), PostgresVersions(chosen.postgres.url)
+    keys = PostgresApiKeys(chosen.postgres.url)
     bound_waits(POSTGRES_SECONDS_MAX)
     postgres_breaker = CircuitBreaker("postgres", SettledUnavailableError)
     redis_breaker = CircuitBreaker("redis", SpeedUnavailableError)
-    show_breakers(metrics.registry, (postgres_breaker, redis_breaker))
+    keys_breaker = CircuitBreaker("api_keys", AccessUnavailableError)
+    show_breakers(metrics.registry, (postgres_breaker, redis_breaker, keys_breaker))
     speed = SpeedLayerCounts(AsyncRedisSegmentReader(client, namespace=chosen.namespace))
-    with ThreadPoolExecutor(2, thread_name_prefix="postgres") as executor:
+    with ThreadPoolExecutor(3, thread_name_prefix="postgres") as executor:
+        guard, _ = guard_of(chosen.access, keys_breaker.on(keys, "find"), executor)
         reader = CountsReader(
             postgres_breaker.on(pointer, "current"),
             postgres_breaker.on(counts, "counts", "changes"),
@@ -104,8 +115,9 @@ def run(arguments: argparse.Namespace) -> ExitCode:
             observer=metrics,
         )
         log.info("api ready", extra={"fields": {"host": chosen.host, "port": chosen.port}})
-        code = serve(counts_app(Api(reader, metrics)), listener)
+        code = serve(counts_app(Api(reader, metrics, guard)), listener)
     pointer.close()
     counts.close()
+    keys.close()
     log.info("api stopped")
     return code

@@ -50,8 +50,8 @@ class ServedCount(msgspec.Struct, frozen=True, gc=False):
     """`settled_views` + `provisional_views`."""
     settled_views: int
     provisional_views: int
-    billable_views: int
-    """Settled only: nothing provisional is ever billed."""
+    billable_views: int | None
+    """Settled only: nothing provisional is ever billed. Null: not for this caller's eyes."""
     version: int
     settled_until: datetime | None
     as_of: datetime | None
@@ -92,6 +92,11 @@ def merged(video_id: str, version: ServedVersion, settled: SettledCount | None, 
         complete=speed is not None and speed.is_complete,
         known=settled is not None or provisional > 0,
     )
+
+
+def without_billable(count: ServedCount) -> ServedCount:
+    """Return what the public may see of a count."""
+    return msgspec.structs.replace(count, billable_views=None)
 
 
 def newest(left: datetime | None, right: datetime | None) -> datetime | None:

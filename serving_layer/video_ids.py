@@ -5,6 +5,7 @@ import msgspec
 from ingestion.contract.decoding import is_video_id
 from ingestion.contract.event import VIDEO_ID_LENGTH_MAX, VIDEO_ID_PATTERN
 from ingestion.contract.problem import Problem
+from serving_layer.problems import ProblemError, problem, refused
 
 LOOKUP_IDS_MAX = 1_000
 LOOKUP_BYTES_MAX = 256 * 1024
@@ -23,20 +24,20 @@ def malformed(video_id: str) -> Problem:
     """Return the problem of an id that no video can have."""
     shown = video_id if len(video_id) <= 80 else video_id[:77] + "..."
     detail = f"video id {shown!r}: it must match {VIDEO_ID_PATTERN} and have at most {VIDEO_ID_LENGTH_MAX} characters"
-    return Problem(422, "video_id_malformed", detail)
+    return problem("video_id_malformed", detail)
 
 
-def looked_up(body: bytes) -> list[str] | Problem:
-    """Return the ids of a look-up in their order, or what is wrong with it."""
+def looked_up(body: bytes) -> list[str]:
+    """Return the ids of a look-up in their order; raises ProblemError that says what is wrong with it."""
     try:
         video_ids = _decode(body).video_ids
     except msgspec.ValidationError as error:
-        return Problem(422, "lookup_invalid", f'expected {{"video_ids": ["…", …]}}: {error}')
+        raise refused("lookup_invalid", f'expected {{"video_ids": ["…", …]}}: {error}') from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        return Problem(400, "body_malformed", f"the body is not JSON ({error})")
+        raise refused("body_malformed", f"the body is not JSON ({error})") from error
     if not 1 <= len(video_ids) <= LOOKUP_IDS_MAX:
-        return Problem(422, "lookup_size", f"video_ids holds {len(video_ids)} ids; 1 to {LOOKUP_IDS_MAX} are allowed")
+        raise refused("lookup_size", f"video_ids holds {len(video_ids)} ids; 1 to {LOOKUP_IDS_MAX} are allowed")
     for video_id in video_ids:
         if not is_video_id(video_id):
-            return malformed(video_id)
+            raise ProblemError(malformed(video_id))
     return video_ids

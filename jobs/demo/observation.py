@@ -10,9 +10,11 @@ import redis
 from kafka import KafkaConsumer, TopicPartition
 
 from ingestion.contract.event import TOPIC_VIDEO_VIEWS
+from jobs.access_settings import development_bearer
 from jobs.demo.freshness import Histogram, read_histogram
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from serving_layer.access import Role
 
 POLL_SECONDS = 0.05
 DRAIN_SECONDS_MAX = 120.0
@@ -50,10 +52,11 @@ def latency_histogram(environment: Mapping[str, str]) -> Histogram:
     return read_histogram(httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=10).raise_for_status().text)
 
 
-def served_counts(api_url: str, video_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Return the API's answer for every video."""
+def served_counts(api_url: str, video_ids: Sequence[str], environment: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Return the API's answer for every video, billable views included."""
     answers: dict[str, dict[str, Any]] = {}
-    with httpx.Client(base_url=api_url, timeout=30) as client:
+    headers = development_bearer(environment, Role.FINANCE)
+    with httpx.Client(base_url=api_url, timeout=30, headers=headers) as client:
         for start in range(0, len(video_ids), LOOKUP_IDS_MAX):
             body = {"video_ids": list(video_ids[start : start + LOOKUP_IDS_MAX])}
             response = client.post("/v1/views:lookup", json=body).raise_for_status()

@@ -142,7 +142,7 @@ class Demo:
             to_kafka=self.to_kafka,
             archived=settled["row_counts"]["raw_events"],
             verdicts=settled["verdicts"],
-            served=served_counts(self.api_url, sorted(traffic.channel_of)),
+            served=served_counts(self.api_url, sorted(traffic.channel_of), self.environment),
             billed_views=ledger["billed_views"],
             paid_micros=ledger["paid_micros"],
             carried_nanomicros=ledger["carried_nanomicros"],

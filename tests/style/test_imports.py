@@ -27,7 +27,10 @@ TECHNOLOGIES = {
     "prometheus_client": ("prometheus_",),
     "yaml": ("file_",),
     "jsonschema": ("file_",),
-    "cryptography": ("ed25519_",),
+    "cryptography": ("ed25519_", "jwt_"),
+    "jwt": ("jwt_",),
+    "httpx": ("http_",),
+    "limits": ("limits_",),
 }
 """Import name → how the name of a file begins that may import it. `jobs` may import anything."""
 

@@ -5,8 +5,10 @@ from urllib.parse import quote
 import pytest
 from starlette.testclient import TestClient
 
+from serving_layer.access import Role
 from serving_layer.http_api import Api, counts_app
 from serving_layer.prometheus_api import ApiMetrics
+from tests.serving_access import bearer, guard_of
 from tests.serving_fakes import SETTLED_UNTIL, FakePublished, FakeSpeed, reader_of
 
 LOOKUP = "/v1/views:lookup"
@@ -29,13 +31,13 @@ def served() -> Iterator[Served]:
     speed.views = {(100, "-a"): 17}
     metrics = ApiMetrics(now=lambda: SETTLED_UNTIL.timestamp() + 60)
     reader = reader_of(published, speed, observer=metrics)
-    app = counts_app(Api(reader, metrics, refresh_seconds=3600))
+    app = counts_app(Api(reader, metrics, guard_of(), refresh_seconds=3600))
     with TestClient(app, raise_server_exceptions=False) as client:
         yield Served(published, speed, client)
 
 
 def test_a_count_is_answered_with_all_its_fields(served: Served) -> None:
-    answer = served.get("-a")
+    answer = served.get("-a", **bearer(Role.FINANCE))
     assert answer.status_code == 200
     assert answer.json() == {
         "video_id": "-a",
@@ -49,7 +51,17 @@ def test_a_count_is_answered_with_all_its_fields(served: Served) -> None:
         "complete": True,
         "known": True,
     }
-    assert answer.headers["cache-control"] == "public, max-age=1"
+    assert answer.headers["cache-control"] == "private, max-age=1"
+
+
+def test_the_public_sees_every_number_but_the_billable_views(served: Served) -> None:
+    known, public = served.get("-a", **bearer(Role.FINANCE)), served.get("-a")
+    assert public.json() == known.json() | {"billable_views": None}
+    assert public.headers["cache-control"] == "public, max-age=1"
+    assert public.headers["vary"] == "Authorization"
+    assert public.headers["etag"] != known.headers["etag"]
+    counts = served.client.post(LOOKUP, json={"video_ids": ["-a"]}).json()["counts"]
+    assert counts == [public.json()]
 
 
 def test_the_plain_path_is_an_alias(served: Served) -> None:
@@ -109,7 +121,7 @@ def test_an_api_that_never_saw_a_version_is_alive_but_not_ready() -> None:
     published = FakePublished()
     published.is_away = True
     metrics = ApiMetrics(now=lambda: 0.0)
-    app = counts_app(Api(reader_of(published, FakeSpeed(), observer=metrics), metrics))
+    app = counts_app(Api(reader_of(published, FakeSpeed(), observer=metrics), metrics, guard_of()))
     with TestClient(app, raise_server_exceptions=False) as client:
         assert client.get("/healthz").status_code == 200
         assert client.get("/readyz").status_code == client.get("/v1/videos/a/views").status_code == 503

@@ -1,0 +1,191 @@
+"""Who may ask the API for what: the settings, and the guard they make."""
+
+import asyncio
+import re
+import time
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from ipaddress import ip_address
+
+from starlette.requests import Request
+
+from ingestion.client_network import client_address, network_of, trusted_proxies
+from jobs import settings
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+from serving_layer.access import Caller, Role
+from serving_layer.api_keys import ApiKey
+from serving_layer.http_access import Guard
+from serving_layer.http_jwks import fetch_key_set
+from serving_layer.identification import Access
+from serving_layer.jwt_key_set import CachedKeySet
+from serving_layer.jwt_local_issuer import LocalIssuer
+from serving_layer.jwt_tokens import ALGORITHMS, Issuer, TokenVerifier
+from serving_layer.limits_requests import RequestLimits
+from serving_layer.postgres_api_keys import PostgresApiKeys
+
+DEFAULT_RATE = "6000/minute"
+
+
+@dataclass(frozen=True)
+class OidcSettings:
+    """An identity provider."""
+
+    issuer: str
+    audience: str
+    jwks_url: str
+    algorithms: tuple[str, ...]
+    role_claim: str
+    payee_claim: str
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> "OidcSettings | None":
+        """Reads VIEWLEDGER_OIDC_*; None where VIEWLEDGER_OIDC_ISSUER is not set."""
+        issuer = environ.get("VIEWLEDGER_OIDC_ISSUER", "")
+        if not issuer:
+            return None
+        jwks_url = settings.url(environ, "VIEWLEDGER_OIDC_JWKS_URL", schemes=("https", "http"))
+        if jwks_url.startswith("http:") and not _is_loopback(jwks_url.split("/")[2].rpartition(":")[0]):
+            raise CommandError(
+                "VIEWLEDGER_OIDC_JWKS_URL must be https: whoever can change the keys can make tokens",
+                ExitCode.BAD_INPUT,
+            )
+        named = environ.get("VIEWLEDGER_OIDC_ALGORITHMS") or "RS256,ES256"
+        algorithms = tuple(each.strip() for each in named.split(","))
+        if not set(algorithms) <= set(ALGORITHMS):
+            raise CommandError(
+                f"VIEWLEDGER_OIDC_ALGORITHMS is {named!r}; allowed are {', '.join(ALGORITHMS)}", ExitCode.BAD_INPUT
+            )
+        return cls(
+            issuer=issuer,
+            audience=settings.required(environ, "VIEWLEDGER_OIDC_AUDIENCE"),
+            jwks_url=jwks_url,
+            algorithms=algorithms,
+            role_claim=environ.get("VIEWLEDGER_OIDC_ROLE_CLAIM") or "role",
+            payee_claim=environ.get("VIEWLEDGER_OIDC_PAYEE_CLAIM") or "payee",
+        )
+
+
+@dataclass(frozen=True)
+class AccessSettings:
+    """What the API is told about access. The local issuer's seed is a secret and never shown."""
+
+    counts_are_public: bool
+    oidc: OidcSettings | None
+    local_issuer: LocalIssuer | None
+    proxies: frozenset[str]
+    rate_anonymous: str
+    rate_caller: str
+    logs_every_answer: bool
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> "AccessSettings":
+        """Reads and checks the settings; wrong ones raise CommandError(BAD_INPUT) naming the variable."""
+        return cls(
+            counts_are_public=settings.flag(environ, "VIEWLEDGER_API_ANONYMOUS", default=True),
+            oidc=OidcSettings.from_environ(environ),
+            local_issuer=local_issuer(environ),
+            proxies=_proxies(environ),
+            rate_anonymous=_rate(environ, "VIEWLEDGER_API_RATE_ANONYMOUS"),
+            rate_caller=_rate(environ, "VIEWLEDGER_API_RATE_CALLER"),
+            logs_every_answer=settings.flag(environ, "VIEWLEDGER_API_LOG_ANSWERS", default=False),
+        )
+
+
+def local_issuer(environ: Mapping[str, str]) -> LocalIssuer | None:
+    """The issuer of development tokens, where VIEWLEDGER_LOCAL_ISSUER_SEED is set (the local stack sets it).
+
+    Refused where the API listens to more than this machine: its tokens ask nobody who somebody is.
+    """
+    seed = environ.get("VIEWLEDGER_LOCAL_ISSUER_SEED", "")
+    if not seed:
+        return None
+    if not re.fullmatch(r"[0-9a-f]{64}", seed):
+        raise CommandError("VIEWLEDGER_LOCAL_ISSUER_SEED must be 64 hexadecimal digits", ExitCode.BAD_INPUT)
+    if not _is_loopback(environ.get("VIEWLEDGER_BIND_HOST") or "127.0.0.1"):
+        raise CommandError(
+            "VIEWLEDGER_LOCAL_ISSUER_SEED is for development: unset it, or let VIEWLEDGER_BIND_HOST be 127.0.0.1",
+            ExitCode.BAD_INPUT,
+        )
+    return LocalIssuer(bytes.fromhex(seed))
+
+
+def development_bearer(environ: Mapping[str, str], role: Role) -> dict[str, str]:
+    """The header by which our own commands ask the local stack's API; raises CommandError without a local issuer."""
+    issuer = local_issuer(environ)
+    if issuer is None:
+        raise CommandError("VIEWLEDGER_LOCAL_ISSUER_SEED is not set; the local stack sets it", ExitCode.BAD_INPUT)
+    now, lifetime = datetime.now(UTC), timedelta(minutes=10)
+    token = issuer.token(subject="viewledger", role=role, payee_id=None, now=now, lifetime=lifetime)
+    return {"Authorization": f"Bearer {token}"}
+
+
+def guard_of(chosen: AccessSettings, keys: PostgresApiKeys, executor: Executor) -> tuple[Guard, Access]:
+    """The guard of the API's routes, and the access behind it for other guards. `executor` runs look-ups of keys."""
+
+    async def find_key(key_id: str) -> ApiKey | None:
+        return await asyncio.get_running_loop().run_in_executor(executor, keys.find, key_id)
+
+    access = Access(
+        find_key=find_key,
+        tokens=TokenVerifier(_issuers(chosen)),
+        clock=time.time,
+        counts_are_public=chosen.counts_are_public,
+    )
+
+    async def identify(request: Request) -> Caller:
+        return await access.caller(request.headers.get("authorization"))
+
+    def sender_network(request: Request) -> str:
+        peer = request.client.host if request.client else None
+        if not chosen.proxies:
+            return _network(peer)
+        return _network(client_address(peer, request.headers.getlist("x-forwarded-for"), chosen.proxies))
+
+    limits = RequestLimits(time.time, anonymous=chosen.rate_anonymous, caller=chosen.rate_caller)
+    return Guard(identify, limits, sender_network, logs_every_answer=chosen.logs_every_answer), access
+
+
+def _network(address: str | None) -> str:
+    known = _networks.get(address)
+    if known is None:
+        if len(_networks) >= 10_000:
+            _networks.clear()
+        known = _networks[address] = (network_of(address) if address else None) or "unknown"
+    return known
+
+
+_networks: dict[str | None, str] = {}
+"""Address → network: parsing an address costs more than everything else the guard does."""
+
+
+def _issuers(chosen: AccessSettings) -> list[Issuer]:
+    issuers = [chosen.local_issuer.accepted()] if chosen.local_issuer else []
+    if (oidc := chosen.oidc) is not None:
+        keys = CachedKeySet(partial(fetch_key_set, oidc.jwks_url), time.monotonic)
+        issuers.append(Issuer(oidc.issuer, oidc.audience, oidc.algorithms, keys, oidc.role_claim, oidc.payee_claim))
+    return issuers
+
+
+def _rate(environ: Mapping[str, str], name: str) -> str:
+    text = environ.get(name) or DEFAULT_RATE
+    if not re.fullmatch(r"[1-9]\d{0,9}/(second|minute|hour)", text, re.ASCII):
+        raise CommandError(f"{name} is {text!r}; it must look like 600/minute", ExitCode.BAD_INPUT)
+    return text
+
+
+def _proxies(environ: Mapping[str, str]) -> frozenset[str]:
+    try:
+        return trusted_proxies(environ.get("VIEWLEDGER_TRUSTED_PROXIES", ""))
+    except ValueError as error:
+        raise CommandError(f"VIEWLEDGER_TRUSTED_PROXIES: {error}", ExitCode.BAD_INPUT) from error
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"

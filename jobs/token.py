@@ -1,0 +1,48 @@
+"""`./viewledger token`: a token for development, signed by the local stack's own key."""
+
+import argparse
+import json
+from datetime import UTC, datetime, timedelta
+
+from jobs import settings
+from jobs.access_settings import local_issuer
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+from serving_layer.access import GRANTS, Role
+from serving_layer.jwt_local_issuer import LIFETIME_MAX
+
+MINUTES_MAX = int(LIFETIME_MAX.total_seconds() // 60)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags."""
+    parser.add_argument("--role", required=True, choices=sorted(GRANTS), help="what the holder may do")
+    parser.add_argument("--payee", help="the payee the token is bound to; creators need one")
+    parser.add_argument("--subject", default="developer", help="who the holder is, for logs (default developer)")
+    parser.add_argument("--minutes", type=int, default=60, help=f"how long it holds (1 to {MINUTES_MAX}, default 60)")
+    parser.add_argument("--json", action="store_true", help="print it as JSON with its end")
+
+
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """Prints the token. Refused unless the local issuer is configured."""
+    role = Role(arguments.role)
+    if not 1 <= arguments.minutes <= MINUTES_MAX:
+        raise CommandError(f"--minutes must be from 1 to {MINUTES_MAX}", ExitCode.BAD_INPUT)
+    if role is Role.CREATOR and not arguments.payee:
+        raise CommandError("--role creator needs --payee: a creator sees one channel", ExitCode.BAD_INPUT)
+    if arguments.payee is not None and not 1 <= len(arguments.payee) <= 128:
+        raise CommandError("--payee must have 1 to 128 characters", ExitCode.BAD_INPUT)
+    issuer = local_issuer(settings.environment())
+    if issuer is None:
+        raise CommandError(
+            "no local issuer is configured: start the local stack (./viewledger up), or get a token from the identity "
+            "provider",
+            ExitCode.REFUSED,
+        )
+    now, lifetime = datetime.now(UTC), timedelta(minutes=arguments.minutes)
+    token = issuer.token(subject=arguments.subject, role=role, payee_id=arguments.payee, now=now, lifetime=lifetime)
+    if arguments.json:
+        print(json.dumps({"token": token, "expires_at": (now + lifetime).isoformat(timespec="seconds")}))
+    else:
+        print(token)
+    return ExitCode.OK

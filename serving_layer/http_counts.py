@@ -1,0 +1,140 @@
+"""The two hot routes: the count of one video, and of many at once. They encode with msgspec.
+
+View counts are public, unless the operator says otherwise; billable views are for those whose scope and payee allow.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from ingestion.contract.decoding import is_video_id
+from serving_layer.access import Caller, Scope
+from serving_layer.counts_reader import CountsReader
+from serving_layer.http_access import Guard, GuardedRoute
+from serving_layer.merge import ServedCount, entity_tag, without_billable
+from serving_layer.ports import SettledUnavailableError
+from serving_layer.problems import ProblemError, refused
+from serving_layer.prometheus_api import ApiMetrics
+from serving_layer.video_ids import LOOKUP_BYTES_MAX, looked_up, malformed
+
+_encode = msgspec.json.Encoder().encode
+FRESH_SECONDS = 1
+NOT_KEPT = "no-store"
+_BODY_SECONDS_MAX = 10.0
+
+
+def counts_routes(guard: Guard, reader: CountsReader, metrics: ApiMetrics) -> list[GuardedRoute]:
+    """Return the routes of view counts."""
+
+    async def one_video(request: Request, caller: Caller) -> Response:
+        started = time.perf_counter()
+        try:
+            return await _one_video(reader, metrics, request, caller)
+        finally:
+            metrics.one_video.observe(time.perf_counter() - started)
+
+    async def lookup(request: Request, caller: Caller) -> Response:
+        started = time.perf_counter()
+        try:
+            return await _lookup(reader, metrics, request, caller)
+        finally:
+            metrics.lookup.observe(time.perf_counter() - started)
+
+    return [
+        # `path`, so that an id with a slash in it is told what is wrong with it
+        guard.route("/v1/videos/{video_id:path}/views", one_video, needs=Scope.COUNTS),
+        guard.route("/v1/views:lookup", lookup, needs=Scope.COUNTS, methods=["POST"]),
+        guard.route("/videos/{video_id:path}/views", one_video, needs=Scope.COUNTS),
+    ]
+
+
+async def _one_video(reader: CountsReader, metrics: ApiMetrics, request: Request, caller: Caller) -> Response:
+    video_id = request.path_params["video_id"]
+    if not is_video_id(video_id):
+        raise ProblemError(malformed(video_id))
+    (count,) = await served(reader, metrics, (video_id,))
+    count = count if sees_billable(caller) else without_billable(count)
+    tag = entity_tag(count)
+    headers = {"ETag": tag, "Cache-Control": _kept(caller) if count.complete else NOT_KEPT, "Vary": "Authorization"}
+    condition = request.headers.get("if-none-match")
+    if condition is not None and matches(condition, tag):
+        return Response(status_code=304, headers=headers)
+    return Response(_encode(count), headers=headers, media_type="application/json")
+
+
+async def _lookup(reader: CountsReader, metrics: ApiMetrics, request: Request, caller: Caller) -> Response:
+    video_ids = looked_up(await read_body(request, LOOKUP_BYTES_MAX))
+    counts = await served(reader, metrics, video_ids)
+    if not sees_billable(caller):
+        counts = [without_billable(count) for count in counts]
+    return Response(_encode(_lookup_answer(counts)), headers={"Cache-Control": NOT_KEPT}, media_type="application/json")
+
+
+def _lookup_answer(counts: Sequence[ServedCount]) -> dict[str, Any]:
+    """All counts of one answer share one version, one instant and one state of completeness."""
+    first = counts[0]
+    return {
+        "version": first.version,
+        "settled_until": first.settled_until,
+        "as_of": first.as_of,
+        "complete": first.complete,
+        "counts": counts,
+    }
+
+
+async def served(reader: CountsReader, metrics: ApiMetrics, video_ids: Sequence[str]) -> list[ServedCount]:
+    """Return the served counts, counted in the metrics; a store that is away is a problem that says which."""
+    try:
+        counts = await reader.read(video_ids)
+    except SettledUnavailableError as error:
+        metrics.unavailable.inc()
+        raise settled_unavailable() from error
+    for count in counts:
+        metrics.answered(count)
+    return counts
+
+
+def settled_unavailable() -> ProblemError:
+    """Return the answer while PostgreSQL is away."""
+    return refused(
+        "settled_counts_unavailable",
+        "PostgreSQL does not answer, so the settled count cannot be read now; try again shortly",
+        {"Retry-After": "2"},
+    )
+
+
+def sees_billable(caller: Caller) -> bool:
+    """Whether billable views of every video may be shown."""
+    return caller.payee_id is None and caller.may(Scope.BILLABLE)
+
+
+def _kept(caller: Caller) -> str:
+    return f"{'public' if caller.is_anonymous else 'private'}, max-age={FRESH_SECONDS}"
+
+
+async def read_body(request: Request, bytes_max: int) -> bytes:
+    """Return the whole body, within bounds of size and time; raises ProblemError."""
+    body = bytearray()
+    try:
+        async with asyncio.timeout(_BODY_SECONDS_MAX):
+            async for part in request.stream():
+                body += part
+                if len(body) > bytes_max:
+                    raise refused("body_too_large", f"the body has more than {bytes_max} bytes")
+    except TimeoutError:
+        detail = f"the body did not arrive within {_BODY_SECONDS_MAX:g} seconds"
+        raise refused("body_too_slow", detail) from None
+    except ClientDisconnect:
+        raise refused("body_incomplete", "the connection closed before the whole body arrived") from None
+    return bytes(body)
+
+
+def matches(condition: str, tag: str) -> bool:
+    """Compare weakly, as RFC 9110 asks for If-None-Match."""
+    wanted = tag.removeprefix("W/")
+    return condition.strip() == "*" or any(each.strip().removeprefix("W/") == wanted for each in condition.split(","))

@@ -1,0 +1,110 @@
+"""Tokens of people: JWTs (RFC 7519) of known issuers, checked with PyJWT.
+
+Checked are the signature by an algorithm of the allow-list (never a symmetric one, never `none`), `iss`, `aud`, `exp`,
+`nbf` where present, and that `iss`, `sub`, `aud`, `exp` are there.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import jwt
+
+from serving_layer.access import Caller, caller_of_claims, unauthorized
+
+ALGORITHMS = ("RS256", "PS256", "ES256", "ES384", "EdDSA")
+"""What an issuer may be configured with."""
+LEEWAY_SECONDS = 30
+TOKEN_LENGTH_MAX = 8_192
+_REQUIRED = ["iss", "sub", "aud", "exp"]
+
+
+class KeySet(Protocol):
+    """An issuer's public keys."""
+
+    async def key(self, key_id: str | None) -> jwt.PyJWK | None:
+        """Return the key of this id, the only key where there is one and no id; None: there is none.
+
+        Raises ProblemError(identity_provider_unavailable).
+        """
+
+
+@dataclass(frozen=True)
+class Issuer:
+    """Whose tokens are accepted, and how they are read."""
+
+    issuer: str
+    audience: str
+    algorithms: Sequence[str]
+    keys: KeySet
+    role_claim: str = "role"
+    payee_claim: str = "payee"
+
+
+class TokenVerifier:
+    """Turns tokens into callers."""
+
+    def __init__(self, issuers: Sequence[Issuer]) -> None:
+        self._issuers = {each.issuer: each for each in issuers}
+
+    async def caller(self, token: str) -> tuple[Caller, float]:
+        """Return who the token stands for, and when it expires (seconds since the epoch).
+
+        Raises:
+            ProblemError: token_invalid, token_expired, token_not_yet_valid, token_audience, or
+                identity_provider_unavailable.
+        """
+        issuer = self._issuer_of(token)
+        header = _header(token)
+        if header.get("alg") not in issuer.algorithms:
+            allowed = ", ".join(issuer.algorithms)
+            raise unauthorized("token_invalid", f"the token's algorithm is not allowed; allowed are {allowed}")
+        key_id = header.get("kid")
+        key = await issuer.keys.key(key_id if isinstance(key_id, str) else None)
+        if key is None:
+            raise unauthorized("token_invalid", "the token is signed with a key that its issuer does not publish")
+        claims = _verified(token, key, issuer)
+        found = caller_of_claims(claims, role_claim=issuer.role_claim, payee_claim=issuer.payee_claim)
+        return found, float(claims["exp"])
+
+    def _issuer_of(self, token: str) -> Issuer:
+        try:
+            # Read before it is verified, only to choose whose keys and audience to verify it with.
+            named = jwt.decode(token, options={"verify_signature": False}).get("iss")
+        except jwt.PyJWTError as error:
+            raise unauthorized("token_invalid", "the token is not a JWT") from error
+        issuer = self._issuers.get(named) if isinstance(named, str) else None
+        if issuer is None:
+            raise unauthorized("token_invalid", "the token is not of an issuer that this API accepts")
+        return issuer
+
+
+def _header(token: str) -> Mapping[str, Any]:
+    try:
+        return jwt.get_unverified_header(token)
+    except jwt.PyJWTError as error:
+        raise unauthorized("token_invalid", "the token's header cannot be read") from error
+
+
+def _verified(token: str, key: jwt.PyJWK, issuer: Issuer) -> Mapping[str, Any]:
+    try:
+        claims: Mapping[str, Any] = jwt.decode(
+            token,
+            key,
+            algorithms=[each for each in issuer.algorithms if each == key.algorithm_name],
+            audience=issuer.audience,
+            issuer=issuer.issuer,
+            leeway=LEEWAY_SECONDS,
+            options={"require": _REQUIRED},
+        )
+    except jwt.ExpiredSignatureError as error:
+        raise unauthorized("token_expired", "the token has expired; sign in again") from error
+    except jwt.ImmatureSignatureError as error:
+        raise unauthorized("token_not_yet_valid", "the token is not valid yet; compare the clocks") from error
+    except (jwt.InvalidAudienceError, jwt.MissingRequiredClaimError) as error:
+        if isinstance(error, jwt.MissingRequiredClaimError) and error.claim != "aud":
+            raise unauthorized("token_invalid", f"the token lacks the claim {error.claim}") from error
+        raise unauthorized("token_audience", f"the token must be made for the audience {issuer.audience}") from error
+    except jwt.PyJWTError as error:
+        raise unauthorized("token_invalid", "the token's signature or claims do not hold") from error
+    return claims

@@ -1,0 +1,56 @@
+"""Every problem the API answers with: its stable code, its status, and when it happens. Pure.
+
+docs/api.md shows this table; a test holds the two against each other.
+"""
+
+from collections.abc import Mapping
+
+from ingestion.contract.problem import Problem
+
+CODES: dict[str, tuple[int, str]] = {
+    "body_malformed": (400, "The body is not JSON."),
+    "body_incomplete": (400, "The connection closed before the whole body arrived."),
+    "credentials_malformed": (401, "The Authorization header is not `Bearer` followed by an API key or a token."),
+    "credentials_missing": (401, "The route needs an API key or a token."),
+    "key_unknown": (401, "No such API key, or its secret is wrong."),
+    "key_expired": (401, "The API key has expired."),
+    "key_revoked": (401, "The API key was revoked."),
+    "token_invalid": (401, "The token is no JWT of a known issuer, its signature is wrong, or a claim is missing."),
+    "token_expired": (401, "The token has expired."),
+    "token_not_yet_valid": (401, "The token is not valid yet."),
+    "token_audience": (401, "The token was made for another audience."),
+    "scope_missing": (403, "The credential is good, but lacks the scope that the route needs."),
+    "not_found": (404, "There is nothing here, or it is not yours."),
+    "method_not_allowed": (405, "The path exists, but not with this method."),
+    "body_too_slow": (408, "The body did not arrive in time."),
+    "body_too_large": (413, "The body is larger than allowed."),
+    "video_id_malformed": (422, "No video can have this id."),
+    "lookup_invalid": (422, "The body of a look-up has another form than described."),
+    "lookup_size": (422, "A look-up has no id, or too many."),
+    "rate_limited": (429, "Too many requests; Retry-After says when to come back."),
+    "http_error": (400, "The request cannot be served as it is."),
+    "internal_error": (500, "An unexpected error; it was logged under the X-Request-Id of the answer."),
+    "settled_counts_unavailable": (503, "PostgreSQL does not answer: the settled half cannot be read now."),
+    "version_unknown": (503, "PostgreSQL has not told the published version yet."),
+    "access_unavailable": (503, "PostgreSQL does not answer: the API key cannot be checked now."),
+    "identity_provider_unavailable": (503, "The identity provider's keys cannot be fetched: tokens cannot be checked."),
+}
+
+
+class ProblemError(Exception):
+    """What was asked cannot be done; carries the answer. `headers` are added to it."""
+
+    def __init__(self, problem: Problem, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(problem.detail)
+        self.problem = problem
+        self.headers = dict(headers or {})
+
+
+def problem(code: str, detail: str) -> Problem:
+    """Return the problem of a code in CODES; `detail` is one sentence: what was wrong and what is allowed."""
+    return Problem(CODES[code][0], code, detail)
+
+
+def refused(code: str, detail: str, headers: Mapping[str, str] | None = None) -> ProblemError:
+    """Return the error that answers with this problem."""
+    return ProblemError(problem(code, detail), headers)

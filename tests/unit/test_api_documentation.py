@@ -1,0 +1,37 @@
+"""docs/api.md and the code say the same."""
+
+import re
+from pathlib import Path
+
+from serving_layer.access import GRANTS, Role, Scope
+from serving_layer.problems import CODES
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+
+
+def problem_rows() -> str:
+    """The table as it must stand in docs/api.md; print it to mend the page."""
+    rows = [f"| `{code}` | {status} | {meaning} |" for code, (status, meaning) in sorted(CODES.items())]
+    return "\n".join(["| code | status | when |", "|---|---|---|", *rows])
+
+
+def test_the_page_lists_every_problem_with_its_status_and_meaning() -> None:
+    shown = re.search(r"<!-- problems -->\n(.*)\n<!-- /problems -->", PAGE, re.S)
+    assert shown is not None
+    assert shown[1] == problem_rows()
+
+
+def test_every_problem_in_the_table_is_used_by_the_code() -> None:
+    sources = [path for path in (ROOT / "serving_layer").rglob("*.py") if path.name != "problems.py"]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in sources)
+    assert not [code for code in CODES if f'"{code}"' not in text]
+
+
+def test_the_page_says_which_role_has_which_scope() -> None:
+    roles = (Role.CREATOR, Role.FINANCE, Role.AUDITOR, Role.OPERATOR)
+    for scope in Scope:
+        row = re.search(rf"^\| `{scope}` \|(.*)\|$", PAGE, re.M)
+        assert row is not None, scope
+        said = [cell.strip() for cell in row[1].split("|")][1:]
+        assert [bool(cell) for cell in said] == [scope in GRANTS[role] for role in roles], scope

@@ -1,15 +1,60 @@
-"""Runs an ASGI application in the foreground until it is told to stop."""
+"""Runs an ASGI application in the foreground until it is told to stop, without an error for a client.
+
+Asked to stop, it goes on answering for `drain_seconds`: `/readyz` says 503, so that a load balancer sends no more, and
+every answer says `Connection: close`, so that clients come back elsewhere. Then the requests under way are finished.
+"""
 
 import socket
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from types import FrameType
 from typing import Any
 
 import uvicorn
 
+from ingestion.contract.problem import PROBLEM_MEDIA_TYPE, Problem
+from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 
 GRACE_SECONDS = 10
 CONNECTION_BACKLOG = 2048
+Message = dict[str, Any]
+Send = Callable[[Message], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class HttpSettings:
+    """Where to listen, and for how long to go on when asked to stop."""
+
+    host: str
+    port: int
+    port_variable: str
+    inherited: int | None
+    """The number of a listening socket that was opened by whoever started this process. Several processes may share
+    it: a connection that waits in it is taken by any of them, so none is lost while they are restarted in turn."""
+    drain_seconds: float
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str], port_variable: str, default_port: int) -> "HttpSettings":
+        """Reads VIEWLEDGER_BIND_HOST, the port, VIEWLEDGER_LISTEN_FD and VIEWLEDGER_DRAIN_SECONDS."""
+        inherited = environ.get("VIEWLEDGER_LISTEN_FD")
+        return cls(
+            host=environ.get("VIEWLEDGER_BIND_HOST") or "127.0.0.1",
+            port=settings.integer(environ, port_variable, default=default_port, least=1, most=65535),
+            port_variable=port_variable,
+            inherited=settings.integer(environ, "VIEWLEDGER_LISTEN_FD", default=3, least=3, most=65535)
+            if inherited
+            else None,
+            drain_seconds=settings.decimal(environ, "VIEWLEDGER_DRAIN_SECONDS", default=1.0, least=0, most=300),
+        )
+
+    def listen(self) -> socket.socket:
+        """Listens, or takes the inherited socket; raises CommandError that names the setting."""
+        if self.inherited is not None:
+            return inherited_socket(self.inherited)
+        return listening_socket(self.host, self.port, self.port_variable)
 
 
 def listening_socket(host: str, port: int, variable: str) -> socket.socket:
@@ -28,11 +73,27 @@ def listening_socket(host: str, port: int, variable: str) -> socket.socket:
     return listener
 
 
-def serve(app: Any, listener: socket.socket) -> ExitCode:
-    """Serves until SIGTERM or Ctrl-C; then takes no new connection and finishes the requests under way, at most
-    GRACE_SECONDS."""
+def inherited_socket(number: int) -> socket.socket:
+    """Takes over an open socket by its number; CommandError when it is none that accepts connections."""
+    try:
+        listener = socket.socket(fileno=number)
+        if listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            return listener
+    except OSError:
+        pass
+    raise CommandError(
+        f"VIEWLEDGER_LISTEN_FD is {number}; it must be the number of an open socket that listens", ExitCode.BAD_INPUT
+    )
+
+
+def serve(app: Any, listener: socket.socket, *, drain_seconds: float = 0.0) -> ExitCode:
+    """Serves until SIGTERM or Ctrl-C, then drains and finishes the requests under way, at most GRACE_SECONDS.
+
+    A second signal ends the draining.
+    """
+    drain = Drain(drain_seconds)
     config = uvicorn.Config(
-        app,
+        announcing(app, drain),
         loop="uvloop",
         http="httptools",
         ws="none",
@@ -45,9 +106,78 @@ def serve(app: Any, listener: socket.socket) -> ExitCode:
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     try:
-        uvicorn.Server(config).run(sockets=[listener])
-    except KeyboardInterrupt:  # uvicorn raises the signal again once it has stopped
+        DrainingServer(config, drain).run(sockets=[listener])
+    except KeyboardInterrupt:  # uvicorn raises a second signal again once it has stopped
         pass
     finally:
         listener.close()
     return ExitCode.OK
+
+
+class Drain:
+    """The time between being asked to stop and stopping."""
+
+    def __init__(self, seconds: float, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._seconds = seconds
+        self._monotonic = monotonic
+        self._over_at: float | None = None
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the process was asked to stop."""
+        return self._over_at is not None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it may stop now."""
+        return self._over_at is not None and self._monotonic() >= self._over_at
+
+    def begin(self) -> None:
+        """The process was asked to stop."""
+        self._over_at = self._monotonic() + self._seconds
+
+
+class DrainingServer(uvicorn.Server):
+    """Uvicorn's server, which stops only when the drain is over."""
+
+    def __init__(self, config: uvicorn.Config, drain: Drain) -> None:
+        super().__init__(config)
+        self._drain = drain
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """The first signal begins the drain, a second one ends it."""
+        if self._drain.has_begun:
+            super().handle_exit(sig, frame)
+        else:
+            self._drain.begin()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second; True ends the server."""
+        self.should_exit = self.should_exit or self._drain.is_over
+        return await super().on_tick(counter)
+
+
+def announcing(app: Any, drain: Drain) -> Any:
+    """Return the application, which tells clients and load balancers during the drain that it is about to stop."""
+
+    async def announced(scope: Message, receive: Any, send: Send) -> None:
+        async def send_and_close(message: Message) -> None:
+            if message["type"] == "http.response.start" and drain.has_begun:
+                message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
+            await send(message)
+
+        if scope["type"] != "http":
+            await app(scope, receive, send)
+        elif drain.has_begun and scope["path"] == "/readyz":
+            await _not_ready(send_and_close)
+        else:
+            await app(scope, receive, send_and_close)
+
+    return announced
+
+
+async def _not_ready(send: Send) -> None:
+    body = Problem(503, "stopping", "this process is about to stop; another one takes over").to_json()
+    headers = [(b"content-type", PROBLEM_MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 503, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -18,7 +18,7 @@ from jobs.circuit_breaker_metrics import show_states
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.failpoints import Failpoints
-from jobs.http_server import listening_socket, serve
+from jobs.http_server import HttpSettings, serve
 from jobs.json_log import log_json
 
 log = logging.getLogger(__name__)
@@ -32,13 +32,12 @@ class CollectorSettings:
     topic: str
     key: bytes
     proxies: frozenset[str]
-    host: str
-    port: int
+    http: HttpSettings
     acknowledgement_ms_max: int
     failpoints: Failpoints
 
     def __repr__(self) -> str:
-        return f"CollectorSettings(bootstrap={self.bootstrap}, topic={self.topic!r}, port={self.port}, …)"
+        return f"CollectorSettings(bootstrap={self.bootstrap}, topic={self.topic!r}, port={self.http.port}, …)"
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "CollectorSettings":
@@ -48,8 +47,7 @@ class CollectorSettings:
             topic=environ.get("VIEWLEDGER_TOPIC_VIDEO_VIEWS") or TOPIC_VIDEO_VIEWS,
             key=read_pseudonym_key(environ),
             proxies=_read_proxies(environ),
-            host=environ.get("VIEWLEDGER_BIND_HOST") or "127.0.0.1",
-            port=settings.integer(environ, "VIEWLEDGER_COLLECTOR_PORT", default=17071, least=1, most=65535),
+            http=HttpSettings.from_environ(environ, "VIEWLEDGER_COLLECTOR_PORT", 17071),
             acknowledgement_ms_max=settings.integer(
                 environ, "VIEWLEDGER_ACKNOWLEDGEMENT_MS_MAX", default=5_000, least=500, most=60_000
             ),
@@ -61,7 +59,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     """Serves until it is stopped; UNAVAILABLE when no broker answers at the start or the port is taken."""
     chosen = CollectorSettings.from_environment(settings.environment())
     log_json()
-    listener = listening_socket(chosen.host, chosen.port, "VIEWLEDGER_COLLECTOR_PORT")
+    listener = chosen.http.listen()
     event_log = connect(chosen.bootstrap, chosen.topic, chosen.acknowledgement_ms_max)
     collector = Collector(
         event_log=chosen.failpoints.on(event_log),
@@ -72,9 +70,11 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     )
     # The log is its own breaker: while it connects anew, appending fails at once.
     show_states(collector.metrics.registry, {"kafka": lambda: State.CLOSED if event_log.is_connected else State.OPEN})
-    log.info("collector ready", extra={"fields": {"host": chosen.host, "port": chosen.port, "topic": chosen.topic}})
+    log.info(
+        "collector ready", extra={"fields": {"host": chosen.http.host, "port": chosen.http.port, "topic": chosen.topic}}
+    )
     try:
-        return serve(collector_app(collector), listener)
+        return serve(collector_app(collector), listener, drain_seconds=chosen.http.drain_seconds)
     finally:
         event_log.close()
         log.info("collector stopped")

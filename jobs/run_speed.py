@@ -87,13 +87,15 @@ class SpeedSettings:
 
 
 class Readiness:
-    """Whether the loop, once there is one, does its work."""
+    """Whether the loop, once there is one and until it is asked to stop, does its work."""
 
-    loop: ConsumeLoop | None = None
+    def __init__(self, stopping: threading.Event) -> None:
+        self._stopping = stopping
+        self.loop: ConsumeLoop | None = None
 
     def __call__(self) -> bool:
         """Whether every partition of this process is being counted."""
-        return self.loop is not None and self.loop.is_ready
+        return self.loop is not None and self.loop.is_ready and not self._stopping.is_set()
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
@@ -108,13 +110,14 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         )
     log_json()
     registry = CollectorRegistry()
-    readiness = Readiness()
-    with _stopping_on_signals() as stopping, closing(_probes(chosen, registry, readiness)):
-        try:
-            _count(chosen, registry, stopping, readiness)
-        except SpeedLayerError as error:
-            logger.critical("halted", extra={"fields": {"reason": str(error)}})
-            raise CommandError(f"the speed layer halted: {error}", ExitCode.FAILED) from error
+    with _stopping_on_signals() as stopping:
+        readiness = Readiness(stopping)
+        with closing(_probes(chosen, registry, readiness)):
+            try:
+                _count(chosen, registry, stopping, readiness)
+            except SpeedLayerError as error:
+                logger.critical("halted", extra={"fields": {"reason": str(error)}})
+                raise CommandError(f"the speed layer halted: {error}", ExitCode.FAILED) from error
     logger.info("speed stopped")
     return ExitCode.OK
 

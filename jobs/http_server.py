@@ -19,6 +19,8 @@ from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 
 GRACE_SECONDS = 10
+LAST_REQUEST_SECONDS = 0.3
+"""A connection that was taken last has so long to send its request."""
 CONNECTION_BACKLOG = 2048
 Message = dict[str, Any]
 Send = Callable[[Message], Awaitable[None]]
@@ -56,6 +58,10 @@ class HttpSettings:
             return inherited_socket(self.inherited)
         return listening_socket(self.host, self.port, self.port_variable)
 
+    def serve(self, app: Any, listener: socket.socket) -> ExitCode:
+        """Serves on what `listen` returned; see the function."""
+        return serve(app, listener, drain_seconds=self.drain_seconds, is_shared=self.inherited is not None)
+
 
 def listening_socket(host: str, port: int, variable: str) -> socket.socket:
     """Listens, or raises CommandError that names the address and the setting that moves it."""
@@ -86,12 +92,13 @@ def inherited_socket(number: int) -> socket.socket:
     )
 
 
-def serve(app: Any, listener: socket.socket, *, drain_seconds: float = 0.0) -> ExitCode:
+def serve(app: Any, listener: socket.socket, *, drain_seconds: float = 0.0, is_shared: bool = False) -> ExitCode:
     """Serves until SIGTERM or Ctrl-C, then drains and finishes the requests under way, at most GRACE_SECONDS.
 
-    A second signal ends the draining.
+    A second signal ends the draining. `is_shared`: others take the connections that wait in the socket, so that this
+    process takes none as soon as it is asked to stop.
     """
-    drain = Drain(drain_seconds)
+    drain = Drain(drain_seconds, is_shared=is_shared)
     config = uvicorn.Config(
         announcing(app, drain),
         loop="uvloop",
@@ -117,28 +124,36 @@ def serve(app: Any, listener: socket.socket, *, drain_seconds: float = 0.0) -> E
 class Drain:
     """The time between being asked to stop and stopping."""
 
-    def __init__(self, seconds: float, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._seconds = seconds
+    def __init__(
+        self, seconds: float, *, is_shared: bool = False, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._listens_for = 0.0 if is_shared else seconds
+        self._lasts = seconds + LAST_REQUEST_SECONDS
         self._monotonic = monotonic
-        self._over_at: float | None = None
+        self._begun_at: float | None = None
 
     @property
     def has_begun(self) -> bool:
         """Whether the process was asked to stop."""
-        return self._over_at is not None
+        return self._begun_at is not None
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether new connections are taken."""
+        return self._begun_at is None or self._monotonic() < self._begun_at + self._listens_for
 
     @property
     def is_over(self) -> bool:
-        """Whether it may stop now."""
-        return self._over_at is not None and self._monotonic() >= self._over_at
+        """Whether connections on which no request is under way may be closed, and the process may stop."""
+        return self._begun_at is not None and self._monotonic() >= self._begun_at + self._lasts
 
     def begin(self) -> None:
         """The process was asked to stop."""
-        self._over_at = self._monotonic() + self._seconds
+        self._begun_at = self._monotonic()
 
 
 class DrainingServer(uvicorn.Server):
-    """Uvicorn's server, which stops only when the drain is over."""
+    """Uvicorn's server, which stops listening and then stops when the drain says so."""
 
     def __init__(self, config: uvicorn.Config, drain: Drain) -> None:
         super().__init__(config)
@@ -153,6 +168,9 @@ class DrainingServer(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second; True ends the server."""
+        if not self._drain.is_listening:
+            for server in self.servers:
+                server.close()
         self.should_exit = self.should_exit or self._drain.is_over
         return await super().on_tick(counter)
 

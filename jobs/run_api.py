@@ -17,7 +17,7 @@ from jobs.access_settings import AccessSettings, guard_of
 from jobs.circuit_breaker import CircuitBreaker
 from jobs.circuit_breaker_metrics import show_breakers
 from jobs.exit_codes import ExitCode
-from jobs.http_server import HttpSettings, serve
+from jobs.http_server import HttpSettings
 from jobs.json_log import log_json
 from jobs.postgres_waits import bound_waits
 from serving_layer.counts_reader import CountsReader
@@ -83,13 +83,9 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     """Serves until it is stopped. Starts without PostgreSQL and Redis, too, and answers as soon as they do."""
     chosen = ApiSettings.from_environment(settings.environment())
     log_json()
-<<<<<<< HEAD
     for handler in logging.getLogger().handlers:
         handler.addFilter(WithRequestId())
-    listener = listening_socket(chosen.host, chosen.port, "VIEWLEDGER_API_PORT")
-=======
     listener = chosen.http.listen()
->>>>>>> 3c1e321 (SIGTERM drains, and API and collector can be replaced under load without an error for a client)
     client = redis.asyncio.Redis.from_url(
         chosen.redis.url,
         socket_timeout=REDIS_TIMEOUT_SECONDS,
@@ -116,13 +112,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
             executor=executor,
             observer=metrics,
         )
-<<<<<<< HEAD
-        log.info("api ready", extra={"fields": {"host": chosen.host, "port": chosen.port}})
-        code = serve(counts_app(Api(reader, metrics, guard)), listener)
-=======
         log.info("api ready", extra={"fields": {"host": chosen.http.host, "port": chosen.http.port}})
-        code = serve(counts_app(Api(reader, metrics)), listener, drain_seconds=chosen.http.drain_seconds)
->>>>>>> 3c1e321 (SIGTERM drains, and API and collector can be replaced under load without an error for a client)
+        code = chosen.http.serve(counts_app(Api(reader, metrics, guard)), listener)
     pointer.close()
     counts.close()
     keys.close()

@@ -18,7 +18,7 @@ from jobs.circuit_breaker_metrics import show_states
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.failpoints import Failpoints
-from jobs.http_server import HttpSettings, serve
+from jobs.http_server import HttpSettings
 from jobs.json_log import log_json
 
 log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         "collector ready", extra={"fields": {"host": chosen.http.host, "port": chosen.http.port, "topic": chosen.topic}}
     )
     try:
-        return serve(collector_app(collector), listener, drain_seconds=chosen.http.drain_seconds)
+        return chosen.http.serve(collector_app(collector), listener)
     finally:
         event_log.close()
         log.info("collector stopped")

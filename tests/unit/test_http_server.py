@@ -9,18 +9,23 @@ from jobs.http_server import Drain, HttpSettings, inherited_socket
 from tests.speed_fakes import FakeClock
 
 
-def test_a_drain_is_over_after_its_seconds_and_never_before_it_began() -> None:
+@pytest.mark.parametrize(("is_shared", "listens_for"), [(False, 2.0), (True, 0.0)])
+def test_a_drain_first_stops_listening_and_then_leaves_the_last_requests_a_moment(
+    is_shared: bool, listens_for: float
+) -> None:
     clock = FakeClock(0.0)
-    drain = Drain(2.0, clock)
+    drain = Drain(2.0, is_shared=is_shared, monotonic=clock)
     clock.pass_by(100.0)
-    assert not drain.has_begun
-    assert not drain.is_over
+    assert (drain.has_begun, drain.is_listening, drain.is_over) == (False, True, False)
     drain.begin()
-    clock.pass_by(1.5)
+    states = []
+    while not drain.is_over:
+        states.append(drain.is_listening)
+        clock.pass_by(0.25)
     assert drain.has_begun
-    assert not drain.is_over
-    clock.pass_by(0.5)
-    assert drain.is_over
+    assert states.count(True) == listens_for * 4
+    assert len(states) == 10
+    assert not drain.is_listening
 
 
 def test_a_listening_socket_is_taken_over_by_its_number() -> None:

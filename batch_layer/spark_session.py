@@ -21,7 +21,8 @@ class SparkSettings:
     jars: Path
     """Folder with the Kafka connector, the Iceberg runtime and the PostgreSQL driver; nothing is downloaded."""
     catalog: Mapping[str, str]
-    """Iceberg catalog properties; see `jdbc_catalog` and `folder_catalog`."""
+    """Iceberg catalog properties; see `jdbc_catalog`, `folder_catalog` and `rest_catalog`."""
+    catalog_name: str = CATALOG
     master: str = "local[2]"
     shuffle_partitions: int = 4
     """Tasks of a shuffle; about two for each core of the cluster."""
@@ -52,6 +53,11 @@ def jdbc_catalog(postgres_url: str, warehouse: str) -> dict[str, str]:
 def folder_catalog(warehouse: str) -> dict[str, str]:
     """Return the properties of a catalog that is a folder, for tests and benchmarks."""
     return {"type": "hadoop", "warehouse": warehouse}
+
+
+def rest_catalog(url: str, namespace: str) -> dict[str, str]:
+    """Return the properties of a catalog that answers by HTTP; `namespace` is where names without one are looked up."""
+    return {"type": "rest", "uri": url, "default-namespace": namespace}
 
 
 def open_session(settings: SparkSettings, name: str = "viewledger batch") -> SparkSession:
@@ -120,7 +126,7 @@ def _options(settings: SparkSettings) -> dict[str, str]:
     if settings.is_short:
         options["spark.driver.extraJavaOptions"] += " -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"
         options["spark.sql.adaptive.enabled"] = "false"
-    catalog = f"spark.sql.catalog.{CATALOG}"
+    catalog = f"spark.sql.catalog.{settings.catalog_name}"
     options[catalog] = "org.apache.iceberg.spark.SparkCatalog"
     # every run pins snapshots by id, so a cached table would only hide another process's commit
     options[f"{catalog}.cache-enabled"] = "false"

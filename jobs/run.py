@@ -1,4 +1,4 @@
-"""`./viewledger run collector|speed|api`: one process in the foreground, as the supervisor or a container starts it."""
+"""`./viewledger run collector|speed|api|sql`: one process in the foreground, as a supervisor or container starts it."""
 
 import argparse
 import importlib
@@ -6,7 +6,7 @@ from typing import Protocol, cast
 
 from jobs.exit_codes import ExitCode
 
-PROCESSES = {"collector": "jobs.run_collector", "speed": "jobs.run_speed", "api": "jobs.run_api"}
+PROCESSES = {"collector": "jobs.run_collector", "speed": "jobs.run_speed", "api": "jobs.run_api", "sql": "jobs.run_sql"}
 """Imported only when asked for: the API must not need the collector's libraries, nor pay for loading them."""
 
 

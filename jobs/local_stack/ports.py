@@ -28,22 +28,24 @@ class Ports:
     datanode: int
     datanode_ipc: int
     datanode_http: int
+    sql: int
+    iceberg: int
 
     def by_name(self) -> dict[str, int]:
         """The ports as a mapping from part to number."""
         return asdict(self)
 
 
-OFFSETS = (0, 1, 2, 10, 11, 12, 13, 14, 15, 16, 17, 18)
+OFFSETS = (0, 1, 2, 10, 11, 12, 13, 14, 15, 16, 17, 18, 3, 4)
 """Where each field of Ports lies behind the base: 17070 is the API, 17080 Kafka, 17082 Redis, 17083 PostgreSQL."""
 
 
 def fixed_ports(environ: Mapping[str, str]) -> Ports:
     """The documented block, from VIEWLEDGER_PORT_BASE or 17070 on."""
     text = environ.get("VIEWLEDGER_PORT_BASE", str(PORT_BASE))
-    if not (text.isdecimal() and 1024 <= int(text) <= 65535 - OFFSETS[-1]):
+    if not (text.isdecimal() and 1024 <= int(text) <= 65535 - max(OFFSETS)):
         raise CommandError(
-            f"VIEWLEDGER_PORT_BASE is {text!r}; it must be a port between 1024 and {65535 - OFFSETS[-1]}",
+            f"VIEWLEDGER_PORT_BASE is {text!r}; it must be a port between 1024 and {65535 - max(OFFSETS)}",
             ExitCode.BAD_INPUT,
         )
     return Ports(*(int(text) + offset for offset in OFFSETS))

@@ -64,6 +64,9 @@ class Profile:
             "VIEWLEDGER_COLLECTOR_PORT": str(ports.collector),
             "VIEWLEDGER_API_PORT": str(ports.api),
             "VIEWLEDGER_SPEED_METRICS_PORT": str(ports.speed_metrics),
+            "VIEWLEDGER_SQL_PORT": str(ports.sql),
+            "VIEWLEDGER_ICEBERG_PORT": str(ports.iceberg),
+            "VIEWLEDGER_SQL_URL": f"sc://127.0.0.1:{ports.sql}",
         }
 
 

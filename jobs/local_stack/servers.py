@@ -19,6 +19,8 @@ from jobs.state_home import PROJECT, state_home
 
 SERVERS = ("kafka", "redis", "postgres", "hdfs")
 PROCESSES = ("collector", "speed", "api")
+OPTIONAL_PROCESSES = ("sql",)
+"""Started only where somebody asks: a Spark of its own takes ten seconds and a gigabyte."""
 
 
 def plan(profile: Profile, *, servers: Sequence[str], processes: Sequence[str]) -> tuple[Unit, ...]:
@@ -73,9 +75,15 @@ def command_task(name: str, words: tuple[str, ...], *, after: tuple[str, ...], e
 
 def process_unit(profile: Profile, name: str, *, after: tuple[str, ...], environ: Mapping[str, str]) -> Unit:
     """One of our own processes, ready when GET /readyz answers 200 on its port."""
-    ports = {"collector": profile.ports.collector, "speed": profile.ports.speed_metrics, "api": profile.ports.api}
+    ports = {
+        "collector": profile.ports.collector,
+        "speed": profile.ports.speed_metrics,
+        "api": profile.ports.api,
+        "sql": profile.ports.iceberg,
+    }
     if name not in ports:
-        raise CommandError(f"unknown process {name!r}; known are {', '.join(PROCESSES)}", ExitCode.BAD_INPUT)
+        known = ", ".join((*PROCESSES, *OPTIONAL_PROCESSES))
+        raise CommandError(f"unknown process {name!r}; known are {known}", ExitCode.BAD_INPUT)
     port = ports[name]
     return Unit(
         name=name,

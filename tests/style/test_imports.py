@@ -17,6 +17,8 @@ TECHNOLOGIES = {
     "redis": ("redis_",),
     "psycopg2": ("postgres_",),
     "pyspark": ("spark_", "iceberg_", "gx_"),
+    "py4j": ("spark_", "iceberg_"),
+    "grpc": ("spark_",),
     "pyarrow": ("spark_", "iceberg_"),
     "pandas": ("spark_", "iceberg_"),
     "great_expectations": ("gx_",),

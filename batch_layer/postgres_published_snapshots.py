@@ -1,0 +1,65 @@
+"""Which snapshots were published and where the tables' metadata lies, from PostgreSQL, by read-only connections."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg2
+
+from batch_layer.errors import UnavailableError
+from batch_layer.published_metadata import PublishedSnapshot
+
+
+class PostgresPublishedSnapshots:
+    """See the port `PublishedSnapshots`. A connection for each question: a table is asked for once in a query."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def current(self) -> int | None:
+        """See the port."""
+        rows = self._rows("SELECT version FROM published.pointer")
+        return rows[0][0] if rows else None
+
+    def versions(self) -> Sequence[int]:
+        """See the port."""
+        return [row[0] for row in self._rows(f"SELECT version {_PUBLISHED} ORDER BY version")]
+
+    def of_table(self, table: str, version: int) -> Sequence[PublishedSnapshot]:
+        """See the port."""
+        rows = self._rows(
+            f"SELECT version, published_at, (snapshots ->> %s)::bigint {_PUBLISHED} AND version <= %s ORDER BY version",
+            table,
+            version,
+        )
+        return [PublishedSnapshot(*row) for row in rows]
+
+    def metadata_location(self, catalog: str, namespace: str, table: str) -> str | None:
+        """Return where a table's newest metadata lies, by the JDBC catalogue; None when there is no such table."""
+        rows = self._rows(
+            "SELECT metadata_location FROM iceberg_tables "
+            "WHERE catalog_name = %s AND table_namespace = %s AND table_name = %s",
+            catalog,
+            namespace,
+            table,
+        )
+        return rows[0][0] if rows else None
+
+    def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        try:
+            connection = psycopg2.connect(
+                self._url,
+                connect_timeout=5,
+                application_name="viewledger-sql",
+                options="-c default_transaction_read_only=on",
+            )
+            try:
+                with connection, connection.cursor() as cursor:
+                    cursor.execute(query, values)
+                    return list(cursor.fetchall())
+            finally:
+                connection.close()
+        except psycopg2.Error as error:
+            raise UnavailableError(f"PostgreSQL does not answer ({' '.join(str(error).split())})") from error
+
+
+_PUBLISHED = "FROM published.versions WHERE version <= (SELECT version FROM published.pointer)"

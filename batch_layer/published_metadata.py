@@ -1,0 +1,62 @@
+"""An Iceberg table's metadata as analysts may see it: published snapshots and nothing else.
+
+The files of a table do not move: what is hidden is hidden because no metadata names it. A snapshot that a run wrote
+and nobody published, a refused run's branch, and the log of former metadata files are all left out.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+HIDDEN = ("metadata-log", "statistics", "partition-statistics", "encryption-keys")
+"""Parts that name files or snapshots beyond the published ones; all are optional."""
+
+
+class MissingSnapshotError(Exception):
+    """A published version's snapshot is no longer in the table: it was expired."""
+
+
+@dataclass(frozen=True)
+class PublishedSnapshot:
+    """What one published version says about one table."""
+
+    version: int
+    published_at: datetime
+    snapshot_id: int
+
+
+def published_metadata(metadata: Mapping[str, Any], published: Sequence[PublishedSnapshot]) -> dict[str, Any]:
+    """Return the metadata of a table whose whole history is the given published versions, oldest first.
+
+    `main` is the last of them. Each is a tag `v<version>`, and the table's history has the instant of its publication,
+    so that `VERSION AS OF 'v3'` and `TIMESTAMP AS OF '2026-11-25'` find what was published then.
+
+    Raises:
+        MissingSnapshotError: the last version's snapshot was expired. Older expired ones are left out.
+    """
+    stored = {snapshot["snapshot-id"]: snapshot for snapshot in metadata.get("snapshots", ())}
+    kept = [each for each in published if each.snapshot_id in stored]
+    if not kept or kept[-1] != published[-1]:
+        raise MissingSnapshotError(f"version {published[-1].version} is no longer kept: its snapshot was expired")
+    newest = kept[-1]
+    refs: dict[str, dict[str, Any]] = {f"v{each.version}": _ref("tag", each) for each in kept}
+    shown = {name: part for name, part in metadata.items() if name not in HIDDEN}
+    return shown | {
+        "current-snapshot-id": newest.snapshot_id,
+        "snapshots": [stored[snapshot_id] for snapshot_id in dict.fromkeys(each.snapshot_id for each in kept)],
+        "refs": refs | {"main": _ref("branch", newest)},
+        "snapshot-log": [
+            {"timestamp-ms": _milliseconds(each.published_at), "snapshot-id": each.snapshot_id} for each in kept
+        ],
+        "metadata-log": [],
+        "last-updated-ms": _milliseconds(newest.published_at),
+    }
+
+
+def _ref(kind: str, published: PublishedSnapshot) -> dict[str, Any]:
+    return {"snapshot-id": published.snapshot_id, "type": kind}
+
+
+def _milliseconds(instant: datetime) -> int:
+    return int(instant.timestamp() * 1000)

@@ -1,0 +1,75 @@
+"""The names under which analysts find the published tables, and what else they may name."""
+
+import re
+from collections.abc import Sequence
+
+CATALOG = "published"
+CURRENT = "current"
+"""The namespace that follows the pointer; `v1`, `v2`, … are the versions."""
+
+FORBIDDEN_FUNCTIONS = frozenset(
+    {
+        "reflect", "try_reflect", "java_method",  # call any static method of the server's Java process
+        "from_protobuf", "to_protobuf",  # read a file of the server
+    }
+)  # fmt: skip
+
+TABLE_FUNCTIONS = frozenset(
+    {
+        "collations", "explode", "explode_outer", "inline", "inline_outer", "json_tuple", "posexplode",
+        "posexplode_outer", "range", "sql_keywords", "stack", "variant_explode", "variant_explode_outer",
+    }
+)  # fmt: skip
+
+
+class ForbiddenError(Exception):
+    """An analyst asked for something that is not open to analysts; the message is one sentence."""
+
+
+def is_namespace(name: str) -> bool:
+    """Whether a name is that of a namespace, whether or not such a version was published."""
+    return re.fullmatch(r"current|v[1-9]\d{0,17}", name, re.ASCII | re.IGNORECASE) is not None
+
+
+def check_table(parts: Sequence[str]) -> None:
+    """Let through `table`, `namespace.table` and `published.namespace.table`.
+
+    A single part is looked up in the session's own views and in the namespace that the session uses, which
+    `check_namespace` bounds. Two parts could otherwise be a data source and a file, four a table's metadata.
+    """
+    if not 1 <= len(parts) <= 3 or any(not part for part in parts) or not _is_within(parts[:-1]):
+        raise ForbiddenError(
+            f"{_shown(parts)} is not open to analysts; a table's name is TABLE, {CURRENT}.TABLE, v3.TABLE or "
+            f"{CATALOG}.v3.TABLE"
+        )
+
+
+def check_namespace(parts: Sequence[str]) -> None:
+    """Let through nothing, `published`, `namespace` and `published.namespace`."""
+    if parts and parts != [CATALOG] and not _is_within(parts):
+        raise ForbiddenError(f"{_shown(parts)} is not open to analysts; a namespace is {CURRENT}, v1, v2, …")
+
+
+def check_function(parts: Sequence[str]) -> None:
+    """Let through Spark's own functions, except those that reach outside of the query."""
+    name = ".".join(parts).lower()
+    if name in FORBIDDEN_FUNCTIONS or not re.fullmatch(r"[a-z0-9_]+|[^a-z0-9_.]{1,3}", name, re.ASCII):
+        raise ForbiddenError(f"the function {name[:80]} is not open to analysts")
+
+
+def check_table_function(parts: Sequence[str]) -> None:
+    """Let through the table functions that read nothing but their arguments."""
+    name = ".".join(parts).lower()
+    if name not in TABLE_FUNCTIONS:
+        raise ForbiddenError(
+            f"the table function {name[:80]} is not open to analysts; there are {', '.join(sorted(TABLE_FUNCTIONS))}"
+        )
+
+
+def _is_within(parts: Sequence[str]) -> bool:
+    namespace = parts[1:] if len(parts) == 2 and parts[0].lower() == CATALOG else parts
+    return len(namespace) == 0 or (len(namespace) == 1 and is_namespace(namespace[0]))
+
+
+def _shown(parts: Sequence[str]) -> str:
+    return ".".join(parts)[:120] or "an empty name"

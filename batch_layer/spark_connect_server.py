@@ -1,0 +1,74 @@
+"""Spark's own Spark Connect service inside a session's Java process, behind a token."""
+
+import os
+import secrets
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from batch_layer.published_names import CATALOG, CURRENT
+from batch_layer.spark_session import SparkSettings, open_session, rest_catalog
+
+HDFS_USER = "analyst"
+"""May read the warehouse and write nowhere."""
+
+
+@dataclass(frozen=True)
+class ConnectService:
+    """A running service on 127.0.0.1; whoever has the token can do with it whatever Spark can."""
+
+    spark: SparkSession
+    port: int
+    token: str
+
+    @property
+    def java(self) -> "subprocess.Popen[bytes]":
+        """Spark's own process."""
+        gateway: Any = self.spark.sparkContext._gateway
+        return gateway.proc  # type: ignore[no-any-return]
+
+
+@contextmanager
+def connect_service(settings: SparkSettings, catalog_url: str) -> Iterator[ConnectService]:
+    """Run a Spark whose only catalog is the published one, and its Connect service.
+
+    The Java process gets none of our settings, so it knows no password; to HDFS it is `analyst`.
+    """
+    port, token = _free_port(), secrets.token_hex(32)
+    for name in [name for name in os.environ if name.startswith("VIEWLEDGER_")]:
+        del os.environ[name]
+    os.environ["HADOOP_USER_NAME"] = HDFS_USER
+    extra = {
+        "spark.sql.defaultCatalog": CATALOG,
+        "spark.sql.runSQLOnFiles": "false",
+        # Iceberg's own statements are not wanted, and its parser loses the values of `:name`
+        "spark.sql.extensions": "",
+        "spark.connect.grpc.binding.address": "127.0.0.1",
+        "spark.connect.grpc.binding.port": str(port),
+        "spark.connect.authenticate.token": token,
+    }
+    catalog = rest_catalog(catalog_url, CURRENT)
+    chosen = replace(settings, catalog=catalog, catalog_name=CATALOG, extra={**settings.extra, **extra})
+    spark = open_session(chosen, "viewledger sql")
+    try:
+        start_connect(spark)
+        yield ConnectService(spark, port, token)
+    finally:
+        spark.stop()
+
+
+def start_connect(spark: SparkSession) -> None:
+    """Start the service with the session's own settings."""
+    java: Any = spark._jvm
+    java.org.apache.spark.sql.connect.service.SparkConnectService.start(spark._jsc.sc())
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])

@@ -1,0 +1,8 @@
+"""Spark's error messages in one sentence."""
+
+import re
+
+
+def one_sentence(message: str) -> str:
+    """Return Spark's own sentence, without its codes and without the query and the stack below it."""
+    return re.sub(r"^\[[\w.]+\] |\.? SQLSTATE: \w+", "", message.strip().split("\n")[0]).strip()

@@ -1,0 +1,33 @@
+"""The SQL server as a process: Spark Connect on the published versions, and their Iceberg catalogue over HTTP."""
+
+import argparse
+import logging
+import signal
+import threading
+
+from jobs import settings
+from jobs.exit_codes import ExitCode
+from jobs.json_log import log_json
+from jobs.sql_server import SqlServerSettings, sql_server
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
+"""How often Spark's Java process is looked at."""
+
+
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """Serves until it is stopped; FAILED when Spark's Java process ends before."""
+    chosen = SqlServerSettings.from_environment(settings.environment())
+    log_json()
+    with sql_server(chosen) as server:
+        stopped = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda _number, _frame: stopped.set())
+        log.info("sql ready", extra={"fields": {"host": chosen.host, "port": chosen.port}})
+        while not stopped.wait(LOOK_SECONDS):
+            if server.java.poll() is not None:
+                log.error("spark ended", extra={"fields": {"code": server.java.returncode}})
+                return ExitCode.FAILED
+    log.info("sql stopped")
+    return ExitCode.OK

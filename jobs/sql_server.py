@@ -1,0 +1,102 @@
+"""The SQL server's parts in one process: the catalogue of published versions, Spark, and the door to it."""
+
+import logging
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import uvicorn
+from starlette.applications import Starlette
+
+from batch_layer.http_published_catalog import PublishedCatalog, catalog_app
+from batch_layer.iceberg_metadata_files import MetadataFiles
+from batch_layer.iceberg_tables import NAMESPACE, TABLES
+from batch_layer.postgres_published_snapshots import PostgresPublishedSnapshots
+from batch_layer.spark_connect_guard import Guard, start_guard
+from batch_layer.spark_connect_rules import ConnectRules
+from batch_layer.spark_connect_server import connect_service
+from batch_layer.spark_session import SparkSettings
+from batch_layer.spark_sql_rules import SqlRules
+from jobs import settings
+from jobs.batch_settings import spark_settings
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+from jobs.http_server import listening_socket
+
+
+@dataclass(frozen=True)
+class SqlServerSettings:
+    """What the SQL server is told by its environment."""
+
+    postgres: settings.PostgresConnection
+    spark: SparkSettings
+    host: str
+    port: int
+    iceberg_port: int
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> "SqlServerSettings":
+        """Reads and checks the settings; wrong ones raise CommandError(BAD_INPUT) naming the variable."""
+        return cls(
+            postgres=settings.PostgresConnection.from_environ(environ),
+            spark=spark_settings(environ, {}),
+            host=environ.get("VIEWLEDGER_BIND_HOST") or "127.0.0.1",
+            port=settings.integer(environ, "VIEWLEDGER_SQL_PORT", default=17073, least=1, most=65535),
+            iceberg_port=settings.integer(environ, "VIEWLEDGER_ICEBERG_PORT", default=17074, least=1, most=65535),
+        )
+
+
+@dataclass(frozen=True)
+class SqlServer:
+    """A running server."""
+
+    url: str
+    """For Spark Connect clients on this machine."""
+    java: "subprocess.Popen[bytes]"
+    """Spark's own process; without it the server answers nothing."""
+
+
+@contextmanager
+def sql_server(chosen: SqlServerSettings) -> Iterator[SqlServer]:
+    """Run the server until the block ends; raises CommandError(UNAVAILABLE) when a port is taken."""
+    logging.getLogger("py4j").setLevel(logging.CRITICAL)
+    snapshots = PostgresPublishedSnapshots(chosen.postgres.url)
+    location_of = partial(snapshots.metadata_location, *NAMESPACE.split("."))
+    listener = listening_socket(chosen.host, chosen.iceberg_port, "VIEWLEDGER_ICEBERG_PORT")
+    with closing(listener), connect_service(chosen.spark, f"http://127.0.0.1:{chosen.iceberg_port}") as service:
+        catalog = PublishedCatalog(list(TABLES), snapshots, MetadataFiles(service.spark, location_of))
+        rules = ConnectRules(SqlRules(service.spark))
+        guard = Guard(rules, target=f"127.0.0.1:{service.port}", token=service.token)
+        with _door(guard, chosen), _served(catalog_app(catalog), listener):
+            yield SqlServer(f"sc://127.0.0.1:{chosen.port}", service.java)
+
+
+@contextmanager
+def _door(guard: Guard, chosen: SqlServerSettings) -> Iterator[None]:
+    with closing(guard):
+        server = start_guard(guard, chosen.host, chosen.port)
+        if server is None:
+            raise CommandError(
+                f"cannot listen on {chosen.host}:{chosen.port}; stop what holds the port, or set VIEWLEDGER_SQL_PORT",
+                ExitCode.UNAVAILABLE,
+            )
+        try:
+            yield
+        finally:
+            server.stop(grace=1.0).wait()
+
+
+@contextmanager
+def _served(app: Starlette, listener: socket.socket) -> Iterator[None]:
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, log_config=None, ws="none"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="iceberg", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        thread.join()

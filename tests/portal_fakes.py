@@ -4,6 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
+from starlette.requests import Request
+
+from serving_layer.access import GRANTS, Caller, Role, unauthorized
+from serving_layer.http_access import Guard
+from serving_layer.limits_requests import RequestLimits
 from serving_layer.merge import ServedCount, ServedVersion
 from serving_layer.portal.http_session import Sessions
 from serving_layer.portal.http_visit import Portal
@@ -19,9 +24,7 @@ from serving_layer.portal.records import (
     Notice,
     Page,
     PartHealth,
-    Person,
     ReconciliationRow,
-    Role,
     RunRow,
     ServedTotal,
     StatementLine,
@@ -32,27 +35,38 @@ from serving_layer.portal.records import (
     VideoOrder,
     VideoRow,
 )
+from serving_layer.problems import refused
 
 NOW = datetime(2026, 11, 25, 10, 30, tzinfo=UTC)
 SETTLED_UNTIL = datetime(2026, 11, 25, 9, tzinfo=UTC)
 VERSION = ServedVersion(7, (100,) * 12, SETTLED_UNTIL)
-PERSONS = {
-    "ann": Person("ann@example.org", Role.CREATOR, "ann", NOW + timedelta(hours=8)),
-    "bob": Person("bob@example.org", Role.CREATOR, "bob", NOW + timedelta(hours=8)),
-    "fay": Person("fay@example.org", Role.FINANCE, None, NOW + timedelta(hours=8)),
-    "aud": Person("aud@example.org", Role.AUDITOR, None, NOW + timedelta(hours=8)),
-    "olga": Person("olga@example.org", Role.OPERATOR, None, NOW + timedelta(hours=8)),
+
+
+def _caller(name: str, role: Role, payee_id: str | None = None) -> Caller:
+    return Caller(f"{name}@example.org", role, GRANTS[role], payee_id)
+
+
+CALLERS = {
+    "ann": _caller("ann", Role.CREATOR, "ann"),
+    "bob": _caller("bob", Role.CREATOR, "bob"),
+    "fay": _caller("fay", Role.FINANCE),
+    "aud": _caller("aud", Role.AUDITOR),
+    "olga": _caller("olga", Role.OPERATOR),
 }
-"""Token → person: here a name is its own token."""
+"""Credential → caller: here a name is its own credential."""
 VIDEOS = {"ann": [f"-walk_{index:02d}" for index in range(60)], "bob": ["_bobs"]}
 EVENT = "8f14e45f-ceea-467f-9a3c-1b2d3e4f5a6b"
 DISCLAIMER = "<script>alert('x')</script>"
 """A payee's name that tries to be markup."""
 
 
-class FakePeople:
-    def person(self, token: str) -> Person | None:
-        return PERSONS.get(token)
+class FakeCredentials:
+    async def caller_of(self, credential: str) -> Caller:
+        if credential == "unchecked":
+            raise refused("access_unavailable", "PostgreSQL does not answer")
+        if credential not in CALLERS:
+            raise unauthorized("token_expired", "the token has expired; sign in again")
+        return CALLERS[credential]
 
 
 class FakeBehind:
@@ -63,7 +77,7 @@ class FakeBehind:
         self.rows = {each.row.statement_id: each for each in (_statement("ann", "s-ann"), _statement("bob", "s-bob"))}
         self.rows["s-wait"] = _in_state(_statement("ann", "s-wait"), "in_review", "above the limit")
         self.opened: list[Appeal] = []
-        self.replayed: list[tuple[int, int]] = []
+        self.replayed: list[tuple[int, int, str]] = []
 
     def _needs(self, part: str) -> None:
         if part in self.away:
@@ -131,8 +145,8 @@ class FakeBehind:
         self.opened.append(Appeal("a1", statement_id, payee_id, "2026-10", "open", text, NOW))
 
     def approve(self, statement_id: str, actor: str) -> None:
-        if actor == "olga@example.org":
-            raise RefusedActionError("olga@example.org ran this period and cannot approve it; somebody else can.")
+        if self.rows[statement_id].transitions[0].actor == actor:
+            raise RefusedActionError(f"{actor} ran this period and cannot approve it; somebody else can.")
         self._move(statement_id, "approved", actor, "")
 
     def release(self, statement_id: str, actor: str, reason: str) -> None:
@@ -181,19 +195,27 @@ class FakeBehind:
         self._needs("Kafka")
         return [DeadLetter(3, 17, NOW, EVENT, ("timestamp: has no zone",), '{"event_id": "…"}')]
 
-    def replay(self, partition: int, offset: int) -> str:
-        if (partition, offset) in self.replayed:
+    def replay(self, partition: int, offset: int, actor: str) -> bool:
+        if self.replayed:
             raise RefusedActionError("Message 3:17 was sent again already.")
-        self.replayed.append((partition, offset))
-        return "sent"
+        self.replayed.append((partition, offset, actor))
+        return True
 
     def health(self) -> Sequence[PartHealth]:
         return [PartHealth("PostgreSQL", True, "version 15.18"), PartHealth("Kafka", False, "no broker answers")]
 
 
+def fake_guard() -> Guard:
+    async def identify(_: Request) -> Caller:
+        raise AssertionError("the portal has a sign-in of its own")
+
+    limits = RequestLimits(lambda: 0.0, anonymous="9/minute", caller="9/minute", refused="3/minute")
+    return Guard(identify, limits, lambda _: "here")
+
+
 def fake_portal(behind: FakeBehind) -> Portal:
-    sessions = Sessions(FakePeople(), b"k" * 32, secure=False)
-    return Portal(sessions, behind, behind, behind, behind, behind, behind, lambda: VERSION, lambda: NOW)
+    sessions = Sessions(FakeCredentials(), b"k" * 32, secure=False)
+    return Portal(fake_guard(), sessions, behind, behind, behind, behind, behind, behind, lambda: VERSION, lambda: NOW)
 
 
 def _statement(payee_id: str, statement_id: str) -> StatementPage:

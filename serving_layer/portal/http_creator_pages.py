@@ -1,24 +1,18 @@
 """The creator's pages: what was watched, and what became of each event."""
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-from starlette.responses import RedirectResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.responses import Response
 
 from ingestion.contract.decoding import is_video_id
-from serving_layer.portal.http_visit import (
-    MONEY_READERS,
-    NOT_KEPT,
-    PLACES,
-    SECURITY_HEADERS,
-    Portal,
-    Visit,
-    endpoint,
-)
-from serving_layer.portal.records import DaySpan, Page, Role, VideoOrder
+from serving_layer.access import Scope
+from serving_layer.http_access import GuardedRoute
+from serving_layer.portal.http_visit import Portal, Visit, page_route
+from serving_layer.portal.records import DaySpan, Page, VideoOrder
 
 DAYS = (7, 28, 90, 365)
 VIDEOS_SHOWN = 50
@@ -26,22 +20,16 @@ GROUPS_SHOWN = 8
 _NOTHING = Page((), None)
 
 
-def creator_routes(portal: Portal) -> list[BaseRoute]:
+def creator_routes(portal: Portal) -> list[GuardedRoute]:
     """Return the routes; what belongs to another payee is not there."""
-    creator = (Role.CREATOR,)
+    own = partial(page_route, portal, needs=Scope.BILLABLE, is_own=True)
     return [
-        Route("/portal", endpoint(portal, _begin, *Role)),
-        Route("/portal/dashboard", endpoint(portal, _dashboard, *creator)),
-        Route("/portal/videos", endpoint(portal, _videos, *creator)),
-        Route("/portal/videos/{video_id:path}", endpoint(portal, _video, *creator)),
-        Route("/portal/events", endpoint(portal, _events, *MONEY_READERS)),
-        Route("/portal/notices", endpoint(portal, _notices, *creator)),
+        own("/portal/dashboard", _dashboard),
+        own("/portal/videos", _videos),
+        own("/portal/videos/{video_id:path}", _video),
+        page_route(portal, "/portal/events", _events, needs=Scope.EVENTS),
+        page_route(portal, "/portal/notices", _notices, needs=Scope.STATEMENTS, is_own=True),
     ]
-
-
-async def _begin(visit: Visit) -> Response:
-    assert visit.person is not None  # noqa: S101  `endpoint` lets nobody else in
-    return RedirectResponse(PLACES[visit.person.role][0][0], 303, headers=SECURITY_HEADERS | NOT_KEPT)
 
 
 async def _dashboard(visit: Visit) -> Response:
@@ -139,7 +127,7 @@ async def _events(visit: Visit) -> Response:
     except ValueError:
         refused = "An event id is a UUID: 32 hexadecimal digits, with or without hyphens."
         return visit.page("events.html", status=422, refused=refused, event_id=event_id[:36], answer=None)
-    answer = await visit.ask(None, visit.portal.events.answer, canonical, visit.payee_or_all)
+    answer = await visit.ask(None, visit.portal.events.answer, canonical, visit.known_caller.payee_id)
     return visit.page("events.html", event_id=canonical, answer=answer)
 
 

@@ -1,33 +1,33 @@
 """The pages of those who run it and those who decide about money."""
 
 from collections.abc import Callable
+from functools import partial
 
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
 
+from serving_layer.access import Scope
+from serving_layer.http_access import GuardedRoute
 from serving_layer.portal.http_statement_pages import statement_of, statement_page
-from serving_layer.portal.http_visit import Portal, Visit, endpoint, form_of, redirect, text_of
+from serving_layer.portal.http_visit import Portal, Visit, form_of, page_route, redirect, text_of
 from serving_layer.portal.ports import RefusedActionError
-from serving_layer.portal.records import Role
 
 REASON_LENGTH_MAX = 500
 SAID_AFTER = {"approve": "approved", "release": "released", "void": "voided"}
 
 
-def operator_routes(portal: Portal) -> list[BaseRoute]:
-    """Return the routes."""
-    operator, money = (Role.OPERATOR,), (Role.OPERATOR, Role.FINANCE)
+def operator_routes(portal: Portal) -> list[GuardedRoute]:
+    """Return the routes; none is for callers bound to a payee."""
+    read = partial(page_route, portal, needs=Scope.OPERATIONS, is_own=False)
+    write = partial(page_route, portal, is_own=False, methods=("POST",))
     return [
-        Route("/portal/operator", endpoint(portal, _health, *operator)),
-        Route("/portal/operator/runs", endpoint(portal, _runs, *operator)),
-        Route("/portal/operator/runs/{run_id}", endpoint(portal, _run, *operator)),
-        Route("/portal/operator/versions", endpoint(portal, _versions, *operator)),
-        Route("/portal/operator/dead-letters", endpoint(portal, _dead_letters, *operator)),
-        Route("/portal/operator/dead-letters/replay", endpoint(portal, _replay, *operator), methods=["POST"]),
-        Route("/portal/operator/approvals", endpoint(portal, _approvals, *money)),
-        Route(
-            "/portal/operator/statements/{statement_id}/{action}", endpoint(portal, _decide, *money), methods=["POST"]
-        ),
+        read("/portal/operator", _health),
+        read("/portal/operator/runs", _runs),
+        read("/portal/operator/runs/{run_id}", _run),
+        read("/portal/operator/versions", _versions),
+        read("/portal/operator/dead-letters", _dead_letters),
+        write("/portal/operator/dead-letters/replay", _replay, needs=Scope.OPERATE),
+        page_route(portal, "/portal/operator/approvals", _approvals, needs=Scope.STATEMENTS, is_own=False),
+        write("/portal/operator/statements/{statement_id}/{action}", _decide, needs=Scope.APPROVALS),
     ]
 
 
@@ -58,7 +58,13 @@ async def _dead_letters(visit: Visit) -> Response:
 
 async def _dead_letters_page(visit: Visit, *, status: int = 200, refused: str | None = None) -> Response:
     letters = await visit.ask((), visit.portal.operator.dead_letters)
-    return visit.page("dead_letters.html", status=status, refused=refused, letters=letters)
+    return visit.page(
+        "dead_letters.html",
+        status=status,
+        refused=refused,
+        letters=letters,
+        may_replay=visit.known_caller.may(Scope.OPERATE),
+    )
 
 
 async def _replay(visit: Visit) -> Response:
@@ -70,7 +76,7 @@ async def _replay(visit: Visit) -> Response:
         return await _dead_letters_page(visit, status=422, refused="A message is named by its partition and offset.")
     partition, offset = map(int, place)
     try:
-        done = await visit.ask(None, visit.portal.operator.replay, partition, offset)
+        done = await visit.ask(False, visit.portal.operator.replay, partition, offset, visit.known_caller.subject)
     except RefusedActionError as error:
         return await _dead_letters_page(visit, status=409, refused=str(error))
     return redirect("/portal/operator/dead-letters?said=replayed") if done else await _dead_letters_page(visit)
@@ -109,8 +115,7 @@ async def _decide(visit: Visit) -> Response:
 
 
 def _decided(visit: Visit, action: str, reason: str) -> Callable[[], bool]:
-    assert visit.person is not None  # noqa: S101  `endpoint` lets nobody else in
-    actions, actor = visit.portal.actions, visit.person.subject
+    actions, actor = visit.portal.actions, visit.known_caller.subject
     statement_id = visit.request.path_params["statement_id"]
 
     def decide() -> bool:

@@ -1,23 +1,24 @@
-"""Who is signed in: a cookie that scripts cannot read holds the token, another one binds forms to this browser.
+"""Who is signed in: a cookie that scripts cannot read holds the credential, another one binds forms to this browser.
 
-The token itself is the session, so nothing is stored on the server and signing in survives a restart; it ends with the
-token. A form is accepted only with a keyed hash of the visit's cookie (the signed double-submit pattern).
+The credential (a token or an API key) is the session, so nothing is stored on the server and signing in survives a
+restart; it ends with the credential. A form is accepted only with a keyed hash of the visit's cookie (the signed
+double-submit pattern).
 """
 
 import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass
-from datetime import datetime
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from serving_layer.portal.ports import People
-from serving_layer.portal.records import Person
+from serving_layer.access import Caller
+from serving_layer.portal.ports import Credentials
+from serving_layer.problems import ProblemError
 
 SESSION, VISIT = "viewledger_session", "viewledger_visit"
-TOKEN_LENGTH_MAX = 3800
+CREDENTIAL_LENGTH_MAX = 3_800
 """Browsers keep cookies of up to 4096 bytes."""
 
 
@@ -25,20 +26,30 @@ TOKEN_LENGTH_MAX = 3800
 class Sessions:
     """Reads and writes the two cookies. `key` is secret; `secure` sends cookies over HTTPS only."""
 
-    people: People
+    credentials: Credentials
     key: bytes
     secure: bool
 
-    def person(self, request: Request) -> Person | None:
-        """Return who is signed in."""
-        token = request.cookies.get(SESSION)
-        return self.people.person(token) if token else None
+    async def caller(self, request: Request) -> Caller | None:
+        """Return who is signed in; None for nobody, and for a credential that does not hold any more.
 
-    def begin(self, response: Response, token: str, expires_at: datetime, now: datetime) -> None:
-        """Sign in: keep the token until it expires, under a visit of its own."""
-        seconds = max(0, int((expires_at - now).total_seconds()))
-        self._set(response, SESSION, token, seconds)
-        self._set(response, VISIT, secrets.token_urlsafe(24), None)
+        Raises:
+            ProblemError: it cannot be checked now.
+        """
+        credential = request.cookies.get(SESSION)
+        if not credential:
+            return None
+        try:
+            return await self.credentials.caller_of(credential)
+        except ProblemError as error:
+            if error.problem.status == 401:
+                return None
+            raise
+
+    def begin(self, response: Response, credential: str) -> None:
+        """Sign in until the browser is closed or the credential expires, under a visit of its own."""
+        self._set(response, SESSION, credential)
+        self._set(response, VISIT, secrets.token_urlsafe(24))
 
     def end(self, response: Response) -> None:
         """Sign out."""
@@ -53,7 +64,7 @@ class Sessions:
 
     def set_visit(self, response: Response, visit: str) -> None:
         """Remember a visit until the browser is closed."""
-        self._set(response, VISIT, visit, None)
+        self._set(response, VISIT, visit)
 
     def accepts(self, request: Request, sent: object) -> bool:
         """Whether a form came from a page of this visit."""
@@ -65,7 +76,5 @@ class Sessions:
     def _signed(self, visit: str) -> str:
         return hmac.new(self.key, b"form:" + visit.encode(), hashlib.sha256).hexdigest()
 
-    def _set(self, response: Response, name: str, value: str, seconds: int | None) -> None:
-        response.set_cookie(
-            name, value, max_age=seconds, path="/portal", secure=self.secure, httponly=True, samesite="lax"
-        )
+    def _set(self, response: Response, name: str, value: str) -> None:
+        response.set_cookie(name, value, path="/portal", secure=self.secure, httponly=True, samesite="lax")

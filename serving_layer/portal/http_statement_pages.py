@@ -1,21 +1,23 @@
 """Statements: the whole way from views to money, their files, their events, appeals. For creators and for the books."""
 
-from starlette.responses import Response, StreamingResponse
-from starlette.routing import BaseRoute, Route
+from functools import partial
 
+from starlette.responses import Response, StreamingResponse
+
+from serving_layer.access import Scope
+from serving_layer.http_access import GuardedRoute
 from serving_layer.portal.http_visit import (
-    MONEY_READERS,
     NOT_KEPT,
     SECURITY_HEADERS,
     Portal,
     Visit,
-    endpoint,
     form_of,
+    page_route,
     redirect,
     text_of,
 )
 from serving_layer.portal.ports import RefusedActionError
-from serving_layer.portal.records import Role, StatementPage
+from serving_layer.portal.records import StatementPage
 from serving_layer.portal.statement_files import statement_csv, statement_json
 
 LINES_SHOWN = 200
@@ -23,20 +25,21 @@ APPEAL_LENGTH_MAX = 2_000
 APPEALABLE = ("finalised", "paid", "held")
 
 
-def statement_routes(portal: Portal) -> list[BaseRoute]:
+def statement_routes(portal: Portal) -> list[GuardedRoute]:
     """Return the routes; a statement of another payee is not there."""
+    read = partial(page_route, portal, needs=Scope.STATEMENTS)
     return [
-        Route("/portal/statements", endpoint(portal, _statements, *MONEY_READERS)),
-        Route("/portal/statements/{statement_id}.csv", endpoint(portal, _statement_csv, *MONEY_READERS)),
-        Route("/portal/statements/{statement_id}.json", endpoint(portal, _statement_json, *MONEY_READERS)),
-        Route("/portal/statements/{statement_id}/events", endpoint(portal, _statement_events, *MONEY_READERS)),
-        Route("/portal/statements/{statement_id}", endpoint(portal, _statement, *MONEY_READERS)),
-        Route("/portal/appeals", endpoint(portal, _appeal, Role.CREATOR), methods=["POST"]),
+        read("/portal/statements", _statements),
+        read("/portal/statements/{statement_id}.csv", _statement_csv),
+        read("/portal/statements/{statement_id}.json", _statement_json),
+        page_route(portal, "/portal/statements/{statement_id}/events", _statement_events, needs=Scope.EVENTS),
+        read("/portal/statements/{statement_id}", _statement),
+        read("/portal/appeals", _appeal, is_own=True, methods=("POST",)),
     ]
 
 
 async def _statements(visit: Visit) -> Response:
-    rows = await visit.ask((), visit.portal.money.statements, visit.payee_or_all)
+    rows = await visit.ask((), visit.portal.money.statements, visit.known_caller.payee_id)
     return visit.page("statements.html", rows=rows)
 
 
@@ -46,9 +49,8 @@ async def _statement(visit: Visit) -> Response:
 
 
 def statement_page(visit: Visit, found: StatementPage, *, status: int = 200, refused: str | None = None) -> Response:
-    """Return the page of a statement, with what this person may do about it."""
-    assert visit.person is not None  # noqa: S101  `endpoint` lets nobody else in
-    decisions = _DECISIONS.get(found.row.state, ()) if visit.person.role in (Role.FINANCE, Role.OPERATOR) else ()
+    """Return the page of a statement, with what this caller may do about it."""
+    decisions = _DECISIONS.get(found.row.state, ()) if visit.known_caller.may(Scope.APPROVALS) else ()
     return visit.page(
         "statement.html",
         status=status,
@@ -59,7 +61,7 @@ def statement_page(visit: Visit, found: StatementPage, *, status: int = 200, ref
         more_lines=max(0, len(found.lines) - LINES_SHOWN),
         transitions=found.transitions,
         versions=found.versions,
-        may_appeal=visit.person.role is Role.CREATOR and found.row.state in APPEALABLE,
+        may_appeal=visit.known_caller.payee_id is not None and found.row.state in APPEALABLE,
         may_decide=bool(decisions),
         decisions=decisions,
     )
@@ -73,11 +75,11 @@ _DECISIONS = {"in_review": (_APPROVE, _VOID), "held": (_RELEASE, _VOID)}
 
 
 async def statement_of(visit: Visit) -> StatementPage | Response:
-    """Return the statement that the address names, or the page that says that it is not there for this person."""
+    """Return the statement that the address names, or the page that says that it is not there for this caller."""
     found = await visit.ask(None, visit.portal.money.statement, visit.request.path_params["statement_id"])
     if visit.affected:
         return visit.problem(503, "Not now", "Statements cannot be read now; try again shortly.")
-    payee_id = visit.payee_or_all
+    payee_id = visit.known_caller.payee_id
     if found is None or payee_id not in (None, found.row.payee_id):
         return visit.not_found()
     return found

@@ -1,6 +1,6 @@
 """One visit of one page: who asks, what could not be asked for, and the answer with its headers."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import ParamSpec, TypeVar
@@ -10,6 +10,9 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from serving_layer import request_ids
+from serving_layer.access import Caller, Scope
+from serving_layer.http_access import Guard, GuardedRoute
 from serving_layer.merge import ServedVersion
 from serving_layer.portal.http_session import Sessions
 from serving_layer.portal.http_templates import rendered
@@ -22,7 +25,6 @@ from serving_layer.portal.ports import (
     PartUnavailableError,
     ServedReads,
 )
-from serving_layer.portal.records import Person, Role
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
@@ -35,34 +37,35 @@ SECURITY_HEADERS = {
 NOT_KEPT = {"Cache-Control": "no-store"}
 FORM_BYTES_MAX = 16 * 1024
 
-_CREATOR_PLACES = (
-    ("/portal/dashboard", "Dashboard"),
-    ("/portal/videos", "Videos"),
-    ("/portal/statements", "Statements"),
-    ("/portal/events", "Why not counted?"),
-    ("/portal/notices", "Notices"),
-)
-_OPERATOR_PLACES = (
-    ("/portal/operator", "Health"),
-    ("/portal/operator/runs", "Runs"),
-    ("/portal/operator/versions", "Versions"),
-    ("/portal/operator/dead-letters", "Dead letters"),
-)
-_MONEY_PLACES = (
-    ("/portal/operator/approvals", "Approvals"),
-    ("/portal/statements", "Statements"),
-    ("/portal/events", "Events"),
-)
-PLACES: dict[Role, tuple[tuple[str, str], ...]] = {
-    Role.CREATOR: _CREATOR_PLACES,
-    Role.FINANCE: _MONEY_PLACES,
-    Role.AUDITOR: _MONEY_PLACES[1:],
-    Role.OPERATOR: _OPERATOR_PLACES + _MONEY_PLACES,
-}
-"""What each role finds in the navigation; the first is where it begins."""
 
-MONEY_READERS = (Role.CREATOR, Role.FINANCE, Role.AUDITOR, Role.OPERATOR)
-"""Who sees statements: creators their own, the others all."""
+@dataclass(frozen=True)
+class Place:
+    """A page in the navigation: what it needs, and whether it is about the own channel or about everybody's."""
+
+    path: str
+    label: str
+    needs: Scope
+    is_own: bool | None = None
+    """True: only for callers bound to a payee; False: only for others; None: for both."""
+
+    def is_for(self, caller: Caller) -> bool:
+        """Whether the caller reaches it."""
+        return caller.may(self.needs) and self.is_own in (None, caller.payee_id is not None)
+
+
+PLACES = (
+    Place("/portal/dashboard", "Dashboard", Scope.BILLABLE, is_own=True),
+    Place("/portal/videos", "Videos", Scope.BILLABLE, is_own=True),
+    Place("/portal/operator", "Health", Scope.OPERATIONS, is_own=False),
+    Place("/portal/operator/runs", "Runs", Scope.OPERATIONS, is_own=False),
+    Place("/portal/operator/versions", "Versions", Scope.OPERATIONS, is_own=False),
+    Place("/portal/operator/dead-letters", "Dead letters", Scope.OPERATIONS, is_own=False),
+    Place("/portal/operator/approvals", "Approvals", Scope.STATEMENTS, is_own=False),
+    Place("/portal/statements", "Statements", Scope.STATEMENTS),
+    Place("/portal/events", "Why not counted?", Scope.EVENTS),
+    Place("/portal/notices", "Notices", Scope.STATEMENTS, is_own=True),
+)
+"""The navigation; the first that a caller reaches is where they begin."""
 
 SAID = {
     "appealed": "Your appeal is registered. The answer will stand here.",
@@ -79,8 +82,9 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True)
 class Portal:
-    """What the pages work with; `provider` is the name of the identity provider, where there is one."""
+    """What the pages work with."""
 
+    guard: Guard
     sessions: Sessions
     served: ServedReads
     channels: ChannelReads
@@ -98,7 +102,7 @@ class Visit:
 
     portal: Portal
     request: Request
-    person: Person | None
+    caller: Caller | None
     affected: list[str] = field(default_factory=list)
 
     async def ask(
@@ -123,8 +127,8 @@ class Visit:
         """Return a page; forms in it are bound to this visit."""
         csrf, fresh = self.portal.sessions.form_token(self.request)
         common: dict[str, object] = {
-            "person": self.person,
-            "places": PLACES[self.person.role] if self.person else (),
+            "caller": self.caller,
+            "places": [place for place in PLACES if self.caller is not None and place.is_for(self.caller)],
             "here": self.request.url.path,
             "version": self.portal.version(),
             "affected": self.affected,
@@ -139,20 +143,20 @@ class Visit:
 
     def problem(self, status: int, title: str, sentence: str) -> Response:
         """Return a page that says in one sentence what went wrong."""
-        request_id = getattr(self.request.state, "request_id", None)
+        request_id = request_ids.current.get()
         return self.page("problem.html", status=status, title=title, sentence=sentence, request_id=request_id)
 
     @property
-    def payee_or_all(self) -> str | None:
-        """The payee that this person is kept to; None for those who see all."""
-        assert self.person is not None  # noqa: S101  `endpoint` lets nobody else in
-        return self.person.payee_id
+    def known_caller(self) -> Caller:
+        """Who is signed in, on a page that only they reach."""
+        assert self.caller is not None  # noqa: S101  `page_route` lets nobody else in
+        return self.caller
 
     @property
     def payee_id(self) -> str:
-        """The creator's payee."""
-        payee_id = self.payee_or_all
-        assert payee_id is not None  # noqa: S101  a creator always has one; see `Person`
+        """The payee that the caller is bound to, on a page that only such callers reach."""
+        payee_id = self.known_caller.payee_id
+        assert payee_id is not None  # noqa: S101  `page_route` lets nobody else in
         return payee_id
 
     def not_found(self) -> Response:
@@ -167,21 +171,29 @@ class Visit:
 Handler = Callable[[Visit], Awaitable[Response]]
 
 
-def endpoint(portal: Portal, handler: Handler, *roles: Role) -> Callable[[Request], Awaitable[Response]]:
-    """Return a route that only people of these roles reach: others are sent to sign in, or see nothing there.
+def page_route(
+    portal: Portal,
+    path: str,
+    handler: Handler,
+    *,
+    needs: Scope,
+    is_own: bool | None = None,
+    methods: Sequence[str] = ("GET",),
+) -> GuardedRoute:
+    """Return a page's route: who is not signed in is sent to sign in, and who lacks the scope finds nothing there.
 
-    A form is read only when it was made on a page of the same visit.
+    `is_own` is that of `Place`.
     """
 
     async def answered(request: Request) -> Response:
-        visit = Visit(portal, request, await run_in_threadpool(portal.sessions.person, request))
-        if visit.person is None:
+        visit = Visit(portal, request, await portal.sessions.caller(request))
+        if visit.caller is None:
             return redirect("/portal/sign-in")
-        if visit.person.role not in roles:
+        if not visit.caller.may(needs) or is_own not in (None, visit.caller.payee_id is not None):
             return visit.not_found()
         return await handler(visit)
 
-    return answered
+    return portal.guard.open(path, answered, methods=methods)
 
 
 async def form_of(visit: Visit) -> FormData | Response:

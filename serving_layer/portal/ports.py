@@ -7,6 +7,7 @@ it is asked for. A part that does not answer raises `PartUnavailableError`: the 
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
+from serving_layer.access import Caller
 from serving_layer.merge import ServedCount, ServedVersion
 from serving_layer.portal.records import (
     Appeal,
@@ -18,7 +19,6 @@ from serving_layer.portal.records import (
     Notice,
     Page,
     PartHealth,
-    Person,
     ReconciliationRow,
     RunRow,
     ServedTotal,
@@ -41,11 +41,11 @@ class RefusedActionError(Exception):
     """What was asked for is not allowed now; the message says why and what is."""
 
 
-class People(Protocol):
-    """Who a token belongs to."""
+class Credentials(Protocol):
+    """Who a credential stands for."""
 
-    def person(self, token: str) -> Person | None:
-        """Return the person of a valid token, None for every other text."""
+    async def caller_of(self, credential: str) -> Caller:
+        """Return the caller of a token or an API key; raises ProblemError, saying why it does not hold."""
 
 
 class ServedReads(Protocol):
@@ -141,8 +141,8 @@ class OperatorReads(Protocol):
     def dead_letters(self) -> Sequence[DeadLetter]:
         """Return the newest dead letters, at most 100."""
 
-    def replay(self, partition: int, offset: int) -> str:
-        """Send a dead letter's message again under its own id; returns one sentence, raises RefusedActionError."""
+    def replay(self, partition: int, offset: int, actor: str) -> bool:
+        """Send a rejected message again under its own id, True when it is sent; raises RefusedActionError."""
 
     def health(self) -> Sequence[PartHealth]:
         """Ask each part whether it answers, all within a few seconds."""

@@ -6,25 +6,6 @@ from datetime import date, datetime
 from enum import StrEnum
 
 
-class Role(StrEnum):
-    """What a person may see: a creator the own channel, the others all of it for their task."""
-
-    CREATOR = "creator"
-    FINANCE = "finance"
-    AUDITOR = "auditor"
-    OPERATOR = "operator"
-
-
-@dataclass(frozen=True)
-class Person:
-    """Who is signed in, until when; `payee_id` is set exactly for creators."""
-
-    subject: str
-    role: Role
-    payee_id: str | None
-    expires_at: datetime
-
-
 @dataclass(frozen=True)
 class ServedTotal:
     """The served counts of many videos together; the fields mean what they mean in `ServedCount`."""

@@ -88,7 +88,7 @@ def looked_at(page: Page, name: str) -> None:
 def sign_in(page: Page, who: str) -> None:
     page.goto("/portal")
     looked_at(page, "sign-in")
-    page.get_by_label("Access token").fill(who)
+    page.get_by_label("Token or API key").fill(who)
     page.get_by_role("button", name="Sign in").click()
 
 
@@ -130,7 +130,7 @@ def test_a_creator_goes_from_signing_in_to_the_download(page: Page) -> None:
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
-def test_an_operator_looks_at_everything_and_decides(page: Page) -> None:
+def test_an_operator_looks_at_everything_and_sends_a_message_again(page: Page) -> None:
     sign_in(page, "olga")
     expect(page.get_by_role("row", name="Kafka")).to_contain_text("does not answer")
     looked_at(page, "health")
@@ -146,11 +146,13 @@ def test_an_operator_looks_at_everything_and_decides(page: Page) -> None:
     looked_at(page, "dead-letters")
     page.get_by_role("button", name="Send message 3:17 again").click()
     expect(page.get_by_role("status")).to_contain_text("sent again")
-    page.get_by_role("link", name="Approvals").click()
+
+
+def test_whoever_decides_about_money_goes_from_signing_in_to_a_decision(page: Page) -> None:
+    sign_in(page, "fay")
     looked_at(page, "approvals")
     page.get_by_role("link", name="2026-10").click()
-    page.get_by_role("button", name="Approve").click()
-    expect(page.get_by_role("alert")).to_contain_text("somebody else can")
+    looked_at(page, "waiting")
     page.get_by_label("Reason").fill("wrong rates")
     page.get_by_role("button", name="Void").click()
     expect(page.get_by_role("status")).to_contain_text("is void")
@@ -161,7 +163,7 @@ def test_pages_are_whole_without_script(browser: Browser, address: str) -> None:
     context = browser.new_context(base_url=address, java_script_enabled=False)
     page = context.new_page()
     page.goto("/portal")
-    page.get_by_label("Access token").fill("ann")
+    page.get_by_label("Token or API key").fill("ann")
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("row", name="2026-11-25 2,513 1,713")).to_be_visible()
     expect(page.get_by_text("2026-11-25 10:30 UTC").first).to_be_visible()

@@ -1,0 +1,66 @@
+"""Batch runs, versions and comparisons, as PostgreSQL has them on record."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from serving_layer.portal.ports import PartUnavailableError
+from serving_layer.portal.records import ReconciliationRow, RunRow, VersionRow
+from serving_layer.postgres_reads import PostgresReads
+
+ROWS_MAX = 100
+
+_RUNS = "SELECT run_id, kind, state, version, started_at, ended_at, detail FROM published.runs"
+_VERSIONS = """
+    SELECT v.version, v.run_id, v.published_at, v.watermarks, v.offsets, v.row_counts, v.content_hashes,
+           p.version IS NOT NULL
+    FROM published.versions v LEFT JOIN published.pointer p USING (version) ORDER BY v.version DESC LIMIT %s"""
+_RECONCILIATIONS = """
+    SELECT reconciled_at, version, differences FROM published.reconciliations
+    ORDER BY reconciliation_id DESC LIMIT %s"""
+
+
+class PostgresUnavailableError(PartUnavailableError):
+    """PostgreSQL does not answer in time; what it said is for the log, not for the page."""
+
+    def __init__(self, _: str) -> None:
+        super().__init__("PostgreSQL")
+
+
+class PostgresOperations:
+    """The journal of the batch layer, newest first, at most 100 rows of each."""
+
+    def __init__(self, url: str) -> None:
+        self._reads = PostgresReads(url, PostgresUnavailableError)
+
+    def runs(self) -> Sequence[RunRow]:
+        """Return the newest runs."""
+        return [RunRow(*row) for row in self._reads.query(f"{_RUNS} ORDER BY started_at DESC LIMIT %s", (ROWS_MAX,))]
+
+    def run(self, run_id: str) -> RunRow | None:
+        """Return one run."""
+        return next((RunRow(*row) for row in self._reads.query(f"{_RUNS} WHERE run_id = %s", (run_id,))), None)
+
+    def versions(self) -> Sequence[VersionRow]:
+        """Return the newest versions."""
+        return [_version(row) for row in self._reads.query(_VERSIONS, (ROWS_MAX,))]
+
+    def reconciliations(self) -> Sequence[ReconciliationRow]:
+        """Return the newest comparisons."""
+        rows = self._reads.query(_RECONCILIATIONS, (ROWS_MAX,))
+        return [
+            ReconciliationRow(at, version, not differences, "; ".join(differences) or "everything agrees")
+            for at, version, differences in rows
+        ]
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._reads.close()
+
+
+def _version(row: tuple[Any, ...]) -> VersionRow:
+    version, run_id, published_at, watermarks, offsets, row_counts, content_hashes, is_current = row
+    settled_until = min(map(datetime.fromisoformat, watermarks))
+    return VersionRow(
+        version, run_id, published_at, settled_until, tuple(offsets["ends"]), row_counts, content_hashes, is_current
+    )

@@ -68,7 +68,8 @@ class Generations:
         )
         self.running.append(child)
         assert child.stdout is not None
-        assert b"ready" in child.stdout.readline()
+        assert any(b" ready" in line for line in child.stdout), f"it ended with {child.wait()} before it was ready"
+        threading.Thread(target=child.stdout.read).start()  # so that it can go on writing
 
     def end_oldest(self) -> None:
         child = self.running.pop(0)

@@ -15,6 +15,7 @@ _AWAY = (
     ("HDFS", ("java.net.ConnectException", "SafeModeException", "org.apache.hadoop.hdfs", "minReplication",
               "RemoteException", "SocketTimeoutException", "UnknownHostException", "No route to host")),
 )  # fmt: skip
+NO_SPACE = "No space left on device"
 _LOST_DATA = ("data may have been lost", "OffsetOutOfRange", "failOnDataLoss")
 Asked = ParamSpec("Asked")
 Answer = TypeVar("Answer")
@@ -28,6 +29,10 @@ def translated(step: Callable[Asked, Answer]) -> Callable[Asked, Answer]:
         try:
             return step(*args, **kwargs)
         except (Py4JError, PySparkException) as error:
+            if NO_SPACE in _text(error):
+                raise UnavailableError(
+                    "no space is left on a disk that Spark writes to: of its scratch files (SPARK_LOCAL_DIRS) or HDFS"
+                ) from error
             server = server_away(_text(error))
             if server is None:
                 raise

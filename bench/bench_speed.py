@@ -151,6 +151,7 @@ class Subject:
                 dead_letters=self.dead_letters,
                 observer=PrometheusSpeedMetrics(self.registry),
                 clock=time.time,
+                elapsed=time.time,
                 pause=threading.Event().wait,
             ),
             Horizon(7_200_000),

@@ -94,7 +94,7 @@ class Feed:
             yield oldest.rejected
 
     def _begun(self, lines: list[Line]) -> _Chunk:
-        came = arrival(self.clock(), None)
+        came = arrival(self.clock(), None, broker_time=self.event_log.broker_time())
         admitted: list[AdmittedEvent] = []
         rejected: list[RejectedLine] = []
         for line in lines:

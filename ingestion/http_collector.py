@@ -86,7 +86,8 @@ async def _collect(collector: Collector, request: Request) -> Response:
     events = split_body(body) if isinstance(body, bytes) else body
     if isinstance(events, Problem):
         return _problem(events)
-    came = arrival(collector.clock(), _origin(request, collector.trusted_proxies))
+    origin = _origin(request, collector.trusted_proxies)
+    came = arrival(collector.clock(), origin, broker_time=collector.event_log.broker_time())
     outcomes = [admit(raw, came, collector.pseudonym_key) for raw in events]
     admitted = [outcome for outcome in outcomes if isinstance(outcome, AdmittedEvent)]
     rejected = [outcome for outcome in outcomes if isinstance(outcome, RejectedEvent)]

@@ -23,7 +23,8 @@ class Origin(msgspec.Struct, frozen=True):
 class Arrival(msgspec.Struct, frozen=True):
     """When and how events came in together; made once for all of them by `arrival`."""
 
-    at: datetime
+    received_at: datetime | None
+    """By the broker's clock; None while that is not known."""
     fields: dict[str, msgspec.Raw]
     """Collector's field name → JSON text."""
     absent: tuple[str, ...]
@@ -42,13 +43,13 @@ _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
 
 
-def arrival(at: datetime, origin: Origin | None) -> Arrival:
-    """Describe the arrival of events at an instant of the collector's clock, aware.
+def arrival(at: datetime, origin: Origin | None, *, broker_time: datetime | None) -> Arrival:
+    """Describe the arrival of events at an instant, by the clock of this machine and by the broker's; both aware.
 
     Without an origin (a file, not a client) an event keeps its own `user_agent`, and its own `client_network` as far as
     it may be kept.
     """
-    known = {"received_at": instant_text(at)}
+    known = {"received_at": instant_text(broker_time or at)}
     absent: list[str] = []
     if origin is not None:
         for name, value in (("client_network", origin.client_network), ("user_agent", origin.user_agent)):
@@ -56,16 +57,18 @@ def arrival(at: datetime, origin: Origin | None) -> Arrival:
                 absent.append(name)
             else:
                 known[name] = value
-    return Arrival(at, {name: _text(value) for name, value in known.items()}, tuple(absent))
+    return Arrival(broker_time, {name: _text(value) for name, value in known.items()}, tuple(absent))
 
 
 def admit(raw: bytes, came: Arrival, key: bytes) -> AdmittedEvent | RejectedEvent:
     """Return the event as it goes to the log, or why it does not; `key` is the pseudonym key.
 
-    An event that claims to happen later than the collector's clock allows is `clock_suspect`. A late event is admitted:
-    a person decides about it. Fields unknown to the contract stay as they were sent, to the last digit of a number.
+    An event that claims to happen later than the broker's clock allows is `clock_suspect`; the clock of this machine
+    may be wrong and decides nothing. A late event is admitted: a person decides about it. Fields that the contract does
+    not know stay as they were sent, to the last digit of a number.
     """
-    judged = judge_alone(decode_view_event(raw), came.at)
+    decoded = decode_view_event(raw)
+    judged = decoded if came.received_at is None else judge_alone(decoded, came.received_at)
     if isinstance(judged, RejectedEvent):
         return judged
     event = judged.event if isinstance(judged, LateEvent) else judged

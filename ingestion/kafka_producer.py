@@ -5,15 +5,18 @@ import functools
 import logging
 import random
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from datetime import datetime
 from typing import Any, Self
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 from kafka.partitioner.default import murmur2
 
+from ingestion.broker_clock import BrokerClock
 from ingestion.contract.backoff import Backoff
 from ingestion.intake import AdmittedEvent
 from ingestion.kafka_record_groups import RecordGroups, failure_of, supports
@@ -50,6 +53,7 @@ class KafkaEventLog:
         self._in_flight_events = 0
         self._lock = threading.Lock()
         self._closing = threading.Event()
+        self._clock = BrokerClock(time.monotonic)
 
     @classmethod
     def connect(cls, bootstrap: Sequence[str], topic: str, *, deadline_ms: int = 5_000) -> Self:
@@ -87,7 +91,7 @@ class KafkaEventLog:
         except KafkaError as error:
             done.set_exception(LogUnavailableError(str(error)))
             return done
-        _Countdown(done, acknowledgements).start()
+        _Countdown(done, acknowledgements, self._clock.heard).start()
         return done
 
     @property
@@ -99,6 +103,10 @@ class KafkaEventLog:
     def is_connected(self) -> bool:
         """Whether events are handed to a broker; otherwise appending fails at once until one answers again."""
         return self._session is not None
+
+    def broker_time(self) -> datetime | None:
+        """Return what time it is for the broker; see `EventLog`."""
+        return self._clock.now()
 
     def is_reachable(self) -> bool:
         """Return whether a broker answers a request for metadata within a few seconds."""
@@ -191,8 +199,10 @@ class _Session:
 class _Countdown:
     """Completes a future when all acknowledgements are in, or at the first failure: others may never come after it."""
 
-    def __init__(self, done: "Future[None]", acknowledgements: Sequence[Any]) -> None:
+    def __init__(self, done: "Future[None]", acknowledgements: Sequence[Any], heard: Callable[[int], None]) -> None:
+        """`heard` is told the append time of what is acknowledged, in milliseconds since 1970."""
         self._done = done
+        self._heard = heard
         self._acknowledgements = acknowledgements
         self._left = len(acknowledgements)
         self._lock = threading.Lock()
@@ -207,7 +217,10 @@ class _Countdown:
 
     def _succeeded(self, result: Any) -> None:
         # A batch's result is a plain tuple that may carry a failure; a single record's has its own class.
-        self._ended(failure_of(result) if type(result) is tuple else None)
+        failure = failure_of(result) if type(result) is tuple else None
+        if failure is None:
+            self._heard(result[1] if type(result) is tuple else result.timestamp)
+        self._ended(failure)
 
     def _ended(self, failure: BaseException | None) -> None:
         with self._lock:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import Future
+from datetime import datetime
 from typing import Protocol
 
 from ingestion.intake import AdmittedEvent
@@ -20,6 +21,9 @@ class EventLog(Protocol):
         The future is done within the log's bound: with None once every event is stored on every in-sync replica, or
         with LogUnavailableError if one of them was not acknowledged. Events of one key keep their order.
         """
+
+    def broker_time(self) -> datetime | None:
+        """Return what time it is for the broker, aware, as far as acknowledgements told; None before the first."""
 
     def is_reachable(self) -> bool:
         """Return whether the log answers now; may take a few seconds."""

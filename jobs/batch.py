@@ -34,6 +34,8 @@ EXIT_CODES: dict[type[BatchError], ExitCode] = {
     DifferenceError: ExitCode.DIFFERENCE,
     UnavailableError: ExitCode.UNAVAILABLE,
 }
+CLOCK_SECONDS_MAX = 60.0
+"""So much Iceberg tolerates, too."""
 Answer = TypeVar("Answer")
 
 
@@ -182,6 +184,7 @@ def open_ports(chosen: BatchSettings) -> Iterator[RunPorts]:
     versions = PostgresVersionStore(chosen.postgres_url)
     with closing(versions), closing(KafkaLogEnds(chosen.bootstrap, chosen.topic)) as log:
         check_hdfs(chosen.hdfs_url)
+        check_clock(datetime.now(UTC), log.broker_time())
         if not versions.lock():
             raise RefusedError("another batch run is at work; wait for it to end")
         current = versions.current()
@@ -224,3 +227,17 @@ def check_hdfs(hdfs_url: str) -> None:
         socket.create_connection((parts.hostname or "", parts.port or 8020), timeout=5).close()
     except OSError as error:
         raise UnavailableError(f"HDFS at {hdfs_url} does not answer ({error.strerror or error})") from error
+
+
+def check_clock(now: datetime, broker_time: datetime) -> None:
+    """Refuses to run by a wrong clock: no count depends on it, but the order of Iceberg's snapshots does.
+
+    A snapshot of a clock that is ahead would keep the next runs from publishing until that time has come.
+    """
+    off_seconds = (now - broker_time).total_seconds()
+    if abs(off_seconds) > CLOCK_SECONDS_MAX:
+        side = "ahead of" if off_seconds > 0 else "behind"
+        raise RefusedError(
+            f"this machine's clock is {abs(off_seconds):.0f} s {side} the broker's; at most {CLOCK_SECONDS_MAX:.0f} s "
+            "are allowed. Set it right; ./viewledger doctor compares both"
+        )

@@ -168,6 +168,7 @@ def _surroundings(
         dead_letters=letters.on(on(dead_letters), "send"),
         observer=PrometheusSpeedMetrics(registry),
         clock=time.time,
+        elapsed=time.monotonic,
         pause=stopping.wait,
     )
 

@@ -28,7 +28,9 @@ class Surroundings:
     dead_letters: DeadLetters
     observer: SpeedObserver
     clock: Callable[[], float]
-    """Seconds since 1970."""
+    """Seconds since 1970; only for figures, since the machine's clock may be wrong or be set."""
+    elapsed: Callable[[], float]
+    """Seconds that only ever grow, from whatever beginning."""
     pause: Callable[[float], object]
     """Waits so many seconds, or less when the process is asked to end."""
 
@@ -84,14 +86,14 @@ class ConsumeLoop:
             self._follow_assignment()
             if polled:
                 self._count(polled)
-            if self._around.clock() >= self._next_check_at:
+            if self._around.elapsed() >= self._next_check_at:
                 self._check()
             # Recovering alone proves little: what failed may be met again with the first chunk.
-            if is_counting and (polled or self._around.clock() >= self._failed_at + CHECK_SECONDS):
+            if is_counting and (polled or self._around.elapsed() >= self._failed_at + CHECK_SECONDS):
                 self._failures = 0
         except UnavailableError as error:
             self._failures += 1
-            self._failed_at = self._around.clock()
+            self._failed_at = self._around.elapsed()
             self._around.observer.waiting()
             self._places.clear()
             self._next_check_at = 0.0
@@ -174,7 +176,7 @@ class ConsumeLoop:
         for partition, place in self._places.items():
             self._around.observer.lag_known(partition, max(0, ranges[partition].highwater - place.position))
         waiting = self._assigned - self._places.keys()
-        self._next_check_at = self._around.clock() + (POLL_SECONDS if waiting else CHECK_SECONDS)
+        self._next_check_at = self._around.elapsed() + (POLL_SECONDS if waiting else CHECK_SECONDS)
 
     def _plans(self) -> dict[int, Resume | BeginAnew | Wait]:
         try:

@@ -39,6 +39,7 @@ class FakeEventLog:
         self.events: list[AdmittedEvent] = []
         self.is_away = False
         self.away_after_appends: int | None = None
+        self.time: datetime | None = NOW
 
     def append(self, events: Sequence[AdmittedEvent]) -> "Future[None]":
         done: Future[None] = Future()
@@ -51,6 +52,9 @@ class FakeEventLog:
             self.events.extend(events)
             done.set_result(None)
         return done
+
+    def broker_time(self) -> datetime | None:
+        return self.time
 
     def is_reachable(self) -> bool:
         return not self.is_away

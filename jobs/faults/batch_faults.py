@@ -21,13 +21,6 @@ KILLS_PER_SEED = 4
 READERS = 20
 
 
-def _count(scene: Scene, events: int) -> None:
-    """Have some events counted by the speed layer, so that there is something to settle."""
-    scene.start_ready("speed")
-    scene.send(events)
-    scene.wait(scene.is_counted, "counted")
-
-
 def killed_at_every_step(scene: Scene) -> None:
     """SIGKILL to the driver before or after a step, four steps a seed; then a run that must count everything once."""
     points = [f"batch.{moment}_{call}:kill@1" for call in CALLS["batch"] for moment in ("before", "after")]
@@ -37,32 +30,32 @@ def killed_at_every_step(scene: Scene) -> None:
         scene.send(150)
         scene.wait(scene.is_counted, "counted")
         scene.hurt(point)
-        scene.batch(point, expected=KILLED)
+        scene.batches.finish(scene.batches.start(point), KILLED)
         scene.send(50)
-    scene.batch()
+    scene.batches.run()
 
 
 def server_fails_in_the_middle(scene: Scene) -> None:
     """A step fails as when a server went away: the run is tried again by itself and publishes."""
-    _count(scene, 300)
+    scene.count(300)
     scene.hurt("the archive step fails once")
-    scene.batch("batch.after_archive:fail@1")
+    scene.batches.finish(scene.batches.start("batch.after_archive:fail@1"))
 
 
 def two_at_once(scene: Scene) -> None:
     """Two runs are started at the same time: one is refused, the other publishes."""
-    _count(scene, 300)
+    scene.count(300)
     scene.hurt("two runs at once")
-    runs = [scene.start_batch(), scene.start_batch()]
-    codes = sorted(scene.finish_batch(each, None).returncode for each in runs)
+    runs = [scene.batches.start(), scene.batches.start()]
+    codes = sorted(scene.batches.finish(each, None) for each in runs)
     if codes != [ExitCode.OK, ExitCode.REFUSED]:
         raise AssertionError(f"two runs at once ended with {codes}, expected one 0 and one 5")
 
 
 def older_run_ends_last(scene: Scene) -> None:
     """A run hangs before it publishes and loses its lock, a newer one publishes; the older one must be refused."""
-    _count(scene, 300)
-    older = scene.start_batch("batch.before_publish:stop@1", attempts=1)
+    scene.count(300)
+    older = scene.batches.start("batch.before_publish:stop@1", attempts=1)
     scene.wait(lambda: is_stopped(older.pid), "the older run has stopped itself", 200)
     scene.hurt("a run stopped before it published; its connections are ended")
     administer(
@@ -71,9 +64,9 @@ def older_run_ends_last(scene: Scene) -> None:
         " WHERE datname = current_database() AND pid <> pg_backend_pid()",
     )
     scene.send(100)
-    scene.batch()
+    scene.batches.run()
     older.send_signal(signal.SIGCONT)
-    code = scene.finish_batch(older, None).returncode
+    code = scene.batches.finish(older, None)
     if code == ExitCode.OK:
         raise AssertionError("the older run published after the newer one")
     scene.notes.append(f"the older run ended with {code}")
@@ -81,8 +74,8 @@ def older_run_ends_last(scene: Scene) -> None:
 
 def cut_lost_with_redis(scene: Scene) -> None:
     """The cut is taken, then Redis loses it with its newest writes, and the run publishes the vector all the same."""
-    _count(scene, 400)
-    run = scene.start_batch("batch.after_cut:stop@1")
+    scene.count(400)
+    run = scene.batches.start("batch.after_cut:stop@1")
     scene.wait(lambda: is_stopped(run.pid), "the run has stopped itself after the cut", 200)
     scene.redis.kill()
     lost = scene.redis.lose_tail(scene.rng.uniform(0.2, 0.7))
@@ -90,59 +83,38 @@ def cut_lost_with_redis(scene: Scene) -> None:
     scene.hurt(f"the last {lost} bytes of Redis's file lost after the cut")
     scene.send(100)
     run.send_signal(signal.SIGCONT)
-    scene.finish_batch(run)
+    scene.batches.finish(run)
 
 
 def commit_without_answer(scene: Scene) -> None:
     """The connection to PostgreSQL is lost during COMMIT of the publication: nobody is told whether it holds."""
-    _count(scene, 300)
-    run = scene.start_batch("batch.before_publish:stop@1")
+    scene.count(300)
+    run = scene.batches.start("batch.before_publish:stop@1")
     scene.wait(lambda: is_stopped(run.pid), "the run has stopped itself", 200)
     scene.postgres_proxy.cut_after(b"COMMIT")
     run.send_signal(signal.SIGCONT)
     scene.hurt("COMMIT done and not answered")
-    code = scene.finish_batch(run, None).returncode
+    code = scene.batches.finish(run, None)
     scene.notes.append(f"the run ended with {code}")
     scene.send(100)
-    scene.batch()
+    scene.batches.run()
 
 
 def postgres_killed(scene: Scene) -> None:
     """SIGKILL to PostgreSQL while a run works; the API answers from what it knows meanwhile."""
-    _count(scene, 300)
-    run = scene.start_batch()
+    scene.count(300)
+    run = scene.batches.start()
     scene.for_a_while(scene.rng.uniform(8, 30))
     before = scene.stack.kill("postgres")
     scene.hurt("SIGKILL to PostgreSQL")
     scene.stack.wait_ready("postgres", not_pid=before)
-    scene.notes.append(f"the run ended with {scene.finish_batch(run, None).returncode}")
-    scene.batch()
-
-
-def datanode_killed(scene: Scene) -> None:
-    """SIGKILL to the only DataNode while a run works."""
-    _hdfs_server_killed(scene, "datanode")
-
-
-def namenode_killed(scene: Scene) -> None:
-    """SIGKILL to the NameNode while a run works."""
-    _hdfs_server_killed(scene, "namenode")
-
-
-def _hdfs_server_killed(scene: Scene, name: str) -> None:
-    _count(scene, 300)
-    run = scene.start_batch()
-    scene.for_a_while(scene.rng.uniform(12, 40))
-    before = scene.stack.kill(name)
-    scene.hurt(f"SIGKILL to the {name}")
-    scene.stack.wait_ready(name, not_pid=before)
-    scene.notes.append(f"the run ended with {scene.finish_batch(run, None).returncode}")
-    scene.batch()
+    scene.notes.append(f"the run ended with {scene.batches.finish(run, None)}")
+    scene.batches.run()
 
 
 def hand_over(scene: Scene) -> None:
     """Readers poll while a version is published: every answer is exactly right, never a dip or a jump."""
-    _count(scene, 600)
+    scene.count(600)
     expected = {video: answer["views"] for video, answer in scene.answers().items()}
     stopping, wrong, seen = threading.Event(), list[str](), Counter[int | None]()
     readers = [
@@ -153,7 +125,7 @@ def hand_over(scene: Scene) -> None:
         reader.start()
     scene.hurt("a version published under readers")
     try:
-        scene.batch()
+        scene.batches.run()
         time.sleep(1)
     finally:
         stopping.set()
@@ -179,13 +151,13 @@ def _read(
 
 def offsets_removed(scene: Scene) -> None:
     """Retention removed events that no version covers: a run refuses and names the partition; nothing is published."""
-    _count(scene, 300)
+    scene.count(300)
     ends = scene.highwaters()
     with admin_of(scene.bootstrap) as admin:
         admin.delete_records({TopicPartition(scene.topic, 0): ends[0]})
     scene.hurt("records removed that no version covers")
-    code = scene.batch(expected=None, attempts=1).returncode
-    said = (scene.folder / "batch.log").read_text()
+    code = scene.batches.finish(scene.batches.start(attempts=1), None)
+    said = scene.batches.said()
     if code == ExitCode.OK or scene.published() is not None:
         raise AssertionError(f"the run ended with {code} and published {scene.published()}")
     if "Traceback" in said or "partition 0" not in said:
@@ -203,6 +175,4 @@ FAULTS = {
     "batch-offsets-removed": offsets_removed,
     "batch-hand-over-under-readers": hand_over,
     "postgres-killed-during-batch": postgres_killed,
-    "hdfs-datanode-killed": datanode_killed,
-    "hdfs-namenode-killed": namenode_killed,
 }

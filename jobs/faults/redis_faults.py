@@ -85,7 +85,7 @@ def disk_full(scene: Scene) -> None:
         scene.wait(lambda: _refuses_writes(scene), "the disk is full", 60)
         scene.hurt(f"the disk of {DISK_KIB} KiB is full")
         scene.for_a_while(3)
-        disk.grow(64 * DISK_KIB)
+        disk.resize(64 * DISK_KIB)
         scene.for_a_while(1)
 
 

@@ -5,9 +5,8 @@ import os
 import random
 import secrets
 import signal
-import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,21 +16,21 @@ import redis
 
 from jobs.access_settings import development_bearer
 from jobs.failpoints import VARIABLE
+from jobs.faults.batch_runs import BatchRuns
 from jobs.faults.kafka_cluster import KafkaCluster
 from jobs.faults.kafka_topics import highwaters, make_topics, read_topic
 from jobs.faults.our_process import OurProcess
 from jobs.faults.postgres_database import administer, queries
 from jobs.faults.redis_node import RedisNode
 from jobs.faults.reference import LogMessage
+from jobs.faults.servers import Servers
 from jobs.faults.small_disk import SmallDisk
 from jobs.faults.tcp_proxy import TcpProxy
 from jobs.faults.traffic import VIDEOS, Generator, Senders, Traffic, truth_file
 from jobs.faults.waiting import until
 from jobs.local_stack.accounts import account_of
-from jobs.local_stack.child_process import bound_to_parent
 from jobs.local_stack.ports import free_ports
-from jobs.local_stack.servers import our_command, with_java_home
-from jobs.local_stack.stack import LocalStack
+from jobs.local_stack.servers import with_java_home
 from jobs.migrate import migrate
 from jobs.state_home import PROJECT
 from serving_layer.access import Role
@@ -39,24 +38,24 @@ from serving_layer.access import Role
 PARTITION_COUNT = 12
 READY_SECONDS = 60.0
 DRAIN_SECONDS = 300.0
-"""The promise: everything is right again within five minutes."""
-BATCH_SECONDS = 400.0
 
 
 class Scene:
     """What a fault is done to. Use it in a `with` block; called from the main thread only."""
 
-    def __init__(self, stack: LocalStack, folder: Path, seed: int, cluster: KafkaCluster | None = None) -> None:
-        """`cluster`: three brokers instead of the stack's one."""
-        self.stack, self.folder, self.seed, self._cluster = stack, folder, seed, cluster
+    def __init__(self, servers: Servers, folder: Path, seed: int) -> None:
+        self.stack, self.disks, self._cluster = servers.stack, servers.disks, servers.cluster
+        self._warm_driver = servers.warm_driver
+        self.folder, self.seed = folder, seed
         self.rng = random.Random(seed)  # noqa: S311  (a fault must be repeatable, nothing is guarded)
         self.name = f"faults-{secrets.token_hex(4)}"
         self.topic, self.dead_letter_topic = self.name, f"{self.name}-dlq"
-        self.bootstrap = cluster.bootstrap if cluster else stack.environment["VIEWLEDGER_KAFKA_BOOTSTRAP"]
+        self.bootstrap = (
+            self._cluster.bootstrap if self._cluster else self.stack.environment["VIEWLEDGER_KAFKA_BOOTSTRAP"]
+        )
         self.processes: list[OurProcess] = []
         self.mirror: dict[tuple[int, int], LogMessage] = {}
         self.hurt_at = 0.0
-        self.batch_results: list[dict[str, Any]] = []
         self.notes: list[str] = []
         self.is_beyond_repair = False
         """Set by a fault after which nothing can be complete again; what must hold then, it checks itself."""
@@ -105,6 +104,7 @@ class Scene:
             "VIEWLEDGER_STATE_DIR": str(self.folder),
         }
         self.environ.pop(VARIABLE, None)
+        self.batches = BatchRuns(self.folder, self.environ, self._warm_driver)
         self.generator = Generator(
             random.Random(f"traffic of {self.seed}"),  # noqa: S311
             self._closing.enter_context(truth_file(self.folder).open("w")),
@@ -116,8 +116,8 @@ class Scene:
         )
         self._closing.callback(self.senders.close)
 
-    def start(self, name: str, failpoint: str = "") -> OurProcess:
-        """Start one of our processes; it is kept running until the scene ends."""
+    def start(self, name: str, failpoint: str = "", *, changes: Mapping[str, str] = {}) -> OurProcess:
+        """Start one of our processes, with `changes` to its settings; it is kept running until the scene ends."""
         port = free_ports().api
         variable = {"collector": "COLLECTOR_PORT", "api": "API_PORT", "speed": "SPEED_METRICS_PORT"}[name]
         number = sum(each.name == name for each in self.processes)
@@ -125,16 +125,16 @@ class Scene:
             name,
             ("run", name),
             port,
-            self.environ | {f"VIEWLEDGER_{variable}": str(port)},
+            {**self.environ, f"VIEWLEDGER_{variable}": str(port), **changes},
             self.folder / f"{name}{number or ''}.log",
         )
         self.processes.append(process)
         process.start(failpoint)
         return process
 
-    def start_ready(self, name: str, failpoint: str = "") -> OurProcess:
+    def start_ready(self, name: str, failpoint: str = "", *, changes: Mapping[str, str] = {}) -> OurProcess:
         """Start one of our processes and wait until it is ready."""
-        process = self.start(name, failpoint)
+        process = self.start(name, failpoint, changes=changes)
         self.wait(process.is_ready, f"{name} is ready")
         return process
 
@@ -185,6 +185,12 @@ class Scene:
         self.hurt_at = time.monotonic()
         self.notes.append(what)
 
+    def count(self, events: int) -> None:
+        """Have some events counted by the speed layer, so that there is something to settle."""
+        self.start_ready("speed")
+        self.send(events)
+        self.wait(self.is_counted, "counted")
+
     def send(self, count: int) -> None:
         """Send messages and wait until all are acknowledged."""
         self.senders.send(self.generator.take(count))
@@ -234,33 +240,6 @@ class Scene:
         letters = [json.loads(each.value) for each in read_topic(self.bootstrap, self.dead_letter_topic, 1)]
         return {(letter["partition"], letter["offset"]) for letter in letters}
 
-    def batch(self, failpoint: str = "", *, expected: int | None = 0, attempts: int = 3) -> "subprocess.Popen[str]":
-        """Start `batch run` and wait for it; note its result. `expected` is its exit code, None for any."""
-        return self.finish_batch(self.start_batch(failpoint, attempts=attempts), expected)
-
-    def start_batch(self, failpoint: str = "", *, attempts: int = 3) -> "subprocess.Popen[str]":
-        """Start `batch run` and return at once."""
-        environ = self.environ | ({VARIABLE: failpoint} if failpoint else {})
-        return subprocess.Popen(
-            our_command("batch", "run", "--json", "--attempts", str(attempts)),
-            env=environ,
-            cwd=PROJECT,
-            stdout=subprocess.PIPE,
-            stderr=(self.folder / "batch.log").open("a"),
-            text=True,
-            preexec_fn=bound_to_parent(signal.SIGTERM),
-        )
-
-    def finish_batch(self, child: "subprocess.Popen[str]", expected: int | None = 0) -> "subprocess.Popen[str]":
-        """Wait for a batch run."""
-        output, _ = child.communicate(timeout=BATCH_SECONDS)
-        if expected is not None and child.returncode != expected:
-            tail = (self.folder / "batch.log").read_text()[-800:]
-            raise AssertionError(f"batch run ended with {child.returncode} instead of {expected}: {tail}")
-        if child.returncode == 0:
-            self.batch_results.append(json.loads(output))
-        return child
-
     def published(self) -> tuple[int, list[int], int, dict[str, int] | None] | None:
         """The current version: its number, `offset_end` of every partition, raw rows, and verdicts as its run said."""
         rows = queries(
@@ -271,8 +250,7 @@ class Scene:
         if not rows:
             return None
         version, ends, raw_count, run_id = rows[0]
-        verdicts = {each["run_id"]: each["verdicts"] for each in self.batch_results}.get(run_id)
-        return version, ends, raw_count, verdicts
+        return version, ends, raw_count, self.batches.verdicts.get(run_id)
 
     def _make_database(self, server_url: str) -> str:
         name = self.name.replace("-", "_")

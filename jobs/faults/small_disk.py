@@ -1,12 +1,20 @@
-"""A small disk of memory that can fill up and be made larger. Mounting needs root."""
+"""Small disks of memory that fill up and get room again, and servers whose folders lie on them. Mounting needs root."""
 
 import os
 import subprocess
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.local_stack.accounts import Account
+from jobs.local_stack.accounts import Account, account_of
+from jobs.local_stack.stack import LocalStack
+
+FOLDERS = {"kafka": "kafka", "postgres": "postgres", "hdfs-blocks": "hdfs"}
+"""Folder of a stack → the server whose account owns it."""
+ROOM_KIB = 4 * 1024 * 1024
+"""What is not used of it costs no memory."""
 
 
 class SmallDisk:
@@ -20,13 +28,40 @@ class SmallDisk:
         self.folder = folder
         _run("mount", "-t", "tmpfs", "-o", f"size={size_kib}k,mode=700{owner}", "viewledger-faults", str(folder))
 
-    def grow(self, size_kib: int) -> None:
-        """Make room."""
+    def resize(self, size_kib: int) -> None:
+        """Change the size; not below what is used."""
         _run("mount", "-o", f"remount,size={size_kib}k", str(self.folder))
+
+    def leave(self, free_kib: int) -> None:
+        """Make the disk so small that only so much of it is free."""
+        disk = os.statvfs(self.folder)
+        used_kib = (disk.f_blocks - disk.f_bfree) * disk.f_frsize // 1024
+        self.resize(used_kib + free_kib)
 
     def close(self) -> None:
         """Unmount it, even while somebody has a file open."""
         _run("umount", "--lazy", str(self.folder))
+
+
+class StackOnSmallDisks:
+    """Kafka, PostgreSQL and HDFS, each with its data on a small disk of its own."""
+
+    def __init__(self, folder: Path, tell: Callable[[str], None]) -> None:
+        with ExitStack() as closing:
+            folder.mkdir(parents=True)
+            folder.chmod(0o755)
+            self.disks = {
+                server: SmallDisk(folder / name, ROOM_KIB, account_of(server)) for name, server in FOLDERS.items()
+            }
+            for disk in self.disks.values():
+                closing.callback(disk.close)
+            servers = tuple(self.disks)
+            self.stack = closing.enter_context(LocalStack.start(folder, servers=servers, tell=tell))
+            self._closing = closing.pop_all()
+
+    def close(self) -> None:
+        """End the servers and unmount the disks."""
+        self._closing.close()
 
 
 def _run(*command: str) -> None:

@@ -32,17 +32,20 @@ class RestartPolicy:
 
     first_seconds: float = 0.2
     longest_seconds: float = 5.0
-    tries: int = 6
+    tries: int | None = None
+    """None: as often as it takes."""
     window_seconds: float = 120.0
 
     def delay_seconds(self, deaths_in_window: int) -> float | None:
         """How long to wait after this many deaths; None when it is time to give up."""
-        if deaths_in_window >= self.tries:
+        if self.tries is not None and deaths_in_window >= self.tries:
             return None
-        return float(min(self.longest_seconds, self.first_seconds * 2 ** (deaths_in_window - 1)))
+        return float(min(self.longest_seconds, self.first_seconds * 2.0 ** min(deaths_in_window - 1, 16)))
 
 
-RUNNING_POLICY = RestartPolicy()
+RUNNING_POLICY = RestartPolicy(longest_seconds=20.0)
+"""What has run before is started again for ever: a server whose disk is full is back without anybody's help soon after
+there is room again."""
 STARTING_POLICY = RestartPolicy(tries=3)
 """While the stack comes up somebody waits, and what fails three times then is a wrong setting, not bad luck."""
 

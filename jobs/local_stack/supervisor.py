@@ -120,7 +120,7 @@ class Supervisor:
                 f"{child.unit.name} ended with code {code} {len(child.deaths)} times in a row: {child.last_words()} "
                 f"(its log: {child.log})"
             )
-            self.state = "failed" if self.state == "starting" else "degraded"
+            self.state = "failed"
             log.error("child given up", extra={"fields": fields | {"error": self.error}})
 
     def stop(self) -> int:

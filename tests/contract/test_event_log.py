@@ -95,6 +95,19 @@ def test_a_log_that_answers_is_reachable(event_log: tuple[EventLog, Any]) -> Non
     assert event_log[0].is_reachable()
 
 
+def test_the_brokers_time_is_known_with_the_first_acknowledgement(topic: KafkaTopic) -> None:
+    log = KafkaEventLog.connect([topic.bootstrap], topic.name)
+    try:
+        assert log.broker_time() is None
+        log.append(events(3)).result(20)
+        told = log.broker_time()
+        (newest,) = {record.timestamp for record in topic.records()[-1:]}
+        assert told is not None
+        assert 0 <= told.timestamp() - newest / 1000 < 60
+    finally:
+        log.close()
+
+
 def test_the_quick_way_is_in_use_with_the_pinned_library(topic: KafkaTopic) -> None:
     producer = KafkaProducer(**producer_settings([topic.bootstrap], 5_000))
     try:

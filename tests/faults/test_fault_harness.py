@@ -8,7 +8,9 @@ from kafka import KafkaProducer
 
 from jobs.faults import command
 from jobs.faults.scene import Scene
+from jobs.faults.servers import Servers
 from jobs.faults.traffic import VIDEOS
+from jobs.faults.warm_driver import WarmDriver
 from jobs.local_stack.stack import LocalStack, temporary_folder
 
 
@@ -19,9 +21,15 @@ def folder() -> Iterator[Path]:
         yield made
 
 
+@pytest.fixture
+def servers(stack: LocalStack, folder: Path) -> Servers:
+    """The servers of all tests; no fault here does a batch run."""
+    return Servers(stack, lambda: WarmDriver(folder / "warm-driver.log"))
+
+
 @pytest.mark.parametrize("name", command.QUICK)
-def test_after_a_fault_every_number_is_right_again(stack: LocalStack, folder: Path, name: str) -> None:
-    with Scene(stack, folder / name, seed=3) as scene:
+def test_after_a_fault_every_number_is_right_again(servers: Servers, folder: Path, name: str) -> None:
+    with Scene(servers, folder / name, seed=3) as scene:
         outcome = command.run_fault(scene, name)
     assert outcome.verdict == "pass", outcome
     assert outcome.events > 50
@@ -66,10 +74,10 @@ def _honest(scene: Scene) -> None:
     ],
 )
 def test_what_is_wrong_is_noticed(
-    stack: LocalStack, folder: Path, monkeypatch: pytest.MonkeyPatch, sabotage: command.Fault, said: str
+    servers: Servers, folder: Path, monkeypatch: pytest.MonkeyPatch, sabotage: command.Fault, said: str
 ) -> None:
     monkeypatch.setitem(command.FAULTS, "sabotage", sabotage)
-    with Scene(stack, folder / "sabotage", seed=4) as scene:
+    with Scene(servers, folder / "sabotage", seed=4) as scene:
         outcome = command.run_fault(scene, "sabotage")
     assert outcome.verdict == "fail", outcome
     assert any(said in each for each in outcome.differences), outcome.differences

@@ -322,6 +322,7 @@ class Process:
                 dead_letters=Wired(pipeline.letters, self.wire),  # type: ignore[arg-type]
                 observer=pipeline.observer,
                 clock=pipeline.clock,
+                elapsed=pipeline.clock,
                 pause=pipeline.clock.pass_by,
             ),
             HORIZON,

@@ -127,6 +127,7 @@ class Bench:
             dead_letters=dead_letters or self.letters,
             observer=self.observer,
             clock=self.clock,
+            elapsed=self.clock,
             pause=self.clock.pass_by,
         )
         return ConsumeLoop(around, HORIZON, jitter=random.Random(0))

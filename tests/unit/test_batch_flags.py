@@ -1,6 +1,7 @@
 """The batch command: attempts, arguments, exit codes."""
 
 import argparse
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from jobs import batch
 from jobs.batch_settings import BatchSettings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 def parsed(*words: str) -> argparse.Namespace:
@@ -87,3 +90,16 @@ def test_the_metrics_file_counts_runs_over_processes(tmp_path: Path) -> None:
     assert 'viewledger_batch_runs_total{outcome="published"} 1.0' in text
     assert 'viewledger_batch_stage_seconds{stage="archive"} 1.5' in text
     assert "viewledger_batch_last_run_seconds 2.0" in text
+
+
+@pytest.mark.parametrize(
+    ("off", "said"), [(7200, "7200 s ahead of the broker's"), (-7200, "7200 s behind"), (61, "61 s ahead")]
+)
+def test_a_run_by_a_wrong_clock_is_refused(off: int, said: str) -> None:
+    with pytest.raises(RefusedError, match=said):
+        batch.check_clock(NOON + timedelta(seconds=off), NOON)
+
+
+@pytest.mark.parametrize("off", [-59, 0, 59])
+def test_clocks_may_differ_by_less_than_a_minute(off: int) -> None:
+    batch.check_clock(NOON + timedelta(seconds=off), NOON)

@@ -1,6 +1,7 @@
 import json
 from collections.abc import Sequence
 from concurrent.futures import Future
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -112,6 +113,9 @@ def test_a_log_that_never_answers_does_not_hold_the_client_for_ever() -> None:
     class SilentLog:
         def append(self, events: Sequence[AdmittedEvent]) -> "Future[None]":
             return Future()
+
+        def broker_time(self) -> datetime | None:
+            return None
 
         def is_reachable(self) -> bool:
             return False

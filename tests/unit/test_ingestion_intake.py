@@ -10,7 +10,7 @@ from ingestion.intake import AdmittedEvent, Origin, admit, arrival, instant_text
 from ingestion.pseudonym import pseudonym_of
 from tests.ingestion_fakes import KEY, NOW, event_fields, event_json
 
-CAME = arrival(NOW, Origin("192.0.2.0/24", "Player/1.0"))
+CAME = arrival(NOW, Origin("192.0.2.0/24", "Player/1.0"), broker_time=NOW)
 
 
 def admitted(raw: bytes, came: Any = CAME) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def test_the_raw_user_id_is_nowhere_in_what_goes_to_the_log() -> None:
 def test_what_a_client_claims_in_the_collectors_fields_is_overwritten() -> None:
     claims = {"received_at": "2020-01-01T00:00:00Z", "client_network": "8.8.8.0/24", "user_agent": "Forged"}
     assert admitted(event_json(**claims)) == admitted(event_json())
-    nothing_known = arrival(NOW, Origin())
+    nothing_known = arrival(NOW, Origin(), broker_time=NOW)
     assert {"client_network", "user_agent"}.isdisjoint(admitted(event_json(**claims), nothing_known))
 
 
@@ -56,7 +56,7 @@ def test_a_claim_with_an_escaped_key_is_overwritten_too() -> None:
 
 
 def test_a_file_keeps_its_user_agent_and_its_network_as_far_as_it_may_be_kept() -> None:
-    from_file = arrival(NOW, None)
+    from_file = arrival(NOW, None, broker_time=NOW)
     kept = admitted(event_json(client_network="192.0.2.77", user_agent="Bot"), from_file)
     assert (kept["client_network"], kept["user_agent"]) == ("192.0.2.0/24", "Bot")
     assert "client_network" not in admitted(event_json(client_network="home"), from_file)
@@ -84,6 +84,19 @@ def test_an_event_from_the_future_is_rejected_and_a_late_one_is_not(minutes: int
     assert (codes(raw) if expected else admitted(raw)["timestamp"]) == (
         expected or instant_text(NOW + timedelta(minutes=minutes))
     )
+
+
+@pytest.mark.parametrize("hours", [-2, 2])
+def test_a_wrong_clock_of_the_collector_decides_nothing(hours: int) -> None:
+    came = arrival(NOW + timedelta(hours=hours), None, broker_time=NOW)
+    now, later = (event_json(timestamp=instant_text(NOW + timedelta(minutes=minutes))) for minutes in (0, 10))
+    assert admitted(now, came)["received_at"] == instant_text(NOW)
+    assert isinstance(admit(later, came, KEY), RejectedEvent)
+
+
+def test_while_the_brokers_time_is_unknown_no_event_is_refused_for_its_time() -> None:
+    came = arrival(NOW, None, broker_time=None)
+    assert admitted(event_json(timestamp=instant_text(NOW + timedelta(days=1))), came)
 
 
 @pytest.mark.parametrize(

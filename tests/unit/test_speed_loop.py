@@ -82,6 +82,7 @@ class Scene:
                 dead_letters=self.letters,
                 observer=self.observer,
                 clock=self.clock,
+                elapsed=self.clock,
                 pause=self.pauses.append,
             ),
             HORIZON,

@@ -1,0 +1,31 @@
+"""The broker's time, as acknowledgements tell it. Pure: how much time has passed is told by the caller."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class BrokerClock:
+    """Says what time it is for the broker, whatever the clock of this machine says.
+
+    An event is received when the broker appends it, so only the broker's time can tell that an event claims to happen
+    later. What is told may be late by the time that an acknowledgement takes.
+    """
+
+    def __init__(self, elapsed: Callable[[], float]) -> None:
+        """`elapsed` returns seconds that only ever grow, from whatever beginning."""
+        self._elapsed = elapsed
+        self._known: tuple[int, float] | None = None
+
+    def heard(self, appended_at_ms: int) -> None:
+        """Note the append time of a record that was acknowledged just now; -1 stands for none."""
+        if appended_at_ms >= 0:
+            self._known = appended_at_ms, self._elapsed()
+
+    def now(self) -> datetime | None:
+        """Return the present instant; None before the first acknowledgement."""
+        if self._known is None:
+            return None
+        appended_at_ms, at = self._known
+        return _EPOCH + timedelta(milliseconds=appended_at_ms, seconds=self._elapsed() - at)

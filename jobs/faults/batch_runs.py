@@ -1,0 +1,66 @@
+"""The batch runs of one scene: `batch run` as an operator's scheduler starts it."""
+
+import json
+import signal
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from jobs.failpoints import VARIABLE
+from jobs.faults.warm_driver import WarmDriver
+from jobs.local_stack.child_process import bound_to_parent
+from jobs.local_stack.servers import our_command
+from jobs.state_home import PROJECT
+
+SECONDS_MAX = 400.0
+
+
+class BatchRuns:
+    """Starts runs with the scene's settings, and keeps what they printed."""
+
+    def __init__(self, folder: Path, environ: Mapping[str, str], warm: Callable[[], WarmDriver]) -> None:
+        self._environ, self._warm = environ, warm
+        self.log = folder / "batch.log"
+        self.verdicts: dict[str, dict[str, int]] = {}
+        """Run id → its verdicts, of every run that published."""
+
+    def run(self) -> dict[str, Any]:
+        """Do a run that must succeed, in the warm process; return its result."""
+        code, output = self._warm().run(("batch", "run", "--json"), self._environ, self.log)
+        return self._checked(code, output)
+
+    def start(
+        self, failpoint: str = "", *, attempts: int = 3, changes: Mapping[str, str] = {}
+    ) -> "subprocess.Popen[str]":
+        """Start a run as a process of its own and return at once; `changes` to its settings."""
+        environ = {**self._environ, **changes, **({VARIABLE: failpoint} if failpoint else {})}
+        return subprocess.Popen(
+            our_command("batch", "run", "--json", "--attempts", str(attempts)),
+            env=environ,
+            cwd=PROJECT,
+            stdout=subprocess.PIPE,
+            stderr=self.log.open("a"),
+            text=True,
+            preexec_fn=bound_to_parent(signal.SIGTERM),
+        )
+
+    def finish(self, child: "subprocess.Popen[str]", expected: int | None = 0) -> int:
+        """Wait for a run and return its exit code, which must be the expected one; None for any."""
+        output, _ = child.communicate(timeout=SECONDS_MAX)
+        if expected is None and child.returncode != 0:
+            return int(child.returncode)
+        self._checked(child.returncode, output, expected or 0)
+        return int(child.returncode)
+
+    def said(self) -> str:
+        """Return everything that the runs told the operator."""
+        return self.log.read_text()
+
+    def _checked(self, code: int, output: str, expected: int = 0) -> dict[str, Any]:
+        if code != expected:
+            raise AssertionError(f"batch run ended with {code} instead of {expected}: {self.said()[-800:]}")
+        result: dict[str, Any] = json.loads(output) if code == 0 else {}
+        if result.get("state") == "published":
+            self.verdicts[result["run_id"]] = result["verdicts"]
+        return result

@@ -1,0 +1,51 @@
+"""Wrong clocks. When an event was received is the broker's say alone, so no count may depend on any other clock."""
+
+from jobs.exit_codes import ExitCode
+from jobs.faults.our_process import OurProcess
+from jobs.faults.scene import Scene
+from jobs.faults.wrong_clock import WrongClocks
+
+HOURS = 3600
+OFF = (2 * HOURS, -2 * HOURS)
+PROCESSES = ("collector", "speed", "api")
+
+
+def clocks_wrong_and_set(scene: Scene) -> None:
+    """Collector, speed process and API go by clocks two hours off, which are set forward and back under load."""
+    clocks = WrongClocks(scene.folder / "clocks")
+    for name in PROCESSES:
+        clocks.set(name, scene.rng.choice(OFF))
+    scene.collector = _again(scene, scene.collector, clocks)
+    scene.api = _again(scene, scene.api, clocks)
+    scene.start_ready("speed", changes=clocks.environment("speed"))
+    with scene.traffic():
+        scene.hurt("clocks two hours off")
+        for _ in range(4):
+            scene.for_a_while(scene.rng.uniform(0.5, 1.5))
+            clocks.set(scene.rng.choice(PROCESSES), scene.rng.choice((*OFF, 0)))
+        scene.for_a_while(3)  # longer than the speed process waits between two looks at what is published
+
+
+def _again(scene: Scene, process: OurProcess, clocks: WrongClocks) -> OurProcess:
+    process.end()
+    return scene.start_ready(process.name, changes=clocks.environment(process.name))
+
+
+def clock_of_batch_run_wrong(scene: Scene) -> None:
+    """A run on a machine whose clock is two hours off refuses and says so; by the right clock it publishes."""
+    clocks = WrongClocks(scene.folder / "clocks")
+    scene.count(300)
+    scene.hurt("a run by a clock two hours off")
+    for ahead_seconds in OFF:
+        clocks.set("batch", ahead_seconds)
+        run = scene.batches.start(changes=clocks.environment("batch"))
+        scene.batches.finish(run, ExitCode.REFUSED)
+        if "clock" not in scene.batches.said():
+            raise AssertionError(f"the refusal does not speak of the clock: {scene.batches.said()[-300:]}")
+    if scene.published() is not None:
+        raise AssertionError("a run published by a wrong clock")
+    scene.batches.run()
+
+
+FAULTS = {"clocks-wrong-and-set": clocks_wrong_and_set, "clocks-of-batch-run-wrong": clock_of_batch_run_wrong}
+NEEDING_HDFS = ("clocks-of-batch-run-wrong",)

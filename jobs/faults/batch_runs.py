@@ -24,6 +24,7 @@ class BatchRuns:
         self.log = folder / "batch.log"
         self.verdicts: dict[str, dict[str, int]] = {}
         """Run id → its verdicts, of every run that published."""
+        self.was_used = False
 
     def run(self) -> dict[str, Any]:
         """Do a run that must succeed, in the warm process; return its result."""
@@ -60,6 +61,7 @@ class BatchRuns:
     def _checked(self, code: int, output: str, expected: int = 0) -> dict[str, Any]:
         if code != expected:
             raise AssertionError(f"batch run ended with {code} instead of {expected}: {self.said()[-800:]}")
+        self.was_used = True
         result: dict[str, Any] = json.loads(output) if code == 0 else {}
         if result.get("state") == "published":
             self.verdicts[result["run_id"]] = result["verdicts"]

@@ -40,7 +40,7 @@ def differences(scene: Scene) -> list[str]:
         found.append(
             f"{scene.senders.sent.acknowledged_poison - in_log} acknowledged broken messages are not in the log"
         )
-    found += _counts("views", {video: answer["views"] for video, answer in scene.answers().items()}, expected.views)
+    found += differing("views", {video: answer["views"] for video, answer in scene.answers().items()}, expected.views)
     letters = scene.dead_letters()
     if letters != expected.rejected:
         found.append(
@@ -49,7 +49,8 @@ def differences(scene: Scene) -> list[str]:
     return found + _settled(scene, messages)
 
 
-def _counts(what: str, served: dict[str, int], expected: Counter[str]) -> list[str]:
+def differing(what: str, served: dict[str, int], expected: Counter[str]) -> list[str]:
+    """Return one sentence when a number of any video is not as expected."""
     wrong = sorted(video for video in VIDEOS if served[video] != expected[video])
     if not wrong:
         return []
@@ -77,6 +78,8 @@ def _settled(scene: Scene, messages: list[LogMessage]) -> list[str]:
         found.append(f"version {version} has verdicts {verdicts}, expected {dict(expected.verdicts)}")
     if {answer["version"] for answer in answers.values()} != {version}:
         found.append(f"the API does not answer from version {version}")
-    found += _counts("settled views", {video: each["settled_views"] for video, each in answers.items()}, expected.views)
+    found += differing(
+        "settled views", {video: each["settled_views"] for video, each in answers.items()}, expected.views
+    )
     billable = {video: each["billable_views"] for video, each in answers.items()}
-    return found + _counts("billable views", billable, expected.billable_views)
+    return found + differing("billable views", billable, expected.billable_views)

@@ -1,18 +1,16 @@
 """What can happen to Kafka. The ones of `ON_THREE_BROKERS` run on a cluster of their own."""
 
-import json
 import signal
 import time
-import uuid
 from datetime import UTC, datetime
 from typing import Any
 
 from kafka import KafkaProducer, TopicPartition
 
+from jobs.faults.event_faults import event
 from jobs.faults.kafka_cluster import NODES
 from jobs.faults.kafka_topics import admin_of
 from jobs.faults.scene import PARTITION_COUNT, Scene
-from jobs.faults.traffic import VIDEOS, Intent
 
 
 def one_of_three_killed(scene: Scene) -> None:
@@ -99,25 +97,11 @@ def gaps_in_offsets(scene: Scene) -> None:
 
 
 def _send(scene: Scene, producer: Any, count: int) -> None:
-    for intent in (_plain(scene) for _ in range(count)):
+    for intent in (event(scene, datetime.now(UTC)) for _ in range(count)):
         scene.senders.sent.attempted_ids.add(str(intent.event_id))
         producer.send(scene.topic, intent.value, intent.video_id.encode())
         scene.senders.sent.acknowledged_ids.add(str(intent.event_id))
     producer.flush(timeout=10)
-
-
-def _plain(scene: Scene) -> Intent:
-    event_id, video_id = str(uuid.UUID(int=scene.rng.getrandbits(128), version=4)), scene.rng.choice(VIDEOS)
-    event = {
-        "event_id": event_id,
-        "video_id": video_id,
-        "user_id": f"viewer-{event_id}",
-        "session_id": "session",
-        "timestamp": datetime.now(UTC).isoformat(),
-        "view_duration": 40,
-        "revenue_eligible": True,
-    }
-    return Intent(json.dumps(event).encode(), video_id, event_id, over_http=False)
 
 
 def retention_removed_unread(scene: Scene) -> None:

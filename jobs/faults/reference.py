@@ -16,6 +16,7 @@ from uuid import UUID
 LATEST = timedelta(minutes=5)
 EARLIEST = timedelta(days=35)
 MINIMUM_SECONDS = 30
+SIZE_MAX = 64 * 1024
 CAP = 4
 CAP_WINDOW = timedelta(hours=24)
 ADDED_BY_THE_COLLECTOR = ("received_at", "client_network", "user_agent")
@@ -89,7 +90,9 @@ def _billable(counted: Iterable[Mapping[str, Any]]) -> Counter[str]:
 def _read(value: bytes) -> dict[str, Any] | None:
     """Return the event with `happened_at` and `payload` added; None when it breaks a rule."""
     try:
-        event = json.loads(value)
+        if len(value) > SIZE_MAX:
+            return None
+        event = json.loads(value.decode(), object_pairs_hook=_without_repeats, parse_constant=_refused)
         happened_at = datetime.fromisoformat(event["timestamp"])
         is_valid = (
             str(UUID(event["event_id"])) == event["event_id"]
@@ -101,7 +104,40 @@ def _read(value: bytes) -> dict[str, Any] | None:
             and 1 <= len(event["user_id"]) <= 128
             and 1 <= len(event["session_id"]) <= 128
         )
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
     payload = {name: field_ for name, field_ in event.items() if name not in ADDED_BY_THE_COLLECTOR}
     return {**event, "happened_at": happened_at, "payload": payload} if is_valid else None
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len({name for name, _ in pairs}) < len(pairs):
+        raise ValueError("a name stands twice in one object")
+    return dict(pairs)
+
+
+def _refused(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def views_within_horizon(messages: Iterable[LogMessage], horizon_ms: int) -> Counter[str]:
+    """Return the views as somebody counts them who knows an id again for a while only.
+
+    Broker time is divided into generations of half a horizon. An id is known in the generation in which it was last
+    seen and in the two after it, in each partition by itself.
+    """
+    views: Counter[str] = Counter()
+    last_seen: dict[tuple[int, str], int] = {}
+    newest: Counter[int] = Counter()
+    for message in sorted(messages, key=lambda each: (each.partition, each.offset)):
+        event = _read(message.value)
+        received = datetime.fromtimestamp(message.appended_at_ms / 1000, UTC)
+        if event is None or not received - EARLIEST <= event["happened_at"] <= received + LATEST:
+            continue
+        generation = max(newest[message.partition], message.appended_at_ms // (horizon_ms // 2))
+        newest[message.partition] = generation
+        place = (message.partition, event["event_id"])
+        if place not in last_seen or generation - last_seen[place] > 2:
+            views[event["video_id"]] += 1
+        last_seen[place] = generation
+    return views

@@ -41,6 +41,8 @@ class Generator:
 
     def __init__(self, rng: random.Random, truth: TextIO) -> None:
         self._rng, self._truth = rng, truth
+        self.repeat_share = 0.1
+        """How many of the messages repeat an earlier one, as they were or, a tenth as often, with another content."""
         self._made: list[Intent] = []
 
     def take(self, count: int) -> list[Intent]:
@@ -57,9 +59,9 @@ class Generator:
         chance = self._rng.random()
         if chance < 0.02:
             return Intent(self._rng.choice(POISON), self._rng.choice(VIDEOS), None, over_http=False)
-        if chance < 0.12 and self._made:
+        if chance < 0.02 + self.repeat_share and self._made:
             return self._rng.choice(self._made[-2000:])
-        if chance < 0.13 and self._made:
+        if chance < 0.02 + self.repeat_share * 1.1 and self._made:
             return self._conflicting(self._rng.choice(self._made[-2000:]))
         return self._fresh()
 

@@ -24,7 +24,7 @@ class PreconditionsError(BillingError):
 
 
 class PostingConflictError(BillingError):
-    """Something else was already posted for the same payees and days; `conflicts` names each. Nothing was posted."""
+    """Something else was already posted under the same key or for the same days; `conflicts` names each."""
 
     def __init__(self, conflicts: Sequence[str]) -> None:
         super().__init__("\n".join(conflicts))
@@ -45,3 +45,7 @@ class EvidenceMismatchError(BillingError):
 
 class KeyRefusedError(BillingError):
     """A signing key cannot be made or used; the sentence says why and what to do."""
+
+
+class StateError(BillingError):
+    """A step that is not allowed: the message says where the subject stands and where it could go."""

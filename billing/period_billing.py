@@ -2,16 +2,18 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from billing.book_ports import Books
+from billing.bounds import Bounds
 from billing.catalogue import Catalogue
 from billing.errors import PreconditionsError
-from billing.ports import CatalogueStore, Ledger, SettledCount, SettledViews
-from billing.posting import BillingRun, PostingResult
+from billing.ports import CatalogueStore, SettledCount, SettledViews
 from billing.preconditions import Findings, failed_preconditions
-from billing.rated_lines import PayeeBill
 from billing.rating import evidence_roots, make_bills, rate_views
+from billing.run_posting import RunSummary, post_bills
+from billing.runs import NOBODY_ALONE, BillingRun
 from ingestion.contract.periods import Period
 
 
@@ -24,7 +26,13 @@ class BillingOrder:
     """Kind of precondition → who waived it."""
     allowed_lateness: timedelta
     calculated_at: datetime
+    actor: str = "operator"
+    approval_limits_micros: Mapping[str, int] = field(default_factory=dict)
+    """Currency, or `*` → what a statement may earn without anybody's approval; nothing, where neither is there."""
+    bounds: Bounds = field(default_factory=Bounds)
     dry_run: bool = False
+    restates_because: str = ""
+    """The cause of a restatement; empty for a run that bills the period."""
 
 
 @dataclass(frozen=True)
@@ -32,23 +40,19 @@ class BilledPeriod:
     """What became of an order."""
 
     run: BillingRun
-    currency: str
-    bills: tuple[PayeeBill, ...]
-    result: PostingResult
+    summary: RunSummary
     unattributed: Mapping[str, int]
     """Video without a payee → billable views; empty unless waived."""
     name_by_payee: Mapping[str, str]
     dry_run: bool
 
 
-def bill_period(
-    order: BillingOrder, *, views: SettledViews, catalogues: CatalogueStore, ledger: Ledger
-) -> BilledPeriod:
+def bill_period(order: BillingOrder, *, views: SettledViews, catalogues: CatalogueStore, books: Books) -> BilledPeriod:
     """Bill a period once: post what is new, or change nothing and say what was posted before.
 
     Raises:
         PreconditionsError: with every reason; nothing was posted.
-        PostingConflictError, LedgerUnavailableError: see `billing.ports.Ledger.post`.
+        PostingConflictError, LedgerUnavailableError: see `billing.book_ports.Books`.
         EvidenceMismatchError: counts and events of the version disagree; nothing was posted.
     """
     newest_catalogue, newest_contract = catalogues.newest_catalogue(), catalogues.newest_contract()
@@ -76,17 +80,37 @@ def bill_period(
     bills = make_bills(rated, evidence, catalogue, contract.currency)
     run = BillingRun(
         period=order.period,
+        currency=contract.currency,
         batch_version=views.version.version,
         catalogue_version=catalogue_version,
         contract_version=contract_version,
         waived=order.waived,
         unattributed_views=sum(rated.unattributed.values()),
         calculated_at=order.calculated_at,
+        actor=order.actor,
+        approval_limit_micros=order.approval_limits_micros.get(
+            contract.currency, order.approval_limits_micros.get("*", 0)
+        ),
+        bounds=order.bounds,
     )
-    result = (ledger.preview if order.dry_run else ledger.post)(run, bills)
-    return BilledPeriod(
-        run, contract.currency, tuple(bills), result, dict(rated.unattributed), catalogue.name_by_payee, order.dry_run
-    )
+    if order.restates_because:
+        run = as_restatement(run, order.restates_because, books)
+    summary = post_bills(run, bills, books, dry_run=order.dry_run)
+    return BilledPeriod(run, summary, dict(rated.unattributed), catalogue.name_by_payee, order.dry_run)
+
+
+def as_restatement(run: BillingRun, cause: str, books: Books) -> BillingRun:
+    """Return the run as the next restatement of its period: every statement of it waits for somebody's approval.
+
+    Raises:
+        PreconditionsError: the period was never billed.
+    """
+    number = books.restatement_number(run)
+    if not number:
+        raise PreconditionsError(
+            [f"restatement: period {run.period} was never billed; bill it with `billing run --period {run.period}`"]
+        )
+    return replace(run, restatement_number=number, cause=cause, approval_limit_micros=NOBODY_ALONE)
 
 
 def _noting_catalogues(

@@ -1,15 +1,11 @@
-"""What billing needs from others: the settled views of one published version, the catalogue, the ledger."""
+"""What billing needs from others: the settled views of one published version, the catalogue."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Protocol
 
 from billing.catalogue import Catalogue
-from billing.money import NANOMICROS
-from billing.posting import BillingRun, PostingResult, Statement
 from billing.rate_cards import RateContract
-from billing.rated_lines import PayeeBill
 from ingestion.contract.periods import Period
 from ingestion.contract.version import PublishedVersion
 
@@ -107,49 +103,3 @@ class CatalogueStore(Protocol):
 
     def newest_contract(self) -> tuple[int, RateContract] | None:
         """Return the rate contract in force, None before the first import."""
-
-
-@dataclass(frozen=True)
-class LedgerTotals:
-    """All that was ever posted in one currency."""
-
-    currency: str
-    payee_count: int
-    transaction_count: int
-    billable_views: int
-    amount_micros: int
-    """Σ of all lines."""
-    carried_nanomicros: int
-    """Σ over payees of what each carries now, in nano-micros."""
-    owed_nanomicros: int
-    """Σ rate × quantity × share over all lines."""
-
-    @property
-    def difference_nanomicros(self) -> int:
-        """Owed − (paid + carried): 0, always."""
-        return self.owed_nanomicros - (NANOMICROS * self.amount_micros + self.carried_nanomicros)
-
-
-class Ledger(Protocol):
-    """The append-only double-entry ledger."""
-
-    def post(self, run: BillingRun, bills: Sequence[PayeeBill]) -> PostingResult:
-        """Post one transaction per payee that has none for the run's period yet: all of them, or none.
-
-        Safe to repeat after any interruption and to call concurrently: a payee is billed once per period. Bills that
-        were posted with the same inputs are replays and change nothing.
-
-        Raises:
-            PostingConflictError: a payee was billed for this period with other inputs, or for an overlapping period;
-                nothing is posted.
-            LedgerUnavailableError: the ledger does not answer, and bounded retries did not help.
-        """
-
-    def preview(self, run: BillingRun, bills: Sequence[PayeeBill]) -> PostingResult:
-        """Return what `post` would do now, without posting; raises the same errors."""
-
-    def statement(self, payee_id: str, period: Period) -> Statement | None:
-        """Return what was posted for a payee and period; None when nothing was."""
-
-    def totals(self) -> list[LedgerTotals]:
-        """Return one row per currency, in its order."""

@@ -25,8 +25,12 @@ _TO_ESCAPE = re.compile(r"[\\\t\n\r]").search
 _ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
-def connector(url: str) -> Connect:
-    """Return a function that opens a connection in UTC with bounded waits: for connecting, locks, a dead peer."""
+def connector(url: str, role: str | None = None) -> Connect:
+    """Return a function that opens a connection in UTC with bounded waits: for connecting, locks, a dead peer.
+
+    `role` is a role of the ledger that the login is a member of; the session has its rights and no others.
+    """
+    as_role = f" -c role={role}" if role else ""
 
     def connect() -> "Connection":
         return psycopg2.connect(
@@ -37,7 +41,7 @@ def connector(url: str) -> Connect:
             keepalives_idle=10,
             keepalives_interval=5,
             keepalives_count=3,
-            options=f"-c lock_timeout={_LOCK_TIMEOUT_MS} -c timezone=UTC",
+            options=f"-c lock_timeout={_LOCK_TIMEOUT_MS} -c timezone=UTC{as_role}",
         )
 
     return connect
@@ -57,6 +61,8 @@ def one_transaction(connect: Connect) -> Iterator["Cursor"]:
     try:
         connection = connect()
     except psycopg2.OperationalError as error:
+        if re.search(r'role "viewledger_\w+" does not exist', str(error)):
+            raise SchemaMissingError("PostgreSQL does not have the roles of the ledger") from error
         raise LedgerUnavailableError(_sentence(error)) from error
     try:
         with connection.cursor() as cursor:

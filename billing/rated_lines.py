@@ -97,8 +97,8 @@ class PayeeBill:
 
     def __post_init__(self) -> None:
         orders = [line.order for line in self.lines]
-        if not orders or any(first >= second for first, second in itertools.pairwise(orders)):
-            raise ValueError(f"the bill of payee {self.payee_id} needs lines, each once and in order")
+        if any(first >= second for first, second in itertools.pairwise(orders)):
+            raise ValueError(f"the bill of payee {self.payee_id} needs its lines each once and in order")
 
     @property
     def billable_views(self) -> int:

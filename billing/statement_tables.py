@@ -3,60 +3,66 @@
 from typing import Any
 
 from billing.money import amount_text
-from billing.posting import Statement
 from billing.rated_lines import SINCE_EVER, WITHOUT_END, SettledLine
+from billing.statements import PostedStatement
 from billing.tables import aligned
 from billing.view_chain import view_chain
 
 _LINE_HEADER = ("video", "what", "country", "rates from", "tier", "quantity", "micros per 1000", "share ppm", "amount")
 
 
-def statement_text(statement: Statement, name: str) -> str:
+def statement_text(posted: PostedStatement, name: str) -> str:
     """Return a payee's statement: the chain of views, every line, and the sum down to what is payable."""
-    transaction = statement.transaction
-    currency = transaction.currency
-    rows = [_line_row(settled, currency) for settled in transaction.lines]
-    total_micros = sum(settled.amount_micros for settled in transaction.lines)
-    sums = [("sum of the lines", total_micros), ("over the cap of the contract", -transaction.over_cap_micros)]
-    sums += [(entry.account, -entry.amount_micros) for entry in transaction.entries[1:]]
-    chain = [
-        (("= " if link.is_sum else "") + link.name, f"{link.events:,}") for link in view_chain(transaction.outcomes)
+    statement, currency = posted.statement, posted.statement.currency
+    rows = [_line_row(settled, currency) for settled in posted.lines]
+    sums = [
+        ("sum of the lines", sum(settled.amount_micros for settled in posted.lines)),
+        ("over the cap of the contract", -statement.over_cap_micros),
+        (f"tax withheld for {statement.tax_country}", -statement.tax_micros),
+        ("payable", statement.payable_micros),
     ]
+    chain = [(("= " if link.is_sum else "") + link.name, f"{link.events:,}") for link in view_chain(statement.outcomes)]
+    number = f", restatement {statement.restatement_number}" if statement.restatement_number else ""
     return "\n".join(
         [
-            f"payee {transaction.payee_id} {name}".rstrip() + f", period {statement.period}",
+            f"payee {statement.payee_id} {name}".rstrip() + f", period {statement.period}{number}, {posted.state}",
             "",
-            *([aligned(("what became of the events", "events"), chain), ""] if transaction.outcomes else []),
+            *([aligned(("what became of the events", "events"), chain), ""] if statement.outcomes else []),
             aligned(_LINE_HEADER, rows, left=4),
             "",
             aligned(("", "amount"), [(label, amount_text(micros, currency)) for label, micros in sums if micros]),
             "",
-            f"carried in {transaction.carried_nanomicros_before:,}, carried on "
-            f"{transaction.carried_nanomicros_after:,} nano-micros",
-            f"batch version {statement.batch_version}, catalogue version {statement.catalogue_version}, rates version "
-            f"{statement.contract_version}, transaction {transaction.transaction_id}, "
-            f"posted {statement.posted_at.isoformat()}",
+            f"carried in {statement.carried_nanomicros_before:,}, carried on "
+            f"{statement.carried_nanomicros_after:,} nano-micros",
+            f"batch version {posted.batch_version}, catalogue version {posted.catalogue_version}, rates version "
+            f"{posted.contract_version}, statement {statement.statement_id}, "
+            + (f"posted {posted.posted_at.isoformat()}" if posted.posted_at else "not posted yet"),
         ]
     )
 
 
-def statement_json(statement: Statement) -> dict[str, Any]:
+def statement_json(posted: PostedStatement) -> dict[str, Any]:
     """Return a payee's statement with the audit record of every line."""
-    transaction = statement.transaction
+    statement = posted.statement
     return {
-        "payee_id": transaction.payee_id,
+        "statement_id": statement.statement_id,
+        "payee_id": statement.payee_id,
         "period": str(statement.period),
-        "currency": transaction.currency,
-        "amount_micros": transaction.amount_micros,
-        "over_cap_micros": transaction.over_cap_micros,
-        "carried_nanomicros_before": transaction.carried_nanomicros_before,
-        "carried_nanomicros_after": transaction.carried_nanomicros_after,
-        "transaction_id": transaction.transaction_id,
-        "run_id": transaction.run_id,
-        "posted_at": statement.posted_at.isoformat(),
-        "chain": [{"name": link.name, "events": link.events} for link in view_chain(transaction.outcomes)],
-        "entries": [{"account": each.account, "amount_micros": each.amount_micros} for each in transaction.entries],
-        "lines": [_audit_record(settled, statement) for settled in transaction.lines],
+        "restatement_number": statement.restatement_number,
+        "supersedes": statement.supersedes,
+        "state": posted.state,
+        "currency": statement.currency,
+        "amount_micros": statement.earned_micros,
+        "over_cap_micros": statement.over_cap_micros,
+        "tax_country": statement.tax_country,
+        "tax_micros": statement.tax_micros,
+        "payable_micros": statement.payable_micros,
+        "carried_nanomicros_before": statement.carried_nanomicros_before,
+        "carried_nanomicros_after": statement.carried_nanomicros_after,
+        "run_id": statement.run_id,
+        "posted_at": posted.posted_at.isoformat() if posted.posted_at else None,
+        "chain": [{"name": link.name, "events": link.events} for link in view_chain(statement.outcomes)],
+        "lines": [_audit_record(settled, posted) for settled in posted.lines],
     }
 
 
@@ -75,7 +81,7 @@ def _line_row(settled: SettledLine, currency: str) -> tuple[str, ...]:
     )
 
 
-def _audit_record(settled: SettledLine, statement: Statement) -> dict[str, Any]:
+def _audit_record(settled: SettledLine, posted: PostedStatement) -> dict[str, Any]:
     line = settled.line
     return {
         "video_id": line.video_id,
@@ -92,13 +98,13 @@ def _audit_record(settled: SettledLine, statement: Statement) -> dict[str, Any]:
         "rate_per_thousand_micros": line.rate_per_thousand_micros,
         "amount_micros": settled.amount_micros,
         "carried_nanomicros": settled.carried_nanomicros,
-        "currency": statement.transaction.currency,
-        "period": str(statement.period),
-        "calculated_at": statement.calculated_at.isoformat(),
-        "batch_version": statement.batch_version,
+        "currency": posted.statement.currency,
+        "period": str(posted.statement.period),
+        "calculated_at": posted.calculated_at.isoformat(),
+        "batch_version": posted.batch_version,
         "policy_version": line.policy_version,
-        "catalogue_version": statement.catalogue_version,
-        "contract_version": statement.contract_version,
+        "catalogue_version": posted.catalogue_version,
+        "contract_version": posted.contract_version,
         "settled_views": line.settled_views,
         "provisional_views": 0,
         "evidence_root": line.evidence_root,

@@ -1,14 +1,12 @@
 """What the billing commands print, as text tables and as JSON values. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from billing.book_ports import LedgerTotals
 from billing.money import amount_text
 from billing.period_billing import BilledPeriod
-from billing.ports import LedgerTotals
-from billing.rated_lines import PayeeBill
 
-PAYEES_SHOWN = 10
 VIDEOS_SHOWN = 5
 
 
@@ -27,28 +25,27 @@ def aligned(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int =
 
 
 def billed_period_text(billed: BilledPeriod) -> str:
-    """Return the outcome of `billing run`: the largest payees, the sums, the versions, what stayed unpaid."""
-    amounts = _amounts(billed)
-    bills = sorted(billed.bills, key=lambda bill: (-amounts[bill.payee_id], bill.payee_id))
+    """Return the outcome of `billing run`: the largest payees, the sums, the versions, what waits or stayed unpaid."""
+    run, summary = billed.run, billed.summary
+    names = billed.name_by_payee
     rows = [
-        _payee_row(bill, amounts[bill.payee_id], billed.name_by_payee.get(bill.payee_id, ""))
-        for bill in bills[:PAYEES_SHOWN]
+        (payee_id, _short(names.get(payee_id, "")), f"{lines:,}", f"{views:,}", amount_text(micros, run.currency))
+        for micros, payee_id, lines, views in sorted(summary.largest, key=lambda row: (-row[0], row[1]))
     ]
-    if rest := bills[PAYEES_SHOWN:]:
-        micros = sum(amounts[bill.payee_id] for bill in rest)
-        rows.append(_sum_row(f"… {len(rest)} more", rest, micros, billed.currency))
-    rows.append(_sum_row(f"sum of {len(bills)}", bills, billed.result.amount_micros, billed.currency))
-    run = billed.run
-    policies = sorted({line.policy_version for bill in bills for line in bill.lines})
+    if rest := summary.payee_count - len(rows):
+        rows.append((f"… {rest} more", "", "", "", ""))
+    sums = (f"{summary.line_count:,}", f"{summary.billable_views:,}", amount_text(summary.earned_micros, run.currency))
+    rows.append((f"sum of {summary.payee_count}", "", *sums))
     lines = [
         _headline(billed),
         "",
         aligned(("payee", "name", "lines", "billable views", "amount"), rows, left=2),
         "",
-        f"carried on, below one micro-unit: {billed.result.carried_nanomicros:,} nano-micros",
-        f"batch version {run.batch_version}, counting policy {', '.join(map(str, policies)) or '-'}, "
-        f"catalogue version {run.catalogue_version}, rates version {run.contract_version}, run {run.run_id}",
+        f"carried on, below one micro-unit: {summary.carried_nanomicros:,} nano-micros",
+        f"batch version {run.batch_version}, catalogue version {run.catalogue_version}, "
+        f"rates version {run.contract_version}, run {run.run_id}",
     ]
+    lines += [f"{payee_id} is {state}: {reason}" for payee_id, state, reason in summary.waiting]
     lines += [f"waived: {kind} by {actor}" for kind, actor in sorted(run.waived.items())]
     if billed.unattributed:
         shown = sorted(billed.unattributed)[:VIDEOS_SHOWN]
@@ -59,26 +56,58 @@ def billed_period_text(billed: BilledPeriod) -> str:
     return "\n".join(lines)
 
 
+def restated_period_text(billed: BilledPeriod) -> str:
+    """Return the outcome of `billing restate`: what each payee had and has, and what waits for approval."""
+    run, summary = billed.run, billed.summary
+    rows = [
+        (payee_id, *(_plain(micros) for micros in (before, now, now - before)))
+        for payee_id, before, now in sorted(summary.deltas, key=lambda row: (-abs(row[2] - row[1]), row[0]))
+    ]
+    rows.append((f"sum of {summary.new_count}", "", "", _plain(summary.delta_micros)))
+    done = "a preview, nothing stored" if billed.dry_run else f"{summary.new_count} statements wait for approval"
+    return "\n".join(
+        [
+            f"restatement {run.restatement_number} of period {run.period}: {run.cause}; {done}",
+            "",
+            aligned(("payee", "before", "now", f"difference, {run.currency}"), rows),
+            "",
+            f"{summary.unchanged_count} payees unchanged; batch version {run.batch_version}, run {run.run_id}",
+        ]
+    )
+
+
 def billed_period_json(billed: BilledPeriod) -> dict[str, Any]:
     """Return the same sums as JSON values; money in integer micros and nano-micros."""
-    run, result = billed.run, billed.result
+    run, summary = billed.run, billed.summary
     return {
         "run_id": run.run_id,
+        "kind": run.kind,
         "period": str(run.period),
         "dry_run": billed.dry_run,
-        "currency": billed.currency,
-        "payee_count": len(billed.bills),
-        "line_count": sum(len(bill.lines) for bill in billed.bills),
-        "posted_count": 0 if billed.dry_run else len(result.posted),
-        "replayed_count": len(result.replayed),
-        "billable_views": _views(billed.bills),
+        "currency": run.currency,
+        "payee_count": summary.payee_count,
+        "line_count": summary.line_count,
+        "new_count": summary.new_count,
+        "posted_count": summary.posted_count,
+        "replayed_count": summary.unchanged_count,
+        "changed_count": summary.changed_count,
+        "waiting": [
+            {"payee_id": payee_id, "state": state, "reason": reason} for payee_id, state, reason in summary.waiting
+        ],
+        "billable_views": summary.billable_views,
         "unattributed_views": run.unattributed_views,
-        "amount_micros": result.amount_micros,
-        "carried_nanomicros": result.carried_nanomicros,
-        "owed_nanomicros": sum(line.owed_nanomicros for bill in billed.bills for line in bill.lines),
+        "amount_micros": summary.earned_micros,
+        "carried_nanomicros": summary.carried_nanomicros,
+        "owed_nanomicros": summary.owed_nanomicros,
         "batch_version": run.batch_version,
         "catalogue_version": run.catalogue_version,
         "contract_version": run.contract_version,
+        "restatement_number": run.restatement_number,
+        "delta_micros": summary.delta_micros,
+        "deltas": [
+            {"payee_id": payee_id, "before_micros": before, "now_micros": now}
+            for payee_id, before, now in summary.deltas
+        ],
         "waived": dict(run.waived),
     }
 
@@ -118,32 +147,19 @@ def totals_json(totals: Sequence[LedgerTotals]) -> dict[str, Any]:
 
 
 def _headline(billed: BilledPeriod) -> str:
-    posted, replayed, period = len(billed.result.posted), len(billed.result.replayed), billed.run.period
+    summary, period = billed.summary, billed.run.period
+    unchanged = f"{summary.unchanged_count} billed before and unchanged"
     if billed.dry_run:
-        return f"period {period}: dry run, nothing posted; {posted} payees to post, {replayed} posted before"
-    if posted and replayed:
-        return f"period {period}: {posted} payees posted, {replayed} posted before and unchanged"
-    if replayed:
-        return f"period {period}: all {replayed} payees had been posted before; nothing was changed"
-    return f"period {period}: {posted} payees posted"
+        return f"period {period}: dry run, nothing posted; {summary.new_count} new statements, {unchanged}"
+    if summary.new_count or summary.posted_count or not summary.unchanged_count:
+        waiting = summary.state_counts["held"] + summary.state_counts["in_review"]
+        return f"period {period}: {summary.posted_count} payees posted, {waiting} waiting, {unchanged}"
+    return f"period {period}: all {summary.unchanged_count} payees had been billed before; nothing was changed"
 
 
-def _amounts(billed: BilledPeriod) -> Mapping[str, int]:
-    result = billed.result
-    posted = {each.payee_id: each.amount_micros for each in result.posted}
-    return posted | {each.payee_id: each.amount_micros for each in result.replayed}
+def _short(name: str) -> str:
+    return name if len(name) <= 30 else name[:29] + "…"
 
 
-def _payee_row(bill: PayeeBill, amount_micros: int, name: str) -> tuple[str, ...]:
-    shown = name if len(name) <= 30 else name[:29] + "…"
-    views = f"{bill.billable_views:,}"
-    return (bill.payee_id, shown, f"{len(bill.lines):,}", views, amount_text(amount_micros, bill.currency))
-
-
-def _sum_row(label: str, bills: Sequence[PayeeBill], amount_micros: int, currency: str) -> tuple[str, ...]:
-    lines = sum(len(bill.lines) for bill in bills)
-    return (label, "", f"{lines:,}", f"{_views(bills):,}", amount_text(amount_micros, currency))
-
-
-def _views(bills: Sequence[PayeeBill]) -> int:
-    return sum(bill.billable_views for bill in bills)
+def _plain(micros: int) -> str:
+    return amount_text(micros, "").rstrip()

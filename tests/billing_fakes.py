@@ -1,26 +1,15 @@
 """Fakes of billing's ports, and short ways to write the records that its tests speak of."""
 
 import hashlib
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
 from billing.catalogue import Catalogue, Payee, Video
 from billing.money import SHARE_WHOLE_PPM
-from billing.ports import LedgerTotals
-from billing.posting import (
-    BillingRun,
-    CarryHead,
-    LedgerState,
-    LedgerTransaction,
-    PostedBefore,
-    PostingResult,
-    Statement,
-    plan_posting,
-)
 from billing.rate_cards import RateCard, RateContract
 from billing.rated_lines import SINCE_EVER, VIEWS, WITHOUT_END, PayeeBill, RatedLine
+from billing.runs import BillingRun
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.periods import Period
 from ingestion.contract.version import DayRules, PublishedVersion
@@ -111,76 +100,6 @@ class FakeCatalogueStore:
         return (len(self.contracts), self.contracts[-1]) if self.contracts else None
 
 
-class FakeLedger:
-    """Implements `billing.ports.Ledger` in memory."""
-
-    def __init__(self) -> None:
-        self.runs: dict[str, BillingRun] = {}
-        self.transactions: list[LedgerTransaction] = []
-        self._lock = threading.Lock()
-
-    def post(self, run: BillingRun, bills: Sequence[PayeeBill]) -> PostingResult:
-        with self._lock:
-            result = plan_posting(run, bills, self._state(run, bills))
-            if result.posted or not result.replayed:
-                self.runs.setdefault(run.run_id, run)
-            self.transactions += result.posted
-        return result
-
-    def preview(self, run: BillingRun, bills: Sequence[PayeeBill]) -> PostingResult:
-        return plan_posting(run, bills, self._state(run, bills))
-
-    def statement(self, payee_id: str, period: Period) -> Statement | None:
-        for each in self.transactions:
-            run = self.runs[each.run_id]
-            if each.payee_id == payee_id and run.period == period:
-                versions = (run.batch_version, run.catalogue_version, run.contract_version)
-                return Statement(period, each, *versions, run.calculated_at, CALCULATED_AT)
-        return None
-
-    def totals(self) -> list[LedgerTotals]:
-        return [self._totals_in(currency) for currency in sorted({each.currency for each in self.transactions})]
-
-    def _totals_in(self, currency: str) -> LedgerTotals:
-        found = [each for each in self.transactions if each.currency == currency]
-        heads = {each.payee_id: each.carried_nanomicros_after for each in found}
-        lines = [settled.line for each in found for settled in each.lines]
-        return LedgerTotals(
-            currency,
-            payee_count=len(heads),
-            transaction_count=len(found),
-            billable_views=sum(line.quantity for line in lines if line.kind == VIEWS),
-            amount_micros=sum(settled.amount_micros for each in found for settled in each.lines),
-            carried_nanomicros=sum(heads.values()),
-            owed_nanomicros=sum(line.owed_nanomicros for line in lines),
-        )
-
-    def _state(self, run: BillingRun, bills: Sequence[PayeeBill]) -> LedgerState:
-        posted = [
-            PostedBefore(
-                each.transaction_id,
-                each.run_id,
-                each.payee_id,
-                each.currency,
-                each.inputs_hash,
-                each.amount_micros,
-                each.carried_nanomicros_after,
-            )
-            for each in self.transactions
-            if self.runs[each.run_id].period == run.period
-        ]
-        periods = {each.period for each in self.runs.values()} - {run.period}
-        start, end = run.period.start_on, run.period.end_on
-        overlapping = [each for each in periods if each.start_on < end and start < each.end_on]
-        currency = bills[0].currency if bills else ""
-        heads = {
-            each.payee_id: CarryHead(each.payee_sequence, each.carried_nanomicros_after)
-            for each in self.transactions
-            if each.currency == currency
-        }
-        return LedgerState(posted, overlapping, heads)
-
-
 def catalogue_of(**payee_by_video: str) -> Catalogue:
     """Return a catalogue: video id = payee id."""
     payees = tuple(Payee(payee_id, f"Channel {payee_id}") for payee_id in sorted(set(payee_by_video.values())))
@@ -209,17 +128,20 @@ def published(
     )
 
 
-def run_of(period: Period = OCTOBER, **changes: int | datetime | dict[str, str]) -> BillingRun:
-    """Return a run of a period with plain versions."""
-    values = {
+def run_of(period: Period = OCTOBER, **changes: object) -> BillingRun:
+    """Return a run of a period with plain versions, by eve, with an approval limit that nothing reaches."""
+    values: dict[str, object] = {
+        "currency": "USD",
         "batch_version": 3,
         "catalogue_version": 1,
         "contract_version": 1,
         "waived": {},
         "unattributed_views": 0,
         "calculated_at": CALCULATED_AT,
-    } | changes
-    return BillingRun(period=period, **values)  # type: ignore[arg-type]
+        "actor": "eve",
+        "approval_limit_micros": 10**18,
+    }
+    return BillingRun(period=period, **(values | changes))  # type: ignore[arg-type]
 
 
 def line(video_id: str = "video-a", views: int = 1000, rate: int = 2_500_000, country: str = "*") -> RatedLine:

@@ -13,9 +13,10 @@ import pytest
 from psycopg2.extensions import cursor as Cursor
 
 from billing.errors import LedgerUnavailableError, SchemaMissingError
-from billing.postgres_ledger import PostgresLedger
+from billing.postgres_books import PostgresBooks
 from billing.postgres_session import connector
-from tests.billing_fakes import OCTOBER, bill, line, run_of
+from billing.run_posting import post_bills
+from tests.billing_fakes import bill, line, run_of
 from tests.billing_postgres import own_database
 
 BILLS = [bill("ann", line("video-a", 1, 1333), line("video-b", 5, 777)), bill("bob", line("video-c", 3, 1001))]
@@ -52,14 +53,14 @@ def killed_before_statement(url: str, number: int) -> None:
             step()
 
     connect = lambda: psycopg2.connect(url, connection_factory=Connection, cursor_factory=Counting)  # noqa: E731
-    PostgresLedger(connect).post(run_of(), BILLS)
+    post_bills(run_of(), BILLS, PostgresBooks(connect))
 
 
 def test_a_run_killed_before_any_step_and_run_again_is_complete(url: str) -> None:
-    ledger, killed = PostgresLedger(connector(url)), 0
+    ledger, killed = PostgresBooks(connector(url)), 0
     # A process of its own start: a fork would share this process's connections.
     processes = multiprocessing.get_context("spawn")
-    for number in range(30):
+    for number in range(60):
         child = processes.Process(target=killed_before_statement, args=(url, number))
         child.start()
         child.join(60)
@@ -68,19 +69,19 @@ def test_a_run_killed_before_any_step_and_run_again_is_complete(url: str) -> Non
         assert child.exitcode == -signal.SIGKILL
         killed += 1
         transactions = sum(totals.transaction_count for totals in ledger.totals())
-        assert transactions in (0, len(BILLS)), f"killed before step {number}: half a run is there"
-    assert killed >= 9, "lock, three look-ups, run, three copies, commit, and after the commit"
-    result = ledger.post(run_of(), BILLS)
-    assert len(result.posted) + len(result.replayed) == len(BILLS)
+        assert transactions in (0, len(BILLS)), f"killed before step {number}: half a group is there"
+    assert killed >= 20, "begin, calculate, look at the whole, finalise; each with its lock, statements and commit"
+    summary = post_bills(run_of(), BILLS, ledger)
+    assert (summary.unchanged_count, summary.posted_count) == (len(BILLS), 0)
     (totals,) = ledger.totals()
     assert (totals.transaction_count, totals.difference_nanomicros) == (len(BILLS), 0)
 
 
 class CuttingProxy:
-    """Stands between client and PostgreSQL and cuts the first connection at its COMMIT, before or after it is sent."""
+    """Stands between client and PostgreSQL and cuts the connection of one COMMIT, before or after it is sent."""
 
-    def __init__(self, server: tuple[str, int], *, deliver: bool) -> None:
-        self._server, self._deliver, self.cuts = server, deliver, 0
+    def __init__(self, server: tuple[str, int], *, number: int, deliver: bool) -> None:
+        self._server, self._number, self._deliver, self.cuts = server, number, deliver, 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -97,7 +98,9 @@ class CuttingProxy:
 
     def _forward(self, client: socket.socket, server: socket.socket) -> None:
         def send(chunk: bytes) -> None:
-            if b"COMMIT" in chunk and not self.cuts:
+            if b"COMMIT" in chunk:
+                self._number -= 1
+            if b"COMMIT" in chunk and not self._number:
                 self.cuts += 1
                 client.shutdown(socket.SHUT_RDWR)
                 if not self._deliver:
@@ -121,24 +124,26 @@ def pump(source: socket.socket, send: Callable[[bytes], None], other: socket.soc
 
 
 @pytest.mark.parametrize("deliver", [True, False], ids=["commit_arrived", "commit_lost"])
-def test_a_connection_lost_during_commit_is_resolved_by_looking_up_the_keys(url: str, deliver: bool) -> None:
+@pytest.mark.parametrize("number", [1, 2, 4], ids=["begin", "calculate", "finalise"])
+def test_a_connection_lost_during_commit_is_resolved_by_looking_again(url: str, number: int, deliver: bool) -> None:
     parts = urlsplit(url)
-    proxy = CuttingProxy((str(parts.hostname), int(parts.port or 5432)), deliver=deliver)
+    proxy = CuttingProxy((str(parts.hostname), int(parts.port or 5432)), number=number, deliver=deliver)
     through = url.replace(f":{parts.port}/", f":{proxy.port}/")
-    result = PostgresLedger(connector(through), retry_pauses_s=(0.0, 0.0)).post(run_of(), BILLS)
+    summary = post_bills(run_of(), BILLS, PostgresBooks(connector(through), retry_pauses_s=(0.0, 0.0)))
     proxy.close()
     assert proxy.cuts == 1
-    assert (len(result.posted), len(result.replayed)) == ((0, 2) if deliver else (2, 0))
-    (totals,) = PostgresLedger(connector(url)).totals()
+    was_done = deliver and number == 2
+    assert (summary.new_count, summary.unchanged_count) == ((0, 2) if was_done else (2, 0))
+    (totals,) = PostgresBooks(connector(url)).totals()
     assert (totals.transaction_count, totals.difference_nanomicros) == (len(BILLS), 0)
 
 
 def test_a_server_that_is_away_is_one_sentence_without_the_password() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    ledger = PostgresLedger(connector(f"postgresql://viewledger:secret@127.0.0.1:{port}/x"), retry_pauses_s=(0.0,))
+    ledger = PostgresBooks(connector(f"postgresql://viewledger:secret@127.0.0.1:{port}/x"), retry_pauses_s=(0.0,))
     with pytest.raises(LedgerUnavailableError) as caught:
-        ledger.post(run_of(), BILLS)
+        post_bills(run_of(), BILLS, ledger)
     assert str(caught.value).startswith("PostgreSQL does not answer: ")
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -150,4 +155,9 @@ def test_a_database_without_the_tables_is_named(postgres_url: str, url: str) -> 
         cursor.execute("DROP SCHEMA billing CASCADE")
     connection.close()
     with pytest.raises(SchemaMissingError):
-        PostgresLedger(connector(url)).statement("ann", OCTOBER)
+        PostgresBooks(connector(url)).totals()
+
+
+def test_a_server_without_the_roles_is_named(url: str) -> None:
+    with pytest.raises(SchemaMissingError, match="does not have the roles"):
+        PostgresBooks(connector(url, "viewledger_nobody_at_all")).totals()

@@ -6,36 +6,57 @@ import psycopg2
 import pytest
 from psycopg2.extensions import connection as Connection
 
-from billing.postgres_ledger import PostgresLedger
+from billing.postgres_books import PostgresBooks
 from billing.postgres_session import connector
-from tests.billing_fakes import bill, line, run_of
+from billing.run_posting import post_bills
+from billing.statements import statement_id_of
+from tests.billing_fakes import OCTOBER, bill, line, run_of
 from tests.billing_postgres import own_database
 
 RUN_ID = run_of().run_id
+ANN = statement_id_of(OCTOBER, "ann", 0)
 TABLES = [
-    "catalogue_versions", "payees", "videos", "rate_cards", "runs", "transactions", "entries", "payment_audit",
+    "catalogue_versions", "payees", "videos", "rate_cards", "runs", "statements", "payment_audit",
+    "allowed_transitions", "transitions", "transactions", "entries",
 ]  # fmt: skip
-HEADER = (
-    "INSERT INTO billing.transactions (transaction_id, idempotency_key, inputs_hash, run_id, payee_id, payee_sequence, "
-    "currency, carried_nanomicros_before, carried_nanomicros_after, effective_at) "
-    "VALUES ('t2', 'k2', 'h', '{run}', '{payee}', {sequence}, 'USD', {before}, {after}, now());"
+STATEMENT = (
+    "INSERT INTO billing.statements (statement_id, run_id, payee_id, period_start_on, period_end_on, "
+    "restatement_number, currency, inputs_hash, carried_nanomicros_before, carried_nanomicros_after, over_cap_micros, "
+    "tax_country, tax_micros, payable_micros, billable_views, line_count) VALUES ('s2', '{run}', 'bob', '2026-10-01', "
+    "'2026-11-01', 0, 'USD', 'h', {before}, {after}, {over_cap}, 'ZZ', {tax}, {payable}, 5, {lines});"
 )
-ENTRY = "INSERT INTO billing.entries VALUES ('{transaction}', {index}, '{account}', {amount});"
 AUDIT = (
-    "INSERT INTO billing.payment_audit (transaction_id, line_index, video_id, owned_from_on, owned_to_on, share_ppm, "
+    "INSERT INTO billing.payment_audit (statement_id, line_index, video_id, owned_from_on, owned_to_on, share_ppm, "
     "effective_from_on, country, kind, tier_index, event_start, event_end, quantity, rate_per_thousand_micros, "
     "amount_micros, carried_nanomicros, currency, period_start_on, period_end_on, calculated_at, batch_version, "
     "policy_version, catalogue_version, contract_version, settled_views, provisional_views, evidence_root) "
-    "VALUES ('{transaction}', {index}, 'v', '0001-01-01', '9999-12-31', {share}, '2020-01-01', '*', 'views', {index}, "
+    "VALUES ('{statement}', {index}, 'v', '0001-01-01', '9999-12-31', {share}, '2020-01-01', '*', 'views', {index}, "
     "0, {views}, {quantity}, 1000, {amount}, {carried}, 'USD', '2026-10-01', '2026-11-01', now(), 3, 1, 1, 1, {views}, "
     "{provisional}, repeat('0', 64));"
+)
+TRANSACTION = (
+    "INSERT INTO billing.transactions (transaction_id, idempotency_key, inputs_hash, kind, payee_id, currency, "
+    "entry_count, effective_at, statement_id, payee_sequence, carried_nanomicros_before, carried_nanomicros_after, "
+    "remainder_micros) VALUES ('t2', '{key}', 'h', 'statement', '{payee}', 'USD', {count}, now(), '{statement}', "
+    "{sequence}, {before}, {after}, {remainder});"
+)
+ENTRY = "INSERT INTO billing.entries VALUES ('{transaction}', {index}, '{account}', {amount});"
+STEP = (
+    "INSERT INTO billing.transitions (subject_kind, subject_id, transition_index, from_state, to_state, actor) "
+    "VALUES ('statement', '{id}', {index}, '{before}', '{after}', '{actor}');"
 )
 
 
 @pytest.fixture(scope="module")
 def connection(postgres_url: str) -> Iterator[Connection]:
     with own_database(postgres_url) as url:
-        PostgresLedger(connector(url)).post(run_of(), [bill("ann", line(views=1, rate=1333))])
+        books = PostgresBooks(connector(url))
+        post_bills(run_of(), [bill("ann", line(views=1, rate=1333))], books)
+        post_bills(
+            run_of(approval_limit_micros=1, batch_version=4),
+            [bill("ann", line(views=1, rate=1333)), bill("zoe")],
+            books,
+        )
         opened = psycopg2.connect(url)
         with opened, opened.cursor() as cursor:
             cursor.execute(
@@ -58,21 +79,39 @@ def refusal(connection: Connection, *statements: str) -> str:
     pytest.fail("PostgreSQL accepted it")
 
 
-def header(payee: str = "bob", sequence: int = 1, before: int = 0, after: int = 0) -> str:
-    return HEADER.format(run=RUN_ID, payee=payee, sequence=sequence, before=before, after=after)
+def statement(payable: int = 5, **changes: int) -> str:
+    plain = {"before": 0, "after": 0, "over_cap": 0, "tax": 0, "lines": 1}
+    return STATEMENT.format(run=RUN_ID, payable=payable, **(plain | changes))
 
 
-def entries(*amounts: int, transaction: str = "t2") -> list[str]:
-    accounts = ["expense:creator-revenue", "payable:bob", "payable:bob"]
+def audit(views: int, amount: int, **changes: int | str) -> str:
+    plain = {"statement": "s2", "index": 0, "quantity": views, "share": 1_000_000, "carried": 0, "provisional": 0}
+    return AUDIT.format(views=views, amount=amount, **(plain | changes))
+
+
+def header(**changes: int | str) -> str:
+    plain: dict[str, int | str] = {
+        "key": "k2", "payee": "bob", "count": 2, "statement": "s2", "sequence": 1, "before": 0, "after": 0,
+        "remainder": 0,
+    }  # fmt: skip
+    return TRANSACTION.format(**(plain | changes))
+
+
+def entries(*amounts: int, transaction: str = "t2", accounts: str = "expense:creator-revenue payable:bob") -> list[str]:
+    names = [*accounts.split(), "payable:bob", "payable:bob"]
     return [
-        ENTRY.format(transaction=transaction, index=index, account=accounts[index], amount=amount)
+        ENTRY.format(transaction=transaction, index=index, account=names[index], amount=amount)
         for index, amount in enumerate(amounts)
     ]
 
 
-def audit(views: int, amount: int, **changes: int | str) -> str:
-    plain = {"transaction": "t2", "index": 0, "quantity": views, "share": 1_000_000, "carried": 0, "provisional": 0}
-    return AUDIT.format(views=views, amount=amount, **(plain | changes))
+def step(index: int, before: str, after: str, *, actor: str = "max", of: str = ANN) -> str:
+    return STEP.format(id=of, index=index, before=before, after=after, actor=actor)
+
+
+FIVE = [statement(), audit(5, 5)]
+"""A statement of 5 micros for bob that adds up."""
+NOW = "SET CONSTRAINTS ALL IMMEDIATE"
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -81,44 +120,68 @@ def audit(views: int, amount: int, **changes: int | str) -> str:
 )
 def test_no_row_is_changed_or_removed(connection: Connection, table: str, statement: str) -> None:
     with connection, connection.cursor() as cursor:
-        cursor.execute("SELECT column_name FROM information_schema.columns WHERE table_name = %s", (table,))
+        cursor.execute(
+            "SELECT column_name FROM information_schema.columns WHERE table_schema = 'billing' AND table_name = %s",
+            (table,),
+        )
         column = (cursor.fetchone() or ("",))[0]
     # CASCADE names another table first
     expected = f"billing.{table} is append-only" if "CASCADE" not in statement else "is append-only"
     assert expected in refusal(connection, statement.format(table, column, column))
 
 
-def test_a_whole_transaction_is_accepted(connection: Connection) -> None:
+def test_a_whole_statement_and_transaction_are_accepted(connection: Connection) -> None:
     with connection.cursor() as cursor:
-        for statement in [header(), *entries(5, -5), audit(5, 5), "SET CONSTRAINTS ALL IMMEDIATE"]:
-            cursor.execute(statement)
+        for each in [*FIVE, header(), *entries(5, -5), NOW]:
+            cursor.execute(each)
     connection.rollback()
 
 
 @pytest.mark.parametrize(
     ("statements", "reason"),
     [
-        ([header(), *entries(5, -4), audit(5, 5)], "does not sum to zero: 1 micros over"),
-        ([header(), *entries(0), audit(0, 0)], "has 1 entries; double entry needs at least 2"),
-        ([header()], "has 0 entries"),
-        ([header(), *entries(5, -5), audit(4, 4)], "pays 4 micros in its lines and 5 in its entries"),
-        ([header(), *entries(5, -5), audit(6, 5)], "line 0 does not pay what it is worth"),
-        ([header(), *entries(5, -5), audit(5, 5, share=999_999)], "line 0 does not pay what it is worth"),
-        ([header(), *entries(6, -6), audit(3, 3), audit(4, 3, index=1)], "line 1 does not pay what it is worth"),
-        ([header(after=1), *entries(5, -5), audit(5, 5)], "its lines carry 0 nano-micros on, and it says 1"),
-        ([header(before=1), *entries(5, -5), audit(5, 5)], "carries in 1 nano-micros, and 0 were carried out before"),
-        ([header("ann", 2, before=0)], "carries in 0 nano-micros, and 333000000 were carried out before it"),
-        ([header("ann", 3, before=333)], "and none were carried out before it"),
-        ([header(), *entries(5, -5), audit(5, 5, quantity=4)], "payment_audit_check"),
-        ([header(), *entries(0, 0), audit(0, 0, share=0)], "share_ppm_check"),
-        ([header("ann", 1)], "duplicate key"),
-        ([header(after=1_000_000_000)], "carried_nanomicros_after_check"),
-        ([header(), *entries(5, -5), audit(5, 5, provisional=1)], "provisional_views_check"),
-        ([header(), *entries(5, -5), "SET CONSTRAINTS ALL IMMEDIATE"], "in its lines and 5 in its entries"),
-        (
-            [header(), *entries(0, 0), audit(0, 0), "SET CONSTRAINTS ALL IMMEDIATE", entries(0, 0, 7)[2]],
-            "does not sum to zero",
-        ),
+        ([statement()], "has 0 lines and says 1"),
+        ([statement(lines=2), audit(5, 5)], "has 1 lines and says 2"),
+        ([statement(), audit(5, 4)], "line 0 does not pay what it is worth"),
+        ([statement(), audit(6, 5)], "line 0 does not pay what it is worth"),
+        ([statement(), audit(5, 5, share=999_999)], "line 0 does not pay what it is worth"),
+        ([statement(6, lines=2), audit(3, 3), audit(4, 3, index=1)], "line 1 does not pay what it is worth"),
+        ([statement(after=1), audit(5, 5)], "its lines carry 0 nano-micros on, and it says 1"),
+        ([statement(4), audit(5, 5)], "pays 5 micros in its lines and 4 in its sums"),
+        ([statement(4, tax=1, over_cap=1), audit(5, 5)], "pays 5 micros in its lines and 6 in its sums"),
+        ([statement(), audit(5, 5, quantity=4)], "payment_audit_check"),
+        ([statement(0), audit(0, 0, share=0)], "share_ppm_check"),
+        ([statement(), audit(5, 5, provisional=1)], "provisional_views_check"),
+        ([statement(after=1_000_000_000)], "carried_nanomicros_after_check"),
+        ([*FIVE, NOW, audit(0, 0, index=1)], "is already calculated; a later one can replace it"),
+        ([audit(0, 0, statement=ANN, index=1)], "is already calculated; a later one can replace it"),
+    ],
+)  # fmt: skip
+def test_a_statement_that_does_not_add_up_is_refused(
+    connection: Connection, statements: list[str], reason: str
+) -> None:
+    assert reason in refusal(connection, *statements)
+
+
+@pytest.mark.parametrize(
+    ("statements", "reason"),
+    [
+        ([*FIVE, header(), *entries(5, -4)], "does not sum to zero: 1 micros over"),
+        ([*FIVE, header(count=1), *entries(0)], "entry_count_check"),
+        ([*FIVE, header()], "has 0 entries and says 2"),
+        ([*FIVE, header(count=3), *entries(5, -5)], "has 2 entries and says 3"),
+        ([*FIVE, header(), *entries(4, -4)], "does not post what statement s2 says"),
+        ([*FIVE, header(remainder=1), *entries(6, -6)], "loses a part of the remainder"),
+        ([*FIVE, header(after=1), *entries(5, -5)], "loses a part of the remainder"),
+        ([*FIVE, header(remainder=2), *entries(7, -7)], "remainder_micros_check"),
+        ([*FIVE, header(before=1, after=1), *entries(5, -5)], "carries in 1 nano-micros, and 0 were carried"),
+        ([*FIVE, header(payee="ann", sequence=2)], "carries in 0 nano-micros, and 333000000 were"),
+        ([*FIVE, header(payee="ann", sequence=3, before=333)], "and none were carried out before it"),
+        ([*FIVE, header(payee="ann")], "duplicate key"),
+        ([header(statement=ANN)], "duplicate key"),
+        ([*FIVE, header(key="statement:" + ANN)], "duplicate key"),
+        ([*FIVE, header(), *entries(5, -5, accounts="expense:lunch payable:bob")], "account_check"),
+        ([*FIVE, header(), *entries(5, -5), NOW, entries(0, 0, 0)[2]], "is already posted"),
     ],
 )  # fmt: skip
 def test_a_transaction_that_does_not_add_up_is_refused(
@@ -127,14 +190,79 @@ def test_a_transaction_that_does_not_add_up_is_refused(
     assert reason in refusal(connection, *statements)
 
 
-@pytest.mark.parametrize("late", ["entries", "audit"])
-def test_nothing_joins_a_posted_transaction(connection: Connection, late: str) -> None:
+def test_nothing_joins_a_posted_transaction(connection: Connection) -> None:
     with connection, connection.cursor() as cursor:
         cursor.execute("SELECT transaction_id FROM billing.transactions")
         (posted,) = cursor.fetchone() or ("",)
-    added = ENTRY.format(transaction=posted, index=9, account="x", amount=0)
-    statement = added if late == "entries" else audit(0, 0, transaction=posted, index=9)
-    assert "is already posted; post a correcting transaction instead" in refusal(connection, statement)
+    added = ENTRY.format(transaction=posted, index=9, account="bank", amount=0)
+    assert "is already posted; post a correcting transaction instead" in refusal(connection, added)
+
+
+ZOE = statement_id_of(OCTOBER, "zoe", 0)
+
+
+@pytest.mark.parametrize(
+    ("taken", "reason"),
+    [
+        (step(3, "finalised", "approved"), "transitions_subject_kind_from_state_to_state_fkey"),
+        (step(3, "approved", "finalised"), "is finalised, not approved"),
+        (step(0, "open", "calculated"), "duplicate key"),
+        (step(5, "finalised", "paid"), "is nowhere, not finalised"),
+        (step(2, "in_review", "approved", of=ZOE, actor="eve"), "somebody else than eve approves it"),
+        (step(2, "in_review", "approved", of=ZOE, actor="run"), "somebody else than eve approves it"),
+        (step(2, "in_review", "voided", of=ZOE, actor=" "), "actor_check"),
+    ],
+)  # fmt: skip
+def test_a_step_that_is_not_allowed_is_refused(connection: Connection, taken: str, reason: str) -> None:
+    assert reason in refusal(connection, taken)
+
+
+SELECT, INSERT = "SELECT count(*) FROM billing.{}", "INSERT INTO billing.{} DEFAULT VALUES"
+DENIED = "permission denied for table"
+
+
+@pytest.mark.parametrize(
+    ("role", "statement", "reason"),
+    [
+        ("billing", "UPDATE billing.statements SET payee_id = 'x'", DENIED),
+        ("billing", "DELETE FROM billing.entries", DENIED),
+        ("billing", "TRUNCATE billing.entries", DENIED),
+        ("billing", "ALTER TABLE billing.entries DISABLE TRIGGER ALL", "must be owner"),
+        ("billing", "DROP TABLE billing.entries", "must be owner"),
+        ("billing", INSERT.format("allowed_transitions"), DENIED),
+        ("billing", "INSERT INTO published.pointer VALUES (true, 1)", DENIED),
+        ("billing", step(2, "in_review", "approved", of=ZOE), "is approved in the role viewledger_approver"),
+        ("approver", INSERT.format("transactions"), DENIED),
+        ("approver", INSERT.format("entries"), DENIED),
+        ("approver", INSERT.format("statements"), DENIED),
+        ("approver", step(3, "finalised", "paid"), "does not move a statement to paid"),
+        ("api", INSERT.format("transitions"), DENIED),
+        ("api", INSERT.format("entries"), DENIED),
+        ("auditor", INSERT.format("transitions"), DENIED),
+        ("auditor", "DELETE FROM billing.notices", DENIED),
+    ],
+)  # fmt: skip
+def test_a_role_may_do_its_own_work_and_nothing_else(
+    connection: Connection, role: str, statement: str, reason: str
+) -> None:
+    assert reason in refusal(connection, f"SET LOCAL ROLE viewledger_{role}", statement)
+
+
+@pytest.mark.parametrize("role", ["billing", "approver", "auditor", "api"])
+def test_every_role_reads_statements_and_the_ledger(connection: Connection, role: str) -> None:
+    with connection, connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL ROLE viewledger_{role}")
+        for table in ("statements", "payment_audit", "transitions", "transactions", "entries"):
+            cursor.execute(SELECT.format(table))
+            assert (cursor.fetchone() or (0,))[0] > 0
+
+
+def test_nobody_can_log_in_as_the_owner_and_the_owner_has_every_table(connection: Connection) -> None:
+    with connection, connection.cursor() as cursor:
+        cursor.execute("SELECT rolcanlogin FROM pg_roles WHERE rolname = 'viewledger_owner'")
+        assert cursor.fetchone() == (False,)
+        cursor.execute("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'billing'")
+        assert cursor.fetchall() == [("viewledger_owner",)]
 
 
 @pytest.mark.parametrize("row", ["payees VALUES (3, 'bob', 'Bob', NULL)", "videos VALUES (3, 'w', 'ann', NULL)"])
@@ -142,21 +270,43 @@ def test_nothing_joins_an_imported_catalogue(connection: Connection, row: str) -
     assert "already imported; import a new one" in refusal(connection, f"INSERT INTO billing.{row}")
 
 
-def test_a_client_cannot_choose_when_or_by_whom_it_was_posted(connection: Connection) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            header().replace("effective_at)", "effective_at, posted_at)").replace("now());", "now(), '2000-01-01');")
-        )
-        cursor.execute("SELECT posted_at = now() FROM billing.transactions WHERE transaction_id = 't2'")
-        assert cursor.fetchone() == (True,)
-    connection.rollback()
+def test_a_client_cannot_choose_when_it_was_posted_calculated_or_moved(connection: Connection) -> None:
+    for statements, column in (
+        (
+            [statement().replace("line_count)", "line_count, created_at)").replace("1);", "1, '2000-01-01');")],
+            "created_at FROM billing.statements WHERE statement_id = 's2'",
+        ),
+        (
+            [
+                *FIVE,
+                header()
+                .replace("remainder_micros)", "remainder_micros, posted_at)")
+                .replace("0);", "0, '2000-01-01');"),
+            ],
+            "posted_at FROM billing.transactions WHERE transaction_id = 't2'",
+        ),
+        (
+            [
+                step(3, "finalised", "paid")
+                .replace("actor)", "actor, moved_at)")
+                .replace("'max')", "'max', '2000-01-01')")
+            ],
+            "max(moved_at) FROM billing.transitions",
+        ),
+    ):
+        with connection.cursor() as cursor:
+            for each in statements:
+                cursor.execute(each)
+            cursor.execute(f"SELECT now() <= {column}")
+            assert cursor.fetchone() == (True,)
+        connection.rollback()
 
 
 def new_run(start: str, end: str, unattributed_views: int) -> str:
     return (
-        "INSERT INTO billing.runs (run_id, period_start_on, period_end_on, batch_version, catalogue_version, "  # noqa: S608
-        "contract_version, calculated_at, unattributed_views) "
-        f"VALUES ('other', '{start}', '{end}', 3, 1, 1, now(), {unattributed_views})"
+        "INSERT INTO billing.runs (run_id, period_start_on, period_end_on, currency, batch_version, catalogue_version, "  # noqa: S608
+        "contract_version, calculated_at, unattributed_views, actor, approval_limit_micros) "
+        f"VALUES ('other', '{start}', '{end}', 'USD', 3, 1, 1, now(), {unattributed_views}, 'eve', 0)"
     )
 
 

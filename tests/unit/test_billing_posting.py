@@ -1,11 +1,13 @@
-"""Bills become transactions: read as an accountant reads a ledger."""
+"""Statements become transactions: read as an accountant reads a ledger."""
 
 from dataclasses import replace
 
 import pytest
 
-from billing.errors import PostingConflictError
-from billing.posting import CarryHead, LedgerState, PostedBefore, compose, plan_posting
+from billing.bounds import Bounds, PastStatement, amount_out_of_bounds, statement_out_of_bounds
+from billing.posting import CarryHead, Finalising, finalise, post_statement
+from billing.rated_lines import PayeeBill
+from billing.statements import PayeeState, Planned, Statement, plan_payee
 from tests.billing_fakes import NOVEMBER, OCTOBER, bill, line, run_of
 
 # Σ (views × rate × share) + carried in = Σ amount × 10^9 + carried on, in nano-micros; here the share is the whole.
@@ -31,29 +33,79 @@ def test_a_bill_becomes_this_transaction(row: list[str]) -> None:
     sold, carried_in, amounts, debit, credit, carried_on = row
     pairs = [tuple(map(int, each.split("x"))) for each in sold.split(",")]
     lines = [line(f"video-{index}", views, rate) for index, (views, rate) in enumerate(pairs)]
-    transaction = compose(run_of(), bill("ann", *lines), CarryHead(4, int(carried_in)))
-    assert [settled.amount_micros for settled in transaction.lines] == [int(each) for each in amounts.split(",")]
+    planned = plan(bill("ann", *lines), PayeeState(carried_nanomicros=int(carried_in)))
+    assert [settled.amount_micros for settled in planned.lines] == [int(each) for each in amounts.split(",")]
+    transaction = post_statement(planned.statement, CarryHead(4, int(carried_in)))
     entries = {entry.account: entry.amount_micros for entry in transaction.entries}
     assert entries == {"expense:creator-revenue": int(debit), "payable:ann": int(credit)}
-    assert transaction.carried_nanomicros_after == int(carried_on)
-    assert transaction.payee_sequence == 5
+    assert transaction.chained is not None
+    assert (transaction.chained.payee_sequence, transaction.chained.remainder_micros) == (5, 0)
+    assert transaction.chained.carried_nanomicros_after == int(carried_on)
     assert transaction.effective_at == OCTOBER.end_at
 
 
-def before(payee_id: str, inputs_hash: str) -> PostedBefore:
-    return PostedBefore("t", "r", payee_id, "USD", inputs_hash, 2_500_000, 0)
+def plan(of: PayeeBill, held: PayeeState | None = None, **changes: object) -> Planned:
+    planned = plan_payee(run_of(**changes), of, held or PayeeState())
+    assert planned is not None
+    return planned
 
 
-def test_the_same_inputs_again_are_a_replay() -> None:
-    ann = bill("ann")
-    state = LedgerState([before("ann", ann.inputs_hash(OCTOBER))], [], {})
-    result = plan_posting(run_of(), [ann], state)
-    assert (result.posted, len(result.replayed), result.amount_micros) == ((), 1, 2_500_000)
+def statement(before: int, after: int, *, payable: int, tax: int = 0) -> Statement:
+    """A statement whose lines began with one remainder and ended with another."""
+    whole = plan(bill("ann")).statement
+    return replace(
+        whole,
+        carried_nanomicros_before=before,
+        carried_nanomicros_after=after,
+        payable_micros=payable,
+        tax_micros=tax,
+        tax_country="FR",
+    )
 
 
-def test_a_newer_batch_version_that_changes_nothing_is_a_replay_too() -> None:
-    state = LedgerState([before("ann", bill("ann").inputs_hash(OCTOBER))], [], {})
-    assert plan_posting(run_of(batch_version=9), [bill("ann")], state).posted == ()
+# What the lines say, what the chain of the payee carries when it is posted, and what follows; nano-micros in millions.
+# `replaces` is the statement that is reversed first: its remainder before and after, what it paid and withheld.
+CHAINS = """
+before > after | payable + tax | replaces       | head | expense, payable, tax of each transaction | remainders | carry
+  0 > 333      |    1 + 0      |                |    0 |  1, -1                                    |  0         |  333
+  0 > 333      |    1 + 0      |                |  666 |  1, -1                                    |  0         |  999
+  0 > 333      |    1 + 0      |                |  667 |  2, -2                                    |  1         |    0
+500 > 400      |    7 + 3      |                |  500 | 10, -7, -3                                |  0         |  400
+500 > 400      |    7 + 3      |                |   99 |  9, -6, -3                                | -1         |  999
+  0 > 999      |    3 + 0      | 0 > 333, 1 + 0 |  333 | -1, 1; 3, -3                              | 0, 0       |  999
+  0 > 999      |    3 + 0      | 0 > 333, 1 + 0 |  200 | -2, 2; 4, -4                              | -1, 1      |  866
+  0 > 0        |    0 + 0      | 0 > 333, 1 + 1 |  333 | -2, 1, 1; 0, 0                            | 0, 0       |    0
+"""
+CHAIN_ROWS = [[cell.strip() for cell in row.split("|")] for row in CHAINS.strip().splitlines()[1:]]
+
+
+def statement_from(remainders: str, paid: str) -> Statement:
+    before, after = (int(each) * 10**6 for each in remainders.split(">"))
+    payable, tax = (int(each) for each in paid.split("+"))
+    return statement(before, after, payable=payable, tax=tax)
+
+
+@pytest.mark.parametrize("row", CHAIN_ROWS, ids=[f"{row[0]}, head {row[3]}, {row[2]}" for row in CHAIN_ROWS])
+def test_a_statement_and_what_it_replaces_are_posted_so(row: list[str]) -> None:
+    remainders, paid, replaces, head, legs, expected_remainders, carry = row
+    replaced = statement_from(*replaces.split(",")) if replaces else None
+    transactions = finalise(
+        Finalising(statement_from(remainders, paid), CarryHead(7, int(head) * 10**6), replaced=replaced)
+    )
+    assert [[entry.amount_micros for entry in each.entries] for each in transactions] == [
+        [int(leg) for leg in each.split(",")] for each in legs.split(";")
+    ]
+    chains = [each.chained for each in transactions if each.chained]
+    assert [each.remainder_micros for each in chains] == [int(each) for each in expected_remainders.split(",")]
+    assert chains[-1].carried_nanomicros_after == int(carry) * 10**6
+    assert [each.kind for each in transactions] == (["reversal"] if replaces else []) + ["statement"]
+    assert transactions[0].reverses == (transactions[-1].transaction_id if replaces else None)
+
+
+def test_the_same_inputs_again_are_the_same_statement() -> None:
+    first = plan(bill("ann")).statement
+    again = plan(bill("ann"), PayeeState(first, "finalised", first, 1), batch_version=9)
+    assert (again.is_new, again.is_changed, again.statement) == (False, False, first)
 
 
 @pytest.mark.parametrize(
@@ -67,28 +119,23 @@ def test_a_newer_batch_version_that_changes_nothing_is_a_replay_too() -> None:
     ],
     ids=["views", "rate", "country", "video", "as many other events"],
 )
-def test_other_inputs_under_the_same_key_are_a_conflict_that_names_payee_period_and_remedy(changed: object) -> None:
-    state = LedgerState([before("ann", bill("ann").inputs_hash(OCTOBER))], [], {})
-    with pytest.raises(PostingConflictError) as caught:
-        plan_posting(run_of(), [bill("ann", changed), bill("bob")], state)  # type: ignore[arg-type]
-    assert caught.value.conflicts == (
-        "payee ann was billed 2.500000 USD for period 2026-10-01/2026-11-01 in run r and now has other views or rates; "
-        "a posted bill is never changed: it needs a restatement",
-    )
+def test_other_inputs_of_a_posted_statement_change_nothing(changed: object) -> None:
+    first = plan(bill("ann")).statement
+    now = plan(bill("ann", changed), PayeeState(first, "paid", first, 1))  # type: ignore[arg-type]
+    assert (now.is_new, now.is_changed, now.statement) == (False, True, first)
 
 
-def test_a_payee_whose_views_vanished_is_a_conflict() -> None:
-    state = LedgerState([before("ann", bill("ann").inputs_hash(OCTOBER))], [], {})
-    with pytest.raises(PostingConflictError, match=r"payee ann .* has no billable views in it now"):
-        plan_posting(run_of(), [bill("bob")], state)
+def test_a_payee_whose_views_vanished_is_changed_too() -> None:
+    first = plan(bill("ann")).statement
+    assert plan(PayeeBill("ann", "USD", ()), PayeeState(first, "finalised", first, 1)).is_changed
 
 
-def test_a_period_that_shares_days_with_a_billed_one_is_a_conflict() -> None:
-    with pytest.raises(PostingConflictError, match="would be paid twice"):
-        plan_posting(run_of(), [bill("ann")], LedgerState([], [NOVEMBER], {}))
+def test_a_payee_without_views_now_and_before_has_no_statement() -> None:
+    gone = PayeeState(past=(PastStatement("2026-09", 0, 0), PastStatement("2026-08", 5, 5)))
+    assert plan_payee(run_of(), PayeeBill("ann", "USD", ()), gone) is None
 
 
-def test_the_run_id_follows_from_period_versions_and_waivers_alone() -> None:
+def test_the_run_id_follows_from_period_versions_waivers_and_restatement_number_alone() -> None:
     ids = {
         run_of().run_id,
         run_of(NOVEMBER).run_id,
@@ -96,12 +143,49 @@ def test_the_run_id_follows_from_period_versions_and_waivers_alone() -> None:
         run_of(catalogue_version=4).run_id,
         run_of(contract_version=4).run_id,
         run_of(waived={"conflict": "ann"}).run_id,
+        run_of(restatement_number=1).run_id,
     }
-    assert len(ids) == 6
-    assert run_of(unattributed_views=5).run_id == run_of().run_id
-    assert run_of().run_id == "21156194c23b7e976b1a193f839808e1"
+    assert len(ids) == 7
+    assert run_of(unattributed_views=5, actor="max", approval_limit_micros=1).run_id == run_of().run_id
+    assert run_of().run_id == "7c6381724ce8c6801eb9b40348c3db0e"
 
 
-def test_a_bill_needs_lines_in_order_each_once() -> None:
+def test_a_bill_has_its_lines_in_order_each_once() -> None:
     with pytest.raises(ValueError, match="each once and in order"):
         bill("ann", line(), line())
+
+
+# Amount and the amounts of the periods before, newest first, in currency units; with a change of 10 times at most.
+BOUNDS = """
+amount | before             | out of bounds
+  1000 |                    | no
+  5000 | 100 100            | no
+  1000 | 100 100 100        | no
+  1001 | 100 100 100        | yes
+    10 | 100 100 100        | no
+     9 | 101 101 101        | yes
+     0 | 101 101 101        | yes
+    99 | 1 1 1              | no
+   101 | 1 1 1              | yes
+   700 | 1 100 70 70 70 1 9000 9000 9000 | no
+"""
+BOUND_ROWS = [[cell.strip() for cell in row.split("|")] for row in BOUNDS.strip().splitlines()[1:]]
+
+
+@pytest.mark.parametrize(("amount", "before", "out"), BOUND_ROWS)
+def test_a_change_against_the_median_of_the_past_is_out_of_bounds(amount: str, before: str, out: str) -> None:
+    past = [int(each) * 10**6 for each in before.split()]
+    assert bool(amount_out_of_bounds(Bounds(), "x", int(amount) * 10**6, past, "USD")) == (out == "yes")
+
+
+@pytest.mark.parametrize(("rejected", "billable", "out"), [(51, 49, True), (50, 50, False), (50, 49, False)])
+def test_a_large_share_of_rejected_events_is_out_of_bounds(rejected: int, billable: int, out: bool) -> None:
+    reasons = statement_out_of_bounds(
+        Bounds(),
+        earned_micros=1,
+        billable_views=billable,
+        outcomes={"rejected:bad_json": rejected - 1, "rejected:no_zone": 1, "billable": billable},
+        past=[],
+        currency="USD",
+    )
+    assert reasons == ([f"{rejected} of 100 events were rejected"] if out else [])

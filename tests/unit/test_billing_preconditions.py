@@ -16,12 +16,12 @@ from tests.billing_fakes import (
     OCTOBER,
     Count,
     FakeCatalogueStore,
-    FakeLedger,
     FakeSettledViews,
     catalogue_of,
     contract_of,
     published,
 )
+from tests.books_fakes import FakeBooks
 
 DAY = date(2026, 10, 5)
 NEEDED = datetime(2026, 11, 2, tzinfo=UTC)
@@ -84,28 +84,29 @@ def test_all_failures_are_named_together() -> None:
     assert "18 billable views of 9 videos without a payee (v0, v1, v2, v3, v4 and 4 more)" in found[2]
 
 
-def billed(ledger: FakeLedger, views: FakeSettledViews, **changes: object) -> BilledPeriod:
+def billed(books: FakeBooks, views: FakeSettledViews, **changes: object) -> BilledPeriod:
     store = FakeCatalogueStore([catalogue_of(v="ann")], [contract_of(2_500_000, US=3_000_000)])
     given: dict[str, object] = {
         "waived": {},
         "allowed_lateness": timedelta(hours=24),
         "calculated_at": CALCULATED_AT,
+        "approval_limits_micros": {"*": 10**12},
     } | changes
-    return bill_period(BillingOrder(OCTOBER, **given), views=views, catalogues=store, ledger=ledger)  # type: ignore[arg-type]
+    return bill_period(BillingOrder(OCTOBER, **given), views=views, catalogues=store, books=books)  # type: ignore[arg-type]
 
 
 def test_a_refused_period_posts_nothing() -> None:
-    ledger = FakeLedger()
+    books = FakeBooks()
     with pytest.raises(PreconditionsError, match="conflict: 2 events"):
-        billed(ledger, FakeSettledViews([Count("v", DAY, None, 1, 1)], published(), {"conflict": 2}))
-    assert ledger.transactions == []
+        billed(books, FakeSettledViews([Count("v", DAY, None, 1, 1)], published(), {"conflict": 2}))
+    assert books.transactions == []
 
 
 def test_billing_without_a_catalogue_says_what_to_import() -> None:
     views = FakeSettledViews([], published())
-    order = BillingOrder(OCTOBER, {}, timedelta(), CALCULATED_AT)
+    order = BillingOrder(OCTOBER, {}, timedelta(), CALCULATED_AT, approval_limits_micros={"USD": 1})
     with pytest.raises(PreconditionsError) as caught:
-        bill_period(order, views=views, catalogues=FakeCatalogueStore(), ledger=FakeLedger())
+        bill_period(order, views=views, catalogues=FakeCatalogueStore(), books=FakeBooks())
     assert [failure.partition(" yet")[0] for failure in caught.value.failures] == [
         "import: no payees and videos",
         "import: no rates",
@@ -126,24 +127,24 @@ def test_views_judged_by_other_facts_of_the_catalogue_are_named(judged_with: int
     ]
     store = FakeCatalogueStore(versions, [contract_of(1)])
     views = FakeSettledViews([Count("v", DAY, None, 1, 1)], published(rules={DAY: DayRules(1, judged_with)}))
-    order = BillingOrder(OCTOBER, {}, timedelta(), CALCULATED_AT)
+    order = BillingOrder(OCTOBER, {}, timedelta(), CALCULATED_AT, approval_limits_micros={"USD": 1})
     if is_open:
         with pytest.raises(PreconditionsError, match=r"catalogue: 1 video \(v\) had another length"):
-            bill_period(order, views=views, catalogues=store, ledger=FakeLedger())
+            bill_period(order, views=views, catalogues=store, books=FakeBooks())
     else:
-        assert bill_period(order, views=views, catalogues=store, ledger=FakeLedger()).result.posted
+        assert bill_period(order, views=views, catalogues=store, books=FakeBooks()).summary.posted_count == 1
 
 
 def test_a_dry_run_shows_the_amounts_and_posts_nothing() -> None:
-    ledger = FakeLedger()
-    result = billed(ledger, FakeSettledViews([Count("v", DAY, None, 9, 4)], published()), dry_run=True)
-    assert (result.result.amount_micros, ledger.transactions) == (10_000, [])
-    assert "dry run, nothing posted; 1 payees to post" in billed_period_text(result)
+    books = FakeBooks()
+    result = billed(books, FakeSettledViews([Count("v", DAY, None, 9, 4)], published()), dry_run=True)
+    assert (result.summary.earned_micros, books.transactions) == (10_000, [])
+    assert "dry run, nothing posted; 1 new statements" in billed_period_text(result)
 
 
 def test_waived_views_without_a_payee_stay_visible_in_the_result() -> None:
     views = FakeSettledViews([Count("v", DAY, None, 9, 4), Count("orphan", DAY, None, 9, 5)], published())
-    result = billed(FakeLedger(), views, waived={"unattributed": "ann"})
+    result = billed(FakeBooks(), views, waived={"unattributed": "ann"})
     assert result.run.unattributed_views == 5
     text = billed_period_text(result)
     assert "unattributed, paid to nobody: 5 billable views of orphan" in text
@@ -151,15 +152,15 @@ def test_waived_views_without_a_payee_stay_visible_in_the_result() -> None:
 
 
 def test_billing_again_changes_nothing_and_says_so() -> None:
-    ledger, views = FakeLedger(), FakeSettledViews([Count("v", DAY, "US", 9, 4)], published())
-    first = billed(ledger, views)
-    again = billed(ledger, views)
-    assert len(ledger.transactions) == 1
+    books, views = FakeBooks(), FakeSettledViews([Count("v", DAY, "US", 9, 4)], published())
+    first = billed(books, views)
+    again = billed(books, views)
+    assert len(books.transactions) == 1
     assert "1 payees posted" in billed_period_text(first)
-    assert "all 1 payees had been posted before; nothing was changed" in billed_period_text(again)
+    assert "all 1 payees had been billed before; nothing was changed" in billed_period_text(again)
     document = billed_period_json(again)
     assert (document["posted_count"], document["replayed_count"], document["amount_micros"]) == (0, 1, 12_000)
 
 
 def test_an_empty_period_is_billed_with_no_payee() -> None:
-    assert billed(FakeLedger(), FakeSettledViews([], published())).result.posted == ()
+    assert billed(FakeBooks(), FakeSettledViews([], published())).summary.posted_count == 0

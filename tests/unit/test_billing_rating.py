@@ -7,8 +7,8 @@ import pytest
 from billing.catalogue import Catalogue
 from billing.errors import EvidenceMismatchError
 from billing.evidence import MerkleTree
-from billing.posting import PayeeBill
 from billing.rate_cards import RateCard, RateContract
+from billing.rated_lines import PayeeBill
 from billing.rating import evidence_roots, make_bills, rate_views
 from tests.billing_fakes import Count, Event, catalogue_of, contract_of, event_id, events_of
 

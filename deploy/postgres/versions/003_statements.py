@@ -1,11 +1,11 @@
-"""The catalogue and the ledger."""
+"""Runs, statements and their lines."""
 
 from pathlib import Path
 
 from alembic import op
 
-revision = "002"
-down_revision = "001"
+revision = "003"
+down_revision = "002"
 
 
 def upgrade() -> None:

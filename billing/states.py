@@ -1,0 +1,81 @@
+"""States of what a person may decide on, and which may follow which. The database holds the same table. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from billing.errors import StateError
+
+OPEN = "open"
+"""Where everything begins, before its first transition."""
+RUN = "run"
+"""The actor of what a billing run does by itself; no person has this name."""
+
+ALLOWED: Mapping[str, Mapping[str, frozenset[str]]] = {
+    "statement": {
+        OPEN: frozenset({"calculated"}),
+        "calculated": frozenset({"in_review", "approved", "held", "voided", "superseded"}),
+        "in_review": frozenset({"approved", "held", "voided", "superseded"}),
+        "approved": frozenset({"finalised", "held", "voided", "superseded"}),
+        "finalised": frozenset({"paid", "superseded"}),
+        "paid": frozenset({"superseded"}),
+        "held": frozenset({"in_review", "voided", "superseded"}),
+        "voided": frozenset({"superseded"}),
+    },
+    "hold": {OPEN: frozenset({"pending"}), "pending": frozenset({"released", "voided", "expired"})},
+    "appeal": {OPEN: frozenset({"received"}), "received": frozenset({"accepted", "rejected", "withdrawn"})},
+    "payout": {
+        OPEN: frozenset({"instructed"}),
+        "instructed": frozenset({"settled", "rejected"}),
+        "settled": frozenset({"returned"}),
+    },
+    "late_event": {OPEN: frozenset({"accepted", "rejected"})},
+}
+"""Kind of subject → state → the states that may follow it. Money is in the ledger from `finalised` on."""
+
+POSTED = frozenset({"finalised", "paid"})
+"""States of a statement that the ledger holds."""
+
+
+@dataclass(frozen=True)
+class Transition:
+    """One step of a subject, as it is stored."""
+
+    from_state: str
+    to_state: str
+    actor: str
+    reason: str
+    moved_at: datetime
+
+
+@dataclass(frozen=True)
+class Move:
+    """A step that somebody wants to take."""
+
+    to_state: str
+    actor: str
+    reason: str = ""
+
+
+def check_move(kind: str, subject_id: str, from_state: str, to_state: str) -> None:
+    """Refuse a step that the table does not have.
+
+    Raises:
+        StateError: naming the subject, where it stands and where it could go.
+    """
+    allowed = ALLOWED[kind].get(from_state, frozenset())
+    if to_state not in allowed:
+        ways = ", ".join(sorted(allowed)) or "nowhere: this state is final"
+        raise StateError(f"{kind} {subject_id} is {from_state} and cannot become {to_state}; it can become {ways}")
+
+
+def check_approver(statement_id: str, *, earned_micros: int, limit_micros: int, runner: str, actor: str) -> None:
+    """Refuse that one person both runs and approves a statement above the limit.
+
+    Raises:
+        StateError: with who ran it.
+    """
+    if earned_micros > limit_micros and actor in (RUN, runner):
+        raise StateError(
+            f"statement {statement_id} is above the approval limit of its run; somebody else than {runner} approves it"
+        )

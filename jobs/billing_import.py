@@ -1,0 +1,80 @@
+"""`./viewledger billing import`: payees, videos and rates from files, checked as a whole."""
+
+import argparse
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from billing.catalogue import Catalogue
+from billing.errors import FileRefusedError
+from billing.file_catalogue import read_catalogue
+from billing.file_rate_cards import read_rate_contract
+from billing.postgres_catalogue import PostgresCatalogueStore
+from billing.rate_cards import RateContract
+from ingestion.pseudonym import pseudonym_key, pseudonym_of
+from jobs import settings
+from jobs.billing_settings import Actions, add_action, billing_connector, show
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+
+
+def add_actions(actions: Actions) -> None:
+    """Declares `import`."""
+    imports = add_action(actions, "import", import_files, "import payees and videos, rates, or all three")
+    imports.add_argument("--payees", type=Path, metavar="CSV", help="payee_id,name,user_id")
+    imports.add_argument("--videos", type=Path, metavar="CSV", help="video_id,payee_id,length_seconds")
+    imports.add_argument("--rates", type=Path, metavar="YAML", help="currency and rate cards")
+
+
+def import_files(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
+    """Reads all files, then stores what is new."""
+    if (arguments.payees is None) != (arguments.videos is None):
+        raise CommandError("--payees and --videos belong together; give both", ExitCode.BAD_INPUT)
+    if arguments.payees is None and arguments.rates is None:
+        raise CommandError("nothing to import; give --payees and --videos, --rates, or all three", ExitCode.BAD_INPUT)
+    store = PostgresCatalogueStore(billing_connector(environ))
+    catalogue, contract = _read_files(arguments, environ)
+    document: dict[str, Any] = {}
+    if catalogue is not None:
+        version, is_new = store.import_catalogue(catalogue, f"{arguments.payees.name}, {arguments.videos.name}")
+        counts = {"payee_count": len(catalogue.payees), "video_count": len(catalogue.videos)}
+        document["catalogue"] = {"version": version, "new": is_new, **counts}
+    if contract is not None:
+        version, is_new = store.import_contract(contract)
+        document["rates"] = {"version": version, "new": is_new, "card_count": len(contract.cards)}
+    show(arguments, document, lambda: "\n".join(_import_line(*item) for item in document.items()))
+    return ExitCode.OK
+
+
+def _read_files(
+    arguments: argparse.Namespace, environ: Mapping[str, str]
+) -> tuple[Catalogue | None, RateContract | None]:
+    """Read all files before anything is stored, so that the errors of all are named together."""
+    problems: list[str] = []
+    catalogue = contract = None
+    if arguments.payees is not None:
+        try:
+            catalogue = read_catalogue(arguments.payees, arguments.videos, _pseudonymiser(environ))
+        except FileRefusedError as error:
+            problems += error.problems
+    if arguments.rates is not None:
+        try:
+            contract = read_rate_contract(arguments.rates)
+        except FileRefusedError as error:
+            problems += error.problems
+    if problems:
+        raise FileRefusedError(problems)
+    return catalogue, contract
+
+
+def _pseudonymiser(environ: Mapping[str, str]) -> Callable[[str], str]:
+    try:
+        key = pseudonym_key(settings.required(environ, "VIEWLEDGER_PSEUDONYM_KEY"))
+    except ValueError as error:
+        raise CommandError(f"VIEWLEDGER_PSEUDONYM_KEY: {error}", ExitCode.BAD_INPUT) from error
+    return lambda user_id: pseudonym_of(user_id, key)
+
+
+def _import_line(what: str, result: Mapping[str, Any]) -> str:
+    counts = ", ".join(f"{count} {name.removesuffix('_count')}s" for name, count in result.items() if "count" in name)
+    return f"{what} version {result['version']}: {counts}, {'imported' if result['new'] else 'no change'}"

@@ -1,0 +1,126 @@
+"""What the billing commands share: settings, flags, connections by role, and how a result is printed."""
+
+import argparse
+import getpass
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from billing.bounds import Bounds
+from billing.money import MICROS
+from billing.postgres_session import Connect, connector
+from billing.states import RUN
+from ingestion.contract.periods import Period
+from jobs import settings
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    Actions = argparse._SubParsersAction[argparse.ArgumentParser]
+    """Where the actions of `billing` are declared."""
+else:
+    Actions = object
+
+Work = Callable[[argparse.Namespace, Mapping[str, str]], ExitCode]
+
+BILLING_ROLE, APPROVER_ROLE = "viewledger_billing", "viewledger_approver"
+ANY_CURRENCY = "*"
+APPROVAL_LIMIT_DEFAULT = "*=10000"
+
+
+@dataclass(frozen=True)
+class BillingSettings:
+    """What a billing run needs to know of its surroundings."""
+
+    allowed_lateness: timedelta
+    """How long after a period's end its events may still arrive before it can be billed."""
+    approval_limits_micros: Mapping[str, int]
+    """Currency, or `*` → what one statement may earn without anybody's approval."""
+    bounds: Bounds
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> "BillingSettings":
+        """Reads VIEWLEDGER_ALLOWED_LATENESS_HOURS (24), VIEWLEDGER_APPROVAL_LIMITS (`*=10000`, in whole units by
+        currency: `EUR=5000,*=1000`), VIEWLEDGER_CHANGE_FACTOR_MAX (10) and VIEWLEDGER_REJECTED_PERCENT_MAX (50)."""
+        lateness = settings.integer(environ, "VIEWLEDGER_ALLOWED_LATENESS_HOURS", default=24, least=0, most=840)
+        factor = settings.integer(environ, "VIEWLEDGER_CHANGE_FACTOR_MAX", default=10, least=2, most=1_000_000)
+        percent = settings.integer(environ, "VIEWLEDGER_REJECTED_PERCENT_MAX", default=50, least=0, most=100)
+        return cls(
+            allowed_lateness=timedelta(hours=lateness),
+            approval_limits_micros=_approval_limits(
+                environ.get("VIEWLEDGER_APPROVAL_LIMITS") or APPROVAL_LIMIT_DEFAULT
+            ),
+            bounds=Bounds(change_factor=factor, rejected_share_max_ppm=percent * 10_000),
+        )
+
+
+def _approval_limits(text: str) -> dict[str, int]:
+    limits = {}
+    for part in text.split(","):
+        found = re.fullmatch(r"\s*([A-Z]{3}|\*)\s*=\s*(\d{1,12})\s*", part, re.ASCII)
+        if found is None or found[1] in limits:
+            raise CommandError(
+                f"VIEWLEDGER_APPROVAL_LIMITS is {text!r}; it must be like EUR=5000,*=1000, each currency once",
+                ExitCode.BAD_INPUT,
+            )
+        limits[found[1]] = int(found[2]) * MICROS
+    return limits
+
+
+def billing_connector(environ: Mapping[str, str], role: str = BILLING_ROLE) -> Connect:
+    """Return how a command connects: as VIEWLEDGER_POSTGRES_URL says, narrowed to one role of the ledger."""
+    return connector(settings.PostgresConnection.from_environ(environ).url, role)
+
+
+def add_action(actions: Actions, name: str, work: Work, text: str) -> argparse.ArgumentParser:
+    """Declare an action of `billing`; each has --json."""
+    parser: argparse.ArgumentParser = actions.add_parser(name, help=text)
+    parser.set_defaults(work=work)
+    parser.add_argument("--json", action="store_true", help="print one JSON document instead of a table")
+    return parser
+
+
+def add_period(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+    """Declare --period."""
+    text = "a month (2026-10) or a half-open range of days (2026-11-18/2026-11-21), UTC"
+    parser.add_argument("--period", required=required, metavar="PERIOD", help=text)
+
+
+def period_of(arguments: argparse.Namespace) -> Period:
+    """Return what --period says."""
+    try:
+        return Period.parse(arguments.period)
+    except ValueError as error:
+        raise CommandError(f"--period: {error}", ExitCode.BAD_INPUT) from error
+
+
+def add_actor(parser: argparse.ArgumentParser, text: str) -> None:
+    """Declare --actor."""
+    parser.add_argument("--actor", metavar="NAME", help=f"{text}; stored for ever (default: who is logged in)")
+
+
+def actor_of(arguments: argparse.Namespace) -> str:
+    """Return who acts: --actor, or else the login name."""
+    name = arguments.actor if arguments.actor is not None else _login_name()
+    name = name.strip()
+    if not (name.isprintable() and 1 <= len(name) <= 100) or name.casefold() == RUN:
+        raise CommandError(
+            f"--actor is {name!r}; it names a person in 1 to 100 printable characters, and `{RUN}` is nobody's name",
+            ExitCode.BAD_INPUT,
+        )
+    return name
+
+
+def _login_name() -> str:
+    try:
+        return getpass.getuser()
+    except OSError as error:
+        raise CommandError("--actor is missing, and this user has no login name", ExitCode.BAD_INPUT) from error
+
+
+def show(arguments: argparse.Namespace, document: Mapping[str, Any], text: Callable[[], str]) -> None:
+    """Print a result as a table, or as one JSON document."""
+    print(json.dumps(document) if arguments.json else text())

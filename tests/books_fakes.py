@@ -1,0 +1,251 @@
+"""Books in memory: statements, their steps and the ledger behind one lock, as PostgreSQL keeps them."""
+
+import threading
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from billing.book_ports import Balance, Finalised, LedgerTotals, PayeeRange, RunTotals
+from billing.bounds import PastStatement
+from billing.errors import PostingConflictError
+from billing.postgres_books import overlap_sentence
+from billing.posting import CarryHead, Finalising, LedgerTransaction, finalise
+from billing.rated_lines import PayeeBill, SettledLine
+from billing.run_posting import post_bills
+from billing.runs import BillingRun
+from billing.statements import PayeeState, Planned, PostedStatement, Statement, payee_state, plan_group
+from billing.states import OPEN, POSTED, RUN, Move, Transition, check_approver, check_move
+from ingestion.contract.periods import Period
+
+
+class FakeBooks:
+    """Implements `Books`, `StatementReader` and `States` of `billing.book_ports` in memory."""
+
+    def __init__(self) -> None:
+        self.runs: dict[str, BillingRun] = {}
+        self.statements: dict[str, Statement] = {}
+        self.lines: dict[str, tuple[SettledLine, ...]] = {}
+        self.steps: defaultdict[tuple[str, str], list[Transition]] = defaultdict(list)
+        self.transactions: list[LedgerTransaction] = []
+        self.posted_at: dict[str, datetime] = {}
+        self.notices: list[tuple[str, str, int]] = []
+        self._lock = threading.Lock()
+        self._now = datetime(2026, 12, 3, tzinfo=UTC)
+
+    def begin(self, run: BillingRun) -> None:
+        with self._lock:
+            self._refuse_overlapping(run)
+            self.runs.setdefault(run.run_id, run)
+
+    def restatement_number(self, run: BillingRun) -> int:
+        of_period = [each for each in self.runs.values() if each.period == run.period]
+        if not of_period:
+            return 0
+        newest = max(of_period, key=lambda each: each.restatement_number)
+        same = vars(newest) | {"restatement_number": 0, "cause": ""}
+        versions = ("batch_version", "catalogue_version", "contract_version")
+        again = all(same[name] == vars(run)[name] for name in versions)
+        return newest.restatement_number if newest.restatement_number and again else newest.restatement_number + 1
+
+    def calculate(self, run: BillingRun, bills: Sequence[PayeeBill], payees: PayeeRange) -> list[Planned]:
+        with self._lock:
+            planned = plan_group(run, bills, self._states(run, bills, payees))
+            for each in planned:
+                if each.is_new:
+                    self._store(run, each)
+            return planned
+
+    def preview(self, run: BillingRun, bills: Sequence[PayeeBill], payees: PayeeRange) -> list[Planned]:
+        self._refuse_overlapping(run)
+        return plan_group(run, bills, self._states(run, bills, payees))
+
+    def run_totals(self, run: BillingRun) -> RunTotals:
+        def earned(period: Period, states: frozenset[str] | None) -> int:
+            return sum(
+                each.earned_micros
+                for each in self.statements.values()
+                if each.period == period
+                and (self.state(each) in states if states else self.state(each) not in ("voided", "superseded"))
+            )
+
+        periods = {each.period for each in self.statements.values() if each.period.end_on <= run.period.start_on}
+        past = [earned(period, POSTED) for period in sorted(periods, key=lambda each: each.end_on, reverse=True)]
+        return RunTotals(earned(run.period, None), tuple(past[:6]))
+
+    def park(self, run: BillingRun, move: Move) -> int:
+        with self._lock:
+            parked = [each for each in self.statements.values() if each.run_id == run.run_id]
+            parked = [each for each in parked if self.state(each) == "calculated"]
+            for each in parked:
+                self._step("statement", each.statement_id, move)
+            return len(parked)
+
+    def finalise(self, run_id: str, after: str, count_max: int) -> Finalised:
+        with self._lock:
+            ready = [each for each in self.statements.values() if each.run_id == run_id and each.payee_id > after]
+            ready = [each for each in ready if self.state(each) in ("calculated", "approved")]
+            ready = sorted(ready, key=lambda each: each.payee_id)[:count_max]
+            for each in ready:
+                self._finalise(each)
+            last = ready[-1].payee_id if ready else None
+            return Finalised(len(ready), sum(each.earned_micros for each in ready), last)
+
+    def totals(self) -> list[LedgerTotals]:
+        return [self._totals_in(currency) for currency in sorted({each.currency for each in self.transactions})]
+
+    def balances(self, *, posted_before: datetime, effective_until: datetime) -> list[Balance]:
+        found: defaultdict[tuple[str, str], int] = defaultdict(int)
+        for each in self.transactions:
+            if self.posted_at[each.transaction_id] < posted_before and each.effective_at <= effective_until:
+                for entry in each.entries:
+                    found[each.currency, entry.account] += entry.amount_micros
+        return [Balance(account, currency, micros) for (currency, account), micros in sorted(found.items())]
+
+    def statement(self, payee_id: str, period: Period, restatement_number: int | None = None) -> PostedStatement | None:
+        found = [
+            each
+            for each in self.statements.values()
+            if (each.payee_id, each.period) == (payee_id, period)
+            and restatement_number in (None, each.restatement_number)
+        ]
+        found.sort(key=lambda each: (self.state(each) != "voided", each.restatement_number))
+        if not found:
+            return None
+        newest, run = found[-1], self.runs[found[-1].run_id]
+        posted = [each for each in self.transactions if each.kind == "statement" and each.chained]
+        ids = {each.chained.statement_id: each.transaction_id for each in posted if each.chained}
+        return PostedStatement(
+            newest,
+            self.lines[newest.statement_id],
+            self.state(newest),
+            run.batch_version,
+            run.catalogue_version,
+            run.contract_version,
+            run.calculated_at,
+            self.posted_at.get(ids.get(newest.statement_id, "")),
+        )
+
+    def move(self, kind: str, subject_id: str, move: Move) -> Transition:
+        with self._lock:
+            return self._step(kind, subject_id, move)
+
+    def transitions(self, kind: str, subject_id: str) -> list[Transition]:
+        return list(self.steps[kind, subject_id])
+
+    def state(self, statement: Statement) -> str:
+        return self.steps["statement", statement.statement_id][-1].to_state
+
+    def _step(self, kind: str, subject_id: str, move: Move) -> Transition:
+        steps = self.steps[kind, subject_id]
+        state = steps[-1].to_state if steps else OPEN
+        check_move(kind, subject_id, state, move.to_state)
+        if kind == "statement" and move.to_state == "approved":
+            statement = self.statements[subject_id]
+            run = self.runs[statement.run_id]
+            check_approver(
+                subject_id,
+                earned_micros=statement.earned_micros,
+                limit_micros=run.approval_limit_micros,
+                runner=run.actor,
+                actor=move.actor,
+            )
+        steps.append(Transition(state, move.to_state, move.actor, move.reason, self._tick()))
+        return steps[-1]
+
+    def _store(self, run: BillingRun, planned: Planned) -> None:
+        statement = planned.statement
+        assert statement.statement_id not in self.statements
+        self.statements[statement.statement_id] = statement
+        self.lines[statement.statement_id] = planned.lines
+        for move in planned.moves:
+            self._step("statement", statement.statement_id, move)
+        if planned.replaced:
+            reason = f"calculated anew by run {run.run_id}"
+            self._step("statement", planned.replaced.statement_id, Move("superseded", RUN, reason))
+
+    def _finalise(self, statement: Statement) -> None:
+        same = [each for each in self.statements.values() if each.payee_id == statement.payee_id]
+        posted = [each for each in same if each.period == statement.period and self.state(each) in POSTED]
+        for transaction in finalise(Finalising(statement, self._head(statement), posted[0] if posted else None)):
+            self.transactions.append(transaction)
+            self.posted_at[transaction.transaction_id] = self._tick()
+        if self.state(statement) == "calculated":
+            self._step("statement", statement.statement_id, Move("approved", RUN))
+        self._step("statement", statement.statement_id, Move("finalised", RUN))
+        for old in posted:
+            self._step("statement", old.statement_id, Move("superseded", RUN))
+            delta_micros = statement.earned_micros - old.earned_micros
+            self.notices.append((statement.payee_id, statement.statement_id, delta_micros))
+
+    def _head(self, statement: Statement) -> CarryHead:
+        chain = [
+            each.chained
+            for each in self.transactions
+            if (each.payee_id, each.currency) == (statement.payee_id, statement.currency) and each.chained
+        ]
+        return CarryHead(chain[-1].payee_sequence, chain[-1].carried_nanomicros_after) if chain else CarryHead()
+
+    def _states(self, run: BillingRun, bills: Sequence[PayeeBill], payees: PayeeRange) -> dict[str, PayeeState]:
+        known = {bill.payee_id for bill in bills}
+        for each in self.statements.values():
+            if each.payee_id in payees and (each.period == run.period or each.period.end_on <= run.period.start_on):
+                known.add(each.payee_id)
+        return {payee_id: self._state_of(run, payee_id) for payee_id in known}
+
+    def _state_of(self, run: BillingRun, payee_id: str) -> PayeeState:
+        of_payee = [each for each in self.statements.values() if each.payee_id == payee_id]
+        now = sorted((each for each in of_payee if each.period == run.period), key=lambda each: each.restatement_number)
+        past = [
+            each
+            for each in of_payee
+            if each.period.end_on <= run.period.start_on
+            and each.currency == run.currency
+            and self.state(each) in POSTED
+        ]
+        past.sort(key=lambda each: each.period.end_on, reverse=True)
+        chain = [
+            each.chained.carried_nanomicros_after
+            for each in self.transactions
+            if (each.payee_id, each.currency) == (payee_id, run.currency) and each.chained
+        ]
+        return payee_state(
+            [(each, self.state(each)) for each in now],
+            chain[-1] if chain else 0,
+            [PastStatement(str(each.period), each.earned_micros, each.billable_views) for each in past],
+        )
+
+    def _refuse_overlapping(self, run: BillingRun) -> None:
+        periods = {each.period for each in self.runs.values()} - {run.period}
+        start, end = run.period.start_on, run.period.end_on
+        if others := sorted(str(each) for each in periods if each.start_on < end and start < each.end_on):
+            raise PostingConflictError([overlap_sentence(str(run.period), other) for other in others])
+
+    def _totals_in(self, currency: str) -> LedgerTotals:
+        chained = [(each, each.chained) for each in self.transactions if each.currency == currency and each.chained]
+        signed = [
+            (-1 if each.kind == "reversal" else 1, settled)
+            for each, chain in chained
+            for settled in self.lines[chain.statement_id]
+        ]
+        heads = {each.payee_id: chain.carried_nanomicros_after for each, chain in chained}
+        remainders = sum(chain.remainder_micros for _, chain in chained)
+        return LedgerTotals(
+            currency,
+            payee_count=len(heads),
+            transaction_count=len(chained),
+            billable_views=sum(sign * each.line.quantity for sign, each in signed if each.line.kind == "views"),
+            amount_micros=sum(sign * each.amount_micros for sign, each in signed) + remainders,
+            carried_nanomicros=sum(heads.values()),
+            owed_nanomicros=sum(sign * each.line.owed_nanomicros for sign, each in signed),
+        )
+
+    def _tick(self) -> datetime:
+        self._now += timedelta(milliseconds=1)
+        return self._now
+
+
+def post(books: FakeBooks, run: BillingRun, bills: Sequence[PayeeBill]) -> list[LedgerTransaction]:
+    """Bill a run's payees and return the transactions it posted."""
+    before = len(books.transactions)
+    post_bills(run, sorted(bills, key=lambda bill: bill.payee_id), books)
+    return books.transactions[before:]

@@ -1,0 +1,351 @@
+"""The contract of `billing.book_ports`: statements, steps and the ledger, on the fake and on a real PostgreSQL."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from billing.book_ports import Books, PayeeRange, StatementReader, States
+from billing.errors import PostingConflictError, StateError
+from billing.postgres_books import PostgresBooks
+from billing.postgres_session import connector
+from billing.postgres_statement import PostgresStatements
+from billing.postgres_states import PostgresStates
+from billing.rated_lines import PayeeBill
+from billing.run_posting import RunSummary, finalise_run, post_bills
+from billing.runs import NOBODY_ALONE, BillingRun
+from billing.states import ALLOWED, Move
+from ingestion.contract.periods import Period
+from tests.billing_fakes import NOVEMBER, OCTOBER, bill, line, run_of
+from tests.billing_postgres import own_database
+from tests.books_fakes import FakeBooks
+
+EVER = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+@dataclass
+class Desk:
+    """The books with everything that is done to them."""
+
+    books: Books
+    reader: StatementReader
+    states: States
+
+    def bill(self, run: BillingRun, *bills: PayeeBill) -> RunSummary:
+        return post_bills(run, sorted(bills, key=lambda each: each.payee_id), self.books)
+
+    def approve(self, payee_id: str, actor: str, period: Period = OCTOBER) -> int:
+        """Approve a payee's newest statement and post what is ready of its run."""
+        found = self.reader.statement(payee_id, period)
+        assert found is not None
+        self.states.move("statement", found.statement.statement_id, Move("approved", actor, "looked at"))
+        return finalise_run(found.statement.run_id, self.books)[0]
+
+    def state(self, payee_id: str, number: int | None = None, period: Period = OCTOBER) -> str:
+        found = self.reader.statement(payee_id, period, number)
+        return found.state if found else ""
+
+    def balance(self, account: str, *, posted_before: datetime = EVER, effective_until: datetime = EVER) -> int:
+        balances = self.books.balances(posted_before=posted_before, effective_until=effective_until)
+        assert sum(each.balance_micros for each in balances) == 0
+        return sum(each.balance_micros for each in balances if each.account == account)
+
+    def assert_adds_up(self) -> None:
+        assert all(each.difference_nanomicros == 0 for each in self.books.totals())
+
+
+@pytest.fixture(params=["fake", "postgres"])
+def desk(request: pytest.FixtureRequest) -> Iterator[Desk]:
+    if request.param == "fake":
+        fake = FakeBooks()
+        yield Desk(fake, fake, fake)
+    else:
+        with own_database(request.getfixturevalue("postgres_url")) as url:
+            billing, approver = connector(url, "viewledger_billing"), connector(url, "viewledger_approver")
+            yield Desk(PostgresBooks(billing), PostgresStatements(billing), PostgresStates(approver))
+
+
+def test_nothing_is_there_at_first(desk: Desk) -> None:
+    assert desk.books.totals() == []
+    assert desk.reader.statement("ann", OCTOBER) is None
+    assert desk.balance("payable:ann") == 0
+
+
+def test_a_statement_gives_back_what_was_calculated_and_every_step(desk: Desk) -> None:
+    lines = [line("video-a", 333, 1001), line("video-b", 7, 999, "US")]
+    summary = desk.bill(run_of(), bill("ann", *lines), bill("bob"))
+    assert (summary.new_count, summary.posted_count) == (2, 2)
+    posted = desk.reader.statement("ann", OCTOBER)
+    assert posted is not None
+    assert [settled.line for settled in posted.lines] == lines
+    assert (posted.batch_version, posted.catalogue_version, posted.contract_version) == (3, 1, 1)
+    assert posted.posted_at is not None
+    steps = desk.reader.transitions("statement", posted.statement.statement_id)
+    assert [(each.from_state, each.to_state, each.actor) for each in steps] == [
+        ("open", "calculated", "run"),
+        ("calculated", "approved", "run"),
+        ("approved", "finalised", "run"),
+    ]
+    assert [each.moved_at for each in steps] == sorted(each.moved_at for each in steps)
+    desk.assert_adds_up()
+
+
+def test_billing_again_changes_nothing_and_says_so(desk: Desk) -> None:
+    first = desk.bill(run_of(), bill("ann"), bill("bob"))
+    totals = desk.books.totals()
+    again = desk.bill(run_of(), bill("ann"), bill("bob"))
+    assert (again.new_count, again.posted_count, again.unchanged_count) == (0, 0, 2)
+    assert (again.earned_micros, again.carried_nanomicros) == (first.earned_micros, first.carried_nanomicros)
+    assert desk.books.totals() == totals
+
+
+def test_a_dry_run_says_the_same_and_stores_nothing(desk: Desk) -> None:
+    dry = post_bills(run_of(), [bill("ann")], desk.books, dry_run=True)
+    assert desk.books.totals() == []
+    real = desk.bill(run_of(), bill("ann"))
+    assert (dry.new_count, dry.earned_micros, dry.posted_count) == (1, real.earned_micros, 0)
+
+
+def test_the_remainder_is_carried_into_the_next_period_of_the_same_payee(desk: Desk) -> None:
+    third = line("video-a", 1, 1333)
+    desk.bill(run_of(OCTOBER), bill("ann", third), bill("bob", line("video-b", 1, 400)))
+    desk.bill(run_of(NOVEMBER), bill("ann", third), bill("bob", line("video-b", 1, 400)))
+    found = desk.reader.statement("ann", NOVEMBER)
+    assert found is not None
+    carried = (found.statement.carried_nanomicros_before, found.statement.carried_nanomicros_after)
+    assert carried == (333_000_000, 666_000_000)
+    (totals,) = desk.books.totals()
+    assert (totals.payee_count, totals.transaction_count, totals.billable_views) == (2, 4, 4)
+    assert (totals.amount_micros, totals.carried_nanomicros) == (2, 1_466_000_000)
+    desk.assert_adds_up()
+
+
+def test_each_currency_carries_its_own_remainder(desk: Desk) -> None:
+    desk.bill(run_of(OCTOBER), bill("ann", line(views=1, rate=700)))
+    desk.bill(run_of(NOVEMBER, currency="EUR"), bill("ann", line(views=1, rate=600), currency="EUR"))
+    carried = [(each.currency, each.carried_nanomicros) for each in desk.books.totals()]
+    assert carried == [("EUR", 600_000_000), ("USD", 700_000_000)]
+
+
+def test_a_payee_who_joins_later_is_added_to_the_period(desk: Desk) -> None:
+    desk.bill(run_of(), bill("ann"))
+    summary = desk.bill(run_of(catalogue_version=2), bill("ann"), bill("bob"))
+    assert (summary.posted_count, summary.unchanged_count) == (1, 1)
+    assert desk.state("bob") == "finalised"
+
+
+def test_what_would_now_be_another_posted_statement_is_named_and_left_and_the_others_are_posted(desk: Desk) -> None:
+    desk.bill(run_of(), bill("zoe"), bill("yan"))
+    balance = desk.balance("payable:zoe")
+    summary = desk.bill(run_of(batch_version=4), bill("ann"), bill("zoe", line(views=999)))
+    assert summary.changed_count == 2
+    assert "payee yan was billed 2.500000 USD for period 2026-10-01/2026-11-01 in run" in summary.changed[0]
+    assert "it needs a restatement" in summary.changed[1]
+    assert desk.balance("payable:zoe") == balance
+    assert desk.state("ann") == "finalised"
+
+
+@pytest.mark.parametrize("text", ["2026-10-31/2026-11-02", "2026-10-05/2026-10-06", "2026-09-01/2027-01-01"])
+def test_a_period_that_shares_days_with_a_billed_one_is_refused(desk: Desk, text: str) -> None:
+    desk.bill(run_of(OCTOBER))
+    for dry_run in (True, False):
+        with pytest.raises(PostingConflictError, match="would be paid twice"):
+            post_bills(run_of(Period.parse(text)), [bill("bob")], desk.books, dry_run=dry_run)
+
+
+def test_four_runs_at_once_post_each_payee_once(desk: Desk) -> None:
+    start = threading.Barrier(4)
+    bills = [bill(f"payee-{index:03}", line(views=index + 1, rate=1001)) for index in range(200)]
+
+    def bill_at_once(_: int) -> int:
+        start.wait()
+        return desk.bill(run_of(), *bills).posted_count
+
+    with ThreadPoolExecutor(4) as pool:
+        posted = list(pool.map(bill_at_once, range(4)))
+    assert sum(posted) == 200
+    (totals,) = desk.books.totals()
+    assert (totals.transaction_count, totals.difference_nanomicros) == (200, 0)
+
+
+def test_runs_of_two_periods_at_once_keep_the_chain_of_remainders(desk: Desk) -> None:
+    start = threading.Barrier(2)
+    bills = [bill(f"payee-{index:03}", line(views=1, rate=333)) for index in range(100)]
+
+    def bill_at_once(period: Period) -> None:
+        start.wait()
+        desk.bill(run_of(period), *bills)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(bill_at_once, [OCTOBER, NOVEMBER]))
+    (totals,) = desk.books.totals()
+    assert (totals.transaction_count, totals.carried_nanomicros) == (200, 66_600_000_000)
+    desk.assert_adds_up()
+
+
+def test_a_statement_posted_after_another_period_still_pays_every_micro(desk: Desk) -> None:
+    october = run_of(OCTOBER, approval_limit_micros=-1)
+    desk.bill(october, bill("ann", line(views=1, rate=600)))  # calculated from a carry of 0, and waits
+    desk.bill(run_of(NOVEMBER), bill("ann", line(views=1, rate=700)))  # posted meanwhile: carries 0.7
+    assert desk.balance("payable:ann") == 0
+    assert desk.approve("ann", "max") == 1
+    assert desk.balance("payable:ann") == -1  # 0.6 + 0.7 = one micro and 0.3
+    (totals,) = desk.books.totals()
+    assert (totals.amount_micros, totals.carried_nanomicros) == (1, 300_000_000)
+    desk.assert_adds_up()
+
+
+def test_a_statement_above_the_limit_waits_for_somebody_else_than_the_runner(desk: Desk) -> None:
+    summary = desk.bill(run_of(approval_limit_micros=2_499_999), bill("ann"), bill("bob", line(views=9)))
+    assert (summary.posted_count, desk.state("ann"), desk.state("bob")) == (1, "in_review", "finalised")
+    with pytest.raises(StateError, match="somebody else than eve"):
+        desk.approve("ann", "eve")
+    assert desk.balance("payable:ann") == 0
+    assert desk.approve("ann", "max") == 1
+    assert (desk.state("ann"), desk.balance("payable:ann")) == ("finalised", -2_500_000)
+
+
+def test_what_is_out_of_bounds_is_held_with_its_reason_and_nothing_is_posted(desk: Desk) -> None:
+    for month in ("2026-07", "2026-08", "2026-09"):
+        desk.bill(run_of(Period.parse(month)), bill("ann", line(views=100_000)), bill("bob", line(views=100_000)))
+    summary = desk.bill(run_of(), bill("ann", line(views=2_000_000)))
+    assert [(payee, state) for payee, state, _ in summary.waiting] == [("ann", "held"), ("bob", "held")]
+    assert "a change of more than 10 times" in summary.waiting[0][2]
+    assert "no billable views, and 100,000 in 2026-09-01/2026-10-01" in summary.waiting[1][2]
+    assert summary.posted_count == 0
+    found = desk.reader.statement("bob", OCTOBER)
+    assert found is not None
+    assert (found.statement.earned_micros, found.lines) == (0, ())
+
+
+def test_a_run_that_is_out_of_bounds_as_a_whole_waits_as_a_whole(desk: Desk) -> None:
+    for month in ("2026-07", "2026-08", "2026-09"):
+        desk.bill(run_of(Period.parse(month)), bill("ann", line(views=100_000)))
+    new = [bill(f"new-{index}", line(views=900_000)) for index in range(3)]
+    summary = desk.bill(run_of(), bill("ann", line(views=100_000)), *new)
+    assert (summary.posted_count, summary.waiting[0][:2]) == (0, ("all", "in_review"))
+    assert desk.state("ann") == desk.state("new-0") == "in_review"
+
+
+def test_a_statement_that_is_not_posted_is_calculated_anew_when_its_inputs_change(desk: Desk) -> None:
+    desk.bill(run_of(approval_limit_micros=-1), bill("ann"))
+    summary = desk.bill(run_of(batch_version=4), bill("ann", line(views=999)))
+    assert (desk.state("ann", 0), desk.state("ann", 1)) == ("superseded", "in_review")
+    assert "replaces a statement that was in_review" in summary.waiting[0][2]
+    desk.approve("ann", "max")
+    assert desk.balance("payable:ann") == -2_497_500
+    desk.assert_adds_up()
+
+
+def restatement(number: int, **changes: object) -> BillingRun:
+    values = {"batch_version": 3 + number, "cause": "late events", "approval_limit_micros": NOBODY_ALONE}
+    return run_of(restatement_number=number, **(values | changes))
+
+
+def test_a_restatement_waits_then_reverses_and_posts_anew_on_the_original_period(desk: Desk) -> None:
+    desk.bill(run_of(), bill("ann", line(views=1, rate=1333)), bill("bob"))
+    summary = desk.bill(restatement(1), bill("ann", line(views=3, rate=1333)), bill("bob"))
+    assert (summary.deltas, summary.delta_micros, summary.unchanged_count) == ([("ann", 1, 3)], 2, 1)
+    assert (desk.state("ann", 0), desk.state("ann", 1)) == ("finalised", "in_review")
+    assert desk.balance("payable:ann") == -1
+    with pytest.raises(StateError, match="somebody else than eve"):
+        desk.approve("ann", "eve")
+    desk.approve("ann", "max")
+    assert (desk.state("ann", 0), desk.state("ann", 1)) == ("superseded", "finalised")
+    assert desk.balance("payable:ann") == -3  # 3 × 1.333 = 3.999
+    assert desk.balance("payable:ann", effective_until=OCTOBER.end_at) == -3
+    (totals,) = desk.books.totals()
+    assert totals.carried_nanomicros == 999_000_000
+    desk.assert_adds_up()
+
+
+def test_restatements_go_up_and_down_to_nothing_and_back(desk: Desk) -> None:
+    amounts = []
+    desk.bill(run_of(), bill("ann", line(views=7, rate=1001)))
+    for number, views in enumerate((11, 2, 0, 5), start=1):
+        desk.bill(restatement(number), *([bill("ann", line(views=views, rate=1001))] if views else []))
+        desk.approve("ann", "max")
+        amounts.append(-desk.balance("payable:ann"))
+        desk.assert_adds_up()
+    assert amounts == [11, 2, 0, 5]
+
+
+def test_a_voided_restatement_leaves_the_posted_statement_in_force(desk: Desk) -> None:
+    desk.bill(run_of(), bill("ann"))
+    desk.bill(restatement(1), bill("ann", line(views=999)))
+    found = desk.reader.statement("ann", OCTOBER, 1)
+    assert found is not None
+    desk.states.move("statement", found.statement.statement_id, Move("voided", "max", "not a real change"))
+    assert desk.state("ann") == "finalised"
+    assert desk.bill(run_of(batch_version=5), bill("ann")).unchanged_count == 1
+    desk.bill(restatement(2), bill("ann", line(views=998)))
+    desk.approve("ann", "max")
+    assert (desk.state("ann", 2), desk.balance("payable:ann")) == ("finalised", -2_495_000)
+    desk.assert_adds_up()
+
+
+def test_a_restatement_that_is_run_again_keeps_its_number_and_a_later_version_gets_the_next(desk: Desk) -> None:
+    assert desk.books.restatement_number(run_of()) == 0
+    desk.bill(run_of(), bill("ann"))
+    assert desk.books.restatement_number(run_of(batch_version=4)) == 1
+    desk.bill(restatement(1), bill("ann", line(views=999)))
+    assert desk.books.restatement_number(run_of(batch_version=4)) == 1
+    again = desk.bill(restatement(1), bill("ann", line(views=999)))
+    assert (again.new_count, again.unchanged_count) == (0, 1)
+    assert desk.books.restatement_number(run_of(batch_version=5)) == 2
+
+
+def test_the_books_as_they_stood_on_a_day_do_not_know_what_was_posted_later(desk: Desk) -> None:
+    desk.bill(run_of(), bill("ann"))
+    posted = desk.reader.statement("ann", OCTOBER)
+    assert posted is not None
+    assert posted.posted_at is not None
+    desk.bill(restatement(1), bill("ann", line(views=999)))
+    desk.approve("ann", "max")
+    just_after = posted.posted_at + timedelta(microseconds=1)
+    assert desk.balance("payable:ann", posted_before=just_after) == -2_500_000
+    assert desk.balance("payable:ann", posted_before=posted.posted_at) == 0
+    assert desk.balance("payable:ann", effective_until=OCTOBER.start_at) == 0
+
+
+def test_a_group_speaks_for_its_range_of_payees_only(desk: Desk) -> None:
+    desk.bill(run_of(), *(bill(each) for each in ("Zoe", "ann", "bob", "eve")))
+    planned = desk.books.preview(run_of(batch_version=4), [bill("bob")], PayeeRange("ann", "bob"))
+    assert [each.payee_id for each in planned] == ["bob"]
+    planned = desk.books.preview(run_of(batch_version=4), [], PayeeRange("Zoe", "ann"))
+    assert [(each.payee_id, each.is_changed) for each in planned] == [("ann", True)]
+
+
+KINDS = sorted(ALLOWED)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_allowed_step_is_taken_and_no_other(desk: Desk, kind: str) -> None:
+    """Walks from `open` to every state and tries every step from there; statements are tried in the ledger's tests."""
+    if kind == "statement":
+        return
+    states = {to_state for targets in ALLOWED[kind].values() for to_state in targets}
+    for number, state in enumerate(sorted(states)):
+        subject = f"{kind}-{number}"
+        for step in way_to(kind, state):
+            desk.states.move(kind, subject, Move(step, "max", "because"))
+        for wrong in states - ALLOWED[kind].get(state, frozenset()):
+            with pytest.raises(StateError, match=f"{subject} is {state} and cannot become {wrong}"):
+                desk.states.move(kind, subject, Move(wrong, "max"))
+        steps: Sequence[str] = [each.to_state for each in desk.states.transitions(kind, subject)]
+        assert steps == way_to(kind, state)
+
+
+def way_to(kind: str, state: str) -> list[str]:
+    """Return the shortest way from `open`."""
+    ways: list[list[str]] = [[]]
+    while True:
+        ways = [
+            [*way, step] for way in ways for step in sorted(ALLOWED[kind].get(way[-1] if way else "open", frozenset()))
+        ]
+        for way in ways:
+            if way[-1] == state:
+                return way

@@ -1,5 +1,5 @@
 """Statements and the ledger in PostgreSQL (schema `billing`). The database itself refuses what would break them; see
-003_statements.sql, 004_states.sql and 005_ledger.sql."""
+005_statements.sql, 006_states.sql and 007_ledger.sql."""
 
 import json
 import time

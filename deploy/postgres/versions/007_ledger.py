@@ -1,11 +1,11 @@
-"""Runs, statements and their lines."""
+"""The ledger: transactions, entries, balances."""
 
 from pathlib import Path
 
 from alembic import op
 
-revision = "003"
-down_revision = "002"
+revision = "007"
+down_revision = "006"
 
 
 def upgrade() -> None:

@@ -1,4 +1,4 @@
-"""Roles of the ledger and what each may do."""
+"""States as appended transitions."""
 
 from pathlib import Path
 

@@ -1,11 +1,11 @@
-"""States as appended transitions."""
+"""Runs, statements and their lines."""
 
 from pathlib import Path
 
 from alembic import op
 
-revision = "004"
-down_revision = "003"
+revision = "005"
+down_revision = "004"
 
 
 def upgrade() -> None:

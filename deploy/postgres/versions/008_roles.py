@@ -1,11 +1,11 @@
-"""The ledger: transactions, entries, balances."""
+"""Roles of the ledger and what each may do."""
 
 from pathlib import Path
 
 from alembic import op
 
-revision = "005"
-down_revision = "004"
+revision = "008"
+down_revision = "007"
 
 
 def upgrade() -> None:

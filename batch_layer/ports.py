@@ -6,6 +6,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from batch_layer.day_changes import DayChange
 from ingestion.contract.offsets import OffsetRange, OffsetVector
 from ingestion.contract.version import DayRules, PublishedVersion
 
@@ -86,8 +87,14 @@ class VersionStore(Protocol):
     def runs_in(self, state: str) -> list[str]:
         """Return the ids of the runs that the journal shows in a state. Under the lock none that is `running` lives."""
 
-    def publish(self, version: PublishedVersion, changed: Iterable[VideoCount], detail: Mapping[str, Any]) -> None:
-        """In one transaction: the version, its changed counts, the pointer, the run's end in the journal.
+    def publish(
+        self,
+        version: PublishedVersion,
+        changed: Iterable[VideoCount],
+        detail: Mapping[str, Any],
+        days: Iterable[DayChange],
+    ) -> None:
+        """In one transaction: the version, its changed counts and days, the pointer, the run's end in the journal.
 
         Raises:
             RefusedError: the version does not follow the current one.
@@ -181,6 +188,9 @@ class Warehouse(Protocol):
 
     def changed_counts(self) -> Sequence[VideoCount]:
         """Return the videos whose totals differ from the base version."""
+
+    def changed_days(self) -> Iterable[DayChange]:
+        """Return what differs from the base version by video and event day; can be read once."""
 
     def tag(self, version: int, snapshots: Mapping[str, int]) -> None:
         """Name the branch's snapshots after the version, so that they are kept."""

@@ -10,9 +10,11 @@ from typing import Any
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
+from batch_layer.day_changes import DayChange
 from batch_layer.errors import RefusedError, UnavailableError
 from batch_layer.ports import RunEntry, VideoCount
 from batch_layer.postgres_connection import connected
+from batch_layer.postgres_day_changes import copy_day_changes
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.version import DayRules, PublishedVersion
 
@@ -71,7 +73,13 @@ class PostgresVersionStore:
         query = "SELECT run_id FROM published.runs WHERE state = %s ORDER BY run_id"
         return [row[0] for row in self._rows(query, state)]
 
-    def publish(self, version: PublishedVersion, changed: Iterable[VideoCount], detail: Mapping[str, Any]) -> None:
+    def publish(
+        self,
+        version: PublishedVersion,
+        changed: Iterable[VideoCount],
+        detail: Mapping[str, Any],
+        days: Iterable[DayChange],
+    ) -> None:
         """See the port."""
         counts = io.StringIO()
         for each in changed:
@@ -87,6 +95,7 @@ class PostgresVersionStore:
                 cursor.copy_expert(
                     "COPY published.video_counts (video_id, version, views, billable_views) FROM STDIN", counts
                 )
+                copy_day_changes(cursor, version.version, days)
                 cursor.execute(
                     "INSERT INTO published.pointer (version) VALUES (%s) "
                     "ON CONFLICT (only_row) DO UPDATE SET version = excluded.version",

@@ -187,7 +187,7 @@ def _publish(ports: RunPorts, stages: Stages, judged: _Judged) -> RunResult:
     notes = judged.cut.notes
     with stages.stage("publish") as said:
         # 5. The tag keeps the snapshots; the pointer makes them the version, in one transaction with the counts.
-        changed = ports.warehouse.changed_counts()
+        changed, days = ports.warehouse.changed_counts(), ports.warehouse.changed_days()
         ports.warehouse.tag(version.version, version.snapshots)
         detail = {
             "archived": judged.archived.row_count,
@@ -198,7 +198,7 @@ def _publish(ports: RunPorts, stages: Stages, judged: _Judged) -> RunResult:
             "verdicts": dict(judged.contents.verdict_counts),
             "notes": list(notes),
         }
-        ports.versions.publish(version, changed, detail)
+        ports.versions.publish(version, changed, detail, days)
         said.append(f"version {version.version}, {len(changed):,} videos changed")
         # 6. From here on the version stands. What fails now is put right by the next run.
         notes += _after_publishing(ports, version)

@@ -1,6 +1,6 @@
 """The batch tables on Iceberg and the engine on Spark: every step of a run on its own branch."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Protocol
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from batch_layer.day_changes import DayChange
 from batch_layer.iceberg_tables import (
     EVENTS,
     RAW_EVENTS,
@@ -24,6 +25,7 @@ from batch_layer.ports import Archived, CatalogueFacts, GateReport, Judgement, T
 from batch_layer.spark_archive import append_raw, verify_archived
 from batch_layer.spark_billability import RulesByDay, facts_frame
 from batch_layer.spark_content_hash import Content, contents
+from batch_layer.spark_day_changes import day_changes
 from batch_layer.spark_decode import decode
 from batch_layer.spark_derived import (
     changed_totals,
@@ -215,6 +217,11 @@ class SparkWarehouse:
         """See the port."""
         rows = self._totals.toArrow().to_pylist()
         return [VideoCount(row["video_id"], row["views"], row["billable_views"]) for row in rows]
+
+    @translated
+    def changed_days(self) -> Iterator[DayChange]:
+        """See the port."""
+        return day_changes(self._at_start(EVENTS), self._on_branch(EVENTS), self._working.judged)
 
     @translated
     def tag(self, version: int, snapshots: Mapping[str, int]) -> None:

@@ -12,6 +12,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from batch_layer import gx_gate
+from batch_layer.day_changes import DayChange
 from batch_layer.errors import RefusedError
 from batch_layer.ports import RunEntry, VideoCount
 from batch_layer.run import RunPorts
@@ -145,6 +146,7 @@ class MemoryVersions:
     def __init__(self) -> None:
         self.published: list[PublishedVersion] = []
         self.counts: list[tuple[int, VideoCount]] = []
+        self.days: list[tuple[int, DayChange]] = []
         self.journal: dict[str, RunEntry] = {}
         self.is_locked_elsewhere = False
 
@@ -167,11 +169,18 @@ class MemoryVersions:
     def runs_in(self, state: str) -> list[str]:
         return [run_id for run_id, entry in self.journal.items() if entry.state == state]
 
-    def publish(self, version: PublishedVersion, changed: Iterable[VideoCount], detail: Mapping[str, Any]) -> None:
+    def publish(
+        self,
+        version: PublishedVersion,
+        changed: Iterable[VideoCount],
+        detail: Mapping[str, Any],
+        days: Iterable[DayChange],
+    ) -> None:
         if version.version != len(self.published) + 1:
             raise RefusedError(f"version {version.version} does not follow {len(self.published)}")
         self.published.append(version)
         self.counts += [(version.version, each) for each in changed]
+        self.days += [(version.version, each) for each in days]
         entry = self.journal[version.run_id]
         self.journal[version.run_id] = replace(entry, state="published", version=version.version, detail=dict(detail))
 

@@ -1,6 +1,6 @@
 """What every version store guarantees, on the fake and on PostgreSQL."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 import psycopg2
 import pytest
 
+from batch_layer.day_changes import CellChange, DayChange
 from batch_layer.errors import RefusedError
 from batch_layer.ports import RunEntry, VersionStore, VideoCount
 from batch_layer.postgres_versions import PostgresVersionStore
@@ -43,9 +44,11 @@ def version(number: int) -> PublishedVersion:
     )
 
 
-def publish(store: VersionStore, number: int, counts: Mapping[str, tuple[int, int]]) -> None:
+def publish(
+    store: VersionStore, number: int, counts: Mapping[str, tuple[int, int]], days: Iterable[DayChange] = ()
+) -> None:
     store.begin(RunEntry(f"run-{number}", "incremental", "running", None, NOON, None))
-    store.publish(version(number), [VideoCount(key, *value) for key, value in counts.items()], {"archived": 5})
+    store.publish(version(number), [VideoCount(key, *value) for key, value in counts.items()], {"archived": 5}, days)
 
 
 def test_before_the_first_publication_there_is_no_version(store: VersionStore) -> None:
@@ -64,7 +67,7 @@ def test_a_version_that_does_not_follow_is_refused_as_a_whole(store: VersionStor
     publish(store, 1, {"-a": (3, 2)})
     for number in (1, 3):
         with pytest.raises(RefusedError, match=f"version {number}"):
-            store.publish(replace(version(number), run_id="other"), [VideoCount("b", 1, 0)], {})
+            store.publish(replace(version(number), run_id="other"), [VideoCount("b", 1, 0)], {}, [])
     assert store.current() == version(1)
 
 
@@ -100,3 +103,20 @@ def test_the_counts_in_force_are_the_newest_row_of_each_video(postgres_url: str)
                 "ORDER BY video_id, version DESC"
             )
             assert sorted(cursor.fetchall()) == [("-a", 4, 2), ("_b", 1, 0)]
+
+
+def test_day_changes_are_stored_as_they_are_whatever_a_device_calls_itself(postgres_url: str) -> None:
+    named = ["tv", 'q"uote', "back\\slash", "tab\there", "line\nbreak", "brace}{,", "NULL", "ä😀", "", "nul\0"]
+    cells = [CellChange(number, "DE", name, number - 3, 0) for number, name in enumerate(named)]
+    days = [DayChange(f"v{n}", "2026-11-20", 15, 0, cells) for n in range(3_000)]
+    with own_database(postgres_url, with_versions=False) as url, closing(PostgresVersionStore(url)) as store:
+        publish(store, 1, {}, days)
+        with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT count(*), sum(views_change) FROM published.video_day_changes")
+            assert cursor.fetchone() == (3_000, 45_000)
+            cursor.execute("SELECT quarters, devices, cell_views FROM published.video_day_changes LIMIT 1")
+            quarters, devices, views = cursor.fetchone()
+            assert (quarters, views) == (list(range(10)), list(range(-3, 7)))
+            assert devices == [name.replace("\0", "\ufffd") for name in named]
+            with pytest.raises(psycopg2.errors.RaiseException):
+                cursor.execute("DELETE FROM published.video_day_changes")

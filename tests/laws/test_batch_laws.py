@@ -116,6 +116,7 @@ def assert_tables_follow(run: MemoryRun, spark: SparkSession, expected: dict, se
     totals = tables.at(VIEWS_BY_VIDEO, version.snapshots[VIEWS_BY_VIDEO]).collect()
     assert {row.video_id: (row.views, row.billable_views) for row in totals} == counts, f"seed {seed}"
     assert run.versions.counts_now() == counts, f"seed {seed}"
+    assert cells_now(run) == cells_of(videos, expected), f"seed {seed}"
     detail = tables.at(VIEWS_BY_DETAIL, version.snapshots[VIEWS_BY_DETAIL]).collect()
     assert sum(row.views for row in detail) == sum(views.values()), f"seed {seed}"
     assert {row.country for row in detail} <= {"DE", "ZZ"}, f"seed {seed}"
@@ -125,6 +126,37 @@ def assert_tables_follow(run: MemoryRun, spark: SparkSession, expected: dict, se
         by_verdict[row.verdict] += row.event_count
     assert by_verdict == Counter(out[0] for out in expected.values()), f"seed {seed}"
     assert sum(by_verdict.values()) == sum(version.offsets.ends), f"seed {seed}"
+
+
+def cells_now(run: MemoryRun) -> dict[tuple[object, ...], tuple[int, int]]:
+    """What all versions' day changes add up to; each day's sums are those of its cells."""
+    cells: dict[tuple[object, ...], tuple[int, int]] = {}
+    for _, day in run.versions.days:
+        assert day.views == sum(cell.views for cell in day.cells)
+        assert day.billable_views == sum(cell.billable_views for cell in day.cells)
+        for cell in day.cells:
+            place = (day.video_id, day.event_day, cell.quarter, cell.country, cell.device_type)
+            views, billable = cells.get(place, (0, 0))
+            cells[place] = (views + cell.views, billable + cell.billable_views)
+    return {place: counts for place, counts in cells.items() if counts != (0, 0)}
+
+
+def cells_of(videos: dict, expected: dict) -> dict[tuple[object, ...], tuple[int, int]]:
+    """The same from the counted events themselves."""
+    cells: dict[tuple[object, ...], tuple[int, int]] = {}
+    for place, fields in videos.items():
+        happened = datetime.fromisoformat(fields["timestamp"]).astimezone(UTC)
+        country = fields.get("geo_location", "")
+        cell = (
+            fields["video_id"],
+            happened.date().isoformat(),
+            happened.hour * 4 + happened.minute // 15,
+            country if country == "DE" else "ZZ",
+            fields.get("device_type", "unknown"),
+        )
+        views, billable = cells.get(cell, (0, 0))
+        cells[cell] = (views + 1, billable + (expected[place][3] == Billability.BILLABLE))
+    return cells
 
 
 def no_gate(spark: SparkSession, subject: Subject, run_id: str, folder: Path) -> GateReport:

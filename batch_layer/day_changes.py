@@ -1,0 +1,28 @@
+"""What a version changes in the settled views of one video on one day, as serving's series are made of it. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class CellChange:
+    """A change within one quarter of an hour, country and device; negative where views are gone."""
+
+    quarter: int
+    """0 to 95: quarters of an hour since the beginning of the UTC day; in every zone in use the hours begin on one."""
+    country: str
+    device_type: str
+    views: int
+    billable_views: int
+
+
+@dataclass(frozen=True)
+class DayChange:
+    """The changes of a video on an event day (UTC) that a version brings; the sums are those of the cells."""
+
+    video_id: str
+    event_day: str
+    """ISO date."""
+    views: int
+    billable_views: int
+    cells: Sequence[CellChange]

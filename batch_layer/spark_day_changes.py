@@ -1,0 +1,45 @@
+"""What a run changes in the settled views of each video and day, for serving's series."""
+
+from collections.abc import Collection, Iterator
+from datetime import date
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from batch_layer.day_changes import CellChange, DayChange
+
+_ROWS_PER_STEP = 1_000
+_CELL = ("quarter", "country", "device_type")
+
+
+def day_changes(before: DataFrame, now: DataFrame, days: Collection[date]) -> Iterator[DayChange]:
+    """Compare the counted events of these days before and now; the changes are made into objects when they are read."""
+    on_days = F.col("event_day").isin(sorted(days))
+    signed = _signed(now.where(on_days), 1).unionByName(_signed(before.where(on_days), -1))
+    sums = (F.sum("views").alias("views"), F.sum("billable_views").alias("billable_views"))
+    cells = signed.groupBy("video_id", "event_day", *_CELL).agg(*sums).where("views <> 0 OR billable_views <> 0")
+    listed = F.sort_array(F.collect_list(F.struct(*_CELL, "views", "billable_views"))).alias("cells")
+    day = F.date_format("event_day", "yyyy-MM-dd").alias("event_day")
+    return _changes(cells.groupBy("video_id", day).agg(*sums, listed))
+
+
+def _signed(events: DataFrame, sign: int) -> DataFrame:
+    billable = F.when(F.expr("billability = 'billable'"), sign).otherwise(0).alias("billable_views")
+    quarter = F.expr("hour(happened_at) * 4 + minute(happened_at) DIV 15").cast("int").alias("quarter")
+    columns = ("video_id", "event_day", quarter, "country", "device_type", F.lit(sign).alias("views"), billable)
+    return events.where("verdict = 'counted'").select(*columns)
+
+
+def _changes(found: DataFrame) -> Iterator[DayChange]:
+    table = found.toArrow()  # now: what fails must fail inside the step
+    return (
+        DayChange(
+            row["video_id"],
+            row["event_day"],
+            row["views"],
+            row["billable_views"],
+            [CellChange(**cell) for cell in row["cells"]],
+        )
+        for batch in table.to_batches(max_chunksize=_ROWS_PER_STEP)
+        for row in batch.to_pylist()
+    )

@@ -1,11 +1,7 @@
 """What can happen to a batch run, and to its servers while it works. Each needs HDFS and several cold runs of Spark."""
 
 import signal
-import threading
-import time
-from collections import Counter
 
-import httpx
 from kafka import TopicPartition
 
 from jobs.exit_codes import ExitCode
@@ -14,11 +10,9 @@ from jobs.faults.kafka_topics import admin_of
 from jobs.faults.our_process import is_stopped
 from jobs.faults.postgres_database import administer
 from jobs.faults.scene import Scene
-from jobs.faults.traffic import VIDEOS
 
 KILLED = -signal.SIGKILL
 KILLS_PER_SEED = 4
-READERS = 20
 
 
 def killed_at_every_step(scene: Scene) -> None:
@@ -112,43 +106,6 @@ def postgres_killed(scene: Scene) -> None:
     scene.batches.run()
 
 
-def hand_over(scene: Scene) -> None:
-    """Readers poll while a version is published: every answer is exactly right, never a dip or a jump."""
-    scene.count(600)
-    expected = {video: answer["views"] for video, answer in scene.answers().items()}
-    stopping, wrong, seen = threading.Event(), list[str](), Counter[int | None]()
-    readers = [
-        threading.Thread(target=_read, args=(scene, expected, stopping, wrong, seen), daemon=True)
-        for _ in range(READERS)
-    ]
-    for reader in readers:
-        reader.start()
-    scene.hurt("a version published under readers")
-    try:
-        scene.batches.run()
-        time.sleep(1)
-    finally:
-        stopping.set()
-        for reader in readers:
-            reader.join()
-    if wrong:
-        raise AssertionError(f"{len(wrong)} of {seen.total()} answers were wrong, such as {wrong[0]}")
-    if len(seen) < 2:
-        raise AssertionError(f"the readers saw only version {list(seen)}")
-    scene.notes.append(f"{seen.total():,} answers, by version {dict(seen)}")
-
-
-def _read(
-    scene: Scene, expected: dict[str, int], stopping: threading.Event, wrong: list[str], seen: "Counter[int | None]"
-) -> None:
-    with httpx.Client(base_url=f"http://127.0.0.1:{scene.api.port}", timeout=10) as client:
-        while not stopping.wait(0.05):
-            for each in client.post("/v1/views:lookup", json={"video_ids": VIDEOS}).json()["counts"]:
-                seen[each["version"]] += 1
-                if each["complete"] and each["views"] != expected[each["video_id"]]:
-                    wrong.append(f"{each} instead of {expected[each['video_id']]}")
-
-
 def offsets_removed(scene: Scene) -> None:
     """Retention removed events that no version covers: a run refuses and names the partition; nothing is published."""
     scene.count(300)
@@ -173,6 +130,5 @@ FAULTS = {
     "batch-cut-lost-with-redis": cut_lost_with_redis,
     "batch-commit-without-answer": commit_without_answer,
     "batch-offsets-removed": offsets_removed,
-    "batch-hand-over-under-readers": hand_over,
     "postgres-killed-during-batch": postgres_killed,
 }

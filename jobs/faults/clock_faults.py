@@ -1,22 +1,22 @@
 """Wrong clocks. When an event was received is the broker's say alone, so no count may depend on any other clock."""
 
 from jobs.exit_codes import ExitCode
-from jobs.faults.our_process import OurProcess
 from jobs.faults.scene import Scene
 from jobs.faults.wrong_clock import WrongClocks
 
 HOURS = 3600
 OFF = (2 * HOURS, -2 * HOURS)
-PROCESSES = ("collector", "speed", "api")
+PROCESSES = ("collector", "speed")
+"""The API is left out: its clock decides about nothing but the age of tokens."""
 
 
 def clocks_wrong_and_set(scene: Scene) -> None:
-    """Collector, speed process and API go by clocks two hours off, which are set forward and back under load."""
+    """Collector and speed process go by clocks two hours off, which are set forward and back under load."""
     clocks = WrongClocks(scene.folder / "clocks")
     for name in PROCESSES:
         clocks.set(name, scene.rng.choice(OFF))
-    scene.collector = _again(scene, scene.collector, clocks)
-    scene.api = _again(scene, scene.api, clocks)
+    scene.collector.end()
+    scene.collector = scene.start_ready("collector", changes=clocks.environment("collector"))
     scene.start_ready("speed", changes=clocks.environment("speed"))
     with scene.traffic():
         scene.hurt("clocks two hours off")
@@ -24,11 +24,6 @@ def clocks_wrong_and_set(scene: Scene) -> None:
             scene.for_a_while(scene.rng.uniform(0.5, 1.5))
             clocks.set(scene.rng.choice(PROCESSES), scene.rng.choice((*OFF, 0)))
         scene.for_a_while(3)  # longer than the speed process waits between two looks at what is published
-
-
-def _again(scene: Scene, process: OurProcess, clocks: WrongClocks) -> OurProcess:
-    process.end()
-    return scene.start_ready(process.name, changes=clocks.environment(process.name))
 
 
 def clock_of_batch_run_wrong(scene: Scene) -> None:

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
@@ -18,15 +19,17 @@ from jobs.faults import (
     collector_faults,
     disk_faults,
     event_faults,
+    hand_over,
     hdfs_faults,
     kafka_faults,
     redis_faults,
     speed_faults,
 )
 from jobs.faults.comparison import FAIL, PASS, UNKNOWN, Outcome, differences
-from jobs.faults.guarantees import record, table, write_document
+from jobs.faults.guarantees import record, record_soak, soak_table, table, write_document
 from jobs.faults.scene import DRAIN_SECONDS, Scene
 from jobs.faults.servers import AllServers, Servers
+from jobs.faults.soak import Soak
 from jobs.faults.waiting import NotInTimeError
 from jobs.local_stack.profile import is_running
 from jobs.state_home import state_home
@@ -38,6 +41,7 @@ FAULTS: dict[str, Fault] = {
     **collector_faults.FAULTS,
     **kafka_faults.FAULTS,
     **batch_faults.FAULTS,
+    **hand_over.FAULTS,
     **hdfs_faults.FAULTS,
     **disk_faults.FAULTS,
     **clock_faults.FAULTS,
@@ -45,6 +49,7 @@ FAULTS: dict[str, Fault] = {
 }
 NEEDING_HDFS = {
     *batch_faults.FAULTS,
+    *hand_over.FAULTS,
     *hdfs_faults.FAULTS,
     *disk_faults.NEEDING_HDFS,
     *clock_faults.NEEDING_HDFS,
@@ -52,6 +57,8 @@ NEEDING_HDFS = {
 }
 DESCRIPTIONS = {name: (fault.__doc__ or "").splitlines()[0] for name, fault in FAULTS.items()}
 QUICK = ("speed-killed-after-apply", "redis-tail-lost")
+SOAK = "soak"
+COUNT_MAX = 100_000
 SEED = 20261124
 RECOVERY_SECONDS_MAX = 300.0
 """The promise for counts; how long batch runs after a fault take depends on the machine."""
@@ -59,20 +66,24 @@ RECOVERY_SECONDS_MAX = 300.0
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command's flags."""
-    parser.add_argument("names", nargs="*", metavar="NAME", help="faults, or beginnings of their names (default: all)")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="faults, or beginnings of their names (default: all); or soak"
+    )
     parser.add_argument("--list", action="store_true", help="list the faults and end")
     parser.add_argument("--quick", action="store_true", help=f"only {' and '.join(QUICK)}, one seed each")
     parser.add_argument(
         "--seeds", type=_count, default=5, help="runs of each fault, each with its own seed (default 5)"
     )
     parser.add_argument("--seed", type=int, default=SEED, help=f"the first seed (default {SEED})")
+    parser.add_argument("--minutes", type=_count, default=20, help="of a soak (default 20)")
+    parser.add_argument("--rate", type=_count, default=10_000, help="events a second of a soak (default 10000)")
     parser.add_argument("--record", action="store_true", help="keep the results and write them into docs/guarantees.md")
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
 
 
 def _count(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 1000:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 1000")
+    if not text.isdecimal() or not 1 <= int(text) <= COUNT_MAX:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {COUNT_MAX:,}")
     return int(text)
 
 
@@ -82,15 +93,14 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         for name, text in DESCRIPTIONS.items():
             print(f"{name:<36}{text}")
         return ExitCode.OK
-    names = QUICK if arguments.quick else chosen_faults(arguments.names)
-    seeds = range(arguments.seed, arguments.seed + (1 if arguments.quick else arguments.seeds))
     for noisy in ("kafka", "httpx", "httpcore"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
+    if arguments.names == [SOAK]:
+        return run_soak(arguments)
+    names = QUICK if arguments.quick else chosen_faults(arguments.names)
+    seeds = range(arguments.seed, arguments.seed + (1 if arguments.quick else arguments.seeds))
     outcomes: list[Outcome] = []
-    folder = state_home() / "faults"
-    if is_running(folder / "stack") or is_running(folder / "small"):
-        raise CommandError("another ./viewledger faults is at work; wait for it to end", ExitCode.UNAVAILABLE)
-    shutil.rmtree(folder, ignore_errors=True)  # the last call's logs stay to be looked at until the next
+    folder = _fresh_folder()
     with AllServers(folder, with_hdfs=bool(NEEDING_HDFS & set(names)), tell=tell) as servers:
         for name in names:
             for seed in seeds:
@@ -101,6 +111,30 @@ def run(arguments: argparse.Namespace) -> ExitCode:
                     write_document(DESCRIPTIONS)
     report(outcomes, as_json=arguments.json)
     return ExitCode.OK if all(each.verdict == PASS for each in outcomes) else ExitCode.DIFFERENCE
+
+
+def _fresh_folder() -> Path:
+    """Return the folder of this call, which must be the only one; its logs stay to be looked at until the next."""
+    folder = state_home() / "faults"
+    if is_running(folder / "stack") or is_running(folder / "small"):
+        raise CommandError("another ./viewledger faults is at work; wait for it to end", ExitCode.UNAVAILABLE)
+    shutil.rmtree(folder, ignore_errors=True)
+    return folder
+
+
+def run_soak(arguments: argparse.Namespace) -> ExitCode:
+    """`faults soak`."""
+    folder = _fresh_folder()
+    with (
+        AllServers(folder, with_hdfs=False, tell=tell) as servers,
+        Scene(servers.usual(), folder / SOAK, arguments.seed) as scene,
+    ):
+        result = Soak(scene, minutes=arguments.minutes, rate=arguments.rate, tell=tell).run()
+    if arguments.record:
+        record_soak(result)
+        write_document(DESCRIPTIONS)
+    print(json.dumps(asdict(result), indent=1) if arguments.json else "\n".join(soak_table([result])))
+    return ExitCode.OK if result.verdict == PASS else ExitCode.DIFFERENCE
 
 
 def servers_of(name: str, servers: AllServers) -> Servers:

@@ -20,7 +20,8 @@ NEAR = timedelta(seconds=20)
 
 def event(scene: Scene, happened_at: datetime, **changes: Any) -> Intent:
     """Return a well-formed event of a random video, for a direct producer."""
-    event_id, video_id = str(uuid.UUID(int=scene.rng.getrandbits(128), version=4)), scene.rng.choice(VIDEOS)
+    event_id = str(uuid.UUID(int=scene.rng.getrandbits(128), version=4))
+    video_id = str(changes.get("video_id") or scene.rng.choice(VIDEOS))
     fields = {
         "event_id": event_id,
         "video_id": video_id,
@@ -41,7 +42,7 @@ def poison(scene: Scene) -> None:
         with scene.traffic():
             scene.hurt("broken messages of every kind")
             for value in broken_values(scene) * 3:
-                producer.send(scene.topic, value, scene.rng.choice((None, b"", b"\xff", b"key")))
+                producer.send(scene.topic, value, scene.rng.choice((b"", b"\xff", b"key")))
                 scene.for_a_while(0.02)
             producer.flush(timeout=20)
     finally:

@@ -8,11 +8,13 @@ from pathlib import Path
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.faults.comparison import PASS, Outcome
+from jobs.faults.soak import SoakResult
 from jobs.state_home import PROJECT
 
 RESULTS = PROJECT / "docs" / "fault-results.jsonl"
 DOCUMENT = PROJECT / "docs" / "guarantees.md"
-BEGIN, END = "<!-- results: written by ./viewledger faults --record -->", "<!-- end of results -->"
+SOAKS = PROJECT / "docs" / "soak-results.jsonl"
+BEGIN, END = "<!-- {}: written by ./viewledger faults --record -->", "<!-- end of {} -->"
 
 
 def record(outcome: Outcome, path: Path = RESULTS) -> None:
@@ -32,15 +34,41 @@ def recorded(path: Path = RESULTS) -> list[Outcome]:
     return list(found.values())
 
 
-def write_document(descriptions: Mapping[str, str], results: Path = RESULTS, document: Path = DOCUMENT) -> None:
-    """Put the table of all recorded results into the document."""
+def record_soak(soak: SoakResult, path: Path = SOAKS) -> None:
+    """Keep the result of a soak."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(asdict(soak)) + "\n")
+
+
+def recorded_soaks(path: Path = SOAKS) -> list[SoakResult]:
+    """Return the results of all soaks."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    found = [json.loads(line) for line in lines]
+    return [
+        SoakResult(
+            **each
+            | {
+                "differences": tuple(each["differences"]),
+                "memory": {name: (mean, growth) for name, (mean, growth) in each["memory"].items()},
+            }
+        )
+        for each in found
+    ]
+
+
+def write_document(
+    descriptions: Mapping[str, str], results: Path = RESULTS, document: Path = DOCUMENT, soaks: Path = SOAKS
+) -> None:
+    """Put the tables of all recorded results into the document."""
     text = document.read_text(encoding="utf-8")
-    if BEGIN not in text or END not in text:
-        raise CommandError(f"{document} has no place for the results ({BEGIN} … {END})", ExitCode.BAD_INPUT)
-    before, _, rest = text.partition(BEGIN)
-    after = rest.partition(END)[2]
-    rows = "\n".join(table(recorded(results), descriptions))
-    document.write_text(f"{before}{BEGIN}\n{rows}\n{END}{after}", encoding="utf-8")
+    parts = {"results": table(recorded(results), descriptions), "soaks": soak_table(recorded_soaks(soaks))}
+    for name, rows in parts.items():
+        begin, end = BEGIN.format(name), END.format(name)
+        if begin not in text or end not in text:
+            raise CommandError(f"{document} has no place for the {name} ({begin} … {end})", ExitCode.BAD_INPUT)
+        before, _, rest = text.partition(begin)
+        text = "\n".join([before + begin, *rows, end]) + rest.partition(end)[2]
+    document.write_text(text, encoding="utf-8")
 
 
 def table(outcomes: Sequence[Outcome], descriptions: Mapping[str, str]) -> list[str]:
@@ -55,4 +83,22 @@ def table(outcomes: Sequence[Outcome], descriptions: Mapping[str, str]) -> list[
         slowest = f"{max(recoveries):.1f} s" if recoveries else "none is due"
         seeds, events = ", ".join(str(each.seed) for each in runs), sum(each.events for each in runs)
         lines.append(f"| {name} | {text} | {passed} of {len(runs)} | {seeds} | {events:,} | {slowest} |")
+    return lines
+
+
+def soak_table(soaks: Sequence[SoakResult]) -> list[str]:
+    """Return a Markdown table with one line for each soak."""
+    lines = [
+        "| seed | verdict | sent | faults | longest until caught up | most lag | memory in the second half | load |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for each in soaks:
+        sent = f"{each.events:,} events in {each.minutes} min: {each.rate:,.0f}/s of {each.rate_asked:,}/s asked"
+        hurt = ", ".join(f"{name} {count}x" for name, count in sorted(each.faults.items()))
+        memory = ", ".join(
+            f"{name} {mean / 2**20:.0f} MiB {growth / 2**20:+.1f} MiB" for name, (mean, growth) in each.memory.items()
+        )
+        why = f": {'; '.join(each.differences)}" if each.differences else ""
+        caught_up = f"{each.recovery_seconds_max} s | {each.lag_max:,}"
+        lines.append(f"| {each.seed} | {each.verdict}{why} | {sent} | {hurt} | {caught_up} | {memory} | {each.load} |")
     return lines

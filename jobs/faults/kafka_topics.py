@@ -43,14 +43,16 @@ def highwaters(bootstrap: str, topic: str, partition_count: int) -> list[int]:
     return [ends[each] for each in partitions]
 
 
-def read_topic(bootstrap: str, topic: str, partition_count: int) -> Iterator[LogMessage]:
+def read_topic(
+    bootstrap: str, topic: str, partition_count: int, *, seconds_max: float = READ_SECONDS
+) -> Iterator[LogMessage]:
     """Yield everything that is on a topic now; raises TimeoutError."""
     partitions = [TopicPartition(topic, number) for number in range(partition_count)]
     with _consumer(bootstrap) as consumer:
         consumer.assign(partitions)
         ends = consumer.end_offsets(partitions)
         consumer.seek_to_beginning(*partitions)
-        deadline = time.monotonic() + READ_SECONDS
+        deadline = time.monotonic() + seconds_max
         while any(consumer.position(each) < ends[each] for each in partitions):
             for records in consumer.poll(timeout_ms=500).values():
                 for record in records:

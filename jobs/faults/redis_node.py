@@ -16,6 +16,8 @@ from jobs.local_stack.child_process import start
 from jobs.local_stack.ports import free_ports
 
 SETTINGS = {"bind": "127.0.0.1", "appendonly": "yes", "save": '""', "maxmemory-policy": "noeviction"}
+READY_SECONDS = 120.0
+"""A large file takes a while to load."""
 
 
 class RedisNode:
@@ -47,7 +49,7 @@ class RedisNode:
         words = [word for name, value in self._settings.items() for word in (f"--{name}", value.strip('"'))]
         environ = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
         self._process = start([self._program, *words], environ=environ, log=self._log, account=self._account)
-        until(lambda: self._answers() or self._process.poll() is not None, 20, "Redis answers")
+        until(lambda: self._answers() or self._process.poll() is not None, READY_SECONDS, "Redis answers")
         if must_answer and self._process.poll() is not None:
             raise CommandError(f"Redis did not start; its log: {self._log}", ExitCode.UNAVAILABLE)
         return self._process.poll() is None

@@ -102,6 +102,7 @@ class Scene:
             "VIEWLEDGER_SPEED_NAMESPACE": self.name,
             "VIEWLEDGER_WAREHOUSE": f"{hdfs_url}/{self.name}",
             "VIEWLEDGER_STATE_DIR": str(self.folder),
+            "VIEWLEDGER_API_RATE_ANONYMOUS": "1000000000/minute",
         }
         self.environ.pop(VARIABLE, None)
         self.batches = BatchRuns(self.folder, self.environ, self._warm_driver)

@@ -6,6 +6,7 @@ import random
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -102,6 +103,8 @@ class Sent:
 
     acknowledged_ids: set[str] = field(default_factory=set)
     attempted_ids: set[str] = field(default_factory=set)
+    attempted_videos: Counter[str] = field(default_factory=Counter)
+    """Video → its different ids that were ever sent."""
     acknowledged_poison: int = 0
     refusals: list[str] = field(default_factory=list)
     """Answers that are neither acceptance nor `try again`: each is a failure of the test or of the product."""
@@ -122,7 +125,10 @@ class Senders:
 
     def send(self, intents: Sequence[Intent]) -> None:
         """Send and return when all are acknowledged, or when patience is over."""
-        self.sent.attempted_ids.update(each.event_id for each in intents if each.event_id)
+        for each in intents:
+            if each.event_id and each.event_id not in self.sent.attempted_ids:
+                self.sent.attempted_ids.add(each.event_id)
+                self.sent.attempted_videos[each.video_id] += 1
         over_http = [each for each in intents if each.over_http]
         self._until_acknowledged(over_http, self._post)
         self._until_acknowledged([each for each in intents if not each.over_http], self._produce)

@@ -10,12 +10,26 @@ import pytest
 
 from ingestion.contract.counting import Received, settle
 from ingestion.contract.decoding import decode_view_event
+from ingestion.contract.event import ViewEvent
 from jobs.errors import CommandError
 from jobs.faults.comparison import Outcome
-from jobs.faults.guarantees import BEGIN, END, record, recorded, write_document
-from jobs.faults.reference import LogMessage, recount
+from jobs.faults.guarantees import BEGIN, END, record, record_soak, recorded, write_document
+from jobs.faults.reference import LogMessage, recount, views_within_horizon
+from jobs.faults.soak import SoakResult
 from jobs.faults.traffic import Generator
 
+SOAK = SoakResult(
+    seed=7,
+    verdict="pass",
+    minutes=20,
+    rate_asked=10,
+    events=12_000,
+    faults={"broker killed": 2},
+    recovery_seconds_max=9.5,
+    lag_max=44,
+    memory={"speed": (50 * 2**20, 2**20)},
+    load=1.5,
+)
 NOW_MS = int(datetime.now(UTC).timestamp() * 1000)
 
 
@@ -72,14 +86,19 @@ def test_the_intention_is_written_before_anything_can_be_sent() -> None:
 
 def test_the_table_holds_the_newest_result_of_each_fault_and_seed(tmp_path: Path) -> None:
     results, document = tmp_path / "results.jsonl", tmp_path / "guarantees.md"
-    document.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    places = "".join(f"{BEGIN.format(name)}\nold\n{END.format(name)}\n" for name in ("results", "soaks"))
+    document.write_text(f"before\n{places}after\n")
     record(Outcome("one", 1, "fail", 10, None, ("views differ",)), results)
     record(Outcome("one", 1, "pass", 20, 1.5), results)
     record(Outcome("one", 2, "unknown", 5, None), results)
     assert len(recorded(results)) == 2
-    write_document({"one": "It happens.", "never-run": "It does not."}, results, document)
+    soaks = tmp_path / "soaks.jsonl"
+    record_soak(SOAK, soaks)
+    write_document({"one": "It happens.", "never-run": "It does not."}, results, document, soaks)
     text = document.read_text()
     assert "| one | It happens. | 1 of 2 | 1, 2 | 25 | 1.5 s |" in text
+    assert "| 7 | pass | 12,000 events in 20 min: 10/s of 10/s asked | broker killed 2x | 9.5 s | 44 |" in text
+    assert "speed 50 MiB +1.0 MiB" in text
     assert "old" not in text
     assert "never-run" not in text
     assert text.startswith("before\n")
@@ -91,3 +110,27 @@ def test_a_document_without_a_place_for_the_results_is_refused(tmp_path: Path) -
     document.write_text("nothing\n")
     with pytest.raises(CommandError, match="no place for the results"):
         write_document({}, tmp_path / "results.jsonl", document)
+
+
+@pytest.mark.parametrize(("after_ms", "views"), [(0, 1), (2_000, 1), (2_999, 1), (3_000, 2), (9_000, 2)])
+def test_an_id_is_known_in_its_own_generation_and_the_two_after_it(after_ms: int, views: int) -> None:
+    event = {
+        "event_id": "00000000-0000-4000-8000-000000000001",
+        "video_id": "v",
+        "user_id": "anna",
+        "session_id": "s",
+        "timestamp": datetime.fromtimestamp(NOW_MS / 1000, UTC).isoformat(),
+        "view_duration": 30,
+        "revenue_eligible": True,
+    }
+    begin_ms = NOW_MS // 1_000 * 1_000
+    log = [LogMessage(0, index, begin_ms + at, json.dumps(event).encode()) for index, at in enumerate((0, after_ms))]
+    assert views_within_horizon(log, 2_000)["v"] == views
+
+
+@pytest.mark.parametrize("ending", [b',"video_id":"w"}', b',"more":NaN}', b',"more":"' + b"x" * 70_000 + b'"}'])
+def test_the_model_refuses_what_the_contract_refuses(ending: bytes) -> None:
+    good = next(each for each in log_of(1, 50) if recount([each]).verdicts["counted"])
+    broken = LogMessage(0, 0, NOW_MS, good.value[:-1] + ending)
+    assert recount([broken]).verdicts == {"rejected": 1}
+    assert not isinstance(decode_view_event(broken.value), ViewEvent)

@@ -24,6 +24,8 @@ class Cut:
     """Per partition the instant before which everything appended lies below `end`."""
     notes: tuple[str, ...] = ()
     """What is unusual, for the operator."""
+    uncut_count: int = 0
+    """Partitions that the speed layer did not cut, so that the run goes to their end."""
 
 
 def take_cut(
@@ -61,7 +63,7 @@ def take_cut(
             )
         ends.append(max(begin, highwater if position is None else position))
     end = OffsetVector(topic, tuple(ends))
-    return Cut(start, end, _watermarks(log, end, highwaters, broker_time, former), tuple(notes))
+    return Cut(start, end, _watermarks(log, end, highwaters, broker_time, former), tuple(notes), positions.count(None))
 
 
 def _positions(speed: SpeedCut, partition_count: int) -> tuple[Sequence[int | None], list[str]]:

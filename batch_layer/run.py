@@ -52,6 +52,10 @@ class RunResult:
     """`published` or `nothing_new`."""
     version: int | None
     archived_count: int = 0
+    gap_count: int = 0
+    """Offsets without a record among those that were archived."""
+    uncut_count: int = 0
+    """Partitions that the speed layer did not cut."""
     judged_days: tuple[str, ...] = ()
     row_counts: Mapping[str, int] = field(default_factory=dict)
     verdicts: Mapping[str, int] = field(default_factory=dict)
@@ -109,7 +113,12 @@ def run_once(ports: RunPorts, topic: str, *, begin_at_oldest: bool = False) -> R
     except BatchError as error:
         _ended(ports, run_id, "failed", stages, {"error": str(error)})
         raise
-    figures = {"archived_events": float(result.archived_count), "version": float(result.version or 0)}
+    figures = {
+        "archived_events": float(result.archived_count),
+        "gap_offsets": float(result.gap_count),
+        "uncut_partitions": float(result.uncut_count),
+        "version": float(result.version or 0),
+    }
     ports.metrics.record(result.state, figures, stages.seconds)
     return result
 
@@ -137,7 +146,8 @@ def _steps(
         said.extend(cut.notes)
     if not ranges:
         ports.versions.end(run_id, "nothing_new", {"notes": list(cut.notes)})
-        return RunResult(run_id, "nothing_new", former.version if former else None, stage_seconds=stages.seconds)
+        version = former.version if former else None
+        return RunResult(run_id, "nothing_new", version, uncut_count=cut.uncut_count, stage_seconds=stages.seconds)
     # 3. Everything is written to the run's own branch.
     ports.warehouse.open_branch(run_id, former)
     with stages.stage("archive") as said:
@@ -207,6 +217,8 @@ def _publish(ports: RunPorts, stages: Stages, judged: _Judged) -> RunResult:
         state="published",
         version=version.version,
         archived_count=judged.archived.row_count,
+        gap_count=sum(judged.archived.gaps_by_partition.values()),
+        uncut_count=judged.cut.uncut_count,
         judged_days=tuple(sorted(day.isoformat() for day in judged.judgement.judged)),
         row_counts=version.row_counts,
         verdicts=judged.contents.verdict_counts,

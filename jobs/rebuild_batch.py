@@ -5,12 +5,14 @@ import json
 import time
 from dataclasses import asdict
 
+from batch_layer.errors import DifferenceError
 from batch_layer.rebuild import rebuild_once
 from batch_layer.run import RunResult
 from jobs import settings
 from jobs.batch import add_attempts, attempt, checked_attempts, open_ports, told_by_exit_code
 from jobs.batch_settings import BatchSettings
 from jobs.exit_codes import ExitCode
+from jobs.figures_file import recorded_check
 
 HELP = "count everything again from the archive and compare it with the published version; publishes nothing"
 
@@ -25,7 +27,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     attempts = checked_attempts(arguments)
     chosen = BatchSettings.from_environment(settings.environment())
     started = time.monotonic()
-    with told_by_exit_code():
+    with told_by_exit_code(), recorded_check(chosen.state, "rebuild", DifferenceError):
         result = attempt(lambda: _rebuilt(chosen), attempts)
     seconds = time.monotonic() - started
     if arguments.json:

@@ -10,9 +10,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 
 from ingestion.contract.backoff import Backoff
 from ingestion.contract.event import TOPIC_DEAD_LETTERS, TOPIC_VIDEO_VIEWS
@@ -22,6 +23,7 @@ from jobs.circuit_breaker_metrics import show_breakers
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.failpoints import Failpoints
+from jobs.figures_file import record_halt
 from jobs.json_log import log_json
 from jobs.patience import wait_for
 from jobs.postgres_waits import bound_waits
@@ -53,6 +55,8 @@ class SpeedSettings:
     postgres_url: str
     namespace: str
     horizon: Horizon
+    state: Path | None
+    """Where the halt is noted for Prometheus; None: nowhere."""
     host: str
     port: int
     failpoints: Failpoints
@@ -80,6 +84,7 @@ class SpeedSettings:
             postgres_url=settings.url(environ, "VIEWLEDGER_POSTGRES_URL", schemes=("postgresql", "postgres")),
             namespace=environ.get("VIEWLEDGER_SPEED_NAMESPACE") or NAMESPACE,
             horizon=Horizon(horizon_seconds * 1000),
+            state=Path(state) if (state := environ.get("VIEWLEDGER_STATE_DIR")) else None,
             host=environ.get("VIEWLEDGER_BIND_HOST") or "127.0.0.1",
             port=settings.integer(environ, "VIEWLEDGER_SPEED_METRICS_PORT", default=17072, least=0, most=65535),
             failpoints=Failpoints("speed", environ, failure=UnavailableError),
@@ -110,6 +115,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         )
     log_json()
     registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
     with _stopping_on_signals() as stopping:
         readiness = Readiness(stopping)
         with closing(_probes(chosen, registry, readiness)):
@@ -117,6 +123,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
                 _count(chosen, registry, stopping, readiness)
             except SpeedLayerError as error:
                 logger.critical("halted", extra={"fields": {"reason": str(error)}})
+                if chosen.state is not None:
+                    record_halt(chosen.state, type(error).__name__)
                 raise CommandError(f"the speed layer halted: {error}", ExitCode.FAILED) from error
     logger.info("speed stopped")
     return ExitCode.OK

@@ -28,7 +28,7 @@ from tests.server_process import MAIN, server_process
 from tests.serving_postgres import publish
 
 PARTITIONS = 12
-RESTARTS = 3
+RESTARTS = 2
 ENDS_WITHIN_SECONDS = 20.0
 
 
@@ -148,11 +148,11 @@ class Load:
 
 def restart_under_load(made: Generations, load: Load) -> None:
     for _ in range(RESTARTS):
-        load.wait_for(100)
+        load.wait_for(60)
         made.start()
-        load.wait_for(100)
+        load.wait_for(60)
         made.end_oldest()
-    load.wait_for(100)
+    load.wait_for(60)
 
 
 def test_readers_do_not_notice_that_the_api_is_replaced(servers: LocalStack) -> None:

@@ -13,15 +13,19 @@ from typing import Any
 
 import pytest
 import yaml
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from batch_layer import run as batch_run
+from batch_layer.errors import DifferenceError
 from batch_layer.prometheus_batch_metrics import PrometheusBatchMetrics
 from ingestion.contract.event import TOPIC_VIDEO_VIEWS
 from ingestion.prometheus_collector import CollectorMetrics
 from jobs import programs
+from jobs.circuit_breaker import State
+from jobs.circuit_breaker_metrics import show_states
 from jobs.cli import COMMANDS
+from jobs.figures_file import record_halt, recorded_check
 from jobs.state_home import PROJECT
 from jobs.topics import DAY_MS, TOPICS
 from serving_layer.prometheus_api import ApiMetrics
@@ -33,7 +37,8 @@ GROUPS: list[dict[str, Any]] = yaml.safe_load((FOLDER / "alerts.yml").read_text(
 RULES: dict[str, dict[str, Any]] = {rule["alert"]: rule for group in GROUPS for rule in group["rules"]}
 CASES: list[dict[str, Any]] = [
     case
-    for test in yaml.safe_load((FOLDER / "alerts_test.yml").read_text())["tests"]
+    for name in ("alerts_test.yml", "alerts_days_test.yml")
+    for test in yaml.safe_load((FOLDER / name).read_text())["tests"]
     for case in test["alert_rule_test"]
 ]
 SCRAPED: dict[str, list[str]] = {
@@ -55,16 +60,22 @@ Exported = dict[str, dict[str, set[str]]]
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     """Every sample that the processes' own classes write, read back from the text format."""
     speed = CollectorRegistry()
+    ProcessCollector(registry=speed)
+    show_states(speed, {"redis": lambda: State.CLOSED})
     observer = PrometheusSpeedMetrics(speed)
     observer.lag_known(0, 0)
     observer.repaired(0)
     path = tmp_path_factory.mktemp("metrics") / "batch.prom"
     PrometheusBatchMetrics(path).record("published", dict.fromkeys(figures_of_a_run(), 0.0), {"cut": 1.0})
+    with recorded_check(path.parent, "rebuild", DifferenceError):
+        pass
+    record_halt(path.parent, "OffsetsGoneError")
     texts = (
         CollectorMetrics().exposition().decode(),
         ApiMetrics(now=lambda: 0.0).exposition().decode(),
         generate_latest(speed).decode(),
         path.read_text(),
+        *(each.read_text() for each in path.parent.glob("metrics/*.prom")),
     )
     found: Exported = defaultdict(lambda: defaultdict(set))
     for text in texts:
@@ -153,7 +164,7 @@ def test_every_metric_of_an_alert_is_exported(name: str, exported: Exported) -> 
     assert names
     assert names - MADE_BY_PROMETHEUS <= exported.keys()
     for metric, label, wanted in selectors(expression):
-        known = set(SCRAPED) if metric in MADE_BY_PROMETHEUS else exported[metric][label]
+        known = set(SCRAPED) if label == "job" else exported[metric][label]
         assert set(wanted.split("|")) <= known, f"{metric} never has {label}={wanted}"
 
 
@@ -216,7 +227,12 @@ def test_every_setting_that_a_page_names_is_read_by_the_code() -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [("check", "config", "prometheus.yml"), ("check", "rules", "alerts.yml"), ("test", "rules", "alerts_test.yml")],
+    [
+        ("check", "config", "prometheus.yml"),
+        ("check", "rules", "alerts.yml"),
+        ("test", "rules", "alerts_test.yml"),
+        ("test", "rules", "alerts_days_test.yml"),
+    ],
     ids=" ".join,
 )
 def test_promtool_is_content(words: tuple[str, ...]) -> None:

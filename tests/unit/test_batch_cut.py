@@ -86,12 +86,14 @@ def test_a_partition_without_state_in_the_speed_layer_is_read_to_its_end() -> No
     found = cut(Broker((10, 20)), [None, 5])
     assert found.end.ends == (10, 5)
     assert "partitions 0" in found.notes[0]
+    assert found.uncut_count == 1
 
 
 def test_without_the_speed_layer_the_run_goes_to_the_end_of_the_log_and_says_so() -> None:
     found = cut(Broker((10, 20)), None)
     assert found.end.ends == (10, 20)
     assert "Redis: away" in found.notes[0]
+    assert found.uncut_count == 2
 
 
 def test_offsets_never_go_back_behind_the_published_version() -> None:
@@ -108,7 +110,7 @@ def test_a_speed_layer_that_stands_still_is_not_waited_for_and_that_is_said() ->
 
 def test_a_speed_layer_that_has_counted_everything_never_stands_still() -> None:
     found = cut(Broker((10, 20), now=NOON + 5000 * MINUTE), [10, 20])
-    assert (found.end.ends, found.notes) == ((10, 20), ())
+    assert (found.end.ends, found.notes, found.uncut_count) == ((10, 20), (), 0)
 
 
 def test_a_speed_layer_ahead_of_the_log_belongs_to_another_log() -> None:

@@ -1,43 +1,36 @@
 """What one published version says about a period, read at the version's own snapshots. Billing reads this."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+import pyarrow as pa
 from pyspark.errors import PySparkException
-from pyspark.sql import Column, DataFrame, Row, SparkSession
+from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from batch_layer.errors import UnavailableError
 from batch_layer.iceberg_tables import EVENTS, VIEWS_BY_DETAIL, IcebergTables
+from batch_layer.spark_attribution import Attribution, SettledPiece, pieces_of, placed, unpacked, with_outcomes, within
+from batch_layer.spark_rejudging import rejudged
 from ingestion.contract.counting import Billability, Verdict
 from ingestion.contract.periods import Period
+from ingestion.contract.policy import CountingPolicy
 from ingestion.contract.version import PublishedVersion
 
 REVIEWED = (Verdict.CONFLICT.value, Verdict.LATE_REVIEW.value)
 """Verdicts that wait for a person's decision."""
+CONTRADICTIONS_SHOWN = 5
 
 
 @dataclass(frozen=True)
-class SettledCountRow:
-    """The settled counts of one video, event day (UTC) and country; `ZZ` stands for no known country."""
+class UnplacedViews:
+    """Billable views of a video without an owner on their day, or without a rate card."""
 
     video_id: str
-    event_day: date
-    country: str
-    views: int
+    payee_id: str | None
     billable_views: int
-    policy_version: int
-
-
-@dataclass(frozen=True)
-class BillableEventRow:
-    """One billable view; `event_id` is the UUID in canonical text."""
-
-    video_id: str
-    event_id: str
-    event_day: date
-    country: str
+    first_on: date
 
 
 class IcebergSettledViews:
@@ -48,6 +41,7 @@ class IcebergSettledViews:
     """
 
     def __init__(self, spark: SparkSession, version: PublishedVersion) -> None:
+        self._spark = spark
         self._tables = IcebergTables(spark)
         self._version = version
 
@@ -56,29 +50,59 @@ class IcebergSettledViews:
         """The version all answers belong to."""
         return self._version
 
-    def counts(self, period: Period) -> Iterator[SettledCountRow]:
-        """Yield one row per video, event day in the period and country with at least one view, in any order."""
-        rows = (
-            self._read(VIEWS_BY_DETAIL)
-            .where(_within(F.col("event_day"), period))
-            .groupBy("video_id", "event_day", "country", "policy_version")
-            .agg(F.sum("views").alias("views"), F.sum("billable_views").alias("billable_views"))
-            .select("video_id", "event_day", "country", "views", "billable_views", "policy_version")
-        )
-        return (SettledCountRow(*row) for row in _streamed(rows))
+    def pieces(self, attribution: Attribution, policy: CountingPolicy | None = None) -> Iterator[SettledPiece]:
+        """Yield the period's events that are somebody's under a card, payee by payee; see billing's port.
 
-    def billable_events(self, period: Period) -> Iterator[BillableEventRow]:
-        """Yield every billable event whose event day lies in the period, ascending by (video_id, event_id).
-
-        Both compared byte by byte. One sorted partition is in memory at a time.
+        One sorted partition is in memory at a time.
         """
-        rows = (
+        events = self._read(EVENTS)
+        if policy is not None:
+            events = rejudged(events, attribution.period, policy, attribution.facts())
+        return unpacked(_streamed(pieces_of(with_outcomes(events, attribution.period), attribution)))
+
+    def unplaced(self, attribution: Attribution) -> Iterator[UnplacedViews]:
+        """Yield the billable views of the period that are nobody's, or without a card."""
+        by_day = (
             self._read(EVENTS)
-            .where(_within(F.col("event_day"), period) & (F.col("billability") == Billability.BILLABLE.value))
-            .select("video_id", "event_id", "event_day", "country")
-            .orderBy("video_id", "event_id")
+            .where(within(F.col("event_day"), attribution.period))
+            .where(F.col("billability") == Billability.BILLABLE.value)
+            .groupBy("video_id", F.col("event_day").alias("day"))
+            .agg(F.count("*").alias("views"))
         )
-        return (BillableEventRow(*row) for row in _streamed(rows))
+        rows = (
+            placed(by_day, attribution)
+            .where("effective_from_on IS NULL")
+            .groupBy("video_id", "payee_id")
+            .agg(F.sum("views"), F.min("day"))
+            .orderBy("video_id", "payee_id")
+        )
+        return (UnplacedViews(*row) for row in _streamed(rows))
+
+    def contradictions(self, period: Period) -> Sequence[str]:
+        """Return a sentence for some of the videos and days whose published counts are not those of the events."""
+        keys = ("video_id", "event_day", "country")
+        counts = self._read(VIEWS_BY_DETAIL).where(within(F.col("event_day"), period))
+        is_billable = F.col("billability") == Billability.BILLABLE.value
+        events = (
+            self._read(EVENTS)
+            .where(within(F.col("event_day"), period) & (F.col("verdict") == Verdict.COUNTED.value))
+            .groupBy(*keys)
+            .agg((-F.count("*")).alias("views"), (-F.count_if(is_billable)).alias("billable_views"))
+        )
+        signed = counts.select(*keys, "views", "billable_views").unionByName(events)
+        sums = (F.sum("views").alias("views"), F.sum("billable_views").alias("billable_views"))
+        wrong = signed.groupBy(*keys).agg(*sums).where("views <> 0 OR billable_views <> 0").orderBy(*keys)
+        return [
+            f"video {row.video_id}, {row.event_day}, country {row.country}: the published counts have {row.views:+} "
+            f"views and {row.billable_views:+} billable views against the events"
+            for row in _streamed(wrong.limit(CONTRADICTIONS_SHOWN))
+        ]
+
+    def videos_seen(self, days: Collection[date], among: Collection[str]) -> set[str]:
+        """Return which of the videos have counted views on some of the days."""
+        wanted = self._spark.createDataFrame(pa.table({"video_id": pa.array(sorted(among), pa.string())}))
+        counts = self._read(VIEWS_BY_DETAIL).where(F.col("event_day").isin(sorted(days)))
+        return {row.video_id for row in _streamed(counts.join(wanted, "video_id").select("video_id").distinct())}
 
     def open_review_items(self, period: Period) -> Mapping[str, int]:
         """Return how many events of each reviewed verdict claim to have happened in the period.
@@ -88,7 +112,7 @@ class IcebergSettledViews:
         own_day = F.to_date("happened_at")
         rows = (
             self._read(EVENTS)
-            .where(F.col("verdict").isin(*REVIEWED) & _within(own_day, period))
+            .where(F.col("verdict").isin(*REVIEWED) & within(own_day, period))
             .groupBy("verdict")
             .count()
         )
@@ -96,10 +120,6 @@ class IcebergSettledViews:
 
     def _read(self, table: str) -> DataFrame:
         return self._tables.at(table, self._version.snapshots[table])
-
-
-def _within(day: Column, period: Period) -> Column:
-    return (day >= F.lit(period.start_on)) & (day < F.lit(period.end_on))
 
 
 def _streamed(rows: DataFrame) -> Iterator[Row]:

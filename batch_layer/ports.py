@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from batch_layer.day_changes import DayChange
+from ingestion.contract.counting import VideoFacts
 from ingestion.contract.offsets import OffsetRange, OffsetVector
 from ingestion.contract.version import DayRules, PublishedVersion
 
@@ -107,8 +108,8 @@ class CatalogueFacts(Protocol):
     def latest_version(self) -> int:
         """Return the newest catalogue version, 0 when there is none."""
 
-    def facts(self, versions: Collection[int]) -> Iterable[tuple[int, str, int | None, str | None]]:
-        """Yield (catalogue version, video_id, length_seconds, payee_user_id) of videos of which anything is known."""
+    def facts(self, versions: Collection[int]) -> Iterable[tuple[int, str, VideoFacts]]:
+        """Yield (catalogue version, video_id, facts) once for every video of which anything is known."""
 
 
 @dataclass(frozen=True)

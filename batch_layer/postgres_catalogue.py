@@ -1,11 +1,14 @@
 """The facts of the catalogue that billability needs, from PostgreSQL."""
 
+import itertools
 from collections.abc import Collection, Iterator
+from typing import Any
 
 import psycopg2
 
 from batch_layer.errors import UnavailableError
 from batch_layer.postgres_connection import connected
+from ingestion.contract.counting import OwnViewer, VideoFacts
 
 
 class PostgresCatalogueFacts:
@@ -19,13 +22,20 @@ class PostgresCatalogueFacts:
         found = next(self._rows("SELECT coalesce(max(catalogue_version), 0) FROM billing.catalogue_versions", ()))[0]
         return int(str(found))
 
-    def facts(self, versions: Collection[int]) -> Iterator[tuple[int, str, int | None, str | None]]:
+    def facts(self, versions: Collection[int]) -> Iterator[tuple[int, str, VideoFacts]]:
         """See the port."""
         query = """
-            SELECT videos.catalogue_version, video_id, length_seconds, payees.user_id
-            FROM billing.videos JOIN billing.payees USING (catalogue_version, payee_id)
-            WHERE videos.catalogue_version = ANY(%s) AND (length_seconds IS NOT NULL OR payees.user_id IS NOT NULL)"""
-        yield from self._rows(query, (list(versions),))  # type: ignore[misc]
+            SELECT videos.catalogue_version, video_id, length_seconds, owner.user_id, owner.from_on, owner.to_on
+            FROM billing.videos LEFT JOIN (
+                SELECT owners.catalogue_version, video_id, user_id, from_on, to_on
+                FROM billing.owners JOIN billing.payees USING (catalogue_version, payee_id) WHERE user_id IS NOT NULL
+            ) AS owner USING (catalogue_version, video_id)
+            WHERE videos.catalogue_version = ANY(%s) AND (length_seconds IS NOT NULL OR owner.user_id IS NOT NULL)
+            ORDER BY videos.catalogue_version, video_id, owner.from_on, owner.user_id"""
+        rows: Iterator[Any] = self._rows(query, (list(versions),))
+        for (version, video_id, length_seconds), known in itertools.groupby(rows, key=lambda row: row[:3]):
+            viewers = (OwnViewer(*row[3:]) for row in known if row[3] is not None)
+            yield version, video_id, VideoFacts(length_seconds, tuple(viewers))
 
     def _rows(self, query: str, values: tuple[object, ...]) -> Iterator[tuple[object, ...]]:
         try:

@@ -5,15 +5,16 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from batch_layer.spark_verdicts import BROADCAST_ROWS_MAX, joinable
-from ingestion.contract.counting import Billability, apply_cap
+from ingestion.contract.counting import Billability, VideoFacts, apply_cap
 from ingestion.contract.policy import CountingPolicy
 
 CONTEXT_WINDOW_MAX = timedelta(days=1)
 """The cap looks back into one day before the judged one; a policy with a longer window needs more context days."""
+_OWN_VIEWERS = pa.list_(pa.struct([("user_id", pa.string()), ("from_on", pa.date32()), ("to_on", pa.date32())]))
 _OVER_CAP = "partition int, offset bigint"
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - Arrow hands over UTC microseconds; only differences are used
 
@@ -42,11 +43,14 @@ class RulesByDay:
         return spark.sql(f"SELECT * FROM VALUES {rows} AS rules({columns})")  # noqa: S608 - numbers and dates only
 
 
-def facts_frame(spark: SparkSession, facts: Iterable[tuple[int, str, int | None, str | None]]) -> DataFrame:
-    """Return the catalogue's facts as `(catalogue_version, video_id, length_seconds, payee_user_id)`."""
-    kinds = (pa.int64(), pa.string(), pa.int32(), pa.string())
-    names = ["catalogue_version", "video_id", "length_seconds", "payee_user_id"]
-    rows = list(facts)
+def facts_frame(spark: SparkSession, facts: Iterable[tuple[int, str, VideoFacts]]) -> DataFrame:
+    """Return the catalogue's facts as `(catalogue_version, video_id, length_seconds, own_viewers)`."""
+    kinds = (pa.int64(), pa.string(), pa.int32(), _OWN_VIEWERS)
+    names = ["catalogue_version", "video_id", "length_seconds", "own_viewers"]
+    rows = [
+        (version, video_id, known.length_seconds, [own._asdict() for own in known.own_viewers])
+        for version, video_id, known in facts
+    ]
     columns = zip(*rows, strict=True) if rows else ((),) * len(names)
     arrays = [pa.array(column, kind) for column, kind in zip(columns, kinds, strict=True)]
     frame = spark.createDataFrame(pa.table(arrays, names=names))
@@ -64,15 +68,20 @@ def judge_alone(events: DataFrame, rules: DataFrame, facts: DataFrame) -> DataFr
         .when(
             F.col("view_duration") < F.least("minimum_view_seconds", "length_seconds"), Billability.BELOW_MINIMUM.value
         )
-        .when(F.col("user_id") == F.col("payee_user_id"), Billability.OWN_VIEW.value)
+        .when(F.exists("own_viewers", _is_own_view), Billability.OWN_VIEW.value)
         .otherwise(Billability.BILLABLE.value)
     )
     return (
         events.join(F.broadcast(rules), "event_day", "left")
         .join(facts, ["catalogue_version", "video_id"], "left")
         .withColumn("billability", F.when(F.col("verdict") == "counted", eligible_after))
-        .drop("minimum_view_seconds", "length_seconds", "payee_user_id")
+        .drop("minimum_view_seconds", "length_seconds", "own_viewers")
     )
+
+
+def _is_own_view(own: Column) -> Column:
+    day = F.col("event_day")
+    return (own["user_id"] == F.col("user_id")) & (own["from_on"] <= day) & (day < own["to_on"])
 
 
 def over_cap(billable: DataFrame, paid_before: DataFrame, policies: Mapping[date, CountingPolicy]) -> DataFrame:

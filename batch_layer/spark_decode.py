@@ -11,7 +11,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 
 from ingestion.contract.counting import LateEvent, Verdict, judge_alone
-from ingestion.contract.decoding import decode_view_event
+from ingestion.contract.decoding import decode_view_event, is_video_id
 from ingestion.contract.event import RejectedEvent, ViewEvent, payload_digest
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -21,6 +21,7 @@ _DAY_MICROS = 24 * _HOUR_MICROS
 _INSTANT_MIN = datetime.min.replace(tzinfo=UTC)
 UNKNOWN_COUNTRY = "ZZ"
 UNKNOWN_DEVICE = "unknown"
+UNKNOWN_AD_TYPE = "unknown"
 
 _FIELDS = (
     ("event_id", "string", pa.string()),
@@ -34,6 +35,7 @@ _FIELDS = (
     ("revenue_eligible", "boolean", pa.bool_()),
     ("country", "string", pa.string()),
     ("device_type", "string", pa.string()),
+    ("ad_types", "array<string>", pa.list_(pa.string())),
     ("payload_digest", "string", pa.string()),
     ("verdict", "string", pa.string()),
     ("reasons", "array<struct<code: string, detail: string>>",
@@ -55,7 +57,7 @@ def decode(raw: DataFrame) -> DataFrame:
 
     `verdict` is what an event is by itself: `rejected`, `late_review`, or null for a candidate for counting.
     """
-    return raw.select(*_PLACE, "value").mapInArrow(_decode_chunks, SCHEMA)
+    return raw.select(*_PLACE, "key", "value").mapInArrow(_decode_chunks, SCHEMA)
 
 
 def _decode_chunks(chunks: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -63,20 +65,21 @@ def _decode_chunks(chunks: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]
         appended = chunk.column("appended_at").cast(pa.timestamp("us", "UTC"))
         micros = appended.cast(pa.int64()).to_pylist()
         values = chunk.column("value").to_pylist()
-        rows = [_row(value or b"", at) for value, at in zip(values, micros, strict=True)]
+        keys = chunk.column("key").to_pylist()
+        rows = [_row(key or b"", value or b"", at) for key, value, at in zip(keys, values, micros, strict=True)]
         columns = zip(*rows, strict=True) if rows else ([] for _ in _FIELDS)
         arrays = [pa.array(column, kind) for column, (_, _, kind) in zip(columns, _FIELDS, strict=True)]
         place = [chunk.column("partition").cast(pa.int32()), chunk.column("offset").cast(pa.int64()), appended]
         yield pa.RecordBatch.from_arrays([*place, *arrays], schema=_ARROW_SCHEMA)
 
 
-def _row(value: bytes, appended_micros: int) -> tuple[Any, ...]:
+def _row(key: bytes, value: bytes, appended_micros: int) -> tuple[Any, ...]:
     judged = judge_alone(decode_view_event(value), _EPOCH + timedelta(microseconds=appended_micros))
     if isinstance(judged, RejectedEvent):
         reasons = [{"code": reason.code, "detail": reason.detail} for reason in judged.reasons]
-        empty = (None, None, None, None)
-        filed = _filed_under(appended_micros)
-        return (judged.event_id, None, None, None, None, *filed, *empty, None, Verdict.REJECTED.value, reasons)
+        filed, no_more = _filed_under(appended_micros), (None,) * 6
+        named = (judged.event_id, _video_of_key(key), None, None, None)
+        return (*named, *filed, *no_more, Verdict.REJECTED.value, reasons)
     if isinstance(judged, LateEvent):
         happened = _micros(judged.event.timestamp)
         described = _described(judged.event, happened, _filed_under(appended_micros))
@@ -100,7 +103,14 @@ def _described(event: ViewEvent, happened: int, filed: tuple[int, int]) -> tuple
         event.revenue_eligible,
         country,
         UNKNOWN_DEVICE if event.device_type is None else event.device_type,
+        [ad_view.ad_type or UNKNOWN_AD_TYPE for ad_view in event.ad_views or ()],
     )
+
+
+def _video_of_key(key: bytes) -> str | None:
+    """Return the video that a message is about by its key, for events of which nothing else can be trusted."""
+    text = key.decode("ascii", "replace")
+    return text if is_video_id(text) else None
 
 
 def _filed_under(micros: int) -> tuple[int, int]:

@@ -1,19 +1,20 @@
 """Billing one period: read the settled views, check the preconditions, rate, post. Knows only ports."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
+from billing.attribution import Attribution
 from billing.book_ports import Books
 from billing.bounds import Bounds
-from billing.catalogue import Catalogue
-from billing.errors import PreconditionsError
-from billing.ports import CatalogueStore, SettledCount, SettledViews
+from billing.errors import EvidenceMismatchError, PreconditionsError
+from billing.ports import CatalogueStore, SettledViews
 from billing.preconditions import Findings, failed_preconditions
-from billing.rating import evidence_roots, make_bills, rate_views
+from billing.rating import rate_period
 from billing.run_posting import RunSummary, post_bills
 from billing.runs import NOBODY_ALONE, BillingRun
+from ingestion.contract.counting import VideoFacts
 from ingestion.contract.periods import Period
 
 
@@ -55,48 +56,43 @@ def bill_period(order: BillingOrder, *, views: SettledViews, catalogues: Catalog
         PostingConflictError, LedgerUnavailableError: see `billing.book_ports.Books`.
         EvidenceMismatchError: counts and events of the version disagree; nothing was posted.
     """
-    newest_catalogue, newest_contract = catalogues.newest_catalogue(), catalogues.newest_contract()
-    if newest_catalogue is None or newest_contract is None:
-        parts = (("payees and videos", newest_catalogue), ("rates", newest_contract))
-        missing = [what for what, newest in parts if newest is None]
-        raise PreconditionsError([f"import: no {what} yet; run `./viewledger billing import`" for what in missing])
-    (catalogue_version, catalogue), (contract_version, contract) = newest_catalogue, newest_contract
-    judged: defaultdict[int, set[str]] = defaultdict(set)
-    rated = rate_views(_noting_catalogues(views, order.period, judged), catalogue, contract)
+    attribution, catalogue_version, contract_version = newest_terms(order.period, catalogues)
+    unplaced = list(views.unplaced(attribution))
     findings = Findings(
         views.version,
         catalogue_version,
         views.open_review_items(order.period),
-        rated.unattributed,
-        rated.unrated,
-        _recatalogued(judged, catalogue_version, catalogue, catalogues),
+        unplaced,
+        recatalogued_videos(views, attribution, catalogue_version, catalogues),
     )
     failures = failed_preconditions(
         order.period, findings, allowed_lateness=order.allowed_lateness, waived=order.waived
     )
     if failures:
         raise PreconditionsError(failures)
-    evidence = evidence_roots(views.billable_events(order.period), contract, rated.policy_by_day)
-    bills = make_bills(rated, evidence, catalogue, contract.currency)
+    if contradictions := views.contradictions(order.period):
+        raise EvidenceMismatchError("; ".join(contradictions))
+    unattributed = {each.video_id: each.billable_views for each in unplaced if each.payee_id is None}
+    currency = attribution.contracts.currency
     run = BillingRun(
         period=order.period,
-        currency=contract.currency,
+        currency=currency,
         batch_version=views.version.version,
         catalogue_version=catalogue_version,
         contract_version=contract_version,
         waived=order.waived,
-        unattributed_views=sum(rated.unattributed.values()),
+        unattributed_views=sum(unattributed.values()),
         calculated_at=order.calculated_at,
         actor=order.actor,
-        approval_limit_micros=order.approval_limits_micros.get(
-            contract.currency, order.approval_limits_micros.get("*", 0)
-        ),
+        approval_limit_micros=order.approval_limits_micros.get(currency, order.approval_limits_micros.get("*", 0)),
         bounds=order.bounds,
     )
     if order.restates_because:
         run = as_restatement(run, order.restates_because, books)
+    bills = rate_period(views.pieces(attribution), attribution)
     summary = post_bills(run, bills, books, dry_run=order.dry_run)
-    return BilledPeriod(run, summary, dict(rated.unattributed), catalogue.name_by_payee, order.dry_run)
+    names = {payee_id: payee.name for payee_id, payee in attribution.catalogue.payee_by_id.items()}
+    return BilledPeriod(run, summary, unattributed, names, order.dry_run)
 
 
 def as_restatement(run: BillingRun, cause: str, books: Books) -> BillingRun:
@@ -113,24 +109,38 @@ def as_restatement(run: BillingRun, cause: str, books: Books) -> BillingRun:
     return replace(run, restatement_number=number, cause=cause, approval_limit_micros=NOBODY_ALONE)
 
 
-def _noting_catalogues(
-    views: SettledViews, period: Period, judged: defaultdict[int, set[str]]
-) -> Iterator[SettledCount]:
-    """Yield the counts of the period, noting which videos were judged by which catalogue version."""
-    rules = views.version.day_rules
-    for count in views.counts(period):
-        if count.event_day in rules:
-            judged[rules[count.event_day].catalogue_version].add(count.video_id)
-        yield count
+def newest_terms(period: Period, catalogues: CatalogueStore) -> tuple[Attribution, int, int]:
+    """Return what a period is billed by now, with the versions of the catalogue and of the contracts.
+
+    Raises:
+        PreconditionsError: one of them was never imported.
+    """
+    newest_catalogue, newest_contracts = catalogues.newest_catalogue(), catalogues.newest_contracts()
+    if newest_catalogue is None or newest_contracts is None:
+        parts = (("payees and videos", newest_catalogue), ("contracts", newest_contracts))
+        missing = [what for what, newest in parts if newest is None]
+        raise PreconditionsError(
+            [f"import: no {what} to bill period {period} by; run `./viewledger billing import`" for what in missing]
+        )
+    (catalogue_version, catalogue), (contract_version, contracts) = newest_catalogue, newest_contracts
+    return Attribution(period, catalogue, contracts), catalogue_version, contract_version
 
 
-def _recatalogued(
-    judged: Mapping[int, set[str]], newest_version: int, newest: Catalogue, catalogues: CatalogueStore
+def recatalogued_videos(
+    views: SettledViews, attribution: Attribution, newest_version: int, catalogues: CatalogueStore
 ) -> set[str]:
-    """Return the videos that were judged by other facts than the newest catalogue has."""
-    unknown = (None, None)
-    now, changed = newest.counting_facts, set[str]()
-    for version in judged.keys() - {newest_version}:
-        then = catalogues.catalogue(version).counting_facts
-        changed |= {each for each in judged[version] if then.get(each, unknown) != now.get(each, unknown)}
-    return changed
+    """Return the videos with views in the period that were judged by other facts than the newest catalogue has."""
+    period, unknown = attribution.period, VideoFacts()
+    days: defaultdict[int, set[date]] = defaultdict(set)
+    for day in period.days():
+        if (rules := views.version.day_rules.get(day)) and rules.catalogue_version != newest_version:
+            days[rules.catalogue_version].add(day)
+    if not days:
+        return set()
+    found, now = set[str](), attribution.catalogue.counting_facts(period)
+    for version, judged in days.items():
+        then = catalogues.catalogue(version).counting_facts(period)
+        changed = {each for each in {*now, *then} if now.get(each, unknown) != then.get(each, unknown)}
+        if changed:
+            found |= set(views.videos_seen(judged, changed))
+    return found

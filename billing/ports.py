@@ -1,98 +1,132 @@
 """What billing needs from others: the settled views of one published version, the catalogue."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Protocol
 
+from billing.attribution import Attribution
 from billing.catalogue import Catalogue
-from billing.rate_cards import RateContract
+from billing.contracts import Contracts
 from ingestion.contract.periods import Period
+from ingestion.contract.policy import CountingPolicy
 from ingestion.contract.version import PublishedVersion
 
 
-class SettledCount(Protocol):
-    """The settled counts of one video, event day (UTC) and country."""
+class SettledPiece(Protocol):
+    """A part of a group: events of one payee and video that share ownership interval, card, heading and policy.
+
+    A group can come in several pieces, one after the other; its counts are their sums and its ids stand in order.
+    """
+
+    @property
+    def payee_id(self) -> str:
+        """Whose share of the views."""
 
     @property
     def video_id(self) -> str:
         """Whose views."""
 
     @property
-    def event_day(self) -> date:
-        """The UTC day the views happened on."""
+    def owned_from_on(self) -> date:
+        """First day of the ownership interval within the period."""
 
     @property
-    def country(self) -> str | None:
-        """The events' `geo_location` exactly as sent; None where they had none."""
+    def owned_to_on(self) -> date:
+        """The day after its last."""
 
     @property
-    def views(self) -> int:
-        """Every counted event."""
+    def share_ppm(self) -> int:
+        """The payee's share in it."""
 
     @property
-    def billable_views(self) -> int:
-        """Those of them that are billable."""
+    def effective_from_on(self) -> date:
+        """First day of the rate card."""
+
+    @property
+    def country(self) -> str:
+        """The heading: a country with a rate of its own on the card, or `*`."""
 
     @property
     def policy_version(self) -> int:
-        """The counting policy the day was judged by; the same in every row of one day."""
+        """The counting policy the events were judged by."""
+
+    @property
+    def outcomes(self) -> Mapping[str, int]:
+        """Outcome → events; see `billing.view_chain`."""
+
+    @property
+    def ads(self) -> Mapping[str, int]:
+        """Ad type → ad views during the billable events."""
+
+    @property
+    def event_ids(self) -> Sequence[str]:
+        """The billable events, ascending byte by byte; a UUID each, lower case with hyphens."""
 
 
-class BillableEvent(Protocol):
-    """One billable view: an event with verdict `counted` and billability `billable`."""
+class UnplacedViews(Protocol):
+    """Billable views of a video that cannot be paid: nobody owns it on their day, or no card holds on it."""
 
     @property
     def video_id(self) -> str:
-        """Whose view."""
+        """Whose views."""
 
     @property
-    def event_id(self) -> str:
-        """Canonical text of the UUID: lower case, with hyphens."""
+    def payee_id(self) -> str | None:
+        """Whose share has no card; None where the video has no owner."""
 
     @property
-    def event_day(self) -> date:
-        """The UTC day the view happened on."""
+    def billable_views(self) -> int:
+        """How many."""
 
     @property
-    def country(self) -> str | None:
-        """The event's `geo_location` exactly as sent; None where it had none."""
+    def first_on(self) -> date:
+        """Their first event day."""
 
 
 class SettledViews(Protocol):
-    """The counts and events of ONE published version, read only at the snapshots that the version names.
+    """The events of ONE published version, read only at the snapshots that the version names.
 
-    Two readers of the same version see the same rows whatever is published meanwhile. A server that is away raises
-    the implementation's own error; jobs gives it its exit code.
+    Two readers of the same version see the same rows whatever is published meanwhile. An event belongs to the UTC day
+    of its own timestamp, a rejected one to the day it was received. A server that is away raises the implementation's
+    own error; jobs gives it its exit code.
     """
 
     @property
     def version(self) -> PublishedVersion:
         """The version all answers belong to."""
 
-    def counts(self, period: Period) -> Iterable[SettledCount]:
-        """Yield one row per (video, event day in the period, country) with at least one view, in any order."""
+    def pieces(self, attribution: Attribution, policy: CountingPolicy | None = None) -> Iterable[SettledPiece]:
+        """Yield all events of the period that are somebody's under a card, in pieces.
 
-    def billable_events(self, period: Period) -> Iterable[BillableEvent]:
-        """Yield every billable event whose event day lies in the period, ascending by (video_id, event_id).
+        Judged as they were published; for a backtest, counted views are judged anew by a proposed policy.
 
-        Both compared byte by byte, as Python compares ASCII text. For every row of `counts` there are exactly
-        `billable_views` events here. Streams: memory does not grow with the number of events.
+        Ascending by (payee_id, video_id, owned_from_on, effective_from_on, country, policy_version), texts byte by
+        byte. Streams: memory grows neither with the number of events nor with that of payees.
         """
+
+    def unplaced(self, attribution: Attribution) -> Iterable[UnplacedViews]:
+        """Yield the billable views of the period that `pieces` leaves out."""
+
+    def contradictions(self, period: Period) -> Sequence[str]:
+        """Return a sentence for some of the places where published counts and events of the version disagree: none."""
+
+    def videos_seen(self, days: Collection[date], among: Collection[str]) -> Collection[str]:
+        """Return which of the videos have counted views on some of the days."""
 
     def open_review_items(self, period: Period) -> Mapping[str, int]:
         """Return how many events of the period wait for a decision, by kind: `conflict`, `late_review`.
 
-        Kinds without any may be absent. An event belongs to the day of its own timestamp, also a `late_review`.
+        Kinds without any may be absent.
         """
 
 
 class CatalogueStore(Protocol):
-    """Versioned catalogues and rate contracts. Nothing stored ever changes; an import makes the next version."""
+    """Versioned catalogues and contracts. Nothing stored ever changes; an import makes the next version."""
 
     def import_catalogue(self, catalogue: Catalogue, source: str) -> tuple[int, bool]:
         """Store as the next version; return (version, whether it is new). The newest content again changes nothing."""
 
-    def import_contract(self, contract: RateContract) -> tuple[int, bool]:
+    def import_contracts(self, contracts: Contracts) -> tuple[int, bool]:
         """Store as the next version; return (version, whether it is new). The newest content again changes nothing."""
 
     def newest_catalogue(self) -> tuple[int, Catalogue] | None:
@@ -101,5 +135,8 @@ class CatalogueStore(Protocol):
     def catalogue(self, version: int) -> Catalogue:
         """Return a stored version; version 0 is the empty catalogue."""
 
-    def newest_contract(self) -> tuple[int, RateContract] | None:
-        """Return the rate contract in force, None before the first import."""
+    def newest_contracts(self) -> tuple[int, Contracts] | None:
+        """Return the contracts in force, None before the first import."""
+
+    def contracts(self, version: int) -> Contracts:
+        """Return a stored version."""

@@ -1,10 +1,12 @@
-"""Catalogues and rate contracts in PostgreSQL (schema `billing`), one immutable version per import."""
+"""Catalogues and contracts in PostgreSQL (schema `billing`), one immutable version per import."""
 
 import json
 
 from billing.catalogue import Catalogue, Payee, Video
+from billing.contract_document import content_hash, contracts_from, document_of
+from billing.contracts import Contracts
+from billing.ownership import OwnerShare
 from billing.postgres_session import Connect, copy_rows, one_transaction
-from billing.rate_cards import RateContract
 
 _LOCK = "SELECT pg_advisory_xact_lock(hashtext('viewledger.billing.import'))"
 
@@ -32,27 +34,29 @@ class PostgresCatalogueStore:
                 "INSERT INTO billing.catalogue_versions (catalogue_version, content_hash, source) VALUES (%s, %s, %s)",
                 (version, content_hash, source),
             )
-            payees = ((version, each.payee_id, each.name, each.user_id) for each in catalogue.payees)
-            copy_rows(cursor, "billing.payees", "catalogue_version, payee_id, name, user_id", payees)
-            videos = ((version, each.video_id, each.payee_id, each.length_seconds) for each in catalogue.videos)
-            copy_rows(cursor, "billing.videos", "catalogue_version, video_id, payee_id, length_seconds", videos)
+            payees = ((version, each.payee_id, each.name, each.user_id, each.country) for each in catalogue.payees)
+            copy_rows(cursor, "billing.payees", "catalogue_version, payee_id, name, user_id, country", payees)
+            videos = ((version, each.video_id, each.length_seconds) for each in catalogue.videos)
+            copy_rows(cursor, "billing.videos", "catalogue_version, video_id, length_seconds", videos)
+            columns = "catalogue_version, video_id, from_on, to_on, payee_id, share_ppm"
+            copy_rows(cursor, "billing.owners", columns, ((version, *share) for share in catalogue.owners))
         return version, True
 
-    def import_contract(self, contract: RateContract) -> tuple[int, bool]:
+    def import_contracts(self, contracts: Contracts) -> tuple[int, bool]:
         """Store as the next version unless it equals the newest; an older content that comes back is a new version."""
-        content_hash = contract.content_hash()
+        contracts_hash = content_hash(contracts)
         with one_transaction(self._connect) as cursor:
             cursor.execute(_LOCK)
             cursor.execute(
                 "SELECT contract_version, content_hash FROM billing.rate_cards ORDER BY contract_version DESC LIMIT 1"
             )
             newest = cursor.fetchone()
-            if newest is not None and newest[1] == content_hash:
+            if newest is not None and newest[1] == contracts_hash:
                 return newest[0], False
             version = newest[0] + 1 if newest is not None else 1
             cursor.execute(
                 "INSERT INTO billing.rate_cards (contract_version, content_hash, document) VALUES (%s, %s, %s)",
-                (version, content_hash, json.dumps(contract.to_document())),
+                (version, contracts_hash, json.dumps(document_of(contracts))),
             )
         return version, True
 
@@ -69,14 +73,19 @@ class PostgresCatalogueStore:
         with one_transaction(self._connect) as cursor:
             # Sorted here and not by the server: its collation may differ from Python's order.
             cursor.execute(
-                "SELECT payee_id, name, user_id FROM billing.payees WHERE catalogue_version = %s", (version,)
+                "SELECT payee_id, name, user_id, country FROM billing.payees WHERE catalogue_version = %s", (version,)
             )
             payees = tuple(sorted((Payee(*row) for row in cursor), key=lambda payee: payee.payee_id))
             cursor.execute(
-                "SELECT video_id, payee_id, length_seconds FROM billing.videos WHERE catalogue_version = %s", (version,)
+                "SELECT video_id, length_seconds FROM billing.videos WHERE catalogue_version = %s", (version,)
             )
             videos = tuple(sorted((Video(*row) for row in cursor), key=lambda video: video.video_id))
-        return Catalogue(payees, videos)
+            cursor.execute(
+                "SELECT video_id, from_on, to_on, payee_id, share_ppm FROM billing.owners WHERE catalogue_version = %s",
+                (version,),
+            )
+            owners = tuple(sorted(OwnerShare(*row) for row in cursor))
+        return Catalogue(payees, videos, owners)
 
     def payee_name(self, payee_id: str) -> str | None:
         """Return a payee's name in the newest catalogue that has one."""
@@ -88,11 +97,22 @@ class PostgresCatalogueStore:
             row = cursor.fetchone()
         return row[0] if row is not None else None
 
-    def newest_contract(self) -> tuple[int, RateContract] | None:
-        """Return the rate contract in force, None before the first import."""
+    def newest_contracts(self) -> tuple[int, Contracts] | None:
+        """Return the contracts in force, None before the first import."""
         with one_transaction(self._connect) as cursor:
-            cursor.execute(
-                "SELECT contract_version, document FROM billing.rate_cards ORDER BY contract_version DESC LIMIT 1"
-            )
+            cursor.execute("SELECT max(contract_version) FROM billing.rate_cards")
+            version = (cursor.fetchone() or (None,))[0]
+        return (version, self.contracts(version)) if version is not None else None
+
+    def contracts(self, version: int) -> Contracts:
+        """Return a stored version.
+
+        Raises:
+            LookupError: there is no such version.
+        """
+        with one_transaction(self._connect) as cursor:
+            cursor.execute("SELECT document FROM billing.rate_cards WHERE contract_version = %s", (version,))
             row = cursor.fetchone()
-        return (row[0], RateContract.from_document(row[1])) if row is not None else None
+        if row is None:
+            raise LookupError(f"there is no version {version} of the contracts")
+        return contracts_from(row[0])

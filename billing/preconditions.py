@@ -1,10 +1,12 @@
 """Preconditions: whether a period may be billed now, and if not, every reason by name. Pure."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 
+from billing.ports import UnplacedViews
 from ingestion.contract.periods import Period
 from ingestion.contract.version import PublishedVersion
 
@@ -27,10 +29,8 @@ class Findings:
     version: PublishedVersion
     catalogue_version: int
     review_items: Mapping[str, int]
-    unattributed: Mapping[str, int]
-    """Video without a payee → billable views."""
-    unrated: Mapping[date, int]
-    """Event day without a rate → billable views."""
+    unplaced: Collection[UnplacedViews]
+    """Billable views that nobody owns, or that no card is for."""
     recatalogued: Collection[str]
     """Videos of the period whose length or payee's viewer id was another when their views were judged."""
 
@@ -42,7 +42,7 @@ def failed_preconditions(
 
     That the tally adds up is no precondition here: a version whose tally does not is never published.
     """
-    failures = [*_unsettled(period, findings.version, allowed_lateness), *_unrated(findings.unrated)]
+    failures = [*_unsettled(period, findings.version, allowed_lateness), *_unrated(period, findings.unplaced)]
     for kind in (Waivable.CONFLICT, Waivable.LATE_REVIEW):
         if (count := findings.review_items.get(kind, 0)) and kind not in waived:
             failures.append(
@@ -50,7 +50,7 @@ def failed_preconditions(
                 f"{'waits' if count == 1 else 'wait'} for review; decide them, or waive them {_by_flag(kind)}"
             )
     if Waivable.UNATTRIBUTED not in waived:
-        failures += _unattributed(findings.unattributed)
+        failures += _unattributed(findings.unplaced)
     if Waivable.CATALOGUE not in waived:
         failures += _recatalogued(findings)
     return failures
@@ -70,23 +70,31 @@ def _unsettled(period: Period, version: PublishedVersion, allowed_lateness: time
     ]
 
 
-def _unrated(unrated: Mapping[date, int]) -> list[str]:
-    if not unrated:
+def _unrated(period: Period, unplaced: Collection[UnplacedViews]) -> list[str]:
+    views: Counter[str] = Counter()
+    first_on: dict[str, date] = {}
+    for each in unplaced:
+        if each.payee_id is not None:
+            views[each.payee_id] += each.billable_views
+            first_on[each.payee_id] = min(first_on.get(each.payee_id, each.first_on), each.first_on)
+    if not views:
         return []
-    days = _shown([day.isoformat() for day in sorted(unrated)])
+    count, total = len(views), views.total()
     return [
-        f"rate: {sum(unrated.values())} billable views of {days} lie before the first rate card; import rates with an "
-        f"effective_from_on of {min(unrated).isoformat()} or earlier"
+        f"rate: {total} billable {_many('view', total)} of {count} {_many('payee', count)} ({_shown(sorted(views))}) "
+        f"in period {period} have no rate; import contracts that are for {'it' if count == 1 else 'them'}, with a card "
+        f"that begins on {min(first_on.values()).isoformat()} or earlier"
     ]
 
 
-def _unattributed(unattributed: Mapping[str, int]) -> list[str]:
-    if not unattributed:
+def _unattributed(unplaced: Collection[UnplacedViews]) -> list[str]:
+    videos = {each.video_id: each.billable_views for each in unplaced if each.payee_id is None}
+    if not videos:
         return []
-    count, total = len(unattributed), sum(unattributed.values())
+    count, total = len(videos), sum(videos.values())
     return [
         f"unattributed: {total} billable {_many('view', total)} of {count} {_many('video', count)} without a payee "
-        f"({_shown(sorted(unattributed))}); add them to videos.csv and import it, or leave them unpaid "
+        f"({_shown(sorted(videos))}); add them to videos.csv and import it, or leave them unpaid "
         f"{_by_flag(Waivable.UNATTRIBUTED)}"
     ]
 

@@ -14,8 +14,6 @@ VIEWS = "views"
 """The kind of a line that pays for views."""
 ADS = "ads:"
 """How the kind of a line begins that pays for ad views; the ad type follows."""
-SINCE_EVER, WITHOUT_END = date.min, date.max
-"""The bounds of an ownership interval that nobody ever gave a day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +26,9 @@ class RatedLine:
 
     video_id: str
     owned_from_on: date
-    """First day (UTC) of the ownership interval; `SINCE_EVER` where it has none."""
+    """First day (UTC) within the period on which the video was owned as it was."""
     owned_to_on: date
-    """The day after its last; `WITHOUT_END` where it has none."""
+    """The day after the last such day; at most the period's end."""
     share_ppm: int
     """The payee's share of the video in parts per million."""
     effective_from_on: date

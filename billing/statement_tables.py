@@ -3,7 +3,7 @@
 from typing import Any
 
 from billing.money import amount_text
-from billing.rated_lines import SINCE_EVER, WITHOUT_END, SettledLine
+from billing.rated_lines import SettledLine
 from billing.statements import PostedStatement
 from billing.tables import aligned
 from billing.view_chain import view_chain
@@ -85,8 +85,8 @@ def _audit_record(settled: SettledLine, posted: PostedStatement) -> dict[str, An
     line = settled.line
     return {
         "video_id": line.video_id,
-        "owned_from_on": None if line.owned_from_on == SINCE_EVER else line.owned_from_on.isoformat(),
-        "owned_to_on": None if line.owned_to_on == WITHOUT_END else line.owned_to_on.isoformat(),
+        "owned_from_on": line.owned_from_on.isoformat(),
+        "owned_to_on": line.owned_to_on.isoformat(),
         "share_ppm": line.share_ppm,
         "country": line.country,
         "effective_from_on": line.effective_from_on.isoformat(),

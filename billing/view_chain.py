@@ -1,6 +1,6 @@
 """The chain of a statement: from every event that was received for the payee's videos down to the billable views.
 
-Each event of a video has exactly one *outcome*: `duplicate`, `conflict`, `rejected:<reason>`, `late_review`,
+Each event has exactly one *outcome* for a payee: `duplicate`, `conflict`, `rejected:<reason>`, `late_review`,
 `not_eligible`, `below_minimum`, `own_view`, `over_cap` or `billable`. So the outcomes add up to the events received.
 """
 
@@ -25,7 +25,7 @@ class Link(NamedTuple):
 
 def view_chain(outcomes: Mapping[str, int]) -> list[Link]:
     """Return the chain: received, minus each outcome that is not counted, counted, minus …, billable."""
-    counted = sum(count for outcome, count in outcomes.items() if _is_counted(outcome))
+    counted = sum(count for outcome, count in outcomes.items() if is_counted(outcome))
     return [
         Link("received", sum(outcomes.values()), True),
         *_minus(outcomes, NOT_COUNTED),
@@ -35,7 +35,8 @@ def view_chain(outcomes: Mapping[str, int]) -> list[Link]:
     ]
 
 
-def _is_counted(outcome: str) -> bool:
+def is_counted(outcome: str) -> bool:
+    """Return whether an event with this outcome is a counted view."""
     return outcome == BILLABLE or outcome in NOT_BILLABLE
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from billing.catalogue import Catalogue
+from billing.contracts import Contracts
 from billing.errors import FileRefusedError
 from billing.file_catalogue import read_catalogue
-from billing.file_rate_cards import read_rate_contract
+from billing.file_contracts import read_contracts
 from billing.postgres_catalogue import PostgresCatalogueStore
-from billing.rate_cards import RateContract
 from ingestion.pseudonym import pseudonym_key, pseudonym_of
 from jobs import settings
 from jobs.billing_settings import Actions, add_action, billing_connector, show
@@ -21,50 +21,54 @@ from jobs.exit_codes import ExitCode
 def add_actions(actions: Actions) -> None:
     """Declares `import`."""
     imports = add_action(actions, "import", import_files, "import payees and videos, rates, or all three")
-    imports.add_argument("--payees", type=Path, metavar="CSV", help="payee_id,name,user_id")
+    imports.add_argument("--payees", type=Path, metavar="CSV", help="payee_id,name,user_id,country")
     imports.add_argument("--videos", type=Path, metavar="CSV", help="video_id,payee_id,length_seconds")
-    imports.add_argument("--rates", type=Path, metavar="YAML", help="currency and rate cards")
+    imports.add_argument("--owners", type=Path, metavar="CSV", help="video_id,payee_id,share_ppm,from_on,to_on")
+    imports.add_argument("--rates", type=Path, metavar="YAML", help="currency and contracts")
 
 
 def import_files(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     """Reads all files, then stores what is new."""
     if (arguments.payees is None) != (arguments.videos is None):
         raise CommandError("--payees and --videos belong together; give both", ExitCode.BAD_INPUT)
+    if arguments.owners is not None and arguments.videos is None:
+        raise CommandError("--owners belongs to --payees and --videos; give all three", ExitCode.BAD_INPUT)
     if arguments.payees is None and arguments.rates is None:
         raise CommandError("nothing to import; give --payees and --videos, --rates, or all three", ExitCode.BAD_INPUT)
     store = PostgresCatalogueStore(billing_connector(environ))
-    catalogue, contract = _read_files(arguments, environ)
+    catalogue, contracts = _read_files(arguments, environ)
     document: dict[str, Any] = {}
     if catalogue is not None:
-        version, is_new = store.import_catalogue(catalogue, f"{arguments.payees.name}, {arguments.videos.name}")
+        files = (arguments.payees, arguments.videos, arguments.owners)
+        source = ", ".join(file.name for file in files if file is not None)
+        version, is_new = store.import_catalogue(catalogue, source)
         counts = {"payee_count": len(catalogue.payees), "video_count": len(catalogue.videos)}
         document["catalogue"] = {"version": version, "new": is_new, **counts}
-    if contract is not None:
-        version, is_new = store.import_contract(contract)
-        document["rates"] = {"version": version, "new": is_new, "card_count": len(contract.cards)}
+    if contracts is not None:
+        version, is_new = store.import_contracts(contracts)
+        document["rates"] = {"version": version, "new": is_new, "contract_count": len(contracts.contracts)}
     show(arguments, document, lambda: "\n".join(_import_line(*item) for item in document.items()))
     return ExitCode.OK
 
 
-def _read_files(
-    arguments: argparse.Namespace, environ: Mapping[str, str]
-) -> tuple[Catalogue | None, RateContract | None]:
+def _read_files(arguments: argparse.Namespace, environ: Mapping[str, str]) -> tuple[Catalogue | None, Contracts | None]:
     """Read all files before anything is stored, so that the errors of all are named together."""
     problems: list[str] = []
-    catalogue = contract = None
+    catalogue = contracts = None
     if arguments.payees is not None:
         try:
-            catalogue = read_catalogue(arguments.payees, arguments.videos, _pseudonymiser(environ))
+            files = (arguments.payees, arguments.videos, arguments.owners)
+            catalogue = read_catalogue(*files, _pseudonymiser(environ))
         except FileRefusedError as error:
             problems += error.problems
     if arguments.rates is not None:
         try:
-            contract = read_rate_contract(arguments.rates)
+            contracts = read_contracts(arguments.rates)
         except FileRefusedError as error:
             problems += error.problems
     if problems:
         raise FileRefusedError(problems)
-    return catalogue, contract
+    return catalogue, contracts
 
 
 def _pseudonymiser(environ: Mapping[str, str]) -> Callable[[str], str]:

@@ -1,17 +1,21 @@
 """Fakes of billing's ports, and short ways to write the records that its tests speak of."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
+from billing.attribution import Attribution, OwnedDays
 from billing.catalogue import Catalogue, Payee, Video
+from billing.contracts import Contract, Contracts, Rate, RateCard, RateForm, Tier
 from billing.money import SHARE_WHOLE_PPM
-from billing.rate_cards import RateCard, RateContract
-from billing.rated_lines import SINCE_EVER, VIEWS, WITHOUT_END, PayeeBill, RatedLine
+from billing.ownership import whole_share
+from billing.rated_lines import VIEWS, PayeeBill, RatedLine
 from billing.runs import BillingRun
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.periods import Period
+from ingestion.contract.policy import CountingPolicy
 from ingestion.contract.version import DayRules, PublishedVersion
 
 OCTOBER, NOVEMBER = Period.parse("2026-10"), Period.parse("2026-11")
@@ -20,34 +24,47 @@ CALCULATED_AT = datetime(2026, 12, 3, 4, 5, 6, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Count:
-    """A row of the settled counts."""
+    """The views of one video, day and country in a published version, each `seconds` long."""
 
     video_id: str
     event_day: date
     country: str | None
     views: int
+    """All counted views; those that are not billable are not eligible."""
     billable_views: int
     policy_version: int = 1
+    seconds: int = 60
+    ads: Mapping[str, int] = field(default_factory=dict)
+    """Ad type → ad views, all of them during the first billable view."""
+    others: Mapping[str, int] = field(default_factory=dict)
+    """Outcome → events that are not counted."""
 
 
 @dataclass(frozen=True)
-class Event:
-    """A billable event."""
+class Piece:
+    """Implements `billing.ports.SettledPiece`."""
+
+    payee_id: str
+    video_id: str
+    owned_from_on: date
+    owned_to_on: date
+    share_ppm: int
+    effective_from_on: date
+    country: str
+    policy_version: int
+    outcomes: Mapping[str, int]
+    ads: Mapping[str, int]
+    event_ids: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Unplaced:
+    """Implements `billing.ports.UnplacedViews`."""
 
     video_id: str
-    event_id: str
-    event_day: date
-    country: str | None
-
-
-def events_of(counts: Iterable[Count]) -> list[Event]:
-    """Return as many events as the counts say, in the order of the port."""
-    events = [
-        Event(count.video_id, event_id(count, index), count.event_day, count.country)
-        for count in counts
-        for index in range(count.billable_views)
-    ]
-    return sorted(events, key=lambda event: (event.video_id, event.event_id))
+    payee_id: str | None
+    billable_views: int
+    first_on: date
 
 
 def event_id(count: Count, index: int) -> str:
@@ -57,20 +74,65 @@ def event_id(count: Count, index: int) -> str:
 
 @dataclass
 class FakeSettledViews:
-    """Implements `billing.ports.SettledViews` from rows in memory."""
+    """Implements `billing.ports.SettledViews` from rows in memory, event by event, by the plainest reading."""
 
     rows: Sequence[Count]
     version: PublishedVersion
     review_items: Mapping[str, int] = field(default_factory=dict)
+    broken: Sequence[str] = ()
+    ids_in_piece: int = 2
 
-    def counts(self, period: Period) -> Iterator[Count]:
-        return (row for row in self.rows if period.start_on <= row.event_day < period.end_on)
+    def pieces(self, attribution: Attribution, policy: CountingPolicy | None = None) -> Iterator[Piece]:
+        groups: dict[tuple[object, ...], tuple[Counter[str], Counter[str], list[str]]] = {}
+        for count, owned, card in self._placed(attribution):
+            if owned is not None and card is not None:
+                key = (owned.payee_id, owned.video_id, owned.from_on, card.effective_from_on)
+                key += (card.heading_of(count.country), count.policy_version, owned.to_on, owned.share_ppm)
+                outcomes, ads, ids = groups.setdefault(key, (Counter(), Counter(), []))
+                shortest = max(card.minimum_view_seconds or 0, policy.minimum_view_seconds if policy else 0)
+                minimum = min(shortest, owned.length_seconds or 86_400)
+                is_long = count.seconds >= minimum
+                outcomes["billable" if is_long else "below_minimum"] += count.billable_views
+                outcomes["not_eligible"] += count.views - count.billable_views
+                outcomes.update(count.others)
+                if is_long and count.billable_views:
+                    ads.update(count.ads)
+                    ids += [event_id(count, index) for index in range(count.billable_views)]
+        for key, (outcomes, ads, ids) in sorted(groups.items(), key=lambda item: item[0]):  # type: ignore[arg-type]
+            payee_id, video_id, from_on, effective, heading, policy, to_on, share = key
+            place = (payee_id, video_id, from_on, to_on, share, effective, heading, policy)
+            ids.sort()
+            yield Piece(*place, +outcomes, ads, ids[: self.ids_in_piece])  # type: ignore[arg-type]
+            for start in range(self.ids_in_piece, len(ids), self.ids_in_piece):
+                yield Piece(*place, {}, {}, ids[start : start + self.ids_in_piece])  # type: ignore[arg-type]
 
-    def billable_events(self, period: Period) -> Iterator[Event]:
-        return iter(events_of(self.counts(period)))
+    def unplaced(self, attribution: Attribution) -> Iterator[Unplaced]:
+        for count, owned, card in self._placed(attribution):
+            if card is None and count.billable_views:
+                payee_id = None if owned is None else owned.payee_id
+                yield Unplaced(count.video_id, payee_id, count.billable_views, count.event_day)
+
+    def contradictions(self, period: Period) -> Sequence[str]:
+        return self.broken
+
+    def videos_seen(self, days: Collection[date], among: Collection[str]) -> set[str]:
+        return {row.video_id for row in self.rows if row.event_day in days and row.video_id in among}
 
     def open_review_items(self, period: Period) -> Mapping[str, int]:
         return self.review_items
+
+    def _placed(self, attribution: Attribution) -> Iterator[tuple[Count, OwnedDays | None, RateCard | None]]:
+        owned_by_video: defaultdict[str, list[OwnedDays]] = defaultdict(list)
+        for owned in attribution.owners():
+            owned_by_video[owned.video_id].append(owned)
+        for row in self.rows:
+            if attribution.period.start_on <= row.event_day < attribution.period.end_on:
+                owners = [own for own in owned_by_video[row.video_id] if own.from_on <= row.event_day < own.to_on]
+                for owned in owners:
+                    contract = attribution.contracts.contract_for(owned.payee_id)
+                    yield row, owned, None if contract is None else contract.card_on(row.event_day)
+                if not owners:
+                    yield row, None, None
 
 
 @dataclass
@@ -78,37 +140,53 @@ class FakeCatalogueStore:
     """Implements `billing.ports.CatalogueStore` in memory."""
 
     catalogues: list[Catalogue] = field(default_factory=list)
-    contracts: list[RateContract] = field(default_factory=list)
+    imported_contracts: list[Contracts] = field(default_factory=list)
 
     def import_catalogue(self, catalogue: Catalogue, source: str) -> tuple[int, bool]:
         is_new = not self.catalogues or self.catalogues[-1].content_hash() != catalogue.content_hash()
         self.catalogues += [catalogue] if is_new else []
         return len(self.catalogues), is_new
 
-    def import_contract(self, contract: RateContract) -> tuple[int, bool]:
-        is_new = not self.contracts or self.contracts[-1].content_hash() != contract.content_hash()
-        self.contracts += [contract] if is_new else []
-        return len(self.contracts), is_new
+    def import_contracts(self, contracts: Contracts) -> tuple[int, bool]:
+        is_new = not self.imported_contracts or self.imported_contracts[-1] != contracts
+        self.imported_contracts += [contracts] if is_new else []
+        return len(self.imported_contracts), is_new
 
     def newest_catalogue(self) -> tuple[int, Catalogue] | None:
         return (len(self.catalogues), self.catalogues[-1]) if self.catalogues else None
 
     def catalogue(self, version: int) -> Catalogue:
-        return self.catalogues[version - 1] if version else Catalogue((), ())
+        return self.catalogues[version - 1] if version else Catalogue((), (), ())
 
-    def newest_contract(self) -> tuple[int, RateContract] | None:
-        return (len(self.contracts), self.contracts[-1]) if self.contracts else None
+    def newest_contracts(self) -> tuple[int, Contracts] | None:
+        return (len(self.imported_contracts), self.imported_contracts[-1]) if self.imported_contracts else None
+
+    def contracts(self, version: int) -> Contracts:
+        return self.imported_contracts[version - 1]
 
 
 def catalogue_of(**payee_by_video: str) -> Catalogue:
-    """Return a catalogue: video id = payee id."""
+    """Return a catalogue: video id = the one payee that owns it."""
     payees = tuple(Payee(payee_id, f"Channel {payee_id}") for payee_id in sorted(set(payee_by_video.values())))
-    return Catalogue(payees, tuple(Video(video_id, payee_by_video[video_id]) for video_id in sorted(payee_by_video)))
+    videos = sorted(payee_by_video)
+    shares = tuple(whole_share(video_id, payee_by_video[video_id]) for video_id in videos)
+    return Catalogue(payees, tuple(map(Video, videos)), shares)
 
 
-def contract_of(default: int, currency: str = "USD", **by_country: int) -> RateContract:
-    """Return a contract with one card that holds from 2020 on."""
-    return RateContract(currency, (RateCard(date(2020, 1, 1), default, by_country),))
+def flat(per_thousand_micros: int) -> Rate:
+    """Return a rate without tiers."""
+    return Rate(RateForm.FLAT, (Tier(None, per_thousand_micros),))
+
+
+def card_of(default: int | Rate, effective_from_on: date = date(2020, 1, 1), **by_country: int | Rate) -> RateCard:
+    """Return a card; a number is a flat rate."""
+    rates = {name: flat(rate) if isinstance(rate, int) else rate for name, rate in by_country.items()}
+    return RateCard(effective_from_on, flat(default) if isinstance(default, int) else default, rates)
+
+
+def contracts_of(*cards: RateCard, currency: str = "USD") -> Contracts:
+    """Return one contract for everybody."""
+    return Contracts(currency, (Contract("standard", None, cards),))
 
 
 def published(
@@ -149,8 +227,8 @@ def line(video_id: str = "video-a", views: int = 1000, rate: int = 2_500_000, co
     root = hashlib.sha256(f"{video_id}|{views}|{country}".encode()).hexdigest()
     return RatedLine(
         video_id=video_id,
-        owned_from_on=SINCE_EVER,
-        owned_to_on=WITHOUT_END,
+        owned_from_on=OCTOBER.start_on,
+        owned_to_on=OCTOBER.end_on,
         share_ppm=SHARE_WHOLE_PPM,
         effective_from_on=date(2020, 1, 1),
         country=country,

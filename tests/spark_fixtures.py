@@ -1,5 +1,6 @@
 """Spark for tests: one session for the whole run, and fakes of everything else that a batch run needs."""
 
+import json
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,7 +19,7 @@ from batch_layer.ports import RunEntry, VideoCount
 from batch_layer.run import RunPorts
 from batch_layer.spark_session import SparkSettings, folder_catalog, open_session
 from batch_layer.spark_warehouse import Gate, SparkWarehouse
-from ingestion.contract.counting import Received
+from ingestion.contract.counting import Received, VideoFacts
 from ingestion.contract.decoding import decode_view_event
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.version import PublishedVersion
@@ -117,11 +118,19 @@ class MemoryLog:
                 "partition": pa.array([each.partition for each in chosen], pa.int32()),
                 "offset": pa.array([each.offset for each in chosen], pa.int64()),
                 "appended_at": pa.array([each.appended_at for each in chosen], pa.timestamp("us", "UTC")),
-                "key": pa.array([None] * len(chosen), pa.binary()),
+                "key": pa.array([key_of(each.value) for each in chosen], pa.binary()),
                 "value": pa.array([each.value for each in chosen], pa.binary()),
             }
         )
         return self._spark.createDataFrame(table)
+
+
+def key_of(value: bytes) -> bytes | None:
+    """Return the key that a producer gives a message: the video id where it can be read, sometimes a wrong one."""
+    try:
+        return str(json.loads(value)["video_id"]).encode()
+    except (ValueError, KeyError, TypeError):
+        return b"c" if value else None
 
 
 @dataclass
@@ -193,15 +202,15 @@ class MemoryVersions:
 class MemoryCatalogue:
     """The port `CatalogueFacts`: one dictionary for each catalogue version from 1 on."""
 
-    versions: list[dict[str, tuple[int | None, str | None]]] = field(default_factory=list)
+    versions: list[dict[str, VideoFacts]] = field(default_factory=list)
 
     def latest_version(self) -> int:
         return len(self.versions)
 
-    def facts(self, versions: Collection[int]) -> Iterable[tuple[int, str, int | None, str | None]]:
+    def facts(self, versions: Collection[int]) -> Iterable[tuple[int, str, VideoFacts]]:
         for version in sorted(set(versions) - {0}):
-            for video_id, (length, payee) in self.versions[version - 1].items():
-                yield version, video_id, length, payee
+            for video_id, known in self.versions[version - 1].items():
+                yield version, video_id, known
 
 
 class QuietMetrics:

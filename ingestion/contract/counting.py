@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 from ingestion.contract.event import Reason, RejectedEvent, ViewEvent, payload_digest
 from ingestion.contract.policy import CountingPolicy, policy_on
@@ -53,13 +54,21 @@ class Received:
     decoded: ViewEvent | RejectedEvent
 
 
+class OwnViewer(NamedTuple):
+    """The viewer pseudonym of somebody who owns a video, or a share of it, on the days [from_on, to_on)."""
+
+    user_id: str
+    from_on: date = date.min
+    to_on: date = date.max
+
+
 @dataclass(frozen=True)
 class VideoFacts:
-    """What the catalogue knows of a video and billability needs; unknown is None."""
+    """What the catalogue knows of a video and billability needs; an unknown length is None."""
 
     length_seconds: int | None = None
-    payee_user_id: str | None = None
-    """The payee's own viewer pseudonym: their views of their own video are not billable."""
+    own_viewers: tuple[OwnViewer, ...] = ()
+    """Views of one's own video are not billable, on the days on which one owns it."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +165,8 @@ def judge_billability_alone(event: ViewEvent, facts: VideoFacts, policy: Countin
         return Billability.NOT_ELIGIBLE
     if event.view_duration < minimum:
         return Billability.BELOW_MINIMUM
-    if facts.payee_user_id is not None and event.user_id == facts.payee_user_id:
+    day = day_of(event.timestamp)
+    if any(own.user_id == event.user_id and own.from_on <= day < own.to_on for own in facts.own_viewers):
         return Billability.OWN_VIEW
     return Billability.BILLABLE
 

@@ -18,7 +18,8 @@ def payee_id(channel: str) -> str:
 
 def sample_rates() -> dict[str, int]:
     """Return the sample card's micros per thousand billable views by country, `*` for every other country."""
-    [card] = yaml.safe_load(RATES_FILE.read_text())["rate_cards"]
+    [contract] = yaml.safe_load(RATES_FILE.read_text())["contracts"]
+    [card] = contract["cards"]
     rates = card["rate_per_thousand_micros"]
     return {"*": rates["default"], **rates["by_country"]}
 

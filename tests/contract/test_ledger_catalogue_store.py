@@ -1,24 +1,34 @@
 """The contract of `billing.ports.CatalogueStore`, on the fake and on a real PostgreSQL."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 
 import pytest
 
 from billing.catalogue import Catalogue, Payee, Video
+from billing.contracts import AdRate, Rate, RateForm, Tier
+from billing.ownership import SINCE_EVER, WITHOUT_END, OwnerShare, whole_share
 from billing.ports import CatalogueStore
 from billing.postgres_catalogue import PostgresCatalogueStore
 from billing.postgres_session import connector
-from billing.rate_cards import RateCard, RateContract
-from tests.billing_fakes import FakeCatalogueStore, contract_of
+from tests.billing_fakes import FakeCatalogueStore, card_of, contracts_of
 from tests.billing_postgres import own_database
 
 ONE = Catalogue(
-    (Payee("-bob", "Bob\té \\N \\. ,\"'"), Payee("Zoe", "NULL", "viewer_1"), Payee("ann", "Ann")),
-    (Video("-v1", "-bob", 12), Video("A", "Zoe"), Video("_v", "ann"), Video("a", "ann")),
+    (Payee("-bob", "Bob\té \\N \\. ,\"'"), Payee("Zoe", "NULL", "viewer_1"), Payee("ann", "Ann", None, "US")),
+    (Video("-v1", 12), Video("A"), Video("_v"), Video("a")),
+    (
+        OwnerShare("-v1", SINCE_EVER, date(2026, 3, 1), "-bob", 1_000_000),
+        OwnerShare("-v1", date(2026, 3, 1), WITHOUT_END, "-bob", 1),
+        OwnerShare("-v1", date(2026, 3, 1), WITHOUT_END, "Zoe", 999_999),
+        *(whole_share(video_id, payee_id) for video_id, payee_id in [("A", "Zoe"), ("_v", "ann"), ("a", "ann")]),
+    ),
 )
-OTHER = Catalogue((Payee("ann", "Ann renamed"),), (Video("-v1", "ann"),))
-CONTRACT = RateContract("EUR", (RateCard(date(2020, 1, 1), 5, {"NO": 7}), RateCard(date(2026, 1, 1), 10**12, {})))
+OTHER = Catalogue((Payee("ann", "Ann renamed"),), (Video("-v1"),), (whole_share("-v1", "ann"),))
+TIERED = Rate(RateForm.GRADUATED, (Tier(5, 1), Tier(None, 10**12)))
+CARD = replace(card_of(5, NO=TIERED), ads={"pre": AdRate(2, 500_000)}, tax_ppm=3, cap_micros=10**18)
+CONTRACT = contracts_of(CARD, card_of(10**12, date(2026, 1, 1)), currency="EUR")
 
 
 @pytest.fixture(params=["fake", "postgres"])
@@ -31,7 +41,7 @@ def store(request: pytest.FixtureRequest) -> Iterator[CatalogueStore]:
 
 
 def test_nothing_is_in_force_before_the_first_import(store: CatalogueStore) -> None:
-    assert (store.newest_catalogue(), store.newest_contract()) == (None, None)
+    assert (store.newest_catalogue(), store.newest_contracts()) == (None, None)
 
 
 def test_a_catalogue_comes_back_as_it_was_imported(store: CatalogueStore) -> None:
@@ -41,16 +51,17 @@ def test_a_catalogue_comes_back_as_it_was_imported(store: CatalogueStore) -> Non
 
 def test_the_same_content_again_is_the_same_version(store: CatalogueStore) -> None:
     store.import_catalogue(ONE, "test")
-    store.import_contract(CONTRACT)
+    store.import_contracts(CONTRACT)
     assert store.import_catalogue(ONE, "other name") == (1, False)
-    assert store.import_contract(CONTRACT) == (1, False)
+    assert store.import_contracts(CONTRACT) == (1, False)
 
 
 def test_an_older_content_that_comes_back_is_in_force_again(store: CatalogueStore) -> None:
     for catalogue in (ONE, OTHER, ONE):
         store.import_catalogue(catalogue, "test")
     assert store.newest_catalogue() == (3, ONE)
-    assert [store.catalogue(version) for version in range(4)] == [Catalogue((), ()), ONE, OTHER, ONE]
-    for contract in (CONTRACT, contract_of(1), CONTRACT):
-        store.import_contract(contract)
-    assert store.newest_contract() == (3, CONTRACT)
+    assert [store.catalogue(version) for version in range(4)] == [Catalogue((), (), ()), ONE, OTHER, ONE]
+    for contract in (CONTRACT, contracts_of(card_of(1)), CONTRACT):
+        store.import_contracts(contract)
+    assert store.newest_contracts() == (3, CONTRACT)
+    assert store.contracts(2) == contracts_of(card_of(1))

@@ -87,7 +87,7 @@ def test_a_month_is_imported_billed_billed_again_and_shown(desk: Desk) -> None:
 def test_importing_again_changes_nothing_and_says_so(desk: Desk) -> None:
     desk.import_files()
     code, out, _ = desk.run("import", f"--rates={RATES}")
-    assert (code, out) == (ExitCode.OK, "rates version 3: 1 cards, no change\n")
+    assert (code, out) == (ExitCode.OK, "rates version 3: 1 contracts, no change\n")
 
 
 def test_no_raw_viewer_id_reaches_the_database(desk: Desk) -> None:
@@ -145,7 +145,7 @@ def test_other_counts_in_a_billed_period_are_a_named_conflict(desk: Desk) -> Non
 
 def test_counts_that_contradict_their_events_are_never_paid(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.import_files()
-    monkeypatch.setattr(FakeSettledViews, "billable_events", lambda *_: iter(()))
+    monkeypatch.setattr(FakeSettledViews, "contradictions", lambda *_: ["video v, 2026-10-05: +1 views"])
     code, _, error = desk.run("run", "--period", "2026-10")
     assert code == ExitCode.DIFFERENCE
     assert "the batch version contradicts itself" in error

@@ -16,7 +16,7 @@ from tests.billing_postgres import own_database
 RUN_ID = run_of().run_id
 ANN = statement_id_of(OCTOBER, "ann", 0)
 TABLES = [
-    "catalogue_versions", "payees", "videos", "rate_cards", "runs", "statements", "payment_audit",
+    "catalogue_versions", "payees", "videos", "owners", "rate_cards", "runs", "statements", "payment_audit",
     "allowed_transitions", "transitions", "transactions", "entries",
 ]  # fmt: skip
 STATEMENT = (
@@ -62,7 +62,8 @@ def connection(postgres_url: str) -> Iterator[Connection]:
             cursor.execute(
                 "INSERT INTO billing.catalogue_versions (catalogue_version, content_hash, source) VALUES (3, 'x', 'x');"
                 "INSERT INTO billing.payees VALUES (3, 'ann', 'Ann', NULL);"
-                "INSERT INTO billing.videos VALUES (3, 'v', 'ann', NULL)"
+                "INSERT INTO billing.videos VALUES (3, 'v', NULL);"
+                "INSERT INTO billing.owners VALUES (3, 'v', '0001-01-01', '9999-12-31', 'ann', 1000000)"
             )
         yield opened
         opened.close()
@@ -265,7 +266,19 @@ def test_nobody_can_log_in_as_the_owner_and_the_owner_has_every_table(connection
         assert cursor.fetchall() == [("viewledger_owner",)]
 
 
-@pytest.mark.parametrize("row", ["payees VALUES (3, 'bob', 'Bob', NULL)", "videos VALUES (3, 'w', 'ann', NULL)"])
+def test_shares_that_do_not_add_up_are_refused(connection: Connection) -> None:
+    said = refusal(connection, "INSERT INTO billing.owners VALUES (3, 'v', '2026-01-01', '2026-02-01', 'ann', 999999)")
+    assert "the shares of video v do not add up to 1000000" in said
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "payees VALUES (3, 'bob', 'Bob', NULL)",
+        "videos VALUES (3, 'w', NULL)",
+        "owners VALUES (3, 'v', '2026-01-01', '2026-02-01', 'ann', 1000000)",
+    ],
+)
 def test_nothing_joins_an_imported_catalogue(connection: Connection, row: str) -> None:
     assert "already imported; import a new one" in refusal(connection, f"INSERT INTO billing.{row}")
 

@@ -18,7 +18,7 @@ from batch_layer.rebuild import rebuild_once
 from batch_layer.run import run_once
 from batch_layer.spark_gate_sums import Subject
 from batch_layer.spark_warehouse import SparkWarehouse, branch_of
-from ingestion.contract.counting import Billability, VideoFacts, settle
+from ingestion.contract.counting import Billability, OwnViewer, VideoFacts, settle
 from ingestion.contract.version import PublishedVersion
 from tests.spark_fixtures import TOPIC, MemoryRun
 
@@ -47,8 +47,9 @@ def random_value(rng: random.Random, ids: list[uuid.UUID], appended_at: datetime
         "revenue_eligible": rng.random() < 0.9,
         "geo_location": rng.choice(["DE", "de", "DEU", ""]),
         "device_type": "tv",
+        "ad_views": [{"ad_id": "x"} | kind for kind in rng.choices([{}, {"ad_type": "pre"}, {"ad_type": "mid"}], k=2)],
     }
-    for name in ("geo_location", "device_type"):
+    for name in ("geo_location", "device_type", "ad_views"):
         if rng.random() < 0.3:
             del fields[name]
     return json.dumps(fields).encode()
@@ -168,7 +169,7 @@ def random_run(spark: SparkSession, rng: random.Random, folder: Path, *, rounds:
     """Publishes versions of a growing random log, cut at random places, the last one at its end."""
     ids = [uuid.UUID(int=rng.getrandbits(128), version=4) for _ in range(80)]
     run = MemoryRun.with_partitions(spark, PARTITIONS, folder, no_gate)
-    run.catalogue.versions = [{"-a": (20, "ann"), "c": (None, "ben")}]
+    run.catalogue.versions = [FACTS]
     for _ in range(rounds):
         grow(run, rng, ids, 60)
         cut_somewhere(run, rng)
@@ -291,7 +292,11 @@ class TamperedAfterDerive:
         rows.writeTo(f"ledger.views.tally.branch_{branch}").append()
 
 
-FACTS = {"-a": VideoFacts(20, "ann"), "c": VideoFacts(None, "ben")}
+SALE_ON = START.date() - timedelta(days=1)
+FACTS = {
+    "-a": VideoFacts(20, (OwnViewer("ann"),)),
+    "c": VideoFacts(None, (OwnViewer("ann", to_on=SALE_ON), OwnViewer("ben", SALE_ON))),
+}
 
 
 @pytest.mark.usefixtures("empty_tables")
@@ -310,7 +315,7 @@ def test_a_rebuild_equals_the_incremental_result_even_after_the_catalogue_change
     seed = 21
     rng = random.Random(seed)
     run = random_run(spark, rng, tmp_path, rounds=1)
-    run.catalogue.versions.append({"_b": (None, "ann"), "c": (10, None)})
+    run.catalogue.versions.append({"_b": VideoFacts(None, (OwnViewer("ann"),)), "c": VideoFacts(10)})
     late = START - timedelta(hours=96)
     run.log.append(0, run.log.now, random_value(rng, [uuid.UUID(int=1)], late))
     assert run_once(run.ports(), TOPIC).state == "published"

@@ -1,5 +1,6 @@
-"""Catalogue and rate files: read as a whole, every error named with its place, nothing guessed."""
+"""Catalogue files: read as a whole, every error named with its place, nothing guessed."""
 
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -7,23 +8,22 @@ import pytest
 from billing.catalogue import Catalogue, Payee, Video
 from billing.errors import FileRefusedError
 from billing.file_catalogue import read_catalogue
-from billing.file_rate_cards import read_rate_contract
+from billing.ownership import SINCE_EVER, WITHOUT_END, OwnerShare, whole_share
 
-PROJECT = Path(__file__).parents[2]
 GOOD_PAYEES = "payee_id,name,user_id\nann,Ann's channel,user-1\n-bob,Bob\u00e9,\n"
 GOOD_VIDEOS = "video_id,payee_id,length_seconds\n_v2,ann,12\n-v1,-bob,\n"
-GOOD_RATES = """
-currency: EUR
-rate_cards:
-  - effective_from_on: 2026-01-01
-    rate_per_thousand_micros: {default: 1_000_000, by_country: {NO: 7, US: 0}}
-"""
 
 
-def catalogue_from(folder: Path, payees: str = GOOD_PAYEES, videos: str = GOOD_VIDEOS) -> Catalogue:
-    (folder / "payees.csv").write_bytes(payees.encode("utf-8", "surrogateescape"))
-    (folder / "videos.csv").write_bytes(videos.encode("utf-8", "surrogateescape"))
-    return read_catalogue(folder / "payees.csv", folder / "videos.csv", lambda user_id: f"pseudonym of {user_id}")
+def catalogue_from(
+    folder: Path, payees: str = GOOD_PAYEES, videos: str = GOOD_VIDEOS, owners: str | None = None
+) -> Catalogue:
+    files = {"payees.csv": payees, "videos.csv": videos} | ({} if owners is None else {"owners.csv": owners})
+    for name, text in files.items():
+        (folder / name).write_bytes(text.encode("utf-8", "surrogateescape"))
+    owners_file = None if owners is None else folder / "owners.csv"
+    return read_catalogue(
+        folder / "payees.csv", folder / "videos.csv", owners_file, lambda user_id: f"pseudonym of {user_id}"
+    )
 
 
 def problems(folder: Path, **files: str) -> list[str]:
@@ -32,17 +32,11 @@ def problems(folder: Path, **files: str) -> list[str]:
     return [problem.removeprefix(f"{folder}/") for problem in caught.value.problems]
 
 
-def rate_problems(folder: Path, text: str) -> list[str]:
-    (folder / "rates.yaml").write_text(text)
-    with pytest.raises(FileRefusedError) as caught:
-        read_rate_contract(folder / "rates.yaml")
-    return [problem.removeprefix(f"{folder}/rates.yaml") for problem in caught.value.problems]
-
-
 def test_a_catalogue_is_read_with_pseudonyms_in_place_of_viewer_ids(tmp_path: Path) -> None:
     assert catalogue_from(tmp_path) == Catalogue(
         (Payee("-bob", "Bob\u00e9"), Payee("ann", "Ann's channel", "pseudonym of user-1")),
-        (Video("-v1", "-bob"), Video("_v2", "ann", 12)),
+        (Video("-v1"), Video("_v2", 12)),
+        (whole_share("-v1", "-bob"), whole_share("_v2", "ann")),
     )
 
 
@@ -58,7 +52,7 @@ def test_the_order_of_rows_and_columns_and_the_kind_of_line_end_do_not_matter(tm
 
 def test_optional_columns_may_be_absent(tmp_path: Path) -> None:
     read = catalogue_from(tmp_path, "payee_id,name\nann,Ann\n", "video_id,payee_id\nv,ann\n")
-    assert read == Catalogue((Payee("ann", "Ann"),), (Video("v", "ann"),))
+    assert read == Catalogue((Payee("ann", "Ann"),), (Video("v"),), (whole_share("v", "ann"),))
 
 
 @pytest.mark.parametrize("left_behind", ["#NAME?", "#REF!", "#N/A", "#VALUE!", "#DIV/0!", "1.2E+11", "6E+05"])
@@ -94,11 +88,10 @@ def test_a_viewer_id_is_never_shown(tmp_path: Path) -> None:
 
 def test_headers_are_checked(tmp_path: Path) -> None:
     assert problems(tmp_path, payees="payee,name,name\n", videos="") == [
-        "payees.csv, line 1, column 1: 'payee' is not a column; allowed: payee_id, name, user_id",
+        "payees.csv, line 1, column 1: 'payee' is not a column; allowed: payee_id, name, user_id, country",
         "payees.csv, line 1, column 3: 'name' stands twice in the header",
         "payees.csv, line 1, column payee_id: the column is missing from the header",
         "videos.csv, line 1, column video_id: the column is missing from the header",
-        "videos.csv, line 1, column payee_id: the column is missing from the header",
     ]
 
 
@@ -109,68 +102,66 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
         "videos.csv, line 2: not readable as CSV: unexpected end of data",
     ]
     with pytest.raises(FileRefusedError, match=r"gone\.csv: cannot be read \(No such file or directory\)"):
-        read_catalogue(tmp_path / "gone.csv", tmp_path / "videos.csv", str)
+        read_catalogue(tmp_path / "gone.csv", tmp_path / "videos.csv", None, str)
 
 
-def test_rates_are_read_and_norway_is_a_country(tmp_path: Path) -> None:
-    (tmp_path / "rates.yaml").write_text(GOOD_RATES)
-    contract = read_rate_contract(tmp_path / "rates.yaml")
-    assert contract.currency == "EUR"
-    assert contract.cards[0].default_per_thousand_micros == 1_000_000
-    assert contract.cards[0].per_thousand_micros_by_country == {"NO": 7, "US": 0}
+TWO_PAYEES = "payee_id,name\nann,Ann\nbob,Bob\n"
+OWNED_ELSEWHERE = "video_id,payee_id,length_seconds\nv,,\nw,ann,\n"
+OWNERS = "video_id,payee_id,share_ppm,from_on,to_on\n"
 
 
-def test_the_sample_rates_are_good() -> None:
-    assert read_rate_contract(PROJECT / "deploy" / "sample" / "rates.yaml").currency == "USD"
+def owner_problems(folder: Path, rows: str) -> list[str]:
+    return problems(folder, payees=TWO_PAYEES, videos=OWNED_ELSEWHERE, owners=OWNERS + rows)
 
 
-@pytest.mark.parametrize(
-    ("wrong", "reason"),
-    [
-        ("2.5", "2.5 is a number with a fraction; allowed: whole micro-units"),
-        ("2.0", "2.0 is a number with a fraction; allowed: whole micro-units"),
-        ("1e6", "1000000.0 is a number with a fraction"),
-        ("-1", "-1 is out of range; allowed: whole micro-units from 0 to 1000000000000"),
-        ("1000000000001", "1000000000001 is out of range"),
-        ("true", "True is not a whole number"),
-        ("0123", "'0123' is not a whole number"),
-        ("1:30", "'1:30' is not a whole number"),
-        ("'5'", "'5' is not a whole number"),
-        ("~", "None is not a whole number"),
-        ("1_00", "'1_00' is not a whole number"),
-    ],
-)
-def test_a_rate_is_a_whole_number_of_micros(tmp_path: Path, wrong: str, reason: str) -> None:
-    (problem,) = rate_problems(tmp_path, GOOD_RATES.replace("1_000_000", wrong))
-    assert problem.startswith(f", line 5, rate_cards[0].rate_per_thousand_micros.default: {reason}")
+def test_shares_with_days_are_read_and_a_video_that_changes_hands_has_two_intervals(tmp_path: Path) -> None:
+    rows = "v,ann,400000,,\nv,ann,600000,,2026-10-16\nv,bob,600000,2026-10-16,\n"
+    read = catalogue_from(tmp_path, TWO_PAYEES, OWNED_ELSEWHERE, OWNERS + rows)
+    sale_on = date(2026, 10, 16)
+    assert read.owners == (
+        OwnerShare("v", SINCE_EVER, sale_on, "ann", 1_000_000),
+        OwnerShare("v", sale_on, WITHOUT_END, "ann", 400_000),
+        OwnerShare("v", sale_on, WITHOUT_END, "bob", 600_000),
+        whole_share("w", "ann"),
+    )
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "reason"),
+    ("rows", "said"),
     [
-        ("EUR", "EURO", ", line 2, currency: 'EURO' is not a currency; allowed: a code of ISO 4217"),
-        ("2026-01-01", "2026-02-30", ", line 4, rate_cards[0].effective_from_on: '2026-02-30' is not a day"),
-        ("2026-01-01", "20260101", ", line 4, rate_cards[0].effective_from_on: 20260101 is not what belongs here"),
-        ("NO: 7", "no: 7", ", line 5, rate_cards[0].rate_per_thousand_micros.by_country: 'no' is not a country"),
-        ("NO: 7", "US: 7", ", line 5, rate_cards[0].rate_per_thousand_micros.by_country.US: the key stands twice"),
-        ("currency: EUR", "", ", line 3, the document: 'currency' is a required property"),
-        ("rate_cards:", "rates: 1\nrate_cards:", ", line 2, the document: Additional properties are not allowed"),
-        ("{default", "[default", ", line 5, column "),
+        (
+            "v,ann,999999,,\n",
+            "line 2, column share_ppm: video 'v': from the beginning to the end the shares add up to 999999",
+        ),
+        (
+            "v,ann,1000000,,2026-01-01\nv,bob,1000000,2026-02-01,\n",
+            "line 2, column share_ppm: video 'v': from 2026-01-01 to 2026-02-01 (not included) the shares add up to 0; "
+            "allowed: 1000000 on every day",
+        ),
+        (
+            "v,ann,1000000,,2026-02-01\nv,bob,1000000,2026-01-01,\n",
+            "line 2, column share_ppm: video 'v': from 2026-01-01 to 2026-02-01 (not included) the shares add up to "
+            "2000000",
+        ),
+        ("v,ann,0.5,,\n", "line 2, column share_ppm: '0.5' is not a share; allowed: whole parts per million from 1"),
+        ("v,ann,0,,\n", "line 2, column share_ppm: '0' is not a share"),
+        ("v,zoe,1000000,,\n", "line 2, column payee_id: 'zoe' is not in the payees file"),
+        ("x,ann,1000000,,\n", "line 2, column video_id: 'x' is not in the videos file"),
+        ("w,ann,1000000,,\n", "line 2, column video_id: 'w' has its one owner in the videos file"),
+        ("v,ann,1000000,2026-02-30,\n", "line 2, column from_on: '2026-02-30' is not a day"),
+        ("v,ann,1000000,2026-02-03,2026-02-03\n", "line 2, column to_on: 2026-02-03 is not after 2026-02-03"),
     ],
-)
-def test_other_errors_in_rates_are_named_by_line_and_key(tmp_path: Path, old: str, new: str, reason: str) -> None:
-    (problem,) = rate_problems(tmp_path, GOOD_RATES.replace(old, new))
-    assert problem.startswith(reason)
+)  # fmt: skip
+def test_a_wrong_share_is_named_with_its_place(tmp_path: Path, rows: str, said: str) -> None:
+    (problem,) = owner_problems(tmp_path, rows)
+    assert problem.startswith(f"owners.csv, {said}")
 
 
-def test_two_cards_of_one_day_are_refused(tmp_path: Path) -> None:
-    card = "  - {effective_from_on: 2026-01-01, rate_per_thousand_micros: {default: 1}}\n"
-    assert rate_problems(tmp_path, "currency: USD\nrate_cards:\n" + 2 * card) == [
-        ", line 4, rate_cards[1].effective_from_on: 2026-01-01 is the first day of rate_cards[0] too; "
-        "allowed: each day once"
-    ]
+def test_a_video_without_an_owner_is_named(tmp_path: Path) -> None:
+    (problem,) = owner_problems(tmp_path, "")
+    assert problem.startswith("videos.csv, line 2, column payee_id: video 'v' has no owner; allowed: a payee id")
 
 
-@pytest.mark.parametrize("text", ["", "5", "- 1", "&a [*a]", "\x00", "currency: USD\nrate_cards: []\n"])
-def test_no_text_makes_the_reader_crash(tmp_path: Path, text: str) -> None:
-    assert rate_problems(tmp_path, text)
+def test_a_wrong_country_is_named(tmp_path: Path) -> None:
+    (problem,) = problems(tmp_path, payees="payee_id,name,country\nann,Ann,usa\n-bob,Bob,US\n")
+    assert problem.startswith("payees.csv, line 2, column country: 'usa' is not a country; allowed: empty, or two")

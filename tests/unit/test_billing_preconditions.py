@@ -7,6 +7,7 @@ import pytest
 
 from billing.catalogue import Catalogue, Payee, Video
 from billing.errors import PreconditionsError
+from billing.ownership import SINCE_EVER, WITHOUT_END, OwnerShare, whole_share
 from billing.period_billing import BilledPeriod, BillingOrder, bill_period
 from billing.preconditions import Findings, Waivable, failed_preconditions
 from billing.tables import billed_period_json, billed_period_text
@@ -17,8 +18,10 @@ from tests.billing_fakes import (
     Count,
     FakeCatalogueStore,
     FakeSettledViews,
+    Unplaced,
+    card_of,
     catalogue_of,
-    contract_of,
+    contracts_of,
     published,
 )
 from tests.books_fakes import FakeBooks
@@ -33,8 +36,7 @@ def failures(waived: Mapping[str, str] | None = None, **changes: object) -> list
         "version": published(settled_until=NEEDED),
         "catalogue_version": 1,
         "review_items": {},
-        "unattributed": {},
-        "unrated": {},
+        "unplaced": (),
         "recatalogued": (),
     } | changes
     findings = Findings(**found)  # type: ignore[arg-type]
@@ -58,7 +60,7 @@ def test_one_partition_a_moment_short_keeps_the_period_open() -> None:
     [
         ("conflict", {"review_items": {"conflict": 1}}),
         ("late_review", {"review_items": {"late_review": 7}}),
-        ("unattributed", {"unattributed": {"orphan": 5}}),
+        ("unattributed", {"unplaced": [Unplaced("orphan", None, 5, DAY)]}),
         ("catalogue", {"recatalogued": {"v"}}),
     ],
 )
@@ -73,19 +75,24 @@ def test_what_is_open_is_named_and_can_be_waived_by_name(kind: str, changes: dic
 
 def test_a_missing_rate_and_an_unsettled_period_cannot_be_waived() -> None:
     everything = {kind.value: "ann" for kind in Waivable}
-    found = failures(everything, unrated={DAY: 3}, version=published(settled_until=datetime(2026, 10, 1, tzinfo=UTC)))
+    early = published(settled_until=datetime(2026, 10, 1, tzinfo=UTC))
+    found = failures(everything, unplaced=[Unplaced("v", "ann", 3, DAY)], version=early)
     assert [failure.partition(":")[0] for failure in found] == ["settled", "rate"]
-    assert "effective_from_on of 2026-10-05 or earlier" in found[1]
+    assert found[1] == (
+        "rate: 3 billable views of 1 payee (ann) in period 2026-10-01/2026-11-01 have no rate; import contracts that "
+        "are for it, with a card that begins on 2026-10-05 or earlier"
+    )
 
 
 def test_all_failures_are_named_together() -> None:
-    found = failures(review_items={"conflict": 1, "late_review": 1}, unattributed={f"v{i}": 2 for i in range(9)})
+    orphans = [Unplaced(f"v{i}", None, 2, DAY) for i in range(9)]
+    found = failures(review_items={"conflict": 1, "late_review": 1}, unplaced=orphans)
     assert [failure.partition(":")[0] for failure in found] == ["conflict", "late_review", "unattributed"]
     assert "18 billable views of 9 videos without a payee (v0, v1, v2, v3, v4 and 4 more)" in found[2]
 
 
 def billed(books: FakeBooks, views: FakeSettledViews, **changes: object) -> BilledPeriod:
-    store = FakeCatalogueStore([catalogue_of(v="ann")], [contract_of(2_500_000, US=3_000_000)])
+    store = FakeCatalogueStore([catalogue_of(v="ann")], [contracts_of(card_of(2_500_000, US=3_000_000))])
     given: dict[str, object] = {
         "waived": {},
         "allowed_lateness": timedelta(hours=24),
@@ -107,25 +114,30 @@ def test_billing_without_a_catalogue_says_what_to_import() -> None:
     order = BillingOrder(OCTOBER, {}, timedelta(), CALCULATED_AT, approval_limits_micros={"USD": 1})
     with pytest.raises(PreconditionsError) as caught:
         bill_period(order, views=views, catalogues=FakeCatalogueStore(), books=FakeBooks())
-    assert [failure.partition(" yet")[0] for failure in caught.value.failures] == [
+    assert [failure.partition(" to bill")[0] for failure in caught.value.failures] == [
         "import: no payees and videos",
-        "import: no rates",
+        "import: no contracts",
     ]
 
 
 @pytest.mark.parametrize(
     ("judged_with", "is_open"),
     [(0, True), (1, True), (2, False), (3, False)],
-    ids=["before any catalogue", "other length", "same facts, another video added", "newest"],
+    ids=["before any catalogue", "other length", "same facts; another video, and a later sale", "newest"],
 )
 def test_views_judged_by_other_facts_of_the_catalogue_are_named(judged_with: int, is_open: bool) -> None:
     ann = (Payee("ann", "Ann"),)
+    sold_on, owned = date(2027, 1, 1), (whole_share("v", "ann"),)
+    sold_later = (
+        OwnerShare("v", SINCE_EVER, sold_on, "ann", 10**6),
+        OwnerShare("v", sold_on, WITHOUT_END, "bob", 10**6),
+    )
     versions = [
-        Catalogue(ann, (Video("v", "ann", 10),)),
-        Catalogue(ann, (Video("v", "ann", 20),)),
-        Catalogue(ann, (Video("v", "ann", 20), Video("w", "ann", 5))),
+        Catalogue(ann, (Video("v", 10),), owned),
+        Catalogue(ann, (Video("v", 20),), owned),
+        Catalogue((*ann, Payee("bob", "Bob", "viewer_bob")), (Video("v", 20), Video("w", 5)), sold_later),
     ]
-    store = FakeCatalogueStore(versions, [contract_of(1)])
+    store = FakeCatalogueStore(versions, [contracts_of(card_of(1))])
     views = FakeSettledViews([Count("v", DAY, None, 1, 1)], published(rules={DAY: DayRules(1, judged_with)}))
     order = BillingOrder(OCTOBER, {}, timedelta(), CALCULATED_AT, approval_limits_micros={"USD": 1})
     if is_open:

@@ -1,18 +1,34 @@
 """The worked example in docs/billing.md, computed again by the program from the figures on the page."""
 
 import re
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
-from billing.file_rate_cards import read_rate_contract
+from billing.attribution import Attribution
+from billing.catalogue import Catalogue, Payee, Video
+from billing.file_contracts import read_contracts
 from billing.money import amount_text
+from billing.ownership import SINCE_EVER, WITHOUT_END, OwnerShare, whole_share
 from billing.posting import CarryHead, post_statement
 from billing.preconditions import Waivable
-from billing.rating import evidence_roots, make_bills, rate_views
+from billing.rated_lines import PayeeBill
+from billing.rating import rate_period
 from billing.statements import PayeeState, plan_payee
-from tests.billing_fakes import Count, catalogue_of, events_of, run_of
+from billing.view_chain import view_chain
+from tests.billing_fakes import OCTOBER, Count, FakeSettledViews, published, run_of
 
 PAGE = (Path(__file__).parents[2] / "docs" / "billing.md").read_text()
+CATALOGUE = Catalogue(
+    (Payee("ann", "Ann", None, "FR"), Payee("ben", "Ben")),
+    (Video("trailer"), Video("walk")),
+    (
+        whole_share("trailer", "ann"),
+        OwnerShare("walk", SINCE_EVER, WITHOUT_END, "ann", 333_333),
+        OwnerShare("walk", SINCE_EVER, WITHOUT_END, "ben", 666_667),
+    ),
+)
+CARRIED_IN = 500_000_000
 
 
 def table(heading: str) -> list[list[str]]:
@@ -21,39 +37,59 @@ def table(heading: str) -> list[list[str]]:
     return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
 
 
-def test_the_bill_on_the_page_is_what_the_program_computes(tmp_path: Path) -> None:
-    (tmp_path / "rates.yaml").write_text(re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)[0])
-    contract = read_rate_contract(tmp_path / "rates.yaml")
+def bill_of_ann(folder: Path) -> PayeeBill:
+    (folder / "rates.yaml").write_text(re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)[0])
     counts = [
-        Count(video, date.fromisoformat(day), None if country == "–" else country, int(views), int(billable))
-        for video, day, country, views, billable in table("| video | event day |")
+        replace(
+            Count(video, date.fromisoformat(day), None if country == "–" else country, int(views), int(billable)),
+            others={"duplicate": int(duplicates)} if int(duplicates) else {},
+            ads={"pre_roll": int(ads)} if int(ads) else {},
+        )
+        for video, day, country, duplicates, views, billable, ads in table("| video | event day |")
     ]
-    catalogue = catalogue_of(trailer="ann", walk="ann")
-    rated = rate_views(counts, catalogue, contract)
-    evidence = evidence_roots(events_of(counts), contract, rated.policy_by_day)
-    (bill,) = make_bills(rated, evidence, catalogue, contract.currency)
-    planned = plan_payee(run_of(), bill, PayeeState(carried_nanomicros=500_000_000))
-    assert planned is not None
-    transaction = post_statement(planned.statement, CarryHead(1, 500_000_000))
+    attribution = Attribution(OCTOBER, CATALOGUE, read_contracts(folder / "rates.yaml"))
+    ann, ben = rate_period(FakeSettledViews(counts, published()).pieces(attribution), attribution)
+    assert (ann.payee_id, ben.payee_id) == ("ann", "ben")
+    return ann
 
-    rows, carried = [], 500_000_000
+
+def test_the_statement_on_the_page_is_what_the_program_computes(tmp_path: Path) -> None:
+    bill = bill_of_ann(tmp_path)
+    planned = plan_payee(run_of(), bill, PayeeState(carried_nanomicros=CARRIED_IN))
+    assert planned is not None
+    transaction = post_statement(planned.statement, CarryHead(1, CARRIED_IN))
+    rows, carried = [], CARRIED_IN
     for settled in planned.lines:
-        line, carried_in = settled.line, carried
-        carried = line.owed_nanomicros + carried_in - 10**9 * settled.amount_micros
-        figures = [line.quantity, line.rate_per_thousand_micros, line.owed_nanomicros, carried_in]
-        figures += [settled.amount_micros, carried]
-        rows.append([line.video_id, line.effective_from_on.isoformat(), line.country, *map(str, figures)])
-    assert rows == table("| video | rates from |")
+        line = settled.line
+        place = [line.video_id, line.kind, line.effective_from_on.isoformat(), line.country]
+        slice_ = f"{line.event_start}–{line.event_end}"
+        figures = [line.tier_index, slice_, line.quantity, line.rate_per_thousand_micros, line.share_ppm]
+        figures += [line.owed_nanomicros, carried, settled.amount_micros, settled.carried_nanomicros]
+        rows.append([*place, *map(str, figures)])
+        carried = settled.carried_nanomicros
+    assert rows == table("| video | what |")
     assert carried == planned.statement.carried_nanomicros_after
     entries = [[entry.account, str(entry.amount_micros)] for entry in transaction.entries]
     assert entries == table("| account | micros |")
     paid = planned.statement.earned_micros
-    assert f"Paid {paid} micro-units = {amount_text(paid, 'USD')}." in PAGE
+    _, payable, tax = (abs(entry.amount_micros) for entry in transaction.entries)
+    assert f"Lines {paid} = tax {tax} + payable {payable} micro-units = {amount_text(payable, 'USD')}." in PAGE
     owed = sum(line.owed_nanomicros for line in bill.lines)
-    assert f"The check: {paid} × 10^9 + {carried} = {owed} + 500000000." in PAGE
+    assert f"The check: {paid} × 10^9 + {carried} = {owed} + {CARRIED_IN}." in PAGE
+
+
+def test_the_chain_on_the_page_is_what_the_program_computes(tmp_path: Path) -> None:
+    links = view_chain(bill_of_ann(tmp_path).outcomes)
+    assert [[link.name, str(link.events)] for link in links] == table("| what became of the events |")
 
 
 def test_the_page_names_every_precondition_and_which_can_be_waived() -> None:
     rows = table("| name | it holds when |")
     assert {name.strip("`") for name, _, waivable in rows if waivable == "yes"} == set(Waivable)
     assert {name.strip("`") for name, _, waivable in rows if waivable == "no"} == {"settled", "rate"}
+
+
+def test_the_page_names_every_key_of_a_card() -> None:
+    schema = (Path(__file__).parents[2] / "billing" / "contract_schema.json").read_text()
+    for key, _ in table("| key of a card | meaning |"):
+        assert f'"{key.strip("… `")}"' in schema, key

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ingestion.contract.counting import Billability, Outcome, Received, Verdict, VideoFacts, settle
+from ingestion.contract.counting import Billability, Outcome, OwnViewer, Received, Verdict, VideoFacts, settle
 from ingestion.contract.event import Reason, RejectedEvent, ViewEvent
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -108,7 +108,7 @@ def test_a_counted_view_is_billable_unless_a_rule_says_otherwise(
     changes: dict[str, object], length_seconds: int | None, billability: str
 ) -> None:
     log = received(view(1, **changes))  # type: ignore[arg-type]
-    assert billabilities(log, video=VideoFacts(length_seconds, "owner")) == [billability]
+    assert billabilities(log, video=VideoFacts(length_seconds, (OwnViewer("owner"),))) == [billability]
 
 
 def test_at_most_four_views_of_a_viewer_and_video_are_billable_in_any_24_hours() -> None:

@@ -84,8 +84,8 @@ CREATE TABLE billing.payment_audit (
     statement_id    text NOT NULL REFERENCES billing.statements,
     line_index      integer NOT NULL CHECK (line_index >= 0),
     video_id        text NOT NULL,
-    owned_from_on   date NOT NULL,           -- the ownership interval [from, to); 0001-01-01 = since ever
-    owned_to_on     date NOT NULL CHECK (owned_to_on > owned_from_on),   -- 9999-12-31 = without end
+    owned_from_on   date NOT NULL,           -- the days [from, to) of the period on which it was owned like this
+    owned_to_on     date NOT NULL CHECK (owned_to_on > owned_from_on),
     share_ppm       integer NOT NULL CHECK (share_ppm BETWEEN 1 AND 1000000),   -- the payee's share of the video
     effective_from_on date NOT NULL,         -- first day of the rate card that was applied
     country         text NOT NULL,           -- the rate's country, or '*' for the default rate

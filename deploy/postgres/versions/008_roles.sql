@@ -45,7 +45,7 @@ GRANT SELECT ON ALL TABLES IN SCHEMA billing, published TO viewledger_auditor;
 
 -- Billing reads and adds. It never changes or removes a row, and it approves nothing that is above the limit.
 GRANT SELECT ON ALL TABLES IN SCHEMA billing, published TO viewledger_billing;
-GRANT INSERT ON billing.catalogue_versions, billing.payees, billing.videos, billing.rate_cards, billing.runs,
+GRANT INSERT ON billing.catalogue_versions, billing.payees, billing.videos, billing.owners, billing.rate_cards, billing.runs,
     billing.statements, billing.payment_audit, billing.notices, billing.transitions, billing.transactions,
     billing.entries TO viewledger_billing;
 
@@ -54,7 +54,7 @@ GRANT SELECT ON ALL TABLES IN SCHEMA billing, published TO viewledger_approver;
 GRANT INSERT ON billing.transitions TO viewledger_approver;
 
 -- The API reads what payees are shown.
-GRANT SELECT ON billing.catalogue_versions, billing.payees, billing.videos, billing.rate_cards, billing.runs,
+GRANT SELECT ON billing.catalogue_versions, billing.payees, billing.videos, billing.owners, billing.rate_cards, billing.runs,
     billing.statements, billing.payment_audit, billing.notices, billing.transitions, billing.current_states,
     billing.transactions, billing.entries TO viewledger_api;
 GRANT SELECT ON ALL TABLES IN SCHEMA published TO viewledger_api;

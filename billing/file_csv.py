@@ -1,0 +1,101 @@
+"""Reads CSV files row by row; every problem is named with file, line, column and what is allowed."""
+
+import csv
+import io
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from billing.errors import FileRefusedError
+from ingestion.contract.decoding import is_video_id
+
+SPREADSHEET_ERROR = re.compile(r"#(NAME|REF|VALUE|DIV/0|NULL|NUM|N/A|SPILL|CALC|ERROR)[!?]?", re.IGNORECASE)
+_SPREADSHEET_NUMBER = re.compile(r"[+-]?\d([.,]\d+)?E\+\d+", re.IGNORECASE)
+_ID_ALLOWED = "1 to 64 of A-Z a-z 0-9 _ -"
+
+
+@dataclass
+class Problems:
+    """What is wrong in the files, in order of reading."""
+
+    found: list[str] = field(default_factory=list)
+
+    def add(self, file: Path, line: int, column: str, text: str) -> None:
+        """Note one problem at its place."""
+        self.found.append(f"{file}, line {line}, column {column}: {text}")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a CSV file by column name, and the line it begins on."""
+
+    line: int
+    cells: dict[str, str]
+
+
+def read_text(file: Path) -> str:
+    """Return a text file's content, without a byte order mark.
+
+    Raises:
+        FileRefusedError: it cannot be read, or is not UTF-8.
+    """
+    try:
+        return file.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise FileRefusedError([f"{file}: cannot be read ({error.strerror})"]) from error
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise FileRefusedError([f"{file}, line {line}: not UTF-8; save the file as UTF-8"]) from error
+
+
+def rows_of(file: Path, columns: Sequence[str], optional: Collection[str], problems: Problems) -> Iterator[Row]:
+    """Yield the well-formed rows; a file that cannot be read at all is one problem."""
+    try:
+        reader = csv.reader(io.StringIO(read_text(file), newline=""), strict=True)
+        header = next(reader, [])
+        if not _check_header(file, header, columns, optional, problems):
+            return
+        line = reader.line_num + 1
+        for cells in reader:
+            if cells and len(cells) != len(header):
+                text = f"the row has {len(cells)} fields and the header {len(header)}"
+                problems.add(file, line, str(min(len(cells), len(header)) + 1), text)
+            elif cells:
+                yield Row(line, dict.fromkeys(columns, "") | dict(zip(header, cells, strict=True)))
+            line = reader.line_num + 1
+    except FileRefusedError as error:
+        problems.found += error.problems
+    except csv.Error as error:
+        problems.found.append(f"{file}, line {reader.line_num}: not readable as CSV: {error}")
+
+
+def read_id(file: Path, row: Row, column: str, problems: Problems) -> str:
+    """Return a cell that holds an id, naming what is wrong with it."""
+    text = row.cells[column]
+    if SPREADSHEET_ERROR.fullmatch(text.strip()) or _SPREADSHEET_NUMBER.fullmatch(text.strip()):
+        reason = "is what a spreadsheet left behind in place of an id; format the column as text and export again"
+        problems.add(file, row.line, column, f"{shown(text)} {reason}; allowed: {_ID_ALLOWED}")
+    elif not is_video_id(text):
+        problems.add(file, row.line, column, f"{shown(text)} is not an id; allowed: {_ID_ALLOWED}")
+    return text
+
+
+def shown(text: str) -> str:
+    """Return a cell as a message shows it."""
+    return repr(text if len(text) <= 64 else text[:61] + "...")
+
+
+def _check_header(
+    file: Path, header: Sequence[str], columns: Sequence[str], optional: Collection[str], problems: Problems
+) -> bool:
+    before = len(problems.found)
+    for index, name in enumerate(header, 1):
+        if name not in columns:
+            problems.add(file, 1, str(index), f"{shown(name)} is not a column; allowed: {', '.join(columns)}")
+        elif name in header[: index - 1]:
+            problems.add(file, 1, str(index), f"{name!r} stands twice in the header")
+    for name in columns:
+        if name not in header and name not in optional:
+            problems.add(file, 1, name, "the column is missing from the header")
+    return len(problems.found) == before

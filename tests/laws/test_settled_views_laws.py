@@ -1,0 +1,135 @@
+"""Settled views sorted by owner and card in Spark are, event by event, what the contract and the terms say."""
+
+import random
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from batch_layer.iceberg_settled_views import IcebergSettledViews
+from batch_layer.spark_attribution import SettledPiece
+from billing.attribution import Attribution
+from billing.catalogue import Catalogue, Payee, Video
+from billing.contracts import Contract, Contracts
+from billing.ownership import SINCE_EVER, WITHOUT_END, OwnerShare
+from billing.rating import rate_period
+from ingestion.contract.counting import Verdict, day_of, settle
+from ingestion.contract.event import ViewEvent
+from ingestion.contract.periods import Period
+from ingestion.contract.policy import CountingPolicy
+from tests.billing_fakes import card_of
+from tests.laws.test_batch_laws import FACTS, SALE_ON, START, random_run
+from tests.spark_fixtures import MemoryRun, key_of
+
+LONG_AGO = START.date() - timedelta(days=90)
+CATALOGUE = Catalogue(
+    (Payee("ann", "Ann", "ann"), Payee("ben", "Ben", "ben")),
+    (Video("-a", 20), Video("_b"), Video("c", 50)),
+    (
+        OwnerShare("-a", SINCE_EVER, WITHOUT_END, "ann", 400_000),
+        OwnerShare("-a", SINCE_EVER, WITHOUT_END, "ben", 600_000),
+        OwnerShare("c", SINCE_EVER, SALE_ON, "ann", 1_000_000),
+        OwnerShare("c", SALE_ON, WITHOUT_END, "ben", 1_000_000),
+    ),
+)
+"""The video `_b` has no owner."""
+CONTRACTS = Contracts(
+    "USD",
+    (
+        Contract("standard", None, (card_of(5, LONG_AGO), replace(card_of(7, SALE_ON, DE=9), minimum_view_seconds=60))),
+        Contract("late", ("ben",), (card_of(3, SALE_ON - timedelta(days=1), DE=4),)),
+    ),
+)
+WHOLE = Period(LONG_AGO, START.date() + timedelta(days=9))
+ONE_DAY = Period(SALE_ON, SALE_ON + timedelta(days=1))
+STRICTER = CountingPolicy(0, date.min, 50, 2, timedelta(hours=12))
+
+
+def expected(
+    run: MemoryRun, attribution: Attribution, policy: CountingPolicy | None
+) -> tuple[dict[Any, Any], Counter[Any]]:
+    """Return (group → outcomes, ads, ids) and (video, payee) → unplaced billable views, by the plainest reading."""
+    groups: dict[Any, Any] = defaultdict(lambda: (Counter(), Counter(), []))
+    unplaced: Counter[Any] = Counter()
+    for event, video_id, day, outcome in settled(run, policy):
+        if not attribution.period.start_on <= day < attribution.period.end_on:
+            continue
+        owners = [own for own in CATALOGUE.owners_in(attribution.period) if own.video_id == video_id]
+        owners = [own for own in owners if own.from_on <= day < own.to_on]
+        for own in owners:
+            contract = CONTRACTS.contract_for(own.payee_id)
+            assert contract is not None
+            card = contract.card_on(day)
+            if card is None:
+                unplaced[video_id, own.payee_id] += outcome == "billable"
+                continue
+            found = outcome
+            length = CATALOGUE.length_by_video.get(video_id, 10**9)
+            if outcome == "billable" and event.view_duration < min(card.minimum_view_seconds or 0, length):
+                found = "below_minimum"
+            country = event.geo_location if isinstance(event, ViewEvent) else None
+            place = (own.payee_id, video_id, own.from_on, card.effective_from_on, card.heading_of(country), own.to_on)
+            outcomes, ads, ids = groups[place]
+            outcomes[found] += 1
+            if found == "billable":
+                ads.update(ad.ad_type or "unknown" for ad in event.ad_views or ())
+                ids.append(str(event.event_id))
+        if not owners:
+            unplaced[video_id, None] += outcome == "billable"
+    return dict(groups), +unplaced
+
+
+def settled(run: MemoryRun, policy: CountingPolicy | None) -> Iterator[tuple[Any, str | None, date, str]]:
+    """Yield (event, video, day, outcome) of every message."""
+    messages = {(each.partition, each.offset): each for each in run.log.all()}
+    log = [each.received for each in messages.values()]
+    outcomes = settle(log, FACTS) if policy is None else settle(log, CATALOGUE.counting_facts(WHOLE), lambda _: policy)
+    for place, out in outcomes.items():
+        message, event = messages[place], messages[place].received.decoded
+        if out.verdict is Verdict.REJECTED:
+            key = key_of(message.value)
+            yield None, key and key.decode(), out.event_hour.date(), f"rejected:{out.reasons[0].code}"
+        else:
+            assert isinstance(event, ViewEvent)
+            yield event, event.video_id, day_of(event.timestamp), str(out.billability or out.verdict)
+
+
+def gathered(pieces: list[SettledPiece]) -> Mapping[Any, Any]:
+    groups: dict[Any, Any] = defaultdict(lambda: (Counter(), Counter(), []))
+    for each in pieces:
+        key = (each.payee_id, each.video_id, each.owned_from_on, each.effective_from_on, each.country)
+        outcomes, ads, ids = groups[(*key, each.owned_to_on)]
+        outcomes.update(each.outcomes)
+        ads.update(each.ads)
+        ids += each.event_ids
+    return groups
+
+
+@pytest.mark.usefixtures("empty_tables")
+def test_every_event_is_sorted_to_the_owners_of_its_day_under_their_cards(spark: SparkSession, tmp_path: Path) -> None:
+    seed = 51
+    run = random_run(spark, random.Random(seed), tmp_path, rounds=1)
+    views, paid = IcebergSettledViews(spark, run.versions.published[-1]), 0
+    assert views.contradictions(WHOLE) == []
+    for period, policy in [(WHOLE, None), (ONE_DAY, None), (WHOLE, STRICTER)]:
+        attribution = Attribution(period, CATALOGUE, CONTRACTS)
+        pieces = list(views.pieces(attribution, policy))
+        keys = [(each.payee_id, each.video_id, each.owned_from_on, each.effective_from_on) for each in pieces]
+        order = [(*key, each.country) for key, each in zip(keys, pieces, strict=True)]
+        assert order == sorted(order), f"seed {seed}"
+        groups, unplaced = expected(run, attribution, policy)
+        assert gathered(pieces) == {key: (*sums, sorted(ids)) for key, (*sums, ids) in groups.items()}, f"seed {seed}"
+        bills = rate_period(pieces, attribution)
+        views_paid = sum(bill.billable_views for bill in bills)
+        assert views_paid == sum(len(ids) for *_, ids in groups.values()), f"seed {seed}"
+        paid += views_paid
+        if policy is None:
+            found = {(each.video_id, each.payee_id): each.billable_views for each in views.unplaced(attribution)}
+            assert found == unplaced, f"seed {seed}"
+    assert paid > 0
+    assert views.videos_seen([day_of(START)], {"c", "nowhere"}) == {"c"}

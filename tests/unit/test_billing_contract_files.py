@@ -1,0 +1,189 @@
+"""Contract files: checked by the schema and by what it cannot say, every error named with its line and key."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from billing.contract_document import content_hash, contracts_from, document_of
+from billing.contracts import AdRate, Contracts, RateForm
+from billing.errors import FileRefusedError
+from billing.file_contracts import read_contracts
+from billing.rated_lines import StatementTerms
+from tests.billing_fakes import card_of, contracts_of
+
+PROJECT = Path(__file__).parents[2]
+GOOD = """
+currency: EUR
+contracts:
+  - name: standard
+    cards:
+      - effective_from_on: 2026-01-01
+        rate_per_thousand_micros: {default: 1_000_000, by_country: {NO: 7, US: 0}}
+"""
+FULL = """
+currency: EUR
+contracts:
+  - name: standard
+    cards:
+      - effective_from_on: 2026-01-01
+        rate_per_thousand_micros: {default: 1_000_000}
+  - name: network
+    payees: [bob, ann]
+    cards:
+      - effective_from_on: 2026-05-01
+        minimum_view_seconds: 45
+        rate_per_thousand_micros:
+          default: {graduated: [{up_to_views: 1000, per_thousand_micros: 5}, {per_thousand_micros: 7}]}
+          by_country: {US: {volume: [{up_to_views: 10, per_thousand_micros: 1}, {per_thousand_micros: 2}]}}
+        ad_income: {pre_roll: {per_thousand_micros: 4_000_000, share_ppm: 550_000}}
+        withholding_tax_ppm: {default: 0, by_country: {US: 300_000}}
+        cap_micros_per_period: 9
+        minimum_payout_micros: 50_000_000
+"""
+RATE = "rate_per_thousand_micros: {default: 1_000_000, by_country: {NO: 7, US: 0}}"
+
+
+def contracts_from_text(folder: Path, text: str) -> Contracts:
+    (folder / "rates.yaml").write_text(text)
+    return read_contracts(folder / "rates.yaml")
+
+
+def contract_problems(folder: Path, text: str) -> list[str]:
+    with pytest.raises(FileRefusedError) as caught:
+        contracts_from_text(folder, text)
+    return [problem.removeprefix(f"{folder}/rates.yaml") for problem in caught.value.problems]
+
+
+def test_rates_are_read_and_norway_is_a_country(tmp_path: Path) -> None:
+    contracts = contracts_from_text(tmp_path, GOOD)
+    assert contracts == contracts_of(card_of(1_000_000, date(2026, 1, 1), NO=7, US=0), currency="EUR")
+
+
+def test_the_sample_rates_are_good() -> None:
+    assert read_contracts(PROJECT / "deploy" / "sample" / "rates.yaml").currency == "USD"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ("2.5", "2.5 is a number with a fraction; allowed: a whole number"),
+        ("2.0", "2.0 is a number with a fraction; allowed: a whole number"),
+        ("1e6", "1000000.0 is a number with a fraction"),
+        ("-1", "-1 is out of range; allowed: whole numbers from 0 to 1000000000000"),
+        ("1000000000001", "1000000000001 is out of range"),
+        ("true", "True is not a whole number"),
+        ("0123", "'0123' is not a whole number"),
+        ("1:30", "'1:30' is not a whole number"),
+        ("'5'", "'5' is not a whole number"),
+        ("~", "None is not a whole number"),
+        ("1_00", "'1_00' is not a whole number"),
+    ],
+)
+def test_a_rate_is_a_whole_number_of_micros(tmp_path: Path, wrong: str, reason: str) -> None:
+    (problem,) = contract_problems(tmp_path, GOOD.replace("1_000_000", wrong))
+    assert problem.startswith(f", line 7, contracts[0].cards[0].rate_per_thousand_micros.default: {reason}")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("EUR", "EURO", ", line 2, currency: 'EURO' is not one; allowed: a currency code of ISO 4217"),
+        ("2026-01-01", "2026-02-30", ", line 6, contracts[0].cards[0].effective_from_on: '2026-02-30' is not a day"),
+        (
+            "2026-01-01",
+            "20260101",
+            ", line 6, contracts[0].cards[0].effective_from_on: 20260101 is not what belongs here",
+        ),
+        (
+            "NO: 7",
+            "no: 7",
+            ", line 7, contracts[0].cards[0].rate_per_thousand_micros.by_country: 'no' is not one; allowed: a country",
+        ),
+        (
+            "NO: 7",
+            "US: 7",
+            ", line 7, contracts[0].cards[0].rate_per_thousand_micros.by_country.US: the key stands twice",
+        ),
+        ("currency: EUR", "", ", line 3, the document: 'currency' is a required property"),
+        ("contracts:", "rates: 1\ncontracts:", ", line 2, the document: Additional properties are not allowed"),
+        ("{default", "[default", ", line 7, column "),
+    ],
+)
+def test_other_errors_in_rates_are_named_by_line_and_key(tmp_path: Path, old: str, new: str, reason: str) -> None:
+    (problem,) = contract_problems(tmp_path, GOOD.replace(old, new))
+    assert problem.startswith(reason)
+
+
+def test_two_cards_of_one_day_are_refused(tmp_path: Path) -> None:
+    card = "      - {effective_from_on: 2026-01-01, rate_per_thousand_micros: {default: 1}}\n"
+    assert contract_problems(tmp_path, GOOD + card) == [
+        ", line 8, contracts[0].cards[1].effective_from_on: 2026-01-01 is the first day of cards[0] too; "
+        "allowed: each day once"
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "5", "- 1", "&a [*a]", "\x00", "currency: USD\ncontracts: []\n"])
+def test_no_text_makes_the_reader_crash(tmp_path: Path, text: str) -> None:
+    assert contract_problems(tmp_path, text)
+
+
+def test_all_that_a_contract_can_say_is_read(tmp_path: Path) -> None:
+    contracts = contracts_from_text(tmp_path, FULL)
+    (standard, network) = contracts.contracts
+    assert (contracts.contract_for("ann"), contracts.contract_for("zoe")) == (network, standard)
+    (card,) = network.cards
+    assert (card.minimum_view_seconds, card.minimum_payout_micros) == (45, 50_000_000)
+    assert (card.default.form, card.default.tiers) == (RateForm.GRADUATED, ((1000, 5), (None, 7)))
+    assert (card.by_country["US"].form, card.by_country["US"].tiers) == (RateForm.VOLUME, ((10, 1), (None, 2)))
+    assert card.ads == {"pre_roll": AdRate(4_000_000, 550_000)}
+    assert (card.ad_rate("pre_roll"), card.ad_rate("mid_roll")) == (2_200_000, None)
+    assert card.statement_terms("US") == StatementTerms("US", 300_000, 9)
+    assert card.statement_terms(None) == StatementTerms("ZZ", 0, 9)
+
+
+def test_contracts_come_back_from_their_stored_form_and_the_order_of_keys_does_not_matter(tmp_path: Path) -> None:
+    contracts = contracts_from_text(tmp_path, FULL)
+    assert contracts_from(document_of(contracts)) == contracts
+    other = contracts_from_text(tmp_path, FULL.replace("[bob, ann]", "[ann, bob]"))
+    assert content_hash(other) == content_hash(contracts)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("{NO: 7", "{NO: {graduated: [{up_to_views: 5, per_thousand_micros: 1}]}", "the last tier has no end"),
+        (
+            "{NO: 7",
+            "{NO: {volume: [{per_thousand_micros: 1}, {per_thousand_micros: 1}]}",
+            "only the last tier has no up_to_views",
+        ),
+        (
+            "{NO: 7",
+            "{NO: {volume: [{up_to_views: 5, per_thousand_micros: 1}, {up_to_views: 5, per_thousand_micros: 1}, "
+            "{per_thousand_micros: 1}]}",
+            "5 is not above 5, where the tier before it ends",
+        ),
+        ("{NO: 7", "{NO: {}", "allowed: exactly one of graduated and volume"),
+        ("{NO: 7", "{NO: {tiers: []}", "Additional properties are not allowed"),
+        (RATE, RATE + "\n        minimum_view_seconds: 29", "29 is laxer than counting policy 1 with its 30 seconds"),
+        (
+            RATE,
+            RATE + "\n        ad_income: {pre_roll: {per_thousand_micros: 1, share_ppm: 500_000}}",
+            "1 x 500000 parts per million is not a whole number of micro-units",
+        ),
+        ("EUR", "XYZ", "'XYZ' is not a currency"),
+        ("name: standard", "name: standard\n    payees: [ann, ann]", "payee ann has the contract 'standard' already"),
+    ],
+)  # fmt: skip
+def test_what_a_schema_cannot_say_is_checked_too(tmp_path: Path, old: str, new: str, said: str) -> None:
+    (problem,) = contract_problems(tmp_path, GOOD.replace(old, new))
+    assert said in problem
+
+
+def test_two_contracts_for_everybody_else_or_of_one_name_are_refused(tmp_path: Path) -> None:
+    second = GOOD.partition("contracts:")[2]
+    assert contract_problems(tmp_path, GOOD + second) == [
+        ", line 9, contracts[1].name: 'standard' is the name of contracts[0] too; allowed: each name once",
+        ", line 9, contracts[1]: contract 'standard' is for all other payees already; give one of the two `payees`",
+    ]

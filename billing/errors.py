@@ -49,3 +49,11 @@ class KeyRefusedError(BillingError):
 
 class StateError(BillingError):
     """A step that is not allowed: the message says where the subject stands and where it could go."""
+
+
+class CheckpointRefusedError(BillingError):
+    """A checkpoint cannot be made or put in its place now; the sentence says why."""
+
+
+class BundleRefusedError(BillingError):
+    """A bundle cannot be written; the sentence says why."""

@@ -27,7 +27,9 @@ def hdfs_units(profile: Profile, *, java: str, jars: Path, environ: Mapping[str,
     for folder in (names, blocks):
         owned_folder(folder, account)
     etc = write_config(profile, names, blocks)
-    classes = [java, "-XX:+UseSerialGC", "-Djava.net.preferIPv4Stack=true", "-cp", f"{etc}:{jars}/*"]
+    # WebHDFS is served with an old JAXB that would define classes by a way that Java 17 has closed.
+    plain_jaxb = "-Dcom.sun.xml.bind.v2.bytecode.ClassTailor.noOptimize=true"
+    classes = [java, "-XX:+UseSerialGC", "-Djava.net.preferIPv4Stack=true", plain_jaxb, "-cp", f"{etc}:{jars}/*"]
     server = "org.apache.hadoop.hdfs.server"
     http = profile.ports.namenode_http
     formatting = Unit(

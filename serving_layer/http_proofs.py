@@ -1,0 +1,140 @@
+"""The routes that show which events a statement pays, and what became of one event."""
+
+import asyncio
+import itertools
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Send
+from starlette.types import Scope as RequestScope
+
+from serving_layer.access import Caller, Scope, nothing_here
+from serving_layer.http_access import Guard, GuardedRoute
+from serving_layer.problems import ProblemError, refused
+from serving_layer.proofs import (
+    AFTER_MAX,
+    CSV,
+    NDJSON,
+    EventPayments,
+    Form,
+    PaymentStatus,
+    ProofsUnavailableError,
+    StatementEvents,
+    is_event_id,
+    is_statement_id,
+    seen_by,
+    written,
+)
+
+STREAM_COST, LOOKUP_COST = 10, 3
+STREAMS_MAX = 4
+"""Streams at once; each holds a thread and a query of the batch tables."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True)
+class Proofs:
+    """What the routes work with."""
+
+    statements: StatementEvents
+    payments: EventPayments
+    executor: Executor
+
+
+def proof_routes(guard: Guard, proofs: Proofs) -> list[GuardedRoute]:
+    """Return the routes; both need the scope for events, and a caller bound to a payee sees only its own."""
+    streams = asyncio.Semaphore(STREAMS_MAX)
+
+    async def events(request: Request, caller: Caller) -> Response:
+        return await _events(proofs, streams, request, caller)
+
+    async def payment(request: Request, caller: Caller) -> Response:
+        return await _payment(proofs, request, caller)
+
+    return [
+        guard.route("/v1/statements/{statement_id}/events", events, needs=Scope.EVENTS, cost=STREAM_COST),
+        guard.route("/v1/events/{event_id}/payment", payment, needs=Scope.EVENTS, cost=LOOKUP_COST),
+    ]
+
+
+async def _events(proofs: Proofs, streams: asyncio.Semaphore, request: Request, caller: Caller) -> Response:
+    statement_id, after, form = request.path_params["statement_id"], _after(request), _form(request)
+    if not is_statement_id(statement_id):
+        raise nothing_here()
+    run = asyncio.get_running_loop().run_in_executor
+    try:
+        payee_id = await run(proofs.executor, proofs.statements.payee_of, statement_id)
+        if payee_id is None or not caller.sees_payee(payee_id):
+            raise nothing_here()
+        if streams.locked():
+            raise refused("streams_busy", f"{STREAMS_MAX} streams are running; try again shortly", {"Retry-After": "5"})
+        await streams.acquire()
+        chunks = written(proofs.statements.events(statement_id, after), form)
+        try:
+            # The first part is read before the answer begins, so that a store that is away is a problem and no stump.
+            first = await run(proofs.executor, next, chunks, b"")
+        except BaseException:
+            streams.release()
+            raise
+    except ProofsUnavailableError as error:
+        raise _unavailable() from error
+    return _Stream(itertools.chain([first], chunks), form.media_type, streams.release)
+
+
+class _Stream(StreamingResponse):
+    """Sends parts as they are read, no faster than the client takes them; says when it is over, however it ended."""
+
+    def __init__(self, chunks: Iterator[bytes], media_type: str, ended: Callable[[], None]) -> None:
+        super().__init__(chunks, headers={"Cache-Control": "no-store"}, media_type=media_type)
+        self._ended = ended
+
+    async def __call__(self, scope: RequestScope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._ended()
+
+
+async def _payment(proofs: Proofs, request: Request, caller: Caller) -> Response:
+    event_id = request.path_params["event_id"]
+    if not is_event_id(event_id):
+        raise refused(
+            "event_id_malformed", "an event id is a UUID in lower case, such as 8f14e45f-ceea-467f-9a3c-1b2d3e4f5a6b"
+        )
+    try:
+        found = await asyncio.get_running_loop().run_in_executor(proofs.executor, proofs.payments.payment, event_id)
+    except ProofsUnavailableError as error:
+        raise _unavailable() from error
+    shown = seen_by(
+        found, lambda payee_id: caller.payee_id is None if payee_id is None else caller.sees_payee(payee_id)
+    )
+    if shown is None or (shown.status is PaymentStatus.UNKNOWN and caller.payee_id is not None):
+        raise nothing_here()
+    return Response(_encode(shown), headers={"Cache-Control": "no-store"}, media_type="application/json")
+
+
+def _after(request: Request) -> int:
+    text = request.query_params.get("after", "0")
+    if not text.isascii() or not text.isdigit() or int(text) > AFTER_MAX:
+        raise refused("cursor_invalid", "`after` is the number of the last event you have: 0 or a whole number")
+    return int(text)
+
+
+def _form(request: Request) -> Form:
+    chosen = request.query_params.get("format", "ndjson")
+    if chosen not in ("ndjson", "csv"):
+        raise refused("format_unknown", "`format` is ndjson or csv")
+    return CSV if chosen == "csv" else NDJSON
+
+
+def _unavailable() -> ProblemError:
+    return refused(
+        "proofs_unavailable",
+        "the books or the batch tables do not answer; what you have so far stays right, go on with `after`",
+        {"Retry-After": "5"},
+    )

@@ -1,0 +1,207 @@
+"""A superuser changes the books with every trigger off: whatever was changed is found and named."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, timedelta
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+from billing.checkpointing import change_key, make_checkpoint
+from billing.ed25519_keys import create_key
+from billing.errors import CheckpointRefusedError
+from billing.postgres_books import PostgresBooks
+from billing.postgres_journal import NOTED
+from billing.postgres_session import connector
+from billing.run_posting import post_bills
+from jobs.local_stack.stack import LocalStack
+from tests.billing_fakes import CALCULATED_AT, NOVEMBER, OCTOBER, bill, line, run_of
+from tests.checkpoint_books import TODAY, Books, books_of, copied
+
+FORGED = (
+    "UPDATE t SET transaction_id = 'forged', idempotency_key = 'forged', kind = 'payout', statement_id = NULL, "
+    "payee_sequence = NULL, carried_nanomicros_before = NULL, carried_nanomicros_after = NULL"
+)
+YESTERDAY = TODAY - timedelta(days=1)
+
+
+@pytest.fixture(scope="module")
+def untouched(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Books]:
+    """October and November are billed, with a checkpoint after each."""
+    with books_of(stack, tmp_path_factory.mktemp("books")) as found:
+        ledger = PostgresBooks(connector(found.url))
+        october = [bill("ann", line("video-a", 333, 1001), line("video-b", 7, 999)), bill("bob")]
+        post_bills(run_of(OCTOBER), october, ledger)
+        found.checkpoint(YESTERDAY)
+        post_bills(run_of(NOVEMBER), [bill("ann"), bill("bob")], ledger)
+        found.checkpoint(TODAY)
+        yield found
+
+
+@pytest.fixture
+def books(untouched: Books) -> Iterator[Books]:
+    """Books that a test may spoil."""
+    with copied(untouched) as found:
+        yield found
+
+
+def test_books_that_nobody_touched_are_sound(books: Books) -> None:
+    assert books.problems() == []
+    first, second = (link.fields for link, _ in books.kept)
+    assert (first["position_start"], second["position_start"]) == (1, first["position_end"])
+    assert first["record_count"] == len(books.kept[0][1]) > 0
+
+
+def test_the_journal_knows_every_table_that_the_migration_attaches(books: Books) -> None:
+    attached = books.rows("SELECT tgrelid::regclass::text FROM pg_trigger WHERE tgname = 'noted_in_journal'")
+    assert sorted(table for (table,) in attached) == sorted(noted.table for noted in NOTED)
+
+
+CHANGES = {
+    "an amount": "UPDATE billing.entries SET amount_micros = amount_micros + sign(amount_micros)",
+    "one account": "UPDATE billing.entries SET account = 'payable:bob' WHERE account = 'payable:ann'",
+    "the rate of a line": "UPDATE billing.payment_audit SET rate_per_thousand_micros = rate_per_thousand_micros + 1",
+    "who approved": "UPDATE billing.transitions SET actor = 'nobody' WHERE to_state = 'approved'",
+    "the sum of a statement": "UPDATE billing.statements SET payable_micros = payable_micros + 1",
+    "the evidence": "UPDATE billing.payment_audit SET evidence_root = repeat('0', 64) WHERE video_id = 'video-b'",
+    "a remainder": "UPDATE billing.transactions SET carried_nanomicros_after = 1 WHERE payee_id = 'ann'",
+    "the versions of a run": "UPDATE billing.runs SET batch_version = 4",
+    "a contract": "UPDATE billing.rate_cards SET document = '{\"a\": 0.5}' WHERE contract_version = 1",
+    "a version's offsets": "UPDATE published.versions SET offsets = '{\"ends\": [1]}' WHERE version = 3",
+    "when it was posted": "UPDATE billing.transactions SET posted_at = posted_at - interval '40 days'",
+    "when it was recorded": "UPDATE billing.journal SET recorded_at = recorded_at - interval '1 microsecond'",
+    "a name in the journal": "UPDATE billing.journal SET key = key || ' ' WHERE position = 3",
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_an_edit_is_found(books: Books, what: str) -> None:
+    books.tamper(CHANGES[what])
+    assert books.problems(kept=False), "without anything that was kept outside"
+    assert any(problem.endswith("was changed") for problem in books.problems())
+
+
+def test_the_first_wrong_record_is_named(books: Books) -> None:
+    ((transaction_id,),) = books.rows("SELECT transaction_id FROM billing.transactions WHERE payee_id = 'bob' LIMIT 1")
+    books.tamper(
+        f"UPDATE billing.entries SET amount_micros = 2 * amount_micros WHERE transaction_id = '{transaction_id}'"  # noqa: S608
+    )
+    assert f"transaction {transaction_id} at position" in "".join(books.problems())
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "transactions",
+        "entries",
+        "payment_audit",
+        "statements",
+        "transitions",
+        "runs",
+        "rate_cards",
+        "journal",
+    ],
+)
+def test_a_deletion_is_found(books: Books, table: str) -> None:
+    books.tamper(f"DELETE FROM billing.{table}")  # noqa: S608
+    assert books.problems(kept=False)
+    assert any("was removed" in problem or "was changed" in problem for problem in books.problems())
+
+
+def test_a_deletion_together_with_its_place_in_the_journal_is_found(books: Books) -> None:
+    books.tamper(
+        "DELETE FROM billing.journal WHERE key IN (SELECT transaction_id FROM billing.transactions)",
+        "DELETE FROM billing.transactions",
+    )
+    assert any("records" in problem for problem in books.problems(kept=False))
+    assert any("was removed" in problem for problem in books.problems())
+
+
+def test_records_that_changed_places_are_found(books: Books) -> None:
+    books.tamper(
+        "CREATE TEMPORARY TABLE t AS SELECT min(position) AS a, max(position) AS b FROM billing.journal "
+        "WHERE kind = 'transaction' AND recorded_at < (SELECT min(stored_at) FROM billing.checkpoints)",
+        "UPDATE billing.journal j SET key = other.key FROM billing.journal other, t "
+        "WHERE j.position IN (a, b) AND other.position = a + b - j.position",
+    )
+    assert books.problems(kept=False)
+    assert any("was changed" in problem for problem in books.problems())
+
+
+def test_a_row_that_was_slipped_in_is_found(books: Books) -> None:
+    books.tamper(
+        "CREATE TEMPORARY TABLE t AS SELECT * FROM billing.transactions LIMIT 1",
+        FORGED,
+        "INSERT INTO billing.transactions SELECT * FROM t",
+    )
+    expected = "transaction forged is not in the journal: it was not written through the database's rules"
+    assert expected in books.problems(kept=False)
+
+
+def test_a_row_that_was_slipped_in_and_back_dated_is_found(books: Books) -> None:
+    books.tamper(
+        "CREATE TEMPORARY TABLE t AS SELECT * FROM billing.transactions LIMIT 1",
+        FORGED,
+        "INSERT INTO billing.transactions SELECT * FROM t",
+        "INSERT INTO billing.journal (kind, key, recorded_at) "
+        "VALUES ('transaction', 'forged', now() - interval '9 days')",
+    )
+    assert any("claims to be older than the checkpoint" in problem for problem in books.problems(kept=False))
+
+
+def test_entries_without_their_transaction_are_found(books: Books) -> None:
+    books.tamper("INSERT INTO billing.entries VALUES ('nowhere', 0, 'bank', 1)")
+    assert any("entries of transaction nowhere" in problem for problem in books.problems(kept=False))
+
+
+def test_a_chain_whose_end_was_cut_off_is_found_by_what_was_kept(books: Books) -> None:
+    books.tamper("DELETE FROM billing.checkpoints WHERE sequence = 2")
+    assert "link 2 was kept outside and is gone from the database" in books.problems()
+
+
+def test_a_chain_that_was_made_anew_by_another_key_is_found_by_what_was_kept(books: Books, tmp_path: Path) -> None:
+    kept = books.kept
+    books.tamper("DELETE FROM billing.checkpoints", "UPDATE billing.entries SET amount_micros = 2 * amount_micros")
+    forger = Books(books.url, books.superuser_url, create_key(tmp_path / "forger.key"))
+    forger.checkpoint(YESTERDAY)
+    assert forger.problems() == [], "inside the database nothing gives it away"
+    forger.kept = kept
+    assert "link 1 in the database is not the one that was kept outside" in forger.problems()
+
+
+def test_a_day_has_one_checkpoint(books: Books) -> None:
+    link, is_new = make_checkpoint(books.journal, books.key, day=TODAY, today=TODAY)
+    assert (link, is_new) == (books.kept[1][0], False)
+    with pytest.raises(CheckpointRefusedError, match="give a later day"):
+        make_checkpoint(books.journal, books.key, day=YESTERDAY, today=TODAY)
+    with pytest.raises(CheckpointRefusedError, match="has not begun"):
+        make_checkpoint(books.journal, books.key, day=date(2026, 11, 26), today=TODAY)
+
+
+def test_after_a_change_of_the_key_the_old_one_is_refused(books: Books, tmp_path: Path) -> None:
+    second = create_key(tmp_path / "second.key")
+    change_key(books.journal, books.key, second.public_key, made_at=CALCULATED_AT)
+    tomorrow = TODAY + timedelta(days=1)
+    with pytest.raises(CheckpointRefusedError, match="key in force"):
+        make_checkpoint(books.journal, books.key, day=tomorrow, today=tomorrow)
+    link, is_new = make_checkpoint(books.journal, second, day=tomorrow, today=tomorrow)
+    assert (link.sequence, is_new, link.fields["record_count"]) == (4, True, 0)
+    assert books.problems() == []
+
+
+def test_a_checkpoint_waits_for_whoever_is_writing(books: Books) -> None:
+    """A position that is taken and not committed yet must not be passed over."""
+    writer = psycopg2.connect(books.url)
+    with ThreadPoolExecutor(1) as pool:
+        with writer, writer.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO billing.rate_cards (contract_version, content_hash, document) VALUES (9, 'nine', '{}')"
+            )
+            waiting = pool.submit(books.journal.close)
+            while not books.rows("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"):
+                assert not waiting.done()
+        position_end, _ = waiting.result(timeout=30)
+    writer.close()
+    (last,) = books.journal.records(position_end - 1, position_end)
+    assert (last.kind, last.key) == ("contract", "9")

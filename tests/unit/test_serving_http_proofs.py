@@ -1,0 +1,175 @@
+"""The routes of single events: who sees them, how they stream, how they go on."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from serving_layer.http_proofs import STREAMS_MAX, Proofs, proof_routes
+from serving_layer.proofs import (
+    CHUNK_ROWS,
+    EventCopy,
+    EventPart,
+    EventPayment,
+    PaidEvent,
+    PaymentStatus,
+    ProofsUnavailableError,
+)
+from tests.serving_access import CALLERS, OTHER, OWNER, guard_of
+
+STATEMENT = "ab" * 16
+EVENT = "8f14e45f-ceea-467f-9a3c-1b2d3e4f5a6b"
+UNSEEN = "00000000-ceea-467f-9a3c-1b2d3e4f5a6b"
+COUNT = 2 * CHUNK_ROWS + 7
+
+
+@dataclass
+class FakeProofs:
+    """Both ports in memory; can go away before or in the middle of a stream."""
+
+    away_at: int | None = None
+    open_streams: int = 0
+    started_after: list[int] = field(default_factory=list)
+
+    def payee_of(self, statement_id: str) -> str | None:
+        return OWNER if statement_id == STATEMENT else None
+
+    def events(self, statement_id: str, after: int) -> Iterator[PaidEvent]:
+        self.started_after.append(after)
+        self.open_streams += 1
+        try:
+            for number in range(after + 1, COUNT + 1):
+                if number == self.away_at:
+                    raise ProofsUnavailableError("gone")
+                yield PaidEvent(number, "video-a", f"{number:08x}-0000-0000-0000-000000000000", (number % 3, 9))
+        finally:
+            self.open_streams -= 1
+
+    def payment(self, event_id: str) -> EventPayment:
+        if self.away_at is not None:
+            raise ProofsUnavailableError("gone")
+        if event_id != EVENT:
+            return EventPayment(event_id, PaymentStatus.UNKNOWN, 3)
+        part = EventPart(OWNER, PaymentStatus.PAID, None, STATEMENT, "2026-10", 4, "00" * 32, 5, 9, ("11" * 32,))
+        copy = EventCopy(0, 17, "2026-10-03T00:00:00Z", "counted")
+        others = EventPart(OTHER, PaymentStatus.PENDING)
+        return EventPayment(event_id, PaymentStatus.PAID, 3, "video-a", "2026-10-03", None, (copy,), (part, others))
+
+
+@pytest.fixture
+def proofs() -> FakeProofs:
+    return FakeProofs()
+
+
+@pytest.fixture
+def client(proofs: FakeProofs) -> Iterator[TestClient]:
+    with ThreadPoolExecutor(2) as executor:
+        app = Starlette(routes=proof_routes(guard_of(), Proofs(proofs, proofs, executor)))
+        with TestClient(app, raise_server_exceptions=False) as opened:
+            yield opened
+
+
+def get(client: TestClient, path: str, caller: str = "auditor"):  # type: ignore[no-untyped-def]
+    return client.get(path, headers=CALLERS[caller])
+
+
+def test_a_statement_streams_its_events_as_ndjson(client: TestClient, proofs: FakeProofs) -> None:
+    answer = get(client, f"/v1/statements/{STATEMENT}/events")
+    assert answer.headers["content-type"].startswith("application/x-ndjson")
+    rows = [json.loads(line) for line in answer.text.splitlines()]
+    assert [row["number"] for row in rows] == list(range(1, COUNT + 1))
+    assert rows[1] == {
+        "number": 2,
+        "video_id": "video-a",
+        "event_id": "00000002-0000-0000-0000-000000000000",
+        "lines": [2, 9],
+    }
+    assert proofs.open_streams == 0
+
+
+def test_a_statement_streams_its_events_as_csv(client: TestClient) -> None:
+    answer = get(client, f"/v1/statements/{STATEMENT}/events?format=csv&after={COUNT - 1}")
+    assert list(csv.reader(io.StringIO(answer.text))) == [
+        ["number", "video_id", "event_id", "lines"],
+        [str(COUNT), "video-a", f"{COUNT:08x}-0000-0000-0000-000000000000", f"{COUNT % 3} 9"],
+    ]
+
+
+def test_a_stream_that_broke_goes_on_where_it_ended(client: TestClient, proofs: FakeProofs) -> None:
+    proofs.away_at = CHUNK_ROWS + 10
+    path, got = f"/v1/statements/{STATEMENT}/events", list[int]()
+    try:
+        with client.stream("GET", path, headers=CALLERS["auditor"]) as answer:
+            got += [json.loads(line)["number"] for line in answer.iter_lines()]
+    except (httpx.HTTPError, ProofsUnavailableError):
+        pass  # the connection broke, or what had been sent ended early
+    proofs.away_at = None
+    assert 0 < len(got) < COUNT
+    rest = get(client, f"/v1/statements/{STATEMENT}/events?after={len(got)}").text.splitlines()
+    assert [*got, *(json.loads(line)["number"] for line in rest)] == list(range(1, COUNT + 1))
+    assert proofs.started_after == [0, len(got)]
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+def test_only_those_who_may_see_a_statement_see_its_events(client: TestClient, caller: str) -> None:
+    allowed = {"owner": 200, "finance": 200, "auditor": 200, "other creator": 404, "operator": 403}
+    assert get(client, f"/v1/statements/{STATEMENT}/events", caller).status_code == allowed.get(caller, 401)
+
+
+def test_an_event_is_answered_with_its_audit_path(client: TestClient) -> None:
+    answer = get(client, f"/v1/events/{EVENT}/payment").json()
+    assert (answer["status"], answer["video_id"], answer["version"]) == ("paid", "video-a", 3)
+    assert answer["parts"][0]["audit_path"] == ["11" * 32]
+    assert [part["payee_id"] for part in answer["parts"]] == [OWNER, OTHER]
+    assert answer["copies"][0] == {
+        "partition": 0,
+        "offset": 17,
+        "received_at": "2026-10-03T00:00:00Z",
+        "verdict": "counted",
+    }
+
+
+def test_a_creator_sees_its_own_part_of_an_event_only(client: TestClient) -> None:
+    assert [part["payee_id"] for part in get(client, f"/v1/events/{EVENT}/payment", "owner").json()["parts"]] == [OWNER]
+    assert [
+        part["payee_id"] for part in get(client, f"/v1/events/{EVENT}/payment", "other creator").json()["parts"]
+    ] == [OTHER]
+    assert get(client, f"/v1/events/{UNSEEN}/payment", "owner").status_code == 404
+    assert get(client, f"/v1/events/{UNSEEN}/payment").json()["status"] == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code"),
+    [
+        (f"/v1/statements/{STATEMENT}/events?after=-1", 422, "cursor_invalid"),
+        (f"/v1/statements/{STATEMENT}/events?after=1e3", 422, "cursor_invalid"),
+        (f"/v1/statements/{STATEMENT}/events?after={'9' * 40}", 422, "cursor_invalid"),
+        (f"/v1/statements/{STATEMENT}/events?format=xml", 422, "format_unknown"),
+        ("/v1/statements/ab/events", 404, "not_found"),
+        (f"/v1/statements/{'cd' * 16}/events", 404, "not_found"),
+        (f"/v1/events/{EVENT.upper()}/payment", 422, "event_id_malformed"),
+        ("/v1/events/x/payment", 422, "event_id_malformed"),
+    ],
+)
+def test_bad_input_is_told_what_is_wrong(client: TestClient, path: str, status: int, code: str) -> None:
+    answer = get(client, path)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+def test_a_store_that_is_away_is_a_problem_and_no_stump(client: TestClient, proofs: FakeProofs) -> None:
+    proofs.away_at = 1
+    for path in (f"/v1/statements/{STATEMENT}/events", f"/v1/events/{EVENT}/payment"):
+        answer = get(client, path)
+        assert (answer.status_code, answer.json()["code"]) == (503, "proofs_unavailable")
+    proofs.away_at = None
+    for _ in range(STREAMS_MAX + 1):
+        assert get(client, f"/v1/statements/{STATEMENT}/events?after={COUNT}").status_code == 200, (
+            "a stream is free again"
+        )

@@ -1,0 +1,1172 @@
+#!/usr/bin/env python3
+"""viewledger-verify: checks an exported bundle against its signed checkpoints and recomputes every number in it.
+
+It needs Python 3.11 and nothing else: no server, no package, nothing of the product. It shares no code with the product
+ON PURPOSE: two programs that were written from one description (docs/proof.md) and agree are worth more than one that
+agrees with itself. Do not "simplify" it by importing the product's modules.
+
+    viewledger-verify BUNDLE --pubkey K [--kept FILE_OR_FOLDER ...] [--json]
+
+It streams the bundle's files; what must be looked up again goes into a temporary SQLite file, so memory stays flat.
+
+Exit codes
+    0   everything is as it must be, and every record is covered by a signed checkpoint
+    1   something is wrong; the first wrong row is named with its file and line
+    2   nothing was checked: a flag is wrong, or this is no bundle of the known format
+    3   nothing is wrong, but some records are newer than the last checkpoint: nobody has signed them yet
+"""
+
+import argparse
+import base64
+import csv
+import gzip
+import hashlib
+import itertools
+import json
+import os
+import sqlite3
+import sys
+import tempfile
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+BUNDLE_FORMAT = "viewledger-bundle/1"
+CHECKPOINT_FORMAT = "viewledger-checkpoint/1"
+NANOMICROS = 1_000_000_000
+PPM = 1_000_000
+NOT_BILLABLE = ("not_eligible", "below_minimum", "own_view", "over_cap")
+
+CHECKPOINTS, LEAVES, RECORDS = "checkpoints.jsonl", "leaves.csv", "records.jsonl"
+PAYEES, VIDEOS, OWNERS = "payees.csv", "videos.csv", "owners.csv"
+EVENTS, COUNTS = "events.csv.gz", "counts.csv.gz"
+FILES = (CHECKPOINTS, LEAVES, RECORDS, PAYEES, VIDEOS, OWNERS, EVENTS, COUNTS)
+COLUMNS = {
+    LEAVES: "position,kind,key,sha256",
+    PAYEES: "payee_id,name,user_id,country",
+    VIDEOS: "video_id,length_seconds",
+    OWNERS: "video_id,from_on,to_on,payee_id,share_ppm",
+    EVENTS: "video_id,event_id,partition,offset,event_day,country,outcome,view_duration,ad_types,policy_version",
+    COUNTS: "video_id,event_day,country,views,billable_views,policy_version",
+}
+
+
+Rows = Iterator[tuple[int, dict[str, str]]]
+"""(line, row) of a CSV file."""
+
+
+class WrongError(Exception):
+    """Something in the bundle is not what it must be."""
+
+    def __init__(self, file: str, line: int, text: str) -> None:
+        super().__init__(f"{file}, line {line}: {text}" if line else f"{file}: {text}")
+        self.file, self.line, self.text = file, line, text
+
+
+class UnusableError(Exception):
+    """There is nothing that could be checked."""
+
+
+# --- Ed25519, RFC 8032 -----------------------------------------------------------------------------------
+
+_P = 2**255 - 19
+_L = 2**252 + 27742317777372353535851937790883648493
+_D = -121665 * pow(121666, -1, _P) % _P
+_ROOT_OF_MINUS_ONE = pow(2, (_P - 1) // 4, _P)
+Point = tuple[int, int, int, int]
+"""Extended coordinates (X, Y, Z, T): x = X/Z, y = Y/Z, xy = T/Z (RFC 8032, section 5.1.4)."""
+
+
+def _add(first: Point, second: Point) -> Point:
+    a = (first[1] - first[0]) * (second[1] - second[0]) % _P
+    b = (first[1] + first[0]) * (second[1] + second[0]) % _P
+    c = 2 * first[3] * second[3] * _D % _P
+    d = 2 * first[2] * second[2] % _P
+    e, f, g, h = b - a, d - c, d + c, b + a
+    return e * f % _P, g * h % _P, f * g % _P, e * h % _P
+
+
+def _times(scalar: int, point: Point) -> Point:
+    result: Point = (0, 1, 1, 0)
+    while scalar:
+        if scalar & 1:
+            result = _add(result, point)
+        point = _add(point, point)
+        scalar >>= 1
+    return result
+
+
+def _x_of(y: int, sign: int) -> int | None:
+    """Return the x of a point from its y and the lowest bit of x; None when there is no such point (5.1.3)."""
+    if y >= _P:
+        return None
+    u, v = (y * y - 1) % _P, (_D * y * y + 1) % _P
+    x = u * pow(v, 3, _P) * pow(u * pow(v, 7, _P), (_P - 5) // 8, _P) % _P
+    if (v * x * x - u) % _P:
+        x = x * _ROOT_OF_MINUS_ONE % _P
+    if (v * x * x - u) % _P or (x == 0 and sign):
+        return None
+    return _P - x if x & 1 != sign else x
+
+
+def _decoded(encoded: bytes) -> Point | None:
+    number = int.from_bytes(encoded, "little")
+    y, sign = number & (1 << 255) - 1, number >> 255
+    x = _x_of(y, sign)
+    return None if x is None else (x, y, 1, x * y % _P)
+
+
+_BASE_Y = 4 * pow(5, -1, _P) % _P
+_BASE_X = _x_of(_BASE_Y, 0) or 0
+_BASE: Point = (_BASE_X, _BASE_Y, 1, _BASE_X * _BASE_Y % _P)
+
+
+def is_signed(public_key: bytes, message: bytes, signature: bytes) -> bool:
+    """Whether the key made the signature over the message (RFC 8032, section 5.1.7)."""
+    if len(public_key) != 32 or len(signature) != 64:
+        return False
+    key, commitment = _decoded(public_key), _decoded(signature[:32])
+    scalar = int.from_bytes(signature[32:], "little")
+    if key is None or commitment is None or scalar >= _L:
+        return False
+    challenge = int.from_bytes(hashlib.sha512(signature[:32] + public_key + message).digest(), "little") % _L
+    left, right = _times(scalar, _BASE), _add(commitment, _times(challenge, key))
+    return (left[0] * right[2] - right[0] * left[2]) % _P == 0 and (left[1] * right[2] - right[1] * left[2]) % _P == 0
+
+
+# --- Merkle trees, RFC 6962, section 2.1 -----------------------------------------------------------------
+
+
+class Tree:
+    """Takes leaf hashes one after the other; keeps one hash per complete subtree."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._peaks: list[bytes] = []
+
+    def add(self, node: bytes) -> None:
+        """Append the hash of a leaf."""
+        count = self.count
+        while count & 1:
+            node = hashlib.sha256(b"\x01" + self._peaks.pop() + node).digest()
+            count >>= 1
+        self._peaks.append(node)
+        self.count += 1
+
+    def root(self) -> str:
+        """Return the root in hex."""
+        if not self._peaks:
+            return hashlib.sha256(b"").hexdigest()
+        node = self._peaks[-1]
+        for peak in reversed(self._peaks[:-1]):
+            node = hashlib.sha256(b"\x01" + peak + node).digest()
+        return node.hex()
+
+
+def leaf_hash(content: bytes) -> bytes:
+    """Return the hash of a leaf."""
+    return hashlib.sha256(b"\x00" + content).digest()
+
+
+# --- Reading ---------------------------------------------------------------------------------------------
+
+
+def canonical(value: Any) -> bytes:
+    """Return the canonical JSON of a value: sorted keys, no white space, UTF-8."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+class Bundle:
+    """The files of a bundle, read line by line."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        try:
+            self.manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_bytes())
+        except (OSError, ValueError) as error:
+            raise UnusableError(f"{folder} is no bundle: manifest.json cannot be read ({error})") from error
+        if not isinstance(self.manifest, dict) or self.manifest.get("format") != BUNDLE_FORMAT:
+            raise UnusableError(f"{folder} is no bundle of the format {BUNDLE_FORMAT}")
+        for name in FILES:
+            if not (folder / name).is_file():
+                raise WrongError(name, 0, "the file is missing")
+        try:
+            self.start_on = date.fromisoformat(self.manifest["period_start_on"])
+            self.end_on = date.fromisoformat(self.manifest["period_end_on"])
+            self.versions = {name: int(self.manifest[f"{name}_version"]) for name in ("batch", "catalogue", "contract")}
+        except (KeyError, TypeError, ValueError) as error:
+            raise WrongError("manifest.json", 1, f"a field is missing or no value ({error})") from error
+
+    def lines(self, name: str) -> Iterator[tuple[int, bytes]]:
+        """Yield (number, content) of each line, without its end."""
+        opener: Callable[..., Any] = gzip.open if name.endswith(".gz") else open
+        number = 0
+        try:
+            with opener(self._folder / name, "rb") as opened:
+                for number, line in enumerate(opened, 1):
+                    yield number, line.rstrip(b"\n")
+        except (OSError, EOFError, gzip.zlib.error) as error:  # type: ignore[attr-defined]
+            raise WrongError(name, number + 1, f"cannot be read ({error})") from error
+
+    def rows(self, name: str) -> Rows:
+        """Yield (line, row) of a CSV file whose header is known."""
+        header = COLUMNS[name].split(",")
+        reader = csv.reader((line.decode() + "\n" for _, line in self.lines(name)), strict=True)
+        try:
+            if next(reader, None) != header:
+                raise WrongError(name, 1, f"the header is not {COLUMNS[name]}")
+            for cells in reader:
+                if len(cells) != len(header):
+                    raise WrongError(name, reader.line_num, f"has {len(cells)} fields and not {len(header)}")
+                yield reader.line_num, dict(zip(header, cells, strict=True))
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise WrongError(name, reader.line_num, f"is not CSV ({error})") from error
+
+    def sha256(self, name: str) -> str:
+        """Return the SHA-256 of a file."""
+        with (self._folder / name).open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def parsed(name: str, number: int, line: bytes) -> Any:
+    """Return a line's JSON value."""
+    try:
+        return json.loads(line)
+    except ValueError as error:
+        raise WrongError(name, number, f"is not JSON ({error})") from error
+
+
+# --- The chain of checkpoints ----------------------------------------------------------------------------
+
+
+class Checkpoint(NamedTuple):
+    """What one link of the chain covers."""
+
+    line: int
+    day: str
+    position_start: int
+    position_end: int
+    record_count: int
+    root: str
+    cut_at: datetime
+
+
+@dataclass
+class Chain:
+    """The chain as far as it was read."""
+
+    previous_hash: str = "0" * 64
+    key_in_force: str = ""
+    keys: set[str] = field(default_factory=set)
+    bodies: dict[int, bytes] = field(default_factory=dict)
+    checkpoints: list[Checkpoint] = field(default_factory=list)
+
+    @property
+    def position_end(self) -> int:
+        """Where the next checkpoint begins."""
+        return self.checkpoints[-1].position_end if self.checkpoints else 1
+
+
+def check_chain(bundle: Bundle, public_key: str, kept: dict[int, bytes]) -> list[Checkpoint]:
+    """Check every link, its signature, and that the key is one of the chain's; return what the links cover."""
+    chain = Chain()
+    for number, line in bundle.lines(CHECKPOINTS):
+        link = parsed(CHECKPOINTS, number, line)
+        try:
+            if line != canonical(link):
+                raise WrongError(CHECKPOINTS, number, "is not in canonical form")
+            _follow_link(chain, number, link["body"], bytes.fromhex(link["signature"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise WrongError(CHECKPOINTS, number, f"a field is missing or no value ({error})") from error
+    if not chain.bodies:
+        raise WrongError(CHECKPOINTS, 0, "holds no checkpoint: nobody has signed these books")
+    if public_key not in chain.keys:
+        raise WrongError(CHECKPOINTS, 1, f"no link is signed by the given key {public_key[:16]}…")
+    for sequence, signed in sorted(kept.items()):
+        if sequence not in chain.bodies:
+            raise WrongError(CHECKPOINTS, 0, f"link {sequence}, which was kept elsewhere, is missing")
+        if chain.bodies[sequence] != signed:
+            raise WrongError(CHECKPOINTS, sequence, "is not the link that was kept elsewhere")
+    return chain.checkpoints
+
+
+def _follow_link(chain: Chain, number: int, body: dict[str, Any], signature: bytes) -> None:
+    signed, key = canonical(body), body["public_key"]
+    if body["format"] != CHECKPOINT_FORMAT or body["sequence"] != number:
+        raise WrongError(CHECKPOINTS, number, f"is not link {number} of a chain {CHECKPOINT_FORMAT}")
+    if body["previous_hash"] != chain.previous_hash:
+        raise WrongError(CHECKPOINTS, number, "does not name the hash of the link before it")
+    if chain.key_in_force not in ("", key):
+        raise WrongError(CHECKPOINTS, number, f"is signed by {key[:16]}…, and {chain.key_in_force[:16]}… is in force")
+    if not is_signed(bytes.fromhex(key), signed, signature):
+        raise WrongError(CHECKPOINTS, number, "its signature is not its key's: the link was changed")
+    chain.keys.add(key)
+    chain.key_in_force = body["next_public_key"] if body["kind"] == "key_change" else key
+    chain.previous_hash = hashlib.sha256(signed).hexdigest()
+    chain.bodies[number] = signed
+    if body["kind"] == "checkpoint":
+        start, end = body["position_start"], body["position_end"]
+        if start != chain.position_end or end < start:
+            raise WrongError(CHECKPOINTS, number, f"covers from position {start}, and {chain.position_end} is next")
+        cut_at = datetime.fromisoformat(body["cut_at"])
+        chain.checkpoints.append(
+            Checkpoint(number, body["day"], start, end, body["record_count"], body["root"], cut_at)
+        )
+
+
+def read_kept(places: Sequence[Path]) -> tuple[dict[int, bytes], dict[int, Path]]:
+    """Return the links that were kept elsewhere, and the files with the leaves beside them, by sequence."""
+    links, leaves = dict[int, bytes](), dict[int, Path]()
+    for place in places:
+        files = sorted(place.glob("checkpoint-*.json")) if place.is_dir() else [place]
+        if not files:
+            raise UnusableError(f"{place} holds no checkpoint-*.json")
+        for file in files:
+            try:
+                body = json.loads(file.read_bytes())["body"]
+                links[int(body["sequence"])] = canonical(body)
+            except (OSError, KeyError, TypeError, ValueError) as error:
+                raise UnusableError(f"{file} is no checkpoint ({error})") from error
+            beside = file.with_name(file.name.removesuffix(".json") + ".leaves.csv")
+            if beside.is_file():
+                leaves[int(body["sequence"])] = beside
+    return links, leaves
+
+
+# --- Records ---------------------------------------------------------------------------------------------
+
+SCHEMA = """
+CREATE TABLE statements (statement_id TEXT PRIMARY KEY, payee_id TEXT, number INTEGER, line INTEGER, record TEXT,
+                         is_current INTEGER);
+CREATE TABLE lines (video_id TEXT, payee_id TEXT, owned_from_on TEXT, effective_from_on TEXT, country TEXT,
+                    policy_version INTEGER, statement_line INTEGER, line_index INTEGER, record TEXT);
+CREATE TABLE states (statement_id TEXT PRIMARY KEY, state TEXT, line INTEGER, transition_index INTEGER);
+CREATE TABLE postings (statement_id TEXT, kind TEXT, line INTEGER, record TEXT, PRIMARY KEY (statement_id, kind));
+CREATE TABLE carries (payee_id TEXT, currency TEXT, sequence INTEGER, after INTEGER,
+                      PRIMARY KEY (payee_id, currency, sequence));
+CREATE TABLE payees (payee_id TEXT PRIMARY KEY, country TEXT);
+CREATE TABLE videos (video_id TEXT PRIMARY KEY, length_seconds INTEGER);
+CREATE TABLE owners (video_id TEXT, from_on TEXT, to_on TEXT, payee_id TEXT, share_ppm INTEGER);
+CREATE TABLE outcomes (payee_id TEXT, outcome TEXT, events INTEGER, PRIMARY KEY (payee_id, outcome)) WITHOUT ROWID;
+"""
+
+
+@dataclass
+class Found:
+    """What was read of the records."""
+
+    database: sqlite3.Connection
+    contents: dict[tuple[str, str], Any] = field(default_factory=dict)
+    """(kind, key) → row of the few records that everything rests on: versions, catalogues, contracts, runs."""
+    record_count: int = 0
+    uncovered_count: int = 0
+
+
+def check_records(bundle: Bundle, checkpoints: Sequence[Checkpoint], database: sqlite3.Connection) -> Found:
+    """Hold every record against its leaf, and the leaves against the signed roots; remember what is needed later."""
+    found = Found(database)
+    leaves = _checked_leaves(bundle, checkpoints)
+    last = 0
+    for number, line in bundle.lines(RECORDS):
+        record = parsed(RECORDS, number, line)
+        try:
+            name, position = f"{record['kind']} {record['key']}", record["position"]
+            if position is None:
+                raise WrongError(RECORDS, number, f"{name} is not in the journal: it was not written by the rules")
+            if not isinstance(position, int) or position <= last:
+                raise WrongError(RECORDS, number, f"{name} is out of order")
+            last = position
+            _check_leaf(number, line, record, leaves)
+            _check_time(number, record, checkpoints)
+            found.record_count += 1
+            found.uncovered_count += not checkpoints or position >= checkpoints[-1].position_end
+            _remember(found, bundle, number, record)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise WrongError(RECORDS, number, f"a field is missing or no value ({error!r})") from error
+        except sqlite3.IntegrityError as error:
+            raise WrongError(RECORDS, number, f"{name} stands twice") from error
+    for _ in leaves:
+        pass  # the roots of what follows the last record
+    return found
+
+
+def _check_leaf(number: int, line: bytes, record: dict[str, Any], leaves: "Iterator[Leaf]") -> None:
+    name = f"{record['kind']} {record['key']}"
+    if record["row"] is None:
+        raise WrongError(RECORDS, number, f"{name} is in the journal and gone from its table")
+    leaf = next((each for each in leaves if each.position >= record["position"]), None)
+    if leaf is None or leaf.position != record["position"]:
+        raise WrongError(RECORDS, number, f"{name} at position {record['position']} has no leaf")
+    if (leaf.kind, leaf.key, leaf.digest) != (record["kind"], record["key"], leaf_hash(line).hex()):
+        raise WrongError(RECORDS, number, f"{name} is not what its leaf ({LEAVES}, line {leaf.line}) says")
+
+
+def _check_time(number: int, record: dict[str, Any], checkpoints: Sequence[Checkpoint]) -> None:
+    """A record that a checkpoint does not cover was recorded after it."""
+    before = bisect_right(checkpoints, record["position"], key=lambda each: each.position_end)
+    if before and datetime.fromisoformat(record["recorded_at"]) < checkpoints[before - 1].cut_at:
+        text = f"is back-dated: the checkpoint of {checkpoints[before - 1].day} does not cover it"
+        raise WrongError(RECORDS, number, f"{record['kind']} {record['key']} {text}")
+
+
+class Leaf(NamedTuple):
+    """What the bundle says of a record that need not be in it."""
+
+    line: int
+    position: int
+    kind: str
+    key: str
+    digest: str
+
+
+def _checked_leaves(bundle: Bundle, checkpoints: Sequence[Checkpoint]) -> Iterator[Leaf]:
+    """Yield every leaf; check the root of each checkpoint as its end is reached."""
+    tree, open_ones, last, number = Tree(), list(checkpoints), 0, 1
+
+    def close(position: float) -> None:
+        nonlocal tree
+        while open_ones and open_ones[0].position_end <= position:
+            checkpoint = open_ones.pop(0)
+            if tree.count != checkpoint.record_count:
+                raise WrongError(
+                    LEAVES,
+                    number,
+                    f"the checkpoint of {checkpoint.day} covers {checkpoint.record_count} records at positions "
+                    f"{checkpoint.position_start} to {checkpoint.position_end - 1}, and {tree.count} are there",
+                )
+            if tree.root() != checkpoint.root:
+                raise WrongError(
+                    LEAVES,
+                    number,
+                    f"a leaf at positions {checkpoint.position_start} to {checkpoint.position_end - 1} is not what the "
+                    f"checkpoint of {checkpoint.day} signed: a record was changed",
+                )
+            tree = Tree()
+
+    for number, row in bundle.rows(LEAVES):
+        try:
+            position, digest = int(row["position"]), bytes.fromhex(row["sha256"])
+        except ValueError as error:
+            raise WrongError(LEAVES, number, f"a field is no value ({error})") from error
+        if position <= last:
+            raise WrongError(LEAVES, number, f"position {position} is out of order")
+        last = position
+        close(position)
+        tree.add(digest)
+        yield Leaf(number, position, row["kind"], row["key"], row["sha256"])
+    close(float("inf"))
+
+
+def check_kept_leaves(bundle: Bundle, checkpoints: Sequence[Checkpoint], kept: dict[int, Path]) -> None:
+    """Hold the leaves against those that were kept elsewhere: names the first record that was changed since."""
+    for checkpoint in checkpoints:
+        if checkpoint.line not in kept:
+            continue
+        with kept[checkpoint.line].open(encoding="utf-8", newline="") as opened:
+            expected = csv.reader(opened)
+            next(expected, None)
+            here = (
+                (number, list(row.values()))
+                for number, row in bundle.rows(LEAVES)
+                if checkpoint.position_start <= int(row["position"] or 0) < checkpoint.position_end
+            )
+            for there, was in itertools.zip_longest(here, expected):
+                if there is None or was is None or there[1] != was:
+                    name = " ".join((was or there[1])[1:3])
+                    text = "was removed" if there is None else "was added" if was is None else "is not the one"
+                    number = there[0] if there else 0
+                    raise WrongError(
+                        LEAVES, number, f"{name} {text} of the checkpoint of {checkpoint.day} kept elsewhere"
+                    )
+
+
+def _remember(found: Found, bundle: Bundle, number: int, record: dict[str, Any]) -> None:
+    kind, row, database = record["kind"], record["row"], found.database
+    if kind in ("version", "catalogue", "contract", "run"):
+        found.contents[kind, record["key"]] = row
+    elif kind == "statement":
+        if (row["period_start_on"], row["period_end_on"]) != (bundle.start_on.isoformat(), bundle.end_on.isoformat()):
+            raise WrongError(RECORDS, number, f"statement {record['key']} is of another period")
+        database.execute(
+            "INSERT INTO statements VALUES (?, ?, ?, ?, ?, 0)",
+            (row["statement_id"], row["payee_id"], row["restatement_number"], number, json.dumps(record)),
+        )
+    elif kind == "transition" and row["subject_kind"] == "statement":
+        _follow(found, number, row)
+    elif kind == "transaction":
+        if sum(entry["amount_micros"] for entry in record["entries"]) != 0 or len(record["entries"]) < 2:
+            raise WrongError(RECORDS, number, f"the entries of transaction {record['key']} do not sum to zero")
+        if "payee_sequence" in row:
+            _follow_carry(found, number, row)
+        if row.get("statement_id"):
+            values = (row["statement_id"], row["kind"], number, json.dumps(record))
+            database.execute("INSERT INTO postings VALUES (?, ?, ?, ?)", values)
+
+
+def _follow(found: Found, number: int, row: dict[str, Any]) -> None:
+    before = found.database.execute(
+        "SELECT state, transition_index FROM states WHERE statement_id = ?", (row["subject_id"],)
+    ).fetchone() or ("open", -1)
+    if (row["from_state"], row["transition_index"]) != (before[0], before[1] + 1):
+        raise WrongError(RECORDS, number, f"statement {row['subject_id']} was {before[0]} and not {row['from_state']}")
+    values = (row["subject_id"], row["to_state"], number, row["transition_index"])
+    found.database.execute("INSERT OR REPLACE INTO states VALUES (?, ?, ?, ?)", values)
+
+
+def _follow_carry(found: Found, number: int, row: dict[str, Any]) -> None:
+    """Check that a payee's remainder goes on from the transaction before, where that one is in the bundle."""
+    place = (row["payee_id"], row["currency"])
+    before = found.database.execute(
+        "SELECT after FROM carries WHERE payee_id = ? AND currency = ? AND sequence = ?",
+        (*place, row["payee_sequence"] - 1),
+    ).fetchone()
+    expected = 0 if row["payee_sequence"] == 1 else before[0] if before else row["carried_nanomicros_before"]
+    if row["carried_nanomicros_before"] != expected:
+        raise WrongError(RECORDS, number, f"payee {row['payee_id']} carried {expected} nano-micros out before this")
+    values = (*place, row["payee_sequence"], row["carried_nanomicros_after"])
+    found.database.execute("INSERT INTO carries VALUES (?, ?, ?, ?)", values)
+
+
+# --- The catalogue and the contracts ---------------------------------------------------------------------
+
+
+class Tier(NamedTuple):
+    """Up to and including which view a rate holds; None: without an end."""
+
+    up_to: int | None
+    rate: int
+
+
+class Card(NamedTuple):
+    """A rate card, from the contract's document."""
+
+    effective_from_on: str
+    default: tuple[str, tuple[Tier, ...]]
+    """(flat, graduated or volume; the tiers)"""
+    by_country: dict[str, tuple[str, tuple[Tier, ...]]]
+    minimum_view_seconds: int
+    ads: dict[str, int]
+    """Ad type → the payees' micros per 1,000."""
+    tax: dict[str, int]
+    tax_default: int
+    cap_micros: int | None
+
+    def heading(self, country: str) -> str:
+        """Return the country if it has a rate of its own, else `*`."""
+        return country if country in self.by_country else "*"
+
+    def rate(self, heading: str) -> tuple[str, tuple[Tier, ...]]:
+        """Return the rate under a heading."""
+        return self.default if heading == "*" else self.by_country[heading]
+
+
+class Contracts:
+    """One version of the contracts."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self.currency: str = document["currency"]
+        self._cards: list[list[Card]] = []
+        self._by_payee: dict[str, int] = {}
+        self._default: int | None = None
+        for index, contract in enumerate(document["contracts"]):
+            cards = sorted((_card(each) for each in contract["cards"]), key=lambda card: card.effective_from_on)
+            self._cards.append(cards)
+            if "payees" in contract:
+                self._by_payee.update(dict.fromkeys(contract["payees"], index))
+            elif self._default is None:
+                self._default = index
+
+    def card_on(self, payee_id: str, day: str) -> Card | None:
+        """Return the card in force for a payee on a day."""
+        index = self._by_payee.get(payee_id, self._default)
+        if index is None:
+            return None
+        found = bisect_right(self._cards[index], day, key=lambda card: card.effective_from_on)
+        return self._cards[index][found - 1] if found else None
+
+
+def _card(document: dict[str, Any]) -> Card:
+    rates = document["rate_per_thousand_micros"]
+    tax = document.get("withholding_tax_ppm", {})
+    return Card(
+        document["effective_from_on"],
+        _rate(rates["default"]),
+        {country: _rate(rate) for country, rate in rates.get("by_country", {}).items()},
+        document.get("minimum_view_seconds") or 0,
+        {
+            name: each["per_thousand_micros"] * each["share_ppm"] // PPM
+            for name, each in document.get("ad_income", {}).items()
+        },
+        tax.get("by_country", {}),
+        tax.get("default", 0),
+        document.get("cap_micros_per_period"),
+    )
+
+
+def _rate(document: Any) -> tuple[str, tuple[Tier, ...]]:
+    if isinstance(document, int):
+        return "flat", (Tier(None, document),)
+    ((form, tiers),) = document.items()
+    return form, tuple(Tier(tier.get("up_to_views"), tier["per_thousand_micros"]) for tier in tiers)
+
+
+def tier_of(tiers: Sequence[Tier], number: int) -> int:
+    """Return the index of the tier that the view of a number from 1 on falls in."""
+    return next(index for index, tier in enumerate(tiers) if tier.up_to is None or number <= tier.up_to)
+
+
+def check_catalogue(bundle: Bundle, found: Found) -> None:
+    """Read payees, videos and owners; their hash is the one that the catalogue's record names."""
+    digest, database = hashlib.sha256(), found.database
+    version = str(bundle.versions["catalogue"])
+    last: tuple[str, ...] = ("",)
+    number = 0
+    try:
+        for number, row in bundle.rows(PAYEES):
+            last = _ascending(PAYEES, number, last, (row["payee_id"],))
+            user_id, country = _absent(row["user_id"]), _absent(row["country"])
+            digest.update(json.dumps(["payee", row["payee_id"], row["name"], user_id, country]).encode() + b"\n")
+            database.execute("INSERT INTO payees VALUES (?, ?)", (row["payee_id"], country))
+        last = ("",)
+        for number, row in bundle.rows(VIDEOS):
+            last = _ascending(VIDEOS, number, last, (row["video_id"],))
+            length = int(row["length_seconds"]) if row["length_seconds"] else None
+            digest.update(json.dumps(["video", row["video_id"], length]).encode() + b"\n")
+            database.execute("INSERT INTO videos VALUES (?, ?)", (row["video_id"], length))
+        last = ("",)
+        for number, row in bundle.rows(OWNERS):
+            last = _ascending(OWNERS, number, last, (row["video_id"], row["from_on"], row["to_on"], row["payee_id"]))
+            values = (row["video_id"], row["from_on"], row["to_on"], row["payee_id"], int(row["share_ppm"]))
+            digest.update(json.dumps(["owner", *values]).encode() + b"\n")
+            database.execute("INSERT INTO owners VALUES (?, ?, ?, ?, ?)", values)
+    except ValueError as error:
+        raise WrongError(OWNERS if len(last) > 1 else VIDEOS, number, f"a field is no value ({error})") from error
+    database.execute("CREATE INDEX owners_by_video ON owners (video_id)")
+    row = _content(found, "catalogue", version)
+    if row["content_hash"] != digest.hexdigest():
+        raise WrongError(PAYEES, 0, f"{PAYEES}, {VIDEOS} and {OWNERS} are not catalogue {version}: a row was changed")
+
+
+def contracts_of(bundle: Bundle, found: Found) -> Contracts:
+    """Return the contracts of the bundle's runs from their record."""
+    version = str(bundle.versions["contract"])
+    row = _content(found, "contract", version)
+    if hashlib.sha256(json.dumps(row["document"], sort_keys=True).encode()).hexdigest() != row["content_hash"]:
+        raise WrongError(RECORDS, 0, f"contract {version} is not what its content_hash says")
+    try:
+        return Contracts(row["document"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise WrongError(RECORDS, 0, f"contract {version} cannot be read ({error!r})") from error
+
+
+def _content(found: Found, kind: str, key: str) -> Any:
+    if (kind, key) not in found.contents:
+        raise WrongError(RECORDS, 0, f"{kind} {key}, which everything rests on, is missing")
+    return found.contents[kind, key]
+
+
+def _absent(text: str) -> str | None:
+    return text or None
+
+
+def _ascending(file: str, number: int, last: tuple[str, ...], place: tuple[str, ...]) -> tuple[str, ...]:
+    if place <= last:
+        raise WrongError(file, number, f"{' '.join(place)} stands twice or out of order")
+    return place
+
+
+# --- Statements ------------------------------------------------------------------------------------------
+
+
+def check_statements(bundle: Bundle, found: Found, contracts: Contracts) -> int:
+    """Recompute every statement from its lines; the newest of each payee also from the contract. Return how many."""
+    database = found.database
+    database.execute(
+        "UPDATE statements SET is_current = 1 WHERE (payee_id, number) IN "
+        "(SELECT payee_id, max(number) FROM statements GROUP BY payee_id)"
+    )
+    count = 0
+    for line, text, is_current in database.execute("SELECT line, record, is_current FROM statements ORDER BY line"):
+        record = json.loads(text)
+        try:
+            _check_sums(bundle, line, record)
+            _check_posting(found, line, record["row"])
+            if is_current:
+                _check_terms(bundle, found, contracts, line, record)
+                _remember_lines(database, line, record)
+        except (KeyError, TypeError, ValueError, StopIteration) as error:
+            raise WrongError(RECORDS, line, f"a field is missing or no value ({error!r})") from error
+        count += 1
+    orphan = database.execute(
+        "SELECT line, statement_id FROM postings WHERE statement_id NOT IN (SELECT statement_id FROM statements) "
+        "AND (SELECT count(*) FROM states WHERE states.statement_id = postings.statement_id) > 0"
+    ).fetchone()
+    if orphan:
+        raise WrongError(RECORDS, orphan[0], f"posts statement {orphan[1]}, which is not there")
+    database.execute("CREATE INDEX lines_by_video ON lines (video_id)")
+    return count
+
+
+def _check_sums(bundle: Bundle, number: int, record: dict[str, Any]) -> None:
+    row, lines = record["row"], record.get("lines", [])
+    carried, total, views = row["carried_nanomicros_before"], 0, 0
+    for index, line in enumerate(lines):
+        name = f"line {index} of statement {row['statement_id']}"
+        if line["line_index"] != index:
+            raise WrongError(RECORDS, number, f"{name} is missing or out of order")
+        owed = line["rate_per_thousand_micros"] * line["quantity"] * line["share_ppm"] + carried
+        amount, carried = divmod(owed, NANOMICROS)
+        if (line["amount_micros"], line["carried_nanomicros"]) != (amount, carried):
+            raise WrongError(
+                RECORDS,
+                number,
+                f"{name} pays {line['amount_micros']} micros and carries {line['carried_nanomicros']} nano-micros on; "
+                f"{amount} and {carried} are right",
+            )
+        if line["currency"] != row["currency"] or line["provisional_views"] != 0:
+            raise WrongError(RECORDS, number, f"{name} is in another currency or rests on provisional views")
+        is_views = line["kind"] == "views"
+        if is_views and line["quantity"] != line["event_end"] - line["event_start"]:
+            raise WrongError(RECORDS, number, f"{name} pays {line['quantity']} views for another number of events")
+        total += amount
+        views += line["quantity"] if is_views else 0
+    expected = {
+        "line_count": len(lines),
+        "billable_views": views,
+        "carried_nanomicros_after": carried,
+        "over_cap_micros": total - row["tax_micros"] - row["payable_micros"],
+    }
+    for name, value in expected.items():
+        if row[name] != value:
+            raise WrongError(RECORDS, number, f"{name} of statement {row['statement_id']} is {row[name]}, not {value}")
+
+
+def _check_posting(found: Found, number: int, row: dict[str, Any]) -> None:
+    """A statement that is finalised or paid is in the ledger, with its own sums; any other is not, or was undone."""
+    statement_id = row["statement_id"]
+    state = found.database.execute("SELECT state FROM states WHERE statement_id = ?", (statement_id,)).fetchone()
+    if state is None:
+        raise WrongError(RECORDS, number, f"statement {statement_id} has no state: its transitions are missing")
+    postings = dict(
+        found.database.execute("SELECT kind, record FROM postings WHERE statement_id = ?", (statement_id,)).fetchall()
+    )
+    if state[0] in ("finalised", "paid") and set(postings) != {"statement"}:
+        raise WrongError(RECORDS, number, f"statement {statement_id} is {state[0]} and not in the ledger once")
+    if state[0] not in ("finalised", "paid", "superseded") and postings:
+        raise WrongError(RECORDS, number, f"statement {statement_id} is {state[0]} and in the ledger")
+    if "reversal" in postings and "statement" not in postings:
+        raise WrongError(RECORDS, number, f"statement {statement_id} was undone without having been posted")
+    for kind, text in postings.items():
+        sign = -1 if kind == "reversal" else 1
+        record = json.loads(text)
+        sums: Counter[str] = Counter()
+        for entry in record["entries"]:
+            sums[entry["account"].partition(":")[0]] -= entry["amount_micros"]
+        payable = sign * row["payable_micros"] + record["row"]["remainder_micros"]
+        if (sums["payable"], sums["withheld-tax"]) != (payable, sign * row["tax_micros"]):
+            raise WrongError(RECORDS, number, f"statement {statement_id} and its transaction {kind} do not agree")
+        carried = sign * (row["carried_nanomicros_after"] - row["carried_nanomicros_before"])
+        before, after = record["row"]["carried_nanomicros_before"], record["row"]["carried_nanomicros_after"]
+        if before + carried != record["row"]["remainder_micros"] * NANOMICROS + after:
+            raise WrongError(RECORDS, number, f"the remainder of statement {statement_id} was not carried on whole")
+
+
+def _check_terms(bundle: Bundle, found: Found, contracts: Contracts, number: int, record: dict[str, Any]) -> None:
+    """Rates, tiers, cap and tax of a statement follow from the contract."""
+    row, lines = record["row"], record.get("lines", [])
+    if not lines:
+        return
+    last_card = contracts.card_on(row["payee_id"], (bundle.end_on - timedelta(days=1)).isoformat())
+    country = found.database.execute("SELECT country FROM payees WHERE payee_id = ?", (row["payee_id"],)).fetchone()
+    if last_card is None or country is None:
+        raise WrongError(RECORDS, number, f"payee {row['payee_id']} is not in the catalogue or has no contract")
+    total = sum(line["amount_micros"] for line in lines)
+    earned = total if last_card.cap_micros is None else min(total, last_card.cap_micros)
+    tax_country = country[0] or "ZZ"
+    tax = earned * last_card.tax.get(tax_country, last_card.tax_default) // PPM
+    expected = {
+        "currency": contracts.currency,
+        "tax_country": tax_country,
+        "over_cap_micros": total - earned,
+        "tax_micros": tax,
+        "payable_micros": earned - tax,
+    }
+    for name, value in expected.items():
+        if row[name] != value:
+            raise WrongError(RECORDS, number, f"{name} of statement {row['statement_id']} is {row[name]}, not {value}")
+    _check_rates(contracts, number, row, lines)
+
+
+GROUP = ("video_id", "owned_from_on", "effective_from_on", "country", "policy_version")
+
+
+def _check_rates(contracts: Contracts, number: int, row: dict[str, Any], lines: list[dict[str, Any]]) -> None:
+    totals: Counter[tuple[str, str]] = Counter()
+    groups = [
+        (key, list(group)) for key, group in itertools.groupby(lines, lambda line: [line[name] for name in GROUP])
+    ]
+    for _, group in groups:
+        totals[group[0]["effective_from_on"], group[0]["country"]] += max(line["event_end"] for line in group)
+    before: Counter[tuple[str, str]] = Counter()
+    last: list[Any] = []
+    for key, group in groups:
+        first = group[0]
+        name = f"line {first['line_index']} of statement {row['statement_id']}"
+        if key <= last:
+            raise WrongError(RECORDS, number, f"{name} is out of order")
+        last = key
+        card = contracts.card_on(row["payee_id"], first["effective_from_on"])
+        if card is None or card.effective_from_on != first["effective_from_on"]:
+            raise WrongError(RECORDS, number, f"{name} is under a card that the payee's contract does not have")
+        heading = (first["effective_from_on"], first["country"])
+        count = max(line["event_end"] for line in group)
+        form, tiers = card.rate(first["country"])
+        due = list(_slices(form, tiers, before[heading], count, totals[heading]))
+        due_ads = sorted({line["kind"] for line in group if line["kind"] != "views"})
+        expected: list[tuple[Any, ...]] = [("views", *each) for each in due]
+        expected += [(kind, 0, 0, count, card.ads.get(kind.removeprefix("ads:"))) for kind in due_ads]
+        names = ("kind", "tier_index", "event_start", "event_end", "rate_per_thousand_micros")
+        actual = [tuple(line[name] for name in names) for line in group]
+        for line, is_, must in itertools.zip_longest(group, actual, expected):
+            if is_ != must:
+                place = line or group[-1]
+                text = f"line {place['line_index']} of statement {row['statement_id']}"
+                raise WrongError(RECORDS, number, f"{text} has (kind, tier, start, end, rate) {is_}, not {must}")
+        before[heading] += count
+
+
+def _slices(
+    form: str, tiers: Sequence[Tier], before: int, count: int, total: int
+) -> Iterator[tuple[int, int, int, int]]:
+    """Yield (tier index, event start, event end, rate): how a contract cuts a group's views."""
+    if form != "graduated":
+        index = tier_of(tiers, total) if form == "volume" else 0
+        yield index, 0, count, tiers[index].rate
+        return
+    start = 0
+    while start < count:
+        index = tier_of(tiers, before + start + 1)
+        up_to = tiers[index].up_to
+        end = count if up_to is None else min(count, up_to - before)
+        yield index, start, end, tiers[index].rate
+        start = end
+
+
+def _remember_lines(database: sqlite3.Connection, number: int, record: dict[str, Any]) -> None:
+    payee_id = record["row"]["payee_id"]
+    for line in record.get("lines", []):
+        key = [line["video_id"], payee_id, *(line[name] for name in GROUP[1:])]
+        database.execute(
+            "INSERT INTO lines VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (*key, number, line["line_index"], json.dumps(line))
+        )
+
+
+# --- Events ----------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Group:
+    """The events of one payee and video that share ownership interval, card, heading and policy, and their lines."""
+
+    owned_to_on: str
+    share_ppm: int
+    lines: list[tuple[int, dict[str, Any]]]
+    """(line of the statement's record, ledger line)"""
+    trees: list[Tree]
+    outcomes: Counter[str] = field(default_factory=Counter)
+    ads: Counter[str] = field(default_factory=Counter)
+    count: int = 0
+    last_event: str = ""
+
+
+Key = tuple[str, str, str, str, int]
+"""payee, owned from, card's first day, heading, policy version"""
+
+
+def check_events(bundle: Bundle, found: Found, contracts: Contracts) -> int:
+    """Recompute every count and root from the events, and hold them against the lines; return how many there are."""
+    counts = bundle.rows(COUNTS)
+    event_count, last = 0, ""
+    for video_id, rows in itertools.groupby(bundle.rows(EVENTS), key=lambda each: each[1]["video_id"]):
+        events = (_event(*each) for each in rows)
+        if video_id <= last:
+            raise WrongError(EVENTS, next(events).line, f"video {video_id} is out of order")
+        last = video_id
+        event_count += _check_video(bundle, found, contracts, video_id, events, counts)
+    extra = next(counts, None)
+    if extra is not None:
+        raise WrongError(
+            COUNTS, extra[0], f"counts views of video {extra[1]['video_id']} that are not among the events"
+        )
+    unpaid = found.database.execute(
+        "SELECT statement_line, video_id, line_index FROM lines ORDER BY statement_line, line_index LIMIT 1"
+    ).fetchone()
+    if unpaid:
+        raise WrongError(RECORDS, unpaid[0], f"line {unpaid[2]} pays for video {unpaid[1]}, of which there is no event")
+    _check_outcomes(found)
+    return event_count
+
+
+class Event(NamedTuple):
+    """One event of the bundle."""
+
+    line: int
+    event_id: str
+    place: tuple[str, int, int]
+    day: str
+    country: str
+    outcome: str
+    seconds: int
+    ad_types: list[str]
+    policy_version: int
+
+
+def _event(number: int, row: dict[str, str]) -> Event:
+    try:
+        return Event(
+            number,
+            row["event_id"],
+            (row["event_id"], int(row["partition"]), int(row["offset"])),
+            row["event_day"],
+            row["country"],
+            row["outcome"],
+            int(row["view_duration"] or 0),
+            json.loads(row["ad_types"]) if row["ad_types"] else [],
+            int(row["policy_version"] or 0),
+        )
+    except ValueError as error:
+        raise WrongError(EVENTS, number, f"a field is no value ({error})") from error
+
+
+def _check_video(
+    bundle: Bundle, found: Found, contracts: Contracts, video_id: str, events: Iterator[Event], counts: Rows
+) -> int:
+    """Check all events of a video; return how many there are."""
+    database = found.database
+    owners = database.execute(
+        "SELECT from_on, to_on, payee_id, share_ppm FROM owners WHERE video_id = ?", (video_id,)
+    ).fetchall()
+    length = database.execute("SELECT length_seconds FROM videos WHERE video_id = ?", (video_id,)).fetchone()
+    groups = _groups_of(database, video_id)
+    views: dict[tuple[str, str, int], list[int]] = {}
+    last, number, event_count = ("", -1, -1), 0, 0
+    for event in events:
+        event_count, number = event_count + 1, event.line
+        if event.place <= last:
+            raise WrongError(EVENTS, number, f"event {event.event_id} stands twice or out of order")
+        last = event.place
+        if not bundle.start_on.isoformat() <= event.day < bundle.end_on.isoformat():
+            raise WrongError(EVENTS, number, f"event {event.event_id} lies on {event.day}, outside of the period")
+        if event.outcome == "billable" or event.outcome in NOT_BILLABLE:
+            counted = views.setdefault((event.day, event.country, event.policy_version), [0, 0])
+            counted[0] += 1
+            counted[1] += event.outcome == "billable"
+        for owner in owners:
+            if owner[0] <= event.day < owner[1]:
+                _add_event(bundle, contracts, groups, owner, event, length[0] if length else None)
+    _check_counts(video_id, views, counts)
+    for key, group in sorted(groups.items()):
+        _check_group(database, video_id, key, group, number)
+    database.execute("DELETE FROM lines WHERE video_id = ?", (video_id,))
+    return event_count
+
+
+def _check_counts(video_id: str, views: dict[tuple[str, str, int], list[int]], counts: Rows) -> None:
+    for (day, country, policy), (all_views, billable) in sorted(views.items()):
+        values = (video_id, day, country, all_views, billable, policy)
+        expected = dict(zip(COLUMNS[COUNTS].split(","), map(str, values), strict=True))
+        line, row = next(counts, (0, {}))
+        if row != expected:
+            raise WrongError(COUNTS, line, f"the events of {video_id} on {day} from {country} add up to {expected}")
+
+
+def _groups_of(database: sqlite3.Connection, video_id: str) -> dict[Key, Group]:
+    """Return the groups that the ledger's lines of a video speak of."""
+    groups: dict[Key, Group] = {}
+    for row in database.execute(
+        "SELECT payee_id, owned_from_on, effective_from_on, country, policy_version, statement_line, record FROM lines "
+        "WHERE video_id = ? ORDER BY payee_id, line_index",
+        (video_id,),
+    ):
+        line = json.loads(row[6])
+        group = groups.setdefault(row[:5], Group(line["owned_to_on"], line["share_ppm"], [], []))
+        group.lines.append((row[5], line))
+        group.trees.append(Tree())
+    return groups
+
+
+def _add_event(
+    bundle: Bundle,
+    contracts: Contracts,
+    groups: dict[Key, Group],
+    owner: tuple[str, str, str, int],
+    event: Event,
+    length: int | None,
+) -> None:
+    """Put an event into the group of one of its owners."""
+    from_on, to_on, payee_id, share_ppm = owner
+    card = contracts.card_on(payee_id, event.day)
+    if card is None:
+        return
+    minimum = card.minimum_view_seconds if length is None else min(card.minimum_view_seconds, length)
+    is_billable = event.outcome == "billable" and event.seconds >= minimum
+    owned_from_on, owned_to_on = max(from_on, bundle.start_on.isoformat()), min(to_on, bundle.end_on.isoformat())
+    key = (payee_id, owned_from_on, card.effective_from_on, card.heading(event.country), event.policy_version)
+    group = groups.setdefault(key, Group(owned_to_on, share_ppm, [], []))
+    if (group.owned_to_on, group.share_ppm) != (owned_to_on, share_ppm):
+        text = f"has a share of {group.share_ppm} until {group.owned_to_on}, not of {share_ppm} until {owned_to_on}"
+        raise WrongError(RECORDS, group.lines[0][0], f"line {group.lines[0][1]['line_index']} {text}")
+    is_excluded_here = event.outcome == "billable" and not is_billable
+    group.outcomes["below_minimum" if is_excluded_here else event.outcome] += 1
+    if not is_billable:
+        return
+    if event.event_id <= group.last_event:
+        raise WrongError(EVENTS, event.line, f"event {event.event_id} is billable twice")
+    group.last_event = event.event_id
+    leaf = leaf_hash(event.event_id.encode())
+    for (_, line), tree in zip(group.lines, group.trees, strict=True):
+        if line["event_start"] <= group.count < line["event_end"]:
+            tree.add(leaf)
+    group.count += 1
+    group.ads.update(ad_type for ad_type in event.ad_types if ad_type in card.ads)
+
+
+def _check_group(database: sqlite3.Connection, video_id: str, key: Key, group: Group, number: int) -> None:
+    payee_id = key[0]
+    for outcome, events in group.outcomes.items():
+        database.execute(
+            "INSERT INTO outcomes VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET events = events + excluded.events",
+            (payee_id, outcome, events),
+        )
+    if not group.lines:
+        if group.count:
+            text = f"{group.count} billable views of video {video_id} until here are in no line of payee {payee_id}"
+            raise WrongError(EVENTS, number, text)
+        return
+    counted = sum(events for name, events in group.outcomes.items() if name == "billable" or name in NOT_BILLABLE)
+    for (statement_line, line), tree in zip(group.lines, group.trees, strict=True):
+        name = f"line {line['line_index']} of payee {payee_id} for video {video_id}"
+        quantity = tree.count if line["kind"] == "views" else group.ads[line["kind"].removeprefix("ads:")]
+        if line["event_end"] > group.count or line["quantity"] != quantity:
+            text = f"{name} pays {line['quantity']} {line['kind']}, and the events hold {quantity} of {group.count}"
+            raise WrongError(RECORDS, statement_line, text)
+        if line["settled_views"] != counted:
+            raise WrongError(
+                RECORDS, statement_line, f"{name} says {line['settled_views']} settled views, not {counted}"
+            )
+        if line["evidence_root"] != tree.root():
+            text = f"{name} was paid for other events than those of {EVENTS} up to line {number}: the roots differ"
+            raise WrongError(RECORDS, statement_line, text)
+    if max(line["event_end"] for _, line in group.lines) != group.count:
+        raise WrongError(EVENTS, number, f"there are {group.count} billable views of {video_id}, more than were paid")
+    for ad_type in sorted(group.ads.keys() - {line["kind"].removeprefix("ads:") for _, line in group.lines}):
+        raise WrongError(EVENTS, number, f"the ad views {ad_type} of {video_id} are in no line of payee {payee_id}")
+
+
+def _check_outcomes(found: Found) -> None:
+    for line, text in found.database.execute("SELECT line, record FROM statements WHERE is_current ORDER BY line"):
+        row = json.loads(text)["row"]
+        expected = dict(
+            found.database.execute("SELECT outcome, events FROM outcomes WHERE payee_id = ?", (row["payee_id"],))
+        )
+        if row["outcomes"] != expected and (row["line_count"] or row["outcomes"]):
+            for name in sorted({*expected, *row["outcomes"]}):
+                if row["outcomes"].get(name, 0) != expected.get(name, 0):
+                    raise WrongError(
+                        RECORDS,
+                        line,
+                        f"statement {row['statement_id']} says {row['outcomes'].get(name, 0)} events {name}, "
+                        f"and the events hold {expected.get(name, 0)}",
+                    )
+
+
+# --- The whole -------------------------------------------------------------------------------------------
+
+
+def check_files(bundle: Bundle) -> None:
+    """The files are those that the manifest names; last, because the checks before it name the row."""
+    for name in FILES:
+        if bundle.manifest.get("files", {}).get(name) != bundle.sha256(name):
+            raise WrongError(name, 0, "is not the file that manifest.json names (SHA-256)")
+
+
+def verify(folder: Path, public_key: str, kept_places: Sequence[Path]) -> dict[str, Any]:
+    """Check everything; return what was found. Raises WrongError at the first wrong row, UnusableError."""
+    kept, kept_leaves = read_kept(kept_places)
+    bundle = Bundle(folder)
+    with tempfile.TemporaryDirectory(prefix="viewledger-verify-") as scratch:
+        database = sqlite3.connect(os.path.join(scratch, "index.sqlite"), isolation_level=None)
+        database.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; BEGIN;" + SCHEMA)
+        checkpoints = check_chain(bundle, public_key, kept)
+        check_kept_leaves(bundle, checkpoints, kept_leaves)
+        found = check_records(bundle, checkpoints, database)
+        check_catalogue(bundle, found)
+        contracts = contracts_of(bundle, found)
+        statement_count = check_statements(bundle, found, contracts)
+        event_count = check_events(bundle, found, contracts)
+        check_files(bundle)
+        database.close()
+    return {
+        "checkpoints": len(checkpoints),
+        "records": found.record_count,
+        "records_not_signed": found.uncovered_count,
+        "statements": statement_count,
+        "events": event_count,
+    }
+
+
+def read_public_key(text: str) -> str:
+    """Return a public key in hex from 64 hex digits, or from a file that holds them or a PEM of RFC 8410."""
+    path = Path(text)
+    content = path.read_text().strip() if path.is_file() else text.strip()
+    if content.startswith("-----BEGIN PUBLIC KEY-----"):
+        raw = base64.b64decode("".join(content.splitlines()[1:-1]))
+        if len(raw) != 44 or not raw.startswith(bytes.fromhex("302a300506032b6570032100")):
+            raise UnusableError(f"{text} holds no Ed25519 key")
+        return raw[12:].hex()
+    if len(content) != 64 or set(content.lower()) - set("0123456789abcdef"):
+        raise UnusableError(f"{text} is no public key: give 64 hex digits or a PEM file")
+    return content.lower()
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the command line; return the exit code."""
+    plain = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog="viewledger-verify", description=__doc__, formatter_class=plain)
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="the folder that `billing export` wrote")
+    parser.add_argument(
+        "--pubkey", required=True, metavar="K", help="the signer's public key: a file, or 64 hex digits"
+    )
+    parser.add_argument(
+        "--kept",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="PLACE",
+        help="checkpoints kept elsewhere: file or folder",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    arguments = parser.parse_args(words)
+    try:
+        found = verify(arguments.bundle, read_public_key(arguments.pubkey), arguments.kept)
+    except WrongError as error:
+        document = {"sound": False, "file": error.file, "line": error.line, "wrong": error.text}
+        print(json.dumps(document) if arguments.json else f"viewledger-verify: WRONG: {error}")
+        return 1
+    except (UnusableError, OSError, UnicodeDecodeError, ValueError) as error:
+        print(f"viewledger-verify: {error}", file=sys.stderr)
+        return 2
+    if arguments.json:
+        print(json.dumps({"sound": True, **found}))
+    else:
+        counts = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in found.items())
+        print(f"viewledger-verify: everything agrees: {counts}")
+    return 3 if found["records_not_signed"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

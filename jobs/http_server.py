@@ -189,7 +189,7 @@ def announcing(app: Any, drain: Drain) -> Any:
         elif drain.has_begun and scope["path"] == "/readyz":
             await _not_ready(send_and_close)
         else:
-            await app(scope, receive, send_and_close)
+            await app({**scope, "is_stopping": lambda: drain.has_begun}, receive, send_and_close)
 
     return announced
 

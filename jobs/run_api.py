@@ -14,6 +14,7 @@ from redis.backoff import NoBackoff
 
 from jobs import settings
 from jobs.access_settings import AccessSettings, guard_of
+from jobs.api_history import cursor_key, open_history
 from jobs.circuit_breaker import CircuitBreaker
 from jobs.circuit_breaker_metrics import show_breakers
 from jobs.exit_codes import ExitCode
@@ -49,6 +50,7 @@ class ApiSettings:
     namespace: str
     http: HttpSettings
     access: AccessSettings
+    cursor_key: bytes
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "ApiSettings":
@@ -59,6 +61,7 @@ class ApiSettings:
             namespace=environ.get("VIEWLEDGER_SPEED_NAMESPACE") or NAMESPACE,
             http=HttpSettings.from_environ(environ, "VIEWLEDGER_API_PORT", 17070),
             access=AccessSettings.from_environ(environ),
+            cursor_key=cursor_key(environ),
         )
 
 
@@ -112,8 +115,15 @@ def run(arguments: argparse.Namespace) -> ExitCode:
             executor=executor,
             observer=metrics,
         )
-        log.info("api ready", extra={"fields": {"host": chosen.http.host, "port": chosen.http.port}})
-        code = chosen.http.serve(counts_app(Api(reader, metrics, guard)), listener)
+        with open_history(
+            chosen.postgres.url,
+            chosen.cursor_key,
+            breaker=postgres_breaker,
+            current=lambda: reader.version,
+            counts_are_public=chosen.access.counts_are_public,
+        ) as history:
+            log.info("api ready", extra={"fields": {"host": chosen.http.host, "port": chosen.http.port}})
+            code = chosen.http.serve(counts_app(Api(reader, metrics, guard, history)), listener)
     pointer.close()
     counts.close()
     keys.close()

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -15,7 +15,10 @@ from starlette.responses import JSONResponse, Response
 
 from serving_layer.counts_reader import CountsReader
 from serving_layer.http_access import Guard, GuardedRoute, problem_document, refuse_unguarded
+from serving_layer.http_channels import channel_routes
 from serving_layer.http_counts import counts_routes
+from serving_layer.http_history import History, history_routes
+from serving_layer.http_live import LiveLimits, live_routes
 from serving_layer.openapi import documentation
 from serving_layer.ports import SettledUnavailableError
 from serving_layer.problems import problem, refused
@@ -31,6 +34,8 @@ class Api:
     reader: CountsReader
     metrics: ApiMetrics
     guard: Guard
+    history: History
+    live: LiveLimits = field(default_factory=LiveLimits)
     routes: Sequence[GuardedRoute] = ()
     refresh_seconds: float = 0.5
 
@@ -51,7 +56,11 @@ def counts_app(api: Api) -> FastAPI:
         exception_handlers={HTTPException: _http_error, Exception: _unexpected_error},
     )
     app.router.routes += [
-        *counts_routes(api.guard, api.reader, api.metrics),
+        # the longer paths first: an id may hold a slash, to be told that it must not
+        *history_routes(api.guard, api.history),
+        *live_routes(api.guard, api.reader, api.history, api.live),
+        *channel_routes(api.guard, api.history, api.reader, api.metrics),
+        *counts_routes(api.guard, api.reader, api.metrics, api.history),
         *api.routes,
         *_probes(api, documentation(title=app.title, summary=app.summary or "", version="1")),
     ]

@@ -15,33 +15,39 @@ from starlette.responses import Response
 from ingestion.contract.decoding import is_video_id
 from serving_layer.access import Caller, Scope
 from serving_layer.counts_reader import CountsReader
+from serving_layer.history_reader import settled_unavailable
 from serving_layer.http_access import Guard, GuardedRoute
+from serving_layer.http_answers import FOR_EVER, NOT_KEPT, answer, format_of, matches
+from serving_layer.http_history import History, whose
 from serving_layer.merge import ServedCount, entity_tag, without_billable
+from serving_layer.parameters import Parameters
 from serving_layer.ports import SettledUnavailableError
 from serving_layer.problems import ProblemError, refused
 from serving_layer.prometheus_api import ApiMetrics
 from serving_layer.video_ids import LOOKUP_BYTES_MAX, looked_up, malformed
 
 _encode = msgspec.json.Encoder().encode
-FRESH_SECONDS = 1
-NOT_KEPT = "no-store"
+_FRESH = "max-age=1"
+_VARY = "Authorization, Accept"
+_ALLOWED = frozenset({"version", "as_of", "format"})
+_COLUMNS = ("video_id", "views", "settled_views", "provisional_views", "billable_views", "known")
 _BODY_SECONDS_MAX = 10.0
 
 
-def counts_routes(guard: Guard, reader: CountsReader, metrics: ApiMetrics) -> list[GuardedRoute]:
+def counts_routes(guard: Guard, reader: CountsReader, metrics: ApiMetrics, history: History) -> list[GuardedRoute]:
     """Return the routes of view counts."""
 
     async def one_video(request: Request, caller: Caller) -> Response:
         started = time.perf_counter()
         try:
-            return await _one_video(reader, metrics, request, caller)
+            return await _one_video(reader, metrics, history, request, caller)
         finally:
             metrics.one_video.observe(time.perf_counter() - started)
 
     async def lookup(request: Request, caller: Caller) -> Response:
         started = time.perf_counter()
         try:
-            return await _lookup(reader, metrics, request, caller)
+            return await _lookup(reader, metrics, history, request, caller)
         finally:
             metrics.lookup.observe(time.perf_counter() - started)
 
@@ -53,26 +59,55 @@ def counts_routes(guard: Guard, reader: CountsReader, metrics: ApiMetrics) -> li
     ]
 
 
-async def _one_video(reader: CountsReader, metrics: ApiMetrics, request: Request, caller: Caller) -> Response:
+async def _one_video(
+    reader: CountsReader, metrics: ApiMetrics, history: History, request: Request, caller: Caller
+) -> Response:
     video_id = request.path_params["video_id"]
     if not is_video_id(video_id):
         raise ProblemError(malformed(video_id))
+    if request.scope["query_string"] or "csv" in request.headers.get("accept", ""):
+        return await _one_video_as_asked(reader, metrics, history, request, caller)
+    (is_own,) = await whose(history, caller, (video_id,))
     (count,) = await served(reader, metrics, (video_id,))
-    count = count if sees_billable(caller) else without_billable(count)
+    count = _shown(count, caller, is_own)
     tag = entity_tag(count)
-    headers = {"ETag": tag, "Cache-Control": _kept(caller) if count.complete else NOT_KEPT, "Vary": "Authorization"}
+    headers = {"ETag": tag, "Cache-Control": _kept(caller) if count.complete else NOT_KEPT, "Vary": _VARY}
     condition = request.headers.get("if-none-match")
     if condition is not None and matches(condition, tag):
         return Response(status_code=304, headers=headers)
     return Response(_encode(count), headers=headers, media_type="application/json")
 
 
-async def _lookup(reader: CountsReader, metrics: ApiMetrics, request: Request, caller: Caller) -> Response:
+async def _one_video_as_asked(
+    reader: CountsReader, metrics: ApiMetrics, history: History, request: Request, caller: Caller
+) -> Response:
+    """Of a version, as it is for ever, or in another form."""
+    video_id = request.path_params["video_id"]
+    parameters = Parameters(request.query_params.multi_items(), _ALLOWED)
+    form, asked = format_of(request, parameters), parameters.at_version(history.now())
+    (is_own,) = await whose(history, caller, (video_id,))
+    if asked.is_fixed:
+        count = await history.reader.count(video_id, await history.reader.version(asked))
+    else:
+        (count,) = await served(reader, metrics, (video_id,))
+    body = msgspec.structs.asdict(_shown(count, caller, is_own))
+    kept = FOR_EVER if asked.number is not None else _FRESH if count.complete else NOT_KEPT
+    rows = {"rows": [body]} if form == "csv" else {}
+    return answer(request, caller, {**body, **rows}, form=form, columns=_COLUMNS, kept=kept)
+
+
+async def _lookup(
+    reader: CountsReader, metrics: ApiMetrics, history: History, request: Request, caller: Caller
+) -> Response:
     video_ids = looked_up(await read_body(request, LOOKUP_BYTES_MAX))
+    own = await whose(history, caller, video_ids)
     counts = await served(reader, metrics, video_ids)
-    if not sees_billable(caller):
-        counts = [without_billable(count) for count in counts]
-    return Response(_encode(_lookup_answer(counts)), headers={"Cache-Control": NOT_KEPT}, media_type="application/json")
+    shown = [_shown(count, caller, is_own) for count, is_own in zip(counts, own, strict=True)]
+    return Response(_encode(_lookup_answer(shown)), headers={"Cache-Control": NOT_KEPT}, media_type="application/json")
+
+
+def _shown(count: ServedCount, caller: Caller, is_own: bool) -> ServedCount:
+    return count if is_own and caller.may(Scope.BILLABLE) else without_billable(count)
 
 
 def _lookup_answer(counts: Sequence[ServedCount]) -> dict[str, Any]:
@@ -99,22 +134,8 @@ async def served(reader: CountsReader, metrics: ApiMetrics, video_ids: Sequence[
     return counts
 
 
-def settled_unavailable() -> ProblemError:
-    """Return the answer while PostgreSQL is away."""
-    return refused(
-        "settled_counts_unavailable",
-        "PostgreSQL does not answer, so the settled count cannot be read now; try again shortly",
-        {"Retry-After": "2"},
-    )
-
-
-def sees_billable(caller: Caller) -> bool:
-    """Whether billable views of every video may be shown."""
-    return caller.payee_id is None and caller.may(Scope.BILLABLE)
-
-
 def _kept(caller: Caller) -> str:
-    return f"{'public' if caller.is_anonymous else 'private'}, max-age={FRESH_SECONDS}"
+    return f"{'public' if caller.is_anonymous else 'private'}, {_FRESH}"
 
 
 async def read_body(request: Request, bytes_max: int) -> bytes:
@@ -132,9 +153,3 @@ async def read_body(request: Request, bytes_max: int) -> bytes:
     except ClientDisconnect:
         raise refused("body_incomplete", "the connection closed before the whole body arrived") from None
     return bytes(body)
-
-
-def matches(condition: str, tag: str) -> bool:
-    """Compare weakly, as RFC 9110 asks for If-None-Match."""
-    wanted = tag.removeprefix("W/")
-    return condition.strip() == "*" or any(each.strip().removeprefix("W/") == wanted for each in condition.split(","))

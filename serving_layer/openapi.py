@@ -1,97 +1,211 @@
-"""The documentation of the hot routes, made from the records that they encode. Pure."""
+"""The OpenAPI document of every route, made from the records they encode and the problems they raise. Pure."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from ingestion.contract.event import VIDEO_ID_LENGTH_MAX, VIDEO_ID_PATTERN
 from ingestion.contract.problem import PROBLEM_MEDIA_TYPE
+from serving_layer import openapi_examples as examples
+from serving_layer.access import Scope
 from serving_layer.merge import ServedCount
+from serving_layer.openapi_parts import (
+    BODY_OF_LOOKUP,
+    CHANNEL_VIEWS,
+    HEADERS,
+    LOOKUP_ANSWER,
+    PARAMETERS,
+    PROBLEM,
+    SERIES,
+    TOP,
+)
+from serving_layer.problems import CODES
+from serving_layer.series import SeriesRow, TopRow
 from serving_layer.video_ids import LOOKUP_IDS_MAX
 
-_COUNT = {"$ref": "#/components/schemas/ServedCount"}
-_VIDEO_ID = {"type": "string", "pattern": VIDEO_ID_PATTERN, "maxLength": VIDEO_ID_LENGTH_MAX}
-_PROBLEM = {
-    "type": "object",
-    "required": ["type", "title", "status", "code", "detail"],
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "code": {"type": "string", "description": "Stable; for programs."},
-        "detail": {"type": "string", "description": "One sentence; for people."},
-    },
-}
+_ALWAYS = (
+    "credentials_malformed",
+    "key_unknown",
+    "token_expired",
+    "rate_limited",
+    "internal_error",
+    "access_unavailable",
+)
+_FIXED = ("version_invalid", "as_of_invalid", "version_not_found", "parameter_unknown", "not_acceptable")
+_SERIES = (*_FIXED, "range_invalid", "range_too_large", "timezone_unknown", "cursor_invalid", "query_too_slow")
+_STORE = "settled_counts_unavailable"
 
 
 def documentation(*, title: str, summary: str, version: str) -> dict[str, Any]:
     """Return the OpenAPI document."""
-    (_, components) = msgspec.json.schema_components([ServedCount], ref_template="#/components/schemas/{name}")
+    (_, records) = msgspec.json.schema_components(
+        [ServedCount, SeriesRow, TopRow], ref_template="#/components/schemas/{name}"
+    )
+    schemas = {
+        **records,
+        "Problem": PROBLEM,
+        "LookupAnswer": LOOKUP_ANSWER,
+        "Series": SERIES,
+        "ChannelViews": CHANNEL_VIEWS,
+        "Top": TOP,
+    }
     return {
         "openapi": "3.1.0",
         "info": {"title": title, "summary": summary, "version": version},
-        "paths": {
-            "/v1/videos/{video_id}/views": {"get": _one_video("The views of a video")},
-            "/videos/{video_id}/views": {"get": _one_video("The same, under a plain path")},
-            "/v1/views:lookup": {"post": _lookup()},
+        "paths": _paths(),
+        "components": {
+            "schemas": schemas,
+            "parameters": PARAMETERS,
+            "headers": HEADERS,
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer", "description": "An API key (`vlk_…`) or a JWT"}
+            },
         },
-        "components": {"schemas": {**components, "Problem": _PROBLEM}},
     }
 
 
-def _one_video(summary: str) -> dict[str, Any]:
+def _paths() -> dict[str, Any]:
+    one = _get(
+        "The views of a video: settled and provisional",
+        ["video_id", "version", "as_of", "format", "if_none_match"],
+        ("ServedCount", examples.COUNT),
+        (*_FIXED, "video_id_malformed", _STORE),
+        scope=Scope.COUNTS,
+        text="An unknown video has zero views and `known: false`. `billable_views` is null for who may not see it.",
+    )
+    series = ["version", "as_of", "from", "to", "window", "timezone", "group_by", "limit", "cursor", "format"]
+    return {
+        "/v1/videos/{video_id}/views": {"get": one},
+        "/videos/{video_id}/views": {"get": {**one, "summary": "The same, under a plain path"}},
+        "/v1/views:lookup": {"post": _lookup()},
+        "/v1/videos/{video_id}/views/series": {
+            "get": _get(
+                "Settled views of a video over time",
+                ["video_id", *series],
+                ("Series", {"video_id": "-JinobXWPk", **examples.SERIES}),
+                (*_SERIES, "video_id_malformed", _STORE),
+                scope=Scope.COUNTS,
+            )
+        },
+        "/v1/videos/{video_id}/views/live": {"get": _live()},
+        "/v1/channels/{payee_id}/views": {
+            "get": _get(
+                "The views of all videos of a channel together",
+                ["payee_id", "version", "as_of", "format"],
+                ("ChannelViews", examples.CHANNEL),
+                (*_FIXED, "not_found", "scope_missing", "channel_too_large", _STORE),
+                scope=Scope.BILLABLE,
+            )
+        },
+        "/v1/channels/{payee_id}/views/series": {
+            "get": _get(
+                "Settled views of a channel over time",
+                ["payee_id", *series],
+                ("Series", {"payee_id": "anna", **examples.SERIES}),
+                (*_SERIES, "not_found", "scope_missing", _STORE),
+                scope=Scope.BILLABLE,
+            )
+        },
+        "/v1/top": {
+            "get": _get(
+                "The most viewed videos of some days (UTC)",
+                ["by", "from", "to", "version", "as_of", "limit", "cursor", "format"],
+                ("Top", examples.TOP),
+                (*_SERIES[:-3], "order_unknown", "cursor_invalid", "query_too_slow", _STORE),
+                scope=Scope.COUNTS,
+            )
+        },
+        **{path: {"get": _open(summary)} for path, summary in _PROBES.items()},
+    }
+
+
+_PROBES = {
+    "/healthz": "Whether the process lives",
+    "/readyz": "Whether a version is served, and whether the speed layer answers",
+    "/metrics": "Metrics for Prometheus",
+    "/openapi.json": "This document",
+}
+
+
+def _get(
+    summary: str,
+    parameters: Sequence[str],
+    answer: tuple[str, Any],
+    problems: Sequence[str],
+    *,
+    scope: Scope,
+    text: str = "",
+) -> dict[str, Any]:
+    schema, example = answer
+    json = {"schema": {"$ref": f"#/components/schemas/{schema}"}, "example": example}
+    content: dict[str, Any] = {"application/json": json, "text/csv": {"schema": {"type": "string"}}}
     return {
         "summary": summary,
-        "description": "An unknown video has zero views and `known: false`. The entity tag is equal as long as the "
-        "answer means the same; `as_of` may move on.",
-        "parameters": [
-            {"name": "video_id", "in": "path", "required": True, "schema": _VIDEO_ID},
-            {"name": "If-None-Match", "in": "header", "required": False, "schema": {"type": "string"}},
-        ],
+        **({"description": text} if text else {}),
+        "parameters": [{"$ref": f"#/components/parameters/{name}"} for name in (*parameters, "request_id")],
+        "security": _security(scope),
         "responses": {
-            "200": _answer("The served count", _COUNT),
+            "200": {"description": summary, "headers": _headers("ETag"), "content": content},
             "304": {"description": "Unchanged since the entity tag sent"},
-            **_problems({"422": "The id is malformed", "503": "The settled count cannot be read now"}),
+            **_problems((*problems, *_ALWAYS)),
         },
     }
 
 
 def _lookup() -> dict[str, Any]:
-    ids = {"type": "array", "items": _VIDEO_ID, "minItems": 1, "maxItems": LOOKUP_IDS_MAX}
-    body = {
-        "type": "object",
-        "required": ["video_ids"],
-        "properties": {"video_ids": ids},
-        "additionalProperties": False,
-    }
-    answer = {
-        "type": "object",
-        "required": ["version", "settled_until", "as_of", "complete", "counts"],
-        "properties": {
-            "version": {"type": "integer"},
-            "settled_until": {"type": ["string", "null"], "format": "date-time"},
-            "as_of": {"type": ["string", "null"], "format": "date-time"},
-            "complete": {"type": "boolean"},
-            "counts": {"type": "array", "items": _COUNT, "description": "In the order of the ids sent"},
-        },
-    }
-    problems = {
-        "400": "The body is not JSON",
-        "413": "The body is too large",
-        "422": "An id is malformed, or there are too many",
-        "503": "A settled count cannot be read now",
-    }
+    answer = {"schema": {"$ref": "#/components/schemas/LookupAnswer"}, "example": examples.LOOKUP}
+    problems = ("body_malformed", "body_incomplete", "body_too_slow", "body_too_large", "lookup_invalid", "lookup_size")
+    body = {"schema": BODY_OF_LOOKUP, "example": {"video_ids": ["-JinobXWPk", "never-seen"]}}
     return {
         "summary": f"The views of up to {LOOKUP_IDS_MAX} videos, all at one version",
-        "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
-        "responses": {"200": _answer("The served counts", answer), **_problems(problems)},
+        "security": _security(Scope.COUNTS),
+        "requestBody": {"required": True, "content": {"application/json": body}},
+        "responses": {
+            "200": {"description": "The served counts", "headers": _headers(), "content": {"application/json": answer}},
+            **_problems((*problems, "video_id_malformed", _STORE, *_ALWAYS)),
+        },
     }
 
 
-def _answer(description: str, schema: dict[str, Any]) -> dict[str, Any]:
-    return {"description": description, "content": {"application/json": {"schema": schema}}}
+def _live() -> dict[str, Any]:
+    events = {"schema": {"type": "string"}, "example": examples.EVENT}
+    return {
+        "summary": "The count of a video as server-sent events, whenever it changes",
+        "description": "`Last-Event-ID` spares the count that the client has. It ends after 15 minutes; come back.",
+        "parameters": [{"$ref": f"#/components/parameters/{name}"} for name in ("video_id", "last_event_id")],
+        "security": _security(Scope.COUNTS),
+        "responses": {
+            "200": {"description": "A stream of `count` events", "content": {"text/event-stream": events}},
+            **_problems(("video_id_malformed", "live_exhausted", *_ALWAYS)),
+        },
+    }
 
 
-def _problems(descriptions: dict[str, str]) -> dict[str, Any]:
-    content = {PROBLEM_MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {status: {"description": text, "content": content} for status, text in descriptions.items()}
+def _open(summary: str) -> dict[str, Any]:
+    return {"summary": summary, "security": [], "responses": {"200": {"description": summary}}}
+
+
+def _security(scope: Scope) -> list[dict[str, list[str]]]:
+    """View counts are public where the operator lets them be."""
+    return [{"bearer": [scope]}, {}] if scope is Scope.COUNTS else [{"bearer": [scope]}]
+
+
+def _headers(*more: str) -> dict[str, Any]:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in (*more, "X-Request-Id", "RateLimit")}
+
+
+def _problems(codes: Sequence[str]) -> dict[str, Any]:
+    """Return one response for each status, which lists its codes and shows the first as an example."""
+    found: dict[str, Any] = {}
+    for status in sorted({CODES[code][0] for code in codes}):
+        here = sorted({code for code in codes if CODES[code][0] == status})
+        content = {"schema": {"$ref": "#/components/schemas/Problem"}, "example": examples.problem_of(here[0])}
+        found[str(status)] = {
+            "description": "; ".join(f"`{code}`: {CODES[code][1]}" for code in here),
+            "headers": {
+                **_headers(),
+                **({"Retry-After": {"$ref": "#/components/headers/Retry-After"}} if status in (429, 503) else {}),
+            },
+            "content": {PROBLEM_MEDIA_TYPE: content},
+        }
+    return found

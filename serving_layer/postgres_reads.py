@@ -1,5 +1,6 @@
 """Bounded reads from PostgreSQL for serving."""
 
+import queue
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -14,12 +15,14 @@ class PostgresReads:
     """Read-only queries on one connection, which is made when needed and made anew after a failure.
 
     Thread-safe; calls wait for each other, so what must not wait gets an instance of its own. Every call ends within a
-    few seconds, whatever the server or the network does, or raises `unavailable`.
+    few seconds, whatever the server or the network does, or raises `unavailable`, or `too_slow` where the server gave
+    the query up.
     """
 
-    def __init__(self, url: str, unavailable: type[Exception]) -> None:
+    def __init__(self, url: str, unavailable: type[Exception], too_slow: type[Exception] | None = None) -> None:
         self._url = url
         self._unavailable = unavailable
+        self._too_slow = too_slow or unavailable
         self._connection: Connection | None = None
         self._lock = threading.Lock()
 
@@ -35,6 +38,8 @@ class PostgresReads:
                 # The server was restarted since the last call, which says nothing about now.
                 self._disconnect()
                 return self._run(sql, arguments)
+            except psycopg2.errors.QueryCanceled as error:
+                raise self._too_slow(" ".join(str(error).split())) from error
             except psycopg2.Error as error:
                 self._disconnect()
                 raise self._unavailable(" ".join(str(error).split())) from error
@@ -55,6 +60,29 @@ class PostgresReads:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+class PooledReads:
+    """Some PostgresReads, for queries that may take a while: as many at once as there are connections."""
+
+    def __init__(self, url: str, unavailable: type[Exception], too_slow: type[Exception], *, connections: int) -> None:
+        self._all = [PostgresReads(url, unavailable, too_slow) for _ in range(connections)]
+        self._free: queue.SimpleQueue[PostgresReads] = queue.SimpleQueue()
+        for each in self._all:
+            self._free.put(each)
+
+    def query(self, sql: str, arguments: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """See PostgresReads."""
+        reads = self._free.get()
+        try:
+            return reads.query(sql, arguments)
+        finally:
+            self._free.put(reads)
+
+    def close(self) -> None:
+        """Disconnect."""
+        for each in self._all:
+            each.close()
 
 
 def _connected(url: str) -> Connection:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from serving_layer.merge import ServedVersion, SettledCount
 from serving_layer.ports import SettledUnavailableError
@@ -31,10 +32,7 @@ class PostgresVersions:
     def current(self) -> ServedVersion | None:
         """Return the current version; see `PublishedVersions`."""
         rows = self._reads.query(CURRENT_SQL, ())
-        if not rows:
-            return None
-        number, offsets, watermarks = rows[0]
-        return ServedVersion(number, tuple(offsets["ends"]), min(map(datetime.fromisoformat, watermarks)))
+        return served_version(rows[0]) if rows else None
 
     def counts(self, video_ids: Sequence[str], version: int) -> Mapping[str, SettledCount]:
         """Return the counts in force at a version; see `SettledCounts`."""
@@ -48,3 +46,9 @@ class PostgresVersions:
     def close(self) -> None:
         """Disconnect."""
         self._reads.close()
+
+
+def served_version(row: tuple[Any, ...]) -> ServedVersion:
+    """Return the version of a row (version, offsets, watermarks)."""
+    number, offsets, watermarks = row
+    return ServedVersion(number, tuple(offsets["ends"]), min(map(datetime.fromisoformat, watermarks)))

@@ -1,14 +1,20 @@
 """The ports of serving in memory. Each can be made to fail or to wait, as its real twin does."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from datetime import UTC, datetime
 from typing import Any
 
 from serving_layer.counts_reader import CountsReader
+from serving_layer.cursors import Cursors
+from serving_layer.history_reader import HistoryReader
+from serving_layer.http_history import History
 from serving_layer.merge import ServedVersion, SettledCount, SpeedSums
-from serving_layer.ports import SettledUnavailableError, SpeedUnavailableError
+from serving_layer.parameters import SeriesQuery, TopQuery
+from serving_layer.ports import QueryTooSlowError, SettledUnavailableError, SpeedUnavailableError
+from serving_layer.series import VideoSum, WindowSum
 
 PARTITIONS = 3
 SETTLED_UNTIL = datetime(2026, 11, 23, 8, tzinfo=UTC)
@@ -99,3 +105,102 @@ class InlineExecutor(Executor):
 def reader_of(published: FakePublished, speed: FakeSpeed, **settings: Any) -> CountsReader:
     settings = {"executor": InlineExecutor(), "observer": SilentObserver(), "partition_count": PARTITIONS} | settings
     return CountsReader(published, published, speed, **settings)
+
+
+class FakeHistory:
+    """The port `SettledHistory` over events: (version, video, instant, country, device, is billable)."""
+
+    def __init__(self) -> None:
+        self.versions: dict[int, tuple[ServedVersion, datetime]] = {}
+        self.events: list[tuple[int, str, datetime, str, str, bool]] = []
+        self.is_away = False
+        self.is_slow = False
+
+    def publish(self, number: int, published_at: datetime, *events: tuple[str, datetime, str, str, bool]) -> None:
+        self.versions[number] = (version(number), published_at)
+        self.events += [(number, *event) for event in events]
+
+    def version(self, number: int) -> ServedVersion | None:
+        self._check()
+        return self.versions[number][0] if number in self.versions else None
+
+    def version_at(self, instant: datetime) -> ServedVersion | None:
+        self._check()
+        found = [each for each, published_at in self.versions.values() if published_at <= instant]
+        return max(found, key=lambda each: each.version, default=None)
+
+    def counts(self, video_ids: Sequence[str], version: int) -> Mapping[str, SettledCount]:
+        self._check()
+        found = {each: self.totals([each], version) for each in video_ids}
+        return {video_id: count for video_id, count in found.items() if count.views}
+
+    def totals(self, video_ids: Sequence[str], version: int) -> SettledCount:
+        chosen = [event for event in self._up_to(version) if event[1] in video_ids]
+        return SettledCount(len(chosen), sum(event[5] for event in chosen))
+
+    def series(self, video_ids: Sequence[str], version: int, query: SeriesQuery) -> list[WindowSum]:
+        found: dict[tuple[int, str, str], list[int]] = {}
+        for _, video_id, instant, country, device, is_billable in self._up_to(version):
+            quarter = int(instant.timestamp()) // 900
+            if video_id in video_ids and query.edges[0] <= quarter < query.edges[-1]:
+                window = bisect_right(query.edges, quarter) - 1
+                group = (country if "country" in query.group_by else "", device if "device" in query.group_by else "")
+                sums = found.setdefault((window, *group), [0, 0])
+                sums[0] += 1
+                sums[1] += is_billable
+        return [WindowSum(*key, *sums) for key, sums in found.items()]
+
+    def top(self, version: int, query: TopQuery, most: int) -> list[VideoSum]:
+        found: dict[str, list[int]] = {}
+        for _, video_id, instant, _, _, is_billable in self._up_to(version):
+            if query.start_on <= instant.date() < query.end_on:
+                sums = found.setdefault(video_id, [0, 0])
+                sums[0] += 1
+                sums[1] += is_billable
+        ranked = [VideoSum(video_id, *sums) for video_id, sums in found.items() if sums[query.by != "views"]]
+        return sorted(ranked, key=lambda each: (-getattr(each, query.by), each.video_id))[:most]
+
+    def _up_to(self, version: int) -> list[tuple[int, str, datetime, str, str, bool]]:
+        self._check()
+        return [event for event in self.events if event[0] <= version]
+
+    def _check(self) -> None:
+        if self.is_away:
+            raise SettledUnavailableError("the store of versions is away")
+        if self.is_slow:
+            raise QueryTooSlowError("given up")
+
+
+class FakeChannels:
+    """The port `Channels`: payee → videos; before `known_from` nobody was in the catalogue."""
+
+    def __init__(self, videos: Mapping[str, Sequence[str]], known_from: int = 0) -> None:
+        self.videos, self.known_from = videos, known_from
+
+    def video_ids(self, payee_id: str, published_by: int | None) -> Sequence[str] | None:
+        if published_by is not None and published_by < self.known_from:
+            return None
+        return self.videos.get(payee_id)
+
+    def payees(self, video_ids: Collection[str]) -> Mapping[str, frozenset[str]]:
+        owners = {
+            video_id: frozenset(payee for payee, videos in self.videos.items() if video_id in videos)
+            for video_id in video_ids
+        }
+        return {video_id: payees for video_id, payees in owners.items() if payees}
+
+
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+
+
+def history_of(
+    reader: CountsReader,
+    history: FakeHistory | None = None,
+    channels: FakeChannels | None = None,
+    *,
+    counts_are_public: bool = True,
+) -> History:
+    past = HistoryReader(
+        history or FakeHistory(), channels or FakeChannels({}), InlineExecutor(), current=lambda: reader.version
+    )
+    return History(past, Cursors(b"k" * 32), lambda: NOW, counts_are_public)

@@ -58,7 +58,11 @@ def test_the_versions_are_those_of_the_local_stack() -> None:
 
 def test_secrets_have_no_default_and_their_absence_is_explained() -> None:
     used = re.findall(r"\$\{(\w+)(:[^}]*)?\}", TEXT)
-    assert {name for name, _ in used} == {"VIEWLEDGER_POSTGRES_PASSWORD", "VIEWLEDGER_PSEUDONYM_KEY"}
+    assert {name for name, _ in used} == {
+        "VIEWLEDGER_POSTGRES_PASSWORD",
+        "VIEWLEDGER_PSEUDONYM_KEY",
+        "VIEWLEDGER_API_CURSOR_KEY",
+    }
     assert all(rest.startswith(":?") for _, rest in used)
 
 

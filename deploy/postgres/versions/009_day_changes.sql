@@ -24,3 +24,7 @@ CREATE INDEX video_day_changes_by_day ON published.video_day_changes (event_day,
 
 CREATE TRIGGER video_day_changes_append_only BEFORE UPDATE OR DELETE ON published.video_day_changes
     FOR EACH ROW EXECUTE FUNCTION published.refuse_change();
+
+GRANT SELECT ON published.video_day_changes TO viewledger_api, viewledger_auditor, viewledger_billing, viewledger_approver;
+GRANT USAGE ON SCHEMA access TO viewledger_api;
+GRANT SELECT ON access.api_keys TO viewledger_api;

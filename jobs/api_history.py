@@ -1,0 +1,53 @@
+"""Wires what the API reads about the past: sums at published versions, and whose video it is."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+
+from billing.postgres_channels import ChannelQueries
+from jobs import settings
+from jobs.circuit_breaker import CircuitBreaker
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+from serving_layer.cursors import Cursors
+from serving_layer.history_reader import HistoryReader
+from serving_layer.http_history import History
+from serving_layer.merge import ServedVersion
+from serving_layer.ports import QueryTooSlowError, SettledUnavailableError
+from serving_layer.postgres_history import CONNECTIONS, PostgresHistory
+from serving_layer.postgres_reads import PooledReads
+
+
+def cursor_key(environ: Mapping[str, str]) -> bytes:
+    """Reads VIEWLEDGER_API_CURSOR_KEY; the message of the error does not repeat it."""
+    text = settings.required(environ, "VIEWLEDGER_API_CURSOR_KEY")
+    if not re.fullmatch(r"[0-9a-f]{64}", text):
+        raise CommandError("VIEWLEDGER_API_CURSOR_KEY must be 64 hexadecimal digits", ExitCode.BAD_INPUT)
+    return bytes.fromhex(text)
+
+
+@contextmanager
+def open_history(
+    url: str,
+    key: bytes,
+    *,
+    breaker: CircuitBreaker,
+    current: Callable[[], ServedVersion | None],
+    counts_are_public: bool,
+) -> Iterator[History]:
+    """Yields the history; its queries wait for connections and threads of their own, never for those of counts."""
+    reads = PooledReads(url, SettledUnavailableError, QueryTooSlowError, connections=CONNECTIONS)
+    with (
+        closing(PostgresHistory(url)) as history,
+        closing(reads),
+        ThreadPoolExecutor(2 * CONNECTIONS, thread_name_prefix="history") as executor,
+    ):
+        reader = HistoryReader(
+            breaker.on(history, "version", "version_at", "counts", "totals", "series", "top"),
+            breaker.on(ChannelQueries(reads.query), "video_ids", "payees"),
+            executor,
+            current=current,
+        )
+        yield History(reader, Cursors(key), lambda: datetime.now(UTC), counts_are_public)

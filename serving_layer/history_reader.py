@@ -1,0 +1,140 @@
+"""Reads settled views over time without blocking the event loop, each answer from one version."""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import Executor
+from typing import TypeVar
+
+from serving_layer.access import Caller, nothing_here
+from serving_layer.merge import ServedCount, ServedVersion, SettledCount, SpeedSums, merged
+from serving_layer.parameters import AtVersion, SeriesQuery, TopQuery
+from serving_layer.ports import Channels, QueryTooSlowError, SettledHistory, SettledUnavailableError
+from serving_layer.problems import ProblemError, refused
+from serving_layer.series import VideoSum, WindowSum
+
+Found = TypeVar("Found")
+TOP_MOST = 10_000
+"""How far down a ranking can be read."""
+_REMEMBERED_SUMS = 64
+_SECONDS_MAX = 5.0
+_OWNERS_MAX = 100_000
+_OWNERS_SECONDS = 30.0
+"""How long a change of the catalogue may take to be seen by creators."""
+
+
+class HistoryReader:
+    """Reads through the ports in `executor`; for one event loop.
+
+    Raises:
+        ProblemError: what was asked for does not exist, takes too long, or the store is away.
+    """
+
+    def __init__(
+        self,
+        history: SettledHistory,
+        channels: Channels,
+        executor: Executor,
+        *,
+        current: Callable[[], ServedVersion | None],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._history = history
+        self._channels = channels
+        self._executor = executor
+        self._current = current
+        self._monotonic = monotonic
+        self._owners: dict[str, tuple[frozenset[str], float]] = {}
+        self._sums: OrderedDict[Hashable, object] = OrderedDict()
+
+    async def version(self, asked: AtVersion) -> ServedVersion:
+        """Return the version asked for."""
+        current = self._current()
+        if current is None:
+            raise settled_unavailable()
+        if not asked.is_fixed:
+            return current
+        if asked.number == current.version:
+            return current
+        if asked.number is not None:
+            found = await self._called(self._history.version, asked.number)
+            if found is None:
+                there = f"versions 1 to {current.version} are" if current.version else "none is yet"
+                raise refused("version_not_found", f"version {asked.number} is not published; {there}")
+            return found
+        found = await self._called(self._history.version_at, asked.as_of)
+        if found is None:
+            raise refused("version_not_found", f"nothing was published yet at {asked.as_of:%FT%TZ}")
+        return found
+
+    async def series(self, video_ids: Sequence[str], version: ServedVersion, query: SeriesQuery) -> list[WindowSum]:
+        """Return the sums of a series, remembered for the next page."""
+        key = (version.version, tuple(video_ids), query)
+        return await self._remembered(key, self._history.series, video_ids, version.version, query)
+
+    async def top(self, version: ServedVersion, query: TopQuery) -> list[VideoSum]:
+        """Return a ranking, remembered: it is the dearest question, and the same for everybody."""
+        return await self._remembered((version.version, query), self._history.top, version.version, query, TOP_MOST)
+
+    async def channel(self, payee_id: str, asked: AtVersion, version: ServedVersion) -> Sequence[str]:
+        """Return a payee's videos as the catalogue says now, or could be known to the version asked for."""
+        found = await self._called(self._channels.video_ids, payee_id, version.version if asked.is_fixed else None)
+        if found is None:
+            raise nothing_here()
+        return found
+
+    async def count(self, video_id: str, version: ServedVersion) -> ServedCount:
+        """Return what a version says of a video, which is the same for ever: nothing provisional."""
+        found = await self._called(self._history.counts, [video_id], version.version)
+        return merged(video_id, version, found.get(video_id), SpeedSums(version.offset_ends, {}, True, None))
+
+    async def totals(self, video_ids: Sequence[str], version: ServedVersion) -> SettledCount:
+        """Return the sum of what a version says of some videos."""
+        return await self._called(self._history.totals, video_ids, version.version)
+
+    async def own_among(self, caller: Caller, video_ids: Sequence[str]) -> set[str]:
+        """Return, of these videos, those that the caller may see more of than the public."""
+        if caller.payee_id is None:
+            return set() if caller.is_anonymous else set(video_ids)
+        now = self._monotonic()
+        unknown = [each for each in video_ids if each not in self._owners or self._owners[each][1] <= now]
+        if unknown:
+            if len(self._owners) + len(unknown) > _OWNERS_MAX:
+                self._owners.clear()
+            payees = await self._called(self._channels.payees, unknown)
+            until = now + _OWNERS_SECONDS
+            self._owners |= {each: (payees.get(each, frozenset()), until) for each in unknown}
+        return {each for each in video_ids if caller.sees_any_payee(self._owners[each][0])}
+
+    async def _remembered(self, key: Hashable, call: Callable[..., Found], *arguments: object) -> Found:
+        if key in self._sums:
+            self._sums.move_to_end(key)
+            return self._sums[key]  # type: ignore[return-value]  # what the same call gave before
+        found = await self._called(call, *arguments)
+        self._sums[key] = found
+        while len(self._sums) > _REMEMBERED_SUMS:
+            self._sums.popitem(last=False)
+        return found
+
+    async def _called(self, call: Callable[..., Found], *arguments: object) -> Found:
+        try:
+            async with asyncio.timeout(_SECONDS_MAX):
+                return await asyncio.get_running_loop().run_in_executor(self._executor, call, *arguments)
+        except SettledUnavailableError as error:
+            raise settled_unavailable() from error
+        except (TimeoutError, QueryTooSlowError) as error:
+            raise refused(
+                "query_too_slow",
+                "the sums take too long; ask for a shorter range or fewer groups, or try again later",
+                {"Retry-After": "5"},
+            ) from error
+
+
+def settled_unavailable() -> ProblemError:
+    """Return the answer while PostgreSQL is away."""
+    return refused(
+        "settled_counts_unavailable",
+        "PostgreSQL does not answer, so the settled count cannot be read now; try again shortly",
+        {"Retry-After": "2"},
+    )

@@ -1,0 +1,87 @@
+"""The form of answers: JSON or CSV, entity tags, how long they may be kept."""
+
+import csv
+import hashlib
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from serving_layer.access import Caller
+from serving_layer.parameters import Parameters
+from serving_layer.problems import refused
+
+FOR_EVER = "max-age=31536000, immutable"
+"""An answer from a version named by its number never changes."""
+SECONDS = "max-age=5"
+NOT_KEPT = "no-store"
+_SHARED = ("version", "settled_until", "as_of", "complete")
+_FORMATS = ("json", "csv")
+_encode = msgspec.json.Encoder().encode
+
+
+def format_of(request: Request, parameters: Parameters) -> str:
+    """Return `json` or `csv`: the parameter `format`, or else what Accept prefers; raises ProblemError."""
+    if parameters.text("format"):
+        return parameters.choice("format", _FORMATS, "format_unknown", "json")
+    accepted = [each.partition(";")[0].strip().lower() for each in request.headers.get("accept", "*/*").split(",")]
+    for each in accepted:
+        if each in ("application/json", "application/*", "*/*"):
+            return "json"
+        if each in ("text/csv", "text/*"):
+            return "csv"
+    raise refused("not_acceptable", "this is served as application/json and as text/csv")
+
+
+def answer(
+    request: Request,
+    caller: Caller,
+    body: Mapping[str, Any],
+    *,
+    form: str = "json",
+    columns: Sequence[str] = (),
+    kept: str = SECONDS,
+) -> Response:
+    """Return the answer with its entity tag, or 304 where the sender has it already.
+
+    CSV has a line for each of `body["rows"]` with these columns and version, settled_until, as_of, complete at its end.
+    """
+    content = _csv(body, columns) if form == "csv" else _encode(body)
+    tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+    headers = {
+        "ETag": tag,
+        "Cache-Control": kept if kept == NOT_KEPT else f"{'public' if caller.is_anonymous else 'private'}, {kept}",
+        "Vary": "Authorization, Accept",
+    }
+    if body.get("next"):
+        following = {**request.query_params, "cursor": body["next"]}
+        headers["Link"] = f'<{request.url.path}?{urlencode(following)}>; rel="next"'
+    condition = request.headers.get("if-none-match")
+    if condition is not None and matches(condition, tag):
+        return Response(status_code=304, headers=headers)
+    return Response(content, headers=headers, media_type="text/csv" if form == "csv" else "application/json")
+
+
+def matches(condition: str, tag: str) -> bool:
+    """Compare weakly, as RFC 9110 asks for If-None-Match."""
+    wanted = tag.removeprefix("W/")
+    return condition.strip() == "*" or any(each.strip().removeprefix("W/") == wanted for each in condition.split(","))
+
+
+def _csv(body: Mapping[str, Any], columns: Sequence[str]) -> bytes:
+    shared = msgspec.to_builtins({name: body[name] for name in _SHARED})
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow([*columns, *_SHARED])
+    for row in body["rows"]:
+        cells = msgspec.to_builtins(row)
+        writer.writerow([_cell(cells.get(column)) for column in columns] + [_cell(shared[name]) for name in _SHARED])
+    return out.getvalue().encode()
+
+
+def _cell(value: object) -> object:
+    return str(value).lower() if isinstance(value, bool) else value

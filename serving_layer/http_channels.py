@@ -1,0 +1,91 @@
+"""The views of a channel: settled and provisional of all its videos together."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from serving_layer.access import Caller, Scope, require_payee
+from serving_layer.counts_reader import IDS_PER_ROUND_TRIP_MAX, CountsReader
+from serving_layer.history_reader import HistoryReader
+from serving_layer.http_access import Guard, GuardedRoute
+from serving_layer.http_answers import FOR_EVER, NOT_KEPT, SECONDS, answer, format_of
+from serving_layer.http_counts import served
+from serving_layer.http_history import History
+from serving_layer.merge import ServedCount, ServedVersion, newest
+from serving_layer.parameters import Parameters
+from serving_layer.problems import refused
+from serving_layer.prometheus_api import ApiMetrics
+
+VIDEOS_MAX = 20_000
+_ALLOWED = frozenset({"version", "as_of", "format"})
+_SUMMED = ("views", "settled_views", "provisional_views", "billable_views")
+
+
+def channel_routes(guard: Guard, history: History, reader: CountsReader, metrics: ApiMetrics) -> list[GuardedRoute]:
+    """Return the route of a channel's views."""
+
+    async def channel(request: Request, caller: Caller) -> Response:
+        payee_id = request.path_params["payee_id"]
+        require_payee(caller, payee_id)
+        parameters = Parameters(request.query_params.multi_items(), _ALLOWED)
+        form = format_of(request, parameters)
+        asked = parameters.at_version(history.now())
+        version = await history.reader.version(asked)
+        video_ids = await history.reader.channel(payee_id, asked, version)
+        if len(video_ids) > VIDEOS_MAX:
+            raise refused("channel_too_large", f"the channel has more than {VIDEOS_MAX} videos; ask for its series")
+        if asked.is_fixed:
+            body = await _settled(history.reader, version, video_ids)
+        else:
+            body = await _now(reader, metrics, version, video_ids)
+        body = {"payee_id": payee_id, "videos": len(video_ids), **body}
+        columns = ("payee_id", "videos", *_SUMMED)
+        kept = FOR_EVER if asked.number is not None else SECONDS if body["complete"] else NOT_KEPT
+        rows = {"rows": [body]} if form == "csv" else {}
+        return answer(request, caller, {**body, **rows}, form=form, columns=columns, kept=kept)
+
+    return [guard.route("/v1/channels/{payee_id}/views", channel, needs=Scope.BILLABLE, cost=5)]
+
+
+async def _now(
+    reader: CountsReader, metrics: ApiMetrics, version: ServedVersion, video_ids: Sequence[str]
+) -> dict[str, Any]:
+    """Sum the served counts, all of one version: where another is published in between they are read again."""
+    counts: list[ServedCount] = []
+    for _ in range(3):
+        counts = []
+        for start in range(0, len(video_ids), IDS_PER_ROUND_TRIP_MAX):
+            counts += await served(reader, metrics, video_ids[start : start + IDS_PER_ROUND_TRIP_MAX])
+        if len({count.version for count in counts}) <= 1:
+            break
+    else:
+        raise refused(
+            "version_changing", "versions are published while the channel is read; try again", {"Retry-After": "1"}
+        )
+    as_of = version.settled_until
+    for count in counts:
+        as_of = newest(as_of, count.as_of)
+    first = counts[0] if counts else None
+    return {
+        **{name: sum(getattr(count, name) or 0 for count in counts) for name in _SUMMED},
+        "version": first.version if first else version.version,
+        "settled_until": first.settled_until if first else version.settled_until,
+        "as_of": as_of,
+        "complete": all(count.complete for count in counts),
+    }
+
+
+async def _settled(reader: HistoryReader, version: ServedVersion, video_ids: Sequence[str]) -> dict[str, Any]:
+    total = await reader.totals(video_ids, version)
+    return {
+        "views": total.views,
+        "settled_views": total.views,
+        "provisional_views": 0,
+        "billable_views": total.billable_views,
+        "version": version.version,
+        "settled_until": version.settled_until,
+        "as_of": version.settled_until,
+        "complete": True,
+    }

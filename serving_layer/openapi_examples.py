@@ -1,0 +1,69 @@
+"""Examples of answers, as the OpenAPI document shows them; a test holds each against its schema. Pure."""
+
+from typing import Any
+
+import msgspec
+
+from ingestion.contract.problem import Problem
+from serving_layer.problems import CODES
+
+_ENVELOPE = {
+    "version": 7,
+    "settled_until": "2026-11-23T08:00:00Z",
+    "as_of": "2026-11-23T08:00:00Z",
+    "complete": True,
+}
+COUNT: dict[str, Any] = {
+    "video_id": "-JinobXWPk",
+    "views": 1017,
+    "settled_views": 1000,
+    "provisional_views": 17,
+    "billable_views": None,
+    **_ENVELOPE,
+    "as_of": "2026-11-23T10:00:00.250Z",
+    "known": True,
+}
+LOOKUP: dict[str, Any] = {**_ENVELOPE, "as_of": COUNT["as_of"], "counts": [COUNT]}
+SERIES: dict[str, Any] = {
+    **_ENVELOPE,
+    "window": "day",
+    "timezone": "Europe/Berlin",
+    "from": "2026-10-25T00:00:00+02:00",
+    "to": "2026-10-26T00:00:00+01:00",
+    "group_by": ["country"],
+    "rows": [
+        {
+            "start": "2026-10-25T00:00:00+02:00",
+            "end": "2026-10-26T00:00:00+01:00",
+            "views": 25,
+            "billable_views": 20,
+            "country": "DE",
+        }
+    ],
+    "next": None,
+}
+CHANNEL: dict[str, Any] = {
+    "payee_id": "anna",
+    "videos": 12,
+    "views": 20517,
+    "settled_views": 20500,
+    "provisional_views": 17,
+    "billable_views": 18100,
+    **_ENVELOPE,
+}
+TOP: dict[str, Any] = {
+    **_ENVELOPE,
+    "by": "views",
+    "from": "2026-11-01",
+    "to": "2026-11-08",
+    "rows": [{"rank": 1, "video_id": "-JinobXWPk", "views": 812, "billable_views": None}],
+    "next": "q1w2e3",
+}
+EVENT = f"id: 7.1000.17.None.3\nevent: count\ndata: {msgspec.json.encode(COUNT).decode()}\n\n"
+
+
+def problem_of(code: str) -> dict[str, Any]:
+    """Return a problem document as it is sent; the sentence is the code's meaning."""
+    status, meaning = CODES[code]
+    found: dict[str, Any] = msgspec.json.decode(Problem(status, code, meaning).to_json())
+    return found

@@ -1,0 +1,91 @@
+"""Published versions over time, read from PostgreSQL: sums of the day changes up to a version."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from serving_layer.merge import ServedVersion, SettledCount
+from serving_layer.parameters import SeriesQuery, TopQuery
+from serving_layer.ports import QueryTooSlowError, SettledUnavailableError
+from serving_layer.postgres_reads import PooledReads
+from serving_layer.postgres_versions import COUNTS_SQL, served_version
+from serving_layer.series import VideoSum, WindowSum
+from serving_layer.windows import QUARTERS_PER_DAY, day_of
+
+CONNECTIONS = 2
+
+_VERSION_SQL = "SELECT version, offsets, watermarks FROM published.versions WHERE version = %s"
+_VERSION_AT_SQL = """
+SELECT version, offsets, watermarks FROM published.versions WHERE published_at <= %s ORDER BY version DESC LIMIT 1
+"""
+_TOTALS_SQL = f"SELECT coalesce(sum(views), 0)::bigint, coalesce(sum(billable_views), 0)::bigint FROM ({COUNTS_SQL}) c"  # noqa: S608
+# Windows that begin and end with UTC days need no cells.
+_DAYS_SQL = """
+SELECT width_bucket((event_day - DATE '1970-01-01') * 96, %s::integer[]) - 1, '', '',
+       sum(views_change)::bigint, sum(billable_change)::bigint
+FROM published.video_day_changes
+WHERE video_id = ANY(%s) AND event_day BETWEEN %s AND %s AND version <= %s
+GROUP BY 1
+"""
+_CELLS_SQL = """
+SELECT width_bucket((d.event_day - DATE '1970-01-01') * 96 + c.quarter, %s::integer[]) - 1, {country}, {device},
+       sum(c.views)::bigint, sum(c.billable)::bigint
+FROM published.video_day_changes d
+CROSS JOIN LATERAL unnest(d.quarters, d.countries, d.devices, d.cell_views, d.cell_billable)
+    AS c (quarter, country, device, views, billable)
+WHERE d.video_id = ANY(%s) AND d.event_day BETWEEN %s AND %s AND d.version <= %s
+  AND (d.event_day - DATE '1970-01-01') * 96 + c.quarter >= %s
+  AND (d.event_day - DATE '1970-01-01') * 96 + c.quarter < %s
+GROUP BY 1, 2, 3
+"""
+_TOP_SQL = """
+SELECT video_id, sum(views_change)::bigint AS views, sum(billable_change)::bigint AS billable_views
+FROM published.video_day_changes
+WHERE event_day >= %s AND event_day < %s AND version <= %s
+GROUP BY video_id HAVING sum({by}) > 0
+ORDER BY sum({by}) DESC, video_id LIMIT %s
+"""
+_CHANGE = {"views": "views_change", "billable_views": "billable_change"}
+
+
+class PostgresHistory:
+    """See the port `SettledHistory`. Thread-safe; at most CONNECTIONS queries run at once."""
+
+    def __init__(self, url: str) -> None:
+        self._reads = PooledReads(url, SettledUnavailableError, QueryTooSlowError, connections=CONNECTIONS)
+
+    def version(self, number: int) -> ServedVersion | None:
+        """See the port."""
+        rows = self._reads.query(_VERSION_SQL, (number,))
+        return served_version(rows[0]) if rows else None
+
+    def version_at(self, instant: datetime) -> ServedVersion | None:
+        """See the port."""
+        rows = self._reads.query(_VERSION_AT_SQL, (instant,))
+        return served_version(rows[0]) if rows else None
+
+    def counts(self, video_ids: Sequence[str], version: int) -> Mapping[str, SettledCount]:
+        """See the port."""
+        rows = self._reads.query(COUNTS_SQL, (list(video_ids), 0, version))
+        return {video_id: SettledCount(views, billable_views) for video_id, views, billable_views in rows}
+
+    def totals(self, video_ids: Sequence[str], version: int) -> SettledCount:
+        """See the port."""
+        return SettledCount(*self._reads.query(_TOTALS_SQL, (list(video_ids), 0, version))[0])
+
+    def series(self, video_ids: Sequence[str], version: int, query: SeriesQuery) -> list[WindowSum]:
+        """See the port."""
+        start, end = query.edges[0], query.edges[-1]
+        arguments = (list(query.edges[:-1]), list(video_ids), day_of(start), day_of(end - 1), version)
+        if not query.group_by and all(edge % QUARTERS_PER_DAY == 0 for edge in query.edges):
+            return [WindowSum(*row) for row in self._reads.query(_DAYS_SQL, arguments)]
+        columns = {each: f"c.{each}" if each in query.group_by else "''" for each in ("country", "device")}
+        return [WindowSum(*row) for row in self._reads.query(_CELLS_SQL.format(**columns), (*arguments, start, end))]
+
+    def top(self, version: int, query: TopQuery, most: int) -> list[VideoSum]:
+        """See the port."""
+        sql = _TOP_SQL.format(by=_CHANGE[query.by])
+        return [VideoSum(*row) for row in self._reads.query(sql, (query.start_on, query.end_on, version, most))]
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._reads.close()

@@ -1,0 +1,91 @@
+"""Settled views over time and by rank: the rows of answers, made of what the store adds up. Pure."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+import msgspec
+
+from serving_layer.merge import ImpossibleCountError
+from serving_layer.parameters import SeriesQuery
+from serving_layer.windows import instant_of
+
+
+class WindowSum(msgspec.Struct, frozen=True, gc=False):
+    """What the store says of one window and group; `window` counts from 0, groups not asked for are empty."""
+
+    window: int
+    country: str
+    device: str
+    views: int
+    billable_views: int
+
+
+class VideoSum(msgspec.Struct, frozen=True, gc=False):
+    """What the store says of one video in a range of days."""
+
+    video_id: str
+    views: int
+    billable_views: int
+
+
+class SeriesRow(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """One window of an answer, and one group where groups were asked for."""
+
+    start: datetime
+    end: datetime
+    views: int
+    billable_views: int | None
+    country: str | None = None
+    device: str | None = None
+
+
+class TopRow(msgspec.Struct, frozen=True, gc=False):
+    """One place of a ranking."""
+
+    rank: int
+    video_id: str
+    views: int
+    billable_views: int | None
+
+
+def series_rows(query: SeriesQuery, sums: Iterable[WindowSum], *, with_billable: bool) -> list[SeriesRow]:
+    """Return the rows in order of time, country and device.
+
+    Without groups every window has a row; with groups only those with views have one.
+
+    Raises:
+        ImpossibleCountError: a sum is negative or has more billable views than views.
+    """
+    starts = [instant_of(edge, query.zone) for edge in query.edges]
+    found = {(each.window, each.country, each.device): _checked(each) for each in sums}
+    if not query.group_by:
+        nothing = WindowSum(0, "", "", 0, 0)
+        ordered = [(window, found.get((window, "", ""), nothing)) for window in range(len(starts) - 1)]
+    else:
+        ordered = [(key[0], found[key]) for key in sorted(found) if found[key].views]
+    return [
+        SeriesRow(
+            start=starts[window],
+            end=starts[window + 1],
+            views=each.views,
+            billable_views=each.billable_views if with_billable else None,
+            country=each.country if "country" in query.group_by else None,
+            device=each.device if "device" in query.group_by else None,
+        )
+        for window, each in ordered
+    ]
+
+
+def top_rows(by: str, sums: Sequence[VideoSum], *, with_billable: bool) -> list[TopRow]:
+    """Return the ranking: most first, equal ones by video id, each with its place."""
+    ordered = sorted(sums, key=lambda each: (-getattr(each, by), each.video_id))
+    return [
+        TopRow(rank, each.video_id, each.views, each.billable_views if with_billable else None)
+        for rank, each in enumerate(ordered, 1)
+    ]
+
+
+def _checked(found: WindowSum) -> WindowSum:
+    if not 0 <= found.billable_views <= found.views:
+        raise ImpossibleCountError(f"a window adds up to {found.views} views and {found.billable_views} billable ones")
+    return found

@@ -1,0 +1,126 @@
+"""Windows of local time over quarters of an hour. Pure.
+
+Settled views are kept by quarters of an hour of UTC. Every time zone in use is a whole number of quarters away from
+UTC, also on the half-hour side, so hours, days and months of any zone are sums of whole quarters: nothing is estimated.
+Where clocks are put back a day has 25 hours, one hour twice, told apart by its offset; where they are put forward
+a day has 23. Lord Howe's half-hour change makes windows of 30 minutes.
+"""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from serving_layer.problems import refused
+
+QUARTER_SECONDS = 900
+QUARTERS_PER_DAY = 96
+WINDOWS_MAX = 1_000
+_EPOCH = date(1970, 1, 1)
+_is_zone_name = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}").fullmatch
+_is_day = re.compile(r"\d{4}-\d\d-\d\d").fullmatch
+
+
+class WindowKind(StrEnum):
+    """How long a window is, in local time."""
+
+    HOUR = "hour"
+    DAY = "day"
+    MONTH = "month"
+
+
+def zone_of(name: str) -> ZoneInfo:
+    """Return the time zone of an IANA name; raises ProblemError(timezone_unknown)."""
+    try:
+        if _is_zone_name(name) and len(name) <= 64:
+            return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        pass
+    raise refused(
+        "timezone_unknown", f"timezone is {name[:80]!r}; it must be an IANA name such as Europe/Berlin or UTC"
+    )
+
+
+def quarter_of(name: str, text: str, zone: ZoneInfo) -> int:
+    """Return the quarter that begins at an instant: a day of the zone, or an ISO 8601 instant with its offset.
+
+    Raises:
+        ProblemError: range_invalid, naming the parameter.
+    """
+    try:
+        if _is_day(text):
+            instant = datetime.fromisoformat(text).replace(tzinfo=zone)
+        else:
+            instant = datetime.fromisoformat(text)
+            if instant.tzinfo is None:
+                raise ValueError
+        seconds = instant.timestamp()
+    except (ValueError, OverflowError):
+        raise refused(
+            "range_invalid",
+            f"{name} is {text[:80]!r}; it must be a day such as 2026-11-01, or an instant such as 2026-11-01T00:00:00Z "
+            "(a + of an offset is written %2B in a URL)",
+        ) from None
+    if not datetime(2000, 1, 1, tzinfo=UTC).timestamp() <= seconds <= datetime(2100, 1, 1, tzinfo=UTC).timestamp():
+        raise refused("range_invalid", f"{name} is {text[:80]!r}; it must lie between the years 2000 and 2100")
+    quarter, rest = divmod(seconds, QUARTER_SECONDS)
+    if rest:
+        raise refused(
+            "range_invalid", f"{name} is {text[:80]!r}; it must be on a quarter of an hour (:00, :15, :30, :45)"
+        )
+    return int(quarter)
+
+
+def boundaries(start: int, end: int, kind: WindowKind, zone: ZoneInfo) -> list[int]:
+    """Return the quarters at which the windows of [start, end) begin, and `end`; the first and the last may be cut.
+
+    Raises:
+        ProblemError: range_invalid (empty) or range_too_large.
+    """
+    if start >= end:
+        raise refused("range_invalid", "from must be earlier than to")
+    found = [start]
+    for each in _beginnings(start, end, kind, zone):
+        if len(found) == WINDOWS_MAX:
+            raise refused("range_too_large", f"from and to hold more than {WINDOWS_MAX} windows; ask for fewer at once")
+        found.append(each)
+    return [*found, end]
+
+
+def instant_of(quarter: int, zone: ZoneInfo) -> datetime:
+    """Return the instant at which a quarter begins, in local time."""
+    return datetime.fromtimestamp(quarter * QUARTER_SECONDS, zone)
+
+
+def day_of(quarter: int) -> date:
+    """Return the UTC day of a quarter."""
+    return _EPOCH + timedelta(days=quarter // QUARTERS_PER_DAY)
+
+
+def _beginnings(start: int, end: int, kind: WindowKind, zone: ZoneInfo) -> Iterator[int]:
+    """Yield the quarters in (start, end) at which another window begins."""
+    if kind is WindowKind.HOUR:
+        former = _hour(start, zone)
+        for quarter in range(start + 1, end):
+            if (here := _hour(quarter, zone)) != former:
+                yield quarter
+                former = here
+        return
+    day = instant_of(start, zone).date()
+    while True:
+        day = day + timedelta(days=1) if kind is WindowKind.DAY else _next_month(day)
+        # Where midnight does not exist this is the instant of the change, where it comes twice the first one.
+        quarter = int(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp()) // QUARTER_SECONDS
+        if quarter >= end:
+            return
+        yield quarter
+
+
+def _hour(quarter: int, zone: ZoneInfo) -> tuple[int, timedelta | None]:
+    local = instant_of(quarter, zone)
+    return local.hour, local.utcoffset()
+
+
+def _next_month(day: date) -> date:
+    return date(day.year + day.month // 12, day.month % 12 + 1, 1)

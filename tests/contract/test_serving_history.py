@@ -1,0 +1,218 @@
+"""What the store of the past guarantees: random events in random versions, added up by the fake and by PostgreSQL."""
+
+import random
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from batch_layer.day_changes import CellChange, DayChange
+from batch_layer.ports import RunEntry, VideoCount
+from batch_layer.postgres_versions import PostgresVersionStore
+from billing.catalogue import Catalogue, Payee, Video
+from billing.ownership import SINCE_EVER, WITHOUT_END, OwnerShare, whole_share
+from billing.postgres_catalogue import PostgresCatalogueStore
+from billing.postgres_channels import ChannelQueries
+from billing.postgres_session import connector
+from ingestion.contract.offsets import OffsetVector
+from ingestion.contract.version import PublishedVersion
+from serving_layer.parameters import SeriesQuery, TopQuery
+from serving_layer.ports import QueryTooSlowError, SettledUnavailableError
+from serving_layer.postgres_history import PostgresHistory
+from serving_layer.postgres_reads import PooledReads
+from serving_layer.series import series_rows, top_rows
+from serving_layer.windows import WindowKind, boundaries
+from tests.billing_postgres import own_database
+from tests.serving_fakes import PARTITIONS, SETTLED_UNTIL, FakeHistory, version
+
+START = datetime(2026, 10, 20, tzinfo=UTC)
+VIDEOS = ["-a", "_b", "c", "quiet"]
+VERSIONS = 4
+Event = tuple[str, datetime, str, str, bool]
+
+
+def random_events(rng: random.Random, count: int) -> list[Event]:
+    return [
+        (
+            rng.choice(VIDEOS[:3]),
+            START + timedelta(minutes=rng.randrange(60 * 24 * 12)),
+            rng.choice(["DE", "IN", "ZZ"]),
+            rng.choice(["tv", 'odd "{},\\ device']),
+            rng.random() < 0.7,
+        )
+        for _ in range(count)
+    ]
+
+
+def published_at(number: int) -> datetime:
+    return datetime(2026, 11, 20 + number, 12, tzinfo=UTC)
+
+
+def day_changes(events: Sequence[Event]) -> list[DayChange]:
+    cells: dict[tuple[str, str], Counter[tuple[int, str, str]]] = {}
+    billable: Counter[tuple[str, str, int, str, str]] = Counter()
+    for video_id, instant, country, device, is_billable in events:
+        place = (instant.hour * 4 + instant.minute // 15, country, device)
+        key = (video_id, instant.date().isoformat())
+        cells.setdefault(key, Counter())[place] += 1
+        billable[(*key, *place)] += is_billable
+    return [
+        DayChange(*key, places.total(), sum(billable[(*key, *place)] for place in places),
+                  [CellChange(*place, count, billable[(*key, *place)]) for place, count in places.items()])
+        for key, places in cells.items()
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def stores(postgres_url: str) -> Iterator[tuple[FakeHistory, PostgresHistory]]:
+    """The same four versions in both, published by the batch layer's own store."""
+    rng, fake = random.Random(7), FakeHistory()
+    totals: dict[str, list[int]] = {}
+    with own_database(postgres_url, with_versions=False) as url:
+        with closing(PostgresVersionStore(url)) as store:
+            for number in range(1, VERSIONS + 1):
+                events = random_events(rng, 80)
+                fake.publish(number, published_at(number), *events)
+                for video_id, *_, is_billable in events:
+                    sums = totals.setdefault(video_id, [0, 0])
+                    sums[0] += 1
+                    sums[1] += is_billable
+                store.begin(RunEntry(f"run-{number}", "incremental", "running", None, published_at(number), None))
+                counts = [VideoCount(video_id, *sums) for video_id, sums in totals.items()]
+                publish(store, number, counts, day_changes(events), published_at=published_at(number))
+        with closing(PostgresHistory(url)) as history:
+            yield fake, history
+
+
+def publish(
+    store: PostgresVersionStore,
+    number: int,
+    counts: list[VideoCount],
+    days: list[DayChange],
+    *,
+    published_at: datetime,
+) -> None:
+    found = PublishedVersion(
+        version=number,
+        run_id=f"run-{number}",
+        offsets=OffsetVector("video-views", (100 * number,) * PARTITIONS),
+        watermarks=(SETTLED_UNTIL,) * PARTITIONS,
+        snapshots={},
+        row_counts={},
+        content_hashes={},
+        day_rules={},
+        published_at=published_at,
+    )
+    store.publish(found, counts, {}, days)
+
+
+def test_a_version_is_found_by_number_and_by_instant(stores: tuple[FakeHistory, PostgresHistory]) -> None:
+    for store in stores:
+        assert store.version(2) == version(2)
+        assert store.version(VERSIONS + 1) is None
+        assert store.version_at(published_at(1) - timedelta(seconds=1)) is None
+        assert store.version_at(published_at(1)) == version(1)
+        assert store.version_at(published_at(3) - timedelta(seconds=1)) == version(2)
+        assert store.version_at(published_at(VERSIONS) + timedelta(days=9)) == version(VERSIONS)
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "Asia/Kolkata", "Asia/Kathmandu"])
+@pytest.mark.parametrize("group_by", [(), ("country",), ("device",), ("country", "device")])
+def test_series_add_up_the_same_in_every_zone_at_every_version(
+    stores: tuple[FakeHistory, PostgresHistory], zone: str, group_by: tuple[str, ...]
+) -> None:
+    rng, there = random.Random(zone), ZoneInfo(zone)
+    for _ in range(6):
+        start = int(START.timestamp()) // 900 + rng.randrange(96 * 6) // rng.choice([1, 96]) * rng.choice([1, 96])
+        end = start + rng.choice([1, 96, 96 * 5, 500])
+        kind = rng.choice(list(WindowKind))
+        query = SeriesQuery(tuple(boundaries(start, end, kind, there)), kind, there, group_by)
+        chosen, number = rng.sample(VIDEOS, rng.randint(1, 4)), rng.randint(1, VERSIONS)
+        fake, real = (series_rows(query, store.series(chosen, number, query), with_billable=True) for store in stores)
+        assert real == fake, (query, chosen, number)
+
+
+def test_whole_utc_days_need_no_cells_and_give_the_same_sums(stores: tuple[FakeHistory, PostgresHistory]) -> None:
+    zone = ZoneInfo("UTC")
+    start = int(START.timestamp()) // 900
+    edges = tuple(boundaries(start, start + 96 * 12, WindowKind.DAY, zone))
+    query = SeriesQuery(edges, WindowKind.DAY, zone, ())
+    by_country = replace(query, group_by=("country",))
+    fake, real = stores
+    found = series_rows(query, real.series(VIDEOS, VERSIONS, query), with_billable=True)
+    assert found == series_rows(query, fake.series(VIDEOS, VERSIONS, query), with_billable=True)
+    grouped: Counter[datetime] = Counter()
+    for row in series_rows(by_country, real.series(VIDEOS, VERSIONS, by_country), with_billable=True):
+        grouped[row.start] += row.views
+    assert {row.start: row.views for row in found if row.views} == dict(grouped)
+    assert sum(row.views for row in found) == 80 * VERSIONS
+
+
+@pytest.mark.parametrize("by", ["views", "billable_views"])
+def test_rankings_are_the_same_at_every_version(stores: tuple[FakeHistory, PostgresHistory], by: str) -> None:
+    for number in range(1, VERSIONS + 1):
+        for days in (1, 3, 12):
+            query = TopQuery(by, date(2026, 10, 22), date(2026, 10, 22) + timedelta(days=days))
+            fake, real = (top_rows(by, store.top(number, query, 10), with_billable=True) for store in stores)
+            assert real == fake
+            assert top_rows(by, stores[1].top(number, query, 1), with_billable=True) == fake[:1]
+
+
+def test_day_changes_add_up_to_the_counts_of_every_version(stores: tuple[FakeHistory, PostgresHistory]) -> None:
+    fake, real = stores
+    for number in range(1, VERSIONS + 1):
+        assert real.counts(VIDEOS, number) == fake.counts(VIDEOS, number)
+        assert real.totals(VIDEOS, number) == fake.totals(VIDEOS, number)
+    assert real.totals([], VERSIONS) == fake.totals([], VERSIONS)
+
+
+def test_a_query_that_takes_too_long_is_told_apart_from_a_server_that_is_away(postgres_url: str) -> None:
+    with closing(PooledReads(postgres_url, SettledUnavailableError, QueryTooSlowError, connections=1)) as reads:
+        with pytest.raises(QueryTooSlowError):
+            reads.query("SELECT pg_sleep(60)", ())
+        assert reads.query("SELECT 1", ()) == [(1,)]
+    with (
+        closing(
+            PooledReads("postgresql://nobody@127.0.0.1:9/x", SettledUnavailableError, QueryTooSlowError, connections=1)
+        ) as away,
+        pytest.raises(SettledUnavailableError),
+    ):
+        away.query("SELECT 1", ())
+
+
+def test_a_channel_has_the_videos_owned_on_the_day_by_the_catalogue_of_the_time(postgres_url: str) -> None:
+    sold_on = date(2026, 1, 1)
+    catalogue = Catalogue(
+        (Payee("ann", "Ann"), Payee("ben", "Ben"), Payee("none", "None")),
+        (Video("-a"), Video("_b"), Video("shared")),
+        (
+            whole_share("-a", "ann"),
+            OwnerShare("_b", SINCE_EVER, sold_on, "ann", 1_000_000),
+            OwnerShare("_b", sold_on, WITHOUT_END, "ben", 1_000_000),
+            OwnerShare("shared", SINCE_EVER, WITHOUT_END, "ann", 1),
+            OwnerShare("shared", SINCE_EVER, WITHOUT_END, "ben", 999_999),
+        ),
+    )
+    later = Catalogue((Payee("ann", "Ann"),), (Video("-a"),), (whole_share("-a", "ann"),))
+    with own_database(postgres_url, with_versions=False) as url, closing(PostgresVersionStore(url)) as store:
+        reads = PooledReads(url, SettledUnavailableError, QueryTooSlowError, connections=1)
+        channels = ChannelQueries(reads.query)
+        assert channels.video_ids("ann", None) is None
+        catalogues = PostgresCatalogueStore(connector(url))
+        catalogues.import_catalogue(catalogue, "test")
+        for number, instant in ((1, datetime(2000, 1, 1, tzinfo=UTC)), (2, datetime.now(UTC))):
+            store.begin(RunEntry(f"run-{number}", "incremental", "running", None, instant, None))
+            publish(store, number, [], [], published_at=instant)
+        assert channels.video_ids("ann", None) == channels.video_ids("ann", 2) == ["-a", "shared"]
+        assert channels.video_ids("ann", 1) is None, "no catalogue was there when it was published"
+        assert (channels.video_ids("none", None), channels.video_ids("nobody", None)) == ([], None)
+        owners = {"-a": {"ann"}, "_b": {"ben"}, "shared": {"ann", "ben"}}
+        assert channels.payees(["-a", "_b", "shared", "nothing"]) == owners
+        catalogues.import_catalogue(later, "test")
+        assert channels.video_ids("ann", None) == ["-a"]
+        assert channels.video_ids("ann", 2) == ["-a", "shared"], "a version is answered as it ever was"
+        reads.close()

@@ -1,0 +1,413 @@
+"""Series, channels, rankings and live counts over HTTP, on fakes; every answer against the OpenAPI document."""
+
+import csv
+import io
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import jsonschema
+import msgspec
+import pytest
+from starlette.testclient import TestClient
+
+from serving_layer.access import Role
+from serving_layer.cursors import Cursors
+from serving_layer.http_access import GuardedRoute
+from serving_layer.http_api import Api, counts_app
+from serving_layer.http_live import LiveLimits
+from serving_layer.problems import CODES, ProblemError
+from serving_layer.prometheus_api import ApiMetrics
+from tests.serving_access import CALLERS, OTHER, OWNER, bearer, guard_of
+from tests.serving_fakes import FakeChannels, FakeHistory, FakePublished, FakeSpeed, history_of, reader_of
+
+FINANCE = bearer(Role.FINANCE)
+DAY = "from=2026-11-20&to=2026-11-23"
+
+
+def at(day: int, hour: int, minute: int = 0) -> datetime:
+    return datetime(2026, 11, day, hour, minute, tzinfo=UTC)
+
+
+class Served:
+    """A running API: two versions published on the 21st and 22nd; OWNER has -a and _b, OTHER has c."""
+
+    def __init__(self, *, counts_are_public: bool = True) -> None:
+        self.published, self.speed, self.history = FakePublished(), FakeSpeed(), FakeHistory()
+        self.published.publish({"-a": (3, 2), "c": (1, 1)})
+        self.published.publish({"-a": (4, 3), "_b": (1, 0)})
+        self.history.publish(
+            1,
+            at(21, 12),
+            ("-a", at(20, 9, 5), "DE", "tv", True),
+            ("-a", at(20, 23, 50), "IN", "phone", True),
+            ("-a", at(21, 3, 20), "DE", "tv", False),
+            ("c", at(20, 10), "FR", "tv", True),
+        )
+        self.history.publish(
+            2, at(22, 12), ("-a", at(20, 9, 55), "DE", "phone", True), ("_b", at(22, 11), "DE", "tv", False)
+        )
+        self.speed.views = {(200, "-a"): 7}
+        metrics = ApiMetrics(now=lambda: 0.0)
+        reader = reader_of(self.published, self.speed, observer=metrics)
+        channels = FakeChannels({OWNER: ["-a", "_b"], OTHER: ["c"], "empty": []}, known_from=2)
+        history = history_of(reader, self.history, channels, counts_are_public=counts_are_public)
+        live = LiveLimits(connections_max=1, poll_seconds=0.0, heartbeat_seconds=0.0, lifetime_seconds=0.2)
+        guard = guard_of(counts_are_public=counts_are_public)
+        self.app = counts_app(Api(reader, metrics, guard, history, live, refresh_seconds=3600))
+        self.client = TestClient(self.app, raise_server_exceptions=False)
+
+    def get(self, path: str, headers: Any = FINANCE) -> Any:
+        return self.client.get(path, headers=headers)
+
+
+@pytest.fixture
+def served() -> Iterator[Served]:
+    made = Served()
+    with made.client:
+        yield made
+
+
+def views(answer: Any) -> list[tuple[str, int, int]]:
+    return [(row["start"], row["views"], row["billable_views"]) for row in answer.json()["rows"]]
+
+
+def test_a_series_has_a_row_for_every_window_also_for_those_without_views(served: Served) -> None:
+    answer = served.get(f"/v1/videos/-a/views/series?{DAY}")
+    assert views(answer) == [
+        ("2026-11-20T00:00:00Z", 3, 3),
+        ("2026-11-21T00:00:00Z", 1, 0),
+        ("2026-11-22T00:00:00Z", 0, 0),
+    ]
+    body = answer.json()
+    assert (body["version"], body["complete"], body["next"]) == (2, True, None)
+    assert body["settled_until"] == body["as_of"] == "2026-11-23T08:00:00Z"
+
+
+def test_a_series_that_ends_after_what_is_settled_is_not_complete(served: Served) -> None:
+    assert served.get("/v1/videos/-a/views/series?from=2026-11-20&to=2026-11-24").json()["complete"] is False
+
+
+def test_days_are_those_of_the_time_zone(served: Served) -> None:
+    answer = served.get(f"/v1/videos/-a/views/series?{DAY}&timezone=Asia/Kolkata")
+    assert views(answer) == [
+        ("2026-11-20T00:00:00+05:30", 2, 2),
+        ("2026-11-21T00:00:00+05:30", 2, 1),
+        ("2026-11-22T00:00:00+05:30", 0, 0),
+    ]
+
+
+def test_groups_have_rows_where_there_are_views(served: Served) -> None:
+    answer = served.get(f"/v1/videos/-a/views/series?{DAY}&window=month&group_by=device,country")
+    rows = [(row["country"], row["device"], row["views"]) for row in answer.json()["rows"]]
+    assert rows == [("DE", "phone", 1), ("DE", "tv", 2), ("IN", "phone", 1)]
+    by_country = served.get(f"/v1/videos/-a/views/series?{DAY}&window=month&group_by=country").json()["rows"]
+    assert [(row["country"], row["views"]) for row in by_country] == [("DE", 3), ("IN", 1)]
+    assert "device" not in by_country[0]
+
+
+def test_a_version_answers_the_same_bytes_for_ever_and_may_be_kept(served: Served) -> None:
+    paths = [
+        f"/v1/videos/-a/views/series?{DAY}&version=1",
+        f"/v1/videos/-a/views/series?{DAY}&as_of=2026-11-21T12:00:00Z",
+        "/v1/videos/-a/views?version=1",
+        "/v1/videos/-a/views?as_of=2026-11-22T11:59:59Z",
+        f"/v1/top?{DAY}&version=1",
+    ]
+    before = [served.get(path) for path in paths]
+    served.speed.views[200, "-a"] = 99
+    served.history.publish(3, at(23, 12), ("-a", at(20, 9), "DE", "tv", True))
+    for path, former in zip(paths, before, strict=True):
+        assert (served.get(path).content, former.status_code) == (former.content, 200), path
+        assert former.json()["version"] == 1
+        assert ("immutable" in former.headers["cache-control"]) == ("version=" in path)
+    assert before[2].json() | {"known": True} == {
+        "video_id": "-a", "views": 3, "settled_views": 3, "provisional_views": 0, "billable_views": 2, "version": 1,
+        "settled_until": "2026-11-23T08:00:00Z", "as_of": "2026-11-23T08:00:00Z", "complete": True, "known": True,
+    }  # fmt: skip
+
+
+def test_an_unchanged_series_is_not_sent_again(served: Served) -> None:
+    path = f"/v1/videos/-a/views/series?{DAY}"
+    tag = served.get(path).headers["etag"]
+    assert served.get(path, {**FINANCE, "If-None-Match": tag}).status_code == 304
+    assert served.get(path, {**FINANCE, "If-None-Match": '"other"'}).status_code == 200
+
+
+def test_pages_stay_with_the_version_of_the_first_one(served: Served) -> None:
+    path = f"/v1/videos/-a/views/series?{DAY}&limit=2"
+    first = served.get(path)
+    assert len(first.json()["rows"]) == 2
+    served.published.publish({"-a": (5, 3)})
+    served.history.publish(3, at(23, 12), ("-a", at(22, 1), "DE", "tv", False))
+    last = served.get(f"{path}&cursor={first.json()['next']}")
+    assert (last.json()["version"], views(last)) == (2, [("2026-11-22T00:00:00Z", 0, 0)])
+    assert last.json()["next"] is None
+    assert first.headers["link"].endswith('rel="next"')
+
+
+@pytest.mark.parametrize(
+    "cursor", ["", "x", "AAAA", "a" * 200, "ä", "!!!", "MA", Cursors(b"other").text("/v1/top?", 1, 5)]
+)
+def test_a_cursor_that_was_not_given_out_for_this_query_is_refused(served: Served, cursor: str) -> None:
+    path = f"/v1/videos/-a/views/series?{DAY}&limit=2"
+    if cursor:
+        assert served.get(f"{path}&cursor={cursor}").json()["code"] == "cursor_invalid"
+    good = served.get(path).json()["next"]
+    assert served.get(f"/v1/videos/_b/views/series?{DAY}&limit=2&cursor={good}").json()["code"] == "cursor_invalid"
+    with pytest.raises(ProblemError):
+        Cursors(b"k" * 32).read("query", good)
+
+
+def test_csv_has_the_same_numbers_and_says_how_far_they_go(served: Served) -> None:
+    answer = served.get(f"/v1/videos/-a/views/series?{DAY}&group_by=country&format=csv")
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert list(rows[0]) == [
+        "start", "end", "country", "views", "billable_views", "version", "settled_until", "as_of", "complete",
+    ]  # fmt: skip
+    assert [(row["country"], row["views"], row["complete"]) for row in rows][:2] == [
+        ("DE", "2", "true"),
+        ("IN", "1", "true"),
+    ]
+    for path in ("/v1/videos/-a/views", f"/v1/top?{DAY}", f"/v1/channels/{OWNER}/views"):
+        told = served.client.get(path, headers={**FINANCE, "Accept": "text/csv"})
+        assert told.headers["content-type"] == "text/csv; charset=utf-8", path
+        assert told.text.splitlines()[0].endswith("version,settled_until,as_of,complete")
+    assert served.client.get(f"/v1/top?{DAY}", headers={"Accept": "image/png"}).json()["code"] == "not_acceptable"
+
+
+def test_a_channel_is_the_sum_of_its_videos_settled_and_provisional(served: Served) -> None:
+    channel = served.get(f"/v1/channels/{OWNER}/views", CALLERS["owner"]).json()
+    assert (channel["videos"], channel["views"], channel["settled_views"], channel["provisional_views"]) == (
+        2,
+        12,
+        5,
+        7,
+    )
+    assert (channel["billable_views"], channel["version"], channel["complete"]) == (3, 2, True)
+    settled = served.get(f"/v1/channels/{OWNER}/views?version=2").json()
+    assert (settled["views"], settled["provisional_views"]) == (5, 0)
+    series = served.get(f"/v1/channels/{OWNER}/views/series?{DAY}", CALLERS["owner"])
+    assert [row[1] for row in views(series)] == [3, 1, 1]
+    assert served.get("/v1/channels/empty/views").json()["views"] == 0
+
+
+def test_a_channel_at_a_version_is_what_the_catalogue_said_then(served: Served) -> None:
+    assert served.get(f"/v1/channels/{OWNER}/views?version=1").json()["code"] == "not_found"
+
+
+def test_without_redis_a_channel_shows_what_is_settled_and_is_not_kept(served: Served) -> None:
+    served.speed.is_away = True
+    answer = served.get(f"/v1/channels/{OWNER}/views")
+    assert (answer.json()["views"], answer.json()["complete"]) == (5, False)
+    assert answer.headers["cache-control"] == "no-store"
+
+
+def test_the_ranking_puts_most_first_and_equal_ones_in_order(served: Served) -> None:
+    rows = served.get(f"/v1/top?{DAY}").json()["rows"]
+    assert [(row["rank"], row["video_id"], row["views"], row["billable_views"]) for row in rows] == [
+        (1, "-a", 4, 3),
+        (2, "_b", 1, 0),
+        (3, "c", 1, 1),
+    ]
+    assert [row["billable_views"] for row in served.get(f"/v1/top?{DAY}", {}).json()["rows"]] == [None] * 3
+    billable = served.get(f"/v1/top?{DAY}&by=billable_views&limit=1").json()
+    assert billable["rows"] == [{"rank": 1, "video_id": "-a", "views": 4, "billable_views": 3}]
+    following = served.get(f"/v1/top?{DAY}&by=billable_views&limit=1&cursor={billable['next']}").json()
+    assert [row["video_id"] for row in following["rows"]] == ["c"]
+
+
+def test_billable_views_are_shown_to_their_payee_only(served: Served) -> None:
+    def billable(video_id: str, who: str) -> Any:
+        count = served.get(f"/v1/videos/{video_id}/views", CALLERS[who]).json()
+        looked_up = served.client.post("/v1/views:lookup", json={"video_ids": [video_id]}, headers=CALLERS[who]).json()
+        assert looked_up["counts"] == [count]
+        rows = served.get(f"/v1/videos/{video_id}/views/series?{DAY}&window=month", CALLERS[who]).json()["rows"]
+        assert (rows[0]["billable_views"] is None) == (count["billable_views"] is None)
+        return count["billable_views"]
+
+    assert [billable("-a", who) for who in ("owner", "other creator", "finance", "operator", "anonymous")] == [
+        3, None, 3, None, None,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        (f"/v1/videos/-a/views/series?{DAY}&window=week", "window_unknown"),
+        (f"/v1/videos/-a/views/series?{DAY}&timezone=Mars/Olympus", "timezone_unknown"),
+        (f"/v1/videos/-a/views/series?{DAY}&group_by=quality", "group_unknown"),
+        (f"/v1/videos/-a/views/series?{DAY}&limit=0", "limit_invalid"),
+        (f"/v1/videos/-a/views/series?{DAY}&limit=10001", "limit_invalid"),
+        (f"/v1/videos/-a/views/series?{DAY}&limit=1e3", "limit_invalid"),
+        (f"/v1/videos/-a/views/series?{DAY}&version=x", "version_invalid"),
+        (f"/v1/videos/-a/views/series?{DAY}&version=0", "version_invalid"),
+        (f"/v1/videos/-a/views/series?{DAY}&version=1&as_of=2026-11-21T12:00:00Z", "version_invalid"),
+        (f"/v1/videos/-a/views/series?{DAY}&version=99", "version_not_found"),
+        (f"/v1/videos/-a/views/series?{DAY}&as_of=2026-11-01T00:00:00Z", "version_not_found"),
+        (f"/v1/videos/-a/views/series?{DAY}&as_of=2026-11-21", "as_of_invalid"),
+        (f"/v1/videos/-a/views/series?{DAY}&as_of=2027-11-21T00:00:00Z", "as_of_invalid"),
+        (f"/v1/videos/-a/views/series?{DAY}&format=xml", "format_unknown"),
+        (f"/v1/videos/-a/views/series?{DAY}&nonsense=1", "parameter_unknown"),
+        (f"/v1/videos/-a/views/series?{DAY}&to=2026-11-24", "parameter_repeated"),
+        ("/v1/videos/-a/views/series", "range_invalid"),
+        ("/v1/videos/-a/views/series?from=2026-11-21&to=2026-11-20", "range_invalid"),
+        ("/v1/videos/-a/views/series?from=2020-01-01&to=2026-11-20&window=hour", "range_too_large"),
+        ("/v1/videos/-a/views/series?from=2026-11-20T00:00:00+01:00&to=2026-11-23", "range_invalid"),
+        (f"/v1/videos/a%20b/views/series?{DAY}", "video_id_malformed"),
+        (f"/v1/videos/a%2Fb/views/series?{DAY}", "video_id_malformed"),
+        (f"/v1/top?{DAY}&by=likes", "order_unknown"),
+        (f"/v1/top?{DAY}&limit=1001", "limit_invalid"),
+        ("/v1/top?from=2026-11-20T00:00:00Z&to=2026-11-21", "range_invalid"),
+        ("/v1/top?from=2020-01-01&to=2026-01-01", "range_too_large"),
+        ("/v1/channels/nobody/views", "not_found"),
+        ("/v1/videos/-a/views?version=0", "version_invalid"),
+        ("/v1/videos/-a/views?cursor=x", "parameter_unknown"),
+    ],
+)
+def test_what_is_wrong_is_told_in_one_sentence_with_a_stable_code(served: Served, path: str, code: str) -> None:
+    answer = served.get(path)
+    assert answer.json()["code"] == code, answer.text
+    assert answer.status_code == CODES[code][0]
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["cache-control"] == "no-store"
+
+
+def test_a_store_that_is_away_or_slow_is_named_and_what_needs_it_not_is_served(served: Served) -> None:
+    served.history.is_away = True
+    answer = served.get(f"/v1/videos/-a/views/series?{DAY}")
+    assert (answer.status_code, answer.json()["code"]) == (503, "settled_counts_unavailable")
+    assert "PostgreSQL" in answer.json()["detail"]
+    assert served.get("/v1/videos/-a/views").json()["views"] == 11
+    served.history.is_away, served.history.is_slow = False, True
+    answer = served.get(f"/v1/channels/{OWNER}/views/series?{DAY}")
+    assert (answer.status_code, answer.json()["code"]) == (503, "query_too_slow")
+    assert int(answer.headers["retry-after"]) > 0
+
+
+def test_live_counts_are_sent_when_they_change_and_not_what_is_known_already(served: Served) -> None:
+    text = served.get("/v1/videos/-a/views/live", {}).text
+    assert text.startswith("retry: 2000\n\nid: ")
+    assert text.count("event: count") == 1
+    assert ": still here" in text
+    sent = msgspec.json.decode(text.split("data: ")[1].split("\n")[0])
+    assert (sent["views"], sent["billable_views"]) == (11, None)
+    event_id = text.split("id: ")[1].split("\n")[0]
+    assert "event: count" not in served.get("/v1/videos/-a/views/live", {"Last-Event-ID": event_id}).text
+    for odd in ("", "nonsense", "x" * 1000, "<script>"):
+        assert served.get("/v1/videos/-a/views/live", {"Last-Event-ID": odd}).text.count("event: count") == 1
+    assert served.get("/v1/videos/a%20b/views/live").json()["code"] == "video_id_malformed"
+
+
+# --- every route, every kind of caller ---------------------------------------------------------------------------
+
+COUNTS = {"owner": 200, "other creator": 200, "finance": 200, "auditor": 200, "operator": 200, "anonymous": 200,
+          "expired": 401, "wrong audience": 401}  # fmt: skip
+CHANNEL = {**COUNTS, "other creator": 404, "operator": 403, "anonymous": 401}
+EXPECTED = {
+    ("GET", "/v1/videos/{video_id:path}/views"): ("/v1/videos/-a/views", COUNTS),
+    ("GET", "/videos/{video_id:path}/views"): ("/videos/-a/views", COUNTS),
+    ("POST", "/v1/views:lookup"): ("/v1/views:lookup", COUNTS),
+    ("GET", "/v1/videos/{video_id:path}/views/series"): (f"/v1/videos/-a/views/series?{DAY}", COUNTS),
+    ("GET", "/v1/videos/{video_id:path}/views/live"): ("/v1/videos/-a/views/live", COUNTS),
+    ("GET", "/v1/channels/{payee_id}/views"): (f"/v1/channels/{OWNER}/views", CHANNEL),
+    ("GET", "/v1/channels/{payee_id}/views/series"): (f"/v1/channels/{OWNER}/views/series?{DAY}", CHANNEL),
+    ("GET", "/v1/top"): (f"/v1/top?{DAY}", COUNTS),
+    ("GET", "/healthz"): ("/healthz", dict.fromkeys(CALLERS, 200)),
+    ("GET", "/readyz"): ("/readyz", dict.fromkeys(CALLERS, 200)),
+    ("GET", "/metrics"): ("/metrics", dict.fromkeys(CALLERS, 200)),
+    ("GET", "/openapi.json"): ("/openapi.json", dict.fromkeys(CALLERS, 200)),
+}
+"""What each kind of caller gets: route → (a path of OWNER's, caller → status)."""
+
+
+def asked(served: Served, method: str, path: str, who: str) -> Any:
+    body = {"video_ids": ["-a"]} if method == "POST" else None
+    return served.client.request(method, path, json=body, headers=CALLERS[who])
+
+
+def test_the_table_covers_every_route(served: Served) -> None:
+    routes = [route for route in served.app.router.routes if isinstance(route, GuardedRoute)]
+    assert len(routes) == len(served.app.router.routes)
+    there = {(method, route.path) for route in routes for method in (route.methods or set()) - {"HEAD"}}
+    assert there == set(EXPECTED)
+
+
+@pytest.mark.parametrize("who", CALLERS)
+@pytest.mark.parametrize(("method", "route"), EXPECTED)
+def test_every_route_answers_every_kind_of_caller_as_decided(served: Served, method: str, route: str, who: str) -> None:
+    path, statuses = EXPECTED[method, route]
+    answer = asked(served, method, path, who)
+    assert answer.status_code == statuses[who], answer.text
+    assert answer.headers["x-request-id"]
+
+
+def test_where_views_are_not_public_a_creator_sees_only_their_own_and_nobody_else_anything() -> None:
+    served = Served(counts_are_public=False)
+    with served.client:
+        for (method, route), (path, _) in EXPECTED.items():
+            if route.startswith(("/v1/videos", "/videos", "/v1/views")):
+                got = {who: asked(served, method, path, who).status_code for who in CALLERS}
+                assert got == {**COUNTS, "anonymous": 401, "other creator": 404}, path
+
+
+def test_a_creator_does_not_get_a_ranking_by_billable_views(served: Served) -> None:
+    path = f"/v1/top?{DAY}&by=billable_views"
+    statuses = {who: served.get(path, CALLERS[who]).status_code for who in CALLERS}
+    assert statuses == {**COUNTS, "owner": 404, "other creator": 404, "operator": 403, "anonymous": 401}
+
+
+# --- the OpenAPI document -----------------------------------------------------------------------------------------
+
+
+def resolved(document: Any, schema: Any) -> Any:
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "components": document["components"], **schema}
+
+
+def test_every_route_is_described_and_every_answer_is_as_described(served: Served) -> None:
+    document = served.client.get("/openapi.json").json()
+    described = {(method.upper(), path) for path, item in document["paths"].items() for method in item}
+    assert described == {(method, route.replace(":path}", "}")) for method, route in EXPECTED}
+    for (method, route), (path, _) in EXPECTED.items():
+        operation = document["paths"][route.replace(":path}", "}")][method.lower()]
+        content = operation["responses"]["200"].get("content", {}).get("application/json")
+        if content is not None:
+            schema = resolved(document, content["schema"])
+            jsonschema.validate(asked(served, method, path, "finance").json(), schema)
+            jsonschema.validate(content["example"], schema)
+        for status, response in operation["responses"].items():
+            for media, body in response.get("content", {}).items():
+                if media == "application/problem+json":
+                    jsonschema.validate(body["example"], resolved(document, body["schema"]))
+                    assert body["example"]["status"] == int(status)
+
+
+def test_every_reference_in_the_document_leads_somewhere(served: Served) -> None:
+    document = served.client.get("/openapi.json").json()
+
+    def references(part: Any) -> Iterator[str]:
+        if isinstance(part, dict):
+            yield from ([part["$ref"]] if isinstance(part.get("$ref"), str) else [])
+            for value in part.values():
+                yield from references(value)
+        elif isinstance(part, list):
+            for value in part:
+                yield from references(value)
+
+    found = set(references(document))
+    assert len(found) > 20
+    for reference in found:
+        part = document
+        for name in reference.removeprefix("#/").split("/"):
+            part = part[name]
+
+
+def test_every_parameter_of_a_path_is_declared_and_every_query_parameter_is_allowed(served: Served) -> None:
+    document = served.client.get("/openapi.json").json()
+    parameters = document["components"]["parameters"]
+    for path, item in document["paths"].items():
+        for operation in item.values():
+            used = [parameters[each["$ref"].rpartition("/")[2]] for each in operation.get("parameters", [])]
+            in_path = {each["name"] for each in used if each["in"] == "path"}
+            assert in_path == {part[1:-1] for part in path.split("/") if part.startswith("{")}

@@ -18,8 +18,8 @@ from starlette.routing import Route
 
 from batch_layer.errors import UnavailableError
 from batch_layer.published_metadata import MissingSnapshotError, PublishedSnapshot, published_metadata
+from batch_layer.published_names import CURRENT
 
-CURRENT = "current"
 READS = (
     "GET /v1/{prefix}/namespaces",
     "GET /v1/{prefix}/namespaces/{namespace}",

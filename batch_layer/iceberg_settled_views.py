@@ -10,9 +10,10 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from batch_layer.errors import UnavailableError
-from batch_layer.iceberg_tables import EVENTS, VIEWS_BY_DETAIL, IcebergTables
+from batch_layer.iceberg_tables import IcebergTables
 from batch_layer.spark_attribution import Attribution, SettledPiece, pieces_of, placed, unpacked, with_outcomes, within
 from batch_layer.spark_rejudging import rejudged
+from batch_layer.tables import EVENTS, VIEWS_BY_DETAIL
 from ingestion.contract.counting import Billability, Verdict
 from ingestion.contract.periods import Period
 from ingestion.contract.policy import CountingPolicy

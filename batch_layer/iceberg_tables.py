@@ -1,4 +1,4 @@
-"""The batch tables: their columns, and the branches, tags and snapshots through which a run writes them.
+"""The batch tables in Iceberg: the branches, tags and snapshots through which a run writes them.
 
 Nothing here moves `main` except `move_main`, which publication calls after the pointer has moved.
 """
@@ -8,92 +8,9 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
+from batch_layer.tables import TABLES, TALLY
+
 NAMESPACE = "ledger.views"
-
-RAW_EVENTS = "raw_events"
-EVENTS = "events"
-VIEWS_BY_VIDEO = "views_by_video"
-VIEWS_BY_VIDEO_DAY = "views_by_video_day"
-VIEWS_BY_DETAIL = "views_by_video_day_country_device"
-REJECTED_EVENTS = "rejected_events"
-TALLY = "tally"
-
-_PLACE = """
-    partition int COMMENT 'Kafka partition',
-    offset bigint COMMENT 'Kafka offset within the partition',
-    appended_at timestamp COMMENT 'The broker''s append time: when the event was received'"""
-_COUNTS = """
-    views bigint COMMENT 'Counted events',
-    billable_views bigint COMMENT 'Counted events that are billable under the policy'"""
-_NO_SHUFFLE = {"write.distribution-mode": "none", "write.spark.fanout.enabled": "true"}
-
-# name -> (columns, partitioning, comment, properties)
-TABLES: dict[str, tuple[str, str, str, dict[str, str]]] = {
-    RAW_EVENTS: (
-        f"""topic string COMMENT 'Kafka topic', {_PLACE},
-    key binary COMMENT 'The message key, untouched',
-    value binary COMMENT 'The message value, untouched',
-    run_id string COMMENT 'The batch run that archived it'""",
-        "days(appended_at)",
-        "The log: every message exactly as it was on Kafka",
-        _NO_SHUFFLE,
-    ),
-    EVENTS: (
-        f"""{_PLACE},
-    event_id string COMMENT 'UUID in canonical form; null where a rejected event has none that can be read',
-    video_id string COMMENT 'Of a rejected event: the message key, where it is a video id',
-    user_id string COMMENT 'Pseudonym of the viewer', session_id string,
-    happened_at timestamp COMMENT 'The event''s own timestamp',
-    event_day date COMMENT 'UTC day of happened_at; of appended_at for rejected and late events',
-    event_hour timestamp COMMENT 'UTC hour of the same instant as event_day',
-    view_duration int COMMENT 'Seconds', revenue_eligible boolean,
-    country string COMMENT 'ISO country code, ZZ when absent or no code',
-    device_type string COMMENT 'unknown when absent',
-    ad_types array<string> COMMENT 'Type of each advertisement shown, unknown where it was not said',
-    payload_digest string COMMENT 'Equal for two events exactly when the player sent the same values',
-    verdict string COMMENT 'counted, duplicate, conflict, rejected or late_review',
-    reasons array<struct<code: string, detail: string>> COMMENT 'Why it was rejected',
-    billability string COMMENT 'Set exactly for counted events: billable, or the first rule it fails',
-    policy_version int COMMENT 'The counting policy it was last judged with',
-    catalogue_version bigint COMMENT 'The catalogue it was last judged with; 0 = the empty one'""",
-        "event_day",
-        "Every archived event with its one verdict",
-        {},
-    ),
-    VIEWS_BY_VIDEO: (
-        f"video_id string, {_COUNTS}",
-        "bucket(8, video_id)",
-        "All settled views of a video",
-        {},
-    ),
-    VIEWS_BY_VIDEO_DAY: (
-        f"video_id string, event_day date, {_COUNTS}, policy_version int",
-        "event_day",
-        "Settled views of a video by event day (UTC)",
-        {},
-    ),
-    VIEWS_BY_DETAIL: (
-        f"""video_id string, event_day date, country string COMMENT 'ISO country code, or ZZ',
-    device_type string COMMENT 'As sent, or unknown', {_COUNTS}, policy_version int""",
-        "event_day",
-        "Settled views of a video by event day (UTC), country and device",
-        {},
-    ),
-    REJECTED_EVENTS: (
-        f"""topic string, {_PLACE}, event_id string,
-    reasons array<struct<code: string, detail: string>>, value binary COMMENT 'The message, untouched'""",
-        "days(appended_at)",
-        "Events that break the contract, with every reason",
-        _NO_SHUFFLE,
-    ),
-    TALLY: (
-        """partition int COMMENT 'Kafka partition', event_day date, event_hour timestamp, verdict string,
-    reason string COMMENT 'Code of the first reason of rejected events, otherwise empty', event_count bigint""",
-        "event_day",
-        "How many events got which verdict; sums to the events received",
-        {},
-    ),
-}
 
 
 class IcebergTables:
@@ -106,13 +23,16 @@ class IcebergTables:
         """Create what does not exist yet; changes nothing otherwise."""
         self._spark.sql(f"CREATE NAMESPACE IF NOT EXISTS {NAMESPACE}")
         there = {row.tableName for row in self._spark.sql(f"SHOW TABLES IN {NAMESPACE}").collect()}
-        for name, (columns, partitioning, comment, properties) in TABLES.items():
+        for name, table in TABLES.items():
             if name not in there:
-                options = {"format-version": "2", "write.parquet.compression-codec": "snappy", **properties}
+                options = {"format-version": "2", "write.parquet.compression-codec": "snappy", **table.properties}
                 listed = ", ".join(f"'{key}'='{value}'" for key, value in options.items())
+                columns = ", ".join(
+                    f"{each.name} {each.type} COMMENT {_quoted(each.comment)}" for each in table.columns
+                )
                 self._spark.sql(
-                    f"CREATE TABLE {NAMESPACE}.{name} ({columns}) USING iceberg PARTITIONED BY ({partitioning}) "
-                    f"COMMENT '{comment}' TBLPROPERTIES ({listed})"
+                    f"CREATE TABLE {NAMESPACE}.{name} ({columns}) USING iceberg PARTITIONED BY ({table.partitioning}) "
+                    f"COMMENT {_quoted(table.comment)} TBLPROPERTIES ({listed})"
                 )
 
     def open_branch(self, branch: str, base: Mapping[str, int]) -> dict[str, int]:
@@ -205,3 +125,7 @@ class IcebergTables:
 def branch_target(name: str, branch: str) -> str:
     """Return the name under which Spark writes to a table's branch."""
     return f"{NAMESPACE}.{name}.branch_{branch}"
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

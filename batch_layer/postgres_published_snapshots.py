@@ -1,6 +1,7 @@
 """Which snapshots were published and where the tables' metadata lies, from PostgreSQL, by read-only connections."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import psycopg2
@@ -32,6 +33,10 @@ class PostgresPublishedSnapshots:
             version,
         )
         return [PublishedSnapshot(*row) for row in rows]
+
+    def published_at(self) -> dict[int, datetime]:
+        """Return when each version was published, oldest first."""
+        return dict(self._rows(f"SELECT version, published_at {_PUBLISHED} ORDER BY version"))
 
     def metadata_location(self, catalog: str, namespace: str, table: str) -> str | None:
         """Return where a table's newest metadata lies, by the JDBC catalogue; None when there is no such table."""

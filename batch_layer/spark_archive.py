@@ -7,8 +7,9 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from batch_layer.errors import ArchiveError
-from batch_layer.iceberg_tables import RAW_EVENTS, branch_target
+from batch_layer.iceberg_tables import branch_target
 from batch_layer.ports import Archived
+from batch_layer.tables import RAW_EVENTS
 from ingestion.contract.offsets import OffsetRange, OffsetVector
 
 

@@ -9,7 +9,7 @@
 import contextlib
 import logging
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from threading import Lock
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,16 +17,17 @@ from urllib.parse import urlsplit
 import grpc
 import pyarrow as pa
 from pyspark.errors import PySparkException
-from pyspark.errors.exceptions.connect import SparkConnectGrpcException
 from pyspark.sql.connect.client.retries import DefaultPolicy
 from pyspark.sql.connect.session import SparkSession
 
 from batch_layer.errors import UnavailableError
-from batch_layer.published_names import ForbiddenError
+from batch_layer.published_names import CATALOG, CURRENT, ForbiddenError
+from batch_layer.spark_errors import server_away
 from batch_layer.spark_messages import one_sentence
 
 CONNECT_SECONDS = 2.0
 RETRIES = 2
+GONE = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED)
 
 
 class QueryError(Exception):
@@ -36,27 +37,43 @@ class QueryError(Exception):
 class PublishedTables:
     """One session with the SQL server, opened at the first question and again after it was lost.
 
-    Can be used by several threads. Raises for every question:
+    Names without a namespace are looked up in `namespace`. Can be used by several threads. Every question may raise:
         ForbiddenError: it is not open to analysts.
         QueryError: it is wrong SQL, or names what is not there.
-        UnavailableError: the server does not answer.
+        UnavailableError: the server, or one behind it, does not answer.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, namespace: str = CURRENT) -> None:
         self._url = url
+        self._namespace = namespace
         self._session: SparkSession | None = None
         self._lock = Lock()
         logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)
 
-    def query(self, sql: str, values: Mapping[str, object] | None = None) -> pa.Table:
-        """Return the whole answer. `:name` in the SQL stands for `values["name"]`, whatever characters it has."""
-        try:
-            return self._opened().sql(sql, args=dict(values) if values else None).toArrow()
-        except PySparkException as error:
-            raise self._translated(error) from error
-        except grpc.RpcError as error:
-            self.close()
-            raise UnavailableError(f"the SQL server at {self._url} went away") from error
+    def query(self, sql: str, values: Mapping[str, object] | None = None, *, rows_max: int | None = None) -> pa.Table:
+        """Return the whole answer, or its first rows.
+
+        `:name` in the SQL stands for `values["name"]`, whatever characters it has.
+        """
+        with self._translated():
+            found = self._asked(sql, values)
+            return (found if rows_max is None else found.limit(rows_max)).toArrow()
+
+    def batches(self, sql: str, values: Mapping[str, object] | None = None) -> Iterator[pa.Table]:
+        """Yield an answer of any size in parts, the first of which has the columns and no row."""
+        with self._translated():
+            found = self._asked(sql, values)
+            yield found.limit(0).toArrow()
+            plan = found._plan.to_proto(found._session.client)
+            for part in found._session.client.to_table_as_iterator(plan, {}):
+                if isinstance(part, pa.Table):
+                    yield part
+
+    def interrupt(self) -> None:
+        """Stop what the session is working on."""
+        if self._session is not None:
+            with contextlib.suppress(PySparkException, grpc.RpcError):
+                self._session.interruptAll()
 
     def close(self) -> None:
         """End the session; the next question opens a new one."""
@@ -64,14 +81,20 @@ class PublishedTables:
             session, self._session = self._session, None
         if session is not None:
             with contextlib.suppress(PySparkException, grpc.RpcError):
-                session.client.close()
+                session.client.release_session()
+            session.client.close()
+
+    def _asked(self, sql: str, values: Mapping[str, object] | None) -> Any:
+        return self._opened().sql(sql, args=dict(values) if values else None)
 
     def _opened(self) -> SparkSession:
         with self._lock:
             if self._session is None:
                 self._check_listening()
-                self._session = SparkSession(connection=self._url)
-                self._session.client.set_retry_policies([DefaultPolicy(max_retries=RETRIES, max_backoff=1000)])
+                session = SparkSession(connection=self._url)
+                session.client.set_retry_policies([DefaultPolicy(max_retries=RETRIES, max_backoff=1000)])
+                session.sql(f"USE {CATALOG}.`{self._namespace}`")
+                self._session = session
             return self._session
 
     def _check_listening(self) -> None:
@@ -85,12 +108,25 @@ class PublishedTables:
                 "./viewledger run sql"
             ) from error
 
-    def _translated(self, error: PySparkException) -> Exception:
-        cause: Any = error.__cause__ or error.__context__
-        code = cause.code() if isinstance(cause, grpc.Call) else None
-        if code is grpc.StatusCode.PERMISSION_DENIED:
-            return ForbiddenError(str(cause.details()))
-        if isinstance(error, SparkConnectGrpcException) and code in (grpc.StatusCode.UNAVAILABLE, None):
-            self.close()
-            return UnavailableError(f"the SQL server at {self._url} does not answer ({one_sentence(str(error))})")
-        return QueryError(one_sentence(str(error)))
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except PySparkException as error:
+            cause: Any = error.__cause__ or error.__context__
+            code = cause.code() if isinstance(cause, grpc.Call) else None
+            if code is grpc.StatusCode.PERMISSION_DENIED:
+                raise ForbiddenError(str(cause.details())) from error
+            if code in GONE:
+                raise self._gone() from error
+            if "ServiceFailureException" in str(error) or (server := server_away(str(error))):
+                named = server or "PostgreSQL"
+                raise UnavailableError(f"{named} did not answer the SQL server") from error
+            raise QueryError(one_sentence(str(error))) from error
+        except grpc.RpcError as error:
+            raise self._gone() from error
+
+    def _gone(self) -> UnavailableError:
+        with self._lock:
+            self._session = None
+        return UnavailableError(f"the SQL server at {self._url} went away; try again when ./viewledger run sql is up")

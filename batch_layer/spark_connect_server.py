@@ -40,9 +40,6 @@ def connect_service(settings: SparkSettings, catalog_url: str) -> Iterator[Conne
     The Java process gets none of our settings, so it knows no password; to HDFS it is `analyst`.
     """
     port, token = _free_port(), secrets.token_hex(32)
-    for name in [name for name in os.environ if name.startswith("VIEWLEDGER_")]:
-        del os.environ[name]
-    os.environ["HADOOP_USER_NAME"] = HDFS_USER
     extra = {
         "spark.sql.defaultCatalog": CATALOG,
         "spark.sql.runSQLOnFiles": "false",
@@ -54,12 +51,28 @@ def connect_service(settings: SparkSettings, catalog_url: str) -> Iterator[Conne
     }
     catalog = rest_catalog(catalog_url, CURRENT)
     chosen = replace(settings, catalog=catalog, catalog_name=CATALOG, extra={**settings.extra, **extra})
-    spark = open_session(chosen, "viewledger sql")
+    with _environment_for_java():
+        spark = open_session(chosen, "viewledger sql")
     try:
         start_connect(spark)
         yield ConnectService(spark, port, token)
     finally:
         spark.stop()
+
+
+@contextmanager
+def _environment_for_java() -> Iterator[None]:
+    """A Java process that is started here gets none of our settings and another name for HDFS."""
+    ours = {name: value for name, value in os.environ.items() if name.startswith("VIEWLEDGER_")}
+    user = os.environ.get("HADOOP_USER_NAME")
+    for name in ours:
+        del os.environ[name]
+    os.environ["HADOOP_USER_NAME"] = HDFS_USER
+    try:
+        yield
+    finally:
+        del os.environ["HADOOP_USER_NAME"]
+        os.environ.update(ours | ({"HADOOP_USER_NAME": user} if user else {}))
 
 
 def start_connect(spark: SparkSession) -> None:

@@ -7,7 +7,13 @@ from datetime import date
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from batch_layer.iceberg_tables import (
+from batch_layer.iceberg_tables import IcebergTables, branch_target
+from batch_layer.spark_billability import RulesByDay
+from batch_layer.spark_content_hash import Content, contents
+from batch_layer.spark_decode import decode
+from batch_layer.spark_derived import rejected_events, tally, views_by_detail, views_by_video, views_by_video_day
+from batch_layer.spark_judging import DayJudge
+from batch_layer.tables import (
     EVENTS,
     RAW_EVENTS,
     REJECTED_EVENTS,
@@ -15,14 +21,7 @@ from batch_layer.iceberg_tables import (
     VIEWS_BY_DETAIL,
     VIEWS_BY_VIDEO,
     VIEWS_BY_VIDEO_DAY,
-    IcebergTables,
-    branch_target,
 )
-from batch_layer.spark_billability import RulesByDay
-from batch_layer.spark_content_hash import Content, contents
-from batch_layer.spark_decode import decode
-from batch_layer.spark_derived import rejected_events, tally, views_by_detail, views_by_video, views_by_video_day
-from batch_layer.spark_judging import DayJudge
 from ingestion.contract.policy import CountingPolicy
 from ingestion.contract.version import PublishedVersion
 

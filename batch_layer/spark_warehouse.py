@@ -10,17 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from batch_layer.day_changes import DayChange
-from batch_layer.iceberg_tables import (
-    EVENTS,
-    RAW_EVENTS,
-    REJECTED_EVENTS,
-    TALLY,
-    VIEWS_BY_DETAIL,
-    VIEWS_BY_VIDEO,
-    VIEWS_BY_VIDEO_DAY,
-    IcebergTables,
-    branch_target,
-)
+from batch_layer.iceberg_tables import IcebergTables, branch_target
 from batch_layer.ports import Archived, CatalogueFacts, GateReport, Judgement, TableContents, VideoCount
 from batch_layer.spark_archive import append_raw, verify_archived
 from batch_layer.spark_billability import RulesByDay, facts_frame
@@ -39,6 +29,15 @@ from batch_layer.spark_errors import translated
 from batch_layer.spark_gate_sums import Subject
 from batch_layer.spark_judging import DayJudge, judge_touched
 from batch_layer.spark_rebuild import Difference, Recount
+from batch_layer.tables import (
+    EVENTS,
+    RAW_EVENTS,
+    REJECTED_EVENTS,
+    TALLY,
+    VIEWS_BY_DETAIL,
+    VIEWS_BY_VIDEO,
+    VIEWS_BY_VIDEO_DAY,
+)
 from ingestion.contract.offsets import OffsetRange, OffsetVector
 from ingestion.contract.policy import POLICIES, CountingPolicy, policy_on
 from ingestion.contract.version import DayRules, PublishedVersion

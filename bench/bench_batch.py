@@ -26,7 +26,7 @@ from kafka.admin import KafkaAdminClient
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from batch_layer.iceberg_tables import RAW_EVENTS, IcebergTables
+from batch_layer.iceberg_tables import IcebergTables
 from batch_layer.kafka_log_ends import KafkaLogEnds
 from batch_layer.spark_archive import KafkaSource, append_raw, verify_archived
 from batch_layer.spark_billability import RulesByDay, facts_frame
@@ -34,6 +34,7 @@ from batch_layer.spark_decode import decode
 from batch_layer.spark_judging import DayJudge
 from batch_layer.spark_session import SparkSettings, folder_catalog, jdbc_catalog, open_session
 from batch_layer.spark_verdicts import repeat_verdicts, with_verdicts
+from batch_layer.tables import RAW_EVENTS
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.policy import policy_on
 from jobs.local_stack.stack import LocalStack, temporary_folder

@@ -32,6 +32,7 @@ COMMANDS = {
     "rebuild": ("jobs.rebuild", "count again what the speed layer or the batch layer counted, with the time it took"),
     "keys": ("jobs.keys", "make, list or revoke API keys for machines"),
     "token": ("jobs.token", "issue a token for development, signed by the local stack"),
+    "sql": ("jobs.sql", "ask the tables of a published version by SQL"),
     "run": ("jobs.run", "one process in the foreground: collector, speed, api or sql"),
 }
 """Every command: the module with its `add_arguments` and `run`, imported only when it is asked for, and its help."""

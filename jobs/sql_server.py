@@ -14,13 +14,14 @@ from starlette.applications import Starlette
 
 from batch_layer.http_published_catalog import PublishedCatalog, catalog_app
 from batch_layer.iceberg_metadata_files import MetadataFiles
-from batch_layer.iceberg_tables import NAMESPACE, TABLES
+from batch_layer.iceberg_tables import NAMESPACE
 from batch_layer.postgres_published_snapshots import PostgresPublishedSnapshots
 from batch_layer.spark_connect_guard import Guard, start_guard
 from batch_layer.spark_connect_rules import ConnectRules
 from batch_layer.spark_connect_server import connect_service
 from batch_layer.spark_session import SparkSettings
 from batch_layer.spark_sql_rules import SqlRules
+from batch_layer.tables import TABLES
 from jobs import settings
 from jobs.batch_settings import spark_settings
 from jobs.errors import CommandError

@@ -18,8 +18,8 @@ from jobs.state_home import PROJECT, state_home
 
 CHECKS = (("lint", ("ruff", "check", "--quiet", ".")), ("format", ("ruff", "format", "--check", "--quiet", ".")))
 TYPES = ("types", ("mypy",))
-BATCH_LAWS = "tests/laws/test_batch_laws.py"
-"""Three minutes of Spark and nothing else."""
+SPARK_LAWS = ("tests/laws/test_batch_laws.py", "tests/laws/test_sql_is_closed.py")
+"""Four minutes of one Spark and nothing else."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,8 +35,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     goes on beside the tests; what it has to say comes last.
     """
     programs_for_tests.provide(state_home())
-    beside = [TYPES] if arguments.words else [TYPES, (BATCH_LAWS, ("pytest", "-q", BATCH_LAWS))]
-    words = arguments.words or [f"--ignore={BATCH_LAWS}"]
+    beside = [TYPES] if arguments.words else [TYPES, ("Spark laws", ("pytest", "-q", *SPARK_LAWS))]
+    words = arguments.words or [f"--ignore={path}" for path in SPARK_LAWS]
     with ExitStack() as closing:
         waiting = []
         for what, command in beside:

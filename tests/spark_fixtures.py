@@ -23,6 +23,7 @@ from ingestion.contract.counting import Received, VideoFacts
 from ingestion.contract.decoding import decode_view_event
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.version import PublishedVersion
+from jobs.local_stack.ports import Ports, free_ports
 from jobs.state_home import state_home
 
 TOPIC = "video-views"
@@ -45,11 +46,31 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         driver_memory="1g",
         is_short=True,
         # a few hundred rows: compiling a query takes longer than interpreting it
-        extra={"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"},
+        extra={
+            "spark.sql.codegen.wholeStage": "false",
+            "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+            **for_analysts(free_ports()),
+        },
     )
     session = open_session(settings, "viewledger tests")
     yield session
     session.stop()
+
+
+CONNECT_TOKEN = "only the door knows it"
+
+
+def for_analysts(ports: Ports) -> dict[str, str]:
+    """Settings by which a test can serve Spark Connect and the published catalog from the same session."""
+    return {
+        "spark.sql.catalog.published": "org.apache.iceberg.spark.SparkCatalog",
+        "spark.sql.catalog.published.type": "rest",
+        "spark.sql.catalog.published.uri": f"http://127.0.0.1:{ports.iceberg}",
+        "spark.sql.catalog.published.cache-enabled": "false",
+        "spark.connect.grpc.binding.address": "127.0.0.1",
+        "spark.connect.grpc.binding.port": str(ports.sql),
+        "spark.connect.authenticate.token": CONNECT_TOKEN,
+    }
 
 
 @pytest.fixture

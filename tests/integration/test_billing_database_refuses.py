@@ -317,7 +317,7 @@ def test_a_client_cannot_choose_when_it_was_posted_calculated_or_moved(connectio
 
 def new_run(start: str, end: str, unattributed_views: int) -> str:
     return (
-        "INSERT INTO billing.runs (run_id, period_start_on, period_end_on, currency, batch_version, catalogue_version, "  # noqa: S608
+        "INSERT INTO billing.runs (run_id, period_start_on, period_end_on, currency, batch_version, catalogue_version, "
         "contract_version, calculated_at, unattributed_views, actor, approval_limit_micros) "
         f"VALUES ('other', '{start}', '{end}', 'USD', 3, 1, 1, now(), {unattributed_views}, 'eve', 0)"
     )

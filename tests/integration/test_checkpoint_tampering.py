@@ -85,7 +85,7 @@ def test_an_edit_is_found(books: Books, what: str) -> None:
 def test_the_first_wrong_record_is_named(books: Books) -> None:
     ((transaction_id,),) = books.rows("SELECT transaction_id FROM billing.transactions WHERE payee_id = 'bob' LIMIT 1")
     books.tamper(
-        f"UPDATE billing.entries SET amount_micros = 2 * amount_micros WHERE transaction_id = '{transaction_id}'"  # noqa: S608
+        f"UPDATE billing.entries SET amount_micros = 2 * amount_micros WHERE transaction_id = '{transaction_id}'"
     )
     assert f"transaction {transaction_id} at position" in "".join(books.problems())
 
@@ -104,7 +104,7 @@ def test_the_first_wrong_record_is_named(books: Books) -> None:
     ],
 )
 def test_a_deletion_is_found(books: Books, table: str) -> None:
-    books.tamper(f"DELETE FROM billing.{table}")  # noqa: S608
+    books.tamper(f"DELETE FROM billing.{table}")
     assert books.problems(kept=False)
     assert any("was removed" in problem or "was changed" in problem for problem in books.problems())
 

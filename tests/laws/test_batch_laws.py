@@ -12,12 +12,12 @@ import pytest
 from pyspark.sql import SparkSession
 
 from batch_layer.errors import GateFailedError, UnavailableError
-from batch_layer.iceberg_tables import EVENTS, TALLY, VIEWS_BY_DETAIL, VIEWS_BY_VIDEO
 from batch_layer.ports import GateReport
 from batch_layer.rebuild import rebuild_once
 from batch_layer.run import run_once
 from batch_layer.spark_gate_sums import Subject
 from batch_layer.spark_warehouse import SparkWarehouse, branch_of
+from batch_layer.tables import EVENTS, TALLY, VIEWS_BY_DETAIL, VIEWS_BY_VIDEO
 from ingestion.contract.counting import Billability, OwnViewer, VideoFacts, settle
 from ingestion.contract.version import PublishedVersion
 from tests.spark_fixtures import TOPIC, MemoryRun

@@ -1,0 +1,147 @@
+"""The batch tables as records: what each is for, and what every column means, in the words of the tables' comments."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+RAW_EVENTS = "raw_events"
+EVENTS = "events"
+VIEWS_BY_VIDEO = "views_by_video"
+VIEWS_BY_VIDEO_DAY = "views_by_video_day"
+VIEWS_BY_DETAIL = "views_by_video_day_country_device"
+REJECTED_EVENTS = "rejected_events"
+TALLY = "tally"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its name, its type as Spark writes it, and its meaning."""
+
+    name: str
+    type: str
+    comment: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table."""
+
+    columns: tuple[Column, ...]
+    partitioning: str
+    comment: str
+    properties: Mapping[str, str] = field(default_factory=dict)
+
+
+_TOPIC = Column("topic", "string", "Kafka topic")
+_PLACE = (
+    Column("partition", "int", "Kafka partition"),
+    Column("offset", "bigint", "Kafka offset within the partition; with it, the one name of a message"),
+    Column("appended_at", "timestamp", "The broker's append time: when the event was received"),
+)
+_VIDEO = Column("video_id", "string", "The video that was watched")
+_EVENT_DAY = Column("event_day", "date", "UTC day of the view")
+_COUNTRY = Column("country", "string", "ISO country code; ZZ when absent or no code")
+_DEVICE = Column("device_type", "string", "As the player sent it; unknown when absent")
+_REASONS = Column(
+    "reasons",
+    "array<struct<code: string, detail: string>>",
+    "Every rule of the contract that a rejected event breaks; null for others",
+)
+_COUNTS = (
+    Column("views", "bigint", "Counted events"),
+    Column("billable_views", "bigint", "Counted events that are billable under the policy"),
+)
+_POLICY = Column("policy_version", "int", "The counting policy the day was last judged with")
+_VALUE = Column("value", "binary", "The message's value, untouched")
+_BY_FILES = {"write.distribution-mode": "none", "write.spark.fanout.enabled": "true"}
+
+TABLES: dict[str, Table] = {
+    RAW_EVENTS: Table(
+        (
+            _TOPIC,
+            *_PLACE,
+            Column("key", "binary", "The message's key, untouched"),
+            _VALUE,
+            Column("run_id", "string", "The batch run that archived it"),
+        ),
+        "days(appended_at)",
+        "The log: every message exactly as it was on Kafka",
+        _BY_FILES,
+    ),
+    EVENTS: Table(
+        (
+            *_PLACE,
+            Column(
+                "event_id", "string", "UUID in canonical form; null where a rejected event has none that can be read"
+            ),
+            Column(
+                "video_id",
+                "string",
+                "The video that was watched; of a rejected event the message's key, where it is one",
+            ),
+            Column("user_id", "string", "Pseudonym of the viewer: the same viewer has the same one, and no way back"),
+            Column("session_id", "string", "The player's session"),
+            Column(
+                "happened_at", "timestamp", "The event's own timestamp; not to be trusted where it was rejected or late"
+            ),
+            Column("event_day", "date", "UTC day of happened_at; of appended_at for rejected and late events"),
+            Column("event_hour", "timestamp", "UTC hour of the same instant as event_day"),
+            Column("view_duration", "int", "Seconds watched"),
+            Column("revenue_eligible", "boolean", "Whether the player says that the view may earn money"),
+            _COUNTRY,
+            _DEVICE,
+            Column("ad_types", "array<string>", "Type of each advertisement shown, unknown where it was not said"),
+            Column("payload_digest", "string", "Equal for two events exactly when the player sent the same values"),
+            Column("verdict", "string", "The one outcome: counted, duplicate, conflict, rejected or late_review"),
+            _REASONS,
+            Column(
+                "billability",
+                "string",
+                "Set exactly for counted events: billable, or the first rule it fails "
+                "(not_eligible, below_minimum, own_view, over_cap)",
+            ),
+            Column("policy_version", "int", "The counting policy it was last judged with"),
+            Column("catalogue_version", "bigint", "The catalogue it was last judged with; 0 is the empty one"),
+        ),
+        "event_day",
+        "Every archived event with its one verdict",
+    ),
+    VIEWS_BY_VIDEO: Table(
+        (_VIDEO, *_COUNTS),
+        "bucket(8, video_id)",
+        "All settled views of a video; a video without one has no row",
+    ),
+    VIEWS_BY_VIDEO_DAY: Table(
+        (_VIDEO, _EVENT_DAY, *_COUNTS, _POLICY),
+        "event_day",
+        "Settled views of a video by event day",
+    ),
+    VIEWS_BY_DETAIL: Table(
+        (_VIDEO, _EVENT_DAY, _COUNTRY, _DEVICE, *_COUNTS, _POLICY),
+        "event_day",
+        "Settled views of a video by event day, country and device",
+    ),
+    REJECTED_EVENTS: Table(
+        (
+            _TOPIC,
+            *_PLACE,
+            Column("event_id", "string", "UUID in canonical form; null where none can be read"),
+            _REASONS,
+            _VALUE,
+        ),
+        "days(appended_at)",
+        "Events that break the contract, with every reason",
+        _BY_FILES,
+    ),
+    TALLY: Table(
+        (
+            _PLACE[0],
+            Column("event_day", "date", "As in events"),
+            Column("event_hour", "timestamp", "As in events"),
+            Column("verdict", "string", "As in events"),
+            Column("reason", "string", "Code of the first reason of rejected events; empty for others"),
+            Column("event_count", "bigint", "Events of this partition, hour, verdict and reason"),
+        ),
+        "event_day",
+        "How many events got which verdict; it adds up to the events received",
+    ),
+}

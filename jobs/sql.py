@@ -1,0 +1,79 @@
+"""`./viewledger sql ["SELECT …"]`: asks the tables of a published version; without a statement, a prompt."""
+
+import argparse
+import sys
+
+from jobs import settings
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+from jobs.sql_output import FORMATS
+from jobs.sql_prompt import prompt
+from jobs.sql_session import SqlSession, sql_session, told
+from jobs.sql_statements import StatementReader
+from jobs.sql_version import VersionChoice, add_version_arguments
+from jobs.state_home import state_home
+
+ROWS_MAX = 1_000
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags."""
+    parser.add_argument(
+        "statement", nargs="?", help="one or more statements; without it they are read from the terminal or stdin"
+    )
+    add_version_arguments(parser)
+    parser.add_argument("--format", choices=sorted(FORMATS), default="table", help="how rows are printed")
+    parser.add_argument(
+        "--limit", type=int, default=ROWS_MAX, help="rows of an answer at most; 0 for all (default %(default)s)"
+    )
+    parser.epilog = "The tables, and what may be asked, are described in docs/analysts.md and docs/tables.md."
+
+
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """BAD_INPUT for wrong SQL, REFUSED when nothing is published, UNAVAILABLE when a server is away."""
+    if not 0 <= arguments.limit <= 100_000_000:
+        raise CommandError("--limit must be from 0 to 100000000", ExitCode.BAD_INPUT)
+    choice = VersionChoice.of(arguments)
+    statements = None if arguments.statement is None else _statements(arguments.statement)
+    history = state_home() / "sql_history"
+    with sql_session(settings.environment(), choice) as session:
+        answering = Answering(session, arguments.format, arguments.limit)
+        if statements is None and sys.stdin.isatty():
+            print(f"version {session.version}, until you say USE current; \\? for help", file=sys.stderr)
+            prompt(answering.answer, history)
+        else:
+            for statement in _statements(sys.stdin.read()) if statements is None else statements:
+                answering.answer(statement)
+    return ExitCode.OK
+
+
+class Answering:
+    """Answers statements on stdout in one format."""
+
+    def __init__(self, session: SqlSession, form: str, limit: int) -> None:
+        self._tables = session.tables
+        self._form = FORMATS[form]
+        self._limit = limit
+
+    def answer(self, statement: str) -> None:
+        """Print the answer to one statement; raises CommandError."""
+        try:
+            with told():
+                found = self._tables.query(statement, rows_max=self._limit + 1 if self._limit else None)
+        except KeyboardInterrupt:
+            self._tables.interrupt()
+            raise
+        is_cut = 0 < self._limit < found.num_rows
+        print(self._form(found.slice(0, self._limit) if is_cut else found), flush=True)
+        if is_cut:
+            print(f"sql: the first {self._limit:,} rows; --limit 0 gives all", file=sys.stderr)
+
+
+def _statements(text: str) -> list[str]:
+    reader = StatementReader()
+    found = list(reader.feed(text))
+    if rest := reader.rest():
+        found.append(rest)
+    if not found:
+        raise CommandError("the statement is empty", ExitCode.BAD_INPUT)
+    return found

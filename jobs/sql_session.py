@@ -1,0 +1,74 @@
+"""A session with the SQL server on one published version: with the server that runs, or one for this command alone."""
+
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
+
+from batch_layer.errors import UnavailableError
+from batch_layer.postgres_published_snapshots import PostgresPublishedSnapshots
+from batch_layer.published_names import ForbiddenError
+from batch_layer.spark_connect import PublishedTables, QueryError
+from jobs import settings
+from jobs.batch import check_hdfs
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+from jobs.local_stack.ports import free_ports, is_open
+from jobs.sql_server import SqlServerSettings, sql_server
+from jobs.sql_version import VersionChoice, chosen_version
+
+
+@dataclass(frozen=True)
+class SqlSession:
+    """Questions about one version, answered."""
+
+    tables: PublishedTables
+    version: int
+    snapshots: PostgresPublishedSnapshots
+
+
+@contextmanager
+def sql_session(environ: Mapping[str, str], choice: VersionChoice) -> Iterator[SqlSession]:
+    """Yield a session whose tables are those of the chosen version.
+
+    What its questions raise becomes a CommandError: BAD_INPUT for SQL that is wrong or not open to analysts,
+    UNAVAILABLE for a server that is away.
+    """
+    with told():
+        snapshots = PostgresPublishedSnapshots(settings.PostgresConnection.from_environ(environ).url)
+        version = chosen_version(snapshots, choice)
+        with _server(environ) as url, closing(PublishedTables(url, f"v{version}")) as tables:
+            yield SqlSession(tables, version, snapshots)
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Turn what a question raises into a CommandError."""
+    try:
+        yield
+    except (ForbiddenError, QueryError) as error:
+        raise CommandError(str(error), ExitCode.BAD_INPUT) from error
+    except UnavailableError as error:
+        raise CommandError(str(error), ExitCode.UNAVAILABLE) from error
+
+
+@contextmanager
+def _server(environ: Mapping[str, str]) -> Iterator[str]:
+    url = environ.get("VIEWLEDGER_SQL_URL") or "sc://127.0.0.1:17073"
+    parts = urlsplit(url)
+    if parts.hostname != "127.0.0.1" or is_open(parts.port or 15002):
+        yield url
+        return
+    check_hdfs(settings.HdfsConnection.from_environ(environ).url)
+    free = free_ports()
+    chosen = replace(
+        SqlServerSettings.from_environment(environ), host="127.0.0.1", port=free.sql, iceberg_port=free.iceberg
+    )
+    started = time.perf_counter()
+    print("sql: no SQL server runs; starting Spark for this command alone", file=sys.stderr, flush=True)
+    with sql_server(chosen) as server:
+        seconds = time.perf_counter() - started
+        print(f"sql: started in {seconds:.0f} s; ./viewledger run sql keeps one running", file=sys.stderr, flush=True)
+        yield server.url

@@ -1,0 +1,159 @@
+"""The SQL server in the tests' own Spark session, with published versions, a refused run and a half-written one."""
+
+import json
+import threading
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import uvicorn
+from pyspark.sql import SparkSession
+
+from batch_layer.errors import GateFailedError
+from batch_layer.http_published_catalog import PublishedCatalog, catalog_app
+from batch_layer.iceberg_metadata_files import MetadataFiles
+from batch_layer.iceberg_tables import IcebergTables
+from batch_layer.ports import GateReport
+from batch_layer.published_metadata import PublishedSnapshot
+from batch_layer.run import run_once
+from batch_layer.spark_connect_guard import Guard, start_guard
+from batch_layer.spark_connect_rules import ConnectRules
+from batch_layer.spark_connect_server import start_connect
+from batch_layer.spark_gate_sums import Subject
+from batch_layer.spark_sql_rules import SqlRules
+from batch_layer.tables import RAW_EVENTS, TABLES
+from ingestion.contract.offsets import OffsetVector
+from jobs.http_server import listening_socket
+from jobs.local_stack.ports import free_ports
+from tests.spark_fixtures import CONNECT_TOKEN, TOPIC, MemoryRun, MemoryVersions
+
+START = datetime(2026, 11, 20, 12, tzinfo=UTC)
+SECRET = "secret-----"
+"""The video of every event that was never published."""
+
+
+@dataclass(frozen=True)
+class AnalystsServer:
+    """A running server and what lies behind it."""
+
+    url: str
+    spark_url: str
+    """Spark's own port, behind the door."""
+    run: MemoryRun
+    unpublished: dict[str, list[int]]
+    """Table → snapshots that no version has."""
+
+
+class SnapshotsOf:
+    """The port `PublishedSnapshots` over versions in memory."""
+
+    def __init__(self, versions: MemoryVersions) -> None:
+        self._versions = versions
+
+    def current(self) -> int | None:
+        return len(self._versions.published) or None
+
+    def versions(self) -> Sequence[int]:
+        return [each.version for each in self._versions.published]
+
+    def of_table(self, table: str, version: int) -> Sequence[PublishedSnapshot]:
+        return [
+            PublishedSnapshot(each.version, each.published_at, each.snapshots[table])
+            for each in self._versions.published[:version]
+        ]
+
+
+def event(number: int, video_id: str) -> bytes:
+    fields = {
+        "event_id": str(uuid.UUID(int=number, version=4)),
+        "video_id": video_id,
+        "user_id": f"viewer {number}",
+        "session_id": "s",
+        "timestamp": (START - timedelta(hours=number % 30)).isoformat(),
+        "view_duration": 40,
+        "revenue_eligible": True,
+        "geo_location": "DE",
+        "device_type": "tv",
+    }
+    return json.dumps(fields).encode()
+
+
+def passing(spark: SparkSession, subject: Subject, run_id: str, folder: Path) -> GateReport:
+    return GateReport((), 0, folder)
+
+
+def refusing(spark: SparkSession, subject: Subject, run_id: str, folder: Path) -> GateReport:
+    return GateReport(("no",), 1, folder)
+
+
+def published_run(spark: SparkSession, folder: Path) -> MemoryRun:
+    """Versions 1 (10 events) and 2 (15), then a run that the gate refused and one that was killed while writing."""
+    run = MemoryRun.with_partitions(spark, 1, folder, passing)
+    for count, number in ((10, 0), (5, 100)):
+        _send(run, count, number, "video-a----")
+        run_once(run.ports(), TOPIC)
+    _send(run, 5, 200, SECRET)
+    run.warehouse._gate = refusing
+    with suppress(GateFailedError):
+        run_once(run.ports(), TOPIC)
+    current = run.versions.current()
+    assert current is not None
+    run.warehouse.open_branch("half-written", current)
+    end = OffsetVector(TOPIC, run.log.highwaters())
+    run.warehouse.archive(current.offsets, end.ranges_since(current.offsets), end)
+    return run
+
+
+def _send(run: MemoryRun, count: int, number: int, video_id: str) -> None:
+    for index in range(number, number + count):
+        run.log.append(0, START + timedelta(seconds=index), event(index, video_id))
+
+
+@contextmanager
+def analysts_server(spark: SparkSession, run: MemoryRun) -> Iterator[AnalystsServer]:
+    """Serve the versions of a run; the wiring of `jobs.sql_server` around a session that is there already."""
+    tables = IcebergTables(spark)
+    port = free_ports().sql
+    catalog_url = urlsplit(spark.conf.get("spark.sql.catalog.published.uri") or "")
+    spark_port = spark.conf.get("spark.connect.grpc.binding.port")
+    catalog = PublishedCatalog(list(TABLES), SnapshotsOf(run.versions), MetadataFiles(spark, _location(tables)))
+    listener = listening_socket("127.0.0.1", catalog_url.port or 0, "")
+    server = uvicorn.Server(uvicorn.Config(catalog_app(catalog), log_level="warning", log_config=None))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    start_connect(spark)
+    with closing(Guard(ConnectRules(SqlRules(spark)), target=f"127.0.0.1:{spark_port}", token=CONNECT_TOKEN)) as guard:
+        door = start_guard(guard, "127.0.0.1", port)
+        assert door is not None
+        yield AnalystsServer(f"sc://127.0.0.1:{port}", f"sc://127.0.0.1:{spark_port}", run, _unpublished(tables, run))
+        door.stop(grace=1).wait()
+    server.should_exit = True
+    thread.join()
+    stop_connect(spark)
+
+
+def stop_connect(spark: SparkSession) -> None:
+    java: Any = spark._jvm
+    java.org.apache.spark.sql.connect.service.SparkConnectService.stop(
+        java.scala.Option.empty(), java.scala.Option.empty()
+    )
+
+
+def _location(tables: IcebergTables) -> Any:
+    return lambda name: str(tables._table(name).operations().current().metadataFileLocation())
+
+
+def _unpublished(tables: IcebergTables, run: MemoryRun) -> dict[str, list[int]]:
+    found = {}
+    for name in TABLES:
+        known = {each.snapshots[name] for each in run.versions.published}
+        found[name] = [
+            int(each.snapshotId()) for each in tables._table(name).snapshots() if each.snapshotId() not in known
+        ]
+    assert found[RAW_EVENTS], "a refused and a half-written run leave snapshots"
+    return found

@@ -40,6 +40,9 @@ class PublishedSnapshots(Protocol):
     def versions(self) -> Sequence[int]:
         """Return every published version's number, oldest first."""
 
+    def manifests(self) -> Sequence[Mapping[str, Any]]:
+        """Return what is to be known of every published version, oldest first, as JSON has it."""
+
     def of_table(self, table: str, version: int) -> Sequence[PublishedSnapshot]:
         """Return the table's snapshots of the published versions up to this one, oldest first."""
 
@@ -66,6 +69,10 @@ class PublishedCatalog:
         """Return `current`, when anything is published, and one namespace for each version."""
         versions = self._snapshots.versions()
         return ([CURRENT] if versions else []) + [f"v{version}" for version in versions]
+
+    def manifests(self) -> list[Mapping[str, Any]]:
+        """Return every published version with its instants and rows, oldest first."""
+        return list(self._snapshots.manifests())
 
     def tables(self, namespace: str) -> list[str]:
         """Return the names of the namespace's tables."""
@@ -95,7 +102,7 @@ class PublishedCatalog:
 
 
 def catalog_app(catalog: PublishedCatalog) -> Starlette:
-    """Return the catalogue as an ASGI application with /readyz."""
+    """Return the catalogue as an ASGI application, with /versions, /healthz and /readyz besides."""
 
     def config(_request: Request) -> Response:
         return JSONResponse({"defaults": {}, "overrides": {}, "endpoints": list(READS)})
@@ -119,13 +126,21 @@ def catalog_app(catalog: PublishedCatalog) -> Starlette:
         found = catalog.metadata(request.path_params["namespace"], request.path_params["table"])
         return JSONResponse({"metadata": found, "config": {}})
 
+    def versions(_request: Request) -> Response:
+        return JSONResponse({"versions": catalog.manifests()})
+
+    def alive(_request: Request) -> Response:
+        return PlainTextResponse("alive\n")
+
     def ready(_request: Request) -> Response:
         catalog.namespaces()
         return PlainTextResponse("ready\n")
 
     one = "/v1/namespaces/{namespace}"
     routes = [
+        Route("/healthz", alive),
         Route("/readyz", ready),
+        Route("/versions", versions),
         Route("/v1/config", config),
         Route("/v1/namespaces", namespaces),
         Route(one, namespace),

@@ -1,7 +1,7 @@
 """Which snapshots were published and where the tables' metadata lies, from PostgreSQL, by read-only connections."""
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg2
@@ -24,6 +24,20 @@ class PostgresPublishedSnapshots:
     def versions(self) -> Sequence[int]:
         """See the port."""
         return [row[0] for row in self._rows(f"SELECT version {_PUBLISHED} ORDER BY version")]
+
+    def manifests(self) -> Sequence[Mapping[str, Any]]:
+        """See the port. `settled_until` is the earliest watermark: what was received before it is counted."""
+        rows = self._rows(f"SELECT version, run_id, published_at, watermarks, row_counts {_PUBLISHED} ORDER BY version")
+        return [
+            {
+                "version": version,
+                "run_id": run_id,
+                "published_at": published_at.astimezone(UTC).isoformat(),
+                "settled_until": min(map(datetime.fromisoformat, watermarks)).astimezone(UTC).isoformat(),
+                "rows": row_counts,
+            }
+            for version, run_id, published_at, watermarks, row_counts in rows
+        ]
 
     def of_table(self, table: str, version: int) -> Sequence[PublishedSnapshot]:
         """See the port."""

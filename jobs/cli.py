@@ -33,6 +33,7 @@ COMMANDS = {
     "keys": ("jobs.keys", "make, list or revoke API keys for machines"),
     "token": ("jobs.token", "issue a token for development, signed by the local stack"),
     "sql": ("jobs.sql", "ask the tables of a published version by SQL"),
+    "export": ("jobs.export", "write tables of a published version as plain Parquet files"),
     "run": ("jobs.run", "one process in the foreground: collector, speed, api or sql"),
 }
 """Every command: the module with its `add_arguments` and `run`, imported only when it is asked for, and its help."""

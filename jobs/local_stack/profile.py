@@ -68,6 +68,7 @@ class Profile:
             "VIEWLEDGER_SQL_PORT": str(ports.sql),
             "VIEWLEDGER_ICEBERG_PORT": str(ports.iceberg),
             "VIEWLEDGER_SQL_URL": f"sc://127.0.0.1:{ports.sql}",
+            "VIEWLEDGER_ICEBERG_URL": f"http://127.0.0.1:{ports.iceberg}",
         }
 
 

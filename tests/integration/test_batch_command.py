@@ -1,100 +1,14 @@
 """`batch run` on the real Kafka, Redis, PostgreSQL and HDFS, started as an operator starts it."""
 
-import json
-import os
-import secrets
 import signal
-import subprocess
-import sys
-import uuid
-from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-from kafka import KafkaProducer
-from kafka.admin import KafkaAdminClient
 
 from batch_layer.postgres_versions import PostgresVersionStore
-from ingestion.contract.version import PublishedVersion
 from jobs.exit_codes import ExitCode
-from jobs.state_home import PROJECT
-from tests.billing_postgres import own_database
-
-RUN_SECONDS_MAX = 240.0
-
-
-@dataclass
-class Batch:
-    """A topic, database, warehouse and state folder of its own, and the command on them."""
-
-    environ: Mapping[str, str]
-    topic: str
-    producer: KafkaProducer
-    sent_count: int = 0
-
-    def run(self, *words: str, **changed: str) -> "subprocess.CompletedProcess[str]":
-        environ = {**os.environ, **self.environ, **changed, "PYTHONPATH": str(PROJECT)}
-        command = [sys.executable, "-P", "-m", "jobs.cli", *words]
-        return subprocess.run(
-            command, env=environ, capture_output=True, text=True, timeout=RUN_SECONDS_MAX, check=False
-        )
-
-    def result(self, *words: str) -> dict[str, Any]:
-        done = self.run(*words, "--json")
-        assert done.returncode == ExitCode.OK, done.stderr
-        return dict(json.loads(done.stdout))
-
-    def send(self, count: int, *, number: int, video_id: str = "-video") -> None:
-        """Sends `count` views whose ids are `number`, `number` + 1, …"""
-        happened = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
-        for index in range(count):
-            fields = {
-                "event_id": str(uuid.UUID(int=number + index)),
-                "video_id": video_id,
-                "user_id": f"viewer-{number + index}",
-                "session_id": "session",
-                "timestamp": happened.isoformat(),
-                "view_duration": 40,
-                "revenue_eligible": True,
-            }
-            self.producer.send(self.topic, json.dumps(fields).encode(), partition=index % 2)
-        self.producer.flush(timeout=30)
-        self.sent_count += count
-
-    def send_broken(self) -> None:
-        self.producer.send(self.topic, b"{broken", partition=0)
-        self.producer.flush(timeout=30)
-        self.sent_count += 1
-
-    def current(self) -> PublishedVersion:
-        with closing(PostgresVersionStore(self.environ["VIEWLEDGER_POSTGRES_URL"])) as store:
-            version = store.current()
-            assert version is not None
-            return version
-
-
-@pytest.fixture(scope="module")
-def batch(stack_environment: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Batch]:
-    name = f"batch-{secrets.token_hex(4)}"
-    bootstrap = stack_environment["VIEWLEDGER_KAFKA_BOOTSTRAP"]
-    settings = {"message.timestamp.type": "LogAppendTime"}
-    with closing(KafkaAdminClient(bootstrap_servers=bootstrap)) as admin:
-        admin.create_topics({name: {"num_partitions": 3, "replication_factor": 1, "configs": settings}})
-    with own_database(stack_environment["VIEWLEDGER_POSTGRES_URL"], with_versions=False) as postgres_url:
-        environ = {
-            **stack_environment,
-            "VIEWLEDGER_POSTGRES_URL": postgres_url,
-            "VIEWLEDGER_WAREHOUSE": f"{stack_environment['VIEWLEDGER_HDFS_URL']}/{name}",
-            "VIEWLEDGER_TOPIC_VIDEO_VIEWS": name,
-            "VIEWLEDGER_SPEED_NAMESPACE": name,
-            "VIEWLEDGER_STATE_DIR": str(tmp_path_factory.mktemp("state")),
-        }
-        with closing(KafkaProducer(bootstrap_servers=bootstrap)) as producer:
-            yield Batch(environ, name, producer)
+from tests.batch_on_stack import Batch
 
 
 def test_two_runs_with_traffic_and_a_killed_run_in_between_count_every_event_once(batch: Batch) -> None:

@@ -1,0 +1,171 @@
+"""The functions that notebooks call; see the package."""
+
+import json
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+import pyarrow as pa
+
+from batch_layer.errors import UnavailableError
+from batch_layer.spark_connect import PublishedTables, QueryError
+
+HTTP_SECONDS = 10.0
+Day = date | str
+Instant = datetime | date | str
+Answer = Any
+"""A pandas.DataFrame, or a pyarrow.Table where `arrow=True` asks for one."""
+
+VIEWS = "video_id, event_day, country, device_type, views, billable_views, policy_version"
+
+
+@dataclass
+class Server:
+    """Where the SQL server is, and the sessions with it: one for each version that was read."""
+
+    sql_url: str
+    iceberg_url: str
+    sessions: dict[int, PublishedTables]
+
+
+_server: Server | None = None
+
+
+def connect(sql_url: str | None = None, iceberg_url: str | None = None) -> None:
+    """Ask this server from now on; what is not given comes from the environment or is this machine's."""
+    global _server
+    for session in _server.sessions.values() if _server else ():
+        session.close()
+    _server = Server(
+        sql_url or os.environ.get("VIEWLEDGER_SQL_URL") or "sc://127.0.0.1:17073",
+        iceberg_url or os.environ.get("VIEWLEDGER_ICEBERG_URL") or "http://127.0.0.1:17074",
+        {},
+    )
+
+
+def versions(*, arrow: bool = False) -> Answer:
+    """Return every published version, oldest first: version, run_id, published_at, settled_until and its rows."""
+    rows = [each | {"rows": json.dumps(each["rows"])} for each in _manifests()]
+    for row in rows:
+        row |= {name: datetime.fromisoformat(row[name]) for name in ("published_at", "settled_until")}
+    return _answer(pa.Table.from_pylist(rows), arrow=arrow)
+
+
+def read_views(
+    *,
+    version: int | None = None,
+    as_of: Instant | None = None,
+    video_id: str | None = None,
+    start_on: Day | None = None,
+    end_on: Day | None = None,
+    arrow: bool = False,
+) -> Answer:
+    """Return settled views by video, event day (UTC), country and device, of the days in [start_on, end_on)."""
+    condition, values = _condition(video_id, start_on, end_on)
+    question = f"SELECT {VIEWS} FROM views_by_video_day_country_device {condition} ORDER BY ALL"  # noqa: S608
+    return sql(question, values, version=version, as_of=as_of, arrow=arrow)
+
+
+def read_events(
+    *,
+    version: int | None = None,
+    as_of: Instant | None = None,
+    video_id: str | None = None,
+    start_on: Day | None = None,
+    end_on: Day | None = None,
+    arrow: bool = False,
+) -> Answer:
+    """Return every event of the days in [start_on, end_on) with its verdict; for one video or a few days at a time."""
+    condition, values = _condition(video_id, start_on, end_on)
+    question = f"SELECT * FROM events {condition} ORDER BY partition, offset"  # noqa: S608
+    return sql(question, values, version=version, as_of=as_of, arrow=arrow)
+
+
+def sql(
+    text: str,
+    values: Mapping[str, object] | None = None,
+    *,
+    version: int | None = None,
+    as_of: Instant | None = None,
+    arrow: bool = False,
+) -> Answer:
+    """Return the answer to a question; `:name` in it stands for `values["name"]`.
+
+    Raises ForbiddenError, QueryError or UnavailableError, each with one sentence.
+    """
+    chosen = _version(version, as_of)
+    server = _connected()
+    session = server.sessions.setdefault(chosen, PublishedTables(server.sql_url, f"v{chosen}"))
+    return _answer(session.query(text, values), arrow=arrow)
+
+
+def _condition(video_id: str | None, start_on: Day | None, end_on: Day | None) -> tuple[str, dict[str, object]]:
+    given = {"video_id": video_id, "start_on": _day(start_on), "end_on": _day(end_on)}
+    parts = {
+        "video_id": "video_id = :video_id",
+        "start_on": "event_day >= :start_on",
+        "end_on": "event_day < :end_on",
+    }
+    values = {name: value for name, value in given.items() if value is not None}
+    return ("WHERE " + " AND ".join(parts[name] for name in values) if values else ""), values
+
+
+def _day(day: Day | None) -> date | None:
+    return date.fromisoformat(day) if isinstance(day, str) else day
+
+
+def _version(version: int | None, as_of: Instant | None) -> int:
+    published: dict[int, datetime] = {
+        each["version"]: datetime.fromisoformat(each["published_at"]) for each in _manifests()
+    }
+    if version is not None and as_of is not None:
+        raise QueryError("version and as_of exclude each other")
+    if not published:
+        raise QueryError("no version is published yet")
+    if version is not None and version not in published:
+        raise QueryError(f"version {version} was not published; there are {min(published)} to {max(published)}")
+    if as_of is None:
+        return max(published) if version is None else version
+    before = [number for number, at in published.items() if at < _instant(as_of)]
+    if not before:
+        raise QueryError(f"nothing was published by {as_of}; the first version is of {published[min(published)]}")
+    return max(before)
+
+
+def _instant(as_of: Instant) -> datetime:
+    """The end of a day, or the instant itself; one without a zone is UTC."""
+    if isinstance(as_of, str):
+        is_day = len(as_of) == len("2026-11-25")
+        as_of = date.fromisoformat(as_of) if is_day else datetime.fromisoformat(as_of)
+    if not isinstance(as_of, datetime):
+        return datetime.combine(as_of + timedelta(days=1), time(), UTC)
+    return as_of if as_of.tzinfo else as_of.replace(tzinfo=UTC)
+
+
+def _manifests() -> list[dict[str, Any]]:
+    url = f"{_connected().iceberg_url}/versions"
+    try:
+        with urllib.request.urlopen(url, timeout=HTTP_SECONDS) as answer:  # noqa: S310  (the user's own server)
+            found: list[dict[str, Any]] = json.load(answer)["versions"]
+            return found
+    except urllib.error.HTTPError as error:
+        raise UnavailableError(f"{url} answered {error.code}: {json.load(error)['error']['message']}") from error
+    except (OSError, ValueError) as error:
+        raise UnavailableError(
+            f"the SQL server at {url} does not answer ({error}); start it with ./viewledger run sql"
+        ) from error
+
+
+def _connected() -> Server:
+    if _server is None:
+        connect()
+    assert _server is not None  # noqa: S101  (connect has set it)
+    return _server
+
+
+def _answer(table: pa.Table, *, arrow: bool) -> Answer:
+    return table if arrow else table.to_pandas()

@@ -1,0 +1,98 @@
+"""`./viewledger export --version N --to DIR`: tables of a published version as plain Parquet files with a manifest."""
+
+import argparse
+import json
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from batch_layer.spark_parquet_export import ExportedTable, export_table
+from batch_layer.tables import RAW_EVENTS, TABLES
+from jobs import settings
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+from jobs.sql_session import SqlSession, sql_session, told
+from jobs.sql_version import VersionChoice, add_version_arguments
+
+MANIFEST = "manifest.json"
+USUAL = tuple(name for name in TABLES if name != RAW_EVENTS)
+"""The log itself is as large as everything else together, and `events` says what it says."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags."""
+    add_version_arguments(parser)
+    parser.add_argument("--to", required=True, type=Path, metavar="DIR", help="a folder that does not exist yet")
+    parser.add_argument(
+        "--tables", default=",".join(USUAL), help="which tables, separated by commas (default: all but raw_events)"
+    )
+    parser.add_argument("--json", action="store_true", help="print the manifest")
+
+
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """DIFFERENCE when a table's rows are not as many as the version says; nothing is left in DIR then."""
+    names = chosen_tables(arguments.tables)
+    choice = VersionChoice.of(arguments)
+    partial = new_folder(arguments.to)
+    try:
+        with sql_session(settings.environment(), choice) as session:
+            manifest = _exported(session, names, partial)
+        (partial / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
+        partial.rename(arguments.to)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    if arguments.json:
+        print(json.dumps(manifest))
+    else:
+        rows = sum(table["rows"] for table in manifest["tables"].values())
+        print(f"version {manifest['version']}: {rows:,} rows of {len(names)} tables in {arguments.to}")
+    return ExitCode.OK
+
+
+def chosen_tables(text: str) -> tuple[str, ...]:
+    """The tables' names, each once; raises CommandError(BAD_INPUT) for one that does not exist."""
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
+    for name in names:
+        if name not in TABLES:
+            raise CommandError(f"there is no table {name!r}; there are {', '.join(TABLES)}", ExitCode.BAD_INPUT)
+    return names
+
+
+def new_folder(target: Path) -> Path:
+    """Make the folder that becomes `target` when everything is in it."""
+    if target.exists():
+        raise CommandError(f"{target} exists already; an export makes a folder of its own", ExitCode.BAD_INPUT)
+    partial = target.with_name(f".{target.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir(parents=True)
+    except OSError as error:
+        raise CommandError(f"cannot write to {target.parent} ({error.strerror})", ExitCode.BAD_INPUT) from error
+    return partial
+
+
+def _exported(session: SqlSession, names: Sequence[str], folder: Path) -> dict[str, Any]:
+    published = next(each for each in session.snapshots.manifests() if each["version"] == session.version)
+    tables = {}
+    for name in names:
+        with told():
+            exported = export_table(session.tables.batches(f"SELECT * FROM {name}"), folder / name)  # noqa: S608
+        if exported.row_count != published["rows"][name]:
+            raise CommandError(
+                f"{name} has {exported.row_count} rows and version {session.version} says {published['rows'][name]}",
+                ExitCode.DIFFERENCE,
+            )
+        tables[name] = _described(name, exported)
+        print(f"export: {name}: {exported.row_count:,} rows", file=sys.stderr, flush=True)
+    return {name: each for name, each in published.items() if name != "rows"} | {"tables": tables}
+
+
+def _described(name: str, exported: ExportedTable) -> Mapping[str, Any]:
+    columns = [{"name": each.name, "type": each.type, "comment": each.comment} for each in TABLES[name].columns]
+    files = [
+        {"path": f"{name}/{each.path.name}", "rows": each.row_count, "sha256": each.sha256} for each in exported.files
+    ]
+    return {"comment": TABLES[name].comment, "rows": exported.row_count, "files": files, "columns": columns}

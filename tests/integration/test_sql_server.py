@@ -1,0 +1,168 @@
+"""The SQL server as a process on the real servers, and everything that asks it: the command, notebooks, the export."""
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import duckdb
+import nbclient
+import nbformat
+import pyarrow as pa
+import pytest
+
+from jobs.exit_codes import ExitCode
+from jobs.local_stack.ports import free_ports
+from jobs.state_home import PROJECT
+from tests.batch_on_stack import Batch
+from tests.server_process import server_process
+
+sys.path.append(str(PROJECT / "analysts"))
+import viewledger
+
+
+@pytest.fixture(scope="module")
+def versions(batch: Batch) -> int:
+    """The newest version; there are two at least."""
+    while (published := newest(batch)) < 2:
+        batch.send(5, number=7000 + 10 * published, video_id="-analysts--")
+        batch.result("batch", "run")
+    return published
+
+
+def newest(batch: Batch) -> int:
+    listed = batch.run("batch", "versions", "--json").stdout.splitlines()
+    return max((json.loads(line)["version"] for line in listed), default=0)
+
+
+@pytest.fixture(scope="module")
+def environ(batch: Batch, versions: int) -> Iterator[Mapping[str, str]]:
+    """The settings by which clients reach a running SQL server on the batch layer's versions."""
+    port = free_ports().sql
+    settings = {**batch.environ, "VIEWLEDGER_SQL_PORT": str(port), "VIEWLEDGER_SQL_URL": f"sc://127.0.0.1:{port}"}
+    with server_process("jobs.run_sql", "VIEWLEDGER_ICEBERG_PORT", settings) as server:
+        assert server.client.get("/readyz").status_code == 200
+        yield settings | {"VIEWLEDGER_ICEBERG_URL": str(server.client.base_url)}
+        viewledger.connect()
+        assert server.stop() == ExitCode.OK
+
+
+@pytest.fixture
+def package(environ: Mapping[str, str]) -> None:
+    viewledger.connect(environ["VIEWLEDGER_SQL_URL"], environ["VIEWLEDGER_ICEBERG_URL"])
+
+
+def settled_views(batch: Batch, environ: Mapping[str, str], *words: str) -> int:
+    done = batch.run("sql", "--format", "json", *words, "SELECT sum(views) AS n FROM views_by_video", **environ)
+    assert done.returncode == ExitCode.OK, done.stderr
+    return int(json.loads(done.stdout)[0]["n"])
+
+
+def test_the_command_reads_the_current_version_and_any_other(
+    batch: Batch, environ: Mapping[str, str], versions: int
+) -> None:
+    now, first = settled_views(batch, environ), settled_views(batch, environ, "--version", "1")
+    assert now > first > 0
+    assert settled_views(batch, environ, "--as-of", "2999-12-31") == now
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("selec 1",), ExitCode.BAD_INPUT, "the SQL cannot be read: Syntax error at or near 'selec' (line 1, pos 0)"),
+        (("SELECT nope FROM events",), ExitCode.BAD_INPUT, "with name `nope` cannot be resolved"),
+        (("SELECT 1", "--version", "999"), ExitCode.BAD_INPUT, "version 999 was not published; there are 1 to"),
+        (("SELECT 1", "--as-of", "2001-01-01"), ExitCode.BAD_INPUT, "nothing was published by then"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence(
+    batch: Batch, environ: Mapping[str, str], words: tuple[str, ...], code: ExitCode, said: str
+) -> None:
+    done = batch.run("sql", *words, **environ)
+    assert done.returncode == code
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+
+
+def test_a_dead_postgres_or_sql_server_is_one_sentence(batch: Batch, environ: Mapping[str, str]) -> None:
+    for changed, named in (
+        ({"VIEWLEDGER_POSTGRES_URL": "postgresql://nobody@127.0.0.1:9/nothing"}, "PostgreSQL does not answer"),
+        ({"VIEWLEDGER_SQL_URL": "sc://127.0.0.2:9"}, "the SQL server at sc://127.0.0.2:9 does not answer"),
+    ):
+        done = batch.run("sql", "SELECT 1", **{**environ, **changed})
+        assert done.returncode == ExitCode.UNAVAILABLE
+        assert named in done.stderr
+        assert done.stderr.count("\n") == 1, done.stderr
+
+
+def test_a_notebook_reads_views_and_events_of_a_version(package: None, versions: int) -> None:
+    listed = viewledger.versions()
+    assert list(listed.version) == list(range(1, versions + 1))
+    assert (listed.settled_until <= listed.published_at).all()
+    views = viewledger.read_views(version=1)
+    events = viewledger.read_events(version=1)
+    assert views.views.sum() == (events.verdict == "counted").sum() > 0
+    one = views.video_id[0]
+    assert set(viewledger.read_views(version=1, video_id=one).video_id) == {one}
+    day = views.event_day.max()
+    assert viewledger.read_views(version=1, start_on=day, end_on=str(day)).empty
+    assert isinstance(viewledger.read_views(arrow=True), pa.Table)
+    assert viewledger.read_views(as_of="2999-12-30").equals(viewledger.read_views(version=versions))
+
+
+def test_a_value_is_never_read_as_sql(package: None) -> None:
+    evil = "x' OR 1 = 1 --"
+    assert viewledger.read_views(video_id=evil).empty
+    assert viewledger.sql("SELECT :a AS a", {"a": evil}).a[0] == evil
+
+
+def test_what_a_notebook_asks_wrongly_is_one_sentence(package: None, versions: int) -> None:
+    with pytest.raises(viewledger.QueryError, match=rf"version 99 was not published; there are 1 to {versions}$"):
+        viewledger.read_views(version=99)
+    with pytest.raises(viewledger.QueryError, match="nothing was published by 2001-01-01"):
+        viewledger.read_views(as_of="2001-01-01")
+    with pytest.raises(viewledger.ForbiddenError, match="is not open to analysts"):
+        viewledger.sql("SELECT * FROM ledger.views.events")
+    viewledger.connect("sc://127.0.0.1:9", "http://127.0.0.1:9")
+    with pytest.raises(viewledger.UnavailableError, match=r"start it with \./viewledger run sql"):
+        viewledger.versions()
+
+
+def test_the_example_notebook_runs(environ: Mapping[str, str]) -> None:
+    notebook = nbformat.read(PROJECT / "docs" / "notebooks" / "views.ipynb", as_version=4)
+    assert not [cell for cell in notebook.cells if cell.get("outputs")], "it is stored without answers"
+    path = os.pathsep.join([str(PROJECT), str(PROJECT / "analysts")])
+    client = nbclient.NotebookClient(notebook, timeout=120)
+    client.execute(env={**os.environ, **environ, "PYTHONPATH": path})
+    counted = [cell for cell in notebook.cells if "events" in "".join(cell.source) and cell.cell_type == "code"][-1]
+    assert "'counted'" in counted.outputs[0]["data"]["text/plain"]
+
+
+def test_an_export_is_the_version_and_duckdb_reads_it(batch: Batch, environ: Mapping[str, str], tmp_path: Path) -> None:
+    folder = tmp_path / "v1"
+    done = batch.run("export", "--version", "1", "--to", str(folder), "--json", **environ)
+    assert done.returncode == ExitCode.OK, done.stderr
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest == json.loads(done.stdout)
+    assert (manifest["version"], "raw_events" in manifest["tables"]) == (1, False)
+    for name, table in manifest["tables"].items():
+        (rows,) = duckdb.sql(f"SELECT count(*) FROM '{folder}/{name}/*.parquet'").fetchone() or (None,)
+        assert rows == table["rows"] == sum(file["rows"] for file in table["files"])
+        for file in table["files"]:
+            assert hashlib.sha256((folder / file["path"]).read_bytes()).hexdigest() == file["sha256"]
+        columns = duckdb.sql(f"SELECT * FROM '{folder}/{name}/*.parquet' LIMIT 0").columns
+        assert columns == [column["name"] for column in table["columns"]]
+    (views,) = duckdb.sql(f"SELECT sum(views) FROM '{folder}/views_by_video_day/*.parquet'").fetchone() or (None,)
+    assert views == settled_views(batch, environ, "--version", "1")
+    again = batch.run("export", "--version", "1", "--to", str(folder), **environ)
+    assert (again.returncode, "exists already" in again.stderr) == (ExitCode.BAD_INPUT, True)
+
+
+def test_without_a_running_server_the_command_starts_spark_for_itself(batch: Batch, versions: int) -> None:
+    unused = {"VIEWLEDGER_SQL_URL": f"sc://127.0.0.1:{free_ports().sql}"}
+    done = batch.run("sql", "--format", "csv", "SELECT count(*) AS n FROM events WHERE verdict = 'none'", **unused)
+    assert done.returncode == ExitCode.OK, done.stderr
+    assert done.stdout == "n\n0\n"
+    assert "starting Spark for this command alone" in done.stderr

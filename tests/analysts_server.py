@@ -74,7 +74,7 @@ def event(number: int, video_id: str) -> bytes:
         "video_id": video_id,
         "user_id": f"viewer {number}",
         "session_id": "s",
-        "timestamp": (START - timedelta(hours=number % 30)).isoformat(),
+        "timestamp": (START - timedelta(minutes=number % 50)).isoformat(),
         "view_duration": 40,
         "revenue_eligible": True,
         "geo_location": "DE",

@@ -1,5 +1,6 @@
 """Checks of the running servers: settings that the exactness of counts depends on, and clocks."""
 
+import json
 import time
 from collections.abc import Callable, Mapping
 
@@ -10,8 +11,10 @@ from kafka import KafkaProducer
 
 from jobs.checkup import Row, bad, ok, warn
 from jobs.errors import CommandError
+from jobs.local_stack.http_probe import http_get
+from jobs.local_stack.ports import is_open
 from jobs.local_stack.probes import hdfs_is_writable
-from jobs.settings import HdfsConnection, KafkaConnection, PostgresConnection, RedisConnection
+from jobs.settings import HdfsConnection, KafkaConnection, PostgresConnection, RedisConnection, integer
 from jobs.topics import TOPICS, admin_client, differences
 
 CLOCK_WARN_SECONDS, CLOCK_BAD_SECONDS = 1.0, 60.0
@@ -27,6 +30,7 @@ def server_rows(environ: Mapping[str, str]) -> list[Row]:
         "redis": redis_rows,
         "postgres": postgres_rows,
         "hdfs": hdfs_rows,
+        "sql": sql_rows,
     }
     rows: list[Row] = []
     for subject, check in checks.items():
@@ -125,6 +129,17 @@ def hdfs_rows(environ: Mapping[str, str]) -> list[Row]:
     if hdfs_is_writable(int(http_port)):
         return [ok("hdfs", "out of safe mode, with a live DataNode")]
     return [bad("hdfs", "in safe mode, or without a live DataNode", "wait a minute, then ./viewledger down and up")]
+
+
+def sql_rows(environ: Mapping[str, str]) -> list[Row]:
+    """The server for analysts, where it runs; it need not."""
+    port = integer(environ, "VIEWLEDGER_ICEBERG_PORT", default=17074, least=1, most=65535)
+    if not is_open(port):
+        return [ok("sql", "does not run; ./viewledger run sql starts it for analysts")]
+    body = http_get(f"http://127.0.0.1:{port}/versions")
+    if body is None:
+        return [bad("sql", f"{port} is open and does not list the versions", "look at PostgreSQL, then at its log")]
+    return [ok("sql", f"answers with {len(json.loads(body)['versions'])} published versions")]
 
 
 def clock_row(server: str, answered: float, before: float, after: float) -> Row:

@@ -22,7 +22,7 @@ DEPENDENCIES = [
 
 def test_it_has_every_part_of_the_pipeline() -> None:
     assert (
-        set(SERVICES) == {"kafka", "redis", "postgres", "namenode", "datanode", "collector", "speed", "api"} | ONE_TIME
+        set(SERVICES) == {"kafka", "redis", "postgres", "namenode", "datanode", "collector", "speed", "api", "sql"} | ONE_TIME
     )
 
 
@@ -68,14 +68,14 @@ def test_secrets_have_no_default_and_their_absence_is_explained() -> None:
 
 def test_ports_are_published_to_this_machine_only() -> None:
     published = [port for service in SERVICES.values() for port in service.get("ports", [])]
-    assert len(published) == 2
+    assert len(published) == 4
     assert all(port.startswith("127.0.0.1:") for port in published)
 
 
 def test_our_services_run_commands_that_exist() -> None:
     ours = [service for service in SERVICES.values() if service["image"] == "viewledger:local"]
     words = [service["entrypoint"][-1] if "entrypoint" in service else service["command"][0] for service in ours]
-    assert sorted(words) == ["batch", "migrate", "run", "run", "run", "topics"]
+    assert sorted(words) == ["batch", "migrate", "run", "run", "run", "run", "topics"]
     assert set(words) <= set(COMMANDS)
 
 

@@ -76,7 +76,7 @@ TABLES: dict[str, Table] = {
             Column(
                 "video_id",
                 "string",
-                "The video that was watched; of a rejected event the message's key, where it is one",
+                "The video watched; of a rejected event the message's key, where it is one",
             ),
             Column("user_id", "string", "Pseudonym of the viewer: the same viewer has the same one, and no way back"),
             Column("session_id", "string", "The player's session"),

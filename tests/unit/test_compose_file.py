@@ -22,7 +22,8 @@ DEPENDENCIES = [
 
 def test_it_has_every_part_of_the_pipeline() -> None:
     assert (
-        set(SERVICES) == {"kafka", "redis", "postgres", "namenode", "datanode", "collector", "speed", "api", "sql"} | ONE_TIME
+        set(SERVICES)
+        == {"kafka", "redis", "postgres", "namenode", "datanode", "collector", "speed", "api", "sql"} | ONE_TIME
     )
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from alembic import op
 
-revision = "010"
-down_revision = "009"
+revision = "011"
+down_revision = "010"
 
 
 def upgrade() -> None:

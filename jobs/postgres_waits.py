@@ -18,10 +18,9 @@ def bound_waits(seconds: float) -> None:
     def wait(connection: Any) -> None:
         give_up_at = time.monotonic() + seconds
         while (state := connection.poll()) != extensions.POLL_OK:
-            left = give_up_at - time.monotonic()
-            reading = [connection] if state == extensions.POLL_READ else []
-            writing = [connection] if state == extensions.POLL_WRITE else []
-            if left <= 0 or not any(select.select(reading, writing, [], left)):
+            waiting = select.poll()
+            waiting.register(connection.fileno(), select.POLLIN if state == extensions.POLL_READ else select.POLLOUT)
+            if not waiting.poll(max(0.0, give_up_at - time.monotonic()) * 1000):
                 raise psycopg2.OperationalError(f"no answer within {seconds:g} s")
 
     extensions.set_wait_callback(wait)

@@ -20,7 +20,6 @@ from jobs.circuit_breaker_metrics import show_breakers
 from jobs.exit_codes import ExitCode
 from jobs.http_server import HttpSettings
 from jobs.json_log import log_json
-from jobs.postgres_waits import bound_waits
 from serving_layer.counts_reader import CountsReader
 from serving_layer.http_api import Api, counts_app
 from serving_layer.identification import AccessUnavailableError
@@ -37,7 +36,6 @@ from speed_layer.redis_segment_store import AsyncRedisSegmentReader
 log = logging.getLogger(__name__)
 
 REDIS_TIMEOUT_SECONDS = 0.5
-POSTGRES_SECONDS_MAX = 3.0
 PARTITION_COUNT = 12
 
 
@@ -99,7 +97,6 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     # A connection each: the pointer is followed, and keys are checked, even while a look-up takes its time.
     pointer, counts = PostgresVersions(chosen.postgres.url), PostgresVersions(chosen.postgres.url)
     keys = PostgresApiKeys(chosen.postgres.url)
-    bound_waits(POSTGRES_SECONDS_MAX)
     postgres_breaker = CircuitBreaker("postgres", SettledUnavailableError)
     redis_breaker = CircuitBreaker("redis", SpeedUnavailableError)
     keys_breaker = CircuitBreaker("api_keys", AccessUnavailableError)

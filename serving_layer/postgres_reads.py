@@ -1,14 +1,19 @@
 """Bounded reads from PostgreSQL for serving."""
 
 import queue
+import select
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 
 import psycopg2
+from psycopg2.extensions import POLL_OK, POLL_READ
 from psycopg2.extensions import connection as Connection
 
 TIMEOUT_MS = 2_000
+SECONDS_MAX = 3.0
+"""For connecting and for a query; a server that hangs keeps no bound of its own."""
 
 
 class PostgresReads:
@@ -54,6 +59,7 @@ class PostgresReads:
             self._connection = _connected(self._url)
         with self._connection.cursor() as cursor:
             cursor.execute(sql, arguments)
+            _wait(self._connection)
             return list(cursor.fetchall())
 
     def _disconnect(self) -> None:
@@ -89,12 +95,22 @@ def _connected(url: str) -> Connection:
     connection = psycopg2.connect(
         url,
         application_name="viewledger-api",
-        connect_timeout=TIMEOUT_MS // 1000,
+        async_=True,  # this side waits, so that this side can stop waiting
         tcp_user_timeout=TIMEOUT_MS,
         keepalives_idle=5,
         keepalives_interval=2,
         keepalives_count=2,
         options=f"-c statement_timeout={TIMEOUT_MS} -c default_transaction_read_only=on -c timezone=UTC",
     )
-    connection.autocommit = True
+    _wait(connection)
     return connection
+
+
+def _wait(connection: Connection) -> None:
+    """Waits for what the connection was asked to do; raises psycopg2.OperationalError when it takes too long."""
+    give_up_at = time.monotonic() + SECONDS_MAX
+    while (state := connection.poll()) != POLL_OK:
+        waiting = select.poll()  # not `select`, which knows no descriptor beyond 1,023
+        waiting.register(connection.fileno(), select.POLLIN if state == POLL_READ else select.POLLOUT)
+        if not waiting.poll(max(0.0, give_up_at - time.monotonic()) * 1000):
+            raise psycopg2.OperationalError(f"no answer within {SECONDS_MAX:g} s")

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -149,6 +149,19 @@ def test_without_postgres_what_is_cached_is_served_and_the_rest_refused_in_time(
         assert time.monotonic() - started < 1
     eventually(lambda: get(api, "quiet").status_code == 200)
     assert get(api, "quiet").json()["views"] == 3
+
+
+def test_a_query_that_hangs_is_given_up_and_asked_again_over_a_new_connection(
+    servers: LocalStack, api: ServerProcess
+) -> None:
+    assert get(api, "another").status_code == 200
+    with ExitStack() as frozen_ones:
+        for backend in connections_of_the_api(servers):
+            frozen_ones.enter_context(frozen(backend))
+        started = time.monotonic()
+        assert get(api, "yet-another").status_code == 503
+        assert time.monotonic() - started < 10
+        eventually(lambda: get(api, "yet-another").status_code == 200)
 
 
 def connections_of_the_api(servers: LocalStack) -> list[int]:

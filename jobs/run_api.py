@@ -15,6 +15,7 @@ from redis.backoff import NoBackoff
 from jobs import settings
 from jobs.access_settings import AccessSettings, guard_of
 from jobs.api_history import cursor_key, open_history
+from jobs.api_statements import BooksStatements
 from jobs.circuit_breaker import CircuitBreaker
 from jobs.circuit_breaker_metrics import show_breakers
 from jobs.exit_codes import ExitCode
@@ -22,6 +23,7 @@ from jobs.http_server import HttpSettings
 from jobs.json_log import log_json
 from serving_layer.counts_reader import CountsReader
 from serving_layer.http_api import Api, counts_app
+from serving_layer.http_statements import Books, statement_routes
 from serving_layer.identification import AccessUnavailableError
 from serving_layer.merge import SpeedSums
 from serving_layer.ports import SettledUnavailableError, SpeedUnavailableError
@@ -112,15 +114,21 @@ def run(arguments: argparse.Namespace) -> ExitCode:
             executor=executor,
             observer=metrics,
         )
-        with open_history(
-            chosen.postgres.url,
-            chosen.cursor_key,
-            breaker=postgres_breaker,
-            current=lambda: reader.version,
-            counts_are_public=chosen.access.counts_are_public,
-        ) as history:
+        with (
+            ThreadPoolExecutor(2, thread_name_prefix="books") as books_executor,
+            open_history(
+                chosen.postgres.url,
+                chosen.cursor_key,
+                breaker=postgres_breaker,
+                current=lambda: reader.version,
+                counts_are_public=chosen.access.counts_are_public,
+            ) as history,
+        ):
+            books = Books(BooksStatements(chosen.postgres.url), history.cursors, books_executor)
             log.info("api ready", extra={"fields": {"host": chosen.http.host, "port": chosen.http.port}})
-            code = chosen.http.serve(counts_app(Api(reader, metrics, guard, history)), listener)
+            code = chosen.http.serve(
+                counts_app(Api(reader, metrics, guard, history, routes=statement_routes(guard, books))), listener
+            )
     pointer.close()
     counts.close()
     keys.close()

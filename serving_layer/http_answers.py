@@ -19,7 +19,7 @@ FOR_EVER = "max-age=31536000, immutable"
 """An answer from a version named by its number never changes."""
 SECONDS = "max-age=5"
 NOT_KEPT = "no-store"
-_SHARED = ("version", "settled_until", "as_of", "complete")
+SHARED = ("version", "settled_until", "as_of", "complete")
 _FORMATS = ("json", "csv")
 _encode = msgspec.json.Encoder().encode
 
@@ -44,13 +44,14 @@ def answer(
     *,
     form: str = "json",
     columns: Sequence[str] = (),
+    shared: Sequence[str] = SHARED,
     kept: str = SECONDS,
 ) -> Response:
     """Return the answer with its entity tag, or 304 where the sender has it already.
 
-    CSV has a line for each of `body["rows"]` with these columns and version, settled_until, as_of, complete at its end.
+    CSV has a line for each of `body["rows"]` with these columns and, at its end, what the body says of all (`shared`).
     """
-    content = _csv(body, columns) if form == "csv" else _encode(body)
+    content = _csv(body, columns, shared) if form == "csv" else _encode(body)
     tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
     headers = {
         "ETag": tag,
@@ -72,14 +73,14 @@ def matches(condition: str, tag: str) -> bool:
     return condition.strip() == "*" or any(each.strip().removeprefix("W/") == wanted for each in condition.split(","))
 
 
-def _csv(body: Mapping[str, Any], columns: Sequence[str]) -> bytes:
-    shared = msgspec.to_builtins({name: body[name] for name in _SHARED})
+def _csv(body: Mapping[str, Any], columns: Sequence[str], shared: Sequence[str]) -> bytes:
+    last = [_cell(value) for value in msgspec.to_builtins([body[name] for name in shared])]
     out = io.StringIO()
     writer = csv.writer(out)
-    writer.writerow([*columns, *_SHARED])
+    writer.writerow([*columns, *shared])
     for row in body["rows"]:
         cells = msgspec.to_builtins(row)
-        writer.writerow([_cell(cells.get(column)) for column in columns] + [_cell(shared[name]) for name in _SHARED])
+        writer.writerow([_cell(cells.get(column)) for column in columns] + last)
     return out.getvalue().encode()
 
 

@@ -17,10 +17,12 @@ from serving_layer.openapi_parts import (
     PARAMETERS,
     PROBLEM,
     SERIES,
+    STATEMENT_LIST,
     TOP,
 )
 from serving_layer.problems import CODES
 from serving_layer.series import SeriesRow, TopRow
+from serving_layer.statements import StatementDetail, StatementSummary
 from serving_layer.video_ids import LOOKUP_IDS_MAX
 
 _ALWAYS = (
@@ -39,7 +41,7 @@ _STORE = "settled_counts_unavailable"
 def documentation(*, title: str, summary: str, version: str) -> dict[str, Any]:
     """Return the OpenAPI document."""
     (_, records) = msgspec.json.schema_components(
-        [ServedCount, SeriesRow, TopRow], ref_template="#/components/schemas/{name}"
+        [ServedCount, SeriesRow, TopRow, StatementSummary, StatementDetail], ref_template="#/components/schemas/{name}"
     )
     schemas = {
         **records,
@@ -48,6 +50,7 @@ def documentation(*, title: str, summary: str, version: str) -> dict[str, Any]:
         "Series": SERIES,
         "ChannelViews": CHANNEL_VIEWS,
         "Top": TOP,
+        "StatementList": STATEMENT_LIST,
     }
     return {
         "openapi": "3.1.0",
@@ -113,6 +116,25 @@ def _paths() -> dict[str, Any]:
                 ("Top", examples.TOP),
                 (*_SERIES[:-3], "order_unknown", "cursor_invalid", "query_too_slow", _STORE),
                 scope=Scope.COUNTS,
+            )
+        },
+        "/v1/channels/{payee_id}/statements": {
+            "get": _get(
+                "A payee's statements, newest first",
+                ["payee_id", "limit", "cursor", "format"],
+                ("StatementList", examples.STATEMENTS),
+                ("not_found", "scope_missing", "limit_invalid", "cursor_invalid", "statements_unavailable"),
+                scope=Scope.STATEMENTS,
+                text="A payee sees a statement once it is decided; amounts are integer micros.",
+            )
+        },
+        "/v1/statements/{statement_id}": {
+            "get": _get(
+                "A statement with its lines; as CSV its lines only",
+                ["statement_id", "format"],
+                ("StatementDetail", examples.STATEMENT),
+                ("not_found", "scope_missing", "parameter_unknown", "statements_unavailable"),
+                scope=Scope.STATEMENTS,
             )
         },
         **{path: {"get": _open(summary)} for path, summary in _PROBES.items()},

@@ -59,6 +59,54 @@ TOP: dict[str, Any] = {
     "rows": [{"rank": 1, "video_id": "-JinobXWPk", "views": 812, "billable_views": None}],
     "next": "q1w2e3",
 }
+_SUMMARY: dict[str, Any] = {
+    "statement_id": "8f14e45fceea467f9a3c1b2d3e4f5a6b",
+    "payee_id": "anna",
+    "period_start_on": "2026-10-01",
+    "period_end_on": "2026-11-01",
+    "restatement_number": 0,
+    "supersedes": None,
+    "state": "finalised",
+    "currency": "EUR",
+    "billable_views": 800,
+    "amount_micros": 1_600_000,
+    "over_cap_micros": 0,
+    "tax_country": "DE",
+    "tax_micros": 0,
+    "payable_micros": 1_600_000,
+    "carried_nanomicros_before": 0,
+    "carried_nanomicros_after": 0,
+    "line_count": 1,
+    "chain": [{"name": "received", "events": 1030}, {"name": "duplicate", "events": -30}],
+}
+STATEMENTS: dict[str, Any] = {"payee_id": "anna", "rows": [_SUMMARY], "next": None}
+STATEMENT: dict[str, Any] = {
+    **_SUMMARY,
+    "version": 7,
+    "catalogue_version": 2,
+    "contract_version": 1,
+    "calculated_at": "2026-11-03T02:00:00Z",
+    "posted_at": "2026-11-03T02:00:05Z",
+    "lines": [
+        {
+            "line_index": 0,
+            "video_id": "-JinobXWPk",
+            "owned_from_on": "2026-10-01",
+            "owned_to_on": "2026-11-01",
+            "share_ppm": 1_000_000,
+            "kind": "views",
+            "country": "*",
+            "effective_from_on": "2026-01-01",
+            "tier_index": 0,
+            "quantity": 800,
+            "rate_per_thousand_micros": 2_000_000,
+            "amount_micros": 1_600_000,
+            "settled_views": 1000,
+            "policy_version": 1,
+            "evidence_root": "0" * 64,
+        }
+    ],
+}
 EVENT = f"id: 7.1000.17.None.3\nevent: count\ndata: {msgspec.json.encode(COUNT).decode()}\n\n"
 
 

@@ -71,6 +71,7 @@ TOP = _record(
         "next": _NEXT,
     }
 )
+STATEMENT_LIST = _record({"payee_id": {"type": "string"}, "rows": _rows_of("StatementSummary"), "next": _NEXT})
 BODY_OF_LOOKUP = {
     **_record({"video_ids": {"type": "array", "items": VIDEO_ID, "minItems": 1, "maxItems": LOOKUP_IDS_MAX}}),
     "additionalProperties": False,
@@ -93,6 +94,7 @@ _TEXT = {"type": "string"}
 PARAMETERS = {
     "video_id": _path("video_id", VIDEO_ID, "-JinobXWPk"),
     "payee_id": _path("payee_id", {"type": "string", "maxLength": 128}, "anna"),
+    "statement_id": _path("statement_id", {"type": "string"}, "8f14e45fceea467f9a3c1b2d3e4f5a6b"),
     "version": _query("version", {"type": "integer", "minimum": 1}, "As this version says: the same for ever", 7),
     "as_of": _query("as_of", _INSTANT, "As the version in force at this instant says", "2026-11-20T00:00:00Z"),
     "from": _query(

@@ -1,12 +1,16 @@
 """The ports of serving in memory. Each can be made to fail or to wait, as its real twin does."""
 
 import asyncio
+import hashlib
 from bisect import bisect_right
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
+from serving_layer import openapi_examples
 from serving_layer.counts_reader import CountsReader
 from serving_layer.cursors import Cursors
 from serving_layer.history_reader import HistoryReader
@@ -15,6 +19,7 @@ from serving_layer.merge import ServedVersion, SettledCount, SpeedSums
 from serving_layer.parameters import SeriesQuery, TopQuery
 from serving_layer.ports import QueryTooSlowError, SettledUnavailableError, SpeedUnavailableError
 from serving_layer.series import VideoSum, WindowSum
+from serving_layer.statements import StatementDetail, StatementSummary, StatementsUnavailableError
 
 PARTITIONS = 3
 SETTLED_UNTIL = datetime(2026, 11, 23, 8, tzinfo=UTC)
@@ -204,3 +209,38 @@ def history_of(
         history or FakeHistory(), channels or FakeChannels({}), InlineExecutor(), current=lambda: reader.version
     )
     return History(past, Cursors(b"k" * 32), lambda: NOW, counts_are_public)
+
+
+class FakeStatements:
+    """The port `Statements` in memory."""
+
+    def __init__(self, *statements: StatementDetail) -> None:
+        self.statements = list(statements)
+        self.is_away = False
+
+    def of_payee(self, payee_id: str, most: int) -> Sequence[StatementSummary]:
+        self._check()
+        names = [field.name for field in msgspec.structs.fields(StatementSummary)]
+        return [
+            StatementSummary(**{name: getattr(each, name) for name in names})
+            for each in self.statements
+            if each.payee_id == payee_id
+        ][:most]
+
+    def statement(self, statement_id: str) -> StatementDetail | None:
+        self._check()
+        return next((each for each in self.statements if each.statement_id == statement_id), None)
+
+    def _check(self) -> None:
+        if self.is_away:
+            raise StatementsUnavailableError("the books are away")
+
+
+def statement(payee_id: str, number: int, state: str) -> StatementDetail:
+    fields = msgspec.json.decode(msgspec.json.encode(openapi_examples.STATEMENT))
+    fields |= {"statement_id": statement_id(payee_id, number), "payee_id": payee_id, "state": state}
+    return msgspec.convert(fields, StatementDetail)
+
+
+def statement_id(payee_id: str, number: int) -> str:
+    return hashlib.sha256(f"{payee_id} {number}".encode()).hexdigest()[:32]

@@ -291,3 +291,36 @@ def test_a_development_token_opens_what_its_role_may_and_is_refused_without_the_
     assert (refused.returncode, refused.stdout) == (ExitCode.REFUSED, "")
     exposed = replace(servers, environment={**servers.environment, "VIEWLEDGER_BIND_HOST": "0.0.0.0"})  # noqa: S104
     assert command(exposed, "token", "--role", "finance").returncode == ExitCode.BAD_INPUT
+
+
+def test_series_channels_and_rankings_are_answered_by_the_process(servers: LocalStack, api: ServerProcess) -> None:
+    """Nothing was published with days here, so every sum is zero; the sums themselves are the contract's tests."""
+    headers = {"Authorization": f"Bearer {command(servers, 'token', '--role', 'finance').stdout.strip()}"}
+    days = "from=2026-11-01&to=2026-11-03"
+    series = api.client.get(f"/v1/videos/-a/views/series?{days}&timezone=Asia/Kolkata", headers=headers).json()
+    assert [row["views"] for row in series["rows"]] == [0, 0]
+    assert series["version"] >= 1
+    assert api.client.get(f"/v1/top?{days}").json()["rows"] == []
+    for path in ("views", f"views/series?{days}", "statements"):
+        answer = api.client.get(f"/v1/channels/nobody/{path}", headers=headers)
+        assert answer.status_code == (200 if path == "statements" else 404), answer.text
+    assert api.client.get("/v1/videos/-a/views?version=1").json()["views"] == 1_000
+
+
+def test_live_counts_follow_redis_and_end_when_the_process_stops(servers: LocalStack) -> None:
+    with server_process("jobs.run_api", "VIEWLEDGER_API_PORT", servers.environment) as running:
+        eventually(lambda: running.client.get("/readyz").status_code == 200)
+        with running.client.stream("GET", "/v1/videos/live/views/live") as stream:
+            lines = stream.iter_lines()
+            assert next(line for line in lines if line.startswith("data:"))
+            client = redis.Redis.from_url(servers.environment["VIEWLEDGER_REDIS_URL"])
+            version = running.client.get("/readyz").json()["version"]
+            client.hset(f"{{views:0}}:segment:{100 * version}", "live", 41)
+            client.close()
+            sent = json.loads(next(line for line in lines if line.startswith("data:")).removeprefix("data:"))
+            assert sent["provisional_views"] == 41
+            started = time.monotonic()
+            running.process.send_signal(signal.SIGTERM)
+            assert not [line for line in lines if line.startswith("data:")]
+            assert time.monotonic() - started < 8, "an open stream does not hold the process up"
+        assert running.process.wait(20) == ExitCode.OK

@@ -16,10 +16,22 @@ from serving_layer.cursors import Cursors
 from serving_layer.http_access import GuardedRoute
 from serving_layer.http_api import Api, counts_app
 from serving_layer.http_live import LiveLimits
+from serving_layer.http_statements import Books, statement_routes
 from serving_layer.problems import CODES, ProblemError
 from serving_layer.prometheus_api import ApiMetrics
 from tests.serving_access import CALLERS, OTHER, OWNER, bearer, guard_of
-from tests.serving_fakes import FakeChannels, FakeHistory, FakePublished, FakeSpeed, history_of, reader_of
+from tests.serving_fakes import (
+    FakeChannels,
+    FakeHistory,
+    FakePublished,
+    FakeSpeed,
+    FakeStatements,
+    InlineExecutor,
+    history_of,
+    reader_of,
+    statement,
+    statement_id,
+)
 
 FINANCE = bearer(Role.FINANCE)
 DAY = "from=2026-11-20&to=2026-11-23"
@@ -54,7 +66,12 @@ class Served:
         history = history_of(reader, self.history, channels, counts_are_public=counts_are_public)
         live = LiveLimits(connections_max=1, poll_seconds=0.0, heartbeat_seconds=0.0, lifetime_seconds=0.2)
         guard = guard_of(counts_are_public=counts_are_public)
-        self.app = counts_app(Api(reader, metrics, guard, history, live, refresh_seconds=3600))
+        self.statements = FakeStatements(
+            *(statement(OWNER, number, state) for number, state in enumerate(("in_review", "finalised", "paid"))),
+            statement(OTHER, 0, "finalised"),
+        )
+        routes = statement_routes(guard, Books(self.statements, history.cursors, InlineExecutor()))
+        self.app = counts_app(Api(reader, metrics, guard, history, live, routes, refresh_seconds=3600))
         self.client = TestClient(self.app, raise_server_exceptions=False)
 
     def get(self, path: str, headers: Any = FINANCE) -> Any:
@@ -300,6 +317,38 @@ def test_live_counts_are_sent_when_they_change_and_not_what_is_known_already(ser
     assert served.get("/v1/videos/a%20b/views/live").json()["code"] == "video_id_malformed"
 
 
+def test_a_payee_sees_statements_once_they_are_decided_and_those_who_check_see_all(served: Served) -> None:
+    def listed(who: str) -> list[str]:
+        rows = served.get(f"/v1/channels/{OWNER}/statements", CALLERS[who]).json()["rows"]
+        return [row["state"] for row in rows]
+
+    everything = ["in_review", "finalised", "paid"]
+    assert (listed("owner"), listed("finance"), listed("auditor")) == (everything[1:], everything, everything)
+    assert served.get(f"/v1/statements/{statement_id(OWNER, 0)}", CALLERS["owner"]).status_code == 404
+    assert served.get(f"/v1/statements/{statement_id(OWNER, 0)}", CALLERS["finance"]).status_code == 200
+    assert served.get("/v1/statements/never-was").status_code == 404
+    assert served.get("/v1/statements/%22%27").status_code == 404
+
+
+def test_statements_come_in_pages_as_csv_and_are_never_kept(served: Served) -> None:
+    path = f"/v1/channels/{OWNER}/statements?limit=2"
+    first = served.get(path)
+    last = served.get(f"{path}&cursor={first.json()['next']}")
+    assert [len(first.json()["rows"]), len(last.json()["rows"]), last.json()["next"]] == [2, 1, None]
+    assert first.headers["cache-control"] == "no-store"
+    assert served.get(f"{path}&cursor=x").json()["code"] == "cursor_invalid"
+    lines = served.get(f"/v1/statements/{statement_id(OWNER, 1)}?format=csv").text.splitlines()
+    assert lines[0].startswith("line_index,video_id,owned_from_on")
+    assert len(lines) == 2
+
+
+def test_books_that_do_not_answer_are_named_and_counts_are_served_on(served: Served) -> None:
+    served.statements.is_away = True
+    answer = served.get(f"/v1/statements/{statement_id(OWNER, 1)}")
+    assert (answer.status_code, answer.json()["code"]) == (503, "statements_unavailable")
+    assert served.get("/v1/videos/-a/views").status_code == 200
+
+
 # --- every route, every kind of caller ---------------------------------------------------------------------------
 
 COUNTS = {"owner": 200, "other creator": 200, "finance": 200, "auditor": 200, "operator": 200, "anonymous": 200,
@@ -314,6 +363,8 @@ EXPECTED = {
     ("GET", "/v1/channels/{payee_id}/views"): (f"/v1/channels/{OWNER}/views", CHANNEL),
     ("GET", "/v1/channels/{payee_id}/views/series"): (f"/v1/channels/{OWNER}/views/series?{DAY}", CHANNEL),
     ("GET", "/v1/top"): (f"/v1/top?{DAY}", COUNTS),
+    ("GET", "/v1/channels/{payee_id}/statements"): (f"/v1/channels/{OWNER}/statements", CHANNEL),
+    ("GET", "/v1/statements/{statement_id}"): (f"/v1/statements/{statement_id(OWNER, 1)}", CHANNEL),
     ("GET", "/healthz"): ("/healthz", dict.fromkeys(CALLERS, 200)),
     ("GET", "/readyz"): ("/readyz", dict.fromkeys(CALLERS, 200)),
     ("GET", "/metrics"): ("/metrics", dict.fromkeys(CALLERS, 200)),

@@ -1,0 +1,106 @@
+"""Wires the books' statements into the API: billing's reader behind serving's port."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from billing.errors import BillingError
+from billing.postgres_session import connector
+from billing.postgres_statement import PostgresStatements
+from billing.rated_lines import SettledLine
+from billing.statements import PostedStatement, Statement
+from billing.view_chain import view_chain
+from serving_layer.statements import (
+    ChainLink,
+    StatementDetail,
+    StatementLine,
+    StatementSummary,
+    StatementsUnavailableError,
+)
+
+API_ROLE = "viewledger_api"
+
+
+class BooksStatements:
+    """See the port `Statements`. Reads with the rights of the API's role and no others."""
+
+    def __init__(self, url: str) -> None:
+        self._reader = PostgresStatements(connector(url, API_ROLE))
+
+    def of_payee(self, payee_id: str, most: int) -> Sequence[StatementSummary]:
+        """See the port."""
+        with _translated():
+            return [
+                StatementSummary(**_summary(statement, state))
+                for statement, state in self._reader.of_payee(payee_id, most)
+            ]
+
+    def statement(self, statement_id: str) -> StatementDetail | None:
+        """See the port."""
+        with _translated():
+            posted = self._reader.statement_by_id(statement_id)
+        return _detail(posted) if posted is not None else None
+
+
+def _summary(statement: Statement, state: str) -> dict[str, Any]:
+    return {
+        "statement_id": statement.statement_id,
+        "payee_id": statement.payee_id,
+        "period_start_on": statement.period.start_on,
+        "period_end_on": statement.period.end_on,
+        "restatement_number": statement.restatement_number,
+        "supersedes": statement.supersedes,
+        "state": state,
+        "currency": statement.currency,
+        "billable_views": statement.billable_views,
+        "amount_micros": statement.earned_micros,
+        "over_cap_micros": statement.over_cap_micros,
+        "tax_country": statement.tax_country,
+        "tax_micros": statement.tax_micros,
+        "payable_micros": statement.payable_micros,
+        "carried_nanomicros_before": statement.carried_nanomicros_before,
+        "carried_nanomicros_after": statement.carried_nanomicros_after,
+        "line_count": statement.line_count,
+        "chain": [ChainLink(link.name, link.events) for link in view_chain(statement.outcomes)],
+    }
+
+
+def _detail(posted: PostedStatement) -> StatementDetail:
+    return StatementDetail(
+        **_summary(posted.statement, posted.state),
+        version=posted.batch_version,
+        catalogue_version=posted.catalogue_version,
+        contract_version=posted.contract_version,
+        calculated_at=posted.calculated_at,
+        posted_at=posted.posted_at,
+        lines=[_line(index, settled) for index, settled in enumerate(posted.lines)],
+    )
+
+
+def _line(index: int, settled: SettledLine) -> StatementLine:
+    line = settled.line
+    return StatementLine(
+        line_index=index,
+        video_id=line.video_id,
+        owned_from_on=line.owned_from_on,
+        owned_to_on=line.owned_to_on,
+        share_ppm=line.share_ppm,
+        kind=line.kind,
+        country=line.country,
+        effective_from_on=line.effective_from_on,
+        tier_index=line.tier_index,
+        quantity=line.quantity,
+        rate_per_thousand_micros=line.rate_per_thousand_micros,
+        amount_micros=settled.amount_micros,
+        settled_views=line.settled_views,
+        policy_version=line.policy_version,
+        evidence_root=line.evidence_root,
+    )
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except BillingError as error:
+        raise StatementsUnavailableError(str(error)) from error

@@ -1,0 +1,101 @@
+"""Statements as the API shows them, and the port through which they are read. Pure.
+
+Amounts are integer micros (1e-6 of the currency's unit), shares parts per million.
+"""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Protocol
+
+import msgspec
+
+from serving_layer.access import Caller
+
+UNDECIDED = frozenset({"calculated", "in_review", "approved"})
+"""States in which a statement may still change without a word to its payee, who does not see it yet."""
+STATEMENTS_MAX = 1_000
+"""How many of a payee's statements are listed, newest first."""
+
+
+class ChainLink(msgspec.Struct, frozen=True):
+    """One row of the chain from the events received to the billable views; negative: taken away."""
+
+    name: str
+    events: int
+
+
+class StatementLine(msgspec.Struct, frozen=True):
+    """One rated line with the proof of the events that it pays."""
+
+    line_index: int
+    video_id: str
+    owned_from_on: date
+    owned_to_on: date
+    share_ppm: int
+    kind: str
+    country: str
+    effective_from_on: date
+    tier_index: int
+    quantity: int
+    rate_per_thousand_micros: int
+    amount_micros: int
+    settled_views: int
+    policy_version: int
+    evidence_root: str
+
+
+class StatementSummary(msgspec.Struct, frozen=True):
+    """What a payee is owed for a period."""
+
+    statement_id: str
+    payee_id: str
+    period_start_on: date
+    period_end_on: date
+    restatement_number: int
+    supersedes: str | None
+    state: str
+    currency: str
+    billable_views: int
+    amount_micros: int
+    """Earned: payable and withheld tax."""
+    over_cap_micros: int
+    tax_country: str
+    tax_micros: int
+    payable_micros: int
+    carried_nanomicros_before: int
+    carried_nanomicros_after: int
+    line_count: int
+    chain: Sequence[ChainLink]
+
+
+class StatementDetail(StatementSummary, frozen=True):
+    """A statement with its lines and what it rests on."""
+
+    version: int
+    """The published version whose settled views it pays."""
+    catalogue_version: int
+    contract_version: int
+    calculated_at: datetime
+    posted_at: datetime | None
+    lines: Sequence[StatementLine]
+
+
+class StatementsUnavailableError(Exception):
+    """The books do not answer in time."""
+
+
+class Statements(Protocol):
+    """The books' statements. Called from a thread; raises StatementsUnavailableError."""
+
+    def of_payee(self, payee_id: str, most: int) -> Sequence[StatementSummary]:
+        """Return a payee's statements, newest period and restatement first; none for an unknown payee."""
+
+    def statement(self, statement_id: str) -> StatementDetail | None:
+        """Return a statement with its lines; None when there is none of that id."""
+
+
+def is_shown(statement: StatementSummary, caller: Caller) -> bool:
+    """Whether a caller with the scope sees a statement: payees only their own, and only once it is decided."""
+    if not caller.sees_payee(statement.payee_id):
+        return False
+    return caller.payee_id is None or statement.state not in UNDECIDED

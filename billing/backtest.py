@@ -72,11 +72,14 @@ def compare(now: Iterable[PayeeBill], proposed: Iterable[PayeeBill], *, currency
 
 
 def _changes(now: Iterable[PayeeBill], proposed: Iterable[PayeeBill]) -> Iterator[Change]:
-    sides = (((bill.payee_id, side, bill) for bill in bills) for side, bills in enumerate((now, proposed)))
-    both = heapq.merge(*sides, key=lambda each: each[:2])
+    both = heapq.merge(_of_side(0, now), _of_side(1, proposed), key=lambda each: each[:2])
     for payee_id, bills in itertools.groupby(both, key=lambda each: each[0]):
         earned = [Earned(), Earned()]
         for _, side, bill in bills:
             settled = settle_bill(bill, 0)
             earned[side] = Earned(bill.billable_views, settled.amount_micros, settled.payable_micros)
         yield Change(payee_id, *earned)
+
+
+def _of_side(side: int, bills: Iterable[PayeeBill]) -> Iterator[tuple[str, int, PayeeBill]]:
+    return ((bill.payee_id, side, bill) for bill in bills)

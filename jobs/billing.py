@@ -12,7 +12,7 @@ from billing.errors import (
     SchemaMissingError,
     StateError,
 )
-from jobs import billing_import, billing_proof, billing_run, billing_statements, settings
+from jobs import billing_backtest, billing_import, billing_proof, billing_run, billing_statements, settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 
@@ -22,7 +22,7 @@ PROBLEMS_SHOWN = 200
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the actions and their flags."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    for group in (billing_import, billing_run, billing_statements, billing_proof):
+    for group in (billing_import, billing_backtest, billing_run, billing_statements, billing_proof):
         group.add_actions(actions)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import psycopg2
 import pytest
 
+import jobs.billing_backtest
 import jobs.billing_run
 from jobs.cli import main
 from jobs.exit_codes import ExitCode
@@ -62,7 +63,8 @@ def desk(
     with own_database(postgres_url) as url:
         monkeypatch.setenv("VIEWLEDGER_POSTGRES_URL", url)
         monkeypatch.setenv("VIEWLEDGER_PSEUDONYM_KEY", "ab" * 32)
-        monkeypatch.setattr(jobs.billing_run, "open_settled_views", open_fake)
+        for module in (jobs.billing_run, jobs.billing_backtest):
+            monkeypatch.setattr(module, "open_settled_views", open_fake)
         yield desk
 
 
@@ -180,3 +182,28 @@ def test_a_wrong_setting_is_named_before_anything_connects(desk: Desk, monkeypat
     monkeypatch.setenv("VIEWLEDGER_ALLOWED_LATENESS_HOURS", "a day")
     code, _, error = desk.run("run", "--period", "2026-10")
     assert (code, "VIEWLEDGER_ALLOWED_LATENESS_HOURS is 'a day'" in error) == (ExitCode.BAD_INPUT, True)
+
+
+def test_a_backtest_shows_the_change_per_payee_and_stores_nothing(desk: Desk) -> None:
+    desk.import_files()
+    proposed, policy = desk.folder / "proposed.yaml", desk.folder / "policy.yaml"
+    proposed.write_text(RATES.read_text().replace("3_500_001", "7_000_002"))
+    policy.write_text("minimum_view_seconds: 61\nbillable_per_viewer_max: 4\nviewer_window_hours: 24\n")
+    words = ["backtest", "--period", "2026-10"]
+    document = desk.document(*words, f"--contract={proposed}")
+    assert [(each["payee_id"], each["change_micros"]) for each in document["largest_changes"]] == [("ann", 14_000)]
+    assert desk.document(*words, f"--policy={policy}")["proposed"]["views"] == 0
+    assert desk.document("show") == {}
+    assert desk.run(*words)[::2] == (
+        ExitCode.BAD_INPUT,
+        "viewledger: nothing to compare with; give --contract, --policy, or both\n",
+    )
+    proposed.write_text(proposed.read_text().replace("USD", "EUR"))
+    code, _, error = desk.run(*words, f"--contract={proposed}")
+    assert (code, "pays in EUR and contract version 3 in USD" in error) == (ExitCode.BAD_INPUT, True)
+    policy.write_text("minimum_view_seconds: none\n")
+    code, _, error = desk.run(*words, f"--policy={policy}")
+    assert (code, "policy.yaml, line 1, minimum_view_seconds: 'none' is not a whole number" in error) == (
+        ExitCode.BAD_INPUT,
+        True,
+    )

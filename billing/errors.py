@@ -57,3 +57,11 @@ class CheckpointRefusedError(BillingError):
 
 class BundleRefusedError(BillingError):
     """A bundle cannot be written; the sentence says why."""
+
+
+class AcknowledgementError(BillingError):
+    """What the bank says and what the ledger holds differ; `differences` names every line. Nothing was posted."""
+
+    def __init__(self, differences: Sequence[str]) -> None:
+        super().__init__("\n".join(differences))
+        self.differences = tuple(differences)

@@ -2,20 +2,20 @@
 005_statements.sql, 006_states.sql and 007_ledger.sql."""
 
 import json
-import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from billing.book_ports import Balance, Finalised, LedgerTotals, PayeeRange, RunTotals
 from billing.bounds import PastStatement
-from billing.errors import LedgerUnavailableError, PostingConflictError
+from billing.errors import PostingConflictError
 from billing.postgres_finalising import finalise_group
-from billing.postgres_session import Connect, one_transaction
+from billing.postgres_session import RETRY_PAUSES_S, Answer, Connect, alone, one_transaction
 from billing.postgres_statement_rows import (
     STATE_OF_S,
     STATEMENT_OF_S,
+    append_steps,
     copy_statements,
     copy_transitions,
     statement_of,
@@ -27,9 +27,6 @@ from billing.states import OPEN, Move
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
-
-RETRY_PAUSES_S = (0.5, 2.0, 5.0)
-Answer = TypeVar("Answer")
 
 _OVERLAPPING = """
     SELECT DISTINCT period_start_on, period_end_on FROM billing.runs
@@ -95,9 +92,7 @@ _BALANCES = """
 class PostgresBooks:
     """Implements `billing.book_ports.Books`.
 
-    Writers exclude each other by a lock that PostgreSQL frees when the connection ends. A connection lost during COMMIT
-    leaves the outcome open; the same call again resolves it: the lock waits until the old database transaction is over,
-    and its rows are then either there (nothing to do) or not (done now).
+    Writers exclude each other by a lock that PostgreSQL frees when the connection ends; see `postgres_session.alone`.
     """
 
     def __init__(self, connect: Connect, retry_pauses_s: Sequence[float] = RETRY_PAUSES_S) -> None:
@@ -158,18 +153,7 @@ class PostgresBooks:
             return [Balance(*row) for row in cursor]
 
     def _alone(self, work: "Callable[[Cursor], Answer]") -> Answer:
-        """Do a piece of work in one database transaction under the ledger's lock, again when the connection is lost."""
-        for pause_s in self._retry_pauses_s:
-            try:
-                return self._once(work)
-            except LedgerUnavailableError:
-                time.sleep(pause_s)
-        return self._once(work)
-
-    def _once(self, work: "Callable[[Cursor], Answer]") -> Answer:
-        with one_transaction(self._connect) as cursor:
-            cursor.execute("SELECT billing.lock_ledger()")
-            return work(cursor)
+        return alone(self._connect, work, self._retry_pauses_s)
 
 
 def _begin(cursor: "Cursor", run: BillingRun) -> None:
@@ -233,17 +217,6 @@ def _first_steps(planned: Planned) -> list[tuple[str | int, ...]]:
 
 def _supersede(cursor: "Cursor", statement_ids: Sequence[str], run_id: str) -> None:
     append_steps(cursor, statement_ids, Move("superseded", "run", f"calculated anew by run {run_id}"))
-
-
-def append_steps(cursor: "Cursor", statement_ids: Sequence[str], move: Move) -> None:
-    """Append the same step to statements, each from where it stands."""
-    if statement_ids:
-        cursor.execute(
-            "INSERT INTO billing.transitions (subject_kind, subject_id, transition_index, from_state, to_state, actor, "
-            "reason) SELECT subject_kind, subject_id, transition_index + 1, state, %s, %s, %s "
-            "FROM billing.current_states WHERE subject_kind = 'statement' AND subject_id = ANY (%s)",
-            (move.to_state, move.actor, move.reason, list(statement_ids)),
-        )
 
 
 def _park(cursor: "Cursor", run: BillingRun, move: Move) -> int:

@@ -1,10 +1,11 @@
 """PostgreSQL for billing: a connection that fails soon and clearly, and rows sent by COPY."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import psycopg2
 from psycopg2 import errors
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
 Connect = Callable[[], "Connection"]
+Answer = TypeVar("Answer")
+RETRY_PAUSES_S = (0.5, 2.0, 5.0)
 Cell = str | int | date | datetime | None
 
 _CONNECT_TIMEOUT_S = 5
@@ -74,6 +77,26 @@ def one_transaction(connect: Connect) -> Iterator["Cursor"]:
         raise SchemaMissingError("PostgreSQL has no billing tables (or older ones) in this database") from error
     finally:
         connection.close()
+
+
+def alone(connect: Connect, work: "Callable[[Cursor], Answer]", retry_pauses_s: Sequence[float]) -> Answer:
+    """Do a piece of work in one database transaction under the ledger's lock, again when the connection is lost.
+
+    A connection lost during COMMIT leaves the outcome open; the work done again finds it out: the lock waits until the
+    old database transaction is over, and its rows are then either there (nothing to do) or not (done now).
+    """
+
+    def once() -> Answer:
+        with one_transaction(connect) as cursor:
+            cursor.execute("SELECT billing.lock_ledger()")
+            return work(cursor)
+
+    for pause_s in retry_pauses_s:
+        try:
+            return once()
+        except LedgerUnavailableError:
+            time.sleep(pause_s)
+    return once()
 
 
 def copy_rows(cursor: "Cursor", table: str, columns: str, rows: Iterable[tuple[Cell, ...]]) -> None:

@@ -8,6 +8,7 @@ from billing.postgres_session import Cell, copy_rows
 from billing.posting import LedgerTransaction
 from billing.runs import BillingRun
 from billing.statements import Planned, Statement
+from billing.states import Move
 from ingestion.contract.periods import Period
 
 if TYPE_CHECKING:
@@ -56,6 +57,17 @@ def copy_statements(cursor: "Cursor", run: BillingRun, planned: Iterable[Planned
 def copy_transitions(cursor: "Cursor", rows: Iterable[tuple[Cell, ...]]) -> None:
     """Append steps: kind, subject, index, from, to, actor, reason."""
     copy_rows(cursor, "billing.transitions", _TRANSITION_COLUMNS, rows)
+
+
+def append_steps(cursor: "Cursor", statement_ids: Sequence[str], move: Move) -> None:
+    """Append the same step to statements, each from where it stands."""
+    if statement_ids:
+        cursor.execute(
+            "INSERT INTO billing.transitions (subject_kind, subject_id, transition_index, from_state, to_state, actor, "
+            "reason) SELECT subject_kind, subject_id, transition_index + 1, state, %s, %s, %s "
+            "FROM billing.current_states WHERE subject_kind = 'statement' AND subject_id = ANY (%s)",
+            (move.to_state, move.actor, move.reason, list(statement_ids)),
+        )
 
 
 def copy_transactions(cursor: "Cursor", transactions: Sequence[LedgerTransaction]) -> None:

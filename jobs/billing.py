@@ -12,17 +12,36 @@ from billing.errors import (
     SchemaMissingError,
     StateError,
 )
-from jobs import billing_backtest, billing_import, billing_proof, billing_run, billing_statements, settings
+from jobs import (
+    billing_backtest,
+    billing_holds,
+    billing_import,
+    billing_payouts,
+    billing_proof,
+    billing_run,
+    billing_statements,
+    settings,
+)
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 
 PROBLEMS_SHOWN = 200
+GROUPS = (
+    billing_import,
+    billing_backtest,
+    billing_run,
+    billing_statements,
+    billing_payouts,
+    billing_holds,
+    billing_proof,
+)
+"""Modules that declare actions, in the order of the help."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the actions and their flags."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    for group in (billing_import, billing_backtest, billing_run, billing_statements, billing_proof):
+    for group in GROUPS:
         group.add_actions(actions)
 
 

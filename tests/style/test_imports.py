@@ -29,6 +29,7 @@ TECHNOLOGIES = {
     "prometheus_client": ("prometheus_",),
     "yaml": ("file_",),
     "jsonschema": ("file_",),
+    "sepaxml": ("file_",),
     "cryptography": ("ed25519_", "jwt_"),
     "jwt": ("jwt_",),
     "httpx": ("http_",),

@@ -1,0 +1,131 @@
+"""`./viewledger billing hold… | appeal…`: what is kept back, and what payees object to."""
+
+import argparse
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from billing.currency import CURRENCIES
+from billing.money import MICROS, amount_text
+from billing.postgres_holds import PostgresHolds
+from billing.states import Move
+from billing.tables import aligned
+from jobs.billing_settings import Actions, actor_of, add_action, add_actor, billing_connector, show
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+
+DAYS_MAX = 366
+
+
+def add_actions(actions: Actions) -> None:
+    """Declares the actions on holds and appeals."""
+    hold = add_action(actions, "hold", place_hold, "keep an amount that is owed from being paid, for a time")
+    hold.add_argument("--payee", required=True, metavar="ID")
+    hold.add_argument("--currency", required=True, metavar="CODE")
+    hold.add_argument("--amount", required=True, metavar="NUMBER", help="in whole units, like 12.50")
+    hold.add_argument("--days", type=int, default=30, metavar="N", help=f"1 to {DAYS_MAX}, then it expires (30)")
+    hold.add_argument("--reason", required=True, metavar="TEXT")
+    add_actor(hold, "who keeps it back")
+    decide = add_action(actions, "hold-decide", decide_hold, "release a hold, or void it: then it is no longer owed")
+    decide.add_argument("--hold", required=True, metavar="ID")
+    decide.add_argument("--as", dest="decision", required=True, choices=("released", "voided"))
+    appeal = add_action(actions, "appeal", receive_appeal, "take down what a payee objects to in a statement")
+    appeal.add_argument("--statement", required=True, metavar="ID")
+    appeal.add_argument("--objection", required=True, metavar="TEXT")
+    add_actor(appeal, "who objects, or takes it down")
+    decide_appeals = add_action(actions, "appeal-decide", decide_appeal, "decide an appeal")
+    decide_appeals.add_argument("--appeal", required=True, metavar="ID")
+    decide_appeals.add_argument("--as", dest="decision", required=True, choices=("accepted", "rejected", "withdrawn"))
+    for action in (decide, decide_appeals):
+        action.add_argument("--reason", required=True, metavar="TEXT")
+        add_actor(action, "who decides")
+    for name, work in (("holds", list_holds), ("appeals", list_appeals)):
+        listing = add_action(actions, name, work, f"all {name} and what became of them")
+        listing.add_argument("--payee", metavar="ID", help="default: of all payees")
+
+
+def place_hold(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
+    """Places a hold and prints its id."""
+    if arguments.currency not in CURRENCIES:
+        raise CommandError(f"--currency: {arguments.currency!r} is not an ISO 4217 currency", ExitCode.BAD_INPUT)
+    if not 1 <= arguments.days <= DAYS_MAX:
+        raise CommandError(f"--days is {arguments.days}; it must be from 1 to {DAYS_MAX}", ExitCode.BAD_INPUT)
+    amount_micros, expires_at = _micros(arguments.amount), datetime.now(UTC) + timedelta(days=arguments.days)
+    move = Move("pending", actor_of(arguments), arguments.reason)
+    hold_id = PostgresHolds(billing_connector(environ)).place(
+        arguments.payee, arguments.currency, amount_micros, expires_at, move
+    )
+    document = {"hold_id": hold_id, "expires_at": expires_at.isoformat(), "amount_micros": amount_micros}
+    text = f"hold {hold_id}: {amount_text(amount_micros, arguments.currency)} of payee {arguments.payee}"
+    show(arguments, document, lambda: f"{text} until {expires_at:%Y-%m-%d %H:%M} UTC")
+    return ExitCode.OK
+
+
+def _micros(text: str) -> int:
+    try:
+        amount_micros = Decimal(text) * MICROS
+        if amount_micros == int(amount_micros) and 0 < amount_micros < 10**18:
+            return int(amount_micros)
+    except (InvalidOperation, ValueError, OverflowError):
+        pass
+    raise CommandError(f"--amount: {text!r} is not an amount like 12.50, above 0, to the millionth", ExitCode.BAD_INPUT)
+
+
+def decide_hold(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
+    """Releases or voids a hold."""
+    move = Move(arguments.decision, actor_of(arguments), arguments.reason)
+    PostgresHolds(billing_connector(environ)).decide(arguments.hold, move, datetime.now(UTC))
+    document = {"hold_id": arguments.hold, "state": move.to_state}
+    show(arguments, document, lambda: f"hold {arguments.hold} {move.to_state}")
+    return ExitCode.OK
+
+
+def list_holds(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
+    """Prints the holds."""
+    found = PostgresHolds(billing_connector(environ)).holds(arguments.payee)
+    rows = [
+        (*row, amount_text(each.amount_micros, each.currency))
+        for each in found
+        for row in [(each.hold_id, each.payee_id, each.state, f"{each.expires_at:%Y-%m-%d}", each.actor, each.reason)]
+    ]
+    header = ("hold", "payee", "state", "expires", "by", "reason", "amount")
+    document = {"holds": [_document(each) for each in found]}
+    show(arguments, document, lambda: aligned(header, rows, left=6) if rows else "there are no holds")
+    return ExitCode.OK
+
+
+def receive_appeal(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
+    """Stores an appeal and prints its id."""
+    objection = arguments.objection.strip()
+    if not 1 <= len(objection) <= 2000:
+        raise CommandError("--objection must be 1 to 2000 characters", ExitCode.BAD_INPUT)
+    holds = PostgresHolds(billing_connector(environ))
+    appeal_id = holds.appeal(arguments.statement, objection, actor_of(arguments))
+    show(arguments, {"appeal_id": appeal_id}, lambda: f"appeal {appeal_id} received")
+    return ExitCode.OK
+
+
+def decide_appeal(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
+    """Accepts, rejects or withdraws an appeal."""
+    move = Move(arguments.decision, actor_of(arguments), arguments.reason)
+    PostgresHolds(billing_connector(environ)).decide_appeal(arguments.appeal, move)
+    document = {"appeal_id": arguments.appeal, "state": move.to_state}
+    show(arguments, document, lambda: f"appeal {arguments.appeal} {move.to_state}")
+    return ExitCode.OK
+
+
+def list_appeals(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
+    """Prints the appeals."""
+    found = PostgresHolds(billing_connector(environ)).appeals(arguments.payee)
+    rows = [
+        (each.appeal_id, each.payee_id, each.statement_id, each.state, each.objection, each.reason) for each in found
+    ]
+    header = ("appeal", "payee", "statement", "state", "objection", "reason")
+    document = {"appeals": [_document(each) for each in found]}
+    show(arguments, document, lambda: aligned(header, rows, left=6) if rows else "there are no appeals")
+    return ExitCode.OK
+
+
+def _document(record: Any) -> dict[str, Any]:
+    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in vars(record).items()}

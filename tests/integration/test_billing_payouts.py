@@ -1,0 +1,266 @@
+"""Payouts and holds on a real PostgreSQL, from the balance to the bank's answer, as a user runs them."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+
+from billing.errors import AcknowledgementError, StateError
+from billing.payouts import Acknowledgement, BankAccount
+from billing.postgres_books import PostgresBooks
+from billing.postgres_holds import PostgresHolds
+from billing.postgres_payouts import PostgresPayouts
+from billing.postgres_session import connector
+from billing.postgres_statement import PostgresStatements
+from billing.run_posting import post_bills
+from billing.states import Move
+from jobs.cli import main
+from jobs.exit_codes import ExitCode
+from tests.billing_fakes import OCTOBER, bill, line, run_of
+from tests.billing_postgres import own_database
+
+DAY = date(2026, 12, 1)
+EVER = datetime(9999, 1, 1, tzinfo=UTC)
+NOW = datetime.now(UTC)
+
+
+@dataclass
+class Treasury:
+    """Books in which ann is owed 25, bob 2.50 and zoe nothing, in EUR; ann and bob have bank accounts."""
+
+    url: str
+
+    def __post_init__(self) -> None:
+        connect = connector(self.url, "viewledger_billing")
+        self.books, self.payouts, self.holds = PostgresBooks(connect), PostgresPayouts(connect), PostgresHolds(connect)
+        self.statements = PostgresStatements(connect)
+
+    def balance(self, account: str) -> int:
+        balances = self.books.balances(posted_before=EVER, effective_until=EVER)
+        assert sum(each.balance_micros for each in balances) == 0
+        return sum(each.balance_micros for each in balances if each.account == account)
+
+    def pay(self, **minimums: int) -> tuple[list[str], list[str]]:
+        """Make a batch; return who is paid and who is left."""
+        items, left = self.payouts.create_batch("EUR", DAY, minimums, "eve")
+        return [item.payee_id for item in items], [payee_id for payee_id, _ in left]
+
+    def acknowledge(self, outcome: str, payee_id: str = "ann", amount_micros: int = 25_000_000) -> dict[str, int]:
+        batch = self.payouts.batch("VL-EUR-20261201-1")
+        assert batch is not None
+        (item,) = (item for item in batch.items if item.payee_id == payee_id)
+        line_ = Acknowledgement(item.item_id, outcome, amount_micros, "EUR", "said so", "line 2")
+        return self.payouts.acknowledge([line_], "eve")
+
+    def state(self, payee_id: str) -> str:
+        found = self.statements.statement(payee_id, OCTOBER)
+        return found.state if found else ""
+
+
+@pytest.fixture
+def treasury(postgres_url: str) -> Iterator[Treasury]:
+    with own_database(postgres_url) as url:
+        treasury = Treasury(url)
+        bills = [bill("ann", line(views=10_000), currency="EUR"), bill("bob", line(views=1000), currency="EUR")]
+        post_bills(run_of(currency="EUR"), bills, treasury.books)
+        accounts = [
+            BankAccount("ann", "Ann", "DE89370400440532013000"),
+            BankAccount("bob", "Bob", "GB82WEST12345698765432"),
+        ]
+        assert treasury.payouts.import_accounts(accounts, "eve") == 2
+        assert treasury.payouts.import_accounts(accounts, "eve") == 0
+        yield treasury
+
+
+def test_what_is_instructed_leaves_the_balance_and_is_never_instructed_again(treasury: Treasury) -> None:
+    assert treasury.pay() == (["ann", "bob"], [])
+    assert (treasury.balance("payable:ann"), treasury.balance("clearing:payouts")) == (0, -27_500_000)
+    assert treasury.pay() == ([], [])
+    assert treasury.payouts.differences(None) == []
+
+
+def test_a_minimum_is_rolled_over(treasury: Treasury) -> None:
+    assert treasury.pay(bob=2_500_001) == (["ann"], ["bob"])
+    assert treasury.balance("payable:bob") == -2_500_000
+    assert treasury.pay(bob=2_500_000) == (["bob"], [])
+
+
+def test_a_settled_payment_is_paid_from_the_bank_and_its_statement_is_paid(treasury: Treasury) -> None:
+    treasury.pay()
+    assert treasury.acknowledge("settled") == {"settled": 1}
+    assert (treasury.balance("bank"), treasury.balance("clearing:payouts")) == (-25_000_000, -2_500_000)
+    assert (treasury.state("ann"), treasury.state("bob")) == ("paid", "finalised")
+    assert treasury.acknowledge("settled") == {}, "the same file again says nothing new"
+    assert treasury.balance("bank") == -25_000_000
+    assert treasury.payouts.differences(None) == []
+
+
+def test_a_rejected_payment_is_owed_again_and_goes_into_the_next_batch(treasury: Treasury) -> None:
+    treasury.pay()
+    assert treasury.acknowledge("rejected") == {"rejected": 1}
+    assert (treasury.balance("payable:ann"), treasury.balance("bank")) == (-25_000_000, 0)
+    assert treasury.pay() == (["ann"], [])
+    assert [row[0] for row in treasury.payouts.batches()] == ["VL-EUR-20261201-1"] * 2 + ["VL-EUR-20261201-2"]
+
+
+def test_a_returned_payment_is_owed_again(treasury: Treasury) -> None:
+    treasury.pay()
+    treasury.acknowledge("settled")
+    assert treasury.acknowledge("returned") == {"returned": 1}
+    assert treasury.acknowledge("settled") == {}, "an older file says nothing new"
+    assert (treasury.balance("payable:ann"), treasury.balance("bank")) == (-25_000_000, 0)
+    assert treasury.payouts.differences(None) == []
+
+
+def test_a_line_that_differs_posts_nothing(treasury: Treasury) -> None:
+    treasury.pay()
+    with pytest.raises(AcknowledgementError, match=r"the bank says 24\.000000 EUR, the ledger 25\.000000 EUR"):
+        treasury.acknowledge("settled", amount_micros=24_000_000)
+    assert treasury.balance("bank") == 0
+
+
+def test_a_payment_that_the_ledger_does_not_hold_and_one_too_many_are_both_found(treasury: Treasury) -> None:
+    treasury.pay()
+    connection = psycopg2.connect(treasury.url)
+    with connection, connection.cursor() as cursor:
+        for table in ("entries", "transactions"):
+            cursor.execute(f"ALTER TABLE billing.{table} DISABLE TRIGGER {table}_append_only")
+        cursor.execute(
+            "UPDATE billing.entries SET amount_micros = amount_micros - 1 WHERE account = 'payable:ann' AND amount_micros > 0"
+        )
+        cursor.execute(
+            "UPDATE billing.transactions SET idempotency_key = 'payout:gone' WHERE payee_id = 'bob' AND kind = 'payout'"
+        )
+    connection.close()
+    found = "\n".join(treasury.payouts.differences(None))
+    assert "payee ann" in found
+    assert "payable should hold 25000000 micros EUR and holds 24999999: -1" in found
+    assert "payee bob" in found
+    assert "clearing:payouts should hold -2500000 micros EUR and holds 0: +2500000" in found
+    assert "transaction payout:gone of payee bob belongs to no payment" in found
+
+
+def test_a_batch_is_closed(treasury: Treasury) -> None:
+    treasury.pay()
+    connection = psycopg2.connect(treasury.url)
+    with connection, connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO billing.bank_accounts VALUES ('zoe', 1, 'Zoe', 'DE89370400440532013000', NULL, 'e')"
+        )
+    late = "INSERT INTO billing.payout_items VALUES (repeat('0', 32), 'VL-EUR-20261201-1', 'zoe', 1, 5)"
+    with connection.cursor() as cursor, pytest.raises(psycopg2.Error, match="the payout batch is already made"):
+        cursor.execute(late)
+    connection.close()
+
+
+@pytest.mark.parametrize("role", ["approver", "api"])
+def test_bank_data_is_not_for_everybody(treasury: Treasury, role: str) -> None:
+    connection = psycopg2.connect(treasury.url, options=f"-c role=viewledger_{role}")
+    with (
+        pytest.raises(psycopg2.Error, match="permission denied for table bank_accounts"),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute("SELECT * FROM billing.bank_accounts")
+    connection.close()
+
+
+def hold(treasury: Treasury, amount_micros: int, expires_at: datetime) -> str:
+    return treasury.holds.place("ann", "EUR", amount_micros, expires_at, Move("pending", "eve", "looks odd"))
+
+
+def test_a_held_amount_is_not_paid_until_it_is_released(treasury: Treasury) -> None:
+    hold_id = hold(treasury, 20_000_000, NOW + timedelta(days=30))
+    assert treasury.pay() == (["ann", "bob"], [])
+    assert treasury.balance("payable:ann") == -20_000_000
+    treasury.holds.decide(hold_id, Move("released", "max", "fine"), NOW)
+    assert treasury.pay() == (["ann"], [])
+    with pytest.raises(StateError, match="is released and cannot become voided"):
+        treasury.holds.decide(hold_id, Move("voided", "max"), NOW)
+
+
+def test_a_voided_hold_is_no_longer_owed(treasury: Treasury) -> None:
+    hold_id = hold(treasury, 20_000_000, NOW + timedelta(days=30))
+    treasury.holds.decide(hold_id, Move("voided", "max", "fraud"), NOW)
+    assert (treasury.balance("payable:ann"), treasury.balance("expense:creator-revenue")) == (-5_000_000, 7_500_000)
+
+
+def test_a_hold_whose_time_is_over_keeps_nothing_back(treasury: Treasury) -> None:
+    hold_id = hold(treasury, 25_000_000, datetime.now(UTC) + timedelta(days=1))
+    later = datetime.now(UTC) + timedelta(days=2)
+    with pytest.raises(StateError, match="expired at"):
+        treasury.holds.decide(hold_id, Move("voided", "max"), later)
+    assert (treasury.holds.expire(datetime.now(UTC)), treasury.holds.expire(later), treasury.holds.expire(later)) == (
+        0,
+        1,
+        0,
+    )
+    assert [each.state for each in treasury.holds.holds("ann")] == ["expired"]
+    assert treasury.pay() == (["ann", "bob"], [])
+
+
+def test_a_balance_that_a_voided_hold_made_negative_is_carried_forward(treasury: Treasury) -> None:
+    treasury.pay()
+    hold_id = hold(treasury, 5_000_000, NOW + timedelta(days=30))
+    treasury.holds.decide(hold_id, Move("voided", "max", "paid too much"), NOW)
+    items, left = treasury.payouts.create_batch("EUR", DAY, {}, "eve")
+    assert (items, left) == ([], [("ann", "-5.000000 EUR is carried forward")])
+
+
+def test_an_appeal_is_received_and_decided_once(treasury: Treasury) -> None:
+    found = treasury.statements.statement("ann", OCTOBER)
+    assert found is not None
+    appeal_id = treasury.holds.appeal(found.statement.statement_id, "I had more views", "ann")
+    treasury.holds.decide_appeal(appeal_id, Move("rejected", "max", "the evidence says otherwise"))
+    (appeal,) = treasury.holds.appeals("ann")
+    assert (appeal.state, appeal.actor, appeal.reason) == ("rejected", "max", "the evidence says otherwise")
+    with pytest.raises(StateError, match="is rejected and cannot become accepted"):
+        treasury.holds.decide_appeal(appeal_id, Move("accepted", "max"))
+    with pytest.raises(StateError, match="there is no statement nowhere"):
+        treasury.holds.appeal("nowhere", "x", "ann")
+
+
+def test_the_commands_pay_write_import_and_reconcile(
+    treasury: Treasury, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(*words: str) -> dict[str, Any]:
+        capsys.readouterr()
+        assert main(["billing", *words, "--json"]) == ExitCode.OK, capsys.readouterr().err
+        return dict(json.loads(capsys.readouterr().out))
+
+    monkeypatch.setenv("VIEWLEDGER_POSTGRES_URL", treasury.url)
+    monkeypatch.setenv("VIEWLEDGER_PAYOUT_DEBTOR_NAME", "Viewledger")
+    monkeypatch.setenv("VIEWLEDGER_PAYOUT_DEBTOR_IBAN", "NO9386011117947")
+    words = ["payout-create", "--currency", "EUR", "--execution-on", "2026-12-01", "--actor", "eve"]
+    assert run(*words, "--preview")["item_count"] == 2
+    made = run(*words)
+    assert (made["batch_id"], made["amount_micros"]) == ("VL-EUR-20261201-1", 27_500_000)
+    out = tmp_path / "batch.xml"
+    run("payout-file", "--batch", made["batch_id"], "--out", str(out))
+    assert out.stat().st_mode & 0o777 == 0o600
+    assert b"<CtrlSum>27.50</CtrlSum>" in out.read_bytes()
+    run("payout-file", "--batch", made["batch_id"], "--out", str(tmp_path / "batch.csv"), "--format", "csv")
+    item_ids = [row.split(",")[0] for row in (tmp_path / "batch.csv").read_text().splitlines()[1:]]
+    answer = tmp_path / "answer.csv"
+    answer.write_text(
+        f"item_id,outcome,amount,currency,reason\n{item_ids[0]},settled,25.00,EUR,\n{item_ids[1]},rejected,2.5,EUR,AC04\n"
+    )
+    assert run("payout-import", "--file", str(answer), "--actor", "eve") == {
+        "line_count": 2,
+        "settled": 1,
+        "rejected": 1,
+    }
+    assert run("payout-reconcile")["differences"] == []
+    assert [each["state"] for each in run("payouts")["batches"]] == ["rejected", "settled"]
+    answer.write_text(f"item_id,outcome,amount,currency,reason\n{item_ids[0]},settled,1.00,EUR,\n")
+    assert main(["billing", "payout-import", "--file", str(answer), "--actor", "eve"]) == ExitCode.DIFFERENCE
+    held = run("hold", "--payee", "bob", "--currency", "EUR", "--amount", "1.5", "--reason", "odd", "--actor", "eve")
+    assert (
+        run("hold-decide", "--hold", held["hold_id"], "--as", "released", "--reason", "ok", "--actor", "max")["state"]
+        == "released"
+    )
+    assert [each["state"] for each in run("holds", "--payee", "bob")["holds"]] == ["released"]

@@ -136,13 +136,15 @@ def plan_payee(run: BillingRun, bill: PayeeBill, held: PayeeState) -> Planned | 
         return Planned(bill.payee_id, newest, state=held.state)
     if held.posted is not None and run.kind == "bill":
         return Planned(bill.payee_id, held.posted, state="finalised", is_changed=held.posted.inputs_hash != inputs_hash)
-    statement, lines = _calculated(run, bill, held)
+    statement, lines = _calculated(run, bill, held, inputs_hash)
     moves = _moves(run, statement, held)
     replaced = newest if newest is not None and held.state not in (*POSTED, "superseded") else None
     return Planned(bill.payee_id, statement, moves[-1].to_state, lines, moves, replaced, held.posted)
 
 
-def _calculated(run: BillingRun, bill: PayeeBill, held: PayeeState) -> tuple[Statement, tuple[SettledLine, ...]]:
+def _calculated(
+    run: BillingRun, bill: PayeeBill, held: PayeeState, inputs_hash: str
+) -> tuple[Statement, tuple[SettledLine, ...]]:
     # A statement that replaces a posted one begins with the remainder that one began with.
     carried = held.posted.carried_nanomicros_before if held.posted else held.carried_nanomicros
     settled = settle_bill(bill, carried)
@@ -155,7 +157,7 @@ def _calculated(run: BillingRun, bill: PayeeBill, held: PayeeState) -> tuple[Sta
         restatement_number=number,
         supersedes=statement_id_of(run.period, bill.payee_id, number - 1) if number else None,
         currency=bill.currency,
-        inputs_hash=bill.inputs_hash(run.period),
+        inputs_hash=inputs_hash,
         carried_nanomicros_before=carried,
         carried_nanomicros_after=settled.carried_nanomicros,
         over_cap_micros=settled.over_cap_micros,

@@ -56,10 +56,8 @@ def main() -> None:
             )
         started = time.monotonic()
         (totals,) = books.totals()
-        print(
-            f"the books: {totals.transaction_count:,} transactions, difference {totals.difference_nanomicros} nano-micros"
-        )
-        print(f"adding them up: {time.monotonic() - started:.1f} s")
+        seconds, difference = time.monotonic() - started, totals.difference_nanomicros
+        print(f"{totals.transaction_count:,} transactions, {difference} nano-micros over: {seconds:.1f} s")
         started = time.monotonic()
         ever = datetime(9999, 1, 1, tzinfo=UTC)
         balances = books.balances(posted_before=ever, effective_until=ever)

@@ -1,6 +1,6 @@
 """Payout batches in PostgreSQL: made from what is owed, acknowledged, and held against the ledger."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,9 @@ from billing.states import OPEN, Move
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
+
+MinimumOf = Callable[[str], int]
+"""Payee → the least that is paid out to it, in micros."""
 
 _ACCOUNTS = """
     SELECT DISTINCT ON (payee_id) payee_id, account_version, holder_name, iban, bic FROM billing.bank_accounts
@@ -94,7 +97,7 @@ class PostgresPayouts:
         return alone(self._connect, lambda cursor: _import_accounts(cursor, accounts, actor), self._retry_pauses_s)
 
     def create_batch(
-        self, currency: str, execution_on: date, minimum_by_payee: Mapping[str, int], actor: str
+        self, currency: str, execution_on: date, minimum_of: MinimumOf, actor: str
     ) -> tuple[list[PayoutItem], list[tuple[str, str]]]:
         """Instruct what is owed in a currency; return the payments of the new batch, and who is left and why.
 
@@ -102,18 +105,18 @@ class PostgresPayouts:
         """
 
         def work(cursor: "Cursor") -> tuple[list[PayoutItem], list[tuple[str, str]]]:
-            items, left = _plan(cursor, currency, execution_on, minimum_by_payee)
+            items, left = _plan(cursor, currency, execution_on, minimum_of)
             _instruct(cursor, items, currency, execution_on, actor)
             return items, left
 
         return alone(self._connect, work, self._retry_pauses_s)
 
     def preview(
-        self, currency: str, execution_on: date, minimum_by_payee: Mapping[str, int]
+        self, currency: str, execution_on: date, minimum_of: MinimumOf
     ) -> tuple[list[PayoutItem], list[tuple[str, str]]]:
         """Return what `create_batch` would do now."""
         with one_transaction(self._connect) as cursor:
-            return _plan(cursor, currency, execution_on, minimum_by_payee)
+            return _plan(cursor, currency, execution_on, minimum_of)
 
     def batch(self, batch_id: str) -> PayoutBatch | None:
         """Return a batch with its accounts; None when there is none of that id."""
@@ -175,22 +178,22 @@ def _import_accounts(cursor: "Cursor", accounts: Sequence[BankAccount], actor: s
     return len(new)
 
 
-def _payables(cursor: "Cursor", currency: str, minimum_by_payee: Mapping[str, int]) -> list[Payable]:
+def _payables(cursor: "Cursor", currency: str, minimum_of: MinimumOf) -> list[Payable]:
     cursor.execute(_PAYABLES, {"currency": currency})
     return [
-        Payable(payee_id, balance, held, minimum_by_payee.get(payee_id, 0), account_version)
+        Payable(payee_id, balance, held, minimum_of(payee_id), account_version)
         for payee_id, balance, held, account_version in cursor
     ]
 
 
 def _plan(
-    cursor: "Cursor", currency: str, execution_on: date, minimum_by_payee: Mapping[str, int]
+    cursor: "Cursor", currency: str, execution_on: date, minimum_of: MinimumOf
 ) -> tuple[list[PayoutItem], list[tuple[str, str]]]:
     """Return what is owed, minus what is held, down to what a bank can pay; and who is left."""
     cursor.execute(_COUNT_BATCHES, (currency, execution_on))
     (before,) = cursor.fetchone() or (0,)
     batch_id = f"VL-{currency}-{execution_on:%Y%m%d}-{before + 1}"
-    return plan_items(batch_id, currency, _payables(cursor, currency, minimum_by_payee))
+    return plan_items(batch_id, currency, _payables(cursor, currency, minimum_of))
 
 
 def _instruct(cursor: "Cursor", items: Sequence[PayoutItem], currency: str, execution_on: date, actor: str) -> None:

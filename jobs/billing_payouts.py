@@ -12,7 +12,7 @@ from billing.file_payouts import pain_001, payout_csv, read_acknowledgements
 from billing.money import amount_text
 from billing.payouts import BankAccount, PayoutBatch, is_iban
 from billing.postgres_catalogue import PostgresCatalogueStore
-from billing.postgres_payouts import PostgresPayouts
+from billing.postgres_payouts import MinimumOf, PostgresPayouts
 from billing.tables import aligned
 from jobs import settings
 from jobs.billing_settings import Actions, actor_of, add_action, add_actor, billing_connector, show
@@ -57,12 +57,12 @@ def create_batch(arguments: argparse.Namespace, environ: Mapping[str, str]) -> E
     """Makes a batch of everything that can be paid, and says who is left and why."""
     execution_on = _day(arguments.execution_on)
     connect = billing_connector(environ)
-    payouts, minimums = PostgresPayouts(connect), minimum_payouts(PostgresCatalogueStore(connect), execution_on)
+    payouts, minimum_of = PostgresPayouts(connect), _minimum_of(PostgresCatalogueStore(connect), execution_on)
     currency = arguments.currency
     if arguments.preview:
-        items, left = payouts.preview(currency, execution_on, minimums)
+        items, left = payouts.preview(currency, execution_on, minimum_of)
     else:
-        items, left = payouts.create_batch(currency, execution_on, minimums, actor_of(arguments))
+        items, left = payouts.create_batch(currency, execution_on, minimum_of, actor_of(arguments))
     total = amount_text(sum(item.amount_micros for item in items), currency)
     batch_id = items[0].batch_id if items else None
     document = {
@@ -82,20 +82,16 @@ def create_batch(arguments: argparse.Namespace, environ: Mapping[str, str]) -> E
     return ExitCode.OK
 
 
-def minimum_payouts(catalogues: PostgresCatalogueStore, day: date) -> dict[str, int]:
-    """Return payee → the least that its contract pays out, for payees with such a minimum."""
+def _minimum_of(catalogues: PostgresCatalogueStore, day: date) -> MinimumOf:
+    """Return what says how much the contract in force pays out at least."""
     newest = catalogues.newest_contracts()
-    catalogue = catalogues.newest_catalogue()
-    if newest is None or catalogue is None:
-        return {}
-    contracts = newest[1]
-    minimums = {}
-    for payee in catalogue[1].payees:
-        contract = contracts.contract_for(payee.payee_id)
+
+    def minimum_of(payee_id: str) -> int:
+        contract = newest[1].contract_for(payee_id) if newest else None
         card = contract.card_on(day) if contract else None
-        if card is not None and card.minimum_payout_micros:
-            minimums[payee.payee_id] = card.minimum_payout_micros
-    return minimums
+        return card.minimum_payout_micros if card else 0
+
+    return minimum_of
 
 
 def write_file(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import pytest
 from billing.errors import AcknowledgementError, StateError
 from billing.payouts import Acknowledgement, BankAccount
 from billing.postgres_books import PostgresBooks
+from billing.postgres_catalogue import PostgresCatalogueStore
 from billing.postgres_holds import PostgresHolds
 from billing.postgres_payouts import PostgresPayouts
 from billing.postgres_session import connector
@@ -21,7 +22,7 @@ from billing.run_posting import post_bills
 from billing.states import Move
 from jobs.cli import main
 from jobs.exit_codes import ExitCode
-from tests.billing_fakes import OCTOBER, bill, line, run_of
+from tests.billing_fakes import OCTOBER, bill, card_of, contracts_of, line, run_of
 from tests.billing_postgres import own_database
 
 DAY = date(2026, 12, 1)
@@ -47,7 +48,7 @@ class Treasury:
 
     def pay(self, **minimums: int) -> tuple[list[str], list[str]]:
         """Make a batch; return who is paid and who is left."""
-        items, left = self.payouts.create_batch("EUR", DAY, minimums, "eve")
+        items, left = self.payouts.create_batch("EUR", DAY, lambda payee_id: minimums.get(payee_id, 0), "eve")
         return [item.payee_id for item in items], [payee_id for payee_id, _ in left]
 
     def acknowledge(self, outcome: str, payee_id: str = "ann", amount_micros: int = 25_000_000) -> dict[str, int]:
@@ -131,7 +132,8 @@ def test_a_payment_that_the_ledger_does_not_hold_and_one_too_many_are_both_found
         for table in ("entries", "transactions"):
             cursor.execute(f"ALTER TABLE billing.{table} DISABLE TRIGGER {table}_append_only")
         cursor.execute(
-            "UPDATE billing.entries SET amount_micros = amount_micros - 1 WHERE account = 'payable:ann' AND amount_micros > 0"
+            "UPDATE billing.entries SET amount_micros = amount_micros - 1 "
+            "WHERE account = 'payable:ann' AND amount_micros > 0"
         )
         cursor.execute(
             "UPDATE billing.transactions SET idempotency_key = 'payout:gone' WHERE payee_id = 'bob' AND kind = 'payout'"
@@ -207,7 +209,7 @@ def test_a_balance_that_a_voided_hold_made_negative_is_carried_forward(treasury:
     treasury.pay()
     hold_id = hold(treasury, 5_000_000, NOW + timedelta(days=30))
     treasury.holds.decide(hold_id, Move("voided", "max", "paid too much"), NOW)
-    items, left = treasury.payouts.create_batch("EUR", DAY, {}, "eve")
+    items, left = treasury.payouts.create_batch("EUR", DAY, lambda _: 0, "eve")
     assert (items, left) == ([], [("ann", "-5.000000 EUR is carried forward")])
 
 
@@ -235,8 +237,13 @@ def test_the_commands_pay_write_import_and_reconcile(
     monkeypatch.setenv("VIEWLEDGER_POSTGRES_URL", treasury.url)
     monkeypatch.setenv("VIEWLEDGER_PAYOUT_DEBTOR_NAME", "Viewledger")
     monkeypatch.setenv("VIEWLEDGER_PAYOUT_DEBTOR_IBAN", "NO9386011117947")
+    card = replace(card_of(1), minimum_payout_micros=3_000_000)
+    catalogues = PostgresCatalogueStore(connector(treasury.url))
+    catalogues.import_contracts(contracts_of(card, currency="EUR"))
     words = ["payout-create", "--currency", "EUR", "--execution-on", "2026-12-01", "--actor", "eve"]
-    assert run(*words, "--preview")["item_count"] == 2
+    preview = run(*words, "--preview")
+    assert (preview["item_count"], preview["left"][0]["payee_id"]) == (1, "bob")
+    catalogues.import_contracts(contracts_of(card_of(1), currency="EUR"))
     made = run(*words)
     assert (made["batch_id"], made["amount_micros"]) == ("VL-EUR-20261201-1", 27_500_000)
     out = tmp_path / "batch.xml"

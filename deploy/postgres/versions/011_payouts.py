@@ -4,8 +4,8 @@ from pathlib import Path
 
 from alembic import op
 
-revision = "009"
-down_revision = "008"
+revision = "011"
+down_revision = "010"
 
 
 def upgrade() -> None:

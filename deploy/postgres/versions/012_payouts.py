@@ -4,8 +4,8 @@ from pathlib import Path
 
 from alembic import op
 
-revision = "011"
-down_revision = "010"
+revision = "012"
+down_revision = "011"
 
 
 def upgrade() -> None:

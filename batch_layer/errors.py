@@ -29,4 +29,4 @@ class GateFailedError(BatchError):
 
 
 class DifferenceError(BatchError):
-    """A rebuild does not equal the published version; the message names the first table and day that differ."""
+    """Numbers that must agree do not; the message names the first file, or table and day, that differs."""

@@ -1,6 +1,6 @@
 """What one published version says about a period, read at the version's own snapshots. Billing reads this."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -41,10 +41,13 @@ class IcebergSettledViews:
         UnavailableError: HDFS or the catalog went away while reading.
     """
 
-    def __init__(self, spark: SparkSession, version: PublishedVersion) -> None:
+    def __init__(
+        self, spark: SparkSession, version: PublishedVersion, differences: Callable[[], Sequence[str]]
+    ) -> None:
         self._spark = spark
         self._tables = IcebergTables(spark)
         self._version = version
+        self._differences = differences
 
     @property
     def version(self) -> PublishedVersion:
@@ -118,6 +121,10 @@ class IcebergSettledViews:
             .count()
         )
         return {verdict: count for verdict, count in _streamed(rows)}
+
+    def unreconciled(self) -> Sequence[str]:
+        """Return the known differences between archive, tables, served counts and ledger, in sentences."""
+        return self._differences()
 
     def _read(self, table: str) -> DataFrame:
         return self._tables.at(table, self._version.snapshots[table])

@@ -3,6 +3,7 @@
 Nothing here moves `main` except `move_main`, which publication calls after the pointer has moved.
 """
 
+import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -11,6 +12,11 @@ from pyspark.sql import DataFrame, SparkSession
 from batch_layer.tables import TABLES, TALLY
 
 NAMESPACE = "ledger.views"
+
+
+def path_of(name: str) -> str:
+    """Return a file's path without scheme and host, however they were written."""
+    return re.sub(r"^[a-z]+:(//[^/]*)?", "", name)
 
 
 class IcebergTables:
@@ -103,6 +109,25 @@ class IcebergTables:
     def on_branch(self, name: str, branch: str) -> DataFrame:
         """Read a table's branch."""
         return self.at(name, self._head(name, branch))
+
+    def files(self, name: str, snapshot: int) -> list[str]:
+        """Return the paths of a table's data files as of a snapshot, in their order, without scheme and host."""
+        rows = self._spark.read.option("versionAsOf", snapshot).table(f"{NAMESPACE}.{name}.files")
+        return sorted(path_of(row.file_path) for row in rows.select("file_path").collect())
+
+    def totals(self, name: str, snapshot: int) -> tuple[int, int]:
+        """Return the number of data files and of rows that a snapshot counts."""
+        summary = self._table(name).snapshot(snapshot).summary()
+        return int(summary.get("total-data-files")), int(summary.get("total-records"))
+
+    def main(self, name: str) -> int | None:
+        """Return the snapshot that `main` shows."""
+        current = self._table(name).currentSnapshot()
+        return None if current is None else int(current.snapshotId())
+
+    def folder(self, name: str) -> str:
+        """Return the folder of a table's data files, in full."""
+        return f"{self._table(name).location()}/data"
 
     def exists(self) -> bool:
         """Whether the tables were made already."""

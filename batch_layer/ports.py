@@ -6,7 +6,9 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from batch_layer.archive_files import ArchivedFile, Hours, RecordedFile
 from batch_layer.day_changes import DayChange
+from batch_layer.reconciliation import BilledVideo, Counts, Reconciliation
 from ingestion.contract.counting import VideoFacts
 from ingestion.contract.offsets import OffsetRange, OffsetVector
 from ingestion.contract.version import DayRules, PublishedVersion
@@ -94,12 +96,80 @@ class VersionStore(Protocol):
         changed: Iterable[VideoCount],
         detail: Mapping[str, Any],
         days: Iterable[DayChange],
+        archived: Mapping[str, ArchivedFile],
     ) -> None:
-        """In one transaction: the version, its changed counts and days, the pointer, the run's end in the journal.
+        """In one transaction: the version, its changed counts and days, its files, the pointer, the run's end.
+
+        The run has found no difference, which is put on record, too.
 
         Raises:
             RefusedError: the version does not follow the current one.
         """
+
+
+class ReconciliationStore(Protocol):
+    """What published versions put on record, and what comparisons found. Every call may raise UnavailableError."""
+
+    def recorded_files(self) -> dict[str, RecordedFile]:
+        """Return every archived file of every version by its path."""
+
+    def recorded_hours(self, paths: Collection[str]) -> dict[str, Hours]:
+        """Return what is on record of these files; a file without a record is absent."""
+
+    def hours_until(self, version: int, day: date | None) -> dict[str, Hours]:
+        """Return what is on record of all files of the versions up to this one; of a day (UTC) if one is given."""
+
+    def counts_at(self, version: int) -> dict[str, Counts]:
+        """Return the served views and billable views of each video in force at a version; zeros where none are left."""
+
+    def record(self, kind: str, found: Reconciliation) -> None:
+        """Keep what a comparison found; `kind` is `run` or `command`."""
+
+    def open_differences(self) -> list[Reconciliation]:
+        """Return the comparisons with differences that no later comparison has cleared, oldest first.
+
+        One of a command without any difference clears those of the same day, or all when it compared all days.
+        """
+
+
+class ArchiveCheck(Protocol):
+    """The files of the archive against what is on record of them. May raise UnavailableError."""
+
+    def differences(self, version: PublishedVersion) -> list[str]:
+        """Return a sentence for each file of a version that is gone, changed, or was added behind it.
+
+        Reads the files' status, and the content only of those that look otherwise than on record.
+        """
+
+    def repair(self, version: PublishedVersion) -> list[str]:
+        """Make `main` of every table show a version again, without what was added behind it; return which did not."""
+
+
+class Comparison(Protocol):
+    """Compares one published version with what is on record and with itself, row by row or by order-free hashes.
+
+    Every call returns sentences, may raise UnavailableError, and DifferenceError naming a file that cannot be read.
+    A day is a UTC day; None compares everything.
+    """
+
+    def raw_events(self, version: PublishedVersion, day: date | None) -> tuple[int, list[str]]:
+        """Compare the raw events with what is on record of them; return also how many rows that is."""
+
+    def events(self, version: PublishedVersion, day: date | None) -> list[str]:
+        """Compare the raw events with the judged and the rejected ones, and these with the tally."""
+
+    def videos(self, version: PublishedVersion, day: date | None) -> tuple[int, list[str]]:
+        """Compare every video's counts in all tables and as served; return also how many videos have views."""
+
+    def billable_views(self, version: PublishedVersion, start_on: date, end_on: date) -> Mapping[str, int]:
+        """Return the billable events of a period `[start, end)` by video."""
+
+
+class BilledViews(Protocol):
+    """What the ledger was posted for. May raise UnavailableError."""
+
+    def billed(self) -> Sequence[BilledVideo]:
+        """Return the billed views of every video by period and by the version that they were billed from."""
 
 
 class CatalogueFacts(Protocol):
@@ -144,6 +214,10 @@ class TableContents:
     content_hashes: Mapping[str, str]
     verdict_counts: Mapping[str, int]
     """Verdict → events, over all that was ever archived; they add up to the events received."""
+    archived: Mapping[str, ArchivedFile]
+    """The files that the run added to the raw events, read back."""
+    differences: Sequence[str]
+    """What does not agree: the records sent with those read back, the raw events with the judged ones."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +238,7 @@ class Warehouse(Protocol):
     """
 
     def repair(self, current: PublishedVersion | None, kept_runs: Collection[str]) -> list[str]:
-        """Make `main` show the current version and drop the branches of all runs but `kept_runs`.
+        """Make `main` show the current version, if one is given, and drop the branches of all runs but `kept_runs`.
 
         Returns the tables whose `main` was wrong. No other run may be at work.
         """

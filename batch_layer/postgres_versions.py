@@ -9,7 +9,9 @@ from typing import Any
 
 import psycopg2
 from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
 
+from batch_layer.archive_files import ArchivedFile
 from batch_layer.day_changes import DayChange
 from batch_layer.errors import RefusedError, UnavailableError
 from batch_layer.ports import RunEntry, VideoCount
@@ -28,7 +30,7 @@ class PostgresVersionStore:
     """See the port `VersionStore`. Connects when made; the lock lives as long as the connection."""
 
     def __init__(self, url: str) -> None:
-        with _translated():
+        with translated():
             self._connection: Connection = connected(url)
 
     def close(self) -> None:
@@ -79,13 +81,11 @@ class PostgresVersionStore:
         changed: Iterable[VideoCount],
         detail: Mapping[str, Any],
         days: Iterable[DayChange],
+        archived: Mapping[str, ArchivedFile],
     ) -> None:
         """See the port."""
-        counts = io.StringIO()
-        for each in changed:
-            counts.write(f"{each.video_id}\t{version.version}\t{each.views}\t{each.billable_views}\n")
-        counts.seek(0)
-        with _translated(), self._connection, self._connection.cursor() as cursor:
+        counts = _lines((each.video_id, version.version, each.views, each.billable_views) for each in changed)
+        with translated(), self._connection, self._connection.cursor() as cursor:
             try:
                 cursor.execute(
                     "INSERT INTO published.versions (version, run_id, offsets, watermarks, snapshots, row_counts, "
@@ -96,6 +96,7 @@ class PostgresVersionStore:
                     "COPY published.video_counts (video_id, version, views, billable_views) FROM STDIN", counts
                 )
                 copy_day_changes(cursor, version.version, days)
+                _put_on_record(cursor, version.version, archived)
                 cursor.execute(
                     "INSERT INTO published.pointer (version) VALUES (%s) "
                     "ON CONFLICT (only_row) DO UPDATE SET version = excluded.version",
@@ -115,13 +116,37 @@ class PostgresVersionStore:
         return self._rows(query, *values)[0]
 
     def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        with _translated(), self._connection, self._connection.cursor() as cursor:
+        with translated(), self._connection, self._connection.cursor() as cursor:
             cursor.execute(query, values)
             return list(cursor.fetchall())
 
     def _write(self, query: str, values: tuple[object, ...]) -> None:
-        with _translated(), self._connection, self._connection.cursor() as cursor:
+        with translated(), self._connection, self._connection.cursor() as cursor:
             cursor.execute(query, values)
+
+
+def _put_on_record(cursor: Cursor, version: int, archived: Mapping[str, ArchivedFile]) -> None:
+    files = _lines(
+        (path, version, each.status.byte_count, each.status.modified_at.isoformat()) for path, each in archived.items()
+    )
+    cursor.copy_expert("COPY published.archived_files (path, version, byte_count, modified_at) FROM STDIN", files)
+    hours = _lines(
+        (path, place.partition, place.hour.isoformat(), content.row_count, content.text)
+        for path, each in archived.items()
+        for place, content in each.hours.items()
+    )
+    cursor.copy_expert(
+        "COPY published.archived_hours (path, partition, received_hour, row_count, content_hash) FROM STDIN", hours
+    )
+    cursor.execute(
+        "INSERT INTO published.reconciliations (version, kind, differences) VALUES (%s, 'run', '[]')", (version,)
+    )
+
+
+def _lines(rows: Iterable[tuple[object, ...]]) -> io.StringIO:
+    """Return rows as COPY reads them."""
+    escaped = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+    return io.StringIO("".join("\t".join(str(value).translate(escaped) for value in row) + "\n" for row in rows))
 
 
 def _row(version: PublishedVersion) -> tuple[object, ...]:
@@ -158,7 +183,8 @@ def _version(row: tuple[Any, ...]) -> PublishedVersion:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
+    """Turn the driver's errors into the batch layer's own."""
     try:
         yield
     except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:

@@ -24,7 +24,7 @@ def rebuild_once(ports: RunPorts) -> RunResult:
     stages = Stages(ports.progress)
     try:
         with stages.stage("prepare"):
-            ports.warehouse.repair(version, ports.versions.runs_in("gate_failed"))
+            ports.warehouse.repair(None, ports.versions.runs_in("gate_failed"))
             for lost in crashed:
                 ports.versions.end(lost, "failed", {"error": "the process ended before the run did"})
         with stages.stage("rebuild") as said:

@@ -10,13 +10,15 @@ from functools import partial
 from typing import Any
 
 from batch_layer.cut import Cut, take_cut
-from batch_layer.errors import BatchError, GateFailedError, RefusedError, UnavailableError
+from batch_layer.errors import BatchError, DifferenceError, GateFailedError, RefusedError, UnavailableError
 from batch_layer.ports import (
+    ArchiveCheck,
     Archived,
     GateReport,
     Judgement,
     LogEnds,
     Progress,
+    ReconciliationStore,
     RunEntry,
     RunMetrics,
     SpeedCut,
@@ -24,6 +26,7 @@ from batch_layer.ports import (
     VersionStore,
     Warehouse,
 )
+from batch_layer.reconcile import known_differences
 from ingestion.contract.version import PublishedVersion
 
 SEGMENTS_KEPT_VERSIONS = 2
@@ -37,6 +40,8 @@ class RunPorts:
     log: LogEnds
     speed: SpeedCut
     versions: VersionStore
+    reconciliations: ReconciliationStore
+    archive: ArchiveCheck
     warehouse: Warehouse
     metrics: RunMetrics
     progress: Progress
@@ -94,6 +99,7 @@ def run_once(ports: RunPorts, topic: str, *, begin_at_oldest: bool = False) -> R
 
     Raises:
         RefusedError: another run is at work, or a precondition does not hold.
+        DifferenceError: the archive is not as on record, or not what was sent; nothing was published.
         GateFailedError: the gate refused the branch; nothing was published.
         UnavailableError: a server went away; nothing was published, the run may be tried again.
     """
@@ -130,8 +136,11 @@ def _steps(
     crashed: list[str],
     stages: Stages,
 ) -> RunResult:
-    # 1. The base is what the pointer names. What a crashed run left behind is put right first.
+    # 1. The base is what the pointer names, if the archive still is as on record. What a crashed run left behind is put
+    # right after that.
     former = ports.versions.current()
+    with stages.stage("reconcile") as said:
+        said.append(_refuse_unreconciled(ports, former))
     with stages.stage("prepare") as said:
         repaired = ports.warehouse.repair(former, ports.versions.runs_in("gate_failed"))
         for lost in crashed:
@@ -168,7 +177,25 @@ def _steps(
         raise GateFailedError(report.failures, str(report.page))
     with stages.stage("hash"):
         contents = ports.warehouse.contents()
+    if contents.differences:
+        raise DifferenceError(f"nothing was published: {contents.differences[0]}")
     return _publish(ports, stages, _Judged(run_id, former, cut, archived, judgement, contents, report))
+
+
+def _refuse_unreconciled(ports: RunPorts, version: PublishedVersion | None) -> str:
+    """Compare the archive with what is on record of it; return what to report.
+
+    Raises:
+        DifferenceError: names a file that is otherwise than on record, or a difference found earlier and still open.
+    """
+    differences = known_differences(ports.reconciliations, ports.archive, version, keep=True)
+    if differences:
+        raise DifferenceError(
+            f"{differences[0]}; nothing is published or billed until ./viewledger reconcile finds no difference"
+        )
+    if version is None:
+        return "nothing is archived yet"
+    return f"the archive is as version {version.version} left it"
 
 
 @dataclass(frozen=True)
@@ -208,7 +235,7 @@ def _publish(ports: RunPorts, stages: Stages, judged: _Judged) -> RunResult:
             "verdicts": dict(judged.contents.verdict_counts),
             "notes": list(notes),
         }
-        ports.versions.publish(version, changed, detail, days)
+        ports.versions.publish(version, changed, detail, days, judged.contents.archived)
         said.append(f"version {version.version}, {len(changed):,} videos changed")
         # 6. From here on the version stands. What fails now is put right by the next run.
         notes += _after_publishing(ports, version)

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from batch_layer.content import Content
 from batch_layer.errors import ArchiveError
 from batch_layer.iceberg_tables import branch_target
 from batch_layer.ports import Archived
+from batch_layer.spark_content_hash import observed
 from batch_layer.tables import RAW_EVENTS
 from ingestion.contract.offsets import OffsetRange, OffsetVector
 
@@ -45,10 +47,14 @@ def _offsets_json(vector: OffsetVector) -> str:
     return json.dumps({vector.topic: {str(index): end for index, end in enumerate(vector.ends)}})
 
 
-def append_raw(records: DataFrame, *, branch: str, run_id: str, file_count: int) -> None:
-    """Append records to the raw table's branch in `file_count` files for each day of arrival."""
-    rows = records.coalesce(file_count).withColumn("run_id", F.lit(run_id))
-    rows.writeTo(branch_target(RAW_EVENTS, branch)).append()
+def append_raw(records: DataFrame, *, branch: str, run_id: str, file_count: int) -> Content:
+    """Append records to the raw table's branch in `file_count` files for each day of arrival.
+
+    Returns their content as it was on its way to the files.
+    """
+    rows, content = observed(records.coalesce(file_count))
+    rows.withColumn("run_id", F.lit(run_id)).writeTo(branch_target(RAW_EVENTS, branch)).append()
+    return content()
 
 
 def verify_archived(rows: DataFrame, ranges: Sequence[OffsetRange]) -> Archived:

@@ -1,68 +1,69 @@
 """Order-free content hashes of tables: equal rows give an equal hash, and changed rows change it by their own share."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from functools import reduce
+from typing import Any
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Observation
 from pyspark.sql import functions as F
 
+from batch_layer.content import Content
+
 _MODULUS = 1 << 64
-_NOT_CONTENT = frozenset({"run_id", "appended_on", "whole"})
-"""Says who archived a row or how rows are compared, not what is in them."""
+_NOT_CONTENT = frozenset({"run_id", "appended_on", "whole", "_file"})
+"""Says who archived a row, in which file it lies or how rows are compared, not what is in them."""
+
+BY_PLACE = """concat(coalesce(partition, -1), ' ',
+    coalesce(date_format(appended_at, 'yyyy-MM-dd HH'), '1970-01-01 00'))"""
+"""Divides rows of the log by their `Place`; a row that lost its place is filed under partition -1 or 1970."""
+BY_FILE = f"concat(_file, '|', {BY_PLACE})"
+"""Divides rows that have the column `_file` by it and their `Place`."""
 
 
-@dataclass(frozen=True)
-class Content:
-    """The number of rows of a table, or of a part of it, and two sums of 64-bit row hashes."""
-
-    row_count: int = 0
-    sums: tuple[int, int] = (0, 0)
-
-    def __add__(self, other: "Content") -> "Content":
-        return Content(self.row_count + other.row_count, self._sums(other, 1))
-
-    def __sub__(self, other: "Content") -> "Content":
-        return Content(self.row_count - other.row_count, self._sums(other, -1))
-
-    def _sums(self, other: "Content", sign: int) -> tuple[int, int]:
-        first, second = ((a + sign * b) % _MODULUS for a, b in zip(self.sums, other.sums, strict=True))
-        return first, second
-
-    @property
-    def text(self) -> str:
-        """Return the hash as 32 hex digits."""
-        return f"{self.sums[0]:016x}{self.sums[1]:016x}"
-
-    @classmethod
-    def parse(cls, row_count: int, text: str) -> "Content":
-        """Read what `text` wrote."""
-        return cls(row_count, (int(text[:16], 16), int(text[16:], 16)))
-
-
-def contents(parts: Mapping[str, DataFrame], by: str | None = None) -> dict[tuple[str, object], Content]:
-    """Return the content of each named part, or of each of its values of the column `by`, in one Spark job."""
-    hashed = reduce(DataFrame.unionByName, [_hashed(name, rows, by) for name, rows in parts.items()])
+_HALVES = [
+    (f"{half}{index}", f"sum({value})")
+    for index in (1, 2)
     # halves of 32 bits cannot overflow their sum
-    halves = [
-        F.expr(f"sum({half}) AS {alias}{index}")
-        for index in (1, 2)
-        for alias, half in (("low", f"hash{index} & 4294967295"), ("high", f"shiftrightunsigned(hash{index}, 32)"))
-    ]
-    found: dict[tuple[str, object], Content] = {(name, None): Content() for name in parts if by is None}
-    for row in hashed.groupBy("name", "part").agg(F.count("*").alias("row_count"), *halves).collect():
-        sums = [(high << 32) + low for high, low in ((row.high1, row.low1), (row.high2, row.low2))]
-        found[row.name, row.part] = Content(row.row_count, (sums[0] % _MODULUS, sums[1] % _MODULUS))
+    for half, value in (("low", f"hash{index} & 4294967295"), ("high", f"shiftrightunsigned(hash{index}, 32)"))
+]
+
+
+def contents(parts: Mapping[str, DataFrame], by: Mapping[str, str] | None = None) -> dict[tuple[str, object], Content]:
+    """Return the content of each named part, in one Spark job.
+
+    `by` names for some parts a column or SQL expression: these have a content for each of its values, as text.
+    """
+    by = by or {}
+    hashed = reduce(DataFrame.unionByName, [_hashed(name, rows, by.get(name)) for name, rows in parts.items()])
+    sums = [F.expr(value).alias(name) for name, value in _HALVES]
+    found: dict[tuple[str, object], Content] = {(name, None): Content() for name in parts if name not in by}
+    for row in hashed.groupBy("name", "part").agg(F.count("*").alias("row_count"), *sums).collect():
+        found[row.name, row.part] = _content(row.asDict())
     return found
 
 
+def observed(rows: DataFrame) -> tuple[DataFrame, Callable[[], Content]]:
+    """Return the same rows, and what tells their content once they were written somewhere."""
+    seen = Observation()
+    sums = [F.expr(value).alias(name) for name, value in _HALVES]
+    hashed = rows.selectExpr("*", *_row_hashes(rows)).observe(seen, F.count(F.lit(1)).alias("row_count"), *sums)
+    return hashed.drop("hash1", "hash2"), lambda: _content(seen.get)
+
+
+def _content(row: Mapping[str, Any]) -> Content:
+    low1, high1, low2, high2 = (row[name] or 0 for name, _ in _HALVES)
+    return Content(row["row_count"], (((high1 << 32) + low1) % _MODULUS, ((high2 << 32) + low2) % _MODULUS))
+
+
 def _hashed(name: str, rows: DataFrame, by: str | None) -> DataFrame:
+    return rows.selectExpr(f"'{name}' AS name", f"cast({by or 'NULL'} AS string) AS part", *_row_hashes(rows))
+
+
+def _row_hashes(rows: DataFrame) -> tuple[str, str]:
     columns = [f"`{column}`" for column in sorted(set(rows.columns) - _NOT_CONTENT)]
     # xxhash64 skips nulls, so the pattern of nulls is hashed too
     nulls = "concat(" + ", ".join(f"if({column} IS NULL, '1', '0')" for column in columns) + ")"
-    return rows.selectExpr(
-        f"'{name}' AS name",
-        f"cast({by or 'NULL'} AS string) AS part",
+    return (
         f"xxhash64({nulls}, {', '.join(columns)}) AS hash1",
         f"xxhash64('second', {', '.join(reversed(columns))}, {nulls}) AS hash2",
     )

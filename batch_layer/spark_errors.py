@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, TypeAlias, TypeVar
 
 from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark.errors import PySparkException
 
-from batch_layer.errors import UnavailableError
+from batch_layer.errors import DifferenceError, UnavailableError
 
 _AWAY = (
     ("Kafka", ("org.apache.kafka.common.errors", "org.apache.spark.sql.kafka010", "KafkaException")),
@@ -16,29 +16,54 @@ _AWAY = (
               "RemoteException", "SocketTimeoutException", "UnknownHostException", "No route to host")),
 )  # fmt: skip
 NO_SPACE = "No space left on device"
+_LOST_FILE = ("FileNotFoundException", "org.apache.iceberg.exceptions.NotFoundException")
+_LOST_LEASE = "does not have any open files"
+"""HDFS says of a file that was being written when it went away that it does not exist."""
+_UNREADABLE = ("ChecksumException", "BlockMissingException")
 _LOST_DATA = ("data may have been lost", "OffsetOutOfRange", "failOnDataLoss")
+SparkError: TypeAlias = Py4JError | PySparkException
+SPARK_ERRORS = (Py4JError, PySparkException)
+"""What a call of Spark may raise."""
 Asked = ParamSpec("Asked")
 Answer = TypeVar("Answer")
 
 
 def translated(step: Callable[Asked, Answer]) -> Callable[Asked, Answer]:
-    """Make a step raise UnavailableError when a server that Spark talks to is away; other errors pass."""
+    """Make a step raise the batch layer's own errors; what is neither of these passes.
+
+    Raises:
+        UnavailableError: a server that Spark talks to is away.
+        DifferenceError: a file is gone.
+    """
 
     @wraps(step)
     def with_translation(*args: Asked.args, **kwargs: Asked.kwargs) -> Answer:
         try:
             return step(*args, **kwargs)
-        except (Py4JError, PySparkException) as error:
-            if NO_SPACE in _text(error):
+        except SPARK_ERRORS as error:
+            text = text_of(error)
+            if NO_SPACE in text:
                 raise UnavailableError(
                     "no space is left on a disk that Spark writes to: of its scratch files (SPARK_LOCAL_DIRS) or HDFS"
                 ) from error
-            server = server_away(_text(error))
+            if is_lost(text):
+                raise DifferenceError(f"a file of the tables is gone ({first_cause(text)})") from error
+            server = server_away(text)
             if server is None:
                 raise
-            raise UnavailableError(f"{server} did not answer Spark ({_first_cause(_text(error))})") from error
+            raise UnavailableError(f"{server} did not answer Spark ({first_cause(text)})") from error
 
     return with_translation
+
+
+def is_lost(text: str) -> bool:
+    """Whether an error text of Spark says that a file of a table does not exist."""
+    return any(sign in text for sign in _LOST_FILE) and _LOST_LEASE not in text
+
+
+def is_unreadable(text: str) -> bool:
+    """Whether an error text of Spark says that HDFS has no good copy of a block, or reaches none."""
+    return any(sign in text for sign in _UNREADABLE)
 
 
 def server_away(text: str) -> str | None:
@@ -48,10 +73,12 @@ def server_away(text: str) -> str | None:
     return next((server for server, signs in _AWAY if any(sign in text for sign in signs)), None)
 
 
-def _text(error: Py4JError | PySparkException) -> str:
+def text_of(error: SparkError) -> str:
+    """Return all that an error says, its causes included."""
     return str(error.java_exception.toString()) + str(error) if isinstance(error, Py4JJavaError) else str(error)
 
 
-def _first_cause(text: str) -> str:
+def first_cause(text: str) -> str:
+    """Return the cause at the beginning of it all, in at most 200 characters."""
     causes = [line for line in text.splitlines() if line.startswith("Caused by: ")]
     return (causes[-1].removeprefix("Caused by: ") if causes else text.strip().splitlines()[0])[:200]

@@ -7,9 +7,10 @@ from datetime import date
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from batch_layer.content import Content
 from batch_layer.iceberg_tables import IcebergTables, branch_target
 from batch_layer.spark_billability import RulesByDay
-from batch_layer.spark_content_hash import Content, contents
+from batch_layer.spark_content_hash import contents
 from batch_layer.spark_decode import decode
 from batch_layer.spark_derived import rejected_events, tally, views_by_detail, views_by_video, views_by_video_day
 from batch_layer.spark_judging import DayJudge
@@ -89,7 +90,7 @@ class Recount:
         found = []
         for name, part in _COMPARED_BY.items():
             both = {"published": self._published(name), "recounted": self.tables.on_branch(name, self.branch)}
-            content = contents({side: _with_parts(rows) for side, rows in both.items()}, by=part)
+            content = contents({side: _with_parts(rows) for side, rows in both.items()}, by=dict.fromkeys(both, part))
             parts = sorted({str(key) for _, key in content})
             for key in parts:
                 sides = [content.get((side, key), Content()) for side in both]

@@ -9,12 +9,13 @@ from typing import Protocol
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from batch_layer.content import Content
 from batch_layer.day_changes import DayChange
 from batch_layer.iceberg_tables import IcebergTables, branch_target
 from batch_layer.ports import Archived, CatalogueFacts, GateReport, Judgement, TableContents, VideoCount
 from batch_layer.spark_archive import append_raw, verify_archived
 from batch_layer.spark_billability import RulesByDay, facts_frame
-from batch_layer.spark_content_hash import Content, contents
+from batch_layer.spark_contents import branch_contents
 from batch_layer.spark_day_changes import day_changes
 from batch_layer.spark_decode import decode
 from batch_layer.spark_derived import (
@@ -75,6 +76,8 @@ class _Work:
     starts: Mapping[str, int]
     judged: frozenset[date] = frozenset()
     rules: Mapping[date, DayRules] = field(default_factory=dict)
+    sent: Content = field(default_factory=Content)
+    """The content of the records on their way to the raw events."""
     raw: DataFrame | None = None
     decoded: DataFrame | None = None
     totals: DataFrame | None = None
@@ -122,7 +125,8 @@ class SparkWarehouse:
         """See the port."""
         work = self._working
         file_count = self._spark.sparkContext.defaultParallelism
-        append_raw(self._source.read(start, end), branch=work.branch, run_id=work.run_id, file_count=file_count)
+        records = self._source.read(start, end)
+        work.sent = append_raw(records, branch=work.branch, run_id=work.run_id, file_count=file_count)
         work.raw = self._appended(RAW_EVENTS)
         return verify_archived(work.raw, ranges)
 
@@ -171,21 +175,20 @@ class SparkWarehouse:
         days = F.col("event_day").isin(sorted(work.judged))
         new = {name: self._on_branch(name).where(days) for name in BY_DAY}
         old = {name: self._at_start(name).where(days) for name in BY_DAY}
-        new |= {name: self._appended(name) for name in (RAW_EVENTS, REJECTED_EVENTS)}
+        new[RAW_EVENTS] = self._appended(RAW_EVENTS).select("*", "_file")
+        new[REJECTED_EVENTS] = self._appended(REJECTED_EVENTS)
         changed = self._totals.select("video_id")
         new[VIEWS_BY_VIDEO] = self._on_branch(VIEWS_BY_VIDEO).join(changed, "video_id", "left_semi")
         old[VIEWS_BY_VIDEO] = self._at_start(VIEWS_BY_VIDEO).join(changed, "video_id", "left_semi")
-        parts = {f"+{name}": rows for name, rows in new.items()} | {f"-{name}": rows for name, rows in old.items()}
-        found = contents(parts)
-        total = {
-            name: self._base_content(name) + found[f"+{name}", None] - found.get((f"-{name}", None), Content())
-            for name in new
-        }
+        found = branch_contents(self._spark, new, old, work.sent)
+        total = found.added_to(work.base)
         return TableContents(
             snapshots=self.tables.heads(work.branch),
             row_counts={name: each.row_count for name, each in total.items()},
             content_hashes={name: each.text for name, each in total.items()},
             verdict_counts=verdict_counts(self._on_branch(TALLY)),
+            archived=found.archived,
+            differences=found.differences,
         )
 
     @translated
@@ -280,10 +283,6 @@ class SparkWarehouse:
 
     def _facts(self, versions: Collection[int]) -> DataFrame:
         return facts_frame(self._spark, self._catalogue.facts(versions))
-
-    def _base_content(self, name: str) -> Content:
-        base = self._working.base
-        return Content.parse(base.row_counts[name], base.content_hashes[name]) if base else Content()
 
     def _appended(self, name: str) -> DataFrame:
         work = self._working

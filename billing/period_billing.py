@@ -64,6 +64,7 @@ def bill_period(order: BillingOrder, *, views: SettledViews, catalogues: Catalog
         views.open_review_items(order.period),
         unplaced,
         recatalogued_videos(views, attribution, catalogue_version, catalogues),
+        views.unreconciled(),
     )
     failures = failed_preconditions(
         order.period, findings, allowed_lateness=order.allowed_lateness, waived=order.waived

@@ -119,6 +119,9 @@ class SettledViews(Protocol):
         Kinds without any may be absent.
         """
 
+    def unreconciled(self) -> Sequence[str]:
+        """Return what is known not to agree between archive, tables, served counts and ledger, in sentences."""
+
 
 class CatalogueStore(Protocol):
     """Versioned catalogues and contracts. Nothing stored ever changes; an import makes the next version."""

@@ -1,7 +1,7 @@
 """Preconditions: whether a period may be billed now, and if not, every reason by name. Pure."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
@@ -33,6 +33,8 @@ class Findings:
     """Billable views that nobody owns, or that no card is for."""
     recatalogued: Collection[str]
     """Videos of the period whose length or payee's viewer id was another when their views were judged."""
+    unreconciled: Sequence[str] = ()
+    """What does not agree between archive, tables, served counts and ledger, in sentences."""
 
 
 def failed_preconditions(
@@ -42,7 +44,11 @@ def failed_preconditions(
 
     That the tally adds up is no precondition here: a version whose tally does not is never published.
     """
-    failures = [*_unsettled(period, findings.version, allowed_lateness), *_unrated(period, findings.unplaced)]
+    failures = [
+        *_unreconciled(findings.unreconciled),
+        *_unsettled(period, findings.version, allowed_lateness),
+        *_unrated(period, findings.unplaced),
+    ]
     for kind in (Waivable.CONFLICT, Waivable.LATE_REVIEW):
         if (count := findings.review_items.get(kind, 0)) and kind not in waived:
             failures.append(
@@ -54,6 +60,15 @@ def failed_preconditions(
     if Waivable.CATALOGUE not in waived:
         failures += _recatalogued(findings)
     return failures
+
+
+def _unreconciled(differences: Sequence[str]) -> list[str]:
+    if not differences:
+        return []
+    more = f" (and {len(differences) - 1} more)" if len(differences) > 1 else ""
+    return [
+        f"reconciled: {differences[0]}{more}; mend the cause, then `./viewledger reconcile` must find no difference"
+    ]
 
 
 def _unsettled(period: Period, version: PublishedVersion, allowed_lateness: timedelta) -> list[str]:

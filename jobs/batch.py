@@ -7,7 +7,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -16,8 +16,9 @@ from urllib.parse import urlsplit
 import speed_layer.errors
 from batch_layer.errors import BatchError, DifferenceError, GateFailedError, RefusedError, UnavailableError
 from batch_layer.kafka_log_ends import KafkaLogEnds
-from batch_layer.ports import Warehouse
+from batch_layer.ports import ArchiveCheck, ReconciliationStore, Warehouse
 from batch_layer.postgres_catalogue import PostgresCatalogueFacts
+from batch_layer.postgres_reconciliations import PostgresReconciliations
 from batch_layer.postgres_versions import PostgresVersionStore
 from batch_layer.prometheus_batch_metrics import PrometheusBatchMetrics
 from batch_layer.run import RunPorts, RunResult, run_once
@@ -25,6 +26,7 @@ from jobs import settings
 from jobs.batch_settings import BatchSettings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.figures_file import record_open_differences
 from jobs.patience import try_again
 from speed_layer.redis_segment_store import RedisSegmentStore
 
@@ -175,14 +177,24 @@ SHORT_RUN_EVENTS_MAX = 2_000_000
 
 def _run_once(chosen: BatchSettings, *, begin_at_oldest: bool) -> RunResult:
     with open_ports(chosen) as ports:
-        return run_once(ports, chosen.topic, begin_at_oldest=begin_at_oldest)
+        try:
+            return run_once(ports, chosen.topic, begin_at_oldest=begin_at_oldest)
+        finally:
+            note_open_differences(chosen, ports.reconciliations)
+
+
+def note_open_differences(chosen: BatchSettings, reconciliations: ReconciliationStore) -> None:
+    """Leaves for monitoring how many differences are open; without PostgreSQL nobody knows."""
+    with suppress(UnavailableError):
+        count = sum(len(each.differences) for each in reconciliations.open_differences())
+        record_open_differences(chosen.state, count)
 
 
 @contextmanager
 def open_ports(chosen: BatchSettings) -> Iterator[RunPorts]:
     """Connects to everything, cheapest first, so that a server that is away is known before Spark starts."""
-    versions = PostgresVersionStore(chosen.postgres_url)
-    with closing(versions), closing(KafkaLogEnds(chosen.bootstrap, chosen.topic)) as log:
+    versions, reconciliations = PostgresVersionStore(chosen.postgres_url), PostgresReconciliations(chosen.postgres_url)
+    with closing(versions), closing(reconciliations), closing(KafkaLogEnds(chosen.bootstrap, chosen.topic)) as log:
         check_hdfs(chosen.hdfs_url)
         check_clock(datetime.now(UTC), log.broker_time())
         if not versions.lock():
@@ -190,34 +202,41 @@ def open_ports(chosen: BatchSettings) -> Iterator[RunPorts]:
         current = versions.current()
         event_count = sum(log.highwaters()) - (sum(current.offsets.ends) if current else 0)
         points, speed = chosen.failpoints, RedisSegmentStore.connect(chosen.redis_url, namespace=chosen.speed_namespace)
+        warehouse, archive = _engine(chosen, reconciliations, is_short=event_count < SHORT_RUN_EVENTS_MAX)
         yield RunPorts(
             log=log,
             speed=points.on(SpeedCutOnRedis(speed)),
             versions=points.on(versions),
-            warehouse=points.on(_warehouse(chosen, is_short=event_count < SHORT_RUN_EVENTS_MAX)),
+            reconciliations=reconciliations,
+            archive=archive,
+            warehouse=points.on(warehouse),
             metrics=PrometheusBatchMetrics(chosen.metrics),
             progress=report,
             clock=lambda: datetime.now(UTC),
         )
 
 
-def _warehouse(chosen: BatchSettings, *, is_short: bool) -> Warehouse:
+def _engine(
+    chosen: BatchSettings, reconciliations: ReconciliationStore, *, is_short: bool
+) -> tuple[Warehouse, ArchiveCheck]:
     # imported here: pyspark and great-expectations take seconds, which `batch versions` and a refusal need not wait
     from batch_layer import gx_gate
     from batch_layer.spark_archive import KafkaSource
+    from batch_layer.spark_archive_check import SparkArchiveCheck
     from batch_layer.spark_session import open_session
     from batch_layer.spark_warehouse import SparkWarehouse
 
     started = time.perf_counter()
     spark = open_session(replace(chosen.spark, is_short=is_short))
     report("spark", f"started in {time.perf_counter() - started:.1f} s")
-    return SparkWarehouse(
+    warehouse = SparkWarehouse(
         spark,
         KafkaSource(spark, chosen.bootstrap),
         PostgresCatalogueFacts(chosen.postgres_url),
         reports=chosen.reports,
         gate=gx_gate.judge,
     )
+    return warehouse, SparkArchiveCheck(spark, reconciliations)
 
 
 def check_hdfs(hdfs_url: str) -> None:

@@ -27,6 +27,7 @@ COMMANDS = {
     "ingest": ("jobs.ingest", "send a file of events, one JSON object a line"),
     "dead-letters": ("jobs.dead_letters", "the rejected messages and why; send one again"),
     "batch": ("jobs.batch", "run or inspect the batch layer"),
+    "reconcile": ("jobs.reconcile", "prove that archive, batch tables, served counts and ledger agree"),
     "billing": ("jobs.billing", "rate and post settled views of a period"),
     "faults": ("jobs.faults.command", "hurt real processes on purpose and compare every number with a model"),
     "rebuild": ("jobs.rebuild", "count again what the speed layer or the batch layer counted, with the time it took"),

@@ -63,3 +63,9 @@ def record_halt(state: Path, reason: str, *, clock: Callable[[], float] = time.t
         "viewledger_speed_last_halt_timestamp_seconds", "When a speed process halted last", clock(), {"reason": reason}
     )
     write_figures(state / METRICS_FOLDER / "speed-halt.prom", [figure])
+
+
+def record_open_differences(state: Path, count: int) -> None:
+    """Notes how many differences stop publishing and billing now."""
+    figure = Figure("viewledger_open_differences", "Differences that stop publishing and billing", count)
+    write_figures(state / METRICS_FOLDER / "open-differences.prom", [figure])

@@ -4,9 +4,14 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 
+from pyspark.sql import SparkSession
+
 from batch_layer.errors import BatchError, UnavailableError
 from batch_layer.iceberg_settled_views import IcebergSettledViews
+from batch_layer.postgres_reconciliations import PostgresReconciliations
 from batch_layer.postgres_versions import PostgresVersionStore
+from batch_layer.reconcile import known_differences
+from batch_layer.spark_archive_check import SparkArchiveCheck
 from batch_layer.spark_session import jdbc_catalog, open_session
 from billing.ports import SettledViews
 from ingestion.contract.version import PublishedVersion
@@ -36,12 +41,17 @@ def open_settled_views(environ: Mapping[str, str]) -> Iterator[SettledViews]:
         check_hdfs(hdfs_url)
         session = open_session(spark, "viewledger billing")
         try:
-            yield IcebergSettledViews(session, version)
+            yield IcebergSettledViews(session, version, lambda: _differences(session, version, postgres_url))
         finally:
             session.stop()
     except BatchError as error:
         code = ExitCode.UNAVAILABLE if isinstance(error, UnavailableError) else ExitCode.FAILED
         raise CommandError(str(error), code) from error
+
+
+def _differences(session: SparkSession, version: PublishedVersion, postgres_url: str) -> tuple[str, ...]:
+    with closing(PostgresReconciliations(postgres_url)) as store:
+        return known_differences(store, SparkArchiveCheck(session, store), version, keep=False)
 
 
 def _current(postgres_url: str) -> PublishedVersion:

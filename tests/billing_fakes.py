@@ -81,6 +81,7 @@ class FakeSettledViews:
     review_items: Mapping[str, int] = field(default_factory=dict)
     broken: Sequence[str] = ()
     ids_in_piece: int = 2
+    differences: Sequence[str] = ()
 
     def pieces(self, attribution: Attribution, policy: CountingPolicy | None = None) -> Iterator[Piece]:
         groups: dict[tuple[object, ...], tuple[Counter[str], Counter[str], list[str]]] = {}
@@ -133,6 +134,9 @@ class FakeSettledViews:
                     yield row, owned, None if contract is None else contract.card_on(row.event_day)
                 if not owners:
                     yield row, None, None
+
+    def unreconciled(self) -> Sequence[str]:
+        return self.differences
 
 
 @dataclass

@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,13 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from batch_layer import gx_gate
+from batch_layer.archive_files import ArchivedFile, Hours, RecordedFile
 from batch_layer.day_changes import DayChange
 from batch_layer.errors import RefusedError
 from batch_layer.ports import RunEntry, VideoCount
+from batch_layer.reconciliation import Reconciliation
 from batch_layer.run import RunPorts
+from batch_layer.spark_archive_check import SparkArchiveCheck
 from batch_layer.spark_session import SparkSettings, folder_catalog, open_session
 from batch_layer.spark_warehouse import Gate, SparkWarehouse
 from ingestion.contract.counting import Received, VideoFacts
@@ -171,12 +174,14 @@ class MemorySpeed:
 
 
 class MemoryVersions:
-    """The port `VersionStore` in memory."""
+    """The ports `VersionStore` and `ReconciliationStore` in memory."""
 
     def __init__(self) -> None:
         self.published: list[PublishedVersion] = []
         self.counts: list[tuple[int, VideoCount]] = []
         self.days: list[tuple[int, DayChange]] = []
+        self.files: dict[str, tuple[int, ArchivedFile]] = {}
+        self.found: list[tuple[str, Reconciliation]] = []
         self.journal: dict[str, RunEntry] = {}
         self.is_locked_elsewhere = False
 
@@ -205,17 +210,49 @@ class MemoryVersions:
         changed: Iterable[VideoCount],
         detail: Mapping[str, Any],
         days: Iterable[DayChange],
+        archived: Mapping[str, ArchivedFile],
     ) -> None:
         if version.version != len(self.published) + 1:
             raise RefusedError(f"version {version.version} does not follow {len(self.published)}")
         self.published.append(version)
         self.counts += [(version.version, each) for each in changed]
         self.days += [(version.version, each) for each in days]
+        self.files |= {path: (version.version, each) for path, each in archived.items()}
+        self.found.append(("run", Reconciliation(version.version, None, ())))
         entry = self.journal[version.run_id]
         self.journal[version.run_id] = replace(entry, state="published", version=version.version, detail=dict(detail))
 
+    def recorded_files(self) -> dict[str, RecordedFile]:
+        return {path: RecordedFile(version, file.status) for path, (version, file) in self.files.items()}
+
+    def recorded_hours(self, paths: Collection[str]) -> dict[str, Hours]:
+        return {path: file.hours for path, (_, file) in self.files.items() if path in paths}
+
+    def hours_until(self, version: int, day: date | None) -> dict[str, Hours]:
+        files = {path: file.hours for path, (since, file) in self.files.items() if since <= version}
+        of_day = {
+            path: {place: each for place, each in hours.items() if day in (None, place.hour.date())}
+            for path, hours in files.items()
+        }
+        return {path: hours for path, hours in of_day.items() if hours}
+
+    def record(self, kind: str, found: Reconciliation) -> None:
+        self.found.append((kind, found))
+
+    def open_differences(self) -> list[Reconciliation]:
+        still_open: list[Reconciliation] = []
+        for kind, found in self.found:
+            if not found.is_equal:
+                still_open.append(found)
+            elif kind == "command":
+                still_open = [each for each in still_open if found.day not in (None, each.day)]
+        return still_open
+
+    def counts_at(self, version: int) -> dict[str, tuple[int, int]]:
+        return {each.video_id: (each.views, each.billable_views) for at, each in self.counts if at <= version}
+
     def counts_now(self) -> dict[str, tuple[int, int]]:
-        newest = {each.video_id: (each.views, each.billable_views) for _, each in self.counts}
+        newest = self.counts_at(len(self.published))
         return {video_id: counts for video_id, counts in newest.items() if counts != (0, 0)}
 
 
@@ -248,6 +285,7 @@ class QuietMetrics:
 class MemoryRun:
     """A batch run on real Spark and Iceberg with everything else in memory."""
 
+    spark: SparkSession
     log: MemoryLog
     speed: MemorySpeed
     versions: MemoryVersions
@@ -263,7 +301,7 @@ class MemoryRun:
         log, catalogue = MemoryLog(spark, partition_count), MemoryCatalogue()
         warehouse = SparkWarehouse(spark, log, catalogue, reports=reports, gate=gate)
         speed = MemorySpeed([None] * partition_count)
-        return cls(log, speed, MemoryVersions(), catalogue, warehouse, QuietMetrics())
+        return cls(spark, log, speed, MemoryVersions(), catalogue, warehouse, QuietMetrics())
 
     def ports(self, **others: Any) -> RunPorts:
         clock = datetime(2026, 11, 20, 13, tzinfo=UTC) + timedelta(seconds=len(self.versions.journal))
@@ -271,6 +309,8 @@ class MemoryRun:
             log=self.log,
             speed=self.speed,
             versions=self.versions,
+            reconciliations=self.versions,
+            archive=SparkArchiveCheck(self.spark, self.versions),
             warehouse=self.warehouse,
             metrics=self.metrics,
             progress=lambda stage, text: self.lines.append(f"{stage}: {text}"),

@@ -48,7 +48,8 @@ def publish(
     store: VersionStore, number: int, counts: Mapping[str, tuple[int, int]], days: Iterable[DayChange] = ()
 ) -> None:
     store.begin(RunEntry(f"run-{number}", "incremental", "running", None, NOON, None))
-    store.publish(version(number), [VideoCount(key, *value) for key, value in counts.items()], {"archived": 5}, days)
+    changed = [VideoCount(key, *value) for key, value in counts.items()]
+    store.publish(version(number), changed, {"archived": 5}, days, {})
 
 
 def test_before_the_first_publication_there_is_no_version(store: VersionStore) -> None:
@@ -67,7 +68,7 @@ def test_a_version_that_does_not_follow_is_refused_as_a_whole(store: VersionStor
     publish(store, 1, {"-a": (3, 2)})
     for number in (1, 3):
         with pytest.raises(RefusedError, match=f"version {number}"):
-            store.publish(replace(version(number), run_id="other"), [VideoCount("b", 1, 0)], {}, [])
+            store.publish(replace(version(number), run_id="other"), [VideoCount("b", 1, 0)], {}, [], {})
     assert store.current() == version(1)
 
 

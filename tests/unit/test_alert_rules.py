@@ -25,7 +25,7 @@ from jobs import programs
 from jobs.circuit_breaker import State
 from jobs.circuit_breaker_metrics import show_states
 from jobs.cli import COMMANDS
-from jobs.figures_file import record_halt, recorded_check
+from jobs.figures_file import record_halt, record_open_differences, recorded_check
 from jobs.state_home import PROJECT
 from jobs.topics import DAY_MS, TOPICS
 from serving_layer.prometheus_api import ApiMetrics
@@ -70,6 +70,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     with recorded_check(path.parent, "rebuild", DifferenceError):
         pass
     record_halt(path.parent, "OffsetsGoneError")
+    record_open_differences(path.parent, 1)
     texts = (
         CollectorMetrics().exposition().decode(),
         ApiMetrics(now=lambda: 0.0).exposition().decode(),

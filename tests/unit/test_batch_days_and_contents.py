@@ -3,8 +3,8 @@
 import random
 from datetime import date, timedelta
 
+from batch_layer.content import Content
 from batch_layer.recomputed_days import days_after, days_before, days_to_recompute, neighbours
-from batch_layer.spark_content_hash import Content
 from batch_layer.spark_errors import server_away
 
 FIRST = date(2026, 11, 1)

@@ -73,6 +73,13 @@ def test_what_is_open_is_named_and_can_be_waived_by_name(kind: str, changes: dic
     assert failures(others, **changes) == [failure]
 
 
+def test_what_does_not_reconcile_is_named_and_cannot_be_waived() -> None:
+    everything = {kind.value: "ann" for kind in Waivable}
+    (failure,) = failures(everything, unreconciled=["file /f of raw_events is gone", "another"])
+    assert failure.startswith("reconciled: file /f of raw_events is gone (and 1 more); ")
+    assert "`./viewledger reconcile`" in failure
+
+
 def test_a_missing_rate_and_an_unsettled_period_cannot_be_waived() -> None:
     everything = {kind.value: "ann" for kind in Waivable}
     early = published(settled_until=datetime(2026, 10, 1, tzinfo=UTC))
@@ -104,8 +111,14 @@ def billed(books: FakeBooks, views: FakeSettledViews, **changes: object) -> Bill
 
 def test_a_refused_period_posts_nothing() -> None:
     books = FakeBooks()
-    with pytest.raises(PreconditionsError, match="conflict: 2 events"):
-        billed(books, FakeSettledViews([Count("v", DAY, None, 1, 1)], published(), {"conflict": 2}))
+    counts = [Count("v", DAY, None, 1, 1)]
+    views = FakeSettledViews(counts, published(), {"conflict": 2}, differences=["a file is gone"])
+    with pytest.raises(PreconditionsError) as caught:
+        billed(books, views)
+    assert [failure.partition(";")[0] for failure in caught.value.failures] == [
+        "reconciled: a file is gone",
+        "conflict: 2 events of period 2026-10-01/2026-11-01 wait for review",
+    ]
     assert books.transactions == []
 
 

@@ -1,0 +1,85 @@
+"""What published versions put on record of their files, and what comparisons found, in PostgreSQL."""
+
+import json
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from psycopg2.extensions import connection as Connection
+
+from batch_layer.archive_files import FileStatus, Hours, RecordedFile
+from batch_layer.content import Content, Place
+from batch_layer.postgres_connection import connected
+from batch_layer.postgres_versions import translated
+from batch_layer.reconciliation import Counts, Reconciliation
+
+
+class PostgresReconciliations:
+    """See the port `ReconciliationStore`. Connects when made."""
+
+    def __init__(self, url: str) -> None:
+        with translated():
+            self._connection: Connection = connected(url)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def recorded_files(self) -> dict[str, RecordedFile]:
+        """See the port."""
+        rows = self._rows("SELECT path, version, byte_count, modified_at FROM published.archived_files")
+        return {
+            path: RecordedFile(version, FileStatus(byte_count, modified_at.astimezone(UTC)))
+            for path, version, byte_count, modified_at in rows
+        }
+
+    def recorded_hours(self, paths: Collection[str]) -> dict[str, Hours]:
+        """See the port."""
+        return _by_path(self._rows(f"{_HOURS} WHERE path = ANY(%s)", list(paths)))
+
+    def hours_until(self, version: int, day: date | None) -> dict[str, Hours]:
+        """See the port."""
+        query = f"{_HOURS} JOIN published.archived_files USING (path) WHERE version <= %s"
+        if day is None:
+            return _by_path(self._rows(query, version))
+        start = datetime.combine(day, time(), UTC)
+        within = " AND received_hour >= %s AND received_hour < %s"
+        return _by_path(self._rows(query + within, version, start, start + timedelta(days=1)))
+
+    def counts_at(self, version: int) -> dict[str, Counts]:
+        """See the port."""
+        query = (
+            "SELECT DISTINCT ON (video_id) video_id, views, billable_views FROM published.video_counts "
+            "WHERE version <= %s ORDER BY video_id, version DESC"
+        )
+        return {video_id: (views, billable_views) for video_id, views, billable_views in self._rows(query, version)}
+
+    def record(self, kind: str, found: Reconciliation) -> None:
+        """See the port."""
+        with translated(), self._connection, self._connection.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO published.reconciliations (version, kind, received_day, differences) "
+                "VALUES (%s, %s, %s, %s)",
+                (found.version, kind, found.day, json.dumps(found.differences)),
+            )
+
+    def open_differences(self) -> list[Reconciliation]:
+        """See the port."""
+        query = "SELECT version, received_day, differences FROM published.open_differences ORDER BY reconciliation_id"
+        return [Reconciliation(version, day, tuple(differences)) for version, day, differences in self._rows(query)]
+
+    def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        with translated(), self._connection, self._connection.cursor() as cursor:
+            cursor.execute(query, values)
+            return list(cursor.fetchall())
+
+
+_HOURS = "SELECT path, partition, received_hour, row_count, content_hash FROM published.archived_hours"
+
+
+def _by_path(rows: Iterable[tuple[str, int, datetime, int, str]]) -> dict[str, Hours]:
+    found: defaultdict[str, dict[Place, Content]] = defaultdict(dict)
+    for path, partition, hour, row_count, text in rows:
+        found[path][Place(partition, hour.astimezone(UTC))] = Content.parse(row_count, text)
+    return dict(found)

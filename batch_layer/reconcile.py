@@ -1,0 +1,123 @@
+"""`reconcile`: compares the whole flow for one published version and keeps what it found. Publishes nothing."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+
+from batch_layer.errors import DifferenceError, RefusedError
+from batch_layer.ports import (
+    ArchiveCheck,
+    BilledViews,
+    Comparison,
+    Progress,
+    ReconciliationStore,
+    VersionStore,
+)
+from batch_layer.reconciliation import DIFFERENCES_MAX, BilledVideo, Reconciliation, billed_differences
+from ingestion.contract.version import PublishedVersion
+
+
+@dataclass(frozen=True)
+class ReconcilePorts:
+    """Everything a comparison uses."""
+
+    versions: VersionStore
+    reconciliations: ReconciliationStore
+    archive: ArchiveCheck
+    comparison: Comparison
+    ledger: BilledViews
+    progress: Progress
+
+
+def reconcile_once(ports: ReconcilePorts, day: date | None, *, repair: bool = False) -> Reconciliation:
+    """Compare archive = tables = served = billed for the current version; keep the result.
+
+    A difference stops publishing and billing until this finds none. `repair`: let the tables show the version first,
+    without what was added behind it.
+
+    Raises:
+        RefusedError: nothing is published, or a batch run that could move the tables is at work.
+        UnavailableError: a server does not answer; nothing was found or kept.
+    """
+    version = published(ports.versions)
+    if repair:
+        if not ports.versions.lock():
+            raise RefusedError("a batch run is at work, and --repair needs the tables for itself; wait for it to end")
+        moved = ports.archive.repair(version)
+        ports.progress("repair", f"{', '.join(moved) or 'no table'} did not show version {version.version}")
+    compared: dict[str, int] = {}
+    differences: list[str] = []
+    try:
+        for found in _steps(ports, version, day, compared):
+            differences += found
+    except DifferenceError as error:  # what cannot be read ends the comparison
+        differences.append(str(error))
+    result = Reconciliation(version.version, day, tuple(differences[:DIFFERENCES_MAX]), compared)
+    ports.reconciliations.record("command", result)
+    return result
+
+
+def known_differences(
+    reconciliations: ReconciliationStore, archive: ArchiveCheck, version: PublishedVersion | None, *, keep: bool
+) -> tuple[str, ...]:
+    """Return the differences that are still open, or without any those of the archive's files now.
+
+    `keep`: put the latter on record, so that they stay open.
+    """
+    still_open = tuple(each for found in reconciliations.open_differences() for each in found.differences)
+    if still_open or version is None:
+        return still_open
+    found = Reconciliation(version.version, None, tuple(archive.differences(version)[:DIFFERENCES_MAX]))
+    if keep and not found.is_equal:
+        reconciliations.record("run", found)
+    return found.differences
+
+
+def published(versions: VersionStore) -> PublishedVersion:
+    """Return the current version; raises RefusedError before the first."""
+    version = versions.current()
+    if version is None:
+        raise RefusedError("nothing is published yet; run `./viewledger batch run` first")
+    return version
+
+
+def _steps(
+    ports: ReconcilePorts, version: PublishedVersion, day: date | None, compared: dict[str, int]
+) -> Iterator[list[str]]:
+    # 1. The files, by what can be said without reading them. One that is gone makes what follows unreadable.
+    missing = ports.archive.differences(version)
+    yield missing
+    if missing:
+        return
+    # 2. Raw: every row of the archive against what the runs put on record.
+    compared["raw_events"], found = ports.comparison.raw_events(version, day)
+    ports.progress("raw", f"{compared['raw_events']:,} events in the archive, {_said(found)}")
+    yield found
+    # 3. Batch: every raw event was judged once, and the tally adds up.
+    found = ports.comparison.events(version, day)
+    ports.progress("batch", f"judged events and tally, {_said(found)}")
+    yield found
+    # 4. Served: the views of every video, from its events to what the API reads.
+    compared["videos"], found = ports.comparison.videos(version, day)
+    ports.progress("served", f"{compared['videos']:,} videos, {_said(found)}")
+    yield found
+    # 5. Billed: what was posted against the version it was posted from.
+    billed = [each for each in ports.ledger.billed() if day is None or each.start_on <= day < each.end_on]
+    compared["billed_videos"] = sum(each.video_id is not None for each in billed)
+    found = _billed_differences(ports, billed)
+    ports.progress("billed", f"{compared['billed_videos']:,} videos in the ledger, {_said(found)}")
+    yield found
+
+
+def _billed_differences(ports: ReconcilePorts, billed: list[BilledVideo]) -> list[str]:
+    billable = {}
+    for number, start_on, end_on in {(each.version, each.start_on, each.end_on) for each in billed}:
+        version = ports.versions.version(number)
+        if version is None:
+            return [f"the ledger was posted from version {number}, which was never published"]
+        billable[number, start_on, end_on] = ports.comparison.billable_views(version, start_on, end_on)
+    return billed_differences(billed, billable)
+
+
+def _said(differences: list[str]) -> str:
+    return f"{len(differences)} differences" if differences else "no difference"

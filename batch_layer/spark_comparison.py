@@ -1,0 +1,215 @@
+"""What of one published version is compared row by row, read at the version's own snapshots. Changes nothing."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from functools import reduce
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from batch_layer.archive_files import CHANGED, file_sentence
+from batch_layer.content import Content, Place
+from batch_layer.errors import DifferenceError
+from batch_layer.iceberg_tables import IcebergTables, path_of
+from batch_layer.ports import ReconciliationStore
+from batch_layer.reconciliation import VideoTotals, place_differences, tally_differences, video_differences
+from batch_layer.spark_content_hash import BY_FILE, BY_PLACE, contents
+from batch_layer.spark_errors import SPARK_ERRORS, SparkError, text_of
+from batch_layer.spark_files import damage, full_name
+from batch_layer.tables import (
+    EVENTS,
+    RAW_EVENTS,
+    REJECTED_EVENTS,
+    TALLY,
+    VIEWS_BY_DETAIL,
+    VIEWS_BY_VIDEO,
+    VIEWS_BY_VIDEO_DAY,
+)
+from ingestion.contract.version import PublishedVersion
+
+_OFFSETS = ("partition", "offset", "appended_at")
+_BY_HOUR = "concat(partition, ' ', date_format(event_hour, 'yyyy-MM-dd HH'))"
+_IS_BILLABLE = "billability = 'billable'"
+_FILE = re.compile(r"/[^\s:'\"]+\.parquet")
+
+
+@dataclass(frozen=True)
+class _Tables:
+    """The tables of one version; of one day (UTC) if one is given."""
+
+    spark: SparkSession
+    version: PublishedVersion
+    day: date | None
+
+    def whole(self, name: str) -> DataFrame:
+        """Return all rows of a table."""
+        return IcebergTables(self.spark).at(name, self.version.snapshots[name])
+
+    def received(self, name: str) -> DataFrame:
+        """Return the rows received on the day."""
+        rows = self.whole(name)
+        if self.day is None:
+            return rows
+        start = F.lit(self.day).cast("timestamp")
+        return rows.where((F.col("appended_at") >= start) & (F.col("appended_at") < start + F.expr("INTERVAL 1 DAY")))
+
+    def happened(self, name: str) -> DataFrame:
+        """Return the rows whose event day is the day."""
+        rows = self.whole(name)
+        return rows if self.day is None else rows.where(F.col("event_day") == F.lit(self.day))
+
+
+@contextmanager
+def _naming(spark: SparkSession, version: PublishedVersion) -> Iterator[None]:
+    """Raise DifferenceError with the name of a file that cannot be read, UnavailableError when a server is away."""
+    try:
+        yield
+    except SPARK_ERRORS as error:
+        raise DifferenceError(_unreadable(spark, version, error)) from error
+
+
+class SparkComparison:
+    """See the port `Comparison`."""
+
+    def __init__(self, spark: SparkSession, store: ReconciliationStore) -> None:
+        self._spark = spark
+        self._store = store
+
+    def raw_events(self, version: PublishedVersion, day: date | None) -> tuple[int, list[str]]:
+        """See the port."""
+        with _naming(self._spark, version):
+            return _raw_differences(_Tables(self._spark, version, day), self._store)
+
+    def events(self, version: PublishedVersion, day: date | None) -> list[str]:
+        """See the port."""
+        tables = _Tables(self._spark, version, day)
+        with _naming(self._spark, version):
+            return _event_differences(tables) + _tally_differences(tables)
+
+    def videos(self, version: PublishedVersion, day: date | None) -> tuple[int, list[str]]:
+        """See the port."""
+        with _naming(self._spark, version):
+            return _video_differences(_Tables(self._spark, version, day), self._store)
+
+    def billable_views(self, version: PublishedVersion, start_on: date, end_on: date) -> dict[str, int]:
+        """See the port."""
+        event_day = F.col("event_day")
+        events = _Tables(self._spark, version, None).whole(EVENTS)
+        chosen = events.where((event_day >= F.lit(start_on)) & (event_day < F.lit(end_on))).where(_IS_BILLABLE)
+        with _naming(self._spark, version):
+            rows = chosen.groupBy("video_id").agg(F.count("*").alias("views")).toLocalIterator()
+            return {row.video_id: row.views for row in rows}
+
+
+def _raw_differences(tables: _Tables, store: ReconciliationStore) -> tuple[int, list[str]]:
+    """Compare every row of the raw events with what is on record of them, by file, partition and hour.
+
+    Returns how many rows are on record.
+    """
+    version, recorded = tables.version, store.hours_until(tables.version.version, tables.day)
+    total = sum((content for hours in recorded.values() for content in hours.values()), Content())
+    published = Content.parse(version.row_counts[RAW_EVENTS], version.content_hashes[RAW_EVENTS])
+    differences = []
+    if tables.day is None and total != published:
+        differences.append(f"all raw events: on record are {total}, version {version.version} has {published}")
+    found: defaultdict[str, dict[Place, Content]] = defaultdict(dict)
+    raw = tables.received(RAW_EVENTS).select("*", "_file")
+    for (_, part), content in contents({RAW_EVENTS: raw}, {RAW_EVENTS: BY_FILE}).items():
+        file, _, place = str(part).rpartition("|")
+        found[path_of(file)][Place.parse(place)] = content
+    paths = sorted({*recorded, *found})
+    sentences = [file_sentence(path, CHANGED, recorded.get(path, {}), found.get(path, {})) for path in paths]
+    return total.row_count, differences + [each for each in sentences if each is not None]
+
+
+def _event_differences(tables: _Tables) -> list[str]:
+    """Compare the offsets of the raw events with those of the judged ones, and the rejected ones, by place."""
+    events = tables.received(EVENTS)
+    rejected = f"rejected {EVENTS}"
+    parts = {
+        RAW_EVENTS: tables.received(RAW_EVENTS),
+        EVENTS: events,
+        rejected: events.where("verdict = 'rejected'"),
+        REJECTED_EVENTS: tables.received(REJECTED_EVENTS),
+    }
+    found: dict[str, dict[Place, Content]] = {name: {} for name in parts}
+    offsets = {name: rows.select(*_OFFSETS) for name, rows in parts.items()}
+    for (name, part), content in contents(offsets, dict.fromkeys(parts, BY_PLACE)).items():
+        found[name][Place.parse(str(part))] = content
+    return [
+        difference
+        for first, second in ((RAW_EVENTS, EVENTS), (rejected, REJECTED_EVENTS))
+        for difference in place_differences(first, found[first], second, found[second])
+    ]
+
+
+def _tally_differences(tables: _Tables) -> list[str]:
+    """Compare the tally with the events by partition, event hour and verdict."""
+    events, tally = tables.happened(EVENTS), tables.happened(TALLY)
+    return tally_differences(
+        _by_hour(tally.select("partition", "event_hour", "verdict", "event_count")),
+        _by_hour(events.select("partition", "event_hour", "verdict", F.lit(1).alias("event_count"))),
+    )
+
+
+def _by_hour(rows: DataFrame) -> dict[tuple[Place, str], int]:
+    grouped = rows.groupBy(F.expr(_BY_HOUR).alias("place"), "verdict").agg(F.sum("event_count").alias("event_count"))
+    return {(Place.parse(row.place), row.verdict): row.event_count for row in grouped.collect()}
+
+
+def _video_differences(tables: _Tables, store: ReconciliationStore) -> tuple[int, list[str]]:
+    """Compare every video's counts by events, by detail, by day, in total and as served; returns how many videos.
+
+    Of a day: its counts by events, detail and day, and then the videos' totals as a whole.
+    """
+    is_billable = F.expr(f"if({_IS_BILLABLE}, 1, 0)").alias("billable_views")
+    events = tables.happened(EVENTS).where("verdict = 'counted'")
+    sources = {
+        EVENTS: events.select("video_id", F.lit(1).alias("views"), is_billable),
+        VIEWS_BY_DETAIL: tables.happened(VIEWS_BY_DETAIL),
+        VIEWS_BY_VIDEO_DAY: tables.happened(VIEWS_BY_VIDEO_DAY),
+    }
+    totals = {VIEWS_BY_VIDEO: tables.whole(VIEWS_BY_VIDEO)}
+    served = store.counts_at(tables.version.version)
+    if tables.day is None:
+        return video_differences(_videos(sources | totals), served)
+    _, differences = video_differences(_videos(sources))
+    whole = {VIEWS_BY_VIDEO_DAY: tables.whole(VIEWS_BY_VIDEO_DAY)} | totals
+    video_count, more = video_differences(_videos(whole), served)
+    return video_count, differences + more
+
+
+def _videos(sources: Mapping[str, DataFrame]) -> Iterator[VideoTotals]:
+    """Yield the counts of every video by source; one partition of them is in memory at a time."""
+    counts = ("views", "billable_views")
+    named = [rows.select("video_id", *counts, F.lit(name).alias("source")) for name, rows in sources.items()]
+    sums = [F.sum(F.when(F.col("source") == name, F.col(column)).otherwise(0)) for name in sources for column in counts]
+    for video_id, *found in reduce(DataFrame.unionByName, named).groupBy("video_id").agg(*sums).toLocalIterator():
+        yield VideoTotals(video_id, dict(zip(sources, zip(found[::2], found[1::2], strict=True), strict=True)))
+
+
+def _unreadable(spark: SparkSession, version: PublishedVersion, error: SparkError) -> str:
+    """Return a sentence that names the file that an error is about.
+
+    Raises:
+        UnavailableError: it is a server that does not answer.
+    """
+    cause = damage(spark, error)
+    named = _FILE.search(text_of(error))
+    if named:
+        return f"file {named.group()} cannot be read ({cause})"
+    tables = IcebergTables(spark)
+    for name, snapshot in version.snapshots.items():
+        what = f"the list of files of {name}"
+        try:
+            for path in tables.files(name, snapshot):
+                what = f"file {path}"
+                rows = spark.read.parquet(full_name(tables.folder(name), path))
+                contents({name: rows})
+        except SPARK_ERRORS as found:
+            return f"{what} cannot be read ({damage(spark, found)})"
+    return f"version {version.version} cannot be read ({cause})"

@@ -1,0 +1,86 @@
+"""What a run's branch holds, read back: the manifest of the version it may become, and what of it does not agree."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from posixpath import dirname
+
+from pyspark.sql import DataFrame, SparkSession
+
+from batch_layer.archive_files import GONE, ArchivedFile
+from batch_layer.content import Content, Place
+from batch_layer.iceberg_tables import path_of
+from batch_layer.reconciliation import place_differences
+from batch_layer.spark_content_hash import BY_FILE, BY_PLACE, contents
+from batch_layer.spark_files import stored_files
+from batch_layer.tables import EVENTS, RAW_EVENTS
+from ingestion.contract.version import PublishedVersion
+
+_PLACE = ("partition", "offset", "appended_at")
+_ARCHIVED, _JUDGED, _JUDGED_BEFORE = f"{RAW_EVENTS} by offset", f"{EVENTS} by offset", f"former {EVENTS} by offset"
+
+
+@dataclass(frozen=True)
+class BranchContents:
+    """What changed from a run's base to its branch."""
+
+    gained: Mapping[str, Content]
+    """Table → what the branch has more than the base; a table that lost rows has a negative count."""
+    archived: Mapping[str, ArchivedFile]
+    differences: tuple[str, ...]
+
+    def added_to(self, base: PublishedVersion | None) -> dict[str, Content]:
+        """Return what every table of the branch holds."""
+        if base is None:
+            return dict(self.gained)
+        before = {name: Content.parse(base.row_counts[name], base.content_hashes[name]) for name in self.gained}
+        return {name: before[name] + each for name, each in self.gained.items()}
+
+
+def branch_contents(
+    spark: SparkSession, new: Mapping[str, DataFrame], old: Mapping[str, DataFrame], sent: Content
+) -> BranchContents:
+    """Read back what a run wrote: `new` are the rows of each table that took the place of `old`.
+
+    `new` of the raw events has the column `_file`; `sent` is their content on the way to the files. Compares by content
+    that all of it is there, and that the events have gained exactly the offsets of the raw events.
+    """
+    parts = {f"+{name}": rows for name, rows in new.items()} | {f"-{name}": rows for name, rows in old.items()}
+    places = {_ARCHIVED: new[RAW_EVENTS], _JUDGED: new[EVENTS], _JUDGED_BEFORE: old[EVENTS]}
+    parts |= {name: rows.select(*_PLACE) for name, rows in places.items()}
+    found: defaultdict[str, dict[str, Content]] = defaultdict(dict)
+    for (name, part), content in contents(
+        parts, {f"+{RAW_EVENTS}": BY_FILE, **dict.fromkeys(places, BY_PLACE)}
+    ).items():
+        found[name][str(part)] = content
+    total = {name: sum(each.values(), Content()) for name, each in found.items()}
+    nothing = Content()
+    gained = {name: total.get(f"+{name}", nothing) - total.get(f"-{name}", nothing) for name in new}
+    archived, gone = _archived(spark, found[f"+{RAW_EVENTS}"])
+    differences = [f"file {path} of {RAW_EVENTS} {GONE}" for path in gone]
+    if gained[RAW_EVENTS] != sent:
+        differences.append(f"{RAW_EVENTS} has gained {gained[RAW_EVENTS]}, and Kafka sent {sent}")
+    differences += place_differences(RAW_EVENTS, _by_place(found[_ARCHIVED]), EVENTS, _judged(found))
+    return BranchContents(gained, archived, tuple(differences))
+
+
+def _judged(found: Mapping[str, Mapping[str, Content]]) -> dict[Place, Content]:
+    """Return what the events gained, by place."""
+    now, before = _by_place(found.get(_JUDGED, {})), _by_place(found.get(_JUDGED_BEFORE, {}))
+    return {place: now.get(place, Content()) - before.get(place, Content()) for place in {*now, *before}}
+
+
+def _by_place(found: Mapping[str, Content]) -> dict[Place, Content]:
+    return {Place.parse(part): content for part, content in found.items()}
+
+
+def _archived(spark: SparkSession, by_file: Mapping[str, Content]) -> tuple[dict[str, ArchivedFile], list[str]]:
+    """Return the files with what they hold, and the paths of those that are gone since they were read."""
+    hours: defaultdict[str, dict[Place, Content]] = defaultdict(dict)
+    for part, content in by_file.items():
+        file, _, place = part.rpartition("|")
+        hours[file][Place.parse(place)] = content
+    statuses = stored_files(spark, sorted({dirname(file) for file in hours}))
+    by_path = {path_of(file): each for file, each in hours.items()}
+    found = {path: ArchivedFile(statuses[path], each) for path, each in by_path.items() if path in statuses}
+    return found, sorted(by_path.keys() - statuses.keys())

@@ -1,0 +1,72 @@
+"""How many views of each video the ledger was posted for, from the lines of all payments."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+
+from billing.postgres_session import Connect, one_transaction
+
+_BILLED = """
+WITH of_statement AS (  -- tiers are slices of a group's events; every owner of a video is paid for all of them
+    SELECT batch_version, period_start_on, period_end_on, video_id, owned_from_on, owned_to_on, effective_from_on,
+           country, policy_version, contract_version, statement_id, sum(quantity) AS views
+    FROM billing.payment_audit WHERE kind = 'views' GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
+), of_group AS (
+    SELECT batch_version, greatest(period_start_on, owned_from_on) AS start_on,
+           least(period_end_on, owned_to_on) AS end_on, video_id, contract_version,
+           min(views) AS fewest, max(views) AS most
+    FROM of_statement GROUP BY 1, 2, 3, 4, 5, effective_from_on, country, policy_version
+)
+SELECT batch_version, start_on, end_on, video_id, sum(fewest)::bigint, sum(most)::bigint,
+       bool_or(jsonb_path_exists(document, '$.**.minimum_view_seconds ? (@ != null)'))
+FROM of_group JOIN billing.rate_cards USING (contract_version) GROUP BY 1, 2, 3, 4
+"""
+# a period that several runs billed or restated has nobody's whole in any of them
+_WHOLE = """
+SELECT min(batch_version), period_start_on, period_end_on, sum(unattributed_views)::bigint
+FROM billing.runs GROUP BY 2, 3 HAVING count(*) = 1
+"""
+
+
+@dataclass(frozen=True)
+class BilledViews:
+    """The views of one video that were billed from one version for the days `[start, end)` of one owner."""
+
+    version: int
+    start_on: date
+    end_on: date
+    video_id: str | None
+    """None: all videos of a period together, those without a payee, which were paid to nobody, among them."""
+    views: int
+    may_be_fewer: bool
+    """Whether the contract leaves out views that the counting policy calls billable."""
+
+
+class PostgresBilledViews:
+    """What was posted, as the database holds it.
+
+    Raises:
+        LedgerUnavailableError: PostgreSQL does not answer.
+        SchemaMissingError: the tables are not there.
+    """
+
+    def __init__(self, connect: Connect) -> None:
+        self._connect = connect
+
+    def billed(self) -> list[BilledViews]:
+        """Return a record for each video, period and version; two where owners got different ones."""
+        return list(self._read())
+
+    def _read(self) -> Iterator[BilledViews]:
+        with one_transaction(self._connect) as cursor:
+            cursor.execute(_BILLED)
+            found = cursor.fetchall()
+            cursor.execute(_WHOLE)
+            periods = cursor.fetchall()
+        for version, start_on, end_on, video_id, fewest, most, may_be_fewer in found:
+            for views in sorted({fewest, most}):
+                yield BilledViews(version, start_on, end_on, video_id, views, may_be_fewer)
+        for version, start_on, end_on, unattributed in periods:
+            lines = [each for each in found if each[0] == version and start_on <= each[1] and each[2] <= end_on]
+            views = unattributed + sum(each[5] for each in lines)
+            yield BilledViews(version, start_on, end_on, None, views, any(each[6] for each in lines))

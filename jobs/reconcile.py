@@ -1,0 +1,122 @@
+"""`./viewledger reconcile`: proves that archive, batch tables, served counts and ledger agree, or says where not."""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import asdict, replace
+from datetime import date
+
+from batch_layer.errors import UnavailableError
+from batch_layer.postgres_reconciliations import PostgresReconciliations
+from batch_layer.postgres_versions import PostgresVersionStore
+from batch_layer.reconcile import ReconcilePorts, published, reconcile_once
+from batch_layer.reconciliation import BilledVideo, Reconciliation
+from billing.errors import LedgerUnavailableError, SchemaMissingError
+from billing.postgres_billed_views import PostgresBilledViews
+from billing.postgres_session import connector
+from jobs import settings
+from jobs.batch import SHORT_RUN_EVENTS_MAX, check_hdfs, note_open_differences, told_by_exit_code
+from jobs.batch_settings import BatchSettings
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+
+SHOWN_MAX = 20
+ALL = "all"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags."""
+    parser.add_argument("--day", default=ALL, metavar="YYYY-MM-DD|all", help="one UTC day only (default: all)")
+    parser.add_argument(
+        "--repair", action="store_true", help="first let the tables show the version, without what was added behind it"
+    )
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """See the exit codes: 4 a server is away, 5 nothing is published, 6 a difference."""
+    day = _day(arguments.day)
+    chosen = BatchSettings.from_environment(settings.environment())
+    with told_by_exit_code(), _ports(chosen) as ports:
+        result = reconcile_once(ports, day, repair=arguments.repair)
+        note_open_differences(chosen, ports.reconciliations)
+    if arguments.json:
+        print(json.dumps(asdict(result) | {"is_equal": result.is_equal}, default=str))
+    elif result.is_equal:
+        print(equal_text(result))
+    else:
+        print("\n".join(_shown(result.differences)))
+    if not result.is_equal:
+        raise CommandError(
+            f"version {result.version} does not agree: {result.differences[0]}; nothing is published or billed until "
+            "./viewledger reconcile finds no difference",
+            ExitCode.DIFFERENCE,
+        )
+    return ExitCode.OK
+
+
+def equal_text(result: Reconciliation) -> str:
+    """Say what was compared and found equal."""
+    scope = "" if result.day is None else f" of {result.day}"
+    return (
+        f"version {result.version}: {result.compared['raw_events']:,} raw events{scope}, {result.compared['videos']:,} "
+        f"videos, {result.compared['billed_videos']:,} of them billed: archive = tables = served = ledger"
+    )
+
+
+def _shown(differences: Sequence[str]) -> list[str]:
+    more = len(differences) - SHOWN_MAX
+    return [*differences[:SHOWN_MAX], *([f"and {more:,} more"] if more > 0 else [])]
+
+
+def _day(text: str) -> date | None:
+    try:
+        return None if text == ALL else date.fromisoformat(text)
+    except ValueError as error:
+        raise CommandError(f"--day is {text!r}; it must be like 2026-11-20, or all", ExitCode.BAD_INPUT) from error
+
+
+@contextmanager
+def _ports(chosen: BatchSettings) -> Iterator[ReconcilePorts]:
+    """Connects to everything, cheapest first, so that a server that is away is known before Spark starts."""
+    with ExitStack() as closed:
+        versions = closed.enter_context(closing(PostgresVersionStore(chosen.postgres_url)))
+        reconciliations = closed.enter_context(closing(PostgresReconciliations(chosen.postgres_url)))
+        version = published(versions)
+        check_hdfs(chosen.hdfs_url)
+        # imported here: pyspark takes a second, which a refusal need not wait for
+        from batch_layer.spark_archive_check import SparkArchiveCheck
+        from batch_layer.spark_comparison import SparkComparison
+        from batch_layer.spark_session import open_session
+
+        is_short = version.row_counts["raw_events"] < SHORT_RUN_EVENTS_MAX
+        spark = open_session(replace(chosen.spark, is_short=is_short), "viewledger reconcile")
+        closed.callback(spark.stop)
+        yield ReconcilePorts(
+            versions=versions,
+            reconciliations=reconciliations,
+            archive=SparkArchiveCheck(spark, reconciliations),
+            comparison=SparkComparison(spark, reconciliations),
+            ledger=_Billed(PostgresBilledViews(connector(chosen.postgres_url))),
+            progress=_report,
+        )
+
+
+class _Billed:
+    """The ledger's views as the batch layer's port."""
+
+    def __init__(self, views: PostgresBilledViews) -> None:
+        self._views = views
+
+    def billed(self) -> list[BilledVideo]:
+        """See the port `BilledViews`."""
+        try:
+            return [BilledVideo(**asdict(each)) for each in self._views.billed()]
+        except (LedgerUnavailableError, SchemaMissingError) as error:
+            raise UnavailableError(str(error)) from error
+
+
+def _report(stage: str, text: str) -> None:
+    print(f"reconcile: {stage}: {text}", file=sys.stderr, flush=True)

@@ -1,0 +1,160 @@
+"""What every store of records and reconciliations guarantees, on the fake and on PostgreSQL."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+import psycopg2
+import pytest
+
+from batch_layer.archive_files import ArchivedFile, FileStatus, RecordedFile
+from batch_layer.content import Content, Place
+from batch_layer.errors import RefusedError
+from batch_layer.ports import ReconciliationStore, RunEntry, VersionStore, VideoCount
+from batch_layer.postgres_reconciliations import PostgresReconciliations
+from batch_layer.postgres_versions import PostgresVersionStore
+from batch_layer.reconciliation import Reconciliation
+from ingestion.contract.offsets import OffsetVector
+from ingestion.contract.version import PublishedVersion
+from tests.billing_postgres import own_database
+from tests.spark_fixtures import MemoryVersions
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+TOMORROW = NOON + timedelta(days=1)
+ODD = "/warehouse/a\tb\\c\n/1.parquet"
+DAY, OTHER_DAY = date(2026, 11, 20), date(2026, 11, 21)
+
+
+def file(byte_count: int, **hours: Content) -> ArchivedFile:
+    places = {"noon": Place(0, NOON), "beside": Place(1, NOON), "tomorrow": Place(0, TOMORROW)}
+    status = FileStatus(byte_count, NOON + timedelta(milliseconds=17))
+    return ArchivedFile(status, {places[name]: content for name, content in hours.items()})
+
+
+ONE = file(10, noon=Content(3, (2**64 - 1, 5)), beside=Content(1, (7, 8)))
+TWO = file(20, tomorrow=Content(2, (0, 2**63)))
+
+
+@dataclass
+class Stores:
+    versions: VersionStore
+    reconciliations: ReconciliationStore
+
+    def publish(self, number: int, archived: dict[str, ArchivedFile], *counts: VideoCount) -> None:
+        run_id = f"run-{number}"
+        self.versions.begin(RunEntry(run_id, "incremental", "running", None, NOON, None))
+        version = PublishedVersion(
+            version=number,
+            run_id=run_id,
+            offsets=OffsetVector("video-views", (number,)),
+            watermarks=(NOON,),
+            snapshots={},
+            row_counts={},
+            content_hashes={},
+            day_rules={},
+            published_at=NOON,
+        )
+        self.versions.publish(version, counts, {}, [], archived)
+
+    def found(self, kind: str, day: date | None, *differences: str, version: int = 1) -> None:
+        self.reconciliations.record(kind, Reconciliation(version, day, differences))
+
+    @property
+    def open(self) -> list[str]:
+        return [each.differences[0] for each in self.reconciliations.open_differences()]
+
+
+@pytest.fixture(params=["memory", "postgres"])
+def stores(request: pytest.FixtureRequest) -> Iterator[Stores]:
+    if request.param == "memory":
+        memory = MemoryVersions()
+        yield Stores(memory, memory)
+        return
+    with (
+        own_database(request.getfixturevalue("postgres_url"), with_versions=False) as url,
+        closing(PostgresVersionStore(url)) as versions,
+        closing(PostgresReconciliations(url)) as reconciliations,
+    ):
+        yield Stores(versions, reconciliations)
+
+
+def test_what_a_version_archived_is_read_back_exactly(stores: Stores) -> None:
+    stores.publish(1, {ODD: ONE})
+    stores.publish(2, {"/two": TWO})
+    store = stores.reconciliations
+    assert store.recorded_files() == {ODD: RecordedFile(1, ONE.status), "/two": RecordedFile(2, TWO.status)}
+    assert store.recorded_hours([ODD, "/unknown"]) == {ODD: ONE.hours}
+    assert store.hours_until(1, None) == {ODD: ONE.hours}
+    assert store.hours_until(2, None) == {ODD: ONE.hours, "/two": TWO.hours}
+    assert store.hours_until(2, OTHER_DAY) == {"/two": TWO.hours}
+    assert store.hours_until(2, date(2026, 11, 19)) == {}
+
+
+def test_a_version_that_is_refused_puts_nothing_on_record(stores: Stores) -> None:
+    stores.publish(1, {})
+    with pytest.raises(RefusedError):
+        stores.publish(3, {ODD: ONE})
+    assert stores.reconciliations.recorded_files() == {}
+
+
+def test_the_counts_of_a_version_are_each_videos_newest_until_then(stores: Stores) -> None:
+    stores.publish(1, {}, VideoCount("-a", 3, 2), VideoCount("_b", 1, 0))
+    stores.publish(2, {}, VideoCount("_b", 0, 0))
+    stores.publish(3, {}, VideoCount("-a", 9, 9))
+    assert stores.reconciliations.counts_at(2) == {"-a": (3, 2), "_b": (0, 0)}
+
+
+def test_a_difference_stays_open_until_a_whole_comparison_finds_none(stores: Stores) -> None:
+    stores.publish(1, {})
+    assert stores.open == []
+    stores.found("run", None, "a file is gone", "another, too")
+    stores.found("command", DAY, "a row is gone")
+    assert stores.open == ["a file is gone", "a row is gone"]
+    assert stores.reconciliations.open_differences()[0] == Reconciliation(1, None, ("a file is gone", "another, too"))
+    stores.found("run", None)
+    stores.found("command", OTHER_DAY)
+    assert stores.open == ["a file is gone", "a row is gone"], "neither looked at what was found"
+    stores.found("command", None)
+    assert stores.open == []
+
+
+def test_a_difference_of_one_day_is_cleared_by_that_day(stores: Stores) -> None:
+    stores.publish(1, {})
+    stores.found("command", DAY, "a row is gone")
+    stores.found("command", OTHER_DAY, "a row is double")
+    stores.found("command", DAY)
+    assert stores.open == ["a row is double"]
+    stores.found("command", OTHER_DAY, "it still is")
+    assert stores.open == ["a row is double", "it still is"]
+
+
+def test_nobody_changes_what_was_put_on_record(postgres_url: str) -> None:
+    with (
+        own_database(postgres_url, with_versions=False) as url,
+        closing(PostgresVersionStore(url)) as versions,
+        closing(PostgresReconciliations(url)) as reconciliations,
+        closing(psycopg2.connect(url)) as connection,
+    ):
+        Stores(versions, reconciliations).publish(1, {ODD: ONE})
+        for table, change in (
+            ("archived_files", "byte_count = 9"),
+            ("archived_hours", "row_count = 9"),
+            ("reconciliations", "differences = '[]'"),
+        ):
+            for statement in (f"DELETE FROM published.{table}", f"UPDATE published.{table} SET {change}"):
+                with pytest.raises(psycopg2.errors.RaiseException, match="append-only"), connection.cursor() as cursor:
+                    cursor.execute(statement)
+                connection.rollback()
+
+
+def test_a_path_is_put_on_record_once(postgres_url: str) -> None:
+    with (
+        own_database(postgres_url, with_versions=False) as url,
+        closing(PostgresVersionStore(url)) as versions,
+        closing(PostgresReconciliations(url)) as reconciliations,
+    ):
+        stores = Stores(versions, reconciliations)
+        stores.publish(1, {ODD: ONE})
+        with pytest.raises(RefusedError, match="version 2"):
+            stores.publish(2, {ODD: ONE})

@@ -1,0 +1,265 @@
+"""Whatever is changed in the archive, the tables, the served counts or the ledger is found and named."""
+
+import random
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from batch_layer.content import Place
+from batch_layer.errors import DifferenceError
+from batch_layer.ports import VideoCount
+from batch_layer.reconcile import ReconcilePorts, reconcile_once
+from batch_layer.reconciliation import BilledVideo, Reconciliation
+from batch_layer.run import run_once
+from batch_layer.spark_archive_check import SparkArchiveCheck
+from batch_layer.spark_comparison import SparkComparison
+from batch_layer.tables import EVENTS, NAMESPACE, RAW_EVENTS, TABLES, TALLY, VIEWS_BY_VIDEO
+from tests.laws.test_batch_laws import START, grow, no_gate
+from tests.spark_fixtures import TOPIC, MemoryRun, MemoryVersions
+
+PARTITIONS = 3
+DAY = START.date()
+MONTH = (date(2026, 11, 1), date(2026, 12, 1))
+VIDEOS = ("-a", "_b", "c")
+
+
+@dataclass
+class MemoryLedger:
+    """The port `BilledViews`."""
+
+    posted: list[BilledVideo] = field(default_factory=list)
+
+    def billed(self) -> list[BilledVideo]:
+        return self.posted
+
+
+class History:
+    """Two published versions, and how they are changed behind everybody's back."""
+
+    def __init__(self, spark: SparkSession, folder: Path) -> None:
+        self.spark = spark
+        self.run = MemoryRun.with_partitions(spark, PARTITIONS, folder, no_gate)
+        self.rng = random.Random(51)
+        self.ids = [uuid.UUID(int=self.rng.getrandbits(128), version=4) for _ in range(60)]
+        for _ in range(2):
+            grow(self.run, self.rng, self.ids, 40)
+            run_once(self.run.ports(), TOPIC)
+        self.version = self.run.versions.published[-1]
+        row = self.run.warehouse.tables.at(RAW_EVENTS, self.version.snapshots[RAW_EVENTS]).orderBy("offset").first()
+        assert row is not None
+        self.one_row = f"partition = {row.partition} AND offset = {row.offset}"
+        self.place = Place(row.partition, row.appended_at.replace(minute=0, second=0, microsecond=0, tzinfo=UTC))
+
+    def reconciled(
+        self, day: date | None = None, versions: MemoryVersions | None = None, posted: list[BilledVideo] | None = None
+    ) -> Reconciliation:
+        """What is found; the result is not kept, so that tests do not block each other."""
+        store = versions or self.run.versions
+        kept = list(store.found)
+        ports = ReconcilePorts(
+            versions=store,
+            reconciliations=store,
+            archive=SparkArchiveCheck(self.spark, store),
+            comparison=SparkComparison(self.spark, store),
+            ledger=MemoryLedger(posted or []),
+            progress=lambda stage, text: None,
+        )
+        try:
+            result = reconcile_once(ports, day)
+            assert store.found[-1] == ("command", result), "what was found is kept"
+        finally:
+            store.found = kept
+        return result
+
+    def differences(self, **changed: object) -> tuple[str, ...]:
+        return self.reconciled(**changed).differences  # type: ignore[arg-type]
+
+    def copy(self) -> MemoryVersions:
+        """The same versions, to be changed."""
+        copied = MemoryVersions()
+        copied.published, copied.counts = list(self.run.versions.published), list(self.run.versions.counts)
+        copied.files = dict(self.run.versions.files)
+        return copied
+
+    def changed(self, table: str, statement: str) -> MemoryVersions:
+        """The versions with one table's snapshot after a statement; `{table}` stands for the table's changed branch."""
+        name, branch = f"{NAMESPACE}.{table}", "changed_" + uuid.uuid4().hex[:8]
+        self.spark.sql(f"ALTER TABLE {name} CREATE BRANCH {branch} AS OF VERSION {self.version.snapshots[table]}")
+        self.spark.sql(statement.format(table=f"{name}.branch_{branch}"))
+        refs = {row.name: row.snapshot_id for row in self.spark.table(f"{name}.refs").collect()}
+        self.spark.sql(f"ALTER TABLE {name} DROP BRANCH {branch}")
+        versions = self.copy()
+        versions.published[-1] = replace(self.version, snapshots={**self.version.snapshots, table: refs[branch]})
+        return versions
+
+
+@pytest.fixture(scope="module")
+def history(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> History:
+    spark.catalog.clearCache()
+    for name in TABLES:
+        spark.sql(f"DROP TABLE IF EXISTS {NAMESPACE}.{name} PURGE")
+    return History(spark, tmp_path_factory.mktemp("reports"))
+
+
+def test_an_honest_history_is_equal_on_every_day(history: History) -> None:
+    found = history.reconciled()
+    assert found.differences == ()
+    assert (found.version, found.compared) == (2, {"raw_events": 80, "videos": 3, "billed_videos": 0})
+    of_day = history.reconciled(DAY)
+    assert (of_day.is_equal, of_day.compared["raw_events"]) == (True, 80)
+    earlier = history.reconciled(date(2026, 11, 18))
+    assert (earlier.is_equal, earlier.compared["raw_events"]) == (True, 0), "nothing was received, some views happened"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM {table} WHERE ONE",
+        "INSERT INTO {table} SELECT * FROM {table} WHERE ONE",
+        "UPDATE {table} SET value = X'00' WHERE ONE",
+    ],
+)
+def test_rows_changed_in_the_raw_table_are_named_by_file_partition_and_hour(history: History, statement: str) -> None:
+    versions = history.changed(RAW_EVENTS, statement.replace("ONE", history.one_row))
+    differences = history.differences(versions=versions)
+    assert differences
+    assert all(each.startswith("file /") and ", hour 2026-11-20 1" in each for each in differences), differences
+
+
+def test_an_event_dropped_is_named_by_partition_and_hour(history: History) -> None:
+    versions = history.changed(EVENTS, f"DELETE FROM {{table}} WHERE {history.one_row}")
+    differences = history.differences(versions=versions)
+    assert differences[0].startswith(f"{history.place}: raw_events has "), differences
+    assert ", events has " in differences[0]
+    assert any("tally has" in each for each in differences)
+    assert history.differences(versions=versions, day=date(2026, 10, 1)) == (), "another day is not looked at"
+    assert history.differences(versions=versions, day=DAY) != ()
+
+
+def test_a_changed_tally_is_named_by_partition_and_event_hour(history: History) -> None:
+    versions = history.changed(TALLY, "UPDATE {table} SET event_count = event_count + 1 WHERE partition = 2")
+    differences = history.differences(versions=versions)
+    assert differences[0].startswith("partition 2, hour 2026-1"), differences
+    assert ": tally has " in differences[0]
+
+
+def test_a_changed_total_is_found_and_its_video_named(history: History) -> None:
+    versions = history.changed(VIEWS_BY_VIDEO, "UPDATE {table} SET views = views + 1 WHERE video_id = '-a'")
+    for day in (None, DAY):
+        (difference,) = history.differences(versions=versions, day=day)
+        assert difference.startswith("video -a: views_by_video_day has ")
+        assert ", views_by_video has " in difference
+
+
+def test_a_verdict_changed_behind_the_counts_is_found(history: History) -> None:
+    versions = history.changed(EVENTS, "UPDATE {table} SET verdict = 'duplicate' WHERE verdict = 'counted'")
+    differences = [each for each in history.differences(versions=versions) if each.startswith("video")]
+    assert [each.split(" has ")[0] for each in differences] == [f"video {name}: events" for name in VIDEOS]
+
+
+@pytest.mark.parametrize("served", [VideoCount("-a", 1, 1), VideoCount("nobody", 1, 0)])
+def test_a_changed_served_count_is_found_and_its_video_named(history: History, served: VideoCount) -> None:
+    versions = history.copy()
+    versions.counts.append((2, served))
+    (difference,) = history.differences(versions=versions)
+    assert difference.startswith(f"video {served.video_id}: ")
+    assert "PostgreSQL has 1 views" in difference
+
+
+def test_the_ledger_is_compared_with_the_version_it_was_posted_from(history: History) -> None:
+    first = history.run.versions.published[0]
+    counts = {name: history.run.versions.counts_at(1).get(name, (0, 0))[1] for name in VIDEOS}
+    posted = [BilledVideo(first.version, *MONTH, name, views) for name, views in counts.items() if name != "c"]
+    posted.append(BilledVideo(first.version, *MONTH, None, sum(counts.values())))
+    assert history.reconciled(posted=posted).compared["billed_videos"] == 2
+    assert history.differences(posted=posted) == ()
+    posted[0] = replace(posted[0], views=posted[0].views + 1)
+    (difference,) = history.differences(posted=posted, day=DAY)
+    assert difference.startswith("video -a of 2026-11-01/2026-12-01 billed from version 1: events has ")
+    assert history.differences(posted=posted, day=date(2026, 10, 1)) == (), "the period does not hold that day"
+
+
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+def overwrite(path: Path) -> None:
+    # its checksum goes too: what is damaged is what a reader gets
+    (path.parent / f".{path.name}.crc").unlink(missing_ok=True)
+    content = bytearray(path.read_bytes())
+    content[4 : len(content) // 2] = bytes(len(content) // 2 - 4)
+    path.write_bytes(content)
+
+
+@contextmanager
+def hurt(path: Path, how: Callable[[Path], None]) -> Iterator[None]:
+    files = [each for each in (path, path.parent / f".{path.name}.crc") if each.exists()]
+    kept = {each: each.read_bytes() for each in files}
+    try:
+        how(path)
+        yield
+    finally:
+        for each, content in kept.items():
+            each.write_bytes(content)
+
+
+@pytest.mark.parametrize("how", [remove, overwrite])
+@pytest.mark.parametrize("table", [RAW_EVENTS, EVENTS, VIEWS_BY_VIDEO])
+def test_a_lost_or_damaged_file_is_named(history: History, table: str, how: Callable[[Path], None]) -> None:
+    path = history.run.warehouse.tables.files(table, history.version.snapshots[table])[0]
+    with hurt(Path(path), how):
+        differences = history.differences()
+        assert f"file {path} " in differences[-1], differences
+        if table == RAW_EVENTS:
+            for _ in range(2):
+                with pytest.raises(DifferenceError, match=path):
+                    run_once(history.run.ports(), TOPIC)
+            assert len(history.run.versions.published) == 2
+    history.run.versions.found.clear()
+    assert history.differences() == (), "and the file put back is equal again, though its time is another"
+
+
+def test_rows_appended_again_to_the_shown_table_are_named_and_nothing_is_published(history: History) -> None:
+    name = f"{NAMESPACE}.{RAW_EVENTS}"
+    history.spark.sql(f"INSERT INTO {name} SELECT * FROM {name} WHERE {history.one_row}")
+    try:
+        (difference,) = history.differences()
+        assert " of raw_events was added after publication by no batch run: " in difference
+        assert f"{history.place}: on record are no rows, found are 1 rows" in difference
+        with pytest.raises(DifferenceError, match="was added after publication"):
+            run_once(history.run.ports(), TOPIC)
+    finally:
+        assert SparkArchiveCheck(history.spark, history.run.versions).repair(history.version) == [RAW_EVENTS]
+        history.run.versions.found.clear()
+    assert history.differences() == ()
+
+
+class LosingRows:
+    """The log, of which a record is lost on the way to the files, and one arrives twice."""
+
+    def __init__(self, run: MemoryRun) -> None:
+        self._run = run
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._run.warehouse, name)
+
+    def contents(self) -> object:
+        found = self._run.warehouse.contents()
+        assert found.differences == ()
+        self._run.warehouse._working.sent += next(iter(next(iter(found.archived.values())).hours.values()))
+        return self._run.warehouse.contents()
+
+
+def test_a_run_that_cannot_read_back_what_it_was_sent_publishes_nothing(history: History) -> None:
+    grow(history.run, history.rng, history.ids, 5)
+    with pytest.raises(DifferenceError, match=r"raw_events has gained 5 rows .* and Kafka sent"):
+        run_once(history.run.ports(warehouse=LosingRows(history.run)), TOPIC)
+    assert len(history.run.versions.published) == 2
+    assert history.run.versions.open_differences() == [], "nothing published is touched: the next run may try again"
+    assert run_once(history.run.ports(), TOPIC).version == 3

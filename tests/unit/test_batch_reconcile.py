@@ -1,0 +1,158 @@
+"""The comparison as the sequence of its steps, on fakes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+
+import pytest
+
+from batch_layer.errors import DifferenceError, RefusedError, UnavailableError
+from batch_layer.ports import RunEntry
+from batch_layer.reconcile import ReconcilePorts, reconcile_once
+from batch_layer.reconciliation import DIFFERENCES_MAX, BilledVideo
+from ingestion.contract.offsets import OffsetVector
+from ingestion.contract.version import PublishedVersion
+from tests.spark_fixtures import MemoryVersions
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+DAY = NOON.date()
+MONTH = (date(2026, 11, 1), date(2026, 12, 1))
+
+
+@dataclass
+class Found:
+    """The ports `ArchiveCheck`, `Comparison` and `BilledViews`, all of which find what they are told."""
+
+    files: list[str] = field(default_factory=list)
+    raw: list[str] = field(default_factory=list)
+    judged: list[str] = field(default_factory=list)
+    served: list[str] = field(default_factory=list)
+    posted: list[BilledVideo] = field(default_factory=list)
+    billable: Mapping[str, int] = field(default_factory=dict)
+    failure: Exception | None = None
+    """Raised when the judged events are read."""
+    asked: list[str] = field(default_factory=list)
+
+    def differences(self, version: PublishedVersion) -> list[str]:
+        return self.files
+
+    def repair(self, version: PublishedVersion) -> list[str]:
+        self.files.clear()
+        return ["raw_events"]
+
+    def raw_events(self, version: PublishedVersion, day: date | None) -> tuple[int, list[str]]:
+        self.asked.append("raw")
+        return 5, self.raw
+
+    def events(self, version: PublishedVersion, day: date | None) -> list[str]:
+        self.asked.append("judged")
+        if self.failure:
+            raise self.failure
+        return self.judged
+
+    def videos(self, version: PublishedVersion, day: date | None) -> tuple[int, list[str]]:
+        self.asked.append("served")
+        return 2, self.served
+
+    def billable_views(self, version: PublishedVersion, start_on: date, end_on: date) -> Mapping[str, int]:
+        self.asked.append(f"billable of version {version.version}")
+        return self.billable
+
+    def billed(self) -> list[BilledVideo]:
+        return self.posted
+
+
+def versions(count: int = 2) -> MemoryVersions:
+    store = MemoryVersions()
+    for number in range(1, count + 1):
+        version = PublishedVersion(
+            version=number,
+            run_id=str(number),
+            offsets=OffsetVector("video-views", (number,)),
+            watermarks=(NOON,),
+            snapshots={},
+            row_counts={},
+            content_hashes={},
+            day_rules={},
+            published_at=NOON,
+        )
+        store.begin(RunEntry(str(number), "incremental", "running", None, NOON, None))
+        store.publish(version, [], {}, [], {})
+    return store
+
+
+def ports(found: Found, store: MemoryVersions) -> ReconcilePorts:
+    return ReconcilePorts(store, store, found, found, found, lambda stage, text: None)
+
+
+def test_what_is_equal_is_kept_and_clears_what_was_open() -> None:
+    store = versions()
+    assert reconcile_once(ports(Found(raw=["a row is gone"]), store), None).differences == ("a row is gone",)
+    assert [each.differences for each in store.open_differences()] == [("a row is gone",)]
+    result = reconcile_once(ports(Found(), store), None)
+    assert result.is_equal
+    assert result.compared == {"raw_events": 5, "videos": 2, "billed_videos": 0}
+    assert store.open_differences() == []
+
+
+def test_differences_come_in_the_order_of_the_flow() -> None:
+    posted = [BilledVideo(1, *MONTH, "a", 3)]
+    found = Found(raw=["raw"], judged=["judged"], served=["served"], posted=posted, billable={"a": 4})
+    differences = reconcile_once(ports(found, versions()), None).differences
+    assert [each.split()[0] for each in differences] == ["raw", "judged", "served", "video"]
+    assert found.asked == ["raw", "judged", "served", "billable of version 1"]
+
+
+def test_when_a_file_is_gone_nothing_is_read() -> None:
+    found = Found(files=["file /f is gone"])
+    assert reconcile_once(ports(found, versions()), None).differences == ("file /f is gone",)
+    assert found.asked == []
+
+
+def test_what_cannot_be_read_is_a_difference_and_ends_the_comparison() -> None:
+    found = Found(raw=["raw"], failure=DifferenceError("file /f cannot be read"))
+    store = versions()
+    assert reconcile_once(ports(found, store), DAY).differences == ("raw", "file /f cannot be read")
+    assert found.asked == ["raw", "judged"]
+    assert store.found[-1][1].day == DAY
+
+
+def test_a_server_that_is_away_is_no_difference_and_nothing_is_kept() -> None:
+    store = versions()
+    before = list(store.found)
+    with pytest.raises(UnavailableError):
+        reconcile_once(ports(Found(failure=UnavailableError("HDFS is away")), store), None)
+    assert store.found == before
+
+
+def test_of_a_day_only_the_periods_that_hold_it_are_compared_with_the_ledger() -> None:
+    posted = [BilledVideo(1, *MONTH, "a", 3), BilledVideo(2, date(2026, 10, 1), date(2026, 11, 1), "a", 9)]
+    found = Found(posted=posted, billable={"a": 3})
+    result = reconcile_once(ports(found, versions()), DAY)
+    assert result.is_equal
+    assert result.compared["billed_videos"] == 1
+
+
+def test_a_version_that_the_ledger_names_must_have_been_published() -> None:
+    found = Found(posted=[BilledVideo(9, *MONTH, "a", 3)])
+    (difference,) = reconcile_once(ports(found, versions()), None).differences
+    assert difference == "the ledger was posted from version 9, which was never published"
+
+
+def test_before_the_first_version_there_is_nothing_to_compare() -> None:
+    with pytest.raises(RefusedError, match="nothing is published yet"):
+        reconcile_once(ports(Found(), versions(0)), None)
+
+
+def test_only_the_first_differences_are_kept() -> None:
+    found = Found(raw=[str(number) for number in range(DIFFERENCES_MAX + 1)])
+    assert reconcile_once(ports(found, versions()), None).differences == tuple(found.raw[:DIFFERENCES_MAX])
+
+
+def test_a_repair_lets_the_tables_show_the_version_first_unless_a_run_is_at_work() -> None:
+    found, store = Found(files=["file /f was added"]), versions()
+    store.is_locked_elsewhere = True
+    with pytest.raises(RefusedError, match="a batch run is at work"):
+        reconcile_once(ports(found, store), None, repair=True)
+    store.is_locked_elsewhere = False
+    assert reconcile_once(ports(found, store), None, repair=True).is_equal

@@ -75,6 +75,16 @@ class Balance:
     balance_micros: int
 
 
+@dataclass(frozen=True)
+class Estimate:
+    """What a payee would earn of an open period from what is settled by now. No money."""
+
+    payee_id: str
+    currency: str
+    earned_micros: int
+    billable_views: int
+
+
 class Books(Protocol):
     """Statements and the append-only double-entry ledger.
 
@@ -110,6 +120,12 @@ class Books(Protocol):
         What a statement replaces is reversed by a linked transaction, and the payee gets a notice.
         """
 
+    def billed_periods(self) -> list[Period]:
+        """Return every period that was ever billed, by its first day."""
+
+    def runs_with_approved(self) -> list[str]:
+        """Return the runs that have statements which were approved and are not posted yet."""
+
     def totals(self) -> list[LedgerTotals]:
         """Return one row per currency, in its order."""
 
@@ -139,3 +155,18 @@ class States(Protocol):
 
     def transitions(self, kind: str, subject_id: str) -> list[Transition]:
         """Return the steps of a subject, oldest first."""
+
+
+class Estimates(Protocol):
+    """What open periods come to so far; the one thing in the books that is replaced."""
+
+    def replace(
+        self, period: Period, estimates: Sequence[Estimate], batch_version: int, estimated_at: datetime
+    ) -> None:
+        """Store a period's estimates in place of those before."""
+
+    def drop(self, billed: Sequence[Period]) -> None:
+        """Remove the estimates of periods that are billed now."""
+
+    def of_payee(self, payee_id: str) -> list[tuple[Period, Estimate, datetime]]:
+        """Return a payee's estimates with when they were made, newest period first."""

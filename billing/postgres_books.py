@@ -24,6 +24,7 @@ from billing.rated_lines import PayeeBill
 from billing.runs import BillingRun
 from billing.statements import PayeeState, Planned, Statement, payee_state, plan_group
 from billing.states import OPEN, Move
+from ingestion.contract.periods import Period
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
@@ -66,6 +67,11 @@ _PAST_EARNED = """
       AND NOT EXISTS (SELECT 1 FROM billing.transactions r WHERE r.reverses = t.transaction_id)
     GROUP BY period_start_on, period_end_on ORDER BY period_end_on DESC LIMIT 6"""
 _STILL_CALCULATED = f"SELECT statement_id FROM billing.statements s WHERE run_id = %s AND {STATE_OF_S} = 'calculated'"
+_BILLED_PERIODS = "SELECT DISTINCT period_start_on, period_end_on FROM billing.runs ORDER BY period_start_on"
+_RUNS_WITH_APPROVED = f"""
+    SELECT DISTINCT s.run_id FROM billing.transitions a
+    JOIN billing.statements s ON a.subject_kind = 'statement' AND s.statement_id = a.subject_id
+    WHERE a.to_state = 'approved' AND {STATE_OF_S} = 'approved' ORDER BY s.run_id"""
 _TOTALS = """
     WITH chained AS (
         SELECT *, CASE kind WHEN 'reversal' THEN -1 ELSE 1 END AS sign
@@ -139,6 +145,18 @@ class PostgresBooks:
     def finalise(self, run_id: str, after: str, count_max: int) -> Finalised:
         """Post the next statements of a run; see the port."""
         return self._alone(lambda cursor: finalise_group(cursor, run_id, after, count_max))
+
+    def billed_periods(self) -> list[Period]:
+        """Return every period that was ever billed, by its first day."""
+        with one_transaction(self._connect) as cursor:
+            cursor.execute(_BILLED_PERIODS)
+            return [Period(*row) for row in cursor]
+
+    def runs_with_approved(self) -> list[str]:
+        """Return the runs that have statements which were approved and are not posted yet."""
+        with one_transaction(self._connect) as cursor:
+            cursor.execute(_RUNS_WITH_APPROVED)
+            return [row[0] for row in cursor]
 
     def totals(self) -> list[LedgerTotals]:
         """Return one row per currency, in its order."""

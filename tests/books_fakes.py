@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from billing.book_ports import Balance, Finalised, LedgerTotals, PayeeRange, RunTotals
+from billing.book_ports import Balance, Estimate, Finalised, LedgerTotals, PayeeRange, RunTotals
 from billing.bounds import PastStatement
 from billing.errors import PostingConflictError
 from billing.postgres_books import overlap_sentence
@@ -89,6 +89,12 @@ class FakeBooks:
                 self._finalise(each)
             last = ready[-1].payee_id if ready else None
             return Finalised(len(ready), sum(each.earned_micros for each in ready), last)
+
+    def billed_periods(self) -> list[Period]:
+        return sorted({each.period for each in self.runs.values()}, key=lambda period: period.start_on)
+
+    def runs_with_approved(self) -> list[str]:
+        return sorted({each.run_id for each in self.statements.values() if self.state(each) == "approved"})
 
     def totals(self) -> list[LedgerTotals]:
         return [self._totals_in(currency) for currency in sorted({each.currency for each in self.transactions})]
@@ -249,3 +255,22 @@ def post(books: FakeBooks, run: BillingRun, bills: Sequence[PayeeBill]) -> list[
     before = len(books.transactions)
     post_bills(run, sorted(bills, key=lambda bill: bill.payee_id), books)
     return books.transactions[before:]
+
+
+class FakeEstimates:
+    """Implements `billing.book_ports.Estimates` in memory."""
+
+    def __init__(self) -> None:
+        self._kept: dict[Period, tuple[list[Estimate], datetime]] = {}
+
+    def replace(
+        self, period: Period, estimates: Sequence[Estimate], batch_version: int, estimated_at: datetime
+    ) -> None:
+        self._kept[period] = (list(estimates), estimated_at)
+
+    def drop(self, billed: Sequence[Period]) -> None:
+        self._kept = {period: kept for period, kept in self._kept.items() if period not in billed}
+
+    def of_payee(self, payee_id: str) -> list[tuple[Period, Estimate, datetime]]:
+        kept = sorted(self._kept.items(), key=lambda item: item[0].start_on, reverse=True)
+        return [(period, each, at) for period, (found, at) in kept for each in found if each.payee_id == payee_id]

@@ -3,14 +3,16 @@
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from billing.book_ports import Books, PayeeRange, StatementReader, States
+from billing.book_ports import Books, Estimate, Estimates, PayeeRange, StatementReader, States
 from billing.errors import PostingConflictError, StateError
 from billing.postgres_books import PostgresBooks
+from billing.postgres_estimates import PostgresEstimates
 from billing.postgres_session import connector
 from billing.postgres_statement import PostgresStatements
 from billing.postgres_states import PostgresStates
@@ -21,7 +23,7 @@ from billing.states import ALLOWED, Move
 from ingestion.contract.periods import Period
 from tests.billing_fakes import NOVEMBER, OCTOBER, bill, line, run_of
 from tests.billing_postgres import own_database
-from tests.books_fakes import FakeBooks
+from tests.books_fakes import FakeBooks, FakeEstimates
 
 EVER = datetime(9999, 1, 1, tzinfo=UTC)
 
@@ -317,6 +319,39 @@ def test_a_group_speaks_for_its_range_of_payees_only(desk: Desk) -> None:
     assert [each.payee_id for each in planned] == ["bob"]
     planned = desk.books.preview(run_of(batch_version=4), [], PayeeRange("Zoe", "ann"))
     assert [(each.payee_id, each.is_changed) for each in planned] == [("ann", True)]
+
+
+def test_the_books_know_what_was_billed_and_what_was_approved_and_not_posted(desk: Desk) -> None:
+    run = run_of(approval_limit_micros=NOBODY_ALONE)
+    desk.bill(run, bill("ann"))
+    desk.bill(run_of(NOVEMBER), bill("bob"))
+    assert (desk.books.billed_periods(), desk.books.runs_with_approved()) == ([OCTOBER, NOVEMBER], [])
+    found = desk.reader.statement("ann", OCTOBER)
+    assert found is not None
+    desk.states.move("statement", found.statement.statement_id, Move("approved", "max"))
+    assert desk.books.runs_with_approved() == [run.run_id]
+    assert finalise_run(run.run_id, desk.books) == (1, 2_500_000)
+    assert desk.books.runs_with_approved() == []
+
+
+@pytest.mark.parametrize("kind", ["fake", "postgres"])
+def test_estimates_are_replaced_and_go_when_their_period_is_billed(request: pytest.FixtureRequest, kind: str) -> None:
+    with ExitStack() as stack:
+        estimates: Estimates = FakeEstimates()
+        if kind == "postgres":
+            url = stack.enter_context(own_database(request.getfixturevalue("postgres_url")))
+            estimates = PostgresEstimates(connector(url, "viewledger_billing"))
+        at = datetime(2026, 11, 5, tzinfo=UTC)
+        estimates.replace(OCTOBER, [Estimate("ann", "USD", 5, 2), Estimate("bob", "USD", 7, 3)], 3, at)
+        estimates.replace(NOVEMBER, [Estimate("ann", "USD", 1, 1)], 3, at)
+        estimates.replace(OCTOBER, [Estimate("ann", "USD", 6, 3)], 4, at + timedelta(days=1))
+        assert estimates.of_payee("ann") == [
+            (NOVEMBER, Estimate("ann", "USD", 1, 1), at),
+            (OCTOBER, Estimate("ann", "USD", 6, 3), at + timedelta(days=1)),
+        ]
+        assert estimates.of_payee("bob") == []
+        estimates.drop([OCTOBER])
+        assert [period for period, _, _ in estimates.of_payee("ann")] == [NOVEMBER]
 
 
 KINDS = sorted(ALLOWED)

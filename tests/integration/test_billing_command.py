@@ -13,6 +13,7 @@ import psycopg2
 import pytest
 
 import jobs.billing_backtest
+import jobs.billing_nightly
 import jobs.billing_run
 from jobs.cli import main
 from jobs.exit_codes import ExitCode
@@ -63,7 +64,7 @@ def desk(
     with own_database(postgres_url) as url:
         monkeypatch.setenv("VIEWLEDGER_POSTGRES_URL", url)
         monkeypatch.setenv("VIEWLEDGER_PSEUDONYM_KEY", "ab" * 32)
-        for module in (jobs.billing_run, jobs.billing_backtest):
+        for module in (jobs.billing_run, jobs.billing_nightly, jobs.billing_backtest):
             monkeypatch.setattr(module, "open_settled_views", open_fake)
         yield desk
 
@@ -207,3 +208,66 @@ def test_a_backtest_shows_the_change_per_payee_and_stores_nothing(desk: Desk) ->
         ExitCode.BAD_INPUT,
         True,
     )
+
+
+def test_a_statement_above_the_limit_is_approved_by_another_and_restated_and_shown_with_its_steps(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIEWLEDGER_APPROVAL_LIMITS", "*=0")
+    desk.import_files()
+    month = ["--period", "2026-10"]
+    assert desk.document("run", *month, "--actor", "eve")["posted_count"] == 0
+    assert len(desk.document("statements")["statements"]) == 2
+    code, _, error = desk.run("approve", *month, "--payee", "ann", "--actor", "eve")
+    assert (code, "somebody else than eve approves it" in error) == (ExitCode.REFUSED, True)
+    assert desk.document("approve", *month, "--actor", "max", "--reason", "fine")["posted_count"] == 2
+    desk.views = FakeSettledViews([*desk.views.rows, Count("v", DAY, "GB", 1, 1)], published(version=4))
+    restate = ["restate", *month, "--cause", "one late view", "--actor", "eve"]
+    preview = desk.document(*restate, "--preview")
+    assert [each["payee_id"] for each in preview["deltas"]] == ["ann"]
+    assert desk.document("statements")["statements"] == []
+    assert desk.document(*restate)["restatement_number"] == 1
+    desk.document("approve", *month, "--actor", "max")
+    shown = desk.document("statement", "--payee", "ann", *month)
+    assert (shown["restatement_number"], shown["state"]) == (1, "finalised")
+    assert [each["to"] for each in shown["transitions"]] == ["calculated", "in_review", "approved", "finalised"]
+    balances = {each["account"]: each["balance_micros"] for each in desk.document("books")["balances"]}
+    assert -balances["payable:ann"] == shown["payable_micros"]
+    assert desk.document("books", "--as-of", "2020-01-01")["balances"] == []
+    assert desk.document("show")["USD"]["difference_nanomicros"] == 0
+
+
+def test_a_night_goes_on_from_the_last_billed_month_and_a_second_one_bills_nothing(desk: Desk) -> None:
+    desk.import_files()
+    desk.document("run", "--period", "2026-10")
+    first = desk.document("nightly", "--actor", "cron")["months"]
+    assert first[0]["period"] == "2026-11-01/2026-12-01"
+    assert {each["outcome"] for each in first} <= {"billed", "estimated"}  # which of them depends on today
+    assert {each["outcome"] for each in desk.document("nightly", "--actor", "cron")["months"]} <= {"estimated"}
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["approve", "--period", "2026-10", "--actor", "max"], ExitCode.REFUSED, "no statement in period"),
+        (["void", "--period", "2026-10", "--payee", "zoe", "--actor", "max"], ExitCode.REFUSED, "no statement of zoe"),
+        (["run", "--period", "2026-10", "--actor", "run"], ExitCode.BAD_INPUT, "`run` is nobody's name"),
+        (["books", "--as-of", "yesterday"], ExitCode.BAD_INPUT, "'yesterday' is not a day; give it as 2026-10-31"),
+        (["restate", "--period", "2026-10", "--cause", "x"], ExitCode.REFUSED, "was never billed"),
+        (["payout-file", "--batch", "x", "--out", "x"], ExitCode.REFUSED, "there is no payout batch 'x'"),
+        (["hold-decide", "--hold", "x", "--as", "voided", "--reason", "r"], ExitCode.REFUSED, "there is no hold x"),
+        (
+            ["hold", "--payee", "ann", "--currency", "EUR", "--amount", "-1", "--reason", "r"],
+            ExitCode.BAD_INPUT,
+            "'-1' is not an amount like 12.50",
+        ),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_decided_gets_one_clear_sentence(
+    desk: Desk, words: list[str], code: ExitCode, said: str
+) -> None:
+    desk.import_files()
+    got, out, error = desk.run(*words)
+    assert (got, out) == (code, "")
+    assert said in error
+    assert error.count("viewledger: ") == 1

@@ -1,0 +1,116 @@
+"""What billing does every night: bill the months that are closed, estimate those that are not. Knows only ports."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from billing.book_ports import Books, Estimate, Estimates
+from billing.errors import PostingConflictError, PreconditionsError
+from billing.period_billing import BilledPeriod, BillingOrder, bill_period, newest_terms
+from billing.ports import CatalogueStore, SettledViews
+from billing.rated_lines import settle_bill
+from billing.rating import rate_period
+from billing.run_posting import finalise_run
+from ingestion.contract.periods import Period
+
+SETTLED = "settled:"
+"""How the precondition begins that only time fulfils."""
+
+
+@dataclass(frozen=True)
+class NightOf:
+    """What became of one month."""
+
+    period: Period
+    outcome: str
+    """`billed`, `estimated` (still open, or not settled yet) or `refused` (somebody must do something)."""
+    detail: str
+    billed: BilledPeriod | None = None
+
+
+@dataclass(frozen=True)
+class Night:
+    """What a night did."""
+
+    months: tuple[NightOf, ...]
+    finalised_count: int
+    """Statements that were approved and not posted yet: whoever approved them was interrupted."""
+
+
+def work_through_the_night(
+    today: date,
+    order_of: Callable[[Period], BillingOrder],
+    *,
+    views: SettledViews,
+    catalogues: CatalogueStore,
+    books: Books,
+    estimates: Estimates,
+) -> Night:
+    """Bill each month that has ended and was not billed yet, estimate what cannot be billed yet, finish what was left.
+
+    A second night on the same day changes nothing but the time of the estimates.
+    """
+    finalised = sum(finalise_run(run_id, books)[0] for run_id in books.runs_with_approved())
+    billed = books.billed_periods()
+    nights = []
+    for period in months_to_do(today, billed):
+        night = _bill(period, order_of(period), views=views, catalogues=catalogues, books=books)
+        if night.outcome == "estimated":
+            found = estimate(period, views, catalogues)
+            estimates.replace(period, found, views.version.version, order_of(period).calculated_at)
+            night = NightOf(period, night.outcome, f"{night.detail}; {len(found)} payees estimated")
+        nights.append(night)
+    estimates.drop(books.billed_periods())
+    return Night(tuple(nights), finalised)
+
+
+def months_to_do(today: date, billed: Sequence[Period]) -> list[Period]:
+    """Return the months from the one after the last billed day (or else the month before) up to today's."""
+    this = month_of(today)
+    first = month_of(this.start_on - timedelta(days=1))
+    if billed:
+        newest = max(period.end_on for period in billed)
+        first = month_of(newest)
+        if any(period.start_on < first.end_on and first.start_on < period.end_on for period in billed):
+            first = month_of(first.end_on)  # its beginning is billed in another cut; the rest is somebody's decision
+    months = []
+    while first.start_on <= this.start_on:
+        months.append(first)
+        first = month_of(first.end_on)
+    return months
+
+
+def month_of(day: date) -> Period:
+    """Return the calendar month (UTC) of a day."""
+    start = day.replace(day=1)
+    return Period(start, (start + timedelta(days=31)).replace(day=1))
+
+
+def _bill(
+    period: Period, order: BillingOrder, *, views: SettledViews, catalogues: CatalogueStore, books: Books
+) -> NightOf:
+    if order.calculated_at < period.end_at:
+        return NightOf(period, "estimated", "the month goes on")
+    try:
+        billed = bill_period(order, views=views, catalogues=catalogues, books=books)
+    except PostingConflictError as error:
+        return NightOf(period, "refused", "; ".join(error.conflicts))
+    except PreconditionsError as error:
+        if all(failure.startswith(SETTLED) for failure in error.failures):
+            return NightOf(period, "estimated", "; ".join(error.failures))
+        return NightOf(period, "refused", "; ".join(error.failures))
+    summary = billed.summary
+    return NightOf(period, "billed", f"{summary.posted_count} posted, {len(summary.waiting)} waiting", billed)
+
+
+def estimate(period: Period, views: SettledViews, catalogues: CatalogueStore) -> list[Estimate]:
+    """Return what each payee would earn from what is settled by now; it rests on no remainder and is no promise.
+
+    Raises:
+        PreconditionsError: there is no catalogue or no contract yet.
+    """
+    attribution, _, _ = newest_terms(period, catalogues)
+    return [
+        Estimate(bill.payee_id, bill.currency, settle_bill(bill, 0).amount_micros, bill.billable_views)
+        for bill in rate_period(views.pieces(attribution), attribution)
+    ]

@@ -1,0 +1,76 @@
+"""`./viewledger billing nightly`: bills closed months, estimates open ones, lets holds expire, posts what was left."""
+
+import argparse
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from billing.nightly import work_through_the_night
+from billing.period_billing import BillingOrder
+from billing.postgres_books import PostgresBooks
+from billing.postgres_catalogue import PostgresCatalogueStore
+from billing.postgres_estimates import PostgresEstimates
+from billing.postgres_holds import PostgresHolds
+from billing.tables import aligned, billed_period_json
+from ingestion.contract.periods import Period
+from jobs.billing_settings import (
+    Actions,
+    BillingSettings,
+    actor_of,
+    add_action,
+    add_actor,
+    billing_connector,
+    show,
+)
+from jobs.exit_codes import ExitCode
+from jobs.settled_views import open_settled_views
+
+
+def add_actions(actions: Actions) -> None:
+    """Declares `nightly`."""
+    night = add_action(actions, "nightly", run_night, "bill the months that are closed, estimate the others; for cron")
+    add_actor(night, "who runs it, and approves nothing above the limit")
+
+
+def run_night(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
+    """Works through one night; exits REFUSED when a closed month needs somebody."""
+    known, actor, now = BillingSettings.from_environment(environ), actor_of(arguments), datetime.now(UTC)
+
+    def order_of(period: Period) -> BillingOrder:
+        return BillingOrder(
+            period=period,
+            waived={},
+            allowed_lateness=known.allowed_lateness,
+            calculated_at=now,
+            actor=actor,
+            approval_limits_micros=known.approval_limits_micros,
+            bounds=known.bounds,
+        )
+
+    connect = billing_connector(environ)
+    expired = PostgresHolds(connect).expire(now)
+    with open_settled_views(environ) as views:
+        night = work_through_the_night(
+            now.date(),
+            order_of,
+            views=views,
+            catalogues=PostgresCatalogueStore(connect),
+            books=PostgresBooks(connect),
+            estimates=PostgresEstimates(connect),
+        )
+    document = {
+        "expired_hold_count": expired,
+        "finalised_count": night.finalised_count,
+        "months": [
+            {
+                "period": str(each.period),
+                "outcome": each.outcome,
+                "detail": each.detail,
+                "run": billed_period_json(each.billed) if each.billed else None,
+            }
+            for each in night.months
+        ],
+    }
+    rows = [(str(each.period), each.outcome, each.detail) for each in night.months]
+    last = f"{expired} holds expired, {night.finalised_count} approved statements posted"
+    show(arguments, document, lambda: aligned(("period", "outcome", ""), rows, left=3) + f"\n\n{last}")
+    return ExitCode.REFUSED if any(each.outcome == "refused" for each in night.months) else ExitCode.OK

@@ -1,0 +1,122 @@
+"""A night of billing: what is closed is billed, what is open is estimated, and a second night changes nothing."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from billing.nightly import Night, months_to_do, work_through_the_night
+from billing.period_billing import BillingOrder
+from billing.states import Move
+from ingestion.contract.periods import Period
+from tests.billing_fakes import (
+    Count,
+    FakeCatalogueStore,
+    FakeSettledViews,
+    bill,
+    card_of,
+    catalogue_of,
+    contracts_of,
+    published,
+    run_of,
+)
+from tests.books_fakes import FakeBooks, FakeEstimates, post
+
+OCTOBER, NOVEMBER, DECEMBER = (Period.parse(f"2026-{month}") for month in (10, 11, 12))
+
+# Which months a night takes up, by what was billed before it.
+MONTHS = """
+today      | billed                  | months
+2026-11-05 |                         | 2026-10 2026-11
+2026-11-30 | 2026-10                 | 2026-11
+2026-12-01 | 2026-10                 | 2026-11 2026-12
+2027-01-15 | 2026-10                 | 2026-11 2026-12 2027-01
+2026-11-05 | 2026-11                 |
+2026-11-25 | 2026-11-18/2026-11-21   |
+2026-12-02 | 2026-11-18/2026-11-21   | 2026-12
+2024-03-01 | 2024-01                 | 2024-02 2024-03
+"""
+MONTH_ROWS = [[cell.strip() for cell in row.split("|")] for row in MONTHS.strip().splitlines()[1:]]
+
+
+@pytest.mark.parametrize(("today", "billed", "months"), MONTH_ROWS)
+def test_a_night_takes_up_these_months(today: str, billed: str, months: str) -> None:
+    found = months_to_do(date.fromisoformat(today), [Period.parse(each) for each in billed.split()])
+    assert found == [Period.parse(each) for each in months.split()]
+
+
+@dataclass
+class Nights:
+    """Books with a catalogue, and ten billable views a month."""
+
+    books: FakeBooks = field(default_factory=FakeBooks)
+    estimates: FakeEstimates = field(default_factory=FakeEstimates)
+    review_items: Mapping[str, int] = field(default_factory=dict)
+
+    def night(self, now: datetime, *, settled_until: datetime | None = None) -> Night:
+        counts = [Count("v", date(2026, month, 3), None, 12, 10) for month in (10, 11, 12)]
+        rows = [each for each in counts if each.event_day < now.date()]
+        views = FakeSettledViews(rows, published(settled_until=settled_until or now), self.review_items)
+
+        def order_of(period: Period) -> BillingOrder:
+            return BillingOrder(period, {}, timedelta(hours=24), now, "cron", {"*": 10**9})
+
+        return work_through_the_night(
+            now.date(),
+            order_of,
+            views=views,
+            catalogues=FakeCatalogueStore([catalogue_of(v="ann")], [contracts_of(card_of(1000))]),
+            books=self.books,
+            estimates=self.estimates,
+        )
+
+    def estimated(self) -> list[tuple[Period, int]]:
+        return [(period, each.earned_micros) for period, each, _ in self.estimates.of_payee("ann")]
+
+
+def outcomes(night: Night) -> list[tuple[Period, str]]:
+    return [(each.period, each.outcome) for each in night.months]
+
+
+def test_a_closed_month_is_billed_and_the_open_one_estimated_without_any_money() -> None:
+    nights = Nights()
+    assert outcomes(nights.night(datetime(2026, 11, 4, tzinfo=UTC))) == [(OCTOBER, "billed"), (NOVEMBER, "estimated")]
+    assert nights.estimated() == [(NOVEMBER, 10)]
+    assert [each.effective_at for each in nights.books.transactions] == [OCTOBER.end_at]
+
+
+def test_a_second_night_bills_nothing_again() -> None:
+    nights = Nights()
+    nights.night(datetime(2026, 11, 4, tzinfo=UTC))
+    assert outcomes(nights.night(datetime(2026, 11, 4, tzinfo=UTC))) == [(NOVEMBER, "estimated")]
+    assert len(nights.books.transactions) == 1
+    assert nights.estimated() == [(NOVEMBER, 10)]
+
+
+def test_a_month_that_is_not_settled_yet_is_estimated_until_it_is_and_then_billed() -> None:
+    nights = Nights()
+    early = nights.night(datetime(2026, 11, 4, tzinfo=UTC), settled_until=datetime(2026, 11, 1, 12, tzinfo=UTC))
+    assert outcomes(early) == [(OCTOBER, "estimated"), (NOVEMBER, "estimated")]
+    assert "settled: " in early.months[0].detail
+    assert nights.estimated() == [(NOVEMBER, 10), (OCTOBER, 10)]
+    nights.night(datetime(2026, 11, 5, tzinfo=UTC))
+    assert nights.estimated() == [(NOVEMBER, 10)], "a billed month has no estimate"
+
+
+def test_a_closed_month_that_needs_somebody_is_refused_and_says_why() -> None:
+    nights = Nights(review_items={"conflict": 2})
+    night = nights.night(datetime(2026, 11, 4, tzinfo=UTC))
+    assert outcomes(night) == [(OCTOBER, "refused"), (NOVEMBER, "estimated")]
+    assert "conflict: 2 events" in night.months[0].detail
+    assert nights.books.transactions == []
+
+
+def test_a_statement_that_was_approved_and_not_posted_is_posted() -> None:
+    nights = Nights()
+    post(nights.books, run_of(OCTOBER, approval_limit_micros=-1), [bill("ann")])
+    waiting = nights.books.statement("ann", OCTOBER)
+    assert waiting is not None
+    nights.books.move("statement", waiting.statement.statement_id, Move("approved", "max"))
+    assert nights.night(datetime(2026, 11, 4, tzinfo=UTC)).finalised_count == 1
+    assert len(nights.books.transactions) == 1

@@ -3,7 +3,7 @@
 import asyncio
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -123,7 +123,9 @@ def development_bearer(environ: Mapping[str, str], role: Role) -> dict[str, str]
     return {"Authorization": f"Bearer {token}"}
 
 
-def guard_of(chosen: AccessSettings, keys: PostgresApiKeys, executor: Executor) -> tuple[Guard, Access]:
+def guard_of(
+    chosen: AccessSettings, keys: PostgresApiKeys, executor: Executor, observe: Callable[[str, int], None]
+) -> tuple[Guard, Access]:
     """The guard of the API's routes, and the access behind it for other guards. `executor` runs look-ups of keys."""
 
     async def find_key(key_id: str) -> ApiKey | None:
@@ -146,7 +148,8 @@ def guard_of(chosen: AccessSettings, keys: PostgresApiKeys, executor: Executor) 
         return _network(client_address(peer, request.headers.getlist("x-forwarded-for"), chosen.proxies))
 
     limits = RequestLimits(time.time, anonymous=chosen.rate_anonymous, caller=chosen.rate_caller)
-    return Guard(identify, limits, sender_network, logs_every_answer=chosen.logs_every_answer), access
+    guard = Guard(identify, limits, sender_network, logs_every_answer=chosen.logs_every_answer, observe=observe)
+    return guard, access
 
 
 def _network(address: str | None) -> str:

@@ -105,7 +105,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     show_breakers(metrics.registry, (postgres_breaker, redis_breaker, keys_breaker))
     speed = SpeedLayerCounts(AsyncRedisSegmentReader(client, namespace=chosen.namespace))
     with ThreadPoolExecutor(3, thread_name_prefix="postgres") as executor:
-        guard, _ = guard_of(chosen.access, keys_breaker.on(keys, "find"), executor)
+        guard, _ = guard_of(chosen.access, keys_breaker.on(keys, "find"), executor, metrics.responded)
         reader = CountsReader(
             postgres_breaker.on(pointer, "current"),
             postgres_breaker.on(counts, "counts", "changes"),

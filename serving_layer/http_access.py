@@ -66,6 +66,8 @@ class Guard:
     network_of: Callable[[Request], str]
     show: ShowProblem = problem_document
     logs_every_answer: bool = False
+    observe: Callable[[str, int], None] = lambda route, status: None
+    """Is told the route and the status of every answer; for metrics."""
 
     def route(
         self, path: str, endpoint: Endpoint, *, needs: Scope, methods: Sequence[str] = ("GET",), cost: int = 1
@@ -125,6 +127,8 @@ class Guard:
             try:
                 response = await self._survived(request, endpoint)
                 response.headers[request_ids.HEADER] = request_id
+                response.headers["X-Content-Type-Options"] = "nosniff"
+                self.observe(path, response.status_code)
                 if self.logs_every_answer or response.status_code >= 400 or request.method not in ("GET", "HEAD"):
                     fields = {
                         "method": request.method,

@@ -30,6 +30,10 @@ class ApiMetrics:
         )
         self._complete, self._incomplete = self._answers.labels("complete"), self._answers.labels("incomplete")
         self.unavailable = self._answers.labels("unavailable")
+        self._responses = Counter(
+            "view_count_responses", "Answers by route and status.", ["route", "status"], registry=registry
+        )
+        self._responses_by: dict[tuple[str, int], Counter] = {}
         reads = Histogram(
             "view_count_read_seconds", "Time of one round trip.", ["store"], buckets=_SECONDS, registry=registry
         )
@@ -50,6 +54,13 @@ class ApiMetrics:
     def answered(self, count: ServedCount) -> None:
         """One served count went out."""
         (self._complete if count.complete else self._incomplete).inc()
+
+    def responded(self, route: str, status: int) -> None:
+        """An answer of a route went out, whatever it was."""
+        counter = self._responses_by.get((route, status))
+        if counter is None:
+            counter = self._responses_by[route, status] = self._responses.labels(route, str(status))
+        counter.inc()
 
     def speed_read(self, ids: int, seconds: float, *, answered: bool) -> None:
         """One round trip to the speed layer ended."""

@@ -80,10 +80,11 @@ def guard_of(
     **settings: Any,
 ) -> Guard:
     """A guard as the API's, with limits that no test reaches by accident."""
+    observe = settings.pop("observe", lambda route, status: None)
     access = access_of(keys, **settings)
 
     async def identify(request: Request) -> Caller:
         return await access.caller(request.headers.get("authorization"))
 
     limits = RequestLimits(time.time, anonymous=anonymous, caller=caller, refused=refused)
-    return Guard(identify, limits, lambda request: "192.0.2.0/24")
+    return Guard(identify, limits, lambda request: "192.0.2.0/24", observe=observe)

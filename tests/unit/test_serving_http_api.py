@@ -31,7 +31,9 @@ def served() -> Iterator[Served]:
     speed.views = {(100, "-a"): 17}
     metrics = ApiMetrics(now=lambda: SETTLED_UNTIL.timestamp() + 60)
     reader = reader_of(published, speed, observer=metrics)
-    app = counts_app(Api(reader, metrics, guard_of(), history_of(reader), refresh_seconds=3600))
+    app = counts_app(
+        Api(reader, metrics, guard_of(observe=metrics.responded), history_of(reader), refresh_seconds=3600)
+    )
     with TestClient(app, raise_server_exceptions=False) as client:
         yield Served(published, speed, client)
 
@@ -194,6 +196,7 @@ def test_metrics_tell_latency_round_trips_version_and_age(served: Served) -> Non
         'view_count_read_ids_sum{store="speed"} 3.0',
         'view_count_answers_total{state="complete"} 3.0',
         "view_count_published_version 1.0",
+        'view_count_responses_total{route="/v1/views:lookup",status="200"} 1.0',
         "view_count_settled_age_seconds 60.0",
     ):
         assert line in exposition

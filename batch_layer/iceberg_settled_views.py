@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 import pyarrow as pa
 from pyspark.errors import PySparkException
@@ -32,6 +32,18 @@ class UnplacedViews:
     payee_id: str | None
     billable_views: int
     first_on: date
+
+
+@dataclass(frozen=True)
+class LateEventRow:
+    """An event that came too late to be counted, where it is in the log, and its two instants."""
+
+    partition: int
+    offset: int
+    event_id: str
+    video_id: str
+    happened_at: datetime
+    appended_at: datetime
 
 
 class IcebergSettledViews:
@@ -125,6 +137,15 @@ class IcebergSettledViews:
     def unreconciled(self) -> Sequence[str]:
         """Return the known differences between archive, tables, served counts and ledger, in sentences."""
         return self._differences()
+
+    def late_events(self, period: Period) -> Iterator[LateEventRow]:
+        """Yield the events with verdict `late_review` that claim to have happened in the period."""
+        rows = (
+            self._read(EVENTS)
+            .where((F.col("verdict") == Verdict.LATE_REVIEW.value) & within(F.to_date("happened_at"), period))
+            .select("partition", "offset", "event_id", "video_id", "happened_at", "appended_at")
+        )
+        return (LateEventRow(*row) for row in _streamed(rows))
 
     def _read(self, table: str) -> DataFrame:
         return self._tables.at(table, self._version.snapshots[table])

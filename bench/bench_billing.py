@@ -18,7 +18,7 @@ import psycopg2
 
 from billing.postgres_books import PostgresBooks
 from billing.postgres_session import connector, copy_rows
-from billing.rated_lines import SINCE_EVER, VIEWS, WITHOUT_END, PayeeBill, RatedLine
+from billing.rated_lines import VIEWS, PayeeBill, RatedLine
 from billing.run_posting import post_bills
 from billing.runs import BillingRun
 from ingestion.contract.periods import Period
@@ -92,8 +92,8 @@ def line(payee: int, index: int) -> RatedLine:
     views = 1 + (payee * 31 + index * 17) % 997
     return RatedLine(
         video_id=f"video-{payee:07}-{index:03}",
-        owned_from_on=SINCE_EVER,
-        owned_to_on=WITHOUT_END,
+        owned_from_on=date(2026, 1, 1),
+        owned_to_on=date(2027, 1, 1),
         share_ppm=1_000_000,
         effective_from_on=date(2026, 1, 1),
         country="*",

@@ -120,6 +120,9 @@ class Books(Protocol):
         What a statement replaces is reversed by a linked transaction, and the payee gets a notice.
         """
 
+    def rejected_late_events(self, places: Sequence[str]) -> set[str]:
+        """Return which late events (by their place in the log) somebody decided not to count."""
+
     def billed_periods(self) -> list[Period]:
         """Return every period that was ever billed, by its first day."""
 

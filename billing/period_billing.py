@@ -9,8 +9,8 @@ from billing.attribution import Attribution
 from billing.book_ports import Books
 from billing.bounds import Bounds
 from billing.errors import EvidenceMismatchError, PreconditionsError
-from billing.ports import CatalogueStore, SettledViews
-from billing.preconditions import Findings, failed_preconditions
+from billing.ports import CatalogueStore, LateEvent, SettledViews
+from billing.preconditions import Findings, Waivable, failed_preconditions
 from billing.rating import rate_period
 from billing.run_posting import RunSummary, post_bills
 from billing.runs import NOBODY_ALONE, BillingRun
@@ -61,7 +61,7 @@ def bill_period(order: BillingOrder, *, views: SettledViews, catalogues: Catalog
     findings = Findings(
         views.version,
         catalogue_version,
-        views.open_review_items(order.period),
+        _undecided(views, books, order.period),
         unplaced,
         recatalogued_videos(views, attribution, catalogue_version, catalogues),
         views.unreconciled(),
@@ -94,6 +94,20 @@ def bill_period(order: BillingOrder, *, views: SettledViews, catalogues: Catalog
     summary = post_bills(run, bills, books, dry_run=order.dry_run)
     names = {payee_id: payee.name for payee_id, payee in attribution.catalogue.payee_by_id.items()}
     return BilledPeriod(run, summary, unattributed, names, order.dry_run)
+
+
+def _undecided(views: SettledViews, books: Books, period: Period) -> Mapping[str, int]:
+    """Return the events that wait for review, by kind, without the late ones that somebody rejected."""
+    waiting = dict(views.open_review_items(period))
+    if waiting.get(Waivable.LATE_REVIEW):
+        rejected = books.rejected_late_events([late_event_id(each) for each in views.late_events(period)])
+        waiting[Waivable.LATE_REVIEW] -= len(rejected)
+    return waiting
+
+
+def late_event_id(event: LateEvent) -> str:
+    """Return the name under which a late event is decided: its place in the log."""
+    return f"{event.partition}:{event.offset}"
 
 
 def as_restatement(run: BillingRun, cause: str, books: Books) -> BillingRun:

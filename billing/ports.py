@@ -1,7 +1,7 @@
 """What billing needs from others: the settled views of one published version, the catalogue."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Protocol
 
 from billing.attribution import Attribution
@@ -121,6 +121,37 @@ class SettledViews(Protocol):
 
     def unreconciled(self) -> Sequence[str]:
         """Return what is known not to agree between archive, tables, served counts and ledger, in sentences."""
+
+    def late_events(self, period: Period) -> Iterable["LateEvent"]:
+        """Yield the events with verdict `late_review` that claim to have happened in the period, in any order."""
+
+
+class LateEvent(Protocol):
+    """An event that came too late to be counted by itself; it stays visible until somebody decides about it."""
+
+    @property
+    def partition(self) -> int:
+        """Where in the log it is."""
+
+    @property
+    def offset(self) -> int:
+        """Where in the partition."""
+
+    @property
+    def event_id(self) -> str:
+        """The event's own id."""
+
+    @property
+    def video_id(self) -> str:
+        """Whose view it would be."""
+
+    @property
+    def happened_at(self) -> datetime:
+        """When it says it happened."""
+
+    @property
+    def appended_at(self) -> datetime:
+        """When the log received it."""
 
 
 class CatalogueStore(Protocol):

@@ -67,6 +67,9 @@ _PAST_EARNED = """
       AND NOT EXISTS (SELECT 1 FROM billing.transactions r WHERE r.reverses = t.transaction_id)
     GROUP BY period_start_on, period_end_on ORDER BY period_end_on DESC LIMIT 6"""
 _STILL_CALCULATED = f"SELECT statement_id FROM billing.statements s WHERE run_id = %s AND {STATE_OF_S} = 'calculated'"
+_REJECTED_LATE = """
+    SELECT subject_id FROM billing.transitions
+    WHERE subject_kind = 'late_event' AND subject_id = ANY (%s) AND to_state = 'rejected'"""
 _BILLED_PERIODS = "SELECT DISTINCT period_start_on, period_end_on FROM billing.runs ORDER BY period_start_on"
 _RUNS_WITH_APPROVED = f"""
     SELECT DISTINCT s.run_id FROM billing.transitions a
@@ -145,6 +148,12 @@ class PostgresBooks:
     def finalise(self, run_id: str, after: str, count_max: int) -> Finalised:
         """Post the next statements of a run; see the port."""
         return self._alone(lambda cursor: finalise_group(cursor, run_id, after, count_max))
+
+    def rejected_late_events(self, places: Sequence[str]) -> set[str]:
+        """Return which late events somebody decided not to count."""
+        with one_transaction(self._connect) as cursor:
+            cursor.execute(_REJECTED_LATE, (list(places),))
+            return {row[0] for row in cursor}
 
     def billed_periods(self) -> list[Period]:
         """Return every period that was ever billed, by its first day."""

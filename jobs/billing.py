@@ -16,6 +16,7 @@ from jobs import (
     billing_backtest,
     billing_holds,
     billing_import,
+    billing_late,
     billing_nightly,
     billing_payouts,
     billing_proof,
@@ -35,6 +36,7 @@ GROUPS = (
     billing_statements,
     billing_payouts,
     billing_holds,
+    billing_late,
     billing_proof,
 )
 """Modules that declare actions, in the order of the help."""

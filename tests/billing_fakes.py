@@ -4,7 +4,7 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from billing.attribution import Attribution, OwnedDays
 from billing.catalogue import Catalogue, Payee, Video
@@ -72,6 +72,18 @@ def event_id(count: Count, index: int) -> str:
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:32]))
 
 
+@dataclass(frozen=True)
+class Late:
+    """Implements `billing.ports.LateEvent`."""
+
+    partition: int
+    offset: int
+    event_id: str
+    video_id: str
+    happened_at: datetime
+    appended_at: datetime
+
+
 @dataclass
 class FakeSettledViews:
     """Implements `billing.ports.SettledViews` from rows in memory, event by event, by the plainest reading."""
@@ -121,6 +133,14 @@ class FakeSettledViews:
 
     def open_review_items(self, period: Period) -> Mapping[str, int]:
         return self.review_items
+
+    def late_events(self, period: Period) -> Iterator[Late]:
+        at = datetime.combine(period.start_on, time(), UTC)
+        return (Late(0, offset, f"event-{offset}", "v", at, CALCULATED_AT) for offset in range(self.late_count))
+
+    @property
+    def late_count(self) -> int:
+        return self.review_items.get("late_review", 0)
 
     def _placed(self, attribution: Attribution) -> Iterator[tuple[Count, OwnedDays | None, RateCard | None]]:
         owned_by_video: defaultdict[str, list[OwnedDays]] = defaultdict(list)

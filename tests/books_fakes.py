@@ -90,6 +90,10 @@ class FakeBooks:
             last = ready[-1].payee_id if ready else None
             return Finalised(len(ready), sum(each.earned_micros for each in ready), last)
 
+    def rejected_late_events(self, places: Sequence[str]) -> set[str]:
+        decided = {place: self.steps["late_event", place] for place in places}
+        return {place for place, steps in decided.items() if steps and steps[-1].to_state == "rejected"}
+
     def billed_periods(self) -> list[Period]:
         return sorted({each.period for each in self.runs.values()}, key=lambda period: period.start_on)
 

@@ -384,3 +384,9 @@ def way_to(kind: str, state: str) -> list[str]:
         for way in ways:
             if way[-1] == state:
                 return way
+
+
+def test_late_events_that_were_rejected_are_known_and_accepted_ones_are_not(desk: Desk) -> None:
+    desk.states.move("late_event", "0:7", Move("rejected", "max", "a clock that went wrong"))
+    desk.states.move("late_event", "0:8", Move("accepted", "max", "a real view"))
+    assert desk.books.rejected_late_events(["0:7", "0:8", "0:9"]) == {"0:7"}

@@ -13,6 +13,7 @@ import psycopg2
 import pytest
 
 import jobs.billing_backtest
+import jobs.billing_late
 import jobs.billing_nightly
 import jobs.billing_run
 from jobs.cli import main
@@ -64,7 +65,7 @@ def desk(
     with own_database(postgres_url) as url:
         monkeypatch.setenv("VIEWLEDGER_POSTGRES_URL", url)
         monkeypatch.setenv("VIEWLEDGER_PSEUDONYM_KEY", "ab" * 32)
-        for module in (jobs.billing_run, jobs.billing_nightly, jobs.billing_backtest):
+        for module in (jobs.billing_run, jobs.billing_nightly, jobs.billing_late, jobs.billing_backtest):
             monkeypatch.setattr(module, "open_settled_views", open_fake)
         yield desk
 
@@ -271,3 +272,18 @@ def test_what_cannot_be_decided_gets_one_clear_sentence(
     assert (got, out) == (code, "")
     assert said in error
     assert error.count("viewledger: ") == 1
+
+
+def test_late_events_stay_in_the_pool_until_they_are_decided(desk: Desk) -> None:
+    desk.import_files()
+    desk.views = FakeSettledViews(desk.views.rows, published(), {"late_review": 2})
+    month = ["--period", "2026-10"]
+    assert [each["state"] for each in desk.document("late", *month)["late_events"]] == ["open", "open"]
+    reject = ["late-decide", *month, "--as", "rejected", "--reason", "a wrong clock", "--actor", "max"]
+    code, _, error = desk.run(*reject, "--event", "9:9")
+    assert (code, "'9:9' is no late event of period" in error) == (ExitCode.BAD_INPUT, True)
+    assert desk.document(*reject, "--event", "0:1")["decided_count"] == 1
+    assert desk.run("run", *month)[0] == ExitCode.REFUSED
+    assert desk.document(*reject)["decided_count"] == 1
+    assert [each["state"] for each in desk.document("late", *month)["late_events"]] == ["rejected", "rejected"]
+    assert desk.document("run", *month)["posted_count"] == 2

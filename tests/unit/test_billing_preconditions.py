@@ -10,6 +10,7 @@ from billing.errors import PreconditionsError
 from billing.ownership import SINCE_EVER, WITHOUT_END, OwnerShare, whole_share
 from billing.period_billing import BilledPeriod, BillingOrder, bill_period
 from billing.preconditions import Findings, Waivable, failed_preconditions
+from billing.states import Move
 from billing.tables import billed_period_json, billed_period_text
 from ingestion.contract.version import DayRules
 from tests.billing_fakes import (
@@ -189,3 +190,19 @@ def test_billing_again_changes_nothing_and_says_so() -> None:
 
 def test_an_empty_period_is_billed_with_no_payee() -> None:
     assert billed(FakeBooks(), FakeSettledViews([], published())).summary.posted_count == 0
+
+
+def test_a_late_event_keeps_the_period_from_being_billed_until_it_is_rejected() -> None:
+    books, views = FakeBooks(), FakeSettledViews([Count("v", DAY, None, 9, 4)], published(), {"late_review": 2})
+    books.move("late_event", "0:0", Move("rejected", "max", "a clock that went wrong"))
+    with pytest.raises(PreconditionsError, match="late_review: 1 event"):
+        billed(books, views)
+    books.move("late_event", "0:1", Move("rejected", "max", "the same"))
+    assert billed(books, views).summary.posted_count == 1
+
+
+def test_a_late_event_that_is_accepted_is_still_not_counted_and_waits() -> None:
+    books, views = FakeBooks(), FakeSettledViews([Count("v", DAY, None, 9, 4)], published(), {"late_review": 1})
+    books.move("late_event", "0:0", Move("accepted", "max", "a real view"))
+    with pytest.raises(PreconditionsError, match="late_review: 1 event"):
+        billed(books, views)

@@ -1,5 +1,7 @@
-"""Settled views over time, of channels, and by rank. Nothing provisional is in a series: its windows are of event time,
-which only the batch layer knows exactly."""
+"""Settled views over time, of channels, and by rank.
+
+Nothing provisional is in a series: its windows are of event time, which only the batch layer knows exactly.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -166,6 +168,8 @@ async def _top(history: History, request: Request, caller: Caller) -> Response:
     page = await _page(history, request, _TOP)
     query, limit = page.parameters.top(), page.parameters.limit(TOP_LIMIT_DEFAULT, TOP_LIMIT_MAX)
     sees_billable = caller.payee_id is None and caller.may(Scope.BILLABLE)
+    if not history.counts_are_public and caller.payee_id is not None:
+        raise nothing_here()  # every ranking tells about others
     if query.by == "billable_views" and not sees_billable:
         require(caller, Scope.BILLABLE)
         raise nothing_here()  # a ranking by billable views would tell a creator about others

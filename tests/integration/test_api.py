@@ -19,6 +19,7 @@ import redis
 from jobs.exit_codes import ExitCode
 from jobs.local_stack.stack import LocalStack, temporary_folder
 from jobs.state_home import PROJECT
+from serving_layer.http_live import LiveLimits
 from speed_layer.redis_segment_store import RedisSegmentStore
 from tests.server_process import ServerProcess, server_process
 from tests.serving_postgres import publish
@@ -305,6 +306,13 @@ def test_series_channels_and_rankings_are_answered_by_the_process(servers: Local
         answer = api.client.get(f"/v1/channels/nobody/{path}", headers=headers)
         assert answer.status_code == (200 if path == "statements" else 404), answer.text
     assert api.client.get("/v1/videos/-a/views?version=1").json()["views"] == 1_000
+
+
+def test_a_stream_that_its_client_has_left_makes_room_for_another(api: ServerProcess) -> None:
+    for _ in range(LiveLimits().connections_max + 5):
+        with api.client.stream("GET", "/v1/videos/-a/views/live") as stream:
+            assert stream.status_code == 200
+            assert next(stream.iter_lines()) == "retry: 2000"
 
 
 def test_live_counts_follow_redis_and_end_when_the_process_stops(servers: LocalStack) -> None:

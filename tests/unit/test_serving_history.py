@@ -401,6 +401,8 @@ def test_where_views_are_not_public_a_creator_sees_only_their_own_and_nobody_els
             if route.startswith(("/v1/videos", "/videos", "/v1/views")):
                 got = {who: asked(served, method, path, who).status_code for who in CALLERS}
                 assert got == {**COUNTS, "anonymous": 401, "other creator": 404}, path
+        ranking = {who: asked(served, "GET", f"/v1/top?{DAY}", who).status_code for who in CALLERS}
+        assert ranking == {**COUNTS, "anonymous": 401, "owner": 404, "other creator": 404}
 
 
 def test_a_creator_does_not_get_a_ranking_by_billable_views(served: Served) -> None:

@@ -2,6 +2,7 @@
 005_statements.sql, 006_states.sql and 007_ledger.sql."""
 
 import json
+import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -11,7 +12,7 @@ from billing.book_ports import Balance, Finalised, LedgerTotals, PayeeRange, Run
 from billing.bounds import PastStatement
 from billing.errors import PostingConflictError
 from billing.postgres_finalising import finalise_group
-from billing.postgres_session import RETRY_PAUSES_S, Answer, Connect, alone, one_transaction
+from billing.postgres_session import Answer, Connect, alone, one_transaction
 from billing.postgres_statement_rows import (
     STATE_OF_S,
     STATEMENT_OF_S,
@@ -104,9 +105,9 @@ class PostgresBooks:
     Writers exclude each other by a lock that PostgreSQL frees when the connection ends; see `postgres_session.alone`.
     """
 
-    def __init__(self, connect: Connect, retry_pauses_s: Sequence[float] = RETRY_PAUSES_S) -> None:
+    def __init__(self, connect: Connect, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self._connect = connect
-        self._retry_pauses_s = tuple(retry_pauses_s)
+        self._sleep = sleep
 
     def begin(self, run: BillingRun) -> None:
         """Remember a run; see the port."""
@@ -180,7 +181,7 @@ class PostgresBooks:
             return [Balance(*row) for row in cursor]
 
     def _alone(self, work: "Callable[[Cursor], Answer]") -> Answer:
-        return alone(self._connect, work, self._retry_pauses_s)
+        return alone(self._connect, work, self._sleep)
 
 
 def _begin(cursor: "Cursor", run: BillingRun) -> None:

@@ -1,13 +1,14 @@
 """Holds and appeals in PostgreSQL: what is owed and not paid yet, and what a payee objects to."""
 
 import secrets
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from billing.errors import StateError
-from billing.postgres_session import RETRY_PAUSES_S, Connect, alone, one_transaction
+from billing.postgres_session import Connect, alone, one_transaction
 from billing.postgres_statement_rows import copy_transactions
 from billing.postgres_states import append_step
 from billing.posting import EXPENSE, Entry, LedgerTransaction, payable
@@ -66,9 +67,9 @@ class Appeal:
 class PostgresHolds:
     """Places and decides holds and appeals; every call is one database transaction, safe to repeat."""
 
-    def __init__(self, connect: Connect, retry_pauses_s: Sequence[float] = RETRY_PAUSES_S) -> None:
+    def __init__(self, connect: Connect, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self._connect = connect
-        self._retry_pauses_s = tuple(retry_pauses_s)
+        self._sleep = sleep
 
     def place(self, payee_id: str, currency: str, amount_micros: int, expires_at: datetime, move: Move) -> str:
         """Keep an amount back until it is decided or the time is over; return the hold's id."""
@@ -80,7 +81,7 @@ class PostgresHolds:
                 append_step(cursor, "hold", hold_id, move)
             return hold_id
 
-        return alone(self._connect, work, self._retry_pauses_s)
+        return alone(self._connect, work, self._sleep)
 
     def decide(self, hold_id: str, move: Move, now: datetime) -> None:
         """Release a hold, or void it: then the amount is no longer owed, by a transaction of its own.
@@ -88,7 +89,7 @@ class PostgresHolds:
         Raises:
             StateError: it is not pending, or its time is over.
         """
-        alone(self._connect, lambda cursor: _decide(cursor, hold_id, move, now), self._retry_pauses_s)
+        alone(self._connect, lambda cursor: _decide(cursor, hold_id, move, now), self._sleep)
 
     def expire(self, now: datetime) -> int:
         """Mark the pending holds whose time is over; what they kept back is payable again. Return how many."""
@@ -100,7 +101,7 @@ class PostgresHolds:
                 append_step(cursor, "hold", hold_id, Move("expired", RUN, "not decided in time"))
             return len(due)
 
-        return alone(self._connect, work, self._retry_pauses_s)
+        return alone(self._connect, work, self._sleep)
 
     def holds(self, payee_id: str | None = None) -> list[Hold]:
         """Return the holds of a payee, or all, newest first."""
@@ -122,7 +123,7 @@ class PostgresHolds:
                 append_step(cursor, "appeal", appeal_id, Move("received", actor))
             return appeal_id
 
-        found = alone(self._connect, work, self._retry_pauses_s)
+        found = alone(self._connect, work, self._sleep)
         if not any(each.appeal_id == found for each in self.appeals()):
             raise StateError(f"there is no statement {statement_id}; `billing statement` shows the ids")
         return found
@@ -135,7 +136,7 @@ class PostgresHolds:
         """
         if not any(each.appeal_id == appeal_id for each in self.appeals()):
             raise StateError(f"there is no appeal {appeal_id}; `billing appeals` lists them")
-        alone(self._connect, lambda cursor: append_step(cursor, "appeal", appeal_id, move), self._retry_pauses_s)
+        alone(self._connect, lambda cursor: append_step(cursor, "appeal", appeal_id, move), self._sleep)
 
     def appeals(self, payee_id: str | None = None) -> list[Appeal]:
         """Return the appeals of a payee, or all, newest first."""

@@ -1,5 +1,6 @@
 """Payout batches in PostgreSQL: made from what is owed, acknowledged, and held against the ledger."""
 
+import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from billing.payouts import (
     payout_transaction,
     plan_items,
 )
-from billing.postgres_session import RETRY_PAUSES_S, Connect, alone, copy_rows, one_transaction
+from billing.postgres_session import Connect, alone, copy_rows, one_transaction
 from billing.postgres_statement_rows import append_steps, copy_transactions, copy_transitions
 from billing.postgres_states import append_step
 from billing.states import OPEN, Move
@@ -88,13 +89,13 @@ _WITHOUT_ITEM = """
 class PostgresPayouts:
     """Bank accounts, payout batches and acknowledgements; every call is one database transaction."""
 
-    def __init__(self, connect: Connect, retry_pauses_s: Sequence[float] = RETRY_PAUSES_S) -> None:
+    def __init__(self, connect: Connect, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self._connect = connect
-        self._retry_pauses_s = tuple(retry_pauses_s)
+        self._sleep = sleep
 
     def import_accounts(self, accounts: Sequence[BankAccount], actor: str) -> int:
         """Store the accounts that are new or changed as the next version of each; return how many."""
-        return alone(self._connect, lambda cursor: _import_accounts(cursor, accounts, actor), self._retry_pauses_s)
+        return alone(self._connect, lambda cursor: _import_accounts(cursor, accounts, actor), self._sleep)
 
     def create_batch(
         self, currency: str, execution_on: date, minimum_of: MinimumOf, actor: str
@@ -109,7 +110,7 @@ class PostgresPayouts:
             _instruct(cursor, items, currency, execution_on, actor)
             return items, left
 
-        return alone(self._connect, work, self._retry_pauses_s)
+        return alone(self._connect, work, self._sleep)
 
     def preview(
         self, currency: str, execution_on: date, minimum_of: MinimumOf
@@ -147,7 +148,7 @@ class PostgresPayouts:
         def work(cursor: "Cursor") -> dict[str, int]:
             return _acknowledge(cursor, acknowledgements, actor)
 
-        return alone(self._connect, work, self._retry_pauses_s)
+        return alone(self._connect, work, self._sleep)
 
     def differences(self, batch_id: str | None) -> list[str]:
         """Hold every payment of a batch (or of all) against its entries; return a sentence for each difference."""

@@ -1,7 +1,7 @@
 """PostgreSQL for billing: a connection that fails soon and clearly, and rows sent by COPY."""
 
+import random
 import re
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 import psycopg2
 from psycopg2 import errors
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
 from billing.errors import LedgerUnavailableError, SchemaMissingError
+from ingestion.contract.backoff import Backoff
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -18,12 +20,14 @@ if TYPE_CHECKING:
 
 Connect = Callable[[], "Connection"]
 Answer = TypeVar("Answer")
-RETRY_PAUSES_S = (0.5, 2.0, 5.0)
+RETRY = Backoff(0.5, 5.0)
+ATTEMPTS = 4
 Cell = str | int | date | datetime | None
 
 _CONNECT_TIMEOUT_S = 5
 _LOCK_TIMEOUT_MS = 600_000
 _ANSWER_TIMEOUT_MS = 30_000
+_STATEMENT_TIMEOUT_MS = 1_800_000
 _TO_ESCAPE = re.compile(r"[\\\t\n\r]").search
 _ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
@@ -44,7 +48,8 @@ def connector(url: str, role: str | None = None) -> Connect:
             keepalives_idle=10,
             keepalives_interval=5,
             keepalives_count=3,
-            options=f"-c lock_timeout={_LOCK_TIMEOUT_MS} -c timezone=UTC{as_role}",
+            options=f"-c lock_timeout={_LOCK_TIMEOUT_MS} -c statement_timeout={_STATEMENT_TIMEOUT_MS} "
+            f"-c timezone=UTC{as_role}",
         )
 
     return connect
@@ -79,7 +84,7 @@ def one_transaction(connect: Connect) -> Iterator["Cursor"]:
         connection.close()
 
 
-def alone(connect: Connect, work: "Callable[[Cursor], Answer]", retry_pauses_s: Sequence[float]) -> Answer:
+def alone(connect: Connect, work: "Callable[[Cursor], Answer]", sleep: Callable[[float], None]) -> Answer:
     """Do a piece of work in one database transaction under the ledger's lock, again when the connection is lost.
 
     A connection lost during COMMIT leaves the outcome open; the work done again finds it out: the lock waits until the
@@ -91,12 +96,14 @@ def alone(connect: Connect, work: "Callable[[Cursor], Answer]", retry_pauses_s: 
             cursor.execute("SELECT billing.lock_ledger()")
             return work(cursor)
 
-    for pause_s in retry_pauses_s:
-        try:
-            return once()
-        except LedgerUnavailableError:
-            time.sleep(pause_s)
-    return once()
+    retrying = Retrying(
+        retry=retry_if_exception_type(LedgerUnavailableError),
+        stop=stop_after_attempt(ATTEMPTS),
+        wait=lambda state: RETRY.seconds(state.attempt_number, random.random),
+        sleep=sleep,
+        reraise=True,
+    )
+    return retrying(once)
 
 
 def copy_rows(cursor: "Cursor", table: str, columns: str, rows: Iterable[tuple[Cell, ...]]) -> None:

@@ -10,6 +10,7 @@ from billing.postgres_catalogue import PostgresCatalogueStore
 from billing.preconditions import Waivable
 from billing.tables import billed_period_json, billed_period_text, restated_period_text
 from ingestion.contract.periods import Period
+from jobs.billing_figures import recorded_billing
 from jobs.billing_settings import (
     Actions,
     BillingSettings,
@@ -84,5 +85,7 @@ def bill(period: Period, arguments: argparse.Namespace, environ: Mapping[str, st
     )
     connect = billing_connector(environ)
     catalogues, books = PostgresCatalogueStore(connect), PostgresBooks(connect)
-    with open_settled_views(environ) as views:
-        return bill_period(order, views=views, catalogues=catalogues, books=books)
+    with recorded_billing(environ) as recorded, open_settled_views(environ) as views:
+        billed = bill_period(order, views=views, catalogues=catalogues, books=books)
+        recorded.append(billed)
+    return billed

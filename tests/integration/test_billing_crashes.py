@@ -129,7 +129,7 @@ def test_a_connection_lost_during_commit_is_resolved_by_looking_again(url: str, 
     parts = urlsplit(url)
     proxy = CuttingProxy((str(parts.hostname), int(parts.port or 5432)), number=number, deliver=deliver)
     through = url.replace(f":{parts.port}/", f":{proxy.port}/")
-    summary = post_bills(run_of(), BILLS, PostgresBooks(connector(through), retry_pauses_s=(0.0, 0.0)))
+    summary = post_bills(run_of(), BILLS, PostgresBooks(connector(through), sleep=lambda _: None))
     proxy.close()
     assert proxy.cuts == 1
     was_done = deliver and number == 2
@@ -141,7 +141,7 @@ def test_a_connection_lost_during_commit_is_resolved_by_looking_again(url: str, 
 def test_a_server_that_is_away_is_one_sentence_without_the_password() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    ledger = PostgresBooks(connector(f"postgresql://viewledger:secret@127.0.0.1:{port}/x"), retry_pauses_s=(0.0,))
+    ledger = PostgresBooks(connector(f"postgresql://viewledger:secret@127.0.0.1:{port}/x"), sleep=lambda _: None)
     with pytest.raises(LedgerUnavailableError) as caught:
         post_bills(run_of(), BILLS, ledger)
     assert str(caught.value).startswith("PostgreSQL does not answer: ")

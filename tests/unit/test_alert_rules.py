@@ -7,7 +7,7 @@ import inspect
 import re
 import shlex
 import subprocess
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +19,23 @@ from prometheus_client.parser import text_string_to_metric_families
 from batch_layer import run as batch_run
 from batch_layer.errors import DifferenceError
 from batch_layer.prometheus_batch_metrics import PrometheusBatchMetrics
+from billing.errors import PreconditionsError
+from billing.period_billing import BilledPeriod
+from billing.run_posting import RunSummary
+from billing.states import ALLOWED
 from ingestion.contract.event import TOPIC_VIDEO_VIEWS
 from ingestion.prometheus_collector import CollectorMetrics
 from jobs import programs
+from jobs.billing_figures import recorded_billing, run_figures
 from jobs.circuit_breaker import State
 from jobs.circuit_breaker_metrics import show_states
 from jobs.cli import COMMANDS
-from jobs.figures_file import record_halt, record_open_differences, recorded_check
+from jobs.figures_file import record_halt, record_open_differences, recorded_check, write_figures
 from jobs.state_home import PROJECT
 from jobs.topics import DAY_MS, TOPICS
 from serving_layer.prometheus_api import ApiMetrics
 from speed_layer.prometheus_speed_metrics import PrometheusSpeedMetrics
+from tests.billing_fakes import run_of
 
 FOLDER = PROJECT / "deploy" / "prometheus"
 RUNBOOK = PROJECT / "docs" / "runbook"
@@ -71,6 +77,11 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
         pass
     record_halt(path.parent, "OffsetsGoneError")
     record_open_differences(path.parent, 1)
+    summary = RunSummary(state_counts=Counter(dict.fromkeys(ALLOWED["statement"], 1)))
+    billed = BilledPeriod(run_of(), summary, {}, {}, dry_run=False)
+    write_figures(path.parent / "metrics" / "posted.prom", run_figures(billed))
+    with pytest.raises(PreconditionsError), recorded_billing({"VIEWLEDGER_STATE_DIR": str(path.parent)}):
+        raise PreconditionsError(["settled: not yet"])
     texts = (
         CollectorMetrics().exposition().decode(),
         ApiMetrics(now=lambda: 0.0).exposition().decode(),

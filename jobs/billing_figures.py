@@ -1,0 +1,60 @@
+"""What Prometheus learns of billing: the figures of the last run or refusal, left in `metrics/billing.prom`."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from billing.errors import PreconditionsError
+from billing.period_billing import BilledPeriod
+from jobs.figures_file import METRICS_FOLDER, Figure, write_figures
+
+FILE = "billing.prom"
+
+
+@contextmanager
+def recorded_billing(
+    environ: Mapping[str, str], *, clock: Callable[[], float] = time.time
+) -> Iterator[list[BilledPeriod]]:
+    """Notes the run that the caller appends, or the preconditions that refuse it; another error notes nothing.
+
+    A run that stores nothing notes nothing, and without VIEWLEDGER_STATE_DIR nothing is noted at all.
+    """
+    billed: list[BilledPeriod] = []
+    figures: list[Figure] = []
+    try:
+        yield billed
+        figures = [figure for each in billed if not each.dry_run for figure in run_figures(each)]
+    except PreconditionsError as error:
+        figures = refusal_figures(error.failures)
+        raise
+    finally:
+        if figures and (state := environ.get("VIEWLEDGER_STATE_DIR")):
+            ended = Figure("viewledger_billing_last_run_timestamp_seconds", "When billing ended last", clock())
+            write_figures(Path(state) / METRICS_FOLDER / FILE, [ended, *figures])
+
+
+def run_figures(billed: BilledPeriod) -> list[Figure]:
+    """Return the statements by state and the amounts of a run, in its currency."""
+    summary, currency = billed.summary, {"currency": billed.run.currency}
+    states = [
+        Figure("viewledger_billing_statements", "Statements of the last run as it made them", count, {"state": state})
+        for state, count in sorted(summary.state_counts.items())
+    ]
+    return [
+        *states,
+        Figure("viewledger_billing_posted_statements", "Statements that the last run posted", summary.posted_count),
+        Figure("viewledger_billing_earned_micros", "What all statements earned", summary.earned_micros, currency),
+        Figure("viewledger_billing_changed_statements", "Posted statements that differ now", summary.changed_count),
+    ]
+
+
+def refusal_figures(failures: Sequence[str]) -> list[Figure]:
+    """Return how many reasons each precondition gave; a sentence begins with its precondition's name."""
+    kinds = Counter(failure.partition(":")[0] for failure in failures)
+    text = "Reasons for which billing was refused last, by precondition"
+    return [
+        Figure("viewledger_billing_refusals", text, count, {"precondition": kind})
+        for kind, count in sorted(kinds.items())
+    ]

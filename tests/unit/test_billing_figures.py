@@ -1,0 +1,59 @@
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from billing.errors import LedgerUnavailableError, PreconditionsError
+from billing.period_billing import BilledPeriod
+from billing.run_posting import RunSummary
+from jobs.billing_figures import recorded_billing
+from tests.billing_fakes import run_of
+
+
+def billed_period(*, dry_run: bool = False) -> BilledPeriod:
+    summary = RunSummary(
+        posted_count=5, earned_micros=12_000_000, changed_count=1, state_counts=Counter(calculated=5, held=2)
+    )
+    return BilledPeriod(run_of(), summary, {}, {}, dry_run)
+
+
+def text_after(state: Path, billed: BilledPeriod) -> str:
+    with recorded_billing({"VIEWLEDGER_STATE_DIR": str(state)}, clock=lambda: 7.0) as recorded:
+        recorded.append(billed)
+    return (state / "metrics" / "billing.prom").read_text()
+
+
+def test_a_run_leaves_its_statements_by_state_and_its_amount_by_currency(tmp_path: Path) -> None:
+    text = text_after(tmp_path, billed_period())
+    for line in (
+        "viewledger_billing_last_run_timestamp_seconds 7.0",
+        'viewledger_billing_statements{state="calculated"} 5.0',
+        'viewledger_billing_statements{state="held"} 2.0',
+        "viewledger_billing_posted_statements 5.0",
+        "viewledger_billing_changed_statements 1.0",
+        'viewledger_billing_earned_micros{currency="USD"} 1.2e+07',
+    ):
+        assert f"\n{line}\n" in f"\n{text}"
+
+
+def test_a_refusal_leaves_how_many_reasons_each_precondition_gave_and_the_next_run_takes_them_away(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "metrics" / "billing.prom"
+    failures = ["settled: partition 3 is behind", "unattributed: 3 views", "settled: partition 4 is behind"]
+    with pytest.raises(PreconditionsError), recorded_billing({"VIEWLEDGER_STATE_DIR": str(tmp_path)}):
+        raise PreconditionsError(failures)
+    assert 'viewledger_billing_refusals{precondition="settled"} 2.0' in path.read_text()
+    assert 'viewledger_billing_refusals{precondition="unattributed"} 1.0' in path.read_text()
+    assert "refusals" not in text_after(tmp_path, billed_period())
+
+
+def test_what_stored_nothing_or_did_not_end_leaves_nothing(tmp_path: Path) -> None:
+    environ = {"VIEWLEDGER_STATE_DIR": str(tmp_path)}
+    with recorded_billing(environ) as recorded:
+        recorded.append(billed_period(dry_run=True))
+    with pytest.raises(LedgerUnavailableError), recorded_billing(environ):
+        raise LedgerUnavailableError("away")
+    with recorded_billing({}) as recorded:
+        recorded.append(billed_period())
+    assert not list(tmp_path.iterdir())

@@ -1,8 +1,8 @@
 """Payout batches in PostgreSQL: made from what is owed, acknowledged, and held against the ledger."""
 
-import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time
+from time import sleep
 from typing import TYPE_CHECKING
 
 from billing.errors import AcknowledgementError
@@ -89,7 +89,7 @@ _WITHOUT_ITEM = """
 class PostgresPayouts:
     """Bank accounts, payout batches and acknowledgements; every call is one database transaction."""
 
-    def __init__(self, connect: Connect, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, connect: Connect, *, sleep: Callable[[float], None] = sleep) -> None:
         self._connect = connect
         self._sleep = sleep
 

@@ -87,8 +87,11 @@ class Soak:
                 self._calm(self._rng.uniform(*CALM_SECONDS))
                 self._hurt()
             minutes = (time.monotonic() - self._began) / 60
+            self._tell(f"soak: {traffic.made:,} events made, waiting for the last acknowledgements")
             traffic.finish()
+            self._tell("soak: waiting until everything is counted")
             scene.wait(scene.is_counted, "everything is counted and complete", RECOVERY_SECONDS_MAX)
+            self._tell("soak: reading the log and comparing")
             found = self._differences(traffic.made)
         except NotInTimeError as error:
             verdict, found, minutes = UNKNOWN, [str(error)], (time.monotonic() - self._began) / 60

@@ -47,6 +47,20 @@ def killed_at_any_time(scene: Scene) -> None:
             scene.wait(speed.is_ready, "speed is back")
 
 
+def killed_during_apply(scene: Scene) -> None:
+    """SIGKILL while a call of Redis is under way: it has been applied, or arrives when its sender is dead already."""
+    speed = scene.start_ready("speed")
+    with scene.traffic():
+        for mode in (Mode.DEAF_BACK, Mode.SILENT):
+            scene.for_a_while(scene.rng.uniform(0.3, 1.0))
+            scene.redis_proxy.set(mode)
+            scene.for_a_while(scene.rng.uniform(0.2, 0.5))  # longer than a poll, shorter than the time-out of a call
+            speed.signal(signal.SIGKILL)
+            scene.hurt("SIGKILL to speed during a call of Redis")
+            scene.redis_proxy.set(Mode.OPEN)
+            scene.wait(speed.is_ready, "speed is back")
+
+
 def reply_lost(scene: Scene) -> None:
     """Redis applies, and its answer never arrives: the connection is cut with answers thrown away."""
     scene.start_ready("speed")
@@ -133,6 +147,7 @@ FAULTS = {
     "speed-killed-before-dead-letters": killed_before_dead_letters,
     "speed-killed-after-dead-letters": killed_after_dead_letters,
     "speed-killed-at-any-time": killed_at_any_time,
+    "speed-killed-during-apply": killed_during_apply,
     "speed-reply-lost": reply_lost,
     "speed-zombie": zombie,
     "speed-zombie-before-apply": zombie_between_judging_and_applying,

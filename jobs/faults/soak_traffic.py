@@ -146,7 +146,9 @@ class SoakTraffic:
             )
         except httpx.HTTPError:
             return False
-        return answer.status_code == httpx.codes.ACCEPTED and b'"rejected"' not in answer.content
+        return answer.status_code == httpx.codes.ACCEPTED and all(
+            each["status"] == "accepted" for each in answer.json()["results"]
+        )
 
 
 def expected_views(messages: Iterable[LogMessage], made: int) -> tuple[Counter[str], int]:

@@ -10,6 +10,8 @@ from urllib.parse import unquote, urlsplit
 
 from pyspark.sql import SparkSession
 
+from batch_layer.spark_errors import translated
+
 PROJECT = Path(__file__).resolve().parent.parent
 CATALOG = "ledger"
 
@@ -60,11 +62,13 @@ def rest_catalog(url: str, namespace: str) -> dict[str, str]:
     return {"type": "rest", "uri": url, "default-namespace": namespace}
 
 
+@translated
 def open_session(settings: SparkSettings, name: str = "viewledger batch") -> SparkSession:
     """Start Spark, or return the session that this process already has.
 
     Executors run the contract's own Python code: they get the project's folder by PYTHONPATH, which must exist at the
-    same place on every machine of a cluster (as the virtual environment must).
+    same place on every machine of a cluster (as the virtual environment must). Raises UnavailableError when the disk of
+    Spark's scratch files is full.
     """
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     os.environ.setdefault("HADOOP_USER_NAME", "viewledger")

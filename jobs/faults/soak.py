@@ -1,5 +1,6 @@
 """`./viewledger faults soak`: a long time at a high rate with random faults; exact at the end, and memory flat."""
 
+import contextlib
 import os
 import random
 import signal
@@ -125,7 +126,8 @@ class Soak:
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
             self._scene.for_a_while(min(left, SAMPLE_SECONDS))
-            self._sample()
+            with contextlib.suppress(redis.RedisError, KafkaError):
+                self._sample()
 
     def _sample(self) -> int:
         at = time.monotonic() - self._began

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import nbclient
@@ -140,6 +141,13 @@ def test_the_example_notebook_runs(environ: Mapping[str, str]) -> None:
     assert "'counted'" in counted.outputs[0]["data"]["text/plain"]
 
 
+def duckdb_says(question: str) -> tuple[list[str], Any]:
+    """The columns and the first value of DuckDB's answer."""
+    with duckdb.connect() as connection:
+        cursor = connection.execute(question)
+        return [column[0] for column in cursor.description or ()], (cursor.fetchone() or (None,))[0]
+
+
 def test_an_export_is_the_version_and_duckdb_reads_it(batch: Batch, environ: Mapping[str, str], tmp_path: Path) -> None:
     folder = tmp_path / "v1"
     done = batch.run("export", "--version", "1", "--to", str(folder), "--json", **environ)
@@ -148,13 +156,13 @@ def test_an_export_is_the_version_and_duckdb_reads_it(batch: Batch, environ: Map
     assert manifest == json.loads(done.stdout)
     assert (manifest["version"], "raw_events" in manifest["tables"]) == (1, False)
     for name, table in manifest["tables"].items():
-        (rows,) = duckdb.sql(f"SELECT count(*) FROM '{folder}/{name}/*.parquet'").fetchone() or (None,)
+        _, rows = duckdb_says(f"SELECT count(*) FROM '{folder}/{name}/*.parquet'")
         assert rows == table["rows"] == sum(file["rows"] for file in table["files"])
         for file in table["files"]:
             assert hashlib.sha256((folder / file["path"]).read_bytes()).hexdigest() == file["sha256"]
-        columns = duckdb.sql(f"SELECT * FROM '{folder}/{name}/*.parquet' LIMIT 0").columns
+        columns, _ = duckdb_says(f"SELECT * FROM '{folder}/{name}/*.parquet'")
         assert columns == [column["name"] for column in table["columns"]]
-    (views,) = duckdb.sql(f"SELECT sum(views) FROM '{folder}/views_by_video_day/*.parquet'").fetchone() or (None,)
+    _, views = duckdb_says(f"SELECT sum(views) FROM '{folder}/views_by_video_day/*.parquet'")
     assert views == settled_views(batch, environ, "--version", "1")
     again = batch.run("export", "--version", "1", "--to", str(folder), **environ)
     assert (again.returncode, "exists already" in again.stderr) == (ExitCode.BAD_INPUT, True)

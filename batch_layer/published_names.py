@@ -10,7 +10,7 @@ CURRENT = "current"
 FORBIDDEN_FUNCTIONS = frozenset(
     {
         "reflect", "try_reflect", "java_method",  # call any static method of the server's Java process
-        "from_protobuf", "to_protobuf",  # read a file of the server
+        "from_avro", "from_protobuf", "from_xml", "schema_of_avro", "schema_of_xml", "to_avro", "to_protobuf",  # files
     }
 )  # fmt: skip
 
@@ -35,9 +35,10 @@ def check_table(parts: Sequence[str]) -> None:
     """Let through `table`, `namespace.table` and `published.namespace.table`.
 
     A single part is looked up in the session's own views and in the namespace that the session uses, which
-    `check_namespace` bounds. Two parts could otherwise be a data source and a file, four a table's metadata.
+    `check_namespace` bounds. Two parts could otherwise be a data source and a file, four a table's metadata; and what
+    is not a word could be taken for a path.
     """
-    if not 1 <= len(parts) <= 3 or any(not part for part in parts) or not _is_within(parts[:-1]):
+    if not 1 <= len(parts) <= 3 or not all(map(_is_word, parts)) or not _is_within(parts[:-1]):
         raise ForbiddenError(
             f"{_shown(parts)} is not open to analysts; a table's name is TABLE, {CURRENT}.TABLE, v3.TABLE or "
             f"{CATALOG}.v3.TABLE"
@@ -64,6 +65,10 @@ def check_table_function(parts: Sequence[str]) -> None:
         raise ForbiddenError(
             f"the table function {name[:80]} is not open to analysts; there are {', '.join(sorted(TABLE_FUNCTIONS))}"
         )
+
+
+def _is_word(name: str) -> bool:
+    return re.fullmatch(r"\w+", name, re.ASCII) is not None
 
 
 def _is_within(parts: Sequence[str]) -> bool:

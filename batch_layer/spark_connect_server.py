@@ -16,6 +16,8 @@ from batch_layer.spark_session import SparkSettings, open_session, rest_catalog
 
 HDFS_USER = "analyst"
 """May read the warehouse and write nowhere."""
+JAVA_KNOWS = ("HOME", "JAVA_HOME", "LANG", "LC_ALL", "PATH", "PYTHONPATH", "SPARK_LOCAL_DIRS", "TMPDIR", "TZ")
+"""Names of the environment that Spark's Java process gets."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +39,13 @@ class ConnectService:
 def connect_service(settings: SparkSettings, catalog_url: str) -> Iterator[ConnectService]:
     """Run a Spark whose only catalog is the published one, and its Connect service.
 
-    The Java process gets none of our settings, so it knows no password; to HDFS it is `analyst`.
+    The Java process is told none of our settings, so it knows no password; to HDFS it is `analyst`.
     """
     port, token = _free_port(), secrets.token_hex(32)
     extra = {
         "spark.sql.defaultCatalog": CATALOG,
         "spark.sql.runSQLOnFiles": "false",
+        "spark.sql.variable.substitute": "false",  # '${env:NAME}' in a statement, and every setting by its name
         # Iceberg's own statements are not wanted, and its parser loses the values of `:name`
         "spark.sql.extensions": "",
         "spark.connect.grpc.binding.address": "127.0.0.1",
@@ -62,17 +65,17 @@ def connect_service(settings: SparkSettings, catalog_url: str) -> Iterator[Conne
 
 @contextmanager
 def _environment_for_java() -> Iterator[None]:
-    """A Java process that is started here gets none of our settings and another name for HDFS."""
-    ours = {name: value for name, value in os.environ.items() if name.startswith("VIEWLEDGER_")}
-    user = os.environ.get("HADOOP_USER_NAME")
+    """A Java process that is started here knows where its programs are, and nothing else: no setting, no password."""
+    ours = dict(os.environ)
     for name in ours:
-        del os.environ[name]
+        if name not in JAVA_KNOWS:
+            del os.environ[name]
     os.environ["HADOOP_USER_NAME"] = HDFS_USER
     try:
         yield
     finally:
-        del os.environ["HADOOP_USER_NAME"]
-        os.environ.update(ours | ({"HADOOP_USER_NAME": user} if user else {}))
+        os.environ.clear()
+        os.environ.update(ours)
 
 
 def start_connect(spark: SparkSession) -> None:

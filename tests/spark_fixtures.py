@@ -70,6 +70,7 @@ def for_analysts(ports: Ports) -> dict[str, str]:
         "spark.sql.catalog.published.type": "rest",
         "spark.sql.catalog.published.uri": f"http://127.0.0.1:{ports.iceberg}",
         "spark.sql.catalog.published.cache-enabled": "false",
+        "spark.sql.variable.substitute": "false",
         "spark.connect.grpc.binding.address": "127.0.0.1",
         "spark.connect.grpc.binding.port": str(ports.sql),
         "spark.connect.authenticate.token": CONNECT_TOKEN,

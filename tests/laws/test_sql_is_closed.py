@@ -101,6 +101,16 @@ def test_a_refused_statement_is_one_sentence_to_the_user(tables: PublishedTables
         tables.query("selec 1")
 
 
+def test_a_statement_cannot_spell_out_a_setting_or_the_environment(tables: PublishedTables) -> None:
+    for hidden in (
+        "${spark.connect.authenticate.token}",
+        "${env:PATH}",
+        "${system:user.name}",
+        "${hiveconf:spark.jars}",
+    ):
+        assert tables.query(f"SELECT '{hidden}' AS a")["a"].to_pylist() == [hidden]
+
+
 def refused(action: Any) -> str:
     with pytest.raises(PySparkException) as caught:
         action()

@@ -124,4 +124,12 @@ alter session set x=1
 create or replace temporary variable x = 1
 select * except (a) from ledger.views.events
 select transform(x.reflect) using 'y' from t
-use namespace ledger.views
+select * from `hdfs://127.0.0.1/warehouse/views/events/metadata/1.metadata.json`
+select * from v1.`hdfs://127.0.0.1/x`
+select * from `events.snapshots`
+select * from `../v2/tables/events`
+select from_xml(a, 'b int', map('rowValidationXSDPath', '/etc/passwd')) from t
+select transform(array(1), x -> reflect('java.lang.System', 'getenv'))
+select * from t where reflect('java.lang.System', 'getenv') = 1
+describe v1.events.snapshots
+

@@ -27,7 +27,6 @@ PASSED = ("ArtifactStatus", "Interrupt", "ReattachExecute", "ReleaseExecute", "R
 """They carry ids only. What is in neither, `AddArtifacts` and `CloneSession`, is refused."""
 STREAMED = ("ExecutePlan", "ReattachExecute")
 
-
 _PROTOCOL: Any = base_pb2_grpc  # generated, without types
 
 

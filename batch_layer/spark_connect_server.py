@@ -16,6 +16,8 @@ from batch_layer.spark_session import SparkSettings, open_session, rest_catalog
 
 HDFS_USER = "analyst"
 """May read the warehouse and write nowhere."""
+TOKEN_VARIABLE = "SPARK_CONNECT_AUTHENTICATE_TOKEN"  # noqa: S105  (a name, not a token)
+"""Where Spark looks for it."""
 JAVA_KNOWS = ("HOME", "JAVA_HOME", "LANG", "LC_ALL", "PATH", "PYTHONPATH", "SPARK_LOCAL_DIRS", "TMPDIR", "TZ")
 """Names of the environment that Spark's Java process gets."""
 
@@ -50,27 +52,31 @@ def connect_service(settings: SparkSettings, catalog_url: str) -> Iterator[Conne
         "spark.sql.extensions": "",
         "spark.connect.grpc.binding.address": "127.0.0.1",
         "spark.connect.grpc.binding.port": str(port),
-        "spark.connect.authenticate.token": token,
     }
     catalog = rest_catalog(catalog_url, CURRENT)
     chosen = replace(settings, catalog=catalog, catalog_name=CATALOG, extra={**settings.extra, **extra})
-    with _environment_for_java():
+    with _environment_for_java(token):
         spark = open_session(chosen, "viewledger sql")
+    service = ConnectService(spark, port, token)
     try:
         start_connect(spark)
-        yield ConnectService(spark, port, token)
+        yield service
     finally:
-        spark.stop()
+        if service.java.poll() is None:  # one that died cannot be asked to stop
+            spark.stop()
 
 
 @contextmanager
-def _environment_for_java() -> Iterator[None]:
-    """A Java process that is started here knows where its programs are, and nothing else: no setting, no password."""
+def _environment_for_java(token: str) -> Iterator[None]:
+    """A Java process that is started here knows where its programs are and the token; no setting, no password.
+
+    The token is in its environment because everybody on the machine may read a process's arguments.
+    """
     ours = dict(os.environ)
     for name in ours:
         if name not in JAVA_KNOWS:
             del os.environ[name]
-    os.environ["HADOOP_USER_NAME"] = HDFS_USER
+    os.environ |= {"HADOOP_USER_NAME": HDFS_USER, TOKEN_VARIABLE: token}
     try:
         yield
     finally:

@@ -59,7 +59,8 @@ def folder_catalog(warehouse: str) -> dict[str, str]:
 
 def rest_catalog(url: str, namespace: str) -> dict[str, str]:
     """Return the properties of a catalog that answers by HTTP; `namespace` is where names without one are looked up."""
-    return {"type": "rest", "uri": url, "default-namespace": namespace}
+    # who asks is waiting: a server behind the catalog that is away is told after one more try
+    return {"type": "rest", "uri": url, "default-namespace": namespace, "rest.client.max-retries": "1"}
 
 
 @translated

@@ -20,6 +20,7 @@ from batch_layer.ports import RunEntry, VideoCount
 from batch_layer.reconciliation import Reconciliation
 from batch_layer.run import RunPorts
 from batch_layer.spark_archive_check import SparkArchiveCheck
+from batch_layer.spark_connect_server import TOKEN_VARIABLE
 from batch_layer.spark_session import SparkSettings, folder_catalog, open_session
 from batch_layer.spark_warehouse import Gate, SparkWarehouse
 from ingestion.contract.counting import Received, VideoFacts
@@ -55,6 +56,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
             **for_analysts(free_ports()),
         },
     )
+    os.environ[TOKEN_VARIABLE] = CONNECT_TOKEN
     session = open_session(settings, "viewledger tests")
     yield session
     session.stop()
@@ -73,7 +75,6 @@ def for_analysts(ports: Ports) -> dict[str, str]:
         "spark.sql.variable.substitute": "false",
         "spark.connect.grpc.binding.address": "127.0.0.1",
         "spark.connect.grpc.binding.port": str(ports.sql),
-        "spark.connect.authenticate.token": CONNECT_TOKEN,
     }
 
 

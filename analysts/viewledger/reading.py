@@ -155,8 +155,9 @@ def _manifests() -> list[dict[str, Any]]:
     except urllib.error.HTTPError as error:
         raise UnavailableError(f"{url} answered {error.code}: {json.load(error)['error']['message']}") from error
     except (OSError, ValueError) as error:
+        why = getattr(error, "reason", error)
         raise UnavailableError(
-            f"the SQL server at {url} does not answer ({error}); start it with ./viewledger run sql"
+            f"the SQL server at {url} does not answer ({why}); start it with ./viewledger run sql"
         ) from error
 
 

@@ -62,7 +62,7 @@ def equal_text(result: Reconciliation) -> str:
     scope = "" if result.day is None else f" of {result.day}"
     return (
         f"version {result.version}: {result.compared['raw_events']:,} raw events{scope}, {result.compared['videos']:,} "
-        f"videos, {result.compared['billed_videos']:,} of them billed: archive = tables = served = ledger"
+        f"videos, {result.compared['billed_videos']:,} billed: archive = tables = served = ledger"
     )
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.faults import (
+    archive_faults,
     batch_faults,
     clock_faults,
     collector_faults,
@@ -43,6 +44,7 @@ FAULTS: dict[str, Fault] = {
     **batch_faults.FAULTS,
     **hand_over.FAULTS,
     **hdfs_faults.FAULTS,
+    **archive_faults.FAULTS,
     **disk_faults.FAULTS,
     **clock_faults.FAULTS,
     **event_faults.FAULTS,
@@ -51,6 +53,7 @@ NEEDING_HDFS = {
     *batch_faults.FAULTS,
     *hand_over.FAULTS,
     *hdfs_faults.FAULTS,
+    *archive_faults.FAULTS,
     *disk_faults.NEEDING_HDFS,
     *clock_faults.NEEDING_HDFS,
     *event_faults.NEEDING_HDFS,

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from batch_layer.postgres_reconciliations import PostgresReconciliations
 from batch_layer.postgres_versions import PostgresVersionStore
 from jobs.exit_codes import ExitCode
+from jobs.faults.hdfs_programs import FILES, hdfs
+from jobs.local_stack.stack import LocalStack
 from tests.batch_on_stack import Batch
 
 
@@ -35,6 +38,29 @@ def test_two_runs_with_traffic_and_a_killed_run_in_between_count_every_event_onc
     assert 'viewledger_batch_runs_total{outcome="published"} 2.0' in metrics
 
 
+def test_a_lost_file_stops_runs_by_its_name_until_it_is_back_and_everything_was_compared(
+    batch: Batch, stack: LocalStack, tmp_path: Path
+) -> None:
+    with closing(PostgresReconciliations(batch.environ["VIEWLEDGER_POSTGRES_URL"])) as store:
+        path = min(store.recorded_files())
+    copy = str(tmp_path / "copy.parquet")
+    hdfs(stack.folder, FILES, "-get", path, copy)
+    hdfs(stack.folder, FILES, "-rm", path)
+    for words in (("batch", "run"), ("reconcile",)):
+        refused = batch.run(*words)
+        assert refused.returncode == ExitCode.DIFFERENCE, refused.stderr
+        assert f"file {path} of raw_events is gone: partition 0, hour " in refused.stderr
+        assert "Traceback" not in refused.stderr
+    hdfs(stack.folder, FILES, "-put", copy, path)
+    assert batch.run("batch", "run").returncode == ExitCode.DIFFERENCE, "nobody has compared everything yet"
+    found = batch.result("reconcile")
+    assert found["is_equal"]
+    assert found["compared"] == {"raw_events": batch.sent_count, "videos": 2, "billed_videos": 0}
+    assert batch.result("batch", "run")["state"] == "nothing_new"
+    open_differences = Path(batch.environ["VIEWLEDGER_STATE_DIR"]) / "metrics" / "open-differences.prom"
+    assert "viewledger_open_differences 0.0" in open_differences.read_text()
+
+
 def counts(batch: Batch) -> dict[str, tuple[int, int]]:
     with closing(PostgresVersionStore(batch.environ["VIEWLEDGER_POSTGRES_URL"])) as store:
         rows = store._rows(
@@ -60,10 +86,13 @@ def test_a_second_run_at_the_same_time_is_refused(batch: Batch) -> None:
         ("VIEWLEDGER_HDFS_URL", "hdfs://127.0.0.1:9", "HDFS"),
     ],
 )
+@pytest.mark.parametrize("words", [("batch", "run", "--attempts", "1"), ("reconcile",)], ids=" ".join)
 def test_a_dead_server_is_one_sentence_and_its_own_exit_code(
-    batch: Batch, variable: str, value: str, server: str
+    batch: Batch, variable: str, value: str, server: str, words: tuple[str, ...]
 ) -> None:
-    done = batch.run("batch", "run", "--attempts", "1", **{variable: value})
+    if words == ("reconcile",) and server == "Kafka":
+        pytest.skip("reconcile does not ask Kafka")
+    done = batch.run(*words, **{variable: value})
     assert done.returncode == ExitCode.UNAVAILABLE, done.stderr
     assert server in done.stderr
     assert "Traceback" not in done.stderr

@@ -1,0 +1,146 @@
+"""What can happen to the files of the archive after they were published. Each must be refused by the file's name."""
+
+import io
+import json
+import signal
+import subprocess
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from jobs.demo.catalogue_files import RATES_FILE
+from jobs.exit_codes import ExitCode
+from jobs.faults.hdfs_programs import FILES, hdfs
+from jobs.faults.postgres_database import queries
+from jobs.faults.scene import Scene
+from jobs.faults.traffic import VIDEOS
+from jobs.local_stack.child_process import bound_to_parent
+from jobs.local_stack.servers import our_command
+from jobs.state_home import PROJECT
+
+SECONDS_MAX = 600.0
+
+
+def file_deleted(scene: Scene) -> None:
+    """A file of the archive is deleted and later brought back: batch run, reconcile and billing refuse by its name."""
+
+    def delete(path: str) -> None:
+        hdfs(scene.stack.folder, FILES, "-rm", path)
+
+    _refused_until_mended(scene, delete, _put_back)
+
+
+def file_changed(scene: Scene) -> None:
+    """A file of the archive is replaced by one with a changed row, later by the old one: refused by its name."""
+
+    def change(path: str) -> None:
+        rows = pq.read_table(io.BytesIO(_copy(scene).read_bytes()))
+        values = rows.column("value").to_pylist()
+        values[scene.rng.randrange(len(values))] += b" "
+        changed = rows.set_column(
+            rows.column_names.index("value"), rows.field("value"), pa.array([values], pa.binary())
+        )
+        pq.write_table(changed, scene.folder / "changed.parquet")
+        hdfs(scene.stack.folder, FILES, "-put", "-f", str(scene.folder / "changed.parquet"), path)
+
+    _refused_until_mended(scene, change, _put_back)
+
+
+def file_doubled(scene: Scene) -> None:
+    """The rows of the archive are appended to its table again: the new file is refused by its name until repaired."""
+
+    def double(_: str) -> None:
+        code = _run(scene, "-m", "jobs.faults.append_again").returncode
+        if code != ExitCode.OK:
+            raise AssertionError(f"the rows could not be appended again: exit code {code}")
+
+    _refused_until_mended(scene, double, lambda scene, path: None, repair="--repair")
+
+
+def _refused_until_mended(
+    scene: Scene,
+    hurt: Callable[[str], None],
+    mend: Callable[[Scene, str], None],
+    *,
+    repair: str | None = None,
+) -> None:
+    _import_catalogue(scene)
+    scene.count(300)
+    scene.batches.run()
+    path = scene.rng.choice(_recorded(scene))
+    hdfs(scene.stack.folder, FILES, "-get", path, str(_copy(scene)))
+    hurt(path)
+    scene.hurt(f"{path} was hurt")
+    scene.send(50)
+    today = datetime.now(UTC).date()
+    period = f"{today}/{today + timedelta(days=1)}"
+    named = "of raw_events was added after publication" if repair else path
+    _refused(scene, named, ExitCode.DIFFERENCE, "batch", "run")
+    _refused(scene, named, ExitCode.REFUSED, "billing", "run", "--period", period, "--dry-run")
+    _refused(scene, named, ExitCode.DIFFERENCE, "reconcile")
+    mend(scene, path)
+    _refused(scene, named, ExitCode.DIFFERENCE, "batch", "run")
+    done = _command(scene, "reconcile", "--json", *([repair] if repair else []))
+    if done.returncode != ExitCode.OK or not json.loads(done.stdout)["is_equal"]:
+        raise AssertionError(f"reconcile ended with {done.returncode} after the file was mended: {done.stderr[-400:]}")
+    scene.batches.run()
+
+
+def _put_back(scene: Scene, path: str) -> None:
+    hdfs(scene.stack.folder, FILES, "-put", "-f", str(_copy(scene)), path)
+
+
+def _copy(scene: Scene) -> Path:
+    return scene.folder / "copy.parquet"
+
+
+def _recorded(scene: Scene) -> list[str]:
+    return [path for (path,) in queries(scene.postgres_url, "SELECT path FROM published.archived_files ORDER BY path")]
+
+
+def _refused(scene: Scene, named: str, expected: int, *words: str) -> None:
+    done = _command(scene, *words)
+    if done.returncode != expected or named not in done.stderr or "Traceback" in done.stderr:
+        raise AssertionError(
+            f"{' '.join(words)} ended with {done.returncode} instead of {expected} and did not name {named}: "
+            f"{done.stderr[-400:]}"
+        )
+
+
+def _import_catalogue(scene: Scene) -> None:
+    """Give every video a payee, so that billing has something to refuse."""
+    payees, videos = scene.folder / "payees.csv", scene.folder / "videos.csv"
+    payees.write_text("payee_id,name,user_id\nsomebody,Somebody,\n")
+    videos.write_text("video_id,payee_id,length_seconds\n" + "".join(f"{each},somebody,\n" for each in VIDEOS))
+    files = ("--payees", str(payees), "--videos", str(videos), "--rates", str(RATES_FILE))
+    done = _command(scene, "billing", "import", *files)
+    if done.returncode != ExitCode.OK:
+        raise AssertionError(f"the catalogue could not be imported: {done.stderr[-400:]}")
+
+
+def _command(scene: Scene, *words: str) -> "subprocess.CompletedProcess[str]":
+    return _run(scene, "-m", "jobs.cli", *words)
+
+
+def _run(scene: Scene, *words: str) -> "subprocess.CompletedProcess[str]":
+    python, *flags = our_command()[:2]
+    return subprocess.run(
+        [python, *flags, *words],
+        env=dict(scene.environ),
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS_MAX,
+        check=False,
+        preexec_fn=bound_to_parent(signal.SIGTERM),
+    )
+
+
+FAULTS = {
+    "archive-file-deleted": file_deleted,
+    "archive-file-doubled": file_doubled,
+    "archive-file-changed": file_changed,
+}

@@ -1,0 +1,28 @@
+"""The words of `./viewledger reconcile`, and what it says."""
+
+import pytest
+
+from batch_layer.reconciliation import Reconciliation
+from jobs import cli
+from jobs.exit_codes import ExitCode
+from jobs.reconcile import equal_text
+
+
+@pytest.mark.parametrize("day", ["yesterday", "2026-13-01", "", "2026-11-31"])
+def test_a_wrong_day_is_named_with_what_is_allowed(day: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["reconcile", "--day", day]) == ExitCode.BAD_INPUT
+    assert capsys.readouterr().err == f"viewledger: --day is {day!r}; it must be like 2026-11-20, or all\n"
+
+
+def test_an_unknown_flag_is_bad_input(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as refused:
+        cli.main(["reconcile", "--force"])
+    assert refused.value.code == ExitCode.BAD_INPUT
+    assert "--force" in capsys.readouterr().err
+
+
+def test_what_was_compared_is_said() -> None:
+    found = Reconciliation(7, None, (), {"raw_events": 1200, "videos": 3, "billed_videos": 2})
+    assert equal_text(found) == (
+        "version 7: 1,200 raw events, 3 videos, 2 billed: archive = tables = served = ledger"
+    )

@@ -23,6 +23,4 @@ def test_an_unknown_flag_is_bad_input(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_what_was_compared_is_said() -> None:
     found = Reconciliation(7, None, (), {"raw_events": 1200, "videos": 3, "billed_videos": 2})
-    assert equal_text(found) == (
-        "version 7: 1,200 raw events, 3 videos, 2 billed: archive = tables = served = ledger"
-    )
+    assert equal_text(found) == ("version 7: 1,200 raw events, 3 videos, 2 billed: archive = tables = served = ledger")

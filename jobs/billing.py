@@ -14,6 +14,8 @@ from billing.errors import (
 )
 from jobs import (
     billing_backtest,
+    billing_events,
+    billing_export,
     billing_holds,
     billing_import,
     billing_late,
@@ -38,6 +40,8 @@ GROUPS = (
     billing_holds,
     billing_late,
     billing_proof,
+    billing_export,
+    billing_events,
 )
 """Modules that declare actions, in the order of the help."""
 

@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 from pyspark.sql import SparkSession
 
 from batch_layer.errors import BatchError, UnavailableError
+from batch_layer.iceberg_settled_events import IcebergSettledEvents, events_at_snapshots
 from batch_layer.iceberg_settled_views import IcebergSettledViews
 from batch_layer.postgres_reconciliations import PostgresReconciliations
 from batch_layer.postgres_versions import PostgresVersionStore
@@ -31,17 +32,31 @@ def open_settled_views(environ: Mapping[str, str]) -> Iterator[SettledViews]:
     Raises:
         CommandError: no version is published yet, or a server that is needed does not answer.
     """
+    with _session(environ, None) as (session, version):
+        url = settings.PostgresConnection.from_environ(environ).url
+        yield IcebergSettledViews(session, version, lambda: _differences(session, version, url))
+
+
+@contextmanager
+def open_settled_events(environ: Mapping[str, str], number: int) -> Iterator[IcebergSettledEvents]:
+    """Yield the single events of a published version by its number; otherwise as `open_settled_views`."""
+    with _session(environ, number) as (session, version):
+        yield events_at_snapshots(session, version)
+
+
+@contextmanager
+def _session(environ: Mapping[str, str], number: int | None) -> Iterator[tuple[SparkSession, PublishedVersion]]:
     postgres_url = settings.PostgresConnection.from_environ(environ).url
     hdfs_url = settings.HdfsConnection.from_environ(environ).url.rstrip("/")
     warehouse = environ.get("VIEWLEDGER_WAREHOUSE") or f"{hdfs_url}/warehouse"
     spark = spark_settings(environ, jdbc_catalog(postgres_url, warehouse))
     logging.getLogger("py4j").setLevel(logging.CRITICAL)  # its chatter says no more than our one sentence
     try:
-        version = _current(postgres_url)
+        version = _published(postgres_url, number)
         check_hdfs(hdfs_url)
         session = open_session(spark, "viewledger billing")
         try:
-            yield IcebergSettledViews(session, version, lambda: _differences(session, version, postgres_url))
+            yield session, version
         finally:
             session.stop()
     except BatchError as error:
@@ -54,9 +69,11 @@ def _differences(session: SparkSession, version: PublishedVersion, postgres_url:
         return known_differences(store, SparkArchiveCheck(session, store), version, keep=False)
 
 
-def _current(postgres_url: str) -> PublishedVersion:
+def _published(postgres_url: str, number: int | None) -> PublishedVersion:
     with closing(PostgresVersionStore(postgres_url)) as store:
-        version = store.current()
+        version = store.current() if number is None else store.version(number)
+    if version is None and number is not None:
+        raise CommandError(f"batch version {number} was never published", ExitCode.REFUSED)
     if version is None:
         raise CommandError("no batch version is published yet; run `./viewledger batch run` first", ExitCode.REFUSED)
     return version

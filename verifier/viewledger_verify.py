@@ -641,7 +641,7 @@ def check_catalogue(bundle: Bundle, found: Found) -> None:
         for number, row in bundle.rows(OWNERS):
             last = _ascending(OWNERS, number, last, (row["video_id"], row["from_on"], row["to_on"], row["payee_id"]))
             values = (row["video_id"], row["from_on"], row["to_on"], row["payee_id"], int(row["share_ppm"]))
-            digest.update(json.dumps(["owner", *values]).encode() + b"\n")
+            digest.update(json.dumps(["owner", *row.values()]).encode() + b"\n")
             database.execute("INSERT INTO owners VALUES (?, ?, ?, ?, ?)", values)
     except ValueError as error:
         raise WrongError(OWNERS if len(last) > 1 else VIDEOS, number, f"a field is no value ({error})") from error

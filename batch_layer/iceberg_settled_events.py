@@ -1,0 +1,180 @@
+"""Single events of one published version with what became of them.
+
+The same SQL is asked of a session in this process, which reads the version's snapshots, and of the SQL server, which
+has the version's namespace: with the second nobody needs a Java process of their own.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
+
+from batch_layer.errors import UnavailableError
+from batch_layer.iceberg_tables import NAMESPACE
+from batch_layer.spark_connect import PublishedTables
+from batch_layer.tables import EVENTS, VIEWS_BY_DETAIL
+from ingestion.contract.periods import Period
+from ingestion.contract.version import PublishedVersion
+
+Ask = Callable[[str], Iterator[Sequence[Any]]]
+"""A statement of SQL → its rows, streamed."""
+
+_OUTCOME = """CASE verdict WHEN 'counted' THEN billability
+    WHEN 'rejected' THEN concat('rejected:', coalesce(try_element_at(reasons, 1).code, 'unknown')) ELSE verdict END"""
+# the day an event belongs to; event_day of a late one is the day it was received
+_OWN_DAY = "(CASE WHEN verdict = 'late_review' THEN to_date(happened_at) ELSE event_day END)"
+# without an id stands before every id, as the empty text that stands for it in a file
+_EVENTS = f"""
+    SELECT video_id, event_id, partition, offset, {_OWN_DAY} AS own_day, country, {_OUTCOME} AS outcome,
+           view_duration, coalesce(ad_types, array()) AS ad_types,
+           CASE WHEN verdict = 'counted' THEN policy_version END AS policy_version
+    FROM {{table}}
+    WHERE (event_day >= {{start}} AND event_day < {{end}} OR verdict = 'late_review')
+      AND video_id IS NOT NULL AND {_OWN_DAY} >= {{start}} AND {_OWN_DAY} < {{end}}
+    ORDER BY video_id, event_id NULLS FIRST, partition, offset"""  # noqa: S608  constants only
+_COUNTS = """
+    SELECT video_id, event_day, country, sum(views), sum(billable_views), policy_version
+    FROM {table} WHERE event_day >= {start} AND event_day < {end}
+    GROUP BY video_id, event_day, country, policy_version ORDER BY video_id, event_day, country, policy_version"""
+_BILLABLE = """
+    SELECT video_id, event_id, event_day, country, view_duration, policy_version
+    FROM {table}
+    WHERE event_day >= {start} AND event_day < {end} AND billability = 'billable' AND video_id IN ({video_ids})
+    ORDER BY video_id, event_id"""
+_COPIES = f"""
+    SELECT video_id, partition, offset, date_format(appended_at, "yyyy-MM-dd'T'HH:mm:ss.SSSXXX") AS received_at,
+           event_day, country, verdict, {_OUTCOME} AS outcome,
+           coalesce(transform(reasons, each -> each.detail), array()) AS reasons, view_duration, policy_version
+    FROM {{table}} WHERE event_id = {{event_id}}
+    ORDER BY verdict IN ('duplicate', 'conflict'), appended_at, partition, offset"""  # noqa: S608  constants only
+
+
+@dataclass(frozen=True)
+class SettledEvent:
+    """One event of the log, as a bundle shows it."""
+
+    video_id: str
+    event_id: str | None
+    partition: int
+    offset: int
+    event_day: date
+    country: str
+    outcome: str
+    view_duration: int | None
+    ad_types: Sequence[str]
+    policy_version: int | None
+
+
+@dataclass(frozen=True)
+class PublishedCount:
+    """The published counts of one video, day and country."""
+
+    video_id: str
+    event_day: date
+    country: str
+    views: int
+    billable_views: int
+    policy_version: int
+
+
+@dataclass(frozen=True)
+class BillableEvent:
+    """One billable view."""
+
+    video_id: str
+    event_id: str
+    event_day: date
+    country: str
+    view_duration: int
+    policy_version: int
+
+
+@dataclass(frozen=True)
+class JudgedEvent:
+    """One copy of an event in the log and its verdict."""
+
+    video_id: str | None
+    partition: int
+    offset: int
+    received_at: str
+    """ISO 8601, UTC."""
+    event_day: date
+    country: str
+    verdict: str
+    outcome: str
+    reasons: Sequence[str]
+    """Why it was rejected: a sentence each."""
+    view_duration: int | None
+    policy_version: int | None
+
+
+class IcebergSettledEvents:
+    """The events of one version. Whatever is published meanwhile, every answer is that version's.
+
+    `ask` runs SQL; `table` says how the version's table of a name is called in it.
+
+    Raises:
+        UnavailableError: HDFS, the catalog or the SQL server went away while reading.
+    """
+
+    def __init__(self, ask: Ask, table: Callable[[str], str]) -> None:
+        self._ask = ask
+        self._table = table
+
+    def events(self, period: Period) -> Iterator[SettledEvent]:
+        """Yield all events of videos in the period, ascending by (video_id, event_id, partition, offset)."""
+        rows = self._ask(_EVENTS.format(table=self._table(EVENTS), **_days(period)))
+        return (SettledEvent(*row) for row in rows)
+
+    def counts(self, period: Period) -> Iterator[PublishedCount]:
+        """Yield the published counts, ascending by (video_id, event_day, country, policy_version)."""
+        rows = self._ask(_COUNTS.format(table=self._table(VIEWS_BY_DETAIL), **_days(period)))
+        return (PublishedCount(*row) for row in rows)
+
+    def billable(self, video_ids: Sequence[str], period: Period) -> Iterator[BillableEvent]:
+        """Yield the billable events of some videos in the period, ascending by (video_id, event_id)."""
+        listed = ", ".join(map(_quoted, video_ids))
+        rows = self._ask(_BILLABLE.format(table=self._table(EVENTS), video_ids=listed, **_days(period)))
+        return (BillableEvent(*row) for row in rows)
+
+    def copies_of(self, event_id: str) -> list[JudgedEvent]:
+        """Return every event of the log that has this id (canonical), the one that its verdict goes by first."""
+        rows = self._ask(_COPIES.format(table=self._table(EVENTS), event_id=_quoted(event_id)))
+        return [JudgedEvent(*row) for row in rows]
+
+
+def events_at_snapshots(spark: SparkSession, version: PublishedVersion) -> IcebergSettledEvents:
+    """Return the events of a version, read at its own snapshots in a session of this process."""
+
+    def ask(sql: str) -> Iterator[Sequence[Any]]:
+        try:
+            yield from spark.sql(sql).toLocalIterator(prefetchPartitions=True)
+        except PySparkException as error:
+            raise UnavailableError(f"the batch tables cannot be read ({type(error).__name__})") from error
+
+    return IcebergSettledEvents(ask, lambda name: f"{NAMESPACE}.{name} VERSION AS OF {version.snapshots[name]}")
+
+
+def events_by_sql_server(tables: PublishedTables, version: int) -> IcebergSettledEvents:
+    """Return the events of a version, read by the SQL server in the version's namespace."""
+
+    def ask(sql: str) -> Iterator[Sequence[Any]]:
+        for part in tables.batches(sql):
+            yield from zip(*(column.to_pylist() for column in part.columns), strict=True)
+
+    return IcebergSettledEvents(ask, lambda name: f"v{version}.{name}")
+
+
+def _days(period: Period) -> dict[str, str]:
+    return {"start": f"DATE '{period.start_on}'", "end": f"DATE '{period.end_on}'"}
+
+
+def _quoted(identifier: str) -> str:
+    """Return an id as a text of SQL; ids of the contract are letters, digits, _ and -, and nothing else gets here."""
+    if not re.fullmatch(r"[\w-]+", identifier, re.ASCII):
+        raise ValueError(f"{identifier!r} is no id")
+    return f"'{identifier}'"

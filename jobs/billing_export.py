@@ -1,0 +1,63 @@
+"""`./viewledger billing export`: a period as a bundle of files that `viewledger-verify` recomputes."""
+
+import argparse
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from billing.file_bundle import BundledBooks, write_bundle
+from billing.journal import Record
+from billing.postgres_bundle import newest_versions, records_of_period
+from billing.postgres_catalogue import PostgresCatalogueStore
+from billing.postgres_journal import PostgresJournal
+from jobs.billing_proof import one_sentence
+from jobs.billing_settings import Actions, add_action, add_period, billing_connector, period_of, show
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+from jobs.settled_views import open_settled_events
+
+PROGRESS_RECORDS = 100_000
+
+
+def add_actions(actions: Actions) -> None:
+    """Declares the action."""
+    export = add_action(
+        actions, "export", export_period, "everything that recomputes a period, as files in a new folder"
+    )
+    add_period(export)
+    export.add_argument(
+        "--to", type=Path, required=True, metavar="DIR", help="a folder that is not there yet, or empty"
+    )
+
+
+def export_period(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
+    """Writes the bundle of the period's newest run; reads the batch version that the run was made from."""
+    period, connect = period_of(arguments), billing_connector(environ)
+    versions = newest_versions(connect, period)
+    if versions is None:
+        raise CommandError(f"period {period} was never billed; `billing run` bills it", ExitCode.REFUSED)
+    journal = PostgresJournal(connect)
+    end, _ = journal.close()
+    books = BundledBooks(
+        records=_with_progress(journal.records(1, end)),
+        is_wanted=records_of_period(connect, period),
+        unnoted=journal.unnoted(),
+        chain=journal.chain(),
+        catalogue=PostgresCatalogueStore(connect).catalogue(versions.catalogue_version),
+    )
+    with one_sentence(), open_settled_events(environ, versions.batch_version) as settled:
+        rows = write_bundle(
+            arguments.to, period=period, versions=versions, books=books, settled=settled, made_at=datetime.now(UTC)
+        )
+    document = {"to": str(arguments.to), "period": str(period), "batch_version": versions.batch_version, "rows": rows}
+    text = ", ".join(f"{count:,} {name.partition('.')[0]}" for name, count in rows.items())
+    show(arguments, document, lambda: f"bundle of period {period} in {arguments.to}: {text}")
+    return ExitCode.OK
+
+
+def _with_progress(records: Iterable[Record]) -> Iterator[Record]:
+    for count, record in enumerate(records, 1):
+        if count % PROGRESS_RECORDS == 0:
+            print(f"export: {count:,} records", file=sys.stderr, flush=True)
+        yield record

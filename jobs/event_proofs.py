@@ -1,0 +1,115 @@
+"""Wires the answers about single events: the books in PostgreSQL, the events through the SQL server."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor
+from contextlib import closing
+
+from batch_layer.errors import BatchError
+from batch_layer.iceberg_settled_events import IcebergSettledEvents, events_by_sql_server
+from batch_layer.postgres_versions import PostgresVersionStore
+from batch_layer.spark_connect import PublishedTables, QueryError
+from billing.errors import BillingError
+from billing.event_answers import EventAnswer, EventAnswers, PartAnswer
+from billing.postgres_proofs import PostgresProofs
+from jobs import settings
+from jobs.billing_settings import billing_connector
+from serving_layer.http_proofs import Proofs
+from serving_layer.proofs import EventCopy, EventPart, EventPayment, PaidEvent, PaymentStatus, ProofsUnavailableError
+
+log = logging.getLogger(__name__)
+
+API_ROLE = "viewledger_api"
+_AWAY = (BillingError, BatchError, QueryError)
+
+
+def event_answers(environ: Mapping[str, str], role: str = API_ROLE) -> EventAnswers:
+    """Return the answers as the settings wire them: VIEWLEDGER_POSTGRES_URL, VIEWLEDGER_SQL_URL."""
+    postgres_url = settings.PostgresConnection.from_environ(environ).url
+    tables = PublishedTables(settings.url(environ, "VIEWLEDGER_SQL_URL", schemes=("sc",)))
+
+    def events_of(version: int) -> IcebergSettledEvents:
+        return events_by_sql_server(tables, version)
+
+    def current_version() -> int | None:
+        with closing(PostgresVersionStore(postgres_url)) as store:
+            current = store.current()
+        return current.version if current else None
+
+    return EventAnswers(PostgresProofs(billing_connector(environ, role)), events_of, current_version)
+
+
+def api_proofs(environ: Mapping[str, str], executor: Executor) -> Proofs:
+    """Return what the API's routes of single events work with."""
+    served = ServedProofs(event_answers(environ))
+    return Proofs(served, served, executor)
+
+
+class ServedProofs:
+    """Serving's ports on billing's answers; whatever is away becomes ProofsUnavailableError."""
+
+    def __init__(self, answers: EventAnswers) -> None:
+        self._answers = answers
+
+    def payee_of(self, statement_id: str) -> str | None:
+        """Return whose statement it is; None when there is none."""
+        try:
+            head = self._answers.books.statement(statement_id)
+        except _AWAY as error:
+            raise _away(error) from error
+        return head.payee_id if head else None
+
+    def events(self, statement_id: str, after: int) -> Iterator[PaidEvent]:
+        """Yield the statement's events from number after + 1 on."""
+        try:
+            head = self._answers.books.statement(statement_id)
+            if head is None:
+                return
+            for number, paid in self._answers.statement_events(head, after):
+                lines = tuple(line.line_index for line in paid.lines)
+                yield PaidEvent(number, paid.event.video_id, paid.event.event_id, lines)
+        except _AWAY as error:
+            raise _away(error) from error
+
+    def payment(self, event_id: str) -> EventPayment:
+        """Return what became of an event."""
+        try:
+            return payment_of(self._answers.payment(event_id))
+        except _AWAY as error:
+            raise _away(error) from error
+
+
+def payment_of(answer: EventAnswer) -> EventPayment:
+    """Return an answer as serving shows it."""
+    first = answer.copies[0] if answer.copies else None
+    return EventPayment(
+        event_id=answer.event_id,
+        status=PaymentStatus(answer.status),
+        version=answer.version,
+        video_id=first.video_id if first else None,
+        event_day=first.event_day.isoformat() if first else None,
+        reason=answer.reason,
+        copies=tuple(EventCopy(each.partition, each.offset, each.received_at, each.verdict) for each in answer.copies),
+        parts=tuple(map(_part, answer.parts)),
+    )
+
+
+def _part(part: PartAnswer) -> EventPart:
+    head, line, proof = part.statement, part.line, part.proof
+    return EventPart(
+        payee_id=part.payee_id,
+        status=PaymentStatus(part.status),
+        reason=part.reason,
+        statement_id=head.statement_id if head else None,
+        period=str(head.period) if head else None,
+        line_index=line.line_index if line else None,
+        evidence_root=line.evidence_root if line else None,
+        leaf_index=proof.leaf_index if proof else None,
+        leaf_count=proof.leaf_count if proof else None,
+        audit_path=tuple(each.hex() for each in proof.path) if proof else (),
+    )
+
+
+def _away(error: Exception) -> ProofsUnavailableError:
+    log.warning("proofs unavailable", extra={"fields": {"reason": str(error)}})
+    return ProofsUnavailableError(str(error))

@@ -1,0 +1,243 @@
+"""viewledger-verify against what the product bills: both agree on random months, and any single change is found."""
+
+import gzip
+import json
+import random
+import shutil
+import tracemalloc
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from billing.ed25519_keys import SigningKey, create_key
+from tests.bundle_makers import random_month, signed
+from tests.verifier import verifier
+
+Change = Callable[[list[bytes], int, random.Random], list[bytes]]
+CHANGED = ("events.csv.gz", "counts.csv.gz", "payees.csv", "videos.csv", "owners.csv", "records.jsonl", "leaves.csv")
+MANY = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.fixture(scope="module")
+def key(tmp_path_factory: pytest.TempPathFactory) -> SigningKey:
+    return create_key(tmp_path_factory.mktemp("key") / "books.key")
+
+
+def bundle_of(seed: int, folder: Path, key: SigningKey, *, unsigned: int = 0) -> Path:
+    month = random_month(seed)
+    shutil.rmtree(folder, ignore_errors=True)
+    count = len(month.records)
+    month.write(folder, signed(month.records, key, 3, count - unsigned))
+    return folder
+
+
+@MANY
+@given(seed=st.integers(0, 10**9))
+def test_what_the_product_bills_is_what_the_verifier_recomputes(seed: int, tmp_path: Path, key: SigningKey) -> None:
+    found = verifier.verify(bundle_of(seed, tmp_path / "bundle", key), key.public_key, [])
+    assert found["records_not_signed"] == 0
+    assert found["statements"] > 0
+    assert found["events"] > 0
+
+
+def test_records_that_nobody_has_signed_yet_are_counted(tmp_path: Path, key: SigningKey) -> None:
+    found = verifier.verify(bundle_of(7, tmp_path / "bundle", key, unsigned=2), key.public_key, [])
+    assert found["records_not_signed"] == 2
+    words = [str(tmp_path / "bundle"), "--pubkey", key.public_key]
+    assert verifier.main(words) == 3
+
+
+@MANY
+@given(seed=st.integers(0, 10**9))
+def test_any_single_change_is_found(seed: int, tmp_path: Path, key: SigningKey) -> None:
+    """A byte changed, a line removed, doubled or exchanged, in any file."""
+    chance = random.Random(seed)
+    bundle = bundle_of(seed % 17, tmp_path / "bundle", key)
+    name = chance.choice(CHANGED)
+    if changed_somewhere(bundle / name, chance, CHANGES):
+        with pytest.raises(verifier.WrongError):
+            verifier.verify(bundle, key.public_key, [])
+
+
+@MANY
+@given(seed=st.integers(0, 10**9))
+def test_a_change_is_found_and_named_even_if_the_manifest_was_changed_with_it(
+    seed: int, tmp_path: Path, key: SigningKey
+) -> None:
+    """Of the events those are changed that something is paid for: the others are known by the manifest alone."""
+    chance = random.Random(seed)
+    bundle = bundle_of(seed % 17, tmp_path / "bundle", key)
+    name = chance.choice(CHANGED)
+    is_about = is_paid if name == "events.csv.gz" else lambda _: True
+    changes = (removed, doubled, changed_event_id) if name == "events.csv.gz" else CHANGES
+    if changed_somewhere(bundle / name, chance, changes, is_about):
+        put_hash_right(bundle, name)
+        with pytest.raises(verifier.WrongError) as wrong:
+            verifier.verify(bundle, key.public_key, [])
+        assert wrong.value.file in (*CHANGED, "checkpoints.jsonl")
+
+
+def is_paid(line: bytes) -> bool:
+    return b",billable," in line and not line.startswith(b"v4,")
+
+
+def changed_somewhere(
+    file: Path, chance: random.Random, changes: Sequence[Change], is_about: Callable[[bytes], bool] = lambda _: True
+) -> bool:
+    lines = read(file)
+    first = 0 if file.suffix == ".jsonl" else 1
+    places = [at for at in range(first, len(lines)) if is_about(lines[at])]
+    after = chance.choice(changes)(list(lines), chance.choice(places), chance)
+    write(file, after)
+    return after != lines
+
+
+def changed_byte(lines: list[bytes], at: int, chance: random.Random) -> list[bytes]:
+    line = lines[at]
+    place = chance.randrange(len(line))
+    other = chance.choice([byte for byte in b"0123456789abcdef" if byte != line[place]])
+    return [*lines[:at], line[:place] + bytes([other]) + line[place + 1 :], *lines[at + 1 :]]
+
+
+def changed_event_id(lines: list[bytes], at: int, chance: random.Random) -> list[bytes]:
+    video_id, event_id, rest = lines[at].split(b",", 2)
+    (other,) = changed_byte([event_id], 0, chance)
+    return [*lines[:at], b",".join((video_id, other, rest)), *lines[at + 1 :]]
+
+
+def removed(lines: list[bytes], at: int, _: random.Random) -> list[bytes]:
+    return [*lines[:at], *lines[at + 1 :]]
+
+
+def doubled(lines: list[bytes], at: int, _: random.Random) -> list[bytes]:
+    return [*lines[: at + 1], *lines[at:]]
+
+
+def exchanged(lines: list[bytes], at: int, chance: random.Random) -> list[bytes]:
+    other = chance.randrange(1, len(lines))
+    lines[at], lines[other] = lines[other], lines[at]
+    return lines
+
+
+CHANGES = (changed_byte, removed, doubled, exchanged)
+
+
+def read(file: Path) -> list[bytes]:
+    content = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
+    return content.splitlines()
+
+
+def write(file: Path, lines: list[bytes]) -> None:
+    content = b"".join(line + b"\n" for line in lines)
+    file.write_bytes(gzip.compress(content, mtime=0) if file.suffix == ".gz" else content)
+
+
+def put_hash_right(bundle: Path, name: str) -> None:
+    manifest = json.loads((bundle / "manifest.json").read_bytes())
+    manifest["files"][name] = verifier.Bundle(bundle).sha256(name)
+    (bundle / "manifest.json").write_text(json.dumps(manifest))
+
+
+def edited(field: str, change: Callable[[int], int]) -> Callable[[dict], None]:  # type: ignore[type-arg]
+    def edit(record: dict) -> None:  # type: ignore[type-arg]
+        record["row"][field] = change(record["row"][field])
+
+    return edit
+
+
+def edited_line(field: str, change: Callable[[int], int]) -> Callable[[dict], None]:  # type: ignore[type-arg]
+    def edit(record: dict) -> None:  # type: ignore[type-arg]
+        record["lines"][0][field] = change(record["lines"][0][field])
+
+    return edit
+
+
+def more(value: int) -> int:
+    return value + 1
+
+
+def other_root(value: str) -> str:
+    return value[::-1]
+
+
+STATEMENT_EDITS = {
+    "payable": edited("payable_micros", more),
+    "tax": edited("tax_micros", more),
+    "cap": edited("over_cap_micros", more),
+    "views": edited("billable_views", more),
+    "carried in": edited("carried_nanomicros_before", more),
+    "carried on": edited("carried_nanomicros_after", more),
+    "amount of a line": edited_line("amount_micros", more),
+    "carry of a line": edited_line("carried_nanomicros", more),
+    "quantity of a line": edited_line("quantity", more),
+    "rate of a line": edited_line("rate_per_thousand_micros", more),
+    "share of a line": edited_line("share_ppm", lambda share: share - 1),
+    "tier of a line": edited_line("tier_index", more),
+    "slice of a line": edited_line("event_end", more),
+    "settled views of a line": edited_line("settled_views", more),
+    "root of a line": edited_line("evidence_root", other_root),  # type: ignore[arg-type]
+}
+
+
+@pytest.mark.parametrize("what", STATEMENT_EDITS)
+def test_a_wrong_statement_is_found_even_when_it_was_signed(what: str, tmp_path: Path, key: SigningKey) -> None:
+    """The signer itself errs or cheats: every number follows from the events, so the signature helps nobody."""
+    month = random_month(11)
+    found = 0
+    for at, record in enumerate(month.records):
+        value = json.loads(record.content)
+        if record.kind == "statement" and value["lines"]:
+            STATEMENT_EDITS[what](value)
+            wrong = list(month.records)
+            wrong[at] = type(record)(
+                record.position, record.kind, record.key, record.recorded_at, verifier.canonical(value)
+            )
+            changed = type(month)(month.catalogue, month.contracts, month.counts_in, wrong)
+            shutil.rmtree(tmp_path / "bundle", ignore_errors=True)
+            changed.write(tmp_path / "bundle", signed(wrong, key, len(wrong)))
+            with pytest.raises(verifier.WrongError) as error:
+                verifier.verify(tmp_path / "bundle", key.public_key, [])
+            assert error.value.file in ("records.jsonl", "events.csv.gz")
+            found += 1
+    assert found
+
+
+def test_another_key_vouches_for_nothing(tmp_path: Path, key: SigningKey) -> None:
+    bundle = bundle_of(3, tmp_path / "bundle", key)
+    other = create_key(tmp_path / "other.key")
+    with pytest.raises(verifier.WrongError, match="no link is signed by the given key"):
+        verifier.verify(bundle, other.public_key, [])
+
+
+def test_books_signed_anew_are_told_from_the_checkpoint_that_was_kept(tmp_path: Path, key: SigningKey) -> None:
+    month = random_month(5)
+    kept = signed(month.records, key, 3, len(month.records))
+    place = tmp_path / "kept"
+    place.mkdir()
+    for link in kept:
+        (place / f"checkpoint-{link.sequence:06d}.json").write_bytes(link.to_file())
+    month.write(tmp_path / "bundle", kept)
+    assert verifier.verify(tmp_path / "bundle", key.public_key, [place])["statements"]
+    month.write(tmp_path / "anew", signed(month.records, key, 4, len(month.records)))
+    with pytest.raises(verifier.WrongError, match="not the link that was kept elsewhere"):
+        verifier.verify(tmp_path / "anew", key.public_key, [place])
+    month.write(tmp_path / "shorter", kept[:1])
+    with pytest.raises(verifier.WrongError, match="kept elsewhere, is missing"):
+        verifier.verify(tmp_path / "shorter", key.public_key, [place])
+
+
+def test_memory_does_not_grow_with_the_number_of_events(tmp_path: Path, key: SigningKey) -> None:
+    """Nothing but SQLite's file and one video's groups is held."""
+    peaks = []
+    for rows in (40, 400):
+        month = random_month(23, rows=rows)
+        folder = tmp_path / str(rows)
+        month.write(folder, signed(month.records, key, len(month.records)))
+        tracemalloc.start()
+        verifier.verify(folder, key.public_key, [])
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 2 * peaks[0] + 1_000_000

@@ -1,0 +1,160 @@
+"""From real events through Spark, billing and PostgreSQL to a bundle: the verifier agrees, a superuser is found out."""
+
+import random
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from batch_layer.iceberg_settled_events import IcebergSettledEvents, events_at_snapshots
+from batch_layer.iceberg_settled_views import IcebergSettledViews
+from billing.attribution import Attribution
+from billing.event_answers import EventAnswers
+from billing.evidence import is_included
+from billing.file_bundle import BundledBooks, write_bundle
+from billing.postgres_books import PostgresBooks
+from billing.postgres_bundle import newest_versions, records_of_period
+from billing.postgres_catalogue import PostgresCatalogueStore
+from billing.postgres_proofs import PostgresProofs
+from billing.postgres_session import connector
+from billing.rating import rate_period
+from billing.run_posting import post_bills
+from ingestion.contract.periods import Period
+from jobs.local_stack.stack import LocalStack
+from tests.billing_fakes import run_of
+from tests.checkpoint_books import TODAY, Books, books_of, copied
+from tests.laws.test_batch_laws import START, random_run
+from tests.laws.test_settled_views_laws import CATALOGUE, CONTRACTS
+from tests.verifier import verifier
+
+PERIOD = Period(START.date() - timedelta(days=3), START.date() + timedelta(days=3))
+MADE_AT = datetime(2026, 11, 25, tzinfo=UTC)
+
+
+@dataclass
+class Billed:
+    """Books of real events, signed; and the events."""
+
+    books: Books
+    events: IcebergSettledEvents
+
+    def export(self, folder: Path, books: Books | None = None) -> Path:
+        chosen = books or self.books
+        connect, journal = connector(chosen.url), chosen.journal
+        versions = newest_versions(connect, PERIOD)
+        assert versions is not None
+        end, _ = journal.close()
+        bundled = BundledBooks(
+            journal.records(1, end),
+            records_of_period(connect, PERIOD),
+            journal.unnoted(),
+            journal.chain(),
+            PostgresCatalogueStore(connect).catalogue(versions.catalogue_version),
+        )
+        write_bundle(folder, period=PERIOD, versions=versions, books=bundled, settled=self.events, made_at=MADE_AT)
+        return folder
+
+    def verify(self, folder: Path) -> dict[str, Any]:
+        found: dict[str, Any] = verifier.verify(folder, self.books.key.public_key, [])
+        return found
+
+    def answers(self) -> EventAnswers:
+        return EventAnswers(PostgresProofs(connector(self.books.url)), lambda _: self.events, lambda: 1)
+
+
+@pytest.fixture(scope="module")
+def billed(spark: SparkSession, stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Billed]:
+    for row in (
+        spark.sql("SHOW TABLES IN ledger.views").collect() if spark.catalog.databaseExists("ledger.views") else []
+    ):
+        spark.sql(f"DROP TABLE ledger.views.{row.tableName} PURGE")
+    version = random_run(spark, random.Random(51), tmp_path_factory.mktemp("run"), rounds=2).versions.published[-1]
+    with books_of(stack, tmp_path_factory.mktemp("books")) as books:
+        connect = connector(books.url)
+        store = PostgresCatalogueStore(connect)
+        catalogue_version, _ = store.import_catalogue(CATALOGUE, "test")
+        contract_version, _ = store.import_contracts(CONTRACTS)
+        attribution = Attribution(PERIOD, CATALOGUE, CONTRACTS)
+        run = run_of(PERIOD, batch_version=1, catalogue_version=catalogue_version, contract_version=contract_version)
+        pieces = IcebergSettledViews(spark, version).pieces(attribution)
+        post_bills(run, rate_period(pieces, attribution), PostgresBooks(connect))
+        books.checkpoint(TODAY)
+        yield Billed(books, events_at_snapshots(spark, version))
+
+
+def test_the_verifier_agrees_with_everything_that_was_billed(billed: Billed, tmp_path: Path) -> None:
+    found = billed.verify(billed.export(tmp_path / "bundle"))
+    assert found["records_not_signed"] == 0
+    assert found["statements"] == 2
+    assert found["events"] > 50
+
+
+SECRET_CHANGES = {
+    "an amount, with the sums put right": (
+        "UPDATE billing.payment_audit SET amount_micros = amount_micros + 1",
+        "UPDATE billing.statements SET payable_micros = payable_micros + line_count",
+    ),
+    "a deleted line": ("DELETE FROM billing.payment_audit WHERE line_index = 0",),
+    "a deleted transaction": (
+        "DELETE FROM billing.transactions",
+        "DELETE FROM billing.journal WHERE kind = 'transaction'",
+    ),
+    "an owner": ("UPDATE billing.owners SET payee_id = 'ben' WHERE video_id = 'c'",),
+    "a contract": ("UPDATE billing.rate_cards SET document = '{}'",),
+    "a back-dated posting": ("UPDATE billing.transactions SET posted_at = posted_at - interval '1 year'",),
+    "a back-dated journal": ("UPDATE billing.journal SET recorded_at = recorded_at - interval '1 year'",),
+    "re-ordered statements": (
+        "CREATE TEMPORARY TABLE t AS SELECT min(position) AS a, max(position) AS b FROM billing.journal "
+        "WHERE kind = 'statement'",
+        "UPDATE billing.journal j SET key = o.key FROM billing.journal o, t "
+        "WHERE j.position IN (a, b) AND o.position = a + b - j.position",
+    ),
+    "a checkpoint made anew": (
+        "UPDATE billing.checkpoints SET body = replace(body, '\"record_count\":', '\"record_count\":1')",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", SECRET_CHANGES)
+def test_what_a_superuser_changed_is_found_in_the_bundle(what: str, billed: Billed, tmp_path: Path) -> None:
+    with copied(billed.books) as spoilt:
+        spoilt.tamper(*SECRET_CHANGES[what])
+        folder = billed.export(tmp_path / "bundle", spoilt)
+    with pytest.raises(verifier.WrongError) as wrong:
+        billed.verify(folder)
+    assert wrong.value.file.endswith((".jsonl", ".csv", ".gz"))
+
+
+def test_every_billable_event_is_answered_with_a_path_to_its_line(billed: Billed) -> None:
+    answers, statuses = billed.answers(), set[str]()
+    ids = {event.event_id for event in billed.events.events(PERIOD) if event.event_id}
+    for event_id in sorted(ids)[:25]:
+        answer = answers.payment(event_id)
+        statuses.add(answer.status)
+        assert answer.copies
+        for part in answer.parts:
+            if part.line is not None and part.proof is not None:
+                assert part.status == "paid"
+                assert is_included(event_id.encode(), part.proof, bytes.fromhex(part.line.evidence_root))
+    assert {"paid", "excluded"} <= statuses
+    assert answers.payment(str(uuid.UUID(int=1))).status == "unknown"
+
+
+def test_the_stream_of_a_statement_is_what_its_lines_pay_and_goes_on_anywhere(billed: Billed) -> None:
+    answers = billed.answers()
+    for (statement_id,) in billed.books.rows("SELECT statement_id FROM billing.statements"):
+        head = answers.books.statement(str(statement_id))
+        assert head is not None
+        found = list(answers.statement_events(head, 0))
+        lines = answers.books.lines(head.statement_id)
+        assert [number for number, _ in found] == list(range(1, len(found) + 1))
+        for line in lines:
+            paid = sum(line in each.lines for _, each in found)
+            assert paid == line.event_end - line.event_start
+        for after in (1, len(found) // 2, len(found) - 1, len(found)):
+            assert list(answers.statement_events(head, after)) == found[after:]

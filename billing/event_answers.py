@@ -232,10 +232,9 @@ class EventAnswers:
         line = next((view_line(paid) for paid in of_video if paid.event.event_id == event_id), None)
         if line is None:
             return PartAnswer(payee_id, PENDING, "it was settled after the statement; a restatement would pay it", head)
-        proof = self._proof(head, line, contract, lengths, event_id)
-        status = PAID if head.state in POSTED else PENDING
-        reason = None if status == PAID else f"the statement is {head.state}"
-        return PartAnswer(payee_id, status, reason, head, line, proof)
+        if head.state not in POSTED:
+            return PartAnswer(payee_id, PENDING, f"its statement is {head.state}")
+        return PartAnswer(payee_id, PAID, None, head, line, self._proof(head, line, contract, lengths, event_id))
 
     def _proof(
         self, head: StatementHead, line: StatementLine, contract: Contract, lengths: Mapping[str, int], event_id: str

@@ -3,7 +3,8 @@
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -13,7 +14,7 @@ from batch_layer.spark_connect import QueryError
 from billing.event_answers import EventAnswer, PartAnswer
 from jobs.billing_settings import Actions, add_action
 from jobs.errors import CommandError
-from jobs.event_proofs import event_answers, payment_of
+from jobs.event_proofs import open_event_answers, payment_of
 from jobs.exit_codes import ExitCode
 from serving_layer.proofs import AFTER_MAX, CSV, NDJSON, PaidEvent, is_event_id, is_statement_id, written
 
@@ -36,19 +37,16 @@ def list_events(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Ex
         raise CommandError(f"--statement is {arguments.statement!r}; it must be 32 hex digits", ExitCode.BAD_INPUT)
     if not 0 <= arguments.after <= AFTER_MAX:
         raise CommandError("--after is the number of the last event you have: 0 or more", ExitCode.BAD_INPUT)
-    answers = event_answers(environ, AUDITOR_ROLE)
-    head = answers.books.statement(arguments.statement)
-    if head is None:
-        raise CommandError(f"there is no statement {arguments.statement}", ExitCode.REFUSED)
-    rows = (
-        PaidEvent(number, paid.event.video_id, paid.event.event_id, tuple(line.line_index for line in paid.lines))
-        for number, paid in answers.statement_events(head, arguments.after)
-    )
     form = NDJSON if arguments.json or arguments.format == "ndjson" else CSV
-    try:
+    with _asked(), open_event_answers(environ, AUDITOR_ROLE) as answers:
+        head = answers.books.statement(arguments.statement)
+        if head is None:
+            raise CommandError(f"there is no statement {arguments.statement}", ExitCode.REFUSED)
+        rows = (
+            PaidEvent(number, paid.event.video_id, paid.event.event_id, tuple(line.line_index for line in paid.lines))
+            for number, paid in answers.statement_events(head, arguments.after)
+        )
         _write(written(rows, form))
-    except (UnavailableError, QueryError) as error:
-        raise _away(error) from error
     return ExitCode.OK
 
 
@@ -57,10 +55,8 @@ def show_event(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Exi
     event_id = arguments.event_id.lower()
     if not is_event_id(event_id):
         raise CommandError(f"{arguments.event_id!r} is no event id; it must be a UUID", ExitCode.BAD_INPUT)
-    try:
-        answer = event_answers(environ, AUDITOR_ROLE).payment(event_id)
-    except (UnavailableError, QueryError) as error:
-        raise _away(error) from error
+    with _asked(), open_event_answers(environ, AUDITOR_ROLE) as answers:
+        answer = answers.payment(event_id)
     document: dict[str, Any] = msgspec.to_builtins(payment_of(answer))
     print(json.dumps(document) if arguments.json else _text(answer))
     return ExitCode.REFUSED if answer.status == "unknown" else ExitCode.OK
@@ -90,5 +86,9 @@ def _write(chunks: Iterable[bytes]) -> None:
     sys.stdout.buffer.flush()
 
 
-def _away(error: Exception) -> CommandError:
-    return CommandError(f"{error}; `./viewledger run sql` starts the SQL server", ExitCode.UNAVAILABLE)
+@contextmanager
+def _asked() -> Iterator[None]:
+    try:
+        yield
+    except (UnavailableError, QueryError) as error:
+        raise CommandError(str(error), ExitCode.UNAVAILABLE) from error

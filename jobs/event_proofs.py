@@ -2,8 +2,8 @@
 
 import logging
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Executor
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 
 from batch_layer.errors import BatchError
 from batch_layer.iceberg_settled_events import IcebergSettledEvents, events_by_sql_server
@@ -14,35 +14,51 @@ from billing.event_answers import EventAnswer, EventAnswers, PartAnswer
 from billing.postgres_proofs import PostgresProofs
 from jobs import settings
 from jobs.billing_settings import billing_connector
-from serving_layer.http_proofs import Proofs
-from serving_layer.proofs import EventCopy, EventPart, EventPayment, PaidEvent, PaymentStatus, ProofsUnavailableError
+from serving_layer.http_proofs import STREAMS_MAX, Proofs
+from serving_layer.proofs import (
+    EventCopy,
+    EventPart,
+    EventPayment,
+    PaidEvent,
+    PaymentStatus,
+    ProofsUnavailableError,
+    ProvenStatement,
+)
 
 log = logging.getLogger(__name__)
 
 API_ROLE = "viewledger_api"
+SQL_URL_DEFAULT = "sc://127.0.0.1:17073"
 _AWAY = (BillingError, BatchError, QueryError)
 
 
-def event_answers(environ: Mapping[str, str], role: str = API_ROLE) -> EventAnswers:
-    """Return the answers as the settings wire them: VIEWLEDGER_POSTGRES_URL, VIEWLEDGER_SQL_URL."""
+@contextmanager
+def open_event_answers(environ: Mapping[str, str], role: str = API_ROLE) -> Iterator[EventAnswers]:
+    """Yield the answers as the settings wire them: VIEWLEDGER_POSTGRES_URL, VIEWLEDGER_SQL_URL. Connects when asked."""
     postgres_url = settings.PostgresConnection.from_environ(environ).url
-    tables = PublishedTables(settings.url(environ, "VIEWLEDGER_SQL_URL", schemes=("sc",)))
-
-    def events_of(version: int) -> IcebergSettledEvents:
-        return events_by_sql_server(tables, version)
 
     def current_version() -> int | None:
         with closing(PostgresVersionStore(postgres_url)) as store:
             current = store.current()
         return current.version if current else None
 
-    return EventAnswers(PostgresProofs(billing_connector(environ, role)), events_of, current_version)
+    with closing(PublishedTables(environ.get("VIEWLEDGER_SQL_URL") or SQL_URL_DEFAULT)) as tables:
+
+        def events_of(version: int) -> IcebergSettledEvents:
+            return events_by_sql_server(tables, version)
+
+        yield EventAnswers(PostgresProofs(billing_connector(environ, role)), events_of, current_version)
 
 
-def api_proofs(environ: Mapping[str, str], executor: Executor) -> Proofs:
-    """Return what the API's routes of single events work with."""
-    served = ServedProofs(event_answers(environ))
-    return Proofs(served, served, executor)
+@contextmanager
+def open_api_proofs(environ: Mapping[str, str]) -> Iterator[Proofs]:
+    """Yield what the API's routes of single events work with."""
+    with (
+        ThreadPoolExecutor(STREAMS_MAX, thread_name_prefix="proofs") as executor,
+        open_event_answers(environ) as answers,
+    ):
+        served = ServedProofs(answers)
+        yield Proofs(served, served, executor)
 
 
 class ServedProofs:
@@ -51,13 +67,13 @@ class ServedProofs:
     def __init__(self, answers: EventAnswers) -> None:
         self._answers = answers
 
-    def payee_of(self, statement_id: str) -> str | None:
-        """Return whose statement it is; None when there is none."""
+    def statement(self, statement_id: str) -> ProvenStatement | None:
+        """Return a statement; None when there is none."""
         try:
             head = self._answers.books.statement(statement_id)
         except _AWAY as error:
             raise _away(error) from error
-        return head.payee_id if head else None
+        return ProvenStatement(head.payee_id, head.state) if head else None
 
     def events(self, statement_id: str, after: int) -> Iterator[PaidEvent]:
         """Yield the statement's events from number after + 1 on."""

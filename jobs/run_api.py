@@ -18,11 +18,13 @@ from jobs.api_history import cursor_key, open_history
 from jobs.api_statements import BooksStatements
 from jobs.circuit_breaker import CircuitBreaker
 from jobs.circuit_breaker_metrics import show_breakers
+from jobs.event_proofs import open_api_proofs
 from jobs.exit_codes import ExitCode
 from jobs.http_server import HttpSettings
 from jobs.json_log import log_json
 from serving_layer.counts_reader import CountsReader
 from serving_layer.http_api import Api, counts_app
+from serving_layer.http_proofs import proof_routes
 from serving_layer.http_statements import Books, statement_routes
 from serving_layer.identification import AccessUnavailableError
 from serving_layer.merge import SpeedSums
@@ -84,7 +86,8 @@ class SpeedLayerCounts:
 
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Serves until it is stopped. Starts without PostgreSQL and Redis, too, and answers as soon as they do."""
-    chosen = ApiSettings.from_environment(settings.environment())
+    environ = settings.environment()
+    chosen = ApiSettings.from_environment(environ)
     log_json()
     for handler in logging.getLogger().handlers:
         handler.addFilter(WithRequestId())
@@ -123,12 +126,12 @@ def run(arguments: argparse.Namespace) -> ExitCode:
                 current=lambda: reader.version,
                 counts_are_public=chosen.access.counts_are_public,
             ) as history,
+            open_api_proofs(environ) as proofs,
         ):
             books = Books(BooksStatements(chosen.postgres.url), history.cursors, books_executor)
             log.info("api ready", extra={"fields": {"host": chosen.http.host, "port": chosen.http.port}})
-            code = chosen.http.serve(
-                counts_app(Api(reader, metrics, guard, history, routes=statement_routes(guard, books))), listener
-            )
+            routes = [*statement_routes(guard, books), *proof_routes(guard, proofs)]
+            code = chosen.http.serve(counts_app(Api(reader, metrics, guard, history, routes=routes)), listener)
     pointer.close()
     counts.close()
     keys.close()

@@ -23,12 +23,14 @@ from serving_layer.proofs import (
     Form,
     PaymentStatus,
     ProofsUnavailableError,
+    ProvenStatement,
     StatementEvents,
     is_event_id,
     is_statement_id,
     seen_by,
     written,
 )
+from serving_layer.statements import UNDECIDED
 
 STREAM_COST, LOOKUP_COST = 10, 3
 STREAMS_MAX = 4
@@ -68,8 +70,8 @@ async def _events(proofs: Proofs, streams: asyncio.Semaphore, request: Request, 
         raise nothing_here()
     run = asyncio.get_running_loop().run_in_executor
     try:
-        payee_id = await run(proofs.executor, proofs.statements.payee_of, statement_id)
-        if payee_id is None or not caller.sees_payee(payee_id):
+        found = await run(proofs.executor, proofs.statements.statement, statement_id)
+        if found is None or not _is_shown(found, caller):
             raise nothing_here()
         if streams.locked():
             raise refused("streams_busy", f"{STREAMS_MAX} streams are running; try again shortly", {"Retry-After": "5"})
@@ -84,6 +86,11 @@ async def _events(proofs: Proofs, streams: asyncio.Semaphore, request: Request, 
     except ProofsUnavailableError as error:
         raise _unavailable() from error
     return _Stream(itertools.chain([first], chunks), form.media_type, streams.release)
+
+
+def _is_shown(found: ProvenStatement, caller: Caller) -> bool:
+    """Payees see their own statements only, and only once they are decided."""
+    return caller.sees_payee(found.payee_id) and (caller.payee_id is None or found.state not in UNDECIDED)
 
 
 class _Stream(StreamingResponse):

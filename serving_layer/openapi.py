@@ -21,6 +21,7 @@ from serving_layer.openapi_parts import (
     TOP,
 )
 from serving_layer.problems import CODES
+from serving_layer.proofs import EventPayment, PaidEvent
 from serving_layer.series import SeriesRow, TopRow
 from serving_layer.statements import StatementDetail, StatementSummary
 from serving_layer.video_ids import LOOKUP_IDS_MAX
@@ -41,7 +42,8 @@ _STORE = "settled_counts_unavailable"
 def documentation(*, title: str, summary: str, version: str) -> dict[str, Any]:
     """Return the OpenAPI document."""
     (_, records) = msgspec.json.schema_components(
-        [ServedCount, SeriesRow, TopRow, StatementSummary, StatementDetail], ref_template="#/components/schemas/{name}"
+        [ServedCount, SeriesRow, TopRow, StatementSummary, StatementDetail, PaidEvent, EventPayment],
+        ref_template="#/components/schemas/{name}",
     )
     schemas = {
         **records,
@@ -137,6 +139,8 @@ def _paths() -> dict[str, Any]:
                 scope=Scope.STATEMENTS,
             )
         },
+        "/v1/statements/{statement_id}/events": {"get": _statement_events()},
+        "/v1/events/{event_id}/payment": {"get": _event_payment()},
         **{path: {"get": _open(summary)} for path, summary in _PROBES.items()},
     }
 
@@ -199,6 +203,36 @@ def _live() -> dict[str, Any]:
         "responses": {
             "200": {"description": "A stream of `count` events", "content": {"text/event-stream": events}},
             **_problems(("video_id_malformed", "live_exhausted", *_ALWAYS)),
+        },
+    }
+
+
+def _statement_events() -> dict[str, Any]:
+    rows = {"application/x-ndjson": {"schema": {"$ref": "#/components/schemas/PaidEvent"}}, "text/csv": {}}
+    return {
+        "summary": "Every event that a statement pays, streamed; `after` goes on where a stream ended",
+        "parameters": [
+            {"$ref": f"#/components/parameters/{name}"} for name in ("statement_id", "after", "events_format")
+        ],
+        "security": _security(Scope.EVENTS),
+        "responses": {
+            "200": {"description": "One event a line, numbered in an order that never changes", "content": rows},
+            **_problems(
+                ("not_found", "cursor_invalid", "format_unknown", "proofs_unavailable", "streams_busy", *_ALWAYS)
+            ),
+        },
+    }
+
+
+def _event_payment() -> dict[str, Any]:
+    answer = {"schema": {"$ref": "#/components/schemas/EventPayment"}}
+    return {
+        "summary": "What became of one event: paid in which line, with its audit path, or why not",
+        "parameters": [{"$ref": "#/components/parameters/event_id"}],
+        "security": _security(Scope.EVENTS),
+        "responses": {
+            "200": {"description": "The answer; a payee sees its own part", "content": {"application/json": answer}},
+            **_problems(("not_found", "event_id_malformed", "proofs_unavailable", *_ALWAYS)),
         },
     }
 

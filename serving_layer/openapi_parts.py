@@ -95,6 +95,9 @@ PARAMETERS = {
     "video_id": _path("video_id", VIDEO_ID, "-JinobXWPk"),
     "payee_id": _path("payee_id", {"type": "string", "maxLength": 128}, "anna"),
     "statement_id": _path("statement_id", {"type": "string"}, "8f14e45fceea467f9a3c1b2d3e4f5a6b"),
+    "event_id": _path("event_id", {"type": "string", "format": "uuid"}, "8f14e45f-ceea-467f-9a3c-1b2d3e4f5a6b"),
+    "after": _query("after", {"type": "integer", "minimum": 0}, "The number of the last event you have", 0),
+    "events_format": _query("format", {"type": "string", "enum": ["ndjson", "csv"]}, "ndjson unless told", "csv"),
     "version": _query("version", {"type": "integer", "minimum": 1}, "As this version says: the same for ever", 7),
     "as_of": _query("as_of", _INSTANT, "As the version in force at this instant says", "2026-11-20T00:00:00Z"),
     "from": _query(

@@ -87,11 +87,18 @@ class EventPayment(msgspec.Struct, frozen=True):
     """One for each payee that owns a share of the video on the day."""
 
 
+class ProvenStatement(msgspec.Struct, frozen=True):
+    """Whose statement it is and where it stands."""
+
+    payee_id: str
+    state: str
+
+
 class StatementEvents(Protocol):
     """The events behind statements. Called from a thread; may take as long as the batch tables take."""
 
-    def payee_of(self, statement_id: str) -> str | None:
-        """Return whose statement it is; None when there is none. Raises ProofsUnavailableError."""
+    def statement(self, statement_id: str) -> ProvenStatement | None:
+        """Return a statement; None when there is none. Raises ProofsUnavailableError."""
 
     def events(self, statement_id: str, after: int) -> Iterator[PaidEvent]:
         """Yield the statement's events from number after + 1 on. Streams. Raises ProofsUnavailableError."""

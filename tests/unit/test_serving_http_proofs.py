@@ -21,6 +21,7 @@ from serving_layer.proofs import (
     PaidEvent,
     PaymentStatus,
     ProofsUnavailableError,
+    ProvenStatement,
 )
 from tests.serving_access import CALLERS, OTHER, OWNER, guard_of
 
@@ -38,8 +39,10 @@ class FakeProofs:
     open_streams: int = 0
     started_after: list[int] = field(default_factory=list)
 
-    def payee_of(self, statement_id: str) -> str | None:
-        return OWNER if statement_id == STATEMENT else None
+    state: str = "finalised"
+
+    def statement(self, statement_id: str) -> ProvenStatement | None:
+        return ProvenStatement(OWNER, self.state) if statement_id == STATEMENT else None
 
     def events(self, statement_id: str, after: int) -> Iterator[PaidEvent]:
         self.started_after.append(after)
@@ -121,6 +124,12 @@ def test_a_stream_that_broke_goes_on_where_it_ended(client: TestClient, proofs: 
 def test_only_those_who_may_see_a_statement_see_its_events(client: TestClient, caller: str) -> None:
     allowed = {"owner": 200, "finance": 200, "auditor": 200, "other creator": 404, "operator": 403}
     assert get(client, f"/v1/statements/{STATEMENT}/events", caller).status_code == allowed.get(caller, 401)
+
+
+def test_a_payee_does_not_see_a_statement_that_is_not_decided(client: TestClient, proofs: FakeProofs) -> None:
+    proofs.state = "in_review"
+    answers = {caller: get(client, f"/v1/statements/{STATEMENT}/events", caller).status_code for caller in CALLERS}
+    assert (answers["owner"], answers["auditor"]) == (404, 200)
 
 
 def test_an_event_is_answered_with_its_audit_path(client: TestClient) -> None:

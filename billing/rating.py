@@ -49,7 +49,7 @@ class Group:
     slices: list[Slice] = field(default_factory=list)
     """The billable events: one slice for each tier of a graduated rate, else one."""
     root: str = ""
-    """Over all billable events; only filled where ad views may be paid."""
+    """Over all billable events, whatever their tiers; what lines for ads are about."""
 
     @property
     def heading(self) -> tuple[date, str]:

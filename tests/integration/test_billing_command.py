@@ -108,7 +108,7 @@ def test_no_raw_viewer_id_reaches_the_database(desk: Desk) -> None:
 def test_wrong_files_are_refused_as_a_whole(desk: Desk) -> None:
     assert desk.import_files("v,ann\n#NAME?,ann\nw,zoe\n") == ExitCode.BAD_INPUT
     error = desk.capture.readouterr().err
-    assert error.startswith("viewledger: nothing was imported:\n")
+    assert error.startswith("viewledger: nothing was done: the files have errors:\n")
     assert "videos.csv, line 3, column video_id: '#NAME?'" in error
     assert "videos.csv, line 4, column payee_id: 'zoe'" in error
 

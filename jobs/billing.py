@@ -58,7 +58,9 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     try:
         return ExitCode(arguments.work(arguments, settings.environment()))
     except FileRefusedError as error:
-        raise CommandError(_listed("nothing was done: the files have errors", error.problems), ExitCode.BAD_INPUT) from error
+        raise CommandError(
+            _listed("nothing was done: the files have errors", error.problems), ExitCode.BAD_INPUT
+        ) from error
     except PreconditionsError as error:
         raise CommandError(
             _listed("nothing was posted: the period cannot be billed now", error.failures), ExitCode.REFUSED

@@ -16,7 +16,6 @@ from datetime import UTC, date, datetime
 
 import psycopg2
 
-from billing.ownership import SINCE_EVER, WITHOUT_END
 from billing.postgres_books import PostgresBooks
 from billing.postgres_session import connector, copy_rows
 from billing.rated_lines import VIEWS, PayeeBill, RatedLine

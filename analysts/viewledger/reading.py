@@ -110,7 +110,7 @@ def _condition(video_id: str | None, start_on: Day | None, end_on: Day | None) -
         "start_on": "event_day >= :start_on",
         "end_on": "event_day < :end_on",
     }
-    values = {name: value for name, value in given.items() if value is not None}
+    values: dict[str, object] = {name: value for name, value in given.items() if value is not None}
     return ("WHERE " + " AND ".join(parts[name] for name in values) if values else ""), values
 
 

@@ -70,12 +70,12 @@ class HistoryReader:
 
     async def series(self, video_ids: Sequence[str], version: ServedVersion, query: SeriesQuery) -> list[WindowSum]:
         """Return the sums of a series, remembered for the next page."""
-        key = (version.version, tuple(video_ids), query)
+        key = (version, tuple(video_ids), query)
         return await self._remembered(key, self._history.series, video_ids, version.version, query)
 
     async def top(self, version: ServedVersion, query: TopQuery) -> list[VideoSum]:
         """Return a ranking, remembered: it is the dearest question, and the same for everybody."""
-        return await self._remembered((version.version, query), self._history.top, version.version, query, TOP_MOST)
+        return await self._remembered((version, query), self._history.top, version.version, query, TOP_MOST)
 
     async def channel(self, payee_id: str, asked: AtVersion, version: ServedVersion) -> Sequence[str]:
         """Return a payee's videos as the catalogue says now, or could be known to the version asked for."""

@@ -1,6 +1,6 @@
 """Speed of GET /v1/videos/{id}/views beside a bare Starlette route that does one Redis GET per request.
 
-    python -m bench.bench_api [--seconds 5] [--rounds 3]
+    python -m bench.bench_api [--seconds 5] [--rounds 3] [--open-loop RATE]
 
 Both run on the same uvicorn settings, one process each, one after the other in turns, under the same load by wrk
 (one thread). Needs the local stack (./viewledger up) and wrk; works in a database and a Redis namespace of its own.
@@ -106,8 +106,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--open-loop", type=float, metavar="RATE", help="1,000 clients with so many requests a second, and nothing else"
+    )
     arguments = parser.parse_args()
-    if shutil.which("wrk") is None:
+    if not arguments.open_loop and shutil.which("wrk") is None:
         sys.exit("bench_api needs wrk: apt-get install wrk")
     with prepared(dict(environment())) as (environ, folder):
         (bare_port, our_port) = (
@@ -121,6 +124,13 @@ def main() -> None:
             server(bare, bare_port, environ),
             server(ours, our_port, environ | {"VIEWLEDGER_API_PORT": str(our_port)}),
         ):
+            if arguments.open_loop:
+                for _ in range(arguments.rounds):
+                    for name, port in (("bare", bare_port), ("ours", our_port)):
+                        print(
+                            f"{name:>5}: {open_loop(port, arguments.open_loop, arguments.seconds, folder)}", flush=True
+                        )
+                return
             for scenario in SCENARIOS:
                 for _ in range(arguments.rounds):
                     for name, port in (("bare", bare_port), ("ours", our_port)):
@@ -249,6 +259,21 @@ def load(port: int, scenario: Scenario, seconds: int, folder: Path) -> Measured:
     assert found is not None, answer.stdout
     requests, microseconds, errors, p50, p99, most = map(int, found.groups())
     return Measured(round(requests / microseconds * 1e6), errors, p50 / 1000, p99 / 1000, most / 1000)
+
+
+def open_loop(port: int, rate: float, seconds: int, folder: Path) -> str:
+    """One run of open_loop.py in a process of its own; returns what it printed."""
+    words = [
+        f"http://127.0.0.1:{port}",
+        "--rate",
+        str(rate),
+        "--seconds",
+        str(seconds),
+        "--paths",
+        str(folder / "paths"),
+    ]
+    command = [sys.executable, "-m", "bench.load.open_loop", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds + 60).stdout.strip()
 
 
 def outside(url: str, statement: str) -> None:

@@ -21,6 +21,8 @@ from jobs.exit_codes import ExitCode
 GRACE_SECONDS = 10
 LAST_REQUEST_SECONDS = 0.3
 """A connection that was taken last has so long to send its request."""
+IDLE_SECONDS_MAX = 75
+"""Longer than proxies keep an idle connection (60 s as a rule): who closes one may meet a request on its way."""
 CONNECTION_BACKLOG = 2048
 Message = dict[str, Any]
 Send = Callable[[Message], Awaitable[None]]
@@ -110,6 +112,7 @@ def serve(app: Any, listener: socket.socket, *, drain_seconds: float = 0.0, is_s
         server_header=False,
         backlog=CONNECTION_BACKLOG,
         proxy_headers=False,  # who the client is, is decided by the application
+        timeout_keep_alive=IDLE_SECONDS_MAX,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     try:

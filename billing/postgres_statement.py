@@ -1,5 +1,7 @@
 """Reads statements back from PostgreSQL, line by line, and where each stands."""
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from billing.postgres_session import Connect, one_transaction
@@ -33,9 +35,29 @@ _LINES = """
            tier_index, event_start, event_end, quantity, rate_per_thousand_micros, settled_views, evidence_root,
            amount_micros, carried_nanomicros
     FROM billing.payment_audit WHERE statement_id = %s ORDER BY line_index"""
+_NOTICES = """
+    SELECT n.payee_id, n.statement_id, s.period_start_on, s.period_end_on, s.currency, n.delta_micros, r.cause,
+           n.noticed_at
+    FROM billing.notices n JOIN billing.statements s USING (statement_id) JOIN billing.runs r USING (run_id)
+    WHERE %(payee)s IS NULL OR n.payee_id = %(payee)s ORDER BY n.notice_id DESC"""
 _TRANSITIONS = """
     SELECT from_state, to_state, actor, reason, moved_at FROM billing.transitions
     WHERE subject_kind = %s AND subject_id = %s ORDER BY transition_index"""
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What a payee is told of a restatement."""
+
+    payee_id: str
+    statement_id: str
+    """The new statement."""
+    period: Period
+    currency: str
+    delta_micros: int
+    """Earned now minus earned before."""
+    cause: str
+    noticed_at: datetime
 
 
 class PostgresStatements:
@@ -61,6 +83,13 @@ class PostgresStatements:
         """Return every statement that stands in a state, of one period or of all."""
         start, end = (period.start_on, period.end_on) if period else (None, None)
         return self._listed(_IN_STATE, {"state": state, "start": start, "end": end})
+
+    def notices(self, payee_id: str | None = None) -> list[Notice]:
+        """Return what a payee (or everybody) was told of restatements, newest first."""
+        with one_transaction(self._connect) as cursor:
+            cursor.execute(_NOTICES, {"payee": payee_id})
+            rows: list[list[Any]] = [[*row[:2], Period(*row[2:4]), *row[4:]] for row in cursor]
+            return [Notice(*row) for row in rows]
 
     def transitions(self, kind: str, subject_id: str) -> list[Transition]:
         """Return the steps of a subject, oldest first."""

@@ -52,6 +52,8 @@ def add_actions(actions: Actions) -> None:
         )
         add_actor(action, "who decides; above the approval limit not who ran it")
         action.add_argument("--reason", default="", metavar="TEXT")
+    notices = add_action(actions, "notices", list_notices, "what payees are told of restatements")
+    notices.add_argument("--payee", metavar="ID", help="default: of all payees")
     add_action(actions, "show", show_totals, "all that was ever posted, and whether it adds up")
     books = add_action(actions, "books", show_books, "every account's balance, now or as the books stood on a day")
     books.add_argument("--as-of", metavar="DAY", help="what was posted up to the end of this UTC day")
@@ -164,6 +166,29 @@ def _refuse_nothing(found: list[Statement], arguments: argparse.Namespace, state
             f"no statement{of_payees} in period {period_of(arguments)} is {state}; `billing statements` lists them",
             ExitCode.REFUSED,
         )
+
+
+def list_notices(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
+    """Prints the notices."""
+    found = PostgresStatements(billing_connector(environ)).notices(arguments.payee)
+    rows = [
+        (
+            f"{each.noticed_at:%Y-%m-%d}",
+            each.payee_id,
+            str(each.period),
+            each.cause,
+            amount_text(each.delta_micros, each.currency),
+        )
+        for each in found
+    ]
+    document = {
+        "notices": [
+            vars(each) | {"period": str(each.period), "noticed_at": each.noticed_at.isoformat()} for each in found
+        ]
+    }
+    header = ("day", "payee", "period", "cause", "difference")
+    show(arguments, document, lambda: aligned(header, rows, left=4) if rows else "there are no notices")
+    return ExitCode.OK
 
 
 def show_totals(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:

@@ -232,6 +232,9 @@ def test_a_statement_above_the_limit_is_approved_by_another_and_restated_and_sho
     shown = desk.document("statement", "--payee", "ann", *month)
     assert (shown["restatement_number"], shown["state"]) == (1, "finalised")
     assert [each["to"] for each in shown["transitions"]] == ["calculated", "in_review", "approved", "finalised"]
+    (notice,) = desk.document("notices", "--payee", "ann")["notices"]
+    delta = preview["deltas"][0]["now_micros"] - preview["deltas"][0]["before_micros"]
+    assert (notice["delta_micros"], notice["cause"], notice["period"]) == (delta, "one late view", shown["period"])
     balances = {each["account"]: each["balance_micros"] for each in desk.document("books")["balances"]}
     assert -balances["payable:ann"] == shown["payable_micros"]
     assert desk.document("books", "--as-of", "2020-01-01")["balances"] == []

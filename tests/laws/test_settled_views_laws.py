@@ -1,6 +1,8 @@
 """Settled views sorted by owner and card in Spark are, event by event, what the contract and the terms say."""
 
+import json
 import random
+import uuid
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -12,6 +14,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from batch_layer.iceberg_settled_views import IcebergSettledViews
+from batch_layer.run import run_once
 from batch_layer.spark_attribution import SettledPiece
 from billing.attribution import Attribution
 from billing.catalogue import Catalogue, Payee, Video
@@ -24,9 +27,21 @@ from ingestion.contract.periods import Period
 from ingestion.contract.policy import CountingPolicy
 from tests.billing_fakes import card_of
 from tests.laws.test_batch_laws import FACTS, SALE_ON, START, random_run
-from tests.spark_fixtures import MemoryRun, key_of
+from tests.spark_fixtures import TOPIC, MemoryRun, key_of
 
 LONG_AGO = START.date() - timedelta(days=90)
+LATE = json.dumps(
+    {
+        "event_id": str(uuid.UUID(int=7, version=4)),
+        "video_id": "c",
+        "user_id": "ann",
+        "session_id": "s",
+        "timestamp": (START - timedelta(days=50)).isoformat(),
+        "view_duration": 60,
+        "revenue_eligible": True,
+    }
+).encode()
+"""A view that comes too late to be counted."""
 CATALOGUE = Catalogue(
     (Payee("ann", "Ann", "ann"), Payee("ben", "Ben", "ben")),
     (Video("-a", 20), Video("_b"), Video("c", 50)),
@@ -114,7 +129,9 @@ def gathered(pieces: list[SettledPiece]) -> Mapping[Any, Any]:
 def test_every_event_is_sorted_to_the_owners_of_its_day_under_their_cards(spark: SparkSession, tmp_path: Path) -> None:
     seed = 51
     run = random_run(spark, random.Random(seed), tmp_path, rounds=1)
-    views, paid = IcebergSettledViews(spark, run.versions.published[-1]), 0
+    run.log.append(0, run.log.now, LATE)
+    assert run_once(run.ports(), TOPIC).state == "published"
+    views, paid = IcebergSettledViews(spark, run.versions.published[-1], lambda: []), 0
     assert views.contradictions(WHOLE) == []
     for period, policy in [(WHOLE, None), (ONE_DAY, None), (WHOLE, STRICTER)]:
         attribution = Attribution(period, CATALOGUE, CONTRACTS)
@@ -132,4 +149,9 @@ def test_every_event_is_sorted_to_the_owners_of_its_day_under_their_cards(spark:
             found = {(each.video_id, each.payee_id): each.billable_views for each in views.unplaced(attribution)}
             assert found == unplaced, f"seed {seed}"
     assert paid > 0
+    late = [(each.event_id, each.video_id) for each in views.late_events(WHOLE)]
+    outcomes = settled(run, None)
+    wanted = [(str(event.event_id), video) for event, video, _, outcome in outcomes if outcome == Verdict.LATE_REVIEW]
+    assert sorted(late) == sorted(wanted), f"seed {seed}"
+    assert late
     assert views.videos_seen([day_of(START)], {"c", "nowhere"}) == {"c"}

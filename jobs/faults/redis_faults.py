@@ -25,15 +25,28 @@ def tail_lost(scene: Scene) -> None:
     scene.start_ready("speed")
     with scene.traffic():
         scene.for_a_while(scene.rng.uniform(1, 2))
-        _lose_tail(scene)
+        _lose_tail(scene, scene.rng.uniform(0.05, 0.6))
         scene.for_a_while(0.5)
 
 
-def _lose_tail(scene: Scene) -> None:
+def _lose_tail(scene: Scene, share: float) -> None:
     scene.redis.kill()
-    lost = scene.redis.lose_tail(scene.rng.uniform(0.05, 0.6))
+    lost = scene.redis.lose_tail(share)
     scene.hurt(f"SIGKILL to Redis, the last {lost} bytes of its file lost")
     scene.redis.start()
+
+
+def tail_lost_and_killed_again(scene: Scene) -> None:
+    """The newest writes are lost several times, and Redis is killed once more and loads what all that left behind."""
+    scene.start_ready("speed")
+    with scene.traffic():
+        for _ in range(4):
+            scene.for_a_while(scene.rng.uniform(0.5, 1))
+            _lose_tail(scene, scene.rng.uniform(0.005, 0.05))
+        scene.for_a_while(1)
+        scene.redis.kill()
+        scene.hurt("SIGKILL to Redis again")
+        scene.redis.start()
 
 
 def damaged_in_the_middle(scene: Scene) -> None:
@@ -148,6 +161,7 @@ def lagging_replica_promoted(scene: Scene) -> None:
 FAULTS = {
     "redis-killed": killed,
     "redis-tail-lost": tail_lost,
+    "redis-tail-lost-and-killed-again": tail_lost_and_killed_again,
     "redis-file-damaged": damaged_in_the_middle,
     "redis-flushed": flushed,
     "redis-memory-full": memory_full,

@@ -62,7 +62,12 @@ end
 local is_warm_up = position < segment
 if not is_warm_up then
   local key = KEYS[1] .. ":segment:" .. stored[2]
-  for video, count in pairs(views) do redis.call("HINCRBY", key, video, count) end
+  -- The sum is written, not the difference. Redis cuts a damaged tail off its file after the last whole command, which
+  -- may leave the first half of a lost chunk there; the next start of Redis does that half, too, before what was applied
+  -- in its place. Then a sum is written over, where a difference would be added a second time.
+  for video, count in pairs(views) do
+    redis.call("HSET", key, video, string.format("%d", tonumber(redis.call("HGET", key, video) or "0") + count))
+  end
 end
 
 -- 3. The position.

@@ -220,15 +220,15 @@ def fake_portal(behind: FakeBehind) -> Portal:
 
 def _statement(payee_id: str, statement_id: str) -> StatementPage:
     name = {"ann": "Ann Ápple", "bob": DISCLAIMER}[payee_id]
-    row = StatementRow(statement_id, payee_id, name, "2026-10", 0, "finalised", "USD", 26_442_000, 9_000, NOW)
+    row = StatementRow(statement_id, payee_id, name, "2026-10", 0, "finalised", "USD", 26_442_000, 9_000, "", NOW)
     chain = (
-        ChainStep("Events received", 12_000, "views", 1),
+        ChainStep("Events received", 12_000, "views", 0),
         ChainStep("Duplicates", 900, "views", -1),
         ChainStep("Rejected: no zone", 100, "views", -1),
         ChainStep("Views", 11_000, "views", 0),
         ChainStep("Below 30 seconds", 2_000, "views", -1),
         ChainStep("Billable views", 9_000, "views", 0),
-        ChainStep("Amount", 29_380_000, "micros", 1),
+        ChainStep("Amount", 29_380_000, "micros", 0),
         ChainStep("Tax withheld (US, 10 %)", 2_938_000, "micros", -1),
         ChainStep("Payable", 26_442_000, "micros", 0),
     )
@@ -239,7 +239,7 @@ def _statement(payee_id: str, statement_id: str) -> StatementPage:
         for index in range(50)
     )
     moves = (Transition("calculated", "run", "", NOW), Transition("finalised", "run", "", NOW))
-    return StatementPage(row, chain, lines, moves, {"batch": 7, "catalogue": 2, "contract": 1})
+    return StatementPage(row, chain, lines, moves, {"batch": 7, "catalogue": 2, "contract": 1}, (500, 469))
 
 
 def _in_state(statement: StatementPage, state: str, reason: str, actor: str = "run") -> StatementPage:

@@ -61,6 +61,7 @@ def statement_page(visit: Visit, found: StatementPage, *, status: int = 200, ref
         more_lines=max(0, len(found.lines) - LINES_SHOWN),
         transitions=found.transitions,
         versions=found.versions,
+        carried=found.carried_nanomicros,
         may_appeal=visit.known_caller.payee_id is not None and found.row.state in APPEALABLE,
         may_decide=bool(decisions),
         decisions=decisions,

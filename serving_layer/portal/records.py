@@ -81,10 +81,10 @@ class StatementRow:
     currency: str
     payable_micros: int
     billable_views: int
-    calculated_at: datetime
     reason: str = ""
-    """Why it is in this state, in words; of holds and voids."""
-    held_until: datetime | None = None
+    """Why it is in this state, in words."""
+    moved_at: datetime | None = None
+    """When it came into this state."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class ChainStep:
     unit: str
     """`views`, or `micros`."""
     sign: int
-    """+1 begins or adds, -1 takes away, 0 is the sum so far."""
+    """-1 takes away, 0 is the sum so far."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +136,8 @@ class StatementPage:
     transitions: tuple[Transition, ...]
     versions: Mapping[str, int]
     """Which versions it was calculated from: batch, catalogue, contract."""
+    carried_nanomicros: tuple[int, int]
+    """What is left below a micro: carried in from the statement before, carried on to the next."""
 
 
 @dataclass(frozen=True)

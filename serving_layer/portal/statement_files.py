@@ -26,7 +26,7 @@ def statement_json(statement: StatementPage) -> str:
         "state": row.state,
         "currency": row.currency,
         "payable_micros": row.payable_micros,
-        "calculated_at": machine(row.calculated_at),
+        "carried_nanomicros": list(statement.carried_nanomicros),
         "versions": dict(statement.versions),
         "chain": [
             {"step": step.label, "amount": step.amount, "unit": step.unit, "sign": step.sign}

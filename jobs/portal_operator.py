@@ -1,0 +1,72 @@
+"""The operator's half of the portal, wired to PostgreSQL, Kafka and the checks of `doctor`."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+from jobs.checkup import Verdict
+from jobs.checkup_servers import server_rows
+from jobs.dead_letters import open_replay
+from serving_layer.portal.ports import PartUnavailableError, RefusedActionError
+from serving_layer.portal.postgres_operations import PostgresOperations
+from serving_layer.portal.records import DeadLetter, PartHealth, ReconciliationRow, RunRow, VersionRow
+from speed_layer.errors import UnavailableError
+from speed_layer.kafka_dead_letter_replay import ReplayRefusedError
+
+DEAD_LETTERS_SHOWN = 100
+TEXT_SHOWN = 2_000
+Answer = TypeVar("Answer")
+
+
+class OperatorDesk:
+    """Implements `serving_layer.portal.ports.OperatorReads`."""
+
+    def __init__(self, operations: PostgresOperations, environ: Mapping[str, str]) -> None:
+        self._operations = operations
+        self._environ = environ
+        self._replay = open_replay(environ)
+
+    def runs(self) -> Sequence[RunRow]:
+        """See the port."""
+        return self._operations.runs()
+
+    def run(self, run_id: str) -> RunRow | None:
+        """See the port."""
+        return self._operations.run(run_id)
+
+    def versions(self) -> Sequence[VersionRow]:
+        """See the port."""
+        return self._operations.versions()
+
+    def reconciliations(self) -> Sequence[ReconciliationRow]:
+        """See the port."""
+        return self._operations.reconciliations()
+
+    def dead_letters(self) -> Sequence[DeadLetter]:
+        """See the port."""
+        newest = _answered(lambda: self._replay.newest(DEAD_LETTERS_SHOWN))
+        return [
+            DeadLetter(at.partition, at.offset, at.appended_at, at.event_id, at.reasons, at.text[:TEXT_SHOWN])
+            for at in newest
+        ]
+
+    def replay(self, partition: int, offset: int, actor: str) -> bool:
+        """See the port."""
+        try:
+            _answered(lambda: self._replay.replay(partition, offset, actor))
+        except ReplayRefusedError as error:
+            raise RefusedActionError(f"Nothing was sent: {error}.") from error
+        return True
+
+    def health(self) -> Sequence[PartHealth]:
+        """See the port."""
+        return [
+            PartHealth(row.subject, row.verdict is not Verdict.BAD, " → ".join(filter(None, (row.found, row.remedy))))
+            for row in server_rows(self._environ)
+        ]
+
+
+def _answered(call: Callable[[], Answer]) -> Answer:
+    try:
+        return call()
+    except UnavailableError as error:
+        raise PartUnavailableError("PostgreSQL" if str(error).startswith("PostgreSQL") else "Kafka") from error

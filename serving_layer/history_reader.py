@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import TypeVar
 
@@ -86,8 +86,12 @@ class HistoryReader:
 
     async def count(self, video_id: str, version: ServedVersion) -> ServedCount:
         """Return what a version says of a video, which is the same for ever: nothing provisional."""
-        found = await self._called(self._history.counts, [video_id], version.version)
+        found = await self.counts([video_id], version)
         return merged(video_id, version, found.get(video_id), SpeedSums(version.offset_ends, {}, True, None))
+
+    async def counts(self, video_ids: Sequence[str], version: ServedVersion) -> Mapping[str, SettledCount]:
+        """Return what a version says of some videos; those it does not know are left out."""
+        return await self._called(self._history.counts, video_ids, version.version)
 
     async def totals(self, video_ids: Sequence[str], version: ServedVersion) -> SettledCount:
         """Return the sum of what a version says of some videos."""

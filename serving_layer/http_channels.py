@@ -39,7 +39,7 @@ def channel_routes(guard: Guard, history: History, reader: CountsReader, metrics
         if asked.is_fixed:
             body = await _settled(history.reader, version, video_ids)
         else:
-            body = await _now(reader, metrics, version, video_ids)
+            body = await served_channel(reader, metrics, version, video_ids)
         body = {"payee_id": payee_id, "videos": len(video_ids), **body}
         columns = ("payee_id", "videos", *_SUMMED)
         kept = FOR_EVER if asked.number is not None else SECONDS if body["complete"] else NOT_KEPT
@@ -49,7 +49,7 @@ def channel_routes(guard: Guard, history: History, reader: CountsReader, metrics
     return [guard.route("/v1/channels/{payee_id}/views", channel, needs=Scope.BILLABLE, cost=5)]
 
 
-async def _now(
+async def served_channel(
     reader: CountsReader, metrics: ApiMetrics, version: ServedVersion, video_ids: Sequence[str]
 ) -> dict[str, Any]:
     """Sum the served counts, all of one version: where another is published in between they are read again."""

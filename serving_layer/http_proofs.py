@@ -19,6 +19,7 @@ from serving_layer.proofs import (
     AFTER_MAX,
     CSV,
     NDJSON,
+    EventPayment,
     EventPayments,
     Form,
     PaymentStatus,
@@ -117,12 +118,15 @@ async def _payment(proofs: Proofs, request: Request, caller: Caller) -> Response
         found = await asyncio.get_running_loop().run_in_executor(proofs.executor, proofs.payments.payment, event_id)
     except ProofsUnavailableError as error:
         raise _unavailable() from error
-    shown = seen_by(
-        found, lambda payee_id: caller.payee_id is None if payee_id is None else caller.sees_payee(payee_id)
-    )
+    shown = seen_by_caller(found, caller)
     if shown is None or (shown.status is PaymentStatus.UNKNOWN and caller.payee_id is not None):
         raise nothing_here()
     return Response(_encode(shown), headers={"Cache-Control": "no-store"}, media_type="application/json")
+
+
+def seen_by_caller(found: EventPayment, caller: Caller) -> EventPayment | None:
+    """Return what a caller with the scope may see of an answer; None where it concerns none of its payees."""
+    return seen_by(found, lambda payee_id: caller.payee_id is None if payee_id is None else caller.sees_payee(payee_id))
 
 
 def _after(request: Request) -> int:

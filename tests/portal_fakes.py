@@ -1,13 +1,17 @@
 """The portal's ports in memory, with a creator whose numbers add up; parts can be taken away."""
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
+import msgspec
 from starlette.requests import Request
 
 from serving_layer.access import GRANTS, Caller, Role, unauthorized
+from serving_layer.history_reader import settled_unavailable
 from serving_layer.http_access import Guard
+from serving_layer.http_proofs import Proofs
 from serving_layer.limits_requests import RequestLimits
 from serving_layer.merge import ServedCount, ServedVersion
 from serving_layer.portal.http_session import Sessions
@@ -15,27 +19,27 @@ from serving_layer.portal.http_visit import Portal
 from serving_layer.portal.ports import PartUnavailableError, RefusedActionError
 from serving_layer.portal.records import (
     Appeal,
-    ChainStep,
     DayCount,
     DaySpan,
     DeadLetter,
-    EventAnswer,
     GroupCount,
+    Hold,
+    ListedStatement,
     Notice,
     Page,
     PartHealth,
     ReconciliationRow,
     RunRow,
     ServedTotal,
-    StatementLine,
-    StatementPage,
-    StatementRow,
-    Transition,
+    Step,
     VersionRow,
     VideoOrder,
     VideoRow,
+    WholeStatement,
 )
 from serving_layer.problems import refused
+from serving_layer.proofs import EventCopy, EventPart, EventPayment, PaidEvent, PaymentStatus, ProofsUnavailableError
+from serving_layer.statements import ChainLink, StatementDetail, StatementLine
 
 NOW = datetime(2026, 11, 25, 10, 30, tzinfo=UTC)
 SETTLED_UNTIL = datetime(2026, 11, 25, 9, tzinfo=UTC)
@@ -74,8 +78,8 @@ class FakeBehind:
 
     def __init__(self) -> None:
         self.away: set[str] = set()
-        self.rows = {each.row.statement_id: each for each in (_statement("ann", "s-ann"), _statement("bob", "s-bob"))}
-        self.rows["s-wait"] = _in_state(_statement("ann", "s-wait"), "in_review", "above the limit")
+        self.rows = {_id(who): _statement(who, _id(who)) for who in ("ann", "bob")}
+        self.rows[WAITING] = _in_state(_statement("ann", WAITING), "in_review", "above the limit")
         self.opened: list[Appeal] = []
         self.replayed: list[tuple[int, int, str]] = []
 
@@ -83,92 +87,108 @@ class FakeBehind:
         if part in self.away:
             raise PartUnavailableError(part)
 
-    async def video(self, video_id: str) -> ServedCount:
-        self._needs("Redis")
-        return ServedCount(video_id, 1_240, 1_200, 40, 900, 7, SETTLED_UNTIL, NOW, complete=True, known=True)
+    def _needs_postgres(self) -> None:
+        if "PostgreSQL" in self.away:
+            raise settled_unavailable()
 
-    async def channel(self, payee_id: str) -> ServedTotal:
-        self._needs("Redis")
-        return ServedTotal(72_400, 72_000, 400, 54_000, complete="speed" not in self.away)
+    async def served_video(self, video_id: str) -> ServedCount:
+        self._needs_postgres()
+        return ServedCount(
+            video_id, 1_240, 1_200, 40, 900, 7, SETTLED_UNTIL, NOW, complete="Redis" not in self.away, known=True
+        )
 
-    def name(self, payee_id: str) -> str | None:
-        self._needs("PostgreSQL")
+    async def served_channel(self, payee_id: str) -> ServedTotal:
+        self._needs_postgres()
+        return ServedTotal(72_400, 72_000, 400, 54_000, complete="Redis" not in self.away)
+
+    async def name(self, payee_id: str) -> str | None:
+        self._needs_postgres()
         return {"ann": "Ann Ápple", "bob": DISCLAIMER}.get(payee_id)
 
-    def owns(self, payee_id: str, video_id: str) -> bool:
-        self._needs("PostgreSQL")
+    async def owns(self, payee_id: str, video_id: str) -> bool:
+        self._needs_postgres()
         return video_id in VIDEOS[payee_id]
 
-    def videos(
+    async def videos(
         self, payee_id: str, version: ServedVersion, *, search: str, order: VideoOrder, cursor: str | None, limit: int
     ) -> Page:
-        self._needs("PostgreSQL")
+        self._needs_postgres()
+        if cursor and not cursor.isdecimal():
+            raise refused("cursor_invalid", "the cursor was not made here; begin at the first page")
         start = int(cursor or 0)
         found = [each for each in VIDEOS[payee_id] if search in each]
         rows = tuple(VideoRow(each, 1_200 - index, 900 - index) for index, each in enumerate(found))
         return Page(rows[start : start + limit], str(start + limit) if len(rows) > start + limit else None)
 
-    def days(self, payee_id: str, version: ServedVersion, video_id: str | None, span: DaySpan) -> Sequence[DayCount]:
-        self._needs("PostgreSQL")
+    async def days(
+        self, payee_id: str, version: ServedVersion, video_id: str | None, span: DaySpan
+    ) -> Sequence[DayCount]:
+        self._needs_postgres()
         number = (span.end_on - span.start_on).days
         return [
             DayCount(span.start_on + timedelta(days=each), 2_000 + (each * 7_919) % 900, 1_500 + (each * 7_919) % 400)
             for each in range(number)
         ]
 
-    def groups(
+    async def groups(
         self, payee_id: str, version: ServedVersion, video_id: str | None, span: DaySpan, by: str
     ) -> Sequence[GroupCount]:
-        self._needs("PostgreSQL")
+        self._needs_postgres()
         names = ("US", "FR", "IN", "ZZ") if by == "country" else ("phone", "tv", "unknown")
         return [GroupCount(name, 9_000 - 1_000 * index, 7_000 - 900 * index) for index, name in enumerate(names)]
 
-    def statements(self, payee_id: str | None, states: Sequence[str] = ()) -> Sequence[StatementRow]:
+    def statements(self, payee_id: str | None) -> Sequence[ListedStatement]:
         self._needs("PostgreSQL")
-        rows = [each.row for each in self.rows.values()]
-        return [row for row in rows if payee_id in (None, row.payee_id) and (not states or row.state in states)]
+        return [_listed(each) for each in self.rows.values() if payee_id in (None, each.detail.payee_id)]
 
-    def statement(self, statement_id: str) -> StatementPage | None:
+    def statements_in(self, state: str) -> Sequence[ListedStatement]:
+        self._needs("PostgreSQL")
+        return [_listed(each) for each in self.rows.values() if each.detail.state == state]
+
+    def statement(self, statement_id: str) -> WholeStatement | None:
         self._needs("PostgreSQL")
         return self.rows.get(statement_id)
 
     def notices(self, payee_id: str) -> Sequence[Notice]:
         self._needs("PostgreSQL")
-        return [Notice(NOW, "Your statement for 2026-10 is final.", f"s-{payee_id}")]
+        return [Notice(NOW, "The statement for 2026-10 was corrected by -0.50 USD.", _id(payee_id))]
 
     def appeals(self, payee_id: str | None) -> Sequence[Appeal]:
         return [each for each in self.opened if payee_id in (None, each.payee_id)]
 
-    def appeal(self, statement_id: str, payee_id: str, text: str) -> None:
+    def holds(self) -> Sequence[Hold]:
+        return [Hold("h1", "ann", "USD", 2_500_000, "pending", "disputed", NOW + timedelta(days=30))]
+
+    def appeal(self, statement_id: str, actor: str, text: str) -> None:
         if self.opened:
             raise RefusedActionError("An appeal to this statement is open already.")
-        self.opened.append(Appeal("a1", statement_id, payee_id, "2026-10", "open", text, NOW))
+        payee_id = self.rows[statement_id].detail.payee_id
+        self.opened.append(Appeal("a1", statement_id, payee_id, "received", text, NOW, ""))
 
-    def approve(self, statement_id: str, actor: str) -> None:
-        if self.rows[statement_id].transitions[0].actor == actor:
+    def decide(self, statement_id: str, decision: str, actor: str, reason: str) -> None:
+        if decision == "approve" and self.rows[statement_id].steps[0].actor == actor:
             raise RefusedActionError(f"{actor} ran this period and cannot approve it; somebody else can.")
-        self._move(statement_id, "approved", actor, "")
-
-    def release(self, statement_id: str, actor: str, reason: str) -> None:
-        self._move(statement_id, "approved", actor, reason)
-
-    def void(self, statement_id: str, actor: str, reason: str) -> None:
-        self._move(statement_id, "voided", actor, reason)
-
-    def _move(self, statement_id: str, state: str, actor: str, reason: str) -> None:
+        state = {"approve": "finalised", "review": "in_review", "void": "voided"}[decision]
         self.rows[statement_id] = _in_state(self.rows[statement_id], state, reason, actor)
 
-    def answer(self, event_id: str, payee_id: str | None) -> EventAnswer:
-        self._needs("The batch tables")
-        if event_id != EVENT or payee_id == "bob":
-            return EventAnswer(event_id, "unknown", "No event of this id was received for your videos.")
-        sentence = "It was counted, and is not billable: it was shorter than 30 seconds."
-        details = {"received": "2026-11-24 09:00 UTC", "reason": "below_minimum", "partition and offset": "3:1881"}
-        return EventAnswer(event_id, "excluded", sentence, "-walk_01", None, details)
+    def payee_of(self, statement_id: str) -> str | None:
+        return self.rows[statement_id].detail.payee_id
 
-    def of_statement(self, statement_id: str) -> Iterator[bytes]:
-        self._needs("The batch tables")
-        return iter([b'{"event_id":"%s"}\n' % EVENT.encode()])
+    def payment(self, event_id: str) -> EventPayment:
+        if "The batch tables" in self.away:
+            raise ProofsUnavailableError("HDFS")
+        if event_id != EVENT:
+            return EventPayment(event_id, PaymentStatus.UNKNOWN, 7)
+        copies = (EventCopy(3, 1_881, "2026-11-24T09:00:00Z", "counted"),)
+        part = EventPart("ann", PaymentStatus.EXCLUDED, "below_minimum")
+        return EventPayment(
+            event_id, PaymentStatus.EXCLUDED, 7, "-walk_01", "2026-11-24", "below_minimum", copies, (part,)
+        )
+
+    def events(self, statement_id: str, after: int) -> Iterator[PaidEvent]:
+        if "The batch tables" in self.away:
+            raise ProofsUnavailableError("HDFS")
+        yield PaidEvent(1, "-walk_01", EVENT, (0,))
 
     def runs(self) -> Sequence[RunRow]:
         self._needs("PostgreSQL")
@@ -215,33 +235,67 @@ def fake_guard() -> Guard:
 
 def fake_portal(behind: FakeBehind) -> Portal:
     sessions = Sessions(FakeCredentials(), b"k" * 32, secure=False)
-    return Portal(fake_guard(), sessions, behind, behind, behind, behind, behind, behind, lambda: VERSION, lambda: NOW)
-
-
-def _statement(payee_id: str, statement_id: str) -> StatementPage:
-    name = {"ann": "Ann Ápple", "bob": DISCLAIMER}[payee_id]
-    row = StatementRow(statement_id, payee_id, name, "2026-10", 0, "finalised", "USD", 26_442_000, 9_000, "", NOW)
-    chain = (
-        ChainStep("Events received", 12_000, "views", 0),
-        ChainStep("Duplicates", 900, "views", -1),
-        ChainStep("Rejected: no zone", 100, "views", -1),
-        ChainStep("Views", 11_000, "views", 0),
-        ChainStep("Below 30 seconds", 2_000, "views", -1),
-        ChainStep("Billable views", 9_000, "views", 0),
-        ChainStep("Amount", 29_380_000, "micros", 0),
-        ChainStep("Tax withheld (US, 10 %)", 2_938_000, "micros", -1),
-        ChainStep("Payable", 26_442_000, "micros", 0),
+    proofs = Proofs(behind, behind, ThreadPoolExecutor(1))
+    return Portal(
+        fake_guard(), sessions, behind, behind, behind, proofs, behind, version=lambda: VERSION, now=lambda: NOW
     )
-    lines = tuple(
+
+
+def _id(who: str) -> str:
+    return who.encode().hex().ljust(32, "0")
+
+
+ANNS, BOBS, WAITING = _id("ann"), _id("bob"), "f" * 32
+"""Statements: two that are final, and one of ann's that waits for approval."""
+
+
+def _statement(payee_id: str, statement_id: str) -> WholeStatement:
+    chain = (
+        ("received", 12_000), ("duplicate", -900), ("rejected:timestamp_without_zone", -100), ("counted", 11_000),
+        ("below_minimum", -2_000), ("billable", 9_000),
+    )  # fmt: skip
+    ever = (date(1970, 1, 1), date(9999, 12, 31))
+    lines = [
         StatementLine(
-            f"-walk_{index:02d}", "views", "*", date(2026, 10, 1), None, 1_000_000, 180, 3_264_444, 587_600, "ab" * 32
+            index, f"-walk_{index:02d}", *ever, 1_000_000, "views", "*", date(2026, 10, 1), 0, 180, 3_264_444, 587_600,
+            220, 1, "ab" * 32,
         )
         for index in range(50)
+    ]  # fmt: skip
+    detail = StatementDetail(
+        statement_id=statement_id,
+        payee_id=payee_id,
+        period_start_on=date(2026, 10, 1),
+        period_end_on=date(2026, 11, 1),
+        restatement_number=0,
+        supersedes=None,
+        state="finalised",
+        currency="USD",
+        billable_views=9_000,
+        amount_micros=29_380_000,
+        over_cap_micros=0,
+        tax_country="US",
+        tax_micros=2_938_000,
+        payable_micros=26_442_000,
+        carried_nanomicros_before=500,
+        carried_nanomicros_after=469,
+        line_count=len(lines),
+        chain=[ChainLink(*link) for link in chain],
+        version=7,
+        catalogue_version=2,
+        contract_version=1,
+        calculated_at=NOW,
+        posted_at=NOW,
+        lines=lines,
     )
-    moves = (Transition("calculated", "run", "", NOW), Transition("finalised", "run", "", NOW))
-    return StatementPage(row, chain, lines, moves, {"batch": 7, "catalogue": 2, "contract": 1}, (500, 469))
+    steps = (Step("calculated", "run", "", NOW), Step("finalised", "run", "", NOW))
+    return WholeStatement(detail, {"ann": "Ann Ápple", "bob": DISCLAIMER}[payee_id], steps)
 
 
-def _in_state(statement: StatementPage, state: str, reason: str, actor: str = "run") -> StatementPage:
-    moves = (*statement.transitions, Transition(state, actor, reason, NOW))
-    return replace(statement, row=replace(statement.row, state=state, reason=reason), transitions=moves)
+def _listed(whole: WholeStatement) -> ListedStatement:
+    return ListedStatement(whole.detail, whole.payee_name, whole.steps[-1])
+
+
+def _in_state(whole: WholeStatement, state: str, reason: str, actor: str = "run") -> WholeStatement:
+    steps = (*whole.steps, Step(state, actor, reason, NOW))
+    return replace(whole, detail=msgspec.structs.replace(whole.detail, state=state), steps=steps)

@@ -9,8 +9,8 @@ GOOD, WARN, BAD, PLAIN = "good", "warn", "bad", "plain"
 _TONES = {
     "approved": GOOD, "finalised": GOOD, "paid": GOOD, "published": GOOD, "released": GOOD, "complete": GOOD,
     "accepted": GOOD, "in_review": WARN, "held": WARN, "running": WARN, "open": WARN, "calculated": WARN,
-    "pending": WARN, "incomplete": WARN, "voided": BAD, "gate_failed": BAD, "failed": BAD, "rejected": BAD,
-    "expired": BAD,
+    "pending": WARN, "received": WARN, "incomplete": WARN, "voided": BAD, "gate_failed": BAD, "failed": BAD,
+    "rejected": BAD, "expired": BAD, "excluded": BAD,
 }  # fmt: skip
 
 

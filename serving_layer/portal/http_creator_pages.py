@@ -11,8 +11,12 @@ from starlette.responses import Response
 from ingestion.contract.decoding import is_video_id
 from serving_layer.access import Scope
 from serving_layer.http_access import GuardedRoute
+from serving_layer.http_proofs import seen_by_caller
+from serving_layer.portal.event_sentences import part_sentence, sentence_of
 from serving_layer.portal.http_visit import Portal, Visit, page_route
 from serving_layer.portal.records import DaySpan, Page, VideoOrder
+from serving_layer.proofs import EventPayment, PaymentStatus
+from serving_layer.statements import is_shown
 
 DAYS = (7, 28, 90, 365)
 VIDEOS_SHOWN = 50
@@ -39,40 +43,39 @@ async def _dashboard(visit: Visit) -> Response:
     payee_id, portal, version = visit.payee_id, visit.portal, visit.portal.version()
     top = _NOTHING
     if version is not None and version.version > 0:
-        top = await visit.ask(
-            _NOTHING,
-            portal.channels.videos,
-            payee_id,
-            version,
-            search="",
-            order=VideoOrder.VIEWS,
-            cursor=None,
-            limit=GROUPS_SHOWN,
+        first = portal.counts.videos(
+            payee_id, version, search="", order=VideoOrder.VIEWS, cursor=None, limit=GROUPS_SHOWN
         )
+        top = await visit.attempt(_NOTHING, first)
+    statements = await visit.ask((), portal.money.statements, payee_id)
+    notices = await visit.ask((), portal.money.notices, payee_id)
     return visit.page(
         "dashboard.html",
         top=top.rows,
-        name=await visit.ask(None, portal.channels.name, payee_id),
-        served=await visit.ask_served(portal.served.channel(payee_id)),
-        live=None,
+        name=await visit.attempt(None, portal.counts.name(payee_id)),
+        served=await visit.attempt(None, portal.counts.served_channel(payee_id)),
         days=days,
-        statements=(await visit.ask((), portal.money.statements, payee_id))[:5],
-        notices=(await visit.ask((), portal.money.notices, payee_id))[:3],
+        statements=[each for each in statements if is_shown(each.summary, visit.known_caller)][:5],
+        notices=notices[:3],
         **await _counts(visit, None, days),
     )
 
 
 async def _counts(visit: Visit, video_id: str | None, days: int) -> dict[str, Any]:
     """Return the settled counts of one video, or of all, in the last days: by day, country and device."""
-    payee_id, version, channels = visit.payee_id, visit.portal.version(), visit.portal.channels
+    payee_id, version, counts = visit.payee_id, visit.portal.version(), visit.portal.counts
     if version is None or version.version == 0:
         return {"by_day": (), "countries": (), "devices": ()}
     end_on = visit.portal.now().date() + timedelta(days=1)
     span = DaySpan(end_on - timedelta(days=days), end_on)
-    by_day = await visit.ask((), channels.days, payee_id, version, video_id, span)
-    countries = await visit.ask((), channels.groups, payee_id, version, video_id, span, "country")
-    devices = await visit.ask((), channels.groups, payee_id, version, video_id, span, "device")
-    return {"by_day": by_day, "countries": countries[:GROUPS_SHOWN], "devices": devices[:GROUPS_SHOWN]}
+    by_day = await visit.attempt((), counts.days(payee_id, version, video_id, span))
+    countries = await visit.attempt((), counts.groups(payee_id, version, video_id, span, "country"))
+    devices = await visit.attempt((), counts.groups(payee_id, version, video_id, span, "device"))
+    return {
+        "by_day": by_day if any(day.views for day in by_day) else (),
+        "countries": countries[:GROUPS_SHOWN],
+        "devices": devices[:GROUPS_SHOWN],
+    }
 
 
 async def _videos(visit: Visit) -> Response:
@@ -81,23 +84,18 @@ async def _videos(visit: Visit) -> Response:
     if search and not is_video_id(search):
         return visit.problem(422, "No such id", "A video id has letters, digits, - and _, at most 64 of them.")
     if order not in set(VideoOrder):
-        allowed = ", ".join(VideoOrder)
-        return visit.problem(422, "No such order", f"The order is one of {allowed}.")
+        return visit.problem(422, "No such order", f"The order is one of {', '.join(VideoOrder)}.")
     version, page = visit.portal.version(), _NOTHING
     if version is not None and version.version > 0:
-        try:
-            page = await visit.ask(
-                _NOTHING,
-                visit.portal.channels.videos,
-                visit.payee_id,
-                version,
-                search=search,
-                order=VideoOrder(order),
-                cursor=query.get("cursor"),
-                limit=VIDEOS_SHOWN,
-            )
-        except ValueError:
-            return visit.problem(422, "No such page", "This page of the list does not exist; begin at the first one.")
+        wanted = visit.portal.counts.videos(
+            visit.payee_id,
+            version,
+            search=search,
+            order=VideoOrder(order),
+            cursor=query.get("cursor"),
+            limit=VIDEOS_SHOWN,
+        )
+        page = await visit.attempt(_NOTHING, wanted)
     onward = {"search": search, "order": order, "cursor": page.next_cursor}
     next_page = f"/portal/videos?{urlencode(onward)}" if page.next_cursor else None
     return visit.page("videos.html", search=search, order=order, rows=page.rows, next_page=next_page)
@@ -107,12 +105,12 @@ async def _video(visit: Visit) -> Response:
     video_id, days = visit.request.path_params["video_id"], _days(visit)
     if days is None:
         return _wrong_days(visit)
-    is_own = is_video_id(video_id) and await visit.ask(False, visit.portal.channels.owns, visit.payee_id, video_id)
+    is_own = is_video_id(video_id) and await visit.attempt(False, visit.portal.counts.owns(visit.payee_id, video_id))
     if visit.affected:
         return visit.problem(503, "Not now", "Whose video this is cannot be asked now; try again shortly.")
     if not is_own:
         return visit.not_found()
-    served = await visit.ask_served(visit.portal.served.video(video_id))
+    served = await visit.attempt(None, visit.portal.counts.served_video(video_id))
     live = f"/v1/videos/{video_id}/views/live"
     counts = await _counts(visit, video_id, days)
     return visit.page("video.html", video_id=video_id, days=days, served=served, live=live, **counts)
@@ -127,8 +125,12 @@ async def _events(visit: Visit) -> Response:
     except ValueError:
         refused = "An event id is a UUID: 32 hexadecimal digits, with or without hyphens."
         return visit.page("events.html", status=422, refused=refused, event_id=event_id[:36], answer=None)
-    answer = await visit.ask(None, visit.portal.events.answer, canonical, visit.known_caller.payee_id)
-    return visit.page("events.html", event_id=canonical, answer=answer)
+    payments, caller = visit.portal.proofs.payments, visit.known_caller
+    found = await visit.ask(None, payments.payment, canonical)
+    shown = found and (seen_by_caller(found, caller) or EventPayment(canonical, PaymentStatus.UNKNOWN, found.version))
+    sentences = [(part, part_sentence(part)) for part in shown.parts] if shown else []
+    sentence = sentence_of(shown) if shown else ""
+    return visit.page("events.html", event_id=canonical, answer=shown, sentence=sentence, parts=sentences)
 
 
 async def _notices(visit: Visit) -> Response:

@@ -1,6 +1,5 @@
 """The pages of those who run it and those who decide about money."""
 
-from collections.abc import Callable
 from functools import partial
 
 from starlette.responses import Response
@@ -12,7 +11,7 @@ from serving_layer.portal.http_visit import Portal, Visit, form_of, page_route, 
 from serving_layer.portal.ports import RefusedActionError
 
 REASON_LENGTH_MAX = 500
-SAID_AFTER = {"approve": "approved", "release": "released", "void": "voided"}
+SAID_AFTER = {"approve": "approved", "review": "reviewed", "void": "voided"}
 
 
 def operator_routes(portal: Portal) -> list[GuardedRoute]:
@@ -27,7 +26,7 @@ def operator_routes(portal: Portal) -> list[GuardedRoute]:
         read("/portal/operator/dead-letters", _dead_letters),
         write("/portal/operator/dead-letters/replay", _replay, needs=Scope.OPERATE),
         page_route(portal, "/portal/operator/approvals", _approvals, needs=Scope.STATEMENTS, is_own=False),
-        write("/portal/operator/statements/{statement_id}/{action}", _decide, needs=Scope.APPROVALS),
+        write("/portal/operator/statements/{statement_id}/{decision}", _decide, needs=Scope.APPROVALS),
     ]
 
 
@@ -86,9 +85,10 @@ async def _approvals(visit: Visit) -> Response:
     money = visit.portal.money
     return visit.page(
         "approvals.html",
-        waiting=await visit.ask((), money.statements, None, ("in_review",)),
-        held=await visit.ask((), money.statements, None, ("held",)),
-        appeals=[each for each in await visit.ask((), money.appeals, None) if each.state == "open"],
+        waiting=await visit.ask((), money.statements_in, "in_review"),
+        held=await visit.ask((), money.statements_in, "held"),
+        holds=await visit.ask((), money.holds),
+        appeals=[each for each in await visit.ask((), money.appeals, None) if each.state == "received"],
     )
 
 
@@ -96,35 +96,20 @@ async def _decide(visit: Visit) -> Response:
     form = await form_of(visit)
     if isinstance(form, Response):
         return form
+    decision, reason = visit.request.path_params["decision"], text_of(form, "reason")
+    if decision not in SAID_AFTER:
+        return visit.not_found()
     found = await statement_of(visit)
     if isinstance(found, Response):
         return found
-    action, reason = visit.request.path_params["action"], text_of(form, "reason")
-    if action not in SAID_AFTER:
-        return visit.not_found()
-    if action != "approve" and not 1 <= len(reason) <= REASON_LENGTH_MAX:
+    if decision != "approve" and not 1 <= len(reason) <= REASON_LENGTH_MAX:
         refused = f"A reason of 1 to {REASON_LENGTH_MAX} characters is needed: it is stored with the decision."
         return statement_page(visit, found, status=422, refused=refused)
+    statement_id, actor = found.detail.statement_id, visit.known_caller.subject
     try:
-        done = await visit.ask(False, _decided(visit, action, reason))
+        await visit.ask(None, visit.portal.actions.decide, statement_id, decision, actor, reason)
     except RefusedActionError as error:
         return statement_page(visit, found, status=409, refused=str(error))
-    if not done:
+    if visit.affected:
         return statement_page(visit, found, status=503)
-    return redirect(f"/portal/statements/{found.row.statement_id}?said={SAID_AFTER[action]}")
-
-
-def _decided(visit: Visit, action: str, reason: str) -> Callable[[], bool]:
-    actions, actor = visit.portal.actions, visit.known_caller.subject
-    statement_id = visit.request.path_params["statement_id"]
-
-    def decide() -> bool:
-        if action == "approve":
-            actions.approve(statement_id, actor)
-        elif action == "release":
-            actions.release(statement_id, actor, reason)
-        else:
-            actions.void(statement_id, actor, reason)
-        return True
-
-    return decide
+    return redirect(f"/portal/statements/{statement_id}?said={SAID_AFTER[decision]}")

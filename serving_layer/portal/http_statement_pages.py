@@ -1,11 +1,16 @@
 """Statements: the whole way from views to money, their files, their events, appeals. For creators and for the books."""
 
+import csv
+import io
+import itertools
 from functools import partial
 
+import msgspec
 from starlette.responses import Response, StreamingResponse
 
 from serving_layer.access import Scope
 from serving_layer.http_access import GuardedRoute
+from serving_layer.portal.formatting import machine
 from serving_layer.portal.http_visit import (
     NOT_KEPT,
     SECURITY_HEADERS,
@@ -17,16 +22,19 @@ from serving_layer.portal.http_visit import (
     text_of,
 )
 from serving_layer.portal.ports import RefusedActionError
-from serving_layer.portal.records import StatementPage
-from serving_layer.portal.statement_files import statement_csv, statement_json
+from serving_layer.portal.records import WholeStatement
+from serving_layer.portal.statement_chain import chain_of
+from serving_layer.proofs import NDJSON, written
+from serving_layer.statements import StatementLine, is_shown
 
 LINES_SHOWN = 200
 APPEAL_LENGTH_MAX = 2_000
 APPEALABLE = ("finalised", "paid", "held")
+_LINE_COLUMNS = tuple(field.name for field in msgspec.structs.fields(StatementLine))
 
 
 def statement_routes(portal: Portal) -> list[GuardedRoute]:
-    """Return the routes; a statement of another payee is not there."""
+    """Return the routes; a statement of another payee, or one that is not decided yet, is not there for a payee."""
     read = partial(page_route, portal, needs=Scope.STATEMENTS)
     return [
         read("/portal/statements", _statements),
@@ -40,7 +48,7 @@ def statement_routes(portal: Portal) -> list[GuardedRoute]:
 
 async def _statements(visit: Visit) -> Response:
     rows = await visit.ask((), visit.portal.money.statements, visit.known_caller.payee_id)
-    return visit.page("statements.html", rows=rows)
+    return visit.page("statements.html", rows=[row for row in rows if is_shown(row.summary, visit.known_caller)])
 
 
 async def _statement(visit: Visit) -> Response:
@@ -48,96 +56,117 @@ async def _statement(visit: Visit) -> Response:
     return found if isinstance(found, Response) else statement_page(visit, found)
 
 
-def statement_page(visit: Visit, found: StatementPage, *, status: int = 200, refused: str | None = None) -> Response:
+def statement_page(visit: Visit, found: WholeStatement, *, status: int = 200, refused: str | None = None) -> Response:
     """Return the page of a statement, with what this caller may do about it."""
-    decisions = _DECISIONS.get(found.row.state, ()) if visit.known_caller.may(Scope.APPROVALS) else ()
+    statement, caller = found.detail, visit.known_caller
+    decisions = _DECISIONS.get(statement.state, ()) if caller.may(Scope.APPROVALS) and caller.payee_id is None else ()
     return visit.page(
         "statement.html",
         status=status,
         refused=refused,
-        row=found.row,
-        chain=found.chain,
-        lines=found.lines[:LINES_SHOWN],
-        more_lines=max(0, len(found.lines) - LINES_SHOWN),
-        transitions=found.transitions,
-        versions=found.versions,
-        carried=found.carried_nanomicros,
-        may_appeal=visit.known_caller.payee_id is not None and found.row.state in APPEALABLE,
-        may_decide=bool(decisions),
+        statement=statement,
+        payee_name=found.payee_name,
+        steps=found.steps,
+        chain=chain_of(statement),
+        lines=statement.lines[:LINES_SHOWN],
+        more_lines=max(0, len(statement.lines) - LINES_SHOWN),
+        may_see_events=caller.may(Scope.EVENTS),
+        may_appeal=caller.payee_id is not None and statement.state in APPEALABLE,
         decisions=decisions,
     )
 
 
-_APPROVE = ("approve", "Approve", "", False)
-_RELEASE = ("release", "Release", "", True)
 _VOID = ("void", "Void", "bad", True)
-_DECISIONS = {"in_review": (_APPROVE, _VOID), "held": (_RELEASE, _VOID)}
+_DECISIONS = {
+    "in_review": (("approve", "Approve", "", False), _VOID),
+    "held": (("review", "Put into review", "", True), _VOID),
+}
 """State of a statement → what can be decided: name, label, style, whether it needs a reason."""
 
 
-async def statement_of(visit: Visit) -> StatementPage | Response:
+async def statement_of(visit: Visit) -> WholeStatement | Response:
     """Return the statement that the address names, or the page that says that it is not there for this caller."""
     found = await visit.ask(None, visit.portal.money.statement, visit.request.path_params["statement_id"])
     if visit.affected:
         return visit.problem(503, "Not now", "Statements cannot be read now; try again shortly.")
-    payee_id = visit.known_caller.payee_id
-    if found is None or payee_id not in (None, found.row.payee_id):
+    if found is None or not is_shown(found.detail, visit.known_caller):
         return visit.not_found()
     return found
 
 
 async def _statement_csv(visit: Visit) -> Response:
-    return await _download(visit, "csv")
+    found = await statement_of(visit)
+    return (
+        found if isinstance(found, Response) else _download(found, lines_csv(found), "csv", "text/csv; charset=utf-8")
+    )
 
 
 async def _statement_json(visit: Visit) -> Response:
-    return await _download(visit, "json")
-
-
-async def _download(visit: Visit, form: str) -> Response:
     found = await statement_of(visit)
     if isinstance(found, Response):
         return found
-    text, media_type = (
-        (statement_csv(found), "text/csv; charset=utf-8")
-        if form == "csv"
-        else (statement_json(found), "application/json")
-    )
-    name = f"statement-{found.row.statement_id}.{form}"
+    steps = [
+        {"state": each.state, "actor": each.actor, "reason": each.reason, "at": machine(each.at)}
+        for each in found.steps
+    ]
+    document = msgspec.to_builtins(found.detail) | {"payee_name": found.payee_name, "steps": steps}
+    return _download(found, msgspec.json.format(msgspec.json.encode(document), indent=1), "json", "application/json")
+
+
+def lines_csv(found: WholeStatement) -> bytes:
+    """Return the lines of a statement as CSV with a head line.
+
+    A cell that a spreadsheet would take for a formula is led by an apostrophe; ids may begin with `-`.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow((*_LINE_COLUMNS, "currency"))
+    for line in found.detail.lines:
+        writer.writerow([*map(_harmless, msgspec.structs.astuple(line)), found.detail.currency])
+    return text.getvalue().encode()
+
+
+def _harmless(cell: object) -> object:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+
+
+def _download(found: WholeStatement, content: bytes, ending: str, media_type: str) -> Response:
+    name = f"statement-{found.detail.statement_id}.{ending}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return Response(text, headers=SECURITY_HEADERS | NOT_KEPT | headers, media_type=media_type)
+    return Response(content, headers=SECURITY_HEADERS | NOT_KEPT | headers, media_type=media_type)
 
 
 async def _statement_events(visit: Visit) -> Response:
     found = await statement_of(visit)
     if isinstance(found, Response):
         return found
-    lines = await visit.ask(None, visit.portal.events.of_statement, found.row.statement_id)
-    if lines is None:
-        return visit.problem(503, "Not now", "The events cannot be read now; try again shortly.")
-    headers = {"Content-Disposition": f'attachment; filename="events-{found.row.statement_id}.ndjson"'}
-    return StreamingResponse(lines, headers=SECURITY_HEADERS | NOT_KEPT | headers, media_type="application/x-ndjson")
+    statement_id = found.detail.statement_id
+    chunks = written(visit.portal.proofs.statements.events(statement_id, 0), NDJSON)
+    # The first part is read before the answer begins, so that tables that are away are a page and no stump.
+    first = await visit.ask(None, next, chunks, b"")
+    if first is None:
+        return visit.problem(503, "Not now", "The batch tables do not answer; try again shortly.")
+    headers = {"Content-Disposition": f'attachment; filename="events-{statement_id}.ndjson"'}
+    return StreamingResponse(
+        itertools.chain([first], chunks), headers=SECURITY_HEADERS | NOT_KEPT | headers, media_type=NDJSON.media_type
+    )
 
 
 async def _appeal(visit: Visit) -> Response:
     form = await form_of(visit)
     if isinstance(form, Response):
         return form
-    statement_id, text = text_of(form, "statement_id"), text_of(form, "text")
-    visit.request.path_params["statement_id"] = statement_id
+    text = text_of(form, "text")
+    visit.request.path_params["statement_id"] = text_of(form, "statement_id")
     found = await statement_of(visit)
     if isinstance(found, Response):
         return found
     if not 1 <= len(text) <= APPEAL_LENGTH_MAX:
         refused = f"An appeal has 1 to {APPEAL_LENGTH_MAX} characters; this one has {len(text)}."
         return statement_page(visit, found, status=422, refused=refused)
+    actions, caller = visit.portal.actions, visit.known_caller
     try:
-        done = await visit.ask(False, _appealed, visit.portal, statement_id, visit.payee_id, text)
+        await visit.ask(None, actions.appeal, found.detail.statement_id, caller.subject, text)
     except RefusedActionError as error:
         return statement_page(visit, found, status=409, refused=str(error))
-    return redirect("/portal/notices?said=appealed") if done else statement_page(visit, found, status=503)
-
-
-def _appealed(portal: Portal, statement_id: str, payee_id: str, text: str) -> bool:
-    portal.actions.appeal(statement_id, payee_id, text)
-    return True
+    return statement_page(visit, found, status=503) if visit.affected else redirect("/portal/notices?said=appealed")

@@ -5,6 +5,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from serving_layer.portal import formatting
+from serving_layer.portal.statement_chain import period_text
 
 STATIC = "/portal/static"
 STATIC_FOLDER = Path(__file__).parent / "static"
@@ -17,6 +18,7 @@ _environment = Environment(
     lstrip_blocks=True,
 )
 _environment.filters |= {
+    "period": lambda statement: period_text(statement.period_start_on, statement.period_end_on),
     "whole": formatting.whole,
     "money": formatting.money,
     "utc": formatting.utc,

@@ -13,18 +13,13 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from serving_layer import request_ids
 from serving_layer.access import Caller, Scope
 from serving_layer.http_access import Guard, GuardedRoute
+from serving_layer.http_proofs import Proofs
 from serving_layer.merge import ServedVersion
 from serving_layer.portal.http_session import Sessions
 from serving_layer.portal.http_templates import rendered
-from serving_layer.portal.ports import (
-    ChannelReads,
-    EventReads,
-    MoneyActions,
-    MoneyReads,
-    OperatorReads,
-    PartUnavailableError,
-    ServedReads,
-)
+from serving_layer.portal.ports import ChannelCounts, MoneyActions, MoneyReads, OperatorReads, PartUnavailableError
+from serving_layer.problems import ProblemError
+from serving_layer.proofs import ProofsUnavailableError
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
@@ -70,11 +65,18 @@ PLACES = (
 SAID = {
     "appealed": "Your appeal is registered. The answer will stand here.",
     "approved": "The statement is approved.",
-    "released": "The statement is released.",
+    "reviewed": "The statement is in review now.",
     "voided": "The statement is void.",
     "replayed": "The message was sent again under its own id.",
 }
 """What a page says after an action, by the word in its address: nobody can put another text there."""
+
+AWAY = {
+    "settled_counts_unavailable": "PostgreSQL",
+    "query_too_slow": "PostgreSQL",
+    "version_changing": "The newest count",
+}
+"""Code of a problem → the part that does not answer."""
 
 Asked = ParamSpec("Asked")
 Answer = TypeVar("Answer")
@@ -86,11 +88,10 @@ class Portal:
 
     guard: Guard
     sessions: Sessions
-    served: ServedReads
-    channels: ChannelReads
+    counts: ChannelCounts
     money: MoneyReads
     actions: MoneyActions
-    events: EventReads
+    proofs: Proofs
     operator: OperatorReads
     version: Callable[[], ServedVersion | None]
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -112,16 +113,20 @@ class Visit:
         try:
             return await run_in_threadpool(call, *args, **kwargs)
         except PartUnavailableError as error:
-            self._note(error)
-            return default
+            self._note(error.part)
+        except ProofsUnavailableError:
+            self._note("The batch tables")
+        return default
 
-    async def ask_served(self, answer: Awaitable[Answer]) -> Answer | None:
-        """Return what the event loop's own reader answers, or None likewise."""
+    async def attempt(self, default: Answer, answer: Awaitable[Answer]) -> Answer:
+        """Return what one of the API's own readers answers, or `default` likewise."""
         try:
             return await answer
-        except PartUnavailableError as error:
-            self._note(error)
-            return None
+        except ProblemError as error:
+            if error.problem.code not in AWAY:
+                raise
+            self._note(AWAY[error.problem.code])
+            return default
 
     def page(self, template: str, *, status: int = 200, refused: str | None = None, **context: object) -> Response:
         """Return a page; forms in it are bound to this visit."""
@@ -163,9 +168,9 @@ class Visit:
         """Return the page for what is not there, or not for this person: the two look the same."""
         return self.problem(404, "Not here", "There is nothing at this address, or it is not yours to see.")
 
-    def _note(self, error: PartUnavailableError) -> None:
-        if error.part not in self.affected:
-            self.affected.append(error.part)
+    def _note(self, part: str) -> None:
+        if part not in self.affected:
+            self.affected.append(part)
 
 
 Handler = Callable[[Visit], Awaitable[Response]]

@@ -1,10 +1,11 @@
 """What the portal needs from the layers behind it, wired by jobs.
 
-Every call is blocking, bounded in time and made from a thread, unless it says otherwise; none sees more than the payee
-it is asked for. A part that does not answer raises `PartUnavailableError`: the page then says so and shows what it has.
+Whoever asks passes the payee that a creator is bound to; nothing of another payee comes back. A part that does not
+answer raises `PartUnavailableError`: the page then says so and shows what it has. Calls are blocking, bounded in time
+and made from a thread, unless they are coroutines.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from serving_layer.access import Caller
@@ -14,18 +15,18 @@ from serving_layer.portal.records import (
     DayCount,
     DaySpan,
     DeadLetter,
-    EventAnswer,
     GroupCount,
+    Hold,
+    ListedStatement,
     Notice,
     Page,
     PartHealth,
     ReconciliationRow,
     RunRow,
     ServedTotal,
-    StatementPage,
-    StatementRow,
     VersionRow,
     VideoOrder,
+    WholeStatement,
 )
 
 
@@ -48,79 +49,67 @@ class Credentials(Protocol):
         """Return the caller of a token or an API key; raises ProblemError, saying why it does not hold."""
 
 
-class ServedReads(Protocol):
-    """Served counts: settled + provisional. Asked in the event loop, bounded in time."""
+class ChannelCounts(Protocol):
+    """The counts of a payee's videos. Coroutines; `video_id` None stands for all of them."""
 
-    async def video(self, video_id: str) -> ServedCount:
-        """Return the served count of a video."""
-
-    async def channel(self, payee_id: str) -> ServedTotal:
-        """Return the served count of all videos of a payee together."""
-
-
-class ChannelReads(Protocol):
-    """The settled counts of a payee's videos at a version."""
-
-    def name(self, payee_id: str) -> str | None:
+    async def name(self, payee_id: str) -> str | None:
         """Return the payee's name; None when the catalogue knows no such payee."""
 
-    def owns(self, payee_id: str, video_id: str) -> bool:
-        """Whether the newest catalogue gives the payee a share of the video."""
+    async def owns(self, payee_id: str, video_id: str) -> bool:
+        """Whether the newest catalogue gives the payee a share of the video now."""
 
-    def videos(
+    async def served_video(self, video_id: str) -> ServedCount:
+        """Return the served count of a video: settled and provisional."""
+
+    async def served_channel(self, payee_id: str) -> ServedTotal:
+        """Return the served count of all videos of a payee together."""
+
+    async def videos(
         self, payee_id: str, version: ServedVersion, *, search: str, order: VideoOrder, cursor: str | None, limit: int
     ) -> Page:
-        """Return a page of the payee's videos whose ids contain `search`; raises ValueError for a foreign cursor."""
+        """Return a page of the payee's videos whose ids contain `search`; raises ProblemError for a foreign cursor."""
 
-    def days(self, payee_id: str, version: ServedVersion, video_id: str | None, span: DaySpan) -> Sequence[DayCount]:
-        """Return the counts of one video, or of all, by UTC day with views, ascending."""
+    async def days(
+        self, payee_id: str, version: ServedVersion, video_id: str | None, span: DaySpan
+    ) -> Sequence[DayCount]:
+        """Return the settled counts of every UTC day of a span, ascending."""
 
-    def groups(
+    async def groups(
         self, payee_id: str, version: ServedVersion, video_id: str | None, span: DaySpan, by: str
     ) -> Sequence[GroupCount]:
-        """Return the counts by `country` or `device`, largest first."""
+        """Return the settled counts by `country` or `device`, largest first."""
 
 
 class MoneyReads(Protocol):
-    """Statements and what belongs to them."""
+    """Statements and what belongs to them; `payee_id` None stands for all payees."""
 
-    def statements(self, payee_id: str | None, states: Sequence[str] = ()) -> Sequence[StatementRow]:
-        """Return the newest first, of one payee or of all (at most 500); of all states, or of these."""
+    def statements(self, payee_id: str | None) -> Sequence[ListedStatement]:
+        """Return the newest statements, at most 500."""
 
-    def statement(self, statement_id: str) -> StatementPage | None:
+    def statements_in(self, state: str) -> Sequence[ListedStatement]:
+        """Return statements that stand in a state, oldest period first, at most 500."""
+
+    def statement(self, statement_id: str) -> WholeStatement | None:
         """Return one statement; None when there is none of this id."""
 
     def notices(self, payee_id: str) -> Sequence[Notice]:
         """Return what the payee was told, newest first."""
 
     def appeals(self, payee_id: str | None) -> Sequence[Appeal]:
-        """Return the appeals of one payee or of all, newest first."""
+        """Return the appeals, newest first."""
+
+    def holds(self) -> Sequence[Hold]:
+        """Return what is kept back now."""
 
 
 class MoneyActions(Protocol):
-    """What people decide. Every call is stored with its actor, and raises `RefusedActionError` when not allowed."""
+    """What people decide. Every call is stored with its actor and raises `RefusedActionError` when not allowed."""
 
-    def appeal(self, statement_id: str, payee_id: str, text: str) -> None:
+    def appeal(self, statement_id: str, actor: str, text: str) -> None:
         """Object to a statement."""
 
-    def approve(self, statement_id: str, actor: str) -> None:
-        """Approve a statement that waits for it; never the one who ran it."""
-
-    def release(self, statement_id: str, actor: str, reason: str) -> None:
-        """Release what is held."""
-
-    def void(self, statement_id: str, actor: str, reason: str) -> None:
-        """Void what is held or waits."""
-
-
-class EventReads(Protocol):
-    """What became of single events."""
-
-    def answer(self, event_id: str, payee_id: str | None) -> EventAnswer:
-        """Return what became of an event; of another payee's video it says no more than of an unknown one."""
-
-    def of_statement(self, statement_id: str) -> Iterator[bytes]:
-        """Yield the events of a statement as lines of JSON."""
+    def decide(self, statement_id: str, decision: str, actor: str, reason: str) -> None:
+        """`approve` a statement in review (and post it), `review` one that is held, or `void` either."""
 
 
 class OperatorReads(Protocol):

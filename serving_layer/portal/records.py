@@ -1,9 +1,11 @@
-"""What the pages show: the records that the ports answer with. Pure."""
+"""What the pages show: the records that the portal's ports answer with. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+
+from serving_layer.statements import StatementDetail, StatementSummary
 
 
 @dataclass(frozen=True)
@@ -69,55 +71,7 @@ class VideoOrder(StrEnum):
 
 
 @dataclass(frozen=True)
-class StatementRow:
-    """A statement in a list."""
-
-    statement_id: str
-    payee_id: str
-    payee_name: str
-    period: str
-    restatement: int
-    state: str
-    currency: str
-    payable_micros: int
-    billable_views: int
-    reason: str = ""
-    """Why it is in this state, in words."""
-    moved_at: datetime | None = None
-    """When it came into this state."""
-
-
-@dataclass(frozen=True)
-class ChainStep:
-    """One step from gross views to what is payable: a number of views or an amount, added or taken away."""
-
-    label: str
-    amount: int
-    unit: str
-    """`views`, or `micros`."""
-    sign: int
-    """-1 takes away, 0 is the sum so far."""
-
-
-@dataclass(frozen=True)
-class StatementLine:
-    """One rated line."""
-
-    video_id: str
-    what: str
-    """`views`, or `ads: TYPE`."""
-    heading: str
-    rates_from_on: date
-    tier: int | None
-    share_ppm: int
-    quantity: int
-    rate_per_thousand_micros: int
-    amount_micros: int
-    evidence_root: str
-
-
-@dataclass(frozen=True)
-class Transition:
+class Step:
     """When a statement came into a state, by whom, why."""
 
     state: str
@@ -127,17 +81,21 @@ class Transition:
 
 
 @dataclass(frozen=True)
-class StatementPage:
-    """A whole statement."""
+class ListedStatement:
+    """A statement in a list, with its newest step."""
 
-    row: StatementRow
-    chain: tuple[ChainStep, ...]
-    lines: tuple[StatementLine, ...]
-    transitions: tuple[Transition, ...]
-    versions: Mapping[str, int]
-    """Which versions it was calculated from: batch, catalogue, contract."""
-    carried_nanomicros: tuple[int, int]
-    """What is left below a micro: carried in from the statement before, carried on to the next."""
+    summary: StatementSummary
+    payee_name: str
+    newest_step: Step
+
+
+@dataclass(frozen=True)
+class WholeStatement:
+    """A statement with its lines and all its steps, oldest first."""
+
+    detail: StatementDetail
+    payee_name: str
+    steps: tuple[Step, ...]
 
 
 @dataclass(frozen=True)
@@ -146,33 +104,33 @@ class Notice:
 
     at: datetime
     text: str
-    statement_id: str | None = None
+    statement_id: str
 
 
 @dataclass(frozen=True)
 class Appeal:
-    """An objection to a statement and what became of it."""
+    """An objection to a statement and what became of it; `answer` is empty until it is decided."""
 
     appeal_id: str
     statement_id: str
     payee_id: str
-    period: str
     state: str
     text: str
     opened_at: datetime
-    answer: str = ""
+    answer: str
 
 
 @dataclass(frozen=True)
-class EventAnswer:
-    """What became of one event, in words."""
+class Hold:
+    """An amount that is kept back for a time."""
 
-    event_id: str
+    hold_id: str
+    payee_id: str
+    currency: str
+    amount_micros: int
     state: str
-    sentence: str
-    video_id: str | None = None
-    statement_id: str | None = None
-    details: Mapping[str, str] = field(default_factory=dict)
+    reason: str
+    expires_at: datetime
 
 
 @dataclass(frozen=True)

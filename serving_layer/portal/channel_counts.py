@@ -1,0 +1,127 @@
+"""The counts of a payee's videos for the pages, from the API's own readers."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from serving_layer.counts_reader import CountsReader
+from serving_layer.cursors import Cursors
+from serving_layer.history_reader import HistoryReader
+from serving_layer.http_channels import served_channel
+from serving_layer.http_counts import served
+from serving_layer.merge import ServedCount, ServedVersion, SettledCount
+from serving_layer.parameters import AtVersion, SeriesQuery
+from serving_layer.portal.records import DayCount, DaySpan, GroupCount, Page, ServedTotal, VideoOrder, VideoRow
+from serving_layer.problems import ProblemError
+from serving_layer.prometheus_api import ApiMetrics
+from serving_layer.windows import QUARTER_SECONDS, QUARTERS_PER_DAY, WindowKind, day_of
+
+_NONE = SettledCount(0, 0)
+_NOW = AtVersion()
+
+
+class ServedChannelCounts:
+    """Implements `serving_layer.portal.ports.ChannelCounts`; raises ProblemError where a store is away.
+
+    `name_of` looks up a payee's name.
+    """
+
+    def __init__(
+        self,
+        history: HistoryReader,
+        counts: CountsReader,
+        metrics: ApiMetrics,
+        cursors: Cursors,
+        name_of: Callable[[str], Awaitable[str | None]],
+    ) -> None:
+        self._history = history
+        self._counts = counts
+        self._metrics = metrics
+        self._cursors = cursors
+        self._name_of = name_of
+
+    async def name(self, payee_id: str) -> str | None:
+        """See the port."""
+        return await self._name_of(payee_id)
+
+    async def owns(self, payee_id: str, video_id: str) -> bool:
+        """See the port."""
+        return video_id in await self._videos_of(payee_id, await self._history.version(_NOW))
+
+    async def served_video(self, video_id: str) -> ServedCount:
+        """See the port."""
+        (count,) = await served(self._counts, self._metrics, [video_id])
+        return count
+
+    async def served_channel(self, payee_id: str) -> ServedTotal:
+        """See the port."""
+        version = await self._history.version(_NOW)
+        body = await served_channel(self._counts, self._metrics, version, await self._videos_of(payee_id, version))
+        names = ("views", "settled_views", "provisional_views", "billable_views", "complete")
+        return ServedTotal(*(body[name] for name in names))
+
+    async def videos(
+        self, payee_id: str, version: ServedVersion, *, search: str, order: VideoOrder, cursor: str | None, limit: int
+    ) -> Page:
+        """See the port. A cursor keeps to the version that its list began with."""
+        query, offset = f"{payee_id}?{search}&{order}", 0
+        if cursor:
+            number, offset = self._cursors.read(query, cursor)
+            version = await self._history.version(AtVersion(number=number))
+        found = [each for each in await self._videos_of(payee_id, version) if search in each]
+        counts = await self._history.counts(found, version)
+        rows = [
+            VideoRow(each, count.views, count.billable_views) for each in found for count in [counts.get(each, _NONE)]
+        ]
+        if order is not VideoOrder.ID:
+            rows.sort(key=lambda row: (-getattr(row, order), row.video_id))
+        end = offset + limit
+        following = self._cursors.text(query, version.version, end) if end < len(rows) else None
+        return Page(tuple(rows[offset:end]), following)
+
+    async def days(
+        self, payee_id: str, version: ServedVersion, video_id: str | None, span: DaySpan
+    ) -> Sequence[DayCount]:
+        """See the port."""
+        start, end = _quarter(span.start_on.isoformat()), _quarter(span.end_on.isoformat())
+        edges = tuple(range(start, end + 1, QUARTERS_PER_DAY))
+        query = SeriesQuery(edges, WindowKind.DAY, ZoneInfo("UTC"), ())
+        found = {
+            each.window: each
+            for each in await self._history.series(await self._asked(payee_id, version, video_id), version, query)
+        }
+        return [
+            DayCount(day_of(edge), found[window].views, found[window].billable_views)
+            if window in found
+            else DayCount(day_of(edge), 0, 0)
+            for window, edge in enumerate(edges[:-1])
+        ]
+
+    async def groups(
+        self, payee_id: str, version: ServedVersion, video_id: str | None, span: DaySpan, by: str
+    ) -> Sequence[GroupCount]:
+        """See the port."""
+        edges = (_quarter(span.start_on.isoformat()), _quarter(span.end_on.isoformat()))
+        query = SeriesQuery(edges, WindowKind.DAY, ZoneInfo("UTC"), (by,))
+        sums = await self._history.series(await self._asked(payee_id, version, video_id), version, query)
+        rows = [GroupCount(getattr(each, by), each.views, each.billable_views) for each in sums if each.views]
+        return sorted(rows, key=lambda row: (-row.views, row.name))
+
+    async def _asked(self, payee_id: str, version: ServedVersion, video_id: str | None) -> Sequence[str]:
+        return [video_id] if video_id is not None else await self._videos_of(payee_id, version)
+
+    async def _videos_of(self, payee_id: str, version: ServedVersion) -> Sequence[str]:
+        try:
+            return await self._history.channel(payee_id, _NOW, version)
+        except ProblemError as error:
+            if error.problem.status == 404:  # a payee that the catalogue does not have yet owns nothing
+                return ()
+            raise
+
+
+def _row(video_id: str, count: SettledCount) -> VideoRow:
+    return VideoRow(video_id, count.views, count.billable_views)
+
+
+def _quarter(day: str) -> int:
+    return int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()) // QUARTER_SECONDS

@@ -1,0 +1,45 @@
+"""What became of an event, in words. Pure."""
+
+from serving_layer.proofs import EventPart, EventPayment, PaymentStatus
+
+_REASONS = {
+    "duplicate": "it repeats an event that was received before",
+    "conflict": "an event with the same id and other content was received before; a person decides",
+    "rejected": "it breaks the contract of events",
+    "late_review": "it happened more than 35 days before it was received; a person decides",
+    "not_eligible": "it is not eligible for revenue",
+    "below_minimum": "it was shorter than the minimum",
+    "own_view": "the viewer is the payee of the video",
+    "over_cap": "the viewer has as many paid views of the video in 24 hours as are paid",
+    "no_payee": "nobody owned the video on that day",
+}
+"""Reason → what people read; a reason that is not here stands as it is."""
+
+
+def sentence_of(payment: EventPayment) -> str:
+    """Return one sentence about the whole event."""
+    if payment.status is PaymentStatus.PAID:
+        return "It is paid; the line below pays it."
+    if payment.status is PaymentStatus.PENDING:
+        return "It is counted or waits for a decision, and no final statement covers it yet."
+    if payment.status is PaymentStatus.EXCLUDED:
+        return f"It is not paid: {reason_text(payment.reason)}."
+    return "No event with this id is settled: it was never received, or no batch run has reached it yet."
+
+
+def reason_text(reason: str | None) -> str:
+    """Return a reason in words."""
+    if reason is None:
+        return "no reason is on record"
+    kind, _, code = reason.partition(":")
+    text = _REASONS.get(kind, kind.replace("_", " "))
+    return f"{text} ({code.replace('_', ' ')})" if code else text
+
+
+def part_sentence(part: EventPart) -> str:
+    """Return one sentence about what the event is for one payee."""
+    if part.status is PaymentStatus.PAID and part.line_index is not None:
+        return f"Paid in line {part.line_index + 1} of the statement for {part.period}."
+    if part.status is PaymentStatus.EXCLUDED:
+        return f"Not paid: {reason_text(part.reason)}."
+    return "Not on a final statement yet."

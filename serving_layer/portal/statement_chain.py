@@ -1,0 +1,63 @@
+"""The chain of a statement for people: from the events received down to what is payable, each step in words. Pure."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from serving_layer.statements import StatementDetail
+
+_REJECTED = "rejected:"
+_LABELS = {
+    "received": "Events received",
+    "duplicate": "Sent more than once",
+    "conflict": "Same id with other content, in review",
+    "late_review": "Too late, in review",
+    "counted": "Views",
+    "not_eligible": "Not eligible for revenue",
+    "below_minimum": "Shorter than the minimum",
+    "own_view": "The payee's own views",
+    "over_cap": "Over the cap per viewer",
+    "billable": "Billable views",
+}
+"""Name of a link → what people read; a name that is not here stands as it is."""
+_SUMS = ("received", "counted", "billable")
+
+
+@dataclass(frozen=True)
+class ChainStep:
+    """One step: a number of views or an amount, the sum so far or what is taken away from it."""
+
+    label: str
+    amount: int
+    is_money: bool
+    is_sum: bool
+
+
+def chain_of(statement: StatementDetail) -> list[ChainStep]:
+    """Return the steps. Every sum is the one before it minus what stands between them."""
+    views = [
+        ChainStep(_label(link.name), abs(link.events), is_money=False, is_sum=link.name in _SUMS)
+        for link in statement.chain
+    ]
+    taken = [
+        ChainStep("Over the cap of the contract", statement.over_cap_micros, is_money=True, is_sum=False),
+        ChainStep(f"Tax withheld ({statement.tax_country})", statement.tax_micros, is_money=True, is_sum=False),
+    ]
+    lines_micros = sum(line.amount_micros for line in statement.lines)
+    return [
+        *views,
+        ChainStep("Sum of the lines", lines_micros, is_money=True, is_sum=True),
+        *(step for step in taken if step.amount),
+        ChainStep("Payable", statement.payable_micros, is_money=True, is_sum=True),
+    ]
+
+
+def period_text(start_on: date, end_on: date) -> str:
+    """Return a period as it is asked for: `2026-10` for a month, else `2026-10-05/2026-10-12` (the end excluded)."""
+    is_month = start_on.day == 1 and end_on == (start_on + timedelta(days=31)).replace(day=1)
+    return f"{start_on:%Y-%m}" if is_month else f"{start_on}/{end_on}"
+
+
+def _label(name: str) -> str:
+    if name.startswith(_REJECTED):
+        return f"Rejected: {name.removeprefix(_REJECTED).replace('_', ' ')}"
+    return _LABELS.get(name, name)

@@ -1,6 +1,7 @@
 """Catalogues and contracts in PostgreSQL (schema `billing`), one immutable version per import."""
 
 import json
+from collections.abc import Sequence
 
 from billing.catalogue import Catalogue, Payee, Video
 from billing.contract_document import content_hash, contracts_from, document_of
@@ -89,13 +90,17 @@ class PostgresCatalogueStore:
 
     def payee_name(self, payee_id: str) -> str | None:
         """Return a payee's name in the newest catalogue that has one."""
+        return self.payee_names([payee_id]).get(payee_id)
+
+    def payee_names(self, payee_ids: Sequence[str]) -> dict[str, str]:
+        """Return the names of payees, each in the newest catalogue that has one; who has none is left out."""
         with one_transaction(self._connect) as cursor:
             cursor.execute(
-                "SELECT name FROM billing.payees WHERE payee_id = %s ORDER BY catalogue_version DESC LIMIT 1",
-                (payee_id,),
+                "SELECT DISTINCT ON (payee_id) payee_id, name FROM billing.payees WHERE payee_id = ANY(%s) "
+                "ORDER BY payee_id, catalogue_version DESC",
+                (list(payee_ids),),
             )
-            row = cursor.fetchone()
-        return row[0] if row is not None else None
+            return dict(cursor.fetchall())
 
     def newest_contracts(self) -> tuple[int, Contracts] | None:
         """Return the contracts in force, None before the first import."""

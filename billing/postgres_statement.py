@@ -1,5 +1,6 @@
 """Reads statements back from PostgreSQL, line by line, and where each stands."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,9 @@ _IN_STATE = f"""
     WHERE {STATE_OF_S} = %(state)s
       AND (%(start)s IS NULL OR (s.period_start_on = %(start)s AND s.period_end_on = %(end)s))
     ORDER BY s.period_start_on, s.payee_id COLLATE "C" """
+_NEWEST = f"""
+    SELECT {STATEMENT_OF_S}, {STATE_OF_S} FROM billing.statements s
+    ORDER BY s.period_start_on DESC, s.payee_id COLLATE "C", s.restatement_number DESC LIMIT %s"""
 _LINES = """
     SELECT video_id, owned_from_on, owned_to_on, share_ppm, effective_from_on, country, policy_version, kind,
            tier_index, event_start, event_end, quantity, rate_per_thousand_micros, settled_views, evidence_root,
@@ -40,6 +44,10 @@ _NOTICES = """
            n.noticed_at
     FROM billing.notices n JOIN billing.statements s USING (statement_id) JOIN billing.runs r USING (run_id)
     WHERE %(payee)s IS NULL OR n.payee_id = %(payee)s ORDER BY n.notice_id DESC"""
+_NEWEST_STEPS = """
+    SELECT DISTINCT ON (subject_id) subject_id, from_state, to_state, actor, reason, moved_at
+    FROM billing.transitions WHERE subject_kind = 'statement' AND subject_id = ANY(%s)
+    ORDER BY subject_id, transition_index DESC"""
 _TRANSITIONS = """
     SELECT from_state, to_state, actor, reason, moved_at FROM billing.transitions
     WHERE subject_kind = %s AND subject_id = %s ORDER BY transition_index"""
@@ -78,6 +86,16 @@ class PostgresStatements:
     def of_payee(self, payee_id: str, count_max: int = 1000) -> list[tuple[Statement, str]]:
         """Return a payee's statements with their states, newest period and restatement first."""
         return self._listed(_OF_PAYEE, (payee_id, count_max))
+
+    def newest(self, count_max: int) -> list[tuple[Statement, str]]:
+        """Return statements of all payees with their states, newest period first."""
+        return self._listed(_NEWEST, (count_max,))
+
+    def newest_steps(self, statement_ids: Sequence[str]) -> dict[str, Transition]:
+        """Return the newest step of each statement."""
+        with one_transaction(self._connect) as cursor:
+            cursor.execute(_NEWEST_STEPS, (list(statement_ids),))
+            return {statement_id: Transition(*step) for statement_id, *step in cursor}
 
     def in_state(self, state: str, period: Period | None = None) -> list[tuple[Statement, str]]:
         """Return every statement that stands in a state, of one period or of all."""

@@ -30,16 +30,18 @@ class BooksStatements:
     def of_payee(self, payee_id: str, most: int) -> Sequence[StatementSummary]:
         """See the port."""
         with _translated():
-            return [
-                StatementSummary(**_summary(statement, state))
-                for statement, state in self._reader.of_payee(payee_id, most)
-            ]
+            return [summary_of(statement, state) for statement, state in self._reader.of_payee(payee_id, most)]
 
     def statement(self, statement_id: str) -> StatementDetail | None:
         """See the port."""
         with _translated():
             posted = self._reader.statement_by_id(statement_id)
-        return _detail(posted) if posted is not None else None
+        return detail_of(posted) if posted is not None else None
+
+
+def summary_of(statement: Statement, state: str) -> StatementSummary:
+    """Return the sums of a statement as serving shows them."""
+    return StatementSummary(**_summary(statement, state))
 
 
 def _summary(statement: Statement, state: str) -> dict[str, Any]:
@@ -65,7 +67,8 @@ def _summary(statement: Statement, state: str) -> dict[str, Any]:
     }
 
 
-def _detail(posted: PostedStatement) -> StatementDetail:
+def detail_of(posted: PostedStatement) -> StatementDetail:
+    """Return a statement as serving shows it."""
     return StatementDetail(
         **_summary(posted.statement, posted.state),
         version=posted.batch_version,

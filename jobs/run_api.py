@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -22,12 +23,14 @@ from jobs.event_proofs import open_api_proofs
 from jobs.exit_codes import ExitCode
 from jobs.http_server import HttpSettings
 from jobs.json_log import log_json
+from jobs.portal import Behind, PortalSettings, routes_of_portal
 from serving_layer.counts_reader import CountsReader
 from serving_layer.http_api import Api, counts_app
 from serving_layer.http_proofs import proof_routes
 from serving_layer.http_statements import Books, statement_routes
 from serving_layer.identification import AccessUnavailableError
 from serving_layer.merge import SpeedSums
+from serving_layer.portal.postgres_operations import PostgresOperations
 from serving_layer.ports import SettledUnavailableError, SpeedUnavailableError
 from serving_layer.postgres_api_keys import PostgresApiKeys
 from serving_layer.postgres_versions import PostgresVersions
@@ -53,17 +56,20 @@ class ApiSettings:
     http: HttpSettings
     access: AccessSettings
     cursor_key: bytes
+    portal: PortalSettings
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "ApiSettings":
         """Reads and checks the settings; wrong ones raise CommandError(BAD_INPUT) naming the variable."""
+        key = cursor_key(environ)
         return cls(
             redis=settings.RedisConnection.from_environ(environ),
             postgres=settings.PostgresConnection.from_environ(environ),
             namespace=environ.get("VIEWLEDGER_SPEED_NAMESPACE") or NAMESPACE,
             http=HttpSettings.from_environ(environ, "VIEWLEDGER_API_PORT", 17070),
             access=AccessSettings.from_environ(environ),
-            cursor_key=cursor_key(environ),
+            cursor_key=key,
+            portal=PortalSettings.from_environ(environ, key),
         )
 
 
@@ -108,7 +114,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     show_breakers(metrics.registry, (postgres_breaker, redis_breaker, keys_breaker))
     speed = SpeedLayerCounts(AsyncRedisSegmentReader(client, namespace=chosen.namespace))
     with ThreadPoolExecutor(3, thread_name_prefix="postgres") as executor:
-        guard, _ = guard_of(chosen.access, keys_breaker.on(keys, "find"), executor, metrics.responded)
+        guard, access = guard_of(chosen.access, keys_breaker.on(keys, "find"), executor, metrics.responded)
         reader = CountsReader(
             postgres_breaker.on(pointer, "current"),
             postgres_breaker.on(counts, "counts", "changes"),
@@ -119,6 +125,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         )
         with (
             ThreadPoolExecutor(2, thread_name_prefix="books") as books_executor,
+            closing(PostgresOperations(chosen.postgres.url)) as operations,
             open_history(
                 chosen.postgres.url,
                 chosen.cursor_key,
@@ -129,8 +136,13 @@ def run(arguments: argparse.Namespace) -> ExitCode:
             open_api_proofs(environ) as proofs,
         ):
             books = Books(BooksStatements(chosen.postgres.url), history.cursors, books_executor)
+            behind = Behind(guard, access, reader, metrics, history, proofs, books_executor)
+            routes = [
+                *statement_routes(guard, books),
+                *proof_routes(guard, proofs),
+                *routes_of_portal(environ, chosen.portal, operations, behind),
+            ]
             log.info("api ready", extra={"fields": {"host": chosen.http.host, "port": chosen.http.port}})
-            routes = [*statement_routes(guard, books), *proof_routes(guard, proofs)]
             code = chosen.http.serve(counts_app(Api(reader, metrics, guard, history, routes=routes)), listener)
     pointer.close()
     counts.close()

@@ -67,6 +67,7 @@ class Profile:
             "VIEWLEDGER_SPEED_METRICS_PORT": str(ports.speed_metrics),
             "VIEWLEDGER_SQL_PORT": str(ports.sql),
             "VIEWLEDGER_ICEBERG_PORT": str(ports.iceberg),
+            "VIEWLEDGER_PORTAL_SECURE_COOKIES": "0",  # browsers come by http to this machine alone
             "VIEWLEDGER_SQL_URL": f"sc://127.0.0.1:{ports.sql}",
             "VIEWLEDGER_ICEBERG_URL": f"http://127.0.0.1:{ports.iceberg}",
         }

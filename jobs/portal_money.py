@@ -1,0 +1,147 @@
+"""The money half of the portal, wired to the books in PostgreSQL: each call with the rights of the role it needs."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from billing.errors import LedgerUnavailableError, SchemaMissingError, StateError
+from billing.money import amount_text
+from billing.postgres_books import PostgresBooks
+from billing.postgres_catalogue import PostgresCatalogueStore
+from billing.postgres_holds import PostgresHolds
+from billing.postgres_session import connector
+from billing.postgres_statement import PostgresStatements
+from billing.postgres_states import PostgresStates
+from billing.run_posting import finalise_run
+from billing.statements import Statement
+from billing.states import Move, Transition
+from jobs.api_statements import API_ROLE, detail_of, summary_of
+from jobs.billing_settings import APPROVER_ROLE, BILLING_ROLE
+from serving_layer.portal.ports import PartUnavailableError, RefusedActionError
+from serving_layer.portal.records import Appeal, Hold, ListedStatement, Notice, Step, WholeStatement
+
+SHOWN_MAX = 500
+_STATE_AFTER = {"approve": "approved", "review": "in_review", "void": "voided"}
+_DECIDED = ("accepted", "rejected", "withdrawn")
+
+
+class PortalBooks:
+    """Implements `MoneyReads` and `MoneyActions` of `serving_layer.portal.ports`."""
+
+    def __init__(self, url: str) -> None:
+        reading, self._deciding, self._posting = (
+            connector(url, role) for role in (API_ROLE, APPROVER_ROLE, BILLING_ROLE)
+        )
+        self._statements = PostgresStatements(reading)
+        self._catalogue = PostgresCatalogueStore(reading)
+        self._holds = PostgresHolds(reading)
+
+    def name(self, payee_id: str) -> str | None:
+        """Return a payee's name."""
+        with _translated():
+            return self._catalogue.payee_name(payee_id)
+
+    def statements(self, payee_id: str | None) -> Sequence[ListedStatement]:
+        """See the port."""
+        with _translated():
+            found = (
+                self._statements.newest(SHOWN_MAX)
+                if payee_id is None
+                else self._statements.of_payee(payee_id, SHOWN_MAX)
+            )
+            return self._listed(found)
+
+    def statements_in(self, state: str) -> Sequence[ListedStatement]:
+        """See the port."""
+        with _translated():
+            return self._listed(self._statements.in_state(state)[:SHOWN_MAX])
+
+    def statement(self, statement_id: str) -> WholeStatement | None:
+        """See the port."""
+        with _translated():
+            posted = self._statements.statement_by_id(statement_id)
+            if posted is None:
+                return None
+            name = self._catalogue.payee_name(posted.statement.payee_id) or ""
+            steps = self._statements.transitions("statement", statement_id)
+        return WholeStatement(detail_of(posted), name, tuple(map(_step, steps)))
+
+    def notices(self, payee_id: str) -> Sequence[Notice]:
+        """See the port."""
+        with _translated():
+            found = self._statements.notices(payee_id)
+        return [
+            Notice(
+                each.noticed_at,
+                f"The statement for {each.period} was corrected by {amount_text(each.delta_micros, each.currency)}: "
+                f"{each.cause}.",
+                each.statement_id,
+            )
+            for each in found
+        ]
+
+    def appeals(self, payee_id: str | None) -> Sequence[Appeal]:
+        """See the port."""
+        with _translated():
+            found = self._holds.appeals(payee_id)[:SHOWN_MAX]
+        return [
+            Appeal(
+                each.appeal_id,
+                each.statement_id,
+                each.payee_id,
+                each.state,
+                each.objection,
+                each.received_at,
+                each.reason if each.state in _DECIDED else "",
+            )
+            for each in found
+        ]
+
+    def holds(self) -> Sequence[Hold]:
+        """See the port."""
+        with _translated():
+            found = [each for each in self._holds.holds() if each.state == "pending"][:SHOWN_MAX]
+        return [
+            Hold(
+                each.hold_id, each.payee_id, each.currency, each.amount_micros, each.state, each.reason, each.expires_at
+            )
+            for each in found
+        ]
+
+    def appeal(self, statement_id: str, actor: str, text: str) -> None:
+        """See the port."""
+        with _translated():
+            PostgresHolds(self._posting).appeal(statement_id, text, actor)
+
+    def decide(self, statement_id: str, decision: str, actor: str, reason: str) -> None:
+        """See the port. What is approved is posted at once, with the rights of billing."""
+        with _translated():
+            PostgresStates(self._deciding).move("statement", statement_id, Move(_STATE_AFTER[decision], actor, reason))
+            if decision == "approve" and (posted := self._statements.statement_by_id(statement_id)) is not None:
+                finalise_run(posted.statement.run_id, PostgresBooks(self._posting))
+
+    def _listed(self, found: Sequence[tuple[Statement, str]]) -> list[ListedStatement]:
+        names = self._catalogue.payee_names([statement.payee_id for statement, _ in found])
+        newest = self._statements.newest_steps([statement.statement_id for statement, _ in found])
+        return [
+            ListedStatement(
+                summary_of(statement, state),
+                names.get(statement.payee_id, ""),
+                _step(newest[statement.statement_id]),
+            )
+            for statement, state in found
+        ]
+
+
+def _step(step: Transition) -> Step:
+    return Step(step.to_state, step.actor, step.reason, step.moved_at)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (LedgerUnavailableError, SchemaMissingError) as error:
+        raise PartUnavailableError("PostgreSQL") from error
+    except StateError as error:
+        text = str(error)
+        raise RefusedActionError(f"{text[0].upper()}{text[1:]}.") from error

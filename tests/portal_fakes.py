@@ -171,8 +171,7 @@ class FakeBehind:
         state = {"approve": "finalised", "review": "in_review", "void": "voided"}[decision]
         self.rows[statement_id] = _in_state(self.rows[statement_id], state, reason, actor)
 
-    def payee_of(self, statement_id: str) -> str | None:
-        return self.rows[statement_id].detail.payee_id
+    # Two ports have a method `statement`; proofs have a stand-in of their own.
 
     def payment(self, event_id: str) -> EventPayment:
         if "The batch tables" in self.away:

@@ -316,7 +316,7 @@ def test_an_event_is_answered_in_words_and_a_strangers_event_not_at_all(client: 
         sign_in(client, who)
         assert words in client.get(f"/portal/events?event_id={EVENT.upper()}").text
     behind.away = {"The batch tables"}
-    assert "The batch tables does not answer" in client.get(f"/portal/events?event_id={EVENT}").text
+    assert "The batch tables do not answer" in client.get(f"/portal/events?event_id={EVENT}").text
 
 
 def test_files_have_the_numbers_of_the_page(client: TestClient) -> None:

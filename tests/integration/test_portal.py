@@ -1,0 +1,147 @@
+"""The portal of a real API process on real books: from signing in to a decision about money."""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+
+import jobs.billing_run
+from jobs.access_settings import local_issuer
+from jobs.cli import main
+from jobs.local_stack.stack import LocalStack, temporary_folder
+from serving_layer.access import Role
+from serving_layer.jwt_local_issuer import LIFETIME_MAX
+from tests.billing_fakes import Count, FakeSettledViews, published
+from tests.server_process import ServerProcess, server_process
+from tests.serving_postgres import publish
+
+RATES = Path(__file__).parents[2] / "deploy" / "sample" / "rates.yaml"
+DAY = date(2026, 10, 5)
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[LocalStack]:
+    with temporary_folder() as folder, LocalStack.start(folder / "stack", servers=("redis", "postgres")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def api(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """An API over one version and one billed month whose statements wait for approval."""
+    folder = tmp_path_factory.mktemp("files")
+    publish(stack.environment["VIEWLEDGER_POSTGRES_URL"], {"-v": (19, 6), "w": (1, 1)}, partition_count=12)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {**stack.environment, "VIEWLEDGER_APPROVAL_LIMITS": "*=0"}.items():
+            patch.setenv(name, value)
+        bill(folder, patch)
+    with server_process("jobs.run_api", "VIEWLEDGER_API_PORT", stack.environment) as running:
+        yield running
+
+
+def bill(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    rows = [Count("-v", DAY, "US", 9, 4), Count("-v", DAY, None, 9, 2), Count("w", DAY, "FR", 1, 1)]
+
+    @contextmanager
+    def open_fake(_: object) -> Iterator[FakeSettledViews]:
+        yield FakeSettledViews(rows, published(version=1))
+
+    patch.setattr(jobs.billing_run, "open_settled_views", open_fake)
+    (folder / "payees.csv").write_text("payee_id,name\nann,Ann\nbob,Bob\n")
+    (folder / "videos.csv").write_text("video_id,payee_id\n-v,ann\nw,bob\n")
+    files = [f"--{name}={folder / name}.csv" for name in ("payees", "videos")]
+    assert main(["billing", "import", *files, f"--rates={RATES}"]) == 0
+    assert main(["billing", "run", "--period", "2026-10"]) == 0
+
+
+def token(environ: Mapping[str, str], role: Role, payee_id: str | None = None) -> str:
+    issuer = local_issuer(environ)
+    assert issuer is not None
+    now = datetime.now(UTC)
+    return issuer.token(subject=role.value, role=role, payee_id=payee_id, now=now, lifetime=LIFETIME_MAX)
+
+
+@contextmanager
+def signed_in(api: ServerProcess, credential: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=api.client.base_url, timeout=30, follow_redirects=True, trust_env=False) as client:
+        answer = client.post("/portal/sign-in", data=form(client.get("/portal/sign-in").text, credential=credential))
+        assert answer.status_code == 200, answer.text
+        yield client
+
+
+def form(page: str, **fields: str) -> dict[str, str]:
+    found = re.search(r'name="csrf" value="([0-9a-f]{64})"', page)
+    assert found is not None
+    return {"csrf": found.group(1), **fields}
+
+
+def statement_path(page: str) -> str:
+    (path,) = set(re.findall(r'href="(/portal/statements/[0-9a-f]{32})"', page))
+    return str(path)
+
+
+def test_a_month_is_approved_by_finance_seen_and_appealed_by_its_payee(api: ServerProcess, stack: LocalStack) -> None:
+    environ = stack.environment
+    with signed_in(api, token(environ, Role.CREATOR, "ann")) as ann:
+        assert "Ann" in ann.get("/portal/dashboard").text
+        assert "No statement yet" in ann.get("/portal/statements").text
+        assert "-v" in ann.get("/portal/videos").text
+        assert ann.get("/portal/videos/-v").status_code == 200
+        assert ann.get("/portal/videos/w").status_code == 404
+    with signed_in(api, token(environ, Role.FINANCE)) as finance:
+        waiting = finance.get("/portal/operator/approvals").text
+        assert "Ann" in waiting
+        assert "above the approval limit" in waiting
+        paths = sorted(set(re.findall(r'href="(/portal/statements/[0-9a-f]{32})"', waiting)))
+        assert len(paths) == 2
+        for path in paths:
+            page = finance.get(path).text
+            decided = finance.post(path.replace("/statements/", "/operator/statements/") + "/approve", data=form(page))
+            assert "is approved" in decided.text, decided.text
+            assert "finalised" in decided.text
+        again = finance.post(
+            path.replace("/statements/", "/operator/statements/") + "/approve", data=form(decided.text)
+        )
+        assert (again.status_code, "cannot become approved" in again.text) == (409, True)
+    with signed_in(api, token(environ, Role.CREATOR, "ann")) as ann:
+        path = statement_path(ann.get("/portal/statements").text)
+        page = ann.get(path).text
+        assert "0.016469 USD" in page  # US 4 × 3500001 and default 2 × 1234567, in micros, rounded down once
+        assert ann.get(path + ".csv").text.count("\n") == 3
+        assert ann.get(path + ".json").json()["payable_micros"] == 16_469
+        data = form(page, statement_id=path.rpartition("/")[2], text="too little")
+        assert "Your appeal is registered" in ann.post("/portal/appeals", data=data).text
+        assert "too little" in ann.get("/portal/notices").text
+    with signed_in(api, token(environ, Role.CREATOR, "bob")) as bob:
+        assert bob.get(path).status_code == 404
+        assert "too little" not in bob.get("/portal/notices").text
+    with signed_in(api, token(environ, Role.FINANCE)) as finance:
+        assert "too little" in finance.get("/portal/operator/approvals").text
+
+
+def test_an_operator_sees_versions_and_what_does_not_answer(api: ServerProcess, stack: LocalStack) -> None:
+    with signed_in(api, token(stack.environment, Role.OPERATOR)) as operator:
+        assert "No run yet" in operator.get("/portal/operator/runs").text
+        versions = operator.get("/portal/operator/versions").text
+        assert "current" in versions
+        assert "None yet" in versions
+        health = operator.get("/portal/operator").text
+        assert "does not answer" in health  # there is no Kafka in this stack
+        assert "Kafka does not answer" in operator.get("/portal/operator/dead-letters").text
+
+
+def test_events_are_said_to_be_away_while_the_batch_tables_are(api: ServerProcess, stack: LocalStack) -> None:
+    event_id = "8f14e45f-ceea-467f-9a3c-1b2d3e4f5a6b"
+    with signed_in(api, token(stack.environment, Role.AUDITOR)) as auditor:
+        assert "The batch tables do not answer" in auditor.get(f"/portal/events?event_id={event_id}").text
+
+
+@pytest.mark.parametrize("credential", ["nonsense", "a.b.c"])
+def test_who_has_no_good_credential_does_not_come_in(api: ServerProcess, credential: str) -> None:
+    page = api.client.get("/portal/sign-in")
+    answer = api.client.post("/portal/sign-in", data=form(page.text, credential=credential))
+    assert answer.status_code == 401
+    assert api.client.get("/portal/dashboard").status_code == 303

@@ -175,7 +175,9 @@ class EventAnswers:
         if first.outcome != "billable" or first.video_id is None:
             status = PENDING if first.verdict == "late_review" else EXCLUDED
             reason = "; ".join(first.reasons) or first.outcome
-            return EventAnswer(event_id, status, version, reason, copies)
+            owners = self.books.owners(first.video_id, first.event_day) if first.video_id else ()
+            parts = [PartAnswer(payee_id, status, reason) for payee_id in owners]
+            return EventAnswer(event_id, status, version, reason, copies, parts)
         parts = self._parts(event_id, first, first.video_id)
         if not parts:
             return EventAnswer(event_id, EXCLUDED, version, "nobody owns the video on that day", copies)

@@ -38,7 +38,15 @@ from serving_layer.portal.records import (
     WholeStatement,
 )
 from serving_layer.problems import refused
-from serving_layer.proofs import EventCopy, EventPart, EventPayment, PaidEvent, PaymentStatus, ProofsUnavailableError
+from serving_layer.proofs import (
+    EventCopy,
+    EventPart,
+    EventPayment,
+    PaidEvent,
+    PaymentStatus,
+    ProofsUnavailableError,
+    ProvenStatement,
+)
 from serving_layer.statements import ChainLink, StatementDetail, StatementLine
 
 NOW = datetime(2026, 11, 25, 10, 30, tzinfo=UTC)
@@ -171,24 +179,6 @@ class FakeBehind:
         state = {"approve": "finalised", "review": "in_review", "void": "voided"}[decision]
         self.rows[statement_id] = _in_state(self.rows[statement_id], state, reason, actor)
 
-    # Two ports have a method `statement`; proofs have a stand-in of their own.
-
-    def payment(self, event_id: str) -> EventPayment:
-        if "The batch tables" in self.away:
-            raise ProofsUnavailableError("HDFS")
-        if event_id != EVENT:
-            return EventPayment(event_id, PaymentStatus.UNKNOWN, 7)
-        copies = (EventCopy(3, 1_881, "2026-11-24T09:00:00Z", "counted"),)
-        part = EventPart("ann", PaymentStatus.EXCLUDED, "below_minimum")
-        return EventPayment(
-            event_id, PaymentStatus.EXCLUDED, 7, "-walk_01", "2026-11-24", "below_minimum", copies, (part,)
-        )
-
-    def events(self, statement_id: str, after: int) -> Iterator[PaidEvent]:
-        if "The batch tables" in self.away:
-            raise ProofsUnavailableError("HDFS")
-        yield PaidEvent(1, "-walk_01", EVENT, (0,))
-
     def runs(self) -> Sequence[RunRow]:
         self._needs("PostgreSQL")
         detail = {"archived": 200_000, "verdicts": {"counted": 190_000, "duplicate": 10_000}, "notes": ["all well"]}
@@ -224,6 +214,33 @@ class FakeBehind:
         return [PartHealth("PostgreSQL", True, "version 15.18"), PartHealth("Kafka", False, "no broker answers")]
 
 
+class FakeProofs:
+    """What became of events; away with the batch tables."""
+
+    def __init__(self, behind: FakeBehind) -> None:
+        self._behind = behind
+
+    def statement(self, statement_id: str) -> ProvenStatement | None:
+        detail = self._behind.rows[statement_id].detail
+        return ProvenStatement(detail.payee_id, detail.state)
+
+    def payment(self, event_id: str) -> EventPayment:
+        if "The batch tables" in self._behind.away:
+            raise ProofsUnavailableError("HDFS")
+        if event_id != EVENT:
+            return EventPayment(event_id, PaymentStatus.UNKNOWN, 7)
+        copies = (EventCopy(3, 1_881, "2026-11-24T09:00:00Z", "counted"),)
+        part = EventPart("ann", PaymentStatus.EXCLUDED, "below_minimum")
+        return EventPayment(
+            event_id, PaymentStatus.EXCLUDED, 7, "-walk_01", "2026-11-24", "below_minimum", copies, (part,)
+        )
+
+    def events(self, statement_id: str, after: int) -> Iterator[PaidEvent]:
+        if "The batch tables" in self._behind.away:
+            raise ProofsUnavailableError("HDFS")
+        yield PaidEvent(1, "-walk_01", EVENT, (0,))
+
+
 def fake_guard() -> Guard:
     async def identify(_: Request) -> Caller:
         raise AssertionError("the portal has a sign-in of its own")
@@ -234,7 +251,7 @@ def fake_guard() -> Guard:
 
 def fake_portal(behind: FakeBehind) -> Portal:
     sessions = Sessions(FakeCredentials(), b"k" * 32, secure=False)
-    proofs = Proofs(behind, behind, ThreadPoolExecutor(1))
+    proofs = Proofs(FakeProofs(behind), FakeProofs(behind), ThreadPoolExecutor(1))
     return Portal(
         fake_guard(), sessions, behind, behind, behind, proofs, behind, version=lambda: VERSION, now=lambda: NOW
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.failpoints import VARIABLE
+from jobs.faults.waiting import NotInTimeError
 from jobs.faults.warm_driver import WarmDriver
 from jobs.local_stack.child_process import bound_to_parent
 from jobs.local_stack.servers import our_command
@@ -48,7 +49,11 @@ class BatchRuns:
 
     def finish(self, child: "subprocess.Popen[str]", expected: int | None = 0) -> int:
         """Wait for a run and return its exit code, which must be the expected one; None for any."""
-        output, _ = child.communicate(timeout=SECONDS_MAX)
+        try:
+            output, _ = child.communicate(timeout=SECONDS_MAX)
+        except subprocess.TimeoutExpired as error:
+            child.kill()
+            raise NotInTimeError(f"a batch run did not end within {SECONDS_MAX:.0f} s") from error
         if expected is None and child.returncode != 0:
             return int(child.returncode)
         self._checked(child.returncode, output, expected or 0)

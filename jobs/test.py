@@ -18,8 +18,10 @@ from jobs.state_home import PROJECT, state_home
 
 CHECKS = (("lint", ("ruff", "check", "--quiet", ".")), ("format", ("ruff", "format", "--check", "--quiet", ".")))
 TYPES = ("types", ("mypy",))
-SPARK_LAWS = ("tests/laws/test_batch_laws.py", "tests/laws/test_sql_is_closed.py")
-"""Four minutes of one Spark and nothing else."""
+SPARK_LAWS = tuple(
+    f"tests/laws/test_{name}.py" for name in ("batch_laws", "sql_is_closed", "reconcile_laws", "settled_views_laws")
+)
+"""One Spark and no other server."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

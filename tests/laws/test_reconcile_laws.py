@@ -13,13 +13,14 @@ from pyspark.sql import SparkSession
 
 from batch_layer.content import Place
 from batch_layer.errors import DifferenceError
+from batch_layer.iceberg_tables import NAMESPACE
 from batch_layer.ports import VideoCount
 from batch_layer.reconcile import ReconcilePorts, reconcile_once
 from batch_layer.reconciliation import BilledVideo, Reconciliation
 from batch_layer.run import run_once
 from batch_layer.spark_archive_check import SparkArchiveCheck
 from batch_layer.spark_comparison import SparkComparison
-from batch_layer.tables import EVENTS, NAMESPACE, RAW_EVENTS, TABLES, TALLY, VIEWS_BY_VIDEO
+from batch_layer.tables import EVENTS, RAW_EVENTS, TABLES, TALLY, VIEWS_BY_VIDEO
 from tests.laws.test_batch_laws import START, grow, no_gate
 from tests.spark_fixtures import TOPIC, MemoryRun, MemoryVersions
 

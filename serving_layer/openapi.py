@@ -225,7 +225,7 @@ def _statement_events() -> dict[str, Any]:
 
 
 def _event_payment() -> dict[str, Any]:
-    answer = {"schema": {"$ref": "#/components/schemas/EventPayment"}}
+    answer = {"schema": {"$ref": "#/components/schemas/EventPayment"}, "example": examples.EVENT_PAYMENT}
     return {
         "summary": "What became of one event: paid in which line, with its audit path, or why not",
         "parameters": [{"$ref": "#/components/parameters/event_id"}],

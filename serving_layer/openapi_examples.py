@@ -107,6 +107,29 @@ STATEMENT: dict[str, Any] = {
         }
     ],
 }
+EVENT_PAYMENT: dict[str, Any] = {
+    "event_id": "8f14e45f-ceea-467f-9a3c-1b2d3e4f5a6b",
+    "status": "paid",
+    "version": 7,
+    "video_id": "-JinobXWPk",
+    "event_day": "2026-10-03",
+    "reason": None,
+    "copies": [{"partition": 0, "offset": 17, "received_at": "2026-10-03T08:00:00Z", "verdict": "counted"}],
+    "parts": [
+        {
+            "payee_id": "anna",
+            "status": "paid",
+            "reason": None,
+            "statement_id": "8f14e45fceea467f9a3c1b2d3e4f5a6b",
+            "period": "2026-10",
+            "line_index": 0,
+            "evidence_root": "0" * 64,
+            "leaf_index": 5,
+            "leaf_count": 800,
+            "audit_path": ["1" * 64],
+        }
+    ],
+}
 EVENT = f"id: 7.1000.17.None.3\nevent: count\ndata: {msgspec.json.encode(COUNT).decode()}\n\n"
 
 

@@ -16,9 +16,11 @@ from serving_layer.cursors import Cursors
 from serving_layer.http_access import GuardedRoute
 from serving_layer.http_api import Api, counts_app
 from serving_layer.http_live import LiveLimits
+from serving_layer.http_proofs import Proofs, proof_routes
 from serving_layer.http_statements import Books, statement_routes
 from serving_layer.problems import CODES, ProblemError
 from serving_layer.prometheus_api import ApiMetrics
+from tests.proof_fakes import EVENT, STATEMENT, FakeProofs
 from tests.serving_access import CALLERS, OTHER, OWNER, bearer, guard_of
 from tests.serving_fakes import (
     FakeChannels,
@@ -70,7 +72,9 @@ class Served:
             *(statement(OWNER, number, state) for number, state in enumerate(("in_review", "finalised", "paid"))),
             statement(OTHER, 0, "finalised"),
         )
+        proofs = FakeProofs()
         routes = statement_routes(guard, Books(self.statements, history.cursors, InlineExecutor()))
+        routes += proof_routes(guard, Proofs(proofs, proofs, InlineExecutor()))
         self.app = counts_app(Api(reader, metrics, guard, history, live, routes, refresh_seconds=3600))
         self.client = TestClient(self.app, raise_server_exceptions=False)
 
@@ -365,12 +369,14 @@ EXPECTED = {
     ("GET", "/v1/top"): (f"/v1/top?{DAY}", COUNTS),
     ("GET", "/v1/channels/{payee_id}/statements"): (f"/v1/channels/{OWNER}/statements", CHANNEL),
     ("GET", "/v1/statements/{statement_id}"): (f"/v1/statements/{statement_id(OWNER, 1)}", CHANNEL),
+    ("GET", "/v1/statements/{statement_id}/events"): (f"/v1/statements/{STATEMENT}/events", CHANNEL),
+    ("GET", "/v1/events/{event_id}/payment"): (f"/v1/events/{EVENT}/payment", {**CHANNEL, "other creator": 200}),
     ("GET", "/healthz"): ("/healthz", dict.fromkeys(CALLERS, 200)),
     ("GET", "/readyz"): ("/readyz", dict.fromkeys(CALLERS, 200)),
     ("GET", "/metrics"): ("/metrics", dict.fromkeys(CALLERS, 200)),
     ("GET", "/openapi.json"): ("/openapi.json", dict.fromkeys(CALLERS, 200)),
 }
-"""What each kind of caller gets: route → (a path of OWNER's, caller → status)."""
+"""What each kind of caller gets: route → (a path of OWNER's, caller → status); the event's video is both's."""
 
 
 def asked(served: Served, method: str, path: str, who: str) -> Any:

@@ -5,7 +5,6 @@ import io
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 
 import httpx
 import pytest
@@ -13,57 +12,9 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from serving_layer.http_proofs import STREAMS_MAX, Proofs, proof_routes
-from serving_layer.proofs import (
-    CHUNK_ROWS,
-    EventCopy,
-    EventPart,
-    EventPayment,
-    PaidEvent,
-    PaymentStatus,
-    ProofsUnavailableError,
-    ProvenStatement,
-)
+from serving_layer.proofs import CHUNK_ROWS, ProofsUnavailableError
+from tests.proof_fakes import COUNT, EVENT, STATEMENT, UNSEEN, FakeProofs
 from tests.serving_access import CALLERS, OTHER, OWNER, guard_of
-
-STATEMENT = "ab" * 16
-EVENT = "8f14e45f-ceea-467f-9a3c-1b2d3e4f5a6b"
-UNSEEN = "00000000-ceea-467f-9a3c-1b2d3e4f5a6b"
-COUNT = 2 * CHUNK_ROWS + 7
-
-
-@dataclass
-class FakeProofs:
-    """Both ports in memory; can go away before or in the middle of a stream."""
-
-    away_at: int | None = None
-    open_streams: int = 0
-    started_after: list[int] = field(default_factory=list)
-
-    state: str = "finalised"
-
-    def statement(self, statement_id: str) -> ProvenStatement | None:
-        return ProvenStatement(OWNER, self.state) if statement_id == STATEMENT else None
-
-    def events(self, statement_id: str, after: int) -> Iterator[PaidEvent]:
-        self.started_after.append(after)
-        self.open_streams += 1
-        try:
-            for number in range(after + 1, COUNT + 1):
-                if number == self.away_at:
-                    raise ProofsUnavailableError("gone")
-                yield PaidEvent(number, "video-a", f"{number:08x}-0000-0000-0000-000000000000", (number % 3, 9))
-        finally:
-            self.open_streams -= 1
-
-    def payment(self, event_id: str) -> EventPayment:
-        if self.away_at is not None:
-            raise ProofsUnavailableError("gone")
-        if event_id != EVENT:
-            return EventPayment(event_id, PaymentStatus.UNKNOWN, 3)
-        part = EventPart(OWNER, PaymentStatus.PAID, None, STATEMENT, "2026-10", 4, "00" * 32, 5, 9, ("11" * 32,))
-        copy = EventCopy(0, 17, "2026-10-03T00:00:00Z", "counted")
-        others = EventPart(OTHER, PaymentStatus.PENDING)
-        return EventPayment(event_id, PaymentStatus.PAID, 3, "video-a", "2026-10-03", None, (copy,), (part, others))
 
 
 @pytest.fixture

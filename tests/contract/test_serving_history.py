@@ -107,7 +107,7 @@ def publish(
         day_rules={},
         published_at=published_at,
     )
-    store.publish(found, counts, {}, days)
+    store.publish(found, counts, {}, days, {})
 
 
 def test_a_version_is_found_by_number_and_by_instant(stores: tuple[FakeHistory, PostgresHistory]) -> None:

@@ -81,7 +81,7 @@ def billed(spark: SparkSession, stack: LocalStack, tmp_path_factory: pytest.Temp
         contract_version, _ = store.import_contracts(CONTRACTS)
         attribution = Attribution(PERIOD, CATALOGUE, CONTRACTS)
         run = run_of(PERIOD, batch_version=1, catalogue_version=catalogue_version, contract_version=contract_version)
-        pieces = IcebergSettledViews(spark, version).pieces(attribution)
+        pieces = IcebergSettledViews(spark, version, lambda: []).pieces(attribution)
         post_bills(run, rate_period(pieces, attribution), PostgresBooks(connect))
         books.checkpoint(TODAY)
         yield Billed(books, events_at_snapshots(spark, version))

@@ -26,7 +26,8 @@ from tests.spark_fixtures import TOPIC, MemoryRun, MemoryVersions
 
 PARTITIONS = 3
 DAY = START.date()
-MONTH = (date(2026, 11, 1), date(2026, 12, 1))
+YEAR = (date(2026, 1, 1), date(2027, 1, 1))
+"""Every event of the log happened in it."""
 VIDEOS = ("-a", "_b", "c")
 
 
@@ -176,14 +177,14 @@ def test_a_changed_served_count_is_found_and_its_video_named(history: History, s
 def test_the_ledger_is_compared_with_the_version_it_was_posted_from(history: History) -> None:
     first = history.run.versions.published[0]
     counts = {name: history.run.versions.counts_at(1).get(name, (0, 0))[1] for name in VIDEOS}
-    posted = [BilledVideo(first.version, *MONTH, name, views) for name, views in counts.items() if name != "c"]
-    posted.append(BilledVideo(first.version, *MONTH, None, sum(counts.values())))
+    posted = [BilledVideo(first.version, *YEAR, name, views) for name, views in counts.items() if name != "c"]
+    posted.append(BilledVideo(first.version, *YEAR, None, sum(counts.values())))
     assert history.reconciled(posted=posted).compared["billed_videos"] == 2
     assert history.differences(posted=posted) == ()
     posted[0] = replace(posted[0], views=posted[0].views + 1)
     (difference,) = history.differences(posted=posted, day=DAY)
-    assert difference.startswith("video -a of 2026-11-01/2026-12-01 billed from version 1: events has ")
-    assert history.differences(posted=posted, day=date(2026, 10, 1)) == (), "the period does not hold that day"
+    assert difference.startswith("video -a of 2026-01-01/2027-01-01 billed from version 1: events has ")
+    assert history.differences(posted=posted, day=date(2025, 10, 1)) == (), "the period does not hold that day"
 
 
 def remove(path: Path) -> None:

@@ -14,7 +14,6 @@ from billing.ed25519_keys import PUBLIC_SUFFIX, create_key, is_signed, read_key
 from billing.errors import BundleRefusedError, CheckpointRefusedError, KeyRefusedError
 from billing.leaves import Leaf, leaf_lines, leaves_in
 from billing.postgres_journal import PostgresJournal
-from jobs import settings
 from jobs.billing_settings import BILLING_ROLE, Actions, add_action, billing_connector, show
 from jobs.checkpoint_places import ALLOWED, Place, open_place
 from jobs.errors import CommandError
@@ -105,7 +104,9 @@ def verify_books(arguments: argparse.Namespace, environ: Mapping[str, str]) -> E
     chain = journal.chain()
     document: dict[str, Any] = {"links": len(chain), "kept_links": len(kept), "problems": problems}
     more = [f"and {len(problems) - PROBLEMS_SHOWN} more"] if len(problems) > PROBLEMS_SHOWN else []
-    sound = f"{len(chain)} links, {len(kept)} of them kept elsewhere: the books are what was signed"
+    sound = f"links: {len(chain)}, kept elsewhere: {len(kept)}; the books are what was signed"
+    if not chain:
+        sound = "nothing was signed yet, so nothing could be compared; `billing checkpoint` signs what is recorded"
     show(arguments, document, lambda: "\n".join([*problems[:PROBLEMS_SHOWN], *more]) if problems else sound)
     return ExitCode.DIFFERENCE if problems else ExitCode.OK
 
@@ -154,7 +155,12 @@ def _journal(environ: Mapping[str, str]) -> PostgresJournal:
 
 
 def _key_file(environ: Mapping[str, str]) -> Path:
-    return Path(settings.required(environ, KEY_VARIABLE))
+    if not environ.get(KEY_VARIABLE):
+        raise CommandError(
+            f"no signing key is named: set {KEY_VARIABLE} to a file that `billing keys create` wrote",
+            ExitCode.BAD_INPUT,
+        )
+    return Path(environ[KEY_VARIABLE])
 
 
 def _day(text: str) -> date:

@@ -40,9 +40,7 @@ def file_changed(scene: Scene) -> None:
         rows = pq.read_table(io.BytesIO(_copy(scene).read_bytes()))
         values = rows.column("value").to_pylist()
         values[scene.rng.randrange(len(values))] += b" "
-        changed = rows.set_column(
-            rows.column_names.index("value"), rows.field("value"), pa.array([values], pa.binary())
-        )
+        changed = rows.set_column(rows.column_names.index("value"), rows.field("value"), pa.array(values, pa.binary()))
         pq.write_table(changed, scene.folder / "changed.parquet")
         hdfs(scene.stack.folder, FILES, "-put", "-f", str(scene.folder / "changed.parquet"), path)
 

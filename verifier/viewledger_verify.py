@@ -345,6 +345,7 @@ CREATE TABLE statements (statement_id TEXT PRIMARY KEY, payee_id TEXT, number IN
 CREATE TABLE lines (video_id TEXT, payee_id TEXT, owned_from_on TEXT, effective_from_on TEXT, country TEXT,
                     policy_version INTEGER, statement_line INTEGER, line_index INTEGER, record TEXT);
 CREATE TABLE states (statement_id TEXT PRIMARY KEY, state TEXT, line INTEGER, transition_index INTEGER);
+CREATE TABLE left_out (statement_id TEXT, key TEXT, line INTEGER);
 CREATE TABLE postings (statement_id TEXT, kind TEXT, line INTEGER, record TEXT, PRIMARY KEY (statement_id, kind));
 CREATE TABLE carries (payee_id TEXT, currency TEXT, sequence INTEGER, after INTEGER,
                       PRIMARY KEY (payee_id, currency, sequence));
@@ -380,7 +381,7 @@ def check_records(bundle: Bundle, checkpoints: Sequence[Checkpoint], database: s
             if not isinstance(position, int) or position <= last:
                 raise WrongError(RECORDS, number, f"{name} is out of order")
             last = position
-            _check_leaf(number, line, record, leaves)
+            _check_leaf(number, line, record, _leaf_at(position, leaves, database))
             _check_time(number, record, checkpoints)
             found.record_count += 1
             found.uncovered_count += not checkpoints or position >= checkpoints[-1].position_end
@@ -389,16 +390,33 @@ def check_records(bundle: Bundle, checkpoints: Sequence[Checkpoint], database: s
             raise WrongError(RECORDS, number, f"a field is missing or no value ({error!r})") from error
         except sqlite3.IntegrityError as error:
             raise WrongError(RECORDS, number, f"{name} stands twice") from error
-    for _ in leaves:
-        pass  # the roots of what follows the last record
+    _leaf_at(None, leaves, database)  # the roots of what follows the last record
+    _check_steps(database)
     return found
 
 
-def _check_leaf(number: int, line: bytes, record: dict[str, Any], leaves: "Iterator[Leaf]") -> None:
+def _leaf_at(position: int | None, leaves: "Iterator[Leaf]", database: sqlite3.Connection) -> "Leaf | None":
+    """Return the first leaf from a position on (None: the end); remember the steps of statements passed over."""
+    for leaf in leaves:
+        if position is not None and leaf.position >= position:
+            return leaf
+        kind, _, rest = leaf.key.partition(" ")
+        if (leaf.kind, kind) == ("transition", "statement"):
+            database.execute("INSERT INTO left_out VALUES (?, ?, ?)", (rest.partition(" ")[0], leaf.key, leaf.line))
+    return None
+
+
+def _check_steps(database: sqlite3.Connection) -> None:
+    """Every step of a statement of the bundle is in the bundle: the newest one says where the statement stands."""
+    query = "SELECT l.line, l.key FROM left_out l JOIN statements USING (statement_id) ORDER BY l.line LIMIT 1"
+    for line, key in database.execute(query):
+        raise WrongError(LEAVES, line, f"the step `{key}` of a statement of the bundle is not among its records")
+
+
+def _check_leaf(number: int, line: bytes, record: dict[str, Any], leaf: "Leaf | None") -> None:
     name = f"{record['kind']} {record['key']}"
     if record["row"] is None:
         raise WrongError(RECORDS, number, f"{name} is in the journal and gone from its table")
-    leaf = next((each for each in leaves if each.position >= record["position"]), None)
     if leaf is None or leaf.position != record["position"]:
         raise WrongError(RECORDS, number, f"{name} at position {record['position']} has no leaf")
     if (leaf.kind, leaf.key, leaf.digest) != (record["kind"], record["key"], leaf_hash(line).hex()):
@@ -693,6 +711,8 @@ def check_statements(bundle: Bundle, found: Found, contracts: Contracts) -> int:
     for line, text, is_current in database.execute("SELECT line, record, is_current FROM statements ORDER BY line"):
         record = json.loads(text)
         try:
+            run = _content(found, "run", record["row"]["run_id"])
+            _content(found, "version", str(run["batch_version"]))
             _check_sums(bundle, line, record)
             _check_posting(found, line, record["row"])
             if is_current:

@@ -117,16 +117,15 @@ class PostgresHolds:
         """
         appeal_id = secrets.token_hex(8)
 
-        def work(cursor: "Cursor") -> str:
+        def work(cursor: "Cursor") -> bool:
             cursor.execute(_INSERT_APPEAL, {"id": appeal_id, "statement": statement_id, "objection": objection})
             if cursor.fetchone():
                 append_step(cursor, "appeal", appeal_id, Move("received", actor))
-            return appeal_id
+            return _is_appeal(cursor, appeal_id)
 
-        found = alone(self._connect, work, self._sleep)
-        if not any(each.appeal_id == found for each in self.appeals()):
+        if not alone(self._connect, work, self._sleep):
             raise StateError(f"there is no statement {statement_id}; `billing statement` shows the ids")
-        return found
+        return appeal_id
 
     def decide_appeal(self, appeal_id: str, move: Move) -> None:
         """Accept, reject or withdraw an appeal.
@@ -134,15 +133,24 @@ class PostgresHolds:
         Raises:
             StateError: there is none of that id, or it is decided already.
         """
-        if not any(each.appeal_id == appeal_id for each in self.appeals()):
-            raise StateError(f"there is no appeal {appeal_id}; `billing appeals` lists them")
-        alone(self._connect, lambda cursor: append_step(cursor, "appeal", appeal_id, move), self._sleep)
+
+        def work(cursor: "Cursor") -> None:
+            if not _is_appeal(cursor, appeal_id):
+                raise StateError(f"there is no appeal {appeal_id}; `billing appeals` lists them")
+            append_step(cursor, "appeal", appeal_id, move)
+
+        alone(self._connect, work, self._sleep)
 
     def appeals(self, payee_id: str | None = None) -> list[Appeal]:
         """Return the appeals of a payee, or all, newest first."""
         with one_transaction(self._connect) as cursor:
             cursor.execute(_APPEALS_OF, {"payee": payee_id})
             return [Appeal(*row) for row in cursor]
+
+
+def _is_appeal(cursor: "Cursor", appeal_id: str) -> bool:
+    cursor.execute("SELECT 1 FROM billing.appeals WHERE appeal_id = %s", (appeal_id,))
+    return cursor.fetchone() is not None
 
 
 def _decide(cursor: "Cursor", hold_id: str, move: Move, now: datetime) -> None:

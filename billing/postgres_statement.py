@@ -30,7 +30,7 @@ _IN_STATE = f"""
     SELECT {STATEMENT_OF_S}, {STATE_OF_S} FROM billing.statements s
     WHERE {STATE_OF_S} = %(state)s
       AND (%(start)s IS NULL OR (s.period_start_on = %(start)s AND s.period_end_on = %(end)s))
-    ORDER BY s.period_start_on, s.payee_id COLLATE "C" """
+    ORDER BY s.period_start_on, s.payee_id COLLATE "C" LIMIT %(most)s"""
 _NEWEST = f"""
     SELECT {STATEMENT_OF_S}, {STATE_OF_S} FROM billing.statements s
     ORDER BY s.period_start_on DESC, s.payee_id COLLATE "C", s.restatement_number DESC LIMIT %s"""
@@ -97,10 +97,12 @@ class PostgresStatements:
             cursor.execute(_NEWEST_STEPS, (list(statement_ids),))
             return {statement_id: Transition(*step) for statement_id, *step in cursor}
 
-    def in_state(self, state: str, period: Period | None = None) -> list[tuple[Statement, str]]:
-        """Return every statement that stands in a state, of one period or of all."""
+    def in_state(
+        self, state: str, period: Period | None = None, *, count_max: int | None = None
+    ) -> list[tuple[Statement, str]]:
+        """Return the statements that stand in a state, of one period or of all: every one, or the first `count_max`."""
         start, end = (period.start_on, period.end_on) if period else (None, None)
-        return self._listed(_IN_STATE, {"state": state, "start": start, "end": end})
+        return self._listed(_IN_STATE, {"state": state, "start": start, "end": end, "most": count_max})
 
     def notices(self, payee_id: str | None = None) -> list[Notice]:
         """Return what a payee (or everybody) was told of restatements, newest first."""

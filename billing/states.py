@@ -67,15 +67,3 @@ def check_move(kind: str, subject_id: str, from_state: str, to_state: str) -> No
     if to_state not in allowed:
         ways = ", ".join(sorted(allowed)) or "nowhere: this state is final"
         raise StateError(f"{kind} {subject_id} is {from_state} and cannot become {to_state}; it can become {ways}")
-
-
-def check_approver(statement_id: str, *, earned_micros: int, limit_micros: int, runner: str, actor: str) -> None:
-    """Refuse that one person both runs and approves a statement above the limit.
-
-    Raises:
-        StateError: with who ran it.
-    """
-    if earned_micros > limit_micros and actor in (RUN, runner):
-        raise StateError(
-            f"statement {statement_id} is above the approval limit of its run; somebody else than {runner} approves it"
-        )

@@ -27,7 +27,6 @@ else:
 Work = Callable[[argparse.Namespace, Mapping[str, str]], ExitCode]
 
 BILLING_ROLE, APPROVER_ROLE = "viewledger_billing", "viewledger_approver"
-ANY_CURRENCY = "*"
 APPROVAL_LIMIT_DEFAULT = "*=10000"
 
 

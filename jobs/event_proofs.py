@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 
 from batch_layer.errors import BatchError
@@ -14,7 +13,6 @@ from billing.event_answers import EventAnswer, EventAnswers, PartAnswer
 from billing.postgres_proofs import PostgresProofs
 from jobs import settings
 from jobs.billing_settings import billing_connector
-from serving_layer.http_proofs import STREAMS_MAX, Proofs
 from serving_layer.proofs import (
     EventCopy,
     EventPart,
@@ -48,17 +46,6 @@ def open_event_answers(environ: Mapping[str, str], role: str = API_ROLE) -> Iter
             return events_by_sql_server(tables, version)
 
         yield EventAnswers(PostgresProofs(billing_connector(environ, role)), events_of, current_version)
-
-
-@contextmanager
-def open_api_proofs(environ: Mapping[str, str]) -> Iterator[Proofs]:
-    """Yield what the API's routes of single events work with."""
-    with (
-        ThreadPoolExecutor(STREAMS_MAX, thread_name_prefix="proofs") as executor,
-        open_event_answers(environ) as answers,
-    ):
-        served = ServedProofs(answers)
-        yield Proofs(served, served, executor)
 
 
 class ServedProofs:

@@ -53,7 +53,7 @@ class PortalBooks:
     def statements_in(self, state: str) -> Sequence[ListedStatement]:
         """See the port."""
         with _translated():
-            return self._listed(self._statements.in_state(state)[:SHOWN_MAX])
+            return self._listed(self._statements.in_state(state, count_max=SHOWN_MAX))
 
     def statement(self, statement_id: str) -> WholeStatement | None:
         """See the port."""

@@ -16,10 +16,10 @@ from redis.backoff import NoBackoff
 from jobs import settings
 from jobs.access_settings import AccessSettings, guard_of
 from jobs.api_history import cursor_key, open_history
+from jobs.api_proofs import open_api_proofs
 from jobs.api_statements import BooksStatements
 from jobs.circuit_breaker import CircuitBreaker
 from jobs.circuit_breaker_metrics import show_breakers
-from jobs.event_proofs import open_api_proofs
 from jobs.exit_codes import ExitCode
 from jobs.http_server import HttpSettings
 from jobs.json_log import log_json

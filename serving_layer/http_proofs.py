@@ -4,7 +4,8 @@ import asyncio
 import itertools
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 import msgspec
 from starlette.requests import Request
@@ -38,6 +39,7 @@ STREAMS_MAX = 4
 """Streams at once; each holds a thread and a query of the batch tables."""
 
 _encode = msgspec.json.Encoder().encode
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -47,14 +49,15 @@ class Proofs:
     statements: StatementEvents
     payments: EventPayments
     executor: Executor
+    streams: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(STREAMS_MAX))
+    """Taken by every stream, whoever it is for."""
 
 
 def proof_routes(guard: Guard, proofs: Proofs) -> list[GuardedRoute]:
     """Return the routes; both need the scope for events, and a caller bound to a payee sees only its own."""
-    streams = asyncio.Semaphore(STREAMS_MAX)
 
     async def events(request: Request, caller: Caller) -> Response:
-        return await _events(proofs, streams, request, caller)
+        return await _events(proofs, request, caller)
 
     async def payment(request: Request, caller: Caller) -> Response:
         return await _payment(proofs, request, caller)
@@ -65,28 +68,46 @@ def proof_routes(guard: Guard, proofs: Proofs) -> list[GuardedRoute]:
     ]
 
 
-async def _events(proofs: Proofs, streams: asyncio.Semaphore, request: Request, caller: Caller) -> Response:
+async def _events(proofs: Proofs, request: Request, caller: Caller) -> Response:
     statement_id, after, form = request.path_params["statement_id"], _after(request), _form(request)
     if not is_statement_id(statement_id):
         raise nothing_here()
-    run = asyncio.get_running_loop().run_in_executor
+    found = await _asked(proofs, proofs.statements.statement, statement_id)
+    if found is None or not _is_shown(found, caller):
+        raise nothing_here()
+    return await streamed_events(proofs, statement_id, after, form)
+
+
+async def streamed_events(proofs: Proofs, statement_id: str, after: int, form: Form) -> Response:
+    """Return the events of a statement from number after + 1 on, sent as they are read.
+
+    The first part is read before the answer begins, so that a store that is away is a problem and no stump.
+
+    Raises:
+        ProblemError: streams_busy or proofs_unavailable.
+    """
+    if proofs.streams.locked():
+        raise refused("streams_busy", f"{STREAMS_MAX} streams are running; try again shortly", {"Retry-After": "5"})
+    await proofs.streams.acquire()
+    chunks = written(proofs.statements.events(statement_id, after), form)
     try:
-        found = await run(proofs.executor, proofs.statements.statement, statement_id)
-        if found is None or not _is_shown(found, caller):
-            raise nothing_here()
-        if streams.locked():
-            raise refused("streams_busy", f"{STREAMS_MAX} streams are running; try again shortly", {"Retry-After": "5"})
-        await streams.acquire()
-        chunks = written(proofs.statements.events(statement_id, after), form)
-        try:
-            # The first part is read before the answer begins, so that a store that is away is a problem and no stump.
-            first = await run(proofs.executor, next, chunks, b"")
-        except BaseException:
-            streams.release()
-            raise
+        first = await _asked(proofs, next, chunks, b"")
+    except BaseException:
+        proofs.streams.release()
+        raise
+    return _Stream(itertools.chain([first], chunks), form.media_type, proofs.streams.release)
+
+
+async def payment_of(proofs: Proofs, event_id: str) -> EventPayment:
+    """Return what became of an event; raises ProblemError(proofs_unavailable)."""
+    return await _asked(proofs, proofs.payments.payment, event_id)
+
+
+async def _asked(proofs: Proofs, call: Callable[..., Answer], *arguments: object) -> Answer:
+    try:
+        return await asyncio.get_running_loop().run_in_executor(proofs.executor, call, *arguments)
     except ProofsUnavailableError as error:
         raise _unavailable() from error
-    return _Stream(itertools.chain([first], chunks), form.media_type, streams.release)
 
 
 def _is_shown(found: ProvenStatement, caller: Caller) -> bool:
@@ -114,11 +135,7 @@ async def _payment(proofs: Proofs, request: Request, caller: Caller) -> Response
         raise refused(
             "event_id_malformed", "an event id is a UUID in lower case, such as 8f14e45f-ceea-467f-9a3c-1b2d3e4f5a6b"
         )
-    try:
-        found = await asyncio.get_running_loop().run_in_executor(proofs.executor, proofs.payments.payment, event_id)
-    except ProofsUnavailableError as error:
-        raise _unavailable() from error
-    shown = seen_by_caller(found, caller)
+    shown = seen_by_caller(await payment_of(proofs, event_id), caller)
     if shown is None or (shown.status is PaymentStatus.UNKNOWN and caller.payee_id is not None):
         raise nothing_here()
     return Response(_encode(shown), headers={"Cache-Control": "no-store"}, media_type="application/json")

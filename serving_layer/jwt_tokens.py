@@ -15,7 +15,6 @@ from serving_layer.access import Caller, caller_of_claims, unauthorized
 ALGORITHMS = ("RS256", "PS256", "ES256", "ES384", "EdDSA")
 """What an issuer may be configured with."""
 LEEWAY_SECONDS = 30
-TOKEN_LENGTH_MAX = 8_192
 _REQUIRED = ["iss", "sub", "aud", "exp"]
 
 

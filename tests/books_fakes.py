@@ -7,15 +7,27 @@ from datetime import UTC, datetime, timedelta
 
 from billing.book_ports import Balance, Estimate, Finalised, LedgerTotals, PayeeRange, RunTotals
 from billing.bounds import PastStatement
-from billing.errors import PostingConflictError
+from billing.errors import PostingConflictError, StateError
 from billing.postgres_books import overlap_sentence
 from billing.posting import CarryHead, Finalising, LedgerTransaction, finalise
 from billing.rated_lines import PayeeBill, SettledLine
 from billing.run_posting import post_bills
 from billing.runs import BillingRun
 from billing.statements import PayeeState, Planned, PostedStatement, Statement, payee_state, plan_group
-from billing.states import OPEN, POSTED, RUN, Move, Transition, check_approver, check_move
+from billing.states import OPEN, POSTED, RUN, Move, Transition, check_move
 from ingestion.contract.periods import Period
+
+
+def check_approver(statement_id: str, *, earned_micros: int, limit_micros: int, runner: str, actor: str) -> None:
+    """Refuse that one person both runs and approves a statement above the limit.
+
+    Raises:
+        StateError: with who ran it.
+    """
+    if earned_micros > limit_micros and actor in (RUN, runner):
+        raise StateError(
+            f"statement {statement_id} is above the approval limit of its run; somebody else than {runner} approves it"
+        )
 
 
 class FakeBooks:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from ingestion.contract.decoding import is_video_id
 from serving_layer.access import Scope
 from serving_layer.http_access import GuardedRoute
-from serving_layer.http_proofs import seen_by_caller
+from serving_layer.http_proofs import payment_of, seen_by_caller
 from serving_layer.portal.event_sentences import part_sentence, sentence_of
 from serving_layer.portal.http_visit import Portal, Visit, page_route
 from serving_layer.portal.records import DaySpan, Page, VideoOrder
@@ -125,9 +125,10 @@ async def _events(visit: Visit) -> Response:
     except ValueError:
         refused = "An event id is a UUID: 32 hexadecimal digits, with or without hyphens."
         return visit.page("events.html", status=422, refused=refused, event_id=event_id[:36], answer=None)
-    payments, caller = visit.portal.proofs.payments, visit.known_caller
-    found = await visit.ask(None, payments.payment, canonical)
-    shown = found and (seen_by_caller(found, caller) or EventPayment(canonical, PaymentStatus.UNKNOWN, found.version))
+    found = await visit.attempt(None, payment_of(visit.portal.proofs, canonical))
+    shown = found and (
+        seen_by_caller(found, visit.known_caller) or EventPayment(canonical, PaymentStatus.UNKNOWN, found.version)
+    )
     sentences = [(part, part_sentence(part)) for part in shown.parts] if shown else []
     sentence = sentence_of(shown) if shown else ""
     return visit.page("events.html", event_id=canonical, answer=shown, sentence=sentence, parts=sentences)

@@ -2,14 +2,14 @@
 
 import csv
 import io
-import itertools
 from functools import partial
 
 import msgspec
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from serving_layer.access import Scope
 from serving_layer.http_access import GuardedRoute
+from serving_layer.http_proofs import streamed_events
 from serving_layer.portal.formatting import machine
 from serving_layer.portal.http_visit import (
     NOT_KEPT,
@@ -24,7 +24,7 @@ from serving_layer.portal.http_visit import (
 from serving_layer.portal.ports import RefusedActionError
 from serving_layer.portal.records import WholeStatement
 from serving_layer.portal.statement_chain import chain_of
-from serving_layer.proofs import NDJSON, written
+from serving_layer.proofs import NDJSON
 from serving_layer.statements import StatementLine, is_shown
 
 LINES_SHOWN = 200
@@ -141,15 +141,12 @@ async def _statement_events(visit: Visit) -> Response:
     if isinstance(found, Response):
         return found
     statement_id = found.detail.statement_id
-    chunks = written(visit.portal.proofs.statements.events(statement_id, 0), NDJSON)
-    # The first part is read before the answer begins, so that tables that are away are a page and no stump.
-    first = await visit.ask(None, next, chunks, b"")
-    if first is None:
+    response = await visit.attempt(None, streamed_events(visit.portal.proofs, statement_id, 0, NDJSON))
+    if response is None:
         return visit.problem(503, "Not now", "The batch tables do not answer; try again shortly.")
-    headers = {"Content-Disposition": f'attachment; filename="events-{statement_id}.ndjson"'}
-    return StreamingResponse(
-        itertools.chain([first], chunks), headers=SECURITY_HEADERS | NOT_KEPT | headers, media_type=NDJSON.media_type
-    )
+    disposition = {"Content-Disposition": f'attachment; filename="events-{statement_id}.ndjson"'}
+    response.headers.update(SECURITY_HEADERS | NOT_KEPT | disposition)
+    return response
 
 
 async def _appeal(visit: Visit) -> Response:

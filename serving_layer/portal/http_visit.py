@@ -19,7 +19,6 @@ from serving_layer.portal.http_session import Sessions
 from serving_layer.portal.http_templates import rendered
 from serving_layer.portal.ports import ChannelCounts, MoneyActions, MoneyReads, OperatorReads, PartUnavailableError
 from serving_layer.problems import ProblemError
-from serving_layer.proofs import ProofsUnavailableError
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
@@ -72,11 +71,12 @@ SAID = {
 """What a page says after an action, by the word in its address: nobody can put another text there."""
 
 AWAY = {
-    "settled_counts_unavailable": "PostgreSQL",
-    "query_too_slow": "PostgreSQL",
-    "version_changing": "The newest count",
+    "settled_counts_unavailable": "PostgreSQL does not answer",
+    "query_too_slow": "PostgreSQL does not answer",
+    "version_changing": "The newest count does not answer",
+    "proofs_unavailable": "The batch tables do not answer",
 }
-"""Code of a problem → the part that does not answer."""
+"""Code of a problem → what the page says of the part behind it."""
 
 Asked = ParamSpec("Asked")
 Answer = TypeVar("Answer")
@@ -113,10 +113,8 @@ class Visit:
         try:
             return await run_in_threadpool(call, *args, **kwargs)
         except PartUnavailableError as error:
-            self._note(error.part)
-        except ProofsUnavailableError:
-            self._note("The batch tables")
-        return default
+            self._note(str(error))
+            return default
 
     async def attempt(self, default: Answer, answer: Awaitable[Answer]) -> Answer:
         """Return what one of the API's own readers answers, or `default` likewise."""
@@ -168,9 +166,9 @@ class Visit:
         """Return the page for what is not there, or not for this person: the two look the same."""
         return self.problem(404, "Not here", "There is nothing at this address, or it is not yours to see.")
 
-    def _note(self, part: str) -> None:
-        if part not in self.affected:
-            self.affected.append(part)
+    def _note(self, sentence: str) -> None:
+        if sentence not in self.affected:
+            self.affected.append(sentence)
 
 
 Handler = Callable[[Visit], Awaitable[Response]]

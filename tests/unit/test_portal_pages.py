@@ -319,6 +319,19 @@ def test_an_event_is_answered_in_words_and_a_strangers_event_not_at_all(client: 
     assert "The batch tables do not answer" in client.get(f"/portal/events?event_id={EVENT}").text
 
 
+def test_events_of_a_statement_are_a_page_and_no_stump_while_the_tables_are_away(
+    client: TestClient, behind: FakeBehind
+) -> None:
+    sign_in(client, "ann")
+    behind.away = {"The batch tables"}
+    answer = client.get(f"/portal/statements/{ANNS}/events")
+    assert (answer.status_code, "The batch tables do not answer" in answer.text) == (503, True)
+    behind.away = set()
+    answer = client.get(f"/portal/statements/{ANNS}/events")
+    assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+    assert f"events-{ANNS}.ndjson" in answer.headers["content-disposition"]
+
+
 def test_files_have_the_numbers_of_the_page(client: TestClient) -> None:
     sign_in(client, "ann")
     rows = list(csv.DictReader(client.get(f"/portal/statements/{ANNS}.csv").text.splitlines()))

@@ -1,0 +1,54 @@
+"""The API's answers about single events, wired when the first one is asked for.
+
+Their client of the SQL server is loaded then and not before: an API that only shows views starts sooner and is smaller.
+"""
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from serving_layer.http_proofs import STREAMS_MAX, Proofs
+from serving_layer.proofs import EventPayment, PaidEvent, ProvenStatement
+
+if TYPE_CHECKING:
+    from jobs.event_proofs import ServedProofs
+
+
+@contextmanager
+def open_api_proofs(environ: Mapping[str, str]) -> Iterator[Proofs]:
+    """Yield what the API's routes of single events work with."""
+    with ThreadPoolExecutor(STREAMS_MAX, thread_name_prefix="proofs") as executor, ExitStack() as opened:
+        on_demand = _OnDemand(environ, opened)
+        yield Proofs(on_demand, on_demand, executor)
+
+
+class _OnDemand:
+    """Implements `StatementEvents` and `EventPayments` of `serving_layer.proofs`."""
+
+    def __init__(self, environ: Mapping[str, str], opened: ExitStack) -> None:
+        self._environ = environ
+        self._opened = opened
+        self._served: ServedProofs | None = None
+        self._lock = Lock()
+
+    def statement(self, statement_id: str) -> ProvenStatement | None:
+        """See the port."""
+        return self._proofs().statement(statement_id)
+
+    def events(self, statement_id: str, after: int) -> Iterator[PaidEvent]:
+        """See the port."""
+        return self._proofs().events(statement_id, after)
+
+    def payment(self, event_id: str) -> EventPayment:
+        """See the port."""
+        return self._proofs().payment(event_id)
+
+    def _proofs(self) -> "ServedProofs":
+        with self._lock:
+            if self._served is None:
+                from jobs.event_proofs import ServedProofs, open_event_answers
+
+                self._served = ServedProofs(self._opened.enter_context(open_event_answers(self._environ)))
+            return self._served

@@ -25,7 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     create_parser = actions.add_parser("create", help=f"make a key; an owner has at most {LIVE_MAX} live ones")
     create_parser.add_argument("--owner", required=True, help="the program that will use it, such as nightly-export")
     create_parser.add_argument(
-        "--scope", action="append", required=True, choices=sorted(Scope), help="what it may do; may be repeated"
+        "--scope",
+        action="append",
+        required=True,
+        choices=sorted(scope.value for scope in Scope),
+        help="what it may do; may be repeated",
     )
     create_parser.add_argument("--payee", help="bind it to one payee; without it, it sees every payee")
     create_parser.add_argument("--days", type=int, default=90, help=f"how long it holds (1 to {DAYS_MAX}, default 90)")

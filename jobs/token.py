@@ -16,7 +16,9 @@ MINUTES_MAX = int(LIFETIME_MAX.total_seconds() // 60)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
-    parser.add_argument("--role", required=True, choices=sorted(GRANTS), help="what the holder may do")
+    parser.add_argument(
+        "--role", required=True, choices=sorted(role.value for role in GRANTS), help="what the holder may do"
+    )
     parser.add_argument("--payee", help="the payee the token is bound to; creators need one")
     parser.add_argument("--subject", default="developer", help="who the holder is, for logs (default developer)")
     parser.add_argument("--minutes", type=int, default=60, help=f"how long it holds (1 to {MINUTES_MAX}, default 60)")

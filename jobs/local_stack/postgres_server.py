@@ -26,6 +26,8 @@ def postgres_units(profile: Profile, *, programs: Path, environ: Mapping[str, st
     statements = private_file(
         profile.folder / "etc" / "postgres.sql",
         f"CREATE ROLE viewledger LOGIN CREATEDB CREATEROLE PASSWORD '{password}'\n"
+        # DROP DATABASE … WITH (FORCE) ends autovacuum's workers too, which are nobody's.
+        "GRANT pg_signal_backend TO viewledger\n"
         "CREATE DATABASE viewledger OWNER viewledger\n",
         account,
     )

@@ -16,11 +16,11 @@ from datetime import UTC, date, datetime
 
 import psycopg2
 
-from billing.postgres_books import PostgresBooks
+from billing.books.postgres_books import PostgresBooks
+from billing.books.run_posting import post_bills
+from billing.books.runs import BillingRun
 from billing.postgres_session import connector, copy_rows
-from billing.rated_lines import VIEWS, PayeeBill, RatedLine
-from billing.run_posting import post_bills
-from billing.runs import BillingRun
+from billing.rating.rated_lines import VIEWS, PayeeBill, RatedLine
 from ingestion.contract.periods import Period
 from jobs.local_stack.stack import LocalStack, temporary_folder
 

@@ -21,13 +21,13 @@ from pyspark.sql import DataFrame, SparkSession
 
 from batch_layer.spark_attribution import pieces_of, unpacked, with_outcomes
 from batch_layer.spark_session import SparkSettings, folder_catalog, open_session
-from billing.attribution import Attribution
-from billing.catalogue import Catalogue, Payee, Video
-from billing.contracts import Contract, Contracts, Rate, RateCard, RateForm, Tier
 from billing.evidence import MerkleTree
-from billing.ownership import whole_share
 from billing.ports import SettledPiece
-from billing.rating import rate_period
+from billing.rating.attribution import Attribution
+from billing.rating.rating import rate_period
+from billing.terms.catalogue import Catalogue, Payee, Video
+from billing.terms.contracts import Contract, Contracts, Rate, RateCard, RateForm, Tier
+from billing.terms.ownership import whole_share
 from ingestion.contract.periods import Period
 from jobs.local_stack.stack import temporary_folder
 

@@ -4,13 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from billing.book_ports import Books, Estimate, Estimates
+from billing.books.book_ports import Books, Estimate, Estimates
+from billing.books.run_posting import finalise_run
 from billing.errors import PostingConflictError, PreconditionsError
 from billing.period_billing import BilledPeriod, BillingOrder, bill_period, newest_terms
 from billing.ports import CatalogueStore, SettledViews
-from billing.rated_lines import settle_bill
-from billing.rating import rate_period
-from billing.run_posting import finalise_run
+from billing.rating.rated_lines import settle_bill
+from billing.rating.rating import rate_period
 from ingestion.contract.periods import Period
 
 SETTLED = "settled:"

@@ -5,15 +5,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
-from billing.attribution import Attribution
-from billing.book_ports import Books
-from billing.bounds import Bounds
+from billing.books.book_ports import Books
+from billing.books.bounds import Bounds
+from billing.books.run_posting import RunSummary, post_bills
+from billing.books.runs import NOBODY_ALONE, BillingRun
 from billing.errors import EvidenceMismatchError, PreconditionsError
 from billing.ports import CatalogueStore, LateEvent, SettledViews
-from billing.preconditions import Findings, Waivable, failed_preconditions
-from billing.rating import rate_period
-from billing.run_posting import RunSummary, post_bills
-from billing.runs import NOBODY_ALONE, BillingRun
+from billing.rating.attribution import Attribution
+from billing.rating.preconditions import Findings, Waivable, failed_preconditions
+from billing.rating.rating import rate_period
 from ingestion.contract.counting import VideoFacts
 from ingestion.contract.periods import Period
 
@@ -53,7 +53,7 @@ def bill_period(order: BillingOrder, *, views: SettledViews, catalogues: Catalog
 
     Raises:
         PreconditionsError: with every reason; nothing was posted.
-        PostingConflictError, LedgerUnavailableError: see `billing.book_ports.Books`.
+        PostingConflictError, LedgerUnavailableError: see `billing.books.book_ports.Books`.
         EvidenceMismatchError: counts and events of the version disagree; nothing was posted.
     """
     attribution, catalogue_version, contract_version = newest_terms(order.period, catalogues)

@@ -4,9 +4,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Protocol
 
-from billing.attribution import Attribution
-from billing.catalogue import Catalogue
-from billing.contracts import Contracts
+from billing.rating.attribution import Attribution
+from billing.terms.catalogue import Catalogue
+from billing.terms.contracts import Contracts
 from ingestion.contract.periods import Period
 from ingestion.contract.policy import CountingPolicy
 from ingestion.contract.version import PublishedVersion
@@ -52,7 +52,7 @@ class SettledPiece(Protocol):
 
     @property
     def outcomes(self) -> Mapping[str, int]:
-        """Outcome → events; see `billing.view_chain`."""
+        """Outcome → events; see `billing.rating.view_chain`."""
 
     @property
     def ads(self) -> Mapping[str, int]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from billing.book_ports import LedgerTotals
+from billing.books.book_ports import LedgerTotals
 from billing.money import amount_text
 from billing.period_billing import BilledPeriod
 

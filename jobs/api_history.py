@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 
-from billing.postgres_channels import ChannelQueries
+from billing.terms.postgres_channels import ChannelQueries
 from jobs import settings
 from jobs.circuit_breaker import CircuitBreaker
 from jobs.errors import CommandError

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from billing.books.postgres_statement import PostgresStatements
+from billing.books.statements import PostedStatement, Statement
 from billing.errors import BillingError
 from billing.postgres_session import connector
-from billing.postgres_statement import PostgresStatements
-from billing.rated_lines import SettledLine
-from billing.statements import PostedStatement, Statement
-from billing.view_chain import view_chain
+from billing.rating.rated_lines import SettledLine
+from billing.rating.view_chain import view_chain
 from serving_layer.statements import (
     ChainLink,
     StatementDetail,

@@ -5,15 +5,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from billing.backtest import compare
-from billing.backtest_tables import backtest_json, backtest_text
-from billing.contracts import Contracts
 from billing.errors import FileRefusedError
-from billing.file_contracts import read_contracts
-from billing.file_policies import read_policy
 from billing.period_billing import newest_terms
-from billing.postgres_catalogue import PostgresCatalogueStore
-from billing.rating import rate_period
+from billing.rating.backtest import compare
+from billing.rating.backtest_tables import backtest_json, backtest_text
+from billing.rating.rating import rate_period
+from billing.terms.contracts import Contracts
+from billing.terms.file_contracts import read_contracts
+from billing.terms.file_policies import read_policy
+from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from ingestion.contract.policy import CountingPolicy
 from jobs.billing_settings import Actions, add_action, add_period, billing_connector, period_of, show
 from jobs.errors import CommandError

@@ -11,7 +11,7 @@ import msgspec
 
 from batch_layer.errors import UnavailableError
 from batch_layer.spark_connect import QueryError
-from billing.event_answers import EventAnswer, PartAnswer
+from billing.proof.event_answers import EventAnswer, PartAnswer
 from jobs.billing_settings import Actions, add_action
 from jobs.errors import CommandError
 from jobs.event_proofs import open_event_answers, payment_of

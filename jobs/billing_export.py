@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from billing.file_bundle import BundledBooks, write_bundle
-from billing.journal import Record
-from billing.postgres_bundle import newest_versions, records_of_period
-from billing.postgres_catalogue import PostgresCatalogueStore
-from billing.postgres_journal import PostgresJournal
+from billing.proof.file_bundle import BundledBooks, write_bundle
+from billing.proof.journal import Record
+from billing.proof.postgres_bundle import newest_versions, records_of_period
+from billing.proof.postgres_journal import PostgresJournal
+from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from jobs.billing_proof import one_sentence
 from jobs.billing_settings import Actions, add_action, add_period, billing_connector, period_of, show
 from jobs.errors import CommandError

@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from billing.currency import CURRENCIES
+from billing.books.postgres_holds import PostgresHolds
+from billing.books.states import Move
 from billing.money import MICROS, amount_text
-from billing.postgres_holds import PostgresHolds
-from billing.states import Move
 from billing.tables import aligned
+from billing.terms.currency import CURRENCIES
 from jobs.billing_settings import Actions, actor_of, add_action, add_actor, billing_connector, show
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode

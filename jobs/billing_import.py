@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from billing.catalogue import Catalogue
-from billing.contracts import Contracts
 from billing.errors import FileRefusedError
-from billing.file_catalogue import read_catalogue
-from billing.file_contracts import read_contracts
-from billing.postgres_catalogue import PostgresCatalogueStore
+from billing.terms.catalogue import Catalogue
+from billing.terms.contracts import Contracts
+from billing.terms.file_catalogue import read_catalogue
+from billing.terms.file_contracts import read_contracts
+from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from ingestion.pseudonym import pseudonym_key, pseudonym_of
 from jobs import settings
 from jobs.billing_settings import Actions, add_action, billing_connector, show

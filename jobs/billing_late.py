@@ -3,9 +3,9 @@
 import argparse
 from collections.abc import Mapping
 
+from billing.books.postgres_states import PostgresStates
+from billing.books.states import OPEN, Move
 from billing.period_billing import late_event_id
-from billing.postgres_states import PostgresStates
-from billing.states import OPEN, Move
 from billing.tables import aligned
 from jobs.billing_settings import (
     APPROVER_ROLE,

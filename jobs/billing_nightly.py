@@ -4,13 +4,13 @@ import argparse
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from billing.books.postgres_books import PostgresBooks
+from billing.books.postgres_estimates import PostgresEstimates
+from billing.books.postgres_holds import PostgresHolds
 from billing.nightly import work_through_the_night
 from billing.period_billing import BillingOrder
-from billing.postgres_books import PostgresBooks
-from billing.postgres_catalogue import PostgresCatalogueStore
-from billing.postgres_estimates import PostgresEstimates
-from billing.postgres_holds import PostgresHolds
 from billing.tables import aligned, billed_period_json
+from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from ingestion.contract.periods import Period
 from jobs.billing_settings import (
     Actions,

@@ -7,13 +7,13 @@ from datetime import date
 from pathlib import Path
 
 from billing.errors import AcknowledgementError
-from billing.file_bank_accounts import read_bank_accounts
-from billing.file_payouts import pain_001, payout_csv, read_acknowledgements
 from billing.money import amount_text
-from billing.payouts import BankAccount, PayoutBatch, is_iban
-from billing.postgres_catalogue import PostgresCatalogueStore
-from billing.postgres_payouts import MinimumOf, PostgresPayouts
+from billing.payouts.file_bank_accounts import read_bank_accounts
+from billing.payouts.file_payouts import pain_001, payout_csv, read_acknowledgements
+from billing.payouts.payouts import BankAccount, PayoutBatch, is_iban
+from billing.payouts.postgres_payouts import MinimumOf, PostgresPayouts
 from billing.tables import aligned
+from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from jobs import settings
 from jobs.billing_settings import Actions, actor_of, add_action, add_actor, billing_connector, show
 from jobs.errors import CommandError

@@ -8,12 +8,12 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from billing.checkpoint import Link
-from billing.checkpointing import change_key, leaves_of, make_checkpoint, problems_of_books
-from billing.ed25519_keys import PUBLIC_SUFFIX, create_key, is_signed, read_key
 from billing.errors import BundleRefusedError, CheckpointRefusedError, KeyRefusedError
-from billing.leaves import Leaf, leaf_lines, leaves_in
-from billing.postgres_journal import PostgresJournal
+from billing.proof.checkpoint import Link
+from billing.proof.checkpointing import change_key, leaves_of, make_checkpoint, problems_of_books
+from billing.proof.ed25519_keys import PUBLIC_SUFFIX, create_key, is_signed, read_key
+from billing.proof.leaves import Leaf, leaf_lines, leaves_in
+from billing.proof.postgres_journal import PostgresJournal
 from jobs.billing_settings import BILLING_ROLE, Actions, add_action, billing_connector, show
 from jobs.checkpoint_places import ALLOWED, Place, open_place
 from jobs.errors import CommandError

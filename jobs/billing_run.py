@@ -4,11 +4,11 @@ import argparse
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from billing.books.postgres_books import PostgresBooks
 from billing.period_billing import BilledPeriod, BillingOrder, bill_period
-from billing.postgres_books import PostgresBooks
-from billing.postgres_catalogue import PostgresCatalogueStore
-from billing.preconditions import Waivable
+from billing.rating.preconditions import Waivable
 from billing.tables import billed_period_json, billed_period_text, restated_period_text
+from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from ingestion.contract.periods import Period
 from jobs.billing_figures import recorded_billing
 from jobs.billing_settings import (

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from billing.bounds import Bounds
+from billing.books.bounds import Bounds
+from billing.books.states import RUN
 from billing.money import MICROS
 from billing.postgres_session import Connect, connector
-from billing.states import RUN
 from ingestion.contract.periods import Period
 from jobs import settings
 from jobs.errors import CommandError

@@ -5,16 +5,16 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from billing.books.postgres_books import PostgresBooks
+from billing.books.postgres_statement import PostgresStatements
+from billing.books.postgres_states import PostgresStates
+from billing.books.run_posting import finalise_run
+from billing.books.statement_tables import statement_json, statement_text
+from billing.books.statements import Statement
+from billing.books.states import ALLOWED, Move
 from billing.money import amount_text
-from billing.postgres_books import PostgresBooks
-from billing.postgres_catalogue import PostgresCatalogueStore
-from billing.postgres_statement import PostgresStatements
-from billing.postgres_states import PostgresStates
-from billing.run_posting import finalise_run
-from billing.statement_tables import statement_json, statement_text
-from billing.statements import Statement
-from billing.states import ALLOWED, Move
 from billing.tables import aligned, totals_json, totals_text
+from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from jobs.billing_settings import (
     APPROVER_ROLE,
     Actions,

@@ -9,8 +9,8 @@ from batch_layer.iceberg_settled_events import IcebergSettledEvents, events_by_s
 from batch_layer.postgres_versions import PostgresVersionStore
 from batch_layer.spark_connect import PublishedTables, QueryError
 from billing.errors import BillingError
-from billing.event_answers import EventAnswer, EventAnswers, PartAnswer
-from billing.postgres_proofs import PostgresProofs
+from billing.proof.event_answers import EventAnswer, EventAnswers, PartAnswer
+from billing.proof.postgres_proofs import PostgresProofs
 from jobs import settings
 from jobs.billing_settings import billing_connector
 from serving_layer.proofs import (

@@ -3,17 +3,17 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from billing.books.postgres_books import PostgresBooks
+from billing.books.postgres_holds import PostgresHolds
+from billing.books.postgres_statement import PostgresStatements
+from billing.books.postgres_states import PostgresStates
+from billing.books.run_posting import finalise_run
+from billing.books.statements import Statement
+from billing.books.states import Move, Transition
 from billing.errors import LedgerUnavailableError, SchemaMissingError, StateError
 from billing.money import amount_text
-from billing.postgres_books import PostgresBooks
-from billing.postgres_catalogue import PostgresCatalogueStore
-from billing.postgres_holds import PostgresHolds
 from billing.postgres_session import connector
-from billing.postgres_statement import PostgresStatements
-from billing.postgres_states import PostgresStates
-from billing.run_posting import finalise_run
-from billing.statements import Statement
-from billing.states import Move, Transition
+from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from jobs.api_statements import API_ROLE, detail_of, summary_of
 from jobs.billing_settings import APPROVER_ROLE, BILLING_ROLE
 from serving_layer.portal.ports import PartUnavailableError, RefusedActionError

@@ -13,8 +13,8 @@ from batch_layer.postgres_reconciliations import PostgresReconciliations
 from batch_layer.postgres_versions import PostgresVersionStore
 from batch_layer.reconcile import ReconcilePorts, published, reconcile_once
 from batch_layer.reconciliation import BilledVideo, Reconciliation
+from billing.books.postgres_billed_views import PostgresBilledViews
 from billing.errors import LedgerUnavailableError, SchemaMissingError
-from billing.postgres_billed_views import PostgresBilledViews
 from billing.postgres_session import connector
 from jobs import settings
 from jobs.batch import SHORT_RUN_EVENTS_MAX, check_hdfs, note_open_differences, told_by_exit_code

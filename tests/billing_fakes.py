@@ -6,13 +6,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 
-from billing.attribution import Attribution, OwnedDays
-from billing.catalogue import Catalogue, Payee, Video
-from billing.contracts import Contract, Contracts, Rate, RateCard, RateForm, Tier
+from billing.books.runs import BillingRun
 from billing.money import SHARE_WHOLE_PPM
-from billing.ownership import whole_share
-from billing.rated_lines import VIEWS, PayeeBill, RatedLine
-from billing.runs import BillingRun
+from billing.rating.attribution import Attribution, OwnedDays
+from billing.rating.rated_lines import VIEWS, PayeeBill, RatedLine
+from billing.terms.catalogue import Catalogue, Payee, Video
+from billing.terms.contracts import Contract, Contracts, Rate, RateCard, RateForm, Tier
+from billing.terms.ownership import whole_share
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.periods import Period
 from ingestion.contract.policy import CountingPolicy

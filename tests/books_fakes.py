@@ -5,16 +5,16 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from billing.book_ports import Balance, Estimate, Finalised, LedgerTotals, PayeeRange, RunTotals
-from billing.bounds import PastStatement
+from billing.books.book_ports import Balance, Estimate, Finalised, LedgerTotals, PayeeRange, RunTotals
+from billing.books.bounds import PastStatement
+from billing.books.postgres_books import overlap_sentence
+from billing.books.posting import CarryHead, Finalising, LedgerTransaction, finalise
+from billing.books.run_posting import post_bills
+from billing.books.runs import BillingRun
+from billing.books.statements import PayeeState, Planned, PostedStatement, Statement, payee_state, plan_group
+from billing.books.states import OPEN, POSTED, RUN, Move, Transition, check_move
 from billing.errors import PostingConflictError, StateError
-from billing.postgres_books import overlap_sentence
-from billing.posting import CarryHead, Finalising, LedgerTransaction, finalise
-from billing.rated_lines import PayeeBill, SettledLine
-from billing.run_posting import post_bills
-from billing.runs import BillingRun
-from billing.statements import PayeeState, Planned, PostedStatement, Statement, payee_state, plan_group
-from billing.states import OPEN, POSTED, RUN, Move, Transition, check_move
+from billing.rating.rated_lines import PayeeBill, SettledLine
 from ingestion.contract.periods import Period
 
 
@@ -31,7 +31,7 @@ def check_approver(statement_id: str, *, earned_micros: int, limit_micros: int, 
 
 
 class FakeBooks:
-    """Implements `Books`, `StatementReader` and `States` of `billing.book_ports` in memory."""
+    """Implements `Books`, `StatementReader` and `States` of `billing.books.book_ports` in memory."""
 
     def __init__(self) -> None:
         self.runs: dict[str, BillingRun] = {}
@@ -274,7 +274,7 @@ def post(books: FakeBooks, run: BillingRun, bills: Sequence[PayeeBill]) -> list[
 
 
 class FakeEstimates:
-    """Implements `billing.book_ports.Estimates` in memory."""
+    """Implements `billing.books.book_ports.Estimates` in memory."""
 
     def __init__(self) -> None:
         self._kept: dict[Period, tuple[list[Estimate], datetime]] = {}

@@ -8,21 +8,21 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from billing.attribution import Attribution
-from billing.catalogue import Catalogue, Payee, Video
-from billing.checkpoint import Covered, Link, checkpoint_link
-from billing.contract_document import content_hash, document_of
-from billing.contracts import AdRate, Contract, Contracts, Rate, RateCard, RateForm, Tier
-from billing.ed25519_keys import SigningKey
-from billing.file_bundle import BundledBooks, BundleVersions, write_bundle
-from billing.journal import Record, record_of, root_of
-from billing.ownership import SINCE_EVER, WITHOUT_END, OwnerShare, divided
-from billing.posting import LedgerTransaction
-from billing.rated_lines import SettledLine
-from billing.rating import rate_period
-from billing.run_posting import post_bills
-from billing.runs import BillingRun
-from billing.statements import Statement
+from billing.books.posting import LedgerTransaction
+from billing.books.run_posting import post_bills
+from billing.books.runs import BillingRun
+from billing.books.statements import Statement
+from billing.proof.checkpoint import Covered, Link, checkpoint_link
+from billing.proof.ed25519_keys import SigningKey
+from billing.proof.file_bundle import BundledBooks, BundleVersions, write_bundle
+from billing.proof.journal import Record, record_of, root_of
+from billing.rating.attribution import Attribution
+from billing.rating.rated_lines import SettledLine
+from billing.rating.rating import rate_period
+from billing.terms.catalogue import Catalogue, Payee, Video
+from billing.terms.contract_document import content_hash, document_of
+from billing.terms.contracts import AdRate, Contract, Contracts, Rate, RateCard, RateForm, Tier
+from billing.terms.ownership import SINCE_EVER, WITHOUT_END, OwnerShare, divided
 from tests.billing_fakes import OCTOBER, Count, FakeSettledViews, event_id, published, run_of
 from tests.books_fakes import FakeBooks
 
@@ -33,7 +33,7 @@ SOLD_ON, NEW_CARD_ON = date(2026, 10, 11), date(2026, 10, 17)
 
 @dataclass(frozen=True)
 class Event:
-    """Implements `billing.file_bundle.BundledEvent`."""
+    """Implements `billing.proof.file_bundle.BundledEvent`."""
 
     video_id: str
     event_id: str | None
@@ -49,7 +49,7 @@ class Event:
 
 @dataclass(frozen=True)
 class PublishedCount:
-    """Implements `billing.file_bundle.BundledCount`."""
+    """Implements `billing.proof.file_bundle.BundledCount`."""
 
     video_id: str
     event_day: date

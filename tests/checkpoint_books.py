@@ -10,12 +10,12 @@ from pathlib import Path
 import psycopg2
 from psycopg2 import sql
 
-from billing.checkpoint import Link
-from billing.checkpointing import leaves_of, make_checkpoint, problems_of_books
-from billing.ed25519_keys import SigningKey, create_key, is_signed
-from billing.leaves import Leaf
-from billing.postgres_journal import PostgresJournal
 from billing.postgres_session import connector
+from billing.proof.checkpoint import Link
+from billing.proof.checkpointing import leaves_of, make_checkpoint, problems_of_books
+from billing.proof.ed25519_keys import SigningKey, create_key, is_signed
+from billing.proof.leaves import Leaf
+from billing.proof.postgres_journal import PostgresJournal
 from jobs.local_stack.stack import LocalStack
 from tests.billing_postgres import own_database
 

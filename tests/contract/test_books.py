@@ -1,4 +1,4 @@
-"""The contract of `billing.book_ports`: statements, steps and the ledger, on the fake and on a real PostgreSQL."""
+"""The contract of `billing.books.book_ports`: statements, steps, the ledger; on the fake and on a real PostgreSQL."""
 
 import threading
 from collections.abc import Iterator, Sequence
@@ -9,17 +9,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from billing.book_ports import Books, Estimate, Estimates, PayeeRange, StatementReader, States
+from billing.books.book_ports import Books, Estimate, Estimates, PayeeRange, StatementReader, States
+from billing.books.postgres_books import PostgresBooks
+from billing.books.postgres_estimates import PostgresEstimates
+from billing.books.postgres_statement import PostgresStatements
+from billing.books.postgres_states import PostgresStates
+from billing.books.run_posting import RunSummary, finalise_run, post_bills
+from billing.books.runs import NOBODY_ALONE, BillingRun
+from billing.books.states import ALLOWED, Move
 from billing.errors import PostingConflictError, StateError
-from billing.postgres_books import PostgresBooks
-from billing.postgres_estimates import PostgresEstimates
 from billing.postgres_session import connector
-from billing.postgres_statement import PostgresStatements
-from billing.postgres_states import PostgresStates
-from billing.rated_lines import PayeeBill
-from billing.run_posting import RunSummary, finalise_run, post_bills
-from billing.runs import NOBODY_ALONE, BillingRun
-from billing.states import ALLOWED, Move
+from billing.rating.rated_lines import PayeeBill
 from ingestion.contract.periods import Period
 from tests.billing_fakes import NOVEMBER, OCTOBER, bill, line, run_of
 from tests.billing_postgres import own_database

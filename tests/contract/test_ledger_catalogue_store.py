@@ -6,12 +6,12 @@ from datetime import date
 
 import pytest
 
-from billing.catalogue import Catalogue, Payee, Video
-from billing.contracts import AdRate, Rate, RateForm, Tier
-from billing.ownership import SINCE_EVER, WITHOUT_END, OwnerShare, whole_share
 from billing.ports import CatalogueStore
-from billing.postgres_catalogue import PostgresCatalogueStore
 from billing.postgres_session import connector
+from billing.terms.catalogue import Catalogue, Payee, Video
+from billing.terms.contracts import AdRate, Rate, RateForm, Tier
+from billing.terms.ownership import SINCE_EVER, WITHOUT_END, OwnerShare, whole_share
+from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from tests.billing_fakes import FakeCatalogueStore, card_of, contracts_of
 from tests.billing_postgres import own_database
 

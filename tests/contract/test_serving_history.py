@@ -13,11 +13,11 @@ import pytest
 from batch_layer.day_changes import CellChange, DayChange
 from batch_layer.ports import RunEntry, VideoCount
 from batch_layer.postgres_versions import PostgresVersionStore
-from billing.catalogue import Catalogue, Payee, Video
-from billing.ownership import SINCE_EVER, WITHOUT_END, OwnerShare, whole_share
-from billing.postgres_catalogue import PostgresCatalogueStore
-from billing.postgres_channels import ChannelQueries
 from billing.postgres_session import connector
+from billing.terms.catalogue import Catalogue, Payee, Video
+from billing.terms.ownership import SINCE_EVER, WITHOUT_END, OwnerShare, whole_share
+from billing.terms.postgres_catalogue import PostgresCatalogueStore
+from billing.terms.postgres_channels import ChannelQueries
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.version import PublishedVersion
 from serving_layer.parameters import SeriesQuery, TopQuery

@@ -6,11 +6,11 @@ from datetime import date
 
 import pytest
 
+from billing.books.postgres_billed_views import BilledViews, PostgresBilledViews
+from billing.books.postgres_books import PostgresBooks
+from billing.books.run_posting import post_bills
 from billing.errors import LedgerUnavailableError
-from billing.postgres_billed_views import BilledViews, PostgresBilledViews
-from billing.postgres_books import PostgresBooks
 from billing.postgres_session import connector
-from billing.run_posting import post_bills
 from tests.billing_fakes import OCTOBER, bill, line, run_of
 from tests.billing_postgres import own_database
 

@@ -12,10 +12,10 @@ import psycopg2
 import pytest
 from psycopg2.extensions import cursor as Cursor
 
+from billing.books.postgres_books import PostgresBooks
+from billing.books.run_posting import post_bills
 from billing.errors import LedgerUnavailableError, SchemaMissingError
-from billing.postgres_books import PostgresBooks
 from billing.postgres_session import connector
-from billing.run_posting import post_bills
 from tests.billing_fakes import bill, line, run_of
 from tests.billing_postgres import own_database
 

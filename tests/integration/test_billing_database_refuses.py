@@ -6,10 +6,10 @@ import psycopg2
 import pytest
 from psycopg2.extensions import connection as Connection
 
-from billing.postgres_books import PostgresBooks
+from billing.books.postgres_books import PostgresBooks
+from billing.books.run_posting import post_bills
+from billing.books.statements import statement_id_of
 from billing.postgres_session import connector
-from billing.run_posting import post_bills
-from billing.statements import statement_id_of
 from tests.billing_fakes import OCTOBER, bill, line, run_of
 from tests.billing_postgres import own_database
 

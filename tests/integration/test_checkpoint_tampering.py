@@ -8,13 +8,13 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from billing.checkpointing import change_key, make_checkpoint
-from billing.ed25519_keys import create_key
+from billing.books.postgres_books import PostgresBooks
+from billing.books.run_posting import post_bills
 from billing.errors import CheckpointRefusedError
-from billing.postgres_books import PostgresBooks
-from billing.postgres_journal import NOTED
 from billing.postgres_session import connector
-from billing.run_posting import post_bills
+from billing.proof.checkpointing import change_key, make_checkpoint
+from billing.proof.ed25519_keys import create_key
+from billing.proof.postgres_journal import NOTED
 from jobs.local_stack.stack import LocalStack
 from tests.billing_fakes import CALCULATED_AT, NOVEMBER, OCTOBER, bill, line, run_of
 from tests.checkpoint_books import TODAY, Books, books_of, copied

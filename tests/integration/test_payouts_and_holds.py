@@ -10,16 +10,16 @@ from typing import Any
 import psycopg2
 import pytest
 
+from billing.books.postgres_books import PostgresBooks
+from billing.books.postgres_holds import PostgresHolds
+from billing.books.postgres_statement import PostgresStatements
+from billing.books.run_posting import post_bills
+from billing.books.states import Move
 from billing.errors import AcknowledgementError, StateError
-from billing.payouts import Acknowledgement, BankAccount
-from billing.postgres_books import PostgresBooks
-from billing.postgres_catalogue import PostgresCatalogueStore
-from billing.postgres_holds import PostgresHolds
-from billing.postgres_payouts import PostgresPayouts
+from billing.payouts.payouts import Acknowledgement, BankAccount
+from billing.payouts.postgres_payouts import PostgresPayouts
 from billing.postgres_session import connector
-from billing.postgres_statement import PostgresStatements
-from billing.run_posting import post_bills
-from billing.states import Move
+from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from jobs.cli import main
 from jobs.exit_codes import ExitCode
 from tests.billing_fakes import OCTOBER, bill, card_of, contracts_of, line, run_of

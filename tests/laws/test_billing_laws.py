@@ -9,16 +9,16 @@ from datetime import date, timedelta
 
 import pytest
 
-from billing.attribution import Attribution
-from billing.bounds import Bounds
-from billing.catalogue import Catalogue, Payee, Video
-from billing.contracts import AdRate, Contract, Contracts, Rate, RateCard, RateForm, Tier
-from billing.ownership import SINCE_EVER, WITHOUT_END, OwnerShare, divided
+from billing.books.bounds import Bounds
+from billing.books.posting import LedgerTransaction, statement_key
 from billing.period_billing import BilledPeriod, BillingOrder, bill_period
-from billing.posting import LedgerTransaction, statement_key
-from billing.rated_lines import PayeeBill, settle_bill
-from billing.rating import rate_period
-from billing.view_chain import view_chain
+from billing.rating.attribution import Attribution
+from billing.rating.rated_lines import PayeeBill, settle_bill
+from billing.rating.rating import rate_period
+from billing.rating.view_chain import view_chain
+from billing.terms.catalogue import Catalogue, Payee, Video
+from billing.terms.contracts import AdRate, Contract, Contracts, Rate, RateCard, RateForm, Tier
+from billing.terms.ownership import SINCE_EVER, WITHOUT_END, OwnerShare, divided
 from ingestion.contract.periods import Period
 from tests.billing_fakes import CALCULATED_AT, Count, FakeCatalogueStore, FakeSettledViews, flat, published
 from tests.books_fakes import FakeBooks

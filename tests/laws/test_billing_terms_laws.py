@@ -6,9 +6,9 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.contracts import Rate, RateForm, Tier
 from billing.money import NANOMICROS, SHARE_WHOLE_PPM, settle_line, withheld
-from billing.ownership import SINCE_EVER, WITHOUT_END, OwnerShare, divided, wrong_sums
+from billing.terms.contracts import Rate, RateForm, Tier
+from billing.terms.ownership import SINCE_EVER, WITHOUT_END, OwnerShare, divided, wrong_sums
 
 DAY = date(2026, 1, 1)
 MICROS = st.integers(0, 10**12)

@@ -13,17 +13,17 @@ from pyspark.sql import SparkSession
 
 from batch_layer.iceberg_settled_events import IcebergSettledEvents, events_at_snapshots
 from batch_layer.iceberg_settled_views import IcebergSettledViews
-from billing.attribution import Attribution
-from billing.event_answers import EventAnswers
+from billing.books.postgres_books import PostgresBooks
+from billing.books.run_posting import post_bills
 from billing.evidence import is_included
-from billing.file_bundle import BundledBooks, write_bundle
-from billing.postgres_books import PostgresBooks
-from billing.postgres_bundle import newest_versions, records_of_period
-from billing.postgres_catalogue import PostgresCatalogueStore
-from billing.postgres_proofs import PostgresProofs
 from billing.postgres_session import connector
-from billing.rating import rate_period
-from billing.run_posting import post_bills
+from billing.proof.event_answers import EventAnswers
+from billing.proof.file_bundle import BundledBooks, write_bundle
+from billing.proof.postgres_bundle import newest_versions, records_of_period
+from billing.proof.postgres_proofs import PostgresProofs
+from billing.rating.attribution import Attribution
+from billing.rating.rating import rate_period
+from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from ingestion.contract.periods import Period
 from jobs.local_stack.stack import LocalStack
 from tests.billing_fakes import run_of

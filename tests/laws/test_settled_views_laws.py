@@ -16,11 +16,11 @@ from pyspark.sql import SparkSession
 from batch_layer.iceberg_settled_views import IcebergSettledViews
 from batch_layer.run import run_once
 from batch_layer.spark_attribution import SettledPiece
-from billing.attribution import Attribution
-from billing.catalogue import Catalogue, Payee, Video
-from billing.contracts import Contract, Contracts
-from billing.ownership import SINCE_EVER, WITHOUT_END, OwnerShare
-from billing.rating import rate_period
+from billing.rating.attribution import Attribution
+from billing.rating.rating import rate_period
+from billing.terms.catalogue import Catalogue, Payee, Video
+from billing.terms.contracts import Contract, Contracts
+from billing.terms.ownership import SINCE_EVER, WITHOUT_END, OwnerShare
 from ingestion.contract.counting import Verdict, day_of, settle
 from ingestion.contract.event import ViewEvent
 from ingestion.contract.periods import Period

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from billing.ed25519_keys import SigningKey, create_key
+from billing.proof.ed25519_keys import SigningKey, create_key
 from tests.bundle_makers import random_month, signed
 from tests.verifier import verifier
 

@@ -37,6 +37,9 @@ TECHNOLOGIES = {
 }
 """Import name → how the name of a file begins that may import it. `jobs` may import anything."""
 
+BILLING_ROOMS = ("terms", "rating", "books", "payouts", "proof")
+"""Each may import those before it, and what stands in `billing` itself."""
+
 CONTRACT_MAY_IMPORT = {
     "ast", "bisect", "collections", "dataclasses", "datetime", "enum", "functools", "hashlib", "json", "msgspec", "re",
     "typing", "uuid",
@@ -104,6 +107,14 @@ def test_the_contract_is_pure() -> None:
         and not starts_with(edge.imported, CONTRACT)
     ]
     assert not forbidden
+
+
+@pytest.mark.parametrize("room", BILLING_ROOMS)
+def test_a_room_of_billing_imports_only_those_before_it(room: str) -> None:
+    later = BILLING_ROOMS[BILLING_ROOMS.index(room) + 1 :]
+    edges = [edge for edge in EDGES if edge.path.parent == ROOT / "billing" / room]
+    assert edges
+    assert not [str(edge) for edge in edges if starts_with(edge.imported, *(f"billing.{name}" for name in later))]
 
 
 @pytest.mark.parametrize("technology", TECHNOLOGIES)

@@ -19,10 +19,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from batch_layer import run as batch_run
 from batch_layer.errors import DifferenceError
 from batch_layer.prometheus_batch_metrics import PrometheusBatchMetrics
+from billing.books.run_posting import RunSummary
+from billing.books.states import ALLOWED
 from billing.errors import PreconditionsError
 from billing.period_billing import BilledPeriod
-from billing.run_posting import RunSummary
-from billing.states import ALLOWED
 from ingestion.contract.event import TOPIC_VIDEO_VIEWS
 from ingestion.prometheus_collector import CollectorMetrics
 from jobs import programs

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from billing.books.run_posting import RunSummary
 from billing.errors import LedgerUnavailableError, PreconditionsError
 from billing.period_billing import BilledPeriod
-from billing.run_posting import RunSummary
 from jobs.billing_figures import recorded_billing
 from tests.billing_fakes import run_of
 

@@ -6,9 +6,9 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from billing.books.states import Move
 from billing.nightly import Night, months_to_do, work_through_the_night
 from billing.period_billing import BillingOrder
-from billing.states import Move
 from ingestion.contract.periods import Period
 from tests.billing_fakes import (
     Count,

@@ -8,9 +8,9 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from billing.errors import FileRefusedError
-from billing.file_bank_accounts import read_bank_accounts
-from billing.file_payouts import decimal_text, pain_001, payout_csv, read_acknowledgements
-from billing.payouts import (
+from billing.payouts.file_bank_accounts import read_bank_accounts
+from billing.payouts.file_payouts import decimal_text, pain_001, payout_csv, read_acknowledgements
+from billing.payouts.payouts import (
     Acknowledgement,
     BankAccount,
     Payable,

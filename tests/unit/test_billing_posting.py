@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from billing.bounds import Bounds, PastStatement, amount_out_of_bounds, statement_out_of_bounds
-from billing.posting import CarryHead, Finalising, finalise, post_statement
-from billing.rated_lines import PayeeBill
-from billing.statements import PayeeState, Planned, Statement, plan_payee
+from billing.books.bounds import Bounds, PastStatement, amount_out_of_bounds, statement_out_of_bounds
+from billing.books.posting import CarryHead, Finalising, finalise, post_statement
+from billing.books.statements import PayeeState, Planned, Statement, plan_payee
+from billing.rating.rated_lines import PayeeBill
 from tests.billing_fakes import NOVEMBER, OCTOBER, bill, line, run_of
 
 # Σ (views × rate × share) + carried in = Σ amount × 10^9 + carried on, in nano-micros; here the share is the whole.

@@ -5,13 +5,13 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from billing.catalogue import Catalogue, Payee, Video
+from billing.books.states import Move
 from billing.errors import PreconditionsError
-from billing.ownership import SINCE_EVER, WITHOUT_END, OwnerShare, whole_share
 from billing.period_billing import BilledPeriod, BillingOrder, bill_period
-from billing.preconditions import Findings, Waivable, failed_preconditions
-from billing.states import Move
+from billing.rating.preconditions import Findings, Waivable, failed_preconditions
 from billing.tables import billed_period_json, billed_period_text
+from billing.terms.catalogue import Catalogue, Payee, Video
+from billing.terms.ownership import SINCE_EVER, WITHOUT_END, OwnerShare, whole_share
 from ingestion.contract.version import DayRules
 from tests.billing_fakes import (
     CALCULATED_AT,

@@ -5,14 +5,14 @@ from datetime import date, timedelta
 
 import pytest
 
-from billing.attribution import Attribution
-from billing.catalogue import Catalogue
-from billing.contracts import AdRate, Contract, Contracts, Rate, RateForm, Tier
 from billing.errors import EvidenceMismatchError
 from billing.evidence import MerkleTree
-from billing.ownership import SINCE_EVER, WITHOUT_END, OwnerShare
-from billing.rated_lines import VIEWS, PayeeBill, RatedLine, settle_bill
-from billing.rating import rate_period
+from billing.rating.attribution import Attribution
+from billing.rating.rated_lines import VIEWS, PayeeBill, RatedLine, settle_bill
+from billing.rating.rating import rate_period
+from billing.terms.catalogue import Catalogue
+from billing.terms.contracts import AdRate, Contract, Contracts, Rate, RateForm, Tier
+from billing.terms.ownership import SINCE_EVER, WITHOUT_END, OwnerShare
 from ingestion.contract.periods import Period
 from tests.billing_fakes import (
     OCTOBER,

@@ -5,17 +5,17 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
-from billing.attribution import Attribution
-from billing.catalogue import Catalogue, Payee, Video
-from billing.file_contracts import read_contracts
+from billing.books.posting import CarryHead, post_statement
+from billing.books.statements import PayeeState, plan_payee
 from billing.money import amount_text
-from billing.ownership import SINCE_EVER, WITHOUT_END, OwnerShare, whole_share
-from billing.posting import CarryHead, post_statement
-from billing.preconditions import Waivable
-from billing.rated_lines import PayeeBill
-from billing.rating import rate_period
-from billing.statements import PayeeState, plan_payee
-from billing.view_chain import view_chain
+from billing.rating.attribution import Attribution
+from billing.rating.preconditions import Waivable
+from billing.rating.rated_lines import PayeeBill
+from billing.rating.rating import rate_period
+from billing.rating.view_chain import view_chain
+from billing.terms.catalogue import Catalogue, Payee, Video
+from billing.terms.file_contracts import read_contracts
+from billing.terms.ownership import SINCE_EVER, WITHOUT_END, OwnerShare, whole_share
 from tests.billing_fakes import OCTOBER, Count, FakeSettledViews, published, run_of
 
 PAGE = (Path(__file__).parents[2] / "docs" / "billing.md").read_text()
@@ -90,6 +90,6 @@ def test_the_page_names_every_precondition_and_which_can_be_waived() -> None:
 
 
 def test_the_page_names_every_key_of_a_card() -> None:
-    schema = (Path(__file__).parents[2] / "billing" / "contract_schema.json").read_text()
+    schema = (Path(__file__).parents[2] / "billing" / "terms" / "contract_schema.json").read_text()
     for key, _ in table("| key of a card | meaning |"):
         assert f'"{key.strip("… `")}"' in schema, key

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from billing.canonical import canonical_json
-from billing.checkpoint import (
+from billing.errors import KeyRefusedError
+from billing.proof.canonical import canonical_json
+from billing.proof.checkpoint import (
     NO_HASH,
     Covered,
     Link,
@@ -19,8 +20,7 @@ from billing.checkpoint import (
     key_change_link,
     last_day,
 )
-from billing.ed25519_keys import SigningKey, create_key, is_signed, read_key
-from billing.errors import KeyRefusedError
+from billing.proof.ed25519_keys import SigningKey, create_key, is_signed, read_key
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 

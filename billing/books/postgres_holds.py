@@ -1,0 +1,179 @@
+"""Holds and appeals in PostgreSQL: what is owed and not paid yet, and what a payee objects to."""
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from billing.books.postgres_statement_rows import copy_transactions
+from billing.books.postgres_states import append_step
+from billing.books.posting import EXPENSE, Entry, LedgerTransaction, payable
+from billing.books.states import RUN, Move
+from billing.errors import StateError
+from billing.postgres_session import Connect, alone, one_transaction
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import cursor as Cursor
+
+_INSERT_HOLD = """
+    INSERT INTO billing.holds (hold_id, payee_id, currency, amount_micros, expires_at)
+    VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING RETURNING hold_id"""
+_HOLDS = """
+    SELECT h.hold_id, h.payee_id, h.currency, h.amount_micros, h.placed_at, h.expires_at, c.state, c.actor, c.reason
+    FROM billing.holds h JOIN billing.current_states c ON c.subject_kind = 'hold' AND c.subject_id = h.hold_id"""
+_HOLDS_OF = _HOLDS + " WHERE %(payee)s IS NULL OR h.payee_id = %(payee)s ORDER BY h.placed_at DESC"
+_DUE = _HOLDS + " WHERE h.expires_at <= %s AND c.state = 'pending'"
+_INSERT_APPEAL = """
+    INSERT INTO billing.appeals (appeal_id, payee_id, statement_id, objection)
+    SELECT %(id)s, payee_id, statement_id, %(objection)s FROM billing.statements WHERE statement_id = %(statement)s
+    ON CONFLICT DO NOTHING RETURNING appeal_id"""
+_APPEALS = """
+    SELECT a.appeal_id, a.payee_id, a.statement_id, a.objection, a.received_at, c.state, c.actor, c.reason
+    FROM billing.appeals a JOIN billing.current_states c ON c.subject_kind = 'appeal' AND c.subject_id = a.appeal_id"""
+_APPEALS_OF = _APPEALS + " WHERE %(payee)s IS NULL OR a.payee_id = %(payee)s ORDER BY a.received_at DESC"
+
+
+@dataclass(frozen=True)
+class Hold:
+    """An amount that is kept back, and where that stands."""
+
+    hold_id: str
+    payee_id: str
+    currency: str
+    amount_micros: int
+    placed_at: datetime
+    expires_at: datetime
+    state: str
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Appeal:
+    """What a payee objects to, and where that stands."""
+
+    appeal_id: str
+    payee_id: str
+    statement_id: str
+    objection: str
+    received_at: datetime
+    state: str
+    actor: str
+    reason: str
+
+
+class PostgresHolds:
+    """Places and decides holds and appeals; every call is one database transaction, safe to repeat."""
+
+    def __init__(self, connect: Connect, *, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._connect = connect
+        self._sleep = sleep
+
+    def place(self, payee_id: str, currency: str, amount_micros: int, expires_at: datetime, move: Move) -> str:
+        """Keep an amount back until it is decided or the time is over; return the hold's id."""
+        hold_id = secrets.token_hex(8)
+
+        def work(cursor: "Cursor") -> str:
+            cursor.execute(_INSERT_HOLD, (hold_id, payee_id, currency, amount_micros, expires_at))
+            if cursor.fetchone():
+                append_step(cursor, "hold", hold_id, move)
+            return hold_id
+
+        return alone(self._connect, work, self._sleep)
+
+    def decide(self, hold_id: str, move: Move, now: datetime) -> None:
+        """Release a hold, or void it: then the amount is no longer owed, by a transaction of its own.
+
+        Raises:
+            StateError: it is not pending, or its time is over.
+        """
+        alone(self._connect, lambda cursor: _decide(cursor, hold_id, move, now), self._sleep)
+
+    def expire(self, now: datetime) -> int:
+        """Mark the pending holds whose time is over; what they kept back is payable again. Return how many."""
+
+        def work(cursor: "Cursor") -> int:
+            cursor.execute(_DUE, (now,))
+            due = [Hold(*row).hold_id for row in cursor]
+            for hold_id in due:
+                append_step(cursor, "hold", hold_id, Move("expired", RUN, "not decided in time"))
+            return len(due)
+
+        return alone(self._connect, work, self._sleep)
+
+    def holds(self, payee_id: str | None = None) -> list[Hold]:
+        """Return the holds of a payee, or all, newest first."""
+        with one_transaction(self._connect) as cursor:
+            cursor.execute(_HOLDS_OF, {"payee": payee_id})
+            return [Hold(*row) for row in cursor]
+
+    def appeal(self, statement_id: str, objection: str, actor: str) -> str:
+        """Take down what a payee objects to; return the appeal's id.
+
+        Raises:
+            StateError: there is no such statement.
+        """
+        appeal_id = secrets.token_hex(8)
+
+        def work(cursor: "Cursor") -> bool:
+            cursor.execute(_INSERT_APPEAL, {"id": appeal_id, "statement": statement_id, "objection": objection})
+            if cursor.fetchone():
+                append_step(cursor, "appeal", appeal_id, Move("received", actor))
+            return _is_appeal(cursor, appeal_id)
+
+        if not alone(self._connect, work, self._sleep):
+            raise StateError(f"there is no statement {statement_id}; `billing statement` shows the ids")
+        return appeal_id
+
+    def decide_appeal(self, appeal_id: str, move: Move) -> None:
+        """Accept, reject or withdraw an appeal.
+
+        Raises:
+            StateError: there is none of that id, or it is decided already.
+        """
+
+        def work(cursor: "Cursor") -> None:
+            if not _is_appeal(cursor, appeal_id):
+                raise StateError(f"there is no appeal {appeal_id}; `billing appeals` lists them")
+            append_step(cursor, "appeal", appeal_id, move)
+
+        alone(self._connect, work, self._sleep)
+
+    def appeals(self, payee_id: str | None = None) -> list[Appeal]:
+        """Return the appeals of a payee, or all, newest first."""
+        with one_transaction(self._connect) as cursor:
+            cursor.execute(_APPEALS_OF, {"payee": payee_id})
+            return [Appeal(*row) for row in cursor]
+
+
+def _is_appeal(cursor: "Cursor", appeal_id: str) -> bool:
+    cursor.execute("SELECT 1 FROM billing.appeals WHERE appeal_id = %s", (appeal_id,))
+    return cursor.fetchone() is not None
+
+
+def _decide(cursor: "Cursor", hold_id: str, move: Move, now: datetime) -> None:
+    cursor.execute(_HOLDS + " WHERE h.hold_id = %s", (hold_id,))
+    row = cursor.fetchone()
+    if row is None:
+        raise StateError(f"there is no hold {hold_id}; `billing holds` lists them")
+    hold = Hold(*row)
+    if hold.state == "pending" and hold.expires_at <= now:
+        raise StateError(f"hold {hold_id} of payee {hold.payee_id} expired at {hold.expires_at.isoformat()}")
+    append_step(cursor, "hold", hold_id, move)
+    if move.to_state == "voided":
+        copy_transactions(cursor, [voided_hold(hold, now)])
+
+
+def voided_hold(hold: Hold, now: datetime) -> LedgerTransaction:
+    """Return the transaction that takes a held amount back: it is no longer owed, and no expense."""
+    return LedgerTransaction(
+        idempotency_key=f"hold_voided:{hold.hold_id}",
+        inputs_hash=hold.hold_id,
+        kind="hold_voided",
+        payee_id=hold.payee_id,
+        currency=hold.currency,
+        effective_at=now,
+        entries=(Entry(payable(hold.payee_id), hold.amount_micros), Entry(EXPENSE, -hold.amount_micros)),
+    )

@@ -1,0 +1,60 @@
+"""Steps of statements, holds, appeals and the like in PostgreSQL, appended one at a time."""
+
+from typing import TYPE_CHECKING
+
+import psycopg2
+from psycopg2 import errors
+
+from billing.books.postgres_statement import PostgresStatements
+from billing.books.states import OPEN, Move, Transition, check_move
+from billing.errors import StateError
+from billing.postgres_session import Connect, one_transaction
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import cursor as Cursor
+
+_NEWEST = """
+    SELECT transition_index, to_state FROM billing.transitions
+    WHERE subject_kind = %s AND subject_id = %s ORDER BY transition_index DESC LIMIT 1"""
+_APPEND = """
+    INSERT INTO billing.transitions (subject_kind, subject_id, transition_index, from_state, to_state, actor, reason)
+    VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING from_state, to_state, actor, reason, moved_at"""
+
+
+class PostgresStates:
+    """Implements `billing.books.book_ports.States`; the database checks every step as well."""
+
+    def __init__(self, connect: Connect) -> None:
+        self._connect = connect
+
+    def move(self, kind: str, subject_id: str, move: Move) -> Transition:
+        """Append a step; see the port."""
+        try:
+            with one_transaction(self._connect) as cursor:
+                return append_step(cursor, kind, subject_id, move)
+        except (errors.RaiseException, errors.UniqueViolation) as error:
+            raise StateError(_said(error)) from error
+
+    def transitions(self, kind: str, subject_id: str) -> list[Transition]:
+        """Return the steps of a subject, oldest first."""
+        return PostgresStatements(self._connect).transitions(kind, subject_id)
+
+
+def append_step(cursor: "Cursor", kind: str, subject_id: str, move: Move) -> Transition:
+    """Append a step from where the subject stands, inside a database transaction.
+
+    Raises:
+        StateError: the table of steps does not have it.
+    """
+    cursor.execute(_NEWEST, (kind, subject_id))
+    index, state = cursor.fetchone() or (-1, OPEN)
+    check_move(kind, subject_id, state, move.to_state)
+    cursor.execute(_APPEND, (kind, subject_id, index + 1, state, move.to_state, move.actor, move.reason))
+    return Transition(*(cursor.fetchone() or ()))
+
+
+def _said(error: psycopg2.Error) -> str:
+    """Return what the database's trigger said, or that somebody else was faster."""
+    if isinstance(error, errors.UniqueViolation):
+        return "somebody else moved it at the same moment; look again"
+    return str(error.diag.message_primary)

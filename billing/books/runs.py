@@ -1,0 +1,50 @@
+"""A billing run: one attempt to bill or restate a period from named versions. Pure."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from billing.books.bounds import Bounds
+from ingestion.contract.periods import Period
+
+NOBODY_ALONE = -1
+"""An approval limit that every statement is above."""
+
+
+@dataclass(frozen=True)
+class BillingRun:
+    """What a run rests on; the same inputs give the same `run_id`."""
+
+    period: Period
+    currency: str
+    batch_version: int
+    catalogue_version: int
+    contract_version: int
+    waived: Mapping[str, str]
+    """Kind of precondition → who waived it."""
+    unattributed_views: int
+    """Billable views of videos without a payee: not paid to anybody, and waived by name when not 0."""
+    calculated_at: datetime
+    actor: str = "operator"
+    """Who runs it; what earns more than the limit is approved by somebody else."""
+    approval_limit_micros: int = 0
+    """A statement that earns more waits for approval."""
+    bounds: Bounds = field(default_factory=Bounds)
+    restatement_number: int = 0
+    """0 for the run that bills the period; 1, 2, … for its restatements."""
+    cause: str = ""
+    """Why a period is restated."""
+
+    @property
+    def kind(self) -> str:
+        """`bill` or `restatement`."""
+        return "restatement" if self.restatement_number else "bill"
+
+    @property
+    def run_id(self) -> str:
+        """32 hex digits that follow from the period, the versions, the waivers and the restatement number alone."""
+        versions = [self.batch_version, self.catalogue_version, self.contract_version, self.restatement_number]
+        inputs = json.dumps([str(self.period), *versions, sorted(self.waived.items())])
+        return hashlib.sha256(inputs.encode()).hexdigest()[:32]

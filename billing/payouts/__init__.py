@@ -1,0 +1,1 @@
+"""From balances to the bank's file, and what the bank answered."""

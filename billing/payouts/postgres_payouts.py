@@ -1,0 +1,239 @@
+"""Payout batches in PostgreSQL: made from what is owed, acknowledged, and held against the ledger."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime, time
+from time import sleep
+from typing import TYPE_CHECKING
+
+from billing.books.postgres_statement_rows import append_steps, copy_transactions, copy_transitions
+from billing.books.postgres_states import append_step
+from billing.books.states import OPEN, Move
+from billing.errors import AcknowledgementError
+from billing.payouts.payouts import (
+    RETURNED,
+    SETTLED,
+    Acknowledgement,
+    BankAccount,
+    Payable,
+    PayoutBatch,
+    PayoutItem,
+    check_acknowledgements,
+    expected_balances,
+    payout_transaction,
+    plan_items,
+)
+from billing.postgres_session import Connect, alone, copy_rows, one_transaction
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import cursor as Cursor
+
+MinimumOf = Callable[[str], int]
+"""Payee → the least that is paid out to it, in micros."""
+
+_ACCOUNTS = """
+    SELECT DISTINCT ON (payee_id) payee_id, account_version, holder_name, iban, bic FROM billing.bank_accounts
+    ORDER BY payee_id, account_version DESC"""
+_PAYABLES = """
+    SELECT t.payee_id, -sum(e.amount_micros)::bigint,
+           coalesce((SELECT sum(amount_micros) FROM billing.holds h JOIN billing.current_states c
+                     ON c.subject_kind = 'hold' AND c.subject_id = h.hold_id AND c.state = 'pending'
+                     WHERE h.payee_id = t.payee_id AND h.currency = %(currency)s AND h.expires_at > now()), 0)::bigint,
+           (SELECT max(account_version) FROM billing.bank_accounts b WHERE b.payee_id = t.payee_id)
+    FROM billing.transactions t JOIN billing.entries e USING (transaction_id)
+    WHERE t.currency = %(currency)s AND e.account = 'payable:' || t.payee_id
+    GROUP BY t.payee_id HAVING sum(e.amount_micros) <> 0 ORDER BY t.payee_id COLLATE "C" """
+_COUNT_BATCHES = "SELECT count(*) FROM billing.payout_batches WHERE currency = %s AND execution_on = %s"
+_INSERT_BATCH = """
+    INSERT INTO billing.payout_batches (batch_id, currency, execution_on, actor) VALUES (%s, %s, %s, %s)"""
+_BATCH = "SELECT batch_id, currency, execution_on, created_at FROM billing.payout_batches WHERE batch_id = %s"
+_ITEMS = """
+    SELECT i.item_id, i.batch_id, i.payee_id, i.account_version, i.amount_micros, a.holder_name, a.iban, a.bic
+    FROM billing.payout_items i JOIN billing.bank_accounts a USING (payee_id, account_version)
+    WHERE i.batch_id = %s ORDER BY i.payee_id COLLATE "C" """
+_KNOWN = """
+    SELECT i.item_id, i.batch_id, i.payee_id, i.account_version, i.amount_micros, b.currency, c.state, b.execution_on,
+           b.created_at
+    FROM billing.payout_items i JOIN billing.payout_batches b USING (batch_id)
+    JOIN billing.current_states c ON c.subject_kind = 'payout' AND c.subject_id = i.item_id
+    WHERE i.item_id = ANY (%s)"""
+_COVERED = """
+    SELECT s.statement_id FROM billing.statements s JOIN billing.transactions t USING (statement_id)
+    JOIN billing.current_states c ON c.subject_kind = 'statement' AND c.subject_id = s.statement_id
+    WHERE s.payee_id = %s AND s.currency = %s AND t.kind = 'statement' AND t.posted_at <= %s
+      AND c.state = 'finalised'"""
+_BATCHES = """
+    SELECT b.batch_id, b.currency, b.execution_on, c.state, count(*), sum(i.amount_micros)::bigint
+    FROM billing.payout_batches b JOIN billing.payout_items i USING (batch_id)
+    JOIN billing.current_states c ON c.subject_kind = 'payout' AND c.subject_id = i.item_id
+    GROUP BY b.batch_id, b.currency, b.execution_on, c.state ORDER BY b.execution_on, b.batch_id, c.state"""
+_POSTED = """
+    SELECT i.item_id, i.batch_id, i.payee_id, i.amount_micros, b.currency, c.state,
+           coalesce(sum(e.amount_micros) FILTER (WHERE e.account = 'payable:' || i.payee_id), 0)::bigint,
+           coalesce(sum(e.amount_micros) FILTER (WHERE e.account = 'clearing:payouts'), 0)::bigint,
+           coalesce(sum(e.amount_micros) FILTER (WHERE e.account = 'bank'), 0)::bigint
+    FROM billing.payout_items i JOIN billing.payout_batches b USING (batch_id)
+    JOIN billing.current_states c ON c.subject_kind = 'payout' AND c.subject_id = i.item_id
+    LEFT JOIN billing.transactions t ON t.currency = b.currency AND t.idempotency_key IN (
+        'payout:' || i.item_id, 'payout_settled:' || i.item_id, 'payout_rejected:' || i.item_id,
+        'payout_returned:' || i.item_id)
+    LEFT JOIN billing.entries e USING (transaction_id)
+    WHERE %(batch)s IS NULL OR i.batch_id = %(batch)s
+    GROUP BY i.item_id, i.batch_id, i.payee_id, i.amount_micros, b.currency, c.state
+    ORDER BY i.batch_id, i.payee_id COLLATE "C" """
+_WITHOUT_ITEM = """
+    SELECT t.idempotency_key, t.payee_id FROM billing.transactions t
+    WHERE t.kind LIKE 'payout%%' AND NOT EXISTS (
+        SELECT 1 FROM billing.payout_items i WHERE i.item_id = split_part(t.idempotency_key, ':', 2))"""
+
+
+class PostgresPayouts:
+    """Bank accounts, payout batches and acknowledgements; every call is one database transaction."""
+
+    def __init__(self, connect: Connect, *, sleep: Callable[[float], None] = sleep) -> None:
+        self._connect = connect
+        self._sleep = sleep
+
+    def import_accounts(self, accounts: Sequence[BankAccount], actor: str) -> int:
+        """Store the accounts that are new or changed as the next version of each; return how many."""
+        return alone(self._connect, lambda cursor: _import_accounts(cursor, accounts, actor), self._sleep)
+
+    def create_batch(
+        self, currency: str, execution_on: date, minimum_of: MinimumOf, actor: str
+    ) -> tuple[list[PayoutItem], list[tuple[str, str]]]:
+        """Instruct what is owed in a currency; return the payments of the new batch, and who is left and why.
+
+        What is instructed leaves the payee's balance at once, so it can never be instructed twice.
+        """
+
+        def work(cursor: "Cursor") -> tuple[list[PayoutItem], list[tuple[str, str]]]:
+            items, left = _plan(cursor, currency, execution_on, minimum_of)
+            _instruct(cursor, items, currency, execution_on, actor)
+            return items, left
+
+        return alone(self._connect, work, self._sleep)
+
+    def preview(
+        self, currency: str, execution_on: date, minimum_of: MinimumOf
+    ) -> tuple[list[PayoutItem], list[tuple[str, str]]]:
+        """Return what `create_batch` would do now."""
+        with one_transaction(self._connect) as cursor:
+            return _plan(cursor, currency, execution_on, minimum_of)
+
+    def batch(self, batch_id: str) -> PayoutBatch | None:
+        """Return a batch with its accounts; None when there is none of that id."""
+        with one_transaction(self._connect) as cursor:
+            cursor.execute(_BATCH, (batch_id,))
+            row = cursor.fetchone()
+            if row is None:
+                return None
+            cursor.execute(_ITEMS, (batch_id,))
+            rows = cursor.fetchall()
+            items = tuple(PayoutItem(*each[:5]) for each in rows)
+            accounts = {each[2]: BankAccount(each[2], *each[5:]) for each in rows}
+            return PayoutBatch(row[0], row[1], row[2], row[3], items, accounts)
+
+    def batches(self) -> list[tuple[str, str, date, str, int, int]]:
+        """Return batch, currency, execution day, state, number of payments and their sum."""
+        with one_transaction(self._connect) as cursor:
+            cursor.execute(_BATCHES)
+            return list(cursor.fetchall())
+
+    def acknowledge(self, acknowledgements: Sequence[Acknowledgement], actor: str) -> dict[str, int]:
+        """Post what the bank says; return outcome → payments that are new in it. The same file again says nothing new.
+
+        Raises:
+            AcknowledgementError: a line differs from the ledger; nothing was posted.
+        """
+
+        def work(cursor: "Cursor") -> dict[str, int]:
+            return _acknowledge(cursor, acknowledgements, actor)
+
+        return alone(self._connect, work, self._sleep)
+
+    def differences(self, batch_id: str | None) -> list[str]:
+        """Hold every payment of a batch (or of all) against its entries; return a sentence for each difference."""
+        found = []
+        with one_transaction(self._connect) as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            cursor.execute(_POSTED, {"batch": batch_id})
+            for item_id, batch, payee_id, amount_micros, currency, state, *posted in cursor:
+                expected = expected_balances(state, amount_micros)
+                for (account, wanted), actual in zip(expected.items(), posted, strict=True):
+                    if wanted != actual:
+                        found.append(
+                            f"batch {batch}, payee {payee_id}, payment {item_id} ({state}): {account} should hold "
+                            f"{wanted} micros {currency} and holds {actual}: {actual - wanted:+}"
+                        )
+            cursor.execute(_WITHOUT_ITEM)
+            found += [f"transaction {key} of payee {payee_id} belongs to no payment" for key, payee_id in cursor]
+        return found
+
+
+def _import_accounts(cursor: "Cursor", accounts: Sequence[BankAccount], actor: str) -> int:
+    cursor.execute(_ACCOUNTS)
+    known = {row[0]: (row[1], BankAccount(row[0], *row[2:])) for row in cursor}
+    new = [each for each in accounts if each.payee_id not in known or known[each.payee_id][1] != each]
+    versions = {each.payee_id: known[each.payee_id][0] + 1 if each.payee_id in known else 1 for each in new}
+    rows = ((each.payee_id, versions[each.payee_id], each.holder_name, each.iban, each.bic, actor) for each in new)
+    copy_rows(cursor, "billing.bank_accounts", "payee_id, account_version, holder_name, iban, bic, actor", rows)
+    return len(new)
+
+
+def _payables(cursor: "Cursor", currency: str, minimum_of: MinimumOf) -> list[Payable]:
+    cursor.execute(_PAYABLES, {"currency": currency})
+    return [
+        Payable(payee_id, balance, held, minimum_of(payee_id), account_version)
+        for payee_id, balance, held, account_version in cursor
+    ]
+
+
+def _plan(
+    cursor: "Cursor", currency: str, execution_on: date, minimum_of: MinimumOf
+) -> tuple[list[PayoutItem], list[tuple[str, str]]]:
+    """Return what is owed, minus what is held, down to what a bank can pay; and who is left."""
+    cursor.execute(_COUNT_BATCHES, (currency, execution_on))
+    (before,) = cursor.fetchone() or (0,)
+    batch_id = f"VL-{currency}-{execution_on:%Y%m%d}-{before + 1}"
+    return plan_items(batch_id, currency, _payables(cursor, currency, minimum_of))
+
+
+def _instruct(cursor: "Cursor", items: Sequence[PayoutItem], currency: str, execution_on: date, actor: str) -> None:
+    """Store the batch, its payments and their first step, and move the money from the balances to clearing."""
+    if not items:
+        return
+    cursor.execute(_INSERT_BATCH, (items[0].batch_id, currency, execution_on, actor))
+    rows = ((each.item_id, each.batch_id, each.payee_id, each.account_version, each.amount_micros) for each in items)
+    copy_rows(cursor, "billing.payout_items", "item_id, batch_id, payee_id, account_version, amount_micros", rows)
+    copy_transitions(cursor, (("payout", each.item_id, 0, OPEN, "instructed", actor, "") for each in items))
+    effective_at = _start_of(execution_on)
+    copy_transactions(cursor, [payout_transaction("payout", each, currency, effective_at) for each in items])
+
+
+def _acknowledge(cursor: "Cursor", acknowledgements: Sequence[Acknowledgement], actor: str) -> dict[str, int]:
+    # 1. every line against the ledger; one that does not fit refuses the whole file
+    cursor.execute(_KNOWN, ([each.item_id for each in acknowledgements],))
+    rows = {row[0]: row for row in cursor}
+    known = {item_id: (PayoutItem(*row[:5]), row[5], row[6]) for item_id, row in rows.items()}
+    if problems := check_acknowledgements(acknowledgements, known):
+        raise AcknowledgementError(problems)
+    # 2. the step and the money of each line that says something new
+    counts: dict[str, int] = {}
+    transactions = []
+    for each in {each.item_id: each for each in acknowledgements}.values():
+        item, currency, state = known[each.item_id]
+        execution_on, created_at = rows[each.item_id][7:]
+        if state == each.outcome or (state, each.outcome) == (RETURNED, SETTLED):
+            continue
+        append_step(cursor, "payout", each.item_id, Move(each.outcome, actor, each.reason))
+        effective_at = datetime.now(UTC) if each.outcome == RETURNED else _start_of(execution_on)
+        transactions.append(payout_transaction(f"payout_{each.outcome}", item, currency, effective_at))
+        if each.outcome == SETTLED:
+            cursor.execute(_COVERED, (item.payee_id, currency, created_at))
+            append_steps(cursor, [row[0] for row in cursor], Move("paid", actor, f"payout {each.item_id}"))
+        counts[each.outcome] = counts.get(each.outcome, 0) + 1
+    copy_transactions(cursor, transactions)
+    return counts
+
+
+def _start_of(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)

@@ -1,0 +1,255 @@
+"""What became of a single event, and which events a statement pays; with the proof of each. Knows only ports."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Protocol
+
+from billing.books.states import POSTED
+from billing.errors import EvidenceMismatchError
+from billing.evidence import InclusionProof, prove_inclusion
+from billing.proof.paid_events import BillableEvent, Paid, StatementLine, excluded_by_contract, paid_events, view_line
+from billing.terms.contracts import Contract
+from ingestion.contract.periods import Period
+
+VIDEOS_READ = 500
+"""Videos whose events are asked for together."""
+PAID, PENDING, EXCLUDED, UNKNOWN = "paid", "pending", "excluded", "unknown"
+
+
+class JudgedEvent(Protocol):
+    """One message of the log with an event's id."""
+
+    @property
+    def video_id(self) -> str | None:
+        """Whose; None where a rejected event names none."""
+
+    @property
+    def partition(self) -> int:
+        """Its place in the log."""
+
+    @property
+    def offset(self) -> int:
+        """Its place in the log."""
+
+    @property
+    def received_at(self) -> str:
+        """ISO 8601, UTC."""
+
+    @property
+    def event_day(self) -> date:
+        """The UTC day it is filed under."""
+
+    @property
+    def country(self) -> str:
+        """ISO code, `ZZ` for none."""
+
+    @property
+    def verdict(self) -> str:
+        """`counted`, `duplicate`, `conflict`, `rejected` or `late_review`."""
+
+    @property
+    def outcome(self) -> str:
+        """The verdict, said more exactly: `billable`, `own_view`, `rejected:<code>`, …"""
+
+    @property
+    def reasons(self) -> Sequence[str]:
+        """Why it was rejected."""
+
+    @property
+    def view_duration(self) -> int | None:
+        """Seconds."""
+
+    @property
+    def policy_version(self) -> int | None:
+        """The policy it was judged by."""
+
+
+class VersionEvents(Protocol):
+    """The events of one batch version."""
+
+    def billable(self, video_ids: Sequence[str], period: Period) -> Iterator[BillableEvent]:
+        """Yield the billable events of some videos in the period, ascending by (video_id, event_id). Streams."""
+
+    def copies_of(self, event_id: str) -> Sequence[JudgedEvent]:
+        """Return every message with an id, the one that its verdict goes by first."""
+
+
+class StatementHead(Protocol):
+    """A statement, what it rests on, and where it stands."""
+
+    @property
+    def statement_id(self) -> str:
+        """32 hex digits."""
+
+    @property
+    def payee_id(self) -> str:
+        """Whose."""
+
+    @property
+    def period(self) -> Period:
+        """The days it is about."""
+
+    @property
+    def batch_version(self) -> int:
+        """The version whose events it pays."""
+
+    @property
+    def catalogue_version(self) -> int:
+        """Whose videos they were."""
+
+    @property
+    def contract_version(self) -> int:
+        """At which rates."""
+
+    @property
+    def state(self) -> str:
+        """Where it stands."""
+
+
+class ProofBooks(Protocol):
+    """What of the books a question about single events needs."""
+
+    def statement(self, statement_id: str) -> StatementHead | None:
+        """Return a statement; None when there is none."""
+
+    def statements_about(self, payee_ids: Sequence[str], day: date) -> Sequence[StatementHead]:
+        """Return the newest statement of each payee whose period has the day."""
+
+    def lines(self, statement_id: str, video_id: str | None = None) -> Sequence[StatementLine]:
+        """Return a statement's lines, all or those of one video, in their order."""
+
+    def owners(self, video_id: str, day: date) -> Sequence[str]:
+        """Return who owns a video on a day."""
+
+    def lengths(self, catalogue_version: int, video_ids: Sequence[str]) -> Mapping[str, int]:
+        """Return the lengths of videos in seconds, where they are known."""
+
+    def contract(self, contract_version: int, payee_id: str) -> Contract | None:
+        """Return a payee's contract."""
+
+
+@dataclass(frozen=True)
+class PartAnswer:
+    """What an event is for one payee."""
+
+    payee_id: str
+    status: str
+    reason: str | None = None
+    statement: StatementHead | None = None
+    line: StatementLine | None = None
+    proof: InclusionProof | None = None
+
+
+@dataclass(frozen=True)
+class EventAnswer:
+    """What became of an event."""
+
+    event_id: str
+    status: str
+    version: int
+    reason: str | None = None
+    copies: Sequence[JudgedEvent] = ()
+    parts: Sequence[PartAnswer] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True)
+class EventAnswers:
+    """Answers from the books and the batch tables. `events_of` gives the events of a version by its number."""
+
+    books: ProofBooks
+    events_of: Callable[[int], VersionEvents]
+    current_version: Callable[[], int | None]
+
+    def payment(self, event_id: str) -> EventAnswer:
+        """Return what became of an event, as the current version and the newest statements have it.
+
+        Raises:
+            EvidenceMismatchError: the events do not lead to the evidence root of the line that pays this one.
+        """
+        version = self.current_version()
+        copies = self.events_of(version).copies_of(event_id) if version else ()
+        if not copies or version is None:
+            return EventAnswer(event_id, UNKNOWN, version or 0)
+        first = copies[0]
+        if first.outcome != "billable" or first.video_id is None:
+            status = PENDING if first.verdict == "late_review" else EXCLUDED
+            reason = "; ".join(first.reasons) or first.outcome
+            owners = self.books.owners(first.video_id, first.event_day) if first.video_id else ()
+            parts = [PartAnswer(payee_id, status, reason) for payee_id in owners]
+            return EventAnswer(event_id, status, version, reason, copies, parts)
+        parts = self._parts(event_id, first, first.video_id)
+        if not parts:
+            return EventAnswer(event_id, EXCLUDED, version, "nobody owns the video on that day", copies)
+        statuses = [part.status for part in parts]
+        status = next(each for each in (PAID, PENDING, EXCLUDED) if each in statuses)
+        return EventAnswer(event_id, status, version, None, copies, parts)
+
+    def statement_events(self, head: StatementHead, after: int) -> Iterator[tuple[int, Paid]]:
+        """Yield (number, event) of everything a statement pays, from number after + 1 on.
+
+        In the order of (video_id, event_id). Videos that end before the number are not read.
+        """
+        lines = self.books.lines(head.statement_id)
+        contract = self.books.contract(head.contract_version, head.payee_id)
+        if contract is None:
+            return
+        ends: dict[str, dict[object, int]] = {}
+        for line in lines:
+            group = ends.setdefault(line.key.video_id, {})
+            group[line.key] = max(group.get(line.key, 0), line.event_end)
+        number, chosen = 0, sorted(ends)
+        while chosen and number + sum(ends[chosen[0]].values()) <= after:
+            number += sum(ends[chosen.pop(0)].values())
+        events = self.events_of(head.batch_version)
+        for start in range(0, len(chosen), VIDEOS_READ):
+            video_ids = chosen[start : start + VIDEOS_READ]
+            lengths = self.books.lengths(head.catalogue_version, video_ids)
+            found = paid_events(events.billable(video_ids, head.period), lines, contract, lengths)
+            for paid in found:
+                number += bool(paid.lines)
+                if paid.lines and number > after:
+                    yield number, paid
+
+    def _parts(self, event_id: str, first: JudgedEvent, video_id: str) -> list[PartAnswer]:
+        day = first.event_day
+        payee_ids = self.books.owners(video_id, day)
+        heads = {head.payee_id: head for head in self.books.statements_about(payee_ids, day)}
+        return [self._part(event_id, first, video_id, payee_id, heads.get(payee_id)) for payee_id in payee_ids]
+
+    def _part(
+        self, event_id: str, first: JudgedEvent, video_id: str, payee_id: str, head: StatementHead | None
+    ) -> PartAnswer:
+        if head is None:
+            return PartAnswer(payee_id, PENDING, "no statement covers its day yet")
+        contract = self.books.contract(head.contract_version, payee_id)
+        lines = self.books.lines(head.statement_id, video_id)
+        lengths = self.books.lengths(head.catalogue_version, [video_id])
+        if contract is None:
+            return PartAnswer(payee_id, EXCLUDED, "no_contract", head)
+        if reason := excluded_by_contract(first.event_day, first.view_duration or 0, contract, lengths.get(video_id)):
+            return PartAnswer(payee_id, EXCLUDED, reason, head)
+        events = self.events_of(head.batch_version).billable([video_id], head.period)
+        of_video = paid_events(events, lines, contract, lengths)
+        line = next((view_line(paid) for paid in of_video if paid.event.event_id == event_id), None)
+        if line is None:
+            return PartAnswer(payee_id, PENDING, "it was settled after the statement; a restatement would pay it", head)
+        if head.state not in POSTED:
+            return PartAnswer(payee_id, PENDING, f"its statement is {head.state}")
+        return PartAnswer(payee_id, PAID, None, head, line, self._proof(head, line, contract, lengths, event_id))
+
+    def _proof(
+        self, head: StatementHead, line: StatementLine, contract: Contract, lengths: Mapping[str, int], event_id: str
+    ) -> InclusionProof:
+        events = self.events_of(head.batch_version).billable([line.key.video_id], head.period)
+        leaves = (
+            paid.event.event_id.encode("ascii")
+            for paid in paid_events(events, [line], contract, lengths)
+            if line in paid.lines
+        )
+        found = prove_inclusion(leaves, event_id.encode("ascii"))
+        if found is None or found[1].hex() != line.evidence_root:
+            raise EvidenceMismatchError(
+                f"the events of line {line.line_index} of statement {head.statement_id} do not lead to its root"
+            )
+        return found[0]

@@ -1,0 +1,250 @@
+"""Writes a bundle: everything that is needed to recompute a period's statements, in files that need no server.
+
+docs/proof.md defines every file. Everything streams; a bundle is made beside its place and put there whole.
+"""
+
+import gzip
+import hashlib
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Protocol
+
+from billing.errors import BundleRefusedError
+from billing.proof.canonical import canonical_json
+from billing.proof.checkpoint import Link
+from billing.proof.journal import Record
+from billing.proof.leaves import LEAF_COLUMNS, Cell, csv_line
+from billing.terms.catalogue import Catalogue
+from ingestion.contract.periods import Period
+
+FORMAT = "viewledger-bundle/1"
+PAYEE_COLUMNS = ("payee_id", "name", "user_id", "country")
+VIDEO_COLUMNS = ("video_id", "length_seconds")
+OWNER_COLUMNS = ("video_id", "from_on", "to_on", "payee_id", "share_ppm")
+EVENT_COLUMNS = (
+    "video_id", "event_id", "partition", "offset", "event_day", "country", "outcome", "view_duration", "ad_types",
+    "policy_version",
+)  # fmt: skip
+COUNT_COLUMNS = ("video_id", "event_day", "country", "views", "billable_views", "policy_version")
+
+
+class BundledEvent(Protocol):
+    """One event of the period, with what became of it."""
+
+    @property
+    def video_id(self) -> str:
+        """Whose."""
+
+    @property
+    def event_id(self) -> str | None:
+        """Canonical text; None where a rejected event has none."""
+
+    @property
+    def partition(self) -> int:
+        """Its place in the log …"""
+
+    @property
+    def offset(self) -> int:
+        """… which no other event has."""
+
+    @property
+    def event_day(self) -> date:
+        """The UTC day it is filed under."""
+
+    @property
+    def country(self) -> str:
+        """ISO code, `ZZ` for none."""
+
+    @property
+    def outcome(self) -> str:
+        """`billable`, `not_eligible`, …, `duplicate`, `conflict`, `late_review` or `rejected:<code>`."""
+
+    @property
+    def view_duration(self) -> int | None:
+        """Seconds."""
+
+    @property
+    def ad_types(self) -> Sequence[str]:
+        """The type of each ad view."""
+
+    @property
+    def policy_version(self) -> int | None:
+        """The counting policy it was judged by; None for events that no policy judges."""
+
+
+class BundledCount(Protocol):
+    """The published counts of one video, day and country."""
+
+    @property
+    def video_id(self) -> str:
+        """Whose."""
+
+    @property
+    def event_day(self) -> date:
+        """UTC."""
+
+    @property
+    def country(self) -> str:
+        """ISO code, `ZZ` for none."""
+
+    @property
+    def views(self) -> int:
+        """Counted events."""
+
+    @property
+    def billable_views(self) -> int:
+        """Those of them that are billable under the policy."""
+
+    @property
+    def policy_version(self) -> int:
+        """The policy."""
+
+
+class SettledEvents(Protocol):
+    """The events of ONE published version, read at its own snapshots."""
+
+    def events(self, period: Period) -> Iterable[BundledEvent]:
+        """Yield all events of videos in the period, ascending by (video_id, event_id, partition, offset). Streams."""
+
+    def counts(self, period: Period) -> Iterable[BundledCount]:
+        """Yield the published counts, ascending by (video_id, event_day, country, policy_version). Streams."""
+
+
+@dataclass(frozen=True)
+class BundleVersions:
+    """What the period's newest run rests on."""
+
+    batch_version: int
+    catalogue_version: int
+    contract_version: int
+
+
+@dataclass(frozen=True)
+class BundledBooks:
+    """What the database holds for a bundle."""
+
+    records: Iterable[Record]
+    """The whole journal in order."""
+    is_wanted: Callable[[Record], bool]
+    """Whether a record is of the period, or something that those rest on."""
+    unnoted: Sequence[str]
+    """Rows that the journal does not know, as `kind key`."""
+    chain: Sequence[Link]
+    catalogue: Catalogue
+
+
+def write_bundle(
+    folder: Path,
+    *,
+    period: Period,
+    versions: BundleVersions,
+    books: BundledBooks,
+    settled: SettledEvents,
+    made_at: datetime,
+) -> dict[str, int]:
+    """Write a bundle into a new folder; return how many rows each file has.
+
+    Raises:
+        BundleRefusedError: the folder is there already and not empty, or cannot be written.
+    """
+    part = folder.with_name(f".{folder.name}.part")
+    try:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise BundleRefusedError(f"{folder} is there already; give a new folder")
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        counts = _write_books(part, books) | _write_catalogue(part, books.catalogue)
+        counts |= _write_events(part, settled, period)
+        manifest = {
+            "format": FORMAT,
+            "period": str(period),
+            "period_start_on": period.start_on.isoformat(),
+            "period_end_on": period.end_on.isoformat(),
+            "batch_version": versions.batch_version,
+            "catalogue_version": versions.catalogue_version,
+            "contract_version": versions.contract_version,
+            "made_at": made_at.isoformat(),
+            "rows": counts,
+            "files": {name: _sha256(part / name) for name in sorted(counts)},
+        }
+        (part / "manifest.json").write_bytes(canonical_json(manifest) + b"\n")
+        part.replace(folder)
+    except OSError as error:
+        raise BundleRefusedError(f"{error.filename or folder} cannot be written ({error.strerror})") from error
+    return counts
+
+
+def _write_books(folder: Path, books: BundledBooks) -> dict[str, int]:
+    leaves = records = 0
+    with (folder / "leaves.csv").open("wb") as leaf_file, (folder / "records.jsonl").open("wb") as record_file:
+        leaf_file.write(csv_line(LEAF_COLUMNS))
+        for record in books.records:
+            leaf_file.write(csv_line((record.position, record.kind, record.key, record.leaf_hash)))
+            leaves += 1
+            if books.is_wanted(record):
+                record_file.write(record.content + b"\n")
+                records += 1
+        for name in books.unnoted:
+            kind, _, key = name.partition(" ")
+            record_file.write(canonical_json({"position": None, "kind": kind, "key": key, "row": None}) + b"\n")
+            records += 1
+    lines = [link.to_file() for link in books.chain]
+    (folder / "checkpoints.jsonl").write_bytes(b"".join(lines))
+    return {"leaves.csv": leaves, "records.jsonl": records, "checkpoints.jsonl": len(lines)}
+
+
+def _write_catalogue(folder: Path, catalogue: Catalogue) -> dict[str, int]:
+    payees = ((each.payee_id, each.name, each.user_id, each.country) for each in catalogue.payees)
+    videos = ((each.video_id, each.length_seconds) for each in catalogue.videos)
+    return {
+        "payees.csv": _write_csv(folder / "payees.csv", PAYEE_COLUMNS, payees),
+        "videos.csv": _write_csv(folder / "videos.csv", VIDEO_COLUMNS, videos),
+        "owners.csv": _write_csv(folder / "owners.csv", OWNER_COLUMNS, catalogue.owners),
+    }
+
+
+def _write_events(folder: Path, settled: SettledEvents, period: Period) -> dict[str, int]:
+    events = (
+        (
+            each.video_id,
+            each.event_id,
+            each.partition,
+            each.offset,
+            each.event_day,
+            each.country,
+            each.outcome,
+            each.view_duration,
+            canonical_json(list(each.ad_types)).decode() if each.ad_types else None,
+            each.policy_version,
+        )
+        for each in settled.events(period)
+    )
+    counts = (
+        (each.video_id, each.event_day, each.country, each.views, each.billable_views, each.policy_version)
+        for each in settled.counts(period)
+    )
+    return {
+        "events.csv.gz": _write_csv(folder / "events.csv.gz", EVENT_COLUMNS, events),
+        "counts.csv.gz": _write_csv(folder / "counts.csv.gz", COUNT_COLUMNS, counts),
+    }
+
+
+def _write_csv(file: Path, columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> int:
+    count = 0
+    with file.open("wb") as raw:
+        opened = gzip.GzipFile(fileobj=raw, mode="wb", mtime=0) if file.suffix == ".gz" else raw
+        opened.write(csv_line(columns))
+        for row in rows:
+            opened.write(csv_line(row))
+            count += 1
+        if opened is not raw:
+            opened.close()
+    return count
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

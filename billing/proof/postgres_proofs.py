@@ -1,0 +1,103 @@
+"""What of the books a question about single events needs: one statement or one video, never a whole catalogue."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from billing.postgres_session import Connect, one_transaction
+from billing.proof.paid_events import GroupKey, StatementLine
+from billing.terms.contract_document import contracts_from
+from billing.terms.contracts import Contract
+from ingestion.contract.periods import Period
+
+_STATEMENT = """
+    SELECT s.statement_id, s.payee_id, s.period_start_on, s.period_end_on, r.batch_version, r.catalogue_version,
+           r.contract_version, (SELECT state FROM billing.current_states c
+                                WHERE c.subject_kind = 'statement' AND c.subject_id = s.statement_id)
+    FROM billing.statements s JOIN billing.runs r USING (run_id)"""
+_BY_ID = " WHERE s.statement_id = %s"
+_ABOUT_DAY = """
+    WHERE s.period_start_on <= %(day)s AND %(day)s < s.period_end_on AND s.payee_id = ANY(%(payees)s)
+      AND NOT EXISTS (SELECT 1 FROM billing.statements newer WHERE newer.supersedes = s.statement_id)
+    ORDER BY s.payee_id, s.period_start_on"""
+_LINES = """
+    SELECT line_index, video_id, owned_from_on, effective_from_on, country, policy_version, owned_to_on, kind,
+           event_start, event_end, evidence_root
+    FROM billing.payment_audit WHERE statement_id = %s AND (%s::text IS NULL OR video_id = %s) ORDER BY line_index"""
+_OWNERS = """
+    SELECT payee_id FROM billing.owners
+    WHERE catalogue_version = (SELECT max(catalogue_version) FROM billing.catalogue_versions)
+      AND video_id = %s AND from_on <= %s AND %s < to_on ORDER BY payee_id"""
+_LENGTHS = """
+    SELECT video_id, length_seconds FROM billing.videos
+    WHERE catalogue_version = %s AND video_id = ANY(%s) AND length_seconds IS NOT NULL"""
+_CONTRACT = "SELECT document FROM billing.rate_cards WHERE contract_version = %s"
+
+
+@dataclass(frozen=True)
+class StatementHead:
+    """A statement, what it rests on, and where it stands."""
+
+    statement_id: str
+    payee_id: str
+    period: Period
+    batch_version: int
+    catalogue_version: int
+    contract_version: int
+    state: str
+
+
+class PostgresProofs:
+    """Reads for proofs; every method is one database transaction.
+
+    Raises:
+        LedgerUnavailableError: PostgreSQL does not answer.
+    """
+
+    def __init__(self, connect: Connect) -> None:
+        self._connect = connect
+
+    def statement(self, statement_id: str) -> StatementHead | None:
+        """Return a statement; None when there is none."""
+        with one_transaction(self._connect) as cursor:
+            cursor.execute(_STATEMENT + _BY_ID, (statement_id,))
+            row = cursor.fetchone()
+        return _head(row) if row else None
+
+    def statements_about(self, payee_ids: Sequence[str], day: date) -> list[StatementHead]:
+        """Return the newest statement of each payee whose period has the day."""
+        with one_transaction(self._connect) as cursor:
+            cursor.execute(_STATEMENT + _ABOUT_DAY, {"day": day, "payees": list(payee_ids)})
+            return [_head(row) for row in cursor]
+
+    def lines(self, statement_id: str, video_id: str | None = None) -> list[StatementLine]:
+        """Return a statement's lines, all or those of one video."""
+        with one_transaction(self._connect) as cursor:
+            cursor.execute(_LINES, (statement_id, video_id, video_id))
+            return [StatementLine(row[0], GroupKey(*row[1:6]), *row[6:]) for row in cursor]
+
+    def owners(self, video_id: str, day: date) -> list[str]:
+        """Return who owns a video on a day, as the newest catalogue has it."""
+        with one_transaction(self._connect) as cursor:
+            cursor.execute(_OWNERS, (video_id, day, day))
+            return [payee_id for (payee_id,) in cursor]
+
+    def lengths(self, catalogue_version: int, video_ids: Sequence[str]) -> Mapping[str, int]:
+        """Return the lengths of videos in seconds, where they are known."""
+        with one_transaction(self._connect) as cursor:
+            cursor.execute(_LENGTHS, (catalogue_version, list(video_ids)))
+            return dict(cursor.fetchall())
+
+    def contract(self, contract_version: int, payee_id: str) -> Contract | None:
+        """Return a payee's contract in a stored version."""
+        with one_transaction(self._connect) as cursor:
+            cursor.execute(_CONTRACT, (contract_version,))
+            row = cursor.fetchone()
+        return contracts_from(row[0]).contract_for(payee_id) if row else None
+
+
+def _head(row: tuple[Any, ...]) -> StatementHead:
+    statement_id, payee_id, start_on, end_on, batch_version, catalogue_version, contract_version, state = row
+    period = Period(start_on, end_on)
+    return StatementHead(statement_id, payee_id, period, batch_version, catalogue_version, contract_version, state)

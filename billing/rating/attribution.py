@@ -1,0 +1,77 @@
+"""Which views of a period are whose, and under which terms: by this the settled views are sorted to be rated."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import NamedTuple
+
+from billing.terms.catalogue import Catalogue
+from billing.terms.contracts import Contracts
+from ingestion.contract.counting import VideoFacts
+from ingestion.contract.periods import Period
+
+NO_CONTRACT = -1
+
+
+class OwnedDays(NamedTuple):
+    """A payee's share of a video on days [from_on, to_on) of the period, and the place of the payee's contract."""
+
+    video_id: str
+    payee_id: str
+    share_ppm: int
+    from_on: date
+    to_on: date
+    contract_index: int
+    """`NO_CONTRACT` where no contract is for the payee."""
+    length_seconds: int | None
+
+
+class CardDays(NamedTuple):
+    """A rate card that holds on days [from_on, to_on) of the period."""
+
+    contract_index: int
+    effective_from_on: date
+    from_on: date
+    to_on: date
+    minimum_view_seconds: int | None
+    countries: tuple[str, ...]
+    """The countries with a rate of their own; all others go under `*`."""
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """One catalogue version and one version of the contracts, as far as they concern a period.
+
+    A view of a day belongs to everybody who owns a share of its video on that day, and for each of them falls under
+    the card in force on that day and its own country's heading, else `*`. A billable view shorter than the card's
+    minimum (or than the video, where that is shorter and known) becomes `below_minimum` for that payee.
+    """
+
+    period: Period
+    catalogue: Catalogue
+    contracts: Contracts
+
+    def owners(self) -> Iterator[OwnedDays]:
+        """Yield every share that touches the period, cut to it."""
+        for share in self.catalogue.owners_in(self.period):
+            index = self.contracts.index_for(share.payee_id)
+            yield OwnedDays(
+                share.video_id,
+                share.payee_id,
+                share.share_ppm,
+                share.from_on,
+                share.to_on,
+                NO_CONTRACT if index is None else index,
+                self.catalogue.length_by_video.get(share.video_id),
+            )
+
+    def facts(self) -> Iterator[tuple[str, VideoFacts]]:
+        """Yield what decides which views of a video are billable, of videos of which anything is known."""
+        yield from self.catalogue.counting_facts(self.period).items()
+
+    def cards(self) -> Iterator[CardDays]:
+        """Yield every card that holds on some day of the period, cut to it."""
+        for index, contract in enumerate(self.contracts.contracts):
+            for card, from_on, to_on in contract.cards_in(self.period):
+                countries = tuple(card.by_country)
+                yield CardDays(index, card.effective_from_on, from_on, to_on, card.minimum_view_seconds, countries)

@@ -1,0 +1,95 @@
+"""The catalogue: who the payees are and whose video it is on which day."""
+
+import functools
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from billing.terms.ownership import OwnerShare
+from ingestion.contract.counting import OwnViewer, VideoFacts
+from ingestion.contract.periods import Period
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Payee:
+    """Someone who is paid for views of their videos."""
+
+    payee_id: str
+    name: str
+    user_id: str | None = None
+    """The payee's own viewer pseudonym, never the raw id."""
+    country: str | None = None
+    """The ISO country that tax is withheld for; None where it is not known."""
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Video:
+    """A video; whose it is, the shares say."""
+
+    video_id: str
+    length_seconds: int | None = None
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """All payees, videos and shares, each sorted and unique, every share's payee and video known.
+
+    The shares are in the canonical form of `billing.terms.ownership.divided` and add up to the whole on every day.
+    """
+
+    payees: tuple[Payee, ...]
+    videos: tuple[Video, ...]
+    owners: tuple[OwnerShare, ...]
+
+    @functools.cached_property
+    def payee_by_id(self) -> Mapping[str, Payee]:
+        """Payee id → payee."""
+        return {payee.payee_id: payee for payee in self.payees}
+
+    @functools.cached_property
+    def length_by_video(self) -> Mapping[str, int]:
+        """Video id → length in seconds, where it is known."""
+        return {each.video_id: each.length_seconds for each in self.videos if each.length_seconds is not None}
+
+    def owners_in(self, period: Period) -> Iterator[OwnerShare]:
+        """Yield the shares that touch a period, cut to its days: a later sale changes nothing in an earlier period."""
+        for share in self.owners:
+            from_on, to_on = max(share.from_on, period.start_on), min(share.to_on, period.end_on)
+            if from_on < to_on:
+                yield OwnerShare(share.video_id, from_on, to_on, share.payee_id, share.share_ppm)
+
+    def counting_facts(self, period: Period) -> Mapping[str, VideoFacts]:
+        """Return what decides which of a video's views in the period are billable, where anything is known."""
+        days: defaultdict[str, dict[str, list[tuple[date, date]]]] = defaultdict(dict)
+        for share in self.owners_in(period):
+            if user_id := self.payee_by_id[share.payee_id].user_id:
+                held = days[share.video_id].setdefault(user_id, [])
+                if held and held[-1][1] >= share.from_on:
+                    held[-1] = (held[-1][0], share.to_on)
+                else:
+                    held.append((share.from_on, share.to_on))
+        return {
+            video_id: VideoFacts(
+                self.length_by_video.get(video_id),
+                tuple(OwnViewer(user_id, *each) for user_id, held in sorted(days[video_id].items()) for each in held)
+                if video_id in days
+                else (),
+            )
+            for video_id in {*days, *self.length_by_video}
+        }
+
+    def content_hash(self) -> str:
+        """Return the SHA-256 of the content; the order of rows in the files plays no part."""
+        digest = hashlib.sha256()
+        for payee in self.payees:
+            row = ["payee", payee.payee_id, payee.name, payee.user_id, payee.country]
+            digest.update(json.dumps(row).encode() + b"\n")
+        for video in self.videos:
+            digest.update(json.dumps(["video", video.video_id, video.length_seconds]).encode() + b"\n")
+        for share in self.owners:
+            row = ["owner", share.video_id, str(share.from_on), str(share.to_on), share.payee_id, str(share.share_ppm)]
+            digest.update(json.dumps(row).encode() + b"\n")
+        return digest.hexdigest()

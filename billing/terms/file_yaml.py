@@ -1,0 +1,142 @@
+"""Reads YAML more strictly than usual and checks it by a JSON schema, naming every problem with its line.
+
+Its conveniences would change money: `NO` is a country and not false, `0123` and `1:30` are no numbers, a date stays
+text, and a key that stands twice is refused.
+"""
+
+import re
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+from jsonschema import validators
+from jsonschema.protocols import Validator
+
+from billing.errors import FileRefusedError
+from billing.terms.file_csv import read_text
+
+Place = tuple[str | int, ...]
+
+
+def read_checked(file: Path, validator: Validator) -> tuple[Any, dict[Place, int]]:
+    """Return a file's document as JSON would have it, and the line of every place in it.
+
+    Raises:
+        FileRefusedError: with every problem.
+    """
+    try:
+        node = yaml.compose(read_text(file), Loader=_StrictLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        reason = getattr(error, "problem", None) or "unreadable"
+        raise FileRefusedError([f"{file}{place}: not readable as YAML: {reason}"]) from error
+    if node is None:
+        raise FileRefusedError([f"{file}: the file is empty"])
+    lines: dict[Place, int] = {}
+    problems: list[str] = []
+    try:
+        document = _value(node, (), lines, problems)
+    except RecursionError as error:
+        raise FileRefusedError([f"{file}: nested too deeply"]) from error
+    for breach in validator.iter_errors(document):
+        where = tuple(breach.absolute_path)
+        problems.append(f"line {lines.get(where, 1)}, {name_of(where)}: {_sentence(breach)}")
+    if problems:
+        raise FileRefusedError([f"{file}, {problem}" for problem in problems])
+    return document, lines
+
+
+def strict_validator(schema: dict[str, Any]) -> Validator:
+    """Return a validator for which 2.0 is no integer and `date` means YYYY-MM-DD."""
+    types = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer)
+    formats = jsonschema.FormatChecker(formats=())
+    formats.checks("date", raises=ValueError)(_is_date)
+    strict = validators.extend(jsonschema.Draft202012Validator, type_checker=types)  # type: ignore[no-untyped-call]
+    made: Validator = strict(schema, format_checker=formats)
+    return made
+
+
+def name_of(place: Place) -> str:
+    """Return a place as messages name it, e.g. `contracts[0].cards[1]`."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
+    return text.lstrip(".") or "the document"
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """Knows only plain decimal integers, decimal fractions, true/false and null; everything else is text."""
+
+
+_StrictLoader.yaml_implicit_resolvers = {}
+for _tag, _pattern, _first in (
+    ("int", r"-?(0|[1-9][0-9]*(_[0-9]{3})*)$", "-0123456789"),
+    ("float", r"-?[0-9][0-9_]*(\.[0-9_]*([eE][-+]?[0-9]+)?|[eE][-+]?[0-9]+)$", "-0123456789"),
+    ("bool", r"(true|false)$", "tf"),
+    ("null", r"(null|~|)$", ["n", "~", ""]),
+):
+    _StrictLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), list(_first))
+
+
+def _value(node: yaml.Node, place: Place, lines: dict[Place, int], problems: list[str]) -> Any:
+    """Return the node's value as JSON would have it, noting the line of every place."""
+    lines[place] = node.start_mark.line + 1
+    if isinstance(node, yaml.MappingNode):
+        found: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = str(key_node.value)
+            if key in found:
+                problems.append(f"line {key_node.start_mark.line + 1}, {name_of((*place, key))}: the key stands twice")
+            found[key] = _value(value_node, (*place, key), lines, problems)
+        return found
+    if isinstance(node, yaml.SequenceNode):
+        return [_value(each, (*place, index), lines, problems) for index, each in enumerate(node.value)]
+    kind, text = node.tag.rpartition(":")[2], node.value
+    if kind == "int" and len(text) < 40:
+        return int(text)
+    if kind == "float":
+        return float(text.replace("_", ""))
+    return {"true": True, "false": False}[text] if kind == "bool" else None if kind == "null" else text
+
+
+def _is_integer(_checker: Any, value: Any) -> bool:
+    """Refuse 2.0, which JSON schema takes for an integer."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_date(value: Any) -> bool:
+    if not isinstance(value, str):
+        return True  # a breach of the type, which is named by itself
+    return bool(re.fullmatch(r"\d{4}-\d{2}-\d{2}", value, re.ASCII)) and bool(date.fromisoformat(value))
+
+
+def _sentence(error: jsonschema.ValidationError) -> str:
+    value = repr(error.instance) if len(repr(error.instance)) <= 60 else "the value"
+    match error.validator:
+        case "type" if "integer" in str(error.validator_value):
+            reason = "is a number with a fraction" if isinstance(error.instance, float) else "is not a whole number"
+            return f"{value} {reason}; allowed: a whole number, for money in micro-units, such as 2500000 for 2.50"
+        case "type":
+            return f"{value} is not what belongs here; allowed: {_KINDS[str(error.validator_value)]}"
+        case "minimum" | "maximum":
+            schema: Any = error.schema
+            allowed = f"{schema['minimum']} to {schema['maximum']}"
+            return f"{value} is out of range; allowed: whole numbers from {allowed}"
+        case "format":
+            return f"{value} is not a day; allowed: YYYY-MM-DD"
+        case "pattern":
+            return f"{value} is not one; allowed: {_PATTERNS[str(error.validator_value)]}"
+        case "minItems":
+            return "the list is empty; allowed: one or more"
+        case "minProperties" | "maxProperties":
+            return "allowed: exactly one of graduated and volume"
+    return str(error.message)
+
+
+_KINDS = {"object": "keys with values", "array": "a list", "string": "text"}
+_PATTERNS = {
+    r"^[A-Z]{3}\Z": "a currency code of ISO 4217, such as USD or EUR",
+    r"^[A-Z]{2}\Z": "a country, two capital letters of ISO 3166, such as US",
+    r"^[a-zA-Z0-9_-]{1,64}\Z": "an id, 1 to 64 of A-Z a-z 0-9 _ -",
+}

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from billing.books.posting import LedgerTransaction
-from billing.books.run_posting import post_bills
+from billing.books.run_posting import finalise_run, post_bills
 from billing.books.runs import BillingRun
 from billing.books.statements import Statement
+from billing.books.states import Move
 from billing.proof.checkpoint import Covered, Link, checkpoint_link
 from billing.proof.ed25519_keys import SigningKey
 from billing.proof.file_bundle import BundledBooks, BundleVersions, write_bundle
@@ -104,17 +105,33 @@ def signed(records: Sequence[Record], key: SigningKey, *ends: int) -> list[Link]
 
 
 def random_month(seed: int, *, rows: int = 30) -> Month:
-    """Return a month with shared and sold videos, two cards, every kind of rate, ads, tax, a cap and a minimum."""
+    """Return a month with shared and sold videos, two cards, every kind of rate, ads, tax, a cap and a minimum.
+
+    Every second month was billed from fewer views first, and is restated.
+    """
     chance = random.Random(seed)
     catalogue, contracts = _catalogue(chance), _contracts(chance)
     made = [_count(chance, catalogue) for _ in range(rows)]
     counts = list({(each.video_id, each.event_day, each.country): each for each in made}.values())
-    views = FakeSettledViews(counts, published())
     attribution = Attribution(OCTOBER, catalogue, contracts)
     books = FakeBooks()
-    run = run_of(actor="operator", approval_limit_micros=chance.choice([0, 10**15]))
-    post_bills(run, rate_period(views.pieces(attribution), attribution), books)
-    return Month(catalogue, contracts, counts, list(_records(chance, run, books, catalogue, contracts)))
+    limit_micros = chance.choice([0, 10**15])
+    first = run_of(actor="operator", batch_version=2 if seed % 2 else 3, approval_limit_micros=limit_micros)
+    again = run_of(actor="operator", restatement_number=1, cause="late events", approval_limit_micros=limit_micros)
+    runs = [(first, counts[: len(counts) // 2]), (again, counts)] if seed % 2 else [(first, counts)]
+    for run, known in runs:
+        views = FakeSettledViews(known, published())
+        post_bills(run, rate_period(views.pieces(attribution), attribution), books)
+        if len(runs) > 1:
+            _approve(run, books)
+    return Month(catalogue, contracts, counts, list(_records(chance, books, catalogue, contracts)))
+
+
+def _approve(run: BillingRun, books: FakeBooks) -> None:
+    for each in books.statements.values():
+        if each.run_id == run.run_id and books.state(each) == "in_review":
+            books.move("statement", each.statement_id, Move("approved", "max"))
+    finalise_run(run.run_id, books)
 
 
 def _catalogue(chance: random.Random) -> Catalogue:
@@ -198,9 +215,7 @@ def _events_of(count: Count, row: int) -> Iterator[Event]:
             yield Event(count.video_id, known, row % 3, 1000 * row + 500 + index, *place)
 
 
-def _records(
-    chance: random.Random, run: BillingRun, books: FakeBooks, catalogue: Catalogue, contracts: Contracts
-) -> Iterator[Record]:
+def _records(chance: random.Random, books: FakeBooks, catalogue: Catalogue, contracts: Contracts) -> Iterator[Record]:
     position = 0
 
     def record(kind: str, key: str, row: dict[str, Any], **children: Sequence[dict[str, Any]]) -> Record:
@@ -209,13 +224,16 @@ def _records(
         recorded_at = NOON + timedelta(seconds=position)
         return record_of(position, kind, key, recorded_at=recorded_at, row=row, children=children)
 
-    yield record("version", "3", {"version": 3, "offsets": {"ends": [10, 20]}})
+    for version in sorted({run.batch_version for run in books.runs.values()}):
+        yield record("version", str(version), {"version": version, "offsets": {"ends": [10, 10 * version]}})
     yield record("catalogue", "1", {"catalogue_version": 1, "content_hash": catalogue.content_hash()})
     document = {"contract_version": 1, "content_hash": content_hash(contracts), "document": document_of(contracts)}
     yield record("contract", "1", document)
-    yield record("run", run.run_id, {"run_id": run.run_id, "batch_version": 3})
+    for run in books.runs.values():
+        yield record("run", run.run_id, {"run_id": run.run_id, "batch_version": run.batch_version})
     for statement_id, statement in books.statements.items():
-        lines = [_line_row(index, each, statement) for index, each in enumerate(books.lines[statement_id])]
+        version = books.runs[statement.run_id].batch_version
+        lines = [_line_row(index, each, statement, version) for index, each in enumerate(books.lines[statement_id])]
         yield record("statement", statement_id, _statement_row(statement), lines=lines)
     for (kind, subject_id), steps in books.steps.items():
         for index, step in enumerate(steps):
@@ -228,6 +246,9 @@ def _records(
             for index, each in enumerate(transaction.entries)
         ]
         yield record("transaction", transaction.transaction_id, _transaction_row(transaction), entries=entries)
+    for number, (payee_id, statement_id, delta_micros) in enumerate(books.notices, 1):
+        row = {"notice_id": number, "payee_id": payee_id, "statement_id": statement_id, "delta_micros": delta_micros}
+        yield record("notice", str(number), row)
 
 
 def _statement_row(each: Statement) -> dict[str, Any]:
@@ -240,7 +261,7 @@ def _statement_row(each: Statement) -> dict[str, Any]:
     return {name: getattr(each, name) for name in names} | days | {"outcomes": dict(each.outcomes)}
 
 
-def _line_row(index: int, settled: SettledLine, statement: Statement) -> dict[str, Any]:
+def _line_row(index: int, settled: SettledLine, statement: Statement, batch_version: int) -> dict[str, Any]:
     line = settled.line
     names = (
         "video_id", "share_ppm", "country", "policy_version", "kind", "tier_index", "event_start", "event_end",
@@ -254,7 +275,7 @@ def _line_row(index: int, settled: SettledLine, statement: Statement) -> dict[st
             "amount_micros": settled.amount_micros,
             "carried_nanomicros": settled.carried_nanomicros,
         }
-        | {"currency": statement.currency, "provisional_views": 0}
+        | {"currency": statement.currency, "provisional_views": 0, "batch_version": batch_version}
     )
 
 

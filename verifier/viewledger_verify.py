@@ -347,6 +347,7 @@ CREATE TABLE lines (video_id TEXT, payee_id TEXT, owned_from_on TEXT, effective_
 CREATE TABLE states (statement_id TEXT PRIMARY KEY, state TEXT, line INTEGER, transition_index INTEGER);
 CREATE TABLE left_out (statement_id TEXT, key TEXT, line INTEGER);
 CREATE TABLE postings (statement_id TEXT, kind TEXT, line INTEGER, record TEXT, PRIMARY KEY (statement_id, kind));
+CREATE TABLE notices (statement_id TEXT PRIMARY KEY, delta_micros INTEGER, line INTEGER);
 CREATE TABLE carries (payee_id TEXT, currency TEXT, sequence INTEGER, after INTEGER,
                       PRIMARY KEY (payee_id, currency, sequence));
 CREATE TABLE payees (payee_id TEXT PRIMARY KEY, country TEXT);
@@ -523,6 +524,8 @@ def _remember(found: Found, bundle: Bundle, number: int, record: dict[str, Any])
         if row.get("statement_id"):
             values = (row["statement_id"], row["kind"], number, json.dumps(record))
             database.execute("INSERT INTO postings VALUES (?, ?, ?, ?)", values)
+    elif kind == "notice":
+        database.execute("INSERT INTO notices VALUES (?, ?, ?)", (row["statement_id"], row["delta_micros"], number))
 
 
 def _follow(found: Found, number: int, row: dict[str, Any]) -> None:
@@ -714,6 +717,8 @@ def check_statements(bundle: Bundle, found: Found, contracts: Contracts) -> int:
             run = _content(found, "run", record["row"]["run_id"])
             _content(found, "version", str(run["batch_version"]))
             _check_sums(bundle, line, record)
+            if any(each["batch_version"] != run["batch_version"] for each in record.get("lines", [])):
+                raise WrongError(RECORDS, line, f"a line of statement {record['key']} rests on another version")
             _check_posting(found, line, record["row"])
             if is_current:
                 _check_terms(bundle, found, contracts, line, record)
@@ -727,8 +732,32 @@ def check_statements(bundle: Bundle, found: Found, contracts: Contracts) -> int:
     ).fetchone()
     if orphan:
         raise WrongError(RECORDS, orphan[0], f"posts statement {orphan[1]}, which is not there")
+    _check_notices(database)
     database.execute("CREATE INDEX lines_by_video ON lines (video_id)")
     return count
+
+
+def _check_notices(database: sqlite3.Connection) -> None:
+    """Whoever's posted statement was replaced by another that is posted was told so, and of the right difference."""
+    before: tuple[str, int] | None = None
+    query = (
+        "SELECT payee_id, statement_id, line, record FROM statements WHERE statement_id IN "
+        "(SELECT statement_id FROM postings WHERE kind = 'statement') ORDER BY payee_id, number"
+    )
+    for payee_id, statement_id, line, text in database.execute(query):
+        row = json.loads(text)["row"]
+        earned = row["payable_micros"] + row["tax_micros"]
+        notice = database.execute("SELECT delta_micros, line FROM notices WHERE statement_id = ?", (statement_id,))
+        delta, place = notice.fetchone() or (None, line)
+        expected = earned - before[1] if before and before[0] == payee_id else None
+        if delta != expected:
+            said = "no notice says so" if delta is None else f"a notice says {delta} micros"
+            text = f"{expected} micros" if expected is not None else "nothing"
+            raise WrongError(RECORDS, place, f"statement {statement_id} changed what was posted by {text}, and {said}")
+        before = (payee_id, earned)
+    query = "SELECT line, statement_id FROM notices WHERE statement_id NOT IN (SELECT statement_id FROM statements)"
+    for line, statement_id in database.execute(query):
+        raise WrongError(RECORDS, line, f"a notice is of statement {statement_id}, which is not there")
 
 
 def _check_sums(bundle: Bundle, number: int, record: dict[str, Any]) -> None:
@@ -927,7 +956,7 @@ def check_events(bundle: Bundle, found: Found, contracts: Contracts) -> int:
     ).fetchone()
     if unpaid:
         raise WrongError(RECORDS, unpaid[0], f"line {unpaid[2]} pays for video {unpaid[1]}, of which there is no event")
-    _check_outcomes(found)
+    _check_outcomes(found, bundle.versions["batch"])
     return event_count
 
 
@@ -990,7 +1019,7 @@ def _check_video(
                 _add_event(bundle, contracts, groups, owner, event, length[0] if length else None)
     _check_counts(video_id, views, counts)
     for key, group in sorted(groups.items()):
-        _check_group(database, video_id, key, group, number)
+        _check_group(bundle, database, (video_id, key), group, number)
     database.execute("DELETE FROM lines WHERE video_id = ?", (video_id,))
     return event_count
 
@@ -1055,8 +1084,10 @@ def _add_event(
     group.ads.update(ad_type for ad_type in event.ad_types if ad_type in card.ads)
 
 
-def _check_group(database: sqlite3.Connection, video_id: str, key: Key, group: Group, number: int) -> None:
-    payee_id = key[0]
+def _check_group(
+    bundle: Bundle, database: sqlite3.Connection, place: tuple[str, Key], group: Group, number: int
+) -> None:
+    video_id, (payee_id, *_) = place
     for outcome, events in group.outcomes.items():
         database.execute(
             "INSERT INTO outcomes VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET events = events + excluded.events",
@@ -1074,7 +1105,8 @@ def _check_group(database: sqlite3.Connection, video_id: str, key: Key, group: G
         if line["event_end"] > group.count or line["quantity"] != quantity:
             text = f"{name} pays {line['quantity']} {line['kind']}, and the events hold {quantity} of {group.count}"
             raise WrongError(RECORDS, statement_line, text)
-        if line["settled_views"] != counted:
+        is_of_version = line["batch_version"] == bundle.versions["batch"]  # else the views known then are not here
+        if is_of_version and line["settled_views"] != counted:
             raise WrongError(
                 RECORDS, statement_line, f"{name} says {line['settled_views']} settled views, not {counted}"
             )
@@ -1087,9 +1119,15 @@ def _check_group(database: sqlite3.Connection, video_id: str, key: Key, group: G
         raise WrongError(EVENTS, number, f"the ad views {ad_type} of {video_id} are in no line of payee {payee_id}")
 
 
-def _check_outcomes(found: Found) -> None:
+def _check_outcomes(found: Found, batch_version: int) -> None:
+    """Hold the outcomes of every newest statement against the events.
+
+    A statement that a later version left as it was says what was known to its own: of that the bundle has no events.
+    """
     for line, text in found.database.execute("SELECT line, record FROM statements WHERE is_current ORDER BY line"):
         row = json.loads(text)["row"]
+        if _content(found, "run", row["run_id"])["batch_version"] != batch_version:
+            continue
         expected = dict(
             found.database.execute("SELECT outcome, events FROM outcomes WHERE payee_id = ?", (row["payee_id"],))
         )

@@ -11,6 +11,9 @@ _RUNS = """
     SELECT run_id, batch_version, catalogue_version, contract_version FROM billing.runs
     WHERE period_start_on = %s AND period_end_on = %s ORDER BY started_at"""
 _STATEMENTS = "SELECT statement_id FROM billing.statements WHERE period_start_on = %s AND period_end_on = %s"
+_NOTICES = """
+    SELECT n.notice_id FROM billing.notices n JOIN billing.statements s USING (statement_id)
+    WHERE s.period_start_on = %s AND s.period_end_on = %s"""
 # with the transaction that each one's remainder came from
 _TRANSACTIONS = """
     WITH own AS (
@@ -49,6 +52,8 @@ def records_of_period(connect: Connect, period: Period) -> Callable[[Record], bo
         statements = {statement_id for (statement_id,) in cursor}
         cursor.execute(_TRANSACTIONS, days)
         wanted |= {("transaction", transaction_id) for (transaction_id,) in cursor}
+        cursor.execute(_NOTICES, days)
+        wanted |= {("notice", str(notice_id)) for (notice_id,) in cursor}
 
     def is_wanted(record: Record) -> bool:
         if record.kind == "statement":

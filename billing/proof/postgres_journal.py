@@ -50,6 +50,8 @@ def _by_number(column: str) -> tuple[str, str]:
     return f"t.{column}::text", f"t.{column} = CASE WHEN j.key ~ '^[0-9]{{1,18}}$' THEN j.key::bigint END"
 
 
+_ACCOUNT_KEY = "concat_ws(' ', t.account_version, t.payee_id)"
+_FINDS_ACCOUNT = f"t.payee_id = substr(j.key, strpos(j.key, ' ') + 1) AND {_ACCOUNT_KEY} = j.key"
 _TRANSITION_KEY = "concat_ws(' ', t.subject_kind, t.subject_id, t.transition_index)"
 _FINDS_TRANSITION = (
     "t.subject_kind = split_part(j.key, ' ', 1) AND t.subject_id = split_part(j.key, ' ', 2) "
@@ -74,8 +76,18 @@ NOTED = (
         *_by_text("transaction_id"),
         children=(Children("entries", "billing.entries", "transaction_id", "entry_index"),),
     ),
+    Noted("bank_account", "billing.bank_accounts", _ACCOUNT_KEY, _FINDS_ACCOUNT),
+    Noted(
+        "payout_batch",
+        "billing.payout_batches",
+        *_by_text("batch_id"),
+        children=(Children("items", "billing.payout_items", "batch_id", 'item_id COLLATE "C"'),),
+    ),
+    Noted("hold", "billing.holds", *_by_text("hold_id")),
+    Noted("appeal", "billing.appeals", *_by_text("appeal_id")),
+    Noted("notice", "billing.notices", *_by_number("notice_id")),
 )
-"""Every table that the migration attaches to the journal; a test holds the two against each other."""
+"""Every table that the migrations attach to the journal; a test holds the two against each other."""
 
 _JOURNAL = """
     SELECT position, kind, key, recorded_at FROM billing.journal

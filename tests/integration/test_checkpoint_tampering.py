@@ -2,15 +2,21 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import psycopg2
 import pytest
 
 from billing.books.postgres_books import PostgresBooks
-from billing.books.run_posting import post_bills
+from billing.books.postgres_holds import PostgresHolds
+from billing.books.postgres_statement import PostgresStatements
+from billing.books.postgres_states import PostgresStates
+from billing.books.run_posting import finalise_run, post_bills
+from billing.books.states import Move
 from billing.errors import CheckpointRefusedError
+from billing.payouts.payouts import Acknowledgement, BankAccount
+from billing.payouts.postgres_payouts import PostgresPayouts
 from billing.postgres_session import connector
 from billing.proof.checkpointing import change_key, make_checkpoint
 from billing.proof.ed25519_keys import create_key
@@ -28,15 +34,36 @@ YESTERDAY = TODAY - timedelta(days=1)
 
 @pytest.fixture(scope="module")
 def untouched(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Books]:
-    """October and November are billed, with a checkpoint after each."""
+    """October and November are billed, with a checkpoint after each; then all that can happen to money happened."""
     with books_of(stack, tmp_path_factory.mktemp("books")) as found:
         ledger = PostgresBooks(connector(found.url))
         october = [bill("ann", line("video-a", 333, 1001), line("video-b", 7, 999)), bill("bob")]
         post_bills(run_of(OCTOBER), october, ledger)
         found.checkpoint(YESTERDAY)
         post_bills(run_of(NOVEMBER), [bill("ann"), bill("bob")], ledger)
+        money_goes_out(found, ledger)
         found.checkpoint(TODAY)
         yield found
+
+
+def money_goes_out(books: Books, ledger: PostgresBooks) -> None:
+    """October is restated and its payee told, one objects, a part is held, the rest paid out, a late event refused."""
+    connect = connector(books.url)
+    restated = run_of(OCTOBER, restatement_number=1, cause="late events", batch_version=4)
+    post_bills(restated, [bill("ann", line("video-a", 334, 1001)), bill("bob")], ledger)
+    statements, states = PostgresStatements(connect), PostgresStates(connector(books.url, "viewledger_approver"))
+    for statement, _ in statements.in_state("in_review"):
+        states.move("statement", statement.statement_id, Move("approved", "max"))
+    finalise_run(restated.run_id, ledger)
+    holds, payouts = PostgresHolds(connect), PostgresPayouts(connect)
+    holds.place("bob", "USD", 1_000_000, datetime(9999, 1, 1, tzinfo=UTC), Move("pending", "eve", "odd"))
+    (statement, _), *_ = statements.of_payee("bob", 1)
+    holds.decide_appeal(holds.appeal(statement.statement_id, "I had more", "bob"), Move("rejected", "max", "no"))
+    payouts.import_accounts([BankAccount(payee, payee, "DE89370400440532013000") for payee in ("ann", "bob")], "eve")
+    items, _ = payouts.create_batch("USD", TODAY, lambda _: 0, "eve")
+    said = [Acknowledgement(each.item_id, "settled", each.amount_micros, "USD", "", "line 2") for each in items]
+    assert payouts.acknowledge(said, "eve") == {"settled": 2}
+    states.move("late_event", "0:7", Move("rejected", "max", "a clock that went wrong"))
 
 
 @pytest.fixture
@@ -65,12 +92,24 @@ CHANGES = {
     "who approved": "UPDATE billing.transitions SET actor = 'nobody' WHERE to_state = 'approved'",
     "the sum of a statement": "UPDATE billing.statements SET payable_micros = payable_micros + 1",
     "the evidence": "UPDATE billing.payment_audit SET evidence_root = repeat('0', 64) WHERE video_id = 'video-b'",
-    "a remainder": "UPDATE billing.transactions SET carried_nanomicros_after = 1 WHERE payee_id = 'ann'",
+    "a remainder": "UPDATE billing.transactions SET carried_nanomicros_after = 1 WHERE kind = 'statement'",
     "the versions of a run": "UPDATE billing.runs SET batch_version = 4",
     "a contract": "UPDATE billing.rate_cards SET document = '{\"a\": 0.5}' WHERE contract_version = 1",
     "a version's offsets": "UPDATE published.versions SET offsets = '{\"ends\": [1]}' WHERE version = 3",
     "when it was posted": "UPDATE billing.transactions SET posted_at = posted_at - interval '40 days'",
     "when it was recorded": "UPDATE billing.journal SET recorded_at = recorded_at - interval '1 microsecond'",
+    "where a payee is paid": "UPDATE billing.bank_accounts SET iban = 'NO9386011117947' WHERE payee_id = 'bob'",
+    "the day of a payout": "UPDATE billing.payout_batches SET execution_on = execution_on + 1",
+    "who is paid": "UPDATE billing.payout_items SET payee_id = 'zoe' WHERE payee_id = 'bob'",
+    "how much is paid": "UPDATE billing.payout_items SET amount_micros = amount_micros + 1 WHERE payee_id = 'bob'",
+    "what the bank said": "UPDATE billing.transitions SET to_state = 'rejected' WHERE subject_kind = 'payout' "
+    "AND to_state = 'settled'",
+    "what is kept back": "UPDATE billing.holds SET amount_micros = 1",
+    "until when it is kept back": "UPDATE billing.holds SET expires_at = expires_at - interval '1 day'",
+    "who decided on an appeal": "UPDATE billing.transitions SET actor = 'bob' WHERE subject_kind = 'appeal'",
+    "what a payee objected to": "UPDATE billing.appeals SET objection = 'never mind'",
+    "what a payee was told": "UPDATE billing.notices SET delta_micros = 0",
+    "a late event": "UPDATE billing.transitions SET to_state = 'accepted' WHERE subject_kind = 'late_event'",
     "a name in the journal": "UPDATE billing.journal SET key = key || ' ' WHERE position = 3",
 }
 
@@ -101,6 +140,12 @@ def test_the_first_wrong_record_is_named(books: Books) -> None:
         "runs",
         "rate_cards",
         "journal",
+        "bank_accounts",
+        "payout_batches",
+        "payout_items",
+        "holds",
+        "appeals",
+        "notices",
     ],
 )
 def test_a_deletion_is_found(books: Books, table: str) -> None:
@@ -153,6 +198,31 @@ def test_a_row_that_was_slipped_in_and_back_dated_is_found(books: Books) -> None
 def test_entries_without_their_transaction_are_found(books: Books) -> None:
     books.tamper("INSERT INTO billing.entries VALUES ('nowhere', 0, 'bank', 1)")
     assert any("entries of transaction nowhere" in problem for problem in books.problems(kept=False))
+
+
+@pytest.mark.parametrize(
+    ("kind", "slipped_in"),
+    [
+        (
+            "bank_account 9 bob",
+            "INSERT INTO billing.bank_accounts VALUES ('bob', 9, 'Bob', 'NO9386011117947', NULL, 'x')",
+        ),
+        ("payout_batch X", "INSERT INTO billing.payout_batches VALUES ('X', 'USD', '2026-12-01', 'x')"),
+        ("hold x", "INSERT INTO billing.holds VALUES ('x', 'ann', 'USD', 5, '9999-01-01')"),
+        ("appeal x", "INSERT INTO billing.appeals VALUES ('x', 'ann', 'y', 'z')"),
+        ("notice 99", "INSERT INTO billing.notices OVERRIDING SYSTEM VALUE VALUES (99, 'ann', 'y', 5)"),
+        (
+            "transition late_event 1:1 0",
+            "INSERT INTO billing.transitions VALUES ('late_event', '1:1', 0, 'open', 'accepted', 'x')",
+        ),
+        ("items of payout_batch X", f"INSERT INTO billing.payout_items VALUES ('{'0' * 32}', 'X', 'ann', 1, 5)"),
+    ],
+)
+def test_what_was_slipped_in_beside_the_ledger_is_found(books: Books, kind: str, slipped_in: str) -> None:
+    books.tamper(slipped_in)
+    assert books.problems(kept=False) == [
+        f"{kind} is not in the journal: it was not written through the database's rules"
+    ]
 
 
 def test_a_chain_whose_end_was_cut_off_is_found_by_what_was_kept(books: Books) -> None:

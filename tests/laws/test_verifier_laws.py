@@ -6,6 +6,7 @@ import random
 import shutil
 import tracemalloc
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from billing.proof.ed25519_keys import SigningKey, create_key
+from billing.proof.journal import Record
 from tests.bundle_makers import random_month, signed
 from tests.verifier import verifier
 
@@ -186,7 +188,7 @@ STATEMENT_EDITS = {
 @pytest.mark.parametrize("what", STATEMENT_EDITS)
 def test_a_wrong_statement_is_found_even_when_it_was_signed(what: str, tmp_path: Path, key: SigningKey) -> None:
     """The signer itself errs or cheats: every number follows from the events, so the signature helps nobody."""
-    month = random_month(11)
+    month = random_month(12)
     found = 0
     for at, record in enumerate(month.records):
         value = json.loads(record.content)
@@ -204,6 +206,35 @@ def test_a_wrong_statement_is_found_even_when_it_was_signed(what: str, tmp_path:
             assert error.value.file in ("records.jsonl", "events.csv.gz")
             found += 1
     assert found
+
+
+def without_notice(records: list[Record], at: int) -> None:
+    del records[at]
+
+
+def with_other_difference(records: list[Record], at: int) -> None:
+    value = json.loads(records[at].content)
+    value["row"]["delta_micros"] += 1
+    records[at] = replace(records[at], content=verifier.canonical(value))
+
+
+def for_another_statement(records: list[Record], at: int) -> None:
+    value = json.loads(records[at].content)
+    value["row"]["statement_id"] = "0" * 32
+    records[at] = replace(records[at], content=verifier.canonical(value))
+
+
+@pytest.mark.parametrize("change", [without_notice, with_other_difference, for_another_statement])
+def test_a_payee_who_was_told_something_wrong_of_a_restatement_is_found_even_when_it_was_signed(
+    change: Callable[[list[Record], int], None], tmp_path: Path, key: SigningKey
+) -> None:
+    month = random_month(11)
+    at = next(at for at, record in enumerate(month.records) if record.kind == "notice")
+    wrong = list(month.records)
+    change(wrong, at)
+    replace(month, records=wrong).write(tmp_path / "bundle", signed(wrong, key, len(wrong)))
+    with pytest.raises(verifier.WrongError, match="changed what was posted"):
+        verifier.verify(tmp_path / "bundle", key.public_key, [])
 
 
 def test_another_key_vouches_for_nothing(tmp_path: Path, key: SigningKey) -> None:

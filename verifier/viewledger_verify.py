@@ -807,6 +807,8 @@ def _check_posting(found: Found, number: int, row: dict[str, Any]) -> None:
         raise WrongError(RECORDS, number, f"statement {statement_id} is {state[0]} and not in the ledger once")
     if state[0] not in ("finalised", "paid", "superseded") and postings:
         raise WrongError(RECORDS, number, f"statement {statement_id} is {state[0]} and in the ledger")
+    if state[0] == "superseded" and set(postings) == {"statement"}:
+        raise WrongError(RECORDS, number, f"statement {statement_id} is superseded and was never undone in the ledger")
     if "reversal" in postings and "statement" not in postings:
         raise WrongError(RECORDS, number, f"statement {statement_id} was undone without having been posted")
     for kind, text in postings.items():

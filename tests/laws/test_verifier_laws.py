@@ -13,9 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from billing.proof.checkpoint import Link
 from billing.proof.ed25519_keys import SigningKey, create_key
 from billing.proof.journal import Record
-from tests.bundle_makers import random_month, signed
+from tests.bundle_makers import Month, random_month, signed
 from tests.verifier import verifier
 
 Change = Callable[[list[bytes], int, random.Random], list[bytes]]
@@ -206,6 +207,29 @@ def test_a_wrong_statement_is_found_even_when_it_was_signed(what: str, tmp_path:
             assert error.value.file in ("records.jsonl", "events.csv.gz")
             found += 1
     assert found
+
+
+def test_a_superseded_statement_whose_reversal_is_not_in_the_bundle_is_found(tmp_path: Path, key: SigningKey) -> None:
+    """It would be paid twice; the next of its payee's transactions does not always give it away by its remainder."""
+    month, found = random_month(11), 0
+    for record in month.records:
+        if record.kind == "transaction" and json.loads(record.content)["row"]["kind"] == "reversal":
+            shutil.rmtree(tmp_path / "bundle", ignore_errors=True)
+            chain = signed(month.records, key, len(month.records))
+            rest = [each for each in month.records if each is not record]
+            replace(month, records=rest).write(tmp_path / "bundle", chain)
+            shutil.copy(leaves_of_all(month, chain, tmp_path / "whole"), tmp_path / "bundle" / "leaves.csv")
+            put_hash_right(tmp_path / "bundle", "leaves.csv")
+            with pytest.raises(verifier.WrongError, match=r"superseded and was never undone|carried .* out before"):
+                verifier.verify(tmp_path / "bundle", key.public_key, [])
+            found += 1
+    assert found
+
+
+def leaves_of_all(month: Month, chain: Sequence[Link], folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    month.write(folder, chain)
+    return folder / "leaves.csv"
 
 
 def without_notice(records: list[Record], at: int) -> None:

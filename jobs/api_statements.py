@@ -10,6 +10,7 @@ from billing.errors import BillingError
 from billing.postgres_session import connector
 from billing.rating.rated_lines import SettledLine
 from billing.rating.view_chain import view_chain
+from serving_layer.postgres_reads import API_ROLE
 from serving_layer.statements import (
     ChainLink,
     StatementDetail,
@@ -17,8 +18,6 @@ from serving_layer.statements import (
     StatementSummary,
     StatementsUnavailableError,
 )
-
-API_ROLE = "viewledger_api"
 
 
 class BooksStatements:

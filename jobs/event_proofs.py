@@ -13,6 +13,7 @@ from billing.proof.event_answers import EventAnswer, EventAnswers, PartAnswer
 from billing.proof.postgres_proofs import PostgresProofs
 from jobs import settings
 from jobs.billing_settings import billing_connector
+from serving_layer.postgres_reads import API_ROLE
 from serving_layer.proofs import (
     EventCopy,
     EventPart,
@@ -25,7 +26,6 @@ from serving_layer.proofs import (
 
 log = logging.getLogger(__name__)
 
-API_ROLE = "viewledger_api"
 SQL_URL_DEFAULT = "sc://127.0.0.1:17073"
 _AWAY = (BillingError, BatchError, QueryError)
 

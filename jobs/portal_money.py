@@ -14,10 +14,11 @@ from billing.errors import LedgerUnavailableError, SchemaMissingError, StateErro
 from billing.money import amount_text
 from billing.postgres_session import connector
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
-from jobs.api_statements import API_ROLE, detail_of, summary_of
+from jobs.api_statements import detail_of, summary_of
 from jobs.billing_settings import APPROVER_ROLE, BILLING_ROLE
 from serving_layer.portal.ports import PartUnavailableError, RefusedActionError
 from serving_layer.portal.records import Appeal, Hold, ListedStatement, Notice, Step, WholeStatement
+from serving_layer.postgres_reads import API_ROLE
 
 SHOWN_MAX = 500
 _STATE_AFTER = {"approve": "approved", "review": "in_review", "void": "voided"}

@@ -11,13 +11,15 @@ import psycopg2
 from psycopg2.extensions import POLL_OK, POLL_READ
 from psycopg2.extensions import connection as Connection
 
+API_ROLE = "viewledger_api"
+"""The database role that the API's reads act in, whatever login the API comes with: it may read what is shown."""
 TIMEOUT_MS = 2_000
 SECONDS_MAX = 3.0
 """For connecting and for a query; a server that hangs keeps no bound of its own."""
 
 
 class PostgresReads:
-    """Read-only queries on one connection, which is made when needed and made anew after a failure.
+    """Queries on one read-only connection in API_ROLE, which is made when needed and made anew after a failure.
 
     Thread-safe; calls wait for each other, so what must not wait gets an instance of its own. Every call ends within a
     few seconds, whatever the server or the network does, or raises `unavailable`, or `too_slow` where the server gave
@@ -100,7 +102,8 @@ def _connected(url: str) -> Connection:
         keepalives_idle=5,
         keepalives_interval=2,
         keepalives_count=2,
-        options=f"-c statement_timeout={TIMEOUT_MS} -c default_transaction_read_only=on -c timezone=UTC",
+        options=f"-c role={API_ROLE} -c statement_timeout={TIMEOUT_MS} -c default_transaction_read_only=on "
+        "-c timezone=UTC",
     )
     _wait(connection)
     return connection

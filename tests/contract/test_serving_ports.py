@@ -14,6 +14,7 @@ import redis.asyncio
 from jobs.run_api import SpeedLayerCounts
 from serving_layer.merge import SettledCount
 from serving_layer.ports import SettledUnavailableError, SpeedUnavailableError
+from serving_layer.postgres_reads import API_ROLE, PostgresReads
 from serving_layer.postgres_versions import PostgresVersions
 from speed_layer.redis_segment_store import AsyncRedisSegmentReader, RedisSegmentStore
 from tests.billing_postgres import own_database
@@ -90,6 +91,31 @@ def test_a_postgres_that_is_away_is_an_error_and_one_that_comes_back_is_used_aga
         terminate_connections(url)
         assert versions.current() is None
         versions.close()
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        "UPDATE published.pointer SET version = 1",
+        "INSERT INTO published.video_counts VALUES ('a', 1, 9, 9)",
+        "UPDATE access.api_keys SET revoked_at = NULL",
+        "INSERT INTO billing.transitions (subject_kind, subject_id, to_state, actor, reason)"
+        " VALUES ('statement', 's', 'approved', 'a', 'r')",
+        "INSERT INTO ingestion.replays DEFAULT VALUES",
+        "SELECT iban FROM billing.bank_accounts",
+        "CREATE TABLE published.another (n integer)",
+    ],
+)
+def test_a_connection_of_the_api_has_no_right_to_change_anything_or_to_see_bank_data(
+    postgres_url: str, write: str
+) -> None:
+    """Not even where the connection is told that it may write: the role of the database lacks the right."""
+    with own_database(postgres_url, with_versions=False) as url:
+        reads = PostgresReads(url, SettledUnavailableError)
+        assert reads.query("SELECT current_user::text", ()) == [(API_ROLE,)]
+        with pytest.raises(SettledUnavailableError, match="permission denied"):
+            reads.query(f"BEGIN READ WRITE; {write}", ())
+        reads.close()
 
 
 @pytest.fixture

@@ -68,8 +68,9 @@ def open_session(settings: SparkSettings, name: str = "viewledger batch") -> Spa
     """Start Spark, or return the session that this process already has.
 
     Executors run the contract's own Python code: they get the project's folder by PYTHONPATH, which must exist at the
-    same place on every machine of a cluster (as the virtual environment must). Raises UnavailableError when the disk of
-    Spark's scratch files is full.
+    same place on every machine of a cluster (as the virtual environment must). Passwords are told to the running Java
+    process, never on its command line, which everybody on the machine may read. Raises UnavailableError when the disk
+    of Spark's scratch files is full.
     """
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     os.environ.setdefault("HADOOP_USER_NAME", "viewledger")
@@ -77,10 +78,16 @@ def open_session(settings: SparkSettings, name: str = "viewledger batch") -> Spa
     # workers forked by Spark inherit this; the driver has the project on its path already
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH", "")]))
     builder = SparkSession.builder.master(settings.master).appName(name)
-    for key, value in (_options(settings) | dict(settings.extra)).items():
-        builder = builder.config(key, value)
+    options = _options(settings) | dict(settings.extra)
+    secrets = {key: value for key, value in options.items() if key.endswith("password")}
+    for key, value in options.items():
+        if key not in secrets:
+            builder = builder.config(key, value)
     with _stderr_to(settings.log):
-        return builder.getOrCreate()
+        session = builder.getOrCreate()
+    for key, value in secrets.items():
+        session.conf.set(key, value)
+    return session
 
 
 @contextmanager

@@ -53,6 +53,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         extra={
             "spark.sql.codegen.wholeStage": "false",
             "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+            PASSWORD_SETTING: PASSWORD,
             **for_analysts(free_ports()),
         },
     )
@@ -64,6 +65,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 
 
 CONNECT_TOKEN = "only the door knows it"
+PASSWORD, PASSWORD_SETTING = "nobody sees it", "spark.sql.catalog.unused.jdbc.password"
 
 
 def for_analysts(ports: Ports) -> dict[str, str]:

@@ -61,7 +61,7 @@ def collector_app(collector: Collector) -> Starlette:
     async def readyz(_: Request) -> Response:
         if await asyncio.to_thread(collector.event_log.is_reachable):
             return Response("ready\n", media_type="text/plain")
-        return _problem(Problem(503, "broker_unreachable", "the Kafka broker does not answer"))
+        return _problem(Problem(503, "broker_unreachable", "the Kafka broker does not answer", "kafka"))
 
     async def metrics(_: Request) -> Response:
         return Response(collector.metrics.exposition(), headers={"Content-Type": MEDIA_TYPE})
@@ -97,7 +97,8 @@ async def _collect(collector: Collector, request: Request) -> Response:
         # Rejected ones are counted when the request is answered for good; the client sends all of them again.
         collector.metrics.unacknowledged.inc(len(admitted))
         detail = "the log did not acknowledge in time: send the same events again under the same ids"
-        return _problem(Problem(503, "log_unavailable", detail), {"Retry-After": str(collector.retry_after_seconds)})
+        retry_after = {"Retry-After": str(collector.retry_after_seconds)}
+        return _problem(Problem(503, "log_unavailable", detail, "kafka"), retry_after)
     collector.metrics.accepted.inc(len(admitted))
     collector.metrics.rejected.inc(len(rejected))
     return _answer(outcomes, len(admitted))

@@ -8,7 +8,7 @@ from batch_layer.errors import BatchError
 from batch_layer.iceberg_settled_events import IcebergSettledEvents, events_by_sql_server
 from batch_layer.postgres_versions import PostgresVersionStore
 from batch_layer.spark_connect import PublishedTables, QueryError
-from billing.errors import BillingError
+from billing.errors import BillingError, LedgerUnavailableError, SchemaMissingError
 from billing.proof.event_answers import EventAnswer, EventAnswers, PartAnswer
 from billing.proof.postgres_proofs import PostgresProofs
 from jobs import settings
@@ -23,11 +23,13 @@ from serving_layer.proofs import (
     ProofsUnavailableError,
     ProvenStatement,
 )
+from serving_layer.statements import StatementsUnavailableError
 
 log = logging.getLogger(__name__)
 
 SQL_URL_DEFAULT = "sc://127.0.0.1:17073"
-_AWAY = (BillingError, BatchError, QueryError)
+_BOOKS_AWAY = (LedgerUnavailableError, SchemaMissingError)
+_TABLES_AWAY = (BillingError, BatchError, QueryError)
 
 
 @contextmanager
@@ -36,8 +38,11 @@ def open_event_answers(environ: Mapping[str, str], role: str = API_ROLE) -> Iter
     postgres_url = settings.PostgresConnection.from_environ(environ).url
 
     def current_version() -> int | None:
-        with closing(PostgresVersionStore(postgres_url)) as store:
-            current = store.current()
+        try:
+            with closing(PostgresVersionStore(postgres_url)) as store:
+                current = store.current()
+        except BatchError as error:
+            raise LedgerUnavailableError(str(error)) from error
         return current.version if current else None
 
     with closing(PublishedTables(environ.get("VIEWLEDGER_SQL_URL") or SQL_URL_DEFAULT)) as tables:
@@ -49,37 +54,31 @@ def open_event_answers(environ: Mapping[str, str], role: str = API_ROLE) -> Iter
 
 
 class ServedProofs:
-    """Serving's ports on billing's answers; whatever is away becomes ProofsUnavailableError."""
+    """Serving's ports on billing's answers; what is away becomes one of the two errors they may raise."""
 
     def __init__(self, answers: EventAnswers) -> None:
         self._answers = answers
 
     def statement(self, statement_id: str) -> ProvenStatement | None:
         """Return a statement; None when there is none."""
-        try:
+        with _translated():
             head = self._answers.books.statement(statement_id)
-        except _AWAY as error:
-            raise _away(error) from error
         return ProvenStatement(head.payee_id, head.state) if head else None
 
     def events(self, statement_id: str, after: int) -> Iterator[PaidEvent]:
         """Yield the statement's events from number after + 1 on."""
-        try:
+        with _translated():
             head = self._answers.books.statement(statement_id)
             if head is None:
                 return
             for number, paid in self._answers.statement_events(head, after):
                 lines = tuple(line.line_index for line in paid.lines)
                 yield PaidEvent(number, paid.event.video_id, paid.event.event_id, lines)
-        except _AWAY as error:
-            raise _away(error) from error
 
     def payment(self, event_id: str) -> EventPayment:
         """Return what became of an event."""
-        try:
+        with _translated():
             return payment_of(self._answers.payment(event_id))
-        except _AWAY as error:
-            raise _away(error) from error
 
 
 def payment_of(answer: EventAnswer) -> EventPayment:
@@ -113,6 +112,13 @@ def _part(part: PartAnswer) -> EventPart:
     )
 
 
-def _away(error: Exception) -> ProofsUnavailableError:
-    log.warning("proofs unavailable", extra={"fields": {"reason": str(error)}})
-    return ProofsUnavailableError(str(error))
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except _BOOKS_AWAY as error:
+        log.warning("books unavailable", extra={"fields": {"reason": str(error)}})
+        raise StatementsUnavailableError(str(error)) from error
+    except _TABLES_AWAY as error:
+        log.warning("proofs unavailable", extra={"fields": {"reason": str(error)}})
+        raise ProofsUnavailableError(str(error)) from error

@@ -198,7 +198,7 @@ def announcing(app: Any, drain: Drain) -> Any:
 
 
 async def _not_ready(send: Send) -> None:
-    body = Problem(503, "stopping", "this process is about to stop; another one takes over").to_json()
+    body = Problem(503, "stopping", "this process is about to stop; another one takes over", "process").to_json()
     headers = [(b"content-type", PROBLEM_MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": 503, "headers": headers})
     await send({"type": "http.response.body", "body": body})

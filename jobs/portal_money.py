@@ -19,6 +19,7 @@ from jobs.billing_settings import APPROVER_ROLE, BILLING_ROLE
 from serving_layer.portal.ports import PartUnavailableError, RefusedActionError
 from serving_layer.portal.records import Appeal, Hold, ListedStatement, Notice, Step, WholeStatement
 from serving_layer.postgres_reads import API_ROLE
+from serving_layer.problems import Part
 
 SHOWN_MAX = 500
 _STATE_AFTER = {"approve": "approved", "review": "in_review", "void": "voided"}
@@ -142,7 +143,7 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except (LedgerUnavailableError, SchemaMissingError) as error:
-        raise PartUnavailableError("PostgreSQL") from error
+        raise PartUnavailableError(Part.POSTGRES) from error
     except StateError as error:
         text = str(error)
         raise RefusedActionError(f"{text[0].upper()}{text[1:]}.") from error

@@ -9,6 +9,7 @@ from jobs.dead_letters import open_replay
 from serving_layer.portal.ports import PartUnavailableError, RefusedActionError
 from serving_layer.portal.postgres_operations import PostgresOperations
 from serving_layer.portal.records import DeadLetter, PartHealth, ReconciliationRow, RunRow, VersionRow
+from serving_layer.problems import Part
 from speed_layer.errors import UnavailableError
 from speed_layer.kafka_dead_letter_replay import ReplayRefusedError
 
@@ -69,4 +70,5 @@ def _answered(call: Callable[[], Answer]) -> Answer:
     try:
         return call()
     except UnavailableError as error:
-        raise PartUnavailableError("PostgreSQL" if str(error).startswith("PostgreSQL") else "Kafka") from error
+        part = Part.POSTGRES if str(error).startswith("PostgreSQL") else Part.KAFKA
+        raise PartUnavailableError(part) from error

@@ -15,7 +15,7 @@ from starlette.types import Scope as RequestScope
 
 from serving_layer.access import Caller, Scope, nothing_here
 from serving_layer.http_access import Guard, GuardedRoute
-from serving_layer.problems import ProblemError, refused
+from serving_layer.problems import refused
 from serving_layer.proofs import (
     AFTER_MAX,
     CSV,
@@ -32,7 +32,7 @@ from serving_layer.proofs import (
     seen_by,
     written,
 )
-from serving_layer.statements import UNDECIDED
+from serving_layer.statements import UNDECIDED, StatementsUnavailableError, books_unavailable
 
 STREAM_COST, LOOKUP_COST = 10, 3
 STREAMS_MAX = 4
@@ -84,7 +84,7 @@ async def streamed_events(proofs: Proofs, statement_id: str, after: int, form: F
     The first part is read before the answer begins, so that a store that is away is a problem and no stump.
 
     Raises:
-        ProblemError: streams_busy or proofs_unavailable.
+        ProblemError: streams_busy, statements_unavailable or proofs_unavailable.
     """
     if proofs.streams.locked():
         raise refused("streams_busy", f"{STREAMS_MAX} streams are running; try again shortly", {"Retry-After": "5"})
@@ -99,15 +99,21 @@ async def streamed_events(proofs: Proofs, statement_id: str, after: int, form: F
 
 
 async def payment_of(proofs: Proofs, event_id: str) -> EventPayment:
-    """Return what became of an event; raises ProblemError(proofs_unavailable)."""
+    """Return what became of an event; raises ProblemError where a part does not answer."""
     return await _asked(proofs, proofs.payments.payment, event_id)
 
 
 async def _asked(proofs: Proofs, call: Callable[..., Answer], *arguments: object) -> Answer:
     try:
         return await asyncio.get_running_loop().run_in_executor(proofs.executor, call, *arguments)
+    except StatementsUnavailableError as error:
+        raise books_unavailable() from error
     except ProofsUnavailableError as error:
-        raise _unavailable() from error
+        raise refused(
+            "proofs_unavailable",
+            "the batch tables do not answer, so events cannot be looked up now; try again shortly",
+            {"Retry-After": "5"},
+        ) from error
 
 
 def _is_shown(found: ProvenStatement, caller: Caller) -> bool:
@@ -158,11 +164,3 @@ def _form(request: Request) -> Form:
     if chosen not in ("ndjson", "csv"):
         raise refused("format_unknown", "`format` is ndjson or csv")
     return CSV if chosen == "csv" else NDJSON
-
-
-def _unavailable() -> ProblemError:
-    return refused(
-        "proofs_unavailable",
-        "the books or the batch tables do not answer; what you have so far stays right, go on with `after`",
-        {"Retry-After": "5"},
-    )

@@ -15,7 +15,6 @@ from serving_layer.cursors import Cursors
 from serving_layer.http_access import Guard, GuardedRoute
 from serving_layer.http_answers import NOT_KEPT, answer, format_of
 from serving_layer.parameters import LIMIT_MAX, Parameters
-from serving_layer.problems import refused
 from serving_layer.proofs import is_statement_id
 from serving_layer.statements import (
     STATEMENTS_MAX,
@@ -23,6 +22,7 @@ from serving_layer.statements import (
     Statements,
     StatementSummary,
     StatementsUnavailableError,
+    books_unavailable,
     is_shown,
 )
 
@@ -87,6 +87,4 @@ async def _read(books: Books, call: Callable[..., Found], *arguments: object) ->
         async with asyncio.timeout(_SECONDS_MAX):
             return await asyncio.get_running_loop().run_in_executor(books.executor, call, *arguments)
     except (TimeoutError, StatementsUnavailableError) as error:
-        raise refused(
-            "statements_unavailable", "the books do not answer; view counts are not affected", {"Retry-After": "5"}
-        ) from error
+        raise books_unavailable() from error

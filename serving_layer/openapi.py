@@ -36,6 +36,7 @@ _ALWAYS = (
 )
 _FIXED = ("version_invalid", "as_of_invalid", "version_not_found", "parameter_unknown", "not_acceptable")
 _SERIES = (*_FIXED, "range_invalid", "range_too_large", "timezone_unknown", "cursor_invalid", "query_too_slow")
+_PROOFS = ("statements_unavailable", "proofs_unavailable")
 _STORE = "settled_counts_unavailable"
 
 
@@ -218,7 +219,15 @@ def _statement_events() -> dict[str, Any]:
         "responses": {
             "200": {"description": "One event a line, numbered in an order that never changes", "content": rows},
             **_problems(
-                ("not_found", "cursor_invalid", "format_unknown", "proofs_unavailable", "streams_busy", *_ALWAYS)
+                (
+                    "not_found",
+                    "cursor_invalid",
+                    "format_unknown",
+                    "statements_unavailable",
+                    "proofs_unavailable",
+                    "streams_busy",
+                    *_ALWAYS,
+                )
             ),
         },
     }
@@ -232,7 +241,7 @@ def _event_payment() -> dict[str, Any]:
         "security": _security(Scope.EVENTS),
         "responses": {
             "200": {"description": "The answer; a payee sees its own part", "content": {"application/json": answer}},
-            **_problems(("not_found", "event_id_malformed", "proofs_unavailable", *_ALWAYS)),
+            **_problems(("not_found", "event_id_malformed", *_PROOFS, *_ALWAYS)),
         },
     }
 

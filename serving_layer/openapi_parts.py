@@ -4,6 +4,7 @@ from typing import Any
 
 from ingestion.contract.event import VIDEO_ID_LENGTH_MAX, VIDEO_ID_PATTERN
 from serving_layer.parameters import GROUPS, LIMIT_MAX, ORDERS
+from serving_layer.problems import Part
 from serving_layer.video_ids import LOOKUP_IDS_MAX
 from serving_layer.windows import WINDOWS_MAX, WindowKind
 
@@ -37,6 +38,11 @@ PROBLEM = _record(
         "detail": {"type": "string", "description": "One sentence; for people."},
     }
 )
+PROBLEM["properties"]["part"] = {
+    "type": "string",
+    "enum": list(Part),
+    "description": "With 503: what does not answer. Absent otherwise.",
+}
 LOOKUP_ANSWER = _record({**_ENVELOPE, "counts": {**_rows_of("ServedCount"), "description": "In the order sent"}})
 SERIES = _record(
     {

@@ -4,6 +4,7 @@ docs/api.md shows this table; a test holds the two against each other.
 """
 
 from collections.abc import Mapping
+from enum import StrEnum
 
 from ingestion.contract.problem import Problem
 
@@ -52,12 +53,48 @@ CODES: dict[str, tuple[int, str]] = {
     "internal_error": (500, "An unexpected error; it was logged under the X-Request-Id of the answer."),
     "settled_counts_unavailable": (503, "PostgreSQL does not answer: the settled half cannot be read now."),
     "version_unknown": (503, "PostgreSQL has not told the published version yet."),
-    "proofs_unavailable": (503, "The books or the batch tables do not answer: events cannot be shown now."),
+    "proofs_unavailable": (503, "The batch tables do not answer: events cannot be shown now."),
     "streams_busy": (503, "As many streams of events are running as this process allows."),
-    "statements_unavailable": (503, "The books do not answer: statements cannot be shown now."),
+    "statements_unavailable": (503, "The books do not answer: statements and payments cannot be shown now."),
     "access_unavailable": (503, "PostgreSQL does not answer: the API key cannot be checked now."),
     "identity_provider_unavailable": (503, "The identity provider's keys cannot be fetched: tokens cannot be checked."),
 }
+
+
+class Part(StrEnum):
+    """What an answer can be missing for."""
+
+    POSTGRES = "postgres"
+    KAFKA = "kafka"
+    SQL = "sql"
+    """The SQL server, through which the batch tables are read."""
+    IDENTITY_PROVIDER = "identity_provider"
+    PROCESS = "process"
+    """The process that answers: it has as much to do as it may, or versions change under it. Another try may do."""
+
+
+PARTS: dict[str, Part] = {
+    "settled_counts_unavailable": Part.POSTGRES,
+    "query_too_slow": Part.POSTGRES,
+    "version_unknown": Part.POSTGRES,
+    "statements_unavailable": Part.POSTGRES,
+    "access_unavailable": Part.POSTGRES,
+    "proofs_unavailable": Part.SQL,
+    "identity_provider_unavailable": Part.IDENTITY_PROVIDER,
+    "version_changing": Part.PROCESS,
+    "live_exhausted": Part.PROCESS,
+    "streams_busy": Part.PROCESS,
+}
+"""Code with status 503 → the part that it is about, for programs and for the portal's pages."""
+
+PART_NAMES: dict[Part, str] = {
+    Part.POSTGRES: "PostgreSQL",
+    Part.KAFKA: "Kafka",
+    Part.SQL: "The SQL server",
+    Part.IDENTITY_PROVIDER: "The identity provider",
+    Part.PROCESS: "This process",
+}
+"""Part → its name for people."""
 
 
 class ProblemError(Exception):
@@ -71,7 +108,7 @@ class ProblemError(Exception):
 
 def problem(code: str, detail: str) -> Problem:
     """Return the problem of a code in CODES; `detail` is one sentence: what was wrong and what is allowed."""
-    return Problem(CODES[code][0], code, detail)
+    return Problem(CODES[code][0], code, detail, PARTS.get(code))
 
 
 def refused(code: str, detail: str, headers: Mapping[str, str] | None = None) -> ProblemError:

@@ -18,7 +18,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class ProofsUnavailableError(Exception):
-    """A store that the proofs are read from does not answer in time."""
+    """The batch tables, which events are read from, do not answer in time."""
 
 
 class PaidEvent(msgspec.Struct, frozen=True):
@@ -95,20 +95,23 @@ class ProvenStatement(msgspec.Struct, frozen=True):
 
 
 class StatementEvents(Protocol):
-    """The events behind statements. Called from a thread; may take as long as the batch tables take."""
+    """The events behind statements. Called from a thread; may take as long as the batch tables take.
+
+    Raises StatementsUnavailableError where the books do not answer, ProofsUnavailableError where the tables do not.
+    """
 
     def statement(self, statement_id: str) -> ProvenStatement | None:
-        """Return a statement; None when there is none. Raises ProofsUnavailableError."""
+        """Return a statement; None when there is none."""
 
     def events(self, statement_id: str, after: int) -> Iterator[PaidEvent]:
-        """Yield the statement's events from number after + 1 on. Streams. Raises ProofsUnavailableError."""
+        """Yield the statement's events from number after + 1 on. Streams."""
 
 
 class EventPayments(Protocol):
-    """What became of single events. Called from a thread; may take seconds."""
+    """What became of single events. Called from a thread; may take seconds. Raises as `StatementEvents` does."""
 
     def payment(self, event_id: str) -> EventPayment:
-        """Return the answer about an id in canonical form; raises ProofsUnavailableError."""
+        """Return the answer about an id in canonical form."""
 
 
 @dataclass(frozen=True)

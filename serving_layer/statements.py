@@ -10,6 +10,7 @@ from typing import Protocol
 import msgspec
 
 from serving_layer.access import Caller
+from serving_layer.problems import ProblemError, refused
 
 UNDECIDED = frozenset({"calculated", "in_review", "approved"})
 """States in which a statement may still change without a word to its payee, who does not see it yet."""
@@ -92,6 +93,12 @@ class Statements(Protocol):
 
     def statement(self, statement_id: str) -> StatementDetail | None:
         """Return a statement with its lines; None when there is none of that id."""
+
+
+def books_unavailable() -> ProblemError:
+    """Return the answer while the books do not answer."""
+    detail = "the books in PostgreSQL do not answer; view counts are not affected, try again shortly"
+    return refused("statements_unavailable", detail, {"Retry-After": "5"})
 
 
 def is_shown(statement: StatementSummary, caller: Caller) -> bool:

@@ -37,7 +37,7 @@ from serving_layer.portal.records import (
     VideoRow,
     WholeStatement,
 )
-from serving_layer.problems import refused
+from serving_layer.problems import Part, refused
 from serving_layer.proofs import (
     EventCopy,
     EventPart,
@@ -91,12 +91,12 @@ class FakeBehind:
         self.opened: list[Appeal] = []
         self.replayed: list[tuple[int, int, str]] = []
 
-    def _needs(self, part: str) -> None:
+    def _needs(self, part: Part) -> None:
         if part in self.away:
             raise PartUnavailableError(part)
 
     def _needs_postgres(self) -> None:
-        if "PostgreSQL" in self.away:
+        if Part.POSTGRES in self.away:
             raise settled_unavailable()
 
     async def served_video(self, video_id: str) -> ServedCount:
@@ -146,19 +146,19 @@ class FakeBehind:
         return [GroupCount(name, 9_000 - 1_000 * index, 7_000 - 900 * index) for index, name in enumerate(names)]
 
     def statements(self, payee_id: str | None) -> Sequence[ListedStatement]:
-        self._needs("PostgreSQL")
+        self._needs(Part.POSTGRES)
         return [_listed(each) for each in self.rows.values() if payee_id in (None, each.detail.payee_id)]
 
     def statements_in(self, state: str) -> Sequence[ListedStatement]:
-        self._needs("PostgreSQL")
+        self._needs(Part.POSTGRES)
         return [_listed(each) for each in self.rows.values() if each.detail.state == state]
 
     def statement(self, statement_id: str) -> WholeStatement | None:
-        self._needs("PostgreSQL")
+        self._needs(Part.POSTGRES)
         return self.rows.get(statement_id)
 
     def notices(self, payee_id: str) -> Sequence[Notice]:
-        self._needs("PostgreSQL")
+        self._needs(Part.POSTGRES)
         return [Notice(NOW, "The statement for 2026-10 was corrected by -0.50 USD.", _id(payee_id))]
 
     def appeals(self, payee_id: str | None) -> Sequence[Appeal]:
@@ -180,7 +180,7 @@ class FakeBehind:
         self.rows[statement_id] = _in_state(self.rows[statement_id], state, reason, actor)
 
     def runs(self) -> Sequence[RunRow]:
-        self._needs("PostgreSQL")
+        self._needs(Part.POSTGRES)
         detail = {"archived": 200_000, "verdicts": {"counted": 190_000, "duplicate": 10_000}, "notes": ["all well"]}
         return [
             RunRow("run-7", "incremental", "published", 7, NOW - timedelta(minutes=5), NOW, detail),
@@ -191,17 +191,17 @@ class FakeBehind:
         return next((each for each in self.runs() if each.run_id == run_id), None)
 
     def versions(self) -> Sequence[VersionRow]:
-        self._needs("PostgreSQL")
+        self._needs(Part.POSTGRES)
         hashes = {"events": "0f" * 16, "raw_events": "a1" * 16}
         return [VersionRow(7, "run-7", NOW, SETTLED_UNTIL, (100,) * 12, {"events": 200_000}, hashes, is_current=True)]
 
     def reconciliations(self) -> Sequence[ReconciliationRow]:
-        self._needs("PostgreSQL")
+        self._needs(Part.POSTGRES)
         differs = "raw and batch differ first in partition 3, hour 2026-11-24 09:00 UTC"
         return [ReconciliationRow(NOW, 7, True, "everything agrees"), ReconciliationRow(NOW, 6, False, differs)]
 
     def dead_letters(self) -> Sequence[DeadLetter]:
-        self._needs("Kafka")
+        self._needs(Part.KAFKA)
         return [DeadLetter(3, 17, NOW, EVENT, ("timestamp: has no zone",), '{"event_id": "…"}')]
 
     def replay(self, partition: int, offset: int, actor: str) -> bool:
@@ -225,7 +225,7 @@ class FakeProofs:
         return ProvenStatement(detail.payee_id, detail.state)
 
     def payment(self, event_id: str) -> EventPayment:
-        if "The batch tables" in self._behind.away:
+        if Part.SQL in self._behind.away:
             raise ProofsUnavailableError("HDFS")
         if event_id != EVENT:
             return EventPayment(event_id, PaymentStatus.UNKNOWN, 7)
@@ -236,7 +236,7 @@ class FakeProofs:
         )
 
     def events(self, statement_id: str, after: int) -> Iterator[PaidEvent]:
-        if "The batch tables" in self._behind.away:
+        if Part.SQL in self._behind.away:
             raise ProofsUnavailableError("HDFS")
         yield PaidEvent(1, "-walk_01", EVENT, (0,))
 

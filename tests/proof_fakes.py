@@ -13,6 +13,7 @@ from serving_layer.proofs import (
     ProofsUnavailableError,
     ProvenStatement,
 )
+from serving_layer.statements import StatementsUnavailableError
 from tests.serving_access import OTHER, OWNER
 
 STATEMENT = "ab" * 16
@@ -26,12 +27,15 @@ class FakeProofs:
     """Both ports in memory; can go away before or in the middle of a stream."""
 
     away_at: int | None = None
+    books_away: bool = False
     open_streams: int = 0
     started_after: list[int] = field(default_factory=list)
 
     state: str = "finalised"
 
     def statement(self, statement_id: str) -> ProvenStatement | None:
+        if self.books_away:
+            raise StatementsUnavailableError("gone")
         return ProvenStatement(OWNER, self.state) if statement_id == STATEMENT else None
 
     def events(self, statement_id: str, after: int) -> Iterator[PaidEvent]:
@@ -46,6 +50,8 @@ class FakeProofs:
             self.open_streams -= 1
 
     def payment(self, event_id: str) -> EventPayment:
+        if self.books_away:
+            raise StatementsUnavailableError("gone")
         if self.away_at is not None:
             raise ProofsUnavailableError("gone")
         if event_id != EVENT:

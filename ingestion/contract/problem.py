@@ -6,20 +6,23 @@ PROBLEM_MEDIA_TYPE = "application/problem+json"
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """One problem: `code` is stable and meant for programs, `detail` is one sentence for people."""
+    """One problem: `code` is stable and meant for programs, `detail` is one sentence for people.
+
+    `part` names what does not answer, where that is the reason: `kafka`, `postgres` and so on.
+    """
 
     status: int
     code: str
     detail: str
+    part: str | None = None
 
     def to_json(self) -> bytes:
         """Return the problem document; `type` and `title` are made from the code."""
-        return msgspec.json.encode(
-            {
-                "type": f"urn:viewledger:problem:{self.code}",
-                "title": self.code.replace("_", " ").capitalize(),
-                "status": self.status,
-                "code": self.code,
-                "detail": self.detail,
-            }
-        )
+        document = {
+            "type": f"urn:viewledger:problem:{self.code}",
+            "title": self.code.replace("_", " ").capitalize(),
+            "status": self.status,
+            "code": self.code,
+            "detail": self.detail,
+        }
+        return msgspec.json.encode(document if self.part is None else document | {"part": self.part})

@@ -15,7 +15,7 @@ from serving_layer.portal.http_operator_pages import operator_routes
 from serving_layer.portal.http_session import CREDENTIAL_LENGTH_MAX
 from serving_layer.portal.http_statement_pages import statement_routes
 from serving_layer.portal.http_templates import STATIC, STATIC_FOLDER
-from serving_layer.portal.http_visit import PLACES, Portal, Visit, form_of, redirect, text_of
+from serving_layer.portal.http_visit import PLACES, Portal, Visit, form_of, redirect, sentence, text_of
 from serving_layer.problems import ProblemError
 
 _STATIC_HEADERS = {"Cache-Control": "public, max-age=3600", "X-Content-Type-Options": "nosniff"}
@@ -25,7 +25,7 @@ def portal_routes(portal: Portal) -> list[GuardedRoute]:
     """Return every route below /portal."""
 
     def page_of(request: Request, problem: Problem) -> Response:
-        return Visit(portal, request, None).problem(problem.status, "Not now", f"{problem.detail.capitalize()}.")
+        return Visit(portal, request, None).problem(problem.status, "Not now", sentence(problem.detail))
 
     portal = replace(portal, guard=portal.guard.showing(page_of))
     files = StaticFiles(directory=STATIC_FOLDER)
@@ -88,7 +88,7 @@ async def _signed_in(visit: Visit) -> Response:
             raise
         if not guard.limits.hit(REFUSED, guard.network_of(visit.request)).is_allowed:
             return visit.page("sign_in.html", status=429, refused="Too many tries; wait a minute.")
-        return visit.page("sign_in.html", status=401, refused=f"{error.problem.detail.capitalize()}.")
+        return visit.page("sign_in.html", status=401, refused=sentence(error.problem.detail))
     response = redirect("/portal")
     sessions.begin(response, credential)
     return response

@@ -143,7 +143,7 @@ async def _statement_events(visit: Visit) -> Response:
     statement_id = found.detail.statement_id
     response = await visit.attempt(None, streamed_events(visit.portal.proofs, statement_id, 0, NDJSON))
     if response is None:
-        return visit.problem(503, "Not now", "The batch tables do not answer; try again shortly.")
+        return visit.problem(503, "Not now", "The events cannot be read now; try again shortly.")
     disposition = {"Content-Disposition": f'attachment; filename="events-{statement_id}.ndjson"'}
     response.headers.update(SECURITY_HEADERS | NOT_KEPT | disposition)
     return response

@@ -70,14 +70,6 @@ SAID = {
 }
 """What a page says after an action, by the word in its address: nobody can put another text there."""
 
-AWAY = {
-    "settled_counts_unavailable": "PostgreSQL does not answer",
-    "query_too_slow": "PostgreSQL does not answer",
-    "version_changing": "The newest count does not answer",
-    "proofs_unavailable": "The batch tables do not answer",
-}
-"""Code of a problem → what the page says of the part behind it."""
-
 Asked = ParamSpec("Asked")
 Answer = TypeVar("Answer")
 
@@ -104,7 +96,8 @@ class Visit:
     portal: Portal
     request: Request
     caller: Caller | None
-    affected: list[str] = field(default_factory=list)
+    affected: dict[str, str] = field(default_factory=dict)
+    """Part that something could not be had from → what the page says of it."""
 
     async def ask(
         self, default: Answer, call: Callable[Asked, Answer], *args: Asked.args, **kwargs: Asked.kwargs
@@ -113,7 +106,7 @@ class Visit:
         try:
             return await run_in_threadpool(call, *args, **kwargs)
         except PartUnavailableError as error:
-            self._note(str(error))
+            self.affected.setdefault(error.part, sentence(str(error)))
             return default
 
     async def attempt(self, default: Answer, answer: Awaitable[Answer]) -> Answer:
@@ -121,9 +114,9 @@ class Visit:
         try:
             return await answer
         except ProblemError as error:
-            if error.problem.code not in AWAY:
+            if error.problem.part is None:
                 raise
-            self._note(AWAY[error.problem.code])
+            self.affected.setdefault(error.problem.part, sentence(error.problem.detail))
             return default
 
     def page(self, template: str, *, status: int = 200, refused: str | None = None, **context: object) -> Response:
@@ -134,7 +127,7 @@ class Visit:
             "places": [place for place in PLACES if self.caller is not None and place.is_for(self.caller)],
             "here": self.request.url.path,
             "version": self.portal.version(),
-            "affected": self.affected,
+            "affected": self.affected.values(),
             "said": SAID.get(self.request.query_params.get("said", "")),
             "refused": refused,
             "csrf": csrf,
@@ -165,10 +158,6 @@ class Visit:
     def not_found(self) -> Response:
         """Return the page for what is not there, or not for this person: the two look the same."""
         return self.problem(404, "Not here", "There is nothing at this address, or it is not yours to see.")
-
-    def _note(self, sentence: str) -> None:
-        if sentence not in self.affected:
-            self.affected.append(sentence)
 
 
 Handler = Callable[[Visit], Awaitable[Response]]
@@ -214,6 +203,11 @@ def text_of(form: FormData, name: str) -> str:
     """Return a field's text without the white space around it."""
     value = form.get(name)
     return value.strip() if isinstance(value, str) else ""
+
+
+def sentence(detail: str) -> str:
+    """Return what a problem says as a whole sentence."""
+    return f"{detail[0].upper()}{detail[1:]}."
 
 
 def redirect(path: str) -> Response:

@@ -28,13 +28,14 @@ from serving_layer.portal.records import (
     VideoOrder,
     WholeStatement,
 )
+from serving_layer.problems import PART_NAMES, Part
 
 
 class PartUnavailableError(Exception):
-    """A part behind the page does not answer in time; `part` is its name for people."""
+    """A part behind the page does not answer in time."""
 
-    def __init__(self, part: str) -> None:
-        super().__init__(f"{part} does not answer")
+    def __init__(self, part: Part) -> None:
+        super().__init__(f"{PART_NAMES[part]} does not answer")
         self.part = part
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from serving_layer.portal.ports import PartUnavailableError
 from serving_layer.portal.records import ReconciliationRow, RunRow, VersionRow
 from serving_layer.postgres_reads import PostgresReads
+from serving_layer.problems import Part
 
 ROWS_MAX = 100
 
@@ -24,7 +25,7 @@ class PostgresUnavailableError(PartUnavailableError):
     """PostgreSQL does not answer in time; what it said is for the log, not for the page."""
 
     def __init__(self, _: str) -> None:
-        super().__init__("PostgreSQL")
+        super().__init__(Part.POSTGRES)
 
 
 class PostgresOperations:

@@ -1,10 +1,11 @@
 """docs/api.md and the code say the same."""
 
+import json
 import re
 from pathlib import Path
 
 from serving_layer.access import GRANTS, Role, Scope
-from serving_layer.problems import CODES
+from serving_layer.problems import CODES, PART_NAMES, PARTS, Part, problem
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
@@ -12,8 +13,11 @@ PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 
 def problem_rows() -> str:
     """The table as it must stand in docs/api.md; print it to mend the page."""
-    rows = [f"| `{code}` | {status} | {meaning} |" for code, (status, meaning) in sorted(CODES.items())]
-    return "\n".join(["| code | status | when |", "|---|---|---|", *rows])
+    rows = [
+        f"| `{code}` | {status}{f', `{PARTS[code]}`' if code in PARTS else ''} | {meaning} |"
+        for code, (status, meaning) in sorted(CODES.items())
+    ]
+    return "\n".join(["| code | status, part | when |", "|---|---|---|", *rows])
 
 
 def test_the_page_lists_every_problem_with_its_status_and_meaning() -> None:
@@ -35,3 +39,11 @@ def test_the_page_says_which_role_has_which_scope() -> None:
         assert row is not None, scope
         said = [cell.strip() for cell in row[1].split("|")][1:]
         assert [bool(cell) for cell in said] == [scope in GRANTS[role] for role in roles], scope
+
+
+def test_every_problem_with_503_names_its_part_and_no_other_does() -> None:
+    for code, (status, meaning) in CODES.items():
+        sent = json.loads(problem(code, meaning).to_json())
+        assert ("part" in sent) == (status == 503), code
+        assert sent.get("part", "process") in PAGE.split("`part`")[1]
+    assert set(PART_NAMES) == set(Part)

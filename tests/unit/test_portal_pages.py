@@ -16,6 +16,7 @@ from serving_layer.access import GRANTS
 from serving_layer.portal.http_portal import portal_routes
 from serving_layer.portal.http_templates import STATIC_FOLDER
 from serving_layer.portal.http_visit import PLACES
+from serving_layer.problems import Part
 from tests.portal_fakes import ANNS, BOBS, CALLERS, DISCLAIMER, EVENT, WAITING, FakeBehind, fake_portal
 
 PAGES = {
@@ -292,7 +293,7 @@ def test_a_list_goes_on_where_its_page_ended(client: TestClient) -> None:
 
 def test_a_part_that_is_away_is_named_and_the_rest_is_shown(client: TestClient, behind: FakeBehind) -> None:
     sign_in(client, "ann")
-    behind.away = {"PostgreSQL"}
+    behind.away = {Part.POSTGRES}
     page = client.get("/portal/dashboard")
     assert page.status_code == 200
     assert "PostgreSQL does not answer" in page.text
@@ -315,7 +316,7 @@ def test_an_event_is_answered_in_words_and_a_strangers_event_not_at_all(client: 
     for who, words in (("ann", "shorter than the minimum"), ("bob", "No event with this id")):
         sign_in(client, who)
         assert words in client.get(f"/portal/events?event_id={EVENT.upper()}").text
-    behind.away = {"The batch tables"}
+    behind.away = {Part.SQL}
     assert "The batch tables do not answer" in client.get(f"/portal/events?event_id={EVENT}").text
 
 
@@ -323,7 +324,7 @@ def test_events_of_a_statement_are_a_page_and_no_stump_while_the_tables_are_away
     client: TestClient, behind: FakeBehind
 ) -> None:
     sign_in(client, "ann")
-    behind.away = {"The batch tables"}
+    behind.away = {Part.SQL}
     answer = client.get(f"/portal/statements/{ANNS}/events")
     assert (answer.status_code, "The batch tables do not answer" in answer.text) == (503, True)
     behind.away = set()

@@ -123,6 +123,17 @@ def test_bad_input_is_told_what_is_wrong(client: TestClient, path: str, status: 
     assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
+def test_the_part_that_is_away_is_named_books_and_tables_apart(client: TestClient, proofs: FakeProofs) -> None:
+    for path in (f"/v1/statements/{STATEMENT}/events", f"/v1/events/{EVENT}/payment"):
+        proofs.books_away, proofs.away_at = True, None
+        books = get(client, path).json()
+        assert (books["code"], books["part"]) == ("statements_unavailable", "postgres")
+        proofs.books_away, proofs.away_at = False, 1
+        tables = get(client, path).json()
+        assert (tables["code"], tables["part"]) == ("proofs_unavailable", "sql")
+        assert "after" not in tables["detail"]
+
+
 def test_a_store_that_is_away_is_a_problem_and_no_stump(client: TestClient, proofs: FakeProofs) -> None:
     proofs.away_at = 1
     for path in (f"/v1/statements/{STATEMENT}/events", f"/v1/events/{EVENT}/payment"):

@@ -1,20 +1,22 @@
-"""`./viewledger billing bank-accounts | payout-… | payouts`: from balances to the bank's file and back."""
+"""`./viewledger billing bank-accounts | payout-create | -file | -import | -reconcile`: to the bank and back."""
 
 import argparse
 import os
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
+from tempfile import mkstemp
 
 from billing.errors import AcknowledgementError
 from billing.money import amount_text
 from billing.payouts.file_bank_accounts import read_bank_accounts
 from billing.payouts.file_payouts import pain_001, payout_csv, read_acknowledgements
-from billing.payouts.payouts import BankAccount, PayoutBatch, is_iban
+from billing.payouts.payouts import BankAccount, is_iban
+from billing.payouts.postgres_payout_steps import PostgresPayoutSteps
 from billing.payouts.postgres_payouts import MinimumOf, PostgresPayouts
-from billing.tables import aligned
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from jobs import settings
+from jobs.billing_payout_batches import batch_of
 from jobs.billing_settings import Actions, actor_of, add_action, add_actor, billing_connector, show
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
@@ -36,12 +38,12 @@ def add_actions(actions: Actions) -> None:
     write.add_argument("--batch", required=True, metavar="ID")
     write.add_argument("--format", choices=("pain.001", "csv"), default="pain.001")
     write.add_argument("--out", type=Path, required=True, metavar="FILE", help="readable by its owner only")
+    add_actor(write, "who writes it")
     taken = add_action(actions, "payout-import", import_acknowledgements, "import what the bank says (pain.002 or CSV)")
     taken.add_argument("--file", type=Path, required=True, metavar="FILE")
     add_actor(taken, "who imports it")
     reconcile = add_action(actions, "payout-reconcile", reconcile_payouts, "hold every payment against the ledger")
     reconcile.add_argument("--batch", metavar="ID", help="default: all")
-    add_action(actions, "payouts", list_batches, "every batch and what became of its payments")
 
 
 def import_accounts(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
@@ -95,26 +97,29 @@ def _minimum_of(catalogues: PostgresCatalogueStore, day: date) -> MinimumOf:
 
 
 def write_file(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
-    """Writes a batch's file; it holds bank data, so that only its owner may read it."""
-    batch = _batch(arguments.batch, environ)
+    """Writes the file of an approved batch; it holds bank data, so that only its owner may read it."""
+    batch, actor = batch_of(arguments, environ), actor_of(arguments)
     content = payout_csv(batch) if arguments.format == "csv" else pain_001(batch, _debtor(environ))
+    if arguments.out.is_dir():
+        raise CommandError(f"{arguments.out} is a folder; name a file", ExitCode.BAD_INPUT)
     try:
-        descriptor = os.open(arguments.out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
+        # 1. beside its place, so that nothing is noted of a file that cannot be written
+        descriptor, name = mkstemp(dir=arguments.out.parent, prefix=f".{arguments.out.name}.")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+            # 2. noted: refused unless it is approved, and never to be voided from here on
+            PostgresPayoutSteps(billing_connector(environ)).write(batch.batch_id, actor)
+            # 3. to its place
+            Path(name).replace(arguments.out)
+        finally:
+            Path(name).unlink(missing_ok=True)
     except OSError as error:
         raise CommandError(f"{arguments.out} cannot be written ({error.strerror})", ExitCode.BAD_INPUT) from error
     total = amount_text(batch.amount_micros, batch.currency)
     document = {"batch_id": batch.batch_id, "item_count": len(batch.items), "amount_micros": batch.amount_micros}
     show(arguments, document, lambda: f"{arguments.out}: {len(batch.items)} payments, {total}")
     return ExitCode.OK
-
-
-def _batch(batch_id: str, environ: Mapping[str, str]) -> PayoutBatch:
-    batch = PostgresPayouts(billing_connector(environ)).batch(batch_id)
-    if batch is None:
-        raise CommandError(f"there is no payout batch {batch_id!r}; `billing payouts` lists them", ExitCode.REFUSED)
-    return batch
 
 
 def _debtor(environ: Mapping[str, str]) -> BankAccount:
@@ -143,35 +148,10 @@ def import_acknowledgements(arguments: argparse.Namespace, environ: Mapping[str,
 def reconcile_payouts(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     """Exits DIFFERENCE when a payment and its ledger entries differ, in either direction."""
     if arguments.batch:
-        _batch(arguments.batch, environ)
+        batch_of(arguments, environ)
     differences = PostgresPayouts(billing_connector(environ)).differences(arguments.batch)
     show(arguments, {"differences": differences}, lambda: "\n".join(differences or ["every payment is in the ledger"]))
     return ExitCode.DIFFERENCE if differences else ExitCode.OK
-
-
-def list_batches(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
-    """Prints every batch with its payments by state."""
-    found = PostgresPayouts(billing_connector(environ)).batches()
-    rows = [
-        (batch_id, execution_on.isoformat(), state, str(count), amount_text(micros, currency))
-        for batch_id, currency, execution_on, state, count, micros in found
-    ]
-    document = {
-        "batches": [
-            {
-                "batch_id": batch_id,
-                "currency": currency,
-                "execution_on": execution_on.isoformat(),
-                "state": state,
-                "item_count": count,
-                "amount_micros": micros,
-            }
-            for batch_id, currency, execution_on, state, count, micros in found
-        ]
-    }
-    header = ("batch", "execution", "state", "payments", "amount")
-    show(arguments, document, lambda: aligned(header, rows, left=3) if rows else "no payout was made yet")
-    return ExitCode.OK
 
 
 def _day(text: str) -> date:

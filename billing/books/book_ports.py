@@ -150,7 +150,7 @@ class States(Protocol):
     """Who moved what where, when and why."""
 
     def move(self, kind: str, subject_id: str, move: Move) -> Transition:
-        """Append a step.
+        """Append a step. The newest one again, by the same actor and with the same reason, is returned as it stands.
 
         Raises:
             StateError: the step is not allowed from where the subject stands, or not to this actor.

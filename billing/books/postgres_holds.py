@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from billing.books.postgres_statement_rows import copy_transactions
-from billing.books.postgres_states import append_step
+from billing.books.postgres_states import append_step, stored_step
 from billing.books.posting import EXPENSE, Entry, LedgerTransaction, payable
 from billing.books.states import RUN, Move
 from billing.errors import StateError
@@ -65,7 +65,10 @@ class Appeal:
 
 
 class PostgresHolds:
-    """Places and decides holds and appeals; every call is one database transaction, safe to repeat."""
+    """Places and decides holds and appeals; every call is one database transaction, safe to repeat.
+
+    A decision that was stored already with the same actor and reason is answered as it stands.
+    """
 
     def __init__(self, connect: Connect, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self._connect = connect
@@ -137,7 +140,8 @@ class PostgresHolds:
         def work(cursor: "Cursor") -> None:
             if not _is_appeal(cursor, appeal_id):
                 raise StateError(f"there is no appeal {appeal_id}; `billing appeals` lists them")
-            append_step(cursor, "appeal", appeal_id, move)
+            if not stored_step(cursor, "appeal", appeal_id, move):
+                append_step(cursor, "appeal", appeal_id, move)
 
         alone(self._connect, work, self._sleep)
 
@@ -159,6 +163,8 @@ def _decide(cursor: "Cursor", hold_id: str, move: Move, now: datetime) -> None:
     if row is None:
         raise StateError(f"there is no hold {hold_id}; `billing holds` lists them")
     hold = Hold(*row)
+    if stored_step(cursor, "hold", hold_id, move):
+        return
     if hold.state == "pending" and hold.expires_at <= now:
         raise StateError(f"hold {hold_id} of payee {hold.payee_id} expired at {hold.expires_at.isoformat()}")
     append_step(cursor, "hold", hold_id, move)

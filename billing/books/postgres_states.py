@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
 _NEWEST = """
-    SELECT transition_index, to_state FROM billing.transitions
+    SELECT transition_index, from_state, to_state, actor, reason, moved_at FROM billing.transitions
     WHERE subject_kind = %s AND subject_id = %s ORDER BY transition_index DESC LIMIT 1"""
 _APPEND = """
     INSERT INTO billing.transitions (subject_kind, subject_id, transition_index, from_state, to_state, actor, reason)
@@ -31,13 +31,23 @@ class PostgresStates:
         """Append a step; see the port."""
         try:
             with one_transaction(self._connect) as cursor:
-                return append_step(cursor, kind, subject_id, move)
+                return stored_step(cursor, kind, subject_id, move) or append_step(cursor, kind, subject_id, move)
         except (errors.RaiseException, errors.UniqueViolation) as error:
             raise StateError(_said(error)) from error
 
     def transitions(self, kind: str, subject_id: str) -> list[Transition]:
         """Return the steps of a subject, oldest first."""
         return PostgresStatements(self._connect).transitions(kind, subject_id)
+
+
+def stored_step(cursor: "Cursor", kind: str, subject_id: str, move: Move) -> Transition | None:
+    """Return the subject's newest step if it is this very one, by the same actor and with the same reason.
+
+    A decision whose COMMIT was sent and never answered is found so when it is made again; it is stored once.
+    """
+    cursor.execute(_NEWEST, (kind, subject_id))
+    _, *newest = cursor.fetchone() or (-1,)
+    return Transition(*newest) if newest[1:4] == [move.to_state, move.actor, move.reason] else None
 
 
 def append_step(cursor: "Cursor", kind: str, subject_id: str, move: Move) -> Transition:
@@ -47,7 +57,7 @@ def append_step(cursor: "Cursor", kind: str, subject_id: str, move: Move) -> Tra
         StateError: the table of steps does not have it.
     """
     cursor.execute(_NEWEST, (kind, subject_id))
-    index, state = cursor.fetchone() or (-1, OPEN)
+    index, _, state, *_ = cursor.fetchone() or (-1, "", OPEN)
     check_move(kind, subject_id, state, move.to_state)
     cursor.execute(_APPEND, (kind, subject_id, index + 1, state, move.to_state, move.actor, move.reason))
     return Transition(*(cursor.fetchone() or ()))

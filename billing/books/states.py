@@ -24,9 +24,14 @@ ALLOWED: Mapping[str, Mapping[str, frozenset[str]]] = {
     },
     "hold": {OPEN: frozenset({"pending"}), "pending": frozenset({"released", "voided", "expired"})},
     "appeal": {OPEN: frozenset({"received"}), "received": frozenset({"accepted", "rejected", "withdrawn"})},
+    "payout_batch": {
+        OPEN: frozenset({"made"}),
+        "made": frozenset({"approved", "voided"}),
+        "approved": frozenset({"written", "voided"}),
+    },
     "payout": {
         OPEN: frozenset({"instructed"}),
-        "instructed": frozenset({"settled", "rejected"}),
+        "instructed": frozenset({"settled", "rejected", "voided"}),
         "settled": frozenset({"returned"}),
     },
     "late_event": {OPEN: frozenset({"accepted", "rejected"})},

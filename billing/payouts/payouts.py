@@ -17,6 +17,10 @@ _THOUSAND_MINOR_UNITS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TN
 SETTLED, REJECTED, RETURNED = "settled", "rejected", "returned"
 OUTCOMES = (SETTLED, REJECTED, RETURNED)
 """What a bank can say of a payment: done, not done, or done and sent back."""
+VOIDED = "voided"
+"""State of a payment whose batch was voided before its file was written."""
+UNSENT = "unsent"
+"""How a payment is named whose file was never written: no bank can have answered."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,20 @@ class PayoutBatch:
     def amount_micros(self) -> int:
         """Σ over its items."""
         return sum(item.amount_micros for item in self.items)
+
+
+@dataclass(frozen=True)
+class ListedBatch:
+    """The payments of a batch that stand in one state."""
+
+    batch_id: str
+    currency: str
+    execution_on: date
+    made_by: str
+    batch_state: str
+    payment_state: str
+    payment_count: int
+    amount_micros: int
 
 
 @dataclass(frozen=True)
@@ -152,6 +170,7 @@ _LEGS = {
     "payout": _Legs(1, -1, 0),
     "payout_settled": _Legs(0, 1, -1),
     "payout_rejected": _Legs(-1, 1, 0, undoes="payout"),
+    "payout_voided": _Legs(-1, 1, 0, undoes="payout"),
     "payout_returned": _Legs(-1, 0, 1, undoes="payout_settled"),
 }
 
@@ -178,6 +197,7 @@ def expected_balances(state: str, amount_micros: int) -> dict[str, int]:
         "instructed": ("payout",),
         SETTLED: ("payout", "payout_settled"),
         REJECTED: ("payout", "payout_rejected"),
+        VOIDED: ("payout", "payout_voided"),
         RETURNED: ("payout", "payout_settled", "payout_returned"),
     }[state]
     legs = [_LEGS[kind] for kind in steps]

@@ -12,8 +12,11 @@ from billing.errors import AcknowledgementError
 from billing.payouts.payouts import (
     RETURNED,
     SETTLED,
+    UNSENT,
+    VOIDED,
     Acknowledgement,
     BankAccount,
+    ListedBatch,
     Payable,
     PayoutBatch,
     PayoutItem,
@@ -50,11 +53,13 @@ _ITEMS = """
     SELECT i.item_id, i.batch_id, i.payee_id, i.account_version, i.amount_micros, a.holder_name, a.iban, a.bic
     FROM billing.payout_items i JOIN billing.bank_accounts a USING (payee_id, account_version)
     WHERE i.batch_id = %s ORDER BY i.payee_id COLLATE "C" """
-_KNOWN = """
-    SELECT i.item_id, i.batch_id, i.payee_id, i.account_version, i.amount_micros, b.currency, c.state, b.execution_on,
+_KNOWN = f"""
+    SELECT i.item_id, i.batch_id, i.payee_id, i.account_version, i.amount_micros, b.currency,
+           CASE WHEN of_batch.state IN ('written', '{VOIDED}') THEN c.state ELSE '{UNSENT}' END, b.execution_on,
            b.created_at
     FROM billing.payout_items i JOIN billing.payout_batches b USING (batch_id)
     JOIN billing.current_states c ON c.subject_kind = 'payout' AND c.subject_id = i.item_id
+    JOIN billing.current_states of_batch ON of_batch.subject_kind = 'payout_batch' AND of_batch.subject_id = i.batch_id
     WHERE i.item_id = ANY (%s)"""
 _COVERED = """
     SELECT s.statement_id FROM billing.statements s JOIN billing.transactions t USING (statement_id)
@@ -62,10 +67,12 @@ _COVERED = """
     WHERE s.payee_id = %s AND s.currency = %s AND t.kind = 'statement' AND t.posted_at <= %s
       AND c.state = 'finalised'"""
 _BATCHES = """
-    SELECT b.batch_id, b.currency, b.execution_on, c.state, count(*), sum(i.amount_micros)::bigint
+    SELECT b.batch_id, b.currency, b.execution_on, b.actor, of_batch.state, c.state, count(*),
+           sum(i.amount_micros)::bigint
     FROM billing.payout_batches b JOIN billing.payout_items i USING (batch_id)
     JOIN billing.current_states c ON c.subject_kind = 'payout' AND c.subject_id = i.item_id
-    GROUP BY b.batch_id, b.currency, b.execution_on, c.state ORDER BY b.execution_on, b.batch_id, c.state"""
+    JOIN billing.current_states of_batch ON of_batch.subject_kind = 'payout_batch' AND of_batch.subject_id = b.batch_id
+    GROUP BY b.batch_id, of_batch.state, c.state ORDER BY b.execution_on, b.batch_id, c.state"""
 _POSTED = """
     SELECT i.item_id, i.batch_id, i.payee_id, i.amount_micros, b.currency, c.state,
            coalesce(sum(e.amount_micros) FILTER (WHERE e.account = 'payable:' || i.payee_id), 0)::bigint,
@@ -75,7 +82,7 @@ _POSTED = """
     JOIN billing.current_states c ON c.subject_kind = 'payout' AND c.subject_id = i.item_id
     LEFT JOIN billing.transactions t ON t.currency = b.currency AND t.idempotency_key IN (
         'payout:' || i.item_id, 'payout_settled:' || i.item_id, 'payout_rejected:' || i.item_id,
-        'payout_returned:' || i.item_id)
+        'payout_returned:' || i.item_id, 'payout_voided:' || i.item_id)
     LEFT JOIN billing.entries e USING (transaction_id)
     WHERE %(batch)s IS NULL OR i.batch_id = %(batch)s
     GROUP BY i.item_id, i.batch_id, i.payee_id, i.amount_micros, b.currency, c.state
@@ -122,21 +129,13 @@ class PostgresPayouts:
     def batch(self, batch_id: str) -> PayoutBatch | None:
         """Return a batch with its accounts; None when there is none of that id."""
         with one_transaction(self._connect) as cursor:
-            cursor.execute(_BATCH, (batch_id,))
-            row = cursor.fetchone()
-            if row is None:
-                return None
-            cursor.execute(_ITEMS, (batch_id,))
-            rows = cursor.fetchall()
-            items = tuple(PayoutItem(*each[:5]) for each in rows)
-            accounts = {each[2]: BankAccount(each[2], *each[5:]) for each in rows}
-            return PayoutBatch(row[0], row[1], row[2], row[3], items, accounts)
+            return read_batch(cursor, batch_id)
 
-    def batches(self) -> list[tuple[str, str, date, str, int, int]]:
-        """Return batch, currency, execution day, state, number of payments and their sum."""
+    def batches(self) -> list[ListedBatch]:
+        """Return the batches with the payments that stand in each state."""
         with one_transaction(self._connect) as cursor:
             cursor.execute(_BATCHES)
-            return list(cursor.fetchall())
+            return [ListedBatch(*row) for row in cursor]
 
     def acknowledge(self, acknowledgements: Sequence[Acknowledgement], actor: str) -> dict[str, int]:
         """Post what the bank says; return outcome → payments that are new in it. The same file again says nothing new.
@@ -167,6 +166,19 @@ class PostgresPayouts:
             cursor.execute(_WITHOUT_ITEM)
             found += [f"transaction {key} of payee {payee_id} belongs to no payment" for key, payee_id in cursor]
         return found
+
+
+def read_batch(cursor: "Cursor", batch_id: str) -> PayoutBatch | None:
+    """Return a batch with its accounts, inside a database transaction; None when there is none of that id."""
+    cursor.execute(_BATCH, (batch_id,))
+    row = cursor.fetchone()
+    if row is None:
+        return None
+    cursor.execute(_ITEMS, (batch_id,))
+    rows = cursor.fetchall()
+    items = tuple(PayoutItem(*each[:5]) for each in rows)
+    accounts = {each[2]: BankAccount(each[2], *each[5:]) for each in rows}
+    return PayoutBatch(row[0], row[1], row[2], row[3], items, accounts)
 
 
 def _import_accounts(cursor: "Cursor", accounts: Sequence[BankAccount], actor: str) -> int:
@@ -202,6 +214,7 @@ def _instruct(cursor: "Cursor", items: Sequence[PayoutItem], currency: str, exec
     if not items:
         return
     cursor.execute(_INSERT_BATCH, (items[0].batch_id, currency, execution_on, actor))
+    append_step(cursor, "payout_batch", items[0].batch_id, Move("made", actor))
     rows = ((each.item_id, each.batch_id, each.payee_id, each.account_version, each.amount_micros) for each in items)
     copy_rows(cursor, "billing.payout_items", "item_id, batch_id, payee_id, account_version, amount_micros", rows)
     copy_transitions(cursor, (("payout", each.item_id, 0, OPEN, "instructed", actor, "") for each in items))

@@ -16,6 +16,7 @@ from billing.books.run_posting import finalise_run, post_bills
 from billing.books.states import Move
 from billing.errors import CheckpointRefusedError
 from billing.payouts.payouts import Acknowledgement, BankAccount
+from billing.payouts.postgres_payout_steps import PostgresPayoutSteps
 from billing.payouts.postgres_payouts import PostgresPayouts
 from billing.postgres_session import connector
 from billing.proof.checkpointing import change_key, make_checkpoint
@@ -61,6 +62,8 @@ def money_goes_out(books: Books, ledger: PostgresBooks) -> None:
     holds.decide_appeal(holds.appeal(statement.statement_id, "I had more", "bob"), Move("rejected", "max", "no"))
     payouts.import_accounts([BankAccount(payee, payee, "DE89370400440532013000") for payee in ("ann", "bob")], "eve")
     items, _ = payouts.create_batch("USD", TODAY, lambda _: 0, "eve")
+    PostgresPayoutSteps(connector(books.url, "viewledger_approver")).approve(items[0].batch_id, Move("approved", "max"))
+    PostgresPayoutSteps(connect).write(items[0].batch_id, "eve")
     said = [Acknowledgement(each.item_id, "settled", each.amount_micros, "USD", "", "line 2") for each in items]
     assert payouts.acknowledge(said, "eve") == {"settled": 2}
     states.move("late_event", "0:7", Move("rejected", "max", "a clock that went wrong"))
@@ -104,6 +107,8 @@ CHANGES = {
     "how much is paid": "UPDATE billing.payout_items SET amount_micros = amount_micros + 1 WHERE payee_id = 'bob'",
     "what the bank said": "UPDATE billing.transitions SET to_state = 'rejected' WHERE subject_kind = 'payout' "
     "AND to_state = 'settled'",
+    "who approved a payout": "UPDATE billing.transitions SET actor = 'bob' WHERE subject_kind = "
+    "'payout_batch' AND to_state = 'approved'",
     "what is kept back": "UPDATE billing.holds SET amount_micros = 1",
     "until when it is kept back": "UPDATE billing.holds SET expires_at = expires_at - interval '1 day'",
     "who decided on an appeal": "UPDATE billing.transitions SET actor = 'bob' WHERE subject_kind = 'appeal'",

@@ -16,7 +16,8 @@ from billing.books.postgres_statement import PostgresStatements
 from billing.books.run_posting import post_bills
 from billing.books.states import Move
 from billing.errors import AcknowledgementError, StateError
-from billing.payouts.payouts import Acknowledgement, BankAccount
+from billing.payouts.payouts import Acknowledgement, BankAccount, item_id_of
+from billing.payouts.postgres_payout_steps import PostgresPayoutSteps
 from billing.payouts.postgres_payouts import PostgresPayouts
 from billing.postgres_session import connector
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
@@ -26,6 +27,7 @@ from tests.billing_fakes import OCTOBER, bill, card_of, contracts_of, line, run_
 from tests.billing_postgres import own_database
 
 DAY = date(2026, 12, 1)
+BATCH = "VL-EUR-20261201-1"
 EVER = datetime(9999, 1, 1, tzinfo=UTC)
 NOW = datetime.now(UTC)
 
@@ -40,6 +42,8 @@ class Treasury:
         connect = connector(self.url, "viewledger_billing")
         self.books, self.payouts, self.holds = PostgresBooks(connect), PostgresPayouts(connect), PostgresHolds(connect)
         self.statements = PostgresStatements(connect)
+        self.steps = PostgresPayoutSteps(connect)
+        self.approver = PostgresPayoutSteps(connector(self.url, "viewledger_approver"))
 
     def balance(self, account: str) -> int:
         balances = self.books.balances(posted_before=EVER, effective_until=EVER)
@@ -51,8 +55,13 @@ class Treasury:
         items, left = self.payouts.create_batch("EUR", DAY, lambda payee_id: minimums.get(payee_id, 0), "eve")
         return [item.payee_id for item in items], [payee_id for payee_id, _ in left]
 
+    def send(self, batch_id: str = BATCH) -> None:
+        """Approve a batch by somebody else, and note that its file is written."""
+        self.approver.approve(batch_id, Move("approved", "max"))
+        self.steps.write(batch_id, "eve")
+
     def acknowledge(self, outcome: str, payee_id: str = "ann", amount_micros: int = 25_000_000) -> dict[str, int]:
-        batch = self.payouts.batch("VL-EUR-20261201-1")
+        batch = self.payouts.batch(BATCH)
         assert batch is not None
         (item,) = (item for item in batch.items if item.payee_id == payee_id)
         line_ = Acknowledgement(item.item_id, outcome, amount_micros, "EUR", "said so", "line 2")
@@ -93,6 +102,7 @@ def test_a_minimum_is_rolled_over(treasury: Treasury) -> None:
 
 def test_a_settled_payment_is_paid_from_the_bank_and_its_statement_is_paid(treasury: Treasury) -> None:
     treasury.pay()
+    treasury.send()
     assert treasury.acknowledge("settled") == {"settled": 1}
     assert (treasury.balance("bank"), treasury.balance("clearing:payouts")) == (-25_000_000, -2_500_000)
     assert (treasury.state("ann"), treasury.state("bob")) == ("paid", "finalised")
@@ -103,14 +113,16 @@ def test_a_settled_payment_is_paid_from_the_bank_and_its_statement_is_paid(treas
 
 def test_a_rejected_payment_is_owed_again_and_goes_into_the_next_batch(treasury: Treasury) -> None:
     treasury.pay()
+    treasury.send()
     assert treasury.acknowledge("rejected") == {"rejected": 1}
     assert (treasury.balance("payable:ann"), treasury.balance("bank")) == (-25_000_000, 0)
     assert treasury.pay() == (["ann"], [])
-    assert [row[0] for row in treasury.payouts.batches()] == ["VL-EUR-20261201-1"] * 2 + ["VL-EUR-20261201-2"]
+    assert [each.batch_id for each in treasury.payouts.batches()] == [BATCH, BATCH, "VL-EUR-20261201-2"]
 
 
 def test_a_returned_payment_is_owed_again(treasury: Treasury) -> None:
     treasury.pay()
+    treasury.send()
     treasury.acknowledge("settled")
     assert treasury.acknowledge("returned") == {"returned": 1}
     assert treasury.acknowledge("settled") == {}, "an older file says nothing new"
@@ -120,6 +132,7 @@ def test_a_returned_payment_is_owed_again(treasury: Treasury) -> None:
 
 def test_a_line_that_differs_posts_nothing(treasury: Treasury) -> None:
     treasury.pay()
+    treasury.send()
     with pytest.raises(AcknowledgementError, match=r"the bank says 24\.000000 EUR, the ledger 25\.000000 EUR"):
         treasury.acknowledge("settled", amount_micros=24_000_000)
     assert treasury.balance("bank") == 0
@@ -145,6 +158,84 @@ def test_a_payment_that_the_ledger_does_not_hold_and_one_too_many_are_both_found
     assert "payee bob" in found
     assert "clearing:payouts should hold -2500000 micros EUR and holds 0: +2500000" in found
     assert "transaction payout:gone of payee bob belongs to no payment" in found
+
+
+def test_a_batch_is_approved_by_somebody_else_and_only_then_written(treasury: Treasury) -> None:
+    treasury.pay()
+    with pytest.raises(StateError, match=f"{BATCH} is not approved"):
+        treasury.steps.write(BATCH, "eve")
+    with pytest.raises(StateError, match="was made by eve; somebody else approves it"):
+        treasury.approver.approve(BATCH, Move("approved", "eve"))
+    with pytest.raises(StateError, match="is approved in the role viewledger_approver"):
+        treasury.steps.approve(BATCH, Move("approved", "max"))
+    assert treasury.approver.approve(BATCH, Move("approved", "max")) == 2
+    assert treasury.approver.approve(BATCH, Move("approved", "max")) == 2, "the same again is answered as it stands"
+    with pytest.raises(StateError, match="is approved and cannot become approved"):
+        treasury.approver.approve(BATCH, Move("approved", "zoe"))
+    for _ in range(2):
+        treasury.steps.write(BATCH, "eve")
+    assert [each.batch_state for each in treasury.payouts.batches()] == ["written"]
+    with pytest.raises(StateError, match="there is no payout batch 'X'"):
+        treasury.approver.approve("X", Move("approved", "max"))
+
+
+@pytest.mark.parametrize("is_approved", [False, True])
+def test_a_batch_that_is_voided_in_time_is_owed_again_once(treasury: Treasury, is_approved: bool) -> None:
+    treasury.pay()
+    if is_approved:
+        treasury.approver.approve(BATCH, Move("approved", "max"))
+    assert treasury.steps.void(BATCH, Move("voided", "eve", "the wrong day")) == 2
+    assert (treasury.balance("payable:ann"), treasury.balance("clearing:payouts")) == (-25_000_000, 0)
+    assert treasury.steps.void(BATCH, Move("voided", "eve", "the wrong day")) == 2, "the same again changes nothing"
+    with pytest.raises(StateError, match="is voided and cannot become voided"):
+        treasury.steps.void(BATCH, Move("voided", "eve", "again"))
+    with pytest.raises(StateError, match="is voided and cannot become written"):
+        treasury.steps.write(BATCH, "eve")
+    with pytest.raises(AcknowledgementError, match="is voided and cannot become settled"):
+        treasury.acknowledge("settled")
+    assert treasury.pay() == (["ann", "bob"], [])
+    assert (treasury.balance("payable:ann"), treasury.payouts.differences(None)) == (0, [])
+
+
+def test_a_batch_whose_file_was_written_is_not_voided(treasury: Treasury) -> None:
+    treasury.pay()
+    treasury.send()
+    with pytest.raises(StateError, match="was written and may be at the bank"):
+        treasury.steps.void(BATCH, Move("voided", "eve", "too late"))
+    assert treasury.balance("payable:ann") == 0
+
+
+def test_the_bank_cannot_answer_for_a_file_that_was_never_written(treasury: Treasury) -> None:
+    treasury.pay()
+    with pytest.raises(AcknowledgementError, match="is unsent and cannot become settled"):
+        treasury.acknowledge("settled")
+    assert treasury.balance("bank") == 0
+
+
+STEP = (
+    "INSERT INTO billing.transitions (subject_kind, subject_id, transition_index, from_state, to_state, actor) VALUES "
+)
+
+
+@pytest.mark.parametrize(
+    ("role", "step", "reason"),
+    [
+        ("billing", f"('payout_batch', '{BATCH}', 1, 'made', 'written', 'max')", "from_state_to_state_fkey"),
+        ("approver", f"('payout_batch', '{BATCH}', 1, 'made', 'approved', 'run')", "was made by eve"),
+        ("approver", f"('payout_batch', '{BATCH}', 1, 'made', 'voided', 'max')", "does not move a payout_batch to"),
+        ("approver", "('payout', '{ann}', 1, 'instructed', 'rejected', 'max')", "does not move a payout to rejected"),
+        ("billing", "('payout', '{ann}', 1, 'instructed', 'voided', 'max')", f"its batch {BATCH} is made"),
+        ("billing", "('payout', '{ann}', 1, 'instructed', 'settled', 'max')", f"its batch {BATCH} is made"),
+    ],
+)  # fmt: skip
+def test_the_database_itself_refuses_what_is_not_the_next_step_of_a_payout(
+    treasury: Treasury, role: str, step: str, reason: str
+) -> None:
+    treasury.pay()
+    connection = psycopg2.connect(treasury.url, options=f"-c role=viewledger_{role}")
+    with connection.cursor() as cursor, pytest.raises(psycopg2.Error, match=reason):
+        cursor.execute(STEP + step.replace("{ann}", item_id_of(BATCH, "ann")))
+    connection.close()
 
 
 def test_a_batch_is_closed(treasury: Treasury) -> None:
@@ -247,10 +338,29 @@ def test_the_commands_pay_write_import_and_reconcile(
     made = run(*words)
     assert (made["batch_id"], made["amount_micros"]) == ("VL-EUR-20261201-1", 27_500_000)
     out = tmp_path / "batch.xml"
-    run("payout-file", "--batch", made["batch_id"], "--out", str(out))
+    words = ["payout-file", "--batch", made["batch_id"], "--out", str(out), "--actor", "eve"]
+    assert main(["billing", *words]) == ExitCode.REFUSED
+    assert "somebody else than who made it approves it" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == [], "nothing of a file that may not be written"
+    assert main(["billing", "payout-approve", "--batch", made["batch_id"], "--actor", "eve"]) == ExitCode.REFUSED
+    assert "was made by eve; somebody else approves it" in capsys.readouterr().err
+    payments = run("payouts", "--batch", made["batch_id"])["payments"]
+    assert [(each["payee_id"], each["account"], each["amount_micros"]) for each in payments] == [
+        ("ann", "DE…3000", 25_000_000),
+        ("bob", "GB…5432", 2_500_000),
+    ]
+    assert run("payout-approve", "--batch", made["batch_id"], "--actor", "max")["payment_count"] == 2
+    assert main(["billing", *words[:3], "--out", str(tmp_path)]) == ExitCode.BAD_INPUT
+    assert "is a folder; name a file" in capsys.readouterr().err
+    assert run("payouts")["batches"][0]["batch_state"] == "approved", "nothing is noted of a file that was not written"
+    run(*words)
     assert out.stat().st_mode & 0o777 == 0o600
     assert b"<CtrlSum>27.50</CtrlSum>" in out.read_bytes()
-    run("payout-file", "--batch", made["batch_id"], "--out", str(tmp_path / "batch.csv"), "--format", "csv")
+    first = out.read_bytes()
+    run(*words)
+    assert out.read_bytes() == first, "a file that is written again is the same byte for byte"
+    run(*words[:3], "--out", str(tmp_path / "batch.csv"), "--format", "csv", "--actor", "eve")
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["batch.csv", "batch.xml"]
     item_ids = [row.split(",")[0] for row in (tmp_path / "batch.csv").read_text().splitlines()[1:]]
     answer = tmp_path / "answer.csv"
     answer.write_text(
@@ -262,7 +372,10 @@ def test_the_commands_pay_write_import_and_reconcile(
         "rejected": 1,
     }
     assert run("payout-reconcile")["differences"] == []
-    assert [each["state"] for each in run("payouts")["batches"]] == ["rejected", "settled"]
+    listed = [(each["batch_state"], each["made_by"], each["payment_state"]) for each in run("payouts")["batches"]]
+    assert listed == [("written", "eve", "rejected"), ("written", "eve", "settled")]
+    assert main(["billing", "payout-void", "--batch", made["batch_id"], "--reason", "x"]) == ExitCode.REFUSED
+    assert "was written and may be at the bank" in capsys.readouterr().err
     answer.write_text(f"item_id,outcome,amount,currency,reason\n{item_ids[0]},settled,1.00,EUR,\n")
     assert main(["billing", "payout-import", "--file", str(answer), "--actor", "eve"]) == ExitCode.DIFFERENCE
     held = run("hold", "--payee", "bob", "--currency", "EUR", "--amount", "1.5", "--reason", "odd", "--actor", "eve")

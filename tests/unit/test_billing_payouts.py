@@ -101,6 +101,7 @@ kind            | payable:ann | clearing:payouts | bank
 payout          |  7          | -7               |
 payout_settled  |             |  7               | -7
 payout_rejected | -7          |  7               |
+payout_voided   | -7          |  7               |
 payout_returned | -7          |                  |  7
 """
 
@@ -114,12 +115,18 @@ def test_every_step_of_a_payment_is_a_transaction(row: list[str]) -> None:
     entries = {entry.account: entry.amount_micros for entry in transaction.entries}
     accounts = ("payable:ann", "clearing:payouts", "bank")
     assert entries == {account: int(amount) for account, amount in zip(accounts, amounts, strict=True) if amount}
-    assert (transaction.reverses is not None) == (kind in ("payout_rejected", "payout_returned"))
+    assert (transaction.reverses is not None) == (kind in ("payout_rejected", "payout_voided", "payout_returned"))
 
 
 @pytest.mark.parametrize(
     ("state", "payable", "clearing", "bank"),
-    [("instructed", 7, -7, 0), ("settled", 7, 0, -7), ("rejected", 0, 0, 0), ("returned", 0, 0, 0)],
+    [
+        ("instructed", 7, -7, 0),
+        ("settled", 7, 0, -7),
+        ("rejected", 0, 0, 0),
+        ("voided", 0, 0, 0),
+        ("returned", 0, 0, 0),
+    ],
 )
 def test_a_payment_in_a_state_stands_so_in_the_ledger(state: str, payable: int, clearing: int, bank: int) -> None:
     assert expected_balances(state, 7) == {"payable": payable, "clearing:payouts": clearing, "bank": bank}

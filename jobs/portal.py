@@ -14,6 +14,7 @@ from serving_layer.counts_reader import CountsReader
 from serving_layer.history_reader import settled_unavailable
 from serving_layer.http_access import Guard, GuardedRoute
 from serving_layer.http_history import History
+from serving_layer.http_live import LiveStreams
 from serving_layer.http_proofs import Proofs
 from serving_layer.identification import Access
 from serving_layer.portal.channel_counts import ServedChannelCounts
@@ -55,6 +56,7 @@ class Behind:
     history: History
     proofs: Proofs
     executor: Executor
+    live: LiveStreams
 
 
 def routes_of_portal(
@@ -80,5 +82,6 @@ def routes_of_portal(
             proofs=behind.proofs,
             operator=OperatorDesk(operations, environ),
             version=lambda: behind.reader.version,
+            live=behind.live,
         )
     )

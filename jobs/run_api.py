@@ -26,6 +26,7 @@ from jobs.json_log import log_json
 from jobs.portal import Behind, PortalSettings, routes_of_portal
 from serving_layer.counts_reader import CountsReader
 from serving_layer.http_api import Api, counts_app
+from serving_layer.http_live import LiveStreams
 from serving_layer.http_proofs import proof_routes
 from serving_layer.http_statements import Books, statement_routes
 from serving_layer.identification import AccessUnavailableError
@@ -136,14 +137,15 @@ def run(arguments: argparse.Namespace) -> ExitCode:
             open_api_proofs(environ) as proofs,
         ):
             books = Books(BooksStatements(chosen.postgres.url), history.cursors, books_executor)
-            behind = Behind(guard, access, reader, metrics, history, proofs, books_executor)
+            live = LiveStreams()
+            behind = Behind(guard, access, reader, metrics, history, proofs, books_executor, live)
             routes = [
                 *statement_routes(guard, books),
                 *proof_routes(guard, proofs),
                 *routes_of_portal(environ, chosen.portal, operations, behind),
             ]
             log.info("api ready", extra={"fields": {"host": chosen.http.host, "port": chosen.http.port}})
-            code = chosen.http.serve(counts_app(Api(reader, metrics, guard, history, routes=routes)), listener)
+            code = chosen.http.serve(counts_app(Api(reader, metrics, guard, history, live, routes)), listener)
     pointer.close()
     counts.close()
     keys.close()

@@ -18,7 +18,7 @@ from serving_layer.http_access import Guard, GuardedRoute, problem_document, ref
 from serving_layer.http_channels import channel_routes
 from serving_layer.http_counts import counts_routes
 from serving_layer.http_history import History, history_routes
-from serving_layer.http_live import LiveLimits, live_routes
+from serving_layer.http_live import LiveStreams, live_routes
 from serving_layer.openapi import documentation
 from serving_layer.ports import SettledUnavailableError
 from serving_layer.problems import problem, refused
@@ -35,7 +35,7 @@ class Api:
     metrics: ApiMetrics
     guard: Guard
     history: History
-    live: LiveLimits = field(default_factory=LiveLimits)
+    live: LiveStreams = field(default_factory=LiveStreams)
     routes: Sequence[GuardedRoute] = ()
     refresh_seconds: float = 0.5
 
@@ -59,7 +59,7 @@ def counts_app(api: Api) -> FastAPI:
         # the longer paths first: an id may hold a slash, to be told that it must not
         *history_routes(api.guard, api.history),
         *live_routes(api.guard, api.reader, api.history, api.live),
-        *channel_routes(api.guard, api.history, api.reader, api.metrics),
+        *channel_routes(api.guard, api.history, api.reader, api.metrics, api.live),
         *counts_routes(api.guard, api.reader, api.metrics, api.history),
         *api.routes,
         *_probes(api, documentation(title=app.title, summary=app.summary or "", version="1")),

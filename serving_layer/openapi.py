@@ -93,13 +93,23 @@ def _paths() -> dict[str, Any]:
                 scope=Scope.COUNTS,
             )
         },
-        "/v1/videos/{video_id}/views/live": {"get": _live()},
+        "/v1/videos/{video_id}/views/live": {
+            "get": _live("video", ("video_id_malformed",), examples.EVENT, scope=Scope.COUNTS)
+        },
         "/v1/channels/{payee_id}/views": {
             "get": _get(
                 "The views of all videos of a channel together",
                 ["payee_id", "version", "as_of", "format"],
                 ("ChannelViews", examples.CHANNEL),
                 (*_FIXED, "not_found", "scope_missing", "channel_too_large", _STORE),
+                scope=Scope.BILLABLE,
+            )
+        },
+        "/v1/channels/{payee_id}/views/live": {
+            "get": _live(
+                "channel",
+                ("not_found", "scope_missing", "channel_too_large", _STORE),
+                examples.CHANNEL_EVENT,
                 scope=Scope.BILLABLE,
             )
         },
@@ -194,16 +204,17 @@ def _lookup() -> dict[str, Any]:
     }
 
 
-def _live() -> dict[str, Any]:
-    events = {"schema": {"type": "string"}, "example": examples.EVENT}
+def _live(what: str, problems: Sequence[str], example: str, *, scope: Scope) -> dict[str, Any]:
+    events = {"schema": {"type": "string"}, "example": example}
+    named = {"video": "video_id", "channel": "payee_id"}[what]
     return {
-        "summary": "The count of a video as server-sent events, whenever it changes",
+        "summary": f"The count of a {what} as server-sent events, whenever it changes",
         "description": "`Last-Event-ID` spares the count that the client has. It ends after 15 minutes; come back.",
-        "parameters": [{"$ref": f"#/components/parameters/{name}"} for name in ("video_id", "last_event_id")],
-        "security": _security(Scope.COUNTS),
+        "parameters": [{"$ref": f"#/components/parameters/{name}"} for name in (named, "last_event_id")],
+        "security": _security(scope),
         "responses": {
             "200": {"description": "A stream of `count` events", "content": {"text/event-stream": events}},
-            **_problems(("video_id_malformed", "live_exhausted", *_ALWAYS)),
+            **_problems((*problems, "live_exhausted", *_ALWAYS)),
         },
     }
 

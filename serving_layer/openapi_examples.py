@@ -132,6 +132,8 @@ EVENT_PAYMENT: dict[str, Any] = {
 }
 EVENT = f"id: 7.1000.17.None.3\nevent: count\ndata: {msgspec.json.encode(COUNT).decode()}\n\n"
 
+CHANNEL_EVENT = f"id: 7.12.20500.17.18100.1\nevent: count\ndata: {msgspec.json.encode(CHANNEL).decode()}\n\n"
+
 
 def problem_of(code: str) -> dict[str, Any]:
     """Return a problem document as it is sent; the sentence is the code's meaning."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, date, datetime, timedelta
 
 import msgspec
@@ -11,8 +11,10 @@ from starlette.requests import Request
 from serving_layer.access import GRANTS, Caller, Role, unauthorized
 from serving_layer.history_reader import settled_unavailable
 from serving_layer.http_access import Guard
+from serving_layer.http_live import LiveLimits, LiveStreams
 from serving_layer.http_proofs import Proofs
 from serving_layer.limits_requests import RequestLimits
+from serving_layer.live_counts import LiveCount, ReadLive, live_channel, live_video
 from serving_layer.merge import ServedCount, ServedVersion
 from serving_layer.portal.http_session import Sessions
 from serving_layer.portal.http_visit import Portal
@@ -88,6 +90,8 @@ class FakeBehind:
         self.away: set[str] = set()
         self.rows = {_id(who): _statement(who, _id(who)) for who in ("ann", "bob")}
         self.rows[WAITING] = _in_state(_statement("ann", WAITING), "in_review", "above the limit")
+        self.since = 0
+        """Views since the page was made, one more whenever a stream reads."""
         self.opened: list[Appeal] = []
         self.replayed: list[tuple[int, int, str]] = []
 
@@ -108,6 +112,26 @@ class FakeBehind:
     async def served_channel(self, payee_id: str) -> ServedTotal:
         self._needs_postgres()
         return ServedTotal(72_400, 72_000, 400, 54_000, complete="Redis" not in self.away)
+
+    async def live_video(self, video_id: str) -> ReadLive:
+        self._needs_postgres()
+
+        async def read() -> LiveCount:
+            return live_video(await self.served_video(video_id), sees_billable=True)
+
+        return read
+
+    async def live_channel(self, payee_id: str) -> ReadLive:
+        self._needs_postgres()
+
+        async def read() -> LiveCount:
+            self.since += 1
+            body = {**asdict(await self.served_channel(payee_id)), "version": 7, "videos": 60}
+            body["views"] += self.since
+            body["provisional_views"] += self.since
+            return live_channel(body, 1)
+
+        return read
 
     async def name(self, payee_id: str) -> str | None:
         self._needs_postgres()
@@ -249,11 +273,13 @@ def fake_guard() -> Guard:
     return Guard(identify, limits, lambda _: "here")
 
 
-def fake_portal(behind: FakeBehind) -> Portal:
+def fake_portal(behind: FakeBehind, live_seconds: float = 0.0) -> Portal:
+    """`live_seconds`: how long a stream of live counts lasts; it reads again at once."""
     sessions = Sessions(FakeCredentials(), b"k" * 32, secure=False)
     proofs = Proofs(FakeProofs(behind), FakeProofs(behind), ThreadPoolExecutor(1))
+    live = LiveStreams(LiveLimits(poll_seconds=0.01, lifetime_seconds=live_seconds))
     return Portal(
-        fake_guard(), sessions, behind, behind, behind, proofs, behind, version=lambda: VERSION, now=lambda: NOW
+        fake_guard(), sessions, behind, behind, behind, proofs, behind, live, version=lambda: VERSION, now=lambda: NOW
     )
 
 

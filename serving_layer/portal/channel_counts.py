@@ -2,13 +2,16 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from serving_layer.counts_reader import CountsReader
 from serving_layer.cursors import Cursors
 from serving_layer.history_reader import HistoryReader
-from serving_layer.http_channels import served_channel
+from serving_layer.http_channels import channel_reader, served_channel
 from serving_layer.http_counts import served
+from serving_layer.http_live import video_reader
+from serving_layer.live_counts import ReadLive
 from serving_layer.merge import ServedCount, ServedVersion, SettledCount
 from serving_layer.parameters import AtVersion, SeriesQuery
 from serving_layer.portal.records import DayCount, DaySpan, GroupCount, Page, ServedTotal, VideoOrder, VideoRow
@@ -56,9 +59,18 @@ class ServedChannelCounts:
     async def served_channel(self, payee_id: str) -> ServedTotal:
         """See the port."""
         version = await self._history.version(_NOW)
-        body = await served_channel(self._counts, self._metrics, version, await self._videos_of(payee_id, version))
+        read = partial(served, self._counts, self._metrics)
+        body = await served_channel(read, version, await self._videos_of(payee_id, version))
         names = ("views", "settled_views", "provisional_views", "billable_views", "complete")
         return ServedTotal(*(body[name] for name in names))
+
+    async def live_video(self, video_id: str) -> ReadLive:
+        """See the port."""
+        return video_reader(self._counts, video_id, sees_billable=True)
+
+    async def live_channel(self, payee_id: str) -> ReadLive:
+        """See the port."""
+        return await channel_reader(self._counts, self._history, payee_id)
 
     async def videos(
         self, payee_id: str, version: ServedVersion, *, search: str, order: VideoOrder, cursor: str | None, limit: int

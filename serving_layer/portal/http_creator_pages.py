@@ -1,5 +1,6 @@
 """The creator's pages: what was watched, and what became of each event."""
 
+from collections.abc import Awaitable
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -12,8 +13,9 @@ from ingestion.contract.decoding import is_video_id
 from serving_layer.access import Scope
 from serving_layer.http_access import GuardedRoute
 from serving_layer.http_proofs import payment_of, seen_by_caller
+from serving_layer.live_counts import ReadLive
 from serving_layer.portal.event_sentences import part_sentence, sentence_of
-from serving_layer.portal.http_visit import Portal, Visit, page_route
+from serving_layer.portal.http_visit import SECURITY_HEADERS, Portal, Visit, page_route
 from serving_layer.portal.records import DaySpan, Page, VideoOrder
 from serving_layer.proofs import EventPayment, PaymentStatus
 from serving_layer.statements import is_shown
@@ -29,7 +31,9 @@ def creator_routes(portal: Portal) -> list[GuardedRoute]:
     own = partial(page_route, portal, needs=Scope.BILLABLE, is_own=True)
     return [
         own("/portal/dashboard", _dashboard),
+        own("/portal/dashboard/live", _dashboard_live),
         own("/portal/videos", _videos),
+        own("/portal/videos/{video_id:path}/live", _video_live),
         own("/portal/videos/{video_id:path}", _video),
         page_route(portal, "/portal/events", _events, needs=Scope.EVENTS),
         page_route(portal, "/portal/notices", _notices, needs=Scope.STATEMENTS, is_own=True),
@@ -59,6 +63,10 @@ async def _dashboard(visit: Visit) -> Response:
         notices=notices[:3],
         **await _counts(visit, None, days),
     )
+
+
+async def _dashboard_live(visit: Visit) -> Response:
+    return await _live(visit, visit.portal.counts.live_channel(visit.payee_id))
 
 
 async def _counts(visit: Visit, video_id: str | None, days: int) -> dict[str, Any]:
@@ -105,15 +113,33 @@ async def _video(visit: Visit) -> Response:
     video_id, days = visit.request.path_params["video_id"], _days(visit)
     if days is None:
         return _wrong_days(visit)
+    if (refusal := await _not_own(visit, video_id)) is not None:
+        return refusal
+    served = await visit.attempt(None, visit.portal.counts.served_video(video_id))
+    live = f"/portal/videos/{video_id}/live"
+    counts = await _counts(visit, video_id, days)
+    return visit.page("video.html", video_id=video_id, days=days, served=served, live=live, **counts)
+
+
+async def _video_live(visit: Visit) -> Response:
+    video_id = visit.request.path_params["video_id"]
+    refusal = await _not_own(visit, video_id)
+    return refusal or await _live(visit, visit.portal.counts.live_video(video_id))
+
+
+async def _not_own(visit: Visit, video_id: str) -> Response | None:
+    """Return the page for a video that is not the visitor's, or of which that cannot be said now."""
     is_own = is_video_id(video_id) and await visit.attempt(False, visit.portal.counts.owns(visit.payee_id, video_id))
     if visit.affected:
         return visit.problem(503, "Not now", "Whose video this is cannot be asked now; try again shortly.")
-    if not is_own:
-        return visit.not_found()
-    served = await visit.attempt(None, visit.portal.counts.served_video(video_id))
-    live = f"/v1/videos/{video_id}/views/live"
-    counts = await _counts(visit, video_id, days)
-    return visit.page("video.html", video_id=video_id, days=days, served=served, live=live, **counts)
+    return None if is_own else visit.not_found()
+
+
+async def _live(visit: Visit, reading: Awaitable[ReadLive]) -> Response:
+    """Return a stream of a count, for the page's script; it follows the sign-in, as the page does."""
+    response = visit.portal.live.answer(visit.request, await reading)
+    response.headers.update(SECURITY_HEADERS)
+    return response
 
 
 async def _events(visit: Visit) -> Response:

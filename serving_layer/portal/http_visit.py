@@ -13,6 +13,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from serving_layer import request_ids
 from serving_layer.access import Caller, Scope
 from serving_layer.http_access import Guard, GuardedRoute
+from serving_layer.http_live import LiveStreams
 from serving_layer.http_proofs import Proofs
 from serving_layer.merge import ServedVersion
 from serving_layer.portal.http_session import Sessions
@@ -85,6 +86,7 @@ class Portal:
     actions: MoneyActions
     proofs: Proofs
     operator: OperatorReads
+    live: LiveStreams
     version: Callable[[], ServedVersion | None]
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from serving_layer.access import Caller
+from serving_layer.live_counts import ReadLive
 from serving_layer.merge import ServedCount, ServedVersion
 from serving_layer.portal.records import (
     Appeal,
@@ -64,6 +65,12 @@ class ChannelCounts(Protocol):
 
     async def served_channel(self, payee_id: str) -> ServedTotal:
         """Return the served count of all videos of a payee together."""
+
+    async def live_video(self, video_id: str) -> ReadLive:
+        """Return what reads the same again and again, for a stream."""
+
+    async def live_channel(self, payee_id: str) -> ReadLive:
+        """Return what reads the channel's count likewise; raises ProblemError where it cannot be had."""
 
     async def videos(
         self, payee_id: str, version: ServedVersion, *, search: str, order: VideoOrder, cursor: str | None, limit: int

@@ -39,7 +39,7 @@ class _Server(uvicorn.Server):
 
 @pytest.fixture
 def address() -> Iterator[str]:
-    app = Starlette(routes=portal_routes(fake_portal(FakeBehind())))
+    app = Starlette(routes=portal_routes(fake_portal(FakeBehind(), live_seconds=60.0)))
     listener = socket.create_server(("127.0.0.1", 0))
     server = _Server(uvicorn.Config(app, log_level="warning"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
@@ -96,6 +96,8 @@ def test_a_creator_goes_from_signing_in_to_the_download(page: Page) -> None:
     sign_in(page, "ann")
     expect(page.get_by_role("heading", name="Ann Ápple")).to_be_visible()
     expect(page.locator(".chart canvas")).to_be_visible()
+    expect(page.locator('[data-field="views"]')).not_to_have_text("72,400")
+    expect(page.locator('[data-field="settled_views"]')).to_have_text("72,000")
     looked_at(page, "dashboard")
 
     page.get_by_role("link", name="Videos", exact=True).click()
@@ -167,4 +169,5 @@ def test_pages_are_whole_without_script(browser: Browser, address: str) -> None:
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("row", name="2026-11-25 2,513 1,713")).to_be_visible()
     expect(page.get_by_text("2026-11-25 10:30 UTC").first).to_be_visible()
+    expect(page.locator('[data-field="views"]')).to_have_text("72,400")
     context.close()

@@ -1,5 +1,6 @@
 """The portal of a real API process on real books: from signing in to a decision about money."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -91,6 +92,13 @@ def test_a_month_is_approved_by_finance_seen_and_appealed_by_its_payee(api: Serv
         assert "-v" in ann.get("/portal/videos").text
         assert ann.get("/portal/videos/-v").status_code == 200
         assert ann.get("/portal/videos/w").status_code == 404
+        with ann.stream("GET", "/portal/dashboard/live") as stream:
+            first = next(line for line in stream.iter_lines() if line.startswith("data:"))
+        headers = {"Authorization": f"Bearer {token(environ, Role.CREATOR, 'ann')}"}
+        assert (
+            json.loads(first.removeprefix("data:")) == api.client.get("/v1/channels/ann/views", headers=headers).json()
+        )
+        assert api.client.get("/v1/channels/bob/views/live", headers=headers).status_code == 404
     with signed_in(api, token(environ, Role.FINANCE)) as finance:
         waiting = finance.get("/portal/operator/approvals").text
         assert "Ann" in waiting

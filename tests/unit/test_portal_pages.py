@@ -21,8 +21,10 @@ from tests.portal_fakes import ANNS, BOBS, CALLERS, DISCLAIMER, EVENT, WAITING, 
 
 PAGES = {
     "/portal/dashboard": {"ann"},
+    "/portal/dashboard/live": {"ann"},
     "/portal/videos": {"ann"},
     "/portal/videos/-walk_01": {"ann"},
+    "/portal/videos/-walk_01/live": {"ann"},
     "/portal/statements": {"ann", "fay", "aud"},
     f"/portal/statements/{ANNS}": {"ann", "fay", "aud"},
     f"/portal/statements/{ANNS}.csv": {"ann", "fay", "aud"},
@@ -38,7 +40,7 @@ PAGES = {
     "/portal/operator/approvals": {"fay", "aud"},
 }
 """Page → who may see it; `bob` is another creator."""
-OWN_FOR_BOB = {"/portal/dashboard", "/portal/videos", "/portal/statements"}
+OWN_FOR_BOB = {"/portal/dashboard", "/portal/dashboard/live", "/portal/videos", "/portal/statements"}
 """Pages on which every creator sees what is their own."""
 FORMS = ("/portal/appeals", "/portal/operator/dead-letters/replay", f"/portal/operator/statements/{WAITING}/approve")
 
@@ -299,6 +301,23 @@ def test_a_part_that_is_away_is_named_and_the_rest_is_shown(client: TestClient, 
     assert "PostgreSQL does not answer" in page.text
     assert "2,513" not in page.text
     assert "Dashboard" in page.text
+
+
+def test_the_totals_of_dashboard_and_video_are_streamed_to_whom_they_belong(behind: FakeBehind) -> None:
+    app = Starlette(routes=portal_routes(fake_portal(behind, live_seconds=0.1)))
+    with TestClient(app, follow_redirects=False) as client:
+        sign_in(client, "ann")
+        for page in ("/portal/dashboard", "/portal/videos/-walk_01"):
+            assert f'data-live="{page}/live"' in client.get(page).text
+            answer = client.get(f"{page}/live")
+            assert answer.headers["content-type"].startswith("text/event-stream")
+            assert answer.headers["cache-control"] == "no-store"
+            counts = [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: ")]
+            assert counts[0]["billable_views"] in (900, 54_000)
+            assert ("video_id" in counts[0]) == (page != "/portal/dashboard")
+        assert client.get("/portal/videos/_bobs/live").status_code == 404
+        behind.away = {Part.POSTGRES}
+        assert client.get("/portal/dashboard/live").status_code == 503
 
 
 def test_without_redis_the_settled_counts_are_shown_and_said_to_be_incomplete(

@@ -15,9 +15,10 @@ from serving_layer.access import Role
 from serving_layer.cursors import Cursors
 from serving_layer.http_access import GuardedRoute
 from serving_layer.http_api import Api, counts_app
-from serving_layer.http_live import LiveLimits
+from serving_layer.http_live import LiveLimits, LiveStreams
 from serving_layer.http_proofs import Proofs, proof_routes
 from serving_layer.http_statements import Books, statement_routes
+from serving_layer.ports import SettledUnavailableError
 from serving_layer.problems import CODES, ProblemError
 from serving_layer.prometheus_api import ApiMetrics
 from tests.proof_fakes import EVENT, STATEMENT, FakeProofs
@@ -63,10 +64,10 @@ class Served:
         )
         self.speed.views = {(200, "-a"): 7}
         metrics = ApiMetrics(now=lambda: 0.0)
-        reader = reader_of(self.published, self.speed, observer=metrics)
+        reader = self.reader = reader_of(self.published, self.speed, observer=metrics)
         channels = FakeChannels({OWNER: ["-a", "_b"], OTHER: ["c"], "empty": []}, known_from=2)
         history = history_of(reader, self.history, channels, counts_are_public=counts_are_public)
-        live = LiveLimits(connections_max=1, poll_seconds=0.0, heartbeat_seconds=0.0, lifetime_seconds=0.2)
+        live = LiveStreams(LiveLimits(connections_max=1, poll_seconds=0.0, heartbeat_seconds=0.0, lifetime_seconds=0.2))
         guard = guard_of(counts_are_public=counts_are_public)
         self.statements = FakeStatements(
             *(statement(OWNER, number, state) for number, state in enumerate(("in_review", "finalised", "paid"))),
@@ -321,6 +322,34 @@ def test_live_counts_are_sent_when_they_change_and_not_what_is_known_already(ser
     assert served.get("/v1/videos/a%20b/views/live").json()["code"] == "video_id_malformed"
 
 
+def test_a_channels_live_count_is_the_sum_of_its_videos_and_the_answer_of_its_route(served: Served) -> None:
+    path, who = f"/v1/channels/{OWNER}/views", CALLERS["owner"]
+    text = served.get(f"{path}/live", who).text
+    assert text.startswith("retry: 2000\n\nid: ")
+    assert text.count("event: count") == 1
+    sent = msgspec.json.decode(text.split("data: ")[1].split("\n")[0])
+    assert sent == served.get(path, who).json()
+    assert (sent["views"], sent["provisional_views"], sent["billable_views"]) == (12, 7, 3)
+    event_id = text.split("id: ")[1].split("\n")[0]
+    assert "event: count" not in served.get(f"{path}/live", {**who, "Last-Event-ID": event_id}).text
+    served.speed.views[200, "_b"] = 1
+    changed = served.get(f"{path}/live", {**who, "Last-Event-ID": event_id}).text
+    assert msgspec.json.decode(changed.split("data: ")[1].split("\n")[0])["views"] == 13
+    assert served.get("/v1/channels/empty/views/live").text.count("event: count") == 1
+    assert served.get("/v1/channels/nobody/views/live").json()["code"] == "not_found"
+
+
+def test_a_stream_says_when_the_count_cannot_be_read_and_goes_on(served: Served) -> None:
+    async def unreadable(_: Any) -> Any:
+        raise SettledUnavailableError("gone")
+
+    read, served.reader.read = served.reader.read, unreadable  # type: ignore[method-assign]
+    text = served.get(f"/v1/channels/{OWNER}/views/live").text
+    assert text.count(": the count cannot be read now") > 1
+    served.reader.read = read  # type: ignore[method-assign]
+    assert "event: count" in served.get(f"/v1/channels/{OWNER}/views/live").text
+
+
 def test_a_payee_sees_statements_once_they_are_decided_and_those_who_check_see_all(served: Served) -> None:
     def listed(who: str) -> list[str]:
         rows = served.get(f"/v1/channels/{OWNER}/statements", CALLERS[who]).json()["rows"]
@@ -366,6 +395,7 @@ EXPECTED = {
     ("GET", "/v1/videos/{video_id:path}/views/live"): ("/v1/videos/-a/views/live", COUNTS),
     ("GET", "/v1/channels/{payee_id}/views"): (f"/v1/channels/{OWNER}/views", CHANNEL),
     ("GET", "/v1/channels/{payee_id}/views/series"): (f"/v1/channels/{OWNER}/views/series?{DAY}", CHANNEL),
+    ("GET", "/v1/channels/{payee_id}/views/live"): (f"/v1/channels/{OWNER}/views/live", CHANNEL),
     ("GET", "/v1/top"): (f"/v1/top?{DAY}", COUNTS),
     ("GET", "/v1/channels/{payee_id}/statements"): (f"/v1/channels/{OWNER}/statements", CHANNEL),
     ("GET", "/v1/statements/{statement_id}"): (f"/v1/statements/{statement_id(OWNER, 1)}", CHANNEL),

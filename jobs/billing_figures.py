@@ -11,6 +11,7 @@ from billing.period_billing import BilledPeriod
 from jobs.figures_file import METRICS_FOLDER, Figure, write_figures
 
 FILE = "billing.prom"
+HELD_FILE = "billing-held.prom"
 
 
 @contextmanager
@@ -33,6 +34,15 @@ def recorded_billing(
         if figures and (state := environ.get("VIEWLEDGER_STATE_DIR")):
             ended = Figure("viewledger_billing_last_run_timestamp_seconds", "When billing ended last", clock())
             write_figures(Path(state) / METRICS_FOLDER / FILE, [ended, *figures])
+
+
+def record_overdue(environ: Mapping[str, str], count: int, *, clock: Callable[[], float] = time.time) -> None:
+    """Notes how many statements are held for longer than the limit; without VIEWLEDGER_STATE_DIR nothing is noted."""
+    if state := environ.get("VIEWLEDGER_STATE_DIR"):
+        text = "Statements that are held for longer than VIEWLEDGER_HELD_DAYS_MAX"
+        counted = Figure("viewledger_billing_held_overdue_statements", text, count)
+        at = Figure("viewledger_billing_held_counted_timestamp_seconds", "When a night counted them last", clock())
+        write_figures(Path(state) / METRICS_FOLDER / HELD_FILE, [counted, at])
 
 
 def run_figures(billed: BilledPeriod) -> list[Figure]:

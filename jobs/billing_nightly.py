@@ -1,4 +1,5 @@
-"""`./viewledger billing nightly`: bills closed months, estimates open ones, lets holds expire, posts what was left."""
+"""`./viewledger billing nightly`: bills closed months, estimates open ones, lets holds expire, posts what was left, and
+names the statements that are held for too long."""
 
 import argparse
 from collections.abc import Mapping
@@ -7,11 +8,13 @@ from datetime import UTC, datetime
 from billing.books.postgres_books import PostgresBooks
 from billing.books.postgres_estimates import PostgresEstimates
 from billing.books.postgres_holds import PostgresHolds
+from billing.books.postgres_statement import PostgresStatements
 from billing.nightly import work_through_the_night
 from billing.period_billing import BillingOrder
 from billing.tables import aligned, billed_period_json
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from ingestion.contract.periods import Period
+from jobs.billing_figures import record_overdue
 from jobs.billing_settings import (
     Actions,
     BillingSettings,
@@ -24,6 +27,8 @@ from jobs.billing_settings import (
 from jobs.exit_codes import ExitCode
 from jobs.settled_views import open_settled_views
 
+OVERDUE_SHOWN = 50
+
 
 def add_actions(actions: Actions) -> None:
     """Declares `nightly`."""
@@ -32,7 +37,7 @@ def add_actions(actions: Actions) -> None:
 
 
 def run_night(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
-    """Works through one night; exits REFUSED when a closed month needs somebody."""
+    """Works through one night; exits REFUSED when a closed month, or a statement held for too long, needs somebody."""
     known, actor, now = BillingSettings.from_environment(environ), actor_of(arguments), datetime.now(UTC)
 
     def order_of(period: Period) -> BillingOrder:
@@ -57,9 +62,21 @@ def run_night(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Exit
             books=PostgresBooks(connect),
             estimates=PostgresEstimates(connect),
         )
+    overdue = PostgresStatements(connect).held_until_now(now - known.held_time_max)
+    record_overdue(environ, len(overdue))
     document = {
         "expired_hold_count": expired,
         "finalised_count": night.finalised_count,
+        "overdue": [
+            {
+                "statement_id": each.statement_id,
+                "payee_id": each.payee_id,
+                "period": str(each.period),
+                "held_at": each.held_at.isoformat(),
+                "reason": each.reason,
+            }
+            for each in overdue
+        ],
         "months": [
             {
                 "period": str(each.period),
@@ -71,6 +88,10 @@ def run_night(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Exit
         ],
     }
     rows = [(str(each.period), each.outcome, each.detail) for each in night.months]
-    last = f"{expired} holds expired, {night.finalised_count} approved statements posted"
-    show(arguments, document, lambda: aligned(("period", "outcome", ""), rows, left=3) + f"\n\n{last}")
-    return ExitCode.REFUSED if any(each.outcome == "refused" for each in night.months) else ExitCode.OK
+    last = [f"{expired} holds expired, {night.finalised_count} approved statements posted"]
+    last += [f"held too long: {each.overdue_text(now)}" for each in overdue[:OVERDUE_SHOWN]]
+    if len(overdue) > OVERDUE_SHOWN:
+        last.append(f"held too long: {len(overdue) - OVERDUE_SHOWN} more; `billing statements --state held` lists them")
+    show(arguments, document, lambda: "\n".join([aligned(("period", "outcome", ""), rows, left=3), "", *last]))
+    needs_somebody = overdue or any(each.outcome == "refused" for each in night.months)
+    return ExitCode.REFUSED if needs_somebody else ExitCode.OK

@@ -14,6 +14,7 @@ from billing.payouts.file_payouts import pain_001, payout_csv, read_acknowledgem
 from billing.payouts.payouts import BankAccount, is_iban
 from billing.payouts.postgres_payout_steps import PostgresPayoutSteps
 from billing.payouts.postgres_payouts import MinimumOf, PostgresPayouts
+from billing.terms.currency import CURRENCIES
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from jobs import settings
 from jobs.billing_payout_batches import batch_of
@@ -58,6 +59,8 @@ def import_accounts(arguments: argparse.Namespace, environ: Mapping[str, str]) -
 def create_batch(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     """Makes a batch of everything that can be paid, and says who is left and why."""
     execution_on = _day(arguments.execution_on)
+    if arguments.currency not in CURRENCIES:
+        raise CommandError(f"--currency: {arguments.currency!r} is not an ISO 4217 currency", ExitCode.BAD_INPUT)
     connect = billing_connector(environ)
     payouts, minimum_of = PostgresPayouts(connect), _minimum_of(PostgresCatalogueStore(connect), execution_on)
     currency = arguments.currency

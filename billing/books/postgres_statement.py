@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from billing.books.postgres_statement_rows import STATE_OF_S, STATEMENT_OF_S, statement_of
-from billing.books.statements import PostedStatement, Statement
+from billing.books.statements import HeldStatement, PostedStatement, Statement
 from billing.books.states import Transition
 from billing.postgres_session import Connect, one_transaction
 from billing.rating.rated_lines import RatedLine, SettledLine
@@ -31,6 +31,11 @@ _IN_STATE = f"""
     WHERE {STATE_OF_S} = %(state)s
       AND (%(start)s IS NULL OR (s.period_start_on = %(start)s AND s.period_end_on = %(end)s))
     ORDER BY s.period_start_on, s.payee_id COLLATE "C" LIMIT %(most)s"""
+_HELD = """
+    SELECT s.statement_id, s.payee_id, s.period_start_on, s.period_end_on, c.moved_at, c.reason
+    FROM billing.current_states c JOIN billing.statements s ON s.statement_id = c.subject_id
+    WHERE c.subject_kind = 'statement' AND c.state = 'held' AND c.moved_at <= %s
+    ORDER BY c.moved_at, s.payee_id COLLATE "C" """
 _NEWEST = f"""
     SELECT {STATEMENT_OF_S}, {STATE_OF_S} FROM billing.statements s
     ORDER BY s.period_start_on DESC, s.payee_id COLLATE "C", s.restatement_number DESC LIMIT %s"""
@@ -103,6 +108,13 @@ class PostgresStatements:
         """Return the statements that stand in a state, of one period or of all: every one, or the first `count_max`."""
         start, end = (period.start_on, period.end_on) if period else (None, None)
         return self._listed(_IN_STATE, {"state": state, "start": start, "end": end, "most": count_max})
+
+    def held_until_now(self, held_before: datetime) -> list[HeldStatement]:
+        """Return the statements that are held and were so at an instant already, the longest held first."""
+        with one_transaction(self._connect) as cursor:
+            cursor.execute(_HELD, (held_before,))
+            rows: list[list[Any]] = [[*row[:2], Period(*row[2:4]), *row[4:]] for row in cursor]
+            return [HeldStatement(*row) for row in rows]
 
     def notices(self, payee_id: str | None = None) -> list[Notice]:
         """Return what a payee (or everybody) was told of restatements, newest first."""

@@ -45,6 +45,26 @@ class Statement:
 
 
 @dataclass(frozen=True)
+class HeldStatement:
+    """A statement that a bound keeps from being paid, and since when."""
+
+    statement_id: str
+    payee_id: str
+    period: Period
+    held_at: datetime
+    reason: str
+
+    def overdue_text(self, now: datetime) -> str:
+        """Say what waits too long, and what to do about it."""
+        who = f"--period {self.period} --payee {self.payee_id}"
+        return (
+            f"payee {self.payee_id}, period {self.period}: statement {self.statement_id} is held since "
+            f"{self.held_at:%Y-%m-%d} ({(now - self.held_at).days} days): {self.reason}; decide: "
+            f"`billing review {who}` and then `billing approve {who}`, or `billing void {who}`"
+        )
+
+
+@dataclass(frozen=True)
 class PostedStatement:
     """A statement as it is read back: with its lines, the versions it rests on and where it stands."""
 

@@ -70,5 +70,6 @@ def check_move(kind: str, subject_id: str, from_state: str, to_state: str) -> No
     """
     allowed = ALLOWED[kind].get(from_state, frozenset())
     if to_state not in allowed:
-        ways = ", ".join(sorted(allowed)) or "nowhere: this state is final"
-        raise StateError(f"{kind} {subject_id} is {from_state} and cannot become {to_state}; it can become {ways}")
+        ways = f"it can become {', '.join(sorted(allowed))}" if allowed else "this state is final"
+        subject = f"{kind.replace('_', ' ')} {subject_id}"
+        raise StateError(f"{subject} is {from_state} and cannot become {to_state}; {ways}")

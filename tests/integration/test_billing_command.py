@@ -250,6 +250,32 @@ def test_a_night_goes_on_from_the_last_billed_month_and_a_second_one_bills_nothi
     assert {each["outcome"] for each in desk.document("nightly", "--actor", "cron")["months"]} <= {"estimated"}
 
 
+def test_a_statement_that_is_held_is_never_paid_by_a_night_and_named_from_its_limit_on(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.views = FakeSettledViews([Count("w", date(2026, 9, 5), "FR", 1, 1), *desk.views.rows[:2]], published())
+    desk.import_files()
+    desk.document("run", "--period", "2026-09")
+    assert desk.document("run", "--period", "2026-10")["posted_count"] == 1, "bob had views in September and has none"
+    assert desk.document("nightly", "--actor", "cron")["overdue"] == [], "the limit is 14 days"
+    monkeypatch.setenv("VIEWLEDGER_HELD_DAYS_MAX", "0")
+    monkeypatch.setenv("VIEWLEDGER_STATE_DIR", str(desk.folder))
+    code, out, _ = desk.run("nightly", "--actor", "cron")
+    assert code == ExitCode.REFUSED
+    (line,) = (line for line in out.splitlines() if line.startswith("held too long: "))
+    assert line.startswith("held too long: payee bob, period 2026-10-01/2026-11-01: statement ")
+    assert "`billing review --period 2026-10-01/2026-11-01 --payee bob`" in line
+    figures = desk.folder / "metrics" / "billing-held.prom"
+    assert "viewledger_billing_held_overdue_statements 1.0" in figures.read_text()
+    assert len(desk.document("statements", "--state", "held")["statements"]) == 1
+    desk.document("void", "--period", "2026-10", "--payee", "bob", "--actor", "max")
+    assert desk.document("nightly", "--actor", "cron")["overdue"] == []
+    assert "viewledger_billing_held_overdue_statements 0.0" in figures.read_text()
+    monkeypatch.setenv("VIEWLEDGER_HELD_DAYS_MAX", "two weeks")
+    code, _, error = desk.run("nightly", "--actor", "cron")
+    assert (code, "VIEWLEDGER_HELD_DAYS_MAX is 'two weeks'" in error) == (ExitCode.BAD_INPUT, True)
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [

@@ -26,7 +26,7 @@ from billing.period_billing import BilledPeriod
 from ingestion.contract.event import TOPIC_VIDEO_VIEWS
 from ingestion.prometheus_collector import CollectorMetrics
 from jobs import programs
-from jobs.billing_figures import recorded_billing, run_figures
+from jobs.billing_figures import record_overdue, recorded_billing, run_figures
 from jobs.circuit_breaker import State
 from jobs.circuit_breaker_metrics import show_states
 from jobs.cli import COMMANDS
@@ -77,6 +77,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
         pass
     record_halt(path.parent, "OffsetsGoneError")
     record_open_differences(path.parent, 1)
+    record_overdue({"VIEWLEDGER_STATE_DIR": str(path.parent)}, 1)
     summary = RunSummary(state_counts=Counter(dict.fromkeys(ALLOWED["statement"], 1)))
     billed = BilledPeriod(run_of(), summary, {}, {}, dry_run=False)
     write_figures(path.parent / "metrics" / "posted.prom", run_figures(billed))

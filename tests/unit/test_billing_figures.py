@@ -6,7 +6,7 @@ import pytest
 from billing.books.run_posting import RunSummary
 from billing.errors import LedgerUnavailableError, PreconditionsError
 from billing.period_billing import BilledPeriod
-from jobs.billing_figures import recorded_billing
+from jobs.billing_figures import record_overdue, recorded_billing
 from tests.billing_fakes import run_of
 
 
@@ -57,3 +57,12 @@ def test_what_stored_nothing_or_did_not_end_leaves_nothing(tmp_path: Path) -> No
     with recorded_billing({}) as recorded:
         recorded.append(billed_period())
     assert not list(tmp_path.iterdir())
+
+
+def test_a_night_leaves_how_many_statements_are_held_for_too_long(tmp_path: Path) -> None:
+    record_overdue({}, 3)
+    assert not list(tmp_path.iterdir())
+    record_overdue({"VIEWLEDGER_STATE_DIR": str(tmp_path)}, 3, clock=lambda: 7.0)
+    text = (tmp_path / "metrics" / "billing-held.prom").read_text()
+    assert "\nviewledger_billing_held_overdue_statements 3.0\n" in text
+    assert "\nviewledger_billing_held_counted_timestamp_seconds 7.0\n" in text

@@ -51,6 +51,10 @@ class StateError(BillingError):
     """A step that is not allowed: the message says where the subject stands and where it could go."""
 
 
+class RequestKeyReusedError(BillingError):
+    """Something else was asked for under the same key before."""
+
+
 class CheckpointRefusedError(BillingError):
     """A checkpoint cannot be made or put in its place now; the sentence says why."""
 

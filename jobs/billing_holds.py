@@ -101,7 +101,7 @@ def receive_appeal(arguments: argparse.Namespace, environ: Mapping[str, str]) ->
     if not 1 <= len(objection) <= 2000:
         raise CommandError("--objection must be 1 to 2000 characters", ExitCode.BAD_INPUT)
     holds = PostgresHolds(billing_connector(environ))
-    appeal_id = holds.appeal(arguments.statement, objection, actor_of(arguments))
+    appeal_id = holds.appeal(arguments.statement, objection, actor_of(arguments)).appeal_id
     show(arguments, {"appeal_id": appeal_id}, lambda: f"appeal {appeal_id} received")
     return ExitCode.OK
 

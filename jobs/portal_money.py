@@ -10,12 +10,14 @@ from billing.books.postgres_states import PostgresStates
 from billing.books.run_posting import finalise_run
 from billing.books.statements import Statement
 from billing.books.states import Move, Transition
-from billing.errors import LedgerUnavailableError, SchemaMissingError, StateError
+from billing.errors import LedgerUnavailableError, RequestKeyReusedError, SchemaMissingError, StateError
 from billing.money import amount_text
 from billing.postgres_session import connector
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
+from jobs.api_appeals import stored_key
 from jobs.api_statements import detail_of, summary_of
 from jobs.billing_settings import APPROVER_ROLE, BILLING_ROLE
+from serving_layer.idempotency import RequestKey
 from serving_layer.portal.ports import PartUnavailableError, RefusedActionError
 from serving_layer.portal.records import Appeal, Hold, ListedStatement, Notice, Step, WholeStatement
 from serving_layer.postgres_reads import API_ROLE
@@ -109,10 +111,10 @@ class PortalBooks:
             for each in found
         ]
 
-    def appeal(self, statement_id: str, actor: str, text: str) -> None:
+    def appeal(self, statement_id: str, text: str, request: RequestKey) -> None:
         """See the port."""
         with _translated():
-            PostgresHolds(self._posting).appeal(statement_id, text, actor)
+            PostgresHolds(self._posting).appeal(statement_id, text, request.caller, stored_key(request))
 
     def decide(self, statement_id: str, decision: str, actor: str, reason: str) -> None:
         """See the port. What is approved is posted at once, with the rights of billing."""
@@ -144,6 +146,8 @@ def _translated() -> Iterator[None]:
         yield
     except (LedgerUnavailableError, SchemaMissingError) as error:
         raise PartUnavailableError(Part.POSTGRES) from error
+    except RequestKeyReusedError as error:
+        raise RefusedActionError("This form was sent before with another text; open the page again.") from error
     except StateError as error:
         text = str(error)
         raise RefusedActionError(f"{text[0].upper()}{text[1:]}.") from error

@@ -15,6 +15,7 @@ from redis.backoff import NoBackoff
 
 from jobs import settings
 from jobs.access_settings import AccessSettings, guard_of
+from jobs.api_appeals import BooksAppeals
 from jobs.api_history import cursor_key, open_history
 from jobs.api_proofs import open_api_proofs
 from jobs.api_statements import BooksStatements
@@ -26,6 +27,7 @@ from jobs.json_log import log_json
 from jobs.portal import Behind, PortalSettings, routes_of_portal
 from serving_layer.counts_reader import CountsReader
 from serving_layer.http_api import Api, counts_app
+from serving_layer.http_appeals import appeal_routes
 from serving_layer.http_live import LiveStreams
 from serving_layer.http_proofs import proof_routes
 from serving_layer.http_statements import Books, statement_routes
@@ -126,6 +128,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         )
         with (
             ThreadPoolExecutor(2, thread_name_prefix="books") as books_executor,
+            ThreadPoolExecutor(2, thread_name_prefix="changes") as changes_executor,
             closing(PostgresOperations(chosen.postgres.url)) as operations,
             open_history(
                 chosen.postgres.url,
@@ -136,11 +139,13 @@ def run(arguments: argparse.Namespace) -> ExitCode:
             ) as history,
             open_api_proofs(environ) as proofs,
         ):
+            appeals = BooksAppeals(chosen.postgres.url)
             books = Books(BooksStatements(chosen.postgres.url), history.cursors, books_executor)
             live = LiveStreams()
             behind = Behind(guard, access, reader, metrics, history, proofs, books_executor, live)
             routes = [
                 *statement_routes(guard, books),
+                *appeal_routes(guard, books, appeals, changes_executor),
                 *proof_routes(guard, proofs),
                 *routes_of_portal(environ, chosen.portal, operations, behind),
             ]

@@ -23,6 +23,8 @@ class Scope(StrEnum):
     """Statements and their lines."""
     EVENTS = "events:read"
     """The events behind a statement's line."""
+    APPEALS = "appeals:write"
+    """Object to a statement."""
     APPROVALS = "approvals:write"
     """Approve, hold or release a billing run."""
     OPERATIONS = "operations:read"
@@ -45,7 +47,7 @@ class Role(StrEnum):
 
 _READ = frozenset({Scope.COUNTS, Scope.BILLABLE, Scope.STATEMENTS, Scope.EVENTS})
 GRANTS: Mapping[Role, frozenset[Scope]] = {
-    Role.CREATOR: _READ,
+    Role.CREATOR: _READ | {Scope.APPEALS},
     Role.FINANCE: _READ | {Scope.APPROVALS},
     Role.AUDITOR: _READ | {Scope.OPERATIONS},
     Role.OPERATOR: frozenset({Scope.COUNTS, Scope.OPERATIONS, Scope.OPERATE}),

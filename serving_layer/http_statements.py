@@ -18,6 +18,7 @@ from serving_layer.parameters import LIMIT_MAX, Parameters
 from serving_layer.proofs import is_statement_id
 from serving_layer.statements import (
     STATEMENTS_MAX,
+    StatementDetail,
     StatementLine,
     Statements,
     StatementSummary,
@@ -64,11 +65,7 @@ def statement_routes(guard: Guard, books: Books) -> list[GuardedRoute]:
     async def one(request: Request, caller: Caller) -> Response:
         statement_id = request.path_params["statement_id"]
         form = format_of(request, Parameters(request.query_params.multi_items(), {"format"}))
-        if not is_statement_id(statement_id):
-            raise nothing_here()
-        found = await _read(books, books.statements.statement, statement_id)
-        if found is None or not is_shown(found, caller):
-            raise nothing_here()
+        found = await shown_statement(books, statement_id, caller)
         body = msgspec.structs.asdict(found)
         return _money(request, caller, body if form == "json" else {"rows": found.lines}, form, _LINE_COLUMNS)
 
@@ -76,6 +73,18 @@ def statement_routes(guard: Guard, books: Books) -> list[GuardedRoute]:
         guard.route("/v1/channels/{payee_id}/statements", of_channel, needs=Scope.STATEMENTS, cost=5),
         guard.route("/v1/statements/{statement_id}", one, needs=Scope.STATEMENTS, cost=2),
     ]
+
+
+async def shown_statement(books: Books, statement_id: str, caller: Caller) -> StatementDetail:
+    """Return a statement that the caller sees.
+
+    Raises:
+        ProblemError: not_found or statements_unavailable.
+    """
+    found = await _read(books, books.statements.statement, statement_id) if is_statement_id(statement_id) else None
+    if found is None or not is_shown(found, caller):
+        raise nothing_here()
+    return found
 
 
 def _money(request: Request, caller: Caller, body: dict[str, Any], form: str, columns: tuple[str, ...]) -> Response:

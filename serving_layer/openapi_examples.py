@@ -107,6 +107,11 @@ STATEMENT: dict[str, Any] = {
         }
     ],
 }
+APPEAL: dict[str, Any] = {
+    "appeal_id": "5f1c9a3be07d2468",
+    "statement_id": STATEMENT["statement_id"],
+    "received_at": "2026-11-25T10:30:00Z",
+}
 EVENT_PAYMENT: dict[str, Any] = {
     "event_id": "8f14e45f-ceea-467f-9a3c-1b2d3e4f5a6b",
     "status": "paid",

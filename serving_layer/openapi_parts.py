@@ -3,6 +3,8 @@
 from typing import Any
 
 from ingestion.contract.event import VIDEO_ID_LENGTH_MAX, VIDEO_ID_PATTERN
+from serving_layer.appeals import OBJECTION_LENGTH_MAX
+from serving_layer.idempotency import HEADER, KEY_PATTERN
 from serving_layer.parameters import GROUPS, LIMIT_MAX, ORDERS
 from serving_layer.problems import Part
 from serving_layer.video_ids import LOOKUP_IDS_MAX
@@ -83,6 +85,11 @@ BODY_OF_LOOKUP = {
     "additionalProperties": False,
 }
 
+BODY_OF_APPEAL = {
+    **_record({"objection": {"type": "string", "minLength": 1, "maxLength": OBJECTION_LENGTH_MAX}}),
+    "additionalProperties": False,
+}
+
 
 def _query(name: str, schema: dict[str, Any], text: str, example: object) -> dict[str, Any]:
     return {"name": name, "in": "query", "required": False, "schema": schema, "description": text, "example": example}
@@ -118,6 +125,12 @@ PARAMETERS = {
     "cursor": _query("cursor", _TEXT, "`next` of the page before, with the same other parameters", "q1w2e3"),
     "format": _query("format", {"type": "string", "enum": ["json", "csv"]}, "Stronger than Accept", "csv"),
     "if_none_match": _header("If-None-Match", "The entity tag of an answer that you have"),
+    "idempotency_key": {
+        **_header(HEADER, "Chosen by you, a new one for each new request; kept for good"),
+        "required": True,
+        "schema": {"type": "string", "pattern": f"^{KEY_PATTERN}$"},
+        "example": "0c5f7f6e-3b8f-4d53-9d6e-3a5c8a1f2b77",
+    },
     "request_id": _header("X-Request-Id", "1 to 64 of A-Z a-z 0-9 . _ -; comes back and stands in the logs"),
     "last_event_id": _header("Last-Event-ID", "The id of the newest event that you have"),
 }

@@ -13,6 +13,7 @@ from serving_layer.history_reader import settled_unavailable
 from serving_layer.http_access import Guard
 from serving_layer.http_live import LiveLimits, LiveStreams
 from serving_layer.http_proofs import Proofs
+from serving_layer.idempotency import RequestKey
 from serving_layer.limits_requests import RequestLimits
 from serving_layer.live_counts import LiveCount, ReadLive, live_channel, live_video
 from serving_layer.merge import ServedCount, ServedVersion
@@ -92,6 +93,7 @@ class FakeBehind:
         self.rows[WAITING] = _in_state(_statement("ann", WAITING), "in_review", "above the limit")
         self.since = 0
         """Views since the page was made, one more whenever a stream reads."""
+        self.requests: dict[str, str] = {}
         self.opened: list[Appeal] = []
         self.replayed: list[tuple[int, int, str]] = []
 
@@ -191,11 +193,14 @@ class FakeBehind:
     def holds(self) -> Sequence[Hold]:
         return [Hold("h1", "ann", "USD", 2_500_000, "pending", "disputed", NOW + timedelta(days=30))]
 
-    def appeal(self, statement_id: str, actor: str, text: str) -> None:
-        if self.opened:
-            raise RefusedActionError("An appeal to this statement is open already.")
-        payee_id = self.rows[statement_id].detail.payee_id
-        self.opened.append(Appeal("a1", statement_id, payee_id, "received", text, NOW, ""))
+    def appeal(self, statement_id: str, text: str, request: RequestKey) -> None:
+        inputs_hash = self.requests.setdefault(request.key, request.inputs_hash)
+        if inputs_hash != request.inputs_hash:
+            raise RefusedActionError("This form was sent before with another text; open the page again.")
+        appeal_id = f"appeal-{request.key}"
+        if appeal_id not in [each.appeal_id for each in self.opened]:
+            payee_id = self.rows[statement_id].detail.payee_id
+            self.opened.append(Appeal(appeal_id, statement_id, payee_id, "received", text, NOW, ""))
 
     def decide(self, statement_id: str, decision: str, actor: str, reason: str) -> None:
         if decision == "approve" and self.rows[statement_id].steps[0].actor == actor:

@@ -11,10 +11,12 @@ from typing import Any
 import msgspec
 
 from serving_layer import openapi_examples
+from serving_layer.appeals import AppealReceipt
 from serving_layer.counts_reader import CountsReader
 from serving_layer.cursors import Cursors
 from serving_layer.history_reader import HistoryReader
 from serving_layer.http_history import History
+from serving_layer.idempotency import KeyReusedError, RequestKey
 from serving_layer.merge import ServedVersion, SettledCount, SpeedSums
 from serving_layer.parameters import SeriesQuery, TopQuery
 from serving_layer.ports import QueryTooSlowError, SettledUnavailableError, SpeedUnavailableError
@@ -244,3 +246,29 @@ def statement(payee_id: str, number: int, state: str) -> StatementDetail:
 
 def statement_id(payee_id: str, number: int) -> str:
     return hashlib.sha256(f"{payee_id} {number}".encode()).hexdigest()[:32]
+
+
+class FakeAppeals:
+    """The port `Appeals` in memory."""
+
+    def __init__(self) -> None:
+        self.filed: list[tuple[str, str, str]] = []
+        """Statement, objection, who."""
+        self.requests: dict[tuple[str, str], tuple[str, AppealReceipt]] = {}
+        self.is_away = False
+
+    def answered(self, statement_id: str, request: RequestKey) -> AppealReceipt | None:
+        if self.is_away:
+            raise StatementsUnavailableError("the books are away")
+        inputs_hash, receipt = self.requests.get((request.caller, request.key), ("", None))
+        if receipt is not None and inputs_hash != request.inputs_hash:
+            raise KeyReusedError
+        return receipt
+
+    def file(self, statement_id: str, objection: str, request: RequestKey) -> AppealReceipt:
+        if (before := self.answered(statement_id, request)) is not None:
+            return before
+        self.filed.append((statement_id, objection, request.caller))
+        receipt = AppealReceipt(f"{len(self.filed):016x}", statement_id, APPENDED_AT)
+        self.requests[request.caller, request.key] = (request.inputs_hash, receipt)
+        return receipt

@@ -2,16 +2,17 @@
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from billing.books.postgres_statement_rows import copy_transactions
 from billing.books.postgres_states import append_step, stored_step
 from billing.books.posting import EXPENSE, Entry, LedgerTransaction, payable
 from billing.books.states import RUN, Move
 from billing.errors import StateError
+from billing.postgres_answered_requests import RequestKey, answered, remember
 from billing.postgres_session import Connect, alone, one_transaction
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ _INSERT_APPEAL = """
     INSERT INTO billing.appeals (appeal_id, payee_id, statement_id, objection)
     SELECT %(id)s, payee_id, statement_id, %(objection)s FROM billing.statements WHERE statement_id = %(statement)s
     ON CONFLICT DO NOTHING RETURNING appeal_id"""
+_RECEIVED_AT = "SELECT received_at FROM billing.appeals WHERE appeal_id = %s"
 _APPEALS = """
     SELECT a.appeal_id, a.payee_id, a.statement_id, a.objection, a.received_at, c.state, c.actor, c.reason
     FROM billing.appeals a JOIN billing.current_states c ON c.subject_kind = 'appeal' AND c.subject_id = a.appeal_id"""
@@ -62,6 +64,14 @@ class Appeal:
     state: str
     actor: str
     reason: str
+
+
+@dataclass(frozen=True)
+class FiledAppeal:
+    """What whoever files an appeal is told."""
+
+    appeal_id: str
+    received_at: datetime
 
 
 class PostgresHolds:
@@ -112,23 +122,39 @@ class PostgresHolds:
             cursor.execute(_HOLDS_OF, {"payee": payee_id})
             return [Hold(*row) for row in cursor]
 
-    def appeal(self, statement_id: str, objection: str, actor: str) -> str:
-        """Take down what a payee objects to; return the appeal's id.
+    def appeal(self, statement_id: str, objection: str, actor: str, request: RequestKey | None = None) -> FiledAppeal:
+        """Take down what a payee objects to, once for a request, however often it comes.
 
         Raises:
             StateError: there is no such statement.
+            RequestKeyReusedError: something else was asked for under the key before.
         """
         appeal_id = secrets.token_hex(8)
 
-        def work(cursor: "Cursor") -> bool:
+        def work(cursor: "Cursor") -> FiledAppeal | None:
+            if request is not None and (before := answered(cursor, request)) is not None:
+                return _filed_before(before)
             cursor.execute(_INSERT_APPEAL, {"id": appeal_id, "statement": statement_id, "objection": objection})
             if cursor.fetchone():
                 append_step(cursor, "appeal", appeal_id, Move("received", actor))
-            return _is_appeal(cursor, appeal_id)
+            cursor.execute(_RECEIVED_AT, (appeal_id,))
+            row = cursor.fetchone()
+            if row is None:
+                return None
+            if request is not None:
+                remember(cursor, request, {"appeal_id": appeal_id, "received_at": row[0].isoformat()})
+            return FiledAppeal(appeal_id, row[0])
 
-        if not alone(self._connect, work, self._sleep):
+        filed = alone(self._connect, work, self._sleep)
+        if filed is None:
             raise StateError(f"there is no statement {statement_id}; `billing statement` shows the ids")
-        return appeal_id
+        return filed
+
+    def appeal_answered(self, request: RequestKey) -> FiledAppeal | None:
+        """Return the appeal that a request filed before; None where it is new. Raises RequestKeyReusedError."""
+        with one_transaction(self._connect) as cursor:
+            before = answered(cursor, request)
+        return None if before is None else _filed_before(before)
 
     def decide_appeal(self, appeal_id: str, move: Move) -> None:
         """Accept, reject or withdraw an appeal.
@@ -150,6 +176,10 @@ class PostgresHolds:
         with one_transaction(self._connect) as cursor:
             cursor.execute(_APPEALS_OF, {"payee": payee_id})
             return [Appeal(*row) for row in cursor]
+
+
+def _filed_before(answer: Mapping[str, Any]) -> FiledAppeal:
+    return FiledAppeal(answer["appeal_id"], datetime.fromisoformat(answer["received_at"]))
 
 
 def _is_appeal(cursor: "Cursor", appeal_id: str) -> bool:

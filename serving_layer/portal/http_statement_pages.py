@@ -2,14 +2,17 @@
 
 import csv
 import io
+import secrets
 from functools import partial
 
 import msgspec
 from starlette.responses import Response
 
 from serving_layer.access import Scope
+from serving_layer.appeals import APPEALABLE, OBJECTION_LENGTH_MAX
 from serving_layer.http_access import GuardedRoute
 from serving_layer.http_proofs import streamed_events
+from serving_layer.idempotency import request_key
 from serving_layer.portal.formatting import machine
 from serving_layer.portal.http_visit import (
     NOT_KEPT,
@@ -24,12 +27,11 @@ from serving_layer.portal.http_visit import (
 from serving_layer.portal.ports import RefusedActionError
 from serving_layer.portal.records import WholeStatement
 from serving_layer.portal.statement_chain import chain_of
+from serving_layer.problems import ProblemError
 from serving_layer.proofs import NDJSON
 from serving_layer.statements import StatementLine, is_shown
 
 LINES_SHOWN = 200
-APPEAL_LENGTH_MAX = 2_000
-APPEALABLE = ("finalised", "paid", "held")
 _LINE_COLUMNS = tuple(field.name for field in msgspec.structs.fields(StatementLine))
 
 
@@ -42,7 +44,7 @@ def statement_routes(portal: Portal) -> list[GuardedRoute]:
         read("/portal/statements/{statement_id}.json", _statement_json),
         page_route(portal, "/portal/statements/{statement_id}/events", _statement_events, needs=Scope.EVENTS),
         read("/portal/statements/{statement_id}", _statement),
-        read("/portal/appeals", _appeal, is_own=True, methods=("POST",)),
+        page_route(portal, "/portal/appeals", _appeal, needs=Scope.APPEALS, is_own=True, methods=("POST",)),
     ]
 
 
@@ -71,7 +73,8 @@ def statement_page(visit: Visit, found: WholeStatement, *, status: int = 200, re
         lines=statement.lines[:LINES_SHOWN],
         more_lines=max(0, len(statement.lines) - LINES_SHOWN),
         may_see_events=caller.may(Scope.EVENTS),
-        may_appeal=caller.payee_id is not None and statement.state in APPEALABLE,
+        may_appeal=caller.payee_id is not None and caller.may(Scope.APPEALS) and statement.state in APPEALABLE,
+        request_key=secrets.token_urlsafe(16),
         decisions=decisions,
     )
 
@@ -158,12 +161,19 @@ async def _appeal(visit: Visit) -> Response:
     found = await statement_of(visit)
     if isinstance(found, Response):
         return found
-    if not 1 <= len(text) <= APPEAL_LENGTH_MAX:
-        refused = f"An appeal has 1 to {APPEAL_LENGTH_MAX} characters; this one has {len(text)}."
+    if not 1 <= len(text) <= OBJECTION_LENGTH_MAX:
+        refused = f"An appeal has 1 to {OBJECTION_LENGTH_MAX} characters; this one has {len(text)}."
         return statement_page(visit, found, status=422, refused=refused)
-    actions, caller = visit.portal.actions, visit.known_caller
+    if found.detail.state not in APPEALABLE:
+        refused = f"The statement is {found.detail.state}; appeals are taken to {', '.join(sorted(APPEALABLE))} ones."
+        return statement_page(visit, found, status=409, refused=refused)
+    statement_id, caller = found.detail.statement_id, visit.known_caller
     try:
-        await visit.ask(None, actions.appeal, found.detail.statement_id, caller.subject, text)
+        asked = request_key(text_of(form, "request_key"), caller, f"appeal {statement_id}", text.encode())
+    except ProblemError:
+        return statement_page(visit, found, status=422, refused="The form is not whole; send it from this page.")
+    try:
+        await visit.ask(None, visit.portal.actions.appeal, statement_id, text, asked)
     except RefusedActionError as error:
         return statement_page(visit, found, status=409, refused=str(error))
     return statement_page(visit, found, status=503) if visit.affected else redirect("/portal/notices?said=appealed")

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from serving_layer.access import Caller
+from serving_layer.idempotency import RequestKey
 from serving_layer.live_counts import ReadLive
 from serving_layer.merge import ServedCount, ServedVersion
 from serving_layer.portal.records import (
@@ -113,8 +114,8 @@ class MoneyReads(Protocol):
 class MoneyActions(Protocol):
     """What people decide. Every call is stored with its actor and raises `RefusedActionError` when not allowed."""
 
-    def appeal(self, statement_id: str, actor: str, text: str) -> None:
-        """Object to a statement."""
+    def appeal(self, statement_id: str, text: str, request: RequestKey) -> None:
+        """Object to a statement, once for a request, however often it is sent."""
 
     def decide(self, statement_id: str, decision: str, actor: str, reason: str) -> None:
         """`approve` a statement in review (and post it), `review` one that is held, or `void` either."""

@@ -59,7 +59,9 @@ def money_goes_out(books: Books, ledger: PostgresBooks) -> None:
     holds, payouts = PostgresHolds(connect), PostgresPayouts(connect)
     holds.place("bob", "USD", 1_000_000, datetime(9999, 1, 1, tzinfo=UTC), Move("pending", "eve", "odd"))
     (statement, _), *_ = statements.of_payee("bob", 1)
-    holds.decide_appeal(holds.appeal(statement.statement_id, "I had more", "bob"), Move("rejected", "max", "no"))
+    holds.decide_appeal(
+        holds.appeal(statement.statement_id, "I had more", "bob").appeal_id, Move("rejected", "max", "no")
+    )
     payouts.import_accounts([BankAccount(payee, payee, "DE89370400440532013000") for payee in ("ann", "bob")], "eve")
     items, _ = payouts.create_batch("USD", TODAY, lambda _: 0, "eve")
     PostgresPayoutSteps(connector(books.url, "viewledger_approver")).approve(items[0].batch_id, Move("approved", "max"))

@@ -307,7 +307,7 @@ def test_a_balance_that_a_voided_hold_made_negative_is_carried_forward(treasury:
 def test_an_appeal_is_received_and_decided_once(treasury: Treasury) -> None:
     found = treasury.statements.statement("ann", OCTOBER)
     assert found is not None
-    appeal_id = treasury.holds.appeal(found.statement.statement_id, "I had more views", "ann")
+    appeal_id = treasury.holds.appeal(found.statement.statement_id, "I had more views", "ann").appeal_id
     treasury.holds.decide_appeal(appeal_id, Move("rejected", "max", "the evidence says otherwise"))
     (appeal,) = treasury.holds.appeals("ann")
     assert (appeal.state, appeal.actor, appeal.reason) == ("rejected", "max", "the evidence says otherwise")

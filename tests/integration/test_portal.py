@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -120,9 +121,21 @@ def test_a_month_is_approved_by_finance_seen_and_appealed_by_its_payee(api: Serv
         assert "0.016469 USD" in page  # US 4 × 3500001 and default 2 × 1234567, in micros, rounded down once
         assert ann.get(path + ".csv").text.count("\n") == 3
         assert ann.get(path + ".json").json()["payable_micros"] == 16_469
-        data = form(page, statement_id=path.rpartition("/")[2], text="too little")
-        assert "Your appeal is registered" in ann.post("/portal/appeals", data=data).text
-        assert "too little" in ann.get("/portal/notices").text
+        (request_key,) = re.findall(r'name="request_key" value="([^"]+)"', page)
+        statement_id = path.rpartition("/")[2]
+        data = form(page, statement_id=statement_id, request_key=request_key, text="too little")
+        for _ in range(2):
+            assert "Your appeal is registered" in ann.post("/portal/appeals", data=data).text
+        assert ann.get("/portal/notices").text.count("too little") == 1
+        appeal = {"objection": "by the API"}
+        keyed = {**headers, "Idempotency-Key": "one"}
+        with ThreadPoolExecutor(8) as threads:
+            url = f"/v1/statements/{statement_id}/appeals"
+            answers = list(threads.map(lambda _: api.client.post(url, json=appeal, headers=keyed), range(8)))
+        assert {(answer.status_code, answer.text) for answer in answers} == {(201, answers[0].text)}
+        assert ann.get("/portal/notices").text.count("by the API") == 1
+        other = api.client.post(url, json={"objection": "other words"}, headers=keyed)
+        assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
     with signed_in(api, token(environ, Role.CREATOR, "bob")) as bob:
         assert bob.get(path).status_code == 404
         assert "too little" not in bob.get("/portal/notices").text

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import msgspec
 import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
@@ -70,8 +71,16 @@ def sign_in(client: TestClient, who: str) -> None:
     assert answer.status_code == 303
 
 
+def request_key(page: str) -> str:
+    found = re.search(r'name="request_key" value="([^"]+)"', page)
+    assert found is not None
+    return found.group(1)
+
+
 def send(client: TestClient, path: str, page: str, **fields: str) -> tuple[int, str, str]:
-    answer = client.post(path, data={"csrf": form_token(client.get(page).text), **fields})
+    text = client.get(page).text
+    keyed = {"request_key": request_key(text)} if "request_key" in text else {}
+    answer = client.post(path, data={"csrf": form_token(text), **keyed, **fields})
     return answer.status_code, answer.headers.get("location", ""), answer.text
 
 
@@ -219,8 +228,31 @@ def test_a_creator_appeals_once_and_sees_it(client: TestClient, behind: FakeBehi
     )
     assert [(each.payee_id, each.text) for each in behind.opened] == [("ann", "two videos are missing")]
     assert "Your appeal is registered" in client.get("/portal/notices?said=appealed").text
-    status, _, page = send(client, "/portal/appeals", f"/portal/statements/{ANNS}", **fields)
-    assert (status, "open already" in page) == (409, True)
+
+
+def test_a_form_that_is_sent_twice_is_one_appeal(client: TestClient, behind: FakeBehind) -> None:
+    sign_in(client, "ann")
+    page = client.get(f"/portal/statements/{ANNS}").text
+    fields = {"csrf": form_token(page), "request_key": request_key(page), "statement_id": ANNS, "text": "too few"}
+    assert [client.post("/portal/appeals", data=fields).status_code for _ in range(3)] == [303] * 3
+    assert len(behind.opened) == 1
+    answer = client.post("/portal/appeals", data={**fields, "text": "something else"})
+    assert (answer.status_code, "another text" in answer.text) == (409, True)
+    assert client.post("/portal/appeals", data={**fields, "request_key": ""}).status_code == 422
+    assert request_key(client.get(f"/portal/statements/{ANNS}").text) != fields["request_key"]
+
+
+def test_no_appeal_is_taken_to_a_statement_that_is_replaced(client: TestClient, behind: FakeBehind) -> None:
+    sign_in(client, "ann")
+    page = f"/portal/statements/{ANNS}"
+    text = client.get(page).text
+    whole = behind.rows[ANNS]
+    behind.rows[ANNS] = replace(whole, detail=msgspec.structs.replace(whole.detail, state="superseded"))
+    fields = {"csrf": form_token(text), "request_key": request_key(text), "statement_id": ANNS, "text": "no"}
+    answer = client.post("/portal/appeals", data=fields)
+    assert (answer.status_code, behind.opened) == (409, [])
+    assert "finalised, held, paid" in answer.text
+    assert "request_key" not in client.get(page).text
 
 
 def test_nobody_appeals_for_another_or_without_a_word(client: TestClient, behind: FakeBehind) -> None:

@@ -15,6 +15,7 @@ from serving_layer.access import Role
 from serving_layer.cursors import Cursors
 from serving_layer.http_access import GuardedRoute
 from serving_layer.http_api import Api, counts_app
+from serving_layer.http_appeals import appeal_routes
 from serving_layer.http_live import LiveLimits, LiveStreams
 from serving_layer.http_proofs import Proofs, proof_routes
 from serving_layer.http_statements import Books, statement_routes
@@ -24,6 +25,7 @@ from serving_layer.prometheus_api import ApiMetrics
 from tests.proof_fakes import EVENT, STATEMENT, FakeProofs
 from tests.serving_access import CALLERS, OTHER, OWNER, bearer, guard_of
 from tests.serving_fakes import (
+    FakeAppeals,
     FakeChannels,
     FakeHistory,
     FakePublished,
@@ -76,6 +78,9 @@ class Served:
         proofs = FakeProofs()
         routes = statement_routes(guard, Books(self.statements, history.cursors, InlineExecutor()))
         routes += proof_routes(guard, Proofs(proofs, proofs, InlineExecutor()))
+        self.appeals = FakeAppeals()
+        books = Books(self.statements, history.cursors, InlineExecutor())
+        routes += appeal_routes(guard, books, self.appeals, InlineExecutor())
         self.app = counts_app(Api(reader, metrics, guard, history, live, routes, refresh_seconds=3600))
         self.client = TestClient(self.app, raise_server_exceptions=False)
 
@@ -399,6 +404,17 @@ EXPECTED = {
     ("GET", "/v1/top"): (f"/v1/top?{DAY}", COUNTS),
     ("GET", "/v1/channels/{payee_id}/statements"): (f"/v1/channels/{OWNER}/statements", CHANNEL),
     ("GET", "/v1/statements/{statement_id}"): (f"/v1/statements/{statement_id(OWNER, 1)}", CHANNEL),
+    ("POST", "/v1/statements/{statement_id}/appeals"): (
+        f"/v1/statements/{statement_id(OWNER, 1)}/appeals",
+        {
+            **dict.fromkeys(CHANNEL, 403),
+            "owner": 201,
+            "other creator": 404,
+            "anonymous": 401,
+            "expired": 401,
+            "wrong audience": 401,
+        },
+    ),
     ("GET", "/v1/statements/{statement_id}/events"): (f"/v1/statements/{STATEMENT}/events", CHANNEL),
     ("GET", "/v1/events/{event_id}/payment"): (f"/v1/events/{EVENT}/payment", {**CHANNEL, "other creator": 200}),
     ("GET", "/healthz"): ("/healthz", dict.fromkeys(CALLERS, 200)),
@@ -409,9 +425,14 @@ EXPECTED = {
 """What each kind of caller gets: route → (a path of OWNER's, caller → status); the event's video is both's."""
 
 
+BODIES = {"/v1/views:lookup": {"video_ids": ["-a"]}, "/appeals": {"objection": "too few"}}
+"""How the path of a POST ends → a good body."""
+
+
 def asked(served: Served, method: str, path: str, who: str) -> Any:
-    body = {"video_ids": ["-a"]} if method == "POST" else None
-    return served.client.request(method, path, json=body, headers=CALLERS[who])
+    body = next((each for end, each in BODIES.items() if path.endswith(end)), None)
+    keyed = {"Idempotency-Key": "key-1"} if method == "POST" else {}
+    return served.client.request(method, path, json=body, headers={**CALLERS[who], **keyed})
 
 
 def test_the_table_covers_every_route(served: Served) -> None:
@@ -460,10 +481,12 @@ def test_every_route_is_described_and_every_answer_is_as_described(served: Serve
     assert described == {(method, route.replace(":path}", "}")) for method, route in EXPECTED}
     for (method, route), (path, _) in EXPECTED.items():
         operation = document["paths"][route.replace(":path}", "}")][method.lower()]
-        content = operation["responses"]["200"].get("content", {}).get("application/json")
+        (done,) = {"200", "201"} & set(operation["responses"])
+        content = operation["responses"][done].get("content", {}).get("application/json")
         if content is not None:
             schema = resolved(document, content["schema"])
-            jsonschema.validate(asked(served, method, path, "finance").json(), schema)
+            who = next(who for who in ("finance", "owner") if EXPECTED[method, route][1][who] == int(done))
+            jsonschema.validate(asked(served, method, path, who).json(), schema)
             jsonschema.validate(content["example"], schema)
         for status, response in operation["responses"].items():
             for media, body in response.get("content", {}).items():

@@ -1,0 +1,49 @@
+"""Requests that may come twice: what was answered under a key stands in the database transaction of what was done."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from billing.errors import RequestKeyReusedError
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import cursor as Cursor
+
+# Whoever comes with the same key waits until the first one's transaction is over.
+_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('viewledger.request ' || %s || ' ' || %s, 0))"
+_SELECT = "SELECT inputs_hash, answer FROM billing.answered_requests WHERE caller = %s AND request_key = %s"
+_INSERT = "INSERT INTO billing.answered_requests (caller, request_key, inputs_hash, answer) VALUES (%s, %s, %s, %s)"
+
+
+@dataclass(frozen=True)
+class RequestKey:
+    """Under which key somebody asks for something, and a hash of what is asked for."""
+
+    caller: str
+    key: str
+    inputs_hash: str
+    """SHA-256, in hex."""
+
+
+def answered(cursor: "Cursor", request: RequestKey) -> Mapping[str, Any] | None:
+    """Return what was answered under the key before, None where it is new; nobody else uses it until the commit.
+
+    Raises:
+        RequestKeyReusedError: something else was asked for under the key.
+    """
+    cursor.execute(_LOCK, (request.caller, request.key))
+    cursor.execute(_SELECT, (request.caller, request.key))
+    row = cursor.fetchone()
+    if row is None:
+        return None
+    inputs_hash, answer = row
+    if inputs_hash != request.inputs_hash:
+        raise RequestKeyReusedError("another request was answered under this key; take a new key for a new request")
+    found: Mapping[str, Any] = answer
+    return found
+
+
+def remember(cursor: "Cursor", request: RequestKey, answer: Mapping[str, Any]) -> None:
+    """Store what is answered, to be committed with what was done."""
+    cursor.execute(_INSERT, (request.caller, request.key, request.inputs_hash, json.dumps(answer)))

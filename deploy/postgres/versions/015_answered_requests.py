@@ -1,0 +1,14 @@
+"""Answers to requests that may come twice, by the key of each; the API may no longer insert appeals."""
+
+from pathlib import Path
+
+from alembic import op
+
+revision = "015"
+down_revision = "014"
+
+
+def upgrade() -> None:
+    """Execute the SQL file beside this one, as it stands."""
+    sql = Path(__file__).with_suffix(".sql").read_text()
+    op.get_bind().exec_driver_sql(sql, execution_options={"no_parameters": True})

@@ -1,0 +1,64 @@
+"""What a payee may object to, and the port that takes it down. Pure."""
+
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+from serving_layer.idempotency import RequestKey
+from serving_layer.problems import refused
+
+OBJECTION_LENGTH_MAX = 2_000
+BODY_BYTES_MAX = 16 * 1024
+APPEALABLE = frozenset({"finalised", "paid", "held"})
+"""States of a statement to which a payee may object."""
+
+
+class AppealBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is sent."""
+
+    objection: str
+
+
+class AppealReceipt(msgspec.Struct, frozen=True):
+    """What whoever appeals is told, the same however often it is asked for."""
+
+    appeal_id: str
+    statement_id: str
+    received_at: datetime
+
+
+class Appeals(Protocol):
+    """Takes appeals down. Called from a thread.
+
+    Raises StatementsUnavailableError where the books do not answer, KeyReusedError where something else was asked for
+    under the key.
+    """
+
+    def answered(self, statement_id: str, request: RequestKey) -> AppealReceipt | None:
+        """Return what was answered to the request before; None where it is new."""
+
+    def file(self, statement_id: str, objection: str, request: RequestKey) -> AppealReceipt:
+        """Take an objection to an existing statement down, once for a request."""
+
+
+def objection_of(body: bytes) -> str:
+    """Return the objection without the white space around it.
+
+    Raises:
+        ProblemError: body_malformed or appeal_invalid.
+    """
+    try:
+        text = msgspec.json.decode(body, type=AppealBody).objection.strip()
+    except msgspec.ValidationError as error:
+        raise refused(
+            "appeal_invalid", f'{error}; the body is like {{"objection": "two videos are missing"}}'
+        ) from None
+    except msgspec.DecodeError as error:
+        raise refused("body_malformed", f"the body is not JSON ({error})") from None
+    if not 1 <= len(text) <= OBJECTION_LENGTH_MAX or "\0" in text:
+        raise refused(
+            "appeal_invalid",
+            f"the objection has {len(text)} characters; it must have 1 to {OBJECTION_LENGTH_MAX}, and no NUL",
+        )
+    return text

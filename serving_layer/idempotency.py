@@ -1,0 +1,51 @@
+"""The Idempotency-Key of a request: the same request under the same key has one effect and one answer. Pure.
+
+A key is its caller's own; what was asked under it is compared by a hash of the path and of the body's bytes.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+from serving_layer.access import Caller
+from serving_layer.problems import ProblemError, refused
+
+HEADER = "Idempotency-Key"
+KEY_PATTERN = "[!-~]{1,128}"
+_is_key = re.compile(KEY_PATTERN).fullmatch
+
+
+class KeyReusedError(Exception):
+    """Something else was asked for under the same key before."""
+
+
+@dataclass(frozen=True)
+class RequestKey:
+    """Under which key somebody asks for something, and a hash of what is asked for."""
+
+    caller: str
+    key: str
+    inputs_hash: str
+
+
+def request_key(key: str | None, caller: Caller, path: str, body: bytes) -> RequestKey:
+    """Return the key of a request.
+
+    Raises:
+        ProblemError: idempotency_key_invalid.
+    """
+    if key is None or not _is_key(key):
+        said = "is missing" if key is None else "is malformed"
+        raise refused(
+            "idempotency_key_invalid",
+            f"the header {HEADER} {said}; send 1 to 128 visible ASCII characters, a new key for each new request",
+        )
+    return RequestKey(caller.subject, key, hashlib.sha256(path.encode() + b"\n" + body).hexdigest())
+
+
+def key_reused() -> ProblemError:
+    """Return the answer to another request under a key that was used."""
+    return refused(
+        "idempotency_key_reused",
+        f"another request was answered under this {HEADER}; repeat that one as it was, or take a new key",
+    )

@@ -1,18 +1,19 @@
-"""Appends every row of the archive to its table once more, as somebody might who runs a job of his own twice."""
+"""Appends every row of a table to a branch of it once more, as somebody might who runs a job of his own twice."""
 
-from batch_layer.iceberg_tables import NAMESPACE
+import sys
+
+from batch_layer.iceberg_tables import IcebergTables, branch_target
 from batch_layer.spark_session import open_session
-from batch_layer.tables import RAW_EVENTS
 from jobs import settings
 from jobs.batch_settings import BatchSettings
 
 
-def main() -> None:
-    """Write past the batch layer, to the `main` that everybody reads."""
+def main(table: str, branch: str) -> None:
+    """Write past the batch layer: to `main`, which everybody reads, or to the branch of a run that is at work."""
     spark = open_session(BatchSettings.from_environment(settings.environment()).spark, "viewledger fault")
-    spark.table(f"{NAMESPACE}.{RAW_EVENTS}").writeTo(f"{NAMESPACE}.{RAW_EVENTS}").append()
+    IcebergTables(spark).on_branch(table, branch).writeTo(branch_target(table, branch)).append()
     spark.stop()
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

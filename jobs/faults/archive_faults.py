@@ -2,7 +2,6 @@
 
 import io
 import json
-import signal
 import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -11,17 +10,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from batch_layer.tables import RAW_EVENTS
 from jobs.demo.catalogue_files import RATES_FILE
 from jobs.exit_codes import ExitCode
 from jobs.faults.hdfs_programs import FILES, hdfs
 from jobs.faults.postgres_database import queries
 from jobs.faults.scene import Scene
 from jobs.faults.traffic import VIDEOS
-from jobs.local_stack.child_process import bound_to_parent
-from jobs.local_stack.servers import our_command
-from jobs.state_home import PROJECT
-
-SECONDS_MAX = 600.0
 
 
 def file_deleted(scene: Scene) -> None:
@@ -51,7 +46,7 @@ def file_doubled(scene: Scene) -> None:
     """The rows of the archive are appended to its table again: the new file is refused by its name until repaired."""
 
     def double(_: str) -> None:
-        code = _run(scene, "-m", "jobs.faults.append_again").returncode
+        code = scene.run_program("jobs.faults.append_again", RAW_EVENTS, "main").returncode
         if code != ExitCode.OK:
             raise AssertionError(f"the rows could not be appended again: exit code {code}")
 
@@ -120,21 +115,7 @@ def _import_catalogue(scene: Scene) -> None:
 
 
 def _command(scene: Scene, *words: str) -> "subprocess.CompletedProcess[str]":
-    return _run(scene, "-m", "jobs.cli", *words)
-
-
-def _run(scene: Scene, *words: str) -> "subprocess.CompletedProcess[str]":
-    python, *flags = our_command()[:2]
-    return subprocess.run(
-        [python, *flags, *words],
-        env=dict(scene.environ),
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-        timeout=SECONDS_MAX,
-        check=False,
-        preexec_fn=bound_to_parent(signal.SIGTERM),
-    )
+    return scene.run_program("jobs.cli", *words)
 
 
 FAULTS = {

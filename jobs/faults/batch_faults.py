@@ -4,15 +4,18 @@ import signal
 
 from kafka import TopicPartition
 
+from batch_layer.spark_warehouse import branch_of
+from batch_layer.tables import EVENTS, TALLY, VIEWS_BY_DETAIL, VIEWS_BY_VIDEO, VIEWS_BY_VIDEO_DAY
 from jobs.exit_codes import ExitCode
 from jobs.failpoints import CALLS
 from jobs.faults.kafka_topics import admin_of
 from jobs.faults.our_process import is_stopped
-from jobs.faults.postgres_database import administer
+from jobs.faults.postgres_database import administer, queries
 from jobs.faults.scene import Scene
 
 KILLED = -signal.SIGKILL
 KILLS_PER_SEED = 4
+JUDGED_BY_GATE = (EVENTS, TALLY, VIEWS_BY_DETAIL, VIEWS_BY_VIDEO_DAY, VIEWS_BY_VIDEO)
 
 
 def killed_at_every_step(scene: Scene) -> None:
@@ -106,6 +109,30 @@ def postgres_killed(scene: Scene) -> None:
     scene.batches.run()
 
 
+def gate_refuses(scene: Scene) -> None:
+    """Somebody writes to a run's branch before the gate looks: nothing is published, the next run publishes."""
+    scene.count(200)
+    scene.batches.run()
+    before = scene.published()
+    scene.send(150)
+    scene.wait(scene.is_counted, "counted")
+    run = scene.batches.start("batch.before_check:stop@1")
+    scene.wait(lambda: is_stopped(run.pid), "the run has stopped itself before the gate", 200)
+    ((run_id,),) = queries(scene.postgres_url, "SELECT run_id FROM published.runs WHERE state = 'running'")
+    table = scene.rng.choice(JUDGED_BY_GATE)
+    if scene.run_program("jobs.faults.append_again", table, branch_of(run_id)).returncode != ExitCode.OK:
+        raise AssertionError(f"the rows of {table} could not be doubled in the branch of {run_id}")
+    run.send_signal(signal.SIGCONT)
+    scene.hurt(f"the rows of {table} doubled in the branch of a run")
+    scene.batches.finish(run, ExitCode.GATE_FAILED)
+    if scene.published() != before:
+        raise AssertionError(f"the gate refused, and yet {scene.published()} was published after {before}")
+    said = scene.batches.said()
+    if "Traceback" in said or "index.html" not in said:
+        raise AssertionError(f"the refusal does not name the gate's report: {said[-300:]}")
+    scene.batches.run()
+
+
 def offsets_removed(scene: Scene) -> None:
     """Retention removed events that no version covers: a run refuses and names the partition; nothing is published."""
     scene.count(300)
@@ -129,6 +156,7 @@ FAULTS = {
     "batch-older-run-ends-last": older_run_ends_last,
     "batch-cut-lost-with-redis": cut_lost_with_redis,
     "batch-commit-without-answer": commit_without_answer,
+    "batch-gate-refuses": gate_refuses,
     "batch-offsets-removed": offsets_removed,
     "postgres-killed-during-batch": postgres_killed,
 }

@@ -5,6 +5,7 @@ import os
 import random
 import secrets
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -29,8 +30,9 @@ from jobs.faults.tcp_proxy import TcpProxy
 from jobs.faults.traffic import VIDEOS, Generator, Senders, Traffic, truth_file
 from jobs.faults.waiting import until
 from jobs.local_stack.accounts import account_of
+from jobs.local_stack.child_process import bound_to_parent
 from jobs.local_stack.ports import free_ports
-from jobs.local_stack.servers import with_java_home
+from jobs.local_stack.servers import our_command, with_java_home
 from jobs.migrate import migrate
 from jobs.state_home import PROJECT
 from serving_layer.access import Role
@@ -38,6 +40,7 @@ from serving_layer.access import Role
 PARTITION_COUNT = 12
 READY_SECONDS = 60.0
 DRAIN_SECONDS = 300.0
+PROGRAM_SECONDS = 600.0
 
 
 class Scene:
@@ -174,6 +177,20 @@ class Scene:
         disk = SmallDisk(self.folder / folder, size_kib, account_of(server))
         self._closing.callback(disk.close)
         return disk
+
+    def run_program(self, module: str, *words: str) -> "subprocess.CompletedProcess[str]":
+        """Run one of our modules as a program with the scene's settings, and wait for its end."""
+        python, *flags = our_command()[:2]
+        return subprocess.run(
+            [python, *flags, "-m", module, *words],
+            env=self.environ,
+            cwd=PROJECT,
+            capture_output=True,
+            text=True,
+            timeout=PROGRAM_SECONDS,
+            check=False,
+            preexec_fn=bound_to_parent(signal.SIGTERM),
+        )
 
     def promote(self, other: RedisNode) -> None:
         """Kill the first Redis and let the other one take its place."""

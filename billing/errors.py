@@ -51,6 +51,10 @@ class StateError(BillingError):
     """A step that is not allowed: the message says where the subject stands and where it could go."""
 
 
+class OpenAppealError(StateError):
+    """An appeal to the statement is not decided yet."""
+
+
 class RequestKeyReusedError(BillingError):
     """Something else was asked for under the same key before."""
 

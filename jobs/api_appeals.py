@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from billing.books.postgres_holds import FiledAppeal, PostgresHolds
-from billing.errors import LedgerUnavailableError, RequestKeyReusedError, SchemaMissingError
+from billing.errors import LedgerUnavailableError, OpenAppealError, RequestKeyReusedError, SchemaMissingError
 from billing.postgres_answered_requests import RequestKey
 from billing.postgres_session import connector
 from jobs.billing_settings import BILLING_ROLE
-from serving_layer import idempotency
+from serving_layer import appeals, idempotency
 from serving_layer.appeals import AppealReceipt
 from serving_layer.postgres_reads import API_ROLE
 from serving_layer.statements import StatementsUnavailableError
@@ -49,5 +49,7 @@ def _translated() -> Iterator[None]:
         yield
     except RequestKeyReusedError as error:
         raise idempotency.KeyReusedError(str(error)) from error
+    except OpenAppealError as error:
+        raise appeals.OpenAppealError(str(error)) from error
     except (LedgerUnavailableError, SchemaMissingError) as error:
         raise StatementsUnavailableError(str(error)) from error

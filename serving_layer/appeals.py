@@ -28,11 +28,15 @@ class AppealReceipt(msgspec.Struct, frozen=True):
     received_at: datetime
 
 
+class OpenAppealError(Exception):
+    """An appeal to the statement is not decided yet."""
+
+
 class Appeals(Protocol):
     """Takes appeals down. Called from a thread.
 
     Raises StatementsUnavailableError where the books do not answer, KeyReusedError where something else was asked for
-    under the key.
+    under the key, OpenAppealError where an appeal to the statement is not decided yet.
     """
 
     def answered(self, statement_id: str, request: RequestKey) -> AppealReceipt | None:

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from serving_layer.access import Caller, Scope
-from serving_layer.appeals import APPEALABLE, BODY_BYTES_MAX, AppealReceipt, Appeals, objection_of
+from serving_layer.appeals import APPEALABLE, BODY_BYTES_MAX, AppealReceipt, Appeals, OpenAppealError, objection_of
 from serving_layer.http_access import Guard, GuardedRoute
 from serving_layer.http_counts import read_body
 from serving_layer.http_statements import Books, shown_statement
@@ -59,5 +59,9 @@ async def _ask(executor: Executor, call: Callable[..., Answer], *arguments: obje
             return await asyncio.get_running_loop().run_in_executor(executor, call, *arguments)
     except KeyReusedError as error:
         raise key_reused() from error
+    except OpenAppealError as error:
+        raise refused(
+            "appeal_open", "an appeal to the statement is not decided yet; another can be made when it is"
+        ) from error
     except (TimeoutError, StatementsUnavailableError) as error:
         raise books_unavailable() from error

@@ -113,7 +113,14 @@ def appeal() -> dict[str, Any]:
         ["statement_id"],
         {"application/json": {"schema": BODY_OF_APPEAL, "example": {"objection": "two videos are missing"}}},
         ("AppealReceipt", examples.APPEAL),
-        ("not_found", "statement_not_appealable", "appeal_invalid", "body_malformed", "statements_unavailable"),
+        (
+            "not_found",
+            "statement_not_appealable",
+            "appeal_open",
+            "appeal_invalid",
+            "body_malformed",
+            "statements_unavailable",
+        ),
         scope=Scope.APPEALS,
     )
 

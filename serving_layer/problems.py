@@ -51,6 +51,7 @@ CODES: dict[str, tuple[int, str]] = {
     "idempotency_key_invalid": (400, "The Idempotency-Key is missing, or not 1 to 128 visible ASCII characters."),
     "idempotency_key_reused": (422, "Another request was answered under this Idempotency-Key."),
     "appeal_invalid": (422, "The body of an appeal has another form than described."),
+    "appeal_open": (409, "An appeal to the statement is not decided yet."),
     "statement_not_appealable": (409, "The statement stands in a state to which no appeal is taken."),
     "rate_limited": (429, "Too many requests; Retry-After says when to come back."),
     "http_error": (400, "The request cannot be served as it is."),

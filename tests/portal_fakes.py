@@ -199,6 +199,8 @@ class FakeBehind:
             raise RefusedActionError("This form was sent before with another text; open the page again.")
         appeal_id = f"appeal-{request.key}"
         if appeal_id not in [each.appeal_id for each in self.opened]:
+            if any(each.statement_id == statement_id and each.state == "received" for each in self.opened):
+                raise RefusedActionError(f"Statement {statement_id} has an open appeal already.")
             payee_id = self.rows[statement_id].detail.payee_id
             self.opened.append(Appeal(appeal_id, statement_id, payee_id, "received", text, NOW, ""))
 

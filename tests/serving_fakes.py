@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from serving_layer import openapi_examples
-from serving_layer.appeals import AppealReceipt
+from serving_layer.appeals import AppealReceipt, OpenAppealError
 from serving_layer.counts_reader import CountsReader
 from serving_layer.cursors import Cursors
 from serving_layer.history_reader import HistoryReader
@@ -255,6 +255,8 @@ class FakeAppeals:
         self.filed: list[tuple[str, str, str]] = []
         """Statement, objection, who."""
         self.requests: dict[tuple[str, str], tuple[str, AppealReceipt]] = {}
+        self.open: set[str] = set()
+        """Statements with an appeal that is not decided."""
         self.is_away = False
 
     def answered(self, statement_id: str, request: RequestKey) -> AppealReceipt | None:
@@ -268,6 +270,9 @@ class FakeAppeals:
     def file(self, statement_id: str, objection: str, request: RequestKey) -> AppealReceipt:
         if (before := self.answered(statement_id, request)) is not None:
             return before
+        if statement_id in self.open:
+            raise OpenAppealError
+        self.open.add(statement_id)
         self.filed.append((statement_id, objection, request.caller))
         receipt = AppealReceipt(f"{len(self.filed):016x}", statement_id, APPENDED_AT)
         self.requests[request.caller, request.key] = (request.inputs_hash, receipt)

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from psycopg2 import errors
+
 from billing.books.postgres_statement_rows import copy_transactions
 from billing.books.postgres_states import append_step, stored_step
 from billing.books.posting import EXPENSE, Entry, LedgerTransaction, payable
 from billing.books.states import RUN, Move
-from billing.errors import StateError
+from billing.errors import OpenAppealError, StateError
 from billing.postgres_answered_requests import RequestKey, answered, remember
 from billing.postgres_session import Connect, alone, one_transaction
 
@@ -127,6 +129,7 @@ class PostgresHolds:
 
         Raises:
             StateError: there is no such statement.
+            OpenAppealError: an appeal to it is not decided yet.
             RequestKeyReusedError: something else was asked for under the key before.
         """
         appeal_id = secrets.token_hex(8)
@@ -145,7 +148,10 @@ class PostgresHolds:
                 remember(cursor, request, {"appeal_id": appeal_id, "received_at": row[0].isoformat()})
             return FiledAppeal(appeal_id, row[0])
 
-        filed = alone(self._connect, work, self._sleep)
+        try:
+            filed = alone(self._connect, work, self._sleep)
+        except errors.RaiseException as error:
+            raise OpenAppealError(str(error.diag.message_primary)) from error
         if filed is None:
             raise StateError(f"there is no statement {statement_id}; `billing statement` shows the ids")
         return filed

@@ -1,14 +1,15 @@
 """Steps of statements, holds, appeals and the like in PostgreSQL, appended one at a time."""
 
+import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import psycopg2
 from psycopg2 import errors
 
 from billing.books.postgres_statement import PostgresStatements
 from billing.books.states import OPEN, Move, Transition, check_move
 from billing.errors import StateError
-from billing.postgres_session import Connect, one_transaction
+from billing.postgres_session import Connect, alone
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
@@ -22,18 +23,25 @@ _APPEND = """
 
 
 class PostgresStates:
-    """Implements `billing.books.book_ports.States`; the database checks every step as well."""
+    """Implements `billing.books.book_ports.States`; the database checks every step as well.
 
-    def __init__(self, connect: Connect) -> None:
+    A connection that is lost during COMMIT is resolved by looking what is stored.
+    """
+
+    def __init__(self, connect: Connect, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self._connect = connect
+        self._sleep = sleep
 
     def move(self, kind: str, subject_id: str, move: Move) -> Transition:
         """Append a step; see the port."""
+
+        def work(cursor: "Cursor") -> Transition:
+            return stored_step(cursor, kind, subject_id, move) or append_step(cursor, kind, subject_id, move)
+
         try:
-            with one_transaction(self._connect) as cursor:
-                return stored_step(cursor, kind, subject_id, move) or append_step(cursor, kind, subject_id, move)
-        except (errors.RaiseException, errors.UniqueViolation) as error:
-            raise StateError(_said(error)) from error
+            return alone(self._connect, work, self._sleep)
+        except errors.RaiseException as error:
+            raise StateError(str(error.diag.message_primary)) from error
 
     def transitions(self, kind: str, subject_id: str) -> list[Transition]:
         """Return the steps of a subject, oldest first."""
@@ -61,10 +69,3 @@ def append_step(cursor: "Cursor", kind: str, subject_id: str, move: Move) -> Tra
     check_move(kind, subject_id, state, move.to_state)
     cursor.execute(_APPEND, (kind, subject_id, index + 1, state, move.to_state, move.actor, move.reason))
     return Transition(*(cursor.fetchone() or ()))
-
-
-def _said(error: psycopg2.Error) -> str:
-    """Return what the database's trigger said, or that somebody else was faster."""
-    if isinstance(error, errors.UniqueViolation):
-        return "somebody else moved it at the same moment; look again"
-    return str(error.diag.message_primary)

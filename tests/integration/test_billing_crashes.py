@@ -4,9 +4,10 @@ import multiprocessing
 import os
 import signal
 import socket
-import threading
-from collections.abc import Callable, Iterator
-from urllib.parse import urlsplit
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
 
 import psycopg2
 import pytest
@@ -16,8 +17,10 @@ from billing.books.postgres_books import PostgresBooks
 from billing.books.run_posting import post_bills
 from billing.errors import LedgerUnavailableError, SchemaMissingError
 from billing.postgres_session import connector
+from jobs.local_stack.stack import LocalStack, temporary_folder
 from tests.billing_fakes import bill, line, run_of
 from tests.billing_postgres import own_database
+from tests.cutting_proxy import AT, At, cutting_proxy
 
 BILLS = [bill("ann", line("video-a", 1, 1333), line("video-b", 5, 777)), bill("bob", line("video-c", 3, 1001))]
 
@@ -77,65 +80,58 @@ def test_a_run_killed_before_any_step_and_run_again_is_complete(url: str) -> Non
     assert (totals.transaction_count, totals.difference_nanomicros) == (len(BILLS), 0)
 
 
-class CuttingProxy:
-    """Stands between client and PostgreSQL and cuts the connection of one COMMIT, before or after it is sent."""
-
-    def __init__(self, server: tuple[str, int], *, number: int, deliver: bool) -> None:
-        self._server, self._number, self._deliver, self.cuts = server, number, deliver, 0
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            server = socket.create_connection(self._server)
-            threading.Thread(target=self._forward, args=(client, server), daemon=True).start()
-            threading.Thread(target=pump, args=(server, client.sendall, client), daemon=True).start()
-
-    def _forward(self, client: socket.socket, server: socket.socket) -> None:
-        def send(chunk: bytes) -> None:
-            if b"COMMIT" in chunk:
-                self._number -= 1
-            if b"COMMIT" in chunk and not self._number:
-                self.cuts += 1
-                client.shutdown(socket.SHUT_RDWR)
-                if not self._deliver:
-                    server.shutdown(socket.SHUT_RDWR)
-                    return
-            server.sendall(chunk)
-
-        pump(client, send, server)
-
-    def close(self) -> None:
-        self._listener.close()
-
-
-def pump(source: socket.socket, send: Callable[[bytes], None], other: socket.socket) -> None:
-    try:
-        while chunk := source.recv(65536):
-            send(chunk)
-        other.shutdown(socket.SHUT_WR)
-    except OSError:
-        return
-
-
-@pytest.mark.parametrize("deliver", [True, False], ids=["commit_arrived", "commit_lost"])
+@pytest.mark.parametrize("at", AT)
 @pytest.mark.parametrize("number", [1, 2, 4], ids=["begin", "calculate", "finalise"])
-def test_a_connection_lost_during_commit_is_resolved_by_looking_again(url: str, number: int, deliver: bool) -> None:
-    parts = urlsplit(url)
-    proxy = CuttingProxy((str(parts.hostname), int(parts.port or 5432)), number=number, deliver=deliver)
-    through = url.replace(f":{parts.port}/", f":{proxy.port}/")
-    summary = post_bills(run_of(), BILLS, PostgresBooks(connector(through), sleep=lambda _: None))
-    proxy.close()
+def test_a_connection_lost_during_commit_is_resolved_by_looking_again(url: str, number: int, at: At) -> None:
+    with cutting_proxy(url, number=number, at=at) as proxy:
+        summary = post_bills(run_of(), BILLS, PostgresBooks(connector(proxy.url), sleep=lambda _: None))
     assert proxy.cuts == 1
-    was_done = deliver and number == 2
+    was_done = at != "withheld" and number == 2
     assert (summary.new_count, summary.unchanged_count) == ((0, 2) if was_done else (2, 0))
-    (totals,) = PostgresBooks(connector(url)).totals()
+    assert_posted_once(url)
+
+
+@pytest.fixture(scope="module")
+def mortal() -> Iterator[LocalStack]:
+    """A PostgreSQL of its own, which may be killed."""
+    with temporary_folder() as folder, LocalStack.start(folder / "stack", servers=("postgres",)) as running:
+        yield running
+
+
+@pytest.mark.parametrize("at", AT)
+def test_postgres_killed_during_the_commit_of_a_posting_is_resolved_by_its_key(mortal: LocalStack, at: At) -> None:
+    killed: list[int] = []
+
+    def kill() -> None:
+        server = Path(f"/proc/{mortal.pid('postgres')}")
+        backends = (server / "task" / server.name / "children").read_text().split()
+        killed.append(mortal.kill("postgres"))
+        for backend in map(int, backends):  # not one of them may finish what it was doing
+            with suppress(ProcessLookupError):
+                os.kill(backend, signal.SIGKILL)
+
+    def until_it_is_back(_seconds: float) -> None:
+        mortal.wait_ready("postgres", not_pid=killed[0])
+
+    with own_database(mortal.environment["VIEWLEDGER_POSTGRES_URL"]) as url:
+        with cutting_proxy(url, number=4, at=at, hurt=kill) as proxy:
+            post_bills(run_of(), BILLS, PostgresBooks(connector(proxy.url), sleep=until_it_is_back))
+        assert (proxy.cuts, len(killed)) == (1, 1)
+        assert_posted_once(url)
+        again = post_bills(run_of(), BILLS, PostgresBooks(connector(url)))
+        assert (again.new_count, again.unchanged_count, again.posted_count) == (0, len(BILLS), 0)
+        assert_posted_once(url)
+
+
+def assert_posted_once(url: str) -> None:
+    """Every bill is posted by one transaction, nothing is missing, and all accounts sum to zero."""
+    books = PostgresBooks(connector(url))
+    (totals,) = books.totals()
     assert (totals.transaction_count, totals.difference_nanomicros) == (len(BILLS), 0)
+    ever = datetime(9999, 1, 1, tzinfo=UTC)
+    balances = books.balances(posted_before=ever, effective_until=ever)
+    assert sum(each.balance_micros for each in balances) == 0
+    assert any(each.balance_micros for each in balances)
 
 
 def test_a_server_that_is_away_is_one_sentence_without_the_password() -> None:

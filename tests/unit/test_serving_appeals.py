@@ -51,6 +51,13 @@ def test_the_same_request_under_the_same_key_is_one_appeal_and_one_answer(desk: 
     assert (first[0], first[1]["statement_id"]) == (201, FINALISED)
     assert [desk.appeal() for _ in range(3)] == [first] * 3
     assert [each[:2] for each in desk.appeals.filed] == [(FINALISED, "too few")]
+
+
+def test_a_second_appeal_to_a_statement_waits_until_the_first_is_decided(desk: Desk) -> None:
+    first = desk.appeal()
+    assert desk.appeal("k-2") == (409, "appeal_open")
+    assert desk.appeal() == first, "the request that filed it is answered as before"
+    desk.appeals.open.clear()
     assert desk.appeal("k-2")[1]["appeal_id"] != first[1]["appeal_id"]
 
 
@@ -63,7 +70,9 @@ def test_another_request_under_the_same_key_is_refused(desk: Desk) -> None:
 
 def test_keys_of_two_callers_never_meet(desk: Desk) -> None:
     machine = desk.keys.add("0" * 16, Scope.STATEMENTS, Scope.APPEALS, payee_id=OWNER)
-    assert desk.appeal()[0] == desk.appeal(objection="something else", by=machine)[0] == 201
+    assert desk.appeal()[0] == 201
+    desk.appeals.open.clear()
+    assert desk.appeal(objection="something else", by=machine)[0] == 201
     assert [who for _, _, who in desk.appeals.filed] == ["urn:viewledger:local creator", f"key:{'0' * 16}"]
 
 

@@ -58,7 +58,7 @@ def _read_files(arguments: argparse.Namespace, environ: Mapping[str, str]) -> tu
     if arguments.payees is not None:
         try:
             files = (arguments.payees, arguments.videos, arguments.owners)
-            catalogue = read_catalogue(*files, _pseudonymiser(environ))
+            catalogue = read_catalogue(*files, pseudonymiser(environ))
         except FileRefusedError as error:
             problems += error.problems
     if arguments.rates is not None:
@@ -71,7 +71,8 @@ def _read_files(arguments: argparse.Namespace, environ: Mapping[str, str]) -> tu
     return catalogue, contracts
 
 
-def _pseudonymiser(environ: Mapping[str, str]) -> Callable[[str], str]:
+def pseudonymiser(environ: Mapping[str, str]) -> Callable[[str], str]:
+    """Return what makes pseudonyms of viewer ids by VIEWLEDGER_PSEUDONYM_KEY."""
     try:
         key = pseudonym_key(settings.required(environ, "VIEWLEDGER_PSEUDONYM_KEY"))
     except ValueError as error:

@@ -16,6 +16,7 @@ from redis.backoff import NoBackoff
 from jobs import settings
 from jobs.access_settings import AccessSettings, guard_of
 from jobs.api_appeals import BooksAppeals
+from jobs.api_catalogue import CatalogueImporter, ImportSettings
 from jobs.api_history import cursor_key, open_history
 from jobs.api_proofs import open_api_proofs
 from jobs.api_statements import BooksStatements
@@ -28,6 +29,7 @@ from jobs.portal import Behind, PortalSettings, routes_of_portal
 from serving_layer.counts_reader import CountsReader
 from serving_layer.http_api import Api, counts_app
 from serving_layer.http_appeals import appeal_routes
+from serving_layer.http_catalogue import catalogue_routes
 from serving_layer.http_live import LiveStreams
 from serving_layer.http_proofs import proof_routes
 from serving_layer.http_statements import Books, statement_routes
@@ -60,6 +62,7 @@ class ApiSettings:
     access: AccessSettings
     cursor_key: bytes
     portal: PortalSettings
+    imports: ImportSettings
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "ApiSettings":
@@ -73,6 +76,7 @@ class ApiSettings:
             access=AccessSettings.from_environ(environ),
             cursor_key=key,
             portal=PortalSettings.from_environ(environ, key),
+            imports=ImportSettings.from_environ(environ),
         )
 
 
@@ -149,6 +153,9 @@ def run(arguments: argparse.Namespace) -> ExitCode:
                 *proof_routes(guard, proofs),
                 *routes_of_portal(environ, chosen.portal, operations, behind),
             ]
+            if chosen.imports.pseudonymise is not None:
+                importer = CatalogueImporter(chosen.postgres.url, chosen.imports.pseudonymise)
+                routes += catalogue_routes(guard, importer, changes_executor)
             log.info("api ready", extra={"fields": {"host": chosen.http.host, "port": chosen.http.port}})
             code = chosen.http.serve(counts_app(Api(reader, metrics, guard, history, live, routes)), listener)
     pointer.close()

@@ -31,7 +31,7 @@ _FRESH = "max-age=1"
 _VARY = "Authorization, Accept"
 _ALLOWED = frozenset({"version", "as_of", "format"})
 _COLUMNS = ("video_id", "views", "settled_views", "provisional_views", "billable_views", "known")
-_BODY_SECONDS_MAX = 10.0
+BODY_SECONDS_MAX = 10.0
 
 
 def counts_routes(guard: Guard, reader: CountsReader, metrics: ApiMetrics, history: History) -> list[GuardedRoute]:
@@ -138,17 +138,17 @@ def _kept(caller: Caller) -> str:
     return f"{'public' if caller.is_anonymous else 'private'}, {_FRESH}"
 
 
-async def read_body(request: Request, bytes_max: int) -> bytes:
+async def read_body(request: Request, bytes_max: int, seconds_max: float = BODY_SECONDS_MAX) -> bytes:
     """Return the whole body, within bounds of size and time; raises ProblemError."""
     body = bytearray()
     try:
-        async with asyncio.timeout(_BODY_SECONDS_MAX):
+        async with asyncio.timeout(seconds_max):
             async for part in request.stream():
                 body += part
                 if len(body) > bytes_max:
                     raise refused("body_too_large", f"the body has more than {bytes_max} bytes")
     except TimeoutError:
-        detail = f"the body did not arrive within {_BODY_SECONDS_MAX:g} seconds"
+        detail = f"the body did not arrive within {seconds_max:g} seconds"
         raise refused("body_too_slow", detail) from None
     except ClientDisconnect:
         raise refused("body_incomplete", "the connection closed before the whole body arrived") from None

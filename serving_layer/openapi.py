@@ -7,11 +7,13 @@ import msgspec
 from serving_layer import openapi_examples as examples
 from serving_layer.access import Scope
 from serving_layer.appeals import AppealReceipt
+from serving_layer.catalogue_import import ImportAnswer
 from serving_layer.merge import ServedCount
 from serving_layer.openapi_operations import (
     STORE,
     answered_get,
     appeal,
+    catalogue_import,
     event_payment,
     live,
     lookup,
@@ -39,7 +41,17 @@ _SERIES = (*_FIXED, "range_invalid", "range_too_large", "timezone_unknown", "cur
 def documentation(*, title: str, summary: str, version: str) -> dict[str, Any]:
     """Return the OpenAPI document."""
     (_, records) = msgspec.json.schema_components(
-        [ServedCount, SeriesRow, TopRow, StatementSummary, StatementDetail, PaidEvent, EventPayment, AppealReceipt],
+        [
+            ServedCount,
+            SeriesRow,
+            TopRow,
+            StatementSummary,
+            StatementDetail,
+            PaidEvent,
+            EventPayment,
+            AppealReceipt,
+            ImportAnswer,
+        ],
         ref_template="#/components/schemas/{name}",
     )
     schemas = {
@@ -147,6 +159,7 @@ def _paths() -> dict[str, Any]:
             )
         },
         "/v1/statements/{statement_id}/appeals": {"post": appeal()},
+        "/v1/catalogue/versions": {"post": catalogue_import()},
         "/v1/statements/{statement_id}/events": {"get": statement_events()},
         "/v1/events/{event_id}/payment": {"get": event_payment()},
         **{path: {"get": open_to_all(summary)} for path, summary in _PROBES.items()},

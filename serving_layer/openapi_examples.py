@@ -112,6 +112,7 @@ APPEAL: dict[str, Any] = {
     "statement_id": STATEMENT["statement_id"],
     "received_at": "2026-11-25T10:30:00Z",
 }
+IMPORT: dict[str, Any] = {"version": 3, "new": True, "payee_count": 41, "video_count": 1915}
 EVENT_PAYMENT: dict[str, Any] = {
     "event_id": "8f14e45f-ceea-467f-9a3c-1b2d3e4f5a6b",
     "status": "paid",

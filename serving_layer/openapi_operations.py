@@ -6,7 +6,7 @@ from typing import Any
 from ingestion.contract.problem import PROBLEM_MEDIA_TYPE
 from serving_layer import openapi_examples as examples
 from serving_layer.access import Scope
-from serving_layer.openapi_parts import BODY_OF_APPEAL, BODY_OF_LOOKUP
+from serving_layer.openapi_parts import BODY_OF_APPEAL, BODY_OF_IMPORT, BODY_OF_LOOKUP
 from serving_layer.problems import CODES
 from serving_layer.video_ids import LOOKUP_IDS_MAX
 
@@ -123,6 +123,24 @@ def appeal() -> dict[str, Any]:
         ),
         scope=Scope.APPEALS,
     )
+
+
+def catalogue_import() -> dict[str, Any]:
+    """Return the operation that imports a catalogue."""
+    operation = _change(
+        "Import a version of the catalogue from CSV files, checked as a whole",
+        [],
+        {"multipart/form-data": {"schema": BODY_OF_IMPORT}},
+        ("ImportAnswer", examples.IMPORT),
+        ("not_found", "upload_malformed", "catalogue_invalid", "catalogue_unavailable", "import_busy"),
+        scope=Scope.CATALOGUE,
+    )
+    operation["description"] += " There only where the operator turned it on; what was refused is not remembered."
+    operation["responses"]["200"] = {
+        **operation["responses"]["201"],
+        "description": "What was sent is the newest version already",
+    }
+    return operation
 
 
 def _change(

@@ -4,6 +4,7 @@ from typing import Any
 
 from ingestion.contract.event import VIDEO_ID_LENGTH_MAX, VIDEO_ID_PATTERN
 from serving_layer.appeals import OBJECTION_LENGTH_MAX
+from serving_layer.catalogue_import import PROBLEMS_SHOWN
 from serving_layer.idempotency import HEADER, KEY_PATTERN
 from serving_layer.parameters import GROUPS, LIMIT_MAX, ORDERS
 from serving_layer.problems import Part
@@ -44,6 +45,12 @@ PROBLEM["properties"]["part"] = {
     "type": "string",
     "enum": list(Part),
     "description": "With 503: what does not answer. Absent otherwise.",
+}
+PROBLEM["properties"]["problems"] = {
+    "type": "array",
+    "maxItems": PROBLEMS_SHOWN,
+    "items": {"type": "string"},
+    "description": "With catalogue_invalid: each thing that is wrong, with file, line and column. Absent otherwise.",
 }
 LOOKUP_ANSWER = _record({**_ENVELOPE, "counts": {**_rows_of("ServedCount"), "description": "In the order sent"}})
 SERIES = _record(
@@ -87,6 +94,20 @@ BODY_OF_LOOKUP = {
 
 BODY_OF_APPEAL = {
     **_record({"objection": {"type": "string", "minLength": 1, "maxLength": OBJECTION_LENGTH_MAX}}),
+    "additionalProperties": False,
+}
+
+BODY_OF_IMPORT = {
+    "type": "object",
+    "required": ["payees", "videos"],
+    "properties": {
+        name: {"type": "string", "format": "binary", "description": text}
+        for name, text in {
+            "payees": "CSV: payee_id,name,user_id,country; the last two may be missing",
+            "videos": "CSV: video_id,payee_id,length_seconds; the last two may be missing",
+            "owners": "CSV: video_id,payee_id,share_ppm,from_on,to_on; for videos without a payee_id",
+        }.items()
+    },
     "additionalProperties": False,
 }
 

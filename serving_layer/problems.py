@@ -53,6 +53,13 @@ CODES: dict[str, tuple[int, str]] = {
     "appeal_invalid": (422, "The body of an appeal has another form than described."),
     "appeal_open": (409, "An appeal to the statement is not decided yet."),
     "statement_not_appealable": (409, "The statement stands in a state to which no appeal is taken."),
+    "upload_malformed": (400, "The body is not multipart/form-data with the files payees, videos and perhaps owners."),
+    "catalogue_invalid": (
+        422,
+        "The files break their format; `problems` says where. Nothing was imported.",
+    ),
+    "catalogue_unavailable": (503, "PostgreSQL does not answer: nothing is known to be imported."),
+    "import_busy": (503, "Another import is running in this process."),
     "rate_limited": (429, "Too many requests; Retry-After says when to come back."),
     "http_error": (400, "The request cannot be served as it is."),
     "internal_error": (500, "An unexpected error; it was logged under the X-Request-Id of the answer."),
@@ -84,11 +91,13 @@ PARTS: dict[str, Part] = {
     "version_unknown": Part.POSTGRES,
     "statements_unavailable": Part.POSTGRES,
     "access_unavailable": Part.POSTGRES,
+    "catalogue_unavailable": Part.POSTGRES,
     "proofs_unavailable": Part.SQL,
     "identity_provider_unavailable": Part.IDENTITY_PROVIDER,
     "version_changing": Part.PROCESS,
     "live_exhausted": Part.PROCESS,
     "streams_busy": Part.PROCESS,
+    "import_busy": Part.PROCESS,
 }
 """Code with status 503 → the part that it is about, for programs and for the portal's pages."""
 

@@ -12,6 +12,12 @@ import msgspec
 
 from serving_layer import openapi_examples
 from serving_layer.appeals import AppealReceipt, OpenAppealError
+from serving_layer.catalogue_import import (
+    CatalogueFiles,
+    CatalogueUnavailableError,
+    FilesRefusedError,
+    ImportAnswer,
+)
 from serving_layer.counts_reader import CountsReader
 from serving_layer.cursors import Cursors
 from serving_layer.history_reader import HistoryReader
@@ -277,3 +283,28 @@ class FakeAppeals:
         receipt = AppealReceipt(f"{len(self.filed):016x}", statement_id, APPENDED_AT)
         self.requests[request.caller, request.key] = (request.inputs_hash, receipt)
         return receipt
+
+
+class FakeImports:
+    """The port `CatalogueImports` in memory: every file is good unless `problems` says otherwise."""
+
+    def __init__(self) -> None:
+        self.versions: list[CatalogueFiles] = []
+        self.requests: dict[tuple[str, str], tuple[str, ImportAnswer]] = {}
+        self.is_away = False
+        self.problems: tuple[str, ...] = ()
+
+    def import_files(self, files: CatalogueFiles, request: RequestKey) -> ImportAnswer:
+        if self.is_away:
+            raise CatalogueUnavailableError("the store is away")
+        if self.problems:
+            raise FilesRefusedError(self.problems)
+        inputs_hash, answer = self.requests.get((request.caller, request.key), ("", None))
+        if answer is not None and inputs_hash != request.inputs_hash:
+            raise KeyReusedError
+        if answer is None:
+            is_new = self.versions[-1:] != [files]
+            self.versions += [files] if is_new else []
+            answer = ImportAnswer(len(self.versions), is_new, 1, 1)
+            self.requests[request.caller, request.key] = (request.inputs_hash, answer)
+        return answer

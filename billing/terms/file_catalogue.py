@@ -2,11 +2,10 @@
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 
 from billing.errors import FileRefusedError
 from billing.terms.catalogue import Catalogue, Payee, Video
-from billing.terms.file_csv import SPREADSHEET_ERROR, Problems, Row, read_id, rows_of, shown
+from billing.terms.file_csv import SPREADSHEET_ERROR, NamedFile, Problems, Row, read_id, rows_of, shown
 from billing.terms.file_owners import SharesByVideo, check_sums, read_owners
 from billing.terms.ownership import divided, whole_share
 
@@ -16,7 +15,7 @@ LENGTH_SECONDS_MAX = 10_000_000
 
 
 def read_catalogue(
-    payees_file: Path, videos_file: Path, owners_file: Path | None, pseudonymise: Callable[[str], str]
+    payees_file: NamedFile, videos_file: NamedFile, owners_file: NamedFile | None, pseudonymise: Callable[[str], str]
 ) -> Catalogue:
     """Return the catalogue of the files; viewer ids are replaced by their pseudonyms as they are read.
 
@@ -40,7 +39,7 @@ def read_catalogue(
     )
 
 
-def _read_payees(file: Path, pseudonymise: Callable[[str], str], problems: Problems) -> dict[str, Payee]:
+def _read_payees(file: NamedFile, pseudonymise: Callable[[str], str], problems: Problems) -> dict[str, Payee]:
     payees: dict[str, Payee] = {}
     first_line: dict[str, int] = {}
     for row in rows_of(file, PAYEE_COLUMNS, {"user_id", "country"}, problems):
@@ -65,7 +64,7 @@ def _read_payees(file: Path, pseudonymise: Callable[[str], str], problems: Probl
     return payees
 
 
-def _check_name(file: Path, row: Row, problems: Problems) -> None:
+def _check_name(file: NamedFile, row: Row, problems: Problems) -> None:
     name = row.cells["name"]
     if not name.strip() or len(name) > 200 or not name.isprintable():
         problems.add(file, row.line, "name", f"{shown(name)} is not a name; allowed: 1 to 200 printable characters")
@@ -73,7 +72,9 @@ def _check_name(file: Path, row: Row, problems: Problems) -> None:
         problems.add(file, row.line, "name", f"{shown(name)} is an error that a spreadsheet left behind")
 
 
-def _read_videos(file: Path, payees: dict[str, Payee], shares: SharesByVideo, problems: Problems) -> dict[str, Video]:
+def _read_videos(
+    file: NamedFile, payees: dict[str, Payee], shares: SharesByVideo, problems: Problems
+) -> dict[str, Video]:
     videos: dict[str, Video] = {}
     first_line: dict[str, int] = {}
     for row in rows_of(file, VIDEO_COLUMNS, {"payee_id", "length_seconds"}, problems):
@@ -92,7 +93,7 @@ def _read_videos(file: Path, payees: dict[str, Payee], shares: SharesByVideo, pr
     return videos
 
 
-def _length_seconds(file: Path, row: Row, problems: Problems) -> int | None:
+def _length_seconds(file: NamedFile, row: Row, problems: Problems) -> int | None:
     text = row.cells["length_seconds"]
     if not text:
         return None

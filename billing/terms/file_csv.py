@@ -5,7 +5,7 @@ import io
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Protocol
 
 from billing.errors import FileRefusedError
 from ingestion.contract.decoding import is_video_id
@@ -15,13 +15,35 @@ _SPREADSHEET_NUMBER = re.compile(r"[+-]?\d([.,]\d+)?E\+\d+", re.IGNORECASE)
 _ID_ALLOWED = "1 to 64 of A-Z a-z 0-9 _ -"
 
 
+class NamedFile(Protocol):
+    """A file to read, such as a Path; messages call it by what `str` makes of it."""
+
+    def read_bytes(self) -> bytes:
+        """Return the whole content; raises OSError."""
+
+
+@dataclass(frozen=True)
+class SentFile:
+    """A file that somebody sent; it is on no disk."""
+
+    name: str
+    content: bytes
+
+    def __str__(self) -> str:
+        return self.name
+
+    def read_bytes(self) -> bytes:
+        """Return the content."""
+        return self.content
+
+
 @dataclass
 class Problems:
     """What is wrong in the files, in order of reading."""
 
     found: list[str] = field(default_factory=list)
 
-    def add(self, file: Path, line: int, column: str, text: str) -> None:
+    def add(self, file: NamedFile, line: int, column: str, text: str) -> None:
         """Note one problem at its place."""
         self.found.append(f"{file}, line {line}, column {column}: {text}")
 
@@ -34,7 +56,7 @@ class Row:
     cells: dict[str, str]
 
 
-def read_text(file: Path) -> str:
+def read_text(file: NamedFile) -> str:
     """Return a text file's content, without a byte order mark.
 
     Raises:
@@ -49,7 +71,7 @@ def read_text(file: Path) -> str:
         raise FileRefusedError([f"{file}, line {line}: not UTF-8; save the file as UTF-8"]) from error
 
 
-def rows_of(file: Path, columns: Sequence[str], optional: Collection[str], problems: Problems) -> Iterator[Row]:
+def rows_of(file: NamedFile, columns: Sequence[str], optional: Collection[str], problems: Problems) -> Iterator[Row]:
     """Yield the well-formed rows; a file that cannot be read at all is one problem."""
     try:
         reader = csv.reader(io.StringIO(read_text(file), newline=""), strict=True)
@@ -70,7 +92,7 @@ def rows_of(file: Path, columns: Sequence[str], optional: Collection[str], probl
         problems.found.append(f"{file}, line {reader.line_num}: not readable as CSV: {error}")
 
 
-def read_id(file: Path, row: Row, column: str, problems: Problems) -> str:
+def read_id(file: NamedFile, row: Row, column: str, problems: Problems) -> str:
     """Return a cell that holds an id, naming what is wrong with it."""
     text = row.cells[column]
     if SPREADSHEET_ERROR.fullmatch(text.strip()) or _SPREADSHEET_NUMBER.fullmatch(text.strip()):
@@ -87,7 +109,7 @@ def shown(text: str) -> str:
 
 
 def _check_header(
-    file: Path, header: Sequence[str], columns: Sequence[str], optional: Collection[str], problems: Problems
+    file: NamedFile, header: Sequence[str], columns: Sequence[str], optional: Collection[str], problems: Problems
 ) -> bool:
     before = len(problems.found)
     for index, name in enumerate(header, 1):

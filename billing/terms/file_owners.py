@@ -4,10 +4,9 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from pathlib import Path
 
 from billing.money import SHARE_WHOLE_PPM
-from billing.terms.file_csv import Problems, Row, read_id, rows_of, shown
+from billing.terms.file_csv import NamedFile, Problems, Row, read_id, rows_of, shown
 from billing.terms.ownership import SINCE_EVER, WITHOUT_END, OwnerShare, wrong_sums
 
 OWNER_COLUMNS = ("video_id", "payee_id", "share_ppm", "from_on", "to_on")
@@ -19,10 +18,10 @@ class SharesByVideo:
 
     video_lines: dict[str, int] = field(default_factory=dict)
     """Video id → its line in videos.csv."""
-    places: dict[str, tuple[Path, int]] = field(default_factory=dict)
+    places: dict[str, tuple[NamedFile, int]] = field(default_factory=dict)
     _shares: dict[str, list[OwnerShare]] = field(default_factory=dict)
 
-    def add(self, file: Path, line: int, share: OwnerShare) -> None:
+    def add(self, file: NamedFile, line: int, share: OwnerShare) -> None:
         """Keep one share."""
         self.places.setdefault(share.video_id, (file, line))
         self._shares.setdefault(share.video_id, []).append(share)
@@ -33,7 +32,7 @@ class SharesByVideo:
 
 
 def read_owners(
-    file: Path, payees: Collection[str], videos: Collection[str], shares: SharesByVideo, problems: Problems
+    file: NamedFile, payees: Collection[str], videos: Collection[str], shares: SharesByVideo, problems: Problems
 ) -> None:
     """Add the shares of a file; a video that has an owner in videos.csv cannot have others here."""
     for row in rows_of(file, OWNER_COLUMNS, {"from_on", "to_on"}, problems):
@@ -59,7 +58,11 @@ def read_owners(
 
 
 def check_sums(
-    videos_file: Path, owners_file: Path | None, videos: Collection[str], shares: SharesByVideo, problems: Problems
+    videos_file: NamedFile,
+    owners_file: NamedFile | None,
+    videos: Collection[str],
+    shares: SharesByVideo,
+    problems: Problems,
 ) -> None:
     """Name every video without an owner, and every interval in which the owners' shares are not the whole."""
     if problems.found:
@@ -73,7 +76,7 @@ def check_sums(
                 problems.add(*shares.places[video_id], "share_ppm", f"video {video_id!r}: {wrong}")
 
 
-def _share_ppm(file: Path, row: Row, problems: Problems) -> int:
+def _share_ppm(file: NamedFile, row: Row, problems: Problems) -> int:
     text = row.cells["share_ppm"]
     if re.fullmatch(r"\d{1,7}", text, re.ASCII) and 1 <= int(text) <= SHARE_WHOLE_PPM:
         return int(text)
@@ -82,7 +85,7 @@ def _share_ppm(file: Path, row: Row, problems: Problems) -> int:
     return 0
 
 
-def _day(file: Path, row: Row, column: str, problems: Problems) -> date | None:
+def _day(file: NamedFile, row: Row, column: str, problems: Problems) -> date | None:
     text = row.cells[column]
     if not text:
         return None

@@ -2,12 +2,17 @@
 
 import json
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+from billing.postgres_answered_requests import RequestKey, answered, remember
 from billing.postgres_session import Connect, copy_rows, one_transaction
 from billing.terms.catalogue import Catalogue, Payee, Video
 from billing.terms.contract_document import content_hash, contracts_from, document_of
 from billing.terms.contracts import Contracts
 from billing.terms.ownership import OwnerShare
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import cursor as Cursor
 
 _LOCK = "SELECT pg_advisory_xact_lock(hashtext('viewledger.billing.import'))"
 
@@ -18,30 +23,23 @@ class PostgresCatalogueStore:
     def __init__(self, connect: Connect) -> None:
         self._connect = connect
 
-    def import_catalogue(self, catalogue: Catalogue, source: str) -> tuple[int, bool]:
-        """Store as the next version unless it equals the newest; an older content that comes back is a new version."""
-        content_hash = catalogue.content_hash()
+    def import_catalogue(
+        self, catalogue: Catalogue, source: str, request: RequestKey | None = None
+    ) -> tuple[int, bool]:
+        """Store as the next version unless it equals the newest; an older content that comes back is a new version.
+
+        What was answered to a `request` before is returned again.
+
+        Raises:
+            RequestKeyReusedError: something else was asked for under its key.
+        """
         with one_transaction(self._connect) as cursor:
-            cursor.execute(_LOCK)
-            cursor.execute(
-                "SELECT catalogue_version, content_hash FROM billing.catalogue_versions "
-                "ORDER BY catalogue_version DESC LIMIT 1"
-            )
-            newest = cursor.fetchone()
-            if newest is not None and newest[1] == content_hash:
-                return newest[0], False
-            version = newest[0] + 1 if newest is not None else 1
-            cursor.execute(
-                "INSERT INTO billing.catalogue_versions (catalogue_version, content_hash, source) VALUES (%s, %s, %s)",
-                (version, content_hash, source),
-            )
-            payees = ((version, each.payee_id, each.name, each.user_id, each.country) for each in catalogue.payees)
-            copy_rows(cursor, "billing.payees", "catalogue_version, payee_id, name, user_id, country", payees)
-            videos = ((version, each.video_id, each.length_seconds) for each in catalogue.videos)
-            copy_rows(cursor, "billing.videos", "catalogue_version, video_id, length_seconds", videos)
-            columns = "catalogue_version, video_id, from_on, to_on, payee_id, share_ppm"
-            copy_rows(cursor, "billing.owners", columns, ((version, *share) for share in catalogue.owners))
-        return version, True
+            if request is not None and (before := answered(cursor, request)) is not None:
+                return before["version"], before["new"]
+            version, is_new = _import(cursor, catalogue, source)
+            if request is not None:
+                remember(cursor, request, {"version": version, "new": is_new})
+        return version, is_new
 
     def import_contracts(self, contracts: Contracts) -> tuple[int, bool]:
         """Store as the next version unless it equals the newest; an older content that comes back is a new version."""
@@ -121,3 +119,26 @@ class PostgresCatalogueStore:
         if row is None:
             raise LookupError(f"there is no version {version} of the contracts")
         return contracts_from(row[0])
+
+
+def _import(cursor: "Cursor", catalogue: Catalogue, source: str) -> tuple[int, bool]:
+    content_hash = catalogue.content_hash()
+    cursor.execute(_LOCK)
+    cursor.execute(
+        "SELECT catalogue_version, content_hash FROM billing.catalogue_versions ORDER BY catalogue_version DESC LIMIT 1"
+    )
+    newest = cursor.fetchone()
+    if newest is not None and newest[1] == content_hash:
+        return newest[0], False
+    version = newest[0] + 1 if newest is not None else 1
+    cursor.execute(
+        "INSERT INTO billing.catalogue_versions (catalogue_version, content_hash, source) VALUES (%s, %s, %s)",
+        (version, content_hash, source),
+    )
+    payees = ((version, each.payee_id, each.name, each.user_id, each.country) for each in catalogue.payees)
+    copy_rows(cursor, "billing.payees", "catalogue_version, payee_id, name, user_id, country", payees)
+    videos = ((version, each.video_id, each.length_seconds) for each in catalogue.videos)
+    copy_rows(cursor, "billing.videos", "catalogue_version, video_id, length_seconds", videos)
+    columns = "catalogue_version, video_id, from_on, to_on, payee_id, share_ppm"
+    copy_rows(cursor, "billing.owners", columns, ((version, *share) for share in catalogue.owners))
+    return version, True

@@ -8,21 +8,24 @@ PROBLEM_MEDIA_TYPE = "application/problem+json"
 class Problem(msgspec.Struct, frozen=True):
     """One problem: `code` is stable and meant for programs, `detail` is one sentence for people.
 
-    `part` names what does not answer, where that is the reason: `kafka`, `postgres` and so on.
+    `part` names what does not answer, where that is the reason: `kafka`, `postgres` and so on. `problems` names each
+    thing that is wrong, where several may be.
     """
 
     status: int
     code: str
     detail: str
     part: str | None = None
+    problems: tuple[str, ...] = ()
 
     def to_json(self) -> bytes:
         """Return the problem document; `type` and `title` are made from the code."""
-        document = {
+        document: dict[str, object] = {
             "type": f"urn:viewledger:problem:{self.code}",
             "title": self.code.replace("_", " ").capitalize(),
             "status": self.status,
             "code": self.code,
             "detail": self.detail,
         }
-        return msgspec.json.encode(document if self.part is None else document | {"part": self.part})
+        further = {"part": self.part, "problems": self.problems}
+        return msgspec.json.encode(document | {name: value for name, value in further.items() if value})

@@ -57,6 +57,7 @@ class Profile:
             "VIEWLEDGER_HDFS_URL": f"hdfs://127.0.0.1:{ports.namenode}",
             "VIEWLEDGER_NAMENODE_HTTP_PORT": str(ports.namenode_http),
             "VIEWLEDGER_PSEUDONYM_KEY": self.secret("pseudonym_key"),
+            "VIEWLEDGER_API_IMPORT": "1",
             "VIEWLEDGER_API_CURSOR_KEY": self.secret("api_cursor_key"),
             "VIEWLEDGER_LOCAL_ISSUER_SEED": self.secret("local_issuer_seed"),
             "VIEWLEDGER_STATE_DIR": str(self.folder),

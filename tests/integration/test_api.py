@@ -16,9 +16,11 @@ import psycopg2
 import pytest
 import redis
 
+from jobs.access_settings import development_bearer
 from jobs.exit_codes import ExitCode
 from jobs.local_stack.stack import LocalStack, temporary_folder
 from jobs.state_home import PROJECT
+from serving_layer.access import Role
 from serving_layer.http_live import LiveLimits
 from speed_layer.redis_segment_store import RedisSegmentStore
 from tests.server_process import ServerProcess, server_process
@@ -306,6 +308,25 @@ def test_series_channels_and_rankings_are_answered_by_the_process(servers: Local
         answer = api.client.get(f"/v1/channels/nobody/{path}", headers=headers)
         assert answer.status_code == (200 if path == "statements" else 404), answer.text
     assert api.client.get("/v1/videos/-a/views?version=1").json()["views"] == 1_000
+
+
+def test_a_catalogue_that_is_imported_by_the_api_says_whose_videos_they_are(
+    servers: LocalStack, api: ServerProcess
+) -> None:
+    files = {"payees": b"payee_id,name,user_id\nann,Ann,viewer-1\n", "videos": b"video_id,payee_id\n_b,ann\n"}
+    headers = development_bearer(servers.environment, Role.FINANCE)
+    path = "/v1/catalogue/versions"
+    first = api.client.post(path, files=files, headers={**headers, "Idempotency-Key": "one"})
+    assert (first.status_code, first.json()["new"]) == (201, True), first.text
+    assert api.client.get("/v1/channels/ann/views", headers=headers).json()["views"] == 5
+    wrong = {**files, "videos": b"video_id,payee_id\n_b,nobody\n"}
+    refused = api.client.post(path, files=wrong, headers={**headers, "Idempotency-Key": "two"}).json()
+    assert refused["code"] == "catalogue_invalid"
+    assert refused["problems"][0].startswith("videos, line 2, column payee_id: 'nobody' is not in the payees file")
+    again = api.client.post(path, files=files, headers={**headers, "Idempotency-Key": "one"})
+    assert (again.status_code, again.text) == (201, first.text)
+    operator = development_bearer(servers.environment, Role.OPERATOR)
+    assert api.client.post(path, files=files, headers={**operator, "Idempotency-Key": "one"}).status_code == 403
 
 
 def test_a_stream_that_its_client_has_left_makes_room_for_another(api: ServerProcess) -> None:

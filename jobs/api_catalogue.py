@@ -1,0 +1,64 @@
+"""Wires the import of a catalogue into the API, where the operator turned it on: the readers of `billing import`.
+
+Its connection acts in viewledger_importer, which may add versions of the catalogue and nothing else.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from billing.errors import FileRefusedError, LedgerUnavailableError, RequestKeyReusedError, SchemaMissingError
+from billing.postgres_session import connector
+from billing.terms.file_catalogue import read_catalogue
+from billing.terms.file_csv import SentFile
+from billing.terms.postgres_catalogue import PostgresCatalogueStore
+from jobs import settings
+from jobs.api_appeals import stored_key
+from jobs.billing_import import pseudonymiser
+from serving_layer.catalogue_import import (
+    CatalogueFiles,
+    CatalogueUnavailableError,
+    FilesRefusedError,
+    ImportAnswer,
+)
+from serving_layer.idempotency import KeyReusedError, RequestKey
+
+IMPORTER_ROLE = "viewledger_importer"
+
+
+@dataclass(frozen=True)
+class ImportSettings:
+    """Whether the API imports catalogues, and by which key it makes viewers' pseudonyms."""
+
+    pseudonymise: Callable[[str], str] | None
+    """None: it does not, and has no route for it."""
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> "ImportSettings":
+        """Reads VIEWLEDGER_API_IMPORT (0) and, where it is 1, VIEWLEDGER_PSEUDONYM_KEY."""
+        is_on = settings.flag(environ, "VIEWLEDGER_API_IMPORT", default=False)
+        return cls(pseudonymiser(environ) if is_on else None)
+
+
+class CatalogueImporter:
+    """See the port `CatalogueImports`."""
+
+    def __init__(self, url: str, pseudonymise: Callable[[str], str]) -> None:
+        self._store = PostgresCatalogueStore(connector(url, IMPORTER_ROLE))
+        self._pseudonymise = pseudonymise
+
+    def import_files(self, files: CatalogueFiles, request: RequestKey) -> ImportAnswer:
+        """See the port."""
+        owners = None if files.owners is None else SentFile("owners", files.owners)
+        try:
+            catalogue = read_catalogue(
+                SentFile("payees", files.payees), SentFile("videos", files.videos), owners, self._pseudonymise
+            )
+            source = f"sent to the API by {request.caller}"
+            version, is_new = self._store.import_catalogue(catalogue, source, stored_key(request))
+        except FileRefusedError as error:
+            raise FilesRefusedError(error.problems) from error
+        except RequestKeyReusedError as error:
+            raise KeyReusedError(str(error)) from error
+        except (LedgerUnavailableError, SchemaMissingError) as error:
+            raise CatalogueUnavailableError(str(error)) from error
+        return ImportAnswer(version, is_new, len(catalogue.payees), len(catalogue.videos))

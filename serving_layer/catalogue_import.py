@@ -1,0 +1,64 @@
+"""A new version of the catalogue from files that were sent, and the port that imports them. Pure."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Protocol
+
+import msgspec
+
+from serving_layer.idempotency import RequestKey
+
+BYTES_MAX = 8 * 1024 * 1024
+"""Of all files together; larger catalogues are imported on the machine."""
+FILE_NAMES = ("payees", "videos", "owners")
+PROBLEMS_SHOWN = 100
+
+
+class CatalogueUnavailableError(Exception):
+    """The store of catalogues does not answer in time, or does not let the API import."""
+
+
+class FilesRefusedError(Exception):
+    """The files break their format; `problems` names each thing that is wrong with file, line and column."""
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__(f"{len(problems)} problems")
+        self.problems = problems
+
+
+@dataclass(frozen=True)
+class CatalogueFiles:
+    """The files, as `billing import` takes them."""
+
+    payees: bytes
+    videos: bytes
+    owners: bytes | None = None
+
+    def digest(self) -> bytes:
+        """Return what is the same for the same files, however they were packed."""
+        return b"".join(
+            name.encode() + hashlib.sha256(content).digest()
+            for name in FILE_NAMES
+            if (content := getattr(self, name)) is not None
+        )
+
+
+class ImportAnswer(msgspec.Struct, frozen=True):
+    """What whoever imports is told, the same however often it is asked for."""
+
+    version: int
+    """The version of the catalogue that holds what was sent."""
+    new: bool
+    """False: it was the newest already, and nothing was imported."""
+    payee_count: int
+    video_count: int
+
+
+class CatalogueImports(Protocol):
+    """Checks files as a whole and stores them as a version. Called from a thread; may take a minute."""
+
+    def import_files(self, files: CatalogueFiles, request: RequestKey) -> ImportAnswer:
+        """Import, once for a request; nothing is stored where anything is wrong.
+
+        Raises FilesRefusedError, KeyReusedError and CatalogueUnavailableError.
+        """

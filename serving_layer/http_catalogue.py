@@ -1,0 +1,115 @@
+"""The route that imports a new version of the catalogue from CSV files."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from concurrent.futures import Executor
+
+import msgspec
+from starlette.datastructures import Headers, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import Request
+from starlette.responses import Response
+
+from serving_layer.access import Caller, Scope, nothing_here
+from serving_layer.catalogue_import import (
+    BYTES_MAX,
+    FILE_NAMES,
+    PROBLEMS_SHOWN,
+    CatalogueFiles,
+    CatalogueImports,
+    CatalogueUnavailableError,
+    FilesRefusedError,
+    ImportAnswer,
+)
+from serving_layer.http_access import Guard, GuardedRoute
+from serving_layer.http_counts import read_body
+from serving_layer.idempotency import HEADER, KeyReusedError, RequestKey, key_reused, request_key
+from serving_layer.problems import ProblemError, problem, refused
+
+BODY_SECONDS_MAX = 60.0
+_SECONDS_MAX = 120.0
+_COST = 100
+_ENVELOPE_BYTES_MAX = 4_096
+"""What multipart/form-data adds around the files."""
+_PIECE_BYTES = 128 * 1024
+_encode = msgspec.json.Encoder().encode
+
+
+class _InMemory(MultiPartParser):
+    """Keeps files in memory: they name persons, and the body is bounded already."""
+
+    spool_max_size = BYTES_MAX + 1
+
+
+def catalogue_routes(guard: Guard, imports: CatalogueImports, executor: Executor) -> list[GuardedRoute]:
+    """Return the route; one import runs at a time, and `executor` runs it."""
+    busy = asyncio.Lock()
+
+    async def import_version(request: Request, caller: Caller) -> Response:
+        if caller.payee_id is not None:
+            raise nothing_here()  # a catalogue is everybody's
+        request_key(request.headers.get(HEADER), caller, request.url.path, b"")  # before anything is read
+        if busy.locked():
+            raise refused("import_busy", "another import is running; try again shortly", {"Retry-After": "10"})
+        async with busy:
+            body = await read_body(request, BYTES_MAX + _ENVELOPE_BYTES_MAX, BODY_SECONDS_MAX)
+            files = await _files_of(request.headers, body)
+            asked = request_key(request.headers.get(HEADER), caller, request.url.path, files.digest())
+            return _answered(await _imported(executor, imports, files, asked))
+
+    return [
+        guard.route("/v1/catalogue/versions", import_version, needs=Scope.CATALOGUE, methods=["POST"], cost=_COST),
+    ]
+
+
+async def _files_of(headers: Headers, body: bytes) -> CatalogueFiles:
+    """Return the files of a form; raises ProblemError(upload_malformed)."""
+
+    async def stream() -> AsyncGenerator[bytes, None]:
+        for start in range(0, len(body), _PIECE_BYTES):
+            yield body[start : start + _PIECE_BYTES]
+            await asyncio.sleep(0)  # others are answered in between
+
+    allowed = "send multipart/form-data with the files payees, videos and, if wanted, owners, each once"
+    if not headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        raise refused("upload_malformed", f"the body is not multipart/form-data; {allowed}")
+    try:
+        form = await _InMemory(headers, stream(), max_files=len(FILE_NAMES), max_fields=0).parse()
+    except (MultiPartException, KeyError) as error:
+        said = getattr(error, "message", "it has no boundary").rstrip(".")
+        raise refused("upload_malformed", f"the form cannot be read ({said}); {allowed}") from None
+    names = [name for name, _ in form.multi_items()]
+    if len(set(names)) < len(names) or not {"payees", "videos"} <= set(names) <= set(FILE_NAMES):
+        raise refused("upload_malformed", f"the form has the files {', '.join(names) or 'none'}; {allowed}")
+    return CatalogueFiles(**{name: await file.read() for name, file in form.items() if isinstance(file, UploadFile)})
+
+
+async def _imported(
+    executor: Executor, imports: CatalogueImports, files: CatalogueFiles, asked: RequestKey
+) -> ImportAnswer:
+    """Import; what takes too long may still be done, and the same request then says so."""
+    try:
+        async with asyncio.timeout(_SECONDS_MAX):
+            return await asyncio.get_running_loop().run_in_executor(executor, imports.import_files, files, asked)
+    except KeyReusedError as error:
+        raise key_reused() from error
+    except FilesRefusedError as error:
+        raise _refused(error.problems) from error
+    except (TimeoutError, CatalogueUnavailableError) as error:
+        raise refused(
+            "catalogue_unavailable",
+            "PostgreSQL does not answer, so nothing is known to be imported; send the same again under the same key",
+            {"Retry-After": "5"},
+        ) from error
+
+
+def _refused(problems: tuple[str, ...]) -> ProblemError:
+    count, shown = len(problems), problems[:PROBLEMS_SHOWN]
+    listed = "each is listed" if count == len(shown) else f"the first {len(shown)} are listed"
+    found = problem("catalogue_invalid", f"nothing was imported: the files have {count} problems; {listed}")
+    return ProblemError(msgspec.structs.replace(found, problems=shown))
+
+
+def _answered(answer: ImportAnswer) -> Response:
+    status = 201 if answer.new else 200
+    return Response(_encode(answer), status, {"Cache-Control": "no-store"}, media_type="application/json")

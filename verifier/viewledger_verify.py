@@ -344,7 +344,8 @@ CREATE TABLE statements (statement_id TEXT PRIMARY KEY, payee_id TEXT, number IN
                          is_current INTEGER);
 CREATE TABLE lines (video_id TEXT, payee_id TEXT, owned_from_on TEXT, effective_from_on TEXT, country TEXT,
                     policy_version INTEGER, statement_line INTEGER, line_index INTEGER, record TEXT);
-CREATE TABLE states (statement_id TEXT PRIMARY KEY, state TEXT, line INTEGER, transition_index INTEGER);
+CREATE TABLE states (statement_id TEXT PRIMARY KEY, state TEXT, line INTEGER, transition_index INTEGER,
+                     was_posted INTEGER);
 CREATE TABLE left_out (statement_id TEXT, key TEXT, line INTEGER);
 CREATE TABLE postings (statement_id TEXT, kind TEXT, line INTEGER, record TEXT, PRIMARY KEY (statement_id, kind));
 CREATE TABLE notices (statement_id TEXT PRIMARY KEY, delta_micros INTEGER, line INTEGER);
@@ -530,12 +531,13 @@ def _remember(found: Found, bundle: Bundle, number: int, record: dict[str, Any])
 
 def _follow(found: Found, number: int, row: dict[str, Any]) -> None:
     before = found.database.execute(
-        "SELECT state, transition_index FROM states WHERE statement_id = ?", (row["subject_id"],)
-    ).fetchone() or ("open", -1)
+        "SELECT state, transition_index, was_posted FROM states WHERE statement_id = ?", (row["subject_id"],)
+    ).fetchone() or ("open", -1, False)
     if (row["from_state"], row["transition_index"]) != (before[0], before[1] + 1):
         raise WrongError(RECORDS, number, f"statement {row['subject_id']} was {before[0]} and not {row['from_state']}")
-    values = (row["subject_id"], row["to_state"], number, row["transition_index"])
-    found.database.execute("INSERT OR REPLACE INTO states VALUES (?, ?, ?, ?)", values)
+    was_posted = before[2] or row["to_state"] == "finalised"
+    values = (row["subject_id"], row["to_state"], number, row["transition_index"], was_posted)
+    found.database.execute("INSERT OR REPLACE INTO states VALUES (?, ?, ?, ?, ?)", values)
 
 
 def _follow_carry(found: Found, number: int, row: dict[str, Any]) -> None:
@@ -795,22 +797,24 @@ def _check_sums(bundle: Bundle, number: int, record: dict[str, Any]) -> None:
 
 
 def _check_posting(found: Found, number: int, row: dict[str, Any]) -> None:
-    """A statement that is finalised or paid is in the ledger, with its own sums; any other is not, or was undone."""
+    """A statement that was finalised is in the ledger, with its own sums, and undone if it was superseded since."""
     statement_id = row["statement_id"]
-    state = found.database.execute("SELECT state FROM states WHERE statement_id = ?", (statement_id,)).fetchone()
+    query = "SELECT state, was_posted FROM states WHERE statement_id = ?"
+    state, was_posted = found.database.execute(query, (statement_id,)).fetchone() or (None, 0)
     if state is None:
         raise WrongError(RECORDS, number, f"statement {statement_id} has no state: its transitions are missing")
     postings = dict(
         found.database.execute("SELECT kind, record FROM postings WHERE statement_id = ?", (statement_id,)).fetchall()
     )
-    if state[0] in ("finalised", "paid") and set(postings) != {"statement"}:
-        raise WrongError(RECORDS, number, f"statement {statement_id} is {state[0]} and not in the ledger once")
-    if state[0] not in ("finalised", "paid", "superseded") and postings:
-        raise WrongError(RECORDS, number, f"statement {statement_id} is {state[0]} and in the ledger")
-    if state[0] == "superseded" and set(postings) == {"statement"}:
-        raise WrongError(RECORDS, number, f"statement {statement_id} is superseded and was never undone in the ledger")
-    if "reversal" in postings and "statement" not in postings:
-        raise WrongError(RECORDS, number, f"statement {statement_id} was undone without having been posted")
+    name = f"statement {statement_id} is {state}"
+    if not was_posted and postings:
+        raise WrongError(RECORDS, number, f"{name}, was never finalised, and is in the ledger")
+    if was_posted and "statement" not in postings:
+        raise WrongError(RECORDS, number, f"{name}, was finalised, and its transaction is not there")
+    if state == "superseded" and was_posted and "reversal" not in postings:
+        raise WrongError(RECORDS, number, f"{name} and was never undone in the ledger")
+    if state != "superseded" and "reversal" in postings:
+        raise WrongError(RECORDS, number, f"{name} and was undone in the ledger")
     for kind, text in postings.items():
         sign = -1 if kind == "reversal" else 1
         record = json.loads(text)

@@ -47,10 +47,10 @@ _BILLABLE = """
     ORDER BY video_id, event_id"""
 _COPIES = f"""
     SELECT video_id, partition, offset, date_format(appended_at, "yyyy-MM-dd'T'HH:mm:ss.SSSXXX") AS received_at,
-           event_day, country, verdict, {_OUTCOME} AS outcome,
+           {_OWN_DAY} AS own_day, country, verdict, {_OUTCOME} AS outcome,
            coalesce(transform(reasons, each -> each.detail), array()) AS reasons, view_duration, policy_version
     FROM {{table}} WHERE event_id = {{event_id}}
-    ORDER BY verdict IN ('duplicate', 'conflict'), appended_at, partition, offset"""  # noqa: S608  constants only
+    ORDER BY verdict <> 'counted', verdict IN ('duplicate', 'conflict'), appended_at, partition, offset"""  # noqa: S608  constants only
 
 
 @dataclass(frozen=True)

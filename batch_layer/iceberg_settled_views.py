@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pyarrow as pa
 from pyspark.errors import PySparkException
@@ -22,6 +22,7 @@ from ingestion.contract.version import PublishedVersion
 REVIEWED = (Verdict.CONFLICT.value, Verdict.LATE_REVIEW.value)
 """Verdicts that wait for a person's decision."""
 CONTRADICTIONS_SHOWN = 5
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -143,9 +144,12 @@ class IcebergSettledViews:
         rows = (
             self._read(EVENTS)
             .where((F.col("verdict") == Verdict.LATE_REVIEW.value) & within(F.to_date("happened_at"), period))
-            .select("partition", "offset", "event_id", "video_id", "happened_at", "appended_at")
+            .select("partition", "offset", "event_id", "video_id", *map(F.unix_micros, ("happened_at", "appended_at")))
         )
-        return (LateEventRow(*row) for row in _streamed(rows))
+        return (
+            LateEventRow(partition, offset, event_id, video_id, _instant(happened), _instant(appended))
+            for partition, offset, event_id, video_id, happened, appended in _streamed(rows)
+        )
 
     def _read(self, table: str) -> DataFrame:
         return self._tables.at(table, self._version.snapshots[table])
@@ -156,3 +160,7 @@ def _streamed(rows: DataFrame) -> Iterator[Row]:
         yield from rows.toLocalIterator(prefetchPartitions=True)
     except PySparkException as error:
         raise UnavailableError(f"the batch tables cannot be read ({type(error).__name__})") from error
+
+
+def _instant(micros: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=micros)

@@ -9,8 +9,7 @@ from typing import Any, Protocol
 from batch_layer.archive_files import ArchivedFile, Hours, RecordedFile
 from batch_layer.day_changes import DayChange
 from batch_layer.reconciliation import BilledVideo, Counts, Reconciliation
-from ingestion.contract.counting import VideoFacts
-from ingestion.contract.offsets import OffsetRange, OffsetVector
+from ingestion.contract.offsets import LogPlace, OffsetRange, OffsetVector
 from ingestion.contract.version import DayRules, PublishedVersion
 
 
@@ -80,6 +79,9 @@ class VersionStore(Protocol):
 
     def version(self, number: int) -> PublishedVersion | None:
         """Return a published version by its number."""
+
+    def accepted_until(self, version: int) -> frozenset[LogPlace]:
+        """Return the late events that are judged as accepted in a version: what it and those before it took so."""
 
     def begin(self, entry: RunEntry) -> None:
         """Write a run's row into the journal."""
@@ -172,16 +174,6 @@ class BilledViews(Protocol):
         """Return the billed views of every video by period and by the version that they were billed from."""
 
 
-class CatalogueFacts(Protocol):
-    """What billing's catalogue knows of videos."""
-
-    def latest_version(self) -> int:
-        """Return the newest catalogue version, 0 when there is none."""
-
-    def facts(self, versions: Collection[int]) -> Iterable[tuple[int, str, VideoFacts]]:
-        """Yield (catalogue version, video_id, facts) once for every video of which anything is known."""
-
-
 @dataclass(frozen=True)
 class Archived:
     """What a run archived."""
@@ -249,8 +241,11 @@ class Warehouse(Protocol):
     def archive(self, start: OffsetVector, ranges: Sequence[OffsetRange], end: OffsetVector) -> Archived:
         """Append the ranges' records, untouched, and prove that they are all there."""
 
-    def judge(self) -> Judgement:
-        """Decode what was archived and judge every event of the days it can affect."""
+    def judge(self, accepted: Collection[LogPlace]) -> Judgement:
+        """Decode what was archived and judge every event of the days that it or a decision can affect.
+
+        `accepted`: the late events that this run is the first to judge as accepted.
+        """
 
     def derive(self) -> None:
         """Compute the derived tables of the judged days."""
@@ -270,8 +265,13 @@ class Warehouse(Protocol):
     def tag(self, version: int, snapshots: Mapping[str, int]) -> None:
         """Name the branch's snapshots after the version, so that they are kept."""
 
-    def differences_of_rebuild(self, version: PublishedVersion, run_id: str) -> Sequence[object]:
-        """Recount a version from its raw events; return what differs, in sentences by `str`, causes first."""
+    def differences_of_rebuild(
+        self, version: PublishedVersion, accepted: Collection[LogPlace], run_id: str
+    ) -> Sequence[object]:
+        """Recount a version from its raw events and all the late ones that were accepted until then.
+
+        Returns what differs, in sentences by `str`, causes first.
+        """
 
     def finish(self, version: PublishedVersion) -> None:
         """Make `main` show the published version and drop the run's branch."""

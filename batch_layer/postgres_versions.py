@@ -17,12 +17,13 @@ from batch_layer.errors import RefusedError, UnavailableError
 from batch_layer.ports import RunEntry, VideoCount
 from batch_layer.postgres_connection import connected
 from batch_layer.postgres_day_changes import copy_day_changes
-from ingestion.contract.offsets import OffsetVector
+from ingestion.contract.offsets import LogPlace, OffsetVector
 from ingestion.contract.version import DayRules, PublishedVersion
 
 _LOCK_KEY = 0x6261746368  # "batch"
 _SELECT = """
-    SELECT version, run_id, offsets, watermarks, snapshots, row_counts, content_hashes, day_rules, published_at
+    SELECT version, run_id, offsets, watermarks, snapshots, row_counts, content_hashes, day_rules, published_at,
+        accepted_late
     FROM published.versions"""
 
 
@@ -50,6 +51,12 @@ class PostgresVersionStore:
         """See the port."""
         rows = self._rows(f"{_SELECT} WHERE version = %s", number)
         return _version(rows[0]) if rows else None
+
+    def accepted_until(self, version: int) -> frozenset[LogPlace]:
+        """See the port."""
+        query = "SELECT accepted_late FROM published.versions WHERE version <= %s AND accepted_late IS NOT NULL"
+        rows = self._rows(query, version)
+        return frozenset((partition, offset) for (places,) in rows for partition, offset in places)
 
     def versions(self, count: int) -> list[PublishedVersion]:
         """Return the newest versions, newest first."""
@@ -89,7 +96,8 @@ class PostgresVersionStore:
             try:
                 cursor.execute(
                     "INSERT INTO published.versions (version, run_id, offsets, watermarks, snapshots, row_counts, "
-                    "content_hashes, day_rules, published_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                    "content_hashes, day_rules, published_at, accepted_late) "
+                    "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
                     _row(version),
                 )
                 cursor.copy_expert(
@@ -164,11 +172,23 @@ def _row(version: PublishedVersion) -> tuple[object, ...]:
         json.dumps(dict(version.content_hashes)),
         json.dumps(rules),
         version.published_at,
+        json.dumps(version.accepted_late) if version.accepted_late else None,
     )
 
 
 def _version(row: tuple[Any, ...]) -> PublishedVersion:
-    number, run_id, offsets, watermarks, snapshots, row_counts, content_hashes, day_rules, published_at = row
+    (
+        number,
+        run_id,
+        offsets,
+        watermarks,
+        snapshots,
+        row_counts,
+        content_hashes,
+        day_rules,
+        published_at,
+        accepted_late,
+    ) = row
     return PublishedVersion(
         version=number,
         run_id=run_id,
@@ -179,6 +199,7 @@ def _version(row: tuple[Any, ...]) -> PublishedVersion:
         content_hashes=content_hashes,
         day_rules={date.fromisoformat(day): DayRules(**rules) for day, rules in day_rules.items()},
         published_at=published_at,
+        accepted_late=tuple((partition, offset) for partition, offset in accepted_late or ()),
     )
 
 

@@ -6,7 +6,7 @@ from batch_layer.run import RunPorts, RunResult, Stages, new_run_id
 
 
 def rebuild_once(ports: RunPorts) -> RunResult:
-    """Recount the published version from its raw events and the rules recorded for each day.
+    """Recount the published version from its raw events, and the rules and decisions recorded with it.
 
     Raises:
         DifferenceError: names the first table and day that differ.
@@ -28,7 +28,8 @@ def rebuild_once(ports: RunPorts) -> RunResult:
             for lost in crashed:
                 ports.versions.end(lost, "failed", {"error": "the process ended before the run did"})
         with stages.stage("rebuild") as said:
-            differences = ports.warehouse.differences_of_rebuild(version, run_id)
+            accepted = ports.versions.accepted_until(version.version)
+            differences = ports.warehouse.differences_of_rebuild(version, accepted, run_id)
             said.append(f"version {version.version}: {len(differences)} differences")
         if differences:
             raise DifferenceError(f"a rebuild of version {version.version} differs: {differences[0]}")

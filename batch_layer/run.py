@@ -11,6 +11,8 @@ from typing import Any
 
 from batch_layer.cut import Cut, take_cut
 from batch_layer.errors import BatchError, DifferenceError, GateFailedError, RefusedError, UnavailableError
+from batch_layer.judging_ports import LateDecisions
+from batch_layer.late_events import newly_accepted
 from batch_layer.ports import (
     ArchiveCheck,
     Archived,
@@ -27,6 +29,7 @@ from batch_layer.ports import (
     Warehouse,
 )
 from batch_layer.reconcile import known_differences
+from ingestion.contract.offsets import LogPlace
 from ingestion.contract.version import PublishedVersion
 
 SEGMENTS_KEPT_VERSIONS = 2
@@ -41,6 +44,7 @@ class RunPorts:
     speed: SpeedCut
     versions: VersionStore
     reconciliations: ReconciliationStore
+    decisions: LateDecisions
     archive: ArchiveCheck
     warehouse: Warehouse
     metrics: RunMetrics
@@ -61,6 +65,8 @@ class RunResult:
     """Offsets without a record among those that were archived."""
     uncut_count: int = 0
     """Partitions that the speed layer did not cut."""
+    accepted_count: int = 0
+    """Late events that the version is the first to judge as accepted."""
     judged_days: tuple[str, ...] = ()
     row_counts: Mapping[str, int] = field(default_factory=dict)
     verdicts: Mapping[str, int] = field(default_factory=dict)
@@ -153,11 +159,15 @@ def _steps(
         ranges = cut.end.ranges_since(cut.start)
         said.append(f"{sum(each.end - each.start for each in ranges):,} offsets in {len(ranges)} partitions")
         said.extend(cut.notes)
-    if not ranges:
+        # 3. What people decided by now about late events is an input like the log, pinned here and by the version.
+        former_accepted = ports.versions.accepted_until(former.version) if former else frozenset()
+        accepted = newly_accepted(ports.decisions.accepted(), former_accepted, cut.end)
+        said.extend([f"{len(accepted):,} late events accepted"] if accepted else [])
+    if not ranges and not accepted:
         ports.versions.end(run_id, "nothing_new", {"notes": list(cut.notes)})
         version = former.version if former else None
         return RunResult(run_id, "nothing_new", version, uncut_count=cut.uncut_count, stage_seconds=stages.seconds)
-    # 3. Everything is written to the run's own branch.
+    # 4. Everything is written to the run's own branch.
     ports.warehouse.open_branch(run_id, former)
     with stages.stage("archive") as said:
         archived = ports.warehouse.archive(cut.start, ranges, cut.end)
@@ -165,11 +175,11 @@ def _steps(
         said.append(f"{archived.row_count:,} events")
         said.extend([f"{gap_count:,} offsets without a record"] if gap_count else [])
     with stages.stage("judge") as said:
-        judgement = ports.warehouse.judge()
+        judgement = ports.warehouse.judge(accepted)
         said.append(f"{len(judgement.touched)} days touched, {len(judgement.judged)} judged")
     with stages.stage("derive"):
         ports.warehouse.derive()
-    # 4. The gate judges the branch; a failed one stays for inspection.
+    # 5. The gate judges the branch; a failed one stays for inspection.
     with stages.stage("gate") as said:
         report = ports.warehouse.check(cut.end, archived)
         said.append(f"{report.checked_count} expectations, {len(report.failures)} failed, report {report.page}")
@@ -179,7 +189,7 @@ def _steps(
         contents = ports.warehouse.contents()
     if contents.differences:
         raise DifferenceError(f"nothing was published: {contents.differences[0]}")
-    return _publish(ports, stages, _Judged(run_id, former, cut, archived, judgement, contents, report))
+    return _publish(ports, stages, _Judged(run_id, former, cut, archived, accepted, judgement, contents, report))
 
 
 def _refuse_unreconciled(ports: RunPorts, version: PublishedVersion | None) -> str:
@@ -204,6 +214,7 @@ class _Judged:
     former: PublishedVersion | None
     cut: Cut
     archived: Archived
+    accepted: tuple[LogPlace, ...]
     judgement: Judgement
     contents: TableContents
     report: GateReport
@@ -220,15 +231,17 @@ def _publish(ports: RunPorts, stages: Stages, judged: _Judged) -> RunResult:
         content_hashes=judged.contents.content_hashes,
         day_rules=judged.judgement.rules,
         published_at=ports.clock(),
+        accepted_late=judged.accepted,
     )
     notes = judged.cut.notes
     with stages.stage("publish") as said:
-        # 5. The tag keeps the snapshots; the pointer makes them the version, in one transaction with the counts.
+        # 6. The tag keeps the snapshots; the pointer makes them the version, in one transaction with the counts.
         changed, days = ports.warehouse.changed_counts(), ports.warehouse.changed_days()
         ports.warehouse.tag(version.version, version.snapshots)
         detail = {
             "archived": judged.archived.row_count,
             "gaps": {str(partition): gap for partition, gap in judged.archived.gaps_by_partition.items() if gap},
+            "accepted": len(judged.accepted),
             "judged_days": sorted(day.isoformat() for day in judged.judgement.judged),
             "report": str(judged.report.page),
             "stage_seconds": stages.seconds,
@@ -237,7 +250,7 @@ def _publish(ports: RunPorts, stages: Stages, judged: _Judged) -> RunResult:
         }
         ports.versions.publish(version, changed, detail, days, judged.contents.archived)
         said.append(f"version {version.version}, {len(changed):,} videos changed")
-        # 6. From here on the version stands. What fails now is put right by the next run.
+        # 7. From here on the version stands. What fails now is put right by the next run.
         notes += _after_publishing(ports, version)
     return RunResult(
         run_id=version.run_id,
@@ -246,6 +259,7 @@ def _publish(ports: RunPorts, stages: Stages, judged: _Judged) -> RunResult:
         archived_count=judged.archived.row_count,
         gap_count=sum(judged.archived.gaps_by_partition.values()),
         uncut_count=judged.cut.uncut_count,
+        accepted_count=len(judged.accepted),
         judged_days=tuple(sorted(day.isoformat() for day in judged.judgement.judged)),
         row_counts=version.row_counts,
         verdicts=judged.contents.verdict_counts,

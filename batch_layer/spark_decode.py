@@ -83,7 +83,7 @@ def _row(key: bytes, value: bytes, appended_micros: int) -> tuple[Any, ...]:
     if isinstance(judged, LateEvent):
         happened = _micros(judged.event.timestamp)
         described = _described(judged.event, happened, _filed_under(appended_micros))
-        return (*described, None, Verdict.LATE_REVIEW.value, None)
+        return (*described, payload_digest(judged.event), Verdict.LATE_REVIEW.value, None)
     happened = _micros(judged.timestamp)
     return (*_described(judged, happened, _filed_under(happened)), payload_digest(judged), None, None)
 

@@ -59,6 +59,17 @@ def changed_totals(before: DataFrame, now: DataFrame, totals: DataFrame) -> Data
     )
 
 
+def merge_totals(totals: DataFrame, target: str) -> None:
+    """Put new totals in the place of the former ones in the table `target`; a video with zeros leaves it."""
+    totals.createOrReplaceTempView("changed_totals")
+    totals.sparkSession.sql(f"""
+        MERGE INTO {target} AS total USING changed_totals AS changed
+        ON total.video_id = changed.video_id
+        WHEN MATCHED AND changed.views = 0 THEN DELETE
+        WHEN MATCHED THEN UPDATE SET *
+        WHEN NOT MATCHED AND changed.views > 0 THEN INSERT *""")
+
+
 def rejected_events(decoded: DataFrame, raw: DataFrame) -> DataFrame:
     """Return the rejected among newly decoded events, with their untouched bytes."""
     rejected = decoded.where("verdict = 'rejected'").select("partition", "offset", "event_id", "reasons")

@@ -30,6 +30,8 @@ class Subject:
     tally: DataFrame
     """All of the branch's tally."""
     former_tally: DataFrame
+    moved: DataFrame | None
+    """The late events that a decision has taken out of their former day, as they stood there; None without any."""
     judged_days: Collection[date]
     former_offsets: OffsetVector | None
     offsets: OffsetVector
@@ -105,6 +107,8 @@ def monotony(spark: SparkSession, subject: Subject) -> DataFrame:
         _parts(subject.tally, *[_Part(*each, found="event_count") for each in received]),
         _parts(subject.former_tally, *[_Part(*each, expected="event_count") for each in received]),
     ]
+    if subject.moved is not None:
+        parts.append(_parts(subject.moved, _Part(*received[1], expected="-1")))
     return _summed(parts, "now", "former")
 
 

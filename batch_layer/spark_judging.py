@@ -33,7 +33,7 @@ class DayJudge:
         rules = self.rules_for(days)
         pool = _unjudged(_of_days(self.stored, days)).unionByName(self.decoded)
         beside = _unjudged(_of_days(self.stored, neighbours(days, self.existing_days)))
-        columns = ("event_id", "event_day", "payload_digest", "appended_at", "partition", "offset")
+        columns = ("event_id", "event_day", "happened_at", "payload_digest", "appended_at", "partition", "offset")
         candidates = (
             pool.where("verdict IS NULL").select(*columns).unionByName(beside.where("verdict IS NULL").select(*columns))
         )

@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 
 from batch_layer.content import Content
 from batch_layer.iceberg_tables import IcebergTables, branch_target
+from batch_layer.spark_accepted import accepted_rows, with_accepted
 from batch_layer.spark_billability import RulesByDay
 from batch_layer.spark_content_hash import contents
 from batch_layer.spark_decode import decode
@@ -23,6 +24,7 @@ from batch_layer.tables import (
     VIEWS_BY_VIDEO,
     VIEWS_BY_VIDEO_DAY,
 )
+from ingestion.contract.offsets import LogPlace
 from ingestion.contract.policy import CountingPolicy
 from ingestion.contract.version import PublishedVersion
 
@@ -62,6 +64,8 @@ class Recount:
     spark: SparkSession
     tables: IcebergTables
     version: PublishedVersion
+    accepted: Collection[LogPlace]
+    """All late events that are judged as accepted in the version."""
     branch: str
     policies: Mapping[int, CountingPolicy]
     """Every policy by its version number."""
@@ -72,7 +76,10 @@ class Recount:
         """Compute every table again from the raw events of the version, with the rules each day was judged with."""
         self.tables.open_branch(self.branch, self.version.snapshots)
         raw = self.tables.at(RAW_EVENTS, self.version.snapshots[RAW_EVENTS])
-        decoded = decode(raw).persist()
+        decoded = decode(raw)
+        if self.accepted:
+            decoded = with_accepted(decoded, accepted_rows(self.spark, decoded, self.accepted))
+        decoded.persist()
         days = frozenset(self.version.day_rules)
         nothing = self._published(EVENTS).where(F.lit(False))
         judge = DayJudge(self.spark, nothing, decoded, frozenset(), self._rules_for, self.facts)

@@ -7,7 +7,7 @@ often than the cap allows. Everything else is a hash aggregate of eight-byte key
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from ingestion.contract.counting import Verdict
+from ingestion.contract.counting import LATE_AFTER, Verdict
 
 BROADCAST_ROWS_MAX = 1_000_000
 """Above this a join shuffles both sides instead of copying the smaller one to every executor."""
@@ -18,14 +18,16 @@ def repeat_verdicts(candidates: DataFrame) -> DataFrame:
 
     `candidates` must hold all candidates of the judged days and of the days beside them.
 
-    Among the events of an id on the same and the neighbouring days the smallest (appended_at, partition, offset)
-    is counted; any other is compared with that one. So the minimum by id and day is all the order that is needed.
+    Among the events of an id on the same and the neighbouring days the smallest (appended_at, partition, offset) of
+    those that were not late, or else of the late ones that were accepted, is counted; any other is compared with that
+    one. So the minimum by id and day is all the order that is needed.
     """
+    is_late = F.expr(f"happened_at < appended_at - INTERVAL '{LATE_AFTER.days}' DAY").alias("is_late")
     keyed = candidates.select(
         F.xxhash64("event_id").alias("id_hash"),
         "event_id",
         "event_day",
-        F.struct("appended_at", "partition", "offset", "payload_digest").alias("event"),
+        F.struct(is_late, "appended_at", "partition", "offset", "payload_digest").alias("event"),
     )
     # two ids that share a hash are only looked at needlessly: the rule below goes by event_id
     repeated = keyed.join(_more_than(keyed, 1), "id_hash", "left_semi").drop("id_hash")

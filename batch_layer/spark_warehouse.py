@@ -12,7 +12,9 @@ from pyspark.sql import functions as F
 from batch_layer.content import Content
 from batch_layer.day_changes import DayChange
 from batch_layer.iceberg_tables import IcebergTables, branch_target
-from batch_layer.ports import Archived, CatalogueFacts, GateReport, Judgement, TableContents, VideoCount
+from batch_layer.judging_ports import CatalogueFacts
+from batch_layer.ports import Archived, GateReport, Judgement, TableContents, VideoCount
+from batch_layer.spark_accepted import accepted_rows, touched_days, with_accepted
 from batch_layer.spark_archive import append_raw, verify_archived
 from batch_layer.spark_billability import RulesByDay, facts_frame
 from batch_layer.spark_contents import branch_contents
@@ -20,6 +22,7 @@ from batch_layer.spark_day_changes import day_changes
 from batch_layer.spark_decode import decode
 from batch_layer.spark_derived import (
     changed_totals,
+    merge_totals,
     rejected_events,
     tally,
     verdict_counts,
@@ -39,7 +42,7 @@ from batch_layer.tables import (
     VIEWS_BY_VIDEO,
     VIEWS_BY_VIDEO_DAY,
 )
-from ingestion.contract.offsets import OffsetRange, OffsetVector
+from ingestion.contract.offsets import LogPlace, OffsetRange, OffsetVector
 from ingestion.contract.policy import POLICIES, CountingPolicy, policy_on
 from ingestion.contract.version import DayRules, PublishedVersion
 
@@ -79,6 +82,8 @@ class _Work:
     sent: Content = field(default_factory=Content)
     """The content of the records on their way to the raw events."""
     raw: DataFrame | None = None
+    moved: DataFrame | None = None
+    """Stored late events that a decision files under another day, as they were."""
     decoded: DataFrame | None = None
     totals: DataFrame | None = None
 
@@ -96,12 +101,8 @@ class SparkWarehouse:
         gate: Gate,
         policies: tuple[CountingPolicy, ...] = POLICIES,
     ) -> None:
-        self._spark = spark
-        self._source = source
-        self._catalogue = catalogue
-        self._reports = reports
-        self._gate = gate
-        self._policies = policies
+        self._spark, self._source, self._catalogue = spark, source, catalogue
+        self._reports, self._gate, self._policies = reports, gate, policies
         self._work: _Work | None = None
         self.tables = IcebergTables(spark)
 
@@ -124,6 +125,8 @@ class SparkWarehouse:
     def archive(self, start: OffsetVector, ranges: Sequence[OffsetRange], end: OffsetVector) -> Archived:
         """See the port."""
         work = self._working
+        if not ranges:
+            return Archived({}, {})
         file_count = self._spark.sparkContext.defaultParallelism
         records = self._source.read(start, end)
         work.sent = append_raw(records, branch=work.branch, run_id=work.run_id, file_count=file_count)
@@ -131,18 +134,22 @@ class SparkWarehouse:
         return verify_archived(work.raw, ranges)
 
     @translated
-    def judge(self) -> Judgement:
+    def judge(self, accepted: Collection[LogPlace]) -> Judgement:
         """See the port."""
         work = self._working
-        work.decoded = decode(self._appended(RAW_EVENTS)).persist()
-        touched = frozenset(row.event_day for row in work.decoded.select("event_day").distinct().collect())
+        decoded, stored = decode(self._appended(RAW_EVENTS)), self._at_start(EVENTS)
+        if accepted:
+            work.moved = accepted_rows(self._spark, stored, accepted).persist()
+            stored = with_accepted(stored, work.moved)
+            decoded = with_accepted(decoded, accepted_rows(self._spark, decoded, accepted))
+        work.decoded = decoded.persist()
+        touched = touched_days(work.decoded, work.moved)
         former = work.base.day_rules if work.base else {}
         latest = self._catalogue.latest_version()
 
         def rules_for(days: Collection[date]) -> RulesByDay:
             return RulesByDay({day: policy_on(day, self._policies) for day in days}, dict.fromkeys(days, latest))
 
-        stored = self.tables.at(EVENTS, work.starts[EVENTS])
         judge = DayJudge(self._spark, stored, work.decoded, frozenset(former), rules_for, self._facts({latest}))
         work.judged = judge_touched(judge, touched, self._write_events)
         judged_now = {day: DayRules(policy_on(day, self._policies).version, latest) for day in work.judged}
@@ -163,7 +170,7 @@ class SparkWarehouse:
             rows.where(days) for rows in (self._at_start(VIEWS_BY_VIDEO_DAY), self._on_branch(VIEWS_BY_VIDEO_DAY))
         )
         work.totals = changed_totals(before, now, self._at_start(VIEWS_BY_VIDEO)).persist()
-        self._merge_totals(work.totals)
+        merge_totals(work.totals, branch_target(VIEWS_BY_VIDEO, work.branch))
         if work.decoded is not None and work.raw is not None:
             rejected = rejected_events(work.decoded, work.raw).coalesce(1)
             rejected.writeTo(branch_target(REJECTED_EVENTS, work.branch)).append()
@@ -207,6 +214,7 @@ class SparkWarehouse:
             expected_totals=self._totals.where("views > 0"),
             tally=self._on_branch(TALLY),
             former_tally=self._at_start(TALLY),
+            moved=work.moved,
             judged_days=work.judged,
             former_offsets=work.base.offsets if work.base else None,
             offsets=offsets,
@@ -231,13 +239,16 @@ class SparkWarehouse:
         self.tables.tag(f"v{version}", snapshots)
 
     @translated
-    def differences_of_rebuild(self, version: PublishedVersion, run_id: str) -> list[Difference]:
+    def differences_of_rebuild(
+        self, version: PublishedVersion, accepted: Collection[LogPlace], run_id: str
+    ) -> list[Difference]:
         """See the port."""
         self._spark.catalog.clearCache()
         recount = Recount(
             spark=self._spark,
             tables=self.tables,
             version=version,
+            accepted=accepted,
             branch=branch_of(run_id),
             policies={policy.version: policy for policy in self._policies},
             facts=self._facts({rules.catalogue_version for rules in version.day_rules.values()}),
@@ -271,15 +282,6 @@ class SparkWarehouse:
         target = branch_target(EVENTS, self._working.branch)
         judged.select(*columns).writeTo(target).overwrite(F.col("event_day").isin(sorted(days)))
         return self._on_branch(EVENTS)
-
-    def _merge_totals(self, totals: DataFrame) -> None:
-        totals.createOrReplaceTempView("changed_totals")
-        self._spark.sql(f"""
-            MERGE INTO {branch_target(VIEWS_BY_VIDEO, self._working.branch)} AS total USING changed_totals AS changed
-            ON total.video_id = changed.video_id
-            WHEN MATCHED AND changed.views = 0 THEN DELETE
-            WHEN MATCHED THEN UPDATE SET *
-            WHEN NOT MATCHED AND changed.views > 0 THEN INSERT *""")
 
     def _facts(self, versions: Collection[int]) -> DataFrame:
         return facts_frame(self._spark, self._catalogue.facts(versions))

@@ -81,9 +81,11 @@ TABLES: dict[str, Table] = {
             Column("user_id", "string", "Pseudonym of the viewer: the same viewer has the same one, and no way back"),
             Column("session_id", "string", "The player's session"),
             Column(
-                "happened_at", "timestamp", "The event's own timestamp; not to be trusted where it was rejected or late"
+                "happened_at",
+                "timestamp",
+                "The event's own timestamp; not to be trusted where rejected or late_review",
             ),
-            Column("event_day", "date", "UTC day of happened_at; of appended_at for rejected and late events"),
+            Column("event_day", "date", "UTC day of happened_at; of appended_at for rejected and late_review events"),
             Column("event_hour", "timestamp", "UTC hour of the same instant as event_day"),
             Column("view_duration", "int", "Seconds watched"),
             Column("revenue_eligible", "boolean", "Whether the player says that the view may earn money"),

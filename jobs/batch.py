@@ -18,6 +18,7 @@ from batch_layer.errors import BatchError, DifferenceError, GateFailedError, Ref
 from batch_layer.kafka_log_ends import KafkaLogEnds
 from batch_layer.ports import ArchiveCheck, ReconciliationStore, Warehouse
 from batch_layer.postgres_catalogue import PostgresCatalogueFacts
+from batch_layer.postgres_late_decisions import PostgresLateDecisions
 from batch_layer.postgres_reconciliations import PostgresReconciliations
 from batch_layer.postgres_versions import PostgresVersionStore
 from batch_layer.prometheus_batch_metrics import PrometheusBatchMetrics
@@ -102,7 +103,8 @@ def run_batch(arguments: argparse.Namespace) -> ExitCode:
         print(f"nothing new since version {result.version}" if result.version else "nothing to count yet")
     else:
         print(
-            f"version {result.version}: {result.archived_count:,} events archived, {len(result.judged_days)} days "
+            f"version {result.version}: {result.archived_count:,} events archived, "
+            f"{result.accepted_count:,} late ones accepted, {len(result.judged_days)} days "
             f"judged, {result.changed_video_count:,} videos changed, settled until "
             f"{result.settled_until:%Y-%m-%d %H:%M:%S} UTC"
         )
@@ -208,6 +210,7 @@ def open_ports(chosen: BatchSettings) -> Iterator[RunPorts]:
             speed=points.on(SpeedCutOnRedis(speed)),
             versions=points.on(versions),
             reconciliations=reconciliations,
+            decisions=PostgresLateDecisions(chosen.postgres_url),
             archive=archive,
             warehouse=points.on(warehouse),
             metrics=PrometheusBatchMetrics(chosen.metrics),

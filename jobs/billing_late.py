@@ -7,6 +7,7 @@ from billing.books.postgres_states import PostgresStates
 from billing.books.states import OPEN, Move
 from billing.period_billing import late_event_id
 from billing.tables import aligned
+from ingestion.contract.counting import ACCEPTABLE_FROM
 from jobs.billing_settings import (
     APPROVER_ROLE,
     Actions,
@@ -68,18 +69,26 @@ def decide_late(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Ex
     period, actor = period_of(arguments), actor_of(arguments)
     states = PostgresStates(billing_connector(environ, APPROVER_ROLE))
     with open_settled_views(environ) as views:
-        known = sorted(late_event_id(each) for each in views.late_events(period))
+        events = list(views.late_events(period))
+    known = sorted(map(late_event_id, events))
+    uncountable = {late_event_id(each) for each in events if each.happened_at < ACCEPTABLE_FROM}
     wanted = sorted(set(arguments.event or [place for place in known if _state(states, place) == OPEN]))
     if unknown := [place for place in wanted if place not in known]:
         raise CommandError(
             f"{unknown[0]!r} is no late event of period {period}; `billing late --period {period}` lists them",
             ExitCode.BAD_INPUT,
         )
+    if arguments.decision == "accepted" and (early := [place for place in wanted if place in uncountable]):
+        raise CommandError(
+            f"late event {early[0]} claims a time before {ACCEPTABLE_FROM:%Y-%m-%d}, when no counting policy was in "
+            "force; it can only be rejected",
+            ExitCode.BAD_INPUT,
+        )
     for place in wanted:
         states.move("late_event", place, Move(arguments.decision, actor, arguments.reason))
     text = f"{len(wanted)} late events {arguments.decision}"
     if arguments.decision == "accepted":
-        text += "; no batch run counts them yet: their period waits, or is billed with --waive late_review"
+        text += "; the next batch run counts them; a period that is billed already is then billed anew by `restate`"
     show(arguments, {"decided_count": len(wanted), "decision": arguments.decision}, lambda: text)
     return ExitCode.OK
 

@@ -46,9 +46,9 @@ class Batch:
         assert done.returncode == ExitCode.OK, done.stderr
         return dict(json.loads(done.stdout))
 
-    def send(self, count: int, *, number: int, video_id: str = "-video") -> None:
-        """Sends `count` views whose ids are `number`, `number` + 1, …"""
-        happened = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
+    def send(self, count: int, *, number: int, video_id: str = "-video", happened_at: datetime | None = None) -> None:
+        """Sends `count` views whose ids are `number`, `number` + 1, …; of an hour ago unless told otherwise."""
+        happened = happened_at or datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
         for index in range(count):
             fields = {
                 "event_id": str(uuid.UUID(int=number + index)),

@@ -25,7 +25,7 @@ from batch_layer.spark_session import SparkSettings, folder_catalog, open_sessio
 from batch_layer.spark_warehouse import Gate, SparkWarehouse
 from ingestion.contract.counting import Received, VideoFacts
 from ingestion.contract.decoding import decode_view_event
-from ingestion.contract.offsets import OffsetVector
+from ingestion.contract.offsets import LogPlace, OffsetVector
 from ingestion.contract.version import PublishedVersion
 from jobs.local_stack.ports import Ports, free_ports
 from jobs.state_home import state_home
@@ -199,6 +199,9 @@ class MemoryVersions:
     def version(self, number: int) -> PublishedVersion | None:
         return self.published[number - 1] if 0 < number <= len(self.published) else None
 
+    def accepted_until(self, version: int) -> frozenset[LogPlace]:
+        return frozenset(place for each in self.published[:version] for place in each.accepted_late)
+
     def begin(self, entry: RunEntry) -> None:
         self.journal[entry.run_id] = entry
 
@@ -276,6 +279,16 @@ class MemoryCatalogue:
                 yield version, video_id, known
 
 
+@dataclass
+class MemoryDecisions:
+    """The port `LateDecisions`."""
+
+    places: set[LogPlace] = field(default_factory=set)
+
+    def accepted(self) -> frozenset[LogPlace]:
+        return frozenset(self.places)
+
+
 class QuietMetrics:
     """The port `RunMetrics`: keeps the outcomes."""
 
@@ -297,6 +310,7 @@ class MemoryRun:
     catalogue: MemoryCatalogue
     warehouse: SparkWarehouse
     metrics: QuietMetrics
+    decisions: MemoryDecisions = field(default_factory=MemoryDecisions)
     lines: list[str] = field(default_factory=list)
 
     @classmethod
@@ -315,6 +329,7 @@ class MemoryRun:
             speed=self.speed,
             versions=self.versions,
             reconciliations=self.versions,
+            decisions=self.decisions,
             archive=SparkArchiveCheck(self.spark, self.versions),
             warehouse=self.warehouse,
             metrics=self.metrics,

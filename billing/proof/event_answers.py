@@ -38,7 +38,7 @@ class JudgedEvent(Protocol):
 
     @property
     def event_day(self) -> date:
-        """The UTC day it is filed under."""
+        """The UTC day it belongs to."""
 
     @property
     def country(self) -> str:
@@ -128,6 +128,9 @@ class ProofBooks(Protocol):
     def contract(self, contract_version: int, payee_id: str) -> Contract | None:
         """Return a payee's contract."""
 
+    def late_decision(self, place: str) -> str | None:
+        """Return what was decided about a late event, by its place in the log (`accepted`, `rejected`); None as yet."""
+
 
 @dataclass(frozen=True)
 class PartAnswer:
@@ -173,8 +176,7 @@ class EventAnswers:
             return EventAnswer(event_id, UNKNOWN, version or 0)
         first = copies[0]
         if first.outcome != "billable" or first.video_id is None:
-            status = PENDING if first.verdict == "late_review" else EXCLUDED
-            reason = "; ".join(first.reasons) or first.outcome
+            status, reason = self._why_unpaid(first)
             owners = self.books.owners(first.video_id, first.event_day) if first.video_id else ()
             parts = [PartAnswer(payee_id, status, reason) for payee_id in owners]
             return EventAnswer(event_id, status, version, reason, copies, parts)
@@ -184,6 +186,13 @@ class EventAnswers:
         statuses = [part.status for part in parts]
         status = next(each for each in (PAID, PENDING, EXCLUDED) if each in statuses)
         return EventAnswer(event_id, status, version, None, copies, parts)
+
+    def _why_unpaid(self, first: JudgedEvent) -> tuple[str, str]:
+        if first.verdict != "late_review":
+            return EXCLUDED, "; ".join(first.reasons) or first.outcome
+        decision = self.books.late_decision(f"{first.partition}:{first.offset}")
+        status = EXCLUDED if decision == "rejected" else PENDING
+        return status, f"late_{decision}" if decision else first.outcome
 
     def statement_events(self, head: StatementHead, after: int) -> Iterator[tuple[int, Paid]]:
         """Yield (number, event) of everything a statement pays, from number after + 1 on.

@@ -32,6 +32,8 @@ _OWNERS = """
 _LENGTHS = """
     SELECT video_id, length_seconds FROM billing.videos
     WHERE catalogue_version = %s AND video_id = ANY(%s) AND length_seconds IS NOT NULL"""
+_LATE_DECISION = """
+    SELECT state FROM billing.current_states WHERE subject_kind = 'late_event' AND subject_id = %s"""
 _CONTRACT = "SELECT document FROM billing.rate_cards WHERE contract_version = %s"
 
 
@@ -95,6 +97,13 @@ class PostgresProofs:
             cursor.execute(_CONTRACT, (contract_version,))
             row = cursor.fetchone()
         return contracts_from(row[0]).contract_for(payee_id) if row else None
+
+    def late_decision(self, place: str) -> str | None:
+        """Return what was decided about a late event; None as yet."""
+        with one_transaction(self._connect) as cursor:
+            cursor.execute(_LATE_DECISION, (place,))
+            row = cursor.fetchone()
+        return row[0] if row else None
 
 
 def _head(row: tuple[Any, ...]) -> StatementHead:

@@ -22,6 +22,14 @@ class Waivable(StrEnum):
     CATALOGUE = "catalogue"
 
 
+_REVIEWS = {
+    Waivable.CONFLICT: "waive them ",
+    Waivable.LATE_REVIEW: "decide them with `billing late-decide`, run `./viewledger batch run` to count those that "
+    "are accepted, or waive them ",
+}
+"""Kind of review item → what can be done about it, to be ended with the flag that waives it."""
+
+
 @dataclass(frozen=True)
 class Findings:
     """What is known of the period that is to be billed."""
@@ -49,11 +57,11 @@ def failed_preconditions(
         *_unsettled(period, findings.version, allowed_lateness),
         *_unrated(period, findings.unplaced),
     ]
-    for kind in (Waivable.CONFLICT, Waivable.LATE_REVIEW):
+    for kind, remedy in _REVIEWS.items():
         if (count := findings.review_items.get(kind, 0)) and kind not in waived:
             failures.append(
                 f"{kind}: {count} {_many('event', count)} of period {period} "
-                f"{'waits' if count == 1 else 'wait'} for review; decide them, or waive them {_by_flag(kind)}"
+                f"{'waits' if count == 1 else 'wait'} for review; {remedy}{_by_flag(kind)}"
             )
     if Waivable.UNATTRIBUTED not in waived:
         failures += _unattributed(findings.unplaced)

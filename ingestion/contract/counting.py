@@ -7,18 +7,21 @@ every event.
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
 from ingestion.contract.event import Reason, RejectedEvent, ViewEvent, payload_digest
+from ingestion.contract.offsets import LogPlace
 from ingestion.contract.policy import CountingPolicy, policy_on
 
 LATE_AFTER = timedelta(days=35)
 CLOCK_TOLERANCE = timedelta(minutes=5)
 NEIGHBOUR_DAYS = timedelta(days=1)
+ACCEPTABLE_FROM = datetime(1970, 1, 1, tzinfo=UTC)
+"""A late event of an earlier time stays late whatever is decided: no counting policy is in force then."""
 
 
 class Verdict(StrEnum):
@@ -31,7 +34,7 @@ class Verdict(StrEnum):
     """Same id as an earlier event, another payload: the first stays, this one goes to review."""
     REJECTED = "rejected"
     LATE_REVIEW = "late_review"
-    """Happened more than 35 days before it was received; a person decides."""
+    """Happened more than 35 days before it was received, and nobody has accepted it."""
 
 
 class Billability(StrEnum):
@@ -117,14 +120,20 @@ def settle(
     log: Iterable[Received],
     facts: Mapping[str, VideoFacts],
     policy_for: Callable[[date], CountingPolicy] = policy_on,
-) -> dict[tuple[int, int], Outcome]:
+    accepted: Collection[LogPlace] = frozenset(),
+) -> dict[LogPlace, Outcome]:
     """Return the outcome of every event of a log by (partition, offset).
 
     "First" means smallest (append time, partition, offset). An id is looked for among the events of the same and the
     neighbouring event days. Events without a trustworthy time of their own (rejected, late) are filed under the hour
     they were received in.
+
+    `accepted` are the late events that a person lets count. They are judged as any other, under their own hour, but
+    after all that were not late: a decision never makes a repeat of what counted without one.
     """
-    outcomes: dict[tuple[int, int], Outcome] = {}
+    outcomes: dict[LogPlace, Outcome] = {}
+    candidates: list[tuple[Received, ViewEvent]] = []
+    late: list[tuple[Received, ViewEvent]] = []
     earlier_by_id: defaultdict[object, list[tuple[date, str]]] = defaultdict(list)
     counted: list[tuple[Received, ViewEvent]] = []
     for received in sorted(log, key=lambda each: (each.appended_at, each.partition, each.offset)):
@@ -132,15 +141,19 @@ def settle(
         judged = judge_alone(received.decoded, received.appended_at)
         if isinstance(judged, RejectedEvent):
             outcomes[place] = Outcome(Verdict.REJECTED, hour_of(received.appended_at), judged.reasons)
-        elif isinstance(judged, LateEvent):
-            outcomes[place] = Outcome(Verdict.LATE_REVIEW, hour_of(received.appended_at))
+        elif isinstance(judged, ViewEvent):
+            candidates.append((received, judged))
+        elif place in accepted and judged.event.timestamp >= ACCEPTABLE_FROM:
+            late.append((received, judged.event))
         else:
-            earlier = earlier_by_id[judged.event_id]
-            verdict = judge_among(judged, earlier)
-            earlier.append((day_of(judged.timestamp), payload_digest(judged)))
-            outcomes[place] = Outcome(verdict, hour_of(judged.timestamp))
-            if verdict is Verdict.COUNTED:
-                counted.append((received, judged))
+            outcomes[place] = Outcome(Verdict.LATE_REVIEW, hour_of(received.appended_at))
+    for received, event in candidates + late:
+        earlier = earlier_by_id[event.event_id]
+        verdict = judge_among(event, earlier)
+        earlier.append((day_of(event.timestamp), payload_digest(event)))
+        outcomes[received.partition, received.offset] = Outcome(verdict, hour_of(event.timestamp))
+        if verdict is Verdict.COUNTED:
+            counted.append((received, event))
     for (received, event), billability in zip(counted, _billabilities(counted, facts, policy_for), strict=True):
         place = (received.partition, received.offset)
         outcomes[place] = Outcome(Verdict.COUNTED, hour_of(event.timestamp), (), billability)

@@ -4,6 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+LogPlace = tuple[int, int]
+"""Where a record stands in a topic: (partition, offset)."""
+
 
 @dataclass(frozen=True)
 class OffsetVector:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from ingestion.contract.offsets import OffsetVector
+from ingestion.contract.offsets import LogPlace, OffsetVector
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,8 @@ class PublishedVersion:
     """Table name → order-free hash of its rows; equal content gives an equal hash."""
     day_rules: Mapping[date, DayRules]
     published_at: datetime
+    accepted_late: tuple[LogPlace, ...] = ()
+    """The late events that this version is the first to judge as accepted, ascending; in later ones they stay so."""
 
     @property
     def settled_until(self) -> datetime:

@@ -7,6 +7,8 @@ _REASONS = {
     "conflict": "an event with the same id and other content was received before; a person decides",
     "rejected": "it breaks the contract of events",
     "late_review": "it happened more than 35 days before it was received; a person decides",
+    "late_accepted": "it came too late, was accepted by a person, and is counted by the next batch run",
+    "late_rejected": "it came too late, and a person decided not to count it",
     "not_eligible": "it is not eligible for revenue",
     "below_minimum": "it was shorter than the minimum",
     "own_view": "the viewer is the payee of the video",

@@ -64,6 +64,16 @@ def test_what_was_published_is_read_back_exactly(store: VersionStore) -> None:
     assert store.version(1) == version(1)
 
 
+def test_what_was_accepted_stays_so_in_all_later_versions(store: VersionStore) -> None:
+    accepted = {1: ((0, 7), (3, 2**40)), 2: (), 3: ((0, 1),)}
+    for number, places in accepted.items():
+        store.begin(RunEntry(f"run-{number}", "incremental", "running", None, NOON, None))
+        store.publish(replace(version(number), accepted_late=places), [], {}, [], {})
+    assert store.current() == replace(version(3), accepted_late=((0, 1),))
+    assert store.accepted_until(1) == store.accepted_until(2) == {(0, 7), (3, 2**40)}
+    assert store.accepted_until(3) == {(0, 1), (0, 7), (3, 2**40)}
+
+
 def test_a_version_that_does_not_follow_is_refused_as_a_whole(store: VersionStore) -> None:
     publish(store, 1, {"-a": (3, 2)})
     for number in (1, 3):

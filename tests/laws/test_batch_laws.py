@@ -18,7 +18,7 @@ from batch_layer.run import run_once
 from batch_layer.spark_gate_sums import Subject
 from batch_layer.spark_warehouse import SparkWarehouse, branch_of
 from batch_layer.tables import EVENTS, TALLY, VIEWS_BY_DETAIL, VIEWS_BY_VIDEO
-from ingestion.contract.counting import Billability, OwnViewer, VideoFacts, settle
+from ingestion.contract.counting import Billability, LateEvent, OwnViewer, VideoFacts, judge_alone, settle
 from ingestion.contract.version import PublishedVersion
 from tests.spark_fixtures import TOPIC, MemoryRun
 
@@ -35,8 +35,9 @@ def random_value(rng: random.Random, ids: list[uuid.UUID], appended_at: datetime
     happened = START - timedelta(hours=rng.choice([0, 0, 1, 6, 12, 23, 24, 25, 36, 47, 48, 60, 72, 96]))
     if kind < 0.06:
         happened = appended_at + timedelta(minutes=rng.choice([4, 6, 600]))
-    elif kind < 0.09:
-        happened = appended_at - timedelta(days=35, seconds=rng.choice([-1, 0, 1]))
+    elif kind < 0.13:
+        # around the border, and late ones near the views of an old day that came in time
+        happened = appended_at - timedelta(days=35, seconds=rng.choice([-3600, -1, 0, 1, 86_400, 172_800]))
     fields = {
         "event_id": str(rng.choice(ids)),
         "video_id": rng.choice(["-a", "_b", "c"]),
@@ -92,7 +93,11 @@ def assert_equals_settle(run: MemoryRun, spark: SparkSession, facts: dict[str, V
     expected = {
         place: (str(found.verdict), found.event_hour, tuple(reason.code for reason in found.reasons),
                 None if found.billability is None else str(found.billability))
-        for place, found in settle((message.received for message in covered), facts).items()
+        for place, found in settle(
+            (message.received for message in covered),
+            facts,
+            accepted=run.versions.accepted_until(len(run.versions.published)),
+        ).items()
     }  # fmt: skip
     stored = stored_outcomes(run, spark)
     different = {
@@ -160,6 +165,14 @@ def cells_of(videos: dict, expected: dict) -> dict[tuple[object, ...], tuple[int
     return cells
 
 
+def decide_some(run: MemoryRun, rng: random.Random) -> None:
+    """Accepts a random half of all late events, those that no version has yet among them, and some that are not."""
+    messages = run.log.all()
+    late = [each for each in messages if isinstance(judge_alone(each.received.decoded, each.appended_at), LateEvent)]
+    chosen = rng.sample(late, len(late) // 2) + rng.sample(messages, 2)
+    run.decisions.places |= {(each.partition, each.offset) for each in chosen}
+
+
 def no_gate(spark: SparkSession, subject: Subject, run_id: str, folder: Path) -> GateReport:
     """Lets everything pass: these laws are checked by the test itself, and the gate takes longer than the rest."""
     return GateReport((), 0, folder)
@@ -173,6 +186,7 @@ def random_run(spark: SparkSession, rng: random.Random, folder: Path, *, rounds:
     for _ in range(rounds):
         grow(run, rng, ids, 60)
         cut_somewhere(run, rng)
+        decide_some(run, rng)
         run_once(run.ports(), TOPIC)
     grow(run, rng, ids, 1)
     run.speed.positions = [None] * PARTITIONS
@@ -321,3 +335,45 @@ def test_a_rebuild_equals_the_incremental_result_even_after_the_catalogue_change
     assert run_once(run.ports(), TOPIC).state == "published"
     assert {rules.catalogue_version for rules in run.versions.published[-1].day_rules.values()} == {1, 2}
     assert rebuild_once(run.ports()).state == "equal", f"seed {seed}"
+
+
+def late_value(number: int, appended_at: datetime, **changes: object) -> bytes:
+    fields: dict[str, object] = {
+        "event_id": str(uuid.UUID(int=number)),
+        "video_id": "-a",
+        "user_id": "fan",
+        "session_id": "s",
+        "timestamp": (appended_at - timedelta(days=36)).isoformat(),
+        "view_duration": 60,
+        "revenue_eligible": True,
+    }
+    return json.dumps(fields | changes).encode()
+
+
+@pytest.mark.usefixtures("empty_tables")
+def test_decisions_about_late_events_are_counted_once_by_the_next_run_and_pinned_by_its_version(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    run = MemoryRun.with_partitions(spark, PARTITIONS, tmp_path)
+    for number in (1, 2, 2, 3, 4, 5, 6):
+        run.log.append(0, START, late_value(number, START))
+    run.log.append(1, START, late_value(7, START, video_id="c"))
+    in_time = {"timestamp": (START - timedelta(days=35)).isoformat()}
+    run.log.append(1, START, late_value(6, START, **in_time))
+    assert run_once(run.ports(), TOPIC).verdicts == {"late_review": 8, "counted": 1}
+    run.decisions.places = {(0, offset) for offset in range(7)}
+    found = run_once(run.ports(), TOPIC)
+    assert (found.state, found.archived_count, found.accepted_count) == ("published", 0, 7), "a decision alone is news"
+    assert found.verdicts == {"late_review": 1, "counted": 6, "duplicate": 1, "conflict": 1}
+    assert run.versions.counts_now() == {"-a": (6, 5)}, "the day's own cap: four, and one of the day after"
+    assert run.versions.published[-1].accepted_late == tuple((0, offset) for offset in range(7))
+    assert run.versions.published[-1].offsets == run.versions.published[-2].offsets
+    assert_equals_settle(run, spark, {}, 0)
+    assert run_once(run.ports(), TOPIC).state == "nothing_new"
+    # decided after the version was made: no part of it
+    run.decisions.places.add((1, 0))
+    assert rebuild_once(run.ports()).state == "equal"
+    run.log.append(2, START, late_value(8, START, video_id="c", **in_time))
+    assert run_once(run.ports(), TOPIC).accepted_count == 1
+    assert_equals_settle(run, spark, {}, 0)
+    assert rebuild_once(run.ports()).state == "equal"

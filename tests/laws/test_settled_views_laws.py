@@ -24,7 +24,7 @@ from billing.terms.ownership import SINCE_EVER, WITHOUT_END, OwnerShare
 from ingestion.contract.counting import Verdict, day_of, settle
 from ingestion.contract.event import ViewEvent
 from ingestion.contract.periods import Period
-from ingestion.contract.policy import CountingPolicy
+from ingestion.contract.policy import CountingPolicy, policy_on
 from tests.billing_fakes import card_of
 from tests.laws.test_batch_laws import FACTS, SALE_ON, START, random_run
 from tests.spark_fixtures import TOPIC, MemoryRun, key_of
@@ -103,7 +103,9 @@ def settled(run: MemoryRun, policy: CountingPolicy | None) -> Iterator[tuple[Any
     """Yield (event, video, day, outcome) of every message."""
     messages = {(each.partition, each.offset): each for each in run.log.all()}
     log = [each.received for each in messages.values()]
-    outcomes = settle(log, FACTS) if policy is None else settle(log, CATALOGUE.counting_facts(WHOLE), lambda _: policy)
+    facts = FACTS if policy is None else CATALOGUE.counting_facts(WHOLE)
+    accepted = run.versions.accepted_until(len(run.versions.published))
+    outcomes = settle(log, facts, policy_on if policy is None else lambda _: policy, accepted)
     for place, out in outcomes.items():
         message, event = messages[place], messages[place].received.decoded
         if out.verdict is Verdict.REJECTED:
@@ -149,9 +151,12 @@ def test_every_event_is_sorted_to_the_owners_of_its_day_under_their_cards(spark:
             found = {(each.video_id, each.payee_id): each.billable_views for each in views.unplaced(attribution)}
             assert found == unplaced, f"seed {seed}"
     assert paid > 0
-    late = [(each.event_id, each.video_id) for each in views.late_events(WHOLE)]
-    outcomes = settled(run, None)
-    wanted = [(str(event.event_id), video) for event, video, _, outcome in outcomes if outcome == Verdict.LATE_REVIEW]
+    late = [(each.event_id, each.video_id, each.happened_at) for each in views.late_events(WHOLE)]
+    wanted = [
+        (str(event.event_id), video, event.timestamp)
+        for event, video, _, outcome in settled(run, None)
+        if outcome == Verdict.LATE_REVIEW
+    ]
     assert sorted(late) == sorted(wanted), f"seed {seed}"
     assert late
     assert views.videos_seen([day_of(START)], {"c", "nowhere"}) == {"c"}

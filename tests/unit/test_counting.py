@@ -81,6 +81,41 @@ def test_a_late_event_does_not_hide_a_later_one_of_its_id() -> None:
     assert verdicts(received(late, view(1))) == ["late_review", "counted"]
 
 
+def late(number: int, **changes: object) -> ViewEvent:
+    return view(number, at=NOON - timedelta(days=36), **changes)  # type: ignore[arg-type]
+
+
+def with_accepted(log: list[Received], *offsets: int) -> list[Outcome]:
+    found = settle(log, {}, accepted={(0, offset) for offset in offsets})
+    return [found[each.partition, each.offset] for each in log]
+
+
+def test_an_accepted_late_event_counts_under_its_own_hour_and_one_that_waits_does_not() -> None:
+    first, second = with_accepted(received(late(1), late(2)), 1)
+    assert (first.verdict, first.event_hour, first.billability) == ("late_review", NOON, None)
+    assert (second.verdict, second.event_hour) == ("counted", NOON - timedelta(days=36))
+    assert second.billability == "billable"
+
+
+def test_an_accepted_late_event_is_a_repeat_of_what_came_in_time_even_if_that_came_later() -> None:
+    in_time = view(1, at=NOON - timedelta(days=34, hours=23))
+    log = [*received(late(1), late(1)), Received(0, 2, NOON + timedelta(seconds=3), in_time)]
+    assert [each.verdict for each in with_accepted(log, 0, 1)] == ["conflict", "conflict", "counted"]
+    assert [each.verdict for each in with_accepted(log[:2], 0, 1)] == ["counted", "duplicate"]
+
+
+def test_an_accepted_late_event_takes_its_place_in_the_cap_of_its_own_day() -> None:
+    views = [late(n, user="fan") for n in range(5)]
+    found = with_accepted(received(*views), 0, 1, 2, 3, 4)
+    assert [each.billability for each in found] == [*["billable"] * 4, "over_cap"]
+
+
+def test_a_decision_about_a_time_without_a_policy_or_an_event_that_is_not_late_changes_nothing() -> None:
+    ancient = view(1, at=datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC))
+    log = received(ancient, view(2), RejectedEvent((Reason("json_malformed", ""),)))
+    assert with_accepted(log, 0, 1, 2) == outcomes(log)
+
+
 def test_rejected_and_late_events_are_filed_under_the_hour_of_receipt_and_others_under_their_own() -> None:
     log = received(
         RejectedEvent((Reason("json_malformed", ""),)),

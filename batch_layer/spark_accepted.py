@@ -1,0 +1,46 @@
+"""Late events that somebody accepted, filed under their own day, so that they are judged as any other event."""
+
+from collections.abc import Collection
+from datetime import date
+
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from ingestion.contract.counting import ACCEPTABLE_FROM
+from ingestion.contract.offsets import LogPlace
+
+_PLACE = ["partition", "offset"]
+
+
+def accepted_rows(spark: SparkSession, events: DataFrame, accepted: Collection[LogPlace]) -> DataFrame:
+    """Return the late events at these places, as they are; no other verdict and none before `ACCEPTABLE_FROM`."""
+    late = events.where((F.col("verdict") == "late_review") & (F.col("happened_at") >= F.lit(ACCEPTABLE_FROM)))
+    if not accepted:
+        return late.limit(0)
+    partitions, offsets = zip(*sorted(accepted), strict=True)
+    columns = [pa.array(partitions, pa.int32()), pa.array(offsets, pa.int64())]
+    places = spark.createDataFrame(pa.Table.from_arrays(columns, names=_PLACE))
+    return late.join(F.broadcast(places), _PLACE, "left_semi").select(*events.columns)
+
+
+def with_accepted(events: DataFrame, moved: DataFrame) -> DataFrame:
+    """Return the events with those `moved` by a decision as candidates of their own day and hour.
+
+    A filter by event day reads no more days than without them.
+    """
+    own = {
+        "event_day": F.to_date("happened_at"),
+        "event_hour": F.date_trunc("hour", "happened_at"),
+        "verdict": F.lit(None),
+    }
+    others = events.join(F.broadcast(moved.select(*_PLACE)), _PLACE, "left_anti")
+    return others.unionByName(moved.withColumns(own))
+
+
+def touched_days(decoded: DataFrame, moved: DataFrame | None) -> frozenset[date]:
+    """Return the days of new events, and those that `moved` ones leave and come to."""
+    days = [decoded.select("event_day")]
+    if moved is not None:
+        days += [moved.select("event_day"), moved.select(F.to_date("happened_at"))]
+    return frozenset(row[0] for each in days for row in each.distinct().collect())

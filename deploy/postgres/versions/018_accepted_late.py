@@ -1,0 +1,14 @@
+"""Late events that a version is the first to judge as accepted."""
+
+from pathlib import Path
+
+from alembic import op
+
+revision = "018"
+down_revision = "017"
+
+
+def upgrade() -> None:
+    """Execute the SQL file beside this one, as it stands."""
+    sql = Path(__file__).with_suffix(".sql").read_text()
+    op.get_bind().exec_driver_sql(sql, execution_options={"no_parameters": True})

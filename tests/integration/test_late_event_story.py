@@ -1,0 +1,72 @@
+"""A view that came weeks too late, from the log to the payee: on the real servers, by the commands an operator uses."""
+
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from jobs.exit_codes import ExitCode
+from jobs.state_home import PROJECT
+from tests.batch_on_stack import Batch
+
+RATE_MICROS = 1_234_567
+"""Per 1,000 views without a country, in deploy/sample/rates.yaml."""
+
+
+def test_an_accepted_late_event_is_counted_under_its_own_day_and_paid_by_a_restatement_of_exactly_it(
+    batch: Batch, tmp_path: Path
+) -> None:
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    period = f"{today - timedelta(days=38):%Y-%m-%d}/{today - timedelta(days=32):%Y-%m-%d}"
+    month = ("--period", period)
+    import_catalogue(batch, tmp_path)
+    batch.send(2, number=9001, video_id="_late", happened_at=today - timedelta(days=33))
+    batch.send(1, number=9003, video_id="_late", happened_at=today - timedelta(days=37, hours=-3))
+    assert batch.result("batch", "run")["verdicts"]["late_review"] == 1
+    refused = batch.run("billing", "run", *month)
+    assert refused.returncode == ExitCode.REFUSED, refused.stderr
+    assert f"late_review: 1 event of period {period} waits for review" in refused.stderr
+    billed = batch.result("billing", "run", *month, "--waive", "late_review", "--actor", "eve")
+    assert (billed["billable_views"], billed["amount_micros"]) == (2, 2 * RATE_MICROS // 1000)
+
+    reason = ("--reason", "a player that was offline", "--actor", "max")
+    assert batch.result("billing", "late-decide", *month, "--as", "accepted", *reason)["decided_count"] == 1
+    counted = batch.result("batch", "run")
+    assert (counted["archived_count"], counted["accepted_count"]) == (0, 1), "a decision alone makes a version"
+    assert f"{today - timedelta(days=37):%Y-%m-%d}" in counted["judged_days"]
+    restated = batch.result("billing", "restate", *month, "--cause", "one late view", "--actor", "eve")
+    assert restated["billable_views"] == 3
+    approved = batch.result("billing", "approve", *month, "--actor", "max")
+    assert approved["posted_count"] == 1
+    (notice,) = batch.result("billing", "notices", "--payee", "ann")["notices"]
+    assert notice["delta_micros"] == 3 * RATE_MICROS // 1000 - 2 * RATE_MICROS // 1000, "what one view is worth"
+
+    assert batch.result("rebuild", "batch")["state"] == "equal"
+    assert batch.result("reconcile")["is_equal"]
+    assert verified_bundle(batch, tmp_path, period) == 0
+
+
+def import_catalogue(batch: Batch, folder: Path) -> None:
+    (folder / "payees.csv").write_text("payee_id,name\nann,Ann\n")
+    (folder / "videos.csv").write_text("video_id,payee_id\n_late,ann\n")
+    files = [f"--{name}={folder / name}.csv" for name in ("payees", "videos")]
+    done = batch.run("billing", "import", *files, f"--rates={PROJECT / 'deploy' / 'sample' / 'rates.yaml'}")
+    assert done.returncode == ExitCode.OK, done.stderr
+
+
+def verified_bundle(batch: Batch, folder: Path, period: str) -> int:
+    """Signs the books, exports the period's bundle and returns what the stand-alone verifier says."""
+    key, bundle = folder / "key.pem", folder / "bundle"
+    for words in (
+        ("keys", "create", "--key", str(key)),
+        ("checkpoint", "--to", str(folder / "checkpoints")),
+        ("export", "--period", period, "--to", str(bundle)),
+    ):
+        done = batch.run("billing", *words, VIEWLEDGER_SIGNING_KEY=str(key))
+        assert done.returncode == ExitCode.OK, done.stderr
+    program = PROJECT / "verifier" / "viewledger_verify.py"
+    checked = subprocess.run(
+        [sys.executable, program, bundle, "--pubkey", f"{key}.pub"], capture_output=True, text=True, check=False
+    )
+    assert "Traceback" not in checked.stderr
+    return checked.returncode

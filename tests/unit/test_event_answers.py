@@ -1,0 +1,79 @@
+"""What is answered about an event that came too late, before and after somebody decides."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import cast
+
+import pytest
+
+from billing.proof.event_answers import EventAnswers, JudgedEvent, ProofBooks, VersionEvents
+
+DAY = date(2026, 9, 1)
+EVENT = "8f14e45f-ceea-467f-9a3c-1b2d3e4f5a6b"
+
+
+@dataclass(frozen=True)
+class Copy:
+    """One message of the log."""
+
+    video_id: str | None = "v"
+    partition: int = 3
+    offset: int = 17
+    received_at: str = "2026-11-25T00:00:00Z"
+    event_day: date = DAY
+    country: str = "ZZ"
+    verdict: str = "late_review"
+    outcome: str = "late_review"
+    reasons: tuple[str, ...] = ()
+    view_duration: int | None = 60
+    policy_version: int | None = None
+
+
+@dataclass(frozen=True)
+class Events:
+    """The events of every version."""
+
+    copies: tuple[Copy, ...]
+
+    def copies_of(self, event_id: str) -> tuple[JudgedEvent, ...]:
+        return self.copies if event_id == EVENT else ()
+
+
+@dataclass(frozen=True)
+class Books:
+    """Books with one owner and perhaps one decision."""
+
+    decided: str | None
+
+    def owners(self, video_id: str, day: date) -> list[str]:
+        return ["ann"] if (video_id, day) == ("v", DAY) else []
+
+    def late_decision(self, place: str) -> str | None:
+        return self.decided if place == "3:17" else None
+
+
+def answers(decided: str | None, *copies: Copy) -> EventAnswers:
+    events = cast(VersionEvents, Events(copies))
+    return EventAnswers(cast(ProofBooks, Books(decided)), lambda _: events, lambda: 1)
+
+
+@pytest.mark.parametrize(
+    ("decided", "status", "reason"),
+    [
+        (None, "pending", "late_review"),
+        ("accepted", "pending", "late_accepted"),
+        ("rejected", "excluded", "late_rejected"),
+    ],
+)
+def test_a_late_event_waits_until_it_is_rejected_and_its_owner_is_that_of_its_own_day(
+    decided: str | None, status: str, reason: str
+) -> None:
+    found = answers(decided, Copy()).payment(EVENT)
+    assert (found.status, found.reason) == (status, reason)
+    assert [(part.payee_id, part.status, part.reason) for part in found.parts] == [("ann", status, reason)]
+
+
+def test_a_rejected_event_is_no_late_one_whatever_was_decided_at_its_place() -> None:
+    broken = Copy(verdict="rejected", outcome="rejected:clock_suspect", reasons=("from the future",))
+    found = answers("accepted", broken).payment(EVENT)
+    assert (found.status, found.reason) == ("excluded", "from the future")

@@ -52,6 +52,15 @@ class PostgresPublishedSnapshots:
         """Return when each version was published, oldest first."""
         return dict(self._rows(f"SELECT version, published_at {_PUBLISHED} ORDER BY version"))
 
+    def login_that_may_write(self) -> str | None:
+        """Return the login's name when it may change what is read here; None when it may not."""
+        rows = self._rows(
+            "SELECT current_user FROM unnest(%s) AS name "
+            "WHERE has_table_privilege(name, 'INSERT, UPDATE, DELETE, TRUNCATE') LIMIT 1",
+            ["iceberg_tables", "published.versions", "published.pointer"],
+        )
+        return rows[0][0] if rows else None
+
     def metadata_location(self, catalog: str, namespace: str, table: str) -> str | None:
         """Return where a table's newest metadata lies, by the JDBC catalogue; None when there is no such table."""
         rows = self._rows(

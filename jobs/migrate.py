@@ -19,6 +19,7 @@ from sqlalchemy.pool import NullPool
 
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.postgres_logins import ROLES, make_logins
 from jobs.settings import PostgresConnection, environment
 from jobs.state_home import PROJECT
 
@@ -37,18 +38,24 @@ create table if not exists migration_files (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
-    parser.add_argument("--check", action="store_true", help="name what is pending and change nothing")
+    chosen = parser.add_mutually_exclusive_group()
+    chosen.add_argument("--check", action="store_true", help="name what is pending and change nothing")
+    logins = f"also make the logins that {', '.join(ROLES)} names, each with its role alone"
+    chosen.add_argument("--logins", action="store_true", help=logins)
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Applies what is pending and says what; `--check` only names it and exits REFUSED while there is any."""
-    url = PostgresConnection.from_environ(environment()).url
+    environ = environment()
+    url = PostgresConnection.from_environ(environ).url
     if arguments.check:
         names = pending(url)
         print(f"pending: {', '.join(names)}" if names else "the schema is up to date")
         return ExitCode.REFUSED if names else ExitCode.OK
     names = migrate(url)
     print(f"applied {', '.join(names)}" if names else "the schema is up to date")
+    if arguments.logins:
+        print(f"logins: {', '.join(make_logins(url, environ)) or 'no setting names one'}")
     return ExitCode.OK
 
 

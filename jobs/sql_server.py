@@ -6,7 +6,7 @@ import subprocess
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import uvicorn
@@ -33,7 +33,8 @@ from jobs.http_server import listening_socket
 class SqlServerSettings:
     """What the SQL server is told by its environment."""
 
-    postgres: settings.PostgresConnection
+    postgres_url: str = field(repr=False)
+    """Holds the password of a login that may only read."""
     spark: SparkSettings
     host: str
     port: int
@@ -43,7 +44,7 @@ class SqlServerSettings:
     def from_environment(cls, environ: Mapping[str, str]) -> "SqlServerSettings":
         """Reads and checks the settings; wrong ones raise CommandError(BAD_INPUT) naming the variable."""
         return cls(
-            postgres=settings.PostgresConnection.from_environ(environ),
+            postgres_url=settings.url(environ, "VIEWLEDGER_SQL_POSTGRES_URL", schemes=("postgresql", "postgres")),
             spark=spark_settings(environ, {}),
             host=environ.get("VIEWLEDGER_BIND_HOST") or "127.0.0.1",
             port=settings.integer(environ, "VIEWLEDGER_SQL_PORT", default=17073, least=1, most=65535),
@@ -63,9 +64,18 @@ class SqlServer:
 
 @contextmanager
 def sql_server(chosen: SqlServerSettings) -> Iterator[SqlServer]:
-    """Run the server until the block ends; raises CommandError(UNAVAILABLE) when a port is taken."""
+    """Run the server until the block ends.
+
+    Raises CommandError: UNAVAILABLE when a port is taken, REFUSED when its login may do more than read.
+    """
     logging.getLogger("py4j").setLevel(logging.CRITICAL)
-    snapshots = PostgresPublishedSnapshots(chosen.postgres.url)
+    snapshots = PostgresPublishedSnapshots(chosen.postgres_url)
+    if (login := snapshots.login_that_may_write()) is not None:
+        raise CommandError(
+            f"the login {login} of VIEWLEDGER_SQL_POSTGRES_URL may change what it reads; give the SQL server one of "
+            "its own with the role viewledger_analyst alone (./viewledger migrate --logins)",
+            ExitCode.REFUSED,
+        )
     location_of = partial(snapshots.metadata_location, *NAMESPACE.split("."))
     listener = listening_socket(chosen.host, chosen.iceberg_port, "VIEWLEDGER_ICEBERG_PORT")
     with closing(listener), connect_service(chosen.spark, f"http://127.0.0.1:{chosen.iceberg_port}") as service:

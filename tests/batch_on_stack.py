@@ -20,7 +20,7 @@ from batch_layer.postgres_versions import PostgresVersionStore
 from ingestion.contract.version import PublishedVersion
 from jobs.exit_codes import ExitCode
 from jobs.state_home import PROJECT
-from tests.billing_postgres import own_database
+from tests.billing_postgres import in_database, own_database
 
 RUN_SECONDS_MAX = 240.0
 
@@ -86,6 +86,7 @@ def batch(stack_environment: Mapping[str, str], tmp_path_factory: pytest.TempPat
         environ = {
             **stack_environment,
             "VIEWLEDGER_POSTGRES_URL": postgres_url,
+            "VIEWLEDGER_SQL_POSTGRES_URL": in_database(stack_environment["VIEWLEDGER_SQL_POSTGRES_URL"], postgres_url),
             "VIEWLEDGER_WAREHOUSE": f"{stack_environment['VIEWLEDGER_HDFS_URL']}/{name}",
             "VIEWLEDGER_TOPIC_VIDEO_VIEWS": name,
             "VIEWLEDGER_SPEED_NAMESPACE": name,

@@ -4,18 +4,24 @@ import subprocess
 from pathlib import Path
 
 from jobs import programs
+from jobs.local_stack.hdfs_nodes import hdfs_superuser
+from jobs.local_stack.hdfs_rights import WRITER
 from jobs.state_home import state_home
 
 ADMINISTRATION = "org.apache.hadoop.hdfs.tools.DFSAdmin"
 FILES = "org.apache.hadoop.fs.FsShell"
 SECONDS_MAX = 120.0
-_USER = {"HADOOP_USER_NAME": "viewledger"}
 
 
 def hdfs(stack_folder: Path, program: str, *words: str) -> None:
-    """Do what `hdfs dfsadmin` or `hdfs dfs` does, on the HDFS of a stack; raises AssertionError when it fails."""
+    """Do what `hdfs dfsadmin` or `hdfs dfs` does, on the HDFS of a stack; raises AssertionError when it fails.
+
+    Administration is done as HDFS's superuser, everything else as the pipeline's user.
+    """
     classes = f"{stack_folder / 'etc' / 'hadoop'}:{state_home() / 'jars' / 'hadoop'}/*"
     command = [programs.java() or "java", "-cp", classes, program, *words]
-    done = subprocess.run(command, env=_USER, capture_output=True, text=True, timeout=SECONDS_MAX, check=False)
+    user = hdfs_superuser() if program == ADMINISTRATION else WRITER
+    environ = {"HADOOP_USER_NAME": user}
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=SECONDS_MAX, check=False)
     if done.returncode != 0:
         raise AssertionError(f"{program} {' '.join(words)} failed: {done.stderr[-300:]}")

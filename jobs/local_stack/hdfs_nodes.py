@@ -1,13 +1,17 @@
-"""An HDFS of one NameNode and one DataNode."""
+"""An HDFS of one NameNode and one DataNode, in which the pipeline may write, analysts may read, others nothing."""
 
+import getpass
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from xml.sax.saxutils import escape
 
 from jobs.local_stack.accounts import account_of, owned_folder
+from jobs.local_stack.hdfs_rights import READER, READERS, WRITER
 from jobs.local_stack.probes import hdfs_is_writable, namenode_is_open
 from jobs.local_stack.profile import Profile
 from jobs.local_stack.unit import Kind, Unit
+from jobs.state_home import PROJECT
 
 LOG4J = """\
 log4j.rootLogger=WARN,out
@@ -21,7 +25,7 @@ EMPTY_WEB_PAGES = '<web-app xmlns="http://java.sun.com/xml/ns/javaee" version="3
 
 
 def hdfs_units(profile: Profile, *, java: str, jars: Path, environ: Mapping[str, str]) -> tuple[Unit, ...]:
-    """The task that formats the name folder once, the NameNode and the DataNode."""
+    """The task that formats the name folder once, the NameNode, the DataNode, the task that says who may do what."""
     account = account_of("hdfs")
     names, blocks = profile.folder / "hdfs-names", profile.folder / "hdfs-blocks"
     for folder in (names, blocks):
@@ -61,13 +65,30 @@ def hdfs_units(profile: Profile, *, java: str, jars: Path, environ: Mapping[str,
         account=account,
         port=profile.ports.datanode,
     )
-    return formatting, namenode, datanode
+    rights = Unit(
+        name="hdfs-rights",
+        kind=Kind.TASK,
+        command=(sys.executable, "-P", "-m", "jobs.local_stack.hdfs_rights", str(http), hdfs_superuser()),
+        environ={**environ, "PYTHONPATH": str(PROJECT)},
+        after=(datanode.name,),
+    )
+    return formatting, namenode, datanode, rights
+
+
+def hdfs_superuser() -> str:
+    """The user whom HDFS lets do everything: the one that its NameNode runs as."""
+    account = account_of("hdfs")
+    return account.name if account else getpass.getuser()
 
 
 def write_config(profile: Profile, names: Path, blocks: Path) -> Path:
     """Writes the class-path folder of both nodes and returns it."""
     ports = profile.ports
-    core = {"fs.defaultFS": f"hdfs://127.0.0.1:{ports.namenode}", "hadoop.tmp.dir": str(names / "tmp")}
+    core = {
+        "fs.defaultFS": f"hdfs://127.0.0.1:{ports.namenode}",
+        "hadoop.tmp.dir": str(names / "tmp"),
+        "hadoop.user.group.static.mapping.overrides": f"{WRITER}={WRITER};{READER}={READERS}",
+    }
     hdfs = {
         "dfs.namenode.rpc-address": f"127.0.0.1:{ports.namenode}",
         "dfs.namenode.http-address": f"127.0.0.1:{ports.namenode_http}",
@@ -78,7 +99,7 @@ def write_config(profile: Profile, names: Path, blocks: Path) -> Path:
         "dfs.datanode.data.dir": f"file://{blocks / 'blocks'}",
         "dfs.namenode.datanode.registration.ip-hostname-check": "false",
         "dfs.replication": "1",
-        "dfs.permissions.enabled": "false",
+        "dfs.permissions.enabled": "true",
         "dfs.heartbeat.interval": "1",
         "dfs.namenode.heartbeat.recheck-interval": "5000",  # a dead DataNode is noticed within 20 s, not 10 minutes
         "dfs.namenode.safemode.extension": "0",

@@ -54,6 +54,9 @@ class Profile:
             "VIEWLEDGER_KAFKA_BOOTSTRAP": f"127.0.0.1:{ports.kafka}",
             "VIEWLEDGER_REDIS_URL": f"redis://127.0.0.1:{ports.redis}/0",
             "VIEWLEDGER_POSTGRES_URL": f"postgresql://viewledger:{password}@127.0.0.1:{ports.postgres}/viewledger",
+            "VIEWLEDGER_SQL_POSTGRES_URL": (
+                f"postgresql://viewledger_sql:{self.secret('sql_password')}@127.0.0.1:{ports.postgres}/viewledger"
+            ),
             "VIEWLEDGER_HDFS_URL": f"hdfs://127.0.0.1:{ports.namenode}",
             "VIEWLEDGER_NAMENODE_HTTP_PORT": str(ports.namenode_http),
             "VIEWLEDGER_PSEUDONYM_KEY": self.secret("pseudonym_key"),

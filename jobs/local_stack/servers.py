@@ -32,7 +32,7 @@ def plan(profile: Profile, *, servers: Sequence[str], processes: Sequence[str]) 
     if "kafka" in servers:
         units.append(command_task("topics", ("topics", "create"), after=("kafka",), environ=environ))
     if "postgres" in servers:
-        units.append(command_task("migrate", ("migrate",), after=("postgres",), environ=environ))
+        units.append(command_task("migrate", ("migrate", "--logins"), after=("postgres",), environ=environ))
     everything = tuple(unit.name for unit in units)
     units += [process_unit(profile, name, after=everything, environ=environ) for name in processes]
     return tuple(units)

@@ -1,5 +1,6 @@
-"""What several integration tests share: one topic with its published versions."""
+"""What several integration tests share: one topic with its published versions, and one SQL server on them."""
 
 from tests.batch_on_stack import batch
+from tests.sql_on_stack import environ, sql_process, versions
 
-__all__ = ["batch"]
+__all__ = ["batch", "environ", "sql_process", "versions"]

@@ -18,41 +18,16 @@ from jobs.exit_codes import ExitCode
 from jobs.local_stack.ports import free_ports
 from jobs.state_home import PROJECT
 from tests.batch_on_stack import Batch
-from tests.server_process import server_process
 
 sys.path.append(str(PROJECT / "analysts"))
 import viewledger
 
 
-@pytest.fixture(scope="module")
-def versions(batch: Batch) -> int:
-    """The newest version; there are two at least."""
-    while (published := newest(batch)) < 2:
-        batch.send(5, number=7000 + 10 * published, video_id="-analysts--")
-        batch.result("batch", "run")
-    return published
-
-
-def newest(batch: Batch) -> int:
-    listed = batch.run("batch", "versions", "--json").stdout.splitlines()
-    return max((json.loads(line)["version"] for line in listed), default=0)
-
-
-@pytest.fixture(scope="module")
-def environ(batch: Batch, versions: int) -> Iterator[Mapping[str, str]]:
-    """The settings by which clients reach a running SQL server on the batch layer's versions."""
-    port = free_ports().sql
-    settings = {**batch.environ, "VIEWLEDGER_SQL_PORT": str(port), "VIEWLEDGER_SQL_URL": f"sc://127.0.0.1:{port}"}
-    with server_process("jobs.run_sql", "VIEWLEDGER_ICEBERG_PORT", settings) as server:
-        assert server.client.get("/readyz").status_code == 200
-        yield settings | {"VIEWLEDGER_ICEBERG_URL": str(server.client.base_url)}
-        viewledger.connect()
-        assert server.stop() == ExitCode.OK
-
-
 @pytest.fixture
-def package(environ: Mapping[str, str]) -> None:
+def package(environ: Mapping[str, str]) -> Iterator[None]:
     viewledger.connect(environ["VIEWLEDGER_SQL_URL"], environ["VIEWLEDGER_ICEBERG_URL"])
+    yield
+    viewledger.connect()
 
 
 def settled_views(batch: Batch, environ: Mapping[str, str], *words: str) -> int:

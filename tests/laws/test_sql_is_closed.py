@@ -17,6 +17,7 @@ from batch_layer.spark_connect import PublishedTables, QueryError
 from batch_layer.spark_sql_rules import SqlRules
 from batch_layer.tables import EVENTS, RAW_EVENTS, TABLES, VIEWS_BY_VIDEO
 from tests.analysts_server import SECRET, AnalystsServer, analysts_server, published_run
+from tests.spark_fixtures import CONNECT_TOKEN, PASSWORD, PASSWORD_SETTING
 
 STATEMENTS = Path(__file__).parent / "sql_statements"
 
@@ -180,6 +181,14 @@ def test_sparks_own_port_wants_the_token(server: AnalystsServer) -> None:
     session = ConnectSession(connection=server.spark_url)
     assert "No authentication token provided" in refused(lambda: session.sql("SELECT 1"))
     session.client.close()
+
+
+def test_neither_password_nor_token_is_on_the_command_line_of_sparks_java_process(spark: SparkSession) -> None:
+    arguments = Path(f"/proc/{spark.sparkContext._gateway.proc.pid}/cmdline").read_bytes().decode()
+    assert "spark.sql.catalog.ledger.warehouse=" in arguments, "it is the process that was told the settings"
+    assert PASSWORD not in arguments
+    assert CONNECT_TOKEN not in arguments
+    assert spark.conf.get(PASSWORD_SETTING) == PASSWORD
 
 
 FILES = ("all_data_files", "all_entries", "all_files", "all_manifests", "entries", "files", "manifests")

@@ -12,7 +12,7 @@ from jobs.state_home import PROJECT
 TEXT = (PROJECT / "docker-compose.yml").read_text()
 COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-ONE_TIME = {"topics", "schema", "batch"}
+ONE_TIME = {"topics", "schema", "rights", "batch"}
 DEPENDENCIES = [
     (name, other, settings["condition"])
     for name, service in SERVICES.items()
@@ -61,10 +61,17 @@ def test_secrets_have_no_default_and_their_absence_is_explained() -> None:
     used = re.findall(r"\$\{(\w+)(:[^}]*)?\}", TEXT)
     assert {name for name, _ in used} == {
         "VIEWLEDGER_POSTGRES_PASSWORD",
+        "VIEWLEDGER_SQL_PASSWORD",
         "VIEWLEDGER_PSEUDONYM_KEY",
         "VIEWLEDGER_API_CURSOR_KEY",
     }
     assert all(rest.startswith(":?") for _, rest in used)
+
+
+def test_the_server_for_analysts_is_told_no_secret_but_its_own() -> None:
+    told = [name for name, value in SERVICES["sql"]["environment"].items() if "://" in str(value) and "@" in str(value)]
+    assert told == ["VIEWLEDGER_SQL_POSTGRES_URL"]
+    assert "VIEWLEDGER_PSEUDONYM_KEY" not in SERVICES["sql"]["environment"]
 
 
 def test_ports_are_published_to_this_machine_only() -> None:

@@ -4,7 +4,7 @@ import functools
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -83,13 +83,21 @@ class Catalogue:
 
     def content_hash(self) -> str:
         """Return the SHA-256 of the content; the order of rows in the files plays no part."""
-        digest = hashlib.sha256()
-        for payee in self.payees:
-            row = ["payee", payee.payee_id, payee.name, payee.user_id, payee.country]
-            digest.update(json.dumps(row).encode() + b"\n")
-        for video in self.videos:
-            digest.update(json.dumps(["video", video.video_id, video.length_seconds]).encode() + b"\n")
-        for share in self.owners:
-            row = ["owner", share.video_id, str(share.from_on), str(share.to_on), share.payee_id, str(share.share_ppm)]
-            digest.update(json.dumps(row).encode() + b"\n")
-        return digest.hexdigest()
+        return content_hash_of(self.payees, self.videos, self.owners)
+
+
+def content_hash_of(payees: Iterable[Payee], videos: Iterable[Video], owners: Iterable[OwnerShare]) -> str:
+    """Return the SHA-256 of a catalogue's rows, each sorted as in a `Catalogue`; they need not be held together."""
+    digest = hashlib.sha256()
+    for payee in payees:
+        digest.update(_line("payee", payee.payee_id, payee.name, payee.user_id, payee.country))
+    for video in videos:
+        digest.update(_line("video", video.video_id, video.length_seconds))
+    for share in owners:
+        place = (share.video_id, str(share.from_on), str(share.to_on), share.payee_id)
+        digest.update(_line("owner", *place, str(share.share_ppm)))
+    return digest.hexdigest()
+
+
+def _line(*cells: str | int | None) -> bytes:
+    return json.dumps(cells).encode() + b"\n"

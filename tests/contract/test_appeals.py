@@ -14,8 +14,10 @@ from billing.books.postgres_books import PostgresBooks
 from billing.books.postgres_holds import PostgresHolds
 from billing.books.run_posting import post_bills
 from billing.books.statements import statement_id_of
+from billing.books.states import Move
 from billing.postgres_session import connector
 from jobs.api_appeals import BooksAppeals
+from serving_layer.appeals import OpenAppealError
 from serving_layer.idempotency import KeyReusedError, RequestKey
 from serving_layer.statements import StatementsUnavailableError
 from tests.billing_fakes import OCTOBER, bill, line, run_of
@@ -31,19 +33,26 @@ class Desk:
     port: Any
     filed: Callable[[], list[tuple[str, str]]]
     """Every appeal there is: objection, who."""
+    decide: Callable[[], None]
+    """Decides every appeal that is open."""
 
 
 @pytest.fixture(params=["fake", "postgres"])
 def desk(request: pytest.FixtureRequest) -> Iterator[Desk]:
     if request.param == "fake":
         fake = FakeAppeals()
-        yield Desk(fake, lambda: [(objection, who) for _, objection, who in fake.filed])
+        yield Desk(fake, lambda: [(objection, who) for _, objection, who in fake.filed], fake.open.clear)
         return
     with own_database(request.getfixturevalue("postgres_url")) as url:
         connect = connector(url, "viewledger_billing")
         post_bills(run_of(), [bill("ann", line(views=10))], PostgresBooks(connect))
         holds = PostgresHolds(connect)
-        yield Desk(BooksAppeals(url), lambda: [(each.objection, each.actor) for each in holds.appeals("ann")])
+
+        def decide() -> None:
+            for each in holds.appeals("ann"):
+                holds.decide_appeal(each.appeal_id, Move("accepted", each.actor, "looked at"))
+
+        yield Desk(BooksAppeals(url), lambda: [(each.objection, each.actor) for each in holds.appeals("ann")], decide)
 
 
 def key(name: str = "k", what: str = "too few", caller: str = "ann@example.org") -> RequestKey:
@@ -69,8 +78,19 @@ def test_another_request_under_the_key_is_refused_and_has_no_effect(desk: Desk) 
 
 def test_keys_of_two_callers_never_meet(desk: Desk) -> None:
     desk.port.file(ANN, "too few", key())
+    desk.decide()
     desk.port.file(ANN, "other words", key(what="other words", caller="bob@example.org"))
     assert sorted(desk.filed()) == [("other words", "bob@example.org"), ("too few", "ann@example.org")]
+
+
+def test_a_second_appeal_to_a_statement_waits_until_the_first_is_decided(desk: Desk) -> None:
+    first = desk.port.file(ANN, "too few", key())
+    for _ in range(2):
+        with pytest.raises(OpenAppealError):
+            desk.port.file(ANN, "too few", key("another"))
+    assert desk.port.file(ANN, "too few", key()) == first
+    desk.decide()
+    assert desk.port.file(ANN, "too few", key("another")).appeal_id != first.appeal_id
 
 
 def test_eight_at_once_under_one_key_file_one_appeal_and_get_one_answer(postgres_url: str) -> None:

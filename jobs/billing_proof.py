@@ -14,6 +14,7 @@ from billing.proof.checkpointing import change_key, leaves_of, make_checkpoint, 
 from billing.proof.ed25519_keys import PUBLIC_SUFFIX, create_key, is_signed, read_key
 from billing.proof.leaves import Leaf, leaf_lines, leaves_in
 from billing.proof.postgres_journal import PostgresJournal
+from billing.terms.postgres_stored_terms import problems_of_stored_terms
 from jobs.billing_settings import BILLING_ROLE, Actions, add_action, billing_connector, show
 from jobs.checkpoint_places import ALLOWED, Place, open_place
 from jobs.errors import CommandError
@@ -101,12 +102,14 @@ def verify_books(arguments: argparse.Namespace, environ: Mapping[str, str]) -> E
         with open_place(arguments.kept) as place:
             kept, leaves = _read_kept(place, arguments.kept)
     problems = list(problems_of_books(journal, is_signed, kept, leaves))
+    problems += problems_of_stored_terms(billing_connector(environ, BILLING_ROLE))
     chain = journal.chain()
     document: dict[str, Any] = {"links": len(chain), "kept_links": len(kept), "problems": problems}
     more = [f"and {len(problems) - PROBLEMS_SHOWN} more"] if len(problems) > PROBLEMS_SHOWN else []
     sound = f"links: {len(chain)}, kept elsewhere: {len(kept)}; the books are what was signed"
     if not chain:
-        sound = "nothing was signed yet, so nothing could be compared; `billing checkpoint` signs what is recorded"
+        sound = "nothing was signed yet, so only catalogues and contracts could be compared with their hashes; "
+        sound += "`billing checkpoint` signs what is recorded"
     show(arguments, document, lambda: "\n".join([*problems[:PROBLEMS_SHOWN], *more]) if problems else sound)
     return ExitCode.DIFFERENCE if problems else ExitCode.OK
 

@@ -7,14 +7,18 @@ from contextlib import contextmanager
 import psycopg2
 from psycopg2 import sql
 
+from billing.terms.catalogue import content_hash_of
 from jobs.migrate import migrate
 
-PREREQUISITES = """
+EMPTY = content_hash_of([], [], [])
+
+PREREQUISITES = f"""
 INSERT INTO published.versions (version, run_id, offsets, watermarks, snapshots, row_counts, content_hashes, day_rules)
-SELECT version, 'batch-' || version, '{}', '[]', '{}', '{}', '{}', '{}' FROM generate_series(1, 9) AS version;
+SELECT version, 'batch-' || version, '{{}}', '[]', '{{}}', '{{}}', '{{}}', '{{}}' FROM generate_series(1, 9) AS version;
 INSERT INTO billing.catalogue_versions (catalogue_version, content_hash, source)
-VALUES (1, 'one', 'test'), (2, 'two', 'test');
-INSERT INTO billing.rate_cards (contract_version, content_hash, document) VALUES (1, 'one', '{}'), (2, 'two', '{}');
+VALUES (1, '{EMPTY}', 'test'), (2, '{EMPTY}', 'test');
+INSERT INTO billing.rate_cards (contract_version, content_hash, document)
+VALUES (1, encode(sha256('{{}}'), 'hex'), '{{}}'), (2, encode(sha256('{{}}'), 'hex'), '{{}}');
 """
 
 

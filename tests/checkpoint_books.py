@@ -16,6 +16,7 @@ from billing.proof.checkpointing import leaves_of, make_checkpoint, problems_of_
 from billing.proof.ed25519_keys import SigningKey, create_key, is_signed
 from billing.proof.leaves import Leaf
 from billing.proof.postgres_journal import PostgresJournal
+from billing.terms.postgres_stored_terms import problems_of_stored_terms
 from jobs.local_stack.stack import LocalStack
 from tests.billing_postgres import own_database
 
@@ -42,7 +43,8 @@ class Books:
 
     def problems(self, *, kept: bool = True) -> list[str]:
         links = [link for link, _ in self.kept] if kept else []
-        return list(problems_of_books(self.journal, is_signed, links, self.kept if kept else []))
+        found = list(problems_of_books(self.journal, is_signed, links, self.kept if kept else []))
+        return found + list(problems_of_stored_terms(connector(self.url)))
 
     def tamper(self, *statements: str) -> None:
         """Change rows as a superuser whom no trigger and no foreign key stops."""

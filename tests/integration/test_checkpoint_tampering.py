@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -22,6 +23,9 @@ from billing.postgres_session import connector
 from billing.proof.checkpointing import change_key, make_checkpoint
 from billing.proof.ed25519_keys import create_key
 from billing.proof.postgres_journal import NOTED
+from billing.terms.catalogue import Catalogue, Payee, Video
+from billing.terms.ownership import SINCE_EVER, WITHOUT_END, OwnerShare
+from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from jobs.local_stack.stack import LocalStack
 from tests.billing_fakes import CALCULATED_AT, NOVEMBER, OCTOBER, bill, line, run_of
 from tests.checkpoint_books import TODAY, Books, books_of, copied
@@ -31,6 +35,18 @@ FORGED = (
     "payee_sequence = NULL, carried_nanomicros_before = NULL, carried_nanomicros_after = NULL"
 )
 YESTERDAY = TODAY - timedelta(days=1)
+CATALOGUE_VERSION = 3
+PAYEES = tuple(Payee(each, each.title(), "viewer_1", "DE") for each in ("Zoe", "ann", "bob-1", "bob_1"))
+CATALOGUE = Catalogue(
+    PAYEES,
+    tuple(Video(each, 90) for each in ("-v", "B", "_v", "a", "b")),
+    tuple(OwnerShare(each, SINCE_EVER, WITHOUT_END, "ann", 1_000_000) for each in ("-v", "B", "_v", "a", "b")),
+)
+"""Ids whose order depends on the collation of a server."""
+CATALOGUE_WITH_EVE = replace(
+    CATALOGUE,
+    payees=tuple(replace(each, name="Eve") if each.payee_id == "ann" else each for each in PAYEES),
+)
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +54,8 @@ def untouched(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> It
     """October and November are billed, with a checkpoint after each; then all that can happen to money happened."""
     with books_of(stack, tmp_path_factory.mktemp("books")) as found:
         ledger = PostgresBooks(connector(found.url))
+        catalogues = PostgresCatalogueStore(connector(found.url))
+        assert catalogues.import_catalogue(CATALOGUE, "test") == (CATALOGUE_VERSION, True)
         october = [bill("ann", line("video-a", 333, 1001), line("video-b", 7, 999)), bill("bob")]
         post_bills(run_of(OCTOBER), october, ledger)
         found.checkpoint(YESTERDAY)
@@ -119,6 +137,37 @@ CHANGES = {
     "a late event": "UPDATE billing.transitions SET to_state = 'accepted' WHERE subject_kind = 'late_event'",
     "a name in the journal": "UPDATE billing.journal SET key = key || ' ' WHERE position = 3",
 }
+
+
+CATALOGUE_CHANGES = {
+    "a name": "UPDATE billing.payees SET name = 'Eve' WHERE payee_id = 'ann'",
+    "a payee's own viewer": "UPDATE billing.payees SET user_id = NULL WHERE payee_id = 'ann'",
+    "where tax is due": "UPDATE billing.payees SET country = 'US' WHERE payee_id = 'bob_1'",
+    "a payee more": f"INSERT INTO billing.payees VALUES ({CATALOGUE_VERSION}, 'eve', 'Eve')",
+    "a length": "UPDATE billing.videos SET length_seconds = 9 WHERE video_id = 'a'",
+    "a video less": "DELETE FROM billing.videos WHERE video_id = '-v'",
+    "an owner": "UPDATE billing.owners SET payee_id = 'Zoe' WHERE video_id = 'B'",
+    "a share": "UPDATE billing.owners SET share_ppm = 999999 WHERE video_id = 'B'",
+    "a sale": "UPDATE billing.owners SET to_on = '2026-10-20' WHERE video_id = 'B'",
+    "no owners": "DELETE FROM billing.owners",
+}
+
+
+@pytest.mark.parametrize("what", CATALOGUE_CHANGES)
+def test_an_edit_of_the_catalogue_is_found_by_its_hash(books: Books, what: str) -> None:
+    books.tamper(CATALOGUE_CHANGES[what])
+    (problem,) = books.problems(kept=False)
+    assert problem.startswith(f"the payees, videos or owners of catalogue {CATALOGUE_VERSION}: a row was changed")
+
+
+def test_an_edit_of_the_catalogue_together_with_its_hash_is_found_by_the_checkpoint(books: Books) -> None:
+    books.tamper(
+        "UPDATE billing.payees SET name = 'Eve' WHERE payee_id = 'ann'",
+        f"UPDATE billing.catalogue_versions SET content_hash = '{CATALOGUE_WITH_EVE.content_hash()}' "
+        f"WHERE catalogue_version = {CATALOGUE_VERSION}",
+    )
+    assert any("is not what the checkpoint of" in problem for problem in books.problems(kept=False))
+    assert f"catalogue {CATALOGUE_VERSION} at position" in "".join(books.problems())
 
 
 @pytest.mark.parametrize("what", CHANGES)

@@ -5,10 +5,8 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
-from ipaddress import ip_address
 
 from starlette.requests import Request
 
@@ -16,57 +14,17 @@ from ingestion.client_network import client_address, network_of, trusted_proxies
 from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.oidc_settings import OidcSettings, is_loopback
 from serving_layer.access import Caller, Role
 from serving_layer.api_keys import ApiKey
 from serving_layer.http_access import Guard
-from serving_layer.http_jwks import fetch_key_set
 from serving_layer.identification import Access
-from serving_layer.jwt_key_set import CachedKeySet
 from serving_layer.jwt_local_issuer import LocalIssuer
-from serving_layer.jwt_tokens import ALGORITHMS, Issuer, TokenVerifier
+from serving_layer.jwt_tokens import Issuer, TokenVerifier
 from serving_layer.limits_requests import RequestLimits
 from serving_layer.postgres_api_keys import PostgresApiKeys
 
 DEFAULT_RATE = "6000/minute"
-
-
-@dataclass(frozen=True)
-class OidcSettings:
-    """An identity provider."""
-
-    issuer: str
-    audience: str
-    jwks_url: str
-    algorithms: tuple[str, ...]
-    role_claim: str
-    payee_claim: str
-
-    @classmethod
-    def from_environ(cls, environ: Mapping[str, str]) -> "OidcSettings | None":
-        """Reads VIEWLEDGER_OIDC_*; None where VIEWLEDGER_OIDC_ISSUER is not set."""
-        issuer = environ.get("VIEWLEDGER_OIDC_ISSUER", "")
-        if not issuer:
-            return None
-        jwks_url = settings.url(environ, "VIEWLEDGER_OIDC_JWKS_URL", schemes=("https", "http"))
-        if jwks_url.startswith("http:") and not _is_loopback(jwks_url.split("/")[2].rpartition(":")[0]):
-            raise CommandError(
-                "VIEWLEDGER_OIDC_JWKS_URL must be https: whoever can change the keys can make tokens",
-                ExitCode.BAD_INPUT,
-            )
-        named = environ.get("VIEWLEDGER_OIDC_ALGORITHMS") or "RS256,ES256"
-        algorithms = tuple(each.strip() for each in named.split(","))
-        if not set(algorithms) <= set(ALGORITHMS):
-            raise CommandError(
-                f"VIEWLEDGER_OIDC_ALGORITHMS is {named!r}; allowed are {', '.join(ALGORITHMS)}", ExitCode.BAD_INPUT
-            )
-        return cls(
-            issuer=issuer,
-            audience=settings.required(environ, "VIEWLEDGER_OIDC_AUDIENCE"),
-            jwks_url=jwks_url,
-            algorithms=algorithms,
-            role_claim=environ.get("VIEWLEDGER_OIDC_ROLE_CLAIM") or "role",
-            payee_claim=environ.get("VIEWLEDGER_OIDC_PAYEE_CLAIM") or "payee",
-        )
 
 
 @dataclass(frozen=True)
@@ -105,7 +63,7 @@ def local_issuer(environ: Mapping[str, str]) -> LocalIssuer | None:
         return None
     if not re.fullmatch(r"[0-9a-f]{64}", seed):
         raise CommandError("VIEWLEDGER_LOCAL_ISSUER_SEED must be 64 hexadecimal digits", ExitCode.BAD_INPUT)
-    if not _is_loopback(environ.get("VIEWLEDGER_BIND_HOST") or "127.0.0.1"):
+    if not is_loopback(environ.get("VIEWLEDGER_BIND_HOST") or "127.0.0.1"):
         raise CommandError(
             "VIEWLEDGER_LOCAL_ISSUER_SEED is for development: unset it, or let VIEWLEDGER_BIND_HOST be 127.0.0.1",
             ExitCode.BAD_INPUT,
@@ -123,20 +81,40 @@ def development_bearer(environ: Mapping[str, str], role: Role) -> dict[str, str]
     return {"Authorization": f"Bearer {token}"}
 
 
-def guard_of(
+@dataclass(frozen=True)
+class Doors:
+    """Who may come in where."""
+
+    guard: Guard
+    """Of the API's routes."""
+    pages: Access
+    """Of the portal: it also accepts the ID tokens of those who signed in."""
+    oidc: Issuer | None
+    """The identity provider, where there is one."""
+
+
+def open_doors(
     chosen: AccessSettings, keys: PostgresApiKeys, executor: Executor, observe: Callable[[str, int], None]
-) -> tuple[Guard, Access]:
-    """The guard of the API's routes, and the access behind it for other guards. `executor` runs look-ups of keys."""
+) -> Doors:
+    """Wires the guard of the API's routes and the portal's access. `executor` runs look-ups of keys."""
 
     async def find_key(key_id: str) -> ApiKey | None:
         return await asyncio.get_running_loop().run_in_executor(executor, keys.find, key_id)
 
-    access = Access(
-        find_key=find_key,
-        tokens=TokenVerifier(_issuers(chosen)),
-        clock=time.time,
-        counts_are_public=chosen.counts_are_public,
-    )
+    def access_of(issuers: list[Issuer]) -> Access:
+        return Access(
+            find_key=find_key,
+            tokens=TokenVerifier(issuers),
+            clock=time.time,
+            counts_are_public=chosen.counts_are_public,
+        )
+
+    local = [chosen.local_issuer.accepted()] if chosen.local_issuer else []
+    oidc = chosen.oidc.accepted() if chosen.oidc else None
+    access = access_of([*local, oidc] if oidc else local)
+    pages = access
+    if oidc is not None and chosen.oidc is not None and (client := chosen.oidc.client) is not None:
+        pages = access_of([*local, replace(oidc, audiences=(*oidc.audiences, client.client_id))])
 
     async def identify(request: Request) -> Caller:
         return await access.caller(request.headers.get("authorization"))
@@ -149,7 +127,7 @@ def guard_of(
 
     limits = RequestLimits(time.time, anonymous=chosen.rate_anonymous, caller=chosen.rate_caller)
     guard = Guard(identify, limits, sender_network, logs_every_answer=chosen.logs_every_answer, observe=observe)
-    return guard, access
+    return Doors(guard, pages, oidc)
 
 
 def _network(address: str | None) -> str:
@@ -165,14 +143,6 @@ _networks: dict[str | None, str] = {}
 """Address → network: parsing an address costs more than everything else the guard does."""
 
 
-def _issuers(chosen: AccessSettings) -> list[Issuer]:
-    issuers = [chosen.local_issuer.accepted()] if chosen.local_issuer else []
-    if (oidc := chosen.oidc) is not None:
-        keys = CachedKeySet(partial(fetch_key_set, oidc.jwks_url), time.monotonic)
-        issuers.append(Issuer(oidc.issuer, oidc.audience, oidc.algorithms, keys, oidc.role_claim, oidc.payee_claim))
-    return issuers
-
-
 def _rate(environ: Mapping[str, str], name: str) -> str:
     text = environ.get(name) or DEFAULT_RATE
     if not re.fullmatch(r"[1-9]\d{0,9}/(second|minute|hour)", text, re.ASCII):
@@ -185,10 +155,3 @@ def _proxies(environ: Mapping[str, str]) -> frozenset[str]:
         return trusted_proxies(environ.get("VIEWLEDGER_TRUSTED_PROXIES", ""))
     except ValueError as error:
         raise CommandError(f"VIEWLEDGER_TRUSTED_PROXIES: {error}", ExitCode.BAD_INPUT) from error
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"

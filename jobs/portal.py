@@ -8,20 +8,20 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from jobs import settings
+from jobs.access_settings import Doors
 from jobs.portal_money import PortalBooks
 from jobs.portal_operator import OperatorDesk
 from serving_layer.counts_reader import CountsReader
 from serving_layer.history_reader import settled_unavailable
-from serving_layer.http_access import Guard, GuardedRoute
+from serving_layer.http_access import GuardedRoute
 from serving_layer.http_history import History
 from serving_layer.http_live import LiveStreams
 from serving_layer.http_proofs import Proofs
-from serving_layer.identification import Access
 from serving_layer.portal.channel_counts import ServedChannelCounts
 from serving_layer.portal.http_portal import portal_routes
 from serving_layer.portal.http_session import Sessions
 from serving_layer.portal.http_visit import Portal
-from serving_layer.portal.ports import PartUnavailableError
+from serving_layer.portal.ports import IdentityProvider, PartUnavailableError
 from serving_layer.portal.postgres_operations import PostgresOperations
 from serving_layer.prometheus_api import ApiMetrics
 
@@ -49,8 +49,7 @@ class PortalSettings:
 class Behind:
     """The readers of the API process that the portal shares with the other routes."""
 
-    guard: Guard
-    access: Access
+    doors: Doors
     reader: CountsReader
     metrics: ApiMetrics
     history: History
@@ -60,7 +59,11 @@ class Behind:
 
 
 def routes_of_portal(
-    environ: Mapping[str, str], chosen: PortalSettings, operations: PostgresOperations, behind: Behind
+    environ: Mapping[str, str],
+    chosen: PortalSettings,
+    operations: PostgresOperations,
+    behind: Behind,
+    provider: IdentityProvider | None,
 ) -> list[GuardedRoute]:
     """Return every route below /portal."""
     books = PortalBooks(settings.PostgresConnection.from_environ(environ).url)
@@ -74,8 +77,8 @@ def routes_of_portal(
     counts = ServedChannelCounts(behind.history.reader, behind.reader, behind.metrics, behind.history.cursors, name_of)
     return portal_routes(
         Portal(
-            guard=behind.guard,
-            sessions=Sessions(behind.access, chosen.form_key, secure=chosen.secure_cookies),
+            guard=behind.doors.guard,
+            sessions=Sessions(behind.doors.pages, chosen.form_key, secure=chosen.secure_cookies),
             counts=counts,
             money=books,
             actions=books,
@@ -83,5 +86,6 @@ def routes_of_portal(
             operator=OperatorDesk(operations, environ),
             version=lambda: behind.reader.version,
             live=behind.live,
+            provider=provider,
         )
     )

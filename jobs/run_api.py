@@ -14,7 +14,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from jobs import settings
-from jobs.access_settings import AccessSettings, guard_of
+from jobs.access_settings import AccessSettings, open_doors
 from jobs.api_appeals import BooksAppeals
 from jobs.api_catalogue import CatalogueImporter, ImportSettings
 from jobs.api_history import cursor_key, open_history
@@ -25,6 +25,7 @@ from jobs.circuit_breaker_metrics import show_breakers
 from jobs.exit_codes import ExitCode
 from jobs.http_server import HttpSettings
 from jobs.json_log import log_json
+from jobs.oidc_settings import sign_in_at
 from jobs.portal import Behind, PortalSettings, routes_of_portal
 from serving_layer.counts_reader import CountsReader
 from serving_layer.http_api import Api, counts_app
@@ -121,7 +122,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     show_breakers(metrics.registry, (postgres_breaker, redis_breaker, keys_breaker))
     speed = SpeedLayerCounts(AsyncRedisSegmentReader(client, namespace=chosen.namespace))
     with ThreadPoolExecutor(3, thread_name_prefix="postgres") as executor:
-        guard, access = guard_of(chosen.access, keys_breaker.on(keys, "find"), executor, metrics.responded)
+        doors = open_doors(chosen.access, keys_breaker.on(keys, "find"), executor, metrics.responded)
         reader = CountsReader(
             postgres_breaker.on(pointer, "current"),
             postgres_breaker.on(counts, "counts", "changes"),
@@ -145,19 +146,19 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         ):
             appeals = BooksAppeals(chosen.postgres.url)
             books = Books(BooksStatements(chosen.postgres.url), history.cursors, books_executor)
-            live = LiveStreams()
-            behind = Behind(guard, access, reader, metrics, history, proofs, books_executor, live)
+            live, provider = LiveStreams(), sign_in_at(chosen.access.oidc, doors.oidc)
+            behind = Behind(doors, reader, metrics, history, proofs, books_executor, live)
             routes = [
-                *statement_routes(guard, books),
-                *appeal_routes(guard, books, appeals, changes_executor),
-                *proof_routes(guard, proofs),
-                *routes_of_portal(environ, chosen.portal, operations, behind),
+                *statement_routes(doors.guard, books),
+                *appeal_routes(doors.guard, books, appeals, changes_executor),
+                *proof_routes(doors.guard, proofs),
+                *routes_of_portal(environ, chosen.portal, operations, behind, provider),
             ]
             if chosen.imports.pseudonymise is not None:
                 importer = CatalogueImporter(chosen.postgres.url, chosen.imports.pseudonymise)
-                routes += catalogue_routes(guard, importer, changes_executor)
+                routes += catalogue_routes(doors.guard, importer, changes_executor)
             log.info("api ready", extra={"fields": {"host": chosen.http.host, "port": chosen.http.port}})
-            code = chosen.http.serve(counts_app(Api(reader, metrics, guard, history, live, routes)), listener)
+            code = chosen.http.serve(counts_app(Api(reader, metrics, doors.guard, history, live, routes)), listener)
     pointer.close()
     counts.close()
     keys.close()

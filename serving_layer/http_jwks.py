@@ -1,4 +1,4 @@
-"""Fetches an identity provider's key set over HTTP, bounded in time and size."""
+"""Asks an identity provider over HTTP, bounded in time and size; its key set above all."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,14 +18,27 @@ async def fetch_key_set(url: str) -> Mapping[str, Any]:
     Raises:
         FetchFailedError: no answer in time, another status than 200, too large, or not a JSON object.
     """
+    status, document = await fetched(url)
+    if status != 200:
+        raise FetchFailedError(f"{url} answers {status}")
+    return document
+
+
+async def fetched(
+    url: str, *, form: Mapping[str, str] | None = None, auth: httpx.BasicAuth | None = None
+) -> tuple[int, Mapping[str, Any]]:
+    """Return the status and the JSON object that an identity provider answers with, to a GET or to a form.
+
+    Raises:
+        FetchFailedError: no answer in time, too large, or, with status 200, not a JSON object.
+    """
     body = bytearray()
+    method, headers = ("GET" if form is None else "POST"), {"Accept": "application/json"}
     try:
         async with (
             httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False) as client,
-            client.stream("GET", url) as answer,
+            client.stream(method, url, data=form, auth=auth, headers=headers) as answer,
         ):
-            if answer.status_code != 200:
-                raise FetchFailedError(f"{url} answers {answer.status_code}")
             async for part in answer.aiter_bytes():
                 body += part
                 if len(body) > BYTES_MAX:
@@ -33,6 +46,8 @@ async def fetch_key_set(url: str) -> Mapping[str, Any]:
     except httpx.HTTPError as error:
         raise FetchFailedError(f"{url} does not answer ({type(error).__name__})") from error
     try:
-        return msgspec.json.decode(bytes(body), type=dict[str, Any])
+        return answer.status_code, msgspec.json.decode(bytes(body), type=dict[str, Any])
     except msgspec.DecodeError as error:
+        if answer.status_code != 200:
+            return answer.status_code, {}
         raise FetchFailedError(f"{url} does not send a JSON object") from error

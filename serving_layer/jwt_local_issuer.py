@@ -27,7 +27,7 @@ class LocalIssuer:
         """Return what a verifier needs to accept its tokens."""
         public = jwt.algorithms.OKPAlgorithm.to_jwk(self._key.public_key(), as_dict=True)
         key = jwt.PyJWK({**public, "kid": KEY_ID, "alg": ALGORITHM})
-        return Issuer(LOCAL_ISSUER, AUDIENCE, (ALGORITHM,), FixedKeySet(key))
+        return Issuer(LOCAL_ISSUER, (AUDIENCE,), (ALGORITHM,), FixedKeySet(key))
 
     def token(
         self, *, subject: str, role: Role, payee_id: str | None, now: datetime, lifetime: timedelta, audience: str = ""

@@ -33,11 +33,16 @@ class Issuer:
     """Whose tokens are accepted, and how they are read."""
 
     issuer: str
-    audience: str
+    audiences: Sequence[str]
+    """A token must be made for one of them."""
     algorithms: Sequence[str]
     keys: KeySet
     role_claim: str = "role"
     payee_claim: str = "payee"
+
+    def caller_of(self, claims: Mapping[str, Any]) -> Caller:
+        """Return who verified claims stand for; raises ProblemError(token_invalid)."""
+        return caller_of_claims(claims, role_claim=self.role_claim, payee_claim=self.payee_claim)
 
 
 class TokenVerifier:
@@ -53,6 +58,11 @@ class TokenVerifier:
             ProblemError: token_invalid, token_expired, token_not_yet_valid, token_audience, or
                 identity_provider_unavailable.
         """
+        issuer, claims = await self.verified(token)
+        return issuer.caller_of(claims), float(claims["exp"])
+
+    async def verified(self, token: str) -> tuple[Issuer, Mapping[str, Any]]:
+        """Return whose token it is and its claims, which hold; raises as `caller` does."""
         issuer = self._issuer_of(token)
         header = _header(token)
         if header.get("alg") not in issuer.algorithms:
@@ -62,9 +72,7 @@ class TokenVerifier:
         key = await issuer.keys.key(key_id if isinstance(key_id, str) else None)
         if key is None:
             raise unauthorized("token_invalid", "the token is signed with a key that its issuer does not publish")
-        claims = _verified(token, key, issuer)
-        found = caller_of_claims(claims, role_claim=issuer.role_claim, payee_claim=issuer.payee_claim)
-        return found, float(claims["exp"])
+        return issuer, _verified(token, key, issuer)
 
     def _issuer_of(self, token: str) -> Issuer:
         try:
@@ -91,7 +99,7 @@ def _verified(token: str, key: jwt.PyJWK, issuer: Issuer) -> Mapping[str, Any]:
             token,
             key,
             algorithms=[each for each in issuer.algorithms if each == key.algorithm_name],
-            audience=issuer.audience,
+            audience=issuer.audiences,
             issuer=issuer.issuer,
             leeway=LEEWAY_SECONDS,
             options={"require": _REQUIRED},
@@ -103,7 +111,8 @@ def _verified(token: str, key: jwt.PyJWK, issuer: Issuer) -> Mapping[str, Any]:
     except (jwt.InvalidAudienceError, jwt.MissingRequiredClaimError) as error:
         if isinstance(error, jwt.MissingRequiredClaimError) and error.claim != "aud":
             raise unauthorized("token_invalid", f"the token lacks the claim {error.claim}") from error
-        raise unauthorized("token_audience", f"the token must be made for the audience {issuer.audience}") from error
+        allowed = " or ".join(issuer.audiences)
+        raise unauthorized("token_audience", f"the token must be made for the audience {allowed}") from error
     except jwt.PyJWTError as error:
         raise unauthorized("token_invalid", "the token's signature or claims do not hold") from error
     return claims

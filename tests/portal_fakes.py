@@ -1,6 +1,6 @@
 """The portal's ports in memory, with a creator whose numbers add up; parts can be taken away."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from datetime import UTC, date, datetime, timedelta
@@ -19,7 +19,7 @@ from serving_layer.live_counts import LiveCount, ReadLive, live_channel, live_vi
 from serving_layer.merge import ServedCount, ServedVersion
 from serving_layer.portal.http_session import Sessions
 from serving_layer.portal.http_visit import Portal
-from serving_layer.portal.ports import PartUnavailableError, RefusedActionError
+from serving_layer.portal.ports import Credentials, IdentityProvider, PartUnavailableError, RefusedActionError
 from serving_layer.portal.records import (
     Appeal,
     DayCount,
@@ -280,14 +280,18 @@ def fake_guard() -> Guard:
     return Guard(identify, limits, lambda _: "here")
 
 
-def fake_portal(behind: FakeBehind, live_seconds: float = 0.0) -> Portal:
+def fake_portal(
+    behind: FakeBehind,
+    live_seconds: float = 0.0,
+    provider: IdentityProvider | None = None,
+    credentials: Credentials | None = None,
+    now: Callable[[], datetime] = lambda: NOW,
+) -> Portal:
     """`live_seconds`: how long a stream of live counts lasts; it reads again at once."""
-    sessions = Sessions(FakeCredentials(), b"k" * 32, secure=False)
+    sessions = Sessions(credentials or FakeCredentials(), b"k" * 32, secure=False)
     proofs = Proofs(FakeProofs(behind), FakeProofs(behind), ThreadPoolExecutor(1))
     live = LiveStreams(LiveLimits(poll_seconds=0.01, lifetime_seconds=live_seconds))
-    return Portal(
-        fake_guard(), sessions, behind, behind, behind, proofs, behind, live, version=lambda: VERSION, now=lambda: NOW
-    )
+    return Portal(fake_guard(), sessions, behind, behind, behind, proofs, behind, live, provider, lambda: VERSION, now)
 
 
 def _id(who: str) -> str:

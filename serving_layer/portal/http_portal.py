@@ -9,14 +9,12 @@ from starlette.staticfiles import StaticFiles
 
 from ingestion.contract.problem import Problem
 from serving_layer.http_access import GuardedRoute
-from serving_layer.limits_requests import REFUSED
 from serving_layer.portal.http_creator_pages import creator_routes
 from serving_layer.portal.http_operator_pages import operator_routes
-from serving_layer.portal.http_session import CREDENTIAL_LENGTH_MAX
+from serving_layer.portal.http_sign_in import sign_in_routes
 from serving_layer.portal.http_statement_pages import statement_routes
 from serving_layer.portal.http_templates import STATIC, STATIC_FOLDER
-from serving_layer.portal.http_visit import PLACES, Portal, Visit, form_of, redirect, sentence, text_of
-from serving_layer.problems import ProblemError
+from serving_layer.portal.http_visit import PLACES, Portal, Visit, redirect, sentence
 
 _STATIC_HEADERS = {"Cache-Control": "public, max-age=3600", "X-Content-Type-Options": "nosniff"}
 
@@ -37,18 +35,6 @@ def portal_routes(portal: Portal) -> list[GuardedRoute]:
         first = next((place.path for place in PLACES if place.is_for(caller)), None)
         return redirect(first) if first else Visit(portal, request, caller).not_found()
 
-    async def sign_in(request: Request) -> Response:
-        visit = Visit(portal, request, None)
-        return await _signed_in(visit) if request.method == "POST" else visit.page("sign_in.html")
-
-    async def sign_out(request: Request) -> Response:
-        form = await form_of(Visit(portal, request, None))
-        if isinstance(form, Response):
-            return form
-        response = redirect("/portal/sign-in")
-        portal.sessions.end(response)
-        return response
-
     async def static(request: Request) -> Response:
         try:
             response = await files.get_response(request.path_params["path"], request.scope)
@@ -63,32 +49,10 @@ def portal_routes(portal: Portal) -> list[GuardedRoute]:
     open_to_all = portal.guard.open
     return [
         open_to_all("/portal", begin),
-        open_to_all("/portal/sign-in", sign_in, methods=("GET", "POST")),
-        open_to_all("/portal/sign-out", sign_out, methods=("POST",)),
+        *sign_in_routes(portal),
         open_to_all(STATIC + "/{path:path}", static),
         *creator_routes(portal),
         *statement_routes(portal),
         *operator_routes(portal),
         open_to_all("/portal/{path:path}", elsewhere, methods=("GET", "POST")),
     ]
-
-
-async def _signed_in(visit: Visit) -> Response:
-    form = await form_of(visit)
-    if isinstance(form, Response):
-        return form
-    credential, sessions, guard = text_of(form, "credential"), visit.portal.sessions, visit.portal.guard
-    if not 1 <= len(credential) <= CREDENTIAL_LENGTH_MAX:
-        refused = f"A token or key has 1 to {CREDENTIAL_LENGTH_MAX} characters; this one has {len(credential)}."
-        return visit.page("sign_in.html", status=422, refused=refused)
-    try:
-        await sessions.credentials.caller_of(credential)
-    except ProblemError as error:
-        if error.problem.status != 401:
-            raise
-        if not guard.limits.hit(REFUSED, guard.network_of(visit.request)).is_allowed:
-            return visit.page("sign_in.html", status=429, refused="Too many tries; wait a minute.")
-        return visit.page("sign_in.html", status=401, refused=sentence(error.problem.detail))
-    response = redirect("/portal")
-    sessions.begin(response, credential)
-    return response

@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass
+from datetime import datetime
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,8 +17,10 @@ from starlette.responses import Response
 from serving_layer.access import Caller
 from serving_layer.portal.ports import Credentials
 from serving_layer.problems import ProblemError
+from serving_layer.sign_in import ATTEMPT_LASTS, Attempt, opened, sealed
 
-SESSION, VISIT = "viewledger_session", "viewledger_visit"
+SESSION, VISIT, ATTEMPT = "viewledger_session", "viewledger_visit", "viewledger_sign_in"
+_ATTEMPT_PATH = "/portal/sign-in"
 CREDENTIAL_LENGTH_MAX = 3_800
 """Browsers keep cookies of up to 4096 bytes."""
 
@@ -50,6 +53,26 @@ class Sessions:
         """Sign in until the browser is closed or the credential expires, under a visit of its own."""
         self._set(response, SESSION, credential)
         self._set(response, VISIT, secrets.token_urlsafe(24))
+
+    def begin_attempt(self, response: Response, attempt: Attempt) -> None:
+        """Remember, in this browser, that it left for the identity provider."""
+        response.set_cookie(
+            ATTEMPT,
+            sealed(attempt, self.key),
+            max_age=int(ATTEMPT_LASTS.total_seconds()),
+            path=_ATTEMPT_PATH,
+            secure=self.secure,
+            httponly=True,
+            samesite="lax",
+        )
+
+    def attempt(self, request: Request, now: datetime) -> Attempt | None:
+        """Return the attempt that this browser began; None where there is none or it is over."""
+        return opened(request.cookies.get(ATTEMPT, ""), self.key, now)
+
+    def end_attempt(self, response: Response) -> None:
+        """Forget it: an attempt is good for one coming back."""
+        response.delete_cookie(ATTEMPT, path=_ATTEMPT_PATH, secure=self.secure, httponly=True, samesite="lax")
 
     def end(self, response: Response) -> None:
         """Sign out."""

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import ParamSpec, TypeVar
+from urllib.parse import urlencode
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
@@ -18,8 +19,16 @@ from serving_layer.http_proofs import Proofs
 from serving_layer.merge import ServedVersion
 from serving_layer.portal.http_session import Sessions
 from serving_layer.portal.http_templates import rendered
-from serving_layer.portal.ports import ChannelCounts, MoneyActions, MoneyReads, OperatorReads, PartUnavailableError
+from serving_layer.portal.ports import (
+    ChannelCounts,
+    IdentityProvider,
+    MoneyActions,
+    MoneyReads,
+    OperatorReads,
+    PartUnavailableError,
+)
 from serving_layer.problems import ProblemError
+from serving_layer.sign_in import BEGINNING, safe_return_path
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
@@ -87,6 +96,8 @@ class Portal:
     proofs: Proofs
     operator: OperatorReads
     live: LiveStreams
+    provider: IdentityProvider | None
+    """Where people sign in; None: only with what they paste."""
     version: Callable[[], ServedVersion | None]
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
@@ -182,12 +193,19 @@ def page_route(
     async def answered(request: Request) -> Response:
         visit = Visit(portal, request, await portal.sessions.caller(request))
         if visit.caller is None:
-            return redirect("/portal/sign-in")
+            return _to_sign_in(request)
         if not visit.caller.may(needs) or is_own not in (None, visit.caller.payee_id is not None):
             return visit.not_found()
         return await handler(visit)
 
     return portal.guard.open(path, answered, methods=methods)
+
+
+def _to_sign_in(request: Request) -> Response:
+    """Ask to sign in, and come back to the page after it."""
+    query = f"?{request.url.query}" if request.url.query else ""
+    path = safe_return_path(request.url.path + query) if request.method == "GET" else BEGINNING
+    return redirect("/portal/sign-in" if path == BEGINNING else f"/portal/sign-in?{urlencode({'return': path})}")
 
 
 async def form_of(visit: Visit) -> FormData | Response:

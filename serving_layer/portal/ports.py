@@ -31,6 +31,7 @@ from serving_layer.portal.records import (
     WholeStatement,
 )
 from serving_layer.problems import PART_NAMES, Part
+from serving_layer.sign_in import Attempt
 
 
 class PartUnavailableError(Exception):
@@ -50,6 +51,19 @@ class Credentials(Protocol):
 
     async def caller_of(self, credential: str) -> Caller:
         """Return the caller of a token or an API key; raises ProblemError, saying why it does not hold."""
+
+
+class IdentityProvider(Protocol):
+    """Where people sign in. Both coroutines raise ProblemError(identity_provider_unavailable)."""
+
+    name: str
+    """For people."""
+
+    async def authorization_url(self, attempt: Attempt) -> str:
+        """Return where the browser is sent to."""
+
+    async def id_token(self, code: str, attempt: Attempt) -> str:
+        """Return the ID token for a code, checked, and made for this attempt; raises ProblemError(401) otherwise."""
 
 
 class ChannelCounts(Protocol):

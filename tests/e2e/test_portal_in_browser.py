@@ -7,7 +7,11 @@ import os
 import shutil
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -16,8 +20,14 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from starlette.applications import Starlette
 
+from jobs.oidc_settings import OidcSettings, sign_in_at
+from serving_layer.identification import Access
+from serving_layer.jwt_tokens import TokenVerifier
 from serving_layer.portal.http_portal import portal_routes
+from serving_layer.portal.http_visit import Portal
+from tests.oidc_provider import CLIENT_ID, FakeProvider, running_provider
 from tests.portal_fakes import EVENT, FakeBehind, fake_portal
+from tests.serving_access import FakeKeys
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (Debian: the package chromium)")
@@ -39,16 +49,26 @@ class _Server(uvicorn.Server):
 
 @pytest.fixture
 def address() -> Iterator[str]:
-    app = Starlette(routes=portal_routes(fake_portal(FakeBehind(), live_seconds=60.0)))
+    with served(lambda _: fake_portal(FakeBehind(), live_seconds=60.0)) as address:
+        yield address
+
+
+@contextmanager
+def served(portal_at: Callable[[str], Portal]) -> Iterator[str]:
+    """Serve the portal that is made for an address on loopback."""
     listener = socket.create_server(("127.0.0.1", 0))
+    address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    app = Starlette(routes=portal_routes(portal_at(address)))
     server = _Server(uvicorn.Config(app, log_level="warning"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     assert server.is_up.wait(20)
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server.should_exit = True
-    thread.join(20)
-    listener.close()
+    try:
+        yield address
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        listener.close()
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +179,40 @@ def test_whoever_decides_about_money_goes_from_signing_in_to_a_decision(page: Pa
     page.get_by_role("button", name="Void").click()
     expect(page.get_by_role("status")).to_contain_text("is void")
     looked_at(page, "voided")
+
+
+@pytest.mark.parametrize("with_script", [True, False])
+def test_somebody_signs_in_at_the_identity_provider_and_is_brought_to_the_page_they_wanted(
+    browser: Browser, with_script: bool
+) -> None:
+    with running_provider() as provider, served(lambda address: portal_with(provider, address)) as address:
+        context = browser.new_context(base_url=address, viewport=SIZES["wide"], java_script_enabled=with_script)
+        page = context.new_page()
+        page.goto("/portal/notices")
+        if with_script:
+            looked_at(page, "sign-in-at-provider")
+        page.get_by_role("link", name="Sign in at 127.0.0.1").click()
+        expect(page.get_by_role("heading", name="Notices and appeals")).to_be_visible()
+        expect(page.get_by_text(f"{provider.url} ann · creator")).to_be_visible()
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+        provider.claims = {"nonce": "another"}
+        page.get_by_role("link", name="Sign in at 127.0.0.1").click()
+        expect(page.get_by_text("its nonce differs")).to_be_visible()
+        if with_script:
+            looked_at(page, "not-signed-in")
+        context.close()
+
+
+def portal_with(provider: FakeProvider, address: str) -> Portal:
+    """A portal at an address whose people sign in at the provider."""
+    oidc = OidcSettings.from_environ({**provider.environ(address), "VIEWLEDGER_OIDC_ALGORITHMS": "ES256"})
+    assert oidc is not None
+    issuer = oidc.accepted()
+    tokens = TokenVerifier([replace(issuer, audiences=(CLIENT_ID,))])
+    access = Access(find_key=FakeKeys().find, tokens=tokens, clock=time.time)
+    provided = sign_in_at(oidc, issuer)
+    return fake_portal(FakeBehind(), provider=provided, credentials=access, now=lambda: datetime.now(UTC))
 
 
 def test_pages_are_whole_without_script(browser: Browser, address: str) -> None:

@@ -21,6 +21,7 @@ from jobs.local_stack.stack import LocalStack, temporary_folder
 from serving_layer.access import Role
 from serving_layer.jwt_local_issuer import LIFETIME_MAX
 from tests.billing_fakes import Count, FakeSettledViews, published
+from tests.oidc_provider import running_provider
 from tests.server_process import ServerProcess, server_process
 from tests.serving_postgres import publish
 
@@ -180,3 +181,27 @@ def test_who_has_no_good_credential_does_not_come_in(api: ServerProcess, credent
     answer = api.client.post("/portal/sign-in", data=form(page.text, credential=credential))
     assert answer.status_code == 401
     assert api.client.get("/portal/dashboard").status_code == 303
+
+
+def test_somebody_signs_in_at_the_identity_provider_and_sees_their_dashboard(
+    api: ServerProcess, stack: LocalStack
+) -> None:
+    """`api` is what billed and imported; the process here is told of a provider, too."""
+    portal_url = "http://127.0.0.1:7"
+    with running_provider() as provider:
+        environ = {**stack.environment, **provider.environ(portal_url), "VIEWLEDGER_OIDC_ALGORITHMS": "ES256"}
+        with (
+            server_process("jobs.run_api", "VIEWLEDGER_API_PORT", environ) as running,
+            httpx.Client(base_url=running.client.base_url, timeout=30, trust_env=False) as browser,
+        ):
+            assert (
+                browser.get("/portal/dashboard").headers["location"] == "/portal/sign-in?return=%2Fportal%2Fdashboard"
+            )
+            left = browser.get("/portal/sign-in/leave?return=/portal/dashboard").headers["location"]
+            back = httpx.get(left, trust_env=False).headers["location"]
+            answer = browser.get(back.removeprefix(portal_url))
+            assert (answer.status_code, answer.headers["location"]) == (303, "/portal/dashboard")
+            assert "Ann" in browser.get("/portal/dashboard").text
+            credential = browser.cookies["viewledger_session"]
+            refused = browser.get("/v1/channels/ann/views", headers={"Authorization": f"Bearer {credential}"})
+            assert (refused.status_code, refused.json()["code"]) == (401, "token_audience"), "an ID token is for pages"

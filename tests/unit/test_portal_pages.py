@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
+from urllib.parse import urlencode
 
 import msgspec
 import pytest
@@ -71,6 +72,11 @@ def sign_in(client: TestClient, who: str) -> None:
     assert answer.status_code == 303
 
 
+def sign_in_for(path: str) -> str:
+    """Where somebody who is not signed in is sent, to come back to the page."""
+    return f"/portal/sign-in?{urlencode({'return': path})}"
+
+
 def request_key(page: str) -> str:
     found = re.search(r'name="request_key" value="([^"]+)"', page)
     assert found is not None
@@ -93,7 +99,7 @@ def test_every_page_is_seen_by_those_it_is_for_and_by_nobody_else(
         sign_in(client, who)
     answer = client.get(path)
     if who is None:
-        assert (answer.status_code, answer.headers["location"]) == (303, "/portal/sign-in")
+        assert (answer.status_code, answer.headers["location"]) == (303, sign_in_for(path))
     elif who in PAGES[path] or (who == "bob" and path in OWN_FOR_BOB):
         assert answer.status_code == 200
     else:
@@ -158,7 +164,7 @@ def test_a_credential_that_cannot_be_checked_is_no_sign_in(client: TestClient, c
 def test_a_session_ends_with_its_credential(client: TestClient) -> None:
     sign_in(client, "ann")
     client.cookies.set("viewledger_session", "expired", path="/portal")
-    assert client.get("/portal/dashboard").headers["location"] == "/portal/sign-in"
+    assert client.get("/portal/dashboard").headers["location"] == sign_in_for("/portal/dashboard")
 
 
 def test_an_auditor_reads_and_decides_nothing(client: TestClient, behind: FakeBehind) -> None:

@@ -103,7 +103,7 @@ class Provider:
         self.now, self.fetches, self.is_away = 0.0, 0, False
         self.key_ids = ["first"]
         keys = CachedKeySet(self.fetch, lambda: self.now)
-        self.verifier = TokenVerifier([Issuer("https://id.example", "viewledger", ("RS256",), keys)])
+        self.verifier = TokenVerifier([Issuer("https://id.example", ("viewledger",), ("RS256",), keys)])
 
     async def fetch(self) -> dict[str, Any]:
         self.fetches += 1

@@ -26,6 +26,8 @@ class NightOf:
     """`billed`, `estimated` (still open, or not settled yet) or `refused` (somebody must do something)."""
     detail: str
     billed: BilledPeriod | None = None
+    failures: tuple[str, ...] = ()
+    """The preconditions that refused it."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def _bill(
     except PreconditionsError as error:
         if all(failure.startswith(SETTLED) for failure in error.failures):
             return NightOf(period, "estimated", "; ".join(error.failures))
-        return NightOf(period, "refused", "; ".join(error.failures))
+        return NightOf(period, "refused", "; ".join(error.failures), failures=error.failures)
     summary = billed.summary
     return NightOf(period, "billed", f"{summary.posted_count} posted, {len(summary.waiting)} waiting", billed)
 

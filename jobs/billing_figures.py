@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from billing.errors import PreconditionsError
+from billing.nightly import Night
 from billing.period_billing import BilledPeriod
 from jobs.figures_file import METRICS_FOLDER, Figure, write_figures
 
@@ -31,9 +32,20 @@ def recorded_billing(
         figures = refusal_figures(error.failures)
         raise
     finally:
-        if figures and (state := environ.get("VIEWLEDGER_STATE_DIR")):
-            ended = Figure("viewledger_billing_last_run_timestamp_seconds", "When billing ended last", clock())
-            write_figures(Path(state) / METRICS_FOLDER / FILE, [ended, *figures])
+        _record(environ, figures, clock())
+
+
+def record_night(environ: Mapping[str, str], night: Night, *, clock: Callable[[], float] = time.time) -> None:
+    """Notes the months that a night billed or that were refused; one that only estimated notes nothing."""
+    figures = [figure for month in night.months if month.billed for figure in run_figures(month.billed)]
+    figures += refusal_figures([failure for month in night.months for failure in month.failures])
+    _record(environ, figures, clock())
+
+
+def _record(environ: Mapping[str, str], figures: Sequence[Figure], ended_at: float) -> None:
+    if figures and (state := environ.get("VIEWLEDGER_STATE_DIR")):
+        ended = Figure("viewledger_billing_last_run_timestamp_seconds", "When billing ended last", ended_at)
+        write_figures(Path(state) / METRICS_FOLDER / FILE, [ended, *figures])
 
 
 def record_overdue(environ: Mapping[str, str], count: int, *, clock: Callable[[], float] = time.time) -> None:

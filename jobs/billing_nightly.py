@@ -14,7 +14,7 @@ from billing.period_billing import BillingOrder
 from billing.tables import aligned, billed_period_json
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from ingestion.contract.periods import Period
-from jobs.billing_figures import record_overdue
+from jobs.billing_figures import record_night, record_overdue
 from jobs.billing_settings import (
     Actions,
     BillingSettings,
@@ -53,6 +53,8 @@ def run_night(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Exit
 
     connect = billing_connector(environ)
     expired = PostgresHolds(connect).expire(now)
+    overdue = PostgresStatements(connect).held_until_now(now - known.held_time_max)
+    record_overdue(environ, len(overdue))  # first, so that it is known even when the months cannot be billed
     with open_settled_views(environ) as views:
         night = work_through_the_night(
             now.date(),
@@ -62,8 +64,7 @@ def run_night(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Exit
             books=PostgresBooks(connect),
             estimates=PostgresEstimates(connect),
         )
-    overdue = PostgresStatements(connect).held_until_now(now - known.held_time_max)
-    record_overdue(environ, len(overdue))
+    record_night(environ, night)
     document = {
         "expired_hold_count": expired,
         "finalised_count": night.finalised_count,

@@ -41,7 +41,7 @@ def problems_of_stored_terms(connect: Connect) -> Iterator[str]:
                 (OwnerShare(*row) for row in _rows(cursor, "owners", _OWNERS, version)),
             )
             if found != on_record:
-                yield _differs(f"the payees, videos or owners of catalogue {version}", found, on_record)
+                yield _differs(f"a row of the payees, videos or owners of catalogue {version}", found, on_record)
         cursor.execute(_CONTRACTS)
         for version, on_record, document in cursor:
             found = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
@@ -58,4 +58,4 @@ def _rows(cursor: "Cursor", name: str, query: str, version: int) -> Iterator[tup
 
 
 def _differs(what: str, found: str, on_record: str) -> str:
-    return f"{what}: a row was changed, added or removed: the hash is {found}, and {on_record} is on record"
+    return f"{what} was changed, added or removed: the hash is {found}, and {on_record} is on record"

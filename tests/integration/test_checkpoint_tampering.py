@@ -157,7 +157,7 @@ CATALOGUE_CHANGES = {
 def test_an_edit_of_the_catalogue_is_found_by_its_hash(books: Books, what: str) -> None:
     books.tamper(CATALOGUE_CHANGES[what])
     (problem,) = books.problems(kept=False)
-    assert problem.startswith(f"the payees, videos or owners of catalogue {CATALOGUE_VERSION}: a row was changed")
+    assert problem.startswith(f"a row of the payees, videos or owners of catalogue {CATALOGUE_VERSION} was changed")
 
 
 def test_an_edit_of_the_catalogue_together_with_its_hash_is_found_by_the_checkpoint(books: Books) -> None:

@@ -5,9 +5,10 @@ import pytest
 
 from billing.books.run_posting import RunSummary
 from billing.errors import LedgerUnavailableError, PreconditionsError
+from billing.nightly import Night, NightOf
 from billing.period_billing import BilledPeriod
-from jobs.billing_figures import record_overdue, recorded_billing
-from tests.billing_fakes import run_of
+from jobs.billing_figures import record_night, record_overdue, recorded_billing
+from tests.billing_fakes import NOVEMBER, OCTOBER, run_of
 
 
 def billed_period(*, dry_run: bool = False) -> BilledPeriod:
@@ -66,3 +67,17 @@ def test_a_night_leaves_how_many_statements_are_held_for_too_long(tmp_path: Path
     text = (tmp_path / "metrics" / "billing-held.prom").read_text()
     assert "\nviewledger_billing_held_overdue_statements 3.0\n" in text
     assert "\nviewledger_billing_held_counted_timestamp_seconds 7.0\n" in text
+
+
+def test_a_night_leaves_what_it_billed_and_what_refused_a_month_and_nothing_when_it_only_estimated(
+    tmp_path: Path,
+) -> None:
+    environ, path = {"VIEWLEDGER_STATE_DIR": str(tmp_path)}, tmp_path / "metrics" / "billing.prom"
+    record_night(environ, Night((NightOf(NOVEMBER, "estimated", "the month goes on"),), 0))
+    assert not path.exists()
+    refused = NightOf(NOVEMBER, "refused", "…", failures=("conflict: 2 events", "conflict: 1 event"))
+    record_night(environ, Night((NightOf(OCTOBER, "billed", "…", billed_period()), refused), 0), clock=lambda: 7.0)
+    text = path.read_text()
+    assert "\nviewledger_billing_last_run_timestamp_seconds 7.0\n" in text
+    assert "\nviewledger_billing_posted_statements 5.0\n" in text
+    assert 'viewledger_billing_refusals{precondition="conflict"} 2.0' in text

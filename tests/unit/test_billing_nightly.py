@@ -109,6 +109,7 @@ def test_a_closed_month_that_needs_somebody_is_refused_and_says_why() -> None:
     night = nights.night(datetime(2026, 11, 4, tzinfo=UTC))
     assert outcomes(night) == [(OCTOBER, "refused"), (NOVEMBER, "estimated")]
     assert "conflict: 2 events" in night.months[0].detail
+    assert [each.partition(":")[0] for each in night.months[0].failures] == ["conflict"]
     assert nights.books.transactions == []
 
 

@@ -6,12 +6,11 @@ from contextlib import closing, contextmanager
 
 from batch_layer.errors import BatchError
 from batch_layer.iceberg_settled_events import IcebergSettledEvents, events_by_sql_server
-from batch_layer.postgres_versions import PostgresVersionStore
 from batch_layer.spark_connect import PublishedTables, QueryError
 from billing.errors import BillingError, LedgerUnavailableError, SchemaMissingError
+from billing.postgres_session import one_transaction
 from billing.proof.event_answers import EventAnswer, EventAnswers, PartAnswer
 from billing.proof.postgres_proofs import PostgresProofs
-from jobs import settings
 from jobs.billing_settings import billing_connector
 from serving_layer.postgres_reads import API_ROLE
 from serving_layer.proofs import (
@@ -35,22 +34,20 @@ _TABLES_AWAY = (BillingError, BatchError, QueryError)
 @contextmanager
 def open_event_answers(environ: Mapping[str, str], role: str = API_ROLE) -> Iterator[EventAnswers]:
     """Yield the answers as the settings wire them: VIEWLEDGER_POSTGRES_URL, VIEWLEDGER_SQL_URL. Connects when asked."""
-    postgres_url = settings.PostgresConnection.from_environ(environ).url
+    connect = billing_connector(environ, role)
 
     def current_version() -> int | None:
-        try:
-            with closing(PostgresVersionStore(postgres_url)) as store:
-                current = store.current()
-        except BatchError as error:
-            raise LedgerUnavailableError(str(error)) from error
-        return current.version if current else None
+        with one_transaction(connect) as cursor:
+            cursor.execute("SELECT version FROM published.pointer")
+            row = cursor.fetchone()
+        return row[0] if row else None
 
     with closing(PublishedTables(environ.get("VIEWLEDGER_SQL_URL") or SQL_URL_DEFAULT)) as tables:
 
         def events_of(version: int) -> IcebergSettledEvents:
             return events_by_sql_server(tables, version)
 
-        yield EventAnswers(PostgresProofs(billing_connector(environ, role)), events_of, current_version)
+        yield EventAnswers(PostgresProofs(connect), events_of, current_version)
 
 
 class ServedProofs:

@@ -39,6 +39,10 @@ class SchemaMissingError(BillingError):
     """PostgreSQL answers, but the billing tables are not there."""
 
 
+class RoleRefusedError(SchemaMissingError):
+    """PostgreSQL answers, but this login may not act in the role that the work needs."""
+
+
 class EvidenceMismatchError(BillingError):
     """Counts and events of one version disagree: an invariant of the batch layer is broken; nothing may be posted."""
 

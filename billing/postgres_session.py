@@ -11,7 +11,7 @@ import psycopg2
 from psycopg2 import errors
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
-from billing.errors import LedgerUnavailableError, SchemaMissingError
+from billing.errors import LedgerUnavailableError, RoleRefusedError, SchemaMissingError
 from ingestion.contract.backoff import Backoff
 
 if TYPE_CHECKING:
@@ -65,12 +65,15 @@ def one_transaction(connect: Connect) -> Iterator["Cursor"]:
     Raises:
         LedgerUnavailableError: no answer; the outcome of a COMMIT is then unknown, and posting again finds it out.
         SchemaMissingError: the tables are not there.
+        RoleRefusedError: the login is not a member of the role.
     """
     try:
         connection = connect()
     except psycopg2.OperationalError as error:
         if re.search(r'role "viewledger_\w+" does not exist', str(error)):
             raise SchemaMissingError("PostgreSQL does not have the roles of the ledger") from error
+        if refused := re.search(r'permission denied to set role "(\w+)"', str(error)):
+            raise RoleRefusedError(f"this login of PostgreSQL may not act as {refused[1]}") from error
         raise LedgerUnavailableError(_sentence(error)) from error
     try:
         with connection.cursor() as cursor:

@@ -9,6 +9,7 @@ from billing.errors import (
     LedgerUnavailableError,
     PostingConflictError,
     PreconditionsError,
+    RoleRefusedError,
     SchemaMissingError,
     StateError,
 )
@@ -75,6 +76,11 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         raise CommandError(
             f"the batch version contradicts itself: {error}; run `./viewledger rebuild batch`, then the command again",
             ExitCode.DIFFERENCE,
+        ) from error
+    except RoleRefusedError as error:
+        raise CommandError(
+            f"{error}; name a login in VIEWLEDGER_POSTGRES_URL that has this role (docs/billing-operations.md, Roles)",
+            ExitCode.REFUSED,
         ) from error
     except SchemaMissingError as error:
         raise CommandError(f"{error}; run `./viewledger migrate`", ExitCode.UNAVAILABLE) from error

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -101,6 +102,7 @@ def mortal() -> Iterator[LocalStack]:
 @pytest.mark.parametrize("at", AT)
 def test_postgres_killed_during_the_commit_of_a_posting_is_resolved_by_its_key(mortal: LocalStack, at: At) -> None:
     killed: list[int] = []
+    is_killed = threading.Event()
 
     def kill() -> None:
         server = Path(f"/proc/{mortal.pid('postgres')}")
@@ -109,8 +111,10 @@ def test_postgres_killed_during_the_commit_of_a_posting_is_resolved_by_its_key(m
         for backend in map(int, backends):  # not one of them may finish what it was doing
             with suppress(ProcessLookupError):
                 os.kill(backend, signal.SIGKILL)
+        is_killed.set()
 
     def until_it_is_back(_seconds: float) -> None:
+        assert is_killed.wait(60)
         mortal.wait_ready("postgres", not_pid=killed[0])
 
     with own_database(mortal.environment["VIEWLEDGER_POSTGRES_URL"]) as url:

@@ -1,6 +1,7 @@
 """Payouts and holds on a real PostgreSQL, from the balance to the bank's answer, as a user runs them."""
 
 import json
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -23,6 +24,7 @@ from billing.postgres_session import connector
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from jobs.cli import main
 from jobs.exit_codes import ExitCode
+from jobs.faults.postgres_database import administer
 from tests.billing_fakes import OCTOBER, bill, card_of, contracts_of, line, run_of
 from tests.billing_postgres import own_database
 
@@ -210,6 +212,29 @@ def test_the_bank_cannot_answer_for_a_file_that_was_never_written(treasury: Trea
     with pytest.raises(AcknowledgementError, match="is unsent and cannot become settled"):
         treasury.acknowledge("settled")
     assert treasury.balance("bank") == 0
+
+
+@pytest.fixture
+def maker(treasury: Treasury, postgres_url: str) -> Iterator[str]:
+    """The URL of a login that bills and approves nothing."""
+    name = f"maker_{secrets.token_hex(4)}"
+    administer(postgres_url, f"CREATE ROLE {name} LOGIN PASSWORD 'x' IN ROLE viewledger_billing")
+    yield f"postgresql://{name}:x@{treasury.url.rpartition('@')[2]}"
+    administer(postgres_url, f"DROP ROLE {name}")
+
+
+def test_a_login_without_the_role_of_the_approver_approves_nothing_whatever_name_it_gives(
+    treasury: Treasury, maker: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    treasury.pay()
+    monkeypatch.setenv("VIEWLEDGER_POSTGRES_URL", maker)
+    assert main(["billing", "payouts"]) == ExitCode.OK
+    for words in (["payout-approve", "--batch", BATCH], ["approve", "--period", "2026-10"]):
+        capsys.readouterr()
+        assert main(["billing", *words, "--actor", "max"]) == ExitCode.REFUSED
+        error = capsys.readouterr().err
+        assert "this login of PostgreSQL may not act as viewledger_approver; name a login" in error
+    assert [each.batch_state for each in treasury.payouts.batches()] == ["made"]
 
 
 STEP = (

@@ -74,8 +74,17 @@ def server_away(text: str) -> str | None:
 
 
 def text_of(error: SparkError) -> str:
-    """Return all that an error says, its causes included."""
-    return str(error.java_exception.toString()) + str(error) if isinstance(error, Py4JJavaError) else str(error)
+    """Return all that an error says, its causes included.
+
+    The cause may be all there is: where a file of HDFS can be neither written nor closed, Java only complains that the
+    second error is the first one.
+    """
+    if isinstance(error, Py4JJavaError):
+        return str(error.java_exception.toString()) + str(error)
+    text, cause = str(error), getattr(error, "_cause", None)
+    while cause is not None:
+        text, cause = f"{text}\nCaused by: {cause}", getattr(cause, "_cause", None)
+    return text
 
 
 def first_cause(text: str) -> str:

@@ -1,0 +1,24 @@
+"""What Java throws is told as the server that is away, wherever in the chain of causes that is said."""
+
+from typing import Any
+
+import pytest
+from pyspark.errors.exceptions.captured import convert_exception
+from pyspark.sql import SparkSession
+
+from batch_layer.errors import UnavailableError
+from batch_layer.spark_errors import translated
+
+
+def test_a_file_that_hdfs_can_neither_write_nor_close_is_hdfs_away(spark: SparkSession) -> None:
+    jvm: Any = spark._jvm
+    full = jvm.org.apache.hadoop.ipc.RemoteException(
+        "java.io.IOException", "File v1.json could only be written to 0 of the 1 minReplication nodes"
+    )
+
+    @translated
+    def write() -> None:
+        raise convert_exception(jvm.java.lang.IllegalArgumentException("Self-suppression not permitted", full))
+
+    with pytest.raises(UnavailableError, match=r"HDFS did not answer Spark .*could only be written to 0 of the 1"):
+        write()

@@ -85,6 +85,7 @@ def routes_of_portal(
             proofs=behind.proofs,
             operator=OperatorDesk(operations, environ),
             version=lambda: behind.reader.version,
+            missing_part=lambda complete: behind.reader.missing_part(complete=complete),
             live=behind.live,
             provider=provider,
         )

@@ -15,6 +15,7 @@ from serving_layer.ports import (
     SpeedCounts,
     SpeedUnavailableError,
 )
+from serving_layer.problems import Part
 from serving_layer.settled_cache import SettledCache
 
 IDS_PER_ROUND_TRIP_MAX = 1_000
@@ -82,6 +83,12 @@ class CountsReader:
     def is_speed_answering(self) -> bool:
         """Whether the last round trip to the speed layer was answered."""
         return self._is_speed_answering
+
+    def missing_part(self, *, complete: bool) -> Part | None:
+        """Return what views after the version are missing for in an answer read just now; None where none are."""
+        if complete:
+            return None
+        return Part.SPEED if self._is_speed_answering else Part.REDIS
 
     async def read(self, video_ids: Collection[str]) -> list[ServedCount]:
         """Return the served counts of some videos, in their order.

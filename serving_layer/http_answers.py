@@ -13,12 +13,13 @@ from starlette.responses import Response
 
 from serving_layer.access import Caller
 from serving_layer.parameters import Parameters
-from serving_layer.problems import refused
+from serving_layer.problems import Part, refused
 
 FOR_EVER = "max-age=31536000, immutable"
 """An answer from a version named by its number never changes."""
 SECONDS = "max-age=5"
 NOT_KEPT = "no-store"
+MISSING_PART = "X-Missing-Part"
 SHARED = ("version", "settled_until", "as_of", "complete")
 _FORMATS = ("json", "csv")
 _encode = msgspec.json.Encoder().encode
@@ -37,6 +38,11 @@ def format_of(request: Request, parameters: Parameters) -> str:
     raise refused("not_acceptable", "this is served as application/json and as text/csv")
 
 
+def missing(part: Part | None) -> dict[str, str]:
+    """Return the header that names the part without which an answer is not complete."""
+    return {} if part is None else {MISSING_PART: part}
+
+
 def answer(
     request: Request,
     caller: Caller,
@@ -46,10 +52,12 @@ def answer(
     columns: Sequence[str] = (),
     shared: Sequence[str] = SHARED,
     kept: str = SECONDS,
+    part: Part | None = None,
 ) -> Response:
     """Return the answer with its entity tag, or 304 where the sender has it already.
 
     CSV has a line for each of `body["rows"]` with these columns and, at its end, what the body says of all (`shared`).
+    `part` is what it misses something for.
     """
     content = _csv(body, columns, shared) if form == "csv" else _encode(body)
     tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
@@ -57,6 +65,7 @@ def answer(
         "ETag": tag,
         "Cache-Control": kept if kept == NOT_KEPT else f"{'public' if caller.is_anonymous else 'private'}, {kept}",
         "Vary": "Authorization, Accept",
+        **missing(part),
     }
     if body.get("next"):
         following = {**request.query_params, "cursor": body["next"]}

@@ -53,7 +53,8 @@ def channel_routes(
         columns = ("payee_id", "videos", *_SUMMED)
         kept = FOR_EVER if asked.number is not None else SECONDS if body["complete"] else NOT_KEPT
         rows = {"rows": [body]} if form == "csv" else {}
-        return answer(request, caller, {**body, **rows}, form=form, columns=columns, kept=kept)
+        part = reader.missing_part(complete=body["complete"])
+        return answer(request, caller, {**body, **rows}, form=form, columns=columns, kept=kept, part=part)
 
     async def live(request: Request, caller: Caller) -> Response:
         payee_id = request.path_params["payee_id"]

@@ -17,7 +17,7 @@ from serving_layer.access import Caller, Scope
 from serving_layer.counts_reader import CountsReader
 from serving_layer.history_reader import settled_unavailable
 from serving_layer.http_access import Guard, GuardedRoute
-from serving_layer.http_answers import FOR_EVER, NOT_KEPT, answer, format_of, matches
+from serving_layer.http_answers import FOR_EVER, NOT_KEPT, answer, format_of, matches, missing
 from serving_layer.http_history import History, whose
 from serving_layer.merge import ServedCount, entity_tag, without_billable
 from serving_layer.parameters import Parameters
@@ -72,6 +72,7 @@ async def _one_video(
     count = _shown(count, caller, is_own)
     tag = entity_tag(count)
     headers = {"ETag": tag, "Cache-Control": _kept(caller) if count.complete else NOT_KEPT, "Vary": _VARY}
+    headers |= missing(reader.missing_part(complete=count.complete))
     condition = request.headers.get("if-none-match")
     if condition is not None and matches(condition, tag):
         return Response(status_code=304, headers=headers)
@@ -93,7 +94,8 @@ async def _one_video_as_asked(
     body = msgspec.structs.asdict(_shown(count, caller, is_own))
     kept = FOR_EVER if asked.number is not None else _FRESH if count.complete else NOT_KEPT
     rows = {"rows": [body]} if form == "csv" else {}
-    return answer(request, caller, {**body, **rows}, form=form, columns=_COLUMNS, kept=kept)
+    part = reader.missing_part(complete=count.complete)
+    return answer(request, caller, {**body, **rows}, form=form, columns=_COLUMNS, kept=kept, part=part)
 
 
 async def _lookup(
@@ -103,7 +105,8 @@ async def _lookup(
     own = await whose(history, caller, video_ids)
     counts = await served(reader, metrics, video_ids)
     shown = [_shown(count, caller, is_own) for count, is_own in zip(counts, own, strict=True)]
-    return Response(_encode(_lookup_answer(shown)), headers={"Cache-Control": NOT_KEPT}, media_type="application/json")
+    headers = {"Cache-Control": NOT_KEPT, **missing(reader.missing_part(complete=shown[0].complete))}
+    return Response(_encode(_lookup_answer(shown)), headers=headers, media_type="application/json")
 
 
 def _shown(count: ServedCount, caller: Caller, is_own: bool) -> ServedCount:

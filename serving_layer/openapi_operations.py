@@ -41,7 +41,7 @@ def answered_get(
         "parameters": [{"$ref": f"#/components/parameters/{name}"} for name in (*parameters, "request_id")],
         "security": _security(scope),
         "responses": {
-            "200": {"description": summary, "headers": _headers("ETag"), "content": content},
+            "200": {"description": summary, "headers": _headers("ETag", "X-Missing-Part"), "content": content},
             "304": {"description": "Unchanged since the entity tag sent"},
             **_problems((*problems, *_ALWAYS)),
         },
@@ -58,7 +58,11 @@ def lookup() -> dict[str, Any]:
         "security": _security(Scope.COUNTS),
         "requestBody": {"required": True, "content": {"application/json": body}},
         "responses": {
-            "200": {"description": "The served counts", "headers": _headers(), "content": {"application/json": answer}},
+            "200": {
+                "description": "The served counts",
+                "headers": _headers("X-Missing-Part"),
+                "content": {"application/json": answer},
+            },
             **_problems((*problems, "video_id_malformed", STORE, *_ALWAYS)),
         },
     }

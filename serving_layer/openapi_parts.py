@@ -164,6 +164,7 @@ def _answered(text: str, example: str) -> dict[str, Any]:
 HEADERS = {
     "ETag": _answered("Equal as long as the answer means the same", '"5f2b…"'),
     "X-Request-Id": _answered("Names the answer in the logs", "4bf92f3577b34da6"),
+    "X-Missing-Part": _answered("Where `complete` is false: `redis` does not answer, or `speed` counts again", "redis"),
     "RateLimit": _answered("What is left: r requests within t seconds", '"anonymous";r=5999;t=60'),
     "Retry-After": _answered("Seconds until it is worth trying again", "2"),
 }

@@ -77,6 +77,10 @@ class Part(StrEnum):
     """What an answer can be missing for."""
 
     POSTGRES = "postgres"
+    REDIS = "redis"
+    """No problem: without it counts are served, settled only."""
+    SPEED = "speed"
+    """The speed layer, which is counting again what it had lost. No problem either."""
     KAFKA = "kafka"
     SQL = "sql"
     """The SQL server, through which the batch tables are read."""
@@ -103,6 +107,8 @@ PARTS: dict[str, Part] = {
 
 PART_NAMES: dict[Part, str] = {
     Part.POSTGRES: "PostgreSQL",
+    Part.REDIS: "Redis",
+    Part.SPEED: "The speed layer",
     Part.KAFKA: "Kafka",
     Part.SQL: "The SQL server",
     Part.IDENTITY_PROVIDER: "The identity provider",

@@ -91,6 +91,8 @@ class FakeBehind:
         self.away: set[str] = set()
         self.rows = {_id(who): _statement(who, _id(who)) for who in ("ann", "bob")}
         self.rows[WAITING] = _in_state(_statement("ann", WAITING), "in_review", "above the limit")
+        self.missing = Part.REDIS
+        """What a count that is not complete misses views for."""
         self.since = 0
         """Views since the page was made, one more whenever a stream reads."""
         self.requests: dict[str, str] = {}
@@ -108,12 +110,12 @@ class FakeBehind:
     async def served_video(self, video_id: str) -> ServedCount:
         self._needs_postgres()
         return ServedCount(
-            video_id, 1_240, 1_200, 40, 900, 7, SETTLED_UNTIL, NOW, complete="Redis" not in self.away, known=True
+            video_id, 1_240, 1_200, 40, 900, 7, SETTLED_UNTIL, NOW, complete=Part.REDIS not in self.away, known=True
         )
 
     async def served_channel(self, payee_id: str) -> ServedTotal:
         self._needs_postgres()
-        return ServedTotal(72_400, 72_000, 400, 54_000, complete="Redis" not in self.away)
+        return ServedTotal(72_400, 72_000, 400, 54_000, complete=Part.REDIS not in self.away)
 
     async def live_video(self, video_id: str) -> ReadLive:
         self._needs_postgres()
@@ -291,7 +293,10 @@ def fake_portal(
     sessions = Sessions(credentials or FakeCredentials(), b"k" * 32, secure=False)
     proofs = Proofs(FakeProofs(behind), FakeProofs(behind), ThreadPoolExecutor(1))
     live = LiveStreams(LiveLimits(poll_seconds=0.01, lifetime_seconds=live_seconds))
-    return Portal(fake_guard(), sessions, behind, behind, behind, proofs, behind, live, provider, lambda: VERSION, now)
+    return Portal(
+        fake_guard(), sessions, behind, behind, behind, proofs, behind, live, provider,
+        version=lambda: VERSION, missing_part=lambda complete: None if complete else behind.missing, now=now,
+    )  # fmt: skip
 
 
 def _id(who: str) -> str:

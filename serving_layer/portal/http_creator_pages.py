@@ -51,13 +51,15 @@ async def _dashboard(visit: Visit) -> Response:
             payee_id, version, search="", order=VideoOrder.VIEWS, cursor=None, limit=GROUPS_SHOWN
         )
         top = await visit.attempt(_NOTHING, first)
+    served = await visit.attempt(None, portal.counts.served_channel(payee_id))
+    visit.note_missing(served)
     statements = await visit.ask((), portal.money.statements, payee_id)
     notices = await visit.ask((), portal.money.notices, payee_id)
     return visit.page(
         "dashboard.html",
         top=top.rows,
         name=await visit.attempt(None, portal.counts.name(payee_id)),
-        served=await visit.attempt(None, portal.counts.served_channel(payee_id)),
+        served=served,
         days=days,
         statements=[each for each in statements if is_shown(each.summary, visit.known_caller)][:5],
         notices=notices[:3],
@@ -116,6 +118,7 @@ async def _video(visit: Visit) -> Response:
     if (refusal := await _not_own(visit, video_id)) is not None:
         return refusal
     served = await visit.attempt(None, visit.portal.counts.served_video(video_id))
+    visit.note_missing(served)
     live = f"/portal/videos/{video_id}/live"
     counts = await _counts(visit, video_id, days)
     return visit.page("video.html", video_id=video_id, days=days, served=served, live=live, **counts)

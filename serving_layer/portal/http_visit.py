@@ -16,7 +16,7 @@ from serving_layer.access import Caller, Scope
 from serving_layer.http_access import Guard, GuardedRoute
 from serving_layer.http_live import LiveStreams
 from serving_layer.http_proofs import Proofs
-from serving_layer.merge import ServedVersion
+from serving_layer.merge import ServedCount, ServedVersion
 from serving_layer.portal.http_session import Sessions
 from serving_layer.portal.http_templates import rendered
 from serving_layer.portal.ports import (
@@ -27,7 +27,8 @@ from serving_layer.portal.ports import (
     OperatorReads,
     PartUnavailableError,
 )
-from serving_layer.problems import ProblemError
+from serving_layer.portal.records import ServedTotal
+from serving_layer.problems import PART_NAMES, Part, ProblemError
 from serving_layer.sign_in import BEGINNING, safe_return_path
 
 SECURITY_HEADERS = {
@@ -99,6 +100,8 @@ class Portal:
     provider: IdentityProvider | None
     """Where people sign in; None: only with what they paste."""
     version: Callable[[], ServedVersion | None]
+    missing_part: Callable[[bool], Part | None]
+    """What a served count that is complete or not misses views for; see `CountsReader`."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
@@ -131,6 +134,11 @@ class Visit:
                 raise
             self.affected.setdefault(error.problem.part, sentence(error.problem.detail))
             return default
+
+    def note_missing(self, count: ServedCount | ServedTotal | None) -> None:
+        """Let the page say which part does not answer, where views of a served count are missing for that."""
+        if count is not None and self.portal.missing_part(count.complete) is Part.REDIS:
+            self.affected.setdefault(Part.REDIS, sentence(f"{PART_NAMES[Part.REDIS]} does not answer"))
 
     def page(self, template: str, *, status: int = 200, refused: str | None = None, **context: object) -> Response:
         """Return a page; forms in it are bound to this visit."""

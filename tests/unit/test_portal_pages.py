@@ -365,10 +365,14 @@ def test_without_redis_the_settled_counts_are_shown_and_said_to_be_incomplete(
 ) -> None:
     sign_in(client, "ann")
     whole = client.get("/portal/dashboard").text
-    behind.away = {"Redis"}
-    page = client.get("/portal/dashboard").text
-    assert ("data-incomplete hidden" in whole, "data-incomplete hidden" in page) == (True, False)
-    assert "72,000" in page
+    behind.away = {Part.REDIS}
+    for path, views in (("/portal/dashboard", "72,000"), ("/portal/videos/-walk_01", "1,200")):
+        page = client.get(path).text
+        assert ("data-incomplete hidden" in whole, "data-incomplete hidden" in page) == (True, False)
+        assert "Redis does not answer" in page
+        assert views in page
+    behind.missing = Part.SPEED
+    assert "does not answer" not in client.get("/portal/dashboard").text, "it answers, and is counting again"
 
 
 def test_an_event_is_answered_in_words_and_a_strangers_event_not_at_all(client: TestClient, behind: FakeBehind) -> None:

@@ -347,6 +347,12 @@ def test_a_channels_live_count_is_the_sum_of_its_videos_and_the_answer_of_its_ro
     assert served.get("/v1/channels/nobody/views/live").json()["code"] == "not_found"
 
 
+def test_a_channel_without_redis_names_the_part_that_is_missing(served: Served) -> None:
+    served.speed.is_away = True
+    answer = served.get(f"/v1/channels/{OWNER}/views")
+    assert (answer.json()["complete"], answer.json()["views"], answer.headers["x-missing-part"]) == (False, 5, "redis")
+
+
 def test_a_stream_says_when_the_count_cannot_be_read_and_goes_on(served: Served) -> None:
     async def unreadable(_: Any) -> Any:
         raise SettledUnavailableError("gone")

@@ -107,6 +107,15 @@ def test_without_redis_the_settled_count_is_served_as_incomplete_and_not_kept(se
     assert (answer.status_code, answer.json()["views"], answer.json()["complete"]) == (200, 1_000, False)
     assert answer.headers["cache-control"] == "no-store"
     assert served.client.get("/readyz").json() == {"version": 1, "speed_layer_answers": False}
+    for other in (
+        served.client.get("/v1/videos/-a/views?format=csv"),
+        served.client.post("/v1/views:lookup", json={"video_ids": ["-a"]}),
+    ):
+        assert other.headers["x-missing-part"] == answer.headers["x-missing-part"] == "redis"
+    served.speed.is_away, served.speed.is_complete = False, False
+    assert served.get("-a").headers["x-missing-part"] == "speed"
+    served.speed.is_complete = True
+    assert "x-missing-part" not in served.get("-a").headers
 
 
 def test_without_postgres_cached_counts_are_served_and_others_are_a_problem(served: Served) -> None:

@@ -103,18 +103,19 @@ def write_file(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Exi
     """Writes the file of an approved batch; it holds bank data, so that only its owner may read it."""
     batch, actor = batch_of(arguments, environ), actor_of(arguments)
     content = payout_csv(batch) if arguments.format == "csv" else pain_001(batch, _debtor(environ))
-    if arguments.out.is_dir():
-        raise CommandError(f"{arguments.out} is a folder; name a file", ExitCode.BAD_INPUT)
+    place = Path(os.path.realpath(arguments.out))
+    if place.exists() and not place.is_file():
+        raise CommandError(f"{arguments.out} is a folder or a device; name a file", ExitCode.BAD_INPUT)
     try:
         # 1. beside its place, so that nothing is noted of a file that cannot be written
-        descriptor, name = mkstemp(dir=arguments.out.parent, prefix=f".{arguments.out.name}.")
+        descriptor, name = mkstemp(dir=place.parent, prefix=f".{place.name}.")
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content)
             # 2. noted: refused unless it is approved, and never to be voided from here on
             PostgresPayoutSteps(billing_connector(environ)).write(batch.batch_id, actor)
             # 3. to its place
-            Path(name).replace(arguments.out)
+            Path(name).replace(place)
         finally:
             Path(name).unlink(missing_ok=True)
     except OSError as error:

@@ -375,8 +375,11 @@ def test_the_commands_pay_write_import_and_reconcile(
         ("bob", "GB…5432", 2_500_000),
     ]
     assert run("payout-approve", "--batch", made["batch_id"], "--actor", "max")["payment_count"] == 2
-    assert main(["billing", *words[:3], "--out", str(tmp_path)]) == ExitCode.BAD_INPUT
-    assert "is a folder; name a file" in capsys.readouterr().err
+    for wrong in (str(tmp_path), "/dev/null", str(tmp_path / "nowhere" / "batch.xml")):
+        assert main(["billing", *words[:3], "--out", wrong]) == ExitCode.BAD_INPUT
+    error = capsys.readouterr().err
+    assert error.count("is a folder or a device; name a file") == 2
+    assert "cannot be written (No such file or directory)" in error
     assert run("payouts")["batches"][0]["batch_state"] == "approved", "nothing is noted of a file that was not written"
     run(*words)
     assert out.stat().st_mode & 0o777 == 0o600

@@ -1,7 +1,7 @@
 """The identity provider: its settings, whose tokens are accepted, and where people sign in."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_address
@@ -67,12 +67,14 @@ class OidcSettings:
         return Issuer(self.issuer, (self.audience,), self.algorithms, keys, self.role_claim, self.payee_claim)
 
 
-def sign_in_at(oidc: OidcSettings | None, issuer: Issuer | None) -> HttpIdentityProvider | None:
+def sign_in_at(
+    oidc: OidcSettings | None, issuer: Issuer | None, monotonic: Callable[[], float] = time.monotonic
+) -> HttpIdentityProvider | None:
     """Return where people sign in; None where that is not configured. It is asked when somebody does."""
     if oidc is None or issuer is None or oidc.client is None:
         return None
     tokens = IdTokens(issuer, oidc.client.client_id)
-    return HttpIdentityProvider(oidc.issuer, oidc.client, tokens, is_trusted=is_safe_url, monotonic=time.monotonic)
+    return HttpIdentityProvider(oidc.issuer, oidc.client, tokens, is_trusted=is_safe_url, monotonic=monotonic)
 
 
 def _client(environ: Mapping[str, str], issuer: str) -> Client | None:

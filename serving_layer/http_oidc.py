@@ -17,6 +17,8 @@ from serving_layer.sign_in import Attempt, Client, authorization_url, token_form
 log = logging.getLogger(__name__)
 
 FRESH_SECONDS = 600.0
+PAUSE_SECONDS = 2.0
+"""How long a provider that did not answer is not asked again, whoever comes."""
 _ENDPOINTS = ("authorization_endpoint", "token_endpoint")
 _POST, _BASIC = "client_secret_post", "client_secret_basic"
 
@@ -43,6 +45,7 @@ class HttpIdentityProvider:
         self._is_trusted = is_trusted
         self._monotonic = monotonic
         self._known: tuple[Mapping[str, Any], float] | None = None
+        self._failed: tuple[ProblemError, float] | None = None
 
     async def authorization_url(self, attempt: Attempt) -> str:
         """See the port."""
@@ -75,7 +78,13 @@ class HttpIdentityProvider:
         """Return the provider's own description; raises ProblemError(identity_provider_unavailable)."""
         now = self._monotonic()
         if self._known is None or now > self._known[1] + FRESH_SECONDS:
-            self._known = (await self._described(), now)
+            if self._failed is not None and now < self._failed[1] + PAUSE_SECONDS:
+                raise self._failed[0]
+            try:
+                self._known = (await self._described(), now)
+            except ProblemError as error:
+                self._failed = (error, now)
+                raise
         return self._known[0]
 
     async def _described(self) -> Mapping[str, Any]:

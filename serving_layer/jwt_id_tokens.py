@@ -24,7 +24,9 @@ class IdTokens:
         issuer, claims = await self._verifier.verified(token)
         found = claims.get("nonce")
         if not isinstance(found, str) or not hmac.compare_digest(found.encode(), nonce.encode()):
-            raise unauthorized("token_invalid", "the ID token was made for another sign-in (its nonce differs)")
+            raise unauthorized(
+                "token_invalid", "the ID token was made for another sign-in (its nonce differs); sign in again"
+            )
         audience = claims["aud"]
         is_shared = isinstance(audience, list) and len(audience) > 1
         if claims.get("azp", None if is_shared else self._client_id) != self._client_id:

@@ -131,9 +131,5 @@ class ServedChannelCounts:
             raise
 
 
-def _row(video_id: str, count: SettledCount) -> VideoRow:
-    return VideoRow(video_id, count.views, count.billable_views)
-
-
 def _quarter(day: str) -> int:
     return int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()) // QUARTER_SECONDS

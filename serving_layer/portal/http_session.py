@@ -1,8 +1,8 @@
 """Who is signed in: a cookie that scripts cannot read holds the credential, another one binds forms to this browser.
 
 The credential (a token or an API key) is the session, so nothing is stored on the server and signing in survives a
-restart; it ends with the credential. A form is accepted only with a keyed hash of the visit's cookie (the signed
-double-submit pattern).
+restart; it ends with the credential. A third cookie holds an attempt to sign in elsewhere until it comes back. A form
+is accepted only with a keyed hash of the visit's cookie (the signed double-submit pattern).
 """
 
 import hashlib
@@ -27,7 +27,7 @@ CREDENTIAL_LENGTH_MAX = 3_800
 
 @dataclass(frozen=True)
 class Sessions:
-    """Reads and writes the two cookies. `key` is secret; `secure` sends cookies over HTTPS only."""
+    """Reads and writes these cookies. `key` is secret; `secure` sends cookies over HTTPS only."""
 
     credentials: Credentials
     key: bytes

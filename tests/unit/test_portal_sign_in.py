@@ -6,16 +6,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urljoin, urlsplit
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from jobs.access_settings import AccessSettings
 from jobs.errors import CommandError
 from jobs.oidc_settings import OidcSettings, sign_in_at
+from serving_layer.http_oidc import PAUSE_SECONDS
 from serving_layer.identification import Access
 from serving_layer.jwt_tokens import TokenVerifier
 from serving_layer.portal.http_portal import portal_routes
@@ -44,7 +47,7 @@ class Browser:
         access = Access(find_key=FakeKeys().find, tokens=pages, clock=time.time)
         portal = fake_portal(
             FakeBehind(),
-            provider=sign_in_at(oidc, issuer),
+            provider=sign_in_at(oidc, issuer, lambda: time.monotonic() + self.later.total_seconds()),
             credentials=access,
             now=lambda: datetime.now(UTC) + self.later,
         )
@@ -201,6 +204,8 @@ def test_a_provider_that_is_away_is_named_at_both_steps(browser: Browser, provid
     answer = browser.client.get("/portal/sign-in/leave")
     assert (answer.status_code, "identity provider does not answer" in answer.text) == (503, True)
     provider.is_away = False
+    assert browser.client.get("/portal/sign-in/leave").status_code == 503, "it is left alone for a moment"
+    browser.later = timedelta(seconds=PAUSE_SECONDS)
     back = browser.leave()
     provider.is_away = True
     answer = browser.client.get(back)
@@ -263,6 +268,15 @@ def test_without_a_provider_there_is_nothing_to_leave_for() -> None:
 )
 def test_the_way_back_stays_within_the_portal(path: str, kept: bool) -> None:
     assert safe_return_path(path) == (path if kept else "/portal")
+
+
+@given(st.text(alphabet="/\\.%portal2ef:?#@&= \t\né") | st.text())
+def test_no_text_leads_out_of_the_portal(text: str) -> None:
+    for wanted in (text, f"/portal{text}", f"/portal/{text}"):
+        reached = urlsplit(urljoin("https://views.example/portal/sign-in/return", safe_return_path(wanted)))
+        assert (reached.scheme, reached.netloc) == ("https", "views.example")
+        assert f"{reached.path}/".startswith("/portal/")
+        assert not reached.path.startswith(("/portal/sign-in", "/portal/sign-out"))
 
 
 def test_an_attempt_is_opened_only_as_it_was_sealed() -> None:

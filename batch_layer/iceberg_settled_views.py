@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 from batch_layer.errors import UnavailableError
 from batch_layer.iceberg_tables import IcebergTables
 from batch_layer.spark_attribution import Attribution, SettledPiece, pieces_of, placed, unpacked, with_outcomes, within
+from batch_layer.spark_conflicts import conflicts_of
 from batch_layer.spark_rejudging import rejudged
 from batch_layer.tables import EVENTS, VIEWS_BY_DETAIL
 from ingestion.contract.counting import Billability, Verdict
@@ -45,6 +46,16 @@ class LateEventRow:
     video_id: str
     happened_at: datetime
     appended_at: datetime
+
+
+@dataclass(frozen=True)
+class ConflictRow(LateEventRow):
+    """An event whose id had come before with another content."""
+
+    first_place: str
+    """Where the event is that it was compared with: `partition:offset`."""
+    differing: Sequence[str]
+    """The columns of the events table in which they differ; empty where it keeps none of what does."""
 
 
 class IcebergSettledViews:
@@ -150,6 +161,14 @@ class IcebergSettledViews:
             LateEventRow(partition, offset, event_id, video_id, _instant(happened), _instant(appended))
             for partition, offset, event_id, video_id, happened, appended in _streamed(rows)
         )
+
+    def conflicts(self, period: Period) -> Iterator[ConflictRow]:
+        """Yield the events of the period with verdict `conflict`."""
+        for partition, offset, event_id, video_id, happened, appended, first_place, differing in _streamed(
+            conflicts_of(self._read(EVENTS), period)
+        ):
+            instants = (_instant(happened), _instant(appended))
+            yield ConflictRow(partition, offset, event_id, video_id, *instants, first_place, differing)
 
     def _read(self, table: str) -> DataFrame:
         return self._tables.at(table, self._version.snapshots[table])

@@ -10,9 +10,8 @@ from pyspark.sql import functions as F
 from batch_layer.recomputed_days import days_after, days_before, days_to_recompute, neighbours
 from batch_layer.spark_billability import RulesByDay, judge_alone, over_cap, with_cap
 from batch_layer.spark_decode import COLUMNS
-from batch_layer.spark_verdicts import repeat_verdicts, with_verdicts
+from batch_layer.spark_verdicts import CANDIDATES, repeat_verdicts, with_verdicts
 
-_IS_CANDIDATE = "verdict IN ('counted', 'duplicate', 'conflict')"
 _VIEWER = ["user_id", "video_id"]
 
 
@@ -82,5 +81,5 @@ def _of_days(events: DataFrame, days: Collection[date]) -> DataFrame:
 
 def _unjudged(events: DataFrame) -> DataFrame:
     """Return stored events as the decoder left them: candidates have no verdict."""
-    verdict = F.when(~F.expr(_IS_CANDIDATE), F.col("verdict")).alias("verdict")
+    verdict = F.when(~F.col("verdict").isin(*CANDIDATES), F.col("verdict")).alias("verdict")
     return events.select(*[verdict if name == "verdict" else F.col(name) for name in COLUMNS])

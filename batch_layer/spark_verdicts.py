@@ -4,11 +4,13 @@ Work is spent only where order matters: on ids that occur more than once, and on
 often than the cap allows. Everything else is a hash aggregate of eight-byte keys and one scan.
 """
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from ingestion.contract.counting import LATE_AFTER, Verdict
 
+CANDIDATES = (Verdict.COUNTED.value, Verdict.DUPLICATE.value, Verdict.CONFLICT.value)
+"""The verdicts of events that are compared with each other."""
 BROADCAST_ROWS_MAX = 1_000_000
 """Above this a join shuffles both sides instead of copying the smaller one to every executor."""
 
@@ -22,12 +24,11 @@ def repeat_verdicts(candidates: DataFrame) -> DataFrame:
     those that were not late, or else of the late ones that were accepted, is counted; any other is compared with that
     one. So the minimum by id and day is all the order that is needed.
     """
-    is_late = F.expr(f"happened_at < appended_at - INTERVAL '{LATE_AFTER.days}' DAY").alias("is_late")
     keyed = candidates.select(
         F.xxhash64("event_id").alias("id_hash"),
         "event_id",
         "event_day",
-        F.struct(is_late, "appended_at", "partition", "offset", "payload_digest").alias("event"),
+        F.struct(is_late().alias("is_late"), "appended_at", "partition", "offset", "payload_digest").alias("event"),
     )
     # two ids that share a hash are only looked at needlessly: the rule below goes by event_id
     repeated = keyed.join(_more_than(keyed, 1), "id_hash", "left_semi").drop("id_hash")
@@ -48,6 +49,11 @@ def repeat_verdicts(candidates: DataFrame) -> DataFrame:
             F.when(same, Verdict.DUPLICATE.value).otherwise(Verdict.CONFLICT.value).alias("repeat_verdict"),
         )
     )
+
+
+def is_late() -> Column:
+    """Return whether an event happened too long before it was received; a candidate that did was accepted."""
+    return F.expr(f"happened_at < appended_at - INTERVAL '{LATE_AFTER.days}' DAY")
 
 
 def _more_than(keyed: DataFrame, limit: int, key: str = "id_hash") -> DataFrame:

@@ -10,7 +10,7 @@ from billing.books.bounds import Bounds
 from billing.books.run_posting import RunSummary, post_bills
 from billing.books.runs import NOBODY_ALONE, BillingRun
 from billing.errors import EvidenceMismatchError, PreconditionsError
-from billing.ports import CatalogueStore, LateEvent, SettledViews
+from billing.ports import CatalogueStore, ReviewedEvent, SettledViews
 from billing.rating.attribution import Attribution
 from billing.rating.preconditions import Findings, Waivable, failed_preconditions
 from billing.rating.rating import rate_period
@@ -97,16 +97,20 @@ def bill_period(order: BillingOrder, *, views: SettledViews, catalogues: Catalog
 
 
 def _undecided(views: SettledViews, books: Books, period: Period) -> Mapping[str, int]:
-    """Return the events that wait for review, by kind, without the late ones that somebody rejected."""
+    """Return the events that wait for review, by kind: not the late ones that were rejected, nor decided conflicts."""
     waiting = dict(views.open_review_items(period))
     if waiting.get(Waivable.LATE_REVIEW):
-        rejected = books.rejected_late_events([late_event_id(each) for each in views.late_events(period)])
-        waiting[Waivable.LATE_REVIEW] -= len(rejected)
+        decided = books.decisions("late_event", [place_of(each) for each in views.late_events(period)])
+        waiting[Waivable.LATE_REVIEW] -= sum(decision == "rejected" for decision in decided.values())
+    if waiting.get(Waivable.CONFLICT):
+        waiting[Waivable.CONFLICT] -= len(
+            books.decisions("conflict", [place_of(each) for each in views.conflicts(period)])
+        )
     return waiting
 
 
-def late_event_id(event: LateEvent) -> str:
-    """Return the name under which a late event is decided: its place in the log."""
+def place_of(event: ReviewedEvent) -> str:
+    """Return the name under which an event is decided: its place in the log."""
     return f"{event.partition}:{event.offset}"
 
 

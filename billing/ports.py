@@ -122,12 +122,15 @@ class SettledViews(Protocol):
     def unreconciled(self) -> Sequence[str]:
         """Return what is known not to agree between archive, tables, served counts and ledger, in sentences."""
 
-    def late_events(self, period: Period) -> Iterable["LateEvent"]:
+    def late_events(self, period: Period) -> Iterable["ReviewedEvent"]:
         """Yield the events with verdict `late_review` that claim to have happened in the period, in any order."""
 
+    def conflicts(self, period: Period) -> Iterable["Conflict"]:
+        """Yield the events of the period with verdict `conflict`, in any order."""
 
-class LateEvent(Protocol):
-    """An event that came too late to be counted by itself; it stays visible until somebody decides about it."""
+
+class ReviewedEvent(Protocol):
+    """An event that is not counted by itself; it stays visible until somebody decides about it."""
 
     @property
     def partition(self) -> int:
@@ -152,6 +155,18 @@ class LateEvent(Protocol):
     @property
     def appended_at(self) -> datetime:
         """When the log received it."""
+
+
+class Conflict(ReviewedEvent, Protocol):
+    """An event whose id had come before with another content."""
+
+    @property
+    def first_place(self) -> str:
+        """Where the event is that it was compared with: `partition:offset`."""
+
+    @property
+    def differing(self) -> Sequence[str]:
+        """Names of what the two differ in; empty where that is not kept."""
 
 
 class CatalogueStore(Protocol):

@@ -15,6 +15,7 @@ from billing.errors import (
 )
 from jobs import (
     billing_backtest,
+    billing_conflicts,
     billing_events,
     billing_export,
     billing_holds,
@@ -42,6 +43,7 @@ GROUPS = (
     billing_payout_batches,
     billing_holds,
     billing_late,
+    billing_conflicts,
     billing_proof,
     billing_export,
     billing_events,

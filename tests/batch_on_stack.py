@@ -46,7 +46,15 @@ class Batch:
         assert done.returncode == ExitCode.OK, done.stderr
         return dict(json.loads(done.stdout))
 
-    def send(self, count: int, *, number: int, video_id: str = "-video", happened_at: datetime | None = None) -> None:
+    def send(
+        self,
+        count: int,
+        *,
+        number: int,
+        video_id: str = "-video",
+        happened_at: datetime | None = None,
+        view_duration: int = 40,
+    ) -> None:
         """Sends `count` views whose ids are `number`, `number` + 1, …; of an hour ago unless told otherwise."""
         happened = happened_at or datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
         for index in range(count):
@@ -56,7 +64,7 @@ class Batch:
                 "user_id": f"viewer-{number + index}",
                 "session_id": "session",
                 "timestamp": happened.isoformat(),
-                "view_duration": 40,
+                "view_duration": view_duration,
                 "revenue_eligible": True,
             }
             self.producer.send(self.topic, json.dumps(fields).encode(), partition=index % 2)

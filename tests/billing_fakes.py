@@ -74,7 +74,7 @@ def event_id(count: Count, index: int) -> str:
 
 @dataclass(frozen=True)
 class Late:
-    """Implements `billing.ports.LateEvent`."""
+    """Implements `billing.ports.ReviewedEvent`."""
 
     partition: int
     offset: int
@@ -82,6 +82,14 @@ class Late:
     video_id: str
     happened_at: datetime
     appended_at: datetime
+
+
+@dataclass(frozen=True)
+class Conflicting(Late):
+    """Implements `billing.ports.Conflict`."""
+
+    first_place: str = "0:0"
+    differing: Sequence[str] = ("view_duration",)
 
 
 @dataclass
@@ -135,12 +143,15 @@ class FakeSettledViews:
         return self.review_items
 
     def late_events(self, period: Period) -> Iterator[Late]:
-        at = datetime.combine(period.start_on, time(), UTC)
-        return (Late(0, offset, f"event-{offset}", "v", at, CALCULATED_AT) for offset in range(self.late_count))
+        return (Late(*fields) for fields in self._reviewed(period, "late_review"))
 
-    @property
-    def late_count(self) -> int:
-        return self.review_items.get("late_review", 0)
+    def conflicts(self, period: Period) -> Iterator[Conflicting]:
+        return (Conflicting(*fields) for fields in self._reviewed(period, "conflict"))
+
+    def _reviewed(self, period: Period, verdict: str) -> Iterator[tuple[int, int, str, str, datetime, datetime]]:
+        at = datetime.combine(period.start_on, time(), UTC)
+        for offset in range(self.review_items.get(verdict, 0)):
+            yield 0, offset, f"event-{offset}", "v", at, CALCULATED_AT
 
     def _placed(self, attribution: Attribution) -> Iterator[tuple[Count, OwnedDays | None, RateCard | None]]:
         owned_by_video: defaultdict[str, list[OwnedDays]] = defaultdict(list)

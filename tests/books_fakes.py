@@ -2,7 +2,7 @@
 
 import threading
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from billing.books.book_ports import Balance, Estimate, Finalised, LedgerTotals, PayeeRange, RunTotals
@@ -102,9 +102,9 @@ class FakeBooks:
             last = ready[-1].payee_id if ready else None
             return Finalised(len(ready), sum(each.earned_micros for each in ready), last)
 
-    def rejected_late_events(self, places: Sequence[str]) -> set[str]:
-        decided = {place: self.steps["late_event", place] for place in places}
-        return {place for place, steps in decided.items() if steps and steps[-1].to_state == "rejected"}
+    def decisions(self, kind: str, places: Sequence[str]) -> Mapping[str, str]:
+        steps = {place: self.steps[kind, place] for place in places}
+        return {place: taken[-1].to_state for place, taken in steps.items() if taken}
 
     def billed_periods(self) -> list[Period]:
         return sorted({each.period for each in self.runs.values()}, key=lambda period: period.start_on)

@@ -1,6 +1,6 @@
 """What billing needs of its own books: statements and their states, and the ledger."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -120,8 +120,8 @@ class Books(Protocol):
         What a statement replaces is reversed by a linked transaction, and the payee gets a notice.
         """
 
-    def rejected_late_events(self, places: Sequence[str]) -> set[str]:
-        """Return which late events (by their place in the log) somebody decided not to count."""
+    def decisions(self, kind: str, places: Sequence[str]) -> Mapping[str, str]:
+        """Return what was decided about events (`late_event`, `conflict`) by their place in the log."""
 
     def billed_periods(self) -> list[Period]:
         """Return every period that was ever billed, by its first day."""

@@ -4,7 +4,7 @@
 import json
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -68,9 +68,8 @@ _PAST_EARNED = """
       AND NOT EXISTS (SELECT 1 FROM billing.transactions r WHERE r.reverses = t.transaction_id)
     GROUP BY period_start_on, period_end_on ORDER BY period_end_on DESC LIMIT 6"""
 _STILL_CALCULATED = f"SELECT statement_id FROM billing.statements s WHERE run_id = %s AND {STATE_OF_S} = 'calculated'"
-_REJECTED_LATE = """
-    SELECT subject_id FROM billing.transitions
-    WHERE subject_kind = 'late_event' AND subject_id = ANY (%s) AND to_state = 'rejected'"""
+_DECISIONS = """
+    SELECT subject_id, state FROM billing.current_states WHERE subject_kind = %s AND subject_id = ANY (%s)"""
 _BILLED_PERIODS = "SELECT DISTINCT period_start_on, period_end_on FROM billing.runs ORDER BY period_start_on"
 _RUNS_WITH_APPROVED = f"""
     SELECT DISTINCT s.run_id FROM billing.transitions a
@@ -150,11 +149,11 @@ class PostgresBooks:
         """Post the next statements of a run; see the port."""
         return self._alone(lambda cursor: finalise_group(cursor, run_id, after, count_max))
 
-    def rejected_late_events(self, places: Sequence[str]) -> set[str]:
-        """Return which late events somebody decided not to count."""
+    def decisions(self, kind: str, places: Sequence[str]) -> Mapping[str, str]:
+        """Return what was decided about events by their place; see the port."""
         with one_transaction(self._connect) as cursor:
-            cursor.execute(_REJECTED_LATE, (list(places),))
-            return {row[0] for row in cursor}
+            cursor.execute(_DECISIONS, (kind, list(places)))
+            return dict(cursor.fetchall())
 
     def billed_periods(self) -> list[Period]:
         """Return every period that was ever billed, by its first day."""

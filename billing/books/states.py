@@ -11,6 +11,9 @@ OPEN = "open"
 RUN = "run"
 """The actor of what a billing run does by itself; no person has this name."""
 
+FIRST_KEPT = "first_kept"
+"""What is decided about a conflict: the first event of its id stays the one that counts."""
+
 ALLOWED: Mapping[str, Mapping[str, frozenset[str]]] = {
     "statement": {
         OPEN: frozenset({"calculated"}),
@@ -35,6 +38,7 @@ ALLOWED: Mapping[str, Mapping[str, frozenset[str]]] = {
         "settled": frozenset({"returned"}),
     },
     "late_event": {OPEN: frozenset({"accepted", "rejected"})},
+    "conflict": {OPEN: frozenset({FIRST_KEPT})},
 }
 """Kind of subject → state → the states that may follow it. Money is in the ledger from `finalised` on."""
 

@@ -23,7 +23,7 @@ class Waivable(StrEnum):
 
 
 _REVIEWS = {
-    Waivable.CONFLICT: "waive them ",
+    Waivable.CONFLICT: "decide them with `billing conflict-decide`, or waive them ",
     Waivable.LATE_REVIEW: "decide them with `billing late-decide`, run `./viewledger batch run` to count those that "
     "are accepted, or waive them ",
 }

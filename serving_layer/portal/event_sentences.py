@@ -4,7 +4,7 @@ from serving_layer.proofs import EventPart, EventPayment, PaymentStatus
 
 _REASONS = {
     "duplicate": "it repeats an event that was received before",
-    "conflict": "an event with the same id and other content was received before; a person decides",
+    "conflict": "an event with the same id and other content was received before, and the first one stays",
     "rejected": "it breaks the contract of events",
     "late_review": "it happened more than 35 days before it was received; a person decides",
     "late_accepted": "it came too late, was accepted by a person, and is counted by the next batch run",

@@ -393,7 +393,11 @@ def way_to(kind: str, state: str) -> list[str]:
                 return way
 
 
-def test_late_events_that_were_rejected_are_known_and_accepted_ones_are_not(desk: Desk) -> None:
+def test_decisions_about_events_are_found_by_kind_and_place(desk: Desk) -> None:
     desk.states.move("late_event", "0:7", Move("rejected", "max", "a clock that went wrong"))
     desk.states.move("late_event", "0:8", Move("accepted", "max", "a real view"))
-    assert desk.books.rejected_late_events(["0:7", "0:8", "0:9"]) == {"0:7"}
+    desk.states.move("conflict", "0:9", Move("first_kept", "max", "the player was mended"))
+    places = ["0:7", "0:8", "0:9"]
+    assert desk.books.decisions("late_event", places) == {"0:7": "rejected", "0:8": "accepted"}
+    assert desk.books.decisions("conflict", places) == {"0:9": "first_kept"}
+    assert desk.books.decisions("conflict", []) == {}

@@ -13,6 +13,7 @@ import psycopg2
 import pytest
 
 import jobs.billing_backtest
+import jobs.billing_conflicts
 import jobs.billing_late
 import jobs.billing_nightly
 import jobs.billing_run
@@ -65,7 +66,13 @@ def desk(
     with own_database(postgres_url) as url:
         monkeypatch.setenv("VIEWLEDGER_POSTGRES_URL", url)
         monkeypatch.setenv("VIEWLEDGER_PSEUDONYM_KEY", "ab" * 32)
-        for module in (jobs.billing_run, jobs.billing_nightly, jobs.billing_late, jobs.billing_backtest):
+        for module in (
+            jobs.billing_run,
+            jobs.billing_nightly,
+            jobs.billing_late,
+            jobs.billing_conflicts,
+            jobs.billing_backtest,
+        ):
             monkeypatch.setattr(module, "open_settled_views", open_fake)
         yield desk
 
@@ -315,4 +322,26 @@ def test_late_events_stay_in_the_pool_until_they_are_decided(desk: Desk) -> None
     assert desk.run("run", *month)[0] == ExitCode.REFUSED
     assert desk.document(*reject)["decided_count"] == 1
     assert [each["state"] for each in desk.document("late", *month)["late_events"]] == ["rejected", "rejected"]
+    assert desk.document("run", *month)["posted_count"] == 2
+
+
+def test_a_conflict_holds_the_period_up_until_somebody_lets_the_first_event_stay(desk: Desk) -> None:
+    desk.import_files()
+    desk.views = FakeSettledViews(desk.views.rows, published(), {"conflict": 2})
+    month = ["--period", "2026-10"]
+    listed = desk.document("conflicts", *month)["conflicts"]
+    assert [(each["place"], each["first"], each["differs_in"], each["state"]) for each in listed] == [
+        ("0:0", "0:0", "view_duration", "open"),
+        ("0:1", "0:0", "view_duration", "open"),
+    ]
+    decide = ["conflict-decide", *month, "--reason", "one release sent heartbeats", "--actor", "max"]
+    code, _, error = desk.run(*decide, "--event", "9:9")
+    assert (code, "'9:9' is no conflict of period 2026-10" in error) == (ExitCode.BAD_INPUT, True)
+    assert "`billing conflicts --period" in error
+    assert desk.document(*decide, "--event", "0:1") == {"decided_count": 1, "decision": "first_kept"}
+    code, _, error = desk.run("run", *month)
+    assert (code, "conflict: 1 event of period" in error) == (ExitCode.REFUSED, True)
+    code, out, _ = desk.run(*decide)
+    assert (code, out) == (ExitCode.OK, "1 conflicts decided: the first event of each id stays, as it is counted\n")
+    assert [each["state"] for each in desk.document("conflicts", *month)["conflicts"]] == ["first_kept", "first_kept"]
     assert desk.document("run", *month)["posted_count"] == 2

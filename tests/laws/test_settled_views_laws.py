@@ -2,13 +2,14 @@
 
 import json
 import random
+import re
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from pyspark.sql import SparkSession
@@ -21,7 +22,7 @@ from billing.rating.rating import rate_period
 from billing.terms.catalogue import Catalogue, Payee, Video
 from billing.terms.contracts import Contract, Contracts
 from billing.terms.ownership import SINCE_EVER, WITHOUT_END, OwnerShare
-from ingestion.contract.counting import Verdict, day_of, settle
+from ingestion.contract.counting import LATE_AFTER, Verdict, day_of, settle
 from ingestion.contract.event import ViewEvent
 from ingestion.contract.periods import Period
 from ingestion.contract.policy import CountingPolicy, policy_on
@@ -116,6 +117,45 @@ def settled(run: MemoryRun, policy: CountingPolicy | None) -> Iterator[tuple[Any
             yield event, event.video_id, day_of(event.timestamp), str(out.billability or out.verdict)
 
 
+def expected_conflicts(run: MemoryRun) -> dict[tuple[int, int], tuple[str, set[str]]]:
+    """Return (place of a conflict) → the place of the event it was compared with, and the columns that differ."""
+    accepted = run.versions.accepted_until(len(run.versions.published))
+    outcomes = settle([each.received for each in run.log.all()], FACTS, accepted=accepted)
+    candidates = {
+        (each.partition, each.offset): (each, cast(ViewEvent, each.received.decoded))
+        for each in run.log.all()
+        if outcomes[each.partition, each.offset].verdict in (Verdict.COUNTED, Verdict.DUPLICATE, Verdict.CONFLICT)
+    }
+    found = {}
+    for place, (_, event) in candidates.items():
+        if outcomes[place].verdict is not Verdict.CONFLICT:
+            continue
+        near = [
+            (message.appended_at - same.timestamp > LATE_AFTER, message.appended_at, other)
+            for other, (message, same) in candidates.items()
+            if same.event_id == event.event_id and abs(day_of(same.timestamp) - day_of(event.timestamp)).days <= 1
+        ]
+        _, _, (partition, offset) = min(near)
+        differing = compared(candidates[partition, offset][1]).items() - compared(event).items()
+        found[place] = (f"{partition}:{offset}", {name for name, _ in differing})
+    return found
+
+
+def compared(event: ViewEvent) -> dict[str, Any]:
+    """Return what the events table keeps of an event, by the names of its columns."""
+    return {
+        "video_id": event.video_id,
+        "user_id": event.user_id,
+        "session_id": event.session_id,
+        "happened_at": event.timestamp,
+        "view_duration": event.view_duration,
+        "revenue_eligible": event.revenue_eligible,
+        "country": event.geo_location if re.fullmatch("[A-Z]{2}", event.geo_location or "") else "ZZ",
+        "device_type": event.device_type or "unknown",
+        "ad_types": tuple(ad.ad_type or "unknown" for ad in event.ad_views or ()),
+    }
+
+
 def gathered(pieces: list[SettledPiece]) -> Mapping[Any, Any]:
     groups: dict[Any, Any] = defaultdict(lambda: (Counter(), Counter(), []))
     for each in pieces:
@@ -160,3 +200,8 @@ def test_every_event_is_sorted_to_the_owners_of_its_day_under_their_cards(spark:
     assert sorted(late) == sorted(wanted), f"seed {seed}"
     assert late
     assert views.videos_seen([day_of(START)], {"c", "nowhere"}) == {"c"}
+    conflicts = {
+        (each.partition, each.offset): (each.first_place, set(each.differing)) for each in views.conflicts(WHOLE)
+    }
+    assert conflicts == expected_conflicts(run), f"seed {seed}"
+    assert conflicts

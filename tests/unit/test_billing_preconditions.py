@@ -206,3 +206,12 @@ def test_a_late_event_that_is_accepted_is_still_not_counted_and_waits() -> None:
     books.move("late_event", "0:0", Move("accepted", "max", "a real view"))
     with pytest.raises(PreconditionsError, match="late_review: 1 event"):
         billed(books, views)
+
+
+def test_a_conflict_keeps_the_period_from_being_billed_until_the_first_is_kept() -> None:
+    books, views = FakeBooks(), FakeSettledViews([Count("v", DAY, None, 9, 4)], published(), {"conflict": 2})
+    books.move("conflict", "0:0", Move("first_kept", "max", "a mended player"))
+    with pytest.raises(PreconditionsError, match="conflict: 1 event"):
+        billed(books, views)
+    books.move("conflict", "0:1", Move("first_kept", "max", "the same"))
+    assert billed(books, views).summary.posted_count == 1

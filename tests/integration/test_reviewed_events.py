@@ -1,4 +1,4 @@
-"""A view that came weeks too late, from the log to the payee: on the real servers, by the commands an operator uses."""
+"""Events that wait for a decision, from the log to the payee: on the real servers, by the commands an operator uses."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ RATE_MICROS = 1_234_567
 """Per 1,000 views without a country, in deploy/sample/rates.yaml."""
 
 
-def test_an_accepted_late_event_is_counted_under_its_own_day_and_paid_by_a_restatement_of_exactly_it(
+def test_a_decided_conflict_lets_a_period_be_billed_and_an_accepted_late_event_is_paid_by_a_restatement(
     batch: Batch, tmp_path: Path
 ) -> None:
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -21,11 +21,16 @@ def test_an_accepted_late_event_is_counted_under_its_own_day_and_paid_by_a_resta
     month = ("--period", period)
     import_catalogue(batch, tmp_path)
     batch.send(2, number=9001, video_id="_late", happened_at=today - timedelta(days=33))
+    batch.send(1, number=9001, video_id="_late", happened_at=today - timedelta(days=33), view_duration=41)
     batch.send(1, number=9003, video_id="_late", happened_at=today - timedelta(days=37, hours=-3))
-    assert batch.result("batch", "run")["verdicts"]["late_review"] == 1
+    verdicts = batch.result("batch", "run")["verdicts"]
+    assert (verdicts["conflict"], verdicts["late_review"]) == (1, 1)
     refused = batch.run("billing", "run", *month)
     assert refused.returncode == ExitCode.REFUSED, refused.stderr
-    assert f"late_review: 1 event of period {period} waits for review" in refused.stderr
+    for kind in ("conflict", "late_review"):
+        assert f"{kind}: 1 event of period {period} waits for review" in refused.stderr
+    decided = batch.result("billing", "conflict-decide", *month, "--reason", "a mended player", "--actor", "max")
+    assert decided["decided_count"] == 1
     billed = batch.result("billing", "run", *month, "--waive", "late_review", "--actor", "eve")
     assert (billed["billable_views"], billed["amount_micros"]) == (2, 2 * RATE_MICROS // 1000)
 

@@ -1,0 +1,54 @@
+"""Conflicts (an id that had come before with another content), each beside the event that it was compared with."""
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from batch_layer.spark_attribution import within
+from batch_layer.spark_verdicts import CANDIDATES, is_late
+from ingestion.contract.counting import Verdict
+from ingestion.contract.periods import Period
+
+_COMPARED = (
+    "video_id",
+    "user_id",
+    "session_id",
+    "happened_at",
+    "view_duration",
+    "revenue_eligible",
+    "country",
+    "device_type",
+    "ad_types",
+)
+_PLACE = ("partition", "offset")
+
+
+def conflicts_of(events: DataFrame, period: Period) -> DataFrame:
+    """Return the conflicts of the period: place, ids, instants in microseconds, the place of the first, `differing`.
+
+    The first is by the rule of `repeat_verdicts`; `differing` names the columns in which the two are not equal, none
+    where the contents differ in what the table does not keep.
+    """
+    own = F.col("verdict") == Verdict.CONFLICT.value
+    conflicts = events.where(own & within(F.col("event_day"), period)).alias("conflict")
+    first = F.struct(is_late().alias("is_late"), "appended_at", *_PLACE, F.struct(*_COMPARED).alias("content"))
+    is_near_period = F.col("event_day").between(F.date_sub(F.lit(period.start_on), 1), F.lit(period.end_on))
+    in_reach = events.where(F.col("verdict").isin(*CANDIDATES) & is_near_period).select(
+        F.col("event_id").alias("same_id"), F.col("event_day").alias("first_day"), first.alias("first")
+    )
+    is_near = F.abs(F.date_diff("conflict.event_day", "first_day")) <= 1
+    columns = [F.col(f"conflict.{name}") for name in (*_PLACE, "event_id", "appended_at", *_COMPARED)]
+    found = (
+        conflicts.join(in_reach, (F.col("conflict.event_id") == F.col("same_id")) & is_near)
+        .groupBy(*columns)
+        .agg(F.min("first").alias("first"))
+    )
+    differs = [F.when(~F.col(name).eqNullSafe(F.col(f"first.content.{name}")), F.lit(name)) for name in _COMPARED]
+    return found.select(
+        *_PLACE,
+        "event_id",
+        "video_id",
+        F.unix_micros("happened_at"),
+        F.unix_micros("appended_at"),
+        F.concat_ws(":", "first.partition", "first.offset"),
+        F.array_compact(F.array(*differs)).alias("differing"),
+    )

@@ -1,0 +1,49 @@
+"""`./viewledger billing conflicts | conflict-decide`: one id, two contents; whether it may stay as it is counted."""
+
+import argparse
+from collections.abc import Mapping
+
+from billing.books.states import FIRST_KEPT
+from billing.period_billing import place_of
+from jobs.billing_reviews import Pool, add_decision_flags, decide, show_pool, wanted_places
+from jobs.billing_settings import Actions, actor_of, add_action, add_actor, add_period, period_of, show
+from jobs.exit_codes import ExitCode
+from jobs.settled_views import open_settled_views
+
+POOL = Pool("conflict", "conflict", "billing conflicts")
+NOT_KEPT = "referrer, quality, ads or schema_version"
+"""What the batch tables do not keep, or not as it was sent, and the contents may differ in."""
+
+
+def add_actions(actions: Actions) -> None:
+    """Declares `conflicts` and `conflict-decide`."""
+    listing = add_action(actions, "conflicts", list_conflicts, "events whose id had come before with another content")
+    add_period(listing)
+    parser = add_action(actions, "conflict-decide", decide_conflicts, "let the first event of an id stay the one")
+    add_period(parser)
+    add_decision_flags(parser, "conflicts")
+    add_actor(parser, "who decides")
+
+
+def list_conflicts(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
+    """Prints every conflict of the period, what it differs in from the first event of its id, and what was decided."""
+    with open_settled_views(environ) as views:
+        events = sorted(views.conflicts(period_of(arguments)), key=lambda each: (each.partition, each.offset))
+    more = {
+        "first": [each.first_place for each in events],
+        "differs_in": [", ".join(each.differing) or NOT_KEPT for each in events],
+    }
+    show_pool(arguments, environ, POOL, events, more)
+    return ExitCode.OK
+
+
+def decide_conflicts(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
+    """Stores for each conflict that the first event stays; one that is not among the period's refuses all."""
+    period, _ = period_of(arguments), actor_of(arguments)
+    with open_settled_views(environ) as views:
+        known = {place_of(each) for each in views.conflicts(period)}
+    wanted = wanted_places(arguments, environ, POOL, known)
+    decide(arguments, environ, POOL, wanted, FIRST_KEPT)
+    text = f"{len(wanted)} conflicts decided: the first event of each id stays, as it is counted"
+    show(arguments, {"decided_count": len(wanted), "decision": FIRST_KEPT}, lambda: text)
+    return ExitCode.OK

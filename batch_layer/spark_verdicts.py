@@ -31,7 +31,7 @@ def repeat_verdicts(candidates: DataFrame) -> DataFrame:
         F.struct(is_late().alias("is_late"), "appended_at", "partition", "offset", "payload_digest").alias("event"),
     )
     # two ids that share a hash are only looked at needlessly: the rule below goes by event_id
-    repeated = keyed.join(_more_than(keyed, 1), "id_hash", "left_semi").drop("id_hash")
+    repeated = keyed.join(more_than(keyed, 1), "id_hash", "left_semi").drop("id_hash")
     first_of_day = repeated.groupBy("event_id", "event_day").agg(F.min("event").alias("first"))
     days_in_reach = F.explode(F.array(F.date_sub("event_day", 1), "event_day", F.date_add("event_day", 1)))
     first_in_reach = (
@@ -56,7 +56,7 @@ def is_late() -> Column:
     return F.expr(f"happened_at < appended_at - INTERVAL '{LATE_AFTER.days}' DAY")
 
 
-def _more_than(keyed: DataFrame, limit: int, key: str = "id_hash") -> DataFrame:
+def more_than(keyed: DataFrame, limit: int, key: str = "id_hash") -> DataFrame:
     """Return the keys that occur more than `limit` times, ready to be joined."""
     return joinable(keyed.groupBy(key).count().where(F.col("count") > limit).select(key))
 

@@ -28,6 +28,7 @@ COMMANDS = {
     "dead-letters": ("jobs.dead_letters", "the rejected messages and why; send one again"),
     "batch": ("jobs.batch", "run or inspect the batch layer"),
     "reconcile": ("jobs.reconcile", "prove that archive, batch tables, served counts and ledger agree"),
+    "audit": ("jobs.audit", "find ids that are counted more than once, over all days"),
     "billing": ("jobs.billing", "rate and post settled views of a period"),
     "faults": ("jobs.faults.command", "hurt real processes on purpose and compare every number with a model"),
     "rebuild": ("jobs.rebuild", "count again what the speed layer or the batch layer counted, with the time it took"),

@@ -69,3 +69,9 @@ def record_open_differences(state: Path, count: int) -> None:
     """Notes how many differences stop publishing and billing now."""
     figure = Figure("viewledger_open_differences", "Differences that stop publishing and billing", count)
     write_figures(state / METRICS_FOLDER / "open-differences.prom", [figure])
+
+
+def record_repeated_ids(state: Path, count: int) -> None:
+    """Notes how many ids the last audit found counted more than once."""
+    figure = Figure("viewledger_repeated_ids", "Ids that are counted more than once", count)
+    write_figures(state / METRICS_FOLDER / "audit-ids.prom", [figure])

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,6 +23,8 @@ def test_a_decided_conflict_lets_a_period_be_billed_and_an_accepted_late_event_i
     import_catalogue(batch, tmp_path)
     batch.send(2, number=9001, video_id="_late", happened_at=today - timedelta(days=33))
     batch.send(1, number=9001, video_id="_late", happened_at=today - timedelta(days=33), view_duration=41)
+    for days in (20, 10):  # one id on two days that no run compares
+        batch.send(1, number=9009, video_id="_late", happened_at=today - timedelta(days=days))
     batch.send(1, number=9003, video_id="_late", happened_at=today - timedelta(days=37, hours=-3))
     verdicts = batch.result("batch", "run")["verdicts"]
     assert (verdicts["conflict"], verdicts["late_review"]) == (1, 1)
@@ -48,6 +51,11 @@ def test_a_decided_conflict_lets_a_period_be_billed_and_an_accepted_late_event_i
 
     assert batch.result("rebuild", "batch")["state"] == "equal"
     assert batch.result("reconcile")["is_equal"]
+    audited = batch.run("audit", "ids")
+    assert audited.returncode == ExitCode.DIFFERENCE, audited.stderr
+    assert f"event {uuid.UUID(int=9009)} is counted 2 times" in audited.stderr
+    figures = Path(batch.environ["VIEWLEDGER_STATE_DIR"]) / "metrics" / "audit-ids.prom"
+    assert "viewledger_repeated_ids 1.0" in figures.read_text()
     assert verified_bundle(batch, tmp_path, period) == 0
 
 

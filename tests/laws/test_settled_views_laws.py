@@ -15,14 +15,17 @@ import pytest
 from pyspark.sql import SparkSession
 
 from batch_layer.iceberg_settled_views import IcebergSettledViews
+from batch_layer.iceberg_tables import IcebergTables
 from batch_layer.run import run_once
 from batch_layer.spark_attribution import SettledPiece
+from batch_layer.spark_repeated_ids import repeated_ids
+from batch_layer.tables import EVENTS
 from billing.rating.attribution import Attribution
 from billing.rating.rating import rate_period
 from billing.terms.catalogue import Catalogue, Payee, Video
 from billing.terms.contracts import Contract, Contracts
 from billing.terms.ownership import SINCE_EVER, WITHOUT_END, OwnerShare
-from ingestion.contract.counting import LATE_AFTER, Verdict, day_of, settle
+from ingestion.contract.counting import LATE_AFTER, Billability, Verdict, day_of, settle
 from ingestion.contract.event import ViewEvent
 from ingestion.contract.periods import Period
 from ingestion.contract.policy import CountingPolicy, policy_on
@@ -141,6 +144,23 @@ def expected_conflicts(run: MemoryRun) -> dict[tuple[int, int], tuple[str, set[s
     return found
 
 
+def expected_repeats(run: MemoryRun) -> dict[str, list[tuple[date, str, bool]]]:
+    """Return id → (day, place, whether billable) of every event that counts, for ids that count more than once."""
+    accepted = run.versions.accepted_until(len(run.versions.published))
+    messages = {(each.partition, each.offset): each.received for each in run.log.all()}
+    found = defaultdict(list)
+    for (partition, offset), out in settle(messages.values(), FACTS, accepted=accepted).items():
+        if out.verdict is Verdict.COUNTED:
+            event = cast(ViewEvent, messages[partition, offset].decoded)
+            billable = out.billability is Billability.BILLABLE
+            found[str(event.event_id)].append((day_of(event.timestamp), (partition, offset), billable))
+    return {
+        event_id: [(day, f"{place[0]}:{place[1]}", billable) for day, place, billable in sorted(counted)]
+        for event_id, counted in found.items()
+        if len(counted) > 1
+    }
+
+
 def compared(event: ViewEvent) -> dict[str, Any]:
     """Return what the events table keeps of an event, by the names of its columns."""
     return {
@@ -205,3 +225,10 @@ def test_every_event_is_sorted_to_the_owners_of_its_day_under_their_cards(spark:
     }
     assert conflicts == expected_conflicts(run), f"seed {seed}"
     assert conflicts
+    version = run.versions.published[-1]
+    count, named = repeated_ids(IcebergTables(spark).at(EVENTS, version.snapshots[EVENTS]))
+    found_twice = {
+        each.event_id: [(one.event_day, one.place, one.is_billable) for one in each.counted] for each in named
+    }
+    assert found_twice == expected_repeats(run), f"seed {seed}"
+    assert count == len(named) > 0

@@ -30,7 +30,7 @@ from jobs.billing_figures import record_overdue, recorded_billing, run_figures
 from jobs.circuit_breaker import State
 from jobs.circuit_breaker_metrics import show_states
 from jobs.cli import COMMANDS
-from jobs.figures_file import record_halt, record_open_differences, recorded_check, write_figures
+from jobs.figures_file import record_halt, record_open_differences, record_repeated_ids, recorded_check, write_figures
 from jobs.state_home import PROJECT
 from jobs.topics import DAY_MS, TOPICS
 from serving_layer.prometheus_api import ApiMetrics
@@ -77,6 +77,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
         pass
     record_halt(path.parent, "OffsetsGoneError")
     record_open_differences(path.parent, 1)
+    record_repeated_ids(path.parent, 1)
     record_overdue({"VIEWLEDGER_STATE_DIR": str(path.parent)}, 1)
     summary = RunSummary(state_counts=Counter(dict.fromkeys(ALLOWED["statement"], 1)))
     billed = BilledPeriod(run_of(), summary, {}, {}, dry_run=False)

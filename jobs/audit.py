@@ -1,0 +1,62 @@
+"""`./viewledger audit ids`: finds ids that are counted on days too far apart for a batch run to recognise them."""
+
+import argparse
+import json
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from dataclasses import asdict, replace
+
+from batch_layer.postgres_versions import PostgresVersionStore
+from batch_layer.reconcile import published
+from jobs import settings
+from jobs.batch import SHORT_RUN_EVENTS_MAX, check_hdfs, told_by_exit_code
+from jobs.batch_settings import BatchSettings
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+from jobs.figures_file import record_repeated_ids
+
+SHOWN_MAX = 20
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares what can be audited."""
+    subjects = parser.add_subparsers(dest="subject", required=True, metavar="ids")
+    ids = subjects.add_parser("ids", help="ids that are counted more than once, over all days of the current version")
+    ids.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """See the exit codes: 4 a server is away, 5 nothing is published, 6 an id is counted more than once."""
+    chosen = BatchSettings.from_environment(settings.environment())
+    with told_by_exit_code(), ExitStack() as closed:
+        version = published(closed.enter_context(closing(PostgresVersionStore(chosen.postgres_url))))
+        check_hdfs(chosen.hdfs_url)
+        # imported here: pyspark takes a second, which a refusal need not wait for
+        from batch_layer.iceberg_tables import IcebergTables
+        from batch_layer.spark_repeated_ids import repeated_ids
+        from batch_layer.spark_session import open_session
+        from batch_layer.tables import EVENTS
+
+        is_short = version.row_counts[EVENTS] < SHORT_RUN_EVENTS_MAX
+        spark = open_session(replace(chosen.spark, is_short=is_short), "viewledger audit")
+        closed.callback(spark.stop)
+        count, named = repeated_ids(IcebergTables(spark).at(EVENTS, version.snapshots[EVENTS]))
+    record_repeated_ids(chosen.state, count)
+    if arguments.json:
+        repeated = [asdict(each) for each in named]
+        print(json.dumps({"version": version.version, "repeated_count": count, "repeated": repeated}, default=str))
+    elif count == 0:
+        print(f"version {version.version}: every id is counted once at most")
+    else:
+        print("\n".join(_shown(list(map(str, named)), count)))
+    if count:
+        raise CommandError(f"version {version.version}: {named[0]}; {count:,} such ids in all", ExitCode.DIFFERENCE)
+    return ExitCode.OK
+
+
+def _shown(sentences: Sequence[str], count: int) -> list[str]:
+    more = count - min(len(sentences), SHOWN_MAX)
+    return [
+        *sentences[:SHOWN_MAX],
+        *([f"and {more:,} more; --json shows the first {len(sentences):,}"] if more else []),
+    ]

@@ -2,13 +2,16 @@
 
 import json
 import re
+import secrets
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
+import psycopg2
 import pytest
 
 import jobs.billing_run
@@ -20,12 +23,14 @@ from jobs.cli import main
 from jobs.local_stack.stack import LocalStack, temporary_folder
 from serving_layer.access import Role
 from serving_layer.jwt_local_issuer import LIFETIME_MAX
+from speed_layer.postgres_replays import PostgresReplays
 from tests.billing_fakes import Count, FakeSettledViews, published
 from tests.oidc_provider import running_provider
 from tests.server_process import ServerProcess, server_process
 from tests.serving_postgres import publish
 
-RATES = Path(__file__).parents[2] / "deploy" / "sample" / "rates.yaml"
+ROOT = Path(__file__).parents[2]
+RATES = ROOT / "deploy" / "sample" / "rates.yaml"
 DAY = date(2026, 10, 5)
 
 
@@ -36,15 +41,31 @@ def stack() -> Iterator[LocalStack]:
 
 
 @pytest.fixture(scope="module")
-def api(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """An API over one version and one billed month whose statements wait for approval."""
+def web_url(stack: LocalStack) -> str:
+    """The URL of the login that docs/billing-operations.md gives to the API's process."""
+    url, password = stack.environment["VIEWLEDGER_POSTGRES_URL"], secrets.token_hex(8)
+    page = (ROOT / "docs" / "billing-operations.md").read_text()
+    found = re.search(r"^    (CREATE ROLE web LOGIN PASSWORD '…' IN ROLE [a-z_, ]+);$", page, re.M)
+    assert found is not None
+    connection = psycopg2.connect(url)
+    with connection, connection.cursor() as cursor:
+        cursor.execute(found[1].replace("…", password))
+    connection.close()
+    parts = urlsplit(url)
+    return parts._replace(netloc=f"web:{password}@{parts.hostname}:{parts.port}").geturl()
+
+
+@pytest.fixture(scope="module")
+def api(stack: LocalStack, web_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """An API over one version and one billed month whose statements wait for approval, with a login of its own."""
     folder = tmp_path_factory.mktemp("files")
     publish(stack.environment["VIEWLEDGER_POSTGRES_URL"], {"-v": (19, 6), "w": (1, 1)}, partition_count=12)
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {**stack.environment, "VIEWLEDGER_APPROVAL_LIMITS": "*=0"}.items():
             patch.setenv(name, value)
         bill(folder, patch)
-    with server_process("jobs.run_api", "VIEWLEDGER_API_PORT", stack.environment) as running:
+    environ = {**stack.environment, "VIEWLEDGER_POSTGRES_URL": web_url}
+    with server_process("jobs.run_api", "VIEWLEDGER_API_PORT", environ) as running:
         yield running
 
 
@@ -205,3 +226,32 @@ def test_somebody_signs_in_at_the_identity_provider_and_sees_their_dashboard(
             credential = browser.cookies["viewledger_session"]
             refused = browser.get("/v1/channels/ann/views", headers={"Authorization": f"Bearer {credential}"})
             assert (refused.status_code, refused.json()["code"]) == (401, "token_audience"), "an ID token is for pages"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE published.pointer SET version = 1",
+        "INSERT INTO published.video_counts VALUES ('a', 1, 9, 9)",
+        "DELETE FROM billing.entries",
+        "UPDATE billing.statements SET payable_micros = 1",
+        "DELETE FROM billing.answered_requests",
+        "UPDATE access.api_keys SET revoked_at = NULL",
+        "INSERT INTO access.api_keys (key_id) VALUES ('a')",
+        "DELETE FROM ingestion.replays",
+        "CREATE TABLE billing.another (n integer)",
+        "ALTER TABLE billing.entries DISABLE TRIGGER ALL",
+    ],
+)
+def test_the_login_of_the_api_changes_nothing_that_stands(web_url: str, statement: str) -> None:
+    connection = psycopg2.connect(web_url)
+    with pytest.raises(psycopg2.errors.InsufficientPrivilege), connection, connection.cursor() as cursor:
+        cursor.execute(statement)
+    connection.close()
+
+
+def test_the_login_of_the_api_puts_on_record_that_a_dead_letter_is_sent_again(web_url: str) -> None:
+    replays = PostgresReplays(web_url, "some-topic")
+    assert not replays.is_replayed(3, 17)
+    replays.remember(3, 17, "olga")
+    assert replays.is_replayed(3, 17)

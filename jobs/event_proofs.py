@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from uuid import UUID
 
 from batch_layer.errors import BatchError
 from batch_layer.iceberg_settled_events import IcebergSettledEvents, events_by_sql_server
@@ -11,6 +12,8 @@ from billing.errors import BillingError, LedgerUnavailableError, SchemaMissingEr
 from billing.postgres_session import one_transaction
 from billing.proof.event_answers import EventAnswer, EventAnswers, PartAnswer
 from billing.proof.postgres_proofs import PostgresProofs
+from ingestion.contract.event import PARTITION_COUNT
+from jobs import settings
 from jobs.billing_settings import billing_connector
 from serving_layer.postgres_reads import API_ROLE
 from serving_layer.proofs import (
@@ -23,6 +26,9 @@ from serving_layer.proofs import (
     ProvenStatement,
 )
 from serving_layer.statements import StatementsUnavailableError
+from speed_layer.errors import UnavailableError
+from speed_layer.redis_calls import NAMESPACE
+from speed_layer.redis_segment_store import RedisSegmentStore
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +39,7 @@ _TABLES_AWAY = (BillingError, BatchError, QueryError)
 
 @contextmanager
 def open_event_answers(environ: Mapping[str, str], role: str = API_ROLE) -> Iterator[EventAnswers]:
-    """Yield the answers as the settings wire them: VIEWLEDGER_POSTGRES_URL, VIEWLEDGER_SQL_URL. Connects when asked."""
+    """Yield the answers as the settings wire them: VIEWLEDGER_{POSTGRES,SQL,REDIS}_URL. Connects when asked."""
     connect = billing_connector(environ, role)
 
     def current_version() -> int | None:
@@ -42,12 +48,23 @@ def open_event_answers(environ: Mapping[str, str], role: str = API_ROLE) -> Iter
             row = cursor.fetchone()
         return row[0] if row else None
 
-    with closing(PublishedTables(environ.get("VIEWLEDGER_SQL_URL") or SQL_URL_DEFAULT)) as tables:
+    redis_url = settings.RedisConnection.from_environ(environ).url
+    namespace = environ.get("VIEWLEDGER_SPEED_NAMESPACE") or NAMESPACE
+    with (
+        closing(PublishedTables(environ.get("VIEWLEDGER_SQL_URL") or SQL_URL_DEFAULT)) as tables,
+        closing(RedisSegmentStore.connect(redis_url, namespace=namespace)) as speed,
+    ):
+
+        def is_counted_since(event_id: str) -> bool | None:
+            try:
+                return speed.knows(UUID(event_id).bytes, PARTITION_COUNT)
+            except UnavailableError:
+                return None
 
         def events_of(version: int) -> IcebergSettledEvents:
             return events_by_sql_server(tables, version)
 
-        yield EventAnswers(PostgresProofs(connect), events_of, current_version)
+        yield EventAnswers(PostgresProofs(connect), events_of, current_version, is_counted_since)
 
 
 class ServedProofs:

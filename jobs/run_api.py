@@ -13,6 +13,7 @@ import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from ingestion.contract.event import PARTITION_COUNT
 from jobs import settings
 from jobs.access_settings import AccessSettings, open_doors
 from jobs.api_appeals import BooksAppeals
@@ -49,7 +50,6 @@ from speed_layer.redis_segment_store import AsyncRedisSegmentReader
 log = logging.getLogger(__name__)
 
 REDIS_TIMEOUT_SECONDS = 0.5
-PARTITION_COUNT = 12
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any
 import kafka.errors
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
+from ingestion.contract.event import PARTITION_COUNT, TOPIC_VIDEO_VIEWS
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.settings import KafkaConnection, environment
@@ -31,7 +32,7 @@ class Topic:
 
 
 TOPICS = (
-    Topic("video-views", 12, 7 * DAY_MS),
+    Topic(TOPIC_VIDEO_VIEWS, PARTITION_COUNT, 7 * DAY_MS),
     Topic("ad-views", 12, 7 * DAY_MS),
     Topic("user-sessions", 12, 7 * DAY_MS),
     Topic("video-views-dlq", 12, 30 * DAY_MS),

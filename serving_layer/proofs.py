@@ -42,7 +42,7 @@ class PaymentStatus(StrEnum):
     EXCLUDED = "excluded"
     """It is not paid; `reason` says why."""
     UNKNOWN = "unknown"
-    """No event with this id is settled: it was never received, or no batch run has reached it yet."""
+    """No event with this id is settled, and none is counted provisionally."""
 
 
 class EventCopy(msgspec.Struct, frozen=True):

@@ -48,6 +48,7 @@ class Script:
 
 APPLY = Script.from_file("apply")
 CUT = Script.from_file("cut")
+KNOWS = Script.from_file("knows", is_read_only=True)
 PRUNE = Script.from_file("prune")
 READ = Script.from_file("read", is_read_only=True)
 RESET = Script.from_file("reset")
@@ -113,6 +114,11 @@ def reset_call(prefix: str, begin: tuple[int, int, int], instead_of: PartitionRe
 def read_call(prefix: str, offset_end: int, video_ids: Sequence[str] = ()) -> Call:
     """Reads the state and the counts of some videos from `offset_end` on."""
     return Call(READ, (prefix, offset_end, *video_ids))
+
+
+def knows_call(prefix: str, event_id: bytes) -> Call:
+    """Asks whether the partition remembers an event id."""
+    return Call(KNOWS, (prefix, event_id))
 
 
 def partition_reading(reply: Sequence[int]) -> PartitionReading | None:

@@ -24,6 +24,7 @@ from speed_layer.redis_calls import (
     applied,
     apply_call,
     key_prefix,
+    knows_call,
     partition_reading,
     read_call,
     reset_call,
@@ -115,6 +116,15 @@ class RedisSegmentStore:
         """Returns the provisional views of some videos since a version's `offset_end` of every partition."""
         replies = self._run(_read_calls(self._namespace, offset_ends, video_ids))
         return ProvisionalViews.summed(video_ids, [partition_reading(reply) for reply in replies])
+
+    def knows(self, event_id: bytes, partition_count: int) -> bool:
+        """Returns whether an id of 16 bytes is remembered: an event of it that may count came within the horizon."""
+        calls = [knows_call(self._prefix(partition), event_id) for partition in range(partition_count)]
+        return any(reply == 1 for reply in self._run(calls))
+
+    def close(self) -> None:
+        """Closes its connections."""
+        self._client.close()
 
     def unsafe_settings(self) -> list[str]:
         """Returns one sentence for each server setting under which counts could be lost silently."""

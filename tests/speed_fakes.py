@@ -117,6 +117,10 @@ class FakeSegmentStore:
     def look(self, offset_ends: Mapping[int, int]) -> dict[int, PartitionReading | None]:
         return {partition: self._reading(partition, end, ()) for partition, end in offset_ends.items()}
 
+    def knows(self, event_id: bytes, partition_count: int) -> bool:
+        known = (self._partitions[index].seen.values() for index in range(partition_count) if index in self._partitions)
+        return any(event_id in ids for generations in known for ids in generations)
+
     def positions(self, partition_count: int) -> tuple[int | None, ...]:
         states = [self._partitions.get(index) for index in range(partition_count)]
         return tuple(None if state is None else state.position for state in states)

@@ -163,6 +163,8 @@ class EventAnswers:
     books: ProofBooks
     events_of: Callable[[int], VersionEvents]
     current_version: Callable[[], int | None]
+    is_counted_since: Callable[[str], bool | None]
+    """Whether an event id that is not settled is counted provisionally; None when nobody can say now."""
 
     def payment(self, event_id: str) -> EventAnswer:
         """Return what became of an event, as the current version and the newest statements have it.
@@ -173,7 +175,10 @@ class EventAnswers:
         version = self.current_version()
         copies = self.events_of(version).copies_of(event_id) if version else ()
         if not copies or version is None:
-            return EventAnswer(event_id, UNKNOWN, version or 0)
+            since = self.is_counted_since(event_id)
+            if since:
+                return EventAnswer(event_id, PENDING, version or 0, "not_settled")
+            return EventAnswer(event_id, UNKNOWN, version or 0, None if since is not None else "speed_layer_away")
         first = copies[0]
         if first.outcome != "billable" or first.video_id is None:
             status, reason = self._why_unpaid(first)

@@ -13,6 +13,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 TOPIC_VIDEO_VIEWS = "video-views"
+PARTITION_COUNT = 12
+"""Of the topic of views. Another number would send the events of a video to another partition."""
 TOPIC_AD_VIEWS = "ad-views"
 TOPIC_USER_SESSIONS = "user-sessions"
 TOPIC_DEAD_LETTERS = "video-views-dlq"

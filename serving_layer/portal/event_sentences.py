@@ -22,11 +22,15 @@ def sentence_of(payment: EventPayment) -> str:
     """Return one sentence about the whole event."""
     if payment.status is PaymentStatus.PAID:
         return "It is paid; the line below pays it."
+    if payment.reason == "not_settled":
+        return "It was received and is counted provisionally; the next batch run settles it."
     if payment.status is PaymentStatus.PENDING:
         return "It is counted or waits for a decision, and no final statement covers it yet."
     if payment.status is PaymentStatus.EXCLUDED:
         return f"It is not paid: {reason_text(payment.reason)}."
-    return "No event with this id is settled: it was never received, or no batch run has reached it yet."
+    if payment.reason == "speed_layer_away":
+        return "No event with this id is settled; whether one was received since cannot be said now."
+    return "No event with this id is settled, and none is counted since: most likely it was never received."
 
 
 def reason_text(reason: str | None) -> str:

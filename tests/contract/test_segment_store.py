@@ -74,6 +74,19 @@ def test_applying_counts_each_id_once_and_moves_the_position(store: AnyStore) ->
     assert (reading.appended_at_ms, reading.partitions[0].applied_at_ms) == (HOUR * 3_600_000, 78)
 
 
+def test_an_id_is_known_in_its_partition_for_three_generations(store: AnyStore) -> None:
+    store.reset(2, position=0, segment=0, replay_until=0)
+    assert not store.knows(UUID(int=1).bytes, 3)
+    store.apply([chunk_of({1: "a"}, 0, partition=2)], 5)
+    assert store.knows(UUID(int=1).bytes, 3)
+    assert not store.knows(UUID(int=1).bytes, 2), "nobody asked its partition"
+    assert not store.knows(UUID(int=2).bytes, 3)
+    store.apply([chunk_of({2: "a"}, 1, partition=2, generation=HOUR + 2)], 6)
+    assert store.knows(UUID(int=1).bytes, 3)
+    store.apply([chunk_of({3: "a"}, 2, partition=2, generation=HOUR + 3)], 7)
+    assert [store.knows(UUID(int=number).bytes, 3) for number in (1, 2, 3)] == [False, True, True]
+
+
 def test_a_chunk_at_another_position_changes_nothing_and_tells_the_stored_one(store: AnyStore) -> None:
     begun(store)
     store.apply([chunk_of({1: "a"}, 0)], 5)

@@ -64,7 +64,9 @@ class Billed:
         return found
 
     def answers(self) -> EventAnswers:
-        return EventAnswers(PostgresProofs(connector(self.books.url)), lambda _: self.events, lambda: 1)
+        return EventAnswers(
+            PostgresProofs(connector(self.books.url)), lambda _: self.events, lambda: 1, lambda _: False
+        )
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
-"""What is answered about an event that came too late, before and after somebody decides."""
+"""What is answered about an event that no statement can pay yet: too late, or not settled."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import cast
 
@@ -52,9 +52,11 @@ class Books:
         return self.decided if place == "3:17" else None
 
 
-def answers(decided: str | None, *copies: Copy) -> EventAnswers:
+def answers(decided: str | None, *copies: Copy, version: int | None = 1, since: str = "") -> EventAnswers:
     events = cast(VersionEvents, Events(copies))
-    return EventAnswers(cast(ProofBooks, Books(decided)), lambda _: events, lambda: 1)
+    return EventAnswers(
+        cast(ProofBooks, Books(decided)), lambda _: events, lambda: version, lambda asked: asked == since
+    )
 
 
 @pytest.mark.parametrize(
@@ -77,3 +79,21 @@ def test_a_rejected_event_is_no_late_one_whatever_was_decided_at_its_place() -> 
     broken = Copy(verdict="rejected", outcome="rejected:clock_suspect", reasons=("from the future",))
     found = answers("accepted", broken).payment(EVENT)
     assert (found.status, found.reason) == ("excluded", "from the future")
+
+
+@pytest.mark.parametrize("version", [1, None])
+def test_an_event_that_is_counted_provisionally_waits_and_one_that_nobody_has_is_unknown(version: int | None) -> None:
+    found = answers(None, version=version, since=EVENT).payment(EVENT)
+    assert (found.status, found.reason, found.copies, found.parts) == ("pending", "not_settled", (), ())
+    found = answers(None, version=version).payment(EVENT)
+    assert (found.status, found.reason) == ("unknown", None)
+
+
+def test_without_the_speed_layer_an_event_that_is_not_settled_is_unknown_for_that_reason() -> None:
+    found = replace(answers(None), is_counted_since=lambda _: None).payment(EVENT)
+    assert (found.status, found.reason) == ("unknown", "speed_layer_away")
+
+
+def test_a_settled_event_is_answered_without_asking_what_is_provisional() -> None:
+    broken = Copy(verdict="rejected", outcome="rejected:clock_suspect", reasons=("from the future",))
+    assert answers(None, broken, since=EVENT).payment(EVENT).status == "excluded"

@@ -181,6 +181,30 @@ def test_whoever_decides_about_money_goes_from_signing_in_to_a_decision(page: Pa
     looked_at(page, "voided")
 
 
+def test_a_page_that_nobody_looks_at_holds_no_stream_open(browser: Browser, address: str) -> None:
+    context = browser.new_context(base_url=address)
+    page = context.new_page()
+    sign_in(page, "ann")
+    views = page.locator('[data-field="views"]')
+    expect(views).not_to_have_text("72,400")
+
+    def become(state: str) -> None:
+        page.evaluate(
+            """state => { Object.defineProperty(document, "visibilityState", { value: state, configurable: true });
+                          document.dispatchEvent(new Event("visibilitychange")); }""",
+            state,
+        )
+
+    with page.expect_event("requestfailed", lambda request: request.url.endswith("/live")):
+        become("hidden")
+    before = views.text_content()
+    assert before is not None
+    with page.expect_request("**/portal/dashboard/live"):
+        become("visible")
+    expect(views).not_to_have_text(before)
+    context.close()
+
+
 @pytest.mark.parametrize("with_script", [True, False])
 def test_somebody_signs_in_at_the_identity_provider_and_is_brought_to_the_page_they_wanted(
     browser: Browser, with_script: bool

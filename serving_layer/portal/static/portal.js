@@ -66,18 +66,26 @@ function draw(table) {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
 }
 
-/* data-live="URL" on a container: the server's events carry JSON, written into [data-field] below it. */
+/* data-live="URL" on a container: the server's events carry JSON, written into [data-field] below it.
+   Only while the page is looked at: a browser has few connections for all its tabs together. */
 function follow(container) {
-  const source = new EventSource(container.dataset.live);
-  source.addEventListener("count", (event) => {
+  let source = null;
+  const show = (event) => {
     const count = JSON.parse(event.data);
     for (const field of container.querySelectorAll("[data-field]")) {
       const found = count[field.dataset.field];
       if (typeof found === "number") field.textContent = whole.format(found);
     }
     for (const mark of container.querySelectorAll("[data-incomplete]")) mark.hidden = count.complete !== false;
-  });
-  addEventListener("pagehide", () => source.close());
+  };
+  const listen = () => {
+    if (source !== null) source.close();
+    source = document.visibilityState === "visible" ? new EventSource(container.dataset.live) : null;
+    if (source !== null) source.addEventListener("count", show);
+  };
+  listen();
+  document.addEventListener("visibilitychange", listen);
+  addEventListener("pagehide", () => source?.close());
 }
 
 for (const table of document.querySelectorAll("table[data-chart]")) draw(table);

@@ -5,7 +5,7 @@ has the version's namespace: with the second nobody needs a Java process of thei
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -20,8 +20,8 @@ from batch_layer.tables import EVENTS, VIEWS_BY_DETAIL
 from ingestion.contract.periods import Period
 from ingestion.contract.version import PublishedVersion
 
-Ask = Callable[[str], Iterator[Sequence[Any]]]
-"""A statement of SQL → its rows, streamed."""
+Ask = Callable[[str, Mapping[str, object]], Iterator[Sequence[Any]]]
+"""A statement of SQL and what its `:name`s stand for → its rows, streamed."""
 
 _OUTCOME = """CASE verdict WHEN 'counted' THEN billability
     WHEN 'rejected' THEN concat('rejected:', coalesce(try_element_at(reasons, 1).code, 'unknown')) ELSE verdict END"""
@@ -33,24 +33,23 @@ _EVENTS = f"""
            view_duration, coalesce(ad_types, array()) AS ad_types,
            CASE WHEN verdict = 'counted' THEN policy_version END AS policy_version
     FROM {{table}}
-    WHERE (event_day >= {{start}} AND event_day < {{end}} OR verdict = 'late_review')
-      AND video_id IS NOT NULL AND {_OWN_DAY} >= {{start}} AND {_OWN_DAY} < {{end}}
+    WHERE (event_day >= :start AND event_day < :end OR verdict = 'late_review')
+      AND video_id IS NOT NULL AND {_OWN_DAY} >= :start AND {_OWN_DAY} < :end
     ORDER BY video_id, event_id NULLS FIRST, partition, offset"""  # noqa: S608  constants only
 _COUNTS = """
     SELECT video_id, event_day, country, sum(views), sum(billable_views), policy_version
-    FROM {table} WHERE event_day >= {start} AND event_day < {end}
+    FROM {table} WHERE event_day >= :start AND event_day < :end
     GROUP BY video_id, event_day, country, policy_version ORDER BY video_id, event_day, country, policy_version"""
 _BILLABLE = """
     SELECT video_id, event_id, event_day, country, view_duration, policy_version
     FROM {table}
-    WHERE event_day >= {start} AND event_day < {end} AND billability = 'billable' AND video_id IN ({video_ids})
+    WHERE event_day >= :start AND event_day < :end AND billability = 'billable' AND video_id IN ({video_ids})
     ORDER BY video_id, event_id"""
 _COPIES = f"""
     SELECT video_id, partition, offset, date_format(appended_at, "yyyy-MM-dd'T'HH:mm:ss.SSSXXX") AS received_at,
            {_OWN_DAY} AS own_day, country, verdict, {_OUTCOME} AS outcome,
            coalesce(transform(reasons, each -> each.detail), array()) AS reasons, view_duration, policy_version
-    FROM {{table}} WHERE event_id = {{event_id}}
-    ORDER BY verdict <> 'counted', verdict IN ('duplicate', 'conflict'), appended_at, partition, offset"""  # noqa: S608  constants only
+    FROM {{table}} WHERE event_id = :event_id"""  # noqa: S608  constants only
 
 
 @dataclass(frozen=True)
@@ -127,32 +126,34 @@ class IcebergSettledEvents:
 
     def events(self, period: Period) -> Iterator[SettledEvent]:
         """Yield all events of videos in the period, ascending by (video_id, event_id, partition, offset)."""
-        rows = self._ask(_EVENTS.format(table=self._table(EVENTS), **_days(period)))
+        rows = self._ask(_EVENTS.format(table=self._table(EVENTS)), _days(period))
         return (SettledEvent(*row) for row in rows)
 
     def counts(self, period: Period) -> Iterator[PublishedCount]:
         """Yield the published counts, ascending by (video_id, event_day, country, policy_version)."""
-        rows = self._ask(_COUNTS.format(table=self._table(VIEWS_BY_DETAIL), **_days(period)))
+        rows = self._ask(_COUNTS.format(table=self._table(VIEWS_BY_DETAIL)), _days(period))
         return (PublishedCount(*row) for row in rows)
 
     def billable(self, video_ids: Sequence[str], period: Period) -> Iterator[BillableEvent]:
         """Yield the billable events of some videos in the period, ascending by (video_id, event_id)."""
-        listed = ", ".join(map(_quoted, video_ids))
-        rows = self._ask(_BILLABLE.format(table=self._table(EVENTS), video_ids=listed, **_days(period)))
+        listed = {f"video_{index}": video_id for index, video_id in enumerate(video_ids)}
+        names = ", ".join(f":{name}" for name in listed)
+        sql = _BILLABLE.format(table=self._table(EVENTS), video_ids=names)
+        rows = self._ask(sql, {**_days(period), **listed})
         return (BillableEvent(*row) for row in rows)
 
     def copies_of(self, event_id: str) -> list[JudgedEvent]:
         """Return every event of the log that has this id (canonical), the one that its verdict goes by first."""
-        rows = self._ask(_COPIES.format(table=self._table(EVENTS), event_id=_quoted(event_id)))
-        return [JudgedEvent(*row) for row in rows]
+        rows = self._ask(_COPIES.format(table=self._table(EVENTS)), {"event_id": event_id})
+        return sorted((JudgedEvent(*row) for row in rows), key=_decisive_first)  # ORDER BY would read the files twice
 
 
 def events_at_snapshots(spark: SparkSession, version: PublishedVersion) -> IcebergSettledEvents:
     """Return the events of a version, read at its own snapshots in a session of this process."""
 
-    def ask(sql: str) -> Iterator[Sequence[Any]]:
+    def ask(sql: str, values: Mapping[str, object]) -> Iterator[Sequence[Any]]:
         try:
-            yield from spark.sql(sql).toLocalIterator(prefetchPartitions=True)
+            yield from spark.sql(_spelled_out(sql, values)).toLocalIterator(prefetchPartitions=True)
         except PySparkException as error:
             raise UnavailableError(f"the batch tables cannot be read ({type(error).__name__})") from error
 
@@ -162,19 +163,34 @@ def events_at_snapshots(spark: SparkSession, version: PublishedVersion) -> Icebe
 def events_by_sql_server(tables: PublishedTables, version: int) -> IcebergSettledEvents:
     """Return the events of a version, read by the SQL server in the version's namespace."""
 
-    def ask(sql: str) -> Iterator[Sequence[Any]]:
-        for part in tables.batches(sql):
+    def ask(sql: str, values: Mapping[str, object]) -> Iterator[Sequence[Any]]:
+        for part in tables.batches(sql, values):
             yield from zip(*(column.to_pylist() for column in part.columns), strict=True)
 
     return IcebergSettledEvents(ask, lambda name: f"v{version}.{name}")
 
 
-def _days(period: Period) -> dict[str, str]:
-    return {"start": f"DATE '{period.start_on}'", "end": f"DATE '{period.end_on}'"}
+def _decisive_first(event: JudgedEvent) -> tuple[object, ...]:
+    """The broker's times are whole milliseconds, as they are written here."""
+    verdict = event.verdict
+    repeats = verdict in ("duplicate", "conflict")
+    return verdict != "counted", repeats, event.received_at, event.partition, event.offset
 
 
-def _quoted(identifier: str) -> str:
-    """Return an id as a text of SQL; ids of the contract are letters, digits, _ and -, and nothing else gets here."""
-    if not re.fullmatch(r"[\w-]+", identifier, re.ASCII):
-        raise ValueError(f"{identifier!r} is no id")
-    return f"'{identifier}'"
+def _days(period: Period) -> dict[str, object]:
+    return {"start": period.start_on, "end": period.end_on}
+
+
+def _spelled_out(sql: str, values: Mapping[str, object]) -> str:
+    """Return SQL with its values in it: the parser of Iceberg's extensions, which a batch session has, loses them."""
+    names = "|".join(map(re.escape, values))
+    return re.sub(rf":({names})\b", lambda found: _literal(values[found[1]]), sql)
+
+
+def _literal(value: object) -> str:
+    """Return a day or an id as SQL; ids of the contract are letters, digits, _ and -, and nothing else gets here."""
+    if isinstance(value, date):
+        return f"DATE '{value}'"
+    if not re.fullmatch(r"[\w-]+", str(value), re.ASCII):
+        raise ValueError(f"{value!r} is no id")
+    return f"'{value}'"

@@ -60,10 +60,9 @@ class PublishedTables:
             return (found if rows_max is None else found.limit(rows_max)).toArrow()
 
     def batches(self, sql: str, values: Mapping[str, object] | None = None) -> Iterator[pa.Table]:
-        """Yield an answer of any size in parts, the first of which has the columns and no row."""
+        """Yield an answer of any size in parts: at least one, which has the columns, even where there is no row."""
         with self._translated():
             found = self._asked(sql, values)
-            yield found.limit(0).toArrow()
             plan = found._plan.to_proto(found._session.client)
             for part in found._session.client.to_table_as_iterator(plan, {}):
                 if isinstance(part, pa.Table):

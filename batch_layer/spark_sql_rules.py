@@ -4,6 +4,7 @@ What is not named here is refused, so that a statement of a later Spark, or one 
 """
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any
 
 from py4j.java_gateway import is_instance_of
@@ -47,6 +48,8 @@ QUESTIONS = frozenset(
     for name in names.split()
 )
 """The nodes of a parsed statement that may occur."""
+REMEMBERED_MAX, REMEMBERED_CHARACTERS_MAX = 256, 20_000
+"""Statements, and the longest of them."""
 OPEN = "SELECT, SHOW, DESCRIBE, EXPLAIN and USE are"
 
 
@@ -54,18 +57,23 @@ class SqlRules:
     """Judges texts of SQL before they run; can be used by several threads.
 
     Every method raises ForbiddenError for what is not open to analysts, and for a text that Spark cannot parse: what
-    cannot be read cannot be judged.
+    cannot be read cannot be judged. A verdict depends on the text alone, so statements that were let through are
+    remembered by their text: a client sends the same one several times, and judging one can take a second.
     """
 
     def __init__(self, spark: SparkSession) -> None:
         self._parser: Any = spark._jsparkSession.sessionState().sqlParser()
         java: Any = spark._jvm
         self._gateway = spark.sparkContext._gateway
+        self._judged_before = lru_cache(REMEMBERED_MAX)(self._judge)
         self._listed: Callable[[Any], Any] = java.scala.jdk.javaapi.CollectionConverters.asJava
 
     def check_statement(self, text: str) -> None:
         """Let a whole statement through."""
-        self._check(self._parsed(self._parser.parsePlan, text))
+        if len(text) <= REMEMBERED_CHARACTERS_MAX:
+            self._judged_before(text)
+        else:
+            self._judge(text)
 
     def check_expression(self, text: str) -> None:
         """Let an expression through, with the subqueries in it."""
@@ -78,6 +86,9 @@ class SqlRules:
     def check_namespace(self, text: str) -> None:
         """Let the name of a namespace through."""
         check_namespace(self._parts(text))
+
+    def _judge(self, text: str) -> None:
+        self._check(self._parsed(self._parser.parsePlan, text))
 
     def _parts(self, text: str) -> list[str]:
         return list(self._listed(self._parsed(self._parser.parseMultipartIdentifier, text)))

@@ -6,7 +6,6 @@ canonical text (lower case, hyphens) in ASCII; leaves stand in ascending order.
 """
 
 import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 HASH_SIZE = 32
@@ -53,32 +52,41 @@ class InclusionProof:
     """PATH(leaf_index, leaves) of RFC 6962, section 2.1.1: the hashes beside the way up, lowest first."""
 
 
-def prove_inclusion(leaves: Iterable[bytes], leaf: bytes) -> tuple[InclusionProof, bytes] | None:
-    """Return the audit path of a leaf and the root it leads to; None when the leaf is not among the leaves.
+class InclusionProver:
+    """Takes leaves one after the other, then proves that one is among them; O(log n) memory.
 
-    One pass over the leaves in O(log n) memory; of equal leaves the first is proven.
+    Of equal leaves the first is proven.
     """
-    index: int | None = None
-    count = 0
-    path: list[bytes] = []
-    peaks: list[tuple[bytes, bool]] = []  # (root of a complete subtree, whether it holds the leaf)
-    for each in leaves:
-        holds = index is None and each == leaf
+
+    def __init__(self, leaf: bytes) -> None:
+        self._leaf = leaf
+        self._index: int | None = None
+        self._count = 0
+        self._path: list[bytes] = []
+        self._peaks: list[tuple[bytes, bool]] = []
+        """(Root of a complete subtree, whether it holds the leaf.)"""
+
+    def add(self, leaf: bytes) -> None:
+        """Append one leaf."""
+        holds = self._index is None and leaf == self._leaf
         if holds:
-            index = count
-        node = (leaf_hash(each), holds)
-        bits = count
+            self._index = self._count
+        node = (leaf_hash(leaf), holds)
+        bits = self._count
         while bits & 1:
-            node = _joined(peaks.pop(), node, path)
+            node = _joined(self._peaks.pop(), node, self._path)
             bits >>= 1
-        peaks.append(node)
-        count += 1
-    if index is None:
-        return None
-    node = peaks.pop()
-    while peaks:
-        node = _joined(peaks.pop(), node, path)
-    return InclusionProof(index, count, tuple(path)), node[0]
+        self._peaks.append(node)
+        self._count += 1
+
+    def proof(self) -> tuple[InclusionProof, bytes] | None:
+        """Return the audit path and the root it leads to; None when the leaf is not among the leaves. Ends the work."""
+        if self._index is None:
+            return None
+        node = self._peaks.pop()
+        while self._peaks:
+            node = _joined(self._peaks.pop(), node, self._path)
+        return InclusionProof(self._index, self._count, tuple(self._path)), node[0]
 
 
 def is_included(leaf: bytes, proof: InclusionProof, root: bytes) -> bool:

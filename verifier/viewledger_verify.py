@@ -180,6 +180,13 @@ def canonical(value: Any) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
+def cause(error: Exception) -> str:
+    """Return what an error is about, in words."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
+
+
 class Bundle:
     """The files of a bundle, read line by line."""
 
@@ -188,7 +195,7 @@ class Bundle:
         try:
             self.manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_bytes())
         except (OSError, ValueError) as error:
-            raise UnusableError(f"{folder} is no bundle: manifest.json cannot be read ({error})") from error
+            raise UnusableError(f"{folder} is no bundle: manifest.json cannot be read ({cause(error)})") from error
         if not isinstance(self.manifest, dict) or self.manifest.get("format") != BUNDLE_FORMAT:
             raise UnusableError(f"{folder} is no bundle of the format {BUNDLE_FORMAT}")
         for name in FILES:
@@ -199,7 +206,7 @@ class Bundle:
             self.end_on = date.fromisoformat(self.manifest["period_end_on"])
             self.versions = {name: int(self.manifest[f"{name}_version"]) for name in ("batch", "catalogue", "contract")}
         except (KeyError, TypeError, ValueError) as error:
-            raise WrongError("manifest.json", 1, f"a field is missing or no value ({error})") from error
+            raise WrongError("manifest.json", 1, f"a field is missing or no value ({cause(error)})") from error
 
     def lines(self, name: str) -> Iterator[tuple[int, bytes]]:
         """Yield (number, content) of each line, without its end."""
@@ -210,7 +217,7 @@ class Bundle:
                 for number, line in enumerate(opened, 1):
                     yield number, line.rstrip(b"\n")
         except (OSError, EOFError, gzip.zlib.error) as error:  # type: ignore[attr-defined]
-            raise WrongError(name, number + 1, f"cannot be read ({error})") from error
+            raise WrongError(name, number + 1, f"cannot be read ({cause(error)})") from error
 
     def rows(self, name: str) -> Rows:
         """Yield (line, row) of a CSV file whose header is known."""
@@ -224,7 +231,7 @@ class Bundle:
                     raise WrongError(name, reader.line_num, f"has {len(cells)} fields and not {len(header)}")
                 yield reader.line_num, dict(zip(header, cells, strict=True))
         except (csv.Error, UnicodeDecodeError) as error:
-            raise WrongError(name, reader.line_num, f"is not CSV ({error})") from error
+            raise WrongError(name, reader.line_num, f"is not CSV ({cause(error)})") from error
 
     def sha256(self, name: str) -> str:
         """Return the SHA-256 of a file."""
@@ -237,7 +244,7 @@ def parsed(name: str, number: int, line: bytes) -> Any:
     try:
         return json.loads(line)
     except ValueError as error:
-        raise WrongError(name, number, f"is not JSON ({error})") from error
+        raise WrongError(name, number, f"is not JSON ({cause(error)})") from error
 
 
 # --- The chain of checkpoints ----------------------------------------------------------------------------
@@ -281,7 +288,7 @@ def check_chain(bundle: Bundle, public_key: str, kept: dict[int, bytes]) -> list
                 raise WrongError(CHECKPOINTS, number, "is not in canonical form")
             _follow_link(chain, number, link["body"], bytes.fromhex(link["signature"]))
         except (KeyError, TypeError, ValueError) as error:
-            raise WrongError(CHECKPOINTS, number, f"a field is missing or no value ({error})") from error
+            raise WrongError(CHECKPOINTS, number, f"a field is missing or no value ({cause(error)})") from error
     if not chain.bodies:
         raise WrongError(CHECKPOINTS, 0, "holds no checkpoint: nobody has signed these books")
     if public_key not in chain.keys:
@@ -330,7 +337,7 @@ def read_kept(places: Sequence[Path]) -> tuple[dict[int, bytes], dict[int, Path]
                 body = json.loads(file.read_bytes())["body"]
                 links[int(body["sequence"])] = canonical(body)
             except (OSError, KeyError, TypeError, ValueError) as error:
-                raise UnusableError(f"{file} is no checkpoint ({error})") from error
+                raise UnusableError(f"{file} is no checkpoint ({cause(error)})") from error
             beside = file.with_name(file.name.removesuffix(".json") + ".leaves.csv")
             if beside.is_file():
                 leaves[int(body["sequence"])] = beside
@@ -389,7 +396,7 @@ def check_records(bundle: Bundle, checkpoints: Sequence[Checkpoint], database: s
             found.uncovered_count += not checkpoints or position >= checkpoints[-1].position_end
             _remember(found, bundle, number, record)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise WrongError(RECORDS, number, f"a field is missing or no value ({error!r})") from error
+            raise WrongError(RECORDS, number, f"a field is missing or no value ({cause(error)})") from error
         except sqlite3.IntegrityError as error:
             raise WrongError(RECORDS, number, f"{name} stands twice") from error
     _leaf_at(None, leaves, database)  # the roots of what follows the last record
@@ -471,7 +478,7 @@ def _checked_leaves(bundle: Bundle, checkpoints: Sequence[Checkpoint]) -> Iterat
         try:
             position, digest = int(row["position"]), bytes.fromhex(row["sha256"])
         except ValueError as error:
-            raise WrongError(LEAVES, number, f"a field is no value ({error})") from error
+            raise WrongError(LEAVES, number, f"a field is no value ({cause(error)})") from error
         if position <= last:
             raise WrongError(LEAVES, number, f"position {position} is out of order")
         last = position
@@ -667,7 +674,9 @@ def check_catalogue(bundle: Bundle, found: Found) -> None:
             digest.update(json.dumps(["owner", *row.values()]).encode() + b"\n")
             database.execute("INSERT INTO owners VALUES (?, ?, ?, ?, ?)", values)
     except ValueError as error:
-        raise WrongError(OWNERS if len(last) > 1 else VIDEOS, number, f"a field is no value ({error})") from error
+        raise WrongError(
+            OWNERS if len(last) > 1 else VIDEOS, number, f"a field is no value ({cause(error)})"
+        ) from error
     database.execute("CREATE INDEX owners_by_video ON owners (video_id)")
     row = _content(found, "catalogue", version)
     if row["content_hash"] != digest.hexdigest():
@@ -683,7 +692,7 @@ def contracts_of(bundle: Bundle, found: Found) -> Contracts:
     try:
         return Contracts(row["document"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise WrongError(RECORDS, 0, f"contract {version} cannot be read ({error!r})") from error
+        raise WrongError(RECORDS, 0, f"contract {version} cannot be read ({cause(error)})") from error
 
 
 def _content(found: Found, kind: str, key: str) -> Any:
@@ -726,7 +735,7 @@ def check_statements(bundle: Bundle, found: Found, contracts: Contracts) -> int:
                 _check_terms(bundle, found, contracts, line, record)
                 _remember_lines(database, line, record)
         except (KeyError, TypeError, ValueError, StopIteration) as error:
-            raise WrongError(RECORDS, line, f"a field is missing or no value ({error!r})") from error
+            raise WrongError(RECORDS, line, f"a field is missing or no value ({cause(error)})") from error
         count += 1
     orphan = database.execute(
         "SELECT line, statement_id FROM postings WHERE statement_id NOT IN (SELECT statement_id FROM statements) "
@@ -994,7 +1003,7 @@ def _event(number: int, row: dict[str, str]) -> Event:
             int(row["policy_version"] or 0),
         )
     except ValueError as error:
-        raise WrongError(EVENTS, number, f"a field is no value ({error})") from error
+        raise WrongError(EVENTS, number, f"a field is no value ({cause(error)})") from error
 
 
 def _check_video(
@@ -1033,10 +1042,10 @@ def _check_video(
 def _check_counts(video_id: str, views: dict[tuple[str, str, int], list[int]], counts: Rows) -> None:
     for (day, country, policy), (all_views, billable) in sorted(views.items()):
         values = (video_id, day, country, all_views, billable, policy)
-        expected = dict(zip(COLUMNS[COUNTS].split(","), map(str, values), strict=True))
         line, row = next(counts, (0, {}))
-        if row != expected:
-            raise WrongError(COUNTS, line, f"the events of {video_id} on {day} from {country} add up to {expected}")
+        if row != dict(zip(COLUMNS[COUNTS].split(","), map(str, values), strict=True)):
+            text = f"add up to {all_views} views, {billable} of them billable, by policy {policy}"
+            raise WrongError(COUNTS, line, f"the events of {video_id} on {day} from {country} {text}")
 
 
 def _groups_of(database: sqlite3.Connection, video_id: str) -> dict[Key, Group]:
@@ -1183,6 +1192,12 @@ def verify(folder: Path, public_key: str, kept_places: Sequence[Path]) -> dict[s
     }
 
 
+def counted(count: int, name: str) -> str:
+    """Return a number with what it counts: `records not signed` is `record not signed` for one."""
+    first, *others = name.split(" ")
+    return " ".join([f"{count:,}", first.removesuffix("s") if count == 1 else first, *others])
+
+
 def read_public_key(text: str) -> str:
     """Return a public key in hex from 64 hex digits, or from a file that holds them or a PEM of RFC 8410."""
     path = Path(text)
@@ -1221,13 +1236,16 @@ def main(words: Sequence[str]) -> int:
         document = {"sound": False, "file": error.file, "line": error.line, "wrong": error.text}
         print(json.dumps(document) if arguments.json else f"viewledger-verify: WRONG: {error}")
         return 1
-    except (UnusableError, OSError, UnicodeDecodeError, ValueError) as error:
+    except OSError as error:
+        print(f"viewledger-verify: {error.filename or 'a file'} cannot be read ({cause(error)})", file=sys.stderr)
+        return 2
+    except (UnusableError, ValueError) as error:
         print(f"viewledger-verify: {error}", file=sys.stderr)
         return 2
     if arguments.json:
         print(json.dumps({"sound": True, **found}))
     else:
-        counts = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in found.items())
+        counts = ", ".join(counted(count, name.replace("_", " ")) for name, count in found.items())
         print(f"viewledger-verify: everything agrees: {counts}")
     return 3 if found["records_not_signed"] else 0
 

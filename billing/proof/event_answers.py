@@ -1,13 +1,13 @@
 """What became of a single event, and which events a statement pays; with the proof of each. Knows only ports."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Protocol
 
 from billing.books.states import POSTED
 from billing.errors import EvidenceMismatchError
-from billing.evidence import InclusionProof, prove_inclusion
+from billing.evidence import InclusionProof, InclusionProver
 from billing.proof.paid_events import BillableEvent, Paid, StatementLine, excluded_by_contract, paid_events, view_line
 from billing.terms.contracts import Contract
 from ingestion.contract.periods import Period
@@ -244,26 +244,31 @@ class EventAnswers:
         if reason := excluded_by_contract(first.event_day, first.view_duration or 0, contract, lengths.get(video_id)):
             return PartAnswer(payee_id, EXCLUDED, reason, head)
         events = self.events_of(head.batch_version).billable([video_id], head.period)
-        of_video = paid_events(events, lines, contract, lengths)
-        line = next((view_line(paid) for paid in of_video if paid.event.event_id == event_id), None)
-        if line is None:
+        found = _proven(paid_events(events, lines, contract, lengths), event_id)
+        if found is None:
             return PartAnswer(payee_id, PENDING, "it was settled after the statement; a restatement would pay it", head)
         if head.state not in POSTED:
             return PartAnswer(payee_id, PENDING, f"its statement is {head.state}")
-        return PartAnswer(payee_id, PAID, None, head, line, self._proof(head, line, contract, lengths, event_id))
-
-    def _proof(
-        self, head: StatementHead, line: StatementLine, contract: Contract, lengths: Mapping[str, int], event_id: str
-    ) -> InclusionProof:
-        events = self.events_of(head.batch_version).billable([line.key.video_id], head.period)
-        leaves = (
-            paid.event.event_id.encode("ascii")
-            for paid in paid_events(events, [line], contract, lengths)
-            if line in paid.lines
-        )
-        found = prove_inclusion(leaves, event_id.encode("ascii"))
-        if found is None or found[1].hex() != line.evidence_root:
+        line, proof, root = found
+        if root.hex() != line.evidence_root:
             raise EvidenceMismatchError(
                 f"the events of line {line.line_index} of statement {head.statement_id} do not lead to its root"
             )
-        return found[0]
+        return PartAnswer(payee_id, PAID, None, head, line, proof)
+
+
+def _proven(of_video: Iterable[Paid], event_id: str) -> tuple[StatementLine, InclusionProof, bytes] | None:
+    """Return the line that pays an event, the event's proof and the root it leads to; None where no line pays it.
+
+    One pass over the events of a video; memory holds O(log n) hashes for each of its lines.
+    """
+    leaf, own = event_id.encode("ascii"), None
+    provers: dict[int, InclusionProver] = {}
+    for paid in of_video:
+        line = view_line(paid)
+        if line is not None:
+            provers.setdefault(line.line_index, InclusionProver(leaf)).add(paid.event.event_id.encode("ascii"))
+            if paid.event.event_id == event_id:
+                own = line
+    found = provers[own.line_index].proof() if own else None
+    return (own, *found) if own and found else None

@@ -146,8 +146,14 @@ def _reasons(sent: dict[str, Any]) -> tuple[Reason, ...]:
                 msgspec.convert(value, _FIELD_TYPES[name])
             except msgspec.ValidationError as error:
                 shown = _MAY_IDENTIFY if name in _PERSONAL_FIELDS else f"got {_shortened(value)}"
-                reasons.append(Reason(f"{name}_invalid", f"{name}: {error}, {shown}"))
+                reasons.append(Reason(f"{name}_invalid", f"{name}: {_in_words(error)}, {shown}"))
     return tuple(reasons) or (Reason("event_invalid", "the event breaks the contract"),)
+
+
+def _in_words(error: msgspec.ValidationError) -> str:
+    """Return what is wrong without the regular expression; the only one of the contract is that of a video's id."""
+    text, pattern, _ = str(error).partition(" matching regex ")
+    return f"{text} of letters, digits, - and _ alone" if pattern else text
 
 
 def _shortened(value: object) -> str:

@@ -92,8 +92,10 @@ def _served_rows(truth: Truth, served: Mapping[str, Mapping[str, Any]], billable
 
 def render(rows: Sequence[Row]) -> str:
     """Return the rows as an aligned table."""
-    width = max(len(row.name) for row in rows)
-    lines = [f"{'':{width}}  {'truth':>14}  {'pipeline':>14}  {'difference':>10}"]
-    for row in rows:
-        lines.append(f"{row.name:{width}}  {row.expected:>14,}  {row.actual:>14,}  {row.difference:>10,}  {row.unit}")
-    return "\n".join(lines)
+    cells = [("", "truth", "pipeline", "difference", "")]
+    cells += [(row.name, f"{row.expected:,}", f"{row.actual:,}", f"{row.difference:,}", row.unit) for row in rows]
+    name, truth, pipeline, difference, _ = (max(map(len, column)) for column in zip(*cells, strict=True))
+    return "\n".join(
+        f"{row[0]:{name}}  {row[1]:>{truth}}  {row[2]:>{pipeline}}  {row[3]:>{difference}}  {row[4]}".rstrip()
+        for row in cells
+    )

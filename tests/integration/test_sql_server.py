@@ -4,7 +4,10 @@ import hashlib
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,9 @@ import nbformat
 import pyarrow as pa
 import pytest
 
+from batch_layer.iceberg_settled_events import events_by_sql_server
+from batch_layer.spark_connect import PublishedTables
+from ingestion.contract.periods import Period
 from jobs.exit_codes import ExitCode
 from jobs.local_stack.ports import free_ports
 from jobs.state_home import PROJECT
@@ -104,6 +110,22 @@ def test_what_a_notebook_asks_wrongly_is_one_sentence(package: None, versions: i
     viewledger.connect("sc://127.0.0.1:9", "http://127.0.0.1:9")
     with pytest.raises(viewledger.UnavailableError, match=r"start it with \./viewledger run sql"):
         viewledger.versions()
+
+
+def test_single_events_are_found_by_their_ids_and_their_videos(environ: Mapping[str, str], versions: int) -> None:
+    today = datetime.now(UTC).date()
+    period = Period(today - timedelta(days=2), today + timedelta(days=1))
+    with closing(PublishedTables(environ["VIEWLEDGER_SQL_URL"])) as tables:
+        events = events_by_sql_server(tables, versions)
+        every = list(events.events(period))
+        copies = Counter(event.event_id for event in every if event.event_id)
+        for event_id, count in copies.most_common(2):
+            found = events.copies_of(event_id)
+            assert ([each.verdict == "counted" for each in found].index(True), len(found)) == (0, count)
+        assert events.copies_of("00000000-0000-4000-8000-000000000000") == []
+        for video_ids in ([every[0].video_id], sorted({event.video_id for event in every})):
+            paid = [each.event_id for each in every if each.outcome == "billable" and each.video_id in video_ids]
+            assert [each.event_id for each in events.billable(video_ids, period)] == paid != []
 
 
 def test_the_example_notebook_runs(environ: Mapping[str, str]) -> None:

@@ -91,6 +91,16 @@ def test_anything_else_is_refused(spark: SparkSession, statement: str) -> None:
         SqlRules(spark).check_statement(statement)
 
 
+def test_what_was_let_through_is_not_judged_again_and_what_was_refused_is_refused_again(spark: SparkSession) -> None:
+    rules = SqlRules(spark)
+    for _ in range(2):
+        rules.check_statement("select 1")
+        with pytest.raises(ForbiddenError):
+            rules.check_statement("drop table t")
+    remembered = rules._judged_before.cache_info()
+    assert (remembered.hits, remembered.currsize) == (1, 1)
+
+
 def test_a_refused_statement_is_one_sentence_to_the_user(tables: PublishedTables) -> None:
     with pytest.raises(ForbiddenError) as caught:
         tables.query("SELECT * FROM ledger.views.events")

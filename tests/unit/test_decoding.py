@@ -163,3 +163,10 @@ def test_the_payload_digest_ignores_what_the_collector_added_and_how_an_instant_
 )
 def test_the_payload_digest_tells_other_values_apart(field: str, value: object) -> None:
     assert digest(encode(**{field: value})) != digest(encode())
+
+
+def test_a_wrong_video_id_is_refused_in_words_and_not_by_a_regular_expression() -> None:
+    found = decode_view_event(b'{"video_id": "no id!"}')
+    assert isinstance(found, RejectedEvent)
+    said = {reason.code: reason.detail for reason in found.reasons}
+    assert said["video_id_invalid"] == 'video_id: Expected `str` of letters, digits, - and _ alone, got "no id!"'

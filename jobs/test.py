@@ -18,10 +18,21 @@ from jobs.state_home import PROJECT, state_home
 
 CHECKS = (("lint", ("ruff", "check", "--quiet", ".")), ("format", ("ruff", "format", "--check", "--quiet", ".")))
 TYPES = ("types", ("mypy",))
-SPARK_LAWS = tuple(
-    f"tests/laws/test_{name}.py" for name in ("batch_laws", "sql_is_closed", "reconcile_laws", "settled_views_laws")
+BESIDE = (
+    *(
+        f"tests/laws/test_{name}.py"
+        for name in (
+            "spark_errors",
+            "batch_laws",
+            "sql_is_closed",
+            "reconcile_laws",
+            "settled_views_laws",
+            "bundle_of_real_books",
+        )
+    ),
+    "tests/e2e/test_demo.py",
 )
-"""One Spark and no other server."""
+"""What shares one Spark, which so starts and warms up once, and the demo, which brings its own servers."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,8 +48,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     goes on beside the tests; what it has to say comes last.
     """
     programs_for_tests.provide(state_home())
-    beside = [TYPES] if arguments.words else [TYPES, ("Spark laws", ("pytest", "-q", *SPARK_LAWS))]
-    words = arguments.words or [f"--ignore={path}" for path in SPARK_LAWS]
+    beside = [TYPES] if arguments.words else [TYPES, ("Spark laws and demo", ("pytest", "-q", *BESIDE))]
+    words = arguments.words or [f"--ignore={path}" for path in BESIDE]
     with ExitStack() as closing:
         waiting = []
         for what, command in beside:

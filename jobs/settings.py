@@ -22,7 +22,7 @@ def required(environ: Mapping[str, str], name: str) -> str:
     value = environ.get(name, "")
     if not value:
         raise CommandError(
-            f"{name} is not set; set it, or start the local stack with ./viewledger up", ExitCode.BAD_INPUT
+            f"{name} is not set; set it (./viewledger up sets those of the local stack)", ExitCode.BAD_INPUT
         )
     return value
 

@@ -14,6 +14,7 @@ from batch_layer.ports import RunEntry, VersionStore, VideoCount
 from batch_layer.postgres_versions import PostgresVersionStore
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.version import DayRules, PublishedVersion
+from jobs.faults.waiting import until
 from tests.billing_postgres import own_database
 from tests.spark_fixtures import MemoryVersions
 
@@ -101,7 +102,7 @@ def test_only_one_connection_at_a_time_holds_the_lock(postgres_url: str) -> None
         assert first.lock()
         assert not second.lock()
         first.close()
-        assert second.lock()
+        until(second.lock, 20, "PostgreSQL has noticed that the connection ended, and freed its lock")
 
 
 def test_the_counts_in_force_are_the_newest_row_of_each_video(postgres_url: str) -> None:

@@ -7,9 +7,10 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -85,6 +86,13 @@ class Batch:
 
 @pytest.fixture(scope="session")
 def batch(stack_environment: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Batch]:
+    with own_batch(stack_environment, tmp_path_factory.mktemp("state")) as shared:
+        yield shared
+
+
+@contextmanager
+def own_batch(stack_environment: Mapping[str, str], state: Path) -> Iterator[Batch]:
+    """One that no other test sends to or runs on."""
     name = f"batch-{secrets.token_hex(4)}"
     bootstrap = stack_environment["VIEWLEDGER_KAFKA_BOOTSTRAP"]
     settings = {"message.timestamp.type": "LogAppendTime"}
@@ -98,7 +106,7 @@ def batch(stack_environment: Mapping[str, str], tmp_path_factory: pytest.TempPat
             "VIEWLEDGER_WAREHOUSE": f"{stack_environment['VIEWLEDGER_HDFS_URL']}/{name}",
             "VIEWLEDGER_TOPIC_VIDEO_VIEWS": name,
             "VIEWLEDGER_SPEED_NAMESPACE": name,
-            "VIEWLEDGER_STATE_DIR": str(tmp_path_factory.mktemp("state")),
+            "VIEWLEDGER_STATE_DIR": str(state),
         }
         with closing(KafkaProducer(bootstrap_servers=bootstrap)) as producer:
             yield Batch(environ, name, producer)

@@ -44,7 +44,7 @@ class BatchRuns:
             stdout=subprocess.PIPE,
             stderr=self.log.open("a"),
             text=True,
-            preexec_fn=bound_to_parent(signal.SIGTERM),
+            preexec_fn=bound_to_parent(signal.SIGKILL),  # a run that has stopped itself hears nothing else
         )
 
     def finish(self, child: "subprocess.Popen[str]", expected: int | None = 0) -> int:

@@ -3,15 +3,24 @@
 import subprocess
 import sys
 import uuid
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from jobs.exit_codes import ExitCode
 from jobs.state_home import PROJECT
-from tests.batch_on_stack import Batch
+from tests.batch_on_stack import Batch, own_batch
 
 RATE_MICROS = 1_234_567
 """Per 1,000 views without a country, in deploy/sample/rates.yaml."""
+
+
+@pytest.fixture
+def batch(stack_environment: Mapping[str, str], tmp_path: Path) -> Iterator[Batch]:
+    with own_batch(stack_environment, tmp_path / "state") as own:
+        yield own
 
 
 def test_a_decided_conflict_lets_a_period_be_billed_and_an_accepted_late_event_is_paid_by_a_restatement(

@@ -224,6 +224,8 @@ async def form_of(visit: Visit) -> FormData | Response:
     form = await visit.request.form(max_files=0, max_fields=20)
     if not visit.portal.sessions.accepts(visit.request, form.get("csrf")):
         return visit.problem(403, "This form is too old", "Open the page again and send the form from there.")
+    if any("\0" in value for value in form.values() if isinstance(value, str)):  # PostgreSQL stores no such text
+        return visit.problem(422, "Not a text", "A field has the character NUL; send the form without it.")
     return form
 
 

@@ -271,6 +271,17 @@ def test_nobody_appeals_for_another_or_without_a_word(client: TestClient, behind
     assert behind.opened == []
 
 
+def test_a_form_with_the_character_nul_is_refused_in_a_sentence(client: TestClient, behind: FakeBehind) -> None:
+    sign_in(client, "bob")
+    status, _, text = send(client, "/portal/appeals", f"/portal/statements/{BOBS}", statement_id=BOBS, text="a\0b")
+    assert (status, "character NUL" in text) == (422, True)
+    sign_in(client, "fay")
+    path, page = f"/portal/operator/statements/{WAITING}/void", f"/portal/statements/{WAITING}"
+    before = behind.rows[WAITING]
+    assert send(client, path, page, reason="a\0b")[0] == 422
+    assert (behind.opened, behind.rows[WAITING]) == ([], before)
+
+
 def test_whoever_ran_a_period_does_not_approve_it(client: TestClient, behind: FakeBehind) -> None:
     path, page = f"/portal/operator/statements/{WAITING}/approve", f"/portal/statements/{WAITING}"
     sign_in(client, "fay")

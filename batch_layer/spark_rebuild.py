@@ -76,10 +76,9 @@ class Recount:
         """Compute every table again from the raw events of the version, with the rules each day was judged with."""
         self.tables.open_branch(self.branch, self.version.snapshots)
         raw = self.tables.at(RAW_EVENTS, self.version.snapshots[RAW_EVENTS])
-        decoded = decode(raw)
+        decoded = decode(raw).persist()
         if self.accepted:
             decoded = with_accepted(decoded, accepted_rows(self.spark, decoded, self.accepted))
-        decoded.persist()
         days = frozenset(self.version.day_rules)
         nothing = self._published(EVENTS).where(F.lit(False))
         judge = DayJudge(self.spark, nothing, decoded, frozenset(), self._rules_for, self.facts)

@@ -137,20 +137,20 @@ class SparkWarehouse:
     def judge(self, accepted: Collection[LogPlace]) -> Judgement:
         """See the port."""
         work = self._working
-        decoded, stored = decode(self._appended(RAW_EVENTS)), self._at_start(EVENTS)
+        decoded, stored = decode(self._appended(RAW_EVENTS)).persist(), self._at_start(EVENTS)
         if accepted:
             work.moved = accepted_rows(self._spark, stored, accepted).persist()
             stored = with_accepted(stored, work.moved)
             decoded = with_accepted(decoded, accepted_rows(self._spark, decoded, accepted))
-        work.decoded = decoded.persist()
-        touched = touched_days(work.decoded, work.moved)
+        work.decoded = decoded
+        touched = touched_days(decoded, work.moved)
         former = work.base.day_rules if work.base else {}
         latest = self._catalogue.latest_version()
 
         def rules_for(days: Collection[date]) -> RulesByDay:
             return RulesByDay({day: policy_on(day, self._policies) for day in days}, dict.fromkeys(days, latest))
 
-        judge = DayJudge(self._spark, stored, work.decoded, frozenset(former), rules_for, self._facts({latest}))
+        judge = DayJudge(self._spark, stored, decoded, frozenset(former), rules_for, self._facts({latest}))
         work.judged = judge_touched(judge, touched, self._write_events)
         judged_now = {day: DayRules(policy_on(day, self._policies).version, latest) for day in work.judged}
         work.rules = {**former, **judged_now}

@@ -95,17 +95,7 @@ def statement_events() -> dict[str, Any]:
         "security": _security(Scope.EVENTS),
         "responses": {
             "200": {"description": "One event a line, numbered in an order that never changes", "content": rows},
-            **_problems(
-                (
-                    "not_found",
-                    "cursor_invalid",
-                    "format_unknown",
-                    "statements_unavailable",
-                    "proofs_unavailable",
-                    "streams_busy",
-                    *_ALWAYS,
-                )
-            ),
+            **_problems(("not_found", "cursor_invalid", "format_unknown", *_PROOFS, "streams_busy", *_ALWAYS)),
         },
     }
 

@@ -1,5 +1,6 @@
 """What became of a single event, and which events a statement pays; with the proof of each. Knows only ports."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -263,11 +264,11 @@ def _proven(of_video: Iterable[Paid], event_id: str) -> tuple[StatementLine, Inc
     One pass over the events of a video; memory holds O(log n) hashes for each of its lines.
     """
     leaf, own = event_id.encode("ascii"), None
-    provers: dict[int, InclusionProver] = {}
+    provers: defaultdict[int, InclusionProver] = defaultdict(lambda: InclusionProver(leaf))
     for paid in of_video:
         line = view_line(paid)
         if line is not None:
-            provers.setdefault(line.line_index, InclusionProver(leaf)).add(paid.event.event_id.encode("ascii"))
+            provers[line.line_index].add(paid.event.event_id.encode("ascii"))
             if paid.event.event_id == event_id:
                 own = line
     found = provers[own.line_index].proof() if own else None

@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import redis
 
+from ingestion.contract.event import PARTITION_COUNT
 from jobs.access_settings import development_bearer
 from jobs.failpoints import VARIABLE
 from jobs.faults.batch_runs import BatchRuns
@@ -37,7 +38,6 @@ from jobs.migrate import migrate
 from jobs.state_home import PROJECT
 from serving_layer.access import Role
 
-PARTITION_COUNT = 12
 READY_SECONDS = 60.0
 DRAIN_SECONDS = 300.0
 PROGRAM_SECONDS = 600.0

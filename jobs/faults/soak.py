@@ -12,11 +12,12 @@ from dataclasses import dataclass
 import redis
 from kafka.errors import KafkaError
 
+from ingestion.contract.event import PARTITION_COUNT
 from jobs.faults.comparison import FAIL, PASS, UNKNOWN, differing
 from jobs.faults.flatness import Fit, fit
 from jobs.faults.kafka_topics import read_topic
 from jobs.faults.our_process import OurProcess
-from jobs.faults.scene import PARTITION_COUNT, Scene
+from jobs.faults.scene import Scene
 from jobs.faults.soak_traffic import SoakTraffic, expected_views
 from jobs.faults.tcp_proxy import Mode
 from jobs.faults.waiting import NotInTimeError

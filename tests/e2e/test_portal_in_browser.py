@@ -4,6 +4,7 @@ Screenshots are kept below VIEWLEDGER_SCREENSHOTS, where that is set.
 """
 
 import os
+import re
 import shutil
 import socket
 import threading
@@ -32,6 +33,7 @@ from tests.serving_access import FakeKeys
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (Debian: the package chromium)")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+expect.set_options(timeout=30_000)  # milliseconds; a busy machine draws a page slowly
 SIZES = {"wide": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
 
 
@@ -93,8 +95,10 @@ def page(request: pytest.FixtureRequest, browser: Browser, address: str) -> Iter
     assert errors == []
 
 
-def looked_at(page: Page, name: str) -> None:
-    """A page fits its window, passes the accessibility checks, and is kept as a picture."""
+def looked_at(page: Page, name: str, heading: str) -> None:
+    """The page of a heading fits its window, passes the accessibility checks, and is kept as a picture."""
+    expect(page.get_by_role("heading", level=1)).to_contain_text(heading)
+    page.wait_for_load_state()  # a click returns before the next page is there
     width = page.evaluate("document.documentElement.scrollWidth")
     viewport = page.viewport_size
     assert viewport is not None
@@ -107,7 +111,7 @@ def looked_at(page: Page, name: str) -> None:
 
 def sign_in(page: Page, who: str) -> None:
     page.goto("/portal")
-    looked_at(page, "sign-in")
+    looked_at(page, "sign-in", "Sign in")
     page.get_by_label("Token or API key").fill(who)
     page.get_by_role("button", name="Sign in").click()
 
@@ -118,28 +122,29 @@ def test_a_creator_goes_from_signing_in_to_the_download(page: Page) -> None:
     expect(page.locator(".chart canvas")).to_be_visible()
     expect(page.locator('[data-field="views"]')).not_to_have_text("72,400")
     expect(page.locator('[data-field="settled_views"]')).to_have_text("72,000")
-    looked_at(page, "dashboard")
+    looked_at(page, "dashboard", "Ann Ápple")
 
     page.get_by_role("link", name="Videos", exact=True).click()
     page.get_by_label("Video id").fill("_01")
     page.get_by_role("button", name="Show").click()
-    looked_at(page, "videos")
+    expect(page).to_have_url(re.compile("_01"))
+    looked_at(page, "videos", "Videos")
     page.get_by_role("link", name="-walk_01").click()
     expect(page.get_by_role("heading", name="-walk_01")).to_be_visible()
     expect(page.get_by_text("40", exact=True)).to_be_visible()
-    looked_at(page, "video")
+    looked_at(page, "video", "-walk_01")
 
     page.get_by_label("Event id").fill(EVENT)
     page.get_by_role("button", name="Look it up").click()
     expect(page.get_by_text("shorter than the minimum").first).to_be_visible()
-    looked_at(page, "event")
+    looked_at(page, "event", "Why is this not counted?")
 
     page.get_by_role("link", name="Statements").click()
-    looked_at(page, "statements")
+    looked_at(page, "statements", "Statements")
     page.get_by_role("row", name="finalised").get_by_role("link").click()
     expect(page.get_by_role("row", name="Payable 26.442 USD")).to_be_visible()
     expect(page.get_by_text("16:00 GMT+5:30").first).to_be_visible()
-    looked_at(page, "statement")
+    looked_at(page, "statement", "Statement")
     with page.expect_download() as download:
         page.get_by_role("link", name="CSV").click()
     assert "amount_micros" in download.value.path().read_text()
@@ -147,7 +152,7 @@ def test_a_creator_goes_from_signing_in_to_the_download(page: Page) -> None:
     page.get_by_label("What is wrong?").fill("two videos are missing")
     page.get_by_role("button", name="Appeal").click()
     expect(page.get_by_role("status")).to_contain_text("Your appeal is registered")
-    looked_at(page, "notices")
+    looked_at(page, "notices", "Notices and appeals")
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
@@ -155,30 +160,30 @@ def test_a_creator_goes_from_signing_in_to_the_download(page: Page) -> None:
 def test_an_operator_looks_at_everything_and_sends_a_message_again(page: Page) -> None:
     sign_in(page, "olga")
     expect(page.get_by_role("row", name="Kafka")).to_contain_text("does not answer")
-    looked_at(page, "health")
+    looked_at(page, "health", "Health")
     page.get_by_role("link", name="Runs").click()
-    looked_at(page, "runs")
+    looked_at(page, "runs", "Batch runs")
     page.get_by_role("link", name="run-8").click()
     expect(page.get_by_text("tally: 3 events too few")).to_be_visible()
-    looked_at(page, "run")
+    looked_at(page, "run", "Run run-8")
     page.get_by_role("link", name="Versions").click()
     expect(page.get_by_text("raw and batch differ first in partition 3")).to_be_visible()
-    looked_at(page, "versions")
+    looked_at(page, "versions", "Versions")
     page.get_by_role("link", name="Dead letters").click()
-    looked_at(page, "dead-letters")
+    looked_at(page, "dead-letters", "Dead letters")
     page.get_by_role("button", name="Send message 3:17 again").click()
     expect(page.get_by_role("status")).to_contain_text("sent again")
 
 
 def test_whoever_decides_about_money_goes_from_signing_in_to_a_decision(page: Page) -> None:
     sign_in(page, "fay")
-    looked_at(page, "approvals")
+    looked_at(page, "approvals", "Approvals and holds")
     page.get_by_role("link", name="2026-10").click()
-    looked_at(page, "waiting")
+    looked_at(page, "waiting", "Statement")
     page.get_by_label("Reason").fill("wrong rates")
     page.get_by_role("button", name="Void").click()
     expect(page.get_by_role("status")).to_contain_text("is void")
-    looked_at(page, "voided")
+    looked_at(page, "voided", "Statement")
 
 
 def test_a_page_that_nobody_looks_at_holds_no_stream_open(browser: Browser, address: str) -> None:
@@ -214,7 +219,7 @@ def test_somebody_signs_in_at_the_identity_provider_and_is_brought_to_the_page_t
         page = context.new_page()
         page.goto("/portal/notices")
         if with_script:
-            looked_at(page, "sign-in-at-provider")
+            looked_at(page, "sign-in-at-provider", "Sign in")
         page.get_by_role("link", name="Sign in at 127.0.0.1").click()
         expect(page.get_by_role("heading", name="Notices and appeals")).to_be_visible()
         expect(page.get_by_text(f"{provider.url} ann · creator")).to_be_visible()
@@ -224,7 +229,7 @@ def test_somebody_signs_in_at_the_identity_provider_and_is_brought_to_the_page_t
         page.get_by_role("link", name="Sign in at 127.0.0.1").click()
         expect(page.get_by_text("its nonce differs")).to_be_visible()
         if with_script:
-            looked_at(page, "not-signed-in")
+            looked_at(page, "not-signed-in", "Not signed in")
         context.close()
 
 

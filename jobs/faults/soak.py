@@ -41,6 +41,7 @@ class SoakResult:
     """Of sending."""
     rate_asked: int
     events: int
+    """Without repeats."""
     faults: dict[str, int]
     recovery_seconds_max: float
     """The longest time from a fault until the speed layer had caught up."""
@@ -53,7 +54,7 @@ class SoakResult:
 
     @property
     def rate(self) -> float:
-        """Events a second that were sent."""
+        """Events a second that were sent, without repeats."""
         return self.events / (self.minutes * 60)
 
 

@@ -18,7 +18,7 @@ from jobs.faults.traffic import VIDEOS
 
 SLICE_SECONDS = 0.05
 REPEATED_EVERY = 20
-"""One of so many messages repeats an event of the last minute."""
+"""For one of so many events an event of half a minute ago is sent again, beyond the rate."""
 HTTP_EVERY = 20
 """One of so many slices goes over HTTP."""
 DELIVERY_MS = 100_000
@@ -47,7 +47,7 @@ def number_in(value: bytes) -> int | None:
 
 
 class SoakTraffic:
-    """Sends at a rate until it is stopped, and then until all that was sent is acknowledged."""
+    """Sends new events at a rate until it is stopped, and then until all that was sent is acknowledged."""
 
     def __init__(
         self, seed: int, rate: int, *, bootstrap: str, topic: str, collectors: Callable[[], list[str]]
@@ -95,11 +95,11 @@ class SoakTraffic:
 
     def _run(self) -> None:
         try:
-            began, slices, sent = time.monotonic(), 0, 0
+            began, slices = time.monotonic(), 0
             while not self._stopping.is_set():
-                due = int((time.monotonic() - began) * self._rate) - sent
+                due = int((time.monotonic() - began) * self._rate) - self.made
                 part = self._next(min(due, self._rate))  # after a pause it catches up, a second's worth at a time
-                sent, slices = sent + len(part), slices + 1
+                slices += 1
                 if slices % HTTP_EVERY == 0:
                     self._posting = [each for each in self._posting if not each.done() or each.exception()]
                     self._posting.append(self._posts.submit(self._post, part))
@@ -110,11 +110,11 @@ class SoakTraffic:
             self.error = error
 
     def _next(self, count: int) -> list[int]:
-        """Return numbers to send: new ones, and repeats of the last half minute."""
-        repeats = [max(0, self.made - 30 * self._rate + place) for place in range(0, count, REPEATED_EVERY)]
-        fresh = range(self.made, self.made + count - len(repeats))
+        """Return numbers to send: so many new ones, and repeats of half a minute ago."""
+        fresh = range(self.made, self.made + count)
+        repeats = [number for number in fresh[::REPEATED_EVERY] if number >= 30 * self._rate]
         self.made = fresh.stop
-        return [*fresh, *(number for number in repeats if number < self.made)]
+        return [*fresh, *(number - 30 * self._rate for number in repeats)]
 
     def _produce(self, numbers: Iterable[int]) -> None:
         at = datetime.now(UTC).isoformat()

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from batch_layer.archive_files import ArchivedFile, Hours, RecordedFile
 from batch_layer.day_changes import DayChange
-from batch_layer.reconciliation import BilledVideo, Counts, Reconciliation
+from batch_layer.reconciliation import BilledVideo, Counts, Days, Reconciliation
 from ingestion.contract.offsets import LogPlace, OffsetRange, OffsetVector
 from ingestion.contract.version import DayRules, PublishedVersion
 
@@ -102,8 +102,6 @@ class VersionStore(Protocol):
     ) -> None:
         """In one transaction: the version, its changed counts and days, its files, the pointer, the run's end.
 
-        The run has found no difference, which is put on record, too.
-
         Raises:
             RefusedError: the version does not follow the current one.
         """
@@ -118,14 +116,17 @@ class ReconciliationStore(Protocol):
     def recorded_hours(self, paths: Collection[str]) -> dict[str, Hours]:
         """Return what is on record of these files; a file without a record is absent."""
 
-    def hours_until(self, version: int, day: date | None) -> dict[str, Hours]:
-        """Return what is on record of all files of the versions up to this one; of a day (UTC) if one is given."""
+    def hours_until(self, version: int, days: Days | None) -> dict[str, Hours]:
+        """Return what is on record of all files of the versions up to this one; of some days (UTC) if given."""
 
     def counts_at(self, version: int) -> dict[str, Counts]:
         """Return the served views and billable views of each video in force at a version; zeros where none are left."""
 
     def record(self, kind: str, found: Reconciliation) -> None:
         """Keep what a comparison found; `kind` is `run` or `command`."""
+
+    def unreconciled_days(self) -> Days:
+        """Return the days (UTC) that published versions received or judged since one was reconciled, in order."""
 
     def open_differences(self) -> list[Reconciliation]:
         """Return the comparisons with differences that no later comparison has cleared, oldest first.
@@ -154,13 +155,13 @@ class Comparison(Protocol):
     A day is a UTC day; None compares everything.
     """
 
-    def raw_events(self, version: PublishedVersion, day: date | None) -> tuple[int, list[str]]:
+    def raw_events(self, version: PublishedVersion, days: Days | None) -> tuple[int, list[str]]:
         """Compare the raw events with what is on record of them; return also how many rows that is."""
 
-    def events(self, version: PublishedVersion, day: date | None) -> list[str]:
+    def events(self, version: PublishedVersion, days: Days | None) -> list[str]:
         """Compare the raw events with the judged and the rejected ones, and these with the tally."""
 
-    def videos(self, version: PublishedVersion, day: date | None) -> tuple[int, list[str]]:
+    def videos(self, version: PublishedVersion, days: Days | None) -> tuple[int, list[str]]:
         """Compare every video's counts in all tables and as served; return also how many videos have views."""
 
     def billable_views(self, version: PublishedVersion, start_on: date, end_on: date) -> Mapping[str, int]:
@@ -170,8 +171,11 @@ class Comparison(Protocol):
 class BilledViews(Protocol):
     """What the ledger was posted for. May raise UnavailableError."""
 
-    def billed(self) -> Sequence[BilledVideo]:
-        """Return the billed views of every video by period and by the version that they were billed from."""
+    def billed(self, days: Days | None) -> Sequence[BilledVideo]:
+        """Return the billed views of every video by period and by the version that they were billed from.
+
+        Of the periods that hold one of the days, if days are given.
+        """
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime
 from typing import Any
 
 from psycopg2.extensions import connection as Connection
@@ -12,7 +12,7 @@ from batch_layer.archive_files import FileStatus, Hours, RecordedFile
 from batch_layer.content import Content, Place
 from batch_layer.postgres_connection import connected
 from batch_layer.postgres_versions import translated
-from batch_layer.reconciliation import Counts, Reconciliation
+from batch_layer.reconciliation import Counts, Days, Reconciliation
 
 
 class PostgresReconciliations:
@@ -38,14 +38,12 @@ class PostgresReconciliations:
         """See the port."""
         return _by_path(self._rows(f"{_HOURS} WHERE path = ANY(%s)", list(paths)))
 
-    def hours_until(self, version: int, day: date | None) -> dict[str, Hours]:
+    def hours_until(self, version: int, days: Days | None) -> dict[str, Hours]:
         """See the port."""
         query = f"{_HOURS} JOIN published.archived_files USING (path) WHERE version <= %s"
-        if day is None:
+        if days is None:
             return _by_path(self._rows(query, version))
-        start = datetime.combine(day, time(), UTC)
-        within = " AND received_hour >= %s AND received_hour < %s"
-        return _by_path(self._rows(query + within, version, start, start + timedelta(days=1)))
+        return _by_path(self._rows(f"{query} AND {_RECEIVED_DAY} = ANY(%s)", version, list(days)))
 
     def counts_at(self, version: int) -> dict[str, Counts]:
         """See the port."""
@@ -61,13 +59,20 @@ class PostgresReconciliations:
             cursor.execute(
                 "INSERT INTO published.reconciliations (version, kind, received_day, differences) "
                 "VALUES (%s, %s, %s, %s)",
-                (found.version, kind, found.day, json.dumps(found.differences)),
+                (found.version, kind, _one_day(kind, found.days), json.dumps(found.differences)),
             )
+
+    def unreconciled_days(self) -> Days:
+        """See the port."""
+        return tuple(day for (day,) in self._rows(_UNRECONCILED))
 
     def open_differences(self) -> list[Reconciliation]:
         """See the port."""
         query = "SELECT version, received_day, differences FROM published.open_differences ORDER BY reconciliation_id"
-        return [Reconciliation(version, day, tuple(differences)) for version, day, differences in self._rows(query)]
+        return [
+            Reconciliation(version, None if day is None else (day,), tuple(differences))
+            for version, day, differences in self._rows(query)
+        ]
 
     def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         with translated(), self._connection, self._connection.cursor() as cursor:
@@ -76,6 +81,24 @@ class PostgresReconciliations:
 
 
 _HOURS = "SELECT path, partition, received_hour, row_count, content_hash FROM published.archived_hours"
+_RECEIVED_DAY = "(received_hour AT TIME ZONE 'UTC')::date"
+_UNRECONCILED = f"""
+WITH newer AS (
+    SELECT version, run_id FROM published.versions WHERE version > (
+        SELECT coalesce(max(version), 0) FROM published.reconciliations WHERE kind = 'run' OR received_day IS NULL)
+)
+SELECT {_RECEIVED_DAY} AS day
+FROM published.archived_hours JOIN published.archived_files USING (path) JOIN newer USING (version)
+UNION
+SELECT judged::date
+FROM published.runs JOIN newer USING (run_id), jsonb_array_elements_text(detail -> 'judged_days') AS judged
+ORDER BY day
+"""  # noqa: S608  the fragment is this module's own
+
+
+def _one_day(kind: str, days: Days | None) -> date | None:
+    """Return the day on record: what a run found in some days is cleared by a comparison of all days only."""
+    return days[0] if kind == "command" and days is not None else None
 
 
 def _by_path(rows: Iterable[tuple[str, int, datetime, int, str]]) -> dict[str, Hours]:

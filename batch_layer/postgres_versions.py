@@ -146,9 +146,6 @@ def _put_on_record(cursor: Cursor, version: int, archived: Mapping[str, Archived
     cursor.copy_expert(
         "COPY published.archived_hours (path, partition, received_hour, row_count, content_hash) FROM STDIN", hours
     )
-    cursor.execute(
-        "INSERT INTO published.reconciliations (version, kind, differences) VALUES (%s, 'run', '[]')", (version,)
-    )
 
 
 def _lines(rows: Iterable[tuple[object, ...]]) -> io.StringIO:

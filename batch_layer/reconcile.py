@@ -1,6 +1,6 @@
-"""`reconcile`: compares the whole flow for one published version and keeps what it found. Publishes nothing."""
+"""Reconciling: compares the whole flow for one published version and keeps what it found. Publishes nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -13,7 +13,7 @@ from batch_layer.ports import (
     ReconciliationStore,
     VersionStore,
 )
-from batch_layer.reconciliation import DIFFERENCES_MAX, BilledVideo, Reconciliation, billed_differences
+from batch_layer.reconciliation import DIFFERENCES_MAX, BilledVideo, Days, Reconciliation, billed_differences
 from ingestion.contract.version import PublishedVersion
 
 
@@ -45,16 +45,20 @@ def reconcile_once(ports: ReconcilePorts, day: date | None, *, repair: bool = Fa
             raise RefusedError("a batch run is at work, and --repair needs the tables for itself; wait for it to end")
         moved = ports.archive.repair(version)
         ports.progress("repair", f"{', '.join(moved) or 'no table'} did not show version {version.version}")
-    compared: dict[str, int] = {}
-    differences: list[str] = []
-    try:
-        for found in _steps(ports, version, day, compared):
-            differences += found
-    except DifferenceError as error:  # what cannot be read ends the comparison
-        differences.append(str(error))
-    result = Reconciliation(version.version, day, tuple(differences[:DIFFERENCES_MAX]), compared)
-    ports.reconciliations.record("command", result)
-    return result
+    return _compared(ports, "command", version, None if day is None else (day,))
+
+
+def reconcile_after_run(ports: ReconcilePorts) -> Reconciliation | None:
+    """Compare the days that published versions received or judged since one was reconciled; keep the result.
+
+    Returns None when there is no such day. A difference stops publishing and billing until a comparison of everything
+    finds none. Reading everything after every run would take longer with every day; the command does that.
+
+    Raises:
+        UnavailableError: a server does not answer; nothing was found or kept, and the next run compares these days.
+    """
+    version, days = ports.versions.current(), ports.reconciliations.unreconciled_days()
+    return _compared(ports, "run", version, days) if version and days else None
 
 
 def known_differences(
@@ -73,6 +77,14 @@ def known_differences(
     return found.differences
 
 
+def never_reconciled(reconciliations: ReconciliationStore) -> tuple[str, ...]:
+    """Return a sentence when what was published has not been compared yet: its run was ended before it could."""
+    days = reconciliations.unreconciled_days()
+    if not days:
+        return ()
+    return (f"{len(days)} days from {days[0]} on are not reconciled yet, for a batch run ended before it could",)
+
+
 def published(versions: VersionStore) -> PublishedVersion:
     """Return the current version; raises RefusedError before the first."""
     version = versions.current()
@@ -81,8 +93,21 @@ def published(versions: VersionStore) -> PublishedVersion:
     return version
 
 
+def _compared(ports: ReconcilePorts, kind: str, version: PublishedVersion, days: Days | None) -> Reconciliation:
+    compared: dict[str, int] = {}
+    differences: list[str] = []
+    try:
+        for found in _steps(ports, version, days, compared):
+            differences += found
+    except DifferenceError as error:  # what cannot be read ends the comparison
+        differences.append(str(error))
+    result = Reconciliation(version.version, days, tuple(differences[:DIFFERENCES_MAX]), compared)
+    ports.reconciliations.record(kind, result)
+    return result
+
+
 def _steps(
-    ports: ReconcilePorts, version: PublishedVersion, day: date | None, compared: dict[str, int]
+    ports: ReconcilePorts, version: PublishedVersion, days: Days | None, compared: dict[str, int]
 ) -> Iterator[list[str]]:
     # 1. The files, by what can be said without reading them. One that is gone makes what follows unreadable.
     missing = ports.archive.differences(version)
@@ -90,26 +115,26 @@ def _steps(
     if missing:
         return
     # 2. Raw: every row of the archive against what the runs put on record.
-    compared["raw_events"], found = ports.comparison.raw_events(version, day)
+    compared["raw_events"], found = ports.comparison.raw_events(version, days)
     ports.progress("raw", f"{compared['raw_events']:,} events in the archive, {_said(found)}")
     yield found
     # 3. Batch: every raw event was judged once, and the tally adds up.
-    found = ports.comparison.events(version, day)
+    found = ports.comparison.events(version, days)
     ports.progress("batch", f"judged events and tally, {_said(found)}")
     yield found
     # 4. Served: the views of every video, from its events to what the API reads.
-    compared["videos"], found = ports.comparison.videos(version, day)
+    compared["videos"], found = ports.comparison.videos(version, days)
     ports.progress("served", f"{compared['videos']:,} videos, {_said(found)}")
     yield found
     # 5. Billed: what was posted against the version it was posted from.
-    billed = [each for each in ports.ledger.billed() if day is None or each.start_on <= day < each.end_on]
+    billed = ports.ledger.billed(days)
     compared["billed_videos"] = sum(each.video_id is not None for each in billed)
     found = _billed_differences(ports, billed)
     ports.progress("billed", f"{compared['billed_videos']:,} videos in the ledger, {_said(found)}")
     yield found
 
 
-def _billed_differences(ports: ReconcilePorts, billed: list[BilledVideo]) -> list[str]:
+def _billed_differences(ports: ReconcilePorts, billed: Sequence[BilledVideo]) -> list[str]:
     billable = {}
     for number, start_on, end_on in {(each.version, each.start_on, each.end_on) for each in billed}:
         version = ports.versions.version(number)

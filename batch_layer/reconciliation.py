@@ -9,6 +9,8 @@ from batch_layer.content import Content, Place
 
 Counts = tuple[int, int]
 """Views and billable views."""
+Days = tuple[date, ...]
+"""Days in UTC, in ascending order."""
 DIFFERENCES_MAX = 100
 """More are not kept: the first ones are nearest to the cause."""
 SERVED = "PostgreSQL"
@@ -19,8 +21,8 @@ class Reconciliation:
     """What a comparison found."""
 
     version: int
-    day: date | None
-    """Only what was received, or happened, on this UTC day was compared; None: everything."""
+    days: Days | None
+    """Only what was received, or happened, on these days was compared; None: everything."""
     differences: tuple[str, ...]
     """In the order of the flow, so that the first is nearest to its cause."""
     compared: Mapping[str, int] = field(default_factory=dict)

@@ -1,10 +1,8 @@
 """One batch run, as the sequence of its steps. Nothing it does is visible before `publish`."""
 
-import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -14,13 +12,11 @@ from batch_layer.errors import BatchError, DifferenceError, GateFailedError, Ref
 from batch_layer.judging_ports import LateDecisions
 from batch_layer.late_events import newly_accepted
 from batch_layer.ports import (
-    ArchiveCheck,
     Archived,
     GateReport,
     Judgement,
     LogEnds,
     Progress,
-    ReconciliationStore,
     RunEntry,
     RunMetrics,
     SpeedCut,
@@ -28,7 +24,9 @@ from batch_layer.ports import (
     VersionStore,
     Warehouse,
 )
-from batch_layer.reconcile import known_differences
+from batch_layer.reconcile import ReconcilePorts, known_differences, reconcile_after_run
+from batch_layer.reconciliation import Reconciliation
+from batch_layer.stages import Stages
 from ingestion.contract.offsets import LogPlace
 from ingestion.contract.version import PublishedVersion
 
@@ -43,9 +41,8 @@ class RunPorts:
     log: LogEnds
     speed: SpeedCut
     versions: VersionStore
-    reconciliations: ReconciliationStore
+    reconcile: ReconcilePorts
     decisions: LateDecisions
-    archive: ArchiveCheck
     warehouse: Warehouse
     metrics: RunMetrics
     progress: Progress
@@ -76,23 +73,8 @@ class RunResult:
     report: str | None = None
     stage_seconds: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-
-
-class Stages:
-    """Times the stages of a run and reports each when it ends."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[list[str]]:
-        """Time one stage; what the caller appends to the list is reported with it."""
-        started = time.perf_counter()
-        said: list[str] = []
-        yield said
-        self.seconds[name] = round(time.perf_counter() - started, 3)
-        self._progress(name, f"{', '.join(said) or 'done'} in {self.seconds[name]:.1f} s")
+    differences: tuple[str, ...] = ()
+    """What was found when the published days were reconciled; any stops publishing and billing."""
 
 
 def new_run_id(now: datetime) -> str:
@@ -101,7 +83,7 @@ def new_run_id(now: datetime) -> str:
 
 
 def run_once(ports: RunPorts, topic: str, *, begin_at_oldest: bool = False) -> RunResult:
-    """Do one batch run. `begin_at_oldest`: see `take_cut`.
+    """Do one batch run, then reconcile what it published. `begin_at_oldest`: see `take_cut`.
 
     Raises:
         RefusedError: another run is at work, or a precondition does not hold.
@@ -125,6 +107,7 @@ def run_once(ports: RunPorts, topic: str, *, begin_at_oldest: bool = False) -> R
     except BatchError as error:
         _ended(ports, run_id, "failed", stages, {"error": str(error)})
         raise
+    result = _reconciled(ports, stages, result)
     figures = {
         "archived_events": float(result.archived_count),
         "gap_offsets": float(result.gap_count),
@@ -145,7 +128,7 @@ def _steps(
     # 1. The base is what the pointer names, if the archive still is as on record. What a crashed run left behind is put
     # right after that.
     former = ports.versions.current()
-    with stages.stage("reconcile") as said:
+    with stages.stage("record") as said:
         said.append(_refuse_unreconciled(ports, former))
     with stages.stage("prepare") as said:
         repaired = ports.warehouse.repair(former, ports.versions.runs_in("gate_failed"))
@@ -198,7 +181,7 @@ def _refuse_unreconciled(ports: RunPorts, version: PublishedVersion | None) -> s
     Raises:
         DifferenceError: names a file that is otherwise than on record, or a difference found earlier and still open.
     """
-    differences = known_differences(ports.reconciliations, ports.archive, version, keep=True)
+    differences = known_differences(ports.reconcile.reconciliations, ports.reconcile.archive, version, keep=True)
     if differences:
         raise DifferenceError(
             f"{differences[0]}; nothing is published or billed until ./viewledger reconcile finds no difference"
@@ -269,6 +252,24 @@ def _publish(ports: RunPorts, stages: Stages, judged: _Judged) -> RunResult:
         stage_seconds=stages.seconds,
         notes=notes,
     )
+
+
+def _reconciled(ports: RunPorts, stages: Stages, result: RunResult) -> RunResult:
+    try:
+        with stages.stage("reconcile") as said:
+            found = reconcile_after_run(ports.reconcile)
+            said.append(_said_of(found))
+    except UnavailableError as error:
+        note = f"what was published is not reconciled ({error}); the next run does it, and billing waits for it"
+        ports.progress("reconcile", note)
+        return replace(result, notes=(*result.notes, note))
+    return replace(result, differences=found.differences if found else ())
+
+
+def _said_of(found: Reconciliation | None) -> str:
+    if found is None:
+        return "nothing new to compare"
+    return f"{len(found.days or ())} days compared, {len(found.differences)} differences"
 
 
 def _after_publishing(ports: RunPorts, version: PublishedVersion) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import reduce
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from batch_layer.archive_files import CHANGED, file_sentence
@@ -16,7 +16,7 @@ from batch_layer.content import Content, Place
 from batch_layer.errors import DifferenceError
 from batch_layer.iceberg_tables import IcebergTables, path_of
 from batch_layer.ports import ReconciliationStore
-from batch_layer.reconciliation import VideoTotals, place_differences, tally_differences, video_differences
+from batch_layer.reconciliation import Days, VideoTotals, place_differences, tally_differences, video_differences
 from batch_layer.spark_content_hash import BY_FILE, BY_PLACE, contents
 from batch_layer.spark_errors import SPARK_ERRORS, SparkError, text_of
 from batch_layer.spark_files import damage, full_name
@@ -39,28 +39,30 @@ _FILE = re.compile(r"/[^\s:'\"]+\.parquet")
 
 @dataclass(frozen=True)
 class _Tables:
-    """The tables of one version; of one day (UTC) if one is given."""
+    """The tables of one version; of some days (UTC) if they are given."""
 
     spark: SparkSession
     version: PublishedVersion
-    day: date | None
+    days: Days | None
 
     def whole(self, name: str) -> DataFrame:
         """Return all rows of a table."""
         return IcebergTables(self.spark).at(name, self.version.snapshots[name])
 
     def received(self, name: str) -> DataFrame:
-        """Return the rows received on the day."""
+        """Return the rows received on the days."""
         rows = self.whole(name)
-        if self.day is None:
+        if self.days is None:
             return rows
-        start = F.lit(self.day).cast("timestamp")
-        return rows.where((F.col("appended_at") >= start) & (F.col("appended_at") < start + F.expr("INTERVAL 1 DAY")))
+        appended_at, starts = F.col("appended_at"), [F.lit(day).cast("timestamp") for day in self.days]
+        # as ranges, so that files of other days are not opened
+        within = [(appended_at >= start) & (appended_at < start + F.expr("INTERVAL 1 DAY")) for start in starts]
+        return rows.where(reduce(Column.__or__, within))
 
     def happened(self, name: str) -> DataFrame:
-        """Return the rows whose event day is the day."""
+        """Return the rows whose event day is one of the days."""
         rows = self.whole(name)
-        return rows if self.day is None else rows.where(F.col("event_day") == F.lit(self.day))
+        return rows if self.days is None else rows.where(F.col("event_day").isin(*self.days))
 
 
 @contextmanager
@@ -79,21 +81,21 @@ class SparkComparison:
         self._spark = spark
         self._store = store
 
-    def raw_events(self, version: PublishedVersion, day: date | None) -> tuple[int, list[str]]:
+    def raw_events(self, version: PublishedVersion, days: Days | None) -> tuple[int, list[str]]:
         """See the port."""
         with _naming(self._spark, version):
-            return _raw_differences(_Tables(self._spark, version, day), self._store)
+            return _raw_differences(_Tables(self._spark, version, days), self._store)
 
-    def events(self, version: PublishedVersion, day: date | None) -> list[str]:
+    def events(self, version: PublishedVersion, days: Days | None) -> list[str]:
         """See the port."""
-        tables = _Tables(self._spark, version, day)
+        tables = _Tables(self._spark, version, days)
         with _naming(self._spark, version):
             return _event_differences(tables) + _tally_differences(tables)
 
-    def videos(self, version: PublishedVersion, day: date | None) -> tuple[int, list[str]]:
+    def videos(self, version: PublishedVersion, days: Days | None) -> tuple[int, list[str]]:
         """See the port."""
         with _naming(self._spark, version):
-            return _video_differences(_Tables(self._spark, version, day), self._store)
+            return _video_differences(_Tables(self._spark, version, days), self._store)
 
     def billable_views(self, version: PublishedVersion, start_on: date, end_on: date) -> dict[str, int]:
         """See the port."""
@@ -110,11 +112,11 @@ def _raw_differences(tables: _Tables, store: ReconciliationStore) -> tuple[int, 
 
     Returns how many rows are on record.
     """
-    version, recorded = tables.version, store.hours_until(tables.version.version, tables.day)
+    version, recorded = tables.version, store.hours_until(tables.version.version, tables.days)
     total = sum((content for hours in recorded.values() for content in hours.values()), Content())
     published = Content.parse(version.row_counts[RAW_EVENTS], version.content_hashes[RAW_EVENTS])
     differences = []
-    if tables.day is None and total != published:
+    if tables.days is None and total != published:
         differences.append(f"all raw events: on record are {total}, version {version.version} has {published}")
     found: defaultdict[str, dict[Place, Content]] = defaultdict(dict)
     raw = tables.received(RAW_EVENTS).select("*", "_file")
@@ -164,7 +166,7 @@ def _by_hour(rows: DataFrame) -> dict[tuple[Place, str], int]:
 def _video_differences(tables: _Tables, store: ReconciliationStore) -> tuple[int, list[str]]:
     """Compare every video's counts by events, by detail, by day, in total and as served; returns how many videos.
 
-    Of a day: its counts by events, detail and day, and then the videos' totals as a whole.
+    Of some days: their counts by events, detail and day, and then the videos' totals as a whole.
     """
     is_billable = F.expr(f"if({_IS_BILLABLE}, 1, 0)").alias("billable_views")
     events = tables.happened(EVENTS).where("verdict = 'counted'")
@@ -175,7 +177,7 @@ def _video_differences(tables: _Tables, store: ReconciliationStore) -> tuple[int
     }
     totals = {VIEWS_BY_VIDEO: tables.whole(VIEWS_BY_VIDEO)}
     served = store.counts_at(tables.version.version)
-    if tables.day is None:
+    if tables.days is None:
         return video_differences(_videos(sources | totals), served)
     _, differences = video_differences(_videos(sources))
     whole = {VIEWS_BY_VIDEO_DAY: tables.whole(VIEWS_BY_VIDEO_DAY)} | totals

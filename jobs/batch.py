@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 import speed_layer.errors
 from batch_layer.errors import BatchError, DifferenceError, GateFailedError, RefusedError, UnavailableError
 from batch_layer.kafka_log_ends import KafkaLogEnds
-from batch_layer.ports import ArchiveCheck, ReconciliationStore, Warehouse
+from batch_layer.ports import ReconciliationStore, Warehouse
 from batch_layer.postgres_catalogue import PostgresCatalogueFacts
 from batch_layer.postgres_late_decisions import PostgresLateDecisions
 from batch_layer.postgres_reconciliations import PostgresReconciliations
@@ -29,7 +29,11 @@ from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.figures_file import record_open_differences
 from jobs.patience import try_again
+from jobs.reconcile_ports import reconcile_ports
 from speed_layer.redis_segment_store import RedisSegmentStore
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 EXIT_CODES: dict[type[BatchError], ExitCode] = {
     GateFailedError: ExitCode.GATE_FAILED,
@@ -76,7 +80,7 @@ def _within(arguments: argparse.Namespace, name: str, most: int) -> int:
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
-    """See the exit codes: 3 gate failed, 4 a server is away, 5 refused."""
+    """See the exit codes: 3 gate failed, 4 a server is away, 5 refused, 6 a difference."""
     return ACTIONS[arguments.action](arguments)
 
 
@@ -107,6 +111,12 @@ def run_batch(arguments: argparse.Namespace) -> ExitCode:
             f"{result.accepted_count:,} late ones accepted, {len(result.judged_days)} days "
             f"judged, {result.changed_video_count:,} videos changed, settled until "
             f"{result.settled_until:%Y-%m-%d %H:%M:%S} UTC"
+        )
+    if result.differences:
+        raise CommandError(
+            f"version {result.version} is published and does not agree: {result.differences[0]}; nothing more is "
+            "published or billed until ./viewledger reconcile finds no difference",
+            ExitCode.DIFFERENCE,
         )
     return ExitCode.OK
 
@@ -182,7 +192,7 @@ def _run_once(chosen: BatchSettings, *, begin_at_oldest: bool) -> RunResult:
         try:
             return run_once(ports, chosen.topic, begin_at_oldest=begin_at_oldest)
         finally:
-            note_open_differences(chosen, ports.reconciliations)
+            note_open_differences(chosen, ports.reconcile.reconciliations)
 
 
 def note_open_differences(chosen: BatchSettings, reconciliations: ReconciliationStore) -> None:
@@ -204,42 +214,43 @@ def open_ports(chosen: BatchSettings) -> Iterator[RunPorts]:
         current = versions.current()
         event_count = sum(log.highwaters()) - (sum(current.offsets.ends) if current else 0)
         points, speed = chosen.failpoints, RedisSegmentStore.connect(chosen.redis_url, namespace=chosen.speed_namespace)
-        warehouse, archive = _engine(chosen, reconciliations, is_short=event_count < SHORT_RUN_EVENTS_MAX)
+        spark = _session(chosen, is_short=event_count < SHORT_RUN_EVENTS_MAX)
+        url = chosen.postgres_url
         yield RunPorts(
             log=log,
             speed=points.on(SpeedCutOnRedis(speed)),
             versions=points.on(versions),
-            reconciliations=reconciliations,
-            decisions=PostgresLateDecisions(chosen.postgres_url),
-            archive=archive,
-            warehouse=points.on(warehouse),
+            reconcile=reconcile_ports(spark, versions, reconciliations, postgres_url=url, progress=report),
+            decisions=PostgresLateDecisions(url),
+            warehouse=points.on(_warehouse(chosen, spark)),
             metrics=PrometheusBatchMetrics(chosen.metrics),
             progress=report,
             clock=lambda: datetime.now(UTC),
         )
 
 
-def _engine(
-    chosen: BatchSettings, reconciliations: ReconciliationStore, *, is_short: bool
-) -> tuple[Warehouse, ArchiveCheck]:
-    # imported here: pyspark and great-expectations take seconds, which `batch versions` and a refusal need not wait
-    from batch_layer import gx_gate
-    from batch_layer.spark_archive import KafkaSource
-    from batch_layer.spark_archive_check import SparkArchiveCheck
+def _session(chosen: BatchSettings, *, is_short: bool) -> "SparkSession":
+    # imported here, and below: pyspark and great-expectations take seconds, which `batch versions` need not wait
     from batch_layer.spark_session import open_session
-    from batch_layer.spark_warehouse import SparkWarehouse
 
     started = time.perf_counter()
     spark = open_session(replace(chosen.spark, is_short=is_short))
     report("spark", f"started in {time.perf_counter() - started:.1f} s")
-    warehouse = SparkWarehouse(
+    return spark
+
+
+def _warehouse(chosen: BatchSettings, spark: "SparkSession") -> Warehouse:
+    from batch_layer import gx_gate
+    from batch_layer.spark_archive import KafkaSource
+    from batch_layer.spark_warehouse import SparkWarehouse
+
+    return SparkWarehouse(
         spark,
         KafkaSource(spark, chosen.bootstrap),
         PostgresCatalogueFacts(chosen.postgres_url),
         reports=chosen.reports,
         gate=gx_gate.judge,
     )
-    return warehouse, SparkArchiveCheck(spark, reconciliations)
 
 
 def check_hdfs(hdfs_url: str) -> None:

@@ -8,19 +8,16 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, replace
 from datetime import date
 
-from batch_layer.errors import UnavailableError
 from batch_layer.postgres_reconciliations import PostgresReconciliations
 from batch_layer.postgres_versions import PostgresVersionStore
 from batch_layer.reconcile import ReconcilePorts, published, reconcile_once
-from batch_layer.reconciliation import BilledVideo, Reconciliation
-from billing.books.postgres_billed_views import PostgresBilledViews
-from billing.errors import LedgerUnavailableError, SchemaMissingError
-from billing.postgres_session import connector
+from batch_layer.reconciliation import Reconciliation
 from jobs import settings
 from jobs.batch import SHORT_RUN_EVENTS_MAX, check_hdfs, note_open_differences, told_by_exit_code
 from jobs.batch_settings import BatchSettings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.reconcile_ports import reconcile_ports
 
 SHOWN_MAX = 20
 ALL = "all"
@@ -59,7 +56,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
 def equal_text(result: Reconciliation) -> str:
     """Say what was compared and found equal."""
-    scope = "" if result.day is None else f" of {result.day}"
+    scope = "" if result.days is None else f" of {', '.join(map(str, result.days))}"
     return (
         f"version {result.version}: {result.compared['raw_events']:,} raw events{scope}, {result.compared['videos']:,} "
         f"videos, {result.compared['billed_videos']:,} billed: archive = tables = served = ledger"
@@ -87,35 +84,12 @@ def _ports(chosen: BatchSettings) -> Iterator[ReconcilePorts]:
         version = published(versions)
         check_hdfs(chosen.hdfs_url)
         # imported here: pyspark takes a second, which a refusal need not wait for
-        from batch_layer.spark_archive_check import SparkArchiveCheck
-        from batch_layer.spark_comparison import SparkComparison
         from batch_layer.spark_session import open_session
 
         is_short = version.row_counts["raw_events"] < SHORT_RUN_EVENTS_MAX
         spark = open_session(replace(chosen.spark, is_short=is_short), "viewledger reconcile")
         closed.callback(spark.stop)
-        yield ReconcilePorts(
-            versions=versions,
-            reconciliations=reconciliations,
-            archive=SparkArchiveCheck(spark, reconciliations),
-            comparison=SparkComparison(spark, reconciliations),
-            ledger=_Billed(PostgresBilledViews(connector(chosen.postgres_url))),
-            progress=_report,
-        )
-
-
-class _Billed:
-    """The ledger's views as the batch layer's port."""
-
-    def __init__(self, views: PostgresBilledViews) -> None:
-        self._views = views
-
-    def billed(self) -> list[BilledVideo]:
-        """See the port `BilledViews`."""
-        try:
-            return [BilledVideo(**asdict(each)) for each in self._views.billed()]
-        except (LedgerUnavailableError, SchemaMissingError) as error:
-            raise UnavailableError(str(error)) from error
+        yield reconcile_ports(spark, versions, reconciliations, postgres_url=chosen.postgres_url, progress=_report)
 
 
 def _report(stage: str, text: str) -> None:

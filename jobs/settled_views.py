@@ -11,7 +11,7 @@ from batch_layer.iceberg_settled_events import IcebergSettledEvents, events_at_s
 from batch_layer.iceberg_settled_views import IcebergSettledViews
 from batch_layer.postgres_reconciliations import PostgresReconciliations
 from batch_layer.postgres_versions import PostgresVersionStore
-from batch_layer.reconcile import known_differences
+from batch_layer.reconcile import known_differences, never_reconciled
 from batch_layer.spark_archive_check import SparkArchiveCheck
 from batch_layer.spark_session import jdbc_catalog, open_session
 from billing.ports import SettledViews
@@ -66,7 +66,8 @@ def _session(environ: Mapping[str, str], number: int | None) -> Iterator[tuple[S
 
 def _differences(session: SparkSession, version: PublishedVersion, postgres_url: str) -> tuple[str, ...]:
     with closing(PostgresReconciliations(postgres_url)) as store:
-        return known_differences(store, SparkArchiveCheck(session, store), version, keep=False)
+        found = known_differences(store, SparkArchiveCheck(session, store), version, keep=False)
+        return found or never_reconciled(store)
 
 
 def _published(postgres_url: str, number: int | None) -> PublishedVersion:

@@ -17,7 +17,8 @@ from batch_layer.archive_files import ArchivedFile, Hours, RecordedFile
 from batch_layer.day_changes import DayChange
 from batch_layer.errors import RefusedError
 from batch_layer.ports import RunEntry, VideoCount
-from batch_layer.reconciliation import Reconciliation
+from batch_layer.reconcile import ReconcilePorts
+from batch_layer.reconciliation import BilledVideo, Days, Reconciliation
 from batch_layer.run import RunPorts
 from batch_layer.spark_archive_check import SparkArchiveCheck
 from batch_layer.spark_connect_server import TOKEN_VARIABLE
@@ -226,7 +227,6 @@ class MemoryVersions:
         self.counts += [(version.version, each) for each in changed]
         self.days += [(version.version, each) for each in days]
         self.files |= {path: (version.version, each) for path, each in archived.items()}
-        self.found.append(("run", Reconciliation(version.version, None, ())))
         entry = self.journal[version.run_id]
         self.journal[version.run_id] = replace(entry, state="published", version=version.version, detail=dict(detail))
 
@@ -236,10 +236,10 @@ class MemoryVersions:
     def recorded_hours(self, paths: Collection[str]) -> dict[str, Hours]:
         return {path: file.hours for path, (_, file) in self.files.items() if path in paths}
 
-    def hours_until(self, version: int, day: date | None) -> dict[str, Hours]:
+    def hours_until(self, version: int, days: Days | None) -> dict[str, Hours]:
         files = {path: file.hours for path, (since, file) in self.files.items() if since <= version}
         of_day = {
-            path: {place: each for place, each in hours.items() if day in (None, place.hour.date())}
+            path: {place: each for place, each in hours.items() if days is None or place.hour.date() in days}
             for path, hours in files.items()
         }
         return {path: hours for path, hours in of_day.items() if hours}
@@ -247,13 +247,19 @@ class MemoryVersions:
     def record(self, kind: str, found: Reconciliation) -> None:
         self.found.append((kind, found))
 
+    def unreconciled_days(self) -> Days:
+        since = max((found.version for kind, found in self.found if kind == "run" or found.days is None), default=0)
+        received = {place.hour.date() for at, file in self.files.values() if at > since for place in file.hours}
+        judged = (entry.detail["judged_days"] for entry in self.journal.values() if (entry.version or 0) > since)
+        return tuple(sorted(received.union(date.fromisoformat(day) for days in judged for day in days)))
+
     def open_differences(self) -> list[Reconciliation]:
         still_open: list[Reconciliation] = []
         for kind, found in self.found:
             if not found.is_equal:
                 still_open.append(found)
             elif kind == "command":
-                still_open = [each for each in still_open if found.day not in (None, each.day)]
+                still_open = [each for each in still_open if found.days not in (None, each.days)]
         return still_open
 
     def counts_at(self, version: int) -> dict[str, tuple[int, int]]:
@@ -289,6 +295,30 @@ class MemoryDecisions:
         return frozenset(self.places)
 
 
+@dataclass
+class QuietComparison:
+    """The ports `Comparison` and `BilledViews`: find what they are told, and keep which days they were asked for."""
+
+    judged: list[str] = field(default_factory=list)
+    asked: list[Days | None] = field(default_factory=list)
+
+    def raw_events(self, version: PublishedVersion, days: Days | None) -> tuple[int, list[str]]:
+        self.asked.append(days)
+        return 0, []
+
+    def events(self, version: PublishedVersion, days: Days | None) -> list[str]:
+        return self.judged
+
+    def videos(self, version: PublishedVersion, days: Days | None) -> tuple[int, list[str]]:
+        return 0, []
+
+    def billable_views(self, version: PublishedVersion, start_on: date, end_on: date) -> Mapping[str, int]:
+        return {}
+
+    def billed(self, days: Days | None) -> list[BilledVideo]:
+        return []
+
+
 class QuietMetrics:
     """The port `RunMetrics`: keeps the outcomes."""
 
@@ -311,6 +341,7 @@ class MemoryRun:
     warehouse: SparkWarehouse
     metrics: QuietMetrics
     decisions: MemoryDecisions = field(default_factory=MemoryDecisions)
+    comparison: QuietComparison = field(default_factory=QuietComparison)
     lines: list[str] = field(default_factory=list)
 
     @classmethod
@@ -322,18 +353,27 @@ class MemoryRun:
         speed = MemorySpeed([None] * partition_count)
         return cls(spark, log, speed, MemoryVersions(), catalogue, warehouse, QuietMetrics())
 
+    def progress(self, stage: str, text: str) -> None:
+        self.lines.append(f"{stage}: {text}")
+
     def ports(self, **others: Any) -> RunPorts:
         clock = datetime(2026, 11, 20, 13, tzinfo=UTC) + timedelta(seconds=len(self.versions.journal))
         ports = RunPorts(
             log=self.log,
             speed=self.speed,
             versions=self.versions,
-            reconciliations=self.versions,
+            reconcile=ReconcilePorts(
+                versions=self.versions,
+                reconciliations=self.versions,
+                archive=SparkArchiveCheck(self.spark, self.versions),
+                comparison=self.comparison,
+                ledger=self.comparison,
+                progress=self.progress,
+            ),
             decisions=self.decisions,
-            archive=SparkArchiveCheck(self.spark, self.versions),
             warehouse=self.warehouse,
             metrics=self.metrics,
-            progress=lambda stage, text: self.lines.append(f"{stage}: {text}"),
+            progress=self.progress,
             clock=lambda: clock,
         )
         return replace(ports, **others)

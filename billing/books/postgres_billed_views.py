@@ -1,16 +1,18 @@
 """How many views of each video the ledger was posted for, from the lines of all payments."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 from billing.postgres_session import Connect, one_transaction
 
-_BILLED = """
+_OF_DAYS = """(%(days)s::date[] IS NULL OR EXISTS (
+    SELECT FROM unnest(%(days)s::date[]) AS day WHERE period_start_on <= day AND day < period_end_on))"""
+_BILLED = f"""
 WITH of_statement AS (  -- tiers are slices of a group's events; every owner of a video is paid for all of them
     SELECT batch_version, period_start_on, period_end_on, video_id, owned_from_on, owned_to_on, effective_from_on,
            country, policy_version, contract_version, statement_id, sum(quantity) AS views
-    FROM billing.payment_audit WHERE kind = 'views' GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
+    FROM billing.payment_audit WHERE kind = 'views' AND {_OF_DAYS} GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
 ), of_group AS (
     SELECT batch_version, greatest(period_start_on, owned_from_on) AS start_on,
            least(period_end_on, owned_to_on) AS end_on, video_id, contract_version,
@@ -22,9 +24,9 @@ SELECT batch_version, start_on, end_on, video_id, sum(fewest)::bigint, sum(most)
 FROM of_group JOIN billing.rate_cards USING (contract_version) GROUP BY 1, 2, 3, 4
 """
 # a period that several runs billed or restated has nobody's whole in any of them
-_WHOLE = """
+_WHOLE = f"""
 SELECT min(batch_version), period_start_on, period_end_on, sum(unattributed_views)::bigint
-FROM billing.runs GROUP BY 2, 3 HAVING count(*) = 1
+FROM billing.runs WHERE {_OF_DAYS} GROUP BY 2, 3 HAVING count(*) = 1
 """
 
 
@@ -53,15 +55,18 @@ class PostgresBilledViews:
     def __init__(self, connect: Connect) -> None:
         self._connect = connect
 
-    def billed(self) -> list[BilledViews]:
-        """Return a record for each video, period and version; two where owners got different ones."""
-        return list(self._read())
+    def billed(self, days: Sequence[date] | None = None) -> list[BilledViews]:
+        """Return a record for each video, period and version; two where owners got different ones.
 
-    def _read(self) -> Iterator[BilledViews]:
+        Of the periods that hold one of the days, if days are given.
+        """
+        return list(self._read(None if days is None else list(days)))
+
+    def _read(self, days: list[date] | None) -> Iterator[BilledViews]:
         with one_transaction(self._connect) as cursor:
-            cursor.execute(_BILLED)
+            cursor.execute(_BILLED, {"days": days})
             found = cursor.fetchall()
-            cursor.execute(_WHOLE)
+            cursor.execute(_WHOLE, {"days": days})
             periods = cursor.fetchall()
         for version, start_on, end_on, video_id, fewest, most, may_be_fewer in found:
             for views in sorted({fewest, most}):

@@ -41,7 +41,9 @@ class Stores:
     versions: VersionStore
     reconciliations: ReconciliationStore
 
-    def publish(self, number: int, archived: dict[str, ArchivedFile], *counts: VideoCount) -> None:
+    def publish(
+        self, number: int, archived: dict[str, ArchivedFile], *counts: VideoCount, judged: tuple[str, ...] = ()
+    ) -> None:
         run_id = f"run-{number}"
         self.versions.begin(RunEntry(run_id, "incremental", "running", None, NOON, None))
         version = PublishedVersion(
@@ -55,10 +57,10 @@ class Stores:
             day_rules={},
             published_at=NOON,
         )
-        self.versions.publish(version, counts, {}, [], archived)
+        self.versions.publish(version, counts, {"judged_days": judged}, [], archived)
 
     def found(self, kind: str, day: date | None, *differences: str, version: int = 1) -> None:
-        self.reconciliations.record(kind, Reconciliation(version, day, differences))
+        self.reconciliations.record(kind, Reconciliation(version, None if day is None else (day,), differences))
 
     @property
     def open(self) -> list[str]:
@@ -87,8 +89,9 @@ def test_what_a_version_archived_is_read_back_exactly(stores: Stores) -> None:
     assert store.recorded_hours([ODD, "/unknown"]) == {ODD: ONE.hours}
     assert store.hours_until(1, None) == {ODD: ONE.hours}
     assert store.hours_until(2, None) == {ODD: ONE.hours, "/two": TWO.hours}
-    assert store.hours_until(2, OTHER_DAY) == {"/two": TWO.hours}
-    assert store.hours_until(2, date(2026, 11, 19)) == {}
+    assert store.hours_until(2, (DAY, OTHER_DAY)) == {ODD: ONE.hours, "/two": TWO.hours}
+    assert store.hours_until(2, (OTHER_DAY,)) == {"/two": TWO.hours}
+    assert store.hours_until(2, (date(2026, 11, 19),)) == {}
 
 
 def test_a_version_that_is_refused_puts_nothing_on_record(stores: Stores) -> None:
@@ -129,6 +132,23 @@ def test_a_difference_of_one_day_is_cleared_by_that_day(stores: Stores) -> None:
     assert stores.open == ["a row is double", "it still is"]
 
 
+def test_the_days_of_what_was_published_wait_until_a_run_or_everything_is_compared(stores: Stores) -> None:
+    store = stores.reconciliations
+    stores.publish(1, {ODD: ONE}, judged=("2026-11-18",))
+    stores.publish(2, {"/two": TWO}, judged=("2026-11-18", "2026-11-20"))
+    assert store.unreconciled_days() == (date(2026, 11, 18), DAY, OTHER_DAY)
+    stores.found("run", None, version=1)
+    assert store.unreconciled_days() == (date(2026, 11, 18), DAY, OTHER_DAY), "the second received and judged them, too"
+    stores.found("command", DAY, version=2)
+    assert len(store.unreconciled_days()) == 3, "one day is not all"
+    stores.found("command", None, "a row is gone", version=2)
+    assert store.unreconciled_days() == ()
+    stores.publish(3, {}, judged=("2026-11-19",))
+    assert store.unreconciled_days() == (date(2026, 11, 19),)
+    stores.found("run", None, version=3)
+    assert store.unreconciled_days() == ()
+
+
 def test_nobody_changes_what_was_put_on_record(postgres_url: str) -> None:
     with (
         own_database(postgres_url, with_versions=False) as url,
@@ -136,7 +156,9 @@ def test_nobody_changes_what_was_put_on_record(postgres_url: str) -> None:
         closing(PostgresReconciliations(url)) as reconciliations,
         closing(psycopg2.connect(url)) as connection,
     ):
-        Stores(versions, reconciliations).publish(1, {ODD: ONE})
+        stores = Stores(versions, reconciliations)
+        stores.publish(1, {ODD: ONE})
+        stores.found("run", None)
         for table, change in (
             ("archived_files", "byte_count = 9"),
             ("archived_hours", "row_count = 9"),

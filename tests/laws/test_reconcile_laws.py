@@ -16,7 +16,7 @@ from batch_layer.errors import DifferenceError
 from batch_layer.iceberg_tables import NAMESPACE
 from batch_layer.ports import VideoCount
 from batch_layer.reconcile import ReconcilePorts, reconcile_once
-from batch_layer.reconciliation import BilledVideo, Reconciliation
+from batch_layer.reconciliation import BilledVideo, Days, Reconciliation
 from batch_layer.run import run_once
 from batch_layer.spark_archive_check import SparkArchiveCheck
 from batch_layer.spark_comparison import SparkComparison
@@ -37,8 +37,8 @@ class MemoryLedger:
 
     posted: list[BilledVideo] = field(default_factory=list)
 
-    def billed(self) -> list[BilledVideo]:
-        return self.posted
+    def billed(self, days: Days | None) -> list[BilledVideo]:
+        return [each for each in self.posted if days is None or any(each.start_on <= day < each.end_on for day in days)]
 
 
 class History:
@@ -265,3 +265,33 @@ def test_a_run_that_cannot_read_back_what_it_was_sent_publishes_nothing(history:
     assert len(history.run.versions.published) == 2
     assert history.run.versions.open_differences() == [], "nothing published is touched: the next run may try again"
     assert run_once(history.run.ports(), TOPIC).version == 3
+
+
+class ServingTooMany:
+    """Tables whose first changed video is served with a view too many."""
+
+    def __init__(self, run: MemoryRun) -> None:
+        self._run = run
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._run.warehouse, name)
+
+    def changed_counts(self) -> list[VideoCount]:
+        first, *others = self._run.warehouse.changed_counts()
+        return [replace(first, views=first.views + 1), *others]
+
+
+def test_a_run_compares_what_it_published_and_a_difference_stops_the_next(history: History) -> None:
+    versions = history.run.versions
+    before = len(versions.published)
+    grow(history.run, history.rng, history.ids, 5)
+    ports = history.run.ports(warehouse=ServingTooMany(history.run))
+    comparison = SparkComparison(history.spark, versions)
+    ports = replace(ports, reconcile=replace(ports.reconcile, comparison=comparison))
+    result = run_once(ports, TOPIC)
+    assert (result.state, result.version) == ("published", before + 1)
+    (difference,) = result.differences
+    assert ": views_by_video has " in difference
+    assert "PostgreSQL has " in difference
+    with pytest.raises(DifferenceError, match="PostgreSQL has "):
+        run_once(history.run.ports(), TOPIC)

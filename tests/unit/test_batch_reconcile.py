@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from batch_layer.errors import DifferenceError, RefusedError, UnavailableError
 from batch_layer.ports import RunEntry
-from batch_layer.reconcile import ReconcilePorts, reconcile_once
-from batch_layer.reconciliation import DIFFERENCES_MAX, BilledVideo
+from batch_layer.reconcile import ReconcilePorts, never_reconciled, reconcile_after_run, reconcile_once
+from batch_layer.reconciliation import DIFFERENCES_MAX, BilledVideo, Days
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.version import PublishedVersion
 from tests.spark_fixtures import MemoryVersions
@@ -32,6 +32,7 @@ class Found:
     failure: Exception | None = None
     """Raised when the judged events are read."""
     asked: list[str] = field(default_factory=list)
+    asked_days: Days | None = None
 
     def differences(self, version: PublishedVersion) -> list[str]:
         return self.files
@@ -40,17 +41,17 @@ class Found:
         self.files.clear()
         return ["raw_events"]
 
-    def raw_events(self, version: PublishedVersion, day: date | None) -> tuple[int, list[str]]:
+    def raw_events(self, version: PublishedVersion, days: Days | None) -> tuple[int, list[str]]:
         self.asked.append("raw")
         return 5, self.raw
 
-    def events(self, version: PublishedVersion, day: date | None) -> list[str]:
+    def events(self, version: PublishedVersion, days: Days | None) -> list[str]:
         self.asked.append("judged")
         if self.failure:
             raise self.failure
         return self.judged
 
-    def videos(self, version: PublishedVersion, day: date | None) -> tuple[int, list[str]]:
+    def videos(self, version: PublishedVersion, days: Days | None) -> tuple[int, list[str]]:
         self.asked.append("served")
         return 2, self.served
 
@@ -58,7 +59,8 @@ class Found:
         self.asked.append(f"billable of version {version.version}")
         return self.billable
 
-    def billed(self) -> list[BilledVideo]:
+    def billed(self, days: Days | None) -> list[BilledVideo]:
+        self.asked_days = days
         return self.posted
 
 
@@ -77,7 +79,7 @@ def versions(count: int = 2) -> MemoryVersions:
             published_at=NOON,
         )
         store.begin(RunEntry(str(number), "incremental", "running", None, NOON, None))
-        store.publish(version, [], {}, [], {})
+        store.publish(version, [], {"judged_days": [str(DAY - timedelta(days=number))]}, [], {})
     return store
 
 
@@ -114,7 +116,7 @@ def test_what_cannot_be_read_is_a_difference_and_ends_the_comparison() -> None:
     store = versions()
     assert reconcile_once(ports(found, store), DAY).differences == ("raw", "file /f cannot be read")
     assert found.asked == ["raw", "judged"]
-    assert store.found[-1][1].day == DAY
+    assert store.found[-1][1].days == (DAY,)
 
 
 def test_a_server_that_is_away_is_no_difference_and_nothing_is_kept() -> None:
@@ -125,12 +127,12 @@ def test_a_server_that_is_away_is_no_difference_and_nothing_is_kept() -> None:
     assert store.found == before
 
 
-def test_of_a_day_only_the_periods_that_hold_it_are_compared_with_the_ledger() -> None:
-    posted = [BilledVideo(1, *MONTH, "a", 3), BilledVideo(2, date(2026, 10, 1), date(2026, 11, 1), "a", 9)]
-    found = Found(posted=posted, billable={"a": 3})
+def test_of_a_day_the_ledger_is_asked_for_the_periods_that_hold_it() -> None:
+    found = Found(posted=[BilledVideo(1, *MONTH, "a", 3)], billable={"a": 3})
     result = reconcile_once(ports(found, versions()), DAY)
     assert result.is_equal
     assert result.compared["billed_videos"] == 1
+    assert found.asked_days == (DAY,)
 
 
 def test_a_version_that_the_ledger_names_must_have_been_published() -> None:
@@ -156,3 +158,34 @@ def test_a_repair_lets_the_tables_show_the_version_first_unless_a_run_is_at_work
         reconcile_once(ports(found, store), None, repair=True)
     store.is_locked_elsewhere = False
     assert reconcile_once(ports(found, store), None, repair=True).is_equal
+
+
+def test_after_a_run_its_days_are_compared_and_those_of_a_run_that_could_not_compare_them() -> None:
+    found, store = Found(), versions()
+    result = reconcile_after_run(ports(found, store))
+    assert result is not None
+    assert result.days == found.asked_days == (DAY - timedelta(days=2), DAY - timedelta(days=1))
+    assert never_reconciled(store) == ()
+    assert reconcile_after_run(ports(found, store)) is None, "every day is compared once"
+
+
+def test_days_that_could_not_be_compared_stay_to_be_compared() -> None:
+    store = versions()
+    with pytest.raises(UnavailableError):
+        reconcile_after_run(ports(Found(failure=UnavailableError("HDFS is away")), store))
+    (sentence,) = never_reconciled(store)
+    assert sentence.startswith("2 days from 2026-11-18 on are not reconciled yet")
+    reconcile_once(ports(Found(), store), DAY)
+    assert never_reconciled(store) == (sentence,), "one day is not all of them"
+    reconcile_once(ports(Found(), store), None)
+    assert never_reconciled(store) == ()
+
+
+def test_what_is_found_after_a_run_is_open_until_everything_was_compared() -> None:
+    store = versions()
+    reconcile_after_run(ports(Found(served=["video a differs"]), store))
+    assert never_reconciled(store) == ()
+    reconcile_once(ports(Found(), store), DAY)
+    assert [each.differences for each in store.open_differences()] == [("video a differs",)]
+    reconcile_once(ports(Found(), store), None)
+    assert store.open_differences() == []

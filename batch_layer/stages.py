@@ -1,0 +1,24 @@
+"""The stages of a run: timed, and reported when they end."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from batch_layer.ports import Progress
+
+
+class Stages:
+    """Times the stages of a run and reports each when it ends."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[list[str]]:
+        """Time one stage; what the caller appends to the list is reported with it."""
+        started = time.perf_counter()
+        said: list[str] = []
+        yield said
+        self.seconds[name] = round(time.perf_counter() - started, 3)
+        self._progress(name, f"{', '.join(said) or 'done'} in {self.seconds[name]:.1f} s")

@@ -1,0 +1,52 @@
+"""Wires what a comparison of the whole flow uses: the tables by Spark, the record and the ledger in PostgreSQL."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from batch_layer.errors import UnavailableError
+from batch_layer.ports import Progress, ReconciliationStore, VersionStore
+from batch_layer.reconcile import ReconcilePorts
+from batch_layer.reconciliation import BilledVideo, Days
+from billing.books.postgres_billed_views import PostgresBilledViews
+from billing.errors import LedgerUnavailableError, SchemaMissingError
+from billing.postgres_session import connector
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+def reconcile_ports(
+    spark: "SparkSession",
+    versions: VersionStore,
+    reconciliations: ReconciliationStore,
+    *,
+    postgres_url: str,
+    progress: Progress,
+) -> ReconcilePorts:
+    """Return the ports on a running Spark."""
+    # imported here: pyspark takes a second, which a refusal need not wait for
+    from batch_layer.spark_archive_check import SparkArchiveCheck
+    from batch_layer.spark_comparison import SparkComparison
+
+    return ReconcilePorts(
+        versions=versions,
+        reconciliations=reconciliations,
+        archive=SparkArchiveCheck(spark, reconciliations),
+        comparison=SparkComparison(spark, reconciliations),
+        ledger=_Billed(PostgresBilledViews(connector(postgres_url))),
+        progress=progress,
+    )
+
+
+class _Billed:
+    """The ledger's views as the batch layer's port."""
+
+    def __init__(self, views: PostgresBilledViews) -> None:
+        self._views = views
+
+    def billed(self, days: Days | None) -> list[BilledVideo]:
+        """See the port `BilledViews`."""
+        try:
+            return [BilledVideo(**asdict(each)) for each in self._views.billed(days)]
+        except (LedgerUnavailableError, SchemaMissingError) as error:
+            raise UnavailableError(str(error)) from error

@@ -215,12 +215,12 @@ def open_ports(chosen: BatchSettings) -> Iterator[RunPorts]:
         event_count = sum(log.highwaters()) - (sum(current.offsets.ends) if current else 0)
         points, speed = chosen.failpoints, RedisSegmentStore.connect(chosen.redis_url, namespace=chosen.speed_namespace)
         spark = _session(chosen, is_short=event_count < SHORT_RUN_EVENTS_MAX)
-        url = chosen.postgres_url
+        url, record = chosen.postgres_url, points.on(reconciliations)
         yield RunPorts(
             log=log,
             speed=points.on(SpeedCutOnRedis(speed)),
             versions=points.on(versions),
-            reconcile=reconcile_ports(spark, versions, reconciliations, postgres_url=url, progress=report),
+            reconcile=reconcile_ports(spark, versions, record, postgres_url=url, progress=report),
             decisions=PostgresLateDecisions(url),
             warehouse=points.on(_warehouse(chosen, spark)),
             metrics=PrometheusBatchMetrics(chosen.metrics),

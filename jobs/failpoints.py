@@ -27,7 +27,7 @@ CALLS = {
     "speed": ("poll", "look", "reset", "send", "apply"),
     "batch": (
         "cut", "begin", "open_branch", "archive", "judge", "derive", "check", "contents", "tag", "publish", "finish",
-        "prune",
+        "prune", "record",
     ),
 }  # fmt: skip
 """Process → the calls of its ports, in the order in which they happen."""

@@ -1,7 +1,9 @@
 """`batch run` on the real Kafka, Redis, PostgreSQL and HDFS, started as an operator starts it."""
 
+import json
 import signal
 from contextlib import closing
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -17,9 +19,13 @@ from tests.batch_on_stack import Batch
 def test_two_runs_with_traffic_and_a_killed_run_in_between_count_every_event_once(batch: Batch) -> None:
     batch.send(50, number=1)
     batch.send_broken()
-    first = batch.result("batch", "run")
+    done = batch.run("batch", "run", "--json", VIEWLEDGER_FAILPOINT="batch.before_record:fail@1")
+    assert done.returncode == ExitCode.OK, done.stderr
+    first = json.loads(done.stdout)
     assert (first["state"], first["version"], first["archived_count"]) == ("published", 1, 51)
     assert Path(first["report"]).is_file()
+    assert first["notes"][-1].startswith("what was published is not reconciled (failpoint")
+    assert uncompared_days(batch), "the next run compares them"
     # the same ids again, also across runs, and new ones
     batch.send(20, number=41)
     killed = batch.run("batch", "run", VIEWLEDGER_FAILPOINT="batch.after_archive:kill@1")
@@ -31,11 +37,17 @@ def test_two_runs_with_traffic_and_a_killed_run_in_between_count_every_event_onc
     assert counts(batch) == {"-video": (60, 60), "_other": (5, 5)}
     assert sum(batch.current().offsets.ends) == batch.sent_count
     assert batch.current().row_counts["raw_events"] == batch.sent_count
+    assert uncompared_days(batch) == ()
     rebuilt = batch.result("rebuild", "batch")
     assert (rebuilt["state"], rebuilt["version"]) == ("equal", 2)
     assert rebuilt["seconds"] > 0
     metrics = (Path(batch.environ["VIEWLEDGER_STATE_DIR"]) / "metrics" / "batch.prom").read_text()
     assert 'viewledger_batch_runs_total{outcome="published"} 2.0' in metrics
+
+
+def uncompared_days(batch: Batch) -> tuple[date, ...]:
+    with closing(PostgresReconciliations(batch.environ["VIEWLEDGER_POSTGRES_URL"])) as store:
+        return store.unreconciled_days()
 
 
 def test_a_lost_file_stops_runs_by_its_name_until_it_is_back_and_everything_was_compared(

@@ -113,14 +113,14 @@ def test_after_a_call_that_answers_by_a_future_means_when_the_future_is_done() -
 
 
 def test_every_named_call_exists_on_a_port_of_its_process() -> None:
-    from batch_layer.ports import SpeedCut, VersionStore, Warehouse
+    from batch_layer.ports import ReconciliationStore, SpeedCut, VersionStore, Warehouse
     from ingestion.ports import EventLog
     from speed_layer.ports import DeadLetters, Log, SegmentStore
 
     ports = {
         "collector": (EventLog,),
         "speed": (Log, SegmentStore, DeadLetters),
-        "batch": (SpeedCut, VersionStore, Warehouse),
+        "batch": (SpeedCut, VersionStore, Warehouse, ReconciliationStore),
     }
     for process, calls in CALLS.items():
         for call in calls:

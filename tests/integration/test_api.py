@@ -149,7 +149,7 @@ def test_without_postgres_what_is_cached_is_served_and_the_rest_refused_in_time(
         started = time.monotonic()
         assert get(api, "-a").json()["views"] == 1_078
         assert get(api, "nobody").json()["known"] is False
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 3
     eventually(lambda: get(api, "quiet").status_code == 200)
     assert get(api, "quiet").json()["views"] == 3
 

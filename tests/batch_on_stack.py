@@ -5,6 +5,7 @@ import os
 import secrets
 import subprocess
 import sys
+import threading
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -20,6 +21,7 @@ from kafka.admin import KafkaAdminClient
 from batch_layer.postgres_versions import PostgresVersionStore
 from ingestion.contract.version import PublishedVersion
 from jobs.exit_codes import ExitCode
+from jobs.faults.warm_driver import WarmDriver
 from jobs.state_home import PROJECT
 from tests.billing_postgres import in_database, own_database
 
@@ -34,13 +36,27 @@ class Batch:
     topic: str
     producer: KafkaProducer
     sent_count: int = 0
+    warm: WarmDriver | None = None
+    """Does the commands in one process, which starts Spark cold once; None: each in a process of its own."""
 
     def run(self, *words: str, **changed: str) -> "subprocess.CompletedProcess[str]":
         environ = {**os.environ, **self.environ, **changed, "PYTHONPATH": str(PROJECT)}
+        if self.warm is not None:
+            return self._run_warm(self.warm, words, environ)
         command = [sys.executable, "-P", "-m", "jobs.cli", *words]
         return subprocess.run(
             command, env=environ, capture_output=True, text=True, timeout=RUN_SECONDS_MAX, check=False
         )
+
+    def _run_warm(
+        self, warm: WarmDriver, words: tuple[str, ...], environ: Mapping[str, str]
+    ) -> "subprocess.CompletedProcess[str]":
+        log = Path(self.environ["VIEWLEDGER_STATE_DIR"]) / f"{'-'.join(words[:2])}-{secrets.token_hex(4)}.log"
+        too_long = threading.Timer(RUN_SECONDS_MAX, warm.close)
+        too_long.start()
+        code, output = warm.run(words, environ, log)
+        too_long.cancel()
+        return subprocess.CompletedProcess(words, code, output, log.read_text())
 
     def result(self, *words: str) -> dict[str, Any]:
         done = self.run(*words, "--json")
@@ -91,7 +107,7 @@ def batch(stack_environment: Mapping[str, str], tmp_path_factory: pytest.TempPat
 
 
 @contextmanager
-def own_batch(stack_environment: Mapping[str, str], state: Path) -> Iterator[Batch]:
+def own_batch(stack_environment: Mapping[str, str], state: Path, warm: WarmDriver | None = None) -> Iterator[Batch]:
     """One that no other test sends to or runs on."""
     name = f"batch-{secrets.token_hex(4)}"
     bootstrap = stack_environment["VIEWLEDGER_KAFKA_BOOTSTRAP"]
@@ -109,4 +125,4 @@ def own_batch(stack_environment: Mapping[str, str], state: Path) -> Iterator[Bat
             "VIEWLEDGER_STATE_DIR": str(state),
         }
         with closing(KafkaProducer(bootstrap_servers=bootstrap)) as producer:
-            yield Batch(environ, name, producer)
+            yield Batch(environ, name, producer, warm=warm)

@@ -4,12 +4,14 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from jobs.exit_codes import ExitCode
+from jobs.faults.warm_driver import WarmDriver
 from jobs.state_home import PROJECT
 from tests.batch_on_stack import Batch, own_batch
 
@@ -19,7 +21,12 @@ RATE_MICROS = 1_234_567
 
 @pytest.fixture
 def batch(stack_environment: Mapping[str, str], tmp_path: Path) -> Iterator[Batch]:
-    with own_batch(stack_environment, tmp_path / "state") as own:
+    state = tmp_path / "state"
+    state.mkdir()
+    with (
+        closing(WarmDriver(tmp_path / "warm-driver.log")) as warm,
+        own_batch(stack_environment, state, warm) as own,
+    ):
         yield own
 
 

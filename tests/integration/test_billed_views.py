@@ -56,6 +56,13 @@ def test_an_owner_of_some_days_is_compared_on_these(url: str) -> None:
     assert billed(url) == {of("a", 3, end_on=HALF), of("a", 4, start_on=HALF), of(None, 7)}
 
 
+def test_of_some_days_only_the_periods_that_hold_one_are_read(url: str) -> None:
+    post_bills(run_of(), [bill("ann", line("a", 3))], PostgresBooks(connector(url)))
+    views = PostgresBilledViews(connector(url))
+    assert set(views.billed((date(2026, 9, 30), HALF))) == {of("a", 3), of(None, 3)}
+    assert views.billed((date(2026, 9, 30), OCTOBER.end_on)) == []
+
+
 def test_owners_who_were_billed_for_different_numbers_are_both_told(url: str) -> None:
     bills = [bill(name, replace(line("a", views), share_ppm=500_000)) for name, views in (("ann", 5), ("bob", 6))]
     post_bills(run_of(), bills, PostgresBooks(connector(url)))

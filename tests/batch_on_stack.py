@@ -35,31 +35,31 @@ class Batch:
     environ: Mapping[str, str]
     topic: str
     producer: KafkaProducer
+    warm: WarmDriver
     sent_count: int = 0
-    warm: WarmDriver | None = None
-    """Does the commands in one process, which starts Spark cold once; None: each in a process of its own."""
 
     def run(self, *words: str, **changed: str) -> "subprocess.CompletedProcess[str]":
-        environ = {**os.environ, **self.environ, **changed, "PYTHONPATH": str(PROJECT)}
-        if self.warm is not None:
-            return self._run_warm(self.warm, words, environ)
+        """Does a command in a process of its own."""
         command = [sys.executable, "-P", "-m", "jobs.cli", *words]
+        environ = self._environ(changed)
         return subprocess.run(
             command, env=environ, capture_output=True, text=True, timeout=RUN_SECONDS_MAX, check=False
         )
 
-    def _run_warm(
-        self, warm: WarmDriver, words: tuple[str, ...], environ: Mapping[str, str]
-    ) -> "subprocess.CompletedProcess[str]":
+    def run_warm(self, *words: str, **changed: str) -> "subprocess.CompletedProcess[str]":
+        """Does a command in the process that did the ones before, so that Spark starts cold once."""
         log = Path(self.environ["VIEWLEDGER_STATE_DIR"]) / f"{'-'.join(words[:2])}-{secrets.token_hex(4)}.log"
-        too_long = threading.Timer(RUN_SECONDS_MAX, warm.close)
+        too_long = threading.Timer(RUN_SECONDS_MAX, self.warm.close)
         too_long.start()
-        code, output = warm.run(words, environ, log)
+        code, output = self.warm.run(words, self._environ(changed), log)
         too_long.cancel()
         return subprocess.CompletedProcess(words, code, output, log.read_text())
 
+    def _environ(self, changed: Mapping[str, str]) -> dict[str, str]:
+        return {**os.environ, **self.environ, **changed, "PYTHONPATH": str(PROJECT)}
+
     def result(self, *words: str) -> dict[str, Any]:
-        done = self.run(*words, "--json")
+        done = self.run_warm(*words, "--json")
         assert done.returncode == ExitCode.OK, done.stderr
         return dict(json.loads(done.stdout))
 
@@ -107,7 +107,7 @@ def batch(stack_environment: Mapping[str, str], tmp_path_factory: pytest.TempPat
 
 
 @contextmanager
-def own_batch(stack_environment: Mapping[str, str], state: Path, warm: WarmDriver | None = None) -> Iterator[Batch]:
+def own_batch(stack_environment: Mapping[str, str], state: Path) -> Iterator[Batch]:
     """One that no other test sends to or runs on."""
     name = f"batch-{secrets.token_hex(4)}"
     bootstrap = stack_environment["VIEWLEDGER_KAFKA_BOOTSTRAP"]
@@ -124,5 +124,6 @@ def own_batch(stack_environment: Mapping[str, str], state: Path, warm: WarmDrive
             "VIEWLEDGER_SPEED_NAMESPACE": name,
             "VIEWLEDGER_STATE_DIR": str(state),
         }
-        with closing(KafkaProducer(bootstrap_servers=bootstrap)) as producer:
-            yield Batch(environ, name, producer, warm=warm)
+        warm = WarmDriver(state / "warm-driver.log")
+        with closing(KafkaProducer(bootstrap_servers=bootstrap)) as producer, closing(warm):
+            yield Batch(environ, name, producer, warm)

@@ -19,7 +19,7 @@ from tests.batch_on_stack import Batch
 def test_two_runs_with_traffic_and_a_killed_run_in_between_count_every_event_once(batch: Batch) -> None:
     batch.send(50, number=1)
     batch.send_broken()
-    done = batch.run("batch", "run", "--json", VIEWLEDGER_FAILPOINT="batch.before_record:fail@1")
+    done = batch.run_warm("batch", "run", "--json", VIEWLEDGER_FAILPOINT="batch.before_record:fail@1")
     assert done.returncode == ExitCode.OK, done.stderr
     first = json.loads(done.stdout)
     assert (first["state"], first["version"], first["archived_count"]) == ("published", 1, 51)
@@ -59,12 +59,12 @@ def test_a_lost_file_stops_runs_by_its_name_until_it_is_back_and_everything_was_
     hdfs(stack.folder, FILES, "-get", path, copy)
     hdfs(stack.folder, FILES, "-rm", path)
     for words in (("batch", "run"), ("reconcile",)):
-        refused = batch.run(*words)
+        refused = batch.run_warm(*words)
         assert refused.returncode == ExitCode.DIFFERENCE, refused.stderr
         assert f"file {path} of raw_events is gone: partition 0, hour " in refused.stderr
         assert "Traceback" not in refused.stderr
     hdfs(stack.folder, FILES, "-put", copy, path)
-    assert batch.run("batch", "run").returncode == ExitCode.DIFFERENCE, "nobody has compared everything yet"
+    assert batch.run_warm("batch", "run").returncode == ExitCode.DIFFERENCE, "nobody has compared everything yet"
     found = batch.result("reconcile")
     assert found["is_equal"]
     assert found["compared"] == {"raw_events": batch.sent_count, "videos": 2, "billed_videos": 0}

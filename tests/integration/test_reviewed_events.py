@@ -4,14 +4,12 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from jobs.exit_codes import ExitCode
-from jobs.faults.warm_driver import WarmDriver
 from jobs.state_home import PROJECT
 from tests.batch_on_stack import Batch, own_batch
 
@@ -23,10 +21,7 @@ RATE_MICROS = 1_234_567
 def batch(stack_environment: Mapping[str, str], tmp_path: Path) -> Iterator[Batch]:
     state = tmp_path / "state"
     state.mkdir()
-    with (
-        closing(WarmDriver(tmp_path / "warm-driver.log")) as warm,
-        own_batch(stack_environment, state, warm) as own,
-    ):
+    with own_batch(stack_environment, state) as own:
         yield own
 
 
@@ -44,7 +39,7 @@ def test_a_decided_conflict_lets_a_period_be_billed_and_an_accepted_late_event_i
     batch.send(1, number=9003, video_id="_late", happened_at=today - timedelta(days=37, hours=-3))
     verdicts = batch.result("batch", "run")["verdicts"]
     assert (verdicts["conflict"], verdicts["late_review"]) == (1, 1)
-    refused = batch.run("billing", "run", *month)
+    refused = batch.run_warm("billing", "run", *month)
     assert refused.returncode == ExitCode.REFUSED, refused.stderr
     for kind in ("conflict", "late_review"):
         assert f"{kind}: 1 event of period {period} waits for review" in refused.stderr
@@ -67,7 +62,7 @@ def test_a_decided_conflict_lets_a_period_be_billed_and_an_accepted_late_event_i
 
     assert batch.result("rebuild", "batch")["state"] == "equal"
     assert batch.result("reconcile")["is_equal"]
-    audited = batch.run("audit", "ids")
+    audited = batch.run_warm("audit", "ids")
     assert audited.returncode == ExitCode.DIFFERENCE, audited.stderr
     assert f"event {uuid.UUID(int=9009)} is counted 2 times" in audited.stderr
     figures = Path(batch.environ["VIEWLEDGER_STATE_DIR"]) / "metrics" / "audit-ids.prom"
@@ -79,7 +74,7 @@ def import_catalogue(batch: Batch, folder: Path) -> None:
     (folder / "payees.csv").write_text("payee_id,name\nann,Ann\n")
     (folder / "videos.csv").write_text("video_id,payee_id\n_late,ann\n")
     files = [f"--{name}={folder / name}.csv" for name in ("payees", "videos")]
-    done = batch.run("billing", "import", *files, f"--rates={PROJECT / 'deploy' / 'sample' / 'rates.yaml'}")
+    done = batch.run_warm("billing", "import", *files, f"--rates={PROJECT / 'deploy' / 'sample' / 'rates.yaml'}")
     assert done.returncode == ExitCode.OK, done.stderr
 
 
@@ -91,7 +86,7 @@ def verified_bundle(batch: Batch, folder: Path, period: str) -> int:
         ("checkpoint", "--to", str(folder / "checkpoints")),
         ("export", "--period", period, "--to", str(bundle)),
     ):
-        done = batch.run("billing", *words, VIEWLEDGER_SIGNING_KEY=str(key))
+        done = batch.run_warm("billing", *words, VIEWLEDGER_SIGNING_KEY=str(key))
         assert done.returncode == ExitCode.OK, done.stderr
     program = PROJECT / "verifier" / "viewledger_verify.py"
     checked = subprocess.run(

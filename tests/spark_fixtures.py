@@ -296,27 +296,48 @@ class MemoryDecisions:
 
 
 @dataclass
-class QuietComparison:
-    """The ports `Comparison` and `BilledViews`: find what they are told, and keep which days they were asked for."""
+class Found:
+    """The ports `ArchiveCheck`, `Comparison` and `BilledViews`, all of which find what they are told."""
 
+    files: list[str] = field(default_factory=list)
+    raw: list[str] = field(default_factory=list)
     judged: list[str] = field(default_factory=list)
-    asked: list[Days | None] = field(default_factory=list)
+    served: list[str] = field(default_factory=list)
+    posted: list[BilledVideo] = field(default_factory=list)
+    billable: Mapping[str, int] = field(default_factory=dict)
+    failure: Exception | None = None
+    """Raised when the judged events are read."""
+    asked: list[str] = field(default_factory=list)
+    asked_days: Days | None = None
+
+    def differences(self, version: PublishedVersion) -> list[str]:
+        return self.files
+
+    def repair(self, version: PublishedVersion) -> list[str]:
+        self.files.clear()
+        return ["raw_events"]
 
     def raw_events(self, version: PublishedVersion, days: Days | None) -> tuple[int, list[str]]:
-        self.asked.append(days)
-        return 0, []
+        self.asked.append("raw")
+        return 5, self.raw
 
     def events(self, version: PublishedVersion, days: Days | None) -> list[str]:
+        self.asked.append("judged")
+        if self.failure:
+            raise self.failure
         return self.judged
 
     def videos(self, version: PublishedVersion, days: Days | None) -> tuple[int, list[str]]:
-        return 0, []
+        self.asked.append("served")
+        return 2, self.served
 
     def billable_views(self, version: PublishedVersion, start_on: date, end_on: date) -> Mapping[str, int]:
-        return {}
+        self.asked.append(f"billable of version {version.version}")
+        return self.billable
 
     def billed(self, days: Days | None) -> list[BilledVideo]:
-        return []
+        self.asked_days = days
+        return self.posted
 
 
 class QuietMetrics:
@@ -341,7 +362,6 @@ class MemoryRun:
     warehouse: SparkWarehouse
     metrics: QuietMetrics
     decisions: MemoryDecisions = field(default_factory=MemoryDecisions)
-    comparison: QuietComparison = field(default_factory=QuietComparison)
     lines: list[str] = field(default_factory=list)
 
     @classmethod
@@ -366,8 +386,8 @@ class MemoryRun:
                 versions=self.versions,
                 reconciliations=self.versions,
                 archive=SparkArchiveCheck(self.spark, self.versions),
-                comparison=self.comparison,
-                ledger=self.comparison,
+                comparison=Found(),
+                ledger=Found(),
                 progress=self.progress,
             ),
             decisions=self.decisions,

@@ -1,7 +1,5 @@
 """The comparison as the sequence of its steps, on fakes."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -9,59 +7,14 @@ import pytest
 from batch_layer.errors import DifferenceError, RefusedError, UnavailableError
 from batch_layer.ports import RunEntry
 from batch_layer.reconcile import ReconcilePorts, never_reconciled, reconcile_after_run, reconcile_once
-from batch_layer.reconciliation import DIFFERENCES_MAX, BilledVideo, Days
+from batch_layer.reconciliation import DIFFERENCES_MAX, BilledVideo
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.version import PublishedVersion
-from tests.spark_fixtures import MemoryVersions
+from tests.spark_fixtures import Found, MemoryVersions
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 DAY = NOON.date()
 MONTH = (date(2026, 11, 1), date(2026, 12, 1))
-
-
-@dataclass
-class Found:
-    """The ports `ArchiveCheck`, `Comparison` and `BilledViews`, all of which find what they are told."""
-
-    files: list[str] = field(default_factory=list)
-    raw: list[str] = field(default_factory=list)
-    judged: list[str] = field(default_factory=list)
-    served: list[str] = field(default_factory=list)
-    posted: list[BilledVideo] = field(default_factory=list)
-    billable: Mapping[str, int] = field(default_factory=dict)
-    failure: Exception | None = None
-    """Raised when the judged events are read."""
-    asked: list[str] = field(default_factory=list)
-    asked_days: Days | None = None
-
-    def differences(self, version: PublishedVersion) -> list[str]:
-        return self.files
-
-    def repair(self, version: PublishedVersion) -> list[str]:
-        self.files.clear()
-        return ["raw_events"]
-
-    def raw_events(self, version: PublishedVersion, days: Days | None) -> tuple[int, list[str]]:
-        self.asked.append("raw")
-        return 5, self.raw
-
-    def events(self, version: PublishedVersion, days: Days | None) -> list[str]:
-        self.asked.append("judged")
-        if self.failure:
-            raise self.failure
-        return self.judged
-
-    def videos(self, version: PublishedVersion, days: Days | None) -> tuple[int, list[str]]:
-        self.asked.append("served")
-        return 2, self.served
-
-    def billable_views(self, version: PublishedVersion, start_on: date, end_on: date) -> Mapping[str, int]:
-        self.asked.append(f"billable of version {version.version}")
-        return self.billable
-
-    def billed(self, days: Days | None) -> list[BilledVideo]:
-        self.asked_days = days
-        return self.posted
 
 
 def versions(count: int = 2) -> MemoryVersions:

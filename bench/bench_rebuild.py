@@ -13,13 +13,15 @@ import os
 import statistics
 import subprocess
 import sys
-from datetime import UTC, datetime
+from contextlib import closing
 
-import psycopg2
-from kafka import KafkaConsumer, TopicPartition
-
+from batch_layer.kafka_log_ends import KafkaLogEnds
+from batch_layer.ports import RunEntry
+from batch_layer.postgres_versions import PostgresVersionStore
 from bench.bench_speed import producing
-from ingestion.contract.event import PARTITION_COUNT, TOPIC_VIDEO_VIEWS
+from ingestion.contract.event import TOPIC_VIDEO_VIEWS
+from ingestion.contract.offsets import OffsetVector
+from ingestion.contract.version import PublishedVersion
 from jobs.local_stack.servers import our_command
 from jobs.local_stack.stack import LocalStack, temporary_folder
 from jobs.state_home import PROJECT
@@ -36,6 +38,8 @@ def main() -> None:
     parser.add_argument("--views-a-day", type=int, default=WHOLE_DAY // 10)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
+    if arguments.views_a_day < 24 or arguments.rounds < 1:
+        parser.error("--views-a-day must be at least 24, and --rounds at least 1")
     known, counted = (int(arguments.views_a_day / 24 * hours) for hours in (HORIZON_HOURS, VERSION_AGE_HOURS))
     with (
         temporary_folder() as folder,
@@ -58,23 +62,22 @@ def send(stack: LocalStack, count: int, seed: int) -> None:
 
 def publish(stack: LocalStack) -> None:
     """Publish a version that ends where the log ends now."""
-    consumer = KafkaConsumer(
-        bootstrap_servers=stack.environment["VIEWLEDGER_KAFKA_BOOTSTRAP"], enable_auto_commit=False
+    with closing(KafkaLogEnds(stack.environment["VIEWLEDGER_KAFKA_BOOTSTRAP"], TOPIC_VIDEO_VIEWS)) as log:
+        ends, now = tuple(log.highwaters()), log.broker_time()
+    version = PublishedVersion(
+        version=1,
+        run_id="bench",
+        offsets=OffsetVector(TOPIC_VIDEO_VIEWS, ends),
+        watermarks=(now,) * len(ends),
+        snapshots={},
+        row_counts={},
+        content_hashes={},
+        day_rules={},
+        published_at=now,
     )
-    partitions = [TopicPartition(TOPIC_VIDEO_VIEWS, number) for number in range(PARTITION_COUNT)]
-    ends = consumer.end_offsets(partitions)
-    consumer.close()
-    offsets = {"topic": TOPIC_VIDEO_VIEWS, "ends": [ends[each] for each in partitions]}
-    watermarks = [datetime.now(UTC).isoformat()] * PARTITION_COUNT
-    connection = psycopg2.connect(stack.environment["VIEWLEDGER_POSTGRES_URL"])
-    with connection, connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO published.versions (version, run_id, offsets, watermarks, snapshots, row_counts, "
-            "content_hashes, day_rules) VALUES (1, 'bench', %s, %s, '{}', '{}', '{}', '{}')",
-            (json.dumps(offsets), json.dumps(watermarks)),
-        )
-        cursor.execute("INSERT INTO published.pointer (version) VALUES (1)")
-    connection.close()
+    with closing(PostgresVersionStore(stack.environment["VIEWLEDGER_POSTGRES_URL"])) as store:
+        store.begin(RunEntry(version.run_id, "incremental", "running", None, now, None))
+        store.publish(version, [], {}, [], {})
 
 
 def rebuild(stack: LocalStack, counted: int) -> float:

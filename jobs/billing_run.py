@@ -10,6 +10,7 @@ from billing.rating.preconditions import Waivable
 from billing.tables import billed_period_json, billed_period_text, restated_period_text
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from ingestion.contract.periods import Period
+from ingestion.contract.printable import is_name
 from jobs.billing_figures import recorded_billing
 from jobs.billing_settings import (
     Actions,
@@ -61,7 +62,7 @@ def run_period(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Exi
 def restate_period(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     """Makes the statements of a restatement; each waits for `billing approve`."""
     cause = arguments.cause.strip()
-    if not (cause.isprintable() and 1 <= len(cause) <= 500):
+    if not is_name(cause, most=500):
         raise CommandError("--cause must be 1 to 500 printable characters", ExitCode.BAD_INPUT)
     billed = bill(period_of(arguments), arguments, environ, cause=cause)
     show(arguments, billed_period_json(billed), lambda: restated_period_text(billed))

@@ -14,6 +14,7 @@ from billing.books.states import RUN
 from billing.money import MICROS
 from billing.postgres_session import Connect, connector
 from ingestion.contract.periods import Period
+from ingestion.contract.printable import is_name
 from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
@@ -110,7 +111,7 @@ def actor_of(arguments: argparse.Namespace) -> str:
     """Return who acts: --actor, or else the login name."""
     name = arguments.actor if arguments.actor is not None else _login_name()
     name = name.strip()
-    if not (name.isprintable() and 1 <= len(name) <= 100) or name.casefold() == RUN:
+    if not is_name(name, most=100) or name.casefold() == RUN:
         raise CommandError(
             f"--actor is {name!r}; it names a person in 1 to 100 printable characters, and `{RUN}` is nobody's name",
             ExitCode.BAD_INPUT,

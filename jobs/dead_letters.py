@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ingestion.contract.event import TOPIC_DEAD_LETTERS, TOPIC_VIDEO_VIEWS
+from ingestion.contract.printable import is_name
 from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
@@ -68,7 +69,7 @@ def _replay(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCo
     actor = arguments.actor.strip()
     if found is None:
         raise CommandError(f"{arguments.place!r} is no place; it looks like 3:1881", ExitCode.BAD_INPUT)
-    if not (actor.isprintable() and 1 <= len(actor) <= 100):
+    if not is_name(actor, most=100):
         raise CommandError("--actor needs 1 to 100 printable characters", ExitCode.BAD_INPUT)
     open_replay(environ).replay(int(found[1]), int(found[2]), actor)
     print(f"message {arguments.place} was sent again")

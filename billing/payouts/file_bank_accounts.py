@@ -6,6 +6,7 @@ from pathlib import Path
 from billing.errors import FileRefusedError
 from billing.payouts.payouts import BankAccount, is_iban
 from billing.terms.file_csv import Problems, read_id, rows_of
+from ingestion.contract.printable import is_name
 
 COLUMNS = ("payee_id", "holder_name", "iban", "bic")
 
@@ -24,7 +25,7 @@ def read_bank_accounts(file: Path) -> list[BankAccount]:
         name = row.cells["holder_name"].strip()
         if payee_id in accounts:
             problems.add(file, row.line, "payee_id", f"payee {payee_id} stands twice in the file")
-        if not (name.isprintable() and 1 <= len(name) <= 70):
+        if not is_name(name, most=70):
             problems.add(file, row.line, "holder_name", "must be 1 to 70 printable characters")
         if not is_iban(iban):
             problems.add(file, row.line, "iban", f"payee {payee_id}: not an IBAN, or its check digits are wrong")

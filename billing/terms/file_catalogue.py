@@ -8,6 +8,7 @@ from billing.terms.catalogue import Catalogue, Payee, Video
 from billing.terms.file_csv import SPREADSHEET_ERROR, NamedFile, Problems, Row, read_id, rows_of, shown
 from billing.terms.file_owners import SharesByVideo, check_sums, read_owners
 from billing.terms.ownership import divided, whole_share
+from ingestion.contract.printable import is_name, is_printable
 
 PAYEE_COLUMNS = ("payee_id", "name", "user_id", "country")
 VIDEO_COLUMNS = ("video_id", "payee_id", "length_seconds")
@@ -47,7 +48,7 @@ def _read_payees(file: NamedFile, pseudonymise: Callable[[str], str], problems: 
         payee_id = read_id(file, row, "payee_id", problems)
         _check_name(file, row, problems)
         user_id, country = row.cells["user_id"], row.cells["country"]
-        if len(user_id) > 128 or not user_id.isprintable() or SPREADSHEET_ERROR.fullmatch(user_id.strip()):
+        if len(user_id) > 128 or not is_printable(user_id) or SPREADSHEET_ERROR.fullmatch(user_id.strip()):
             text = "not a viewer id (not shown: it may identify a person); allowed: empty, or 1 to 128 characters"
             problems.add(file, row.line, "user_id", text)
         if country and not re.fullmatch("[A-Z]{2}", country):
@@ -66,7 +67,7 @@ def _read_payees(file: NamedFile, pseudonymise: Callable[[str], str], problems: 
 
 def _check_name(file: NamedFile, row: Row, problems: Problems) -> None:
     name = row.cells["name"]
-    if not name.strip() or len(name) > 200 or not name.isprintable():
+    if not is_name(name, most=200):
         problems.add(file, row.line, "name", f"{shown(name)} is not a name; allowed: 1 to 200 printable characters")
     elif SPREADSHEET_ERROR.fullmatch(name.strip()):
         problems.add(file, row.line, "name", f"{shown(name)} is an error that a spreadsheet left behind")

@@ -10,6 +10,7 @@ _REFUSED_CATEGORIES = frozenset({"Cc", "Cs", "Co", "Zl", "Zp"})
 """Controls, halves of characters, characters that everybody may define anew, and separators of lines."""
 _REFUSED_FORMATS = frozenset(map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A), *range(0xFFF9, 0xFFFC), 0xFEFF)))
 """They reorder the text around them, hide a part of it, or mark the order of bytes."""
+_LINES = dict.fromkeys(map(ord, "\t\r\n"), " ")
 _BLANK_LETTERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 """Letters and signs by their category, and yet nothing is seen of them."""
 
@@ -22,6 +23,11 @@ def is_printable(text: str) -> bool:
 def is_name(text: str, *, most: int) -> bool:
     """Return whether a text has 1 to `most` printable characters, of which at least one is seen."""
     return len(text) <= most and is_printable(text) and any(map(_is_seen, text))
+
+
+def is_text(text: str, *, most: int) -> bool:
+    """Return whether a text of several lines has 1 to `most` characters and is printable; as `is_name` otherwise."""
+    return len(text) <= most and is_name(text.translate(_LINES), most=most)
 
 
 def _may_be_shown(character: str) -> bool:

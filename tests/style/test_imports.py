@@ -42,7 +42,7 @@ BILLING_ROOMS = ("terms", "rating", "books", "payouts", "proof")
 
 CONTRACT_MAY_IMPORT = {
     "ast", "bisect", "collections", "dataclasses", "datetime", "enum", "functools", "hashlib", "json", "msgspec", "re",
-    "typing", "uuid",
+    "typing", "unicodedata", "uuid",
 }  # fmt: skip
 
 

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from ingestion.contract.printable import is_name, is_printable
+from ingestion.contract.printable import is_name, is_printable, is_text
 
 NAMES = {
     "English": "Ann O'Neil",
@@ -61,3 +61,13 @@ def test_every_character_that_python_prints_is_printable() -> None:
 def test_no_control_character_is_printable() -> None:
     for number in (*range(0x20), *range(0x7F, 0xA0)):
         assert not is_printable(f"a{chr(number)}")
+
+
+def test_a_text_may_have_lines_and_a_name_may_not() -> None:
+    assert is_text("two videos\r\n\tare missing", most=100)
+    assert not is_name("two videos\nare missing", most=100)
+
+
+@pytest.mark.parametrize("text", ["", "\n", "a\x1b[31m", "a\0", "a\u202e", "aaaaa"])
+def test_a_text_needs_something_to_read_and_nothing_that_steers_a_screen(text: str) -> None:
+    assert not is_text(text, most=4)

@@ -41,8 +41,8 @@ BILLING_ROOMS = ("terms", "rating", "books", "payouts", "proof")
 """Each may import those before it, and what stands in `billing` itself."""
 
 CONTRACT_MAY_IMPORT = {
-    "ast", "bisect", "collections", "dataclasses", "datetime", "enum", "functools", "hashlib", "json", "msgspec", "re",
-    "typing", "unicodedata", "uuid",
+    "ast", "bisect", "collections", "dataclasses", "datetime", "enum", "functools", "hashlib", "json", "msgspec",
+    "pycountry", "re", "typing", "unicodedata", "uuid",
 }  # fmt: skip
 
 

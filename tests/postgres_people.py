@@ -1,0 +1,24 @@
+"""Logins of their own for tests on a real PostgreSQL: what one person or process holds, and nothing more."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from jobs.faults.postgres_database import administer
+
+
+@contextmanager
+def person(url: str, *roles: str, name: str = "person") -> Iterator[str]:
+    """Yield the URL by which a new login with these roles reaches the database of `url`; it is dropped at the end."""
+    login = f"{name}_{secrets.token_hex(4)}"
+    member = f" IN ROLE {', '.join(roles)}" if roles else ""
+    administer(url, f"CREATE ROLE {login} LOGIN PASSWORD 'x'{member}")
+    try:
+        yield f"postgresql://{login}:x@{url.rpartition('@')[2]}"
+    finally:
+        administer(url, f"DROP ROLE {login}")
+
+
+def login_of(url: str) -> str:
+    """Return the login that a URL names."""
+    return url.partition("://")[2].partition(":")[0]

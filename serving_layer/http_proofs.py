@@ -15,6 +15,7 @@ from starlette.types import Scope as RequestScope
 
 from serving_layer.access import Caller, Scope, nothing_here
 from serving_layer.http_access import Guard, GuardedRoute
+from serving_layer.parameters import is_number
 from serving_layer.problems import refused
 from serving_layer.proofs import (
     AFTER_MAX,
@@ -154,7 +155,7 @@ def seen_by_caller(found: EventPayment, caller: Caller) -> EventPayment | None:
 
 def _after(request: Request) -> int:
     text = request.query_params.get("after", "0")
-    if not text.isascii() or not text.isdigit() or int(text) > AFTER_MAX:
+    if not is_number(text) or int(text) > AFTER_MAX:
         raise refused("cursor_invalid", "`after` is the number of the last event you have: 0 or a whole number")
     return int(text)
 

@@ -15,7 +15,8 @@ LIMIT_DEFAULT, LIMIT_MAX = 1_000, 10_000
 TOP_LIMIT_DEFAULT, TOP_LIMIT_MAX = 100, 1_000
 TOP_DAYS_MAX = 366
 COMMON = frozenset({"version", "as_of", "format", "limit", "cursor"})
-_is_number = re.compile(r"[0-9]{1,18}").fullmatch
+is_number = re.compile(r"[0-9]{1,18}").fullmatch
+"""Of a length that `int` reads at once and PostgreSQL keeps: it raises on a text of thousands of digits."""
 _is_day = re.compile(r"\d{4}-\d\d-\d\d").fullmatch
 
 
@@ -89,7 +90,7 @@ class Parameters:
     def limit(self, default: int, most: int) -> int:
         """Return how many rows a page has."""
         text = self._values.get("limit", str(default))
-        if not _is_number(text) or not 1 <= int(text) <= most:
+        if not is_number(text) or not 1 <= int(text) <= most:
             raise refused("limit_invalid", f"limit is {text[:40]!r}; it must be a whole number from 1 to {most}")
         return int(text)
 
@@ -99,7 +100,7 @@ class Parameters:
         if number is not None and instant is not None:
             raise refused("version_invalid", "version and as_of exclude each other; give one of them")
         if number is not None:
-            if not _is_number(number) or int(number) < 1:
+            if not is_number(number) or int(number) < 1:
                 raise refused("version_invalid", f"version is {number[:40]!r}; it must be a whole number from 1 on")
             return AtVersion(number=int(number))
         if instant is None:

@@ -12,6 +12,7 @@ from ingestion.contract.decoding import is_video_id
 
 SPREADSHEET_ERROR = re.compile(r"#(NAME|REF|VALUE|DIV/0|NULL|NUM|N/A|SPILL|CALC|ERROR)[!?]?", re.IGNORECASE)
 _SPREADSHEET_NUMBER = re.compile(r"[+-]?\d([.,]\d+)?E\+\d+", re.IGNORECASE)
+COLUMNS_MAX = 100
 _ID_ALLOWED = "1 to 64 of A-Z a-z 0-9 _ -"
 
 
@@ -111,12 +112,16 @@ def shown(text: str) -> str:
 def _check_header(
     file: NamedFile, header: Sequence[str], columns: Sequence[str], optional: Collection[str], problems: Problems
 ) -> bool:
-    before = len(problems.found)
+    before, seen = len(problems.found), set[str]()
+    if len(header) > COLUMNS_MAX:
+        problems.add(file, 1, "1", f"the header has {len(header)} columns; allowed: {', '.join(columns)}")
+        return False
     for index, name in enumerate(header, 1):
         if name not in columns:
             problems.add(file, 1, str(index), f"{shown(name)} is not a column; allowed: {', '.join(columns)}")
-        elif name in header[: index - 1]:
+        elif name in seen:
             problems.add(file, 1, str(index), f"{name!r} stands twice in the header")
+        seen.add(name)
     for name in columns:
         if name not in header and name not in optional:
             problems.add(file, 1, name, "the column is missing from the header")

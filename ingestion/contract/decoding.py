@@ -129,8 +129,9 @@ def _rejected(code: str, detail: str) -> RejectedEvent:
 def _refuse_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
+        seen: set[str] = set()
+        # `add` returns None; counting each key instead would take time that grows with the square of their number.
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
         raise _DuplicateKeyError(f"the key {twice[:64]!r} stands twice in one object")
     return found
 

@@ -6,6 +6,7 @@ from starlette.responses import Response
 
 from serving_layer.access import Scope
 from serving_layer.http_access import GuardedRoute
+from serving_layer.parameters import is_number
 from serving_layer.portal.http_statement_pages import statement_of, statement_page
 from serving_layer.portal.http_visit import Portal, Visit, form_of, page_route, redirect, text_of
 from serving_layer.portal.ports import RefusedActionError
@@ -71,7 +72,7 @@ async def _replay(visit: Visit) -> Response:
     if isinstance(form, Response):
         return form
     place = [text_of(form, name) for name in ("partition", "offset")]
-    if not all(text.isascii() and text.isdecimal() and len(text) < 19 for text in place):
+    if not all(map(is_number, place)):
         return await _dead_letters_page(visit, status=422, refused="A message is named by its partition and offset.")
     partition, offset = map(int, place)
     try:

@@ -17,6 +17,7 @@ from serving_layer.http_access import Guard, GuardedRoute
 from serving_layer.http_live import LiveStreams
 from serving_layer.http_proofs import Proofs
 from serving_layer.merge import ServedCount, ServedVersion
+from serving_layer.parameters import is_number
 from serving_layer.portal.http_session import Sessions
 from serving_layer.portal.http_templates import rendered
 from serving_layer.portal.ports import (
@@ -219,7 +220,7 @@ def _to_sign_in(request: Request) -> Response:
 async def form_of(visit: Visit) -> FormData | Response:
     """Return the form that was sent, or the page that says why it is not accepted."""
     length = visit.request.headers.get("content-length", "")
-    if not length.isascii() or not length.isdecimal() or int(length) > FORM_BYTES_MAX:
+    if not is_number(length) or int(length) > FORM_BYTES_MAX:
         return visit.problem(413, "Too much text", f"A form has at most {FORM_BYTES_MAX} bytes and says how many.")
     form = await visit.request.form(max_files=0, max_fields=20)
     if not visit.portal.sessions.accepts(visit.request, form.get("csrf")):

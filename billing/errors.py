@@ -55,6 +55,10 @@ class StateError(BillingError):
     """A step that is not allowed: the message says where the subject stands and where it could go."""
 
 
+class UnknownNameError(StateError):
+    """Something is named that nobody knows: a payee, a statement, a batch, a hold, an appeal."""
+
+
 class OpenAppealError(StateError):
     """An appeal to the statement is not decided yet."""
 

@@ -12,6 +12,7 @@ from billing.errors import (
     RoleRefusedError,
     SchemaMissingError,
     StateError,
+    UnknownNameError,
 )
 from jobs import (
     billing_backtest,
@@ -72,6 +73,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         ) from error
     except PostingConflictError as error:
         raise CommandError(_listed("nothing was posted", error.conflicts), ExitCode.REFUSED) from error
+    except UnknownNameError as error:
+        raise CommandError(str(error), ExitCode.BAD_INPUT) from error
     except StateError as error:
         raise CommandError(str(error), ExitCode.REFUSED) from error
     except EvidenceMismatchError as error:

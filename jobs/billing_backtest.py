@@ -34,8 +34,9 @@ def backtest_period(arguments: argparse.Namespace, environ: Mapping[str, str]) -
     if arguments.contract is None and arguments.policy is None:
         raise CommandError("nothing to compare with; give --contract, --policy, or both", ExitCode.BAD_INPUT)
     period = period_of(arguments)
-    contracts, policy = _read_files(arguments)
-    attribution, _, contract_version = newest_terms(period, PostgresCatalogueStore(billing_connector(environ)))
+    store = PostgresCatalogueStore(billing_connector(environ))
+    contracts, policy = _read_files(arguments, store)
+    attribution, _, contract_version = newest_terms(period, store)
     currency = attribution.contracts.currency
     if contracts is not None and contracts.currency != currency:
         raise CommandError(
@@ -56,12 +57,15 @@ def backtest_period(arguments: argparse.Namespace, environ: Mapping[str, str]) -
     return ExitCode.OK
 
 
-def _read_files(arguments: argparse.Namespace) -> tuple[Contracts | None, CountingPolicy | None]:
+def _read_files(
+    arguments: argparse.Namespace, store: PostgresCatalogueStore
+) -> tuple[Contracts | None, CountingPolicy | None]:
     """Read both files before anything is computed, so that the errors of both are named together."""
     problems: list[str] = []
     contracts = policy = None
     try:
-        contracts = None if arguments.contract is None else read_contracts(arguments.contract)
+        if arguments.contract is not None:
+            contracts = read_contracts(arguments.contract, payees=store.newest_payees())
     except FileRefusedError as error:
         problems += error.problems
     try:

@@ -11,6 +11,7 @@ import msgspec
 
 from batch_layer.errors import UnavailableError
 from batch_layer.spark_connect import QueryError
+from billing.errors import UnknownNameError
 from billing.proof.event_answers import EventAnswer, PartAnswer
 from jobs.billing_settings import Actions, add_action
 from jobs.errors import CommandError
@@ -41,7 +42,7 @@ def list_events(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Ex
     with _asked(), open_event_answers(environ, AUDITOR_ROLE) as answers:
         head = answers.books.statement(arguments.statement)
         if head is None:
-            raise CommandError(f"there is no statement {arguments.statement}", ExitCode.REFUSED)
+            raise UnknownNameError(f"there is no statement {arguments.statement}; `billing statement` shows the ids")
         rows = (
             PaidEvent(number, paid.event.video_id, paid.event.event_id, tuple(line.line_index for line in paid.lines))
             for number, paid in answers.statement_events(head, arguments.after)

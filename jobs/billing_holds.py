@@ -11,7 +11,8 @@ from billing.books.states import Move
 from billing.money import MICROS, amount_text
 from billing.tables import aligned
 from billing.terms.currency import CURRENCIES
-from jobs.billing_settings import Actions, actor_of, add_action, add_actor, billing_connector, show
+from billing.terms.postgres_payees import check_payees
+from jobs.billing_settings import Actions, actor_of, add_action, add_actor, billing_connector, payees_of, show
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 
@@ -53,6 +54,7 @@ def place_hold(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Exi
         raise CommandError(f"--days is {arguments.days}; it must be from 1 to {DAYS_MAX}", ExitCode.BAD_INPUT)
     amount_micros, expires_at = _micros(arguments.amount), datetime.now(UTC) + timedelta(days=arguments.days)
     move = Move("pending", actor_of(arguments), arguments.reason)
+    check_payees(billing_connector(environ), [arguments.payee], "--payee")
     hold_id = PostgresHolds(billing_connector(environ)).place(
         arguments.payee, arguments.currency, amount_micros, expires_at, move
     )
@@ -83,6 +85,7 @@ def decide_hold(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Ex
 
 def list_holds(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     """Prints the holds."""
+    check_payees(billing_connector(environ), payees_of(arguments), "--payee")
     found = PostgresHolds(billing_connector(environ)).holds(arguments.payee)
     rows = [
         (*row, amount_text(each.amount_micros, each.currency))
@@ -117,6 +120,7 @@ def decide_appeal(arguments: argparse.Namespace, environ: Mapping[str, str]) -> 
 
 def list_appeals(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     """Prints the appeals."""
+    check_payees(billing_connector(environ), payees_of(arguments), "--payee")
     found = PostgresHolds(billing_connector(environ)).appeals(arguments.payee)
     rows = [
         (each.appeal_id, each.payee_id, each.statement_id, each.state, each.objection, each.reason) for each in found

@@ -1,7 +1,7 @@
 """`./viewledger billing import`: payees, videos and rates from files, checked as a whole."""
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ def import_files(arguments: argparse.Namespace, environ: Mapping[str, str]) -> E
     if arguments.payees is None and arguments.rates is None:
         raise CommandError("nothing to import; give --payees and --videos, --rates, or all three", ExitCode.BAD_INPUT)
     store = PostgresCatalogueStore(billing_connector(environ))
-    catalogue, contracts = _read_files(arguments, environ)
+    catalogue, contracts = _read_files(arguments, environ, store)
     document: dict[str, Any] = {}
     if catalogue is not None:
         files = (arguments.payees, arguments.videos, arguments.owners)
@@ -51,7 +51,9 @@ def import_files(arguments: argparse.Namespace, environ: Mapping[str, str]) -> E
     return ExitCode.OK
 
 
-def _read_files(arguments: argparse.Namespace, environ: Mapping[str, str]) -> tuple[Catalogue | None, Contracts | None]:
+def _read_files(
+    arguments: argparse.Namespace, environ: Mapping[str, str], store: PostgresCatalogueStore
+) -> tuple[Catalogue | None, Contracts | None]:
     """Read all files before anything is stored, so that the errors of all are named together."""
     problems: list[str] = []
     catalogue = contracts = None
@@ -63,12 +65,18 @@ def _read_files(arguments: argparse.Namespace, environ: Mapping[str, str]) -> tu
             problems += error.problems
     if arguments.rates is not None:
         try:
-            contracts = read_contracts(arguments.rates)
+            # Payees that could not be read are named already; those of the contracts are not named for it again.
+            contracts = read_contracts(arguments.rates, payees=None if problems else _payees(catalogue, store))
         except FileRefusedError as error:
             problems += error.problems
     if problems:
         raise FileRefusedError(problems)
     return catalogue, contracts
+
+
+def _payees(catalogue: Catalogue | None, store: PostgresCatalogueStore) -> Collection[str]:
+    """Return the payees that contracts can be for: of the catalogue that is imported with them, or else in force."""
+    return store.newest_payees() if catalogue is None else catalogue.payee_by_id.keys()
 
 
 def pseudonymiser(environ: Mapping[str, str]) -> Callable[[str], str]:

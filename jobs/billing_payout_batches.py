@@ -4,13 +4,13 @@ import argparse
 from collections.abc import Mapping
 
 from billing.books.states import Move
+from billing.errors import UnknownNameError
 from billing.money import amount_text
 from billing.payouts.payouts import VOIDED, PayoutBatch
 from billing.payouts.postgres_payout_steps import PostgresPayoutSteps
 from billing.payouts.postgres_payouts import PostgresPayouts
 from billing.tables import aligned
 from jobs.billing_settings import APPROVER_ROLE, Actions, actor_of, add_action, add_actor, billing_connector, show
-from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 
 
@@ -31,9 +31,7 @@ def batch_of(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Payou
     """Return the batch that --batch names, with its payments and accounts."""
     batch = PostgresPayouts(billing_connector(environ)).batch(arguments.batch)
     if batch is None:
-        raise CommandError(
-            f"there is no payout batch {arguments.batch!r}; `billing payouts` lists them", ExitCode.REFUSED
-        )
+        raise UnknownNameError(f"there is no payout batch {arguments.batch!r}; `billing payouts` lists them")
     return batch
 
 

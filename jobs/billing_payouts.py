@@ -7,7 +7,7 @@ from datetime import date
 from pathlib import Path
 from tempfile import mkstemp
 
-from billing.errors import AcknowledgementError
+from billing.errors import AcknowledgementError, FileRefusedError
 from billing.money import amount_text
 from billing.payouts.file_bank_accounts import read_bank_accounts
 from billing.payouts.file_payouts import pain_001, payout_csv, read_acknowledgements
@@ -16,6 +16,7 @@ from billing.payouts.postgres_payout_steps import PostgresPayoutSteps
 from billing.payouts.postgres_payouts import MinimumOf, PostgresPayouts
 from billing.terms.currency import CURRENCIES
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
+from billing.terms.postgres_payees import no_payee, unknown_payees
 from jobs import settings
 from jobs.billing_payout_batches import batch_of
 from jobs.billing_settings import Actions, actor_of, add_action, add_actor, billing_connector, show
@@ -50,7 +51,10 @@ def add_actions(actions: Actions) -> None:
 def import_accounts(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     """Stores the accounts that are new or changed."""
     accounts = read_bank_accounts(arguments.file)
-    new = PostgresPayouts(billing_connector(environ)).import_accounts(accounts, actor_of(arguments))
+    connect = billing_connector(environ)
+    if unknown := unknown_payees(connect, (each.payee_id for each in accounts)):
+        raise FileRefusedError([f"{arguments.file}, column payee_id: {no_payee(*each)}" for each in unknown.items()])
+    new = PostgresPayouts(connect).import_accounts(accounts, actor_of(arguments))
     document = {"account_count": len(accounts), "new_count": new}
     show(arguments, document, lambda: f"{len(accounts)} accounts read, {new} new or changed")
     return ExitCode.OK

@@ -102,6 +102,12 @@ def period_of(arguments: argparse.Namespace) -> Period:
         raise CommandError(f"--period: {error}", ExitCode.BAD_INPUT) from error
 
 
+def payees_of(arguments: argparse.Namespace) -> list[str]:
+    """Return the payees that --payee names: none where it is not given."""
+    named = arguments.payee
+    return [] if named is None else [named] if isinstance(named, str) else list(named)
+
+
 def add_actor(parser: argparse.ArgumentParser, text: str) -> None:
     """Declare --actor."""
     parser.add_argument("--actor", metavar="NAME", help=f"{text}; stored for ever (default: who is logged in)")

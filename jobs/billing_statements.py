@@ -15,6 +15,7 @@ from billing.books.states import ALLOWED, Move
 from billing.money import amount_text
 from billing.tables import aligned, totals_json, totals_text
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
+from billing.terms.postgres_payees import check_payees
 from jobs.billing_settings import (
     APPROVER_ROLE,
     Actions,
@@ -23,6 +24,7 @@ from jobs.billing_settings import (
     add_actor,
     add_period,
     billing_connector,
+    payees_of,
     period_of,
     show,
 )
@@ -63,6 +65,7 @@ def add_actions(actions: Actions) -> None:
 def show_statement(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     """Prints a statement with its steps."""
     period, connect = period_of(arguments), billing_connector(environ)
+    check_payees(connect, payees_of(arguments), "--payee")
     reader = PostgresStatements(connect)
     posted = reader.statement(arguments.payee, period, arguments.restatement)
     if posted is None:
@@ -144,6 +147,7 @@ def _move(
 ) -> list[Statement]:
     """Move the period's statements (of the named payees) that stand in a state."""
     connect = billing_connector(environ, APPROVER_ROLE)
+    check_payees(connect, payees_of(arguments), "--payee")
     states = PostgresStates(connect)
     wanted = set(arguments.payee or ())
     found = [
@@ -170,6 +174,7 @@ def _refuse_nothing(found: list[Statement], arguments: argparse.Namespace, state
 
 def list_notices(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     """Prints the notices."""
+    check_payees(billing_connector(environ), payees_of(arguments), "--payee")
     found = PostgresStatements(billing_connector(environ)).notices(arguments.payee)
     rows = [
         (

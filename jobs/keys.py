@@ -11,6 +11,7 @@ from typing import Any
 from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.payee_flag import check_payee
 from serving_layer.access import Scope
 from serving_layer.api_keys import LIVE_MAX, OWNER_PATTERN, ApiKey
 from serving_layer.identification import AccessUnavailableError
@@ -59,6 +60,7 @@ def create(ring: PostgresKeyRing, arguments: argparse.Namespace) -> ExitCode:
         raise CommandError(f"--days must be from 1 to {DAYS_MAX}", ExitCode.BAD_INPUT)
     if arguments.payee is not None and not 1 <= len(arguments.payee) <= 128:
         raise CommandError("--payee must have 1 to 128 characters", ExitCode.BAD_INPUT)
+    check_payee(arguments.payee)
     now = datetime.now(UTC)
     key, text = ring.create(
         arguments.owner,

@@ -8,6 +8,7 @@ from jobs import settings
 from jobs.access_settings import local_issuer
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.payee_flag import check_payee
 from serving_layer.access import GRANTS, Role
 from serving_layer.jwt_local_issuer import LIFETIME_MAX
 
@@ -41,6 +42,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
             "provider",
             ExitCode.REFUSED,
         )
+    check_payee(arguments.payee)
     now, lifetime = datetime.now(UTC), timedelta(minutes=arguments.minutes)
     token = issuer.token(subject=arguments.subject, role=role, payee_id=arguments.payee, now=now, lifetime=lifetime)
     if arguments.json:

@@ -13,7 +13,7 @@ from billing.books.postgres_statement_rows import copy_transactions
 from billing.books.postgres_states import append_step, stored_step
 from billing.books.posting import EXPENSE, Entry, LedgerTransaction, payable
 from billing.books.states import RUN, Move
-from billing.errors import OpenAppealError, StateError
+from billing.errors import OpenAppealError, StateError, UnknownNameError
 from billing.postgres_answered_requests import RequestKey, answered, remember
 from billing.postgres_session import Connect, alone, one_transaction
 
@@ -128,7 +128,7 @@ class PostgresHolds:
         """Take down what a payee objects to, once for a request, however often it comes.
 
         Raises:
-            StateError: there is no such statement.
+            UnknownNameError: there is no such statement.
             OpenAppealError: an appeal to it is not decided yet.
             RequestKeyReusedError: something else was asked for under the key before.
         """
@@ -153,7 +153,7 @@ class PostgresHolds:
         except errors.RaiseException as error:
             raise OpenAppealError(str(error.diag.message_primary)) from error
         if filed is None:
-            raise StateError(f"there is no statement {statement_id}; `billing statement` shows the ids")
+            raise UnknownNameError(f"there is no statement {statement_id}; `billing statement` shows the ids")
         return filed
 
     def appeal_answered(self, request: RequestKey) -> FiledAppeal | None:
@@ -166,12 +166,13 @@ class PostgresHolds:
         """Accept, reject or withdraw an appeal.
 
         Raises:
-            StateError: there is none of that id, or it is decided already.
+            UnknownNameError: there is none of that id.
+            StateError: it is decided already.
         """
 
         def work(cursor: "Cursor") -> None:
             if not _is_appeal(cursor, appeal_id):
-                raise StateError(f"there is no appeal {appeal_id}; `billing appeals` lists them")
+                raise UnknownNameError(f"there is no appeal {appeal_id}; `billing appeals` lists them")
             if not stored_step(cursor, "appeal", appeal_id, move):
                 append_step(cursor, "appeal", appeal_id, move)
 
@@ -197,7 +198,7 @@ def _decide(cursor: "Cursor", hold_id: str, move: Move, now: datetime) -> None:
     cursor.execute(_HOLDS + " WHERE h.hold_id = %s", (hold_id,))
     row = cursor.fetchone()
     if row is None:
-        raise StateError(f"there is no hold {hold_id}; `billing holds` lists them")
+        raise UnknownNameError(f"there is no hold {hold_id}; `billing holds` lists them")
     hold = Hold(*row)
     if stored_step(cursor, "hold", hold_id, move):
         return

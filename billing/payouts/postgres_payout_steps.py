@@ -10,7 +10,7 @@ from psycopg2 import errors
 from billing.books.postgres_statement_rows import copy_transactions, copy_transitions
 from billing.books.postgres_states import append_step, stored_step
 from billing.books.states import Move
-from billing.errors import StateError
+from billing.errors import StateError, UnknownNameError
 from billing.payouts.payouts import VOIDED, payout_transaction
 from billing.payouts.postgres_payouts import read_batch
 from billing.postgres_session import Connect, alone
@@ -101,5 +101,5 @@ def _known_state(cursor: "Cursor", batch_id: str) -> str:
     cursor.execute(_STATE, (batch_id,))
     row = cursor.fetchone()
     if row is None:
-        raise StateError(f"there is no payout batch {batch_id!r}; `billing payouts` lists them")
+        raise UnknownNameError(f"there is no payout batch {batch_id!r}; `billing payouts` lists them")
     return str(row[0])

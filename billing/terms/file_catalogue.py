@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from billing.errors import FileRefusedError
 from billing.terms.catalogue import Catalogue, Payee, Video
+from billing.terms.file_countries import COUNTRY_ALLOWED, country_in_file
 from billing.terms.file_csv import SPREADSHEET_ERROR, NamedFile, Problems, Row, read_id, rows_of, shown
 from billing.terms.file_owners import SharesByVideo, check_sums, read_owners
 from billing.terms.ownership import divided, whole_share
@@ -51,8 +52,8 @@ def _read_payees(file: NamedFile, pseudonymise: Callable[[str], str], problems: 
         if len(user_id) > 128 or not is_printable(user_id) or SPREADSHEET_ERROR.fullmatch(user_id.strip()):
             text = "not a viewer id (not shown: it may identify a person); allowed: empty, or 1 to 128 characters"
             problems.add(file, row.line, "user_id", text)
-        if country and not re.fullmatch("[A-Z]{2}", country):
-            text = f"{shown(country)} is not a country; allowed: empty, or two capital letters of ISO 3166, such as US"
+        if country and country_in_file(country) is None:
+            text = f"{shown(country)} is not a country; allowed: empty, or {COUNTRY_ALLOWED}"
             problems.add(file, row.line, "country", text)
         if payee_id in first_line:
             text = f"{payee_id!r} stands on line {first_line[payee_id]} too; allowed: each payee once"
@@ -61,7 +62,7 @@ def _read_payees(file: NamedFile, pseudonymise: Callable[[str], str], problems: 
         # Kept even when another column is wrong, so that its videos do not all become errors as well.
         sound = len(problems.found) == before
         pseudonym = pseudonymise(user_id) if user_id and sound else None
-        payees[payee_id] = Payee(payee_id, row.cells["name"], pseudonym, country or None)
+        payees[payee_id] = Payee(payee_id, row.cells["name"], pseudonym, country_in_file(country))
     return payees
 
 
@@ -81,7 +82,7 @@ def _read_videos(
     for row in rows_of(file, VIDEO_COLUMNS, {"payee_id", "length_seconds"}, problems):
         video_id, payee_id = read_id(file, row, "video_id", problems), row.cells["payee_id"]
         if payee_id and payee_id not in payees:
-            text = f"{shown(payee_id)} is not in the payees file; allowed: one of its {len(payees)} payee ids"
+            text = f"{shown(payee_id)} is not in the payees file; {problems.allowed(payee_id, payees)}"
             problems.add(file, row.line, "payee_id", text)
         if video_id in first_line:
             text = f"{video_id!r} stands on line {first_line[video_id]} too; allowed: each video once"

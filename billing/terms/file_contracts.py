@@ -1,7 +1,7 @@
 """Reads contract files (YAML): checked by billing/terms/contract_schema.json and by what a schema cannot say."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,12 @@ from billing.money import SHARE_WHOLE_PPM
 from billing.terms.contract_document import contracts_from
 from billing.terms.contracts import Contracts
 from billing.terms.currency import CURRENCIES
+from billing.terms.file_countries import COUNTRY_ALLOWED, country_in_file
+from billing.terms.file_csv import NEAREST_LOOKED_FOR
 from billing.terms.file_yaml import Place, name_of, read_checked, strict_validator
+from billing.terms.nearest import nearest_sentence
 from ingestion.contract.policy import POLICIES, CountingPolicy
+from ingestion.contract.printable import is_name
 
 SCHEMA_FILE = Path(__file__).with_name("contract_schema.json")
 _VALIDATOR = strict_validator(json.loads(SCHEMA_FILE.read_text(encoding="utf-8")))
@@ -20,8 +24,10 @@ _VALIDATOR = strict_validator(json.loads(SCHEMA_FILE.read_text(encoding="utf-8")
 Problem = tuple[Place, str]
 
 
-def read_contracts(file: Path, policies: tuple[CountingPolicy, ...] = POLICIES) -> Contracts:
-    """Return the contracts of a file.
+def read_contracts(
+    file: Path, policies: tuple[CountingPolicy, ...] = POLICIES, *, payees: Collection[str] | None = None
+) -> Contracts:
+    """Return the contracts of a file; where `payees` are given, a contract can be for no others.
 
     Raises:
         FileRefusedError: with every problem.
@@ -29,9 +35,12 @@ def read_contracts(file: Path, policies: tuple[CountingPolicy, ...] = POLICIES) 
     document, lines = read_checked(file, _VALIDATOR)
     found = [
         *_currency(document),
+        *_names(document),
         *_selectors(document),
         *(problem for place, card in _cards(document) for problem in _in_card(place, card, policies)),
         *_same_days(document),
+        *(() if payees is None else _unknown_payees(document, payees)),
+        *_countries(document),
     ]
     if found:
         raise FileRefusedError([f"{file}, line {lines[place]}, {name_of(place)}: {text}" for place, text in found])
@@ -41,6 +50,30 @@ def read_contracts(file: Path, policies: tuple[CountingPolicy, ...] = POLICIES) 
 def _currency(document: Any) -> Iterator[Problem]:
     if document["currency"] not in CURRENCIES:
         yield ("currency",), f"{document['currency']!r} is not a currency; allowed: a code of ISO 4217, such as USD"
+
+
+def _names(document: Any) -> Iterator[Problem]:
+    for index, contract in enumerate(document["contracts"]):
+        if not is_name(contract["name"], most=100):
+            text = f"{contract['name']!r} is not a name; allowed: 1 to 100 printable characters"
+            yield ("contracts", index, "name"), text
+
+
+def _countries(document: Any) -> Iterator[Problem]:
+    """Put the two letters of ISO 3166 in place of each country; yield what names none, or one twice."""
+    for place, card in _cards(document):
+        for key in ("rate_per_thousand_micros", "withholding_tax_ppm"):
+            named: dict[str, str] = {}
+            by_country = card.get(key, {}).get("by_country", {})
+            for text in list(by_country):
+                at, country = (*place, key, "by_country", text), country_in_file(text)
+                if country is None:
+                    yield at, f"{text!r} is not a country; allowed: {COUNTRY_ALLOWED}"
+                    continue
+                if country in named:
+                    yield at, f"{text!r} is the country of {named[country]!r} too; allowed: each country once"
+                named[country] = text
+                by_country[country] = by_country.pop(text)
 
 
 def _selectors(document: Any) -> Iterator[Problem]:
@@ -61,6 +94,17 @@ def _selectors(document: Any) -> Iterator[Problem]:
                 text = f"payee {payee_id} has the contract {payees[payee_id]!r} already; allowed: one contract a payee"
                 yield (*place, "payees", number), text
             payees.setdefault(payee_id, name)
+
+
+def _unknown_payees(document: Any, payees: Collection[str]) -> Iterator[Problem]:
+    """A contract for a payee who is not there would be nobody's, and who was meant would earn the default."""
+    found = 0
+    for index, contract in enumerate(document["contracts"]):
+        for number, payee_id in enumerate(contract.get("payees", ())):
+            if payee_id not in payees:
+                found += 1
+                allowed = nearest_sentence(payee_id, payees if found <= NEAREST_LOOKED_FOR else ())
+                yield ("contracts", index, "payees", number), f"{payee_id!r} is not in the catalogue; {allowed}"
 
 
 def _cards(document: Any) -> Iterator[tuple[Place, Any]]:

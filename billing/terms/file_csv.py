@@ -2,18 +2,27 @@
 
 import csv
 import io
+import os
 import re
-from collections.abc import Collection, Iterator, Sequence
+import stat
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from billing.errors import FileRefusedError
+from billing.terms.nearest import nearest_sentence
 from ingestion.contract.decoding import is_video_id
 
 SPREADSHEET_ERROR = re.compile(r"#(NAME|REF|VALUE|DIV/0|NULL|NUM|N/A|SPILL|CALC|ERROR)[!?]?", re.IGNORECASE)
 _SPREADSHEET_NUMBER = re.compile(r"[+-]?\d([.,]\d+)?E\+\d+", re.IGNORECASE)
 COLUMNS_MAX = 100
 _ID_ALLOWED = "1 to 64 of A-Z a-z 0-9 _ -"
+BYTES_MAX = 512 * 1024 * 1024
+"""Of one file: what is larger is no catalogue, and would fill the memory."""
+NEAREST_LOOKED_FOR = 20
+"""For so many problems the nearest known name is looked for: each takes a while."""
+_OTHER_SEPARATORS = {";": "';'", "\t": "tabs", "|": "'|'"}
 
 
 class NamedFile(Protocol):
@@ -48,6 +57,10 @@ class Problems:
         """Note one problem at its place."""
         self.found.append(f"{file}, line {line}, column {column}: {text}")
 
+    def allowed(self, name: str, known: Iterable[str]) -> str:
+        """Return what a message says after it named what is not known; among many problems it stays short."""
+        return nearest_sentence(name, known if len(self.found) < NEAREST_LOOKED_FOR else ())
+
 
 @dataclass(frozen=True)
 class Row:
@@ -57,23 +70,44 @@ class Row:
     cells: dict[str, str]
 
 
-def read_text(file: NamedFile) -> str:
+def read_text(file: NamedFile, bytes_max: int = BYTES_MAX) -> str:
     """Return a text file's content, without a byte order mark.
 
     Raises:
-        FileRefusedError: it cannot be read, or is not UTF-8.
+        FileRefusedError: it cannot be read, is no regular file, is too large, or is not text in UTF-8.
     """
     try:
-        return file.read_bytes().decode("utf-8-sig")
+        content = _content(file, bytes_max) if isinstance(file, Path) else file.read_bytes()
+        text = content.decode("utf-8-sig")
     except OSError as error:
         raise FileRefusedError([f"{file}: cannot be read ({error.strerror})"]) from error
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise FileRefusedError([f"{file}, line {line}: not UTF-8; save the file as UTF-8"]) from error
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise FileRefusedError([f"{file}, line {line}: holds a zero byte, so it is no text; save the file as UTF-8"])
+    return text
+
+
+def _content(file: Path, bytes_max: int) -> bytes:
+    """Return the content of a regular file; a pipe or device would be waited for, or never end."""
+    descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as opened:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise FileRefusedError([f"{file}: is a folder, a pipe or a device; give a file"])
+        content = opened.read(bytes_max + 1)
+    if len(content) > bytes_max:
+        raise FileRefusedError([f"{file}: has more than {bytes_max} bytes; allowed: at most so many"])
+    return content
 
 
 def rows_of(file: NamedFile, columns: Sequence[str], optional: Collection[str], problems: Problems) -> Iterator[Row]:
-    """Yield the well-formed rows; a file that cannot be read at all is one problem."""
+    """Yield the well-formed rows; a file that cannot be read at all is one problem.
+
+    Rows in which every field is empty are skipped: spreadsheets write them where a table once went on.
+    """
     try:
         reader = csv.reader(io.StringIO(read_text(file), newline=""), strict=True)
         header = next(reader, [])
@@ -81,10 +115,12 @@ def rows_of(file: NamedFile, columns: Sequence[str], optional: Collection[str], 
             return
         line = reader.line_num + 1
         for cells in reader:
-            if cells and len(cells) != len(header):
+            if not any(map(str.strip, cells)):
+                pass
+            elif len(cells) != len(header):
                 text = f"the row has {len(cells)} fields and the header {len(header)}"
                 problems.add(file, line, str(min(len(cells), len(header)) + 1), text)
-            elif cells:
+            else:
                 yield Row(line, dict.fromkeys(columns, "") | dict(zip(header, cells, strict=True)))
             line = reader.line_num + 1
     except FileRefusedError as error:
@@ -115,6 +151,10 @@ def _check_header(
     before, seen = len(problems.found), set[str]()
     if len(header) > COLUMNS_MAX:
         problems.add(file, 1, "1", f"the header has {len(header)} columns; allowed: {', '.join(columns)}")
+        return False
+    if len(header) == 1 and (other := next((each for each in _OTHER_SEPARATORS if each in header[0]), None)):
+        text = f"the columns are separated by {_OTHER_SEPARATORS[other]}; allowed: commas; export it as CSV again"
+        problems.add(file, 1, "1", text)
         return False
     for index, name in enumerate(header, 1):
         if name not in columns:

@@ -39,13 +39,13 @@ def read_owners(
         before = len(problems.found)
         video_id, payee_id = read_id(file, row, "video_id", problems), row.cells["payee_id"]
         if video_id not in videos:
-            text = f"{shown(video_id)} is not in the videos file; allowed: one of its {len(videos)} video ids"
+            text = f"{shown(video_id)} is not in the videos file; {problems.allowed(video_id, videos)}"
             problems.add(file, row.line, "video_id", text)
         elif shares.places.get(video_id, (file, 0))[0] != file:
             text = f"{video_id!r} has its one owner in the videos file; leave its payee_id empty there"
             problems.add(file, row.line, "video_id", text)
         if payee_id not in payees:
-            text = f"{shown(payee_id)} is not in the payees file; allowed: one of its {len(payees)} payee ids"
+            text = f"{shown(payee_id)} is not in the payees file; {problems.allowed(payee_id, payees)}"
             problems.add(file, row.line, "payee_id", text)
         share_ppm = _share_ppm(file, row, problems)
         from_on = _day(file, row, "from_on", problems) or SINCE_EVER

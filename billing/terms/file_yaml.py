@@ -1,7 +1,7 @@
 """Reads YAML more strictly than usual and checks it by a JSON schema, naming every problem with its line.
 
 Its conveniences would change money: `NO` is a country and not false, `0123` and `1:30` are no numbers, a date stays
-text, and a key that stands twice is refused.
+text, and a key that stands twice is refused, as are aliases (a few lines of them can stand for a billion) and tags.
 """
 
 import re
@@ -15,9 +15,12 @@ from jsonschema import validators
 from jsonschema.protocols import Validator
 
 from billing.errors import FileRefusedError
-from billing.terms.file_csv import read_text
+from billing.terms.file_countries import COUNTRY_ALLOWED
+from billing.terms.file_csv import read_text, shown
 
 Place = tuple[str | int, ...]
+BYTES_MAX = 4 * 1024 * 1024
+"""Of one file; more takes minutes to read."""
 
 
 def read_checked(file: Path, validator: Validator) -> tuple[Any, dict[Place, int]]:
@@ -27,12 +30,14 @@ def read_checked(file: Path, validator: Validator) -> tuple[Any, dict[Place, int
         FileRefusedError: with every problem.
     """
     try:
-        node = yaml.compose(read_text(file), Loader=_StrictLoader)
+        node = yaml.compose(read_text(file, BYTES_MAX), Loader=_StrictLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         reason = getattr(error, "problem", None) or "unreadable"
         raise FileRefusedError([f"{file}{place}: not readable as YAML: {reason}"]) from error
+    except RecursionError as error:
+        raise FileRefusedError([f"{file}: nested too deeply"]) from error
     if node is None:
         raise FileRefusedError([f"{file}: the file is empty"])
     lines: dict[Place, int] = {}
@@ -61,17 +66,30 @@ def strict_validator(schema: dict[str, Any]) -> Validator:
 
 def name_of(place: Place) -> str:
     """Return a place as messages name it, e.g. `contracts[0].cards[1]`."""
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{_key_shown(part)}" for part in place)
     return text.lstrip(".") or "the document"
+
+
+def _key_shown(key: str) -> str:
+    return key if key.isprintable() and len(key) <= 64 else shown(key)
 
 
 class _StrictLoader(yaml.SafeLoader):
     """Knows only plain decimal integers, decimal fractions, true/false and null; everything else is text."""
 
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Return the next node; refuse an alias and a tag."""
+        event = self.peek_event()
+        if isinstance(event, yaml.AliasEvent):
+            raise yaml.MarkedYAMLError(problem="an alias; write the value out", problem_mark=event.start_mark)
+        if getattr(event, "tag", None) is not None:
+            raise yaml.MarkedYAMLError(problem="a tag; write the value without it", problem_mark=event.start_mark)
+        return super().compose_node(parent, index)
+
 
 _StrictLoader.yaml_implicit_resolvers = {}
 for _tag, _pattern, _first in (
-    ("int", r"-?(0|[1-9][0-9]*(_[0-9]{3})*)$", "-0123456789"),
+    ("int", r"(0|-?([1-9][0-9]*|[1-9][0-9]{0,2}(_[0-9]{3})+))$", "-0123456789"),
     ("float", r"-?[0-9][0-9_]*(\.[0-9_]*([eE][-+]?[0-9]+)?|[eE][-+]?[0-9]+)$", "-0123456789"),
     ("bool", r"(true|false)$", "tf"),
     ("null", r"(null|~|)$", ["n", "~", ""]),
@@ -86,7 +104,9 @@ def _value(node: yaml.Node, place: Place, lines: dict[Place, int], problems: lis
         found: dict[str, Any] = {}
         for key_node, value_node in node.value:
             key = str(key_node.value)
-            if key in found:
+            if not isinstance(key_node, yaml.ScalarNode):
+                problems.append(f"line {key_node.start_mark.line + 1}, {name_of(place)}: a key is not text")
+            elif key in found:
                 problems.append(f"line {key_node.start_mark.line + 1}, {name_of((*place, key))}: the key stands twice")
             found[key] = _value(value_node, (*place, key), lines, problems)
         return found
@@ -137,6 +157,6 @@ def _sentence(error: jsonschema.ValidationError) -> str:
 _KINDS = {"object": "keys with values", "array": "a list", "string": "text"}
 _PATTERNS = {
     r"^[A-Z]{3}\Z": "a currency code of ISO 4217, such as USD or EUR",
-    r"^[A-Z]{2}\Z": "a country, two capital letters of ISO 3166, such as US",
+    r"^[A-Za-z]{2,3}\Z": f"a country, {COUNTRY_ALLOWED}",
     r"^[a-zA-Z0-9_-]{1,64}\Z": "an id, 1 to 64 of A-Z a-z 0-9 _ -",
 }

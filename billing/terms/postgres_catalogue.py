@@ -67,6 +67,15 @@ class PostgresCatalogueStore:
         # A version never changes once it is there, so it need not be read in the same transaction.
         return (version, self.catalogue(version)) if version is not None else None
 
+    def newest_payees(self) -> frozenset[str]:
+        """Return the ids of the payees of the catalogue in force; none before the first import."""
+        with one_transaction(self._connect) as cursor:
+            cursor.execute(
+                "SELECT payee_id FROM billing.payees "
+                "WHERE catalogue_version = (SELECT max(catalogue_version) FROM billing.catalogue_versions)"
+            )
+            return frozenset(payee_id for (payee_id,) in cursor)
+
     def catalogue(self, version: int) -> Catalogue:
         """Return a stored version; version 0 is the empty catalogue."""
         with one_transaction(self._connect) as cursor:

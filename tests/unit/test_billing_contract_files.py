@@ -40,6 +40,7 @@ contracts:
         cap_micros_per_period: 9
         minimum_payout_micros: 50_000_000
 """
+BY_COUNTRY = ", line 7, contracts[0].cards[0].rate_per_thousand_micros.by_country"
 RATE = "rate_per_thousand_micros: {default: 1_000_000, by_country: {NO: 7, US: 0}}"
 
 
@@ -77,6 +78,14 @@ def test_the_sample_rates_are_good() -> None:
         ("'5'", "'5' is not a whole number"),
         ("~", "None is not a whole number"),
         ("1_00", "'1_00' is not a whole number"),
+        ("1234_567", "'1234_567' is not a whole number"),
+        ("0x1F", "'0x1F' is not a whole number"),
+        ("0o17", "'0o17' is not a whole number"),
+        ("-0", "'-0' is not a whole number"),
+        ("+5", "'+5' is not a whole number"),
+        ("\u0665", "'\u0665' is not a whole number"),
+        (".inf", "'.inf' is not a whole number"),
+        ("9" * 50, "'" + "9" * 50 + "' is not a whole number"),
     ],
 )
 def test_a_rate_is_a_whole_number_of_micros(tmp_path: Path, wrong: str, reason: str) -> None:
@@ -96,8 +105,23 @@ def test_a_rate_is_a_whole_number_of_micros(tmp_path: Path, wrong: str, reason: 
         ),
         (
             "NO: 7",
-            "no: 7",
-            ", line 7, contracts[0].cards[0].rate_per_thousand_micros.by_country: 'no' is not one; allowed: a country",
+            "XX: 7",
+            ", line 7, contracts[0].cards[0].rate_per_thousand_micros.by_country.XX: 'XX' is not a country; allowed:",
+        ),
+        (
+            "NO: 7",
+            "US-CA: 7",
+            ", line 7, contracts[0].cards[0].rate_per_thousand_micros.by_country: 'US-CA' is not one; allowed:",
+        ),
+        (
+            "NO: 7",
+            "usa: 7",
+            ", line 7, contracts[0].cards[0].rate_per_thousand_micros.by_country.US: 'US' is the country of 'usa' too",
+        ),
+        (
+            "NO: 7",
+            '"\\e[31m": 7',
+            ", line 7, contracts[0].cards[0].rate_per_thousand_micros.by_country: '\\x1b[31m' is not one; allowed: a",
         ),
         (
             "NO: 7",
@@ -120,6 +144,31 @@ def test_two_cards_of_one_day_are_refused(tmp_path: Path) -> None:
         ", line 8, contracts[0].cards[1].effective_from_on: 2026-01-01 is the first day of cards[0] too; "
         "allowed: each day once"
     ]
+
+
+def test_countries_have_one_spelling(tmp_path: Path) -> None:
+    written = GOOD.replace("{NO: 7, US: 0}", "{no: 7, uk: 1, EL: 2, USA: 0}")
+    plain = GOOD.replace("{NO: 7, US: 0}", "{NO: 7, GB: 1, GR: 2, US: 0}")
+    assert contracts_from_text(tmp_path, written) == contracts_from_text(tmp_path, plain)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (GOOD.replace("1_000_000", "!!int 0x1F"), ", line 7, column 45: not readable as YAML: a tag; write the value"),
+        (GOOD.replace("1_000_000", "!!bool yes"), ", line 7, column 45: not readable as YAML: a tag"),
+        (GOOD.replace("EUR", "!!python/name:os.system x"), ", line 2, column 11: not readable as YAML: a tag"),
+        (GOOD.replace("1_000_000", "&r 5").replace("NO: 7", "NO: *r"), ", line 7, column 68: not readable as YAML: a"),
+        ("a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n", ", line 2, column 8: not readable as YAML: an alias; write"),
+        ("[" * 5_000, ": nested too deeply"),
+        (GOOD.replace("{NO: 7", "{? [a] : 7"), f"{BY_COUNTRY}: a key is not text"),
+        (GOOD.replace("name: standard", 'name: "a\\e[31m"'), ", line 4, contracts[0].name: 'a\\x1b[31m' is not a name"),
+    ],
+)  # fmt: skip
+def test_what_yaml_does_beyond_values_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    found = contract_problems(tmp_path, text)
+    assert found[0].startswith(said)
+    assert all(each.isprintable() for each in found)
 
 
 @pytest.mark.parametrize("text", ["", "5", "- 1", "&a [*a]", "\x00", "currency: USD\ncontracts: []\n"])
@@ -172,6 +221,7 @@ def test_contracts_come_back_from_their_stored_form_and_the_order_of_keys_does_n
             "1 x 500000 parts per million is not a whole number of micro-units",
         ),
         ("EUR", "XYZ", "'XYZ' is not a currency"),
+        ("EUR", "XAU", "'XAU' is not a currency"),
         ("name: standard", "name: standard\n    payees: [ann, ann]", "payee ann has the contract 'standard' already"),
     ],
 )  # fmt: skip

@@ -1,5 +1,6 @@
 """Catalogue files: read as a whole, every error named with its place, nothing guessed."""
 
+import os
 from datetime import date
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from billing.errors import FileRefusedError
 from billing.terms.catalogue import Catalogue, Payee, Video
 from billing.terms.file_catalogue import read_catalogue
+from billing.terms.file_csv import read_text
 from billing.terms.ownership import SINCE_EVER, WITHOUT_END, OwnerShare, whole_share
 
 GOOD_PAYEES = "payee_id,name,user_id\nann,Ann's channel,user-1\n-bob,Bob\u00e9,\n"
@@ -162,6 +164,82 @@ def test_a_video_without_an_owner_is_named(tmp_path: Path) -> None:
     assert problem.startswith("videos.csv, line 2, column payee_id: video 'v' has no owner; allowed: a payee id")
 
 
-def test_a_wrong_country_is_named(tmp_path: Path) -> None:
-    (problem,) = problems(tmp_path, payees="payee_id,name,country\nann,Ann,usa\n-bob,Bob,US\n")
-    assert problem.startswith("payees.csv, line 2, column country: 'usa' is not a country; allowed: empty, or two")
+@pytest.mark.parametrize("wrong", ["XX", "ZZ", "U", "Germany", "840", "US-CA", "U\u0405", " US", "SU"])
+def test_a_wrong_country_is_named(tmp_path: Path, wrong: str) -> None:
+    (problem,) = problems(tmp_path, payees=f"payee_id,name,country\nann,Ann,{wrong}\n-bob,Bob,US\n")
+    said = f"payees.csv, line 2, column country: {wrong!r} is not a country; allowed: empty, or a code of ISO 3166"
+    assert problem.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("written", "country"),
+    [("us", "US"), ("USA", "US"), ("uk", "GB"), ("EL", "GR"), ("NO", "NO"), ("", None)],
+)
+def test_a_country_has_one_spelling_however_it_is_written(tmp_path: Path, written: str, country: str | None) -> None:
+    read = catalogue_from(tmp_path, f"payee_id,name,country\nann,Ann,{written}\n-bob,Bob,\n")
+    assert read.payee_by_id["ann"].country == country
+
+
+def test_names_in_every_script_are_names(tmp_path: Path) -> None:
+    for name in ("علی\u200cرضا", "क्\u200dष", "ශ්\u200dරී", "Ann\u00a0Lee", "李"):
+        assert catalogue_from(tmp_path, f"payee_id,name\nann,{name}\n-bob,B\n").payee_by_id["ann"].name == name
+
+
+@pytest.mark.parametrize("name", ["\u202eynnA", "\u00a0", "a\x1b[31m", "\u200b"])
+def test_a_name_that_is_not_seen_or_steers_the_screen_is_none(tmp_path: Path, name: str) -> None:
+    (problem,) = problems(tmp_path, payees=f"payee_id,name\nann,{name}\n-bob,B\n")
+    assert problem.startswith("payees.csv, line 2, column name: ")
+    assert problem.isprintable()
+
+
+def test_the_nearest_known_id_is_named(tmp_path: Path) -> None:
+    (problem,) = problems(tmp_path, videos="video_id,payee_id\nv,anne\n")
+    assert problem == (
+        "videos.csv, line 2, column payee_id: 'anne' is not in the payees file; the nearest that is there is 'ann'"
+    )
+
+
+def test_many_unknown_ids_do_not_take_longer_each(tmp_path: Path) -> None:
+    payees = "payee_id,name\n" + "".join(f"payee{number},N\n" for number in range(2_000))
+    found = problems(
+        tmp_path, payees=payees, videos="video_id,payee_id\n" + "".join(f"v{n},pyee{n}\n" for n in range(2_000))
+    )
+    assert len(found) == 2_000
+    assert "the nearest that is there is 'payee0'" in found[0]
+    assert found[-1].endswith("allowed: one that is there")
+
+
+def test_empty_rows_that_a_spreadsheet_leaves_are_skipped(tmp_path: Path) -> None:
+    read = catalogue_from(tmp_path, f"{GOOD_PAYEES},,\n ,\t,\n,,,,,\n", f"{GOOD_VIDEOS},,\n,,\n")
+    assert read == catalogue_from(tmp_path)
+
+
+def test_a_row_without_its_id_is_no_empty_row(tmp_path: Path) -> None:
+    (problem,) = problems(tmp_path, payees=f"{GOOD_PAYEES},Zoe,\n")
+    assert problem.startswith("payees.csv, line 4, column payee_id: '' is not an id")
+
+
+@pytest.mark.parametrize(("separator", "said"), [(";", "';'"), ("\t", "tabs"), ("|", "'|'")])
+def test_other_separators_than_commas_are_told(tmp_path: Path, separator: str, said: str) -> None:
+    (problem,) = problems(tmp_path, payees=GOOD_PAYEES.replace(",", separator), videos="video_id,payee_id\n")
+    assert problem.startswith(f"payees.csv, line 1, column 1: the columns are separated by {said}; allowed: commas")
+
+
+def test_a_file_in_another_encoding_of_unicode_is_told(tmp_path: Path) -> None:
+    (tmp_path / "p").write_bytes("payee_id,name\nann,Ann\n".encode("utf-16-le"))
+    (tmp_path / "v").write_text(GOOD_VIDEOS)
+    with pytest.raises(
+        FileRefusedError, match="p, line 1: holds a zero byte, so it is no text; save the file as UTF-8"
+    ):
+        read_catalogue(tmp_path / "p", tmp_path / "v", None, str)
+
+
+def test_what_is_no_file_is_neither_waited_for_nor_read_without_end(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for place in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
+        with pytest.raises(FileRefusedError, match=r"is a folder, a pipe or a device; give a file|Is a directory"):
+            read_text(place)
+    (tmp_path / "large").write_bytes(b"x" * 11)
+    assert len(read_text(tmp_path / "large", 11)) == 11
+    with pytest.raises(FileRefusedError, match="large: has more than 10 bytes"):
+        read_text(tmp_path / "large", 10)

@@ -1,0 +1,16 @@
+"""Countries as files name them: by the contract's one rule, and refused where that knows none."""
+
+import re
+
+from ingestion.contract.countries import UNKNOWN_COUNTRY, country_of
+
+COUNTRY_ALLOWED = "a code of ISO 3166, such as US or USA (UK and EL are taken for GB and GR)"
+
+
+def country_in_file(text: str) -> str | None:
+    """Return the two letters of the country that a text names; None where it names none.
+
+    A part of a country (`US-CA`) names none here: a rate that somebody gives it would become the whole country's.
+    """
+    country = country_of(text) if re.fullmatch("[A-Za-z]{2,3}", text, re.ASCII) else UNKNOWN_COUNTRY
+    return None if country == UNKNOWN_COUNTRY else country

@@ -1,0 +1,46 @@
+"""Which payees there are: what a flag, a file or a request names is looked up here before anything is done with it."""
+
+from collections.abc import Iterable, Mapping
+
+from billing.errors import UnknownNameError
+from billing.postgres_session import Connect, one_transaction
+from billing.terms.nearest import CANDIDATES_MAX, nearest
+
+# Whoever was a payee in any catalogue, or has a statement, is known: who left may still be owed something.
+_UNKNOWN = """
+    SELECT DISTINCT asked FROM unnest(%s::text[]) AS asked
+    WHERE NOT EXISTS (SELECT 1 FROM billing.payees WHERE payee_id = asked)
+      AND NOT EXISTS (SELECT 1 FROM billing.statements WHERE payee_id = asked)
+    ORDER BY asked"""
+_CANDIDATES = """
+    SELECT DISTINCT payee_id FROM billing.payees
+    WHERE catalogue_version = (SELECT max(catalogue_version) FROM billing.catalogue_versions)
+      AND length(payee_id) BETWEEN %(length)s - 2 AND %(length)s + 2 LIMIT %(most)s"""
+NEAREST_LOOKED_FOR = 20
+
+
+def unknown_payees(connect: Connect, payee_ids: Iterable[str]) -> Mapping[str, str | None]:
+    """Return those that are no payees, in order, each with the known id that is most like it (for the first few)."""
+    with one_transaction(connect) as cursor:
+        cursor.execute(_UNKNOWN, (list(payee_ids),))
+        unknown: dict[str, str | None] = dict.fromkeys(payee_id for (payee_id,) in cursor.fetchall())
+        for payee_id in list(unknown)[:NEAREST_LOOKED_FOR]:
+            cursor.execute(_CANDIDATES, {"length": len(payee_id), "most": CANDIDATES_MAX})
+            unknown[payee_id] = nearest(payee_id, (known for (known,) in cursor))
+    return unknown
+
+
+def check_payees(connect: Connect, payee_ids: Iterable[str], what: str) -> None:
+    """Refuse payees that nobody knows; `what` says where they are named.
+
+    Raises:
+        UnknownNameError: naming the first of them, and the known one that is most like it.
+    """
+    for payee_id, like in unknown_payees(connect, payee_ids).items():
+        raise UnknownNameError(f"{what}: {no_payee(payee_id, like)}")
+
+
+def no_payee(payee_id: str, like: str | None) -> str:
+    """Return the sentence for a payee that nobody knows."""
+    known = "`billing import` makes payees known" if like is None else f"the nearest that is known is {like!r}"
+    return f"there is no payee {payee_id!r}; {known}"

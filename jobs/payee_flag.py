@@ -1,0 +1,26 @@
+"""Looks up what --payee names, for commands outside `billing`."""
+
+from billing.errors import LedgerUnavailableError, SchemaMissingError, UnknownNameError
+from billing.postgres_session import connector
+from billing.terms.postgres_payees import check_payees
+from jobs import settings
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+from serving_layer.postgres_reads import API_ROLE
+
+
+def check_payee(payee_id: str | None) -> None:
+    """Refuse a payee that nobody knows: a key or token for it would see nothing, or one day somebody else's channel.
+
+    Raises:
+        CommandError: the payee is not known, or PostgreSQL cannot be asked.
+    """
+    if payee_id is None:
+        return
+    try:
+        url = settings.PostgresConnection.from_environ(settings.environment()).url
+        check_payees(connector(url, API_ROLE), [payee_id], "--payee")
+    except UnknownNameError as error:
+        raise CommandError(str(error), ExitCode.BAD_INPUT) from error
+    except (LedgerUnavailableError, SchemaMissingError) as error:
+        raise CommandError(f"--payee cannot be looked up: {error}", ExitCode.UNAVAILABLE) from error

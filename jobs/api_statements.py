@@ -10,6 +10,7 @@ from billing.errors import BillingError
 from billing.postgres_session import connector
 from billing.rating.rated_lines import SettledLine
 from billing.rating.view_chain import view_chain
+from billing.terms.postgres_payees import no_payee, unknown_payees
 from serving_layer.postgres_reads import API_ROLE
 from serving_layer.statements import (
     ChainLink,
@@ -17,6 +18,7 @@ from serving_layer.statements import (
     StatementLine,
     StatementSummary,
     StatementsUnavailableError,
+    UnknownPayeeError,
 )
 
 
@@ -24,12 +26,17 @@ class BooksStatements:
     """See the port `Statements`. Reads with the rights of the API's role and no others."""
 
     def __init__(self, url: str) -> None:
-        self._reader = PostgresStatements(connector(url, API_ROLE))
+        self._connect = connector(url, API_ROLE)
+        self._reader = PostgresStatements(self._connect)
 
     def of_payee(self, payee_id: str, most: int) -> Sequence[StatementSummary]:
         """See the port."""
         with _translated():
-            return [summary_of(statement, state) for statement, state in self._reader.of_payee(payee_id, most)]
+            if found := self._reader.of_payee(payee_id, most):
+                return [summary_of(statement, state) for statement, state in found]
+            for unknown, like in unknown_payees(self._connect, [payee_id]).items():
+                raise UnknownPayeeError(no_payee(unknown, like))
+        return []
 
     def statement(self, statement_id: str) -> StatementDetail | None:
         """See the port."""

@@ -15,6 +15,7 @@ from serving_layer.cursors import Cursors
 from serving_layer.http_access import Guard, GuardedRoute
 from serving_layer.http_answers import NOT_KEPT, answer, format_of
 from serving_layer.parameters import LIMIT_MAX, Parameters
+from serving_layer.problems import refused
 from serving_layer.proofs import is_statement_id
 from serving_layer.statements import (
     STATEMENTS_MAX,
@@ -23,6 +24,7 @@ from serving_layer.statements import (
     Statements,
     StatementSummary,
     StatementsUnavailableError,
+    UnknownPayeeError,
     books_unavailable,
     is_shown,
 )
@@ -55,7 +57,10 @@ def statement_routes(guard: Guard, books: Books) -> list[GuardedRoute]:
         query, offset = f"{request.url.path}?{parameters.canonical()}", 0
         if cursor := parameters.text("cursor"):
             _, offset = books.cursors.read(query, cursor)
-        found = await _read(books, books.statements.of_payee, payee_id, STATEMENTS_MAX)
+        try:
+            found = await _read(books, books.statements.of_payee, payee_id, STATEMENTS_MAX)
+        except UnknownPayeeError as error:
+            raise refused("not_found", str(error)) from error
         shown = [each for each in found if is_shown(each, caller)]
         end = offset + limit
         following = books.cursors.text(query, 0, end) if end < len(shown) else None

@@ -85,11 +85,19 @@ class StatementsUnavailableError(Exception):
     """The books do not answer in time."""
 
 
+class UnknownPayeeError(Exception):
+    """Nobody knows the payee; the message names the nearest known one."""
+
+
 class Statements(Protocol):
     """The books' statements. Called from a thread; raises StatementsUnavailableError."""
 
     def of_payee(self, payee_id: str, most: int) -> Sequence[StatementSummary]:
-        """Return a payee's statements, newest period and restatement first; none for an unknown payee."""
+        """Return a payee's statements, newest period and restatement first.
+
+        Raises:
+            UnknownPayeeError: there is no such payee.
+        """
 
     def statement(self, statement_id: str) -> StatementDetail | None:
         """Return a statement with its lines; None when there is none of that id."""

@@ -27,7 +27,12 @@ from serving_layer.merge import ServedVersion, SettledCount, SpeedSums
 from serving_layer.parameters import SeriesQuery, TopQuery
 from serving_layer.ports import QueryTooSlowError, SettledUnavailableError, SpeedUnavailableError
 from serving_layer.series import VideoSum, WindowSum
-from serving_layer.statements import StatementDetail, StatementSummary, StatementsUnavailableError
+from serving_layer.statements import (
+    StatementDetail,
+    StatementSummary,
+    StatementsUnavailableError,
+    UnknownPayeeError,
+)
 
 PARTITIONS = 3
 SETTLED_UNTIL = datetime(2026, 11, 23, 8, tzinfo=UTC)
@@ -224,10 +229,13 @@ class FakeStatements:
 
     def __init__(self, *statements: StatementDetail) -> None:
         self.statements = list(statements)
+        self.unknown_payees: set[str] = set()
         self.is_away = False
 
     def of_payee(self, payee_id: str, most: int) -> Sequence[StatementSummary]:
         self._check()
+        if payee_id in self.unknown_payees:
+            raise UnknownPayeeError(f"there is no payee {payee_id!r}; the nearest that is known is 'ann'")
         names = [field.name for field in msgspec.structs.fields(StatementSummary)]
         return [
             StatementSummary(**{name: getattr(each, name) for name in names})

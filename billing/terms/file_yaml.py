@@ -79,12 +79,17 @@ class _StrictLoader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         """Return the next node; refuse an alias and a tag."""
-        event = self.peek_event()
+        event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
         if isinstance(event, yaml.AliasEvent):
-            raise yaml.MarkedYAMLError(problem="an alias; write the value out", problem_mark=event.start_mark)
+            raise _refused("an alias; write the value out", event)
         if getattr(event, "tag", None) is not None:
-            raise yaml.MarkedYAMLError(problem="a tag; write the value without it", problem_mark=event.start_mark)
+            raise _refused("a tag; write the value without it", event)
         return super().compose_node(parent, index)
+
+
+def _refused(problem: str, event: yaml.Event) -> yaml.MarkedYAMLError:
+    mark: Any = event.start_mark  # pure Python's or libyaml's
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
 
 
 _StrictLoader.yaml_implicit_resolvers = {}

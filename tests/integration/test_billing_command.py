@@ -166,7 +166,7 @@ def test_counts_that_contradict_their_events_are_never_paid(desk: Desk, monkeypa
     ("words", "code", "said"),
     [
         (["run", "--period", "October"], ExitCode.BAD_INPUT, "'October' is not a period; give a month"),
-        (["statement", "--payee", "zoe", "--period", "2026-10"], ExitCode.REFUSED, "there is no statement for payee"),
+        (["statement", "--payee", "bob", "--period", "2026-10"], ExitCode.BAD_INPUT, "there is no payee 'bob'"),
         (["import"], ExitCode.BAD_INPUT, "nothing to import"),
         (["import", "--payees", "x"], ExitCode.BAD_INPUT, "belong together"),
         (["import", "--rates", "/nonexistent"], ExitCode.BAD_INPUT, "cannot be read (No such file or directory)"),
@@ -287,12 +287,12 @@ def test_a_statement_that_is_held_is_never_paid_by_a_night_and_named_from_its_li
     ("words", "code", "said"),
     [
         (["approve", "--period", "2026-10", "--actor", "max"], ExitCode.REFUSED, "no statement in period"),
-        (["void", "--period", "2026-10", "--payee", "zoe", "--actor", "max"], ExitCode.REFUSED, "no statement of zoe"),
+        (["void", "--period", "2026-10", "--payee", "bob", "--actor", "max"], ExitCode.REFUSED, "no statement of bob"),
         (["run", "--period", "2026-10", "--actor", "run"], ExitCode.BAD_INPUT, "`run` is nobody's name"),
         (["books", "--as-of", "yesterday"], ExitCode.BAD_INPUT, "'yesterday' is not a day; give it as 2026-10-31"),
         (["restate", "--period", "2026-10", "--cause", "x"], ExitCode.REFUSED, "was never billed"),
-        (["payout-file", "--batch", "x", "--out", "x"], ExitCode.REFUSED, "there is no payout batch 'x'"),
-        (["hold-decide", "--hold", "x", "--as", "voided", "--reason", "r"], ExitCode.REFUSED, "there is no hold x"),
+        (["payout-file", "--batch", "x", "--out", "x"], ExitCode.BAD_INPUT, "there is no payout batch 'x'"),
+        (["hold-decide", "--hold", "x", "--as", "voided", "--reason", "r"], ExitCode.BAD_INPUT, "there is no hold x"),
         (
             ["hold", "--payee", "ann", "--currency", "EUR", "--amount", "-1", "--reason", "r"],
             ExitCode.BAD_INPUT,
@@ -345,3 +345,49 @@ def test_a_conflict_holds_the_period_up_until_somebody_lets_the_first_event_stay
     assert (code, out) == (ExitCode.OK, "1 conflicts decided: the first event of each id stays, as it is counted\n")
     assert [each["state"] for each in desk.document("conflicts", *month)["conflicts"]] == ["first_kept", "first_kept"]
     assert desk.document("run", *month)["posted_count"] == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["billing", "statement", "--period", "2026-10"],
+        ["billing", "approve", "--period", "2026-10", "--payee", "bob"],
+        ["billing", "void", "--period", "2026-10"],
+        ["billing", "review", "--period", "2026-10"],
+        ["billing", "notices"],
+        ["billing", "holds"],
+        ["billing", "appeals"],
+        ["billing", "hold", "--currency", "USD", "--amount", "1", "--reason", "r"],
+        ["keys", "create", "--owner", "export", "--scope", "billable:read"],
+        ["token", "--role", "creator"],
+    ],
+    ids=" ".join,
+)
+def test_a_payee_that_nobody_knows_is_refused_by_every_command(
+    desk: Desk, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.import_files()
+    monkeypatch.setenv("VIEWLEDGER_LOCAL_ISSUER_SEED", "ab" * 32)
+    desk.capture.readouterr()
+    assert main([*words, "--payee", "anne"]) == ExitCode.BAD_INPUT
+    shown = desk.capture.readouterr()
+    assert (shown.out, shown.err) == (
+        "",
+        "viewledger: --payee: there is no payee 'anne'; the nearest that is known is 'ann'\n",
+    )
+
+
+def test_a_contract_for_a_misspelt_payee_is_refused_and_nobody_earns_the_default_for_it(desk: Desk) -> None:
+    desk.import_files()
+    rates, accounts = desk.folder / "own.yaml", desk.folder / "accounts.csv"
+    card = "{effective_from_on: 2026-01-01, rate_per_thousand_micros: {default: 9}}"
+    own = f"  - name: own\n    payees: [anne]\n    cards: [{card}]\n"
+    rates.write_text(RATES.read_text() + own)
+    for words in (["import", f"--rates={rates}"], ["backtest", "--period", "2026-10", f"--contract={rates}"]):
+        code, _, error = desk.run(*words)
+        assert code == ExitCode.BAD_INPUT
+        assert "contracts[1].payees[0]: 'anne' is not in the catalogue; the nearest that is there is 'ann'" in error
+    accounts.write_text("payee_id,holder_name,iban\nanne,Ann,DE89370400440532013000\n")
+    code, _, error = desk.run("bank-accounts", f"--file={accounts}")
+    assert code == ExitCode.BAD_INPUT
+    assert "column payee_id: there is no payee 'anne'; the nearest that is known is 'ann'" in error

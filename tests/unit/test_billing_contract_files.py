@@ -236,3 +236,13 @@ def test_two_contracts_for_everybody_else_or_of_one_name_are_refused(tmp_path: P
         ", line 9, contracts[1].name: 'standard' is the name of contracts[0] too; allowed: each name once",
         ", line 9, contracts[1]: contract 'standard' is for all other payees already; give one of the two `payees`",
     ]
+
+
+def test_a_contract_for_somebody_who_is_not_there_is_refused_with_the_nearest_name(tmp_path: Path) -> None:
+    (tmp_path / "rates.yaml").write_text(FULL)
+    with pytest.raises(FileRefusedError) as caught:
+        read_contracts(tmp_path / "rates.yaml", payees={"ann", "bobby"})
+    (problem,) = caught.value.problems
+    said = "line 9, contracts[1].payees[0]: 'bob' is not in the catalogue; the nearest that is there is 'bobby'"
+    assert problem == f"{tmp_path}/rates.yaml, {said}"
+    assert read_contracts(tmp_path / "rates.yaml", payees={"ann", "bob"}).contract_for("bob")

@@ -377,6 +377,14 @@ def test_a_payee_sees_statements_once_they_are_decided_and_those_who_check_see_a
     assert served.get("/v1/statements/%22%27").status_code == 404
 
 
+def test_a_payee_that_nobody_knows_is_named_to_those_who_see_all(served: Served) -> None:
+    served.statements.unknown_payees = {"anne"}
+    answer = served.get("/v1/channels/anne/statements")
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert answer.json()["detail"] == "there is no payee 'anne'; the nearest that is known is 'ann'"
+    assert "nearest" not in served.get("/v1/channels/anne/statements", CALLERS["owner"]).json()["detail"]
+
+
 def test_statements_come_in_pages_as_csv_and_are_never_kept(served: Served) -> None:
     path = f"/v1/channels/{OWNER}/statements?limit=2"
     first = served.get(path)

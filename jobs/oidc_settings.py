@@ -30,6 +30,7 @@ class OidcSettings:
     algorithms: tuple[str, ...]
     role_claim: str
     payee_claim: str
+    scope_claim: str
     client: Client | None
     """What the portal is to it; None: nobody signs in there by way of the portal."""
 
@@ -58,13 +59,15 @@ class OidcSettings:
             algorithms=algorithms,
             role_claim=environ.get("VIEWLEDGER_OIDC_ROLE_CLAIM") or "role",
             payee_claim=environ.get("VIEWLEDGER_OIDC_PAYEE_CLAIM") or "payee",
+            scope_claim=environ.get("VIEWLEDGER_OIDC_SCOPE_CLAIM") or "scope",
             client=_client(environ, issuer),
         )
 
     def accepted(self) -> Issuer:
         """Return what a verifier needs to accept its tokens; the key set is fetched when it is needed."""
         keys = CachedKeySet(partial(fetch_key_set, self.jwks_url), time.monotonic)
-        return Issuer(self.issuer, (self.audience,), self.algorithms, keys, self.role_claim, self.payee_claim)
+        claims = (self.role_claim, self.payee_claim, self.scope_claim)
+        return Issuer(self.issuer, (self.audience,), self.algorithms, keys, *claims)
 
 
 def sign_in_at(

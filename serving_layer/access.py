@@ -128,35 +128,6 @@ def nothing_here() -> ProblemError:
     return refused("not_found", "there is nothing at this path, or it is not yours")
 
 
-def caller_of_claims(claims: Mapping[str, object], *, role_claim: str = "role", payee_claim: str = "payee") -> Caller:
-    """Return the caller that verified claims of a token describe; `scope`, where present, narrows the role's scopes.
-
-    Raises:
-        ProblemError: token_invalid, naming the claim.
-    """
-    try:
-        role = Role(str(claims.get(role_claim)))
-        scopes = GRANTS[role]
-    except (ValueError, KeyError):
-        allowed = ", ".join(sorted(GRANTS))
-        raise unauthorized("token_invalid", f"the claim {role_claim} must be one of {allowed}") from None
-    payee = claims.get(payee_claim)
-    if payee is not None and not (isinstance(payee, str) and 1 <= len(payee) <= 128):
-        raise unauthorized("token_invalid", f"the claim {payee_claim} must be a payee id of 1 to 128 characters")
-    if role is Role.CREATOR and payee is None:
-        raise unauthorized("token_invalid", f"a creator's token must name the payee in the claim {payee_claim}")
-    if isinstance(narrowed := claims.get("scope"), str):
-        # OpenID Connect's own words (openid, profile, …) narrow nothing
-        named = {word for word in narrowed.split() if word in set(Scope)}
-        scopes = frozenset(scope for scope in scopes if scope in named) if named else scopes
-    return Caller(
-        subject=f"{claims['iss']} {claims['sub']}",
-        role=role,
-        scopes=scopes,
-        payee_id=payee if isinstance(payee, str) else None,
-    )
-
-
 def unauthorized(code: str, detail: str) -> ProblemError:
     """Return the answer to a credential that does not hold."""
     return refused(code, detail, {"WWW-Authenticate": 'Bearer realm="viewledger", error="invalid_token"'})

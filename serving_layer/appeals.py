@@ -5,6 +5,7 @@ from typing import Protocol
 
 import msgspec
 
+from ingestion.contract.printable import is_text
 from serving_layer.idempotency import RequestKey
 from serving_layer.problems import refused
 
@@ -58,11 +59,11 @@ def objection_of(body: bytes) -> str:
         raise refused(
             "appeal_invalid", f'{error}; the body is like {{"objection": "two videos are missing"}}'
         ) from None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise refused("body_malformed", f"the body is not JSON ({error})") from None
-    if not 1 <= len(text) <= OBJECTION_LENGTH_MAX or "\0" in text:
+    if not is_text(text, most=OBJECTION_LENGTH_MAX):
         raise refused(
             "appeal_invalid",
-            f"the objection has {len(text)} characters; it must have 1 to {OBJECTION_LENGTH_MAX}, and no NUL",
+            f"the objection has {len(text)} characters; it must have 1 to {OBJECTION_LENGTH_MAX} that can be shown",
         )
     return text

@@ -30,7 +30,7 @@ from starlette.routing import BaseRoute, Route
 
 from ingestion.contract.problem import PROBLEM_MEDIA_TYPE, Problem
 from serving_layer import request_ids
-from serving_layer.access import Caller, Scope, require
+from serving_layer.access import Caller, Scope, nothing_here, require
 from serving_layer.limits_requests import ANONYMOUS, CALLER, REFUSED, Allowance, RequestLimits
 from serving_layer.problems import ProblemError, problem, refused
 
@@ -144,6 +144,8 @@ class Guard:
         return answered
 
     async def _survived(self, request: Request, endpoint: OpenEndpoint) -> Response:
+        if "\0" in request.scope["path"]:  # names nothing: no store keeps such a text
+            return self.show(request, nothing_here().problem)
         try:
             return await endpoint(request)
         except Exception:  # the outermost handler: the sender gets one sentence, the log gets the trace

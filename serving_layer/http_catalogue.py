@@ -75,8 +75,8 @@ async def _files_of(headers: Headers, body: bytes) -> CatalogueFiles:
         raise refused("upload_malformed", f"the body is not multipart/form-data; {allowed}")
     try:
         form = await _InMemory(headers, stream(), max_files=len(FILE_NAMES), max_fields=0).parse()
-    except (MultiPartException, KeyError) as error:
-        said = getattr(error, "message", "it has no boundary").rstrip(".")
+    except (MultiPartException, KeyError, ValueError) as error:  # ValueError: of the codec that a part names
+        said = getattr(error, "message", "it names no boundary, or a codec that cannot be used").rstrip(".")
         raise refused("upload_malformed", f"the form cannot be read ({said}); {allowed}") from None
     names = [name for name, _ in form.multi_items()]
     if len(set(names)) < len(names) or not {"payees", "videos"} <= set(names) <= set(FILE_NAMES):

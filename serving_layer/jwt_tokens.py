@@ -10,11 +10,18 @@ from typing import Any, Protocol
 
 import jwt
 
-from serving_layer.access import Caller, caller_of_claims, unauthorized
+from serving_layer.access import Caller, unauthorized
+from serving_layer.claims import caller_of_claims
 
 ALGORITHMS = ("RS256", "PS256", "ES256", "ES384", "EdDSA")
 """What an issuer may be configured with."""
 LEEWAY_SECONDS = 30
+TYPES = ("jwt", "at+jwt")
+"""What the header's `typ` may say; other kinds, such as `logout+jwt`, say something else than who somebody is."""
+LAST_SECOND = 253_402_300_799
+"""Of the year 9999; what ends later ends then."""
+_UNREADABLE = (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError)
+"""The others come from JSON that nests too deeply, and from numbers beyond what an instant can be."""
 _REQUIRED = ["iss", "sub", "aud", "exp"]
 
 
@@ -39,10 +46,13 @@ class Issuer:
     keys: KeySet
     role_claim: str = "role"
     payee_claim: str = "payee"
+    scope_claim: str = "scope"
 
     def caller_of(self, claims: Mapping[str, Any]) -> Caller:
         """Return who verified claims stand for; raises ProblemError(token_invalid)."""
-        return caller_of_claims(claims, role_claim=self.role_claim, payee_claim=self.payee_claim)
+        return caller_of_claims(
+            claims, role_claim=self.role_claim, payee_claim=self.payee_claim, scope_claim=self.scope_claim
+        )
 
 
 class TokenVerifier:
@@ -59,17 +69,23 @@ class TokenVerifier:
                 identity_provider_unavailable.
         """
         issuer, claims = await self.verified(token)
-        return issuer.caller_of(claims), float(claims["exp"])
+        return issuer.caller_of(claims), float(min(int(claims["exp"]), LAST_SECOND))
 
     async def verified(self, token: str) -> tuple[Issuer, Mapping[str, Any]]:
         """Return whose token it is and its claims, which hold; raises as `caller` does."""
         issuer = self._issuer_of(token)
         header = _header(token)
+        kind, key_id = header.get("typ"), header.get("kid")
+        if kind is not None and not (isinstance(kind, str) and kind.lower().removeprefix("application/") in TYPES):
+            raise unauthorized("token_invalid", f"the token's typ must be one of {', '.join(TYPES)}, or not be there")
+        if "crit" in header:
+            raise unauthorized("token_invalid", "the token's crit asks for what this API does not know")
         if header.get("alg") not in issuer.algorithms:
             allowed = ", ".join(issuer.algorithms)
             raise unauthorized("token_invalid", f"the token's algorithm is not allowed; allowed are {allowed}")
-        key_id = header.get("kid")
-        key = await issuer.keys.key(key_id if isinstance(key_id, str) else None)
+        if key_id is not None and not isinstance(key_id, str):
+            raise unauthorized("token_invalid", "the token's kid is no text")
+        key = await issuer.keys.key(key_id)
         if key is None:
             raise unauthorized("token_invalid", "the token is signed with a key that its issuer does not publish")
         return issuer, _verified(token, key, issuer)
@@ -78,7 +94,7 @@ class TokenVerifier:
         try:
             # Read before it is verified, only to choose whose keys and audience to verify it with.
             named = jwt.decode(token, options={"verify_signature": False}).get("iss")
-        except jwt.PyJWTError as error:
+        except _UNREADABLE as error:
             raise unauthorized("token_invalid", "the token is not a JWT") from error
         issuer = self._issuers.get(named) if isinstance(named, str) else None
         if issuer is None:
@@ -89,7 +105,7 @@ class TokenVerifier:
 def _header(token: str) -> Mapping[str, Any]:
     try:
         return jwt.get_unverified_header(token)
-    except jwt.PyJWTError as error:
+    except _UNREADABLE as error:
         raise unauthorized("token_invalid", "the token's header cannot be read") from error
 
 
@@ -113,6 +129,6 @@ def _verified(token: str, key: jwt.PyJWK, issuer: Issuer) -> Mapping[str, Any]:
             raise unauthorized("token_invalid", f"the token lacks the claim {error.claim}") from error
         allowed = " or ".join(issuer.audiences)
         raise unauthorized("token_audience", f"the token must be made for the audience {allowed}") from error
-    except jwt.PyJWTError as error:
+    except _UNREADABLE as error:
         raise unauthorized("token_invalid", "the token's signature or claims do not hold") from error
     return claims

@@ -105,17 +105,14 @@ class Parameters:
             return AtVersion(number=int(number))
         if instant is None:
             return AtVersion()
-        try:
-            as_of = datetime.fromisoformat(instant)
-        except ValueError:
-            as_of = datetime.min  # noqa: DTZ901  refused right below, as every instant without a zone
-        if as_of.tzinfo is None:
+        as_of = _instant(instant)
+        if as_of is None:
             raise refused(
                 "as_of_invalid", f"as_of is {instant[:40]!r}; it must be an instant such as 2026-11-01T00:00:00Z"
             )
         if as_of > now:
             raise refused("as_of_invalid", f"as_of is {instant[:40]!r}, which is not over yet; it is {now:%FT%TZ}")
-        return AtVersion(as_of=as_of.astimezone(UTC))
+        return AtVersion(as_of=as_of)
 
     def series(self) -> SeriesQuery:
         """Return the series asked for."""
@@ -149,3 +146,12 @@ class Parameters:
         except ValueError:
             pass
         raise refused("range_invalid", f"{name} is {text[:40]!r}; it must be a day (UTC) such as {example}")
+
+
+def _instant(text: str) -> datetime | None:
+    """Return an instant in UTC; None where the text is none, has no zone, or lies outside the years 1 to 9999 there."""
+    try:
+        instant = datetime.fromisoformat(text)
+        return instant.astimezone(UTC) if instant.tzinfo else None
+    except (ValueError, OverflowError):
+        return None

@@ -17,6 +17,7 @@ from serving_layer.idempotency import RequestKey
 from serving_layer.limits_requests import RequestLimits
 from serving_layer.live_counts import LiveCount, ReadLive, live_channel, live_video
 from serving_layer.merge import ServedCount, ServedVersion
+from serving_layer.parameters import is_number
 from serving_layer.portal.http_session import Sessions
 from serving_layer.portal.http_visit import Portal
 from serving_layer.portal.ports import Credentials, IdentityProvider, PartUnavailableError, RefusedActionError
@@ -149,7 +150,7 @@ class FakeBehind:
         self, payee_id: str, version: ServedVersion, *, search: str, order: VideoOrder, cursor: str | None, limit: int
     ) -> Page:
         self._needs_postgres()
-        if cursor and not cursor.isdecimal():
+        if cursor and not is_number(cursor):
             raise refused("cursor_invalid", "the cursor was not made here; begin at the first page")
         start = int(cursor or 0)
         found = [each for each in VIDEOS[payee_id] if search in each]

@@ -11,6 +11,7 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from ingestion.contract.printable import is_text
 from serving_layer import request_ids
 from serving_layer.access import Caller, Scope
 from serving_layer.http_access import Guard, GuardedRoute
@@ -222,11 +223,15 @@ async def form_of(visit: Visit) -> FormData | Response:
     length = visit.request.headers.get("content-length", "")
     if not is_number(length) or int(length) > FORM_BYTES_MAX:
         return visit.problem(413, "Too much text", f"A form has at most {FORM_BYTES_MAX} bytes and says how many.")
+    media_type = visit.request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/x-www-form-urlencoded":  # what our pages send; other forms may name any codec
+        return visit.problem(415, "Not a form", "What was sent is not a form of these pages; send it from the page.")
     form = await visit.request.form(max_files=0, max_fields=20)
     if not visit.portal.sessions.accepts(visit.request, form.get("csrf")):
         return visit.problem(403, "This form is too old", "Open the page again and send the form from there.")
-    if any("\0" in value for value in form.values() if isinstance(value, str)):  # PostgreSQL stores no such text
-        return visit.problem(422, "Not a text", "A field has the character NUL; send the form without it.")
+    texts = [value for value in form.values() if isinstance(value, str) and value.strip()]
+    if not all(is_text(text, most=FORM_BYTES_MAX) for text in texts):
+        return visit.problem(422, "Not a text", "A field has a character that cannot be shown; leave it out.")
     return form
 
 

@@ -16,8 +16,9 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from ingestion.contract.problem import Problem
-from serving_layer.access import GRANTS, Caller, Role, Scope, caller_of_claims, nothing_here
+from serving_layer.access import GRANTS, Caller, Role, Scope, nothing_here
 from serving_layer.api_keys import parsed
+from serving_layer.claims import caller_of_claims
 from serving_layer.http_access import refuse_unguarded
 from serving_layer.identification import GRACE_SECONDS, REMEMBERED_SECONDS
 from serving_layer.jwt_key_set import PAUSE_SECONDS, CachedKeySet, FetchFailedError

@@ -28,6 +28,7 @@ from jobs.batch_settings import BatchSettings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.figures_file import record_open_differences
+from jobs.flags import whole_number
 from jobs.patience import try_again
 from jobs.reconcile_ports import reconcile_ports
 from speed_layer.redis_segment_store import RedisSegmentStore
@@ -57,14 +58,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="let the first version begin where the log begins now, without what the broker has already deleted",
     )
-    versions_parser.add_argument("--limit", type=int, default=10, help="how many (default 10)")
+    versions_parser.add_argument("--limit", type=whole_number, default=10, help="how many (default 10)")
     for each in (run_parser, versions_parser):
         each.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
 def add_attempts(parser: argparse.ArgumentParser) -> None:
     """Declares `--attempts`."""
-    parser.add_argument("--attempts", type=int, default=3, help="tries when a server does not answer (default 3)")
+    parser.add_argument(
+        "--attempts", type=whole_number, default=3, help="tries when a server does not answer (default 3)"
+    )
 
 
 def checked_attempts(arguments: argparse.Namespace) -> int:

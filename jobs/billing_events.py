@@ -17,6 +17,7 @@ from jobs.billing_settings import Actions, add_action
 from jobs.errors import CommandError
 from jobs.event_proofs import open_event_answers, payment_of
 from jobs.exit_codes import ExitCode
+from jobs.flags import whole_number
 from serving_layer.proofs import AFTER_MAX, CSV, NDJSON, PaidEvent, is_event_id, is_statement_id, written
 
 AUDITOR_ROLE = "viewledger_auditor"
@@ -26,7 +27,9 @@ def add_actions(actions: Actions) -> None:
     """Declares the actions."""
     events = add_action(actions, "events", list_events, "the events that a statement pays, one a line")
     events.add_argument("--statement", required=True, metavar="ID", help="32 hex digits, as `billing statement` shows")
-    events.add_argument("--after", type=int, default=0, metavar="N", help="go on after the event with this number")
+    events.add_argument(
+        "--after", type=whole_number, default=0, metavar="N", help="go on after the event with this number"
+    )
     events.add_argument("--format", choices=("csv", "ndjson"), default="csv")
     one = add_action(actions, "event", show_event, "what became of one event: paid in which line, or why not")
     one.add_argument("event_id", metavar="EVENT_ID")

@@ -3,18 +3,30 @@
 import argparse
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from billing.books.postgres_holds import PostgresHolds
 from billing.books.states import Move
-from billing.money import MICROS, amount_text
+from billing.money import amount_text, written_amount
 from billing.tables import aligned
-from billing.terms.currency import CURRENCIES
 from billing.terms.postgres_payees import check_payees
-from jobs.billing_settings import Actions, actor_of, add_action, add_actor, billing_connector, payees_of, show
+from ingestion.contract.printable import is_text
+from jobs.billing_settings import (
+    Actions,
+    actor_of,
+    add_action,
+    add_actor,
+    add_currency,
+    add_reason,
+    billing_connector,
+    currency_of,
+    payees_of,
+    reason_of,
+    show,
+)
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.flags import whole_number
 
 DAYS_MAX = 366
 
@@ -23,10 +35,12 @@ def add_actions(actions: Actions) -> None:
     """Declares the actions on holds and appeals."""
     hold = add_action(actions, "hold", place_hold, "keep an amount that is owed from being paid, for a time")
     hold.add_argument("--payee", required=True, metavar="ID")
-    hold.add_argument("--currency", required=True, metavar="CODE")
+    add_currency(hold)
     hold.add_argument("--amount", required=True, metavar="NUMBER", help="in whole units, like 12.50")
-    hold.add_argument("--days", type=int, default=30, metavar="N", help=f"1 to {DAYS_MAX}, then it expires (30)")
-    hold.add_argument("--reason", required=True, metavar="TEXT")
+    hold.add_argument(
+        "--days", type=whole_number, default=30, metavar="N", help=f"1 to {DAYS_MAX}, then it expires (30)"
+    )
+    add_reason(hold)
     add_actor(hold, "who keeps it back")
     decide = add_action(actions, "hold-decide", decide_hold, "release a hold, or void it: then it is no longer owed")
     decide.add_argument("--hold", required=True, metavar="ID")
@@ -39,7 +53,7 @@ def add_actions(actions: Actions) -> None:
     decide_appeals.add_argument("--appeal", required=True, metavar="ID")
     decide_appeals.add_argument("--as", dest="decision", required=True, choices=("accepted", "rejected", "withdrawn"))
     for action in (decide, decide_appeals):
-        action.add_argument("--reason", required=True, metavar="TEXT")
+        add_reason(action)
         add_actor(action, "who decides")
     for name, work in (("holds", list_holds), ("appeals", list_appeals)):
         listing = add_action(actions, name, work, f"all {name} and what became of them")
@@ -48,35 +62,30 @@ def add_actions(actions: Actions) -> None:
 
 def place_hold(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     """Places a hold and prints its id."""
-    if arguments.currency not in CURRENCIES:
-        raise CommandError(f"--currency: {arguments.currency!r} is not an ISO 4217 currency", ExitCode.BAD_INPUT)
+    currency = currency_of(arguments)
     if not 1 <= arguments.days <= DAYS_MAX:
         raise CommandError(f"--days is {arguments.days}; it must be from 1 to {DAYS_MAX}", ExitCode.BAD_INPUT)
-    amount_micros, expires_at = _micros(arguments.amount), datetime.now(UTC) + timedelta(days=arguments.days)
-    move = Move("pending", actor_of(arguments), arguments.reason)
+    amount_micros, expires_at = _amount(arguments.amount, currency), datetime.now(UTC) + timedelta(days=arguments.days)
+    move = Move("pending", actor_of(arguments), reason_of(arguments))
     check_payees(billing_connector(environ), [arguments.payee], "--payee")
-    hold_id = PostgresHolds(billing_connector(environ)).place(
-        arguments.payee, arguments.currency, amount_micros, expires_at, move
-    )
+    holds = PostgresHolds(billing_connector(environ))
+    hold_id = holds.place(arguments.payee, currency, amount_micros, expires_at, move)
     document = {"hold_id": hold_id, "expires_at": expires_at.isoformat(), "amount_micros": amount_micros}
-    text = f"hold {hold_id}: {amount_text(amount_micros, arguments.currency)} of payee {arguments.payee}"
+    text = f"hold {hold_id}: {amount_text(amount_micros, currency)} of payee {arguments.payee}"
     show(arguments, document, lambda: f"{text} until {expires_at:%Y-%m-%d %H:%M} UTC")
     return ExitCode.OK
 
 
-def _micros(text: str) -> int:
+def _amount(text: str, currency: str) -> int:
     try:
-        amount_micros = Decimal(text) * MICROS
-        if amount_micros == int(amount_micros) and 0 < amount_micros < 10**18:
-            return int(amount_micros)
-    except (InvalidOperation, ValueError, OverflowError):
-        pass
-    raise CommandError(f"--amount: {text!r} is not an amount like 12.50, above 0, to the millionth", ExitCode.BAD_INPUT)
+        return written_amount(text, currency)
+    except ValueError as error:
+        raise CommandError(f"--amount: {error}", ExitCode.BAD_INPUT) from error
 
 
 def decide_hold(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     """Releases or voids a hold."""
-    move = Move(arguments.decision, actor_of(arguments), arguments.reason)
+    move = Move(arguments.decision, actor_of(arguments), reason_of(arguments))
     PostgresHolds(billing_connector(environ)).decide(arguments.hold, move, datetime.now(UTC))
     document = {"hold_id": arguments.hold, "state": move.to_state}
     show(arguments, document, lambda: f"hold {arguments.hold} {move.to_state}")
@@ -101,8 +110,8 @@ def list_holds(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Exi
 def receive_appeal(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     """Stores an appeal and prints its id."""
     objection = arguments.objection.strip()
-    if not 1 <= len(objection) <= 2000:
-        raise CommandError("--objection must be 1 to 2000 characters", ExitCode.BAD_INPUT)
+    if not is_text(objection, most=2000):
+        raise CommandError("--objection must be 1 to 2000 printable characters", ExitCode.BAD_INPUT)
     holds = PostgresHolds(billing_connector(environ))
     appeal_id = holds.appeal(arguments.statement, objection, actor_of(arguments)).appeal_id
     show(arguments, {"appeal_id": appeal_id}, lambda: f"appeal {appeal_id} received")
@@ -111,7 +120,7 @@ def receive_appeal(arguments: argparse.Namespace, environ: Mapping[str, str]) ->
 
 def decide_appeal(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     """Accepts, rejects or withdraws an appeal."""
-    move = Move(arguments.decision, actor_of(arguments), arguments.reason)
+    move = Move(arguments.decision, actor_of(arguments), reason_of(arguments))
     PostgresHolds(billing_connector(environ)).decide_appeal(arguments.appeal, move)
     document = {"appeal_id": arguments.appeal, "state": move.to_state}
     show(arguments, document, lambda: f"appeal {arguments.appeal} {move.to_state}")

@@ -10,7 +10,17 @@ from billing.payouts.payouts import VOIDED, PayoutBatch
 from billing.payouts.postgres_payout_steps import PostgresPayoutSteps
 from billing.payouts.postgres_payouts import PostgresPayouts
 from billing.tables import aligned
-from jobs.billing_settings import APPROVER_ROLE, Actions, actor_of, add_action, add_actor, billing_connector, show
+from jobs.billing_settings import (
+    APPROVER_ROLE,
+    Actions,
+    actor_of,
+    add_action,
+    add_actor,
+    add_reason,
+    billing_connector,
+    reason_of,
+    show,
+)
 from jobs.exit_codes import ExitCode
 
 
@@ -23,8 +33,8 @@ def add_actions(actions: Actions) -> None:
     for action, text in ((approve, "who approves it; not who made it"), (void, "who voids it")):
         action.add_argument("--batch", required=True, metavar="ID")
         add_actor(action, text)
-    approve.add_argument("--reason", default="", metavar="TEXT")
-    void.add_argument("--reason", required=True, metavar="TEXT")
+    add_reason(approve, required=False)
+    add_reason(void)
 
 
 def batch_of(arguments: argparse.Namespace, environ: Mapping[str, str]) -> PayoutBatch:
@@ -91,7 +101,7 @@ def _list_payments(arguments: argparse.Namespace, batch: PayoutBatch) -> ExitCod
 
 def approve_batch(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     """Approves a batch in the role of the approver."""
-    move = Move("approved", actor_of(arguments), arguments.reason)
+    move = Move("approved", actor_of(arguments), reason_of(arguments))
     count = PostgresPayoutSteps(billing_connector(environ, APPROVER_ROLE)).approve(arguments.batch, move)
     document = {"batch_id": arguments.batch, "state": move.to_state, "payment_count": count}
     show(arguments, document, lambda: f"batch {arguments.batch} approved: {count} payments")
@@ -100,7 +110,7 @@ def approve_batch(arguments: argparse.Namespace, environ: Mapping[str, str]) -> 
 
 def void_batch(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     """Voids a batch; what it instructed is owed again."""
-    move = Move(VOIDED, actor_of(arguments), arguments.reason)
+    move = Move(VOIDED, actor_of(arguments), reason_of(arguments))
     count = PostgresPayoutSteps(billing_connector(environ)).void(arguments.batch, move)
     document = {"batch_id": arguments.batch, "state": move.to_state, "payment_count": count}
     show(arguments, document, lambda: f"batch {arguments.batch} voided: {count} payments are owed again")

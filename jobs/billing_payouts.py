@@ -3,27 +3,42 @@
 import argparse
 import os
 from collections.abc import Mapping
-from datetime import date
+from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from tempfile import mkstemp
 
 from billing.errors import AcknowledgementError, FileRefusedError
 from billing.money import amount_text
+from billing.payouts.bank_data import BankAccount, account_problems
+from billing.payouts.execution_day import execution_day_problem, next_target_day
+from billing.payouts.file_answers import read_answer
 from billing.payouts.file_bank_accounts import read_bank_accounts
-from billing.payouts.file_payouts import pain_001, payout_csv, read_acknowledgements
-from billing.payouts.payouts import BankAccount, is_iban
+from billing.payouts.file_payouts import pain_001, payout_csv
+from billing.payouts.payouts import SEPA, PayoutBatch
 from billing.payouts.postgres_payout_steps import PostgresPayoutSteps
 from billing.payouts.postgres_payouts import MinimumOf, PostgresPayouts
-from billing.terms.currency import CURRENCIES
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from billing.terms.postgres_payees import no_payee, unknown_payees
 from jobs import settings
 from jobs.billing_payout_batches import batch_of
-from jobs.billing_settings import Actions, actor_of, add_action, add_actor, billing_connector, show
+from jobs.billing_settings import (
+    Actions,
+    actor_of,
+    add_action,
+    add_actor,
+    add_currency,
+    billing_connector,
+    currency_of,
+    show,
+)
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.flags import day_of
 
 LEFT_SHOWN = 50
+DEBTOR = "VIEWLEDGER_PAYOUT_DEBTOR_"
+_SETTING_OF = {"holder_name": "NAME", "iban": "IBAN", "bic": "BIC"}
 
 
 def add_actions(actions: Actions) -> None:
@@ -32,7 +47,7 @@ def add_actions(actions: Actions) -> None:
     accounts.add_argument("--file", type=Path, required=True, metavar="CSV", help="payee_id,holder_name,iban,bic")
     add_actor(accounts, "who imports them")
     create = add_action(actions, "payout-create", create_batch, "instruct what is owed in a currency, as one batch")
-    create.add_argument("--currency", required=True, metavar="CODE")
+    add_currency(create)
     create.add_argument("--execution-on", required=True, metavar="DAY", help="the day the bank shall pay")
     create.add_argument("--preview", action="store_true", help="show what would be paid and store nothing")
     add_actor(create, "who instructs it")
@@ -62,33 +77,54 @@ def import_accounts(arguments: argparse.Namespace, environ: Mapping[str, str]) -
 
 def create_batch(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     """Makes a batch of everything that can be paid, and says who is left and why."""
-    execution_on = _day(arguments.execution_on)
-    if arguments.currency not in CURRENCIES:
-        raise CommandError(f"--currency: {arguments.currency!r} is not an ISO 4217 currency", ExitCode.BAD_INPUT)
+    execution_on, currency = _execution_day(arguments.execution_on), currency_of(arguments)
+    debtor = _debtor(environ) if currency == SEPA else None
+    check = partial(pain_001, debtor=debtor) if debtor else None
     connect = billing_connector(environ)
     payouts, minimum_of = PostgresPayouts(connect), _minimum_of(PostgresCatalogueStore(connect), execution_on)
-    currency = arguments.currency
     if arguments.preview:
-        items, left = payouts.preview(currency, execution_on, minimum_of)
+        items, left = payouts.preview(currency, execution_on, minimum_of, check=check)
     else:
-        items, left = payouts.create_batch(currency, execution_on, minimum_of, actor_of(arguments))
-    total = amount_text(sum(item.amount_micros for item in items), currency)
+        items, left = payouts.create_batch(currency, execution_on, minimum_of, actor_of(arguments), check=check)
+    total_micros = sum(item.amount_micros for item in items)
     batch_id = items[0].batch_id if items else None
+    notes = _notes(currency, execution_on, debtor) if items else []
     document = {
         "batch_id": batch_id,
         "preview": arguments.preview,
         "item_count": len(items),
-        "amount_micros": sum(item.amount_micros for item in items),
+        "amount_micros": total_micros,
         "currency": currency,
         "left": [{"payee_id": payee_id, "reason": reason} for payee_id, reason in left],
+        "notes": notes,
     }
     done = "would be paid" if arguments.preview else "instructed"
+    total = amount_text(total_micros, currency)
     head = f"batch {batch_id}: {len(items)} payments, {total} {done}" if items else "nothing to pay"
     lines = [f"left: payee {payee_id}: {reason}" for payee_id, reason in left[:LEFT_SHOWN]]
     if len(left) > LEFT_SHOWN:
         lines.append(f"left: {len(left) - LEFT_SHOWN} more payees")
-    show(arguments, document, lambda: "\n".join([head, *lines]))
+    show(arguments, document, lambda: "\n".join([head, *lines, *(f"note: {note}" for note in notes)]))
     return ExitCode.OK
+
+
+def _execution_day(text: str) -> date:
+    day = day_of("--execution-on", text)
+    if problem := execution_day_problem(day, datetime.now(UTC).date()):
+        raise CommandError(f"--execution-on: {problem}", ExitCode.BAD_INPUT)
+    return day
+
+
+def _notes(currency: str, execution_on: date, debtor: BankAccount | None) -> list[str]:
+    """Return what whoever approves a SEPA batch should know."""
+    if currency != SEPA:
+        return []
+    notes = []
+    if (open_on := next_target_day(execution_on)) != execution_on:
+        notes.append(f"{execution_on} is no day of TARGET: banks execute on {open_on}")
+    if debtor is None:
+        notes.append(f"{DEBTOR}NAME and {DEBTOR}IBAN are not set: the batch can be written as csv, not as pain.001")
+    return notes
 
 
 def _minimum_of(catalogues: PostgresCatalogueStore, day: date) -> MinimumOf:
@@ -106,7 +142,7 @@ def _minimum_of(catalogues: PostgresCatalogueStore, day: date) -> MinimumOf:
 def write_file(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     """Writes the file of an approved batch; it holds bank data, so that only its owner may read it."""
     batch, actor = batch_of(arguments, environ), actor_of(arguments)
-    content = payout_csv(batch) if arguments.format == "csv" else pain_001(batch, _debtor(environ))
+    content = _content(batch, arguments.format, environ)
     place = Path(os.path.realpath(arguments.out))
     if place.exists() and not place.is_file():
         raise CommandError(f"{arguments.out} is a folder or a device; name a file", ExitCode.BAD_INPUT)
@@ -130,26 +166,46 @@ def write_file(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Exi
     return ExitCode.OK
 
 
-def _debtor(environ: Mapping[str, str]) -> BankAccount:
-    name, iban = (settings.required(environ, f"VIEWLEDGER_PAYOUT_DEBTOR_{each}") for each in ("NAME", "IBAN"))
-    iban = iban.replace(" ", "")
-    if not is_iban(iban):
-        raise CommandError("VIEWLEDGER_PAYOUT_DEBTOR_IBAN is not an IBAN", ExitCode.BAD_INPUT)
-    return BankAccount("", name, iban, environ.get("VIEWLEDGER_PAYOUT_DEBTOR_BIC") or None)
+def _content(batch: PayoutBatch, form: str, environ: Mapping[str, str]) -> bytes:
+    if form == "csv":
+        return payout_csv(batch)
+    debtor = _debtor(environ) if batch.currency == SEPA else None
+    if debtor is None:
+        cause = f"{DEBTOR}NAME and {DEBTOR}IBAN are not set" if batch.currency == SEPA else "a SEPA transfer is in EUR"
+        raise CommandError(
+            f"batch {batch.batch_id} in {batch.currency} cannot be written as pain.001: {cause}; use --format csv",
+            ExitCode.BAD_INPUT,
+        )
+    return pain_001(batch, debtor)
+
+
+def _debtor(environ: Mapping[str, str]) -> BankAccount | None:
+    """Return the account that pays, judged as payees' accounts are; None when none of its settings is set."""
+    values = {name: environ.get(f"{DEBTOR}{name}", "") for name in ("NAME", "IBAN", "BIC")}
+    if not any(values.values()):
+        return None
+    name, iban = (settings.required(environ, f"{DEBTOR}{each}") for each in ("NAME", "IBAN"))
+    account = BankAccount("", name.strip(), iban.replace(" ", ""), values["BIC"].strip() or None)
+    for column, problem in account_problems(account).items():
+        raise CommandError(f"{DEBTOR}{_SETTING_OF[column]}: {problem}", ExitCode.BAD_INPUT)
+    return account
 
 
 def import_acknowledgements(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     """Posts what the bank says; exits DIFFERENCE, with nothing posted, when a line differs from the ledger."""
-    acknowledgements = read_acknowledgements(arguments.file)
+    answer = read_answer(arguments.file)
     try:
-        counts = PostgresPayouts(billing_connector(environ)).acknowledge(acknowledgements, actor_of(arguments))
+        counts = PostgresPayouts(billing_connector(environ)).acknowledge(answer, actor_of(arguments))
     except AcknowledgementError as error:
         raise CommandError(
             "\n  ".join(["nothing was posted: the bank and the ledger differ:", *error.differences[:200]]),
             ExitCode.DIFFERENCE,
         ) from error
     said = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items())) or "nothing new"
-    show(arguments, {"line_count": len(acknowledgements), **counts}, lambda: f"{len(acknowledgements)} lines: {said}")
+    lines, waiting = len(answer.payments) + len(answer.batches), len(answer.on_their_way)
+    pending = [f"{waiting} are not final (ACCP, ACSP, PDNG, …): nothing follows from them yet"] if waiting else []
+    document = {"line_count": lines, "not_final_count": waiting, **counts}
+    show(arguments, document, lambda: "; ".join([f"{lines} lines: {said}", *pending]))
     return ExitCode.OK
 
 
@@ -160,12 +216,3 @@ def reconcile_payouts(arguments: argparse.Namespace, environ: Mapping[str, str])
     differences = PostgresPayouts(billing_connector(environ)).differences(arguments.batch)
     show(arguments, {"differences": differences}, lambda: "\n".join(differences or ["every payment is in the ledger"]))
     return ExitCode.DIFFERENCE if differences else ExitCode.OK
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise CommandError(
-            f"--execution-on: {text!r} is not a day; give it as 2026-12-01", ExitCode.BAD_INPUT
-        ) from error

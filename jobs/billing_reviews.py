@@ -10,7 +10,15 @@ from billing.books.states import OPEN, Move
 from billing.period_billing import place_of
 from billing.ports import ReviewedEvent
 from billing.tables import aligned
-from jobs.billing_settings import APPROVER_ROLE, actor_of, billing_connector, period_of, show
+from jobs.billing_settings import (
+    APPROVER_ROLE,
+    actor_of,
+    add_reason,
+    billing_connector,
+    period_of,
+    reason_of,
+    show,
+)
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 
@@ -32,7 +40,7 @@ def add_decision_flags(parser: argparse.ArgumentParser, command: str) -> None:
     """Declare what every decision needs beside the period and the actor."""
     text = f"as `{command}` shows it; default: all undecided"
     parser.add_argument("--event", action="append", metavar="PLACE", help=text)
-    parser.add_argument("--reason", required=True, metavar="TEXT")
+    add_reason(parser)
 
 
 def show_pool(
@@ -88,4 +96,4 @@ def decide(
     """Store a decision for each place."""
     states = PostgresStates(billing_connector(environ, APPROVER_ROLE))
     for place in places:
-        states.move(pool.kind, place, Move(decision, actor_of(arguments), arguments.reason))
+        states.move(pool.kind, place, Move(decision, actor_of(arguments), reason_of(arguments)))

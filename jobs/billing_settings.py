@@ -13,8 +13,9 @@ from billing.books.bounds import Bounds
 from billing.books.states import RUN
 from billing.money import MICROS
 from billing.postgres_session import Connect, connector
+from billing.terms.currency import CURRENCIES
 from ingestion.contract.periods import Period
-from ingestion.contract.printable import is_name
+from ingestion.contract.printable import is_name, is_text
 from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
@@ -29,6 +30,7 @@ Work = Callable[[argparse.Namespace, Mapping[str, str]], ExitCode]
 
 BILLING_ROLE, APPROVER_ROLE = "viewledger_billing", "viewledger_approver"
 APPROVAL_LIMIT_DEFAULT = "*=10000"
+REASON_CHARACTERS_MAX = 500
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def _approval_limits(text: str) -> dict[str, int]:
     limits = {}
     for part in text.split(","):
         found = re.fullmatch(r"\s*([A-Z]{3}|\*)\s*=\s*(\d{1,12})\s*", part, re.ASCII)
-        if found is None or found[1] in limits:
+        if found is None or found[1] in limits or found[1] not in {*CURRENCIES, "*"}:
             raise CommandError(
                 f"VIEWLEDGER_APPROVAL_LIMITS is {text!r}; it must be like EUR=5000,*=1000, each currency once",
                 ExitCode.BAD_INPUT,
@@ -108,6 +110,19 @@ def payees_of(arguments: argparse.Namespace) -> list[str]:
     return [] if named is None else [named] if isinstance(named, str) else list(named)
 
 
+def add_currency(parser: argparse.ArgumentParser) -> None:
+    """Declare --currency."""
+    parser.add_argument("--currency", required=True, metavar="CODE", help="a currency of ISO 4217, like EUR")
+
+
+def currency_of(arguments: argparse.Namespace) -> str:
+    """Return what --currency says."""
+    currency: str = arguments.currency
+    if currency not in CURRENCIES:
+        raise CommandError(f"--currency: {currency!r} is not an ISO 4217 currency, like EUR", ExitCode.BAD_INPUT)
+    return currency
+
+
 def add_actor(parser: argparse.ArgumentParser, text: str) -> None:
     """Declare --actor."""
     parser.add_argument("--actor", metavar="NAME", help=f"{text}; stored for ever (default: who is logged in)")
@@ -130,6 +145,22 @@ def _login_name() -> str:
         return getpass.getuser()
     except OSError as error:
         raise CommandError("--actor is missing, and this user has no login name", ExitCode.BAD_INPUT) from error
+
+
+def add_reason(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+    """Declare --reason."""
+    text = f"1 to {REASON_CHARACTERS_MAX} characters; stored for ever"
+    parser.add_argument("--reason", required=required, metavar="TEXT", help=text)
+
+
+def reason_of(arguments: argparse.Namespace) -> str:
+    """Return what --reason says: words that somebody can read, or nothing where none was needed or given."""
+    if arguments.reason is None:
+        return ""
+    reason: str = arguments.reason.strip()
+    if not is_text(reason, most=REASON_CHARACTERS_MAX):
+        raise CommandError(f"--reason must be 1 to {REASON_CHARACTERS_MAX} printable characters", ExitCode.BAD_INPUT)
+    return reason
 
 
 def show(arguments: argparse.Namespace, document: Mapping[str, Any], text: Callable[[], str]) -> None:

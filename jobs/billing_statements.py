@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from billing.books.postgres_books import PostgresBooks
@@ -23,13 +23,16 @@ from jobs.billing_settings import (
     add_action,
     add_actor,
     add_period,
+    add_reason,
     billing_connector,
     payees_of,
     period_of,
+    reason_of,
     show,
 )
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.flags import day_of, whole_number
 
 
 def add_actions(actions: Actions) -> None:
@@ -37,7 +40,7 @@ def add_actions(actions: Actions) -> None:
     one = add_action(actions, "statement", show_statement, "one payee's statement, line by line, and its steps")
     one.add_argument("--payee", required=True, metavar="ID")
     add_period(one)
-    one.add_argument("--restatement", type=int, metavar="N", help="0 is the first; default: the newest")
+    one.add_argument("--restatement", type=whole_number, metavar="N", help="0 is the first; default: the newest")
     states = sorted(ALLOWED["statement"].keys() - {"open"} | {"superseded"})
     many = add_action(actions, "statements", list_statements, "the statements that stand in a state")
     many.add_argument("--state", choices=states, default="in_review", help="default: in_review")
@@ -53,7 +56,7 @@ def add_actions(actions: Actions) -> None:
             "--payee", action="append", metavar="ID", help="may be repeated; default: all of the period"
         )
         add_actor(action, "who decides; above the approval limit not who ran it")
-        action.add_argument("--reason", default="", metavar="TEXT")
+        add_reason(action, required=False)
     notices = add_action(actions, "notices", list_notices, "what payees are told of restatements")
     notices.add_argument("--payee", metavar="ID", help="default: of all payees")
     add_action(actions, "show", show_totals, "all that was ever posted, and whether it adds up")
@@ -157,7 +160,7 @@ def _move(
     ]
     if len(found) < least:
         _refuse_nothing(found, arguments, from_state)
-    move = Move(to_state, actor_of(arguments), arguments.reason)
+    move = Move(to_state, actor_of(arguments), reason_of(arguments))
     for statement in found:
         states.move("statement", statement.statement_id, move)
     return found
@@ -226,8 +229,7 @@ def show_books(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Exi
 def _after_day(text: str | None, flag: str) -> datetime:
     if text is None:
         return datetime.max.replace(tzinfo=UTC)
-    try:
-        day = date.fromisoformat(text)
-        return datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1)
-    except (ValueError, OverflowError) as error:
-        raise CommandError(f"{flag}: {text!r} is not a day; give it as 2026-10-31", ExitCode.BAD_INPUT) from error
+    day = day_of(flag, text)
+    if day == date.max:
+        return datetime.max.replace(tzinfo=UTC)
+    return datetime.combine(day + timedelta(days=1), time(), UTC)

@@ -12,6 +12,7 @@ from ingestion.contract.printable import is_name
 from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.flags import whole_number
 from speed_layer.dead_letter import DeadLetter
 from speed_layer.errors import UnavailableError
 from speed_layer.kafka_dead_letter_replay import KafkaDeadLetterReplay, ReplayRefusedError
@@ -24,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the actions and their flags."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     listing = actions.add_parser("list", help="the newest rejected messages and why")
-    listing.add_argument("--limit", type=int, default=20, metavar="N", help="how many, 1 to 1000 (default 20)")
+    listing.add_argument("--limit", type=whole_number, default=20, metavar="N", help="how many, 1 to 1000 (default 20)")
     listing.add_argument("--json", action="store_true", help="print one JSON document, messages whole")
     again = actions.add_parser("replay", help="send one message again under its own id, once")
     again.add_argument("place", metavar="PARTITION:OFFSET", help="where it stands on the log, as `list` shows it")

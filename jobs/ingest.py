@@ -14,6 +14,7 @@ from ingestion.file_feed import Feed, Line, RejectedLine, Summary, numbered
 from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.flags import whole_number
 from jobs.run_collector import connect, read_pseudonym_key
 
 ACKNOWLEDGEMENT_MS_MAX = 15_000
@@ -27,7 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rejects", metavar="FILE", type=Path, help="write every rejected line's number and reasons here"
     )
-    parser.add_argument("--from-line", metavar="N", type=int, default=1, help="begin at line N (the first line is 1)")
+    parser.add_argument(
+        "--from-line", metavar="N", type=whole_number, default=1, help="begin at line N (the first line is 1)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:

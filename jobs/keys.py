@@ -11,6 +11,7 @@ from typing import Any
 from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.flags import whole_number
 from jobs.payee_flag import check_payee
 from serving_layer.access import Scope
 from serving_layer.api_keys import LIVE_MAX, OWNER_PATTERN, ApiKey
@@ -33,7 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what it may do; may be repeated",
     )
     create_parser.add_argument("--payee", help="bind it to one payee; without it, it sees every payee")
-    create_parser.add_argument("--days", type=int, default=90, help=f"how long it holds (1 to {DAYS_MAX}, default 90)")
+    create_parser.add_argument(
+        "--days", type=whole_number, default=90, help=f"how long it holds (1 to {DAYS_MAX}, default 90)"
+    )
     list_parser = actions.add_parser("list", help="show all keys; secrets cannot be shown")
     revoke_parser = actions.add_parser("revoke", help="make a key worthless, within seconds and for ever")
     revoke_parser.add_argument("key_id", metavar="KEY-ID", help="the 16 digits between `vlk_` and the secret")

@@ -15,6 +15,7 @@ from ingestion.contract.event import TOPIC_VIDEO_VIEWS
 from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.flags import whole_number
 from speed_layer.errors import UnavailableError
 from speed_layer.redis_calls import NAMESPACE
 from speed_layer.redis_segment_store import RedisSegmentStore
@@ -26,7 +27,9 @@ TELL_SECONDS = 2.0
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
-    parser.add_argument("--within", type=int, default=300, metavar="SECONDS", help="give up after this time (300)")
+    parser.add_argument(
+        "--within", type=whole_number, default=300, metavar="SECONDS", help="give up after this time (300)"
+    )
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import sys
 from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.flags import whole_number
 from jobs.sql_output import FORMATS
 from jobs.sql_prompt import prompt
 from jobs.sql_session import SqlSession, sql_session, told
@@ -24,7 +25,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_version_arguments(parser)
     parser.add_argument("--format", choices=sorted(FORMATS), default="table", help="how rows are printed")
     parser.add_argument(
-        "--limit", type=int, default=ROWS_MAX, help="rows of an answer at most; 0 for all (default %(default)s)"
+        "--limit",
+        type=whole_number,
+        default=ROWS_MAX,
+        help="rows of an answer at most; 0 for all (default %(default)s)",
     )
     parser.epilog = "The tables, and what may be asked, are described in docs/analysts.md and docs/tables.md."
 

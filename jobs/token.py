@@ -8,6 +8,7 @@ from jobs import settings
 from jobs.access_settings import local_issuer
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.flags import whole_number
 from jobs.payee_flag import check_payee
 from serving_layer.access import GRANTS, Role
 from serving_layer.jwt_local_issuer import LIFETIME_MAX
@@ -22,7 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--payee", help="the payee the token is bound to; creators need one")
     parser.add_argument("--subject", default="developer", help="who the holder is, for logs (default developer)")
-    parser.add_argument("--minutes", type=int, default=60, help=f"how long it holds (1 to {MINUTES_MAX}, default 60)")
+    parser.add_argument(
+        "--minutes", type=whole_number, default=60, help=f"how long it holds (1 to {MINUTES_MAX}, default 60)"
+    )
     parser.add_argument("--json", action="store_true", help="print it as JSON with its end")
 
 

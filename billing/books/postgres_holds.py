@@ -14,6 +14,7 @@ from billing.books.postgres_states import append_step, stored_step
 from billing.books.posting import EXPENSE, Entry, LedgerTransaction, payable
 from billing.books.states import RUN, Move
 from billing.errors import OpenAppealError, StateError, UnknownNameError
+from billing.money import amount_text
 from billing.postgres_answered_requests import RequestKey, answered, remember
 from billing.postgres_session import Connect, alone, one_transaction
 
@@ -27,6 +28,15 @@ _HOLDS = """
     SELECT h.hold_id, h.payee_id, h.currency, h.amount_micros, h.placed_at, h.expires_at, c.state, c.actor, c.reason
     FROM billing.holds h JOIN billing.current_states c ON c.subject_kind = 'hold' AND c.subject_id = h.hold_id"""
 _HOLDS_OF = _HOLDS + " WHERE %(payee)s IS NULL OR h.payee_id = %(payee)s ORDER BY h.placed_at DESC"
+_OWED = """
+    SELECT EXISTS (SELECT 1 FROM billing.transactions WHERE payee_id = %(payee)s AND currency = %(currency)s),
+           coalesce((SELECT -sum(e.amount_micros)
+                     FROM billing.transactions t JOIN billing.entries e USING (transaction_id)
+                     WHERE t.payee_id = %(payee)s AND t.currency = %(currency)s
+                       AND e.account = 'payable:' || t.payee_id), 0)::bigint,
+           coalesce((SELECT sum(h.amount_micros) FROM billing.holds h JOIN billing.current_states c
+                     ON c.subject_kind = 'hold' AND c.subject_id = h.hold_id AND c.state = 'pending'
+                     WHERE h.payee_id = %(payee)s AND h.currency = %(currency)s AND h.expires_at > now()), 0)::bigint"""
 _DUE = _HOLDS + " WHERE h.expires_at <= %s AND c.state = 'pending'"
 _INSERT_APPEAL = """
     INSERT INTO billing.appeals (appeal_id, payee_id, statement_id, objection)
@@ -87,12 +97,17 @@ class PostgresHolds:
         self._sleep = sleep
 
     def place(self, payee_id: str, currency: str, amount_micros: int, expires_at: datetime, move: Move) -> str:
-        """Keep an amount back until it is decided or the time is over; return the hold's id."""
+        """Keep an amount back until it is decided or the time is over; return the hold's id.
+
+        Raises:
+            StateError: it is more than what is owed and not on hold already.
+        """
         hold_id = secrets.token_hex(8)
 
         def work(cursor: "Cursor") -> str:
             cursor.execute(_INSERT_HOLD, (hold_id, payee_id, currency, amount_micros, expires_at))
             if cursor.fetchone():
+                _check_owed(cursor, payee_id, currency, amount_micros)
                 append_step(cursor, "hold", hold_id, move)
             return hold_id
 
@@ -102,7 +117,7 @@ class PostgresHolds:
         """Release a hold, or void it: then the amount is no longer owed, by a transaction of its own.
 
         Raises:
-            StateError: it is not pending, or its time is over.
+            StateError: it is not pending, its time is over, or it is voided and less than its amount is owed.
         """
         alone(self._connect, lambda cursor: _decide(cursor, hold_id, move, now), self._sleep)
 
@@ -206,7 +221,39 @@ def _decide(cursor: "Cursor", hold_id: str, move: Move, now: datetime) -> None:
         raise StateError(f"hold {hold_id} of payee {hold.payee_id} expired at {hold.expires_at.isoformat()}")
     append_step(cursor, "hold", hold_id, move)
     if move.to_state == "voided":
+        _check_still_owed(cursor, hold)
         copy_transactions(cursor, [voided_hold(hold, now)])
+
+
+def _owed(cursor: "Cursor", payee_id: str, currency: str) -> tuple[bool, int, int]:
+    """Return whether a payee was ever owed something in a currency, its balance, and what is on hold of it."""
+    cursor.execute(_OWED, {"payee": payee_id, "currency": currency})
+    is_known, balance_micros, held_micros = cursor.fetchone() or (False, 0, 0)
+    return is_known, balance_micros, held_micros
+
+
+def _check_owed(cursor: "Cursor", payee_id: str, currency: str, amount_micros: int) -> None:
+    """Refuse a hold of more than is owed: voided, it would leave a debt that nobody decided on."""
+    is_known, balance_micros, held_micros = _owed(cursor, payee_id, currency)
+    if not is_known:
+        raise StateError(
+            f"payee {payee_id!r} was never owed anything in {currency}; `billing books` shows the balances"
+        )
+    if balance_micros - held_micros < amount_micros:
+        raise StateError(
+            f"payee {payee_id} is owed {amount_text(balance_micros, currency)}, of which "
+            f"{amount_text(held_micros, currency)} is on hold: less than {amount_text(amount_micros, currency)} is left"
+        )
+
+
+def _check_still_owed(cursor: "Cursor", hold: Hold) -> None:
+    _, balance_micros, _ = _owed(cursor, hold.payee_id, hold.currency)
+    if balance_micros < hold.amount_micros:
+        raise StateError(
+            f"payee {hold.payee_id} is owed {amount_text(balance_micros, hold.currency)} by now, and hold "
+            f"{hold.hold_id} is {amount_text(hold.amount_micros, hold.currency)}; release it, and put what is still "
+            "owed on hold"
+        )
 
 
 def voided_hold(hold: Hold, now: datetime) -> LedgerTransaction:

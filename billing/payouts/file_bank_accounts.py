@@ -1,12 +1,10 @@
 """Reads payees' bank accounts from CSV; a message names line and column and never repeats what stands there."""
 
-import re
 from pathlib import Path
 
 from billing.errors import FileRefusedError
-from billing.payouts.payouts import BankAccount, is_iban
+from billing.payouts.bank_data import BankAccount, account_problems
 from billing.terms.file_csv import Problems, read_id, rows_of
-from ingestion.contract.printable import is_name
 
 COLUMNS = ("payee_id", "holder_name", "iban", "bic")
 
@@ -20,18 +18,19 @@ def read_bank_accounts(file: Path) -> list[BankAccount]:
     problems, accounts = Problems(), dict[str, BankAccount]()
     for row in rows_of(file, COLUMNS, ("bic",), problems):
         payee_id = read_id(file, row, "payee_id", problems)
-        iban = row.cells["iban"].replace(" ", "").upper()
-        bic = row.cells["bic"].strip().upper() or None
+        iban, bic = (_capitals(row.cells[column].replace(" ", "")) for column in ("iban", "bic"))
         name = row.cells["holder_name"].strip()
         if payee_id in accounts:
             problems.add(file, row.line, "payee_id", f"payee {payee_id} stands twice in the file")
-        if not is_name(name, most=70):
-            problems.add(file, row.line, "holder_name", "must be 1 to 70 printable characters")
-        if not is_iban(iban):
-            problems.add(file, row.line, "iban", f"payee {payee_id}: not an IBAN, or its check digits are wrong")
-        if bic is not None and not re.fullmatch(r"[A-Z0-9]{8}([A-Z0-9]{3})?", bic, re.ASCII):
-            problems.add(file, row.line, "bic", f"payee {payee_id}: must be 8 or 11 letters and digits")
-        accounts[payee_id] = BankAccount(payee_id, name, iban, bic)
+        account = BankAccount(payee_id, name, iban, bic or None)
+        for column, problem in account_problems(account).items():
+            problems.add(file, row.line, column, f"payee {payee_id}: {problem}")
+        accounts[payee_id] = account
     if problems.found:
         raise FileRefusedError(problems.found)
     return list(accounts.values())
+
+
+def _capitals(text: str) -> str:
+    """Return a text in capitals; one that is not ASCII stays as it is, since "ı" would become a letter of an IBAN."""
+    return text.upper() if text.isascii() else text

@@ -1,18 +1,18 @@
 """Payouts: what of a payee's balance is sent to the bank, and the ledger transactions of its way there. Pure."""
 
 import hashlib
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
 from billing.books.posting import BANK, CLEARING, Entry, LedgerTransaction, payable, transaction_id_of
-from billing.money import MICROS, amount_text
+from billing.money import amount_text, minor_unit_micros
+from billing.payouts.bank_data import BankAccount, account_problems, is_in_sepa
 
-_WITHOUT_MINOR_UNIT = frozenset(
-    {"BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF"}
-)
-_THOUSAND_MINOR_UNITS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
+SEPA = "EUR"
+"""The currency of SEPA transfers."""
+SEPA_AMOUNT_MAX_MICROS = 999_999_999_990_000
+"""The most that one SEPA transfer carries: 999,999,999.99 EUR (EPC115-06)."""
 
 SETTLED, REJECTED, RETURNED = "settled", "rejected", "returned"
 OUTCOMES = (SETTLED, REJECTED, RETURNED)
@@ -21,24 +21,6 @@ VOIDED = "voided"
 """State of a payment whose batch was voided before its file was written."""
 UNSENT = "unsent"
 """How a payment is named whose file was never written: no bank can have answered."""
-
-
-@dataclass(frozen=True)
-class BankAccount:
-    """Where a payee is paid. Its text never appears in a message or log."""
-
-    payee_id: str
-    holder_name: str
-    iban: str
-    bic: str | None = None
-
-    def __repr__(self) -> str:
-        return f"BankAccount({self.payee_id}, {self.masked})"
-
-    @property
-    def masked(self) -> str:
-        """The country and the last four characters."""
-        return f"{self.iban[:2]}…{self.iban[-4:]}"
 
 
 @dataclass(frozen=True)
@@ -93,35 +75,9 @@ class Payable:
     """Owed: positive; a negative balance is carried forward."""
     held_micros: int
     minimum_micros: int
-    account_version: int | None
-    """None without a bank account."""
-
-
-@dataclass(frozen=True)
-class Acknowledgement:
-    """One line of what the bank says."""
-
-    item_id: str
-    outcome: str
-    amount_micros: int
-    currency: str
-    reason: str
-    place: str
-    """Where in the file, for messages."""
-
-
-def minor_unit_micros(currency: str) -> int:
-    """Return the smallest amount that a bank pays: a cent, a yen, a fils (ISO 4217)."""
-    if currency in _WITHOUT_MINOR_UNIT:
-        return MICROS
-    return MICROS // 1000 if currency in _THOUSAND_MINOR_UNITS else MICROS // 100
-
-
-def is_iban(text: str) -> bool:
-    """Return whether the check digits are right (ISO 13616: the number modulo 97 is 1)."""
-    if not re.fullmatch(r"[A-Z]{2}\d{2}[A-Z0-9]{11,30}", text, re.ASCII):
-        return False
-    return int("".join(str(int(character, 36)) for character in text[4:] + text[:4])) % 97 == 1
+    account: BankAccount | None
+    """The newest; None without one."""
+    account_version: int = 0
 
 
 def item_id_of(batch_id: str, payee_id: str) -> str:
@@ -130,30 +86,54 @@ def item_id_of(batch_id: str, payee_id: str) -> str:
 
 
 def plan_items(
-    batch_id: str, currency: str, payables: Iterable[Payable]
+    batch_id: str, currency: str, payables: Iterable[Payable], *, by_sepa: bool = False
 ) -> tuple[list[PayoutItem], list[tuple[str, str]]]:
     """Return the payments of a batch, and payee and reason of everybody who is owed something and not paid now.
 
     What is below the smallest unit that a bank pays, or below the minimum, stays owed and is paid with what follows.
+    An account that no bank takes keeps its payee out and nobody else; `by_sepa`: so does one that SEPA does not reach.
     """
     items, left = [], []
     unit = minor_unit_micros(currency)
     for each in payables:
-        available = each.balance_micros - each.held_micros
-        amount_micros = available // unit * unit
-        if each.balance_micros < 0:
-            left.append((each.payee_id, f"{amount_text(each.balance_micros, currency)} is carried forward"))
-        elif amount_micros <= 0 and each.held_micros:
-            left.append((each.payee_id, f"{amount_text(each.held_micros, currency)} is on hold"))
-        elif amount_micros < max(each.minimum_micros, unit):
-            least = amount_text(max(each.minimum_micros, unit), currency)
-            left.append((each.payee_id, f"{amount_text(available, currency)} is below the minimum of {least}"))
-        elif each.account_version is None:
-            left.append((each.payee_id, "has no bank account; import one with `billing bank-accounts`"))
+        amount_micros = (each.balance_micros - each.held_micros) // unit * unit
+        reason = _amount_problem(each, amount_micros, currency) or _account_problem(each, amount_micros, by_sepa)
+        if reason:
+            left.append((each.payee_id, reason))
         else:
             item_id = item_id_of(batch_id, each.payee_id)
             items.append(PayoutItem(item_id, batch_id, each.payee_id, each.account_version, amount_micros))
     return items, left
+
+
+def _amount_problem(each: Payable, amount_micros: int, currency: str) -> str | None:
+    if each.balance_micros < 0:
+        return f"{amount_text(each.balance_micros, currency)} is carried forward"
+    if amount_micros <= 0 and each.held_micros:
+        return f"{amount_text(each.held_micros, currency)} is on hold"
+    minimum_micros = max(each.minimum_micros, minor_unit_micros(currency))
+    if amount_micros < minimum_micros:
+        available = amount_text(each.balance_micros - each.held_micros, currency)
+        return f"{available} is below the minimum of {amount_text(minimum_micros, currency)}"
+    return None
+
+
+def _account_problem(each: Payable, amount_micros: int, by_sepa: bool) -> str | None:
+    if each.account is None:
+        return "has no bank account; import one with `billing bank-accounts`"
+    if problems := account_problems(each.account):
+        said = "; ".join(f"{column}: {problem}" for column, problem in problems.items())
+        return (
+            f"has a bank account (version {each.account_version}) that no bank takes: {said}; "
+            "import the right one with `billing bank-accounts`"
+        )
+    if by_sepa and not is_in_sepa(each.account.iban):
+        country = each.account.iban[:2]
+        return f"has a bank account in {country}, which SEPA does not reach; pay it in another currency"
+    if by_sepa and amount_micros > SEPA_AMOUNT_MAX_MICROS:
+        most = amount_text(SEPA_AMOUNT_MAX_MICROS, SEPA)
+        return f"is owed more than one SEPA transfer carries ({most}); put the rest on hold and pay it with another"
+    return None
 
 
 @dataclass(frozen=True)
@@ -206,36 +186,3 @@ def expected_balances(state: str, amount_micros: int) -> dict[str, int]:
         CLEARING: sum(each.clearing for each in legs) * amount_micros,
         BANK: sum(each.bank for each in legs) * amount_micros,
     }
-
-
-_KNOWN_OR_NEXT = frozenset(
-    {("instructed", SETTLED), ("instructed", REJECTED), (SETTLED, RETURNED), (RETURNED, SETTLED)}
-)
-"""State of a payment and what the bank may say of it; a file that is older than the state says nothing new."""
-
-
-def check_acknowledgements(
-    acknowledgements: Sequence[Acknowledgement], known: Mapping[str, tuple[PayoutItem, str, str]]
-) -> list[str]:
-    """Return a sentence for every line that does not fit a payment; `known` has item, currency and state by id."""
-    problems, seen = [], dict[str, str]()
-    for each in acknowledgements:
-        found = known.get(each.item_id)
-        if found is None:
-            problems.append(f"{each.place}: payment {each.item_id} was never instructed from these books")
-            continue
-        item, currency, state = found
-        if (each.amount_micros, each.currency) != (item.amount_micros, currency):
-            problems.append(
-                f"{each.place}: payee {item.payee_id}, payment {each.item_id}: "
-                f"the bank says {amount_text(each.amount_micros, each.currency)}, "
-                f"the ledger {amount_text(item.amount_micros, currency)}"
-            )
-        elif seen.setdefault(each.item_id, each.outcome) != each.outcome:
-            problems.append(f"{each.place}: payment {each.item_id} is also {seen[each.item_id]} in this file")
-        elif state != each.outcome and (state, each.outcome) not in _KNOWN_OR_NEXT:
-            problems.append(
-                f"{each.place}: payee {item.payee_id}, payment {each.item_id} is {state} "
-                f"and cannot become {each.outcome}"
-            )
-    return problems

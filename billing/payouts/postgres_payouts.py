@@ -9,18 +9,17 @@ from billing.books.postgres_statement_rows import append_steps, copy_transaction
 from billing.books.postgres_states import append_step
 from billing.books.states import OPEN, Move
 from billing.errors import AcknowledgementError
+from billing.payouts.answers import Answer, check_acknowledgements, of_each_payment
+from billing.payouts.bank_data import BankAccount
 from billing.payouts.payouts import (
     RETURNED,
     SETTLED,
     UNSENT,
     VOIDED,
-    Acknowledgement,
-    BankAccount,
     ListedBatch,
     Payable,
     PayoutBatch,
     PayoutItem,
-    check_acknowledgements,
     expected_balances,
     payout_transaction,
     plan_items,
@@ -32,19 +31,26 @@ if TYPE_CHECKING:
 
 MinimumOf = Callable[[str], int]
 """Payee → the least that is paid out to it, in micros."""
+Check = Callable[[PayoutBatch], object]
+"""Raises FileRefusedError for a batch whose file no bank would take."""
+Planned = tuple[list[PayoutItem], list[tuple[str, str]]]
+"""The payments of a batch, and payee and reason of who is left."""
 
 _ACCOUNTS = """
     SELECT DISTINCT ON (payee_id) payee_id, account_version, holder_name, iban, bic FROM billing.bank_accounts
     ORDER BY payee_id, account_version DESC"""
-_PAYABLES = """
+_PAYABLES = f"""
+    WITH accounts AS ({_ACCOUNTS})
     SELECT t.payee_id, -sum(e.amount_micros)::bigint,
            coalesce((SELECT sum(amount_micros) FROM billing.holds h JOIN billing.current_states c
                      ON c.subject_kind = 'hold' AND c.subject_id = h.hold_id AND c.state = 'pending'
                      WHERE h.payee_id = t.payee_id AND h.currency = %(currency)s AND h.expires_at > now()), 0)::bigint,
-           (SELECT max(account_version) FROM billing.bank_accounts b WHERE b.payee_id = t.payee_id)
+           a.account_version, a.holder_name, a.iban, a.bic
     FROM billing.transactions t JOIN billing.entries e USING (transaction_id)
+    LEFT JOIN accounts a USING (payee_id)
     WHERE t.currency = %(currency)s AND e.account = 'payable:' || t.payee_id
-    GROUP BY t.payee_id HAVING sum(e.amount_micros) <> 0 ORDER BY t.payee_id COLLATE "C" """
+    GROUP BY t.payee_id, a.account_version, a.holder_name, a.iban, a.bic
+    HAVING sum(e.amount_micros) <> 0 ORDER BY t.payee_id COLLATE "C" """
 _COUNT_BATCHES = "SELECT count(*) FROM billing.payout_batches WHERE currency = %s AND execution_on = %s"
 _INSERT_BATCH = """
     INSERT INTO billing.payout_batches (batch_id, currency, execution_on, actor) VALUES (%s, %s, %s, %s)"""
@@ -60,7 +66,7 @@ _KNOWN = f"""
     FROM billing.payout_items i JOIN billing.payout_batches b USING (batch_id)
     JOIN billing.current_states c ON c.subject_kind = 'payout' AND c.subject_id = i.item_id
     JOIN billing.current_states of_batch ON of_batch.subject_kind = 'payout_batch' AND of_batch.subject_id = i.batch_id
-    WHERE i.item_id = ANY (%s)"""
+    WHERE i.item_id = ANY (%s) OR i.batch_id = ANY (%s)"""
 _COVERED = """
     SELECT s.statement_id FROM billing.statements s JOIN billing.transactions t USING (statement_id)
     JOIN billing.current_states c ON c.subject_kind = 'statement' AND c.subject_id = s.statement_id
@@ -105,26 +111,27 @@ class PostgresPayouts:
         return alone(self._connect, lambda cursor: _import_accounts(cursor, accounts, actor), self._sleep)
 
     def create_batch(
-        self, currency: str, execution_on: date, minimum_of: MinimumOf, actor: str
-    ) -> tuple[list[PayoutItem], list[tuple[str, str]]]:
+        self, currency: str, execution_on: date, minimum_of: MinimumOf, actor: str, *, check: Check | None = None
+    ) -> Planned:
         """Instruct what is owed in a currency; return the payments of the new batch, and who is left and why.
 
-        What is instructed leaves the payee's balance at once, so it can never be instructed twice.
+        What is instructed leaves the payee's balance at once, so it can never be instructed twice. With a `check` of
+        the file, the batch is for SEPA and is made only if its file can be.
         """
 
-        def work(cursor: "Cursor") -> tuple[list[PayoutItem], list[tuple[str, str]]]:
-            items, left = _plan(cursor, currency, execution_on, minimum_of)
-            _instruct(cursor, items, currency, execution_on, actor)
-            return items, left
+        def work(cursor: "Cursor") -> Planned:
+            planned = _plan(cursor, currency, execution_on, minimum_of=minimum_of, check=check)
+            _instruct(cursor, planned[0], currency, execution_on, actor)
+            return planned
 
         return alone(self._connect, work, self._sleep)
 
     def preview(
-        self, currency: str, execution_on: date, minimum_of: MinimumOf
-    ) -> tuple[list[PayoutItem], list[tuple[str, str]]]:
+        self, currency: str, execution_on: date, minimum_of: MinimumOf, *, check: Check | None = None
+    ) -> Planned:
         """Return what `create_batch` would do now."""
         with one_transaction(self._connect) as cursor:
-            return _plan(cursor, currency, execution_on, minimum_of)
+            return _plan(cursor, currency, execution_on, minimum_of=minimum_of, check=check)
 
     def batch(self, batch_id: str) -> PayoutBatch | None:
         """Return a batch with its accounts; None when there is none of that id."""
@@ -137,17 +144,13 @@ class PostgresPayouts:
             cursor.execute(_BATCHES)
             return [ListedBatch(*row) for row in cursor]
 
-    def acknowledge(self, acknowledgements: Sequence[Acknowledgement], actor: str) -> dict[str, int]:
+    def acknowledge(self, answer: Answer, actor: str) -> dict[str, int]:
         """Post what the bank says; return outcome → payments that are new in it. The same file again says nothing new.
 
         Raises:
             AcknowledgementError: a line differs from the ledger; nothing was posted.
         """
-
-        def work(cursor: "Cursor") -> dict[str, int]:
-            return _acknowledge(cursor, acknowledgements, actor)
-
-        return alone(self._connect, work, self._sleep)
+        return alone(self._connect, lambda cursor: _acknowledge(cursor, answer, actor), self._sleep)
 
     def differences(self, batch_id: str | None) -> list[str]:
         """Hold every payment of a batch (or of all) against its entries; return a sentence for each difference."""
@@ -194,19 +197,32 @@ def _import_accounts(cursor: "Cursor", accounts: Sequence[BankAccount], actor: s
 def _payables(cursor: "Cursor", currency: str, minimum_of: MinimumOf) -> list[Payable]:
     cursor.execute(_PAYABLES, {"currency": currency})
     return [
-        Payable(payee_id, balance, held, minimum_of(payee_id), account_version)
-        for payee_id, balance, held, account_version in cursor
+        Payable(
+            payee_id,
+            balance_micros=balance,
+            held_micros=held,
+            minimum_micros=minimum_of(payee_id),
+            account=BankAccount(payee_id, *account) if version else None,
+            account_version=version or 0,
+        )
+        for payee_id, balance, held, version, *account in cursor
     ]
 
 
 def _plan(
-    cursor: "Cursor", currency: str, execution_on: date, minimum_of: MinimumOf
-) -> tuple[list[PayoutItem], list[tuple[str, str]]]:
+    cursor: "Cursor", currency: str, execution_on: date, *, minimum_of: MinimumOf, check: Check | None
+) -> Planned:
     """Return what is owed, minus what is held, down to what a bank can pay; and who is left."""
     cursor.execute(_COUNT_BATCHES, (currency, execution_on))
     (before,) = cursor.fetchone() or (0,)
     batch_id = f"VL-{currency}-{execution_on:%Y%m%d}-{before + 1}"
-    return plan_items(batch_id, currency, _payables(cursor, currency, minimum_of))
+    payables = _payables(cursor, currency, minimum_of)
+    items, left = plan_items(batch_id, currency, payables, by_sepa=check is not None)
+    if items and check:
+        accounts = {each.payee_id: each.account for each in payables if each.account}
+        paid = {each.payee_id: accounts[each.payee_id] for each in items}
+        check(PayoutBatch(batch_id, currency, execution_on, datetime.now(UTC), tuple(items), paid))
+    return items, left
 
 
 def _instruct(cursor: "Cursor", items: Sequence[PayoutItem], currency: str, execution_on: date, actor: str) -> None:
@@ -222,12 +238,14 @@ def _instruct(cursor: "Cursor", items: Sequence[PayoutItem], currency: str, exec
     copy_transactions(cursor, [payout_transaction("payout", each, currency, effective_at) for each in items])
 
 
-def _acknowledge(cursor: "Cursor", acknowledgements: Sequence[Acknowledgement], actor: str) -> dict[str, int]:
+def _acknowledge(cursor: "Cursor", answer: Answer, actor: str) -> dict[str, int]:
     # 1. every line against the ledger; one that does not fit refuses the whole file
-    cursor.execute(_KNOWN, ([each.item_id for each in acknowledgements],))
+    item_ids, batch_ids = ([each.item_id for each in answer.payments], [each.batch_id for each in answer.batches])
+    cursor.execute(_KNOWN, (item_ids, batch_ids))
     rows = {row[0]: row for row in cursor}
     known = {item_id: (PayoutItem(*row[:5]), row[5], row[6]) for item_id, row in rows.items()}
-    if problems := check_acknowledgements(acknowledgements, known):
+    acknowledgements, problems = of_each_payment(answer, known)
+    if problems := problems + check_acknowledgements(acknowledgements, known):
         raise AcknowledgementError(problems)
     # 2. the step and the money of each line that says something new
     counts: dict[str, int] = {}

@@ -26,10 +26,10 @@ class Period:
             ValueError: with a sentence that names the text and the two forms.
         """
         try:
-            if month := re.fullmatch(r"(\d{4})-(\d{2})", text):
+            if month := re.fullmatch(r"([0-9]{4})-([0-9]{2})", text):
                 start = date(int(month[1]), int(month[2]), 1)
                 return cls(start, (start + timedelta(days=31)).replace(day=1))
-            if days := re.fullmatch(r"(\d{4}-\d{2}-\d{2})/(\d{4}-\d{2}-\d{2})", text):
+            if days := re.fullmatch(r"([0-9]{4}-[0-9]{2}-[0-9]{2})/([0-9]{4}-[0-9]{2}-[0-9]{2})", text):
                 return cls(date.fromisoformat(days[1]), date.fromisoformat(days[2]))
         except (ValueError, OverflowError) as error:
             raise ValueError(f"{text!r} is not a period: {error}; give {_FORMS}") from error

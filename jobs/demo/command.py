@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 import shutil
 import sys
 import time
@@ -15,6 +16,7 @@ from jobs.demo.sample import read_video_days
 from jobs.demo.steps import Demo
 from jobs.demo.traffic import Traffic, make_traffic
 from jobs.exit_codes import ExitCode
+from jobs.flags import whole_number
 from jobs.local_stack.stack import LocalStack
 from jobs.state_home import state_home
 
@@ -24,13 +26,13 @@ PROCESSES = ("collector", "speed", "api")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command's flags."""
     parser.add_argument("--events", type=_event_count, default=200_000, help="events to send (default 200000)")
-    parser.add_argument("--seed", type=int, default=20261123, help="the same seed gives the same traffic")
+    parser.add_argument("--seed", type=whole_number, default=20261123, help="the same seed gives the same traffic")
     parser.add_argument("--keep", action="store_true", help="leave the stack running; ./viewledger down stops it")
     parser.add_argument("--json", action="store_true", help="print the result as one JSON document")
 
 
 def _event_count(text: str) -> int:
-    if not text.isdecimal() or not 20_000 <= int(text) <= 5_000_000:
+    if not re.fullmatch("[0-9]{1,9}", text) or not 20_000 <= int(text) <= 5_000_000:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 20000 to 5000000")
     return int(text)
 

@@ -4,6 +4,7 @@ import argparse
 import json
 import logging
 import os
+import re
 import shutil
 import sys
 import time
@@ -32,6 +33,7 @@ from jobs.faults.scene import DRAIN_SECONDS, Scene
 from jobs.faults.servers import AllServers, Servers
 from jobs.faults.soak import Soak
 from jobs.faults.waiting import NotInTimeError
+from jobs.flags import whole_number
 from jobs.local_stack.profile import is_running
 from jobs.state_home import state_home
 
@@ -77,7 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seeds", type=_count, default=5, help="runs of each fault, each with its own seed (default 5)"
     )
-    parser.add_argument("--seed", type=int, default=SEED, help=f"the first seed (default {SEED})")
+    parser.add_argument("--seed", type=whole_number, default=SEED, help=f"the first seed (default {SEED})")
     parser.add_argument("--minutes", type=_count, default=20, help="of a soak (default 20)")
     parser.add_argument("--rate", type=_count, default=10_000, help="events a second of a soak (default 10000)")
     parser.add_argument("--record", action="store_true", help="keep the results and write them into docs/guarantees.md")
@@ -85,7 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _count(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= COUNT_MAX:
+    if not re.fullmatch("[0-9]{1,9}", text) or not 1 <= int(text) <= COUNT_MAX:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {COUNT_MAX:,}")
     return int(text)
 

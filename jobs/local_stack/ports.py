@@ -1,6 +1,7 @@
 """Which port each part of a local stack listens on; all on 127.0.0.1."""
 
 import random
+import re
 import socket
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -43,7 +44,7 @@ OFFSETS = (0, 1, 2, 10, 11, 12, 13, 14, 15, 16, 17, 18, 3, 4)
 def fixed_ports(environ: Mapping[str, str]) -> Ports:
     """The documented block, from VIEWLEDGER_PORT_BASE or 17070 on."""
     text = environ.get("VIEWLEDGER_PORT_BASE", str(PORT_BASE))
-    if not (text.isdecimal() and 1024 <= int(text) <= 65535 - max(OFFSETS)):
+    if not (re.fullmatch("[0-9]{1,5}", text) and 1024 <= int(text) <= 65535 - max(OFFSETS)):
         raise CommandError(
             f"VIEWLEDGER_PORT_BASE is {text!r}; it must be a port between 1024 and {65535 - max(OFFSETS)}",
             ExitCode.BAD_INPUT,

@@ -13,7 +13,7 @@ from billing.books.postgres_states import PostgresStates
 from billing.books.run_posting import post_bills
 from billing.books.states import Move
 from billing.errors import StateError
-from billing.payouts.payouts import BankAccount
+from billing.payouts.bank_data import BankAccount
 from billing.payouts.postgres_payout_steps import PostgresPayoutSteps
 from billing.payouts.postgres_payouts import PostgresPayouts
 from billing.postgres_session import Connect, connector

@@ -16,7 +16,8 @@ from billing.books.postgres_states import PostgresStates
 from billing.books.run_posting import finalise_run, post_bills
 from billing.books.states import Move
 from billing.errors import CheckpointRefusedError
-from billing.payouts.payouts import Acknowledgement, BankAccount
+from billing.payouts.answers import Acknowledgement, Answer
+from billing.payouts.bank_data import BankAccount
 from billing.payouts.postgres_payout_steps import PostgresPayoutSteps
 from billing.payouts.postgres_payouts import PostgresPayouts
 from billing.postgres_session import connector
@@ -85,7 +86,7 @@ def money_goes_out(books: Books, ledger: PostgresBooks) -> None:
     PostgresPayoutSteps(connector(books.url, "viewledger_approver")).approve(items[0].batch_id, Move("approved", "max"))
     PostgresPayoutSteps(connect).write(items[0].batch_id, "eve")
     said = [Acknowledgement(each.item_id, "settled", each.amount_micros, "USD", "", "line 2") for each in items]
-    assert payouts.acknowledge(said, "eve") == {"settled": 2}
+    assert payouts.acknowledge(Answer(tuple(said)), "eve") == {"settled": 2}
     states.move("late_event", "0:7", Move("rejected", "max", "a clock that went wrong"))
 
 

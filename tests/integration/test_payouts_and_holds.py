@@ -4,7 +4,7 @@ import json
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,13 @@ import pytest
 from billing.books.postgres_books import PostgresBooks
 from billing.books.postgres_holds import PostgresHolds
 from billing.books.postgres_statement import PostgresStatements
-from billing.books.run_posting import post_bills
+from billing.books.postgres_states import PostgresStates
+from billing.books.run_posting import finalise_run, post_bills
 from billing.books.states import Move
 from billing.errors import AcknowledgementError, StateError
-from billing.payouts.payouts import Acknowledgement, BankAccount, item_id_of
+from billing.payouts.answers import Acknowledgement, Answer, BatchAcknowledgement
+from billing.payouts.bank_data import BankAccount
+from billing.payouts.payouts import item_id_of
 from billing.payouts.postgres_payout_steps import PostgresPayoutSteps
 from billing.payouts.postgres_payouts import PostgresPayouts
 from billing.postgres_session import connector
@@ -28,10 +31,10 @@ from jobs.faults.postgres_database import administer
 from tests.billing_fakes import OCTOBER, bill, card_of, contracts_of, line, run_of
 from tests.billing_postgres import own_database
 
-DAY = date(2026, 12, 1)
-BATCH = "VL-EUR-20261201-1"
-EVER = datetime(9999, 1, 1, tzinfo=UTC)
 NOW = datetime.now(UTC)
+DAY = NOW.date() + timedelta(days=3)
+BATCH = f"VL-EUR-{DAY:%Y%m%d}-1"
+EVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 @dataclass
@@ -67,7 +70,7 @@ class Treasury:
         assert batch is not None
         (item,) = (item for item in batch.items if item.payee_id == payee_id)
         line_ = Acknowledgement(item.item_id, outcome, amount_micros, "EUR", "said so", "line 2")
-        return self.payouts.acknowledge([line_], "eve")
+        return self.payouts.acknowledge(Answer((line_,)), "eve")
 
     def state(self, payee_id: str) -> str:
         found = self.statements.statement(payee_id, OCTOBER)
@@ -119,7 +122,7 @@ def test_a_rejected_payment_is_owed_again_and_goes_into_the_next_batch(treasury:
     assert treasury.acknowledge("rejected") == {"rejected": 1}
     assert (treasury.balance("payable:ann"), treasury.balance("bank")) == (-25_000_000, 0)
     assert treasury.pay() == (["ann"], [])
-    assert [each.batch_id for each in treasury.payouts.batches()] == [BATCH, BATCH, "VL-EUR-20261201-2"]
+    assert [each.batch_id for each in treasury.payouts.batches()] == [BATCH, BATCH, f"{BATCH[:-1]}2"]
 
 
 def test_a_returned_payment_is_owed_again(treasury: Treasury) -> None:
@@ -270,7 +273,7 @@ def test_a_batch_is_closed(treasury: Treasury) -> None:
         cursor.execute(
             "INSERT INTO billing.bank_accounts VALUES ('zoe', 1, 'Zoe', 'DE89370400440532013000', NULL, 'e')"
         )
-    late = "INSERT INTO billing.payout_items VALUES (repeat('0', 32), 'VL-EUR-20261201-1', 'zoe', 1, 5)"
+    late = f"INSERT INTO billing.payout_items VALUES (repeat('0', 32), '{BATCH}', 'zoe', 1, 5)"
     with connection.cursor() as cursor, pytest.raises(psycopg2.Error, match="the payout batch is already made"):
         cursor.execute(late)
     connection.close()
@@ -321,12 +324,74 @@ def test_a_hold_whose_time_is_over_keeps_nothing_back(treasury: Treasury) -> Non
     assert treasury.pay() == (["ann", "bob"], [])
 
 
-def test_a_balance_that_a_voided_hold_made_negative_is_carried_forward(treasury: Treasury) -> None:
+def restate(treasury: Treasury, views: int) -> None:
+    """Let October be worth less (or more) to ann than it was, by a restatement that somebody else approved."""
+    restated = run_of(currency="EUR", restatement_number=1, cause="late events", batch_version=4)
+    bills = [bill("ann", line(views=views), currency="EUR"), bill("bob", line(views=1000), currency="EUR")]
+    post_bills(restated, bills, treasury.books)
+    states = PostgresStates(connector(treasury.url, "viewledger_approver"))
+    for statement, _ in treasury.statements.in_state("in_review"):
+        states.move("statement", statement.statement_id, Move("approved", "max"))
+    finalise_run(restated.run_id, treasury.books)
+
+
+def test_a_balance_that_a_restatement_made_negative_is_carried_forward(treasury: Treasury) -> None:
     treasury.pay()
-    hold_id = hold(treasury, 5_000_000, NOW + timedelta(days=30))
-    treasury.holds.decide(hold_id, Move("voided", "max", "paid too much"), NOW)
+    restate(treasury, views=8000)
     items, left = treasury.payouts.create_batch("EUR", DAY, lambda _: 0, "eve")
     assert (items, left) == ([], [("ann", "-5.000000 EUR is carried forward")])
+
+
+@pytest.mark.parametrize(
+    ("payee_id", "currency", "amount_micros", "reason"),
+    [
+        ("ann", "EUR", 25_000_001, r"25\.000000 EUR, of which 0\.000000 EUR is on hold: less than 25\.000001 EUR"),
+        ("ann", "USD", 1, "payee 'ann' was never owed anything in USD"),
+        ("nobody", "EUR", 1, "payee 'nobody' was never owed anything in EUR"),
+    ],
+)  # fmt: skip
+def test_more_than_is_owed_is_not_put_on_hold(
+    treasury: Treasury, payee_id: str, currency: str, amount_micros: int, reason: str
+) -> None:
+    move = Move("pending", "eve", "looks odd")
+    with pytest.raises(StateError, match=reason):
+        treasury.holds.place(payee_id, currency, amount_micros, NOW + timedelta(days=1), move)
+    assert treasury.holds.holds() == [], "nothing is kept of a hold that was refused"
+
+
+def test_what_is_on_hold_is_not_put_on_hold_again_until_it_is_released(treasury: Treasury) -> None:
+    first = hold(treasury, 20_000_000, NOW + timedelta(days=30))
+    with pytest.raises(StateError, match=r"of which 20\.000000 EUR is on hold: less than 5\.000001 EUR is left"):
+        hold(treasury, 5_000_001, NOW + timedelta(days=30))
+    hold(treasury, 5_000_000, NOW + timedelta(days=30))
+    treasury.holds.decide(first, Move("released", "max", "fine"), NOW)
+    hold(treasury, 20_000_000, NOW + timedelta(days=30))
+    assert treasury.pay() == (["bob"], ["ann"])
+
+
+def test_a_hold_of_which_less_is_owed_by_now_is_not_voided(treasury: Treasury) -> None:
+    hold_id = hold(treasury, 25_000_000, NOW + timedelta(days=30))
+    restate(treasury, views=4000)
+    with pytest.raises(StateError, match=r"owed 10\.000000 EUR by now, and hold \w+ is 25\.000000 EUR; release it"):
+        treasury.holds.decide(hold_id, Move("voided", "max", "fraud"), NOW)
+    assert treasury.holds.holds("ann")[0].state == "pending"
+    assert treasury.balance("payable:ann") == -10_000_000
+
+
+@pytest.mark.parametrize(("outcome", "balance", "bank"), [("rejected", -25_000_000, 0), ("settled", 0, -27_500_000)])
+def test_what_the_bank_says_of_the_whole_batch_is_of_every_payment(
+    treasury: Treasury, outcome: str, balance: int, bank: int
+) -> None:
+    treasury.pay()
+    treasury.send()
+    answer = Answer(batches=(BatchAcknowledgement(BATCH, outcome, "FF01", "top", 2, 27_500_000),))
+    assert treasury.payouts.acknowledge(answer, "eve") == {outcome: 2}
+    assert treasury.payouts.acknowledge(answer, "eve") == {}, "the same file again says nothing new"
+    assert (treasury.balance("payable:ann"), treasury.balance("bank")) == (balance, bank)
+    assert treasury.payouts.differences(None) == []
+    other = replace(answer, batches=(BatchAcknowledgement("VL-X", outcome, "", "top"),))
+    with pytest.raises(AcknowledgementError, match="batch 'VL-X' was never made from these books"):
+        treasury.payouts.acknowledge(other, "eve")
 
 
 def test_an_appeal_is_received_and_decided_once(treasury: Treasury) -> None:
@@ -356,12 +421,12 @@ def test_the_commands_pay_write_import_and_reconcile(
     card = replace(card_of(1), minimum_payout_micros=3_000_000)
     catalogues = PostgresCatalogueStore(connector(treasury.url))
     catalogues.import_contracts(contracts_of(card, currency="EUR"))
-    words = ["payout-create", "--currency", "EUR", "--execution-on", "2026-12-01", "--actor", "eve"]
+    words = ["payout-create", "--currency", "EUR", "--execution-on", DAY.isoformat(), "--actor", "eve"]
     preview = run(*words, "--preview")
     assert (preview["item_count"], preview["left"][0]["payee_id"]) == (1, "bob")
     catalogues.import_contracts(contracts_of(card_of(1), currency="EUR"))
     made = run(*words)
-    assert (made["batch_id"], made["amount_micros"]) == ("VL-EUR-20261201-1", 27_500_000)
+    assert (made["batch_id"], made["amount_micros"]) == (BATCH, 27_500_000)
     out = tmp_path / "batch.xml"
     words = ["payout-file", "--batch", made["batch_id"], "--out", str(out), "--actor", "eve"]
     assert main(["billing", *words]) == ExitCode.REFUSED
@@ -396,6 +461,7 @@ def test_the_commands_pay_write_import_and_reconcile(
     )
     assert run("payout-import", "--file", str(answer), "--actor", "eve") == {
         "line_count": 2,
+        "not_final_count": 0,
         "settled": 1,
         "rejected": 1,
     }

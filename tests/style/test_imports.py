@@ -30,6 +30,7 @@ TECHNOLOGIES = {
     "yaml": ("file_",),
     "jsonschema": ("file_",),
     "sepaxml": ("file_",),
+    "schwifty": ("bank_",),
     "cryptography": ("ed25519_", "jwt_"),
     "jwt": ("jwt_",),
     "httpx": ("http_",),

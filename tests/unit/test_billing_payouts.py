@@ -2,29 +2,25 @@
 
 from dataclasses import replace
 from datetime import UTC, date, datetime
-from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from billing.errors import FileRefusedError
-from billing.payouts.file_bank_accounts import read_bank_accounts
-from billing.payouts.file_payouts import decimal_text, pain_001, payout_csv, read_acknowledgements
+from billing.money import decimal_text
+from billing.payouts.bank_data import BankAccount
+from billing.payouts.file_payouts import pain_001, payout_csv
 from billing.payouts.payouts import (
-    Acknowledgement,
-    BankAccount,
     Payable,
     PayoutBatch,
-    check_acknowledgements,
     expected_balances,
-    is_iban,
-    item_id_of,
     payout_transaction,
     plan_items,
 )
 
 IBANS = ["DE89370400440532013000", "GB82WEST12345698765432", "NO9386011117947"]  # published examples of the standard
 ANN = BankAccount("ann", "Ann Älv", IBANS[0], "COBADEFFXXX")
+BOB = BankAccount("bob", "Bob & Söhne_[Ελλάς]", IBANS[1])
 DAY = date(2026, 12, 1)
 EXECUTION = datetime(2026, 12, 1, tzinfo=UTC)
 
@@ -56,7 +52,7 @@ def micros(text: str) -> int:
 @pytest.mark.parametrize("row", PAYABLE_ROWS, ids=[" ".join(row) for row in PAYABLE_ROWS])
 def test_of_a_balance_this_is_paid_and_the_rest_stays_owed(row: list[str]) -> None:
     balance, held, minimum, currency, account, paid, because = row
-    payable = Payable("ann", micros(balance), micros(held), micros(minimum), 1 if account == "yes" else None)
+    payable = Payable("ann", micros(balance), micros(held), micros(minimum), ANN if account == "yes" else None, 1)
     items, left = plan_items("B", currency, [payable])
     assert [decimal_text(item.amount_micros, currency) for item in items] == ([paid] if paid else [])
     assert bool(left) == bool(because)
@@ -64,9 +60,9 @@ def test_of_a_balance_this_is_paid_and_the_rest_stays_owed(row: list[str]) -> No
 
 
 def batch(currency: str = "EUR") -> PayoutBatch:
-    payables = [Payable("ann", 12_345_678, 0, 0, 1), Payable("bob", 5_000_000, 0, 0, 3)]
+    payables = [Payable("ann", 12_345_678, 0, 0, ANN, 1), Payable("bob", 5_000_000, 0, 0, BOB, 3)]
     items, _ = plan_items("VL-EUR-20261201-1", currency, payables)
-    accounts = {"ann": ANN, "bob": BankAccount("bob", "Bob", IBANS[1])}
+    accounts = {"ann": ANN, "bob": BOB}
     return PayoutBatch(
         "VL-EUR-20261201-1", currency, DAY, datetime(2026, 11, 25, 9, tzinfo=UTC), tuple(items), accounts
     )
@@ -82,11 +78,56 @@ def test_the_file_for_the_bank_has_every_payment_and_their_sum_and_is_the_same_e
     assert [node.text for node in root.iterfind(".//x:GrpHdr/x:CtrlSum", names)] == ["17.34"]
     assert [node.text for node in root.iterfind(".//x:MsgId", names)] == ["VL-EUR-20261201-1"]
     assert [node.text for node in root.iterfind(".//x:CdtrAcct//x:IBAN", names)] == IBANS[:2]
+    assert [node.text for node in root.iterfind(".//x:Cdtr/x:Nm", names)] == ["Ann Alv", "Bob + Sohne-(Ellas)"]
 
 
 def test_a_sepa_file_in_another_currency_is_refused() -> None:
     with pytest.raises(FileRefusedError, match="is in EUR, and batch VL-EUR-20261201-1 in USD; use csv"):
         pain_001(batch("USD"), ANN)
+
+
+@pytest.mark.parametrize(
+    ("account", "reason"),
+    [
+        (replace(ANN, bic="12345678"), "account (version 7) that no bank takes: bic: not a BIC; allowed: 4 letters"),
+        (replace(ANN, bic="BARCGB22"), "bic: the BIC is of a bank in GB and the IBAN of DE"),
+        (replace(ANN, iban="DE893704004405320130000"), "iban: not an IBAN: one of DE has 22 characters"),
+        (replace(ANN, holder_name="山田"), "holder_name: the holder's name cannot be written"),
+        (replace(ANN, iban="BR1800360305000010009795493C1", bic=None), "account in BR, which SEPA does not reach"),
+    ],
+)  # fmt: skip
+def test_an_account_of_old_that_no_bank_takes_keeps_its_payee_out_and_nobody_else(
+    account: BankAccount, reason: str
+) -> None:
+    payables = [Payable("ann", 9_000_000, 0, 0, account, 7), Payable("bob", 5_000_000, 0, 0, BOB, 3)]
+    items, left = plan_items("B", "EUR", payables, by_sepa=True)
+    assert [item.payee_id for item in items] == ["bob"]
+    assert [payee_id for payee_id, _ in left] == ["ann"]
+    assert reason in left[0][1]
+    assert account.iban[4:] not in left[0][1]
+
+
+def test_what_no_sepa_transfer_carries_is_left_and_said() -> None:
+    payables = [Payable("ann", 10**15, 0, 0, ANN, 1), Payable("bob", 10**15 - 10_000, 0, 0, BOB, 1)]
+    items, left = plan_items("B", "EUR", payables, by_sepa=True)
+    assert [item.payee_id for item in items] == ["bob"]
+    assert "more than one SEPA transfer carries (999,999,999.990000 EUR)" in left[0][1]
+
+
+def test_a_batch_from_before_accounts_were_judged_names_the_payee_instead_of_breaking_off() -> None:
+    broken = replace(batch(), accounts={"ann": replace(ANN, bic="12345678"), "bob": BOB})
+    with pytest.raises(FileRefusedError) as caught:
+        pain_001(broken, ANN)
+    (problem,) = caught.value.problems
+    assert problem.startswith("batch VL-EUR-20261201-1, payee ann, column bic of its bank account: not a BIC")
+    assert "void the batch" in problem
+
+
+def test_a_file_that_the_schema_refuses_is_refused_without_repeating_it() -> None:
+    with pytest.raises(FileRefusedError, match=r"the file is not as pain\.001\.001\.03 wants it") as caught:
+        pain_001(batch(), replace(ANN, bic="12345678"))
+    assert IBANS[0] not in str(caught.value)
+    assert caught.value.__cause__ is None
 
 
 def test_the_csv_file_has_one_payment_a_line() -> None:
@@ -130,109 +171,3 @@ def test_every_step_of_a_payment_is_a_transaction(row: list[str]) -> None:
 )
 def test_a_payment_in_a_state_stands_so_in_the_ledger(state: str, payable: int, clearing: int, bank: int) -> None:
     assert expected_balances(state, 7) == {"payable": payable, "clearing:payouts": clearing, "bank": bank}
-
-
-def said(outcome: str, amount_micros: int = 12_340_000, currency: str = "EUR", item_id: str = "") -> Acknowledgement:
-    item_id = item_id or item_id_of("VL-EUR-20261201-1", "ann")
-    return Acknowledgement(item_id, outcome, amount_micros, currency, "", "line 2")
-
-
-@pytest.mark.parametrize(
-    ("state", "lines", "problem"),
-    [
-        ("instructed", [said("settled")], None),
-        ("instructed", [said("rejected")], None),
-        ("settled", [said("settled")], None),
-        ("settled", [said("returned")], None),
-        ("returned", [said("settled")], None),
-        ("instructed", [said("returned")], "is instructed and cannot become returned"),
-        ("rejected", [said("settled")], "is rejected and cannot become settled"),
-        ("settled", [said("rejected")], "is settled and cannot become rejected"),
-        ("instructed", [said("settled", 12_350_000)], "the bank says 12.350000 EUR, the ledger 12.340000 EUR"),
-        ("instructed", [said("settled", currency="USD")], "the bank says 12.340000 USD, the ledger 12.340000 EUR"),
-        ("instructed", [said("settled", item_id="f" * 32)], "was never instructed from these books"),
-        ("instructed", [said("settled"), said("rejected")], "is also settled in this file"),
-    ],
-)  # fmt: skip
-def test_what_the_bank_says_must_fit_the_ledger(state: str, lines: list[Acknowledgement], problem: str | None) -> None:
-    item = batch().items[0]
-    problems = check_acknowledgements(lines, {item.item_id: (item, "EUR", state)})
-    assert len(problems) == (problem is not None)
-    assert all(str(problem) in each for each in problems)
-
-
-def test_acknowledgements_are_read_from_csv(tmp_path: Path) -> None:
-    file = tmp_path / "ack.csv"
-    file.write_text("item_id,outcome,amount,currency,reason\nabc,settled,12.34,EUR,\nabd,rejected,1,EUR,AC04 closed\n")
-    read = read_acknowledgements(file)
-    assert [(each.outcome, each.amount_micros, each.reason) for each in read] == [
-        ("settled", 12_340_000, ""),
-        ("rejected", 1_000_000, "AC04 closed"),
-    ]
-    file.write_text("item_id,outcome,amount,currency\nabc,maybe,12.34,EUR\nabd,settled,a lot,EUR\n")
-    with pytest.raises(FileRefusedError) as caught:
-        read_acknowledgements(file)
-    assert "line 2, column outcome: 'maybe' is not one of settled, rejected, returned" in caught.value.problems[0]
-    assert "line 3, column amount: 'a lot' is not an amount like 12.34" in caught.value.problems[1]
-
-
-PAIN_002 = """<?xml version="1.0"?>
-<Document xmlns="urn:iso:std:iso:20022:tech:xsd:pain.002.001.03"><CstmrPmtStsRpt><OrgnlPmtInfAndSts>
-<TxInfAndSts><OrgnlEndToEndId>abc</OrgnlEndToEndId><TxSts>ACSC</TxSts>
-  <OrgnlTxRef><Amt><InstdAmt Ccy="EUR">12.34</InstdAmt></Amt></OrgnlTxRef></TxInfAndSts>
-<TxInfAndSts><OrgnlEndToEndId>abd</OrgnlEndToEndId><TxSts>RJCT</TxSts><StsRsnInf><Rsn><Cd>AC04</Cd></Rsn></StsRsnInf>
-  <OrgnlTxRef><Amt><InstdAmt Ccy="EUR">5.00</InstdAmt></Amt></OrgnlTxRef></TxInfAndSts>
-<TxInfAndSts><OrgnlEndToEndId>abe</OrgnlEndToEndId><TxSts>PDNG</TxSts></TxInfAndSts>
-</OrgnlPmtInfAndSts></CstmrPmtStsRpt></Document>
-"""
-
-
-def test_acknowledgements_are_read_from_a_payment_status_report(tmp_path: Path) -> None:
-    file = tmp_path / "status.xml"
-    file.write_text(PAIN_002)
-    read = [
-        (each.item_id, each.outcome, each.amount_micros, each.currency, each.reason)
-        for each in read_acknowledgements(file)
-    ]
-    assert read == [("abc", "settled", 12_340_000, "EUR", ""), ("abd", "rejected", 5_000_000, "EUR", "AC04")]
-
-
-@pytest.mark.parametrize(
-    ("text", "problem"),
-    [
-        ('<!DOCTYPE x [<!ENTITY a "b">]><x>&a;</x>', "has no document type"),
-        ("<x>", "not readable as XML"),
-        (PAIN_002.replace("OrgnlEndToEndId>abc</OrgnlEndToEndId", "Other>abc</Other"), "payment 1: OrgnlEndToEndId or"),
-    ],
-)
-def test_a_broken_status_report_is_refused(tmp_path: Path, text: str, problem: str) -> None:
-    (tmp_path / "status.xml").write_text(text)
-    with pytest.raises(FileRefusedError, match=problem):
-        read_acknowledgements(tmp_path / "status.xml")
-
-
-@pytest.mark.parametrize("iban", IBANS)
-def test_an_iban_is_checked_by_its_digits(iban: str) -> None:
-    assert is_iban(iban)
-    other = str((int(iban[-1]) + 1) % 10)
-    assert not is_iban(iban[:-1] + other)
-    assert not is_iban(iban.lower())
-
-
-def test_bank_accounts_are_read_and_never_repeated_in_a_message(tmp_path: Path) -> None:
-    file = tmp_path / "accounts.csv"
-    file.write_text(
-        f"payee_id,holder_name,iban,bic\nann,Ann,DE89 3704 0044 0532 0130 00,cobadeff\nbob,Bob,{IBANS[1]},\n"
-    )
-    accounts = read_bank_accounts(file)
-    assert [(each.iban, each.bic) for each in accounts] == [(IBANS[0], "COBADEFF"), (IBANS[1], None)]
-    assert repr(accounts[0]) == "BankAccount(ann, DE…3000)"
-    file.write_text("payee_id,holder_name,iban,bic\nann,Ann,DE88370400440532013000,COBA\nann,,GB82,\n")
-    with pytest.raises(FileRefusedError) as caught:
-        read_bank_accounts(file)
-    text = str(caught.value)
-    assert [part in text for part in ("line 2, column iban", "line 2, column bic", "line 3, column holder_name")] == [
-        True
-    ] * 3
-    assert "payee ann stands twice" in text
-    assert "0532013000" not in text

@@ -1,0 +1,54 @@
+"""Reads what the bank answers: a payment status report (pain.002), or CSV."""
+
+from pathlib import Path
+
+from billing.errors import FileRefusedError
+from billing.money import written_amount
+from billing.payouts.answers import Acknowledgement, Answer
+from billing.payouts.file_status_reports import read_status_report
+from billing.payouts.payouts import OUTCOMES
+from billing.terms.currency import CURRENCIES
+from billing.terms.file_csv import Problems, Row, rows_of, shown
+
+COLUMNS = ("item_id", "outcome", "amount", "currency", "reason")
+_XML_BEGINS = (b"<", b"\xef\xbb\xbf<", b"\xff\xfe<", b"\xfe\xff\x00<")
+
+
+def read_answer(file: Path) -> Answer:
+    """Return what the bank says: of a pain.002 when the file is XML, else of a CSV with the columns of COLUMNS.
+
+    Raises:
+        FileRefusedError: it cannot be read, or says nothing; with every problem.
+    """
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise FileRefusedError([f"{file}: cannot be read ({error.strerror})"]) from error
+    if not content.strip():
+        raise FileRefusedError([f"{file}: the file is empty"])
+    if content.lstrip().startswith(_XML_BEGINS):
+        return read_status_report(str(file), content)
+    problems = Problems()
+    read = [_acknowledgement(file, row, problems) for row in rows_of(file, COLUMNS, ("reason",), problems)]
+    if not read and not problems.found:
+        problems.found.append(f"{file}: there is no line below the header, so the bank says nothing")
+    if problems.found:
+        raise FileRefusedError(problems.found)
+    return Answer(payments=tuple(read))
+
+
+def _acknowledgement(file: Path, row: Row, problems: Problems) -> Acknowledgement:
+    outcome, currency = row.cells["outcome"], row.cells["currency"]
+    if outcome not in OUTCOMES:
+        problems.add(file, row.line, "outcome", f"{shown(outcome)} is not one of {', '.join(OUTCOMES)}")
+    amount_micros = None
+    if currency not in CURRENCIES:
+        problems.add(file, row.line, "currency", f"{shown(currency)} is not a currency of ISO 4217, like EUR")
+    else:
+        try:
+            amount_micros = written_amount(row.cells["amount"], currency)
+        except ValueError as error:
+            problems.add(file, row.line, "amount", str(error))
+    return Acknowledgement(
+        row.cells["item_id"], outcome, amount_micros, currency, row.cells["reason"], f"{file}, line {row.line}"
+    )

@@ -147,6 +147,11 @@ class IcebergTables:
             table.manageSnapshots().removeBranch(branch).commit()
 
 
+def branch_of(run_id: str) -> str:
+    """Return the name of a run's branch."""
+    return "run_" + run_id.lower().replace("-", "_")
+
+
 def branch_target(name: str, branch: str) -> str:
     """Return the name under which Spark writes to a table's branch."""
     return f"{NAMESPACE}.{name}.branch_{branch}"

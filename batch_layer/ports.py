@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from batch_layer.archive_files import ArchivedFile, Hours, RecordedFile
 from batch_layer.day_changes import DayChange
 from batch_layer.reconciliation import BilledVideo, Counts, Days, Reconciliation
+from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogPlace, OffsetRange, OffsetVector
 from ingestion.contract.version import DayRules, PublishedVersion
 
@@ -199,6 +200,8 @@ class Judgement:
     touched: frozenset[date]
     judged: frozenset[date]
     rules: Mapping[date, DayRules]
+    unknown_country_count: int = 0
+    """Events among those that were archived that name a country by a text that is none; they are counted under `ZZ`."""
 
 
 @dataclass(frozen=True)
@@ -245,7 +248,7 @@ class Warehouse(Protocol):
     def archive(self, start: OffsetVector, ranges: Sequence[OffsetRange], end: OffsetVector) -> Archived:
         """Append the ranges' records, untouched, and prove that they are all there."""
 
-    def judge(self, accepted: Collection[LogPlace]) -> Judgement:
+    def judge(self, accepted: Collection[LogPlace], contracts: EventContracts) -> Judgement:
         """Decode what was archived and judge every event of the days that it or a decision can affect.
 
         `accepted`: the late events that this run is the first to judge as accepted.

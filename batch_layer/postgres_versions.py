@@ -17,13 +17,14 @@ from batch_layer.errors import RefusedError, UnavailableError
 from batch_layer.ports import RunEntry, VideoCount
 from batch_layer.postgres_connection import connected
 from batch_layer.postgres_day_changes import copy_day_changes
+from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogPlace, OffsetVector
 from ingestion.contract.version import DayRules, PublishedVersion
 
 _LOCK_KEY = 0x6261746368  # "batch"
 _SELECT = """
     SELECT version, run_id, offsets, watermarks, snapshots, row_counts, content_hashes, day_rules, published_at,
-        accepted_late
+        accepted_late, event_contracts
     FROM published.versions"""
 
 
@@ -96,8 +97,8 @@ class PostgresVersionStore:
             try:
                 cursor.execute(
                     "INSERT INTO published.versions (version, run_id, offsets, watermarks, snapshots, row_counts, "
-                    "content_hashes, day_rules, published_at, accepted_late) "
-                    "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                    "content_hashes, day_rules, published_at, accepted_late, event_contracts) "
+                    "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
                     _row(version),
                 )
                 cursor.copy_expert(
@@ -170,6 +171,7 @@ def _row(version: PublishedVersion) -> tuple[object, ...]:
         json.dumps(rules),
         version.published_at,
         json.dumps(version.accepted_late) if version.accepted_late else None,
+        json.dumps(version.event_contracts.to_json()),
     )
 
 
@@ -185,6 +187,7 @@ def _version(row: tuple[Any, ...]) -> PublishedVersion:
         day_rules,
         published_at,
         accepted_late,
+        event_contracts,
     ) = row
     return PublishedVersion(
         version=number,
@@ -197,6 +200,7 @@ def _version(row: tuple[Any, ...]) -> PublishedVersion:
         day_rules={date.fromisoformat(day): DayRules(**rules) for day, rules in day_rules.items()},
         published_at=published_at,
         accepted_late=tuple((partition, offset) for partition, offset in accepted_late or ()),
+        event_contracts=EventContracts.from_json(event_contracts),
     )
 
 
@@ -207,5 +211,5 @@ def translated() -> Iterator[None]:
         yield
     except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
         raise UnavailableError(f"PostgreSQL does not answer ({' '.join(str(error).split())})") from error
-    except psycopg2.errors.UndefinedTable as error:
-        raise RefusedError("the PostgreSQL schema is missing; run ./viewledger migrate") from error
+    except (psycopg2.errors.UndefinedTable, psycopg2.errors.UndefinedColumn) as error:
+        raise RefusedError("the PostgreSQL schema is missing or older; run ./viewledger migrate") from error

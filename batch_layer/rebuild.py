@@ -2,7 +2,8 @@
 
 from batch_layer.errors import BatchError, DifferenceError, RefusedError
 from batch_layer.ports import RunEntry
-from batch_layer.run import RunPorts, RunResult, new_run_id
+from batch_layer.run import RunPorts
+from batch_layer.run_result import RunResult, new_run_id
 from batch_layer.stages import Stages
 
 

@@ -1,8 +1,7 @@
 """One batch run, as the sequence of its steps. Nothing it does is visible before `publish`."""
 
-import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -26,9 +25,11 @@ from batch_layer.ports import (
 )
 from batch_layer.reconcile import ReconcilePorts, known_differences, reconcile_after_run
 from batch_layer.reconciliation import Reconciliation
+from batch_layer.run_result import RunResult, new_run_id
 from batch_layer.stages import Stages
+from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogPlace
-from ingestion.contract.version import PublishedVersion
+from ingestion.contract.version import PublishedVersion, contracts_after
 
 SEGMENTS_KEPT_VERSIONS = 2
 """The speed layer's segments stay until two versions later, for readers that still hold an older version."""
@@ -47,39 +48,6 @@ class RunPorts:
     metrics: RunMetrics
     progress: Progress
     clock: Callable[[], datetime]
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """How a run ended without an error."""
-
-    run_id: str
-    state: str
-    """`published` or `nothing_new`."""
-    version: int | None
-    archived_count: int = 0
-    gap_count: int = 0
-    """Offsets without a record among those that were archived."""
-    uncut_count: int = 0
-    """Partitions that the speed layer did not cut."""
-    accepted_count: int = 0
-    """Late events that the version is the first to judge as accepted."""
-    judged_days: tuple[str, ...] = ()
-    row_counts: Mapping[str, int] = field(default_factory=dict)
-    verdicts: Mapping[str, int] = field(default_factory=dict)
-    """Verdict → events, over the whole version; they add up to its raw rows."""
-    changed_video_count: int = 0
-    settled_until: datetime | None = None
-    report: str | None = None
-    stage_seconds: Mapping[str, float] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-    differences: tuple[str, ...] = ()
-    """What was found when the published days were reconciled; any stops publishing and billing."""
-
-
-def new_run_id(now: datetime) -> str:
-    """Return an id that sorts by time and is unique."""
-    return f"{now:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
 
 
 def run_once(ports: RunPorts, topic: str, *, begin_at_oldest: bool = False) -> RunResult:
@@ -158,8 +126,11 @@ def _steps(
         said.append(f"{archived.row_count:,} events")
         said.extend([f"{gap_count:,} offsets without a record"] if gap_count else [])
     with stages.stage("judge") as said:
-        judgement = ports.warehouse.judge(accepted)
+        contracts = contracts_after(former, cut.end)
+        judgement = ports.warehouse.judge(accepted, contracts)
         said.append(f"{len(judgement.touched)} days touched, {len(judgement.judged)} judged")
+        unknown_count = judgement.unknown_country_count
+        said.extend([f"{unknown_count:,} events name no known country and count under ZZ"] if unknown_count else [])
     with stages.stage("derive"):
         ports.warehouse.derive()
     # 5. The gate judges the branch; a failed one stays for inspection.
@@ -172,7 +143,8 @@ def _steps(
         contents = ports.warehouse.contents()
     if contents.differences:
         raise DifferenceError(f"nothing was published: {contents.differences[0]}")
-    return _publish(ports, stages, _Judged(run_id, former, cut, archived, accepted, judgement, contents, report))
+    judged = _Judged(run_id, former, cut, archived, accepted, contracts, judgement, contents, report)
+    return _publish(ports, stages, judged)
 
 
 def _refuse_unreconciled(ports: RunPorts, version: PublishedVersion | None) -> str:
@@ -198,6 +170,7 @@ class _Judged:
     cut: Cut
     archived: Archived
     accepted: tuple[LogPlace, ...]
+    contracts: EventContracts
     judgement: Judgement
     contents: TableContents
     report: GateReport
@@ -215,6 +188,7 @@ def _publish(ports: RunPorts, stages: Stages, judged: _Judged) -> RunResult:
         day_rules=judged.judgement.rules,
         published_at=ports.clock(),
         accepted_late=judged.accepted,
+        event_contracts=judged.contracts,
     )
     notes = judged.cut.notes
     with stages.stage("publish") as said:
@@ -225,6 +199,7 @@ def _publish(ports: RunPorts, stages: Stages, judged: _Judged) -> RunResult:
             "archived": judged.archived.row_count,
             "gaps": {str(partition): gap for partition, gap in judged.archived.gaps_by_partition.items() if gap},
             "accepted": len(judged.accepted),
+            "unknown_countries": judged.judgement.unknown_country_count,
             "judged_days": sorted(day.isoformat() for day in judged.judgement.judged),
             "report": str(judged.report.page),
             "stage_seconds": stages.seconds,
@@ -243,6 +218,7 @@ def _publish(ports: RunPorts, stages: Stages, judged: _Judged) -> RunResult:
         gap_count=sum(judged.archived.gaps_by_partition.values()),
         uncut_count=judged.cut.uncut_count,
         accepted_count=len(judged.accepted),
+        unknown_country_count=judged.judgement.unknown_country_count,
         judged_days=tuple(sorted(day.isoformat() for day in judged.judgement.judged)),
         row_counts=version.row_counts,
         verdicts=judged.contents.verdict_counts,

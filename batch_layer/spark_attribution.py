@@ -132,7 +132,7 @@ def pieces_of(events: DataFrame, attribution: Attribution) -> DataFrame:
             "share_ppm",
             outcome.alias("outcome"),
             F.when(outcome == _BILLABLE, F.col("event_id")).alias("event_id"),
-            F.when((outcome == _BILLABLE) & (F.size("ad_types") > 0), F.array_join("ad_types", "\n")).alias("ads"),
+            F.when((outcome == _BILLABLE) & (F.size("ad_types") > 0), F.col("ad_types")).alias("ads"),
         )
         .orderBy(*_ORDER, "event_id")
         .mapInArrow(_gather, "packed binary")
@@ -177,7 +177,7 @@ def _gather(chunks: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             if event_id is not None:
                 ids.append(event_id)
             if shown is not None:
-                ads.update(shown.split("\n"))
+                ads.update(shown)
     if key is not None:
         packet.append(_piece(key, outcomes, ads, ids))
         yield _packed(packet)

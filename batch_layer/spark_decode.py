@@ -4,6 +4,7 @@ There is exactly one decoder, so an event cannot be well-formed in one layer and
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,17 +12,17 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 
 from ingestion.contract.counting import LateEvent, Verdict, judge_alone
-from ingestion.contract.decoding import decode_view_event, is_video_id
+from ingestion.contract.decoding import decode_view_event, is_video_id, unreadable
 from ingestion.contract.event import RejectedEvent, ViewEvent, payload_digest
+from ingestion.contract.event_contracts import EventContracts
+from ingestion.contract.offsets import LogPlace
+from ingestion.contract.priced_fields import ad_types_by, country_by, is_country_unknown
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _HOUR_MICROS = 3_600_000_000
 _DAY_MICROS = 24 * _HOUR_MICROS
-_INSTANT_MIN = datetime.min.replace(tzinfo=UTC)
-UNKNOWN_COUNTRY = "ZZ"
 UNKNOWN_DEVICE = "unknown"
-UNKNOWN_AD_TYPE = "unknown"
 
 _FIELDS = (
     ("event_id", "string", pa.string()),
@@ -40,9 +41,11 @@ _FIELDS = (
     ("verdict", "string", pa.string()),
     ("reasons", "array<struct<code: string, detail: string>>",
      pa.list_(pa.struct([("code", pa.string()), ("detail", pa.string())]))),
+    ("is_country_unknown", "boolean", pa.bool_()),
 )  # fmt: skip
 _PLACE = ("partition", "offset", "appended_at")
-COLUMNS = (*_PLACE, *(name for name, _, _ in _FIELDS))
+COLUMNS = (*_PLACE, *(name for name, _, _ in _FIELDS[:-1]))
+"""Those of the events table: all but what is only counted."""
 SCHEMA = "partition int, offset bigint, appended_at timestamp, " + ", ".join(
     f"{name} {kind}" for name, kind, _ in _FIELDS
 )
@@ -52,46 +55,60 @@ _ARROW_SCHEMA = pa.schema(
 )
 
 
-def decode(raw: DataFrame) -> DataFrame:
-    """Return one row of `SCHEMA` for every archived message.
+def decode(raw: DataFrame, contracts: EventContracts) -> DataFrame:
+    """Return one row of `SCHEMA` for every archived message, read by the event contract in force at its place.
 
     `verdict` is what an event is by itself: `rejected`, `late_review`, or null for a candidate for counting.
     """
-    return raw.select(*_PLACE, "key", "value").mapInArrow(_decode_chunks, SCHEMA)
+    return raw.select(*_PLACE, "key", "value").mapInArrow(_Decoder(contracts), SCHEMA)
 
 
-def _decode_chunks(chunks: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    for chunk in chunks:
-        appended = chunk.column("appended_at").cast(pa.timestamp("us", "UTC"))
-        micros = appended.cast(pa.int64()).to_pylist()
-        values = chunk.column("value").to_pylist()
-        keys = chunk.column("key").to_pylist()
-        rows = [_row(key or b"", value or b"", at) for key, value, at in zip(keys, values, micros, strict=True)]
-        columns = zip(*rows, strict=True) if rows else ([] for _ in _FIELDS)
-        arrays = [pa.array(column, kind) for column, (_, _, kind) in zip(columns, _FIELDS, strict=True)]
-        place = [chunk.column("partition").cast(pa.int32()), chunk.column("offset").cast(pa.int64()), appended]
-        yield pa.RecordBatch.from_arrays([*place, *arrays], schema=_ARROW_SCHEMA)
+@dataclass(frozen=True)
+class _Decoder:
+    contracts: EventContracts
+
+    def __call__(self, chunks: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for chunk in chunks:
+            appended = chunk.column("appended_at").cast(pa.timestamp("us", "UTC"))
+            micros = appended.cast(pa.int64()).to_pylist()
+            names = ("key", "value", "partition", "offset")
+            sent = zip(*(chunk.column(name).to_pylist() for name in names), micros, strict=True)
+            rows = [self._row(key or b"", value or b"", (part, offset), at) for key, value, part, offset, at in sent]
+            columns = zip(*rows, strict=True) if rows else ([] for _ in _FIELDS)
+            arrays = [pa.array(column, kind) for column, (_, _, kind) in zip(columns, _FIELDS, strict=True)]
+            place = [chunk.column("partition").cast(pa.int32()), chunk.column("offset").cast(pa.int64()), appended]
+            yield pa.RecordBatch.from_arrays([*place, *arrays], schema=_ARROW_SCHEMA)
+
+    def _row(self, key: bytes, value: bytes, place: LogPlace, appended_micros: int) -> tuple[Any, ...]:
+        try:
+            return _described_message(key, value, appended_micros, self.contracts.version_at(*place))
+        except Exception as error:  # noqa: BLE001 - total: a message must never stop a run
+            name = f"message {place[0]}:{place[1]}"
+            return _rejected_row(key, unreadable(name, error), appended_micros)
 
 
-def _row(key: bytes, value: bytes, appended_micros: int) -> tuple[Any, ...]:
-    judged = judge_alone(decode_view_event(value), _EPOCH + timedelta(microseconds=appended_micros))
+def _described_message(key: bytes, value: bytes, appended_micros: int, contract: int) -> tuple[Any, ...]:
+    received_at = _EPOCH + timedelta(microseconds=appended_micros)
+    judged = judge_alone(decode_view_event(value, contract), received_at)
     if isinstance(judged, RejectedEvent):
-        reasons = [{"code": reason.code, "detail": reason.detail} for reason in judged.reasons]
-        filed, no_more = _filed_under(appended_micros), (None,) * 6
-        named = (judged.event_id, _video_of_key(key), None, None, None)
-        return (*named, *filed, *no_more, Verdict.REJECTED.value, reasons)
-    if isinstance(judged, LateEvent):
-        happened = _micros(judged.event.timestamp)
-        described = _described(judged.event, happened, _filed_under(appended_micros))
-        return (*described, payload_digest(judged.event), Verdict.LATE_REVIEW.value, None)
-    happened = _micros(judged.timestamp)
-    return (*_described(judged, happened, _filed_under(happened)), payload_digest(judged), None, None)
+        return _rejected_row(key, judged, appended_micros)
+    is_late = isinstance(judged, LateEvent)
+    event = judged.event if isinstance(judged, LateEvent) else judged
+    happened = (event.timestamp - _EPOCH) // _MICROSECOND
+    filed = _filed_under(appended_micros if is_late else happened)
+    verdict = Verdict.LATE_REVIEW.value if is_late else None
+    described = _described(event, happened, filed, contract)
+    return (*described, payload_digest(event), verdict, None, is_country_unknown(event))
 
 
-def _described(event: ViewEvent, happened: int, filed: tuple[int, int]) -> tuple[Any, ...]:
-    country = event.geo_location
-    if country is None or len(country) != 2 or not (country.isascii() and country.isalpha() and country.isupper()):
-        country = UNKNOWN_COUNTRY
+def _rejected_row(key: bytes, rejected: RejectedEvent, appended_micros: int) -> tuple[Any, ...]:
+    reasons = [{"code": reason.code, "detail": reason.detail} for reason in rejected.reasons]
+    named = (rejected.event_id, _video_of_key(key), None, None, None)
+    no_more = (None,) * 6
+    return (*named, *_filed_under(appended_micros), *no_more, Verdict.REJECTED.value, reasons, False)
+
+
+def _described(event: ViewEvent, happened: int, filed: tuple[int, int], contract: int) -> tuple[Any, ...]:
     return (
         str(event.event_id),
         event.video_id,
@@ -101,9 +118,9 @@ def _described(event: ViewEvent, happened: int, filed: tuple[int, int]) -> tuple
         *filed,
         event.view_duration,
         event.revenue_eligible,
-        country,
+        country_by(contract, event),
         UNKNOWN_DEVICE if event.device_type is None else event.device_type,
-        [ad_view.ad_type or UNKNOWN_AD_TYPE for ad_view in event.ad_views or ()],
+        ad_types_by(contract, event),
     )
 
 
@@ -116,10 +133,3 @@ def _video_of_key(key: bytes) -> str | None:
 def _filed_under(micros: int) -> tuple[int, int]:
     """Return the UTC day (days since 1970) and hour (microseconds since 1970) that hold an instant."""
     return micros // _DAY_MICROS, micros - micros % _HOUR_MICROS
-
-
-def _micros(instant: datetime) -> int:
-    try:
-        return (instant - _EPOCH) // _MICROSECOND
-    except OverflowError:  # year 1 with a zone east of Greenwich; such an event is late, its exact time says nothing
-        return (_INSTANT_MIN - _EPOCH) // _MICROSECOND

@@ -12,7 +12,7 @@ from batch_layer.iceberg_tables import IcebergTables, branch_target
 from batch_layer.spark_accepted import accepted_rows, with_accepted
 from batch_layer.spark_billability import RulesByDay
 from batch_layer.spark_content_hash import contents
-from batch_layer.spark_decode import decode
+from batch_layer.spark_decode import COLUMNS, decode
 from batch_layer.spark_derived import rejected_events, tally, views_by_detail, views_by_video, views_by_video_day
 from batch_layer.spark_judging import DayJudge
 from batch_layer.tables import (
@@ -76,7 +76,7 @@ class Recount:
         """Compute every table again from the raw events of the version, with the rules each day was judged with."""
         self.tables.open_branch(self.branch, self.version.snapshots)
         raw = self.tables.at(RAW_EVENTS, self.version.snapshots[RAW_EVENTS])
-        decoded = decode(raw).persist()
+        decoded = decode(raw, self.version.event_contracts).select(*COLUMNS).persist()
         if self.accepted:
             decoded = with_accepted(decoded, accepted_rows(self.spark, decoded, self.accepted))
         days = frozenset(self.version.day_rules)

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 from batch_layer.content import Content
 from batch_layer.day_changes import DayChange
-from batch_layer.iceberg_tables import IcebergTables, branch_target
+from batch_layer.iceberg_tables import IcebergTables, branch_of, branch_target
 from batch_layer.judging_ports import CatalogueFacts
 from batch_layer.ports import Archived, GateReport, Judgement, TableContents, VideoCount
 from batch_layer.spark_accepted import accepted_rows, touched_days, with_accepted
@@ -19,7 +19,7 @@ from batch_layer.spark_archive import append_raw, verify_archived
 from batch_layer.spark_billability import RulesByDay, facts_frame
 from batch_layer.spark_contents import branch_contents
 from batch_layer.spark_day_changes import day_changes
-from batch_layer.spark_decode import decode
+from batch_layer.spark_decode import COLUMNS, decode
 from batch_layer.spark_derived import (
     changed_totals,
     merge_totals,
@@ -42,6 +42,7 @@ from batch_layer.tables import (
     VIEWS_BY_VIDEO,
     VIEWS_BY_VIDEO_DAY,
 )
+from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogPlace, OffsetRange, OffsetVector
 from ingestion.contract.policy import POLICIES, CountingPolicy, policy_on
 from ingestion.contract.version import DayRules, PublishedVersion
@@ -62,11 +63,6 @@ class Gate(Protocol):
 
     def __call__(self, spark: SparkSession, subject: Subject, run_id: str, folder: Path) -> GateReport:
         """Check every expectation and write the report into `folder`."""
-
-
-def branch_of(run_id: str) -> str:
-    """Return the name of a run's branch."""
-    return "run_" + run_id.lower().replace("-", "_")
 
 
 @dataclass
@@ -134,10 +130,12 @@ class SparkWarehouse:
         return verify_archived(work.raw, ranges)
 
     @translated
-    def judge(self, accepted: Collection[LogPlace]) -> Judgement:
+    def judge(self, accepted: Collection[LogPlace], contracts: EventContracts) -> Judgement:
         """See the port."""
         work = self._working
-        decoded, stored = decode(self._appended(RAW_EVENTS)).persist(), self._at_start(EVENTS)
+        read, stored = decode(self._appended(RAW_EVENTS), contracts).persist(), self._at_start(EVENTS)
+        unknown_country_count = read.where("is_country_unknown").count()
+        decoded = read.select(*COLUMNS)
         if accepted:
             work.moved = accepted_rows(self._spark, stored, accepted).persist()
             stored = with_accepted(stored, work.moved)
@@ -154,7 +152,7 @@ class SparkWarehouse:
         work.judged = judge_touched(judge, touched, self._write_events)
         judged_now = {day: DayRules(policy_on(day, self._policies).version, latest) for day in work.judged}
         work.rules = {**former, **judged_now}
-        return Judgement(touched, work.judged, work.rules)
+        return Judgement(touched, work.judged, work.rules, unknown_country_count)
 
     @translated
     def derive(self) -> None:

@@ -35,12 +35,14 @@ from batch_layer.spark_judging import DayJudge
 from batch_layer.spark_session import SparkSettings, folder_catalog, jdbc_catalog, open_session
 from batch_layer.spark_verdicts import repeat_verdicts, with_verdicts
 from batch_layer.tables import RAW_EVENTS
+from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.policy import policy_on
 from jobs.local_stack.stack import LocalStack, temporary_folder
 
 TOPIC = "bench-batch"
 PARTITION_COUNT = 12
+NEW_LOG = EventContracts.of_new_log(TOPIC, PARTITION_COUNT)
 VIDEO_COUNT = 2_000
 REPEATED_SHARE = 0.02
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -196,13 +198,13 @@ def bench_judge(chosen: argparse.Namespace, spark: SparkSession) -> None:
         }
     )
     raw = spark.createDataFrame(table).repartition(2)
-    decoding = best_seconds(lambda: decode(raw).write.format("noop").mode("overwrite").save(), chosen.repeat)
-    days = {row.event_day for row in decode(raw).select("event_day").distinct().collect()}
+    decoding = best_seconds(lambda: decode(raw, NEW_LOG).write.format("noop").mode("overwrite").save(), chosen.repeat)
+    days = {row.event_day for row in decode(raw, NEW_LOG).select("event_day").distinct().collect()}
     rules = RulesByDay({day: policy_on(day) for day in days}, dict.fromkeys(days, 0))
 
     def judge() -> None:
         spark.catalog.clearCache()  # otherwise a repetition finds the answers of the first
-        decoded = decode(raw).persist()
+        decoded = decode(raw, NEW_LOG).persist()
         stored = decoded.where(F.lit(False)).withColumn("billability", F.lit(None).cast("string"))
         day_judge = DayJudge(spark, stored, decoded, frozenset(), lambda _: rules, facts_frame(spark, []))
         day_judge.judge(days).write.format("noop").mode("overwrite").save()

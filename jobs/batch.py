@@ -22,7 +22,8 @@ from batch_layer.postgres_late_decisions import PostgresLateDecisions
 from batch_layer.postgres_reconciliations import PostgresReconciliations
 from batch_layer.postgres_versions import PostgresVersionStore
 from batch_layer.prometheus_batch_metrics import PrometheusBatchMetrics
-from batch_layer.run import RunPorts, RunResult, run_once
+from batch_layer.run import RunPorts, run_once
+from batch_layer.run_result import RunResult
 from jobs import settings
 from jobs.batch_settings import BatchSettings
 from jobs.errors import CommandError

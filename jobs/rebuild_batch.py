@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from batch_layer.errors import DifferenceError
 from batch_layer.rebuild import rebuild_once
-from batch_layer.run import RunResult
+from batch_layer.run_result import RunResult
 from jobs import settings
 from jobs.batch import add_attempts, attempt, checked_attempts, open_ports, told_by_exit_code
 from jobs.batch_settings import BatchSettings

@@ -27,6 +27,7 @@ BESIDE = (
             "sql_is_closed",
             "reconcile_laws",
             "settled_views_laws",
+            "upgrade_laws",
             "bundle_of_real_books",
         )
     ),

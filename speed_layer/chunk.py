@@ -9,8 +9,10 @@ from operator import itemgetter
 from typing import Protocol
 
 from ingestion.contract.counting import CLOCK_TOLERANCE, LATE_AFTER, LateEvent, judge_alone
-from ingestion.contract.decoding import decode_view_event
-from ingestion.contract.event import RejectedEvent
+from ingestion.contract.decoding import decode_view_event, unreadable
+from ingestion.contract.event import RejectedEvent, ViewEvent
+from ingestion.contract.event_contracts import EventContracts
+from ingestion.contract.priced_fields import is_country_unknown
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -63,6 +65,8 @@ class Chunk:
     rejections: Sequence[Rejection] = ()
     sessions: Sequence[str] = ()
     """Session ids of the candidates."""
+    unknown_countries: int = 0
+    """Events that name a country by a text that is none."""
 
     @property
     def appended_at_ms(self) -> int | None:
@@ -105,7 +109,7 @@ def _by_generation(
     return found
 
 
-def judge(span: Span) -> Chunk:
+def judge(span: Span, contracts: EventContracts) -> Chunk:
     """Decodes and judges the messages of a span, each by itself; of one id the first is the candidate."""
     records = span.records
     if not records:
@@ -113,31 +117,35 @@ def judge(span: Span) -> Chunk:
     candidates: dict[bytes, str] = {}
     sessions: list[str] = []
     rejections: list[Rejection] = []
-    duplicates = late = 0
+    duplicates = late = unknown_countries = 0
     # An event within these bounds is in time for every append time of the chunk: the usual two comparisons.
     append_times = [record.timestamp for record in records]
     in_time_from = instant_of(max(append_times)) - LATE_AFTER
     in_time_until = instant_of(min(append_times)) + CLOCK_TOLERANCE
     for record in records:
-        event = decode_view_event(record.value or b"")
-        if isinstance(event, RejectedEvent):
-            rejections.append(Rejection(record, event))
+        judged: ViewEvent | RejectedEvent | LateEvent
+        try:
+            contract = contracts.version_at(span.partition, record.offset)
+            judged = decode_view_event(record.value or b"", contract)
+            if isinstance(judged, ViewEvent) and not in_time_from <= judged.timestamp <= in_time_until:
+                judged = judge_alone(judged, instant_of(record.timestamp))
+        except Exception as error:  # noqa: BLE001 - total: a message must never stop its partition
+            judged = unreadable(f"message {span.partition}:{record.offset}", error)
+        if isinstance(judged, RejectedEvent):
+            rejections.append(Rejection(record, judged))
             continue
-        if not in_time_from <= event.timestamp <= in_time_until:
-            judged = judge_alone(event, instant_of(record.timestamp))
-            if isinstance(judged, RejectedEvent):
-                rejections.append(Rejection(record, judged))
-                continue
-            if isinstance(judged, LateEvent):
-                late += 1
-                continue
+        if isinstance(judged, LateEvent):
+            late += 1
+            continue
+        event = judged
+        unknown_countries += is_country_unknown(event)
         event_id = event.event_id.bytes
         if event_id in candidates:
             duplicates += 1
         else:
             candidates[event_id] = event.video_id
             sessions.append(event.session_id)
-    return Chunk(span, candidates, duplicates, late, rejections, sessions)
+    return Chunk(span, candidates, duplicates, late, rejections, sessions, unknown_countries)
 
 
 def instant_of(milliseconds: int) -> datetime:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ingestion.contract.backoff import QUICK
+from ingestion.contract.event import TOPIC_VIDEO_VIEWS
+from ingestion.contract.event_contracts import EventContracts
 from speed_layer.chunk import Chunk, LogRecord, judge, spans
 from speed_layer.errors import SpeedLayerError, UnavailableError
 from speed_layer.ports import DeadLetters, Log, LogRange, PublishedOffsets, SegmentStore, SpeedObserver
@@ -54,6 +56,7 @@ class ConsumeLoop:
         self._around = surroundings
         self._horizon = horizon
         self._jitter = jitter or random.Random()  # noqa: S311 (spreads retries, guards nothing)
+        self._contracts = EventContracts.of_new_log(TOPIC_VIDEO_VIEWS)
         self._assignment = 0
         self._assigned: frozenset[int] = frozenset()
         self._places: dict[int, Place] = {}
@@ -126,7 +129,7 @@ class ConsumeLoop:
         offsets = (place.position, end)
         generation_ms = self._horizon.generation_ms
         parts = spans(records, partition=partition, offsets=offsets, segment=place.segment, generation_ms=generation_ms)
-        return [judge(part) for part in parts]
+        return [judge(part, self._contracts) for part in parts]
 
     def _apply(self, chunks: Sequence[Chunk]) -> None:
         # 1. What was rejected is safe elsewhere. A crash here sends it again, under the same key.
@@ -185,6 +188,8 @@ class ConsumeLoop:
             logger.warning("what is published is unknown", extra={"fields": {"reason": str(error)}})
             readings = self._around.store.look(dict.fromkeys(self._assigned, 0))
             return {partition: plan_uninformed(reading) for partition, reading in readings.items()}
+        if published:
+            self._contracts = published.contracts_from_here
         ends = {partition: published.end_of(partition) if published else 0 for partition in self._assigned}
         readings = self._around.store.look(ends)
         return {

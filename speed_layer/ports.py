@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from ingestion.contract.event_contracts import BEFORE_VERSIONS, EventContracts
 from ingestion.contract.offsets import OffsetVector
 from speed_layer.chunk import Chunk, LogRecord, Rejection
 from speed_layer.segments import Applied, Moved, PartitionReading
@@ -17,6 +18,13 @@ class Published:
     offsets: OffsetVector
     watermarks: tuple[datetime, ...]
     """Per partition: everything at or after `offset_end` was appended at this instant or later."""
+    event_contracts: EventContracts = BEFORE_VERSIONS
+    """By which version of the event contract it was read."""
+
+    @property
+    def contracts_from_here(self) -> EventContracts:
+        """By which version of the event contract everything is to be read, as the next batch run does."""
+        return self.event_contracts.followed_by_newest(self.offsets)
 
     def end_of(self, partition: int) -> int:
         """`offset_end` of a partition; 0 for one that was added to the topic after the version."""

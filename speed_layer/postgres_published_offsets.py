@@ -4,13 +4,14 @@ from datetime import datetime
 
 import psycopg2
 
+from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import OffsetVector
 from speed_layer.errors import TopicSettingsError, UnavailableError
 from speed_layer.ports import Published
 
 CONNECT_TIMEOUT_SECONDS = 2
 QUERY = """
-    SELECT versions.offsets, versions.watermarks
+    SELECT versions.offsets, versions.watermarks, versions.event_contracts
     FROM published.pointer JOIN published.versions USING (version)
 """
 
@@ -57,13 +58,14 @@ class PostgresPublishedOffsets:
             row = cursor.fetchone()
         if row is None:
             return None
-        offsets, watermarks = row
+        offsets, watermarks, contracts = row
         vector = OffsetVector.from_json(offsets)
         if vector.topic != self._topic:
             raise TopicSettingsError(
                 f"the published version was counted from topic {vector.topic}, but this process reads {self._topic}"
             )
-        return Published(vector, tuple(datetime.fromisoformat(text) for text in watermarks))
+        instants = tuple(datetime.fromisoformat(text) for text in watermarks)
+        return Published(vector, instants, EventContracts.from_json(contracts))
 
     def _disconnect(self) -> None:
         if self._connection is not None:

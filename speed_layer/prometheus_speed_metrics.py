@@ -49,6 +49,11 @@ class PrometheusSpeedMetrics:
         self._duplicate = events.labels("duplicate")
         self._rejected = events.labels("rejected")
         self._late_review = events.labels("late_review")
+        self._unknown_countries = Counter(
+            "view_events_without_known_country",
+            "View events that name a country by a text that is none; they earn the default rate.",
+            registry=registry,
+        )
         self._warmed_up = Counter(
             "speed_warm_up_events", "Events read again only to know their ids.", registry=registry
         )
@@ -83,6 +88,7 @@ class PrometheusSpeedMetrics:
         self._duplicate.inc(applied.duplicates + chunk.duplicates)
         self._rejected.inc(len(chunk.rejections))
         self._late_review.inc(chunk.late)
+        self._unknown_countries.inc(chunk.unknown_countries)
         self._chunk_events.observe(len(chunk.span.records))
         for appended_at_ms, times in Tally([record.timestamp for record in chunk.span.records]).items():
             self._latency.add((applied_at_ms - appended_at_ms) / 1000, times)

@@ -3,39 +3,55 @@
 Both runtimes call this one function (the speed layer in its loop, Spark in its decode step), so an event cannot be
 well-formed in one layer and malformed in the other. RFC 8259 leaves duplicate keys to the reader; here they reject
 the event, because two readers that pick different ones would count differently.
+
+Every version of the event contract is read here: what one of them gives, sentences included, never changes.
 """
 
 import functools
 import json
 import re
+from collections import Counter
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+from msgspec.structs import force_setattr, replace
 
 from ingestion.contract.event import (
+    ADVERTISEMENTS_MAX,
     EVENT_BYTES_MAX,
     VIDEO_ID_LENGTH_MAX,
     VIDEO_ID_PATTERN,
     AdView,
+    Instant,
     Reason,
     RejectedEvent,
     ViewEvent,
+    event_id_of,
 )
+from ingestion.contract.event_contracts import NEWEST, OLDEST
+from ingestion.contract.instants import BOUNDS, EARLIEST, LATEST_BEFORE, in_utc
 
 _PERSONAL_FIELDS = frozenset({"user_id", "session_id", "client_network", "user_agent", "referrer"})
 _MAY_IDENTIFY = "(value not shown: it may identify a person)"
+NESTING_MAX = 64
+"""How deep an object may nest. Python's own bound depends on who calls, so two layers would differ."""
+_digits_to_cut = re.compile(r"(?<=\.\d{6})\d+", re.ASCII)
 
 
 class _KnownFields(ViewEvent, frozen=True, gc=False, forbid_unknown_fields=True):
     """`ViewEvent` for the quick way: knowing every key makes duplicate keys countable; see `_quotes_expected`.
 
-    The pattern of `video_id` is checked by a cache instead of a regular expression, since ids repeat.
+    The pattern of `video_id` is checked by a cache instead of a regular expression, since ids repeat. `timestamp` is
+    what was sent, until it is known whether that says more than a microsecond.
     """
 
     video_id: str
+    timestamp: msgspec.Raw  # type: ignore[assignment]
 
 
 _decode_known = msgspec.json.Decoder(_KnownFields).decode
+_decode_instant = msgspec.json.Decoder(Instant).decode
 _decode_any = msgspec.json.Decoder(ViewEvent).decode
 _decode_object = msgspec.json.Decoder().decode
 _is_video_id_text = re.compile(VIDEO_ID_PATTERN.removesuffix("$")).fullmatch
@@ -49,19 +65,56 @@ def is_video_id(text: str) -> bool:
     return len(text) <= VIDEO_ID_LENGTH_MAX and _is_video_id_text(text) is not None
 
 
-def decode_view_event(raw: bytes) -> ViewEvent | RejectedEvent:
-    """Decode one message value. Never raises on any input; a rejected event lists every reason found.
+def decode_view_event(raw: bytes, contract: int = NEWEST) -> ViewEvent | RejectedEvent:
+    """Decode one message value by a version of the event contract; a rejected event lists every reason found.
 
-    The quick way takes well-formed events of known fields only and hands all others to `_decode_slowly`, which gives
-    the same answer for them: a law test holds the two against each other.
+    Total: whatever input makes a step raise, the answer is a rejected event.
+    """
+    try:
+        return _decode_quickly(raw, contract)
+    except Exception as error:  # noqa: BLE001 - total: a message must never stop the messages after it
+        return unreadable("the event", error)
+
+
+def unreadable(name: str, error: Exception) -> RejectedEvent:
+    """Return what takes the place of a message that made a step fail; `name` says which message it is."""
+    return _rejected("event_unreadable", f"{name} cannot be read ({type(error).__name__})")
+
+
+def _decode_quickly(raw: bytes, contract: int) -> ViewEvent | RejectedEvent:
+    """Take well-formed events of known fields only, and hand all others to `_decode_slowly`.
+
+    That gives the same answer for them: a law test holds the two against each other.
     """
     try:
         event = _decode_known(raw)
+        instant = _instant_in_time(event.timestamp, contract)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return _decode_slowly(raw)
-    if raw.count(b'"') == _quotes_expected(event) and is_video_id(event.video_id) and len(raw) <= EVENT_BYTES_MAX:
+        return _decode_slowly(raw, contract)
+    if (
+        instant is not None
+        and raw.count(b'"') == _quotes_expected(event)
+        and is_video_id(event.video_id)
+        and len(raw) <= EVENT_BYTES_MAX
+        and (contract == OLDEST or event.ad_views is None or len(event.ad_views) <= ADVERTISEMENTS_MAX)
+    ):
+        force_setattr(event, "timestamp", instant)
         return event
-    return _decode_slowly(raw)
+    return _decode_slowly(raw, contract)
+
+
+def _instant_in_time(sent: msgspec.Raw, contract: int) -> datetime | None:
+    """Return the instant of a timestamp as an event of a contract has it; None where that takes a closer look."""
+    instant = _decode_instant(sent)
+    if contract == OLDEST:
+        return instant
+    # the length says that at most six digits follow the point, with the usual two ways to write a zone; an escape
+    # only makes it longer; the first and the last year have bounds within them
+    text = bytes(sent)
+    is_exact = len(text) <= 29 if text[-2] in b"Zz" else len(text) <= 34 and text[-7] in b"+-"
+    if not is_exact or not EARLIEST.year < instant.year < LATEST_BEFORE.year:
+        return None
+    return instant if instant.tzinfo is UTC else instant.astimezone(UTC)
 
 
 def _quotes_expected(event: ViewEvent) -> int:
@@ -96,7 +149,32 @@ class _DuplicateKeyError(ValueError):
     """A key stands twice in one JSON object."""
 
 
-def _decode_slowly(raw: bytes) -> ViewEvent | RejectedEvent:
+def _decode_slowly(raw: bytes, contract: int) -> ViewEvent | RejectedEvent:
+    sent = _object_of(raw)
+    if isinstance(sent, RejectedEvent):
+        return sent
+    if contract != OLDEST and _nests_too_deeply(sent):
+        return _TOO_DEEP
+    event_id = sent["event_id"] if isinstance(sent.get("event_id"), str) else None
+    if contract != OLDEST and event_id is not None:
+        event_id = event_id_of(event_id) or event_id
+    try:
+        json.loads(raw, object_pairs_hook=_refuse_duplicate_keys)
+    except _DuplicateKeyError as error:
+        return RejectedEvent((Reason("duplicate_key", str(error)),), event_id)
+    except (ValueError, RecursionError):
+        return RejectedEvent((Reason("json_malformed", "JSON is malformed"),), event_id)
+    further = [] if contract == OLDEST else _reasons_of_the_newest(sent)
+    try:
+        event = _decode_any(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return RejectedEvent(_reasons(sent, further), event_id)
+    if further:
+        return RejectedEvent(tuple(further), event_id)
+    return event if contract == OLDEST else replace(event, timestamp=_exact_instant(sent["timestamp"]))
+
+
+def _object_of(raw: bytes) -> dict[str, Any] | RejectedEvent:
     if len(raw) > EVENT_BYTES_MAX:
         return _rejected("body_too_large", f"the event has {len(raw)} bytes; at most {EVENT_BYTES_MAX} are allowed")
     try:
@@ -106,37 +184,65 @@ def _decode_slowly(raw: bytes) -> ViewEvent | RejectedEvent:
     except msgspec.DecodeError as error:
         return _rejected("json_malformed", str(error))
     except RecursionError:
-        return _rejected("json_malformed", "nested too deeply")
+        return _TOO_DEEP
     if not isinstance(sent, dict):
         return _rejected("json_not_an_object", f"expected one JSON object, got {type(sent).__name__}")
-    event_id = sent["event_id"] if isinstance(sent.get("event_id"), str) else None
+    return sent
+
+
+def _nests_too_deeply(sent: dict[str, Any]) -> bool:
+    level: list[Any] = [sent]
+    for _ in range(NESTING_MAX + 1):
+        level = [
+            each
+            for outer in level
+            for each in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(each, dict | list)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _exact_instant(text: str) -> datetime:
+    """Return the instant of a timestamp, cut to the microsecond; ValueError says that it is out of bounds."""
+    return in_utc(msgspec.convert(_digits_to_cut.sub("", text), Instant))
+
+
+def _reasons_of_the_newest(sent: dict[str, Any]) -> list[Reason]:
+    """Return what breaks the newest contract alone in fields that keep the oldest."""
+    reasons = []
+    timestamp, ad_views = sent.get("timestamp"), sent.get("ad_views")
     try:
-        json.loads(raw, object_pairs_hook=_refuse_duplicate_keys)
-    except _DuplicateKeyError as error:
-        return RejectedEvent((Reason("duplicate_key", str(error)),), event_id)
-    except (ValueError, RecursionError):
-        return RejectedEvent((Reason("json_malformed", "JSON is malformed"),), event_id)
-    try:
-        return _decode_any(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return RejectedEvent(_reasons(sent), event_id)
+        if isinstance(timestamp, str):
+            _exact_instant(timestamp)
+    except msgspec.ValidationError:
+        pass  # said already
+    except ValueError:
+        reasons.append(Reason("timestamp_invalid", f"timestamp: it must lie {BOUNDS}, got {_shortened(timestamp)}"))
+    if isinstance(ad_views, list) and len(ad_views) > ADVERTISEMENTS_MAX:
+        text = f"ad_views: the event has {len(ad_views)}; at most {ADVERTISEMENTS_MAX} are allowed"
+        reasons.append(Reason("ad_views_too_many", text))
+    return reasons
 
 
 def _rejected(code: str, detail: str) -> RejectedEvent:
     return RejectedEvent((Reason(code, detail),))
 
 
+_TOO_DEEP = _rejected("json_malformed", "nested too deeply")
+
+
 def _refuse_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        seen: set[str] = set()
-        # `add` returns None; counting each key instead would take time that grows with the square of their number.
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        times = Counter(key for key, _ in pairs)
+        twice = next(key for key, count in times.items() if count > 1)
         raise _DuplicateKeyError(f"the key {twice[:64]!r} stands twice in one object")
     return found
 
 
-def _reasons(sent: dict[str, Any]) -> tuple[Reason, ...]:
+def _reasons(sent: dict[str, Any], further: list[Reason]) -> tuple[Reason, ...]:
     """Return every field's own reason; called only for objects that failed as a whole, so at least one is found."""
     reasons = [
         Reason(f"{name}_missing", f"{name}: the field is required") for name in _REQUIRED_FIELDS if name not in sent
@@ -148,7 +254,7 @@ def _reasons(sent: dict[str, Any]) -> tuple[Reason, ...]:
             except msgspec.ValidationError as error:
                 shown = _MAY_IDENTIFY if name in _PERSONAL_FIELDS else f"got {_shortened(value)}"
                 reasons.append(Reason(f"{name}_invalid", f"{name}: {_in_words(error)}, {shown}"))
-    return tuple(reasons) or (Reason("event_invalid", "the event breaks the contract"),)
+    return tuple(reasons + further) or (Reason("event_invalid", "the event breaks the contract"),)
 
 
 def _in_words(error: msgspec.ValidationError) -> str:

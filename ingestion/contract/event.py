@@ -5,6 +5,7 @@ layer speaks of them.
 """
 
 import hashlib
+import re
 from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
@@ -23,6 +24,10 @@ EVENT_BYTES_MAX = 64 * 1024
 VIDEO_ID_PATTERN = r"^[a-zA-Z0-9_-]+$"
 VIDEO_ID_LENGTH_MAX = 64
 VIEW_DURATION_SECONDS_MAX = 86_400
+ADVERTISEMENTS_MAX = 50
+"""In one event: more than a film of three hours with a break every ten minutes shows."""
+
+_is_uuid = re.compile("[0-9a-fA-F]{8}(-?)(?:[0-9a-fA-F]{4}\\1){3}[0-9a-fA-F]{12}").fullmatch
 
 PersonText = Annotated[str, Meta(min_length=1, max_length=128)]
 ShortText = Annotated[str, Meta(max_length=64)]
@@ -43,8 +48,9 @@ class AdView(Struct, frozen=True, gc=False):
 class ViewEvent(Struct, frozen=True, gc=False):
     """One view that keeps the contract.
 
-    `event_id` is made by the player and reused on every retry. `timestamp` is when the view happened, aware.
-    `view_duration` is in whole seconds. `user_id` is already a pseudonym. The last three fields are the collector's.
+    `event_id` is made by the player and reused on every retry. `timestamp` is when the view happened, in UTC, cut to
+    the microsecond and within the bounds of `instants`. `view_duration` is in whole seconds. Which of `ad_views` count
+    says `advertisements`. `user_id` is already a pseudonym. The last three fields are the collector's.
     """
 
     event_id: UUID
@@ -78,11 +84,20 @@ class Reason(Struct, frozen=True, gc=False):
 class RejectedEvent(Struct, frozen=True):
     """An event that breaks the contract, with every reason found; a value, never an exception.
 
-    `event_id` is the id as sent where one could be read, so that a sender can find the event again.
+    `event_id` is the id in its one spelling (`event_id_of`); where what was sent is no id, that text, so that a sender
+    can find the event again.
     """
 
     reasons: tuple[Reason, ...]
     event_id: str | None = None
+
+
+def event_id_of(text: str) -> str | None:
+    """Return an event id in its one spelling, a UUID in small letters with hyphens; None for what is no UUID.
+
+    Capitals and a UUID without hyphens are the same id: an event may be sent so.
+    """
+    return str(UUID(text)) if _is_uuid(text) else None
 
 
 def payload_digest(event: ViewEvent) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from ingestion.contract.event_contracts import BEFORE_VERSIONS, EventContracts
 from ingestion.contract.offsets import LogPlace, OffsetVector
 
 
@@ -34,8 +35,20 @@ class PublishedVersion:
     published_at: datetime
     accepted_late: tuple[LogPlace, ...] = ()
     """The late events that this version is the first to judge as accepted, ascending; in later ones they stay so."""
+    event_contracts: EventContracts = BEFORE_VERSIONS
+    """By which version of the event contract each message was read."""
 
     @property
     def settled_until(self) -> datetime:
         """Everything appended before this instant is settled, in every partition."""
         return min(self.watermarks)
+
+
+def contracts_after(former: PublishedVersion | None, counted: OffsetVector) -> EventContracts:
+    """Return the event contracts of the version that follows `former` and covers `counted`.
+
+    What is published keeps the contract it was read by; the newest is in force from its end on.
+    """
+    if former is not None:
+        return former.event_contracts.followed_by_newest(former.offsets)
+    return EventContracts.of_new_log(counted.topic, len(counted.ends))

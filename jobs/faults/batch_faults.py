@@ -4,7 +4,7 @@ import signal
 
 from kafka import TopicPartition
 
-from batch_layer.spark_warehouse import branch_of
+from batch_layer.iceberg_tables import branch_of
 from batch_layer.tables import EVENTS, TALLY, VIEWS_BY_DETAIL, VIEWS_BY_VIDEO, VIEWS_BY_VIDEO_DAY
 from jobs.exit_codes import ExitCode
 from jobs.failpoints import CALLS

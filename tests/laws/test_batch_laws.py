@@ -12,17 +12,20 @@ import pytest
 from pyspark.sql import SparkSession
 
 from batch_layer.errors import GateFailedError, UnavailableError
+from batch_layer.iceberg_tables import branch_of
 from batch_layer.ports import GateReport
 from batch_layer.rebuild import rebuild_once
 from batch_layer.run import run_once
 from batch_layer.spark_gate_sums import Subject
-from batch_layer.spark_warehouse import SparkWarehouse, branch_of
+from batch_layer.spark_warehouse import SparkWarehouse
 from batch_layer.tables import EVENTS, TALLY, VIEWS_BY_DETAIL, VIEWS_BY_VIDEO
 from ingestion.contract.counting import Billability, LateEvent, OwnViewer, VideoFacts, judge_alone, settle
 from ingestion.contract.version import PublishedVersion
 from tests.spark_fixtures import TOPIC, MemoryRun
 
 START = datetime(2026, 11, 20, 12, tzinfo=UTC)
+ADVERTISEMENTS = [{}, {"ad_type": "pre"}, {"ad_type": "pre\nmid\npre"}, {"ad_type": "mid", "watched_seconds": 20}]
+GERMANY = ("DE", "de", "DEU")
 PARTITIONS = 3
 
 
@@ -46,9 +49,9 @@ def random_value(rng: random.Random, ids: list[uuid.UUID], appended_at: datetime
         "timestamp": happened.isoformat(),
         "view_duration": rng.choice([5, 29, 30, 60, 60, 60]),
         "revenue_eligible": rng.random() < 0.9,
-        "geo_location": rng.choice(["DE", "de", "DEU", ""]),
+        "geo_location": rng.choice([*GERMANY, "xx", ""]),
         "device_type": "tv",
-        "ad_views": [{"ad_id": "x"} | kind for kind in rng.choices([{}, {"ad_type": "pre"}, {"ad_type": "mid"}], k=2)],
+        "ad_views": [{"ad_id": rng.choice("xyz")} | kind for kind in rng.choices(ADVERTISEMENTS, k=3)],
     }
     for name in ("geo_location", "device_type", "ad_views"):
         if rng.random() < 0.3:
@@ -157,7 +160,7 @@ def cells_of(videos: dict, expected: dict) -> dict[tuple[object, ...], tuple[int
             fields["video_id"],
             happened.date().isoformat(),
             happened.hour * 4 + happened.minute // 15,
-            country if country == "DE" else "ZZ",
+            "DE" if country in GERMANY else "ZZ",
             fields.get("device_type", "unknown"),
         )
         views, billable = cells.get(cell, (0, 0))

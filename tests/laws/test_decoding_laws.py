@@ -6,6 +6,7 @@ import uuid
 
 from ingestion.contract import decoding
 from ingestion.contract.event import RejectedEvent, ViewEvent
+from ingestion.contract.event_contracts import NEWEST
 
 SEED = 20261121
 CASES = 4000
@@ -51,7 +52,7 @@ def test_the_quick_way_decides_as_the_slow_way() -> None:
     accepted = 0
     for case in range(CASES):
         raw = random_event(rng)
-        quick, slow = decoding.decode_view_event(raw), decoding._decode_slowly(raw)
+        quick, slow = decoding.decode_view_event(raw), decoding._decode_slowly(raw, NEWEST)
         assert isinstance(quick, RejectedEvent) == isinstance(slow, RejectedEvent), (SEED, case, raw)
         if isinstance(quick, ViewEvent) and isinstance(slow, ViewEvent):
             accepted += 1

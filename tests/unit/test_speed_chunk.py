@@ -5,6 +5,7 @@ from uuid import UUID
 
 import pytest
 
+from ingestion.contract.event_contracts import EventContracts
 from speed_layer.chunk import instant_of, judge, spans
 from tests.speed_fakes import START, START_MS, FakeRecord, event_value
 
@@ -70,7 +71,7 @@ def judged(*values: bytes | None, append_times: tuple[int, ...] = ()) -> tuple[l
     times = append_times or (START_MS,) * len(values)
     records = [FakeRecord(index, time, value) for index, (time, value) in enumerate(zip(times, values, strict=True))]
     (span,) = spans(records, partition=0, offsets=(0, len(records)), segment=0, generation_ms=10**12)
-    chunk = judge(span)
+    chunk = judge(span, EventContracts.of_new_log("views"))
     ids = [UUID(bytes=event_id).int for event_id in chunk.candidates]
     return ids, chunk.late, [each.event.reasons[0].code for each in chunk.rejections], chunk.duplicates
 

@@ -11,6 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from ingestion.contract.event import Reason, RejectedEvent
+from ingestion.contract.event_contracts import EventContracts
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.run_speed import SpeedSettings
@@ -23,6 +24,7 @@ from speed_layer.prometheus_speed_metrics import PrometheusSpeedMetrics
 from speed_layer.segments import Applied
 from tests.speed_fakes import START_MS, FakeRecord, event_value
 
+NEW_LOG = EventContracts.of_new_log("views")
 ENVIRONMENT = {
     "VIEWLEDGER_KAFKA_BOOTSTRAP": "127.0.0.1:1",
     "VIEWLEDGER_REDIS_URL": "redis://127.0.0.1:1/0",
@@ -103,8 +105,8 @@ def test_metrics_tell_verdicts_latency_and_viewers() -> None:
         for index, value in enumerate([event_value(UUID(int=1), "a"), event_value(UUID(int=1), "a"), b"{}"])
     ]
     (span,) = spans(records, partition=0, offsets=(0, 3), segment=0, generation_ms=10**9)
-    metrics.chunk_applied(judge(span), Applied(1, 0), START_MS + 40)
-    metrics.chunk_applied(judge(span), Applied(0, 1, is_warm_up=True), START_MS + 99_000)
+    metrics.chunk_applied(judge(span, NEW_LOG), Applied(1, 0), START_MS + 40)
+    metrics.chunk_applied(judge(span, NEW_LOG), Applied(0, 1, is_warm_up=True), START_MS + 99_000)
     metrics.repaired(4)
     metrics.lag_known(4, 7)
 

@@ -39,7 +39,9 @@ _PLACE = (
 )
 _VIDEO = Column("video_id", "string", "The video that was watched")
 _EVENT_DAY = Column("event_day", "date", "UTC day of the view")
-_COUNTRY = Column("country", "string", "ISO country code; ZZ when absent or no code")
+_COUNTRY = Column(
+    "country", "string", "Country of the viewer as two letters of ISO 3166; ZZ when absent or none that is known"
+)
 _DEVICE = Column("device_type", "string", "As the player sent it; unknown when absent")
 _REASONS = Column(
     "reasons",
@@ -71,7 +73,9 @@ TABLES: dict[str, Table] = {
         (
             *_PLACE,
             Column(
-                "event_id", "string", "UUID in canonical form; null where a rejected event has none that can be read"
+                "event_id",
+                "string",
+                "UUID in canonical form; of a rejected event the text sent where that is none, null where there is none",
             ),
             Column(
                 "video_id",
@@ -91,7 +95,12 @@ TABLES: dict[str, Table] = {
             Column("revenue_eligible", "boolean", "Whether the player says that the view may earn money"),
             _COUNTRY,
             _DEVICE,
-            Column("ad_types", "array<string>", "Type of each advertisement shown, unknown where it was not said"),
+            Column(
+                "ad_types",
+                "array<string>",
+                "Type of each advertisement that counts: each once in an event, while the view has room for it; unknown "
+                "where it was not said",
+            ),
             Column("payload_digest", "string", "Equal for two events exactly when the player sent the same values"),
             Column("verdict", "string", "The one outcome: counted, duplicate, conflict, rejected or late_review"),
             _REASONS,
@@ -126,7 +135,7 @@ TABLES: dict[str, Table] = {
         (
             _TOPIC,
             *_PLACE,
-            Column("event_id", "string", "UUID in canonical form; null where none can be read"),
+            Column("event_id", "string", "As in events"),
             _REASONS,
             _VALUE,
         ),

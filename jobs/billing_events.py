@@ -13,12 +13,13 @@ from batch_layer.errors import UnavailableError
 from batch_layer.spark_connect import QueryError
 from billing.errors import UnknownNameError
 from billing.proof.event_answers import EventAnswer, PartAnswer
+from ingestion.contract.event import event_id_of
 from jobs.billing_settings import Actions, add_action
 from jobs.errors import CommandError
 from jobs.event_proofs import open_event_answers, payment_of
 from jobs.exit_codes import ExitCode
 from jobs.flags import whole_number
-from serving_layer.proofs import AFTER_MAX, CSV, NDJSON, PaidEvent, is_event_id, is_statement_id, written
+from serving_layer.proofs import AFTER_MAX, CSV, NDJSON, PaidEvent, is_statement_id, written
 
 AUDITOR_ROLE = "viewledger_auditor"
 
@@ -56,8 +57,8 @@ def list_events(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Ex
 
 def show_event(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     """Prints what became of an event; REFUSED for an id that is not settled."""
-    event_id = arguments.event_id.lower()
-    if not is_event_id(event_id):
+    event_id = event_id_of(arguments.event_id)
+    if event_id is None:
         raise CommandError(f"{arguments.event_id!r} is no event id; it must be a UUID", ExitCode.BAD_INPUT)
     with _asked(), open_event_answers(environ, AUDITOR_ROLE) as answers:
         answer = answers.payment(event_id)

@@ -1,10 +1,9 @@
 """`./viewledger billing keys | checkpoint | verify | export`: what lets somebody else check the books."""
 
 import argparse
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from jobs.billing_settings import BILLING_ROLE, Actions, add_action, billing_con
 from jobs.checkpoint_places import ALLOWED, Place, open_place
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.flags import day_of
 
 KEY_VARIABLE = "VIEWLEDGER_SIGNING_KEY"
 PROBLEMS_SHOWN = 20
@@ -72,7 +72,7 @@ def work_on_keys(arguments: argparse.Namespace, environ: Mapping[str, str]) -> E
 def make(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     """Makes the day's checkpoint unless it is there, and puts every link that the place lacks there."""
     today = datetime.now(UTC).date()
-    day = _day(arguments.day) if arguments.day else today
+    day = day_of("--day", arguments.day) if arguments.day else today
     journal = _journal(environ)
     with one_sentence(), open_place(arguments.to) as place:
         link, is_new = make_checkpoint(journal, read_key(arguments.key or _key_file(environ)), day=day, today=today)
@@ -164,15 +164,6 @@ def _key_file(environ: Mapping[str, str]) -> Path:
             ExitCode.BAD_INPUT,
         )
     return Path(environ[KEY_VARIABLE])
-
-
-def _day(text: str) -> date:
-    if not re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII):
-        raise CommandError(f"--day is {text!r}; it must be a day like 2026-11-24", ExitCode.BAD_INPUT)
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise CommandError(f"--day is {text!r}; it must be a day like 2026-11-24", ExitCode.BAD_INPUT) from error
 
 
 @contextmanager

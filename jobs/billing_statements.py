@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from billing.books.postgres_books import PostgresBooks
@@ -33,6 +33,8 @@ from jobs.billing_settings import (
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.flags import day_of, whole_number
+
+RESTATEMENT_MAX = 2**31 - 1
 
 
 def add_actions(actions: Actions) -> None:
@@ -69,6 +71,8 @@ def show_statement(arguments: argparse.Namespace, environ: Mapping[str, str]) ->
     """Prints a statement with its steps."""
     period, connect = period_of(arguments), billing_connector(environ)
     check_payees(connect, payees_of(arguments), "--payee")
+    if arguments.restatement is not None and not 0 <= arguments.restatement <= RESTATEMENT_MAX:
+        raise CommandError(f"--restatement must be from 0 to {RESTATEMENT_MAX}", ExitCode.BAD_INPUT)
     reader = PostgresStatements(connect)
     posted = reader.statement(arguments.payee, period, arguments.restatement)
     if posted is None:
@@ -229,7 +233,4 @@ def show_books(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Exi
 def _after_day(text: str | None, flag: str) -> datetime:
     if text is None:
         return datetime.max.replace(tzinfo=UTC)
-    day = day_of(flag, text)
-    if day == date.max:
-        return datetime.max.replace(tzinfo=UTC)
-    return datetime.combine(day + timedelta(days=1), time(), UTC)
+    return datetime.combine(day_of(flag, text) + timedelta(days=1), time(), UTC)

@@ -4,6 +4,7 @@ import re
 from argparse import ArgumentTypeError
 from datetime import date
 
+from ingestion.contract.instants import day_of_text
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 
@@ -22,8 +23,6 @@ def whole_number(text: str) -> int:
 def day_of(flag: str, text: str) -> date:
     """Return the day that a flag names; only as 2026-10-31, of the forms of ISO 8601."""
     try:
-        if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
-            return date.fromisoformat(text)
-    except ValueError:
-        pass
-    raise CommandError(f"{flag}: {text!r} is not a day; give it as 2026-10-31", ExitCode.BAD_INPUT)
+        return day_of_text(text)
+    except ValueError as error:
+        raise CommandError(f"{flag}: {text!r} is not a day; give it as 2026-10-31", ExitCode.BAD_INPUT) from error

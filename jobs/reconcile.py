@@ -12,6 +12,7 @@ from batch_layer.postgres_reconciliations import PostgresReconciliations
 from batch_layer.postgres_versions import PostgresVersionStore
 from batch_layer.reconcile import ReconcilePorts, published, reconcile_once
 from batch_layer.reconciliation import Reconciliation
+from ingestion.contract.instants import day_of_text
 from jobs import settings
 from jobs.batch import SHORT_RUN_EVENTS_MAX, check_hdfs, note_open_differences, told_by_exit_code
 from jobs.batch_settings import BatchSettings
@@ -70,7 +71,7 @@ def _shown(differences: Sequence[str]) -> list[str]:
 
 def _day(text: str) -> date | None:
     try:
-        return None if text == ALL else date.fromisoformat(text)
+        return None if text == ALL else day_of_text(text)
     except ValueError as error:
         raise CommandError(f"--day is {text!r}; it must be like 2026-11-20, or all", ExitCode.BAD_INPUT) from error
 

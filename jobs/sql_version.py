@@ -4,9 +4,10 @@ import argparse
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 from batch_layer.postgres_published_snapshots import PostgresPublishedSnapshots
+from ingestion.contract.instants import day_of_text, instant_of
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 
@@ -43,18 +44,17 @@ def add_version_arguments(parser: argparse.ArgumentParser) -> None:
 def instant_after(text: str) -> datetime:
     """The end of a day (`2026-11-24`), or an instant (`2026-11-24T12:00:00Z`)."""
     try:
-        if re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII):
-            return datetime.combine(date.fromisoformat(text) + timedelta(days=1), time(), UTC)
-        instant = datetime.fromisoformat(text)
-    except (ValueError, OverflowError):
-        instant = None
-    if instant is None or instant.tzinfo is None:
+        return datetime.combine(day_of_text(text) + timedelta(days=1), time(), UTC)
+    except ValueError:
+        pass  # no day
+    try:
+        return instant_of(text)
+    except ValueError as error:
         raise CommandError(
             f"--as-of is {text!r}; it must be a day like 2026-11-24, or an instant with its zone like "
             "2026-11-24T12:00:00Z",
             ExitCode.BAD_INPUT,
-        )
-    return instant
+        ) from error
 
 
 def chosen_version(snapshots: PostgresPublishedSnapshots, choice: VersionChoice) -> int:

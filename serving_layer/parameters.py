@@ -3,9 +3,11 @@
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
+from ingestion.contract.instants import day_of_text, instant_of
 from serving_layer.problems import refused
 from serving_layer.windows import WindowKind, boundaries, quarter_of, zone_of
 
@@ -17,7 +19,6 @@ TOP_DAYS_MAX = 366
 COMMON = frozenset({"version", "as_of", "format", "limit", "cursor"})
 is_number = re.compile(r"[0-9]{1,18}").fullmatch
 """Of a length that `int` reads at once and PostgreSQL keeps: it raises on a text of thousands of digits."""
-_is_day = re.compile(r"\d{4}-\d\d-\d\d").fullmatch
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Parameters:
 
     def canonical(self) -> str:
         """Return the query without its cursor, for the cursor to be bound to."""
-        return "&".join(f"{name}={value}" for name, value in sorted(self._values.items()) if name != "cursor")
+        return urlencode([(name, value) for name, value in sorted(self._values.items()) if name != "cursor"])
 
     def text(self, name: str, default: str = "") -> str:
         """Return a value, or the default where there is none."""
@@ -105,11 +106,12 @@ class Parameters:
             return AtVersion(number=int(number))
         if instant is None:
             return AtVersion()
-        as_of = _instant(instant)
-        if as_of is None:
+        try:
+            as_of = instant_of(instant)
+        except ValueError:
             raise refused(
                 "as_of_invalid", f"as_of is {instant[:40]!r}; it must be an instant such as 2026-11-01T00:00:00Z"
-            )
+            ) from None
         if as_of > now:
             raise refused("as_of_invalid", f"as_of is {instant[:40]!r}, which is not over yet; it is {now:%FT%TZ}")
         return AtVersion(as_of=as_of)
@@ -141,17 +143,8 @@ class Parameters:
     def _day(self, name: str, example: str) -> date:
         text = self.required(name, "range_invalid", example)
         try:
-            if _is_day(text):
-                return date.fromisoformat(text)
+            return day_of_text(text)
         except ValueError:
-            pass
-        raise refused("range_invalid", f"{name} is {text[:40]!r}; it must be a day (UTC) such as {example}")
-
-
-def _instant(text: str) -> datetime | None:
-    """Return an instant in UTC; None where the text is none, has no zone, or lies outside the years 1 to 9999 there."""
-    try:
-        instant = datetime.fromisoformat(text)
-        return instant.astimezone(UTC) if instant.tzinfo else None
-    except (ValueError, OverflowError):
-        return None
+            raise refused(
+                "range_invalid", f"{name} is {text[:40]!r}; it must be a day (UTC) such as {example}"
+            ) from None

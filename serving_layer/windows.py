@@ -8,10 +8,12 @@ a day has 23. Lord Howe's half-hour change makes windows of 30 minutes.
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from ingestion.contract.instants import day_of_text
+from ingestion.contract.instants import instant_of as utc_of_text
 from serving_layer.problems import refused
 
 QUARTER_SECONDS = 900
@@ -19,7 +21,6 @@ QUARTERS_PER_DAY = 96
 WINDOWS_MAX = 1_000
 _EPOCH = date(1970, 1, 1)
 _is_zone_name = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}").fullmatch
-_is_day = re.compile(r"\d{4}-\d\d-\d\d").fullmatch
 
 
 class WindowKind(StrEnum):
@@ -49,14 +50,8 @@ def quarter_of(name: str, text: str, zone: ZoneInfo) -> int:
         ProblemError: range_invalid, naming the parameter.
     """
     try:
-        if _is_day(text):
-            instant = datetime.fromisoformat(text).replace(tzinfo=zone)
-        else:
-            instant = datetime.fromisoformat(text)
-            if instant.tzinfo is None:
-                raise ValueError
-        seconds = instant.timestamp()
-    except (ValueError, OverflowError):
+        seconds = _beginning(text, zone).timestamp()
+    except ValueError:
         raise refused(
             "range_invalid",
             f"{name} is {text[:80]!r}; it must be a day such as 2026-11-01, or an instant such as 2026-11-01T00:00:00Z "
@@ -70,6 +65,14 @@ def quarter_of(name: str, text: str, zone: ZoneInfo) -> int:
             "range_invalid", f"{name} is {text[:80]!r}; it must be on a quarter of an hour (:00, :15, :30, :45)"
         )
     return int(quarter)
+
+
+def _beginning(text: str, zone: ZoneInfo) -> datetime:
+    try:
+        day = day_of_text(text)
+    except ValueError:
+        return utc_of_text(text)
+    return datetime.combine(day, time(), zone)
 
 
 def boundaries(start: int, end: int, kind: WindowKind, zone: ZoneInfo) -> list[int]:

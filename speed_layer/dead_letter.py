@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from ingestion.contract.event import event_id_of
 from speed_layer.chunk import Rejection
 
 VALUE_BYTES_MAX = 128 * 1024
@@ -58,11 +59,12 @@ def read_letter(value: bytes) -> DeadLetter:
     """Reads what `dead_letter` wrote; raises ValueError for anything else."""
     try:
         letter = json.loads(value)
+        event_id = letter["event_id"]
         return DeadLetter(
             partition=letter["partition"],
             offset=letter["offset"],
             appended_at=datetime.fromtimestamp(letter["appended_at_ms"] / 1000, UTC),
-            event_id=letter["event_id"],
+            event_id=event_id and (event_id_of(event_id) or event_id),
             reasons=tuple(f"{reason['code']}: {reason['detail']}" for reason in letter["reasons"]),
             text=letter["value"] or "",
         )

@@ -30,6 +30,8 @@ from tests.books_fakes import FakeBooks
 NOON = datetime(2026, 11, 2, 12, tzinfo=UTC)
 VERSIONS = BundleVersions(3, 1, 1)
 SOLD_ON, NEW_CARD_ON = date(2026, 10, 11), date(2026, 10, 17)
+SEVERAL = 'preroll\nmidroll\r\n\u2028,"preroll"'
+"""One type of advertisement, whatever it looks like; no card pays it."""
 
 
 @dataclass(frozen=True)
@@ -193,7 +195,7 @@ def _count(chance: random.Random, catalogue: Catalogue) -> Count:
         views,
         chance.randrange(views + 1),
         seconds=chance.choice([35, 60]),
-        ads={chance.choice(["preroll", "midroll", "banner"]): chance.randrange(1, 4)} if chance.random() < 0.5 else {},
+        ads={chance.choice(["preroll", "midroll", SEVERAL]): chance.randrange(1, 4)} if chance.random() < 0.5 else {},
         others={chance.choice(["duplicate", "rejected:clock_suspect", "late_review"]): chance.randrange(1, 3)},
     )
 

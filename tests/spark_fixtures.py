@@ -223,6 +223,9 @@ class MemoryVersions:
     ) -> None:
         if version.version != len(self.published) + 1:
             raise RefusedError(f"version {version.version} does not follow {len(self.published)}")
+        former = self.published[-1].event_contracts.boundaries if self.published else ()
+        if version.event_contracts.boundaries[: len(former)] != former:
+            raise RefusedError(f"version {version.version} has other contracts; use the program that published them")
         self.published.append(version)
         self.counts += [(version.version, each) for each in changed]
         self.days += [(version.version, each) for each in days]

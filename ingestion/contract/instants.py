@@ -8,9 +8,9 @@ import re
 from datetime import UTC, date, datetime
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
-LATEST_BEFORE = datetime(9999, 12, 31, tzinfo=UTC)
-"""Exclusive: one day before the end of what can be written, so that an offset or the next day never leads beyond."""
-BOUNDS = "from 1970-01-01 up to and without 9999-12-31 (UTC)"
+LATEST_BEFORE = datetime(9999, 1, 1, tzinfo=UTC)
+"""Exclusive: a year before the end of what can be written, so that an offset or a term never leads beyond it."""
+BOUNDS = "in the years from 1970 to 9998 (UTC)"
 _is_day = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII).fullmatch
 
 

@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
+from ingestion.contract.instants import day_of_text
+
 _FORMS = "a month (2026-10) or a half-open range of days (2026-11-18/2026-11-21)"
 
 
@@ -26,11 +28,12 @@ class Period:
             ValueError: with a sentence that names the text and the two forms.
         """
         try:
-            if month := re.fullmatch(r"([0-9]{4})-([0-9]{2})", text):
-                start = date(int(month[1]), int(month[2]), 1)
-                return cls(start, (start + timedelta(days=31)).replace(day=1))
-            if days := re.fullmatch(r"([0-9]{4}-[0-9]{2}-[0-9]{2})/([0-9]{4}-[0-9]{2}-[0-9]{2})", text):
-                return cls(date.fromisoformat(days[1]), date.fromisoformat(days[2]))
+            start, is_range, end = text.partition("/")
+            if is_range:
+                return cls(day_of_text(start), day_of_text(end))
+            if re.fullmatch(r"\d{4}-\d{2}", text, re.ASCII):
+                first_on = day_of_text(f"{text}-01")
+                return cls(first_on, (first_on + timedelta(days=31)).replace(day=1))
         except (ValueError, OverflowError) as error:
             raise ValueError(f"{text!r} is not a period: {error}; give {_FORMS}") from error
         raise ValueError(f"{text!r} is not a period; give {_FORMS}")

@@ -5,11 +5,11 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 from urllib.parse import urlencode
-from uuid import UUID
 
 from starlette.responses import Response
 
 from ingestion.contract.decoding import is_video_id
+from ingestion.contract.event import event_id_of
 from serving_layer.access import Scope
 from serving_layer.http_access import GuardedRoute
 from serving_layer.http_proofs import payment_of, seen_by_caller
@@ -149,9 +149,8 @@ async def _events(visit: Visit) -> Response:
     event_id = visit.request.query_params.get("event_id", "").strip()
     if not event_id:
         return visit.page("events.html", event_id="", answer=None)
-    try:
-        canonical = str(UUID(event_id))
-    except ValueError:
+    canonical = event_id_of(event_id)
+    if canonical is None:
         refused = "An event id is a UUID: 32 hexadecimal digits, with or without hyphens."
         return visit.page("events.html", status=422, refused=refused, event_id=event_id[:36], answer=None)
     found = await visit.attempt(None, payment_of(visit.portal.proofs, canonical))

@@ -12,6 +12,7 @@ from batch_layer.day_changes import CellChange, DayChange
 from batch_layer.errors import RefusedError
 from batch_layer.ports import RunEntry, VersionStore, VideoCount
 from batch_layer.postgres_versions import PostgresVersionStore
+from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.version import DayRules, PublishedVersion
 from jobs.faults.waiting import until
@@ -63,6 +64,23 @@ def test_what_was_published_is_read_back_exactly(store: VersionStore) -> None:
     publish(store, 2, {})
     assert store.current() == version(2)
     assert store.version(1) == version(1)
+
+
+def test_a_version_says_by_which_event_contracts_it_was_read_and_no_later_one_forgets_them(
+    store: VersionStore,
+) -> None:
+    publish(store, 1, {})
+    boundary = EventContracts().followed_by_newest(version(1).offsets)
+    for number, contracts in ((2, boundary), (3, boundary)):
+        store.begin(RunEntry(f"run-{number}", "incremental", "running", None, NOON, None))
+        store.publish(replace(version(number), event_contracts=contracts), [], {}, (), {})
+    found = [store.version(number) for number in (1, 2, 3)]
+    assert [each and each.event_contracts for each in found] == [EventContracts(), boundary, boundary]
+    store.begin(RunEntry("run-4", "incremental", "running", None, NOON, None))
+    other = EventContracts().followed_by_newest(version(3).offsets)
+    for forgetful in (EventContracts(), other):
+        with pytest.raises(RefusedError, match="use the program that published"):
+            store.publish(replace(version(4), event_contracts=forgetful), [], {}, (), {})
 
 
 def test_what_was_accepted_stays_so_in_all_later_versions(store: VersionStore) -> None:

@@ -10,7 +10,8 @@ SET search_path = pg_catalog, published, pg_temp AS $$
 DECLARE kept jsonb;
 BEGIN
     SELECT event_contracts INTO kept FROM published.versions WHERE version = NEW.version - 1;
-    IF kept IS NOT NULL AND (NEW.event_contracts IS NULL OR NOT NEW.event_contracts @> kept) THEN
+    IF EXISTS (SELECT FROM jsonb_array_elements(kept) WITH ORDINALITY AS each (boundary, place)
+               WHERE NEW.event_contracts -> (place::integer - 1) IS DISTINCT FROM boundary) THEN
         RAISE EXCEPTION 'version % is read by other event contracts than version %; use the program that published that, or a newer one',
             NEW.version, NEW.version - 1;
     END IF;

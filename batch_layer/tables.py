@@ -75,7 +75,7 @@ TABLES: dict[str, Table] = {
             Column(
                 "event_id",
                 "string",
-                "UUID in canonical form; of a rejected event the text sent where that is none, null where there is none",
+                "UUID in canonical form; of a rejected event the text sent where that is none, or null",
             ),
             Column(
                 "video_id",
@@ -98,8 +98,8 @@ TABLES: dict[str, Table] = {
             Column(
                 "ad_types",
                 "array<string>",
-                "Type of each advertisement that counts: each once in an event, while the view has room for it; unknown "
-                "where it was not said",
+                "Type of each advertisement that counts, each once in an event while the view has room for it; "
+                "unknown where it was not said",
             ),
             Column("payload_digest", "string", "Equal for two events exactly when the player sent the same values"),
             Column("verdict", "string", "The one outcome: counted, duplicate, conflict, rejected or late_review"),

@@ -6,7 +6,9 @@ from uuid import UUID
 import pytest
 
 from ingestion.contract.event_contracts import EventContracts
+from ingestion.contract.offsets import OffsetVector
 from speed_layer.chunk import instant_of, judge, spans
+from speed_layer.ports import Published
 from tests.speed_fakes import START, START_MS, FakeRecord, event_value
 
 GENERATION_MS = 3_600_000
@@ -92,6 +94,26 @@ def test_events_of_one_chunk_are_judged_each_by_its_own_append_time() -> None:
     later = START_MS + 1_000
     assert judged(*values, append_times=(later,) * 4) == ([0, 1], 2, [], 0)
     assert judged(*values, append_times=(later, START_MS, later, later)) == ([0], 2, ["clock_suspect"], 0)
+
+
+def test_each_message_is_read_by_the_event_contract_at_its_place() -> None:
+    before_1970 = event(7, after=-timedelta(days=60 * 365))
+    upgraded = EventContracts().followed_by_newest(OffsetVector("views", (2,)))
+    records = [FakeRecord(offset, START_MS, before_1970) for offset in range(4)]
+    (span,) = spans(records, partition=0, offsets=(0, 4), segment=0, generation_ms=10**12)
+    chunk = judge(span, upgraded)
+    assert (chunk.late, [each.record.offset for each in chunk.rejections]) == (2, [2, 3])
+    published = Published(OffsetVector("views", (2,)), (START,))
+    assert published.contracts_from_here == upgraded, "as the next batch run will say"
+
+
+def test_a_country_that_is_none_is_counted_apart() -> None:
+    texts = enumerate(["us", "xx", "", "ZZ"])
+    values = [event(number)[:-1] + f',"geo_location":"{text}"}}'.encode() for number, text in texts]
+    records = [FakeRecord(offset, START_MS, value) for offset, value in enumerate(values)]
+    (span,) = spans(records, partition=0, offsets=(0, 4), segment=0, generation_ms=10**12)
+    chunk = judge(span, EventContracts.of_new_log("views"))
+    assert (len(chunk.candidates), chunk.unknown_countries) == (4, 1)
 
 
 def test_of_one_id_the_first_is_the_candidate() -> None:

@@ -2,10 +2,11 @@
 
 import json
 import uuid
+from datetime import UTC, datetime
 
 import pytest
 
-from ingestion.contract.decoding import decode_view_event
+from ingestion.contract.decoding import NESTING_MAX, decode_view_event
 from ingestion.contract.event import EVENT_BYTES_MAX, RejectedEvent, ViewEvent, payload_digest
 
 GOOD = {
@@ -91,6 +92,47 @@ def test_a_missing_required_field_is_named(name: str) -> None:
 )
 def test_a_wrong_value_is_named(field: str, value: object) -> None:
     assert codes(encode(**{field: value})) == {f"{field}_invalid"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["0001-01-01T00:00:00+01:00", "0001-01-01T00:00:00Z", "1969-12-31T23:59:59.999999Z", "1970-01-01T00:00:00+00:01",
+     "9999-01-01T00:00:00Z", "9999-12-31T23:59:59-01:00"],
+)  # fmt: skip
+def test_an_instant_without_a_form_in_utc_or_out_of_bounds_is_rejected_and_says_the_bounds(text: str) -> None:
+    decoded = decode_view_event(encode(timestamp=text))
+    assert isinstance(decoded, RejectedEvent)
+    (reason,) = decoded.reasons
+    assert reason.code == "timestamp_invalid"
+    assert "in the years from 1970 to 9998 (UTC)" in reason.detail
+
+
+@pytest.mark.parametrize(
+    ("text", "instant"),
+    [
+        ("2026-10-31T23:59:59.9999999Z", datetime(2026, 10, 31, 23, 59, 59, 999999, UTC)),
+        ("2026-11-01T00:59:59.9999995+01:00", datetime(2026, 10, 31, 23, 59, 59, 999999, UTC)),
+        ("2026-10-31T23:59:59." + "9" * 90 + "z", datetime(2026, 10, 31, 23, 59, 59, 999999, UTC)),
+        ("2026-10-31T23:59:59.0000009Z", datetime(2026, 10, 31, 23, 59, 59, tzinfo=UTC)),
+        ("1970-01-01T00:00:00Z", datetime(1970, 1, 1, tzinfo=UTC)),
+        ("9998-12-31T23:59:59.999999Z", datetime(9998, 12, 31, 23, 59, 59, 999999, UTC)),
+    ],
+)
+def test_an_instant_is_brought_into_utc_and_cut_to_the_microsecond(text: str, instant: datetime) -> None:
+    raw = encode(timestamp=text)
+    for each in (raw, raw.replace(b".9", b"\\u002e9"), raw.replace(b"23:59", b"2\\u0033:59")):
+        decoded = decode_view_event(each)
+        assert isinstance(decoded, ViewEvent)
+        assert decoded.timestamp == instant
+        assert decoded.timestamp.tzinfo is UTC
+
+
+def test_json_that_nests_too_deep_is_rejected_at_a_depth_of_its_own() -> None:
+    def with_depth(depth: int) -> bytes:
+        return encode(unknown=0).replace(b'"unknown": 0', b'"unknown": ' + b"[" * depth + b"]" * depth)
+
+    assert isinstance(decode_view_event(with_depth(NESTING_MAX)), ViewEvent)
+    assert codes(with_depth(NESTING_MAX + 1)) == {"json_malformed"}
 
 
 def test_every_reason_is_listed_at_once() -> None:

@@ -18,6 +18,8 @@ EARLIEST = timedelta(days=35)
 MINIMUM_SECONDS = 30
 SIZE_MAX = 64 * 1024
 CAP = 4
+ADVERTISEMENTS_MAX = 50
+LAST_YEAR = 9998
 CAP_WINDOW = timedelta(hours=24)
 ADDED_BY_THE_COLLECTOR = ("received_at", "client_network", "user_agent")
 
@@ -98,13 +100,15 @@ def _read(value: bytes) -> dict[str, Any] | None:
             str(UUID(event["event_id"])) == event["event_id"]
             and re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", event["video_id"], re.ASCII)
             and happened_at.tzinfo is not None
+            and 1970 <= happened_at.astimezone(UTC).year <= LAST_YEAR
+            and len(event.get("ad_views") or ()) <= ADVERTISEMENTS_MAX
             and type(event["view_duration"]) is int
             and 0 <= event["view_duration"] <= 86400
             and type(event["revenue_eligible"]) is bool
             and 1 <= len(event["user_id"]) <= 128
             and 1 <= len(event["session_id"]) <= 128
         )
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
         return None
     payload = {name: field_ for name, field_ in event.items() if name not in ADDED_BY_THE_COLLECTOR}
     return {**event, "happened_at": happened_at, "payload": payload} if is_valid else None

@@ -227,7 +227,9 @@ def _records(chance: random.Random, books: FakeBooks, catalogue: Catalogue, cont
         return record_of(position, kind, key, recorded_at=recorded_at, row=row, children=children)
 
     for version in sorted({run.batch_version for run in books.runs.values()}):
-        yield record("version", str(version), {"version": version, "offsets": {"ends": [10, 10 * version]}})
+        contracts_since = [{"version": 2, "offsets": {"topic": "video-views", "ends": [0, 0, 0]}}]
+        row = {"version": version, "offsets": {"ends": [10, 10 * version]}, "event_contracts": contracts_since}
+        yield record("version", str(version), row)
     yield record("catalogue", "1", {"catalogue_version": 1, "content_hash": catalogue.content_hash()})
     document = {"contract_version": 1, "content_hash": content_hash(contracts), "document": document_of(contracts)}
     yield record("contract", "1", document)

@@ -40,6 +40,8 @@ CHECKPOINT_FORMAT = "viewledger-checkpoint/1"
 NANOMICROS = 1_000_000_000
 PPM = 1_000_000
 NOT_BILLABLE = ("not_eligible", "below_minimum", "own_view", "over_cap")
+ADVERTISEMENTS_MAX, ADVERTISEMENT_SECONDS_MIN = 50, 5
+"""Of an event, by the event contract from its second version on."""
 
 CHECKPOINTS, LEAVES, RECORDS = "checkpoints.jsonl", "leaves.csv", "records.jsonl"
 PAYEES, VIDEOS, OWNERS = "payees.csv", "videos.csv", "owners.csv"
@@ -1006,6 +1008,18 @@ def _event(number: int, row: dict[str, str]) -> Event:
         raise WrongError(EVENTS, number, f"a field is no value ({cause(error)})") from error
 
 
+def _check_advertisements(version: dict[str, Any], event: Event) -> None:
+    """Hold the advertisements of an event against the event contract in force at its place."""
+    _, partition, offset = event.place
+    for each in version.get("event_contracts") or ():
+        ends = each["offsets"]["ends"]
+        if each["version"] >= 2 and (partition >= len(ends) or offset >= ends[partition]):
+            allowed = min(ADVERTISEMENTS_MAX, max(1, event.seconds // ADVERTISEMENT_SECONDS_MIN))
+            if len(event.ad_types) > allowed:
+                text = f"counts {len(event.ad_types)} advertisements; {event.seconds} seconds have room for {allowed}"
+                raise WrongError(EVENTS, event.line, f"event {event.event_id} {text}")
+
+
 def _check_video(
     bundle: Bundle, found: Found, contracts: Contracts, video_id: str, events: Iterator[Event], counts: Rows
 ) -> int:
@@ -1016,6 +1030,7 @@ def _check_video(
     ).fetchall()
     length = database.execute("SELECT length_seconds FROM videos WHERE video_id = ?", (video_id,)).fetchone()
     groups = _groups_of(database, video_id)
+    version = found.contents.get(("version", str(bundle.versions["batch"])), {})
     views: dict[tuple[str, str, int], list[int]] = {}
     last, number, event_count = ("", -1, -1), 0, 0
     for event in events:
@@ -1025,6 +1040,7 @@ def _check_video(
         last = event.place
         if not bundle.start_on.isoformat() <= event.day < bundle.end_on.isoformat():
             raise WrongError(EVENTS, number, f"event {event.event_id} lies on {event.day}, outside of the period")
+        _check_advertisements(version, event)
         if event.outcome == "billable" or event.outcome in NOT_BILLABLE:
             counted = views.setdefault((event.day, event.country, event.policy_version), [0, 0])
             counted[0] += 1

@@ -83,6 +83,22 @@ def test_a_change_is_found_and_named_even_if_the_manifest_was_changed_with_it(
         assert wrong.value.file in (*CHANGED, "checkpoints.jsonl")
 
 
+def test_an_event_that_counts_more_advertisements_than_its_seconds_have_room_for_is_found(
+    tmp_path: Path, key: SigningKey
+) -> None:
+    bundle = bundle_of(3, tmp_path / "bundle", key)
+    name, shown = "events.csv.gz", b'"[%s]"' % b",".join([b'""nobody pays it""'] * 8)
+    lines = read(bundle / name)
+    at = next(at for at, line in enumerate(lines) if b",billable,35," in line)
+    before, _, after = lines[at].partition(b",billable,35,")
+    write(
+        bundle / name, [*lines[:at], before + b",billable,35," + shown + after[after.rindex(b",") :], *lines[at + 1 :]]
+    )
+    put_hash_right(bundle, name)
+    with pytest.raises(verifier.WrongError, match="counts 8 advertisements; 35 seconds have room for 7"):
+        verifier.verify(bundle, key.public_key, [])
+
+
 def is_paid(line: bytes) -> bool:
     """Whether an event is in a line: of a video with an owner, and longer than any contract's own minimum."""
     return b",billable,60," in line and not line.startswith(b"v4,")

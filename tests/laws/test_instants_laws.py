@@ -9,9 +9,10 @@ import pytest
 
 from ingestion.contract.instants import EARLIEST, LATEST_BEFORE, day_of_text, in_utc, instant_of
 from ingestion.contract.periods import Period
-from jobs import billing_payouts, billing_proof, billing_statements, reconcile
+from jobs import billing_statements, reconcile
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.flags import day_of
 from jobs.sql_version import VersionChoice
 from serving_layer.cursors import Cursors
 from serving_layer.parameters import Parameters
@@ -68,8 +69,7 @@ READERS: list[tuple[Callable[[str], object], type[Exception]]] = [
     (series, ProblemError),
     (version_choice, CommandError),
     (reconcile._day, CommandError),
-    (billing_proof._day, CommandError),
-    (billing_payouts._day, CommandError),
+    (lambda text: day_of("--day", text), CommandError),
     (lambda text: billing_statements._after_day(text, "--as-of"), CommandError),
 ]
 

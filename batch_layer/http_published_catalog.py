@@ -148,7 +148,9 @@ def catalog_app(catalog: PublishedCatalog) -> Starlette:
         Route(f"{one}/tables/{{table}}", table),
     ]
     handlers: Any = {LookupError: _not_found, UnavailableError: _unavailable, HTTPException: _refused}
-    return Starlette(routes=routes, exception_handlers=handlers)
+    app = Starlette(routes=routes, exception_handlers=handlers)
+    app.router.redirect_slashes = False  # a redirect would name the scheme and the host that this process sees
+    return app
 
 
 def _not_found(request: Request, error: Exception) -> Response:

@@ -66,7 +66,7 @@ def collector_app(collector: Collector) -> Starlette:
     async def metrics(_: Request) -> Response:
         return Response(collector.metrics.exposition(), headers={"Content-Type": MEDIA_TYPE})
 
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/v1/events", events, methods=["POST"]),
             Route("/healthz", healthz),
@@ -75,6 +75,8 @@ def collector_app(collector: Collector) -> Starlette:
         ],
         exception_handlers={HTTPException: _http_error, Exception: _unexpected_error},
     )
+    app.router.redirect_slashes = False  # a redirect would name the scheme and the host that this process sees
+    return app
 
 
 async def _collect(collector: Collector, request: Request) -> Response:

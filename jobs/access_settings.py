@@ -10,10 +10,11 @@ from datetime import UTC, datetime, timedelta
 
 from starlette.requests import Request
 
-from ingestion.client_network import client_address, network_of, trusted_proxies
+from ingestion.client_network import client_address, network_of
 from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.http_connections import read_proxies
 from jobs.oidc_settings import OidcSettings, is_loopback
 from serving_layer.access import Caller, Role
 from serving_layer.api_keys import ApiKey
@@ -46,7 +47,7 @@ class AccessSettings:
             counts_are_public=settings.flag(environ, "VIEWLEDGER_API_ANONYMOUS", default=True),
             oidc=OidcSettings.from_environ(environ),
             local_issuer=local_issuer(environ),
-            proxies=_proxies(environ),
+            proxies=read_proxies(environ),
             rate_anonymous=_rate(environ, "VIEWLEDGER_API_RATE_ANONYMOUS"),
             rate_caller=_rate(environ, "VIEWLEDGER_API_RATE_CALLER"),
             logs_every_answer=settings.flag(environ, "VIEWLEDGER_API_LOG_ANSWERS", default=False),
@@ -148,10 +149,3 @@ def _rate(environ: Mapping[str, str], name: str) -> str:
     if not re.fullmatch(r"[1-9]\d{0,9}/(second|minute|hour)", text, re.ASCII):
         raise CommandError(f"{name} is {text!r}; it must look like 600/minute", ExitCode.BAD_INPUT)
     return text
-
-
-def _proxies(environ: Mapping[str, str]) -> frozenset[str]:
-    try:
-        return trusted_proxies(environ.get("VIEWLEDGER_TRUSTED_PROXIES", ""))
-    except ValueError as error:
-        raise CommandError(f"VIEWLEDGER_TRUSTED_PROXIES: {error}", ExitCode.BAD_INPUT) from error

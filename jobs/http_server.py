@@ -5,8 +5,10 @@ every answer says `Connection: close`, so that clients come back elsewhere. Then
 """
 
 import socket
+import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
@@ -17,6 +19,7 @@ from ingestion.contract.problem import PROBLEM_MEDIA_TYPE, Problem
 from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.http_connections import ConnectionLimits, Connections
 
 GRACE_SECONDS = 10
 LAST_REQUEST_SECONDS = 0.3
@@ -39,10 +42,11 @@ class HttpSettings:
     """The number of a listening socket that was opened by whoever started this process. Several processes may share
     it: a connection that waits in it is taken by any of them, so none is lost while they are restarted in turn."""
     drain_seconds: float
+    limits: ConnectionLimits
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str], port_variable: str, default_port: int) -> "HttpSettings":
-        """Reads VIEWLEDGER_BIND_HOST, the port, VIEWLEDGER_LISTEN_FD and VIEWLEDGER_DRAIN_SECONDS."""
+        """Reads VIEWLEDGER_BIND_HOST, the port, VIEWLEDGER_LISTEN_FD, VIEWLEDGER_DRAIN_SECONDS and the limits."""
         inherited = environ.get("VIEWLEDGER_LISTEN_FD")
         return cls(
             host=environ.get("VIEWLEDGER_BIND_HOST") or "127.0.0.1",
@@ -52,6 +56,7 @@ class HttpSettings:
             if inherited
             else None,
             drain_seconds=settings.decimal(environ, "VIEWLEDGER_DRAIN_SECONDS", default=1.0, least=0, most=300),
+            limits=ConnectionLimits.from_environ(environ),
         )
 
     def listen(self) -> socket.socket:
@@ -62,7 +67,8 @@ class HttpSettings:
 
     def serve(self, app: Any, listener: socket.socket) -> ExitCode:
         """Serves on what `listen` returned; see the function."""
-        return serve(app, listener, drain_seconds=self.drain_seconds, is_shared=self.inherited is not None)
+        is_shared = self.inherited is not None
+        return serve(app, listener, drain_seconds=self.drain_seconds, is_shared=is_shared, limits=self.limits)
 
 
 def listening_socket(host: str, port: int, variable: str) -> socket.socket:
@@ -94,17 +100,48 @@ def inherited_socket(number: int) -> socket.socket:
     )
 
 
-def serve(app: Any, listener: socket.socket, *, drain_seconds: float = 0.0, is_shared: bool = False) -> ExitCode:
+def serve(
+    app: Any,
+    listener: socket.socket,
+    *,
+    drain_seconds: float = 0.0,
+    is_shared: bool = False,
+    limits: ConnectionLimits | None = None,
+) -> ExitCode:
     """Serves until SIGTERM or Ctrl-C, then drains and finishes the requests under way, at most GRACE_SECONDS.
 
     A second signal ends the draining. `is_shared`: others take the connections that wait in the socket, so that this
     process takes none as soon as it is asked to stop.
     """
     drain = Drain(drain_seconds, is_shared=is_shared)
-    config = uvicorn.Config(
-        announcing(app, drain),
+    try:
+        DrainingServer(_config(announcing(app, drain), limits), drain).run(sockets=[listener])
+    except KeyboardInterrupt:  # uvicorn raises a second signal again once it has stopped
+        pass
+    finally:
+        listener.close()
+    return ExitCode.OK
+
+
+@contextmanager
+def served_beside(app: Any, listener: socket.socket, limits: ConnectionLimits | None = None) -> Iterator[None]:
+    """Serve from a thread of its own until the block ends, with the same limits."""
+    server = uvicorn.Server(_config(app, limits))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="http", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        thread.join()
+        listener.close()
+
+
+def _config(app: Any, limits: ConnectionLimits | None) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
         loop="uvloop",
-        http="httptools",
+        http=Connections(limits or ConnectionLimits()).protocol(),
         ws="none",
         access_log=False,
         log_config=None,
@@ -115,13 +152,6 @@ def serve(app: Any, listener: socket.socket, *, drain_seconds: float = 0.0, is_s
         timeout_keep_alive=IDLE_SECONDS_MAX,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    try:
-        DrainingServer(config, drain).run(sockets=[listener])
-    except KeyboardInterrupt:  # uvicorn raises a second signal again once it has stopped
-        pass
-    finally:
-        listener.close()
-    return ExitCode.OK
 
 
 class Drain:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from ingestion.client_network import trusted_proxies
 from ingestion.contract.event import TOPIC_VIDEO_VIEWS
 from ingestion.http_collector import Collector, collector_app
 from ingestion.kafka_producer import KafkaEventLog
@@ -18,6 +17,7 @@ from jobs.circuit_breaker_metrics import show_states
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.failpoints import Failpoints
+from jobs.http_connections import read_proxies
 from jobs.http_server import HttpSettings
 from jobs.json_log import log_json
 
@@ -46,7 +46,7 @@ class CollectorSettings:
             bootstrap=settings.host_ports(environ, "VIEWLEDGER_KAFKA_BOOTSTRAP"),
             topic=environ.get("VIEWLEDGER_TOPIC_VIDEO_VIEWS") or TOPIC_VIDEO_VIEWS,
             key=read_pseudonym_key(environ),
-            proxies=_read_proxies(environ),
+            proxies=read_proxies(environ),
             http=HttpSettings.from_environ(environ, "VIEWLEDGER_COLLECTOR_PORT", 17071),
             acknowledgement_ms_max=settings.integer(
                 environ, "VIEWLEDGER_ACKNOWLEDGEMENT_MS_MAX", default=5_000, least=500, most=60_000
@@ -95,10 +95,3 @@ def read_pseudonym_key(environ: Mapping[str, str]) -> bytes:
         return pseudonym_key(settings.required(environ, "VIEWLEDGER_PSEUDONYM_KEY"))
     except ValueError as error:
         raise CommandError(f"VIEWLEDGER_PSEUDONYM_KEY: {error}", ExitCode.BAD_INPUT) from error
-
-
-def _read_proxies(environ: Mapping[str, str]) -> frozenset[str]:
-    try:
-        return trusted_proxies(environ.get("VIEWLEDGER_TRUSTED_PROXIES", ""))
-    except ValueError as error:
-        raise CommandError(f"VIEWLEDGER_TRUSTED_PROXIES: {error}", ExitCode.BAD_INPUT) from error

@@ -1,16 +1,11 @@
 """The SQL server's parts in one process: the catalogue of published versions, Spark, and the door to it."""
 
 import logging
-import socket
 import subprocess
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-
-import uvicorn
-from starlette.applications import Starlette
 
 from batch_layer.http_published_catalog import PublishedCatalog, catalog_app
 from batch_layer.iceberg_metadata_files import MetadataFiles
@@ -26,7 +21,7 @@ from jobs import settings
 from jobs.batch_settings import spark_settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.http_server import listening_socket
+from jobs.http_server import listening_socket, served_beside
 
 
 @dataclass(frozen=True)
@@ -82,7 +77,7 @@ def sql_server(chosen: SqlServerSettings) -> Iterator[SqlServer]:
         catalog = PublishedCatalog(list(TABLES), snapshots, MetadataFiles(service.spark, location_of))
         rules = ConnectRules(SqlRules(service.spark))
         guard = Guard(rules, target=f"127.0.0.1:{service.port}", token=service.token)
-        with _door(guard, chosen), _served(catalog_app(catalog), listener):
+        with _door(guard, chosen), served_beside(catalog_app(catalog), listener):
             yield SqlServer(f"sc://127.0.0.1:{chosen.port}", service.java)
 
 
@@ -99,15 +94,3 @@ def _door(guard: Guard, chosen: SqlServerSettings) -> Iterator[None]:
             yield
         finally:
             server.stop(grace=1.0).wait()
-
-
-@contextmanager
-def _served(app: Starlette, listener: socket.socket) -> Iterator[None]:
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, log_config=None, ws="none"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="iceberg", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        thread.join()

@@ -55,6 +55,7 @@ def counts_app(api: Api) -> FastAPI:
         lifespan=_following_versions(api),
         exception_handlers={HTTPException: _http_error, Exception: _unexpected_error},
     )
+    app.router.redirect_slashes = False  # a redirect would name the scheme and the host that this process sees
     app.router.routes += [
         # the longer paths first: an id may hold a slash, to be told that it must not
         *history_routes(api.guard, api.history),

@@ -163,3 +163,11 @@ def test_health_readiness_and_metrics(event_log: FakeEventLog) -> None:
     event_log.is_away = True
     assert client.get("/healthz").status_code == 200
     assert client.get("/readyz").status_code == 503
+
+
+@pytest.mark.parametrize("path", ["/v1/events/", "/healthz/", "/v1//events", "/v1/events//"])
+def test_a_path_that_is_nearly_right_is_a_problem_and_no_redirect(event_log: FakeEventLog, path: str) -> None:
+    answer = client_of(event_log).post(path, content=event_json(), follow_redirects=False)
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert "location" not in answer.headers
+    assert not event_log.events

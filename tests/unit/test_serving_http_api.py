@@ -214,3 +214,10 @@ def test_metrics_tell_latency_round_trips_version_and_age(served: Served) -> Non
         "view_count_settled_age_seconds 60.0",
     ):
         assert line in exposition
+
+
+@pytest.mark.parametrize("path", ["/v1/videos/-a/views/", "/healthz/", "/v1/top/", "/openapi.json/"])
+def test_a_path_that_is_nearly_right_is_a_problem_and_no_redirect(served: Served, path: str) -> None:
+    answer = served.client.get(path, follow_redirects=False)
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert "location" not in answer.headers

@@ -1,0 +1,251 @@
+"""What a client may cost a server before its request reaches the application: connections, headers, time.
+
+Uvicorn bounds none of it. The bounds are kept by the protocol object of each connection; a request within them costs a
+few additions, no timer.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from ingestion.client_network import trusted_proxies
+from ingestion.contract.problem import PROBLEM_MEDIA_TYPE, Problem
+from jobs import settings
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+
+PIPELINED_MAX = 16
+"""Requests that wait on one connection while an earlier one is answered."""
+FRAMING_BYTES_MAX = 64 * 1024
+"""What may stand around a body besides its own bytes once over: sizes of chunks, their extensions, trailers."""
+LINGER_SECONDS = 0.5
+"""What a refused client still sends is read and dropped for so long, or the answer would be lost with a reset."""
+
+
+@dataclass(frozen=True)
+class ConnectionLimits:
+    """How much, how long, how many."""
+
+    connections_max: int = 5_000
+    address_connections_max: int = 500
+    """From one address that is not a trusted proxy's."""
+    url_bytes_max: int = 8 * 1024
+    header_bytes_max: int = 32 * 1024
+    headers_max: int = 100
+    header_seconds_max: float = 10.0
+    """From the connection, or the first byte of a further request, to the end of its headers."""
+    body_seconds_max: float = 120.0
+    """A backstop: each route has a shorter time and an answer of its own."""
+    stall_seconds_max: float = 60.0
+    """How long a client may leave what was sent to it unread."""
+    proxies: frozenset[str] = frozenset()
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> "ConnectionLimits":
+        """Reads VIEWLEDGER_HTTP_* and VIEWLEDGER_TRUSTED_PROXIES."""
+        whole, decimal = settings.integer, settings.decimal
+        return cls(
+            connections_max=whole(environ, "VIEWLEDGER_HTTP_CONNECTIONS", default=5_000, least=1, most=1_000_000),
+            address_connections_max=whole(
+                environ, "VIEWLEDGER_HTTP_CONNECTIONS_PER_ADDRESS", default=500, least=1, most=1_000_000
+            ),
+            url_bytes_max=whole(environ, "VIEWLEDGER_HTTP_URL_BYTES", default=8_192, least=256, most=65_536),
+            header_bytes_max=whole(
+                environ, "VIEWLEDGER_HTTP_HEADER_BYTES", default=32_768, least=1_024, most=1_048_576
+            ),
+            header_seconds_max=decimal(environ, "VIEWLEDGER_HTTP_HEADER_SECONDS", default=10.0, least=0.1, most=300),
+            body_seconds_max=decimal(environ, "VIEWLEDGER_HTTP_BODY_SECONDS", default=120.0, least=1, most=3_600),
+            stall_seconds_max=decimal(environ, "VIEWLEDGER_HTTP_STALL_SECONDS", default=60.0, least=1, most=3_600),
+            proxies=read_proxies(environ),
+        )
+
+
+def read_proxies(environ: Mapping[str, str]) -> frozenset[str]:
+    """Reads VIEWLEDGER_TRUSTED_PROXIES; wrong ones raise CommandError(BAD_INPUT)."""
+    try:
+        return trusted_proxies(environ.get("VIEWLEDGER_TRUSTED_PROXIES", ""))
+    except ValueError as error:
+        raise CommandError(f"VIEWLEDGER_TRUSTED_PROXIES: {error}", ExitCode.BAD_INPUT) from error
+
+
+@dataclass
+class Connections:
+    """The connections of one server."""
+
+    limits: ConnectionLimits
+    by_address: Counter[str] = field(default_factory=Counter)
+
+    def protocol(self) -> Any:
+        """Return what uvicorn makes an object of for each connection."""
+        return partial(BoundedProtocol, self)
+
+
+class _RefusedError(Exception):
+    """Ends the parsing of a request; the refusal says why."""
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """Uvicorn's protocol within the limits."""
+
+    def __init__(self, shared: Connections, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._shared, self._limits = shared, shared.limits
+        self._address = ""
+        self._is_in_headers, self._is_in_body, self._is_refused = True, False, False
+        self._raw_bytes = self._body_bytes = self._requests = 0
+        self._refusal: Problem | None = None
+        self._timed: tuple[str, int] | None = None
+        self._late: asyncio.TimerHandle | None = None
+        self._stalled: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Count the connection, and refuse it where there are too many."""
+        super().connection_made(transport)
+        limits, self._address = self._limits, self.client[0] if self.client else ""
+        self._shared.by_address[self._address] += 1
+        if len(self.connections) > limits.connections_max:
+            self._refuse(Problem(503, "connections_exhausted", "too many connections are open; try again", "process"))
+        elif (
+            self._shared.by_address[self._address] > limits.address_connections_max
+            and self._address not in limits.proxies
+        ):
+            most = limits.address_connections_max
+            self._refuse(Problem(429, "connections_exhausted", f"this address has {most} connections open already"))
+        else:
+            self._watch(("headers", 0), limits.header_seconds_max)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._shared.by_address[self._address] -= 1
+        if self._shared.by_address[self._address] <= 0:
+            del self._shared.by_address[self._address]
+        for timer in (self._late, self._stalled):
+            if timer is not None:
+                timer.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came, within the bounds of a request."""
+        if self._is_refused:
+            return
+        self._raw_bytes += len(data)
+        super().data_received(data)
+        if self._is_refused or self.transport.is_closing():
+            return
+        limits = self._limits
+        if self._is_in_headers and self._raw_bytes > limits.header_bytes_max:
+            self._refuse(_headers_too_large(limits))
+        elif self._is_in_body and self._raw_bytes > FRAMING_BYTES_MAX + 2 * self._body_bytes:
+            self._refuse(Problem(400, "body_malformed", "far more bytes frame the body than it has"))
+        elif self._is_in_headers and self._raw_bytes:
+            self._watch(("headers", self._requests), limits.header_seconds_max)
+        elif self._is_in_body:
+            self._watch(("body", self._requests), limits.body_seconds_max)
+        elif self._late is not None:
+            self._late.cancel()
+            self._late = self._timed = None
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        if len(self.pipeline) >= PIPELINED_MAX:
+            self._refusal = Problem(400, "request_malformed", f"more than {PIPELINED_MAX} requests wait for an answer")
+            raise _RefusedError
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Judge the headers as a whole before the application sees them."""
+        limits = self._limits
+        if len(self.url) > limits.url_bytes_max:
+            most = limits.url_bytes_max
+            self._refusal = Problem(
+                414, "url_too_long", f"the URL has {len(self.url)} bytes; at most {most} are allowed"
+            )
+        elif (
+            len(self.headers) > limits.headers_max
+            or sum(len(name) + len(value) for name, value in self.headers) > limits.header_bytes_max
+        ):
+            self._refusal = _headers_too_large(limits)
+        if self._refusal is not None:
+            raise _RefusedError
+        self._is_in_headers, self._is_in_body = False, True
+        self._raw_bytes = self._body_bytes = 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Count the body's own bytes."""
+        self._body_bytes += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """A request is whole; another may follow."""
+        self._is_in_headers, self._is_in_body = True, False
+        self._raw_bytes, self._requests = 0, self._requests + 1
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """What closes after an answer is not kept open by a client that does not read it."""
+        super().on_response_complete()
+        if self.transport.is_closing() and self._stalled is None:
+            self._stalled = self.loop.call_later(self._limits.stall_seconds_max, self.transport.abort)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Likewise where nothing more came."""
+        super().timeout_keep_alive_handler()
+        if self._stalled is None:
+            self._stalled = self.loop.call_later(self._limits.stall_seconds_max, self.transport.abort)
+
+    def pause_writing(self) -> None:
+        """The client does not read what is sent."""
+        super().pause_writing()
+        if self._stalled is None:
+            self._stalled = self.loop.call_later(self._limits.stall_seconds_max, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """It reads again."""
+        super().resume_writing()
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer a request that cannot be parsed, in the form of every other problem."""
+        self._refuse(self._refusal or Problem(400, "request_malformed", "this is no HTTP request that can be served"))
+
+    def _watch(self, what: tuple[str, int], seconds: float) -> None:
+        """Give what is awaited now its time; what is awaited already keeps the rest of its own."""
+        if self._timed != what:
+            if self._late is not None:
+                self._late.cancel()
+            self._timed, self._late = what, self.loop.call_later(seconds, self._is_late)
+
+    def _is_late(self) -> None:
+        if self._is_in_headers and self._raw_bytes and (self.cycle is None or self.cycle.response_complete):
+            seconds = self._limits.header_seconds_max
+            self._refuse(Problem(408, "headers_too_slow", f"the headers did not arrive within {seconds:g} seconds"))
+        else:
+            self.transport.abort()
+
+    def _refuse(self, problem: Problem) -> None:
+        """Answer, and close; while another answer is under way on the connection, only close."""
+        self._is_refused = True
+        self._unset_keepalive_if_required()
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.transport.abort()
+            return
+        body = problem.to_json()
+        head = f"content-type: {PROBLEM_MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        self.transport.write(STATUS_LINE[problem.status] + head.encode() + body)
+        self.transport.write_eof()
+        if self._late is not None:
+            self._late.cancel()
+        self._late = self.loop.call_later(LINGER_SECONDS, self.transport.abort)
+
+
+def _headers_too_large(limits: ConnectionLimits) -> Problem:
+    most, count = limits.header_bytes_max, limits.headers_max
+    return Problem(431, "headers_too_large", f"the headers are too large: at most {most} bytes in {count} are allowed")

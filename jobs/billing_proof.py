@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from billing.books.postgres_books import PostgresBooks
 from billing.errors import BundleRefusedError, CheckpointRefusedError, KeyRefusedError
 from billing.proof.checkpoint import Link
 from billing.proof.checkpointing import change_key, leaves_of, make_checkpoint, problems_of_books
@@ -102,13 +103,15 @@ def verify_books(arguments: argparse.Namespace, environ: Mapping[str, str]) -> E
         with open_place(arguments.kept) as place:
             kept, leaves = _read_kept(place, arguments.kept)
     problems = list(problems_of_books(journal, is_signed, kept, leaves))
-    problems += problems_of_stored_terms(billing_connector(environ, BILLING_ROLE))
+    connect = billing_connector(environ, BILLING_ROLE)
+    problems += [*problems_of_stored_terms(connect), *PostgresBooks(connect).problems()]
     chain = journal.chain()
     document: dict[str, Any] = {"links": len(chain), "kept_links": len(kept), "problems": problems}
     more = [f"and {len(problems) - PROBLEMS_SHOWN} more"] if len(problems) > PROBLEMS_SHOWN else []
     sound = f"links: {len(chain)}, kept elsewhere: {len(kept)}; the books are what was signed"
     if not chain:
-        sound = "nothing was signed yet, so only catalogues and contracts could be compared with their hashes; "
+        sound = "nothing was signed yet, so only the ledger could be held against its causes, and catalogues and "
+        sound += "contracts against their hashes; "
         sound += "`billing checkpoint` signs what is recorded"
     show(arguments, document, lambda: "\n".join([*problems[:PROBLEMS_SHOWN], *more]) if problems else sound)
     return ExitCode.DIFFERENCE if problems else ExitCode.OK

@@ -204,10 +204,12 @@ def list_notices(arguments: argparse.Namespace, environ: Mapping[str, str]) -> E
 
 
 def show_totals(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
-    """Prints what was ever posted; exits DIFFERENCE when it does not add up."""
-    totals = PostgresBooks(billing_connector(environ)).totals()
-    show(arguments, totals_json(totals), lambda: totals_text(totals))
-    return ExitCode.DIFFERENCE if any(each.difference_nanomicros for each in totals) else ExitCode.OK
+    """Prints what was ever posted; exits DIFFERENCE when it does not add up, or when a transaction has no cause."""
+    books = PostgresBooks(billing_connector(environ))
+    totals, problems = books.totals(), books.problems()
+    document = totals_json(totals) | ({"problems": problems} if problems else {})
+    show(arguments, document, lambda: "\n".join([totals_text(totals), *problems]))
+    return ExitCode.DIFFERENCE if problems or any(each.difference_nanomicros for each in totals) else ExitCode.OK
 
 
 def show_books(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:

@@ -1,5 +1,5 @@
 """Statements and the ledger in PostgreSQL (schema `billing`). The database itself refuses what would break them; see
-005_statements.sql, 006_states.sql and 007_ledger.sql."""
+the migrations `statements`, `states`, `ledger` and `causes`."""
 
 import json
 import time
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from billing.books.book_ports import Balance, Finalised, LedgerTotals, PayeeRange, RunTotals
 from billing.books.bounds import PastStatement
+from billing.books.postgres_causes import posting_problems
 from billing.books.postgres_finalising import finalise_group
 from billing.books.postgres_statement_rows import (
     STATE_OF_S,
@@ -172,6 +173,12 @@ class PostgresBooks:
         with one_transaction(self._connect) as cursor:
             cursor.execute(_TOTALS)
             return [LedgerTotals(row[0], *map(int, row[1:])) for row in cursor]
+
+    def problems(self) -> list[str]:
+        """Return a sentence for each transaction that does not follow from a statement, hold or payment."""
+        with one_transaction(self._connect) as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            return posting_problems(cursor)
 
     def balances(self, *, posted_before: datetime, effective_until: datetime) -> list[Balance]:
         """Return the books as they stood."""

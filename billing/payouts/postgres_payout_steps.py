@@ -12,7 +12,7 @@ from billing.books.postgres_states import append_step, stored_step
 from billing.books.states import Move
 from billing.errors import StateError, UnknownNameError
 from billing.payouts.payouts import VOIDED, payout_transaction
-from billing.payouts.postgres_payouts import read_batch
+from billing.payouts.postgres_payouts import read_batch, start_of
 from billing.postgres_session import Connect, alone
 
 if TYPE_CHECKING:
@@ -89,8 +89,9 @@ class PostgresPayoutSteps:
                 cursor,
                 (("payout", each.item_id, 1, "instructed", VOIDED, move.actor, move.reason) for each in batch.items),
             )
-            now = datetime.now(UTC)
-            undone = [payout_transaction("payout_voided", each, batch.currency, now) for each in batch.items]
+            # not before the day on which it would have been paid: nothing is undone that was not done
+            effective_at = max(datetime.now(UTC), start_of(batch.execution_on))
+            undone = [payout_transaction("payout_voided", each, batch.currency, effective_at) for each in batch.items]
             copy_transactions(cursor, undone)
             return len(batch.items)
 

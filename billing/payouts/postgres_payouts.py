@@ -5,10 +5,13 @@ from datetime import UTC, date, datetime, time
 from time import sleep
 from typing import TYPE_CHECKING
 
+from psycopg2 import errors
+
+from billing.books.postgres_causes import posting_problems
 from billing.books.postgres_statement_rows import append_steps, copy_transactions, copy_transitions
 from billing.books.postgres_states import append_step
 from billing.books.states import OPEN, Move
-from billing.errors import AcknowledgementError
+from billing.errors import AcknowledgementError, StateError
 from billing.payouts.answers import Answer, check_acknowledgements, of_each_payment
 from billing.payouts.bank_data import BankAccount
 from billing.payouts.payouts import (
@@ -93,10 +96,6 @@ _POSTED = """
     WHERE %(batch)s IS NULL OR i.batch_id = %(batch)s
     GROUP BY i.item_id, i.batch_id, i.payee_id, i.amount_micros, b.currency, c.state
     ORDER BY i.batch_id, i.payee_id COLLATE "C" """
-_WITHOUT_ITEM = """
-    SELECT t.idempotency_key, t.payee_id FROM billing.transactions t
-    WHERE t.kind LIKE 'payout%%' AND NOT EXISTS (
-        SELECT 1 FROM billing.payout_items i WHERE i.item_id = split_part(t.idempotency_key, ':', 2))"""
 
 
 class PostgresPayouts:
@@ -117,6 +116,9 @@ class PostgresPayouts:
 
         What is instructed leaves the payee's balance at once, so it can never be instructed twice. With a `check` of
         the file, the batch is for SEPA and is made only if its file can be.
+
+        Raises:
+            StateError: the bank would have to pay on a day that is over, or too far ahead.
         """
 
         def work(cursor: "Cursor") -> Planned:
@@ -124,7 +126,10 @@ class PostgresPayouts:
             _instruct(cursor, planned[0], currency, execution_on, actor)
             return planned
 
-        return alone(self._connect, work, self._sleep)
+        try:
+            return alone(self._connect, work, self._sleep)
+        except errors.RaiseException as error:
+            raise StateError(str(error.diag.message_primary)) from error
 
     def preview(
         self, currency: str, execution_on: date, minimum_of: MinimumOf, *, check: Check | None = None
@@ -153,7 +158,10 @@ class PostgresPayouts:
         return alone(self._connect, lambda cursor: _acknowledge(cursor, answer, actor), self._sleep)
 
     def differences(self, batch_id: str | None) -> list[str]:
-        """Hold every payment of a batch (or of all) against its entries; return a sentence for each difference."""
+        """Return a sentence for each payment of a batch (or of all) that differs from its entries.
+
+        And, whatever the batch, for each transaction of the ledger that has no cause.
+        """
         found = []
         with one_transaction(self._connect) as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
@@ -166,9 +174,7 @@ class PostgresPayouts:
                             f"batch {batch}, payee {payee_id}, payment {item_id} ({state}): {account} should hold "
                             f"{wanted} micros {currency} and holds {actual}: {actual - wanted:+}"
                         )
-            cursor.execute(_WITHOUT_ITEM)
-            found += [f"transaction {key} of payee {payee_id} belongs to no payment" for key, payee_id in cursor]
-        return found
+            return found + posting_problems(cursor)
 
 
 def read_batch(cursor: "Cursor", batch_id: str) -> PayoutBatch | None:
@@ -234,7 +240,7 @@ def _instruct(cursor: "Cursor", items: Sequence[PayoutItem], currency: str, exec
     rows = ((each.item_id, each.batch_id, each.payee_id, each.account_version, each.amount_micros) for each in items)
     copy_rows(cursor, "billing.payout_items", "item_id, batch_id, payee_id, account_version, amount_micros", rows)
     copy_transitions(cursor, (("payout", each.item_id, 0, OPEN, "instructed", actor, "") for each in items))
-    effective_at = _start_of(execution_on)
+    effective_at = start_of(execution_on)
     copy_transactions(cursor, [payout_transaction("payout", each, currency, effective_at) for each in items])
 
 
@@ -256,7 +262,8 @@ def _acknowledge(cursor: "Cursor", answer: Answer, actor: str) -> dict[str, int]
         if state == each.outcome or (state, each.outcome) == (RETURNED, SETTLED):
             continue
         append_step(cursor, "payout", each.item_id, Move(each.outcome, actor, each.reason))
-        effective_at = datetime.now(UTC) if each.outcome == RETURNED else _start_of(execution_on)
+        paid_at = start_of(execution_on)
+        effective_at = max(datetime.now(UTC), paid_at) if each.outcome == RETURNED else paid_at
         transactions.append(payout_transaction(f"payout_{each.outcome}", item, currency, effective_at))
         if each.outcome == SETTLED:
             cursor.execute(_COVERED, (item.payee_id, currency, created_at))
@@ -266,5 +273,6 @@ def _acknowledge(cursor: "Cursor", answer: Answer, actor: str) -> dict[str, int]
     return counts
 
 
-def _start_of(day: date) -> datetime:
+def start_of(day: date) -> datetime:
+    """Return the instant at which a day begins in UTC: when a payment of that day is true in the world."""
     return datetime.combine(day, time(), UTC)

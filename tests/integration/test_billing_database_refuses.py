@@ -7,6 +7,7 @@ import pytest
 from psycopg2.extensions import connection as Connection
 
 from billing.books.postgres_books import PostgresBooks
+from billing.books.posting import transaction_id_of
 from billing.books.run_posting import post_bills
 from billing.books.statements import statement_id_of
 from billing.postgres_session import connector
@@ -15,6 +16,7 @@ from tests.billing_postgres import own_database
 
 RUN_ID = run_of().run_id
 ANN = statement_id_of(OCTOBER, "ann", 0)
+T2 = transaction_id_of("statement:s2")
 TABLES = [
     "catalogue_versions", "payees", "videos", "owners", "rate_cards", "runs", "statements", "payment_audit",
     "allowed_transitions", "transitions", "transactions", "entries",
@@ -37,8 +39,8 @@ AUDIT = (
 TRANSACTION = (
     "INSERT INTO billing.transactions (transaction_id, idempotency_key, inputs_hash, kind, payee_id, currency, "
     "entry_count, effective_at, statement_id, payee_sequence, carried_nanomicros_before, carried_nanomicros_after, "
-    "remainder_micros) VALUES ('t2', '{key}', 'h', 'statement', '{payee}', 'USD', {count}, now(), '{statement}', "
-    "{sequence}, {before}, {after}, {remainder});"
+    "remainder_micros) VALUES ('{id}', '{key}', 'h', 'statement', '{payee}', 'USD', {count}, '2026-11-01 00:00:00+00', "
+    "'{statement}', {sequence}, {before}, {after}, {remainder});"
 )
 ENTRY = "INSERT INTO billing.entries VALUES ('{transaction}', {index}, '{account}', {amount});"
 STEP = (
@@ -92,13 +94,14 @@ def audit(views: int, amount: int, **changes: int | str) -> str:
 
 def header(**changes: int | str) -> str:
     plain: dict[str, int | str] = {
-        "key": "k2", "payee": "bob", "count": 2, "statement": "s2", "sequence": 1, "before": 0, "after": 0,
+        "key": "statement:s2", "payee": "bob", "count": 2, "statement": "s2", "sequence": 1, "before": 0, "after": 0,
         "remainder": 0,
     }  # fmt: skip
-    return TRANSACTION.format(**(plain | changes))
+    row = plain | changes
+    return TRANSACTION.format(id=transaction_id_of(str(row["key"])), **row)
 
 
-def entries(*amounts: int, transaction: str = "t2", accounts: str = "expense:creator-revenue payable:bob") -> list[str]:
+def entries(*amounts: int, transaction: str = T2, accounts: str = "expense:creator-revenue payable:bob") -> list[str]:
     names = [*accounts.split(), "payable:bob", "payable:bob"]
     return [
         ENTRY.format(transaction=transaction, index=index, account=names[index], amount=amount)
@@ -112,6 +115,13 @@ def step(index: int, before: str, after: str, *, actor: str = "max", of: str = A
 
 FIVE = [statement(), audit(5, 5)]
 """A statement of 5 micros for bob that adds up."""
+DUE = [
+    *FIVE,
+    step(0, "open", "calculated", of="s2", actor="run"),
+    step(1, "calculated", "approved", of="s2", actor="run"),
+    step(2, "approved", "finalised", of="s2", actor="run"),
+]
+"""The same, approved: its transaction is due."""
 NOW = "SET CONSTRAINTS ALL IMMEDIATE"
 
 
@@ -133,7 +143,7 @@ def test_no_row_is_changed_or_removed(connection: Connection, table: str, statem
 
 def test_a_whole_statement_and_transaction_are_accepted(connection: Connection) -> None:
     with connection.cursor() as cursor:
-        for each in [*FIVE, header(), *entries(5, -5), NOW]:
+        for each in [*DUE, header(), *entries(5, -5), NOW]:
             cursor.execute(each)
     connection.rollback()
 
@@ -167,22 +177,25 @@ def test_a_statement_that_does_not_add_up_is_refused(
 @pytest.mark.parametrize(
     ("statements", "reason"),
     [
-        ([*FIVE, header(), *entries(5, -4)], "does not sum to zero: 1 micros over"),
-        ([*FIVE, header(count=1), *entries(0)], "entry_count_check"),
-        ([*FIVE, header()], "has 0 entries and says 2"),
-        ([*FIVE, header(count=3), *entries(5, -5)], "has 2 entries and says 3"),
-        ([*FIVE, header(), *entries(4, -4)], "does not post what statement s2 says"),
-        ([*FIVE, header(remainder=1), *entries(6, -6)], "loses a part of the remainder"),
-        ([*FIVE, header(after=1), *entries(5, -5)], "loses a part of the remainder"),
-        ([*FIVE, header(remainder=2), *entries(7, -7)], "remainder_micros_check"),
-        ([*FIVE, header(before=1, after=1), *entries(5, -5)], "carries in 1 nano-micros, and 0 were carried"),
-        ([*FIVE, header(payee="ann", sequence=2)], "carries in 0 nano-micros, and 333000000 were"),
-        ([*FIVE, header(payee="ann", sequence=3, before=333)], "and none were carried out before it"),
-        ([*FIVE, header(payee="ann")], "duplicate key"),
+        ([*DUE, header(), *entries(5, -4)], "does not sum to zero: 1 micros over"),
+        ([*DUE, header(count=1), *entries(0)], "entry_count_check"),
+        ([*DUE, header()], "has 0 entries and says 2"),
+        ([*DUE, header(count=3), *entries(5, -5)], "has 2 entries and says 3"),
+        ([*DUE, header(), *entries(4, -4)], "{4,-4} and should be {expense:creator-revenue,payable:bob} {5,-5}"),
+        ([*FIVE, header(), *entries(5, -5)], "nothing causes it: no statement is due under its key"),
+        ([*DUE, NOW.replace("ALL", "billing.transitions_are_posted")], "its transaction statement:s2 is not posted"),
+        ([*DUE, header(remainder=1), *entries(6, -6)], "loses a part of the remainder"),
+        ([*DUE, header(after=1), *entries(5, -5)], "loses a part of the remainder"),
+        ([*DUE, header(remainder=2), *entries(7, -7)], "remainder_micros_check"),
+        ([*DUE, header(before=1, after=1), *entries(5, -5)], "carries in 1 nano-micros, and 0 were carried"),
+        ([*DUE, header(payee="ann", sequence=2)], "carries in 0 nano-micros, and 333000000 were"),
+        ([*DUE, header(payee="ann", sequence=3, before=333)], "and none were carried out before it"),
+        ([*DUE, header(payee="ann")], "duplicate key"),
         ([header(statement=ANN)], "duplicate key"),
-        ([*FIVE, header(key="statement:" + ANN)], "duplicate key"),
-        ([*FIVE, header(), *entries(5, -5, accounts="expense:lunch payable:bob")], "account_check"),
-        ([*FIVE, header(), *entries(5, -5), NOW, entries(0, 0, 0)[2]], "is already posted"),
+        ([*DUE, header(key="statement:" + ANN)], "duplicate key"),
+        ([*FIVE, header(key="k2"), *entries(5, -5, transaction=transaction_id_of("k2"))], "nothing causes it"),
+        ([*DUE, header(), *entries(5, -5, accounts="expense:lunch payable:bob")], "account_check"),
+        ([*DUE, header(), *entries(5, -5), NOW, entries(0, 0, 0)[2]], "is already posted"),
     ],
 )  # fmt: skip
 def test_a_transaction_that_does_not_add_up_is_refused(
@@ -296,7 +309,7 @@ def test_a_client_cannot_choose_when_it_was_posted_calculated_or_moved(connectio
                 .replace("remainder_micros)", "remainder_micros, posted_at)")
                 .replace("0);", "0, '2000-01-01');"),
             ],
-            "posted_at FROM billing.transactions WHERE transaction_id = 't2'",
+            f"posted_at FROM billing.transactions WHERE transaction_id = '{T2}'",
         ),
         (
             [

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 
 import pytest
 
@@ -24,7 +24,8 @@ from tests.cutting_proxy import AT, At, cutting_proxy
 EVER = datetime(9999, 1, 1, tzinfo=UTC)
 NOW = datetime.now(UTC)
 BILLING, APPROVER = "viewledger_billing", "viewledger_approver"
-BATCH = "VL-USD-20261201-1"
+DAY = NOW.date()
+BATCH = f"VL-USD-{DAY:%Y%m%d}-1"
 
 
 def at_once(_seconds: float) -> None:
@@ -42,7 +43,7 @@ def url(postgres_url: str) -> Iterator[str]:
         holds.place("ann", "USD", 1_000_000, EVER, Move("pending", "eve", "odd"))
         holds.appeal(statement_id(own), "I had more", "ann")
         payouts.import_accounts([BankAccount("ann", "Ann", "DE89370400440532013000")], "eve")
-        payouts.create_batch("USD", date(2026, 12, 1), lambda _: 0, "eve")
+        payouts.create_batch("USD", DAY, lambda _: 0, "eve")
         yield own
 
 

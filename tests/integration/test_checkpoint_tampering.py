@@ -82,7 +82,7 @@ def money_goes_out(books: Books, ledger: PostgresBooks) -> None:
         holds.appeal(statement.statement_id, "I had more", "bob").appeal_id, Move("rejected", "max", "no")
     )
     payouts.import_accounts([BankAccount(payee, payee, "DE89370400440532013000") for payee in ("ann", "bob")], "eve")
-    items, _ = payouts.create_batch("USD", TODAY, lambda _: 0, "eve")
+    items, _ = payouts.create_batch("USD", datetime.now(UTC).date(), lambda _: 0, "eve")
     PostgresPayoutSteps(connector(books.url, "viewledger_approver")).approve(items[0].batch_id, Move("approved", "max"))
     PostgresPayoutSteps(connect).write(items[0].batch_id, "eve")
     said = [Acknowledgement(each.item_id, "settled", each.amount_micros, "USD", "", "line 2") for each in items]

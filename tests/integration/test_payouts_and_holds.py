@@ -4,7 +4,7 @@ import json
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +162,7 @@ def test_a_payment_that_the_ledger_does_not_hold_and_one_too_many_are_both_found
     assert "payable should hold 25000000 micros EUR and holds 24999999: -1" in found
     assert "payee bob" in found
     assert "clearing:payouts should hold -2500000 micros EUR and holds 0: +2500000" in found
-    assert "transaction payout:gone of payee bob belongs to no payment" in found
+    assert "(payout:gone) of payee bob: nothing causes it" in found
 
 
 def test_a_batch_is_approved_by_somebody_else_and_only_then_written(treasury: Treasury) -> None:
@@ -340,6 +340,24 @@ def test_a_balance_that_a_restatement_made_negative_is_carried_forward(treasury:
     restate(treasury, views=8000)
     items, left = treasury.payouts.create_batch("EUR", DAY, lambda _: 0, "eve")
     assert (items, left) == ([], [("ann", "-5.000000 EUR is carried forward")])
+    assert treasury.payouts.differences(None) == []
+
+
+@pytest.mark.parametrize("day", [date(2020, 1, 1), DAY - timedelta(days=4), DAY + timedelta(days=400)])
+def test_a_payout_is_not_dated_back_nor_far_ahead(treasury: Treasury, day: date) -> None:
+    with pytest.raises(StateError, match=rf"is to be executed on {day}; give a day from .* \(today, UTC\) to"):
+        treasury.payouts.create_batch("EUR", day, lambda _: 0, "eve")
+    assert treasury.balance("clearing:payouts") == 0
+
+
+def test_a_payment_is_undone_no_earlier_than_it_was_to_be_made(treasury: Treasury) -> None:
+    """So that the books of a day in between owe what they should."""
+    treasury.pay()
+    treasury.steps.void(BATCH, Move("voided", "eve", "the wrong day"))
+    for days in (-1, 0, 1):
+        until = datetime.combine(DAY, time(), UTC) + timedelta(days=days)
+        balances = treasury.books.balances(posted_before=EVER, effective_until=until)
+        assert sum(each.balance_micros for each in balances if each.account == "payable:ann") == -25_000_000
 
 
 @pytest.mark.parametrize(

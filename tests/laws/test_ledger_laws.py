@@ -302,8 +302,8 @@ PAYOUT = BATCH + (
     "idempotency_key, inputs_hash, kind, payee_id, currency, entry_count, effective_at) VALUES (left(encode(sha256("
     "('payout:' || repeat('a', 32))::bytea), 'hex'), 32), 'payout:' || repeat('a', 32), 'x', 'payout', 'ann', 'USD', "
     "2, current_date::timestamp AT TIME ZONE 'UTC'); INSERT INTO billing.entries SELECT left(encode(sha256(("
-    "'payout:' || repeat('a', 32))::bytea), 'hex'), 32), * FROM (VALUES (0, 'payable:ann', {amount}), (1, 'clearing:payouts', "
-    "-({amount}))) AS entries"
+    "'payout:' || repeat('a', 32))::bytea), 'hex'), 32), * FROM (VALUES (0, 'payable:ann', {amount}), "
+    "(1, 'clearing:payouts', -({amount}))) AS entries"
 )
 ATTACKS = {
     "a voided hold that is none": (MINTED.format("none", -500_000_000_000), "nothing causes it"),

@@ -5,7 +5,7 @@ from pathlib import Path
 from alembic import op
 
 revision = "023"
-down_revision = "021"
+down_revision = "022"
 
 
 def upgrade() -> None:

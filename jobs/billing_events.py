@@ -14,6 +14,7 @@ from batch_layer.spark_connect import QueryError
 from billing.errors import UnknownNameError
 from billing.proof.event_answers import EventAnswer, PartAnswer
 from ingestion.contract.event import event_id_of
+from ingestion.contract.printable import escaped
 from jobs.billing_settings import Actions, add_action
 from jobs.errors import CommandError
 from jobs.event_proofs import open_event_answers, payment_of
@@ -63,7 +64,7 @@ def show_event(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Exi
     with _asked(), open_event_answers(environ, AUDITOR_ROLE) as answers:
         answer = answers.payment(event_id)
     document: dict[str, Any] = msgspec.to_builtins(payment_of(answer))
-    print(json.dumps(document) if arguments.json else _text(answer))
+    print(json.dumps(document) if arguments.json else escaped(_text(answer)))
     return ExitCode.REFUSED if answer.status == "unknown" else ExitCode.OK
 
 

@@ -15,7 +15,7 @@ from billing.money import MICROS
 from billing.postgres_session import Connect, connector
 from billing.terms.currency import CURRENCIES
 from ingestion.contract.periods import Period
-from ingestion.contract.printable import is_name, is_text
+from ingestion.contract.printable import escaped, is_name, is_text
 from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
@@ -165,4 +165,4 @@ def reason_of(arguments: argparse.Namespace) -> str:
 
 def show(arguments: argparse.Namespace, document: Mapping[str, Any], text: Callable[[], str]) -> None:
     """Print a result as a table, or as one JSON document."""
-    print(json.dumps(document) if arguments.json else text())
+    print(json.dumps(document) if arguments.json else escaped(text()))

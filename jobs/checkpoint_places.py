@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+from ingestion.contract.regular_files import read_regular
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 
@@ -57,7 +58,7 @@ class FolderPlace:
     def read(self, name: str) -> bytes | None:
         """Return a file's content; None when there is no such file."""
         try:
-            return (self._folder / name).read_bytes()
+            return read_regular(self._folder / name)
         except FileNotFoundError:
             return None
         except OSError as error:

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn, Protocol, cast
 
+from ingestion.contract.printable import escaped
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.state_home import state_home
@@ -64,7 +65,7 @@ def main(words: Sequence[str]) -> int:
     try:
         return _run(name, rest)
     except CommandError as error:
-        print(f"viewledger: {error}", file=sys.stderr)
+        print(escaped(f"viewledger: {error}"), file=sys.stderr)
         return error.code
     except KeyboardInterrupt:
         print("viewledger: interrupted", file=sys.stderr)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ingestion.contract.event import TOPIC_DEAD_LETTERS, TOPIC_VIDEO_VIEWS
-from ingestion.contract.printable import is_name
+from ingestion.contract.printable import escaped, is_name
 from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
@@ -61,7 +61,7 @@ def _list(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode
     if arguments.json:
         print(json.dumps([_document(letter) for letter in letters]))
     else:
-        print("\n".join(map(_line, letters)) or "no dead letters")
+        print(escaped("\n".join(map(_line, letters))) or "no dead letters")
     return ExitCode.OK
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from ingestion.contract.event import TOPIC_VIDEO_VIEWS
+from ingestion.contract.printable import escaped
+from ingestion.contract.regular_files import open_regular
 from ingestion.file_feed import Feed, Line, RejectedLine, Summary, numbered
 from jobs import settings
 from jobs.errors import CommandError
@@ -108,7 +110,7 @@ class _RejectsList:
             self._file.write(json.dumps(document, ensure_ascii=False) + "\n")
         elif self._count <= REJECTS_SHOWN_MAX:
             text = "; ".join(f"{reason.code}: {reason.detail}" for reason in rejected.reasons)
-            print(f"line {rejected.number}: {text}", file=sys.stderr)
+            print(escaped(f"line {rejected.number}: {text}"), file=sys.stderr)
         elif self._count == REJECTS_SHOWN_MAX + 1:
             print("further rejected lines are not shown; --rejects FILE keeps them all", file=sys.stderr)
 
@@ -132,7 +134,7 @@ def _opened(name: str) -> Iterator[BinaryIO]:
         yield sys.stdin.buffer
         return
     try:
-        file = Path(name).open("rb")  # noqa: SIM115  only opening may fail here, not what the caller does
+        file = open_regular(Path(name))  # only opening may fail here, not what the caller does
     except OSError as error:
         raise CommandError(f"{name} cannot be read ({error.strerror})", ExitCode.BAD_INPUT) from error
     with file:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from ingestion.contract.printable import escaped
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 
@@ -71,7 +72,7 @@ def _rows(answer: pa.Table) -> list[tuple[Any, ...]]:
 def _cell(value: object) -> str:
     if value is None:
         return "NULL"
-    text = _text(value).replace("\n", "\\n").replace("\t", "\\t")
+    text = escaped(_text(value)).replace("\n", "\\n")
     return text if len(text) <= CELL_CHARACTERS_MAX else text[: CELL_CHARACTERS_MAX - 1] + "…"
 
 

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from billing.errors import KeyRefusedError
+from ingestion.contract.regular_files import read_regular
 
 PUBLIC_SUFFIX = ".pub"
 
@@ -59,7 +60,7 @@ def read_key(private_file: Path) -> SigningKey:
     """
     try:
         mode = private_file.stat().st_mode
-        content = private_file.read_bytes()
+        content = read_regular(private_file)
     except OSError as error:
         raise KeyRefusedError(f"the key {private_file} cannot be read ({error.strerror})") from error
     if stat.S_IMODE(mode) & 0o077:

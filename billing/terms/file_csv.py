@@ -2,9 +2,7 @@
 
 import csv
 import io
-import os
 import re
-import stat
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Protocol
 from billing.errors import FileRefusedError
 from billing.terms.nearest import nearest_sentence
 from ingestion.contract.decoding import is_video_id
+from ingestion.contract.regular_files import open_regular
 
 SPREADSHEET_ERROR = re.compile(r"#(NAME|REF|VALUE|DIV/0|NULL|NUM|N/A|SPILL|CALC|ERROR)[!?]?", re.IGNORECASE)
 _SPREADSHEET_NUMBER = re.compile(r"[+-]?\d([.,]\d+)?E\+\d+", re.IGNORECASE)
@@ -91,12 +90,7 @@ def read_text(file: NamedFile, bytes_max: int = BYTES_MAX) -> str:
 
 
 def _content(file: Path, bytes_max: int) -> bytes:
-    """Return the content of a regular file; a pipe or device would be waited for, or never end."""
-    descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as opened:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise FileRefusedError([f"{file}: is a folder, a pipe or a device; give a file"])
+    with open_regular(file) as opened:
         content = opened.read(bytes_max + 1)
     if len(content) > bytes_max:
         raise FileRefusedError([f"{file}: has more than {bytes_max} bytes; allowed: at most so many"])

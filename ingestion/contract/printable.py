@@ -30,6 +30,13 @@ def is_text(text: str, *, most: int) -> bool:
     return len(text) <= most and is_name(text.translate(_LINES), most=most)
 
 
+def escaped(text: str) -> str:
+    """Return a text as a terminal may show it: what is not printable stands as its escape, lines stay lines."""
+    if is_printable(text):
+        return text
+    return "".join(each if each == "\n" or _may_be_shown(each) else ascii(each)[1:-1] for each in text)
+
+
 def _may_be_shown(character: str) -> bool:
     return not (
         unicodedata.category(character) in _REFUSED_CATEGORIES

@@ -10,20 +10,22 @@ CREATE FUNCTION billing.posting_id(key text) RETURNS text LANGUAGE sql STABLE SE
 RETURN left(encode(sha256(convert_to(key, 'UTF8')), 'hex'), 32);
 
 CREATE VIEW billing.due_of_statements AS
-SELECT step.kind, s.statement_id AS subject_id, s.payee_id, s.currency,
+SELECT coalesce(step.kind, owed.kind) AS kind, s.statement_id AS subject_id, s.payee_id, s.currency,
        s.period_end_on::timestamp AT TIME ZONE 'UTC' AS effective_from,
        s.period_end_on::timestamp AT TIME ZONE 'UTC' AS effective_until,
-       step.undoes,
-       CASE WHEN s.tax_micros = 0 THEN ARRAY['expense:creator-revenue', 'payable:' || s.payee_id]
-            ELSE ARRAY['expense:creator-revenue', 'payable:' || s.payee_id, 'withheld-tax:' || s.tax_country] END AS accounts,
+       CASE WHEN step.kind = 'reversal' THEN owed.kind END AS undoes,
+       CASE WHEN s.tax_micros = 0 THEN ARRAY['expense:creator-revenue', owed.account]
+            ELSE ARRAY['expense:creator-revenue', owed.account, 'withheld-tax:' || s.tax_country] END AS accounts,
        CASE WHEN s.tax_micros = 0 THEN ARRAY[step.sign * s.payable_micros, -step.sign * s.payable_micros]
             ELSE ARRAY[step.sign * (s.payable_micros + s.tax_micros), -step.sign * s.payable_micros,
                        -step.sign * s.tax_micros] END AS amounts,
        step.sign * (s.carried_nanomicros_after - s.carried_nanomicros_before) AS carries
 FROM billing.statements s
 JOIN billing.transitions m ON m.subject_kind = 'statement' AND m.subject_id = s.statement_id
-JOIN (VALUES ('statement', 'finalised', 1, NULL), ('reversal', 'superseded', -1, 'statement'))
-     AS step (kind, to_state, sign, undoes) ON step.to_state = m.to_state
+JOIN (VALUES (NULL, 'finalised', 1), ('reversal', 'superseded', -1)) AS step (kind, to_state, sign) ON step.to_state = m.to_state
+CROSS JOIN LATERAL (   -- what is nobody's is owed on an account of that name, and posted as a kind of its own
+    SELECT CASE s.payee_id WHEN 'suspense:unattributed' THEN 'suspense' ELSE 'statement' END AS kind,
+           CASE s.payee_id WHEN 'suspense:unattributed' THEN s.payee_id ELSE 'payable:' || s.payee_id END AS account) AS owed
 WHERE m.to_state = 'finalised' OR m.from_state IN ('finalised', 'paid');   -- superseded before that: nothing to undo
 
 -- The clock that says when a step is effective is a client's; it may be this far from the database's.
@@ -100,7 +102,7 @@ RETURN CASE
 
 -- How many statements of a payee and period the ledger holds and did not undo: one, as soon as there ever was one.
 CREATE VIEW billing.statements_in_force AS
-SELECT s.payee_id, s.period_start_on, s.period_end_on, sum(CASE t.kind WHEN 'statement' THEN 1 ELSE -1 END) AS in_force
+SELECT s.payee_id, s.period_start_on, s.period_end_on, sum(CASE t.kind WHEN 'reversal' THEN -1 ELSE 1 END) AS in_force
 FROM billing.statements s JOIN billing.transactions t USING (statement_id)
 GROUP BY s.payee_id, s.period_start_on, s.period_end_on;
 

@@ -111,10 +111,7 @@ class PostgresHolds:
                 append_step(cursor, "hold", hold_id, move)
             return hold_id
 
-        try:
-            return alone(self._connect, work, self._sleep)
-        except errors.RaiseException as error:
-            raise StateError(str(error.diag.message_primary)) from error
+        return alone(self._connect, work, self._sleep)
 
     def decide(self, hold_id: str, move: Move, now: datetime) -> None:
         """Release a hold, or void it: then the amount is no longer owed, by a transaction of its own.

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from alembic import op
 
-revision = "023"
-down_revision = "022"
+revision = "024"
+down_revision = "023"
 
 
 def upgrade() -> None:

@@ -26,6 +26,7 @@ from billing.terms.contracts import AdRate, Contract, Contracts, Rate, RateCard,
 from billing.terms.ownership import SINCE_EVER, WITHOUT_END, OwnerShare, divided
 from tests.billing_fakes import OCTOBER, Count, FakeSettledViews, event_id, published, run_of
 from tests.books_fakes import FakeBooks
+from tests.bundle_payouts import PaidOut, paid_out
 
 NOON = datetime(2026, 11, 2, 12, tzinfo=UTC)
 VERSIONS = BundleVersions(3, 1, 1)
@@ -126,7 +127,8 @@ def random_month(seed: int, *, rows: int = 30) -> Month:
         post_bills(run, rate_period(views.pieces(attribution), attribution), books)
         if len(runs) > 1:
             _approve(run, books)
-    return Month(catalogue, contracts, counts, list(_records(chance, books, catalogue, contracts)))
+    paid = paid_out(chance, books, NOON)
+    return Month(catalogue, contracts, counts, list(_records(chance, paid, catalogue, contracts)))
 
 
 def _approve(run: BillingRun, books: FakeBooks) -> None:
@@ -217,8 +219,8 @@ def _events_of(count: Count, row: int) -> Iterator[Event]:
             yield Event(count.video_id, known, row % 3, 1000 * row + 500 + index, *place)
 
 
-def _records(chance: random.Random, books: FakeBooks, catalogue: Catalogue, contracts: Contracts) -> Iterator[Record]:
-    position = 0
+def _records(chance: random.Random, paid: PaidOut, catalogue: Catalogue, contracts: Contracts) -> Iterator[Record]:
+    position, books = 0, paid.books
 
     def record(kind: str, key: str, row: dict[str, Any], **children: Sequence[dict[str, Any]]) -> Record:
         nonlocal position
@@ -239,10 +241,12 @@ def _records(chance: random.Random, books: FakeBooks, catalogue: Catalogue, cont
         version = books.runs[statement.run_id].batch_version
         lines = [_line_row(index, each, statement, version) for index, each in enumerate(books.lines[statement_id])]
         yield record("statement", statement_id, _statement_row(statement), lines=lines)
+    for cause, key, row, children in paid.causes:
+        yield record(cause, key, row, **children)
     for (kind, subject_id), steps in books.steps.items():
         for index, step in enumerate(steps):
             row = {"subject_kind": kind, "subject_id": subject_id, "transition_index": index, "actor": step.actor}
-            row |= {"from_state": step.from_state, "to_state": step.to_state}
+            row |= {"from_state": step.from_state, "to_state": step.to_state, "moved_at": step.moved_at.isoformat()}
             yield record("transition", f"{kind} {subject_id} {index}", row)
     for transaction in books.transactions:
         entries = [
@@ -286,10 +290,12 @@ def _line_row(index: int, settled: SettledLine, statement: Statement, batch_vers
 def _transaction_row(each: LedgerTransaction) -> dict[str, Any]:
     row = {
         "transaction_id": each.transaction_id,
+        "idempotency_key": each.idempotency_key,
+        "effective_at": each.effective_at.isoformat(),
         "kind": each.kind,
         "payee_id": each.payee_id,
         "currency": each.currency,
-    }
+    } | ({"reverses": each.reverses} if each.reverses else {})
     if each.chained is None:
         return row | {"remainder_micros": 0}
     names = (

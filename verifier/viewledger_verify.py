@@ -19,23 +19,28 @@ Exit codes
 import argparse
 import base64
 import csv
+import errno
 import gzip
 import hashlib
+import io
 import itertools
 import json
 import os
+import re
 import sqlite3
+import stat
 import sys
 import tempfile
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
-BUNDLE_FORMAT = "viewledger-bundle/1"
+BUNDLE_FORMATS = ("viewledger-bundle/1", "viewledger-bundle/2")
+"""The first holds the postings of its period alone, the second the whole ledger."""
 CHECKPOINT_FORMAT = "viewledger-checkpoint/1"
 NANOMICROS = 1_000_000_000
 PPM = 1_000_000
@@ -57,6 +62,13 @@ COLUMNS = {
 }
 
 
+TEXT_BYTES_MAX = 1 << 24
+"""Of a manifest, a key or a link."""
+CSV_LINE_MAX, JSON_LINE_MAX = 1 << 20, 1 << 28
+"""A record holds all lines of a statement."""
+OPENED_MAX = 1 << 36
+"""Bytes that one compressed file may open to, unless told otherwise: its rows are bounded by the manifest as well."""
+
 Rows = Iterator[tuple[int, dict[str, str]]]
 """(line, row) of a CSV file."""
 
@@ -67,6 +79,10 @@ class WrongError(Exception):
     def __init__(self, file: str, line: int, text: str) -> None:
         super().__init__(f"{file}, line {line}: {text}" if line else f"{file}: {text}")
         self.file, self.line, self.text = file, line, text
+
+
+NO_VALUE = (KeyError, TypeError, ValueError, AttributeError, OverflowError, sqlite3.ProgrammingError)
+"""What reading a record raises that lacks a field, or has a value of another form in it."""
 
 
 class UnusableError(Exception):
@@ -186,22 +202,61 @@ def cause(error: Exception) -> str:
     """Return what an error is about, in words."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
     return f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
+
+
+def opened(file: Path) -> BinaryIO:
+    """Return a regular file; raises OSError for anything else: a pipe would be waited for, a device never ends."""
+    descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "a folder, a pipe or a device; give a file", str(file))
+    return os.fdopen(descriptor, "rb")
+
+
+def short_content(file: Path) -> bytes:
+    """Return the content of a small file; raises OSError, ValueError."""
+    with opened(file) as readable:
+        content = readable.read(TEXT_BYTES_MAX + 1)
+    if len(content) > TEXT_BYTES_MAX:
+        raise ValueError(f"more than {TEXT_BYTES_MAX:,} bytes")
+    return content
+
+
+def value_of(text: bytes) -> Any:
+    """Return a JSON value that has no number but integers; raises ValueError, RecursionError."""
+    return json.loads(text, parse_float=_refused_number, parse_constant=_refused_number)
+
+
+def _refused_number(text: str) -> Any:
+    raise ValueError(f"{text} is no integer")
+
+
+def shown(text: str) -> str:
+    """Return a text as a terminal may be sent it: control characters, and what turns text around, as escapes."""
+    return "".join(each if each.isprintable() or each in "\u00a0\u200c\u200d" else ascii(each)[1:-1] for each in text)
 
 
 class Bundle:
     """The files of a bundle, read line by line."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, opened_max: int = OPENED_MAX) -> None:
+        self._folder, self._opened_max = folder, opened_max
         try:
-            self.manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_bytes())
-        except (OSError, ValueError) as error:
+            manifest = value_of(short_content(folder / "manifest.json"))
+        except (OSError, ValueError, RecursionError) as error:
             raise UnusableError(f"{folder} is no bundle: manifest.json cannot be read ({cause(error)})") from error
-        if not isinstance(self.manifest, dict) or self.manifest.get("format") != BUNDLE_FORMAT:
-            raise UnusableError(f"{folder} is no bundle of the format {BUNDLE_FORMAT}")
+        if not isinstance(manifest, dict) or manifest.get("format") not in BUNDLE_FORMATS:
+            raise UnusableError(f"{folder} is no bundle of the formats {' and '.join(BUNDLE_FORMATS)}")
+        self.manifest: dict[str, Any] = manifest
+        self.has_whole_ledger = manifest["format"] != BUNDLE_FORMATS[0]
+        self._rows = manifest.get("rows")
+        if not isinstance(self._rows, dict) or not isinstance(manifest.get("files"), dict):
+            raise WrongError("manifest.json", 1, "does not say of each file how many rows and which SHA-256 it has")
         for name in FILES:
-            if not (folder / name).is_file():
+            if not (folder / name).exists():
                 raise WrongError(name, 0, "the file is missing")
         try:
             self.start_on = date.fromisoformat(self.manifest["period_start_on"])
@@ -212,14 +267,26 @@ class Bundle:
 
     def lines(self, name: str) -> Iterator[tuple[int, bytes]]:
         """Yield (number, content) of each line, without its end."""
-        opener: Callable[..., Any] = gzip.open if name.endswith(".gz") else open
-        number = 0
+        line_max = JSON_LINE_MAX if name.endswith(".jsonl") else CSV_LINE_MAX
+        number, left = 0, self._opened_max
         try:
-            with opener(self._folder / name, "rb") as opened:
-                for number, line in enumerate(opened, 1):
+            with opened(self._folder / name) as raw, gzip.open(raw) if name.endswith(".gz") else raw as readable:
+                for number, line in enumerate(iter(lambda: readable.readline(line_max + 1), b""), 1):
+                    left -= len(line)
+                    self._check_bounds(name, number, is_long=len(line) > line_max, is_over=left < 0)
                     yield number, line.rstrip(b"\n")
         except (OSError, EOFError, gzip.zlib.error) as error:  # type: ignore[attr-defined]
             raise WrongError(name, number + 1, f"cannot be read ({cause(error)})") from error
+
+    def _check_bounds(self, name: str, number: int, *, is_long: bool, is_over: bool) -> None:
+        """Refuse what would fill memory or never end, and rows that the manifest does not know."""
+        rows = self._rows.get(name)
+        if is_long:
+            raise WrongError(name, number, "is longer than any line that a bundle has")
+        if not isinstance(rows, int) or number > rows + (name in COLUMNS):
+            raise WrongError(name, number, f"is a row more than the {rows} that manifest.json names")
+        if is_over and name.endswith(".gz"):
+            raise WrongError(name, number, f"opens to more than {self._opened_max:,} bytes; allow more by --opened-max")
 
     def rows(self, name: str) -> Rows:
         """Yield (line, row) of a CSV file whose header is known."""
@@ -237,15 +304,15 @@ class Bundle:
 
     def sha256(self, name: str) -> str:
         """Return the SHA-256 of a file."""
-        with (self._folder / name).open("rb") as opened:
-            return hashlib.file_digest(opened, "sha256").hexdigest()
+        with opened(self._folder / name) as readable:
+            return hashlib.file_digest(readable, "sha256").hexdigest()
 
 
 def parsed(name: str, number: int, line: bytes) -> Any:
     """Return a line's JSON value."""
     try:
-        return json.loads(line)
-    except ValueError as error:
+        return value_of(line)
+    except (ValueError, RecursionError) as error:
         raise WrongError(name, number, f"is not JSON ({cause(error)})") from error
 
 
@@ -336,12 +403,12 @@ def read_kept(places: Sequence[Path]) -> tuple[dict[int, bytes], dict[int, Path]
             raise UnusableError(f"{place} holds no checkpoint-*.json")
         for file in files:
             try:
-                body = json.loads(file.read_bytes())["body"]
+                body = value_of(short_content(file))["body"]
                 links[int(body["sequence"])] = canonical(body)
-            except (OSError, KeyError, TypeError, ValueError) as error:
+            except (OSError, KeyError, TypeError, ValueError, RecursionError) as error:
                 raise UnusableError(f"{file} is no checkpoint ({cause(error)})") from error
             beside = file.with_name(file.name.removesuffix(".json") + ".leaves.csv")
-            if beside.is_file():
+            if beside.exists():
                 leaves[int(body["sequence"])] = beside
     return links, leaves
 
@@ -355,10 +422,18 @@ CREATE TABLE lines (video_id TEXT, payee_id TEXT, owned_from_on TEXT, effective_
                     policy_version INTEGER, statement_line INTEGER, line_index INTEGER, record TEXT);
 CREATE TABLE states (statement_id TEXT PRIMARY KEY, state TEXT, line INTEGER, transition_index INTEGER,
                      was_posted INTEGER);
+CREATE TABLE transactions (transaction_id TEXT PRIMARY KEY, kind TEXT, subject_id TEXT, line INTEGER, record TEXT);
+CREATE TABLE steps (kind TEXT, subject_id TEXT, to_state TEXT, step INTEGER, moved_at TEXT, actor TEXT, line INTEGER,
+                    PRIMARY KEY (kind, subject_id, to_state));
+CREATE TABLE holds (hold_id TEXT PRIMARY KEY, record TEXT);
+CREATE TABLE batches (batch_id TEXT PRIMARY KEY, record TEXT);
+CREATE TABLE payments (payment_id TEXT PRIMARY KEY, batch_id TEXT, record TEXT, line INTEGER);
+CREATE TABLE balances (payee_id TEXT, currency TEXT, owed_micros INTEGER, PRIMARY KEY (payee_id, currency));
+CREATE TABLE others (statement_id TEXT PRIMARY KEY);
 CREATE TABLE left_out (statement_id TEXT, key TEXT, line INTEGER);
 CREATE TABLE postings (statement_id TEXT, kind TEXT, line INTEGER, record TEXT, PRIMARY KEY (statement_id, kind));
 CREATE TABLE notices (statement_id TEXT PRIMARY KEY, delta_micros INTEGER, line INTEGER);
-CREATE TABLE carries (payee_id TEXT, currency TEXT, sequence INTEGER, after INTEGER,
+CREATE TABLE carries (payee_id TEXT, currency TEXT, sequence INTEGER, before INTEGER, after INTEGER, line INTEGER,
                       PRIMARY KEY (payee_id, currency, sequence));
 CREATE TABLE payees (payee_id TEXT PRIMARY KEY, country TEXT);
 CREATE TABLE videos (video_id TEXT PRIMARY KEY, length_seconds INTEGER);
@@ -374,46 +449,60 @@ class Found:
     database: sqlite3.Connection
     contents: dict[tuple[str, str], Any] = field(default_factory=dict)
     """(kind, key) → row of the few records that everything rests on: versions, catalogues, contracts, runs."""
+    has_whole_ledger: bool = True
     record_count: int = 0
     uncovered_count: int = 0
 
 
 def check_records(bundle: Bundle, checkpoints: Sequence[Checkpoint], database: sqlite3.Connection) -> Found:
     """Hold every record against its leaf, and the leaves against the signed roots; remember what is needed later."""
-    found = Found(database)
+    found = Found(database, has_whole_ledger=bundle.has_whole_ledger)
     leaves = _checked_leaves(bundle, checkpoints)
     last = 0
     for number, line in bundle.lines(RECORDS):
         record = parsed(RECORDS, number, line)
         try:
-            name, position = f"{record['kind']} {record['key']}", record["position"]
+            name, position, row = f"{record['kind']} {record['key']}", record["position"], record["row"]
+            if row is not None and not isinstance(row, dict):
+                raise WrongError(RECORDS, number, f"{name} is no row of a table")
             if position is None:
                 raise WrongError(RECORDS, number, f"{name} is not in the journal: it was not written by the rules")
             if not isinstance(position, int) or position <= last:
                 raise WrongError(RECORDS, number, f"{name} is out of order")
             last = position
-            _check_leaf(number, line, record, _leaf_at(position, leaves, database))
+            _check_leaf(number, line, record, _leaf_at(position, leaves, found))
             _check_time(number, record, checkpoints)
             found.record_count += 1
             found.uncovered_count += not checkpoints or position >= checkpoints[-1].position_end
             _remember(found, bundle, number, record)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except NO_VALUE as error:
             raise WrongError(RECORDS, number, f"a field is missing or no value ({cause(error)})") from error
         except sqlite3.IntegrityError as error:
             raise WrongError(RECORDS, number, f"{name} stands twice") from error
-    _leaf_at(None, leaves, database)  # the roots of what follows the last record
+    _leaf_at(None, leaves, found)  # the roots of what follows the last record
     _check_steps(database)
     return found
 
 
-def _leaf_at(position: int | None, leaves: "Iterator[Leaf]", database: sqlite3.Connection) -> "Leaf | None":
-    """Return the first leaf from a position on (None: the end); remember the steps of statements passed over."""
+def _leaf_at(position: int | None, leaves: "Iterator[Leaf]", found: Found) -> "Leaf | None":
+    """Return the first leaf from a position on (None: the end); remember the steps of statements passed over.
+
+    A bundle with the whole ledger passes over no transaction and nothing that one follows from, but statements.
+    """
     for leaf in leaves:
         if position is not None and leaf.position >= position:
             return leaf
         kind, _, rest = leaf.key.partition(" ")
         if (leaf.kind, kind) == ("transition", "statement"):
-            database.execute("INSERT INTO left_out VALUES (?, ?, ?)", (rest.partition(" ")[0], leaf.key, leaf.line))
+            values = (rest.partition(" ")[0], leaf.key, leaf.line)
+            found.database.execute("INSERT INTO left_out VALUES (?, ?, ?)", values)
+        if leaf.kind == "statement":
+            found.database.execute("INSERT OR IGNORE INTO others VALUES (?)", (leaf.key,))
+        is_ledger = leaf.kind in ("transaction", "hold", "payout_batch") or (
+            leaf.kind == "transition" and kind in STEPS
+        )
+        if is_ledger and found.has_whole_ledger:
+            raise WrongError(LEAVES, leaf.line, f"{leaf.kind} {leaf.key} is not among the records of the bundle")
     return None
 
 
@@ -495,8 +584,8 @@ def check_kept_leaves(bundle: Bundle, checkpoints: Sequence[Checkpoint], kept: d
     for checkpoint in checkpoints:
         if checkpoint.line not in kept:
             continue
-        with kept[checkpoint.line].open(encoding="utf-8", newline="") as opened:
-            expected = csv.reader(opened)
+        with io.TextIOWrapper(opened(kept[checkpoint.line]), encoding="utf-8", newline="") as readable:
+            expected = csv.reader(readable)
             next(expected, None)
             here = (
                 (number, list(row.values()))
@@ -527,6 +616,7 @@ def _remember(found: Found, bundle: Bundle, number: int, record: dict[str, Any])
     elif kind == "transition" and row["subject_kind"] == "statement":
         _follow(found, number, row)
     elif kind == "transaction":
+        _remember_transaction(found, number, record)
         if sum(entry["amount_micros"] for entry in record["entries"]) != 0 or len(record["entries"]) < 2:
             raise WrongError(RECORDS, number, f"the entries of transaction {record['key']} do not sum to zero")
         if "payee_sequence" in row:
@@ -536,6 +626,21 @@ def _remember(found: Found, bundle: Bundle, number: int, record: dict[str, Any])
             database.execute("INSERT INTO postings VALUES (?, ?, ?, ?)", values)
     elif kind == "notice":
         database.execute("INSERT INTO notices VALUES (?, ?, ?)", (row["statement_id"], row["delta_micros"], number))
+    else:
+        _remember_cause(found, number, record)
+
+
+def _remember_cause(found: Found, number: int, record: dict[str, Any]) -> None:
+    """Remember what a transaction besides those of statements follows from."""
+    kind, row, database = record["kind"], record["row"], found.database
+    if kind == "transition" and row["subject_kind"] in STEPS:
+        _follow_step(found, number, row)
+    elif kind == "hold":
+        database.execute("INSERT INTO holds VALUES (?, ?)", (row["hold_id"], json.dumps(row)))
+    elif kind == "payout_batch":
+        database.execute("INSERT INTO batches VALUES (?, ?)", (row["batch_id"], json.dumps(row)))
+        values = ((each["item_id"], row["batch_id"], json.dumps(each), number) for each in record.get("items", []))
+        database.executemany("INSERT INTO payments VALUES (?, ?, ?, ?)", values)
 
 
 def _follow(found: Found, number: int, row: dict[str, Any]) -> None:
@@ -559,8 +664,251 @@ def _follow_carry(found: Found, number: int, row: dict[str, Any]) -> None:
     expected = 0 if row["payee_sequence"] == 1 else before[0] if before else row["carried_nanomicros_before"]
     if row["carried_nanomicros_before"] != expected:
         raise WrongError(RECORDS, number, f"payee {row['payee_id']} carried {expected} nano-micros out before this")
-    values = (*place, row["payee_sequence"], row["carried_nanomicros_after"])
-    found.database.execute("INSERT INTO carries VALUES (?, ?, ?, ?)", values)
+    values = (*place, row["payee_sequence"], row["carried_nanomicros_before"], row["carried_nanomicros_after"], number)
+    found.database.execute("INSERT INTO carries VALUES (?, ?, ?, ?, ?, ?)", values)
+
+
+# --- The ledger ------------------------------------------------------------------------------------------
+
+EXPENSE, CLEARING, BANK = "expense:creator-revenue", "clearing:payouts", "bank"
+SUSPENSE = "suspense:unattributed"
+"""Stands for the payee of what is nobody's; the account that it is owed on has the same name."""
+CLOCK_TOLERANCE = timedelta(hours=1)
+STEPS = {
+    "hold": {"open pending", "pending released", "pending voided", "pending expired"},
+    "payout_batch": {"open made", "made approved", "made voided", "approved written", "approved voided"},
+    "payout": {
+        "open instructed", "instructed settled", "instructed rejected", "instructed voided", "settled returned",
+    },
+}  # fmt: skip
+"""Kind of subject, besides statements, that a transaction can post a step of → the steps there are."""
+PAYMENTS = {
+    "payout": ("instructed", "", CLEARING, 1, None),
+    "payout_settled": ("settled", CLEARING, BANK, 1, None),
+    "payout_rejected": ("rejected", "", CLEARING, -1, "payout"),
+    "payout_voided": ("voided", "", CLEARING, -1, "payout"),
+    "payout_returned": ("returned", "", BANK, -1, "payout_settled"),
+}
+"""Kind → step, the two accounts ('' is the payee's), sign of the first, and what it undoes."""
+
+
+class Due(NamedTuple):
+    """What a transaction must say: it follows from its cause alone."""
+
+    payee_id: str
+    currency: str
+    entries: list[tuple[str, int]]
+    effective_from: datetime
+    effective_until: datetime
+    undoes: str | None = None
+    """The kind of the transaction of the same subject that it undoes."""
+
+
+def posting_id(key: str) -> str:
+    """Return the id of the transaction with that key."""
+    return hashlib.sha256(key.encode()).hexdigest()[:32]
+
+
+def owed_on(payee_id: str) -> str:
+    """Return the account of what a payee is owed."""
+    return SUSPENSE if payee_id == SUSPENSE else f"payable:{payee_id}"
+
+
+def _remember_transaction(found: Found, number: int, record: dict[str, Any]) -> None:
+    """Remember a transaction under its subject; no payment is of more than is owed to its payee at its place."""
+    row, database = record["row"], found.database
+    kind, _, subject_id = row["idempotency_key"].partition(":")
+    if kind != row["kind"] or posting_id(row["idempotency_key"]) != row["transaction_id"]:
+        raise WrongError(RECORDS, number, f"transaction {record['key']} is not what its key {kind}:{subject_id} names")
+    values = (row["transaction_id"], kind, subject_id, number, json.dumps(record))
+    database.execute("INSERT INTO transactions VALUES (?, ?, ?, ?, ?)", values)
+    change = -sum(entry["amount_micros"] for entry in record["entries"] if entry["account"] == owed_on(row["payee_id"]))
+    database.execute(
+        "INSERT INTO balances VALUES (?, ?, ?) "
+        "ON CONFLICT DO UPDATE SET owed_micros = owed_micros + excluded.owed_micros",
+        (row["payee_id"], row["currency"], change),
+    )
+    query = "SELECT owed_micros FROM balances WHERE payee_id = ? AND currency = ?"
+    (owed,) = database.execute(query, (row["payee_id"], row["currency"])).fetchone()
+    if found.has_whole_ledger and kind == "payout" and owed < 0:
+        text = f"transaction {record['key']} pays {-owed} micros more than payee {row['payee_id']} was owed"
+        raise WrongError(RECORDS, number, text)
+
+
+def _follow_step(found: Found, number: int, row: dict[str, Any]) -> None:
+    """Check that a step of a hold, a batch or a payment follows the one before, and that two people paid out."""
+    place, database = (row["subject_kind"], row["subject_id"]), found.database
+    name = f"{row['subject_kind']} {row['subject_id']}"
+    query = "SELECT to_state, step FROM steps WHERE kind = ? AND subject_id = ? ORDER BY step DESC LIMIT 1"
+    state, index = database.execute(query, place).fetchone() or ("open", -1)
+    if (row["from_state"], row["transition_index"]) != (state, index + 1):
+        raise WrongError(RECORDS, number, f"{name} was {state} and not {row['from_state']}")
+    if f"{state} {row['to_state']}" not in STEPS[row["subject_kind"]]:
+        raise WrongError(RECORDS, number, f"{name} was {state} and cannot become {row['to_state']}")
+    if row["to_state"] == "approved":
+        maker = database.execute("SELECT actor FROM steps WHERE kind = ? AND subject_id = ? AND step = 0", place)
+        if maker.fetchone() == (row["actor"],):
+            raise WrongError(RECORDS, number, f"{name} was approved by {row['actor']}, who made it")
+    values = (*place, row["to_state"], row["transition_index"], row["moved_at"], row["actor"], number)
+    database.execute("INSERT INTO steps VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+
+
+def check_ledger(bundle: Bundle, found: Found) -> int:
+    """Hold every transaction against its cause, and every cause of the bundle against the ledger; return how many."""
+    count = 0
+    query = "SELECT line, kind, subject_id, record FROM transactions ORDER BY line"
+    for line, kind, subject_id, text in found.database.execute(query):
+        try:
+            _check_transaction(found, line, kind, subject_id, json.loads(text))
+        except NO_VALUE as error:
+            raise WrongError(RECORDS, line, f"a field is missing or no value ({cause(error)})") from error
+        count += 1
+    if bundle.has_whole_ledger:
+        _check_chains(found.database)
+    _check_everything_is_posted(found.database)
+    return count
+
+
+def _check_transaction(found: Found, number: int, kind: str, subject_id: str, record: dict[str, Any]) -> None:
+    row = record["row"]
+    name = f"transaction {record['key']} ({kind}:{subject_id})"
+    due = _due(found, kind, subject_id, record)
+    if due is None:
+        raise WrongError(RECORDS, number, f"{name} has no cause: nothing in the bundle makes it due")
+    if (row["payee_id"], row["currency"]) != (due.payee_id, due.currency):
+        text = f"{name} is of payee {row['payee_id']} in {row['currency']}"
+        raise WrongError(RECORDS, number, f"{text}, and its cause of {due.payee_id} in {due.currency}")
+    if kind not in ("statement", "suspense", "reversal") and (row["remainder_micros"] or "statement_id" in row):
+        raise WrongError(RECORDS, number, f"{name} pays a remainder, and no statement")
+    entries = [(entry["account"], entry["amount_micros"]) for entry in record["entries"]]
+    if [entry["entry_index"] for entry in record["entries"]] != list(range(len(entries))) or entries != due.entries:
+        raise WrongError(RECORDS, number, f"{name} has the entries {entries}, and its cause demands {due.entries}")
+    undone = posting_id(f"{due.undoes}:{subject_id}") if due.undoes else None
+    if row.get("reverses") != undone:
+        raise WrongError(RECORDS, number, f"{name} undoes {row.get('reverses')}, and should undo {undone}")
+    if not due.effective_from <= datetime.fromisoformat(row["effective_at"]) <= due.effective_until:
+        text = f"from {due.effective_from.isoformat()} to {due.effective_until.isoformat()}"
+        raise WrongError(RECORDS, number, f"{name} is effective at {row['effective_at']}, and should be {text}")
+
+
+def _due(found: Found, kind: str, subject_id: str, record: dict[str, Any]) -> Due | None:
+    if kind in ("statement", "suspense", "reversal"):
+        return _due_of_statement(found, kind, subject_id, record)
+    if kind == "hold_voided":
+        return _due_of_hold(found, subject_id)
+    return _due_of_payment(found, kind, subject_id) if kind in PAYMENTS else None
+
+
+def _due_of_statement(found: Found, kind: str, statement_id: str, record: dict[str, Any]) -> Due | None:
+    row, remainder = record["row"], record["row"]["remainder_micros"]
+    if row["statement_id"] != statement_id:
+        return None
+    query = "SELECT record FROM statements WHERE statement_id = ?"
+    (text,) = found.database.execute(query, (statement_id,)).fetchone() or (None,)
+    if text is None:
+        return _due_of_other_period(found, kind, statement_id, record)
+    statement = json.loads(text)["row"]
+    payee_id, sign = statement["payee_id"], -1 if kind == "reversal" else 1
+    posted_as = "suspense" if payee_id == SUSPENSE else "statement"
+    if kind not in ("reversal", posted_as):
+        return None
+    payable, tax = sign * statement["payable_micros"] + remainder, sign * statement["tax_micros"]
+    entries = [(EXPENSE, payable + tax), (owed_on(payee_id), -payable)]
+    entries += [(f"withheld-tax:{statement['tax_country']}", -tax)] if tax else []
+    end = datetime.fromisoformat(f"{statement['period_end_on']}T00:00:00+00:00")
+    return Due(payee_id, statement["currency"], entries, end, end, posted_as if kind == "reversal" else None)
+
+
+def _due_of_other_period(found: Found, kind: str, statement_id: str, record: dict[str, Any]) -> Due | None:
+    """Return the form of a posting of another period: its amounts are those of its statement, which is not here."""
+    row, entries = record["row"], [(each["account"], each["amount_micros"]) for each in record["entries"]]
+    posted_as = "suspense" if row["payee_id"] == SUSPENSE else "statement"
+    if found.database.execute("SELECT 1 FROM others WHERE statement_id = ?", (statement_id,)).fetchone() is None:
+        return None
+    undone = _row(found, "transactions", "transaction_id", posting_id(f"{posted_as}:{statement_id}"))
+    if kind == "reversal" and undone is not None:
+        entries = _negated(undone, row["remainder_micros"])
+    elif kind == posted_as or not found.has_whole_ledger:
+        accounts = [EXPENSE, owed_on(row["payee_id"])]
+        accounts += [each for each, _ in entries[2:3] if re.fullmatch(r"withheld-tax:[A-Z]{2}", each)]
+        entries = list(zip(accounts, (micros for _, micros in entries), strict=False))
+    else:
+        return None
+    at = datetime.fromisoformat(row["effective_at"])
+    day = datetime.fromisoformat(f"{at:%Y-%m-%d}T00:00:00+00:00")
+    return Due(row["payee_id"], row["currency"], entries, day, day, posted_as if kind == "reversal" else None)
+
+
+def _negated(undone: dict[str, Any], remainder: int) -> list[tuple[str, int]]:
+    """Return the entries that undo a statement's, with the remainder that is paid beside them."""
+    micro = undone["row"]["remainder_micros"] + remainder
+    (first, paid), (second, owed), *tax = [(each["account"], -each["amount_micros"]) for each in undone["entries"]]
+    return [(first, paid + micro), (second, owed - micro), *tax]
+
+
+def _due_of_hold(found: Found, hold_id: str) -> Due | None:
+    hold, voided = _row(found, "holds", "hold_id", hold_id), _moved_at(found, "hold", hold_id, "voided")
+    if hold is None or voided is None:
+        return None
+    entries = [(owed_on(hold["payee_id"]), hold["amount_micros"]), (EXPENSE, -hold["amount_micros"])]
+    placed, expires = (datetime.fromisoformat(hold[name]) for name in ("placed_at", "expires_at"))
+    until = min(voided, expires) + CLOCK_TOLERANCE
+    return Due(hold["payee_id"], hold["currency"], entries, placed - CLOCK_TOLERANCE, until)
+
+
+def _due_of_payment(found: Found, kind: str, payment_id: str) -> Due | None:
+    state, first, second, sign, undoes = PAYMENTS[kind]
+    moved_at = _moved_at(found, "payout", payment_id, state)
+    payment = _row(found, "payments", "payment_id", payment_id)
+    batch = _row(found, "batches", "batch_id", payment["batch_id"]) if payment else None
+    if payment is None or batch is None or moved_at is None:
+        return None
+    of_batch = {"instructed": "made", "voided": "voided"}.get(state, "written")
+    if _moved_at(found, "payout_batch", batch["batch_id"], of_batch) is None:
+        return None
+    begins = datetime.fromisoformat(f"{batch['execution_on']}T00:00:00+00:00")
+    earliest = min(begins, datetime.fromisoformat(batch["created_at"])) - CLOCK_TOLERANCE
+    bounds = (begins, begins) if kind == "payout" else (earliest, max(begins, moved_at) + CLOCK_TOLERANCE)
+    amount = sign * payment["amount_micros"]
+    entries = [(first or owed_on(payment["payee_id"]), amount), (second, -amount)]
+    return Due(payment["payee_id"], batch["currency"], entries, *bounds, undoes)
+
+
+def _row(found: Found, table: str, column: str, key: str) -> Any:
+    query = f"SELECT record FROM {table} WHERE {column} = ?"  # noqa: S608  names of this file
+    (text,) = found.database.execute(query, (key,)).fetchone() or ("null",)
+    return json.loads(text)
+
+
+def _moved_at(found: Found, kind: str, subject_id: str, to_state: str) -> datetime | None:
+    query = "SELECT moved_at FROM steps WHERE kind = ? AND subject_id = ? AND to_state = ?"
+    (text,) = found.database.execute(query, (kind, subject_id, to_state)).fetchone() or (None,)
+    return datetime.fromisoformat(text) if text else None
+
+
+def _check_chains(database: sqlite3.Connection) -> None:
+    """A payee's postings in a currency are numbered from 1 on, each carrying in what the one before carried out."""
+    query = """
+        SELECT payee_id, line FROM (
+            SELECT *, row_number() OVER payee AS place, lag(after, 1, 0) OVER payee AS carried
+            FROM carries WINDOW payee AS (PARTITION BY payee_id, currency ORDER BY sequence))
+        WHERE sequence <> place OR before <> carried ORDER BY line LIMIT 1"""
+    for payee_id, line in database.execute(query):
+        raise WrongError(RECORDS, line, f"does not go on from the posting of payee {payee_id} before it")
+
+
+def _check_everything_is_posted(database: sqlite3.Connection) -> None:
+    """Every step that moves money, and every payment, has its transaction."""
+    database.create_function("posting_id", 1, posting_id, deterministic=True)
+    query = """
+        SELECT line, key FROM (
+            SELECT line, CASE to_state WHEN 'instructed' THEN 'payout' ELSE 'payout_' || to_state END || ':'
+                   || subject_id AS key FROM steps WHERE kind = 'payout'
+            UNION ALL SELECT line, 'hold_voided:' || subject_id FROM steps WHERE kind = 'hold' AND to_state = 'voided'
+            UNION ALL SELECT line, 'payout:' || payment_id FROM payments)
+        WHERE posting_id(key) NOT IN (SELECT transaction_id FROM transactions) ORDER BY line LIMIT 1"""
+    for line, key in database.execute(query):
+        raise WrongError(RECORDS, line, f"{key} is due and was never posted")
 
 
 # --- The catalogue and the contracts ---------------------------------------------------------------------
@@ -1008,12 +1356,22 @@ def _event(number: int, row: dict[str, str]) -> Event:
         raise WrongError(EVENTS, number, f"a field is no value ({cause(error)})") from error
 
 
-def _check_advertisements(version: dict[str, Any], event: Event) -> None:
+def _event_contracts(version: dict[str, Any]) -> list[tuple[int, list[int]]]:
+    """Return the versions of the event contract with the ends of the log from which each is in force."""
+    try:
+        return [
+            (int(each["version"]), [int(end) for end in each["offsets"]["ends"]])
+            for each in version.get("event_contracts") or ()
+        ]
+    except NO_VALUE as error:
+        raise WrongError(RECORDS, 0, f"the event contracts of a version cannot be read ({cause(error)})") from error
+
+
+def _check_advertisements(in_force: list[tuple[int, list[int]]], event: Event) -> None:
     """Hold the advertisements of an event against the event contract in force at its place."""
     _, partition, offset = event.place
-    for each in version.get("event_contracts") or ():
-        ends = each["offsets"]["ends"]
-        if each["version"] >= 2 and (partition >= len(ends) or offset >= ends[partition]):
+    for contract, ends in in_force:
+        if contract >= 2 and (partition >= len(ends) or offset >= ends[partition]):
             allowed = min(ADVERTISEMENTS_MAX, max(1, event.seconds // ADVERTISEMENT_SECONDS_MIN))
             if len(event.ad_types) > allowed:
                 text = f"counts {len(event.ad_types)} advertisements; {event.seconds} seconds have room for {allowed}"
@@ -1030,7 +1388,7 @@ def _check_video(
     ).fetchall()
     length = database.execute("SELECT length_seconds FROM videos WHERE video_id = ?", (video_id,)).fetchone()
     groups = _groups_of(database, video_id)
-    version = found.contents.get(("version", str(bundle.versions["batch"])), {})
+    in_force = _event_contracts(found.contents.get(("version", str(bundle.versions["batch"])), {}))
     views: dict[tuple[str, str, int], list[int]] = {}
     last, number, event_count = ("", -1, -1), 0, 0
     for event in events:
@@ -1040,7 +1398,7 @@ def _check_video(
         last = event.place
         if not bundle.start_on.isoformat() <= event.day < bundle.end_on.isoformat():
             raise WrongError(EVENTS, number, f"event {event.event_id} lies on {event.day}, outside of the period")
-        _check_advertisements(version, event)
+        _check_advertisements(in_force, event)
         if event.outcome == "billable" or event.outcome in NOT_BILLABLE:
             counted = views.setdefault((event.day, event.country, event.policy_version), [0, 0])
             counted[0] += 1
@@ -1179,20 +1537,23 @@ def _check_outcomes(found: Found, batch_version: int) -> None:
 def check_files(bundle: Bundle) -> None:
     """The files are those that the manifest names; last, because the checks before it name the row."""
     for name in FILES:
-        if bundle.manifest.get("files", {}).get(name) != bundle.sha256(name):
+        if bundle.manifest["files"].get(name) != bundle.sha256(name):
             raise WrongError(name, 0, "is not the file that manifest.json names (SHA-256)")
 
 
-def verify(folder: Path, public_key: str, kept_places: Sequence[Path]) -> dict[str, Any]:
+def verify(
+    folder: Path, public_key: str, kept_places: Sequence[Path], *, opened_max: int = OPENED_MAX
+) -> dict[str, Any]:
     """Check everything; return what was found. Raises WrongError at the first wrong row, UnusableError."""
     kept, kept_leaves = read_kept(kept_places)
-    bundle = Bundle(folder)
+    bundle = Bundle(folder, opened_max)
     with tempfile.TemporaryDirectory(prefix="viewledger-verify-") as scratch:
         database = sqlite3.connect(os.path.join(scratch, "index.sqlite"), isolation_level=None)
         database.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; BEGIN;" + SCHEMA)
         checkpoints = check_chain(bundle, public_key, kept)
         check_kept_leaves(bundle, checkpoints, kept_leaves)
         found = check_records(bundle, checkpoints, database)
+        transaction_count = check_ledger(bundle, found)
         check_catalogue(bundle, found)
         contracts = contracts_of(bundle, found)
         statement_count = check_statements(bundle, found, contracts)
@@ -1203,6 +1564,7 @@ def verify(folder: Path, public_key: str, kept_places: Sequence[Path]) -> dict[s
         "checkpoints": len(checkpoints),
         "records": found.record_count,
         "records_not_signed": found.uncovered_count,
+        "transactions": transaction_count,
         "statements": statement_count,
         "events": event_count,
     }
@@ -1217,7 +1579,7 @@ def counted(count: int, name: str) -> str:
 def read_public_key(text: str) -> str:
     """Return a public key in hex from 64 hex digits, or from a file that holds them or a PEM of RFC 8410."""
     path = Path(text)
-    content = path.read_text().strip() if path.is_file() else text.strip()
+    content = short_content(path).decode().strip() if path.is_file() else text.strip()
     if content.startswith("-----BEGIN PUBLIC KEY-----"):
         raw = base64.b64decode("".join(content.splitlines()[1:-1]))
         if len(raw) != 44 or not raw.startswith(bytes.fromhex("302a300506032b6570032100")):
@@ -1245,19 +1607,33 @@ def main(words: Sequence[str]) -> int:
         help="checkpoints kept elsewhere: file or folder",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument(
+        "--opened-max",
+        type=int,
+        default=OPENED_MAX,
+        metavar="BYTES",
+        help=f"most that a compressed file may open to (default: {OPENED_MAX})",
+    )
     arguments = parser.parse_args(words)
     try:
-        found = verify(arguments.bundle, read_public_key(arguments.pubkey), arguments.kept)
+        public_key = read_public_key(arguments.pubkey)
+        found = verify(arguments.bundle, public_key, arguments.kept, opened_max=arguments.opened_max)
     except WrongError as error:
         document = {"sound": False, "file": error.file, "line": error.line, "wrong": error.text}
-        print(json.dumps(document) if arguments.json else f"viewledger-verify: WRONG: {error}")
+        print(json.dumps(document) if arguments.json else shown(f"viewledger-verify: WRONG: {error}"))
         return 1
     except OSError as error:
-        print(f"viewledger-verify: {error.filename or 'a file'} cannot be read ({cause(error)})", file=sys.stderr)
+        text = f"viewledger-verify: {error.filename or 'a file'} cannot be read ({cause(error)})"
+        print(shown(text), file=sys.stderr)
         return 2
     except (UnusableError, ValueError) as error:
-        print(f"viewledger-verify: {error}", file=sys.stderr)
+        print(shown(f"viewledger-verify: {error}"), file=sys.stderr)
         return 2
+    except Exception as error:  # noqa: BLE001  a bundle is a stranger's: whatever it holds, the answer is one sentence
+        wrong = f"a value has a form that no bundle has ({type(error).__name__})"
+        document = {"sound": False, "file": str(arguments.bundle), "line": 0, "wrong": wrong}
+        print(json.dumps(document) if arguments.json else shown(f"viewledger-verify: WRONG: {wrong}"))
+        return 1
     if arguments.json:
         print(json.dumps({"sound": True, **found}))
     else:

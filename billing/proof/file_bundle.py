@@ -20,7 +20,7 @@ from billing.proof.leaves import LEAF_COLUMNS, Cell, csv_line
 from billing.terms.catalogue import Catalogue
 from ingestion.contract.periods import Period
 
-FORMAT = "viewledger-bundle/1"
+FORMAT = "viewledger-bundle/2"
 PAYEE_COLUMNS = ("payee_id", "name", "user_id", "country")
 VIDEO_COLUMNS = ("video_id", "length_seconds")
 OWNER_COLUMNS = ("video_id", "from_on", "to_on", "payee_id", "share_ppm")

@@ -14,16 +14,9 @@ _STATEMENTS = "SELECT statement_id FROM billing.statements WHERE period_start_on
 _NOTICES = """
     SELECT n.notice_id FROM billing.notices n JOIN billing.statements s USING (statement_id)
     WHERE s.period_start_on = %s AND s.period_end_on = %s"""
-# with the transaction that each one's remainder came from
-_TRANSACTIONS = """
-    WITH own AS (
-        SELECT t.transaction_id, t.payee_id, t.currency, t.payee_sequence
-        FROM billing.transactions t JOIN billing.statements s USING (statement_id)
-        WHERE s.period_start_on = %s AND s.period_end_on = %s)
-    SELECT transaction_id FROM own
-    UNION
-    SELECT b.transaction_id FROM own JOIN billing.transactions b ON b.payee_id = own.payee_id
-        AND b.currency = own.currency AND b.payee_sequence = own.payee_sequence - 1"""
+_LEDGER = ("transaction", "hold", "payout_batch")
+_LEDGER_SUBJECTS = ("hold", "payout_batch", "payout")
+"""Kinds of records, and of subjects of transitions, that a bundle has all of: its reader sees that none is left out."""
 
 
 def newest_versions(connect: Connect, period: Period) -> BundleVersions | None:
@@ -35,7 +28,10 @@ def newest_versions(connect: Connect, period: Period) -> BundleVersions | None:
 
 
 def records_of_period(connect: Connect, period: Period) -> Callable[[Record], bool]:
-    """Return whether a record is one of the period's, or one that those rest on. Holds one id per statement."""
+    """Return whether a record is one of the period's, one that those rest on, or of the ledger of all periods.
+
+    Holds one id per statement of the period.
+    """
     days = (period.start_on, period.end_on)
     with one_transaction(connect) as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
@@ -50,8 +46,6 @@ def records_of_period(connect: Connect, period: Period) -> Callable[[Record], bo
             }
         cursor.execute(_STATEMENTS, days)
         statements = {statement_id for (statement_id,) in cursor}
-        cursor.execute(_TRANSACTIONS, days)
-        wanted |= {("transaction", transaction_id) for (transaction_id,) in cursor}
         cursor.execute(_NOTICES, days)
         wanted |= {("notice", str(notice_id)) for (notice_id,) in cursor}
 
@@ -60,7 +54,7 @@ def records_of_period(connect: Connect, period: Period) -> Callable[[Record], bo
             return record.key in statements
         if record.kind == "transition":
             kind, _, rest = record.key.partition(" ")
-            return kind == "statement" and rest.rpartition(" ")[0] in statements
-        return (record.kind, record.key) in wanted
+            return kind in _LEDGER_SUBJECTS or (kind == "statement" and rest.rpartition(" ")[0] in statements)
+        return record.kind in _LEDGER or (record.kind, record.key) in wanted
 
     return is_wanted

@@ -2,10 +2,12 @@
 
 import random
 import secrets
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import psycopg2
 import pytest
@@ -22,16 +24,22 @@ from billing.books.run_posting import finalise_run, post_bills
 from billing.books.states import Move
 from billing.errors import StateError
 from billing.payouts import postgres_payout_steps, postgres_payouts
-from billing.payouts.payouts import Acknowledgement, BankAccount, PayoutItem
+from billing.payouts.answers import Acknowledgement, Answer
+from billing.payouts.bank_data import BankAccount
+from billing.payouts.payouts import PayoutItem
 from billing.payouts.postgres_payout_steps import PostgresPayoutSteps
 from billing.payouts.postgres_payouts import PostgresPayouts
 from billing.postgres_session import connector
+from billing.proof.file_bundle import BundledBooks, BundledCount, BundledEvent, write_bundle
+from billing.proof.postgres_bundle import newest_versions, records_of_period
+from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from ingestion.contract.periods import Period
 from jobs.faults.postgres_database import administer
 from jobs.local_stack.stack import LocalStack, temporary_folder
 from tests.billing_fakes import NOVEMBER, OCTOBER, bill, line, run_of
 from tests.billing_postgres import in_database
 from tests.checkpoint_books import Books, books_of, copied
+from tests.verifier import verifier
 
 DECEMBER = Period(date(2026, 12, 1), date(2027, 1, 1))
 PAYEES = ("ann", "bob", "cyd")
@@ -92,7 +100,7 @@ class Desk:
 
     def answer(self, item: PayoutItem, outcome: str) -> None:
         said = Acknowledgement(item.item_id, outcome, item.amount_micros, "USD", "", "line 2")
-        self.payouts.acknowledge([said], "eve")
+        self.payouts.acknowledge(Answer((said,)), "eve")
 
     def hold(self, payee_id: str, amount_micros: int) -> str:
         return self.holds.place(payee_id, "USD", amount_micros, EVER, Move("pending", "eve", "odd"))
@@ -418,6 +426,39 @@ def test_a_payment_of_what_was_not_owed_is_named(due: Due, superuser: Connection
             cursor.execute("DELETE FROM billing.transactions WHERE statement_id = %s", (statement_id,))
         cursor.execute("SELECT problem FROM billing.posting_problems")
         assert any("more than payee ann was owed" in problem for (problem,) in cursor.fetchall())
+
+
+class NoEvents:
+    """Implements `SettledEvents` of books that were billed from nothing."""
+
+    def events(self, _period: Period) -> list[BundledEvent]:
+        return []
+
+    def counts(self, _period: Period) -> list[BundledCount]:
+        return []
+
+
+@pytest.mark.parametrize("period", [OCTOBER, NOVEMBER], ids=str)
+def test_the_verifier_finds_the_same_cause_for_every_transaction(due: Due, period: Period, tmp_path: Path) -> None:
+    """Rows of PostgreSQL in a bundle: two programs derive what must be in the ledger, and agree."""
+    connect, journal = connector(due.books.url), due.books.journal
+    due.books.checkpoint()
+    versions = newest_versions(connect, period)
+    assert versions is not None
+    end, _ = journal.close()
+    catalogue = PostgresCatalogueStore(connect).catalogue(versions.catalogue_version)
+    books = BundledBooks(journal.records(1, end), records_of_period(connect, period), (), journal.chain(), catalogue)
+    folder = tmp_path / "bundle"
+    write_bundle(
+        folder, period=period, versions=versions, books=books, settled=NoEvents(), made_at=datetime.now(UTC)
+    )  # fmt: skip
+    bundle, database = verifier.Bundle(folder), sqlite3.connect(":memory:")
+    database.executescript(verifier.SCHEMA)
+    checkpoints = verifier.check_chain(bundle, due.books.key.public_key, {})
+    found = verifier.check_records(bundle, checkpoints, database)
+    ((count, _),) = due.count()
+    assert verifier.check_ledger(bundle, found) == count
+    assert b"iban" not in (folder / "records.jsonl").read_bytes().lower()
 
 
 def test_everything_that_is_due_can_be_posted(due: Due) -> None:

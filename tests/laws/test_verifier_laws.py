@@ -158,6 +158,7 @@ def write(file: Path, lines: list[bytes]) -> None:
 def put_hash_right(bundle: Path, name: str) -> None:
     manifest = json.loads((bundle / "manifest.json").read_bytes())
     manifest["files"][name] = verifier.Bundle(bundle).sha256(name)
+    manifest["rows"][name] = len(read(bundle / name)) - (name in verifier.COLUMNS)
     (bundle / "manifest.json").write_text(json.dumps(manifest))
 
 
@@ -232,6 +233,12 @@ LEFT_OUT = {
 }
 
 
+def put_format(bundle: Path, number: int) -> None:
+    manifest = json.loads((bundle / "manifest.json").read_bytes())
+    manifest["format"] = f"viewledger-bundle/{number}"
+    (bundle / "manifest.json").write_text(json.dumps(manifest))
+
+
 @pytest.mark.parametrize("kinds", LEFT_OUT, ids=" and ".join)
 def test_a_superseded_statement_whose_transactions_are_not_in_the_bundle_is_found(
     kinds: tuple[str, ...], tmp_path: Path, key: SigningKey
@@ -246,6 +253,9 @@ def test_a_superseded_statement_whose_transactions_are_not_in_the_bundle_is_foun
         replace(month, records=rest).write(tmp_path / "bundle", chain)
         shutil.copy(leaves_of_all(month, chain, tmp_path / "whole"), tmp_path / "bundle" / "leaves.csv")
         put_hash_right(tmp_path / "bundle", "leaves.csv")
+        with pytest.raises(verifier.WrongError, match=r"transaction .* is not among the records of the bundle"):
+            verifier.verify(tmp_path / "bundle", key.public_key, [])
+        put_format(tmp_path / "bundle", 1)
         with pytest.raises(verifier.WrongError, match=rf"{LEFT_OUT[kinds]}|carried .* out before") as error:
             verifier.verify(tmp_path / "bundle", key.public_key, [])
         found.append(str(error.value))

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from ingestion.contract.regular_files import read_regular
+from billing.file_regular import read_regular
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
+from billing.file_regular import open_regular
 from ingestion.contract.event import TOPIC_VIDEO_VIEWS
 from ingestion.contract.printable import escaped
-from ingestion.contract.regular_files import open_regular
 from ingestion.file_feed import Feed, Line, RejectedLine, Summary, numbered
 from jobs import settings
 from jobs.errors import CommandError

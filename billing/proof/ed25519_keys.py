@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from billing.errors import KeyRefusedError
-from ingestion.contract.regular_files import read_regular
+from billing.file_regular import read_regular
 
 PUBLIC_SUFFIX = ".pub"
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from billing.errors import KeyRefusedError
+from billing.file_regular import open_regular, read_regular
 from billing.proof.ed25519_keys import read_key
 from ingestion.contract.printable import escaped
-from ingestion.contract.regular_files import open_regular, read_regular
 from jobs.checkpoint_places import FolderPlace
 from jobs.cli import main
 from jobs.errors import CommandError

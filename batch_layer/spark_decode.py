@@ -12,6 +12,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 
 from ingestion.contract.counting import LateEvent, Verdict, judge_alone
+from ingestion.contract.countries import UNKNOWN_COUNTRY
 from ingestion.contract.decoding import decode_view_event, is_video_id, unreadable
 from ingestion.contract.event import RejectedEvent, ViewEvent, payload_digest
 from ingestion.contract.event_contracts import EventContracts
@@ -92,13 +93,9 @@ def _described_message(key: bytes, value: bytes, appended_micros: int, contract:
     judged = judge_alone(decode_view_event(value, contract), received_at)
     if isinstance(judged, RejectedEvent):
         return _rejected_row(key, judged, appended_micros)
-    is_late = isinstance(judged, LateEvent)
-    event = judged.event if isinstance(judged, LateEvent) else judged
-    happened = (event.timestamp - _EPOCH) // _MICROSECOND
-    filed = _filed_under(appended_micros if is_late else happened)
-    verdict = Verdict.LATE_REVIEW.value if is_late else None
-    described = _described(event, happened, filed, contract)
-    return (*described, payload_digest(event), verdict, None, is_country_unknown(event))
+    if isinstance(judged, LateEvent):
+        return _described(judged.event, contract, _filed_under(appended_micros), Verdict.LATE_REVIEW.value)
+    return _described(judged, contract, None, None)
 
 
 def _rejected_row(key: bytes, rejected: RejectedEvent, appended_micros: int) -> tuple[Any, ...]:
@@ -108,19 +105,26 @@ def _rejected_row(key: bytes, rejected: RejectedEvent, appended_micros: int) -> 
     return (*named, *_filed_under(appended_micros), *no_more, Verdict.REJECTED.value, reasons, False)
 
 
-def _described(event: ViewEvent, happened: int, filed: tuple[int, int], contract: int) -> tuple[Any, ...]:
+def _described(event: ViewEvent, contract: int, filed: tuple[int, int] | None, verdict: str | None) -> tuple[Any, ...]:
+    """Return the row of a well-formed event, filed under its own day and hour unless others are given."""
+    happened = (event.timestamp - _EPOCH) // _MICROSECOND
+    country = country_by(contract, event)
     return (
         str(event.event_id),
         event.video_id,
         event.user_id,
         event.session_id,
         happened,
-        *filed,
+        *(filed or _filed_under(happened)),
         event.view_duration,
         event.revenue_eligible,
-        country_by(contract, event),
+        country,
         UNKNOWN_DEVICE if event.device_type is None else event.device_type,
-        ad_types_by(contract, event),
+        ad_types_by(contract, event) if event.ad_views else [],
+        payload_digest(event),
+        verdict,
+        None,
+        country == UNKNOWN_COUNTRY and is_country_unknown(event),
     )
 
 

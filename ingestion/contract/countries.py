@@ -19,7 +19,7 @@ def country_of(text: str | None) -> str:
     letters is unknown: `it-CH` is how a language is named (Italian in Switzerland) and no place in Italy. So are
     withdrawn codes, numbers, names, and a text with white space around it.
     """
-    return UNKNOWN_COUNTRY if text is None else _COUNTRY_BY_CODE.get(text) or _country_of_other_case(text)
+    return _COUNTRY_BY_CODE.get(text or "") or _country_of_other_case(text or "")
 
 
 def _country_of_other_case(text: str) -> str:

@@ -11,6 +11,7 @@ ever, so that a rebuild finds what was published. A log that was never counted i
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from ingestion.contract.offsets import OffsetVector
@@ -41,6 +42,10 @@ class EventContracts:
                 "program that published them, or a newer one"
             )
 
+    @cached_property
+    def _newest_first(self) -> tuple[tuple[int, tuple[int, ...]], ...]:
+        return tuple((each.version, each.offsets.ends) for each in reversed(self.boundaries))
+
     @classmethod
     def of_new_log(cls, topic: str, partition_count: int = 1) -> "EventContracts":
         """Return the contracts of a log of which nothing was counted: the newest from its beginning."""
@@ -51,10 +56,9 @@ class EventContracts:
 
         A partition that was added to the topic after a boundary was set is read by its version from the beginning.
         """
-        for each in reversed(self.boundaries):
-            ends = each.offsets.ends
+        for version, ends in self._newest_first:
             if partition >= len(ends) or offset >= ends[partition]:
-                return each.version
+                return version
         return OLDEST
 
     def followed_by_newest(self, counted: OffsetVector) -> "EventContracts":

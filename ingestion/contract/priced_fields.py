@@ -23,4 +23,5 @@ def ad_types_by(contract: int, event: ViewEvent) -> list[str]:
 
 def is_country_unknown(event: ViewEvent) -> bool:
     """Return whether an event names a country by a text that is none, so that its sender should hear of it."""
-    return event.geo_location not in (None, "", UNKNOWN_COUNTRY) and country_of(event.geo_location) == UNKNOWN_COUNTRY
+    sent = event.geo_location
+    return country_of(sent) == UNKNOWN_COUNTRY and sent not in (None, "", UNKNOWN_COUNTRY)

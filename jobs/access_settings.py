@@ -25,6 +25,7 @@ from serving_layer.jwt_tokens import Issuer, TokenVerifier
 from serving_layer.limits_requests import RequestLimits
 from serving_layer.postgres_api_keys import PostgresApiKeys
 
+YEAR_SECONDS = 31_536_000
 DEFAULT_RATE = "6000/minute"
 
 
@@ -39,6 +40,7 @@ class AccessSettings:
     rate_anonymous: str
     rate_caller: str
     logs_every_answer: bool
+    hsts_seconds: int
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "AccessSettings":
@@ -51,6 +53,13 @@ class AccessSettings:
             rate_anonymous=_rate(environ, "VIEWLEDGER_API_RATE_ANONYMOUS"),
             rate_caller=_rate(environ, "VIEWLEDGER_API_RATE_CALLER"),
             logs_every_answer=settings.flag(environ, "VIEWLEDGER_API_LOG_ANSWERS", default=False),
+            hsts_seconds=settings.integer(
+                environ,
+                "VIEWLEDGER_HSTS_SECONDS",
+                default=YEAR_SECONDS if settings.flag(environ, "VIEWLEDGER_PORTAL_SECURE_COOKIES", default=True) else 0,
+                least=0,
+                most=10 * YEAR_SECONDS,
+            ),
         )
 
 
@@ -127,7 +136,14 @@ def open_doors(
         return _network(client_address(peer, request.headers.getlist("x-forwarded-for"), chosen.proxies))
 
     limits = RequestLimits(time.time, anonymous=chosen.rate_anonymous, caller=chosen.rate_caller)
-    guard = Guard(identify, limits, sender_network, logs_every_answer=chosen.logs_every_answer, observe=observe)
+    guard = Guard(
+        identify,
+        limits,
+        sender_network,
+        logs_every_answer=chosen.logs_every_answer,
+        strict_transport=f"max-age={chosen.hsts_seconds}" if chosen.hsts_seconds else None,
+        observe=observe,
+    )
     return Doors(guard, pages, oidc)
 
 

@@ -3,9 +3,11 @@
 import asyncio
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
 
 from jobs import settings
 from jobs.access_settings import Doors
@@ -17,13 +19,18 @@ from serving_layer.http_access import GuardedRoute
 from serving_layer.http_history import History
 from serving_layer.http_live import LiveStreams
 from serving_layer.http_proofs import Proofs
+from serving_layer.identification import AccessUnavailableError
 from serving_layer.portal.channel_counts import ServedChannelCounts
 from serving_layer.portal.http_portal import portal_routes
 from serving_layer.portal.http_session import Sessions
 from serving_layer.portal.http_visit import Portal
 from serving_layer.portal.ports import IdentityProvider, PartUnavailableError
+from serving_layer.portal.postgres_ended_sessions import PostgresEndedSessions
 from serving_layer.portal.postgres_operations import PostgresOperations
+from serving_layer.problems import refused
 from serving_layer.prometheus_api import ApiMetrics
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,8 @@ class PortalSettings:
 
     form_key: bytes
     secure_cookies: bool
+    origin: str | None
+    """What browsers call the portal's site; None: whatever they name."""
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str], cursor_key: bytes) -> "PortalSettings":
@@ -42,7 +51,30 @@ class PortalSettings:
         return cls(
             form_key=hmac.new(cursor_key, b"portal forms", hashlib.sha256).digest(),
             secure_cookies=settings.flag(environ, "VIEWLEDGER_PORTAL_SECURE_COOKIES", default=True),
+            origin=(environ.get("VIEWLEDGER_PORTAL_URL") or "").rstrip("/") or None,
         )
+
+
+class SignedOut:
+    """The port `EndedSessions`, from threads of `executor`. `stored` raises AccessUnavailableError."""
+
+    def __init__(self, stored: PostgresEndedSessions, executor: Executor) -> None:
+        self._stored, self._executor = stored, executor
+
+    async def was_ended(self, digest: str) -> bool:
+        """See the port."""
+        return await self._asked(self._stored.was_ended, digest)
+
+    async def end(self, digest: str, ends_at: datetime) -> None:
+        """See the port."""
+        await self._asked(self._stored.end, digest, ends_at)
+
+    async def _asked(self, call: Callable[..., Answer], *arguments: object) -> Answer:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, call, *arguments)
+        except AccessUnavailableError as error:
+            said = "PostgreSQL does not answer, so nobody can be signed out, nor in for longer than some minutes"
+            raise refused("access_unavailable", said, {"Retry-After": "2"}) from error
 
 
 @dataclass(frozen=True)
@@ -56,6 +88,7 @@ class Behind:
     proofs: Proofs
     executor: Executor
     live: LiveStreams
+    ended: "SignedOut"
 
 
 def routes_of_portal(
@@ -78,7 +111,9 @@ def routes_of_portal(
     return portal_routes(
         Portal(
             guard=behind.doors.guard,
-            sessions=Sessions(behind.doors.pages, chosen.form_key, secure=chosen.secure_cookies),
+            sessions=Sessions(
+                behind.doors.pages, behind.ended, chosen.form_key, secure=chosen.secure_cookies, origin=chosen.origin
+            ),
             counts=counts,
             money=books,
             actions=books,

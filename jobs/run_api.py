@@ -27,7 +27,7 @@ from jobs.exit_codes import ExitCode
 from jobs.http_server import HttpSettings
 from jobs.json_log import log_json
 from jobs.oidc_settings import sign_in_at
-from jobs.portal import Behind, PortalSettings, routes_of_portal
+from jobs.portal import Behind, PortalSettings, SignedOut, routes_of_portal
 from serving_layer.counts_reader import CountsReader
 from serving_layer.http_api import Api, counts_app
 from serving_layer.http_appeals import appeal_routes
@@ -37,6 +37,7 @@ from serving_layer.http_proofs import proof_routes
 from serving_layer.http_statements import Books, statement_routes
 from serving_layer.identification import AccessUnavailableError
 from serving_layer.merge import SpeedSums
+from serving_layer.portal.postgres_ended_sessions import PostgresEndedSessions
 from serving_layer.portal.postgres_operations import PostgresOperations
 from serving_layer.ports import SettledUnavailableError, SpeedUnavailableError
 from serving_layer.postgres_api_keys import PostgresApiKeys
@@ -135,6 +136,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
             ThreadPoolExecutor(2, thread_name_prefix="books") as books_executor,
             ThreadPoolExecutor(2, thread_name_prefix="changes") as changes_executor,
             closing(PostgresOperations(chosen.postgres.url)) as operations,
+            closing(PostgresEndedSessions(chosen.postgres.url)) as ended,
             open_history(
                 chosen.postgres.url,
                 chosen.cursor_key,
@@ -147,7 +149,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
             appeals = BooksAppeals(chosen.postgres.url)
             books = Books(BooksStatements(chosen.postgres.url), history.cursors, books_executor)
             live, provider = LiveStreams(), sign_in_at(chosen.access.oidc, doors.oidc)
-            behind = Behind(doors, reader, metrics, history, proofs, books_executor, live)
+            behind = Behind(doors, reader, metrics, history, proofs, books_executor, live, SignedOut(ended, executor))
             routes = [
                 *statement_routes(doors.guard, books),
                 *appeal_routes(doors.guard, books, appeals, changes_executor),

@@ -66,6 +66,8 @@ class Guard:
     network_of: Callable[[Request], str]
     show: ShowProblem = problem_document
     logs_every_answer: bool = False
+    strict_transport: str | None = None
+    """The header Strict-Transport-Security of every answer (RFC 6797), where browsers come by HTTPS."""
     observe: Callable[[str, int], None] = lambda route, status: None
     """Is told the route and the status of every answer; for metrics."""
 
@@ -91,11 +93,18 @@ class Guard:
         made.needs = needs
         return made
 
-    def open(self, path: str, endpoint: OpenEndpoint, *, methods: Sequence[str] = ("GET",)) -> GuardedRoute:
-        """Return a route that runs `endpoint` for everybody: for probes, metrics, documents, static files."""
+    def open(
+        self, path: str, endpoint: OpenEndpoint, *, methods: Sequence[str] = ("GET",), cost: int = 0
+    ) -> GuardedRoute:
+        """Return a route that runs `endpoint` for everybody: for probes, documents, pages with a sign-in of their own.
+
+        `cost` counts against what the sender's network may send without a credential; a probe costs nothing.
+        """
 
         async def unguarded(request: Request) -> Response:
             try:
+                if cost:
+                    _within(self.limits.hit(ANONYMOUS, self.network_of(request), cost))
                 return await endpoint(request)
             except ProblemError as error:
                 response = self.show(request, error.problem)
@@ -103,6 +112,10 @@ class Guard:
                 return response
 
         return GuardedRoute(path, self._answering(path, unguarded), methods=list(methods))
+
+    def count(self, caller: Caller, cost: int = 1) -> None:
+        """Count a request of somebody who was identified elsewhere; raises ProblemError(rate_limited)."""
+        _within(self.limits.hit(CALLER, caller.subject, cost))
 
     def showing(self, show: ShowProblem) -> "Guard":
         """Return the same guard with another form for problems."""
@@ -128,6 +141,8 @@ class Guard:
                 response = await self._survived(request, endpoint)
                 response.headers[request_ids.HEADER] = request_id
                 response.headers["X-Content-Type-Options"] = "nosniff"
+                if self.strict_transport is not None:
+                    response.headers["Strict-Transport-Security"] = self.strict_transport
                 self.observe(path, response.status_code)
                 if self.logs_every_answer or response.status_code >= 400 or request.method not in ("GET", "HEAD"):
                     fields = {

@@ -11,6 +11,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from serving_layer.accept import preferred
 from serving_layer.access import Caller
 from serving_layer.parameters import Parameters
 from serving_layer.problems import Part, refused
@@ -21,7 +22,8 @@ SECONDS = "max-age=5"
 NOT_KEPT = "no-store"
 MISSING_PART = "X-Missing-Part"
 SHARED = ("version", "settled_until", "as_of", "complete")
-_FORMATS = ("json", "csv")
+MEDIA_TYPES = {"application/json": "json", "text/csv": "csv"}
+_FORMATS = tuple(MEDIA_TYPES.values())
 _encode = msgspec.json.Encoder().encode
 
 
@@ -29,13 +31,10 @@ def format_of(request: Request, parameters: Parameters) -> str:
     """Return `json` or `csv`: the parameter `format`, or else what Accept prefers; raises ProblemError."""
     if parameters.text("format"):
         return parameters.choice("format", _FORMATS, "format_unknown", "json")
-    accepted = [each.partition(";")[0].strip().lower() for each in request.headers.get("accept", "*/*").split(",")]
-    for each in accepted:
-        if each in ("application/json", "application/*", "*/*"):
-            return "json"
-        if each in ("text/csv", "text/*"):
-            return "csv"
-    raise refused("not_acceptable", "this is served as application/json and as text/csv")
+    chosen = preferred(request.headers.get("accept", "*/*"), tuple(MEDIA_TYPES))
+    if chosen is None:
+        raise refused("not_acceptable", "this is served as application/json and as text/csv")
+    return MEDIA_TYPES[chosen]
 
 
 def missing(part: Part | None) -> dict[str, str]:

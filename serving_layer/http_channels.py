@@ -59,7 +59,9 @@ def channel_routes(
     async def live(request: Request, caller: Caller) -> Response:
         payee_id = request.path_params["payee_id"]
         require_payee(caller, payee_id)
-        return streams.answer(request, await channel_reader(reader, history.reader, payee_id))
+        return streams.answer(
+            request, await channel_reader(reader, history.reader, payee_id), caller, guard.network_of(request)
+        )
 
     return [
         guard.route("/v1/channels/{payee_id}/views", channel, needs=Scope.BILLABLE, cost=5),

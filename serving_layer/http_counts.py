@@ -13,11 +13,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from ingestion.contract.decoding import is_video_id
+from serving_layer.accept import preferred
 from serving_layer.access import Caller, Scope
 from serving_layer.counts_reader import CountsReader
 from serving_layer.history_reader import settled_unavailable
 from serving_layer.http_access import Guard, GuardedRoute
-from serving_layer.http_answers import FOR_EVER, NOT_KEPT, answer, format_of, matches, missing
+from serving_layer.http_answers import FOR_EVER, MEDIA_TYPES, NOT_KEPT, answer, format_of, matches, missing
 from serving_layer.http_history import History, whose
 from serving_layer.merge import ServedCount, entity_tag, without_billable
 from serving_layer.parameters import Parameters
@@ -28,6 +29,9 @@ from serving_layer.video_ids import LOOKUP_BYTES_MAX, looked_up, malformed
 
 _encode = msgspec.json.Encoder().encode
 _FRESH = "max-age=1"
+_JSON = "application/json"
+_PLAIN = ("*/*", _JSON)
+"""What Accept says as a rule: JSON then, without a closer look."""
 _VARY = "Authorization, Accept"
 _ALLOWED = frozenset({"version", "as_of", "format"})
 _COLUMNS = ("video_id", "views", "settled_views", "provisional_views", "billable_views", "known")
@@ -65,7 +69,8 @@ async def _one_video(
     video_id = request.path_params["video_id"]
     if not is_video_id(video_id):
         raise ProblemError(malformed(video_id))
-    if request.scope["query_string"] or "csv" in request.headers.get("accept", ""):
+    accept = request.headers.get("accept", "*/*")
+    if request.scope["query_string"] or (accept not in _PLAIN and preferred(accept, tuple(MEDIA_TYPES)) != _JSON):
         return await _one_video_as_asked(reader, metrics, history, request, caller)
     (is_own,) = await whose(history, caller, (video_id,))
     (count,) = await served(reader, metrics, (video_id,))
@@ -76,7 +81,7 @@ async def _one_video(
     condition = request.headers.get("if-none-match")
     if condition is not None and matches(condition, tag):
         return Response(status_code=304, headers=headers)
-    return Response(_encode(count), headers=headers, media_type="application/json")
+    return Response(_encode(count), headers=headers, media_type=_JSON)
 
 
 async def _one_video_as_asked(
@@ -106,7 +111,7 @@ async def _lookup(
     counts = await served(reader, metrics, video_ids)
     shown = [_shown(count, caller, is_own) for count, is_own in zip(counts, own, strict=True)]
     headers = {"Cache-Control": NOT_KEPT, **missing(reader.missing_part(complete=shown[0].complete))}
-    return Response(_encode(_lookup_answer(shown)), headers=headers, media_type="application/json")
+    return Response(_encode(_lookup_answer(shown)), headers=headers, media_type=_JSON)
 
 
 def _shown(count: ServedCount, caller: Caller, is_own: bool) -> ServedCount:

@@ -4,19 +4,22 @@ An event is sent when the count changed, at most one a second; a comment keeps t
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Send
+from starlette.types import Scope as RequestScope
 
 from ingestion.contract.decoding import is_video_id
 from serving_layer.access import Caller, Scope
 from serving_layer.counts_reader import CountsReader
 from serving_layer.http_access import Guard, GuardedRoute
 from serving_layer.http_history import History, whose
-from serving_layer.live_counts import LiveCount, ReadLive, is_event_id, live_video
+from serving_layer.live_counts import LiveCount, ReadLive, StreamOverError, is_event_id, live_video
 from serving_layer.ports import SettledUnavailableError
 from serving_layer.problems import ProblemError, refused
 from serving_layer.video_ids import malformed
@@ -31,6 +34,10 @@ class LiveLimits:
 
     connections_max: int = 200
     """Of one API process."""
+    network_max: int = 50
+    """From one network, whoever asks."""
+    caller_max: int = 20
+    """With one credential."""
     poll_seconds: float = 1.0
     """Between two readings, for each round trip that a reading takes."""
     heartbeat_seconds: float = 15.0
@@ -43,29 +50,50 @@ class LiveStreams:
 
     def __init__(self, limits: LiveLimits | None = None) -> None:
         self._limits = limits or LiveLimits()
-        self._open_count = 0
+        self._open: Counter[str] = Counter()
+        """Of everybody (the empty name), of a network, of a credential → open streams."""
 
-    def answer(self, request: Request, read: ReadLive) -> Response:
+    def answer(self, request: Request, read: ReadLive, caller: Caller, network: str) -> Response:
         """Return a stream of what `read` reads; raises ProblemError(live_exhausted)."""
-        if self._open_count >= self._limits.connections_max:
-            raise refused(
-                "live_exhausted",
-                f"{self._limits.connections_max} live streams are open already; ask for the count itself meanwhile",
-                {"Retry-After": "10"},
-            )
+        limits = self._limits
+        most = {"": limits.connections_max, f"network {network}": limits.network_max}
+        if not caller.is_anonymous:
+            most[f"caller {caller.subject}"] = limits.caller_max
+        for name, number in most.items():
+            if self._open[name] >= number:
+                whose = name.partition(" ")[0]
+                raise refused(
+                    "live_exhausted",
+                    f"{number} live streams are open already{f' for this {whose}' if whose else ''}; "
+                    "ask for the count itself meanwhile",
+                    {"Retry-After": "10"},
+                )
         known = request.headers.get("last-event-id", "")
         events = _Events(read, self._limits, known if is_event_id(known) else "", _stopping(request))
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Vary": "Authorization"}
-        return StreamingResponse(self._counted(events), headers=headers, media_type="text/event-stream")
+        self._open.update(most.keys())
 
-    async def _counted(self, events: "_Events") -> AsyncIterator[bytes]:
-        self._open_count += 1
+        def ended() -> None:
+            for name in most:
+                self._open[name] -= 1
+                if not self._open[name]:
+                    del self._open[name]
+
+        return _Stream(events.all(), headers, ended)
+
+
+class _Stream(StreamingResponse):
+    """Counts from when it is made, so that requests that come at once cannot pass a bound together."""
+
+    def __init__(self, events: AsyncIterator[bytes], headers: Mapping[str, str], ended: Callable[[], None]) -> None:
+        super().__init__(events, headers=headers, media_type="text/event-stream")
+        self._ended = ended
+
+    async def __call__(self, scope: RequestScope, receive: Receive, send: Send) -> None:
         try:
-            yield b"retry: 2000\n\n"
-            async for event in events.all():
-                yield event
+            await super().__call__(scope, receive, send)
         finally:
-            self._open_count -= 1
+            self._ended()
 
 
 def live_routes(guard: Guard, reader: CountsReader, history: History, streams: LiveStreams) -> list[GuardedRoute]:
@@ -77,7 +105,8 @@ def live_routes(guard: Guard, reader: CountsReader, history: History, streams: L
             raise ProblemError(malformed(video_id))
         (is_own,) = await whose(history, caller, [video_id])
         sees_billable = is_own and caller.may(Scope.BILLABLE)
-        return streams.answer(request, video_reader(reader, video_id, sees_billable=sees_billable))
+        read = video_reader(reader, video_id, sees_billable=sees_billable)
+        return streams.answer(request, read, caller, guard.network_of(request))
 
     return [guard.route("/v1/videos/{video_id:path}/views/live", live, needs=Scope.COUNTS, cost=LIVE_COST)]
 
@@ -106,10 +135,14 @@ class _Events:
 
     async def all(self) -> AsyncIterator[bytes]:
         """Yield events, and comments while there are none, until the stream's time is over or the process is to end."""
+        yield b"retry: 2000\n\n"
         clock = asyncio.get_running_loop().time
         ends_at, heartbeat_at = clock() + self.limits.lifetime_seconds, clock() + self.limits.heartbeat_seconds
         while clock() < ends_at and not self.is_stopping():
-            event = await self._event()
+            try:
+                event = await self._event()
+            except StreamOverError:
+                return
             if event is None and clock() >= heartbeat_at:
                 event = b": still here\n\n"
             if event is not None:

@@ -25,8 +25,13 @@ class LiveCount:
     """How dear it was to read: the stream waits in proportion before it reads again."""
 
 
+class StreamOverError(Exception):
+    """Whoever the stream is for may not see it any more."""
+
+
 ReadLive = Callable[[], Awaitable[LiveCount]]
-"""Reads the count of one stream. Raises SettledUnavailableError or ProblemError where it cannot be read now."""
+"""Reads the count of one stream. Raises SettledUnavailableError or ProblemError where it cannot be read now, and
+StreamOverError where the stream is to end."""
 
 
 def live_video(count: ServedCount, *, sees_billable: bool) -> LiveCount:

@@ -19,15 +19,23 @@ SECONDS_MAX = 3.0
 
 
 class PostgresReads:
-    """Queries on one read-only connection in API_ROLE, which is made when needed and made anew after a failure.
+    """Queries on one connection in API_ROLE, which is made when needed and made anew after a failure.
 
-    Thread-safe; calls wait for each other, so what must not wait gets an instance of its own. Every call ends within a
-    few seconds, whatever the server or the network does, or raises `unavailable`, or `too_slow` where the server gave
-    the query up.
+    It is read-only unless said otherwise. Thread-safe; calls wait for each other, so what must not wait gets an
+    instance of its own. Every call ends within a few seconds, whatever the server or the network does, or raises
+    `unavailable`, or `too_slow` where the server gave the query up.
     """
 
-    def __init__(self, url: str, unavailable: type[Exception], too_slow: type[Exception] | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        unavailable: type[Exception],
+        too_slow: type[Exception] | None = None,
+        *,
+        read_only: bool = True,
+    ) -> None:
         self._url = url
+        self._read_only = read_only
         self._unavailable = unavailable
         self._too_slow = too_slow or unavailable
         self._connection: Connection | None = None
@@ -58,7 +66,7 @@ class PostgresReads:
 
     def _run(self, sql: str, arguments: Sequence[Any]) -> list[tuple[Any, ...]]:
         if self._connection is None:
-            self._connection = _connected(self._url)
+            self._connection = _connected(self._url, read_only=self._read_only)
         with self._connection.cursor() as cursor:
             cursor.execute(sql, arguments)
             _wait(self._connection)
@@ -93,7 +101,7 @@ class PooledReads:
             each.close()
 
 
-def _connected(url: str) -> Connection:
+def _connected(url: str, *, read_only: bool) -> Connection:
     connection = psycopg2.connect(
         url,
         application_name="viewledger-api",
@@ -102,8 +110,8 @@ def _connected(url: str) -> Connection:
         keepalives_idle=5,
         keepalives_interval=2,
         keepalives_count=2,
-        options=f"-c role={API_ROLE} -c statement_timeout={TIMEOUT_MS} -c default_transaction_read_only=on "
-        "-c timezone=UTC",
+        options=f"-c role={API_ROLE} -c statement_timeout={TIMEOUT_MS} "
+        f"-c default_transaction_read_only={'on' if read_only else 'off'} -c timezone=UTC",
     )
     _wait(connection)
     return connection

@@ -45,7 +45,10 @@ CODES: dict[str, tuple[int, str]] = {
     "channel_too_large": (422, "The channel has more videos than can be summed at once."),
     "version_changing": (503, "Versions were published while the answer was put together."),
     "query_too_slow": (503, "The sums take longer than allowed."),
-    "live_exhausted": (503, "As many live streams are open as there may be."),
+    "live_exhausted": (
+        503,
+        "As many live streams are open as there may be, of the process, the network or the credential.",
+    ),
     "cursor_invalid": (422, "The cursor (`cursor`, or `after` of events) was not given out for this query."),
     "format_unknown": (422, "The format is none of the route's: json and csv, or ndjson and csv of events."),
     "idempotency_key_invalid": (400, "The Idempotency-Key is missing, or not 1 to 128 visible ASCII characters."),

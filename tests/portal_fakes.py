@@ -20,7 +20,13 @@ from serving_layer.merge import ServedCount, ServedVersion
 from serving_layer.parameters import is_number
 from serving_layer.portal.http_session import Sessions
 from serving_layer.portal.http_visit import Portal
-from serving_layer.portal.ports import Credentials, IdentityProvider, PartUnavailableError, RefusedActionError
+from serving_layer.portal.ports import (
+    Credentials,
+    EndedSessions,
+    IdentityProvider,
+    PartUnavailableError,
+    RefusedActionError,
+)
 from serving_layer.portal.records import (
     Appeal,
     DayCount,
@@ -83,6 +89,23 @@ class FakeCredentials:
         if credential not in CALLERS:
             raise unauthorized("token_expired", "the token has expired; sign in again")
         return CALLERS[credential]
+
+
+class FakeEnded:
+    """The port `EndedSessions` in memory, shared by as many portals as a test wants."""
+
+    def __init__(self) -> None:
+        self.digests: dict[str, datetime] = {}
+        self.is_away = False
+
+    async def was_ended(self, digest: str) -> bool:
+        if self.is_away:
+            raise refused("access_unavailable", "PostgreSQL does not answer")
+        return digest in self.digests
+
+    async def end(self, digest: str, ends_at: datetime) -> None:
+        await self.was_ended(digest)
+        self.digests[digest] = ends_at
 
 
 class FakeBehind:
@@ -279,7 +302,7 @@ def fake_guard() -> Guard:
     async def identify(_: Request) -> Caller:
         raise AssertionError("the portal has a sign-in of its own")
 
-    limits = RequestLimits(lambda: 0.0, anonymous="9/minute", caller="9/minute", refused="3/minute")
+    limits = RequestLimits(lambda: 0.0, anonymous="1000000/minute", caller="1000000/minute", refused="3/minute")
     return Guard(identify, limits, lambda _: "here")
 
 
@@ -289,9 +312,10 @@ def fake_portal(
     provider: IdentityProvider | None = None,
     credentials: Credentials | None = None,
     now: Callable[[], datetime] = lambda: NOW,
+    ended: EndedSessions | None = None,
 ) -> Portal:
     """`live_seconds`: how long a stream of live counts lasts; it reads again at once."""
-    sessions = Sessions(credentials or FakeCredentials(), b"k" * 32, secure=False)
+    sessions = Sessions(credentials or FakeCredentials(), ended or FakeEnded(), b"k" * 32, secure=False, now=now)
     proofs = Proofs(FakeProofs(behind), FakeProofs(behind), ThreadPoolExecutor(1))
     live = LiveStreams(LiveLimits(poll_seconds=0.01, lifetime_seconds=live_seconds))
     return Portal(

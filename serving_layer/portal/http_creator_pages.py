@@ -13,7 +13,7 @@ from ingestion.contract.event import event_id_of
 from serving_layer.access import Scope
 from serving_layer.http_access import GuardedRoute
 from serving_layer.http_proofs import payment_of, seen_by_caller
-from serving_layer.live_counts import ReadLive
+from serving_layer.live_counts import LiveCount, ReadLive, StreamOverError
 from serving_layer.portal.event_sentences import part_sentence, sentence_of
 from serving_layer.portal.http_visit import SECURITY_HEADERS, Portal, Visit, page_route
 from serving_layer.portal.records import DaySpan, Page, VideoOrder
@@ -22,6 +22,8 @@ from serving_layer.statements import is_shown
 
 DAYS = (7, 28, 90, 365)
 VIDEOS_SHOWN = 50
+SIGNED_IN_FOR = timedelta(seconds=5)
+"""How long a stream goes on before it is asked again whether somebody signed out."""
 GROUPS_SHOWN = 8
 _NOTHING = Page((), None)
 
@@ -140,7 +142,18 @@ async def _not_own(visit: Visit, video_id: str) -> Response | None:
 
 async def _live(visit: Visit, reading: Awaitable[ReadLive]) -> Response:
     """Return a stream of a count, for the page's script; it follows the sign-in, as the page does."""
-    response = visit.portal.live.answer(visit.request, await reading)
+    portal, request, caller = visit.portal, visit.request, visit.known_caller
+    read, asked_at = await reading, portal.now()
+
+    async def read_signed_in() -> LiveCount:
+        nonlocal asked_at
+        if portal.now() >= asked_at + SIGNED_IN_FOR:
+            if await portal.sessions.caller(request) is None:
+                raise StreamOverError
+            asked_at = portal.now()
+        return await read()
+
+    response = portal.live.answer(request, read_signed_in, caller, portal.guard.network_of(request))
     response.headers.update(SECURITY_HEADERS)
     return response
 

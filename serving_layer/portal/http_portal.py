@@ -1,6 +1,7 @@
 """The portal: server-rendered pages under /portal, whole without script, with nothing from elsewhere."""
 
 from dataclasses import replace
+from functools import partial
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -46,7 +47,7 @@ def portal_routes(portal: Portal) -> list[GuardedRoute]:
     async def elsewhere(request: Request) -> Response:
         return Visit(portal, request, await portal.sessions.caller(request)).not_found()
 
-    open_to_all = portal.guard.open
+    open_to_all = partial(portal.guard.open, cost=1)
     return [
         open_to_all("/portal", begin),
         *sign_in_routes(portal),

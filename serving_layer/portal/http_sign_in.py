@@ -3,6 +3,7 @@
 import hmac
 import re
 import secrets
+from functools import partial
 from urllib.parse import urlencode
 
 from starlette.requests import Request
@@ -10,9 +11,10 @@ from starlette.responses import RedirectResponse, Response
 
 from serving_layer.http_access import GuardedRoute
 from serving_layer.limits_requests import REFUSED
-from serving_layer.portal.http_session import CREDENTIAL_LENGTH_MAX
+from serving_layer.portal.http_session import COOKIE_LENGTH_MAX, CREDENTIAL_LENGTH_MAX
 from serving_layer.portal.http_visit import (
     NOT_KEPT,
+    PAGE_COST,
     SECURITY_HEADERS,
     Portal,
     Visit,
@@ -26,6 +28,10 @@ from serving_layer.sign_in import begun, safe_return_path
 
 CODE_LENGTH_MAX = 2_048
 _TITLE = "Not signed in"
+_TOO_LONG = (
+    f"does not fit into the {COOKIE_LENGTH_MAX} characters that a browser keeps; the identity provider must put fewer "
+    "claims into it."
+)
 _is_error_code = re.compile(r"[a-z_]{1,60}").fullmatch
 
 
@@ -41,7 +47,7 @@ def sign_in_routes(portal: Portal) -> list[GuardedRoute]:
         if isinstance(form, Response):
             return form
         response = redirect("/portal/sign-in")
-        portal.sessions.end(response)
+        await portal.sessions.end(request, response)
         return response
 
     async def leave(request: Request) -> Response:
@@ -52,7 +58,7 @@ def sign_in_routes(portal: Portal) -> list[GuardedRoute]:
         portal.sessions.end_attempt(response)
         return response
 
-    open_to_all = portal.guard.open
+    open_to_all = partial(portal.guard.open, cost=PAGE_COST)
     routes = [
         open_to_all("/portal/sign-in", sign_in, methods=("GET", "POST")),
         open_to_all("/portal/sign-out", sign_out, methods=("POST",)),
@@ -95,7 +101,8 @@ async def _by_credential(visit: Visit) -> Response:
             return _page(visit, status=429, refused="Too many tries; wait a minute.", return_path=path)
         return _page(visit, status=401, refused=sentence(error.problem.detail), return_path=path)
     response = redirect(safe_return_path(path))
-    sessions.begin(response, credential)
+    if not sessions.begin(response, credential):
+        return _page(visit, status=422, refused=f"The token {_TOO_LONG}", return_path=path)
     return response
 
 
@@ -134,11 +141,9 @@ async def _come_back(visit: Visit) -> Response:
         if _is_too_often(visit):
             return visit.problem(429, _TITLE, "Too many tries; wait a minute.")
         return visit.problem(401, _TITLE, sentence(refusal.problem.detail))
-    if len(credential) > CREDENTIAL_LENGTH_MAX:
-        said = f"Your ID token has {len(credential)} characters, and a browser keeps {CREDENTIAL_LENGTH_MAX}."
-        return visit.problem(401, _TITLE, f"{said} The identity provider must put fewer claims into it.")
     response = redirect(attempt.return_path)
-    portal.sessions.begin(response, credential)
+    if not portal.sessions.begin(response, credential):
+        return visit.problem(401, _TITLE, f"Your ID token {_TOO_LONG}")
     return response
 
 

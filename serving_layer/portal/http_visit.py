@@ -42,6 +42,8 @@ SECURITY_HEADERS = {
     "X-Frame-Options": "DENY",
 }
 NOT_KEPT = {"Cache-Control": "no-store"}
+PAGE_COST = 2
+"""Of a page, against what its sender's network may send; a file costs 1."""
 FORM_BYTES_MAX = 16 * 1024
 
 
@@ -204,11 +206,12 @@ def page_route(
         visit = Visit(portal, request, await portal.sessions.caller(request))
         if visit.caller is None:
             return _to_sign_in(request)
+        portal.guard.count(visit.caller)
         if not visit.caller.may(needs) or is_own not in (None, visit.caller.payee_id is not None):
             return visit.not_found()
         return await handler(visit)
 
-    return portal.guard.open(path, answered, methods=methods)
+    return portal.guard.open(path, answered, methods=methods, cost=PAGE_COST)
 
 
 def _to_sign_in(request: Request) -> Response:
@@ -227,6 +230,8 @@ async def form_of(visit: Visit) -> FormData | Response:
     if media_type != "application/x-www-form-urlencoded":  # what our pages send; other forms may name any codec
         return visit.problem(415, "Not a form", "What was sent is not a form of these pages; send it from the page.")
     form = await visit.request.form(max_files=0, max_fields=20)
+    if visit.portal.sessions.is_foreign(visit.request):
+        return visit.problem(403, "From elsewhere", "This form was sent by a page of another site; nothing was done.")
     if not visit.portal.sessions.accepts(visit.request, form.get("csrf")):
         return visit.problem(403, "This form is too old", "Open the page again and send the form from there.")
     texts = [value for value in form.values() if isinstance(value, str) and value.strip()]

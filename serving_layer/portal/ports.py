@@ -6,6 +6,7 @@ and made from a thread, unless they are coroutines.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Protocol
 
 from serving_layer.access import Caller
@@ -51,6 +52,16 @@ class Credentials(Protocol):
 
     async def caller_of(self, credential: str) -> Caller:
         """Return the caller of a token or an API key; raises ProblemError, saying why it does not hold."""
+
+
+class EndedSessions(Protocol):
+    """Which sessions somebody signed out of. Both coroutines raise ProblemError(access_unavailable)."""
+
+    async def was_ended(self, digest: str) -> bool:
+        """Whether the session with this hash of its id was ended."""
+
+    async def end(self, digest: str, ends_at: datetime) -> None:
+        """End it for every process, for as long as it would have lasted."""
 
 
 class IdentityProvider(Protocol):

@@ -9,9 +9,10 @@ from typing import Any
 import jsonschema
 import msgspec
 import pytest
+from starlette.requests import Request
 from starlette.testclient import TestClient
 
-from serving_layer.access import Role
+from serving_layer.access import Caller, Role, anonymous
 from serving_layer.cursors import Cursors
 from serving_layer.http_access import GuardedRoute
 from serving_layer.http_api import Api, counts_app
@@ -20,6 +21,7 @@ from serving_layer.http_catalogue import catalogue_routes
 from serving_layer.http_live import LiveLimits, LiveStreams
 from serving_layer.http_proofs import Proofs, proof_routes
 from serving_layer.http_statements import Books, statement_routes
+from serving_layer.live_counts import LiveCount
 from serving_layer.ports import SettledUnavailableError
 from serving_layer.problems import CODES, ProblemError
 from serving_layer.prometheus_api import ApiMetrics
@@ -545,3 +547,38 @@ def test_every_parameter_of_a_path_is_declared_and_every_query_parameter_is_allo
             used = [parameters[each["$ref"].rpartition("/")[2]] for each in operation.get("parameters", [])]
             in_path = {each["name"] for each in used if each["in"] == "path"}
             assert in_path == {part[1:-1] for part in path.split("/") if part.startswith("{")}
+
+
+@pytest.mark.parametrize(
+    ("bound", "headers", "said"),
+    [
+        (LiveLimits(network_max=2, lifetime_seconds=30.0), {}, "network"),
+        (LiveLimits(caller_max=2, lifetime_seconds=30.0), FINANCE, "caller"),
+    ],
+)
+def test_one_client_does_not_take_all_live_streams(bound: LiveLimits, headers: dict[str, str], said: str) -> None:
+    async def read() -> LiveCount:
+        return LiveCount("1", {})
+
+    streams, request = LiveStreams(bound), Request({"type": "http", "headers": []})
+    caller = Caller("somebody", Role.FINANCE, frozenset()) if headers else anonymous(reads_counts=True)
+    for _ in range(2):
+        streams.answer(request, read, caller, "192.0.2.0/24")
+    with pytest.raises(ProblemError, match=f"2 live streams are open already for this {said}"):
+        streams.answer(request, read, caller, "192.0.2.0/24")
+    streams.answer(request, read, anonymous(reads_counts=True), "198.51.100.0/24")
+
+
+def test_streams_that_ended_are_free_again(served: Served) -> None:
+    for _ in range(3):  # the process holds one at a time
+        assert served.get("/v1/videos/-a/views/live", {}).status_code == 200
+
+
+def test_a_weight_of_zero_is_never_sent(served: Served) -> None:
+    for path in ("/v1/videos/-a/views", f"/v1/videos/-a/views/series?{DAY}"):
+        assert served.get(path, {**FINANCE, "Accept": "application/json;q=0, */*"}).headers["content-type"] == CSV_TYPE
+        assert served.get(path, {**FINANCE, "Accept": "text/csv;q=0.5, application/json"}).json()["version"] == 2
+        assert served.get(path, {**FINANCE, "Accept": "*/*;q=0"}).json()["code"] == "not_acceptable"
+
+
+CSV_TYPE = "text/csv; charset=utf-8"

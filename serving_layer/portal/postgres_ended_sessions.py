@@ -1,0 +1,30 @@
+"""Sessions of the portal that were ended before their time, in PostgreSQL: the same for every API process."""
+
+from datetime import datetime
+
+from serving_layer.identification import AccessUnavailableError
+from serving_layer.postgres_reads import PostgresReads
+
+_END = """
+WITH over AS (DELETE FROM access.ended_sessions WHERE ends_at < now() - interval '1 day')
+INSERT INTO access.ended_sessions (session_sha256, ends_at) VALUES (%s, %s)
+ON CONFLICT (session_sha256) DO NOTHING RETURNING 1"""
+
+
+class PostgresEndedSessions:
+    """Blocking, thread-safe, bounded in time; both calls raise AccessUnavailableError."""
+
+    def __init__(self, url: str) -> None:
+        self._queries = PostgresReads(url, AccessUnavailableError, read_only=False)
+
+    def was_ended(self, digest: str) -> bool:
+        """Whether somebody signed out of the session."""
+        return bool(self._queries.query("SELECT 1 FROM access.ended_sessions WHERE session_sha256 = %s", (digest,)))
+
+    def end(self, digest: str, ends_at: datetime) -> None:
+        """Remember until its end that somebody signed out of the session; once more changes nothing."""
+        self._queries.query(_END, (digest, ends_at))
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._queries.close()

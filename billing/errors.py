@@ -59,6 +59,10 @@ class UnknownNameError(StateError):
     """Something is named that nobody knows: a payee, a statement, a batch, a hold, an appeal."""
 
 
+class DatabaseRefusedError(StateError):
+    """A rule that the database itself keeps, in its words: who may do what, and what follows what."""
+
+
 class OpenAppealError(StateError):
     """An appeal to the statement is not decided yet."""
 

@@ -11,7 +11,7 @@ import psycopg2
 from psycopg2 import errors
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
-from billing.errors import LedgerUnavailableError, RoleRefusedError, SchemaMissingError
+from billing.errors import DatabaseRefusedError, LedgerUnavailableError, RoleRefusedError, SchemaMissingError
 from ingestion.contract.backoff import Backoff
 
 if TYPE_CHECKING:
@@ -65,7 +65,8 @@ def one_transaction(connect: Connect) -> Iterator["Cursor"]:
     Raises:
         LedgerUnavailableError: no answer; the outcome of a COMMIT is then unknown, and posting again finds it out.
         SchemaMissingError: the tables are not there.
-        RoleRefusedError: the login is not a member of the role.
+        RoleRefusedError: the login is not a member of the role, or the role may not do this.
+        DatabaseRefusedError: a rule of the database refuses it.
     """
     try:
         connection = connect()
@@ -81,6 +82,10 @@ def one_transaction(connect: Connect) -> Iterator["Cursor"]:
         connection.commit()
     except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
         raise LedgerUnavailableError(_sentence(error)) from error
+    except errors.RaiseException as error:
+        raise DatabaseRefusedError(str(error.diag.message_primary)) from error
+    except errors.InsufficientPrivilege as error:
+        raise RoleRefusedError(f"PostgreSQL refuses it to this login: {error.diag.message_primary}") from error
     except (errors.UndefinedTable, errors.InvalidSchemaName, errors.UndefinedFunction) as error:
         raise SchemaMissingError("PostgreSQL has no billing tables (or older ones) in this database") from error
     finally:

@@ -29,8 +29,9 @@ else:
 Work = Callable[[argparse.Namespace, Mapping[str, str]], ExitCode]
 
 BILLING_ROLE, APPROVER_ROLE = "viewledger_billing", "viewledger_approver"
-APPROVAL_LIMIT_DEFAULT = "*=10000"
 REASON_CHARACTERS_MAX = 500
+NO_LIMIT_OF_ITS_OWN = "*=999999999999"
+APPROVER_URL = "VIEWLEDGER_APPROVER_POSTGRES_URL"
 
 
 @dataclass(frozen=True)
@@ -40,25 +41,23 @@ class BillingSettings:
     allowed_lateness: timedelta
     """How long after a period's end its events may still arrive before it can be billed."""
     approval_limits_micros: Mapping[str, int]
-    """Currency, or `*` → what one statement may earn without anybody's approval."""
+    """Currency, or `*` → what one statement may earn without anybody's approval, where the database allows as much."""
     bounds: Bounds
     held_time_max: timedelta
     """How long a statement may be held before every night names it."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "BillingSettings":
-        """Reads VIEWLEDGER_ALLOWED_LATENESS_HOURS (24), VIEWLEDGER_APPROVAL_LIMITS (`*=10000`, in whole units by
-        currency: `EUR=5000,*=1000`), VIEWLEDGER_CHANGE_FACTOR_MAX (10), VIEWLEDGER_REJECTED_PERCENT_MAX (50) and
-        VIEWLEDGER_HELD_DAYS_MAX (14)."""
+        """Reads VIEWLEDGER_ALLOWED_LATENESS_HOURS (24), VIEWLEDGER_APPROVAL_LIMITS (none; in whole units by currency:
+        `EUR=5000,*=1000`; it lowers the limits that the database holds, and raises none),
+        VIEWLEDGER_CHANGE_FACTOR_MAX (10), VIEWLEDGER_REJECTED_PERCENT_MAX (50) and VIEWLEDGER_HELD_DAYS_MAX (14)."""
         lateness = settings.integer(environ, "VIEWLEDGER_ALLOWED_LATENESS_HOURS", default=24, least=0, most=840)
         factor = settings.integer(environ, "VIEWLEDGER_CHANGE_FACTOR_MAX", default=10, least=2, most=1_000_000)
         percent = settings.integer(environ, "VIEWLEDGER_REJECTED_PERCENT_MAX", default=50, least=0, most=100)
         held_days = settings.integer(environ, "VIEWLEDGER_HELD_DAYS_MAX", default=14, least=0, most=366)
         return cls(
             allowed_lateness=timedelta(hours=lateness),
-            approval_limits_micros=_approval_limits(
-                environ.get("VIEWLEDGER_APPROVAL_LIMITS") or APPROVAL_LIMIT_DEFAULT
-            ),
+            approval_limits_micros=_approval_limits(environ.get("VIEWLEDGER_APPROVAL_LIMITS") or NO_LIMIT_OF_ITS_OWN),
             bounds=Bounds(change_factor=factor, rejected_share_max_ppm=percent * 10_000),
             held_time_max=timedelta(days=held_days),
         )
@@ -78,7 +77,12 @@ def _approval_limits(text: str) -> dict[str, int]:
 
 
 def billing_connector(environ: Mapping[str, str], role: str = BILLING_ROLE) -> Connect:
-    """Return how a command connects: as VIEWLEDGER_POSTGRES_URL says, narrowed to one role of the ledger."""
+    """Return how a command connects, narrowed to one role of the ledger: as VIEWLEDGER_POSTGRES_URL says.
+
+    Who approves comes with a login of its own, where VIEWLEDGER_APPROVER_POSTGRES_URL names one.
+    """
+    if role == APPROVER_ROLE and environ.get(APPROVER_URL):
+        return connector(settings.url(environ, APPROVER_URL, schemes=("postgresql", "postgres")), role)
     return connector(settings.PostgresConnection.from_environ(environ).url, role)
 
 

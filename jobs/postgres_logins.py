@@ -12,7 +12,10 @@ from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 
-ROLES = {"VIEWLEDGER_SQL_POSTGRES_URL": "viewledger_analyst"}
+ROLES = {
+    "VIEWLEDGER_SQL_POSTGRES_URL": "viewledger_analyst",
+    "VIEWLEDGER_APPROVER_POSTGRES_URL": "viewledger_approver",
+}
 """Setting with a process's URL → the role that its login gets."""
 
 

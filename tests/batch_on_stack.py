@@ -24,6 +24,7 @@ from jobs.exit_codes import ExitCode
 from jobs.faults.warm_driver import WarmDriver
 from jobs.state_home import PROJECT
 from tests.billing_postgres import in_database, own_database
+from tests.postgres_people import second_person
 
 RUN_SECONDS_MAX = 240.0
 
@@ -118,6 +119,7 @@ def own_batch(stack_environment: Mapping[str, str], state: Path) -> Iterator[Bat
         environ = {
             **stack_environment,
             "VIEWLEDGER_POSTGRES_URL": postgres_url,
+            "VIEWLEDGER_APPROVER_POSTGRES_URL": second_person(postgres_url),
             "VIEWLEDGER_SQL_POSTGRES_URL": in_database(stack_environment["VIEWLEDGER_SQL_POSTGRES_URL"], postgres_url),
             "VIEWLEDGER_WAREHOUSE": f"{stack_environment['VIEWLEDGER_HDFS_URL']}/{name}",
             "VIEWLEDGER_TOPIC_VIDEO_VIEWS": name,

@@ -3,6 +3,7 @@
 import threading
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from billing.books.book_ports import Balance, Estimate, Finalised, LedgerTotals, PayeeRange, RunTotals
@@ -18,16 +19,17 @@ from billing.rating.rated_lines import PayeeBill, SettledLine
 from ingestion.contract.periods import Period
 
 
-def check_approver(statement_id: str, *, earned_micros: int, limit_micros: int, runner: str, actor: str) -> None:
-    """Refuse that one person both runs and approves a statement above the limit.
+def check_approver(statement: Statement, state: str, run: BillingRun, actor: str) -> None:
+    """Refuse that one person both runs and approves a statement, and that a run approves one above its limit.
 
     Raises:
         StateError: with who ran it.
     """
-    if earned_micros > limit_micros and actor in (RUN, runner):
-        raise StateError(
-            f"statement {statement_id} is above the approval limit of its run; somebody else than {runner} approves it"
-        )
+    if state == "calculated":
+        if actor != RUN or statement.earned_micros > run.approval_limit_micros:
+            raise StateError(f"statement {statement.statement_id} is above the approval limit of its run")
+    elif actor in (RUN, run.actor):
+        raise StateError(f"statement {statement.statement_id} was made by {run.actor}; somebody else approves it")
 
 
 class FakeBooks:
@@ -44,10 +46,11 @@ class FakeBooks:
         self._lock = threading.Lock()
         self._now = datetime(2026, 12, 3, tzinfo=UTC)
 
-    def begin(self, run: BillingRun) -> None:
+    def begin(self, run: BillingRun) -> BillingRun:
         with self._lock:
             self._refuse_overlapping(run)
-            self.runs.setdefault(run.run_id, run)
+            stored = self.runs.setdefault(run.run_id, run)
+            return replace(run, approval_limit_micros=stored.approval_limit_micros)
 
     def restatement_number(self, run: BillingRun) -> int:
         of_period = [each for each in self.runs.values() if each.period == run.period]
@@ -166,14 +169,7 @@ class FakeBooks:
         check_move(kind, subject_id, state, move.to_state)
         if kind == "statement" and move.to_state == "approved":
             statement = self.statements[subject_id]
-            run = self.runs[statement.run_id]
-            check_approver(
-                subject_id,
-                earned_micros=statement.earned_micros,
-                limit_micros=run.approval_limit_micros,
-                runner=run.actor,
-                actor=move.actor,
-            )
+            check_approver(statement, state, self.runs[statement.run_id], move.actor)
         steps.append(Transition(state, move.to_state, move.actor, move.reason, self._tick()))
         return steps[-1]
 

@@ -45,3 +45,10 @@ def postgres_url(stack_environment: Mapping[str, str]) -> str:
 def hdfs_url(stack_environment: Mapping[str, str]) -> str:
     """hdfs://host:port of the NameNode; a test writes below a folder of its own."""
     return stack_environment["VIEWLEDGER_HDFS_URL"]
+
+
+@pytest.fixture(scope="session")
+def superuser_url(stack: LocalStack) -> str:
+    """The cluster's superuser, without a database: nothing of the product uses it."""
+    password = (stack.folder / "etc" / "postgres.pw").read_text().strip()
+    return f"postgresql://postgres:{password}@127.0.0.1:{stack.ports.postgres}"

@@ -19,6 +19,16 @@ def person(url: str, *roles: str, name: str = "person") -> Iterator[str]:
         administer(url, f"DROP ROLE {login}")
 
 
+def second_person(url: str) -> str:
+    """Return the URL by which somebody who only approves reaches the database of `url`; made where it is missing."""
+    administer(
+        url,
+        "DO $$ BEGIN CREATE ROLE second_person LOGIN PASSWORD 'x' IN ROLE viewledger_approver; "
+        "EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$",
+    )
+    return f"postgresql://second_person:x@{url.rpartition('@')[2]}"
+
+
 def login_of(url: str) -> str:
     """Return the login that a URL names."""
     return url.partition("://")[2].partition(":")[0]

@@ -92,8 +92,8 @@ class Books(Protocol):
     calculated once and posted once, whoever runs it and however often. Every call may raise LedgerUnavailableError.
     """
 
-    def begin(self, run: BillingRun) -> None:
-        """Remember a run.
+    def begin(self, run: BillingRun) -> BillingRun:
+        """Remember a run; return it as it is stored: with the approval limit that the books allow, or remember.
 
         Raises:
             PostingConflictError: its period shares days with another billed period.

@@ -5,6 +5,7 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -109,9 +110,9 @@ class PostgresBooks:
         self._connect = connect
         self._sleep = sleep
 
-    def begin(self, run: BillingRun) -> None:
+    def begin(self, run: BillingRun) -> BillingRun:
         """Remember a run; see the port."""
-        self._alone(lambda cursor: _begin(cursor, run))
+        return self._alone(lambda cursor: _begin(cursor, run))
 
     def restatement_number(self, run: BillingRun) -> int:
         """Return the restatement number of a run that would be made now."""
@@ -132,6 +133,9 @@ class PostgresBooks:
         with one_transaction(self._connect) as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             _refuse_overlapping(cursor, run)
+            cursor.execute("SELECT billing.approval_limit(%s)", (run.currency,))
+            (limit_micros,) = cursor.fetchone() or (0,)
+            run = replace(run, approval_limit_micros=min(run.approval_limit_micros, limit_micros))
             return plan_group(run, bills, _read_states(cursor, run, bills, payees))
 
     def run_totals(self, run: BillingRun) -> RunTotals:
@@ -190,7 +194,7 @@ class PostgresBooks:
         return alone(self._connect, work, self._sleep)
 
 
-def _begin(cursor: "Cursor", run: BillingRun) -> None:
+def _begin(cursor: "Cursor", run: BillingRun) -> BillingRun:
     _refuse_overlapping(cursor, run)
     cursor.execute(
         _INSERT_RUN,
@@ -213,6 +217,9 @@ def _begin(cursor: "Cursor", run: BillingRun) -> None:
             run.calculated_at,
         ),
     )
+    cursor.execute("SELECT approval_limit_micros FROM billing.runs WHERE run_id = %s", (run.run_id,))
+    (limit_micros,) = cursor.fetchone() or (0,)
+    return replace(run, approval_limit_micros=limit_micros)
 
 
 def _refuse_overlapping(cursor: "Cursor", run: BillingRun) -> None:

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from psycopg2 import errors
-
 from billing.books.postgres_statement_rows import copy_transactions
 from billing.books.postgres_states import append_step, stored_step
 from billing.books.posting import EXPENSE, Entry, LedgerTransaction, payable
 from billing.books.states import RUN, Move
-from billing.errors import OpenAppealError, StateError, UnknownNameError
+from billing.errors import DatabaseRefusedError, OpenAppealError, StateError, UnknownNameError
 from billing.money import amount_text
 from billing.postgres_answered_requests import RequestKey, answered, remember
 from billing.postgres_session import Connect, alone, one_transaction
@@ -165,8 +163,8 @@ class PostgresHolds:
 
         try:
             filed = alone(self._connect, work, self._sleep)
-        except errors.RaiseException as error:
-            raise OpenAppealError(str(error.diag.message_primary)) from error
+        except DatabaseRefusedError as error:
+            raise OpenAppealError(str(error)) from error
         if filed is None:
             raise UnknownNameError(f"there is no statement {statement_id}; `billing statement` shows the ids")
         return filed

@@ -4,11 +4,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from psycopg2 import errors
-
 from billing.books.postgres_statement import PostgresStatements
 from billing.books.states import OPEN, Move, Transition, check_move
-from billing.errors import StateError
 from billing.postgres_session import Connect, alone
 
 if TYPE_CHECKING:
@@ -38,10 +35,7 @@ class PostgresStates:
         def work(cursor: "Cursor") -> Transition:
             return stored_step(cursor, kind, subject_id, move) or append_step(cursor, kind, subject_id, move)
 
-        try:
-            return alone(self._connect, work, self._sleep)
-        except errors.RaiseException as error:
-            raise StateError(str(error.diag.message_primary)) from error
+        return alone(self._connect, work, self._sleep)
 
     def transitions(self, kind: str, subject_id: str) -> list[Transition]:
         """Return the steps of a subject, oldest first."""

@@ -98,7 +98,7 @@ def post_bills(run: BillingRun, bills: Iterable[PayeeBill], books: Books, *, dry
             summary.add(run, group, books.preview(run, group, payees))
         return summary
     # 1. the run itself: from here on its days belong to its period
-    books.begin(run)
+    run = books.begin(run)
     # 2. statements, group by group
     for group, payees in grouped(bills):
         summary.add(run, group, books.calculate(run, group, payees))

@@ -5,8 +5,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from psycopg2 import errors
-
 from billing.books.postgres_statement_rows import copy_transactions, copy_transitions
 from billing.books.postgres_states import append_step, stored_step
 from billing.books.states import Move
@@ -47,10 +45,7 @@ class PostgresPayoutSteps:
             (count,) = cursor.fetchone() or (0,)
             return int(count)
 
-        try:
-            return alone(self._connect, work, self._sleep)
-        except errors.RaiseException as error:
-            raise StateError(str(error.diag.message_primary)) from error
+        return alone(self._connect, work, self._sleep)
 
     def write(self, batch_id: str, actor: str) -> None:
         """Note that the file of a batch is written, from when on it cannot be voided; noted again, nothing changes.

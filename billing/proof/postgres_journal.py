@@ -86,6 +86,7 @@ NOTED = (
     Noted("hold", "billing.holds", *_by_text("hold_id")),
     Noted("appeal", "billing.appeals", *_by_text("appeal_id")),
     Noted("notice", "billing.notices", *_by_number("notice_id")),
+    Noted("approval_limit", "billing.approval_limits", *_by_number("limit_id")),
 )
 """Every table that the migrations attach to the journal; a test holds the two against each other."""
 

@@ -57,6 +57,9 @@ class Profile:
             "VIEWLEDGER_SQL_POSTGRES_URL": (
                 f"postgresql://viewledger_sql:{self.secret('sql_password')}@127.0.0.1:{ports.postgres}/viewledger"
             ),
+            "VIEWLEDGER_APPROVER_POSTGRES_URL": (
+                f"postgresql://viewledger_second:{self.secret('approver_password')}@127.0.0.1:{ports.postgres}/viewledger"
+            ),
             "VIEWLEDGER_HDFS_URL": f"hdfs://127.0.0.1:{ports.namenode}",
             "VIEWLEDGER_NAMENODE_HTTP_PORT": str(ports.namenode_http),
             "VIEWLEDGER_PSEUDONYM_KEY": self.secret("pseudonym_key"),

@@ -21,6 +21,7 @@ from jobs.cli import main
 from jobs.exit_codes import ExitCode
 from tests.billing_fakes import Count, FakeSettledViews, published
 from tests.billing_postgres import own_database
+from tests.postgres_people import second_person
 
 RATES = Path(__file__).parents[2] / "deploy" / "sample" / "rates.yaml"
 DAY = date(2026, 10, 5)
@@ -227,7 +228,10 @@ def test_a_statement_above_the_limit_is_approved_by_another_and_restated_and_sho
     assert desk.document("run", *month, "--actor", "eve")["posted_count"] == 0
     assert len(desk.document("statements")["statements"]) == 2
     code, _, error = desk.run("approve", *month, "--payee", "ann", "--actor", "eve")
-    assert (code, "somebody else than eve approves it" in error) == (ExitCode.REFUSED, True)
+    assert (code, "was made by the login viewledger; another login approves it" in error) == (ExitCode.REFUSED, True)
+    monkeypatch.setenv("VIEWLEDGER_APPROVER_POSTGRES_URL", second_person(os.environ["VIEWLEDGER_POSTGRES_URL"]))
+    code, _, error = desk.run("approve", *month, "--payee", "ann", "--actor", "eve")
+    assert (code, "was made by eve; somebody else approves it" in error) == (ExitCode.REFUSED, True)
     assert desk.document("approve", *month, "--actor", "max", "--reason", "fine")["posted_count"] == 2
     desk.views = FakeSettledViews([*desk.views.rows, Count("v", DAY, "GB", 1, 1)], published(version=4))
     restate = ["restate", *month, "--cause", "one late view", "--actor", "eve"]

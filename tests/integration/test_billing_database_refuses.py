@@ -218,12 +218,11 @@ ZOE = statement_id_of(OCTOBER, "zoe", 0)
 @pytest.mark.parametrize(
     ("taken", "reason"),
     [
-        (step(3, "finalised", "approved"), "transitions_subject_kind_from_state_to_state_fkey"),
+        (step(3, "finalised", "voided"), "transitions_subject_kind_from_state_to_state_fkey"),
         (step(3, "approved", "finalised"), "is finalised, not approved"),
         (step(0, "open", "calculated"), "duplicate key"),
         (step(5, "finalised", "paid"), "is nowhere, not finalised"),
-        (step(2, "in_review", "approved", of=ZOE, actor="eve"), "somebody else than eve approves it"),
-        (step(2, "in_review", "approved", of=ZOE, actor="run"), "somebody else than eve approves it"),
+        (step(2, "in_review", "approved", of=ZOE), "was made by the login viewledger; another login approves it"),
         (step(2, "in_review", "voided", of=ZOE, actor=" "), "actor_check"),
     ],
 )  # fmt: skip
@@ -245,11 +244,9 @@ DENIED = "permission denied for table"
         ("billing", "DROP TABLE billing.entries", "must be owner"),
         ("billing", INSERT.format("allowed_transitions"), DENIED),
         ("billing", "INSERT INTO published.pointer VALUES (true, 1)", DENIED),
-        ("billing", step(2, "in_review", "approved", of=ZOE), "is approved in the role viewledger_approver"),
         ("approver", INSERT.format("transactions"), DENIED),
         ("approver", INSERT.format("entries"), DENIED),
         ("approver", INSERT.format("statements"), DENIED),
-        ("approver", step(3, "finalised", "paid"), "does not move a statement to paid"),
         ("api", INSERT.format("transitions"), DENIED),
         ("api", INSERT.format("entries"), DENIED),
         ("auditor", INSERT.format("transitions"), DENIED),

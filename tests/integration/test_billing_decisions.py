@@ -20,6 +20,7 @@ from billing.postgres_session import Connect, connector
 from tests.billing_fakes import NOVEMBER, OCTOBER, bill, line, run_of
 from tests.billing_postgres import own_database
 from tests.cutting_proxy import AT, At, cutting_proxy
+from tests.postgres_people import second_person
 
 EVER = datetime(9999, 1, 1, tzinfo=UTC)
 NOW = datetime.now(UTC)
@@ -103,10 +104,11 @@ def test_a_decision_whose_commit_was_not_answered_is_answered_by_what_is_stored(
     url: str, kind: str, to_state: str, role: str, decide: Decide, at: At
 ) -> None:
     subject, move = subject_of(url, kind), Move(to_state, "max", "looked at")
-    with cutting_proxy(url, number=1, at=at) as proxy:
+    login = second_person(url) if role == APPROVER else url
+    with cutting_proxy(login, number=1, at=at) as proxy:
         decide(connector(proxy.url, role), subject, move)
     assert proxy.cuts == 1
-    decide(connector(url, role), subject, move)
+    decide(connector(login, role), subject, move)
     steps = PostgresStates(connector(url)).transitions(kind, subject)
     assert [(each.to_state, each.actor) for each in steps[-1:]] == [(to_state, "max")]
     assert len(steps) == 2 + (kind == "statement"), "stored once"
@@ -116,7 +118,7 @@ def test_a_decision_whose_commit_was_not_answered_is_answered_by_what_is_stored(
     taken_back = {("hold", "voided"): 1_000_000, ("payout_batch", "voided"): -24_000_000}
     assert balances["payable:ann"] == taken_back.get((kind, to_state), 0) - 1_000_000
     with pytest.raises(StateError, match=f"is {to_state} and cannot become"):
-        decide(connector(url, role), subject, Move(to_state, "zoe", "looked at"))
+        decide(connector(login, role), subject, Move(to_state, "zoe", "looked at"))
 
 
 def test_a_statement_has_one_open_appeal_whoever_appeals_at_the_same_time(url: str) -> None:

@@ -30,6 +30,7 @@ from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from jobs.local_stack.stack import LocalStack
 from tests.billing_fakes import CALCULATED_AT, NOVEMBER, OCTOBER, bill, line, run_of
 from tests.checkpoint_books import TODAY, Books, books_of, copied
+from tests.postgres_people import second_person
 
 FORGED = (
     "UPDATE t SET transaction_id = 'forged', idempotency_key = 'forged', kind = 'payout', statement_id = NULL, "
@@ -71,7 +72,10 @@ def money_goes_out(books: Books, ledger: PostgresBooks) -> None:
     connect = connector(books.url)
     restated = run_of(OCTOBER, restatement_number=1, cause="late events", batch_version=4)
     post_bills(restated, [bill("ann", line("video-a", 334, 1001)), bill("bob")], ledger)
-    statements, states = PostgresStatements(connect), PostgresStates(connector(books.url, "viewledger_approver"))
+    statements, states = (
+        PostgresStatements(connect),
+        PostgresStates(connector(second_person(books.url), "viewledger_approver")),
+    )
     for statement, _ in statements.in_state("in_review"):
         states.move("statement", statement.statement_id, Move("approved", "max"))
     finalise_run(restated.run_id, ledger)
@@ -83,7 +87,9 @@ def money_goes_out(books: Books, ledger: PostgresBooks) -> None:
     )
     payouts.import_accounts([BankAccount(payee, payee, "DE89370400440532013000") for payee in ("ann", "bob")], "eve")
     items, _ = payouts.create_batch("USD", datetime.now(UTC).date(), lambda _: 0, "eve")
-    PostgresPayoutSteps(connector(books.url, "viewledger_approver")).approve(items[0].batch_id, Move("approved", "max"))
+    PostgresPayoutSteps(connector(second_person(books.url), "viewledger_approver")).approve(
+        items[0].batch_id, Move("approved", "max")
+    )
     PostgresPayoutSteps(connect).write(items[0].batch_id, "eve")
     said = [Acknowledgement(each.item_id, "settled", each.amount_micros, "USD", "", "line 2") for each in items]
     assert payouts.acknowledge(Answer(tuple(said)), "eve") == {"settled": 2}

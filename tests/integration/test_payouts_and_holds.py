@@ -30,6 +30,7 @@ from jobs.exit_codes import ExitCode
 from jobs.faults.postgres_database import administer
 from tests.billing_fakes import OCTOBER, bill, card_of, contracts_of, line, run_of
 from tests.billing_postgres import own_database
+from tests.postgres_people import second_person
 
 NOW = datetime.now(UTC)
 DAY = NOW.date() + timedelta(days=3)
@@ -48,7 +49,7 @@ class Treasury:
         self.books, self.payouts, self.holds = PostgresBooks(connect), PostgresPayouts(connect), PostgresHolds(connect)
         self.statements = PostgresStatements(connect)
         self.steps = PostgresPayoutSteps(connect)
-        self.approver = PostgresPayoutSteps(connector(self.url, "viewledger_approver"))
+        self.approver = PostgresPayoutSteps(connector(second_person(self.url), "viewledger_approver"))
 
     def balance(self, account: str) -> int:
         balances = self.books.balances(posted_before=EVER, effective_until=EVER)
@@ -171,7 +172,7 @@ def test_a_batch_is_approved_by_somebody_else_and_only_then_written(treasury: Tr
         treasury.steps.write(BATCH, "eve")
     with pytest.raises(StateError, match="was made by eve; somebody else approves it"):
         treasury.approver.approve(BATCH, Move("approved", "eve"))
-    with pytest.raises(StateError, match="is approved in the role viewledger_approver"):
+    with pytest.raises(StateError, match="was made by the login viewledger; another login approves it"):
         treasury.steps.approve(BATCH, Move("approved", "max"))
     assert treasury.approver.approve(BATCH, Move("approved", "max")) == 2
     assert treasury.approver.approve(BATCH, Move("approved", "max")) == 2, "the same again is answered as it stands"
@@ -250,8 +251,8 @@ STEP = (
     [
         ("billing", f"('payout_batch', '{BATCH}', 1, 'made', 'written', 'max')", "from_state_to_state_fkey"),
         ("approver", f"('payout_batch', '{BATCH}', 1, 'made', 'approved', 'run')", "was made by eve"),
-        ("approver", f"('payout_batch', '{BATCH}', 1, 'made', 'voided', 'max')", "does not move a payout_batch to"),
-        ("approver", "('payout', '{ann}', 1, 'instructed', 'rejected', 'max')", "does not move a payout to rejected"),
+        ("approver", f"('payout_batch', '{BATCH}', 1, 'made', 'voided', 'max')", "a payout_batch becomes voided in"),
+        ("approver", "('payout', '{zoe}', 0, 'open', 'instructed', 'max')", "a payout becomes instructed in the role"),
         ("billing", "('payout', '{ann}', 1, 'instructed', 'voided', 'max')", f"its batch {BATCH} is made"),
         ("billing", "('payout', '{ann}', 1, 'instructed', 'settled', 'max')", f"its batch {BATCH} is made"),
     ],
@@ -260,7 +261,8 @@ def test_the_database_itself_refuses_what_is_not_the_next_step_of_a_payout(
     treasury: Treasury, role: str, step: str, reason: str
 ) -> None:
     treasury.pay()
-    connection = psycopg2.connect(treasury.url, options=f"-c role=viewledger_{role}")
+    url = treasury.url if role == "billing" else second_person(treasury.url)
+    connection = psycopg2.connect(url, options=f"-c role=viewledger_{role}")
     with connection.cursor() as cursor, pytest.raises(psycopg2.Error, match=reason):
         cursor.execute(STEP + step.replace("{ann}", item_id_of(BATCH, "ann")))
     connection.close()
@@ -451,13 +453,17 @@ def test_the_commands_pay_write_import_and_reconcile(
     assert "somebody else than who made it approves it" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == [], "nothing of a file that may not be written"
     assert main(["billing", "payout-approve", "--batch", made["batch_id"], "--actor", "eve"]) == ExitCode.REFUSED
-    assert "was made by eve; somebody else approves it" in capsys.readouterr().err
+    assert "was made by the login viewledger; another login approves it" in capsys.readouterr().err
     payments = run("payouts", "--batch", made["batch_id"])["payments"]
     assert [(each["payee_id"], each["account"], each["amount_micros"]) for each in payments] == [
         ("ann", "DE…3000", 25_000_000),
         ("bob", "GB…5432", 2_500_000),
     ]
-    assert run("payout-approve", "--batch", made["batch_id"], "--actor", "max")["payment_count"] == 2
+    approve = ("payout-approve", "--batch", made["batch_id"], "--actor", "max")
+    assert main(["billing", *approve]) == ExitCode.REFUSED
+    assert "was made by the login viewledger; another login approves it" in capsys.readouterr().err
+    monkeypatch.setenv("VIEWLEDGER_APPROVER_POSTGRES_URL", second_person(treasury.url))
+    assert run(*approve)["payment_count"] == 2
     for wrong in (str(tmp_path), "/dev/null", str(tmp_path / "nowhere" / "batch.xml")):
         assert main(["billing", *words[:3], "--out", wrong]) == ExitCode.BAD_INPUT
     error = capsys.readouterr().err

@@ -80,6 +80,7 @@ def run_once(ports: RunPorts, topic: str, *, begin_at_oldest: bool = False) -> R
         "archived_events": float(result.archived_count),
         "gap_offsets": float(result.gap_count),
         "uncut_partitions": float(result.uncut_count),
+        "unknown_country_events": float(result.unknown_country_count),
         "version": float(result.version or 0),
     }
     ports.metrics.record(result.state, figures, stages.seconds)

@@ -117,12 +117,13 @@ def main() -> None:
             next(port for port in range(first, first + 99) if is_free(port)) for first in (18300, 18400)
         )
         redis_url = environ["VIEWLEDGER_REDIS_URL"]
+        our_ports = {"VIEWLEDGER_API_PORT": str(our_port), "VIEWLEDGER_API_METRICS_PORT": "0"}
         bare = [sys.executable, "-c", BARE, redis_url, str(bare_port)]
         ours = [sys.executable, "-c", OURS]
         figures: dict[tuple[str, Scenario], list[Measured]] = {}
         with (
             server(bare, bare_port, environ),
-            server(ours, our_port, environ | {"VIEWLEDGER_API_PORT": str(our_port)}),
+            server(ours, our_port, environ | our_ports),
         ):
             if arguments.open_loop:
                 for _ in range(arguments.rounds):

@@ -19,7 +19,7 @@ from ingestion.contract.event import Reason, RejectedEvent
 from ingestion.contract.problem import PROBLEM_MEDIA_TYPE, Problem
 from ingestion.intake import USER_AGENT_LENGTH_MAX, AdmittedEvent, Origin, admit, arrival
 from ingestion.ports import EventLog, LogUnavailableError
-from ingestion.prometheus_collector import MEDIA_TYPE, CollectorMetrics
+from ingestion.prometheus_collector import CollectorMetrics
 from ingestion.request_body import BODY_BYTES_MAX, check_media_type, not_json_at_all, split_body, too_large
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class EventResult(msgspec.Struct, frozen=True):
 
 
 def collector_app(collector: Collector) -> Starlette:
-    """Return the ASGI application: /v1/events, /healthz, /readyz, /metrics."""
+    """Return the ASGI application: /v1/events, /healthz, /readyz."""
 
     async def events(request: Request) -> Response:
         return await _collect(collector, request)
@@ -63,15 +63,11 @@ def collector_app(collector: Collector) -> Starlette:
             return Response("ready\n", media_type="text/plain")
         return _problem(Problem(503, "broker_unreachable", "the Kafka broker does not answer", "kafka"))
 
-    async def metrics(_: Request) -> Response:
-        return Response(collector.metrics.exposition(), headers={"Content-Type": MEDIA_TYPE})
-
     app = Starlette(
         routes=[
             Route("/v1/events", events, methods=["POST"]),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
-            Route("/metrics", metrics),
         ],
         exception_handlers={HTTPException: _http_error, Exception: _unexpected_error},
     )

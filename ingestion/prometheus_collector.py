@@ -3,7 +3,6 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 ACKNOWLEDGEMENT_BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
-MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class CollectorMetrics:

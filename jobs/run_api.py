@@ -24,6 +24,7 @@ from jobs.api_statements import BooksStatements
 from jobs.circuit_breaker import CircuitBreaker
 from jobs.circuit_breaker_metrics import show_breakers
 from jobs.exit_codes import ExitCode
+from jobs.http_metrics import MetricsSettings
 from jobs.http_server import HttpSettings
 from jobs.json_log import log_json
 from jobs.oidc_settings import sign_in_at
@@ -61,6 +62,7 @@ class ApiSettings:
     postgres: settings.PostgresConnection
     namespace: str
     http: HttpSettings
+    figures: MetricsSettings
     access: AccessSettings
     cursor_key: bytes
     portal: PortalSettings
@@ -75,6 +77,7 @@ class ApiSettings:
             postgres=settings.PostgresConnection.from_environ(environ),
             namespace=environ.get("VIEWLEDGER_SPEED_NAMESPACE") or NAMESPACE,
             http=HttpSettings.from_environ(environ, "VIEWLEDGER_API_PORT", 17070),
+            figures=MetricsSettings.from_environ(environ, "VIEWLEDGER_API_METRICS_PORT"),
             access=AccessSettings.from_environ(environ),
             cursor_key=key,
             portal=PortalSettings.from_environ(environ, key),
@@ -135,6 +138,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         with (
             ThreadPoolExecutor(2, thread_name_prefix="books") as books_executor,
             ThreadPoolExecutor(2, thread_name_prefix="changes") as changes_executor,
+            chosen.figures.served(metrics.exposition),
             closing(PostgresOperations(chosen.postgres.url)) as operations,
             closing(PostgresEndedSessions(chosen.postgres.url)) as ended,
             open_history(

@@ -18,6 +18,7 @@ from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.failpoints import Failpoints
 from jobs.http_connections import read_proxies
+from jobs.http_metrics import MetricsSettings
 from jobs.http_server import HttpSettings
 from jobs.json_log import log_json
 
@@ -33,6 +34,7 @@ class CollectorSettings:
     key: bytes
     proxies: frozenset[str]
     http: HttpSettings
+    metrics: MetricsSettings
     acknowledgement_ms_max: int
     failpoints: Failpoints
 
@@ -48,6 +50,7 @@ class CollectorSettings:
             key=read_pseudonym_key(environ),
             proxies=read_proxies(environ),
             http=HttpSettings.from_environ(environ, "VIEWLEDGER_COLLECTOR_PORT", 17071),
+            metrics=MetricsSettings.from_environ(environ, "VIEWLEDGER_COLLECTOR_METRICS_PORT"),
             acknowledgement_ms_max=settings.integer(
                 environ, "VIEWLEDGER_ACKNOWLEDGEMENT_MS_MAX", default=5_000, least=500, most=60_000
             ),
@@ -74,7 +77,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         "collector ready", extra={"fields": {"host": chosen.http.host, "port": chosen.http.port, "topic": chosen.topic}}
     )
     try:
-        return chosen.http.serve(collector_app(collector), listener)
+        with chosen.metrics.served(collector.metrics.exposition):
+            return chosen.http.serve(collector_app(collector), listener)
     finally:
         event_log.close()
         log.info("collector stopped")

@@ -22,7 +22,7 @@ from serving_layer.http_live import LiveStreams, live_routes
 from serving_layer.openapi import documentation
 from serving_layer.ports import SettledUnavailableError
 from serving_layer.problems import problem, refused
-from serving_layer.prometheus_api import MEDIA_TYPE, ApiMetrics
+from serving_layer.prometheus_api import ApiMetrics
 
 log = logging.getLogger(__name__)
 
@@ -78,16 +78,12 @@ def _probes(api: Api, document: dict[str, Any]) -> list[GuardedRoute]:
     async def readyz(_: Request) -> Response:
         return _readiness(api.reader)
 
-    async def metrics(_: Request) -> Response:
-        return Response(api.metrics.exposition(), headers={"Content-Type": MEDIA_TYPE})
-
     async def openapi(_: Request) -> Response:
         return Response(described, headers={"Cache-Control": "public, max-age=300"}, media_type="application/json")
 
     return [
         api.guard.open("/healthz", healthz),
         api.guard.open("/readyz", readyz),
-        api.guard.open("/metrics", metrics),
         api.guard.open("/openapi.json", openapi),
     ]
 

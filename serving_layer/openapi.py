@@ -169,6 +169,5 @@ def _paths() -> dict[str, Any]:
 _PROBES = {
     "/healthz": "Whether the process lives",
     "/readyz": "Whether a version is served, and whether the speed layer answers",
-    "/metrics": "Metrics for Prometheus",
     "/openapi.json": "This document",
 }

@@ -106,6 +106,8 @@ class Scene:
             "VIEWLEDGER_WAREHOUSE": f"{hdfs_url}/{self.name}",
             "VIEWLEDGER_STATE_DIR": str(self.folder),
             "VIEWLEDGER_API_RATE_ANONYMOUS": "1000000000/minute",
+            "VIEWLEDGER_API_METRICS_PORT": "0",  # several processes of a kind run at a time
+            "VIEWLEDGER_COLLECTOR_METRICS_PORT": "0",
         }
         self.environ.pop(VARIABLE, None)
         self.batches = BatchRuns(self.folder, self.environ, self._warm_driver)

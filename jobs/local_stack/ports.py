@@ -31,13 +31,16 @@ class Ports:
     datanode_http: int
     sql: int
     iceberg: int
+    api_metrics: int = 0
+    collector_metrics: int = 0
+    """A stack that was started before there were these two has none."""
 
     def by_name(self) -> dict[str, int]:
         """The ports as a mapping from part to number."""
         return asdict(self)
 
 
-OFFSETS = (0, 1, 2, 10, 11, 12, 13, 14, 15, 16, 17, 18, 3, 4)
+OFFSETS = (0, 1, 2, 10, 11, 12, 13, 14, 15, 16, 17, 18, 3, 4, 5, 6)
 """Where each field of Ports lies behind the base: 17070 is the API, 17080 Kafka, 17082 Redis, 17083 PostgreSQL."""
 
 

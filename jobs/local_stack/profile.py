@@ -72,6 +72,8 @@ class Profile:
             "VIEWLEDGER_COLLECTOR_PORT": str(ports.collector),
             "VIEWLEDGER_API_PORT": str(ports.api),
             "VIEWLEDGER_SPEED_METRICS_PORT": str(ports.speed_metrics),
+            "VIEWLEDGER_API_METRICS_PORT": str(ports.api_metrics),
+            "VIEWLEDGER_COLLECTOR_METRICS_PORT": str(ports.collector_metrics),
             "VIEWLEDGER_SQL_PORT": str(ports.sql),
             "VIEWLEDGER_ICEBERG_PORT": str(ports.iceberg),
             "VIEWLEDGER_PORTAL_SECURE_COOKIES": "0",  # browsers come by http to this machine alone

@@ -147,7 +147,8 @@ def sent_until_accepted(client: httpx.Client, events: list[dict[str, Any]]) -> N
 
 def test_sigterm_finishes_the_requests_under_way(broker: LocalStack) -> None:
     environ = {**broker.environment, "VIEWLEDGER_ACKNOWLEDGEMENT_MS_MAX": "8000"}
-    with server_process("jobs.run_collector", "VIEWLEDGER_COLLECTOR_PORT", environ) as running:
+    port = free_ports().collector_metrics
+    with server_process("jobs.run_collector", "VIEWLEDGER_COLLECTOR_PORT", environ, metrics_port=port) as running:
         pid = broker.pid("kafka")
         assert pid is not None
         os.kill(pid, signal.SIGSTOP)  # so that the request is surely under way when the signal comes
@@ -157,7 +158,7 @@ def test_sigterm_finishes_the_requests_under_way(broker: LocalStack) -> None:
         )
         try:
             client.start()
-            with httpx.Client(base_url=running.client.base_url, trust_env=False) as watcher:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as watcher:
                 while "view_events_in_flight 10.0" not in watcher.get("/metrics").text:
                     assert client.is_alive()
             running.process.send_signal(signal.SIGTERM)

@@ -201,9 +201,9 @@ def test_the_numbers_in_the_rules_are_those_of_the_topic() -> None:
 
 @pytest.mark.parametrize("process", ["collector", "speed", "api"])
 def test_prometheus_scrapes_every_process_where_the_compose_file_runs_it(process: str) -> None:
-    settings = {"collector": "COLLECTOR_PORT", "speed": "SPEED_METRICS_PORT", "api": "API_PORT"}
-    port = SERVICES[process]["environment"][f"VIEWLEDGER_{settings[process]}"]
+    port = SERVICES[process]["environment"][f"VIEWLEDGER_{process.upper()}_METRICS_PORT"]
     assert SCRAPED[process] == [f"{process}:{port}"]
+    assert not [each for each in SERVICES[process].get("ports", []) if str(port) in each], "it is for Prometheus alone"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 
 from ingestion.http_collector import Collector, collector_app
 from ingestion.intake import AdmittedEvent
+from ingestion.prometheus_collector import CollectorMetrics
 from ingestion.pseudonym import pseudonym_of
 from ingestion.request_body import BODY_BYTES_MAX
 from tests.ingestion_fakes import KEY, NOW, FakeEventLog, event_fields, event_json
@@ -153,10 +154,12 @@ def test_other_paths_and_methods_are_problems_too(event_log: FakeEventLog) -> No
 
 
 def test_health_readiness_and_metrics(event_log: FakeEventLog) -> None:
-    client = client_of(event_log)
+    metrics = CollectorMetrics()
+    client = client_of(event_log, metrics=metrics)
     post(client, b"[" + event_json(1) + b"," + event_json(2, view_duration=-1) + b"]")
+    assert client.get("/metrics").status_code == 404
     assert client.get("/healthz").status_code == client.get("/readyz").status_code == 200
-    exposition = client.get("/metrics").text
+    exposition = metrics.exposition().decode()
     assert 'view_events_received_total{status="accepted"} 1.0' in exposition
     assert 'view_events_received_total{status="rejected"} 1.0' in exposition
     assert "view_events_acknowledgement_seconds_count 1.0" in exposition

@@ -17,8 +17,8 @@ LOOKUP = "/v1/views:lookup"
 class Served:
     """A running API over fakes."""
 
-    def __init__(self, published: FakePublished, speed: FakeSpeed, client: TestClient) -> None:
-        self.published, self.speed, self.client = published, speed, client
+    def __init__(self, published: FakePublished, speed: FakeSpeed, client: TestClient, metrics: ApiMetrics) -> None:
+        self.published, self.speed, self.client, self.metrics = published, speed, client, metrics
 
     def get(self, video_id: str, **headers: str) -> Any:
         return self.client.get(f"/v1/videos/{quote(video_id, safe='')}/views", headers=headers)
@@ -35,7 +35,7 @@ def served() -> Iterator[Served]:
         Api(reader, metrics, guard_of(observe=metrics.responded), history_of(reader), refresh_seconds=3600)
     )
     with TestClient(app, raise_server_exceptions=False) as client:
-        yield Served(published, speed, client)
+        yield Served(published, speed, client, metrics)
 
 
 def test_a_count_is_answered_with_all_its_fields(served: Served) -> None:
@@ -203,7 +203,8 @@ def test_the_documentation_names_every_field_of_a_count(served: Served) -> None:
 def test_metrics_tell_latency_round_trips_version_and_age(served: Served) -> None:
     served.get("-a")
     served.client.post(LOOKUP, json={"video_ids": ["_b", "-a"]})
-    exposition = served.client.get("/metrics").text
+    assert served.client.get("/metrics").status_code == 404
+    exposition = served.metrics.exposition().decode()
     for line in (
         'view_count_request_seconds_count{route="one_video"} 1.0',
         'view_count_read_seconds_count{store="speed"} 2.0',

@@ -1,0 +1,88 @@
+"""Figures for Prometheus on a port of their own, so that whoever reaches the public one does not reach them."""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ingestion.contract.problem import PROBLEM_MEDIA_TYPE, Problem
+from jobs import settings
+from jobs.errors import CommandError
+from jobs.http_connections import ConnectionLimits
+from jobs.http_server import listening_socket, served_beside
+
+MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+RETRY_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class MetricsSettings:
+    """Where `/metrics` is served; a port of 0: nowhere."""
+
+    host: str
+    port: int
+    port_variable: str
+    is_shared: bool
+    """The process takes the place of another, which may hold the port until it has stopped."""
+    limits: ConnectionLimits
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str], port_variable: str) -> "MetricsSettings":
+        """Reads VIEWLEDGER_METRICS_HOST and the port."""
+        return cls(
+            host=environ.get("VIEWLEDGER_METRICS_HOST") or "127.0.0.1",
+            port=settings.integer(environ, port_variable, default=0, least=0, most=65535),
+            port_variable=port_variable,
+            is_shared=bool(environ.get("VIEWLEDGER_LISTEN_FD")),
+            limits=ConnectionLimits.from_environ(environ),
+        )
+
+    @contextmanager
+    def served(self, exposition: Callable[[], bytes]) -> Iterator[None]:
+        """Serve what `exposition` returns until the block ends, from a thread of its own.
+
+        Raises CommandError where the port is taken; a process that shares its socket waits for the port instead.
+        """
+        stopping, app = threading.Event(), metrics_app(exposition)
+        with ExitStack() as running:
+            if self.port and self.is_shared:
+                waiting = threading.Thread(target=self._serve_when_free, args=(app, stopping), name="metrics")
+                waiting.start()
+                running.callback(waiting.join)
+                running.callback(stopping.set)
+            elif self.port:
+                listener = listening_socket(self.host, self.port, self.port_variable)
+                running.enter_context(served_beside(app, listener, self.limits))
+            yield
+
+    def _serve_when_free(self, app: Starlette, stopping: threading.Event) -> None:
+        while not stopping.is_set():
+            try:
+                listener = listening_socket(self.host, self.port, self.port_variable)
+            except CommandError:
+                stopping.wait(RETRY_SECONDS)
+                continue
+            with served_beside(app, listener, self.limits):
+                stopping.wait()
+
+
+def metrics_app(exposition: Callable[[], bytes]) -> Starlette:
+    """Return an application that serves `/metrics` and nothing else."""
+
+    async def metrics(_: Request) -> Response:
+        return Response(exposition(), headers={"Content-Type": MEDIA_TYPE})
+
+    async def nothing(_: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        problem = Problem(status, "not_found", "there is nothing at this path; figures are at /metrics")
+        return Response(problem.to_json(), status, media_type=PROBLEM_MEDIA_TYPE)
+
+    app = Starlette(routes=[Route("/metrics", metrics)], exception_handlers={HTTPException: nothing})
+    app.router.redirect_slashes = False
+    return app

@@ -2,12 +2,15 @@
 
 import argparse
 import importlib
+import os
+import re
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import mkstemp
 from types import FrameType
 from typing import NoReturn, Protocol, cast
 
@@ -74,7 +77,10 @@ def main(words: Sequence[str]) -> int:
         sys.stderr.close()  # the reader of our output left; nobody is there to tell
         return ExitCode.FAILED
     except Exception as error:  # noqa: BLE001  the outermost handler: a user gets one sentence, the file gets the trace
-        print(f"viewledger: unexpected error {type(error).__name__}; details in {_write_trace()}", file=sys.stderr)
+        print(
+            f"viewledger: unexpected error {type(error).__name__}; details in {_write_trace(words, error)}",
+            file=sys.stderr,
+        )
         return ExitCode.FAILED
 
 
@@ -100,12 +106,37 @@ def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _write_trace() -> Path:
+def _write_trace(words: Sequence[str], error: BaseException) -> Path:
+    """Write where it broke, for its owner alone: places in the code, and no value of a flag, a file or a table.
+
+    A message of PostgreSQL or of an XML schema repeats the row or the file: names, accounts, tokens.
+    """
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
-    path = state_home() / "log" / f"error-{stamp}.txt"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"{sys.argv}\n{traceback.format_exc()}")
-    return path
+    folder = state_home() / "log"
+    folder.mkdir(parents=True, exist_ok=True)
+    handle, path = mkstemp(dir=folder, prefix=f"error-{stamp}-", suffix=".txt")  # mode 0600
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write("\n".join([" ".join(_without_values(words)), *_places(error)]) + "\n")
+    return Path(path)
+
+
+def _without_values(words: Sequence[str]) -> Iterator[str]:
+    """Yield the command, its action and the names of its flags."""
+    for index, word in enumerate(words):
+        if index == 0 or word.startswith("--"):
+            yield word.partition("=")[0]
+        elif index == 1 and re.fullmatch(r"[a-z-]{1,30}", word):
+            yield word
+
+
+def _places(error: BaseException) -> Iterator[str]:
+    """Yield the lines of the stack of an error and of what caused it, the cause first."""
+    cause = error.__cause__ or error.__context__
+    if cause is not None:
+        yield from _places(cause)
+        yield "which led to:"
+    yield from (line.rstrip() for line in traceback.format_tb(error.__traceback__))
+    yield f"{type(error).__module__}.{type(error).__qualname__}"
 
 
 if __name__ == "__main__":

@@ -75,7 +75,32 @@ def test_an_unexpected_error_shows_one_sentence_and_keeps_the_trace_in_a_file(
     shown = capsys.readouterr()
     (trace,) = (tmp_path / "log").glob("error-*.txt")
     assert shown.err == f"viewledger: unexpected error ZeroDivisionError; details in {trace}\n"
-    assert "Traceback" in trace.read_text()
+    assert "in stop" in trace.read_text()
+    assert trace.read_text().endswith("builtins.ZeroDivisionError\n")
+
+
+def test_the_trace_of_an_unexpected_error_is_its_owners_alone_and_has_no_value_in_it(
+    command: Callable[..., None], tmp_path: Path
+) -> None:
+    account = "".join(["DE", "89370400440532013000"])
+
+    def broken() -> ExitCode:
+        try:
+            return {}[account]  # type: ignore[no-any-return]
+        except KeyError as error:
+            raise RuntimeError(f"Key (iban)=({account}) exists") from error
+
+    command(broken)
+    for words in (["--size", "89370"], ["--size=89370"]):
+        assert cli.main(["probe", *words]) == ExitCode.FAILED
+    traces = list((tmp_path / "log").glob("error-*.txt"))
+    assert len(traces) == 2, "one that was written in the same second stays"
+    for trace in traces:
+        text = trace.read_text()
+        assert trace.stat().st_mode & 0o777 == 0o600
+        assert text.startswith("probe --size\n")
+        assert all(part in text for part in ("in broken", "builtins.KeyError\nwhich led to:", "builtins.RuntimeError"))
+        assert "89370" not in text
 
 
 def test_pytest_gets_its_own_flags() -> None:

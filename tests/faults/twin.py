@@ -581,7 +581,7 @@ class Pipeline:
             number, f"run{number}", run.cut.end, run.cut.watermarks, {}, {}, {}, {}, instant_of(self.now_ms)
         )
         self.versions.append(version)
-        self.published = Published(version.offsets, version.watermarks)
+        self.published = Published(version.offsets, version.watermarks, version.event_contracts)
         for process in self.processes:
             if not process.is_cut_off:
                 process.published.version = self.published

@@ -8,9 +8,14 @@ import logging
 import sys
 from datetime import UTC, datetime
 
+from ingestion.contract.printable import is_printable
+
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line; times are UTC. A field's name must not be time, level, logger, event or error."""
+    """One JSON object a line, of characters that a screen may show; times are UTC.
+
+    A field's name must not be time, level, logger, event or error.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         """The line of one record, with the stack trace as one string when there is one."""
@@ -23,7 +28,8 @@ class JsonLines(logging.Formatter):
         line |= getattr(record, "fields", {})
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str, ensure_ascii=False)
+        text = json.dumps(line, default=str, ensure_ascii=False)
+        return text if is_printable(text) else json.dumps(line, default=str)
 
 
 def log_json(level: int = logging.INFO) -> None:

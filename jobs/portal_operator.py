@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
+from ingestion.contract.printable import escaped
 from jobs.checkup import Verdict
 from jobs.checkup_servers import server_rows
 from jobs.dead_letters import open_replay
@@ -46,7 +47,14 @@ class OperatorDesk:
         """See the port."""
         newest = _answered(lambda: self._replay.newest(DEAD_LETTERS_SHOWN))
         return [
-            DeadLetter(at.partition, at.offset, at.appended_at, at.event_id, at.reasons, at.text[:TEXT_SHOWN])
+            DeadLetter(
+                at.partition,
+                at.offset,
+                at.appended_at,
+                at.event_id,
+                tuple(map(escaped, at.reasons)),
+                escaped(at.text[:TEXT_SHOWN]),
+            )
             for at in newest
         ]
 

@@ -1,10 +1,13 @@
 """Names of people in every script are names; what hides or reorders a text is not."""
 
+import json
+import logging
 import sys
 
 import pytest
 
 from ingestion.contract.printable import is_name, is_printable, is_text
+from jobs.json_log import JsonLines
 
 NAMES = {
     "English": "Ann O'Neil",
@@ -71,3 +74,12 @@ def test_a_text_may_have_lines_and_a_name_may_not() -> None:
 @pytest.mark.parametrize("text", ["", "\n", "a\x1b[31m", "a\0", "a\u202e", "aaaaa"])
 def test_a_text_needs_something_to_read_and_nothing_that_steers_a_screen(text: str) -> None:
     assert not is_text(text, most=4)
+
+
+def test_a_log_line_steers_no_screen_and_is_always_one_line() -> None:
+    record = logging.LogRecord("x", logging.INFO, "", 0, "said", None, None)
+    record.fields = {"reason": "a\x1b\x9b\u2028\u202e\ud800\nb"}
+    line = JsonLines().format(record)
+    assert line.isprintable()
+    line.encode()
+    assert json.loads(line)["reason"] == record.fields["reason"]

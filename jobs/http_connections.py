@@ -5,9 +5,10 @@ few additions, no timer.
 """
 
 import asyncio
+import resource
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -19,6 +20,8 @@ from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 
+OTHER_FILES = 256
+"""What a process keeps open besides connections of clients."""
 PIPELINED_MAX = 16
 """Requests that wait on one connection while an earlier one is answered."""
 FRAMING_BYTES_MAX = 64 * 1024
@@ -71,6 +74,18 @@ def read_proxies(environ: Mapping[str, str]) -> frozenset[str]:
         return trusted_proxies(environ.get("VIEWLEDGER_TRUSTED_PROXIES", ""))
     except ValueError as error:
         raise CommandError(f"VIEWLEDGER_TRUSTED_PROXIES: {error}", ExitCode.BAD_INPUT) from error
+
+
+def within_open_files(limits: ConnectionLimits) -> ConnectionLimits:
+    """Raise the process's limit of open files as far as it may, and return connections that fit into it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return limits
+    wanted = limits.connections_max + OTHER_FILES
+    if soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return replace(limits, connections_max=max(1, min(limits.connections_max, soft - OTHER_FILES)))
 
 
 @dataclass

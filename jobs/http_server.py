@@ -19,7 +19,7 @@ from ingestion.contract.problem import PROBLEM_MEDIA_TYPE, Problem
 from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.http_connections import ConnectionLimits, Connections
+from jobs.http_connections import ConnectionLimits, Connections, within_open_files
 
 GRACE_SECONDS = 10
 LAST_REQUEST_SECONDS = 0.3
@@ -141,7 +141,7 @@ def _config(app: Any, limits: ConnectionLimits | None) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="uvloop",
-        http=Connections(limits or ConnectionLimits()).protocol(),
+        http=Connections(within_open_files(limits or ConnectionLimits())).protocol(),
         ws="none",
         access_log=False,
         log_config=None,

@@ -24,12 +24,15 @@ from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.failpoints import Failpoints
 from jobs.figures_file import record_halt
+from jobs.http_connections import ConnectionLimits
+from jobs.http_metrics import MEDIA_TYPE
+from jobs.http_server import listening_socket, served_beside
 from jobs.json_log import log_json
 from jobs.patience import wait_for
 from jobs.postgres_waits import bound_waits
 from speed_layer.consume_loop import ConsumeLoop, Surroundings
 from speed_layer.errors import SpeedLayerError, UnavailableError
-from speed_layer.http_probes import ProbeServer
+from speed_layer.http_probes import probe_app
 from speed_layer.kafka_dead_letters import KafkaDeadLetters
 from speed_layer.kafka_log import KafkaLog, KafkaLogSettings
 from speed_layer.last_published import LastPublished
@@ -60,6 +63,7 @@ class SpeedSettings:
     host: str
     port: int
     failpoints: Failpoints
+    limits: ConnectionLimits
 
     def __repr__(self) -> str:
         return f"SpeedSettings(kafka={self.kafka}, horizon={self.horizon}, port={self.port}, …)"
@@ -88,6 +92,7 @@ class SpeedSettings:
             host=environ.get("VIEWLEDGER_BIND_HOST") or "127.0.0.1",
             port=settings.integer(environ, "VIEWLEDGER_SPEED_METRICS_PORT", default=17072, least=0, most=65535),
             failpoints=Failpoints("speed", environ, failure=UnavailableError),
+            limits=ConnectionLimits.from_environ(environ),
         )
 
 
@@ -118,7 +123,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     ProcessCollector(registry=registry)
     with _stopping_on_signals() as stopping:
         readiness = Readiness(stopping)
-        with closing(_probes(chosen, registry, readiness)):
+        with _probes(chosen, registry, readiness):
             try:
                 _count(chosen, registry, stopping, readiness)
             except SpeedLayerError as error:
@@ -190,20 +195,13 @@ def _waiting(error: Exception, _failures: int, seconds: float) -> None:
     logger.warning("waiting", extra={"fields": {"reason": str(error), "seconds": round(seconds, 2)}})
 
 
-def _probes(chosen: SpeedSettings, registry: CollectorRegistry, readiness: Readiness) -> ProbeServer:
-    try:
-        return ProbeServer(
-            chosen.host,
-            chosen.port,
-            is_ready=readiness,
-            metrics=lambda: (generate_latest(registry), "text/plain; version=0.0.4; charset=utf-8"),
-        )
-    except OSError as error:
-        raise CommandError(
-            f"cannot listen on {chosen.host}:{chosen.port} ({error.strerror}); stop what holds the port, or set "
-            "VIEWLEDGER_SPEED_METRICS_PORT",
-            ExitCode.UNAVAILABLE,
-        ) from error
+@contextmanager
+def _probes(chosen: SpeedSettings, registry: CollectorRegistry, readiness: Readiness) -> Iterator[None]:
+    """Answers probes until the block ends; raises CommandError where the port is taken."""
+    listener = listening_socket(chosen.host, chosen.port, "VIEWLEDGER_SPEED_METRICS_PORT")
+    app = probe_app(is_ready=readiness, metrics=lambda: (generate_latest(registry), MEDIA_TYPE))
+    with served_beside(app, listener, chosen.limits):
+        yield
 
 
 @contextmanager

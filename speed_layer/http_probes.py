@@ -1,55 +1,37 @@
-"""GET /metrics, /healthz and /readyz for a process that is not a web server, from one small thread."""
+"""GET /metrics, /healthz and /readyz of a process that is not a web server."""
 
-import threading
-from collections.abc import Callable, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 
-CONTENT_TYPE_TEXT = "text/plain; charset=utf-8"
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
 
 
-class ProbeServer:
-    """Answers until closed. `/healthz` says that the process lives, `/readyz` (200 or 503) that it does its work."""
+def probe_app(*, is_ready: Callable[[], bool], metrics: Callable[[], tuple[bytes, str]]) -> Starlette:
+    """Return the ASGI application. `/healthz` says that the process lives, `/readyz` that it does its work.
 
-    def __init__(
-        self, host: str, port: int, *, is_ready: Callable[[], bool], metrics: Callable[[], tuple[bytes, str]]
-    ) -> None:
-        """Listens at once; raises OSError if the port is taken. `metrics` returns (body, content type)."""
+    `metrics` returns (body, content type). All are asked in the server's thread and must not wait.
+    """
 
-        def ready() -> tuple[int, bytes, str]:
-            return (200, b"ready\n", CONTENT_TYPE_TEXT) if is_ready() else (503, b"not ready\n", CONTENT_TYPE_TEXT)
+    async def healthz(_: Request) -> Response:
+        return PlainTextResponse("alive\n")
 
-        pages: Mapping[str, Callable[[], tuple[int, bytes, str]]] = {
-            "/healthz": lambda: (200, b"alive\n", CONTENT_TYPE_TEXT),
-            "/readyz": ready,
-            "/metrics": lambda: (200, *metrics()),
-        }
+    async def readyz(_: Request) -> Response:
+        return PlainTextResponse("ready\n") if is_ready() else PlainTextResponse("not ready\n", 503)
 
-        class Handler(BaseHTTPRequestHandler):
-            timeout = 5
+    async def figures(_: Request) -> Response:
+        body, content_type = metrics()
+        return Response(body, headers={"Content-Type": content_type})
 
-            def do_GET(self) -> None:
-                page = pages.get(self.path.partition("?")[0])
-                status, body, content_type = page() if page else (404, b"not found\n", CONTENT_TYPE_TEXT)
-                self.send_response(status)
-                self.send_header("Content-Type", content_type)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+    async def refused(_: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        return PlainTextResponse("not found\n" if status == 404 else "not served\n", status)
 
-            def log_message(self, format: str, *args: object) -> None:
-                return
-
-        self._server = ThreadingHTTPServer((host, port), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, name="probes", daemon=True)
-        self._thread.start()
-
-    @property
-    def port(self) -> int:
-        """The port it listens on; of use when 0 was asked for."""
-        return int(self._server.server_address[1])
-
-    def close(self) -> None:
-        """Stops answering."""
-        self._server.shutdown()
-        self._server.server_close()
+    app = Starlette(
+        routes=[Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", figures)],
+        exception_handlers={HTTPException: refused},
+    )
+    app.router.redirect_slashes = False
+    return app

@@ -1,6 +1,7 @@
 """What a client may cost a server, tried with real sockets against the server wrapper that every process uses."""
 
 import json
+import resource
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from jobs.errors import CommandError
-from jobs.http_connections import PIPELINED_MAX, ConnectionLimits
+from jobs.http_connections import OTHER_FILES, PIPELINED_MAX, ConnectionLimits, within_open_files
 from jobs.http_server import listening_socket, served_beside
 
 LIMITS = ConnectionLimits(
@@ -248,3 +249,11 @@ def test_a_trusted_proxy_has_no_limit_of_its_own() -> None:
 def test_a_wrong_limit_is_named(name: str, value: str) -> None:
     with pytest.raises(CommandError, match=name):
         ConnectionLimits.from_environ({name: value})
+
+
+def test_connections_fit_into_the_files_that_the_process_may_open() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    within = within_open_files(ConnectionLimits(connections_max=10))
+    assert within.connections_max == 10
+    most = within_open_files(ConnectionLimits(connections_max=10**9)).connections_max
+    assert most == (10**9 if hard == resource.RLIM_INFINITY else hard - OTHER_FILES)

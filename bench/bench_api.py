@@ -62,6 +62,7 @@ import sys, redis.asyncio
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
+from jobs.http_connections import ConnectionLimits
 from jobs.http_server import listening_socket, serve
 pool = redis.asyncio.BlockingConnectionPool.from_url(sys.argv[1], max_connections=50, timeout=10)
 client = redis.asyncio.Redis(connection_pool=pool)
@@ -70,7 +71,11 @@ async def views(request):
     value = await client.get("bench:" + video_id)
     return JSONResponse({"video_id": video_id, "views": int(value or 0)})
 app = Starlette(routes=[Route("/v1/videos/{video_id}/views", views)])
-serve(app, listening_socket("127.0.0.1", int(sys.argv[2]), "port"))
+serve(
+    app,
+    listening_socket("127.0.0.1", int(sys.argv[2]), "port"),
+    limits=ConnectionLimits(address_connections_max=5_000),
+)
 """
 OURS = "import argparse; from jobs.run_api import run; run(argparse.Namespace())"
 
@@ -117,13 +122,14 @@ def main() -> None:
             next(port for port in range(first, first + 99) if is_free(port)) for first in (18300, 18400)
         )
         redis_url = environ["VIEWLEDGER_REDIS_URL"]
-        our_ports = {"VIEWLEDGER_API_PORT": str(our_port), "VIEWLEDGER_API_METRICS_PORT": "0"}
+        ours_environ = {"VIEWLEDGER_API_PORT": str(our_port), "VIEWLEDGER_API_METRICS_PORT": "0"}
+        ours_environ["VIEWLEDGER_HTTP_CONNECTIONS_PER_ADDRESS"] = "5000"
         bare = [sys.executable, "-c", BARE, redis_url, str(bare_port)]
         ours = [sys.executable, "-c", OURS]
         figures: dict[tuple[str, Scenario], list[Measured]] = {}
         with (
             server(bare, bare_port, environ),
-            server(ours, our_port, environ | our_ports),
+            server(ours, our_port, environ | ours_environ),
         ):
             if arguments.open_loop:
                 for _ in range(arguments.rounds):

@@ -19,7 +19,7 @@ class PostgresCatalogueFacts:
 
     def latest_version(self) -> int:
         """See the port."""
-        found = next(self._rows("SELECT coalesce(max(catalogue_version), 0) FROM billing.catalogue_versions", ()))[0]
+        found = next(self._rows("SELECT coalesce(max(catalogue_version), 0) FROM billing.catalogues_in_force", ()))[0]
         return int(str(found))
 
     def facts(self, versions: Collection[int]) -> Iterator[tuple[int, str, VideoFacts]]:

@@ -7,6 +7,7 @@ from typing import Protocol
 from billing.rating.attribution import Attribution
 from billing.terms.catalogue import Catalogue
 from billing.terms.contracts import Contracts
+from billing.terms.imports import Imported
 from ingestion.contract.periods import Period
 from ingestion.contract.policy import CountingPolicy
 from ingestion.contract.version import PublishedVersion
@@ -170,13 +171,16 @@ class Conflict(ReviewedEvent, Protocol):
 
 
 class CatalogueStore(Protocol):
-    """Versioned catalogues and contracts. Nothing stored ever changes; an import makes the next version."""
+    """Versioned catalogues and contracts. Nothing stored ever changes; an import makes the next version.
 
-    def import_catalogue(self, catalogue: Catalogue, source: str) -> tuple[int, bool]:
-        """Store as the next version; return (version, whether it is new). The newest content again changes nothing."""
+    What moves money that is not billed waits for a second person; the newest in force is the highest that is.
+    """
 
-    def import_contracts(self, contracts: Contracts) -> tuple[int, bool]:
-        """Store as the next version; return (version, whether it is new). The newest content again changes nothing."""
+    def import_catalogue(self, catalogue: Catalogue, source: str) -> Imported:
+        """Store as the next version, in force or waiting for a second person. What is so already changes nothing."""
+
+    def import_contracts(self, contracts: Contracts) -> Imported:
+        """Store as the next version, in force or waiting for a second person. What is so already changes nothing."""
 
     def newest_catalogue(self) -> tuple[int, Catalogue] | None:
         """Return the catalogue in force, None before the first import."""

@@ -1,6 +1,6 @@
 """Wires the import of a catalogue into the API, where the operator turned it on: the readers of `billing import`.
 
-Its connection acts in viewledger_importer, which may add versions of the catalogue and nothing else.
+Its connection acts in viewledger_importer, which may add versions of the catalogue and put none in force.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,6 +10,7 @@ from billing.errors import FileRefusedError, LedgerUnavailableError, RequestKeyR
 from billing.postgres_session import connector
 from billing.terms.file_catalogue import read_catalogue
 from billing.terms.file_csv import SentFile
+from billing.terms.imports import ImportOrder
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from jobs import settings
 from jobs.api_appeals import stored_key
@@ -17,6 +18,7 @@ from jobs.billing_import import pseudonymiser
 from serving_layer.catalogue_import import (
     CatalogueFiles,
     CatalogueUnavailableError,
+    ChangeCounts,
     FilesRefusedError,
     ImportAnswer,
 )
@@ -53,12 +55,17 @@ class CatalogueImporter:
             catalogue = read_catalogue(
                 SentFile("payees", files.payees), SentFile("videos", files.videos), owners, self._pseudonymise
             )
-            source = f"sent to the API by {request.caller}"
-            version, is_new = self._store.import_catalogue(catalogue, source, stored_key(request))
+            order = ImportOrder(
+                source=f"sent to the API by {request.caller}", actor=request.caller, removals_max=files.removals_max
+            )
+            imported = self._store.import_terms(order, catalogue, request=stored_key(request))["catalogue"]
         except FileRefusedError as error:
             raise FilesRefusedError(error.problems) from error
         except RequestKeyReusedError as error:
             raise KeyReusedError(str(error)) from error
         except (LedgerUnavailableError, SchemaMissingError) as error:
             raise CatalogueUnavailableError(str(error)) from error
-        return ImportAnswer(version, is_new, len(catalogue.payees), len(catalogue.videos))
+        changes = {what: ChangeCounts(*each) for what, each in imported.changes.items()}
+        return ImportAnswer(
+            imported.version, imported.is_new, imported.state, len(catalogue.payees), len(catalogue.videos), changes
+        )

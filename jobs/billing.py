@@ -26,6 +26,7 @@ from jobs import (
     billing_payout_batches,
     billing_payouts,
     billing_proof,
+    billing_proposals,
     billing_run,
     billing_statements,
     settings,
@@ -36,6 +37,7 @@ from jobs.exit_codes import ExitCode
 PROBLEMS_SHOWN = 200
 GROUPS = (
     billing_import,
+    billing_proposals,
     billing_backtest,
     billing_run,
     billing_nightly,

@@ -10,10 +10,11 @@ from billing.terms.catalogue import Catalogue
 from billing.terms.contracts import Contracts
 from billing.terms.file_catalogue import read_catalogue
 from billing.terms.file_contracts import read_contracts
+from billing.terms.imports import PROPOSED, Imported, ImportOrder
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from ingestion.pseudonym import pseudonym_key, pseudonym_of
 from jobs import settings
-from jobs.billing_settings import Actions, add_action, billing_connector, show
+from jobs.billing_settings import Actions, actor_of, add_action, add_actor, billing_connector, show
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 
@@ -25,6 +26,15 @@ def add_actions(actions: Actions) -> None:
     imports.add_argument("--videos", type=Path, metavar="CSV", help="video_id,payee_id,length_seconds")
     imports.add_argument("--owners", type=Path, metavar="CSV", help="video_id,payee_id,share_ppm,from_on,to_on")
     imports.add_argument("--rates", type=Path, metavar="YAML", help="currency and contracts")
+    imports.add_argument(
+        "--allow-removals",
+        type=int,
+        default=0,
+        metavar="N",
+        help="how many payees, videos and contracts may be gone (0)",
+    )
+    imports.add_argument("--preview", action="store_true", help="show what would change and store nothing")
+    add_actor(imports, "who imports; what waits is approved by somebody else")
 
 
 def import_files(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
@@ -33,21 +43,31 @@ def import_files(arguments: argparse.Namespace, environ: Mapping[str, str]) -> E
         raise CommandError("--payees and --videos belong together; give both", ExitCode.BAD_INPUT)
     if arguments.owners is not None and arguments.videos is None:
         raise CommandError("--owners belongs to --payees and --videos; give all three", ExitCode.BAD_INPUT)
+    if arguments.allow_removals < 0:
+        raise CommandError("--allow-removals must be 0 or more", ExitCode.BAD_INPUT)
     if arguments.payees is None and arguments.rates is None:
         raise CommandError("nothing to import; give --payees and --videos, --rates, or all three", ExitCode.BAD_INPUT)
     store = PostgresCatalogueStore(billing_connector(environ))
     catalogue, contracts = _read_files(arguments, environ, store)
-    document: dict[str, Any] = {}
+    files = (arguments.payees, arguments.videos, arguments.owners)
+    order = ImportOrder(
+        source=", ".join(file.name for file in files if file is not None) or arguments.rates.name,
+        actor=actor_of(arguments),
+        removals_max=arguments.allow_removals,
+        preview=arguments.preview,
+    )
+    found = store.import_terms(order, catalogue, contracts)
+    counts: dict[str, dict[str, int]] = {}
     if catalogue is not None:
-        files = (arguments.payees, arguments.videos, arguments.owners)
-        source = ", ".join(file.name for file in files if file is not None)
-        version, is_new = store.import_catalogue(catalogue, source)
-        counts = {"payee_count": len(catalogue.payees), "video_count": len(catalogue.videos)}
-        document["catalogue"] = {"version": version, "new": is_new, **counts}
+        counts["catalogue"] = {"payee_count": len(catalogue.payees), "video_count": len(catalogue.videos)}
     if contracts is not None:
-        version, is_new = store.import_contracts(contracts)
-        document["rates"] = {"version": version, "new": is_new, "contract_count": len(contracts.contracts)}
-    show(arguments, document, lambda: "\n".join(_import_line(*item) for item in document.items()))
+        counts["rates"] = {"contract_count": len(contracts.contracts)}
+    document = {what: _document(each) | counts[what] for what, each in found.items()}
+    show(
+        arguments,
+        document | ({"preview": True} if order.preview else {}),
+        lambda: "\n".join(_import_line(*item, preview=order.preview) for item in document.items()),
+    )
     return ExitCode.OK
 
 
@@ -88,6 +108,20 @@ def pseudonymiser(environ: Mapping[str, str]) -> Callable[[str], str]:
     return lambda user_id: pseudonym_of(user_id, key)
 
 
-def _import_line(what: str, result: Mapping[str, Any]) -> str:
+def _document(imported: Imported) -> dict[str, Any]:
+    changes = {what: each._asdict() for what, each in imported.changes.items()}
+    return {"version": imported.version, "new": imported.is_new, "state": imported.state, "changes": changes}
+
+
+def _import_line(what: str, result: Mapping[str, Any], *, preview: bool) -> str:
     counts = ", ".join(f"{count} {name.removesuffix('_count')}s" for name, count in result.items() if "count" in name)
-    return f"{what} version {result['version']}: {counts}, {'imported' if result['new'] else 'no change'}"
+    done = "no change" if not result["new"] else "would be imported" if preview else "imported"
+    lines = [f"{what} version {result['version']}: {counts}, {done}"]
+    for part, changes in result["changes"].items():
+        lines.append(f"  {part}: {changes['new']} new, {changes['changed']} changed, {changes['gone']} gone")
+    if result["state"] == PROPOSED:
+        then = "would wait" if preview and result["new"] else "waits"
+        lines.append(
+            f"  it {then} for a second person: `billing proposal-approve --proposal {what}:{result['version']}`"
+        )
+    return "\n".join(lines)

@@ -71,7 +71,8 @@ def import_accounts(arguments: argparse.Namespace, environ: Mapping[str, str]) -
         raise FileRefusedError([f"{arguments.file}, column payee_id: {no_payee(*each)}" for each in unknown.items()])
     new = PostgresPayouts(connect).import_accounts(accounts, actor_of(arguments))
     document = {"account_count": len(accounts), "new_count": new}
-    show(arguments, document, lambda: f"{len(accounts)} accounts read, {new} new or changed")
+    waits = "; each waits for a second person: `billing proposals`" if new else ""
+    show(arguments, document, lambda: f"{len(accounts)} accounts read, {new} new or changed{waits}")
     return ExitCode.OK
 
 

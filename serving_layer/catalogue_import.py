@@ -12,6 +12,8 @@ BYTES_MAX = 8 * 1024 * 1024
 """Of all files together; larger catalogues are imported on the machine."""
 FILE_NAMES = ("payees", "videos", "owners")
 PROBLEMS_SHOWN = 100
+PROPOSED = "proposed"
+"""The state of an import that waits for a second person."""
 
 
 class CatalogueUnavailableError(Exception):
@@ -33,14 +35,25 @@ class CatalogueFiles:
     payees: bytes
     videos: bytes
     owners: bytes | None = None
+    removals_max: int = 0
+    """Payees and videos that may be gone by it."""
 
     def digest(self) -> bytes:
         """Return what is the same for the same files, however they were packed."""
-        return b"".join(
+        allowed = f"removals {self.removals_max} ".encode() if self.removals_max else b""
+        return allowed + b"".join(
             name.encode() + hashlib.sha256(content).digest()
             for name in FILE_NAMES
             if (content := getattr(self, name)) is not None
         )
+
+
+class ChangeCounts(msgspec.Struct, frozen=True):
+    """How many are new, another, or no longer there."""
+
+    new: int
+    changed: int
+    gone: int
 
 
 class ImportAnswer(msgspec.Struct, frozen=True):
@@ -49,9 +62,13 @@ class ImportAnswer(msgspec.Struct, frozen=True):
     version: int
     """The version of the catalogue that holds what was sent."""
     new: bool
-    """False: it was the newest already, and nothing was imported."""
+    """False: it was in force, or waiting, already, and nothing was imported."""
+    state: str
+    """`in_force`, or `proposed`: it waits for a second person, since it could move money that is not billed."""
     payee_count: int
     video_count: int
+    changes: dict[str, ChangeCounts] = {}
+    """`payees`, `videos` or `owners` (shares of videos) → how they differ from the catalogue in force."""
 
 
 class CatalogueImports(Protocol):

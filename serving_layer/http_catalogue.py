@@ -15,6 +15,7 @@ from serving_layer.catalogue_import import (
     BYTES_MAX,
     FILE_NAMES,
     PROBLEMS_SHOWN,
+    PROPOSED,
     CatalogueFiles,
     CatalogueImports,
     CatalogueUnavailableError,
@@ -24,6 +25,7 @@ from serving_layer.catalogue_import import (
 from serving_layer.http_access import Guard, GuardedRoute
 from serving_layer.http_counts import read_body
 from serving_layer.idempotency import HEADER, KeyReusedError, RequestKey, key_reused, request_key
+from serving_layer.parameters import Parameters, is_number
 from serving_layer.problems import ProblemError, problem, refused
 
 BODY_SECONDS_MAX = 60.0
@@ -49,11 +51,12 @@ def catalogue_routes(guard: Guard, imports: CatalogueImports, executor: Executor
         if caller.payee_id is not None:
             raise nothing_here()  # a catalogue is everybody's
         request_key(request.headers.get(HEADER), caller, request.url.path, b"")  # before anything is read
+        removals_max = _removals_max(request)
         if busy.locked():
             raise refused("import_busy", "another import is running; try again shortly", {"Retry-After": "10"})
         async with busy:
             body = await read_body(request, BYTES_MAX + _ENVELOPE_BYTES_MAX, BODY_SECONDS_MAX)
-            files = await _files_of(request.headers, body)
+            files = await _files_of(request.headers, body, removals_max)
             asked = request_key(request.headers.get(HEADER), caller, request.url.path, files.digest())
             return _answered(await _imported(executor, imports, files, asked))
 
@@ -62,7 +65,7 @@ def catalogue_routes(guard: Guard, imports: CatalogueImports, executor: Executor
     ]
 
 
-async def _files_of(headers: Headers, body: bytes) -> CatalogueFiles:
+async def _files_of(headers: Headers, body: bytes, removals_max: int) -> CatalogueFiles:
     """Return the files of a form; raises ProblemError(upload_malformed)."""
 
     async def stream() -> AsyncGenerator[bytes, None]:
@@ -81,7 +84,8 @@ async def _files_of(headers: Headers, body: bytes) -> CatalogueFiles:
     names = [name for name, _ in form.multi_items()]
     if len(set(names)) < len(names) or not {"payees", "videos"} <= set(names) <= set(FILE_NAMES):
         raise refused("upload_malformed", f"the form has the files {', '.join(names) or 'none'}; {allowed}")
-    return CatalogueFiles(**{name: await file.read() for name, file in form.items() if isinstance(file, UploadFile)})
+    sent = {name: await file.read() for name, file in form.items() if isinstance(file, UploadFile)}
+    return CatalogueFiles(sent["payees"], sent["videos"], sent.get("owners"), removals_max)
 
 
 async def _imported(
@@ -110,6 +114,14 @@ def _refused(problems: tuple[str, ...]) -> ProblemError:
     return ProblemError(msgspec.structs.replace(found, problems=shown))
 
 
+def _removals_max(request: Request) -> int:
+    """Return how many payees and videos may be gone; raises ProblemError where that is no number."""
+    text = Parameters(request.query_params.multi_items(), {"allow_removals"}).text("allow_removals", "0")
+    if not is_number(text):
+        raise refused("removals_invalid", f"allow_removals is {text[:40]!r}; it must be a whole number from 0 on")
+    return int(text)
+
+
 def _answered(answer: ImportAnswer) -> Response:
-    status = 201 if answer.new else 200
+    status = 200 if not answer.new else 202 if answer.state == PROPOSED else 201
     return Response(_encode(answer), status, {"Cache-Control": "no-store"}, media_type="application/json")

@@ -112,7 +112,18 @@ APPEAL: dict[str, Any] = {
     "statement_id": STATEMENT["statement_id"],
     "received_at": "2026-11-25T10:30:00Z",
 }
-IMPORT: dict[str, Any] = {"version": 3, "new": True, "payee_count": 41, "video_count": 1915}
+IMPORT: dict[str, Any] = {
+    "version": 3,
+    "new": True,
+    "state": "proposed",
+    "payee_count": 41,
+    "video_count": 1915,
+    "changes": {
+        "payees": {"new": 0, "changed": 0, "gone": 0},
+        "videos": {"new": 2, "changed": 0, "gone": 0},
+        "owners": {"new": 3, "changed": 0, "gone": 1},
+    },
+}
 EVENT_PAYMENT: dict[str, Any] = {
     "event_id": "8f14e45f-ceea-467f-9a3c-1b2d3e4f5a6b",
     "status": "paid",

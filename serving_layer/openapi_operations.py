@@ -123,16 +123,28 @@ def catalogue_import() -> dict[str, Any]:
     """Return the operation that imports a catalogue."""
     operation = _change(
         "Import a version of the catalogue from CSV files, checked as a whole",
-        [],
+        ["allow_removals"],
         {"multipart/form-data": {"schema": BODY_OF_IMPORT}},
         ("ImportAnswer", examples.IMPORT),
-        ("not_found", "upload_malformed", "catalogue_invalid", "catalogue_unavailable", "import_busy"),
+        (
+            "not_found",
+            "upload_malformed",
+            "catalogue_invalid",
+            "catalogue_unavailable",
+            "import_busy",
+            "removals_invalid",
+            "parameter_unknown",
+        ),
         scope=Scope.CATALOGUE,
     )
     operation["description"] += " There only where the operator turned it on; what was refused is not remembered."
     operation["responses"]["200"] = {
         **operation["responses"]["201"],
-        "description": "What was sent is the newest version already",
+        "description": "What was sent is in force, or waits, already",
+    }
+    operation["responses"]["202"] = {
+        **operation["responses"]["201"],
+        "description": "It could move money that is not billed: it is in force once a second person has approved it",
     }
     return operation
 

@@ -144,6 +144,12 @@ PARAMETERS = {
     "by": _query("by", {"type": "string", "enum": list(ORDERS)}, "What to order by", "views"),
     "limit": _query("limit", {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX}, "Rows of a page", 100),
     "cursor": _query("cursor", _TEXT, "`next` of the page before, with the same other parameters", "q1w2e3"),
+    "allow_removals": _query(
+        "allow_removals",
+        {"type": "integer", "minimum": 0},
+        "Payees and videos that may be gone by it, if more than 0",
+        2,
+    ),
     "format": _query("format", {"type": "string", "enum": ["json", "csv"]}, "Stronger than Accept", "csv"),
     "if_none_match": _header("If-None-Match", "The entity tag of an answer that you have"),
     "idempotency_key": {

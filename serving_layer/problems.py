@@ -39,6 +39,7 @@ CODES: dict[str, tuple[int, str]] = {
     "timezone_unknown": (422, "timezone is not an IANA name."),
     "group_unknown": (422, "group_by names something else than country and device."),
     "order_unknown": (422, "by is neither views nor billable_views."),
+    "removals_invalid": (422, "allow_removals is not a whole number from 0 on."),
     "limit_invalid": (422, "limit is not a whole number within its bounds."),
     "version_invalid": (422, "version is not a whole number from 1 on, or as_of is given, too."),
     "as_of_invalid": (422, "as_of is not an instant with its zone, or lies in the future."),

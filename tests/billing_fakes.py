@@ -12,6 +12,7 @@ from billing.rating.attribution import Attribution, OwnedDays
 from billing.rating.rated_lines import VIEWS, PayeeBill, RatedLine
 from billing.terms.catalogue import Catalogue, Payee, Video
 from billing.terms.contracts import Contract, Contracts, Rate, RateCard, RateForm, Tier
+from billing.terms.imports import Imported
 from billing.terms.ownership import whole_share
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.periods import Period
@@ -177,15 +178,15 @@ class FakeCatalogueStore:
     catalogues: list[Catalogue] = field(default_factory=list)
     imported_contracts: list[Contracts] = field(default_factory=list)
 
-    def import_catalogue(self, catalogue: Catalogue, source: str) -> tuple[int, bool]:
+    def import_catalogue(self, catalogue: Catalogue, source: str) -> Imported:
         is_new = not self.catalogues or self.catalogues[-1].content_hash() != catalogue.content_hash()
         self.catalogues += [catalogue] if is_new else []
-        return len(self.catalogues), is_new
+        return Imported(len(self.catalogues), is_new)
 
-    def import_contracts(self, contracts: Contracts) -> tuple[int, bool]:
+    def import_contracts(self, contracts: Contracts) -> Imported:
         is_new = not self.imported_contracts or self.imported_contracts[-1] != contracts
         self.imported_contracts += [contracts] if is_new else []
-        return len(self.imported_contracts), is_new
+        return Imported(len(self.imported_contracts), is_new)
 
     def newest_catalogue(self) -> tuple[int, Catalogue] | None:
         return (len(self.catalogues), self.catalogues[-1]) if self.catalogues else None

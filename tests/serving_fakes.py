@@ -301,6 +301,7 @@ class FakeImports:
         self.requests: dict[tuple[str, str], tuple[str, ImportAnswer]] = {}
         self.is_away = False
         self.problems: tuple[str, ...] = ()
+        self.state = "in_force"
 
     def import_files(self, files: CatalogueFiles, request: RequestKey) -> ImportAnswer:
         if self.is_away:
@@ -313,6 +314,6 @@ class FakeImports:
         if answer is None:
             is_new = self.versions[-1:] != [files]
             self.versions += [files] if is_new else []
-            answer = ImportAnswer(len(self.versions), is_new, 1, 1)
+            answer = ImportAnswer(len(self.versions), is_new, self.state, 1, 1)
             self.requests[request.caller, request.key] = (request.inputs_hash, answer)
         return answer

@@ -14,6 +14,11 @@ RUN = "run"
 FIRST_KEPT = "first_kept"
 """What is decided about a conflict: the first event of its id stays the one that counts."""
 
+_TERMS: Mapping[str, frozenset[str]] = {
+    OPEN: frozenset({"in_force", "proposed"}),
+    "proposed": frozenset({"in_force", "refused"}),
+}
+"""Of what decides who is paid: the database takes the first step itself, a second person the next."""
 ALLOWED: Mapping[str, Mapping[str, frozenset[str]]] = {
     "statement": {
         OPEN: frozenset({"calculated"}),
@@ -37,6 +42,9 @@ ALLOWED: Mapping[str, Mapping[str, frozenset[str]]] = {
         "instructed": frozenset({"settled", "rejected", "voided"}),
         "settled": frozenset({"returned"}),
     },
+    "catalogue": _TERMS,
+    "contract": _TERMS,
+    "bank_account": _TERMS,
     "late_event": {OPEN: frozenset({"accepted", "rejected"})},
     "conflict": {OPEN: frozenset({FIRST_KEPT})},
 }

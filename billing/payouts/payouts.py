@@ -120,7 +120,7 @@ def _amount_problem(each: Payable, amount_micros: int, currency: str) -> str | N
 
 def _account_problem(each: Payable, amount_micros: int, by_sepa: bool) -> str | None:
     if each.account is None:
-        return "has no bank account; import one with `billing bank-accounts`"
+        return "has no bank account in force; import one with `billing bank-accounts`, another approves it"
     if problems := account_problems(each.account):
         said = "; ".join(f"{column}: {problem}" for column, problem in problems.items())
         return (

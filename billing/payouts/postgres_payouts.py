@@ -39,18 +39,21 @@ Check = Callable[[PayoutBatch], object]
 Planned = tuple[list[PayoutItem], list[tuple[str, str]]]
 """The payments of a batch, and payee and reason of who is left."""
 
-_ACCOUNTS = """
-    SELECT DISTINCT ON (payee_id) payee_id, account_version, holder_name, iban, bic FROM billing.bank_accounts
-    ORDER BY payee_id, account_version DESC"""
-_PAYABLES = f"""
-    WITH accounts AS ({_ACCOUNTS})
+_NEWEST_ACCOUNTS = "SELECT payee_id, max(account_version) FROM billing.bank_accounts GROUP BY payee_id"
+# in force, or waiting for a second person
+_KNOWN_ACCOUNTS = """
+    SELECT payee_id, holder_name, iban, bic FROM billing.bank_accounts_in_force
+    UNION ALL SELECT a.payee_id, a.holder_name, a.iban, a.bic FROM billing.bank_accounts a
+    JOIN billing.proposals p
+         ON p.subject_kind = 'bank_account' AND p.subject_id = a.payee_id || ':' || a.account_version"""
+_PAYABLES = """
     SELECT t.payee_id, -sum(e.amount_micros)::bigint,
            coalesce((SELECT sum(amount_micros) FROM billing.holds h JOIN billing.current_states c
                      ON c.subject_kind = 'hold' AND c.subject_id = h.hold_id AND c.state = 'pending'
                      WHERE h.payee_id = t.payee_id AND h.currency = %(currency)s AND h.expires_at > now()), 0)::bigint,
            a.account_version, a.holder_name, a.iban, a.bic
     FROM billing.transactions t JOIN billing.entries e USING (transaction_id)
-    LEFT JOIN accounts a USING (payee_id)
+    LEFT JOIN billing.bank_accounts_in_force a USING (payee_id)
     WHERE t.currency = %(currency)s AND e.account = 'payable:' || t.payee_id
     GROUP BY t.payee_id, a.account_version, a.holder_name, a.iban, a.bic
     HAVING sum(e.amount_micros) <> 0 ORDER BY t.payee_id COLLATE "C" """
@@ -106,7 +109,10 @@ class PostgresPayouts:
         self._sleep = sleep
 
     def import_accounts(self, accounts: Sequence[BankAccount], actor: str) -> int:
-        """Store the accounts that are new or changed as the next version of each; return how many."""
+        """Store the accounts that are new or changed as the next version of each; return how many.
+
+        Each waits until a second person puts it in force.
+        """
         return alone(self._connect, lambda cursor: _import_accounts(cursor, accounts, actor), self._sleep)
 
     def create_batch(
@@ -191,11 +197,14 @@ def read_batch(cursor: "Cursor", batch_id: str) -> PayoutBatch | None:
 
 
 def _import_accounts(cursor: "Cursor", accounts: Sequence[BankAccount], actor: str) -> int:
-    cursor.execute(_ACCOUNTS)
-    known = {row[0]: (row[1], BankAccount(row[0], *row[2:])) for row in cursor}
-    new = [each for each in accounts if each.payee_id not in known or known[each.payee_id][1] != each]
-    versions = {each.payee_id: known[each.payee_id][0] + 1 if each.payee_id in known else 1 for each in new}
-    rows = ((each.payee_id, versions[each.payee_id], each.holder_name, each.iban, each.bic, actor) for each in new)
+    cursor.execute(_KNOWN_ACCOUNTS)
+    known = {BankAccount(*row) for row in cursor}
+    cursor.execute(_NEWEST_ACCOUNTS)
+    newest: dict[str, int] = dict(cursor.fetchall())
+    new = [each for each in accounts if each not in known]
+    rows = (
+        (each.payee_id, newest.get(each.payee_id, 0) + 1, each.holder_name, each.iban, each.bic, actor) for each in new
+    )
     copy_rows(cursor, "billing.bank_accounts", "payee_id, account_version, holder_name, iban, bic, actor", rows)
     return len(new)
 

@@ -27,7 +27,7 @@ _LINES = """
     FROM billing.payment_audit WHERE statement_id = %s AND (%s::text IS NULL OR video_id = %s) ORDER BY line_index"""
 _OWNERS = """
     SELECT payee_id FROM billing.owners
-    WHERE catalogue_version = (SELECT max(catalogue_version) FROM billing.catalogue_versions)
+    WHERE catalogue_version = (SELECT max(catalogue_version) FROM billing.catalogues_in_force)
       AND video_id = %s AND from_on <= %s AND %s < to_on ORDER BY payee_id"""
 _LENGTHS = """
     SELECT video_id, length_seconds FROM billing.videos

@@ -1,19 +1,43 @@
-"""Catalogues and contracts in PostgreSQL (schema `billing`), one immutable version per import."""
+"""Catalogues and contracts in PostgreSQL, one immutable version per import; the highest that is in force counts."""
 
 import json
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from billing.postgres_answered_requests import RequestKey, answered, remember
 from billing.postgres_session import Connect, copy_rows, one_transaction
 from billing.terms.catalogue import Catalogue, Payee, Video
 from billing.terms.contract_document import content_hash, contracts_from, document_of
 from billing.terms.contracts import Contracts
+from billing.terms.imports import IN_FORCE, PROPOSED, Changes, Imported, ImportOrder, check_removals, contract_changes
 from billing.terms.ownership import OwnerShare
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
+_CATALOGUES_KNOWN = """
+    SELECT catalogue_version, content_hash, 'in_force' FROM billing.catalogue_versions
+    WHERE catalogue_version = (SELECT max(catalogue_version) FROM billing.catalogues_in_force)
+    UNION ALL SELECT catalogue_version, content_hash, 'proposed' FROM billing.catalogue_versions
+    WHERE catalogue_version = (SELECT max(catalogue_version) FROM billing.catalogue_versions)
+      AND billing.waits('catalogue', catalogue_version::text)"""
+_CONTRACTS_KNOWN = """
+    SELECT contract_version, content_hash, 'in_force' FROM billing.rate_cards
+    WHERE contract_version = (SELECT max(contract_version) FROM billing.contracts_in_force)
+    UNION ALL SELECT contract_version, content_hash, 'proposed' FROM billing.rate_cards
+    WHERE contract_version = (SELECT max(contract_version) FROM billing.rate_cards)
+      AND billing.waits('contract', contract_version::text)"""
+_NEXT_CATALOGUE = """
+    INSERT INTO billing.catalogue_versions (catalogue_version, content_hash, source, actor)
+    SELECT coalesce(max(catalogue_version), 0) + 1, %s, %s, %s FROM billing.catalogue_versions
+    RETURNING catalogue_version"""
+_NEXT_CONTRACTS = """
+    INSERT INTO billing.rate_cards (contract_version, content_hash, document, actor)
+    SELECT coalesce(max(contract_version), 0) + 1, %s, %s, %s FROM billing.rate_cards RETURNING contract_version"""
+_CHANGES = "SELECT what, added, changed, gone FROM billing.catalogue_changes(%s)"
+_CONTRACTS_IN_FORCE = """
+    SELECT document FROM billing.rate_cards
+    WHERE contract_version = (SELECT max(contract_version) FROM billing.contracts_in_force)"""
 _LOCK = "SELECT pg_advisory_xact_lock(hashtext('viewledger.billing.import'))"
 
 
@@ -23,46 +47,52 @@ class PostgresCatalogueStore:
     def __init__(self, connect: Connect) -> None:
         self._connect = connect
 
-    def import_catalogue(
-        self, catalogue: Catalogue, source: str, request: RequestKey | None = None
-    ) -> tuple[int, bool]:
-        """Store as the next version unless it equals the newest; an older content that comes back is a new version.
+    def import_terms(
+        self,
+        order: ImportOrder,
+        catalogue: Catalogue | None = None,
+        contracts: Contracts | None = None,
+        *,
+        request: RequestKey | None = None,
+    ) -> dict[str, Imported]:
+        """Store a catalogue, contracts or both, all or nothing; return what became of each.
 
-        What was answered to a `request` before is returned again.
+        The database judges whether it is in force at once or waits for a second person. What was answered to a
+        `request` before is returned again.
 
         Raises:
+            FileRefusedError: more of what is in force would be gone than the order allows.
             RequestKeyReusedError: something else was asked for under its key.
         """
         with one_transaction(self._connect) as cursor:
             if request is not None and (before := answered(cursor, request)) is not None:
-                return before["version"], before["new"]
-            version, is_new = _import(cursor, catalogue, source)
-            if request is not None:
-                remember(cursor, request, {"version": version, "new": is_new})
-        return version, is_new
-
-    def import_contracts(self, contracts: Contracts) -> tuple[int, bool]:
-        """Store as the next version unless it equals the newest; an older content that comes back is a new version."""
-        contracts_hash = content_hash(contracts)
-        with one_transaction(self._connect) as cursor:
+                return _imported_before(before)
             cursor.execute(_LOCK)
-            cursor.execute(
-                "SELECT contract_version, content_hash FROM billing.rate_cards ORDER BY contract_version DESC LIMIT 1"
-            )
-            newest = cursor.fetchone()
-            if newest is not None and newest[1] == contracts_hash:
-                return newest[0], False
-            version = newest[0] + 1 if newest is not None else 1
-            cursor.execute(
-                "INSERT INTO billing.rate_cards (contract_version, content_hash, document) VALUES (%s, %s, %s)",
-                (version, contracts_hash, json.dumps(document_of(contracts))),
-            )
-        return version, True
+            found = {}
+            if catalogue is not None:
+                found["catalogue"] = _import_catalogue(cursor, catalogue, order)
+            if contracts is not None:
+                found["rates"] = _import_contracts(cursor, contracts, order)
+            check_removals(order, [each.changes for each in found.values()])
+            if order.preview:
+                cursor.connection.rollback()
+            elif request is not None:
+                answer = {what: each._asdict() for what, each in found.items()}
+                remember(cursor, request, answer)
+        return found
+
+    def import_catalogue(self, catalogue: Catalogue, source: str) -> Imported:
+        """Store as the next version unless it is in force, or waits, already; nothing bounds what may be gone."""
+        return self.import_terms(ImportOrder(source), catalogue)["catalogue"]
+
+    def import_contracts(self, contracts: Contracts) -> Imported:
+        """Store as the next version unless it is in force, or waits, already; nothing bounds what may be gone."""
+        return self.import_terms(ImportOrder("contracts"), None, contracts)["rates"]
 
     def newest_catalogue(self) -> tuple[int, Catalogue] | None:
         """Return the catalogue in force, None before the first import."""
         with one_transaction(self._connect) as cursor:
-            cursor.execute("SELECT max(catalogue_version) FROM billing.catalogue_versions")
+            cursor.execute("SELECT max(catalogue_version) FROM billing.catalogues_in_force")
             version = (cursor.fetchone() or (None,))[0]
         # A version never changes once it is there, so it need not be read in the same transaction.
         return (version, self.catalogue(version)) if version is not None else None
@@ -72,7 +102,7 @@ class PostgresCatalogueStore:
         with one_transaction(self._connect) as cursor:
             cursor.execute(
                 "SELECT payee_id FROM billing.payees "
-                "WHERE catalogue_version = (SELECT max(catalogue_version) FROM billing.catalogue_versions)"
+                "WHERE catalogue_version = (SELECT max(catalogue_version) FROM billing.catalogues_in_force)"
             )
             return frozenset(payee_id for (payee_id,) in cursor)
 
@@ -112,7 +142,7 @@ class PostgresCatalogueStore:
     def newest_contracts(self) -> tuple[int, Contracts] | None:
         """Return the contracts in force, None before the first import."""
         with one_transaction(self._connect) as cursor:
-            cursor.execute("SELECT max(contract_version) FROM billing.rate_cards")
+            cursor.execute("SELECT max(contract_version) FROM billing.contracts_in_force")
             version = (cursor.fetchone() or (None,))[0]
         return (version, self.contracts(version)) if version is not None else None
 
@@ -130,24 +160,57 @@ class PostgresCatalogueStore:
         return contracts_from(row[0])
 
 
-def _import(cursor: "Cursor", catalogue: Catalogue, source: str) -> tuple[int, bool]:
+def _imported_before(answer: Mapping[str, Any]) -> dict[str, Imported]:
+    if "version" in answer:  # as it was stored when everything was in force at once
+        return {"catalogue": Imported(answer["version"], answer["new"])}
+    return {
+        what: Imported(
+            each["version"],
+            each["is_new"],
+            each["state"],
+            {part: Changes(*counts) for part, counts in each["changes"].items()},
+        )
+        for what, each in answer.items()
+    }
+
+
+def _stored_already(cursor: "Cursor", query: str, content_hash: str) -> Imported | None:
+    """Return the version that waits, or is in force, where it has this very content."""
+    cursor.execute(query)
+    for version, found, state in cursor.fetchall():
+        if found == content_hash:
+            return Imported(version, False, state)
+    return None
+
+
+def _import_catalogue(cursor: "Cursor", catalogue: Catalogue, order: ImportOrder) -> Imported:
     content_hash = catalogue.content_hash()
-    cursor.execute(_LOCK)
-    cursor.execute(
-        "SELECT catalogue_version, content_hash FROM billing.catalogue_versions ORDER BY catalogue_version DESC LIMIT 1"
-    )
-    newest = cursor.fetchone()
-    if newest is not None and newest[1] == content_hash:
-        return newest[0], False
-    version = newest[0] + 1 if newest is not None else 1
-    cursor.execute(
-        "INSERT INTO billing.catalogue_versions (catalogue_version, content_hash, source) VALUES (%s, %s, %s)",
-        (version, content_hash, source),
-    )
+    if (known := _stored_already(cursor, _CATALOGUES_KNOWN, content_hash)) is not None:
+        return known
+    cursor.execute(_NEXT_CATALOGUE, (content_hash, order.source, order.actor))
+    (version,) = cursor.fetchone() or (0,)
     payees = ((version, each.payee_id, each.name, each.user_id, each.country) for each in catalogue.payees)
     copy_rows(cursor, "billing.payees", "catalogue_version, payee_id, name, user_id, country", payees)
     videos = ((version, each.video_id, each.length_seconds) for each in catalogue.videos)
     copy_rows(cursor, "billing.videos", "catalogue_version, video_id, length_seconds", videos)
     columns = "catalogue_version, video_id, from_on, to_on, payee_id, share_ppm"
     copy_rows(cursor, "billing.owners", columns, ((version, *share) for share in catalogue.owners))
-    return version, True
+    cursor.execute(_CHANGES, (version,))
+    changes = {what: Changes(*counts) for what, *counts in cursor.fetchall()}
+    cursor.execute("SET CONSTRAINTS billing.catalogue_versions_judged IMMEDIATE")
+    cursor.execute("SELECT max(catalogue_version) FROM billing.catalogues_in_force")
+    return Imported(version, True, IN_FORCE if cursor.fetchone() == (version,) else PROPOSED, changes)
+
+
+def _import_contracts(cursor: "Cursor", contracts: Contracts, order: ImportOrder) -> Imported:
+    hash_now = content_hash(contracts)
+    if (known := _stored_already(cursor, _CONTRACTS_KNOWN, hash_now)) is not None:
+        return known
+    cursor.execute(_CONTRACTS_IN_FORCE)
+    in_force = cursor.fetchone()
+    cursor.execute(_NEXT_CONTRACTS, (hash_now, json.dumps(document_of(contracts)), order.actor))
+    (version,) = cursor.fetchone() or (0,)
+    cursor.execute("SELECT max(contract_version) FROM billing.contracts_in_force")
+    state = IN_FORCE if cursor.fetchone() == (version,) else PROPOSED
+    before = None if in_force is None or "currency" not in in_force[0] else contracts_from(in_force[0])
+    return Imported(version, True, state, {"contracts": contract_changes(before, contracts)})

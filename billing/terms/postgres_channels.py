@@ -7,10 +7,10 @@ Query = Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]
 """Runs one query with its arguments and returns all rows."""
 
 # The catalogue to ask and the day (UTC) on which somebody owns: now, or when a version was published.
-_NOW = "SELECT max(catalogue_version), (now() AT TIME ZONE 'UTC')::date FROM billing.catalogue_versions"
+_NOW = "SELECT max(catalogue_version), (now() AT TIME ZONE 'UTC')::date FROM billing.catalogues_in_force"
 _AT_VERSION = """
 SELECT max(c.catalogue_version), (v.published_at AT TIME ZONE 'UTC')::date
-FROM published.versions v JOIN billing.catalogue_versions c ON c.imported_at <= v.published_at
+FROM published.versions v JOIN billing.catalogues_in_force c ON c.in_force_at <= v.published_at
 WHERE v.version = %s GROUP BY v.published_at
 """
 _HAS_PAYEE = "SELECT EXISTS (SELECT 1 FROM billing.payees WHERE catalogue_version = %s AND payee_id = %s)"

@@ -14,7 +14,7 @@ _UNKNOWN = """
     ORDER BY asked"""
 _CANDIDATES = """
     SELECT DISTINCT payee_id FROM billing.payees
-    WHERE catalogue_version = (SELECT max(catalogue_version) FROM billing.catalogue_versions)
+    WHERE catalogue_version = (SELECT max(catalogue_version) FROM billing.catalogues_in_force)
       AND length(payee_id) BETWEEN %(length)s - 2 AND %(length)s + 2 LIMIT %(most)s"""
 NEAREST_LOOKED_FOR = 20
 

@@ -4,6 +4,7 @@ import hashlib
 import secrets
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from threading import Barrier
 from typing import Any
@@ -20,7 +21,7 @@ from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from jobs.api_catalogue import IMPORTER_ROLE, CatalogueImporter
 from serving_layer.catalogue_import import CatalogueFiles, CatalogueUnavailableError, FilesRefusedError
 from serving_layer.idempotency import KeyReusedError, RequestKey
-from tests.billing_postgres import own_database
+from tests.billing_postgres import own_database, put_in_force
 
 PAYEES = b"payee_id,name,user_id,country\nann,Ann,viewer-1,DE\nbob,Bob,,\n"
 VIDEOS = b"video_id,payee_id,length_seconds\n-v,ann,12\nshared,,\n"
@@ -63,13 +64,31 @@ def test_it_imports_what_the_command_would_import_of_the_same_files(url: str, tm
 def test_the_same_request_again_has_the_same_answer_also_after_later_versions(url: str) -> None:
     importer = CatalogueImporter(url, pseudonymise)
     first = importer.import_files(FILES, key())
-    other = CatalogueFiles(PAYEES, b"video_id,payee_id\n-v,bob\n")
-    assert importer.import_files(other, key(other, "k-2")).version == 2
+    other = CatalogueFiles(PAYEES, b"video_id,payee_id\n-v,bob\n", removals_max=1)
+    second = importer.import_files(other, key(other, "k-2"))
+    assert (second.version, second.state) == (2, "proposed")
     assert importer.import_files(FILES, key()) == first
+    put_in_force(url)
     assert importer.import_files(FILES, key(name="k-3")).version == 3
     assert importer.import_files(FILES, key(name="k-4")).new is False
+    assert importer.import_files(other, key(other, "k-2")) == second
     with pytest.raises(KeyReusedError):
         importer.import_files(other, key(other))
+
+
+def test_more_may_be_gone_only_where_it_is_allowed(url: str) -> None:
+    importer = CatalogueImporter(url, pseudonymise)
+    importer.import_files(FILES, key())
+    emptied = CatalogueFiles(b"payee_id,name\n", b"video_id,payee_id\n")
+    for allowed in (0, 3):
+        files = replace(emptied, removals_max=allowed)
+        with pytest.raises(FilesRefusedError) as caught:
+            importer.import_files(files, key(files, f"k-{allowed}"))
+        (problem,) = caught.value.problems
+        assert problem.startswith("2 payees and 2 videos of what is in force would be gone, and")
+        assert problem.endswith("if it is meant, allow 4 removals")
+    answer = importer.import_files(replace(emptied, removals_max=4), key(emptied, "k-4"))
+    assert (answer.state, answer.changes["videos"].gone) == ("proposed", 2)
 
 
 def test_eight_at_once_under_one_key_import_one_version(url: str) -> None:

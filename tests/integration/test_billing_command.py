@@ -20,7 +20,7 @@ import jobs.billing_run
 from jobs.cli import main
 from jobs.exit_codes import ExitCode
 from tests.billing_fakes import Count, FakeSettledViews, published
-from tests.billing_postgres import own_database
+from tests.billing_postgres import own_database, put_in_force
 from tests.postgres_people import second_person
 
 RATES = Path(__file__).parents[2] / "deploy" / "sample" / "rates.yaml"
@@ -39,7 +39,9 @@ class Desk:
         (self.folder / "payees.csv").write_text("payee_id,name,user_id\nann,Ann,user-1\nbob,Bob,\n")
         (self.folder / "videos.csv").write_text("video_id,payee_id\n" + videos)
         files = [f"--{name}={self.folder / name}.csv" for name in ("payees", "videos")]
-        return main(["billing", "import", *files, f"--rates={RATES}"])
+        code = main(["billing", "import", *files, f"--rates={RATES}", "--allow-removals=9"])
+        put_in_force(os.environ["VIEWLEDGER_POSTGRES_URL"])
+        return code
 
     def run(self, *words: str) -> tuple[int, str, str]:
         self.capture.readouterr()

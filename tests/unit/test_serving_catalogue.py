@@ -20,6 +20,15 @@ PATH = "/v1/catalogue/versions"
 FINANCE = bearer(Role.FINANCE)
 GOOD = {"payees": b"payee_id,name\nann,Ann\n", "videos": b"video_id,payee_id\n-v,ann\n"}
 
+ANSWER: dict[str, Any] = {
+    "version": 1,
+    "new": True,
+    "state": "in_force",
+    "payee_count": 1,
+    "video_count": 1,
+    "changes": {},
+}
+
 
 class Desk:
     def __init__(self) -> None:
@@ -47,7 +56,7 @@ def desk() -> Iterator[Desk]:
 
 def test_files_become_a_version_once_however_they_are_packed(desk: Desk) -> None:
     first = desk.send()
-    assert first == (201, {"version": 1, "new": True, "payee_count": 1, "video_count": 1})
+    assert first == (201, ANSWER)
     assert [desk.send() for _ in range(3)] == [first] * 3, "each sending has another boundary in its form"
     assert desk.send(dict(reversed(GOOD.items()))) == first
     assert desk.imports.versions == [CatalogueFiles(GOOD["payees"], GOOD["videos"])]
@@ -55,7 +64,25 @@ def test_files_become_a_version_once_however_they_are_packed(desk: Desk) -> None
 
 def test_what_is_the_newest_version_already_is_said_to_be_no_new_one(desk: Desk) -> None:
     desk.send()
-    assert desk.send(key="k-2") == (200, {"version": 1, "new": False, "payee_count": 1, "video_count": 1})
+    assert desk.send(key="k-2") == (200, ANSWER | {"new": False})
+
+
+def test_what_waits_for_a_second_person_is_answered_as_taken_and_no_more(desk: Desk) -> None:
+    desk.imports.state = "proposed"
+    assert desk.send() == (202, ANSWER | {"state": "proposed"})
+    assert desk.send(key="k-2") == (200, ANSWER | {"state": "proposed", "new": False})
+
+
+def test_how_much_may_be_gone_is_part_of_the_request(desk: Desk) -> None:
+    headers = {**FINANCE, "Idempotency-Key": "k-1"}
+    assert desk.client.post(f"{PATH}?allow_removals=3", files=GOOD, headers=headers).status_code == 201
+    assert desk.imports.versions[0].removals_max == 3
+    assert desk.code() == (422, "idempotency_key_reused")
+    for wrong in ("-1", "many", "1e3", "", "9" * 5_000):
+        answer = desk.client.post(f"{PATH}?allow_removals={wrong}", files=GOOD, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (422, "removals_invalid"), wrong
+    answer = desk.client.post(f"{PATH}?allow_removal=3", files=GOOD, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (422, "parameter_unknown")
 
 
 @pytest.mark.parametrize("changed", [{"payees": b"x"}, {"videos": b"x"}, {"owners": b""}])

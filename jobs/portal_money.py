@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 
 from billing.books.postgres_books import PostgresBooks
 from billing.books.postgres_holds import PostgresHolds
@@ -14,16 +15,18 @@ from billing.errors import LedgerUnavailableError, RequestKeyReusedError, Schema
 from billing.money import amount_text
 from billing.postgres_session import connector
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
+from billing.terms.postgres_proposals import PostgresProposals
 from jobs.api_appeals import stored_key
 from jobs.api_statements import detail_of, summary_of
 from jobs.billing_settings import APPROVER_ROLE, BILLING_ROLE
 from serving_layer.idempotency import RequestKey
 from serving_layer.portal.ports import PartUnavailableError, RefusedActionError
-from serving_layer.portal.records import Appeal, Hold, ListedStatement, Notice, Step, WholeStatement
+from serving_layer.portal.records import Appeal, Hold, ListedStatement, Notice, Proposal, Step, WholeStatement
 from serving_layer.postgres_reads import API_ROLE
 from serving_layer.problems import Part
 
 SHOWN_MAX = 500
+PROPOSALS_SHOWN, DIFFERENCES_SHOWN = 50, 10
 _STATE_AFTER = {"approve": "approved", "review": "in_review", "void": "voided"}
 _DECIDED = ("accepted", "rejected", "withdrawn")
 
@@ -38,6 +41,7 @@ class PortalBooks:
         self._statements = PostgresStatements(reading)
         self._catalogue = PostgresCatalogueStore(reading)
         self._holds = PostgresHolds(reading)
+        self._proposals = PostgresProposals(reading)
 
     def name(self, payee_id: str) -> str | None:
         """Return a payee's name."""
@@ -109,6 +113,22 @@ class PortalBooks:
                 each.hold_id, each.payee_id, each.currency, each.amount_micros, each.state, each.reason, each.expires_at
             )
             for each in found
+        ]
+
+    def proposals(self) -> Sequence[Proposal]:
+        """See the port."""
+        with _translated():
+            waiting = self._proposals.waiting()[:PROPOSALS_SHOWN]
+            found = [(each, list(islice(self._proposals.differences(each), DIFFERENCES_SHOWN + 1))) for each in waiting]
+        return [
+            Proposal(
+                each.proposal_id,
+                each.actor,
+                each.proposed_at,
+                tuple(differences[:DIFFERENCES_SHOWN]),
+                len(differences) <= DIFFERENCES_SHOWN,
+            )
+            for each, differences in found
         ]
 
     def appeal(self, statement_id: str, text: str, request: RequestKey) -> None:

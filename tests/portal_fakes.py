@@ -38,6 +38,7 @@ from serving_layer.portal.records import (
     Notice,
     Page,
     PartHealth,
+    Proposal,
     ReconciliationRow,
     RunRow,
     ServedTotal,
@@ -218,6 +219,11 @@ class FakeBehind:
 
     def holds(self) -> Sequence[Hold]:
         return [Hold("h1", "ann", "USD", 2_500_000, "pending", "disputed", NOW + timedelta(days=30))]
+
+    def proposals(self) -> Sequence[Proposal]:
+        self._needs(Part.POSTGRES)
+        said = ("video v was of ann and is of <b>bob</b>",)
+        return [Proposal("catalogue:3", "fay", NOW, said, are_all=False)]
 
     def appeal(self, statement_id: str, text: str, request: RequestKey) -> None:
         inputs_hash = self.requests.setdefault(request.key, request.inputs_hash)

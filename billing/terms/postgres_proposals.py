@@ -4,12 +4,17 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from billing.errors import UnknownNameError
 from billing.postgres_session import Connect, one_transaction
-from billing.terms.catalogue import Catalogue
+from billing.terms.catalogue import Catalogue, Payee, Video
 from billing.terms.differences import catalogue_differences, contract_differences
+from billing.terms.ownership import OwnerShare
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import cursor as Cursor
 
 KINDS = {"catalogue": "catalogue", "contract": "rates", "bank_account": "account"}
 """Kind of subject in the database → as people name it in `rates:3`."""
@@ -17,6 +22,24 @@ _PROPOSALS = """
     SELECT subject_kind, subject_id, actor, login, reason, moved_at, payee_id, holder_name, account, holder_before,
            account_before
     FROM billing.proposals ORDER BY moved_at, subject_kind, subject_id"""
+_VIDEOS_OF = "SELECT video_id, length_seconds FROM billing.videos WHERE catalogue_version ="
+_OWNERS_OF = "SELECT video_id, from_on, to_on, payee_id, share_ppm FROM billing.owners WHERE catalogue_version ="
+_PAYEES_OF = "SELECT payee_id, name, user_id, country FROM billing.payees WHERE catalogue_version ="
+
+
+def _both_ways(rows: str, column: str) -> str:
+    before, after = (f"{rows} %({each})s" for each in ("before", "after"))
+    return f"SELECT {column} FROM (({before} EXCEPT {after}) UNION ALL ({after} EXCEPT {before})) AS differing"
+
+
+_DIFFERING_VIDEOS = f"""
+    {_both_ways(_VIDEOS_OF, "video_id")} UNION {_both_ways(_OWNERS_OF, "video_id")} ORDER BY 1 LIMIT %(most)s"""
+_DIFFERING_PAYEES = f"{_both_ways(_PAYEES_OF, 'payee_id')} GROUP BY 1 ORDER BY 1 LIMIT %(most)s"
+_PAYEES = f"{_PAYEES_OF} %s AND payee_id = ANY(%s)"
+_VIDEOS = f"{_VIDEOS_OF} %s AND video_id = ANY(%s)"
+_OWNERS = f"{_OWNERS_OF} %s AND video_id = ANY(%s) ORDER BY video_id, from_on, payee_id"
+DIFFERING_MAX = 10_000
+"""Payees, and videos, of which differences are read."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +94,7 @@ class PostgresProposals:
         """Yield in sentences what would be another than it is, read from the rows themselves."""
         store = PostgresCatalogueStore(self._connect)
         if proposal.kind == "catalogue":
-            _, before = store.newest_catalogue() or (0, Catalogue((), (), ()))
-            yield from catalogue_differences(before, store.catalogue(int(proposal.subject_id)))
+            yield from catalogue_differences(*self._differing(int(proposal.subject_id)))
         elif proposal.kind == "contract":
             in_force = store.newest_contracts()
             yield from contract_differences(in_force and in_force[1], store.contracts(int(proposal.subject_id)))
@@ -81,6 +103,28 @@ class PostgresProposals:
             before_text = f"{proposal.account_before} of {proposal.holder_before}"
             was = f"was paid to {before_text}" if proposal.account_before else "had no account"
             yield f"payee {proposal.payee_id} {was} and would be paid to {now}"
+
+    def _differing(self, version: int) -> tuple[Catalogue, Catalogue]:
+        """Return of the catalogue in force and of a version what differs alone: memory does not grow with them."""
+        with one_transaction(self._connect) as cursor:
+            cursor.execute("SELECT coalesce(max(catalogue_version), 0) FROM billing.catalogues_in_force")
+            (before,) = cursor.fetchone() or (0,)
+            versions = {"before": before, "after": version, "most": DIFFERING_MAX}
+            cursor.execute(_DIFFERING_VIDEOS, versions)
+            videos = [video_id for (video_id,) in cursor.fetchall()]
+            cursor.execute(_DIFFERING_PAYEES, versions)
+            payees = [payee_id for (payee_id,) in cursor.fetchall()]
+            old, new = (_part(cursor, each, payees, videos) for each in (before, version))
+        return old, new
+
+
+def _part(cursor: "Cursor", version: int, payee_ids: list[str], video_ids: list[str]) -> Catalogue:
+    cursor.execute(_PAYEES, (version, payee_ids))
+    payees = tuple(Payee(*row) for row in cursor.fetchall())
+    cursor.execute(_VIDEOS, (version, video_ids))
+    videos = tuple(Video(*row) for row in cursor.fetchall())
+    cursor.execute(_OWNERS, (version, video_ids))
+    return Catalogue(payees, videos, tuple(OwnerShare(*row) for row in cursor.fetchall()))
 
 
 def subject_of(proposal_id: str) -> tuple[str, str]:

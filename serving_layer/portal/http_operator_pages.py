@@ -89,6 +89,7 @@ async def _approvals(visit: Visit) -> Response:
         waiting=await visit.ask((), money.statements_in, "in_review"),
         held=await visit.ask((), money.statements_in, "held"),
         holds=await visit.ask((), money.holds),
+        proposals=await visit.ask((), money.proposals),
         appeals=[each for each in await visit.ask((), money.appeals, None) if each.state == "received"],
     )
 

@@ -24,6 +24,7 @@ from serving_layer.portal.records import (
     Notice,
     Page,
     PartHealth,
+    Proposal,
     ReconciliationRow,
     RunRow,
     ServedTotal,
@@ -134,6 +135,9 @@ class MoneyReads(Protocol):
 
     def holds(self) -> Sequence[Hold]:
         """Return what is kept back now."""
+
+    def proposals(self) -> Sequence[Proposal]:
+        """Return what was imported and waits for a second person, oldest first, at most 50."""
 
 
 class MoneyActions(Protocol):

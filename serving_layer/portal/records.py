@@ -134,6 +134,18 @@ class Hold:
 
 
 @dataclass(frozen=True)
+class Proposal:
+    """A catalogue, contracts or a bank account that wait for a second person."""
+
+    proposal_id: str
+    actor: str
+    proposed_at: datetime
+    differences: tuple[str, ...]
+    """What would be another than it is, in sentences: the first of them."""
+    are_all: bool
+
+
+@dataclass(frozen=True)
 class RunRow:
     """One batch run."""
 

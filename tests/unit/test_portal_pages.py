@@ -295,6 +295,14 @@ def test_whoever_ran_a_period_does_not_approve_it(client: TestClient, behind: Fa
     assert behind.rows[WAITING].steps[-1].actor == "fay@example.org"
 
 
+def test_what_waits_for_a_second_person_is_shown_with_what_would_change(client: TestClient) -> None:
+    sign_in(client, "fay")
+    page = client.get("/portal/operator/approvals").text
+    assert "catalogue:3" in page
+    assert "video v was of ann and is of &lt;b&gt;bob&lt;/b&gt;" in page
+    assert "billing proposal --proposal catalogue:3" in page
+
+
 def test_voiding_needs_a_reason(client: TestClient, behind: FakeBehind) -> None:
     sign_in(client, "fay")
     path, page = f"/portal/operator/statements/{WAITING}/void", f"/portal/statements/{WAITING}"

@@ -267,6 +267,6 @@ BEGIN
             ELSE 'bank_accounts_in_force' END, reader.grantee);
     END LOOP;
 END $$;
-GRANT SELECT ON billing.proposals TO viewledger_billing, viewledger_approver, viewledger_auditor;
+GRANT SELECT ON billing.proposals TO viewledger_billing, viewledger_approver, viewledger_auditor, viewledger_api;
 GRANT EXECUTE ON FUNCTION billing.catalogue_changes(bigint), billing.waits(text, text)
     TO viewledger_billing, viewledger_approver, viewledger_importer, viewledger_auditor;

@@ -26,7 +26,7 @@ from serving_layer.postgres_history import PostgresHistory
 from serving_layer.postgres_reads import PooledReads
 from serving_layer.series import series_rows, top_rows
 from serving_layer.windows import WindowKind, boundaries
-from tests.billing_postgres import own_database
+from tests.billing_postgres import own_database, put_in_force
 from tests.serving_fakes import PARTITIONS, SETTLED_UNTIL, FakeHistory, version
 
 START = datetime(2026, 10, 20, tzinfo=UTC)
@@ -213,6 +213,8 @@ def test_a_channel_has_the_videos_owned_on_the_day_by_the_catalogue_of_the_time(
         owners = {"-a": {"ann"}, "_b": {"ben"}, "shared": {"ann", "ben"}}
         assert channels.payees(["-a", "_b", "shared", "nothing"]) == owners
         catalogues.import_catalogue(later, "test")
+        assert channels.video_ids("ann", None) == ["-a", "shared"], "it waits for a second person"
+        put_in_force(url)
         assert channels.video_ids("ann", None) == ["-a"]
         assert channels.video_ids("ann", 2) == ["-a", "shared"], "a version is answered as it ever was"
         reads.close()

@@ -17,7 +17,7 @@ from jobs.cli import main
 from jobs.exit_codes import ExitCode
 from tests import status_reports
 from tests.billing_fakes import bill, card_of, contracts_of, line, run_of
-from tests.billing_postgres import own_database
+from tests.billing_postgres import own_database, put_in_force
 
 Run = Callable[..., tuple[int, str, str]]
 TODAY = datetime.now(UTC).date()
@@ -41,6 +41,7 @@ def run(postgres_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
                 "VALUES ('bob', 1, 'Bob', 'GB82WEST12345698765432', '12345678', 'eve')"
             )
         old.close()
+        put_in_force(url)
         monkeypatch.setenv("VIEWLEDGER_POSTGRES_URL", url)
 
         def command(*words: str) -> tuple[int, str, str]:

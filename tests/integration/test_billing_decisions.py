@@ -18,7 +18,7 @@ from billing.payouts.postgres_payout_steps import PostgresPayoutSteps
 from billing.payouts.postgres_payouts import PostgresPayouts
 from billing.postgres_session import Connect, connector
 from tests.billing_fakes import NOVEMBER, OCTOBER, bill, line, run_of
-from tests.billing_postgres import own_database
+from tests.billing_postgres import own_database, put_in_force
 from tests.cutting_proxy import AT, At, cutting_proxy
 from tests.postgres_people import second_person
 
@@ -44,6 +44,7 @@ def url(postgres_url: str) -> Iterator[str]:
         holds.place("ann", "USD", 1_000_000, EVER, Move("pending", "eve", "odd"))
         holds.appeal(statement_id(own), "I had more", "ann")
         payouts.import_accounts([BankAccount("ann", "Ann", "DE89370400440532013000")], "eve")
+        put_in_force(own)
         payouts.create_batch("USD", DAY, lambda _: 0, "eve")
         yield own
 

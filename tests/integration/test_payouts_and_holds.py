@@ -29,7 +29,7 @@ from jobs.cli import main
 from jobs.exit_codes import ExitCode
 from jobs.faults.postgres_database import administer
 from tests.billing_fakes import OCTOBER, bill, card_of, contracts_of, line, run_of
-from tests.billing_postgres import own_database
+from tests.billing_postgres import own_database, put_in_force
 from tests.postgres_people import second_person
 
 NOW = datetime.now(UTC)
@@ -90,6 +90,7 @@ def treasury(postgres_url: str) -> Iterator[Treasury]:
         ]
         assert treasury.payouts.import_accounts(accounts, "eve") == 2
         assert treasury.payouts.import_accounts(accounts, "eve") == 0
+        put_in_force(url)
         yield treasury
 
 
@@ -275,6 +276,7 @@ def test_a_batch_is_closed(treasury: Treasury) -> None:
         cursor.execute(
             "INSERT INTO billing.bank_accounts VALUES ('zoe', 1, 'Zoe', 'DE89370400440532013000', NULL, 'e')"
         )
+    put_in_force(treasury.url)
     late = f"INSERT INTO billing.payout_items VALUES (repeat('0', 32), '{BATCH}', 'zoe', 1, 5)"
     with connection.cursor() as cursor, pytest.raises(psycopg2.Error, match="the payout batch is already made"):
         cursor.execute(late)
@@ -441,10 +443,12 @@ def test_the_commands_pay_write_import_and_reconcile(
     card = replace(card_of(1), minimum_payout_micros=3_000_000)
     catalogues = PostgresCatalogueStore(connector(treasury.url))
     catalogues.import_contracts(contracts_of(card, currency="EUR"))
+    put_in_force(treasury.url)
     words = ["payout-create", "--currency", "EUR", "--execution-on", DAY.isoformat(), "--actor", "eve"]
     preview = run(*words, "--preview")
     assert (preview["item_count"], preview["left"][0]["payee_id"]) == (1, "bob")
     catalogues.import_contracts(contracts_of(card_of(1), currency="EUR"))
+    put_in_force(treasury.url)
     made = run(*words)
     assert (made["batch_id"], made["amount_micros"]) == (BATCH, 27_500_000)
     out = tmp_path / "batch.xml"

@@ -27,6 +27,7 @@ from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from ingestion.contract.periods import Period
 from jobs.local_stack.stack import LocalStack, temporary_folder
 from tests.billing_fakes import run_of
+from tests.billing_postgres import put_in_force
 from tests.checkpoint_books import TODAY, Books, books_of, copied
 from tests.laws.test_batch_laws import START, random_run
 from tests.laws.test_settled_views_laws import CATALOGUE, CONTRACTS
@@ -86,8 +87,9 @@ def billed(spark: SparkSession, postgres: LocalStack, tmp_path_factory: pytest.T
     with books_of(postgres, tmp_path_factory.mktemp("books")) as books:
         connect = connector(books.url)
         store = PostgresCatalogueStore(connect)
-        catalogue_version, _ = store.import_catalogue(CATALOGUE, "test")
-        contract_version, _ = store.import_contracts(CONTRACTS)
+        catalogue_version = store.import_catalogue(CATALOGUE, "test").version
+        contract_version = store.import_contracts(CONTRACTS).version
+        put_in_force(books.url)
         attribution = Attribution(PERIOD, CATALOGUE, CONTRACTS)
         run = run_of(PERIOD, batch_version=1, catalogue_version=catalogue_version, contract_version=contract_version)
         pieces = IcebergSettledViews(spark, version, lambda: []).pieces(attribution)

@@ -3,7 +3,6 @@
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.parse import urlsplit
 
 import psycopg2
 from psycopg2 import sql
@@ -14,6 +13,7 @@ from billing.postgres_session import connector
 from billing.terms.catalogue import content_hash_of
 from billing.terms.postgres_proposals import PostgresProposals
 from jobs.migrate import migrate
+from tests.postgres_people import second_person
 
 EMPTY = content_hash_of([], [], [])
 
@@ -63,33 +63,10 @@ def _outside(server_url: str, statement: str, name: str) -> None:
         connection.close()
 
 
-@contextmanager
-def own_login(server_url: str, *roles: str) -> Iterator[str]:
-    """Yield the URL of a new login that is a member of roles and no superuser, removed at the end."""
-    name, password = f"login_{secrets.token_hex(6)}", secrets.token_hex(8)
-    connection = psycopg2.connect(server_url)
-    connection.autocommit = True
-    try:
-        with connection.cursor() as cursor:
-            member = (
-                sql.SQL(" IN ROLE {}").format(sql.SQL(", ").join(map(sql.Identifier, roles))) if roles else sql.SQL("")
-            )
-            statement = sql.SQL("CREATE ROLE {} LOGIN PASSWORD %s{}").format(sql.Identifier(name), member)
-            cursor.execute(statement, (password,))
-            try:
-                parts = urlsplit(server_url)
-                yield parts._replace(netloc=f"{name}:{password}@{parts.hostname}:{parts.port}").geturl()
-            finally:
-                cursor.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
-    finally:
-        connection.close()
-
-
 def put_in_force(database_url: str) -> list[str]:
     """Let a second person, with a login of their own, approve all that waits; return what it was."""
     waiting = PostgresProposals(connector(database_url)).waiting()
-    with own_login(database_url, "viewledger_approver") as second:
-        states = PostgresStates(connector(second, "viewledger_approver"))
-        for each in waiting:
-            states.move(each.kind, each.subject_id, Move("in_force", "second person"))
+    states = PostgresStates(connector(second_person(database_url), "viewledger_approver"))
+    for each in waiting:
+        states.move(each.kind, each.subject_id, Move("in_force", "second person"))
     return [each.proposal_id for each in waiting]

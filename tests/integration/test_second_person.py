@@ -20,7 +20,8 @@ from billing.terms.ownership import SINCE_EVER, WITHOUT_END, OwnerShare, whole_s
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from billing.terms.postgres_proposals import PostgresProposals
 from tests.billing_fakes import card_of, contracts_of
-from tests.billing_postgres import own_database, own_login
+from tests.billing_postgres import own_database
+from tests.postgres_people import person
 
 ANN, BOB = Payee("ann", "Ann", "viewer_ann", "DE"), Payee("bob", "Bob")
 FIRST = Catalogue((ANN, BOB), (Video("v", 60), Video("w")), (whole_share("v", "ann"), whole_share("w", "bob")))
@@ -63,8 +64,8 @@ def books_of(postgres_url: str) -> Iterator[Books]:
     with (
         own_database(postgres_url, with_versions=False) as url,
         # the maker has every right of the importing process, and more than it should: it bills and may approve others
-        own_login(url, "viewledger_billing", "viewledger_importer", "viewledger_approver", "viewledger_api") as maker,
-        own_login(url, "viewledger_approver") as checker,
+        person(url, "viewledger_billing", "viewledger_importer", "viewledger_approver", "viewledger_api") as maker,
+        person(url, "viewledger_approver") as checker,
     ):
         yield Books(url, maker, checker)
 

@@ -45,8 +45,9 @@ def take_cut(
     partition_count = log.partition_count()
     positions, notes = _positions(speed, partition_count)
     highwaters = log.highwaters()
-    start = _start(log.beginnings(), former, topic, begin_at_oldest)
-    if former is None and any(start.ends):
+    start = _start(log, former, topic, begin_at_oldest)
+    _refuse_shorter(start, highwaters)
+    if former is None and any(each > log.base for each in start.ends):
         notes.append(f"counting begins at {list(start.ends)}, where the log begins now")
     ends = []
     stalled = _stalled(log, positions, highwaters, broker_time)
@@ -90,9 +91,19 @@ def _stalled(
     return frozenset(partition for partition, since in waiting.items() if broker_time - since > STALLED_AFTER)
 
 
-def _start(
-    beginnings: Sequence[int], former: PublishedVersion | None, topic: str, begin_at_oldest: bool
-) -> OffsetVector:
+def _refuse_shorter(start: OffsetVector, highwaters: Sequence[int]) -> None:
+    """Raises RefusedError where the log ends before what is counted: what is appended there would never be read."""
+    for partition, (begin, highwater) in enumerate(zip(start.ends, highwaters, strict=True)):
+        if highwater < begin:
+            raise RefusedError(
+                f"partition {partition}: everything up to offset {begin} is counted and Kafka ends at {highwater}: it "
+                "was truncated or restored from a copy; bring back what is missing, or go on with what there is by "
+                "./viewledger topics new-generation"
+            )
+
+
+def _start(log: LogEnds, former: PublishedVersion | None, topic: str, begin_at_oldest: bool) -> OffsetVector:
+    beginnings = log.beginnings()
     if former is None and begin_at_oldest:
         return OffsetVector(topic, tuple(beginnings))
     ends = former.offsets.ends if former else ()
@@ -101,7 +112,8 @@ def _start(
             f"version {former.version} covers {len(ends)} partitions of {former.offsets.topic}, "
             f"but {topic} has {len(beginnings)} partitions"
         )
-    starts = ends + (0,) * (len(beginnings) - len(ends))  # partitions added since begin at 0
+    # Partitions added since begin at the first offset, as all do in a new generation of the log.
+    starts = tuple(max(end, log.base) for end in ends) + (log.base,) * (len(beginnings) - len(ends))
     for partition, (begin, oldest) in enumerate(zip(starts, beginnings, strict=True)):
         if oldest > begin:
             remedy = "restore them or begin a new topic"

@@ -19,6 +19,10 @@ class ArchiveError(BatchError):
     """What was archived is not exactly the offset ranges asked for: a broken invariant, never retried."""
 
 
+class UnreadableLogError(BatchError):
+    """The log holds bytes that cannot be read; trying again does not help."""
+
+
 class GateFailedError(BatchError):
     """The gate refused the run's branch, which is kept for inspection."""
 

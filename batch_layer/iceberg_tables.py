@@ -9,7 +9,7 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
-from batch_layer.tables import TABLES, TALLY
+from batch_layer.tables import CLOSED_TABLES, TABLES, TALLY
 
 NAMESPACE = "ledger.views"
 
@@ -26,7 +26,7 @@ class IcebergTables:
         self._spark = spark
 
     def create_missing(self) -> None:
-        """Create what does not exist yet; changes nothing otherwise."""
+        """Create what does not exist yet, and close the folders of the closed tables; changes nothing otherwise."""
         self._spark.sql(f"CREATE NAMESPACE IF NOT EXISTS {NAMESPACE}")
         there = {row.tableName for row in self._spark.sql(f"SHOW TABLES IN {NAMESPACE}").collect()}
         for name, table in TABLES.items():
@@ -40,6 +40,21 @@ class IcebergTables:
                     f"CREATE TABLE {NAMESPACE}.{name} ({columns}) USING iceberg PARTITIONED BY ({table.partitioning}) "
                     f"COMMENT {_quoted(table.comment)} TBLPROPERTIES ({listed})"
                 )
+
+        for name in CLOSED_TABLES:
+            self._close(name)
+
+    def _close(self, name: str) -> None:
+        """Leave a table's folder to its owner alone, before anything lies in it and of tables made before.
+
+        Whom an administrator lets in besides by an access control list stays let in.
+        """
+        java: Any = self._spark._jvm
+        folder = java.org.apache.hadoop.fs.Path(self._table(name).location())
+        files = folder.getFileSystem(self._spark._jsc.hadoopConfiguration())
+        status = files.getFileStatus(folder)
+        if not status.hasAcl() and status.getPermission().toShort() & 0o077:
+            files.setPermission(folder, java.org.apache.hadoop.fs.permission.FsPermission(0o700))
 
     def open_branch(self, branch: str, base: Mapping[str, int]) -> dict[str, int]:
         """Make `branch` start from the base snapshots in every table; an absent base is the empty table.

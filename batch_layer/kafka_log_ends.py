@@ -5,9 +5,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.errors import KafkaError
+from kafka.admin import KafkaAdminClient
+from kafka.errors import CorruptRecordError, KafkaError, UnsupportedCodecError
 
-from batch_layer.errors import UnavailableError
+from batch_layer.errors import UnavailableError, UnreadableLogError
 
 CLOCK_TOPIC = "viewledger-clock"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -24,11 +25,14 @@ class KafkaLogEnds:
         self._clock_topic = clock_topic
         self._timeout_seconds = timeout_seconds
         self._timeout_ms = int(timeout_seconds * 1000)
+        self.base = 0
+        """Added to all of Kafka's offsets: where this generation of the log begins."""
         with _translated(bootstrap):
             self._consumer = KafkaConsumer(
                 bootstrap_servers=bootstrap.split(","),
                 enable_auto_commit=False,
                 auto_offset_reset="none",
+                isolation_level="read_uncommitted",  # as the speed layer reads; see there
                 # one record for each partition is wanted; one whole record always comes, whatever its size
                 max_partition_fetch_bytes=1 << 16,
                 request_timeout_ms=self._timeout_ms,
@@ -39,6 +43,22 @@ class KafkaLogEnds:
     def close(self) -> None:
         """Close the connection."""
         self._consumer.close(autocommit=False, timeout_ms=self._timeout_ms)
+
+    def log_id(self) -> str:
+        """Return the id that Kafka gave the topic when it was made."""
+        with _translated(self._bootstrap):
+            admin = KafkaAdminClient(
+                bootstrap_servers=self._bootstrap.split(","),
+                request_timeout_ms=self._timeout_ms,
+                bootstrap_timeout_ms=self._timeout_ms,
+            )
+            try:
+                (topic,) = admin.describe_topics([self._topic])
+            finally:
+                admin.close()
+        if topic["error_code"]:
+            raise UnavailableError(f"Kafka at {self._bootstrap} has no topic {self._topic}; ./viewledger topics create")
+        return str(topic["topic_id"])
 
     def partition_count(self) -> int:
         """See the port."""
@@ -69,17 +89,19 @@ class KafkaLogEnds:
         """See the port."""
         with _translated(self._bootstrap):
             found = self._consumer.beginning_offsets(self._partitions(), timeout_ms=self._timeout_ms)
-        return tuple(found[each] for each in self._partitions())
+        return tuple(found[each] + self.base for each in self._partitions())
 
     def highwaters(self) -> tuple[int, ...]:
         """See the port."""
         with _translated(self._bootstrap):
             found = self._consumer.end_offsets(self._partitions(), timeout_ms=self._timeout_ms)
-        return tuple(found[each] for each in self._partitions())
+        return tuple(found[each] + self.base for each in self._partitions())
 
     def appended_at(self, offsets: Mapping[int, int]) -> dict[int, datetime]:
         """See the port."""
-        wanted = {TopicPartition(self._topic, partition): offset for partition, offset in offsets.items()}
+        wanted = {
+            TopicPartition(self._topic, partition): max(0, offset - self.base) for partition, offset in offsets.items()
+        }
         found: dict[int, datetime] = {}
         with _translated(self._bootstrap):
             ends = self._consumer.end_offsets(list(wanted), timeout_ms=self._timeout_ms)
@@ -119,6 +141,8 @@ def _instant(epoch_ms: int) -> datetime:
 def _translated(bootstrap: str) -> Iterator[None]:
     try:
         yield
+    except (CorruptRecordError, UnsupportedCodecError) as error:
+        raise UnreadableLogError(f"the log holds bytes that cannot be read ({error}); nothing was counted") from error
     except (KafkaError, OSError) as error:
         text = " ".join(str(error).split()) or type(error).__name__
         raise UnavailableError(f"Kafka at {bootstrap} does not answer ({text})") from error

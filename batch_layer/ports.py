@@ -31,6 +31,8 @@ class SpeedCut(Protocol):
 class LogEnds(Protocol):
     """The broker's view of the topic. Every call may raise UnavailableError."""
 
+    base: int  # the first offset of this generation of the log
+
     def partition_count(self) -> int:
         """Return how many partitions the topic has."""
 

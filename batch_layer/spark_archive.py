@@ -11,6 +11,7 @@ from batch_layer.errors import ArchiveError
 from batch_layer.iceberg_tables import branch_target
 from batch_layer.ports import Archived
 from batch_layer.spark_content_hash import observed
+from batch_layer.spark_errors import STAMPED_BY_SENDERS
 from batch_layer.tables import RAW_EVENTS
 from ingestion.contract.offsets import OffsetRange, OffsetVector
 
@@ -18,9 +19,11 @@ from ingestion.contract.offsets import OffsetRange, OffsetVector
 class KafkaSource:
     """Reads offset ranges of the log with Spark's Kafka connector."""
 
-    def __init__(self, spark: SparkSession, bootstrap: str) -> None:
+    def __init__(self, spark: SparkSession, bootstrap: str, base: int = 0) -> None:
+        """`base` is added to all of Kafka's offsets: where this generation of the log begins."""
         self._spark = spark
         self._bootstrap = bootstrap
+        self._base = base
 
     def read(self, start: OffsetVector, end: OffsetVector) -> DataFrame:
         """Return the records in `[start, end)`; the read fails when the broker no longer has one of them."""
@@ -28,9 +31,11 @@ class KafkaSource:
             self._spark.read.format("kafka")
             .option("kafka.bootstrap.servers", self._bootstrap)
             .option("subscribe", start.topic)
-            .option("startingOffsets", _offsets_json(start))
-            .option("endingOffsets", _offsets_json(end))
+            .option("startingOffsets", _offsets_json(start, self._base))
+            .option("endingOffsets", _offsets_json(end, self._base))
             .option("failOnDataLoss", "true")
+            # as the speed layer reads: an event counts when it is on the log
+            .option("kafka.isolation.level", "read_uncommitted")
             # fewer, larger requests: the default of 1 MiB a partition makes the task wait for the broker
             .option("kafka.max.partition.fetch.bytes", str(8 << 20))
             .option("kafka.fetch.max.bytes", str(64 << 20))
@@ -39,12 +44,19 @@ class KafkaSource:
             # for the default of 500 ms, for the broker answers a connection's requests one after the other
             .option("kafka.fetch.max.wait.ms", "10")
             .load()
-            .selectExpr("topic", "partition", "offset", "timestamp AS appended_at", "key", "value")
+            .selectExpr(
+                "topic",
+                "partition",
+                f"offset + {self._base} AS offset",
+                f"if(timestampType = 1, timestamp, raise_error('{STAMPED_BY_SENDERS}')) AS appended_at",
+                "key",
+                "value",
+            )
         )
 
 
-def _offsets_json(vector: OffsetVector) -> str:
-    return json.dumps({vector.topic: {str(index): end for index, end in enumerate(vector.ends)}})
+def _offsets_json(vector: OffsetVector, base: int) -> str:
+    return json.dumps({vector.topic: {str(index): end - base for index, end in enumerate(vector.ends)}})
 
 
 def append_raw(records: DataFrame, *, branch: str, run_id: str, file_count: int) -> Content:

@@ -7,7 +7,7 @@ from typing import ParamSpec, TypeAlias, TypeVar
 from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark.errors import PySparkException
 
-from batch_layer.errors import DifferenceError, UnavailableError
+from batch_layer.errors import DifferenceError, RefusedError, UnavailableError, UnreadableLogError
 
 _AWAY = (
     ("Kafka", ("org.apache.kafka.common.errors", "org.apache.spark.sql.kafka010", "KafkaException")),
@@ -16,6 +16,9 @@ _AWAY = (
               "RemoteException", "SocketTimeoutException", "UnknownHostException", "No route to host")),
 )  # fmt: skip
 NO_SPACE = "No space left on device"
+STAMPED_BY_SENDERS = "the log holds records with CreateTime"
+_UNREADABLE_LOG = ("CorruptRecordException", "RecordDeserializationException", "InvalidRecordException",
+                   "Received exception when fetching the next record")  # fmt: skip
 _LOST_FILE = ("FileNotFoundException", "org.apache.iceberg.exceptions.NotFoundException")
 _LOST_LEASE = "does not have any open files"
 """HDFS says of a file that was being written when it went away that it does not exist."""
@@ -33,6 +36,8 @@ def translated(step: Callable[Asked, Answer]) -> Callable[Asked, Answer]:
 
     Raises:
         UnavailableError: a server that Spark talks to is away.
+        UnreadableLogError: what the log holds cannot be read.
+        RefusedError: its records were stamped by their senders.
         DifferenceError: a file is gone.
     """
 
@@ -46,6 +51,13 @@ def translated(step: Callable[Asked, Answer]) -> Callable[Asked, Answer]:
                 raise UnavailableError(
                     "no space is left on a disk that Spark writes to: of its scratch files (SPARK_LOCAL_DIRS) or HDFS"
                 ) from error
+            if STAMPED_BY_SENDERS in text:
+                raise RefusedError(
+                    "the log holds events whose time of receipt was set by their senders; set the topic's "
+                    "message.timestamp.type to LogAppendTime, and begin a new topic for what follows"
+                ) from error
+            if any(sign in text for sign in _UNREADABLE_LOG):
+                raise UnreadableLogError(f"the log holds bytes that Spark cannot read ({first_cause(text)})") from error
             if is_lost(text):
                 raise DifferenceError(f"a file of the tables is gone ({first_cause(text)})") from error
             server = server_away(text)

@@ -11,6 +11,10 @@ VIEWS_BY_DETAIL = "views_by_video_day_country_device"
 REJECTED_EVENTS = "rejected_events"
 TALLY = "tally"
 
+CLOSED_TABLES = (RAW_EVENTS, REJECTED_EVENTS)
+"""They hold messages as their senders wrote them, personal data among it: analysts have no right to them, nor to their
+files. `events` has the verdict on each of their rows."""
+
 
 @dataclass(frozen=True)
 class Column:
@@ -34,7 +38,12 @@ class Table:
 _TOPIC = Column("topic", "string", "Kafka topic")
 _PLACE = (
     Column("partition", "int", "Kafka partition"),
-    Column("offset", "bigint", "Kafka offset within the partition; with it, the one name of a message"),
+    Column(
+        "offset",
+        "bigint",
+        "Kafka offset within the partition, plus 2^40 for each earlier generation of the log; with it, the one name "
+        "of a message",
+    ),
     Column("appended_at", "timestamp", "The broker's append time: when the event was received"),
 )
 _VIDEO = Column("video_id", "string", "The video that was watched")
@@ -82,8 +91,13 @@ TABLES: dict[str, Table] = {
                 "string",
                 "The video watched; of a rejected event the message's key, where it is one",
             ),
-            Column("user_id", "string", "Pseudonym of the viewer: the same viewer has the same one, and no way back"),
-            Column("session_id", "string", "The player's session"),
+            Column(
+                "user_id",
+                "string",
+                "The viewer: a pseudonym without a way back of what came through the collector; what a direct producer "
+                "sent stands as it was sent",
+            ),
+            Column("session_id", "string", "The player's session, a pseudonym or not like user_id"),
             Column(
                 "happened_at",
                 "timestamp",
@@ -156,3 +170,6 @@ TABLES: dict[str, Table] = {
         "How many events got which verdict; it adds up to the events received",
     ),
 }
+
+OPEN_TABLES = tuple(name for name in TABLES if name not in CLOSED_TABLES)
+"""What analysts may read."""

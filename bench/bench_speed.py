@@ -145,6 +145,8 @@ class Subject:
         gc.freeze()  # as the process does
         self.loop = ConsumeLoop(
             Surroundings(
+                catalogue=(),
+                topic=settings.topic,
                 log=KafkaLog(settings),
                 store=RedisSegmentStore.connect(redis_url, namespace=NAMESPACE),
                 published=NothingPublished(),

@@ -1,5 +1,6 @@
 """What happens to one event between the sender and the log: decoding, judging, adding, hiding. Pure."""
 
+import re
 from datetime import UTC, datetime
 
 import msgspec
@@ -8,9 +9,13 @@ from ingestion.client_network import network_of
 from ingestion.contract.counting import LateEvent, judge_alone
 from ingestion.contract.decoding import decode_view_event
 from ingestion.contract.event import EVENT_BYTES_MAX, Reason, RejectedEvent, ViewEvent
-from ingestion.pseudonym import pseudonym_of
+from ingestion.pseudonym import pseudonym_of, session_pseudonym_of
 
 USER_AGENT_LENGTH_MAX = 2048
+_HOST = re.compile(
+    r"(?:[a-z][a-z0-9+.-]*:)?(?://)?(?:[^/?#@\s]*@)?([a-z0-9-]+(?:\.[a-z0-9-]+)+)(?=[:/?#]|$)", re.ASCII | re.IGNORECASE
+)
+"""The host of a URL with or without its scheme."""
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -74,6 +79,9 @@ def admit(raw: bytes, came: Arrival, key: bytes) -> AdmittedEvent | RejectedEven
     event = judged.event if isinstance(judged, LateEvent) else judged
     fields = _decode_fields(raw)
     fields["user_id"] = _text(pseudonym_of(event.user_id, key))
+    fields["session_id"] = _text(session_pseudonym_of(event.session_id, key))
+    if event.referrer is not None:
+        _keep_host(fields, event.referrer)
     if "client_network" in fields and "client_network" not in came.fields:
         _keep_network(fields, event)
     fields.update(came.fields)
@@ -98,6 +106,15 @@ def _keep_network(fields: dict[str, msgspec.Raw], event: ViewEvent) -> None:
         del fields["client_network"]
     else:
         fields["client_network"] = _text(network)
+
+
+def _keep_host(fields: dict[str, msgspec.Raw], referrer: str) -> None:
+    """Keep of the page that a viewer came from its host alone: addresses of pages name people."""
+    found = _HOST.match(referrer)
+    if found is None:
+        del fields["referrer"]
+    else:
+        fields["referrer"] = _text(found[1].lower())
 
 
 def _text(value: str) -> msgspec.Raw:

@@ -1,4 +1,4 @@
-"""The keyed pseudonym that takes the place of a viewer's id before anything is stored. Pure.
+"""The keyed pseudonyms that take the place of a viewer's and a session's id before anything is stored. Pure.
 
 HMAC-SHA256 (RFC 2104) cut to 128 bits: without the key nobody can find the pseudonym of a known id by trying, and two
 of a billion viewers share one with probability below 2^-68. The same key gives the same pseudonym for ever, so the key
@@ -9,6 +9,7 @@ import hmac
 import re
 
 PSEUDONYM_PREFIX = "viewer_"
+SESSION_PREFIX = "session_"
 KEY_BYTES_MIN = 32
 _HEX_DIGITS = 32
 
@@ -16,6 +17,12 @@ _HEX_DIGITS = 32
 def pseudonym_of(user_id: str, key: bytes) -> str:
     """Return the pseudonym of a user id: the prefix and 32 hex digits. Texts are compared code point by code point."""
     return PSEUDONYM_PREFIX + hmac.digest(key, user_id.encode("utf-8", "surrogatepass"), "sha256").hex()[:_HEX_DIGITS]
+
+
+def session_pseudonym_of(session_id: str, key: bytes) -> str:
+    """Return the pseudonym of a session, which never is that of a viewer with an equal id."""
+    message = b"session\x00" + session_id.encode("utf-8", "surrogatepass")
+    return SESSION_PREFIX + hmac.digest(key, message, "sha256").hex()[:_HEX_DIGITS]
 
 
 def pseudonym_key(text: str) -> bytes:

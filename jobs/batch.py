@@ -19,6 +19,7 @@ from batch_layer.kafka_log_ends import KafkaLogEnds
 from batch_layer.ports import ReconciliationStore, Warehouse
 from batch_layer.postgres_catalogue import PostgresCatalogueFacts
 from batch_layer.postgres_late_decisions import PostgresLateDecisions
+from batch_layer.postgres_log_generations import PostgresLogGenerations
 from batch_layer.postgres_reconciliations import PostgresReconciliations
 from batch_layer.postgres_versions import PostgresVersionStore
 from batch_layer.prometheus_batch_metrics import PrometheusBatchMetrics
@@ -30,6 +31,7 @@ from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.figures_file import record_open_differences
 from jobs.flags import whole_number
+from jobs.kafka_record_batches import read_every_batch
 from jobs.patience import try_again
 from jobs.reconcile_ports import reconcile_ports
 from speed_layer.redis_segment_store import RedisSegmentStore
@@ -209,14 +211,18 @@ def note_open_differences(chosen: BatchSettings, reconciliations: Reconciliation
 @contextmanager
 def open_ports(chosen: BatchSettings) -> Iterator[RunPorts]:
     """Connects to everything, cheapest first, so that a server that is away is known before Spark starts."""
+    read_every_batch()
     versions, reconciliations = PostgresVersionStore(chosen.postgres_url), PostgresReconciliations(chosen.postgres_url)
     with closing(versions), closing(reconciliations), closing(KafkaLogEnds(chosen.bootstrap, chosen.topic)) as log:
         check_hdfs(chosen.hdfs_url)
         check_clock(datetime.now(UTC), log.broker_time())
         if not versions.lock():
             raise RefusedError("another batch run is at work; wait for it to end")
+        with closing(PostgresLogGenerations(chosen.postgres_url, chosen.topic)) as generations:
+            log.base = generations.checked(log.log_id()).base
         current = versions.current()
-        event_count = sum(log.highwaters()) - (sum(current.offsets.ends) if current else 0)
+        counted_count = sum(max(0, end - log.base) for end in current.offsets.ends) if current else 0
+        event_count = sum(end - log.base for end in log.highwaters()) - counted_count
         points, speed = chosen.failpoints, RedisSegmentStore.connect(chosen.redis_url, namespace=chosen.speed_namespace)
         spark = _session(chosen, is_short=event_count < SHORT_RUN_EVENTS_MAX)
         url, record = chosen.postgres_url, points.on(reconciliations)
@@ -226,7 +232,7 @@ def open_ports(chosen: BatchSettings) -> Iterator[RunPorts]:
             versions=points.on(versions),
             reconcile=reconcile_ports(spark, versions, record, postgres_url=url, progress=report),
             decisions=PostgresLateDecisions(url),
-            warehouse=points.on(_warehouse(chosen, spark)),
+            warehouse=points.on(_warehouse(chosen, spark, log.base)),
             metrics=PrometheusBatchMetrics(chosen.metrics),
             progress=report,
             clock=lambda: datetime.now(UTC),
@@ -243,14 +249,14 @@ def _session(chosen: BatchSettings, *, is_short: bool) -> "SparkSession":
     return spark
 
 
-def _warehouse(chosen: BatchSettings, spark: "SparkSession") -> Warehouse:
+def _warehouse(chosen: BatchSettings, spark: "SparkSession", log_base: int) -> Warehouse:
     from batch_layer import gx_gate
     from batch_layer.spark_archive import KafkaSource
     from batch_layer.spark_warehouse import SparkWarehouse
 
     return SparkWarehouse(
         spark,
-        KafkaSource(spark, chosen.bootstrap),
+        KafkaSource(spark, chosen.bootstrap, log_base),
         PostgresCatalogueFacts(chosen.postgres_url),
         reports=chosen.reports,
         gate=gx_gate.judge,

@@ -1,11 +1,13 @@
 """Checks of this machine: programs, packages, disk, ports."""
 
 import platform
+import re
 import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from kafka import codec
 from kafka.record import util
 
 from jobs import programs
@@ -14,20 +16,23 @@ from jobs.local_stack.ports import fixed_ports, is_free
 
 SET_UP = "run any ./viewledger command: it sets up what is missing"
 JAR_NAMED = {"kafka": "kafka_2.13-*.jar", "hadoop": "hadoop-hdfs-3*.jar", "spark": "iceberg-spark-runtime-*.jar"}
+LISTENS = re.compile(r"(?:127\.0\.0\.1:|^)(\d{4,5})(?:/\w*)?$")
+"""How a setting of the local stack names a port: `127.0.0.1:17080`, `redis://127.0.0.1:17082/0`, `17070`."""
 FREE_GIB_WARN, FREE_GIB_BAD = 5.0, 1.0
 
 
-def machine_rows(home: Path, environ: Mapping[str, str], *, stack_runs: bool) -> list[Row]:
-    """Every check that needs no server."""
+def machine_rows(home: Path, environ: Mapping[str, str], *, running: Mapping[str, str]) -> list[Row]:
+    """Every check that needs no server. `running`: the settings of the stack that runs here, empty if none does."""
     return [
         python_row(),
         crc32c_row(),
+        codecs_row(),
         program_row("java", programs.java(), "-version", "install openjdk-17-jre-headless, or set JAVA_HOME"),
         program_row("redis", programs.redis_server(), "--version", "install redis-server"),
         postgres_row(),
         *(jars_row(home, profile) for profile in JAR_NAMED),
         disk_row(home),
-        *ports_rows(environ, stack_runs=stack_runs),
+        *ports_rows(environ, running=running),
     ]
 
 
@@ -41,6 +46,16 @@ def crc32c_row() -> Row:
     if util.crc32c_c is None:
         return bad("crc32c", "kafka-python uses its own slow code", "install the package crc32c")
     return ok("crc32c", "kafka-python uses the C package")
+
+
+def codecs_row() -> Row:
+    """Whether every codec that a producer may choose can be read; Spark brings its own."""
+    there = {"gzip": codec.has_gzip(), "snappy": codec.has_snappy(), "lz4": codec.has_lz4(), "zstd": codec.has_zstd()}
+    missing = [name for name, is_there in there.items() if not is_there]
+    if missing:
+        remedy = "install what requirements.lock names: python-snappy, lz4, zstandard"
+        return bad("codecs", f"batches in {', '.join(missing)} cannot be read and stop counting", remedy)
+    return ok("codecs", f"{', '.join(there)} can be read")
 
 
 def program_row(subject: str, program: str | None, flag: str, remedy: str) -> Row:
@@ -75,11 +90,12 @@ def disk_row(home: Path) -> Row:
     return warn("disk", text, remedy) if free < FREE_GIB_WARN else ok("disk", text)
 
 
-def ports_rows(environ: Mapping[str, str], *, stack_runs: bool) -> list[Row]:
-    """Whether `up` could listen on its ports; nothing to say while it does."""
+def ports_rows(environ: Mapping[str, str], *, running: Mapping[str, str]) -> list[Row]:
+    """Which ports the running stack has, wherever they are; if none runs, whether `up` could listen on its own."""
+    if running:
+        known = {int(found[1]) for value in running.values() if (found := LISTENS.search(value))}
+        return [ok("ports", f"the running stack has {', '.join(map(str, sorted(known)))}")]
     ports = fixed_ports(environ).by_name()
-    if stack_runs:
-        return [ok("ports", f"{min(ports.values())}–{max(ports.values())} are the running stack's")]
     taken = [f"{port} ({part})" for part, port in ports.items() if not is_free(port)]
     if taken:
         return [bad("ports", f"taken by another program: {', '.join(taken)}", "stop it, or set VIEWLEDGER_PORT_BASE")]

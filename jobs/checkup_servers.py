@@ -3,12 +3,19 @@
 import json
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 
 import kafka.errors
 import psycopg2
 import redis
 from kafka import KafkaProducer
 
+from batch_layer.errors import BatchError
+from batch_layer.kafka_log_ends import KafkaLogEnds
+from batch_layer.postgres_log_generations import PostgresLogGenerations
+from batch_layer.postgres_versions import PostgresVersionStore
+from ingestion.contract.event import TOPIC_VIDEO_VIEWS
+from ingestion.contract.offsets import other_log
 from jobs.checkup import Row, bad, ok, warn
 from jobs.errors import CommandError
 from jobs.local_stack.http_probe import http_get
@@ -27,6 +34,7 @@ def server_rows(environ: Mapping[str, str]) -> list[Row]:
     checks: dict[str, Check] = {
         "kafka": kafka_rows,
         "kafka clock": broker_clock_rows,
+        "kafka log": log_rows,
         "redis": redis_rows,
         "postgres": postgres_rows,
         "hdfs": hdfs_rows,
@@ -36,7 +44,7 @@ def server_rows(environ: Mapping[str, str]) -> list[Row]:
     for subject, check in checks.items():
         try:
             rows += check(environ)
-        except CommandError as error:
+        except (CommandError, BatchError) as error:
             rows.append(bad(subject, str(error), UP))
         except (redis.RedisError, psycopg2.Error, kafka.errors.KafkaError, OSError) as error:
             rows.append(bad(subject, f"does not answer: {' '.join(str(error).split())}", UP))
@@ -51,6 +59,29 @@ def kafka_rows(environ: Mapping[str, str]) -> list[Row]:
     if not found:
         return [ok("topics", f"{len(TOPICS)} are as they should be")]
     return [bad("topics", *text.split("; ", 1)) for text in found]
+
+
+def log_rows(environ: Mapping[str, str]) -> list[Row]:
+    """Whether the topic is the log that was counted, and holds all that was."""
+    topic = environ.get("VIEWLEDGER_TOPIC_VIDEO_VIEWS") or TOPIC_VIDEO_VIEWS
+    bootstrap = ",".join(KafkaConnection.from_environ(environ).bootstrap)
+    url = PostgresConnection.from_environ(environ).url
+    with (
+        closing(PostgresLogGenerations(url, topic)) as generations,
+        closing(PostgresVersionStore(url)) as versions,
+        closing(KafkaLogEnds(bootstrap, topic)) as log,
+    ):
+        known, current, log_id = generations.newest(), versions.current(), log.log_id()
+        log.base = known.base if known else 0
+        if known is not None and known.log_id != log_id:
+            return [bad("kafka log", *other_log(topic, known, log_id).split("; ", 1))]
+        ends = current.offsets.ends if current else ()
+        if any(highwater < end for highwater, end in zip(log.highwaters(), ends, strict=False)):
+            remedy = "bring back what is missing, or go on by ./viewledger topics new-generation"
+            return [bad("kafka log", "it ends before what was counted: truncated, or restored from a copy", remedy)]
+    if known is None:
+        return [ok("kafka log", f"{log_id}; the first batch run puts it on record")]
+    return [ok("kafka log", f"{log_id}, generation {known.number}, is the one that is counted")]
 
 
 def broker_clock_rows(environ: Mapping[str, str]) -> list[Row]:

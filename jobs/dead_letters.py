@@ -13,6 +13,7 @@ from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.flags import whole_number
+from jobs.kafka_record_batches import read_every_batch
 from speed_layer.dead_letter import DeadLetter
 from speed_layer.errors import UnavailableError
 from speed_layer.kafka_dead_letter_replay import KafkaDeadLetterReplay, ReplayRefusedError
@@ -45,6 +46,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
 def open_replay(environ: Mapping[str, str]) -> KafkaDeadLetterReplay:
     """Wires the reader of dead letters; connects to nothing yet."""
+    read_every_batch()
     source = environ.get("VIEWLEDGER_TOPIC_VIDEO_VIEWS") or TOPIC_VIDEO_VIEWS
     return KafkaDeadLetterReplay(
         settings.host_ports(environ, "VIEWLEDGER_KAFKA_BOOTSTRAP"),

@@ -11,7 +11,7 @@ from jobs.checkup import Row, Verdict, warn
 from jobs.checkup_machine import machine_rows
 from jobs.checkup_servers import server_rows
 from jobs.exit_codes import ExitCode
-from jobs.local_stack.profile import is_running
+from jobs.local_stack.profile import folder_in_use, is_running, read_environment
 from jobs.settings import environment
 from jobs.state_home import state_home
 
@@ -24,8 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> ExitCode:
     """OK when nothing is bad, FAILED otherwise; warnings do not count."""
     home, environ = state_home(), environment()
-    stack_runs = is_running(home / "local")
-    rows = machine_rows(home, environ, stack_runs=stack_runs)
+    folder = folder_in_use()
+    running = read_environment(folder) if is_running(folder) else {}
+    rows = machine_rows(home, environ, running=running)
     if "VIEWLEDGER_KAFKA_BOOTSTRAP" in environ:
         rows += server_rows(environ)
     else:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from batch_layer.spark_parquet_export import ExportedTable, export_table
-from batch_layer.tables import RAW_EVENTS, TABLES
+from batch_layer.tables import CLOSED_TABLES, OPEN_TABLES, TABLES
 from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
@@ -17,8 +17,6 @@ from jobs.sql_session import SqlSession, sql_session, told
 from jobs.sql_version import VersionChoice, add_version_arguments
 
 MANIFEST = "manifest.json"
-USUAL = tuple(name for name in TABLES if name != RAW_EVENTS)
-"""The log itself is as large as everything else together, and `events` says what it says."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_version_arguments(parser)
     parser.add_argument("--to", required=True, type=Path, metavar="DIR", help="a folder that does not exist yet")
     parser.add_argument(
-        "--tables", default=",".join(USUAL), help="which tables, separated by commas (default: all but raw_events)"
+        "--tables", default=",".join(OPEN_TABLES), help="which tables, separated by commas (default: all)"
     )
     parser.add_argument("--json", action="store_true", help="print the manifest")
 
@@ -53,11 +51,17 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
 
 def chosen_tables(text: str) -> tuple[str, ...]:
-    """The tables' names, each once; raises CommandError(BAD_INPUT) for one that does not exist."""
+    """The tables' names, each once; raises CommandError(BAD_INPUT) for one that analysts may not read."""
     names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
     for name in names:
-        if name not in TABLES:
-            raise CommandError(f"there is no table {name!r}; there are {', '.join(TABLES)}", ExitCode.BAD_INPUT)
+        if name in CLOSED_TABLES:
+            raise CommandError(
+                f"{name} holds messages as their senders wrote them and is closed to analysts; docs/analysts.md says "
+                "who may read it",
+                ExitCode.BAD_INPUT,
+            )
+        if name not in OPEN_TABLES:
+            raise CommandError(f"there is no table {name!r}; there are {', '.join(OPEN_TABLES)}", ExitCode.BAD_INPUT)
     return names
 
 

@@ -8,8 +8,10 @@ import time
 from contextlib import closing
 from dataclasses import dataclass
 
+from batch_layer.errors import RefusedError
 from batch_layer.errors import UnavailableError as BatchUnavailableError
 from batch_layer.kafka_log_ends import KafkaLogEnds
+from batch_layer.postgres_log_generations import PostgresLogGenerations
 from batch_layer.postgres_versions import PostgresVersionStore
 from ingestion.contract.event import TOPIC_VIDEO_VIEWS
 from jobs import settings
@@ -58,10 +60,18 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     store = RedisSegmentStore.connect(redis_url, namespace=environ.get("VIEWLEDGER_SPEED_NAMESPACE") or NAMESPACE)
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # its chatter says no more than our one sentence
     try:
-        with closing(PostgresVersionStore(postgres_url)) as versions, closing(KafkaLogEnds(bootstrap, topic)) as log:
+        generations = PostgresLogGenerations(postgres_url, topic)
+        with (
+            closing(generations),
+            closing(PostgresVersionStore(postgres_url)) as versions,
+            closing(KafkaLogEnds(bootstrap, topic)) as log,
+        ):
+            log.base = generations.checked(log.log_id()).base
             current = versions.current()
-            starts = list(current.offsets.ends) if current else []
+            starts = [max(end, log.base) for end in current.offsets.ends] if current else []
             rebuilt = _rebuilt(store, log, starts, arguments.within)
+    except RefusedError as error:
+        raise CommandError(str(error), ExitCode.REFUSED) from error
     except (BatchUnavailableError, UnavailableError) as error:
         raise CommandError(str(error), ExitCode.UNAVAILABLE) from error
     if arguments.json:
@@ -81,7 +91,7 @@ def _rebuilt(store: RedisSegmentStore, log: KafkaLogEnds, starts: list[int], wit
     Events between the version and here are what is counted; ids of the horizon before it are read, too.
     """
     partition_count = log.partition_count()
-    starts += [0] * (partition_count - len(starts))
+    starts += [log.base] * (partition_count - len(starts))
     wanted = log.highwaters()
     total = sum(end - start for end, start in zip(wanted, starts, strict=True))
     started = told = time.monotonic()

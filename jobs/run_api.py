@@ -52,6 +52,8 @@ from speed_layer.redis_segment_store import AsyncRedisSegmentReader
 log = logging.getLogger(__name__)
 
 REDIS_TIMEOUT_SECONDS = 0.5
+FRESH_SECONDS = 5
+"""The target for how soon an event counts."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,8 @@ class ApiSettings:
     redis: settings.RedisConnection
     postgres: settings.PostgresConnection
     namespace: str
+    fresh_seconds: int
+    """An answer is complete if everything that was on the log so long ago is known to be in it."""
     http: HttpSettings
     figures: MetricsSettings
     access: AccessSettings
@@ -76,6 +80,9 @@ class ApiSettings:
             redis=settings.RedisConnection.from_environ(environ),
             postgres=settings.PostgresConnection.from_environ(environ),
             namespace=environ.get("VIEWLEDGER_SPEED_NAMESPACE") or NAMESPACE,
+            fresh_seconds=settings.integer(
+                environ, "VIEWLEDGER_API_FRESH_SECONDS", default=FRESH_SECONDS, least=2, most=3_600
+            ),
             http=HttpSettings.from_environ(environ, "VIEWLEDGER_API_PORT", 17070),
             figures=MetricsSettings.from_environ(environ, "VIEWLEDGER_API_METRICS_PORT"),
             access=AccessSettings.from_environ(environ),
@@ -88,8 +95,9 @@ class ApiSettings:
 class SpeedLayerCounts:
     """The speed layer's reader as serving's port."""
 
-    def __init__(self, reader: AsyncRedisSegmentReader) -> None:
+    def __init__(self, reader: AsyncRedisSegmentReader, *, fresh_seconds: int = FRESH_SECONDS) -> None:
         self._reader = reader
+        self._fresh_ms = fresh_seconds * 1000
 
     async def read(self, offset_ends: tuple[int, ...], video_ids: Sequence[str]) -> SpeedSums:
         """Returns the sums since the offsets; raises SpeedUnavailableError."""
@@ -97,9 +105,10 @@ class SpeedLayerCounts:
             found = await self._reader.read(offset_ends, video_ids)
         except UnavailableError as error:
             raise SpeedUnavailableError(str(error)) from error
+        is_complete = found.is_complete and found.is_current(self._fresh_ms)
         milliseconds = found.appended_at_ms
         appended_at = None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1000, UTC)
-        return SpeedSums(offset_ends, found.views, found.is_complete, appended_at)
+        return SpeedSums(offset_ends, found.views, is_complete, appended_at, found.doubtful)
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
@@ -124,7 +133,9 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     redis_breaker = CircuitBreaker("redis", SpeedUnavailableError)
     keys_breaker = CircuitBreaker("api_keys", AccessUnavailableError)
     show_breakers(metrics.registry, (postgres_breaker, redis_breaker, keys_breaker))
-    speed = SpeedLayerCounts(AsyncRedisSegmentReader(client, namespace=chosen.namespace))
+    speed = SpeedLayerCounts(
+        AsyncRedisSegmentReader(client, namespace=chosen.namespace), fresh_seconds=chosen.fresh_seconds
+    )
     with ThreadPoolExecutor(3, thread_name_prefix="postgres") as executor:
         doors = open_doors(chosen.access, keys_breaker.on(keys, "find"), executor, metrics.responded)
         reader = CountsReader(

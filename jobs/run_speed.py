@@ -28,6 +28,7 @@ from jobs.http_connections import ConnectionLimits
 from jobs.http_metrics import MEDIA_TYPE
 from jobs.http_server import listening_socket, served_beside
 from jobs.json_log import log_json
+from jobs.kafka_record_batches import read_every_batch
 from jobs.patience import wait_for
 from jobs.postgres_waits import bound_waits
 from speed_layer.consume_loop import ConsumeLoop, Surroundings
@@ -36,11 +37,12 @@ from speed_layer.http_probes import probe_app
 from speed_layer.kafka_dead_letters import KafkaDeadLetters
 from speed_layer.kafka_log import KafkaLog, KafkaLogSettings
 from speed_layer.last_published import LastPublished
+from speed_layer.postgres_catalogue_videos import PostgresCatalogueVideos
 from speed_layer.postgres_published_offsets import PostgresPublishedOffsets
 from speed_layer.prometheus_speed_metrics import PrometheusSpeedMetrics
 from speed_layer.recovery import Horizon
 from speed_layer.redis_calls import NAMESPACE
-from speed_layer.redis_segment_store import RedisSegmentStore
+from speed_layer.redis_segment_store import UNKNOWN_VIDEOS_MAX, RedisSegmentStore
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +64,8 @@ class SpeedSettings:
     """Where the halt is noted for Prometheus; None: nowhere."""
     host: str
     port: int
+    unknown_videos_max: int
+    """How many videos that are not in the catalogue a partition's segment takes."""
     failpoints: Failpoints
     limits: ConnectionLimits
 
@@ -91,6 +95,13 @@ class SpeedSettings:
             state=Path(state) if (state := environ.get("VIEWLEDGER_STATE_DIR")) else None,
             host=environ.get("VIEWLEDGER_BIND_HOST") or "127.0.0.1",
             port=settings.integer(environ, "VIEWLEDGER_SPEED_METRICS_PORT", default=17072, least=0, most=65535),
+            unknown_videos_max=settings.integer(
+                environ,
+                "VIEWLEDGER_SPEED_UNKNOWN_VIDEOS_MAX",
+                default=UNKNOWN_VIDEOS_MAX,
+                least=0,
+                most=10_000_000,
+            ),
             failpoints=Failpoints("speed", environ, failure=UnavailableError),
             limits=ConnectionLimits.from_environ(environ),
         )
@@ -119,6 +130,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
             "the package crc32c is missing; without it consuming is 20 times slower", ExitCode.SETUP_FAILED
         )
     log_json()
+    read_every_batch()
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     with _stopping_on_signals() as stopping:
@@ -141,7 +153,9 @@ def _count(
     stopping: threading.Event,
     readiness: Readiness,
 ) -> None:
-    store = RedisSegmentStore.connect(chosen.redis_url, namespace=chosen.namespace)
+    store = RedisSegmentStore.connect(
+        chosen.redis_url, namespace=chosen.namespace, unknown_max=chosen.unknown_videos_max
+    )
     unsafe = _patiently(store.unsafe_settings, stopping)
     if unsafe:
         raise CommandError("; ".join(unsafe), ExitCode.BAD_INPUT)
@@ -150,7 +164,10 @@ def _count(
     log = _patiently(lambda: KafkaLog(kafka), stopping)
     if log is None:
         return
-    loop = ConsumeLoop(_surroundings(chosen, registry, (log, store, dead_letters), stopping), chosen.horizon)
+    catalogue = PostgresCatalogueVideos(chosen.postgres_url)
+    threading.Thread(target=catalogue.follow, args=(stopping.wait,), name="catalogue", daemon=True).start()
+    surroundings = _surroundings(chosen, registry, (log, store, dead_letters), catalogue, stopping)
+    loop = ConsumeLoop(surroundings, chosen.horizon)
     readiness.loop = loop
     logger.info("speed started", extra={"fields": {"topic": kafka.topic, "group": kafka.group_id, "port": chosen.port}})
     gc.freeze()  # what start-up made is never garbage; chunks are freed by reference counts alone
@@ -162,6 +179,7 @@ def _surroundings(
     chosen: SpeedSettings,
     registry: CollectorRegistry,
     connected: tuple[KafkaLog, RedisSegmentStore, KafkaDeadLetters],
+    catalogue: PostgresCatalogueVideos,
     stopping: threading.Event,
 ) -> Surroundings:
     """Puts failpoints around what they are for, and a circuit breaker around each server."""
@@ -174,9 +192,11 @@ def _surroundings(
     bound_waits(POSTGRES_SECONDS_MAX)
     show_breakers(registry, (kafka, letters, redis, postgres))
     return Surroundings(
+        topic=chosen.kafka.topic,
+        catalogue=catalogue,
         # Not `poll`: it never fails while brokers are away, and the group needs it called.
-        log=kafka.on(on(log), "ranges", "first_offset_since"),
-        store=redis.on(on(store), "apply", "look", "reset"),
+        log=kafka.on(on(log), "ranges", "first_offset_since", "log_id"),
+        store=redis.on(on(store), "apply", "look", "reset", "now_ms", "beat"),
         published=LastPublished(postgres.on(published, "current")),
         dead_letters=letters.on(on(dead_letters), "send"),
         observer=PrometheusSpeedMetrics(registry),

@@ -16,7 +16,7 @@ from batch_layer.spark_connect_rules import ConnectRules
 from batch_layer.spark_connect_server import connect_service
 from batch_layer.spark_session import SparkSettings
 from batch_layer.spark_sql_rules import SqlRules
-from batch_layer.tables import TABLES
+from batch_layer.tables import OPEN_TABLES
 from jobs import settings
 from jobs.batch_settings import spark_settings
 from jobs.errors import CommandError
@@ -74,7 +74,7 @@ def sql_server(chosen: SqlServerSettings) -> Iterator[SqlServer]:
     location_of = partial(snapshots.metadata_location, *NAMESPACE.split("."))
     listener = listening_socket(chosen.host, chosen.iceberg_port, "VIEWLEDGER_ICEBERG_PORT")
     with closing(listener), connect_service(chosen.spark, f"http://127.0.0.1:{chosen.iceberg_port}") as service:
-        catalog = PublishedCatalog(list(TABLES), snapshots, MetadataFiles(service.spark, location_of))
+        catalog = PublishedCatalog(OPEN_TABLES, snapshots, MetadataFiles(service.spark, location_of))
         rules = ConnectRules(SqlRules(service.spark))
         guard = Guard(rules, target=f"127.0.0.1:{service.port}", token=service.token)
         with _door(guard, chosen), served_beside(catalog_app(catalog), listener):

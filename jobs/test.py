@@ -23,6 +23,7 @@ BESIDE = (
         f"tests/laws/test_{name}.py"
         for name in (
             "spark_errors",
+            "kafka_log",
             "batch_laws",
             "sql_is_closed",
             "reconcile_laws",

@@ -1,4 +1,4 @@
-"""`./viewledger topics create|check`: the topics, their settings, and what differs on the broker."""
+"""`./viewledger topics create|check|new-generation`: the topics, their settings, and what differs on the broker."""
 
 import argparse
 import logging
@@ -11,6 +11,7 @@ import kafka.errors
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
 from ingestion.contract.event import PARTITION_COUNT, TOPIC_VIDEO_VIEWS
+from jobs import new_generation
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.settings import KafkaConnection, environment
@@ -43,11 +44,16 @@ TOPICS = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the actions."""
-    parser.add_argument("action", choices=("create", "check"), help="create what is missing, or compare what is there")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions.add_parser("create", help="create what is missing")
+    actions.add_parser("check", help="compare what is there")
+    new_generation.add_arguments(actions.add_parser("new-generation", help=new_generation.HELP))
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
     """OK when the topics are as they should be, DIFFERENCE otherwise (each difference on its own line)."""
+    if arguments.action == "new-generation":
+        return new_generation.run(arguments)
     connection = KafkaConnection.from_environ(environment())
     with admin_client(connection) as admin:
         if arguments.action == "create":

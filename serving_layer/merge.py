@@ -4,7 +4,7 @@ Law: for any cut, settled + provisional = a recount of everything. It holds beca
 vector, and `merged` refuses halves that do not.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 import msgspec
@@ -40,6 +40,8 @@ class SpeedSums(msgspec.Struct, frozen=True):
     """False: something may be missing, so the numbers may be too small, never too large."""
     appended_at: datetime | None
     """Append time of the newest event counted; None before the first."""
+    doubtful: Collection[str] = ()
+    """Videos whose number may be too small, though the others' are not."""
 
 
 class ServedCount(msgspec.Struct, frozen=True, gc=False):
@@ -89,7 +91,7 @@ def merged(video_id: str, version: ServedVersion, settled: SettledCount | None, 
         version=version.version,
         settled_until=version.settled_until,
         as_of=newest(version.settled_until, speed.appended_at if speed is not None else None),
-        complete=speed is not None and speed.is_complete,
+        complete=speed is not None and speed.is_complete and video_id not in speed.doubtful,
         known=settled is not None or provisional > 0,
     )
 

@@ -1,7 +1,7 @@
 """A chunk: messages of one partition, judged, ready to be applied in one step. Pure."""
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate, groupby
@@ -59,6 +59,8 @@ class Chunk:
     span: Span
     candidates: Mapping[bytes, str] = field(default_factory=dict)
     """Event id → video id."""
+    unknown_videos: Collection[str] = ()
+    """Those of the candidates' videos that are not in the catalogue."""
     duplicates: int = 0
     """Events whose id stood earlier in this chunk."""
     late: int = 0
@@ -109,7 +111,7 @@ def _by_generation(
     return found
 
 
-def judge(span: Span, contracts: EventContracts) -> Chunk:
+def judge(span: Span, contracts: EventContracts, catalogue: Container[str] = ()) -> Chunk:
     """Decodes and judges the messages of a span, each by itself; of one id the first is the candidate."""
     records = span.records
     if not records:
@@ -145,7 +147,8 @@ def judge(span: Span, contracts: EventContracts) -> Chunk:
         else:
             candidates[event_id] = event.video_id
             sessions.append(event.session_id)
-    return Chunk(span, candidates, duplicates, late, rejections, sessions, unknown_countries)
+    unknown = dict.fromkeys(video_id for video_id in candidates.values() if video_id not in catalogue)
+    return Chunk(span, candidates, unknown, duplicates, late, rejections, sessions, unknown_countries)
 
 
 def instant_of(milliseconds: int) -> datetime:

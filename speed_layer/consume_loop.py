@@ -2,33 +2,47 @@
 
 import logging
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from ingestion.contract.backoff import QUICK
 from ingestion.contract.event import TOPIC_VIDEO_VIEWS
 from ingestion.contract.event_contracts import EventContracts
+from ingestion.contract.offsets import LogGeneration
 from speed_layer.chunk import Chunk, LogRecord, judge, spans
 from speed_layer.errors import SpeedLayerError, UnavailableError
-from speed_layer.ports import DeadLetters, Log, LogRange, PublishedOffsets, SegmentStore, SpeedObserver
-from speed_layer.recovery import BeginAnew, Horizon, Resume, Wait, check_readable, plan_recovery, plan_uninformed
-from speed_layer.segments import Moved
+from speed_layer.ports import DeadLetters, Log, LogRange, Published, PublishedOffsets, SegmentStore, SpeedObserver
+from speed_layer.recovery import (
+    BeginAnew,
+    Horizon,
+    Resume,
+    Wait,
+    check_readable,
+    generation_counted,
+    plan_recovery,
+    plan_uninformed,
+)
+from speed_layer.segments import Moved, PartitionReading
 
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5
 CHECK_SECONDS = 2.0
+BEAT_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
 class Surroundings:
     """Everything the loop works with."""
 
+    topic: str
     log: Log
     store: SegmentStore
     published: PublishedOffsets
     dead_letters: DeadLetters
     observer: SpeedObserver
+    catalogue: Container[str]
+    """The videos of the catalogue: what is invented beside them may take a bounded room only."""
     clock: Callable[[], float]
     """Seconds since 1970; only for figures, since the machine's clock may be wrong or be set."""
     elapsed: Callable[[], float]
@@ -60,7 +74,9 @@ class ConsumeLoop:
         self._assignment = 0
         self._assigned: frozenset[int] = frozenset()
         self._places: dict[int, Place] = {}
+        self._log = ""
         self._next_check_at = 0.0
+        self._next_beat_at = 0.0
         self._failures = 0
         self._failed_at = 0.0
 
@@ -91,6 +107,8 @@ class ConsumeLoop:
                 self._count(polled)
             if self._around.elapsed() >= self._next_check_at:
                 self._check()
+            if self._places and self._around.elapsed() >= self._next_beat_at:
+                self._beat()
             # Recovering alone proves little: what failed may be met again with the first chunk.
             if is_counting and (polled or self._around.elapsed() >= self._failed_at + CHECK_SECONDS):
                 self._failures = 0
@@ -129,7 +147,7 @@ class ConsumeLoop:
         offsets = (place.position, end)
         generation_ms = self._horizon.generation_ms
         parts = spans(records, partition=partition, offsets=offsets, segment=place.segment, generation_ms=generation_ms)
-        return [judge(part, self._contracts) for part in parts]
+        return [judge(part, self._contracts, self._around.catalogue) for part in parts]
 
     def _apply(self, chunks: Sequence[Chunk]) -> None:
         # 1. What was rejected is safe elsewhere. A crash here sends it again, under the same key.
@@ -176,10 +194,20 @@ class ConsumeLoop:
                 case Resume():
                     self._resume(partition, plan, ranges[partition])
         self._skip_empty_offsets()
-        for partition, place in self._places.items():
-            self._around.observer.lag_known(partition, max(0, ranges[partition].highwater - place.position))
         waiting = self._assigned - self._places.keys()
         self._next_check_at = self._around.elapsed() + (POLL_SECONDS if waiting else CHECK_SECONDS)
+
+    def _beat(self) -> None:
+        """Gives a sign of life, by which readers know how much of the log is counted."""
+        # Asked for first: whatever holds this process up from here on, the log had ended there at this instant.
+        asked_at_ms = self._around.store.now_ms()
+        ranges = self._around.log.ranges(self._places.keys())
+        self._around.store.beat(
+            {partition: each.highwater for partition, each in ranges.items()}, asked_at_ms, self._log
+        )
+        for partition, place in self._places.items():
+            self._around.observer.lag_known(partition, max(0, ranges[partition].highwater - place.position))
+        self._next_beat_at = self._around.elapsed() + BEAT_SECONDS
 
     def _plans(self) -> dict[int, Resume | BeginAnew | Wait]:
         try:
@@ -187,15 +215,26 @@ class ConsumeLoop:
         except UnavailableError as error:
             logger.warning("what is published is unknown", extra={"fields": {"reason": str(error)}})
             readings = self._around.store.look(dict.fromkeys(self._assigned, 0))
-            return {partition: plan_uninformed(reading) for partition, reading in readings.items()}
+            generation = self._generation(None, readings)
+            return {partition: plan_uninformed(reading, generation) for partition, reading in readings.items()}
         if published:
             self._contracts = published.contracts_from_here
         ends = {partition: published.end_of(partition) if published else 0 for partition in self._assigned}
         readings = self._around.store.look(ends)
+        generation = self._generation(published, readings)
         return {
-            partition: plan_recovery(partition, reading, published, horizon=self._horizon)
+            partition: plan_recovery(partition, reading, published, horizon=self._horizon, generation=generation)
             for partition, reading in readings.items()
         }
+
+    def _generation(
+        self, published: Published | None, readings: Mapping[int, PartitionReading | None]
+    ) -> LogGeneration:
+        log_id = self._around.log.log_id()
+        generation = generation_counted(self._around.topic, log_id, published, readings.values())
+        self._around.log.count_from(generation.base)
+        self._log = generation.to_text()
+        return generation
 
     def _resume(self, partition: int, plan: Resume, log: LogRange) -> None:
         # A store that was restarted may have fallen back behind what this process applied.
@@ -216,6 +255,7 @@ class ConsumeLoop:
             position=position,
             segment=plan.segment,
             replay_until=log.highwater,
+            log=self._log,
             instead_of=plan.instead_of,
         )
         if not has_begun:

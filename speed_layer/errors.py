@@ -9,6 +9,14 @@ class OffsetsGoneError(SpeedLayerError):
     """Offsets that must be read are no longer in the log (retention), or not in it at all (another log)."""
 
 
+class UnreadableLogError(SpeedLayerError):
+    """The log holds bytes that no reader of ours can read."""
+
+
+class OtherLogError(SpeedLayerError):
+    """The topic is another log than the one that was counted."""
+
+
 class TopicSettingsError(SpeedLayerError):
     """The topic is not set up the way counting needs it."""
 

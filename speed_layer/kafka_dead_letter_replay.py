@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.errors import KafkaError
+from kafka.errors import CorruptRecordError, KafkaError, UnsupportedCodecError
 
 from ingestion.contract.counting import judge_alone
 from ingestion.contract.decoding import decode_view_event
@@ -36,13 +36,16 @@ class KafkaDeadLetterReplay:
         self._topic = topic
 
     def newest(self, limit: int) -> list[DeadLetter]:
-        """Returns the newest letters, newest first; a message whose letter stands twice is listed once."""
+        """Returns the newest letters, newest first; a message whose letter stands twice is listed once.
+
+        What somebody else wrote to the topic is passed over.
+        """
         with _answering(self._bootstrap) as consumer:
             places = [TopicPartition(self._topic, each) for each in consumer.partitions_for_topic(self._topic) or ()]
             ends, starts = consumer.end_offsets(places), consumer.beginning_offsets(places)
             first = {place: max(starts[place], ends[place] - limit) for place in places}
             values = _between(consumer, first, ends)
-        letters = {(letter.partition, letter.offset): letter for letter in map(read_letter, values)}
+        letters = {(letter.partition, letter.offset): letter for letter in map(read_letter, values) if letter}
         return sorted(letters.values(), key=lambda letter: letter.appended_at, reverse=True)[:limit]
 
     def replay(self, partition: int, offset: int, actor: str) -> None:
@@ -66,17 +69,18 @@ class KafkaDeadLetterReplay:
         self._replays.remember(partition, offset, actor)
 
     def _message(self, partition: int, offset: int) -> tuple[bytes | None, bytes]:
-        place = TopicPartition(self._source_topic, partition)
+        place, base = TopicPartition(self._source_topic, partition), self._replays.log_base()
         with _answering(self._bootstrap) as consumer:
             if partition not in (consumer.partitions_for_topic(self._source_topic) or ()):
                 raise ReplayRefusedError(f"topic {self._source_topic} has no partition {partition}")
-            start, end = consumer.beginning_offsets([place])[place], consumer.end_offsets([place])[place]
+            start = consumer.beginning_offsets([place])[place] + base
+            end = consumer.end_offsets([place])[place] + base
             if not start <= offset < end:
                 raise ReplayRefusedError(
                     f"message {partition}:{offset} is not on the log: partition {partition} has offsets {start} up to "
                     f"{end} (not included)"
                 )
-            found = _records(consumer, {place: offset}, {place: offset + 1})
+            found = _records(consumer, {place: offset - base}, {place: offset - base + 1})
         if not found or found[0].value is None:
             raise ReplayRefusedError(f"there is no message at {partition}:{offset}")
         return found[0].key, found[0].value
@@ -114,6 +118,8 @@ def _answering(bootstrap: Sequence[str]) -> Iterator[Any]:
             yield consumer
         finally:
             consumer.close()
+    except (CorruptRecordError, UnsupportedCodecError) as error:
+        raise ReplayRefusedError(f"the message is among bytes that cannot be read ({error})") from error
     except KafkaError as error:
         raise _unavailable(error) from error
 

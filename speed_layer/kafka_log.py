@@ -6,10 +6,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError, OffsetOutOfRangeError, RetriableError
+from kafka.admin import KafkaAdminClient
+from kafka.errors import (
+    CorruptRecordError,
+    KafkaError,
+    OffsetOutOfRangeError,
+    RetriableError,
+    UnsupportedCodecError,
+)
 
 from speed_layer.chunk import LogRecord
-from speed_layer.errors import OffsetsGoneError, SpeedLayerError, TopicSettingsError, UnavailableError
+from speed_layer.errors import (
+    OffsetsGoneError,
+    SpeedLayerError,
+    TopicSettingsError,
+    UnavailableError,
+    UnreadableLogError,
+)
 from speed_layer.ports import LogRange
 
 logger = logging.getLogger(__name__)
@@ -44,12 +57,21 @@ class KafkaLog:
 
     def __init__(self, settings: KafkaLogSettings) -> None:
         self._settings = settings
+        self._base = 0
         try:
+            self._admin = KafkaAdminClient(
+                bootstrap_servers=list(settings.bootstrap),
+                bootstrap_timeout_ms=settings.answer_timeout_ms,
+                request_timeout_ms=settings.answer_timeout_ms,
+            )
             self._consumer = KafkaConsumer(
                 bootstrap_servers=list(settings.bootstrap),
                 group_id=settings.group_id,
                 enable_auto_commit=False,
                 auto_offset_reset="none",
+                # An event counts when it is on the log, whatever becomes of its transaction; sent again, it keeps its
+                # id. To wait for its end would let one producer hold up everybody's events.
+                isolation_level="read_uncommitted",
                 session_timeout_ms=settings.session_timeout_ms,
                 heartbeat_interval_ms=settings.session_timeout_ms // 3,
                 max_poll_interval_ms=settings.poll_interval_max_ms,
@@ -75,17 +97,42 @@ class KafkaLog:
                 f"Kafka does not have the offsets to read next ({error}): retention removed events that were not "
                 "counted, or the log was truncated"
             ) from error
+        except (CorruptRecordError, UnsupportedCodecError) as error:
+            raise UnreadableLogError(
+                f"topic {self._settings.topic} holds bytes that cannot be read ({error}); counting goes on once the "
+                "broker has them whole again, or a newer version reads them"
+            ) from error
         except RetriableError as error:
             raise _unavailable(error) from error
         except KafkaError as error:
             raise SpeedLayerError(f"Kafka: {error}") from error
         for records in polled.values():
-            if records[0].timestamp_type != LOG_APPEND_TIME:
+            if any(record.timestamp_type != LOG_APPEND_TIME for record in records):
                 raise TopicSettingsError(
                     f"topic {self._settings.topic} has message.timestamp.type=CreateTime; the time an event was "
                     "received must be the broker's: set LogAppendTime"
                 )
+        if self._base:
+            shifted = {
+                partition: [each._replace(offset=each.offset + self._base) for each in records]
+                for partition, records in polled.items()
+            }
+            return {partition.partition: records for partition, records in shifted.items()}
         return {partition.partition: records for partition, records in polled.items()}
+
+    def log_id(self) -> str:
+        """Returns the id that Kafka gave the topic when it was made."""
+        try:
+            (topic,) = self._admin.describe_topics([self._settings.topic])
+        except KafkaError as error:
+            raise _unavailable(error) from error
+        if topic["error_code"]:
+            raise UnavailableError(f"Kafka: topic {self._settings.topic}: error {topic['error_code']}")
+        return str(topic["topic_id"])
+
+    def count_from(self, base: int) -> None:
+        """Adds `base` to all of Kafka's offsets."""
+        self._base = base
 
     def assignment(self) -> tuple[int, frozenset[int]]:
         """Returns the number of the latest rebalance and the partitions it assigned."""
@@ -93,7 +140,8 @@ class KafkaLog:
 
     def begin(self, partition: int, position: int) -> None:
         """Delivers a partition's messages from `position` on."""
-        self._consumer.seek(self._at(partition), position)
+        # What lies before this generation of the log is nothing to read.
+        self._consumer.seek(self._at(partition), max(0, position - self._base))
         self._consumer.resume(self._at(partition))
 
     def hold(self, partitions: Collection[int]) -> None:
@@ -112,7 +160,9 @@ class KafkaLog:
             ends = self._consumer.end_offsets(at, timeout_ms=timeout_ms)
         except KafkaError as error:
             raise _unavailable(error) from error
-        return {each.partition: LogRange(starts[each], ends[each]) for each in at}
+        # Nothing is missing in front of a log that begins with its first message.
+        begins = {each: starts[each] + self._base if starts[each] else 0 for each in at}
+        return {each.partition: LogRange(begins[each], ends[each] + self._base) for each in at}
 
     def first_offset_since(self, partition: int, append_time_ms: int) -> int | None:
         """Returns the first offset appended at that time or later; None if there is none."""
@@ -121,16 +171,18 @@ class KafkaLog:
             found = self._consumer.offsets_for_times({at: append_time_ms}, timeout_ms=self._settings.answer_timeout_ms)
         except KafkaError as error:
             raise _unavailable(error) from error
-        return None if found[at] is None else int(found[at].offset)
+        return None if found[at] is None else int(found[at].offset) + self._base
 
     def next_offset(self, partition: int) -> int:
         """Returns the offset after everything delivered, transaction markers behind it included."""
-        return int(self._consumer.position(self._at(partition), timeout_ms=self._settings.answer_timeout_ms))
+        position = self._consumer.position(self._at(partition), timeout_ms=self._settings.answer_timeout_ms)
+        return int(position) + self._base
 
     def close(self) -> None:
         """Leaves the group, so that others take over at once; without an answer they do so a little later."""
         try:
             self._consumer.close(autocommit=False, timeout_ms=self._settings.answer_timeout_ms)
+            self._admin.close()
         except KafkaError as error:
             logger.warning("left without telling the group", extra={"fields": {"reason": str(error)}})
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from ingestion.contract.event_contracts import BEFORE_VERSIONS, EventContracts
-from ingestion.contract.offsets import OffsetVector
+from ingestion.contract.offsets import LogGeneration, OffsetVector
 from speed_layer.chunk import Chunk, LogRecord, Rejection
 from speed_layer.segments import Applied, Moved, PartitionReading
 
@@ -20,6 +20,8 @@ class Published:
     """Per partition: everything at or after `offset_end` was appended at this instant or later."""
     event_contracts: EventContracts = BEFORE_VERSIONS
     """By which version of the event contract it was read."""
+    generation: LogGeneration | None = None
+    """The log on record as the one to count; None: none is yet."""
 
     @property
     def contracts_from_here(self) -> EventContracts:
@@ -64,6 +66,12 @@ class Log(Protocol):
         Newly assigned partitions give nothing before `begin`.
         """
 
+    def log_id(self) -> str:
+        """Returns the id of the log that the broker has now under the topic's name."""
+
+    def count_from(self, base: int) -> None:
+        """Makes `base` the offset of the log's first message, in all calls and answers from now on."""
+
     def assignment(self) -> tuple[int, frozenset[int]]:
         """Returns a number that grows with every rebalance (0 before the first), and the assigned partitions."""
 
@@ -106,12 +114,19 @@ class SegmentStore(Protocol):
         position: int,
         segment: int,
         replay_until: int,
+        log: str,
         instead_of: PartitionReading | None,
     ) -> bool:
-        """Forgets the partition and begins anew with one empty segment, reading from `position`.
+        """Forgets the partition and begins anew with one empty segment, reading a log from `position`.
 
         Returns False, with nothing changed, when its state is not the one that was read (None: no state) any more.
         """
+
+    def now_ms(self) -> int:
+        """Returns the store's time, by which signs of life are read."""
+
+    def beat(self, log_ends: Mapping[int, int], asked_at_ms: int, log: str) -> None:
+        """Notes that the partitions of a log ended there when the store's time was `asked_at_ms` or later."""
 
 
 class DeadLetters(Protocol):
@@ -142,6 +157,9 @@ class SpeedObserver(Protocol):
 
 class Replays(Protocol):
     """Remembers which messages were sent again. Raises UnavailableError when it does not answer."""
+
+    def log_base(self) -> int:
+        """Returns the first offset of the log's generation that is on record."""
 
     def is_replayed(self, partition: int, offset: int) -> bool:
         """Returns whether the message at a place of the log was sent again before."""

@@ -1,11 +1,12 @@
 """How far the published version goes, read from PostgreSQL now and then."""
 
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Any
 
 import psycopg2
 
 from ingestion.contract.event_contracts import EventContracts
-from ingestion.contract.offsets import OffsetVector
+from ingestion.contract.offsets import LogGeneration, OffsetVector
 from speed_layer.errors import TopicSettingsError, UnavailableError
 from speed_layer.ports import Published
 
@@ -14,6 +15,10 @@ QUERY = """
     SELECT versions.offsets, versions.watermarks, versions.event_contracts
     FROM published.pointer JOIN published.versions USING (version)
 """
+NEWEST_GENERATION = """
+    SELECT generation, log_id FROM published.log_generations WHERE topic = %s ORDER BY generation DESC LIMIT 1
+"""
+_NOTHING_YET = (datetime(1970, 1, 1, tzinfo=UTC),)
 
 
 class PostgresPublishedOffsets:
@@ -50,14 +55,12 @@ class PostgresPublishedOffsets:
                 options="-c statement_timeout=2000",
             )
             self._connection.set_session(readonly=True, autocommit=True)
-        with self._connection.cursor() as cursor:
-            try:
-                cursor.execute(QUERY)
-            except psycopg2.errors.UndefinedTable:
-                return None
-            row = cursor.fetchone()
+        row = self._row(QUERY)
+        of_log = self._row(NEWEST_GENERATION, self._topic)
+        generation = LogGeneration(*of_log) if of_log else None
         if row is None:
-            return None
+            zero = OffsetVector.zero(self._topic, 1)
+            return Published(zero, _NOTHING_YET, generation=generation) if generation else None
         offsets, watermarks, contracts = row
         vector = OffsetVector.from_json(offsets)
         if vector.topic != self._topic:
@@ -65,7 +68,16 @@ class PostgresPublishedOffsets:
                 f"the published version was counted from topic {vector.topic}, but this process reads {self._topic}"
             )
         instants = tuple(datetime.fromisoformat(text) for text in watermarks)
-        return Published(vector, instants, EventContracts.from_json(contracts))
+        return Published(vector, instants, EventContracts.from_json(contracts), generation)
+
+    def _row(self, query: str, *values: str) -> tuple[Any, ...] | None:
+        assert self._connection is not None  # noqa: S101  connected by its only caller
+        with self._connection.cursor() as cursor:
+            try:
+                cursor.execute(query, values)
+            except psycopg2.errors.UndefinedTable:
+                return None
+            return cursor.fetchone()
 
     def _disconnect(self) -> None:
         if self._connection is not None:

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import psycopg2
 
+from ingestion.contract.offsets import LogGeneration
 from speed_layer.errors import UnavailableError
+from speed_layer.postgres_published_offsets import NEWEST_GENERATION
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
@@ -20,6 +22,13 @@ class PostgresReplays:
     def __init__(self, url: str, topic: str) -> None:
         self._url = url
         self._topic = topic
+
+    def log_base(self) -> int:
+        """See the port."""
+        with self._cursor() as cursor:
+            cursor.execute(NEWEST_GENERATION, (self._topic,))
+            row = cursor.fetchone()
+        return LogGeneration(*row).base if row else 0
 
     def is_replayed(self, partition: int, offset: int) -> bool:
         """See the port."""

@@ -57,6 +57,9 @@ class PrometheusSpeedMetrics:
         self._warmed_up = Counter(
             "speed_warm_up_events", "Events read again only to know their ids.", registry=registry
         )
+        self._apart = Counter(
+            "speed_events_apart", "Events of videos beside the catalogue that found no room.", registry=registry
+        )
         self._chunk_events = Histogram(
             "speed_chunk_events", "Messages in a chunk.", buckets=CHUNK_EVENTS, registry=registry
         )
@@ -85,6 +88,7 @@ class PrometheusSpeedMetrics:
             self._warmed_up.inc(len(chunk.span.records))
             return
         self._counted.inc(applied.counted)
+        self._apart.inc(applied.apart)
         self._duplicate.inc(applied.duplicates + chunk.duplicates)
         self._rejected.inc(len(chunk.rejections))
         self._late_review.inc(chunk.late)

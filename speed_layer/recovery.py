@@ -4,10 +4,13 @@ The published version covers `[0, offset_end)`. The served count is right only i
 `offset_end`; if none does (the store was lost, or was down at the cut), the partition is begun anew there.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import attrgetter
 
+from ingestion.contract.offsets import LogGeneration, other_log
 from speed_layer.chunk import EPOCH
-from speed_layer.errors import OffsetsGoneError
+from speed_layer.errors import OffsetsGoneError, OtherLogError
 from speed_layer.ports import LogRange, Published
 from speed_layer.segments import PartitionReading
 
@@ -51,23 +54,56 @@ class Wait:
     """There is no state, and nobody knows yet from where to count."""
 
 
+def generation_counted(
+    topic: str, log_id: str, published: Published | None, readings: Iterable[PartitionReading | None]
+) -> LogGeneration:
+    """Returns which generation the log is that the broker has now. `published` None: nothing is on record.
+
+    Raises:
+        OtherLogError: it is another log than the one on record, or, where none is, than the one the store has counted.
+    """
+    if published is not None and published.generation is not None:
+        if published.generation.log_id != log_id:
+            raise OtherLogError(other_log(topic, published.generation, log_id))
+        return published.generation
+    logs = {reading.log for reading in readings if reading is not None and reading.log}
+    counted = sorted(map(LogGeneration.from_text, logs), key=attrgetter("number"))
+    same = [each for each in counted if each.log_id == log_id]
+    if counted and not same:
+        raise OtherLogError(other_log(topic, counted[-1], log_id))
+    return same[-1] if same else LogGeneration(0, log_id)
+
+
+def _is_of(reading: PartitionReading, generation: LogGeneration) -> bool:
+    """Whether a state counts this log. States of earlier versions do not say: they are of the first one."""
+    return reading.log == generation.to_text() or not (reading.log or generation.number)
+
+
 def plan_recovery(
-    partition: int, reading: PartitionReading | None, published: Published | None, *, horizon: Horizon
+    partition: int,
+    reading: PartitionReading | None,
+    published: Published | None,
+    *,
+    horizon: Horizon,
+    generation: LogGeneration,
 ) -> Resume | BeginAnew:
-    """Returns what to do, knowing what is published (None: nothing yet). `reading` is as seen from its `offset_end`."""
-    if reading is not None and reading.has_segment:
+    """Returns what to do, knowing what is published (None: nothing yet). `reading` is as seen from its `offset_end`.
+
+    What was counted of another log than `generation` is forgotten: of that one, only what is published remains.
+    """
+    if reading is not None and reading.has_segment and _is_of(reading, generation):
         return Resume(reading.position, reading.segment)
     if published is None or published.end_of(partition) == 0:
         return BeginAnew(0, 0, reading)
     watermark_ms = (published.watermarks[partition] - EPOCH).total_seconds() * 1000
     # From the start of a generation on, so that afterwards exactly the same ids are known as without the loss.
-    generation = int(watermark_ms) // horizon.generation_ms
-    return BeginAnew(published.end_of(partition), (generation - 2) * horizon.generation_ms, reading)
+    of_ids = int(watermark_ms) // horizon.generation_ms
+    return BeginAnew(published.end_of(partition), (of_ids - 2) * horizon.generation_ms, reading)
 
 
-def plan_uninformed(reading: PartitionReading | None) -> Resume | Wait:
+def plan_uninformed(reading: PartitionReading | None, generation: LogGeneration) -> Resume | Wait:
     """Returns what to do while nobody knows what is published: never begin anew."""
-    return Wait() if reading is None else Resume(reading.position, reading.segment)
+    return Wait() if reading is None or not _is_of(reading, generation) else Resume(reading.position, reading.segment)
 
 
 def check_readable(partition: int, position: int, log: LogRange) -> None:
@@ -80,5 +116,6 @@ def check_readable(partition: int, position: int, log: LogRange) -> None:
     if position > log.highwater:
         raise OffsetsGoneError(
             f"partition {partition} must be read from offset {position}, but the log ends at {log.highwater}: it was "
-            "truncated, or this is another log than the one that was counted"
+            "truncated or restored from a copy; bring back what is missing, or go on with what there is by "
+            "./viewledger topics new-generation"
         )

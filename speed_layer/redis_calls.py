@@ -2,9 +2,12 @@
 
 Key layout (`p` = partition; the hash tag keeps a partition in one slot of a Redis Cluster):
 
-    {views:p}:state            HASH  position, segment, replay_until, appended_at_ms, applied_at_ms
+    {views:p}:state            HASH  position, segment, replay_until, appended_at_ms, applied_at_ms, covered_at_ms,
+                                     target, target_at_ms (see beat.lua), log,
+                                     unknown_videos, unknown_ids (see apply.lua)
     {views:p}:segments         ZSET  start offsets of the kept segments
     {views:p}:segment:<start>  HASH  video id → provisional views
+    {views:p}:apart:<start>    STR   marks of videos whose views were set apart
     {views:p}:generations      ZSET  numbers of the kept generations
     {views:p}:seen:<number>    SET   event ids of 16 bytes first seen in that generation
 
@@ -47,6 +50,7 @@ class Script:
 
 
 APPLY = Script.from_file("apply")
+BEAT = Script.from_file("beat")
 CUT = Script.from_file("cut")
 KNOWS = Script.from_file("knows", is_read_only=True)
 PRUNE = Script.from_file("prune")
@@ -73,8 +77,8 @@ def key_prefix(namespace: str, partition: int) -> str:
     return f"{{{namespace}:{partition}}}"
 
 
-def apply_call(prefix: str, chunk: Chunk, applied_at_ms: int) -> Call:
-    """Applies a chunk."""
+def apply_call(prefix: str, chunk: Chunk, applied_at_ms: int, unknown_max: int) -> Call:
+    """Applies a chunk; a segment takes at most `unknown_max` videos that are not in the catalogue."""
     span = chunk.span
     appended_at_ms = chunk.appended_at_ms
     return Call(
@@ -88,6 +92,8 @@ def apply_call(prefix: str, chunk: Chunk, applied_at_ms: int) -> Call:
             applied_at_ms,
             b"".join(chunk.candidates),
             _encode(list(chunk.candidates.values())),
+            _encode(list(chunk.unknown_videos)),
+            unknown_max,
         ),
     )
 
@@ -95,14 +101,16 @@ def apply_call(prefix: str, chunk: Chunk, applied_at_ms: int) -> Call:
 def applied(reply: Sequence[Any]) -> Applied | Moved:
     """Understands what `apply_call` got."""
     if reply[0] == 1:
-        return Applied(counted=reply[1], duplicates=reply[2], is_warm_up=reply[3] == 1)
+        return Applied(counted=reply[1], duplicates=reply[2], is_warm_up=reply[3] == 1, apart=reply[4])
     if len(reply) == 1:
         return Moved(None, None)
     return Moved(int(reply[1]), int(reply[2]))
 
 
-def reset_call(prefix: str, begin: tuple[int, int, int], instead_of: PartitionReading | EllipsisType | None) -> Call:
-    """Begins anew at (position, segment, replay_until), instead of the state that was read or of whatever is there."""
+def reset_call(
+    prefix: str, begin: tuple[int, int, int, str], instead_of: PartitionReading | EllipsisType | None
+) -> Call:
+    """Begins anew at (position, segment, replay_until, log), instead of what was read or of whatever is there."""
     match instead_of:
         case PartitionReading():
             return Call(RESET, (prefix, *begin, instead_of.position, instead_of.segment))
@@ -116,16 +124,21 @@ def read_call(prefix: str, offset_end: int, video_ids: Sequence[str] = ()) -> Ca
     return Call(READ, (prefix, offset_end, *video_ids))
 
 
+def beat_call(prefix: str, log_end: int, asked_at_ms: int, log: str) -> Call:
+    """Notes where the partition of a log ended at an instant of the server's clock."""
+    return Call(BEAT, (prefix, log_end, asked_at_ms, log))
+
+
 def knows_call(prefix: str, event_id: bytes) -> Call:
     """Asks whether the partition remembers an event id."""
     return Call(KNOWS, (prefix, event_id))
 
 
-def partition_reading(reply: Sequence[int]) -> PartitionReading | None:
+def partition_reading(reply: Sequence[Any]) -> PartitionReading | None:
     """Understands what `read_call` got."""
     if not reply:
         return None
-    has_segment, position, segment, replay_until, appended_at_ms, applied_at_ms, *views = reply
+    has_segment, position, segment, replay_until, appended_at_ms, applied_at_ms, covered_ago_ms, log, *views = reply
     return PartitionReading(
         has_segment=has_segment == 1,
         position=position,
@@ -133,7 +146,10 @@ def partition_reading(reply: Sequence[int]) -> PartitionReading | None:
         replay_until=_present(replay_until),
         appended_at_ms=_present(appended_at_ms),
         applied_at_ms=_present(applied_at_ms),
-        views=tuple(views),
+        covered_ago_ms=_present(covered_ago_ms),
+        log=log.decode(),
+        views=tuple(max(count, -1 - count) for count in views),
+        is_doubtful=tuple(count < 0 for count in views),
     )
 
 

@@ -23,6 +23,7 @@ from speed_layer.redis_calls import (
     Call,
     applied,
     apply_call,
+    beat_call,
     key_prefix,
     knows_call,
     partition_reading,
@@ -32,6 +33,8 @@ from speed_layer.redis_calls import (
 from speed_layer.segments import Applied, Moved, PartitionReading, ProvisionalViews
 
 TIMEOUT_SECONDS = 5.0
+UNKNOWN_VIDEOS_MAX = 100_000
+"""So many videos that are not in the catalogue a segment takes: about 10 MB for each partition."""
 
 
 class RedisSegmentStore:
@@ -40,13 +43,21 @@ class RedisSegmentStore:
     `namespace` begins every key, so that tests and topics can share a Redis.
     """
 
-    def __init__(self, client: redis.Redis, *, namespace: str = NAMESPACE) -> None:
+    def __init__(
+        self, client: redis.Redis, *, namespace: str = NAMESPACE, unknown_max: int = UNKNOWN_VIDEOS_MAX
+    ) -> None:
         self._client = client
         self._namespace = namespace
+        self._unknown_max = unknown_max
 
     @classmethod
     def connect(
-        cls, url: str, *, namespace: str = NAMESPACE, timeout_seconds: float = TIMEOUT_SECONDS
+        cls,
+        url: str,
+        *,
+        namespace: str = NAMESPACE,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        unknown_max: int = UNKNOWN_VIDEOS_MAX,
     ) -> "RedisSegmentStore":
         """Returns a store on the server at `url`; connects at the first call."""
         client = redis.Redis.from_url(
@@ -55,11 +66,13 @@ class RedisSegmentStore:
             socket_connect_timeout=timeout_seconds,
             retry=Retry(NoBackoff(), 0),
         )
-        return cls(client, namespace=namespace)
+        return cls(client, namespace=namespace, unknown_max=unknown_max)
 
     def apply(self, chunks: Sequence[Chunk], applied_at_ms: int) -> list[Applied | Moved]:
         """Applies the chunks in order, each wholly or, if the stored position differs, not at all."""
-        calls = [apply_call(self._prefix(chunk.span.partition), chunk, applied_at_ms) for chunk in chunks]
+        calls = [
+            apply_call(self._prefix(chunk.span.partition), chunk, applied_at_ms, self._unknown_max) for chunk in chunks
+        ]
         return [applied(reply) for reply in self._run(calls)]
 
     def cut(self, partition_count: int) -> tuple[int | None, ...]:
@@ -69,6 +82,18 @@ class RedisSegmentStore:
         """
         replies = self._run([Call(CUT, (self._prefix(partition),)) for partition in range(partition_count)])
         return tuple(None if reply is None else int(reply) for reply in replies)
+
+    def now_ms(self) -> int:
+        """Returns the server's time."""
+        try:
+            seconds, microseconds = self._client.time()
+        except (RedisError, OSError) as error:
+            raise _unavailable(error) from error
+        return int(seconds) * 1000 + int(microseconds) // 1000
+
+    def beat(self, log_ends: Mapping[int, int], asked_at_ms: int, log: str) -> None:
+        """Notes where partitions of a log ended at an instant of the server's time; no state, no note."""
+        self._run([beat_call(self._prefix(partition), end, asked_at_ms, log) for partition, end in log_ends.items()])
 
     def prune(self, offset_ends: Sequence[int]) -> int:
         """Drops every segment that starts before its partition's offset; returns how many. The open one stays."""
@@ -81,14 +106,15 @@ class RedisSegmentStore:
         position: int,
         segment: int,
         replay_until: int,
+        log: str = "",
         instead_of: PartitionReading | EllipsisType | None = ...,
     ) -> bool:
-        """Forgets the partition and begins anew with one empty segment, reading from `position`.
+        """Forgets the partition and begins anew with one empty segment, reading a log from `position`.
 
         Returns False, with nothing changed, when the state is not the one that was read (None: no state) any more.
         Without `instead_of` it begins anew whatever is there.
         """
-        begin = (position, segment, replay_until)
+        begin = (position, segment, replay_until, log)
         return bool(self._run([reset_call(self._prefix(partition), begin, instead_of)])[0])
 
     def forget(self, partition_count: int) -> None:

@@ -26,7 +26,7 @@ from batch_layer.spark_connect_rules import ConnectRules
 from batch_layer.spark_connect_server import start_connect
 from batch_layer.spark_gate_sums import Subject
 from batch_layer.spark_sql_rules import SqlRules
-from batch_layer.tables import RAW_EVENTS, TABLES
+from batch_layer.tables import OPEN_TABLES, RAW_EVENTS, TABLES
 from ingestion.contract.offsets import OffsetVector
 from jobs.http_server import listening_socket
 from jobs.local_stack.ports import free_ports
@@ -121,7 +121,7 @@ def analysts_server(spark: SparkSession, run: MemoryRun) -> Iterator[AnalystsSer
     port = free_ports().sql
     catalog_url = urlsplit(spark.conf.get("spark.sql.catalog.published.uri") or "")
     spark_port = spark.conf.get("spark.connect.grpc.binding.port")
-    catalog = PublishedCatalog(list(TABLES), SnapshotsOf(run.versions), MetadataFiles(spark, _location(tables)))
+    catalog = PublishedCatalog(OPEN_TABLES, SnapshotsOf(run.versions), MetadataFiles(spark, _location(tables)))
     listener = listening_socket("127.0.0.1", catalog_url.port or 0, "")
     server = uvicorn.Server(uvicorn.Config(catalog_app(catalog), log_level="warning", log_config=None))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

@@ -108,6 +108,8 @@ class Message:
 class MemoryLog:
     """The log in memory: the ports `LogEnds` and `RecordSource`."""
 
+    base = 0
+
     def __init__(self, spark: SparkSession, partition_count: int) -> None:
         self._spark = spark
         self.messages: list[list[Message]] = [[] for _ in range(partition_count)]

@@ -3,7 +3,7 @@
 import random
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import EllipsisType
 from uuid import UUID
@@ -39,6 +39,12 @@ class _Partition:
     replay_until: int
     appended_at_ms: int | None = None
     applied_at_ms: int | None = None
+    log: str = ""
+    covered_at_ms: int | None = None
+    target: tuple[int, int] | None = None
+    apart: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
+    unknown_videos: int = 0
+    unknown_ids: int = 0
     segments: dict[int, Counter[str]] = field(default_factory=dict)
     seen: defaultdict[int, set[bytes]] = field(default_factory=lambda: defaultdict(set))
 
@@ -46,8 +52,10 @@ class _Partition:
 class FakeSegmentStore:
     """The segment store's contract in plain Python."""
 
-    def __init__(self) -> None:
+    def __init__(self, unknown_max: int = 100_000) -> None:
         self._partitions: dict[int, _Partition] = {}
+        self._unknown_max = unknown_max
+        self.clock_ms = START_MS
 
     def flush(self) -> None:
         """What FLUSHALL does."""
@@ -66,8 +74,11 @@ class FakeSegmentStore:
         generation = max([span.generation, *state.seen])
         known = set().union(*(state.seen.get(generation - age, set()) for age in range(3)))
         fresh = {event_id: video for event_id, video in chunk.candidates.items() if event_id not in known}
-        if chunk.candidates:
-            state.seen[generation].update(chunk.candidates)
+        apart = self._set_apart(state, chunk, Counter(fresh.values()), is_warm_up)
+        fresh = {event_id: video for event_id, video in fresh.items() if video not in apart}
+        kept = [event_id for event_id, video in chunk.candidates.items() if event_id in known or video not in apart]
+        if kept:
+            state.seen[generation].update(kept)
             state.seen = defaultdict(
                 set, {number: ids for number, ids in state.seen.items() if number > generation - 3}
             )
@@ -76,12 +87,44 @@ class FakeSegmentStore:
         state.position, state.applied_at_ms = span.next_position, applied_at_ms
         if chunk.appended_at_ms is not None:
             state.appended_at_ms = chunk.appended_at_ms
-        return Applied(0 if is_warm_up else len(fresh), len(chunk.candidates) - len(fresh), is_warm_up)
+        duplicates, apart_count = len(kept) - len(fresh), len(chunk.candidates) - len(kept)
+        return Applied(0 if is_warm_up else len(fresh), duplicates, apart_count, is_warm_up)
+
+    def _set_apart(self, state: _Partition, chunk: Chunk, views: Mapping[str, int], is_warm_up: bool) -> set[str]:
+        apart = set()
+        for video in chunk.unknown_videos:
+            if not views[video] or (not is_warm_up and video in state.segments[state.segment]):
+                continue
+            if is_warm_up and state.unknown_ids < 10 * self._unknown_max:
+                state.unknown_ids += views[video]
+            elif not is_warm_up and state.unknown_videos < self._unknown_max:
+                state.unknown_videos += 1
+            else:
+                apart.add(video)
+                state.apart[state.segment].add(video)
+        return apart
+
+    def now_ms(self) -> int:
+        return self.clock_ms
+
+    def beat(self, log_ends: Mapping[int, int], asked_at_ms: int, log: str) -> None:
+        for partition, end in log_ends.items():
+            if (state := self._partitions.get(partition)) is None:
+                continue
+            state.log = state.log or log
+            is_reached = state.target is not None and state.position >= state.target[0]
+            if state.target is not None and is_reached:
+                state.covered_at_ms = state.target[1]
+            if state.position >= end:
+                state.covered_at_ms, state.target = asked_at_ms, None
+            elif state.target is None or is_reached:
+                state.target = (end, asked_at_ms)
 
     def cut(self, partition_count: int) -> tuple[int | None, ...]:
         for state in self._partitions.values():
             if state.position > state.segment:
                 state.segment = state.position
+                state.unknown_videos = state.unknown_ids = 0
                 state.segments[state.segment] = Counter()
         return tuple(
             self._partitions[index].segment if index in self._partitions else None for index in range(partition_count)
@@ -104,6 +147,7 @@ class FakeSegmentStore:
         position: int,
         segment: int,
         replay_until: int,
+        log: str = "",
         instead_of: PartitionReading | EllipsisType | None = ...,
     ) -> bool:
         state = self._partitions.get(partition)
@@ -111,7 +155,9 @@ class FakeSegmentStore:
         read = None if instead_of is None or instead_of is ... else (instead_of.position, instead_of.segment)
         if instead_of is not ... and stored != read:
             return False
-        self._partitions[partition] = _Partition(position, segment, replay_until, segments={segment: Counter()})
+        self._partitions[partition] = _Partition(
+            position, segment, replay_until, segments={segment: Counter()}, log=log
+        )
         return True
 
     def look(self, offset_ends: Mapping[int, int]) -> dict[int, PartitionReading | None]:
@@ -132,6 +178,16 @@ class FakeSegmentStore:
     def _reading(self, partition: int, offset_end: int, video_ids: Sequence[str]) -> PartitionReading | None:
         if (state := self._partitions.get(partition)) is None:
             return None
+        is_reached = state.target is not None and state.position >= state.target[0]
+        covered_at_ms = state.target[1] if state.target is not None and is_reached else state.covered_at_ms
+        doubtful = [
+            any(
+                start >= offset_end and video not in state.segments[start] and video in apart
+                for start, apart in state.apart.items()
+                if start in state.segments
+            )
+            for video in video_ids
+        ]
         kept = [counts for start, counts in state.segments.items() if start >= offset_end]
         return PartitionReading(
             has_segment=offset_end in state.segments,
@@ -140,6 +196,9 @@ class FakeSegmentStore:
             replay_until=state.replay_until,
             appended_at_ms=state.appended_at_ms,
             applied_at_ms=state.applied_at_ms,
+            covered_ago_ms=None if covered_at_ms is None else abs(self.clock_ms - covered_at_ms),
+            log=state.log,
+            is_doubtful=tuple(doubtful),
             views=tuple(sum(counts[video] for counts in kept) for video in video_ids),
         )
 
@@ -151,6 +210,7 @@ class FakeTopic:
     records: list[list[FakeRecord]]
     starts: list[int]
     highwaters: list[int]
+    log_id: str = "first"
 
     @classmethod
     def empty(cls, partition_count: int) -> "FakeTopic":
@@ -173,6 +233,7 @@ class FakeLog:
     def __init__(self, topic: FakeTopic, rng: random.Random, *, records_max: int = 20) -> None:
         self._topic, self._rng, self._records_max = topic, rng, records_max
         self._positions: dict[int, int] = {}
+        self._base = 0
         self._assignment = 0
         self._assigned: frozenset[int] = frozenset()
         self.is_down = False
@@ -193,16 +254,25 @@ class FakeLog:
                 raise OffsetsGoneError("removed by retention")
             waiting = [record for record in self._topic.records[partition] if record.offset >= position]
             if some := waiting[: self._rng.randint(0, self._records_max)]:
-                polled[partition] = some
+                polled[partition] = (
+                    [replace(each, offset=each.offset + self._base) for each in some] if self._base else some
+                )
                 self._positions[partition] = some[-1].offset + 1
         return polled
 
     def assignment(self) -> tuple[int, frozenset[int]]:
         return self._assignment, self._assigned
 
+    def log_id(self) -> str:
+        self._check_up()
+        return self._topic.log_id
+
+    def count_from(self, base: int) -> None:
+        self._base = base
+
     def begin(self, partition: int, position: int) -> None:
         assert partition in self._assigned
-        self._positions[partition] = position
+        self._positions[partition] = max(0, position - self._base)
 
     def hold(self, partitions: Collection[int]) -> None:
         for partition in partitions:
@@ -210,17 +280,18 @@ class FakeLog:
 
     def ranges(self, partitions: Collection[int]) -> Mapping[int, LogRange]:
         self._check_up()
-        return {each: LogRange(self._topic.starts[each], self._topic.highwaters[each]) for each in partitions}
+        starts = {each: start + self._base if (start := self._topic.starts[each]) else 0 for each in partitions}
+        return {each: LogRange(starts[each], self._topic.highwaters[each] + self._base) for each in partitions}
 
     def first_offset_since(self, partition: int, append_time_ms: int) -> int | None:
         records = (record for record in self._topic.records[partition] if record.timestamp >= append_time_ms)
         first = next(records, None)
-        return None if first is None else max(first.offset, self._topic.starts[partition])
+        return None if first is None else max(first.offset, self._topic.starts[partition]) + self._base
 
     def next_offset(self, partition: int) -> int:
         position = self._positions[partition]
         waiting = (record.offset for record in self._topic.records[partition] if record.offset >= position)
-        return next(waiting, self._topic.highwaters[partition])
+        return next(waiting, self._topic.highwaters[partition]) + self._base
 
     def close(self) -> None:
         self.is_closed = True

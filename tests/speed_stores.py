@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import pytest
 import redis
 
-from speed_layer.redis_segment_store import RedisSegmentStore
+from speed_layer.redis_segment_store import UNKNOWN_VIDEOS_MAX, RedisSegmentStore
 from tests.speed_fakes import FakeSegmentStore
 
 STORES = ("in memory", "on Redis")
@@ -23,10 +23,10 @@ class FlushableRedisStore(RedisSegmentStore):
 
 
 @contextmanager
-def redis_store(url: str) -> Iterator[FlushableRedisStore]:
+def redis_store(url: str, unknown_max: int = UNKNOWN_VIDEOS_MAX) -> Iterator[FlushableRedisStore]:
     """A store under a namespace nobody else uses; its keys are removed at the end."""
     client = redis.Redis.from_url(url)
-    store = FlushableRedisStore(client, namespace=f"test-{uuid.uuid4().hex}")
+    store = FlushableRedisStore(client, namespace=f"test-{uuid.uuid4().hex}", unknown_max=unknown_max)
     try:
         yield store
     finally:
@@ -34,10 +34,12 @@ def redis_store(url: str) -> Iterator[FlushableRedisStore]:
         client.close()
 
 
-def any_store(request: pytest.FixtureRequest) -> Iterator[FakeSegmentStore | FlushableRedisStore]:
+def any_store(
+    request: pytest.FixtureRequest, unknown_max: int = UNKNOWN_VIDEOS_MAX
+) -> Iterator[FakeSegmentStore | FlushableRedisStore]:
     """The body of a fixture with `params=STORES`."""
     if request.param == STORES[0]:
-        yield FakeSegmentStore()
+        yield FakeSegmentStore(unknown_max)
     else:
-        with redis_store(request.getfixturevalue("redis_url")) as store:
+        with redis_store(request.getfixturevalue("redis_url"), unknown_max) as store:
             yield store

@@ -75,3 +75,42 @@ class OffsetRange:
 def total_offsets(ranges: Sequence[OffsetRange]) -> int:
     """Return how many offsets the ranges span: the most events they can hold."""
     return sum(each.end - each.start for each in ranges)
+
+
+OFFSETS_PER_GENERATION = 1 << 40
+"""What a generation of the log may hold in each partition: 30 years of a billion events a day."""
+
+
+@dataclass(frozen=True)
+class LogGeneration:
+    """The log behind a topic's name. One that was deleted and made again has another id and is the next generation.
+
+    Offsets are Kafka's plus `base`, in every layer and table, so that a place names one event for ever.
+    """
+
+    number: int
+    log_id: str
+    """Kafka's id of the topic."""
+
+    @property
+    def base(self) -> int:
+        """The first offset of this generation in every partition."""
+        return self.number * OFFSETS_PER_GENERATION
+
+    def to_text(self) -> str:
+        """Return the generation as one word: `0:q83v…`."""
+        return f"{self.number}:{self.log_id}"
+
+    @classmethod
+    def from_text(cls, text: str) -> "LogGeneration":
+        """Read what `to_text` wrote."""
+        number, _, log_id = text.partition(":")
+        return cls(int(number), log_id)
+
+
+def other_log(topic: str, known: LogGeneration, log_id: str) -> str:
+    """Return the sentence for a topic that is another log than the one that was counted."""
+    return (
+        f"topic {topic} is another log than the one that was counted: its id is {log_id}, and {known.log_id} is on "
+        "record; bring that one back, or go on with this one by ./viewledger topics new-generation"
+    )

@@ -3,8 +3,9 @@
 -- KEYS[1]  the partition's key prefix, e.g. {views:7}
 -- ARGV     position the chunk begins at, position after it, generation, append time of its last message (ms; empty
 --          if there is none), time of applying (ms), event ids (16 bytes each, concatenated), their video ids
---          (MessagePack list)
--- Returns  {1, counted, known before, 1 if the chunk lies before the open segment}. Or, with nothing changed:
+--          (MessagePack list), those of them that are no video of the catalogue (MessagePack list), how many of such
+--          the segment may hold
+-- Returns  {1, counted, known before, 1 if the chunk lies before the open segment, events apart}. Or, with nothing changed:
 --          {0, position, segment} when the stored position is another one or the chunk crosses the start of the
 --          open segment; {0} when there is no state.
 local SLICE = 4000 -- Lua can pass about 8,000 arguments
@@ -36,15 +37,47 @@ for number = generation - 2, generation do
   end
 end
 
-local videos, views, counted = cmsgpack.unpack(ARGV[7]), {}, 0
+local videos, views = cmsgpack.unpack(ARGV[7]), {}
 for index = 1, #ids do
-  if not is_known[index] then
-    counted = counted + 1
-    views[videos[index]] = (views[videos[index]] or 0) + 1
-  end
+  if not is_known[index] then views[videos[index]] = (views[videos[index]] or 0) + 1 end
 end
 
--- 2. The effect. Known ids are noted again: what counts is the time since an id was last seen, and what is known is a
+-- 2. Which videos are set apart: whoever invents ids of videos fills neither counts nor seen ids with them. A segment
+--    takes so many; of the others only marks in a filter of 1 MiB are kept, by which reading knows what it cannot know.
+local is_warm_up = position < segment
+local counts, limit = KEYS[1] .. ":segment:" .. stored[2], tonumber(ARGV[9])
+local is_apart, unknown = {}, cmsgpack.unpack(ARGV[8])
+if #unknown > 0 then
+  local field = is_warm_up and "unknown_ids" or "unknown_videos"
+  if is_warm_up then limit = limit * 10 end -- only ids are kept then, and a video may have many
+  local before = tonumber(redis.call("HGET", state, field) or "0")
+  local taken = before
+  for _, video in ipairs(unknown) do
+    if views[video] and (is_warm_up or redis.call("HEXISTS", counts, video) == 0) then
+      if taken < limit then
+        taken = taken + (is_warm_up and views[video] or 1)
+      else
+        is_apart[video] = true
+        local digest = redis.sha1hex(video)
+        for first = 1, 19, 6 do
+          local bit = tonumber(digest:sub(first, first + 5), 16) % 8388608
+          redis.call("SETBIT", KEYS[1] .. ":apart:" .. stored[2], bit, 1)
+        end
+      end
+    end
+  end
+  if taken > before then redis.call("HSET", state, field, taken) end
+end
+local kept, counted, known = {}, 0, 0
+for index = 1, #ids do
+  if is_known[index] then known = known + 1 end
+  if not is_known[index] and not is_apart[videos[index]] then counted = counted + 1 end
+  if is_known[index] or not is_apart[videos[index]] then kept[#kept + 1] = ids[index] end
+end
+local apart = #ids - #kept
+ids = kept
+
+-- 3. The effect. Known ids are noted again: what counts is the time since an id was last seen, and what is known is a
 --    function of the last three generations of the log alone.
 if #ids > 0 then
   for first = 1, #ids, SLICE do
@@ -59,18 +92,18 @@ if #ids > 0 and generation > newest then
   end
 end
 -- Events before the segment start only make their ids known: an older segment or a version counts them.
-local is_warm_up = position < segment
 if not is_warm_up then
-  local key = KEYS[1] .. ":segment:" .. stored[2]
   -- The sum is written, not the difference. Redis cuts a damaged tail off its file after the last whole command, which
   -- may leave the first half of a lost chunk there; the next start of Redis does that half, too, before what was applied
   -- in its place. Then a sum is written over, where a difference would be added a second time.
   for video, count in pairs(views) do
-    redis.call("HSET", key, video, string.format("%d", tonumber(redis.call("HGET", key, video) or "0") + count))
+    if not is_apart[video] then
+      redis.call("HSET", counts, video, string.format("%d", tonumber(redis.call("HGET", counts, video) or "0") + count))
+    end
   end
 end
 
--- 3. The position.
+-- 4. The position.
 redis.call("HSET", state, "position", ARGV[2], "applied_at_ms", ARGV[5])
 if ARGV[4] ~= "" then redis.call("HSET", state, "appended_at_ms", ARGV[4]) end
-return {1, is_warm_up and 0 or counted, #ids - counted, is_warm_up and 1 or 0}
+return {1, is_warm_up and 0 or counted, known, is_warm_up and 1 or 0, apart}

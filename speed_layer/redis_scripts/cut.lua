@@ -10,4 +10,5 @@ if not stored[1] then return false end
 if tonumber(stored[1]) <= tonumber(stored[2]) then return stored[2] end
 redis.call("ZADD", KEYS[1] .. ":segments", stored[1], stored[1])
 redis.call("HSET", state, "segment", stored[1])
+redis.call("HDEL", state, "unknown_videos", "unknown_ids")
 return stored[1]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -40,6 +41,12 @@ def chunk_of(
 
 def views(store: AnyStore, *videos: str, since: int = 0) -> list[int]:
     return list(store.read([since], videos).views.values())
+
+
+@pytest.fixture(params=STORES)
+def narrow(request: pytest.FixtureRequest) -> Iterator[AnyStore]:
+    """A store whose segments take two videos that are not in the catalogue."""
+    yield from any_store(request, unknown_max=2)
 
 
 def begun(store: AnyStore, *, position: int = 0, segment: int = 0, replay_until: int = 0) -> None:
@@ -255,3 +262,116 @@ def test_a_server_that_is_not_there_is_unavailable() -> None:
 
 def test_safe_settings_of_the_server_are_recognised(on_redis: FlushableRedisStore) -> None:
     assert on_redis.unsafe_settings() == []
+
+
+def age_ms(store: AnyStore) -> int | None:
+    (reading,) = store.read([0], []).partitions
+    return None if reading is None else reading.covered_ago_ms
+
+
+def test_without_a_sign_of_life_nobody_knows_how_much_of_the_log_is_counted(store: AnyStore) -> None:
+    store.beat({0: 0}, store.now_ms(), "0:log")
+    assert age_ms(store) is None, "there is no state yet"
+    begun(store)
+    store.apply([chunk_of({1: "a"}, 0)], 5)
+    assert age_ms(store) is None
+    assert not store.read([0], ["a"]).is_current(1 << 40)
+
+
+def test_a_sign_of_life_says_that_everything_up_to_its_instant_is_counted(store: AnyStore) -> None:
+    begun(store)
+    store.apply([chunk_of({1: "a"}, 0)], 5)
+    store.beat({0: 1}, store.now_ms(), "0:log")
+    assert store.read([0], ["a"]).is_current(1_000)
+    assert not store.read([0, 0], ["a"]).is_current(1_000), "of every partition"
+    store.beat({0: 1}, store.now_ms() - 90_000, "0:log")
+    assert 90_000 <= (age_ms(store) or 0) < 91_000, "the log was asked so long ago"
+    assert not store.read([0], ["a"]).is_current(5_000)
+
+
+def test_a_sign_of_life_from_the_future_proves_nothing(store: AnyStore) -> None:
+    begun(store)
+    store.beat({0: 0}, store.now_ms() + 90_000, "0:log")
+    assert not store.read([0], []).is_current(5_000)
+
+
+def test_counting_that_is_behind_is_known_up_to_the_ends_it_has_reached(store: AnyStore) -> None:
+    begun(store)
+    now = store.now_ms()
+    store.beat({0: 2}, now - 40_000, "0:log")
+    store.beat({0: 4}, now - 30_000, "0:log")
+    assert age_ms(store) is None, "events that stood there for 40 s are not counted"
+    store.apply([chunk_of({1: "a"}, 0)], 5)
+    assert age_ms(store) is None
+    store.apply([chunk_of({2: "a"}, 1)], 5)
+    assert 40_000 <= (age_ms(store) or 0) < 41_000, "known without another sign of life"
+    store.beat({0: 4}, now - 20_000, "0:log")
+    assert 40_000 <= (age_ms(store) or 0) < 41_000
+    store.apply([chunk_of({3: "a", 4: "a"}, 2)], 5)
+    assert 20_000 <= (age_ms(store) or 0) < 21_000
+    store.beat({0: 4}, now, "0:log")
+    assert (age_ms(store) or 0) < 1_000
+
+
+def test_a_partition_begun_anew_has_to_show_again_how_much_is_counted(store: AnyStore) -> None:
+    begun(store)
+    store.beat({0: 0}, store.now_ms(), "0:log")
+    begun(store)
+    assert age_ms(store) is None
+
+
+def strange(candidates: Mapping[int, str], position: int, *known: str, generation: int = HOUR) -> Chunk:
+    """A chunk of whose videos the catalogue has `known`."""
+    chunk = chunk_of(candidates, position, generation=generation)
+    return replace(chunk, unknown_videos=[video for video in dict.fromkeys(candidates.values()) if video not in known])
+
+
+def doubts(store: AnyStore, *videos: str, since: int = 0) -> set[str]:
+    return set(store.read([since], videos).doubtful)
+
+
+def test_of_videos_beside_the_catalogue_a_segment_takes_so_many_and_says_which_numbers_may_be_too_small(
+    narrow: AnyStore,
+) -> None:
+    begun(narrow)
+    first = strange({1: "x", 2: "y", 3: "z", 4: "known", 5: "x"}, 0, "known")
+    assert narrow.apply([first], 5) == [Applied(4, 0, apart=1)]
+    videos = ("x", "y", "z", "known", "never seen")
+    assert views(narrow, *videos) == [2, 1, 0, 1, 0]
+    assert doubts(narrow, *videos) == {"z"}
+    more = strange({6: "z", 7: "x", 8: "late", 9: "known too"}, 5, "known too")
+    assert narrow.apply([more], 5) == [Applied(2, 0, apart=2)]
+    assert views(narrow, "x", "z", "late", "known too") == [3, 0, 0, 1]
+    assert doubts(narrow, "x", "z", "late", "known too") == {"z", "late"}
+    assert narrow.read([0], ["x"]).is_complete, "nobody else's number is in doubt"
+    assert narrow.positions(1) == (9,)
+
+
+def test_what_is_set_apart_takes_no_room_for_its_ids_and_is_apart_again_when_it_is_repeated(narrow: AnyStore) -> None:
+    begun(narrow)
+    narrow.apply([strange({1: "x", 2: "y", 3: "z"}, 0)], 5)
+    assert [narrow.knows(UUID(int=number).bytes, 1) for number in (1, 2, 3)] == [True, True, False]
+    assert narrow.apply([strange({1: "x", 3: "z"}, 3)], 5) == [Applied(0, 1, apart=1)]
+    assert views(narrow, "x", "y", "z") == [1, 1, 0]
+
+
+def test_a_cut_gives_room_again_and_the_doubt_stays_with_its_segment(narrow: AnyStore) -> None:
+    begun(narrow)
+    narrow.apply([strange({1: "x", 2: "y", 3: "z"}, 0)], 5)
+    assert narrow.cut(1) == (3,)
+    assert narrow.apply([strange({4: "z", 5: "w"}, 3)], 5) == [Applied(2, 0)]
+    assert doubts(narrow, "z", "w") == {"z"}, "of its views before the cut"
+    assert (views(narrow, "z", since=3), doubts(narrow, "z", since=3)) == ([1], set())
+    narrow.prune([3])
+    begun(narrow)
+    assert doubts(narrow, "z") == set()
+
+
+def test_ids_read_again_before_a_segment_take_bounded_room_too(narrow: AnyStore) -> None:
+    begun(narrow, segment=100)
+    numbers = {number: f"strange {number}" for number in range(30)}
+    assert narrow.apply([strange(numbers, 0)], 5) == [Applied(0, 0, apart=10, is_warm_up=True)]
+    assert sum(narrow.knows(UUID(int=number).bytes, 1) for number in numbers) == 20
+    narrow.apply([chunk_of({}, 30, next_position=100)], 5)
+    assert narrow.apply([strange({3: "strange 3", 29: "strange 29"}, 100)], 5) == [Applied(1, 1)]
+    assert doubts(narrow, "strange 3", since=100) == set()

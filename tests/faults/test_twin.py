@@ -27,7 +27,7 @@ from speed_layer.segments import Applied, Moved
 from tests.faults.twin import EVERYTHING, PARTITIONS, Hitch, Pipeline, Process, TwinLog, TwinStore
 
 KINDS = ("fresh", "repeat", "fresh", "repeat", "conflict", "marker", "poison", "late", "future", "repeat elsewhere")
-LOOP_CALLS = ("reset", "apply", "reset", "look", "ranges", "current", "poll", "first_offset_since", "send")
+LOOP_CALLS = ("reset", "apply", "reset", "look", "ranges", "current", "poll", "first_offset_since", "send", "beat")
 CUT_CALLS = ("cut", "highwaters", "broker_time", "beginnings", "appended_at")
 HURTS = ("refuse", "lose reply", "lose half", "kill before", "kill after")
 MEANWHILE = ("go on", "repeat", "step", "settle", "cut", "refresh", "rewind", "flush", "retain")
@@ -251,11 +251,24 @@ class UnfencedStore(TwinStore):
         return super().reset(partition, **begin)
 
 
-class UnfencedPipeline(Pipeline):
+class WithoutSignsOfLife(SpeedLayerCounts):
+    """It calls complete what the segments alone make look so."""
+
+    async def read(self, offset_ends: tuple[int, ...], video_ids: Sequence[str]) -> SpeedSums:
+        found = await self._reader.read(offset_ends, video_ids)
+        sums = await super().read(offset_ends, video_ids)
+        return msgspec.structs.replace(sums, is_complete=found.is_complete)
+
+
+class FencedPipeline(Pipeline):
+    speed_counts_type = WithoutSignsOfLife
+
+
+class UnfencedPipeline(FencedPipeline):
     store_type = UnfencedStore
 
 
-@pytest.mark.parametrize(("pipeline_type", "is_right"), [(Pipeline, True), (UnfencedPipeline, False)])
+@pytest.mark.parametrize(("pipeline_type", "is_right"), [(FencedPipeline, True), (UnfencedPipeline, False)])
 def test_a_process_held_in_a_repair_undoes_that_of_another_only_where_the_store_lets_it(
     pipeline_type: type[Pipeline], is_right: bool
 ) -> None:

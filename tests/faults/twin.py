@@ -148,7 +148,7 @@ class Wire:
 class Wired:
     """A port behind a wire; calls that never leave the process are not on it."""
 
-    LOCAL = frozenset({"assignment", "begin", "hold", "next_offset", "close"})
+    LOCAL = frozenset({"assignment", "begin", "hold", "next_offset", "close", "base", "count_from"})
 
     def __init__(self, port: Any, wire: Wire) -> None:
         self._port, self._wire = port, wire
@@ -201,6 +201,11 @@ class TwinStore(FakeSegmentStore):
         answer = super().reset(partition, **begin)
         self._changed()
         return answer
+
+    def beat(self, log_ends: Mapping[int, int], asked_at_ms: int, log: str) -> None:
+        self._answer()
+        super().beat(log_ends, asked_at_ms, log)
+        self._changed()
 
     def cut(self, partition_count: int) -> tuple[int | None, ...]:
         self._answer()
@@ -278,6 +283,8 @@ class TwinLog(FakeLog):
 class BrokerView:
     """The broker as a batch run asks it."""
 
+    base = 0
+
     def __init__(self, pipeline: "Pipeline") -> None:
         self._pipeline = pipeline
         self._topic = pipeline.topic
@@ -316,6 +323,8 @@ class Process:
         """What was published when its step began: it may still act upon that."""
         self.loop = pipeline.loop_type(
             Surroundings(
+                catalogue=(),
+                topic=TOPIC_VIDEO_VIEWS,
                 log=Wired(self.log, self.wire),  # type: ignore[arg-type]
                 store=Wired(pipeline.store, self.wire),  # type: ignore[arg-type]
                 published=Wired(self.published, self.wire),  # type: ignore[arg-type]

@@ -44,7 +44,9 @@ def api(servers: LocalStack) -> Iterator[ServerProcess]:
     url = servers.environment["VIEWLEDGER_POSTGRES_URL"]
     publish(url, {"-a": (1_000, 800), "_b": (5, 0), "quiet": (3, 3)}, partition_count=PARTITIONS)
     count_since(servers, 100)
-    with server_process("jobs.run_api", "VIEWLEDGER_API_PORT", servers.environment) as running:
+    # the sign of life that `count_since` gives is the only one
+    environ = {**servers.environment, "VIEWLEDGER_API_FRESH_SECONDS": "3600"}
+    with server_process("jobs.run_api", "VIEWLEDGER_API_PORT", environ) as running:
         eventually(lambda: running.client.get("/readyz").status_code == 200)
         yield running
 
@@ -57,6 +59,7 @@ def count_since(servers: LocalStack, offset: int) -> None:
     for partition in range(PARTITIONS):
         store.reset(partition, position=offset, segment=offset, replay_until=0)
         client.hset(f"{{views:{partition}}}:segment:{offset}", "-a", partition + 1)
+    store.beat(dict.fromkeys(range(PARTITIONS), offset), store.now_ms(), "0:log")
     client.close()
 
 
@@ -174,6 +177,18 @@ def connections_of_the_api(servers: LocalStack) -> list[int]:
         found = [pid for (pid,) in cursor.fetchall()]
     connection.close()
     return found
+
+
+def test_a_speed_layer_without_a_sign_of_life_is_named_as_the_missing_part(
+    servers: LocalStack, api: ServerProcess
+) -> None:
+    store = RedisSegmentStore.connect(servers.environment["VIEWLEDGER_REDIS_URL"])
+    store.beat({5: 100}, store.now_ms() - 3_700_000, "0:log")
+    answer = get(api, "-a")
+    assert (answer.json()["views"], answer.json()["complete"]) == (1_078, False)
+    assert answer.headers["X-Missing-Part"] == "speed"
+    store.beat({5: 100}, store.now_ms(), "0:log")
+    assert get(api, "-a").json()["complete"]
 
 
 def test_a_new_version_is_served_soon_and_never_half(servers: LocalStack, api: ServerProcess) -> None:

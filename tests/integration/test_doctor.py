@@ -1,14 +1,19 @@
 import argparse
 import json
+import re
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
 from jobs import doctor
 from jobs.checkup import Verdict
+from jobs.checkup_machine import ports_rows
 from jobs.checkup_servers import clock_row, redis_setting_rows, server_rows
 from jobs.exit_codes import ExitCode
+from jobs.local_stack.ports import Ports, free_ports
+from jobs.local_stack.profile import Profile
 from jobs.local_stack.stack import LocalStack
 
 GOOD_REDIS = {"maxmemory-policy": "noeviction", "appendonly": "yes", "appendfsync": "everysec", "maxmemory": "1000"}
@@ -17,7 +22,7 @@ GOOD_REDIS = {"maxmemory-policy": "noeviction", "appendonly": "yes", "appendfsyn
 def test_every_row_of_a_fresh_stack_is_ok(stack_environment: Mapping[str, str]) -> None:
     rows = server_rows(stack_environment)
     assert [row for row in rows if row.verdict is not Verdict.OK] == []
-    assert {"topics", "clock kafka", "redis eviction", "redis persistence", "postgres", "hdfs"} <= {
+    assert {"topics", "kafka log", "clock kafka", "redis eviction", "redis persistence", "postgres", "hdfs"} <= {
         row.subject for row in rows
     }
 
@@ -62,3 +67,13 @@ def test_the_command_answers_as_json_and_by_its_exit_code(
     bad = [row for row in rows if row["verdict"] == "bad"]
     assert code is (ExitCode.FAILED if bad else ExitCode.OK)
     assert all(row["subject"] == "ports" for row in bad)  # another program of this machine may hold the fixed block
+
+
+def test_the_ports_are_those_of_the_running_stack_wherever_they_are(tmp_path: Path) -> None:
+    ports = Ports(*range(23_000, 23_014))
+    (row,) = ports_rows({}, running=Profile(tmp_path, ports).environment())
+    assert row.verdict is Verdict.OK
+    shown = {int(word) for word in re.findall(r"\d{5}", row.found)}
+    assert {ports.api, ports.kafka, ports.redis, ports.postgres, ports.namenode} <= shown <= set(range(23_000, 23_014))
+    (row,) = ports_rows({"VIEWLEDGER_PORT_BASE": str(free_ports().api)}, running={})
+    assert "17070" not in row.found

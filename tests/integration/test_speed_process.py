@@ -107,9 +107,9 @@ class Scene:
         self.processes.append(process)
         return process
 
-    def send(self, count: int) -> None:
+    def send(self, count: int, **more: object) -> None:
         """Sends events keyed by video: new ones, repeats and broken ones."""
-        producer = KafkaProducer(bootstrap_servers=self.bootstrap, acks="all", linger_ms=2)
+        producer = KafkaProducer(bootstrap_servers=self.bootstrap, acks="all", linger_ms=2, **more)
         sending = []
         for _ in range(count):
             what = self.rng.random()
@@ -255,6 +255,31 @@ def test_a_broker_that_hangs_makes_the_process_wait_and_counting_goes_on_by_itse
         eventually(lambda: process.get("/readyz")[0] == 503, "not ready while Kafka hangs")
     scene.send(500)
     eventually(process.is_ready, "ready again")
+    eventually(scene.is_counted, "everything is counted")
+    assert scene.store.read(ZERO, VIDEOS).views == dict(scene.truth)
+    assert process.end() == ExitCode.OK
+
+
+def test_a_process_that_stands_still_leaves_no_doubt_that_events_may_be_missing(scene: Scene) -> None:
+    process = scene.start()
+    eventually(process.is_ready, "ready")
+    scene.send(200)
+    eventually(lambda: scene.is_counted() and scene.store.read(ZERO, []).is_current(5_000), "counted, and known to be")
+    with stopped(process.child.pid):
+        scene.send(200)
+        eventually(lambda: not scene.store.read(ZERO, []).is_current(5_000), "no sign of life for five seconds")
+        assert not scene.is_counted()
+    while not scene.is_counted():
+        assert not scene.store.read(ZERO, []).is_current(5_000), "called complete before it is"
+    eventually(lambda: scene.store.read(ZERO, []).is_current(5_000), "known to be counted")
+    assert process.end() == ExitCode.OK
+
+
+@pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
+def test_events_of_every_codec_are_counted(scene: Scene, codec: str) -> None:
+    process = scene.start()
+    eventually(process.is_ready, "ready")
+    scene.send(100, compression_type=codec)
     eventually(scene.is_counted, "everything is counted")
     assert scene.store.read(ZERO, VIDEOS).views == dict(scene.truth)
     assert process.end() == ExitCode.OK

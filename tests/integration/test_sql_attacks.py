@@ -12,6 +12,7 @@ from pyspark.sql.connect.session import SparkSession
 
 from batch_layer.spark_connect_guard import Guard, start_guard
 from batch_layer.spark_session import jdbc_catalog
+from batch_layer.tables import CLOSED_TABLES, TABLES
 from jobs.exit_codes import ExitCode
 from jobs.local_stack.ports import free_ports
 from tests.batch_on_stack import Batch
@@ -178,6 +179,18 @@ def test_the_servers_hdfs_user_reads_and_writes_nowhere(
     with pytest.raises(urllib.error.HTTPError) as caught:
         webhdfs(batch, method, question.format(topic=batch.topic), "analyst")
     assert caught.value.code == 403
+
+
+def test_the_servers_hdfs_user_does_not_read_messages_as_they_were_sent(batch: Batch, versions: int) -> None:
+    for table in TABLES:
+        folder = f"/{batch.topic}/views/{table}"
+        if table in CLOSED_TABLES:
+            for question in (folder, f"{folder}/data", f"{folder}/metadata"):
+                with pytest.raises(urllib.error.HTTPError) as caught:
+                    webhdfs(batch, "GET", f"{question}?op=LISTSTATUS", "analyst")
+                assert caught.value.code == 403, question
+        else:
+            assert webhdfs(batch, "GET", f"{folder}/data?op=LISTSTATUS", "analyst")
 
 
 def test_anybody_else_on_hdfs_does_not_even_read(batch: Batch, versions: int) -> None:

@@ -121,6 +121,8 @@ class Bench:
 
     def process(self, store: Any = None, dead_letters: Any = None) -> ConsumeLoop:
         around = Surroundings(
+            catalogue=(),
+            topic=TOPIC_VIDEO_VIEWS,
             log=FakeLog(self.topic, self.rng),
             store=store or self.store,
             published=self.published,
@@ -247,6 +249,14 @@ class CrashingStore:
 
     def look(self, offset_ends: Any) -> Any:
         return self._store.look(offset_ends)
+
+    def now_ms(self) -> int:
+        return self._store.now_ms()
+
+    def beat(self, log_ends: Any, asked_at_ms: int, log: str) -> None:
+        if self._rng.random() < 0.2:
+            raise Crash
+        self._store.beat(log_ends, asked_at_ms, log)
 
 
 class CrashingDeadLetters(FakeDeadLetters):

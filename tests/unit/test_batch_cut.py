@@ -23,7 +23,8 @@ class Broker:
     starts: tuple[int, ...] = ()
     now: datetime = NOON + 30 * MINUTE
     asked: list[str] = field(default_factory=list)
-    only_markers_from: int = 10**6
+    only_markers_from: int = 10**18
+    base: int = 0
 
     def partition_count(self) -> int:
         return len(self.ends)
@@ -41,7 +42,7 @@ class Broker:
 
     def appended_at(self, offsets: Mapping[int, int]) -> dict[int, datetime]:
         return {
-            partition: NOON + offset * MINUTE
+            partition: NOON + max(0, offset - self.base) * MINUTE
             for partition, offset in offsets.items()
             if offset < self.only_markers_from
         }
@@ -167,3 +168,22 @@ def test_only_transaction_markers_behind_the_cut_hold_no_watermark_back() -> Non
 def test_a_watermark_never_goes_back() -> None:
     later = NOON + 5000 * MINUTE
     assert cut(Broker((10, 20)), [7, 20], version((5, 12), later)).watermarks == (later, later)
+
+
+def test_a_log_that_ends_before_what_is_counted_is_refused_since_what_comes_there_would_never_be_read() -> None:
+    for positions in (None, (None, None), (5, 3)):
+        with pytest.raises(
+            RefusedError, match=r"partition 1: everything up to offset 7 is counted and Kafka ends at 3"
+        ):
+            cut(Broker((9, 3)), positions, version((5, 7)))
+
+
+def test_a_new_generation_begins_behind_everything_that_was_counted_of_the_former_one() -> None:
+    base = 1 << 40
+    broker = Broker((base + 9, base), (base, base), base=base)
+    found = cut(broker, (5, None), version((5, 7)))
+    assert (found.start.ends, found.end.ends) == ((base, base), (base, base))
+    found = cut(broker, (base + 4, base), version((5, 7)))
+    assert (found.start.ends, found.end.ends) == ((base, base), (base + 4, base))
+    with pytest.raises(RefusedError, match=f"offsets {base} to {base + 1} were deleted"):
+        cut(Broker((base + 9, base), (base + 2, base), base=base), (5, None), version((5, 7)))

@@ -7,7 +7,7 @@ import pytest
 from ingestion.contract.decoding import decode_view_event
 from ingestion.contract.event import EVENT_BYTES_MAX, RejectedEvent, ViewEvent
 from ingestion.intake import AdmittedEvent, Origin, admit, arrival, instant_text
-from ingestion.pseudonym import pseudonym_of
+from ingestion.pseudonym import pseudonym_of, session_pseudonym_of
 from tests.ingestion_fakes import KEY, NOW, event_fields, event_json
 
 CAME = arrival(NOW, Origin("192.0.2.0/24", "Player/1.0"), broker_time=NOW)
@@ -29,6 +29,7 @@ def codes(raw: bytes) -> list[str]:
 def test_an_event_gets_the_collectors_fields_and_a_pseudonym() -> None:
     assert admitted(event_json()) == event_fields() | {
         "user_id": pseudonym_of("alice", KEY),
+        "session_id": session_pseudonym_of("s1", KEY),
         "received_at": "2026-11-23T10:00:00.000Z",
         "client_network": "192.0.2.0/24",
         "user_agent": "Player/1.0",
@@ -60,6 +61,33 @@ def test_a_file_keeps_its_user_agent_and_its_network_as_far_as_it_may_be_kept() 
     kept = admitted(event_json(client_network="192.0.2.77", user_agent="Bot"), from_file)
     assert (kept["client_network"], kept["user_agent"]) == ("192.0.2.0/24", "Bot")
     assert "client_network" not in admitted(event_json(client_network="home"), from_file)
+
+
+def test_a_session_has_one_pseudonym_that_is_no_viewers() -> None:
+    sent = event_json(session_id="alice")
+    assert b"alice" not in admit(sent, CAME, KEY).value  # type: ignore[union-attr]
+    assert admitted(sent)["session_id"] == session_pseudonym_of("alice", KEY) != pseudonym_of("alice", KEY)
+    assert admitted(sent) == admitted(sent), "sent again, it is the same event"
+
+
+@pytest.mark.parametrize(
+    ("referrer", "kept"),
+    [
+        ("https://Example.com/users/alice?mail=alice@example.org#me", "example.com"),
+        ("https://alice:secret@example.com:8080/", "example.com"),
+        ("//example.com?alice", "example.com"),
+        ("example.com", "example.com"),
+        ("mailto:alice@example.com", "example.com"),
+        ("android-app://com.example.alice/", "com.example.alice"),
+        ("alice", None),
+        ("/users/alice.html", None),
+        ("https://", None),
+        ("a" * 2000 + "@", None),
+        ("file:///home/alice/films.html", None),
+    ],
+)
+def test_of_the_page_a_viewer_came_from_the_host_alone_is_kept(referrer: str, kept: str | None) -> None:
+    assert admitted(event_json(referrer=referrer)).get("referrer") == kept
 
 
 def test_unknown_fields_stay_as_they_were_sent_to_the_last_digit() -> None:

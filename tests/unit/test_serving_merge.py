@@ -96,3 +96,8 @@ def test_the_entity_tag_changes_with_every_number_and_with_nothing_else() -> Non
         merged("v", V2, SettledCount(9, 8), speed(2)),
     ]
     assert len({tag, *map(entity_tag, others)}) == len(others) + 1
+
+
+def test_a_video_whose_number_may_be_too_small_is_incomplete_and_the_others_are_not() -> None:
+    sums = SpeedSums(V2.offset_ends, {"v": 1, "w": 2}, True, APPENDED_AT, {"w"})
+    assert [merged(video, V2, None, sums).complete for video in ("v", "w")] == [True, False]

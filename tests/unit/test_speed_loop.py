@@ -1,7 +1,7 @@
 """The consume loop beside the laws: readiness, waiting, halting, what it tells."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 from uuid import UUID
 
@@ -9,10 +9,10 @@ import pytest
 
 from ingestion.contract.backoff import QUICK
 from ingestion.contract.event import TOPIC_VIDEO_VIEWS
-from ingestion.contract.offsets import OffsetVector
+from ingestion.contract.offsets import OFFSETS_PER_GENERATION, LogGeneration, OffsetVector
 from speed_layer.consume_loop import ConsumeLoop, Surroundings
-from speed_layer.errors import OffsetsGoneError, UnavailableError
-from speed_layer.ports import Published
+from speed_layer.errors import OffsetsGoneError, OtherLogError, UnavailableError
+from speed_layer.ports import LogRange, Published
 from speed_layer.recovery import Horizon
 from tests.speed_fakes import (
     START,
@@ -76,6 +76,8 @@ class Scene:
     def process(self, log: FakeLog) -> ConsumeLoop:
         return ConsumeLoop(
             Surroundings(
+                catalogue=(),
+                topic=TOPIC_VIDEO_VIEWS,
                 log=log,
                 store=self.store,
                 published=self.published,
@@ -105,6 +107,7 @@ class Scene:
     def run(self, steps: int = 12, seconds: float = 2.5) -> None:
         for _ in range(steps):
             self.clock.pass_by(seconds)
+            self.store.clock_ms = int(self.clock() * 1000)
             self.loop.step()
 
     def views(self, since: int = 0) -> int:
@@ -282,7 +285,7 @@ def test_it_halts_when_the_stored_position_is_gone_or_beyond_the_log(scene: Scen
 def test_it_halts_when_the_published_version_covers_more_than_the_log_holds(scene: Scene) -> None:
     scene.send(1)
     scene.published.version = version(5)
-    with pytest.raises(OffsetsGoneError, match="another log"):
+    with pytest.raises(OffsetsGoneError, match=r"truncated or restored .* topics new-generation"):
         scene.run()
 
 
@@ -313,3 +316,116 @@ def test_it_leaves_the_group_when_it_halts(scene: Scene) -> None:
     with pytest.raises(OffsetsGoneError):
         scene.loop.run(lambda: False)
     assert scene.log.is_closed
+
+
+def is_current(scene: Scene) -> bool:
+    scene.store.clock_ms = int(scene.clock() * 1000)
+    return scene.store.read([0], []).is_current(5_000)
+
+
+def test_it_gives_a_sign_of_life_every_second_and_none_while_it_stands_still(scene: Scene) -> None:
+    scene.send(1, 2, 3)
+    scene.run()
+    for _ in range(20):
+        scene.run(1, seconds=1.0)
+        assert is_current(scene)
+    scene.clock.pass_by(90)
+    assert not is_current(scene), "whatever happened meanwhile is not known to be counted"
+    scene.run(2)
+    assert is_current(scene)
+
+
+def test_what_the_log_said_before_the_process_stood_still_is_no_sign_of_life_afterwards(scene: Scene) -> None:
+    scene.run()
+    ranges = scene.log.ranges
+
+    def stopped_after_asking(partitions: Collection[int]) -> Mapping[int, LogRange]:
+        found = ranges(partitions)
+        scene.clock.pass_by(90)
+        scene.send(1)
+        return found
+
+    scene.log.ranges = stopped_after_asking  # type: ignore[method-assign]
+    scene.run(1)
+    assert not is_current(scene)
+    scene.log.ranges = ranges  # type: ignore[method-assign]
+    scene.run(3)
+    assert is_current(scene)
+
+
+def test_without_kafka_there_is_no_sign_of_life(scene: Scene) -> None:
+    scene.run()
+    scene.log.is_down = True
+    scene.run(3)
+    assert not is_current(scene)
+
+
+def make_topic_again(scene: Scene) -> None:
+    scene.topic = FakeTopic.empty(1)
+    scene.topic.log_id = "second"
+    scene.log = FakeLog(scene.topic, random.Random(3))
+    scene.loop = scene.process(scene.log)
+
+
+def generation(number: int, log_id: str) -> LogGeneration:
+    return LogGeneration(number, log_id)
+
+
+def test_a_store_that_counted_another_log_halts_even_where_nothing_is_published(scene: Scene) -> None:
+    scene.send(1, 2, 3)
+    scene.run()
+    make_topic_again(scene)
+    scene.send(*range(10, 20))
+    with pytest.raises(OtherLogError, match=r"its id is second, and first is on record; .* topics new-generation"):
+        scene.run()
+    scene.store.flush()
+    scene.published.version = Published(
+        OffsetVector(TOPIC_VIDEO_VIEWS, (2,)), (START,), generation=generation(0, "first")
+    )
+    with pytest.raises(OtherLogError, match="is another log than the one that was counted"):
+        scene.run()
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_a_generation_begun_on_purpose_is_counted_from_its_first_message(scene: Scene, is_lost: bool) -> None:
+    scene.send(1, 2, 3)
+    scene.run()
+    assert scene.views() == 3
+    scene.published.version = Published(
+        OffsetVector(TOPIC_VIDEO_VIEWS, (2,)), (START,), generation=generation(1, "second")
+    )
+    make_topic_again(scene)
+    if is_lost:
+        scene.store.flush()
+    scene.send(*range(10, 17))
+    scene.run()
+    assert scene.views(since=2) == 7, "the third event of the former log is on no log any more"
+    assert scene.store.positions(1) == (OFFSETS_PER_GENERATION + 7,)
+    assert scene.store.cut(1) == (OFFSETS_PER_GENERATION + 7,)
+    scene.published.is_known = False
+    scene.loop = scene.process(FakeLog(scene.topic, random.Random(4)))
+    scene.send(20)
+    scene.run()
+    assert scene.views(since=2) == 8, "without PostgreSQL it goes on from what the store says of the log"
+
+
+def test_a_state_that_does_not_name_its_log_is_of_the_first_one(scene: Scene) -> None:
+    scene.store.reset(0, position=0, segment=0, replay_until=0)
+    scene.send(1, 2)
+    scene.run()
+    assert scene.views() == 2
+    assert [each.log for each in scene.store.look({0: 0}).values() if each] == ["0:first"]
+
+
+def test_without_postgres_a_partition_of_another_generation_waits(scene: Scene) -> None:
+    scene.store.reset(0, position=0, segment=0, replay_until=0, log="0:first")
+    scene.topic = FakeTopic.empty(2)
+    scene.topic.log_id = "second"
+    scene.log = FakeLog(scene.topic, random.Random(3))
+    scene.loop = scene.process(scene.log)
+    first = OFFSETS_PER_GENERATION
+    scene.store.reset(1, position=first, segment=first, replay_until=first, log="1:second")
+    scene.published.is_known = False
+    scene.run()
+    assert not scene.loop.is_ready
+    assert scene.store.positions(2) == (0, first)

@@ -1,0 +1,93 @@
+"""`./viewledger topics new-generation`: goes on counting with another log under the same topic's name, on purpose."""
+
+import argparse
+from collections.abc import Mapping
+from contextlib import closing, suppress
+
+from batch_layer.errors import RefusedError
+from batch_layer.kafka_log_ends import KafkaLogEnds
+from batch_layer.postgres_log_generations import PostgresLogGenerations
+from batch_layer.postgres_versions import PostgresVersionStore
+from ingestion.contract.event import TOPIC_VIDEO_VIEWS
+from ingestion.contract.offsets import LogGeneration
+from ingestion.contract.version import PublishedVersion
+from jobs import settings
+from jobs.batch import told_by_exit_code
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+from speed_layer.errors import UnavailableError
+from speed_layer.redis_calls import NAMESPACE
+from speed_layer.redis_segment_store import RedisSegmentStore
+
+HELP = "count the log that the topic is now as the next generation of the one that was counted"
+TEXT_LENGTH_MAX = 200
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags."""
+    parser.add_argument("--actor", required=True, metavar="NAME", help="who decides it; stored")
+    parser.add_argument("--reason", required=True, metavar="TEXT", help="what became of the log before; stored")
+
+
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """OK when the generation is on record; REFUSED when the topic is the log that is counted, or a run is at work.
+
+    What is settled stays. Of the former log, what no version covers is in no count any more; the new one is counted
+    from its first message, and repeats of archived ids are recognised as ever.
+    """
+    for name in ("actor", "reason"):
+        text = getattr(arguments, name).strip()
+        if not (text.isprintable() and 1 <= len(text) <= TEXT_LENGTH_MAX):
+            raise CommandError(f"--{name} needs 1 to {TEXT_LENGTH_MAX} printable characters", ExitCode.BAD_INPUT)
+    environ = settings.environment()
+    bootstrap = ",".join(settings.host_ports(environ, "VIEWLEDGER_KAFKA_BOOTSTRAP"))
+    postgres_url = settings.url(environ, "VIEWLEDGER_POSTGRES_URL", schemes=("postgresql", "postgres"))
+    topic = environ.get("VIEWLEDGER_TOPIC_VIDEO_VIEWS") or TOPIC_VIDEO_VIEWS
+    with (
+        told_by_exit_code(),
+        closing(PostgresVersionStore(postgres_url)) as versions,
+        closing(PostgresLogGenerations(postgres_url, topic)) as generations,
+        closing(KafkaLogEnds(bootstrap, topic)) as log,
+    ):
+        if not versions.lock():
+            raise RefusedError("a batch run is at work; wait for it to end")
+        known, current, log_id = generations.newest(), versions.current(), log.log_id()
+        refuse_needless(log, known, current, log_id)
+        begun = generations.begin(log_id, arguments.actor.strip(), arguments.reason.strip())
+    print(f"generation {begun.number} of {topic} is the log {log_id}; its offsets count from {begun.base:,} on")
+    covered = f"version {current.version}" if current else "no version"
+    lost = uncovered_count(environ, current, known)
+    print(f"{covered} stands as it was; {lost} of the former log are in no count, as they are in no version")
+    return ExitCode.OK
+
+
+def refuse_needless(
+    log: KafkaLogEnds, known: LogGeneration | None, current: PublishedVersion | None, log_id: str
+) -> None:
+    """Raises RefusedError where the topic is the log on record, unless it lost events that were counted."""
+    ends = current.offsets.ends if current else ()
+    highwaters = log.highwaters()
+    if len(highwaters) < len(ends):
+        raise RefusedError(
+            f"the topic has {len(highwaters)} partitions and version {current.version if current else 0} covers "
+            f"{len(ends)}; create it with as many"
+        )
+    if known is None or known.log_id != log_id:
+        return
+    if all(highwater + known.base >= end for highwater, end in zip(highwaters, ends, strict=False)):
+        raise RefusedError(f"the topic is the log on record ({log_id}) and holds all that is counted; nothing to begin")
+
+
+def uncovered_count(environ: Mapping[str, str], current: PublishedVersion | None, known: LogGeneration | None) -> str:
+    """Return in words how many events the speed layer had counted of the former log behind the version."""
+    redis_url = settings.url(environ, "VIEWLEDGER_REDIS_URL", schemes=("redis", "rediss"))
+    namespace = environ.get("VIEWLEDGER_SPEED_NAMESPACE") or NAMESPACE
+    ends = current.offsets.ends if current else ()
+    first = known.base if known else 0
+    with suppress(UnavailableError), closing(RedisSegmentStore.connect(redis_url, namespace=namespace)) as store:
+        positions = store.positions(max(len(ends), 64))
+        starts = (*ends, *(0 for _ in range(len(positions) - len(ends))))
+        pairs = zip(positions, starts, strict=True)
+        count = sum(max(0, position - max(start, first)) for position, start in pairs if position is not None)
+        return f"{count:,} offsets that the speed layer had counted"
+    return "events that only the speed layer had counted"

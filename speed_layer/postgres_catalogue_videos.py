@@ -1,0 +1,72 @@
+"""Which videos the catalogue has, followed in PostgreSQL."""
+
+import logging
+from collections.abc import Callable
+from contextlib import closing
+
+import psycopg2
+
+logger = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT_SECONDS = 2
+FOLLOW_SECONDS = 15.0
+PAGE_ROWS = 20_000
+NEWEST = "SELECT max(catalogue_version) FROM billing.catalogue_versions"
+PAGE = """
+    SELECT video_id FROM billing.videos WHERE catalogue_version = %s AND video_id > %s ORDER BY video_id LIMIT %s
+"""
+
+
+class PostgresCatalogueVideos:
+    """The videos of the newest catalogue, as a container; empty until PostgreSQL answered for the first time.
+
+    Keeps a hash of each id, 64 bytes in memory: of a billion strange ids one might be taken for known.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._version = 0
+        self._known: frozenset[int] = frozenset()
+
+    def __contains__(self, video_id: object) -> bool:
+        return hash(video_id) in self._known
+
+    def follow(self, stopping: Callable[[float], bool]) -> None:
+        """Looks for a newer catalogue every 15 seconds until `stopping`, which waits so long, says that it is time.
+
+        While PostgreSQL does not answer, what was known last stands.
+        """
+        while True:
+            try:
+                self.refresh()
+            except psycopg2.Error as error:
+                reason = " ".join(str(error).split())
+                logger.warning("the catalogue's videos are not known anew", extra={"fields": {"reason": reason}})
+            if stopping(FOLLOW_SECONDS):
+                return
+
+    def refresh(self) -> None:
+        """Reads the newest catalogue, if it is not the one that is known; raises psycopg2.Error."""
+        connection = psycopg2.connect(
+            self._url,
+            connect_timeout=CONNECT_TIMEOUT_SECONDS,
+            application_name="viewledger-speed-catalogue",
+            options="-c statement_timeout=2000",
+        )
+        with closing(connection):
+            connection.set_session(readonly=True, autocommit=True)
+            with connection.cursor() as cursor:
+                cursor.execute(NEWEST)
+                ((version,),) = cursor.fetchall()
+                if version is None or version == self._version:
+                    return
+                known: set[int] = set()
+                last = ""
+                while True:
+                    cursor.execute(PAGE, (version, last, PAGE_ROWS))
+                    page = [video_id for (video_id,) in cursor.fetchall()]
+                    known.update(map(hash, page))
+                    if len(page) < PAGE_ROWS:
+                        break
+                    last = page[-1]
+        self._version, self._known = version, frozenset(known)

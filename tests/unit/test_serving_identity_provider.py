@@ -48,6 +48,31 @@ def test_a_key_set_is_fetched() -> None:
         assert asyncio.run(fetch_key_set(url)) == {"keys": []}
 
 
+def test_a_provider_that_sends_a_byte_now_and_then_is_one_error_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_jwks, "WHOLE_SECONDS_MAX", 0.3)
+    stopping = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            while not stopping.wait(0.02):
+                self.wfile.write(b" ")
+
+        def log_message(self, *_: Any) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        with pytest.raises(FetchFailedError, match="does not answer"):
+            asyncio.run(fetch_key_set(f"http://127.0.0.1:{server.server_port}/keys"))
+    finally:
+        stopping.set()
+        server.shutdown()
+        server.server_close()
+
+
 @pytest.mark.parametrize(
     ("status", "body", "headers"),
     [
@@ -57,6 +82,8 @@ def test_a_key_set_is_fetched() -> None:
         (200, b"not json", {}),
         (200, b"[1]", {}),
         (200, b" " * (BYTES_MAX + 1), {}),
+        (200, b'{"keys": "\xff"}', {}),
+        (200, b'{"keys":' + b"[" * 100_000, {}),
     ],
 )
 def test_an_answer_that_is_no_key_set_is_one_error(status: int, body: bytes, headers: dict[str, str]) -> None:

@@ -126,14 +126,15 @@ class PostgresCatalogueStore:
         return Catalogue(payees, videos, owners)
 
     def payee_name(self, payee_id: str) -> str | None:
-        """Return a payee's name in the newest catalogue that has one."""
+        """Return a payee's name in the newest catalogue that has one, of those that came into force."""
         return self.payee_names([payee_id]).get(payee_id)
 
     def payee_names(self, payee_ids: Sequence[str]) -> dict[str, str]:
-        """Return the names of payees, each in the newest catalogue that has one; who has none is left out."""
+        """Return the names of payees, each in the newest catalogue in force that has one; who has none is left out."""
         with one_transaction(self._connect) as cursor:
             cursor.execute(
-                "SELECT DISTINCT ON (payee_id) payee_id, name FROM billing.payees WHERE payee_id = ANY(%s) "
+                "SELECT DISTINCT ON (payee_id) payee_id, name FROM billing.payees "
+                "JOIN billing.catalogues_in_force USING (catalogue_version) WHERE payee_id = ANY(%s) "
                 "ORDER BY payee_id, catalogue_version DESC",
                 (list(payee_ids),),
             )

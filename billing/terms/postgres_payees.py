@@ -6,10 +6,11 @@ from billing.errors import UnknownNameError
 from billing.postgres_session import Connect, one_transaction
 from billing.terms.nearest import CANDIDATES_MAX, nearest
 
-# Whoever was a payee in any catalogue, or has a statement, is known: who left may still be owed something.
+# Whoever was a payee in a catalogue in force, or has a statement, is known: who left may still be owed something.
 _UNKNOWN = """
     SELECT DISTINCT asked FROM unnest(%s::text[]) AS asked
-    WHERE NOT EXISTS (SELECT 1 FROM billing.payees WHERE payee_id = asked)
+    WHERE NOT EXISTS (SELECT 1 FROM billing.payees JOIN billing.catalogues_in_force USING (catalogue_version)
+                      WHERE payee_id = asked)
       AND NOT EXISTS (SELECT 1 FROM billing.statements WHERE payee_id = asked)
     ORDER BY asked"""
 _CANDIDATES = """

@@ -18,6 +18,7 @@ from billing.terms.catalogue import Catalogue, Payee, Video
 from billing.terms.imports import IN_FORCE, PROPOSED, Changes, ImportOrder
 from billing.terms.ownership import SINCE_EVER, WITHOUT_END, OwnerShare, whole_share
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
+from billing.terms.postgres_payees import unknown_payees
 from billing.terms.postgres_proposals import PostgresProposals
 from tests.billing_fakes import card_of, contracts_of
 from tests.billing_postgres import own_database
@@ -169,6 +170,18 @@ def test_the_login_that_imported_approves_under_no_name(books: Books) -> None:
         books.approve("catalogue", "2", actor=" Mallory ")
     assert books.store.newest_catalogue() == (1, FIRST)
     books.approve("catalogue", "2")
+
+
+def test_who_stands_only_in_a_catalogue_that_waits_is_not_known_yet(books: Books) -> None:
+    books.store.import_catalogue(FIRST, "first")
+    later = Catalogue((replace(ANN, name="Mallory"), Payee("anna", "Anna")), FIRST.videos[:1], FIRST.owners[:1])
+    assert books.store.import_catalogue(later, "second").state == PROPOSED
+    connect = connector(books.maker, "viewledger_billing")
+    assert unknown_payees(connect, ["ann", "anna"]) == {"anna": "ann"}
+    assert books.store.payee_name("ann") == "Ann"
+    books.approve("catalogue", "2")
+    assert unknown_payees(connect, ["ann", "anna", "bob"]) == {}
+    assert books.store.payee_name("ann") == "Mallory"
 
 
 def test_only_the_newest_import_can_come_into_force(books: Books) -> None:

@@ -30,7 +30,7 @@ from batch_layer.iceberg_tables import IcebergTables
 from batch_layer.kafka_log_ends import KafkaLogEnds
 from batch_layer.spark_archive import KafkaSource, append_raw, verify_archived
 from batch_layer.spark_billability import RulesByDay, facts_frame
-from batch_layer.spark_decode import decode
+from batch_layer.spark_decode import COLUMNS, decode
 from batch_layer.spark_judging import DayJudge
 from batch_layer.spark_session import SparkSettings, folder_catalog, jdbc_catalog, open_session
 from batch_layer.spark_verdicts import repeat_verdicts, with_verdicts
@@ -204,7 +204,7 @@ def bench_judge(chosen: argparse.Namespace, spark: SparkSession) -> None:
 
     def judge() -> None:
         spark.catalog.clearCache()  # otherwise a repetition finds the answers of the first
-        decoded = decode(raw, NEW_LOG).persist()
+        decoded = decode(raw, NEW_LOG).select(*COLUMNS).persist()
         stored = decoded.where(F.lit(False)).withColumn("billability", F.lit(None).cast("string"))
         day_judge = DayJudge(spark, stored, decoded, frozenset(), lambda _: rules, facts_frame(spark, []))
         day_judge.judge(days).write.format("noop").mode("overwrite").save()

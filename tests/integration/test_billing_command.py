@@ -302,7 +302,7 @@ def test_a_statement_that_is_held_is_never_paid_by_a_night_and_named_from_its_li
         (
             ["hold", "--payee", "ann", "--currency", "EUR", "--amount", "-1", "--reason", "r"],
             ExitCode.BAD_INPUT,
-            "'-1' is not an amount like 12.50",
+            "'-1' is not an amount in EUR",
         ),
     ],
 )  # fmt: skip

@@ -1,9 +1,12 @@
 """Catalogue, rates and bank accounts: what moves money waits for a second login, whatever statement is sent."""
 
+import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
+from pathlib import Path
 
 import psycopg2
 import pytest
@@ -20,6 +23,8 @@ from billing.terms.ownership import SINCE_EVER, WITHOUT_END, OwnerShare, whole_s
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from billing.terms.postgres_payees import unknown_payees
 from billing.terms.postgres_proposals import PostgresProposals
+from jobs.faults.postgres_database import administer, queries
+from jobs.migrate import MIGRATIONS, migrate
 from tests.billing_fakes import card_of, contracts_of
 from tests.billing_postgres import own_database
 from tests.postgres_people import person
@@ -321,3 +326,34 @@ def test_nothing_is_billed_by_what_was_never_in_force(books: Books) -> None:
     )
     with pytest.raises(psycopg2.Error, match="catalogue 2 or contract 1 was never in force"):
         books.run(run, role="viewledger_billing")
+
+
+def test_what_was_imported_before_a_second_person_was_needed_is_in_force(postgres_url: str, tmp_path: Path) -> None:
+    before = tmp_path / "postgres"
+    shutil.copytree(MIGRATIONS, before, ignore=shutil.ignore_patterns("__pycache__"))
+    (mine,) = before.glob("versions/*_terms_in_force.sql")
+    for file in before.glob("versions/*"):
+        if file.name >= mine.name[:3]:
+            file.unlink()
+    name = f"test_upgrade_{secrets.token_hex(6)}"
+    administer(postgres_url, f"CREATE DATABASE {name}")
+    url = postgres_url.rpartition("/")[0] + "/" + name
+    try:
+        migrate(url, before)
+        administer(
+            url,
+            "INSERT INTO billing.catalogue_versions (catalogue_version, content_hash, source, imported_at) "
+            "VALUES (1, 'a', 's', '2025-01-01'), (2, 'b', 's', '2025-02-01');"
+            "INSERT INTO billing.rate_cards (contract_version, content_hash, document) "
+            "VALUES (1, 'a', '{}'), (2, 'b', '[]');"
+            "INSERT INTO billing.bank_accounts VALUES ('ann', 1, 'Ann', 'DE89370400440532013000', NULL, 'e'), "
+            "('ann', 2, 'Ann', 'FR1420041010050500013M02606', NULL, 'e')",
+        )
+        assert len(migrate(url)) >= 1
+        in_force = "SELECT catalogue_version, extract(month FROM in_force_at)::integer FROM billing.catalogues_in_force"
+        assert queries(url, f"{in_force} ORDER BY 1") == [(1, 1), (2, 2)]
+        assert queries(url, "SELECT contract_version FROM billing.contracts_in_force ORDER BY 1") == [(1,), (2,)]
+        assert queries(url, "SELECT payee_id, account_version FROM billing.bank_accounts_in_force") == [("ann", 2)]
+        assert queries(url, "SELECT count(*) FROM billing.proposals") == [(0,)]
+    finally:
+        administer(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")

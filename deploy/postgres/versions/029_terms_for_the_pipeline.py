@@ -1,0 +1,14 @@
+"""The role of batch runs reads which catalogue is in force."""
+
+from pathlib import Path
+
+from alembic import op
+
+revision = "029"
+down_revision = "028"
+
+
+def upgrade() -> None:
+    """Execute the SQL file beside this one, as it stands."""
+    sql = Path(__file__).with_suffix(".sql").read_text()
+    op.get_bind().exec_driver_sql(sql, execution_options={"no_parameters": True})

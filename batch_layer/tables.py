@@ -75,7 +75,7 @@ TABLES: dict[str, Table] = {
             Column("run_id", "string", "The batch run that archived it"),
         ),
         "days(appended_at)",
-        "The log: every message exactly as it was on Kafka",
+        "The log: every message exactly as it was on Kafka. Closed to analysts",
         _BY_FILES,
     ),
     EVENTS: Table(
@@ -154,7 +154,7 @@ TABLES: dict[str, Table] = {
             _VALUE,
         ),
         "days(appended_at)",
-        "Events that break the contract, with every reason",
+        "Events that break the contract, with every reason and as they were sent. Closed to analysts",
         _BY_FILES,
     ),
     TALLY: Table(

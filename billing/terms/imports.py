@@ -58,7 +58,7 @@ def check_removals(order: ImportOrder, changes: Iterable[Mapping[str, Changes]])
         raise FileRefusedError(
             [
                 f"{named} of what is in force would be gone, and {order.removals_max or 'none'} may be; "
-                f"if it is meant, allow {total} removals"
+                f"if it is meant, allow as many (`--allow-removals {total}`, by the API `?allow_removals={total}`)"
             ]
         )
 

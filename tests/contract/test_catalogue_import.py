@@ -86,7 +86,7 @@ def test_more_may_be_gone_only_where_it_is_allowed(url: str) -> None:
             importer.import_files(files, key(files, f"k-{allowed}"))
         (problem,) = caught.value.problems
         assert problem.startswith("2 payees and 2 videos of what is in force would be gone, and")
-        assert problem.endswith("if it is meant, allow 4 removals")
+        assert problem.endswith("allow as many (`--allow-removals 4`, by the API `?allow_removals=4`)")
     answer = importer.import_files(replace(emptied, removals_max=4), key(emptied, "k-4"))
     assert (answer.state, answer.changes["videos"].gone) == ("proposed", 2)
 

@@ -397,3 +397,32 @@ def test_a_contract_for_a_misspelt_payee_is_refused_and_nobody_earns_the_default
     code, _, error = desk.run("bank-accounts", f"--file={accounts}")
     assert code == ExitCode.BAD_INPUT
     assert "column payee_id: there is no payee 'anne'; the nearest that is known is 'ann'" in error
+
+
+def test_an_import_that_moves_money_waits_until_another_login_approves_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.import_files()
+    (desk.folder / "videos.csv").write_text("video_id,payee_id\nv,bob\n")
+    words = ["import", *(f"--{name}={desk.folder / name}.csv" for name in ("payees", "videos")), "--actor", "Mallory"]
+    code, _, error = desk.run(*words)
+    assert code == ExitCode.BAD_INPUT
+    assert "1 video of what is in force would be gone, and none may be; if it is meant, allow as many" in error
+    words.append("--allow-removals=1")
+    preview, made = (desk.document(*words, *more)["catalogue"] for more in (["--preview"], []))
+    assert preview == made
+    assert (made["state"], made["changes"]["owners"]) == ("proposed", {"new": 1, "changed": 0, "gone": 2})
+    (waiting,) = desk.document("proposals")["proposals"]
+    assert (waiting["proposal"], waiting["actor"]) == (f"catalogue:{made['version']}", "Mallory")
+    shown = desk.document("proposal", "--proposal", waiting["proposal"])
+    assert shown["differences"] == ["video v was of ann and is of bob", "video w of bob is gone"]
+    approve = ["proposal-approve", "--proposal", waiting["proposal"], "--actor"]
+    code, _, error = desk.run(*approve, "Chris")
+    assert (code, "another login approves it" in error) == (ExitCode.REFUSED, True)
+    monkeypatch.setenv("VIEWLEDGER_APPROVER_POSTGRES_URL", second_person(os.environ["VIEWLEDGER_POSTGRES_URL"]))
+    code, _, error = desk.run(*approve, "mallory")
+    assert (code, "somebody else approves it" in error) == (ExitCode.REFUSED, True)
+    assert desk.run(*approve, "Chris")[0] == desk.run(*approve, "Chris")[0] == ExitCode.OK
+    assert desk.document("proposals") == {"proposals": []}
+    assert desk.run("proposal", "--proposal", waiting["proposal"])[0] == ExitCode.BAD_INPUT
+    assert desk.run("proposal-refuse", "--proposal", "catalogue:x", "--reason", "r")[0] == ExitCode.BAD_INPUT

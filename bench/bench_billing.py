@@ -73,8 +73,7 @@ def run_of(period: Period) -> BillingRun:
         batch_version=1,
         catalogue_version=1,
         contract_version=1,
-        waived={},
-        unattributed_views=0,
+        unbilled_views=0,
         calculated_at=datetime(2026, 11, 25, tzinfo=UTC),
         approval_limit_micros=10**18,
     )

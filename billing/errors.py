@@ -23,6 +23,10 @@ class PreconditionsError(BillingError):
         self.failures = tuple(failures)
 
 
+class TermsError(BillingError):
+    """A period cannot be rated by the versions that were asked for; the sentence says why and which can be."""
+
+
 class PostingConflictError(BillingError):
     """Something else was already posted under the same key or for the same days; `conflicts` names each."""
 

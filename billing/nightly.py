@@ -7,7 +7,8 @@ from datetime import date, timedelta
 from billing.books.book_ports import Books, Estimate, Estimates
 from billing.books.run_posting import finalise_run
 from billing.errors import PostingConflictError, PreconditionsError
-from billing.period_billing import BilledPeriod, BillingOrder, bill_period, newest_terms
+from billing.period_billing import BilledPeriod, BillingOrder, bill_period
+from billing.period_terms import terms_of
 from billing.ports import CatalogueStore, SettledViews
 from billing.rating.rated_lines import settle_bill
 from billing.rating.rating import rate_period
@@ -37,6 +38,8 @@ class Night:
     months: tuple[NightOf, ...]
     finalised_count: int
     """Statements that were approved and not posted yet: whoever approved them was interrupted."""
+    conflicts: tuple[str, ...] = ()
+    """Why restatements that are approved cannot be posted."""
 
 
 def work_through_the_night(
@@ -52,10 +55,13 @@ def work_through_the_night(
 
     A second night on the same day changes nothing but the time of the estimates.
     """
-    finalised = sum(finalise_run(run_id, books)[0] for run_id in books.runs_with_approved())
+    finalised, conflicts = _finalise_what_was_left(books)
     billed = books.billed_periods()
+    newest = max(billed, key=lambda period: period.end_on, default=None)
+    # a run that was killed before its end is run again; it posts what it left
+    left = [newest] if newest is not None and books.is_unfinished(newest) else []
     nights = []
-    for period in months_to_do(today, billed):
+    for period in [*left, *months_to_do(today, billed)]:
         night = _bill(period, order_of(period), views=views, catalogues=catalogues, books=books)
         if night.outcome == "estimated":
             found = estimate(period, views, catalogues)
@@ -63,7 +69,18 @@ def work_through_the_night(
             night = NightOf(period, night.outcome, f"{night.detail}; {len(found)} payees estimated")
         nights.append(night)
     estimates.drop(books.billed_periods())
-    return Night(tuple(nights), finalised)
+    return Night(tuple(nights), finalised, tuple(conflicts))
+
+
+def _finalise_what_was_left(books: Books) -> tuple[int, list[str]]:
+    """Post what was approved; a restatement that cannot be posted keeps nothing else from it."""
+    count, conflicts = 0, list[str]()
+    for run_id in books.runs_with_approved():
+        try:
+            count += finalise_run(run_id, books).statement_count
+        except PostingConflictError as error:
+            conflicts += error.conflicts
+    return count, conflicts
 
 
 def months_to_do(today: date, billed: Sequence[Period]) -> list[Period]:
@@ -111,7 +128,7 @@ def estimate(period: Period, views: SettledViews, catalogues: CatalogueStore) ->
     Raises:
         PreconditionsError: there is no catalogue or no contract yet.
     """
-    attribution, _, _ = newest_terms(period, catalogues)
+    attribution = terms_of(period, None, catalogues).attribution
     return [
         Estimate(bill.payee_id, bill.currency, settle_bill(bill, 0).amount_micros, bill.billable_views)
         for bill in rate_period(views.pieces(attribution), attribution)

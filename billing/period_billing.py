@@ -1,20 +1,22 @@
 """Billing one period: read the settled views, check the preconditions, rate, post. Knows only ports."""
 
-from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
 from billing.books.book_ports import Books
 from billing.books.bounds import Bounds
 from billing.books.run_posting import RunSummary, post_bills
 from billing.books.runs import NOBODY_ALONE, BillingRun
 from billing.errors import EvidenceMismatchError, PreconditionsError
+from billing.period_terms import PeriodTerms, Wanted, newer_terms, recatalogued_videos, steps_of, terms_of
 from billing.ports import CatalogueStore, ReviewedEvent, SettledViews
-from billing.rating.attribution import Attribution
-from billing.rating.preconditions import Findings, Waivable, failed_preconditions
+from billing.rating.causes import with_causes
+from billing.rating.preconditions import failed_preconditions
+from billing.rating.rated_lines import PayeeBill
 from billing.rating.rating import rate_period
-from ingestion.contract.counting import VideoFacts
+from billing.rating.remarks import Remarks, unbilled_of
+from billing.terms.suspense import SUSPENSE
 from ingestion.contract.periods import Period
 
 
@@ -23,8 +25,6 @@ class BillingOrder:
     """What the operator asked for."""
 
     period: Period
-    waived: Mapping[str, str]
-    """Kind of precondition → who waived it."""
     allowed_lateness: timedelta
     calculated_at: datetime
     actor: str = "operator"
@@ -34,6 +34,8 @@ class BillingOrder:
     dry_run: bool = False
     restates_because: str = ""
     """The cause of a restatement; empty for a run that bills the period."""
+    wanted: Wanted = field(default_factory=Wanted)
+    """Of a restatement: the versions to rate by, instead of those that the period's statements rest on."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,11 @@ class BilledPeriod:
 
     run: BillingRun
     summary: RunSummary
-    unattributed: Mapping[str, int]
-    """Video without a payee → billable views; empty unless waived."""
+    remarks: Remarks
     name_by_payee: Mapping[str, str]
     dry_run: bool
+    failures: tuple[str, ...] = ()
+    """The preconditions that do not hold; a dry run shows them, and a run that has nothing to post needs none."""
 
 
 def bill_period(order: BillingOrder, *, views: SettledViews, catalogues: CatalogueStore, books: Books) -> BilledPeriod:
@@ -53,60 +56,60 @@ def bill_period(order: BillingOrder, *, views: SettledViews, catalogues: Catalog
 
     Raises:
         PreconditionsError: with every reason; nothing was posted.
+        TermsError: the versions that are wanted cannot be used.
         PostingConflictError, LedgerUnavailableError: see `billing.books.book_ports.Books`.
         EvidenceMismatchError: counts and events of the version disagree; nothing was posted.
     """
-    attribution, catalogue_version, contract_version = newest_terms(order.period, catalogues)
-    unplaced = list(views.unplaced(attribution))
-    findings = Findings(
-        views.version,
-        catalogue_version,
-        _undecided(views, books, order.period),
-        unplaced,
-        recatalogued_videos(views, attribution, catalogue_version, catalogues),
-        views.unreconciled(),
-    )
+    terms = terms_of(order.period, books.rests_on(order.period), catalogues, order.wanted)
     failures = failed_preconditions(
-        order.period, findings, allowed_lateness=order.allowed_lateness, waived=order.waived
+        order.period, views.version, views.unreconciled(), allowed_lateness=order.allowed_lateness
     )
-    if failures:
+    if failures and not order.dry_run and terms.rests_on is None:
         raise PreconditionsError(failures)
-    if contradictions := views.contradictions(order.period):
+    if not failures and (contradictions := views.contradictions(order.period)):
         raise EvidenceMismatchError("; ".join(contradictions))
-    unattributed = {each.video_id: each.billable_views for each in unplaced if each.payee_id is None}
-    currency = attribution.contracts.currency
-    run = BillingRun(
+    remarks = Remarks(
+        unbilled_of(views.unplaced(terms.attribution)),
+        views.open_review_items(order.period),
+        recatalogued_videos(views, terms, catalogues),
+        newer_terms(terms, views),
+    )
+    run = _run(order, terms, views.version.version, remarks.unbilled.views)
+    if order.restates_because:
+        run = as_restatement(run, order.restates_because, books)
+    bills = rated(terms, views, catalogues, run)
+    summary = post_bills(run, bills, books, dry_run=order.dry_run or bool(failures))
+    if failures and not order.dry_run and summary.new_count:
+        raise PreconditionsError(failures)
+    names = {payee_id: payee.name for payee_id, payee in terms.attribution.catalogue.payee_by_id.items()}
+    names[SUSPENSE] = "nobody's yet"
+    return BilledPeriod(run, summary, remarks, names, order.dry_run, tuple(failures))
+
+
+def _run(order: BillingOrder, terms: PeriodTerms, batch_version: int, unbilled_views: int) -> BillingRun:
+    currency = terms.attribution.contracts.currency
+    return BillingRun(
         period=order.period,
         currency=currency,
-        batch_version=views.version.version,
-        catalogue_version=catalogue_version,
-        contract_version=contract_version,
-        waived=order.waived,
-        unattributed_views=sum(unattributed.values()),
+        batch_version=batch_version,
+        catalogue_version=terms.catalogue_version,
+        contract_version=terms.contract_version,
+        unbilled_views=unbilled_views,
         calculated_at=order.calculated_at,
         actor=order.actor,
         approval_limit_micros=order.approval_limits_micros.get(currency, order.approval_limits_micros.get("*", 0)),
         bounds=order.bounds,
     )
-    if order.restates_because:
-        run = as_restatement(run, order.restates_because, books)
-    bills = rate_period(views.pieces(attribution), attribution)
-    summary = post_bills(run, bills, books, dry_run=order.dry_run)
-    names = {payee_id: payee.name for payee_id, payee in attribution.catalogue.payee_by_id.items()}
-    return BilledPeriod(run, summary, unattributed, names, order.dry_run)
 
 
-def _undecided(views: SettledViews, books: Books, period: Period) -> Mapping[str, int]:
-    """Return the events that wait for review, by kind: not the late ones that were rejected, nor decided conflicts."""
-    waiting = dict(views.open_review_items(period))
-    if waiting.get(Waivable.LATE_REVIEW):
-        decided = books.decisions("late_event", [place_of(each) for each in views.late_events(period)])
-        waiting[Waivable.LATE_REVIEW] -= sum(decision == "rejected" for decision in decided.values())
-    if waiting.get(Waivable.CONFLICT):
-        waiting[Waivable.CONFLICT] -= len(
-            books.decisions("conflict", [place_of(each) for each in views.conflicts(period)])
-        )
-    return waiting
+def rated(terms: PeriodTerms, views: SettledViews, catalogues: CatalogueStore, run: BillingRun) -> Iterator[PayeeBill]:
+    """Yield the period's bills by payee id; those of a restatement say what each cause changes."""
+    if run.kind == "bill":
+        return rate_period(views.pieces(terms.attribution), terms.attribution)
+    steps = steps_of(terms, views.version, catalogues)
+    return with_causes(
+        [(cause, rate_period(views.pieces(attribution), attribution)) for cause, attribution in steps], run.currency
+    )
 
 
 def place_of(event: ReviewedEvent) -> str:
@@ -126,40 +129,3 @@ def as_restatement(run: BillingRun, cause: str, books: Books) -> BillingRun:
             [f"restatement: period {run.period} was never billed; bill it with `billing run --period {run.period}`"]
         )
     return replace(run, restatement_number=number, cause=cause, approval_limit_micros=NOBODY_ALONE)
-
-
-def newest_terms(period: Period, catalogues: CatalogueStore) -> tuple[Attribution, int, int]:
-    """Return what a period is billed by now, with the versions of the catalogue and of the contracts.
-
-    Raises:
-        PreconditionsError: one of them was never imported.
-    """
-    newest_catalogue, newest_contracts = catalogues.newest_catalogue(), catalogues.newest_contracts()
-    if newest_catalogue is None or newest_contracts is None:
-        parts = (("payees and videos", newest_catalogue), ("contracts", newest_contracts))
-        missing = [what for what, newest in parts if newest is None]
-        raise PreconditionsError(
-            [f"import: no {what} to bill period {period} by; run `./viewledger billing import`" for what in missing]
-        )
-    (catalogue_version, catalogue), (contract_version, contracts) = newest_catalogue, newest_contracts
-    return Attribution(period, catalogue, contracts), catalogue_version, contract_version
-
-
-def recatalogued_videos(
-    views: SettledViews, attribution: Attribution, newest_version: int, catalogues: CatalogueStore
-) -> set[str]:
-    """Return the videos with views in the period that were judged by other facts than the newest catalogue has."""
-    period, unknown = attribution.period, VideoFacts()
-    days: defaultdict[int, set[date]] = defaultdict(set)
-    for day in period.days():
-        if (rules := views.version.day_rules.get(day)) and rules.catalogue_version != newest_version:
-            days[rules.catalogue_version].add(day)
-    if not days:
-        return set()
-    found, now = set[str](), attribution.catalogue.counting_facts(period)
-    for version, judged in days.items():
-        then = catalogues.catalogue(version).counting_facts(period)
-        changed = {each for each in {*now, *then} if now.get(each, unknown) != then.get(each, unknown)}
-        if changed:
-            found |= set(views.videos_seen(judged, changed))
-    return found

@@ -6,8 +6,7 @@ from typing import Any
 from billing.books.book_ports import LedgerTotals
 from billing.money import amount_text
 from billing.period_billing import BilledPeriod
-
-VIDEOS_SHOWN = 5
+from billing.rating.rated_lines import EVENTS
 
 
 def aligned(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
@@ -25,7 +24,7 @@ def aligned(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int =
 
 
 def billed_period_text(billed: BilledPeriod) -> str:
-    """Return the outcome of `billing run`: the largest payees, the sums, the versions, what waits or stayed unpaid."""
+    """Return the outcome of `billing run`: the largest payees, the sums, the versions, what waits, the remarks."""
     run, summary = billed.run, billed.summary
     names = billed.name_by_payee
     rows = [
@@ -46,39 +45,43 @@ def billed_period_text(billed: BilledPeriod) -> str:
         f"rates version {run.contract_version}, run {run.run_id}",
     ]
     lines += [f"{payee_id} is {state}: {reason}" for payee_id, state, reason in summary.waiting]
-    lines += [f"waived: {kind} by {actor}" for kind, actor in sorted(run.waived.items())]
-    if billed.unattributed:
-        shown = sorted(billed.unattributed)[:VIDEOS_SHOWN]
-        more = f" and {len(billed.unattributed) - VIDEOS_SHOWN} more" if len(billed.unattributed) > VIDEOS_SHOWN else ""
-        lines.append(
-            f"unattributed, paid to nobody: {run.unattributed_views} billable views of {', '.join(shown)}{more}"
-        )
-    return "\n".join(lines)
+    return "\n".join([*lines, *_remarks(billed)])
+
+
+def _remarks(billed: BilledPeriod) -> list[str]:
+    """Return what somebody should look at; the warnings and what stands against posting come first."""
+    blocked = [f"cannot be posted now: {failure}" for failure in billed.failures if billed.dry_run]
+    return [*blocked, *billed.summary.warnings, *billed.remarks.sentences()]
 
 
 def restated_period_text(billed: BilledPeriod) -> str:
     """Return the outcome of `billing restate`: what each payee had and has, and what waits for approval."""
     run, summary = billed.run, billed.summary
-    rows = [
-        (payee_id, *(_plain(micros) for micros in (before, now, now - before)))
-        for payee_id, before, now in sorted(summary.deltas, key=lambda row: (-abs(row[2] - row[1]), row[0]))
-    ]
-    rows.append((f"sum of {summary.new_count}", "", "", _plain(summary.delta_micros)))
+    causes = sorted(summary.delta_by_cause) or [EVENTS]
+    rows: list[tuple[str, ...]] = []
+    for payee_id, before, now in sorted(summary.deltas, key=lambda row: (-abs(row[2] - row[1]), row[0])):
+        changes = [summary.causes[payee_id].get(each, 0) for each in causes]
+        rows.append((payee_id, *map(_plain, (before, now, *changes, now - before))))
+    by_cause = (_plain(summary.delta_by_cause[each]) for each in causes)
+    rows.append((f"sum of {summary.new_count}", "", "", *by_cause, _plain(summary.delta_micros)))
+    header = ("payee", "before", "now", *(f"by {each}" for each in causes), f"difference, {run.currency}")
     done = "a preview, nothing stored" if billed.dry_run else f"{summary.new_count} statements wait for approval"
     return "\n".join(
         [
             f"restatement {run.restatement_number} of period {run.period}: {run.cause}; {done}",
             "",
-            aligned(("payee", "before", "now", f"difference, {run.currency}"), rows),
+            aligned(header, rows),
             "",
-            f"{summary.unchanged_count} payees unchanged; batch version {run.batch_version}, run {run.run_id}",
+            f"{summary.unchanged_count} payees unchanged; batch version {run.batch_version}, catalogue version "
+            f"{run.catalogue_version}, rates version {run.contract_version}, run {run.run_id}",
+            *_remarks(billed),
         ]
     )
 
 
 def billed_period_json(billed: BilledPeriod) -> dict[str, Any]:
     """Return the same sums as JSON values; money in integer micros and nano-micros."""
-    run, summary = billed.run, billed.summary
+    run, summary, unbilled = billed.run, billed.summary, billed.remarks.unbilled
     return {
         "run_id": run.run_id,
         "kind": run.kind,
@@ -95,7 +98,9 @@ def billed_period_json(billed: BilledPeriod) -> dict[str, Any]:
             {"payee_id": payee_id, "state": state, "reason": reason} for payee_id, state, reason in summary.waiting
         ],
         "billable_views": summary.billable_views,
-        "unattributed_views": run.unattributed_views,
+        "unknown_views": unbilled.unknown_views,
+        "unknown_video_count": unbilled.unknown_count,
+        "unrated_views": unbilled.unrated.total(),
         "amount_micros": summary.earned_micros,
         "carried_nanomicros": summary.carried_nanomicros,
         "owed_nanomicros": summary.owed_nanomicros,
@@ -105,10 +110,13 @@ def billed_period_json(billed: BilledPeriod) -> dict[str, Any]:
         "restatement_number": run.restatement_number,
         "delta_micros": summary.delta_micros,
         "deltas": [
-            {"payee_id": payee_id, "before_micros": before, "now_micros": now}
+            {"payee_id": payee_id, "before_micros": before, "now_micros": now, "causes": summary.causes[payee_id]}
             for payee_id, before, now in summary.deltas
         ],
-        "waived": dict(run.waived),
+        "delta_by_cause": dict(summary.delta_by_cause),
+        "failures": list(billed.failures),
+        "warnings": summary.warnings,
+        "remarks": billed.remarks.sentences(),
     }
 
 

@@ -12,6 +12,7 @@ from billing.errors import (
     RoleRefusedError,
     SchemaMissingError,
     StateError,
+    TermsError,
     UnknownNameError,
 )
 from jobs import (
@@ -73,6 +74,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         raise CommandError(
             _listed("nothing was posted: the period cannot be billed now", error.failures), ExitCode.REFUSED
         ) from error
+    except TermsError as error:
+        raise CommandError(str(error), ExitCode.BAD_INPUT) from error
     except PostingConflictError as error:
         raise CommandError(_listed("nothing was posted", error.conflicts), ExitCode.REFUSED) from error
     except UnknownNameError as error:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from billing.errors import FileRefusedError
-from billing.period_billing import newest_terms
+from billing.period_terms import terms_of
 from billing.rating.backtest import compare
 from billing.rating.backtest_tables import backtest_json, backtest_text
 from billing.rating.rating import rate_period
@@ -36,7 +36,8 @@ def backtest_period(arguments: argparse.Namespace, environ: Mapping[str, str]) -
     period = period_of(arguments)
     store = PostgresCatalogueStore(billing_connector(environ))
     contracts, policy = _read_files(arguments, store)
-    attribution, _, contract_version = newest_terms(period, store)
+    terms = terms_of(period, None, store)
+    attribution, contract_version = terms.attribution, terms.contract_version
     currency = attribution.contracts.currency
     if contracts is not None and contracts.currency != currency:
         raise CommandError(

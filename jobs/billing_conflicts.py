@@ -5,12 +5,17 @@ from collections.abc import Mapping
 
 from billing.books.states import FIRST_KEPT
 from billing.period_billing import place_of
-from jobs.billing_reviews import Pool, add_decision_flags, decide, show_pool, wanted_places
-from jobs.billing_settings import Actions, actor_of, add_action, add_actor, add_period, period_of, show
+from jobs.billing_reviews import Pool, add_decision_flags, decide, show_pool
+from jobs.billing_settings import Actions, actor_of, add_action, add_actor, add_period, period_of
 from jobs.exit_codes import ExitCode
 from jobs.settled_views import open_settled_views
 
-POOL = Pool("conflict", "conflict", "billing conflicts")
+POOL = Pool(
+    "conflict",
+    "conflict",
+    "billing conflicts",
+    {FIRST_KEPT: "decided: the first event of each id stays, as it is counted"},
+)
 NOT_KEPT = "referrer, quality, ads or schema_version"
 """What the batch tables do not keep, or not as it was sent, and the contents may differ in."""
 
@@ -42,8 +47,5 @@ def decide_conflicts(arguments: argparse.Namespace, environ: Mapping[str, str]) 
     period, _ = period_of(arguments), actor_of(arguments)
     with open_settled_views(environ) as views:
         known = {place_of(each) for each in views.conflicts(period)}
-    wanted = wanted_places(arguments, environ, POOL, known)
-    decide(arguments, environ, POOL, wanted, FIRST_KEPT)
-    text = f"{len(wanted)} conflicts decided: the first event of each id stays, as it is counted"
-    show(arguments, {"decided_count": len(wanted), "decision": FIRST_KEPT}, lambda: text)
+    decide(arguments, environ, POOL, known, FIRST_KEPT)
     return ExitCode.OK

@@ -5,13 +5,18 @@ from collections.abc import Mapping
 
 from billing.period_billing import place_of
 from ingestion.contract.counting import ACCEPTABLE_FROM
-from jobs.billing_reviews import Pool, add_decision_flags, decide, show_pool, wanted_places
-from jobs.billing_settings import Actions, actor_of, add_action, add_actor, add_period, period_of, show
+from jobs.billing_reviews import Pool, add_decision_flags, decide, show_pool
+from jobs.billing_settings import Actions, actor_of, add_action, add_actor, add_period, period_of
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.settled_views import open_settled_views
 
-POOL = Pool("late_event", "late event", "billing late")
+POOL = Pool(
+    "late_event",
+    "late event",
+    "billing late",
+    {"accepted": "accepted; the next batch run counts them, and `restate` bills a period anew that is billed already"},
+)
 
 
 def add_actions(actions: Actions) -> None:
@@ -35,20 +40,16 @@ def list_late(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Exit
 
 def decide_late(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     """Stores a decision for each event; one that is not in the period's pool refuses all."""
-    period, _ = period_of(arguments), actor_of(arguments)
+    period, _ = period_of(arguments), actor_of(arguments)  # both are looked at before any server is asked
     with open_settled_views(environ) as views:
         happened_at = {place_of(each): each.happened_at for each in views.late_events(period)}
-    wanted = wanted_places(arguments, environ, POOL, happened_at)
-    too_early = [place for place in wanted if happened_at[place] < ACCEPTABLE_FROM]
+    wanted = arguments.event or list(happened_at)
+    too_early = [place for place in wanted if place in happened_at and happened_at[place] < ACCEPTABLE_FROM]
     if arguments.decision == "accepted" and too_early:
         raise CommandError(
             f"late event {too_early[0]} claims a time before {ACCEPTABLE_FROM:%Y-%m-%d}, when no counting policy was "
             "in force; it can only be rejected",
             ExitCode.BAD_INPUT,
         )
-    decide(arguments, environ, POOL, wanted, arguments.decision)
-    text = f"{len(wanted)} late events {arguments.decision}"
-    if arguments.decision == "accepted":
-        text += "; the next batch run counts them; a period that is billed already is then billed anew by `restate`"
-    show(arguments, {"decided_count": len(wanted), "decision": arguments.decision}, lambda: text)
+    decide(arguments, environ, POOL, happened_at, arguments.decision)
     return ExitCode.OK

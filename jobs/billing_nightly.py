@@ -43,7 +43,6 @@ def run_night(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Exit
     def order_of(period: Period) -> BillingOrder:
         return BillingOrder(
             period=period,
-            waived={},
             allowed_lateness=known.allowed_lateness,
             calculated_at=now,
             actor=actor,
@@ -68,6 +67,7 @@ def run_night(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Exit
     document = {
         "expired_hold_count": expired,
         "finalised_count": night.finalised_count,
+        "conflicts": list(night.conflicts),
         "overdue": [
             {
                 "statement_id": each.statement_id,
@@ -90,9 +90,10 @@ def run_night(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Exit
     }
     rows = [(str(each.period), each.outcome, each.detail) for each in night.months]
     last = [f"{expired} holds expired, {night.finalised_count} approved statements posted"]
+    last += [f"approved and not posted: {conflict}" for conflict in night.conflicts]
     last += [f"held too long: {each.overdue_text(now)}" for each in overdue[:OVERDUE_SHOWN]]
     if len(overdue) > OVERDUE_SHOWN:
         last.append(f"held too long: {len(overdue) - OVERDUE_SHOWN} more; `billing statements --state held` lists them")
     show(arguments, document, lambda: "\n".join([aligned(("period", "outcome", ""), rows, left=3), "", *last]))
-    needs_somebody = overdue or any(each.outcome == "refused" for each in night.months)
+    needs_somebody = overdue or night.conflicts or any(each.outcome == "refused" for each in night.months)
     return ExitCode.REFUSED if needs_somebody else ExitCode.OK

@@ -2,11 +2,11 @@
 
 import argparse
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from billing.books.postgres_books import PostgresBooks
 from billing.books.postgres_states import PostgresStates
-from billing.books.states import OPEN, Move
+from billing.books.states import OPEN, Move, Transition
 from billing.period_billing import place_of
 from billing.ports import ReviewedEvent
 from billing.tables import aligned
@@ -34,6 +34,8 @@ class Pool:
     noun: str
     command: str
     """What lists them."""
+    done: Mapping[str, str] = field(default_factory=dict)
+    """Decision → what became of the events by it, in words, where the decision's name does not say it."""
 
 
 def add_decision_flags(parser: argparse.ArgumentParser, command: str) -> None:
@@ -60,7 +62,7 @@ def show_pool(
         "happened_at": [f"{each.happened_at:%Y-%m-%d %H:%M}" for each in events],
         "received_at": [f"{each.appended_at:%Y-%m-%d %H:%M}" for each in events],
         **more,
-        "state": [decided.get(place, OPEN) for place in places],
+        "state": [decided[place].to_state if place in decided else OPEN for place in places],
     }
     rows = list(zip(*columns.values(), strict=True))
     rest = [f"and {len(rows) - SHOWN_MAX} more; --json shows all"] if len(rows) > SHOWN_MAX else []
@@ -70,30 +72,63 @@ def show_pool(
     show(arguments, document, lambda: table)
 
 
-def wanted_places(
-    arguments: argparse.Namespace, environ: Mapping[str, str], pool: Pool, known: Collection[str]
-) -> list[str]:
-    """Return the places that --event names, or else all that are undecided.
+def decide(
+    arguments: argparse.Namespace,
+    environ: Mapping[str, str],
+    pool: Pool,
+    known: Collection[str],
+    decision: str,
+) -> int:
+    """Store a decision for each place that is wanted and undecided, print what was decided now and what before.
+
+    Returns how many were decided now. The same decision again, by the same person for the same reason, is answered as
+    it stands.
 
     Raises:
-        CommandError: one of them is not among the `known`.
+        CommandError: a place is not among the `known`, or was decided otherwise, or there is nothing left to decide.
     """
-    if not arguments.event:
-        decided = PostgresBooks(billing_connector(environ)).decisions(pool.kind, sorted(known))
-        return sorted(place for place in known if place not in decided)
-    period, wanted = period_of(arguments), sorted(set(arguments.event))
+    period, actor, reason = period_of(arguments), actor_of(arguments), reason_of(arguments)
+    wanted = sorted(set(arguments.event or known))
     if unknown := [place for place in wanted if place not in known]:
         raise CommandError(
             f"{unknown[0]!r} is no {pool.noun} of period {period}; `{pool.command} --period {period}` lists them",
             ExitCode.BAD_INPUT,
         )
-    return wanted
-
-
-def decide(
-    arguments: argparse.Namespace, environ: Mapping[str, str], pool: Pool, places: Collection[str], decision: str
-) -> None:
-    """Store a decision for each place."""
+    if not wanted:
+        raise CommandError(f"there is no {pool.noun} in period {period}; nothing was decided", ExitCode.REFUSED)
+    before = PostgresBooks(billing_connector(environ)).decisions(pool.kind, wanted)
+    others = {
+        place: step
+        for place, step in before.items()
+        if (step.to_state, step.actor, step.reason) != (decision, actor, reason)
+    }
+    left = [place for place in wanted if place not in before]
+    if others and (arguments.event or not left):
+        raise CommandError(
+            "nothing was decided now: " + "\n  ".join(decided_sentences(pool, others)),
+            ExitCode.REFUSED,
+        )
     states = PostgresStates(billing_connector(environ, APPROVER_ROLE))
-    for place in places:
-        states.move(pool.kind, place, Move(decision, actor_of(arguments), reason_of(arguments)))
+    for place in left:
+        states.move(pool.kind, place, Move(decision, actor, reason))
+    document = {
+        "decided_count": len(left),
+        "decision": decision,
+        "decided_before": [
+            {"place": place, "decision": step.to_state, "actor": step.actor, "reason": step.reason}
+            for place, step in sorted(before.items())
+        ],
+    }
+    head = f"{len(left)} {pool.noun}{'' if len(left) == 1 else 's'} {pool.done.get(decision, decision)}"
+    show(arguments, document, lambda: "\n".join([head, *decided_sentences(pool, before)]))
+    return len(left)
+
+
+def decided_sentences(pool: Pool, steps: Mapping[str, Transition]) -> list[str]:
+    """Return what was decided before, by whom and why, a sentence for each of the first."""
+    said = [
+        f"{pool.noun} {place} was {step.to_state} before by {step.actor}: {step.reason}"
+        for place, step in sorted(steps.items())[:SHOWN_MAX]
+    ]
+    more = [f"and {len(steps) - SHOWN_MAX} more"] if len(steps) > SHOWN_MAX else []
+    return said + more

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from billing.books.postgres_books import PostgresBooks
 from billing.period_billing import BilledPeriod, BillingOrder, bill_period
-from billing.rating.preconditions import Waivable
+from billing.period_terms import Wanted
 from billing.tables import billed_period_json, billed_period_text, restated_period_text
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from ingestion.contract.periods import Period
@@ -37,24 +37,24 @@ def add_actions(actions: Actions) -> None:
     )
     restating.add_argument("--preview", dest="dry_run", action="store_true", help="show the differences, store nothing")
     restating.add_argument("--cause", required=True, metavar="TEXT", help="why; payees are told")
+    for what in ("catalogue", "contract"):
+        text = f"rate by this {what} version (default: the one that the period's statements rest on)"
+        restating.add_argument(f"--{what}", type=int, metavar="N", help=text)
     for action in (billing, restating):
         add_period(action)
-        action.add_argument(
-            "--waive", action="append", default=[], choices=[kind.value for kind in Waivable], help="may be repeated"
-        )
-        add_actor(action, "who runs it, and answers for what is waived")
+        action.add_argument("--waive", action="append", help=argparse.SUPPRESS)  # of scripts from before
+        add_actor(action, "who runs it")
 
 
 def run_period(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     """Bills a period; what is posted already and would now be another is named and left as it is (exit REFUSED)."""
-    if arguments.waive and arguments.actor is None:
-        raise CommandError("--waive needs --actor NAME: who answers for it", ExitCode.BAD_INPUT)
     billed = bill(period_of(arguments), arguments, environ)
     show(arguments, billed_period_json(billed), lambda: billed_period_text(billed))
-    if summary := billed.summary.changed:
-        more = billed.summary.changed_count - len(summary)
+    _refuse_what_is_blocked(billed)
+    if left := [*billed.summary.changed, *billed.remarks.newer_terms]:
+        more = billed.summary.changed_count - len(billed.summary.changed)
         raise CommandError(
-            "\n  ".join(["left as it was posted:", *summary, *([f"and {more} more"] if more else [])]), ExitCode.REFUSED
+            "\n  ".join(["left as it was posted:", *left, *([f"and {more} more"] if more else [])]), ExitCode.REFUSED
         )
     return ExitCode.OK
 
@@ -64,18 +64,38 @@ def restate_period(arguments: argparse.Namespace, environ: Mapping[str, str]) ->
     cause = arguments.cause.strip()
     if not is_name(cause, most=500):
         raise CommandError("--cause must be 1 to 500 printable characters", ExitCode.BAD_INPUT)
-    billed = bill(period_of(arguments), arguments, environ, cause=cause)
+    wanted = Wanted(arguments.catalogue, arguments.contract)
+    billed = bill(period_of(arguments), arguments, environ, cause=cause, wanted=wanted)
     show(arguments, billed_period_json(billed), lambda: restated_period_text(billed))
+    _refuse_what_is_blocked(billed)
     return ExitCode.OK
 
 
-def bill(period: Period, arguments: argparse.Namespace, environ: Mapping[str, str], *, cause: str = "") -> BilledPeriod:
+def _refuse_what_is_blocked(billed: BilledPeriod) -> None:
+    """End a dry run with the code that the run itself would end with."""
+    if billed.dry_run and billed.failures:
+        raise CommandError("\n  ".join(["shown, and cannot be posted now:", *billed.failures]), ExitCode.REFUSED)
+
+
+def bill(
+    period: Period,
+    arguments: argparse.Namespace,
+    environ: Mapping[str, str],
+    *,
+    cause: str = "",
+    wanted: Wanted | None = None,
+) -> BilledPeriod:
     """Bill or restate a period as the flags and settings say."""
+    if arguments.waive:
+        raise CommandError(
+            f"--waive {arguments.waive[0]}: there is nothing to waive, no event keeps a period from being billed; "
+            "leave the flag out",
+            ExitCode.BAD_INPUT,
+        )
     known = BillingSettings.from_environment(environ)
     actor = actor_of(arguments)
     order = BillingOrder(
         period=period,
-        waived=dict.fromkeys(sorted(set(arguments.waive)), actor),
         allowed_lateness=known.allowed_lateness,
         calculated_at=datetime.now(UTC),
         actor=actor,
@@ -83,6 +103,7 @@ def bill(period: Period, arguments: argparse.Namespace, environ: Mapping[str, st
         bounds=known.bounds,
         dry_run=arguments.dry_run,
         restates_because=cause,
+        wanted=wanted or Wanted(),
     )
     connect = billing_connector(environ)
     catalogues, books = PostgresCatalogueStore(connect), PostgresBooks(connect)

@@ -50,15 +50,14 @@ class BillingSettings:
     def from_environment(cls, environ: Mapping[str, str]) -> "BillingSettings":
         """Reads VIEWLEDGER_ALLOWED_LATENESS_HOURS (24), VIEWLEDGER_APPROVAL_LIMITS (none; in whole units by currency:
         `EUR=5000,*=1000`; it lowers the limits that the database holds, and raises none),
-        VIEWLEDGER_CHANGE_FACTOR_MAX (10), VIEWLEDGER_REJECTED_PERCENT_MAX (50) and VIEWLEDGER_HELD_DAYS_MAX (14)."""
+        VIEWLEDGER_CHANGE_FACTOR_MAX (10) and VIEWLEDGER_HELD_DAYS_MAX (14)."""
         lateness = settings.integer(environ, "VIEWLEDGER_ALLOWED_LATENESS_HOURS", default=24, least=0, most=840)
         factor = settings.integer(environ, "VIEWLEDGER_CHANGE_FACTOR_MAX", default=10, least=2, most=1_000_000)
-        percent = settings.integer(environ, "VIEWLEDGER_REJECTED_PERCENT_MAX", default=50, least=0, most=100)
         held_days = settings.integer(environ, "VIEWLEDGER_HELD_DAYS_MAX", default=14, least=0, most=366)
         return cls(
             allowed_lateness=timedelta(hours=lateness),
             approval_limits_micros=_approval_limits(environ.get("VIEWLEDGER_APPROVAL_LIMITS") or NO_LIMIT_OF_ITS_OWN),
-            bounds=Bounds(change_factor=factor, rejected_share_max_ppm=percent * 10_000),
+            bounds=Bounds(change_factor=factor),
             held_time_max=timedelta(days=held_days),
         )
 

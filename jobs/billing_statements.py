@@ -128,13 +128,15 @@ def approve(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCo
         posted = [finalise_run(run_id, books) for run_id in sorted({each.run_id for each in approved})]
     except RoleRefusedError:
         posted = []  # who approves need not have the right to post; `billing nightly` posts what was approved
-    count = sum(each for each, _ in posted)
+    count = sum(each.statement_count for each in posted)
     document = {
         "approved_count": len(approved),
         "posted_count": count,
-        "amount_micros": sum(each for _, each in posted),
+        "amount_micros": sum(each.earned_micros for each in posted),
     }
     later = "" if posted else "; whoever bills posts them, at the latest by `billing nightly`"
+    if posted and count < len(approved):
+        later = "; a restatement is posted as a whole, when none of its statements waits"
     show(arguments, document, lambda: f"{len(approved)} statements approved, {count} posted{later}")
     return ExitCode.OK
 
@@ -194,6 +196,7 @@ def list_notices(arguments: argparse.Namespace, environ: Mapping[str, str]) -> E
             each.payee_id,
             str(each.period),
             each.cause,
+            ", ".join(f"{name} {amount_text(part, '').rstrip()}" for name, part in (each.causes or {}).items()),
             amount_text(each.delta_micros, each.currency),
         )
         for each in found
@@ -203,8 +206,8 @@ def list_notices(arguments: argparse.Namespace, environ: Mapping[str, str]) -> E
             vars(each) | {"period": str(each.period), "noticed_at": each.noticed_at.isoformat()} for each in found
         ]
     }
-    header = ("day", "payee", "period", "cause", "difference")
-    show(arguments, document, lambda: aligned(header, rows, left=4) if rows else "there are no notices")
+    header = ("day", "payee", "period", "cause", "of it by", "difference")
+    show(arguments, document, lambda: aligned(header, rows, left=5) if rows else "there are no notices")
     return ExitCode.OK
 
 

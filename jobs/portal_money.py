@@ -6,12 +6,19 @@ from itertools import islice
 
 from billing.books.postgres_books import PostgresBooks
 from billing.books.postgres_holds import PostgresHolds
+from billing.books.postgres_statement import Notice as StoredNotice
 from billing.books.postgres_statement import PostgresStatements
 from billing.books.postgres_states import PostgresStates
 from billing.books.run_posting import finalise_run
 from billing.books.statements import Statement
 from billing.books.states import Move, Transition
-from billing.errors import LedgerUnavailableError, RequestKeyReusedError, SchemaMissingError, StateError
+from billing.errors import (
+    LedgerUnavailableError,
+    PostingConflictError,
+    RequestKeyReusedError,
+    SchemaMissingError,
+    StateError,
+)
 from billing.money import amount_text
 from billing.postgres_session import connector
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
@@ -81,7 +88,7 @@ class PortalBooks:
             Notice(
                 each.noticed_at,
                 f"The statement for {each.period} was corrected by {amount_text(each.delta_micros, each.currency)}: "
-                f"{each.cause}.",
+                f"{each.cause}{_parts(each)}.",
                 each.statement_id,
             )
             for each in found
@@ -156,6 +163,13 @@ class PortalBooks:
         ]
 
 
+def _parts(notice: StoredNotice) -> str:
+    """Return each cause with its part of the difference, where there are several."""
+    parts = notice.causes or {}
+    said = ", ".join(f"{name} {amount_text(micros, notice.currency)}" for name, micros in parts.items())
+    return f" ({said})" if len(parts) > 1 else ""
+
+
 def _step(step: Transition) -> Step:
     return Step(step.to_state, step.actor, step.reason, step.moved_at)
 
@@ -168,6 +182,6 @@ def _translated() -> Iterator[None]:
         raise PartUnavailableError(Part.POSTGRES) from error
     except RequestKeyReusedError as error:
         raise RefusedActionError("This form was sent before with another text; open the page again.") from error
-    except StateError as error:
+    except (StateError, PostingConflictError) as error:
         text = str(error)
         raise RefusedActionError(f"{text[0].upper()}{text[1:]}.") from error

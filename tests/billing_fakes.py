@@ -3,7 +3,7 @@
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 
 from billing.books.runs import BillingRun
@@ -249,8 +249,7 @@ def run_of(period: Period = OCTOBER, **changes: object) -> BillingRun:
         "batch_version": 3,
         "catalogue_version": 1,
         "contract_version": 1,
-        "waived": {},
-        "unattributed_views": 0,
+        "unbilled_views": 0,
         "calculated_at": CALCULATED_AT,
         "actor": "eve",
         "approval_limit_micros": 10**18,
@@ -258,7 +257,11 @@ def run_of(period: Period = OCTOBER, **changes: object) -> BillingRun:
     return BillingRun(period=period, **(values | changes))  # type: ignore[arg-type]
 
 
-def line(video_id: str = "video-a", views: int = 1000, rate: int = 2_500_000, country: str = "*") -> RatedLine:
+OWN_VIDEO = "video-a"
+"""The video of a line that names none: in a bill it is the payee's own, for two payees are not paid for one view."""
+
+
+def line(video_id: str = OWN_VIDEO, views: int = 1000, rate: int = 2_500_000, country: str = "*") -> RatedLine:
     """Return a rated line; its evidence follows from its other values."""
     root = hashlib.sha256(f"{video_id}|{views}|{country}".encode()).hexdigest()
     return RatedLine(
@@ -282,4 +285,18 @@ def line(video_id: str = "video-a", views: int = 1000, rate: int = 2_500_000, co
 
 def bill(payee_id: str, *lines: RatedLine, currency: str = "USD") -> PayeeBill:
     """Return a payee's bill, its lines put in order; one plain line when none is given."""
-    return PayeeBill(payee_id, currency, tuple(sorted(lines or (line(),), key=lambda each: each.order)))
+    own = (
+        replace(each, video_id=f"video-of-{payee_id}") if each.video_id == OWN_VIDEO else each
+        for each in lines or (line(),)
+    )
+    return PayeeBill(payee_id, currency, tuple(sorted(own, key=lambda each: each.order)))
+
+
+def in_period(of: PayeeBill, period: Period) -> PayeeBill:
+    """Return the same bill with lines about the days of a period; those that are not about all of October stay."""
+    days = {"owned_from_on": period.start_on, "owned_to_on": period.end_on}
+    lines = (
+        replace(each, **days) if (each.owned_from_on, each.owned_to_on) == (OCTOBER.start_on, OCTOBER.end_on) else each
+        for each in of.lines
+    )
+    return replace(of, lines=tuple(lines))

@@ -2,13 +2,14 @@
 
 import threading
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
-from billing.books.book_ports import Balance, Estimate, Finalised, LedgerTotals, PayeeRange, RunTotals
+from billing.books.book_ports import Balance, Estimate, Finalised, LedgerTotals, PayeeRange, RestsOn, RunTotals
 from billing.books.bounds import PastStatement
-from billing.books.postgres_books import overlap_sentence
+from billing.books.postgres_finalising import paid_already_reason, voided_sentence
+from billing.books.postgres_periods import beyond_whole_sentence, other_terms_sentence, overlap_sentence
 from billing.books.posting import CarryHead, Finalising, LedgerTransaction, finalise
 from billing.books.run_posting import post_bills
 from billing.books.runs import BillingRun
@@ -17,6 +18,7 @@ from billing.books.states import OPEN, POSTED, RUN, Move, Transition, check_move
 from billing.errors import PostingConflictError, StateError
 from billing.rating.rated_lines import PayeeBill, SettledLine
 from ingestion.contract.periods import Period
+from tests.billing_fakes import in_period
 
 
 def check_approver(statement: Statement, state: str, run: BillingRun, actor: str) -> None:
@@ -49,8 +51,26 @@ class FakeBooks:
     def begin(self, run: BillingRun) -> BillingRun:
         with self._lock:
             self._refuse_overlapping(run)
+            known = self.rests_on(run.period)
+            if run.kind == "bill" and known and (sentence := other_terms_sentence(run, known)):
+                raise PostingConflictError([sentence])
             stored = self.runs.setdefault(run.run_id, run)
             return replace(run, approval_limit_micros=stored.approval_limit_micros)
+
+    def rests_on(self, period: Period) -> RestsOn | None:
+        posted = {each.run_id for each in self.statements.values() if each.period == period and self._in_force(each)}
+        for run_id, run in reversed(self.runs.items()):
+            if run_id in posted:
+                return RestsOn(run.batch_version, run.catalogue_version, run.contract_version, run.currency)
+        return None
+
+    def is_unfinished(self, period: Period) -> bool:
+        states = {self.state(each) for each in self.statements.values() if each.period == period}
+        return "calculated" in states or not states & POSTED
+
+    def beyond_whole(self) -> list[str]:
+        posted = [each for each in self.statements.values() if self._in_force(each)]
+        return [beyond_whole_sentence(video, day, day, ppm) for video, day, ppm in self._beyond(posted, posted)]
 
     def restatement_number(self, run: BillingRun) -> int:
         of_period = [each for each in self.runs.values() if each.period == run.period]
@@ -87,27 +107,70 @@ class FakeBooks:
         past = [earned(period, POSTED) for period in sorted(periods, key=lambda each: each.end_on, reverse=True)]
         return RunTotals(earned(run.period, None), tuple(past[:6]))
 
-    def park(self, run: BillingRun, move: Move) -> int:
-        with self._lock:
-            parked = [each for each in self.statements.values() if each.run_id == run.run_id]
-            parked = [each for each in parked if self.state(each) == "calculated"]
-            for each in parked:
-                self._step("statement", each.statement_id, move)
-            return len(parked)
-
     def finalise(self, run_id: str, after: str, count_max: int) -> Finalised:
         with self._lock:
+            run = self.runs[run_id]
+            if run.kind == "restatement":
+                return self._finalise_restated(run)
             ready = [each for each in self.statements.values() if each.run_id == run_id and each.payee_id > after]
             ready = [each for each in ready if self.state(each) in ("calculated", "approved")]
             ready = sorted(ready, key=lambda each: each.payee_id)[:count_max]
+            posted = [each for each in self.statements.values() if self._in_force(each)]
+            held = {
+                each.payee_id: paid_already_reason(*found[0])
+                for each in ready
+                if (found := self._beyond([each], [*posted, *ready]))
+            }
             for each in ready:
-                self._finalise(each)
+                if each.payee_id in held:
+                    self._step("statement", each.statement_id, Move("held", RUN, held[each.payee_id]))
+                else:
+                    self._finalise(each)
             last = ready[-1].payee_id if ready else None
-            return Finalised(len(ready), sum(each.earned_micros for each in ready), last)
+            earned = [each.earned_micros for each in ready if each.payee_id not in held]
+            return Finalised(len(earned), sum(earned), last, tuple(held.items()))
 
-    def decisions(self, kind: str, places: Sequence[str]) -> Mapping[str, str]:
+    def _finalise_restated(self, run: BillingRun) -> Finalised:
+        of_period = [each for each in self.statements.values() if each.period == run.period]
+        restated = [each for each in of_period if self.runs[each.run_id].kind == "restatement"]
+        if any(self.state(each) in ("calculated", "in_review", "held") for each in restated):
+            return Finalised()
+        ready = [each for each in restated if self.state(each) == "approved"]
+        self._refuse_half_of_other_terms(restated, run.period)
+        replaced = {each.payee_id for each in ready}
+        left = [each for each in self.statements.values() if self._in_force(each) and each.period != run.period]
+        left += [each for each in of_period if self._in_force(each) and each.payee_id not in replaced]
+        if found := self._beyond(ready, [*left, *ready]):
+            raise PostingConflictError([paid_already_reason(*found[0]).replace("with it ", "", 1)])
+        for each in sorted(ready, key=lambda each: each.payee_id):
+            self._finalise(each)
+        return Finalised(len(ready), sum(each.earned_micros for each in ready))
+
+    def _refuse_half_of_other_terms(self, restated: Sequence[Statement], period: Period) -> None:
+        known, replaced = self.rests_on(period), {each.supersedes for each in self.statements.values()}
+        approved = {each.run_id for each in restated if self.state(each) == "approved"}
+        for each in sorted(restated, key=lambda each: each.payee_id):
+            run = self.runs[each.run_id]
+            is_voided = self.state(each) == "voided" and each.statement_id not in replaced and each.run_id in approved
+            if known and is_voided and other_terms_sentence(run, known):
+                raise PostingConflictError([voided_sentence(each.payee_id, run.restatement_number)])
+
+    def _beyond(self, own: Iterable[Statement], among: Iterable[Statement]) -> list[tuple[str, date, int]]:
+        """Return (video, day, sum of shares) for the days of a video that some statements pay beyond the whole."""
+        owned, shares = set[tuple[str, date]](), defaultdict[tuple[str, date], dict[str, int]](dict)
+        for statement in among:
+            for line in (settled.line for settled in self.lines[statement.statement_id]):
+                for ordinal in range(line.owned_from_on.toordinal(), line.owned_to_on.toordinal()):
+                    place = (line.video_id, date.fromordinal(ordinal))
+                    shares[place][statement.statement_id] = line.share_ppm
+        for statement in own:
+            owned |= {place for place, held in shares.items() if statement.statement_id in held}
+        sums = {place: sum(shares[place].values()) for place in sorted(owned)}
+        return [(*place, total) for place, total in sums.items() if total > 1_000_000]
+
+    def decisions(self, kind: str, places: Sequence[str]) -> Mapping[str, Transition]:
         steps = {place: self.steps[kind, place] for place in places}
-        return {place: taken[-1].to_state for place, taken in steps.items() if taken}
+        return {place: taken[-1] for place, taken in steps.items() if taken}
 
     def billed_periods(self) -> list[Period]:
         return sorted({each.period for each in self.runs.values()}, key=lambda period: period.start_on)
@@ -137,7 +200,7 @@ class FakeBooks:
         if not found:
             return None
         newest, run = found[-1], self.runs[found[-1].run_id]
-        posted = [each for each in self.transactions if each.kind == "statement" and each.chained]
+        posted = [each for each in self.transactions if each.kind in ("statement", "suspense") and each.chained]
         ids = {each.chained.statement_id: each.transaction_id for each in posted if each.chained}
         return PostedStatement(
             newest,
@@ -159,6 +222,9 @@ class FakeBooks:
 
     def transitions(self, kind: str, subject_id: str) -> list[Transition]:
         return list(self.steps[kind, subject_id])
+
+    def _in_force(self, statement: Statement) -> bool:
+        return self.state(statement) in POSTED
 
     def state(self, statement: Statement) -> str:
         return self.steps["statement", statement.statement_id][-1].to_state
@@ -268,7 +334,7 @@ class FakeBooks:
 def post(books: FakeBooks, run: BillingRun, bills: Sequence[PayeeBill]) -> list[LedgerTransaction]:
     """Bill a run's payees and return the transactions it posted."""
     before = len(books.transactions)
-    post_bills(run, sorted(bills, key=lambda bill: bill.payee_id), books)
+    post_bills(run, sorted((in_period(bill, run.period) for bill in bills), key=lambda bill: bill.payee_id), books)
     return books.transactions[before:]
 
 

@@ -1,8 +1,8 @@
 """What billing needs of its own books: statements and their states, and the ledger."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import date, datetime
 from typing import Protocol
 
 from billing.books.runs import BillingRun
@@ -26,6 +26,18 @@ class PayeeRange:
 
 
 @dataclass(frozen=True)
+class RestsOn:
+    """What the statements that the ledger holds of a period rest on."""
+
+    batch_version: int
+    catalogue_version: int
+    contract_version: int
+    currency: str
+    policy_by_day: Mapping[date, int] = field(default_factory=dict)
+    """Event day → counting policy, where the version's manifest names it."""
+
+
+@dataclass(frozen=True)
 class RunTotals:
     """What a run's period comes to, beside the periods before it."""
 
@@ -43,6 +55,8 @@ class Finalised:
     earned_micros: int = 0
     last_payee_id: str | None = None
     """Where the next step begins; None when there is nothing left."""
+    held: tuple[tuple[str, str], ...] = ()
+    """Payee and reason of statements that were held instead: they would have paid a share that is paid already."""
 
 
 @dataclass(frozen=True)
@@ -92,11 +106,14 @@ class Books(Protocol):
     calculated once and posted once, whoever runs it and however often. Every call may raise LedgerUnavailableError.
     """
 
+    def rests_on(self, period: Period) -> RestsOn | None:
+        """Return what the newest run of the period rests on that the ledger holds a statement of; None before."""
+
     def begin(self, run: BillingRun) -> BillingRun:
         """Remember a run; return it as it is stored: with the approval limit that the books allow, or remember.
 
         Raises:
-            PostingConflictError: its period shares days with another billed period.
+            PostingConflictError: its period shares days with another billed period, or was billed by other terms.
         """
 
     def restatement_number(self, run: BillingRun) -> int:
@@ -111,23 +128,31 @@ class Books(Protocol):
     def run_totals(self, run: BillingRun) -> RunTotals:
         """Return what the run's period comes to and what periods before it came to."""
 
-    def park(self, run: BillingRun, move: Move) -> int:
-        """Move every statement of the run that is still `calculated`; return how many."""
-
     def finalise(self, run_id: str, after: str, count_max: int) -> Finalised:
         """Post the next statements of a run that approve themselves or were approved, by payee id after `after`.
 
-        What a statement replaces is reversed by a linked transaction, and the payee gets a notice.
+        What a statement replaces is reversed by a linked transaction, and the payee gets a notice. Restated statements
+        of a period are posted all at once, and not before each of them is approved or voided: a share that goes from
+        one payee to another goes whole.
+
+        Raises:
+            PostingConflictError: a restatement would pay a share of a video beyond the whole; nothing was posted.
         """
 
-    def decisions(self, kind: str, places: Sequence[str]) -> Mapping[str, str]:
-        """Return what was decided about events (`late_event`, `conflict`) by their place in the log."""
+    def decisions(self, kind: str, places: Sequence[str]) -> Mapping[str, Transition]:
+        """Return what was decided about events (`late_event`, `conflict`), and by whom, by their place in the log."""
 
     def billed_periods(self) -> list[Period]:
         """Return every period that was ever billed, by its first day."""
 
+    def is_unfinished(self, period: Period) -> bool:
+        """Return whether a run of the period was ended before it posted all it could."""
+
     def runs_with_approved(self) -> list[str]:
         """Return the runs that have statements which were approved and are not posted yet."""
+
+    def beyond_whole(self) -> list[str]:
+        """Return a sentence for every video and days whose owners are paid for more than the whole of it: none."""
 
     def totals(self) -> list[LedgerTotals]:
         """Return one row per currency, in its order."""

@@ -1,11 +1,10 @@
-"""Bounds: what a statement, and a run as a whole, must keep within to approve itself. Pure."""
+"""Bounds: what a statement must keep within to approve itself, and a run to go unmentioned. Pure."""
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from billing.money import amount_text
-from billing.rating.view_chain import REJECTED
 
 PAST_MIN = 3
 """So many earlier amounts make a median worth comparing with."""
@@ -21,10 +20,6 @@ class Bounds:
     """Most times more, or less, than the median of the past."""
     change_floor_micros: int = 100_000_000
     """A change between amounts that are both smaller is never out of bounds."""
-    rejected_share_max_ppm: int = 500_000
-    """Most of a payee's events that may be rejected."""
-    rejected_events_min: int = 100
-    """With fewer events a share says nothing."""
 
     def to_document(self) -> dict[str, int]:
         """Return the limits by name, as they are stored."""
@@ -61,19 +56,17 @@ def statement_out_of_bounds(
     *,
     earned_micros: int,
     billable_views: int,
-    outcomes: Mapping[str, int],
     past: Sequence[PastStatement],
     currency: str,
 ) -> list[str]:
-    """Return every reason to park a statement instead of paying it."""
+    """Return every reason to park a statement instead of paying it.
+
+    Events that are not counted are none: whoever sends them would decide when a payee is paid.
+    """
     reasons = []
     if not billable_views and past and past[0].billable_views:
         reasons.append(f"no billable views, and {past[0].billable_views:,} in {past[0].period}")
     elif past:
         earned = [each.earned_micros for each in past]
         reasons += amount_out_of_bounds(bounds, "the amount", earned_micros, earned, currency)
-    received = sum(outcomes.values())
-    rejected = sum(count for outcome, count in outcomes.items() if outcome.startswith(REJECTED))
-    if received >= bounds.rejected_events_min and rejected * 1_000_000 > received * bounds.rejected_share_max_ppm:
-        reasons.append(f"{rejected:,} of {received:,} events were rejected")
     return reasons

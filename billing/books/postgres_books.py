@@ -9,10 +9,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from billing.books.book_ports import Balance, Finalised, LedgerTotals, PayeeRange, RunTotals
+from psycopg2 import errors
+
+from billing.books.book_ports import Balance, Finalised, LedgerTotals, PayeeRange, RestsOn, RunTotals
 from billing.books.bounds import PastStatement
 from billing.books.postgres_causes import posting_problems
 from billing.books.postgres_finalising import finalise_group
+from billing.books.postgres_periods import beyond_whole, is_unfinished, refuse_overlapping, refuse_run, rests_on
 from billing.books.postgres_statement_rows import (
     STATE_OF_S,
     STATEMENT_OF_S,
@@ -23,7 +26,7 @@ from billing.books.postgres_statement_rows import (
 )
 from billing.books.runs import BillingRun
 from billing.books.statements import PayeeState, Planned, Statement, payee_state, plan_group
-from billing.books.states import OPEN, Move
+from billing.books.states import OPEN, Move, Transition
 from billing.errors import PostingConflictError
 from billing.postgres_session import Answer, Connect, alone, one_transaction
 from billing.rating.rated_lines import PayeeBill
@@ -32,17 +35,13 @@ from ingestion.contract.periods import Period
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
-_OVERLAPPING = """
-    SELECT DISTINCT period_start_on, period_end_on FROM billing.runs
-    WHERE period_start_on < %(end)s AND %(start)s < period_end_on
-      AND (period_start_on, period_end_on) <> (%(start)s, %(end)s)"""
 _INSERT_RUN = """
     INSERT INTO billing.runs (run_id, kind, period_start_on, period_end_on, currency, restatement_number, cause,
-        batch_version, catalogue_version, contract_version, waived, unattributed_views, actor, approval_limit_micros,
-        bounds, calculated_at)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (run_id) DO NOTHING"""
+        batch_version, catalogue_version, contract_version, unattributed_views, actor, approval_limit_micros, bounds,
+        calculated_at)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (run_id) DO NOTHING"""
 _RESTATEMENTS = """
-    SELECT restatement_number, batch_version, catalogue_version, contract_version, waived FROM billing.runs
+    SELECT restatement_number, batch_version, catalogue_version, contract_version FROM billing.runs
     WHERE period_start_on = %s AND period_end_on = %s ORDER BY restatement_number DESC LIMIT 1"""
 _RANGE = """payee_id COLLATE "C" > %(after)s AND (%(until)s IS NULL OR payee_id COLLATE "C" <= %(until)s)"""
 _STATEMENTS = f"""
@@ -66,12 +65,13 @@ _PERIOD_EARNED = f"""
 _PAST_EARNED = """
     SELECT sum(payable_micros + tax_micros)::bigint
     FROM billing.statements JOIN billing.transactions t USING (statement_id)
-    WHERE t.kind = 'statement' AND t.currency = %s AND period_end_on <= %s
+    WHERE t.kind IN ('statement', 'suspense') AND t.currency = %s AND period_end_on <= %s
       AND NOT EXISTS (SELECT 1 FROM billing.transactions r WHERE r.reverses = t.transaction_id)
     GROUP BY period_start_on, period_end_on ORDER BY period_end_on DESC LIMIT 6"""
-_STILL_CALCULATED = f"SELECT statement_id FROM billing.statements s WHERE run_id = %s AND {STATE_OF_S} = 'calculated'"
 _DECISIONS = """
-    SELECT subject_id, state FROM billing.current_states WHERE subject_kind = %s AND subject_id = ANY (%s)"""
+    SELECT DISTINCT ON (subject_id) subject_id, from_state, to_state, actor, reason, moved_at
+    FROM billing.transitions WHERE subject_kind = %s AND subject_id = ANY (%s)
+    ORDER BY subject_id, transition_index DESC"""
 _BILLED_PERIODS = "SELECT DISTINCT period_start_on, period_end_on FROM billing.runs ORDER BY period_start_on"
 _RUNS_WITH_APPROVED = f"""
     SELECT DISTINCT s.run_id FROM billing.transitions a
@@ -114,6 +114,11 @@ class PostgresBooks:
         """Remember a run; see the port."""
         return self._alone(lambda cursor: _begin(cursor, run))
 
+    def rests_on(self, period: Period) -> RestsOn | None:
+        """Return what the ledger's statements of a period rest on; see the port."""
+        with one_transaction(self._connect) as cursor:
+            return rests_on(cursor, period)
+
     def restatement_number(self, run: BillingRun) -> int:
         """Return the restatement number of a run that would be made now."""
         with one_transaction(self._connect) as cursor:
@@ -121,7 +126,7 @@ class PostgresBooks:
             newest = cursor.fetchone()
         if newest is None:
             return 0
-        wanted = (run.batch_version, run.catalogue_version, run.contract_version, dict(run.waived))
+        wanted = (run.batch_version, run.catalogue_version, run.contract_version)
         return int(newest[0]) if newest[0] and newest[1:] == wanted else int(newest[0]) + 1
 
     def calculate(self, run: BillingRun, bills: Sequence[PayeeBill], payees: PayeeRange) -> list[Planned]:
@@ -132,7 +137,7 @@ class PostgresBooks:
         """Return what `calculate` would do now."""
         with one_transaction(self._connect) as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            _refuse_overlapping(cursor, run)
+            refuse_overlapping(cursor, run)
             cursor.execute("SELECT billing.approval_limit(%s)", (run.currency,))
             (limit_micros,) = cursor.fetchone() or (0,)
             run = replace(run, approval_limit_micros=min(run.approval_limit_micros, limit_micros))
@@ -146,19 +151,18 @@ class PostgresBooks:
             cursor.execute(_PAST_EARNED, (run.currency, run.period.start_on))
             return RunTotals(earned_micros, tuple(row[0] for row in cursor))
 
-    def park(self, run: BillingRun, move: Move) -> int:
-        """Move every statement of the run that is still `calculated`."""
-        return self._alone(lambda cursor: _park(cursor, run, move))
-
     def finalise(self, run_id: str, after: str, count_max: int) -> Finalised:
         """Post the next statements of a run; see the port."""
-        return self._alone(lambda cursor: finalise_group(cursor, run_id, after, count_max))
+        try:
+            return self._alone(lambda cursor: finalise_group(cursor, run_id, after, count_max))
+        except errors.ExclusionViolation as error:
+            raise PostingConflictError([str(error.diag.message_primary)]) from error
 
-    def decisions(self, kind: str, places: Sequence[str]) -> Mapping[str, str]:
+    def decisions(self, kind: str, places: Sequence[str]) -> Mapping[str, Transition]:
         """Return what was decided about events by their place; see the port."""
         with one_transaction(self._connect) as cursor:
             cursor.execute(_DECISIONS, (kind, list(places)))
-            return dict(cursor.fetchall())
+            return {place: Transition(*step) for place, *step in cursor}
 
     def billed_periods(self) -> list[Period]:
         """Return every period that was ever billed, by its first day."""
@@ -166,11 +170,21 @@ class PostgresBooks:
             cursor.execute(_BILLED_PERIODS)
             return [Period(*row) for row in cursor]
 
+    def is_unfinished(self, period: Period) -> bool:
+        """Return whether some statement approves itself and was not posted, or none was posted at all."""
+        with one_transaction(self._connect) as cursor:
+            return is_unfinished(cursor, period)
+
     def runs_with_approved(self) -> list[str]:
         """Return the runs that have statements which were approved and are not posted yet."""
         with one_transaction(self._connect) as cursor:
             cursor.execute(_RUNS_WITH_APPROVED)
             return [row[0] for row in cursor]
+
+    def beyond_whole(self) -> list[str]:
+        """Return a sentence for every video that is paid for more than once."""
+        with one_transaction(self._connect) as cursor:
+            return beyond_whole(cursor)
 
     def totals(self) -> list[LedgerTotals]:
         """Return one row per currency, in its order."""
@@ -179,10 +193,10 @@ class PostgresBooks:
             return [LedgerTotals(row[0], *map(int, row[1:])) for row in cursor]
 
     def problems(self) -> list[str]:
-        """Return a sentence for each transaction that does not follow from a statement, hold or payment."""
+        """Return a sentence for each transaction that nothing causes, and for each video that is paid more than once."""
         with one_transaction(self._connect) as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            return posting_problems(cursor)
+            return [*posting_problems(cursor), *beyond_whole(cursor)]
 
     def balances(self, *, posted_before: datetime, effective_until: datetime) -> list[Balance]:
         """Return the books as they stood."""
@@ -195,7 +209,7 @@ class PostgresBooks:
 
 
 def _begin(cursor: "Cursor", run: BillingRun) -> BillingRun:
-    _refuse_overlapping(cursor, run)
+    refuse_run(cursor, run)
     cursor.execute(
         _INSERT_RUN,
         (
@@ -209,8 +223,7 @@ def _begin(cursor: "Cursor", run: BillingRun) -> BillingRun:
             run.batch_version,
             run.catalogue_version,
             run.contract_version,
-            json.dumps(dict(run.waived)),
-            run.unattributed_views,
+            run.unbilled_views,
             run.actor,
             run.approval_limit_micros,
             json.dumps(run.bounds.to_document()),
@@ -220,20 +233,6 @@ def _begin(cursor: "Cursor", run: BillingRun) -> BillingRun:
     cursor.execute("SELECT approval_limit_micros FROM billing.runs WHERE run_id = %s", (run.run_id,))
     (limit_micros,) = cursor.fetchone() or (0,)
     return replace(run, approval_limit_micros=limit_micros)
-
-
-def _refuse_overlapping(cursor: "Cursor", run: BillingRun) -> None:
-    cursor.execute(_OVERLAPPING, {"start": run.period.start_on, "end": run.period.end_on})
-    if others := sorted(f"{start_on}/{end_on}" for start_on, end_on in cursor):
-        raise PostingConflictError([overlap_sentence(str(run.period), other) for other in others])
-
-
-def overlap_sentence(period: str, other: str) -> str:
-    """Return why two periods cannot both be billed."""
-    return (
-        f"period {period} shares days with the billed period {other}: the same views would be paid twice; "
-        f"bill the days that are left, or the same period again"
-    )
 
 
 def _calculate(cursor: "Cursor", run: BillingRun, bills: Sequence[PayeeBill], payees: PayeeRange) -> list[Planned]:
@@ -258,13 +257,6 @@ def _first_steps(planned: Planned) -> list[tuple[str | int, ...]]:
 
 def _supersede(cursor: "Cursor", statement_ids: Sequence[str], run_id: str) -> None:
     append_steps(cursor, statement_ids, Move("superseded", "run", f"calculated anew by run {run_id}"))
-
-
-def _park(cursor: "Cursor", run: BillingRun, move: Move) -> int:
-    cursor.execute(_STILL_CALCULATED, (run.run_id,))
-    statement_ids = [row[0] for row in cursor]
-    append_steps(cursor, statement_ids, move)
-    return len(statement_ids)
 
 
 def _read_states(

@@ -1,6 +1,6 @@
 """Reads statements back from PostgreSQL, line by line, and where each stands."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 _FULL = f"""
     SELECT {STATEMENT_OF_S}, {STATE_OF_S}, r.batch_version, r.catalogue_version, r.contract_version, r.calculated_at,
-           (SELECT posted_at FROM billing.transactions t WHERE t.statement_id = s.statement_id AND t.kind = 'statement')
+           (SELECT posted_at FROM billing.transactions t
+            WHERE t.statement_id = s.statement_id AND t.kind IN ('statement', 'suspense'))
     FROM billing.statements s JOIN billing.runs r USING (run_id)"""
 _OF_PERIOD = f"""{_FULL}
     WHERE s.payee_id = %(payee)s AND s.period_start_on = %(start)s AND s.period_end_on = %(end)s
@@ -46,7 +47,7 @@ _LINES = """
     FROM billing.payment_audit WHERE statement_id = %s ORDER BY line_index"""
 _NOTICES = """
     SELECT n.payee_id, n.statement_id, s.period_start_on, s.period_end_on, s.currency, n.delta_micros, r.cause,
-           n.noticed_at
+           n.noticed_at, s.causes
     FROM billing.notices n JOIN billing.statements s USING (statement_id) JOIN billing.runs r USING (run_id)
     WHERE %(payee)s IS NULL OR n.payee_id = %(payee)s ORDER BY n.notice_id DESC"""
 _NEWEST_STEPS = """
@@ -70,7 +71,10 @@ class Notice:
     delta_micros: int
     """Earned now minus earned before."""
     cause: str
+    """Why the period was restated, in words."""
     noticed_at: datetime
+    causes: Mapping[str, int] | None = None
+    """Cause → its part of the difference; None for restatements from before causes were kept apart."""
 
 
 class PostgresStatements:

@@ -18,7 +18,7 @@ STATEMENT = (
     "{s}statement_id, {s}run_id, {s}payee_id, {s}period_start_on, {s}period_end_on, {s}restatement_number, "
     "{s}supersedes, {s}currency, {s}inputs_hash, {s}carried_nanomicros_before, {s}carried_nanomicros_after, "
     "{s}over_cap_micros, {s}tax_country, {s}tax_micros, {s}payable_micros, {s}billable_views, {s}line_count, "
-    "{s}outcomes"
+    "{s}outcomes, {s}causes"
 )
 STATEMENT_COLUMNS = STATEMENT.format(s="")
 STATEMENT_OF_S = STATEMENT.format(s="s.")
@@ -101,6 +101,7 @@ def _statement_row(each: Statement) -> tuple[Cell, ...]:
         each.billable_views,
         each.line_count,
         json.dumps(dict(each.outcomes)),
+        None if each.causes is None else json.dumps(dict(each.causes)),
     )
 
 

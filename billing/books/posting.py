@@ -11,6 +11,7 @@ from datetime import datetime
 
 from billing.books.statements import Statement
 from billing.money import NANOMICROS
+from billing.terms.suspense import SUSPENSE
 
 EXPENSE = "expense:creator-revenue"
 CLEARING = "clearing:payouts"
@@ -18,8 +19,8 @@ BANK = "bank"
 
 
 def payable(payee_id: str) -> str:
-    """Return the account of what a payee is owed."""
-    return f"payable:{payee_id}"
+    """Return the account of what a payee is owed; what is nobody's stands on an account that is never paid out."""
+    return SUSPENSE if payee_id == SUSPENSE else f"payable:{payee_id}"
 
 
 @dataclass(frozen=True)
@@ -79,19 +80,24 @@ def transaction_id_of(idempotency_key: str) -> str:
     return hashlib.sha256(idempotency_key.encode()).hexdigest()[:32]
 
 
-def statement_key(statement_id: str) -> str:
+def statement_kind(statement: Statement) -> str:
+    """Return what the transaction of a statement is: of a payee, or of the suspense account."""
+    return "suspense" if statement.payee_id == SUSPENSE else "statement"
+
+
+def statement_key(statement: Statement) -> str:
     """Return the key under which a statement is posted, once."""
-    return f"statement:{statement_id}"
+    return f"{statement_kind(statement)}:{statement.statement_id}"
 
 
 def post_statement(statement: Statement, head: CarryHead) -> LedgerTransaction:
     """Return the transaction that makes a statement owed, effective at the end of its period."""
-    return _chained(statement, head, "statement", 1, statement_key(statement.statement_id), None)
+    return _chained(statement, head, statement_kind(statement), 1, statement_key(statement), None)
 
 
 def reverse_statement(statement: Statement, head: CarryHead) -> LedgerTransaction:
     """Return the transaction that undoes a posted statement, effective at the end of the original period."""
-    reverses = transaction_id_of(statement_key(statement.statement_id))
+    reverses = transaction_id_of(statement_key(statement))
     return _chained(statement, head, "reversal", -1, f"reversal:{statement.statement_id}", reverses)
 
 

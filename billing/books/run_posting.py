@@ -8,11 +8,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from billing.books.book_ports import Books, PayeeRange
+from billing.books.book_ports import Books, Finalised, PayeeRange
 from billing.books.bounds import amount_out_of_bounds
 from billing.books.runs import BillingRun
 from billing.books.statements import Planned
-from billing.books.states import RUN, Move
 from billing.money import amount_text
 from billing.rating.rated_lines import PayeeBill
 
@@ -51,6 +50,11 @@ class RunSummary:
     """Payee, earned before and earned now, of the posted statements that a restatement replaces."""
     delta_micros: int = 0
     """Σ earned now − before over all of those and over payees that are new."""
+    warnings: list[str] = field(default_factory=list)
+    """What somebody should look at; it keeps nothing from being posted."""
+    causes: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Payee → cause → difference, of the same payees as `deltas`."""
+    delta_by_cause: Counter[str] = field(default_factory=Counter)
     largest: list[tuple[int, str, int, int]] = field(default_factory=list)
     """Earned, payee, lines and billable views of the payees who earned most."""
 
@@ -82,6 +86,8 @@ class RunSummary:
             if len(self.deltas) < SHOWN_MAX:
                 before = planned.posted.earned_micros if planned.posted else 0
                 self.deltas.append((planned.payee_id, before, statement.earned_micros))
+                self.causes[planned.payee_id] = dict(statement.causes or {})
+            self.delta_by_cause.update(statement.causes or {})
         row = (statement.earned_micros, planned.payee_id, statement.line_count, statement.billable_views)
         add = heapq.heappush if len(self.largest) < LARGEST_MAX else heapq.heappushpop
         add(self.largest, row)
@@ -102,26 +108,32 @@ def post_bills(run: BillingRun, bills: Iterable[PayeeBill], books: Books, *, dry
     # 2. statements, group by group
     for group, payees in grouped(bills):
         summary.add(run, group, books.calculate(run, group, payees))
-    # 3. is the whole within its bounds? 4. then what approves itself goes into the ledger, group by group
+    # 3. a whole that is out of bounds is said and stops nobody: each statement has bounds of its own
     totals = books.run_totals(run)
-    if reasons := amount_out_of_bounds(run.bounds, "the run", totals.earned_micros, totals.past_micros, run.currency):
-        parked = books.park(run, Move("in_review", RUN, reasons[0]))
-        summary.state_counts.update(in_review=parked, calculated=-parked)
-        summary.waiting.append(("all", "in_review", reasons[0]))
-    summary.posted_count, _ = finalise_run(run.run_id, books)
+    summary.warnings += amount_out_of_bounds(
+        run.bounds, "the run", totals.earned_micros, totals.past_micros, run.currency
+    )
+    # 4. what approves itself goes into the ledger, group by group
+    finalised = finalise_run(run.run_id, books)
+    summary.posted_count = finalised.statement_count
+    summary.state_counts.update(held=len(finalised.held), calculated=-len(finalised.held))
+    summary.waiting += [(payee_id, "held", reason) for payee_id, reason in finalised.held[:SHOWN_MAX]]
     return summary
 
 
-def finalise_run(run_id: str, books: Books) -> tuple[int, int]:
-    """Post every statement of a run that is ready; return how many and what they earned."""
-    count = earned_micros = 0
-    after: str | None = ""
-    while after is not None:
+def finalise_run(run_id: str, books: Books) -> Finalised:
+    """Post every statement of a run that is ready; return the sums."""
+    total, after = Finalised(), ""
+    while True:
         step = books.finalise(run_id, after, GROUP_PAYEES_MAX)
-        count += step.statement_count
-        earned_micros += step.earned_micros
+        total = Finalised(
+            total.statement_count + step.statement_count,
+            total.earned_micros + step.earned_micros,
+            held=total.held + step.held,
+        )
+        if step.last_payee_id is None:
+            return total
         after = step.last_payee_id
-    return count, earned_micros
 
 
 def grouped(bills: Iterable[PayeeBill]) -> Iterator[tuple[list[PayeeBill], PayeeRange]]:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -22,10 +21,8 @@ class BillingRun:
     batch_version: int
     catalogue_version: int
     contract_version: int
-    waived: Mapping[str, str]
-    """Kind of precondition → who waived it."""
-    unattributed_views: int
-    """Billable views of videos without a payee: not paid to anybody, and waived by name when not 0."""
+    unbilled_views: int
+    """Billable views that no statement pays: of ids that are no video of the catalogue, or without a rate."""
     calculated_at: datetime
     actor: str = "operator"
     """Who runs it; what earns more than the limit is approved by somebody else."""
@@ -35,7 +32,7 @@ class BillingRun:
     restatement_number: int = 0
     """0 for the run that bills the period; 1, 2, … for its restatements."""
     cause: str = ""
-    """Why a period is restated."""
+    """Why a period is restated, in words."""
 
     @property
     def kind(self) -> str:
@@ -44,7 +41,7 @@ class BillingRun:
 
     @property
     def run_id(self) -> str:
-        """32 hex digits that follow from the period, the versions, the waivers and the restatement number alone."""
+        """32 hex digits that follow from the period, the versions and the restatement number alone."""
         versions = [self.batch_version, self.catalogue_version, self.contract_version, self.restatement_number]
-        inputs = json.dumps([str(self.period), *versions, sorted(self.waived.items())])
+        inputs = json.dumps([str(self.period), *versions, []])  # the list held waivers once
         return hashlib.sha256(inputs.encode()).hexdigest()[:32]

@@ -8,7 +8,8 @@ from datetime import datetime
 from billing.books.bounds import PAST_MAX, PastStatement, statement_out_of_bounds
 from billing.books.runs import BillingRun
 from billing.books.states import POSTED, RUN, Move
-from billing.rating.rated_lines import PayeeBill, SettledLine, settle_bill
+from billing.rating.rated_lines import PayeeBill, SettledLine, change_by_cause, settle_bill
+from billing.terms.suspense import SUSPENSE
 from ingestion.contract.periods import Period
 
 
@@ -37,6 +38,8 @@ class Statement:
     line_count: int
     outcomes: Mapping[str, int]
     """Outcome → events of the payee's videos in the period; see `billing.rating.view_chain`."""
+    causes: Mapping[str, int] | None = None
+    """Of a restatement: cause → what the payee earns more (or less) by it than by what was posted."""
 
     @property
     def earned_micros(self) -> int:
@@ -169,6 +172,10 @@ def _calculated(
     carried = held.posted.carried_nanomicros_before if held.posted else held.carried_nanomicros
     settled = settle_bill(bill, carried)
     number = held.statement_count
+    causes = None
+    if run.kind == "restatement":
+        before_micros = held.posted.earned_micros if held.posted else 0
+        causes = change_by_cause(bill, carried_nanomicros=carried, before_micros=before_micros)
     statement = Statement(
         statement_id=statement_id_of(run.period, bill.payee_id, number),
         run_id=run.run_id,
@@ -187,6 +194,7 @@ def _calculated(
         billable_views=bill.billable_views,
         line_count=len(bill.lines),
         outcomes=bill.outcomes,
+        causes=causes,
     )
     return statement, settled.lines
 
@@ -196,21 +204,25 @@ def _moves(run: BillingRun, statement: Statement, held: PayeeState) -> tuple[Mov
     calculated = Move("calculated", RUN)
     if run.kind == "restatement":
         return (calculated, Move("in_review", RUN, f"restatement {run.restatement_number}: {run.cause}"))
-    reasons = statement_out_of_bounds(
-        run.bounds,
-        earned_micros=statement.earned_micros,
-        billable_views=statement.billable_views,
-        outcomes=statement.outcomes,
-        past=held.past,
-        currency=statement.currency,
-    )
-    if reasons:
+    if reasons := _out_of_bounds(run, statement, held):
         return (calculated, Move("held", RUN, "; ".join(reasons)))
-    if held.newest is not None:
+    if held.newest is not None and held.state != "calculated":  # one that a killed run left approves itself anew
         return (calculated, Move("in_review", RUN, f"replaces a statement that was {held.state}"))
     if statement.earned_micros > run.approval_limit_micros:
         return (calculated, Move("in_review", RUN, "above the approval limit"))
     return (calculated,)
+
+
+def _out_of_bounds(run: BillingRun, statement: Statement, held: PayeeState) -> list[str]:
+    if statement.payee_id == SUSPENSE:
+        return []  # nobody is paid by it
+    return statement_out_of_bounds(
+        run.bounds,
+        earned_micros=statement.earned_micros,
+        billable_views=statement.billable_views,
+        past=held.past,
+        currency=statement.currency,
+    )
 
 
 def plan_group(run: BillingRun, bills: Sequence[PayeeBill], held: Mapping[str, PayeeState]) -> list[Planned]:

@@ -1,12 +1,16 @@
 """Which views of a period are whose, and under which terms: by this the settled views are sorted to be rated."""
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple
 
+from billing.money import SHARE_WHOLE_PPM
 from billing.terms.catalogue import Catalogue
 from billing.terms.contracts import Contracts
+from billing.terms.ownership import OwnerShare
+from billing.terms.suspense import SUSPENSE
 from ingestion.contract.counting import VideoFacts
 from ingestion.contract.periods import Period
 
@@ -14,7 +18,10 @@ NO_CONTRACT = -1
 
 
 class OwnedDays(NamedTuple):
-    """A payee's share of a video on days [from_on, to_on) of the period, and the place of the payee's contract."""
+    """A payee's share of a video on days [from_on, to_on) of the period, and the place of the payee's contract.
+
+    On days on which a video of the catalogue is nobody's, the whole of it is in suspense.
+    """
 
     video_id: str
     payee_id: str
@@ -44,7 +51,8 @@ class Attribution:
 
     A view of a day belongs to everybody who owns a share of its video on that day, and for each of them falls under
     the card in force on that day and its own country's heading, else `*`. A billable view shorter than the card's
-    minimum (or than the video, where that is shorter and known) becomes `below_minimum` for that payee.
+    minimum (or than the video, where that is shorter and known) becomes `below_minimum` for that payee. What is
+    nobody's is rated by the contract that is for everybody whom no other names.
     """
 
     period: Period
@@ -52,8 +60,8 @@ class Attribution:
     contracts: Contracts
 
     def owners(self) -> Iterator[OwnedDays]:
-        """Yield every share that touches the period, cut to it."""
-        for share in self.catalogue.owners_in(self.period):
+        """Yield every share that touches the period, cut to it, and for the days without any the share in suspense."""
+        for share in self._shares():
             index = self.contracts.index_for(share.payee_id)
             yield OwnedDays(
                 share.video_id,
@@ -65,6 +73,15 @@ class Attribution:
                 self.catalogue.length_by_video.get(share.video_id),
             )
 
+    def _shares(self) -> Iterator[OwnerShare]:
+        owned: defaultdict[str, set[tuple[date, date]]] = defaultdict(set)
+        for share in self.catalogue.owners_in(self.period):
+            owned[share.video_id].add((share.from_on, share.to_on))
+            yield share
+        for video in self.catalogue.videos:
+            for from_on, to_on in unowned(self.period, owned.get(video.video_id, ())):
+                yield OwnerShare(video.video_id, from_on, to_on, SUSPENSE, SHARE_WHOLE_PPM)
+
     def facts(self) -> Iterator[tuple[str, VideoFacts]]:
         """Yield what decides which views of a video are billable, of videos of which anything is known."""
         yield from self.catalogue.counting_facts(self.period).items()
@@ -75,3 +92,14 @@ class Attribution:
             for card, from_on, to_on in contract.cards_in(self.period):
                 countries = tuple(card.by_country)
                 yield CardDays(index, card.effective_from_on, from_on, to_on, card.minimum_view_seconds, countries)
+
+
+def unowned(period: Period, owned: Iterable[tuple[date, date]]) -> Iterator[tuple[date, date]]:
+    """Yield the parts [from, to) of the period that no interval holds; intervals do not overlap, or are the same."""
+    at = period.start_on
+    for from_on, to_on in sorted(owned):
+        if at < from_on:
+            yield at, from_on
+        at = max(at, to_on)
+    if at < period.end_on:
+        yield at, period.end_on

@@ -11,6 +11,8 @@ from billing.money import settle_line, withheld
 from billing.terms.contracts import StatementTerms
 from ingestion.contract.periods import Period
 
+EVENTS = "events"
+"""The cause of a bill that no other cause changed: what was counted."""
 VIEWS = "views"
 """The kind of a line that pays for views."""
 ADS = "ads:"
@@ -82,6 +84,10 @@ class PayeeBill:
     terms: StatementTerms = field(default_factory=StatementTerms)
     outcomes: Mapping[str, int] = field(default_factory=dict)
     """Outcome → events of the payee's videos in the period; see `billing.rating.view_chain`."""
+    cause: str = EVENTS
+    """What makes this bill another than the one `before` it."""
+    before: "PayeeBill | None" = None
+    """The bill without that cause; None where the cause is all that can differ from what was billed."""
 
     def __post_init__(self) -> None:
         orders = [line.order for line in self.lines]
@@ -121,6 +127,18 @@ class SettledBill:
     def amount_micros(self) -> int:
         """What the payee earned: tax and payable together."""
         return self.tax_micros + self.payable_micros
+
+
+def change_by_cause(bill: PayeeBill, *, carried_nanomicros: int, before_micros: int) -> dict[str, int]:
+    """Return cause → how much more (or less) the bill earns by it; they add up to its amount less `before_micros`."""
+    changes: list[tuple[str, int]] = []
+    now_micros, each = settle_bill(bill, carried_nanomicros).amount_micros, bill
+    while each.before is not None:
+        earlier_micros = settle_bill(each.before, carried_nanomicros).amount_micros
+        changes.append((each.cause, now_micros - earlier_micros))
+        now_micros, each = earlier_micros, each.before
+    changes.append((each.cause, now_micros - before_micros))
+    return {cause: micros for cause, micros in reversed(changes) if micros}
 
 
 def settle_bill(bill: PayeeBill, carried_nanomicros: int) -> SettledBill:

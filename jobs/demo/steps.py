@@ -81,7 +81,7 @@ class Demo:
 
     def _bill_while_traffic_goes_on(self, traffic: Traffic, today: date) -> None:
         period = Period(today - timedelta(days=DAY_COUNT + 1), today - timedelta(days=DAYS_BEFORE_TODAY - 1))
-        words = ["billing", "run", "--period", str(period), "--waive", "conflict", "--actor", "demo"]
+        words = ["billing", "run", "--period", str(period), "--actor", "demo"]
         billing = RunningCommand.start(words, self.environment, self._logs)
         self.tell(f"billing run of {period} started; live traffic goes on")
         self._send_live(traffic.messages[3])

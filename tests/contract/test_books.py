@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from billing.books.book_ports import Books, Estimate, Estimates, PayeeRange, StatementReader, States
+from billing.books.book_ports import Books, Estimate, Estimates, Finalised, PayeeRange, StatementReader, States
 from billing.books.postgres_books import PostgresBooks
 from billing.books.postgres_estimates import PostgresEstimates
 from billing.books.postgres_statement import PostgresStatements
@@ -21,7 +21,7 @@ from billing.errors import PostingConflictError, StateError
 from billing.postgres_session import connector
 from billing.rating.rated_lines import PayeeBill
 from ingestion.contract.periods import Period
-from tests.billing_fakes import NOVEMBER, OCTOBER, bill, line, run_of
+from tests.billing_fakes import NOVEMBER, OCTOBER, bill, in_period, line, run_of
 from tests.billing_postgres import own_database
 from tests.books_fakes import FakeBooks, FakeEstimates
 from tests.postgres_people import second_person
@@ -41,14 +41,15 @@ class Desk:
     """In the role of billing, the only one that may move payouts; it approves none."""
 
     def bill(self, run: BillingRun, *bills: PayeeBill) -> RunSummary:
-        return post_bills(run, sorted(bills, key=lambda each: each.payee_id), self.books)
+        of_period = (in_period(each, run.period) for each in bills)
+        return post_bills(run, sorted(of_period, key=lambda each: each.payee_id), self.books)
 
     def approve(self, payee_id: str, actor: str, period: Period = OCTOBER) -> int:
         """Approve a payee's newest statement and post what is ready of its run."""
         found = self.reader.statement(payee_id, period)
         assert found is not None
         self.states.move("statement", found.statement.statement_id, Move("approved", actor, "looked at"))
-        return finalise_run(found.statement.run_id, self.books)[0]
+        return finalise_run(found.statement.run_id, self.books).statement_count
 
     def state(self, payee_id: str, number: int | None = None, period: Period = OCTOBER) -> str:
         found = self.reader.statement(payee_id, period, number)
@@ -85,7 +86,7 @@ def test_nothing_is_there_at_first(desk: Desk) -> None:
 
 
 def test_a_statement_gives_back_what_was_calculated_and_every_step(desk: Desk) -> None:
-    lines = [line("video-a", 333, 1001), line("video-b", 7, 999, "US")]
+    lines = [line("video-1", 333, 1001), line("video-2", 7, 999, "US")]
     summary = desk.bill(run_of(), bill("ann", *lines), bill("bob"))
     assert (summary.new_count, summary.posted_count) == (2, 2)
     posted = desk.reader.statement("ann", OCTOBER)
@@ -142,7 +143,7 @@ def test_each_currency_carries_its_own_remainder(desk: Desk) -> None:
 
 def test_a_payee_who_joins_later_is_added_to_the_period(desk: Desk) -> None:
     desk.bill(run_of(), bill("ann"))
-    summary = desk.bill(run_of(catalogue_version=2), bill("ann"), bill("bob"))
+    summary = desk.bill(run_of(batch_version=4), bill("ann"), bill("bob"))
     assert (summary.posted_count, summary.unchanged_count) == (1, 1)
     assert desk.state("bob") == "finalised"
 
@@ -231,13 +232,14 @@ def test_what_is_out_of_bounds_is_held_with_its_reason_and_nothing_is_posted(des
     assert (found.statement.earned_micros, found.lines) == (0, ())
 
 
-def test_a_run_that_is_out_of_bounds_as_a_whole_waits_as_a_whole(desk: Desk) -> None:
+def test_a_run_that_is_out_of_bounds_as_a_whole_says_so_and_delays_nobody(desk: Desk) -> None:
     for month in ("2026-07", "2026-08", "2026-09"):
         desk.bill(run_of(Period.parse(month)), bill("ann", line(views=100_000)))
     new = [bill(f"new-{index}", line(views=900_000)) for index in range(3)]
     summary = desk.bill(run_of(), bill("ann", line(views=100_000)), *new)
-    assert (summary.posted_count, summary.waiting[0][:2]) == (0, ("all", "in_review"))
-    assert desk.state("ann") == desk.state("new-0") == "in_review"
+    assert (summary.posted_count, summary.waiting) == (4, [])
+    assert "the run is 7.000000 USD" in summary.warnings[0] or "a change of more than 10 times" in summary.warnings[0]
+    assert desk.state("ann") == desk.state("new-0") == "finalised"
 
 
 def test_a_statement_that_is_not_posted_is_calculated_anew_when_its_inputs_change(desk: Desk) -> None:
@@ -338,7 +340,7 @@ def test_the_books_know_what_was_billed_and_what_was_approved_and_not_posted(des
     assert found is not None
     desk.states.move("statement", found.statement.statement_id, Move("approved", "max"))
     assert desk.books.runs_with_approved() == [run.run_id]
-    assert finalise_run(run.run_id, desk.books) == (1, 2_500_000)
+    assert finalise_run(run.run_id, desk.books) == Finalised(1, 2_500_000)
     assert desk.books.runs_with_approved() == []
 
 
@@ -403,6 +405,12 @@ def test_decisions_about_events_are_found_by_kind_and_place(desk: Desk) -> None:
     desk.states.move("late_event", "0:8", Move("accepted", "max", "a real view"))
     desk.states.move("conflict", "0:9", Move("first_kept", "max", "the player was mended"))
     places = ["0:7", "0:8", "0:9"]
-    assert desk.books.decisions("late_event", places) == {"0:7": "rejected", "0:8": "accepted"}
-    assert desk.books.decisions("conflict", places) == {"0:9": "first_kept"}
+    late = desk.books.decisions("late_event", places)
+    assert {place: (step.to_state, step.actor, step.reason) for place, step in late.items()} == {
+        "0:7": ("rejected", "max", "a clock that went wrong"),
+        "0:8": ("accepted", "max", "a real view"),
+    }
+    assert {place: step.to_state for place, step in desk.books.decisions("conflict", places).items()} == {
+        "0:9": "first_kept"
+    }
     assert desk.books.decisions("conflict", []) == {}

@@ -124,27 +124,75 @@ def test_wrong_files_are_refused_as_a_whole(desk: Desk) -> None:
 
 
 def test_every_failed_precondition_is_named_and_nothing_is_posted(desk: Desk) -> None:
-    desk.import_files("v,ann\n")
-    desk.views = FakeSettledViews(
-        desk.views.rows, published(settled_until=datetime(2026, 11, 1, 12, tzinfo=UTC)), {"conflict": 3}
-    )
+    desk.import_files()
+    early = published(settled_until=datetime(2026, 11, 1, 12, tzinfo=UTC))
+    desk.views = FakeSettledViews(desk.views.rows, early, differences=["a file is gone"])
     code, out, error = desk.run("run", "--period", "2026-10")
     assert (code, out) == (ExitCode.REFUSED, "")
-    for name in ("settled: ", "conflict: 3 events", "unattributed: 1 billable view of 1 video"):
+    code, out, dry = desk.run("run", "--period", "2026-10", "--dry-run")
+    assert (code, "0.017703 USD" in out) == (ExitCode.REFUSED, True), "the amounts are shown beside what blocks them"
+    for name in ("settled: ", "reconciled: a file is gone"):
         assert name in error
+        assert name in dry
     assert desk.document("show") == {}
 
 
-def test_waivers_are_remembered_with_their_actor(desk: Desk) -> None:
-    desk.import_files("v,ann\n")
-    waivers = ["--waive", "unattributed", "--waive", "conflict"]
-    assert desk.run("run", "--period", "2026-10", *waivers)[::2] == (
-        ExitCode.BAD_INPUT,
-        "viewledger: --waive needs --actor NAME: who answers for it\n",
+def test_there_is_nothing_to_waive_and_old_scripts_are_told_so(desk: Desk) -> None:
+    desk.import_files()
+    code, out, error = desk.run("run", "--period", "2026-10", "--waive", "late_review", "--actor", "Eve")
+    assert (code, out) == (ExitCode.BAD_INPUT, "")
+    assert error == (
+        "viewledger: --waive late_review: there is nothing to waive, no event keeps a period from being billed; "
+        "leave the flag out\n"
     )
-    document = desk.document("run", "--period", "2026-10", *waivers, "--actor", "Eve")
-    assert document["waived"] == {"conflict": "Eve", "unattributed": "Eve"}
-    assert document["unattributed_views"] == 1
+
+
+def test_events_without_a_video_or_without_a_decision_are_said_and_everybody_is_billed(desk: Desk) -> None:
+    desk.import_files("v,ann\nx,bob\n")
+    desk.views = FakeSettledViews(desk.views.rows, published(), {"conflict": 3, "late_review": 1})
+    document = desk.document("run", "--period", "2026-10")
+    assert (document["posted_count"], document["unknown_views"], document["unknown_video_count"]) == (1, 1, 1)
+    assert [each.partition(":")[0] for each in document["remarks"]] == ["unknown", "late_review", "conflict"]
+
+
+def test_a_renamed_payee_is_not_paid_again_and_a_restatement_moves_it_whole(desk: Desk) -> None:
+    desk.import_files()
+    month = ["--period", "2026-10"]
+    desk.document("run", *month)
+    before = {each["account"]: each["balance_micros"] for each in desk.document("books")["balances"]}
+    (desk.folder / "payees.csv").write_text("payee_id,name\nann2,Ann\nbob,Bob\n")
+    (desk.folder / "videos.csv").write_text("video_id,payee_id\nv,ann2\nw,bob\n")
+    files = [f"--{name}={desk.folder / name}.csv" for name in ("payees", "videos")]
+    assert main(["billing", "import", *files]) == ExitCode.OK
+    code, _, error = desk.run("run", *month)
+    assert code == ExitCode.REFUSED
+    assert "(v: ann 100 % → ann2 100 %)" in error
+    assert "--catalogue 4 --cause TEXT`" in error
+    assert {each["account"]: each["balance_micros"] for each in desk.document("books")["balances"]} == before
+    restated = desk.document("restate", *month, "--cause", "a new name", "--catalogue", "4", "--actor", "eve")
+    assert restated["delta_by_cause"] == {"catalogue": 0}
+    approve = ["approve", *month, "--actor", "max"]
+    assert desk.document(*approve, "--payee", "ann2")["posted_count"] == 0, "not one side alone"
+    assert desk.document(*approve, "--payee", "ann")["posted_count"] == 2
+    after = {each["account"]: each["balance_micros"] for each in desk.document("books")["balances"]}
+    assert (after["payable:ann"], after["payable:ann2"]) == (0, before["payable:ann"])
+    notices = {each["payee_id"]: each["causes"] for each in desk.document("notices")["notices"]}
+    assert notices == {"ann": {"catalogue": before["payable:ann"]}}
+    assert desk.run("show")[0] == ExitCode.OK
+
+
+def test_views_paid_twice_behind_the_back_of_the_rules_are_found(desk: Desk) -> None:
+    desk.import_files()
+    desk.document("run", "--period", "2026-10")
+    connection = psycopg2.connect(os.environ["VIEWLEDGER_POSTGRES_URL"])
+    with connection, connection.cursor() as cursor:
+        cursor.execute("SET session_replication_role = replica; UPDATE billing.payment_audit SET video_id = 'v'")
+    connection.close()
+    code, out, _ = desk.run("show")
+    assert code == ExitCode.DIFFERENCE
+    assert "video v, 2026-10-01/2026-11-01: the statements in the ledger pay 2000000 parts per million" in out
+    code, out, _ = desk.run("verify")
+    assert (code, "pay 2000000 parts per million" in out) == (ExitCode.DIFFERENCE, True)
 
 
 def test_other_counts_in_a_billed_period_are_a_named_conflict(desk: Desk) -> None:
@@ -324,14 +372,33 @@ def test_late_events_stay_in_the_pool_until_they_are_decided(desk: Desk) -> None
     reject = ["late-decide", *month, "--as", "rejected", "--reason", "a wrong clock", "--actor", "max"]
     code, _, error = desk.run(*reject, "--event", "9:9")
     assert (code, "'9:9' is no late event of period" in error) == (ExitCode.BAD_INPUT, True)
+    assert desk.document("run", *month)["posted_count"] == 2, "it delays nobody"
     assert desk.document(*reject, "--event", "0:1")["decided_count"] == 1
-    assert desk.run("run", *month)[0] == ExitCode.REFUSED
-    assert desk.document(*reject)["decided_count"] == 1
+    code, out, _ = desk.run(*reject)
+    assert (code, out) == (
+        ExitCode.OK,
+        "1 late event rejected\nlate event 0:1 was rejected before by max: a wrong clock\n",
+    )
     assert [each["state"] for each in desk.document("late", *month)["late_events"]] == ["rejected", "rejected"]
-    assert desk.document("run", *month)["posted_count"] == 2
+    for words in ([], ["--event", "0:1"]):
+        code, out, error = desk.run(*[*reject[:-4], "--reason", "again", "--actor", "zoe"], *words)
+        assert (code, out) == (ExitCode.REFUSED, "")
+        assert error.startswith("viewledger: nothing was decided now: late event 0:")
+        assert "was rejected before by max: a wrong clock" in error
+    accept = ["late-decide", *month, "--as", "accepted", "--reason", "real", "--actor", "max", "--event", "0:0"]
+    code, _, error = desk.run(*accept)
+    assert (code, "late event 0:0 was rejected before by max" in error) == (ExitCode.REFUSED, True)
 
 
-def test_a_conflict_holds_the_period_up_until_somebody_lets_the_first_event_stay(desk: Desk) -> None:
+def test_a_period_without_late_events_says_that_there_is_nothing_to_decide(desk: Desk) -> None:
+    desk.import_files()
+    decide = ["late-decide", "--period", "2026-10", "--as", "rejected", "--reason", "r", "--actor", "max"]
+    code, out, error = desk.run(*decide)
+    assert (code, out) == (ExitCode.REFUSED, "")
+    assert error == "viewledger: there is no late event in period 2026-10-01/2026-11-01; nothing was decided\n"
+
+
+def test_a_conflict_waits_until_somebody_lets_the_first_event_stay(desk: Desk) -> None:
     desk.import_files()
     desk.views = FakeSettledViews(desk.views.rows, published(), {"conflict": 2})
     month = ["--period", "2026-10"]
@@ -344,13 +411,12 @@ def test_a_conflict_holds_the_period_up_until_somebody_lets_the_first_event_stay
     code, _, error = desk.run(*decide, "--event", "9:9")
     assert (code, "'9:9' is no conflict of period 2026-10" in error) == (ExitCode.BAD_INPUT, True)
     assert "`billing conflicts --period" in error
-    assert desk.document(*decide, "--event", "0:1") == {"decided_count": 1, "decision": "first_kept"}
-    code, _, error = desk.run("run", *month)
-    assert (code, "conflict: 1 event of period" in error) == (ExitCode.REFUSED, True)
-    code, out, _ = desk.run(*decide)
-    assert (code, out) == (ExitCode.OK, "1 conflicts decided: the first event of each id stays, as it is counted\n")
+    decided = desk.document(*decide, "--event", "0:1")
+    assert decided == {"decided_count": 1, "decision": "first_kept", "decided_before": []}
+    assert desk.document("run", *month)["posted_count"] == 2, "it delays nobody"
+    decided = desk.document(*decide)
+    assert [each["place"] for each in decided["decided_before"]] == ["0:1"]
     assert [each["state"] for each in desk.document("conflicts", *month)["conflicts"]] == ["first_kept", "first_kept"]
-    assert desk.document("run", *month)["posted_count"] == 2
 
 
 @pytest.mark.parametrize(

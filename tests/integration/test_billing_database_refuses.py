@@ -32,8 +32,8 @@ AUDIT = (
     "effective_from_on, country, kind, tier_index, event_start, event_end, quantity, rate_per_thousand_micros, "
     "amount_micros, carried_nanomicros, currency, period_start_on, period_end_on, calculated_at, batch_version, "
     "policy_version, catalogue_version, contract_version, settled_views, provisional_views, evidence_root) "
-    "VALUES ('{statement}', {index}, 'v', '0001-01-01', '9999-12-31', {share}, '2020-01-01', '*', 'views', {index}, "
-    "0, {views}, {quantity}, 1000, {amount}, {carried}, 'USD', '2026-10-01', '2026-11-01', now(), 3, 1, 1, 1, {views}, "
+    "VALUES ('{statement}', {index}, '{video}', '{from_on}', '2026-11-01', {share}, '2020-01-01', '*', 'views', "
+    "{index}, 0, {views}, {quantity}, 1000, {amount}, {carried}, 'USD', '2026-10-01', '2026-11-01', now(), 3, 1, 1, 1, {views}, "
     "{provisional}, repeat('0', 64));"
 )
 TRANSACTION = (
@@ -89,6 +89,7 @@ def statement(payable: int = 5, **changes: int) -> str:
 
 def audit(views: int, amount: int, **changes: int | str) -> str:
     plain = {"statement": "s2", "index": 0, "quantity": views, "share": 1_000_000, "carried": 0, "provisional": 0}
+    plain |= {"video": "v", "from_on": "2026-10-01"}
     return AUDIT.format(views=views, amount=amount, **(plain | changes))
 
 
@@ -337,5 +338,80 @@ def test_two_billed_periods_cannot_share_a_day(connection: Connection) -> None:
     assert "shares days with another billed period" in refusal(connection, new_run("2026-10-31", "2026-11-09", 0))
 
 
-def test_views_paid_to_nobody_need_a_waiver(connection: Connection) -> None:
-    assert "runs_check" in refusal(connection, new_run("2027-10-01", "2027-11-09", 5))
+@pytest.mark.parametrize("other", ["'2026-11-02', 0, 'USD'", "'2026-11-01', 0, 'EUR'"])
+def test_a_statement_is_of_the_period_and_currency_of_its_run(connection: Connection, other: str) -> None:
+    changed = statement().replace("'2026-11-01', 0, 'USD'", other)
+    assert "is of another period or currency than its run" in refusal(connection, changed)
+
+
+@pytest.mark.parametrize("from_on", ["2026-09-30", "2016-10-01"])
+def test_a_line_is_about_days_of_its_period(connection: Connection, from_on: str) -> None:
+    assert "days outside of its period" in refusal(connection, statement(), audit(5, 5, from_on=from_on))
+
+
+SHARES = {
+    "ann's video whole": (1_000_000, "2026-10-01"),
+    "one part of ann's video": (1, "2026-10-01"),
+    "ann's video on its last day": (1_000_000, "2026-10-31"),
+}
+
+
+@pytest.mark.parametrize("what", SHARES)
+def test_nobody_is_paid_for_views_that_somebody_else_is_paid_for(connection: Connection, what: str) -> None:
+    share, from_on = SHARES[what]
+    carried = 5 * 1000 * share % 10**9
+    amount = 5 * 1000 * share // 10**9
+    paid = audit(5, amount, share=share, from_on=from_on, video="video-of-ann", carried=carried)
+    whole = [statement(amount, after=carried), paid, header(after=carried), *entries(amount, -amount)]
+    reason = refusal(connection, *whole)
+    said = (
+        f"with it {1_000_000 + share} parts per million of the views of video video-of-ann on {from_on} would be paid"
+    )
+    assert said in reason
+    assert "posted together or not at all" in reason
+
+
+def test_shares_that_add_up_to_the_whole_are_accepted(connection: Connection) -> None:
+    """Half of a new video for two payees, by two transactions in one commit; a third part more is refused."""
+
+    def of(payee: str, number: str, share: int) -> list[str]:
+        amount, carried = divmod(5 * 1000 * share, 10**9)
+        made = [statement(amount, after=carried), audit(5, amount, share=share, carried=carried)]
+        made += [header(payee=payee, after=carried)]
+        made += entries(amount, -amount, accounts=f"expense:creator-revenue payable:{payee}")
+        names = {
+            "'s2'": f"'s{number}'",
+            "'t2'": f"'t{number}'",
+            "'k2'": f"'k{number}'",
+            "'bob', '2026": f"'{payee}', '2026",
+        }
+        for old, new in names.items():
+            made = [each.replace(old, new) for each in made]
+        return made
+
+    with connection.cursor() as cursor:
+        for each in [*of("cid", "8", 500_000), *of("dan", "9", 500_000), NOW]:
+            cursor.execute(each)
+    connection.rollback()
+    beyond = refusal(connection, *of("cid", "8", 500_000), *of("dan", "9", 500_001))
+    assert "1000001 parts per million of the views of video v" in beyond
+
+
+def test_what_is_nobodys_is_posted_on_its_own_account_and_by_its_own_kind(connection: Connection) -> None:
+    lost = [each.replace("'bob'", "'suspense:unattributed'") for each in FIVE]
+    posted = header(payee="suspense:unattributed").replace("'statement', 'suspense", "'suspense', 'suspense")
+    legs = entries(5, -5, accounts="expense:creator-revenue suspense:unattributed")
+    with connection.cursor() as cursor:
+        for each in [*lost, posted, *legs, NOW]:
+            cursor.execute(each)
+    connection.rollback()
+    as_payee = posted.replace("'suspense', 'susp", "'statement', 'susp")
+    assert "transactions_suspense_check" in refusal(connection, *lost, as_payee)
+    as_suspense = header().replace("'statement', 'bob'", "'suspense', 'bob'")
+    assert "transactions_suspense_check" in refusal(connection, *FIVE, as_suspense)
+
+
+def test_no_payee_can_be_called_like_the_suspense_account(connection: Connection) -> None:
+    made = "INSERT INTO billing.catalogue_versions (catalogue_version, content_hash, source) VALUES (4, 'y', 'y')"
+    row = "INSERT INTO billing.payees VALUES (4, 'suspense:unattributed', 'Me', NULL)"
+    assert "payees_not_in_suspense" in refusal(connection, made, row)

@@ -119,9 +119,7 @@ class Books:
     ) -> BilledPeriod:
         views = FakeSettledViews(self.counts if counts is None else counts, published(), ids_in_piece=3)
         return bill_period(
-            BillingOrder(
-                period, {}, timedelta(hours=24), CALCULATED_AT, approval_limits_micros={"*": 10**30}, bounds=WIDE
-            ),
+            BillingOrder(period, timedelta(hours=24), CALCULATED_AT, approval_limits_micros={"*": 10**30}, bounds=WIDE),
             views=views,
             catalogues=FakeCatalogueStore([self.catalogue], [self.contracts]),
             books=ledger or self.ledger,
@@ -135,11 +133,7 @@ class Books:
     def over_cap_micros(self, transaction: LedgerTransaction) -> int:
         """Return what the contract's cap took away of a posted statement's lines."""
         statements = self.ledger.statements.values()
-        return next(
-            each.over_cap_micros
-            for each in statements
-            if statement_key(each.statement_id) == transaction.idempotency_key
-        )
+        return next(each.over_cap_micros for each in statements if statement_key(each) == transaction.idempotency_key)
 
     def owed_nanomicros_by_payee(self) -> Mapping[str, int]:
         """Σ rate × views × share, view by view from the counts, by the plainest reading of the contracts."""

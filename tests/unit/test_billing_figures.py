@@ -7,6 +7,7 @@ from billing.books.run_posting import RunSummary
 from billing.errors import LedgerUnavailableError, PreconditionsError
 from billing.nightly import Night, NightOf
 from billing.period_billing import BilledPeriod
+from billing.rating.remarks import Remarks
 from jobs.billing_figures import record_night, record_overdue, recorded_billing
 from tests.billing_fakes import NOVEMBER, OCTOBER, run_of
 
@@ -15,7 +16,7 @@ def billed_period(*, dry_run: bool = False) -> BilledPeriod:
     summary = RunSummary(
         posted_count=5, earned_micros=12_000_000, changed_count=1, state_counts=Counter(calculated=5, held=2)
     )
-    return BilledPeriod(run_of(), summary, {}, {}, dry_run)
+    return BilledPeriod(run_of(), summary, Remarks(), {}, dry_run)
 
 
 def text_after(state: Path, billed: BilledPeriod) -> str:
@@ -41,11 +42,11 @@ def test_a_refusal_leaves_how_many_reasons_each_precondition_gave_and_the_next_r
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "metrics" / "billing.prom"
-    failures = ["settled: partition 3 is behind", "unattributed: 3 views", "settled: partition 4 is behind"]
+    failures = ["settled: partition 3 is behind", "reconciled: a file is gone", "settled: partition 4 is behind"]
     with pytest.raises(PreconditionsError), recorded_billing({"VIEWLEDGER_STATE_DIR": str(tmp_path)}):
         raise PreconditionsError(failures)
     assert 'viewledger_billing_refusals{precondition="settled"} 2.0' in path.read_text()
-    assert 'viewledger_billing_refusals{precondition="unattributed"} 1.0' in path.read_text()
+    assert 'viewledger_billing_refusals{precondition="reconciled"} 1.0' in path.read_text()
     assert "refusals" not in text_after(tmp_path, billed_period())
 
 

@@ -1,11 +1,12 @@
 """A night of billing: what is closed is billed, what is open is estimated, and a second night changes nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from billing.books.book_ports import PayeeRange
 from billing.books.states import Move
 from billing.nightly import Night, months_to_do, work_through_the_night
 from billing.period_billing import BillingOrder
@@ -18,6 +19,7 @@ from tests.billing_fakes import (
     card_of,
     catalogue_of,
     contracts_of,
+    line,
     published,
     run_of,
 )
@@ -53,14 +55,17 @@ class Nights:
     books: FakeBooks = field(default_factory=FakeBooks)
     estimates: FakeEstimates = field(default_factory=FakeEstimates)
     review_items: Mapping[str, int] = field(default_factory=dict)
+    differences: Sequence[str] = ()
 
     def night(self, now: datetime, *, settled_until: datetime | None = None) -> Night:
         counts = [Count("v", date(2026, month, 3), None, 12, 10) for month in (10, 11, 12)]
         rows = [each for each in counts if each.event_day < now.date()]
-        views = FakeSettledViews(rows, published(settled_until=settled_until or now), self.review_items)
+        views = FakeSettledViews(
+            rows, published(settled_until=settled_until or now), self.review_items, differences=self.differences
+        )
 
         def order_of(period: Period) -> BillingOrder:
-            return BillingOrder(period, {}, timedelta(hours=24), now, "cron", {"*": 10**9})
+            return BillingOrder(period, timedelta(hours=24), now, "cron", {"*": 10**9})
 
         return work_through_the_night(
             now.date(),
@@ -105,12 +110,41 @@ def test_a_month_that_is_not_settled_yet_is_estimated_until_it_is_and_then_bille
 
 
 def test_a_closed_month_that_needs_somebody_is_refused_and_says_why() -> None:
-    nights = Nights(review_items={"conflict": 2})
+    nights = Nights(differences=["a file is gone"])
     night = nights.night(datetime(2026, 11, 4, tzinfo=UTC))
     assert outcomes(night) == [(OCTOBER, "refused"), (NOVEMBER, "estimated")]
-    assert "conflict: 2 events" in night.months[0].detail
-    assert [each.partition(":")[0] for each in night.months[0].failures] == ["conflict"]
+    assert "reconciled: a file is gone" in night.months[0].detail
+    assert [each.partition(":")[0] for each in night.months[0].failures] == ["reconciled"]
     assert nights.books.transactions == []
+
+
+def test_events_that_wait_for_a_decision_delay_no_month() -> None:
+    nights = Nights(review_items={"conflict": 2, "late_review": 5})
+    assert outcomes(nights.night(datetime(2026, 11, 4, tzinfo=UTC))) == [(OCTOBER, "billed"), (NOVEMBER, "estimated")]
+
+
+def test_a_night_that_was_killed_before_it_posted_is_finished_by_the_next_one() -> None:
+    nights, at = Nights(), datetime(2026, 11, 4, tzinfo=UTC)
+    run = run_of(OCTOBER)
+    nights.books.begin(run)
+    nights.books.calculate(run, [bill("ann")], PayeeRange())
+    assert outcomes(nights.night(at)) == [(OCTOBER, "billed"), (NOVEMBER, "estimated")]
+    assert [each.payee_id for each in nights.books.transactions] == ["ann"]
+    assert outcomes(nights.night(at)) == [(NOVEMBER, "estimated")]
+
+
+def test_a_restatement_that_cannot_be_posted_keeps_no_month_from_being_billed() -> None:
+    nights = Nights()
+    september = Period.parse("2026-09")
+    post(nights.books, run_of(september), [bill("ann", line("w"))])
+    restated = run_of(september, restatement_number=1, cause="x", catalogue_version=2, approval_limit_micros=-1)
+    post(nights.books, restated, [bill("ann", line("w")), bill("bob", line("w"))])
+    found = nights.books.statement("bob", september)
+    assert found is not None
+    nights.books.move("statement", found.statement.statement_id, Move("approved", "max"))
+    night = nights.night(datetime(2026, 11, 4, tzinfo=UTC))
+    assert (OCTOBER, "billed") in outcomes(night)
+    assert "of the views of video w" in night.conflicts[0]
 
 
 def test_a_statement_that_was_approved_and_not_posted_is_posted() -> None:

@@ -1,6 +1,6 @@
-"""A period is billed only when it is closed, and every reason against it is named with its remedy."""
+"""A period is billed as soon as it is closed; what concerns single events or videos is said and stops nobody."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -8,11 +8,13 @@ import pytest
 from billing.books.states import Move
 from billing.errors import PreconditionsError
 from billing.period_billing import BilledPeriod, BillingOrder, bill_period
-from billing.rating.preconditions import Findings, Waivable, failed_preconditions
+from billing.rating.preconditions import failed_preconditions
+from billing.rating.remarks import SHOWN_MAX, unbilled_of
 from billing.tables import billed_period_json, billed_period_text
 from billing.terms.catalogue import Catalogue, Payee, Video
+from billing.terms.contracts import Contract, Contracts
 from billing.terms.ownership import SINCE_EVER, WITHOUT_END, OwnerShare, whole_share
-from ingestion.contract.version import DayRules
+from ingestion.contract.version import DayRules, PublishedVersion
 from tests.billing_fakes import (
     CALCULATED_AT,
     OCTOBER,
@@ -32,16 +34,9 @@ NEEDED = datetime(2026, 11, 2, tzinfo=UTC)
 """End of October and 24 hours."""
 
 
-def failures(waived: Mapping[str, str] | None = None, **changes: object) -> list[str]:
-    found: dict[str, object] = {
-        "version": published(settled_until=NEEDED),
-        "catalogue_version": 1,
-        "review_items": {},
-        "unplaced": (),
-        "recatalogued": (),
-    } | changes
-    findings = Findings(**found)  # type: ignore[arg-type]
-    return failed_preconditions(OCTOBER, findings, allowed_lateness=timedelta(hours=24), waived=waived or {})
+def failures(version: PublishedVersion | None = None, unreconciled: Sequence[str] = ()) -> list[str]:
+    settled = version or published(settled_until=NEEDED)
+    return failed_preconditions(OCTOBER, settled, unreconciled, allowed_lateness=timedelta(hours=24))
 
 
 def test_a_period_settled_to_the_instant_passes() -> None:
@@ -49,60 +44,31 @@ def test_a_period_settled_to_the_instant_passes() -> None:
 
 
 def test_one_partition_a_moment_short_keeps_the_period_open() -> None:
-    (failure,) = failures(version=published(settled_until=NEEDED - timedelta(microseconds=1)))
+    (failure,) = failures(published(settled_until=NEEDED - timedelta(microseconds=1)))
     assert failure.startswith(
         "settled: version 3 covers 1 of 2 partitions not far enough: partition 0 is settled until"
     )
     assert "2026-11-02T00:00:00+00:00 is needed" in failure
 
 
-@pytest.mark.parametrize(
-    ("kind", "changes"),
-    [
-        ("conflict", {"review_items": {"conflict": 1}}),
-        ("late_review", {"review_items": {"late_review": 7}}),
-        ("unattributed", {"unplaced": [Unplaced("orphan", None, 5, DAY)]}),
-        ("catalogue", {"recatalogued": {"v"}}),
-    ],
-)
-def test_what_is_open_is_named_and_can_be_waived_by_name(kind: str, changes: dict[str, object]) -> None:
-    (failure,) = failures(**changes)
-    assert failure.startswith(f"{kind}: ")
-    assert f"--waive {kind} --actor NAME" in failure
-    assert failures({kind: "ann"}, **changes) == []
-    others = {other.value: "ann" for other in Waivable if other != kind}
-    assert failures(others, **changes) == [failure]
-
-
-def test_what_does_not_reconcile_is_named_and_cannot_be_waived() -> None:
-    everything = {kind.value: "ann" for kind in Waivable}
-    (failure,) = failures(everything, unreconciled=["file /f of raw_events is gone", "another"])
+def test_what_does_not_reconcile_is_named() -> None:
+    (failure,) = failures(unreconciled=["file /f of raw_events is gone", "another"])
     assert failure.startswith("reconciled: file /f of raw_events is gone (and 1 more); ")
     assert "`./viewledger reconcile`" in failure
 
 
-def test_a_missing_rate_and_an_unsettled_period_cannot_be_waived() -> None:
-    everything = {kind.value: "ann" for kind in Waivable}
-    early = published(settled_until=datetime(2026, 10, 1, tzinfo=UTC))
-    found = failures(everything, unplaced=[Unplaced("v", "ann", 3, DAY)], version=early)
-    assert [failure.partition(":")[0] for failure in found] == ["settled", "rate"]
-    assert found[1] == (
-        "rate: 3 billable views of 1 payee (ann) in period 2026-10-01/2026-11-01 have no rate; import contracts that "
-        "are for it, with a card that begins on 2026-10-05 or earlier"
-    )
-
-
 def test_all_failures_are_named_together() -> None:
-    orphans = [Unplaced(f"v{i}", None, 2, DAY) for i in range(9)]
-    found = failures(review_items={"conflict": 1, "late_review": 1}, unplaced=orphans)
-    assert [failure.partition(":")[0] for failure in found] == ["conflict", "late_review", "unattributed"]
-    assert "18 billable views of 9 videos without a payee (v0, v1, v2, v3, v4 and 4 more)" in found[2]
+    found = failures(published(settled_until=datetime(2026, 10, 1, tzinfo=UTC)), ["a file is gone"])
+    assert [failure.partition(":")[0] for failure in found] == ["reconciled", "settled"]
 
 
 def billed(books: FakeBooks, views: FakeSettledViews, **changes: object) -> BilledPeriod:
     store = FakeCatalogueStore([catalogue_of(v="ann")], [contracts_of(card_of(2_500_000, US=3_000_000))])
+    return billed_by(store, books, views, **changes)
+
+
+def billed_by(store: FakeCatalogueStore, books: FakeBooks, views: FakeSettledViews, **changes: object) -> BilledPeriod:
     given: dict[str, object] = {
-        "waived": {},
         "allowed_lateness": timedelta(hours=24),
         "calculated_at": CALCULATED_AT,
         "approval_limits_micros": {"*": 10**12},
@@ -110,24 +76,23 @@ def billed(books: FakeBooks, views: FakeSettledViews, **changes: object) -> Bill
     return bill_period(BillingOrder(OCTOBER, **given), views=views, catalogues=store, books=books)  # type: ignore[arg-type]
 
 
+EARLY = published(settled_until=datetime(2026, 10, 20, tzinfo=UTC))
+"""A version that does not cover October."""
+
+
 def test_a_refused_period_posts_nothing() -> None:
     books = FakeBooks()
-    counts = [Count("v", DAY, None, 1, 1)]
-    views = FakeSettledViews(counts, published(), {"conflict": 2}, differences=["a file is gone"])
+    views = FakeSettledViews([Count("v", DAY, None, 1, 1)], EARLY, differences=["a file is gone"])
     with pytest.raises(PreconditionsError) as caught:
         billed(books, views)
-    assert [failure.partition(";")[0] for failure in caught.value.failures] == [
-        "reconciled: a file is gone",
-        "conflict: 2 events of period 2026-10-01/2026-11-01 wait for review",
-    ]
-    assert books.transactions == []
+    assert [failure.partition(":")[0] for failure in caught.value.failures] == ["reconciled", "settled"]
+    assert (books.transactions, books.statements) == ([], {})
 
 
 def test_billing_without_a_catalogue_says_what_to_import() -> None:
     views = FakeSettledViews([], published())
-    order = BillingOrder(OCTOBER, {}, timedelta(), CALCULATED_AT, approval_limits_micros={"USD": 1})
     with pytest.raises(PreconditionsError) as caught:
-        bill_period(order, views=views, catalogues=FakeCatalogueStore(), books=FakeBooks())
+        billed_by(FakeCatalogueStore(), FakeBooks(), views)
     assert [failure.partition(" to bill")[0] for failure in caught.value.failures] == [
         "import: no payees and videos",
         "import: no contracts",
@@ -135,11 +100,13 @@ def test_billing_without_a_catalogue_says_what_to_import() -> None:
 
 
 @pytest.mark.parametrize(
-    ("judged_with", "is_open"),
+    ("judged_with", "is_said"),
     [(0, True), (1, True), (2, False), (3, False)],
     ids=["before any catalogue", "other length", "same facts; another video, and a later sale", "newest"],
 )
-def test_views_judged_by_other_facts_of_the_catalogue_are_named(judged_with: int, is_open: bool) -> None:
+def test_views_judged_by_other_facts_of_the_catalogue_are_named_and_paid_as_they_were_counted(
+    judged_with: int, is_said: bool
+) -> None:
     ann = (Payee("ann", "Ann"),)
     sold_on, owned = date(2027, 1, 1), (whole_share("v", "ann"),)
     sold_later = (
@@ -153,12 +120,10 @@ def test_views_judged_by_other_facts_of_the_catalogue_are_named(judged_with: int
     ]
     store = FakeCatalogueStore(versions, [contracts_of(card_of(1))])
     views = FakeSettledViews([Count("v", DAY, None, 1, 1)], published(rules={DAY: DayRules(1, judged_with)}))
-    order = BillingOrder(OCTOBER, {}, timedelta(), CALCULATED_AT, approval_limits_micros={"USD": 1})
-    if is_open:
-        with pytest.raises(PreconditionsError, match=r"catalogue: 1 video \(v\) had another length"):
-            bill_period(order, views=views, catalogues=store, books=FakeBooks())
-    else:
-        assert bill_period(order, views=views, catalogues=store, books=FakeBooks()).summary.posted_count == 1
+    result = billed_by(store, FakeBooks(), views)
+    assert result.summary.posted_count == 1
+    said = "\n".join(result.remarks.sentences())
+    assert ("catalogue: 1 video (v) had another length" in said) == is_said
 
 
 def test_a_dry_run_shows_the_amounts_and_posts_nothing() -> None:
@@ -168,19 +133,20 @@ def test_a_dry_run_shows_the_amounts_and_posts_nothing() -> None:
     assert "dry run, nothing posted; 1 new statements" in billed_period_text(result)
 
 
-def test_waived_views_without_a_payee_stay_visible_in_the_result() -> None:
-    views = FakeSettledViews([Count("v", DAY, None, 9, 4), Count("orphan", DAY, None, 9, 5)], published())
-    result = billed(FakeBooks(), views, waived={"unattributed": "ann"})
-    assert result.run.unattributed_views == 5
+def test_a_dry_run_of_what_cannot_be_posted_yet_shows_the_amounts_beside_what_is_missing() -> None:
+    books = FakeBooks()
+    result = billed(books, FakeSettledViews([Count("v", DAY, None, 9, 4)], EARLY), dry_run=True)
+    assert (result.summary.earned_micros, books.statements) == (10_000, {})
     text = billed_period_text(result)
-    assert "unattributed, paid to nobody: 5 billable views of orphan" in text
-    assert "waived: unattributed by ann" in text
+    assert "0.010000 USD" in text
+    assert "cannot be posted now: settled: version 3 covers" in text
+    assert billed_period_json(result)["failures"][0].startswith("settled: ")
 
 
-def test_billing_again_changes_nothing_and_says_so() -> None:
+def test_billing_again_changes_nothing_and_says_so_whatever_is_wrong_by_then() -> None:
     books, views = FakeBooks(), FakeSettledViews([Count("v", DAY, "US", 9, 4)], published())
     first = billed(books, views)
-    again = billed(books, views)
+    again = billed(books, FakeSettledViews(views.rows, EARLY, {"conflict": 3}, differences=["a file is gone"]))
     assert len(books.transactions) == 1
     assert "1 payees posted" in billed_period_text(first)
     assert "all 1 payees had been billed before; nothing was changed" in billed_period_text(again)
@@ -188,30 +154,58 @@ def test_billing_again_changes_nothing_and_says_so() -> None:
     assert (document["posted_count"], document["replayed_count"], document["amount_micros"]) == (0, 1, 12_000)
 
 
+def test_what_is_new_in_a_billed_period_waits_for_what_is_wrong_with_the_whole() -> None:
+    books = FakeBooks()
+    store = FakeCatalogueStore([catalogue_of(v="ann", w="bob")], [contracts_of(card_of(2_500_000))])
+    first = [Count("v", DAY, None, 9, 4)]
+    billed_by(store, books, FakeSettledViews(first, published()))
+    later = FakeSettledViews([*first, Count("w", DAY, None, 1, 1)], EARLY)
+    with pytest.raises(PreconditionsError, match="settled"):
+        billed_by(store, books, later)
+    assert len(books.transactions) == 1
+
+
 def test_an_empty_period_is_billed_with_no_payee() -> None:
     assert billed(FakeBooks(), FakeSettledViews([], published())).summary.posted_count == 0
 
 
-def test_a_late_event_keeps_the_period_from_being_billed_until_it_is_rejected() -> None:
-    books, views = FakeBooks(), FakeSettledViews([Count("v", DAY, None, 9, 4)], published(), {"late_review": 2})
-    books.move("late_event", "0:0", Move("rejected", "max", "a clock that went wrong"))
-    with pytest.raises(PreconditionsError, match="late_review: 1 event"):
-        billed(books, views)
-    books.move("late_event", "0:1", Move("rejected", "max", "the same"))
-    assert billed(books, views).summary.posted_count == 1
+def test_views_of_ids_that_are_no_video_are_counted_apart_and_stop_nobody() -> None:
+    rows = [Count("v", DAY, None, 9, 4)] + [Count(f"id{index}", DAY, None, 3, 2) for index in range(9)]
+    books = FakeBooks()
+    result = billed(books, FakeSettledViews(rows, published()))
+    assert (result.summary.posted_count, result.run.unbilled_views) == (1, 18)
+    assert {each.payee_id for each in books.transactions} == {"ann"}
+    assert (
+        "unknown: 18 billable views of 9 ids that no video of the catalogue has (id0, id1, id2, id3, id4 and 4 more)"
+        in (billed_period_text(result))
+    )
+    document = billed_period_json(result)
+    assert (document["unknown_views"], document["unknown_video_count"], document["unrated_views"]) == (18, 9, 0)
 
 
-def test_a_late_event_that_is_accepted_is_still_not_counted_and_waits() -> None:
-    books, views = FakeBooks(), FakeSettledViews([Count("v", DAY, None, 9, 4)], published(), {"late_review": 1})
-    books.move("late_event", "0:0", Move("accepted", "max", "a real view"))
-    with pytest.raises(PreconditionsError, match="late_review: 1 event"):
-        billed(books, views)
+def test_a_million_invented_ids_are_held_as_two_numbers_and_a_few_names() -> None:
+    found = unbilled_of(Unplaced(f"id{index}", None, 2, DAY) for index in range(10**6))
+    assert (found.unknown_views, found.unknown_count, len(found.unknown_shown)) == (2 * 10**6, 10**6, SHOWN_MAX)
 
 
-def test_a_conflict_keeps_the_period_from_being_billed_until_the_first_is_kept() -> None:
-    books, views = FakeBooks(), FakeSettledViews([Count("v", DAY, None, 9, 4)], published(), {"conflict": 2})
-    books.move("conflict", "0:0", Move("first_kept", "max", "a mended player"))
-    with pytest.raises(PreconditionsError, match="conflict: 1 event"):
-        billed(books, views)
-    books.move("conflict", "0:1", Move("first_kept", "max", "the same"))
-    assert billed(books, views).summary.posted_count == 1
+def test_a_payee_without_a_rate_is_named_and_waits_and_nobody_else_does() -> None:
+    named = Contracts("USD", (Contract("of ann", ("ann",), (card_of(2_500_000),)),))
+    store = FakeCatalogueStore([catalogue_of(v="ann", w="bob")], [named])
+    rows = [Count("v", DAY, None, 9, 4), Count("w", DAY, None, 9, 3)]
+    books = FakeBooks()
+    result = billed_by(store, books, FakeSettledViews(rows, published()))
+    assert {each.payee_id for each in books.transactions} == {"ann"}
+    (said,) = result.remarks.sentences()
+    assert said.startswith("unrated: 3 billable views of 1 payee (bob) have no rate and are not billed yet; import")
+    assert "begins on 2026-10-05 or earlier" in said
+
+
+@pytest.mark.parametrize("kind", ["late_review", "conflict"])
+def test_events_that_are_not_counted_delay_nobody_whatever_is_decided_about_them(kind: str) -> None:
+    books, views = FakeBooks(), FakeSettledViews([Count("v", DAY, None, 9, 4)], published(), {kind: 2})
+    if kind == "late_review":
+        books.move("late_event", "0:0", Move("accepted", "max", "a real view"))
+    result = billed(books, views)
+    assert result.summary.posted_count == 1
+    (said,) = result.remarks.sentences()
+    assert said.startswith(f"{kind}: 2 events of the period came ")

@@ -2,14 +2,14 @@
 
 import re
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 from billing.books.posting import CarryHead, post_statement
 from billing.books.statements import PayeeState, plan_payee
 from billing.money import amount_text
 from billing.rating.attribution import Attribution
-from billing.rating.preconditions import Waivable
+from billing.rating.preconditions import failed_preconditions
 from billing.rating.rated_lines import PayeeBill
 from billing.rating.rating import rate_period
 from billing.rating.view_chain import view_chain
@@ -83,10 +83,11 @@ def test_the_chain_on_the_page_is_what_the_program_computes(tmp_path: Path) -> N
     assert [[link.name, str(link.events)] for link in links] == table("| what became of the events |")
 
 
-def test_the_page_names_every_precondition_and_which_can_be_waived() -> None:
-    rows = table("| name | it holds when |")
-    assert {name.strip("`") for name, _, waivable in rows if waivable == "yes"} == set(Waivable)
-    assert {name.strip("`") for name, _, waivable in rows if waivable == "no"} == {"settled", "rate"}
+def test_the_page_names_every_precondition_and_no_other() -> None:
+    early = published(settled_until=OCTOBER.start_at)
+    failures = failed_preconditions(OCTOBER, early, ["x"], allowed_lateness=timedelta())
+    named = [name.strip("`") for name, _ in table("| name | it holds when |")]
+    assert [failure.partition(":")[0] for failure in failures] == named
 
 
 def test_the_page_names_every_key_of_a_card() -> None:

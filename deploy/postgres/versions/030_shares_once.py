@@ -1,0 +1,14 @@
+"""A share of a view is paid once; what is nobody's stands on an account of its own."""
+
+from pathlib import Path
+
+from alembic import op
+
+revision = "030"
+down_revision = "021"
+
+
+def upgrade() -> None:
+    """Execute the SQL file beside this one, as it stands."""
+    sql = Path(__file__).with_suffix(".sql").read_text()
+    op.get_bind().exec_driver_sql(sql, execution_options={"no_parameters": True})

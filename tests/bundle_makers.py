@@ -236,7 +236,8 @@ def _records(chance: random.Random, paid: PaidOut, catalogue: Catalogue, contrac
     document = {"contract_version": 1, "content_hash": content_hash(contracts), "document": document_of(contracts)}
     yield record("contract", "1", document)
     for run in books.runs.values():
-        yield record("run", run.run_id, {"run_id": run.run_id, "batch_version": run.batch_version})
+        row = {"run_id": run.run_id, "kind": run.kind, "batch_version": run.batch_version}
+        yield record("run", run.run_id, row)
     for statement_id, statement in books.statements.items():
         version = books.runs[statement.run_id].batch_version
         lines = [_line_row(index, each, statement, version) for index, each in enumerate(books.lines[statement_id])]
@@ -266,7 +267,8 @@ def _statement_row(each: Statement) -> dict[str, Any]:
         "payable_micros", "billable_views", "line_count",
     )  # fmt: skip
     days = {"period_start_on": str(each.period.start_on), "period_end_on": str(each.period.end_on)}
-    return {name: getattr(each, name) for name in names} | days | {"outcomes": dict(each.outcomes)}
+    causes = {} if each.causes is None else {"causes": dict(each.causes)}
+    return {name: getattr(each, name) for name in names} | days | causes | {"outcomes": dict(each.outcomes)}
 
 
 def _line_row(index: int, settled: SettledLine, statement: Statement, batch_version: int) -> dict[str, Any]:

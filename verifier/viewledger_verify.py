@@ -44,6 +44,8 @@ BUNDLE_FORMATS = ("viewledger-bundle/1", "viewledger-bundle/2")
 CHECKPOINT_FORMAT = "viewledger-checkpoint/1"
 NANOMICROS = 1_000_000_000
 PPM = 1_000_000
+SUSPENSE = "suspense:unattributed"
+"""Stands for the payee of what is nobody's; the account that it is owed on has the same name."""
 NOT_BILLABLE = ("not_eligible", "below_minimum", "own_view", "over_cap")
 ADVERTISEMENTS_MAX, ADVERTISEMENT_SECONDS_MIN = 50, 5
 """Of an event, by the event contract from its second version on."""
@@ -1067,10 +1069,7 @@ def _ascending(file: str, number: int, last: tuple[str, ...], place: tuple[str, 
 def check_statements(bundle: Bundle, found: Found, contracts: Contracts) -> int:
     """Recompute every statement from its lines; the newest of each payee also from the contract. Return how many."""
     database = found.database
-    database.execute(
-        "UPDATE statements SET is_current = 1 WHERE (payee_id, number) IN "
-        "(SELECT payee_id, max(number) FROM statements GROUP BY payee_id)"
-    )
+    _mark_current(found)
     count = 0
     for line, text, is_current in database.execute("SELECT line, record, is_current FROM statements ORDER BY line"):
         record = json.loads(text)
@@ -1094,8 +1093,42 @@ def check_statements(bundle: Bundle, found: Found, contracts: Contracts) -> int:
     if orphan:
         raise WrongError(RECORDS, orphan[0], f"posts statement {orphan[1]}, which is not there")
     _check_notices(database)
+    _check_shares(database)
     database.execute("CREATE INDEX lines_by_video ON lines (video_id)")
     return count
+
+
+def _mark_current(found: Found) -> None:
+    """Mark the statement of each payee that the ledger holds, or else the newest that waits and restates nothing."""
+    current: dict[str, tuple[bool, int]] = {}
+    query = (
+        "SELECT payee_id, number, record, was_posted FROM statements LEFT JOIN states USING (statement_id) "
+        "WHERE state IS NULL OR state NOT IN ('voided', 'superseded') ORDER BY payee_id, number"
+    )
+    for payee_id, number, text, was_posted in found.database.execute(query):
+        restates = _content(found, "run", json.loads(text)["row"]["run_id"]).get("kind") == "restatement"
+        if was_posted or not (restates or current.get(payee_id, (False, 0))[0]):
+            current[payee_id] = (bool(was_posted), number)
+    found.database.executemany(
+        "UPDATE statements SET is_current = 1 WHERE payee_id = ? AND number = ?",
+        ((payee_id, number) for payee_id, (_, number) in current.items()),
+    )
+
+
+def _check_shares(database: sqlite3.Connection) -> None:
+    """A view is paid at most once: the shares of a video on a day add up to at most the whole."""
+    query = """
+        WITH shares AS (
+            SELECT DISTINCT statement_line, video_id, owned_from_on AS from_on, record ->> 'owned_to_on' AS to_on,
+                   record ->> 'share_ppm' AS share_ppm FROM lines
+        )
+        SELECT max(b.statement_line), a.video_id, a.from_on, sum(b.share_ppm)
+        FROM (SELECT DISTINCT video_id, from_on FROM shares) AS a
+        JOIN shares b ON b.video_id = a.video_id AND b.from_on <= a.from_on AND a.from_on < b.to_on
+        GROUP BY a.video_id, a.from_on HAVING sum(b.share_ppm) > 1000000 ORDER BY a.video_id, a.from_on LIMIT 1"""
+    for line, video_id, day, share_ppm in database.execute(query):
+        text = f"with it {share_ppm} parts per million of each view of video {video_id} on {day} are paid"
+        raise WrongError(RECORDS, line, f"{text}: more than the whole")
 
 
 def _check_notices(database: sqlite3.Connection) -> None:
@@ -1103,7 +1136,7 @@ def _check_notices(database: sqlite3.Connection) -> None:
     before: tuple[str, int] | None = None
     query = (
         "SELECT payee_id, statement_id, line, record FROM statements WHERE statement_id IN "
-        "(SELECT statement_id FROM postings WHERE kind = 'statement') ORDER BY payee_id, number"
+        "(SELECT statement_id FROM postings WHERE kind <> 'reversal') ORDER BY payee_id, number"
     )
     for payee_id, statement_id, line, text in database.execute(query):
         row = json.loads(text)["row"]
@@ -1111,6 +1144,10 @@ def _check_notices(database: sqlite3.Connection) -> None:
         notice = database.execute("SELECT delta_micros, line FROM notices WHERE statement_id = ?", (statement_id,))
         delta, place = notice.fetchone() or (None, line)
         expected = earned - before[1] if before and before[0] == payee_id else None
+        causes = row.get("causes")
+        if causes is not None and sum(causes.values()) != (earned if expected is None else expected):
+            text = f"the causes of statement {statement_id} add up to {sum(causes.values())} micros"
+            raise WrongError(RECORDS, line, f"{text}, and it changed what was posted by another sum")
         if delta != expected:
             said = "no notice says so" if delta is None else f"a notice says {delta} micros"
             text = f"{expected} micros" if expected is not None else "nothing"
@@ -1168,7 +1205,8 @@ def _check_posting(found: Found, number: int, row: dict[str, Any]) -> None:
     name = f"statement {statement_id} is {state}"
     if not was_posted and postings:
         raise WrongError(RECORDS, number, f"{name}, was never finalised, and is in the ledger")
-    if was_posted and "statement" not in postings:
+    kind_due = _kind_due(number, row, postings)
+    if was_posted and kind_due not in postings:
         raise WrongError(RECORDS, number, f"{name}, was finalised, and its transaction is not there")
     if state == "superseded" and was_posted and "reversal" not in postings:
         raise WrongError(RECORDS, number, f"{name} and was never undone in the ledger")
@@ -1181,12 +1219,22 @@ def _check_posting(found: Found, number: int, row: dict[str, Any]) -> None:
         for entry in record["entries"]:
             sums[entry["account"].partition(":")[0]] -= entry["amount_micros"]
         payable = sign * row["payable_micros"] + record["row"]["remainder_micros"]
-        if (sums["payable"], sums["withheld-tax"]) != (payable, sign * row["tax_micros"]):
+        owed = sums["suspense" if row["payee_id"] == SUSPENSE else "payable"]
+        if (owed, sums["withheld-tax"]) != (payable, sign * row["tax_micros"]):
             raise WrongError(RECORDS, number, f"statement {statement_id} and its transaction {kind} do not agree")
         carried = sign * (row["carried_nanomicros_after"] - row["carried_nanomicros_before"])
         before, after = record["row"]["carried_nanomicros_before"], record["row"]["carried_nanomicros_after"]
         if before + carried != record["row"]["remainder_micros"] * NANOMICROS + after:
             raise WrongError(RECORDS, number, f"the remainder of statement {statement_id} was not carried on whole")
+
+
+def _kind_due(number: int, row: dict[str, Any], postings: dict[str, str]) -> str:
+    """Return as which kind of transaction a statement is posted, having seen that it is posted as no other."""
+    kind = "suspense" if row["payee_id"] == SUSPENSE else "statement"
+    for other in sorted(postings.keys() - {kind, "reversal"}):
+        text = f"statement {row['statement_id']} of {row['payee_id']} is in the ledger as {other}, not as {kind}"
+        raise WrongError(RECORDS, number, text)
+    return kind
 
 
 def _check_terms(bundle: Bundle, found: Found, contracts: Contracts, number: int, record: dict[str, Any]) -> None:
@@ -1196,9 +1244,13 @@ def _check_terms(bundle: Bundle, found: Found, contracts: Contracts, number: int
         return
     last_card = contracts.card_on(row["payee_id"], (bundle.end_on - timedelta(days=1)).isoformat())
     country = found.database.execute("SELECT country FROM payees WHERE payee_id = ?", (row["payee_id"],)).fetchone()
+    if row["payee_id"] == SUSPENSE:
+        country = (None,)
     if last_card is None or country is None:
         raise WrongError(RECORDS, number, f"payee {row['payee_id']} is not in the catalogue or has no contract")
     total = sum(line["amount_micros"] for line in lines)
+    if row["payee_id"] == SUSPENSE:  # tax and cap are those of whoever it turns out to belong to
+        last_card = last_card._replace(cap_micros=None, tax={}, tax_default=0)
     earned = total if last_card.cap_micros is None else min(total, last_card.cap_micros)
     tax_country = country[0] or "ZZ"
     tax = earned * last_card.tax.get(tax_country, last_card.tax_default) // PPM
@@ -1294,7 +1346,6 @@ class Group:
     outcomes: Counter[str] = field(default_factory=Counter)
     ads: Counter[str] = field(default_factory=Counter)
     count: int = 0
-    last_event: str = ""
 
 
 Key = tuple[str, str, str, str, int]
@@ -1387,6 +1438,8 @@ def _check_video(
         "SELECT from_on, to_on, payee_id, share_ppm FROM owners WHERE video_id = ?", (video_id,)
     ).fetchall()
     length = database.execute("SELECT length_seconds FROM videos WHERE video_id = ?", (video_id,)).fetchone()
+    if length is not None:  # a video of the catalogue; other ids are nobody's and are paid to nobody
+        owners += _in_suspense(bundle, owners)
     groups = _groups_of(database, video_id)
     in_force = _event_contracts(found.contents.get(("version", str(bundle.versions["batch"])), {}))
     views: dict[tuple[str, str, int], list[int]] = {}
@@ -1411,6 +1464,16 @@ def _check_video(
         _check_group(bundle, database, (video_id, key), group, number)
     database.execute("DELETE FROM lines WHERE video_id = ?", (video_id,))
     return event_count
+
+
+def _in_suspense(bundle: Bundle, owners: Sequence[tuple[str, str, str, int]]) -> list[tuple[str, str, str, int]]:
+    """Return the days of the period on which nobody owns a video, as shares of the whole in suspense."""
+    found, at, end = [], bundle.start_on.isoformat(), bundle.end_on.isoformat()
+    for from_on, to_on, *_ in sorted(owners):
+        if at < min(from_on, end):
+            found.append((at, min(from_on, end), SUSPENSE, PPM))
+        at = max(at, to_on)
+    return [*found, (at, end, SUSPENSE, PPM)] if at < end else found
 
 
 def _check_counts(video_id: str, views: dict[tuple[str, str, int], list[int]], counts: Rows) -> None:
@@ -1462,9 +1525,6 @@ def _add_event(
     group.outcomes["below_minimum" if is_excluded_here else event.outcome] += 1
     if not is_billable:
         return
-    if event.event_id <= group.last_event:
-        raise WrongError(EVENTS, event.line, f"event {event.event_id} is billable twice")
-    group.last_event = event.event_id
     leaf = leaf_hash(event.event_id.encode())
     for (_, line), tree in zip(group.lines, group.trees, strict=True):
         if line["event_start"] <= group.count < line["event_end"]:

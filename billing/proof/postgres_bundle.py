@@ -1,7 +1,8 @@
-"""What of the books a period's bundle needs: the versions of its newest run, and which records."""
+"""What of the books a period's bundle needs: the versions that its statements rest on, and which records."""
 
 from collections.abc import Callable
 
+from billing.books.postgres_periods import rests_on
 from billing.postgres_session import Connect, one_transaction
 from billing.proof.file_bundle import BundleVersions
 from billing.proof.journal import Record
@@ -20,8 +21,10 @@ _LEDGER_SUBJECTS = ("hold", "payout_batch", "payout")
 
 
 def newest_versions(connect: Connect, period: Period) -> BundleVersions | None:
-    """Return what the period's newest run rests on; None when no run was made of it."""
+    """Return what the period's statements in the ledger rest on, or else its newest run; None when it was never run."""
     with one_transaction(connect) as cursor:
+        if (known := rests_on(cursor, period)) is not None:
+            return BundleVersions(known.batch_version, known.catalogue_version, known.contract_version)
         cursor.execute(_RUNS, (period.start_on, period.end_on))
         runs = cursor.fetchall()
     return BundleVersions(*runs[-1][1:]) if runs else None

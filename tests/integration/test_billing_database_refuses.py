@@ -33,8 +33,8 @@ AUDIT = (
     "amount_micros, carried_nanomicros, currency, period_start_on, period_end_on, calculated_at, batch_version, "
     "policy_version, catalogue_version, contract_version, settled_views, provisional_views, evidence_root) "
     "VALUES ('{statement}', {index}, '{video}', '{from_on}', '2026-11-01', {share}, '2020-01-01', '*', 'views', "
-    "{index}, 0, {views}, {quantity}, 1000, {amount}, {carried}, 'USD', '2026-10-01', '2026-11-01', now(), 3, 1, 1, 1, {views}, "
-    "{provisional}, repeat('0', 64));"
+    "{index}, 0, {views}, {quantity}, 1000, {amount}, {carried}, 'USD', '2026-10-01', '2026-11-01', now(), 3, 1, 1, 1, "
+    "{views}, {provisional}, repeat('0', 64));"
 )
 TRANSACTION = (
     "INSERT INTO billing.transactions (transaction_id, idempotency_key, inputs_hash, kind, payee_id, currency, "

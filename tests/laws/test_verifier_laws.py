@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from billing.proof.checkpoint import Link
 from billing.proof.ed25519_keys import SigningKey, create_key
-from billing.proof.journal import Record
+from billing.proof.journal import Record, record_of
+from billing.terms.catalogue import Catalogue
 from tests.bundle_makers import Month, random_month, signed
 from tests.verifier import verifier
 
@@ -100,8 +101,8 @@ def test_an_event_that_counts_more_advertisements_than_its_seconds_have_room_for
 
 
 def is_paid(line: bytes) -> bool:
-    """Whether an event is in a line: of a video with an owner, and longer than any contract's own minimum."""
-    return b",billable,60," in line and not line.startswith(b"v4,")
+    """Whether an event is in a line: longer than any contract's own minimum; what is nobody's is in suspense."""
+    return b",billable,60," in line
 
 
 def changed_somewhere(
@@ -270,7 +271,8 @@ def superseded_in(month: Month) -> list[str]:
 
 def posts(record: Record, statement_id: str, kinds: Sequence[str]) -> bool:
     row = json.loads(record.content)["row"]
-    return record.kind == "transaction" and row.get("statement_id") == statement_id and row["kind"] in kinds
+    kind = "statement" if row.get("kind") == "suspense" else row.get("kind")
+    return record.kind == "transaction" and row.get("statement_id") == statement_id and kind in kinds
 
 
 def leaves_of_all(month: Month, chain: Sequence[Link], folder: Path) -> Path:
@@ -306,6 +308,104 @@ def test_a_payee_who_was_told_something_wrong_of_a_restatement_is_found_even_whe
     replace(month, records=wrong).write(tmp_path / "bundle", signed(wrong, key, len(wrong)))
     with pytest.raises(verifier.WrongError, match="changed what was posted"):
         verifier.verify(tmp_path / "bundle", key.public_key, [])
+
+
+def as_another_kind(value: dict) -> bool:  # type: ignore[type-arg]
+    """Post a payee's statement as what is nobody's."""
+    if value["kind"] != "transaction" or value["row"]["kind"] != "statement":
+        return False
+    value["row"]["kind"] = "suspense"
+    return True
+
+
+def with_other_causes(value: dict) -> bool:  # type: ignore[type-arg]
+    """Tell a payee another cause of the difference, or another part of it."""
+    if not value["row"].get("causes"):
+        return False
+    value["row"]["causes"]["events"] = value["row"]["causes"].get("events", 0) + 1
+    return True
+
+
+def to_another_payee(value: dict) -> bool:  # type: ignore[type-arg]
+    """Give what is in suspense to a payee whose it is not."""
+    if value["kind"] != "statement" or value["row"]["payee_id"] != "suspense:unattributed" or not value["lines"]:
+        return False
+    value["row"]["payee_id"] = "cid"
+    return True
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (as_another_kind, "is in the ledger as suspense, not as statement"),
+        (with_other_causes, "the causes of statement .* add up to"),
+        (to_another_payee, r"\w"),
+    ],
+)
+def test_what_is_posted_or_told_against_the_rules_is_found_even_when_it_was_signed(
+    change: Callable[[dict], bool],  # type: ignore[type-arg]
+    said: str,
+    tmp_path: Path,
+    key: SigningKey,
+) -> None:
+    month, found = random_month(11), 0
+    for at, record in enumerate(month.records):
+        value = json.loads(record.content)
+        if change(value):
+            wrong = list(month.records)
+            wrong[at] = replace(record, content=verifier.canonical(value))
+            shutil.rmtree(tmp_path / "bundle", ignore_errors=True)
+            replace(month, records=wrong).write(tmp_path / "bundle", signed(wrong, key, len(wrong)))
+            with pytest.raises(verifier.WrongError, match=said):
+                verifier.verify(tmp_path / "bundle", key.public_key, [])
+            found += 1
+    assert found
+
+
+def test_a_video_that_is_paid_beyond_the_whole_is_found_even_when_everything_was_signed(
+    tmp_path: Path, key: SigningKey
+) -> None:
+    """The statement of a second payee for the same days pays the same views once more."""
+    month, found = random_month(12), 0
+    for record in month.records:
+        value = json.loads(record.content)
+        if record.kind == "statement" and value["lines"] and value["row"]["payee_id"] == "ann":
+            twin = json.loads(record.content)
+            twin["row"] |= {"payee_id": "dan", "statement_id": "f" * 32}
+            position = month.records[-1].position + 1
+            twin |= {"key": "f" * 32, "position": position}
+            twin_record = replace(record, position=position, key="f" * 32, content=verifier.canonical(twin))
+            step = {"subject_kind": "statement", "subject_id": "f" * 32, "transition_index": 0, "actor": "run"}
+            step |= {"from_state": "open", "to_state": "calculated"}
+            step_record = record_of(
+                position + 1,
+                "transition",
+                f"statement {'f' * 32} 0",
+                recorded_at=month.records[-1].recorded_at,
+                row=step,
+                children={},
+            )
+            wrong = [*month.records, twin_record, step_record]
+            dan = replace(month.catalogue.payee_by_id["ann"], payee_id="dan")
+            catalogue = replace(month.catalogue, payees=(*month.catalogue.payees, dan))
+            wrong = [with_hash_of(each, catalogue) for each in wrong]
+            shutil.rmtree(tmp_path / "bundle", ignore_errors=True)
+            replace(month, catalogue=catalogue, records=wrong).write(
+                tmp_path / "bundle", signed(wrong, key, len(wrong))
+            )
+            with pytest.raises(verifier.WrongError, match="more than the whole"):
+                verifier.verify(tmp_path / "bundle", key.public_key, [])
+            found += 1
+    assert found
+
+
+def with_hash_of(record: Record, catalogue: Catalogue) -> Record:
+    """Return the catalogue's record with the hash of other content; every other record as it is."""
+    if record.kind != "catalogue":
+        return record
+    value = json.loads(record.content)
+    value["row"]["content_hash"] = catalogue.content_hash()
+    return replace(record, content=verifier.canonical(value))
 
 
 def test_another_key_vouches_for_nothing(tmp_path: Path, key: SigningKey) -> None:

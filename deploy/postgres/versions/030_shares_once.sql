@@ -5,7 +5,11 @@ ALTER TABLE billing.statements ADD COLUMN causes jsonb CHECK (jsonb_typeof(cause
 
 -- Views that are nobody's are in suspense now. What the column counts since: of ids that are no video of the catalogue,
 -- or without a rate. Nothing is waived any more.
-ALTER TABLE billing.runs DROP CONSTRAINT runs_check;
+DO $$
+BEGIN   -- its name is one that PostgreSQL made up
+    EXECUTE (SELECT format('ALTER TABLE billing.runs DROP CONSTRAINT %I', conname) FROM pg_constraint
+             WHERE conrelid = 'billing.runs'::regclass AND pg_get_constraintdef(oid) LIKE '%unattributed_views%');
+END $$;
 ALTER TABLE billing.runs ADD CONSTRAINT runs_unattributed_views_check CHECK (unattributed_views >= 0);
 
 ALTER TABLE billing.payees ADD CONSTRAINT payees_not_in_suspense CHECK (payee_id NOT LIKE 'suspense:%') NOT VALID;
@@ -14,7 +18,12 @@ ALTER TABLE billing.transactions DROP CONSTRAINT transactions_kind_check;
 ALTER TABLE billing.transactions ADD CONSTRAINT transactions_kind_check
     CHECK (kind IN ('statement', 'suspense', 'reversal', 'payout', 'payout_settled', 'payout_rejected', 'payout_returned',
                     'payout_voided', 'hold_voided'));
-ALTER TABLE billing.transactions DROP CONSTRAINT transactions_check;
+DO $$
+BEGIN
+    EXECUTE (SELECT format('ALTER TABLE billing.transactions DROP CONSTRAINT %I', conname) FROM pg_constraint
+             WHERE conrelid = 'billing.transactions'::regclass AND contype = 'c'
+               AND pg_get_constraintdef(oid) LIKE '%''statement''%''reversal''%=%statement_id IS NOT NULL%');
+END $$;
 ALTER TABLE billing.transactions ADD CONSTRAINT transactions_statement_check
     CHECK ((kind IN ('statement', 'suspense', 'reversal')) = (statement_id IS NOT NULL));
 ALTER TABLE billing.transactions ADD CONSTRAINT transactions_suspense_check

@@ -74,11 +74,9 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         raise CommandError(
             _listed("nothing was posted: the period cannot be billed now", error.failures), ExitCode.REFUSED
         ) from error
-    except TermsError as error:
-        raise CommandError(str(error), ExitCode.BAD_INPUT) from error
     except PostingConflictError as error:
         raise CommandError(_listed("nothing was posted", error.conflicts), ExitCode.REFUSED) from error
-    except UnknownNameError as error:
+    except (TermsError, UnknownNameError) as error:
         raise CommandError(str(error), ExitCode.BAD_INPUT) from error
     except StateError as error:
         raise CommandError(str(error), ExitCode.REFUSED) from error

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from alembic import op
 
-revision = "030"
-down_revision = "021"
+revision = "024"
+down_revision = "023"
 
 
 def upgrade() -> None:

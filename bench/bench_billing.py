@@ -47,7 +47,9 @@ def main() -> None:
         books = PostgresBooks(connector(url, "viewledger_billing"))
         for period in (*PERIODS, PERIODS[-1]):
             started, before = time.monotonic(), peak_mebibytes()
-            summary = post_bills(run_of(Period.parse(period)), bills(flags.payees, flags.lines), books)
+            summary = post_bills(
+                run_of(Period.parse(period)), bills(flags.payees, flags.lines, Period.parse(period)), books
+            )
             seconds = time.monotonic() - started
             print(
                 f"{period}: {summary.new_count:,} statements, {summary.line_count:,} lines, {summary.posted_count:,} "
@@ -73,26 +75,26 @@ def run_of(period: Period) -> BillingRun:
         batch_version=1,
         catalogue_version=1,
         contract_version=1,
-        unbilled_views=0,
+        unknown_views=0,
         calculated_at=datetime(2026, 11, 25, tzinfo=UTC),
         approval_limit_micros=10**18,
     )
 
 
-def bills(payee_count: int, line_count: int) -> Iterator[PayeeBill]:
+def bills(payee_count: int, line_count: int, period: Period) -> Iterator[PayeeBill]:
     """Yield bills by payee id, made as they are asked for."""
     for payee in range(payee_count):
-        lines = tuple(line(payee, index) for index in range(line_count))
+        lines = tuple(line(payee, index, period) for index in range(line_count))
         yield PayeeBill(f"payee-{payee:07}", "USD", lines, outcomes={"billable": line_count * 50, "own_view": 3})
 
 
-def line(payee: int, index: int) -> RatedLine:
+def line(payee: int, index: int, period: Period) -> RatedLine:
     """Return a line of a video of its own."""
     views = 1 + (payee * 31 + index * 17) % 997
     return RatedLine(
         video_id=f"video-{payee:07}-{index:03}",
-        owned_from_on=date(2026, 1, 1),
-        owned_to_on=date(2027, 1, 1),
+        owned_from_on=period.start_on,
+        owned_to_on=period.end_on,
         share_ppm=1_000_000,
         effective_from_on=date(2026, 1, 1),
         country="*",
@@ -112,7 +114,7 @@ def bare_copy(url: str, payee_count: int, line_count: int) -> float:
     """Return the seconds that PostgreSQL needs for the same lines without keys, checks and triggers."""
     names = [field.name for field in dataclasses.fields(RatedLine)]
     rows = (
-        tuple(getattr(line(payee, index), name) for name in names)
+        tuple(getattr(line(payee, index, Period.parse(PERIODS[0])), name) for name in names)
         for payee in range(payee_count)
         for index in range(line_count)
     )

@@ -15,7 +15,7 @@ from billing.rating.causes import with_causes
 from billing.rating.preconditions import failed_preconditions
 from billing.rating.rated_lines import PayeeBill
 from billing.rating.rating import rate_period
-from billing.rating.remarks import Remarks, unbilled_of
+from billing.rating.remarks import Remarks, Unbilled, unbilled_of
 from billing.terms.suspense import SUSPENSE
 from ingestion.contract.periods import Period
 
@@ -74,7 +74,7 @@ def bill_period(order: BillingOrder, *, views: SettledViews, catalogues: Catalog
         recatalogued_videos(views, terms, catalogues),
         newer_terms(terms, views),
     )
-    run = _run(order, terms, views.version.version, remarks.unbilled.views)
+    run = _run(order, terms, views.version.version, remarks.unbilled)
     if order.restates_because:
         run = as_restatement(run, order.restates_because, books)
     bills = rated(terms, views, catalogues, run)
@@ -86,7 +86,7 @@ def bill_period(order: BillingOrder, *, views: SettledViews, catalogues: Catalog
     return BilledPeriod(run, summary, remarks, names, order.dry_run, tuple(failures))
 
 
-def _run(order: BillingOrder, terms: PeriodTerms, batch_version: int, unbilled_views: int) -> BillingRun:
+def _run(order: BillingOrder, terms: PeriodTerms, batch_version: int, unbilled: Unbilled) -> BillingRun:
     currency = terms.attribution.contracts.currency
     return BillingRun(
         period=order.period,
@@ -94,7 +94,8 @@ def _run(order: BillingOrder, terms: PeriodTerms, batch_version: int, unbilled_v
         batch_version=batch_version,
         catalogue_version=terms.catalogue_version,
         contract_version=terms.contract_version,
-        unbilled_views=unbilled_views,
+        unknown_views=unbilled.unknown_views,
+        unrated_views=unbilled.unrated.total(),
         calculated_at=order.calculated_at,
         actor=order.actor,
         approval_limit_micros=order.approval_limits_micros.get(currency, order.approval_limits_micros.get("*", 0)),

@@ -50,10 +50,11 @@ def terms_of(
     newest_catalogue, newest_contracts = _newest(period, catalogues)
     wanted = wanted or Wanted()
     known = Wanted(rests_on.catalogue_version, rests_on.contract_version) if rests_on else Wanted()
-    catalogue_version = _version(
-        "catalogue", wanted.catalogue_version, known.catalogue_version, newest=newest_catalogue[0]
-    )
-    contract_version = _version("contract", wanted.contract_version, known.contract_version, newest=newest_contracts[0])
+    for kind, version in (("catalogue", wanted.catalogue_version), ("contract", wanted.contract_version)):
+        if version is not None and not catalogues.is_in_force(kind, version):
+            raise TermsError(f"no {kind} version {version} was ever in force; `billing import` shows the numbers")
+    catalogue_version = _first(wanted.catalogue_version, known.catalogue_version, newest_catalogue[0])
+    contract_version = _first(wanted.contract_version, known.contract_version, newest_contracts[0])
     catalogue, contracts = newest_catalogue[1], newest_contracts[1]
     if catalogue_version != newest_catalogue[0]:
         catalogue = catalogues.catalogue(catalogue_version)
@@ -79,9 +80,7 @@ def _newest(period: Period, catalogues: CatalogueStore) -> tuple[tuple[int, Cata
     return catalogue, contracts
 
 
-def _version(what: str, wanted: int | None, known: int | None, *, newest: int) -> int:
-    if wanted is not None and not 1 <= wanted <= newest:
-        raise TermsError(f"there is no {what} version {wanted}; give a number from 1 to {newest}")
+def _first(wanted: int | None, known: int | None, newest: int) -> int:
     return next(each for each in (wanted, known, newest) if each is not None)
 
 

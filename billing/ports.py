@@ -191,5 +191,8 @@ class CatalogueStore(Protocol):
     def newest_contracts(self) -> tuple[int, Contracts] | None:
         """Return the contracts in force, None before the first import."""
 
+    def is_in_force(self, kind: str, version: int) -> bool:
+        """Return whether a `catalogue` or `contract` version is, or was, in force; one that only waits is not."""
+
     def contracts(self, version: int) -> Contracts:
         """Return a stored version."""

@@ -60,6 +60,8 @@ def import_files(arguments: argparse.Namespace, environ: Mapping[str, str]) -> E
     counts: dict[str, dict[str, int]] = {}
     if catalogue is not None:
         counts["catalogue"] = {"payee_count": len(catalogue.payees), "video_count": len(catalogue.videos)}
+        if unowned := len(catalogue.videos) - len({share.video_id for share in catalogue.owners}):
+            counts["catalogue"]["unowned_video_count"] = unowned
     if contracts is not None:
         counts["rates"] = {"contract_count": len(contracts.contracts)}
     document = {what: _document(each) | counts[what] for what, each in found.items()}
@@ -114,7 +116,8 @@ def _document(imported: Imported) -> dict[str, Any]:
 
 
 def _import_line(what: str, result: Mapping[str, Any], *, preview: bool) -> str:
-    counts = ", ".join(f"{count} {name.removesuffix('_count')}s" for name, count in result.items() if "count" in name)
+    names = {name: name.removesuffix("_count").replace("_", " ") for name in result if name.endswith("_count")}
+    counts = ", ".join(f"{result[name]} {said}s" for name, said in names.items())
     done = "no change" if not result["new"] else "would be imported" if preview else "imported"
     lines = [f"{what} version {result['version']}: {counts}, {done}"]
     for part, changes in result["changes"].items():

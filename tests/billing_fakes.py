@@ -197,6 +197,9 @@ class FakeCatalogueStore:
     def newest_contracts(self) -> tuple[int, Contracts] | None:
         return (len(self.imported_contracts), self.imported_contracts[-1]) if self.imported_contracts else None
 
+    def is_in_force(self, kind: str, version: int) -> bool:
+        return 1 <= version <= len(self.catalogues if kind == "catalogue" else self.imported_contracts)
+
     def contracts(self, version: int) -> Contracts:
         return self.imported_contracts[version - 1]
 
@@ -249,7 +252,7 @@ def run_of(period: Period = OCTOBER, **changes: object) -> BillingRun:
         "batch_version": 3,
         "catalogue_version": 1,
         "contract_version": 1,
-        "unbilled_views": 0,
+        "unknown_views": 0,
         "calculated_at": CALCULATED_AT,
         "actor": "eve",
         "approval_limit_micros": 10**18,

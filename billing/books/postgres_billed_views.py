@@ -21,11 +21,14 @@ WITH of_statement AS (  -- tiers are slices of a group's events; every owner of 
 )
 SELECT batch_version, start_on, end_on, video_id, sum(fewest)::bigint, sum(most)::bigint,
        bool_or(jsonb_path_exists(document, '$.**.minimum_view_seconds ? (@ != null)'))
+           OR EXISTS (SELECT 1 FROM billing.runs r
+                      WHERE r.batch_version = of_group.batch_version AND r.unrated_views > 0
+                      AND r.period_start_on <= of_group.start_on AND of_group.end_on <= r.period_end_on)
 FROM of_group JOIN billing.rate_cards USING (contract_version) GROUP BY 1, 2, 3, 4
 """
 # a period that several runs billed or restated has nobody's whole in any of them
 _WHOLE = f"""
-SELECT min(batch_version), period_start_on, period_end_on, sum(unattributed_views)::bigint
+SELECT min(batch_version), period_start_on, period_end_on, sum(unattributed_views)::bigint, bool_or(unrated_views > 0)
 FROM billing.runs WHERE {_OF_DAYS} GROUP BY 2, 3 HAVING count(*) = 1
 """
 
@@ -38,10 +41,10 @@ class BilledViews:
     start_on: date
     end_on: date
     video_id: str | None
-    """None: all videos of a period together, those without a payee, which were paid to nobody, among them."""
+    """None: all videos of a period together, ids that no video of the catalogue has among them."""
     views: int
     may_be_fewer: bool
-    """Whether the contract leaves out views that the counting policy calls billable."""
+    """Whether the contract leaves out views that the counting policy calls billable, or has no rate for some."""
 
 
 class PostgresBilledViews:
@@ -71,7 +74,7 @@ class PostgresBilledViews:
         for version, start_on, end_on, video_id, fewest, most, may_be_fewer in found:
             for views in sorted({fewest, most}):
                 yield BilledViews(version, start_on, end_on, video_id, views, may_be_fewer)
-        for version, start_on, end_on, unattributed in periods:
+        for version, start_on, end_on, unknown, is_unrated in periods:
             lines = [each for each in found if each[0] == version and start_on <= each[1] and each[2] <= end_on]
-            views = unattributed + sum(each[5] for each in lines)
-            yield BilledViews(version, start_on, end_on, None, views, any(each[6] for each in lines))
+            views = unknown + sum(each[5] for each in lines)
+            yield BilledViews(version, start_on, end_on, None, views, is_unrated or any(each[6] for each in lines))

@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 
 _INSERT_RUN = """
     INSERT INTO billing.runs (run_id, kind, period_start_on, period_end_on, currency, restatement_number, cause,
-        batch_version, catalogue_version, contract_version, unattributed_views, actor, approval_limit_micros, bounds,
-        calculated_at)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (run_id) DO NOTHING"""
+        batch_version, catalogue_version, contract_version, unattributed_views, unrated_views, actor,
+        approval_limit_micros, bounds, calculated_at)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (run_id) DO NOTHING"""
 _RESTATEMENTS = """
     SELECT restatement_number, batch_version, catalogue_version, contract_version FROM billing.runs
     WHERE period_start_on = %s AND period_end_on = %s ORDER BY restatement_number DESC LIMIT 1"""
@@ -223,7 +223,8 @@ def _begin(cursor: "Cursor", run: BillingRun) -> BillingRun:
             run.batch_version,
             run.catalogue_version,
             run.contract_version,
-            run.unbilled_views,
+            run.unknown_views,
+            run.unrated_views,
             run.actor,
             run.approval_limit_micros,
             json.dumps(run.bounds.to_document()),

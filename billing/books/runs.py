@@ -21,8 +21,8 @@ class BillingRun:
     batch_version: int
     catalogue_version: int
     contract_version: int
-    unbilled_views: int
-    """Billable views that no statement pays: of ids that are no video of the catalogue, or without a rate."""
+    unknown_views: int
+    """Billable views of ids that are no video of the catalogue: no statement pays them."""
     calculated_at: datetime
     actor: str = "operator"
     """Who runs it; what earns more than the limit is approved by somebody else."""
@@ -31,6 +31,8 @@ class BillingRun:
     bounds: Bounds = field(default_factory=Bounds)
     restatement_number: int = 0
     """0 for the run that bills the period; 1, 2, … for its restatements."""
+    unrated_views: int = 0
+    """Billable views of owners who have no rate on their day, each owner's for itself."""
     cause: str = ""
     """Why a period is restated, in words."""
 

@@ -9,6 +9,7 @@ from billing.postgres_session import Connect, one_transaction
 from billing.proof.paid_events import GroupKey, StatementLine
 from billing.terms.contract_document import contracts_from
 from billing.terms.contracts import Contract
+from billing.terms.suspense import SUSPENSE
 from ingestion.contract.periods import Period
 
 _STATEMENT = """
@@ -26,9 +27,23 @@ _LINES = """
            event_start, event_end, evidence_root
     FROM billing.payment_audit WHERE statement_id = %s AND (%s::text IS NULL OR video_id = %s) ORDER BY line_index"""
 _OWNERS = """
-    SELECT payee_id FROM billing.owners
-    WHERE catalogue_version = (SELECT max(catalogue_version) FROM billing.catalogues_in_force)
-      AND video_id = %s AND from_on <= %s AND %s < to_on ORDER BY payee_id"""
+    WITH terms AS (
+        SELECT coalesce(
+            (SELECT r.catalogue_version FROM billing.runs r
+             WHERE r.period_start_on <= %(day)s AND %(day)s < r.period_end_on AND EXISTS (
+                 SELECT 1 FROM billing.statements s JOIN billing.transactions t USING (statement_id)
+                 WHERE s.run_id = r.run_id AND t.kind IN ('statement', 'suspense')
+                   AND NOT EXISTS (SELECT 1 FROM billing.transactions u WHERE u.reverses = t.transaction_id))
+             ORDER BY r.started_at DESC LIMIT 1),
+            (SELECT max(catalogue_version) FROM billing.catalogues_in_force)) AS catalogue_version
+    ), owned AS (
+        SELECT payee_id FROM billing.owners JOIN terms USING (catalogue_version)
+        WHERE video_id = %(video)s AND from_on <= %(day)s AND %(day)s < to_on
+    )
+    SELECT payee_id FROM owned
+    UNION SELECT %(nobody)s FROM billing.videos JOIN terms USING (catalogue_version)
+          WHERE video_id = %(video)s AND NOT EXISTS (SELECT 1 FROM owned)
+    ORDER BY 1"""
 _LENGTHS = """
     SELECT video_id, length_seconds FROM billing.videos
     WHERE catalogue_version = %s AND video_id = ANY(%s) AND length_seconds IS NOT NULL"""
@@ -80,9 +95,12 @@ class PostgresProofs:
             return [StatementLine(row[0], GroupKey(*row[1:6]), *row[6:]) for row in cursor]
 
     def owners(self, video_id: str, day: date) -> list[str]:
-        """Return who owns a video on a day, as the newest catalogue has it."""
+        """Return who owns a video on a day, by the catalogue that the day was billed by, or else the newest.
+
+        For a video that nobody owns on it: whoever stands for nobody.
+        """
         with one_transaction(self._connect) as cursor:
-            cursor.execute(_OWNERS, (video_id, day, day))
+            cursor.execute(_OWNERS, {"video": video_id, "day": day, "nobody": SUSPENSE})
             return [payee_id for (payee_id,) in cursor]
 
     def lengths(self, catalogue_version: int, video_ids: Sequence[str]) -> Mapping[str, int]:

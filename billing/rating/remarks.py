@@ -30,11 +30,6 @@ class Unbilled:
     unrated_from_on: date = date.max
     """The first day of those."""
 
-    @property
-    def views(self) -> int:
-        """All of them."""
-        return self.unknown_views + self.unrated.total()
-
 
 def unbilled_of(unplaced: Iterable[UnplacedViews]) -> Unbilled:
     """Return the sums; a video comes once for each payee of it, or once without any."""

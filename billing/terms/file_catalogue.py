@@ -21,7 +21,8 @@ def read_catalogue(
 ) -> Catalogue:
     """Return the catalogue of the files; viewer ids are replaced by their pseudonyms as they are read.
 
-    A video has its one owner in videos.csv (the whole share, since ever), or all its owners in owners.csv.
+    A video has its one owner in videos.csv (the whole share, since ever), or all its owners in owners.csv, or is
+    nobody's yet: what it earns is in suspense.
 
     Raises:
         FileRefusedError: with every problem of all files.
@@ -31,7 +32,7 @@ def read_catalogue(
     videos = _read_videos(videos_file, payees, shares, problems)
     if owners_file is not None:
         read_owners(owners_file, payees, videos, shares, problems)
-    check_sums(videos_file, owners_file, videos, shares, problems)
+    check_sums(owners_file, videos, shares, problems)
     if problems.found:
         raise FileRefusedError(problems.found)
     return Catalogue(
@@ -90,7 +91,6 @@ def _read_videos(
         elif payee_id:
             shares.add(file, row.line, whole_share(video_id, payee_id))
         first_line.setdefault(video_id, row.line)
-        shares.video_lines.setdefault(video_id, row.line)
         videos[video_id] = Video(video_id, _length_seconds(file, row, problems))
     return videos
 

@@ -16,8 +16,6 @@ OWNER_COLUMNS = ("video_id", "payee_id", "share_ppm", "from_on", "to_on")
 class SharesByVideo:
     """The shares read so far, and where the first of each video stands."""
 
-    video_lines: dict[str, int] = field(default_factory=dict)
-    """Video id → its line in videos.csv."""
     places: dict[str, tuple[NamedFile, int]] = field(default_factory=dict)
     _shares: dict[str, list[OwnerShare]] = field(default_factory=dict)
 
@@ -58,20 +56,16 @@ def read_owners(
 
 
 def check_sums(
-    videos_file: NamedFile,
     owners_file: NamedFile | None,
     videos: Collection[str],
     shares: SharesByVideo,
     problems: Problems,
 ) -> None:
-    """Name every video without an owner, and every interval in which the owners' shares are not the whole."""
+    """Name every interval in which the shares of a video are not the whole; one without any owner is nobody's."""
     if problems.found:
         return  # a share that could not be read would make its video wrong once more
     for video_id in videos:
-        if not shares.of(video_id):
-            text = f"video {video_id!r} has no owner; allowed: a payee id here, or rows in owners.csv"
-            problems.add(videos_file, shares.video_lines[video_id], "payee_id", text)
-        elif shares.places[video_id][0] == owners_file:
+        if shares.of(video_id) and shares.places[video_id][0] == owners_file:
             for wrong in wrong_sums(shares.of(video_id)):
                 problems.add(*shares.places[video_id], "share_ppm", f"video {video_id!r}: {wrong}")
 

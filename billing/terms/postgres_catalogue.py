@@ -41,6 +41,11 @@ _CONTRACTS_IN_FORCE = """
 _LOCK = "SELECT pg_advisory_xact_lock(hashtext('viewledger.billing.import'))"
 
 
+_IS_IN_FORCE = """
+    SELECT EXISTS (SELECT 1 FROM billing.transitions
+                   WHERE subject_kind = %s AND subject_id = %s AND to_state = 'in_force')"""
+
+
 class PostgresCatalogueStore:
     """Implements `billing.ports.CatalogueStore`; every method is one database transaction."""
 
@@ -146,6 +151,12 @@ class PostgresCatalogueStore:
             cursor.execute("SELECT max(contract_version) FROM billing.contracts_in_force")
             version = (cursor.fetchone() or (None,))[0]
         return (version, self.contracts(version)) if version is not None else None
+
+    def is_in_force(self, kind: str, version: int) -> bool:
+        """Return whether a version is, or was, in force."""
+        with one_transaction(self._connect) as cursor:
+            cursor.execute(_IS_IN_FORCE, (kind, str(version)))
+            return bool((cursor.fetchone() or (False,))[0])
 
     def contracts(self, version: int) -> Contracts:
         """Return a stored version.

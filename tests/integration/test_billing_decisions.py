@@ -17,7 +17,7 @@ from billing.payouts.bank_data import BankAccount
 from billing.payouts.postgres_payout_steps import PostgresPayoutSteps
 from billing.payouts.postgres_payouts import PostgresPayouts
 from billing.postgres_session import Connect, connector
-from tests.billing_fakes import NOVEMBER, OCTOBER, bill, line, run_of
+from tests.billing_fakes import NOVEMBER, OCTOBER, bill, in_period, line, run_of
 from tests.billing_postgres import own_database, put_in_force
 from tests.cutting_proxy import AT, At, cutting_proxy
 from tests.postgres_people import second_person
@@ -40,7 +40,9 @@ def url(postgres_url: str) -> Iterator[str]:
         connect = connector(own, BILLING)
         books, holds, payouts = PostgresBooks(connect), PostgresHolds(connect), PostgresPayouts(connect)
         post_bills(run_of(), [bill("ann", line(views=10_000))], books)
-        post_bills(run_of(NOVEMBER, approval_limit_micros=-1), [bill("ann", line(views=10))], books)
+        post_bills(
+            run_of(NOVEMBER, approval_limit_micros=-1), [in_period(bill("ann", line(views=10)), NOVEMBER)], books
+        )
         holds.place("ann", "USD", 1_000_000, EVER, Move("pending", "eve", "odd"))
         holds.appeal(statement_id(own), "I had more", "ann")
         payouts.import_accounts([BankAccount("ann", "Ann", "DE89370400440532013000")], "eve")

@@ -28,7 +28,7 @@ from billing.terms.catalogue import Catalogue, Payee, Video
 from billing.terms.ownership import SINCE_EVER, WITHOUT_END, OwnerShare
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from jobs.local_stack.stack import LocalStack
-from tests.billing_fakes import CALCULATED_AT, NOVEMBER, OCTOBER, bill, line, run_of
+from tests.billing_fakes import CALCULATED_AT, NOVEMBER, OCTOBER, bill, in_period, line, run_of
 from tests.billing_postgres import put_in_force
 from tests.checkpoint_books import TODAY, Books, books_of, copied
 from tests.postgres_people import second_person
@@ -62,7 +62,7 @@ def untouched(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> It
         october = [bill("ann", line("video-a", 333, 1001), line("video-b", 7, 999)), bill("bob")]
         post_bills(run_of(OCTOBER), october, ledger)
         found.checkpoint(YESTERDAY)
-        post_bills(run_of(NOVEMBER), [bill("ann"), bill("bob")], ledger)
+        post_bills(run_of(NOVEMBER), [in_period(bill(payee), NOVEMBER) for payee in ("ann", "bob")], ledger)
         money_goes_out(found, ledger)
         found.checkpoint(TODAY)
         yield found

@@ -235,7 +235,7 @@ def test_what_is_in_suspense_goes_to_its_owner_by_a_restatement() -> None:
     desk.catalogues, owned = desk.catalogues[:1], desk.catalogues[1]
     first = desk.run()
     assert desk.owed() == {SUSPENSE: 1_000_000, "payable:bob": 200_000}
-    assert first.run.unbilled_views == 0
+    assert first.run.unknown_views == 0
     desk.catalogues.append(owned)
     assert (desk.run().summary.new_count, desk.owed()[SUSPENSE]) == (0, 1_000_000)
     desk.run("the owner is known", catalogue=2)

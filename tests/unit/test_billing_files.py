@@ -159,9 +159,13 @@ def test_a_wrong_share_is_named_with_its_place(tmp_path: Path, rows: str, said: 
     assert problem.startswith(f"owners.csv, {said}")
 
 
-def test_a_video_without_an_owner_is_named(tmp_path: Path) -> None:
-    (problem,) = owner_problems(tmp_path, "")
-    assert problem.startswith("videos.csv, line 2, column payee_id: video 'v' has no owner; allowed: a payee id")
+def test_a_video_without_an_owner_is_nobodys(tmp_path: Path) -> None:
+    payees, videos = tmp_path / "payees.csv", tmp_path / "videos.csv"
+    payees.write_text("payee_id,name\nann,Ann\n")
+    videos.write_text("video_id,payee_id\nv,\nw,ann\n")
+    catalogue = read_catalogue(payees, videos, None, str)
+    assert [video.video_id for video in catalogue.videos] == ["v", "w"]
+    assert [share.video_id for share in catalogue.owners] == ["w"]
 
 
 @pytest.mark.parametrize("wrong", ["XX", "ZZ", "U", "Germany", "840", "US-CA", "U\u0405", " US", "SU"])

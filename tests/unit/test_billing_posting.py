@@ -145,7 +145,7 @@ def test_the_run_id_follows_from_period_versions_and_restatement_number_alone() 
         run_of(restatement_number=1).run_id,
     }
     assert len(ids) == 6
-    assert run_of(unbilled_views=5, actor="max", approval_limit_micros=1).run_id == run_of().run_id
+    assert run_of(unknown_views=5, actor="max", approval_limit_micros=1).run_id == run_of().run_id
     assert run_of().run_id == "7c6381724ce8c6801eb9b40348c3db0e"
 
 

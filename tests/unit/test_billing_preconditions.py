@@ -173,7 +173,7 @@ def test_views_of_ids_that_are_no_video_are_counted_apart_and_stop_nobody() -> N
     rows = [Count("v", DAY, None, 9, 4)] + [Count(f"id{index}", DAY, None, 3, 2) for index in range(9)]
     books = FakeBooks()
     result = billed(books, FakeSettledViews(rows, published()))
-    assert (result.summary.posted_count, result.run.unbilled_views) == (1, 18)
+    assert (result.summary.posted_count, result.run.unknown_views) == (1, 18)
     assert {each.payee_id for each in books.transactions} == {"ann"}
     assert (
         "unknown: 18 billable views of 9 ids that no video of the catalogue has (id0, id1, id2, id3, id4 and 4 more)"

@@ -3,14 +3,17 @@
 -- Cause -> what a restated statement earns more (or less) by it; null for the statements of a run that bills, and before.
 ALTER TABLE billing.statements ADD COLUMN causes jsonb CHECK (jsonb_typeof(causes) = 'object');
 
--- Views that are nobody's are in suspense now. What the column counts since: of ids that are no video of the catalogue,
--- or without a rate. Nothing is waived any more.
+-- Views that are nobody's are in suspense now. What the column counts since: of ids that are no video of the catalogue.
+-- Nothing is waived any more.
 DO $$
 BEGIN   -- its name is one that PostgreSQL made up
     EXECUTE (SELECT format('ALTER TABLE billing.runs DROP CONSTRAINT %I', conname) FROM pg_constraint
              WHERE conrelid = 'billing.runs'::regclass AND pg_get_constraintdef(oid) LIKE '%unattributed_views%');
 END $$;
 ALTER TABLE billing.runs ADD CONSTRAINT runs_unattributed_views_check CHECK (unattributed_views >= 0);
+
+ALTER TABLE billing.runs ADD COLUMN unrated_views bigint NOT NULL DEFAULT 0 CHECK (unrated_views >= 0);
+COMMENT ON COLUMN billing.runs.unrated_views IS 'Billable views of owners who had no rate on their day, each owner''s for itself.';
 
 ALTER TABLE billing.payees ADD CONSTRAINT payees_not_in_suspense CHECK (payee_id NOT LIKE 'suspense:%') NOT VALID;
 

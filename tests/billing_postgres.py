@@ -33,10 +33,7 @@ def own_database(server_url: str, *, with_versions: bool = True) -> Iterator[str
 
     With the batch, catalogue and contract versions that ledger rows point to, unless told otherwise.
     """
-    name = f"test_billing_{secrets.token_hex(6)}"
-    _outside(server_url, "CREATE DATABASE {}", name)
-    try:
-        url = server_url.rpartition("/")[0] + "/" + name
+    with empty_database(server_url) as url:
         migrate(url)
         if with_versions:
             connection = psycopg2.connect(url)
@@ -44,6 +41,15 @@ def own_database(server_url: str, *, with_versions: bool = True) -> Iterator[str
                 cursor.execute(PREREQUISITES)
             connection.close()
         yield url
+
+
+@contextmanager
+def empty_database(server_url: str) -> Iterator[str]:
+    """Yield the URL of a new database without anything, dropped at the end."""
+    name = f"test_billing_{secrets.token_hex(6)}"
+    _outside(server_url, "CREATE DATABASE {}", name)
+    try:
+        yield server_url.rpartition("/")[0] + "/" + name
     finally:
         _outside(server_url, "DROP DATABASE {} WITH (FORCE)", name)
 

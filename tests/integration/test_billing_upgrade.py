@@ -1,5 +1,6 @@
 """Books that the last release wrote: they migrate, their statements stay valid, and their versions are known."""
 
+import itertools
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,7 +42,7 @@ def url(postgres_url: str, tmp_path: Path) -> Iterator[str]:
         states = ["open", "calculated", "approved", "finalised"]
         steps = [
             step(index, before, after, of="s2", actor="run")
-            for index, (before, after) in enumerate(zip(states, states[1:], strict=False))
+            for index, (before, after) in enumerate(itertools.pairwise(states))
         ]
         posted = header(key="statement:s2")
         connection = psycopg2.connect(database)

@@ -193,7 +193,7 @@ class PostgresBooks:
             return [LedgerTotals(row[0], *map(int, row[1:])) for row in cursor]
 
     def problems(self) -> list[str]:
-        """Return a sentence for each transaction that nothing causes, and for each video that is paid more than once."""
+        """Return a sentence for each transaction that nothing causes, and each video that is paid more than once."""
         with one_transaction(self._connect) as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             return [*posting_problems(cursor), *beyond_whole(cursor)]

@@ -142,39 +142,3 @@ REVOKE EXECUTE ON FUNCTION billing.statements_beyond_whole(text[]), billing.chec
     billing.refuse_days_outside() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION billing.statements_beyond_whole(text[]) TO viewledger_billing, viewledger_auditor;
 GRANT SELECT ON billing.lines_in_force, billing.shares_beyond_whole TO viewledger_billing, viewledger_auditor;
-
-CREATE OR REPLACE FUNCTION billing.check_entries() RETURNS trigger LANGUAGE plpgsql
-SET search_path = pg_catalog, billing, pg_temp AS $$
-DECLARE
-    found integer;
-    total numeric;
-    payable numeric;
-    tax numeric;
-    s billing.statements;
-    sign integer := CASE NEW.kind WHEN 'reversal' THEN -1 ELSE 1 END;
-    owed text := CASE NEW.payee_id WHEN 'suspense:unattributed' THEN NEW.payee_id ELSE 'payable:' || NEW.payee_id END;
-BEGIN
-    SELECT count(*), coalesce(sum(amount_micros), 0),
-           coalesce(-sum(amount_micros) FILTER (WHERE account = owed), 0),
-           coalesce(-sum(amount_micros) FILTER (WHERE account LIKE 'withheld-tax:%'), 0)
-    INTO found, total, payable, tax FROM billing.entries WHERE transaction_id = NEW.transaction_id;
-    IF found <> NEW.entry_count THEN
-        RAISE EXCEPTION 'transaction % has % entries and says %', NEW.transaction_id, found, NEW.entry_count;
-    END IF;
-    IF total <> 0 THEN
-        RAISE EXCEPTION 'transaction % does not sum to zero: % micros over', NEW.transaction_id, total;
-    END IF;
-    IF NEW.statement_id IS NULL THEN
-        RETURN NULL;
-    END IF;
-    SELECT * INTO s FROM billing.statements WHERE statement_id = NEW.statement_id;
-    IF payable <> sign * s.payable_micros + NEW.remainder_micros OR tax <> sign * s.tax_micros
-       OR s.payee_id <> NEW.payee_id OR s.currency <> NEW.currency THEN
-        RAISE EXCEPTION 'transaction % does not post what statement % says', NEW.transaction_id, NEW.statement_id;
-    END IF;
-    IF NEW.carried_nanomicros_before + sign * (s.carried_nanomicros_after - s.carried_nanomicros_before)
-       <> NEW.remainder_micros * 1000000000::bigint + NEW.carried_nanomicros_after THEN
-        RAISE EXCEPTION 'transaction % loses a part of the remainder of statement %', NEW.transaction_id, NEW.statement_id;
-    END IF;
-    RETURN NULL;
-END $$;

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from alembic import op
 
-revision = "024"
-down_revision = "023"
+revision = "027"
+down_revision = "026"
 
 
 def upgrade() -> None:

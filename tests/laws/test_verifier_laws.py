@@ -337,7 +337,7 @@ def to_another_payee(value: dict) -> bool:  # type: ignore[type-arg]
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (as_another_kind, "is in the ledger as suspense, not as statement"),
+        (as_another_kind, "is not what its key statement:"),
         (with_other_causes, "the causes of statement .* add up to"),
         (to_another_payee, r"\w"),
     ],

@@ -155,7 +155,9 @@ def test_events_without_a_video_or_without_a_decision_are_said_and_everybody_is_
     assert [each.partition(":")[0] for each in document["remarks"]] == ["unknown", "late_review", "conflict"]
 
 
-def test_a_renamed_payee_is_not_paid_again_and_a_restatement_moves_it_whole(desk: Desk) -> None:
+def test_a_renamed_payee_is_not_paid_again_and_a_restatement_moves_it_whole(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     desk.import_files()
     month = ["--period", "2026-10"]
     desk.document("run", *month)
@@ -171,6 +173,7 @@ def test_a_renamed_payee_is_not_paid_again_and_a_restatement_moves_it_whole(desk
     assert {each["account"]: each["balance_micros"] for each in desk.document("books")["balances"]} == before
     restated = desk.document("restate", *month, "--cause", "a new name", "--catalogue", "4", "--actor", "eve")
     assert restated["delta_by_cause"] == {"catalogue": 0}
+    monkeypatch.setenv("VIEWLEDGER_APPROVER_POSTGRES_URL", second_person(os.environ["VIEWLEDGER_POSTGRES_URL"]))
     approve = ["approve", *month, "--actor", "max"]
     assert desk.document(*approve, "--payee", "ann2")["posted_count"] == 0, "not one side alone"
     assert desk.document(*approve, "--payee", "ann")["posted_count"] == 2

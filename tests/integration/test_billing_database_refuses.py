@@ -362,7 +362,7 @@ def test_nobody_is_paid_for_views_that_somebody_else_is_paid_for(connection: Con
     carried = 5 * 1000 * share % 10**9
     amount = 5 * 1000 * share // 10**9
     paid = audit(5, amount, share=share, from_on=from_on, video="video-of-ann", carried=carried)
-    whole = [statement(amount, after=carried), paid, header(after=carried), *entries(amount, -amount)]
+    whole = [statement(amount, after=carried), paid, *DUE[2:], header(after=carried), *entries(amount, -amount)]
     reason = refusal(connection, *whole)
     said = (
         f"with it {1_000_000 + share} parts per million of the views of video video-of-ann on {from_on} would be paid"
@@ -376,16 +376,12 @@ def test_shares_that_add_up_to_the_whole_are_accepted(connection: Connection) ->
 
     def of(payee: str, number: str, share: int) -> list[str]:
         amount, carried = divmod(5 * 1000 * share, 10**9)
-        made = [statement(amount, after=carried), audit(5, amount, share=share, carried=carried)]
+        made = [statement(amount, after=carried), audit(5, amount, share=share, carried=carried), *DUE[2:]]
         made += [header(payee=payee, after=carried)]
         made += entries(amount, -amount, accounts=f"expense:creator-revenue payable:{payee}")
-        names = {
-            "'s2'": f"'s{number}'",
-            "'t2'": f"'t{number}'",
-            "'k2'": f"'k{number}'",
-            "'bob', '2026": f"'{payee}', '2026",
-        }
-        for old, new in names.items():
+        key = f"statement:s{number}"
+        names = {"'bob', '2026": f"'{payee}', '2026", "'s2'": f"'s{number}'", T2: transaction_id_of(key)}
+        for old, new in (names | {"'statement:s2'": f"'{key}'"}).items():
             made = [each.replace(old, new) for each in made]
         return made
 
@@ -398,9 +394,10 @@ def test_shares_that_add_up_to_the_whole_are_accepted(connection: Connection) ->
 
 
 def test_what_is_nobodys_is_posted_on_its_own_account_and_by_its_own_kind(connection: Connection) -> None:
-    lost = [each.replace("'bob'", "'suspense:unattributed'") for each in FIVE]
-    posted = header(payee="suspense:unattributed").replace("'statement', 'suspense", "'suspense', 'suspense")
-    legs = entries(5, -5, accounts="expense:creator-revenue suspense:unattributed")
+    lost = [each.replace("'bob'", "'suspense:unattributed'") for each in DUE]
+    posted = header(payee="suspense:unattributed", key="suspense:s2").replace("'statement', 'susp", "'suspense', 'susp")
+    accounts = "expense:creator-revenue suspense:unattributed"
+    legs = entries(5, -5, transaction=transaction_id_of("suspense:s2"), accounts=accounts)
     with connection.cursor() as cursor:
         for each in [*lost, posted, *legs, NOW]:
             cursor.execute(each)
@@ -408,7 +405,7 @@ def test_what_is_nobodys_is_posted_on_its_own_account_and_by_its_own_kind(connec
     as_payee = posted.replace("'suspense', 'susp", "'statement', 'susp")
     assert "transactions_suspense_check" in refusal(connection, *lost, as_payee)
     as_suspense = header().replace("'statement', 'bob'", "'suspense', 'bob'")
-    assert "transactions_suspense_check" in refusal(connection, *FIVE, as_suspense)
+    assert "transactions_suspense_check" in refusal(connection, *DUE, as_suspense)
 
 
 def test_no_payee_can_be_called_like_the_suspense_account(connection: Connection) -> None:

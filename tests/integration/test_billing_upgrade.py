@@ -12,16 +12,19 @@ from billing.books.book_ports import RestsOn
 from billing.books.postgres_books import PostgresBooks
 from billing.books.postgres_statement import PostgresStatements
 from billing.books.postgres_states import PostgresStates
+from billing.books.posting import transaction_id_of
 from billing.books.run_posting import finalise_run, post_bills
+from billing.books.statements import statement_id_of
 from billing.books.states import Move
 from billing.postgres_session import connector
 from jobs.migrate import MIGRATIONS, migrate
 from tests.billing_fakes import OCTOBER, bill, line, run_of
 from tests.billing_postgres import PREREQUISITES, empty_database
-from tests.integration.test_billing_database_refuses import RUN_ID, audit, entries, header, statement, step
+from tests.integration.test_billing_database_refuses import RUN_ID, T2, audit, entries, header, statement, step
 
 LAST_RELEASE = 21
 """The newest migration of the last release."""
+BOB = statement_id_of(OCTOBER, "bob", 0)
 OLD_RUN = (
     "INSERT INTO billing.runs (run_id, period_start_on, period_end_on, currency, batch_version, catalogue_version, "
     "contract_version, calculated_at, waived, unattributed_views, actor, approval_limit_micros) VALUES "
@@ -49,7 +52,7 @@ def url(postgres_url: str, tmp_path: Path) -> Iterator[str]:
         with connection, connection.cursor() as cursor:
             cursor.execute(PREREQUISITES)
             for each in (OLD_RUN, statement(), audit(5, 5), *steps, posted, *entries(5, -5)):
-                cursor.execute(each)
+                cursor.execute(each.replace("s2'", f"{BOB}'").replace(T2, transaction_id_of(f"statement:{BOB}")))
         connection.close()
         migrate(database)
         yield database

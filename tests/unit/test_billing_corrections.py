@@ -250,7 +250,7 @@ def test_a_version_that_does_not_exist_is_named(wanted: dict[str, int]) -> None:
     desk = Desk()
     desk.run()
     ((what, number),) = wanted.items()
-    with pytest.raises(TermsError, match=f"there is no {what} version {number}; give a number from 1 to 1"):
+    with pytest.raises(TermsError, match=f"no {what} version {number} was ever in force"):
         desk.run("x", **wanted)
 
 

@@ -1,0 +1,14 @@
+"""The cause of each transaction is looked up by its key, however many are posted at once."""
+
+from pathlib import Path
+
+from alembic import op
+
+revision = "030"
+down_revision = "026"
+
+
+def upgrade() -> None:
+    """Execute the SQL file beside this one, as it stands."""
+    sql = Path(__file__).with_suffix(".sql").read_text()
+    op.get_bind().exec_driver_sql(sql, execution_options={"no_parameters": True})

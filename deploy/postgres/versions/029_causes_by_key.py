@@ -4,8 +4,8 @@ from pathlib import Path
 
 from alembic import op
 
-revision = "030"
-down_revision = "026"
+revision = "029"
+down_revision = "028"
 
 
 def upgrade() -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from alembic import op
 
-revision = "029"
-down_revision = "028"
+revision = "030"
+down_revision = "029"
 
 
 def upgrade() -> None:

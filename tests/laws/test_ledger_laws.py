@@ -37,7 +37,7 @@ from ingestion.contract.periods import Period
 from jobs.faults.postgres_database import administer
 from jobs.local_stack.stack import LocalStack, temporary_folder
 from tests.billing_fakes import NOVEMBER, OCTOBER, bill, line, run_of
-from tests.billing_postgres import in_database
+from tests.billing_postgres import in_database, put_in_force
 from tests.checkpoint_books import Books, books_of, copied
 from tests.verifier import verifier
 
@@ -121,12 +121,13 @@ class Due:
         return self.books.rows("SELECT count(*), (SELECT count(*) FROM billing.entries) FROM billing.transactions")
 
 
-def filled(desk: Desk) -> dict[str, Operation]:
+def filled(desk: Desk, url: str) -> dict[str, Operation]:
     """Fill books with every kind of transaction; return what is due next, by the kind that it posts."""
     desk.bill(OCTOBER, 4000)
     desk.bill(OCTOBER, 4500, restatement_number=1)
     accounts = [BankAccount(name, name.title(), "DE89370400440532013000") for name in PAYEES]
     desk.payouts.import_accounts(accounts, "eve")
+    put_in_force(url)
     voided = desk.hold("ann", 111_111)
     desk.holds.decide(voided, Move("voided", "max", "fraud"), datetime.now(UTC))
     pending = desk.hold("bob", 222_222)
@@ -170,7 +171,7 @@ def due(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Due]:
             administer(books.superuser_url, f"CREATE ROLE {login} LOGIN PASSWORD 'x' IN ROLE viewledger_{role}")
             urls.append(in_database(f"postgresql://{login}:x@{books.url.rpartition('@')[2]}", books.url))
         desk = Desk(*urls)
-        yield Due(books, desk, filled(desk))
+        yield Due(books, desk, filled(desk, books.url))
 
 
 Mutation = Callable[[LedgerTransaction, random.Random], LedgerTransaction]

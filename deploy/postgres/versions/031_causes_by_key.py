@@ -4,8 +4,8 @@ from pathlib import Path
 
 from alembic import op
 
-revision = "030"
-down_revision = "029"
+revision = "031"
+down_revision = "030"
 
 
 def upgrade() -> None:

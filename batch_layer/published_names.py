@@ -3,23 +3,11 @@
 import re
 from collections.abc import Sequence
 
+from batch_layer.published_functions import function_problem, table_function_problem
+
 CATALOG = "published"
 CURRENT = "current"
 """The namespace that follows the pointer; `v1`, `v2`, … are the versions."""
-
-FORBIDDEN_FUNCTIONS = frozenset(
-    {
-        "reflect", "try_reflect", "java_method",  # call any static method of the server's Java process
-        "from_avro", "from_protobuf", "from_xml", "schema_of_avro", "schema_of_xml", "to_avro", "to_protobuf",  # files
-    }
-)  # fmt: skip
-
-TABLE_FUNCTIONS = frozenset(
-    {
-        "collations", "explode", "explode_outer", "inline", "inline_outer", "json_tuple", "posexplode",
-        "posexplode_outer", "range", "sql_keywords", "stack", "variant_explode", "variant_explode_outer",
-    }
-)  # fmt: skip
 
 
 class ForbiddenError(Exception):
@@ -52,19 +40,15 @@ def check_namespace(parts: Sequence[str]) -> None:
 
 
 def check_function(parts: Sequence[str]) -> None:
-    """Let through Spark's own functions, except those that reach outside of the query."""
-    name = ".".join(parts).lower()
-    if name in FORBIDDEN_FUNCTIONS or not re.fullmatch(r"[a-z0-9_]+|[^a-z0-9_.]{1,3}", name, re.ASCII):
-        raise ForbiddenError(f"the function {name[:80]} is not open to analysts")
+    """Let through the functions of Spark's own that compute from their arguments and reach nothing else."""
+    if problem := function_problem(".".join(parts).lower()):
+        raise ForbiddenError(problem)
 
 
 def check_table_function(parts: Sequence[str]) -> None:
     """Let through the table functions that read nothing but their arguments."""
-    name = ".".join(parts).lower()
-    if name not in TABLE_FUNCTIONS:
-        raise ForbiddenError(
-            f"the table function {name[:80]} is not open to analysts; there are {', '.join(sorted(TABLE_FUNCTIONS))}"
-        )
+    if problem := table_function_problem(".".join(parts).lower()):
+        raise ForbiddenError(problem)
 
 
 def _is_word(name: str) -> bool:

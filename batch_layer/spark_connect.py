@@ -116,6 +116,8 @@ class PublishedTables:
             code = cause.code() if isinstance(cause, grpc.Call) else None
             if code is grpc.StatusCode.PERMISSION_DENIED:
                 raise ForbiddenError(str(cause.details())) from error
+            if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+                raise QueryError(str(cause.details())) from error
             if code in GONE:
                 raise self._gone() from error
             if "ServiceFailureException" in str(error) or (server := server_away(str(error))):

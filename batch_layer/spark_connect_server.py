@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from pyspark.sql import SparkSession
@@ -18,6 +19,8 @@ HDFS_USER = "analyst"
 """May read the warehouse and write nowhere."""
 TOKEN_VARIABLE = "SPARK_CONNECT_AUTHENTICATE_TOKEN"  # noqa: S105  (a name, not a token)
 """Where Spark looks for it."""
+TASKS_AT_ONCE = 64
+"""Tasks on one machine; its cores share their time among them."""
 JAVA_KNOWS = ("HOME", "JAVA_HOME", "LANG", "LC_ALL", "PATH", "PYTHONPATH", "SPARK_LOCAL_DIRS", "TMPDIR", "TZ")
 """Names of the environment that Spark's Java process gets."""
 
@@ -50,11 +53,17 @@ def connect_service(settings: SparkSettings, catalog_url: str) -> Iterator[Conne
         "spark.sql.variable.substitute": "false",  # '${env:NAME}' in a statement, and every setting by its name
         # Iceberg's own statements are not wanted, and its parser loses the values of `:name`
         "spark.sql.extensions": "",
+        # a statement's tasks run to their end, so there are more places for tasks than one client can fill
+        "spark.scheduler.mode": "FAIR",
+        "spark.scheduler.allocation.file": (Path(__file__).parent / "spark_fair_pools.xml").as_uri(),
+        "spark.default.parallelism": "2",
+        "spark.connect.execute.manager.detachedTimeout": "60s",  # a client that went away and does not come back
         "spark.connect.grpc.binding.address": "127.0.0.1",
         "spark.connect.grpc.binding.port": str(port),
     }
     catalog = rest_catalog(catalog_url, CURRENT)
-    chosen = replace(settings, catalog=catalog, catalog_name=CATALOG, extra={**settings.extra, **extra})
+    master = f"local[{TASKS_AT_ONCE}]" if settings.master.startswith("local[") else settings.master
+    chosen = replace(settings, master=master, catalog=catalog, catalog_name=CATALOG, extra={**settings.extra, **extra})
     with _environment_for_java(token):
         spark = open_session(chosen, "viewledger sql")
     service = ConnectService(spark, port, token)

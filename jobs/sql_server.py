@@ -14,6 +14,7 @@ from batch_layer.postgres_published_snapshots import PostgresPublishedSnapshots
 from batch_layer.spark_connect_guard import Guard, start_guard
 from batch_layer.spark_connect_rules import ConnectRules
 from batch_layer.spark_connect_server import connect_service
+from batch_layer.spark_connect_shares import StatementLimits
 from batch_layer.spark_session import SparkSettings
 from batch_layer.spark_sql_rules import SqlRules
 from batch_layer.tables import OPEN_TABLES
@@ -34,6 +35,7 @@ class SqlServerSettings:
     host: str
     port: int
     iceberg_port: int
+    limits: StatementLimits = field(default_factory=StatementLimits)
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "SqlServerSettings":
@@ -44,7 +46,14 @@ class SqlServerSettings:
             host=environ.get("VIEWLEDGER_BIND_HOST") or "127.0.0.1",
             port=settings.integer(environ, "VIEWLEDGER_SQL_PORT", default=17073, least=1, most=65535),
             iceberg_port=settings.integer(environ, "VIEWLEDGER_ICEBERG_PORT", default=17074, least=1, most=65535),
+            limits=_limits(environ),
         )
+
+
+def _limits(environ: Mapping[str, str]) -> StatementLimits:
+    seconds = settings.integer(environ, "VIEWLEDGER_SQL_STATEMENT_SECONDS", default=300, least=1, most=86_400)
+    per_client = settings.integer(environ, "VIEWLEDGER_SQL_STATEMENTS_PER_CLIENT", default=16, least=1, most=32)
+    return StatementLimits(seconds, per_client)
 
 
 @dataclass(frozen=True)
@@ -76,7 +85,7 @@ def sql_server(chosen: SqlServerSettings) -> Iterator[SqlServer]:
     with closing(listener), connect_service(chosen.spark, f"http://127.0.0.1:{chosen.iceberg_port}") as service:
         catalog = PublishedCatalog(OPEN_TABLES, snapshots, MetadataFiles(service.spark, location_of))
         rules = ConnectRules(SqlRules(service.spark))
-        guard = Guard(rules, target=f"127.0.0.1:{service.port}", token=service.token)
+        guard = Guard(rules, target=f"127.0.0.1:{service.port}", token=service.token, limits=chosen.limits)
         with _door(guard, chosen), served_beside(catalog_app(catalog), listener):
             yield SqlServer(f"sc://127.0.0.1:{chosen.port}", service.java)
 

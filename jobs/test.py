@@ -26,6 +26,7 @@ BESIDE = (
             "kafka_log",
             "batch_laws",
             "sql_is_closed",
+            "sql_shares_hold",
             "reconcile_laws",
             "settled_views_laws",
             "upgrade_laws",

@@ -24,6 +24,7 @@ from batch_layer.run import run_once
 from batch_layer.spark_connect_guard import Guard, start_guard
 from batch_layer.spark_connect_rules import ConnectRules
 from batch_layer.spark_connect_server import start_connect
+from batch_layer.spark_connect_shares import StatementLimits
 from batch_layer.spark_gate_sums import Subject
 from batch_layer.spark_sql_rules import SqlRules
 from batch_layer.tables import OPEN_TABLES, RAW_EVENTS, TABLES
@@ -115,7 +116,9 @@ def _send(run: MemoryRun, count: int, number: int, video_id: str) -> None:
 
 
 @contextmanager
-def analysts_server(spark: SparkSession, run: MemoryRun) -> Iterator[AnalystsServer]:
+def analysts_server(
+    spark: SparkSession, run: MemoryRun, limits: StatementLimits | None = None
+) -> Iterator[AnalystsServer]:
     """Serve the versions of a run; the wiring of `jobs.sql_server` around a session that is there already."""
     tables = IcebergTables(spark)
     port = free_ports().sql
@@ -127,7 +130,8 @@ def analysts_server(spark: SparkSession, run: MemoryRun) -> Iterator[AnalystsSer
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     start_connect(spark)
-    with closing(Guard(ConnectRules(SqlRules(spark)), target=f"127.0.0.1:{spark_port}", token=CONNECT_TOKEN)) as guard:
+    target = f"127.0.0.1:{spark_port}"
+    with closing(Guard(ConnectRules(SqlRules(spark)), target=target, token=CONNECT_TOKEN, limits=limits)) as guard:
         door = start_guard(guard, "127.0.0.1", port)
         assert door is not None
         yield AnalystsServer(f"sc://127.0.0.1:{port}", f"sc://127.0.0.1:{spark_port}", run, _unpublished(tables, run))

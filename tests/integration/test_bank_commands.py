@@ -18,6 +18,7 @@ from jobs.exit_codes import ExitCode
 from tests import status_reports
 from tests.billing_fakes import bill, card_of, contracts_of, line, run_of
 from tests.billing_postgres import own_database, put_in_force
+from tests.postgres_people import person
 
 Run = Callable[..., tuple[int, str, str]]
 TODAY = datetime.now(UTC).date()
@@ -28,7 +29,7 @@ CREATE = ("payout-create", "--execution-on", DAY, "--actor", "eve", "--currency"
 @pytest.fixture
 def run(postgres_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
     """Runs `billing` on books in which ann and bob are owed EUR; bob's account of old has a BIC that is none."""
-    with own_database(postgres_url) as url:
+    with own_database(postgres_url) as url, person(url, "viewledger_approver") as approver:
         connect = connector(url, "viewledger_billing")
         bills = [bill("ann", line(views=10_000), currency="EUR"), bill("bob", line(views=1000), currency="EUR")]
         post_bills(run_of(currency="EUR"), bills, PostgresBooks(connect))
@@ -42,9 +43,9 @@ def run(postgres_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
             )
         old.close()
         put_in_force(url)
-        monkeypatch.setenv("VIEWLEDGER_POSTGRES_URL", url)
 
         def command(*words: str) -> tuple[int, str, str]:
+            monkeypatch.setenv("VIEWLEDGER_POSTGRES_URL", approver if words[0] == "payout-approve" else url)
             capsys.readouterr()
             try:
                 code = main(["billing", *words])
@@ -71,8 +72,8 @@ def test_an_account_that_no_bank_takes_keeps_its_payee_out_of_the_batch_and_the_
     run: Run, tmp_path: Path
 ) -> None:
     for more in (("--preview",), ()):
-        code, out, _ = run(*CREATE, "EUR", *more)
-        assert code == ExitCode.OK, _
+        code, out, error = run(*CREATE, "EUR", *more)
+        assert code == ExitCode.OK, error
         assert "1 payments, 25.000000 EUR" in out
         assert "left: payee bob: has a bank account (version 1) that no bank takes: bic: not a BIC" in out
         assert "12345678" not in out

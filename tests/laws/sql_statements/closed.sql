@@ -132,4 +132,20 @@ select from_xml(a, 'b int', map('rowValidationXSDPath', '/etc/passwd')) from t
 select transform(array(1), x -> reflect('java.lang.System', 'getenv'))
 select * from t where reflect('java.lang.System', 'getenv') = 1
 describe v1.events.snapshots
-
+select xpath_string('<!DOCTYPE a [<!ENTITY b SYSTEM "http://127.0.0.1:1/x">]><a>&b;</a>', 'a')
+select xpath('<a/>', 'a')
+select XPath_Boolean('<a/>', 'a')
+select xpath_int('<a/>', 'a') + xpath_long('<a/>', 'a') + xpath_short('<a/>', 'a')
+select xpath_double('<a/>', 'a') + xpath_float('<a/>', 'a') + xpath_number('<a/>', 'a')
+select `xpath_string`('<a/>', 'a')
+select builtin.xpath_string('<a/>', 'a')
+select system.builtin.xpath_string('<a/>', 'a')
+select transform(array('<a/>'), x -> xpath_string(x, 'a'))
+select * from t where xpath_boolean(a, 'b')
+select sum(xpath_int(a, 'b')) over () from t
+select schema_of_xml('<a/>')
+select schema_of_avro('{}')
+select input_file_name() from t
+select a_function_of_a_later_spark(a) from t
+select * from python_worker_logs()
+select * from a_table_function_of_a_later_spark(1)

@@ -56,19 +56,22 @@ class BillingSettings:
         held_days = settings.integer(environ, "VIEWLEDGER_HELD_DAYS_MAX", default=14, least=0, most=366)
         return cls(
             allowed_lateness=timedelta(hours=lateness),
-            approval_limits_micros=_approval_limits(environ.get("VIEWLEDGER_APPROVAL_LIMITS") or NO_LIMIT_OF_ITS_OWN),
+            approval_limits_micros=approval_limits(
+                environ.get("VIEWLEDGER_APPROVAL_LIMITS") or NO_LIMIT_OF_ITS_OWN, "VIEWLEDGER_APPROVAL_LIMITS"
+            ),
             bounds=Bounds(change_factor=factor),
             held_time_max=timedelta(days=held_days),
         )
 
 
-def _approval_limits(text: str) -> dict[str, int]:
+def approval_limits(text: str, name: str) -> dict[str, int]:
+    """Return currency (or `*`) → micros of a text like `EUR=5000,*=1000`; `name` is what a refusal says it is."""
     limits = {}
     for part in text.split(","):
         found = re.fullmatch(r"\s*([A-Z]{3}|\*)\s*=\s*(\d{1,12})\s*", part, re.ASCII)
         if found is None or found[1] in limits or found[1] not in {*CURRENCIES, "*"}:
             raise CommandError(
-                f"VIEWLEDGER_APPROVAL_LIMITS is {text!r}; it must be like EUR=5000,*=1000, each currency once",
+                f"{name} is {text!r}; it must be like EUR=5000,*=1000, each currency once",
                 ExitCode.BAD_INPUT,
             )
         limits[found[1]] = int(found[2]) * MICROS

@@ -1,5 +1,6 @@
 """Two logins of PostgreSQL, and not two names, are what it takes to pay somebody; each tried as a login of its own."""
 
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
@@ -20,6 +21,8 @@ from billing.payouts.payouts import BankAccount
 from billing.payouts.postgres_payout_steps import PostgresPayoutSteps
 from billing.payouts.postgres_payouts import PostgresPayouts
 from billing.postgres_session import Connect, connector
+from jobs.cli import main
+from jobs.exit_codes import ExitCode
 from jobs.faults.postgres_database import administer, queries
 from tests.billing_fakes import NOVEMBER, OCTOBER, bill, line, run_of
 from tests.billing_postgres import own_database
@@ -227,3 +230,38 @@ def test_a_run_approves_nothing_that_went_into_review_and_nothing_above_its_limi
     straight = by_run.replace("2, 'in_review'", "1, 'calculated'").replace(ANN, "made-up")
     first = STEP.format(kind="statement", id="made-up", index=0, before="open", after="calculated", actor="run")
     assert "there is no statement made-up" in refused(office.fin, first, straight)
+
+
+def test_the_command_shows_and_sets_limits_for_who_approves_alone(
+    office: Office, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["billing", "limits", "--set", "EUR=5000,*=1", "--reason", "agreed", "--actor", "max"]
+    monkeypatch.setenv("VIEWLEDGER_POSTGRES_URL", office.fin)
+    assert main(words) == ExitCode.REFUSED
+    assert "this login of PostgreSQL may not act as viewledger_approver; name a login" in capsys.readouterr().err
+    monkeypatch.setenv("VIEWLEDGER_POSTGRES_URL", office.web)
+    assert main(words) == ExitCode.REFUSED
+    assert "bills; a login that does not bill sets the limits" in capsys.readouterr().err
+    monkeypatch.setenv("VIEWLEDGER_APPROVER_POSTGRES_URL", office.max)
+    for _ in range(2):
+        assert main([*words, "--json"]) == ExitCode.OK
+        limits = json.loads(capsys.readouterr().out)["limits"]
+        assert [(each["currency"], each["limit_micros"], each["login"]) for each in limits] == [
+            ("*", 1_000_000, login_of(office.max)),
+            ("EUR", 5_000_000_000, login_of(office.max)),
+        ]
+    assert queries(office.url, "SELECT count(*) FROM billing.approval_limits") == [(3,)]
+    assert main(["billing", "limits"]) == ExitCode.OK
+    assert "5,000.000000 EUR" in capsys.readouterr().out
+    assert main([*words[:3], "EUR", *words[4:]]) == ExitCode.BAD_INPUT
+    assert "--set is 'EUR'; it must be like EUR=5000,*=1000" in capsys.readouterr().err
+    assert main(words[:4]) == ExitCode.BAD_INPUT
+
+
+def test_who_only_approves_leaves_the_posting_to_who_bills(
+    office: Office, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    office.bill(office.fin)
+    monkeypatch.setenv("VIEWLEDGER_POSTGRES_URL", office.max)
+    assert main(["billing", "approve", "--period", "2026-10", "--actor", "max"]) == ExitCode.OK
+    assert "2 statements approved, 0 posted; whoever bills posts them" in capsys.readouterr().out

@@ -1,0 +1,56 @@
+"""`./viewledger billing limits`: what a statement may earn without anybody's approval, and who set it."""
+
+import argparse
+from collections.abc import Mapping
+
+from billing.books.postgres_limits import PostgresLimits
+from billing.money import amount_text
+from billing.tables import aligned
+from jobs.billing_settings import (
+    APPROVER_ROLE,
+    Actions,
+    actor_of,
+    add_action,
+    add_actor,
+    approval_limits,
+    billing_connector,
+    show,
+)
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+
+
+def add_actions(actions: Actions) -> None:
+    """Declares `limits`."""
+    limits = add_action(actions, "limits", work_on_limits, "what a statement may earn without anybody's approval")
+    text = "in whole units, `*` for all other currencies; by a login that approves and does not bill"
+    limits.add_argument("--set", metavar="EUR=5000,*=1000", help=text)
+    limits.add_argument("--reason", metavar="TEXT", help="why; stored for ever, needed with --set")
+    add_actor(limits, "who sets them")
+
+
+def work_on_limits(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
+    """Sets what --set says, then prints every limit in force."""
+    limits = PostgresLimits(billing_connector(environ, APPROVER_ROLE))
+    if arguments.set is not None:
+        reason = (arguments.reason or "").strip()
+        if not (reason.isprintable() and 1 <= len(reason) <= 500):
+            raise CommandError("--set needs --reason with 1 to 500 printable characters", ExitCode.BAD_INPUT)
+        for currency, limit_micros in approval_limits(arguments.set, "--set").items():
+            limits.set(currency, limit_micros, actor_of(arguments), reason)
+    found = limits.in_force()
+    rows = [
+        (
+            each.currency,
+            amount_text(each.limit_micros, "" if each.currency == "*" else each.currency).strip(),
+            f"{each.set_at:%Y-%m-%d %H:%M:%S}",
+            each.actor,
+            each.login or "-",
+            each.reason,
+        )
+        for each in found
+    ]
+    document = {"limits": [vars(each) | {"set_at": each.set_at.isoformat()} for each in found]}
+    header = ("currency", "limit", "set at (UTC)", "by", "login", "reason")
+    show(arguments, document, lambda: aligned(header, rows, left=6))
+    return ExitCode.OK

@@ -283,15 +283,16 @@ def test_shares_that_do_not_add_up_are_refused(connection: Connection) -> None:
 
 
 @pytest.mark.parametrize(
-    "row",
+    ("row", "said"),
     [
-        "payees VALUES (3, 'bob', 'Bob', NULL)",
-        "videos VALUES (3, 'w', NULL)",
-        "owners VALUES (3, 'v', '2026-01-01', '2026-02-01', 'ann', 1000000)",
+        ("payees VALUES (3, 'bob', 'Bob', NULL)", "already imported; import a new one"),
+        ("videos VALUES (3, 'w', NULL)", "already imported; import a new one"),
+        # every day is somebody's already
+        ("owners VALUES (3, 'v', '2026-01-01', '2026-02-01', 'ann', 1000000)", "do not add up to 1000000"),
     ],
 )
-def test_nothing_joins_an_imported_catalogue(connection: Connection, row: str) -> None:
-    assert "already imported; import a new one" in refusal(connection, f"INSERT INTO billing.{row}")
+def test_nothing_joins_an_imported_catalogue(connection: Connection, row: str, said: str) -> None:
+    assert said in refusal(connection, f"INSERT INTO billing.{row}")
 
 
 def test_a_client_cannot_choose_when_it_was_posted_calculated_or_moved(connection: Connection) -> None:

@@ -25,7 +25,7 @@ from jobs.cli import main
 from jobs.exit_codes import ExitCode
 from jobs.faults.postgres_database import administer, queries
 from tests.billing_fakes import NOVEMBER, OCTOBER, bill, line, run_of
-from tests.billing_postgres import own_database
+from tests.billing_postgres import own_database, put_in_force
 from tests.postgres_people import login_of, person
 
 BATCH = "VL-USD-20261201-1"
@@ -64,6 +64,7 @@ class Office:
     def make_payout(self, url: str, actor: str) -> None:
         payouts = PostgresPayouts(self.billing(url))
         payouts.import_accounts([BankAccount("ann", "Ann", "DE89370400440532013000")], actor)
+        put_in_force(self.url)
         payouts.create_batch("USD", date(2026, 12, 1), lambda _: 0, actor)
 
     def states(self, kind: str, subject: str) -> list[str]:

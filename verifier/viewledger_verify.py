@@ -1046,7 +1046,7 @@ def contracts_of(bundle: Bundle, found: Found) -> Contracts:
 
 
 def _content(found: Found, kind: str, key: str) -> Any:
-    if (kind, key) not in found.contents:
+    if not isinstance(key, str) or (kind, key) not in found.contents:
         raise WrongError(RECORDS, 0, f"{kind} {key}, which everything rests on, is missing")
     return found.contents[kind, key]
 
@@ -1090,8 +1090,11 @@ def check_statements(bundle: Bundle, found: Found, contracts: Contracts) -> int:
     ).fetchone()
     if orphan:
         raise WrongError(RECORDS, orphan[0], f"posts statement {orphan[1]}, which is not there")
-    _check_notices(database)
-    _check_shares(database)
+    try:
+        _check_notices(database)
+        _check_shares(database)
+    except NO_VALUE as error:
+        raise WrongError(RECORDS, 0, f"a field of a statement is missing or no value ({cause(error)})") from error
     database.execute("CREATE INDEX lines_by_video ON lines (video_id)")
     return count
 
@@ -1361,7 +1364,10 @@ def check_events(bundle: Bundle, found: Found, contracts: Contracts) -> int:
     ).fetchone()
     if unpaid:
         raise WrongError(RECORDS, unpaid[0], f"line {unpaid[2]} pays for video {unpaid[1]}, of which there is no event")
-    _check_outcomes(found, bundle.versions["batch"])
+    try:
+        _check_outcomes(found, bundle.versions["batch"])
+    except NO_VALUE as error:
+        raise WrongError(RECORDS, 0, f"the outcomes of a statement are no counts ({cause(error)})") from error
     return event_count
 
 

@@ -80,7 +80,9 @@ class Desk:
             period, restatement_number=restatement_number, batch_version=3 + restatement_number,
             cause="late events" if restatement_number else "", approval_limit_micros=-1,
         )  # fmt: skip
-        rated = [bill(name, line(views=views + 7 * at, rate=1_234_567)) for at, name in enumerate(PAYEES)]
+        lines = [line(views=views + 7 * at, rate=1_234_567) for at in range(len(PAYEES))]
+        days = {"owned_from_on": period.start_on, "owned_to_on": period.end_on}
+        rated = [bill(name, replace(each, **days)) for name, each in zip(PAYEES, lines, strict=True)]
         post_bills(run, rated, self.books)
         for found, _ in self.statements.in_state("in_review"):
             approver = PostgresStates(connector(self.approver_url))

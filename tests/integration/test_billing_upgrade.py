@@ -21,6 +21,7 @@ from jobs.migrate import MIGRATIONS, migrate
 from tests.billing_fakes import OCTOBER, bill, line, run_of
 from tests.billing_postgres import PREREQUISITES, empty_database
 from tests.integration.test_billing_database_refuses import RUN_ID, T2, audit, entries, header, statement, step
+from tests.postgres_people import second_person
 
 LAST_RELEASE = 21
 """The newest migration of the last release."""
@@ -70,7 +71,7 @@ def test_what_was_billed_stays_and_is_corrected_by_the_versions_it_rested_on(url
     found = PostgresStatements(connector(url, "viewledger_billing")).statement("bob", OCTOBER)
     assert found is not None
     assert found.statement.causes == {"events": 1}
-    states = PostgresStates(connector(url, "viewledger_approver"))
+    states = PostgresStates(connector(second_person(url), "viewledger_approver"))
     states.move("statement", found.statement.statement_id, Move("approved", "max"))
     assert finalise_run(restated.run_id, books).statement_count == 1
     assert [each.amount_micros for each in books.totals()] == [6]

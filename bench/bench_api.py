@@ -30,6 +30,7 @@ import redis
 from ingestion.kafka_producer import partition_of
 from jobs.local_stack.ports import is_free
 from jobs.migrate import migrate
+from jobs.postgres_logins import in_database
 from jobs.settings import environment
 
 VIDEOS = 20_000
@@ -166,7 +167,7 @@ def prepared(environ: dict[str, str]) -> Iterator[tuple[dict[str, str], Path]]:
     client = redis.Redis.from_url(environ["VIEWLEDGER_REDIS_URL"])
     outside(server_url, f"CREATE DATABASE {namespace}")
     try:
-        environ["VIEWLEDGER_POSTGRES_URL"] = server_url.rpartition("/")[0] + "/" + namespace
+        environ |= in_database(environ, server_url.rpartition("/")[0] + "/" + namespace)
         environ["VIEWLEDGER_SPEED_NAMESPACE"] = namespace
         environ["VIEWLEDGER_API_RATE_ANONYMOUS"] = "1000000000/minute"  # counted as ever, never reached
         generator = random.Random(SEED)

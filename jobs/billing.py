@@ -67,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Runs one action; every expected failure becomes a CommandError with its exit code."""
     try:
-        return ExitCode(arguments.work(arguments, settings.environment()))
+        return ExitCode(arguments.work(arguments, settings.environment("BILLING")))
     except FileRefusedError as error:
         raise CommandError(
             _listed("nothing was done: the files have errors", error.problems), ExitCode.BAD_INPUT

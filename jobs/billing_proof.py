@@ -1,6 +1,7 @@
 """`./viewledger billing keys | checkpoint | verify | export`: what lets somebody else check the books."""
 
 import argparse
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -14,15 +15,19 @@ from billing.proof.checkpointing import change_key, leaves_of, make_checkpoint, 
 from billing.proof.ed25519_keys import PUBLIC_SUFFIX, create_key, is_signed, read_key
 from billing.proof.leaves import Leaf, leaf_lines, leaves_in
 from billing.proof.postgres_journal import PostgresJournal
+from billing.proof.postgres_rules import problems_of_rules
 from billing.terms.postgres_stored_terms import problems_of_stored_terms
 from jobs.billing_settings import BILLING_ROLE, Actions, add_action, billing_connector, show
 from jobs.checkpoint_places import ALLOWED, Place, open_place
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.flags import day_of
+from jobs.state_home import PROJECT
 
 KEY_VARIABLE = "VIEWLEDGER_SIGNING_KEY"
 PROBLEMS_SHOWN = 20
+RULES = PROJECT / "deploy" / "postgres" / "rules.json"
+"""What the migrations of this release make: every rule that PostgreSQL keeps, with a hash of it."""
 
 
 def add_actions(actions: Actions) -> None:
@@ -105,6 +110,7 @@ def verify_books(arguments: argparse.Namespace, environ: Mapping[str, str]) -> E
     problems = list(problems_of_books(journal, is_signed, kept, leaves))
     connect = billing_connector(environ, BILLING_ROLE)
     problems += [*problems_of_stored_terms(connect), *PostgresBooks(connect).problems()]
+    problems += problems_of_rules(connect, json.loads(RULES.read_bytes()))
     chain = journal.chain()
     document: dict[str, Any] = {"links": len(chain), "kept_links": len(kept), "problems": problems}
     more = [f"and {len(problems) - PROBLEMS_SHOWN} more"] if len(problems) > PROBLEMS_SHOWN else []

@@ -47,7 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Exit codes: 2 wrong input, 4 PostgreSQL is away, 5 the owner has two live keys or there is no such key."""
     try:
-        with closing(PostgresKeyRing(settings.PostgresConnection.from_environ(settings.environment()).url)) as ring:
+        with closing(
+            PostgresKeyRing(settings.PostgresConnection.from_environ(settings.environment("KEYS")).url)
+        ) as ring:
             return ACTIONS[arguments.action](ring, arguments)
     except KeyRefusedError as error:
         raise CommandError(str(error), ExitCode.REFUSED) from error

@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
     chosen = parser.add_mutually_exclusive_group()
     chosen.add_argument("--check", action="store_true", help="name what is pending and change nothing")
-    logins = f"also make the logins that {', '.join(ROLES)} names, each with its role alone"
+    logins = f"also make the logins that {', '.join(ROLES)} names, each with the roles of its work alone"
     chosen.add_argument("--logins", action="store_true", help=logins)
 
 

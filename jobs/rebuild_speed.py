@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     """OK when everything on the log is counted again; UNAVAILABLE when a server is away or nobody counts."""
     if not 1 <= arguments.within <= 86_400:
         raise CommandError(f"--within is {arguments.within}; it must be from 1 to 86400 seconds", ExitCode.BAD_INPUT)
-    environ = settings.environment()
+    environ = settings.environment("PIPELINE")
     bootstrap = ",".join(settings.host_ports(environ, "VIEWLEDGER_KAFKA_BOOTSTRAP"))
     postgres_url = settings.url(environ, "VIEWLEDGER_POSTGRES_URL", schemes=("postgresql", "postgres"))
     redis_url = settings.url(environ, "VIEWLEDGER_REDIS_URL", schemes=("redis", "rediss"))

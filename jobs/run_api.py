@@ -113,7 +113,7 @@ class SpeedLayerCounts:
 
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Serves until it is stopped. Starts without PostgreSQL and Redis, too, and answers as soon as they do."""
-    environ = settings.environment()
+    environ = settings.environment("API")
     chosen = ApiSettings.from_environment(environ)
     log_json()
     for handler in logging.getLogger().handlers:

@@ -124,7 +124,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
     Servers that do not answer are waited for, at the start too; meanwhile `/readyz` says 503.
     """
-    chosen = SpeedSettings.from_environment(settings.environment())
+    chosen = SpeedSettings.from_environment(settings.environment("SPEED"))
     if importlib.util.find_spec("crc32c") is None:
         raise CommandError(
             "the package crc32c is missing; without it consuming is 20 times slower", ExitCode.SETUP_FAILED

@@ -10,11 +10,28 @@ from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.local_stack.profile import folder_in_use, is_running, read_environment
 
+POSTGRES_URL = "VIEWLEDGER_POSTGRES_URL"
 
-def environment() -> Mapping[str, str]:
-    """The process's environment; what it lacks comes from the stack that `up` or `demo --keep` left running, if any."""
-    folder = folder_in_use()
-    return (read_environment(folder) if is_running(folder) else {}) | dict(os.environ)
+
+def environment(login: str | None = None) -> Mapping[str, str]:
+    """The process's environment; what it lacks comes from the stack that `up` or `demo --keep` left running, if any.
+
+    `login` says whose login of PostgreSQL the work needs (`BILLING`): where VIEWLEDGER_BILLING_POSTGRES_URL is set, it
+    takes the place of VIEWLEDGER_POSTGRES_URL. Who names a database in the process's environment gets none of the
+    stack's logins beside it.
+    """
+    folder, own = folder_in_use(), dict(os.environ)
+    stack = read_environment(folder) if is_running(folder) else {}
+    if own.get(POSTGRES_URL):
+        stack = {name: value for name, value in stack.items() if not name.endswith("_POSTGRES_URL")}
+    known = stack | own
+    special = known.get(login_setting(login)) if login else None
+    return known | {POSTGRES_URL: special} if special else known
+
+
+def login_setting(login: str) -> str:
+    """The setting with the URL of a login: `BILLING` → VIEWLEDGER_BILLING_POSTGRES_URL."""
+    return f"VIEWLEDGER_{login}_POSTGRES_URL"
 
 
 def required(environ: Mapping[str, str], name: str) -> str:

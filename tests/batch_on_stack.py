@@ -22,9 +22,9 @@ from batch_layer.postgres_versions import PostgresVersionStore
 from ingestion.contract.version import PublishedVersion
 from jobs.exit_codes import ExitCode
 from jobs.faults.warm_driver import WarmDriver
+from jobs.postgres_logins import in_database
 from jobs.state_home import PROJECT
-from tests.billing_postgres import in_database, own_database
-from tests.postgres_people import second_person
+from tests.billing_postgres import own_database
 
 RUN_SECONDS_MAX = 240.0
 
@@ -117,10 +117,7 @@ def own_batch(stack_environment: Mapping[str, str], state: Path) -> Iterator[Bat
         admin.create_topics({name: {"num_partitions": 3, "replication_factor": 1, "configs": settings}})
     with own_database(stack_environment["VIEWLEDGER_POSTGRES_URL"], with_versions=False) as postgres_url:
         environ = {
-            **stack_environment,
-            "VIEWLEDGER_POSTGRES_URL": postgres_url,
-            "VIEWLEDGER_APPROVER_POSTGRES_URL": second_person(postgres_url),
-            "VIEWLEDGER_SQL_POSTGRES_URL": in_database(stack_environment["VIEWLEDGER_SQL_POSTGRES_URL"], postgres_url),
+            **in_database(stack_environment, postgres_url),
             "VIEWLEDGER_WAREHOUSE": f"{stack_environment['VIEWLEDGER_HDFS_URL']}/{name}",
             "VIEWLEDGER_TOPIC_VIDEO_VIEWS": name,
             "VIEWLEDGER_SPEED_NAMESPACE": name,

@@ -37,7 +37,7 @@ class Books:
         return PostgresJournal(connector(self.url))
 
     def checkpoint(self, day: date = TODAY) -> Link:
-        link, _ = make_checkpoint(self.journal, self.key, day=day, today=TODAY)
+        link, _ = make_checkpoint(self.journal, self.key, day=day, today=max(day, TODAY))
         self.kept.append((link, list(leaves_of(self.journal, link))))
         return link
 

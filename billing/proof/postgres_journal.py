@@ -87,6 +87,8 @@ NOTED = (
     Noted("appeal", "billing.appeals", *_by_text("appeal_id")),
     Noted("notice", "billing.notices", *_by_number("notice_id")),
     Noted("approval_limit", "billing.approval_limits", *_by_number("limit_id")),
+    Noted("api_key", "access.made_keys", *_by_text("key_id")),
+    Noted("revoked_api_key", "access.revoked_keys", *_by_text("key_id")),
 )
 """Every table that the migrations attach to the journal; a test holds the two against each other."""
 

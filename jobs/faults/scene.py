@@ -35,6 +35,7 @@ from jobs.local_stack.child_process import bound_to_parent
 from jobs.local_stack.ports import free_ports
 from jobs.local_stack.servers import our_command, with_java_home
 from jobs.migrate import migrate
+from jobs.postgres_logins import in_database
 from jobs.state_home import PROJECT
 from serving_layer.access import Role
 
@@ -93,11 +94,10 @@ class Scene:
         hdfs_url = self.stack.environment["VIEWLEDGER_HDFS_URL"]
         self.environ = {
             **with_java_home(os.environ),
-            **self.stack.environment,
+            **in_database(self.stack.environment, proxied),
             "PYTHONPATH": str(PROJECT),
             "PYTHONUNBUFFERED": "1",
             "VIEWLEDGER_KAFKA_BOOTSTRAP": self.bootstrap,
-            "VIEWLEDGER_POSTGRES_URL": proxied,
             "VIEWLEDGER_REDIS_URL": f"redis://127.0.0.1:{self.redis_proxy.port}/0",
             "VIEWLEDGER_TOPIC_VIDEO_VIEWS": self.topic,
             "VIEWLEDGER_TOPIC_DEAD_LETTERS": self.dead_letter_topic,

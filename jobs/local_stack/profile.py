@@ -11,6 +11,17 @@ from pathlib import Path
 from jobs.local_stack.ports import Ports
 from jobs.state_home import state_home
 
+LOGINS = {
+    "sql": "viewledger_sql",
+    "speed": "speed_process",
+    "api": "api_process",
+    "pipeline": "batch_process",
+    "billing": "finance",
+    "approver": "approver",
+    "keys": "key_keeper",
+}
+"""Whose work → the login of PostgreSQL that does it: processes, and the people whom one developer plays in turn."""
+
 
 @dataclass(frozen=True)
 class Profile:
@@ -54,12 +65,7 @@ class Profile:
             "VIEWLEDGER_KAFKA_BOOTSTRAP": f"127.0.0.1:{ports.kafka}",
             "VIEWLEDGER_REDIS_URL": f"redis://127.0.0.1:{ports.redis}/0",
             "VIEWLEDGER_POSTGRES_URL": f"postgresql://viewledger:{password}@127.0.0.1:{ports.postgres}/viewledger",
-            "VIEWLEDGER_SQL_POSTGRES_URL": (
-                f"postgresql://viewledger_sql:{self.secret('sql_password')}@127.0.0.1:{ports.postgres}/viewledger"
-            ),
-            "VIEWLEDGER_APPROVER_POSTGRES_URL": (
-                f"postgresql://viewledger_second:{self.secret('approver_password')}@127.0.0.1:{ports.postgres}/viewledger"
-            ),
+            **self._logins(),
             "VIEWLEDGER_HDFS_URL": f"hdfs://127.0.0.1:{ports.namenode}",
             "VIEWLEDGER_NAMENODE_HTTP_PORT": str(ports.namenode_http),
             "VIEWLEDGER_PSEUDONYM_KEY": self.secret("pseudonym_key"),
@@ -79,6 +85,14 @@ class Profile:
             "VIEWLEDGER_PORTAL_SECURE_COOKIES": "0",  # browsers come by http to this machine alone
             "VIEWLEDGER_SQL_URL": f"sc://127.0.0.1:{ports.sql}",
             "VIEWLEDGER_ICEBERG_URL": f"http://127.0.0.1:{ports.iceberg}",
+        }
+
+    def _logins(self) -> dict[str, str]:
+        """Settings with the URL of each login that is less than the one that migrates."""
+        place = f"127.0.0.1:{self.ports.postgres}/viewledger"
+        return {
+            f"VIEWLEDGER_{name.upper()}_POSTGRES_URL": f"postgresql://{login}:{self.secret(f'{name}_password')}@{place}"
+            for name, login in LOGINS.items()
         }
 
 

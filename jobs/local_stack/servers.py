@@ -15,6 +15,7 @@ from jobs.local_stack.postgres_server import postgres_units
 from jobs.local_stack.profile import Profile
 from jobs.local_stack.redis_server import redis_units
 from jobs.local_stack.unit import Kind, Unit
+from jobs.settings import login_setting
 from jobs.state_home import PROJECT, state_home
 
 SERVERS = ("kafka", "redis", "postgres", "hdfs")
@@ -89,11 +90,17 @@ def process_unit(profile: Profile, name: str, *, after: tuple[str, ...], environ
         name=name,
         kind=Kind.PROCESS,
         command=our_command("run", name),
-        environ=environ,
+        environ=_with_own_login(environ, name),
         after=after,
         probe=lambda: http_is_ready(port),
         port=port,
     )
+
+
+def _with_own_login(environ: Mapping[str, str], name: str) -> dict[str, str]:
+    """The settings of a process: of PostgreSQL's logins its own alone; the collector, which asks nothing, has none."""
+    own = login_setting(name.upper())
+    return {each: value for each, value in environ.items() if each == own or not each.endswith("POSTGRES_URL")}
 
 
 def our_command(*words: str) -> tuple[str, ...]:

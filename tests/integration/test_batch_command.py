@@ -92,7 +92,7 @@ def test_a_second_run_at_the_same_time_is_refused(batch: Batch) -> None:
 
 NOWHERE = {
     "Kafka": {"VIEWLEDGER_KAFKA_BOOTSTRAP": "127.0.0.1:9"},
-    "PostgreSQL": {"VIEWLEDGER_POSTGRES_URL": "postgresql://nobody@127.0.0.1:9/nothing"},
+    "PostgreSQL": {"VIEWLEDGER_PIPELINE_POSTGRES_URL": "postgresql://nobody@127.0.0.1:9/nothing"},
     "HDFS": {"VIEWLEDGER_HDFS_URL": "hdfs://127.0.0.1:9"},
 }
 

@@ -64,7 +64,7 @@ def api(stack: LocalStack, web_url: str, tmp_path_factory: pytest.TempPathFactor
         for name, value in {**stack.environment, "VIEWLEDGER_APPROVAL_LIMITS": "*=0"}.items():
             patch.setenv(name, value)
         bill(folder, patch)
-    environ = {**stack.environment, "VIEWLEDGER_POSTGRES_URL": web_url}
+    environ = {**stack.environment, "VIEWLEDGER_API_POSTGRES_URL": web_url}
     with server_process("jobs.run_api", "VIEWLEDGER_API_PORT", environ) as running:
         yield running
 

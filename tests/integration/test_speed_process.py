@@ -24,6 +24,7 @@ from kafka.admin import KafkaAdminClient, NewTopic
 from jobs.exit_codes import ExitCode
 from jobs.local_stack.ports import free_ports
 from jobs.local_stack.stack import LocalStack
+from jobs.postgres_logins import in_database
 from jobs.state_home import PROJECT
 from tests.billing_postgres import own_database
 from tests.speed_fakes import event_value
@@ -80,8 +81,7 @@ class Scene:
         self.topic = f"test-speed-{uuid.uuid4().hex}"
         self.dead_letter_topic = f"{self.topic}-dlq"
         self.environment = {
-            **environment,
-            "VIEWLEDGER_POSTGRES_URL": postgres_url,
+            **in_database(environment, postgres_url),
             "VIEWLEDGER_TOPIC_VIDEO_VIEWS": self.topic,
             "VIEWLEDGER_TOPIC_DEAD_LETTERS": self.dead_letter_topic,
             "VIEWLEDGER_SPEED_GROUP": self.topic,

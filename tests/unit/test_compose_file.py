@@ -7,12 +7,13 @@ import pytest
 import yaml
 
 from jobs.cli import COMMANDS
+from jobs.postgres_logins import ROLES
 from jobs.state_home import PROJECT
 
 TEXT = (PROJECT / "docker-compose.yml").read_text()
 COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-ONE_TIME = {"topics", "schema", "rights", "batch"}
+ONE_TIME = {"topics", "schema", "folders", "rights", "batch", "billing"}
 DEPENDENCIES = [
     (name, other, settings["condition"])
     for name, service in SERVICES.items()
@@ -60,18 +61,68 @@ def test_the_versions_are_those_of_the_local_stack() -> None:
 def test_secrets_have_no_default_and_their_absence_is_explained() -> None:
     used = re.findall(r"\$\{(\w+)(:[^}]*)?\}", TEXT)
     assert {name for name, _ in used} == {
+        "VIEWLEDGER_POSTGRES_SUPERUSER_PASSWORD",
         "VIEWLEDGER_POSTGRES_PASSWORD",
+        "VIEWLEDGER_SPEED_PASSWORD",
+        "VIEWLEDGER_API_PASSWORD",
         "VIEWLEDGER_SQL_PASSWORD",
+        "VIEWLEDGER_PIPELINE_PASSWORD",
+        "VIEWLEDGER_BILLING_PASSWORD",
         "VIEWLEDGER_PSEUDONYM_KEY",
         "VIEWLEDGER_API_CURSOR_KEY",
     }
     assert all(rest.startswith(":?") for _, rest in used)
 
 
-def test_the_server_for_analysts_is_told_no_secret_but_its_own() -> None:
-    told = [name for name, value in SERVICES["sql"]["environment"].items() if "://" in str(value) and "@" in str(value)]
-    assert told == ["VIEWLEDGER_SQL_POSTGRES_URL"]
-    assert "VIEWLEDGER_PSEUDONYM_KEY" not in SERVICES["sql"]["environment"]
+OWN_SECRETS = {
+    "postgres": {"POSTGRES_PASSWORD", "VIEWLEDGER_POSTGRES_PASSWORD"},
+    "schema": {"VIEWLEDGER_POSTGRES_URL"}
+    | {f"VIEWLEDGER_{name}_POSTGRES_URL" for name in ("SPEED", "API", "SQL", "PIPELINE", "BILLING")},
+    "collector": {"VIEWLEDGER_PSEUDONYM_KEY"},
+    "speed": {"VIEWLEDGER_SPEED_POSTGRES_URL"},
+    "api": {"VIEWLEDGER_API_POSTGRES_URL", "VIEWLEDGER_API_CURSOR_KEY"},
+    "sql": {"VIEWLEDGER_SQL_POSTGRES_URL"},
+    "batch": {"VIEWLEDGER_PIPELINE_POSTGRES_URL"},
+    "billing": {"VIEWLEDGER_BILLING_POSTGRES_URL", "VIEWLEDGER_PSEUDONYM_KEY"},
+}
+"""Service → the secrets of its own work."""
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_is_told_its_own_secrets_and_no_others(name: str) -> None:
+    told = {setting for setting, value in SERVICES[name].get("environment", {}).items() if "${" in str(value)}
+    assert told == OWN_SECRETS.get(name, set())
+
+
+def login_of(url: str) -> str:
+    return url.partition("://")[2].partition(":")[0]
+
+
+def test_every_service_has_a_login_of_its_own_and_the_superuser_is_none_of_them() -> None:
+    used: dict[str, list[str]] = {}
+    for name, service in SERVICES.items():
+        for setting, value in service.get("environment", {}).items():
+            if setting.endswith("POSTGRES_URL") and name != "schema":
+                used.setdefault(login_of(value), []).append(name)
+    assert sorted(used) == ["api_process", "batch_process", "finance", "speed_process", "viewledger_sql"]
+    assert all(len(services) == 1 for services in used.values())
+    made = SERVICES["schema"]["environment"]
+    assert {login_of(made[name]) for name in ROLES if name in made} == set(used)
+    assert login_of(made["VIEWLEDGER_POSTGRES_URL"]) == "viewledger"
+    assert "POSTGRES_USER" not in SERVICES["postgres"]["environment"], "the superuser is the image's own"
+    script = (PROJECT / "deploy" / "compose" / "postgres.sh").read_text()
+    assert "CREATE ROLE viewledger LOGIN CREATEROLE PASSWORD :'password';" in script
+    assert "SUPERUSER" not in script
+
+
+def test_nothing_that_keeps_running_is_root_and_ours_can_gain_nothing() -> None:
+    assert [name for name, service in SERVICES.items() if "user" in service] == ["folders"]
+    assert SERVICES["folders"]["network_mode"] == "none"
+    for service in SERVICES.values():
+        assert not service.get("privileged")
+        if service["image"] == "viewledger:local":
+            assert service["cap_drop"] == ["ALL"]
+            assert service["security_opt"] == ["no-new-privileges:true"]
 
 
 def test_ports_are_published_to_this_machine_only() -> None:
@@ -83,13 +134,15 @@ def test_ports_are_published_to_this_machine_only() -> None:
 def test_our_services_run_commands_that_exist() -> None:
     ours = [service for service in SERVICES.values() if service["image"] == "viewledger:local"]
     words = [service["entrypoint"][-1] if "entrypoint" in service else service["command"][0] for service in ours]
-    assert sorted(words) == ["batch", "migrate", "run", "run", "run", "run", "topics"]
+    assert sorted(words) == ["batch", "billing", "migrate", "run", "run", "run", "run", "topics"]
     assert set(words) <= set(COMMANDS)
 
 
 def test_named_volumes_are_declared() -> None:
     used = {volume.split(":")[0] for service in SERVICES.values() for volume in service.get("volumes", [])}
-    assert used == set(COMPOSE["volumes"])
+    files = {each for each in used if each.startswith("./")}
+    assert used - files == set(COMPOSE["volumes"])
+    assert all((PROJECT / each).is_file() for each in files)
 
 
 def test_the_image_installs_by_hash_and_runs_without_privileges() -> None:

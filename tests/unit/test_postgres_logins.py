@@ -1,10 +1,17 @@
 """Logins with fewer rights: what is refused before PostgreSQL is asked."""
 
+from pathlib import Path
+
 import pytest
 
+from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.postgres_logins import make_logins
+from jobs.local_stack.ports import free_ports
+from jobs.local_stack.profile import LOGINS, Profile
+from jobs.local_stack.servers import our_environment, process_unit
+from jobs.postgres_logins import ROLES, in_database, make_logins
+from jobs.settings import login_setting
 
 OURS = "postgresql://viewledger:secret@127.0.0.1:1/viewledger"
 
@@ -21,3 +28,55 @@ def test_a_setting_must_name_another_login_with_its_password(url: str) -> None:
 
 def test_without_a_setting_no_login_is_made() -> None:
     assert make_logins(OURS, {}) == ()
+
+
+def test_every_login_of_the_local_stack_has_the_roles_of_its_work_and_no_other() -> None:
+    assert {login_setting(name) for name in map(str.upper, LOGINS)} == set(ROLES)
+    assert "viewledger_owner" not in {role for roles in ROLES.values() for role in roles}
+    both = [name for name, roles in ROLES.items() if {"viewledger_billing", "viewledger_approver"} <= set(roles)]
+    assert both == ["VIEWLEDGER_API_POSTGRES_URL"], "it approves what others made, and nothing that came in through it"
+
+
+def test_settings_for_another_database_keep_every_login() -> None:
+    environ = {"VIEWLEDGER_POSTGRES_URL": "x", "VIEWLEDGER_API_POSTGRES_URL": "postgresql://web:p@h:1/a", "OTHER": "y"}
+    moved = in_database(environ, "postgresql://owner:q@127.0.0.1:2/b")
+    assert moved == {
+        "VIEWLEDGER_POSTGRES_URL": "postgresql://owner:q@127.0.0.1:2/b",
+        "VIEWLEDGER_API_POSTGRES_URL": "postgresql://web:p@127.0.0.1:2/b",
+        "OTHER": "y",
+    }
+
+
+def test_a_command_comes_with_the_login_of_its_work_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "is_running", lambda _: True)
+    monkeypatch.setattr(
+        settings,
+        "read_environment",
+        lambda _: {"VIEWLEDGER_POSTGRES_URL": "of the stack", "VIEWLEDGER_BILLING_POSTGRES_URL": "of its finance"},
+    )
+    for name in ("VIEWLEDGER_POSTGRES_URL", "VIEWLEDGER_BILLING_POSTGRES_URL"):
+        monkeypatch.delenv(name, raising=False)
+    assert settings.environment("BILLING")["VIEWLEDGER_POSTGRES_URL"] == "of its finance"
+    assert settings.environment("KEYS")["VIEWLEDGER_POSTGRES_URL"] == "of the stack"
+    monkeypatch.setenv("VIEWLEDGER_POSTGRES_URL", "of another")
+    assert settings.environment("BILLING")["VIEWLEDGER_POSTGRES_URL"] == "of another"
+    monkeypatch.setenv("VIEWLEDGER_BILLING_POSTGRES_URL", "of another's finance")
+    assert settings.environment("BILLING")["VIEWLEDGER_POSTGRES_URL"] == "of another's finance"
+
+
+@pytest.mark.parametrize(
+    ("process", "told"),
+    [
+        ("collector", []),
+        ("speed", ["VIEWLEDGER_SPEED_POSTGRES_URL"]),
+        ("api", ["VIEWLEDGER_API_POSTGRES_URL"]),
+        ("sql", ["VIEWLEDGER_SQL_POSTGRES_URL"]),
+    ],
+)
+def test_a_process_of_the_local_stack_is_told_its_own_login_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, process: str, told: list[str]
+) -> None:
+    monkeypatch.setenv("VIEWLEDGER_POSTGRES_URL", "postgresql://somebody:secret@127.0.0.1:1/elsewhere")
+    profile = Profile(tmp_path, free_ports())
+    unit = process_unit(profile, process, after=(), environ=our_environment(profile))
+    assert [name for name in unit.environ if name.endswith("POSTGRES_URL")] == told

@@ -1,0 +1,1 @@
+"""What somebody could try, tried for real: forged input, and every role of the database against everything in it."""

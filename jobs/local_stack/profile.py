@@ -13,12 +13,8 @@ from jobs.state_home import state_home
 
 LOGINS = {
     "sql": "viewledger_sql",
-    "speed": "speed_process",
     "api": "api_process",
-    "pipeline": "batch_process",
-    "billing": "finance",
     "approver": "approver",
-    "keys": "key_keeper",
 }
 """Whose work → the login of PostgreSQL that does it: processes, and the people whom one developer plays in turn."""
 

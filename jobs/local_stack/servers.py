@@ -15,7 +15,7 @@ from jobs.local_stack.postgres_server import postgres_units
 from jobs.local_stack.profile import Profile
 from jobs.local_stack.redis_server import redis_units
 from jobs.local_stack.unit import Kind, Unit
-from jobs.settings import login_setting
+from jobs.settings import POSTGRES_URL, login_setting
 from jobs.state_home import PROJECT, state_home
 
 SERVERS = ("kafka", "redis", "postgres", "hdfs")
@@ -98,8 +98,9 @@ def process_unit(profile: Profile, name: str, *, after: tuple[str, ...], environ
 
 
 def _with_own_login(environ: Mapping[str, str], name: str) -> dict[str, str]:
-    """The settings of a process: of PostgreSQL's logins its own alone; the collector, which asks nothing, has none."""
+    """The settings of a process: of PostgreSQL's logins its own alone, or else the one that has every role."""
     own = login_setting(name.upper())
+    own = own if own in environ else POSTGRES_URL
     return {each: value for each, value in environ.items() if each == own or not each.endswith("POSTGRES_URL")}
 
 

@@ -21,8 +21,6 @@ BEGIN
     RETURN NEW;
 END $$;
 
-CREATE TRIGGER number_follows BEFORE INSERT ON published.versions
-    FOR EACH ROW EXECUTE FUNCTION published.follow_number('version', '1');
 CREATE TRIGGER number_follows BEFORE INSERT ON billing.catalogue_versions
     FOR EACH ROW EXECUTE FUNCTION published.follow_number('catalogue_version', '1');
 CREATE TRIGGER number_follows BEFORE INSERT ON billing.rate_cards

@@ -35,6 +35,7 @@ COMMANDS = {
     "audit": ("jobs.audit", "find ids that are counted more than once, over all days"),
     "billing": ("jobs.billing", "rate and post settled views of a period"),
     "faults": ("jobs.faults.command", "hurt real processes on purpose and compare every number with a model"),
+    "attacks": ("jobs.attacks.command", "try what a stranger or an insider could, and name what any of it gains"),
     "rebuild": ("jobs.rebuild", "count again what the speed layer or the batch layer counted, with the time it took"),
     "keys": ("jobs.keys", "make, list or revoke API keys for machines"),
     "token": ("jobs.token", "issue a token for development, signed by the local stack"),

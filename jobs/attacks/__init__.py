@@ -1,1 +1,1 @@
-"""What somebody could try, tried for real: forged input, and every role of the database against everything in it."""
+"""Attacks: what a stranger, a spelling or an insider could try, each a named one with a real sender or a real login."""

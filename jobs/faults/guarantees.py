@@ -9,18 +9,17 @@ from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.faults.comparison import PASS, Outcome
 from jobs.faults.soak import SoakResult
-from jobs.state_home import PROJECT
+from jobs.state_home import PROJECT, state_home
 
 RESULTS = PROJECT / "docs" / "fault-results.jsonl"
 DOCUMENT = PROJECT / "docs" / "guarantees.md"
 SOAKS = PROJECT / "docs" / "soak-results.jsonl"
-BEGIN, END = "<!-- {}: written by ./viewledger faults --record -->", "<!-- end of {} -->"
 
 
 def record(outcome: Outcome, path: Path = RESULTS) -> None:
     """Keep one result; a later one of the same fault and seed takes its place in the table."""
     with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(asdict(outcome)) + "\n")
+        file.write(without_paths(json.dumps(asdict(outcome))) + "\n")
 
 
 def recorded(path: Path = RESULTS) -> list[Outcome]:
@@ -37,7 +36,7 @@ def recorded(path: Path = RESULTS) -> list[Outcome]:
 def record_soak(soak: SoakResult, path: Path = SOAKS) -> None:
     """Keep the result of a soak."""
     with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(asdict(soak)) + "\n")
+        file.write(without_paths(json.dumps(asdict(soak))) + "\n")
 
 
 def recorded_soaks(path: Path = SOAKS) -> list[SoakResult]:
@@ -60,15 +59,32 @@ def write_document(
     descriptions: Mapping[str, str], results: Path = RESULTS, document: Path = DOCUMENT, soaks: Path = SOAKS
 ) -> None:
     """Put the tables of all recorded results into the document."""
+    put_table("results", table(recorded(results), descriptions), document)
+    put_table("soaks", soak_table(recorded_soaks(soaks)), document)
+
+
+def put_table(name: str, rows: Sequence[str], document: Path = DOCUMENT, *, command: str = "faults") -> None:
+    """Put the rows of a table in the place that the document has for it.
+
+    Raises:
+        CommandError: the document has no such place.
+    """
     text = document.read_text(encoding="utf-8")
-    parts = {"results": table(recorded(results), descriptions), "soaks": soak_table(recorded_soaks(soaks))}
-    for name, rows in parts.items():
-        begin, end = BEGIN.format(name), END.format(name)
-        if begin not in text or end not in text:
-            raise CommandError(f"{document} has no place for the {name} ({begin} … {end})", ExitCode.BAD_INPUT)
-        before, _, rest = text.partition(begin)
-        text = "\n".join([before + begin, *rows, end]) + rest.partition(end)[2]
-    document.write_text(text, encoding="utf-8")
+    begin, end = place_of(name, command)
+    if begin not in text or end not in text:
+        raise CommandError(f"{document} has no place for the {name} ({begin} … {end})", ExitCode.BAD_INPUT)
+    before, _, rest = text.partition(begin)
+    document.write_text("\n".join([before + begin, *rows, end]) + rest.partition(end)[2], encoding="utf-8")
+
+
+def place_of(name: str, command: str = "faults") -> tuple[str, str]:
+    """Return the marks between which the table that a command writes stands."""
+    return f"<!-- {name}: written by ./viewledger {command} --record -->", f"<!-- end of {name} -->"
+
+
+def without_paths(text: str) -> str:
+    """Return a text of a result without the folders of the machine it was made on."""
+    return text.replace(str(state_home()), "<state>").replace(str(PROJECT), "<project>")
 
 
 def table(outcomes: Sequence[Outcome], descriptions: Mapping[str, str]) -> list[str]:

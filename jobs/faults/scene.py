@@ -47,7 +47,9 @@ PROGRAM_SECONDS = 600.0
 class Scene:
     """What a fault is done to. Use it in a `with` block; called from the main thread only."""
 
-    def __init__(self, servers: Servers, folder: Path, seed: int) -> None:
+    def __init__(self, servers: Servers, folder: Path, seed: int, *, settings: Mapping[str, str] = {}) -> None:
+        """`settings` are those of our processes that differ from the usual ones."""
+        self._settings = settings
         self.stack, self.disks, self._cluster = servers.stack, servers.disks, servers.cluster
         self._warm_driver = servers.warm_driver
         self.folder, self.seed = folder, seed
@@ -108,6 +110,7 @@ class Scene:
             "VIEWLEDGER_API_RATE_ANONYMOUS": "1000000000/minute",
             "VIEWLEDGER_API_METRICS_PORT": "0",  # several processes of a kind run at a time
             "VIEWLEDGER_COLLECTOR_METRICS_PORT": "0",
+            **self._settings,
         }
         self.environ.pop(VARIABLE, None)
         self.batches = BatchRuns(self.folder, self.environ, self._warm_driver)

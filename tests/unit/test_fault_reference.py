@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
@@ -13,10 +14,11 @@ from ingestion.contract.decoding import decode_view_event
 from ingestion.contract.event import ViewEvent
 from jobs.errors import CommandError
 from jobs.faults.comparison import Outcome
-from jobs.faults.guarantees import BEGIN, END, record, record_soak, recorded, write_document
+from jobs.faults.guarantees import place_of, record, record_soak, recorded, write_document
 from jobs.faults.reference import LogMessage, recount, views_within_horizon
 from jobs.faults.soak import SoakResult
 from jobs.faults.traffic import Generator
+from jobs.state_home import PROJECT, state_home
 
 SOAK = SoakResult(
     seed=7,
@@ -86,7 +88,7 @@ def test_the_intention_is_written_before_anything_can_be_sent() -> None:
 
 def test_the_table_holds_the_newest_result_of_each_fault_and_seed(tmp_path: Path) -> None:
     results, document = tmp_path / "results.jsonl", tmp_path / "guarantees.md"
-    places = "".join(f"{BEGIN.format(name)}\nold\n{END.format(name)}\n" for name in ("results", "soaks"))
+    places = "".join("\nold\n".join(place_of(name)) + "\n" for name in ("results", "soaks"))
     document.write_text(f"before\n{places}after\n")
     record(Outcome("one", 1, "fail", 10, None, ("views differ",)), results)
     record(Outcome("one", 1, "pass", 20, 1.5), results)
@@ -103,6 +105,19 @@ def test_the_table_holds_the_newest_result_of_each_fault_and_seed(tmp_path: Path
     assert "never-run" not in text
     assert text.startswith("before\n")
     assert text.endswith("after\n")
+
+
+def test_no_folder_of_a_machine_is_recorded(tmp_path: Path) -> None:
+    said = f"details in {state_home()}/log/error.txt of {PROJECT}/jobs"
+    record(Outcome("one", 1, "fail", 10, None, (said,)), tmp_path / "results.jsonl")
+    assert recorded(tmp_path / "results.jsonl")[0].differences == (
+        "details in <state>/log/error.txt of <project>/jobs",
+    )
+    texts = [path.read_text() for path in (PROJECT / "docs").glob("*.jsonl")]
+    assert texts
+    assert not [
+        match for text in texts for match in re.findall(r"(?<![<\w])/(?:home|root|work|tmp|var|opt)/\S{0,60}", text)
+    ]
 
 
 def test_a_document_without_a_place_for_the_results_is_refused(tmp_path: Path) -> None:

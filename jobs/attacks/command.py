@@ -1,0 +1,121 @@
+"""`./viewledger attacks [NAME…]`: tries what a stranger or an insider could, and names what any of it gained."""
+
+import argparse
+import json
+import logging
+import shutil
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from jobs.attacks import (
+    bank_attacks,
+    event_attacks,
+    login_attacks,
+    poison_attacks,
+    portal_attacks,
+    request_attacks,
+    token_attacks,
+)
+from jobs.attacks.attempts import GOT_THROUGH, REPELLED, Attack, Outcome, carry_out
+from jobs.attacks.results import record, table, write_document
+from jobs.attacks.site import SETTINGS, Site
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+from jobs.faults.scene import Scene
+from jobs.faults.servers import AllServers
+from jobs.local_stack.profile import is_running
+from jobs.state_home import state_home
+
+ATTACKS: Mapping[str, Attack] = {
+    **event_attacks.FAMILY,
+    **poison_attacks.FAMILY,
+    **token_attacks.FAMILY,
+    **portal_attacks.FAMILY,
+    **request_attacks.FAMILY,
+    **bank_attacks.FAMILY,
+    **login_attacks.FAMILY,
+}
+SENTENCES = {name: " ".join((attack.__doc__ or "").split("\n\n")[0].split()) for name, attack in ATTACKS.items()}
+SLOW = frozenset({"request-half-open"})
+"""Attacks that wait for minutes, or need more servers; `--quick` leaves them out."""
+SEED = 20261128
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command's flags."""
+    parser.add_argument("names", nargs="*", metavar="NAME", help="attacks, or beginnings of their names (default: all)")
+    parser.add_argument("--list", action="store_true", help="list the attacks and end")
+    parser.add_argument("--quick", action="store_true", help="leave out what waits for minutes")
+    parser.add_argument("--record", action="store_true", help="keep the results and write them into docs/guarantees.md")
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+
+
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """OK when every attack was repelled; DIFFERENCE when one got through or could not be tried."""
+    if arguments.list:
+        for name, text in SENTENCES.items():
+            print(f"{name:<36}{text}")
+        return ExitCode.OK
+    for noisy in ("kafka", "httpx", "httpcore"):
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
+    names = [name for name in chosen_attacks(arguments.names) if not (arguments.quick and name in SLOW)]
+    folder = _fresh_folder()
+    outcomes = []
+    with (
+        AllServers(folder, with_hdfs=False, tell=tell) as servers,
+        Scene(servers.usual(), folder / "site", SEED, settings=SETTINGS) as scene,
+        Site(scene) as site,
+    ):
+        for name in names:
+            outcomes.append(tried(name, site))
+            if arguments.record:
+                record(outcomes[-1])
+                write_document(SENTENCES)
+    print(json.dumps([asdict(each) for each in outcomes], indent=1) if arguments.json else _shown(outcomes))
+    return ExitCode.OK if all(each.verdict == REPELLED for each in outcomes) else ExitCode.DIFFERENCE
+
+
+def tried(name: str, site: Site) -> Outcome:
+    """Carry an attack out and tell how it ended."""
+    started = time.monotonic()
+    outcome = carry_out(name, ATTACKS[name], site)
+    tell(f"{name}: {outcome.verdict}, {outcome.tries:,} tries ({time.monotonic() - started:.0f} s)")
+    for gain in outcome.gained:
+        tell(f"    {gain}")
+    return outcome
+
+
+def chosen_attacks(words: Sequence[str]) -> list[str]:
+    """Return the attacks whose names begin with one of the words; all without words."""
+    unknown = [word for word in words if not any(name.startswith(word) for name in ATTACKS)]
+    if unknown:
+        raise CommandError(
+            f"no attack is called {', '.join(unknown)}; ./viewledger attacks --list shows all {len(ATTACKS)}",
+            ExitCode.BAD_INPUT,
+        )
+    return [name for name in ATTACKS if not words or any(name.startswith(word) for word in words)]
+
+
+def _fresh_folder() -> Path:
+    """Return the folder of this call, which must be the only one; its logs stay until the next."""
+    folder = state_home() / "attacks"
+    if is_running(folder / "stack"):
+        raise CommandError("another ./viewledger attacks is at work; wait for it to end", ExitCode.UNAVAILABLE)
+    shutil.rmtree(folder, ignore_errors=True)
+    return folder
+
+
+def _shown(outcomes: Sequence[Outcome]) -> str:
+    through = sum(each.verdict == GOT_THROUGH for each in outcomes)
+    repelled = sum(each.verdict == REPELLED for each in outcomes)
+    rest = len(outcomes) - through - repelled
+    closing = f"{repelled} of {len(outcomes)} attacks repelled, {through} got through, {rest} could not be tried"
+    return "\n".join([*table(outcomes, SENTENCES), "", closing])
+
+
+def tell(text: str) -> None:
+    """One line of progress."""
+    print(f"attacks: {text}", file=sys.stderr, flush=True)

@@ -1,0 +1,102 @@
+"""Logins of PostgreSQL that try what their roles do not give them: each try is a connection of a login of its own.
+
+What is tried is in `tries/*.sql`: a comment says what, and the statements below it are one database transaction.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import psycopg2
+
+from jobs.attacks.attempts import Attack, NotTriedError
+from jobs.attacks.books import ANN, BATCH, RUN, ZOE
+from jobs.attacks.site import Site
+
+TRIES = Path(__file__).parent / "tries"
+NAMES = {":ann": ANN, ":batch": BATCH, ":run": RUN, ":zoe": ZOE}
+BILLING, APPROVER, API, IMPORTER, OPERATOR, ANALYST, AUDITOR, REPORTING = ROLES = tuple(
+    f"viewledger_{role}"
+    for role in ("billing", "approver", "api", "importer", "operator", "analyst", "auditor", "reporting")
+)
+WITHOUT_BANK_DATA = (APPROVER, API, IMPORTER, OPERATOR, ANALYST, REPORTING)
+REFUSALS = ("42501", "P0001")
+"""Insufficient privilege, and what our own rules raise; violated constraints (class 23) are refusals as well."""
+
+
+def tries(name: str) -> Mapping[str, str]:
+    """Return what a file holds: what is tried → the statements of one database transaction."""
+    found = {}
+    for part in (TRIES / f"{name}.sql").read_text(encoding="utf-8").removeprefix("-- ").split("\n-- "):
+        what, _, statements = part.partition("\n")
+        for placeholder, value in NAMES.items():
+            statements = statements.replace(placeholder, value)
+        found[what] = statements.strip()
+    return found
+
+
+def gain(url: str, what: str, statements: str) -> str | None:
+    """Run one database transaction up to its commit and undo it; return what it would have gained.
+
+    Raises:
+        NotTriedError: it failed otherwise than by a refusal, so that nothing is proven.
+    """
+    with closing(psycopg2.connect(url)) as connection:
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(f"{statements} SET CONSTRAINTS ALL IMMEDIATE")
+        except psycopg2.Error as error:
+            code = error.pgcode or ""
+            if code in REFUSALS or code.startswith("23"):
+                return None
+            raise NotTriedError(f"{what}: {code} {str(error).strip().splitlines()[0]}") from error
+        finally:
+            connection.rollback()
+    return what
+
+
+def _tried_by(roles: Sequence[str], name: str, sentence: str) -> Attack:
+    """Return an attack in which a login of each role alone tries everything in a file."""
+
+    def attack(site: Site) -> Iterator[str | None]:
+        site.fill_books()
+        for role in roles:
+            with site.login(role) as url:
+                for what, statements in tries(name).items():
+                    yield gain(url, f"a login in {role} {what}", statements)
+
+    attack.__doc__ = sentence
+    return attack
+
+
+FAMILY: dict[str, Attack] = {
+    "login-approves-alone": _tried_by(
+        [BILLING], "approves_alone", "Who bills approves, under another name, what needs a second person."
+    ),
+    "login-sets-limits": _tried_by([BILLING], "sets_limits", "Who bills sets the limit below which nobody is asked."),
+    "login-mints": _tried_by(
+        [BILLING], "mints", "Who bills posts balanced transactions that nothing causes; they would be paid out."
+    ),
+    "login-back-dates": _tried_by([BILLING], "back_dates", "Who bills posts into a past that was closed."),
+    "login-forges-numbers": _tried_by(
+        [BILLING, IMPORTER], "forges_numbers", "Who imports uses up version numbers; nobody could import any more."
+    ),
+    "login-becomes-another": _tried_by(
+        ROLES, "becomes_another", "A login of each role takes rights, tables and rules that are not its own."
+    ),
+    "login-shadows-names": _tried_by(
+        ROLES, "shadows_names", "A login makes types and functions that the ledger owner's rules would use for theirs."
+    ),
+    "login-leaves-the-database": _tried_by(
+        ROLES, "leaves_the_database", "A login of each role reads files and runs programs of the server."
+    ),
+    "login-reads-bank-data": _tried_by(
+        WITHOUT_BANK_DATA, "reads_bank_data", "A login that has no business with it reads where payees are paid."
+    ),
+    "login-changes-history": _tried_by(
+        ROLES, "changes_history", "A login of each role changes what is posted, published, journalled or compared."
+    ),
+    "login-makes-keys": _tried_by(
+        ROLES, "makes_keys", "A login of each role makes itself a key to the API, or stretches one."
+    ),
+}

@@ -1,0 +1,48 @@
+"""Every attack that takes no minutes is repelled by the real processes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jobs.attacks.attempts import REPELLED, carry_out
+from jobs.attacks.command import ATTACKS, SENTENCES, SLOW, chosen_attacks
+from jobs.attacks.site import SETTINGS, Site
+from jobs.errors import CommandError
+from jobs.faults.scene import Scene
+from jobs.faults.servers import Servers
+from jobs.faults.warm_driver import WarmDriver
+from jobs.local_stack.stack import LocalStack, temporary_folder
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """A folder that Redis's account may enter."""
+    with temporary_folder() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def site(stack: LocalStack, folder: Path) -> Iterator[Site]:
+    servers = Servers(stack, lambda: WarmDriver(folder / "warm-driver.log"))
+    with Scene(servers, folder / "site", 1, settings=SETTINGS) as scene, Site(scene) as made:
+        yield made
+
+
+@pytest.mark.parametrize("name", [name for name in ATTACKS if name not in SLOW])
+def test_an_attack_is_repelled(site: Site, name: str) -> None:
+    outcome = carry_out(name, ATTACKS[name], site)
+    assert outcome.verdict == REPELLED, outcome
+    assert outcome.tries
+
+
+def test_there_are_enough_attacks_and_each_says_what_it_tries() -> None:
+    assert len(ATTACKS) >= 60
+    assert all(text.endswith(".") and len(text) > 40 for text in SENTENCES.values()), SENTENCES
+
+
+def test_attacks_are_chosen_by_the_beginning_of_their_names() -> None:
+    assert chosen_attacks(["token-un"]) == ["token-unsigned"]
+    assert chosen_attacks([]) == list(ATTACKS)
+    with pytest.raises(CommandError, match="no attack is called nothing"):
+        chosen_attacks(["token-un", "nothing"])

@@ -175,10 +175,10 @@ class BilledViews(Protocol):
     """What the ledger was posted for. May raise UnavailableError."""
 
     def billed(self, days: Days | None) -> Sequence[BilledVideo]:
-        """Return the billed views of every video by period and by the version that they were billed from.
+        """Return the billed views of each video by period and version; of the periods that hold one of the days."""
 
-        Of the periods that hold one of the days, if days are given.
-        """
+    def paid_twice(self) -> Sequence[str]:
+        """Return a sentence for each video whose views the ledger pays more than once, in whichever periods."""
 
 
 @dataclass(frozen=True)

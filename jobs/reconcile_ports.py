@@ -1,5 +1,7 @@
 """Wires what a comparison of the whole flow uses: the tables by Spark, the record and the ledger in PostgreSQL."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -8,6 +10,7 @@ from batch_layer.ports import Progress, ReconciliationStore, VersionStore
 from batch_layer.reconcile import ReconcilePorts
 from batch_layer.reconciliation import BilledVideo, Days
 from billing.books.postgres_billed_views import PostgresBilledViews
+from billing.books.postgres_books import PostgresBooks
 from billing.errors import LedgerUnavailableError, SchemaMissingError
 from billing.postgres_session import connector
 
@@ -33,7 +36,7 @@ def reconcile_ports(
         reconciliations=reconciliations,
         archive=SparkArchiveCheck(spark, reconciliations),
         comparison=SparkComparison(spark, reconciliations),
-        ledger=_Billed(PostgresBilledViews(connector(postgres_url))),
+        ledger=_Billed(postgres_url),
         progress=progress,
     )
 
@@ -41,12 +44,25 @@ def reconcile_ports(
 class _Billed:
     """The ledger's views as the batch layer's port."""
 
-    def __init__(self, views: PostgresBilledViews) -> None:
-        self._views = views
+    def __init__(self, postgres_url: str) -> None:
+        connect = connector(postgres_url)
+        self._views, self._books = PostgresBilledViews(connect), PostgresBooks(connect)
 
     def billed(self, days: Days | None) -> list[BilledVideo]:
         """See the port `BilledViews`."""
-        try:
+        with _unavailable():
             return [BilledVideo(**asdict(each)) for each in self._views.billed(days)]
-        except (LedgerUnavailableError, SchemaMissingError) as error:
-            raise UnavailableError(str(error)) from error
+
+    def paid_twice(self) -> list[str]:
+        """See the port `BilledViews`."""
+        with _unavailable():
+            return self._books.beyond_whole()
+
+
+@contextmanager
+def _unavailable() -> Iterator[None]:
+    """Tell the errors of the ledger as the batch layer does."""
+    try:
+        yield
+    except (LedgerUnavailableError, SchemaMissingError) as error:
+        raise UnavailableError(str(error)) from error

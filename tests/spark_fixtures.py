@@ -309,6 +309,7 @@ class Found:
     judged: list[str] = field(default_factory=list)
     served: list[str] = field(default_factory=list)
     posted: list[BilledVideo] = field(default_factory=list)
+    twice: list[str] = field(default_factory=list)
     billable: Mapping[str, int] = field(default_factory=dict)
     failure: Exception | None = None
     """Raised when the judged events are read."""
@@ -343,6 +344,9 @@ class Found:
     def billed(self, days: Days | None) -> list[BilledVideo]:
         self.asked_days = days
         return self.posted
+
+    def paid_twice(self) -> list[str]:
+        return self.twice
 
 
 class QuietMetrics:

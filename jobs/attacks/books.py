@@ -25,13 +25,13 @@ EXECUTION_ON = (datetime.now(UTC) + timedelta(days=2)).date()
 BATCH = f"VL-USD-{EXECUTION_ON:%Y%m%d}-1"
 """A payout batch that is made and waits for a second person."""
 _RATE = 2_500_000
-PREREQUISITES = f"""
+PREREQUISITES = """
 INSERT INTO published.versions (version, run_id, offsets, watermarks, snapshots, row_counts, content_hashes, day_rules)
-VALUES (1, 'batch-1', '{{}}', '[]', '{{}}', '{{}}', '{{}}', '{{}}');
+VALUES (1, 'batch-1', '{}', '[]', '{}', '{}', '{}', '{}');
 INSERT INTO billing.catalogue_versions (catalogue_version, content_hash, source)
-VALUES (1, '{content_hash_of([], [], [])}', 'attacks');
+VALUES (1, %s, 'attacks');
 INSERT INTO billing.rate_cards (contract_version, content_hash, document)
-VALUES (1, encode(sha256('{{}}'), 'hex'), '{{}}');
+VALUES (1, encode(sha256('{}'), 'hex'), '{}');
 """
 """What ledger rows point to."""
 
@@ -44,8 +44,7 @@ def run_of_period() -> BillingRun:
         batch_version=1,
         catalogue_version=1,
         contract_version=1,
-        waived={},
-        unattributed_views=0,
+        unknown_views=0,
         calculated_at=datetime(2026, 11, 10, tzinfo=UTC),
         actor="eve",
         approval_limit_micros=LIMIT_MICROS,
@@ -58,7 +57,7 @@ RUN = run_of_period().run_id
 def fill(superuser_url: str, billing_url: str) -> None:
     """Bill a period and make a payout batch, as somebody does who may bill and nothing else."""
     with closing(psycopg2.connect(superuser_url)) as connection, connection, connection.cursor() as cursor:
-        cursor.execute(PREREQUISITES)
+        cursor.execute(PREREQUISITES, (content_hash_of([], [], []),))
     connect = connector(billing_url)
     bills = [PayeeBill(payee, "USD", (_line(payee, views),)) for payee, views in (("ann", 100), ("zoe", 100_000))]
     post_bills(run_of_period(), bills, PostgresBooks(connect))

@@ -94,6 +94,12 @@ def test_a_version_that_the_ledger_names_must_have_been_published() -> None:
     assert difference == "the ledger was posted from version 9, which was never published"
 
 
+def test_a_view_that_is_paid_twice_is_found_when_everything_is_compared() -> None:
+    found = Found(twice=["video a is paid twice"])
+    assert reconcile_once(ports(found, versions()), None).differences == ("video a is paid twice",)
+    assert reconcile_once(ports(found, versions()), DAY).is_equal
+
+
 def test_before_the_first_version_there_is_nothing_to_compare() -> None:
     with pytest.raises(RefusedError, match="nothing is published yet"):
         reconcile_once(ports(Found(), versions(0)), None)

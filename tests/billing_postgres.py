@@ -54,6 +54,11 @@ def empty_database(server_url: str) -> Iterator[str]:
         _outside(server_url, "DROP DATABASE {} WITH (FORCE)", name)
 
 
+def in_database(login_url: str, database_url: str) -> str:
+    """Return the URL by which another login reaches a database."""
+    return login_url.rpartition("/")[0] + "/" + database_url.rpartition("/")[2]
+
+
 def _outside(server_url: str, statement: str, name: str) -> None:
     connection = psycopg2.connect(server_url)
     connection.autocommit = True

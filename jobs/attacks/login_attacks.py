@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psycopg2
 
+from jobs.attacks import role_matrix
 from jobs.attacks.attempts import Attack, NotTriedError
 from jobs.attacks.books import ANN, BATCH, RUN, ZOE
 from jobs.attacks.site import Site
@@ -69,6 +70,15 @@ def _tried_by(roles: Sequence[str], name: str, sentence: str) -> Attack:
     return attack
 
 
+def rights_beyond_the_declared(site: Site) -> Iterator[str | None]:
+    """A login of each role tries every right on every table, sequence, function and trigger; some are not declared."""
+    with role_matrix.role_logins(site.superuser_url) as urls:
+        found = role_matrix.rights_there_are(urls)
+    declared = role_matrix.declared_rights(role_matrix.DECLARED.read_text(encoding="utf-8"))
+    yield from (None for thing in found if found[thing] == declared.get(thing))
+    yield from role_matrix.differences(found, declared)
+
+
 FAMILY: dict[str, Attack] = {
     "login-approves-alone": _tried_by(
         [BILLING], "approves_alone", "Who bills approves, under another name, what needs a second person."
@@ -96,6 +106,7 @@ FAMILY: dict[str, Attack] = {
     "login-changes-history": _tried_by(
         ROLES, "changes_history", "A login of each role changes what is posted, published, journalled or compared."
     ),
+    "login-every-right": rights_beyond_the_declared,
     "login-makes-keys": _tried_by(
         ROLES, "makes_keys", "A login of each role makes itself a key to the API, or stretches one."
     ),

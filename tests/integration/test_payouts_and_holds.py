@@ -333,7 +333,7 @@ def restate(treasury: Treasury, views: int) -> None:
     restated = run_of(currency="EUR", restatement_number=1, cause="late events", batch_version=4)
     bills = [bill("ann", line(views=views), currency="EUR"), bill("bob", line(views=1000), currency="EUR")]
     post_bills(restated, bills, treasury.books)
-    states = PostgresStates(connector(treasury.url, "viewledger_approver"))
+    states = PostgresStates(connector(second_person(treasury.url), "viewledger_approver"))
     for statement, _ in treasury.statements.in_state("in_review"):
         states.move("statement", statement.statement_id, Move("approved", "max"))
     finalise_run(restated.run_id, treasury.books)

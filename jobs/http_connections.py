@@ -6,6 +6,7 @@ few additions, no timer.
 
 import asyncio
 import resource
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -26,6 +27,8 @@ PIPELINED_MAX = 16
 """Requests that wait on one connection while an earlier one is answered."""
 FRAMING_BYTES_MAX = 64 * 1024
 """What may stand around a body besides its own bytes once over: sizes of chunks, their extensions, trailers."""
+SINGLE = frozenset(b"host authorization cookie content-type content-encoding idempotency-key origin".split())
+"""What says who asks for what stands once: of two, a proxy may judge one and the application the other."""
 LINGER_SECONDS = 0.5
 """What a refused client still sends is read and dropped for so long, or the answer would be lost with a reset."""
 
@@ -111,7 +114,8 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(*arguments, **named)
         self._shared, self._limits = shared, shared.limits
         self._address = ""
-        self._is_in_headers, self._is_in_body, self._is_refused = True, False, False
+        self._is_in_headers, self._is_in_body, self._is_refused, self._is_upgrade = True, False, False, False
+        self._arrived = b""
         self._raw_bytes = self._body_bytes = self._requests = 0
         self._refusal: Problem | None = None
         self._timed: tuple[str, int] | None = None
@@ -149,7 +153,9 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._is_refused:
             return
         self._raw_bytes += len(data)
+        self._arrived = data
         super().data_received(data)
+        self._arrived = b""
         if self._is_refused or self.transport.is_closing():
             return
         limits = self._limits
@@ -172,6 +178,11 @@ class BoundedProtocol(HttpToolsProtocol):
             raise _RefusedError
         super().on_message_begin()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; one that comes behind the body (a trailer) says nothing, since nobody has judged it."""
+        if not self._is_in_body:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         """Judge the headers as a whole before the application sees them."""
         limits = self._limits
@@ -185,8 +196,16 @@ class BoundedProtocol(HttpToolsProtocol):
             or sum(len(name) + len(value) for name, value in self.headers) > limits.header_bytes_max
         ):
             self._refusal = _headers_too_large(limits)
+        elif len(single := [name for name, _ in self.headers if name in SINGLE]) > len(set(single)):
+            twice = max(single, key=single.count).decode()
+            self._refusal = Problem(400, "request_malformed", f"the header {twice} stands twice; send it once")
+        elif self.parser.get_method() == b"CONNECT":
+            self._refusal = Problem(400, "request_malformed", "CONNECT is for proxies, and this is none")
         if self._refusal is not None:
             raise _RefusedError
+        if self.parser.should_upgrade():
+            self._is_upgrade = True
+            return
         self._is_in_headers, self._is_in_body = False, True
         self._raw_bytes = self._body_bytes = 0
         super().on_headers_complete()
@@ -198,9 +217,24 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """A request is whole; another may follow."""
+        if self._is_upgrade:
+            return
         self._is_in_headers, self._is_in_body = True, False
         self._raw_bytes, self._requests = 0, self._requests + 1
         super().on_message_complete()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Read a request that asks for another protocol as if it did not (RFC 9110, 7.8): once more without `Upgrade`.
+
+        The parser would take its body for further requests, which whatever stands in front of us has not judged.
+        """
+        self._is_upgrade, upgraded = False, sys.exception()
+        rest = self._arrived[upgraded.args[0] :] if upgraded is not None else b""
+        version = self.parser.get_http_version().encode()
+        head = [b"%s %s HTTP/%s\r\n" % (self.parser.get_method(), self.url, version)]
+        head += [b"%s: %s\r\n" % header for header in self.headers if header[0] != b"upgrade"]
+        self._arrived = b"".join([*head, b"\r\n", rest])
+        super().data_received(self._arrived)
 
     def on_response_complete(self) -> None:
         """What closes after an answer is not kept open by a client that does not read it."""

@@ -16,12 +16,13 @@ from serving_layer.access import Role
 
 SECONDS_MAX = 1.0
 """No request may keep others waiting for longer than this."""
-LISTENING_SECONDS = 2.0
+LISTENING_SECONDS, SILENCE_SECONDS = 2.0, 0.3
 HALF_OPEN, HALF_OPEN_SECONDS_MAX = 60, 60.0
 HEADER_BYTES = 4 << 20
 CONNECTIONS = 400
 STREAMS = 250
-PAGES = 1_000
+PAGES = 3_100
+"""More than a network may ask for in a minute."""
 VIDEO = "/v1/videos/v/views"
 NUMBERS = ("9" * 5_000, "-1", "1e400", "٣", "0x10", "1_000", "NaN", "", " 1", "9" * 19)
 
@@ -154,9 +155,48 @@ def all_live_streams(site: Site) -> Iterator[str | None]:
 
 
 def floods_of_pages(site: Site) -> Iterator[str | None]:
-    """Pages of the portal, asked for without an end by one anonymous client."""
-    codes = [site.api.get("/portal/sign-in").status_code for _ in range(PAGES)]
+    """Pages of the portal, asked for without an end by one anonymous client, who gives himself other addresses."""
+    network, codes = site.somewhere()["X-Forwarded-For"], set()
+    for number in range(PAGES):
+        # The last address is the proxy's own word; what stands before it is the client's.
+        headers = [("X-Forwarded-For", f"192.0.{number % 256}.1"), ("X-Forwarded-For", network)]
+        codes.add(site.api.get("/portal/sign-in", headers=headers).status_code)
+        if 429 in codes:
+            break
     yield None if 429 in codes else f"{PAGES} pages in a row were served to one client and none was refused"
+
+
+def smuggled_requests(site: Site) -> Iterator[str | None]:
+    """One request in which a proxy and we could see two, or another sender; it would act in another's name."""
+    inner = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
+    chunks = b"%x\r\n%s\r\n0\r\n\r\n" % (len(inner), inner)
+    for fields, body in (
+        (b"Upgrade: h2c\r\nConnection: upgrade\r\nContent-Length: %d" % len(inner), inner),
+        (b"Upgrade: websocket\r\nConnection: upgrade\r\nTransfer-Encoding: chunked", chunks),
+        (b"Content-Length: %d\r\nTransfer-Encoding: chunked" % len(inner), b"0\r\n\r\n" + inner),
+        (b"Content-Length: 0\r\nContent-Length: %d" % len(inner), inner),
+        (b"Transfer-Encoding : chunked\r\nContent-Length: 5", b"0\r\n\r\n" + inner),
+        (b"Transfer-Encoding: identity, chunked\r\nContent-Length: 5", b"0\r\n\r\n" + inner),
+        (b"Transfer-Encoding: xchunked", b"0\r\n\r\n" + inner),
+        (b"X-A: b\r\n Content-Length: %d" % len(inner), inner),
+        (b"X-A: b\nContent-Length: %d" % len(inner), inner),
+        (b"Content-Length: +%d" % len(inner), inner),
+    ):
+        for port in (site.scene.collector.port, site.scene.api.port):
+            answer = _answer_to(port, b"POST /nowhere HTTP/1.1\r\nHost: a\r\n" + fields + b"\r\n\r\n", body)
+            yield f"{fields[:60]!r}: its body was served as a request" if b" 200 OK" in answer else None
+
+
+def words_behind_a_body(site: Site) -> Iterator[str | None]:
+    """A credential and an address in the trailer of a body, or a second time; no proxy has judged either of them."""
+    token = site.token(Role.FINANCE).encode()
+    credential = b"Authorization: Bearer " + token
+    for fields, trailer in ((b"Accept: */*", credential), (b"Authorization: Bearer x\r\n" + credential, b"X-A: b")):
+        head = b"GET /v1/channels/ann/statements HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
+        answer = _answer_to(
+            site.scene.api.port, head + fields + b"\r\n\r\n", b"1\r\na\r\n0\r\n" + trailer + b"\r\n\r\n"
+        )
+        yield None if answer.startswith((b"HTTP/1.1 400", b"HTTP/1.1 401")) else f"it is believed: {answer[:15]!r}"
 
 
 def slashes_and_schemes(site: Site) -> Iterator[str | None]:
@@ -210,6 +250,22 @@ def _bytes_taken(port: int, text: bytes) -> int:
             return 0
 
 
+def _answer_to(port: int, head: bytes, body: bytes) -> bytes:
+    """Return what a server says to a request whose body comes after its headers, until it closes or falls silent."""
+    found = b""
+    with closing(_connection(port)) as sender:
+        sender.settimeout(SILENCE_SECONDS)
+        try:
+            sender.sendall(head)
+            time.sleep(SILENCE_SECONDS / 3)
+            sender.sendall(body)
+            while part := sender.recv(1 << 16):
+                found += part
+        except OSError:
+            pass
+    return found
+
+
 def _open_after(sockets: Sequence[socket.socket], seconds: float) -> int:
     """Return how many connections the server has not closed within some seconds."""
     left, deadline = list(sockets), time.monotonic() + seconds
@@ -236,6 +292,8 @@ FAMILY: dict[str, Attack] = {
     "request-many-connections": many_connections,
     "request-all-live-streams": all_live_streams,
     "request-page-flood": floods_of_pages,
+    "request-smuggled": smuggled_requests,
+    "request-trailers": words_behind_a_body,
     "request-redirects": slashes_and_schemes,
     "request-metrics": inner_figures,
 }

@@ -138,6 +138,8 @@ def _take(connection: socket.socket, has_a_stream: bool) -> None:
         while part := connection.recv(1 << 16):
             if b"/views/live" in part:
                 connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n" if has_a_stream else b"HTTP/1.1 503 No\r\n\r\n")
+            elif b"/nowhere" in part or b"/statements" in part:
+                connection.sendall(b"HTTP/1.1 404 Not Found\r\n\r\nHTTP/1.1 200 OK\r\n\r\n")
 
 
 @pytest.mark.parametrize("name", IN_THE_CONTRACT)

@@ -14,7 +14,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from jobs.errors import CommandError
-from jobs.http_connections import OTHER_FILES, PIPELINED_MAX, ConnectionLimits, within_open_files
+from jobs.http_connections import OTHER_FILES, PIPELINED_MAX, SINGLE, ConnectionLimits, within_open_files
 from jobs.http_server import listening_socket, served_beside
 
 LIMITS = ConnectionLimits(
@@ -34,7 +34,17 @@ async def _large(_: Request) -> Response:
     return StreamingResponse(iter([b"x" * 65_536] * 1_000))
 
 
-APP = Starlette(routes=[Route("/", _plain, methods=["GET", "POST"]), Route("/large", _large)])
+async def _headers(request: Request) -> Response:
+    return Response(" ".join(request.headers))
+
+
+APP = Starlette(
+    routes=[
+        Route("/", _plain, methods=["GET", "POST"]),
+        Route("/large", _large),
+        Route("/headers", _headers, methods=["GET", "POST"]),
+    ]
+)
 
 
 @contextmanager
@@ -114,6 +124,11 @@ def test_a_request_within_the_limits_is_answered_and_the_connection_stays(connec
         (b"POST / HTTP/1.1\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n", (400, "request_malformed")),
         (b"POST / HTTP/1.1\r\ncontent-length: -1\r\n\r\n", (400, "request_malformed")),
         (b"GET / HTTP/1.1\r\nbad header: x\r\n\r\n", (400, "request_malformed")),
+        (b"CONNECT /x HTTP/1.1\r\nhost: x\r\n\r\n", (400, "request_malformed")),
+        *(
+            (b"GET / HTTP/1.1\r\n%s: a\r\nx: y\r\n%s: a\r\n\r\n" % (name, name.title()), (400, "request_malformed"))
+            for name in sorted(SINGLE)
+        ),
     ],
 )
 def test_a_request_beyond_a_limit_is_refused_in_a_problem_however_it_is_cut(
@@ -181,6 +196,35 @@ def test_what_frames_a_body_is_bounded(connect: Callable[[], socket.socket], fil
     for start in range(0, len(filler), 10_000):
         send(connection, filler[start : start + 10_000])
     assert closed_within(connection, 1)
+
+
+@pytest.mark.parametrize("piece", [1, 7, 100_000])
+@pytest.mark.parametrize("upgrade", [b"h2c", b"websocket", b"x"])
+def test_a_body_is_never_a_request_whatever_protocol_its_headers_ask_for(
+    connect: Callable[[], socket.socket], upgrade: bytes, piece: int
+) -> None:
+    connection, body = connect(), b"GET /smuggled HTTP/1.1\r\nhost: x\r\n\r\n"
+    head = b"POST / HTTP/1.1\r\nhost: x\r\nupgrade: %s\r\nconnection: upgrade\r\n" % upgrade
+    framed = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+    last = b"GET /headers HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+    sent = b"%scontent-length: %d\r\n\r\n%s%stransfer-encoding: chunked\r\n\r\n%s%s" % (
+        *(head, len(body), body),
+        *(head, framed, last),
+    )
+    for start in range(0, len(sent), piece):
+        send(connection, sent[start : start + piece])
+    answer = answer_of(connection)
+    assert answer.count(b"HTTP/1.1 200") == answer.count(b"HTTP/1.1") == 3, answer
+    assert answer.count(b"\r\n\r\n%d" % len(body)) == 2
+
+
+def test_what_stands_behind_a_body_is_no_header(connect: Callable[[], socket.socket]) -> None:
+    connection = connect()
+    connection.sendall(
+        b"POST /headers HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n"
+        b"1\r\na\r\n0\r\nX-Forwarded-For: 192.0.2.1\r\nAuthorization: Bearer b\r\nExpect: 100-continue\r\n\r\n"
+    )
+    assert answer_of(connection).endswith(b"\r\n\r\nhost connection transfer-encoding")
 
 
 def test_pipelined_requests_are_bounded(connect: Callable[[], socket.socket]) -> None:

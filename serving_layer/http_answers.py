@@ -11,6 +11,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ingestion.contract.decoding import is_video_id
 from serving_layer.accept import preferred
 from serving_layer.access import Caller
 from serving_layer.parameters import Parameters
@@ -92,5 +93,13 @@ def _csv(body: Mapping[str, Any], columns: Sequence[str], shared: Sequence[str])
     return out.getvalue().encode()
 
 
+def harmless(cell: object) -> object:
+    """Return a cell that no spreadsheet takes for a formula: one that begins like one is led by an apostrophe."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+
+
 def _cell(value: object) -> object:
-    return str(value).lower() if isinstance(value, bool) else value
+    if isinstance(value, bool):
+        return str(value).lower()
+    # An id is whole for the program that reads it, and no formula that does anything, whatever it begins with.
+    return value if isinstance(value, str) and is_video_id(value) else harmless(value)

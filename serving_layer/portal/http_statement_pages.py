@@ -11,6 +11,7 @@ from starlette.responses import Response
 from serving_layer.access import Scope
 from serving_layer.appeals import APPEALABLE, OBJECTION_LENGTH_MAX
 from serving_layer.http_access import GuardedRoute
+from serving_layer.http_answers import harmless
 from serving_layer.http_proofs import streamed_events
 from serving_layer.idempotency import request_key
 from serving_layer.portal.formatting import machine
@@ -125,12 +126,8 @@ def lines_csv(found: WholeStatement) -> bytes:
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow((*_LINE_COLUMNS, "currency"))
     for line in found.detail.lines:
-        writer.writerow([*map(_harmless, msgspec.structs.astuple(line)), found.detail.currency])
+        writer.writerow([*map(harmless, msgspec.structs.astuple(line)), found.detail.currency])
     return text.getvalue().encode()
-
-
-def _harmless(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
 
 
 def _download(found: WholeStatement, content: bytes, ending: str, media_type: str) -> Response:

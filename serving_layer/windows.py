@@ -20,6 +20,8 @@ QUARTER_SECONDS = 900
 QUARTERS_PER_DAY = 96
 WINDOWS_MAX = 1_000
 _EPOCH = date(1970, 1, 1)
+_NO_ZONES = frozenset({"posix", "right", "posixrules", "localtime", "Factory"})
+"""Files beside the zones: other copies of them (those in `right` count leap seconds), and settings of the machine."""
 _is_zone_name = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}").fullmatch
 
 
@@ -34,7 +36,7 @@ class WindowKind(StrEnum):
 def zone_of(name: str) -> ZoneInfo:
     """Return the time zone of an IANA name; raises ProblemError(timezone_unknown)."""
     try:
-        if _is_zone_name(name) and len(name) <= 64:
+        if _is_zone_name(name) and len(name) <= 64 and name.partition("/")[0] not in _NO_ZONES:
             return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         pass

@@ -115,7 +115,22 @@ def test_every_zone_in_use_is_whole_quarters_of_an_hour_away_from_utc() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "Mars/Olympus", "../etc/passwd", "/etc/localtime", "Europe", "x" * 100, "a\0b", "é"]
+    "name",
+    [
+        "",
+        "Mars/Olympus",
+        "../etc/passwd",
+        "/etc/localtime",
+        "Europe",
+        "x" * 100,
+        "a\0b",
+        "é",
+        "right/UTC",
+        "posix/UTC",
+        "localtime",
+        "posixrules",
+        "Factory",
+    ],
 )
 def test_what_is_no_zone_is_told_so(name: str) -> None:
     with pytest.raises(ProblemError) as caught:

@@ -79,7 +79,7 @@ def extreme_message(rng: random.Random) -> bytes:
         "referrer": [*TEXTS, "r" * 2_048, "r" * 2_049, *WRONG],
         "quality": [*TEXTS, *WRONG],
         "ad_views": [*AD_VIEWS, *AD_VIEWS, *WRONG],
-        "schema_version": [1, 2**63, *WRONG],
+        "schema_version": [1, 10**6, 10**6 + 1, 2**63, 10**400, *WRONG],
         "received_at": [*TEXTS, *WRONG],
         "client_network": ["10.0.0.0/24", *TEXTS, *WRONG],
         "user_agent": [*TEXTS, *WRONG],

@@ -20,6 +20,7 @@ from msgspec.structs import force_setattr, replace
 from ingestion.contract.event import (
     ADVERTISEMENTS_MAX,
     EVENT_BYTES_MAX,
+    SCHEMA_VERSION_MAX,
     VIDEO_ID_LENGTH_MAX,
     VIDEO_ID_PATTERN,
     AdView,
@@ -102,6 +103,8 @@ def _decode_quickly(raw: bytes, contract: int) -> ViewEvent | None:
         if not is_exact or instant.year not in _WHOLE_YEARS:
             return None
         if event.ad_views is not None and len(event.ad_views) > ADVERTISEMENTS_MAX:
+            return None
+        if event.schema_version is not None and event.schema_version > SCHEMA_VERSION_MAX:
             return None
         if instant.tzinfo is not UTC:
             instant = instant.astimezone(UTC)
@@ -204,7 +207,7 @@ def _exact_instant(text: str) -> datetime:
 def _reasons_of_the_newest(sent: dict[str, Any]) -> list[Reason]:
     """Return what breaks the newest contract alone in fields that keep the oldest."""
     reasons = []
-    timestamp, ad_views = sent.get("timestamp"), sent.get("ad_views")
+    timestamp, ad_views, schema = sent.get("timestamp"), sent.get("ad_views"), sent.get("schema_version")
     try:
         if isinstance(timestamp, str):
             _exact_instant(timestamp)
@@ -215,6 +218,8 @@ def _reasons_of_the_newest(sent: dict[str, Any]) -> list[Reason]:
     if isinstance(ad_views, list) and len(ad_views) > ADVERTISEMENTS_MAX:
         text = f"ad_views: the event has {len(ad_views)}; at most {ADVERTISEMENTS_MAX} are allowed"
         reasons.append(Reason("ad_views_too_many", text))
+    if isinstance(schema, int) and schema > SCHEMA_VERSION_MAX:
+        reasons.append(Reason("schema_version_invalid", f"schema_version: at most {SCHEMA_VERSION_MAX} is allowed"))
     return reasons
 
 

@@ -26,6 +26,8 @@ VIDEO_ID_LENGTH_MAX = 64
 VIEW_DURATION_SECONDS_MAX = 86_400
 ADVERTISEMENTS_MAX = 50
 """In one event: more than a film of three hours with a break every ten minutes shows."""
+SCHEMA_VERSION_MAX = 1_000_000
+"""No player counts so far; a number without a bound is one that some reader cannot keep."""
 
 _is_uuid = re.compile("[0-9a-fA-F]{8}(-?)(?:[0-9a-fA-F]{4}\\1){3}[0-9a-fA-F]{12}").fullmatch
 

@@ -88,6 +88,8 @@ def test_a_missing_required_field_is_named(name: str) -> None:
         ("revenue_eligible", 1),
         ("ad_views", [{"ad_type": "pre_roll"}]),
         ("schema_version", 0),
+        ("schema_version", 1_000_001),
+        ("schema_version", 10**4_200),
     ],
 )
 def test_a_wrong_value_is_named(field: str, value: object) -> None:

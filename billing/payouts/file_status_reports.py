@@ -131,7 +131,7 @@ class _Reader:
             return status
         count = self._text(node, "OrgnlNbOfTxs")
         payment_count = int(count) if re.fullmatch("[0-9]{1,15}", count) else None
-        sum_micros = self._amount(self._text(node, "OrgnlCtrlSum"), status.place)
+        sum_micros = self._amount(self._child(node, "OrgnlCtrlSum"), status.place)
         self._batches.append(
             BatchAcknowledgement(batch_id, status.outcome, status.reason, status.place, payment_count, sum_micros)
         )
@@ -146,7 +146,7 @@ class _Reader:
             self.problems.append(f"{status.place}: {status.code}, and no OrgnlEndToEndId says which payment")
             return status
         amount = self._child(node, "OrgnlTxRef", "Amt", "InstdAmt")
-        amount_micros = self._amount(self._text(amount), status.place)
+        amount_micros = self._amount(amount, status.place)
         currency = "" if amount is None else amount.get("Ccy", "")
         self._payments.append(
             Acknowledgement(item_id, status.outcome, amount_micros, currency, status.reason, status.place, batch_id)
@@ -191,10 +191,11 @@ class _Reader:
         text = " ".join(" ".join(filter(None, said)).split())
         return set(codes), "".join(filter(is_printable, text))[:REASON_CHARACTERS_MAX]
 
-    def _amount(self, text: str, place: str) -> int | None:
+    def _amount(self, node: Element | None, place: str) -> int | None:
         """Return an amount as XML writes decimals (at most 18 digits, 5 of them behind the point); None for none."""
-        if not text:
+        if node is None:
             return None
+        text = self._text(node)
         if re.fullmatch(r"\+?(?=.?[0-9])[0-9]{0,15}(\.[0-9]{0,6}0{0,12})?", text) is None:
             self.problems.append(f"{place}: {text[:40]!r} is not an amount like 12.34")
             return None

@@ -220,6 +220,7 @@ def test_a_report_is_read_in_the_encoding_that_it_declares(tmp_path: Path, form:
         (report(status="NEIN"), "the group's status: 'NEIN' is no status of ISO 20022"),
         (report(status="RJCT", message_id=""), "neither OrgnlPmtInfId nor OrgnlMsgId says of what"),
         (report(status="RJCT", answers="pain.008.001.02"), "the report answers a 'pain.008.001.02'"),
+        (report(batch(payment("abc", "ACSC", amount=" "))), "payment 1: '' is not an amount like 12.34"),
         (report(batch(payment("abc", "ACSC", amount="12,34"))), "payment 1: '12,34' is not an amount like 12.34"),
         (report(batch(payment("abc", "ACSC")), status="RJCT"), "payment 1: ACSC, and RJCT is said of all of them"),
         (report(batch(payment("abc", "PDNG")), status="RJCT"), "payment 1: PDNG, and RJCT is said of all of them"),

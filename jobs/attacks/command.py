@@ -12,6 +12,7 @@ from pathlib import Path
 
 from jobs.attacks import (
     bank_attacks,
+    bundle_attacks,
     event_attacks,
     login_attacks,
     poison_attacks,
@@ -36,6 +37,7 @@ ATTACKS: Mapping[str, Attack] = {
     **portal_attacks.FAMILY,
     **request_attacks.FAMILY,
     **bank_attacks.FAMILY,
+    **bundle_attacks.FAMILY,
     **login_attacks.FAMILY,
 }
 SENTENCES = {name: " ".join((attack.__doc__ or "").split("\n\n")[0].split()) for name, attack in ATTACKS.items()}

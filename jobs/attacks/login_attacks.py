@@ -15,7 +15,7 @@ from jobs.attacks.books import ANN, BATCH, RUN, ZOE
 from jobs.attacks.site import Site
 
 TRIES = Path(__file__).parent / "tries"
-NAMES = {":ann": ANN, ":batch": BATCH, ":run": RUN, ":zoe": ZOE}
+NAMES = {":posted_statement": ANN, ":waiting_statement": ZOE, ":batch": BATCH, ":run": RUN}
 BILLING, APPROVER, API, IMPORTER, OPERATOR, ANALYST, AUDITOR, REPORTING = ROLES = tuple(
     f"viewledger_{role}"
     for role in ("billing", "approver", "api", "importer", "operator", "analyst", "auditor", "reporting")

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from kafka import KafkaProducer
 from psycopg2 import sql
 
+from billing.proof.ed25519_keys import SigningKey, create_key
 from ingestion.contract.event import PARTITION_COUNT
 from jobs.attacks import books
 from jobs.faults.kafka_topics import read_topic
@@ -215,9 +216,19 @@ class Site:
     def fill_books(self) -> None:
         """Have small books in the database, once."""
         if not self._has_books:
-            with self.login("viewledger_billing") as billing_url:
-                books.fill(self.superuser_url, billing_url)
+            with self.login("viewledger_billing") as billing_url, self.login("viewledger_approver") as approver_url:
+                books.fill(self.superuser_url, billing_url, approver_url)
             self._has_books = True
+
+    @cached_property
+    def signing_key_of_books(self) -> SigningKey:
+        """The key that signs the books."""
+        return create_key(self.scene.folder / "books.key")
+
+    def export_bundle(self, folder: Path) -> None:
+        """Write the bundle of the small books, signed."""
+        self.fill_books()
+        books.export(self.superuser_url, self.signing_key_of_books, folder)
 
 
 def _lives(client: httpx.Client) -> bool:

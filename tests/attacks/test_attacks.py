@@ -1,11 +1,13 @@
 """Every attack that takes no minutes is repelled by the real processes."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from jobs.attacks.attempts import REPELLED, carry_out
+from jobs.attacks import bundle_attacks, login_attacks
+from jobs.attacks.attempts import GOT_THROUGH, REPELLED, carry_out
 from jobs.attacks.command import ATTACKS, SENTENCES, SLOW, chosen_attacks
 from jobs.attacks.site import SETTINGS, Site
 from jobs.errors import CommandError
@@ -46,3 +48,22 @@ def test_attacks_are_chosen_by_the_beginning_of_their_names() -> None:
     assert chosen_attacks([]) == list(ATTACKS)
     with pytest.raises(CommandError, match="no attack is called nothing"):
         chosen_attacks(["token-un", "nothing"])
+
+
+@pytest.mark.parametrize("name", bundle_attacks.FAMILY)
+def test_an_attack_on_a_verifier_that_always_agrees_gets_through(
+    site: Site, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundle_attacks, "VERIFIER", shutil.which("true"))
+    outcome = carry_out(name, ATTACKS[name], site)
+    assert outcome.verdict == GOT_THROUGH, outcome
+
+
+@pytest.mark.parametrize("name", [path.stem for path in login_attacks.TRIES.glob("*.sql")])
+def test_each_try_of_a_login_works_where_no_rule_stops_it(site: Site, name: str) -> None:
+    """As a superuser whom no trigger stops; otherwise it would be refused for a slip of ours."""
+    site.fill_books()
+    unstopped = f"{site.superuser_url}?options=-csession_replication_role%3Dreplica"
+    tries = login_attacks.tries(name)
+    assert tries
+    assert [what for what, text in tries.items() if login_attacks.gain(unstopped, what, text) is None] == []

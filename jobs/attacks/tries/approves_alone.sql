@@ -1,15 +1,15 @@
 -- approves a statement
 INSERT INTO billing.transitions (subject_kind, subject_id, transition_index, from_state, to_state, actor)
-    VALUES ('statement', ':zoe', 2, 'in_review', 'approved', 'somebody else');
+    VALUES ('statement', ':waiting_statement', 2, 'in_review', 'approved', 'somebody else');
 
 -- approves it as the run
 INSERT INTO billing.transitions (subject_kind, subject_id, transition_index, from_state, to_state, actor)
-    VALUES ('statement', ':zoe', 2, 'in_review', 'approved', 'run');
+    VALUES ('statement', ':waiting_statement', 2, 'in_review', 'approved', 'run');
 
 -- approves it in a role
 SET ROLE viewledger_billing;
 INSERT INTO billing.transitions (subject_kind, subject_id, transition_index, from_state, to_state, actor)
-    VALUES ('statement', ':zoe', 2, 'in_review', 'approved', 'somebody else');
+    VALUES ('statement', ':waiting_statement', 2, 'in_review', 'approved', 'somebody else');
 
 -- approves a payout batch
 INSERT INTO billing.transitions (subject_kind, subject_id, transition_index, from_state, to_state, actor)

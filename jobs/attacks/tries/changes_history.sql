@@ -8,7 +8,7 @@ DELETE FROM billing.transactions;
 TRUNCATE billing.transitions CASCADE;
 
 -- changes a line
-UPDATE billing.payment_audit SET quantity = quantity + 1;
+UPDATE billing.payment_audit SET video_id = 'other';
 
 -- changes who owns a video
 UPDATE billing.owners SET payee_id = 'ann';

@@ -14,7 +14,7 @@ CREATE SCHEMA mallory;
 CREATE FUNCTION public.hashtext(text) RETURNS integer LANGUAGE sql AS 'SELECT 1';
 
 -- makes an operator for everybody
-CREATE OPERATOR public.= (LEFTARG = bigint, RIGHTARG = text, FUNCTION = pg_catalog.texteq);
+CREATE OPERATOR public.=== (LEFTARG = text, RIGHTARG = text, FUNCTION = pg_catalog.texteq);
 
 -- makes a function in the books
 CREATE FUNCTION billing.mine() RETURNS integer LANGUAGE sql AS 'SELECT 1';

@@ -65,7 +65,8 @@ class CatalogueImporter:
             raise KeyReusedError(str(error)) from error
         except (LedgerUnavailableError, SchemaMissingError) as error:
             raise CatalogueUnavailableError(str(error)) from error
-        changes = {what: ChangeCounts(*each) for what, each in imported.changes.items()}
+        # sorted, since PostgreSQL keeps the members of an answer in an order of its own
+        changes = {what: ChangeCounts(*each) for what, each in sorted(imported.changes.items())}
         return ImportAnswer(
             imported.version, imported.is_new, imported.state, len(catalogue.payees), len(catalogue.videos), changes
         )

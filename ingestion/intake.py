@@ -81,7 +81,7 @@ def admit(raw: bytes, came: Arrival, key: bytes) -> AdmittedEvent | RejectedEven
     fields["user_id"] = _text(pseudonym_of(event.user_id, key))
     fields["session_id"] = _text(session_pseudonym_of(event.session_id, key))
     if event.referrer is not None:
-        _keep_host(fields, event.referrer)
+        _keep_host(fields, referrer_host(event.referrer))
     if "client_network" in fields and "client_network" not in came.fields:
         _keep_network(fields, event)
     fields.update(came.fields)
@@ -108,13 +108,17 @@ def _keep_network(fields: dict[str, msgspec.Raw], event: ViewEvent) -> None:
         fields["client_network"] = _text(network)
 
 
-def _keep_host(fields: dict[str, msgspec.Raw], referrer: str) -> None:
-    """Keep of the page that a viewer came from its host alone: addresses of pages name people."""
+def referrer_host(referrer: str) -> str | None:
+    """Return what is kept of the page that a viewer came from, its host: addresses of pages name people."""
     found = _HOST.match(referrer)
-    if found is None:
+    return None if found is None else found[1].lower()
+
+
+def _keep_host(fields: dict[str, msgspec.Raw], host: str | None) -> None:
+    if host is None:
         del fields["referrer"]
     else:
-        fields["referrer"] = _text(found[1].lower())
+        fields["referrer"] = _text(host)
 
 
 def _text(value: str) -> msgspec.Raw:

@@ -12,7 +12,7 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from ingestion.contract.event import TOPIC_VIDEO_VIEWS
-from jobs.demo.traffic import Message, Pseudonymise, encode_for_http, encode_for_kafka
+from jobs.demo.traffic import Message, encode_for_http, encode_for_kafka
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 
@@ -95,8 +95,8 @@ def _chunks(messages: Iterable[Message]) -> Iterator[Sequence[Message]]:
 class DirectProducer:
     """A producer of somebody else's that writes to the topic itself."""
 
-    def __init__(self, bootstrap: str, pseudonymise: Pseudonymise) -> None:
-        self._pseudonymise = pseudonymise
+    def __init__(self, bootstrap: str, pseudonym_key: bytes) -> None:
+        self._key = pseudonym_key
         self._producer = KafkaProducer(
             bootstrap_servers=bootstrap.split(","),
             acks="all",
@@ -110,9 +110,7 @@ class DirectProducer:
         started = time.monotonic()
         try:
             futures = [
-                self._producer.send(
-                    TOPIC_VIDEO_VIEWS, encode_for_kafka(each, self._pseudonymise), key=each.video_id.encode()
-                )
+                self._producer.send(TOPIC_VIDEO_VIEWS, encode_for_kafka(each, self._key), key=each.video_id.encode())
                 for each in messages
             ]
             for future in futures:

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from ingestion.contract.periods import Period
-from ingestion.pseudonym import pseudonym_key, pseudonym_of
+from ingestion.pseudonym import pseudonym_key
 from jobs.demo.catalogue_files import sample_rates, write_catalogue
 from jobs.demo.commands import RunningCommand, run_command
 from jobs.demo.comparison import Observed, Row, compare
@@ -51,9 +51,7 @@ class Demo:
         self._logs = self.stack.folder / "log"
         self._players = Players(f"http://127.0.0.1:{self.environment['VIEWLEDGER_COLLECTOR_PORT']}")
         key = pseudonym_key(self.environment["VIEWLEDGER_PSEUDONYM_KEY"])
-        self._producer = DirectProducer(
-            self.environment["VIEWLEDGER_KAFKA_BOOTSTRAP"], lambda user_id: pseudonym_of(user_id, key)
-        )
+        self._producer = DirectProducer(self.environment["VIEWLEDGER_KAFKA_BOOTSTRAP"], key)
 
     def run(self, traffic: Traffic, today: date) -> list[Row]:
         """Send everything with two batch runs in between, bill, and compare every number with the truth."""

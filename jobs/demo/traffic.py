@@ -9,11 +9,13 @@ import json
 import random
 import uuid
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
+from ingestion.intake import referrer_host
+from ingestion.pseudonym import pseudonym_of, session_pseudonym_of
 from jobs.demo.sample import VideoDay
 
 PHASES = (1, 2, 3)
@@ -276,14 +278,14 @@ def _shuffle_in_windows(rng: random.Random, messages: list[Message]) -> None:
     messages[:] = [message for _, message in keyed]
 
 
-Pseudonymise = Callable[[str], str]
-
-
-def encode_for_kafka(message: Message, pseudonymise: Pseudonymise) -> bytes:
-    """Return the value a direct producer sends: such producers replace the viewer's id themselves."""
+def encode_for_kafka(message: Message, key: bytes) -> bytes:
+    """Return the value a direct producer sends: such producers replace what names a person as the collector does."""
     if isinstance(message.event, bytes):
         return message.event
-    return _compact({**message.event, "user_id": pseudonymise(message.event["user_id"])})
+    event = {**message.event, "user_id": pseudonym_of(message.event["user_id"], key)}
+    if "session_id" in event:
+        event["session_id"] = session_pseudonym_of(event["session_id"], key)
+    return _compact(event | {"referrer": referrer_host(event["referrer"])})
 
 
 def encode_for_http(message: Message) -> bytes:

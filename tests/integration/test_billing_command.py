@@ -165,7 +165,9 @@ def test_a_renamed_payee_is_not_paid_again_and_a_restatement_moves_it_whole(
     (desk.folder / "payees.csv").write_text("payee_id,name\nann2,Ann\nbob,Bob\n")
     (desk.folder / "videos.csv").write_text("video_id,payee_id\nv,ann2\nw,bob\n")
     files = [f"--{name}={desk.folder / name}.csv" for name in ("payees", "videos")]
-    assert main(["billing", "import", *files]) == ExitCode.OK
+    assert main(["billing", "import", *files, "--allow-removals", "1"]) == ExitCode.OK
+    assert desk.document("run", *month)["posted_count"] == 0, "what waits for a second person changes nothing"
+    put_in_force(os.environ["VIEWLEDGER_POSTGRES_URL"])
     code, _, error = desk.run("run", *month)
     assert code == ExitCode.REFUSED
     assert "(v: ann 100 % → ann2 100 %)" in error

@@ -4,7 +4,6 @@ An event is sent when the count changed, at most one a second; a comment keeps t
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 
@@ -20,6 +19,7 @@ from serving_layer.counts_reader import CountsReader
 from serving_layer.http_access import Guard, GuardedRoute
 from serving_layer.http_history import History, whose
 from serving_layer.live_counts import LiveCount, ReadLive, StreamOverError, is_event_id, live_video
+from serving_layer.open_streams import OpenStreams, TooManyOpenError
 from serving_layer.ports import SettledUnavailableError
 from serving_layer.problems import ProblemError, refused
 from serving_layer.video_ids import malformed
@@ -50,8 +50,8 @@ class LiveStreams:
 
     def __init__(self, limits: LiveLimits | None = None) -> None:
         self._limits = limits or LiveLimits()
-        self._open: Counter[str] = Counter()
-        """Of everybody (the empty name), of a network, of a credential → open streams."""
+        self._open = OpenStreams()
+        """Of everybody (the empty name), of a network, of a credential."""
 
     def answer(self, request: Request, read: ReadLive, caller: Caller, network: str) -> Response:
         """Return a stream of what `read` reads; raises ProblemError(live_exhausted)."""
@@ -59,27 +59,19 @@ class LiveStreams:
         most = {"": limits.connections_max, f"network {network}": limits.network_max}
         if not caller.is_anonymous:
             most[f"caller {caller.subject}"] = limits.caller_max
-        for name, number in most.items():
-            if self._open[name] >= number:
-                whose = name.partition(" ")[0]
-                raise refused(
-                    "live_exhausted",
-                    f"{number} live streams are open already{f' for this {whose}' if whose else ''}; "
-                    "ask for the count itself meanwhile",
-                    {"Retry-After": "10"},
-                )
         known = request.headers.get("last-event-id", "")
         events = _Events(read, self._limits, known if is_event_id(known) else "", _stopping(request))
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Vary": "Authorization"}
-        self._open.update(most.keys())
-
-        def ended() -> None:
-            for name in most:
-                self._open[name] -= 1
-                if not self._open[name]:
-                    del self._open[name]
-
-        return _Stream(events.all(), headers, ended)
+        try:
+            return _Stream(events.all(), headers, self._open.take(most))
+        except TooManyOpenError as full:
+            whose = full.name.partition(" ")[0]
+            raise refused(
+                "live_exhausted",
+                f"{full.most} live streams are open already{f' for this {whose}' if whose else ''}; "
+                "ask for the count itself meanwhile",
+                {"Retry-After": "10"},
+            ) from full
 
 
 class _Stream(StreamingResponse):

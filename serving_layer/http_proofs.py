@@ -15,6 +15,7 @@ from starlette.types import Scope as RequestScope
 
 from serving_layer.access import Caller, Scope, nothing_here
 from serving_layer.http_access import Guard, GuardedRoute
+from serving_layer.open_streams import OpenStreams, TooManyOpenError
 from serving_layer.parameters import is_number
 from serving_layer.problems import refused
 from serving_layer.proofs import (
@@ -38,6 +39,8 @@ from serving_layer.statements import UNDECIDED, StatementsUnavailableError, book
 STREAM_COST, LOOKUP_COST = 10, 3
 STREAMS_MAX = 4
 """Streams at once; each holds a thread and a query of the batch tables."""
+CALLER_STREAMS_MAX = 2
+"""Of them with one credential: whoever reads slowly keeps a stream for as long as that takes."""
 
 _encode = msgspec.json.Encoder().encode
 Answer = TypeVar("Answer")
@@ -50,8 +53,8 @@ class Proofs:
     statements: StatementEvents
     payments: EventPayments
     executor: Executor
-    streams: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(STREAMS_MAX))
-    """Taken by every stream, whoever it is for."""
+    streams: OpenStreams = field(default_factory=OpenStreams)
+    """Every stream is counted here, whoever it is for."""
 
 
 def proof_routes(guard: Guard, proofs: Proofs) -> list[GuardedRoute]:
@@ -76,10 +79,10 @@ async def _events(proofs: Proofs, request: Request, caller: Caller) -> Response:
     found = await _asked(proofs, proofs.statements.statement, statement_id)
     if found is None or not _is_shown(found, caller):
         raise nothing_here()
-    return await streamed_events(proofs, statement_id, after, form)
+    return await streamed_events(proofs, caller, statement_id=statement_id, after=after, form=form)
 
 
-async def streamed_events(proofs: Proofs, statement_id: str, after: int, form: Form) -> Response:
+async def streamed_events(proofs: Proofs, caller: Caller, *, statement_id: str, after: int, form: Form) -> Response:
     """Return the events of a statement from number after + 1 on, sent as they are read.
 
     The first part is read before the answer begins, so that a store that is away is a problem and no stump.
@@ -87,16 +90,19 @@ async def streamed_events(proofs: Proofs, statement_id: str, after: int, form: F
     Raises:
         ProblemError: streams_busy, statements_unavailable or proofs_unavailable.
     """
-    if proofs.streams.locked():
-        raise refused("streams_busy", f"{STREAMS_MAX} streams are running; try again shortly", {"Retry-After": "5"})
-    await proofs.streams.acquire()
+    try:
+        ended = proofs.streams.take({"": STREAMS_MAX, caller.subject: CALLER_STREAMS_MAX})
+    except TooManyOpenError as full:
+        whose = " of this caller" if full.name else ""
+        detail = f"{full.most} streams{whose} are running; try again when one has ended"
+        raise refused("streams_busy", detail, {"Retry-After": "5"}) from full
     chunks = written(proofs.statements.events(statement_id, after), form)
     try:
         first = await _asked(proofs, next, chunks, b"")
     except BaseException:
-        proofs.streams.release()
+        ended()
         raise
-    return _Stream(itertools.chain([first], chunks), form.media_type, proofs.streams.release)
+    return _Stream(itertools.chain([first], chunks), form.media_type, ended)
 
 
 async def payment_of(proofs: Proofs, event_id: str) -> EventPayment:

@@ -70,7 +70,7 @@ CODES: dict[str, tuple[int, str]] = {
     "settled_counts_unavailable": (503, "PostgreSQL does not answer: the settled half cannot be read now."),
     "version_unknown": (503, "PostgreSQL has not told the published version yet."),
     "proofs_unavailable": (503, "The batch tables do not answer: events cannot be shown now."),
-    "streams_busy": (503, "As many streams of events are running as this process allows."),
+    "streams_busy": (503, "As many streams of events are running as this process allows, as a whole or to one caller."),
     "statements_unavailable": (503, "The books do not answer: statements and payments cannot be shown now."),
     "access_unavailable": (503, "PostgreSQL does not answer: the API key cannot be checked now."),
     "identity_provider_unavailable": (503, "The identity provider's keys cannot be fetched: tokens cannot be checked."),

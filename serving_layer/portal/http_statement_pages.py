@@ -141,7 +141,8 @@ async def _statement_events(visit: Visit) -> Response:
     if isinstance(found, Response):
         return found
     statement_id = found.detail.statement_id
-    response = await visit.attempt(None, streamed_events(visit.portal.proofs, statement_id, 0, NDJSON))
+    streamed = streamed_events(visit.portal.proofs, visit.known_caller, statement_id=statement_id, after=0, form=NDJSON)
+    response = await visit.attempt(None, streamed)
     if response is None:
         return visit.problem(503, "Not now", "The events cannot be read now; try again shortly.")
     disposition = {"Content-Disposition": f'attachment; filename="events-{statement_id}.ndjson"'}

@@ -1,5 +1,6 @@
 """The routes of single events: who sees them, how they stream, how they go on."""
 
+import asyncio
 import csv
 import io
 import json
@@ -11,8 +12,10 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from serving_layer.http_proofs import STREAMS_MAX, Proofs, proof_routes
-from serving_layer.proofs import CHUNK_ROWS, ProofsUnavailableError
+from serving_layer.access import Caller, Role
+from serving_layer.http_proofs import CALLER_STREAMS_MAX, STREAMS_MAX, Proofs, proof_routes, streamed_events
+from serving_layer.problems import ProblemError
+from serving_layer.proofs import CHUNK_ROWS, NDJSON, ProofsUnavailableError
 from tests.proof_fakes import COUNT, EVENT, STATEMENT, UNSEEN, FakeProofs
 from tests.serving_access import CALLERS, OTHER, OWNER, guard_of
 
@@ -144,3 +147,23 @@ def test_a_store_that_is_away_is_a_problem_and_no_stump(client: TestClient, proo
         assert get(client, f"/v1/statements/{STATEMENT}/events?after={COUNT}").status_code == 200, (
             "a stream is free again"
         )
+
+
+def test_one_caller_who_reads_slowly_leaves_streams_to_others(proofs: FakeProofs) -> None:
+    async def busy() -> list[str]:
+        found = []
+        for name in ("ann", "ann", "ann", "ben", "ben", "eve"):
+            caller = Caller(name, Role.AUDITOR, frozenset())
+            try:
+                await streamed_events(served, caller, statement_id=STATEMENT, after=0, form=NDJSON)
+            except ProblemError as error:
+                found.append(f"{name}: {error.problem.detail}")
+        return found
+
+    assert CALLER_STREAMS_MAX * 2 == STREAMS_MAX
+    with ThreadPoolExecutor(1) as executor:
+        served = Proofs(proofs, proofs, executor)
+        assert asyncio.run(busy()) == [
+            "ann: 2 streams of this caller are running; try again when one has ended",
+            "eve: 4 streams are running; try again when one has ended",
+        ]

@@ -13,6 +13,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Send
 from starlette.types import Scope as RequestScope
 
+from ingestion.contract.event import event_id_of
 from serving_layer.access import Caller, Scope, nothing_here
 from serving_layer.http_access import Guard, GuardedRoute
 from serving_layer.open_streams import OpenStreams, TooManyOpenError
@@ -29,7 +30,6 @@ from serving_layer.proofs import (
     ProofsUnavailableError,
     ProvenStatement,
     StatementEvents,
-    is_event_id,
     is_statement_id,
     seen_by,
     written,
@@ -143,11 +143,9 @@ class _Stream(StreamingResponse):
 
 
 async def _payment(proofs: Proofs, request: Request, caller: Caller) -> Response:
-    event_id = request.path_params["event_id"]
-    if not is_event_id(event_id):
-        raise refused(
-            "event_id_malformed", "an event id is a UUID in lower case, such as 8f14e45f-ceea-467f-9a3c-1b2d3e4f5a6b"
-        )
+    event_id = event_id_of(request.path_params["event_id"])
+    if event_id is None:
+        raise refused("event_id_malformed", "an event id is a UUID, such as 8f14e45f-ceea-467f-9a3c-1b2d3e4f5a6b")
     shown = seen_by_caller(await payment_of(proofs, event_id), caller)
     if shown is None or (shown.status is PaymentStatus.UNKNOWN and caller.payee_id is not None):
         raise nothing_here()

@@ -12,7 +12,6 @@ import msgspec
 
 CHUNK_ROWS = 500
 AFTER_MAX = 10**12
-_EVENT_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _STATEMENT_ID = re.compile(r"[0-9a-f]{32}")
 _encode = msgspec.json.Encoder().encode
 
@@ -159,11 +158,6 @@ def written(events: Iterable[PaidEvent], form: Form) -> Iterator[bytes]:
             waiting.clear()
     if waiting:
         yield form.rows(waiting)
-
-
-def is_event_id(text: str) -> bool:
-    """Whether a text is a UUID in canonical form."""
-    return _EVENT_ID.fullmatch(text) is not None
 
 
 def is_statement_id(text: str) -> bool:

@@ -117,7 +117,7 @@ def test_a_creator_sees_its_own_part_of_an_event_only(client: TestClient) -> Non
         (f"/v1/statements/{STATEMENT}/events?format=xml", 422, "format_unknown"),
         ("/v1/statements/ab/events", 404, "not_found"),
         (f"/v1/statements/{'cd' * 16}/events", 404, "not_found"),
-        (f"/v1/events/{EVENT.upper()}/payment", 422, "event_id_malformed"),
+        (f"/v1/events/{EVENT}%0A/payment", 422, "event_id_malformed"),
         ("/v1/events/x/payment", 422, "event_id_malformed"),
     ],
 )
@@ -147,6 +147,11 @@ def test_a_store_that_is_away_is_a_problem_and_no_stump(client: TestClient, proo
         assert get(client, f"/v1/statements/{STATEMENT}/events?after={COUNT}").status_code == 200, (
             "a stream is free again"
         )
+
+
+@pytest.mark.parametrize("spelling", [EVENT.upper(), EVENT.replace("-", ""), EVENT.replace("-", "").upper()])
+def test_an_event_is_found_by_every_spelling_that_it_may_be_sent_in(client: TestClient, spelling: str) -> None:
+    assert get(client, f"/v1/events/{spelling}/payment").json() == get(client, f"/v1/events/{EVENT}/payment").json()
 
 
 def test_one_caller_who_reads_slowly_leaves_streams_to_others(proofs: FakeProofs) -> None:

@@ -4,22 +4,20 @@ An event is sent when the count changed, at most one a second; a comment keeps t
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
-from starlette.types import Receive, Send
-from starlette.types import Scope as RequestScope
+from starlette.responses import Response
 
 from ingestion.contract.decoding import is_video_id
 from serving_layer.access import Caller, Scope
 from serving_layer.counts_reader import CountsReader
 from serving_layer.http_access import Guard, GuardedRoute
 from serving_layer.http_history import History, whose
+from serving_layer.http_open_streams import LastingAnswer, OpenStreams, TooManyOpenError
 from serving_layer.live_counts import LiveCount, ReadLive, StreamOverError, is_event_id, live_video
-from serving_layer.open_streams import OpenStreams, TooManyOpenError
 from serving_layer.ports import SettledUnavailableError
 from serving_layer.problems import ProblemError, refused
 from serving_layer.video_ids import malformed
@@ -63,7 +61,7 @@ class LiveStreams:
         events = _Events(read, self._limits, known if is_event_id(known) else "", _stopping(request))
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Vary": "Authorization"}
         try:
-            return _Stream(events.all(), headers, self._open.take(most))
+            ended = self._open.take(most)
         except TooManyOpenError as full:
             whose = full.name.partition(" ")[0]
             raise refused(
@@ -72,20 +70,7 @@ class LiveStreams:
                 "ask for the count itself meanwhile",
                 {"Retry-After": "10"},
             ) from full
-
-
-class _Stream(StreamingResponse):
-    """Counts from when it is made, so that requests that come at once cannot pass a bound together."""
-
-    def __init__(self, events: AsyncIterator[bytes], headers: Mapping[str, str], ended: Callable[[], None]) -> None:
-        super().__init__(events, headers=headers, media_type="text/event-stream")
-        self._ended = ended
-
-    async def __call__(self, scope: RequestScope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self._ended()
+        return LastingAnswer(events.all(), ended, headers=headers, media_type="text/event-stream")
 
 
 def live_routes(guard: Guard, reader: CountsReader, history: History, streams: LiveStreams) -> list[GuardedRoute]:

@@ -2,21 +2,19 @@
 
 import asyncio
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
-from starlette.types import Receive, Send
-from starlette.types import Scope as RequestScope
+from starlette.responses import Response
 
 from ingestion.contract.event import event_id_of
 from serving_layer.access import Caller, Scope, nothing_here
 from serving_layer.http_access import Guard, GuardedRoute
-from serving_layer.open_streams import OpenStreams, TooManyOpenError
+from serving_layer.http_open_streams import LastingAnswer, OpenStreams, TooManyOpenError
 from serving_layer.parameters import is_number
 from serving_layer.problems import refused
 from serving_layer.proofs import (
@@ -102,7 +100,8 @@ async def streamed_events(proofs: Proofs, caller: Caller, *, statement_id: str, 
     except BaseException:
         ended()
         raise
-    return _Stream(itertools.chain([first], chunks), form.media_type, ended)
+    parts = itertools.chain([first], chunks)
+    return LastingAnswer(parts, ended, headers={"Cache-Control": "no-store"}, media_type=form.media_type)
 
 
 async def payment_of(proofs: Proofs, event_id: str) -> EventPayment:
@@ -126,20 +125,6 @@ async def _asked(proofs: Proofs, call: Callable[..., Answer], *arguments: object
 def _is_shown(found: ProvenStatement, caller: Caller) -> bool:
     """Payees see their own statements only, and only once they are decided."""
     return caller.sees_payee(found.payee_id) and (caller.payee_id is None or found.state not in UNDECIDED)
-
-
-class _Stream(StreamingResponse):
-    """Sends parts as they are read, no faster than the client takes them; says when it is over, however it ended."""
-
-    def __init__(self, chunks: Iterator[bytes], media_type: str, ended: Callable[[], None]) -> None:
-        super().__init__(chunks, headers={"Cache-Control": "no-store"}, media_type=media_type)
-        self._ended = ended
-
-    async def __call__(self, scope: RequestScope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self._ended()
 
 
 async def _payment(proofs: Proofs, request: Request, caller: Caller) -> Response:

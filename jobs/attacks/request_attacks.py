@@ -16,7 +16,7 @@ from serving_layer.access import Role
 
 SECONDS_MAX = 1.0
 """No request may keep others waiting for longer than this."""
-LISTENING_SECONDS, SILENCE_SECONDS = 2.0, 0.3
+LISTENING_SECONDS = 2.0
 HALF_OPEN, HALF_OPEN_SECONDS_MAX = 60, 60.0
 HEADER_BYTES = 4 << 20
 CONNECTIONS = 400
@@ -103,7 +103,7 @@ def half_open_connections(site: Site) -> Iterator[str | None]:
     for port in (site.scene.collector.port, site.scene.api.port):
         for request in (b"", b"POST /v1/events HTTP/1.1\r\nHost: a\r\nX-A: "):
             with ExitStack() as closing_all:
-                sockets = [closing_all.enter_context(_connection(port)) for _ in range(HALF_OPEN)]
+                sockets = [closing_all.enter_context(connection(port)) for _ in range(HALF_OPEN)]
                 for each in sockets:
                     each.sendall(request)
                 started = time.monotonic()
@@ -117,7 +117,7 @@ def many_connections(site: Site) -> Iterator[str | None]:
     with ExitStack() as closing_all:
         for _ in range(CONNECTIONS):
             try:
-                closing_all.enter_context(_connection(site.scene.api.port))
+                closing_all.enter_context(connection(site.scene.api.port))
             except OSError:
                 break
         started = time.monotonic()
@@ -137,12 +137,12 @@ def all_live_streams(site: Site) -> Iterator[str | None]:
         granted = 0
         for _ in range(STREAMS):
             try:
-                stream = closing_all.enter_context(_connection(site.scene.api.port))
+                stream = closing_all.enter_context(connection(site.scene.api.port))
                 stream.sendall(request)
                 granted += stream.recv(64).startswith(b"HTTP/1.1 200")
             except OSError:
                 break
-        with _connection(site.scene.api.port, source="127.0.77.1") as other:
+        with connection(site.scene.api.port, source="127.0.77.1") as other:
             other.sendall(request)
             answer = other.recv(64)
     if not granted:
@@ -164,39 +164,6 @@ def floods_of_pages(site: Site) -> Iterator[str | None]:
         if 429 in codes:
             break
     yield None if 429 in codes else f"{PAGES} pages in a row were served to one client and none was refused"
-
-
-def smuggled_requests(site: Site) -> Iterator[str | None]:
-    """One request in which a proxy and we could see two, or another sender; it would act in another's name."""
-    inner = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
-    chunks = b"%x\r\n%s\r\n0\r\n\r\n" % (len(inner), inner)
-    for fields, body in (
-        (b"Upgrade: h2c\r\nConnection: upgrade\r\nContent-Length: %d" % len(inner), inner),
-        (b"Upgrade: websocket\r\nConnection: upgrade\r\nTransfer-Encoding: chunked", chunks),
-        (b"Content-Length: %d\r\nTransfer-Encoding: chunked" % len(inner), b"0\r\n\r\n" + inner),
-        (b"Content-Length: 0\r\nContent-Length: %d" % len(inner), inner),
-        (b"Transfer-Encoding : chunked\r\nContent-Length: 5", b"0\r\n\r\n" + inner),
-        (b"Transfer-Encoding: identity, chunked\r\nContent-Length: 5", b"0\r\n\r\n" + inner),
-        (b"Transfer-Encoding: xchunked", b"0\r\n\r\n" + inner),
-        (b"X-A: b\r\n Content-Length: %d" % len(inner), inner),
-        (b"X-A: b\nContent-Length: %d" % len(inner), inner),
-        (b"Content-Length: +%d" % len(inner), inner),
-    ):
-        for port in (site.scene.collector.port, site.scene.api.port):
-            answer = _answer_to(port, b"POST /nowhere HTTP/1.1\r\nHost: a\r\n" + fields + b"\r\n\r\n", body)
-            yield f"{fields[:60]!r}: its body was served as a request" if b" 200 OK" in answer else None
-
-
-def words_behind_a_body(site: Site) -> Iterator[str | None]:
-    """A credential and an address in the trailer of a body, or a second time; no proxy has judged either of them."""
-    token = site.token(Role.FINANCE).encode()
-    credential = b"Authorization: Bearer " + token
-    for fields, trailer in ((b"Accept: */*", credential), (b"Authorization: Bearer x\r\n" + credential, b"X-A: b")):
-        head = b"GET /v1/channels/ann/statements HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
-        answer = _answer_to(
-            site.scene.api.port, head + fields + b"\r\n\r\n", b"1\r\na\r\n0\r\n" + trailer + b"\r\n\r\n"
-        )
-        yield None if answer.startswith((b"HTTP/1.1 400", b"HTTP/1.1 401")) else f"it is believed: {answer[:15]!r}"
 
 
 def slashes_and_schemes(site: Site) -> Iterator[str | None]:
@@ -227,14 +194,15 @@ def _costs(site: Site, body: bytes) -> str | None:
     return f"{len(body):,} bytes took {seconds:.1f} s" if seconds > SECONDS_MAX else None
 
 
-def _connection(port: int, source: str = "127.0.0.1") -> socket.socket:
+def connection(port: int, source: str = "127.0.0.1") -> socket.socket:
+    """Return a connection from a loopback address to one of our ports."""
     return socket.create_connection(("127.0.0.1", port), timeout=5, source_address=(source, 0))
 
 
 def _bytes_taken(port: int, text: bytes) -> int:
     """Return how much of a text a server took before it closed or answered."""
     taken = 0
-    with closing(_connection(port)) as sender:
+    with closing(connection(port)) as sender:
         sender.settimeout(LISTENING_SECONDS)
         try:
             for start in range(0, len(text), 1 << 16):
@@ -248,22 +216,6 @@ def _bytes_taken(port: int, text: bytes) -> int:
             return taken
         except OSError:
             return 0
-
-
-def _answer_to(port: int, head: bytes, body: bytes) -> bytes:
-    """Return what a server says to a request whose body comes after its headers, until it closes or falls silent."""
-    found = b""
-    with closing(_connection(port)) as sender:
-        sender.settimeout(SILENCE_SECONDS)
-        try:
-            sender.sendall(head)
-            time.sleep(SILENCE_SECONDS / 3)
-            sender.sendall(body)
-            while part := sender.recv(1 << 16):
-                found += part
-        except OSError:
-            pass
-    return found
 
 
 def _open_after(sockets: Sequence[socket.socket], seconds: float) -> int:
@@ -292,8 +244,6 @@ FAMILY: dict[str, Attack] = {
     "request-many-connections": many_connections,
     "request-all-live-streams": all_live_streams,
     "request-page-flood": floods_of_pages,
-    "request-smuggled": smuggled_requests,
-    "request-trailers": words_behind_a_body,
     "request-redirects": slashes_and_schemes,
     "request-metrics": inner_figures,
 }

@@ -18,7 +18,15 @@ from ingestion.contract.decoding import decode_view_event
 from ingestion.contract.event import RejectedEvent, ViewEvent
 from ingestion.contract.event_contracts import OLDEST
 from ingestion.contract.priced_fields import ad_types_by
-from jobs.attacks import event_attacks, poison_attacks, portal_attacks, request_attacks, site, token_attacks
+from jobs.attacks import (
+    event_attacks,
+    framing_attacks,
+    poison_attacks,
+    portal_attacks,
+    request_attacks,
+    site,
+    token_attacks,
+)
 from jobs.attacks.attempts import GOT_THROUGH, NOT_TRIED, NotTriedError, carry_out
 from jobs.attacks.site import Site
 from jobs.faults.reference import LogMessage
@@ -152,7 +160,7 @@ def test_an_attack_on_a_weak_contract_gets_through(
     assert outcome.verdict == GOT_THROUGH, outcome
 
 
-FAMILIES = (event_attacks, poison_attacks, token_attacks, portal_attacks, request_attacks)
+FAMILIES = (event_attacks, poison_attacks, token_attacks, portal_attacks, request_attacks, framing_attacks)
 OVER_THE_NETWORK = [name for family in FAMILIES for name in family.FAMILY if name not in IN_THE_CONTRACT]
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+from httptools import HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from ingestion.client_network import trusted_proxies
@@ -224,16 +225,14 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def _unsupported_upgrade_warning(self) -> None:
-        """Read a request that asks for another protocol as if it did not (RFC 9110, 7.8): once more without `Upgrade`.
-
-        The parser would take its body for further requests, which whatever stands in front of us has not judged.
-        """
+        """Read what asks for another protocol once more, without `Upgrade`: its body would be taken for requests."""
         self._is_upgrade, upgraded = False, sys.exception()
         rest = self._arrived[upgraded.args[0] :] if upgraded is not None else b""
-        version = self.parser.get_http_version().encode()
-        head = [b"%s %s HTTP/%s\r\n" % (self.parser.get_method(), self.url, version)]
+        head = [b"%s %s HTTP/%s\r\n" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())]
         head += [b"%s: %s\r\n" % header for header in self.headers if header[0] != b"upgrade"]
         self._arrived = b"".join([*head, b"\r\n", rest])
+        self.parser = HttpRequestParser(self)  # the former may be at its end, as after `Connection: close`
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own
         super().data_received(self._arrived)
 
     def on_response_complete(self) -> None:

@@ -218,6 +218,15 @@ def test_a_body_is_never_a_request_whatever_protocol_its_headers_ask_for(
     assert answer.count(b"\r\n\r\n%d" % len(body)) == 2
 
 
+@pytest.mark.parametrize("request_line", [b"GET / HTTP/1.0", b"GET / HTTP/1.1"])
+def test_a_last_request_that_asks_for_another_protocol_is_answered_and_its_connection_closed(
+    connect: Callable[[], socket.socket], request_line: bytes
+) -> None:
+    connection = connect()
+    connection.sendall(request_line + b"\r\nhost: x\r\nupgrade: h2c\r\nconnection: upgrade, close\r\n\r\n" + GOOD)
+    assert answer_of(connection).count(b"HTTP/1.1 200") == 1
+
+
 def test_what_stands_behind_a_body_is_no_header(connect: Callable[[], socket.socket]) -> None:
     connection = connect()
     connection.sendall(

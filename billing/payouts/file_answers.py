@@ -8,7 +8,7 @@ from billing.payouts.answers import Acknowledgement, Answer
 from billing.payouts.file_status_reports import read_status_report
 from billing.payouts.payouts import OUTCOMES
 from billing.terms.currency import CURRENCIES
-from billing.terms.file_csv import Problems, Row, rows_of, shown
+from billing.terms.file_csv import Problems, Row, read_content, rows_of, shown
 
 COLUMNS = ("item_id", "outcome", "amount", "currency", "reason")
 _XML_BEGINS = (b"<", b"\xef\xbb\xbf<", b"\xff\xfe<", b"\xfe\xff\x00<")
@@ -20,10 +20,7 @@ def read_answer(file: Path) -> Answer:
     Raises:
         FileRefusedError: it cannot be read, or says nothing; with every problem.
     """
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise FileRefusedError([f"{file}: cannot be read ({error.strerror})"]) from error
+    content = read_content(file)
     if not content.strip():
         raise FileRefusedError([f"{file}: the file is empty"])
     if content.lstrip().startswith(_XML_BEGINS):

@@ -75,11 +75,9 @@ def read_text(file: NamedFile, bytes_max: int = BYTES_MAX) -> str:
     Raises:
         FileRefusedError: it cannot be read, is no regular file, is too large, or is not text in UTF-8.
     """
+    content = read_content(file, bytes_max) if isinstance(file, Path) else file.read_bytes()
     try:
-        content = _content(file, bytes_max) if isinstance(file, Path) else file.read_bytes()
         text = content.decode("utf-8-sig")
-    except OSError as error:
-        raise FileRefusedError([f"{file}: cannot be read ({error.strerror})"]) from error
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise FileRefusedError([f"{file}, line {line}: not UTF-8; save the file as UTF-8"]) from error
@@ -89,9 +87,17 @@ def read_text(file: NamedFile, bytes_max: int = BYTES_MAX) -> str:
     return text
 
 
-def _content(file: Path, bytes_max: int) -> bytes:
-    with open_regular(file) as opened:
-        content = opened.read(bytes_max + 1)
+def read_content(file: Path, bytes_max: int = BYTES_MAX) -> bytes:
+    """Return a file's bytes.
+
+    Raises:
+        FileRefusedError: it cannot be read, is no regular file, or is too large.
+    """
+    try:
+        with open_regular(file) as opened:
+            content = opened.read(bytes_max + 1)
+    except OSError as error:
+        raise FileRefusedError([f"{file}: cannot be read ({error.strerror})"]) from error
     if len(content) > bytes_max:
         raise FileRefusedError([f"{file}: has more than {bytes_max} bytes; allowed: at most so many"])
     return content

@@ -1,5 +1,6 @@
 """What the bank answers, read as a treasurer reads it: of which payments it speaks, and what follows from it."""
 
+import os
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -96,6 +97,14 @@ def test_one_payment_that_differs_from_its_batch_is_a_contradiction() -> None:
     assert check_acknowledgements(found, known("instructed")) == [
         f"top: payment {ITEM.item_id} is also settled in this file"
     ]
+
+
+def test_an_answer_that_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(
+        FileRefusedError, match=r"pipe: cannot be read \(is a folder, a pipe or a device; give a file\)"
+    ):
+        read_answer(tmp_path / "pipe")
 
 
 def read(tmp_path: Path, content: str | bytes) -> Answer:

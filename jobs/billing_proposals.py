@@ -10,7 +10,7 @@ from billing.books.states import Move
 from billing.postgres_session import connector
 from billing.tables import aligned
 from billing.terms.imports import IN_FORCE
-from billing.terms.postgres_proposals import PostgresProposals, Proposal, subject_of
+from billing.terms.postgres_proposals import PostgresProposals, Proposal
 from jobs import settings
 from jobs.billing_settings import APPROVER_ROLE, Actions, actor_of, add_action, add_actor, billing_connector, show
 from jobs.exit_codes import ExitCode
@@ -76,8 +76,9 @@ def refuse_proposals(arguments: argparse.Namespace, environ: Mapping[str, str]) 
 
 def _decide(arguments: argparse.Namespace, environ: Mapping[str, str], state: str) -> ExitCode:
     move = Move(state, actor_of(arguments), arguments.reason)
-    subjects = [subject_of(each) for each in arguments.proposal]
-    states = PostgresStates(billing_connector(environ, APPROVER_ROLE))
+    connect = billing_connector(environ, APPROVER_ROLE)
+    subjects = PostgresProposals(connect).imported(arguments.proposal)  # before the first step: one wrong id, no step
+    states = PostgresStates(connect)
     for subject in subjects:
         states.move(*subject, move)
     words = state.replace("_", " ")

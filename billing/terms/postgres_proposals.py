@@ -1,7 +1,7 @@
 """What was imported and waits for a second person, and the step by which that person decides."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -25,6 +25,8 @@ _PROPOSALS = """
 _VIDEOS_OF = "SELECT video_id, length_seconds FROM billing.videos WHERE catalogue_version ="
 _OWNERS_OF = "SELECT video_id, from_on, to_on, payee_id, share_ppm FROM billing.owners WHERE catalogue_version ="
 _PAYEES_OF = "SELECT payee_id, name, user_id, country FROM billing.payees WHERE catalogue_version ="
+
+_WAS_IMPORTED = "SELECT 1 FROM billing.transitions WHERE subject_kind = %s AND subject_id = %s LIMIT 1"
 
 
 def _both_ways(rows: str, column: str) -> str:
@@ -89,6 +91,20 @@ class PostgresProposals:
         if found is None:
             raise UnknownNameError(f"nothing waits as {proposal_id!r}; `billing proposals` lists what does")
         return found
+
+    def imported(self, proposal_ids: Sequence[str]) -> list[tuple[str, str]]:
+        """Return the kind and id in the database of each; all were imported once, whatever was decided since.
+
+        Raises:
+            UnknownNameError: one never was.
+        """
+        subjects = [subject_of(each) for each in proposal_ids]
+        with one_transaction(self._connect) as cursor:
+            for proposal_id, subject in zip(proposal_ids, subjects, strict=True):
+                cursor.execute(_WAS_IMPORTED, subject)
+                if cursor.fetchone() is None:
+                    raise UnknownNameError(f"{proposal_id!r} was never imported; `billing proposals` lists what waits")
+        return subjects
 
     def differences(self, proposal: Proposal) -> Iterator[str]:
         """Yield in sentences what would be another than it is, read from the rows themselves."""

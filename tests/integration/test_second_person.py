@@ -14,7 +14,7 @@ import pytest
 
 from billing.books.postgres_states import PostgresStates
 from billing.books.states import Move
-from billing.errors import StateError
+from billing.errors import StateError, UnknownNameError
 from billing.payouts.payouts import BankAccount
 from billing.payouts.postgres_payouts import PostgresPayouts
 from billing.postgres_session import connector
@@ -203,6 +203,15 @@ def test_only_the_newest_import_can_come_into_force(books: Books) -> None:
         "catalogue", "2", Move("refused", "mallory", "old")
     )
     assert books.store.import_catalogue(sold, "fourth")[:3] == (4, True, PROPOSED)
+
+
+@pytest.mark.parametrize("proposal_id", ["catalogue:9", "rates:9", "account:ann:9"])
+def test_what_was_never_imported_is_told_before_anything_is_decided(books: Books, proposal_id: str) -> None:
+    books.store.import_catalogue(FIRST, "first")
+    proposals = PostgresProposals(connector(books.checker, "viewledger_approver"))
+    assert proposals.imported(["catalogue:1"]) == [("catalogue", "1")]
+    with pytest.raises(UnknownNameError, match=f"'{proposal_id}' was never imported"):
+        proposals.imported(["catalogue:1", proposal_id])
 
 
 def test_a_preview_stores_nothing(books: Books) -> None:

@@ -4,7 +4,7 @@ import re
 from argparse import ArgumentTypeError
 from datetime import date
 
-from ingestion.contract.instants import day_of_text
+from ingestion.contract.instants import BOUNDS, day_of_text
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 
@@ -25,4 +25,6 @@ def day_of(flag: str, text: str) -> date:
     try:
         return day_of_text(text)
     except ValueError as error:
-        raise CommandError(f"{flag}: {text!r} is not a day; give it as 2026-10-31", ExitCode.BAD_INPUT) from error
+        raise CommandError(
+            f"{flag}: {text!r} is not a day; give it as 2026-10-31, {BOUNDS}", ExitCode.BAD_INPUT
+        ) from error

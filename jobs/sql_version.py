@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 
 from batch_layer.postgres_published_snapshots import PostgresPublishedSnapshots
-from ingestion.contract.instants import day_of_text, instant_of
+from ingestion.contract.instants import BOUNDS, day_of_text, instant_of
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 
@@ -52,7 +52,7 @@ def instant_after(text: str) -> datetime:
     except ValueError as error:
         raise CommandError(
             f"--as-of is {text!r}; it must be a day like 2026-11-24, or an instant with its zone like "
-            "2026-11-24T12:00:00Z",
+            f"2026-11-24T12:00:00Z, {BOUNDS}",
             ExitCode.BAD_INPUT,
         ) from error
 

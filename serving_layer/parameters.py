@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-from ingestion.contract.instants import day_of_text, instant_of
+from ingestion.contract.instants import BOUNDS, day_of_text, instant_of
 from serving_layer.problems import refused
 from serving_layer.windows import WindowKind, boundaries, quarter_of, zone_of
 
@@ -110,7 +110,8 @@ class Parameters:
             as_of = instant_of(instant)
         except ValueError:
             raise refused(
-                "as_of_invalid", f"as_of is {instant[:40]!r}; it must be an instant such as 2026-11-01T00:00:00Z"
+                "as_of_invalid",
+                f"as_of is {instant[:40]!r}; it must be an instant such as 2026-11-01T00:00:00Z, {BOUNDS}",
             ) from None
         if as_of > now:
             raise refused("as_of_invalid", f"as_of is {instant[:40]!r}, which is not over yet; it is {now:%FT%TZ}")
@@ -146,5 +147,5 @@ class Parameters:
             return day_of_text(text)
         except ValueError:
             raise refused(
-                "range_invalid", f"{name} is {text[:40]!r}; it must be a day (UTC) such as {example}"
+                "range_invalid", f"{name} is {text[:40]!r}; it must be a day such as {example}, {BOUNDS}"
             ) from None

@@ -56,8 +56,8 @@ def quarter_of(name: str, text: str, zone: ZoneInfo) -> int:
     except ValueError:
         raise refused(
             "range_invalid",
-            f"{name} is {text[:80]!r}; it must be a day such as 2026-11-01, or an instant such as 2026-11-01T00:00:00Z "
-            "(a + of an offset is written %2B in a URL)",
+            f"{name} is {text[:80]!r}; it must be a day such as 2026-11-01, or an instant such as "
+            "2026-11-01T00:00:00Z, between the years 2000 and 2100 (a + of an offset is written %2B in a URL)",
         ) from None
     if not datetime(2000, 1, 1, tzinfo=UTC).timestamp() <= seconds <= datetime(2100, 1, 1, tzinfo=UTC).timestamp():
         raise refused("range_invalid", f"{name} is {text[:80]!r}; it must lie between the years 2000 and 2100")

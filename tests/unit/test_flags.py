@@ -32,5 +32,8 @@ def test_a_day_is_read_in_one_form_only() -> None:
         "2026-12-01T00:00",
         "2026-12-01\n",
     ):
-        with pytest.raises(CommandError, match=r"--execution-on: .* is not a day; give it as 2026-10-31"):
+        with pytest.raises(
+            CommandError,
+            match=r"--execution-on: .* is not a day; give it as 2026-10-31, in the years from 1970 to 9998",
+        ):
             day_of("--execution-on", text)

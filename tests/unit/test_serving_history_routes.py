@@ -306,6 +306,19 @@ def test_what_is_wrong_is_told_in_one_sentence_with_a_stable_code(served: Served
     assert answer.headers["cache-control"] == "no-store"
 
 
+@pytest.mark.parametrize(
+    ("path", "years"),
+    [
+        (f"/v1/videos/-a/views/series?{DAY}&as_of=9999-12-31T00:00:00Z", "from 1970 to 9998"),
+        ("/v1/top?from=2026-11-20&to=9999-12-31", "from 1970 to 9998"),
+        ("/v1/videos/-a/views/series?from=2026-11-20&to=9999-12-31", "2000 and 2100"),
+        ("/v1/videos/-a/views/series?from=1969-12-31&to=2026-11-20", "2000 and 2100"),
+    ],
+)
+def test_an_instant_of_another_age_is_told_which_years_there_are(served: Served, path: str, years: str) -> None:
+    assert years in served.get(path).json()["detail"]
+
+
 def test_a_store_that_is_away_or_slow_is_named_and_what_needs_it_not_is_served(served: Served) -> None:
     served.history.is_away = True
     answer = served.get(f"/v1/videos/-a/views/series?{DAY}")

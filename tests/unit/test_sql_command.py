@@ -166,7 +166,7 @@ def test_a_version_is_chosen_by_number_or_by_when_it_was_in_force(
         ("1; drop", None, "must be the number of a published version"),
         (None, "yesterday", "it must be a day like 2026-11-24"),
         (None, "2026-02-30", "it must be a day like"),
-        (None, "9999-12-31", "it must be a day like"),
+        (None, "9999-12-31", "in the years from 1970 to 9998"),
         (None, "2026-11-20T12:00:00", "or an instant with its zone"),
         ("1", "2026-11-20", "exclude each other"),
     ],

@@ -67,9 +67,12 @@ def import_accounts(arguments: argparse.Namespace, environ: Mapping[str, str]) -
     """Stores the accounts that are new or changed."""
     accounts = read_bank_accounts(arguments.file)
     connect = billing_connector(environ)
-    if unknown := unknown_payees(connect, (each.payee_id for each in accounts)):
-        raise FileRefusedError([f"{arguments.file}, column payee_id: {no_payee(*each)}" for each in unknown.items()])
-    new = PostgresPayouts(connect).import_accounts(accounts, actor_of(arguments))
+    lines = {account.payee_id: line for line, account in accounts.items()}
+    if unknown := unknown_payees(connect, lines):
+        raise FileRefusedError(
+            [f"{arguments.file}, line {lines[each[0]]}, column payee_id: {no_payee(*each)}" for each in unknown.items()]
+        )
+    new = PostgresPayouts(connect).import_accounts(list(accounts.values()), actor_of(arguments))
     document = {"account_count": len(accounts), "new_count": new}
     waits = "; each waits for a second person: `billing proposals`" if new else ""
     show(arguments, document, lambda: f"{len(accounts)} accounts read, {new} new or changed{waits}")

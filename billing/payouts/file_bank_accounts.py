@@ -9,26 +9,27 @@ from billing.terms.file_csv import Problems, read_id, rows_of
 COLUMNS = ("payee_id", "holder_name", "iban", "bic")
 
 
-def read_bank_accounts(file: Path) -> list[BankAccount]:
-    """Return the accounts of a file, each payee once; spaces in an IBAN are allowed.
+def read_bank_accounts(file: Path) -> dict[int, BankAccount]:
+    """Return the accounts of a file by the line each begins on, each payee once; spaces in an IBAN are allowed.
 
     Raises:
         FileRefusedError: with every problem in the file.
     """
-    problems, accounts = Problems(), dict[str, BankAccount]()
+    problems, accounts, payee_ids = Problems(), dict[int, BankAccount](), set[str]()
     for row in rows_of(file, COLUMNS, ("bic",), problems):
         payee_id = read_id(file, row, "payee_id", problems)
         iban, bic = (_capitals(row.cells[column].replace(" ", "")) for column in ("iban", "bic"))
         name = row.cells["holder_name"].strip()
-        if payee_id in accounts:
+        if payee_id in payee_ids:
             problems.add(file, row.line, "payee_id", f"payee {payee_id} stands twice in the file")
         account = BankAccount(payee_id, name, iban, bic or None)
         for column, problem in account_problems(account).items():
             problems.add(file, row.line, column, f"payee {payee_id}: {problem}")
-        accounts[payee_id] = account
+        accounts[row.line] = account
+        payee_ids.add(payee_id)
     if problems.found:
         raise FileRefusedError(problems.found)
-    return list(accounts.values())
+    return accounts
 
 
 def _capitals(text: str) -> str:

@@ -469,7 +469,7 @@ def test_a_contract_for_a_misspelt_payee_is_refused_and_nobody_earns_the_default
     accounts.write_text("payee_id,holder_name,iban\nanne,Ann,DE89370400440532013000\n")
     code, _, error = desk.run("bank-accounts", f"--file={accounts}")
     assert code == ExitCode.BAD_INPUT
-    assert "column payee_id: there is no payee 'anne'; the nearest that is known is 'ann'" in error
+    assert ", line 2, column payee_id: there is no payee 'anne'; the nearest that is known is 'ann'" in error
 
 
 def test_an_import_that_moves_money_waits_until_another_login_approves_it(

@@ -137,8 +137,8 @@ def test_accounts_are_read_and_never_repeated_in_a_message(tmp_path: Path) -> No
         f"payee_id,holder_name,iban,bic\nann,Ann,DE89 3704 0044 0532 0130 00,cobadeff\nbob,Bob,{IBANS[1]},\n"
     )
     accounts = read_bank_accounts(file)
-    assert [(each.iban, each.bic) for each in accounts] == [(IBANS[0], "COBADEFF"), (IBANS[1], None)]
-    assert repr(accounts[0]) == "BankAccount(ann, DE…3000)"
+    assert [(each.iban, each.bic) for each in accounts.values()] == [(IBANS[0], "COBADEFF"), (IBANS[1], None)]
+    assert repr(accounts[2]) == "BankAccount(ann, DE…3000)"
     file.write_text(
         "payee_id,holder_name,iban,bic\nann,Ann,DE88370400440532013000,12345678\nann,,GB82,\n"
         "zoe,Zoe,dıe89370400440532013000,\n"

@@ -16,6 +16,7 @@ from ingestion.contract.periods import Period
 
 SETTLED = "settled:"
 """How the precondition begins that only time fulfils."""
+_RUN = "./viewledger billing run"
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,9 @@ def work_through_the_night(
             estimates.replace(period, found, views.version.version, order_of(period).calculated_at)
             night = NightOf(period, night.outcome, f"{night.detail}; {len(found)} payees estimated")
         nights.append(night)
+    nights += [
+        NightOf(days, "refused", f"no run bills these days: {_RUN} --period {days}") for days in left_out(today, billed)
+    ]
     estimates.drop(books.billed_periods())
     return Night(tuple(nights), finalised, tuple(conflicts))
 
@@ -84,19 +88,29 @@ def _finalise_what_was_left(books: Books) -> tuple[int, list[str]]:
 
 
 def months_to_do(today: date, billed: Sequence[Period]) -> list[Period]:
-    """Return the months from the one after the last billed day (or else the month before) up to today's."""
+    """Return the months up to today's of which no day is billed, from the first billed day (else the month before)."""
     this = month_of(today)
-    first = month_of(this.start_on - timedelta(days=1))
-    if billed:
-        newest = max(period.end_on for period in billed)
-        first = month_of(newest)
-        if any(period.start_on < first.end_on and first.start_on < period.end_on for period in billed):
-            first = month_of(first.end_on)  # its beginning is billed in another cut; the rest is somebody's decision
+    first = min((period.start_on for period in billed), default=this.start_on - timedelta(days=1))
     months = []
-    while first.start_on <= this.start_on:
-        months.append(first)
-        first = month_of(first.end_on)
+    month = month_of(first)
+    while month.start_on <= this.start_on:
+        if not any(period.start_on < month.end_on and month.start_on < period.end_on for period in billed):
+            months.append(month)
+        month = month_of(month.end_on)
     return months
+
+
+def left_out(today: date, billed: Sequence[Period]) -> list[Period]:
+    """Return the days, from the first billed one to this month, that no run bills because others of their month are."""
+    this = month_of(today)
+    taken = sorted([*billed, *months_to_do(today, billed)], key=lambda period: period.start_on)
+    found = []
+    until = taken[0].end_on if billed else this.start_on
+    for period in [*taken, this]:
+        if until < period.start_on:
+            found.append(Period(until, period.start_on))
+        until = max(until, period.end_on)
+    return found
 
 
 def month_of(day: date) -> Period:

@@ -60,10 +60,10 @@ _CARRIED = """
         WHERE payee_id = wanted.payee_id AND currency = %s AND payee_sequence IS NOT NULL
         ORDER BY payee_sequence DESC LIMIT 1) AS head"""
 _PERIOD_EARNED = f"""
-    SELECT coalesce(sum(payable_micros + tax_micros), 0)::bigint FROM billing.statements s
+    SELECT coalesce(sum(payable_micros::numeric + tax_micros), 0) FROM billing.statements s
     WHERE period_start_on = %s AND period_end_on = %s AND {STATE_OF_S} NOT IN ('voided', 'superseded')"""
 _PAST_EARNED = """
-    SELECT sum(payable_micros + tax_micros)::bigint
+    SELECT sum(payable_micros::numeric + tax_micros)
     FROM billing.statements JOIN billing.transactions t USING (statement_id)
     WHERE t.kind IN ('statement', 'suspense') AND t.currency = %s AND period_end_on <= %s
       AND NOT EXISTS (SELECT 1 FROM billing.transactions r WHERE r.reverses = t.transaction_id)
@@ -149,7 +149,7 @@ class PostgresBooks:
             cursor.execute(_PERIOD_EARNED, (run.period.start_on, run.period.end_on))
             (earned_micros,) = cursor.fetchone() or (0,)
             cursor.execute(_PAST_EARNED, (run.currency, run.period.start_on))
-            return RunTotals(earned_micros, tuple(row[0] for row in cursor))
+            return RunTotals(int(earned_micros), tuple(int(row[0]) for row in cursor))
 
     def finalise(self, run_id: str, after: str, count_max: int) -> Finalised:
         """Post the next statements of a run; see the port."""

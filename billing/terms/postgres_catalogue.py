@@ -38,7 +38,7 @@ _CHANGES = "SELECT what, added, changed, gone FROM billing.catalogue_changes(%s)
 _CONTRACTS_IN_FORCE = """
     SELECT document FROM billing.rate_cards
     WHERE contract_version = (SELECT max(contract_version) FROM billing.contracts_in_force)"""
-_LOCK = "SELECT pg_advisory_xact_lock(hashtext('viewledger.billing.import'))"
+_LOCK = "SELECT billing.lock_imports()"
 
 
 _IS_IN_FORCE = """

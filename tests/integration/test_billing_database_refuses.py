@@ -16,7 +16,8 @@ from tests.billing_postgres import own_database
 
 RUN_ID = run_of().run_id
 ANN = statement_id_of(OCTOBER, "ann", 0)
-T2 = transaction_id_of("statement:s2")
+BOB = statement_id_of(OCTOBER, "bob", 0)
+T2 = transaction_id_of(f"statement:{BOB}")
 TABLES = [
     "catalogue_versions", "payees", "videos", "owners", "rate_cards", "runs", "statements", "payment_audit",
     "allowed_transitions", "transitions", "transactions", "entries",
@@ -24,8 +25,8 @@ TABLES = [
 STATEMENT = (
     "INSERT INTO billing.statements (statement_id, run_id, payee_id, period_start_on, period_end_on, "
     "restatement_number, currency, inputs_hash, carried_nanomicros_before, carried_nanomicros_after, over_cap_micros, "
-    "tax_country, tax_micros, payable_micros, billable_views, line_count) VALUES ('s2', '{run}', 'bob', '2026-10-01', "
-    "'2026-11-01', 0, 'USD', 'h', {before}, {after}, {over_cap}, 'ZZ', {tax}, {payable}, 5, {lines});"
+    "tax_country, tax_micros, payable_micros, billable_views, line_count) VALUES ('{id}', '{run}', 'bob', "
+    "'2026-10-01', '2026-11-01', 0, 'USD', 'h', {before}, {after}, {over_cap}, 'ZZ', {tax}, {payable}, 5, {lines});"
 )
 AUDIT = (
     "INSERT INTO billing.payment_audit (statement_id, line_index, video_id, owned_from_on, owned_to_on, share_ppm, "
@@ -84,18 +85,18 @@ def refusal(connection: Connection, *statements: str) -> str:
 
 def statement(payable: int = 5, **changes: int) -> str:
     plain = {"before": 0, "after": 0, "over_cap": 0, "tax": 0, "lines": 1}
-    return STATEMENT.format(run=RUN_ID, payable=payable, **(plain | changes))
+    return STATEMENT.format(id=BOB, run=RUN_ID, payable=payable, **(plain | changes))
 
 
 def audit(views: int, amount: int, **changes: int | str) -> str:
-    plain = {"statement": "s2", "index": 0, "quantity": views, "share": 1_000_000, "carried": 0, "provisional": 0}
+    plain = {"statement": BOB, "index": 0, "quantity": views, "share": 1_000_000, "carried": 0, "provisional": 0}
     plain |= {"video": "v", "from_on": "2026-10-01"}
     return AUDIT.format(views=views, amount=amount, **(plain | changes))
 
 
 def header(**changes: int | str) -> str:
     plain: dict[str, int | str] = {
-        "key": "statement:s2", "payee": "bob", "count": 2, "statement": "s2", "sequence": 1, "before": 0, "after": 0,
+        "key": f"statement:{BOB}", "payee": "bob", "count": 2, "statement": BOB, "sequence": 1, "before": 0, "after": 0,
         "remainder": 0,
     }  # fmt: skip
     row = plain | changes
@@ -114,13 +115,12 @@ def step(index: int, before: str, after: str, *, actor: str = "max", of: str = A
     return STEP.format(id=of, index=index, before=before, after=after, actor=actor)
 
 
-FIVE = [statement(), audit(5, 5)]
+FIVE = [statement(), audit(5, 5), step(0, "open", "calculated", of=BOB, actor="run")]
 """A statement of 5 micros for bob that adds up."""
 DUE = [
     *FIVE,
-    step(0, "open", "calculated", of="s2", actor="run"),
-    step(1, "calculated", "approved", of="s2", actor="run"),
-    step(2, "approved", "finalised", of="s2", actor="run"),
+    step(1, "calculated", "approved", of=BOB, actor="run"),
+    step(2, "approved", "finalised", of=BOB, actor="run"),
 ]
 """The same, approved: its transaction is due."""
 NOW = "SET CONSTRAINTS ALL IMMEDIATE"
@@ -184,7 +184,7 @@ def test_a_statement_that_does_not_add_up_is_refused(
         ([*DUE, header(count=3), *entries(5, -5)], "has 2 entries and says 3"),
         ([*DUE, header(), *entries(4, -4)], "{4,-4} and should be {expense:creator-revenue,payable:bob} {5,-5}"),
         ([*FIVE, header(), *entries(5, -5)], "nothing causes it: no statement is due under its key"),
-        ([*DUE, NOW.replace("ALL", "billing.transitions_are_posted")], "its transaction statement:s2 is not posted"),
+        ([*DUE, NOW.replace("ALL", "billing.transitions_are_posted")], f"statement:{BOB} is not posted"),
         ([*DUE, header(remainder=1), *entries(6, -6)], "loses a part of the remainder"),
         ([*DUE, header(after=1), *entries(5, -5)], "loses a part of the remainder"),
         ([*DUE, header(remainder=2), *entries(7, -7)], "remainder_micros_check"),
@@ -299,7 +299,7 @@ def test_a_client_cannot_choose_when_it_was_posted_calculated_or_moved(connectio
     for statements, column in (
         (
             [statement().replace("line_count)", "line_count, created_at)").replace("1);", "1, '2000-01-01');")],
-            "created_at FROM billing.statements WHERE statement_id = 's2'",
+            f"created_at FROM billing.statements WHERE statement_id = '{BOB}'",
         ),
         (
             [
@@ -375,30 +375,32 @@ def test_nobody_is_paid_for_views_that_somebody_else_is_paid_for(connection: Con
 def test_shares_that_add_up_to_the_whole_are_accepted(connection: Connection) -> None:
     """Half of a new video for two payees, by two transactions in one commit; a third part more is refused."""
 
-    def of(payee: str, number: str, share: int) -> list[str]:
+    def of(payee: str, share: int) -> list[str]:
         amount, carried = divmod(5 * 1000 * share, 10**9)
         made = [statement(amount, after=carried), audit(5, amount, share=share, carried=carried), *DUE[2:]]
         made += [header(payee=payee, after=carried)]
         made += entries(amount, -amount, accounts=f"expense:creator-revenue payable:{payee}")
-        key = f"statement:s{number}"
-        names = {"'bob', '2026": f"'{payee}', '2026", "'s2'": f"'s{number}'", T2: transaction_id_of(key)}
-        for old, new in (names | {"'statement:s2'": f"'{key}'"}).items():
+        own = statement_id_of(OCTOBER, payee, 0)
+        names = {"'bob', '2026": f"'{payee}', '2026", BOB: own, T2: transaction_id_of(f"statement:{own}")}
+        for old, new in names.items():
             made = [each.replace(old, new) for each in made]
         return made
 
     with connection.cursor() as cursor:
-        for each in [*of("cid", "8", 500_000), *of("dan", "9", 500_000), NOW]:
+        for each in [*of("cid", 500_000), *of("dan", 500_000), NOW]:
             cursor.execute(each)
     connection.rollback()
-    beyond = refusal(connection, *of("cid", "8", 500_000), *of("dan", "9", 500_001))
+    beyond = refusal(connection, *of("cid", 500_000), *of("dan", 500_001))
     assert "1000001 parts per million of the views of video v" in beyond
 
 
 def test_what_is_nobodys_is_posted_on_its_own_account_and_by_its_own_kind(connection: Connection) -> None:
-    lost = [each.replace("'bob'", "'suspense:unattributed'") for each in DUE]
-    posted = header(payee="suspense:unattributed", key="suspense:s2").replace("'statement', 'susp", "'suspense', 'susp")
+    own = statement_id_of(OCTOBER, "suspense:unattributed", 0)
+    lost = [each.replace("'bob'", "'suspense:unattributed'").replace(BOB, own) for each in DUE]
+    posted = header(payee="suspense:unattributed", key=f"suspense:{own}", statement=own)
+    posted = posted.replace("'statement', 'susp", "'suspense', 'susp")
     accounts = "expense:creator-revenue suspense:unattributed"
-    legs = entries(5, -5, transaction=transaction_id_of("suspense:s2"), accounts=accounts)
+    legs = entries(5, -5, transaction=transaction_id_of(f"suspense:{own}"), accounts=accounts)
     with connection.cursor() as cursor:
         for each in [*lost, posted, *legs, NOW]:
             cursor.execute(each)

@@ -337,7 +337,7 @@ def test_a_checkpoint_waits_for_whoever_is_writing(books: Books) -> None:
                 "INSERT INTO billing.rate_cards (contract_version, content_hash, document) VALUES (3, 'three', '{}')"
             )
             waiting = pool.submit(books.journal.close)
-            while not books.rows("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"):
+            while not books.rows("SELECT 1 FROM pg_locks WHERE mode = 'ShareLock' AND NOT granted"):
                 assert not waiting.done()
         position_end, _ = waiting.result(timeout=30)
     writer.close()

@@ -159,8 +159,6 @@ def test_a_superuser_is_not_everybody(office: Office, superuser_url: str) -> Non
     ("who", "kind", "subject", "index", "before", "after"),
     [
         ("max", "statement", ANN, 2, "in_review", "superseded"),
-        ("max", "payout", "x", 0, "open", "instructed"),
-        ("max", "payout_batch", "X", 0, "open", "made"),
         ("fin", "statement", ANN, 2, "in_review", "approved"),
     ],
 )
@@ -170,6 +168,16 @@ def test_a_step_is_taken_in_its_role(
     office.bill(office.web)
     step = STEP.format(kind=kind, id=subject, index=index, before=before, after=after, actor="zed")
     assert f"a {kind} becomes {after} in the role" in refused(getattr(office, who), step)
+
+
+def test_whoever_approves_voids_no_payout_batch_and_takes_no_step_of_what_is_not_there(office: Office) -> None:
+    office.bill(office.fin, run_of(), "ann")
+    office.make_payout(office.fin, "eve")
+    voided = STEP.format(kind="payout_batch", id=BATCH, index=1, before="made", after="voided", actor="zed")
+    assert "a payout_batch becomes voided in the role" in refused(office.max, voided)
+    for kind, first in (("payout", "instructed"), ("payout_batch", "made")):
+        nowhere = STEP.format(kind=kind, id="X", index=0, before="open", after=first, actor="zed")
+        assert f"there is no {kind} X" in refused(office.max, nowhere)
 
 
 def test_the_database_says_who_it_was_whatever_the_client_says(office: Office) -> None:

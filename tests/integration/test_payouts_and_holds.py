@@ -253,7 +253,7 @@ STEP = (
         ("billing", f"('payout_batch', '{BATCH}', 1, 'made', 'written', 'max')", "from_state_to_state_fkey"),
         ("approver", f"('payout_batch', '{BATCH}', 1, 'made', 'approved', 'run')", "was made by eve"),
         ("approver", f"('payout_batch', '{BATCH}', 1, 'made', 'voided', 'max')", "a payout_batch becomes voided in"),
-        ("approver", "('payout', '{zoe}', 0, 'open', 'instructed', 'max')", "a payout becomes instructed in the role"),
+        ("approver", "('payout', '{zoe}', 0, 'open', 'instructed', 'max')", "there is no payout"),
         ("billing", "('payout', '{ann}', 1, 'instructed', 'voided', 'max')", f"its batch {BATCH} is made"),
         ("billing", "('payout', '{ann}', 1, 'instructed', 'settled', 'max')", f"its batch {BATCH} is made"),
     ],

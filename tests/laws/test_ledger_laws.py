@@ -305,6 +305,8 @@ HOLD = (
 )
 BATCH = (
     "INSERT INTO billing.payout_batches (batch_id, currency, execution_on, actor) VALUES ('X', 'USD', {day}, 'eve');"
+    "INSERT INTO billing.transitions (subject_kind, subject_id, transition_index, from_state, to_state, actor) VALUES "
+    "('payout_batch', 'X', 0, 'open', 'made', 'eve');"
     "INSERT INTO billing.payout_items VALUES (repeat('a', 32), 'X', 'ann', 1, {amount});"
 )
 PAYOUT = BATCH + (

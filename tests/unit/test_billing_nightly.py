@@ -8,7 +8,7 @@ import pytest
 
 from billing.books.book_ports import PayeeRange
 from billing.books.states import Move
-from billing.nightly import Night, months_to_do, work_through_the_night
+from billing.nightly import Night, left_out, months_to_do, work_through_the_night
 from billing.period_billing import BillingOrder
 from ingestion.contract.periods import Period
 from tests.billing_fakes import (
@@ -38,6 +38,8 @@ today      | billed                  | months
 2026-11-25 | 2026-11-18/2026-11-21   |
 2026-12-02 | 2026-11-18/2026-11-21   | 2026-12
 2024-03-01 | 2024-01                 | 2024-02 2024-03
+2026-12-02 | 2026-09 2026-11         | 2026-10 2026-12
+2027-01-02 | 2026-10 2026-12-20/2027-01-02 | 2026-11
 """
 MONTH_ROWS = [[cell.strip() for cell in row.split("|")] for row in MONTHS.strip().splitlines()[1:]]
 
@@ -46,6 +48,29 @@ MONTH_ROWS = [[cell.strip() for cell in row.split("|")] for row in MONTHS.strip(
 def test_a_night_takes_up_these_months(today: str, billed: str, months: str) -> None:
     found = months_to_do(date.fromisoformat(today), [Period.parse(each) for each in billed.split()])
     assert found == [Period.parse(each) for each in months.split()]
+
+
+LEFT_OUT = [
+    ("2026-11-25", "2026-11-18/2026-11-21", ""),
+    ("2026-12-02", "2026-11-18/2026-11-21", "2026-11-21/2026-12-01"),
+    ("2026-12-02", "2026-09-20/2026-10-02 2026-11", "2026-10-02/2026-11-01"),
+    ("2026-12-02", "2026-09 2026-11", ""),
+    ("2027-01-02", "2026-10 2026-12-20/2027-01-02", "2026-12-01/2026-12-20"),
+    ("2026-12-02", "", ""),
+]
+
+
+@pytest.mark.parametrize(("today", "billed", "days"), LEFT_OUT)
+def test_a_night_names_the_days_that_no_run_bills(today: str, billed: str, days: str) -> None:
+    found = left_out(date.fromisoformat(today), [Period.parse(each) for each in billed.split()])
+    assert found == [Period.parse(each) for each in days.split()]
+
+
+def test_a_month_that_was_refused_is_billed_though_a_later_one_is_billed_already() -> None:
+    nights = Nights()
+    for period in (Period.parse("2026-09"), NOVEMBER):
+        post(nights.books, run_of(period), [bill("ann", line(f"{period}"))])
+    assert outcomes(nights.night(datetime(2026, 12, 4, tzinfo=UTC)))[0] == (OCTOBER, "billed")
 
 
 @dataclass

@@ -171,7 +171,7 @@ def test_a_step_is_taken_in_its_role(
 
 
 def test_whoever_approves_voids_no_payout_batch_and_takes_no_step_of_what_is_not_there(office: Office) -> None:
-    office.bill(office.fin, run_of(), "ann")
+    post_bills(run_of(), [bill("ann", line(views=1000))], PostgresBooks(office.billing(office.fin)))
     office.make_payout(office.fin, "eve")
     voided = STEP.format(kind="payout_batch", id=BATCH, index=1, before="made", after="voided", actor="zed")
     assert "a payout_batch becomes voided in the role" in refused(office.max, voided)

@@ -103,8 +103,8 @@ SET search_path = pg_catalog, billing, pg_temp AS $$
 DECLARE today date := (clock_timestamp() AT TIME ZONE 'UTC')::date;
 BEGIN
     NEW.started_at := clock_timestamp();
-    IF NEW.period_end_on > today + 31 THEN
-        RAISE EXCEPTION 'period %/% is not over; what ends at most 31 days from % (today, UTC) can be billed',
+    IF NEW.period_end_on > today + 62 THEN
+        RAISE EXCEPTION 'period %/% is not over; what ends at most 62 days after % (today, UTC) can be billed',
             NEW.period_start_on, NEW.period_end_on, today;
     END IF;
     NEW.approval_limit_micros := least(NEW.approval_limit_micros, CASE NEW.kind WHEN 'restatement' THEN -1

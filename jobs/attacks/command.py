@@ -3,12 +3,10 @@
 import argparse
 import json
 import logging
-import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 from jobs.attacks import (
     bank_attacks,
@@ -24,12 +22,10 @@ from jobs.attacks import (
 from jobs.attacks.attempts import GOT_THROUGH, REPELLED, Attack, Outcome, carry_out
 from jobs.attacks.results import record, table, write_document
 from jobs.attacks.site import SETTINGS, Site
-from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.faults.choosing import chosen, fresh_folder
 from jobs.faults.scene import Scene
 from jobs.faults.servers import AllServers
-from jobs.local_stack.profile import is_running
-from jobs.state_home import state_home
 
 ATTACKS: Mapping[str, Attack] = {
     **event_attacks.FAMILY,
@@ -65,8 +61,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         return ExitCode.OK
     for noisy in ("kafka", "httpx", "httpcore"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
-    names = [name for name in chosen_attacks(arguments.names) if not (arguments.quick and name in SLOW)]
-    folder = _fresh_folder()
+    names = [name for name in chosen(arguments.names, ATTACKS, "attack") if not (arguments.quick and name in SLOW)]
+    folder = fresh_folder("attacks", "stack")
     outcomes = []
     with (
         AllServers(folder, with_hdfs=False, tell=tell) as servers,
@@ -90,26 +86,6 @@ def tried(name: str, site: Site) -> Outcome:
     for gain in outcome.gained:
         tell(f"    {gain}")
     return outcome
-
-
-def chosen_attacks(words: Sequence[str]) -> list[str]:
-    """Return the attacks whose names begin with one of the words; all without words."""
-    unknown = [word for word in words if not any(name.startswith(word) for name in ATTACKS)]
-    if unknown:
-        raise CommandError(
-            f"no attack is called {', '.join(unknown)}; ./viewledger attacks --list shows all {len(ATTACKS)}",
-            ExitCode.BAD_INPUT,
-        )
-    return [name for name in ATTACKS if not words or any(name.startswith(word) for word in words)]
-
-
-def _fresh_folder() -> Path:
-    """Return the folder of this call, which must be the only one; its logs stay until the next."""
-    folder = state_home() / "attacks"
-    if is_running(folder / "stack"):
-        raise CommandError("another ./viewledger attacks is at work; wait for it to end", ExitCode.UNAVAILABLE)
-    shutil.rmtree(folder, ignore_errors=True)
-    return folder
 
 
 def _shown(outcomes: Sequence[Outcome]) -> str:

@@ -5,14 +5,11 @@ import json
 import logging
 import os
 import re
-import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from pathlib import Path
 
-from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.faults import (
     archive_faults,
@@ -27,6 +24,7 @@ from jobs.faults import (
     redis_faults,
     speed_faults,
 )
+from jobs.faults.choosing import chosen, fresh_folder
 from jobs.faults.comparison import FAIL, PASS, UNKNOWN, Outcome, differences
 from jobs.faults.guarantees import record, record_soak, soak_table, table, write_document
 from jobs.faults.scene import DRAIN_SECONDS, Scene
@@ -34,8 +32,6 @@ from jobs.faults.servers import AllServers, Servers
 from jobs.faults.soak import Soak
 from jobs.faults.waiting import NotInTimeError
 from jobs.flags import whole_number
-from jobs.local_stack.profile import is_running
-from jobs.state_home import state_home
 
 Fault = Callable[[Scene], None]
 FAULTS: dict[str, Fault] = {
@@ -102,10 +98,10 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
     if arguments.names == [SOAK]:
         return run_soak(arguments)
-    names = QUICK if arguments.quick else chosen_faults(arguments.names)
+    names = QUICK if arguments.quick else chosen(arguments.names, FAULTS, "fault")
     seeds = range(arguments.seed, arguments.seed + (1 if arguments.quick else arguments.seeds))
     outcomes: list[Outcome] = []
-    folder = _fresh_folder()
+    folder = fresh_folder("faults", "stack", "small")
     with AllServers(folder, with_hdfs=bool(NEEDING_HDFS & set(names)), tell=tell) as servers:
         for name in names:
             for seed in seeds:
@@ -118,18 +114,9 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     return ExitCode.OK if all(each.verdict == PASS for each in outcomes) else ExitCode.DIFFERENCE
 
 
-def _fresh_folder() -> Path:
-    """Return the folder of this call, which must be the only one; its logs stay to be looked at until the next."""
-    folder = state_home() / "faults"
-    if is_running(folder / "stack") or is_running(folder / "small"):
-        raise CommandError("another ./viewledger faults is at work; wait for it to end", ExitCode.UNAVAILABLE)
-    shutil.rmtree(folder, ignore_errors=True)
-    return folder
-
-
 def run_soak(arguments: argparse.Namespace) -> ExitCode:
     """`faults soak`."""
-    folder = _fresh_folder()
+    folder = fresh_folder("faults", "stack", "small")
     with (
         AllServers(folder, with_hdfs=False, tell=tell) as servers,
         Scene(servers.usual(), folder / SOAK, arguments.seed) as scene,
@@ -147,17 +134,6 @@ def servers_of(name: str, servers: AllServers) -> Servers:
     if name in kafka_faults.ON_THREE_BROKERS:
         return servers.on_three_brokers()
     return servers.on_small_disks() if name in disk_faults.ON_SMALL_DISKS else servers.usual()
-
-
-def chosen_faults(words: Sequence[str]) -> list[str]:
-    """Return the faults whose names begin with one of the words; all without words."""
-    unknown = [word for word in words if not any(name.startswith(word) for name in FAULTS)]
-    if unknown:
-        raise CommandError(
-            f"no fault is called {', '.join(unknown)}; ./viewledger faults --list shows all {len(FAULTS)}",
-            ExitCode.BAD_INPUT,
-        )
-    return [name for name in FAULTS if not words or any(name.startswith(word) for word in words)]
 
 
 def run_fault(scene: Scene, name: str) -> Outcome:

@@ -8,9 +8,10 @@ import pytest
 
 from jobs.attacks import bundle_attacks, login_attacks
 from jobs.attacks.attempts import GOT_THROUGH, REPELLED, carry_out
-from jobs.attacks.command import ATTACKS, SENTENCES, SLOW, chosen_attacks
+from jobs.attacks.command import ATTACKS, SENTENCES, SLOW
 from jobs.attacks.site import SETTINGS, Site
 from jobs.errors import CommandError
+from jobs.faults.choosing import chosen
 from jobs.faults.scene import Scene
 from jobs.faults.servers import Servers
 from jobs.faults.warm_driver import WarmDriver
@@ -44,10 +45,10 @@ def test_there_are_enough_attacks_and_each_says_what_it_tries() -> None:
 
 
 def test_attacks_are_chosen_by_the_beginning_of_their_names() -> None:
-    assert chosen_attacks(["token-un"]) == ["token-unsigned"]
-    assert chosen_attacks([]) == list(ATTACKS)
+    assert chosen(["token-un"], ATTACKS, "attack") == ["token-unsigned"]
+    assert chosen([], ATTACKS, "attack") == list(ATTACKS)
     with pytest.raises(CommandError, match="no attack is called nothing"):
-        chosen_attacks(["token-un", "nothing"])
+        chosen(["token-un", "nothing"], ATTACKS, "attack")
 
 
 @pytest.mark.parametrize("name", bundle_attacks.FAMILY)

@@ -4,7 +4,8 @@ import pytest
 
 from jobs import cli
 from jobs.exit_codes import ExitCode
-from jobs.faults.command import DESCRIPTIONS, FAULTS, QUICK, chosen_faults
+from jobs.faults.choosing import chosen
+from jobs.faults.command import DESCRIPTIONS, FAULTS, QUICK
 
 
 def test_every_fault_says_in_one_line_what_happens(capsys: pytest.CaptureFixture[str]) -> None:
@@ -15,8 +16,8 @@ def test_every_fault_says_in_one_line_what_happens(capsys: pytest.CaptureFixture
 
 
 def test_a_name_may_be_a_beginning() -> None:
-    assert chosen_faults(["redis-k"]) == ["redis-killed"]
-    assert chosen_faults([]) == list(FAULTS)
+    assert chosen(["redis-k"], FAULTS, "fault") == ["redis-killed"]
+    assert chosen([]) == list(FAULTS, FAULTS, "fault")
     assert set(QUICK) <= set(FAULTS)
 
 

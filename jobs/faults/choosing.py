@@ -1,0 +1,41 @@
+"""What the commands that hurt a pipeline on purpose begin with: which of their scenes, and where."""
+
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+from jobs.local_stack.profile import is_running
+from jobs.state_home import state_home
+
+
+def chosen(words: Sequence[str], names: Iterable[str], what: str) -> list[str]:
+    """Return the names that begin with one of the words; all without words. `what` is what a name stands for.
+
+    Raises:
+        CommandError: a word is the beginning of none.
+    """
+    known = list(names)
+    unknown = [word for word in words if not any(name.startswith(word) for name in known)]
+    if unknown:
+        raise CommandError(
+            f"no {what} is called {', '.join(unknown)}; ./viewledger {what}s --list shows all {len(known)}",
+            ExitCode.BAD_INPUT,
+        )
+    return [name for name in known if not words or any(name.startswith(word) for word in words)]
+
+
+def fresh_folder(command: str, *stacks: str) -> Path:
+    """Return the empty folder of a call of a command, which must be the only one; its logs stay until the next.
+
+    `stacks` are the folders in it in which servers may run.
+
+    Raises:
+        CommandError: another call is at work.
+    """
+    folder = state_home() / command
+    if any(is_running(folder / stack) for stack in stacks):
+        raise CommandError(f"another ./viewledger {command} is at work; wait for it to end", ExitCode.UNAVAILABLE)
+    shutil.rmtree(folder, ignore_errors=True)
+    return folder

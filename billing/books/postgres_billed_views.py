@@ -28,7 +28,8 @@ FROM of_group JOIN billing.rate_cards USING (contract_version) GROUP BY 1, 2, 3,
 """
 # a period that several runs billed or restated has nobody's whole in any of them
 _WHOLE = f"""
-SELECT min(batch_version), period_start_on, period_end_on, sum(unattributed_views)::bigint, bool_or(unrated_views > 0)
+SELECT min(batch_version), period_start_on, period_end_on, sum(unattributed_views)::bigint,
+       coalesce(bool_or(unrated_views > 0), false)
 FROM billing.runs WHERE {_OF_DAYS} GROUP BY 2, 3 HAVING count(*) = 1
 """
 

@@ -1,7 +1,6 @@
 """Books that the last release wrote: they migrate, their statements stay valid, and their versions are known."""
 
 import itertools
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,14 +16,13 @@ from billing.books.run_posting import finalise_run, post_bills
 from billing.books.statements import statement_id_of
 from billing.books.states import Move
 from billing.postgres_session import connector
-from jobs.migrate import MIGRATIONS, migrate
+from jobs.migrate import migrate
 from tests.billing_fakes import OCTOBER, bill, line, run_of
 from tests.billing_postgres import PREREQUISITES, empty_database
+from tests.books_of_last_release import migrate_to_last_release
 from tests.integration.test_billing_database_refuses import RUN_ID, T2, audit, entries, header, statement, step
 from tests.postgres_people import second_person
 
-LAST_RELEASE = 21
-"""The newest migration of the last release."""
 BOB = statement_id_of(OCTOBER, "bob", 0)
 OLD_RUN = (
     "INSERT INTO billing.runs (run_id, period_start_on, period_end_on, currency, batch_version, catalogue_version, "
@@ -36,13 +34,8 @@ OLD_RUN = (
 @pytest.fixture
 def url(postgres_url: str, tmp_path: Path) -> Iterator[str]:
     """October billed for bob by the last release, with views that were waived; then the migrations since."""
-    folder = tmp_path / "migrations"
-    shutil.copytree(MIGRATIONS, folder)
-    for file in (folder / "versions").glob("[0-9]*"):
-        if int(file.name[:3]) > LAST_RELEASE:
-            file.unlink()
     with empty_database(postgres_url) as database:
-        migrate(database, folder)
+        migrate_to_last_release(database, tmp_path / "migrations")
         states = ["open", "calculated", "approved", "finalised"]
         steps = [
             step(index, before, after, of="s2", actor="run")

@@ -1,12 +1,9 @@
 """A database from before logins were stamped: what is in it stays as it is, and is approved by names as before."""
 
-import shutil
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
-import psycopg2
 import pytest
 
 from billing.books.postgres_books import PostgresBooks
@@ -18,13 +15,13 @@ from billing.errors import StateError
 from billing.postgres_session import connector
 from billing.proof.ed25519_keys import create_key
 from jobs.faults.postgres_database import administer, queries
-from jobs.migrate import MIGRATIONS, migrate
-from tests.billing_fakes import NOVEMBER, OCTOBER, bill, run_of
-from tests.billing_postgres import PREREQUISITES
+from jobs.migrate import migrate
+from tests.billing_fakes import NOVEMBER, OCTOBER, bill, in_period, run_of
+from tests.billing_postgres import empty_database, in_database, own_database
+from tests.books_of_last_release import LAST_RELEASE, copy_books, migrate_to_last_release
 from tests.checkpoint_books import TODAY, Books
 from tests.postgres_people import second_person
 
-LAST_BEFORE = "021"
 ANN = statement_id_of(NOVEMBER, "ann", 0)
 KEY = (
     "INSERT INTO access.api_keys (key_id, owner, secret_sha256, scopes, expires_at) "
@@ -35,44 +32,35 @@ KEY = (
 @pytest.fixture
 def books(postgres_url: str, superuser_url: str, tmp_path: Path) -> Iterator[Books]:
     """Books that the release before made: October is posted and signed, November waits for somebody."""
-    name = "test_books_of_before"
-    administer(postgres_url, f"CREATE DATABASE {name}")
-    url = f"{postgres_url.rpartition('/')[0]}/{name}"
-    try:
-        folder = tmp_path / "postgres"
-        shutil.copytree(MIGRATIONS, folder)
-        for file in (folder / "versions").glob("[0-9]*"):
-            if file.name[:3] > LAST_BEFORE:
-                file.unlink()
-        migrate(url, folder)
-        with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
-            cursor.execute(PREREQUISITES + KEY)
-        ledger = PostgresBooks(connector(url))
+    with own_database(postgres_url) as today, empty_database(postgres_url) as url:
+        ledger = PostgresBooks(connector(today))
         post_bills(run_of(OCTOBER), [bill("ann"), bill("bob")], ledger)
-        post_bills(run_of(NOVEMBER, approval_limit_micros=-1), [bill("ann")], ledger)
-        found = Books(url, f"{superuser_url}/{name}", create_key(tmp_path / "books.key"))
+        post_bills(run_of(NOVEMBER, approval_limit_micros=-1), [in_period(bill("ann"), NOVEMBER)], ledger)
+        migrate_to_last_release(url, tmp_path / "postgres")
+        found = Books(url, in_database(f"{superuser_url}/postgres", url), create_key(tmp_path / "books.key"))
+        copy_books(today, found.superuser_url)
+        administer(url, KEY)
         found.checkpoint(TODAY - timedelta(days=1))
         yield found
-    finally:
-        administer(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def test_nothing_is_lost_changed_or_given_a_login_and_names_keep_two_people_apart(books: Books) -> None:
-    tables = ("runs", "statements", "payment_audit", "transitions", "transactions", "entries", "catalogue_versions")
-    before = {table: queries(books.url, f"SELECT count(*) FROM billing.{table}") for table in tables}
+    tables = ("runs", "statements", "payment_audit", "transactions", "entries", "catalogue_versions")
+    rows = [*tables, "transitions WHERE subject_kind = 'statement'"]  # terms get a step: they are in force
+    before = {each: queries(books.url, f"SELECT count(*) FROM billing.{each}") for each in rows}
     applied = migrate(books.url)
     assert applied
-    assert applied[0] > LAST_BEFORE
-    assert {table: queries(books.url, f"SELECT count(*) FROM billing.{table}") for table in tables} == before
+    assert applied[0] > LAST_RELEASE
+    assert {each: queries(books.url, f"SELECT count(*) FROM billing.{each}") for each in rows} == before
     assert books.problems() == [], "what was signed before is as it was signed"
-    for table in ("runs", "statements", "transitions", "transactions", "catalogue_versions", "rate_cards"):
+    for table in ("runs", "statements", "transactions", "catalogue_versions", "rate_cards"):
         assert queries(books.url, f"SELECT DISTINCT login FROM billing.{table}") == [(None,)]
     states = PostgresStates(connector(second_person(books.url), "viewledger_approver"))
     with pytest.raises(StateError, match="was made by eve; somebody else approves it"):
         states.move("statement", ANN, Move("approved", "eve"))
     states.move("statement", ANN, Move("approved", "max"))
     run_id = run_of(NOVEMBER, approval_limit_micros=-1).run_id
-    assert finalise_run(run_id, PostgresBooks(connector(books.url, "viewledger_billing")))[0] == 1
+    assert finalise_run(run_id, PostgresBooks(connector(books.url, "viewledger_billing"))).statement_count == 1
     books.checkpoint(TODAY)
     assert books.problems() == []
 

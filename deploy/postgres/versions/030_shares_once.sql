@@ -12,8 +12,10 @@ BEGIN   -- its name is one that PostgreSQL made up
 END $$;
 ALTER TABLE billing.runs ADD CONSTRAINT runs_unattributed_views_check CHECK (unattributed_views >= 0);
 
-ALTER TABLE billing.runs ADD COLUMN unrated_views bigint NOT NULL DEFAULT 0 CHECK (unrated_views >= 0);
-COMMENT ON COLUMN billing.runs.unrated_views IS 'Billable views of owners who had no rate on their day, each owner''s for itself.';
+-- null in runs from before: a value would make what was signed of them another record
+ALTER TABLE billing.runs ADD COLUMN unrated_views bigint CHECK (unrated_views >= 0);
+COMMENT ON COLUMN billing.runs.unrated_views IS
+    'Billable views of owners who had no rate on their day, each owner''s for itself; null: not counted apart then.';
 
 ALTER TABLE billing.payees ADD CONSTRAINT payees_not_in_suspense CHECK (payee_id NOT LIKE 'suspense:%') NOT VALID;
 

@@ -11,7 +11,6 @@ from billing.books.book_ports import RestsOn
 from billing.books.postgres_books import PostgresBooks
 from billing.books.postgres_statement import PostgresStatements
 from billing.books.postgres_states import PostgresStates
-from billing.books.posting import transaction_id_of
 from billing.books.run_posting import finalise_run, post_bills
 from billing.books.statements import statement_id_of
 from billing.books.states import Move
@@ -20,7 +19,7 @@ from jobs.migrate import migrate
 from tests.billing_fakes import OCTOBER, bill, line, run_of
 from tests.billing_postgres import PREREQUISITES, empty_database
 from tests.books_of_last_release import migrate_to_last_release
-from tests.integration.test_billing_database_refuses import RUN_ID, T2, audit, entries, header, statement, step
+from tests.integration.test_billing_database_refuses import RUN_ID, audit, entries, header, statement, step
 from tests.postgres_people import second_person
 
 BOB = statement_id_of(OCTOBER, "bob", 0)
@@ -38,15 +37,15 @@ def url(postgres_url: str, tmp_path: Path) -> Iterator[str]:
         migrate_to_last_release(database, tmp_path / "migrations")
         states = ["open", "calculated", "approved", "finalised"]
         steps = [
-            step(index, before, after, of="s2", actor="run")
+            step(index, before, after, of=BOB, actor="run")
             for index, (before, after) in enumerate(itertools.pairwise(states))
         ]
-        posted = header(key="statement:s2")
+        posted = header()
         connection = psycopg2.connect(database)
         with connection, connection.cursor() as cursor:
             cursor.execute(PREREQUISITES)
             for each in (OLD_RUN, statement(), audit(5, 5), *steps, posted, *entries(5, -5)):
-                cursor.execute(each.replace("s2'", f"{BOB}'").replace(T2, transaction_id_of(f"statement:{BOB}")))
+                cursor.execute(each)
         connection.close()
         migrate(database)
         yield database

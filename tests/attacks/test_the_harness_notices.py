@@ -6,6 +6,7 @@ import socket
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from random import Random
 from types import SimpleNamespace
 from typing import Any
@@ -14,11 +15,13 @@ from urllib.parse import unquote
 import httpx
 import pytest
 
+from billing.payouts.answers import Answer
 from ingestion.contract.decoding import decode_view_event
 from ingestion.contract.event import RejectedEvent, ViewEvent
 from ingestion.contract.event_contracts import OLDEST
 from ingestion.contract.priced_fields import ad_types_by
 from jobs.attacks import (
+    bank_attacks,
     event_attacks,
     framing_attacks,
     poison_attacks,
@@ -170,6 +173,18 @@ def test_an_attack_on_what_does_not_defend_itself_gets_through(helpless: Helples
     outcome = carry_out(name, attack, helpless)
     assert outcome.verdict == GOT_THROUGH, outcome
     assert outcome.gained
+
+
+@pytest.mark.parametrize("name", bank_attacks.FAMILY)
+def test_an_attack_on_readers_that_take_everything_gets_through(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    for asked in ("read_answer", "read_bank_accounts"):
+        monkeypatch.setattr(bank_attacks, asked, lambda _: Answer())
+    monkeypatch.setattr(bank_attacks, "execution_day_problem", lambda _day, _today: None)
+    scene: Any = SimpleNamespace(folder=tmp_path)
+    outcome = carry_out(name, bank_attacks.FAMILY[name], Site(scene))
+    assert outcome.verdict == GOT_THROUGH, outcome
 
 
 def test_an_attack_that_tried_nothing_is_no_success(helpless: HelplessSite) -> None:

@@ -63,10 +63,8 @@ class Books:
 @contextmanager
 def books_of(stack: LocalStack, folder: Path) -> Iterator[Books]:
     """Yield empty books in a database of their own."""
-    password = (stack.folder / "etc" / "postgres.pw").read_text().strip()
     with own_database(stack.environment["VIEWLEDGER_POSTGRES_URL"]) as url:
-        place = url.rpartition("@")[2]
-        yield Books(url, f"postgresql://postgres:{password}@{place}", create_key(folder / "books.key"))
+        yield Books(url, f"{stack.superuser_url}/{url.rpartition('/')[2]}", create_key(folder / "books.key"))
 
 
 @contextmanager

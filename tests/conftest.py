@@ -50,5 +50,4 @@ def hdfs_url(stack_environment: Mapping[str, str]) -> str:
 @pytest.fixture(scope="session")
 def superuser_url(stack: LocalStack) -> str:
     """The cluster's superuser, without a database: nothing of the product uses it."""
-    password = (stack.folder / "etc" / "postgres.pw").read_text().strip()
-    return f"postgresql://postgres:{password}@127.0.0.1:{stack.ports.postgres}"
+    return stack.superuser_url

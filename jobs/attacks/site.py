@@ -189,8 +189,7 @@ class Site:
     @property
     def superuser_url(self) -> str:
         """The URL of the pipeline's database for a superuser, who prepares what is attacked and is no attacker."""
-        password = (self.scene.stack.folder / "etc" / "postgres.pw").read_text().strip()
-        return f"postgresql://postgres:{password}@{self.scene.postgres_url.rpartition('@')[2]}"
+        return f"{self.scene.stack.superuser_url}/{self.scene.postgres_url.rpartition('/')[2]}"
 
     @contextmanager
     def login(self, *roles: str) -> Iterator[str]:

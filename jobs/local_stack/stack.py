@@ -95,6 +95,12 @@ class LocalStack:
         """What the supervisor last wrote about its children (`stack.json`)."""
         return read_report(self.folder)
 
+    @property
+    def superuser_url(self) -> str:
+        """The URL of PostgreSQL for its superuser, without a database; no process of ours is given it."""
+        password = (self.folder / "etc" / "postgres.pw").read_text(encoding="utf-8").strip()
+        return f"postgresql://postgres:{password}@127.0.0.1:{self.ports.postgres}"
+
     def pid(self, name: str) -> int | None:
         """The process id of a child; None while it has none."""
         pid = self.report()["children"][name]["pid"]

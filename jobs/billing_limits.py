@@ -12,8 +12,10 @@ from jobs.billing_settings import (
     actor_of,
     add_action,
     add_actor,
+    add_reason,
     approval_limits,
     billing_connector,
+    reason_of,
     show,
 )
 from jobs.errors import CommandError
@@ -25,17 +27,17 @@ def add_actions(actions: Actions) -> None:
     limits = add_action(actions, "limits", work_on_limits, "what a statement may earn without anybody's approval")
     text = "in whole units, `*` for all other currencies; by a login that approves and does not bill"
     limits.add_argument("--set", metavar="EUR=5000,*=1000", help=text)
-    limits.add_argument("--reason", metavar="TEXT", help="why; stored for ever, needed with --set")
+    add_reason(limits, required=False)
     add_actor(limits, "who sets them")
 
 
 def work_on_limits(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     """Sets what --set says, then prints every limit in force."""
+    reason = reason_of(arguments)
+    if arguments.set is not None and not reason:
+        raise CommandError("--set needs --reason, which says why", ExitCode.BAD_INPUT)
     limits = PostgresLimits(billing_connector(environ, APPROVER_ROLE))
     if arguments.set is not None:
-        reason = (arguments.reason or "").strip()
-        if not (reason.isprintable() and 1 <= len(reason) <= 500):
-            raise CommandError("--set needs --reason with 1 to 500 printable characters", ExitCode.BAD_INPUT)
         for currency, limit_micros in approval_limits(arguments.set, "--set").items():
             limits.set(currency, limit_micros, actor_of(arguments), reason)
     found = limits.in_force()

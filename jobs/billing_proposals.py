@@ -12,7 +12,17 @@ from billing.tables import aligned
 from billing.terms.imports import IN_FORCE
 from billing.terms.postgres_proposals import PostgresProposals, Proposal
 from jobs import settings
-from jobs.billing_settings import APPROVER_ROLE, Actions, actor_of, add_action, add_actor, billing_connector, show
+from jobs.billing_settings import (
+    APPROVER_ROLE,
+    Actions,
+    actor_of,
+    add_action,
+    add_actor,
+    add_reason,
+    billing_connector,
+    reason_of,
+    show,
+)
 from jobs.exit_codes import ExitCode
 
 DIFFERENCES_SHOWN = 200
@@ -30,8 +40,8 @@ def add_actions(actions: Actions) -> None:
     for action, text in ((approve, "who approves it; not who imported it"), (refuse, "who refuses it")):
         action.add_argument("--proposal", action="append", required=True, metavar="ID", help="may be repeated")
         add_actor(action, text)
-    approve.add_argument("--reason", default="", metavar="TEXT")
-    refuse.add_argument("--reason", required=True, metavar="TEXT")
+    add_reason(approve, required=False)
+    add_reason(refuse)
 
 
 def _proposals(environ: Mapping[str, str]) -> PostgresProposals:
@@ -75,7 +85,7 @@ def refuse_proposals(arguments: argparse.Namespace, environ: Mapping[str, str]) 
 
 
 def _decide(arguments: argparse.Namespace, environ: Mapping[str, str], state: str) -> ExitCode:
-    move = Move(state, actor_of(arguments), arguments.reason)
+    move = Move(state, actor_of(arguments), reason_of(arguments))
     connect = billing_connector(environ, APPROVER_ROLE)
     subjects = PostgresProposals(connect).imported(arguments.proposal)  # before the first step: one wrong id, no step
     states = PostgresStates(connect)

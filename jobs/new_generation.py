@@ -10,6 +10,7 @@ from batch_layer.postgres_log_generations import PostgresLogGenerations
 from batch_layer.postgres_versions import PostgresVersionStore
 from ingestion.contract.event import TOPIC_VIDEO_VIEWS
 from ingestion.contract.offsets import LogGeneration
+from ingestion.contract.printable import is_name
 from ingestion.contract.version import PublishedVersion
 from jobs import settings
 from jobs.batch import told_by_exit_code
@@ -21,6 +22,8 @@ from speed_layer.redis_segment_store import RedisSegmentStore
 
 HELP = "count the log that the topic is now as the next generation of the one that was counted"
 TEXT_LENGTH_MAX = 200
+PARTITIONS_LOOKED_AT = 64
+"""Of the former log at least so many, since the new one says nothing of how many it had."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +40,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     """
     for name in ("actor", "reason"):
         text = getattr(arguments, name).strip()
-        if not (text.isprintable() and 1 <= len(text) <= TEXT_LENGTH_MAX):
+        if not is_name(text, most=TEXT_LENGTH_MAX):
             raise CommandError(f"--{name} needs 1 to {TEXT_LENGTH_MAX} printable characters", ExitCode.BAD_INPUT)
     environ = settings.environment()
     bootstrap = ",".join(settings.host_ports(environ, "VIEWLEDGER_KAFKA_BOOTSTRAP"))
@@ -85,7 +88,7 @@ def uncovered_count(environ: Mapping[str, str], current: PublishedVersion | None
     ends = current.offsets.ends if current else ()
     first = known.base if known else 0
     with suppress(UnavailableError), closing(RedisSegmentStore.connect(redis_url, namespace=namespace)) as store:
-        positions = store.positions(max(len(ends), 64))
+        positions = store.positions(max(len(ends), PARTITIONS_LOOKED_AT))
         starts = (*ends, *(0 for _ in range(len(positions) - len(ends))))
         pairs = zip(positions, starts, strict=True)
         count = sum(max(0, position - max(start, first)) for position, start in pairs if position is not None)

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from jobs.attacks.site import Site
-from jobs.faults.waiting import NotInTimeError
+from attacks.site import Site
+from faults.waiting import NotInTimeError
 
 REPELLED, GOT_THROUGH, NOT_TRIED = "repelled", "got through", "not tried"
 GAINS_SHOWN = 5

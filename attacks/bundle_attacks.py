@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from jobs.attacks.attempts import Attack, NotTriedError
-from jobs.attacks.site import Site
+from attacks.attempts import Attack, NotTriedError
+from attacks.site import Site
 from jobs.state_home import PROJECT
 
 VERIFIER = PROJECT / "verifier" / "viewledger-verify"

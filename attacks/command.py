@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
-from jobs.attacks import (
+from attacks import (
     bank_attacks,
     bundle_attacks,
     event_attacks,
@@ -19,13 +19,13 @@ from jobs.attacks import (
     request_attacks,
     token_attacks,
 )
-from jobs.attacks.attempts import GOT_THROUGH, REPELLED, Attack, Outcome, carry_out
-from jobs.attacks.results import record, table, write_document
-from jobs.attacks.site import SETTINGS, Site
+from attacks.attempts import GOT_THROUGH, REPELLED, Attack, Outcome, carry_out
+from attacks.results import record, table, write_document
+from attacks.site import SETTINGS, Site
+from faults.choosing import chosen, fresh_folder
+from faults.scene import Scene
+from faults.servers import AllServers
 from jobs.exit_codes import ExitCode
-from jobs.faults.choosing import chosen, fresh_folder
-from jobs.faults.scene import Scene
-from jobs.faults.servers import AllServers
 
 ATTACKS: Mapping[str, Attack] = {
     **event_attacks.FAMILY,

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from attacks.attempts import Attack
+from attacks.site import Site
 from ingestion.contract.advertisements import counted_ad_types
 from ingestion.contract.countries import country_of
 from ingestion.contract.decoding import decode_view_event
 from ingestion.contract.event import RejectedEvent, ViewEvent
-from jobs.attacks.attempts import Attack
-from jobs.attacks.site import Site
 
 EDGES_OF_TIME = (
     "0001-01-01T00:00:00+01:00",

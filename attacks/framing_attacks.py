@@ -4,10 +4,10 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 
-from jobs.attacks.attempts import Attack
-from jobs.attacks.request_attacks import connection
-from jobs.attacks.site import Site
-from serving_layer.access import Role
+from attacks.attempts import Attack
+from attacks.request_attacks import connection
+from attacks.site import Site
+from serving_layer.access.access import Role
 
 SILENCE_SECONDS = 0.3
 """A server that has said nothing more for so long has said all."""

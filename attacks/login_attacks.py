@@ -9,10 +9,10 @@ from pathlib import Path
 
 import psycopg2
 
-from jobs.attacks import role_matrix
-from jobs.attacks.attempts import Attack, NotTriedError
-from jobs.attacks.books import ANN, BATCH, RUN, ZOE
-from jobs.attacks.site import Site
+from attacks import role_matrix
+from attacks.attempts import Attack, NotTriedError
+from attacks.books import ANN, BATCH, RUN, ZOE
+from attacks.site import Site
 
 TRIES = Path(__file__).parent / "tries"
 NAMES = {":posted_statement": ANN, ":waiting_statement": ZOE, ":batch": BATCH, ":run": RUN}

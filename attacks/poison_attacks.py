@@ -3,8 +3,8 @@
 import json
 from collections.abc import Iterator
 
-from jobs.attacks.attempts import Attack
-from jobs.attacks.site import Site
+from attacks.attempts import Attack
+from attacks.site import Site
 
 CODECS = ("gzip", "snappy", "lz4", "zstd")
 BATCH_EVENTS = 3_000

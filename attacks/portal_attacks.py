@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping
 
 import httpx
 
-from jobs.attacks.attempts import Attack, NotTriedError
-from jobs.attacks.site import Site
-from serving_layer.access import Role
+from attacks.attempts import Attack, NotTriedError
+from attacks.site import Site
+from serving_layer.access.access import Role
 
 SIGN_IN, SIGN_OUT, PAGE = "/portal/sign-in", "/portal/sign-out", "/portal/statements"
 _CSRF = re.compile(r'name="csrf" value="([^"]+)"')

@@ -9,10 +9,10 @@ from contextlib import ExitStack, closing
 
 import httpx
 
+from attacks.attempts import Attack, NotTriedError
+from attacks.site import Site
 from ingestion.request_body import BODY_BYTES_MAX
-from jobs.attacks.attempts import Attack, NotTriedError
-from jobs.attacks.site import Site
-from serving_layer.access import Role
+from serving_layer.access.access import Role
 
 SECONDS_MAX = 3.0
 """No request may keep others waiting for longer than this, on a machine that has other work to do as well."""

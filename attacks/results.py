@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from jobs.attacks.attempts import Outcome
-from jobs.faults.guarantees import DOCUMENT, put_table, without_paths
+from attacks.attempts import Outcome
+from faults.guarantees import DOCUMENT, put_table, without_paths
 from jobs.state_home import PROJECT
 
 RESULTS = PROJECT / "docs" / "attack-results.jsonl"

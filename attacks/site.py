@@ -16,15 +16,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from kafka import KafkaProducer
 from psycopg2 import sql
 
+from attacks import books
 from billing.proof.ed25519_keys import SigningKey, create_key
+from faults.kafka_topics import read_topic
+from faults.reference import LogMessage
+from faults.scene import Scene
+from faults.waiting import NotInTimeError
 from ingestion.contract.event import PARTITION_COUNT
-from jobs.attacks import books
-from jobs.faults.kafka_topics import read_topic
-from jobs.faults.reference import LogMessage
-from jobs.faults.scene import Scene
-from jobs.faults.waiting import NotInTimeError
-from serving_layer.access import Role
-from serving_layer.jwt_local_issuer import LocalIssuer
+from serving_layer.access.access import Role
+from serving_layer.access.jwt_local_issuer import LocalIssuer
 
 SETTINGS = {
     "VIEWLEDGER_TRUSTED_PROXIES": "127.0.0.1",

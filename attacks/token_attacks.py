@@ -12,10 +12,10 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from jobs.attacks.attempts import Attack, NotTriedError
-from jobs.attacks.site import Site
-from serving_layer.access import Role
-from serving_layer.jwt_local_issuer import ALGORITHM, AUDIENCE, KEY_ID, LOCAL_ISSUER
+from attacks.attempts import Attack, NotTriedError
+from attacks.site import Site
+from serving_layer.access.access import Role
+from serving_layer.access.jwt_local_issuer import ALGORITHM, AUDIENCE, KEY_ID, LOCAL_ISSUER
 
 PROTECTED = ("/v1/channels/ann/statements", "/v1/channels/ann/views", "/v1/statements/none/events")
 CLOSED = (401, 403)

@@ -28,10 +28,10 @@ import psycopg2
 import redis
 
 from ingestion.kafka_producer import partition_of
+from jobs.commands.migrate import migrate
 from jobs.local_stack.ports import is_free
-from jobs.migrate import migrate
-from jobs.postgres_logins import in_database
 from jobs.settings import environment
+from jobs.wiring.postgres_logins import in_database
 
 VIDEOS = 20_000
 PARTITIONS = 12
@@ -63,8 +63,8 @@ import sys, redis.asyncio
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
-from jobs.http_connections import ConnectionLimits
-from jobs.http_server import listening_socket, serve
+from jobs.http.connections import ConnectionLimits
+from jobs.http.server import listening_socket, serve
 pool = redis.asyncio.BlockingConnectionPool.from_url(sys.argv[1], max_connections=50, timeout=10)
 client = redis.asyncio.Redis(connection_pool=pool)
 async def views(request):
@@ -78,7 +78,7 @@ serve(
     limits=ConnectionLimits(address_connections_max=5_000),
 )
 """
-OURS = "import argparse; from jobs.run_api import run; run(argparse.Namespace())"
+OURS = "import argparse; from jobs.processes.api import run; run(argparse.Namespace())"
 
 
 @dataclass(frozen=True)

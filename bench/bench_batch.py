@@ -26,15 +26,15 @@ from kafka.admin import KafkaAdminClient
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from batch_layer.iceberg_tables import IcebergTables
-from batch_layer.kafka_log_ends import KafkaLogEnds
-from batch_layer.spark_archive import KafkaSource, append_raw, verify_archived
-from batch_layer.spark_billability import RulesByDay, facts_frame
-from batch_layer.spark_decode import COLUMNS, decode
-from batch_layer.spark_judging import DayJudge
-from batch_layer.spark_session import SparkSettings, folder_catalog, jdbc_catalog, open_session
-from batch_layer.spark_verdicts import repeat_verdicts, with_verdicts
-from batch_layer.tables import RAW_EVENTS
+from batch_layer.archive.kafka_log_ends import KafkaLogEnds
+from batch_layer.archive.spark_archive import KafkaSource, append_raw, verify_archived
+from batch_layer.judging.spark_billability import RulesByDay, facts_frame
+from batch_layer.judging.spark_decode import COLUMNS, decode
+from batch_layer.judging.spark_judging import DayJudge
+from batch_layer.judging.spark_verdicts import repeat_verdicts, with_verdicts
+from batch_layer.lake.iceberg_tables import IcebergTables
+from batch_layer.lake.spark_session import SparkSettings, folder_catalog, jdbc_catalog, open_session
+from batch_layer.lake.tables import RAW_EVENTS
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.policy import policy_on

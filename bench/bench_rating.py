@@ -19,8 +19,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from pyspark.sql import DataFrame, SparkSession
 
-from batch_layer.spark_attribution import pieces_of, unpacked, with_outcomes
-from batch_layer.spark_session import SparkSettings, folder_catalog, open_session
+from batch_layer.lake.spark_session import SparkSettings, folder_catalog, open_session
+from batch_layer.settled.spark_attribution import pieces_of, unpacked, with_outcomes
 from billing.evidence import MerkleTree
 from billing.ports import SettledPiece
 from billing.rating.attribution import Attribution

@@ -15,9 +15,9 @@ import subprocess
 import sys
 from contextlib import closing
 
-from batch_layer.kafka_log_ends import KafkaLogEnds
-from batch_layer.ports import RunEntry
-from batch_layer.postgres_versions import PostgresVersionStore
+from batch_layer.archive.kafka_log_ends import KafkaLogEnds
+from batch_layer.run.ports import RunEntry
+from batch_layer.versions.postgres_versions import PostgresVersionStore
 from bench.bench_speed import producing
 from ingestion.contract.event import TOPIC_VIDEO_VIEWS
 from ingestion.contract.offsets import OffsetVector

@@ -2,10 +2,10 @@
 
 import sys
 
-from batch_layer.iceberg_tables import IcebergTables, branch_target
-from batch_layer.spark_session import open_session
+from batch_layer.lake.iceberg_tables import IcebergTables, branch_target
+from batch_layer.lake.spark_session import open_session
 from jobs import settings
-from jobs.batch_settings import BatchSettings
+from jobs.wiring.batch_settings import BatchSettings
 
 
 def main(table: str, branch: str) -> None:

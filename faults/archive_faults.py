@@ -10,13 +10,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from batch_layer.tables import RAW_EVENTS
+from batch_layer.lake.tables import RAW_EVENTS
+from faults.hdfs_programs import FILES, hdfs
+from faults.postgres_database import queries
+from faults.scene import Scene
+from faults.traffic import VIDEOS
 from jobs.demo.catalogue_files import RATES_FILE
 from jobs.exit_codes import ExitCode
-from jobs.faults.hdfs_programs import FILES, hdfs
-from jobs.faults.postgres_database import queries
-from jobs.faults.scene import Scene
-from jobs.faults.traffic import VIDEOS
 
 
 def file_deleted(scene: Scene) -> None:
@@ -46,7 +46,7 @@ def file_doubled(scene: Scene) -> None:
     """The rows of the archive are appended to its table again: the new file is refused by its name until repaired."""
 
     def double(_: str) -> None:
-        code = scene.run_program("jobs.faults.append_again", RAW_EVENTS, "main").returncode
+        code = scene.run_program("faults.append_again", RAW_EVENTS, "main").returncode
         if code != ExitCode.OK:
             raise AssertionError(f"the rows could not be appended again: exit code {code}")
 

@@ -4,14 +4,14 @@ import signal
 
 from kafka import TopicPartition
 
-from batch_layer.iceberg_tables import branch_of
-from batch_layer.tables import EVENTS, TALLY, VIEWS_BY_DETAIL, VIEWS_BY_VIDEO, VIEWS_BY_VIDEO_DAY
+from batch_layer.lake.iceberg_tables import branch_of
+from batch_layer.lake.tables import EVENTS, TALLY, VIEWS_BY_DETAIL, VIEWS_BY_VIDEO, VIEWS_BY_VIDEO_DAY
+from faults.kafka_topics import admin_of
+from faults.our_process import is_stopped
+from faults.postgres_database import administer, queries
+from faults.scene import Scene
 from jobs.exit_codes import ExitCode
-from jobs.failpoints import CALLS
-from jobs.faults.kafka_topics import admin_of
-from jobs.faults.our_process import is_stopped
-from jobs.faults.postgres_database import administer, queries
-from jobs.faults.scene import Scene
+from jobs.resilience.failpoints import CALLS
 
 KILLED = -signal.SIGKILL
 KILLS_PER_SEED = 4
@@ -120,7 +120,7 @@ def gate_refuses(scene: Scene) -> None:
     scene.wait(lambda: is_stopped(run.pid), "the run has stopped itself before the gate", 200)
     ((run_id,),) = queries(scene.postgres_url, "SELECT run_id FROM published.runs WHERE state = 'running'")
     table = scene.rng.choice(JUDGED_BY_GATE)
-    if scene.run_program("jobs.faults.append_again", table, branch_of(run_id)).returncode != ExitCode.OK:
+    if scene.run_program("faults.append_again", table, branch_of(run_id)).returncode != ExitCode.OK:
         raise AssertionError(f"the rows of {table} could not be doubled in the branch of {run_id}")
     run.send_signal(signal.SIGCONT)
     scene.hurt(f"the rows of {table} doubled in the branch of a run")

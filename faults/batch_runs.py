@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from jobs.failpoints import VARIABLE
-from jobs.faults.waiting import NotInTimeError
-from jobs.faults.warm_driver import WarmDriver
-from jobs.local_stack.child_process import bound_to_parent
+from faults.waiting import NotInTimeError
+from faults.warm_driver import WarmDriver
+from jobs.child.process import bound_to_parent
 from jobs.local_stack.servers import our_command
+from jobs.resilience.failpoints import VARIABLE
 from jobs.state_home import PROJECT
 
 SECONDS_MAX = 400.0

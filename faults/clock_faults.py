@@ -1,8 +1,8 @@
 """Wrong clocks. When an event was received is the broker's say alone, so no count may depend on any other clock."""
 
+from faults.scene import Scene
+from faults.wrong_clock import WrongClocks
 from jobs.exit_codes import ExitCode
-from jobs.faults.scene import Scene
-from jobs.faults.wrong_clock import WrongClocks
 
 HOURS = 3600
 OFF = (2 * HOURS, -2 * HOURS)

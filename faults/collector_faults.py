@@ -4,8 +4,8 @@ import signal
 
 import httpx
 
-from jobs.faults.scene import Scene
-from jobs.faults.waiting import until
+from faults.scene import Scene
+from faults.waiting import until
 
 REPEATS = 50
 

@@ -10,8 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
-from jobs.exit_codes import ExitCode
-from jobs.faults import (
+from faults import (
     archive_faults,
     batch_faults,
     clock_faults,
@@ -24,14 +23,15 @@ from jobs.faults import (
     redis_faults,
     speed_faults,
 )
-from jobs.faults.choosing import chosen, fresh_folder
-from jobs.faults.comparison import FAIL, PASS, UNKNOWN, Outcome, differences
-from jobs.faults.guarantees import record, record_soak, soak_table, table, write_document
-from jobs.faults.scene import DRAIN_SECONDS, Scene
-from jobs.faults.servers import AllServers, Servers
-from jobs.faults.soak import Soak
-from jobs.faults.waiting import NotInTimeError
-from jobs.flags import whole_number
+from faults.choosing import chosen, fresh_folder
+from faults.comparison import FAIL, PASS, UNKNOWN, Outcome, differences
+from faults.guarantees import record, record_soak, soak_table, table, write_document
+from faults.scene import DRAIN_SECONDS, Scene
+from faults.servers import AllServers, Servers
+from faults.soak import Soak
+from faults.waiting import NotInTimeError
+from jobs.commands.flags import whole_number
+from jobs.exit_codes import ExitCode
 
 Fault = Callable[[Scene], None]
 FAULTS: dict[str, Fault] = {

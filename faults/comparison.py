@@ -3,9 +3,9 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from jobs.faults.reference import LogMessage, recount
-from jobs.faults.scene import Scene
-from jobs.faults.traffic import POISON, VIDEOS
+from faults.reference import LogMessage, recount
+from faults.scene import Scene
+from faults.traffic import POISON, VIDEOS
 
 PASS, FAIL, UNKNOWN = "pass", "fail", "unknown"
 

@@ -4,10 +4,10 @@ import time
 
 import psycopg2
 
+from faults.postgres_database import administer
+from faults.scene import Scene
+from faults.small_disk import ROOM_KIB
 from jobs.exit_codes import ExitCode
-from jobs.faults.postgres_database import administer
-from jobs.faults.scene import Scene
-from jobs.faults.small_disk import ROOM_KIB
 
 FULL_SECONDS = 20.0
 """Longer than the first tries of whoever starts servers again."""

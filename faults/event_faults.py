@@ -8,10 +8,10 @@ from typing import Any
 
 from kafka import KafkaProducer
 
-from jobs.faults.comparison import differing
-from jobs.faults.reference import EARLIEST, LATEST, views_within_horizon
-from jobs.faults.scene import Scene
-from jobs.faults.traffic import VIDEOS, Intent
+from faults.comparison import differing
+from faults.reference import EARLIEST, LATEST, views_within_horizon
+from faults.scene import Scene
+from faults.traffic import VIDEOS, Intent
 
 HORIZON_SECONDS = 6
 NEAR = timedelta(seconds=20)

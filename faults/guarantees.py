@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from faults.comparison import PASS, Outcome
+from faults.soak import SoakResult
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.faults.comparison import PASS, Outcome
-from jobs.faults.soak import SoakResult
 from jobs.state_home import PROJECT, state_home
 
 RESULTS = PROJECT / "docs" / "fault-results.jsonl"

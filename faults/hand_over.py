@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 
 import httpx
 
-from jobs.faults.event_faults import event
-from jobs.faults.postgres_database import queries
-from jobs.faults.reference import recount
-from jobs.faults.scene import Scene
-from jobs.faults.traffic import VIDEOS
+from faults.event_faults import event
+from faults.postgres_database import queries
+from faults.reference import recount
+from faults.scene import Scene
+from faults.traffic import VIDEOS
 
 READERS = 200
 PAUSE_SECONDS = 1.0

@@ -1,7 +1,7 @@
 """What can happen to HDFS while a batch run works."""
 
-from jobs.faults.hdfs_programs import ADMINISTRATION, hdfs
-from jobs.faults.scene import Scene
+from faults.hdfs_programs import ADMINISTRATION, hdfs
+from faults.scene import Scene
 from jobs.local_stack.probes import hdfs_is_writable
 
 SAFE_MODE_SECONDS = 15.0

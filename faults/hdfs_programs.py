@@ -3,9 +3,9 @@
 import subprocess
 from pathlib import Path
 
-from jobs import programs
 from jobs.local_stack.hdfs_nodes import hdfs_superuser
 from jobs.local_stack.hdfs_rights import WRITER
+from jobs.setup import programs
 from jobs.state_home import state_home
 
 ADMINISTRATION = "org.apache.hadoop.hdfs.tools.DFSAdmin"

@@ -6,15 +6,15 @@ from base64 import urlsafe_b64encode
 from pathlib import Path
 from typing import Any
 
-from jobs import programs
+from faults.waiting import until
+from jobs.child.accounts import account_of, owned_folder
+from jobs.child.process import start
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.faults.waiting import until
-from jobs.local_stack.accounts import account_of, owned_folder
-from jobs.local_stack.child_process import start
 from jobs.local_stack.kafka_broker import LOG4J2
 from jobs.local_stack.ports import free_ports
 from jobs.local_stack.probes import kafka_answers
+from jobs.setup import programs
 from jobs.state_home import state_home
 
 NODES = (1, 2, 3)

@@ -7,11 +7,11 @@ from typing import Any
 
 from kafka import KafkaProducer, TopicPartition
 
+from faults.event_faults import event
+from faults.kafka_cluster import NODES
+from faults.kafka_topics import admin_of
+from faults.scene import Scene
 from ingestion.contract.event import PARTITION_COUNT
-from jobs.faults.event_faults import event
-from jobs.faults.kafka_cluster import NODES
-from jobs.faults.kafka_topics import admin_of
-from jobs.faults.scene import Scene
 
 
 def one_of_three_killed(scene: Scene) -> None:

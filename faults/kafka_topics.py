@@ -8,7 +8,7 @@ from typing import Any
 from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient
 
-from jobs.faults.reference import LogMessage
+from faults.reference import LogMessage
 
 READ_SECONDS = 60.0
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jobs.failpoints import VARIABLE
-from jobs.local_stack.child_process import start
+from jobs.child.process import start
 from jobs.local_stack.http_probe import http_is_ready
 from jobs.local_stack.servers import our_command
+from jobs.resilience.failpoints import VARIABLE
 from jobs.state_home import PROJECT
 
 

@@ -2,8 +2,8 @@
 
 import signal
 
-from jobs.faults.scene import Scene
-from jobs.faults.tcp_proxy import Mode
+from faults.scene import Scene
+from faults.tcp_proxy import Mode
 
 STOPPED_SECONDS = 3.0
 DISK_KIB = 400

@@ -7,13 +7,13 @@ from typing import Any
 
 import redis
 
-from jobs import programs
+from faults.waiting import until
+from jobs.child.accounts import account_of, owned_folder
+from jobs.child.process import start
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.faults.waiting import until
-from jobs.local_stack.accounts import account_of, owned_folder
-from jobs.local_stack.child_process import start
 from jobs.local_stack.ports import free_ports
+from jobs.setup import programs
 
 SETTINGS = {"bind": "127.0.0.1", "appendonly": "yes", "save": '""', "maxmemory-policy": "noeviction"}
 READY_SECONDS = 120.0

@@ -15,29 +15,29 @@ from typing import Any
 import httpx
 import redis
 
+from faults.batch_runs import BatchRuns
+from faults.kafka_cluster import KafkaCluster
+from faults.kafka_topics import highwaters, make_topics, read_topic
+from faults.our_process import OurProcess
+from faults.postgres_database import administer, queries
+from faults.redis_node import RedisNode
+from faults.reference import LogMessage
+from faults.servers import Servers
+from faults.small_disk import SmallDisk
+from faults.tcp_proxy import TcpProxy
+from faults.traffic import VIDEOS, Generator, Senders, Traffic, truth_file
+from faults.waiting import until
 from ingestion.contract.event import PARTITION_COUNT
-from jobs.access_settings import development_bearer
-from jobs.failpoints import VARIABLE
-from jobs.faults.batch_runs import BatchRuns
-from jobs.faults.kafka_cluster import KafkaCluster
-from jobs.faults.kafka_topics import highwaters, make_topics, read_topic
-from jobs.faults.our_process import OurProcess
-from jobs.faults.postgres_database import administer, queries
-from jobs.faults.redis_node import RedisNode
-from jobs.faults.reference import LogMessage
-from jobs.faults.servers import Servers
-from jobs.faults.small_disk import SmallDisk
-from jobs.faults.tcp_proxy import TcpProxy
-from jobs.faults.traffic import VIDEOS, Generator, Senders, Traffic, truth_file
-from jobs.faults.waiting import until
-from jobs.local_stack.accounts import account_of
-from jobs.local_stack.child_process import bound_to_parent
+from jobs.child.accounts import account_of
+from jobs.child.process import bound_to_parent
+from jobs.commands.migrate import migrate
 from jobs.local_stack.ports import free_ports
 from jobs.local_stack.servers import our_command, with_java_home
-from jobs.migrate import migrate
-from jobs.postgres_logins import in_database
+from jobs.resilience.failpoints import VARIABLE
 from jobs.state_home import PROJECT
-from serving_layer.access import Role
+from jobs.wiring.access_settings import development_bearer
+from jobs.wiring.postgres_logins import in_database
+from serving_layer.access.access import Role
 
 READY_SECONDS = 60.0
 DRAIN_SECONDS = 300.0

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
-from jobs.faults.kafka_cluster import KafkaCluster
-from jobs.faults.small_disk import SmallDisk, StackOnSmallDisks
-from jobs.faults.warm_driver import WarmDriver
+from faults.kafka_cluster import KafkaCluster
+from faults.small_disk import SmallDisk, StackOnSmallDisks
+from faults.warm_driver import WarmDriver
 from jobs.local_stack.servers import SERVERS
 from jobs.local_stack.stack import LocalStack
 

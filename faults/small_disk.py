@@ -6,9 +6,9 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+from jobs.child.accounts import Account, account_of
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.local_stack.accounts import Account, account_of
 from jobs.local_stack.stack import LocalStack
 
 FOLDERS = {"kafka": "kafka", "postgres": "postgres", "hdfs-blocks": "hdfs"}

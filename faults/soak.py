@@ -12,15 +12,15 @@ from dataclasses import dataclass
 import redis
 from kafka.errors import KafkaError
 
+from faults.comparison import FAIL, PASS, UNKNOWN, differing
+from faults.flatness import Fit, fit
+from faults.kafka_topics import read_topic
+from faults.our_process import OurProcess
+from faults.scene import Scene
+from faults.soak_traffic import SoakTraffic, expected_views
+from faults.tcp_proxy import Mode
+from faults.waiting import NotInTimeError
 from ingestion.contract.event import PARTITION_COUNT
-from jobs.faults.comparison import FAIL, PASS, UNKNOWN, differing
-from jobs.faults.flatness import Fit, fit
-from jobs.faults.kafka_topics import read_topic
-from jobs.faults.our_process import OurProcess
-from jobs.faults.scene import Scene
-from jobs.faults.soak_traffic import SoakTraffic, expected_views
-from jobs.faults.tcp_proxy import Mode
-from jobs.faults.waiting import NotInTimeError
 
 SAMPLE_SECONDS = 5.0
 CALM_SECONDS = (15, 40)

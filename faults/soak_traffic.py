@@ -13,8 +13,8 @@ import httpx
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from jobs.faults.reference import LogMessage
-from jobs.faults.traffic import VIDEOS
+from faults.reference import LogMessage
+from faults.traffic import VIDEOS
 
 SLICE_SECONDS = 0.05
 REPEATED_EVERY = 20

@@ -2,10 +2,10 @@
 
 import signal
 
-from jobs.failpoints import HANG_SECONDS
-from jobs.faults.our_process import is_stopped
-from jobs.faults.scene import Scene
-from jobs.faults.tcp_proxy import Mode
+from faults.our_process import is_stopped
+from faults.scene import Scene
+from faults.tcp_proxy import Mode
+from jobs.resilience.failpoints import HANG_SECONDS
 
 
 def killed_before_apply(scene: Scene) -> None:

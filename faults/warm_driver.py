@@ -15,7 +15,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 from jobs import cli
-from jobs.local_stack.child_process import bound_to_parent
+from jobs.child.process import bound_to_parent
 from jobs.local_stack.servers import our_command
 from jobs.state_home import PROJECT
 

@@ -15,21 +15,21 @@ import uvicorn
 from pyspark.sql import SparkSession
 
 from batch_layer.errors import GateFailedError
-from batch_layer.http_published_catalog import PublishedCatalog, catalog_app
-from batch_layer.iceberg_metadata_files import MetadataFiles
-from batch_layer.iceberg_tables import IcebergTables
-from batch_layer.ports import GateReport
-from batch_layer.published_metadata import PublishedSnapshot
-from batch_layer.run import run_once
-from batch_layer.spark_connect_guard import Guard, start_guard
-from batch_layer.spark_connect_rules import ConnectRules
-from batch_layer.spark_connect_server import start_connect
-from batch_layer.spark_connect_shares import StatementLimits
-from batch_layer.spark_gate_sums import Subject
-from batch_layer.spark_sql_rules import SqlRules
-from batch_layer.tables import OPEN_TABLES, RAW_EVENTS, TABLES
+from batch_layer.gate.spark_gate_sums import Subject
+from batch_layer.lake.iceberg_metadata_files import MetadataFiles
+from batch_layer.lake.iceberg_tables import IcebergTables
+from batch_layer.lake.tables import OPEN_TABLES, RAW_EVENTS, TABLES
+from batch_layer.published.http_published_catalog import PublishedCatalog, catalog_app
+from batch_layer.published.published_metadata import PublishedSnapshot
+from batch_layer.published.spark_connect_guard import Guard, start_guard
+from batch_layer.published.spark_connect_rules import ConnectRules
+from batch_layer.published.spark_connect_server import start_connect
+from batch_layer.published.spark_connect_shares import StatementLimits
+from batch_layer.published.spark_sql_rules import SqlRules
+from batch_layer.run.ports import GateReport
+from batch_layer.run.run import run_once
 from ingestion.contract.offsets import OffsetVector
-from jobs.http_server import listening_socket
+from jobs.http.server import listening_socket
 from jobs.local_stack.ports import free_ports
 from tests.spark_fixtures import CONNECT_TOKEN, TOPIC, MemoryRun, MemoryVersions
 
@@ -119,7 +119,7 @@ def _send(run: MemoryRun, count: int, number: int, video_id: str) -> None:
 def analysts_server(
     spark: SparkSession, run: MemoryRun, limits: StatementLimits | None = None
 ) -> Iterator[AnalystsServer]:
-    """Serve the versions of a run; the wiring of `jobs.sql_server` around a session that is there already."""
+    """Serve the versions of a run; the wiring of `jobs.wiring.sql_server` around a session that is there already."""
     tables = IcebergTables(spark)
     port = free_ports().sql
     catalog_url = urlsplit(spark.conf.get("spark.sql.catalog.published.uri") or "")

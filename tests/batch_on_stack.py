@@ -18,12 +18,12 @@ import pytest
 from kafka import KafkaProducer
 from kafka.admin import KafkaAdminClient
 
-from batch_layer.postgres_versions import PostgresVersionStore
+from batch_layer.versions.postgres_versions import PostgresVersionStore
+from faults.warm_driver import WarmDriver
 from ingestion.contract.version import PublishedVersion
 from jobs.exit_codes import ExitCode
-from jobs.faults.warm_driver import WarmDriver
-from jobs.postgres_logins import in_database
 from jobs.state_home import PROJECT
+from jobs.wiring.postgres_logins import in_database
 from tests.billing_postgres import own_database
 
 RUN_SECONDS_MAX = 240.0

@@ -8,16 +8,23 @@ from datetime import UTC, date, datetime, timedelta
 import msgspec
 from starlette.requests import Request
 
-from serving_layer.access import GRANTS, Caller, Role, unauthorized
-from serving_layer.history_reader import settled_unavailable
-from serving_layer.http_access import Guard
-from serving_layer.http_live import LiveLimits, LiveStreams
-from serving_layer.http_proofs import Proofs
-from serving_layer.idempotency import RequestKey
-from serving_layer.limits_requests import RequestLimits
-from serving_layer.live_counts import LiveCount, ReadLive, live_channel, live_video
-from serving_layer.merge import ServedCount, ServedVersion
-from serving_layer.parameters import is_number
+from serving_layer.access.access import GRANTS, Caller, Role, unauthorized
+from serving_layer.access.http_access import Guard
+from serving_layer.access.limits_requests import RequestLimits
+from serving_layer.counts.live_counts import LiveCount, ReadLive, live_channel, live_video
+from serving_layer.counts.merge import ServedCount, ServedVersion
+from serving_layer.history.history_reader import settled_unavailable
+from serving_layer.money.idempotency import RequestKey
+from serving_layer.money.proofs import (
+    EventCopy,
+    EventPart,
+    EventPayment,
+    PaidEvent,
+    PaymentStatus,
+    ProofsUnavailableError,
+    ProvenStatement,
+)
+from serving_layer.money.statements import ChainLink, StatementDetail, StatementLine
 from serving_layer.portal.http_session import Sessions
 from serving_layer.portal.http_visit import Portal
 from serving_layer.portal.ports import (
@@ -48,17 +55,10 @@ from serving_layer.portal.records import (
     VideoRow,
     WholeStatement,
 )
-from serving_layer.problems import Part, refused
-from serving_layer.proofs import (
-    EventCopy,
-    EventPart,
-    EventPayment,
-    PaidEvent,
-    PaymentStatus,
-    ProofsUnavailableError,
-    ProvenStatement,
-)
-from serving_layer.statements import ChainLink, StatementDetail, StatementLine
+from serving_layer.problems.problems import Part, refused
+from serving_layer.request.parameters import is_number
+from serving_layer.routes.http_live import LiveLimits, LiveStreams
+from serving_layer.routes.http_proofs import Proofs
 
 NOW = datetime(2026, 11, 25, 10, 30, tzinfo=UTC)
 SETTLED_UNTIL = datetime(2026, 11, 25, 9, tzinfo=UTC)

@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from jobs.faults.postgres_database import administer
+from faults.postgres_database import administer
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from serving_layer.proofs import (
+from serving_layer.money.proofs import (
     CHUNK_ROWS,
     EventCopy,
     EventPart,
@@ -13,7 +13,7 @@ from serving_layer.proofs import (
     ProofsUnavailableError,
     ProvenStatement,
 )
-from serving_layer.statements import StatementsUnavailableError
+from serving_layer.money.statements import StatementsUnavailableError
 from tests.serving_access import OTHER, OWNER
 
 STATEMENT = "ab" * 16

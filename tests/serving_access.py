@@ -8,13 +8,13 @@ from typing import Any
 
 from starlette.requests import Request
 
-from serving_layer.access import Caller, Role, Scope
-from serving_layer.api_keys import ApiKey, hashed, key_text
-from serving_layer.http_access import Guard
-from serving_layer.identification import Access, AccessUnavailableError
-from serving_layer.jwt_local_issuer import LocalIssuer
-from serving_layer.jwt_tokens import TokenVerifier
-from serving_layer.limits_requests import RequestLimits
+from serving_layer.access.access import Caller, Role, Scope
+from serving_layer.access.api_keys import ApiKey, hashed, key_text
+from serving_layer.access.http_access import Guard
+from serving_layer.access.identification import Access, AccessUnavailableError
+from serving_layer.access.jwt_local_issuer import LocalIssuer
+from serving_layer.access.jwt_tokens import TokenVerifier
+from serving_layer.access.limits_requests import RequestLimits
 
 ISSUER = LocalIssuer(bytes(range(32)))
 OWNER, OTHER = "payee-owner", "payee-other"

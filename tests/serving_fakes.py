@@ -10,29 +10,29 @@ from typing import Any
 
 import msgspec
 
-from serving_layer import openapi_examples
-from serving_layer.appeals import AppealReceipt, OpenAppealError
-from serving_layer.catalogue_import import (
+from serving_layer.counts.counts_reader import CountsReader
+from serving_layer.counts.merge import ServedVersion, SettledCount, SpeedSums
+from serving_layer.counts.ports import QueryTooSlowError, SettledUnavailableError, SpeedUnavailableError
+from serving_layer.history.history_reader import HistoryReader
+from serving_layer.history.series import VideoSum, WindowSum
+from serving_layer.money.appeals import AppealReceipt, OpenAppealError
+from serving_layer.money.catalogue_import import (
     CatalogueFiles,
     CatalogueUnavailableError,
     FilesRefusedError,
     ImportAnswer,
 )
-from serving_layer.counts_reader import CountsReader
-from serving_layer.cursors import Cursors
-from serving_layer.history_reader import HistoryReader
-from serving_layer.http_history import History
-from serving_layer.idempotency import KeyReusedError, RequestKey
-from serving_layer.merge import ServedVersion, SettledCount, SpeedSums
-from serving_layer.parameters import SeriesQuery, TopQuery
-from serving_layer.ports import QueryTooSlowError, SettledUnavailableError, SpeedUnavailableError
-from serving_layer.series import VideoSum, WindowSum
-from serving_layer.statements import (
+from serving_layer.money.idempotency import KeyReusedError, RequestKey
+from serving_layer.money.statements import (
     StatementDetail,
     StatementSummary,
     StatementsUnavailableError,
     UnknownPayeeError,
 )
+from serving_layer.openapi import openapi_examples
+from serving_layer.request.cursors import Cursors
+from serving_layer.request.parameters import SeriesQuery, TopQuery
+from serving_layer.routes.http_history import History
 
 PARTITIONS = 3
 SETTLED_UNTIL = datetime(2026, 11, 23, 8, tzinfo=UTC)

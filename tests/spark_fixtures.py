@@ -12,18 +12,18 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from batch_layer import gx_gate
-from batch_layer.archive_files import ArchivedFile, Hours, RecordedFile
-from batch_layer.day_changes import DayChange
+from batch_layer.archive.archive_files import ArchivedFile, Hours, RecordedFile
 from batch_layer.errors import RefusedError
-from batch_layer.ports import RunEntry, VideoCount
-from batch_layer.reconcile import ReconcilePorts
-from batch_layer.reconciliation import BilledVideo, Days, Reconciliation
-from batch_layer.run import RunPorts
-from batch_layer.spark_archive_check import SparkArchiveCheck
-from batch_layer.spark_connect_server import TOKEN_VARIABLE
-from batch_layer.spark_session import SparkSettings, folder_catalog, open_session
-from batch_layer.spark_warehouse import Gate, SparkWarehouse
+from batch_layer.gate import gx_gate
+from batch_layer.lake.spark_session import SparkSettings, folder_catalog, open_session
+from batch_layer.published.spark_connect_server import TOKEN_VARIABLE
+from batch_layer.reconciling.reconcile import ReconcilePorts
+from batch_layer.reconciling.reconciliation import BilledVideo, Days, Reconciliation
+from batch_layer.reconciling.spark_archive_check import SparkArchiveCheck
+from batch_layer.run.ports import RunEntry, VideoCount
+from batch_layer.run.run import RunPorts
+from batch_layer.run.spark_warehouse import Gate, SparkWarehouse
+from batch_layer.versions.day_changes import DayChange
 from ingestion.contract.counting import Received, VideoFacts
 from ingestion.contract.decoding import decode_view_event
 from ingestion.contract.offsets import LogPlace, OffsetVector

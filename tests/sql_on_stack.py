@@ -39,7 +39,7 @@ def sql_process(batch: Batch, versions: int) -> Iterator[SqlProcess]:
     """The server as an operator starts it; it ends with the session."""
     port = free_ports().sql
     settings = {**batch.environ, "VIEWLEDGER_SQL_PORT": str(port), "VIEWLEDGER_SQL_URL": f"sc://127.0.0.1:{port}"}
-    with server_process("jobs.run_sql", "VIEWLEDGER_ICEBERG_PORT", settings) as server:
+    with server_process("jobs.processes.sql", "VIEWLEDGER_ICEBERG_PORT", settings) as server:
         assert server.client.get("/readyz").status_code == 200
         yield SqlProcess(server.process.pid, settings | {"VIEWLEDGER_ICEBERG_URL": str(server.client.base_url)})
         assert server.stop() == ExitCode.OK

@@ -14,8 +14,8 @@ them, this machine's ports 17073 and 17074 are asked.
 """
 
 from batch_layer.errors import UnavailableError
-from batch_layer.published_names import ForbiddenError
-from batch_layer.spark_connect import QueryError
+from batch_layer.published.published_names import ForbiddenError
+from batch_layer.published.spark_connect import QueryError
 from viewledger.reading import connect, read_events, read_views, sql, versions
 
 __all__ = [

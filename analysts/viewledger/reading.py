@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from batch_layer.errors import UnavailableError
-from batch_layer.spark_connect import PublishedTables, QueryError
+from batch_layer.published.spark_connect import PublishedTables, QueryError
 
 HTTP_SECONDS = 10.0
 Day = date | str

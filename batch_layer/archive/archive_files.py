@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from batch_layer.content import Content, Place
+from batch_layer.lake.content import Content, Place
 
 Hours = Mapping[Place, Content]
 """What a file holds of each partition and hour."""

@@ -10,12 +10,12 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from batch_layer.archive_files import FileStatus, Hours
-from batch_layer.content import Place
+from batch_layer.archive.archive_files import FileStatus, Hours
 from batch_layer.errors import UnavailableError
-from batch_layer.iceberg_tables import path_of
-from batch_layer.spark_content_hash import BY_PLACE, contents
-from batch_layer.spark_errors import (
+from batch_layer.lake.content import Place
+from batch_layer.lake.iceberg_tables import path_of
+from batch_layer.lake.spark_content_hash import BY_PLACE, contents
+from batch_layer.lake.spark_errors import (
     SPARK_ERRORS,
     SparkError,
     first_cause,

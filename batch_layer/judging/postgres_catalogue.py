@@ -7,7 +7,7 @@ from typing import Any
 import psycopg2
 
 from batch_layer.errors import UnavailableError
-from batch_layer.postgres_connection import connected
+from batch_layer.lake.postgres_connection import connected
 from ingestion.contract.counting import OwnViewer, VideoFacts
 
 

@@ -5,7 +5,7 @@ from contextlib import closing
 import psycopg2
 
 from batch_layer.errors import UnavailableError
-from batch_layer.postgres_connection import connected
+from batch_layer.lake.postgres_connection import connected
 from ingestion.contract.offsets import LogPlace
 
 _ACCEPTED = """

@@ -8,7 +8,7 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from batch_layer.spark_verdicts import BROADCAST_ROWS_MAX, joinable
+from batch_layer.judging.spark_verdicts import BROADCAST_ROWS_MAX, joinable
 from ingestion.contract.counting import Billability, VideoFacts, apply_cap
 from ingestion.contract.policy import CountingPolicy
 

@@ -7,10 +7,10 @@ from datetime import date
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from batch_layer.recomputed_days import days_after, days_before, days_to_recompute, neighbours
-from batch_layer.spark_billability import RulesByDay, judge_alone, over_cap, with_cap
-from batch_layer.spark_decode import COLUMNS
-from batch_layer.spark_verdicts import CANDIDATES, repeat_verdicts, with_verdicts
+from batch_layer.judging.recomputed_days import days_after, days_before, days_to_recompute, neighbours
+from batch_layer.judging.spark_billability import RulesByDay, judge_alone, over_cap, with_cap
+from batch_layer.judging.spark_decode import COLUMNS
+from batch_layer.judging.spark_verdicts import CANDIDATES, repeat_verdicts, with_verdicts
 
 _VIEWER = ["user_id", "video_id"]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
-from batch_layer.tables import CLOSED_TABLES, TABLES, TALLY
+from batch_layer.lake.tables import CLOSED_TABLES, TABLES, TALLY
 
 NAMESPACE = "ledger.views"
 

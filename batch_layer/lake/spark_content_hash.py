@@ -7,7 +7,7 @@ from typing import Any
 from pyspark.sql import DataFrame, Observation
 from pyspark.sql import functions as F
 
-from batch_layer.content import Content
+from batch_layer.lake.content import Content
 
 _MODULUS = 1 << 64
 _NOT_CONTENT = frozenset({"run_id", "appended_on", "whole", "_file"})

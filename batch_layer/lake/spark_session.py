@@ -10,9 +10,9 @@ from urllib.parse import unquote, urlsplit
 
 from pyspark.sql import SparkSession
 
-from batch_layer.spark_errors import translated
+from batch_layer.lake.spark_errors import translated
 
-PROJECT = Path(__file__).resolve().parent.parent
+PROJECT = Path(__file__).resolve().parents[2]
 CATALOG = "ledger"
 
 
@@ -109,7 +109,7 @@ def _stderr_to(log: Path | None) -> Iterator[None]:
 
 def _options(settings: SparkSettings) -> dict[str, str]:
     # Java's own warnings belong to the log, not among our answers on stdout
-    log4j2 = PROJECT / "batch_layer" / "log4j2.properties"
+    log4j2 = Path(__file__).with_name("log4j2.properties")
     quiet = f"-Xlog:disable -Xlog:all=warning:stderr -Dlog4j2.configurationFile=file:{log4j2}"
     options = {
         "spark.jars": ",".join(sorted(str(path) for path in settings.jars.glob("*.jar"))),

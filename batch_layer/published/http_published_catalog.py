@@ -17,8 +17,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from batch_layer.errors import UnavailableError
-from batch_layer.published_metadata import MissingSnapshotError, PublishedSnapshot, published_metadata
-from batch_layer.published_names import CURRENT
+from batch_layer.published.published_metadata import MissingSnapshotError, PublishedSnapshot, published_metadata
+from batch_layer.published.published_names import CURRENT
 
 READS = (
     "GET /v1/{prefix}/namespaces",

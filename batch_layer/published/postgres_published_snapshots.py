@@ -7,7 +7,7 @@ from typing import Any
 import psycopg2
 
 from batch_layer.errors import UnavailableError
-from batch_layer.published_metadata import PublishedSnapshot
+from batch_layer.published.published_metadata import PublishedSnapshot
 
 
 class PostgresPublishedSnapshots:

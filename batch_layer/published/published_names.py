@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from batch_layer.published_functions import function_problem, table_function_problem
+from batch_layer.published.published_functions import function_problem, table_function_problem
 
 CATALOG = "published"
 CURRENT = "current"

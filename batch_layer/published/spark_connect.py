@@ -21,9 +21,9 @@ from pyspark.sql.connect.client.retries import DefaultPolicy
 from pyspark.sql.connect.session import SparkSession
 
 from batch_layer.errors import UnavailableError
-from batch_layer.published_names import CATALOG, CURRENT, ForbiddenError
-from batch_layer.spark_errors import server_away
-from batch_layer.spark_messages import one_sentence
+from batch_layer.lake.spark_errors import server_away
+from batch_layer.lake.spark_messages import one_sentence
+from batch_layer.published.published_names import CATALOG, CURRENT, ForbiddenError
 
 CONNECT_SECONDS = 2.0
 RETRIES = 2

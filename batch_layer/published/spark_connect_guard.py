@@ -15,9 +15,9 @@ import grpc
 from google.protobuf.message import Message
 from pyspark.sql.connect.proto import base_pb2, base_pb2_grpc
 
-from batch_layer.published_names import ForbiddenError
-from batch_layer.spark_connect_rules import ConnectRules
-from batch_layer.spark_connect_shares import Shares, ShareUsedError, Statement, StatementLimits, client_of
+from batch_layer.published.published_names import ForbiddenError
+from batch_layer.published.spark_connect_rules import ConnectRules
+from batch_layer.published.spark_connect_shares import Shares, ShareUsedError, Statement, StatementLimits, client_of
 
 log = logging.getLogger(__name__)
 

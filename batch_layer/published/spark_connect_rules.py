@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from google.protobuf.message import Message
 
-from batch_layer.published_names import CATALOG, ForbiddenError, check_function, check_table_function
+from batch_layer.published.published_names import CATALOG, ForbiddenError, check_function, check_table_function
 
 _RELATIONS = """
     Aggregate Aggregate.GroupingSets Aggregate.Pivot AsOfJoin Catalog Deduplicate Drop Filter Hint HtmlString Join

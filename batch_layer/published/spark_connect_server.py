@@ -12,8 +12,8 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
-from batch_layer.published_names import CATALOG, CURRENT
-from batch_layer.spark_session import SparkSettings, open_session, rest_catalog
+from batch_layer.lake.spark_session import SparkSettings, open_session, rest_catalog
+from batch_layer.published.published_names import CATALOG, CURRENT
 
 HDFS_USER = "analyst"
 """May read the warehouse and write nowhere."""

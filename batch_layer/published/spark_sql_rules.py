@@ -11,14 +11,14 @@ from py4j.java_gateway import is_instance_of
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from batch_layer.published_names import (
+from batch_layer.lake.spark_messages import one_sentence
+from batch_layer.published.published_names import (
     ForbiddenError,
     check_function,
     check_namespace,
     check_table,
     check_table_function,
 )
-from batch_layer.spark_messages import one_sentence
 
 _SPARK = "org.apache.spark.sql."
 _OPERATORS = f"{_SPARK}catalyst.expressions."

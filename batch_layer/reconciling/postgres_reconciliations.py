@@ -8,11 +8,11 @@ from typing import Any
 
 from psycopg2.extensions import connection as Connection
 
-from batch_layer.archive_files import FileStatus, Hours, RecordedFile
-from batch_layer.content import Content, Place
-from batch_layer.postgres_connection import connected
-from batch_layer.postgres_versions import translated
-from batch_layer.reconciliation import Counts, Days, Reconciliation
+from batch_layer.archive.archive_files import FileStatus, Hours, RecordedFile
+from batch_layer.lake.content import Content, Place
+from batch_layer.lake.postgres_connection import connected
+from batch_layer.reconciling.reconciliation import Counts, Days, Reconciliation
+from batch_layer.versions.postgres_versions import translated
 
 
 class PostgresReconciliations:

@@ -5,7 +5,14 @@ from dataclasses import dataclass
 from datetime import date
 
 from batch_layer.errors import DifferenceError, RefusedError
-from batch_layer.ports import (
+from batch_layer.reconciling.reconciliation import (
+    DIFFERENCES_MAX,
+    BilledVideo,
+    Days,
+    Reconciliation,
+    billed_differences,
+)
+from batch_layer.run.ports import (
     ArchiveCheck,
     BilledViews,
     Comparison,
@@ -13,7 +20,6 @@ from batch_layer.ports import (
     ReconciliationStore,
     VersionStore,
 )
-from batch_layer.reconciliation import DIFFERENCES_MAX, BilledVideo, Days, Reconciliation, billed_differences
 from ingestion.contract.version import PublishedVersion
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from itertools import pairwise
 
-from batch_layer.content import Content, Place
+from batch_layer.lake.content import Content, Place
 
 Counts = tuple[int, int]
 """Views and billable views."""

@@ -2,12 +2,12 @@
 
 from pyspark.sql import SparkSession
 
-from batch_layer.archive_files import GONE, UNLISTED, FoundFiles, Hours, file_sentence, suspects
-from batch_layer.iceberg_tables import IcebergTables
-from batch_layer.ports import ReconciliationStore
-from batch_layer.spark_errors import SPARK_ERRORS, translated
-from batch_layer.spark_files import damage, full_name, hours_of, stored_files
-from batch_layer.tables import RAW_EVENTS
+from batch_layer.archive.archive_files import GONE, UNLISTED, FoundFiles, Hours, file_sentence, suspects
+from batch_layer.archive.spark_files import damage, full_name, hours_of, stored_files
+from batch_layer.lake.iceberg_tables import IcebergTables
+from batch_layer.lake.spark_errors import SPARK_ERRORS, translated
+from batch_layer.lake.tables import RAW_EVENTS
+from batch_layer.run.ports import ReconciliationStore
 from ingestion.contract.version import PublishedVersion
 
 

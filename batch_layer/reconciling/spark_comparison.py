@@ -11,16 +11,14 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from batch_layer.archive_files import CHANGED, file_sentence
-from batch_layer.content import Content, Place
+from batch_layer.archive.archive_files import CHANGED, file_sentence
+from batch_layer.archive.spark_files import damage, full_name
 from batch_layer.errors import DifferenceError
-from batch_layer.iceberg_tables import IcebergTables, path_of
-from batch_layer.ports import ReconciliationStore
-from batch_layer.reconciliation import Days, VideoTotals, place_differences, tally_differences, video_differences
-from batch_layer.spark_content_hash import BY_FILE, BY_PLACE, contents
-from batch_layer.spark_errors import SPARK_ERRORS, SparkError, text_of
-from batch_layer.spark_files import damage, full_name
-from batch_layer.tables import (
+from batch_layer.lake.content import Content, Place
+from batch_layer.lake.iceberg_tables import IcebergTables, path_of
+from batch_layer.lake.spark_content_hash import BY_FILE, BY_PLACE, contents
+from batch_layer.lake.spark_errors import SPARK_ERRORS, SparkError, text_of
+from batch_layer.lake.tables import (
     EVENTS,
     RAW_EVENTS,
     REJECTED_EVENTS,
@@ -29,6 +27,14 @@ from batch_layer.tables import (
     VIEWS_BY_VIDEO,
     VIEWS_BY_VIDEO_DAY,
 )
+from batch_layer.reconciling.reconciliation import (
+    Days,
+    VideoTotals,
+    place_differences,
+    tally_differences,
+    video_differences,
+)
+from batch_layer.run.ports import ReconciliationStore
 from ingestion.contract.version import PublishedVersion
 
 _OFFSETS = ("partition", "offset", "appended_at")

@@ -7,8 +7,8 @@ from datetime import date
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from batch_layer.spark_errors import translated
-from batch_layer.spark_verdicts import more_than
+from batch_layer.judging.spark_verdicts import more_than
+from batch_layer.lake.spark_errors import translated
 from ingestion.contract.counting import Billability, Verdict
 
 NAMED_MAX = 1_000

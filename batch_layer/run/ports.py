@@ -6,9 +6,9 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from batch_layer.archive_files import ArchivedFile, Hours, RecordedFile
-from batch_layer.day_changes import DayChange
-from batch_layer.reconciliation import BilledVideo, Counts, Days, Reconciliation
+from batch_layer.archive.archive_files import ArchivedFile, Hours, RecordedFile
+from batch_layer.reconciling.reconciliation import BilledVideo, Counts, Days, Reconciliation
+from batch_layer.versions.day_changes import DayChange
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogPlace, OffsetRange, OffsetVector
 from ingestion.contract.version import DayRules, PublishedVersion

@@ -6,11 +6,13 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from batch_layer.cut import Cut, take_cut
+from batch_layer.archive.cut import Cut, take_cut
 from batch_layer.errors import BatchError, DifferenceError, GateFailedError, RefusedError, UnavailableError
-from batch_layer.judging_ports import LateDecisions
-from batch_layer.late_events import newly_accepted
-from batch_layer.ports import (
+from batch_layer.judging.late_events import newly_accepted
+from batch_layer.judging.ports import LateDecisions
+from batch_layer.reconciling.reconcile import ReconcilePorts, known_differences, reconcile_after_run
+from batch_layer.reconciling.reconciliation import Reconciliation
+from batch_layer.run.ports import (
     Archived,
     GateReport,
     Judgement,
@@ -23,10 +25,8 @@ from batch_layer.ports import (
     VersionStore,
     Warehouse,
 )
-from batch_layer.reconcile import ReconcilePorts, known_differences, reconcile_after_run
-from batch_layer.reconciliation import Reconciliation
-from batch_layer.run_result import RunResult, new_run_id
-from batch_layer.stages import Stages
+from batch_layer.run.run_result import RunResult, new_run_id
+from batch_layer.run.stages import Stages
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogPlace
 from ingestion.contract.version import PublishedVersion, contracts_after

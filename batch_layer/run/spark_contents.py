@@ -7,13 +7,13 @@ from posixpath import dirname
 
 from pyspark.sql import DataFrame, SparkSession
 
-from batch_layer.archive_files import GONE, ArchivedFile
-from batch_layer.content import Content, Place
-from batch_layer.iceberg_tables import path_of
-from batch_layer.reconciliation import place_differences
-from batch_layer.spark_content_hash import BY_FILE, BY_PLACE, contents
-from batch_layer.spark_files import stored_files
-from batch_layer.tables import EVENTS, RAW_EVENTS
+from batch_layer.archive.archive_files import GONE, ArchivedFile
+from batch_layer.archive.spark_files import stored_files
+from batch_layer.lake.content import Content, Place
+from batch_layer.lake.iceberg_tables import path_of
+from batch_layer.lake.spark_content_hash import BY_FILE, BY_PLACE, contents
+from batch_layer.lake.tables import EVENTS, RAW_EVENTS
+from batch_layer.reconciling.reconciliation import place_differences
 from ingestion.contract.version import PublishedVersion
 
 _PLACE = ("partition", "offset", "appended_at")

@@ -7,15 +7,21 @@ from datetime import date
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from batch_layer.content import Content
-from batch_layer.iceberg_tables import IcebergTables, branch_target
-from batch_layer.spark_accepted import accepted_rows, with_accepted
-from batch_layer.spark_billability import RulesByDay
-from batch_layer.spark_content_hash import contents
-from batch_layer.spark_decode import COLUMNS, decode
-from batch_layer.spark_derived import rejected_events, tally, views_by_detail, views_by_video, views_by_video_day
-from batch_layer.spark_judging import DayJudge
-from batch_layer.tables import (
+from batch_layer.judging.spark_accepted import accepted_rows, with_accepted
+from batch_layer.judging.spark_billability import RulesByDay
+from batch_layer.judging.spark_decode import COLUMNS, decode
+from batch_layer.judging.spark_derived import (
+    rejected_events,
+    tally,
+    views_by_detail,
+    views_by_video,
+    views_by_video_day,
+)
+from batch_layer.judging.spark_judging import DayJudge
+from batch_layer.lake.content import Content
+from batch_layer.lake.iceberg_tables import IcebergTables, branch_target
+from batch_layer.lake.spark_content_hash import contents
+from batch_layer.lake.tables import (
     EVENTS,
     RAW_EVENTS,
     REJECTED_EVENTS,

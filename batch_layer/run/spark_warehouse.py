@@ -9,18 +9,13 @@ from typing import Protocol
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from batch_layer.content import Content
-from batch_layer.day_changes import DayChange
-from batch_layer.iceberg_tables import IcebergTables, branch_of, branch_target
-from batch_layer.judging_ports import CatalogueFacts
-from batch_layer.ports import Archived, GateReport, Judgement, TableContents, VideoCount
-from batch_layer.spark_accepted import accepted_rows, touched_days, with_accepted
-from batch_layer.spark_archive import append_raw, verify_archived
-from batch_layer.spark_billability import RulesByDay, facts_frame
-from batch_layer.spark_contents import branch_contents
-from batch_layer.spark_day_changes import day_changes
-from batch_layer.spark_decode import COLUMNS, decode
-from batch_layer.spark_derived import (
+from batch_layer.archive.spark_archive import append_raw, verify_archived
+from batch_layer.gate.spark_gate_sums import Subject
+from batch_layer.judging.ports import CatalogueFacts
+from batch_layer.judging.spark_accepted import accepted_rows, touched_days, with_accepted
+from batch_layer.judging.spark_billability import RulesByDay, facts_frame
+from batch_layer.judging.spark_decode import COLUMNS, decode
+from batch_layer.judging.spark_derived import (
     changed_totals,
     merge_totals,
     rejected_events,
@@ -29,11 +24,11 @@ from batch_layer.spark_derived import (
     views_by_detail,
     views_by_video_day,
 )
-from batch_layer.spark_errors import translated
-from batch_layer.spark_gate_sums import Subject
-from batch_layer.spark_judging import DayJudge, judge_touched
-from batch_layer.spark_rebuild import Difference, Recount
-from batch_layer.tables import (
+from batch_layer.judging.spark_judging import DayJudge, judge_touched
+from batch_layer.lake.content import Content
+from batch_layer.lake.iceberg_tables import IcebergTables, branch_of, branch_target
+from batch_layer.lake.spark_errors import translated
+from batch_layer.lake.tables import (
     EVENTS,
     RAW_EVENTS,
     REJECTED_EVENTS,
@@ -42,6 +37,11 @@ from batch_layer.tables import (
     VIEWS_BY_VIDEO,
     VIEWS_BY_VIDEO_DAY,
 )
+from batch_layer.run.ports import Archived, GateReport, Judgement, TableContents, VideoCount
+from batch_layer.run.spark_contents import branch_contents
+from batch_layer.run.spark_rebuild import Difference, Recount
+from batch_layer.versions.day_changes import DayChange
+from batch_layer.versions.spark_day_changes import day_changes
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogPlace, OffsetRange, OffsetVector
 from ingestion.contract.policy import POLICIES, CountingPolicy, policy_on

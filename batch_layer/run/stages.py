@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from batch_layer.ports import Progress
+from batch_layer.run.ports import Progress
 
 
 class Stages:

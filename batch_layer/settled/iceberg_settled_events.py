@@ -14,9 +14,9 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from batch_layer.errors import UnavailableError
-from batch_layer.iceberg_tables import NAMESPACE
-from batch_layer.spark_connect import PublishedTables
-from batch_layer.tables import EVENTS, VIEWS_BY_DETAIL
+from batch_layer.lake.iceberg_tables import NAMESPACE
+from batch_layer.lake.tables import EVENTS, VIEWS_BY_DETAIL
+from batch_layer.published.spark_connect import PublishedTables
 from ingestion.contract.periods import Period
 from ingestion.contract.version import PublishedVersion
 

@@ -10,11 +10,19 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from batch_layer.errors import UnavailableError
-from batch_layer.iceberg_tables import IcebergTables
-from batch_layer.spark_attribution import Attribution, SettledPiece, pieces_of, placed, unpacked, with_outcomes, within
-from batch_layer.spark_conflicts import conflicts_of
-from batch_layer.spark_rejudging import rejudged
-from batch_layer.tables import EVENTS, VIEWS_BY_DETAIL
+from batch_layer.lake.iceberg_tables import IcebergTables
+from batch_layer.lake.tables import EVENTS, VIEWS_BY_DETAIL
+from batch_layer.settled.spark_attribution import (
+    Attribution,
+    SettledPiece,
+    pieces_of,
+    placed,
+    unpacked,
+    with_outcomes,
+    within,
+)
+from batch_layer.settled.spark_conflicts import conflicts_of
+from batch_layer.settled.spark_rejudging import rejudged
 from ingestion.contract.counting import Billability, Verdict
 from ingestion.contract.periods import Period
 from ingestion.contract.policy import CountingPolicy

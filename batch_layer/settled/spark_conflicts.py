@@ -3,8 +3,8 @@
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from batch_layer.spark_attribution import within
-from batch_layer.spark_verdicts import CANDIDATES, is_late
+from batch_layer.judging.spark_verdicts import CANDIDATES, is_late
+from batch_layer.settled.spark_attribution import within
 from ingestion.contract.counting import Verdict
 from ingestion.contract.periods import Period
 

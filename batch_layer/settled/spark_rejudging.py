@@ -6,8 +6,8 @@ from datetime import timedelta
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from batch_layer.spark_attribution import within
-from batch_layer.spark_billability import RulesByDay, facts_frame, judge_alone, over_cap, with_cap
+from batch_layer.judging.spark_billability import RulesByDay, facts_frame, judge_alone, over_cap, with_cap
+from batch_layer.settled.spark_attribution import within
 from ingestion.contract.counting import VideoFacts
 from ingestion.contract.periods import Period
 from ingestion.contract.policy import CountingPolicy

@@ -6,7 +6,7 @@ from typing import Any
 
 from psycopg2.extensions import cursor as Cursor
 
-from batch_layer.day_changes import CellChange, DayChange
+from batch_layer.versions.day_changes import CellChange, DayChange
 
 _TABLE = """
 published.video_day_changes (video_id, event_day, version, views_change, billable_change,

@@ -1,8 +1,8 @@
 """Which log the topic is, on record in PostgreSQL."""
 
 from batch_layer.errors import RefusedError
-from batch_layer.postgres_connection import connected
-from batch_layer.postgres_versions import translated
+from batch_layer.lake.postgres_connection import connected
+from batch_layer.versions.postgres_versions import translated
 from ingestion.contract.offsets import LogGeneration, other_log
 
 _INSERT = """

@@ -11,12 +11,12 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
-from batch_layer.archive_files import ArchivedFile
-from batch_layer.day_changes import DayChange
+from batch_layer.archive.archive_files import ArchivedFile
 from batch_layer.errors import RefusedError, UnavailableError
-from batch_layer.ports import RunEntry, VideoCount
-from batch_layer.postgres_connection import connected
-from batch_layer.postgres_day_changes import copy_day_changes
+from batch_layer.lake.postgres_connection import connected
+from batch_layer.run.ports import RunEntry, VideoCount
+from batch_layer.versions.day_changes import DayChange
+from batch_layer.versions.postgres_day_changes import copy_day_changes
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogPlace, OffsetVector
 from ingestion.contract.version import DayRules, PublishedVersion

@@ -6,7 +6,7 @@ from datetime import date
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from batch_layer.day_changes import CellChange, DayChange
+from batch_layer.versions.day_changes import CellChange, DayChange
 
 _ROWS_PER_STEP = 1_000
 _CELL = ("quarter", "country", "device_type")

@@ -1,4 +1,4 @@
-"""Alembic's environment: upgrades the database that `jobs/migrate.py` connected to; there is no alembic.ini."""
+"""Alembic's environment: upgrades the database that the `migrate` command connected to; there is no alembic.ini."""
 
 from alembic import context
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from kafka import codec
 from kafka.record import util
 
-from jobs import programs
-from jobs.checkup import Row, bad, ok, warn
+from jobs.checkup.checks import Row, bad, ok, warn
 from jobs.local_stack.ports import fixed_ports, is_free
+from jobs.setup import programs
 
 SET_UP = "run any ./viewledger command: it sets up what is missing"
 JAR_NAMED = {"kafka": "kafka_2.13-*.jar", "hadoop": "hadoop-hdfs-3*.jar", "spark": "iceberg-spark-runtime-*.jar"}

@@ -10,19 +10,19 @@ import psycopg2
 import redis
 from kafka import KafkaProducer
 
+from batch_layer.archive.kafka_log_ends import KafkaLogEnds
 from batch_layer.errors import BatchError
-from batch_layer.kafka_log_ends import KafkaLogEnds
-from batch_layer.postgres_log_generations import PostgresLogGenerations
-from batch_layer.postgres_versions import PostgresVersionStore
+from batch_layer.versions.postgres_log_generations import PostgresLogGenerations
+from batch_layer.versions.postgres_versions import PostgresVersionStore
 from ingestion.contract.event import TOPIC_VIDEO_VIEWS
 from ingestion.contract.offsets import other_log
-from jobs.checkup import Row, bad, ok, warn
+from jobs.checkup.checks import Row, bad, ok, warn
+from jobs.commands.topics import TOPICS, admin_client, differences
 from jobs.errors import CommandError
 from jobs.local_stack.http_probe import http_get
 from jobs.local_stack.ports import is_open
 from jobs.local_stack.probes import hdfs_is_writable
 from jobs.settings import HdfsConnection, KafkaConnection, PostgresConnection, RedisConnection, integer
-from jobs.topics import TOPICS, admin_client, differences
 
 CLOCK_WARN_SECONDS, CLOCK_BAD_SECONDS = 1.0, 60.0
 UP = "run ./viewledger up"

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, replace
 
-from batch_layer.postgres_versions import PostgresVersionStore
-from batch_layer.reconcile import published
+from batch_layer.reconciling.reconcile import published
+from batch_layer.versions.postgres_versions import PostgresVersionStore
 from jobs import settings
-from jobs.batch import SHORT_RUN_EVENTS_MAX, check_hdfs, told_by_exit_code
-from jobs.batch_settings import BatchSettings
+from jobs.commands.batch import SHORT_RUN_EVENTS_MAX, check_hdfs, told_by_exit_code
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.figures_file import record_repeated_ids
+from jobs.telemetry.figures_file import record_repeated_ids
+from jobs.wiring.batch_settings import BatchSettings
 
 SHOWN_MAX = 20
 
@@ -32,10 +32,10 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         version = published(closed.enter_context(closing(PostgresVersionStore(chosen.postgres_url))))
         check_hdfs(chosen.hdfs_url)
         # imported here: pyspark takes a second, which a refusal need not wait for
-        from batch_layer.iceberg_tables import IcebergTables
-        from batch_layer.spark_repeated_ids import repeated_ids
-        from batch_layer.spark_session import open_session
-        from batch_layer.tables import EVENTS
+        from batch_layer.lake.iceberg_tables import IcebergTables
+        from batch_layer.lake.spark_session import open_session
+        from batch_layer.lake.tables import EVENTS
+        from batch_layer.reconciling.spark_repeated_ids import repeated_ids
 
         is_short = version.row_counts[EVENTS] < SHORT_RUN_EVENTS_MAX
         spark = open_session(replace(chosen.spark, is_short=is_short), "viewledger audit")

@@ -14,26 +14,26 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 import speed_layer.errors
+from batch_layer.archive.kafka_log_ends import KafkaLogEnds
 from batch_layer.errors import BatchError, DifferenceError, GateFailedError, RefusedError, UnavailableError
-from batch_layer.kafka_log_ends import KafkaLogEnds
-from batch_layer.ports import ReconciliationStore, Warehouse
-from batch_layer.postgres_catalogue import PostgresCatalogueFacts
-from batch_layer.postgres_late_decisions import PostgresLateDecisions
-from batch_layer.postgres_log_generations import PostgresLogGenerations
-from batch_layer.postgres_reconciliations import PostgresReconciliations
-from batch_layer.postgres_versions import PostgresVersionStore
-from batch_layer.prometheus_batch_metrics import PrometheusBatchMetrics
-from batch_layer.run import RunPorts, run_once
-from batch_layer.run_result import RunResult
+from batch_layer.judging.postgres_catalogue import PostgresCatalogueFacts
+from batch_layer.judging.postgres_late_decisions import PostgresLateDecisions
+from batch_layer.reconciling.postgres_reconciliations import PostgresReconciliations
+from batch_layer.run.ports import ReconciliationStore, Warehouse
+from batch_layer.run.prometheus_batch_metrics import PrometheusBatchMetrics
+from batch_layer.run.run import RunPorts, run_once
+from batch_layer.run.run_result import RunResult
+from batch_layer.versions.postgres_log_generations import PostgresLogGenerations
+from batch_layer.versions.postgres_versions import PostgresVersionStore
 from jobs import settings
-from jobs.batch_settings import BatchSettings
+from jobs.commands.flags import whole_number
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.figures_file import record_open_differences
-from jobs.flags import whole_number
-from jobs.kafka_record_batches import read_every_batch
-from jobs.patience import try_again
-from jobs.reconcile_ports import reconcile_ports
+from jobs.resilience.patience import try_again
+from jobs.telemetry.figures_file import record_open_differences
+from jobs.wiring.batch_settings import BatchSettings
+from jobs.wiring.kafka_record_batches import read_every_batch
+from jobs.wiring.reconcile_ports import reconcile_ports
 from speed_layer.redis_segment_store import RedisSegmentStore
 
 if TYPE_CHECKING:
@@ -241,7 +241,7 @@ def open_ports(chosen: BatchSettings) -> Iterator[RunPorts]:
 
 def _session(chosen: BatchSettings, *, is_short: bool) -> "SparkSession":
     # imported here, and below: pyspark and great-expectations take seconds, which `batch versions` need not wait
-    from batch_layer.spark_session import open_session
+    from batch_layer.lake.spark_session import open_session
 
     started = time.perf_counter()
     spark = open_session(replace(chosen.spark, is_short=is_short))
@@ -250,9 +250,9 @@ def _session(chosen: BatchSettings, *, is_short: bool) -> "SparkSession":
 
 
 def _warehouse(chosen: BatchSettings, spark: "SparkSession", log_base: int) -> Warehouse:
-    from batch_layer import gx_gate
-    from batch_layer.spark_archive import KafkaSource
-    from batch_layer.spark_warehouse import SparkWarehouse
+    from batch_layer.archive.spark_archive import KafkaSource
+    from batch_layer.gate import gx_gate
+    from batch_layer.run.spark_warehouse import SparkWarehouse
 
     return SparkWarehouse(
         spark,

@@ -10,10 +10,10 @@ from typing import Any
 from ingestion.contract.event import TOPIC_DEAD_LETTERS, TOPIC_VIDEO_VIEWS
 from ingestion.contract.printable import escaped, is_name
 from jobs import settings
+from jobs.commands.flags import whole_number
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.flags import whole_number
-from jobs.kafka_record_batches import read_every_batch
+from jobs.wiring.kafka_record_batches import read_every_batch
 from speed_layer.dead_letter import DeadLetter
 from speed_layer.errors import UnavailableError
 from speed_layer.kafka_dead_letter_replay import KafkaDeadLetterReplay, ReplayRefusedError

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from jobs.checkup import Row, Verdict, warn
-from jobs.checkup_machine import machine_rows
-from jobs.checkup_servers import server_rows
+from jobs.checkup.checks import Row, Verdict, warn
+from jobs.checkup.machine import machine_rows
+from jobs.checkup.servers import server_rows
 from jobs.exit_codes import ExitCode
 from jobs.local_stack.profile import folder_in_use, is_running, read_environment
 from jobs.settings import environment

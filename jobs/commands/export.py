@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from batch_layer.spark_parquet_export import ExportedTable, export_table
-from batch_layer.tables import CLOSED_TABLES, OPEN_TABLES, TABLES
+from batch_layer.lake.tables import CLOSED_TABLES, OPEN_TABLES, TABLES
+from batch_layer.published.spark_parquet_export import ExportedTable, export_table
 from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.sql_session import SqlSession, sql_session, told
-from jobs.sql_version import VersionChoice, add_version_arguments
+from jobs.wiring.sql_session import SqlSession, sql_session, told
+from jobs.wiring.sql_version import VersionChoice, add_version_arguments
 
 MANIFEST = "manifest.json"
 

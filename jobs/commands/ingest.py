@@ -14,10 +14,10 @@ from ingestion.contract.event import TOPIC_VIDEO_VIEWS
 from ingestion.contract.printable import escaped
 from ingestion.file_feed import Feed, Line, RejectedLine, Summary, numbered
 from jobs import settings
+from jobs.commands.flags import whole_number
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.flags import whole_number
-from jobs.run_collector import connect, read_pseudonym_key
+from jobs.processes.collector import connect, read_pseudonym_key
 
 ACKNOWLEDGEMENT_MS_MAX = 15_000
 REJECTS_SHOWN_MAX = 50

@@ -9,14 +9,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from jobs import settings
+from jobs.commands.flags import whole_number
+from jobs.commands.payee_flag import check_payee
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.flags import whole_number
-from jobs.payee_flag import check_payee
-from serving_layer.access import Scope
-from serving_layer.api_keys import LIVE_MAX, OWNER_PATTERN, ApiKey
-from serving_layer.identification import AccessUnavailableError
-from serving_layer.postgres_api_keys import KeyRefusedError, PostgresKeyRing
+from serving_layer.access.access import Scope
+from serving_layer.access.api_keys import LIVE_MAX, OWNER_PATTERN, ApiKey
+from serving_layer.access.identification import AccessUnavailableError
+from serving_layer.access.postgres_api_keys import KeyRefusedError, PostgresKeyRing
 
 DAYS_MAX = 730
 

@@ -19,9 +19,9 @@ from sqlalchemy.pool import NullPool
 
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.postgres_logins import ROLES, make_logins
 from jobs.settings import PostgresConnection, environment
 from jobs.state_home import PROJECT
+from jobs.wiring.postgres_logins import ROLES, make_logins
 
 MIGRATIONS = PROJECT / "deploy" / "postgres"
 LOCK_KEY = 0x7669657773  # "views": two migrations at once wait for each other

@@ -4,16 +4,16 @@ import argparse
 from collections.abc import Mapping
 from contextlib import closing, suppress
 
+from batch_layer.archive.kafka_log_ends import KafkaLogEnds
 from batch_layer.errors import RefusedError
-from batch_layer.kafka_log_ends import KafkaLogEnds
-from batch_layer.postgres_log_generations import PostgresLogGenerations
-from batch_layer.postgres_versions import PostgresVersionStore
+from batch_layer.versions.postgres_log_generations import PostgresLogGenerations
+from batch_layer.versions.postgres_versions import PostgresVersionStore
 from ingestion.contract.event import TOPIC_VIDEO_VIEWS
 from ingestion.contract.offsets import LogGeneration
 from ingestion.contract.printable import is_name
 from ingestion.contract.version import PublishedVersion
 from jobs import settings
-from jobs.batch import told_by_exit_code
+from jobs.commands.batch import told_by_exit_code
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from speed_layer.errors import UnavailableError

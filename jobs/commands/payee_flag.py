@@ -6,7 +6,7 @@ from billing.terms.postgres_payees import check_payees
 from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from serving_layer.postgres_reads import API_ROLE
+from serving_layer.access.postgres_reads import API_ROLE
 
 
 def check_payee(payee_id: str | None) -> None:

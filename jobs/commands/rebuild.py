@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Callable
 
-from jobs import rebuild_batch, rebuild_speed
+from jobs.commands import rebuild_batch, rebuild_speed
 from jobs.exit_codes import ExitCode
 
 TARGETS = {"speed": rebuild_speed, "batch": rebuild_batch}

@@ -6,13 +6,13 @@ import time
 from dataclasses import asdict
 
 from batch_layer.errors import DifferenceError
-from batch_layer.rebuild import rebuild_once
-from batch_layer.run_result import RunResult
+from batch_layer.run.rebuild import rebuild_once
+from batch_layer.run.run_result import RunResult
 from jobs import settings
-from jobs.batch import add_attempts, attempt, checked_attempts, open_ports, told_by_exit_code
-from jobs.batch_settings import BatchSettings
+from jobs.commands.batch import add_attempts, attempt, checked_attempts, open_ports, told_by_exit_code
 from jobs.exit_codes import ExitCode
-from jobs.figures_file import recorded_check
+from jobs.telemetry.figures_file import recorded_check
+from jobs.wiring.batch_settings import BatchSettings
 
 HELP = "count everything again from the archive and compare it with the published version; publishes nothing"
 

@@ -8,16 +8,16 @@ import time
 from contextlib import closing
 from dataclasses import dataclass
 
+from batch_layer.archive.kafka_log_ends import KafkaLogEnds
 from batch_layer.errors import RefusedError
 from batch_layer.errors import UnavailableError as BatchUnavailableError
-from batch_layer.kafka_log_ends import KafkaLogEnds
-from batch_layer.postgres_log_generations import PostgresLogGenerations
-from batch_layer.postgres_versions import PostgresVersionStore
+from batch_layer.versions.postgres_log_generations import PostgresLogGenerations
+from batch_layer.versions.postgres_versions import PostgresVersionStore
 from ingestion.contract.event import TOPIC_VIDEO_VIEWS
 from jobs import settings
+from jobs.commands.flags import whole_number
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.flags import whole_number
 from speed_layer.errors import UnavailableError
 from speed_layer.redis_calls import NAMESPACE
 from speed_layer.redis_segment_store import RedisSegmentStore

@@ -8,17 +8,17 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, replace
 from datetime import date
 
-from batch_layer.postgres_reconciliations import PostgresReconciliations
-from batch_layer.postgres_versions import PostgresVersionStore
-from batch_layer.reconcile import ReconcilePorts, published, reconcile_once
-from batch_layer.reconciliation import Reconciliation
+from batch_layer.reconciling.postgres_reconciliations import PostgresReconciliations
+from batch_layer.reconciling.reconcile import ReconcilePorts, published, reconcile_once
+from batch_layer.reconciling.reconciliation import Reconciliation
+from batch_layer.versions.postgres_versions import PostgresVersionStore
 from ingestion.contract.instants import day_of_text
 from jobs import settings
-from jobs.batch import SHORT_RUN_EVENTS_MAX, check_hdfs, note_open_differences, told_by_exit_code
-from jobs.batch_settings import BatchSettings
+from jobs.commands.batch import SHORT_RUN_EVENTS_MAX, check_hdfs, note_open_differences, told_by_exit_code
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.reconcile_ports import reconcile_ports
+from jobs.wiring.batch_settings import BatchSettings
+from jobs.wiring.reconcile_ports import reconcile_ports
 
 SHOWN_MAX = 20
 ALL = "all"
@@ -85,7 +85,7 @@ def _ports(chosen: BatchSettings) -> Iterator[ReconcilePorts]:
         version = published(versions)
         check_hdfs(chosen.hdfs_url)
         # imported here: pyspark takes a second, which a refusal need not wait for
-        from batch_layer.spark_session import open_session
+        from batch_layer.lake.spark_session import open_session
 
         is_short = version.row_counts["raw_events"] < SHORT_RUN_EVENTS_MAX
         spark = open_session(replace(chosen.spark, is_short=is_short), "viewledger reconcile")

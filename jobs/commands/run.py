@@ -6,7 +6,12 @@ from typing import Protocol, cast
 
 from jobs.exit_codes import ExitCode
 
-PROCESSES = {"collector": "jobs.run_collector", "speed": "jobs.run_speed", "api": "jobs.run_api", "sql": "jobs.run_sql"}
+PROCESSES = {
+    "collector": "jobs.processes.collector",
+    "speed": "jobs.processes.speed",
+    "api": "jobs.processes.api",
+    "sql": "jobs.processes.sql",
+}
 """Imported only when asked for: the API must not need the collector's libraries, nor pay for loading them."""
 
 

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import IO
 
-from jobs import programs_for_tests
+from jobs.child.process import bound_to_parent
 from jobs.exit_codes import ExitCode
-from jobs.local_stack.child_process import bound_to_parent
 from jobs.local_stack.servers import with_java_home
+from jobs.setup import programs_for_tests
 from jobs.state_home import PROJECT, state_home
 
 CHECKS = (("lint", ("ruff", "check", "--quiet", ".")), ("format", ("ruff", "format", "--check", "--quiet", ".")))

@@ -5,13 +5,13 @@ import json
 from datetime import UTC, datetime, timedelta
 
 from jobs import settings
-from jobs.access_settings import local_issuer
+from jobs.commands.flags import whole_number
+from jobs.commands.payee_flag import check_payee
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.flags import whole_number
-from jobs.payee_flag import check_payee
-from serving_layer.access import GRANTS, Role
-from serving_layer.jwt_local_issuer import LIFETIME_MAX
+from jobs.wiring.access_settings import local_issuer
+from serving_layer.access.access import GRANTS, Role
+from serving_layer.access.jwt_local_issuer import LIFETIME_MAX
 
 MINUTES_MAX = int(LIFETIME_MAX.total_seconds() // 60)
 

@@ -11,7 +11,7 @@ import kafka.errors
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
 from ingestion.contract.event import PARTITION_COUNT, TOPIC_VIDEO_VIEWS
-from jobs import new_generation
+from jobs.commands import new_generation
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.settings import KafkaConnection, environment

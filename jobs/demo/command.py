@@ -11,12 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import UTC, datetime
 
+from jobs.commands.flags import whole_number
 from jobs.demo.comparison import Row, render
 from jobs.demo.sample import read_video_days
 from jobs.demo.steps import Demo
 from jobs.demo.traffic import Traffic, make_traffic
 from jobs.exit_codes import ExitCode
-from jobs.flags import whole_number
 from jobs.local_stack.stack import LocalStack
 from jobs.state_home import state_home
 

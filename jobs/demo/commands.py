@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jobs.child.process import bound_to_parent
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.local_stack.child_process import bound_to_parent
 from jobs.state_home import PROJECT
 
 

@@ -10,11 +10,11 @@ import redis
 from kafka import KafkaConsumer, TopicPartition
 
 from ingestion.contract.event import TOPIC_VIDEO_VIEWS
-from jobs.access_settings import development_bearer
 from jobs.demo.freshness import Histogram, read_histogram
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from serving_layer.access import Role
+from jobs.wiring.access_settings import development_bearer
+from serving_layer.access.access import Role
 
 POLL_SECONDS = 0.05
 DRAIN_SECONDS_MAX = 120.0

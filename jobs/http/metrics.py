@@ -14,8 +14,8 @@ from starlette.routing import Route
 from ingestion.contract.problem import PROBLEM_MEDIA_TYPE, Problem
 from jobs import settings
 from jobs.errors import CommandError
-from jobs.http_connections import ConnectionLimits
-from jobs.http_server import listening_socket, served_beside
+from jobs.http.connections import ConnectionLimits
+from jobs.http.server import listening_socket, served_beside
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 RETRY_SECONDS = 1.0

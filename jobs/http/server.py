@@ -19,7 +19,7 @@ from ingestion.contract.problem import PROBLEM_MEDIA_TYPE, Problem
 from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.http_connections import ConnectionLimits, Connections, within_open_files
+from jobs.http.connections import ConnectionLimits, Connections, within_open_files
 
 GRACE_SECONDS = 10
 LAST_REQUEST_SECONDS = 0.3

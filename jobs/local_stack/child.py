@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from jobs.local_stack.accounts import owned_folder
-from jobs.local_stack.child_process import start
+from jobs.child.accounts import owned_folder
+from jobs.child.process import start
 from jobs.local_stack.unit import Kind, Unit
 
 LOG_BYTES_MAX = 50 * 2**20

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from jobs.local_stack.accounts import account_of, owned_folder
+from jobs.child.accounts import account_of, owned_folder
 from jobs.local_stack.hdfs_rights import READER, READERS, WRITER
 from jobs.local_stack.probes import hdfs_is_writable, namenode_is_open
 from jobs.local_stack.profile import Profile

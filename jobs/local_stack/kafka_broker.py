@@ -5,7 +5,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from pathlib import Path
 
-from jobs.local_stack.accounts import account_of, owned_folder
+from jobs.child.accounts import account_of, owned_folder
 from jobs.local_stack.probes import kafka_answers
 from jobs.local_stack.profile import Profile
 from jobs.local_stack.unit import Kind, Unit

@@ -5,7 +5,7 @@ import signal
 from collections.abc import Mapping
 from pathlib import Path
 
-from jobs.local_stack.accounts import Account, account_of, owned_folder
+from jobs.child.accounts import Account, account_of, owned_folder
 from jobs.local_stack.probes import postgres_answers
 from jobs.local_stack.profile import Profile, write_private
 from jobs.local_stack.unit import Kind, Unit

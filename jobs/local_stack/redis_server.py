@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from jobs.local_stack.accounts import account_of, owned_folder
+from jobs.child.accounts import account_of, owned_folder
 from jobs.local_stack.probes import redis_answers
 from jobs.local_stack.profile import Profile
 from jobs.local_stack.unit import Kind, Unit

@@ -5,7 +5,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from jobs import programs
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.local_stack.hdfs_nodes import hdfs_units
@@ -16,6 +15,7 @@ from jobs.local_stack.profile import Profile
 from jobs.local_stack.redis_server import redis_units
 from jobs.local_stack.unit import Kind, Unit
 from jobs.settings import POSTGRES_URL, login_setting
+from jobs.setup import programs
 from jobs.state_home import PROJECT, state_home
 
 SERVERS = ("kafka", "redis", "postgres", "hdfs")

@@ -14,10 +14,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from jobs.child.process import bound_to_parent
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.local_stack.child import tail
-from jobs.local_stack.child_process import bound_to_parent
 from jobs.local_stack.ports import Ports, free_ports, refuse_taken_ports
 from jobs.local_stack.profile import Profile, is_running
 from jobs.local_stack.servers import SERVERS

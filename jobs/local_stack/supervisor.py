@@ -15,12 +15,12 @@ from pathlib import Path
 from types import FrameType
 
 from jobs.errors import CommandError
-from jobs.json_log import log_json
 from jobs.local_stack.child import RUNNING_POLICY, STARTING_POLICY, Child, State
 from jobs.local_stack.ports import Ports
 from jobs.local_stack.profile import Profile, write_atomically, write_environment
 from jobs.local_stack.servers import plan
 from jobs.local_stack.unit import Kind, Unit
+from jobs.telemetry.json_log import log_json
 
 log = logging.getLogger(__name__)
 

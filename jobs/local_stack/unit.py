@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from jobs.local_stack.accounts import Account
+from jobs.child.accounts import Account
 
 
 class Kind(StrEnum):

@@ -15,36 +15,36 @@ from redis.backoff import NoBackoff
 
 from ingestion.contract.event import PARTITION_COUNT
 from jobs import settings
-from jobs.access_settings import AccessSettings, open_doors
-from jobs.api_appeals import BooksAppeals
-from jobs.api_catalogue import CatalogueImporter, ImportSettings
-from jobs.api_history import cursor_key, open_history
-from jobs.api_proofs import open_api_proofs
-from jobs.api_statements import BooksStatements
-from jobs.circuit_breaker import CircuitBreaker
-from jobs.circuit_breaker_metrics import show_breakers
 from jobs.exit_codes import ExitCode
-from jobs.http_metrics import MetricsSettings
-from jobs.http_server import HttpSettings
-from jobs.json_log import log_json
-from jobs.oidc_settings import sign_in_at
-from jobs.portal import Behind, PortalSettings, SignedOut, routes_of_portal
-from serving_layer.counts_reader import CountsReader
-from serving_layer.http_api import Api, counts_app
-from serving_layer.http_appeals import appeal_routes
-from serving_layer.http_catalogue import catalogue_routes
-from serving_layer.http_live import LiveStreams
-from serving_layer.http_proofs import proof_routes
-from serving_layer.http_statements import Books, statement_routes
-from serving_layer.identification import AccessUnavailableError
-from serving_layer.merge import SpeedSums
+from jobs.http.metrics import MetricsSettings
+from jobs.http.server import HttpSettings
+from jobs.resilience.circuit_breaker import CircuitBreaker
+from jobs.resilience.circuit_breaker_metrics import show_breakers
+from jobs.telemetry.json_log import log_json
+from jobs.wiring.access_settings import AccessSettings, open_doors
+from jobs.wiring.api_appeals import BooksAppeals
+from jobs.wiring.api_catalogue import CatalogueImporter, ImportSettings
+from jobs.wiring.api_history import cursor_key, open_history
+from jobs.wiring.api_proofs import open_api_proofs
+from jobs.wiring.api_statements import BooksStatements
+from jobs.wiring.oidc_settings import sign_in_at
+from jobs.wiring.portal import Behind, PortalSettings, SignedOut, routes_of_portal
+from serving_layer.access.identification import AccessUnavailableError
+from serving_layer.access.postgres_api_keys import PostgresApiKeys
+from serving_layer.counts.counts_reader import CountsReader
+from serving_layer.counts.merge import SpeedSums
+from serving_layer.counts.ports import SettledUnavailableError, SpeedUnavailableError
+from serving_layer.counts.postgres_versions import PostgresVersions
+from serving_layer.counts.prometheus_api import ApiMetrics
 from serving_layer.portal.postgres_ended_sessions import PostgresEndedSessions
 from serving_layer.portal.postgres_operations import PostgresOperations
-from serving_layer.ports import SettledUnavailableError, SpeedUnavailableError
-from serving_layer.postgres_api_keys import PostgresApiKeys
-from serving_layer.postgres_versions import PostgresVersions
-from serving_layer.prometheus_api import ApiMetrics
-from serving_layer.request_ids import WithRequestId
+from serving_layer.request.request_ids import WithRequestId
+from serving_layer.routes.http_api import Api, counts_app
+from serving_layer.routes.http_appeals import appeal_routes
+from serving_layer.routes.http_catalogue import catalogue_routes
+from serving_layer.routes.http_live import LiveStreams
+from serving_layer.routes.http_proofs import proof_routes
+from serving_layer.routes.http_statements import Books, statement_routes
 from speed_layer.errors import UnavailableError
 from speed_layer.redis_calls import NAMESPACE
 from speed_layer.redis_segment_store import AsyncRedisSegmentReader

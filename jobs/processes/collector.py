@@ -12,15 +12,15 @@ from ingestion.kafka_producer import KafkaEventLog
 from ingestion.ports import LogUnavailableError
 from ingestion.pseudonym import pseudonym_key
 from jobs import settings
-from jobs.circuit_breaker import State
-from jobs.circuit_breaker_metrics import show_states
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.failpoints import Failpoints
-from jobs.http_connections import read_proxies
-from jobs.http_metrics import MetricsSettings
-from jobs.http_server import HttpSettings
-from jobs.json_log import log_json
+from jobs.http.connections import read_proxies
+from jobs.http.metrics import MetricsSettings
+from jobs.http.server import HttpSettings
+from jobs.resilience.circuit_breaker import State
+from jobs.resilience.circuit_breaker_metrics import show_states
+from jobs.resilience.failpoints import Failpoints
+from jobs.telemetry.json_log import log_json
 
 log = logging.getLogger(__name__)
 

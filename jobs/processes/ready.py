@@ -1,4 +1,4 @@
-"""`python -m jobs.ready PORT`: a container's health check; exits with 0 when GET /readyz on the port answers 200."""
+"""`python -m jobs.processes.ready PORT`: a container's health check; exits with 0 when GET /readyz answers 200."""
 
 import sys
 

@@ -18,19 +18,19 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 from ingestion.contract.backoff import Backoff
 from ingestion.contract.event import TOPIC_DEAD_LETTERS, TOPIC_VIDEO_VIEWS
 from jobs import settings
-from jobs.circuit_breaker import CircuitBreaker
-from jobs.circuit_breaker_metrics import show_breakers
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.failpoints import Failpoints
-from jobs.figures_file import record_halt
-from jobs.http_connections import ConnectionLimits
-from jobs.http_metrics import MEDIA_TYPE
-from jobs.http_server import listening_socket, served_beside
-from jobs.json_log import log_json
-from jobs.kafka_record_batches import read_every_batch
-from jobs.patience import wait_for
-from jobs.postgres_waits import bound_waits
+from jobs.http.connections import ConnectionLimits
+from jobs.http.metrics import MEDIA_TYPE
+from jobs.http.server import listening_socket, served_beside
+from jobs.resilience.circuit_breaker import CircuitBreaker
+from jobs.resilience.circuit_breaker_metrics import show_breakers
+from jobs.resilience.failpoints import Failpoints
+from jobs.resilience.patience import wait_for
+from jobs.resilience.postgres_waits import bound_waits
+from jobs.telemetry.figures_file import record_halt
+from jobs.telemetry.json_log import log_json
+from jobs.wiring.kafka_record_batches import read_every_batch
 from speed_layer.consume_loop import ConsumeLoop, Surroundings
 from speed_layer.errors import SpeedLayerError, UnavailableError
 from speed_layer.http_probes import probe_app

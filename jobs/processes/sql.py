@@ -7,8 +7,8 @@ import threading
 
 from jobs import settings
 from jobs.exit_codes import ExitCode
-from jobs.json_log import log_json
-from jobs.sql_server import SqlServerSettings, sql_server
+from jobs.telemetry.json_log import log_json
+from jobs.wiring.sql_server import SqlServerSettings, sql_server
 
 log = logging.getLogger(__name__)
 

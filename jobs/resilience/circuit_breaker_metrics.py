@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from jobs.circuit_breaker import CircuitBreaker, State
+from jobs.resilience.circuit_breaker import CircuitBreaker, State
 
 
 class _States(Collector):

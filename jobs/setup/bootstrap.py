@@ -17,10 +17,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from jobs import debian_packages, programs
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.setup_steps import run_step, say
+from jobs.setup import debian_packages, programs
+from jobs.setup.steps import run_step, say
 from jobs.state_home import PROJECT, state_home
 
 JAR_PROFILES = ("kafka", "hadoop", "spark")

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from jobs.setup_steps import run_step
+from jobs.setup.steps import run_step
 
 
 def why_not_installable() -> str | None:

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from jobs import debian_packages, programs
-from jobs.bootstrap import alone
 from jobs.errors import CommandError
-from jobs.setup_steps import say
+from jobs.setup import debian_packages, programs
+from jobs.setup.bootstrap import alone
+from jobs.setup.steps import say
 
 PROMTOOL_PATH = "usr/bin/promtool"
 

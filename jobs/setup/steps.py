@@ -8,9 +8,9 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from jobs.child.process import bound_to_parent
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.local_stack.child_process import bound_to_parent
 
 HEARTBEAT_SECONDS = 15.0
 

@@ -14,16 +14,16 @@ from ingestion.client_network import client_address, network_of
 from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.http_connections import read_proxies
-from jobs.oidc_settings import OidcSettings, is_loopback
-from serving_layer.access import Caller, Role
-from serving_layer.api_keys import ApiKey
-from serving_layer.http_access import Guard
-from serving_layer.identification import Access
-from serving_layer.jwt_local_issuer import LocalIssuer
-from serving_layer.jwt_tokens import Issuer, TokenVerifier
-from serving_layer.limits_requests import RequestLimits
-from serving_layer.postgres_api_keys import PostgresApiKeys
+from jobs.http.connections import read_proxies
+from jobs.wiring.oidc_settings import OidcSettings, is_loopback
+from serving_layer.access.access import Caller, Role
+from serving_layer.access.api_keys import ApiKey
+from serving_layer.access.http_access import Guard
+from serving_layer.access.identification import Access
+from serving_layer.access.jwt_local_issuer import LocalIssuer
+from serving_layer.access.jwt_tokens import Issuer, TokenVerifier
+from serving_layer.access.limits_requests import RequestLimits
+from serving_layer.access.postgres_api_keys import PostgresApiKeys
 
 YEAR_SECONDS = 31_536_000
 DEFAULT_RATE = "6000/minute"

@@ -7,11 +7,11 @@ from billing.books.postgres_holds import FiledAppeal, PostgresHolds
 from billing.errors import LedgerUnavailableError, OpenAppealError, RequestKeyReusedError, SchemaMissingError
 from billing.postgres_answered_requests import RequestKey
 from billing.postgres_session import connector
-from jobs.billing_settings import BILLING_ROLE
-from serving_layer import appeals, idempotency
-from serving_layer.appeals import AppealReceipt
-from serving_layer.postgres_reads import API_ROLE
-from serving_layer.statements import StatementsUnavailableError
+from jobs.wiring.billing_settings import BILLING_ROLE
+from serving_layer.access.postgres_reads import API_ROLE
+from serving_layer.money import appeals, idempotency
+from serving_layer.money.appeals import AppealReceipt
+from serving_layer.money.statements import StatementsUnavailableError
 
 
 class BooksAppeals:

@@ -13,16 +13,16 @@ from billing.terms.file_csv import SentFile
 from billing.terms.imports import ImportOrder
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from jobs import settings
-from jobs.api_appeals import stored_key
-from jobs.billing_import import pseudonymiser
-from serving_layer.catalogue_import import (
+from jobs.commands.billing.catalogue_import import pseudonymiser
+from jobs.wiring.api_appeals import stored_key
+from serving_layer.money.catalogue_import import (
     CatalogueFiles,
     CatalogueUnavailableError,
     ChangeCounts,
     FilesRefusedError,
     ImportAnswer,
 )
-from serving_layer.idempotency import KeyReusedError, RequestKey
+from serving_layer.money.idempotency import KeyReusedError, RequestKey
 
 IMPORTER_ROLE = "viewledger_importer"
 

@@ -8,16 +8,16 @@ from datetime import UTC, datetime
 
 from billing.terms.postgres_channels import ChannelQueries
 from jobs import settings
-from jobs.circuit_breaker import CircuitBreaker
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from serving_layer.cursors import Cursors
-from serving_layer.history_reader import HistoryReader
-from serving_layer.http_history import History
-from serving_layer.merge import ServedVersion
-from serving_layer.ports import QueryTooSlowError, SettledUnavailableError
-from serving_layer.postgres_history import CONNECTIONS, PostgresHistory
-from serving_layer.postgres_reads import PooledReads
+from jobs.resilience.circuit_breaker import CircuitBreaker
+from serving_layer.access.postgres_reads import PooledReads
+from serving_layer.counts.merge import ServedVersion
+from serving_layer.counts.ports import QueryTooSlowError, SettledUnavailableError
+from serving_layer.history.history_reader import HistoryReader
+from serving_layer.history.postgres_history import CONNECTIONS, PostgresHistory
+from serving_layer.request.cursors import Cursors
+from serving_layer.routes.http_history import History
 
 
 def cursor_key(environ: Mapping[str, str]) -> bytes:

@@ -9,11 +9,11 @@ from contextlib import ExitStack, contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from serving_layer.http_proofs import STREAMS_MAX, Proofs
-from serving_layer.proofs import EventPayment, PaidEvent, ProvenStatement
+from serving_layer.money.proofs import EventPayment, PaidEvent, ProvenStatement
+from serving_layer.routes.http_proofs import STREAMS_MAX, Proofs
 
 if TYPE_CHECKING:
-    from jobs.event_proofs import ServedProofs
+    from jobs.wiring.event_proofs import ServedProofs
 
 
 @contextmanager
@@ -25,7 +25,7 @@ def open_api_proofs(environ: Mapping[str, str]) -> Iterator[Proofs]:
 
 
 class _OnDemand:
-    """Implements `StatementEvents` and `EventPayments` of `serving_layer.proofs`."""
+    """Implements `StatementEvents` and `EventPayments` of `serving_layer.money.proofs`."""
 
     def __init__(self, environ: Mapping[str, str], opened: ExitStack) -> None:
         self._environ = environ
@@ -48,7 +48,7 @@ class _OnDemand:
     def _proofs(self) -> "ServedProofs":
         with self._lock:
             if self._served is None:
-                from jobs.event_proofs import ServedProofs, open_event_answers
+                from jobs.wiring.event_proofs import ServedProofs, open_event_answers
 
                 self._served = ServedProofs(self._opened.enter_context(open_event_answers(self._environ)))
             return self._served

@@ -11,8 +11,8 @@ from billing.postgres_session import connector
 from billing.rating.rated_lines import SettledLine
 from billing.rating.view_chain import view_chain
 from billing.terms.postgres_payees import no_payee, unknown_payees
-from serving_layer.postgres_reads import API_ROLE
-from serving_layer.statements import (
+from serving_layer.access.postgres_reads import API_ROLE
+from serving_layer.money.statements import (
     ChainLink,
     StatementDetail,
     StatementLine,

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from batch_layer.errors import UnavailableError
-from batch_layer.spark_session import SparkSettings, jdbc_catalog
+from batch_layer.lake.spark_session import SparkSettings, jdbc_catalog
 from ingestion.contract.event import TOPIC_VIDEO_VIEWS
 from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.failpoints import Failpoints
+from jobs.resilience.failpoints import Failpoints
 from speed_layer.redis_calls import NAMESPACE
 
 

@@ -6,17 +6,17 @@ from contextlib import closing, contextmanager
 from uuid import UUID
 
 from batch_layer.errors import BatchError
-from batch_layer.iceberg_settled_events import IcebergSettledEvents, events_by_sql_server
-from batch_layer.spark_connect import PublishedTables, QueryError
+from batch_layer.published.spark_connect import PublishedTables, QueryError
+from batch_layer.settled.iceberg_settled_events import IcebergSettledEvents, events_by_sql_server
 from billing.errors import BillingError, LedgerUnavailableError, SchemaMissingError
 from billing.postgres_session import one_transaction
 from billing.proof.event_answers import EventAnswer, EventAnswers, PartAnswer
 from billing.proof.postgres_proofs import PostgresProofs
 from ingestion.contract.event import PARTITION_COUNT
 from jobs import settings
-from jobs.billing_settings import billing_connector
-from serving_layer.postgres_reads import API_ROLE
-from serving_layer.proofs import (
+from jobs.wiring.billing_settings import billing_connector
+from serving_layer.access.postgres_reads import API_ROLE
+from serving_layer.money.proofs import (
     EventCopy,
     EventPart,
     EventPayment,
@@ -25,7 +25,7 @@ from serving_layer.proofs import (
     ProofsUnavailableError,
     ProvenStatement,
 )
-from serving_layer.statements import StatementsUnavailableError
+from serving_layer.money.statements import StatementsUnavailableError
 from speed_layer.errors import UnavailableError
 from speed_layer.redis_calls import NAMESPACE
 from speed_layer.redis_segment_store import RedisSegmentStore

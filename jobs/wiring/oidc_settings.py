@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from serving_layer.http_jwks import fetch_key_set
-from serving_layer.http_oidc import HttpIdentityProvider
-from serving_layer.jwt_id_tokens import IdTokens
-from serving_layer.jwt_key_set import CachedKeySet
-from serving_layer.jwt_tokens import ALGORITHMS, Issuer
-from serving_layer.sign_in import Client
+from serving_layer.access.http_jwks import fetch_key_set
+from serving_layer.access.http_oidc import HttpIdentityProvider
+from serving_layer.access.jwt_id_tokens import IdTokens
+from serving_layer.access.jwt_key_set import CachedKeySet
+from serving_layer.access.jwt_tokens import ALGORITHMS, Issuer
+from serving_layer.access.sign_in import Client
 
 RETURN_PATH = "/portal/sign-in/return"
 

@@ -10,16 +10,14 @@ from datetime import datetime
 from typing import TypeVar
 
 from jobs import settings
-from jobs.access_settings import Doors
-from jobs.portal_money import PortalBooks
-from jobs.portal_operator import OperatorDesk
-from serving_layer.counts_reader import CountsReader
-from serving_layer.history_reader import settled_unavailable
-from serving_layer.http_access import GuardedRoute
-from serving_layer.http_history import History
-from serving_layer.http_live import LiveStreams
-from serving_layer.http_proofs import Proofs
-from serving_layer.identification import AccessUnavailableError
+from jobs.wiring.access_settings import Doors
+from jobs.wiring.portal_money import PortalBooks
+from jobs.wiring.portal_operator import OperatorDesk
+from serving_layer.access.http_access import GuardedRoute
+from serving_layer.access.identification import AccessUnavailableError
+from serving_layer.counts.counts_reader import CountsReader
+from serving_layer.counts.prometheus_api import ApiMetrics
+from serving_layer.history.history_reader import settled_unavailable
 from serving_layer.portal.channel_counts import ServedChannelCounts
 from serving_layer.portal.http_portal import portal_routes
 from serving_layer.portal.http_session import Sessions
@@ -27,8 +25,10 @@ from serving_layer.portal.http_visit import Portal
 from serving_layer.portal.ports import IdentityProvider, PartUnavailableError
 from serving_layer.portal.postgres_ended_sessions import PostgresEndedSessions
 from serving_layer.portal.postgres_operations import PostgresOperations
-from serving_layer.problems import refused
-from serving_layer.prometheus_api import ApiMetrics
+from serving_layer.problems.problems import refused
+from serving_layer.routes.http_history import History
+from serving_layer.routes.http_live import LiveStreams
+from serving_layer.routes.http_proofs import Proofs
 
 Answer = TypeVar("Answer")
 

@@ -23,14 +23,14 @@ from billing.money import amount_text
 from billing.postgres_session import connector
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from billing.terms.postgres_proposals import PostgresProposals
-from jobs.api_appeals import stored_key
-from jobs.api_statements import detail_of, summary_of
-from jobs.billing_settings import APPROVER_ROLE, BILLING_ROLE
-from serving_layer.idempotency import RequestKey
+from jobs.wiring.api_appeals import stored_key
+from jobs.wiring.api_statements import detail_of, summary_of
+from jobs.wiring.billing_settings import APPROVER_ROLE, BILLING_ROLE
+from serving_layer.access.postgres_reads import API_ROLE
+from serving_layer.money.idempotency import RequestKey
 from serving_layer.portal.ports import PartUnavailableError, RefusedActionError
 from serving_layer.portal.records import Appeal, Hold, ListedStatement, Notice, Proposal, Step, WholeStatement
-from serving_layer.postgres_reads import API_ROLE
-from serving_layer.problems import Part
+from serving_layer.problems.problems import Part
 
 SHOWN_MAX = 500
 PROPOSALS_SHOWN, DIFFERENCES_SHOWN = 50, 10

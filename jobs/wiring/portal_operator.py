@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from ingestion.contract.printable import escaped
-from jobs.checkup import Verdict
-from jobs.checkup_servers import server_rows
-from jobs.dead_letters import open_replay
+from jobs.checkup.checks import Verdict
+from jobs.checkup.servers import server_rows
+from jobs.commands.dead_letters import open_replay
 from serving_layer.portal.ports import PartUnavailableError, RefusedActionError
 from serving_layer.portal.postgres_operations import PostgresOperations
 from serving_layer.portal.records import DeadLetter, PartHealth, ReconciliationRow, RunRow, VersionRow
-from serving_layer.problems import Part
+from serving_layer.problems.problems import Part
 from speed_layer.errors import UnavailableError
 from speed_layer.kafka_dead_letter_replay import ReplayRefusedError
 

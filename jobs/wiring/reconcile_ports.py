@@ -6,9 +6,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from batch_layer.errors import UnavailableError
-from batch_layer.ports import Progress, ReconciliationStore, VersionStore
-from batch_layer.reconcile import ReconcilePorts
-from batch_layer.reconciliation import BilledVideo, Days
+from batch_layer.reconciling.reconcile import ReconcilePorts
+from batch_layer.reconciling.reconciliation import BilledVideo, Days
+from batch_layer.run.ports import Progress, ReconciliationStore, VersionStore
 from billing.books.postgres_billed_views import PostgresBilledViews
 from billing.books.postgres_books import PostgresBooks
 from billing.errors import LedgerUnavailableError, SchemaMissingError
@@ -28,8 +28,8 @@ def reconcile_ports(
 ) -> ReconcilePorts:
     """Return the ports on a running Spark."""
     # imported here: pyspark takes a second, which a refusal need not wait for
-    from batch_layer.spark_archive_check import SparkArchiveCheck
-    from batch_layer.spark_comparison import SparkComparison
+    from batch_layer.reconciling.spark_archive_check import SparkArchiveCheck
+    from batch_layer.reconciling.spark_comparison import SparkComparison
 
     return ReconcilePorts(
         versions=versions,

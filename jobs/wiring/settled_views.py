@@ -7,20 +7,20 @@ from contextlib import closing, contextmanager
 from pyspark.sql import SparkSession
 
 from batch_layer.errors import BatchError, UnavailableError
-from batch_layer.iceberg_settled_events import IcebergSettledEvents, events_at_snapshots
-from batch_layer.iceberg_settled_views import IcebergSettledViews
-from batch_layer.postgres_reconciliations import PostgresReconciliations
-from batch_layer.postgres_versions import PostgresVersionStore
-from batch_layer.reconcile import known_differences, never_reconciled
-from batch_layer.spark_archive_check import SparkArchiveCheck
-from batch_layer.spark_session import jdbc_catalog, open_session
+from batch_layer.lake.spark_session import jdbc_catalog, open_session
+from batch_layer.reconciling.postgres_reconciliations import PostgresReconciliations
+from batch_layer.reconciling.reconcile import known_differences, never_reconciled
+from batch_layer.reconciling.spark_archive_check import SparkArchiveCheck
+from batch_layer.settled.iceberg_settled_events import IcebergSettledEvents, events_at_snapshots
+from batch_layer.settled.iceberg_settled_views import IcebergSettledViews
+from batch_layer.versions.postgres_versions import PostgresVersionStore
 from billing.ports import SettledViews
 from ingestion.contract.version import PublishedVersion
 from jobs import settings
-from jobs.batch import check_hdfs
-from jobs.batch_settings import spark_settings
+from jobs.commands.batch import check_hdfs
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.wiring.batch_settings import spark_settings
 
 
 @contextmanager

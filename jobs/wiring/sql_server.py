@@ -7,22 +7,22 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
-from batch_layer.http_published_catalog import PublishedCatalog, catalog_app
-from batch_layer.iceberg_metadata_files import MetadataFiles
-from batch_layer.iceberg_tables import NAMESPACE
-from batch_layer.postgres_published_snapshots import PostgresPublishedSnapshots
-from batch_layer.spark_connect_guard import Guard, start_guard
-from batch_layer.spark_connect_rules import ConnectRules
-from batch_layer.spark_connect_server import connect_service
-from batch_layer.spark_connect_shares import StatementLimits
-from batch_layer.spark_session import SparkSettings
-from batch_layer.spark_sql_rules import SqlRules
-from batch_layer.tables import OPEN_TABLES
+from batch_layer.lake.iceberg_metadata_files import MetadataFiles
+from batch_layer.lake.iceberg_tables import NAMESPACE
+from batch_layer.lake.spark_session import SparkSettings
+from batch_layer.lake.tables import OPEN_TABLES
+from batch_layer.published.http_published_catalog import PublishedCatalog, catalog_app
+from batch_layer.published.postgres_published_snapshots import PostgresPublishedSnapshots
+from batch_layer.published.spark_connect_guard import Guard, start_guard
+from batch_layer.published.spark_connect_rules import ConnectRules
+from batch_layer.published.spark_connect_server import connect_service
+from batch_layer.published.spark_connect_shares import StatementLimits
+from batch_layer.published.spark_sql_rules import SqlRules
 from jobs import settings
-from jobs.batch_settings import spark_settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.http_server import listening_socket, served_beside
+from jobs.http.server import listening_socket, served_beside
+from jobs.wiring.batch_settings import spark_settings
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,16 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from batch_layer.errors import UnavailableError
-from batch_layer.postgres_published_snapshots import PostgresPublishedSnapshots
-from batch_layer.published_names import ForbiddenError
-from batch_layer.spark_connect import PublishedTables, QueryError
+from batch_layer.published.postgres_published_snapshots import PostgresPublishedSnapshots
+from batch_layer.published.published_names import ForbiddenError
+from batch_layer.published.spark_connect import PublishedTables, QueryError
 from jobs import settings
-from jobs.batch import check_hdfs
+from jobs.commands.batch import check_hdfs
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.local_stack.ports import free_ports, is_open
-from jobs.sql_server import SqlServerSettings, sql_server
-from jobs.sql_version import VersionChoice, chosen_version
+from jobs.wiring.sql_server import SqlServerSettings, sql_server
+from jobs.wiring.sql_version import VersionChoice, chosen_version
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 
-from batch_layer.postgres_published_snapshots import PostgresPublishedSnapshots
+from batch_layer.published.postgres_published_snapshots import PostgresPublishedSnapshots
 from ingestion.contract.instants import BOUNDS, day_of_text, instant_of
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from serving_layer.problems import ProblemError, refused
+from serving_layer.problems.problems import ProblemError, refused
 
 
 class Scope(StrEnum):

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
-from serving_layer.access import Caller, Role, Scope, unauthorized
+from serving_layer.access.access import Caller, Role, Scope, unauthorized
 
 PREFIX = "vlk_"
 LIVE_MAX = 2

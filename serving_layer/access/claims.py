@@ -10,7 +10,7 @@ from difflib import SequenceMatcher
 
 from ingestion.contract.decoding import is_video_id
 from ingestion.contract.printable import is_name
-from serving_layer.access import GRANTS, Caller, Role, Scope, unauthorized
+from serving_layer.access.access import GRANTS, Caller, Role, Scope, unauthorized
 
 SUBJECT_LENGTH_MAX = 255
 """OpenID Connect Core 1.0, section 2."""

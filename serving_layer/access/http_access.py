@@ -10,9 +10,9 @@ A route is made by the guard or it is not served (`refuse_unguarded`):
             raise nothing_here()                     # 404, the same for both
         return Response(...)
 
-`needs` is one scope (`serving_layer.access.GRANTS` says which role has which). A caller without it gets 401 or 403
-before the endpoint runs. A creator (and a key bound to a payee) has the scope, but only for its own payee: the endpoint
-asks `caller.sees_payee(payee_id)`. What an endpoint raises as ProblemError becomes a problem document.
+`needs` is one scope (`serving_layer.access.access.GRANTS` says which role has which). A caller without it gets 401 or
+403 before the endpoint runs. A creator (and a key bound to a payee) has the scope, but only for its own payee: the
+endpoint asks `caller.sees_payee(payee_id)`. What an endpoint raises as ProblemError becomes a problem document.
 `cost` counts a dear request several times against the sender's limit.
 
 Pages with sign-in of their own make another Guard whose `identify` reads the session, e.g. with
@@ -29,10 +29,10 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from ingestion.contract.problem import PROBLEM_MEDIA_TYPE, Problem
-from serving_layer import request_ids
-from serving_layer.access import Caller, Scope, nothing_here, require
-from serving_layer.limits_requests import ANONYMOUS, CALLER, REFUSED, Allowance, RequestLimits
-from serving_layer.problems import ProblemError, problem, refused
+from serving_layer.access.access import Caller, Scope, nothing_here, require
+from serving_layer.access.limits_requests import ANONYMOUS, CALLER, REFUSED, Allowance, RequestLimits
+from serving_layer.problems.problems import ProblemError, problem, refused
+from serving_layer.request import request_ids
 
 log = logging.getLogger(__name__)
 

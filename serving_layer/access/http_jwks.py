@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import msgspec
 
-from serving_layer.jwt_key_set import FetchFailedError
+from serving_layer.access.jwt_key_set import FetchFailedError
 
 TIMEOUT_SECONDS = 3.0
 WHOLE_SECONDS_MAX = 6.0

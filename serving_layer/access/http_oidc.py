@@ -7,12 +7,12 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from serving_layer.access import unauthorized
-from serving_layer.http_jwks import fetched
-from serving_layer.jwt_id_tokens import IdTokens
-from serving_layer.jwt_key_set import FetchFailedError
-from serving_layer.problems import ProblemError, refused
-from serving_layer.sign_in import Attempt, Client, authorization_url, token_form
+from serving_layer.access.access import unauthorized
+from serving_layer.access.http_jwks import fetched
+from serving_layer.access.jwt_id_tokens import IdTokens
+from serving_layer.access.jwt_key_set import FetchFailedError
+from serving_layer.access.sign_in import Attempt, Client, authorization_url, token_form
+from serving_layer.problems.problems import ProblemError, refused
 
 log = logging.getLogger(__name__)
 

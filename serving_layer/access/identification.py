@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-from serving_layer.access import Caller, anonymous, unauthorized
-from serving_layer.api_keys import PREFIX, ApiKey, caller_of_key, parsed
-from serving_layer.problems import ProblemError, refused
+from serving_layer.access.access import Caller, anonymous, unauthorized
+from serving_layer.access.api_keys import PREFIX, ApiKey, caller_of_key, parsed
+from serving_layer.problems.problems import ProblemError, refused
 
 REMEMBERED_SECONDS = 5.0
 """How long a revoked key may still open what it opened: at most this."""

@@ -3,8 +3,8 @@
 import hmac
 from dataclasses import replace
 
-from serving_layer.access import Caller, unauthorized
-from serving_layer.jwt_tokens import Issuer, TokenVerifier
+from serving_layer.access.access import Caller, unauthorized
+from serving_layer.access.jwt_tokens import Issuer, TokenVerifier
 
 
 class IdTokens:

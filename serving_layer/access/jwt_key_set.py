@@ -7,7 +7,7 @@ from typing import Any
 
 import jwt
 
-from serving_layer.problems import refused
+from serving_layer.problems.problems import refused
 
 log = logging.getLogger(__name__)
 

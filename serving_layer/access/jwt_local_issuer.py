@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from serving_layer.access import Role
-from serving_layer.jwt_key_set import FixedKeySet
-from serving_layer.jwt_tokens import Issuer
+from serving_layer.access.access import Role
+from serving_layer.access.jwt_key_set import FixedKeySet
+from serving_layer.access.jwt_tokens import Issuer
 
 LOCAL_ISSUER = "urn:viewledger:local"
 AUDIENCE = "viewledger"

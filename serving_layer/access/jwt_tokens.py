@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 import jwt
 
-from serving_layer.access import Caller, unauthorized
-from serving_layer.claims import caller_of_claims
+from serving_layer.access.access import Caller, unauthorized
+from serving_layer.access.claims import caller_of_claims
 
 ALGORITHMS = ("RS256", "PS256", "ES256", "ES384", "EdDSA")
 """What an issuer may be configured with."""

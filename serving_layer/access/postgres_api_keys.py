@@ -9,10 +9,10 @@ from typing import Any
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
-from serving_layer.access import Scope
-from serving_layer.api_keys import ApiKey, hashed, key_text
-from serving_layer.identification import AccessUnavailableError
-from serving_layer.postgres_reads import PostgresReads
+from serving_layer.access.access import Scope
+from serving_layer.access.api_keys import ApiKey, hashed, key_text
+from serving_layer.access.identification import AccessUnavailableError
+from serving_layer.access.postgres_reads import PostgresReads
 
 _SELECT = """
 SELECT key_id, owner, secret_sha256, scopes, payee_id, created_at, expires_at, revoked_at FROM access.api_keys"""

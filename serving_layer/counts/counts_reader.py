@@ -6,17 +6,17 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Protocol, TypeVar
 
-from serving_layer.coalescing import CoalescedReads
-from serving_layer.merge import ServedCount, ServedVersion, SettledCount, SpeedSums, merged
-from serving_layer.ports import (
+from serving_layer.counts.coalescing import CoalescedReads
+from serving_layer.counts.merge import ServedCount, ServedVersion, SettledCount, SpeedSums, merged
+from serving_layer.counts.ports import (
     PublishedVersions,
     SettledCounts,
     SettledUnavailableError,
     SpeedCounts,
     SpeedUnavailableError,
 )
-from serving_layer.problems import Part
-from serving_layer.settled_cache import SettledCache
+from serving_layer.counts.settled_cache import SettledCache
+from serving_layer.problems.problems import Part
 
 IDS_PER_ROUND_TRIP_MAX = 1_000
 _CHANGES_SLICE = 5_000

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from serving_layer.merge import ServedCount, entity_tag, without_billable
+from serving_layer.counts.merge import ServedCount, entity_tag, without_billable
 
 is_event_id = re.compile(r"[0-9A-Za-z.]{1,100}").fullmatch
 

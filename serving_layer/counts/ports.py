@@ -4,9 +4,9 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from serving_layer.merge import ServedVersion, SettledCount, SpeedSums
-from serving_layer.parameters import SeriesQuery, TopQuery
-from serving_layer.series import VideoSum, WindowSum
+from serving_layer.counts.merge import ServedVersion, SettledCount, SpeedSums
+from serving_layer.history.series import VideoSum, WindowSum
+from serving_layer.request.parameters import SeriesQuery, TopQuery
 
 
 class SettledUnavailableError(Exception):

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from serving_layer.merge import ServedVersion, SettledCount
-from serving_layer.ports import SettledUnavailableError
-from serving_layer.postgres_reads import PostgresReads
+from serving_layer.access.postgres_reads import PostgresReads
+from serving_layer.counts.merge import ServedVersion, SettledCount
+from serving_layer.counts.ports import SettledUnavailableError
 
 CURRENT_SQL = """
 SELECT v.version, v.offsets, v.watermarks FROM published.pointer p JOIN published.versions v USING (version)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
-from serving_layer.merge import ServedCount, ServedVersion
+from serving_layer.counts.merge import ServedCount, ServedVersion
 
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _IDS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)

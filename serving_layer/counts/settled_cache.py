@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 
-from serving_layer.merge import ServedVersion, SettledCount
+from serving_layer.counts.merge import ServedVersion, SettledCount
 
 
 class SettledCache:

@@ -7,12 +7,12 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import TypeVar
 
-from serving_layer.access import Caller, nothing_here
-from serving_layer.merge import ServedCount, ServedVersion, SettledCount, SpeedSums, merged
-from serving_layer.parameters import AtVersion, SeriesQuery, TopQuery
-from serving_layer.ports import Channels, QueryTooSlowError, SettledHistory, SettledUnavailableError
-from serving_layer.problems import ProblemError, refused
-from serving_layer.series import VideoSum, WindowSum
+from serving_layer.access.access import Caller, nothing_here
+from serving_layer.counts.merge import ServedCount, ServedVersion, SettledCount, SpeedSums, merged
+from serving_layer.counts.ports import Channels, QueryTooSlowError, SettledHistory, SettledUnavailableError
+from serving_layer.history.series import VideoSum, WindowSum
+from serving_layer.problems.problems import ProblemError, refused
+from serving_layer.request.parameters import AtVersion, SeriesQuery, TopQuery
 
 Found = TypeVar("Found")
 TOP_MOST = 10_000

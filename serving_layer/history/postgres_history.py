@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from serving_layer.merge import ServedVersion, SettledCount
-from serving_layer.parameters import SeriesQuery, TopQuery
-from serving_layer.ports import QueryTooSlowError, SettledUnavailableError
-from serving_layer.postgres_reads import PooledReads
-from serving_layer.postgres_versions import COUNTS_SQL, served_version
-from serving_layer.series import VideoSum, WindowSum
-from serving_layer.windows import QUARTERS_PER_DAY, day_of
+from serving_layer.access.postgres_reads import PooledReads
+from serving_layer.counts.merge import ServedVersion, SettledCount
+from serving_layer.counts.ports import QueryTooSlowError, SettledUnavailableError
+from serving_layer.counts.postgres_versions import COUNTS_SQL, served_version
+from serving_layer.history.series import VideoSum, WindowSum
+from serving_layer.request.parameters import SeriesQuery, TopQuery
+from serving_layer.request.windows import QUARTERS_PER_DAY, day_of
 
 CONNECTIONS = 2
 

@@ -5,9 +5,9 @@ from datetime import datetime
 
 import msgspec
 
-from serving_layer.merge import ImpossibleCountError
-from serving_layer.parameters import SeriesQuery
-from serving_layer.windows import instant_of
+from serving_layer.counts.merge import ImpossibleCountError
+from serving_layer.request.parameters import SeriesQuery
+from serving_layer.request.windows import instant_of
 
 
 class WindowSum(msgspec.Struct, frozen=True, gc=False):

@@ -6,8 +6,8 @@ from typing import Protocol
 import msgspec
 
 from ingestion.contract.printable import is_text
-from serving_layer.idempotency import RequestKey
-from serving_layer.problems import refused
+from serving_layer.money.idempotency import RequestKey
+from serving_layer.problems.problems import refused
 
 OBJECTION_LENGTH_MAX = 2_000
 BODY_BYTES_MAX = 16 * 1024

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import msgspec
 
-from serving_layer.idempotency import RequestKey
+from serving_layer.money.idempotency import RequestKey
 
 BYTES_MAX = 8 * 1024 * 1024
 """Of all files together; larger catalogues are imported on the machine."""

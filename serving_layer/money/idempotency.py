@@ -7,8 +7,8 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-from serving_layer.access import Caller
-from serving_layer.problems import ProblemError, refused
+from serving_layer.access.access import Caller
+from serving_layer.problems.problems import ProblemError, refused
 
 HEADER = "Idempotency-Key"
 KEY_PATTERN = "[!-~]{1,128}"

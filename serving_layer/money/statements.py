@@ -9,8 +9,8 @@ from typing import Protocol
 
 import msgspec
 
-from serving_layer.access import Caller
-from serving_layer.problems import ProblemError, refused
+from serving_layer.access.access import Caller
+from serving_layer.problems.problems import ProblemError, refused
 
 UNDECIDED = frozenset({"calculated", "in_review", "approved"})
 """States in which a statement may still change without a word to its payee, who does not see it yet."""

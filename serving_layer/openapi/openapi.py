@@ -4,12 +4,15 @@ from typing import Any
 
 import msgspec
 
-from serving_layer import openapi_examples as examples
-from serving_layer.access import Scope
-from serving_layer.appeals import AppealReceipt
-from serving_layer.catalogue_import import ImportAnswer
-from serving_layer.merge import ServedCount
-from serving_layer.openapi_operations import (
+from serving_layer.access.access import Scope
+from serving_layer.counts.merge import ServedCount
+from serving_layer.history.series import SeriesRow, TopRow
+from serving_layer.money.appeals import AppealReceipt
+from serving_layer.money.catalogue_import import ImportAnswer
+from serving_layer.money.proofs import EventPayment, PaidEvent
+from serving_layer.money.statements import StatementDetail, StatementSummary
+from serving_layer.openapi import openapi_examples as examples
+from serving_layer.openapi.openapi_operations import (
     STORE,
     answered_get,
     appeal,
@@ -20,7 +23,7 @@ from serving_layer.openapi_operations import (
     open_to_all,
     statement_events,
 )
-from serving_layer.openapi_parts import (
+from serving_layer.openapi.openapi_parts import (
     CHANNEL_VIEWS,
     HEADERS,
     LOOKUP_ANSWER,
@@ -30,9 +33,6 @@ from serving_layer.openapi_parts import (
     STATEMENT_LIST,
     TOP,
 )
-from serving_layer.proofs import EventPayment, PaidEvent
-from serving_layer.series import SeriesRow, TopRow
-from serving_layer.statements import StatementDetail, StatementSummary
 
 _FIXED = ("version_invalid", "as_of_invalid", "version_not_found", "parameter_unknown", "not_acceptable")
 _SERIES = (*_FIXED, "range_invalid", "range_too_large", "timezone_unknown", "cursor_invalid", "query_too_slow")

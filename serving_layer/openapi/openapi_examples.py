@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from ingestion.contract.problem import Problem
-from serving_layer.problems import CODES
+from serving_layer.problems.problems import CODES
 
 _ENVELOPE = {
     "version": 7,

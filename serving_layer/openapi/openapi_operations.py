@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from ingestion.contract.problem import PROBLEM_MEDIA_TYPE
-from serving_layer import openapi_examples as examples
-from serving_layer.access import Scope
-from serving_layer.openapi_parts import BODY_OF_APPEAL, BODY_OF_IMPORT, BODY_OF_LOOKUP
-from serving_layer.problems import CODES
-from serving_layer.video_ids import LOOKUP_IDS_MAX
+from serving_layer.access.access import Scope
+from serving_layer.openapi import openapi_examples as examples
+from serving_layer.openapi.openapi_parts import BODY_OF_APPEAL, BODY_OF_IMPORT, BODY_OF_LOOKUP
+from serving_layer.problems.problems import CODES
+from serving_layer.request.video_ids import LOOKUP_IDS_MAX
 
 STORE = "settled_counts_unavailable"
 _ALWAYS = (

@@ -3,13 +3,13 @@
 from typing import Any
 
 from ingestion.contract.event import VIDEO_ID_LENGTH_MAX, VIDEO_ID_PATTERN
-from serving_layer.appeals import OBJECTION_LENGTH_MAX
-from serving_layer.catalogue_import import PROBLEMS_SHOWN
-from serving_layer.idempotency import HEADER, KEY_PATTERN
-from serving_layer.parameters import GROUPS, LIMIT_MAX, ORDERS
-from serving_layer.problems import Part
-from serving_layer.video_ids import LOOKUP_IDS_MAX
-from serving_layer.windows import WINDOWS_MAX, WindowKind
+from serving_layer.money.appeals import OBJECTION_LENGTH_MAX
+from serving_layer.money.catalogue_import import PROBLEMS_SHOWN
+from serving_layer.money.idempotency import HEADER, KEY_PATTERN
+from serving_layer.problems.problems import Part
+from serving_layer.request.parameters import GROUPS, LIMIT_MAX, ORDERS
+from serving_layer.request.video_ids import LOOKUP_IDS_MAX
+from serving_layer.request.windows import WINDOWS_MAX, WindowKind
 
 VIDEO_ID = {"type": "string", "pattern": VIDEO_ID_PATTERN, "maxLength": VIDEO_ID_LENGTH_MAX}
 _INSTANT = {"type": "string", "format": "date-time"}

@@ -5,19 +5,19 @@ from datetime import UTC, datetime
 from functools import partial
 from zoneinfo import ZoneInfo
 
-from serving_layer.counts_reader import CountsReader
-from serving_layer.cursors import Cursors
-from serving_layer.history_reader import HistoryReader
-from serving_layer.http_channels import channel_reader, served_channel
-from serving_layer.http_counts import served
-from serving_layer.http_live import video_reader
-from serving_layer.live_counts import ReadLive
-from serving_layer.merge import ServedCount, ServedVersion, SettledCount
-from serving_layer.parameters import AtVersion, SeriesQuery
+from serving_layer.counts.counts_reader import CountsReader
+from serving_layer.counts.live_counts import ReadLive
+from serving_layer.counts.merge import ServedCount, ServedVersion, SettledCount
+from serving_layer.counts.prometheus_api import ApiMetrics
+from serving_layer.history.history_reader import HistoryReader
 from serving_layer.portal.records import DayCount, DaySpan, GroupCount, Page, ServedTotal, VideoOrder, VideoRow
-from serving_layer.problems import ProblemError
-from serving_layer.prometheus_api import ApiMetrics
-from serving_layer.windows import QUARTER_SECONDS, QUARTERS_PER_DAY, WindowKind, day_of
+from serving_layer.problems.problems import ProblemError
+from serving_layer.request.cursors import Cursors
+from serving_layer.request.parameters import AtVersion, SeriesQuery
+from serving_layer.request.windows import QUARTER_SECONDS, QUARTERS_PER_DAY, WindowKind, day_of
+from serving_layer.routes.http_channels import channel_reader, served_channel
+from serving_layer.routes.http_counts import served
+from serving_layer.routes.http_live import video_reader
 
 _NONE = SettledCount(0, 0)
 _NOW = AtVersion()

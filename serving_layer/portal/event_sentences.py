@@ -1,6 +1,6 @@
 """What became of an event, in words. Pure."""
 
-from serving_layer.proofs import EventPart, EventPayment, PaymentStatus
+from serving_layer.money.proofs import EventPart, EventPayment, PaymentStatus
 
 _REASONS = {
     "duplicate": "it repeats an event that was received before",

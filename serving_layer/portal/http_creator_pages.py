@@ -10,15 +10,15 @@ from starlette.responses import Response
 
 from ingestion.contract.decoding import is_video_id
 from ingestion.contract.event import event_id_of
-from serving_layer.access import Scope
-from serving_layer.http_access import GuardedRoute
-from serving_layer.http_proofs import payment_of, seen_by_caller
-from serving_layer.live_counts import LiveCount, ReadLive, StreamOverError
+from serving_layer.access.access import Scope
+from serving_layer.access.http_access import GuardedRoute
+from serving_layer.counts.live_counts import LiveCount, ReadLive, StreamOverError
+from serving_layer.money.proofs import EventPayment, PaymentStatus
+from serving_layer.money.statements import is_shown
 from serving_layer.portal.event_sentences import part_sentence, sentence_of
 from serving_layer.portal.http_visit import SECURITY_HEADERS, Portal, Visit, page_route
 from serving_layer.portal.records import DaySpan, Page, VideoOrder
-from serving_layer.proofs import EventPayment, PaymentStatus
-from serving_layer.statements import is_shown
+from serving_layer.routes.http_proofs import payment_of, seen_by_caller
 
 DAYS = (7, 28, 90, 365)
 VIDEOS_SHOWN = 50

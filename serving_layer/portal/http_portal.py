@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 from ingestion.contract.problem import Problem
-from serving_layer.http_access import GuardedRoute
+from serving_layer.access.http_access import GuardedRoute
 from serving_layer.portal.http_creator_pages import creator_routes
 from serving_layer.portal.http_operator_pages import operator_routes
 from serving_layer.portal.http_sign_in import sign_in_routes

@@ -18,11 +18,11 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from serving_layer.access import Caller
-from serving_layer.jwt_sealing import Seal
+from serving_layer.access.access import Caller
+from serving_layer.access.jwt_sealing import Seal
+from serving_layer.access.sign_in import ATTEMPT_LASTS, Attempt, opened, sealed
 from serving_layer.portal.ports import Credentials, EndedSessions
-from serving_layer.problems import ProblemError
-from serving_layer.sign_in import ATTEMPT_LASTS, Attempt, opened, sealed
+from serving_layer.problems.problems import ProblemError
 
 SESSION, VISIT, ATTEMPT = "viewledger_session", "viewledger_visit", "viewledger_sign_in"
 SESSION_LASTS = timedelta(hours=12)

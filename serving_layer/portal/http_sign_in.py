@@ -9,8 +9,9 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from serving_layer.http_access import GuardedRoute
-from serving_layer.limits_requests import REFUSED
+from serving_layer.access.http_access import GuardedRoute
+from serving_layer.access.limits_requests import REFUSED
+from serving_layer.access.sign_in import begun, safe_return_path
 from serving_layer.portal.http_session import COOKIE_LENGTH_MAX, CREDENTIAL_LENGTH_MAX
 from serving_layer.portal.http_visit import (
     NOT_KEPT,
@@ -23,8 +24,7 @@ from serving_layer.portal.http_visit import (
     sentence,
     text_of,
 )
-from serving_layer.problems import ProblemError
-from serving_layer.sign_in import begun, safe_return_path
+from serving_layer.problems.problems import ProblemError
 
 CODE_LENGTH_MAX = 2_048
 _TITLE = "Not signed in"

@@ -8,12 +8,12 @@ from functools import partial
 import msgspec
 from starlette.responses import Response
 
-from serving_layer.access import Scope
-from serving_layer.appeals import APPEALABLE, OBJECTION_LENGTH_MAX
-from serving_layer.http_access import GuardedRoute
-from serving_layer.http_answers import harmless
-from serving_layer.http_proofs import streamed_events
-from serving_layer.idempotency import request_key
+from serving_layer.access.access import Scope
+from serving_layer.access.http_access import GuardedRoute
+from serving_layer.money.appeals import APPEALABLE, OBJECTION_LENGTH_MAX
+from serving_layer.money.idempotency import request_key
+from serving_layer.money.proofs import NDJSON
+from serving_layer.money.statements import StatementLine, is_shown
 from serving_layer.portal.formatting import machine
 from serving_layer.portal.http_visit import (
     NOT_KEPT,
@@ -28,9 +28,9 @@ from serving_layer.portal.http_visit import (
 from serving_layer.portal.ports import RefusedActionError
 from serving_layer.portal.records import WholeStatement
 from serving_layer.portal.statement_chain import chain_of
-from serving_layer.problems import ProblemError
-from serving_layer.proofs import NDJSON
-from serving_layer.statements import StatementLine, is_shown
+from serving_layer.problems.problems import ProblemError
+from serving_layer.routes.http_answers import harmless
+from serving_layer.routes.http_proofs import streamed_events
 
 LINES_SHOWN = 200
 _LINE_COLUMNS = tuple(field.name for field in msgspec.structs.fields(StatementLine))

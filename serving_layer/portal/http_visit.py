@@ -12,13 +12,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from ingestion.contract.printable import is_text
-from serving_layer import request_ids
-from serving_layer.access import Caller, Scope
-from serving_layer.http_access import Guard, GuardedRoute
-from serving_layer.http_live import LiveStreams
-from serving_layer.http_proofs import Proofs
-from serving_layer.merge import ServedCount, ServedVersion
-from serving_layer.parameters import is_number
+from serving_layer.access.access import Caller, Scope
+from serving_layer.access.http_access import Guard, GuardedRoute
+from serving_layer.access.sign_in import BEGINNING, safe_return_path
+from serving_layer.counts.merge import ServedCount, ServedVersion
 from serving_layer.portal.http_session import Sessions
 from serving_layer.portal.http_templates import rendered
 from serving_layer.portal.ports import (
@@ -30,8 +27,11 @@ from serving_layer.portal.ports import (
     PartUnavailableError,
 )
 from serving_layer.portal.records import ServedTotal
-from serving_layer.problems import PART_NAMES, Part, ProblemError
-from serving_layer.sign_in import BEGINNING, safe_return_path
+from serving_layer.problems.problems import PART_NAMES, Part, ProblemError
+from serving_layer.request import request_ids
+from serving_layer.request.parameters import is_number
+from serving_layer.routes.http_live import LiveStreams
+from serving_layer.routes.http_proofs import Proofs
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from serving_layer.access import Caller
-from serving_layer.idempotency import RequestKey
-from serving_layer.live_counts import ReadLive
-from serving_layer.merge import ServedCount, ServedVersion
+from serving_layer.access.access import Caller
+from serving_layer.access.sign_in import Attempt
+from serving_layer.counts.live_counts import ReadLive
+from serving_layer.counts.merge import ServedCount, ServedVersion
+from serving_layer.money.idempotency import RequestKey
 from serving_layer.portal.records import (
     Appeal,
     DayCount,
@@ -32,8 +33,7 @@ from serving_layer.portal.records import (
     VideoOrder,
     WholeStatement,
 )
-from serving_layer.problems import PART_NAMES, Part
-from serving_layer.sign_in import Attempt
+from serving_layer.problems.problems import PART_NAMES, Part
 
 
 class PartUnavailableError(Exception):

@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-from serving_layer.identification import AccessUnavailableError
-from serving_layer.postgres_reads import PostgresReads
+from serving_layer.access.identification import AccessUnavailableError
+from serving_layer.access.postgres_reads import PostgresReads
 
 _END = """
 WITH over AS (DELETE FROM access.ended_sessions WHERE ends_at < now() - interval '1 day')

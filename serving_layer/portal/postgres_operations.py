@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from serving_layer.access.postgres_reads import PostgresReads
 from serving_layer.portal.ports import PartUnavailableError
 from serving_layer.portal.records import ReconciliationRow, RunRow, VersionRow
-from serving_layer.postgres_reads import PostgresReads
-from serving_layer.problems import Part
+from serving_layer.problems.problems import Part
 
 ROWS_MAX = 100
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 
-from serving_layer.statements import StatementDetail, StatementSummary
+from serving_layer.money.statements import StatementDetail, StatementSummary
 
 
 @dataclass(frozen=True)

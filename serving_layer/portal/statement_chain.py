@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from serving_layer.statements import StatementDetail
+from serving_layer.money.statements import StatementDetail
 
 _REJECTED = "rejected:"
 _LABELS = {

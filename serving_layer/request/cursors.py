@@ -5,7 +5,7 @@ import binascii
 import hashlib
 import hmac
 
-from serving_layer.problems import refused
+from serving_layer.problems.problems import refused
 
 _TAG_BYTES = 12
 _LENGTH_MAX = 120

@@ -8,8 +8,8 @@ from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from ingestion.contract.instants import BOUNDS, day_of_text, instant_of
-from serving_layer.problems import refused
-from serving_layer.windows import WindowKind, boundaries, quarter_of, zone_of
+from serving_layer.problems.problems import refused
+from serving_layer.request.windows import WindowKind, boundaries, quarter_of, zone_of
 
 GROUPS = ("country", "device")
 ORDERS = ("views", "billable_views")

@@ -5,7 +5,7 @@ import msgspec
 from ingestion.contract.decoding import is_video_id
 from ingestion.contract.event import VIDEO_ID_LENGTH_MAX, VIDEO_ID_PATTERN
 from ingestion.contract.problem import Problem
-from serving_layer.problems import ProblemError, problem, refused
+from serving_layer.problems.problems import ProblemError, problem, refused
 
 LOOKUP_IDS_MAX = 1_000
 LOOKUP_BYTES_MAX = 256 * 1024

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from ingestion.contract.instants import day_of_text
 from ingestion.contract.instants import instant_of as utc_of_text
-from serving_layer.problems import refused
+from serving_layer.problems.problems import refused
 
 QUARTER_SECONDS = 900
 QUARTERS_PER_DAY = 96

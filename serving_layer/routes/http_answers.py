@@ -12,10 +12,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ingestion.contract.decoding import is_video_id
-from serving_layer.accept import preferred
-from serving_layer.access import Caller
-from serving_layer.parameters import Parameters
-from serving_layer.problems import Part, refused
+from serving_layer.access.access import Caller
+from serving_layer.problems.problems import Part, refused
+from serving_layer.request.accept import preferred
+from serving_layer.request.parameters import Parameters
 
 FOR_EVER = "max-age=31536000, immutable"
 """An answer from a version named by its number never changes."""

@@ -13,16 +13,16 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from serving_layer.counts_reader import CountsReader
-from serving_layer.http_access import Guard, GuardedRoute, problem_document, refuse_unguarded
-from serving_layer.http_channels import channel_routes
-from serving_layer.http_counts import counts_routes
-from serving_layer.http_history import History, history_routes
-from serving_layer.http_live import LiveStreams, live_routes
-from serving_layer.openapi import documentation
-from serving_layer.ports import SettledUnavailableError
-from serving_layer.problems import problem, refused
-from serving_layer.prometheus_api import ApiMetrics
+from serving_layer.access.http_access import Guard, GuardedRoute, problem_document, refuse_unguarded
+from serving_layer.counts.counts_reader import CountsReader
+from serving_layer.counts.ports import SettledUnavailableError
+from serving_layer.counts.prometheus_api import ApiMetrics
+from serving_layer.openapi.openapi import documentation
+from serving_layer.problems.problems import problem, refused
+from serving_layer.routes.http_channels import channel_routes
+from serving_layer.routes.http_counts import counts_routes
+from serving_layer.routes.http_history import History, history_routes
+from serving_layer.routes.http_live import LiveStreams, live_routes
 
 log = logging.getLogger(__name__)
 

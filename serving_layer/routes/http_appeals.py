@@ -9,14 +9,21 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from serving_layer.access import Caller, Scope
-from serving_layer.appeals import APPEALABLE, BODY_BYTES_MAX, AppealReceipt, Appeals, OpenAppealError, objection_of
-from serving_layer.http_access import Guard, GuardedRoute
-from serving_layer.http_counts import read_body
-from serving_layer.http_statements import Books, shown_statement
-from serving_layer.idempotency import HEADER, KeyReusedError, key_reused, request_key
-from serving_layer.problems import refused
-from serving_layer.statements import StatementsUnavailableError, books_unavailable
+from serving_layer.access.access import Caller, Scope
+from serving_layer.access.http_access import Guard, GuardedRoute
+from serving_layer.money.appeals import (
+    APPEALABLE,
+    BODY_BYTES_MAX,
+    AppealReceipt,
+    Appeals,
+    OpenAppealError,
+    objection_of,
+)
+from serving_layer.money.idempotency import HEADER, KeyReusedError, key_reused, request_key
+from serving_layer.money.statements import StatementsUnavailableError, books_unavailable
+from serving_layer.problems.problems import refused
+from serving_layer.routes.http_counts import read_body
+from serving_layer.routes.http_statements import Books, shown_statement
 
 _SECONDS_MAX = 10.0
 _COST = 10

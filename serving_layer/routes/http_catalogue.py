@@ -10,8 +10,9 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 from starlette.responses import Response
 
-from serving_layer.access import Caller, Scope, nothing_here
-from serving_layer.catalogue_import import (
+from serving_layer.access.access import Caller, Scope, nothing_here
+from serving_layer.access.http_access import Guard, GuardedRoute
+from serving_layer.money.catalogue_import import (
     BYTES_MAX,
     FILE_NAMES,
     PROBLEMS_SHOWN,
@@ -22,11 +23,10 @@ from serving_layer.catalogue_import import (
     FilesRefusedError,
     ImportAnswer,
 )
-from serving_layer.http_access import Guard, GuardedRoute
-from serving_layer.http_counts import read_body
-from serving_layer.idempotency import HEADER, KeyReusedError, RequestKey, key_reused, request_key
-from serving_layer.parameters import Parameters, is_number
-from serving_layer.problems import ProblemError, problem, refused
+from serving_layer.money.idempotency import HEADER, KeyReusedError, RequestKey, key_reused, request_key
+from serving_layer.problems.problems import ProblemError, problem, refused
+from serving_layer.request.parameters import Parameters, is_number
+from serving_layer.routes.http_counts import read_body
 
 BODY_SECONDS_MAX = 60.0
 _SECONDS_MAX = 120.0

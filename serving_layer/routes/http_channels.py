@@ -8,19 +8,19 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from serving_layer.access import Caller, Scope, require_payee
-from serving_layer.counts_reader import IDS_PER_ROUND_TRIP_MAX, CountsReader
-from serving_layer.history_reader import HistoryReader
-from serving_layer.http_access import Guard, GuardedRoute
-from serving_layer.http_answers import FOR_EVER, NOT_KEPT, SECONDS, answer, format_of
-from serving_layer.http_counts import served
-from serving_layer.http_history import History
-from serving_layer.http_live import LIVE_COST, LiveStreams
-from serving_layer.live_counts import LiveCount, ReadLive, live_channel
-from serving_layer.merge import ServedCount, ServedVersion, newest
-from serving_layer.parameters import AtVersion, Parameters
-from serving_layer.problems import refused
-from serving_layer.prometheus_api import ApiMetrics
+from serving_layer.access.access import Caller, Scope, require_payee
+from serving_layer.access.http_access import Guard, GuardedRoute
+from serving_layer.counts.counts_reader import IDS_PER_ROUND_TRIP_MAX, CountsReader
+from serving_layer.counts.live_counts import LiveCount, ReadLive, live_channel
+from serving_layer.counts.merge import ServedCount, ServedVersion, newest
+from serving_layer.counts.prometheus_api import ApiMetrics
+from serving_layer.history.history_reader import HistoryReader
+from serving_layer.problems.problems import refused
+from serving_layer.request.parameters import AtVersion, Parameters
+from serving_layer.routes.http_answers import FOR_EVER, NOT_KEPT, SECONDS, answer, format_of
+from serving_layer.routes.http_counts import served
+from serving_layer.routes.http_history import History
+from serving_layer.routes.http_live import LIVE_COST, LiveStreams
 
 VIDEOS_MAX = 20_000
 CATALOGUE_SECONDS = 30.0

@@ -13,19 +13,19 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from ingestion.contract.decoding import is_video_id
-from serving_layer.accept import preferred
-from serving_layer.access import Caller, Scope
-from serving_layer.counts_reader import CountsReader
-from serving_layer.history_reader import settled_unavailable
-from serving_layer.http_access import Guard, GuardedRoute
-from serving_layer.http_answers import FOR_EVER, MEDIA_TYPES, NOT_KEPT, answer, format_of, matches, missing
-from serving_layer.http_history import History, whose
-from serving_layer.merge import ServedCount, entity_tag, without_billable
-from serving_layer.parameters import Parameters
-from serving_layer.ports import SettledUnavailableError
-from serving_layer.problems import ProblemError, refused
-from serving_layer.prometheus_api import ApiMetrics
-from serving_layer.video_ids import LOOKUP_BYTES_MAX, looked_up, malformed
+from serving_layer.access.access import Caller, Scope
+from serving_layer.access.http_access import Guard, GuardedRoute
+from serving_layer.counts.counts_reader import CountsReader
+from serving_layer.counts.merge import ServedCount, entity_tag, without_billable
+from serving_layer.counts.ports import SettledUnavailableError
+from serving_layer.counts.prometheus_api import ApiMetrics
+from serving_layer.history.history_reader import settled_unavailable
+from serving_layer.problems.problems import ProblemError, refused
+from serving_layer.request.accept import preferred
+from serving_layer.request.parameters import Parameters
+from serving_layer.request.video_ids import LOOKUP_BYTES_MAX, looked_up, malformed
+from serving_layer.routes.http_answers import FOR_EVER, MEDIA_TYPES, NOT_KEPT, answer, format_of, matches, missing
+from serving_layer.routes.http_history import History, whose
 
 _encode = msgspec.json.Encoder().encode
 _FRESH = "max-age=1"

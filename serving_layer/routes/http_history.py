@@ -12,13 +12,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ingestion.contract.decoding import is_video_id
-from serving_layer.access import Caller, Scope, nothing_here, require, require_payee
-from serving_layer.cursors import Cursors
-from serving_layer.history_reader import HistoryReader
-from serving_layer.http_access import Guard, GuardedRoute
-from serving_layer.http_answers import FOR_EVER, SECONDS, answer, format_of
-from serving_layer.merge import ServedVersion
-from serving_layer.parameters import (
+from serving_layer.access.access import Caller, Scope, nothing_here, require, require_payee
+from serving_layer.access.http_access import Guard, GuardedRoute
+from serving_layer.counts.merge import ServedVersion
+from serving_layer.history.history_reader import HistoryReader
+from serving_layer.history.series import series_rows, top_rows
+from serving_layer.problems.problems import ProblemError
+from serving_layer.request.cursors import Cursors
+from serving_layer.request.parameters import (
     COMMON,
     LIMIT_DEFAULT,
     LIMIT_MAX,
@@ -27,10 +28,9 @@ from serving_layer.parameters import (
     AtVersion,
     Parameters,
 )
-from serving_layer.problems import ProblemError
-from serving_layer.series import series_rows, top_rows
-from serving_layer.video_ids import malformed
-from serving_layer.windows import instant_of
+from serving_layer.request.video_ids import malformed
+from serving_layer.request.windows import instant_of
+from serving_layer.routes.http_answers import FOR_EVER, SECONDS, answer, format_of
 
 _SERIES = COMMON | {"from", "to", "window", "timezone", "group_by"}
 _TOP = COMMON | {"by", "from", "to"}

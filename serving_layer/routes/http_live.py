@@ -12,15 +12,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ingestion.contract.decoding import is_video_id
-from serving_layer.access import Caller, Scope
-from serving_layer.counts_reader import CountsReader
-from serving_layer.http_access import Guard, GuardedRoute
-from serving_layer.http_history import History, whose
-from serving_layer.http_open_streams import LastingAnswer, OpenStreams, TooManyOpenError
-from serving_layer.live_counts import LiveCount, ReadLive, StreamOverError, is_event_id, live_video
-from serving_layer.ports import SettledUnavailableError
-from serving_layer.problems import ProblemError, refused
-from serving_layer.video_ids import malformed
+from serving_layer.access.access import Caller, Scope
+from serving_layer.access.http_access import Guard, GuardedRoute
+from serving_layer.counts.counts_reader import CountsReader
+from serving_layer.counts.live_counts import LiveCount, ReadLive, StreamOverError, is_event_id, live_video
+from serving_layer.counts.ports import SettledUnavailableError
+from serving_layer.problems.problems import ProblemError, refused
+from serving_layer.request.video_ids import malformed
+from serving_layer.routes.http_history import History, whose
+from serving_layer.routes.http_open_streams import LastingAnswer, OpenStreams, TooManyOpenError
 
 LIVE_COST = 10
 _encode = msgspec.json.Encoder().encode

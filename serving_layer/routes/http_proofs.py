@@ -12,12 +12,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ingestion.contract.event import event_id_of
-from serving_layer.access import Caller, Scope, nothing_here
-from serving_layer.http_access import Guard, GuardedRoute
-from serving_layer.http_open_streams import LastingAnswer, OpenStreams, TooManyOpenError
-from serving_layer.parameters import is_number
-from serving_layer.problems import refused
-from serving_layer.proofs import (
+from serving_layer.access.access import Caller, Scope, nothing_here
+from serving_layer.access.http_access import Guard, GuardedRoute
+from serving_layer.money.proofs import (
     AFTER_MAX,
     CSV,
     NDJSON,
@@ -32,7 +29,10 @@ from serving_layer.proofs import (
     seen_by,
     written,
 )
-from serving_layer.statements import UNDECIDED, StatementsUnavailableError, books_unavailable
+from serving_layer.money.statements import UNDECIDED, StatementsUnavailableError, books_unavailable
+from serving_layer.problems.problems import refused
+from serving_layer.request.parameters import is_number
+from serving_layer.routes.http_open_streams import LastingAnswer, OpenStreams, TooManyOpenError
 
 STREAM_COST, LOOKUP_COST = 10, 3
 STREAMS_MAX = 4

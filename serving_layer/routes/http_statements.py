@@ -10,14 +10,10 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from serving_layer.access import Caller, Scope, nothing_here, require_payee
-from serving_layer.cursors import Cursors
-from serving_layer.http_access import Guard, GuardedRoute
-from serving_layer.http_answers import NOT_KEPT, answer, format_of
-from serving_layer.parameters import LIMIT_MAX, Parameters
-from serving_layer.problems import refused
-from serving_layer.proofs import is_statement_id
-from serving_layer.statements import (
+from serving_layer.access.access import Caller, Scope, nothing_here, require_payee
+from serving_layer.access.http_access import Guard, GuardedRoute
+from serving_layer.money.proofs import is_statement_id
+from serving_layer.money.statements import (
     STATEMENTS_MAX,
     StatementDetail,
     StatementLine,
@@ -28,6 +24,10 @@ from serving_layer.statements import (
     books_unavailable,
     is_shown,
 )
+from serving_layer.problems.problems import refused
+from serving_layer.request.cursors import Cursors
+from serving_layer.request.parameters import LIMIT_MAX, Parameters
+from serving_layer.routes.http_answers import NOT_KEPT, answer, format_of
 
 Found = TypeVar("Found")
 LIMIT_DEFAULT = 100

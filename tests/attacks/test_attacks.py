@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from jobs.attacks import bundle_attacks, login_attacks
-from jobs.attacks.attempts import GOT_THROUGH, REPELLED, carry_out
-from jobs.attacks.command import ATTACKS, SENTENCES, SLOW
-from jobs.attacks.site import SETTINGS, Site
+from attacks import bundle_attacks, login_attacks
+from attacks.attempts import GOT_THROUGH, REPELLED, carry_out
+from attacks.command import ATTACKS, SENTENCES, SLOW
+from attacks.site import SETTINGS, Site
+from faults.choosing import chosen
+from faults.scene import Scene
+from faults.servers import Servers
+from faults.warm_driver import WarmDriver
 from jobs.errors import CommandError
-from jobs.faults.choosing import chosen
-from jobs.faults.scene import Scene
-from jobs.faults.servers import Servers
-from jobs.faults.warm_driver import WarmDriver
 from jobs.local_stack.stack import LocalStack, temporary_folder
 
 

@@ -15,12 +15,7 @@ from urllib.parse import unquote
 import httpx
 import pytest
 
-from billing.payouts.answers import Answer
-from ingestion.contract.decoding import decode_view_event
-from ingestion.contract.event import RejectedEvent, ViewEvent
-from ingestion.contract.event_contracts import OLDEST
-from ingestion.contract.priced_fields import ad_types_by
-from jobs.attacks import (
+from attacks import (
     bank_attacks,
     event_attacks,
     framing_attacks,
@@ -30,9 +25,14 @@ from jobs.attacks import (
     site,
     token_attacks,
 )
-from jobs.attacks.attempts import GOT_THROUGH, NOT_TRIED, NotTriedError, carry_out
-from jobs.attacks.site import Site
-from jobs.faults.reference import LogMessage
+from attacks.attempts import GOT_THROUGH, NOT_TRIED, NotTriedError, carry_out
+from attacks.site import Site
+from billing.payouts.answers import Answer
+from faults.reference import LogMessage
+from ingestion.contract.decoding import decode_view_event
+from ingestion.contract.event import RejectedEvent, ViewEvent
+from ingestion.contract.event_contracts import OLDEST
+from ingestion.contract.priced_fields import ad_types_by
 
 
 def by_the_oldest(raw: bytes) -> ViewEvent | RejectedEvent:

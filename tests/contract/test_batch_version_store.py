@@ -8,14 +8,14 @@ from datetime import UTC, date, datetime
 import psycopg2
 import pytest
 
-from batch_layer.day_changes import CellChange, DayChange
 from batch_layer.errors import RefusedError
-from batch_layer.ports import RunEntry, VersionStore, VideoCount
-from batch_layer.postgres_versions import PostgresVersionStore
+from batch_layer.run.ports import RunEntry, VersionStore, VideoCount
+from batch_layer.versions.day_changes import CellChange, DayChange
+from batch_layer.versions.postgres_versions import PostgresVersionStore
+from faults.waiting import until
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.version import DayRules, PublishedVersion
-from jobs.faults.waiting import until
 from tests.billing_postgres import own_database
 from tests.spark_fixtures import MemoryVersions
 

@@ -18,9 +18,9 @@ from billing.errors import FileRefusedError
 from billing.postgres_session import connector
 from billing.terms.file_catalogue import read_catalogue
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
-from jobs.api_catalogue import IMPORTER_ROLE, CatalogueImporter
-from serving_layer.catalogue_import import CatalogueFiles, CatalogueUnavailableError, FilesRefusedError
-from serving_layer.idempotency import KeyReusedError, RequestKey
+from jobs.wiring.api_catalogue import IMPORTER_ROLE, CatalogueImporter
+from serving_layer.money.catalogue_import import CatalogueFiles, CatalogueUnavailableError, FilesRefusedError
+from serving_layer.money.idempotency import KeyReusedError, RequestKey
 from tests.billing_postgres import own_database, put_in_force
 
 PAYEES = b"payee_id,name,user_id,country\nann,Ann,viewer-1,DE\nbob,Bob,,\n"

@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from batch_layer.day_changes import CellChange, DayChange
-from batch_layer.ports import RunEntry, VideoCount
-from batch_layer.postgres_versions import PostgresVersionStore
+from batch_layer.run.ports import RunEntry, VideoCount
+from batch_layer.versions.day_changes import CellChange, DayChange
+from batch_layer.versions.postgres_versions import PostgresVersionStore
 from billing.postgres_session import connector
 from billing.terms.catalogue import Catalogue, Payee, Video
 from billing.terms.ownership import SINCE_EVER, WITHOUT_END, OwnerShare, whole_share
@@ -20,12 +20,12 @@ from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from billing.terms.postgres_channels import ChannelQueries
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.version import PublishedVersion
-from serving_layer.parameters import SeriesQuery, TopQuery
-from serving_layer.ports import QueryTooSlowError, SettledUnavailableError
-from serving_layer.postgres_history import PostgresHistory
-from serving_layer.postgres_reads import PooledReads
-from serving_layer.series import series_rows, top_rows
-from serving_layer.windows import WindowKind, boundaries
+from serving_layer.access.postgres_reads import PooledReads
+from serving_layer.counts.ports import QueryTooSlowError, SettledUnavailableError
+from serving_layer.history.postgres_history import PostgresHistory
+from serving_layer.history.series import series_rows, top_rows
+from serving_layer.request.parameters import SeriesQuery, TopQuery
+from serving_layer.request.windows import WindowKind, boundaries
 from tests.billing_postgres import own_database, put_in_force
 from tests.serving_fakes import PARTITIONS, SETTLED_UNTIL, FakeHistory, version
 

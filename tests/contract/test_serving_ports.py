@@ -11,11 +11,11 @@ import pytest
 import redis
 import redis.asyncio
 
-from jobs.run_api import SpeedLayerCounts
-from serving_layer.merge import SettledCount
-from serving_layer.ports import SettledUnavailableError, SpeedUnavailableError
-from serving_layer.postgres_reads import API_ROLE, PostgresReads
-from serving_layer.postgres_versions import PostgresVersions
+from jobs.processes.api import SpeedLayerCounts
+from serving_layer.access.postgres_reads import API_ROLE, PostgresReads
+from serving_layer.counts.merge import SettledCount
+from serving_layer.counts.ports import SettledUnavailableError, SpeedUnavailableError
+from serving_layer.counts.postgres_versions import PostgresVersions
 from speed_layer.redis_segment_store import AsyncRedisSegmentReader, RedisSegmentStore
 from tests.billing_postgres import own_database
 from tests.serving_fakes import PARTITIONS, FakePublished, version

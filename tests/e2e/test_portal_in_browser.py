@@ -21,9 +21,9 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from starlette.applications import Starlette
 
-from jobs.oidc_settings import OidcSettings, sign_in_at
-from serving_layer.identification import Access
-from serving_layer.jwt_tokens import TokenVerifier
+from jobs.wiring.oidc_settings import OidcSettings, sign_in_at
+from serving_layer.access.identification import Access
+from serving_layer.access.jwt_tokens import TokenVerifier
 from serving_layer.portal.http_portal import portal_routes
 from serving_layer.portal.http_visit import Portal
 from tests.oidc_provider import CLIENT_ID, FakeProvider, running_provider

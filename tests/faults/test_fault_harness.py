@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from kafka import KafkaProducer
 
-from jobs.faults import command
-from jobs.faults.scene import Scene
-from jobs.faults.servers import Servers
-from jobs.faults.traffic import VIDEOS
-from jobs.faults.warm_driver import WarmDriver
+from faults import command
+from faults.scene import Scene
+from faults.servers import Servers
+from faults.traffic import VIDEOS
+from faults.warm_driver import WarmDriver
 from jobs.local_stack.stack import LocalStack, temporary_folder
 
 

@@ -16,8 +16,8 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from jobs.run_api import SpeedLayerCounts
-from serving_layer.merge import SpeedSums
+from jobs.processes.api import SpeedLayerCounts
+from serving_layer.counts.merge import SpeedSums
 from speed_layer.chunk import Chunk
 from speed_layer.consume_loop import ConsumeLoop
 from speed_layer.errors import SpeedLayerError

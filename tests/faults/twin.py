@@ -16,16 +16,16 @@ from typing import Any
 from uuid import UUID
 
 import batch_layer.errors
-from batch_layer.cut import Cut, take_cut
-from batch_layer.run import SEGMENTS_KEPT_VERSIONS
+from batch_layer.archive.cut import Cut, take_cut
+from batch_layer.run.run import SEGMENTS_KEPT_VERSIONS
 from ingestion.contract.counting import Billability, Received, Verdict, settle
 from ingestion.contract.decoding import decode_view_event
 from ingestion.contract.event import TOPIC_VIDEO_VIEWS
 from ingestion.contract.version import PublishedVersion
-from jobs.batch import SpeedCutOnRedis
-from jobs.run_api import SpeedLayerCounts
-from serving_layer.counts_reader import CountsReader
-from serving_layer.merge import ServedCount, ServedVersion
+from jobs.commands.batch import SpeedCutOnRedis
+from jobs.processes.api import SpeedLayerCounts
+from serving_layer.counts.counts_reader import CountsReader
+from serving_layer.counts.merge import ServedCount, ServedVersion
 from speed_layer.chunk import Chunk, LogRecord, instant_of
 from speed_layer.consume_loop import ConsumeLoop, Surroundings
 from speed_layer.errors import OffsetsGoneError, UnavailableError

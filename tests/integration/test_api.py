@@ -16,12 +16,12 @@ import psycopg2
 import pytest
 import redis
 
-from jobs.access_settings import development_bearer
 from jobs.exit_codes import ExitCode
 from jobs.local_stack.stack import LocalStack, temporary_folder
 from jobs.state_home import PROJECT
-from serving_layer.access import Role
-from serving_layer.http_live import LiveLimits
+from jobs.wiring.access_settings import development_bearer
+from serving_layer.access.access import Role
+from serving_layer.routes.http_live import LiveLimits
 from speed_layer.redis_segment_store import RedisSegmentStore
 from tests.server_process import ServerProcess, server_process
 from tests.serving_postgres import publish
@@ -46,7 +46,7 @@ def api(servers: LocalStack) -> Iterator[ServerProcess]:
     count_since(servers, 100)
     # the sign of life that `count_since` gives is the only one
     environ = {**servers.environment, "VIEWLEDGER_API_FRESH_SECONDS": "3600"}
-    with server_process("jobs.run_api", "VIEWLEDGER_API_PORT", environ) as running:
+    with server_process("jobs.processes.api", "VIEWLEDGER_API_PORT", environ) as running:
         eventually(lambda: running.client.get("/readyz").status_code == 200)
         yield running
 
@@ -221,7 +221,7 @@ def test_a_new_version_is_served_soon_and_never_half(servers: LocalStack, api: S
 def test_an_api_that_starts_before_postgres_answers_as_soon_as_it_is_there(servers: LocalStack) -> None:
     pid = servers.kill("postgres", signal.SIGSTOP)
     try:
-        with server_process("jobs.run_api", "VIEWLEDGER_API_PORT", servers.environment) as running:
+        with server_process("jobs.processes.api", "VIEWLEDGER_API_PORT", servers.environment) as running:
             assert running.client.get("/readyz").status_code == 503
             assert get(running, "-a").status_code == 503
             os.kill(pid, signal.SIGCONT)
@@ -351,7 +351,7 @@ def test_a_stream_that_its_client_has_left_makes_room_for_another(api: ServerPro
 
 
 def test_live_counts_follow_redis_and_end_when_the_process_stops(servers: LocalStack) -> None:
-    with server_process("jobs.run_api", "VIEWLEDGER_API_PORT", servers.environment) as running:
+    with server_process("jobs.processes.api", "VIEWLEDGER_API_PORT", servers.environment) as running:
         eventually(lambda: running.client.get("/readyz").status_code == 200)
         with running.client.stream("GET", "/v1/videos/live/views/live") as stream:
             lines = stream.iter_lines()

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from batch_layer.postgres_reconciliations import PostgresReconciliations
-from batch_layer.postgres_versions import PostgresVersionStore
+from batch_layer.reconciling.postgres_reconciliations import PostgresReconciliations
+from batch_layer.versions.postgres_versions import PostgresVersionStore
+from faults.hdfs_programs import FILES, hdfs
 from jobs.exit_codes import ExitCode
-from jobs.faults.hdfs_programs import FILES, hdfs
 from jobs.local_stack.stack import LocalStack
 from tests.batch_on_stack import Batch
 

@@ -12,11 +12,11 @@ from typing import Any
 import psycopg2
 import pytest
 
-import jobs.billing_backtest
-import jobs.billing_conflicts
-import jobs.billing_late
-import jobs.billing_nightly
-import jobs.billing_run
+import jobs.commands.billing.backtest
+import jobs.commands.billing.conflicts
+import jobs.commands.billing.late
+import jobs.commands.billing.nightly
+import jobs.commands.billing.run
 from jobs.cli import main
 from jobs.exit_codes import ExitCode
 from tests.billing_fakes import Count, FakeSettledViews, published
@@ -70,11 +70,11 @@ def desk(
         monkeypatch.setenv("VIEWLEDGER_POSTGRES_URL", url)
         monkeypatch.setenv("VIEWLEDGER_PSEUDONYM_KEY", "ab" * 32)
         for module in (
-            jobs.billing_run,
-            jobs.billing_nightly,
-            jobs.billing_late,
-            jobs.billing_conflicts,
-            jobs.billing_backtest,
+            jobs.commands.billing.run,
+            jobs.commands.billing.nightly,
+            jobs.commands.billing.late,
+            jobs.commands.billing.conflicts,
+            jobs.commands.billing.backtest,
         ):
             monkeypatch.setattr(module, "open_settled_views", open_fake)
         yield desk

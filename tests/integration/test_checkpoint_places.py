@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from jobs.checkpoint_places import open_place
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.local_stack.stack import LocalStack
+from jobs.wiring.checkpoint_places import open_place
 
 
 def a_folder(tmp_path: Path, _: pytest.FixtureRequest) -> str:

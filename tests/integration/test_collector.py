@@ -20,12 +20,12 @@ from kafka import KafkaConsumer, TopicPartition
 
 from ingestion.contract.event import TOPIC_VIDEO_VIEWS
 from ingestion.pseudonym import pseudonym_of
+from jobs.commands.topics import admin_client, create
 from jobs.exit_codes import ExitCode
 from jobs.local_stack.ports import free_ports
 from jobs.local_stack.stack import LocalStack, temporary_folder
 from jobs.settings import KafkaConnection
 from jobs.state_home import PROJECT
-from jobs.topics import admin_client, create
 from tests.ingestion_fakes import event_fields
 from tests.server_process import ServerProcess, server_process
 
@@ -45,7 +45,7 @@ def broker() -> Iterator[LocalStack]:
 @pytest.fixture(scope="module")
 def collector(broker: LocalStack) -> Iterator[ServerProcess]:
     environ = {**broker.environment, "VIEWLEDGER_ACKNOWLEDGEMENT_MS_MAX": "1500"}
-    with server_process("jobs.run_collector", "VIEWLEDGER_COLLECTOR_PORT", environ) as running:
+    with server_process("jobs.processes.collector", "VIEWLEDGER_COLLECTOR_PORT", environ) as running:
         yield running
 
 
@@ -148,7 +148,7 @@ def sent_until_accepted(client: httpx.Client, events: list[dict[str, Any]]) -> N
 def test_sigterm_finishes_the_requests_under_way(broker: LocalStack) -> None:
     environ = {**broker.environment, "VIEWLEDGER_ACKNOWLEDGEMENT_MS_MAX": "8000"}
     port = free_ports().collector_metrics
-    with server_process("jobs.run_collector", "VIEWLEDGER_COLLECTOR_PORT", environ, metrics_port=port) as running:
+    with server_process("jobs.processes.collector", "VIEWLEDGER_COLLECTOR_PORT", environ, metrics_port=port) as running:
         pid = broker.pid("kafka")
         assert pid is not None
         os.kill(pid, signal.SIGSTOP)  # so that the request is surely under way when the signal comes

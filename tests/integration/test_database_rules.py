@@ -14,7 +14,7 @@ import pytest
 
 from billing.postgres_session import connector
 from billing.proof.postgres_rules import problems_of_rules, rules_there_are, rules_to_file
-from jobs.billing_proof import RULES
+from jobs.commands.billing.proof import RULES
 from tests.billing_postgres import own_database
 
 AUDITOR = "viewledger_auditor"

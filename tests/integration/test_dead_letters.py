@@ -11,8 +11,8 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
 
 from ingestion.contract.event import Reason, RejectedEvent
-from jobs import dead_letters
 from jobs.cli import main
+from jobs.commands import dead_letters
 from speed_layer.chunk import Rejection
 from speed_layer.dead_letter import read_letter
 from speed_layer.kafka_dead_letter_replay import ReplayRefusedError

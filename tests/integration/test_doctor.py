@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from jobs import doctor
-from jobs.checkup import Verdict
-from jobs.checkup_machine import ports_rows
-from jobs.checkup_servers import clock_row, redis_setting_rows, server_rows
+from jobs.checkup.checks import Verdict
+from jobs.checkup.machine import ports_rows
+from jobs.checkup.servers import clock_row, redis_setting_rows, server_rows
+from jobs.commands import doctor
 from jobs.exit_codes import ExitCode
 from jobs.local_stack.ports import Ports, free_ports
 from jobs.local_stack.profile import Profile

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg2
 import pytest
 
-from serving_layer.identification import AccessUnavailableError
+from serving_layer.access.identification import AccessUnavailableError
 from serving_layer.portal.postgres_ended_sessions import PostgresEndedSessions
 from tests.billing_postgres import own_database
 from tests.postgres_people import person

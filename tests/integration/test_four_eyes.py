@@ -21,9 +21,9 @@ from billing.payouts.payouts import BankAccount
 from billing.payouts.postgres_payout_steps import PostgresPayoutSteps
 from billing.payouts.postgres_payouts import PostgresPayouts
 from billing.postgres_session import Connect, connector
+from faults.postgres_database import administer, queries
 from jobs.cli import main
 from jobs.exit_codes import ExitCode
-from jobs.faults.postgres_database import administer, queries
 from tests.billing_fakes import NOVEMBER, OCTOBER, bill, in_period, line, run_of
 from tests.billing_postgres import own_database, put_in_force
 from tests.postgres_people import login_of, person

@@ -17,7 +17,7 @@ from billing.payouts.bank_data import BankAccount
 from billing.payouts.payouts import item_id_of
 from billing.payouts.postgres_payouts import PostgresPayouts
 from billing.postgres_session import connector
-from jobs.faults.postgres_database import administer, queries
+from faults.postgres_database import administer, queries
 from tests.billing_fakes import OCTOBER, bill, line, run_of
 from tests.billing_postgres import own_database, put_in_force
 from tests.postgres_people import person

@@ -11,7 +11,7 @@ import psycopg2
 import pytest
 import redis
 
-from jobs import status
+from jobs.commands import status
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.local_stack.ports import free_ports

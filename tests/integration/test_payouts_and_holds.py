@@ -25,9 +25,9 @@ from billing.payouts.postgres_payout_steps import PostgresPayoutSteps
 from billing.payouts.postgres_payouts import PostgresPayouts
 from billing.postgres_session import connector
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
+from faults.postgres_database import administer
 from jobs.cli import main
 from jobs.exit_codes import ExitCode
-from jobs.faults.postgres_database import administer
 from tests.billing_fakes import OCTOBER, bill, card_of, contracts_of, line, run_of
 from tests.billing_postgres import own_database, put_in_force
 from tests.postgres_people import second_person

@@ -14,15 +14,15 @@ import httpx
 import psycopg2
 import pytest
 
-import jobs.billing_run
+import jobs.commands.billing.run
 from billing.books.postgres_holds import PostgresHolds
 from billing.books.states import Move
 from billing.postgres_session import connector
-from jobs.access_settings import local_issuer
 from jobs.cli import main
 from jobs.local_stack.stack import LocalStack, temporary_folder
-from serving_layer.access import Role
-from serving_layer.jwt_local_issuer import LIFETIME_MAX
+from jobs.wiring.access_settings import local_issuer
+from serving_layer.access.access import Role
+from serving_layer.access.jwt_local_issuer import LIFETIME_MAX
 from speed_layer.postgres_replays import PostgresReplays
 from tests.billing_fakes import Count, FakeSettledViews, published
 from tests.oidc_provider import running_provider
@@ -65,7 +65,7 @@ def api(stack: LocalStack, web_url: str, tmp_path_factory: pytest.TempPathFactor
             patch.setenv(name, value)
         bill(folder, patch)
     environ = {**stack.environment, "VIEWLEDGER_API_POSTGRES_URL": web_url}
-    with server_process("jobs.run_api", "VIEWLEDGER_API_PORT", environ) as running:
+    with server_process("jobs.processes.api", "VIEWLEDGER_API_PORT", environ) as running:
         yield running
 
 
@@ -76,7 +76,7 @@ def bill(folder: Path, patch: pytest.MonkeyPatch) -> None:
     def open_fake(_: object) -> Iterator[FakeSettledViews]:
         yield FakeSettledViews(rows, published(version=1))
 
-    patch.setattr(jobs.billing_run, "open_settled_views", open_fake)
+    patch.setattr(jobs.commands.billing.run, "open_settled_views", open_fake)
     (folder / "payees.csv").write_text("payee_id,name\nann,Ann\nbob,Bob\n")
     (folder / "videos.csv").write_text("video_id,payee_id\n-v,ann\nw,bob\n")
     files = [f"--{name}={folder / name}.csv" for name in ("payees", "videos")]
@@ -212,7 +212,7 @@ def test_somebody_signs_in_at_the_identity_provider_and_sees_their_dashboard(
     with running_provider() as provider:
         environ = {**stack.environment, **provider.environ(portal_url), "VIEWLEDGER_OIDC_ALGORITHMS": "ES256"}
         with (
-            server_process("jobs.run_api", "VIEWLEDGER_API_PORT", environ) as running,
+            server_process("jobs.processes.api", "VIEWLEDGER_API_PORT", environ) as running,
             httpx.Client(base_url=running.client.base_url, timeout=30, trust_env=False) as browser,
         ):
             assert (

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.attacks.role_matrix import (
+from attacks.role_matrix import (
     DECLARED,
     NOBODY,
     declaration_of,
@@ -14,7 +14,7 @@ from jobs.attacks.role_matrix import (
     rights_there_are,
     role_logins,
 )
-from jobs.faults.postgres_database import administer
+from faults.postgres_database import administer
 from tests.billing_postgres import own_database
 
 MAY_LOSE_ROWS = (

@@ -18,10 +18,10 @@ import pytest
 from kafka import KafkaConsumer, TopicPartition
 
 from ingestion.contract.event import TOPIC_VIDEO_VIEWS
+from jobs.commands.topics import admin_client, create
 from jobs.exit_codes import ExitCode
 from jobs.local_stack.stack import LocalStack, temporary_folder
 from jobs.settings import KafkaConnection
-from jobs.topics import admin_client, create
 from speed_layer.redis_segment_store import RedisSegmentStore
 from tests.ingestion_fakes import event_fields
 from tests.server_process import MAIN, server_process
@@ -161,7 +161,7 @@ def test_readers_do_not_notice_that_the_api_is_replaced(servers: LocalStack) -> 
         assert answer.json()["views"] == 1_000
         return answer
 
-    with generations("jobs.run_api", servers.environment) as made:
+    with generations("jobs.processes.api", servers.environment) as made:
         with Load(made.url, ask) as load:
             restart_under_load(made, load)
         assert set(load.seen) == {"200"}
@@ -179,7 +179,7 @@ def test_senders_do_not_notice_that_the_collector_is_replaced_and_nothing_is_los
         sent.add(fields["event_id"])
         return client.post("/v1/events", json=fields)
 
-    with generations("jobs.run_collector", servers.environment) as made:
+    with generations("jobs.processes.collector", servers.environment) as made:
         with Load(made.url, ask) as load:
             restart_under_load(made, load)
         assert set(load.seen) == {"202"}
@@ -207,7 +207,7 @@ def test_a_process_that_is_asked_to_stop_says_so_goes_on_answering_and_a_second_
     servers: LocalStack,
 ) -> None:
     environ = {**servers.environment, "VIEWLEDGER_DRAIN_SECONDS": "60"}
-    with server_process("jobs.run_api", "VIEWLEDGER_API_PORT", environ) as running:
+    with server_process("jobs.processes.api", "VIEWLEDGER_API_PORT", environ) as running:
         running.process.send_signal(signal.SIGTERM)
         deadline = time.monotonic() + 10
         while (answer := running.client.get("/readyz")).status_code == 200:

@@ -24,8 +24,8 @@ from billing.terms.ownership import SINCE_EVER, WITHOUT_END, OwnerShare, divided
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from billing.terms.postgres_payees import unknown_payees
 from billing.terms.postgres_proposals import PostgresProposals
-from jobs.faults.postgres_database import administer, queries
-from jobs.migrate import MIGRATIONS, migrate
+from faults.postgres_database import administer, queries
+from jobs.commands.migrate import MIGRATIONS, migrate
 from tests.billing_fakes import card_of, contracts_of
 from tests.billing_postgres import own_database
 from tests.postgres_people import person

@@ -24,8 +24,8 @@ from kafka.admin import KafkaAdminClient, NewTopic
 from jobs.exit_codes import ExitCode
 from jobs.local_stack.ports import free_ports
 from jobs.local_stack.stack import LocalStack
-from jobs.postgres_logins import in_database
 from jobs.state_home import PROJECT
+from jobs.wiring.postgres_logins import in_database
 from tests.billing_postgres import own_database
 from tests.speed_fakes import event_value
 from tests.speed_stores import FlushableRedisStore, redis_store

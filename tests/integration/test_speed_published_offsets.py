@@ -10,7 +10,7 @@ import psycopg2
 import pytest
 
 from batch_layer.errors import RefusedError
-from batch_layer.postgres_log_generations import PostgresLogGenerations
+from batch_layer.versions.postgres_log_generations import PostgresLogGenerations
 from ingestion.contract.offsets import LogGeneration, OffsetVector
 from speed_layer import postgres_catalogue_videos
 from speed_layer.errors import TopicSettingsError, UnavailableError

@@ -10,9 +10,9 @@ import pytest
 from pyspark.errors import PySparkException
 from pyspark.sql.connect.session import SparkSession
 
-from batch_layer.spark_connect_guard import Guard, start_guard
-from batch_layer.spark_session import jdbc_catalog
-from batch_layer.tables import CLOSED_TABLES, TABLES
+from batch_layer.lake.spark_session import jdbc_catalog
+from batch_layer.lake.tables import CLOSED_TABLES, TABLES
+from batch_layer.published.spark_connect_guard import Guard, start_guard
 from jobs.exit_codes import ExitCode
 from jobs.local_stack.ports import free_ports
 from tests.batch_on_stack import Batch

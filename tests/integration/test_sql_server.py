@@ -17,8 +17,8 @@ import nbformat
 import pyarrow as pa
 import pytest
 
-from batch_layer.iceberg_settled_events import events_by_sql_server
-from batch_layer.spark_connect import PublishedTables
+from batch_layer.published.spark_connect import PublishedTables
+from batch_layer.settled.iceberg_settled_events import events_by_sql_server
 from ingestion.contract.periods import Period
 from jobs.exit_codes import ExitCode
 from jobs.local_stack.ports import free_ports

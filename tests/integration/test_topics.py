@@ -3,11 +3,11 @@ from collections.abc import Iterator, Mapping
 import pytest
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
+from jobs.commands.topics import TOPICS, admin_client, create, differences
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.local_stack.stack import LocalStack
 from jobs.settings import KafkaConnection
-from jobs.topics import TOPICS, admin_client, create, differences
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from batch_layer.iceberg_settled_events import IcebergSettledEvents, events_at_snapshots
-from batch_layer.iceberg_settled_views import IcebergSettledViews
+from batch_layer.settled.iceberg_settled_events import IcebergSettledEvents, events_at_snapshots
+from batch_layer.settled.iceberg_settled_views import IcebergSettledViews
 from billing.books.postgres_books import PostgresBooks
 from billing.books.run_posting import post_bills
 from billing.evidence import is_included

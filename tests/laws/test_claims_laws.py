@@ -12,11 +12,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ingestion.contract.printable import is_name
-from serving_layer.access import GRANTS, Role, Scope
-from serving_layer.claims import OPENID_WORDS, caller_of_claims
-from serving_layer.jwt_key_set import FixedKeySet
-from serving_layer.jwt_tokens import Issuer, TokenVerifier
-from serving_layer.problems import ProblemError
+from serving_layer.access.access import GRANTS, Role, Scope
+from serving_layer.access.claims import OPENID_WORDS, caller_of_claims
+from serving_layer.access.jwt_key_set import FixedKeySet
+from serving_layer.access.jwt_tokens import Issuer, TokenVerifier
+from serving_layer.problems.problems import ProblemError
 
 SEED = 20261128
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))

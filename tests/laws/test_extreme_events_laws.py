@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pytest
 
-from batch_layer import spark_decode
+from batch_layer.judging import spark_decode
 from ingestion.contract import decoding
 from ingestion.contract.advertisements import SECONDS_MIN
 from ingestion.contract.countries import country_of

@@ -18,16 +18,16 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from ingestion.http_collector import Collector, collector_app
-from serving_layer.cursors import Cursors
-from serving_layer.http_access import Guard, GuardedRoute
-from serving_layer.http_api import Api, counts_app
-from serving_layer.http_appeals import appeal_routes
-from serving_layer.http_catalogue import catalogue_routes
-from serving_layer.http_live import LiveLimits, LiveStreams
-from serving_layer.http_proofs import Proofs, proof_routes
-from serving_layer.http_statements import Books, statement_routes
+from serving_layer.access.http_access import Guard, GuardedRoute
+from serving_layer.counts.prometheus_api import ApiMetrics
 from serving_layer.portal.http_portal import portal_routes
-from serving_layer.prometheus_api import ApiMetrics
+from serving_layer.request.cursors import Cursors
+from serving_layer.routes.http_api import Api, counts_app
+from serving_layer.routes.http_appeals import appeal_routes
+from serving_layer.routes.http_catalogue import catalogue_routes
+from serving_layer.routes.http_live import LiveLimits, LiveStreams
+from serving_layer.routes.http_proofs import Proofs, proof_routes
+from serving_layer.routes.http_statements import Books, statement_routes
 from tests.http_extremes import BODIES, EXTREMES, Storing
 from tests.ingestion_fakes import KEY, NOW, FakeEventLog
 from tests.portal_fakes import ANNS, EVENT, WAITING, FakeBehind, fake_portal

@@ -9,14 +9,15 @@ import pytest
 
 from ingestion.contract.instants import EARLIEST, LATEST_BEFORE, day_of_text, in_utc, instant_of
 from ingestion.contract.periods import Period
-from jobs import billing_statements, reconcile
+from jobs.commands import reconcile
+from jobs.commands.billing import statements as billing_statements
+from jobs.commands.flags import day_of
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.flags import day_of
-from jobs.sql_version import VersionChoice
-from serving_layer.cursors import Cursors
-from serving_layer.parameters import Parameters
-from serving_layer.problems import ProblemError
+from jobs.wiring.sql_version import VersionChoice
+from serving_layer.problems.problems import ProblemError
+from serving_layer.request.cursors import Cursors
+from serving_layer.request.parameters import Parameters
 from tests.extreme_events import INSTANTS
 
 SEED = 20261128

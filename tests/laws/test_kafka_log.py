@@ -14,14 +14,14 @@ from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, Ne
 from kafka.record import memory_records
 from pyspark.sql import SparkSession
 
+from batch_layer.archive.kafka_log_ends import KafkaLogEnds
+from batch_layer.archive.spark_archive import KafkaSource
 from batch_layer.errors import RefusedError
-from batch_layer.kafka_log_ends import KafkaLogEnds
-from batch_layer.spark_archive import KafkaSource
-from batch_layer.spark_errors import translated
+from batch_layer.lake.spark_errors import translated
 from ingestion.contract.offsets import OffsetVector
-from jobs import programs
-from jobs.kafka_record_batches import read_every_batch
+from jobs.setup import programs
 from jobs.state_home import state_home
+from jobs.wiring.kafka_record_batches import read_every_batch
 from speed_layer.errors import SpeedLayerError, TopicSettingsError
 from speed_layer.kafka_log import KafkaLog, KafkaLogSettings
 

@@ -33,8 +33,8 @@ from billing.postgres_session import connector
 from billing.proof.file_bundle import BundledBooks, BundledCount, BundledEvent, write_bundle
 from billing.proof.postgres_bundle import newest_versions, records_of_period
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
+from faults.postgres_database import administer
 from ingestion.contract.periods import Period
-from jobs.faults.postgres_database import administer
 from jobs.local_stack.stack import LocalStack, temporary_folder
 from tests.billing_fakes import NOVEMBER, OCTOBER, bill, line, run_of
 from tests.billing_postgres import in_database, put_in_force

@@ -13,12 +13,12 @@ from typing import Any, cast
 import pytest
 from pyspark.sql import SparkSession
 
-from batch_layer.iceberg_settled_views import IcebergSettledViews
-from batch_layer.iceberg_tables import IcebergTables
-from batch_layer.run import run_once
-from batch_layer.spark_attribution import SettledPiece
-from batch_layer.spark_repeated_ids import repeated_ids
-from batch_layer.tables import EVENTS
+from batch_layer.lake.iceberg_tables import IcebergTables
+from batch_layer.lake.tables import EVENTS
+from batch_layer.reconciling.spark_repeated_ids import repeated_ids
+from batch_layer.run.run import run_once
+from batch_layer.settled.iceberg_settled_views import IcebergSettledViews
+from batch_layer.settled.spark_attribution import SettledPiece
 from billing.rating.attribution import Attribution
 from billing.rating.rating import rate_period
 from billing.terms.catalogue import Catalogue, Payee, Video

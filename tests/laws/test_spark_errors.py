@@ -7,7 +7,7 @@ from pyspark.errors.exceptions.captured import convert_exception
 from pyspark.sql import SparkSession
 
 from batch_layer.errors import UnavailableError
-from batch_layer.spark_errors import translated
+from batch_layer.lake.spark_errors import translated
 
 
 def test_a_file_that_hdfs_can_neither_write_nor_close_is_hdfs_away(spark: SparkSession) -> None:

@@ -13,12 +13,12 @@ from pyspark.sql import SparkSession
 from pyspark.sql.connect import functions as F
 from pyspark.sql.connect.session import SparkSession as ConnectSession
 
-from batch_layer import published_functions as functions
-from batch_layer.spark_connect_guard import Guard, start_guard
-from batch_layer.spark_connect_rules import ConnectRules
-from batch_layer.spark_connect_server import start_connect
-from batch_layer.spark_connect_shares import StatementLimits
-from batch_layer.spark_sql_rules import SqlRules
+from batch_layer.published import published_functions as functions
+from batch_layer.published.spark_connect_guard import Guard, start_guard
+from batch_layer.published.spark_connect_rules import ConnectRules
+from batch_layer.published.spark_connect_server import start_connect
+from batch_layer.published.spark_connect_shares import StatementLimits
+from batch_layer.published.spark_sql_rules import SqlRules
 from jobs.local_stack.ports import free_ports
 from tests.analysts_server import stop_connect
 from tests.spark_fixtures import CONNECT_TOKEN

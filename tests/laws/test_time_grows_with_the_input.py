@@ -19,15 +19,15 @@ from ingestion.client_network import client_address
 from ingestion.contract.event import EVENT_BYTES_MAX
 from ingestion.intake import Origin, admit, arrival
 from ingestion.request_body import BODY_BYTES_MAX, check_media_type, split_body
-from serving_layer.accept import preferred
-from serving_layer.appeals import objection_of
-from serving_layer.cursors import Cursors
-from serving_layer.http_answers import matches
-from serving_layer.parameters import Parameters
-from serving_layer.problems import ProblemError
-from serving_layer.request_ids import request_id_from
-from serving_layer.sign_in import opened, safe_return_path
-from serving_layer.video_ids import looked_up
+from serving_layer.access.sign_in import opened, safe_return_path
+from serving_layer.money.appeals import objection_of
+from serving_layer.problems.problems import ProblemError
+from serving_layer.request.accept import preferred
+from serving_layer.request.cursors import Cursors
+from serving_layer.request.parameters import Parameters
+from serving_layer.request.request_ids import request_id_from
+from serving_layer.request.video_ids import looked_up
+from serving_layer.routes.http_answers import matches
 from tests.ingestion_fakes import KEY, NOW, event_json
 
 GROWTH_MAX = 30

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-import batch_layer.run
-from batch_layer.iceberg_settled_events import events_at_snapshots
-from batch_layer.rebuild import rebuild_once
-from batch_layer.run import run_once
-from batch_layer.tables import EVENTS
+import batch_layer.run.run
+from batch_layer.lake.tables import EVENTS
+from batch_layer.run.rebuild import rebuild_once
+from batch_layer.run.run import run_once
+from batch_layer.settled.iceberg_settled_events import events_at_snapshots
 from ingestion.contract.event_contracts import BEFORE_VERSIONS, NEWEST, Boundary, EventContracts
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.version import PublishedVersion, contracts_after
@@ -67,14 +67,14 @@ def test_a_rebuild_finds_no_difference_before_the_upgrade_nor_after_it(
         run.log.append(0, AT, odd_event(0xABCDEF, view_duration=-1, event_id=f"{uuid.UUID(int=0xABCDEF)}".upper()))
 
     # 1. the program of before counts, and so does the new one when it recounts that
-    monkeypatch.setattr(batch_layer.run, "contracts_after", before_versions)
+    monkeypatch.setattr(batch_layer.run.run, "contracts_after", before_versions)
     send(120, 1)
     first = run_once(run.ports(), TOPIC)
     assert (first.state, first.differences) == ("published", ())
     assert rows_of(run, "odd") == [("2026-11-01", "ZZ", ["pre\npre", "unknown"])]
     assert rebuild_once(run.ports()).state == "equal", SEED
     # 2. the new one goes on: what is published stays, what is new is read by the newest
-    monkeypatch.setattr(batch_layer.run, "contracts_after", contracts_after)
+    monkeypatch.setattr(batch_layer.run.run, "contracts_after", contracts_after)
     send(120, 2)
     assert run_once(run.ports(), TOPIC).state == "published"
     before, now = run.versions.published

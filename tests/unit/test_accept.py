@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from serving_layer.accept import preferred
+from serving_layer.request.accept import preferred
 
 JSON, CSV = "application/json", "text/csv"
 

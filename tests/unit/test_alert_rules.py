@@ -16,24 +16,30 @@ import yaml
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from batch_layer import run as batch_run
 from batch_layer.errors import DifferenceError
-from batch_layer.prometheus_batch_metrics import PrometheusBatchMetrics
+from batch_layer.run import run as batch_run
+from batch_layer.run.prometheus_batch_metrics import PrometheusBatchMetrics
 from billing.books.run_posting import RunSummary
 from billing.books.states import ALLOWED
 from billing.errors import PreconditionsError
 from billing.period_billing import BilledPeriod
 from ingestion.contract.event import TOPIC_VIDEO_VIEWS
 from ingestion.prometheus_collector import CollectorMetrics
-from jobs import programs
-from jobs.billing_figures import record_overdue, recorded_billing, run_figures
-from jobs.circuit_breaker import State
-from jobs.circuit_breaker_metrics import show_states
 from jobs.cli import COMMANDS
-from jobs.figures_file import record_halt, record_open_differences, record_repeated_ids, recorded_check, write_figures
+from jobs.commands.billing.figures import record_overdue, recorded_billing, run_figures
+from jobs.commands.topics import DAY_MS, TOPICS
+from jobs.resilience.circuit_breaker import State
+from jobs.resilience.circuit_breaker_metrics import show_states
+from jobs.setup import programs
 from jobs.state_home import PROJECT
-from jobs.topics import DAY_MS, TOPICS
-from serving_layer.prometheus_api import ApiMetrics
+from jobs.telemetry.figures_file import (
+    record_halt,
+    record_open_differences,
+    record_repeated_ids,
+    recorded_check,
+    write_figures,
+)
+from serving_layer.counts.prometheus_api import ApiMetrics
 from speed_layer.prometheus_speed_metrics import PrometheusSpeedMetrics
 from tests.billing_fakes import run_of
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from batch_layer.archive_files import (
+from batch_layer.archive.archive_files import (
     ADDED,
     CHANGED,
     GONE,
@@ -16,7 +16,7 @@ from batch_layer.archive_files import (
     file_sentence,
     suspects,
 )
-from batch_layer.content import Content, Place
+from batch_layer.lake.content import Content, Place
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 HERE, LATER, BESIDE = Place(0, NOON), Place(0, NOON + timedelta(hours=1)), Place(1, NOON)

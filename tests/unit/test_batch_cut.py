@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from batch_layer.cut import Cut, take_cut
+from batch_layer.archive.cut import Cut, take_cut
 from batch_layer.errors import RefusedError, UnavailableError
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.version import PublishedVersion

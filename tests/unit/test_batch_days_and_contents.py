@@ -3,9 +3,9 @@
 import random
 from datetime import date, timedelta
 
-from batch_layer.content import Content
-from batch_layer.recomputed_days import days_after, days_before, days_to_recompute, neighbours
-from batch_layer.spark_errors import server_away
+from batch_layer.judging.recomputed_days import days_after, days_before, days_to_recompute, neighbours
+from batch_layer.lake.content import Content
+from batch_layer.lake.spark_errors import server_away
 
 FIRST = date(2026, 11, 1)
 

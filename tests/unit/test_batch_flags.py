@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from batch_layer.errors import RefusedError, UnavailableError
-from batch_layer.prometheus_batch_metrics import PrometheusBatchMetrics
-from jobs import batch
-from jobs.batch_settings import BatchSettings
+from batch_layer.run.prometheus_batch_metrics import PrometheusBatchMetrics
+from jobs.commands import batch
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.wiring.batch_settings import BatchSettings
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 

@@ -5,9 +5,9 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from batch_layer.errors import DifferenceError, RefusedError, UnavailableError
-from batch_layer.ports import RunEntry
-from batch_layer.reconcile import ReconcilePorts, never_reconciled, reconcile_after_run, reconcile_once
-from batch_layer.reconciliation import DIFFERENCES_MAX, BilledVideo
+from batch_layer.reconciling.reconcile import ReconcilePorts, never_reconciled, reconcile_after_run, reconcile_once
+from batch_layer.reconciling.reconciliation import DIFFERENCES_MAX, BilledVideo
+from batch_layer.run.ports import RunEntry
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.version import PublishedVersion
 from tests.spark_fixtures import Found, MemoryVersions

@@ -4,8 +4,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from batch_layer.content import Content, Place
-from batch_layer.reconciliation import (
+from batch_layer.lake.content import Content, Place
+from batch_layer.reconciling.reconciliation import (
     BilledVideo,
     VideoTotals,
     billed_differences,

@@ -8,7 +8,7 @@ from billing.errors import LedgerUnavailableError, PreconditionsError
 from billing.nightly import Night, NightOf
 from billing.period_billing import BilledPeriod
 from billing.rating.remarks import Remarks
-from jobs.billing_figures import record_night, record_overdue, recorded_billing
+from jobs.commands.billing.figures import record_night, record_overdue, recorded_billing
 from tests.billing_fakes import NOVEMBER, OCTOBER, run_of
 
 

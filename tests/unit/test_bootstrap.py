@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from jobs import bootstrap, programs
-from jobs.bootstrap import alone, check_disk, install_system_packages, jars_stamp, lock_entry, set_up, venv_folder
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.setup_steps import run_step
+from jobs.setup import bootstrap, programs
+from jobs.setup.bootstrap import alone, check_disk, install_system_packages, jars_stamp, lock_entry, set_up, venv_folder
+from jobs.setup.steps import run_step
 from jobs.state_home import PROJECT, everybody_may_enter, state_home
 
 LOCK = (
@@ -146,8 +146,8 @@ def test_the_lock_file_names_no_index_and_no_path_of_a_machine() -> None:
 
 def test_an_interrupted_step_takes_its_program_with_it(tmp_path: Path) -> None:
     script = (
-        "import signal, sys; from pathlib import Path; from jobs import bootstrap\n"
-        "from jobs.setup_steps import run_step\n"
+        "import signal, sys; from pathlib import Path; from jobs.setup import bootstrap\n"
+        "from jobs.setup.steps import run_step\n"
         "signal.signal(signal.SIGTERM, bootstrap.interrupted)\n"
         "program = 'import os, time; print(os.getpid(), flush=True); time.sleep(600)'\n"
         "run_step('waiting', [sys.executable, '-c', program], log=Path(sys.argv[1]), remedy='none')"

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 
 from ingestion.contract.backoff import Backoff
-from jobs.circuit_breaker import CircuitBreaker, State
-from jobs.circuit_breaker_metrics import show_breakers
+from jobs.resilience.circuit_breaker import CircuitBreaker, State
+from jobs.resilience.circuit_breaker_metrics import show_breakers
 from tests.speed_fakes import FakeClock
 
 

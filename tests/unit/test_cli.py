@@ -104,7 +104,7 @@ def test_the_trace_of_an_unexpected_error_is_its_owners_alone_and_has_no_value_i
 
 
 def test_pytest_gets_its_own_flags() -> None:
-    from jobs import test
+    from jobs.commands import test
 
     parser = argparse.ArgumentParser()
     test.add_arguments(parser)

@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from jobs.cli import COMMANDS
-from jobs.postgres_logins import ROLES
 from jobs.state_home import PROJECT
+from jobs.wiring.postgres_logins import ROLES
 
 TEXT = (PROJECT / "docker-compose.yml").read_text()
 COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from jobs import failpoints
 from jobs.errors import CommandError
-from jobs.failpoints import CALLS, VARIABLE, Failpoint, Failpoints, parse
+from jobs.resilience import failpoints
+from jobs.resilience.failpoints import CALLS, VARIABLE, Failpoint, Failpoints, parse
 
 
 class Store:
@@ -113,7 +113,7 @@ def test_after_a_call_that_answers_by_a_future_means_when_the_future_is_done() -
 
 
 def test_every_named_call_exists_on_a_port_of_its_process() -> None:
-    from batch_layer.ports import ReconciliationStore, SpeedCut, VersionStore, Warehouse
+    from batch_layer.run.ports import ReconciliationStore, SpeedCut, VersionStore, Warehouse
     from ingestion.ports import EventLog
     from speed_layer.ports import DeadLetters, Log, SegmentStore
 

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from faults.comparison import Outcome
+from faults.guarantees import place_of, record, record_soak, recorded, write_document
+from faults.reference import LogMessage, recount, views_within_horizon
+from faults.soak import SoakResult
+from faults.traffic import Generator
 from ingestion.contract.counting import Received, settle
 from ingestion.contract.decoding import decode_view_event
 from ingestion.contract.event import ViewEvent
 from jobs.errors import CommandError
-from jobs.faults.comparison import Outcome
-from jobs.faults.guarantees import place_of, record, record_soak, recorded, write_document
-from jobs.faults.reference import LogMessage, recount, views_within_horizon
-from jobs.faults.soak import SoakResult
-from jobs.faults.traffic import Generator
 from jobs.state_home import PROJECT, state_home
 
 SOAK = SoakResult(

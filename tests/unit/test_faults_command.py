@@ -2,10 +2,10 @@
 
 import pytest
 
+from faults.choosing import chosen
+from faults.command import DESCRIPTIONS, FAULTS, QUICK
 from jobs import cli
 from jobs.exit_codes import ExitCode
-from jobs.faults.choosing import chosen
-from jobs.faults.command import DESCRIPTIONS, FAULTS, QUICK
 
 
 def test_every_fault_says_in_one_line_what_happens(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
+from faults.flatness import fit
+from faults.reference import LogMessage
+from faults.soak_traffic import expected_views, number_in, value_of, video_of
 from ingestion.contract.decoding import decode_view_event
 from ingestion.contract.event import ViewEvent
-from jobs.faults.flatness import fit
-from jobs.faults.reference import LogMessage
-from jobs.faults.soak_traffic import expected_views, number_in, value_of, video_of
 
 MIB = 2**20
 AT = "2026-11-23T10:00:00+00:00"

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.figures_file import Figure, record_halt, recorded_check, write_figures
+from jobs.telemetry.figures_file import Figure, record_halt, recorded_check, write_figures
 
 
 class DifferError(Exception):

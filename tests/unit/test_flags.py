@@ -5,8 +5,8 @@ from datetime import date
 
 import pytest
 
+from jobs.commands.flags import day_of, whole_number
 from jobs.errors import CommandError
-from jobs.flags import day_of, whole_number
 
 
 @pytest.mark.parametrize(("text", "number"), [("0", 0), ("12", 12), ("-3", -3), ("007", 7)])

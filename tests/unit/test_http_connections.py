@@ -14,8 +14,8 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from jobs.errors import CommandError
-from jobs.http_connections import OTHER_FILES, PIPELINED_MAX, SINGLE, ConnectionLimits, within_open_files
-from jobs.http_server import listening_socket, served_beside
+from jobs.http.connections import OTHER_FILES, PIPELINED_MAX, SINGLE, ConnectionLimits, within_open_files
+from jobs.http.server import listening_socket, served_beside
 
 LIMITS = ConnectionLimits(
     url_bytes_max=1_000, header_bytes_max=4_000, header_seconds_max=0.5, body_seconds_max=1.0, stall_seconds_max=0.5

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from jobs.errors import CommandError
-from jobs.http_metrics import MetricsSettings
+from jobs.http.metrics import MetricsSettings
 from jobs.local_stack.ports import free_ports, is_open
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.http_server import Drain, HttpSettings, inherited_socket
+from jobs.http.server import Drain, HttpSettings, inherited_socket
 from tests.speed_fakes import FakeClock
 
 

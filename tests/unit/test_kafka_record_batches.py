@@ -13,7 +13,7 @@ from kafka import codec
 from kafka.errors import CorruptRecordError
 from kafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 
-from jobs.kafka_record_batches import CODEC_NAMES, RecordBatch, opened
+from jobs.wiring.kafka_record_batches import CODEC_NAMES, RecordBatch, opened
 
 Record = tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]
 COMPRESS = {1: codec.gzip_encode, 2: codec.snappy_encode, 3: codec.lz4_encode, 4: codec.zstd_encode}

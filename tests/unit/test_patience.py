@@ -3,7 +3,7 @@ import threading
 import pytest
 
 from ingestion.contract.backoff import QUICK
-from jobs.patience import try_again, wait_for
+from jobs.resilience.patience import try_again, wait_for
 
 
 class AwayError(Exception):

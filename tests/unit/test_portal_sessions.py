@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.testclient import TestClient
 
-from serving_layer.jwt_sealing import Seal
+from serving_layer.access.jwt_sealing import Seal
 from serving_layer.portal.http_portal import portal_routes
 from serving_layer.portal.http_session import COOKIE_LENGTH_MAX, GRACE, SESSION, SESSION_LASTS, Sessions
 from tests.portal_fakes import ANNS, NOW, WAITING, FakeBehind, FakeCredentials, FakeEnded, fake_portal

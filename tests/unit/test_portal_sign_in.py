@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from jobs.access_settings import AccessSettings
 from jobs.errors import CommandError
-from jobs.oidc_settings import OidcSettings, sign_in_at
-from serving_layer.http_oidc import PAUSE_SECONDS
-from serving_layer.identification import Access
-from serving_layer.jwt_tokens import TokenVerifier
+from jobs.wiring.access_settings import AccessSettings
+from jobs.wiring.oidc_settings import OidcSettings, sign_in_at
+from serving_layer.access.http_oidc import PAUSE_SECONDS
+from serving_layer.access.identification import Access
+from serving_layer.access.jwt_tokens import TokenVerifier
+from serving_layer.access.sign_in import ATTEMPT_LASTS, begun, challenge, opened, safe_return_path, sealed
 from serving_layer.portal.http_portal import portal_routes
-from serving_layer.sign_in import ATTEMPT_LASTS, begun, challenge, opened, safe_return_path, sealed
 from tests.oidc_provider import CLIENT_ID, FakeProvider, running_provider
 from tests.portal_fakes import FakeBehind, fake_portal
 from tests.serving_access import FakeKeys

@@ -10,8 +10,8 @@ from jobs.exit_codes import ExitCode
 from jobs.local_stack.ports import free_ports
 from jobs.local_stack.profile import LOGINS, Profile
 from jobs.local_stack.servers import our_environment, process_unit
-from jobs.postgres_logins import ROLES, in_database, make_logins
 from jobs.settings import login_setting
+from jobs.wiring.postgres_logins import ROLES, in_database, make_logins
 
 OURS = "postgresql://viewledger:secret@127.0.0.1:1/viewledger"
 

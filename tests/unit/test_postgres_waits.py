@@ -5,7 +5,7 @@ import psycopg2
 import pytest
 from psycopg2 import extensions
 
-from jobs.postgres_waits import bound_waits
+from jobs.resilience.postgres_waits import bound_waits
 
 
 def test_a_server_that_accepts_connections_and_answers_nothing_is_given_up_in_time() -> None:

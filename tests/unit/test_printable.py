@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from ingestion.contract.printable import is_name, is_printable, is_text
-from jobs.json_log import JsonLines
+from jobs.telemetry.json_log import JsonLines
 
 NAMES = {
     "English": "Ann O'Neil",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs import programs, programs_for_tests
+from jobs.setup import programs, programs_for_tests
 
 APT_GET = """#!/bin/sh
 case "$1" in

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from batch_layer.errors import UnavailableError
-from batch_layer.http_published_catalog import READS, PublishedCatalog, catalog_app
-from batch_layer.published_metadata import MissingSnapshotError, PublishedSnapshot, published_metadata
+from batch_layer.published.http_published_catalog import READS, PublishedCatalog, catalog_app
+from batch_layer.published.published_metadata import MissingSnapshotError, PublishedSnapshot, published_metadata
 
 FIRST_AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from batch_layer.reconciliation import Reconciliation
+from batch_layer.reconciling.reconciliation import Reconciliation
 from jobs import cli
+from jobs.commands.reconcile import equal_text
 from jobs.exit_codes import ExitCode
-from jobs.reconcile import equal_text
 
 
 @pytest.mark.parametrize("day", ["yesterday", "2026-13-01", "", "2026-11-31"])

@@ -10,10 +10,10 @@ from billing.errors import KeyRefusedError
 from billing.file_regular import open_regular, read_regular
 from billing.proof.ed25519_keys import read_key
 from ingestion.contract.printable import escaped
-from jobs.checkpoint_places import FolderPlace
 from jobs.cli import main
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.wiring.checkpoint_places import FolderPlace
 
 
 @pytest.fixture

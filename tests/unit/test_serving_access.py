@@ -16,16 +16,16 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from ingestion.contract.problem import Problem
-from serving_layer.access import GRANTS, Caller, Role, Scope, nothing_here
-from serving_layer.api_keys import parsed
-from serving_layer.claims import caller_of_claims
-from serving_layer.http_access import refuse_unguarded
-from serving_layer.identification import GRACE_SECONDS, REMEMBERED_SECONDS
-from serving_layer.jwt_key_set import PAUSE_SECONDS, CachedKeySet, FetchFailedError
-from serving_layer.jwt_local_issuer import LocalIssuer
-from serving_layer.jwt_tokens import Issuer, TokenVerifier
-from serving_layer.limits_requests import RequestLimits
-from serving_layer.problems import ProblemError
+from serving_layer.access.access import GRANTS, Caller, Role, Scope, nothing_here
+from serving_layer.access.api_keys import parsed
+from serving_layer.access.claims import caller_of_claims
+from serving_layer.access.http_access import refuse_unguarded
+from serving_layer.access.identification import GRACE_SECONDS, REMEMBERED_SECONDS
+from serving_layer.access.jwt_key_set import PAUSE_SECONDS, CachedKeySet, FetchFailedError
+from serving_layer.access.jwt_local_issuer import LocalIssuer
+from serving_layer.access.jwt_tokens import Issuer, TokenVerifier
+from serving_layer.access.limits_requests import RequestLimits
+from serving_layer.problems.problems import ProblemError
 from tests.serving_access import CALLERS, ISSUER, OTHER, OWNER, FakeKeys, access_of, bearer, guard_of
 
 KEY_ID = "0123456789abcdef"
@@ -323,7 +323,7 @@ def test_another_guard_may_show_problems_as_pages() -> None:
 
 
 def test_the_counters_of_limits_are_bounded_and_end_with_their_window(monkeypatch: Any) -> None:
-    monkeypatch.setattr("serving_layer.limits_requests.KEYS_MAX", 3)
+    monkeypatch.setattr("serving_layer.access.limits_requests.KEYS_MAX", 3)
     now = [1000.0]
     limits = RequestLimits(lambda: now[0], anonymous="1/minute", caller="1/minute")
     for sender in "abcd":

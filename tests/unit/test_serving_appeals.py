@@ -7,10 +7,10 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from serving_layer.access import Role, Scope
-from serving_layer.cursors import Cursors
-from serving_layer.http_appeals import appeal_routes
-from serving_layer.http_statements import Books
+from serving_layer.access.access import Role, Scope
+from serving_layer.request.cursors import Cursors
+from serving_layer.routes.http_appeals import appeal_routes
+from serving_layer.routes.http_statements import Books
 from tests.serving_access import CALLERS, OTHER, OWNER, FakeKeys, bearer, guard_of
 from tests.serving_fakes import FakeAppeals, FakeStatements, InlineExecutor, statement, statement_id
 

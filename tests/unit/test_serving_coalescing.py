@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from serving_layer.coalescing import CoalescedReads
+from serving_layer.counts.coalescing import CoalescedReads
 
 
 class Store:

@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from jobs.circuit_breaker import CircuitBreaker
-from serving_layer.merge import ServedCount
-from serving_layer.ports import SettledUnavailableError, SpeedUnavailableError
+from jobs.resilience.circuit_breaker import CircuitBreaker
+from serving_layer.counts.merge import ServedCount
+from serving_layer.counts.ports import SettledUnavailableError, SpeedUnavailableError
 from tests.serving_fakes import FakePublished, FakeSpeed, reader_of, version
 
 

@@ -12,19 +12,19 @@ import pytest
 from starlette.requests import Request
 from starlette.testclient import TestClient
 
-from serving_layer.access import Caller, Role, anonymous
-from serving_layer.cursors import Cursors
-from serving_layer.http_access import GuardedRoute
-from serving_layer.http_api import Api, counts_app
-from serving_layer.http_appeals import appeal_routes
-from serving_layer.http_catalogue import catalogue_routes
-from serving_layer.http_live import LiveLimits, LiveStreams
-from serving_layer.http_proofs import Proofs, proof_routes
-from serving_layer.http_statements import Books, statement_routes
-from serving_layer.live_counts import LiveCount
-from serving_layer.ports import SettledUnavailableError
-from serving_layer.problems import CODES, ProblemError
-from serving_layer.prometheus_api import ApiMetrics
+from serving_layer.access.access import Caller, Role, anonymous
+from serving_layer.access.http_access import GuardedRoute
+from serving_layer.counts.live_counts import LiveCount
+from serving_layer.counts.ports import SettledUnavailableError
+from serving_layer.counts.prometheus_api import ApiMetrics
+from serving_layer.problems.problems import CODES, ProblemError
+from serving_layer.request.cursors import Cursors
+from serving_layer.routes.http_api import Api, counts_app
+from serving_layer.routes.http_appeals import appeal_routes
+from serving_layer.routes.http_catalogue import catalogue_routes
+from serving_layer.routes.http_live import LiveLimits, LiveStreams
+from serving_layer.routes.http_proofs import Proofs, proof_routes
+from serving_layer.routes.http_statements import Books, statement_routes
 from tests.proof_fakes import EVENT, STATEMENT, FakeProofs
 from tests.serving_access import CALLERS, OTHER, OWNER, bearer, guard_of
 from tests.serving_fakes import (

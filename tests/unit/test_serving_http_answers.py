@@ -6,8 +6,8 @@ import io
 import pytest
 from starlette.requests import Request
 
-from serving_layer.access import anonymous
-from serving_layer.http_answers import answer
+from serving_layer.access.access import anonymous
+from serving_layer.routes.http_answers import answer
 
 SHARED = {"version": 1, "settled_until": None, "as_of": None, "complete": True}
 

@@ -5,9 +5,9 @@ from urllib.parse import quote
 import pytest
 from starlette.testclient import TestClient
 
-from serving_layer.access import Role
-from serving_layer.http_api import Api, counts_app
-from serving_layer.prometheus_api import ApiMetrics
+from serving_layer.access.access import Role
+from serving_layer.counts.prometheus_api import ApiMetrics
+from serving_layer.routes.http_api import Api, counts_app
 from tests.serving_access import bearer, guard_of
 from tests.serving_fakes import SETTLED_UNTIL, FakePublished, FakeSpeed, history_of, reader_of
 

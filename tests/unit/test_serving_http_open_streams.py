@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from serving_layer.http_open_streams import LastingAnswer, OpenStreams, TooManyOpenError
+from serving_layer.routes.http_open_streams import LastingAnswer, OpenStreams, TooManyOpenError
 
 
 def test_a_place_is_free_again_when_its_stream_has_ended() -> None:

@@ -12,10 +12,10 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from serving_layer.access import Caller, Role
-from serving_layer.http_proofs import CALLER_STREAMS_MAX, STREAMS_MAX, Proofs, proof_routes, streamed_events
-from serving_layer.problems import ProblemError
-from serving_layer.proofs import CHUNK_ROWS, NDJSON, ProofsUnavailableError
+from serving_layer.access.access import Caller, Role
+from serving_layer.money.proofs import CHUNK_ROWS, NDJSON, ProofsUnavailableError
+from serving_layer.problems.problems import ProblemError
+from serving_layer.routes.http_proofs import CALLER_STREAMS_MAX, STREAMS_MAX, Proofs, proof_routes, streamed_events
 from tests.proof_fakes import COUNT, EVENT, STATEMENT, UNSEEN, FakeProofs
 from tests.serving_access import CALLERS, OTHER, OWNER, guard_of
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from jobs.access_settings import AccessSettings, local_issuer
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from serving_layer import http_jwks
-from serving_layer.http_jwks import BYTES_MAX, fetch_key_set
-from serving_layer.jwt_key_set import FetchFailedError, signing_keys
+from jobs.wiring.access_settings import AccessSettings, local_issuer
+from serving_layer.access import http_jwks
+from serving_layer.access.http_jwks import BYTES_MAX, fetch_key_set
+from serving_layer.access.jwt_key_set import FetchFailedError, signing_keys
 
 
 @contextmanager

@@ -3,7 +3,7 @@ from datetime import timedelta
 
 import pytest
 
-from serving_layer.merge import (
+from serving_layer.counts.merge import (
     ImpossibleCountError,
     ServedVersion,
     SettledCount,

@@ -1,7 +1,7 @@
 import pytest
 
-from serving_layer.merge import SettledCount
-from serving_layer.settled_cache import SettledCache
+from serving_layer.counts.merge import SettledCount
+from serving_layer.counts.settled_cache import SettledCache
 from tests.serving_fakes import version
 
 ONE, TWO = SettledCount(1, 1), SettledCount(2, 1)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serving_layer.problems import ProblemError
-from serving_layer.windows import WINDOWS_MAX, WindowKind, boundaries, instant_of, quarter_of, zone_of
+from serving_layer.problems.problems import ProblemError
+from serving_layer.request.windows import WINDOWS_MAX, WindowKind, boundaries, instant_of, quarter_of, zone_of
 
 ZONES = sorted(available_timezones() - {"localtime", "Factory"})
 

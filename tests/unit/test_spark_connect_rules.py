@@ -6,9 +6,9 @@ import pytest
 from google.protobuf.descriptor import Descriptor
 from pyspark.sql.connect.proto import base_pb2, catalog_pb2, commands_pb2, expressions_pb2, relations_pb2
 
-from batch_layer.published_names import ForbiddenError
-from batch_layer.spark_connect_guard import JUDGED, PASSED
-from batch_layer.spark_connect_rules import ALLOWED, ConnectRules
+from batch_layer.published.published_names import ForbiddenError
+from batch_layer.published.spark_connect_guard import JUDGED, PASSED
+from batch_layer.published.spark_connect_rules import ALLOWED, ConnectRules
 
 
 class Statements:

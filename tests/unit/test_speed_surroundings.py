@@ -12,7 +12,7 @@ from ingestion.contract.event import Reason, RejectedEvent
 from ingestion.contract.event_contracts import EventContracts
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.run_speed import SpeedSettings
+from jobs.processes.speed import SpeedSettings
 from speed_layer.active_viewers import ActiveViewers
 from speed_layer.chunk import Rejection, judge, spans
 from speed_layer.dead_letter import VALUE_BYTES_MAX, dead_letter

@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs import sql_prompt
 from jobs.cli import main
+from jobs.commands.sql import prompt as sql_prompt
+from jobs.commands.sql.output import as_csv, as_json, as_table
+from jobs.commands.sql.statements import StatementReader
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.sql_output import as_csv, as_json, as_table
-from jobs.sql_statements import StatementReader
-from jobs.sql_version import VersionChoice, chosen_version
+from jobs.wiring.sql_version import VersionChoice, chosen_version
 
 
 def statements(*lines: str) -> list[str]:

@@ -13,9 +13,9 @@ import grpc
 import pytest
 from pyspark.sql.connect.proto import base_pb2, base_pb2_grpc
 
-from batch_layer.spark_connect_guard import Guard, start_guard
-from batch_layer.spark_connect_rules import ConnectRules
-from batch_layer.spark_connect_shares import StatementLimits
+from batch_layer.published.spark_connect_guard import Guard, start_guard
+from batch_layer.published.spark_connect_rules import ConnectRules
+from batch_layer.published.spark_connect_shares import StatementLimits
 from jobs.local_stack.ports import free_ports
 
 pb: Any = base_pb2

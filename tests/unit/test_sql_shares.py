@@ -7,7 +7,7 @@ from contextlib import ExitStack, closing, suppress
 
 import pytest
 
-from batch_layer.spark_connect_shares import CALLS_MAX, Shares, ShareUsedError, StatementLimits, client_of
+from batch_layer.published.spark_connect_shares import CALLS_MAX, Shares, ShareUsedError, StatementLimits, client_of
 
 
 class Clock:

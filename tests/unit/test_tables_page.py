@@ -1,6 +1,6 @@
 """The tables are documented, and the page says what they say."""
 
-from batch_layer.tables import TABLES
+from batch_layer.lake.tables import TABLES
 from jobs.tables_page import PAGE, page
 
 

@@ -15,10 +15,10 @@ from billing.terms.file_contracts import read_contracts
 from billing.terms.file_policies import read_policy
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from ingestion.contract.policy import CountingPolicy
-from jobs.billing_settings import Actions, add_action, add_period, billing_connector, period_of, show
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.settled_views import open_settled_views
+from jobs.wiring.billing_settings import Actions, add_action, add_period, billing_connector, period_of, show
+from jobs.wiring.settled_views import open_settled_views
 
 
 def add_actions(actions: Actions) -> None:

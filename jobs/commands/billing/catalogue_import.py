@@ -14,9 +14,9 @@ from billing.terms.imports import PROPOSED, Imported, ImportOrder
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from ingestion.pseudonym import pseudonym_key, pseudonym_of
 from jobs import settings
-from jobs.billing_settings import Actions, actor_of, add_action, add_actor, billing_connector, show
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.wiring.billing_settings import Actions, actor_of, add_action, add_actor, billing_connector, show
 
 
 def add_actions(actions: Actions) -> None:

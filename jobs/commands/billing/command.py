@@ -15,24 +15,22 @@ from billing.errors import (
     TermsError,
     UnknownNameError,
 )
-from jobs import (
-    billing_backtest,
-    billing_conflicts,
-    billing_events,
-    billing_export,
-    billing_holds,
-    billing_import,
-    billing_late,
-    billing_limits,
-    billing_nightly,
-    billing_payout_batches,
-    billing_payouts,
-    billing_proof,
-    billing_proposals,
-    billing_run,
-    billing_statements,
-    settings,
-)
+from jobs import settings
+from jobs.commands.billing import backtest as billing_backtest
+from jobs.commands.billing import catalogue_import as billing_import
+from jobs.commands.billing import conflicts as billing_conflicts
+from jobs.commands.billing import events as billing_events
+from jobs.commands.billing import export as billing_export
+from jobs.commands.billing import holds as billing_holds
+from jobs.commands.billing import late as billing_late
+from jobs.commands.billing import limits as billing_limits
+from jobs.commands.billing import nightly as billing_nightly
+from jobs.commands.billing import payout_batches as billing_payout_batches
+from jobs.commands.billing import payouts as billing_payouts
+from jobs.commands.billing import proof as billing_proof
+from jobs.commands.billing import proposals as billing_proposals
+from jobs.commands.billing import run as billing_run
+from jobs.commands.billing import statements as billing_statements
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 
 from billing.books.states import FIRST_KEPT
 from billing.period_billing import place_of
-from jobs.billing_reviews import Pool, add_decision_flags, decide, show_pool
-from jobs.billing_settings import Actions, actor_of, add_action, add_actor, add_period, period_of
+from jobs.commands.billing.reviews import Pool, add_decision_flags, decide, show_pool
 from jobs.exit_codes import ExitCode
-from jobs.settled_views import open_settled_views
+from jobs.wiring.billing_settings import Actions, actor_of, add_action, add_actor, add_period, period_of
+from jobs.wiring.settled_views import open_settled_views
 
 POOL = Pool(
     "conflict",

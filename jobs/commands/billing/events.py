@@ -10,17 +10,17 @@ from typing import Any
 import msgspec
 
 from batch_layer.errors import UnavailableError
-from batch_layer.spark_connect import QueryError
+from batch_layer.published.spark_connect import QueryError
 from billing.errors import UnknownNameError
 from billing.proof.event_answers import EventAnswer, PartAnswer
 from ingestion.contract.event import event_id_of
 from ingestion.contract.printable import escaped
-from jobs.billing_settings import Actions, add_action
+from jobs.commands.flags import whole_number
 from jobs.errors import CommandError
-from jobs.event_proofs import open_event_answers, payment_of
 from jobs.exit_codes import ExitCode
-from jobs.flags import whole_number
-from serving_layer.proofs import AFTER_MAX, CSV, NDJSON, PaidEvent, is_statement_id, written
+from jobs.wiring.billing_settings import Actions, add_action
+from jobs.wiring.event_proofs import open_event_answers, payment_of
+from serving_layer.money.proofs import AFTER_MAX, CSV, NDJSON, PaidEvent, is_statement_id, written
 
 AUDITOR_ROLE = "viewledger_auditor"
 

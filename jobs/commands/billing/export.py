@@ -11,11 +11,11 @@ from billing.proof.journal import Record
 from billing.proof.postgres_bundle import newest_versions, records_of_period
 from billing.proof.postgres_journal import PostgresJournal
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
-from jobs.billing_proof import one_sentence
-from jobs.billing_settings import Actions, add_action, add_period, billing_connector, period_of, show
+from jobs.commands.billing.proof import one_sentence
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.settled_views import open_settled_events
+from jobs.wiring.billing_settings import Actions, add_action, add_period, billing_connector, period_of, show
+from jobs.wiring.settled_views import open_settled_events
 
 PROGRESS_RECORDS = 100_000
 

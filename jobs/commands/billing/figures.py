@@ -9,7 +9,7 @@ from pathlib import Path
 from billing.errors import PreconditionsError
 from billing.nightly import Night
 from billing.period_billing import BilledPeriod
-from jobs.figures_file import METRICS_FOLDER, Figure, write_figures
+from jobs.telemetry.figures_file import METRICS_FOLDER, Figure, write_figures
 
 FILE = "billing.prom"
 HELD_FILE = "billing-held.prom"

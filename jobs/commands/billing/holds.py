@@ -11,7 +11,10 @@ from billing.money import amount_text, written_amount
 from billing.tables import aligned
 from billing.terms.postgres_payees import check_payees
 from ingestion.contract.printable import is_text
-from jobs.billing_settings import (
+from jobs.commands.flags import whole_number
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+from jobs.wiring.billing_settings import (
     Actions,
     actor_of,
     add_action,
@@ -24,9 +27,6 @@ from jobs.billing_settings import (
     reason_of,
     show,
 )
-from jobs.errors import CommandError
-from jobs.exit_codes import ExitCode
-from jobs.flags import whole_number
 
 DAYS_MAX = 366
 

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 
 from billing.period_billing import place_of
 from ingestion.contract.counting import ACCEPTABLE_FROM
-from jobs.billing_reviews import Pool, add_decision_flags, decide, show_pool
-from jobs.billing_settings import Actions, actor_of, add_action, add_actor, add_period, period_of
+from jobs.commands.billing.reviews import Pool, add_decision_flags, decide, show_pool
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.settled_views import open_settled_views
+from jobs.wiring.billing_settings import Actions, actor_of, add_action, add_actor, add_period, period_of
+from jobs.wiring.settled_views import open_settled_views
 
 POOL = Pool(
     "late_event",

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from billing.books.postgres_limits import PostgresLimits
 from billing.money import amount_text
 from billing.tables import aligned
-from jobs.billing_settings import (
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+from jobs.wiring.billing_settings import (
     APPROVER_ROLE,
     Actions,
     actor_of,
@@ -18,8 +20,6 @@ from jobs.billing_settings import (
     reason_of,
     show,
 )
-from jobs.errors import CommandError
-from jobs.exit_codes import ExitCode
 
 
 def add_actions(actions: Actions) -> None:

@@ -14,8 +14,9 @@ from billing.period_billing import BillingOrder
 from billing.tables import aligned, billed_period_json
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from ingestion.contract.periods import Period
-from jobs.billing_figures import record_night, record_overdue
-from jobs.billing_settings import (
+from jobs.commands.billing.figures import record_night, record_overdue
+from jobs.exit_codes import ExitCode
+from jobs.wiring.billing_settings import (
     Actions,
     BillingSettings,
     actor_of,
@@ -24,8 +25,7 @@ from jobs.billing_settings import (
     billing_connector,
     show,
 )
-from jobs.exit_codes import ExitCode
-from jobs.settled_views import open_settled_views
+from jobs.wiring.settled_views import open_settled_views
 
 OVERDUE_SHOWN = 50
 

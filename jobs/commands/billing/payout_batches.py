@@ -10,7 +10,8 @@ from billing.payouts.payouts import VOIDED, PayoutBatch
 from billing.payouts.postgres_payout_steps import PostgresPayoutSteps
 from billing.payouts.postgres_payouts import PostgresPayouts
 from billing.tables import aligned
-from jobs.billing_settings import (
+from jobs.exit_codes import ExitCode
+from jobs.wiring.billing_settings import (
     APPROVER_ROLE,
     Actions,
     actor_of,
@@ -21,7 +22,6 @@ from jobs.billing_settings import (
     reason_of,
     show,
 )
-from jobs.exit_codes import ExitCode
 
 
 def add_actions(actions: Actions) -> None:

@@ -21,8 +21,11 @@ from billing.payouts.postgres_payouts import MinimumOf, PostgresPayouts
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from billing.terms.postgres_payees import no_payee, unknown_payees
 from jobs import settings
-from jobs.billing_payout_batches import batch_of
-from jobs.billing_settings import (
+from jobs.commands.billing.payout_batches import batch_of
+from jobs.commands.flags import day_of
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+from jobs.wiring.billing_settings import (
     Actions,
     actor_of,
     add_action,
@@ -32,9 +35,6 @@ from jobs.billing_settings import (
     currency_of,
     show,
 )
-from jobs.errors import CommandError
-from jobs.exit_codes import ExitCode
-from jobs.flags import day_of
 
 LEFT_SHOWN = 50
 DEBTOR = "VIEWLEDGER_PAYOUT_DEBTOR_"

@@ -17,12 +17,12 @@ from billing.proof.leaves import Leaf, leaf_lines, leaves_in
 from billing.proof.postgres_journal import PostgresJournal
 from billing.proof.postgres_rules import problems_of_rules
 from billing.terms.postgres_stored_terms import problems_of_stored_terms
-from jobs.billing_settings import BILLING_ROLE, Actions, add_action, billing_connector, show
-from jobs.checkpoint_places import ALLOWED, Place, open_place
+from jobs.commands.flags import day_of
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.flags import day_of
 from jobs.state_home import PROJECT
+from jobs.wiring.billing_settings import BILLING_ROLE, Actions, add_action, billing_connector, show
+from jobs.wiring.checkpoint_places import ALLOWED, Place, open_place
 
 KEY_VARIABLE = "VIEWLEDGER_SIGNING_KEY"
 PROBLEMS_SHOWN = 20

@@ -12,7 +12,8 @@ from billing.tables import aligned
 from billing.terms.imports import IN_FORCE
 from billing.terms.postgres_proposals import PostgresProposals, Proposal
 from jobs import settings
-from jobs.billing_settings import (
+from jobs.exit_codes import ExitCode
+from jobs.wiring.billing_settings import (
     APPROVER_ROLE,
     Actions,
     actor_of,
@@ -23,7 +24,6 @@ from jobs.billing_settings import (
     reason_of,
     show,
 )
-from jobs.exit_codes import ExitCode
 
 DIFFERENCES_SHOWN = 200
 

@@ -10,7 +10,9 @@ from billing.books.states import OPEN, Move, Transition
 from billing.period_billing import place_of
 from billing.ports import ReviewedEvent
 from billing.tables import aligned
-from jobs.billing_settings import (
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+from jobs.wiring.billing_settings import (
     APPROVER_ROLE,
     actor_of,
     add_reason,
@@ -19,8 +21,6 @@ from jobs.billing_settings import (
     reason_of,
     show,
 )
-from jobs.errors import CommandError
-from jobs.exit_codes import ExitCode
 
 SHOWN_MAX = 200
 

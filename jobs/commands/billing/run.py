@@ -11,8 +11,10 @@ from billing.tables import billed_period_json, billed_period_text, restated_peri
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from ingestion.contract.periods import Period
 from ingestion.contract.printable import is_name
-from jobs.billing_figures import recorded_billing
-from jobs.billing_settings import (
+from jobs.commands.billing.figures import recorded_billing
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+from jobs.wiring.billing_settings import (
     Actions,
     BillingSettings,
     actor_of,
@@ -23,9 +25,7 @@ from jobs.billing_settings import (
     period_of,
     show,
 )
-from jobs.errors import CommandError
-from jobs.exit_codes import ExitCode
-from jobs.settled_views import open_settled_views
+from jobs.wiring.settled_views import open_settled_views
 
 
 def add_actions(actions: Actions) -> None:

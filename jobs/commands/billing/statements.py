@@ -17,7 +17,10 @@ from billing.money import amount_text
 from billing.tables import aligned, totals_json, totals_text
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from billing.terms.postgres_payees import check_payees
-from jobs.billing_settings import (
+from jobs.commands.flags import day_of, whole_number
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+from jobs.wiring.billing_settings import (
     APPROVER_ROLE,
     Actions,
     actor_of,
@@ -31,9 +34,6 @@ from jobs.billing_settings import (
     reason_of,
     show,
 )
-from jobs.errors import CommandError
-from jobs.exit_codes import ExitCode
-from jobs.flags import day_of, whole_number
 
 RESTATEMENT_MAX = 2**31 - 1
 

@@ -4,15 +4,15 @@ import argparse
 import sys
 
 from jobs import settings
+from jobs.commands.flags import whole_number
+from jobs.commands.sql.output import FORMATS
+from jobs.commands.sql.prompt import prompt
+from jobs.commands.sql.statements import StatementReader
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.flags import whole_number
-from jobs.sql_output import FORMATS
-from jobs.sql_prompt import prompt
-from jobs.sql_session import SqlSession, sql_session, told
-from jobs.sql_statements import StatementReader
-from jobs.sql_version import VersionChoice, add_version_arguments
 from jobs.state_home import state_home
+from jobs.wiring.sql_session import SqlSession, sql_session, told
+from jobs.wiring.sql_version import VersionChoice, add_version_arguments
 
 ROWS_MAX = 1_000
 

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from jobs.commands.sql.statements import StatementReader
 from jobs.errors import CommandError
-from jobs.sql_statements import StatementReader
 
 HISTORY_LINES_MAX = 2000
 HELP = r"""A statement ends with a semicolon and may have several lines. Ctrl-C drops it, Ctrl-D leaves.

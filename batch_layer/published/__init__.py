@@ -1,0 +1,1 @@
+"""Published versions as analysts read them: by SQL, by an Iceberg catalogue, as files."""

@@ -1,0 +1,1 @@
+"""Compares what must be there with what was found, and names what differs."""

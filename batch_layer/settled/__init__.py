@@ -1,0 +1,1 @@
+"""Published versions as billing reads them: settled views and single events."""

@@ -1,0 +1,1 @@
+"""What was published: versions, and what each changed by video and day."""

@@ -1,0 +1,1 @@
+"""Starts processes that cannot outlive the one that started them."""

@@ -1,0 +1,1 @@
+"""Retries, circuit breakers, bounded waits and fail points."""

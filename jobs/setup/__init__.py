@@ -1,0 +1,1 @@
+"""Installs what the project needs. Standard library only."""

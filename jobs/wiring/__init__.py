@@ -1,0 +1,1 @@
+"""Puts the layers together: each port gets the part that answers it."""

@@ -1,0 +1,1 @@
+"""View counts: settled and provisional, merged."""

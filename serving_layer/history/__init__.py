@@ -1,0 +1,1 @@
+"""Counts over time, and as they were published."""

@@ -1,0 +1,1 @@
+"""Statements, objections, proofs and catalogue imports, as the API shows them."""

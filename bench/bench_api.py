@@ -108,7 +108,7 @@ class Measured:
 
 
 def main() -> None:
-    """Prints every run and the ratio; exits 1 when wrk is missing."""
+    """Print every run and the ratio; exits 1 when wrk is missing."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=3)
@@ -154,14 +154,14 @@ def main() -> None:
 
 
 def medians(found: list[Measured]) -> tuple[float, float]:
-    """Requests per second and p99."""
+    """Return requests per second and p99."""
     rate = statistics.median(each.requests_per_second for each in found)
     return rate, statistics.median(each.p99_ms for each in found)
 
 
 @contextmanager
 def prepared(environ: dict[str, str]) -> Iterator[tuple[dict[str, str], Path]]:
-    """A published version and open segments for VIDEOS videos, removed at the end."""
+    """Yield a published version and open segments for VIDEOS videos, removed at the end."""
     namespace = f"bench{secrets.token_hex(4)}"
     server_url = environ["VIEWLEDGER_POSTGRES_URL"]
     client = redis.Redis.from_url(environ["VIEWLEDGER_REDIS_URL"])
@@ -208,7 +208,7 @@ def publish(url: str, video_ids: list[str]) -> None:
 
 
 def count_since(client: redis.Redis, namespace: str, video_ids: list[str]) -> None:
-    """An open segment in every partition, in the speed layer's layout, and the plain keys of the bare route."""
+    """Write an open segment in every partition, in the speed layer's layout, and the plain keys of the bare route."""
     now_ms = int(time.time() * 1000)
     with client.pipeline(transaction=False) as pipeline:
         for partition in range(PARTITIONS):
@@ -225,7 +225,7 @@ def count_since(client: redis.Redis, namespace: str, video_ids: list[str]) -> No
 
 @contextmanager
 def server(command: list[str], port: int, environ: Mapping[str, str]) -> Iterator[None]:
-    """A server process, ended at the end."""
+    """Yield a server process, ended at the end."""
     process = subprocess.Popen(
         command, env={**os.environ, **environ}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )

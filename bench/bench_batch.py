@@ -49,7 +49,7 @@ NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 def main() -> None:
-    """Runs the three measurements and prints one line for each."""
+    """Run the three measurements and prints one line for each."""
     parser = argparse.ArgumentParser(description="Measures the batch layer.")
     parser.add_argument("--archive", type=int, default=300_000, help="events to archive (0: skip)")
     parser.add_argument("--rows", type=int, default=2_000_000, help="rows to deduplicate and count (0: skip)")
@@ -69,7 +69,7 @@ def main() -> None:
 
 @contextmanager
 def spark_on(chosen: argparse.Namespace, catalog: dict[str, str]) -> Iterator[SparkSession]:
-    """A session as a long run has it, with both compilers."""
+    """Yield a session as a long run has it, with both compilers."""
     jars = chosen.jars or Path(__file__).parents[1] / ".viewledger" / "jars" / "spark"
     spark = open_session(SparkSettings(jars, catalog, driver_memory="4g", shuffle_partitions=8), "bench")
     spark.sparkContext.setLogLevel("ERROR")
@@ -80,7 +80,7 @@ def spark_on(chosen: argparse.Namespace, catalog: dict[str, str]) -> Iterator[Sp
 
 
 def best_seconds(work: Callable[[], object], repeat: int) -> float:
-    """The shortest of some runs."""
+    """Return the shortest of some runs."""
     seconds = []
     for _ in range(repeat):
         started = time.perf_counter()
@@ -90,7 +90,7 @@ def best_seconds(work: Callable[[], object], repeat: int) -> float:
 
 
 def value(rng: random.Random, event_id: UUID) -> bytes:
-    """An event of about 290 bytes."""
+    """Return an event of about 290 bytes."""
     viewer = rng.getrandbits(17)
     happened = NOON - timedelta(seconds=rng.randrange(2 * 86_400))
     return (
@@ -136,7 +136,7 @@ def bench_archive(chosen: argparse.Namespace, folder: Path) -> None:
 
 
 def bench_dedupe(chosen: argparse.Namespace, spark: SparkSession, folder: Path) -> None:
-    """The verdict of every row and the counts by video, beside DuckDB's count of first rows on the same files."""
+    """Measure the verdict of every row and the counts by video, beside DuckDB counting first rows on the same files."""
     path = str(folder / "rows.parquet")
     candidate_rows(spark, chosen.rows).write.parquet(path)
     spark_answer: list[tuple[str, int]] = []
@@ -185,7 +185,7 @@ def candidate_rows(spark: SparkSession, count: int) -> DataFrame:
 
 
 def bench_judge(chosen: argparse.Namespace, spark: SparkSession) -> None:
-    """Archived bytes → verdict and billability of every event."""
+    """Measure archived bytes → verdict and billability of every event."""
     rng = random.Random(2)
     count = chosen.judge
     ids = [UUID(bytes=rng.randbytes(16), version=4) for _ in range(int(count * (1 - REPEATED_SHARE)))]

@@ -33,7 +33,7 @@ SEED = 20261123
 
 
 def main() -> None:
-    """Prints each round and the medians."""
+    """Print each round and the medians."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--messages", type=int, default=200_000)
     parser.add_argument("--rounds", type=int, default=3)
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def compare(bootstrap: tuple[str, ...], topic: str, count: int, rounds: int) -> None:
-    """The three ways in turns."""
+    """Measure the three ways in turns."""
     generator = random.Random(SEED)
     keys = [generator.randbytes(8).hex()[:11] for _ in range(KEYS)]
     events = [
@@ -98,7 +98,7 @@ def produce_ours(log: KafkaEventLog, events: list[AdmittedEvent]) -> None:
 
 
 def feed(log: KafkaEventLog, lines: list[Line]) -> None:
-    """The way of a file."""
+    """Send the way `ingest` does."""
     feeding = Feed(log, clock=lambda: datetime.now(UTC), pseudonym_key=b"k" * 32)
     for rejected in feeding.send(lines):
         assert not rejected
@@ -106,7 +106,7 @@ def feed(log: KafkaEventLog, lines: list[Line]) -> None:
 
 
 def event_json(generator: random.Random, video_id: str) -> bytes:
-    """An event of about VALUE_BYTES."""
+    """Return an event of about VALUE_BYTES."""
     event = {
         "event_id": str(uuid.UUID(int=generator.getrandbits(128), version=4)),
         "video_id": video_id,

@@ -33,7 +33,7 @@ WITHIN_SECONDS = 300
 
 
 def main() -> None:
-    """Prints each round, the median, and the arithmetic for the whole."""
+    """Print each round, the median, and the arithmetic for the whole."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--views-a-day", type=int, default=WHOLE_DAY // 10)
     parser.add_argument("--rounds", type=int, default=3)

@@ -54,7 +54,7 @@ class NothingPublished:
 
 
 def values(count: int, seed: int) -> Iterator[tuple[bytes, bytes]]:
-    """Yields (key, value) of events of about 290 bytes; a few videos get most of the views."""
+    """Yield (key, value) of events of about 290 bytes; a few videos get most of the views."""
     rng = random.Random(seed)
     videos = [f"video{index:06d}" for index in range(VIDEO_COUNT)]
     weights = [1 / (index + 1) ** 0.7 for index in range(VIDEO_COUNT)]
@@ -72,7 +72,7 @@ def values(count: int, seed: int) -> Iterator[tuple[bytes, bytes]]:
 
 
 def produce(bootstrap: str, topic: str, count: int, rate: float | None, seed: int) -> None:
-    """Sends events, at most `rate` a second."""
+    """Send events, at most `rate` a second."""
     producer = KafkaProducer(bootstrap_servers=bootstrap, acks=1, linger_ms=5, batch_size=128 * 1024)
     started = time.monotonic()
     for index, (key, value) in enumerate(values(count, seed)):
@@ -84,7 +84,7 @@ def produce(bootstrap: str, topic: str, count: int, rate: float | None, seed: in
 
 @contextmanager
 def producing(bootstrap: str, topic: str, count: int, rate: float | None, seed: int) -> Iterator[None]:
-    """Sends from another process while the block runs."""
+    """Send from another process while the block runs."""
     child = multiprocessing.get_context("spawn").Process(target=produce, args=(bootstrap, topic, count, rate, seed))
     child.start()
     try:
@@ -132,7 +132,7 @@ def bare_loop(settings: KafkaLogSettings, count: int) -> Speed:
 
 
 def medians(speeds: Sequence[Speed]) -> Speed:
-    """The median of each figure."""
+    """Return the median of each figure."""
     return Speed(*(statistics.median(figures) for figures in zip(*speeds, strict=True)))
 
 
@@ -164,7 +164,7 @@ class Subject:
         return int(self.registry.get_sample_value("view_events_total", {"verdict": "counted"}) or 0)
 
     def run(self, count: int) -> Speed:
-        """Counts `count` events."""
+        """Count `count` events."""
         before = self.counted()
         while self.counted() == before:
             begun, cpu = time.monotonic(), time.process_time()
@@ -191,7 +191,7 @@ class Subject:
 
 
 def resident_mib() -> float:
-    """What this process holds in memory now."""
+    """Return what this process holds in memory now."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize() / 2**20
 
@@ -204,7 +204,7 @@ class Bench:
         self.topics: list[str] = []
 
     def settings(self, name: str) -> KafkaLogSettings:
-        """A fresh topic, and how to consume it."""
+        """Return a fresh topic, and how to consume it."""
         topic = f"bench-speed-{name}-{time.time_ns()}"
         admin = KafkaAdminClient(bootstrap_servers=self.bootstrap)
         configs = {"message.timestamp.type": "LogAppendTime"}
@@ -214,20 +214,20 @@ class Bench:
         return KafkaLogSettings(bootstrap=[self.bootstrap], topic=topic, group_id=topic)
 
     def clean(self) -> None:
-        """Removes what was counted; every measurement begins with an empty store."""
+        """Remove what was counted; every measurement begins with an empty store."""
         with redis.Redis.from_url(self.redis_url) as client:
             for key in client.scan_iter(f"{{{NAMESPACE}:*", count=1000):
                 client.unlink(key)
 
     def close(self) -> None:
-        """Removes everything from the servers."""
+        """Remove everything from the servers."""
         self.clean()
         admin = KafkaAdminClient(bootstrap_servers=self.bootstrap)
         admin.delete_topics(self.topics)
         admin.close()
 
     def throughput(self, count: int, rounds: int) -> tuple[Speed, Speed]:
-        """Returns the medians of the bare loop and of the speed layer, on the same log, in turns."""
+        """Return the medians of the bare loop and of the speed layer, on the same log, in turns."""
         settings = self.settings("throughput")
         with producing(self.bootstrap, settings.topic, count, None, seed=1):
             pass
@@ -244,7 +244,7 @@ class Bench:
         return medians(bare), medians(speed)
 
     def latency(self, count: int, rate: float) -> tuple[float, float, float, list[tuple[int, float]]]:
-        """Counts while a producer sends at `rate`; returns (events/s, p50, p99, [(events, MiB)])."""
+        """Count while a producer sends at `rate`; returns (events/s, p50, p99, [(events, MiB)])."""
         self.clean()
         settings = self.settings("latency")
         subject = Subject(settings, self.redis_url)
@@ -266,7 +266,7 @@ class Bench:
 
 
 def measure(bench: Bench, arguments: argparse.Namespace) -> None:
-    """Runs everything and prints the figures."""
+    """Run everything and prints the figures."""
     count, rounds = min(arguments.events, 1_000_000), arguments.rounds
     bare, speed = bench.throughput(count, rounds)
     for name, each in (("bare poll + decode", bare), ("speed layer", speed)):
@@ -279,7 +279,7 @@ def measure(bench: Bench, arguments: argparse.Namespace) -> None:
 
 
 def main(run: Callable[[Bench, argparse.Namespace], None], words: Sequence[str]) -> None:
-    """Reads the flags, finds or starts servers, and measures."""
+    """Read the flags, finds or starts servers, and measures."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     parser.add_argument("--events", type=int, default=200_000)
     parser.add_argument("--rounds", type=int, default=3)

@@ -63,7 +63,7 @@ def differing(what: str, served: dict[str, int], expected: Counter[str]) -> list
 
 
 def _settled(scene: Scene, messages: list[LogMessage]) -> list[str]:
-    """The newest published version against a recount of exactly the offsets that it covers."""
+    """Compare the newest published version with a recount of exactly the offsets that it covers."""
     published = scene.published()
     if published is None:
         return []

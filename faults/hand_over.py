@@ -79,7 +79,7 @@ def _expect_settled(scene: Scene, seen: Seen) -> None:
 
 @contextmanager
 def _events(scene: Scene) -> Iterator[None]:
-    """New events of the busy videos keep coming; no id twice, so that every one of them is a view."""
+    """Keep sending new events of the busy videos; no id twice, so that every one of them is a view."""
     stopping = threading.Event()
     rng = random.Random(scene.seed)  # noqa: S311
 

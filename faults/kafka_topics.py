@@ -27,7 +27,7 @@ def make_topics(bootstrap: str, partition_counts: Mapping[str, int], *, replicas
 
 @contextmanager
 def admin_of(bootstrap: str) -> Iterator[Any]:
-    """An admin client, closed at the end."""
+    """Yield an admin client, closed at the end."""
     admin = KafkaAdminClient(bootstrap_servers=bootstrap.split(","))
     try:
         yield admin

@@ -70,7 +70,7 @@ class RedisNode:
             self.kill()
 
     def append_only_file(self) -> Path:
-        """The increment of the append-only file that is being written."""
+        """Return the increment of the append-only file that is being written."""
         return sorted((self.folder / "appendonlydir").glob("*.incr.aof"))[-1]
 
     def lose_tail(self, share: float) -> int:

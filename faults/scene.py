@@ -48,7 +48,7 @@ class Scene:
     """What a fault is done to. Use it in a `with` block; called from the main thread only."""
 
     def __init__(self, servers: Servers, folder: Path, seed: int, *, settings: Mapping[str, str] = {}) -> None:
-        """`settings` are those of our processes that differ from the usual ones."""
+        """Take as `settings` those of our processes that differ from the usual ones."""
         self._settings = settings
         self.stack, self.disks, self._cluster = servers.stack, servers.disks, servers.cluster
         self._warm_driver = servers.warm_driver
@@ -230,7 +230,7 @@ class Scene:
         self.wait(lambda: time.monotonic() >= deadline, "time passes", seconds + 30)
 
     def highwaters(self) -> list[int]:
-        """The broker's log ends."""
+        """Return the broker's log ends."""
         return highwaters(self.bootstrap, self.topic, PARTITION_COUNT)
 
     def positions(self) -> list[int | None]:
@@ -247,7 +247,7 @@ class Scene:
             return False
 
     def answers(self) -> dict[str, dict[str, Any]]:
-        """The API's answer for every video."""
+        """Return the API's answer for every video."""
         url = f"http://127.0.0.1:{self.api.port}/v1/views:lookup"
         headers = development_bearer(self.environ, Role.FINANCE)  # billable views are not public
         answer = httpx.post(url, json={"video_ids": list(VIDEOS)}, headers=headers, timeout=10).raise_for_status()
@@ -264,7 +264,7 @@ class Scene:
         return {(letter["partition"], letter["offset"]) for letter in letters}
 
     def published(self) -> tuple[int, list[int], int, dict[str, int] | None] | None:
-        """The current version: its number, `offset_end` of every partition, raw rows, and verdicts as its run said."""
+        """Return the current version: number, `offset_end` of every partition, raw rows, and verdicts of its run."""
         rows = queries(
             self.postgres_url,
             "SELECT version, offsets -> 'ends', (row_counts ->> 'raw_events')::bigint, run_id"

@@ -32,5 +32,5 @@ class WrongClocks:
             file.write(struct.pack("q", ahead_seconds * 10**9))
 
     def environment(self, name: str) -> dict[str, str]:
-        """What a process needs in its environment to go by a clock that was set."""
+        """Return what a process needs in its environment to go by a clock that was set."""
         return {"LD_PRELOAD": str(self._library), "VIEWLEDGER_WRONG_CLOCK": str(self._folder / name)}

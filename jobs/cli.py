@@ -53,14 +53,14 @@ class Command(Protocol):
     """What a command's module offers."""
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """Declares the command's flags."""
+        """Declare the command's flags."""
 
     def run(self, arguments: argparse.Namespace) -> ExitCode:
-        """Does the work; raises CommandError for everything the user can act on."""
+        """Do the work; raises CommandError for everything the user can act on."""
 
 
 def main(words: Sequence[str]) -> int:
-    """Runs one command line and returns the exit code; no stack trace ever reaches the terminal."""
+    """Run one command line and returns the exit code; no stack trace ever reaches the terminal."""
     if not words or words[0] in ("help", "-h", "--help"):
         print(overview())
         return ExitCode.OK
@@ -89,7 +89,7 @@ def main(words: Sequence[str]) -> int:
 
 
 def overview() -> str:
-    """The list of commands."""
+    """Return the list of commands."""
     width = max(map(len, COMMANDS)) + 2
     lines = [f"  {name:<{width}}{text}" for name, (_, text) in COMMANDS.items()]
     usage = "usage: ./viewledger COMMAND [flags]     ./viewledger COMMAND --help shows a command's flags"

@@ -12,7 +12,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 def state_home(
     environ: Mapping[str, str] = os.environ, *, project: Path = PROJECT, is_root: bool | None = None
 ) -> Path:
-    """The folder for everything that can be made again; it need not exist yet.
+    """Return the folder for everything that can be made again; it need not exist yet.
 
     `VIEWLEDGER_HOME` when set, else `<project>/.viewledger`. Started by root, the servers run as unprivileged
     accounts, which cannot read a checkout below a closed folder (such as /root): then it is a folder of its own for

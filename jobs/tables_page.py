@@ -13,7 +13,7 @@ Written by `python -m jobs.tables_page` from the tables' own comments; not to be
 
 
 def page() -> str:
-    """The whole page."""
+    """Return the whole page."""
     return "\n".join([HEAD, *(_section(name, table) for name, table in TABLES.items())])
 
 

@@ -21,13 +21,13 @@ class ActiveViewers:
         self._turn = 0
 
     def add(self, session_ids: Iterable[str], now: float) -> None:
-        """Notes sessions seen at `now` (seconds since 1970)."""
+        """Note sessions seen at `now` (seconds since 1970)."""
         self._take_turns(now)
         if len(self._current) < self._sessions_max:
             self._current.update(map(hash, session_ids))
 
     def count(self, now: float) -> int:
-        """Returns how many distinct sessions were seen in this window and the one before."""
+        """Return how many distinct sessions were seen in this window and the one before."""
         self._take_turns(now)
         return len(self._current | self._previous)
 

@@ -112,7 +112,7 @@ def _by_generation(
 
 
 def judge(span: Span, contracts: EventContracts, catalogue: Container[str] = ()) -> Chunk:
-    """Decodes and judges the messages of a span, each by itself; of one id the first is the candidate."""
+    """Decode and judges the messages of a span, each by itself; of one id the first is the candidate."""
     records = span.records
     if not records:
         return Chunk(span)
@@ -152,5 +152,5 @@ def judge(span: Span, contracts: EventContracts, catalogue: Container[str] = ())
 
 
 def instant_of(milliseconds: int) -> datetime:
-    """The instant of a broker's timestamp, exact to the millisecond."""
+    """Return the instant of a broker's timestamp, exact to the millisecond."""
     return EPOCH + timedelta(milliseconds=milliseconds)

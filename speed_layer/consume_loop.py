@@ -86,7 +86,7 @@ class ConsumeLoop:
         return self._assignment > 0 and not self._failures and self._places.keys() == self._assigned
 
     def run(self, is_stopping: Callable[[], bool]) -> None:
-        """Counts until asked to stop, then finishes the chunk at hand and leaves the group.
+        """Count until asked to stop, then finishes the chunk at hand and leaves the group.
 
         Raises:
             SpeedLayerError: going on would count wrong.
@@ -98,7 +98,7 @@ class ConsumeLoop:
             self._around.log.close()
 
     def step(self) -> None:
-        """Does one round. When something does not answer: forgets what it believed and waits a bounded while."""
+        """Do one round. When something does not answer: forgets what it believed and waits a bounded while."""
         try:
             is_counting = self._places.keys() == self._assigned
             polled = self._around.log.poll(POLL_SECONDS if is_counting else 0.0)
@@ -198,7 +198,7 @@ class ConsumeLoop:
         self._next_check_at = self._around.elapsed() + (POLL_SECONDS if waiting else CHECK_SECONDS)
 
     def _beat(self) -> None:
-        """Gives a sign of life, by which readers know how much of the log is counted."""
+        """Give a sign of life, by which readers know how much of the log is counted."""
         # Asked for first: whatever holds this process up from here on, the log had ended there at this instant.
         asked_at_ms = self._around.store.now_ms()
         ranges = self._around.log.ranges(self._places.keys())
@@ -273,7 +273,7 @@ class ConsumeLoop:
         self._around.log.begin(partition, position)
 
     def _skip_empty_offsets(self) -> None:
-        """Moves positions over offsets that hold no message (transaction markers), so that they reach the end."""
+        """Move positions over offsets that hold no message (transaction markers), so that they reach the end."""
         chunks: list[Chunk] = []
         for partition, place in self._places.items():
             if (end := self._around.log.next_offset(partition)) > place.position:

@@ -16,7 +16,7 @@ EVENT_ID_LENGTH_MAX = 128
 
 
 def dead_letter(topic: str, partition: int, rejection: Rejection) -> tuple[bytes, bytes]:
-    """Returns (key, value) of the letter; the key names the message, so that repeated letters are recognisable."""
+    """Return (key, value) of the letter; the key names the message, so that repeated letters are recognisable."""
     record, event_id = rejection.record, rejection.event.event_id
     letter: dict[str, Any] = {
         "topic": topic,
@@ -56,7 +56,7 @@ class DeadLetter:
 
 
 def read_letter(value: bytes) -> DeadLetter | None:
-    """Reads what `dead_letter` wrote; None for anything else."""
+    """Read what `dead_letter` wrote; None for anything else."""
     try:
         letter = json.loads(value)
         event_id = letter["event_id"]

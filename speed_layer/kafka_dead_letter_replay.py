@@ -36,7 +36,7 @@ class KafkaDeadLetterReplay:
         self._topic = topic
 
     def newest(self, limit: int) -> list[DeadLetter]:
-        """Returns the newest letters, newest first; a message whose letter stands twice is listed once.
+        """Return the newest letters, newest first; a message whose letter stands twice is listed once.
 
         What somebody else wrote to the topic is passed over.
         """
@@ -49,7 +49,7 @@ class KafkaDeadLetterReplay:
         return sorted(letters.values(), key=lambda letter: letter.appended_at, reverse=True)[:limit]
 
     def replay(self, partition: int, offset: int, actor: str) -> None:
-        """Sends the message at a place of the log again, with the key and the bytes it had; once.
+        """Send the message at a place of the log again, with the key and the bytes it had; once.
 
         Raises:
             ReplayRefusedError: it is not on the log any more, still breaks the contract, or was sent again before.
@@ -129,7 +129,7 @@ def _between(consumer: Any, first: dict[Any, int], ends: dict[Any, int]) -> list
 
 
 def _records(consumer: Any, first: dict[Any, int], ends: dict[Any, int]) -> list[Any]:
-    """Reads each place from its first offset up to its end, and no further."""
+    """Read each place from its first offset up to its end, and no further."""
     open_places = {place for place, offset in first.items() if offset < ends[place]}
     consumer.assign(open_places)
     for place in open_places:

@@ -30,7 +30,7 @@ class KafkaDeadLetters:
         self._producer: Any = None
 
     def send(self, partition_rejections: Iterable[tuple[int, Rejection]]) -> None:
-        """Returns after every letter is acknowledged; raises UnavailableError if one is not in time."""
+        """Return after every letter is acknowledged; raises UnavailableError if one is not in time."""
         letters = [dead_letter(self._source_topic, partition, each) for partition, each in partition_rejections]
         try:
             if self._producer is None:
@@ -43,7 +43,7 @@ class KafkaDeadLetters:
             raise UnavailableError(f"the dead letter topic: {type(error).__name__} {error}") from error
 
     def close(self) -> None:
-        """Closes the connection without waiting: `send` has waited for everything that matters."""
+        """Close the connection without waiting: `send` has waited for everything that matters."""
         producer, self._producer = self._producer, None
         if producer is not None:
             try:

@@ -89,7 +89,7 @@ class KafkaLog:
         self._consumer.subscribe([settings.topic], listener=self._listener)
 
     def poll(self, timeout_seconds: float) -> Mapping[int, Sequence[LogRecord]]:
-        """Returns the next messages by partition."""
+        """Return the next messages by partition."""
         try:
             polled: dict[Any, list[Any]] = self._consumer.poll(timeout_ms=int(timeout_seconds * 1000))
         except OffsetOutOfRangeError as error:
@@ -121,7 +121,7 @@ class KafkaLog:
         return {partition.partition: records for partition, records in polled.items()}
 
     def log_id(self) -> str:
-        """Returns the id that Kafka gave the topic when it was made."""
+        """Return the id that Kafka gave the topic when it was made."""
         try:
             (topic,) = self._admin.describe_topics([self._settings.topic])
         except KafkaError as error:
@@ -131,11 +131,11 @@ class KafkaLog:
         return str(topic["topic_id"])
 
     def count_from(self, base: int) -> None:
-        """Adds `base` to all of Kafka's offsets."""
+        """Add `base` to all of Kafka's offsets."""
         self._base = base
 
     def assignment(self) -> tuple[int, frozenset[int]]:
-        """Returns the number of the latest rebalance and the partitions it assigned."""
+        """Return the number of the latest rebalance and the partitions it assigned."""
         return self._listener.assignment, self._listener.assigned
 
     def begin(self, partition: int, position: int) -> None:
@@ -150,7 +150,7 @@ class KafkaLog:
         self._consumer.pause(*(self._at(each) for each in partitions if self._at(each) in still))
 
     def ranges(self, partitions: Collection[int]) -> Mapping[int, LogRange]:
-        """Returns what the broker has now of each partition."""
+        """Return what the broker has now of each partition."""
         at = [self._at(partition) for partition in partitions]
         timeout_ms = self._settings.answer_timeout_ms
         if not at:
@@ -165,7 +165,7 @@ class KafkaLog:
         return {each.partition: LogRange(begins[each], ends[each] + self._base) for each in at}
 
     def first_offset_since(self, partition: int, append_time_ms: int) -> int | None:
-        """Returns the first offset appended at that time or later; None if there is none."""
+        """Return the first offset appended at that time or later; None if there is none."""
         at = self._at(partition)
         try:
             found = self._consumer.offsets_for_times({at: append_time_ms}, timeout_ms=self._settings.answer_timeout_ms)
@@ -174,7 +174,7 @@ class KafkaLog:
         return None if found[at] is None else int(found[at].offset) + self._base
 
     def next_offset(self, partition: int) -> int:
-        """Returns the offset after everything delivered, transaction markers behind it included."""
+        """Return the offset after everything delivered, transaction markers behind it included."""
         position = self._consumer.position(self._at(partition), timeout_ms=self._settings.answer_timeout_ms)
         return int(position) + self._base
 
@@ -202,14 +202,14 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
         """Nothing to do: effects are stored with their positions, and the loop notices the next assignment."""
 
     def on_partitions_assigned(self, assigned: Collection[Any]) -> None:
-        """Keeps the client from asking for the group's offsets: any position will do, since the partition is held."""
+        """Keep the client from asking for the group's offsets: any position will do, since the partition is held."""
         for partition in assigned:
             self._consumer.seek(partition, 0)
         self._consumer.pause(*assigned)
         self._became(assigned)
 
     def on_partitions_lost(self, lost: Collection[Any]) -> None:
-        """The group gave our partitions away without asking."""
+        """Give up partitions that the group gave away without asking."""
         self._became(())
 
     def _became(self, assigned: Collection[Any]) -> None:

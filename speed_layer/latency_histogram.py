@@ -18,13 +18,13 @@ class LatencyHistogram:
         self.sum_seconds = 0.0
 
     def add(self, seconds: float, times: int) -> None:
-        """Notes the same duration `times` times; a negative one (two clocks) counts as 0."""
+        """Note the same duration `times` times; a negative one (two clocks) counts as 0."""
         seconds = max(0.0, seconds)
         self.counts[bisect_left(self.bounds, seconds)] += times
         self.sum_seconds += seconds * times
 
     def cumulative(self) -> Iterable[tuple[str, float]]:
-        """Yields (upper bound, how many were at most that), as Prometheus wants it; the last bound is +Inf."""
+        """Yield (upper bound, how many were at most that), as Prometheus wants it; the last bound is +Inf."""
         total = 0
         for bound, count in zip((*self.bounds, float("inf")), self.counts, strict=True):
             total += count

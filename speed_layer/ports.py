@@ -37,7 +37,7 @@ class PublishedOffsets(Protocol):
     """Knows the current published version."""
 
     def current(self) -> Published | None:
-        """Returns it; None when nothing was published yet.
+        """Return it; None when nothing was published yet.
 
         A place that stopped answering is covered up by what it said last.
 
@@ -61,19 +61,19 @@ class Log(Protocol):
     """
 
     def poll(self, timeout_seconds: float) -> Mapping[int, Sequence[LogRecord]]:
-        """Returns the next messages by partition, never an empty list; waits for the first one at most so long.
+        """Return the next messages by partition, never an empty list; waits for the first one at most so long.
 
         Newly assigned partitions give nothing before `begin`.
         """
 
     def log_id(self) -> str:
-        """Returns the id of the log that the broker has now under the topic's name."""
+        """Return the id of the log that the broker has now under the topic's name."""
 
     def count_from(self, base: int) -> None:
-        """Makes `base` the offset of the log's first message, in all calls and answers from now on."""
+        """Make `base` the offset of the log's first message, in all calls and answers from now on."""
 
     def assignment(self) -> tuple[int, frozenset[int]]:
-        """Returns a number that grows with every rebalance (0 before the first), and the assigned partitions."""
+        """Return a number that grows with every rebalance (0 before the first), and the assigned partitions."""
 
     def begin(self, partition: int, position: int) -> None:
         """Delivers a partition's messages from `position` on."""
@@ -82,13 +82,13 @@ class Log(Protocol):
         """Delivers nothing of these partitions until `begin`."""
 
     def ranges(self, partitions: Collection[int]) -> Mapping[int, LogRange]:
-        """Returns what the broker has now of each partition."""
+        """Return what the broker has now of each partition."""
 
     def first_offset_since(self, partition: int, append_time_ms: int) -> int | None:
-        """Returns the first offset appended at that time or later; None if there is none."""
+        """Return the first offset appended at that time or later; None if there is none."""
 
     def next_offset(self, partition: int) -> int:
-        """Returns the offset after everything delivered or skipped; offsets without messages are skipped."""
+        """Return the offset after everything delivered or skipped; offsets without messages are skipped."""
 
     def close(self) -> None:
         """Leaves the group."""
@@ -102,10 +102,10 @@ class SegmentStore(Protocol):
     """
 
     def apply(self, chunks: Sequence[Chunk], applied_at_ms: int) -> list[Applied | Moved]:
-        """Applies the chunks in order, in one round trip; answers for each."""
+        """Apply the chunks in order, in one round trip; answers for each."""
 
     def look(self, offset_ends: Mapping[int, int]) -> dict[int, PartitionReading | None]:
-        """Reads the state of some partitions, without counts, as seen from their `offset_end`."""
+        """Read the state of some partitions, without counts, as seen from their `offset_end`."""
 
     def reset(
         self,
@@ -123,33 +123,33 @@ class SegmentStore(Protocol):
         """
 
     def now_ms(self) -> int:
-        """Returns the store's time, by which signs of life are read."""
+        """Return the store's time, by which signs of life are read."""
 
     def beat(self, log_ends: Mapping[int, int], asked_at_ms: int, log: str) -> None:
-        """Notes that the partitions of a log ended there when the store's time was `asked_at_ms` or later."""
+        """Note that the partitions of a log ended there when the store's time was `asked_at_ms` or later."""
 
 
 class DeadLetters(Protocol):
     """Takes what was rejected."""
 
     def send(self, partition_rejections: Iterable[tuple[int, Rejection]]) -> None:
-        """Returns after every letter is acknowledged by all in-sync replicas; raises UnavailableError if not."""
+        """Return after every letter is acknowledged by all in-sync replicas; raises UnavailableError if not."""
 
 
 class SpeedObserver(Protocol):
     """Is told what happens; for metrics."""
 
     def chunk_applied(self, chunk: Chunk, applied: Applied, applied_at_ms: int) -> None:
-        """A chunk of this process was applied."""
+        """Note that a chunk of this process was applied."""
 
     def lag_known(self, partition: int, lag: int) -> None:
         """How many offsets lie between the stored position and the highwater."""
 
     def partitions_gone(self, partitions: Collection[int]) -> None:
-        """These partitions belong to another process now."""
+        """Note that these partitions belong to another process now."""
 
     def repaired(self, partition: int) -> None:
-        """A partition was begun anew."""
+        """Note that a partition was started again."""
 
     def waiting(self) -> None:
         """Something did not answer; the loop waits and tries again."""
@@ -159,10 +159,10 @@ class Replays(Protocol):
     """Remembers which messages were sent again. Raises UnavailableError when it does not answer."""
 
     def log_base(self) -> int:
-        """Returns the first offset of the log's generation that is on record."""
+        """Return the first offset of the log's generation that is on record."""
 
     def is_replayed(self, partition: int, offset: int) -> bool:
-        """Returns whether the message at a place of the log was sent again before."""
+        """Return whether the message at a place of the log was sent again before."""
 
     def remember(self, partition: int, offset: int, actor: str) -> None:
-        """Stores who sent it again; a place that is stored already stays as it is."""
+        """Store who sent it again; a place that is stored already stays as it is."""

@@ -32,7 +32,7 @@ class PostgresCatalogueVideos:
         return hash(video_id) in self._known
 
     def follow(self, stopping: Callable[[float], bool]) -> None:
-        """Looks for a newer catalogue every 15 seconds until `stopping`, which waits so long, says that it is time.
+        """Look for a newer catalogue every 15 seconds until `stopping`, which waits so long, says that it is time.
 
         While PostgreSQL does not answer, what was known last stands.
         """
@@ -46,7 +46,7 @@ class PostgresCatalogueVideos:
                 return
 
     def refresh(self) -> None:
-        """Reads the newest catalogue, if it is not the one that is known; raises psycopg2.Error."""
+        """Read the newest catalogue, if it is not the one that is known; raises psycopg2.Error."""
         connection = psycopg2.connect(
             self._url,
             connect_timeout=CONNECT_TIMEOUT_SECONDS,

@@ -33,7 +33,7 @@ class PostgresPublishedOffsets:
         self._connection: psycopg2.extensions.connection | None = None
 
     def current(self) -> Published | None:
-        """Returns the current version's reach, or None if nothing is published; see the port.
+        """Return the current version's reach, or None if nothing is published; see the port.
 
         Raises:
             TopicSettingsError: the version was counted from another topic.

@@ -83,7 +83,7 @@ class PrometheusSpeedMetrics:
         viewers.set_function(self._active_viewers)
 
     def chunk_applied(self, chunk: Chunk, applied: Applied, applied_at_ms: int) -> None:
-        """A chunk of this process was applied."""
+        """Note that a chunk of this process was applied."""
         if applied.is_warm_up:
             self._warmed_up.inc(len(chunk.span.records))
             return
@@ -104,12 +104,12 @@ class PrometheusSpeedMetrics:
         self._lag.labels(str(partition)).set(lag)
 
     def partitions_gone(self, partitions: Collection[int]) -> None:
-        """These partitions belong to another process now."""
+        """Note that these partitions belong to another process now."""
         for partition in partitions:
             self._lag.remove(str(partition))
 
     def repaired(self, partition: int) -> None:
-        """A partition was begun anew."""
+        """Note that a partition was started again."""
         self._repairs.labels(str(partition)).inc()
 
     def waiting(self) -> None:

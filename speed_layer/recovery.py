@@ -57,7 +57,7 @@ class Wait:
 def generation_counted(
     topic: str, log_id: str, published: Published | None, readings: Iterable[PartitionReading | None]
 ) -> LogGeneration:
-    """Returns which generation the log is that the broker has now. `published` None: nothing is on record.
+    """Return which generation the log is that the broker has now. `published` None: nothing is on record.
 
     Raises:
         OtherLogError: it is another log than the one on record, or, where none is, than the one the store has counted.
@@ -87,7 +87,7 @@ def plan_recovery(
     horizon: Horizon,
     generation: LogGeneration,
 ) -> Resume | BeginAnew:
-    """Returns what to do, knowing what is published (None: nothing yet). `reading` is as seen from its `offset_end`.
+    """Return what to do, knowing what is published (None: nothing yet). `reading` is as seen from its `offset_end`.
 
     What was counted of another log than `generation` is forgotten: of that one, only what is published remains.
     """
@@ -102,12 +102,12 @@ def plan_recovery(
 
 
 def plan_uninformed(reading: PartitionReading | None, generation: LogGeneration) -> Resume | Wait:
-    """Returns what to do while nobody knows what is published: never begin anew."""
+    """Return what to do while nobody knows what is published: never begin anew."""
     return Wait() if reading is None or not _is_of(reading, generation) else Resume(reading.position, reading.segment)
 
 
 def check_readable(partition: int, position: int, log: LogRange) -> None:
-    """Raises OffsetsGoneError unless the broker has everything from `position` on."""
+    """Raise OffsetsGoneError unless the broker has everything from `position` on."""
     if position < log.start:
         raise OffsetsGoneError(
             f"partition {partition} must be read from offset {position}, but the log begins at {log.start}: retention "

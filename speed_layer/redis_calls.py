@@ -43,7 +43,7 @@ class Script:
 
     @classmethod
     def from_file(cls, name: str, *, is_read_only: bool = False) -> "Script":
-        """Reads `redis_scripts/<name>.lua`."""
+        """Read `redis_scripts/<name>.lua`."""
         source = (Path(__file__).parent / "redis_scripts" / f"{name}.lua").read_text()
         # Redis names scripts by SHA-1; nothing is protected by it.
         return cls(source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest(), is_read_only)
@@ -73,12 +73,12 @@ class Call:
 
 
 def key_prefix(namespace: str, partition: int) -> str:
-    """What every key of the partition begins with."""
+    """Return what every key of the partition begins with."""
     return f"{{{namespace}:{partition}}}"
 
 
 def apply_call(prefix: str, chunk: Chunk, applied_at_ms: int, unknown_max: int) -> Call:
-    """Applies a chunk; a segment takes at most `unknown_max` videos that are not in the catalogue."""
+    """Apply a chunk; a segment takes at most `unknown_max` videos that are not in the catalogue."""
     span = chunk.span
     appended_at_ms = chunk.appended_at_ms
     return Call(
@@ -120,12 +120,12 @@ def reset_call(
 
 
 def read_call(prefix: str, offset_end: int, video_ids: Sequence[str] = ()) -> Call:
-    """Reads the state and the counts of some videos from `offset_end` on."""
+    """Read the state and the counts of some videos from `offset_end` on."""
     return Call(READ, (prefix, offset_end, *video_ids))
 
 
 def beat_call(prefix: str, log_end: int, asked_at_ms: int, log: str) -> Call:
-    """Notes where the partition of a log ended at an instant of the server's clock."""
+    """Note where the partition of a log ended at an instant of the server's clock."""
     return Call(BEAT, (prefix, log_end, asked_at_ms, log))
 
 

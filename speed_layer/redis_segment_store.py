@@ -59,7 +59,7 @@ class RedisSegmentStore:
         timeout_seconds: float = TIMEOUT_SECONDS,
         unknown_max: int = UNKNOWN_VIDEOS_MAX,
     ) -> "RedisSegmentStore":
-        """Returns a store on the server at `url`; connects at the first call."""
+        """Return a store on the server at `url`; connects at the first call."""
         client = redis.Redis.from_url(
             url,
             socket_timeout=timeout_seconds,
@@ -69,14 +69,14 @@ class RedisSegmentStore:
         return cls(client, namespace=namespace, unknown_max=unknown_max)
 
     def apply(self, chunks: Sequence[Chunk], applied_at_ms: int) -> list[Applied | Moved]:
-        """Applies the chunks in order, each wholly or, if the stored position differs, not at all."""
+        """Apply the chunks in order, each wholly or, if the stored position differs, not at all."""
         calls = [
             apply_call(self._prefix(chunk.span.partition), chunk, applied_at_ms, self._unknown_max) for chunk in chunks
         ]
         return [applied(reply) for reply in self._run(calls)]
 
     def cut(self, partition_count: int) -> tuple[int | None, ...]:
-        """Closes the open segment of every partition and returns where the next one starts: a run's `offset_end`.
+        """Close the open segment of every partition and returns where the next one starts: a run's `offset_end`.
 
         None stands for a partition without state. Each partition is cut atomically, at its own position.
         """
@@ -84,7 +84,7 @@ class RedisSegmentStore:
         return tuple(None if reply is None else int(reply) for reply in replies)
 
     def now_ms(self) -> int:
-        """Returns the server's time."""
+        """Return the server's time."""
         try:
             seconds, microseconds = self._client.time()
         except (RedisError, OSError) as error:
@@ -92,11 +92,11 @@ class RedisSegmentStore:
         return int(seconds) * 1000 + int(microseconds) // 1000
 
     def beat(self, log_ends: Mapping[int, int], asked_at_ms: int, log: str) -> None:
-        """Notes where partitions of a log ended at an instant of the server's time; no state, no note."""
+        """Note where partitions of a log ended at an instant of the server's time; no state, no note."""
         self._run([beat_call(self._prefix(partition), end, asked_at_ms, log) for partition, end in log_ends.items()])
 
     def prune(self, offset_ends: Sequence[int]) -> int:
-        """Drops every segment that starts before its partition's offset; returns how many. The open one stays."""
+        """Drop every segment that starts before its partition's offset; returns how many. The open one stays."""
         return sum(self._run([Call(PRUNE, (self._prefix(index), end)) for index, end in enumerate(offset_ends)]))
 
     def reset(
@@ -129,31 +129,31 @@ class RedisSegmentStore:
             raise _unavailable(error) from error
 
     def look(self, offset_ends: Mapping[int, int]) -> dict[int, PartitionReading | None]:
-        """Reads the state of some partitions, without counts, as seen from their `offset_end`."""
+        """Read the state of some partitions, without counts, as seen from their `offset_end`."""
         replies = self._run([read_call(self._prefix(partition), end) for partition, end in offset_ends.items()])
         return {partition: partition_reading(reply) for partition, reply in zip(offset_ends, replies, strict=True)}
 
     def positions(self, partition_count: int) -> tuple[int | None, ...]:
-        """Returns the next offset to apply of every partition; None where there is no state."""
+        """Return the next offset to apply of every partition; None where there is no state."""
         readings = self.look(dict.fromkeys(range(partition_count), 0))
         return tuple(None if reading is None else reading.position for reading in readings.values())
 
     def read(self, offset_ends: Sequence[int], video_ids: Sequence[str]) -> ProvisionalViews:
-        """Returns the provisional views of some videos since a version's `offset_end` of every partition."""
+        """Return the provisional views of some videos since a version's `offset_end` of every partition."""
         replies = self._run(_read_calls(self._namespace, offset_ends, video_ids))
         return ProvisionalViews.summed(video_ids, [partition_reading(reply) for reply in replies])
 
     def knows(self, event_id: bytes, partition_count: int) -> bool:
-        """Returns whether an id of 16 bytes is remembered: an event of it that may count came within the horizon."""
+        """Return whether an id of 16 bytes is remembered: an event of it that may count came within the horizon."""
         calls = [knows_call(self._prefix(partition), event_id) for partition in range(partition_count)]
         return any(reply == 1 for reply in self._run(calls))
 
     def close(self) -> None:
-        """Closes its connections."""
+        """Close its connections."""
         self._client.close()
 
     def unsafe_settings(self) -> list[str]:
-        """Returns one sentence for each server setting under which counts could be lost silently."""
+        """Return one sentence for each server setting under which counts could be lost silently."""
         try:
             policy = self._client.config_get("maxmemory-policy")["maxmemory-policy"]
             appendonly = self._client.config_get("appendonly")["appendonly"]
@@ -198,7 +198,7 @@ class AsyncRedisSegmentReader:
         self._namespace = namespace
 
     async def read(self, offset_ends: Sequence[int], video_ids: Sequence[str]) -> ProvisionalViews:
-        """Returns the provisional views of some videos since a version's `offset_end` of every partition."""
+        """Return the provisional views of some videos since a version's `offset_end` of every partition."""
         replies = await self._run(_read_calls(self._namespace, offset_ends, video_ids))
         return ProvisionalViews.summed(video_ids, [partition_reading(reply) for reply in replies])
 
@@ -226,7 +226,7 @@ def _read_calls(namespace: str, offset_ends: Sequence[int], video_ids: Sequence[
 
 
 def _missing(calls: Sequence[Call], replies: Sequence[Any]) -> list[tuple[int, Call]]:
-    """Returns the calls, with their places, whose script Redis does not know (a fresh or flushed server)."""
+    """Return the calls, with their places, whose script Redis does not know (a fresh or flushed server)."""
     pairs = enumerate(zip(calls, replies, strict=True))
     return [(index, call) for index, (call, reply) in pairs if isinstance(reply, NoScriptError)]
 

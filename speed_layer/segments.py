@@ -52,7 +52,7 @@ class ProvisionalViews:
 
     @classmethod
     def summed(cls, video_ids: Sequence[str], partitions: Sequence[PartitionReading | None]) -> "ProvisionalViews":
-        """Adds up the partitions' counts: one video may have counts in several, whatever a producer's partitioner."""
+        """Add up the partitions' counts: one video may have counts in several, whatever a producer's partitioner."""
         known = [partition.views for partition in partitions if partition is not None]
         totals = [sum(column) for column in zip(*known, strict=True)] if known else [0] * len(video_ids)
         is_complete = all(partition is not None and partition.is_complete for partition in partitions)

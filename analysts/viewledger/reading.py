@@ -137,7 +137,7 @@ def _version(version: int | None, as_of: Instant | None) -> int:
 
 
 def _instant(as_of: Instant) -> datetime:
-    """The end of a day, or the instant itself; one without a zone is UTC."""
+    """Return the end of a day, or the instant itself; one without a zone is UTC."""
     if isinstance(as_of, str):
         is_day = len(as_of) == len("2026-11-25")
         as_of = date.fromisoformat(as_of) if is_day else datetime.fromisoformat(as_of)

@@ -92,7 +92,7 @@ def _stalled(
 
 
 def _refuse_shorter(start: OffsetVector, highwaters: Sequence[int]) -> None:
-    """Raises RefusedError where the log ends before what is counted: what is appended there would never be read."""
+    """Raise RefusedError where the log ends before what is counted: what is appended there would never be read."""
     for partition, (begin, highwater) in enumerate(zip(start.ends, highwaters, strict=True)):
         if highwater < begin:
             raise RefusedError(

@@ -20,7 +20,7 @@ class KafkaSource:
     """Reads offset ranges of the log with Spark's Kafka connector."""
 
     def __init__(self, spark: SparkSession, bootstrap: str, base: int = 0) -> None:
-        """`base` is added to all of Kafka's offsets: where this generation of the log begins."""
+        """Read from Kafka, adding to every offset `base`: where this generation of the log begins."""
         self._spark = spark
         self._bootstrap = bootstrap
         self._base = base

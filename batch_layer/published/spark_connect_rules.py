@@ -60,13 +60,13 @@ class Statements(Protocol):
         """Raise ForbiddenError for a statement that is not open to analysts."""
 
     def check_expression(self, text: str) -> None:
-        """The same for an expression."""
+        """Do the same for an expression."""
 
     def check_table(self, text: str) -> None:
-        """The same for a table's name."""
+        """Do the same for a table's name."""
 
     def check_namespace(self, text: str) -> None:
-        """The same for a namespace's name."""
+        """Do the same for a namespace's name."""
 
 
 class ConnectRules:

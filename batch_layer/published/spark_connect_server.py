@@ -77,7 +77,7 @@ def connect_service(settings: SparkSettings, catalog_url: str) -> Iterator[Conne
 
 @contextmanager
 def _environment_for_java(token: str) -> Iterator[None]:
-    """A Java process that is started here knows where its programs are and the token; no setting, no password.
+    """Yield a Java process that is started here knows where its programs are and the token; no setting, no password.
 
     The token is in its environment because everybody on the machine may read a process's arguments.
     """

@@ -173,7 +173,7 @@ def events_by_sql_server(tables: PublishedTables, version: int) -> IcebergSettle
 
 
 def _decisive_first(event: JudgedEvent) -> tuple[object, ...]:
-    """The broker's times are whole milliseconds, as they are written here."""
+    """Return the broker's times are whole milliseconds, as they are written here."""
     verdict = event.verdict
     repeats = verdict in ("duplicate", "conflict")
     return verdict != "counted", repeats, event.received_at, event.partition, event.offset

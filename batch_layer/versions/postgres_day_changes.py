@@ -44,7 +44,7 @@ def _numbers(values: Iterable[int]) -> str:
 
 
 def _texts(cells: Iterable[CellChange], *, country: bool) -> str:
-    """An array of texts: quoted for the array, then for COPY. PostgreSQL's text holds no NUL character."""
+    """Return an array of texts: quoted for the array, then for COPY. PostgreSQL's text holds no NUL character."""
     quoted = (f'"{(each.country if country else each.device_type).translate(_TEXT)}"' for each in cells)
     return ("{" + ",".join(quoted) + "}").translate(_COPY)
 

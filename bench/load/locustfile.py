@@ -17,7 +17,7 @@ UNKNOWN_SHARE = 0.2
 
 
 def video_id() -> str:
-    """A known id, or now and then one that nobody knows."""
+    """Return a known id, or now and then one that nobody knows."""
     return f"nobody-{random.randrange(10_000)}" if random.random() < UNKNOWN_SHARE else random.choice(KNOWN)
 
 
@@ -33,5 +33,5 @@ class Viewer(FastHttpUser):
 
     @task(1)
     def many_videos(self) -> None:
-        """A page's counts at once."""
+        """Ask for a page's counts at once."""
         self.client.post("/v1/views:lookup", json={"video_ids": [video_id() for _ in range(20)]})

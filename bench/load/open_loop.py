@@ -31,7 +31,7 @@ class Tally:
         self.outcomes: Counter[str] = Counter()
 
     def report(self, seconds: float) -> dict[str, object]:
-        """The figures of a run."""
+        """Return the figures of a run."""
         cuts = statistics.quantiles(self.milliseconds, n=1000) if len(self.milliseconds) > 1 else [0.0] * 999
         return {
             "requests": len(self.milliseconds),
@@ -80,7 +80,7 @@ async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: 
 
 
 async def run(url: str, *, clients: int, rate: float, seconds: float, paths: list[str]) -> dict[str, object]:
-    """Puts so many requests a second on a server, spread over so many clients."""
+    """Put so many requests a second on a server, spread over so many clients."""
     parts = urlsplit(url)
     tally, until = Tally(), time.monotonic() + seconds
     address = (parts.hostname or "127.0.0.1", parts.port or 80)
@@ -89,7 +89,7 @@ async def run(url: str, *, clients: int, rate: float, seconds: float, paths: lis
 
 
 def main() -> None:
-    """Prints one JSON object; exits 1 when an answer was not 200."""
+    """Print one JSON object; exits 1 when an answer was not 200."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("url")
     parser.add_argument("--clients", type=int, default=1000)

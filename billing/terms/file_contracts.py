@@ -97,7 +97,7 @@ def _selectors(document: Any) -> Iterator[Problem]:
 
 
 def _unknown_payees(document: Any, payees: Collection[str]) -> Iterator[Problem]:
-    """A contract for a payee who is not there would be nobody's, and who was meant would earn the default."""
+    """Yield a contract for a payee who is not there would be nobody's, and who was meant would earn the default."""
     found = 0
     for index, contract in enumerate(document["contracts"]):
         for number, payee_id in enumerate(contract.get("payees", ())):

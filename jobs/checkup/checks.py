@@ -25,15 +25,15 @@ class Row:
 
 
 def ok(subject: str, found: str) -> Row:
-    """A check that held."""
+    """Return a check that held."""
     return Row(subject, Verdict.OK, found)
 
 
 def warn(subject: str, found: str, remedy: str) -> Row:
-    """A check that held in part."""
+    """Return a check that held in part."""
     return Row(subject, Verdict.WARN, found, remedy)
 
 
 def bad(subject: str, found: str, remedy: str) -> Row:
-    """A check that did not hold."""
+    """Return a check that did not hold."""
     return Row(subject, Verdict.BAD, found, remedy)

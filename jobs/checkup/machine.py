@@ -37,7 +37,7 @@ def machine_rows(home: Path, environ: Mapping[str, str], *, running: Mapping[str
 
 
 def python_row() -> Row:
-    """The Python that runs this; the launcher refuses one that is too old."""
+    """Return the Python that runs this; the launcher refuses one that is too old."""
     return ok("python", f"{platform.python_version()} ({sys.executable})")
 
 
@@ -67,7 +67,7 @@ def program_row(subject: str, program: str | None, flag: str, remedy: str) -> Ro
 
 
 def postgres_row() -> Row:
-    """The PostgreSQL programs."""
+    """Return the PostgreSQL programs."""
     folder = programs.postgres_folder()
     return program_row("postgres", str(folder / "postgres") if folder else None, "--version", "install postgresql")
 

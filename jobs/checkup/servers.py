@@ -52,7 +52,7 @@ def server_rows(environ: Mapping[str, str]) -> list[Row]:
 
 
 def kafka_rows(environ: Mapping[str, str]) -> list[Row]:
-    """The topics and their settings."""
+    """Return the topics and their settings."""
     connection = KafkaConnection.from_environ(environ)
     with admin_client(connection) as admin:
         found = differences(admin, connection)
@@ -85,7 +85,7 @@ def log_rows(environ: Mapping[str, str]) -> list[Row]:
 
 
 def broker_clock_rows(environ: Mapping[str, str]) -> list[Row]:
-    """The broker's time, by the append time of a record sent to the clock topic, against ours."""
+    """Return the broker's time, by the append time of a record sent to the clock topic, against ours."""
     connection = KafkaConnection.from_environ(environ)
     producer = KafkaProducer(bootstrap_servers=list(connection.bootstrap), bootstrap_timeout_ms=5000, max_block_ms=5000)
     try:
@@ -110,7 +110,7 @@ def redis_rows(environ: Mapping[str, str]) -> list[Row]:
 
 
 def redis_setting_rows(settings: Mapping[str, str], *, used_bytes: int) -> list[Row]:
-    """The rows for given settings of Redis."""
+    """Return the rows for given settings of Redis."""
     rows = []
     policy = settings.get("maxmemory-policy")
     if policy == "noeviction":
@@ -163,7 +163,7 @@ def hdfs_rows(environ: Mapping[str, str]) -> list[Row]:
 
 
 def sql_rows(environ: Mapping[str, str]) -> list[Row]:
-    """The server for analysts, where it runs; it need not."""
+    """Return the server for analysts, where it runs; it need not."""
     port = integer(environ, "VIEWLEDGER_ICEBERG_PORT", default=17074, least=1, most=65535)
     if not is_open(port):
         return [ok("sql", "does not run; ./viewledger run sql starts it for analysts")]
@@ -174,7 +174,7 @@ def sql_rows(environ: Mapping[str, str]) -> list[Row]:
 
 
 def clock_row(server: str, answered: float, before: float, after: float) -> Row:
-    """A server's time against ours; `answered` lies between `before` and `after` when both clocks agree. Seconds."""
+    """Compare the server's time with ours, in seconds: `answered` lies between `before` and `after` when both agree."""
     off = max(before - answered, answered - after, 0.0)
     text = f"{server} is within {off:.1f} s of this machine" if off else f"{server} agrees with this machine"
     if off >= CLOCK_BAD_SECONDS:

@@ -15,7 +15,7 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def bound_to_parent(signal_number: int, account: Account | None = None) -> Callable[[], None]:
-    """A preexec_fn: become the account, then ask the kernel for a signal when the parent dies.
+    """Return a preexec_fn: become the account, then ask the kernel for a signal when the parent dies.
 
     In this order, because a change of identity clears the request. The kernel watches the *thread* that forked, so
     children must be started from the main thread.
@@ -45,7 +45,7 @@ def start(
     folder: Path = Path("/"),
     death_signal: int = signal.SIGKILL,
 ) -> "subprocess.Popen[bytes]":
-    """Starts a command with its output appended to `log`, in a session of its own, so Ctrl-C reaches only us.
+    """Start a command with its output appended to `log`, in a session of its own, so Ctrl-C reaches only us.
 
     SIGKILL when the parent dies: nothing can ignore it. Raises OSError when the program cannot be started.
     """

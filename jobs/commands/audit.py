@@ -19,7 +19,7 @@ SHOWN_MAX = 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares what can be audited."""
+    """Declare what can be audited."""
     subjects = parser.add_subparsers(dest="subject", required=True, metavar="ids")
     ids = subjects.add_parser("ids", help="ids that are counted more than once, over all days of the current version")
     ids.add_argument("--json", action="store_true", help="print the result as JSON")

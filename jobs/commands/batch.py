@@ -51,7 +51,7 @@ Answer = TypeVar("Answer")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the actions and their flags."""
+    """Declare the actions and their flags."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="run|versions")
     run_parser = actions.add_parser("run", help="archive what is new, count it and publish a version")
     versions_parser = actions.add_parser("versions", help="list the newest published versions")
@@ -67,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_attempts(parser: argparse.ArgumentParser) -> None:
-    """Declares `--attempts`."""
+    """Declare `--attempts`."""
     parser.add_argument(
         "--attempts", type=whole_number, default=3, help="tries when a server does not answer (default 3)"
     )
@@ -151,7 +151,7 @@ ACTIONS: dict[str, Callable[[argparse.Namespace], ExitCode]] = {"run": run_batch
 
 
 def attempt(work: Callable[[], Answer], attempts: int, sleep: Callable[[float], None] = time.sleep) -> Answer:
-    """Does the work, again after a bounded wait while a server does not answer."""
+    """Do the work, again after a bounded wait while a server does not answer."""
 
     def told(error: Exception, failures: int, seconds: float) -> None:
         report("retry", f"{error}; attempt {failures + 1} of {attempts} in {seconds:.0f} s")
@@ -210,7 +210,7 @@ def note_open_differences(chosen: BatchSettings, reconciliations: Reconciliation
 
 @contextmanager
 def open_ports(chosen: BatchSettings) -> Iterator[RunPorts]:
-    """Connects to everything, cheapest first, so that a server that is away is known before Spark starts."""
+    """Connect to everything, cheapest first, so that a server that is away is known before Spark starts."""
     read_every_batch()
     versions, reconciliations = PostgresVersionStore(chosen.postgres_url), PostgresReconciliations(chosen.postgres_url)
     with closing(versions), closing(reconciliations), closing(KafkaLogEnds(chosen.bootstrap, chosen.topic)) as log:

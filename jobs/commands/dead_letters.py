@@ -23,7 +23,7 @@ TEXT_SHOWN = 100
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the actions and their flags."""
+    """Declare the actions and their flags."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     listing = actions.add_parser("list", help="the newest rejected messages and why")
     listing.add_argument("--limit", type=whole_number, default=20, metavar="N", help="how many, 1 to 1000 (default 20)")
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
-    """Runs one action."""
+    """Run one action."""
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # its chatter says no more than our one sentence
     try:
         return (_list if arguments.action == "list" else _replay)(arguments, settings.environment())

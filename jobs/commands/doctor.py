@@ -17,7 +17,7 @@ from jobs.state_home import state_home
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the flags."""
+    """Declare the flags."""
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 
@@ -41,7 +41,7 @@ def wants_colour() -> bool:
 
 
 def table(rows: Sequence[Row], *, colour: bool) -> str:
-    """The rows for people, each remedy below its finding."""
+    """Return the rows for people, each remedy below its finding."""
     codes = {Verdict.OK: "32", Verdict.WARN: "33", Verdict.BAD: "31"}
     lines = []
     for row in rows:

@@ -10,11 +10,11 @@ from jobs.state_home import state_home
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares no flags."""
+    """Declare no flags."""
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
-    """Returns when nothing of the stacks is left running; what they stored stays."""
+    """Return when nothing of the stacks is left running; what they stored stays."""
     stacks = [stack for name in STACKS if (stack := LocalStack.attach(state_home() / name))]
     if not stacks:
         print("the local stack is not running", file=sys.stderr)

@@ -20,7 +20,7 @@ MANIFEST = "manifest.json"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the flags."""
+    """Declare the flags."""
     add_version_arguments(parser)
     parser.add_argument("--to", required=True, type=Path, metavar="DIR", help="a folder that does not exist yet")
     parser.add_argument(
@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
 
 def chosen_tables(text: str) -> tuple[str, ...]:
-    """The tables' names, each once; raises CommandError(BAD_INPUT) for one that analysts may not read."""
+    """Return the tables' names, each once; raises CommandError(BAD_INPUT) for one that analysts may not read."""
     names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
     for name in names:
         if name in CLOSED_TABLES:

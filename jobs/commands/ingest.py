@@ -24,7 +24,7 @@ REJECTS_SHOWN_MAX = 50
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the flags."""
+    """Declare the flags."""
     parser.add_argument("file", metavar="FILE", help="events, one JSON object a line; - reads standard input")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
     parser.add_argument(

@@ -22,7 +22,7 @@ DAYS_MAX = 730
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the actions and their flags."""
+    """Declare the actions and their flags."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="create|list|revoke")
     create_parser = actions.add_parser("create", help=f"make a key; an owner has at most {LIVE_MAX} live ones")
     create_parser.add_argument("--owner", required=True, help="the program that will use it, such as nightly-export")

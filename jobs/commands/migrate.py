@@ -37,7 +37,7 @@ create table if not exists migration_files (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the flags."""
+    """Declare the flags."""
     chosen = parser.add_mutually_exclusive_group()
     chosen.add_argument("--check", action="store_true", help="name what is pending and change nothing")
     logins = f"also make the logins that {', '.join(ROLES)} names, each with the roles of its work alone"
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
-    """Applies what is pending and says what; `--check` only names it and exits REFUSED while there is any."""
+    """Apply what is pending and says what; `--check` only names it and exits REFUSED while there is any."""
     environ = environment()
     url = PostgresConnection.from_environ(environ).url
     if arguments.check:
@@ -96,7 +96,7 @@ def _config(folder: Path) -> Config:
 
 
 def _scripts(folder: Path) -> ScriptDirectory:
-    """The migrations of a folder; they must form one line."""
+    """Return the migrations of a folder; they must form one line."""
     scripts = ScriptDirectory.from_config(_config(folder))
     try:
         heads = scripts.get_heads()
@@ -129,7 +129,7 @@ def _connect(url: str) -> Any:
 
 
 def _pending(scripts: ScriptDirectory, connection: Connection) -> Sequence[Script]:
-    """The migrations still to apply, oldest first; refuses a database that went another way than the files."""
+    """Return the migrations still to apply, oldest first; refuses a database that went another way than the files."""
     applied = MigrationContext.configure(connection).get_current_heads()
     ordered = list(scripts.walk_revisions())[::-1]
     known = {script.revision: script for script in ordered}
@@ -166,7 +166,7 @@ def _remember_file(*, ctx: MigrationContext, step: Any, **_others: object) -> No
 
 
 def _sha256(script: Script) -> str:
-    """What the database remembers of a migration: its Python file and the SQL file beside it, where it has one."""
+    """Return what the database remembers of a migration: its Python file and the SQL file beside it, if it has one."""
     path = Path(script.path)
     sql = path.with_suffix(".sql")
     return hashlib.sha256(path.read_bytes() + (sql.read_bytes() if sql.exists() else b"")).hexdigest()

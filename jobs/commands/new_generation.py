@@ -27,7 +27,7 @@ PARTITIONS_LOOKED_AT = 64
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the flags."""
+    """Declare the flags."""
     parser.add_argument("--actor", required=True, metavar="NAME", help="who decides it; stored")
     parser.add_argument("--reason", required=True, metavar="TEXT", help="what became of the log before; stored")
 
@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 def refuse_needless(
     log: KafkaLogEnds, known: LogGeneration | None, current: PublishedVersion | None, log_id: str
 ) -> None:
-    """Raises RefusedError where the topic is the log on record, unless it lost events that were counted."""
+    """Raise RefusedError where the topic is the log on record, unless it lost events that were counted."""
     ends = current.offsets.ends if current else ()
     highwaters = log.highwaters()
     if len(highwaters) < len(ends):

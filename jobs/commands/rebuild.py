@@ -10,7 +10,7 @@ TARGETS = {"speed": rebuild_speed, "batch": rebuild_batch}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the targets and their flags."""
+    """Declare the targets and their flags."""
     targets = parser.add_subparsers(dest="target", required=True, metavar="speed|batch")
     for name, module in TARGETS.items():
         target = targets.add_parser(name, help=module.HELP)

@@ -18,7 +18,7 @@ HELP = "count everything again from the archive and compare it with the publishe
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the flags."""
+    """Declare the flags."""
     add_attempts(parser)
 
 

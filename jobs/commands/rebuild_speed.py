@@ -28,7 +28,7 @@ TELL_SECONDS = 2.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the flags."""
+    """Declare the flags."""
     parser.add_argument(
         "--within", type=whole_number, default=300, metavar="SECONDS", help="give up after this time (300)"
     )

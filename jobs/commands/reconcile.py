@@ -25,7 +25,7 @@ ALL = "all"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the flags."""
+    """Declare the flags."""
     parser.add_argument("--day", default=ALL, metavar="YYYY-MM-DD|all", help="one UTC day only (default: all)")
     parser.add_argument(
         "--repair", action="store_true", help="first let the tables show the version, without what was added behind it"
@@ -78,7 +78,7 @@ def _day(text: str) -> date | None:
 
 @contextmanager
 def _ports(chosen: BatchSettings) -> Iterator[ReconcilePorts]:
-    """Connects to everything, cheapest first, so that a server that is away is known before Spark starts."""
+    """Connect to everything, cheapest first, so that a server that is away is known before Spark starts."""
     with ExitStack() as closed:
         versions = closed.enter_context(closing(PostgresVersionStore(chosen.postgres_url)))
         reconciliations = closed.enter_context(closing(PostgresReconciliations(chosen.postgres_url)))

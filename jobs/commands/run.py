@@ -23,12 +23,12 @@ class Process(Protocol):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the process."""
+    """Declare the process."""
     parser.add_argument(
         "process", choices=sorted(PROCESSES), help="which process to run; its settings are VIEWLEDGER_*"
     )
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
-    """Runs the process until SIGTERM or Ctrl-C."""
+    """Run the process until SIGTERM or Ctrl-C."""
     return cast(Process, importlib.import_module(PROCESSES[arguments.process])).run(arguments)

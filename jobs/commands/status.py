@@ -14,7 +14,7 @@ GOOD = ("ready", "done")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the flags."""
+    """Declare the flags."""
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 
@@ -29,14 +29,14 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
 
 def status(folder: Path) -> dict[str, Any]:
-    """The supervisor's report with `up` (every part is up) and a state that is true even if the supervisor died."""
+    """Return the supervisor's report with `up` (every part is up) and a state that is true even if it died."""
     report: dict[str, Any] = read_report(folder) if is_running(folder) else {"state": "not running", "children": {}}
     children = report["children"].values()
     return report | {"up": report["state"] == "ready" and all(child["state"] in GOOD for child in children)}
 
 
 def table(answer: dict[str, Any], now: float) -> str:
-    """The report for people; `now` in seconds since the epoch."""
+    """Return the report for people; `now` in seconds since the epoch."""
     lines = [f"local stack: {answer['state']}"]
     if answer.get("error"):
         lines.append(str(answer["error"]))

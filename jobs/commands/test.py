@@ -39,7 +39,7 @@ BESIDE = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Takes every word as it is: pytest's flags are pytest's."""
+    """Take every word as it is: pytest's flags are pytest's."""
     parser.prefix_chars = "\0"  # argparse then claims no flag for itself, so that -k and -x reach pytest
     parser.add_argument("words", nargs="*", metavar="PYTEST_ARGUMENT", help="pytest's own arguments, such as -k NAME")
 
@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
 
 def start(what: str, words: Sequence[str], *, output: IO[bytes] | None = None) -> "subprocess.Popen[bytes]":
-    """Starts one Python tool at the project's root; it ends when this process does."""
+    """Start one Python tool at the project's root; it ends when this process does."""
     print(f"test: {what}", file=sys.stderr, flush=True)
     return subprocess.Popen(
         [sys.executable, "-m", *words],

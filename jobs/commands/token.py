@@ -17,7 +17,7 @@ MINUTES_MAX = int(LIFETIME_MAX.total_seconds() // 60)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the flags."""
+    """Declare the flags."""
     parser.add_argument(
         "--role", required=True, choices=sorted(role.value for role in GRANTS), help="what the holder may do"
     )
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
-    """Prints the token. Refused unless the local issuer is configured."""
+    """Print the token. Refused unless the local issuer is configured."""
     role = Role(arguments.role)
     if not 1 <= arguments.minutes <= MINUTES_MAX:
         raise CommandError(f"--minutes must be from 1 to {MINUTES_MAX}", ExitCode.BAD_INPUT)

@@ -43,7 +43,7 @@ TOPICS = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the actions."""
+    """Declare the actions."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     actions.add_parser("create", help="create what is missing")
     actions.add_parser("check", help="compare what is there")
@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
 @contextmanager
 def admin_client(connection: KafkaConnection, *, within_ms: int = 10_000) -> Iterator[KafkaAdminClient]:
-    """An admin client; any failure of the broker becomes CommandError(UNAVAILABLE)."""
+    """Yield an admin client; any failure of the broker becomes CommandError(UNAVAILABLE)."""
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # its page of retries says no more than our one sentence
     where = ",".join(connection.bootstrap)
     try:
@@ -88,7 +88,7 @@ def admin_client(connection: KafkaConnection, *, within_ms: int = 10_000) -> Ite
 
 
 def wanted_settings(topic: Topic, connection: KafkaConnection) -> dict[str, str]:
-    """The broker's settings of a topic, by Kafka's names."""
+    """Return the broker's settings of a topic, by Kafka's names."""
     return {
         "cleanup.policy": "delete",
         "message.timestamp.type": "LogAppendTime",
@@ -102,7 +102,7 @@ def wanted_settings(topic: Topic, connection: KafkaConnection) -> dict[str, str]
 
 
 def create(admin: KafkaAdminClient, connection: KafkaConnection) -> list[str]:
-    """Creates the topics that do not exist and waits for their leaders; changes none that exists. Returns new names."""
+    """Create the topics that do not exist and waits for their leaders; changes none that exists. Returns new names."""
     there = set(admin.list_topics())
     missing = {
         topic.name: {
@@ -140,7 +140,7 @@ def differences(admin: KafkaAdminClient, connection: KafkaConnection) -> list[st
 
 
 def layout_differences(topic: Topic, partitions: list[dict[str, Any]], connection: KafkaConnection) -> list[str]:
-    """What differs in partitions and replicas."""
+    """Return what differs in partitions and replicas."""
     found = []
     if len(partitions) != topic.partition_count:
         found.append(
@@ -157,7 +157,7 @@ def layout_differences(topic: Topic, partitions: list[dict[str, Any]], connectio
 
 
 def setting_differences(topic: Topic, settings: dict[str, dict[str, Any]], connection: KafkaConnection) -> list[str]:
-    """What differs in the topic's settings."""
+    """Return what differs in the topic's settings."""
     return [
         f"topic {topic.name} has {name}={settings[name]['value']} instead of {wanted}; "
         f"run kafka-configs --alter --topic {topic.name} --add-config {name}={wanted}"

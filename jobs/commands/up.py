@@ -13,7 +13,7 @@ from jobs.state_home import state_home
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the flags."""
+    """Declare the flags."""
     parser.epilog = f"The ports are the block from VIEWLEDGER_PORT_BASE ({PORT_BASE}) on."
     parser.add_argument("--servers-only", action="store_true", help="start none of our own processes")
     parser.add_argument(
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
-    """Returns when every part answered its probe; running it again while the stack runs changes nothing."""
+    """Return when every part answered its probe; running it again while the stack runs changes nothing."""
     folder = state_home() / "local"
     if is_running(folder):
         print("the local stack is running already; ./viewledger status shows it", file=sys.stderr)

@@ -54,7 +54,7 @@ class ConnectionLimits:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "ConnectionLimits":
-        """Reads VIEWLEDGER_HTTP_* and VIEWLEDGER_TRUSTED_PROXIES."""
+        """Read VIEWLEDGER_HTTP_* and VIEWLEDGER_TRUSTED_PROXIES."""
         whole, decimal = settings.integer, settings.decimal
         return cls(
             connections_max=whole(environ, "VIEWLEDGER_HTTP_CONNECTIONS", default=5_000, least=1, most=1_000_000),
@@ -73,7 +73,7 @@ class ConnectionLimits:
 
 
 def read_proxies(environ: Mapping[str, str]) -> frozenset[str]:
-    """Reads VIEWLEDGER_TRUSTED_PROXIES; wrong ones raise CommandError(BAD_INPUT)."""
+    """Read VIEWLEDGER_TRUSTED_PROXIES; wrong ones raise CommandError(BAD_INPUT)."""
     try:
         return trusted_proxies(environ.get("VIEWLEDGER_TRUSTED_PROXIES", ""))
     except ValueError as error:
@@ -173,7 +173,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._late = self._timed = None
 
     def on_message_begin(self) -> None:
-        """A request begins."""
+        """Note that a request begins."""
         if len(self.pipeline) >= PIPELINED_MAX:
             self._refusal = Problem(400, "request_malformed", f"more than {PIPELINED_MAX} requests wait for an answer")
             raise _RefusedError
@@ -217,7 +217,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """A request is whole; another may follow."""
+        """Note that a request is whole; another may follow."""
         if self._is_upgrade:
             return
         self._is_in_headers, self._is_in_body = True, False
@@ -236,7 +236,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().data_received(self._arrived)
 
     def on_response_complete(self) -> None:
-        """What closes after an answer is not kept open by a client that does not read it."""
+        """Close after an answer even when the client does not read it."""
         super().on_response_complete()
         if self.transport.is_closing() and self._stalled is None:
             self._stalled = self.loop.call_later(self._limits.stall_seconds_max, self.transport.abort)
@@ -248,13 +248,13 @@ class BoundedProtocol(HttpToolsProtocol):
             self._stalled = self.loop.call_later(self._limits.stall_seconds_max, self.transport.abort)
 
     def pause_writing(self) -> None:
-        """The client does not read what is sent."""
+        """Stop sending: the client does not read what is sent."""
         super().pause_writing()
         if self._stalled is None:
             self._stalled = self.loop.call_later(self._limits.stall_seconds_max, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """It reads again."""
+        """Go on sending: the client reads again."""
         super().resume_writing()
         if self._stalled is not None:
             self._stalled.cancel()

@@ -34,7 +34,7 @@ class MetricsSettings:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str], port_variable: str) -> "MetricsSettings":
-        """Reads VIEWLEDGER_METRICS_HOST and the port."""
+        """Read VIEWLEDGER_METRICS_HOST and the port."""
         return cls(
             host=environ.get("VIEWLEDGER_METRICS_HOST") or "127.0.0.1",
             port=settings.integer(environ, port_variable, default=0, least=0, most=65535),

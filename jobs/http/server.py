@@ -46,7 +46,7 @@ class HttpSettings:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str], port_variable: str, default_port: int) -> "HttpSettings":
-        """Reads VIEWLEDGER_BIND_HOST, the port, VIEWLEDGER_LISTEN_FD, VIEWLEDGER_DRAIN_SECONDS and the limits."""
+        """Read VIEWLEDGER_BIND_HOST, the port, VIEWLEDGER_LISTEN_FD, VIEWLEDGER_DRAIN_SECONDS and the limits."""
         inherited = environ.get("VIEWLEDGER_LISTEN_FD")
         return cls(
             host=environ.get("VIEWLEDGER_BIND_HOST") or "127.0.0.1",
@@ -60,19 +60,19 @@ class HttpSettings:
         )
 
     def listen(self) -> socket.socket:
-        """Listens, or takes the inherited socket; raises CommandError that names the setting."""
+        """Listen, or takes the inherited socket; raises CommandError that names the setting."""
         if self.inherited is not None:
             return inherited_socket(self.inherited)
         return listening_socket(self.host, self.port, self.port_variable)
 
     def serve(self, app: Any, listener: socket.socket) -> ExitCode:
-        """Serves on what `listen` returned; see the function."""
+        """Serve on what `listen` returned; see the function."""
         is_shared = self.inherited is not None
         return serve(app, listener, drain_seconds=self.drain_seconds, is_shared=is_shared, limits=self.limits)
 
 
 def listening_socket(host: str, port: int, variable: str) -> socket.socket:
-    """Listens, or raises CommandError that names the address and the setting that moves it."""
+    """Listen, or raises CommandError that names the address and the setting that moves it."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -88,7 +88,7 @@ def listening_socket(host: str, port: int, variable: str) -> socket.socket:
 
 
 def inherited_socket(number: int) -> socket.socket:
-    """Takes over an open socket by its number; CommandError when it is none that accepts connections."""
+    """Take over an open socket by its number; CommandError when it is none that accepts connections."""
     try:
         listener = socket.socket(fileno=number)
         if listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
@@ -108,7 +108,7 @@ def serve(
     is_shared: bool = False,
     limits: ConnectionLimits | None = None,
 ) -> ExitCode:
-    """Serves until SIGTERM or Ctrl-C, then drains and finishes the requests under way, at most GRACE_SECONDS.
+    """Serve until SIGTERM or Ctrl-C, then drains and finishes the requests under way, at most GRACE_SECONDS.
 
     A second signal ends the draining. `is_shared`: others take the connections that wait in the socket, so that this
     process takes none as soon as it is asked to stop.
@@ -181,7 +181,7 @@ class Drain:
         return self._begun_at is not None and self._monotonic() >= self._begun_at + self._lasts
 
     def begin(self) -> None:
-        """The process was asked to stop."""
+        """Note that the process was asked to stop."""
         self._begun_at = self._monotonic()
 
 
@@ -193,7 +193,7 @@ class DrainingServer(uvicorn.Server):
         self._drain = drain
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """The first signal begins the drain, a second one ends it."""
+        """Begin the drain at the first signal; end it at the second."""
         if self._drain.has_begun:
             super().handle_exit(sig, frame)
         else:

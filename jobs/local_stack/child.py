@@ -73,7 +73,7 @@ class Child:
         return self.state in (State.READY, State.DONE)
 
     def start(self) -> None:
-        """Starts the program; raises OSError or subprocess.SubprocessError when it cannot be started at all."""
+        """Start the program; raises OSError or subprocess.SubprocessError when it cannot be started at all."""
         for path in self.unit.fresh_folders:
             shutil.rmtree(path, ignore_errors=True)
             owned_folder(path, self.unit.account)
@@ -93,7 +93,7 @@ class Child:
             self.state = State.READY
 
     def note_end(self, code: int, policy: RestartPolicy) -> float | None:
-        """Records that the process ended; returns the back-off in seconds, or None when done or given up."""
+        """Record that the process ended; returns the back-off in seconds, or None when done or given up."""
         self.process, self.last_exit = None, code
         if self.unit.kind is Kind.TASK and code == 0:
             if self.unit.done_marker is not None:
@@ -110,21 +110,21 @@ class Child:
         return delay
 
     def bound_log(self) -> None:
-        """Keeps the log below its bound: the full file becomes `.1` and writing goes on in an empty one."""
+        """Keep the log below its bound: the full file becomes `.1` and writing goes on in an empty one."""
         if self.log.exists() and self.log.stat().st_size > LOG_BYTES_MAX:
             shutil.copyfile(self.log, self.log.with_suffix(".log.1"))
             with self.log.open("r+b") as file:
                 file.truncate(0)  # children append, so they carry on at the start
 
     def last_words(self) -> str:
-        """The last line of the log, preferring one that names an error; for a one-sentence message."""
+        """Return the last line of the log, preferring one that names an error; for a one-sentence message."""
         lines = [line.strip() for line in tail(self.log).splitlines() if line.strip()]
         telling = [line for line in lines if "ERROR" in line or "FATAL" in line or "rror:" in line]
         return (telling[-1:] or lines[-1:] or ["its log is empty"])[0][:300].rstrip(".")
 
 
 def tail(path: Path, size: int = 8192) -> str:
-    """The last bytes of a text file; empty when there is none."""
+    """Return the last bytes of a text file; empty when there is none."""
     if not path.exists():
         return ""
     with path.open("rb") as file:

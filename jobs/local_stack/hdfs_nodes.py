@@ -25,7 +25,7 @@ EMPTY_WEB_PAGES = '<web-app xmlns="http://java.sun.com/xml/ns/javaee" version="3
 
 
 def hdfs_units(profile: Profile, *, java: str, jars: Path, environ: Mapping[str, str]) -> tuple[Unit, ...]:
-    """The task that formats the name folder once, the NameNode, the DataNode, the task that says who may do what."""
+    """Return the NameNode, the DataNode, and the tasks that format the name folder once and say who may do what."""
     account = account_of("hdfs")
     names, blocks = profile.folder / "hdfs-names", profile.folder / "hdfs-blocks"
     for folder in (names, blocks):
@@ -76,13 +76,13 @@ def hdfs_units(profile: Profile, *, java: str, jars: Path, environ: Mapping[str,
 
 
 def hdfs_superuser() -> str:
-    """The user whom HDFS lets do everything: the one that its NameNode runs as."""
+    """Return the user whom HDFS lets do everything: the one that its NameNode runs as."""
     account = account_of("hdfs")
     return account.name if account else getpass.getuser()
 
 
 def write_config(profile: Profile, names: Path, blocks: Path) -> Path:
-    """Writes the class-path folder of both nodes and returns it."""
+    """Write the class-path folder of both nodes and returns it."""
     ports = profile.ports
     core = {
         "fs.defaultFS": f"hdfs://127.0.0.1:{ports.namenode}",
@@ -117,7 +117,7 @@ def write_config(profile: Profile, names: Path, blocks: Path) -> Path:
 
 
 def xml(settings: Mapping[str, str]) -> str:
-    """Settings in Hadoop's configuration format."""
+    """Return settings in Hadoop's configuration format."""
     entries = "".join(
         f"  <property><name>{escape(name)}</name><value>{escape(value)}</value></property>\n"
         for name, value in settings.items()

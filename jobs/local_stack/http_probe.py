@@ -7,7 +7,7 @@ HTTP_SECONDS = 2.0
 
 
 def http_get(url: str) -> bytes | None:
-    """The body of a 200 answer within two seconds; None for everything else."""
+    """Return the body of a 200 answer within two seconds; None for everything else."""
     try:
         with urllib.request.urlopen(url, timeout=HTTP_SECONDS) as answer:  # noqa: S310  (only our own http URLs)
             return bytes(answer.read()) if answer.status == 200 else None

@@ -21,7 +21,7 @@ Configuration:
 
 
 def kafka_units(profile: Profile, *, java: str, jars: Path, environ: Mapping[str, str]) -> tuple[Unit, ...]:
-    """The task that formats the log folder once, and the broker."""
+    """Return the task that formats the log folder once, and the broker."""
     account = account_of("kafka")
     folder = profile.folder / "kafka"
     owned_folder(folder, account)
@@ -54,7 +54,7 @@ def kafka_units(profile: Profile, *, java: str, jars: Path, environ: Mapping[str
 
 
 def properties(profile: Profile, folder: Path) -> str:
-    """The broker's settings: one node, nothing created by accident, small internal topics."""
+    """Return the broker's settings: one node, nothing created by accident, small internal topics."""
     broker, controller = profile.ports.kafka, profile.ports.kafka_controller
     settings = {
         "process.roles": "broker,controller",

@@ -36,7 +36,7 @@ class Ports:
     """A stack that was started before there were these two has none."""
 
     def by_name(self) -> dict[str, int]:
-        """The ports as a mapping from part to number."""
+        """Return the ports as a mapping from part to number."""
         return asdict(self)
 
 
@@ -45,7 +45,7 @@ OFFSETS = (0, 1, 2, 10, 11, 12, 13, 14, 15, 16, 17, 18, 3, 4, 5, 6)
 
 
 def fixed_ports(environ: Mapping[str, str]) -> Ports:
-    """The documented block, from VIEWLEDGER_PORT_BASE or 17070 on."""
+    """Return the documented block, from VIEWLEDGER_PORT_BASE or 17070 on."""
     text = environ.get("VIEWLEDGER_PORT_BASE", str(PORT_BASE))
     if not (re.fullmatch("[0-9]{1,5}", text) and 1024 <= int(text) <= 65535 - max(OFFSETS)):
         raise CommandError(
@@ -88,7 +88,7 @@ def is_open(port: int, timeout_seconds: float = 0.3) -> bool:
 
 
 def refuse_taken_ports(ports: Mapping[str, int]) -> None:
-    """Raises CommandError(UNAVAILABLE) naming every port of the given parts that another program holds."""
+    """Raise CommandError(UNAVAILABLE) naming every port of the given parts that another program holds."""
     taken = [f"{port} ({part})" for part, port in ports.items() if not is_free(port)]
     if taken:
         noun = "port is" if len(taken) == 1 else "ports are"

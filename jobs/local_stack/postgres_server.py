@@ -19,7 +19,7 @@ set -eu
 
 
 def postgres_units(profile: Profile, *, programs: Path, environ: Mapping[str, str]) -> tuple[Unit, ...]:
-    """The task that makes the cluster, role and database once, and the server."""
+    """Return the task that makes the cluster, role and database once, and the server."""
     account = account_of("postgres")
     folder = owned_folder(profile.folder / "postgres", account)
     password = profile.secret("postgres_password")
@@ -69,7 +69,7 @@ def postgres_units(profile: Profile, *, programs: Path, environ: Mapping[str, st
 
 
 def private_file(path: Path, text: str, account: Account | None) -> Path:
-    """Writes a file that only the server's account can read."""
+    """Write a file that only the server's account can read."""
     write_private(path, text)
     if account is not None:
         os.chown(path, account.uid, account.gid)

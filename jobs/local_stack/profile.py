@@ -32,11 +32,11 @@ class Profile:
             path.chmod(0o755)
 
     def log(self, name: str) -> Path:
-        """The log file of one child."""
+        """Return the log file of one child."""
         return self.folder / "log" / f"{name}.log"
 
     def write_config(self, name: str, content: str) -> Path:
-        """Writes a configuration file that servers may read (it must hold no secret)."""
+        """Write a configuration file that servers may read (it must hold no secret)."""
         path = self.folder / "etc" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.parent.chmod(0o755)
@@ -45,7 +45,7 @@ class Profile:
         return path
 
     def secret(self, name: str) -> str:
-        """A random secret of this stack, made at first use and kept in a file only the starting user can read."""
+        """Return a random secret of this stack, made at first use, kept in a file only the starting user can read."""
         path = self.folder / "secrets.json"
         known: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
         if name not in known:
@@ -54,7 +54,7 @@ class Profile:
         return known[name]
 
     def environment(self) -> dict[str, str]:
-        """The settings by which clients and our processes reach this stack; holds secrets."""
+        """Return the settings by which clients and our processes reach this stack; holds secrets."""
         ports = self.ports
         password = self.secret("postgres_password")
         return {
@@ -84,7 +84,7 @@ class Profile:
         }
 
     def _logins(self) -> dict[str, str]:
-        """Settings with the URL of each login that is less than the one that migrates."""
+        """Return settings with the URL of each login that is less than the one that migrates."""
         place = f"127.0.0.1:{self.ports.postgres}/viewledger"
         return {
             f"VIEWLEDGER_{name.upper()}_POSTGRES_URL": f"postgresql://{login}:{self.secret(f'{name}_password')}@{place}"
@@ -93,7 +93,7 @@ class Profile:
 
 
 def write_atomically(path: Path, text: str, mode: int = 0o644) -> None:
-    """Replaces a file in one step: a reader sees the old text or the new one, never a part."""
+    """Replace a file in one step: a reader sees the old text or the new one, never a part."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     with os.fdopen(descriptor, "w") as file:
@@ -102,12 +102,12 @@ def write_atomically(path: Path, text: str, mode: int = 0o644) -> None:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replaces a file that only its owner may read."""
+    """Replace a file that only its owner may read."""
     write_atomically(path, text, 0o600)
 
 
 def read_environment(folder: Path) -> dict[str, str]:
-    """The settings a running stack wrote to `stack.env`; empty when there is no such file."""
+    """Return the settings a running stack wrote to `stack.env`; empty when there is no such file."""
     path = folder / "stack.env"
     if not path.exists():
         return {}
@@ -115,7 +115,7 @@ def read_environment(folder: Path) -> dict[str, str]:
 
 
 def write_environment(folder: Path, environment: Mapping[str, str]) -> None:
-    """Writes `stack.env`: one NAME=value a line, readable by its owner only, fit for a shell's `source`."""
+    """Write `stack.env`: one NAME=value a line, readable by its owner only, fit for a shell's `source`."""
     write_private(folder / "stack.env", "".join(f"{name}={value}\n" for name, value in environment.items()))
 
 
@@ -137,6 +137,6 @@ STACKS = ("local", "demo")
 
 
 def folder_in_use() -> Path:
-    """The folder of the stack that commands work with: the one of `up`, or else the one of `demo --keep`."""
+    """Return the folder of the stack that commands work with: the one of `up`, or else the one of `demo --keep`."""
     folders = [state_home() / name for name in STACKS]
     return next((folder for folder in folders if is_running(folder)), folders[0])

@@ -11,7 +11,7 @@ MAXMEMORY = "2gb"
 
 
 def redis_units(profile: Profile, *, program: str, environ: Mapping[str, str]) -> tuple[Unit, ...]:
-    """The server alone; Redis needs no preparation."""
+    """Return the server alone; Redis needs no preparation."""
     account = account_of("redis")
     folder = owned_folder(profile.folder / "redis", account)
     settings = {

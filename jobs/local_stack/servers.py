@@ -40,7 +40,7 @@ def plan(profile: Profile, *, servers: Sequence[str], processes: Sequence[str]) 
 
 
 def server_units(profile: Profile, server: str) -> tuple[Unit, ...]:
-    """The units of one server by its name in SERVERS."""
+    """Return the units of one server by its name in SERVERS."""
     environ = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "HOME": "/nonexistent"}
     jars = state_home() / "jars"
     if server == "redis" and (program := programs.redis_server()):
@@ -57,13 +57,13 @@ def server_units(profile: Profile, server: str) -> tuple[Unit, ...]:
 
 
 def our_environment(profile: Profile) -> dict[str, str]:
-    """What our own processes see: the starting user's environment, with this stack's settings over it."""
+    """Return what our own processes see: the starting user's environment, with this stack's settings over it."""
     environ = with_java_home(os.environ) | profile.environment()
     return environ | {"PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": "1"}
 
 
 def with_java_home(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment with JAVA_HOME, by which Spark finds its Java, naming one that it can run on."""
+    """Return the environment with JAVA_HOME, by which Spark finds its Java, naming one that it can run on."""
     program = programs.java()
     home = {"JAVA_HOME": str(Path(program).resolve().parent.parent)} if program else {}
     return dict(environ) | home
@@ -98,12 +98,12 @@ def process_unit(profile: Profile, name: str, *, after: tuple[str, ...], environ
 
 
 def _with_own_login(environ: Mapping[str, str], name: str) -> dict[str, str]:
-    """The settings of a process: of PostgreSQL's logins its own alone, or else the one that has every role."""
+    """Return the settings of a process: of PostgreSQL's logins its own alone, or else the one that has every role."""
     own = login_setting(name.upper())
     own = own if own in environ else POSTGRES_URL
     return {each: value for each, value in environ.items() if each == own or not each.endswith("POSTGRES_URL")}
 
 
 def our_command(*words: str) -> tuple[str, ...]:
-    """A viewledger command under this Python; -P keeps the current folder out of the import path."""
+    """Return a viewledger command under this Python; -P keeps the current folder out of the import path."""
     return (sys.executable, "-P", "-m", "jobs.cli", *words)

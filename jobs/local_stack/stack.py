@@ -55,7 +55,7 @@ class LocalStack:
         tell: Callable[[str], None] = no_progress,
         ready_within_seconds: float = 120.0,
     ) -> "LocalStack":
-        """Starts a stack in `folder` and returns when every part answered its probe.
+        """Start a stack in `folder` and returns when every part answered its probe.
 
         `detached`: the stack outlives this process. Raises CommandError(UNAVAILABLE) with one sentence when a port
         is taken, a part does not come up, or a stack runs in this folder already; nothing is left running then.
@@ -85,14 +85,14 @@ class LocalStack:
 
     @classmethod
     def attach(cls, folder: Path) -> "LocalStack | None":
-        """The stack that runs in `folder`; None when none does."""
+        """Return the stack that runs in `folder`; None when none does."""
         if not is_running(folder) or not (report := read_report(folder)):
             return None
         ports = Ports(**report["ports"])
         return cls(folder, ports, Profile(folder, ports).environment())
 
     def report(self) -> dict[str, Any]:
-        """What the supervisor last wrote about its children (`stack.json`)."""
+        """Return what the supervisor last wrote about its children (`stack.json`)."""
         return read_report(self.folder)
 
     @property
@@ -102,12 +102,12 @@ class LocalStack:
         return f"postgresql://postgres:{password}@127.0.0.1:{self.ports.postgres}"
 
     def pid(self, name: str) -> int | None:
-        """The process id of a child; None while it has none."""
+        """Return the process id of a child; None while it has none."""
         pid = self.report()["children"][name]["pid"]
         return int(pid) if pid is not None else None
 
     def kill(self, name: str, number: int = signal.SIGKILL) -> int:
-        """Sends a signal to a child and returns the id it had; the supervisor starts a dead one again."""
+        """Send a signal to a child and returns the id it had; the supervisor starts a dead one again."""
         pid = self.pid(name)
         if pid is None:
             raise CommandError(f"{name} is not running", ExitCode.UNAVAILABLE)
@@ -115,7 +115,7 @@ class LocalStack:
         return pid
 
     def wait_ready(self, name: str, *, not_pid: int | None = None, within_seconds: float = 60.0) -> int:
-        """Waits until a child is ready, under another process id than `not_pid`; returns its id."""
+        """Wait until a child is ready, under another process id than `not_pid`; returns its id."""
         deadline = time.monotonic() + within_seconds
         while time.monotonic() < deadline:
             child = self.report()["children"][name]
@@ -125,7 +125,7 @@ class LocalStack:
         raise CommandError(f"{name} was not ready within {within_seconds:.0f} s", ExitCode.UNAVAILABLE)
 
     def stop(self, within_seconds: float = STOP_SECONDS) -> None:
-        """Stops every child in order and waits for it; kills the supervisor, and all with it, past the time."""
+        """Stop every child in order and waits for it; kills the supervisor, and all with it, past the time."""
         pid = self.supervisor.pid if self.supervisor is not None else self.report().get("supervisor_pid")
         if pid is None or not self._alive():
             return
@@ -173,14 +173,14 @@ class LocalStack:
 
 
 def read_report(folder: Path) -> dict[str, Any]:
-    """The content of `stack.json`; empty before the first one."""
+    """Return the content of `stack.json`; empty before the first one."""
     path = folder / "stack.json"
     return dict(json.loads(path.read_text())) if path.exists() else {}
 
 
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """A folder that the servers' accounts can enter (pytest's tmp_path is closed to them), removed at the end."""
+    """Yield a folder that the servers' accounts can enter (pytest's tmp_path is closed to them), removed at the end."""
     with tempfile.TemporaryDirectory(prefix="viewledger-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         folder.chmod(0o755)

@@ -87,7 +87,7 @@ class Supervisor:
         return time.monotonic() >= child.next_start_clock and all(other.satisfied for other in needed)
 
     def start(self, child: Child) -> None:
-        """Starts a child; a program that cannot be started counts like one that died."""
+        """Start a child; a program that cannot be started counts like one that died."""
         try:
             child.start()
         except (OSError, subprocess.SubprocessError) as error:
@@ -108,7 +108,7 @@ class Supervisor:
             log.info("child ready", extra={"fields": {"name": child.unit.name, "seconds": seconds}})
 
     def note_end(self, child: Child, code: int) -> None:
-        """Logs the end of a child and decides what follows from it."""
+        """Log the end of a child and decides what follows from it."""
         delay = child.note_end(code, STARTING_POLICY if self.state == "starting" else RUNNING_POLICY)
         fields = {"name": child.unit.name, "code": code, "restarts": child.restarts, "delay_seconds": delay}
         if child.state is State.DONE:
@@ -124,7 +124,7 @@ class Supervisor:
             log.error("child given up", extra={"fields": fields | {"error": self.error}})
 
     def stop(self) -> int:
-        """Ends every child in waves, politely first, and writes the last state."""
+        """End every child in waves, politely first, and writes the last state."""
         failed = self.state == "failed"
         if not failed:
             self.state = "stopping"
@@ -160,11 +160,11 @@ class Supervisor:
                 child.state = State.STOPPED
 
     def pid(self, child: Child) -> int | None:
-        """The child's process id while it has a process."""
+        """Return the child's process id while it has a process."""
         return child.process.pid if child.process is not None else None
 
     def publish(self) -> None:
-        """Writes `stack.json` when anything in it changed; readers see whole versions only."""
+        """Write `stack.json` when anything in it changed; readers see whole versions only."""
         children = {
             name: {
                 "kind": child.unit.kind.value,
@@ -201,7 +201,7 @@ class Supervisor:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Runs the supervisor of one folder, alone; the lock on the folder is held until this process ends."""
+    """Run the supervisor of one folder, alone; the lock on the folder is held until this process ends."""
     parser = argparse.ArgumentParser(description="Supervises one local stack (started by ./viewledger up and demo).")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--ports", required=True, help="the ports as a JSON object")
@@ -226,7 +226,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def names(text: str) -> tuple[str, ...]:
-    """The parts of a comma-separated argument."""
+    """Return the parts of a comma-separated argument."""
     return tuple(name for name in text.split(",") if name)
 
 

@@ -74,7 +74,7 @@ class ApiSettings:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "ApiSettings":
-        """Reads and checks the settings; wrong ones raise CommandError(BAD_INPUT) naming the variable."""
+        """Read and checks the settings; wrong ones raise CommandError(BAD_INPUT) naming the variable."""
         key = cursor_key(environ)
         return cls(
             redis=settings.RedisConnection.from_environ(environ),
@@ -100,7 +100,7 @@ class SpeedLayerCounts:
         self._fresh_ms = fresh_seconds * 1000
 
     async def read(self, offset_ends: tuple[int, ...], video_ids: Sequence[str]) -> SpeedSums:
-        """Returns the sums since the offsets; raises SpeedUnavailableError."""
+        """Return the sums since the offsets; raises SpeedUnavailableError."""
         try:
             found = await self._reader.read(offset_ends, video_ids)
         except UnavailableError as error:
@@ -112,7 +112,7 @@ class SpeedLayerCounts:
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
-    """Serves until it is stopped. Starts without PostgreSQL and Redis, too, and answers as soon as they do."""
+    """Serve until it is stopped. Starts without PostgreSQL and Redis, too, and answers as soon as they do."""
     environ = settings.environment("API")
     chosen = ApiSettings.from_environment(environ)
     log_json()

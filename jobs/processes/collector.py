@@ -43,7 +43,7 @@ class CollectorSettings:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "CollectorSettings":
-        """Reads and checks the settings; wrong ones raise CommandError(BAD_INPUT) naming the variable."""
+        """Read and checks the settings; wrong ones raise CommandError(BAD_INPUT) naming the variable."""
         return cls(
             bootstrap=settings.host_ports(environ, "VIEWLEDGER_KAFKA_BOOTSTRAP"),
             topic=environ.get("VIEWLEDGER_TOPIC_VIDEO_VIEWS") or TOPIC_VIDEO_VIEWS,
@@ -59,7 +59,7 @@ class CollectorSettings:
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
-    """Serves until it is stopped; UNAVAILABLE when no broker answers at the start or the port is taken."""
+    """Serve until it is stopped; UNAVAILABLE when no broker answers at the start or the port is taken."""
     chosen = CollectorSettings.from_environment(settings.environment())
     log_json()
     listener = chosen.http.listen()
@@ -85,7 +85,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
 
 def connect(bootstrap: tuple[str, ...], topic: str, deadline_ms: int) -> KafkaEventLog:
-    """Connects to the log, or raises CommandError(UNAVAILABLE) with the reason and the remedy."""
+    """Connect to the log, or raises CommandError(UNAVAILABLE) with the reason and the remedy."""
     try:
         return KafkaEventLog.connect(bootstrap, topic, deadline_ms=deadline_ms)
     except LogUnavailableError as error:
@@ -94,7 +94,7 @@ def connect(bootstrap: tuple[str, ...], topic: str, deadline_ms: int) -> KafkaEv
 
 
 def read_pseudonym_key(environ: Mapping[str, str]) -> bytes:
-    """Reads VIEWLEDGER_PSEUDONYM_KEY; the message of the error does not repeat it."""
+    """Read VIEWLEDGER_PSEUDONYM_KEY; the message of the error does not repeat it."""
     try:
         return pseudonym_key(settings.required(environ, "VIEWLEDGER_PSEUDONYM_KEY"))
     except ValueError as error:

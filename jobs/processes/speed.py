@@ -74,7 +74,7 @@ class SpeedSettings:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "SpeedSettings":
-        """Reads and checks the settings; wrong ones raise CommandError(BAD_INPUT) naming the variable."""
+        """Read and checks the settings; wrong ones raise CommandError(BAD_INPUT) naming the variable."""
         horizon_seconds = settings.integer(
             environ, "VIEWLEDGER_SPEED_HORIZON_SECONDS", default=7_200, least=2, most=86_400
         )
@@ -120,7 +120,7 @@ class Readiness:
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
-    """Counts until SIGTERM or Ctrl-C. FAILED when going on would count wrong, BAD_INPUT when Redis is set up unsafely.
+    """Count until SIGTERM or Ctrl-C. FAILED when going on would count wrong, BAD_INPUT when Redis is set up unsafely.
 
     Servers that do not answer are waited for, at the start too; meanwhile `/readyz` says 503.
     """
@@ -182,7 +182,7 @@ def _surroundings(
     catalogue: PostgresCatalogueVideos,
     stopping: threading.Event,
 ) -> Surroundings:
-    """Puts failpoints around what they are for, and a circuit breaker around each server."""
+    """Put failpoints around what they are for, and a circuit breaker around each server."""
     log, store, dead_letters = connected
     on = chosen.failpoints.on
     published = PostgresPublishedOffsets(chosen.postgres_url, chosen.kafka.topic)
@@ -207,7 +207,7 @@ def _surroundings(
 
 
 def _patiently(connect: Callable[[], Connected], stopping: threading.Event) -> Connected | None:
-    """Tries until it works; None when asked to stop meanwhile."""
+    """Try until it works; None when asked to stop meanwhile."""
     return wait_for(connect, UnavailableError, stopping=stopping, told=_waiting)
 
 
@@ -226,7 +226,7 @@ def _probes(chosen: SpeedSettings, registry: CollectorRegistry, readiness: Readi
 
 @contextmanager
 def _stopping_on_signals() -> Iterator[threading.Event]:
-    """Turns SIGTERM and Ctrl-C into an event, so that the chunk at hand is finished."""
+    """Turn SIGTERM and Ctrl-C into an event, so that the chunk at hand is finished."""
     stopping = threading.Event()
     before = {number: signal.signal(number, lambda *_: stopping.set()) for number in (signal.SIGTERM, signal.SIGINT)}
     try:

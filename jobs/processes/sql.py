@@ -17,7 +17,7 @@ LOOK_SECONDS = 1.0
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
-    """Serves until it is stopped; FAILED when Spark's Java process ends before."""
+    """Serve until it is stopped; FAILED when Spark's Java process ends before."""
     chosen = SqlServerSettings.from_environment(settings.environment())
     log_json()
     with sql_server(chosen) as server:

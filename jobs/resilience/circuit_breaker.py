@@ -111,7 +111,7 @@ class CircuitBreaker:
             self._is_probing = False
 
     def _abandoned(self) -> None:
-        """A call that was cancelled says nothing about the server."""
+        """Forget a call that was cancelled: it says nothing about the server."""
         with self._lock:
             self._is_probing = False
 

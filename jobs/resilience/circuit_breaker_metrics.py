@@ -25,10 +25,10 @@ class _States(Collector):
 
 
 def show_breakers(registry: CollectorRegistry, breakers: Sequence[CircuitBreaker]) -> None:
-    """Shows the state of every breaker as `circuit_breaker_state{part=…}`."""
+    """Show the state of every breaker as `circuit_breaker_state{part=…}`."""
     show_states(registry, {each.part: lambda each=each: each.state for each in breakers})  # type: ignore[misc]
 
 
 def show_states(registry: CollectorRegistry, states: Mapping[str, Callable[[], State]]) -> None:
-    """Shows states that are asked for when the metrics are read."""
+    """Show states that are asked for when the metrics are read."""
     registry.register(_States(states))

@@ -34,7 +34,7 @@ def try_again(
     backoff: Backoff = BETWEEN_RUNS,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Answer:
-    """Does the work, at most so many times; the last failure is raised as it is."""
+    """Do the work, at most so many times; the last failure is raised as it is."""
     retrying = Retrying(
         retry=retry_if_exception_type(failure),
         stop=stop_after_attempt(attempts),
@@ -49,7 +49,7 @@ def try_again(
 def wait_for(
     work: Callable[[], Answer], failure: type[Exception], *, stopping: threading.Event, told: Told
 ) -> Answer | None:
-    """Does the work until it succeeds; None when asked to stop meanwhile."""
+    """Do the work until it succeeds; None when asked to stop meanwhile."""
     retrying = Retrying(
         retry=retry_if_exception_type(failure),
         stop=stop_when_event_set(stopping),

@@ -14,7 +14,7 @@ POSTGRES_URL = "VIEWLEDGER_POSTGRES_URL"
 
 
 def environment(login: str | None = None) -> Mapping[str, str]:
-    """The process's environment; what it lacks comes from the stack that `up` or `demo --keep` left running, if any.
+    """Return the environment; what it lacks comes from the stack that `up` or `demo --keep` left running, if any.
 
     `login` says whose login of PostgreSQL the work needs (`BILLING`): where VIEWLEDGER_BILLING_POSTGRES_URL is set, it
     takes the place of VIEWLEDGER_POSTGRES_URL. Who names a database in the process's environment gets none of the
@@ -30,12 +30,12 @@ def environment(login: str | None = None) -> Mapping[str, str]:
 
 
 def login_setting(login: str) -> str:
-    """The setting with the URL of a login: `BILLING` → VIEWLEDGER_BILLING_POSTGRES_URL."""
+    """Return the setting with the URL of a login: `BILLING` → VIEWLEDGER_BILLING_POSTGRES_URL."""
     return f"VIEWLEDGER_{login}_POSTGRES_URL"
 
 
 def required(environ: Mapping[str, str], name: str) -> str:
-    """A setting that has no default."""
+    """Return a setting that has no default."""
     value = environ.get(name, "")
     if not value:
         raise CommandError(
@@ -45,7 +45,7 @@ def required(environ: Mapping[str, str], name: str) -> str:
 
 
 def integer(environ: Mapping[str, str], name: str, *, default: int, least: int, most: int) -> int:
-    """A whole number within [least, most]."""
+    """Return a whole number within [least, most]."""
     text = environ.get(name) or str(default)
     if not re.fullmatch(r"-?\d{1,18}", text, re.ASCII) or not least <= int(text) <= most:
         raise CommandError(f"{name} is {text!r}; it must be a whole number from {least} to {most}", ExitCode.BAD_INPUT)
@@ -53,7 +53,7 @@ def integer(environ: Mapping[str, str], name: str, *, default: int, least: int, 
 
 
 def decimal(environ: Mapping[str, str], name: str, *, default: float, least: float, most: float) -> float:
-    """A number within [least, most]; for durations and shares, never for money."""
+    """Return a number within [least, most]; for durations and shares, never for money."""
     text = environ.get(name) or str(default)
     if not re.fullmatch(r"-?\d{1,15}(\.\d{1,15})?", text, re.ASCII) or not least <= float(text) <= most:
         raise CommandError(f"{name} is {text!r}; it must be a number from {least} to {most}", ExitCode.BAD_INPUT)
@@ -69,7 +69,7 @@ def flag(environ: Mapping[str, str], name: str, *, default: bool) -> bool:
 
 
 def url(environ: Mapping[str, str], name: str, *, schemes: tuple[str, ...]) -> str:
-    """A URL of one of the schemes with a host. The message never repeats the value: it may hold a password."""
+    """Return a URL of one of the schemes with a host. The message never repeats the value: it may hold a password."""
     value = required(environ, name)
     try:
         parts = urlsplit(value)
@@ -103,7 +103,7 @@ class KafkaConnection:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "KafkaConnection":
-        """Reads VIEWLEDGER_KAFKA_BOOTSTRAP, VIEWLEDGER_REPLICATION_FACTOR, VIEWLEDGER_MIN_INSYNC_REPLICAS."""
+        """Read VIEWLEDGER_KAFKA_BOOTSTRAP, VIEWLEDGER_REPLICATION_FACTOR, VIEWLEDGER_MIN_INSYNC_REPLICAS."""
         replication = integer(environ, "VIEWLEDGER_REPLICATION_FACTOR", default=1, least=1, most=9)
         return cls(
             bootstrap=host_ports(environ, "VIEWLEDGER_KAFKA_BOOTSTRAP"),
@@ -122,7 +122,7 @@ class RedisConnection:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "RedisConnection":
-        """Reads VIEWLEDGER_REDIS_URL."""
+        """Read VIEWLEDGER_REDIS_URL."""
         return cls(url=url(environ, "VIEWLEDGER_REDIS_URL", schemes=("redis", "rediss")))
 
 
@@ -137,7 +137,7 @@ class PostgresConnection:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "PostgresConnection":
-        """Reads VIEWLEDGER_POSTGRES_URL."""
+        """Read VIEWLEDGER_POSTGRES_URL."""
         return cls(url=url(environ, "VIEWLEDGER_POSTGRES_URL", schemes=("postgresql", "postgres")))
 
 
@@ -149,5 +149,5 @@ class HdfsConnection:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "HdfsConnection":
-        """Reads VIEWLEDGER_HDFS_URL."""
+        """Read VIEWLEDGER_HDFS_URL."""
         return cls(url=url(environ, "VIEWLEDGER_HDFS_URL", schemes=("hdfs",)))

@@ -30,7 +30,7 @@ FREE_GIB_NEEDED = 5
 
 
 def set_up(home: Path, project: Path = PROJECT) -> Path:
-    """Makes everything that is missing and returns the Python to run; raises CommandError(SETUP_FAILED)."""
+    """Make everything that is missing and returns the Python to run; raises CommandError(SETUP_FAILED)."""
     lock, pom = project / "requirements.lock", project / "pom.xml"
     venv, jars = venv_folder(home, lock), jars_stamp(home, pom)
     if not is_ready(home, venv, jars):
@@ -52,12 +52,12 @@ def is_ready(home: Path, venv: Path, jars: Path) -> bool:
 
 
 def venv_folder(home: Path, lock: Path) -> Path:
-    """The environment's own folder, named by the lock file and the Python; `<home>/venv` points to the current one."""
+    """Return the environment's folder, named after lock and Python; `<home>/venv` points to the current one."""
     return home / f"venv-{short_hash(lock.read_bytes(), sys.version.encode(), sys.executable.encode())}"
 
 
 def jars_stamp(home: Path, pom: Path) -> Path:
-    """The file that says the jars of this pom.xml are all there."""
+    """Return the file that says the jars of this pom.xml are all there."""
     return home / "jars" / f"complete-{short_hash(pom.read_bytes())}"
 
 
@@ -111,7 +111,7 @@ def has_ensurepip() -> bool:
 
 
 def make_venv(home: Path, venv: Path, lock: Path) -> None:
-    """Builds the environment beside the current one and then points `<home>/venv` to it."""
+    """Build the environment beside the current one and then points `<home>/venv` to it."""
     log = home / "log" / "setup.log"
     if not (venv / "complete").exists():
         shutil.rmtree(venv, ignore_errors=True)
@@ -137,7 +137,7 @@ def make_venv(home: Path, venv: Path, lock: Path) -> None:
 
 
 def lock_entry(text: str, package: str) -> str:
-    """The lines of one package in a lock file: its pin and every hash."""
+    """Return the lines of one package in a lock file: its pin and every hash."""
     found = re.search(rf"^{package}==.*(?:\n    --hash=.*)+", text, re.MULTILINE)
     if found is None:
         raise CommandError(f"requirements.lock pins no {package}; make the file again", ExitCode.SETUP_FAILED)
@@ -145,7 +145,7 @@ def lock_entry(text: str, package: str) -> str:
 
 
 def make_jars(home: Path, pom: Path, stamp: Path) -> None:
-    """Fetches the Java parts, one folder per class path; a folder appears only when it is whole."""
+    """Fetch the Java parts, one folder per class path; a folder appears only when it is whole."""
     if stamp.exists():
         return
     stamp.parent.mkdir(parents=True, exist_ok=True)
@@ -180,7 +180,7 @@ def check_disk(home: Path) -> None:
 
 @contextmanager
 def alone(home: Path) -> Iterator[None]:
-    """Holds the set-up's lock, waiting for another set-up of the same home; the kernel frees it if we die."""
+    """Hold the set-up's lock, waiting for another set-up of the same home; the kernel frees it if we die."""
     try:
         (home / "log").mkdir(parents=True, exist_ok=True)
         lock = (home / "setup.lock").open("w")
@@ -199,12 +199,12 @@ def alone(home: Path) -> Iterator[None]:
 
 
 def interrupted(_signal: int, _frame: FrameType | None) -> None:
-    """Makes SIGTERM end the running step the same way as Ctrl-C."""
+    """Make SIGTERM end the running step the same way as Ctrl-C."""
     raise KeyboardInterrupt
 
 
 def main() -> ExitCode:
-    """Sets up, then becomes the command line under the environment's Python."""
+    """Set up, then becomes the command line under the environment's Python."""
     signal.signal(signal.SIGTERM, interrupted)
     try:
         python = str(set_up(state_home()))

@@ -9,14 +9,14 @@ from jobs.setup.steps import run_step
 
 
 def why_not_installable() -> str | None:
-    """The reason why packages may not be installed here; None where they may."""
+    """Return the reason why packages may not be installed here; None where they may."""
     if os.environ.get("VIEWLEDGER_APT") == "0":
         return "VIEWLEDGER_APT=0"
     return "not root, or no apt-get here" if os.geteuid() != 0 or shutil.which("apt-get") is None else None
 
 
 def remedy_for(packages: Sequence[str]) -> str:
-    """The one command that a person gives instead."""
+    """Return the one command that a person gives instead."""
     return f"run as root: apt-get update && apt-get install {' '.join(packages)}"
 
 
@@ -33,7 +33,7 @@ def install(packages: Sequence[str], *, log: Path) -> None:
 
 
 def extract(package: str, path: str, *, into: Path, log: Path) -> None:
-    """Takes one file out of a package to `<into>/<path>`; nothing is installed, so no service of it is ever started.
+    """Take one file out of a package to `<into>/<path>`; nothing is installed, so no service of it is ever started.
 
     Raises CommandError(SETUP_FAILED).
     """

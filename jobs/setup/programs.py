@@ -13,7 +13,7 @@ JAVA_OLDEST, JAVA_NEWEST = 17, 23
 
 
 def java() -> str | None:
-    """A Java whose version the servers can run on: JAVA_HOME's, the one on PATH, then Debian's others."""
+    """Return a Java whose version the servers can run on: JAVA_HOME's, the one on PATH, then Debian's others."""
     candidates = [Path(home) / "bin" / "java"] if (home := os.environ.get("JAVA_HOME")) else []
     candidates += [Path(found)] if (found := shutil.which("java")) else []
     candidates += sorted(Path("/usr/lib/jvm").glob("java-*/bin/java"))
@@ -24,7 +24,7 @@ def java() -> str | None:
 
 
 def java_version(program: str) -> int | None:
-    """The major version of a `java` program; None when it does not run. Reads the release file first: no start-up."""
+    """Return the major version of a `java` program; None when it does not run. It reads the release file first."""
     release = Path(program).resolve().parent.parent / "release"
     text = release.read_text() if release.is_file() else first_output(program, "-version")
     found = re.search(r'(?:JAVA_VERSION=|version )"(?:1\.)?(\d+)', text)
@@ -32,12 +32,12 @@ def java_version(program: str) -> int | None:
 
 
 def redis_server() -> str | None:
-    """The Redis server on PATH or where Debian puts it."""
+    """Return the Redis server on PATH or where Debian puts it."""
     return shutil.which("redis-server", path=os.environ.get("PATH", "") + ":/usr/bin:/usr/local/bin")
 
 
 def postgres_folder() -> Path | None:
-    """The folder with `initdb` and `postgres` of the newest installed PostgreSQL (Debian keeps it off PATH)."""
+    """Return the folder with `initdb` and `postgres` of the newest installed PostgreSQL (Debian keeps it off PATH)."""
     folders = sorted(
         Path("/usr/lib/postgresql").glob("*/bin"),
         key=lambda folder: float(re.sub(r"[^\d.]", "", folder.parent.name) or 0),
@@ -49,22 +49,22 @@ def postgres_folder() -> Path | None:
 
 
 def maven() -> str | None:
-    """The Maven program; needed only while the jars are not there yet."""
+    """Return the Maven program; needed only while the jars are not there yet."""
     return shutil.which("mvn")
 
 
 def chromium() -> str | None:
-    """The browser that tests of pages drive."""
+    """Return the browser that tests of pages drive."""
     return shutil.which("chromium")
 
 
 def promtool() -> str | None:
-    """The program that checks alerting rules: the one on PATH, or the one that `test` took out of its package."""
+    """Return the checker of alerting rules: the one on PATH, or the one that `test` took out of its package."""
     return shutil.which("promtool", path=f"{os.environ.get('PATH', '')}:{state_home() / 'tools' / 'usr' / 'bin'}")
 
 
 def first_output(program: str, *arguments: str) -> str:
-    """What a program prints when asked for its version, on either stream; empty when it does not run in 20 s."""
+    """Return what a program prints when asked for its version, on either stream; empty when it does not run in 20 s."""
     try:
         answer = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=20, check=False)
     except (OSError, subprocess.TimeoutExpired):

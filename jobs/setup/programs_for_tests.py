@@ -11,7 +11,7 @@ PROMTOOL_PATH = "usr/bin/promtool"
 
 
 def provide(home: Path) -> None:
-    """Gets what is missing where set-up may; says in one line what stays missing and how to get it. Never raises."""
+    """Get what is missing where set-up may; says in one line what stays missing and how to get it. Never raises."""
     if not (packages := missing()):
         return
     try:

@@ -24,7 +24,7 @@ def say(text: str) -> None:
 def run_step(
     what: str, command: Sequence[str], *, log: Path, remedy: str, environ: Mapping[str, str] | None = None
 ) -> None:
-    """Runs a command with its output in `log`, telling now and then that it still runs.
+    """Run a command with its output in `log`, telling now and then that it still runs.
 
     Raises CommandError(SETUP_FAILED) with the last line that looks like the reason; the command is ended when this
     process is interrupted.

@@ -23,7 +23,7 @@ class Figure:
 
 
 def write_figures(path: Path, figures: Sequence[Figure]) -> None:
-    """Replaces the file as a whole."""
+    """Replace the file as a whole."""
     registry = CollectorRegistry()
     gauges: dict[str, Gauge] = {}
     for each in figures:
@@ -39,7 +39,7 @@ def write_figures(path: Path, figures: Sequence[Figure]) -> None:
 def recorded_check(
     state: Path, check: str, difference: type[Exception], *, clock: Callable[[], float] = time.time
 ) -> Iterator[None]:
-    """Notes whether a comparison found that numbers differ which must agree; another error notes nothing."""
+    """Note whether a comparison found that numbers differ which must agree; another error notes nothing."""
     try:
         yield
     except difference:
@@ -58,7 +58,7 @@ def _record_check(state: Path, check: str, ended_at: float, *, differs: bool) ->
 
 
 def record_halt(state: Path, reason: str, *, clock: Callable[[], float] = time.time) -> None:
-    """Notes that the speed process halted by itself; it ends at once, and with it what could be scraped."""
+    """Note that the speed process halted by itself; it ends at once, and with it what could be scraped."""
     figure = Figure(
         "viewledger_speed_last_halt_timestamp_seconds", "When a speed process halted last", clock(), {"reason": reason}
     )
@@ -66,12 +66,12 @@ def record_halt(state: Path, reason: str, *, clock: Callable[[], float] = time.t
 
 
 def record_open_differences(state: Path, count: int) -> None:
-    """Notes how many differences stop publishing and billing now."""
+    """Note how many differences stop publishing and billing now."""
     figure = Figure("viewledger_open_differences", "Differences that stop publishing and billing", count)
     write_figures(state / METRICS_FOLDER / "open-differences.prom", [figure])
 
 
 def record_repeated_ids(state: Path, count: int) -> None:
-    """Notes how many ids the last audit found counted more than once."""
+    """Note how many ids the last audit found counted more than once."""
     figure = Figure("viewledger_repeated_ids", "Ids that are counted more than once", count)
     write_figures(state / METRICS_FOLDER / "audit-ids.prom", [figure])

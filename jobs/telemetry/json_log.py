@@ -18,7 +18,7 @@ class JsonLines(logging.Formatter):
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line of one record, with the stack trace as one string when there is one."""
+        """Return the line of one record, with the stack trace as one string when there is one."""
         line: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -33,7 +33,7 @@ class JsonLines(logging.Formatter):
 
 
 def log_json(level: int = logging.INFO) -> None:
-    """Sends every logger's records to stdout as JSON lines; calling it twice changes nothing."""
+    """Send every logger's records to stdout as JSON lines; calling it twice changes nothing."""
     root = logging.getLogger()
     root.setLevel(level)
     if not any(isinstance(handler.formatter, JsonLines) for handler in root.handlers):

@@ -44,7 +44,7 @@ class AccessSettings:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "AccessSettings":
-        """Reads and checks the settings; wrong ones raise CommandError(BAD_INPUT) naming the variable."""
+        """Read and checks the settings; wrong ones raise CommandError(BAD_INPUT) naming the variable."""
         return cls(
             counts_are_public=settings.flag(environ, "VIEWLEDGER_API_ANONYMOUS", default=True),
             oidc=OidcSettings.from_environ(environ),
@@ -64,7 +64,7 @@ class AccessSettings:
 
 
 def local_issuer(environ: Mapping[str, str]) -> LocalIssuer | None:
-    """The issuer of development tokens, where VIEWLEDGER_LOCAL_ISSUER_SEED is set (the local stack sets it).
+    """Return the issuer of development tokens, where VIEWLEDGER_LOCAL_ISSUER_SEED is set (the local stack sets it).
 
     Refused where the API listens to more than this machine: its tokens ask nobody who somebody is.
     """
@@ -82,7 +82,7 @@ def local_issuer(environ: Mapping[str, str]) -> LocalIssuer | None:
 
 
 def development_bearer(environ: Mapping[str, str], role: Role) -> dict[str, str]:
-    """The header by which our own commands ask the local stack's API; raises CommandError without a local issuer."""
+    """Return the header by which our commands ask the local API; raises CommandError without a local issuer."""
     issuer = local_issuer(environ)
     if issuer is None:
         raise CommandError("VIEWLEDGER_LOCAL_ISSUER_SEED is not set; the local stack sets it", ExitCode.BAD_INPUT)

@@ -36,7 +36,7 @@ class ImportSettings:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "ImportSettings":
-        """Reads VIEWLEDGER_API_IMPORT (0) and, where it is 1, VIEWLEDGER_PSEUDONYM_KEY."""
+        """Read VIEWLEDGER_API_IMPORT (0) and, where it is 1, VIEWLEDGER_PSEUDONYM_KEY."""
         is_on = settings.flag(environ, "VIEWLEDGER_API_IMPORT", default=False)
         return cls(pseudonymiser(environ) if is_on else None)
 

@@ -21,7 +21,7 @@ from serving_layer.routes.http_history import History
 
 
 def cursor_key(environ: Mapping[str, str]) -> bytes:
-    """Reads VIEWLEDGER_API_CURSOR_KEY; the message of the error does not repeat it."""
+    """Read VIEWLEDGER_API_CURSOR_KEY; the message of the error does not repeat it."""
     text = settings.required(environ, "VIEWLEDGER_API_CURSOR_KEY")
     if not re.fullmatch(r"[0-9a-f]{64}", text):
         raise CommandError("VIEWLEDGER_API_CURSOR_KEY must be 64 hexadecimal digits", ExitCode.BAD_INPUT)
@@ -37,7 +37,7 @@ def open_history(
     current: Callable[[], ServedVersion | None],
     counts_are_public: bool,
 ) -> Iterator[History]:
-    """Yields the history; its queries wait for connections and threads of their own, never for those of counts."""
+    """Yield the history; its queries wait for connections and threads of their own, never for those of counts."""
     reads = PooledReads(url, SettledUnavailableError, QueryTooSlowError, connections=CONNECTIONS)
     with (
         closing(PostgresHistory(url)) as history,

@@ -45,7 +45,7 @@ class BatchSettings:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "BatchSettings":
-        """Reads and checks the settings; wrong ones raise CommandError(BAD_INPUT) naming the variable."""
+        """Read and checks the settings; wrong ones raise CommandError(BAD_INPUT) naming the variable."""
         postgres_url = settings.url(environ, "VIEWLEDGER_POSTGRES_URL", schemes=("postgresql", "postgres"))
         hdfs_url = settings.url(environ, "VIEWLEDGER_HDFS_URL", schemes=("hdfs",)).rstrip("/")
         warehouse = environ.get("VIEWLEDGER_WAREHOUSE") or f"{hdfs_url}/warehouse"
@@ -63,7 +63,7 @@ class BatchSettings:
 
 
 def spark_settings(environ: Mapping[str, str], catalog: Mapping[str, str]) -> SparkSettings:
-    """Reads how Spark is to run; set up for short work, which a run with much to do changes."""
+    """Read how Spark is to run; set up for short work, which a run with much to do changes."""
     jars = Path(settings.required(environ, "VIEWLEDGER_JARS"))
     if not any(jars.glob("iceberg-spark-runtime-*.jar")):
         raise CommandError(

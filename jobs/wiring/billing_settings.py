@@ -48,7 +48,7 @@ class BillingSettings:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "BillingSettings":
-        """Reads VIEWLEDGER_ALLOWED_LATENESS_HOURS (24), VIEWLEDGER_APPROVAL_LIMITS (none; in whole units by currency:
+        """Read VIEWLEDGER_ALLOWED_LATENESS_HOURS (24), VIEWLEDGER_APPROVAL_LIMITS (none; in whole units by currency:
         `EUR=5000,*=1000`; it lowers the limits that the database holds, and raises none),
         VIEWLEDGER_CHANGE_FACTOR_MAX (10) and VIEWLEDGER_HELD_DAYS_MAX (14)."""
         lateness = settings.integer(environ, "VIEWLEDGER_ALLOWED_LATENESS_HOURS", default=24, least=0, most=840)

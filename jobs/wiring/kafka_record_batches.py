@@ -43,7 +43,7 @@ OPENERS: dict[int, Callable[[bytes], IO[bytes]]] = {
 
 
 def opened(codec_number: int, data: bytes, *, most: int = BATCH_BYTES_MAX) -> bytearray:
-    """Returns what was compressed; raises CorruptRecordError if it cannot be opened or is more than `most` bytes."""
+    """Return what was compressed; raises CorruptRecordError if it cannot be opened or is more than `most` bytes."""
     name = CODEC_NAMES.get(codec_number, f"number {codec_number}")
     if codec_number not in OPENERS:
         raise CorruptRecordError(f"no codec of Kafka has the {name}")
@@ -102,5 +102,5 @@ def _bytes_at(buffer: bytearray, at: int) -> tuple[bytes | None, int]:
 
 
 def read_every_batch() -> None:
-    """Makes all consumers of this process read batches this way."""
+    """Make all consumers of this process read batches this way."""
     memory_records.DefaultRecordBatch = RecordBatch

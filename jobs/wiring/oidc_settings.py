@@ -36,7 +36,7 @@ class OidcSettings:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "OidcSettings | None":
-        """Reads VIEWLEDGER_OIDC_* and VIEWLEDGER_PORTAL_URL; None where VIEWLEDGER_OIDC_ISSUER is not set."""
+        """Read VIEWLEDGER_OIDC_* and VIEWLEDGER_PORTAL_URL; None where VIEWLEDGER_OIDC_ISSUER is not set."""
         issuer = environ.get("VIEWLEDGER_OIDC_ISSUER", "")
         if not issuer:
             return None

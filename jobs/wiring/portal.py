@@ -44,7 +44,7 @@ class PortalSettings:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str], cursor_key: bytes) -> "PortalSettings":
-        """Reads VIEWLEDGER_PORTAL_SECURE_COOKIES (1; 0 only where browsers come without HTTPS).
+        """Read VIEWLEDGER_PORTAL_SECURE_COOKIES (1; 0 only where browsers come without HTTPS).
 
         The forms' key follows from the cursors' key, so that all API processes have the same and it is one secret less.
         """

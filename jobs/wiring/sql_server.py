@@ -39,7 +39,7 @@ class SqlServerSettings:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "SqlServerSettings":
-        """Reads and checks the settings; wrong ones raise CommandError(BAD_INPUT) naming the variable."""
+        """Read and checks the settings; wrong ones raise CommandError(BAD_INPUT) naming the variable."""
         return cls(
             postgres_url=settings.url(environ, "VIEWLEDGER_SQL_POSTGRES_URL", schemes=("postgresql", "postgres")),
             spark=spark_settings(environ, {}),

@@ -42,7 +42,7 @@ def add_version_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def instant_after(text: str) -> datetime:
-    """The end of a day (`2026-11-24`), or an instant (`2026-11-24T12:00:00Z`)."""
+    """Return the end of a day (`2026-11-24`), or an instant (`2026-11-24T12:00:00Z`)."""
     try:
         return datetime.combine(day_of_text(text) + timedelta(days=1), time(), UTC)
     except ValueError:
@@ -58,7 +58,7 @@ def instant_after(text: str) -> datetime:
 
 
 def chosen_version(snapshots: PostgresPublishedSnapshots, choice: VersionChoice) -> int:
-    """The number of the version that is meant.
+    """Return the number of the version that is meant.
 
     Raises CommandError(REFUSED) when nothing is published, BAD_INPUT when the version or the day has none.
     """

@@ -118,7 +118,7 @@ def _connected(url: str, *, read_only: bool) -> Connection:
 
 
 def _wait(connection: Connection) -> None:
-    """Waits for what the connection was asked to do; raises psycopg2.OperationalError when it takes too long."""
+    """Wait for what the connection was asked to do; raises psycopg2.OperationalError when it takes too long."""
     give_up_at = time.monotonic() + SECONDS_MAX
     while (state := connection.poll()) != POLL_OK:
         waiting = select.poll()  # not `select`, which knows no descriptor beyond 1,023

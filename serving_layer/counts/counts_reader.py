@@ -38,7 +38,7 @@ class ReadObserver(Protocol):
         """One look at the pointer ended."""
 
     def version_known(self, version: ServedVersion) -> None:
-        """This version is served from now on."""
+        """Note that this version is served from now on."""
 
 
 class CountsReader:

@@ -55,7 +55,7 @@ class ApiMetrics:
         (self._complete if count.complete else self._incomplete).inc()
 
     def responded(self, route: str, status: int) -> None:
-        """An answer of a route went out, whatever it was."""
+        """Count an answer of a route, whatever it was."""
         counter = self._responses_by.get((route, status))
         if counter is None:
             counter = self._responses_by[route, status] = self._responses.labels(route, str(status))
@@ -76,7 +76,7 @@ class ApiMetrics:
             self._pointer_failures.inc()
 
     def version_known(self, version: ServedVersion) -> None:
-        """This version is served from now on."""
+        """Note that this version is served from now on."""
         self._version.set(version.version)
         self._settled_until = version.settled_until.timestamp() if version.settled_until is not None else None
 

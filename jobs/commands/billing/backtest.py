@@ -22,7 +22,7 @@ from jobs.wiring.settled_views import open_settled_views
 
 
 def add_actions(actions: Actions) -> None:
-    """Declares `backtest`."""
+    """Declare `backtest`."""
     backtest = add_action(actions, "backtest", backtest_period, "what other terms would have paid, payee by payee")
     add_period(backtest)
     backtest.add_argument("--contract", type=Path, metavar="YAML", help="contracts that are not in force")

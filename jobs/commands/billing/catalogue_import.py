@@ -20,7 +20,7 @@ from jobs.wiring.billing_settings import Actions, actor_of, add_action, add_acto
 
 
 def add_actions(actions: Actions) -> None:
-    """Declares `import`."""
+    """Declare `import`."""
     imports = add_action(actions, "import", import_files, "import payees and videos, rates, or all three")
     imports.add_argument("--payees", type=Path, metavar="CSV", help="payee_id,name,user_id,country")
     imports.add_argument("--videos", type=Path, metavar="CSV", help="video_id,payee_id,length_seconds")
@@ -38,7 +38,7 @@ def add_actions(actions: Actions) -> None:
 
 
 def import_files(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
-    """Reads all files, then stores what is new."""
+    """Read all files, then stores what is new."""
     if (arguments.payees is None) != (arguments.videos is None):
         raise CommandError("--payees and --videos belong together; give both", ExitCode.BAD_INPUT)
     if arguments.owners is not None and arguments.videos is None:

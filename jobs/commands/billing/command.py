@@ -56,14 +56,14 @@ GROUPS = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the actions and their flags."""
+    """Declare the actions and their flags."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     for group in GROUPS:
         group.add_actions(actions)
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
-    """Runs one action; every expected failure becomes a CommandError with its exit code."""
+    """Run one action; every expected failure becomes a CommandError with its exit code."""
     try:
         return ExitCode(arguments.work(arguments, settings.environment("BILLING")))
     except FileRefusedError as error:

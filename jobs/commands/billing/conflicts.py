@@ -21,7 +21,7 @@ NOT_KEPT = "referrer, quality, ads or schema_version"
 
 
 def add_actions(actions: Actions) -> None:
-    """Declares `conflicts` and `conflict-decide`."""
+    """Declare `conflicts` and `conflict-decide`."""
     listing = add_action(actions, "conflicts", list_conflicts, "events whose id had come before with another content")
     add_period(listing)
     parser = add_action(actions, "conflict-decide", decide_conflicts, "let the first event of an id stay the one")
@@ -31,7 +31,7 @@ def add_actions(actions: Actions) -> None:
 
 
 def list_conflicts(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
-    """Prints every conflict of the period, what it differs in from the first event of its id, and what was decided."""
+    """Print every conflict of the period, what it differs in from the first event of its id, and what was decided."""
     with open_settled_views(environ) as views:
         events = sorted(views.conflicts(period_of(arguments)), key=lambda each: (each.partition, each.offset))
     more = {
@@ -43,7 +43,7 @@ def list_conflicts(arguments: argparse.Namespace, environ: Mapping[str, str]) ->
 
 
 def decide_conflicts(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
-    """Stores for each conflict that the first event stays; one that is not among the period's refuses all."""
+    """Store for each conflict that the first event stays; one that is not among the period's refuses all."""
     period, _ = period_of(arguments), actor_of(arguments)
     with open_settled_views(environ) as views:
         known = {place_of(each) for each in views.conflicts(period)}

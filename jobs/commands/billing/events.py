@@ -26,7 +26,7 @@ AUDITOR_ROLE = "viewledger_auditor"
 
 
 def add_actions(actions: Actions) -> None:
-    """Declares the actions."""
+    """Declare the actions."""
     events = add_action(actions, "events", list_events, "the events that a statement pays, one a line")
     events.add_argument("--statement", required=True, metavar="ID", help="32 hex digits, as `billing statement` shows")
     events.add_argument(
@@ -38,7 +38,7 @@ def add_actions(actions: Actions) -> None:
 
 
 def list_events(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
-    """Writes the events to standard output as they are read."""
+    """Write the events to standard output as they are read."""
     if not is_statement_id(arguments.statement):
         raise CommandError(f"--statement is {arguments.statement!r}; it must be 32 hex digits", ExitCode.BAD_INPUT)
     if not 0 <= arguments.after <= AFTER_MAX:
@@ -57,7 +57,7 @@ def list_events(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Ex
 
 
 def show_event(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
-    """Prints what became of an event; REFUSED for an id that is not settled."""
+    """Print what became of an event; REFUSED for an id that is not settled."""
     event_id = event_id_of(arguments.event_id)
     if event_id is None:
         raise CommandError(f"{arguments.event_id!r} is no event id; it must be a UUID", ExitCode.BAD_INPUT)

@@ -21,7 +21,7 @@ PROGRESS_RECORDS = 100_000
 
 
 def add_actions(actions: Actions) -> None:
-    """Declares the action."""
+    """Declare the action."""
     export = add_action(
         actions, "export", export_period, "everything that recomputes a period, as files in a new folder"
     )
@@ -32,7 +32,7 @@ def add_actions(actions: Actions) -> None:
 
 
 def export_period(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
-    """Writes the bundle of the period's newest run; reads the batch version that the run was made from."""
+    """Write the bundle of the period's newest run; reads the batch version that the run was made from."""
     period, connect = period_of(arguments), billing_connector(environ)
     versions = newest_versions(connect, period)
     if versions is None:

@@ -19,7 +19,7 @@ HELD_FILE = "billing-held.prom"
 def recorded_billing(
     environ: Mapping[str, str], *, clock: Callable[[], float] = time.time
 ) -> Iterator[list[BilledPeriod]]:
-    """Notes the run that the caller appends, or the preconditions that refuse it; another error notes nothing.
+    """Note the run that the caller appends, or the preconditions that refuse it; another error notes nothing.
 
     A run that stores nothing notes nothing, and without VIEWLEDGER_STATE_DIR nothing is noted at all.
     """
@@ -36,7 +36,7 @@ def recorded_billing(
 
 
 def record_night(environ: Mapping[str, str], night: Night, *, clock: Callable[[], float] = time.time) -> None:
-    """Notes the months that a night billed or that were refused; one that only estimated notes nothing."""
+    """Note the months that a night billed or that were refused; one that only estimated notes nothing."""
     figures = [figure for month in night.months if month.billed for figure in run_figures(month.billed)]
     figures += refusal_figures([failure for month in night.months for failure in month.failures])
     _record(environ, figures, clock())
@@ -49,7 +49,7 @@ def _record(environ: Mapping[str, str], figures: Sequence[Figure], ended_at: flo
 
 
 def record_overdue(environ: Mapping[str, str], count: int, *, clock: Callable[[], float] = time.time) -> None:
-    """Notes how many statements are held for longer than the limit; without VIEWLEDGER_STATE_DIR nothing is noted."""
+    """Note how many statements are held for longer than the limit; without VIEWLEDGER_STATE_DIR nothing is noted."""
     if state := environ.get("VIEWLEDGER_STATE_DIR"):
         text = "Statements that are held for longer than VIEWLEDGER_HELD_DAYS_MAX"
         counted = Figure("viewledger_billing_held_overdue_statements", text, count)

@@ -32,7 +32,7 @@ DAYS_MAX = 366
 
 
 def add_actions(actions: Actions) -> None:
-    """Declares the actions on holds and appeals."""
+    """Declare the actions on holds and appeals."""
     hold = add_action(actions, "hold", place_hold, "keep an amount that is owed from being paid, for a time")
     hold.add_argument("--payee", required=True, metavar="ID")
     add_currency(hold)
@@ -93,7 +93,7 @@ def decide_hold(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Ex
 
 
 def list_holds(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
-    """Prints the holds."""
+    """Print the holds."""
     check_payees(billing_connector(environ), payees_of(arguments), "--payee")
     found = PostgresHolds(billing_connector(environ)).holds(arguments.payee)
     rows = [
@@ -108,7 +108,7 @@ def list_holds(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Exi
 
 
 def receive_appeal(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
-    """Stores an appeal and prints its id."""
+    """Store an appeal and prints its id."""
     objection = arguments.objection.strip()
     if not is_text(objection, most=2000):
         raise CommandError("--objection must be 1 to 2000 printable characters", ExitCode.BAD_INPUT)
@@ -119,7 +119,7 @@ def receive_appeal(arguments: argparse.Namespace, environ: Mapping[str, str]) ->
 
 
 def decide_appeal(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
-    """Accepts, rejects or withdraws an appeal."""
+    """Accept, rejects or withdraws an appeal."""
     move = Move(arguments.decision, actor_of(arguments), reason_of(arguments))
     PostgresHolds(billing_connector(environ)).decide_appeal(arguments.appeal, move)
     document = {"appeal_id": arguments.appeal, "state": move.to_state}
@@ -128,7 +128,7 @@ def decide_appeal(arguments: argparse.Namespace, environ: Mapping[str, str]) -> 
 
 
 def list_appeals(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
-    """Prints the appeals."""
+    """Print the appeals."""
     check_payees(billing_connector(environ), payees_of(arguments), "--payee")
     found = PostgresHolds(billing_connector(environ)).appeals(arguments.payee)
     rows = [

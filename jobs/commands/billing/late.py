@@ -20,7 +20,7 @@ POOL = Pool(
 
 
 def add_actions(actions: Actions) -> None:
-    """Declares `late` and `late-decide`."""
+    """Declare `late` and `late-decide`."""
     listing = add_action(actions, "late", list_late, "events of a period that came too late to be counted")
     add_period(listing)
     parser = add_action(actions, "late-decide", decide_late, "decide about events that came too late")
@@ -31,7 +31,7 @@ def add_actions(actions: Actions) -> None:
 
 
 def list_late(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
-    """Prints every late event of the period and what was decided."""
+    """Print every late event of the period and what was decided."""
     with open_settled_views(environ) as views:
         events = sorted(views.late_events(period_of(arguments)), key=lambda each: (each.partition, each.offset))
     show_pool(arguments, environ, POOL, events, {})
@@ -39,7 +39,7 @@ def list_late(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Exit
 
 
 def decide_late(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
-    """Stores a decision for each event; one that is not in the period's pool refuses all."""
+    """Store a decision for each event; one that is not in the period's pool refuses all."""
     period, _ = period_of(arguments), actor_of(arguments)  # both are looked at before any server is asked
     with open_settled_views(environ) as views:
         happened_at = {place_of(each): each.happened_at for each in views.late_events(period)}

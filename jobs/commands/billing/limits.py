@@ -23,7 +23,7 @@ from jobs.wiring.billing_settings import (
 
 
 def add_actions(actions: Actions) -> None:
-    """Declares `limits`."""
+    """Declare `limits`."""
     limits = add_action(actions, "limits", work_on_limits, "what a statement may earn without anybody's approval")
     text = "in whole units, `*` for all other currencies; by a login that approves and does not bill"
     limits.add_argument("--set", metavar="EUR=5000,*=1000", help=text)
@@ -32,7 +32,7 @@ def add_actions(actions: Actions) -> None:
 
 
 def work_on_limits(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
-    """Sets what --set says, then prints every limit in force."""
+    """Set what --set says, then prints every limit in force."""
     reason = reason_of(arguments)
     if arguments.set is not None and not reason:
         raise CommandError("--set needs --reason, which says why", ExitCode.BAD_INPUT)

@@ -31,7 +31,7 @@ OVERDUE_SHOWN = 50
 
 
 def add_actions(actions: Actions) -> None:
-    """Declares `nightly`."""
+    """Declare `nightly`."""
     night = add_action(actions, "nightly", run_night, "bill the months that are closed, estimate the others; for cron")
     add_actor(night, "who runs it, and approves nothing above the limit")
 

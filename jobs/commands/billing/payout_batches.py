@@ -25,7 +25,7 @@ from jobs.wiring.billing_settings import (
 
 
 def add_actions(actions: Actions) -> None:
-    """Declares the actions on batches that are made."""
+    """Declare the actions on batches that are made."""
     listing = add_action(actions, "payouts", list_payouts, "every batch and what became of it, or one batch's payments")
     listing.add_argument("--batch", metavar="ID", help="show its payments, with masked accounts")
     approve = add_action(actions, "payout-approve", approve_batch, "approve a batch, so that its file can be written")
@@ -46,7 +46,7 @@ def batch_of(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Payou
 
 
 def list_payouts(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
-    """Prints every batch with its payments by state, or one batch's payments."""
+    """Print every batch with its payments by state, or one batch's payments."""
     if arguments.batch:
         return _list_payments(arguments, batch_of(arguments, environ))
     found = PostgresPayouts(billing_connector(environ)).batches()

@@ -42,7 +42,7 @@ _SETTING_OF = {"holder_name": "NAME", "iban": "IBAN", "bic": "BIC"}
 
 
 def add_actions(actions: Actions) -> None:
-    """Declares the actions on payouts."""
+    """Declare the actions on payouts."""
     accounts = add_action(actions, "bank-accounts", import_accounts, "import payees' bank accounts")
     accounts.add_argument("--file", type=Path, required=True, metavar="CSV", help="payee_id,holder_name,iban,bic")
     add_actor(accounts, "who imports them")
@@ -64,7 +64,7 @@ def add_actions(actions: Actions) -> None:
 
 
 def import_accounts(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
-    """Stores the accounts that are new or changed."""
+    """Store the accounts that are new or changed."""
     accounts = read_bank_accounts(arguments.file)
     connect = billing_connector(environ)
     lines = {account.payee_id: line for line, account in accounts.items()}
@@ -80,7 +80,7 @@ def import_accounts(arguments: argparse.Namespace, environ: Mapping[str, str]) -
 
 
 def create_batch(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
-    """Makes a batch of everything that can be paid, and says who is left and why."""
+    """Make a batch of everything that can be paid, and says who is left and why."""
     execution_on, currency = _execution_day(arguments.execution_on), currency_of(arguments)
     debtor = _debtor(environ) if currency == SEPA else None
     check = partial(pain_001, debtor=debtor) if debtor else None
@@ -144,7 +144,7 @@ def _minimum_of(catalogues: PostgresCatalogueStore, day: date) -> MinimumOf:
 
 
 def write_file(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
-    """Writes the file of an approved batch; it holds bank data, so that only its owner may read it."""
+    """Write the file of an approved batch; it holds bank data, so that only its owner may read it."""
     batch, actor = batch_of(arguments, environ), actor_of(arguments)
     content = _content(batch, arguments.format, environ)
     place = Path(os.path.realpath(arguments.out))
@@ -196,7 +196,7 @@ def _debtor(environ: Mapping[str, str]) -> BankAccount | None:
 
 
 def import_acknowledgements(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
-    """Posts what the bank says; exits DIFFERENCE, with nothing posted, when a line differs from the ledger."""
+    """Post what the bank says; exits DIFFERENCE, with nothing posted, when a line differs from the ledger."""
     answer = read_answer(arguments.file)
     try:
         counts = PostgresPayouts(billing_connector(environ)).acknowledge(answer, actor_of(arguments))
@@ -214,7 +214,7 @@ def import_acknowledgements(arguments: argparse.Namespace, environ: Mapping[str,
 
 
 def reconcile_payouts(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
-    """Exits DIFFERENCE when a payment and its ledger entries differ, in either direction."""
+    """Exit DIFFERENCE when a payment and its ledger entries differ, in either direction."""
     if arguments.batch:
         batch_of(arguments, environ)
     differences = PostgresPayouts(billing_connector(environ)).differences(arguments.batch)

@@ -31,7 +31,7 @@ RULES = PROJECT / "deploy" / "postgres" / "rules.json"
 
 
 def add_actions(actions: Actions) -> None:
-    """Declares the actions."""
+    """Declare the actions."""
     keys = add_action(actions, "keys", work_on_keys, "make a signing key, or put another one in force")
     keys.add_argument("what", choices=("create", "change"))
     keys.add_argument(
@@ -53,7 +53,7 @@ def add_actions(actions: Actions) -> None:
 
 
 def work_on_keys(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
-    """Makes a key, or has the one in force sign that another takes its place."""
+    """Make a key, or has the one in force sign that another takes its place."""
     with one_sentence():
         if arguments.what == "create":
             key = create_key(arguments.key)
@@ -76,7 +76,7 @@ def work_on_keys(arguments: argparse.Namespace, environ: Mapping[str, str]) -> E
 
 
 def make(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
-    """Makes the day's checkpoint unless it is there, and puts every link that the place lacks there."""
+    """Make the day's checkpoint unless it is there, and puts every link that the place lacks there."""
     today = datetime.now(UTC).date()
     day = day_of("--day", arguments.day) if arguments.day else today
     journal = _journal(environ)
@@ -100,7 +100,7 @@ def make(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
 
 
 def verify_books(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
-    """Prints every problem of the books; DIFFERENCE when there is one."""
+    """Print every problem of the books; DIFFERENCE when there is one."""
     journal = _journal(environ)
     kept: list[Link] = []
     leaves: list[tuple[Link, Iterable[Leaf]]] = []

@@ -29,7 +29,7 @@ DIFFERENCES_SHOWN = 200
 
 
 def add_actions(actions: Actions) -> None:
-    """Declares the actions on what waits for a second person."""
+    """Declare the actions on what waits for a second person."""
     add_action(
         actions, "proposals", list_proposals, "catalogues, rates and bank accounts that wait for a second person"
     )
@@ -50,7 +50,7 @@ def _proposals(environ: Mapping[str, str]) -> PostgresProposals:
 
 
 def list_proposals(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
-    """Prints what waits, oldest first."""
+    """Print what waits, oldest first."""
     found = _proposals(environ).waiting()
     rows = [
         (each.proposal_id, f"{each.proposed_at:%Y-%m-%d %H:%M}", each.actor, each.login, each.source) for each in found
@@ -62,7 +62,7 @@ def list_proposals(arguments: argparse.Namespace, environ: Mapping[str, str]) ->
 
 
 def show_proposal(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
-    """Prints what would be another than it is now."""
+    """Print what would be another than it is now."""
     proposals = _proposals(environ)
     found = proposals.proposal(arguments.proposal)
     differences = list(islice(proposals.differences(found), DIFFERENCES_SHOWN + 1))
@@ -75,7 +75,7 @@ def show_proposal(arguments: argparse.Namespace, environ: Mapping[str, str]) -> 
 
 
 def approve_proposals(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
-    """Puts what waits in force, in the role of the approver."""
+    """Put what waits in force, in the role of the approver."""
     return _decide(arguments, environ, IN_FORCE)
 
 

@@ -29,7 +29,7 @@ from jobs.wiring.settled_views import open_settled_views
 
 
 def add_actions(actions: Actions) -> None:
-    """Declares `run` and `restate`."""
+    """Declare `run` and `restate`."""
     billing = add_action(actions, "run", run_period, "rate a closed period and post what is owed, once")
     billing.add_argument("--dry-run", action="store_true", help="calculate everything and store nothing")
     restating = add_action(
@@ -60,7 +60,7 @@ def run_period(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Exi
 
 
 def restate_period(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
-    """Makes the statements of a restatement; each waits for `billing approve`."""
+    """Make the statements of a restatement; each waits for `billing approve`."""
     cause = arguments.cause.strip()
     if not is_name(cause, most=500):
         raise CommandError("--cause must be 1 to 500 printable characters", ExitCode.BAD_INPUT)

@@ -39,7 +39,7 @@ RESTATEMENT_MAX = 2**31 - 1
 
 
 def add_actions(actions: Actions) -> None:
-    """Declares the actions on statements and the ledger."""
+    """Declare the actions on statements and the ledger."""
     one = add_action(actions, "statement", show_statement, "one payee's statement, line by line, and its steps")
     one.add_argument("--payee", required=True, metavar="ID")
     add_period(one)
@@ -69,7 +69,7 @@ def add_actions(actions: Actions) -> None:
 
 
 def show_statement(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
-    """Prints a statement with its steps."""
+    """Print a statement with its steps."""
     period, connect = period_of(arguments), billing_connector(environ)
     check_payees(connect, payees_of(arguments), "--payee")
     if arguments.restatement is not None and not 0 <= arguments.restatement <= RESTATEMENT_MAX:
@@ -96,7 +96,7 @@ def show_statement(arguments: argparse.Namespace, environ: Mapping[str, str]) ->
 
 
 def list_statements(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
-    """Prints the statements in one state."""
+    """Print the statements in one state."""
     period = period_of(arguments) if arguments.period else None
     found = PostgresStatements(billing_connector(environ)).in_state(arguments.state, period)
     rows = [
@@ -150,7 +150,7 @@ def void(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
 
 
 def review(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
-    """Puts held statements into review, from where they can be approved."""
+    """Put held statements into review, from where they can be approved."""
     moved = _move(arguments, environ, "held", "in_review")
     show(arguments, {"in_review_count": len(moved)}, lambda: f"{len(moved)} statements are in review")
     return ExitCode.OK
@@ -187,7 +187,7 @@ def _refuse_nothing(found: list[Statement], arguments: argparse.Namespace, state
 
 
 def list_notices(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
-    """Prints the notices."""
+    """Print the notices."""
     check_payees(billing_connector(environ), payees_of(arguments), "--payee")
     found = PostgresStatements(billing_connector(environ)).notices(arguments.payee)
     rows = [
@@ -212,7 +212,7 @@ def list_notices(arguments: argparse.Namespace, environ: Mapping[str, str]) -> E
 
 
 def show_totals(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
-    """Prints what was ever posted; exits DIFFERENCE when it does not add up, or when a transaction has no cause."""
+    """Print what was ever posted; exits DIFFERENCE when it does not add up, or when a transaction has no cause."""
     books = PostgresBooks(billing_connector(environ))
     totals, problems = books.totals(), books.problems()
     document = totals_json(totals) | ({"problems": problems} if problems else {})
@@ -221,7 +221,7 @@ def show_totals(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Ex
 
 
 def show_books(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
-    """Prints the balance of every account; exits DIFFERENCE when they do not sum to zero."""
+    """Print the balance of every account; exits DIFFERENCE when they do not sum to zero."""
     posted_before = _after_day(arguments.as_of, "--as-of")
     effective_until = _after_day(arguments.effective, "--effective")
     balances = PostgresBooks(billing_connector(environ)).balances(

@@ -18,7 +18,7 @@ ROWS_MAX = 1_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the flags."""
+    """Declare the flags."""
     parser.add_argument(
         "statement", nargs="?", help="one or more statements; without it they are read from the terminal or stdin"
     )

@@ -49,7 +49,7 @@ def as_csv(answer: pa.Table) -> str:
 
 
 def as_json(answer: pa.Table) -> str:
-    """An array with one object for each row; numbers of any size are whole. Refuses two columns of one name."""
+    """Return an array with one object for each row; numbers of any size are whole. Refuses two columns of one name."""
     twice = [name for name, count in Counter(answer.column_names).items() if count > 1]
     if twice:
         raise CommandError(
@@ -82,7 +82,7 @@ def _text(value: object) -> str:
 
 
 def _plain(value: object) -> Any:
-    """The value as JSON has it: instants in ISO 8601 with their zone, bytes as hexadecimal digits, decimals as text."""
+    """Return a value for JSON: instants in ISO 8601 with their zone, bytes as hexadecimal digits, decimals as text."""
     if isinstance(value, datetime | date):
         return value.isoformat()
     if isinstance(value, bytes):

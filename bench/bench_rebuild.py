@@ -16,7 +16,7 @@ import sys
 from contextlib import closing
 
 from batch_layer.archive.kafka_log_ends import KafkaLogEnds
-from batch_layer.run.ports import RunEntry
+from batch_layer.versions.ports import RunEntry
 from batch_layer.versions.postgres_versions import PostgresVersionStore
 from bench.bench_speed import producing
 from ingestion.contract.event import TOPIC_VIDEO_VIEWS

@@ -15,6 +15,7 @@ import uvicorn
 from pyspark.sql import SparkSession
 
 from batch_layer.errors import GateFailedError
+from batch_layer.gate.ports import GateReport
 from batch_layer.gate.spark_gate_sums import Subject
 from batch_layer.lake.iceberg_metadata_files import MetadataFiles
 from batch_layer.lake.iceberg_tables import IcebergTables
@@ -26,7 +27,6 @@ from batch_layer.published.spark_connect_rules import ConnectRules
 from batch_layer.published.spark_connect_server import start_connect
 from batch_layer.published.spark_connect_shares import StatementLimits
 from batch_layer.published.spark_sql_rules import SqlRules
-from batch_layer.run.ports import GateReport
 from batch_layer.run.run import run_once
 from ingestion.contract.offsets import OffsetVector
 from jobs.http.server import listening_socket

@@ -12,8 +12,9 @@ import msgspec
 
 from serving_layer.counts.counts_reader import CountsReader
 from serving_layer.counts.merge import ServedVersion, SettledCount, SpeedSums
-from serving_layer.counts.ports import QueryTooSlowError, SettledUnavailableError, SpeedUnavailableError
+from serving_layer.counts.ports import SettledUnavailableError, SpeedUnavailableError
 from serving_layer.history.history_reader import HistoryReader
+from serving_layer.history.ports import QueryTooSlowError
 from serving_layer.history.series import VideoSum, WindowSum
 from serving_layer.money.appeals import AppealReceipt, OpenAppealError
 from serving_layer.money.catalogue_import import (

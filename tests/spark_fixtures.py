@@ -20,10 +20,10 @@ from batch_layer.published.spark_connect_server import TOKEN_VARIABLE
 from batch_layer.reconciling.reconcile import ReconcilePorts
 from batch_layer.reconciling.reconciliation import BilledVideo, Days, Reconciliation
 from batch_layer.reconciling.spark_archive_check import SparkArchiveCheck
-from batch_layer.run.ports import RunEntry, VideoCount
 from batch_layer.run.run import RunPorts
 from batch_layer.run.spark_warehouse import Gate, SparkWarehouse
 from batch_layer.versions.day_changes import DayChange
+from batch_layer.versions.ports import RunEntry, VideoCount
 from ingestion.contract.counting import Received, VideoFacts
 from ingestion.contract.decoding import decode_view_event
 from ingestion.contract.offsets import LogPlace, OffsetVector

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from batch_layer.archive.ports import LogEnds, SpeedCut
 from batch_layer.errors import RefusedError, UnavailableError
-from batch_layer.run.ports import LogEnds, SpeedCut
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.version import PublishedVersion
 

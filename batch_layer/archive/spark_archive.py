@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from batch_layer.archive.ports import Archived
 from batch_layer.errors import ArchiveError
 from batch_layer.lake.content import Content
 from batch_layer.lake.iceberg_tables import branch_target
 from batch_layer.lake.spark_content_hash import observed
 from batch_layer.lake.spark_errors import STAMPED_BY_SENDERS
 from batch_layer.lake.tables import RAW_EVENTS
-from batch_layer.run.ports import Archived
 from ingestion.contract.offsets import OffsetRange, OffsetVector
 
 

@@ -14,9 +14,9 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from batch_layer.gate import spark_gate_sums as gate_sums
+from batch_layer.gate.ports import GateReport
 from batch_layer.gate.spark_gate_sums import Subject
 from batch_layer.lake.tables import VIEWS_BY_DETAIL, VIEWS_BY_VIDEO, VIEWS_BY_VIDEO_DAY
-from batch_layer.run.ports import GateReport
 from ingestion.contract.counting import Billability, Verdict
 from ingestion.contract.event import VIDEO_ID_LENGTH_MAX, VIDEO_ID_PATTERN, VIEW_DURATION_SECONDS_MAX
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from batch_layer.run.ports import Archived
+from batch_layer.archive.ports import Archived
 from ingestion.contract.offsets import OffsetVector
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from batch_layer.errors import DifferenceError, RefusedError
+from batch_layer.reconciling.ports import ArchiveCheck, BilledViews, Comparison, ReconciliationStore
 from batch_layer.reconciling.reconciliation import (
     DIFFERENCES_MAX,
     BilledVideo,
@@ -12,14 +13,8 @@ from batch_layer.reconciling.reconciliation import (
     Reconciliation,
     billed_differences,
 )
-from batch_layer.run.ports import (
-    ArchiveCheck,
-    BilledViews,
-    Comparison,
-    Progress,
-    ReconciliationStore,
-    VersionStore,
-)
+from batch_layer.stages import Progress
+from batch_layer.versions.ports import VersionStore
 from ingestion.contract.version import PublishedVersion
 
 

@@ -7,7 +7,7 @@ from batch_layer.archive.spark_files import damage, full_name, hours_of, stored_
 from batch_layer.lake.iceberg_tables import IcebergTables
 from batch_layer.lake.spark_errors import SPARK_ERRORS, translated
 from batch_layer.lake.tables import RAW_EVENTS
-from batch_layer.run.ports import ReconciliationStore
+from batch_layer.reconciling.ports import ReconciliationStore
 from ingestion.contract.version import PublishedVersion
 
 

@@ -27,6 +27,7 @@ from batch_layer.lake.tables import (
     VIEWS_BY_VIDEO,
     VIEWS_BY_VIDEO_DAY,
 )
+from batch_layer.reconciling.ports import ReconciliationStore
 from batch_layer.reconciling.reconciliation import (
     Days,
     VideoTotals,
@@ -34,7 +35,6 @@ from batch_layer.reconciling.reconciliation import (
     tally_differences,
     video_differences,
 )
-from batch_layer.run.ports import ReconciliationStore
 from ingestion.contract.version import PublishedVersion
 
 _OFFSETS = ("partition", "offset", "appended_at")

@@ -1,198 +1,18 @@
-"""What a batch run needs from outside, each as a port; a concrete one sits in a file named by its technology."""
+"""What the steps of a run need: the batch tables with their engine, and somebody to tell."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date, datetime
-from pathlib import Path
-from typing import Any, Protocol
+from dataclasses import dataclass
+from datetime import date
+from typing import Protocol
 
-from batch_layer.archive.archive_files import ArchivedFile, Hours, RecordedFile
-from batch_layer.reconciling.reconciliation import BilledVideo, Counts, Days, Reconciliation
+from batch_layer.archive.archive_files import ArchivedFile
+from batch_layer.archive.ports import Archived
+from batch_layer.gate.ports import GateReport
 from batch_layer.versions.day_changes import DayChange
+from batch_layer.versions.ports import VideoCount
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogPlace, OffsetRange, OffsetVector
 from ingestion.contract.version import DayRules, PublishedVersion
-
-
-class SpeedCut(Protocol):
-    """The speed layer's side of a run."""
-
-    def cut(self, partition_count: int) -> Sequence[int | None]:
-        """Close the open segment of every partition, atomically; return where the next one starts.
-
-        None stands for a partition without state. May raise UnavailableError: the run then goes to the highwater and
-        the speed layer repairs itself later.
-        """
-
-    def prune(self, offset_ends: Sequence[int]) -> int:
-        """Drop the segments that start before these offsets; return how many. May raise UnavailableError."""
-
-
-class LogEnds(Protocol):
-    """The broker's view of the topic. Every call may raise UnavailableError."""
-
-    base: int  # the first offset of this generation of the log
-
-    def partition_count(self) -> int:
-        """Return how many partitions the topic has."""
-
-    def broker_time(self) -> datetime:
-        """Return the broker's clock, taken from a record appended just now."""
-
-    def beginnings(self) -> tuple[int, ...]:
-        """Return the first offset that each partition still holds."""
-
-    def highwaters(self) -> tuple[int, ...]:
-        """Return the log end of each partition."""
-
-    def appended_at(self, offsets: Mapping[int, int]) -> dict[int, datetime]:
-        """Return, by partition, the append time of the first record at or after an offset; absent if there is none."""
-
-
-@dataclass(frozen=True)
-class RunEntry:
-    """A batch run in the journal."""
-
-    run_id: str
-    kind: str
-    state: str
-    version: int | None
-    started_at: datetime
-    ended_at: datetime | None
-    detail: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class VideoCount:
-    """All settled views of one video."""
-
-    video_id: str
-    views: int
-    billable_views: int
-
-
-class VersionStore(Protocol):
-    """Published versions, the pointer and the journal of runs. Every call may raise UnavailableError."""
-
-    def lock(self) -> bool:
-        """Become the only batch run until `close` or the end of the process; False if another one is at work."""
-
-    def current(self) -> PublishedVersion | None:
-        """Return the version that the pointer names."""
-
-    def version(self, number: int) -> PublishedVersion | None:
-        """Return a published version by its number."""
-
-    def accepted_until(self, version: int) -> frozenset[LogPlace]:
-        """Return the late events that are judged as accepted in a version: what it and those before it took so."""
-
-    def begin(self, entry: RunEntry) -> None:
-        """Write a run's row into the journal."""
-
-    def end(self, run_id: str, state: str, detail: Mapping[str, Any]) -> None:
-        """Write how a run ended."""
-
-    def runs_in(self, state: str) -> list[str]:
-        """Return the ids of the runs that the journal shows in a state. Under the lock none that is `running` lives."""
-
-    def publish(
-        self,
-        version: PublishedVersion,
-        changed: Iterable[VideoCount],
-        detail: Mapping[str, Any],
-        days: Iterable[DayChange],
-        archived: Mapping[str, ArchivedFile],
-    ) -> None:
-        """In one transaction: the version, its changed counts and days, its files, the pointer, the run's end.
-
-        Raises:
-            RefusedError: the version does not follow the current one.
-        """
-
-
-class ReconciliationStore(Protocol):
-    """What published versions put on record, and what comparisons found. Every call may raise UnavailableError."""
-
-    def recorded_files(self) -> dict[str, RecordedFile]:
-        """Return every archived file of every version by its path."""
-
-    def recorded_hours(self, paths: Collection[str]) -> dict[str, Hours]:
-        """Return what is on record of these files; a file without a record is absent."""
-
-    def hours_until(self, version: int, days: Days | None) -> dict[str, Hours]:
-        """Return what is on record of all files of the versions up to this one; of some days (UTC) if given."""
-
-    def counts_at(self, version: int) -> dict[str, Counts]:
-        """Return the served views and billable views of each video in force at a version; zeros where none are left."""
-
-    def record(self, kind: str, found: Reconciliation) -> None:
-        """Keep what a comparison found; `kind` is `run` or `command`."""
-
-    def unreconciled_days(self) -> Days:
-        """Return the days (UTC) that published versions received or judged since one was reconciled, in order."""
-
-    def open_differences(self) -> list[Reconciliation]:
-        """Return the comparisons with differences that no later comparison has cleared, oldest first.
-
-        One of a command without any difference clears those of the same day, or all when it compared all days.
-        """
-
-
-class ArchiveCheck(Protocol):
-    """The files of the archive against what is on record of them. May raise UnavailableError."""
-
-    def differences(self, version: PublishedVersion) -> list[str]:
-        """Return a sentence for each file of a version that is gone, changed, or was added behind it.
-
-        Reads the files' status, and the content only of those that look otherwise than on record.
-        """
-
-    def repair(self, version: PublishedVersion) -> list[str]:
-        """Make `main` of every table show a version again, without what was added behind it; return which did not."""
-
-
-class Comparison(Protocol):
-    """Compares one published version with what is on record and with itself, row by row or by order-free hashes.
-
-    Every call returns sentences, may raise UnavailableError, and DifferenceError naming a file that cannot be read.
-    A day is a UTC day; None compares everything.
-    """
-
-    def raw_events(self, version: PublishedVersion, days: Days | None) -> tuple[int, list[str]]:
-        """Compare the raw events with what is on record of them; return also how many rows that is."""
-
-    def events(self, version: PublishedVersion, days: Days | None) -> list[str]:
-        """Compare the raw events with the judged and the rejected ones, and these with the tally."""
-
-    def videos(self, version: PublishedVersion, days: Days | None) -> tuple[int, list[str]]:
-        """Compare every video's counts in all tables and as served; return also how many videos have views."""
-
-    def billable_views(self, version: PublishedVersion, start_on: date, end_on: date) -> Mapping[str, int]:
-        """Return the billable events of a period `[start, end)` by video."""
-
-
-class BilledViews(Protocol):
-    """What the ledger was posted for. May raise UnavailableError."""
-
-    def billed(self, days: Days | None) -> Sequence[BilledVideo]:
-        """Return the billed views of each video by period and version; of the periods that hold one of the days."""
-
-    def paid_twice(self) -> Sequence[str]:
-        """Return a sentence for each video whose views the ledger pays more than once, in whichever periods."""
-
-
-@dataclass(frozen=True)
-class Archived:
-    """What a run archived."""
-
-    rows_by_partition: Mapping[int, int]
-    gaps_by_partition: Mapping[int, int]
-    """Offsets without a record; transactional producers leave them, and they are no loss."""
-
-    @property
-    def row_count(self) -> int:
-        """Return how many events were archived."""
-        return sum(self.rows_by_partition.values())
 
 
 @dataclass(frozen=True)
@@ -219,16 +39,6 @@ class TableContents:
     """The files that the run added to the raw events, read back."""
     differences: Sequence[str]
     """What does not agree: the records sent with those read back, the raw events with the judged ones."""
-
-
-@dataclass(frozen=True)
-class GateReport:
-    """What the gate found."""
-
-    failures: tuple[str, ...]
-    checked_count: int
-    page: Path
-    """The report as HTML; `gate.json` lies beside it."""
 
 
 class Warehouse(Protocol):
@@ -291,10 +101,3 @@ class RunMetrics(Protocol):
 
     def record(self, outcome: str, figures: Mapping[str, float], stage_seconds: Mapping[str, float]) -> None:
         """Keep the figures of a run that ended with `outcome`."""
-
-
-class Progress(Protocol):
-    """Tells the operator what the run is doing."""
-
-    def __call__(self, stage: str, text: str) -> None:
-        """Report one step of a stage."""

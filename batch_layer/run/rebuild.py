@@ -1,10 +1,10 @@
 """A rebuild: count everything again and compare it with what is published. Publishes nothing."""
 
 from batch_layer.errors import BatchError, DifferenceError, RefusedError
-from batch_layer.run.ports import RunEntry
 from batch_layer.run.run import RunPorts
 from batch_layer.run.run_result import RunResult, new_run_id
-from batch_layer.run.stages import Stages
+from batch_layer.stages import Stages
+from batch_layer.versions.ports import RunEntry
 
 
 def rebuild_once(ports: RunPorts) -> RunResult:

@@ -7,26 +7,17 @@ from functools import partial
 from typing import Any
 
 from batch_layer.archive.cut import Cut, take_cut
+from batch_layer.archive.ports import Archived, LogEnds, SpeedCut
 from batch_layer.errors import BatchError, DifferenceError, GateFailedError, RefusedError, UnavailableError
+from batch_layer.gate.ports import GateReport
 from batch_layer.judging.late_events import newly_accepted
 from batch_layer.judging.ports import LateDecisions
 from batch_layer.reconciling.reconcile import ReconcilePorts, known_differences, reconcile_after_run
 from batch_layer.reconciling.reconciliation import Reconciliation
-from batch_layer.run.ports import (
-    Archived,
-    GateReport,
-    Judgement,
-    LogEnds,
-    Progress,
-    RunEntry,
-    RunMetrics,
-    SpeedCut,
-    TableContents,
-    VersionStore,
-    Warehouse,
-)
+from batch_layer.run.ports import Judgement, RunMetrics, TableContents, Warehouse
 from batch_layer.run.run_result import RunResult, new_run_id
-from batch_layer.run.stages import Stages
+from batch_layer.stages import Progress, Stages
+from batch_layer.versions.ports import RunEntry, VersionStore
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogPlace
 from ingestion.contract.version import PublishedVersion, contracts_after

@@ -9,7 +9,9 @@ from typing import Protocol
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from batch_layer.archive.ports import Archived
 from batch_layer.archive.spark_archive import append_raw, verify_archived
+from batch_layer.gate.ports import GateReport
 from batch_layer.gate.spark_gate_sums import Subject
 from batch_layer.judging.ports import CatalogueFacts
 from batch_layer.judging.spark_accepted import accepted_rows, touched_days, with_accepted
@@ -37,10 +39,11 @@ from batch_layer.lake.tables import (
     VIEWS_BY_VIDEO,
     VIEWS_BY_VIDEO_DAY,
 )
-from batch_layer.run.ports import Archived, GateReport, Judgement, TableContents, VideoCount
+from batch_layer.run.ports import Judgement, TableContents
 from batch_layer.run.spark_contents import branch_contents
 from batch_layer.run.spark_rebuild import Difference, Recount
 from batch_layer.versions.day_changes import DayChange
+from batch_layer.versions.ports import VideoCount
 from batch_layer.versions.spark_day_changes import day_changes
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogPlace, OffsetRange, OffsetVector

@@ -14,8 +14,8 @@ from psycopg2.extensions import cursor as Cursor
 from batch_layer.archive.archive_files import ArchivedFile
 from batch_layer.errors import RefusedError, UnavailableError
 from batch_layer.lake.postgres_connection import connected
-from batch_layer.run.ports import RunEntry, VideoCount
 from batch_layer.versions.day_changes import DayChange
+from batch_layer.versions.ports import RunEntry, VideoCount
 from batch_layer.versions.postgres_day_changes import copy_day_changes
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogPlace, OffsetVector

@@ -18,8 +18,9 @@ from batch_layer.archive.kafka_log_ends import KafkaLogEnds
 from batch_layer.errors import BatchError, DifferenceError, GateFailedError, RefusedError, UnavailableError
 from batch_layer.judging.postgres_catalogue import PostgresCatalogueFacts
 from batch_layer.judging.postgres_late_decisions import PostgresLateDecisions
+from batch_layer.reconciling.ports import ReconciliationStore
 from batch_layer.reconciling.postgres_reconciliations import PostgresReconciliations
-from batch_layer.run.ports import ReconciliationStore, Warehouse
+from batch_layer.run.ports import Warehouse
 from batch_layer.run.prometheus_batch_metrics import PrometheusBatchMetrics
 from batch_layer.run.run import RunPorts, run_once
 from batch_layer.run.run_result import RunResult

@@ -13,8 +13,9 @@ from jobs.exit_codes import ExitCode
 from jobs.resilience.circuit_breaker import CircuitBreaker
 from serving_layer.access.postgres_reads import PooledReads
 from serving_layer.counts.merge import ServedVersion
-from serving_layer.counts.ports import QueryTooSlowError, SettledUnavailableError
+from serving_layer.counts.ports import SettledUnavailableError
 from serving_layer.history.history_reader import HistoryReader
+from serving_layer.history.ports import QueryTooSlowError
 from serving_layer.history.postgres_history import CONNECTIONS, PostgresHistory
 from serving_layer.request.cursors import Cursors
 from serving_layer.routes.http_history import History

@@ -6,9 +6,11 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from batch_layer.errors import UnavailableError
+from batch_layer.reconciling.ports import ReconciliationStore
 from batch_layer.reconciling.reconcile import ReconcilePorts
 from batch_layer.reconciling.reconciliation import BilledVideo, Days
-from batch_layer.run.ports import Progress, ReconciliationStore, VersionStore
+from batch_layer.stages import Progress
+from batch_layer.versions.ports import VersionStore
 from billing.books.postgres_billed_views import PostgresBilledViews
 from billing.books.postgres_books import PostgresBooks
 from billing.errors import LedgerUnavailableError, SchemaMissingError

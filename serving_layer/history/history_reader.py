@@ -9,7 +9,8 @@ from typing import TypeVar
 
 from serving_layer.access.access import Caller, nothing_here
 from serving_layer.counts.merge import ServedCount, ServedVersion, SettledCount, SpeedSums, merged
-from serving_layer.counts.ports import Channels, QueryTooSlowError, SettledHistory, SettledUnavailableError
+from serving_layer.counts.ports import SettledUnavailableError
+from serving_layer.history.ports import Channels, QueryTooSlowError, SettledHistory
 from serving_layer.history.series import VideoSum, WindowSum
 from serving_layer.problems.problems import ProblemError, refused
 from serving_layer.request.parameters import AtVersion, SeriesQuery, TopQuery

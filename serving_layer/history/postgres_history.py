@@ -5,8 +5,9 @@ from datetime import datetime
 
 from serving_layer.access.postgres_reads import PooledReads
 from serving_layer.counts.merge import ServedVersion, SettledCount
-from serving_layer.counts.ports import QueryTooSlowError, SettledUnavailableError
+from serving_layer.counts.ports import SettledUnavailableError
 from serving_layer.counts.postgres_versions import COUNTS_SQL, served_version
+from serving_layer.history.ports import QueryTooSlowError
 from serving_layer.history.series import VideoSum, WindowSum
 from serving_layer.request.parameters import SeriesQuery, TopQuery
 from serving_layer.request.windows import QUARTERS_PER_DAY, day_of

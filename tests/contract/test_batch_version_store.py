@@ -9,8 +9,8 @@ import psycopg2
 import pytest
 
 from batch_layer.errors import RefusedError
-from batch_layer.run.ports import RunEntry, VersionStore, VideoCount
 from batch_layer.versions.day_changes import CellChange, DayChange
+from batch_layer.versions.ports import RunEntry, VersionStore, VideoCount
 from batch_layer.versions.postgres_versions import PostgresVersionStore
 from faults.waiting import until
 from ingestion.contract.event_contracts import EventContracts

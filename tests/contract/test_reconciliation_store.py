@@ -11,9 +11,10 @@ import pytest
 from batch_layer.archive.archive_files import ArchivedFile, FileStatus, RecordedFile
 from batch_layer.errors import RefusedError
 from batch_layer.lake.content import Content, Place
+from batch_layer.reconciling.ports import ReconciliationStore
 from batch_layer.reconciling.postgres_reconciliations import PostgresReconciliations
 from batch_layer.reconciling.reconciliation import Reconciliation
-from batch_layer.run.ports import ReconciliationStore, RunEntry, VersionStore, VideoCount
+from batch_layer.versions.ports import RunEntry, VersionStore, VideoCount
 from batch_layer.versions.postgres_versions import PostgresVersionStore
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.version import PublishedVersion

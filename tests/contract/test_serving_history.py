@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from batch_layer.run.ports import RunEntry, VideoCount
 from batch_layer.versions.day_changes import CellChange, DayChange
+from batch_layer.versions.ports import RunEntry, VideoCount
 from batch_layer.versions.postgres_versions import PostgresVersionStore
 from billing.postgres_session import connector
 from billing.terms.catalogue import Catalogue, Payee, Video
@@ -21,7 +21,8 @@ from billing.terms.postgres_channels import ChannelQueries
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.version import PublishedVersion
 from serving_layer.access.postgres_reads import PooledReads
-from serving_layer.counts.ports import QueryTooSlowError, SettledUnavailableError
+from serving_layer.counts.ports import SettledUnavailableError
+from serving_layer.history.ports import QueryTooSlowError
 from serving_layer.history.postgres_history import PostgresHistory
 from serving_layer.history.series import series_rows, top_rows
 from serving_layer.request.parameters import SeriesQuery, TopQuery

@@ -12,10 +12,10 @@ import pytest
 from pyspark.sql import SparkSession
 
 from batch_layer.errors import GateFailedError, UnavailableError
+from batch_layer.gate.ports import GateReport
 from batch_layer.gate.spark_gate_sums import Subject
 from batch_layer.lake.iceberg_tables import branch_of
 from batch_layer.lake.tables import EVENTS, TALLY, VIEWS_BY_DETAIL, VIEWS_BY_VIDEO
-from batch_layer.run.ports import GateReport
 from batch_layer.run.rebuild import rebuild_once
 from batch_layer.run.run import run_once
 from batch_layer.run.spark_warehouse import SparkWarehouse

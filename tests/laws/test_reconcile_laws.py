@@ -19,8 +19,8 @@ from batch_layer.reconciling.reconcile import ReconcilePorts, reconcile_once
 from batch_layer.reconciling.reconciliation import BilledVideo, Days, Reconciliation
 from batch_layer.reconciling.spark_archive_check import SparkArchiveCheck
 from batch_layer.reconciling.spark_comparison import SparkComparison
-from batch_layer.run.ports import VideoCount
 from batch_layer.run.run import run_once
+from batch_layer.versions.ports import VideoCount
 from tests.laws.test_batch_laws import START, grow, no_gate
 from tests.spark_fixtures import TOPIC, MemoryRun, MemoryVersions
 

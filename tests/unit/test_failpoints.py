@@ -113,7 +113,10 @@ def test_after_a_call_that_answers_by_a_future_means_when_the_future_is_done() -
 
 
 def test_every_named_call_exists_on_a_port_of_its_process() -> None:
-    from batch_layer.run.ports import ReconciliationStore, SpeedCut, VersionStore, Warehouse
+    from batch_layer.archive.ports import SpeedCut
+    from batch_layer.reconciling.ports import ReconciliationStore
+    from batch_layer.run.ports import Warehouse
+    from batch_layer.versions.ports import VersionStore
     from ingestion.ports import EventLog
     from speed_layer.ports import DeadLetters, Log, SegmentStore
 

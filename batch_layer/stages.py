@@ -3,8 +3,14 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
-from batch_layer.run.ports import Progress
+
+class Progress(Protocol):
+    """Tells the operator what the run is doing."""
+
+    def __call__(self, stage: str, text: str) -> None:
+        """Report one step of a stage."""
 
 
 class Stages:

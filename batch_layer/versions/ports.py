@@ -1,0 +1,72 @@
+"""Where published versions and the journal of runs are kept."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from batch_layer.archive.archive_files import ArchivedFile
+from batch_layer.versions.day_changes import DayChange
+from ingestion.contract.offsets import LogPlace
+from ingestion.contract.version import PublishedVersion
+
+
+@dataclass(frozen=True)
+class RunEntry:
+    """A batch run in the journal."""
+
+    run_id: str
+    kind: str
+    state: str
+    version: int | None
+    started_at: datetime
+    ended_at: datetime | None
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class VideoCount:
+    """All settled views of one video."""
+
+    video_id: str
+    views: int
+    billable_views: int
+
+
+class VersionStore(Protocol):
+    """Published versions, the pointer and the journal of runs. Every call may raise UnavailableError."""
+
+    def lock(self) -> bool:
+        """Become the only batch run until `close` or the end of the process; False if another one is at work."""
+
+    def current(self) -> PublishedVersion | None:
+        """Return the version that the pointer names."""
+
+    def version(self, number: int) -> PublishedVersion | None:
+        """Return a published version by its number."""
+
+    def accepted_until(self, version: int) -> frozenset[LogPlace]:
+        """Return the late events that are judged as accepted in a version: what it and those before it took so."""
+
+    def begin(self, entry: RunEntry) -> None:
+        """Write a run's row into the journal."""
+
+    def end(self, run_id: str, state: str, detail: Mapping[str, Any]) -> None:
+        """Write how a run ended."""
+
+    def runs_in(self, state: str) -> list[str]:
+        """Return the ids of the runs that the journal shows in a state. Under the lock none that is `running` lives."""
+
+    def publish(
+        self,
+        version: PublishedVersion,
+        changed: Iterable[VideoCount],
+        detail: Mapping[str, Any],
+        days: Iterable[DayChange],
+        archived: Mapping[str, ArchivedFile],
+    ) -> None:
+        """In one transaction: the version, its changed counts and days, its files, the pointer, the run's end.
+
+        Raises:
+            RefusedError: the version does not follow the current one.
+        """

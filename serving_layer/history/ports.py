@@ -1,0 +1,51 @@
+"""What history is read from: what published versions say over time, and whose videos they are."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from serving_layer.counts.merge import ServedVersion, SettledCount
+from serving_layer.history.series import VideoSum, WindowSum
+from serving_layer.request.parameters import SeriesQuery, TopQuery
+
+
+class QueryTooSlowError(Exception):
+    """The store gave a query up because it would take longer than allowed."""
+
+
+class SettledHistory(Protocol):
+    """Published versions and what they say over time; none of it ever changes. Called from a thread; bounded in time.
+
+    Every call raises SettledUnavailableError; sums raise QueryTooSlowError, too.
+    """
+
+    def version(self, number: int) -> ServedVersion | None:
+        """Return a published version."""
+
+    def version_at(self, instant: datetime) -> ServedVersion | None:
+        """Return the newest version that was published at or before an instant."""
+
+    def counts(self, video_ids: Sequence[str], version: int) -> Mapping[str, SettledCount]:
+        """Return the counts in force at a version; see `SettledCounts`."""
+
+    def totals(self, video_ids: Sequence[str], version: int) -> SettledCount:
+        """Return the sum of the counts in force at a version."""
+
+    def series(self, video_ids: Sequence[str], version: int, query: SeriesQuery) -> list[WindowSum]:
+        """Return the sums over the videos at a version, by window and group; windows without views may be absent."""
+
+    def top(self, version: int, query: TopQuery, most: int) -> list[VideoSum]:
+        """Return the `most` videos with the most views of the kind asked for at a version, best first."""
+
+
+class Channels(Protocol):
+    """Whose video it is, by the catalogue. Called from a thread; bounded in time; raises SettledUnavailableError.
+
+    `published_by` None asks for the newest catalogue, a version's number for the one its publication could know.
+    """
+
+    def video_ids(self, payee_id: str, published_by: int | None) -> Sequence[str] | None:
+        """Return the videos of which a payee owns a share, in order; None where the catalogue lacks it."""
+
+    def payees(self, video_ids: Collection[str]) -> Mapping[str, frozenset[str]]:
+        """Return who owns a share of each video now; a video without an owner is absent."""

@@ -28,9 +28,9 @@ import psycopg2
 import redis
 
 from ingestion.kafka_producer import partition_of
-from jobs.commands.migrate import migrate
 from jobs.local_stack.ports import is_free
 from jobs.settings import environment
+from jobs.wiring.migrations import migrate
 from jobs.wiring.postgres_logins import in_database
 
 VIDEOS = 20_000

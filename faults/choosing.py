@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.local_stack.profile import is_running
+from jobs.settings.stack_in_use import is_running
 from jobs.state_home import state_home
 
 

@@ -12,7 +12,7 @@ from billing.books.states import Move
 from billing.postgres_session import connector
 from billing.terms.catalogue import content_hash_of
 from billing.terms.postgres_proposals import PostgresProposals
-from jobs.commands.migrate import migrate
+from jobs.wiring.migrations import migrate
 from tests.postgres_people import second_person
 
 EMPTY = content_hash_of([], [], [])

@@ -7,7 +7,7 @@ from pathlib import Path
 import psycopg2
 from psycopg2 import sql
 
-from jobs.commands.migrate import MIGRATIONS, migrate
+from jobs.wiring.migrations import MIGRATIONS, migrate
 
 LAST_RELEASE = "021"
 """The newest migration of the last release."""

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from typing import Protocol
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -14,6 +15,13 @@ from batch_layer.lake.spark_content_hash import observed
 from batch_layer.lake.spark_errors import STAMPED_BY_SENDERS
 from batch_layer.lake.tables import RAW_EVENTS
 from ingestion.contract.offsets import OffsetRange, OffsetVector
+
+
+class RecordSource(Protocol):
+    """Reads the log; see `KafkaSource`."""
+
+    def read(self, start: OffsetVector, end: OffsetVector) -> DataFrame:
+        """Return the records in `[start, end)`."""
 
 
 class KafkaSource:

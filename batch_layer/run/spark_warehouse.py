@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from batch_layer.archive.ports import Archived
-from batch_layer.archive.spark_archive import append_raw, verify_archived
+from batch_layer.archive.spark_archive import RecordSource, append_raw, verify_archived
 from batch_layer.gate.ports import GateReport
 from batch_layer.gate.spark_gate_sums import Subject
 from batch_layer.judging.ports import CatalogueFacts
@@ -52,13 +52,6 @@ from ingestion.contract.version import DayRules, PublishedVersion
 
 BY_DAY = (EVENTS, TALLY, VIEWS_BY_VIDEO_DAY, VIEWS_BY_DETAIL)
 """The tables of which a run replaces whole event days."""
-
-
-class RecordSource(Protocol):
-    """Reads the log; see `spark_archive.KafkaSource`."""
-
-    def read(self, start: OffsetVector, end: OffsetVector) -> DataFrame:
-        """Return the records in `[start, end)`."""
 
 
 class Gate(Protocol):

@@ -17,7 +17,7 @@ from batch_layer.versions.postgres_versions import PostgresVersionStore
 from ingestion.contract.event import TOPIC_VIDEO_VIEWS
 from ingestion.contract.offsets import other_log
 from jobs.checkup.checks import Row, bad, ok, warn
-from jobs.commands.topics import TOPICS, admin_client, differences
+from jobs.checkup.topics import TOPICS, admin_client, differences
 from jobs.errors import CommandError
 from jobs.local_stack.http_probe import http_get
 from jobs.local_stack.ports import is_open

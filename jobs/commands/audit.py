@@ -9,10 +9,10 @@ from dataclasses import asdict, replace
 from batch_layer.reconciling.reconcile import published
 from batch_layer.versions.postgres_versions import PostgresVersionStore
 from jobs import settings
-from jobs.commands.batch import SHORT_RUN_EVENTS_MAX, check_hdfs, told_by_exit_code
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.telemetry.figures_file import record_repeated_ids
+from jobs.wiring.batch_run import SHORT_RUN_EVENTS_MAX, check_hdfs, told_by_exit_code
 from jobs.wiring.batch_settings import BatchSettings
 
 SHOWN_MAX = 20

@@ -7,17 +7,15 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ingestion.contract.event import TOPIC_DEAD_LETTERS, TOPIC_VIDEO_VIEWS
 from ingestion.contract.printable import escaped, is_name
 from jobs import settings
 from jobs.commands.flags import whole_number
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.wiring.kafka_record_batches import read_every_batch
+from jobs.wiring.dead_letters import open_replay
 from speed_layer.dead_letter import DeadLetter
 from speed_layer.errors import UnavailableError
-from speed_layer.kafka_dead_letter_replay import KafkaDeadLetterReplay, ReplayRefusedError
-from speed_layer.postgres_replays import PostgresReplays
+from speed_layer.kafka_dead_letter_replay import ReplayRefusedError
 
 TEXT_SHOWN = 100
 
@@ -42,18 +40,6 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         raise CommandError(f"nothing was sent: {error}", ExitCode.REFUSED) from error
     except UnavailableError as error:
         raise CommandError(f"{error}; run ./viewledger doctor", ExitCode.UNAVAILABLE) from error
-
-
-def open_replay(environ: Mapping[str, str]) -> KafkaDeadLetterReplay:
-    """Wires the reader of dead letters; connects to nothing yet."""
-    read_every_batch()
-    source = environ.get("VIEWLEDGER_TOPIC_VIDEO_VIEWS") or TOPIC_VIDEO_VIEWS
-    return KafkaDeadLetterReplay(
-        settings.host_ports(environ, "VIEWLEDGER_KAFKA_BOOTSTRAP"),
-        PostgresReplays(settings.PostgresConnection.from_environ(environ).url, source),
-        source_topic=source,
-        topic=environ.get("VIEWLEDGER_TOPIC_DEAD_LETTERS") or TOPIC_DEAD_LETTERS,
-    )
 
 
 def _list(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:

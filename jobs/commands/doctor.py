@@ -11,8 +11,8 @@ from jobs.checkup.checks import Row, Verdict, warn
 from jobs.checkup.machine import machine_rows
 from jobs.checkup.servers import server_rows
 from jobs.exit_codes import ExitCode
-from jobs.local_stack.profile import folder_in_use, is_running, read_environment
 from jobs.settings import environment
+from jobs.settings.stack_in_use import folder_in_use, is_running, read_environment
 from jobs.state_home import state_home
 
 

@@ -4,8 +4,8 @@ import argparse
 import sys
 
 from jobs.exit_codes import ExitCode
-from jobs.local_stack.profile import STACKS
 from jobs.local_stack.stack import LocalStack
+from jobs.settings.stack_in_use import STACKS
 from jobs.state_home import state_home
 
 

@@ -17,7 +17,8 @@ from jobs import settings
 from jobs.commands.flags import whole_number
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.processes.collector import connect, read_pseudonym_key
+from jobs.wiring.event_log import connect
+from jobs.wiring.pseudonyms import read_pseudonym_key
 
 ACKNOWLEDGEMENT_MS_MAX = 15_000
 REJECTS_SHOWN_MAX = 50

@@ -13,9 +13,9 @@ from ingestion.contract.offsets import LogGeneration
 from ingestion.contract.printable import is_name
 from ingestion.contract.version import PublishedVersion
 from jobs import settings
-from jobs.commands.batch import told_by_exit_code
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.wiring.batch_run import told_by_exit_code
 from speed_layer.errors import UnavailableError
 from speed_layer.redis_calls import NAMESPACE
 from speed_layer.redis_segment_store import RedisSegmentStore

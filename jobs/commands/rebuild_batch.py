@@ -9,9 +9,10 @@ from batch_layer.errors import DifferenceError
 from batch_layer.run.rebuild import rebuild_once
 from batch_layer.run.run_result import RunResult
 from jobs import settings
-from jobs.commands.batch import add_attempts, attempt, checked_attempts, open_ports, told_by_exit_code
+from jobs.commands.batch import add_attempts, checked_attempts
 from jobs.exit_codes import ExitCode
 from jobs.telemetry.figures_file import recorded_check
+from jobs.wiring.batch_run import attempt, open_ports, told_by_exit_code
 from jobs.wiring.batch_settings import BatchSettings
 
 HELP = "count everything again from the archive and compare it with the published version; publishes nothing"

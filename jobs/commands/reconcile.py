@@ -14,9 +14,9 @@ from batch_layer.reconciling.reconciliation import Reconciliation
 from batch_layer.versions.postgres_versions import PostgresVersionStore
 from ingestion.contract.instants import day_of_text
 from jobs import settings
-from jobs.commands.batch import SHORT_RUN_EVENTS_MAX, check_hdfs, note_open_differences, told_by_exit_code
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.wiring.batch_run import SHORT_RUN_EVENTS_MAX, check_hdfs, note_open_differences, told_by_exit_code
 from jobs.wiring.batch_settings import BatchSettings
 from jobs.wiring.reconcile_ports import reconcile_ports
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from jobs.exit_codes import ExitCode
-from jobs.local_stack.profile import folder_in_use, is_running
 from jobs.local_stack.stack import read_report
+from jobs.settings.stack_in_use import folder_in_use, is_running
 
 GOOD = ("ready", "done")
 

@@ -1,45 +1,15 @@
 """`./viewledger topics create|check|new-generation`: the topics, their settings, and what differs on the broker."""
 
 import argparse
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from typing import Any
+from contextlib import suppress
 
 import kafka.errors
-from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
+from kafka.admin import KafkaAdminClient
 
-from ingestion.contract.event import PARTITION_COUNT, TOPIC_VIDEO_VIEWS
+from jobs.checkup.topics import TOPICS, admin_client, differences, wanted_settings
 from jobs.commands import new_generation
-from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.settings import KafkaConnection, environment
-
-HOUR_MS = 3_600_000
-DAY_MS = 24 * HOUR_MS
-MESSAGE_BYTES_MAX = 1_048_588
-"""Kafka's own default, stated: one compressed record batch of events of at most 64 KiB each."""
-
-
-@dataclass(frozen=True)
-class Topic:
-    """A topic as it should be. Every one is stamped by the broker (LogAppendTime): received means appended."""
-
-    name: str
-    partition_count: int
-    retention_ms: int
-    settings: dict[str, str] = field(default_factory=dict)
-
-
-TOPICS = (
-    Topic(TOPIC_VIDEO_VIEWS, PARTITION_COUNT, 7 * DAY_MS),
-    Topic("ad-views", 12, 7 * DAY_MS),
-    Topic("user-sessions", 12, 7 * DAY_MS),
-    Topic("video-views-dlq", 12, 30 * DAY_MS),
-    # A record sent here tells the broker's time; its content means nothing.
-    Topic("viewledger-clock", 1, HOUR_MS, {"segment.ms": str(HOUR_MS)}),
-)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,40 +37,6 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     return ExitCode.DIFFERENCE if found else ExitCode.OK
 
 
-@contextmanager
-def admin_client(connection: KafkaConnection, *, within_ms: int = 10_000) -> Iterator[KafkaAdminClient]:
-    """Yield an admin client; any failure of the broker becomes CommandError(UNAVAILABLE)."""
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # its page of retries says no more than our one sentence
-    where = ",".join(connection.bootstrap)
-    try:
-        admin = KafkaAdminClient(
-            bootstrap_servers=list(connection.bootstrap), bootstrap_timeout_ms=within_ms, client_id="viewledger-topics"
-        )
-        try:
-            yield admin
-        finally:
-            admin.close()
-    except kafka.errors.KafkaError as error:
-        raise CommandError(
-            f"Kafka at {where} does not do what is asked ({error}); start it, or set VIEWLEDGER_KAFKA_BOOTSTRAP",
-            ExitCode.UNAVAILABLE,
-        ) from error
-
-
-def wanted_settings(topic: Topic, connection: KafkaConnection) -> dict[str, str]:
-    """Return the broker's settings of a topic, by Kafka's names."""
-    return {
-        "cleanup.policy": "delete",
-        "message.timestamp.type": "LogAppendTime",
-        "retention.ms": str(topic.retention_ms),
-        "retention.bytes": "-1",
-        "max.message.bytes": str(MESSAGE_BYTES_MAX),
-        "min.insync.replicas": str(connection.min_insync_replicas),
-        "unclean.leader.election.enable": "false",
-        **topic.settings,
-    }
-
-
 def create(admin: KafkaAdminClient, connection: KafkaConnection) -> list[str]:
     """Create the topics that do not exist and waits for their leaders; changes none that exists. Returns new names."""
     there = set(admin.list_topics())
@@ -119,48 +55,3 @@ def create(admin: KafkaAdminClient, connection: KafkaConnection) -> list[str]:
             admin.create_topics(missing)
         admin.wait_for_topics(list(missing), timeout_ms=30_000)
     return list(missing)
-
-
-def differences(admin: KafkaAdminClient, connection: KafkaConnection) -> list[str]:
-    """One sentence for everything that is not as it should be, each with its remedy."""
-    names = [topic.name for topic in TOPICS]
-    there = set(admin.list_topics())
-    known = [name for name in names if name in there]
-    found = [f"topic {name} does not exist; run ./viewledger topics create" for name in names if name not in there]
-    if not known:
-        return found
-    described = {topic["name"]: topic for topic in admin.describe_topics(known)}
-    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in known]
-    settings = admin.describe_configs(resources, config_filter="all")["topic"]
-    for topic in TOPICS:
-        if topic.name in described:
-            found += layout_differences(topic, described[topic.name]["partitions"], connection)
-            found += setting_differences(topic, settings[topic.name], connection)
-    return found
-
-
-def layout_differences(topic: Topic, partitions: list[dict[str, Any]], connection: KafkaConnection) -> list[str]:
-    """Return what differs in partitions and replicas."""
-    found = []
-    if len(partitions) != topic.partition_count:
-        found.append(
-            f"topic {topic.name} has {len(partitions)} partitions instead of {topic.partition_count}; a key would "
-            "change its partition, so create the topic anew under a new stack"
-        )
-    replicas = {len(partition["replica_nodes"]) for partition in partitions}
-    if replicas != {connection.replication_factor}:
-        found.append(
-            f"topic {topic.name} has {'/'.join(map(str, sorted(replicas)))} replicas instead of "
-            f"{connection.replication_factor}; reassign its partitions, or set VIEWLEDGER_REPLICATION_FACTOR"
-        )
-    return found
-
-
-def setting_differences(topic: Topic, settings: dict[str, dict[str, Any]], connection: KafkaConnection) -> list[str]:
-    """Return what differs in the topic's settings."""
-    return [
-        f"topic {topic.name} has {name}={settings[name]['value']} instead of {wanted}; "
-        f"run kafka-configs --alter --topic {topic.name} --add-config {name}={wanted}"
-        for name, wanted in wanted_settings(topic, connection).items()
-        if settings[name]["value"] != wanted
-    ]

@@ -5,10 +5,10 @@ import sys
 
 from jobs.exit_codes import ExitCode
 from jobs.local_stack.ports import PORT_BASE, fixed_ports
-from jobs.local_stack.profile import is_running
 from jobs.local_stack.servers import PROCESSES, SERVERS
 from jobs.local_stack.stack import LocalStack
 from jobs.settings import environment
+from jobs.settings.stack_in_use import is_running
 from jobs.state_home import state_home
 
 

@@ -1,6 +1,5 @@
 """The folder of one stack: its files, its secrets, its settings for clients."""
 
-import fcntl
 import json
 import os
 import secrets
@@ -106,37 +105,6 @@ def write_private(path: Path, text: str) -> None:
     write_atomically(path, text, 0o600)
 
 
-def read_environment(folder: Path) -> dict[str, str]:
-    """Return the settings a running stack wrote to `stack.env`; empty when there is no such file."""
-    path = folder / "stack.env"
-    if not path.exists():
-        return {}
-    return dict(line.split("=", 1) for line in path.read_text().splitlines() if "=" in line)
-
-
 def write_environment(folder: Path, environment: Mapping[str, str]) -> None:
     """Write `stack.env`: one NAME=value a line, readable by its owner only, fit for a shell's `source`."""
     write_private(folder / "stack.env", "".join(f"{name}={value}\n" for name, value in environment.items()))
-
-
-def is_running(folder: Path) -> bool:
-    """Whether a supervisor holds this folder; the kernel frees the lock when it dies, so this is never stale."""
-    path = folder / "supervisor.lock"
-    if not path.exists():
-        return False
-    with path.open("r+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
-
-
-STACKS = ("local", "demo")
-"""The folders below the state home in which `up` and `demo --keep` leave a stack running."""
-
-
-def folder_in_use() -> Path:
-    """Return the folder of the stack that commands work with: the one of `up`, or else the one of `demo --keep`."""
-    folders = [state_home() / name for name in STACKS]
-    return next((folder for folder in folders if is_running(folder)), folders[0])

@@ -8,11 +8,8 @@ from datetime import UTC, datetime
 
 from ingestion.contract.event import TOPIC_VIDEO_VIEWS
 from ingestion.http_collector import Collector, collector_app
-from ingestion.kafka_producer import KafkaEventLog
 from ingestion.ports import LogUnavailableError
-from ingestion.pseudonym import pseudonym_key
 from jobs import settings
-from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.http.connections import read_proxies
 from jobs.http.metrics import MetricsSettings
@@ -21,6 +18,8 @@ from jobs.resilience.circuit_breaker import State
 from jobs.resilience.circuit_breaker_metrics import show_states
 from jobs.resilience.failpoints import Failpoints
 from jobs.telemetry.json_log import log_json
+from jobs.wiring.event_log import connect
+from jobs.wiring.pseudonyms import read_pseudonym_key
 
 log = logging.getLogger(__name__)
 
@@ -82,20 +81,3 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     finally:
         event_log.close()
         log.info("collector stopped")
-
-
-def connect(bootstrap: tuple[str, ...], topic: str, deadline_ms: int) -> KafkaEventLog:
-    """Connect to the log, or raises CommandError(UNAVAILABLE) with the reason and the remedy."""
-    try:
-        return KafkaEventLog.connect(bootstrap, topic, deadline_ms=deadline_ms)
-    except LogUnavailableError as error:
-        remedy = "start it and create the topics (./viewledger topics create), or set VIEWLEDGER_KAFKA_BOOTSTRAP"
-        raise CommandError(f"{error}; {remedy}", ExitCode.UNAVAILABLE) from error
-
-
-def read_pseudonym_key(environ: Mapping[str, str]) -> bytes:
-    """Read VIEWLEDGER_PSEUDONYM_KEY; the message of the error does not repeat it."""
-    try:
-        return pseudonym_key(settings.required(environ, "VIEWLEDGER_PSEUDONYM_KEY"))
-    except ValueError as error:
-        raise CommandError(f"VIEWLEDGER_PSEUDONYM_KEY: {error}", ExitCode.BAD_INPUT) from error

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.local_stack.profile import folder_in_use, is_running, read_environment
+from jobs.settings.stack_in_use import folder_in_use, is_running, read_environment
 
 POSTGRES_URL = "VIEWLEDGER_POSTGRES_URL"
 

@@ -13,8 +13,8 @@ from billing.terms.file_csv import SentFile
 from billing.terms.imports import ImportOrder
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from jobs import settings
-from jobs.commands.billing.catalogue_import import pseudonymiser
 from jobs.wiring.api_appeals import stored_key
+from jobs.wiring.pseudonyms import pseudonymiser
 from serving_layer.money.catalogue_import import (
     CatalogueFiles,
     CatalogueUnavailableError,

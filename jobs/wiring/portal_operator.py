@@ -6,7 +6,7 @@ from typing import TypeVar
 from ingestion.contract.printable import escaped
 from jobs.checkup.checks import Verdict
 from jobs.checkup.servers import server_rows
-from jobs.commands.dead_letters import open_replay
+from jobs.wiring.dead_letters import open_replay
 from serving_layer.portal.ports import PartUnavailableError, RefusedActionError
 from serving_layer.portal.postgres_operations import PostgresOperations
 from serving_layer.portal.records import DeadLetter, PartHealth, ReconciliationRow, RunRow, VersionRow

@@ -17,9 +17,9 @@ from batch_layer.versions.postgres_versions import PostgresVersionStore
 from billing.ports import SettledViews
 from ingestion.contract.version import PublishedVersion
 from jobs import settings
-from jobs.commands.batch import check_hdfs
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.wiring.batch_run import check_hdfs
 from jobs.wiring.batch_settings import spark_settings
 
 

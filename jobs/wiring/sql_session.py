@@ -12,10 +12,10 @@ from batch_layer.published.postgres_published_snapshots import PostgresPublished
 from batch_layer.published.published_names import ForbiddenError
 from batch_layer.published.spark_connect import PublishedTables, QueryError
 from jobs import settings
-from jobs.commands.batch import check_hdfs
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.local_stack.ports import free_ports, is_open
+from jobs.wiring.batch_run import check_hdfs
 from jobs.wiring.sql_server import SqlServerSettings, sql_server
 from jobs.wiring.sql_version import VersionChoice, chosen_version
 

@@ -22,8 +22,8 @@ from ingestion.contract.counting import Billability, Received, Verdict, settle
 from ingestion.contract.decoding import decode_view_event
 from ingestion.contract.event import TOPIC_VIDEO_VIEWS
 from ingestion.contract.version import PublishedVersion
-from jobs.commands.batch import SpeedCutOnRedis
 from jobs.processes.api import SpeedLayerCounts
+from jobs.wiring.batch_run import SpeedCutOnRedis
 from serving_layer.counts.counts_reader import CountsReader
 from serving_layer.counts.merge import ServedCount, ServedVersion
 from speed_layer.chunk import Chunk, LogRecord, instant_of

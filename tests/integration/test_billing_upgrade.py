@@ -15,7 +15,7 @@ from billing.books.run_posting import finalise_run, post_bills
 from billing.books.statements import statement_id_of
 from billing.books.states import Move
 from billing.postgres_session import connector
-from jobs.commands.migrate import migrate
+from jobs.wiring.migrations import migrate
 from tests.billing_fakes import OCTOBER, bill, line, run_of
 from tests.billing_postgres import PREREQUISITES, empty_database
 from tests.books_of_last_release import migrate_to_last_release

@@ -15,7 +15,7 @@ from billing.errors import StateError
 from billing.postgres_session import connector
 from billing.proof.ed25519_keys import create_key
 from faults.postgres_database import administer, queries
-from jobs.commands.migrate import migrate
+from jobs.wiring.migrations import migrate
 from tests.billing_fakes import NOVEMBER, OCTOBER, bill, in_period, run_of
 from tests.billing_postgres import empty_database, in_database, own_database
 from tests.books_of_last_release import LAST_RELEASE, copy_books, migrate_to_last_release

@@ -8,9 +8,9 @@ import psycopg2
 import pytest
 from psycopg2 import sql
 
-from jobs.commands.migrate import MIGRATIONS, migrate, pending
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.wiring.migrations import MIGRATIONS, migrate, pending
 
 ONE = "create table one (number int)"
 TWO = "create table two (number int); insert into one values (2); select 'a % and a :colon'"

@@ -18,7 +18,8 @@ import pytest
 from kafka import KafkaConsumer, TopicPartition
 
 from ingestion.contract.event import TOPIC_VIDEO_VIEWS
-from jobs.commands.topics import admin_client, create
+from jobs.checkup.topics import admin_client
+from jobs.commands.topics import create
 from jobs.exit_codes import ExitCode
 from jobs.local_stack.stack import LocalStack, temporary_folder
 from jobs.settings import KafkaConnection

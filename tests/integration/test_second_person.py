@@ -25,7 +25,7 @@ from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from billing.terms.postgres_payees import unknown_payees
 from billing.terms.postgres_proposals import PostgresProposals
 from faults.postgres_database import administer, queries
-from jobs.commands.migrate import MIGRATIONS, migrate
+from jobs.wiring.migrations import MIGRATIONS, migrate
 from tests.billing_fakes import card_of, contracts_of
 from tests.billing_postgres import own_database
 from tests.postgres_people import person

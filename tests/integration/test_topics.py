@@ -3,7 +3,8 @@ from collections.abc import Iterator, Mapping
 import pytest
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
-from jobs.commands.topics import TOPICS, admin_client, create, differences
+from jobs.checkup.topics import TOPICS, admin_client, differences
+from jobs.commands.topics import create
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.local_stack.stack import LocalStack

@@ -38,8 +38,42 @@ TECHNOLOGIES = {
 }
 """Import name → how the name of a file begins that may import it. `jobs` may import anything."""
 
-BILLING_ROOMS = ("terms", "rating", "books", "payouts", "proof")
-"""Each may import those before it, and what stands in `billing` itself."""
+
+def in_order(*rooms: str) -> dict[str, tuple[str, ...]]:
+    """Return rooms of which each may import all those before it."""
+    return {room: rooms[:index] for index, room in enumerate(rooms)}
+
+
+ROOMS = {
+    "batch_layer": {
+        "lake": (),
+        "archive": ("lake",),
+        "judging": ("lake", "archive"),
+        "versions": ("lake", "archive", "judging"),
+        "reconciling": ("lake", "archive", "judging", "versions"),
+        "gate": ("lake", "archive", "judging", "versions", "reconciling"),
+        "run": ("lake", "archive", "judging", "versions", "reconciling", "gate"),
+        "published": ("lake",),
+        "settled": ("lake", "judging", "published"),
+    },
+    "serving_layer": in_order(
+        "problems", "request", "access", "counts", "history", "money", "openapi", "routes", "portal",
+    ),
+    "billing": in_order("terms", "rating", "books", "payouts", "proof"),
+    "jobs": in_order(
+        "telemetry", "child", "setup", "resilience", "settings", "http", "local_stack", "checkup", "wiring",
+        "processes", "commands", "demo",
+    ),
+}  # fmt: skip
+"""Layer → room → the rooms that it may import, beside itself and what lies in the layer's own folder.
+
+A file in the layer's own folder is the ground and imports no room, but for those in `OVER_ROOMS`.
+"""
+
+OVER_ROOMS = {
+    "billing": {"nightly.py", "period_billing.py", "period_terms.py", "ports.py"},
+    "jobs": {"cli.py", "tables_page.py"},
+}
 
 CONTRACT_MAY_IMPORT = {
     "ast", "bisect", "collections", "dataclasses", "datetime", "enum", "functools", "hashlib", "json", "msgspec",
@@ -72,7 +106,7 @@ def edges_in(path: Path) -> Iterator[Edge]:
             yield from (Edge(path, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative imports hide where a name comes from"
-            yield Edge(path, node.module or "")
+            yield from (Edge(path, f"{node.module}.{alias.name}") for alias in node.names)
 
 
 EDGES = edges_of(*LAYERS)
@@ -93,7 +127,7 @@ def test_a_layer_imports_only_itself_and_the_contract(layer: str) -> None:
         str(edge)
         for edge in EDGES
         if edge.layer == layer
-        and starts_with(edge.imported, *LAYERS, "jobs", "tests", "bench")
+        and starts_with(edge.imported, *LAYERS, "jobs", "faults", "attacks", "tests", "bench")
         and not starts_with(edge.imported, layer, CONTRACT)
     ]
     assert not forbidden
@@ -110,12 +144,24 @@ def test_the_contract_is_pure() -> None:
     assert not forbidden
 
 
-@pytest.mark.parametrize("room", BILLING_ROOMS)
-def test_a_room_of_billing_imports_only_those_before_it(room: str) -> None:
-    later = BILLING_ROOMS[BILLING_ROOMS.index(room) + 1 :]
-    edges = [edge for edge in EDGES if edge.path.parent == ROOT / "billing" / room]
+@pytest.mark.parametrize("layer", ROOMS)
+def test_every_folder_of_a_layer_is_a_room(layer: str) -> None:
+    assert {path.parent.name for path in (ROOT / layer).glob("*/__init__.py")} == set(ROOMS[layer])
+
+
+@pytest.mark.parametrize(("layer", "room"), [(layer, room) for layer, rooms in ROOMS.items() for room in rooms])
+def test_a_room_imports_only_those_before_it(layer: str, room: str) -> None:
+    forbidden = tuple(f"{layer}.{name}" for name in ROOMS[layer] if name not in (room, *ROOMS[layer][room]))
+    edges = [edge for edge in edges_of(f"{layer}/{room}") if starts_with(edge.imported, *LAYERS, "jobs")]
     assert edges
-    assert not [str(edge) for edge in edges if starts_with(edge.imported, *(f"billing.{name}" for name in later))]
+    assert not [str(edge) for edge in edges if starts_with(edge.imported, *forbidden)]
+
+
+@pytest.mark.parametrize("layer", ROOMS)
+def test_the_ground_of_a_layer_imports_none_of_its_rooms(layer: str) -> None:
+    rooms = tuple(f"{layer}.{name}" for name in ROOMS[layer])
+    ground = [path for path in (ROOT / layer).glob("*.py") if path.name not in OVER_ROOMS.get(layer, ())]
+    assert not [str(edge) for path in ground for edge in edges_in(path) if starts_with(edge.imported, *rooms)]
 
 
 @pytest.mark.parametrize("technology", TECHNOLOGIES)
@@ -131,7 +177,7 @@ def test_a_technology_is_imported_only_by_the_files_named_for_it(technology: str
 def test_no_module_grows_past_its_purpose() -> None:
     sizes = {
         path: len(path.read_text().splitlines())
-        for folder in (*LAYERS, "jobs")
+        for folder in (*LAYERS, "jobs", "faults", "attacks")
         for path in (ROOT / folder).rglob("*.py")
     }
     assert len(sizes) > 20
@@ -141,6 +187,9 @@ def test_no_module_grows_past_its_purpose() -> None:
 def test_nothing_is_called_by_a_name_that_says_nothing() -> None:
     empty_words = {"utils", "helpers", "common", "manager", "misc"}
     named = [
-        path for folder in (*LAYERS, "jobs", "tests") for path in (ROOT / folder).rglob("*") if path.stem in empty_words
+        path
+        for folder in (*LAYERS, "jobs", "faults", "attacks", "tests")
+        for path in (ROOT / folder).rglob("*")
+        if path.stem in empty_words
     ]
     assert not named

@@ -25,9 +25,9 @@ from billing.errors import PreconditionsError
 from billing.period_billing import BilledPeriod
 from ingestion.contract.event import TOPIC_VIDEO_VIEWS
 from ingestion.prometheus_collector import CollectorMetrics
+from jobs.checkup.topics import DAY_MS, TOPICS
 from jobs.cli import COMMANDS
 from jobs.commands.billing.figures import record_overdue, recorded_billing, run_figures
-from jobs.commands.topics import DAY_MS, TOPICS
 from jobs.resilience.circuit_breaker import State
 from jobs.resilience.circuit_breaker_metrics import show_states
 from jobs.setup import programs

@@ -11,6 +11,7 @@ from batch_layer.run.prometheus_batch_metrics import PrometheusBatchMetrics
 from jobs.commands import batch
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.wiring import batch_run
 from jobs.wiring.batch_settings import BatchSettings
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -31,7 +32,7 @@ def test_a_run_is_tried_again_with_growing_bounded_waits() -> None:
             raise error
         return "done"
 
-    assert batch.attempt(work, 3, waits.append) == "done"
+    assert batch_run.attempt(work, 3, waits.append) == "done"
     assert 2.0 <= waits[0] <= 4.0 <= waits[1] <= 8.0
 
 
@@ -41,7 +42,7 @@ def test_after_the_last_attempt_the_error_stands() -> None:
 
     waits: list[float] = []
     with pytest.raises(UnavailableError, match="Kafka is away"):
-        batch.attempt(work, 8, waits.append)
+        batch_run.attempt(work, 8, waits.append)
     assert len(waits) == 7
     assert all(15.0 <= wait <= 30.0 for wait in waits[3:])
 
@@ -51,7 +52,7 @@ def test_what_is_refused_is_not_tried_again() -> None:
         raise RefusedError("another batch run is at work")
 
     with pytest.raises(RefusedError):
-        batch.attempt(work, 3, lambda _: pytest.fail("waited"))
+        batch_run.attempt(work, 3, lambda _: pytest.fail("waited"))
 
 
 @pytest.mark.parametrize("words", [("run", "--attempts", "0"), ("versions", "--limit", "0")])
@@ -97,9 +98,9 @@ def test_the_metrics_file_counts_runs_over_processes(tmp_path: Path) -> None:
 )
 def test_a_run_by_a_wrong_clock_is_refused(off: int, said: str) -> None:
     with pytest.raises(RefusedError, match=said):
-        batch.check_clock(NOON + timedelta(seconds=off), NOON)
+        batch_run.check_clock(NOON + timedelta(seconds=off), NOON)
 
 
 @pytest.mark.parametrize("off", [-59, 0, 59])
 def test_clocks_may_differ_by_less_than_a_minute(off: int) -> None:
-    batch.check_clock(NOON + timedelta(seconds=off), NOON)
+    batch_run.check_clock(NOON + timedelta(seconds=off), NOON)

@@ -10,11 +10,11 @@ from billing.books.states import Move
 from billing.errors import PostingConflictError, TermsError
 from billing.period_billing import BilledPeriod, BillingOrder, bill_period
 from billing.period_terms import Wanted
-from billing.tables import billed_period_json, restated_period_text
 from billing.terms.catalogue import Catalogue, Payee, Video
 from billing.terms.contracts import Contracts
 from billing.terms.ownership import SINCE_EVER, WITHOUT_END, OwnerShare, whole_share
 from billing.terms.suspense import SUSPENSE
+from jobs.commands.billing.tables import billed_period_json, restated_period_text
 from tests.billing_fakes import (
     CALCULATED_AT,
     OCTOBER,

@@ -10,11 +10,11 @@ from billing.errors import PreconditionsError
 from billing.period_billing import BilledPeriod, BillingOrder, bill_period
 from billing.rating.preconditions import failed_preconditions
 from billing.rating.remarks import SHOWN_MAX, unbilled_of
-from billing.tables import billed_period_json, billed_period_text
 from billing.terms.catalogue import Catalogue, Payee, Video
 from billing.terms.contracts import Contract, Contracts
 from billing.terms.ownership import SINCE_EVER, WITHOUT_END, OwnerShare, whole_share
 from ingestion.contract.version import DayRules, PublishedVersion
+from jobs.commands.billing.tables import billed_period_json, billed_period_text
 from tests.billing_fakes import (
     CALCULATED_AT,
     OCTOBER,

@@ -8,13 +8,13 @@ from pathlib import Path
 from billing.errors import FileRefusedError
 from billing.period_terms import terms_of
 from billing.rating.backtest import compare
-from billing.rating.backtest_tables import backtest_json, backtest_text
 from billing.rating.rating import rate_period
 from billing.terms.contracts import Contracts
 from billing.terms.file_contracts import read_contracts
 from billing.terms.file_policies import read_policy
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from ingestion.contract.policy import CountingPolicy
+from jobs.commands.billing.backtest_tables import backtest_json, backtest_text
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.wiring.billing_settings import Actions, add_action, add_period, billing_connector, period_of, show

@@ -1,7 +1,7 @@
 """`./viewledger billing import`: payees, videos and rates from files, checked as a whole."""
 
 import argparse
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,10 @@ from billing.terms.file_catalogue import read_catalogue
 from billing.terms.file_contracts import read_contracts
 from billing.terms.imports import PROPOSED, Imported, ImportOrder
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
-from ingestion.pseudonym import pseudonym_key, pseudonym_of
-from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.wiring.billing_settings import Actions, actor_of, add_action, add_actor, billing_connector, show
+from jobs.wiring.pseudonyms import pseudonymiser
 
 
 def add_actions(actions: Actions) -> None:
@@ -99,15 +98,6 @@ def _read_files(
 def _payees(catalogue: Catalogue | None, store: PostgresCatalogueStore) -> Collection[str]:
     """Return the payees that contracts can be for: of the catalogue that is imported with them, or else in force."""
     return store.newest_payees() if catalogue is None else catalogue.payee_by_id.keys()
-
-
-def pseudonymiser(environ: Mapping[str, str]) -> Callable[[str], str]:
-    """Return what makes pseudonyms of viewer ids by VIEWLEDGER_PSEUDONYM_KEY."""
-    try:
-        key = pseudonym_key(settings.required(environ, "VIEWLEDGER_PSEUDONYM_KEY"))
-    except ValueError as error:
-        raise CommandError(f"VIEWLEDGER_PSEUDONYM_KEY: {error}", ExitCode.BAD_INPUT) from error
-    return lambda user_id: pseudonym_of(user_id, key)
 
 
 def _document(imported: Imported) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from typing import Any
 from billing.books.postgres_holds import PostgresHolds
 from billing.books.states import Move
 from billing.money import amount_text, written_amount
-from billing.tables import aligned
 from billing.terms.postgres_payees import check_payees
 from ingestion.contract.printable import is_text
+from jobs.commands.billing.tables import aligned
 from jobs.commands.flags import whole_number
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from billing.books.postgres_limits import PostgresLimits
 from billing.money import amount_text
-from billing.tables import aligned
+from jobs.commands.billing.tables import aligned
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.wiring.billing_settings import (

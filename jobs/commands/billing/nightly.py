@@ -11,10 +11,10 @@ from billing.books.postgres_holds import PostgresHolds
 from billing.books.postgres_statement import PostgresStatements
 from billing.nightly import work_through_the_night
 from billing.period_billing import BillingOrder
-from billing.tables import aligned, billed_period_json
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from ingestion.contract.periods import Period
 from jobs.commands.billing.figures import record_night, record_overdue
+from jobs.commands.billing.tables import aligned, billed_period_json
 from jobs.exit_codes import ExitCode
 from jobs.wiring.billing_settings import (
     Actions,

@@ -9,7 +9,7 @@ from billing.money import amount_text
 from billing.payouts.payouts import VOIDED, PayoutBatch
 from billing.payouts.postgres_payout_steps import PostgresPayoutSteps
 from billing.payouts.postgres_payouts import PostgresPayouts
-from billing.tables import aligned
+from jobs.commands.billing.tables import aligned
 from jobs.exit_codes import ExitCode
 from jobs.wiring.billing_settings import (
     APPROVER_ROLE,

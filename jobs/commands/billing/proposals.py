@@ -8,10 +8,10 @@ from typing import Any
 from billing.books.postgres_states import PostgresStates
 from billing.books.states import Move
 from billing.postgres_session import connector
-from billing.tables import aligned
 from billing.terms.imports import IN_FORCE
 from billing.terms.postgres_proposals import PostgresProposals, Proposal
 from jobs import settings
+from jobs.commands.billing.tables import aligned
 from jobs.exit_codes import ExitCode
 from jobs.wiring.billing_settings import (
     APPROVER_ROLE,

@@ -9,7 +9,7 @@ from billing.books.postgres_states import PostgresStates
 from billing.books.states import OPEN, Move, Transition
 from billing.period_billing import place_of
 from billing.ports import ReviewedEvent
-from billing.tables import aligned
+from jobs.commands.billing.tables import aligned
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.wiring.billing_settings import (

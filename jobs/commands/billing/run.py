@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from billing.books.postgres_books import PostgresBooks
 from billing.period_billing import BilledPeriod, BillingOrder, bill_period
 from billing.period_terms import Wanted
-from billing.tables import billed_period_json, billed_period_text, restated_period_text
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from ingestion.contract.periods import Period
 from ingestion.contract.printable import is_name
 from jobs.commands.billing.figures import recorded_billing
+from jobs.commands.billing.tables import billed_period_json, billed_period_text, restated_period_text
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.wiring.billing_settings import (

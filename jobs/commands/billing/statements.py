@@ -9,14 +9,14 @@ from billing.books.postgres_books import PostgresBooks
 from billing.books.postgres_statement import PostgresStatements
 from billing.books.postgres_states import PostgresStates
 from billing.books.run_posting import finalise_run
-from billing.books.statement_tables import statement_json, statement_text
 from billing.books.statements import Statement
 from billing.books.states import ALLOWED, Move
 from billing.errors import RoleRefusedError
 from billing.money import amount_text
-from billing.tables import aligned, totals_json, totals_text
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from billing.terms.postgres_payees import check_payees
+from jobs.commands.billing.statement_tables import statement_json, statement_text
+from jobs.commands.billing.tables import aligned, totals_json, totals_text
 from jobs.commands.flags import day_of, whole_number
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode

@@ -6,7 +6,7 @@ from billing.books.statements import PostedStatement
 from billing.money import amount_text
 from billing.rating.rated_lines import SettledLine
 from billing.rating.view_chain import view_chain
-from billing.tables import aligned
+from jobs.commands.billing.tables import aligned
 
 _LINE_HEADER = ("video", "what", "country", "rates from", "tier", "quantity", "micros per 1000", "share ppm", "amount")
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from billing.money import amount_text
 from billing.rating.backtest import Backtest, Change
-from billing.tables import aligned
+from jobs.commands.billing.tables import aligned
 
 _HEADER = ("payee", "views now", "views proposed", "earned now", "earned proposed", "change", "payable proposed")
 

@@ -1,0 +1,37 @@
+"""Which local stack is running, and the settings it left for commands."""
+
+import fcntl
+from pathlib import Path
+
+from jobs.state_home import state_home
+
+
+def read_environment(folder: Path) -> dict[str, str]:
+    """Return the settings a running stack wrote to `stack.env`; empty when there is no such file."""
+    path = folder / "stack.env"
+    if not path.exists():
+        return {}
+    return dict(line.split("=", 1) for line in path.read_text().splitlines() if "=" in line)
+
+
+def is_running(folder: Path) -> bool:
+    """Whether a supervisor holds this folder; the kernel frees the lock when it dies, so this is never stale."""
+    path = folder / "supervisor.lock"
+    if not path.exists():
+        return False
+    with path.open("r+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+STACKS = ("local", "demo")
+"""The folders below the state home in which `up` and `demo --keep` leave a stack running."""
+
+
+def folder_in_use() -> Path:
+    """Return the folder of the stack that commands work with: the one of `up`, or else the one of `demo --keep`."""
+    folders = [state_home() / name for name in STACKS]
+    return next((folder for folder in folders if is_running(folder)), folders[0])

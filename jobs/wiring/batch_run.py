@@ -1,0 +1,190 @@
+"""Wires a batch run: each port of the batch layer gets the part that answers it, cheapest connection first."""
+
+import logging
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
+
+import speed_layer.errors
+from batch_layer.archive.kafka_log_ends import KafkaLogEnds
+from batch_layer.errors import BatchError, DifferenceError, GateFailedError, RefusedError, UnavailableError
+from batch_layer.judging.postgres_catalogue import PostgresCatalogueFacts
+from batch_layer.judging.postgres_late_decisions import PostgresLateDecisions
+from batch_layer.reconciling.ports import ReconciliationStore
+from batch_layer.reconciling.postgres_reconciliations import PostgresReconciliations
+from batch_layer.run.ports import Warehouse
+from batch_layer.run.prometheus_batch_metrics import PrometheusBatchMetrics
+from batch_layer.run.run import RunPorts
+from batch_layer.versions.postgres_log_generations import PostgresLogGenerations
+from batch_layer.versions.postgres_versions import PostgresVersionStore
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+from jobs.resilience.patience import try_again
+from jobs.telemetry.figures_file import record_open_differences
+from jobs.wiring.batch_settings import BatchSettings
+from jobs.wiring.kafka_record_batches import read_every_batch
+from jobs.wiring.reconcile_ports import reconcile_ports
+from speed_layer.redis_segment_store import RedisSegmentStore
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+EXIT_CODES: dict[type[BatchError], ExitCode] = {
+    GateFailedError: ExitCode.GATE_FAILED,
+    RefusedError: ExitCode.REFUSED,
+    DifferenceError: ExitCode.DIFFERENCE,
+    UnavailableError: ExitCode.UNAVAILABLE,
+}
+
+
+CLOCK_SECONDS_MAX = 60.0
+"""So much Iceberg tolerates, too."""
+
+
+Answer = TypeVar("Answer")
+
+
+@contextmanager
+def told_by_exit_code() -> Iterator[None]:
+    """Give what stops the batch layer its exit code, and silence the clients: they say no more than our sentence."""
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    logging.getLogger("py4j").setLevel(logging.CRITICAL)
+    try:
+        yield
+    except BatchError as error:
+        raise CommandError(str(error), EXIT_CODES.get(type(error), ExitCode.FAILED)) from error
+
+
+def attempt(work: Callable[[], Answer], attempts: int, sleep: Callable[[float], None] = time.sleep) -> Answer:
+    """Do the work, again after a bounded wait while a server does not answer."""
+
+    def told(error: Exception, failures: int, seconds: float) -> None:
+        report("retry", f"{error}; attempt {failures + 1} of {attempts} in {seconds:.0f} s")
+
+    return try_again(work, UnavailableError, attempts=attempts, told=told, sleep=sleep)
+
+
+def report(stage: str, text: str) -> None:
+    """One line of progress on stderr."""
+    print(f"batch: {stage}: {text}", file=sys.stderr, flush=True)
+
+
+class SpeedCutOnRedis:
+    """The speed layer's store as the batch layer's port."""
+
+    def __init__(self, store: RedisSegmentStore) -> None:
+        self._store = store
+
+    def cut(self, partition_count: int) -> Sequence[int | None]:
+        """See the port `SpeedCut`."""
+        with _translated():
+            return self._store.cut(partition_count)
+
+    def prune(self, offset_ends: Sequence[int]) -> int:
+        """See the port `SpeedCut`."""
+        with _translated():
+            return self._store.prune(offset_ends)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except speed_layer.errors.UnavailableError as error:
+        raise UnavailableError(str(error)) from error
+
+
+SHORT_RUN_EVENTS_MAX = 2_000_000
+"""Below this Spark is set up to start fast instead of running fast."""
+
+
+def note_open_differences(chosen: BatchSettings, reconciliations: ReconciliationStore) -> None:
+    """Leaves for monitoring how many differences are open; without PostgreSQL nobody knows."""
+    with suppress(UnavailableError):
+        count = sum(len(each.differences) for each in reconciliations.open_differences())
+        record_open_differences(chosen.state, count)
+
+
+@contextmanager
+def open_ports(chosen: BatchSettings) -> Iterator[RunPorts]:
+    """Connect to everything, cheapest first, so that a server that is away is known before Spark starts."""
+    read_every_batch()
+    versions, reconciliations = PostgresVersionStore(chosen.postgres_url), PostgresReconciliations(chosen.postgres_url)
+    with closing(versions), closing(reconciliations), closing(KafkaLogEnds(chosen.bootstrap, chosen.topic)) as log:
+        check_hdfs(chosen.hdfs_url)
+        check_clock(datetime.now(UTC), log.broker_time())
+        if not versions.lock():
+            raise RefusedError("another batch run is at work; wait for it to end")
+        with closing(PostgresLogGenerations(chosen.postgres_url, chosen.topic)) as generations:
+            log.base = generations.checked(log.log_id()).base
+        current = versions.current()
+        counted_count = sum(max(0, end - log.base) for end in current.offsets.ends) if current else 0
+        event_count = sum(end - log.base for end in log.highwaters()) - counted_count
+        points, speed = chosen.failpoints, RedisSegmentStore.connect(chosen.redis_url, namespace=chosen.speed_namespace)
+        spark = _session(chosen, is_short=event_count < SHORT_RUN_EVENTS_MAX)
+        url, record = chosen.postgres_url, points.on(reconciliations)
+        yield RunPorts(
+            log=log,
+            speed=points.on(SpeedCutOnRedis(speed)),
+            versions=points.on(versions),
+            reconcile=reconcile_ports(spark, versions, record, postgres_url=url, progress=report),
+            decisions=PostgresLateDecisions(url),
+            warehouse=points.on(_warehouse(chosen, spark, log.base)),
+            metrics=PrometheusBatchMetrics(chosen.metrics),
+            progress=report,
+            clock=lambda: datetime.now(UTC),
+        )
+
+
+def _session(chosen: BatchSettings, *, is_short: bool) -> "SparkSession":
+    # imported here, and below: pyspark and great-expectations take seconds, which `batch versions` need not wait
+    from batch_layer.lake.spark_session import open_session
+
+    started = time.perf_counter()
+    spark = open_session(replace(chosen.spark, is_short=is_short))
+    report("spark", f"started in {time.perf_counter() - started:.1f} s")
+    return spark
+
+
+def _warehouse(chosen: BatchSettings, spark: "SparkSession", log_base: int) -> Warehouse:
+    from batch_layer.archive.spark_archive import KafkaSource
+    from batch_layer.gate import gx_gate
+    from batch_layer.run.spark_warehouse import SparkWarehouse
+
+    return SparkWarehouse(
+        spark,
+        KafkaSource(spark, chosen.bootstrap, log_base),
+        PostgresCatalogueFacts(chosen.postgres_url),
+        reports=chosen.reports,
+        gate=gx_gate.judge,
+    )
+
+
+def check_hdfs(hdfs_url: str) -> None:
+    """Fails at once when the NameNode is away; Hadoop's own client would try for a minute."""
+    parts = urlsplit(hdfs_url)
+    try:
+        socket.create_connection((parts.hostname or "", parts.port or 8020), timeout=5).close()
+    except OSError as error:
+        raise UnavailableError(f"HDFS at {hdfs_url} does not answer ({error.strerror or error})") from error
+
+
+def check_clock(now: datetime, broker_time: datetime) -> None:
+    """Refuses to run by a wrong clock: no count depends on it, but the order of Iceberg's snapshots does.
+
+    A snapshot of a clock that is ahead would keep the next runs from publishing until that time has come.
+    """
+    off_seconds = (now - broker_time).total_seconds()
+    if abs(off_seconds) > CLOCK_SECONDS_MAX:
+        side = "ahead of" if off_seconds > 0 else "behind"
+        raise RefusedError(
+            f"this machine's clock is {abs(off_seconds):.0f} s {side} the broker's; at most {CLOCK_SECONDS_MAX:.0f} s "
+            "are allowed. Set it right; ./viewledger doctor compares both"
+        )

@@ -1,0 +1,169 @@
+"""Brings PostgreSQL up to date by alembic, each migration once and in one transaction."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import psycopg2
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import Script, ScriptDirectory
+from alembic.util import CommandError as AlembicError
+from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.pool import NullPool
+
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+from jobs.state_home import PROJECT
+
+MIGRATIONS = PROJECT / "deploy" / "postgres"
+
+
+LOCK_KEY = 0x7669657773  # "views": two migrations at once wait for each other
+
+
+FILES = """
+create table if not exists migration_files (
+    revision text primary key,
+    sha256 text not null,
+    applied_at timestamptz not null default now()
+)
+"""
+"""Alembic remembers how far a database is; this table remembers with which SQL it got there."""
+
+
+def pending(url: str, folder: Path = MIGRATIONS) -> tuple[str, ...]:
+    """Names the migrations that `migrate` would apply; raises what it would raise before the first."""
+    scripts = _scripts(folder)
+    with _connection(url) as connection:
+        return tuple(map(_name, _pending(scripts, connection)))
+
+
+def migrate(url: str, folder: Path = MIGRATIONS) -> tuple[str, ...]:
+    """Brings a database up to date and returns the names applied now; a migration that fails changes nothing.
+
+    Raises:
+        CommandError: REFUSED when the database holds a migration this version lacks or an applied one was changed,
+            UNAVAILABLE when PostgreSQL does not answer, FAILED naming the migration that was undone.
+    """
+    config = _config(folder)
+    scripts = _scripts(folder)
+    with _connection(url) as connection:
+        connection.execute(text("select pg_advisory_lock(:key)"), {"key": LOCK_KEY})  # until the connection closes
+        connection.execute(text(FILES))
+        todo = _pending(scripts, connection)
+        connection.commit()
+        config.attributes.update(connection=connection, on_version_apply=_remember_file)
+        try:
+            command.upgrade(config, "heads")
+        except DBAPIError as error:
+            connection.rollback()
+            raise CommandError(_failure(_pending(scripts, connection), error)) from error
+    return tuple(map(_name, todo))
+
+
+def _config(folder: Path) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(folder).replace("%", "%%"))
+    return config
+
+
+def _scripts(folder: Path) -> ScriptDirectory:
+    """Return the migrations of a folder; they must form one line."""
+    scripts = ScriptDirectory.from_config(_config(folder))
+    try:
+        heads = scripts.get_heads()
+    except AlembicError as error:
+        raise CommandError(f"the migrations in {folder} do not fit together: {error}", ExitCode.BAD_INPUT) from error
+    if len(heads) > 1:
+        raise CommandError(
+            f"two migrations in {folder} follow the same one: {', '.join(sorted(heads))}; put one after the other",
+            ExitCode.BAD_INPUT,
+        )
+    return scripts
+
+
+@contextmanager
+def _connection(url: str) -> Iterator[Connection]:
+    """One connection, closed at the end; what it was told is never repeated in a message."""
+    engine = create_engine("postgresql+psycopg2://", creator=lambda: _connect(url), poolclass=NullPool)
+    try:
+        with engine.connect() as connection:
+            yield connection
+    except OperationalError as error:
+        raise _unavailable(error.orig) from error
+
+
+def _connect(url: str) -> Any:
+    try:
+        return psycopg2.connect(url, connect_timeout=10)
+    except psycopg2.OperationalError as error:
+        raise _unavailable(error) from error
+
+
+def _pending(scripts: ScriptDirectory, connection: Connection) -> Sequence[Script]:
+    """Return the migrations still to apply, oldest first; refuses a database that went another way than the files."""
+    applied = MigrationContext.configure(connection).get_current_heads()
+    ordered = list(scripts.walk_revisions())[::-1]
+    known = {script.revision: script for script in ordered}
+    if unknown := [revision for revision in applied if revision not in known]:
+        raise CommandError(
+            f"the database has migration {unknown[0]}, which this version lacks; use the version that made it",
+            ExitCode.REFUSED,
+        )
+    for revision, sha256 in _remembered(connection).items():
+        if revision in known and sha256 != _sha256(known[revision]):
+            raise CommandError(
+                f"migration {_name(known[revision])} was changed after it was applied; put it back and write a new one",
+                ExitCode.REFUSED,
+            )
+    done = max((ordered.index(known[revision]) + 1 for revision in applied), default=0)
+    return ordered[done:]
+
+
+def _remembered(connection: Connection) -> Mapping[str, str]:
+    if connection.execute(text("select to_regclass('migration_files')")).scalar() is None:
+        return {}
+    rows = connection.execute(text("select revision, sha256 from migration_files"))
+    return {row.revision: row.sha256 for row in rows}
+
+
+def _remember_file(*, ctx: MigrationContext, step: Any, **_others: object) -> None:
+    """Alembic calls this inside the transaction of each migration."""
+    script = step.up_revision
+    connection = cast(Connection, ctx.connection)  # only alembic's offline mode has none
+    connection.execute(
+        text("insert into migration_files (revision, sha256) values (:revision, :sha256)"),
+        {"revision": script.revision, "sha256": _sha256(script)},
+    )
+
+
+def _sha256(script: Script) -> str:
+    """Return what the database remembers of a migration: its Python file and the SQL file beside it, if it has one."""
+    path = Path(script.path)
+    sql = path.with_suffix(".sql")
+    return hashlib.sha256(path.read_bytes() + (sql.read_bytes() if sql.exists() else b"")).hexdigest()
+
+
+def _name(script: Script) -> str:
+    return Path(script.path).stem
+
+
+def _failure(left: Sequence[Script], error: DBAPIError) -> str:
+    name = _name(left[0]) if left else "?"
+    return f"migration {name} failed and was undone: {_one_line(error.orig)}"
+
+
+def _unavailable(error: BaseException | None) -> CommandError:
+    return CommandError(
+        f"PostgreSQL does not let us in ({_one_line(error)}); check VIEWLEDGER_POSTGRES_URL", ExitCode.UNAVAILABLE
+    )
+
+
+def _one_line(error: BaseException | None) -> str:
+    """PostgreSQL's message without its line breaks."""
+    return " ".join(str(error).split())

@@ -11,7 +11,7 @@ from typing import Any
 
 from attacks.attempts import Attack, NotTriedError
 from attacks.site import Site
-from jobs.state_home import PROJECT
+from jobs.settings.state_home import PROJECT
 
 VERIFIER = PROJECT / "verifier" / "viewledger-verify"
 SECONDS_MAX = 60

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from attacks.attempts import Outcome
 from faults.guarantees import DOCUMENT, put_table, without_paths
-from jobs.state_home import PROJECT
+from jobs.settings.state_home import PROJECT
 
 RESULTS = PROJECT / "docs" / "attack-results.jsonl"
 

@@ -24,7 +24,7 @@ from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.version import PublishedVersion
 from jobs.local_stack.servers import our_command
 from jobs.local_stack.stack import LocalStack, temporary_folder
-from jobs.state_home import PROJECT
+from jobs.settings.state_home import PROJECT
 
 HORIZON_HOURS = 2.0
 VERSION_AGE_HOURS = 1.25

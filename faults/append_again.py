@@ -10,7 +10,7 @@ from jobs.wiring.batch_settings import BatchSettings
 
 def main(table: str, branch: str) -> None:
     """Write past the batch layer: to `main`, which everybody reads, or to the branch of a run that is at work."""
-    spark = open_session(BatchSettings.from_environment(settings.environment("PIPELINE")).spark, "viewledger fault")
+    spark = open_session(BatchSettings.from_environ(settings.environment("PIPELINE")).spark, "viewledger fault")
     IcebergTables(spark).on_branch(table, branch).writeTo(branch_target(table, branch)).append()
     spark.stop()
 

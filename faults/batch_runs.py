@@ -12,7 +12,7 @@ from faults.warm_driver import WarmDriver
 from jobs.child.process import bound_to_parent
 from jobs.local_stack.servers import our_command
 from jobs.resilience.failpoints import VARIABLE
-from jobs.state_home import PROJECT
+from jobs.settings.state_home import PROJECT
 
 SECONDS_MAX = 400.0
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.settings.stack_in_use import is_running
-from jobs.state_home import state_home
+from jobs.settings.state_home import state_home
 
 
 def chosen(words: Sequence[str], names: Iterable[str], what: str) -> list[str]:

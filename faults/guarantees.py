@@ -9,7 +9,7 @@ from faults.comparison import PASS, Outcome
 from faults.soak import SoakResult
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.state_home import PROJECT, state_home
+from jobs.settings.state_home import PROJECT, state_home
 
 RESULTS = PROJECT / "docs" / "fault-results.jsonl"
 DOCUMENT = PROJECT / "docs" / "guarantees.md"

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from jobs.local_stack.hdfs_nodes import hdfs_superuser
 from jobs.local_stack.hdfs_rights import WRITER
+from jobs.settings.state_home import state_home
 from jobs.setup import programs
-from jobs.state_home import state_home
 
 ADMINISTRATION = "org.apache.hadoop.hdfs.tools.DFSAdmin"
 FILES = "org.apache.hadoop.fs.FsShell"

@@ -14,8 +14,8 @@ from jobs.exit_codes import ExitCode
 from jobs.local_stack.kafka_broker import LOG4J2
 from jobs.local_stack.ports import free_ports
 from jobs.local_stack.probes import kafka_answers
+from jobs.settings.state_home import state_home
 from jobs.setup import programs
-from jobs.state_home import state_home
 
 NODES = (1, 2, 3)
 READY_SECONDS = 90.0

@@ -9,7 +9,7 @@ from jobs.child.process import start
 from jobs.local_stack.http_probe import http_is_ready
 from jobs.local_stack.servers import our_command
 from jobs.resilience.failpoints import VARIABLE
-from jobs.state_home import PROJECT
+from jobs.settings.state_home import PROJECT
 
 
 @dataclass

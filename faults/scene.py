@@ -33,7 +33,7 @@ from jobs.child.process import bound_to_parent
 from jobs.local_stack.ports import free_ports
 from jobs.local_stack.servers import our_command, with_java_home
 from jobs.resilience.failpoints import VARIABLE
-from jobs.state_home import PROJECT
+from jobs.settings.state_home import PROJECT
 from jobs.wiring.access_settings import development_bearer
 from jobs.wiring.migrations import migrate
 from jobs.wiring.postgres_logins import in_database

@@ -17,7 +17,7 @@ from pathlib import Path
 from jobs import cli
 from jobs.child.process import bound_to_parent
 from jobs.local_stack.servers import our_command
-from jobs.state_home import PROJECT
+from jobs.settings.state_home import PROJECT
 
 
 class WarmDriver:

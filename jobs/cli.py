@@ -17,7 +17,7 @@ from typing import NoReturn, Protocol, cast
 from ingestion.contract.printable import escaped
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.state_home import state_home
+from jobs.settings.state_home import state_home
 
 COMMANDS = {
     "demo": ("jobs.demo.command", "one small day through the whole pipeline, checked against the known truth"),

@@ -1,7 +1,7 @@
 """Writes docs/tables.md from the tables' own comments: `python -m jobs.tables_page`. A test compares the two."""
 
 from batch_layer.lake.tables import TABLES, Table
-from jobs.state_home import PROJECT
+from jobs.settings.state_home import PROJECT
 
 PAGE = PROJECT / "docs" / "tables.md"
 HEAD = """\

@@ -22,7 +22,7 @@ from batch_layer.versions.postgres_versions import PostgresVersionStore
 from faults.warm_driver import WarmDriver
 from ingestion.contract.version import PublishedVersion
 from jobs.exit_codes import ExitCode
-from jobs.state_home import PROJECT
+from jobs.settings.state_home import PROJECT
 from jobs.wiring.postgres_logins import in_database
 from tests.billing_postgres import own_database
 

@@ -29,7 +29,7 @@ from ingestion.contract.decoding import decode_view_event
 from ingestion.contract.offsets import LogPlace, OffsetVector
 from ingestion.contract.version import PublishedVersion
 from jobs.local_stack.ports import Ports, free_ports
-from jobs.state_home import state_home
+from jobs.settings.state_home import state_home
 
 TOPIC = "video-views"
 

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> ExitCode:
     """See the exit codes: 4 a server is away, 5 nothing is published, 6 an id is counted more than once."""
-    chosen = BatchSettings.from_environment(settings.environment("PIPELINE"))
+    chosen = BatchSettings.from_environ(settings.environment("PIPELINE"))
     with told_by_exit_code(), ExitStack() as closed:
         version = published(closed.enter_context(closing(PostgresVersionStore(chosen.postgres_url))))
         check_hdfs(chosen.hdfs_url)

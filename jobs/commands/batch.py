@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 def run_batch(arguments: argparse.Namespace) -> ExitCode:
     """`batch run`."""
     attempts = checked_attempts(arguments)
-    chosen = BatchSettings.from_environment(settings.environment("PIPELINE"))
+    chosen = BatchSettings.from_environ(settings.environment("PIPELINE"))
     with told_by_exit_code():
         result = attempt(lambda: _run_once(chosen, begin_at_oldest=arguments.begin_at_oldest), attempts)
     if arguments.json:
@@ -90,7 +90,7 @@ def run_batch(arguments: argparse.Namespace) -> ExitCode:
 def show_versions(arguments: argparse.Namespace) -> ExitCode:
     """`batch versions`."""
     limit = _within(arguments, "limit", 10_000)
-    chosen = BatchSettings.from_environment(settings.environment("PIPELINE"))
+    chosen = BatchSettings.from_environ(settings.environment("PIPELINE"))
     with told_by_exit_code(), closing(PostgresVersionStore(chosen.postgres_url)) as store:
         found = store.versions(limit)
     for each in found:

@@ -13,7 +13,7 @@ from jobs.checkup.servers import server_rows
 from jobs.exit_codes import ExitCode
 from jobs.settings import environment
 from jobs.settings.stack_in_use import folder_in_use, is_running, read_environment
-from jobs.state_home import state_home
+from jobs.settings.state_home import state_home
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,7 +6,7 @@ import sys
 from jobs.exit_codes import ExitCode
 from jobs.local_stack.stack import LocalStack
 from jobs.settings.stack_in_use import STACKS
-from jobs.state_home import state_home
+from jobs.settings.state_home import state_home
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

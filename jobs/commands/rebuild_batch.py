@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> ExitCode:
     """OK when every table has the same rows; DIFFERENCE names the first table and day that differ."""
     attempts = checked_attempts(arguments)
-    chosen = BatchSettings.from_environment(settings.environment("PIPELINE"))
+    chosen = BatchSettings.from_environ(settings.environment("PIPELINE"))
     started = time.monotonic()
     with told_by_exit_code(), recorded_check(chosen.state, "rebuild", DifferenceError):
         result = attempt(lambda: _rebuilt(chosen), attempts)

@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> ExitCode:
     """See the exit codes: 4 a server is away, 5 nothing is published, 6 a difference."""
     day = _day(arguments.day)
-    chosen = BatchSettings.from_environment(settings.environment("PIPELINE"))
+    chosen = BatchSettings.from_environ(settings.environment("PIPELINE"))
     with told_by_exit_code(), _ports(chosen) as ports:
         result = reconcile_once(ports, day, repair=arguments.repair)
         note_open_differences(chosen, ports.reconciliations)

@@ -13,8 +13,8 @@ from typing import IO
 from jobs.child.process import bound_to_parent
 from jobs.exit_codes import ExitCode
 from jobs.local_stack.servers import with_java_home
+from jobs.settings.state_home import PROJECT, state_home
 from jobs.setup import programs_for_tests
-from jobs.state_home import PROJECT, state_home
 
 CHECKS = (("lint", ("ruff", "check", "--quiet", ".")), ("format", ("ruff", "format", "--check", "--quiet", ".")))
 TYPES = ("types", ("mypy",))

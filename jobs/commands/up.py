@@ -9,7 +9,7 @@ from jobs.local_stack.servers import PROCESSES, SERVERS
 from jobs.local_stack.stack import LocalStack
 from jobs.settings import environment
 from jobs.settings.stack_in_use import is_running
-from jobs.state_home import state_home
+from jobs.settings.state_home import state_home
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -18,7 +18,7 @@ from jobs.demo.steps import Demo
 from jobs.demo.traffic import Traffic, make_traffic
 from jobs.exit_codes import ExitCode
 from jobs.local_stack.stack import LocalStack
-from jobs.state_home import state_home
+from jobs.settings.state_home import state_home
 
 PROCESSES = ("collector", "speed", "api")
 

@@ -13,7 +13,7 @@ from typing import Any
 from jobs.child.process import bound_to_parent
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.state_home import PROJECT
+from jobs.settings.state_home import PROJECT
 
 
 @dataclass

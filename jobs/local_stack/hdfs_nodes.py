@@ -11,7 +11,7 @@ from jobs.local_stack.hdfs_rights import READER, READERS, WRITER
 from jobs.local_stack.probes import hdfs_is_writable, namenode_is_open
 from jobs.local_stack.profile import Profile
 from jobs.local_stack.unit import Kind, Unit
-from jobs.state_home import PROJECT
+from jobs.settings.state_home import PROJECT
 
 LOG4J = """\
 log4j.rootLogger=WARN,out

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jobs.local_stack.ports import Ports
-from jobs.state_home import state_home
+from jobs.settings.state_home import state_home
 
 LOGINS = {
     "sql": "viewledger_sql",

@@ -15,8 +15,8 @@ from jobs.local_stack.profile import Profile
 from jobs.local_stack.redis_server import redis_units
 from jobs.local_stack.unit import Kind, Unit
 from jobs.settings import POSTGRES_URL, login_setting
+from jobs.settings.state_home import PROJECT, state_home
 from jobs.setup import programs
-from jobs.state_home import PROJECT, state_home
 
 SERVERS = ("kafka", "redis", "postgres", "hdfs")
 PROCESSES = ("collector", "speed", "api")

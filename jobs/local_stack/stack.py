@@ -22,7 +22,7 @@ from jobs.local_stack.ports import Ports, free_ports, refuse_taken_ports
 from jobs.local_stack.profile import Profile
 from jobs.local_stack.servers import SERVERS
 from jobs.settings.stack_in_use import is_running
-from jobs.state_home import PROJECT, everybody_may_enter
+from jobs.settings.state_home import PROJECT, everybody_may_enter
 
 STOP_SECONDS = 60.0
 POLL_SECONDS = 0.05

@@ -73,7 +73,7 @@ class ApiSettings:
     imports: ImportSettings
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str]) -> "ApiSettings":
+    def from_environ(cls, environ: Mapping[str, str]) -> "ApiSettings":
         """Read and checks the settings; wrong ones raise CommandError(BAD_INPUT) naming the variable."""
         key = cursor_key(environ)
         return cls(
@@ -114,7 +114,7 @@ class SpeedLayerCounts:
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Serve until it is stopped. Starts without PostgreSQL and Redis, too, and answers as soon as they do."""
     environ = settings.environment("API")
-    chosen = ApiSettings.from_environment(environ)
+    chosen = ApiSettings.from_environ(environ)
     log_json()
     for handler in logging.getLogger().handlers:
         handler.addFilter(WithRequestId())

@@ -41,7 +41,7 @@ class CollectorSettings:
         return f"CollectorSettings(bootstrap={self.bootstrap}, topic={self.topic!r}, port={self.http.port}, …)"
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str]) -> "CollectorSettings":
+    def from_environ(cls, environ: Mapping[str, str]) -> "CollectorSettings":
         """Read and checks the settings; wrong ones raise CommandError(BAD_INPUT) naming the variable."""
         return cls(
             bootstrap=settings.host_ports(environ, "VIEWLEDGER_KAFKA_BOOTSTRAP"),
@@ -59,7 +59,7 @@ class CollectorSettings:
 
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Serve until it is stopped; UNAVAILABLE when no broker answers at the start or the port is taken."""
-    chosen = CollectorSettings.from_environment(settings.environment())
+    chosen = CollectorSettings.from_environ(settings.environment())
     log_json()
     listener = chosen.http.listen()
     event_log = connect(chosen.bootstrap, chosen.topic, chosen.acknowledgement_ms_max)

@@ -73,7 +73,7 @@ class SpeedSettings:
         return f"SpeedSettings(kafka={self.kafka}, horizon={self.horizon}, port={self.port}, …)"
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str]) -> "SpeedSettings":
+    def from_environ(cls, environ: Mapping[str, str]) -> "SpeedSettings":
         """Read and checks the settings; wrong ones raise CommandError(BAD_INPUT) naming the variable."""
         horizon_seconds = settings.integer(
             environ, "VIEWLEDGER_SPEED_HORIZON_SECONDS", default=7_200, least=2, most=86_400
@@ -124,7 +124,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
     Servers that do not answer are waited for, at the start too; meanwhile `/readyz` says 503.
     """
-    chosen = SpeedSettings.from_environment(settings.environment("SPEED"))
+    chosen = SpeedSettings.from_environ(settings.environment("SPEED"))
     if importlib.util.find_spec("crc32c") is None:
         raise CommandError(
             "the package crc32c is missing; without it consuming is 20 times slower", ExitCode.SETUP_FAILED

@@ -18,7 +18,7 @@ LOOK_SECONDS = 1.0
 
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Serve until it is stopped; FAILED when Spark's Java process ends before."""
-    chosen = SqlServerSettings.from_environment(settings.environment())
+    chosen = SqlServerSettings.from_environ(settings.environment())
     log_json()
     with sql_server(chosen) as server:
         stopped = threading.Event()

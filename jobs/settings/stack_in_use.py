@@ -3,7 +3,7 @@
 import fcntl
 from pathlib import Path
 
-from jobs.state_home import state_home
+from jobs.settings.state_home import state_home
 
 
 def read_environment(folder: Path) -> dict[str, str]:

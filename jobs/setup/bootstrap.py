@@ -19,9 +19,9 @@ from types import FrameType
 
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.settings.state_home import PROJECT, state_home
 from jobs.setup import debian_packages, programs
 from jobs.setup.steps import run_step, say
-from jobs.state_home import PROJECT, state_home
 
 JAR_PROFILES = ("kafka", "hadoop", "spark")
 DEPENDENCY_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1"

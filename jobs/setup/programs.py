@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from jobs.state_home import state_home
+from jobs.settings.state_home import state_home
 
 JAVA_OLDEST, JAVA_NEWEST = 17, 23
 """Kafka 4 and Spark 4 need 17; from 24 on Java has no security manager, which Hadoop 3.4 still calls."""

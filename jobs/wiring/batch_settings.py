@@ -44,7 +44,7 @@ class BatchSettings:
         return self.state / "metrics" / "batch.prom"
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str]) -> "BatchSettings":
+    def from_environ(cls, environ: Mapping[str, str]) -> "BatchSettings":
         """Read and checks the settings; wrong ones raise CommandError(BAD_INPUT) naming the variable."""
         postgres_url = settings.url(environ, "VIEWLEDGER_POSTGRES_URL", schemes=("postgresql", "postgres"))
         hdfs_url = settings.url(environ, "VIEWLEDGER_HDFS_URL", schemes=("hdfs",)).rstrip("/")

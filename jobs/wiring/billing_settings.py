@@ -47,7 +47,7 @@ class BillingSettings:
     """How long a statement may be held before every night names it."""
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str]) -> "BillingSettings":
+    def from_environ(cls, environ: Mapping[str, str]) -> "BillingSettings":
         """Read VIEWLEDGER_ALLOWED_LATENESS_HOURS (24), VIEWLEDGER_APPROVAL_LIMITS (none; in whole units by currency:
         `EUR=5000,*=1000`; it lowers the limits that the database holds, and raises none),
         VIEWLEDGER_CHANGE_FACTOR_MAX (10) and VIEWLEDGER_HELD_DAYS_MAX (14)."""

@@ -18,7 +18,7 @@ from sqlalchemy.pool import NullPool
 
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.state_home import PROJECT
+from jobs.settings.state_home import PROJECT
 
 MIGRATIONS = PROJECT / "deploy" / "postgres"
 

@@ -38,7 +38,7 @@ class SqlServerSettings:
     limits: StatementLimits = field(default_factory=StatementLimits)
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str]) -> "SqlServerSettings":
+    def from_environ(cls, environ: Mapping[str, str]) -> "SqlServerSettings":
         """Read and checks the settings; wrong ones raise CommandError(BAD_INPUT) naming the variable."""
         return cls(
             postgres_url=settings.url(environ, "VIEWLEDGER_SQL_POSTGRES_URL", schemes=("postgresql", "postgres")),

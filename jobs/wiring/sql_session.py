@@ -64,7 +64,7 @@ def _server(environ: Mapping[str, str]) -> Iterator[str]:
     check_hdfs(settings.HdfsConnection.from_environ(environ).url)
     free = free_ports()
     chosen = replace(
-        SqlServerSettings.from_environment(environ), host="127.0.0.1", port=free.sql, iceberg_port=free.iceberg
+        SqlServerSettings.from_environ(environ), host="127.0.0.1", port=free.sql, iceberg_port=free.iceberg
     )
     started = time.perf_counter()
     print("sql: no SQL server runs; starting Spark for this command alone", file=sys.stderr, flush=True)

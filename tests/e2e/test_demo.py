@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from jobs.exit_codes import ExitCode
-from jobs.state_home import PROJECT
+from jobs.settings.state_home import PROJECT
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 

@@ -18,7 +18,7 @@ import redis
 
 from jobs.exit_codes import ExitCode
 from jobs.local_stack.stack import LocalStack, temporary_folder
-from jobs.state_home import PROJECT
+from jobs.settings.state_home import PROJECT
 from jobs.wiring.access_settings import development_bearer
 from serving_layer.access.access import Role
 from serving_layer.routes.http_live import LiveLimits

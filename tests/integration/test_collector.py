@@ -26,7 +26,7 @@ from jobs.exit_codes import ExitCode
 from jobs.local_stack.ports import free_ports
 from jobs.local_stack.stack import LocalStack, temporary_folder
 from jobs.settings import KafkaConnection
-from jobs.state_home import PROJECT
+from jobs.settings.state_home import PROJECT
 from tests.ingestion_fakes import event_fields
 from tests.server_process import ServerProcess, server_process
 

@@ -17,7 +17,7 @@ from jobs.exit_codes import ExitCode
 from jobs.local_stack.ports import free_ports
 from jobs.local_stack.stack import LocalStack, read_report, temporary_folder
 from jobs.settings.stack_in_use import is_running
-from jobs.state_home import PROJECT
+from jobs.settings.state_home import PROJECT
 
 DEADLINE_SECONDS = 30.0
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from jobs.exit_codes import ExitCode
-from jobs.state_home import PROJECT
+from jobs.settings.state_home import PROJECT
 from tests.batch_on_stack import Batch, own_batch
 
 RATE_MICROS = 1_234_567

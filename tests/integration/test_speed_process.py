@@ -24,7 +24,7 @@ from kafka.admin import KafkaAdminClient, NewTopic
 from jobs.exit_codes import ExitCode
 from jobs.local_stack.ports import free_ports
 from jobs.local_stack.stack import LocalStack
-from jobs.state_home import PROJECT
+from jobs.settings.state_home import PROJECT
 from jobs.wiring.postgres_logins import in_database
 from tests.billing_postgres import own_database
 from tests.speed_fakes import event_value

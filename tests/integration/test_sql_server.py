@@ -22,7 +22,7 @@ from batch_layer.settled.iceberg_settled_events import events_by_sql_server
 from ingestion.contract.periods import Period
 from jobs.exit_codes import ExitCode
 from jobs.local_stack.ports import free_ports
-from jobs.state_home import PROJECT
+from jobs.settings.state_home import PROJECT
 from tests.batch_on_stack import Batch
 
 sys.path.append(str(PROJECT / "analysts"))

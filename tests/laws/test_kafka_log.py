@@ -19,8 +19,8 @@ from batch_layer.archive.spark_archive import KafkaSource
 from batch_layer.errors import RefusedError
 from batch_layer.lake.spark_errors import translated
 from ingestion.contract.offsets import OffsetVector
+from jobs.settings.state_home import state_home
 from jobs.setup import programs
-from jobs.state_home import state_home
 from jobs.wiring.kafka_record_batches import read_every_batch
 from speed_layer.errors import SpeedLayerError, TopicSettingsError
 from speed_layer.kafka_log import KafkaLog, KafkaLogSettings

@@ -61,7 +61,7 @@ ROOMS = {
     ),
     "billing": in_order("terms", "rating", "books", "payouts", "proof"),
     "jobs": in_order(
-        "telemetry", "child", "setup", "resilience", "settings", "http", "local_stack", "checkup", "wiring",
+        "telemetry", "child", "settings", "setup", "resilience", "http", "local_stack", "checkup", "wiring",
         "processes", "commands", "demo",
     ),
 }  # fmt: skip

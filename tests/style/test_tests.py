@@ -1,7 +1,7 @@
 """What the tests themselves keep to."""
 
 from jobs.commands.test import BESIDE
-from jobs.state_home import PROJECT
+from jobs.settings.state_home import PROJECT
 
 
 def test_every_test_that_needs_spark_in_its_own_process_shares_the_one_that_runs_beside_the_others() -> None:

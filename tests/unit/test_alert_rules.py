@@ -30,8 +30,8 @@ from jobs.cli import COMMANDS
 from jobs.commands.billing.figures import record_overdue, recorded_billing, run_figures
 from jobs.resilience.circuit_breaker import State
 from jobs.resilience.circuit_breaker_metrics import show_states
+from jobs.settings.state_home import PROJECT
 from jobs.setup import programs
-from jobs.state_home import PROJECT
 from jobs.telemetry.figures_file import (
     record_halt,
     record_open_differences,

@@ -72,13 +72,13 @@ def test_every_setting_is_checked_before_anything_connects(tmp_path: Path) -> No
         "VIEWLEDGER_STATE_DIR": str(tmp_path),
         "VIEWLEDGER_JARS": str(tmp_path),
     }
-    chosen = BatchSettings.from_environment(good)
+    chosen = BatchSettings.from_environ(good)
     assert "secret" not in repr(chosen)
     assert chosen.spark.catalog["warehouse"] == "hdfs://127.0.0.1:1/warehouse"
     assert chosen.spark.catalog["uri"] == "jdbc:postgresql://127.0.0.1:1/views"
     for name in good:
         with pytest.raises(CommandError, match=name) as refusal:
-            BatchSettings.from_environment({**good, name: ""})
+            BatchSettings.from_environ({**good, name: ""})
         assert refusal.value.code is ExitCode.BAD_INPUT
 
 

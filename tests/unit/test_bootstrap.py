@@ -10,10 +10,10 @@ import pytest
 
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.settings.state_home import PROJECT, everybody_may_enter, state_home
 from jobs.setup import bootstrap, programs
 from jobs.setup.bootstrap import alone, check_disk, install_system_packages, jars_stamp, lock_entry, set_up, venv_folder
 from jobs.setup.steps import run_step
-from jobs.state_home import PROJECT, everybody_may_enter, state_home
 
 LOCK = (
     "pip==1 \\\n    --hash=sha256:aa\nsetuptools==84.2 \\\n    --hash=sha256:bb \\\n    --hash=sha256:cc\nzope==1 \\\n"

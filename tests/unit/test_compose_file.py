@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from jobs.cli import COMMANDS
-from jobs.state_home import PROJECT
+from jobs.settings.state_home import PROJECT
 from jobs.wiring.postgres_logins import ROLES
 
 TEXT = (PROJECT / "docker-compose.yml").read_text()

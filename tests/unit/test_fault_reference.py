@@ -18,7 +18,7 @@ from ingestion.contract.counting import Received, settle
 from ingestion.contract.decoding import decode_view_event
 from ingestion.contract.event import ViewEvent
 from jobs.errors import CommandError
-from jobs.state_home import PROJECT, state_home
+from jobs.settings.state_home import PROJECT, state_home
 
 SOAK = SoakResult(
     seed=7,

@@ -139,7 +139,7 @@ def test_probes_tell_life_readiness_and_metrics() -> None:
 
 
 def test_settings_have_defaults_but_for_the_servers_and_show_no_secret() -> None:
-    chosen = SpeedSettings.from_environment(ENVIRONMENT)
+    chosen = SpeedSettings.from_environ(ENVIRONMENT)
     assert (chosen.kafka.topic, chosen.horizon.length_ms, chosen.port) == ("video-views", 7_200_000, 17072)
     assert "secret" not in repr(chosen)
 
@@ -159,5 +159,5 @@ def test_settings_have_defaults_but_for_the_servers_and_show_no_secret() -> None
 )
 def test_a_wrong_setting_is_named(name: str, text: str) -> None:
     with pytest.raises(CommandError, match=name) as raised:
-        SpeedSettings.from_environment({**ENVIRONMENT, name: text})
+        SpeedSettings.from_environ({**ENVIRONMENT, name: text})
     assert raised.value.code == ExitCode.BAD_INPUT

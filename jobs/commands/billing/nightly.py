@@ -38,7 +38,7 @@ def add_actions(actions: Actions) -> None:
 
 def run_night(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     """Works through one night; exits REFUSED when a closed month, or a statement held for too long, needs somebody."""
-    known, actor, now = BillingSettings.from_environment(environ), actor_of(arguments), datetime.now(UTC)
+    known, actor, now = BillingSettings.from_environ(environ), actor_of(arguments), datetime.now(UTC)
 
     def order_of(period: Period) -> BillingOrder:
         return BillingOrder(

@@ -20,7 +20,7 @@ from billing.terms.postgres_stored_terms import problems_of_stored_terms
 from jobs.commands.flags import day_of
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.state_home import PROJECT
+from jobs.settings.state_home import PROJECT
 from jobs.wiring.billing_settings import BILLING_ROLE, Actions, add_action, billing_connector, show
 from jobs.wiring.checkpoint_places import ALLOWED, Place, open_place
 

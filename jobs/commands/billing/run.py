@@ -92,7 +92,7 @@ def bill(
             "leave the flag out",
             ExitCode.BAD_INPUT,
         )
-    known = BillingSettings.from_environment(environ)
+    known = BillingSettings.from_environ(environ)
     actor = actor_of(arguments)
     order = BillingOrder(
         period=period,

@@ -10,7 +10,7 @@ from jobs.commands.sql.prompt import prompt
 from jobs.commands.sql.statements import StatementReader
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.state_home import state_home
+from jobs.settings.state_home import state_home
 from jobs.wiring.sql_session import SqlSession, sql_session, told
 from jobs.wiring.sql_version import VersionChoice, add_version_arguments
 

@@ -1,6 +1,7 @@
 """Brings PostgreSQL up to date by alembic, each migration once and in one transaction."""
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +22,11 @@ from jobs.exit_codes import ExitCode
 from jobs.settings.state_home import PROJECT
 
 MIGRATIONS = PROJECT / "deploy" / "postgres"
+FORMER = "former_hashes.json"
+"""Beside the environment: the hash by which an older program remembered a migration → that of its SQL alone.
 
+Those programs hashed the Python file as well, of which each migration had a full copy.
+"""
 
 LOCK_KEY = 0x7669657773  # "views": two migrations at once wait for each other
 
@@ -115,14 +120,20 @@ def _pending(scripts: ScriptDirectory, connection: Connection) -> Sequence[Scrip
             f"the database has migration {unknown[0]}, which this version lacks; use the version that made it",
             ExitCode.REFUSED,
         )
+    former = _former(scripts)
     for revision, sha256 in _remembered(connection).items():
-        if revision in known and sha256 != _sha256(known[revision]):
+        if revision in known and former.get(sha256, sha256) != _sha256(known[revision]):
             raise CommandError(
                 f"migration {_name(known[revision])} was changed after it was applied; put it back and write a new one",
                 ExitCode.REFUSED,
             )
     done = max((ordered.index(known[revision]) + 1 for revision in applied), default=0)
     return ordered[done:]
+
+
+def _former(scripts: ScriptDirectory) -> Mapping[str, str]:
+    file = Path(scripts.dir) / FORMER
+    return cast(Mapping[str, str], json.loads(file.read_bytes())) if file.exists() else {}
 
 
 def _remembered(connection: Connection) -> Mapping[str, str]:
@@ -143,10 +154,10 @@ def _remember_file(*, ctx: MigrationContext, step: Any, **_others: object) -> No
 
 
 def _sha256(script: Script) -> str:
-    """Return what the database remembers of a migration: its Python file and the SQL file beside it, if it has one."""
+    """Return what the database remembers of a migration: the hash of its SQL, or of its Python file if it has none."""
     path = Path(script.path)
     sql = path.with_suffix(".sql")
-    return hashlib.sha256(path.read_bytes() + (sql.read_bytes() if sql.exists() else b"")).hexdigest()
+    return hashlib.sha256((sql if sql.exists() else path).read_bytes()).hexdigest()
 
 
 def _name(script: Script) -> str:

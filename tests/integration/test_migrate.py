@@ -1,3 +1,4 @@
+import json
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from psycopg2 import sql
 
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.wiring.migrations import MIGRATIONS, migrate, pending
+from jobs.wiring.migrations import FORMER, MIGRATIONS, migrate, pending
 
 ONE = "create table one (number int)"
 TWO = "create table two (number int); insert into one values (2); select 'a % and a :colon'"
@@ -139,3 +140,36 @@ def test_the_projects_own_migrations_apply_to_an_empty_database(database_url: st
     files = sorted(path.stem for path in MIGRATIONS.rglob("*.sql"))
     assert migrate(database_url) == tuple(files)
     assert pending(database_url) == ()
+
+
+def test_a_database_of_a_program_that_hashed_python_files_too_goes_on_and_a_changed_migration_is_still_refused(
+    database_url: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "postgres"
+    shutil.copytree(MIGRATIONS, folder)
+    migrate(database_url, folder)
+    former = json.loads((MIGRATIONS / FORMER).read_text())
+    connection = psycopg2.connect(database_url)
+    with connection, connection.cursor() as cursor:
+        for before, now in former.items():
+            cursor.execute("update migration_files set sha256 = %s where sha256 = %s returning revision", (before, now))
+            assert len(cursor.fetchall()) == 1
+    connection.close()
+    assert len(former) == 35
+    assert (pending(database_url, folder), migrate(database_url, folder)) == ((), ())
+    changed = folder / "versions" / "005_statements.sql"
+    changed.write_text(changed.read_text() + " ")
+    with pytest.raises(CommandError, match="005_statements was changed after it was applied"):
+        migrate(database_url, folder)
+
+
+def test_a_migration_in_python_alone_is_remembered_by_its_python(database_url: str, folder: Path) -> None:
+    write(folder, 1, ONE)
+    (folder / "versions" / "001_step.sql").unlink()
+    file = folder / "versions" / "001_step.py"
+    own = file.read_text().replace("upgrade = sql_beside(__file__)", "def upgrade() -> None: ...")
+    file.write_text(own)
+    migrate(database_url, folder)
+    file.write_text(own + "\n")
+    with pytest.raises(CommandError, match="001_step was changed after it was applied"):
+        migrate(database_url, folder)

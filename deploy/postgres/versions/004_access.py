@@ -1,14 +1,7 @@
 """API keys: who may ask for what."""
 
-from pathlib import Path
-
-from alembic import op
+from jobs.wiring.sql_migration import sql_beside
 
 revision = "004"
 down_revision = "003"
-
-
-def upgrade() -> None:
-    """Execute the SQL file beside this one, as it stands."""
-    sql = Path(__file__).with_suffix(".sql").read_text()
-    op.get_bind().exec_driver_sql(sql, execution_options={"no_parameters": True})
+upgrade = sql_beside(__file__)

@@ -1,14 +1,7 @@
 """Answers to requests that may come twice, by the key of each; the API may no longer insert appeals."""
 
-from pathlib import Path
-
-from alembic import op
+from jobs.wiring.sql_migration import sql_beside
 
 revision = "015"
 down_revision = "014"
-
-
-def upgrade() -> None:
-    """Execute the SQL file beside this one, as it stands."""
-    sql = Path(__file__).with_suffix(".sql").read_text()
-    op.get_bind().exec_driver_sql(sql, execution_options={"no_parameters": True})
+upgrade = sql_beside(__file__)

@@ -1,0 +1,16 @@
+"""What a migration in SQL does; the file that alembic loads holds only its revision, the one before, and this call."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from alembic import op
+
+
+def sql_beside(file: str) -> Callable[[], None]:
+    """Return alembic's `upgrade` that executes the SQL file beside `file` as it stands, `%` and `:name` included."""
+
+    def upgrade() -> None:
+        sql = Path(file).with_suffix(".sql").read_text()
+        op.get_bind().exec_driver_sql(sql, execution_options={"no_parameters": True})
+
+    return upgrade

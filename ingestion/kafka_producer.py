@@ -81,7 +81,7 @@ class KafkaEventLog:
                 self._in_flight_events += len(events)
         if session is None or crowded:
             reason = (
-                "too many events wait for the broker" if crowded else "the broker did not acknowledge; connecting anew"
+                "too many events wait for the broker" if crowded else "the broker did not acknowledge; reconnecting"
             )
             done.set_exception(LogUnavailableError(reason))
             return done

@@ -25,7 +25,7 @@ COMMANDS = {
     "up": ("jobs.commands.up", "start the local stack and leave it running"),
     "down": ("jobs.commands.down", "stop the local stack"),
     "status": ("jobs.commands.status", "what of the local stack is running"),
-    "doctor": ("jobs.commands.doctor", "check everything the pipeline needs and say how to mend it"),
+    "doctor": ("jobs.commands.doctor", "check everything the pipeline needs and show how to fix it"),
     "topics": ("jobs.commands.topics", "create or check the Kafka topics"),
     "migrate": ("jobs.commands.migrate", "bring the PostgreSQL schema up to date"),
     "ingest": ("jobs.commands.ingest", "send a file of events, one JSON object a line"),

@@ -213,7 +213,7 @@ class ConsumeLoop:
         try:
             published = self._around.published.current()
         except UnavailableError as error:
-            logger.warning("what is published is unknown", extra={"fields": {"reason": str(error)}})
+            logger.warning("the published version is unknown", extra={"fields": {"reason": str(error)}})
             readings = self._around.store.look(dict.fromkeys(self._assigned, 0))
             generation = self._generation(None, readings)
             return {partition: plan_uninformed(reading, generation) for partition, reading in readings.items()}
@@ -266,7 +266,7 @@ class ConsumeLoop:
         if plan.segment > 0:
             self._around.observer.repaired(partition)
         logger.info(
-            "partition begun anew",
+            "partition restarted",
             extra={"fields": {"partition": partition, "position": position, "segment": plan.segment}},
         )
         self._places[partition] = Place(position, plan.segment)

@@ -59,7 +59,7 @@ class KafkaDeadLetterReplay:
         judged = judge_alone(decode_view_event(value), datetime.now(UTC))
         if isinstance(judged, RejectedEvent):
             reasons = "; ".join(reason.detail for reason in judged.reasons)
-            raise ReplayRefusedError(f"{name} still breaks the contract ({reasons}); mend what makes it first")
+            raise ReplayRefusedError(f"{name} still breaks the contract ({reasons}); fix its producer first")
         # 1. a place that was sent again before is refused, whoever asks
         if self._replays.is_replayed(partition, offset):
             raise ReplayRefusedError(f"{name} was sent again before; it counts once")

@@ -184,7 +184,7 @@ class KafkaLog:
             self._consumer.close(autocommit=False, timeout_ms=self._settings.answer_timeout_ms)
             self._admin.close()
         except KafkaError as error:
-            logger.warning("left without telling the group", extra={"fields": {"reason": str(error)}})
+            logger.warning("left the group without notice", extra={"fields": {"reason": str(error)}})
 
     def _at(self, partition: int) -> Any:
         return TopicPartition(self._settings.topic, partition)

@@ -41,7 +41,7 @@ class PostgresCatalogueVideos:
                 self.refresh()
             except psycopg2.Error as error:
                 reason = " ".join(str(error).split())
-                logger.warning("the catalogue's videos are not known anew", extra={"fields": {"reason": reason}})
+                logger.warning("the catalogue's videos were not refreshed", extra={"fields": {"reason": reason}})
             if stopping(FOLLOW_SECONDS):
                 return
 

@@ -51,14 +51,16 @@ class PrometheusSpeedMetrics:
         self._late_review = events.labels("late_review")
         self._unknown_countries = Counter(
             "view_events_without_known_country",
-            "View events that name a country by a text that is none; they earn the default rate.",
+            "View events whose country is not a known country; they earn the default rate.",
             registry=registry,
         )
         self._warmed_up = Counter(
             "speed_warm_up_events", "Events read again only to know their ids.", registry=registry
         )
         self._apart = Counter(
-            "speed_events_apart", "Events of videos beside the catalogue that found no room.", registry=registry
+            "speed_events_apart",
+            "Events of videos outside the catalogue that a full segment could not count.",
+            registry=registry,
         )
         self._chunk_events = Histogram(
             "speed_chunk_events", "Messages in a chunk.", buckets=CHUNK_EVENTS, registry=registry
@@ -70,7 +72,7 @@ class PrometheusSpeedMetrics:
             registry=registry,
         )
         self._repairs = Counter(
-            "speed_repairs", "Partitions begun anew at the published version.", ["partition"], registry=registry
+            "speed_repairs", "Partitions restarted at the published version.", ["partition"], registry=registry
         )
         self._waits = Counter(
             "speed_waits", "Times the loop had to wait for Redis, Kafka or the dead letters.", registry=registry

@@ -247,7 +247,7 @@ class FakeBooks:
         for move in planned.moves:
             self._step("statement", statement.statement_id, move)
         if planned.replaced:
-            reason = f"calculated anew by run {run.run_id}"
+            reason = f"recalculated by run {run.run_id}"
             self._step("statement", planned.replaced.statement_id, Move("superseded", RUN, reason))
 
     def _finalise(self, statement: Statement) -> None:

@@ -233,7 +233,7 @@ def value_of(text: bytes) -> Any:
 
 
 def _refused_number(text: str) -> Any:
-    raise ValueError(f"{text} is no integer")
+    raise ValueError(f"{text} is not an integer")
 
 
 def shown(text: str) -> str:
@@ -249,9 +249,9 @@ class Bundle:
         try:
             manifest = value_of(short_content(folder / "manifest.json"))
         except (OSError, ValueError, RecursionError) as error:
-            raise UnusableError(f"{folder} is no bundle: manifest.json cannot be read ({cause(error)})") from error
+            raise UnusableError(f"{folder} is not a bundle: manifest.json cannot be read ({cause(error)})") from error
         if not isinstance(manifest, dict) or manifest.get("format") not in BUNDLE_FORMATS:
-            raise UnusableError(f"{folder} is no bundle of the formats {' and '.join(BUNDLE_FORMATS)}")
+            raise UnusableError(f"{folder} is not a bundle of the formats {' and '.join(BUNDLE_FORMATS)}")
         self.manifest: dict[str, Any] = manifest
         self.has_whole_ledger = manifest["format"] != BUNDLE_FORMATS[0]
         self._rows = manifest.get("rows")
@@ -265,7 +265,7 @@ class Bundle:
             self.end_on = date.fromisoformat(self.manifest["period_end_on"])
             self.versions = {name: int(self.manifest[f"{name}_version"]) for name in ("batch", "catalogue", "contract")}
         except (KeyError, TypeError, ValueError) as error:
-            raise WrongError("manifest.json", 1, f"a field is missing or no value ({cause(error)})") from error
+            raise WrongError("manifest.json", 1, f"a field is missing or not valid ({cause(error)})") from error
 
     def lines(self, name: str) -> Iterator[tuple[int, bytes]]:
         """Yield (number, content) of each line, without its end."""
@@ -359,9 +359,9 @@ def check_chain(bundle: Bundle, public_key: str, kept: dict[int, bytes]) -> list
                 raise WrongError(CHECKPOINTS, number, "is not in canonical form")
             _follow_link(chain, number, link["body"], bytes.fromhex(link["signature"]))
         except (KeyError, TypeError, ValueError) as error:
-            raise WrongError(CHECKPOINTS, number, f"a field is missing or no value ({cause(error)})") from error
+            raise WrongError(CHECKPOINTS, number, f"a field is missing or not valid ({cause(error)})") from error
     if not chain.bodies:
-        raise WrongError(CHECKPOINTS, 0, "holds no checkpoint: nobody has signed these books")
+        raise WrongError(CHECKPOINTS, 0, "holds no checkpoint: these books were never signed")
     if public_key not in chain.keys:
         raise WrongError(CHECKPOINTS, 1, f"no link is signed by the given key {public_key[:16]}…")
     for sequence, signed in sorted(kept.items()):
@@ -408,7 +408,7 @@ def read_kept(places: Sequence[Path]) -> tuple[dict[int, bytes], dict[int, Path]
                 body = value_of(short_content(file))["body"]
                 links[int(body["sequence"])] = canonical(body)
             except (OSError, KeyError, TypeError, ValueError, RecursionError) as error:
-                raise UnusableError(f"{file} is no checkpoint ({cause(error)})") from error
+                raise UnusableError(f"{file} is not a checkpoint ({cause(error)})") from error
             beside = file.with_name(file.name.removesuffix(".json") + ".leaves.csv")
             if beside.exists():
                 leaves[int(body["sequence"])] = beside
@@ -466,7 +466,7 @@ def check_records(bundle: Bundle, checkpoints: Sequence[Checkpoint], database: s
         try:
             name, position, row = f"{record['kind']} {record['key']}", record["position"], record["row"]
             if row is not None and not isinstance(row, dict):
-                raise WrongError(RECORDS, number, f"{name} is no row of a table")
+                raise WrongError(RECORDS, number, f"{name} is not a row of a table")
             if position is None:
                 raise WrongError(RECORDS, number, f"{name} is not in the journal: it was not written by the rules")
             if not isinstance(position, int) or position <= last:
@@ -478,9 +478,9 @@ def check_records(bundle: Bundle, checkpoints: Sequence[Checkpoint], database: s
             found.uncovered_count += not checkpoints or position >= checkpoints[-1].position_end
             _remember(found, bundle, number, record)
         except NO_VALUE as error:
-            raise WrongError(RECORDS, number, f"a field is missing or no value ({cause(error)})") from error
+            raise WrongError(RECORDS, number, f"a field is missing or not valid ({cause(error)})") from error
         except sqlite3.IntegrityError as error:
-            raise WrongError(RECORDS, number, f"{name} stands twice") from error
+            raise WrongError(RECORDS, number, f"{name} appears twice") from error
     _leaf_at(None, leaves, found)  # the roots of what follows the last record
     _check_steps(database)
     return found
@@ -571,7 +571,7 @@ def _checked_leaves(bundle: Bundle, checkpoints: Sequence[Checkpoint]) -> Iterat
         try:
             position, digest = int(row["position"]), bytes.fromhex(row["sha256"])
         except ValueError as error:
-            raise WrongError(LEAVES, number, f"a field is no value ({cause(error)})") from error
+            raise WrongError(LEAVES, number, f"a field is not valid ({cause(error)})") from error
         if position <= last:
             raise WrongError(LEAVES, number, f"position {position} is out of order")
         last = position
@@ -761,7 +761,7 @@ def check_ledger(bundle: Bundle, found: Found) -> int:
         try:
             _check_transaction(found, line, kind, subject_id, json.loads(text))
         except NO_VALUE as error:
-            raise WrongError(RECORDS, line, f"a field is missing or no value ({cause(error)})") from error
+            raise WrongError(RECORDS, line, f"a field is missing or not valid ({cause(error)})") from error
         count += 1
     if bundle.has_whole_ledger:
         _check_chains(found.database)
@@ -1025,7 +1025,7 @@ def check_catalogue(bundle: Bundle, found: Found) -> None:
             database.execute("INSERT INTO owners VALUES (?, ?, ?, ?, ?)", values)
     except ValueError as error:
         raise WrongError(
-            OWNERS if len(last) > 1 else VIDEOS, number, f"a field is no value ({cause(error)})"
+            OWNERS if len(last) > 1 else VIDEOS, number, f"a field is not valid ({cause(error)})"
         ) from error
     database.execute("CREATE INDEX owners_by_video ON owners (video_id)")
     row = _content(found, "catalogue", version)
@@ -1057,7 +1057,7 @@ def _absent(text: str) -> str | None:
 
 def _ascending(file: str, number: int, last: tuple[str, ...], place: tuple[str, ...]) -> tuple[str, ...]:
     if place <= last:
-        raise WrongError(file, number, f"{' '.join(place)} stands twice or out of order")
+        raise WrongError(file, number, f"{' '.join(place)} appears twice or out of order")
     return place
 
 
@@ -1082,7 +1082,7 @@ def check_statements(bundle: Bundle, found: Found, contracts: Contracts) -> int:
                 _check_terms(bundle, found, contracts, line, record)
                 _remember_lines(database, line, record)
         except (KeyError, TypeError, ValueError, StopIteration) as error:
-            raise WrongError(RECORDS, line, f"a field is missing or no value ({cause(error)})") from error
+            raise WrongError(RECORDS, line, f"a field is missing or not valid ({cause(error)})") from error
         count += 1
     orphan = database.execute(
         "SELECT line, statement_id FROM postings WHERE statement_id NOT IN (SELECT statement_id FROM statements) "
@@ -1094,7 +1094,7 @@ def check_statements(bundle: Bundle, found: Found, contracts: Contracts) -> int:
         _check_notices(database)
         _check_shares(database)
     except NO_VALUE as error:
-        raise WrongError(RECORDS, 0, f"a field of a statement is missing or no value ({cause(error)})") from error
+        raise WrongError(RECORDS, 0, f"a field of a statement is missing or not valid ({cause(error)})") from error
     database.execute("CREATE INDEX lines_by_video ON lines (video_id)")
     return count
 
@@ -1367,7 +1367,7 @@ def check_events(bundle: Bundle, found: Found, contracts: Contracts) -> int:
     try:
         _check_outcomes(found, bundle.versions["batch"])
     except NO_VALUE as error:
-        raise WrongError(RECORDS, 0, f"the outcomes of a statement are no counts ({cause(error)})") from error
+        raise WrongError(RECORDS, 0, f"the outcomes of a statement are not counts ({cause(error)})") from error
     return event_count
 
 
@@ -1399,7 +1399,7 @@ def _event(number: int, row: dict[str, str]) -> Event:
             int(row["policy_version"] or 0),
         )
     except ValueError as error:
-        raise WrongError(EVENTS, number, f"a field is no value ({cause(error)})") from error
+        raise WrongError(EVENTS, number, f"a field is not valid ({cause(error)})") from error
 
 
 def _event_contracts(version: dict[str, Any]) -> list[tuple[int, list[int]]]:
@@ -1442,7 +1442,7 @@ def _check_video(
     for event in events:
         event_count, number = event_count + 1, event.line
         if event.place <= last:
-            raise WrongError(EVENTS, number, f"event {event.event_id} stands twice or out of order")
+            raise WrongError(EVENTS, number, f"event {event.event_id} appears twice or out of order")
         last = event.place
         if not bundle.start_on.isoformat() <= event.day < bundle.end_on.isoformat():
             raise WrongError(EVENTS, number, f"event {event.event_id} lies on {event.day}, outside of the period")
@@ -1641,7 +1641,7 @@ def read_public_key(text: str) -> str:
             raise UnusableError(f"{text} holds no Ed25519 key")
         return raw[12:].hex()
     if len(content) != 64 or set(content.lower()) - set("0123456789abcdef"):
-        raise UnusableError(f"{text} is no public key: give 64 hex digits or a PEM file")
+        raise UnusableError(f"{text} is not a public key: give 64 hex digits or a PEM file")
     return content.lower()
 
 
@@ -1685,7 +1685,7 @@ def main(words: Sequence[str]) -> int:
         print(shown(f"viewledger-verify: {error}"), file=sys.stderr)
         return 2
     except Exception as error:  # noqa: BLE001  a bundle is a stranger's: whatever it holds, the answer is one sentence
-        wrong = f"a value has a form that no bundle has ({type(error).__name__})"
+        wrong = f"a value has a form that is not allowed in a bundle ({type(error).__name__})"
         document = {"sound": False, "file": str(arguments.bundle), "line": 0, "wrong": wrong}
         print(json.dumps(document) if arguments.json else shown(f"viewledger-verify: WRONG: {wrong}"))
         return 1

@@ -54,7 +54,7 @@ def take_cut(
     if stalled:
         positions = [None if partition in stalled else position for partition, position in enumerate(positions)]
         notes.append(
-            f"the speed layer stands still in partitions {', '.join(map(str, sorted(stalled)))}; going to their end"
+            f"no progress of the speed layer in partitions {', '.join(map(str, sorted(stalled)))}; going to their end"
         )
     for partition, (position, highwater, begin) in enumerate(zip(positions, highwaters, start.ends, strict=True)):
         if position is not None and position > highwater:
@@ -118,7 +118,7 @@ def _start(log: LogEnds, former: PublishedVersion | None, topic: str, begin_at_o
         if oldest > begin:
             remedy = "restore them or begin a new topic"
             if former is None:
-                remedy += ", or give --begin-at-oldest to leave them out of all counts for ever"
+                remedy += ", or give --begin-at-oldest to leave them out of all counts permanently"
             raise RefusedError(
                 f"partition {partition}: offsets {begin} to {oldest - 1} were deleted by the broker before a batch run "
                 f"archived them; {remedy}"

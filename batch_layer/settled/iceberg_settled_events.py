@@ -194,5 +194,5 @@ def _literal(value: object) -> str:
     if isinstance(value, date):
         return f"DATE '{value}'"
     if not re.fullmatch(r"[\w-]+", str(value), re.ASCII):
-        raise ValueError(f"{value!r} is no id")
+        raise ValueError(f"{value!r} is not an id")
     return f"'{value}'"

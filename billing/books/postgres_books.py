@@ -257,7 +257,7 @@ def _first_steps(planned: Planned) -> list[tuple[str | int, ...]]:
 
 
 def _supersede(cursor: "Cursor", statement_ids: Sequence[str], run_id: str) -> None:
-    append_steps(cursor, statement_ids, Move("superseded", "run", f"calculated anew by run {run_id}"))
+    append_steps(cursor, statement_ids, Move("superseded", "run", f"recalculated by run {run_id}"))
 
 
 def _read_states(

@@ -22,7 +22,7 @@ class BillingRun:
     catalogue_version: int
     contract_version: int
     unknown_views: int
-    """Billable views of ids that are no video of the catalogue: no statement pays them."""
+    """Billable views of ids that are not a video of the catalogue: no statement pays them."""
     calculated_at: datetime
     actor: str = "operator"
     """Who runs it; what earns more than the limit is approved by somebody else."""

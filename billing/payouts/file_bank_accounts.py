@@ -21,7 +21,7 @@ def read_bank_accounts(file: Path) -> dict[int, BankAccount]:
         iban, bic = (_capitals(row.cells[column].replace(" ", "")) for column in ("iban", "bic"))
         name = row.cells["holder_name"].strip()
         if payee_id in payee_ids:
-            problems.add(file, row.line, "payee_id", f"payee {payee_id} stands twice in the file")
+            problems.add(file, row.line, "payee_id", f"payee {payee_id} appears twice in the file")
         account = BankAccount(payee_id, name, iban, bic or None)
         for column, problem in account_problems(account).items():
             problems.add(file, row.line, column, f"payee {payee_id}: {problem}")

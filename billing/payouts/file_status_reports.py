@@ -125,9 +125,7 @@ class _Reader:
         if node is None or status is None or status.outcome is None:
             return status
         if not batch_id:
-            self.problems.append(
-                f"{status.place}: {status.code}, and neither OrgnlPmtInfId nor OrgnlMsgId says of what"
-            )
+            self.problems.append(f"{status.place}: {status.code}, and it names neither OrgnlPmtInfId nor OrgnlMsgId")
             return status
         count = self._text(node, "OrgnlNbOfTxs")
         payment_count = int(count) if re.fullmatch("[0-9]{1,15}", count) else None
@@ -143,7 +141,7 @@ class _Reader:
             return status
         item_id = self._text(node, "OrgnlEndToEndId")
         if not item_id:
-            self.problems.append(f"{status.place}: {status.code}, and no OrgnlEndToEndId says which payment")
+            self.problems.append(f"{status.place}: {status.code}, and no OrgnlEndToEndId names the payment")
             return status
         amount = self._child(node, "OrgnlTxRef", "Amt", "InstdAmt")
         amount_micros = self._amount(amount, status.place)
@@ -157,7 +155,7 @@ class _Reader:
         """Note a status that contradicts a final one above it."""
         if upper and lower and upper.outcome and lower.outcome != upper.outcome:
             self.problems.append(
-                f"{lower.place}: {lower.code}, and {upper.code} is said of all of them ({upper.place})"
+                f"{lower.place}: {lower.code}, and {upper.code} applies to all of them ({upper.place})"
             )
 
     def _status(self, node: Element | None, name: str, place: str) -> _Status | None:
@@ -169,7 +167,7 @@ class _Reader:
         outcome = _FINAL.get(code)
         codes, reason = self._reason(node)
         if outcome is None and code not in _ON_ITS_WAY:
-            self.problems.append(f"{place}: {code[:40]!r} is no status of ISO 20022 that is known here")
+            self.problems.append(f"{place}: {code[:40]!r} is not a status of ISO 20022 that viewledger knows")
             return None
         if outcome is None:
             self._on_their_way.append(f"{place}: {code}")

@@ -124,7 +124,7 @@ def _account_problem(each: Payable, amount_micros: int, by_sepa: bool) -> str | 
     if problems := account_problems(each.account):
         said = "; ".join(f"{column}: {problem}" for column, problem in problems.items())
         return (
-            f"has a bank account (version {each.account_version}) that no bank takes: {said}; "
+            f"has a bank account (version {each.account_version}) that no bank accepts: {said}; "
             "import the right one with `billing bank-accounts`"
         )
     if by_sepa and not is_in_sepa(each.account.iban):

@@ -58,7 +58,7 @@ class PostgresPayoutSteps:
             state = _known_state(cursor, batch_id)
             if state == "made":
                 raise StateError(
-                    f"payout batch {batch_id} is not approved; somebody else than who made it approves it: "
+                    f"payout batch {batch_id} is not approved; someone other than its maker must approve it: "
                     f"`billing payout-approve --batch {batch_id} --actor NAME`"
                 )
             if state != "written":

@@ -188,7 +188,7 @@ class EventAnswers:
             return EventAnswer(event_id, status, version, reason, copies, parts)
         parts = self._parts(event_id, first, first.video_id)
         if not parts:
-            return EventAnswer(event_id, EXCLUDED, version, "nobody owns the video on that day", copies)
+            return EventAnswer(event_id, EXCLUDED, version, "the video has no owner on that day", copies)
         statuses = [part.status for part in parts]
         status = next(each for each in (PAID, PENDING, EXCLUDED) if each in statuses)
         return EventAnswer(event_id, status, version, None, copies, parts)

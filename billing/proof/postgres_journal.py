@@ -189,5 +189,5 @@ def _records(cursor: "Cursor", start: int, end: int) -> Iterator[Record]:
 
 
 def _values(text: str) -> Any:
-    # a number that is no integer stands as its text: canonical values have integers only
+    # a number that is not an integer stands as its text: canonical values have integers only
     return json.loads(text, parse_float=str)

@@ -26,9 +26,7 @@ def _unreconciled(differences: Sequence[str]) -> list[str]:
     if not differences:
         return []
     more = f" (and {len(differences) - 1} more)" if len(differences) > 1 else ""
-    return [
-        f"reconciled: {differences[0]}{more}; mend the cause, then `./viewledger reconcile` must find no difference"
-    ]
+    return [f"reconciled: {differences[0]}{more}; fix the cause and run `./viewledger reconcile` until it finds none"]
 
 
 def _unsettled(period: Period, version: PublishedVersion, allowed_lateness: timedelta) -> list[str]:

@@ -83,7 +83,7 @@ def read_text(file: NamedFile, bytes_max: int = BYTES_MAX) -> str:
         raise FileRefusedError([f"{file}, line {line}: not UTF-8; save the file as UTF-8"]) from error
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
-        raise FileRefusedError([f"{file}, line {line}: holds a zero byte, so it is no text; save the file as UTF-8"])
+        raise FileRefusedError([f"{file}, line {line}: holds a zero byte, so it is not text; save the file as UTF-8"])
     return text
 
 
@@ -99,7 +99,7 @@ def read_content(file: Path, bytes_max: int = BYTES_MAX) -> bytes:
     except OSError as error:
         raise FileRefusedError([f"{file}: cannot be read ({error.strerror})"]) from error
     if len(content) > bytes_max:
-        raise FileRefusedError([f"{file}: has more than {bytes_max} bytes; allowed: at most so many"])
+        raise FileRefusedError([f"{file}: has more than {bytes_max} bytes; a larger file is not accepted"])
     return content
 
 
@@ -160,7 +160,7 @@ def _check_header(
         if name not in columns:
             problems.add(file, 1, str(index), f"{shown(name)} is not a column; allowed: {', '.join(columns)}")
         elif name in seen:
-            problems.add(file, 1, str(index), f"{name!r} stands twice in the header")
+            problems.add(file, 1, str(index), f"{name!r} appears twice in the header")
         seen.add(name)
     for name in columns:
         if name not in header and name not in optional:

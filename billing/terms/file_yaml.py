@@ -55,7 +55,7 @@ def read_checked(file: Path, validator: Validator) -> tuple[Any, dict[Place, int
 
 
 def strict_validator(schema: dict[str, Any]) -> Validator:
-    """Return a validator for which 2.0 is no integer and `date` means YYYY-MM-DD."""
+    """Return a validator for which 2.0 is not an integer and `date` means YYYY-MM-DD."""
     types = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer)
     formats = jsonschema.FormatChecker(formats=())
     formats.checks("date", raises=ValueError)(_is_date)
@@ -112,7 +112,7 @@ def _value(node: yaml.Node, place: Place, lines: dict[Place, int], problems: lis
             if not isinstance(key_node, yaml.ScalarNode):
                 problems.append(f"line {key_node.start_mark.line + 1}, {name_of(place)}: a key is not text")
             elif key in found:
-                problems.append(f"line {key_node.start_mark.line + 1}, {name_of((*place, key))}: the key stands twice")
+                problems.append(f"line {key_node.start_mark.line + 1}, {name_of((*place, key))}: the key appears twice")
             found[key] = _value(value_node, (*place, key), lines, problems)
         return found
     if isinstance(node, yaml.SequenceNode):

@@ -156,7 +156,7 @@ def hdfs_rows(environ: Mapping[str, str]) -> list[Row]:
     url = HdfsConnection.from_environ(environ).url
     http_port = environ.get("VIEWLEDGER_NAMENODE_HTTP_PORT", "")
     if not http_port:
-        return [warn("hdfs", f"{url} is not the local stack's; not looked at", "ask its own administrator's page")]
+        return [warn("hdfs", f"{url} is not the local stack's; not looked at", "see its administration page")]
     if hdfs_is_writable(int(http_port)):
         return [ok("hdfs", "out of safe mode, with a live DataNode")]
     return [bad("hdfs", "in safe mode, or without a live DataNode", "wait a minute, then ./viewledger down and up")]
@@ -169,7 +169,7 @@ def sql_rows(environ: Mapping[str, str]) -> list[Row]:
         return [ok("sql", "does not run; ./viewledger run sql starts it for analysts")]
     body = http_get(f"http://127.0.0.1:{port}/versions")
     if body is None:
-        return [bad("sql", f"{port} is open and does not list the versions", "look at PostgreSQL, then at its log")]
+        return [bad("sql", f"{port} is open and does not list the versions", "check PostgreSQL, then read its log")]
     return [ok("sql", f"answers with {len(json.loads(body)['versions'])} published versions")]
 
 

@@ -59,7 +59,7 @@ def admin_client(connection: KafkaConnection, *, within_ms: int = 10_000) -> Ite
             admin.close()
     except kafka.errors.KafkaError as error:
         raise CommandError(
-            f"Kafka at {where} does not do what is asked ({error}); start it, or set VIEWLEDGER_KAFKA_BOOTSTRAP",
+            f"Kafka at {where} refuses the request ({error}); start it, or set VIEWLEDGER_KAFKA_BOOTSTRAP",
             ExitCode.UNAVAILABLE,
         ) from error
 
@@ -102,7 +102,7 @@ def layout_differences(topic: Topic, partitions: list[dict[str, Any]], connectio
     if len(partitions) != topic.partition_count:
         found.append(
             f"topic {topic.name} has {len(partitions)} partitions instead of {topic.partition_count}; a key would "
-            "change its partition, so create the topic anew under a new stack"
+            "change its partition, so create the topic again under a new stack"
         )
     replicas = {len(partition["replica_nodes"]) for partition in partitions}
     if replicas != {connection.replication_factor}:

@@ -57,7 +57,7 @@ def _replay(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCo
     found = re.fullmatch(r"(\d{1,9}):(\d{1,18})", arguments.place, re.ASCII)
     actor = arguments.actor.strip()
     if found is None:
-        raise CommandError(f"{arguments.place!r} is no place; it looks like 3:1881", ExitCode.BAD_INPUT)
+        raise CommandError(f"{arguments.place!r} is not a place; it looks like 3:1881", ExitCode.BAD_INPUT)
     if not is_name(actor, most=100):
         raise CommandError("--actor needs 1 to 100 printable characters", ExitCode.BAD_INPUT)
     open_replay(environ).replay(int(found[1]), int(found[2]), actor)

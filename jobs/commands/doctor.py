@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     if "VIEWLEDGER_KAFKA_BOOTSTRAP" in environ:
         rows += server_rows(environ)
     else:
-        rows.append(warn("servers", "the local stack is down, so none was looked at", "run ./viewledger up"))
+        rows.append(warn("servers", "the local stack is down, so none was checked", "run ./viewledger up"))
     print(json.dumps([asdict(row) for row in rows], indent=1) if arguments.json else table(rows, colour=wants_colour()))
     return ExitCode.FAILED if any(row.verdict is Verdict.BAD for row in rows) else ExitCode.OK
 

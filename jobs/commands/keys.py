@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--days", type=whole_number, default=90, help=f"how long it holds (1 to {DAYS_MAX}, default 90)"
     )
     list_parser = actions.add_parser("list", help="show all keys; secrets cannot be shown")
-    revoke_parser = actions.add_parser("revoke", help="make a key worthless, within seconds and for ever")
+    revoke_parser = actions.add_parser("revoke", help="revoke a key permanently; takes effect within seconds")
     revoke_parser.add_argument("key_id", metavar="KEY-ID", help="the 16 digits between `vlk_` and the secret")
     for each in (create_parser, list_parser, revoke_parser):
         each.add_argument("--json", action="store_true", help="print the result as JSON")

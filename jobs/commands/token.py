@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     if not 1 <= arguments.minutes <= MINUTES_MAX:
         raise CommandError(f"--minutes must be from 1 to {MINUTES_MAX}", ExitCode.BAD_INPUT)
     if role is Role.CREATOR and not arguments.payee:
-        raise CommandError("--role creator needs --payee: a creator sees one channel", ExitCode.BAD_INPUT)
+        raise CommandError("--role creator needs --payee: a creator sees only their own channel", ExitCode.BAD_INPUT)
     if arguments.payee is not None and not 1 <= len(arguments.payee) <= 128:
         raise CommandError("--payee must have 1 to 128 characters", ExitCode.BAD_INPUT)
     issuer = local_issuer(settings.environment())

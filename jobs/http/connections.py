@@ -199,9 +199,9 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refusal = _headers_too_large(limits)
         elif len(single := [name for name, _ in self.headers if name in SINGLE]) > len(set(single)):
             twice = max(single, key=single.count).decode()
-            self._refusal = Problem(400, "request_malformed", f"the header {twice} stands twice; send it once")
+            self._refusal = Problem(400, "request_malformed", f"the header {twice} appears twice; send it once")
         elif self.parser.get_method() == b"CONNECT":
-            self._refusal = Problem(400, "request_malformed", "CONNECT is for proxies, and this is none")
+            self._refusal = Problem(400, "request_malformed", "CONNECT is for proxies; this server is not a proxy")
         if self._refusal is not None:
             raise _RefusedError
         if self.parser.should_upgrade():
@@ -262,7 +262,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer a request that cannot be parsed, in the form of every other problem."""
-        self._refuse(self._refusal or Problem(400, "request_malformed", "this is no HTTP request that can be served"))
+        self._refuse(self._refusal or Problem(400, "request_malformed", "this is not a valid HTTP request"))
 
     def _watch(self, what: tuple[str, int], seconds: float) -> None:
         """Give what is awaited now its time; what is awaited already keeps the rest of its own."""

@@ -95,7 +95,7 @@ class CircuitBreaker:
         with self._lock:
             state = self._state()
             if state is State.OPEN:
-                raise self._failure(f"{self.part} is left alone for a moment, since it did not answer: {self._reason}")
+                raise self._failure(f"{self.part} did not answer; the circuit breaker is open: {self._reason}")
             self._is_probing = state is State.HALF_OPEN
 
     def _failed(self, reason: str) -> None:

@@ -131,7 +131,7 @@ def currency_of(arguments: argparse.Namespace) -> str:
 
 def add_actor(parser: argparse.ArgumentParser, text: str) -> None:
     """Declare --actor."""
-    parser.add_argument("--actor", metavar="NAME", help=f"{text}; stored for ever (default: who is logged in)")
+    parser.add_argument("--actor", metavar="NAME", help=f"{text}; stored permanently (default: who is logged in)")
 
 
 def actor_of(arguments: argparse.Namespace) -> str:
@@ -155,7 +155,7 @@ def _login_name() -> str:
 
 def add_reason(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """Declare --reason."""
-    text = f"1 to {REASON_CHARACTERS_MAX} characters; stored for ever"
+    text = f"1 to {REASON_CHARACTERS_MAX} characters; stored permanently"
     parser.add_argument("--reason", required=required, metavar="TEXT", help=text)
 
 

@@ -44,7 +44,7 @@ def open_place(text: str) -> Iterator[Place]:
     elif text.startswith("webhdfs://"):
         yield WebHdfsPlace(text)
     elif "://" in text or not text:
-        raise CommandError(f"{text!r} is no place for checkpoints; allowed: {ALLOWED}", ExitCode.BAD_INPUT)
+        raise CommandError(f"{text!r} is not a place for checkpoints; allowed: {ALLOWED}", ExitCode.BAD_INPUT)
     else:
         yield FolderPlace(Path(text))
 

@@ -171,7 +171,7 @@ def _failure(left: Sequence[Script], error: DBAPIError) -> str:
 
 def _unavailable(error: BaseException | None) -> CommandError:
     return CommandError(
-        f"PostgreSQL does not let us in ({_one_line(error)}); check VIEWLEDGER_POSTGRES_URL", ExitCode.UNAVAILABLE
+        f"PostgreSQL refuses the connection ({_one_line(error)}); check VIEWLEDGER_POSTGRES_URL", ExitCode.UNAVAILABLE
     )
 
 

@@ -39,7 +39,7 @@ def caller_of_claims(
         raise unauthorized("token_invalid", f"the claim {role_claim} must be one of {', '.join(sorted(GRANTS))}")
     payee = claims.get(payee_claim)
     if payee_claim in claims and not (isinstance(payee, str) and is_video_id(payee)):
-        raise unauthorized("token_invalid", f"the claim {payee_claim} must be the id of a payee, or not be there")
+        raise unauthorized("token_invalid", f"the claim {payee_claim} must be the id of a payee, or be absent")
     if role == Role.CREATOR and payee is None:
         raise unauthorized("token_invalid", f"a creator's token must name the payee in the claim {payee_claim}")
     subject = claims.get("sub")

@@ -77,14 +77,14 @@ class TokenVerifier:
         header = _header(token)
         kind, key_id = header.get("typ"), header.get("kid")
         if kind is not None and not (isinstance(kind, str) and kind.lower().removeprefix("application/") in TYPES):
-            raise unauthorized("token_invalid", f"the token's typ must be one of {', '.join(TYPES)}, or not be there")
+            raise unauthorized("token_invalid", f"the token's typ must be one of {', '.join(TYPES)}, or be absent")
         if "crit" in header:
             raise unauthorized("token_invalid", "the token's crit asks for what this API does not know")
         if header.get("alg") not in issuer.algorithms:
             allowed = ", ".join(issuer.algorithms)
             raise unauthorized("token_invalid", f"the token's algorithm is not allowed; allowed are {allowed}")
         if key_id is not None and not isinstance(key_id, str):
-            raise unauthorized("token_invalid", "the token's kid is no text")
+            raise unauthorized("token_invalid", "the token's kid is not a text")
         key = await issuer.keys.key(key_id)
         if key is None:
             raise unauthorized("token_invalid", "the token is signed with a key that its issuer does not publish")
@@ -130,5 +130,5 @@ def _verified(token: str, key: jwt.PyJWK, issuer: Issuer) -> Mapping[str, Any]:
         allowed = " or ".join(issuer.audiences)
         raise unauthorized("token_audience", f"the token must be made for the audience {allowed}") from error
     except _UNREADABLE as error:
-        raise unauthorized("token_invalid", "the token's signature or claims do not hold") from error
+        raise unauthorized("token_invalid", "the token's signature or claims are not valid") from error
     return claims

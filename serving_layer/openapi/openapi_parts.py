@@ -131,8 +131,8 @@ PARAMETERS = {
     "statement_id": _path("statement_id", {"type": "string"}, "8f14e45fceea467f9a3c1b2d3e4f5a6b"),
     "event_id": _path("event_id", {"type": "string", "format": "uuid"}, "8f14e45f-ceea-467f-9a3c-1b2d3e4f5a6b"),
     "after": _query("after", {"type": "integer", "minimum": 0}, "The number of the last event you have", 0),
-    "events_format": _query("format", {"type": "string", "enum": ["ndjson", "csv"]}, "ndjson unless told", "csv"),
-    "version": _query("version", {"type": "integer", "minimum": 1}, "As this version says: the same for ever", 7),
+    "events_format": _query("format", {"type": "string", "enum": ["ndjson", "csv"]}, "ndjson by default", "csv"),
+    "version": _query("version", {"type": "integer", "minimum": 1}, "The state at this version; it never changes", 7),
     "as_of": _query("as_of", _INSTANT, "As the version in force at this instant says", "2026-11-20T00:00:00Z"),
     "from": _query(
         "from", _TEXT, "A day of the time zone, or an instant on a quarter of an hour; needed", "2026-11-01"
@@ -153,7 +153,7 @@ PARAMETERS = {
     "format": _query("format", {"type": "string", "enum": ["json", "csv"]}, "Stronger than Accept", "csv"),
     "if_none_match": _header("If-None-Match", "The entity tag of an answer that you have"),
     "idempotency_key": {
-        **_header(HEADER, "Chosen by you, a new one for each new request; kept for good"),
+        **_header(HEADER, "Chosen by you, a new one for each new request; stored permanently"),
         "required": True,
         "schema": {"type": "string", "pattern": f"^{KEY_PATTERN}$"},
         "example": "0c5f7f6e-3b8f-4d53-9d6e-3a5c8a1f2b77",

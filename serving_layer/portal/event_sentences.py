@@ -13,7 +13,7 @@ _REASONS = {
     "below_minimum": "it was shorter than the minimum",
     "own_view": "the viewer is the payee of the video",
     "over_cap": "the viewer has as many paid views of the video in 24 hours as are paid",
-    "no_payee": "nobody owned the video on that day",
+    "no_payee": "the video had no owner on that day",
 }
 """Reason → what people read; a reason that is not here stands as it is."""
 
@@ -29,7 +29,7 @@ def sentence_of(payment: EventPayment) -> str:
     if payment.status is PaymentStatus.EXCLUDED:
         return f"It is not paid: {reason_text(payment.reason)}."
     if payment.reason == "speed_layer_away":
-        return "No event with this id is settled; whether one was received since cannot be said now."
+        return "No event with this id is settled; whether one was received since is not known now."
     return "No event with this id is settled, and none is counted since: most likely it was never received."
 
 

@@ -136,7 +136,7 @@ async def _not_own(visit: Visit, video_id: str) -> Response | None:
     """Return the page for a video that is not the visitor's, or of which that cannot be said now."""
     is_own = is_video_id(video_id) and await visit.attempt(False, visit.portal.counts.owns(visit.payee_id, video_id))
     if visit.affected:
-        return visit.problem(503, "Not now", "Whose video this is cannot be asked now; try again shortly.")
+        return visit.problem(503, "Not now", "The owner of this video cannot be looked up now; try again shortly.")
     return None if is_own else visit.not_found()
 
 

@@ -77,7 +77,7 @@ PLACES = (
 """The navigation; the first that a caller reaches is where they begin."""
 
 SAID = {
-    "appealed": "Your appeal is registered. The answer will stand here.",
+    "appealed": "Your appeal is recorded. The answer will appear here.",
     "approved": "The statement is approved.",
     "reviewed": "The statement is in review now.",
     "voided": "The statement is void.",

@@ -64,7 +64,7 @@ class Parameters:
                     "parameter_unknown", f"{name[:40]!r} is no parameter here; allowed are {', '.join(sorted(allowed))}"
                 )
             if name in self._values:
-                raise refused("parameter_repeated", f"{name} stands twice; give it once")
+                raise refused("parameter_repeated", f"{name} appears twice; give it once")
             self._values[name] = value
 
     def canonical(self) -> str:

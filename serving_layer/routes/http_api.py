@@ -120,7 +120,7 @@ async def _refresh(reader: CountsReader) -> None:
 def _readiness(reader: CountsReader) -> Response:
     """Ready as soon as a version can be served; without the speed layer the answers are merely incomplete."""
     if reader.version is None:
-        raise refused("version_unknown", "PostgreSQL has not told the published version yet")
+        raise refused("version_unknown", "the published version has not been read from PostgreSQL yet")
     return JSONResponse({"version": reader.version.version, "speed_layer_answers": reader.is_speed_answering})
 
 

@@ -45,7 +45,7 @@ def appeal_routes(guard: Guard, books: Books, appeals: Appeals, executor: Execut
             if found.state not in APPEALABLE:
                 raise refused(
                     "statement_not_appealable",
-                    f"the statement is {found.state}; appeals are taken to {', '.join(sorted(APPEALABLE))} ones",
+                    f"the statement is {found.state}; an appeal needs one of {', '.join(sorted(APPEALABLE))}",
                 )
             receipt = await _ask(executor, appeals.file, statement_id, objection, asked)
         return _created(receipt)

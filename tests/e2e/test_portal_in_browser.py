@@ -151,7 +151,7 @@ def test_a_creator_goes_from_signing_in_to_the_download(page: Page) -> None:
 
     page.get_by_label("What is wrong?").fill("two videos are missing")
     page.get_by_role("button", name="Appeal").click()
-    expect(page.get_by_role("status")).to_contain_text("Your appeal is registered")
+    expect(page.get_by_role("status")).to_contain_text("Your appeal is recorded")
     looked_at(page, "notices", "Notices and appeals")
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()

@@ -378,7 +378,7 @@ def test_late_events_stay_in_the_pool_until_they_are_decided(desk: Desk) -> None
     assert [each["state"] for each in desk.document("late", *month)["late_events"]] == ["open", "open"]
     reject = ["late-decide", *month, "--as", "rejected", "--reason", "a wrong clock", "--actor", "max"]
     code, _, error = desk.run(*reject, "--event", "9:9")
-    assert (code, "'9:9' is no late event of period" in error) == (ExitCode.BAD_INPUT, True)
+    assert (code, "'9:9' is not a late event of period" in error) == (ExitCode.BAD_INPUT, True)
     assert desk.document("run", *month)["posted_count"] == 2, "it delays nobody"
     assert desk.document(*reject, "--event", "0:1")["decided_count"] == 1
     code, out, _ = desk.run(*reject)
@@ -416,7 +416,7 @@ def test_a_conflict_waits_until_somebody_lets_the_first_event_stay(desk: Desk) -
     ]
     decide = ["conflict-decide", *month, "--reason", "one release sent heartbeats", "--actor", "max"]
     code, _, error = desk.run(*decide, "--event", "9:9")
-    assert (code, "'9:9' is no conflict of period 2026-10" in error) == (ExitCode.BAD_INPUT, True)
+    assert (code, "'9:9' is not a conflict of period 2026-10" in error) == (ExitCode.BAD_INPUT, True)
     assert "`billing conflicts --period" in error
     decided = desk.document(*decide, "--event", "0:1")
     assert decided == {"decided_count": 1, "decision": "first_kept", "decided_before": []}

@@ -454,7 +454,7 @@ def test_the_commands_pay_write_import_and_reconcile(
     out = tmp_path / "batch.xml"
     words = ["payout-file", "--batch", made["batch_id"], "--out", str(out), "--actor", "eve"]
     assert main(["billing", *words]) == ExitCode.REFUSED
-    assert "somebody else than who made it approves it" in capsys.readouterr().err
+    assert "someone other than its maker must approve it" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == [], "nothing of a file that may not be written"
     assert main(["billing", "payout-approve", "--batch", made["batch_id"], "--actor", "eve"]) == ExitCode.REFUSED
     assert "was made by the login viewledger; another login approves it" in capsys.readouterr().err

@@ -156,7 +156,7 @@ def test_a_month_is_approved_by_finance_seen_and_appealed_by_its_payee(api: Serv
         statement_id = path.rpartition("/")[2]
         data = form(page, statement_id=statement_id, request_key=request_key, text="too little")
         for _ in range(2):
-            assert "Your appeal is registered" in ann.post("/portal/appeals", data=data).text
+            assert "Your appeal is recorded" in ann.post("/portal/appeals", data=data).text
         assert ann.get("/portal/notices").text.count("too little") == 1
         second = ann.post("/portal/appeals", data=data | {"request_key": "another", "text": "and again"})
         assert (second.status_code, "has an open appeal already" in second.text) == (409, True)

@@ -151,7 +151,7 @@ def test_accounts_are_read_and_never_repeated_in_a_message(tmp_path: Path) -> No
         "line 2, column bic: payee ann: not a BIC; allowed: 4 letters",
         "line 3, column holder_name: payee ann: the holder's name must be 1 to 70",
         "line 3, column iban: payee ann: not an IBAN",
-        "payee ann stands twice",
+        "payee ann appears twice",
         "line 4, column iban: payee zoe: not an IBAN",
     ):
         assert part in text

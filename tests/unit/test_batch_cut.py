@@ -105,7 +105,7 @@ def test_offsets_never_go_back_behind_the_published_version() -> None:
 def test_a_speed_layer_that_stands_still_is_not_waited_for_and_that_is_said() -> None:
     found = cut(Broker((10, 20, 30), now=NOON + 70 * MINUTE), [10, 15, 4])
     assert found.end.ends == (10, 15, 30), "offset 15 has waited for 55 minutes, offset 4 for 66"
-    assert found.notes == ("the speed layer stands still in partitions 2; going to their end",)
+    assert found.notes == ("no progress of the speed layer in partitions 2; going to their end",)
     assert found.watermarks == (NOON + 70 * MINUTE, NOON + 15 * MINUTE, NOON + 70 * MINUTE)
 
 

@@ -68,7 +68,7 @@ def test_only_the_largest_changes_are_kept() -> None:
 def test_the_table_and_the_json_say_the_same() -> None:
     found = backtest(contracts_of(card_of(1_000_000)))
     text = backtest_text(found, "period 2026-10")
-    assert text.startswith("period 2026-10: 3 of 3 payees would be paid otherwise\nnothing was stored\n")
+    assert text.startswith("period 2026-10: 3 of 3 payees would be paid a different amount\nnothing was stored\n")
     assert "-0.011000 USD" in text
     document = backtest_json(found)
     assert document["proposed"] == {"views": 11, "earned_micros": 11_000, "payable_micros": 11_000}

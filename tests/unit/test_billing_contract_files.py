@@ -126,7 +126,7 @@ def test_a_rate_is_a_whole_number_of_micros(tmp_path: Path, wrong: str, reason: 
         (
             "NO: 7",
             "US: 7",
-            ", line 7, contracts[0].cards[0].rate_per_thousand_micros.by_country.US: the key stands twice",
+            ", line 7, contracts[0].cards[0].rate_per_thousand_micros.by_country.US: the key appears twice",
         ),
         ("currency: EUR", "", ", line 3, the document: 'currency' is a required property"),
         ("contracts:", "rates: 1\ncontracts:", ", line 2, the document: Additional properties are not allowed"),

@@ -91,7 +91,7 @@ def test_a_viewer_id_is_never_shown(tmp_path: Path) -> None:
 def test_headers_are_checked(tmp_path: Path) -> None:
     assert problems(tmp_path, payees="payee,name,name\n", videos="") == [
         "payees.csv, line 1, column 1: 'payee' is not a column; allowed: payee_id, name, user_id, country",
-        "payees.csv, line 1, column 3: 'name' stands twice in the header",
+        "payees.csv, line 1, column 3: 'name' appears twice in the header",
         "payees.csv, line 1, column payee_id: the column is missing from the header",
         "videos.csv, line 1, column video_id: the column is missing from the header",
     ]
@@ -233,7 +233,7 @@ def test_a_file_in_another_encoding_of_unicode_is_told(tmp_path: Path) -> None:
     (tmp_path / "p").write_bytes("payee_id,name\nann,Ann\n".encode("utf-16-le"))
     (tmp_path / "v").write_text(GOOD_VIDEOS)
     with pytest.raises(
-        FileRefusedError, match="p, line 1: holds a zero byte, so it is no text; save the file as UTF-8"
+        FileRefusedError, match="p, line 1: holds a zero byte, so it is not text; save the file as UTF-8"
     ):
         read_catalogue(tmp_path / "p", tmp_path / "v", None, str)
 

@@ -89,7 +89,7 @@ def test_a_sepa_file_in_another_currency_is_refused() -> None:
 @pytest.mark.parametrize(
     ("account", "reason"),
     [
-        (replace(ANN, bic="12345678"), "account (version 7) that no bank takes: bic: not a BIC; allowed: 4 letters"),
+        (replace(ANN, bic="12345678"), "account (version 7) that no bank accepts: bic: not a BIC; allowed: 4 letters"),
         (replace(ANN, bic="BARCGB22"), "bic: the BIC is of a bank in GB and the IBAN of DE"),
         (replace(ANN, iban="DE893704004405320130000"), "iban: not an IBAN: one of DE has 22 characters"),
         (replace(ANN, holder_name="山田"), "holder_name: the holder's name cannot be written"),

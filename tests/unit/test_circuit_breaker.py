@@ -65,7 +65,7 @@ def test_after_three_failures_in_a_row_calls_fail_at_once_with_the_reason() -> N
     server.is_away = True
     fail(guarded, 3)
     assert (server.calls, breaker.state) == (3, State.OPEN)
-    with pytest.raises(AwayError, match=r"^part is left alone for a moment, since it did not answer: nobody there$"):
+    with pytest.raises(AwayError, match=r"^part did not answer; the circuit breaker is open: nobody there$"):
         guarded.ask()
     assert server.calls == 3
 

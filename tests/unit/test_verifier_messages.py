@@ -12,9 +12,9 @@ KEY = "a" * 64
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["none", "--pubkey", KEY], "none is no bundle: manifest.json cannot be read (no such file or directory)"),
-        (["empty", "--pubkey", KEY, "--kept", "none"], "none is no checkpoint (no such file or directory)"),
-        (["empty", "--pubkey", KEY, "--kept", "keyless.json"], "keyless.json is no checkpoint (body is missing)"),
+        (["none", "--pubkey", KEY], "none is not a bundle: manifest.json cannot be read (no such file or directory)"),
+        (["empty", "--pubkey", KEY, "--kept", "none"], "none is not a checkpoint (no such file or directory)"),
+        (["empty", "--pubkey", KEY, "--kept", "keyless.json"], "keyless.json is not a checkpoint (body is missing)"),
     ],
 )
 def test_what_cannot_be_read_is_said_in_words(

@@ -101,7 +101,7 @@ def test_the_verifier_runs_from_anywhere_without_the_project(tmp_path: Path) -> 
         env={"PATH": "/usr/bin:/bin"},
     )
     assert (done.returncode, done.stdout) == (2, "")
-    assert "no-bundle is no bundle" in done.stderr
+    assert "no-bundle is not a bundle" in done.stderr
     assert "Traceback" not in done.stderr
 
 

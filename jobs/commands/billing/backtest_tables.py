@@ -17,7 +17,7 @@ def backtest_text(found: Backtest, headline: str) -> str:
     more = found.changed_count - len(found.largest)
     return "\n".join(
         [
-            f"{headline}: {found.changed_count} of {found.payee_count} payees would be paid otherwise",
+            f"{headline}: {found.changed_count} of {found.payee_count} payees would be paid a different amount",
             "nothing was stored",
             "",
             aligned(_HEADER, rows),

@@ -33,7 +33,7 @@ def add_actions(actions: Actions) -> None:
         help="how many payees, videos and contracts may be gone (0)",
     )
     imports.add_argument("--preview", action="store_true", help="show what would change and store nothing")
-    add_actor(imports, "who imports; what waits is approved by somebody else")
+    add_actor(imports, "who imports; an import that waits is approved by another person")
 
 
 def import_files(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:

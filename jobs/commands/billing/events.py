@@ -60,7 +60,7 @@ def show_event(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Exi
     """Print what became of an event; REFUSED for an id that is not settled."""
     event_id = event_id_of(arguments.event_id)
     if event_id is None:
-        raise CommandError(f"{arguments.event_id!r} is no event id; it must be a UUID", ExitCode.BAD_INPUT)
+        raise CommandError(f"{arguments.event_id!r} is not an event id; it must be a UUID", ExitCode.BAD_INPUT)
     with _asked(), open_event_answers(environ, AUDITOR_ROLE) as answers:
         answer = answers.payment(event_id)
     document: dict[str, Any] = msgspec.to_builtins(payment_of(answer))

@@ -69,7 +69,11 @@ def run_figures(billed: BilledPeriod) -> list[Figure]:
         Figure("viewledger_billing_posted_statements", "Statements that the last run posted", summary.posted_count),
         Figure("viewledger_billing_earned_micros", "What all statements earned", summary.earned_micros, currency),
         Figure("viewledger_billing_changed_statements", "Posted statements that differ now", summary.changed_count),
-        Figure("viewledger_billing_unknown_views", "Billable views of ids that are no video", billed.run.unknown_views),
+        Figure(
+            "viewledger_billing_unknown_views",
+            "Billable views of ids that are not in the catalogue",
+            billed.run.unknown_views,
+        ),
         Figure("viewledger_billing_unrated_views", "Billable views without a rate", billed.run.unrated_views),
         Figure(
             "viewledger_billing_out_of_bounds", "Whether the run as a whole is out of bounds", len(summary.warnings)

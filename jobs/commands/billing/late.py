@@ -15,7 +15,7 @@ POOL = Pool(
     "late_event",
     "late event",
     "billing late",
-    {"accepted": "accepted; the next batch run counts them, and `restate` bills a period anew that is billed already"},
+    {"accepted": "accepted; the next batch run counts them, and `restate` recalculates a billed period"},
 )
 
 

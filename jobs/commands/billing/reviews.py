@@ -91,7 +91,7 @@ def decide(
     wanted = sorted(set(arguments.event or known))
     if unknown := [place for place in wanted if place not in known]:
         raise CommandError(
-            f"{unknown[0]!r} is no {pool.noun} of period {period}; `{pool.command} --period {period}` lists them",
+            f"{unknown[0]!r} is not a {pool.noun} of period {period}; `{pool.command} --period {period}` lists them",
             ExitCode.BAD_INPUT,
         )
     if not wanted:

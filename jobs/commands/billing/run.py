@@ -32,11 +32,9 @@ def add_actions(actions: Actions) -> None:
     """Declare `run` and `restate`."""
     billing = add_action(actions, "run", run_period, "rate a closed period and post what is owed, once")
     billing.add_argument("--dry-run", action="store_true", help="calculate everything and store nothing")
-    restating = add_action(
-        actions, "restate", restate_period, "calculate a billed period anew from the current version"
-    )
+    restating = add_action(actions, "restate", restate_period, "recalculate a billed period from the current version")
     restating.add_argument("--preview", dest="dry_run", action="store_true", help="show the differences, store nothing")
-    restating.add_argument("--cause", required=True, metavar="TEXT", help="why; payees are told")
+    restating.add_argument("--cause", required=True, metavar="TEXT", help="the cause; payees see it")
     for what in ("catalogue", "contract"):
         text = f"rate by this {what} version (default: the one that the period's statements rest on)"
         restating.add_argument(f"--{what}", type=int, metavar="N", help=text)

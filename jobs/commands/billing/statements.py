@@ -60,7 +60,7 @@ def add_actions(actions: Actions) -> None:
         )
         add_actor(action, "who decides; above the approval limit not who ran it")
         add_reason(action, required=False)
-    notices = add_action(actions, "notices", list_notices, "what payees are told of restatements")
+    notices = add_action(actions, "notices", list_notices, "notices to payees about restatements")
     notices.add_argument("--payee", metavar="ID", help="default: of all payees")
     add_action(actions, "show", show_totals, "all that was ever posted, and whether it adds up")
     books = add_action(actions, "books", show_books, "every account's balance, now or as the books stood on a day")

@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     with sql_session(settings.environment(), choice) as session:
         answering = Answering(session, arguments.format, arguments.limit)
         if statements is None and sys.stdin.isatty():
-            print(f"version {session.version}, until you say USE current; \\? for help", file=sys.stderr)
+            print(f"version {session.version}, until you enter USE current; \\? for help", file=sys.stderr)
             prompt(answering.answer, history)
         else:
             for statement in _statements(sys.stdin.read()) if statements is None else statements:

@@ -53,7 +53,7 @@ def as_json(answer: pa.Table) -> str:
     twice = [name for name, count in Counter(answer.column_names).items() if count > 1]
     if twice:
         raise CommandError(
-            f"two columns are called {twice[0]!r}, which JSON cannot hold; name one otherwise with AS",
+            f"two columns are called {twice[0]!r}, which JSON cannot hold; rename one with AS",
             ExitCode.BAD_INPUT,
         )
     objects = [dict(zip(answer.column_names, map(_plain, row), strict=True)) for row in _rows(answer)]

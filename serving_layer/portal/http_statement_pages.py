@@ -163,9 +163,7 @@ async def _appeal(visit: Visit) -> Response:
         refused = f"An appeal has 1 to {OBJECTION_LENGTH_MAX} characters; this one has {len(text)}."
         return statement_page(visit, found, status=422, refused=refused)
     if found.detail.state not in APPEALABLE:
-        refused = (
-            f"The statement is {found.detail.state}; an appeal needs one of {', '.join(sorted(APPEALABLE))}."
-        )
+        refused = f"The statement is {found.detail.state}; an appeal needs one of {', '.join(sorted(APPEALABLE))}."
         return statement_page(visit, found, status=409, refused=refused)
     statement_id, caller = found.detail.statement_id, visit.known_caller
     try:

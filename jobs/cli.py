@@ -21,7 +21,11 @@ from jobs.settings.state_home import state_home
 
 COMMANDS = {
     "demo": ("jobs.demo.command", "one small day through the whole pipeline, checked against the known truth"),
-    "test": ("jobs.commands.test", "format, lint, types and every test; further words go to pytest"),
+    "check": ("jobs.commands.check", "check format, lint and types"),
+    "test": (
+        "jobs.commands.test",
+        "run the tests that the words name to pytest; without words check and run everything",
+    ),
     "up": ("jobs.commands.up", "start the local stack and leave it running"),
     "down": ("jobs.commands.down", "stop the local stack"),
     "status": ("jobs.commands.status", "what of the local stack is running"),

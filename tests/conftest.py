@@ -1,10 +1,17 @@
 """Fixtures that several folders of tests share: one local stack with every server for the whole run."""
 
+import sys
 from collections.abc import Iterator, Mapping
 
 import pytest
 
 from jobs.local_stack.stack import LocalStack, temporary_folder
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Leave out Hypothesis's plugin where no test uses Hypothesis: it would import all of it to report nothing."""
+    if "hypothesis" not in sys.modules:
+        session.config.pluginmanager.unregister(name="hypothesispytest")
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""`./viewledger test`: lint, format, types and every test."""
+"""`./viewledger test`: the tests that are asked for; without words every test, and `check` beside them."""
 
 import argparse
 import os
@@ -16,8 +16,6 @@ from jobs.local_stack.servers import with_java_home
 from jobs.settings.state_home import PROJECT, state_home
 from jobs.setup import programs_for_tests
 
-CHECKS = (("lint", ("ruff", "check", "--quiet", ".")), ("format", ("ruff", "format", "--check", "--quiet", ".")))
-TYPES = ("types", ("mypy",))
 BESIDE = (
     *(
         f"tests/laws/test_{name}.py"
@@ -45,22 +43,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
-    """OK only when every check held, at least one test ran and none failed.
+    """OK only when every check held, at least one test ran and none failed."""
+    programs_for_tests.provide(state_home(), arguments.words)
+    if arguments.words:
+        return ExitCode.OK if start("tests", ("pytest", *arguments.words)).wait() == 0 else ExitCode.FAILED
+    return run_everything()
 
-    Everything runs even when something failed, so that one run shows everything. What takes long and needs few servers
-    goes on beside the tests; what it has to say comes last.
+
+def run_everything() -> ExitCode:
+    """Run every check and every test, even when something failed, so that one run shows everything.
+
+    What takes long and needs few servers goes on beside the tests; what it has to say comes last.
     """
-    programs_for_tests.provide(state_home())
-    beside = [TYPES] if arguments.words else [TYPES, ("Spark laws and demo", ("pytest", "-q", *BESIDE))]
-    words = arguments.words or [f"--ignore={path}" for path in BESIDE]
+    beside = (("check", ("jobs.cli", "check")), ("Spark laws and demo", ("pytest", "-q", *BESIDE)))
+    failed = []
     with ExitStack() as closing:
         waiting = []
         for what, command in beside:
             said = closing.enter_context(tempfile.TemporaryFile())
             waiting.append((what, start(what, command, output=said), said))
-        failed = [what for what, command in CHECKS if start(what, command).wait() != 0]
         # pytest answers 5 when it collected no test, so "no test ran" is a failure without a look at its output.
-        if start("tests", ("pytest", *words)).wait() != 0:
+        if start("tests", ("pytest", *(f"--ignore={path}" for path in BESIDE))).wait() != 0:
             failed.append("tests")
         for what, child, said in waiting:
             code = child.wait()

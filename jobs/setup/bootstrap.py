@@ -1,7 +1,7 @@
 """Set-up: system packages, the virtual environment, the Java parts; then the command. Standard library only.
 
 Instant when nothing is to do: each part leaves a stamp named by the hash of what it was made from, written last, so
-that an interrupted set-up never counts as done.
+that an interrupted set-up never counts as done. What only developing needs is installed when a command asks for it.
 """
 
 import fcntl
@@ -12,7 +12,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -23,37 +23,48 @@ from jobs.settings.state_home import PROJECT, state_home
 from jobs.setup import debian_packages, programs
 from jobs.setup.steps import run_step, say
 
+DEVELOPING = frozenset({"check", "test"})
+"""The commands that need requirements-dev.lock as well, which pins all that requirements.lock does."""
 JAR_PROFILES = ("kafka", "hadoop", "spark")
 DEPENDENCY_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1"
+PIP_REMEDY = "check the connection to the package index and run the same command again"
 FREE_GIB_NEEDED = 5
 """Virtual environment 1.3 GB, jars and Maven's cache 0.6 GB, system packages 0.5 GB, one demo 1 GB, and some air."""
 
 
-def set_up(home: Path, project: Path = PROJECT) -> Path:
-    """Make everything that is missing and returns the Python to run; raises CommandError(SETUP_FAILED)."""
-    lock, pom = project / "requirements.lock", project / "pom.xml"
+def set_up(home: Path, project: Path = PROJECT, *, developing: bool = False) -> Path:
+    """Make everything that is missing and return the Python to run; raises CommandError(SETUP_FAILED)."""
+    lock, dev_lock, pom = project / "requirements.lock", project / "requirements-dev.lock", project / "pom.xml"
     venv, jars = venv_folder(home, lock), jars_stamp(home, pom)
-    if not is_ready(home, venv, jars):
+    stamps = [venv / "complete", jars, *([developing_stamp(venv, dev_lock)] if developing else [])]
+    if not is_ready(home, venv, stamps):
         with alone(home):
-            if is_ready(home, venv, jars):  # by the set-up we waited for
+            if is_ready(home, venv, stamps):  # by the set-up we waited for
                 return home / "venv" / "bin" / "python"
             check_disk(home)
             install_system_packages(home, jars_wanted=not jars.exists())
             make_venv(home, venv, lock)
+            if developing:
+                add_developing(home, venv, dev_lock)
             make_jars(home, pom, jars)
             say(f"everything is in {home}")
     return home / "venv" / "bin" / "python"
 
 
-def is_ready(home: Path, venv: Path, jars: Path) -> bool:
+def is_ready(home: Path, venv: Path, stamps: Sequence[Path]) -> bool:
     """Whether nothing is to do; reads a few folders and starts no program."""
-    venv_ready = (venv / "complete").exists() and (home / "venv").resolve() == venv.resolve()
-    return venv_ready and jars.exists() and not missing_packages(jars_wanted=False)
+    made = all(stamp.exists() for stamp in stamps) and (home / "venv").resolve() == venv.resolve()
+    return made and not missing_packages(jars_wanted=False)
 
 
 def venv_folder(home: Path, lock: Path) -> Path:
     """Return the environment's folder, named after lock and Python; `<home>/venv` points to the current one."""
     return home / f"venv-{short_hash(lock.read_bytes(), sys.version.encode(), sys.executable.encode())}"
+
+
+def developing_stamp(venv: Path, dev_lock: Path) -> Path:
+    """Return the file that says the packages of this requirements-dev.lock are all in the environment."""
+    return venv / f"developing-{short_hash(dev_lock.read_bytes())}"
 
 
 def jars_stamp(home: Path, pom: Path) -> Path:
@@ -78,7 +89,7 @@ def missing_packages(*, jars_wanted: bool) -> list[str]:
 
 
 def install_system_packages(home: Path, *, jars_wanted: bool) -> None:
-    """Installs what is missing, as root with apt only; otherwise the error says the one command to give."""
+    """Install what is missing, as root with apt only; otherwise the error says the one command to give."""
     packages = missing_packages(jars_wanted=jars_wanted)
     if not has_ensurepip():
         packages.append(f"python3.{sys.version_info.minor}-venv")
@@ -111,22 +122,16 @@ def has_ensurepip() -> bool:
 
 
 def make_venv(home: Path, venv: Path, lock: Path) -> None:
-    """Build the environment beside the current one and then points `<home>/venv` to it."""
-    log = home / "log" / "setup.log"
+    """Build the environment beside the current one and then point `<home>/venv` to it."""
     if not (venv / "complete").exists():
         shutil.rmtree(venv, ignore_errors=True)
-        again = "check the connection to the package index and run the same command again"
-        run_step("making a virtual environment", [sys.executable, "-m", "venv", str(venv)], log=log, remedy=again)
-        text = lock.read_text()
-        pip = [str(venv / "bin" / "python"), "-m", "pip", "install", "--no-input", "--disable-pip-version-check"]
-        pip += ["--require-hashes", "--only-binary=:all:"]
+        log = home / "log" / "setup.log"
+        run_step("making a virtual environment", [sys.executable, "-m", "venv", str(venv)], log=log, remedy=PIP_REMEDY)
         with tempfile.TemporaryDirectory() as folder:
             # pyspark is published as source only: its build tool comes from the lock too, so it is installed first.
-            (build := Path(folder, "build.txt")).write_text(lock_entry(text, "setuptools"))
-            run_step("installing the build tool", [*pip, "-r", str(build)], log=log, remedy=again)
-        count = len(re.findall(r"^\S+==", text, re.MULTILINE))
-        everything = [*pip, "--no-binary=pyspark", "--no-build-isolation", "-r", str(lock)]
-        run_step(f"installing {count} Python packages (2 to 4 minutes)", everything, log=log, remedy=again)
+            (build := Path(folder, "build.txt")).write_text(lock_entry(lock.read_text(), "setuptools"))
+            run_step("installing the build tool", pip_install(venv, build), log=log, remedy=PIP_REMEDY)
+        install_packages(home, venv, lock)
         (venv / "complete").touch()
     link = home / f".venv-{os.getpid()}"
     link.unlink(missing_ok=True)
@@ -134,6 +139,31 @@ def make_venv(home: Path, venv: Path, lock: Path) -> None:
     if (home / "venv").is_dir() and not (home / "venv").is_symlink():
         shutil.rmtree(home / "venv")
     link.replace(home / "venv")
+
+
+def add_developing(home: Path, venv: Path, dev_lock: Path) -> None:
+    """Add what only developing needs; the other packages have the same pins in both locks and stay as they are."""
+    stamp = developing_stamp(venv, dev_lock)
+    if stamp.exists():
+        return
+    for old in venv.glob("developing-*"):
+        old.unlink()
+    install_packages(home, venv, dev_lock)
+    stamp.touch()
+
+
+def install_packages(home: Path, venv: Path, lock: Path) -> None:
+    """Install what a lock pins and the environment does not have yet; raises CommandError(SETUP_FAILED)."""
+    count = len(re.findall(r"^\S+==", lock.read_text(), re.MULTILINE))
+    what = f"installing the {count} Python packages of {lock.name} (2 to 4 minutes)"
+    run_step(what, pip_install(venv, lock), log=home / "log" / "setup.log", remedy=PIP_REMEDY)
+
+
+def pip_install(venv: Path, requirements: Path) -> list[str]:
+    """Return the command that installs a file of pins, each package only with one of its hashes."""
+    command = [str(venv / "bin" / "python"), "-m", "pip", "install", "--no-input", "--disable-pip-version-check"]
+    command += ["--require-hashes", "--only-binary=:all:", "--no-binary=pyspark", "--no-build-isolation"]
+    return [*command, "-r", str(requirements)]
 
 
 def lock_entry(text: str, package: str) -> str:
@@ -168,7 +198,7 @@ def make_jars(home: Path, pom: Path, stamp: Path) -> None:
 
 
 def check_disk(home: Path) -> None:
-    """Fails before the first download when the disk is too full to finish."""
+    """Fail before the first download when the disk is too full to finish."""
     free_gib = shutil.disk_usage(home).free / 2**30
     if free_gib < FREE_GIB_NEEDED:
         raise CommandError(
@@ -204,10 +234,10 @@ def interrupted(_signal: int, _frame: FrameType | None) -> None:
 
 
 def main() -> ExitCode:
-    """Set up, then becomes the command line under the environment's Python."""
+    """Set up, then become the command line under the environment's Python."""
     signal.signal(signal.SIGTERM, interrupted)
     try:
-        python = str(set_up(state_home()))
+        python = str(set_up(state_home(), developing=not DEVELOPING.isdisjoint(sys.argv[1:2])))
     except CommandError as error:
         print(f"viewledger: {error}", file=sys.stderr)
         return error.code

@@ -1,5 +1,6 @@
 """Programs that only tests need: a browser and promtool. Without them the tests that need them are skipped."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from jobs.errors import CommandError
@@ -8,28 +9,39 @@ from jobs.setup.bootstrap import alone
 from jobs.setup.steps import say
 
 PROMTOOL_PATH = "usr/bin/promtool"
+NEEDED_BY: Mapping[str, str] = {
+    "chromium": "tests/e2e/test_portal_in_browser.py",
+    "prometheus": "tests/unit/test_alert_rules.py",
+}
+"""Debian package → the file of tests that needs its program."""
 
 
-def provide(home: Path) -> None:
-    """Get what is missing where set-up may; says in one line what stays missing and how to get it. Never raises."""
-    if not (packages := missing()):
+def provide(home: Path, words: Sequence[str]) -> None:
+    """Get what the tests asked for need, where set-up may; say in one line what stays missing. Never raises."""
+    if not (packages := missing(words)):
         return
     try:
         with alone(home):
             if reason := debian_packages.why_not_installable():
                 say(f"set-up may not install packages ({reason})")
             else:
-                get(missing(), home)
+                get(missing(words), home)
     except CommandError as error:
         say(str(error))
-    if packages := missing():
+    if packages := missing(words):
         say(f"tests that need {', '.join(packages)} will be skipped; {debian_packages.remedy_for(packages)}")
 
 
-def missing() -> list[str]:
-    """Debian packages whose program is not there."""
+def missing(words: Sequence[str]) -> list[str]:
+    """Return the Debian packages that the tests asked for need and whose program is not there."""
     present = {"chromium": programs.chromium() is not None, "prometheus": programs.promtool() is not None}
-    return [package for package, there in present.items() if not there]
+    return [package for package, there in present.items() if not there and asked_for(NEEDED_BY[package], words)]
+
+
+def asked_for(path: str, words: Sequence[str]) -> bool:
+    """Whether words for pytest ask for a file of tests: none at all, its folder, its path or a part of it."""
+    names = [name for word in words if (name := word.partition("::")[0].removeprefix("./").rstrip("/"))]
+    return not names or any(name in path for name in names)
 
 
 def get(packages: list[str], home: Path) -> None:

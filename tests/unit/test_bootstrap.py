@@ -1,9 +1,12 @@
+import ast
 import hashlib
 import os
+import re
 import subprocess
 import sys
 import threading
 import time
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -12,7 +15,16 @@ from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.settings.state_home import PROJECT, everybody_may_enter, state_home
 from jobs.setup import bootstrap, programs
-from jobs.setup.bootstrap import alone, check_disk, install_system_packages, jars_stamp, lock_entry, set_up, venv_folder
+from jobs.setup.bootstrap import (
+    alone,
+    check_disk,
+    developing_stamp,
+    install_system_packages,
+    jars_stamp,
+    lock_entry,
+    set_up,
+    venv_folder,
+)
 from jobs.setup.steps import run_step
 
 LOCK = (
@@ -71,26 +83,86 @@ def test_stamps_change_with_the_content_they_were_made_from(tmp_path: Path) -> N
     assert jars_stamp(tmp_path, pinned) != before[1]
 
 
-def test_a_finished_set_up_starts_no_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    venv = venv_folder(tmp_path, PROJECT / "requirements.lock")
+def finish(home: Path) -> Path:
+    """Make the stamps of a set-up that is done, without what they stand for; return the environment."""
+    venv, stamp = venv_folder(home, PROJECT / "requirements.lock"), jars_stamp(home, PROJECT / "pom.xml")
     venv.mkdir()
-    (venv / "complete").touch()
-    (tmp_path / "venv").symlink_to(venv.name)
-    stamp = jars_stamp(tmp_path, PROJECT / "pom.xml")
+    (home / "venv").symlink_to(venv.name)
     stamp.parent.mkdir()
-    stamp.touch()
+    for each in (venv / "complete", stamp):
+        each.touch()
+    return venv
+
+
+def test_a_finished_set_up_starts_no_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    venv = finish(tmp_path)
+    developing_stamp(venv, PROJECT / "requirements-dev.lock").touch()
     monkeypatch.setattr(subprocess, "Popen", lambda *_: pytest.fail("a program was started"))
     assert set_up(tmp_path) == tmp_path / "venv" / "bin" / "python"
+    assert set_up(tmp_path, developing=True) == tmp_path / "venv" / "bin" / "python"
 
 
 def test_an_environment_without_its_last_stamp_does_not_count_as_made(tmp_path: Path) -> None:
-    venv = venv_folder(tmp_path, PROJECT / "requirements.lock")
-    (venv / "bin").mkdir(parents=True)
-    (tmp_path / "venv").symlink_to(venv.name)
-    stamp = jars_stamp(tmp_path, PROJECT / "pom.xml")
-    stamp.parent.mkdir()
-    stamp.touch()
-    assert not bootstrap.is_ready(tmp_path, venv, stamp)
+    venv = finish(tmp_path)
+    stamps = [venv / "complete", jars_stamp(tmp_path, PROJECT / "pom.xml")]
+    assert bootstrap.is_ready(tmp_path, venv, stamps)
+    stamps[0].unlink()
+    assert not bootstrap.is_ready(tmp_path, venv, stamps)
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the files of pins that set-up has pip install, in order; pip itself does not run."""
+    names: list[str] = []
+    monkeypatch.setattr(bootstrap, "run_step", lambda _what, command, **_: names.append(Path(command[-1]).name))
+    monkeypatch.setattr(bootstrap, "install_system_packages", lambda *_, **__: None)
+    return names
+
+
+def test_what_only_developing_needs_is_added_once_and_when_a_command_asks_for_it(
+    tmp_path: Path, installed: list[str]
+) -> None:
+    finish(tmp_path)
+    set_up(tmp_path)
+    assert installed == []
+    set_up(tmp_path, developing=True)
+    set_up(tmp_path, developing=True)
+    assert installed == ["requirements-dev.lock"]
+
+
+def test_an_interrupted_installation_for_developing_starts_again_and_stops_no_other_command(
+    tmp_path: Path, installed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(_what: str, _command: list[str], **_: object) -> None:
+        raise KeyboardInterrupt
+
+    finish(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(bootstrap, "run_step", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            set_up(tmp_path, developing=True)
+    set_up(tmp_path)
+    assert installed == []
+    set_up(tmp_path, developing=True)
+    assert installed == ["requirements-dev.lock"]
+
+
+def test_another_lock_for_developing_is_installed_into_the_same_environment(
+    tmp_path: Path, installed: list[str]
+) -> None:
+    home, project = tmp_path / "home", tmp_path / "project"
+    home.mkdir()
+    project.mkdir()
+    for name in ("requirements.lock", "requirements-dev.lock", "pom.xml"):
+        (project / name).write_bytes((PROJECT / name).read_bytes())
+    venv = finish(home)
+    set_up(home, project, developing=True)
+    (project / "requirements-dev.lock").write_text("pytest==1")
+    set_up(home, project, developing=True)
+    assert installed == ["requirements-dev.lock", "requirements-dev.lock"]
+    assert [each.name for each in venv.glob("developing-*")] == [
+        developing_stamp(venv, project / "requirements-dev.lock").name
+    ]
 
 
 def test_a_step_that_fails_says_its_reason_the_remedy_and_where_the_rest_is(tmp_path: Path) -> None:
@@ -135,13 +207,60 @@ def test_the_build_tool_is_taken_from_the_lock_with_every_hash() -> None:
         lock_entry(LOCK, "wheel")
 
 
-def test_the_lock_file_names_no_index_and_no_path_of_a_machine() -> None:
-    text = (PROJECT / "requirements.lock").read_text()
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+def test_a_lock_file_names_no_index_and_no_path_of_a_machine(name: str) -> None:
+    text = (PROJECT / name).read_text()
     assert "://" not in text
     assert "/home/" not in text
     assert "/root/" not in text
     assert text.count("==") > 50
     assert text.count("--hash=sha256:") > text.count("==")
+
+
+def pins(name: str) -> set[str]:
+    """Every `package==version` of a lock file."""
+    return set(re.findall(r"^\S+==\S+", (PROJECT / name).read_text(), re.MULTILINE))
+
+
+def test_what_develops_runs_on_the_very_packages_that_run() -> None:
+    assert pins("requirements.lock") < pins("requirements-dev.lock")
+
+
+def test_the_lock_of_what_runs_pins_every_package_that_the_product_imports_and_none_for_tests() -> None:
+    names = {each.partition("==")[0] for each in pins("requirements.lock")}
+    ours = {path.name for path in PROJECT.iterdir()} | {"viewledger"}
+    distributions = packages_distributions()
+    imported = {
+        module.split(".")[0]
+        for folder in (
+            "ingestion",
+            "batch_layer",
+            "speed_layer",
+            "serving_layer",
+            "billing",
+            "jobs",
+            "attacks",
+            "faults",
+        )
+        for path in (PROJECT / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        for module in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [str(node.module)]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    } - {*sys.stdlib_module_names, *ours}
+    assert len(imported) > 20
+    provided = {module: {canonical(each) for each in distributions.get(module, ())} for module in imported}
+    assert {module for module, packages in provided.items() if not packages & names} == set()
+    assert names.isdisjoint({"pytest", "hypothesis", "playwright", "ruff", "mypy", "locust", "mkdocs-material"})
+
+
+def canonical(package: str) -> str:
+    """A package's name as lock files spell it."""
+    return re.sub(r"[-_.]+", "-", package).lower()
 
 
 def test_an_interrupted_step_takes_its_program_with_it(tmp_path: Path) -> None:

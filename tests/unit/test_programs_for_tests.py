@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from jobs.settings.state_home import PROJECT
 from jobs.setup import programs, programs_for_tests
 
 APT_GET = """#!/bin/sh
@@ -38,7 +39,7 @@ def put_apt_get(folder: Path, text: str) -> None:
 def test_where_nothing_may_be_installed_the_tests_that_are_skipped_and_the_remedy_are_named(
     path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    programs_for_tests.provide(tmp_path / "home")
+    programs_for_tests.provide(tmp_path / "home", ())
     told = capsys.readouterr().err
     assert "tests that need chromium, prometheus will be skipped" in told
     assert "run as root: apt-get update && apt-get install chromium prometheus" in told
@@ -62,8 +63,8 @@ def test_root_gets_the_browser_and_promtool_alone_without_the_server_it_comes_wi
     subprocess.run(["dpkg-deb", "--build", "-Znone", str(tree), str(package)], check=True, capture_output=True)
     put_apt_get(path, APT_GET.format(folder=path))
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    programs_for_tests.provide(tmp_path / "home")
-    assert programs_for_tests.missing() == []
+    programs_for_tests.provide(tmp_path / "home", ())
+    assert programs_for_tests.missing(()) == []
     assert programs.promtool() == str(tmp_path / "home" / "tools" / "usr" / "bin" / "promtool")
     assert sorted(each.name for each in (tmp_path / "home" / "tools").rglob("*") if each.is_file()) == ["promtool"]
     assert "skipped" not in capsys.readouterr().err
@@ -74,7 +75,7 @@ def test_a_failing_apt_ends_no_test_run(
 ) -> None:
     put_apt_get(path, "#!/bin/sh\necho 'E: no network'\nexit 100\n")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    programs_for_tests.provide(tmp_path / "home")
+    programs_for_tests.provide(tmp_path / "home", ())
     told = capsys.readouterr().err
     assert "reading the package lists failed: E: no network" in told
     assert "tests that need chromium, prometheus will be skipped" in told
@@ -86,6 +87,43 @@ def test_nothing_is_done_when_everything_is_there(
     for name in ("chromium", "promtool"):
         (path / name).write_text("")
         (path / name).chmod(0o755)
-    programs_for_tests.provide(tmp_path / "home")
+    programs_for_tests.provide(tmp_path / "home", ())
     assert capsys.readouterr().err == ""
     assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["tests/unit/test_nearest.py"],
+        ["tests/integration", "-x"],
+        ["-k", "nearest"],
+        ["tests/unit/test_nearest.py::test_browser"],
+    ],
+)
+def test_other_tests_get_no_browser_and_no_promtool(
+    words: list[str], path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    programs_for_tests.provide(tmp_path / "home", words)
+    assert capsys.readouterr().err == ""
+    assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "packages"),
+    [
+        ([], ["chromium", "prometheus"]),
+        (["tests"], ["chromium", "prometheus"]),
+        (["./tests/e2e/"], ["chromium"]),
+        (["-x", "tests/unit/test_alert_rules.py::test_promtool_is_content"], ["prometheus"]),
+        (["-k", "browser"], ["chromium"]),
+    ],
+)
+def test_tests_that_are_asked_for_by_path_or_name_get_what_they_need(
+    words: list[str], packages: list[str], path: Path
+) -> None:
+    assert programs_for_tests.missing(words) == packages
+
+
+def test_the_files_that_need_a_program_are_there() -> None:
+    assert all((PROJECT / path).is_file() for path in programs_for_tests.NEEDED_BY.values())

@@ -11,10 +11,6 @@ class RefusedError(BatchError):
     """A precondition of the run does not hold; nothing was done."""
 
 
-class UnavailableError(BatchError):
-    """A server did not answer; the same run may work a moment later."""
-
-
 class ArchiveError(BatchError):
     """What was archived is not exactly the offset ranges asked for: a broken invariant, never retried."""
 

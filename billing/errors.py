@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from ingestion.contract.unavailable import Part, UnavailableError
+
 
 class BillingError(Exception):
     """Every error below; never raised itself."""
@@ -35,12 +37,11 @@ class PostingConflictError(BillingError):
         self.conflicts = tuple(conflicts)
 
 
-class LedgerUnavailableError(BillingError):
-    """PostgreSQL does not answer, or not in time."""
+class SchemaMissingError(UnavailableError):
+    """PostgreSQL answers, but the billing tables are not there: waiting alone does not help."""
 
-
-class SchemaMissingError(BillingError):
-    """PostgreSQL answers, but the billing tables are not there."""
+    def __init__(self, message: str) -> None:
+        super().__init__(Part.POSTGRES, message)
 
 
 class RoleRefusedError(SchemaMissingError):

@@ -57,7 +57,7 @@ def bill_period(order: BillingOrder, *, views: SettledViews, catalogues: Catalog
     Raises:
         PreconditionsError: with every reason; nothing was posted.
         TermsError: the versions that are wanted cannot be used.
-        PostingConflictError, LedgerUnavailableError: see `billing.books.book_ports.Books`.
+        PostingConflictError, UnavailableError: see `billing.books.book_ports.Books`.
         EvidenceMismatchError: counts and events of the version disagree; nothing was posted.
     """
     terms = terms_of(order.period, books.rests_on(order.period), catalogues, order.wanted)

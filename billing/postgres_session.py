@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 import psycopg2
 from psycopg2 import errors
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
+from tenacity import Retrying, retry_if_exception, stop_after_attempt
 
-from billing.errors import DatabaseRefusedError, LedgerUnavailableError, RoleRefusedError, SchemaMissingError
+from billing.errors import DatabaseRefusedError, RoleRefusedError, SchemaMissingError
 from ingestion.contract.backoff import Backoff
+from ingestion.contract.unavailable import Part, UnavailableError
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -63,7 +64,7 @@ def one_transaction(connect: Connect) -> Iterator["Cursor"]:
     holder committed; a snapshot taken with the lock statement would be older.
 
     Raises:
-        LedgerUnavailableError: no answer; the outcome of a COMMIT is then unknown, and posting again finds it out.
+        UnavailableError: no answer; the outcome of a COMMIT is then unknown, and posting again finds it out.
         SchemaMissingError: the tables are not there.
         RoleRefusedError: the login is not a member of the role, or the role may not do this.
         DatabaseRefusedError: a rule of the database refuses it.
@@ -75,13 +76,13 @@ def one_transaction(connect: Connect) -> Iterator["Cursor"]:
             raise SchemaMissingError("PostgreSQL does not have the roles of the ledger") from error
         if refused := re.search(r'permission denied to set role "(\w+)"', str(error)):
             raise RoleRefusedError(f"this login of PostgreSQL may not act as {refused[1]}") from error
-        raise LedgerUnavailableError(_sentence(error)) from error
+        raise UnavailableError(Part.POSTGRES, _sentence(error)) from error
     try:
         with connection.cursor() as cursor:
             yield cursor
         connection.commit()
     except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
-        raise LedgerUnavailableError(_sentence(error)) from error
+        raise UnavailableError(Part.POSTGRES, _sentence(error)) from error
     except errors.RaiseException as error:
         raise DatabaseRefusedError(str(error.diag.message_primary)) from error
     except errors.InsufficientPrivilege as error:
@@ -105,13 +106,17 @@ def alone(connect: Connect, work: "Callable[[Cursor], Answer]", sleep: Callable[
             return work(cursor)
 
     retrying = Retrying(
-        retry=retry_if_exception_type(LedgerUnavailableError),
+        retry=retry_if_exception(_may_come_back),
         stop=stop_after_attempt(ATTEMPTS),
         wait=lambda state: RETRY.seconds(state.attempt_number, random.random),
         sleep=sleep,
         reraise=True,
     )
     return retrying(once)
+
+
+def _may_come_back(error: BaseException) -> bool:
+    return isinstance(error, UnavailableError) and not isinstance(error, SchemaMissingError)
 
 
 def copy_rows(cursor: "Cursor", table: str, columns: str, rows: Iterable[tuple[Cell, ...]]) -> None:

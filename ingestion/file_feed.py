@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import Any, BinaryIO
 
 from ingestion.contract.event import EVENT_BYTES_MAX, Reason, RejectedEvent
+from ingestion.contract.unavailable import UnavailableError
 from ingestion.intake import AdmittedEvent, admit, arrival
-from ingestion.ports import EventLog, LogUnavailableError
+from ingestion.ports import EventLog
 
 CHUNK_LINES = 1_000
 CHUNKS_IN_FLIGHT_MAX = 16
@@ -110,7 +111,7 @@ class Feed:
         try:
             if chunk.acknowledgement is not None:
                 chunk.acknowledgement.result(self.acknowledgement_seconds_max)
-        except (LogUnavailableError, TimeoutError) as error:
+        except (UnavailableError, TimeoutError) as error:
             self.summary.failure = str(error) or "no acknowledgement in time"
             return False
         self.summary.accepted += chunk.accepted

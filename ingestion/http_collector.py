@@ -17,8 +17,9 @@ from starlette.routing import Route
 from ingestion.client_network import client_address, network_of
 from ingestion.contract.event import Reason, RejectedEvent
 from ingestion.contract.problem import PROBLEM_MEDIA_TYPE, Problem
+from ingestion.contract.unavailable import UnavailableError
 from ingestion.intake import USER_AGENT_LENGTH_MAX, AdmittedEvent, Origin, admit, arrival
-from ingestion.ports import EventLog, LogUnavailableError
+from ingestion.ports import EventLog
 from ingestion.prometheus_collector import CollectorMetrics
 from ingestion.request_body import BODY_BYTES_MAX, check_media_type, not_json_at_all, split_body, too_large
 
@@ -109,7 +110,7 @@ async def _acknowledged(collector: Collector, admitted: Sequence[AdmittedEvent])
     try:
         acknowledgement = asyncio.wrap_future(collector.event_log.append(admitted))
         await asyncio.wait_for(acknowledgement, collector.acknowledgement_seconds_max)
-    except (LogUnavailableError, TimeoutError) as error:
+    except (UnavailableError, TimeoutError) as error:
         log.warning("events not acknowledged", extra={"fields": {"events": len(admitted), "reason": str(error)}})
         return False
     finally:

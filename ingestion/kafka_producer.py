@@ -18,9 +18,9 @@ from kafka.partitioner.default import murmur2
 
 from ingestion.broker_clock import BrokerClock
 from ingestion.contract.backoff import Backoff
+from ingestion.contract.unavailable import Part, UnavailableError
 from ingestion.intake import AdmittedEvent
 from ingestion.kafka_record_groups import RecordGroups, failure_of, supports
-from ingestion.ports import LogUnavailableError
 
 BATCH_BYTES = 256 * 1024
 """Far below the broker's limit of 1 MiB, so that no batch is ever split."""
@@ -60,15 +60,15 @@ class KafkaEventLog:
         """Connect to a broker and look the topic up.
 
         Raises:
-            LogUnavailableError: no broker answers within the deadline, or it does not know the topic.
+            UnavailableError: no broker answers within the deadline, or it does not know the topic.
         """
         settings = producer_settings(bootstrap, deadline_ms)
         try:
             return cls(lambda: KafkaProducer(**settings), topic)
         except _TopicUnknownError as error:
-            raise LogUnavailableError(f"the broker at {', '.join(bootstrap)} has no topic {topic}") from error
+            raise UnavailableError(Part.KAFKA, f"the broker at {', '.join(bootstrap)} has no topic {topic}") from error
         except KafkaError as error:
-            raise LogUnavailableError(f"no Kafka broker answers at {', '.join(bootstrap)}") from error
+            raise UnavailableError(Part.KAFKA, f"no Kafka broker answers at {', '.join(bootstrap)}") from error
 
     def append(self, events: Sequence[AdmittedEvent]) -> "Future[None]":
         """Append events; see `EventLog`. Never blocks on the network."""
@@ -83,13 +83,13 @@ class KafkaEventLog:
             reason = (
                 "too many events wait for the broker" if crowded else "the broker did not acknowledge; reconnecting"
             )
-            done.set_exception(LogUnavailableError(reason))
+            done.set_exception(UnavailableError(Part.KAFKA, reason))
             return done
         done.add_done_callback(functools.partial(self._concluded, session, len(events)))
         try:
             acknowledgements = session.send(events)
         except KafkaError as error:
-            done.set_exception(LogUnavailableError(str(error)))
+            done.set_exception(UnavailableError(Part.KAFKA, str(error)))
             return done
         _Countdown(done, acknowledgements, self._clock.heard).start()
         return done
@@ -229,7 +229,7 @@ class _Countdown:
         if is_last:
             self._done.set_result(None)
         elif is_first_failure:
-            self._done.set_exception(LogUnavailableError(str(failure)))
+            self._done.set_exception(UnavailableError(Part.KAFKA, str(failure)))
 
 
 def producer_settings(bootstrap: Sequence[str], deadline_ms: int) -> dict[str, Any]:

@@ -8,10 +8,6 @@ from typing import Protocol
 from ingestion.intake import AdmittedEvent
 
 
-class LogUnavailableError(Exception):
-    """The log did not acknowledge in time. The events may or may not be in it: send them again under the same ids."""
-
-
 class EventLog(Protocol):
     """An append-only log of events, partitioned by their key."""
 
@@ -19,7 +15,7 @@ class EventLog(Protocol):
         """Append events and return at once.
 
         The future is done within the log's bound: with None once every event is stored on every in-sync replica, or
-        with LogUnavailableError if one of them was not acknowledged. Events of one key keep their order.
+        with UnavailableError if one of them was not acknowledged. Events of one key keep their order.
         """
 
     def broker_time(self) -> datetime | None:

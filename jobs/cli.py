@@ -15,6 +15,7 @@ from types import FrameType
 from typing import NoReturn, Protocol, cast
 
 from ingestion.contract.printable import escaped
+from ingestion.contract.unavailable import UnavailableError
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.settings.state_home import state_home
@@ -78,6 +79,9 @@ def main(words: Sequence[str]) -> int:
     except CommandError as error:
         print(escaped(f"viewledger: {error}"), file=sys.stderr)
         return error.code
+    except UnavailableError as error:
+        print(escaped(f"viewledger: {error}"), file=sys.stderr)
+        return ExitCode.UNAVAILABLE
     except KeyboardInterrupt:
         print("viewledger: interrupted", file=sys.stderr)
         return ExitCode.INTERRUPTED

@@ -9,8 +9,9 @@ from ingestion.contract.backoff import QUICK
 from ingestion.contract.event import TOPIC_VIDEO_VIEWS
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogGeneration
+from ingestion.contract.unavailable import UnavailableError
 from speed_layer.chunk import Chunk, LogRecord, judge, spans
-from speed_layer.errors import SpeedLayerError, UnavailableError
+from speed_layer.errors import SpeedLayerError
 from speed_layer.ports import DeadLetters, Log, LogRange, Published, PublishedOffsets, SegmentStore, SpeedObserver
 from speed_layer.recovery import (
     BeginAnew,

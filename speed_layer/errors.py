@@ -19,7 +19,3 @@ class OtherLogError(SpeedLayerError):
 
 class TopicSettingsError(SpeedLayerError):
     """The topic is not set up the way counting needs it."""
-
-
-class UnavailableError(Exception):
-    """Redis, Kafka or the place of the published versions does not answer; trying again later is right."""

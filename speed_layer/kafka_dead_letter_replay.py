@@ -11,8 +11,8 @@ from kafka.errors import CorruptRecordError, KafkaError, UnsupportedCodecError
 from ingestion.contract.counting import judge_alone
 from ingestion.contract.decoding import decode_view_event
 from ingestion.contract.event import RejectedEvent
+from ingestion.contract.unavailable import Part, UnavailableError
 from speed_layer.dead_letter import DeadLetter, read_letter
-from speed_layer.errors import UnavailableError
 from speed_layer.ports import Replays
 
 ANSWER_SECONDS = 10.0
@@ -140,7 +140,7 @@ def _records(consumer: Any, first: dict[Any, int], ends: dict[Any, int]) -> list
         polled = consumer.poll(timeout_ms=POLL_MS)
         silent = 0 if polled else silent + 1
         if silent * POLL_MS >= ANSWER_SECONDS * 1000:
-            raise UnavailableError("Kafka: no message within the time")
+            raise UnavailableError(Part.KAFKA, "Kafka: no message within the time")
         for place, records in polled.items():
             found += [record for record in records if record.offset < ends[place]]
         open_places = {place for place in open_places if consumer.position(place) < ends[place]}
@@ -148,4 +148,4 @@ def _records(consumer: Any, first: dict[Any, int], ends: dict[Any, int]) -> list
 
 
 def _unavailable(error: KafkaError) -> UnavailableError:
-    return UnavailableError(f"Kafka does not answer ({type(error).__name__})")
+    return UnavailableError(Part.KAFKA, f"Kafka does not answer ({type(error).__name__})")

@@ -7,9 +7,9 @@ from typing import Any
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
+from ingestion.contract.unavailable import Part, UnavailableError
 from speed_layer.chunk import Rejection
 from speed_layer.dead_letter import dead_letter
-from speed_layer.errors import UnavailableError
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class KafkaDeadLetters:
                 future.get(timeout=ACKNOWLEDGED_WITHIN_SECONDS)
         except KafkaError as error:
             self.close()
-            raise UnavailableError(f"the dead letter topic: {type(error).__name__} {error}") from error
+            raise UnavailableError(Part.KAFKA, f"the dead letter topic: {type(error).__name__} {error}") from error
 
     def close(self) -> None:
         """Close the connection without waiting: `send` has waited for everything that matters."""

@@ -15,14 +15,9 @@ from kafka.errors import (
     UnsupportedCodecError,
 )
 
+from ingestion.contract.unavailable import Part, UnavailableError
 from speed_layer.chunk import LogRecord
-from speed_layer.errors import (
-    OffsetsGoneError,
-    SpeedLayerError,
-    TopicSettingsError,
-    UnavailableError,
-    UnreadableLogError,
-)
+from speed_layer.errors import OffsetsGoneError, SpeedLayerError, TopicSettingsError, UnreadableLogError
 from speed_layer.ports import LogRange
 
 logger = logging.getLogger(__name__)
@@ -127,7 +122,7 @@ class KafkaLog:
         except KafkaError as error:
             raise _unavailable(error) from error
         if topic["error_code"]:
-            raise UnavailableError(f"Kafka: topic {self._settings.topic}: error {topic['error_code']}")
+            raise UnavailableError(Part.KAFKA, f"Kafka: topic {self._settings.topic}: error {topic['error_code']}")
         return str(topic["topic_id"])
 
     def count_from(self, base: int) -> None:
@@ -218,4 +213,4 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
 
 
 def _unavailable(error: KafkaError) -> UnavailableError:
-    return UnavailableError(f"Kafka: {type(error).__name__} {error}".rstrip())
+    return UnavailableError(Part.KAFKA, f"Kafka: {type(error).__name__} {error}".rstrip())

@@ -1,6 +1,6 @@
 """What was published last, for the time in which nobody can be asked."""
 
-from speed_layer.errors import UnavailableError
+from ingestion.contract.unavailable import UnavailableError
 from speed_layer.ports import Published, PublishedOffsets
 
 

@@ -7,7 +7,8 @@ import psycopg2
 
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogGeneration, OffsetVector
-from speed_layer.errors import TopicSettingsError, UnavailableError
+from ingestion.contract.unavailable import Part, UnavailableError
+from speed_layer.errors import TopicSettingsError
 from speed_layer.ports import Published
 
 CONNECT_TIMEOUT_SECONDS = 2
@@ -44,7 +45,7 @@ class PostgresPublishedOffsets:
         except psycopg2.Error as error:
             self._disconnect()
             reason = " ".join(str(error).split()) or type(error).__name__
-            raise UnavailableError(f"PostgreSQL: {reason}") from error
+            raise UnavailableError(Part.POSTGRES, f"PostgreSQL: {reason}") from error
 
     def _ask(self) -> Published | None:
         if self._connection is None:

@@ -14,8 +14,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 from redis.retry import Retry
 
+from ingestion.contract.unavailable import Part, UnavailableError
 from speed_layer.chunk import Chunk
-from speed_layer.errors import UnavailableError
 from speed_layer.redis_calls import (
     CUT,
     NAMESPACE,
@@ -244,4 +244,4 @@ def _checked(replies: list[Any]) -> list[Any]:
 
 
 def _unavailable(error: Exception) -> UnavailableError:
-    return UnavailableError(f"Redis: {error}")
+    return UnavailableError(Part.REDIS, f"Redis: {error}")

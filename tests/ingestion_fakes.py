@@ -7,8 +7,8 @@ from concurrent.futures import Future
 from datetime import UTC, datetime
 from typing import Any
 
+from ingestion.contract.unavailable import Part, UnavailableError
 from ingestion.intake import AdmittedEvent
-from ingestion.ports import LogUnavailableError
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 KEY = bytes(range(32))
@@ -47,7 +47,7 @@ class FakeEventLog:
             self.is_away = self.is_away or self.away_after_appends == 0
             self.away_after_appends -= 1
         if self.is_away:
-            done.set_exception(LogUnavailableError("the broker is away"))
+            done.set_exception(UnavailableError(Part.KAFKA, "the broker is away"))
         else:
             self.events.extend(events)
             done.set_result(None)

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 import msgspec
 from starlette.requests import Request
 
+from ingestion.contract.unavailable import Part, UnavailableError
 from serving_layer.access.access import GRANTS, Caller, Role, unauthorized
 from serving_layer.access.http_access import Guard
 from serving_layer.access.limits_requests import RequestLimits
@@ -15,25 +16,11 @@ from serving_layer.counts.live_counts import LiveCount, ReadLive, live_channel, 
 from serving_layer.counts.merge import ServedCount, ServedVersion
 from serving_layer.history.history_reader import settled_unavailable
 from serving_layer.money.idempotency import RequestKey
-from serving_layer.money.proofs import (
-    EventCopy,
-    EventPart,
-    EventPayment,
-    PaidEvent,
-    PaymentStatus,
-    ProofsUnavailableError,
-    ProvenStatement,
-)
+from serving_layer.money.proofs import EventCopy, EventPart, EventPayment, PaidEvent, PaymentStatus, ProvenStatement
 from serving_layer.money.statements import ChainLink, StatementDetail, StatementLine
 from serving_layer.portal.http_session import Sessions
 from serving_layer.portal.http_visit import Portal
-from serving_layer.portal.ports import (
-    Credentials,
-    EndedSessions,
-    IdentityProvider,
-    PartUnavailableError,
-    RefusedActionError,
-)
+from serving_layer.portal.ports import Credentials, EndedSessions, IdentityProvider, RefusedActionError
 from serving_layer.portal.records import (
     Appeal,
     DayCount,
@@ -55,7 +42,7 @@ from serving_layer.portal.records import (
     VideoRow,
     WholeStatement,
 )
-from serving_layer.problems.problems import Part, refused
+from serving_layer.problems.problems import refused
 from serving_layer.request.parameters import is_number
 from serving_layer.routes.http_live import LiveLimits, LiveStreams
 from serving_layer.routes.http_proofs import Proofs
@@ -126,7 +113,7 @@ class FakeBehind:
 
     def _needs(self, part: Part) -> None:
         if part in self.away:
-            raise PartUnavailableError(part)
+            raise UnavailableError(part, "gone")
 
     def _needs_postgres(self) -> None:
         if Part.POSTGRES in self.away:
@@ -289,7 +276,7 @@ class FakeProofs:
 
     def payment(self, event_id: str) -> EventPayment:
         if Part.SQL in self._behind.away:
-            raise ProofsUnavailableError("HDFS")
+            raise UnavailableError(Part.SQL, "HDFS")
         if event_id != EVENT:
             return EventPayment(event_id, PaymentStatus.UNKNOWN, 7)
         copies = (EventCopy(3, 1_881, "2026-11-24T09:00:00Z", "counted"),)
@@ -300,7 +287,7 @@ class FakeProofs:
 
     def events(self, statement_id: str, after: int) -> Iterator[PaidEvent]:
         if Part.SQL in self._behind.away:
-            raise ProofsUnavailableError("HDFS")
+            raise UnavailableError(Part.SQL, "HDFS")
         yield PaidEvent(1, "-walk_01", EVENT, (0,))
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from ingestion.contract.unavailable import Part, UnavailableError
 from serving_layer.money.proofs import (
     CHUNK_ROWS,
     EventCopy,
@@ -10,10 +11,8 @@ from serving_layer.money.proofs import (
     EventPayment,
     PaidEvent,
     PaymentStatus,
-    ProofsUnavailableError,
     ProvenStatement,
 )
-from serving_layer.money.statements import StatementsUnavailableError
 from tests.serving_access import OTHER, OWNER
 
 STATEMENT = "ab" * 16
@@ -35,7 +34,7 @@ class FakeProofs:
 
     def statement(self, statement_id: str) -> ProvenStatement | None:
         if self.books_away:
-            raise StatementsUnavailableError("gone")
+            raise UnavailableError(Part.POSTGRES, "gone")
         return ProvenStatement(OWNER, self.state) if statement_id == STATEMENT else None
 
     def events(self, statement_id: str, after: int) -> Iterator[PaidEvent]:
@@ -44,16 +43,16 @@ class FakeProofs:
         try:
             for number in range(after + 1, COUNT + 1):
                 if number == self.away_at:
-                    raise ProofsUnavailableError("gone")
+                    raise UnavailableError(Part.SQL, "gone")
                 yield PaidEvent(number, "video-a", f"{number:08x}-0000-0000-0000-000000000000", (number % 3, 9))
         finally:
             self.open_streams -= 1
 
     def payment(self, event_id: str) -> EventPayment:
         if self.books_away:
-            raise StatementsUnavailableError("gone")
+            raise UnavailableError(Part.POSTGRES, "gone")
         if self.away_at is not None:
-            raise ProofsUnavailableError("gone")
+            raise UnavailableError(Part.SQL, "gone")
         if event_id != EVENT:
             return EventPayment(event_id, PaymentStatus.UNKNOWN, 3)
         part = EventPart(OWNER, PaymentStatus.PAID, None, STATEMENT, "2026-10", 4, "00" * 32, 5, 9, ("11" * 32,))

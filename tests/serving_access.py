@@ -8,10 +8,11 @@ from typing import Any
 
 from starlette.requests import Request
 
+from ingestion.contract.unavailable import Part, UnavailableError
 from serving_layer.access.access import Caller, Role, Scope
 from serving_layer.access.api_keys import ApiKey, hashed, key_text
 from serving_layer.access.http_access import Guard
-from serving_layer.access.identification import Access, AccessUnavailableError
+from serving_layer.access.identification import Access
 from serving_layer.access.jwt_local_issuer import LocalIssuer
 from serving_layer.access.jwt_tokens import TokenVerifier
 from serving_layer.access.limits_requests import RequestLimits
@@ -62,7 +63,7 @@ class FakeKeys:
     async def find(self, key_id: str) -> ApiKey | None:
         self.asked += 1
         if self.is_away:
-            raise AccessUnavailableError("PostgreSQL is away")
+            raise UnavailableError(Part.POSTGRES, "PostgreSQL is away")
         return self.keys.get(key_id)
 
 

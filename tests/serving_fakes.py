@@ -10,26 +10,16 @@ from typing import Any
 
 import msgspec
 
+from ingestion.contract.unavailable import Part, UnavailableError
 from serving_layer.counts.counts_reader import CountsReader
 from serving_layer.counts.merge import ServedVersion, SettledCount, SpeedSums
-from serving_layer.counts.ports import SettledUnavailableError, SpeedUnavailableError
 from serving_layer.history.history_reader import HistoryReader
 from serving_layer.history.ports import QueryTooSlowError
 from serving_layer.history.series import VideoSum, WindowSum
 from serving_layer.money.appeals import AppealReceipt, OpenAppealError
-from serving_layer.money.catalogue_import import (
-    CatalogueFiles,
-    CatalogueUnavailableError,
-    FilesRefusedError,
-    ImportAnswer,
-)
+from serving_layer.money.catalogue_import import CatalogueFiles, FilesRefusedError, ImportAnswer
 from serving_layer.money.idempotency import KeyReusedError, RequestKey
-from serving_layer.money.statements import (
-    StatementDetail,
-    StatementSummary,
-    StatementsUnavailableError,
-    UnknownPayeeError,
-)
+from serving_layer.money.statements import StatementDetail, StatementSummary, UnknownPayeeError
 from serving_layer.openapi import openapi_examples
 from serving_layer.request.cursors import Cursors
 from serving_layer.request.parameters import SeriesQuery, TopQuery
@@ -77,7 +67,7 @@ class FakePublished:
 
     def _check(self) -> None:
         if self.is_away:
-            raise SettledUnavailableError("the store of versions is away")
+            raise UnavailableError(Part.POSTGRES, "the store of versions is away")
 
 
 class FakeSpeed:
@@ -95,7 +85,7 @@ class FakeSpeed:
         if self.gate is not None:
             await self.gate.wait()
         if self.is_away:
-            raise SpeedUnavailableError("Redis is away")
+            raise UnavailableError(Part.REDIS, "Redis is away")
         views = {video_id: self.views.get((offset_ends[0], video_id), 0) for video_id in video_ids}
         return SpeedSums(offset_ends, views, self.is_complete, APPENDED_AT)
 
@@ -185,7 +175,7 @@ class FakeHistory:
 
     def _check(self) -> None:
         if self.is_away:
-            raise SettledUnavailableError("the store of versions is away")
+            raise UnavailableError(Part.POSTGRES, "the store of versions is away")
         if self.is_slow:
             raise QueryTooSlowError("given up")
 
@@ -250,7 +240,7 @@ class FakeStatements:
 
     def _check(self) -> None:
         if self.is_away:
-            raise StatementsUnavailableError("the books are away")
+            raise UnavailableError(Part.POSTGRES, "the books are away")
 
 
 def statement(payee_id: str, number: int, state: str) -> StatementDetail:
@@ -276,7 +266,7 @@ class FakeAppeals:
 
     def answered(self, statement_id: str, request: RequestKey) -> AppealReceipt | None:
         if self.is_away:
-            raise StatementsUnavailableError("the books are away")
+            raise UnavailableError(Part.POSTGRES, "the books are away")
         inputs_hash, receipt = self.requests.get((request.caller, request.key), ("", None))
         if receipt is not None and inputs_hash != request.inputs_hash:
             raise KeyReusedError
@@ -306,7 +296,7 @@ class FakeImports:
 
     def import_files(self, files: CatalogueFiles, request: RequestKey) -> ImportAnswer:
         if self.is_away:
-            raise CatalogueUnavailableError("the store is away")
+            raise UnavailableError(Part.POSTGRES, "the store is away")
         if self.problems:
             raise FilesRefusedError(self.problems)
         inputs_hash, answer = self.requests.get((request.caller, request.key), ("", None))

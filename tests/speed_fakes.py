@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from types import EllipsisType
 from uuid import UUID
 
+from ingestion.contract.unavailable import Part, UnavailableError
 from speed_layer.chunk import EPOCH, Chunk, LogRecord, Rejection
-from speed_layer.errors import OffsetsGoneError, UnavailableError
+from speed_layer.errors import OffsetsGoneError
 from speed_layer.ports import LogRange, Published
 from speed_layer.segments import Applied, Moved, PartitionReading, ProvisionalViews
 
@@ -298,7 +299,7 @@ class FakeLog:
 
     def _check_up(self) -> None:
         if self.is_down:
-            raise UnavailableError("Kafka is down")
+            raise UnavailableError(Part.KAFKA, "Kafka is down")
 
 
 class FakePublished:
@@ -310,7 +311,7 @@ class FakePublished:
 
     def current(self) -> Published | None:
         if not self.is_known:
-            raise UnavailableError("PostgreSQL never answered")
+            raise UnavailableError(Part.POSTGRES, "PostgreSQL never answered")
         return self.version
 
 
@@ -323,7 +324,7 @@ class FakeDeadLetters:
 
     def send(self, partition_rejections: Iterable[tuple[int, Rejection]]) -> None:
         if self.is_down:
-            raise UnavailableError("the dead letter topic is down")
+            raise UnavailableError(Part.KAFKA, "the dead letter topic is down")
         for partition, rejection in partition_rejections:
             self.letters.append((partition, rejection.record.offset, rejection.event.reasons[0].code))
 

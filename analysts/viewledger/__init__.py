@@ -13,9 +13,9 @@ The SQL server answers (`./viewledger run sql`). VIEWLEDGER_SQL_URL and VIEWLEDG
 them, this machine's ports 17073 and 17074 are asked.
 """
 
-from batch_layer.errors import UnavailableError
 from batch_layer.published.published_names import ForbiddenError
 from batch_layer.published.spark_connect import QueryError
+from ingestion.contract.unavailable import UnavailableError
 from viewledger.reading import connect, read_events, read_views, sql, versions
 
 __all__ = [

@@ -11,8 +11,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from batch_layer.errors import UnavailableError
 from batch_layer.published.spark_connect import PublishedTables, QueryError
+from ingestion.contract.unavailable import Part, UnavailableError
 
 HTTP_SECONDS = 10.0
 Day = date | str
@@ -153,11 +153,13 @@ def _manifests() -> list[dict[str, Any]]:
             found: list[dict[str, Any]] = json.load(answer)["versions"]
             return found
     except urllib.error.HTTPError as error:
-        raise UnavailableError(f"{url} answered {error.code}: {json.load(error)['error']['message']}") from error
+        raise UnavailableError(
+            Part.SQL, f"{url} answered {error.code}: {json.load(error)['error']['message']}"
+        ) from error
     except (OSError, ValueError) as error:
         why = getattr(error, "reason", error)
         raise UnavailableError(
-            f"the SQL server at {url} does not answer ({why}); start it with ./viewledger run sql"
+            Part.SQL, f"the SQL server at {url} does not answer ({why}); start it with ./viewledger run sql"
         ) from error
 
 

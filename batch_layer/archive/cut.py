@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from batch_layer.archive.ports import LogEnds, SpeedCut
-from batch_layer.errors import RefusedError, UnavailableError
+from batch_layer.errors import RefusedError
 from ingestion.contract.offsets import OffsetVector
+from ingestion.contract.unavailable import UnavailableError
 from ingestion.contract.version import PublishedVersion
 
 STALLED_AFTER = timedelta(hours=1)

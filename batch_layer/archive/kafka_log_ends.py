@@ -8,7 +8,8 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
 from kafka.errors import CorruptRecordError, KafkaError, UnsupportedCodecError
 
-from batch_layer.errors import UnavailableError, UnreadableLogError
+from batch_layer.errors import UnreadableLogError
+from ingestion.contract.unavailable import Part, UnavailableError
 
 CLOCK_TOPIC = "viewledger-clock"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -57,7 +58,9 @@ class KafkaLogEnds:
             finally:
                 admin.close()
         if topic["error_code"]:
-            raise UnavailableError(f"Kafka at {self._bootstrap} has no topic {self._topic}; ./viewledger topics create")
+            raise UnavailableError(
+                Part.KAFKA, f"Kafka at {self._bootstrap} has no topic {self._topic}; ./viewledger topics create"
+            )
         return str(topic["topic_id"])
 
     def partition_count(self) -> int:
@@ -65,7 +68,9 @@ class KafkaLogEnds:
         with _translated(self._bootstrap):
             partitions = self._consumer.partitions_for_topic(self._topic)
         if not partitions:
-            raise UnavailableError(f"Kafka at {self._bootstrap} has no topic {self._topic}; ./viewledger topics create")
+            raise UnavailableError(
+                Part.KAFKA, f"Kafka at {self._bootstrap} has no topic {self._topic}; ./viewledger topics create"
+            )
         return len(partitions)
 
     def broker_time(self) -> datetime:
@@ -124,7 +129,7 @@ class KafkaLogEnds:
                 waiting -= over
                 if waiting and datetime.now(UTC) > give_up_at:
                     raise UnavailableError(
-                        f"Kafka at {self._bootstrap} did not send a record in {self._timeout_seconds:g} s"
+                        Part.KAFKA, f"Kafka at {self._bootstrap} did not send a record in {self._timeout_seconds:g} s"
                     )
             self._consumer.unsubscribe()
         return found
@@ -145,4 +150,4 @@ def _translated(bootstrap: str) -> Iterator[None]:
         raise UnreadableLogError(f"the log holds bytes that cannot be read ({error}); nothing was counted") from error
     except (KafkaError, OSError) as error:
         text = " ".join(str(error).split()) or type(error).__name__
-        raise UnavailableError(f"Kafka at {bootstrap} does not answer ({text})") from error
+        raise UnavailableError(Part.KAFKA, f"Kafka at {bootstrap} does not answer ({text})") from error

@@ -11,17 +11,17 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from batch_layer.archive.archive_files import FileStatus, Hours
-from batch_layer.errors import UnavailableError
 from batch_layer.lake.content import Place
 from batch_layer.lake.iceberg_tables import path_of
 from batch_layer.lake.spark_content_hash import BY_PLACE, contents
 from batch_layer.lake.spark_errors import (
     SPARK_ERRORS,
     SparkError,
+    away,
     first_cause,
     is_lost,
     is_unreadable,
-    server_away,
+    part_away,
     text_of,
 )
 
@@ -67,10 +67,10 @@ def damage(spark: SparkSession, error: SparkError) -> str:
         UnavailableError: it is the server that does not answer.
     """
     text = text_of(error)
-    server = server_away(text)
-    if server is None or is_lost(text) or (is_unreadable(text) and _answers(spark)):
+    part = part_away(text)
+    if part is None or is_lost(text) or (is_unreadable(text) and _answers(spark)):
         return first_cause(text)
-    raise UnavailableError(f"{server} did not answer Spark ({first_cause(text)})") from error
+    raise away(part, text) from error
 
 
 def _answers(spark: SparkSession) -> bool:

@@ -6,9 +6,9 @@ from typing import Any
 
 import psycopg2
 
-from batch_layer.errors import UnavailableError
 from batch_layer.lake.postgres_connection import connected
 from ingestion.contract.counting import OwnViewer, VideoFacts
+from ingestion.contract.unavailable import Part, UnavailableError
 
 
 class PostgresCatalogueFacts:
@@ -47,4 +47,6 @@ class PostgresCatalogueFacts:
             finally:
                 connection.close()
         except psycopg2.OperationalError as error:
-            raise UnavailableError(f"PostgreSQL does not answer ({' '.join(str(error).split())})") from error
+            raise UnavailableError(
+                Part.POSTGRES, f"PostgreSQL does not answer ({' '.join(str(error).split())})"
+            ) from error

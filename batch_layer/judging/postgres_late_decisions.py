@@ -4,9 +4,9 @@ from contextlib import closing
 
 import psycopg2
 
-from batch_layer.errors import UnavailableError
 from batch_layer.lake.postgres_connection import connected
 from ingestion.contract.offsets import LogPlace
+from ingestion.contract.unavailable import Part, UnavailableError
 
 _ACCEPTED = """
     SELECT split_part(subject_id, ':', 1)::integer, split_part(subject_id, ':', 2)::bigint
@@ -27,4 +27,6 @@ class PostgresLateDecisions:
                 cursor.execute(_ACCEPTED)
                 return frozenset((partition, offset) for partition, offset in cursor)
         except psycopg2.OperationalError as error:
-            raise UnavailableError(f"PostgreSQL does not answer ({' '.join(str(error).split())})") from error
+            raise UnavailableError(
+                Part.POSTGRES, f"PostgreSQL does not answer ({' '.join(str(error).split())})"
+            ) from error

@@ -9,7 +9,7 @@ from typing import Any
 from py4j.protocol import Py4JError
 from pyspark.sql import SparkSession
 
-from batch_layer.errors import UnavailableError
+from ingestion.contract.unavailable import Part, UnavailableError
 
 KEPT_MAX = 64
 """Files held in memory; one never changes once it is written."""
@@ -49,4 +49,4 @@ class MetadataFiles:
             metadata = java.org.apache.iceberg.TableMetadataParser.read(files, location)
             return dict(json.loads(java.org.apache.iceberg.TableMetadataParser.toJson(metadata)))
         except Py4JError as error:
-            raise UnavailableError(f"HDFS does not answer for {location}") from error
+            raise UnavailableError(Part.HDFS, f"HDFS does not answer for {location}") from error

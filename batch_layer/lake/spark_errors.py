@@ -7,12 +7,13 @@ from typing import ParamSpec, TypeAlias, TypeVar
 from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark.errors import PySparkException
 
-from batch_layer.errors import DifferenceError, RefusedError, UnavailableError, UnreadableLogError
+from batch_layer.errors import DifferenceError, RefusedError, UnreadableLogError
+from ingestion.contract.unavailable import PART_NAMES, Part, UnavailableError
 
 _AWAY = (
-    ("Kafka", ("org.apache.kafka.common.errors", "org.apache.spark.sql.kafka010", "KafkaException")),
-    ("PostgreSQL", ("org.postgresql", "UncheckedSQLException")),
-    ("HDFS", ("java.net.ConnectException", "SafeModeException", "org.apache.hadoop.hdfs", "minReplication",
+    (Part.KAFKA, ("org.apache.kafka.common.errors", "org.apache.spark.sql.kafka010", "KafkaException")),
+    (Part.POSTGRES, ("org.postgresql", "UncheckedSQLException")),
+    (Part.HDFS, ("java.net.ConnectException", "SafeModeException", "org.apache.hadoop.hdfs", "minReplication",
               "RemoteException", "SocketTimeoutException", "UnknownHostException", "No route to host")),
 )  # fmt: skip
 NO_SPACE = "No space left on device"
@@ -49,7 +50,8 @@ def translated(step: Callable[Asked, Answer]) -> Callable[Asked, Answer]:
             text = text_of(error)
             if NO_SPACE in text:
                 raise UnavailableError(
-                    "no space is left on a disk that Spark writes to: of its scratch files (SPARK_LOCAL_DIRS) or HDFS"
+                    Part.SPARK,
+                    "no space is left on a disk that Spark writes to: of its scratch files (SPARK_LOCAL_DIRS) or HDFS",
                 ) from error
             if STAMPED_BY_SENDERS in text:
                 raise RefusedError(
@@ -60,10 +62,10 @@ def translated(step: Callable[Asked, Answer]) -> Callable[Asked, Answer]:
                 raise UnreadableLogError(f"the log holds bytes that Spark cannot read ({first_cause(text)})") from error
             if is_lost(text):
                 raise DifferenceError(f"a file of the tables is gone ({first_cause(text)})") from error
-            server = server_away(text)
-            if server is None:
+            part = part_away(text)
+            if part is None:
                 raise
-            raise UnavailableError(f"{server} did not answer Spark ({first_cause(text)})") from error
+            raise away(part, text) from error
 
     return with_translation
 
@@ -78,11 +80,16 @@ def is_unreadable(text: str) -> bool:
     return any(sign in text for sign in _UNREADABLE)
 
 
-def server_away(text: str) -> str | None:
-    """Return the server that an error text of Spark complains of, if any."""
+def part_away(text: str) -> Part | None:
+    """Return the part that an error text of Spark complains of, if any."""
     if any(sign in text for sign in _LOST_DATA):
         return None
-    return next((server for server, signs in _AWAY if any(sign in text for sign in signs)), None)
+    return next((part for part, signs in _AWAY if any(sign in text for sign in signs)), None)
+
+
+def away(part: Part, text: str) -> UnavailableError:
+    """Return the error for a part that an error text of Spark complains of."""
+    return UnavailableError(part, f"{PART_NAMES[part]} did not answer Spark ({first_cause(text)})")
 
 
 def text_of(error: SparkError) -> str:

@@ -16,9 +16,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from batch_layer.errors import UnavailableError
 from batch_layer.published.published_metadata import MissingSnapshotError, PublishedSnapshot, published_metadata
 from batch_layer.published.published_names import CURRENT
+from ingestion.contract.unavailable import UnavailableError
 
 READS = (
     "GET /v1/{prefix}/namespaces",

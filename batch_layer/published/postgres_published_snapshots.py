@@ -6,8 +6,8 @@ from typing import Any
 
 import psycopg2
 
-from batch_layer.errors import UnavailableError
 from batch_layer.published.published_metadata import PublishedSnapshot
+from ingestion.contract.unavailable import Part, UnavailableError
 
 
 class PostgresPublishedSnapshots:
@@ -87,7 +87,9 @@ class PostgresPublishedSnapshots:
             finally:
                 connection.close()
         except psycopg2.Error as error:
-            raise UnavailableError(f"PostgreSQL does not answer ({' '.join(str(error).split())})") from error
+            raise UnavailableError(
+                Part.POSTGRES, f"PostgreSQL does not answer ({' '.join(str(error).split())})"
+            ) from error
 
 
 _PUBLISHED = "FROM published.versions WHERE version <= (SELECT version FROM published.pointer)"

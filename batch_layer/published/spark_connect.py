@@ -20,10 +20,10 @@ from pyspark.errors import PySparkException
 from pyspark.sql.connect.client.retries import DefaultPolicy
 from pyspark.sql.connect.session import SparkSession
 
-from batch_layer.errors import UnavailableError
-from batch_layer.lake.spark_errors import server_away
+from batch_layer.lake.spark_errors import part_away
 from batch_layer.lake.spark_messages import one_sentence
 from batch_layer.published.published_names import CATALOG, CURRENT, ForbiddenError
+from ingestion.contract.unavailable import PART_NAMES, Part, UnavailableError
 
 CONNECT_SECONDS = 2.0
 RETRIES = 2
@@ -103,8 +103,9 @@ class PublishedTables:
             socket.create_connection((parts.hostname or "", parts.port or 15002), CONNECT_SECONDS).close()
         except OSError as error:
             raise UnavailableError(
+                Part.SQL,
                 f"the SQL server at {self._url} does not answer ({error.strerror or error}); start it with "
-                "./viewledger run sql"
+                "./viewledger run sql",
             ) from error
 
     @contextlib.contextmanager
@@ -120,9 +121,9 @@ class PublishedTables:
                 raise QueryError(str(cause.details())) from error
             if code in GONE:
                 raise self._gone() from error
-            if "ServiceFailureException" in str(error) or (server := server_away(str(error))):
-                named = server or "PostgreSQL"
-                raise UnavailableError(f"{named} did not answer the SQL server") from error
+            if "ServiceFailureException" in str(error) or (part := part_away(str(error))):
+                named = PART_NAMES[part or Part.POSTGRES]
+                raise UnavailableError(Part.SQL, f"{named} did not answer the SQL server") from error
             raise QueryError(one_sentence(str(error))) from error
         except grpc.RpcError as error:
             raise self._gone() from error
@@ -130,4 +131,6 @@ class PublishedTables:
     def _gone(self) -> UnavailableError:
         with self._lock:
             self._session = None
-        return UnavailableError(f"the SQL server at {self._url} went away; try again when ./viewledger run sql is up")
+        return UnavailableError(
+            Part.SQL, f"the SQL server at {self._url} went away; try again when ./viewledger run sql is up"
+        )

@@ -5,6 +5,7 @@ from batch_layer.run.run import RunPorts
 from batch_layer.run.run_result import RunResult, new_run_id
 from batch_layer.stages import Stages
 from batch_layer.versions.ports import RunEntry
+from ingestion.contract.unavailable import UnavailableError
 
 
 def rebuild_once(ports: RunPorts) -> RunResult:
@@ -35,7 +36,7 @@ def rebuild_once(ports: RunPorts) -> RunResult:
             said.append(f"version {version.version}: {len(differences)} differences")
         if differences:
             raise DifferenceError(f"a rebuild of version {version.version} differs: {differences[0]}")
-    except BatchError as error:
+    except (BatchError, UnavailableError) as error:
         ports.versions.end(run_id, "failed", {"error": str(error), "stage_seconds": stages.seconds})
         raise
     ports.versions.end(run_id, "nothing_new", {"equals_version": version.version, "stage_seconds": stages.seconds})

@@ -8,7 +8,7 @@ from typing import Any
 
 from batch_layer.archive.cut import Cut, take_cut
 from batch_layer.archive.ports import Archived, LogEnds, SpeedCut
-from batch_layer.errors import BatchError, DifferenceError, GateFailedError, RefusedError, UnavailableError
+from batch_layer.errors import BatchError, DifferenceError, GateFailedError, RefusedError
 from batch_layer.gate.ports import GateReport
 from batch_layer.judging.late_events import newly_accepted
 from batch_layer.judging.ports import LateDecisions
@@ -20,6 +20,7 @@ from batch_layer.stages import Progress, Stages
 from batch_layer.versions.ports import RunEntry, VersionStore
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogPlace
+from ingestion.contract.unavailable import UnavailableError
 from ingestion.contract.version import PublishedVersion, contracts_after
 
 SEGMENTS_KEPT_VERSIONS = 2
@@ -63,7 +64,7 @@ def run_once(ports: RunPorts, topic: str, *, begin_at_oldest: bool = False) -> R
     except GateFailedError as error:
         _ended(ports, run_id, "gate_failed", stages, {"failures": list(error.failures), "report": error.report})
         raise
-    except BatchError as error:
+    except (BatchError, UnavailableError) as error:
         _ended(ports, run_id, "failed", stages, {"error": str(error)})
         raise
     result = _reconciled(ports, stages, result)

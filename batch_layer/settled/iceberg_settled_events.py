@@ -13,11 +13,11 @@ from typing import Any
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from batch_layer.errors import UnavailableError
 from batch_layer.lake.iceberg_tables import NAMESPACE
 from batch_layer.lake.tables import EVENTS, VIEWS_BY_DETAIL
 from batch_layer.published.spark_connect import PublishedTables
 from ingestion.contract.periods import Period
+from ingestion.contract.unavailable import Part, UnavailableError
 from ingestion.contract.version import PublishedVersion
 
 Ask = Callable[[str, Mapping[str, object]], Iterator[Sequence[Any]]]
@@ -157,7 +157,7 @@ def events_at_snapshots(spark: SparkSession, version: PublishedVersion) -> Icebe
         try:
             yield from spark.sql(_spelled_out(sql, values)).toLocalIterator(prefetchPartitions=True)
         except PySparkException as error:
-            raise UnavailableError(f"the batch tables cannot be read ({type(error).__name__})") from error
+            raise UnavailableError(Part.SPARK, f"the batch tables cannot be read ({type(error).__name__})") from error
 
     return IcebergSettledEvents(ask, lambda name: f"{NAMESPACE}.{name} VERSION AS OF {version.snapshots[name]}")
 

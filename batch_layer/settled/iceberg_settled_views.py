@@ -9,7 +9,6 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
-from batch_layer.errors import UnavailableError
 from batch_layer.lake.iceberg_tables import IcebergTables
 from batch_layer.lake.tables import EVENTS, VIEWS_BY_DETAIL
 from batch_layer.settled.spark_attribution import (
@@ -26,6 +25,7 @@ from batch_layer.settled.spark_rejudging import rejudged
 from ingestion.contract.counting import Billability, Verdict
 from ingestion.contract.periods import Period
 from ingestion.contract.policy import CountingPolicy
+from ingestion.contract.unavailable import Part, UnavailableError
 from ingestion.contract.version import PublishedVersion
 
 REVIEWED = (Verdict.CONFLICT.value, Verdict.LATE_REVIEW.value)
@@ -186,7 +186,7 @@ def _streamed(rows: DataFrame) -> Iterator[Row]:
     try:
         yield from rows.toLocalIterator(prefetchPartitions=True)
     except PySparkException as error:
-        raise UnavailableError(f"the batch tables cannot be read ({type(error).__name__})") from error
+        raise UnavailableError(Part.SPARK, f"the batch tables cannot be read ({type(error).__name__})") from error
 
 
 def _instant(micros: int) -> datetime:

@@ -12,13 +12,14 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
 from batch_layer.archive.archive_files import ArchivedFile
-from batch_layer.errors import RefusedError, UnavailableError
+from batch_layer.errors import RefusedError
 from batch_layer.lake.postgres_connection import connected
 from batch_layer.versions.day_changes import DayChange
 from batch_layer.versions.ports import RunEntry, VideoCount
 from batch_layer.versions.postgres_day_changes import copy_day_changes
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogPlace, OffsetVector
+from ingestion.contract.unavailable import Part, UnavailableError
 from ingestion.contract.version import DayRules, PublishedVersion
 
 _LOCK_KEY = 0x6261746368  # "batch"
@@ -210,6 +211,6 @@ def translated() -> Iterator[None]:
     try:
         yield
     except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
-        raise UnavailableError(f"PostgreSQL does not answer ({' '.join(str(error).split())})") from error
+        raise UnavailableError(Part.POSTGRES, f"PostgreSQL does not answer ({' '.join(str(error).split())})") from error
     except (psycopg2.errors.UndefinedTable, psycopg2.errors.UndefinedColumn) as error:
         raise RefusedError("the PostgreSQL schema is missing or older; run ./viewledger migrate") from error

@@ -103,7 +103,7 @@ class Books(Protocol):
     """Statements and the append-only double-entry ledger.
 
     Every call is one database transaction under one lock and safe to repeat after any interruption: a statement is
-    calculated once and posted once, whoever runs it and however often. Every call may raise LedgerUnavailableError.
+    calculated once and posted once, whoever runs it and however often. Every call may raise UnavailableError.
     """
 
     def rests_on(self, period: Period) -> RestsOn | None:

@@ -52,7 +52,7 @@ class PostgresBilledViews:
     """What was posted, as the database holds it.
 
     Raises:
-        LedgerUnavailableError: PostgreSQL does not answer.
+        UnavailableError: PostgreSQL does not answer.
         SchemaMissingError: the tables are not there.
     """
 

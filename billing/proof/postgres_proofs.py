@@ -69,7 +69,7 @@ class PostgresProofs:
     """Reads for proofs; every method is one database transaction.
 
     Raises:
-        LedgerUnavailableError: PostgreSQL does not answer.
+        UnavailableError: PostgreSQL does not answer.
     """
 
     def __init__(self, connect: Connect) -> None:

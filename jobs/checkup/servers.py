@@ -16,6 +16,7 @@ from batch_layer.versions.postgres_log_generations import PostgresLogGenerations
 from batch_layer.versions.postgres_versions import PostgresVersionStore
 from ingestion.contract.event import TOPIC_VIDEO_VIEWS
 from ingestion.contract.offsets import other_log
+from ingestion.contract.unavailable import UnavailableError
 from jobs.checkup.checks import Row, bad, ok, warn
 from jobs.checkup.topics import TOPICS, admin_client, differences
 from jobs.errors import CommandError
@@ -44,7 +45,7 @@ def server_rows(environ: Mapping[str, str]) -> list[Row]:
     for subject, check in checks.items():
         try:
             rows += check(environ)
-        except (CommandError, BatchError) as error:
+        except (CommandError, BatchError, UnavailableError) as error:
             rows.append(bad(subject, str(error), UP))
         except (redis.RedisError, psycopg2.Error, kafka.errors.KafkaError, OSError) as error:
             rows.append(bad(subject, f"does not answer: {' '.join(str(error).split())}", UP))

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from ingestion.contract.printable import escaped, is_name
+from ingestion.contract.unavailable import UnavailableError
 from jobs import settings
 from jobs.commands.flags import whole_number
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.wiring.dead_letters import open_replay
 from speed_layer.dead_letter import DeadLetter
-from speed_layer.errors import UnavailableError
 from speed_layer.kafka_dead_letter_replay import ReplayRefusedError
 
 TEXT_SHOWN = 100

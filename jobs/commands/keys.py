@@ -15,7 +15,6 @@ from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from serving_layer.access.access import Scope
 from serving_layer.access.api_keys import LIVE_MAX, OWNER_PATTERN, ApiKey
-from serving_layer.access.identification import AccessUnavailableError
 from serving_layer.access.postgres_api_keys import KeyRefusedError, PostgresKeyRing
 
 DAYS_MAX = 730
@@ -53,8 +52,6 @@ def run(arguments: argparse.Namespace) -> ExitCode:
             return ACTIONS[arguments.action](ring, arguments)
     except KeyRefusedError as error:
         raise CommandError(str(error), ExitCode.REFUSED) from error
-    except AccessUnavailableError as error:
-        raise CommandError(str(error), ExitCode.UNAVAILABLE) from error
 
 
 def create(ring: PostgresKeyRing, arguments: argparse.Namespace) -> ExitCode:

@@ -11,12 +11,12 @@ from batch_layer.versions.postgres_versions import PostgresVersionStore
 from ingestion.contract.event import TOPIC_VIDEO_VIEWS
 from ingestion.contract.offsets import LogGeneration
 from ingestion.contract.printable import is_name
+from ingestion.contract.unavailable import UnavailableError
 from ingestion.contract.version import PublishedVersion
 from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.wiring.batch_run import told_by_exit_code
-from speed_layer.errors import UnavailableError
 from speed_layer.redis_calls import NAMESPACE
 from speed_layer.redis_segment_store import RedisSegmentStore
 

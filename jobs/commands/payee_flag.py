@@ -1,8 +1,9 @@
 """Looks up what --payee names, for commands outside `billing`."""
 
-from billing.errors import LedgerUnavailableError, SchemaMissingError, UnknownNameError
+from billing.errors import UnknownNameError
 from billing.postgres_session import connector
 from billing.terms.postgres_payees import check_payees
+from ingestion.contract.unavailable import UnavailableError
 from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
@@ -22,5 +23,5 @@ def check_payee(payee_id: str | None) -> None:
         check_payees(connector(url, API_ROLE), [payee_id], "--payee")
     except UnknownNameError as error:
         raise CommandError(str(error), ExitCode.BAD_INPUT) from error
-    except (LedgerUnavailableError, SchemaMissingError) as error:
+    except UnavailableError as error:
         raise CommandError(f"--payee cannot be looked up: {error}", ExitCode.UNAVAILABLE) from error

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from batch_layer.archive.kafka_log_ends import KafkaLogEnds
 from batch_layer.errors import RefusedError
-from batch_layer.errors import UnavailableError as BatchUnavailableError
 from batch_layer.versions.postgres_log_generations import PostgresLogGenerations
 from batch_layer.versions.postgres_versions import PostgresVersionStore
 from ingestion.contract.event import TOPIC_VIDEO_VIEWS
@@ -18,7 +17,6 @@ from jobs import settings
 from jobs.commands.flags import whole_number
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from speed_layer.errors import UnavailableError
 from speed_layer.redis_calls import NAMESPACE
 from speed_layer.redis_segment_store import RedisSegmentStore
 
@@ -72,8 +70,6 @@ def run(arguments: argparse.Namespace) -> ExitCode:
             rebuilt = _rebuilt(store, log, starts, arguments.within)
     except RefusedError as error:
         raise CommandError(str(error), ExitCode.REFUSED) from error
-    except (BatchUnavailableError, UnavailableError) as error:
-        raise CommandError(str(error), ExitCode.UNAVAILABLE) from error
     if arguments.json:
         figures = {"events": rebuilt.events, "partitions": rebuilt.partitions, "seconds": round(rebuilt.seconds, 2)}
         print(json.dumps(figures))

@@ -14,6 +14,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from ingestion.contract.event import PARTITION_COUNT
+from ingestion.contract.unavailable import Part
 from jobs import settings
 from jobs.exit_codes import ExitCode
 from jobs.http.metrics import MetricsSettings
@@ -29,11 +30,9 @@ from jobs.wiring.api_proofs import open_api_proofs
 from jobs.wiring.api_statements import BooksStatements
 from jobs.wiring.oidc_settings import sign_in_at
 from jobs.wiring.portal import Behind, PortalSettings, SignedOut, routes_of_portal
-from serving_layer.access.identification import AccessUnavailableError
 from serving_layer.access.postgres_api_keys import PostgresApiKeys
 from serving_layer.counts.counts_reader import CountsReader
 from serving_layer.counts.merge import SpeedSums
-from serving_layer.counts.ports import SettledUnavailableError, SpeedUnavailableError
 from serving_layer.counts.postgres_versions import PostgresVersions
 from serving_layer.counts.prometheus_api import ApiMetrics
 from serving_layer.portal.postgres_ended_sessions import PostgresEndedSessions
@@ -45,7 +44,6 @@ from serving_layer.routes.http_catalogue import catalogue_routes
 from serving_layer.routes.http_live import LiveStreams
 from serving_layer.routes.http_proofs import proof_routes
 from serving_layer.routes.http_statements import Books, statement_routes
-from speed_layer.errors import UnavailableError
 from speed_layer.redis_calls import NAMESPACE
 from speed_layer.redis_segment_store import AsyncRedisSegmentReader
 
@@ -100,11 +98,8 @@ class SpeedLayerCounts:
         self._fresh_ms = fresh_seconds * 1000
 
     async def read(self, offset_ends: tuple[int, ...], video_ids: Sequence[str]) -> SpeedSums:
-        """Return the sums since the offsets; raises SpeedUnavailableError."""
-        try:
-            found = await self._reader.read(offset_ends, video_ids)
-        except UnavailableError as error:
-            raise SpeedUnavailableError(str(error)) from error
+        """Return the sums since the offsets; raises UnavailableError."""
+        found = await self._reader.read(offset_ends, video_ids)
         is_complete = found.is_complete and found.is_current(self._fresh_ms)
         milliseconds = found.appended_at_ms
         appended_at = None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1000, UTC)
@@ -129,9 +124,9 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     # A connection each: the pointer is followed, and keys are checked, even while a look-up takes its time.
     pointer, counts = PostgresVersions(chosen.postgres.url), PostgresVersions(chosen.postgres.url)
     keys = PostgresApiKeys(chosen.postgres.url)
-    postgres_breaker = CircuitBreaker("postgres", SettledUnavailableError)
-    redis_breaker = CircuitBreaker("redis", SpeedUnavailableError)
-    keys_breaker = CircuitBreaker("api_keys", AccessUnavailableError)
+    postgres_breaker = CircuitBreaker(Part.POSTGRES)
+    redis_breaker = CircuitBreaker(Part.REDIS)
+    keys_breaker = CircuitBreaker(Part.POSTGRES, name="api_keys")
     show_breakers(metrics.registry, (postgres_breaker, redis_breaker, keys_breaker))
     speed = SpeedLayerCounts(
         AsyncRedisSegmentReader(client, namespace=chosen.namespace), fresh_seconds=chosen.fresh_seconds

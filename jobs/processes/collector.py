@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ingestion.contract.event import TOPIC_VIDEO_VIEWS
+from ingestion.contract.unavailable import Part
 from ingestion.http_collector import Collector, collector_app
-from ingestion.ports import LogUnavailableError
 from jobs import settings
 from jobs.exit_codes import ExitCode
 from jobs.http.connections import read_proxies
@@ -53,7 +53,7 @@ class CollectorSettings:
             acknowledgement_ms_max=settings.integer(
                 environ, "VIEWLEDGER_ACKNOWLEDGEMENT_MS_MAX", default=5_000, least=500, most=60_000
             ),
-            failpoints=Failpoints("collector", environ, failure=LogUnavailableError),
+            failpoints=Failpoints("collector", environ),
         )
 
 
@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     listener = chosen.http.listen()
     event_log = connect(chosen.bootstrap, chosen.topic, chosen.acknowledgement_ms_max)
     collector = Collector(
-        event_log=chosen.failpoints.on(event_log),
+        event_log=chosen.failpoints.on(event_log, Part.KAFKA),
         clock=lambda: datetime.now(UTC),
         pseudonym_key=chosen.key,
         trusted_proxies=chosen.proxies,

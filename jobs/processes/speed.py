@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 
 from ingestion.contract.backoff import Backoff
 from ingestion.contract.event import TOPIC_DEAD_LETTERS, TOPIC_VIDEO_VIEWS
+from ingestion.contract.unavailable import Part
 from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
@@ -32,7 +33,7 @@ from jobs.telemetry.figures_file import record_halt
 from jobs.telemetry.json_log import log_json
 from jobs.wiring.kafka_record_batches import read_every_batch
 from speed_layer.consume_loop import ConsumeLoop, Surroundings
-from speed_layer.errors import SpeedLayerError, UnavailableError
+from speed_layer.errors import SpeedLayerError
 from speed_layer.http_probes import probe_app
 from speed_layer.kafka_dead_letters import KafkaDeadLetters
 from speed_layer.kafka_log import KafkaLog, KafkaLogSettings
@@ -102,7 +103,7 @@ class SpeedSettings:
                 least=0,
                 most=10_000_000,
             ),
-            failpoints=Failpoints("speed", environ, failure=UnavailableError),
+            failpoints=Failpoints("speed", environ),
             limits=ConnectionLimits.from_environ(environ),
         )
 
@@ -186,19 +187,20 @@ def _surroundings(
     log, store, dead_letters = connected
     on = chosen.failpoints.on
     published = PostgresPublishedOffsets(chosen.postgres_url, chosen.kafka.topic)
-    kafka, letters, redis = (CircuitBreaker(part, UnavailableError) for part in ("kafka", "dead_letters", "redis"))
+    kafka, redis = CircuitBreaker(Part.KAFKA), CircuitBreaker(Part.REDIS)
+    letters = CircuitBreaker(Part.KAFKA, name="dead_letters")
     # Counting waits for each try, and can do for long with what was published last: so it is asked seldom.
-    postgres = CircuitBreaker("postgres", UnavailableError, failures_max=1, backoff=Backoff(10.0, 10.0))
+    postgres = CircuitBreaker(Part.POSTGRES, failures_max=1, backoff=Backoff(10.0, 10.0))
     bound_waits(POSTGRES_SECONDS_MAX)
     show_breakers(registry, (kafka, letters, redis, postgres))
     return Surroundings(
         topic=chosen.kafka.topic,
         catalogue=catalogue,
         # Not `poll`: it never fails while brokers are away, and the group needs it called.
-        log=kafka.on(on(log), "ranges", "first_offset_since", "log_id"),
-        store=redis.on(on(store), "apply", "look", "reset", "now_ms", "beat"),
+        log=kafka.on(on(log, Part.KAFKA), "ranges", "first_offset_since", "log_id"),
+        store=redis.on(on(store, Part.REDIS), "apply", "look", "reset", "now_ms", "beat"),
         published=LastPublished(postgres.on(published, "current")),
-        dead_letters=letters.on(on(dead_letters), "send"),
+        dead_letters=letters.on(on(dead_letters, Part.KAFKA), "send"),
         observer=PrometheusSpeedMetrics(registry),
         clock=time.time,
         elapsed=time.monotonic,
@@ -208,7 +210,7 @@ def _surroundings(
 
 def _patiently(connect: Callable[[], Connected], stopping: threading.Event) -> Connected | None:
     """Try until it works; None when asked to stop meanwhile."""
-    return wait_for(connect, UnavailableError, stopping=stopping, told=_waiting)
+    return wait_for(connect, stopping=stopping, told=_waiting)
 
 
 def _waiting(error: Exception, _failures: int, seconds: float) -> None:

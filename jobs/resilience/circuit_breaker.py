@@ -14,6 +14,7 @@ from enum import IntEnum
 from typing import Any, TypeVar, cast
 
 from ingestion.contract.backoff import QUICK, Backoff
+from ingestion.contract.unavailable import Part, UnavailableError
 
 Port = TypeVar("Port")
 
@@ -32,23 +33,24 @@ class State(IntEnum):
 class CircuitBreaker:
     """Opens after `failures_max` failures in a row and lets one call through after each pause.
 
-    Only `failure` counts, and it is what a refused call raises: for the caller a server that is left alone is one that
-    does not answer. Any other outcome is an answer. Thread-safe; a call itself is made without holding the lock.
+    Only UnavailableError of this part counts, and it is what a refused call raises: for the caller a server that is
+    left alone is one that does not answer. Any other outcome is an answer. Thread-safe; a call is made without the
+    lock.
     """
 
     def __init__(
         self,
-        part: str,
-        failure: type[Exception],
+        part: Part,
         *,
+        name: str | None = None,
         failures_max: int = 3,
         backoff: Backoff = QUICK,
         monotonic: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        """`part` names the server in messages and metrics; pauses grow with the failures in a row."""
-        self.part = part
-        self._failure = failure
+        """`name` tells several breakers of one part apart, in messages and metrics; pauses grow with the failures."""
+        self.name = name or part.value
+        self._part = part
         self._failures_max = failures_max
         self._backoff = backoff
         self._monotonic = monotonic
@@ -71,15 +73,18 @@ class CircuitBreaker:
 
     @contextmanager
     def guarding(self) -> Iterator[None]:
-        """Surrounds one call; raises the failure at once when the server is left alone."""
+        """Surrounds one call; raises UnavailableError at once when the server is left alone."""
         self._enter()
         try:
             yield
-        except self._failure as error:
-            self._failed(str(error))
+        except UnavailableError as error:
+            if error.part is self._part:
+                self._failed(str(error))
+            else:
+                self._answered()  # by an error of another kind, as below
             raise
         except Exception:
-            self._answered()  # by an error of another kind
+            self._answered()
             raise
         except BaseException:
             self._abandoned()
@@ -95,7 +100,9 @@ class CircuitBreaker:
         with self._lock:
             state = self._state()
             if state is State.OPEN:
-                raise self._failure(f"{self.part} did not answer; the circuit breaker is open: {self._reason}")
+                raise UnavailableError(
+                    self._part, f"{self.name} did not answer; the circuit breaker is open: {self._reason}"
+                )
             self._is_probing = state is State.HALF_OPEN
 
     def _failed(self, reason: str) -> None:

@@ -26,7 +26,7 @@ class _States(Collector):
 
 def show_breakers(registry: CollectorRegistry, breakers: Sequence[CircuitBreaker]) -> None:
     """Show the state of every breaker as `circuit_breaker_state{part=…}`."""
-    show_states(registry, {each.part: lambda each=each: each.state for each in breakers})  # type: ignore[misc]
+    show_states(registry, {each.name: lambda each=each: each.state for each in breakers})  # type: ignore[misc]
 
 
 def show_states(registry: CollectorRegistry, states: Mapping[str, Callable[[], State]]) -> None:

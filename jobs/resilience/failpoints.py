@@ -16,6 +16,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar, cast
 
+from ingestion.contract.unavailable import Part, UnavailableError
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 
@@ -78,26 +79,22 @@ def _refuse(text: str, allowed: str) -> NoReturn:
 class Failpoints:
     """The points of one process, as its environment sets them."""
 
-    def __init__(self, process: str, environ: Mapping[str, str], *, failure: Callable[[str], Exception]) -> None:
-        """`failure` makes the error of the action `fail`: the one that this process's ports raise."""
+    def __init__(self, process: str, environ: Mapping[str, str]) -> None:
         self._points = tuple(each for each in parse(environ.get(VARIABLE, "")) if each.process == process)
-        self._failure = failure
         self._calls: dict[str, int] = {}
         """How often each call was made by this process, on whatever port and connection."""
         if self._points:
             logger.warning("failpoints are set", extra={"fields": {"points": environ[VARIABLE]}})
 
-    def on(self, port: Port) -> Port:
-        """Return the port itself, or one that hurts the process at its points."""
+    def on(self, port: Port, part: Part) -> Port:
+        """Return the port itself, or one that hurts the process at its points; `part` is what it talks to."""
         points = [each for each in self._points if hasattr(port, each.call)]
-        return cast(Port, _Hurting(port, points, self._calls, self._failure)) if points else port
+        return cast(Port, _Hurting(port, points, self._calls, part)) if points else port
 
 
 class _Hurting:
-    def __init__(
-        self, port: object, points: list[Failpoint], calls: dict[str, int], failure: Callable[[str], Exception]
-    ) -> None:
-        self._port, self._points, self._calls, self._failure = port, points, calls, failure
+    def __init__(self, port: object, points: list[Failpoint], calls: dict[str, int], part: Part) -> None:
+        self._port, self._points, self._calls, self._part = port, points, calls, part
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._port, name)
@@ -135,7 +132,7 @@ class _Hurting:
         for point in points:
             name = f"{point.process}.{point.moment}_{point.call}"
             if point.action == "fail":
-                raise self._failure(f"failpoint {name}")
+                raise UnavailableError(self._part, f"failpoint {name}")
             if point.action == "hang":
                 time.sleep(HANG_SECONDS)
                 continue

@@ -16,6 +16,7 @@ from tenacity import (
 )
 
 from ingestion.contract.backoff import QUICK, Backoff
+from ingestion.contract.unavailable import UnavailableError
 
 Answer = TypeVar("Answer")
 Told = Callable[[Exception, int, float], None]
@@ -27,7 +28,6 @@ BETWEEN_RUNS = Backoff(4.0, 30.0)
 
 def try_again(
     work: Callable[[], Answer],
-    failure: type[Exception],
     *,
     attempts: int,
     told: Told,
@@ -36,7 +36,7 @@ def try_again(
 ) -> Answer:
     """Do the work, at most so many times; the last failure is raised as it is."""
     retrying = Retrying(
-        retry=retry_if_exception_type(failure),
+        retry=retry_if_exception_type(UnavailableError),
         stop=stop_after_attempt(attempts),
         wait=_waits(backoff),
         sleep=sleep,
@@ -46,12 +46,10 @@ def try_again(
     return retrying(work)
 
 
-def wait_for(
-    work: Callable[[], Answer], failure: type[Exception], *, stopping: threading.Event, told: Told
-) -> Answer | None:
+def wait_for(work: Callable[[], Answer], *, stopping: threading.Event, told: Told) -> Answer | None:
     """Do the work until it succeeds; None when asked to stop meanwhile."""
     retrying = Retrying(
-        retry=retry_if_exception_type(failure),
+        retry=retry_if_exception_type(UnavailableError),
         stop=stop_when_event_set(stopping),
         wait=_waits(QUICK),
         sleep=sleep_using_event(stopping),

@@ -4,14 +4,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from billing.books.postgres_holds import FiledAppeal, PostgresHolds
-from billing.errors import LedgerUnavailableError, OpenAppealError, RequestKeyReusedError, SchemaMissingError
+from billing.errors import OpenAppealError, RequestKeyReusedError
 from billing.postgres_answered_requests import RequestKey
 from billing.postgres_session import connector
 from jobs.wiring.billing_settings import BILLING_ROLE
 from serving_layer.access.postgres_reads import API_ROLE
 from serving_layer.money import appeals, idempotency
 from serving_layer.money.appeals import AppealReceipt
-from serving_layer.money.statements import StatementsUnavailableError
 
 
 class BooksAppeals:
@@ -51,5 +50,3 @@ def _translated() -> Iterator[None]:
         raise idempotency.KeyReusedError(str(error)) from error
     except OpenAppealError as error:
         raise appeals.OpenAppealError(str(error)) from error
-    except (LedgerUnavailableError, SchemaMissingError) as error:
-        raise StatementsUnavailableError(str(error)) from error

@@ -6,7 +6,7 @@ Its connection acts in viewledger_importer, which may add versions of the catalo
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from billing.errors import FileRefusedError, LedgerUnavailableError, RequestKeyReusedError, SchemaMissingError
+from billing.errors import FileRefusedError, RequestKeyReusedError
 from billing.postgres_session import connector
 from billing.terms.file_catalogue import read_catalogue
 from billing.terms.file_csv import SentFile
@@ -15,13 +15,7 @@ from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from jobs import settings
 from jobs.wiring.api_appeals import stored_key
 from jobs.wiring.pseudonyms import pseudonymiser
-from serving_layer.money.catalogue_import import (
-    CatalogueFiles,
-    CatalogueUnavailableError,
-    ChangeCounts,
-    FilesRefusedError,
-    ImportAnswer,
-)
+from serving_layer.money.catalogue_import import CatalogueFiles, ChangeCounts, FilesRefusedError, ImportAnswer
 from serving_layer.money.idempotency import KeyReusedError, RequestKey
 
 IMPORTER_ROLE = "viewledger_importer"
@@ -63,8 +57,6 @@ class CatalogueImporter:
             raise FilesRefusedError(error.problems) from error
         except RequestKeyReusedError as error:
             raise KeyReusedError(str(error)) from error
-        except (LedgerUnavailableError, SchemaMissingError) as error:
-            raise CatalogueUnavailableError(str(error)) from error
         # sorted, since PostgreSQL keeps the members of an answer in an order of its own
         changes = {what: ChangeCounts(*each) for what, each in sorted(imported.changes.items())}
         return ImportAnswer(

@@ -13,7 +13,6 @@ from jobs.exit_codes import ExitCode
 from jobs.resilience.circuit_breaker import CircuitBreaker
 from serving_layer.access.postgres_reads import PooledReads
 from serving_layer.counts.merge import ServedVersion
-from serving_layer.counts.ports import SettledUnavailableError
 from serving_layer.history.history_reader import HistoryReader
 from serving_layer.history.ports import QueryTooSlowError
 from serving_layer.history.postgres_history import CONNECTIONS, PostgresHistory
@@ -39,7 +38,7 @@ def open_history(
     counts_are_public: bool,
 ) -> Iterator[History]:
     """Yield the history; its queries wait for connections and threads of their own, never for those of counts."""
-    reads = PooledReads(url, SettledUnavailableError, QueryTooSlowError, connections=CONNECTIONS)
+    reads = PooledReads(url, QueryTooSlowError, connections=CONNECTIONS)
     with (
         closing(PostgresHistory(url)) as history,
         closing(reads),

@@ -1,12 +1,10 @@
 """Wires the books' statements into the API: billing's reader behind serving's port."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 from billing.books.postgres_statement import PostgresStatements
 from billing.books.statements import PostedStatement, Statement
-from billing.errors import BillingError
 from billing.postgres_session import connector
 from billing.rating.rated_lines import SettledLine
 from billing.rating.view_chain import view_chain
@@ -17,7 +15,6 @@ from serving_layer.money.statements import (
     StatementDetail,
     StatementLine,
     StatementSummary,
-    StatementsUnavailableError,
     UnknownPayeeError,
 )
 
@@ -31,17 +28,15 @@ class BooksStatements:
 
     def of_payee(self, payee_id: str, most: int) -> Sequence[StatementSummary]:
         """See the port."""
-        with _translated():
-            if found := self._reader.of_payee(payee_id, most):
-                return [summary_of(statement, state) for statement, state in found]
-            for unknown, like in unknown_payees(self._connect, [payee_id]).items():
-                raise UnknownPayeeError(no_payee(unknown, like))
+        if found := self._reader.of_payee(payee_id, most):
+            return [summary_of(statement, state) for statement, state in found]
+        for unknown, like in unknown_payees(self._connect, [payee_id]).items():
+            raise UnknownPayeeError(no_payee(unknown, like))
         return []
 
     def statement(self, statement_id: str) -> StatementDetail | None:
         """See the port."""
-        with _translated():
-            posted = self._reader.statement_by_id(statement_id)
+        posted = self._reader.statement_by_id(statement_id)
         return detail_of(posted) if posted is not None else None
 
 
@@ -105,11 +100,3 @@ def _line(index: int, settled: SettledLine) -> StatementLine:
         policy_version=line.policy_version,
         evidence_root=line.evidence_root,
     )
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except BillingError as error:
-        raise StatementsUnavailableError(str(error)) from error

@@ -4,16 +4,15 @@ import logging
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
-import speed_layer.errors
 from batch_layer.archive.kafka_log_ends import KafkaLogEnds
-from batch_layer.errors import BatchError, DifferenceError, GateFailedError, RefusedError, UnavailableError
+from batch_layer.errors import BatchError, DifferenceError, GateFailedError, RefusedError
 from batch_layer.judging.postgres_catalogue import PostgresCatalogueFacts
 from batch_layer.judging.postgres_late_decisions import PostgresLateDecisions
 from batch_layer.reconciling.ports import ReconciliationStore
@@ -23,6 +22,7 @@ from batch_layer.run.prometheus_batch_metrics import PrometheusBatchMetrics
 from batch_layer.run.run import RunPorts
 from batch_layer.versions.postgres_log_generations import PostgresLogGenerations
 from batch_layer.versions.postgres_versions import PostgresVersionStore
+from ingestion.contract.unavailable import Part, UnavailableError
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.resilience.patience import try_again
@@ -40,7 +40,6 @@ EXIT_CODES: dict[type[BatchError], ExitCode] = {
     GateFailedError: ExitCode.GATE_FAILED,
     RefusedError: ExitCode.REFUSED,
     DifferenceError: ExitCode.DIFFERENCE,
-    UnavailableError: ExitCode.UNAVAILABLE,
 }
 
 
@@ -68,37 +67,12 @@ def attempt(work: Callable[[], Answer], attempts: int, sleep: Callable[[float], 
     def told(error: Exception, failures: int, seconds: float) -> None:
         report("retry", f"{error}; attempt {failures + 1} of {attempts} in {seconds:.0f} s")
 
-    return try_again(work, UnavailableError, attempts=attempts, told=told, sleep=sleep)
+    return try_again(work, attempts=attempts, told=told, sleep=sleep)
 
 
 def report(stage: str, text: str) -> None:
     """One line of progress on stderr."""
     print(f"batch: {stage}: {text}", file=sys.stderr, flush=True)
-
-
-class SpeedCutOnRedis:
-    """The speed layer's store as the batch layer's port."""
-
-    def __init__(self, store: RedisSegmentStore) -> None:
-        self._store = store
-
-    def cut(self, partition_count: int) -> Sequence[int | None]:
-        """See the port `SpeedCut`."""
-        with _translated():
-            return self._store.cut(partition_count)
-
-    def prune(self, offset_ends: Sequence[int]) -> int:
-        """See the port `SpeedCut`."""
-        with _translated():
-            return self._store.prune(offset_ends)
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except speed_layer.errors.UnavailableError as error:
-        raise UnavailableError(str(error)) from error
 
 
 SHORT_RUN_EVENTS_MAX = 2_000_000
@@ -129,14 +103,14 @@ def open_ports(chosen: BatchSettings) -> Iterator[RunPorts]:
         event_count = sum(end - log.base for end in log.highwaters()) - counted_count
         points, speed = chosen.failpoints, RedisSegmentStore.connect(chosen.redis_url, namespace=chosen.speed_namespace)
         spark = _session(chosen, is_short=event_count < SHORT_RUN_EVENTS_MAX)
-        url, record = chosen.postgres_url, points.on(reconciliations)
+        url, record = chosen.postgres_url, points.on(reconciliations, Part.POSTGRES)
         yield RunPorts(
             log=log,
-            speed=points.on(SpeedCutOnRedis(speed)),
-            versions=points.on(versions),
+            speed=points.on(speed, Part.REDIS),
+            versions=points.on(versions, Part.POSTGRES),
             reconcile=reconcile_ports(spark, versions, record, postgres_url=url, progress=report),
             decisions=PostgresLateDecisions(url),
-            warehouse=points.on(_warehouse(chosen, spark, log.base)),
+            warehouse=points.on(_warehouse(chosen, spark, log.base), Part.SPARK),
             metrics=PrometheusBatchMetrics(chosen.metrics),
             progress=report,
             clock=lambda: datetime.now(UTC),
@@ -173,7 +147,7 @@ def check_hdfs(hdfs_url: str) -> None:
     try:
         socket.create_connection((parts.hostname or "", parts.port or 8020), timeout=5).close()
     except OSError as error:
-        raise UnavailableError(f"HDFS at {hdfs_url} does not answer ({error.strerror or error})") from error
+        raise UnavailableError(Part.HDFS, f"HDFS at {hdfs_url} does not answer ({error.strerror or error})") from error
 
 
 def check_clock(now: datetime, broker_time: datetime) -> None:

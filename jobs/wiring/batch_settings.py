@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from batch_layer.errors import UnavailableError
 from batch_layer.lake.spark_session import SparkSettings, jdbc_catalog
 from ingestion.contract.event import TOPIC_VIDEO_VIEWS
 from jobs import settings
@@ -58,7 +57,7 @@ class BatchSettings:
             hdfs_url=hdfs_url,
             state=Path(settings.required(environ, "VIEWLEDGER_STATE_DIR")),
             spark=spark_settings(environ, jdbc_catalog(postgres_url, warehouse)),
-            failpoints=Failpoints("batch", environ, failure=UnavailableError),
+            failpoints=Failpoints("batch", environ),
         )
 
 

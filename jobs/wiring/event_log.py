@@ -1,7 +1,7 @@
 """Connects to the log that events are sent to."""
 
+from ingestion.contract.unavailable import UnavailableError
 from ingestion.kafka_producer import KafkaEventLog
-from ingestion.ports import LogUnavailableError
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 
@@ -10,6 +10,6 @@ def connect(bootstrap: tuple[str, ...], topic: str, deadline_ms: int) -> KafkaEv
     """Connect to the log, or raises CommandError(UNAVAILABLE) with the reason and the remedy."""
     try:
         return KafkaEventLog.connect(bootstrap, topic, deadline_ms=deadline_ms)
-    except LogUnavailableError as error:
+    except UnavailableError as error:
         remedy = "start it and create the topics (./viewledger topics create), or set VIEWLEDGER_KAFKA_BOOTSTRAP"
         raise CommandError(f"{error}; {remedy}", ExitCode.UNAVAILABLE) from error

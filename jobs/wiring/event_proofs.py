@@ -8,33 +8,22 @@ from uuid import UUID
 from batch_layer.errors import BatchError
 from batch_layer.published.spark_connect import PublishedTables, QueryError
 from batch_layer.settled.iceberg_settled_events import IcebergSettledEvents, events_by_sql_server
-from billing.errors import BillingError, LedgerUnavailableError, SchemaMissingError
+from billing.errors import BillingError
 from billing.postgres_session import one_transaction
 from billing.proof.event_answers import EventAnswer, EventAnswers, PartAnswer
 from billing.proof.postgres_proofs import PostgresProofs
 from ingestion.contract.event import PARTITION_COUNT
+from ingestion.contract.unavailable import Part, UnavailableError
 from jobs import settings
 from jobs.wiring.billing_settings import billing_connector
 from serving_layer.access.postgres_reads import API_ROLE
-from serving_layer.money.proofs import (
-    EventCopy,
-    EventPart,
-    EventPayment,
-    PaidEvent,
-    PaymentStatus,
-    ProofsUnavailableError,
-    ProvenStatement,
-)
-from serving_layer.money.statements import StatementsUnavailableError
-from speed_layer.errors import UnavailableError
+from serving_layer.money.proofs import EventCopy, EventPart, EventPayment, PaidEvent, PaymentStatus, ProvenStatement
 from speed_layer.redis_calls import NAMESPACE
 from speed_layer.redis_segment_store import RedisSegmentStore
 
 log = logging.getLogger(__name__)
 
 SQL_URL_DEFAULT = "sc://127.0.0.1:17073"
-_BOOKS_AWAY = (LedgerUnavailableError, SchemaMissingError)
-_TABLES_AWAY = (BillingError, BatchError, QueryError)
 
 
 @contextmanager
@@ -68,20 +57,20 @@ def open_event_answers(environ: Mapping[str, str], role: str = API_ROLE) -> Iter
 
 
 class ServedProofs:
-    """Serving's ports on billing's answers; what is away becomes one of the two errors they may raise."""
+    """Serving's ports on billing's answers; where the tables contradict themselves, they do not answer either."""
 
     def __init__(self, answers: EventAnswers) -> None:
         self._answers = answers
 
     def statement(self, statement_id: str) -> ProvenStatement | None:
         """Return a statement; None when there is none."""
-        with _translated():
+        with _noted():
             head = self._answers.books.statement(statement_id)
         return ProvenStatement(head.payee_id, head.state) if head else None
 
     def events(self, statement_id: str, after: int) -> Iterator[PaidEvent]:
         """Yield the statement's events from number after + 1 on."""
-        with _translated():
+        with _noted():
             head = self._answers.books.statement(statement_id)
             if head is None:
                 return
@@ -91,7 +80,7 @@ class ServedProofs:
 
     def payment(self, event_id: str) -> EventPayment:
         """Return what became of an event."""
-        with _translated():
+        with _noted():
             return payment_of(self._answers.payment(event_id))
 
 
@@ -127,12 +116,12 @@ def _part(part: PartAnswer) -> EventPart:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _noted() -> Iterator[None]:
     try:
         yield
-    except _BOOKS_AWAY as error:
-        log.warning("books unavailable", extra={"fields": {"reason": str(error)}})
-        raise StatementsUnavailableError(str(error)) from error
-    except _TABLES_AWAY as error:
-        log.warning("proofs unavailable", extra={"fields": {"reason": str(error)}})
-        raise ProofsUnavailableError(str(error)) from error
+    except UnavailableError as error:
+        log.warning("proofs unavailable", extra={"fields": {"part": error.part, "reason": str(error)}})
+        raise
+    except (BillingError, BatchError, QueryError) as error:
+        log.warning("proofs unavailable", extra={"fields": {"part": Part.SQL, "reason": str(error)}})
+        raise UnavailableError(Part.SQL, str(error)) from error

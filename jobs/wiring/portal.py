@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
+from ingestion.contract.unavailable import UnavailableError
 from jobs import settings
 from jobs.wiring.access_settings import Doors
 from jobs.wiring.portal_money import PortalBooks
 from jobs.wiring.portal_operator import OperatorDesk
 from serving_layer.access.http_access import GuardedRoute
-from serving_layer.access.identification import AccessUnavailableError
 from serving_layer.counts.counts_reader import CountsReader
 from serving_layer.counts.prometheus_api import ApiMetrics
 from serving_layer.history.history_reader import settled_unavailable
@@ -22,7 +22,7 @@ from serving_layer.portal.channel_counts import ServedChannelCounts
 from serving_layer.portal.http_portal import portal_routes
 from serving_layer.portal.http_session import Sessions
 from serving_layer.portal.http_visit import Portal
-from serving_layer.portal.ports import IdentityProvider, PartUnavailableError
+from serving_layer.portal.ports import IdentityProvider
 from serving_layer.portal.postgres_ended_sessions import PostgresEndedSessions
 from serving_layer.portal.postgres_operations import PostgresOperations
 from serving_layer.problems.problems import refused
@@ -56,7 +56,7 @@ class PortalSettings:
 
 
 class SignedOut:
-    """The port `EndedSessions`, from threads of `executor`. `stored` raises AccessUnavailableError."""
+    """The port `EndedSessions`, from threads of `executor`. `stored` raises UnavailableError."""
 
     def __init__(self, stored: PostgresEndedSessions, executor: Executor) -> None:
         self._stored, self._executor = stored, executor
@@ -72,7 +72,7 @@ class SignedOut:
     async def _asked(self, call: Callable[..., Answer], *arguments: object) -> Answer:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._executor, call, *arguments)
-        except AccessUnavailableError as error:
+        except UnavailableError as error:
             said = "PostgreSQL does not answer, so nobody can be signed out, nor in for longer than some minutes"
             raise refused("access_unavailable", said, {"Retry-After": "2"}) from error
 
@@ -104,7 +104,7 @@ def routes_of_portal(
     async def name_of(payee_id: str) -> str | None:
         try:
             return await asyncio.get_running_loop().run_in_executor(behind.executor, books.name, payee_id)
-        except PartUnavailableError as error:
+        except UnavailableError as error:
             raise settled_unavailable() from error
 
     counts = ServedChannelCounts(behind.history.reader, behind.reader, behind.metrics, behind.history.cursors, name_of)

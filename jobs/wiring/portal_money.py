@@ -12,13 +12,7 @@ from billing.books.postgres_states import PostgresStates
 from billing.books.run_posting import finalise_run
 from billing.books.statements import Statement
 from billing.books.states import Move, Transition
-from billing.errors import (
-    LedgerUnavailableError,
-    PostingConflictError,
-    RequestKeyReusedError,
-    SchemaMissingError,
-    StateError,
-)
+from billing.errors import PostingConflictError, RequestKeyReusedError, StateError
 from billing.money import amount_text
 from billing.postgres_session import connector
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
@@ -28,9 +22,8 @@ from jobs.wiring.api_statements import detail_of, summary_of
 from jobs.wiring.billing_settings import APPROVER_ROLE, BILLING_ROLE
 from serving_layer.access.postgres_reads import API_ROLE
 from serving_layer.money.idempotency import RequestKey
-from serving_layer.portal.ports import PartUnavailableError, RefusedActionError
+from serving_layer.portal.ports import RefusedActionError
 from serving_layer.portal.records import Appeal, Hold, ListedStatement, Notice, Proposal, Step, WholeStatement
-from serving_layer.problems.problems import Part
 
 SHOWN_MAX = 500
 PROPOSALS_SHOWN, DIFFERENCES_SHOWN = 50, 10
@@ -178,8 +171,6 @@ def _step(step: Transition) -> Step:
 def _translated() -> Iterator[None]:
     try:
         yield
-    except (LedgerUnavailableError, SchemaMissingError) as error:
-        raise PartUnavailableError(Part.POSTGRES) from error
     except RequestKeyReusedError as error:
         raise RefusedActionError("This form was sent before with another text; open the page again.") from error
     except (StateError, PostingConflictError) as error:

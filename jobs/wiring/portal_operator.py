@@ -1,22 +1,18 @@
 """The operator's half of the portal, wired to PostgreSQL, Kafka and the checks of `doctor`."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
 
 from ingestion.contract.printable import escaped
 from jobs.checkup.checks import Verdict
 from jobs.checkup.servers import server_rows
 from jobs.wiring.dead_letters import open_replay
-from serving_layer.portal.ports import PartUnavailableError, RefusedActionError
+from serving_layer.portal.ports import RefusedActionError
 from serving_layer.portal.postgres_operations import PostgresOperations
 from serving_layer.portal.records import DeadLetter, PartHealth, ReconciliationRow, RunRow, VersionRow
-from serving_layer.problems.problems import Part
-from speed_layer.errors import UnavailableError
 from speed_layer.kafka_dead_letter_replay import ReplayRefusedError
 
 DEAD_LETTERS_SHOWN = 100
 TEXT_SHOWN = 2_000
-Answer = TypeVar("Answer")
 
 
 class OperatorDesk:
@@ -45,7 +41,7 @@ class OperatorDesk:
 
     def dead_letters(self) -> Sequence[DeadLetter]:
         """See the port."""
-        newest = _answered(lambda: self._replay.newest(DEAD_LETTERS_SHOWN))
+        newest = self._replay.newest(DEAD_LETTERS_SHOWN)
         return [
             DeadLetter(
                 at.partition,
@@ -61,7 +57,7 @@ class OperatorDesk:
     def replay(self, partition: int, offset: int, actor: str) -> bool:
         """See the port."""
         try:
-            _answered(lambda: self._replay.replay(partition, offset, actor))
+            self._replay.replay(partition, offset, actor)
         except ReplayRefusedError as error:
             raise RefusedActionError(f"Nothing was sent: {error}.") from error
         return True
@@ -72,11 +68,3 @@ class OperatorDesk:
             PartHealth(row.subject, row.verdict is not Verdict.BAD, " → ".join(filter(None, (row.found, row.remedy))))
             for row in server_rows(self._environ)
         ]
-
-
-def _answered(call: Callable[[], Answer]) -> Answer:
-    try:
-        return call()
-    except UnavailableError as error:
-        part = Part.POSTGRES if str(error).startswith("PostgreSQL") else Part.KAFKA
-        raise PartUnavailableError(part) from error

@@ -1,11 +1,8 @@
 """Wires what a comparison of the whole flow uses: the tables by Spark, the record and the ledger in PostgreSQL."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from batch_layer.errors import UnavailableError
 from batch_layer.reconciling.ports import ReconciliationStore
 from batch_layer.reconciling.reconcile import ReconcilePorts
 from batch_layer.reconciling.reconciliation import BilledVideo, Days
@@ -13,7 +10,6 @@ from batch_layer.stages import Progress
 from batch_layer.versions.ports import VersionStore
 from billing.books.postgres_billed_views import PostgresBilledViews
 from billing.books.postgres_books import PostgresBooks
-from billing.errors import LedgerUnavailableError, SchemaMissingError
 from billing.postgres_session import connector
 
 if TYPE_CHECKING:
@@ -52,19 +48,8 @@ class _Billed:
 
     def billed(self, days: Days | None) -> list[BilledVideo]:
         """See the port `BilledViews`."""
-        with _unavailable():
-            return [BilledVideo(**asdict(each)) for each in self._views.billed(days)]
+        return [BilledVideo(**asdict(each)) for each in self._views.billed(days)]
 
     def paid_twice(self) -> list[str]:
         """See the port `BilledViews`."""
-        with _unavailable():
-            return self._books.beyond_whole()
-
-
-@contextmanager
-def _unavailable() -> Iterator[None]:
-    """Tell the errors of the ledger as the batch layer does."""
-    try:
-        yield
-    except (LedgerUnavailableError, SchemaMissingError) as error:
-        raise UnavailableError(str(error)) from error
+        return self._books.beyond_whole()

@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager
 
 from pyspark.sql import SparkSession
 
-from batch_layer.errors import BatchError, UnavailableError
+from batch_layer.errors import BatchError
 from batch_layer.lake.spark_session import jdbc_catalog, open_session
 from batch_layer.reconciling.postgres_reconciliations import PostgresReconciliations
 from batch_layer.reconciling.reconcile import known_differences, never_reconciled
@@ -30,7 +30,8 @@ def open_settled_views(environ: Mapping[str, str]) -> Iterator[SettledViews]:
     Reads VIEWLEDGER_POSTGRES_URL, VIEWLEDGER_HDFS_URL, VIEWLEDGER_WAREHOUSE and the settings of Spark.
 
     Raises:
-        CommandError: no version is published yet, or a server that is needed does not answer.
+        CommandError: no version is published yet.
+        UnavailableError: a server that is needed does not answer.
     """
     with _session(environ, None) as (session, version):
         url = settings.PostgresConnection.from_environ(environ).url
@@ -60,8 +61,7 @@ def _session(environ: Mapping[str, str], number: int | None) -> Iterator[tuple[S
         finally:
             session.stop()
     except BatchError as error:
-        code = ExitCode.UNAVAILABLE if isinstance(error, UnavailableError) else ExitCode.FAILED
-        raise CommandError(str(error), code) from error
+        raise CommandError(str(error)) from error
 
 
 def _differences(session: SparkSession, version: PublishedVersion, postgres_url: str) -> tuple[str, ...]:

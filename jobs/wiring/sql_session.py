@@ -7,10 +7,10 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
-from batch_layer.errors import UnavailableError
 from batch_layer.published.postgres_published_snapshots import PostgresPublishedSnapshots
 from batch_layer.published.published_names import ForbiddenError
 from batch_layer.published.spark_connect import PublishedTables, QueryError
+from ingestion.contract.unavailable import UnavailableError
 from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
+from ingestion.contract.unavailable import UnavailableError
 from serving_layer.access.access import Caller, anonymous, unauthorized
 from serving_layer.access.api_keys import PREFIX, ApiKey, caller_of_key, parsed
 from serving_layer.problems.problems import ProblemError, refused
@@ -20,10 +21,6 @@ GRACE_SECONDS = 300.0
 """How long a key that was good serves on while PostgreSQL is away."""
 REMEMBERED_MAX = 10_000
 CREDENTIAL_LENGTH_MAX = 8_192
-
-
-class AccessUnavailableError(Exception):
-    """The store of API keys does not answer in time."""
 
 
 class Tokens(Protocol):
@@ -43,7 +40,7 @@ class _Known:
 class Access:
     """Identifies callers. For one event loop.
 
-    `find_key` looks a key up by its id or raises AccessUnavailableError; `clock` returns seconds since the epoch.
+    `find_key` looks a key up by its id or raises UnavailableError; `clock` returns seconds since the epoch.
     """
 
     def __init__(
@@ -84,7 +81,7 @@ class Access:
             return known.caller
         try:
             checked = await self._checked(credential, now)
-        except AccessUnavailableError as error:
+        except UnavailableError as error:
             if known is not None and now < min(known.checked_at + GRACE_SECONDS, known.expires_at):
                 return known.caller
             raise refused(

@@ -9,9 +9,9 @@ from typing import Any
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
+from ingestion.contract.unavailable import Part, UnavailableError
 from serving_layer.access.access import Scope
 from serving_layer.access.api_keys import ApiKey, hashed, key_text
-from serving_layer.access.identification import AccessUnavailableError
 from serving_layer.access.postgres_reads import PostgresReads
 
 _SELECT = """
@@ -26,10 +26,10 @@ class PostgresApiKeys:
     """Looks keys up; blocking, thread-safe, bounded in time."""
 
     def __init__(self, url: str) -> None:
-        self._reads = PostgresReads(url, AccessUnavailableError)
+        self._reads = PostgresReads(url)
 
     def find(self, key_id: str) -> ApiKey | None:
-        """Return a key by its id; raises AccessUnavailableError."""
+        """Return a key by its id; raises UnavailableError."""
         rows = self._reads.query(f"{_SELECT} WHERE key_id = %s", (key_id,))
         return _key(rows[0]) if rows else None
 
@@ -42,7 +42,7 @@ class PostgresKeyRing:
     """Makes, lists and revokes keys. Connects when made.
 
     Raises:
-        AccessUnavailableError: PostgreSQL does not answer.
+        UnavailableError: PostgreSQL does not answer.
     """
 
     def __init__(self, url: str) -> None:
@@ -103,7 +103,7 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
-        raise AccessUnavailableError(f"PostgreSQL does not answer ({' '.join(str(error).split())})") from error
+        raise UnavailableError(Part.POSTGRES, f"PostgreSQL does not answer ({' '.join(str(error).split())})") from error
     except psycopg2.errors.RaiseException as error:
         raise KeyRefusedError(str(error.diag.message_primary)) from error
     except psycopg2.errors.UndefinedTable as error:

@@ -4,12 +4,14 @@ import queue
 import select
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import psycopg2
 from psycopg2.extensions import POLL_OK, POLL_READ
 from psycopg2.extensions import connection as Connection
+
+from ingestion.contract.unavailable import Part, UnavailableError
 
 API_ROLE = "viewledger_api"
 """The database role that the API's reads act in, whatever login the API comes with: it may read what is shown."""
@@ -18,31 +20,34 @@ SECONDS_MAX = 3.0
 """For connecting and for a query; a server that hangs keeps no bound of its own."""
 
 
+def away(text: str) -> UnavailableError:
+    """Return the error for PostgreSQL and what it said."""
+    return UnavailableError(Part.POSTGRES, text)
+
+
 class PostgresReads:
     """Queries on one connection in API_ROLE, which is made when needed and made anew after a failure.
 
     It is read-only unless said otherwise. Thread-safe; calls wait for each other, so what must not wait gets an
     instance of its own. Every call ends within a few seconds, whatever the server or the network does, or raises
-    `unavailable`, or `too_slow` where the server gave the query up.
+    UnavailableError, or `too_slow` where the server gave the query up.
     """
 
     def __init__(
         self,
         url: str,
-        unavailable: type[Exception],
-        too_slow: type[Exception] | None = None,
+        too_slow: Callable[[str], Exception] = away,
         *,
         read_only: bool = True,
     ) -> None:
         self._url = url
         self._read_only = read_only
-        self._unavailable = unavailable
-        self._too_slow = too_slow or unavailable
+        self._too_slow = too_slow
         self._connection: Connection | None = None
         self._lock = threading.Lock()
 
     def query(self, sql: str, arguments: Sequence[Any]) -> list[tuple[Any, ...]]:
-        """Return all rows; raises `unavailable`."""
+        """Return all rows; raises as the class says."""
         with self._lock:
             try:
                 try:
@@ -57,7 +62,7 @@ class PostgresReads:
                 raise self._too_slow(" ".join(str(error).split())) from error
             except psycopg2.Error as error:
                 self._disconnect()
-                raise self._unavailable(" ".join(str(error).split())) from error
+                raise away(" ".join(str(error).split())) from error
 
     def close(self) -> None:
         """Disconnect."""
@@ -81,8 +86,8 @@ class PostgresReads:
 class PooledReads:
     """Some PostgresReads, for queries that may take a while: as many at once as there are connections."""
 
-    def __init__(self, url: str, unavailable: type[Exception], too_slow: type[Exception], *, connections: int) -> None:
-        self._all = [PostgresReads(url, unavailable, too_slow) for _ in range(connections)]
+    def __init__(self, url: str, too_slow: type[Exception], *, connections: int) -> None:
+        self._all = [PostgresReads(url, too_slow) for _ in range(connections)]
         self._free: queue.SimpleQueue[PostgresReads] = queue.SimpleQueue()
         for each in self._all:
             self._free.put(each)

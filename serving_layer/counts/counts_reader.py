@@ -6,17 +6,11 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Protocol, TypeVar
 
+from ingestion.contract.unavailable import Part, UnavailableError
 from serving_layer.counts.coalescing import CoalescedReads
 from serving_layer.counts.merge import ServedCount, ServedVersion, SettledCount, SpeedSums, merged
-from serving_layer.counts.ports import (
-    PublishedVersions,
-    SettledCounts,
-    SettledUnavailableError,
-    SpeedCounts,
-    SpeedUnavailableError,
-)
+from serving_layer.counts.ports import PublishedVersions, SettledCounts, SpeedCounts
 from serving_layer.counts.settled_cache import SettledCache
-from serving_layer.problems.problems import Part
 
 IDS_PER_ROUND_TRIP_MAX = 1_000
 _CHANGES_SLICE = 5_000
@@ -94,16 +88,16 @@ class CountsReader:
         """Return the served counts of some videos, in their order.
 
         Raises:
-            SettledUnavailableError: the version, or what it says of one of them, is not known and cannot be asked for.
+            UnavailableError: the version, or what it says of one of them, is not known and cannot be asked for.
         """
         if self._cache is None:
-            raise SettledUnavailableError("the published version is not known yet")
+            raise UnavailableError(Part.POSTGRES, "the published version is not known yet")
         version, speed = await self._speed_reads.read(video_ids)
         settled = await self._settled_of(version, video_ids)
         return [merged(video_id, version, settled.get(video_id), speed) for video_id in video_ids]
 
     async def refresh(self) -> None:
-        """Look at the pointer and, if it moved, move to the new version; raises SettledUnavailableError."""
+        """Look at the pointer and, if it moved, move to the new version; raises UnavailableError."""
         current = await self._current() or self._before_first
         if self._cache is None:
             self._cache = SettledCache(current)
@@ -141,7 +135,7 @@ class CountsReader:
         sums: SpeedSums | None
         try:
             sums = await self._speed.read(version.offset_ends, video_ids)
-        except SpeedUnavailableError:
+        except UnavailableError:
             sums = None
         self._is_speed_answering = sums is not None
         self._observer.speed_read(len(video_ids), self._monotonic() - started, answered=sums is not None)

@@ -30,7 +30,7 @@ class StreamOverError(Exception):
 
 
 ReadLive = Callable[[], Awaitable[LiveCount]]
-"""Reads the count of one stream. Raises SettledUnavailableError or ProblemError where it cannot be read now, and
+"""Reads the count of one stream. Raises UnavailableError or ProblemError where it cannot be read now, and
 StreamOverError where the stream is to end."""
 
 

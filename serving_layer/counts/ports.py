@@ -6,19 +6,11 @@ from typing import Protocol
 from serving_layer.counts.merge import ServedVersion, SettledCount, SpeedSums
 
 
-class SettledUnavailableError(Exception):
-    """The store of published versions does not answer in time."""
-
-
-class SpeedUnavailableError(Exception):
-    """The speed layer's store does not answer in time."""
-
-
 class PublishedVersions(Protocol):
     """The pointer to the current version. Called from a thread; bounded in time."""
 
     def current(self) -> ServedVersion | None:
-        """Return the current version, None before the first; raises SettledUnavailableError."""
+        """Return the current version, None before the first; raises UnavailableError."""
 
 
 class SettledCounts(Protocol):
@@ -27,13 +19,13 @@ class SettledCounts(Protocol):
     def counts(self, video_ids: Sequence[str], version: int) -> Mapping[str, SettledCount]:
         """Return the counts in force at a version, by video; videos unknown to it are left out.
 
-        Raises SettledUnavailableError.
+        Raises UnavailableError.
         """
 
     def changes(self, video_ids: Sequence[str], after: int, through: int) -> Mapping[str, SettledCount]:
         """Return, of these videos, those that a version in (after, through] changed, with their counts at `through`.
 
-        Raises SettledUnavailableError.
+        Raises UnavailableError.
         """
 
 
@@ -41,4 +33,4 @@ class SpeedCounts(Protocol):
     """The speed layer's counts. Bounded in time; one round trip."""
 
     async def read(self, offset_ends: tuple[int, ...], video_ids: Sequence[str]) -> SpeedSums:
-        """Return what was counted from the offsets on, for all ids at once; raises SpeedUnavailableError."""
+        """Return what was counted from the offsets on, for all ids at once; raises UnavailableError."""

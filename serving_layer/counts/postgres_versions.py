@@ -6,7 +6,6 @@ from typing import Any
 
 from serving_layer.access.postgres_reads import PostgresReads
 from serving_layer.counts.merge import ServedVersion, SettledCount
-from serving_layer.counts.ports import SettledUnavailableError
 
 CURRENT_SQL = """
 SELECT v.version, v.offsets, v.watermarks FROM published.pointer p JOIN published.versions v USING (version)
@@ -27,7 +26,7 @@ class PostgresVersions:
     """Both ports of serving on one connection: give the pointer and the counts one instance each; see PostgresReads."""
 
     def __init__(self, url: str) -> None:
-        self._reads = PostgresReads(url, SettledUnavailableError)
+        self._reads = PostgresReads(url)
 
     def current(self) -> ServedVersion | None:
         """Return the current version; see `PublishedVersions`."""

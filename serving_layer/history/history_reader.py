@@ -7,9 +7,9 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import TypeVar
 
+from ingestion.contract.unavailable import UnavailableError
 from serving_layer.access.access import Caller, nothing_here
 from serving_layer.counts.merge import ServedCount, ServedVersion, SettledCount, SpeedSums, merged
-from serving_layer.counts.ports import SettledUnavailableError
 from serving_layer.history.ports import Channels, QueryTooSlowError, SettledHistory
 from serving_layer.history.series import VideoSum, WindowSum
 from serving_layer.problems.problems import ProblemError, refused
@@ -126,7 +126,7 @@ class HistoryReader:
         try:
             async with asyncio.timeout(_SECONDS_MAX):
                 return await asyncio.get_running_loop().run_in_executor(self._executor, call, *arguments)
-        except SettledUnavailableError as error:
+        except UnavailableError as error:
             raise settled_unavailable() from error
         except (TimeoutError, QueryTooSlowError) as error:
             raise refused(

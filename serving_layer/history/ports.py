@@ -16,7 +16,7 @@ class QueryTooSlowError(Exception):
 class SettledHistory(Protocol):
     """Published versions and what they say over time; none of it ever changes. Called from a thread; bounded in time.
 
-    Every call raises SettledUnavailableError; sums raise QueryTooSlowError, too.
+    Every call raises UnavailableError; sums raise QueryTooSlowError, too.
     """
 
     def version(self, number: int) -> ServedVersion | None:
@@ -39,7 +39,7 @@ class SettledHistory(Protocol):
 
 
 class Channels(Protocol):
-    """Whose video it is, by the catalogue. Called from a thread; bounded in time; raises SettledUnavailableError.
+    """Whose video it is, by the catalogue. Called from a thread; bounded in time; raises UnavailableError.
 
     `published_by` None asks for the newest catalogue, a version's number for the one its publication could know.
     """

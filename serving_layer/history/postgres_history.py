@@ -5,7 +5,6 @@ from datetime import datetime
 
 from serving_layer.access.postgres_reads import PooledReads
 from serving_layer.counts.merge import ServedVersion, SettledCount
-from serving_layer.counts.ports import SettledUnavailableError
 from serving_layer.counts.postgres_versions import COUNTS_SQL, served_version
 from serving_layer.history.ports import QueryTooSlowError
 from serving_layer.history.series import VideoSum, WindowSum
@@ -52,7 +51,7 @@ class PostgresHistory:
     """See the port `SettledHistory`. Thread-safe; at most CONNECTIONS queries run at once."""
 
     def __init__(self, url: str) -> None:
-        self._reads = PooledReads(url, SettledUnavailableError, QueryTooSlowError, connections=CONNECTIONS)
+        self._reads = PooledReads(url, QueryTooSlowError, connections=CONNECTIONS)
 
     def version(self, number: int) -> ServedVersion | None:
         """See the port."""

@@ -36,7 +36,7 @@ class OpenAppealError(Exception):
 class Appeals(Protocol):
     """Takes appeals down. Called from a thread.
 
-    Raises StatementsUnavailableError where the books do not answer, KeyReusedError where something else was asked for
+    Raises UnavailableError where the books do not answer, KeyReusedError where something else was asked for
     under the key, OpenAppealError where an appeal to the statement is not decided yet.
     """
 

@@ -16,10 +16,6 @@ PROPOSED = "proposed"
 """The state of an import that waits for a second person."""
 
 
-class CatalogueUnavailableError(Exception):
-    """The store of catalogues does not answer in time, or does not let the API import."""
-
-
 class FilesRefusedError(Exception):
     """The files break their format; `problems` names each thing that is wrong with file, line and column."""
 
@@ -77,5 +73,5 @@ class CatalogueImports(Protocol):
     def import_files(self, files: CatalogueFiles, request: RequestKey) -> ImportAnswer:
         """Import, once for a request; nothing is stored where anything is wrong.
 
-        Raises FilesRefusedError, KeyReusedError and CatalogueUnavailableError.
+        Raises FilesRefusedError, KeyReusedError and UnavailableError.
         """

@@ -16,10 +16,6 @@ _STATEMENT_ID = re.compile(r"[0-9a-f]{32}")
 _encode = msgspec.json.Encoder().encode
 
 
-class ProofsUnavailableError(Exception):
-    """The batch tables, which events are read from, do not answer in time."""
-
-
 class PaidEvent(msgspec.Struct, frozen=True):
     """One event of a statement."""
 
@@ -96,7 +92,7 @@ class ProvenStatement(msgspec.Struct, frozen=True):
 class StatementEvents(Protocol):
     """The events behind statements. Called from a thread; may take as long as the batch tables take.
 
-    Raises StatementsUnavailableError where the books do not answer, ProofsUnavailableError where the tables do not.
+    Raises UnavailableError: of POSTGRES where the books do not answer, of SQL where the tables do not.
     """
 
     def statement(self, statement_id: str) -> ProvenStatement | None:

@@ -81,16 +81,12 @@ class StatementDetail(StatementSummary, frozen=True):
     lines: Sequence[StatementLine]
 
 
-class StatementsUnavailableError(Exception):
-    """The books do not answer in time."""
-
-
 class UnknownPayeeError(Exception):
     """Nobody knows the payee; the message names the nearest known one."""
 
 
 class Statements(Protocol):
-    """The books' statements. Called from a thread; raises StatementsUnavailableError."""
+    """The books' statements. Called from a thread; raises UnavailableError."""
 
     def of_payee(self, payee_id: str, most: int) -> Sequence[StatementSummary]:
         """Return a payee's statements, newest period and restatement first.

@@ -3,10 +3,10 @@
 from typing import Any
 
 from ingestion.contract.event import VIDEO_ID_LENGTH_MAX, VIDEO_ID_PATTERN
+from ingestion.contract.unavailable import Part
 from serving_layer.money.appeals import OBJECTION_LENGTH_MAX
 from serving_layer.money.catalogue_import import PROBLEMS_SHOWN
 from serving_layer.money.idempotency import HEADER, KEY_PATTERN
-from serving_layer.problems.problems import Part
 from serving_layer.request.parameters import GROUPS, LIMIT_MAX, ORDERS
 from serving_layer.request.video_ids import LOOKUP_IDS_MAX
 from serving_layer.request.windows import WINDOWS_MAX, WindowKind

@@ -12,22 +12,16 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from ingestion.contract.printable import is_text
+from ingestion.contract.unavailable import PART_NAMES, Part, UnavailableError
 from serving_layer.access.access import Caller, Scope
 from serving_layer.access.http_access import Guard, GuardedRoute
 from serving_layer.access.sign_in import BEGINNING, safe_return_path
 from serving_layer.counts.merge import ServedCount, ServedVersion
 from serving_layer.portal.http_session import Sessions
 from serving_layer.portal.http_templates import rendered
-from serving_layer.portal.ports import (
-    ChannelCounts,
-    IdentityProvider,
-    MoneyActions,
-    MoneyReads,
-    OperatorReads,
-    PartUnavailableError,
-)
+from serving_layer.portal.ports import ChannelCounts, IdentityProvider, MoneyActions, MoneyReads, OperatorReads
 from serving_layer.portal.records import ServedTotal
-from serving_layer.problems.problems import PART_NAMES, Part, ProblemError
+from serving_layer.problems.problems import ProblemError
 from serving_layer.request import request_ids
 from serving_layer.request.parameters import is_number
 from serving_layer.routes.http_live import LiveStreams
@@ -125,8 +119,8 @@ class Visit:
         """Return what a part answers; where it does not, `default`, and the page will say which part it is."""
         try:
             return await run_in_threadpool(call, *args, **kwargs)
-        except PartUnavailableError as error:
-            self.affected.setdefault(error.part, sentence(str(error)))
+        except UnavailableError as error:
+            self.affected.setdefault(error.part, silent(error.part))
             return default
 
     async def attempt(self, default: Answer, answer: Awaitable[Answer]) -> Answer:
@@ -142,7 +136,7 @@ class Visit:
     def note_missing(self, count: ServedCount | ServedTotal | None) -> None:
         """Let the page say which part does not answer, where views of a served count are missing for that."""
         if count is not None and self.portal.missing_part(count.complete) is Part.REDIS:
-            self.affected.setdefault(Part.REDIS, sentence(f"{PART_NAMES[Part.REDIS]} does not answer"))
+            self.affected.setdefault(Part.REDIS, silent(Part.REDIS))
 
     def page(self, template: str, *, status: int = 200, refused: str | None = None, **context: object) -> Response:
         """Return a page; forms in it are bound to this visit."""
@@ -249,6 +243,11 @@ def text_of(form: FormData, name: str) -> str:
 def sentence(detail: str) -> str:
     """Return what a problem says as a whole sentence."""
     return f"{detail[0].upper()}{detail[1:]}."
+
+
+def silent(part: Part) -> str:
+    """Return the sentence that a part does not answer; what it said is for the log, not for a page."""
+    return f"{PART_NAMES[part]} does not answer."
 
 
 def redirect(path: str) -> Response:

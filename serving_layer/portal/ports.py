@@ -1,7 +1,7 @@
 """What the portal needs from the layers behind it, wired by jobs.
 
 Whoever asks passes the payee that a creator is bound to; nothing of another payee comes back. A part that does not
-answer raises `PartUnavailableError`: the page then says so and shows what it has. Calls are blocking, bounded in time
+answer raises `UnavailableError`: the page then says so and shows what it has. Calls are blocking, bounded in time
 and made from a thread, unless they are coroutines.
 """
 
@@ -33,15 +33,6 @@ from serving_layer.portal.records import (
     VideoOrder,
     WholeStatement,
 )
-from serving_layer.problems.problems import PART_NAMES, Part
-
-
-class PartUnavailableError(Exception):
-    """A part behind the page does not answer in time."""
-
-    def __init__(self, part: Part) -> None:
-        super().__init__(f"{PART_NAMES[part]} does not answer")
-        self.part = part
 
 
 class RefusedActionError(Exception):

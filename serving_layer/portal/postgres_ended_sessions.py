@@ -2,7 +2,6 @@
 
 from datetime import datetime
 
-from serving_layer.access.identification import AccessUnavailableError
 from serving_layer.access.postgres_reads import PostgresReads
 
 _END = """
@@ -12,10 +11,10 @@ ON CONFLICT (session_sha256) DO NOTHING RETURNING 1"""
 
 
 class PostgresEndedSessions:
-    """Blocking, thread-safe, bounded in time; both calls raise AccessUnavailableError."""
+    """Blocking, thread-safe, bounded in time; both calls raise UnavailableError."""
 
     def __init__(self, url: str) -> None:
-        self._queries = PostgresReads(url, AccessUnavailableError, read_only=False)
+        self._queries = PostgresReads(url, read_only=False)
 
     def was_ended(self, digest: str) -> bool:
         """Whether somebody signed out of the session."""

@@ -5,9 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from serving_layer.access.postgres_reads import PostgresReads
-from serving_layer.portal.ports import PartUnavailableError
 from serving_layer.portal.records import ReconciliationRow, RunRow, VersionRow
-from serving_layer.problems.problems import Part
 
 ROWS_MAX = 100
 
@@ -21,18 +19,11 @@ _RECONCILIATIONS = """
     ORDER BY reconciliation_id DESC LIMIT %s"""
 
 
-class PostgresUnavailableError(PartUnavailableError):
-    """PostgreSQL does not answer in time; what it said is for the log, not for the page."""
-
-    def __init__(self, _: str) -> None:
-        super().__init__(Part.POSTGRES)
-
-
 class PostgresOperations:
     """The journal of the batch layer, newest first, at most 100 rows of each."""
 
     def __init__(self, url: str) -> None:
-        self._reads = PostgresReads(url, PostgresUnavailableError)
+        self._reads = PostgresReads(url)
 
     def runs(self) -> Sequence[RunRow]:
         """Return the newest runs."""

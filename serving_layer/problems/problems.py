@@ -4,9 +4,9 @@ docs/api.md shows this table; a test holds the two against each other.
 """
 
 from collections.abc import Mapping
-from enum import StrEnum
 
 from ingestion.contract.problem import Problem
+from ingestion.contract.unavailable import Part
 
 CODES: dict[str, tuple[int, str]] = {
     "body_malformed": (400, "The body is not JSON."),
@@ -77,22 +77,6 @@ CODES: dict[str, tuple[int, str]] = {
 }
 
 
-class Part(StrEnum):
-    """What an answer can be missing for."""
-
-    POSTGRES = "postgres"
-    REDIS = "redis"
-    """No problem: without it counts are served, settled only."""
-    SPEED = "speed"
-    """The speed layer, which is counting again what it had lost. No problem either."""
-    KAFKA = "kafka"
-    SQL = "sql"
-    """The SQL server, through which the batch tables are read."""
-    IDENTITY_PROVIDER = "identity_provider"
-    PROCESS = "process"
-    """The process that answers: it has as much to do as it may, or versions change under it. Another try may do."""
-
-
 PARTS: dict[str, Part] = {
     "settled_counts_unavailable": Part.POSTGRES,
     "query_too_slow": Part.POSTGRES,
@@ -108,17 +92,6 @@ PARTS: dict[str, Part] = {
     "import_busy": Part.PROCESS,
 }
 """Code with status 503 → the part that it is about, for programs and for the portal's pages."""
-
-PART_NAMES: dict[Part, str] = {
-    Part.POSTGRES: "PostgreSQL",
-    Part.REDIS: "Redis",
-    Part.SPEED: "The speed layer",
-    Part.KAFKA: "Kafka",
-    Part.SQL: "The SQL server",
-    Part.IDENTITY_PROVIDER: "The identity provider",
-    Part.PROCESS: "This process",
-}
-"""Part → its name for people."""
 
 
 class ProblemError(Exception):

@@ -12,8 +12,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ingestion.contract.decoding import is_video_id
+from ingestion.contract.unavailable import Part
 from serving_layer.access.access import Caller
-from serving_layer.problems.problems import Part, refused
+from serving_layer.problems.problems import refused
 from serving_layer.request.accept import preferred
 from serving_layer.request.parameters import Parameters
 

@@ -13,9 +13,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from ingestion.contract.unavailable import UnavailableError
 from serving_layer.access.http_access import Guard, GuardedRoute, problem_document, refuse_unguarded
 from serving_layer.counts.counts_reader import CountsReader
-from serving_layer.counts.ports import SettledUnavailableError
 from serving_layer.counts.prometheus_api import ApiMetrics
 from serving_layer.openapi.openapi import documentation
 from serving_layer.problems.problems import problem, refused
@@ -111,7 +111,7 @@ async def _refresh(reader: CountsReader) -> None:
     before = reader.version
     try:
         await reader.refresh()
-    except SettledUnavailableError as error:
+    except UnavailableError as error:
         log.warning("pointer not read", extra={"fields": {"reason": str(error)}})
     if reader.version is not None and reader.version is not before:
         log.info("version served", extra={"fields": {"version": reader.version.version}})

@@ -9,6 +9,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ingestion.contract.unavailable import UnavailableError
 from serving_layer.access.access import Caller, Scope
 from serving_layer.access.http_access import Guard, GuardedRoute
 from serving_layer.money.appeals import (
@@ -20,7 +21,7 @@ from serving_layer.money.appeals import (
     objection_of,
 )
 from serving_layer.money.idempotency import HEADER, KeyReusedError, key_reused, request_key
-from serving_layer.money.statements import StatementsUnavailableError, books_unavailable
+from serving_layer.money.statements import books_unavailable
 from serving_layer.problems.problems import refused
 from serving_layer.routes.http_counts import read_body
 from serving_layer.routes.http_statements import Books, shown_statement
@@ -70,5 +71,5 @@ async def _ask(executor: Executor, call: Callable[..., Answer], *arguments: obje
         raise refused(
             "appeal_open", "an appeal to the statement is not decided yet; another can be made when it is"
         ) from error
-    except (TimeoutError, StatementsUnavailableError) as error:
+    except (TimeoutError, UnavailableError) as error:
         raise books_unavailable() from error

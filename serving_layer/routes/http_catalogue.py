@@ -10,6 +10,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ingestion.contract.unavailable import UnavailableError
 from serving_layer.access.access import Caller, Scope, nothing_here
 from serving_layer.access.http_access import Guard, GuardedRoute
 from serving_layer.money.catalogue_import import (
@@ -19,7 +20,6 @@ from serving_layer.money.catalogue_import import (
     PROPOSED,
     CatalogueFiles,
     CatalogueImports,
-    CatalogueUnavailableError,
     FilesRefusedError,
     ImportAnswer,
 )
@@ -99,7 +99,7 @@ async def _imported(
         raise key_reused() from error
     except FilesRefusedError as error:
         raise _refused(error.problems) from error
-    except (TimeoutError, CatalogueUnavailableError) as error:
+    except (TimeoutError, UnavailableError) as error:
         raise refused(
             "catalogue_unavailable",
             "PostgreSQL does not answer, so nothing is known to be imported; send the same again under the same key",

@@ -13,11 +13,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from ingestion.contract.decoding import is_video_id
+from ingestion.contract.unavailable import UnavailableError
 from serving_layer.access.access import Caller, Scope
 from serving_layer.access.http_access import Guard, GuardedRoute
 from serving_layer.counts.counts_reader import CountsReader
 from serving_layer.counts.merge import ServedCount, entity_tag, without_billable
-from serving_layer.counts.ports import SettledUnavailableError
 from serving_layer.counts.prometheus_api import ApiMetrics
 from serving_layer.history.history_reader import settled_unavailable
 from serving_layer.problems.problems import ProblemError, refused
@@ -134,7 +134,7 @@ async def served(reader: CountsReader, metrics: ApiMetrics, video_ids: Sequence[
     """Return the served counts, counted in the metrics; a store that is away is a problem that says which."""
     try:
         counts = await reader.read(video_ids)
-    except SettledUnavailableError as error:
+    except UnavailableError as error:
         metrics.unavailable.inc()
         raise settled_unavailable() from error
     for count in counts:

@@ -12,11 +12,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ingestion.contract.decoding import is_video_id
+from ingestion.contract.unavailable import UnavailableError
 from serving_layer.access.access import Caller, Scope
 from serving_layer.access.http_access import Guard, GuardedRoute
 from serving_layer.counts.counts_reader import CountsReader
 from serving_layer.counts.live_counts import LiveCount, ReadLive, StreamOverError, is_event_id, live_video
-from serving_layer.counts.ports import SettledUnavailableError
 from serving_layer.problems.problems import ProblemError, refused
 from serving_layer.request.video_ids import malformed
 from serving_layer.routes.http_history import History, whose
@@ -133,7 +133,7 @@ class _Events:
         """Return the count as an event, None where the client has it already."""
         try:
             count = await self.read()
-        except (SettledUnavailableError, ProblemError):
+        except (UnavailableError, ProblemError):
             return b": the count cannot be read now\n\n"
         self.round_trips = count.round_trips
         if count.event_id == self.known:

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ingestion.contract.event import event_id_of
+from ingestion.contract.unavailable import Part, UnavailableError
 from serving_layer.access.access import Caller, Scope, nothing_here
 from serving_layer.access.http_access import Guard, GuardedRoute
 from serving_layer.money.proofs import (
@@ -22,14 +23,13 @@ from serving_layer.money.proofs import (
     EventPayments,
     Form,
     PaymentStatus,
-    ProofsUnavailableError,
     ProvenStatement,
     StatementEvents,
     is_statement_id,
     seen_by,
     written,
 )
-from serving_layer.money.statements import UNDECIDED, StatementsUnavailableError, books_unavailable
+from serving_layer.money.statements import UNDECIDED, books_unavailable
 from serving_layer.problems.problems import refused
 from serving_layer.request.parameters import is_number
 from serving_layer.routes.http_open_streams import LastingAnswer, OpenStreams, TooManyOpenError
@@ -112,9 +112,9 @@ async def payment_of(proofs: Proofs, event_id: str) -> EventPayment:
 async def _asked(proofs: Proofs, call: Callable[..., Answer], *arguments: object) -> Answer:
     try:
         return await asyncio.get_running_loop().run_in_executor(proofs.executor, call, *arguments)
-    except StatementsUnavailableError as error:
-        raise books_unavailable() from error
-    except ProofsUnavailableError as error:
+    except UnavailableError as error:
+        if error.part is Part.POSTGRES:
+            raise books_unavailable() from error
         raise refused(
             "proofs_unavailable",
             "the batch tables do not answer, so events cannot be looked up now; try again shortly",

@@ -10,6 +10,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ingestion.contract.unavailable import UnavailableError
 from serving_layer.access.access import Caller, Scope, nothing_here, require_payee
 from serving_layer.access.http_access import Guard, GuardedRoute
 from serving_layer.money.proofs import is_statement_id
@@ -19,7 +20,6 @@ from serving_layer.money.statements import (
     StatementLine,
     Statements,
     StatementSummary,
-    StatementsUnavailableError,
     UnknownPayeeError,
     books_unavailable,
     is_shown,
@@ -100,5 +100,5 @@ async def _read(books: Books, call: Callable[..., Found], *arguments: object) ->
     try:
         async with asyncio.timeout(_SECONDS_MAX):
             return await asyncio.get_running_loop().run_in_executor(books.executor, call, *arguments)
-    except (TimeoutError, StatementsUnavailableError) as error:
+    except (TimeoutError, UnavailableError) as error:
         raise books_unavailable() from error

@@ -16,10 +16,10 @@ from billing.books.run_posting import post_bills
 from billing.books.statements import statement_id_of
 from billing.books.states import Move
 from billing.postgres_session import connector
+from ingestion.contract.unavailable import UnavailableError
 from jobs.wiring.api_appeals import BooksAppeals
 from serving_layer.money.appeals import OpenAppealError
 from serving_layer.money.idempotency import KeyReusedError, RequestKey
-from serving_layer.money.statements import StatementsUnavailableError
 from tests.billing_fakes import OCTOBER, bill, line, run_of
 from tests.billing_postgres import own_database
 from tests.serving_fakes import FakeAppeals
@@ -136,5 +136,5 @@ def test_what_was_answered_cannot_be_changed_or_taken_away(postgres_url: str) ->
 
 
 def test_books_that_do_not_answer_are_one_error() -> None:
-    with pytest.raises(StatementsUnavailableError):
+    with pytest.raises(UnavailableError):
         BooksAppeals("postgresql://nobody@127.0.0.1:9/nothing").answered(ANN, key())

@@ -18,8 +18,9 @@ from billing.errors import FileRefusedError
 from billing.postgres_session import connector
 from billing.terms.file_catalogue import read_catalogue
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
+from ingestion.contract.unavailable import UnavailableError
 from jobs.wiring.api_catalogue import IMPORTER_ROLE, CatalogueImporter
-from serving_layer.money.catalogue_import import CatalogueFiles, CatalogueUnavailableError, FilesRefusedError
+from serving_layer.money.catalogue_import import CatalogueFiles, FilesRefusedError
 from serving_layer.money.idempotency import KeyReusedError, RequestKey
 from tests.billing_postgres import own_database, put_in_force
 
@@ -159,5 +160,5 @@ def stranger(url: str) -> Iterator[str]:
 def test_a_login_that_may_not_import_and_a_server_that_is_away_are_one_error(stranger: str) -> None:
     psycopg2.connect(stranger).close()
     for url in (stranger, "postgresql://nobody@127.0.0.1:9/nothing"):
-        with pytest.raises(CatalogueUnavailableError):
+        with pytest.raises(UnavailableError):
             CatalogueImporter(url, pseudonymise).import_files(FILES, key())

@@ -10,10 +10,11 @@ import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
 
+from ingestion.contract.unavailable import UnavailableError
 from ingestion.intake import AdmittedEvent
 from ingestion.kafka_producer import BATCH_BYTES, KafkaEventLog, partition_of, producer_settings
 from ingestion.kafka_record_groups import supports
-from ingestion.ports import EventLog, LogUnavailableError
+from ingestion.ports import EventLog
 from tests.ingestion_fakes import FakeEventLog
 
 PARTITIONS = 12
@@ -149,7 +150,7 @@ def test_more_than_fits_one_batch_is_split_over_several(topic: KafkaTopic) -> No
 def test_too_many_events_under_way_are_refused_rather_than_held_in_memory(topic: KafkaTopic) -> None:
     settings = producer_settings([topic.bootstrap], 5_000)
     log = KafkaEventLog(lambda: KafkaProducer(**settings), topic.name, in_flight_events_max=10)
-    with pytest.raises(LogUnavailableError, match="too many"):
+    with pytest.raises(UnavailableError, match="too many"):
         log.append(events(11)).result(5)
     log.append(events(10)).result(20)
     assert log.in_flight_events == 0
@@ -157,7 +158,7 @@ def test_too_many_events_under_way_are_refused_rather_than_held_in_memory(topic:
 
 
 def test_a_missing_broker_or_topic_is_one_clear_error(kafka_bootstrap: str) -> None:
-    with pytest.raises(LogUnavailableError, match=r"no Kafka broker answers at 127\.0\.0\.1:9"):
+    with pytest.raises(UnavailableError, match=r"no Kafka broker answers at 127\.0\.0\.1:9"):
         KafkaEventLog.connect(["127.0.0.1:9"], "video-views", deadline_ms=500)
-    with pytest.raises(LogUnavailableError, match="has no topic nope"):
+    with pytest.raises(UnavailableError, match="has no topic nope"):
         KafkaEventLog.connect([kafka_bootstrap], "nope", deadline_ms=1_000)

@@ -8,8 +8,8 @@ from uuid import UUID
 import pytest
 import redis.asyncio
 
+from ingestion.contract.unavailable import UnavailableError
 from speed_layer.chunk import Chunk, Span
-from speed_layer.errors import UnavailableError
 from speed_layer.redis_calls import APPLY
 from speed_layer.redis_segment_store import AsyncRedisSegmentReader, RedisSegmentStore
 from speed_layer.segments import Applied, Moved

@@ -19,9 +19,9 @@ from billing.terms.ownership import SINCE_EVER, WITHOUT_END, OwnerShare, whole_s
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from billing.terms.postgres_channels import ChannelQueries
 from ingestion.contract.offsets import OffsetVector
+from ingestion.contract.unavailable import UnavailableError
 from ingestion.contract.version import PublishedVersion
 from serving_layer.access.postgres_reads import PooledReads
-from serving_layer.counts.ports import SettledUnavailableError
 from serving_layer.history.ports import QueryTooSlowError
 from serving_layer.history.postgres_history import PostgresHistory
 from serving_layer.history.series import series_rows, top_rows
@@ -172,15 +172,13 @@ def test_day_changes_add_up_to_the_counts_of_every_version(stores: tuple[FakeHis
 
 
 def test_a_query_that_takes_too_long_is_told_apart_from_a_server_that_is_away(postgres_url: str) -> None:
-    with closing(PooledReads(postgres_url, SettledUnavailableError, QueryTooSlowError, connections=1)) as reads:
+    with closing(PooledReads(postgres_url, QueryTooSlowError, connections=1)) as reads:
         with pytest.raises(QueryTooSlowError):
             reads.query("SELECT pg_sleep(60)", ())
         assert reads.query("SELECT 1", ()) == [(1,)]
     with (
-        closing(
-            PooledReads("postgresql://nobody@127.0.0.1:9/x", SettledUnavailableError, QueryTooSlowError, connections=1)
-        ) as away,
-        pytest.raises(SettledUnavailableError),
+        closing(PooledReads("postgresql://nobody@127.0.0.1:9/x", QueryTooSlowError, connections=1)) as away,
+        pytest.raises(UnavailableError),
     ):
         away.query("SELECT 1", ())
 
@@ -200,7 +198,7 @@ def test_a_channel_has_the_videos_owned_on_the_day_by_the_catalogue_of_the_time(
     )
     later = Catalogue((Payee("ann", "Ann"),), (Video("-a"),), (whole_share("-a", "ann"),))
     with own_database(postgres_url, with_versions=False) as url, closing(PostgresVersionStore(url)) as store:
-        reads = PooledReads(url, SettledUnavailableError, QueryTooSlowError, connections=1)
+        reads = PooledReads(url, QueryTooSlowError, connections=1)
         channels = ChannelQueries(reads.query)
         assert channels.video_ids("ann", None) is None
         catalogues = PostgresCatalogueStore(connector(url))

@@ -11,10 +11,10 @@ import pytest
 import redis
 import redis.asyncio
 
+from ingestion.contract.unavailable import UnavailableError
 from jobs.processes.api import SpeedLayerCounts
 from serving_layer.access.postgres_reads import API_ROLE, PostgresReads
 from serving_layer.counts.merge import SettledCount
-from serving_layer.counts.ports import SettledUnavailableError, SpeedUnavailableError
 from serving_layer.counts.postgres_versions import PostgresVersions
 from speed_layer.redis_segment_store import AsyncRedisSegmentReader, RedisSegmentStore
 from tests.billing_postgres import own_database
@@ -83,7 +83,7 @@ def terminate_connections(url: str) -> None:
 
 
 def test_a_postgres_that_is_away_is_an_error_and_one_that_comes_back_is_used_again(postgres_url: str) -> None:
-    with pytest.raises(SettledUnavailableError):
+    with pytest.raises(UnavailableError):
         PostgresVersions("postgresql://nobody@127.0.0.1:9/nothing").current()
     with own_database(postgres_url, with_versions=False) as url:
         versions = PostgresVersions(url)
@@ -111,9 +111,9 @@ def test_a_connection_of_the_api_has_no_right_to_change_anything_or_to_see_bank_
 ) -> None:
     """Not even where the connection is told that it may write: the role of the database lacks the right."""
     with own_database(postgres_url, with_versions=False) as url:
-        reads = PostgresReads(url, SettledUnavailableError)
+        reads = PostgresReads(url)
         assert reads.query("SELECT current_user::text", ()) == [(API_ROLE,)]
-        with pytest.raises(SettledUnavailableError, match="permission denied"):
+        with pytest.raises(UnavailableError, match="permission denied"):
             reads.query(f"BEGIN READ WRITE; {write}", ())
         reads.close()
 
@@ -164,5 +164,5 @@ def test_a_speed_layer_without_state_is_incomplete(redis_url: str, namespace: st
 
 
 def test_a_redis_that_is_away_is_one_error(namespace: str) -> None:
-    with pytest.raises(SpeedUnavailableError):
+    with pytest.raises(UnavailableError):
         read("redis://127.0.0.1:9/0", namespace, "a")

@@ -1,6 +1,7 @@
 """The whole counting pipeline in one process, on fakes, with every fault as a method and every answer checked.
 
 The loop, the merge, the cut, the settled rule and their adapters are the product's own. What is expected of them comes
+from ingestion.contract.unavailable import Part, UnavailableError
 from `Reference`, which shares no code with the product: it reads JSON into dictionaries and counts.
 """
 
@@ -21,14 +22,14 @@ from batch_layer.run.run import SEGMENTS_KEPT_VERSIONS
 from ingestion.contract.counting import Billability, Received, Verdict, settle
 from ingestion.contract.decoding import decode_view_event
 from ingestion.contract.event import TOPIC_VIDEO_VIEWS
+from ingestion.contract.unavailable import Part, UnavailableError
 from ingestion.contract.version import PublishedVersion
 from jobs.processes.api import SpeedLayerCounts
-from jobs.wiring.batch_run import SpeedCutOnRedis
 from serving_layer.counts.counts_reader import CountsReader
 from serving_layer.counts.merge import ServedCount, ServedVersion
 from speed_layer.chunk import Chunk, LogRecord, instant_of
 from speed_layer.consume_loop import ConsumeLoop, Surroundings
-from speed_layer.errors import OffsetsGoneError, UnavailableError
+from speed_layer.errors import OffsetsGoneError
 from speed_layer.ports import Published
 from speed_layer.recovery import Horizon
 from speed_layer.segments import Applied, Moved, PartitionReading, ProvisionalViews
@@ -120,8 +121,7 @@ class Hitch:
 class Wire:
     """Between a process and its ports. Only here can anything happen between two of its steps."""
 
-    def __init__(self, failure: type[Exception]) -> None:
-        self._failure = failure
+    def __init__(self) -> None:
         self._hitch: Hitch | None = None
 
     def expect(self, hitch: Hitch | None) -> None:
@@ -134,7 +134,7 @@ class Wire:
         if hitch.kind == "kill before":
             raise Killed
         if hitch.kind == "refuse":
-            raise self._failure("refused")
+            raise UnavailableError(Part.REDIS, "refused")
         if hitch.kind == "hold":
             hitch.meanwhile()
             return method(*arguments, **named)
@@ -142,7 +142,7 @@ class Wire:
             chunks, *others = arguments  # a pipeline that broke off after some of its calls
             arguments = (chunks[: len(chunks) // 2], *others)
         method(*arguments, **named)
-        raise Killed if hitch.kind == "kill after" else self._failure("the reply was lost")
+        raise Killed if hitch.kind == "kill after" else UnavailableError(Part.REDIS, "the reply was lost")
 
 
 class Wired:
@@ -222,13 +222,13 @@ class TwinStore(FakeSegmentStore):
     def read(self, offset_ends: Sequence[int], video_ids: Sequence[str]) -> ProvisionalViews:
         # Readers look after every step; they must not use up the refusals meant for the others.
         if self.refusals:
-            raise UnavailableError("refused")
+            raise UnavailableError(Part.REDIS, "refused")
         return super().read(offset_ends, video_ids)
 
     def _answer(self) -> None:
         if self.refusals:
             self.refusals -= 1
-            raise UnavailableError("refused")
+            raise UnavailableError(Part.REDIS, "refused")
 
     def _changed(self) -> None:
         self._states.append(_copied(self._partitions))
@@ -314,7 +314,7 @@ class Process:
     """One speed process: the product's loop, the wire, and what it knows of the published version."""
 
     def __init__(self, pipeline: "Pipeline") -> None:
-        self.wire = Wire(UnavailableError)
+        self.wire = Wire()
         self.log = pipeline.log_type(pipeline.topic)
         self.published = FakePublished()
         self.is_cut_off = False
@@ -542,17 +542,17 @@ class Pipeline:
     def cut(self, hitch: Hitch | None = None) -> None:
         """Begins a batch run; one that was under way is given up."""
         former = self.versions[-1] if self.versions else None
-        wire = Wire(batch_layer.errors.UnavailableError)
+        wire = Wire()
         wire.expect(hitch)
         self.run = None
         try:
             cut = take_cut(
                 Wired(BrokerView(self), wire),  # type: ignore[arg-type]
-                Wired(SpeedCutOnRedis(self.store), wire),  # type: ignore[arg-type]
+                Wired(self.store, wire),  # type: ignore[arg-type]
                 TOPIC_VIDEO_VIEWS,
                 former,
             )
-        except (Killed, batch_layer.errors.UnavailableError):
+        except (Killed, UnavailableError):
             return
         except batch_layer.errors.RefusedError:
             ends = former.offsets.ends if former else (0,) * PARTITIONS
@@ -599,8 +599,8 @@ class Pipeline:
         if is_pruned and number > SEGMENTS_KEPT_VERSIONS:
             kept = self.versions[number - SEGMENTS_KEPT_VERSIONS - 1]
             try:
-                SpeedCutOnRedis(self.store).prune(kept.offsets.ends)  # type: ignore[arg-type]
-            except batch_layer.errors.UnavailableError:
+                self.store.prune(kept.offsets.ends)  # type: ignore[arg-type]
+            except UnavailableError:
                 return  # the next run does it
 
     def _changed_counts(self) -> dict[str, tuple[int, int]]:

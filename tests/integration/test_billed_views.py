@@ -9,8 +9,8 @@ import pytest
 from billing.books.postgres_billed_views import BilledViews, PostgresBilledViews
 from billing.books.postgres_books import PostgresBooks
 from billing.books.run_posting import post_bills
-from billing.errors import LedgerUnavailableError
 from billing.postgres_session import connector
+from ingestion.contract.unavailable import UnavailableError
 from tests.billing_fakes import OCTOBER, bill, line, run_of
 from tests.billing_postgres import own_database
 
@@ -70,5 +70,5 @@ def test_owners_who_were_billed_for_different_numbers_are_both_told(url: str) ->
 
 
 def test_a_ledger_that_does_not_answer_is_told_from_an_empty_one() -> None:
-    with pytest.raises(LedgerUnavailableError):
+    with pytest.raises(UnavailableError):
         PostgresBilledViews(connector("postgresql://nobody@127.0.0.1:9/nothing")).billed()

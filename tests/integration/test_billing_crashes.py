@@ -16,8 +16,9 @@ from psycopg2.extensions import cursor as Cursor
 
 from billing.books.postgres_books import PostgresBooks
 from billing.books.run_posting import post_bills
-from billing.errors import LedgerUnavailableError, SchemaMissingError
+from billing.errors import SchemaMissingError
 from billing.postgres_session import connector
+from ingestion.contract.unavailable import UnavailableError
 from jobs.local_stack.stack import LocalStack, temporary_folder
 from tests.billing_fakes import bill, line, run_of
 from tests.billing_postgres import own_database
@@ -142,7 +143,7 @@ def test_a_server_that_is_away_is_one_sentence_without_the_password() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     ledger = PostgresBooks(connector(f"postgresql://viewledger:secret@127.0.0.1:{port}/x"), sleep=lambda _: None)
-    with pytest.raises(LedgerUnavailableError) as caught:
+    with pytest.raises(UnavailableError) as caught:
         post_bills(run_of(), BILLS, ledger)
     assert str(caught.value).startswith("PostgreSQL does not answer: ")
     assert "secret" not in str(caught.value)

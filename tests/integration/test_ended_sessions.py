@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg2
 import pytest
 
-from serving_layer.access.identification import AccessUnavailableError
+from ingestion.contract.unavailable import UnavailableError
 from serving_layer.portal.postgres_ended_sessions import PostgresEndedSessions
 from tests.billing_postgres import own_database
 from tests.postgres_people import person
@@ -62,6 +62,6 @@ def test_what_is_over_by_itself_is_forgotten(api_url: str) -> None:
 def test_a_store_that_does_not_answer_is_said() -> None:
     with (
         closing(PostgresEndedSessions("postgresql://x:x@127.0.0.1:1/x")) as process,
-        pytest.raises(AccessUnavailableError),
+        pytest.raises(UnavailableError),
     ):
         process.was_ended(DIGEST)

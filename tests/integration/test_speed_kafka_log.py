@@ -10,7 +10,8 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.structs import OffsetAndMetadata
 
-from speed_layer.errors import OffsetsGoneError, TopicSettingsError, UnavailableError
+from ingestion.contract.unavailable import UnavailableError
+from speed_layer.errors import OffsetsGoneError, TopicSettingsError
 from speed_layer.kafka_log import KafkaLog, KafkaLogSettings
 
 WITHIN_SECONDS = 30.0

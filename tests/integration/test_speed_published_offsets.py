@@ -12,8 +12,9 @@ import pytest
 from batch_layer.errors import RefusedError
 from batch_layer.versions.postgres_log_generations import PostgresLogGenerations
 from ingestion.contract.offsets import LogGeneration, OffsetVector
+from ingestion.contract.unavailable import UnavailableError
 from speed_layer import postgres_catalogue_videos
-from speed_layer.errors import TopicSettingsError, UnavailableError
+from speed_layer.errors import TopicSettingsError
 from speed_layer.ports import Published
 from speed_layer.postgres_catalogue_videos import PostgresCatalogueVideos
 from speed_layer.postgres_published_offsets import PostgresPublishedOffsets

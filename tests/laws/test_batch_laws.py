@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from batch_layer.errors import GateFailedError, UnavailableError
+from batch_layer.errors import GateFailedError
 from batch_layer.gate.ports import GateReport
 from batch_layer.gate.spark_gate_sums import Subject
 from batch_layer.lake.iceberg_tables import branch_of
@@ -20,6 +20,7 @@ from batch_layer.run.rebuild import rebuild_once
 from batch_layer.run.run import run_once
 from batch_layer.run.spark_warehouse import SparkWarehouse
 from ingestion.contract.counting import Billability, LateEvent, OwnViewer, VideoFacts, judge_alone, settle
+from ingestion.contract.unavailable import Part, UnavailableError
 from ingestion.contract.version import PublishedVersion
 from tests.spark_fixtures import TOPIC, MemoryRun
 
@@ -207,7 +208,7 @@ class CrashingBefore:
     def __init__(self, port: object, method: str, *, after: bool) -> None:
         self._port, self._method, self._after = port, method, after
         # one of the points stands for a server that goes away: the run ends in order, and its traces stay too
-        self._ending = UnavailableError("HDFS is away") if method == "derive" else Crash()
+        self._ending = UnavailableError(Part.HDFS, "HDFS is away") if method == "derive" else Crash()
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._port, name)

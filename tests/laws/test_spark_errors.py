@@ -6,8 +6,8 @@ import pytest
 from pyspark.errors.exceptions.captured import convert_exception
 from pyspark.sql import SparkSession
 
-from batch_layer.errors import UnavailableError
 from batch_layer.lake.spark_errors import translated
+from ingestion.contract.unavailable import UnavailableError
 
 
 def test_a_file_that_hdfs_can_neither_write_nor_close_is_hdfs_away(spark: SparkSession) -> None:

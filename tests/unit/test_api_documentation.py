@@ -4,8 +4,9 @@ import json
 import re
 from pathlib import Path
 
+from ingestion.contract.unavailable import PART_NAMES, Part
 from serving_layer.access.access import GRANTS, Role, Scope
-from serving_layer.problems.problems import CODES, PART_NAMES, PARTS, Part, problem
+from serving_layer.problems.problems import CODES, PARTS, problem
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")

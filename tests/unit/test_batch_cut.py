@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from batch_layer.archive.cut import Cut, take_cut
-from batch_layer.errors import RefusedError, UnavailableError
+from batch_layer.errors import RefusedError
 from ingestion.contract.offsets import OffsetVector
+from ingestion.contract.unavailable import Part, UnavailableError
 from ingestion.contract.version import PublishedVersion
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -56,7 +57,7 @@ class Speed:
     def cut(self, partition_count: int) -> Sequence[int | None]:
         self.asked.append("cut")
         if self.positions is None:
-            raise UnavailableError("Redis: away")
+            raise UnavailableError(Part.REDIS, "Redis: away")
         return self.positions
 
     def prune(self, offset_ends: Sequence[int]) -> int:

@@ -5,7 +5,8 @@ from datetime import date, timedelta
 
 from batch_layer.judging.recomputed_days import days_after, days_before, days_to_recompute, neighbours
 from batch_layer.lake.content import Content
-from batch_layer.lake.spark_errors import server_away
+from batch_layer.lake.spark_errors import part_away
+from ingestion.contract.unavailable import Part
 
 FIRST = date(2026, 11, 1)
 
@@ -40,8 +41,8 @@ def test_contents_add_up_in_any_order_and_can_be_taken_away_again() -> None:
 
 
 def test_a_server_that_is_away_is_told_from_an_error_of_ours() -> None:
-    assert server_away("Caused by: java.net.ConnectException: Connection refused") == "HDFS"
-    assert server_away("org.apache.kafka.common.errors.TimeoutException: Timed out") == "Kafka"
-    assert server_away("org.postgresql.util.PSQLException: Connection refused") == "PostgreSQL"
-    assert server_away("[UNRESOLVED_COLUMN.WITH_SUGGESTION] A column cannot be resolved") is None
-    assert server_away("org.apache.spark.sql.kafka010: Some data may have been lost") is None
+    assert part_away("Caused by: java.net.ConnectException: Connection refused") is Part.HDFS
+    assert part_away("org.apache.kafka.common.errors.TimeoutException: Timed out") is Part.KAFKA
+    assert part_away("org.postgresql.util.PSQLException: Connection refused") is Part.POSTGRES
+    assert part_away("[UNRESOLVED_COLUMN.WITH_SUGGESTION] A column cannot be resolved") is None
+    assert part_away("org.apache.spark.sql.kafka010: Some data may have been lost") is None

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from batch_layer.errors import RefusedError, UnavailableError
+from batch_layer.errors import RefusedError
 from batch_layer.run.prometheus_batch_metrics import PrometheusBatchMetrics
+from ingestion.contract.unavailable import Part, UnavailableError
 from jobs.commands import batch
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
@@ -25,7 +26,7 @@ def parsed(*words: str) -> argparse.Namespace:
 
 def test_a_run_is_tried_again_with_growing_bounded_waits() -> None:
     waits: list[float] = []
-    answers = iter([UnavailableError("away"), UnavailableError("away"), None])
+    answers = iter([UnavailableError(Part.KAFKA, "away"), UnavailableError(Part.KAFKA, "away"), None])
 
     def work() -> str:
         if (error := next(answers)) is not None:
@@ -38,7 +39,7 @@ def test_a_run_is_tried_again_with_growing_bounded_waits() -> None:
 
 def test_after_the_last_attempt_the_error_stands() -> None:
     def work() -> None:
-        raise UnavailableError("Kafka is away")
+        raise UnavailableError(Part.KAFKA, "Kafka is away")
 
     waits: list[float] = []
     with pytest.raises(UnavailableError, match="Kafka is away"):

@@ -4,11 +4,12 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from batch_layer.errors import DifferenceError, RefusedError, UnavailableError
+from batch_layer.errors import DifferenceError, RefusedError
 from batch_layer.reconciling.reconcile import ReconcilePorts, never_reconciled, reconcile_after_run, reconcile_once
 from batch_layer.reconciling.reconciliation import DIFFERENCES_MAX, BilledVideo
 from batch_layer.versions.ports import RunEntry
 from ingestion.contract.offsets import OffsetVector
+from ingestion.contract.unavailable import Part, UnavailableError
 from ingestion.contract.version import PublishedVersion
 from tests.spark_fixtures import Found, MemoryVersions
 
@@ -76,7 +77,7 @@ def test_a_server_that_is_away_is_no_difference_and_nothing_is_kept() -> None:
     store = versions()
     before = list(store.found)
     with pytest.raises(UnavailableError):
-        reconcile_once(ports(Found(failure=UnavailableError("HDFS is away")), store), None)
+        reconcile_once(ports(Found(failure=UnavailableError(Part.HDFS, "HDFS is away")), store), None)
     assert store.found == before
 
 
@@ -131,7 +132,7 @@ def test_after_a_run_its_days_are_compared_and_those_of_a_run_that_could_not_com
 def test_days_that_could_not_be_compared_stay_to_be_compared() -> None:
     store = versions()
     with pytest.raises(UnavailableError):
-        reconcile_after_run(ports(Found(failure=UnavailableError("HDFS is away")), store))
+        reconcile_after_run(ports(Found(failure=UnavailableError(Part.HDFS, "HDFS is away")), store))
     (sentence,) = never_reconciled(store)
     assert sentence.startswith("2 days from 2026-11-18 on are not reconciled yet")
     reconcile_once(ports(Found(), store), DAY)

@@ -4,10 +4,11 @@ from pathlib import Path
 import pytest
 
 from billing.books.run_posting import RunSummary
-from billing.errors import LedgerUnavailableError, PreconditionsError
+from billing.errors import PreconditionsError
 from billing.nightly import Night, NightOf
 from billing.period_billing import BilledPeriod
 from billing.rating.remarks import Remarks
+from ingestion.contract.unavailable import Part, UnavailableError
 from jobs.commands.billing.figures import record_night, record_overdue, recorded_billing
 from tests.billing_fakes import NOVEMBER, OCTOBER, run_of
 
@@ -54,8 +55,8 @@ def test_what_stored_nothing_or_did_not_end_leaves_nothing(tmp_path: Path) -> No
     environ = {"VIEWLEDGER_STATE_DIR": str(tmp_path)}
     with recorded_billing(environ) as recorded:
         recorded.append(billed_period(dry_run=True))
-    with pytest.raises(LedgerUnavailableError), recorded_billing(environ):
-        raise LedgerUnavailableError("away")
+    with pytest.raises(UnavailableError), recorded_billing(environ):
+        raise UnavailableError(Part.POSTGRES, "away")
     with recorded_billing({}) as recorded:
         recorded.append(billed_period())
     assert not list(tmp_path.iterdir())

@@ -7,13 +7,10 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 
 from ingestion.contract.backoff import Backoff
+from ingestion.contract.unavailable import Part, UnavailableError
 from jobs.resilience.circuit_breaker import CircuitBreaker, State
 from jobs.resilience.circuit_breaker_metrics import show_breakers
 from tests.speed_fakes import FakeClock
-
-
-class AwayError(Exception):
-    """The server does not answer."""
 
 
 class Server:
@@ -28,7 +25,7 @@ class Server:
     def ask(self, what: str = "answer") -> str:
         self.calls += 1
         if self.is_away:
-            raise AwayError("nobody there")
+            raise UnavailableError(Part.REDIS, "nobody there")
         return what
 
     async def ask_later(self, what: str = "answer") -> str:
@@ -42,14 +39,12 @@ class Server:
 
 def breaker_of(clock: FakeClock, *, failures_max: int = 3) -> CircuitBreaker:
     backoff = Backoff(1.0, 8.0)
-    return CircuitBreaker(
-        "part", AwayError, failures_max=failures_max, backoff=backoff, monotonic=clock, chance=lambda: 1.0
-    )
+    return CircuitBreaker(Part.REDIS, failures_max=failures_max, backoff=backoff, monotonic=clock, chance=lambda: 1.0)
 
 
 def fail(guarded: Server, times: int) -> None:
     for _ in range(times):
-        with pytest.raises(AwayError):
+        with pytest.raises(UnavailableError):
             guarded.ask()
 
 
@@ -65,7 +60,8 @@ def test_after_three_failures_in_a_row_calls_fail_at_once_with_the_reason() -> N
     server.is_away = True
     fail(guarded, 3)
     assert (server.calls, breaker.state) == (3, State.OPEN)
-    with pytest.raises(AwayError, match=r"^part did not answer; the circuit breaker is open: nobody there$"):
+    reason = r"^redis did not answer; the circuit breaker is open: nobody there$"
+    with pytest.raises(UnavailableError, match=reason):
         guarded.ask()
     assert server.calls == 3
 
@@ -159,6 +155,30 @@ def test_an_error_of_another_kind_is_an_answer() -> None:
     assert breaker.state is State.CLOSED
 
 
+def test_the_failure_of_another_part_is_an_answer_of_this_one() -> None:
+    class Store:
+        part = Part.REDIS
+
+        def ask(self) -> None:
+            raise UnavailableError(self.part, "nobody there")
+
+    store, breaker = Store(), breaker_of(FakeClock(0.0), failures_max=2)
+    guarded = breaker.on(store, "ask")
+    for part in (Part.REDIS, Part.POSTGRES, Part.REDIS):
+        store.part = part
+        with pytest.raises(UnavailableError, match=r"^nobody there$"):
+            guarded.ask()
+    assert breaker.state is State.CLOSED, "the two failures of Redis were not in a row"
+
+
+def test_two_breakers_of_one_part_are_told_apart_by_name() -> None:
+    registry = CollectorRegistry()
+    show_breakers(registry, (CircuitBreaker(Part.KAFKA), CircuitBreaker(Part.KAFKA, name="dead_letters")))
+    shown = generate_latest(registry).decode()
+    assert 'circuit_breaker_state{part="kafka"} 0.0' in shown
+    assert 'circuit_breaker_state{part="dead_letters"} 0.0' in shown
+
+
 def test_threads_share_one_breaker() -> None:
     server, breaker = Server(), breaker_of(FakeClock(0.0))
     first, second = breaker.on(server, "ask"), breaker.on(server, "ask")
@@ -175,10 +195,10 @@ def test_threads_share_one_breaker() -> None:
 def test_the_state_is_a_metric() -> None:
     server, breaker, registry = Server(), breaker_of(FakeClock(0.0), failures_max=1), CollectorRegistry()
     show_breakers(registry, (breaker,))
-    assert 'circuit_breaker_state{part="part"} 0.0' in generate_latest(registry).decode()
+    assert 'circuit_breaker_state{part="redis"} 0.0' in generate_latest(registry).decode()
     server.is_away = True
     fail(breaker.on(server, "ask"), 1)
-    assert 'circuit_breaker_state{part="part"} 2.0' in generate_latest(registry).decode()
+    assert 'circuit_breaker_state{part="redis"} 2.0' in generate_latest(registry).decode()
 
 
 @given(

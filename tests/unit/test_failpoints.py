@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from ingestion.contract.unavailable import Part, UnavailableError
 from jobs.errors import CommandError
 from jobs.resilience import failpoints
 from jobs.resilience.failpoints import CALLS, VARIABLE, Failpoint, Failpoints, parse
@@ -25,12 +26,8 @@ class Store:
         return "other"
 
 
-class Gone(Exception):
-    """The port's server went away."""
-
-
 def points(text: str, process: str = "speed") -> Failpoints:
-    return Failpoints(process, {VARIABLE: text} if text else {}, failure=Gone)
+    return Failpoints(process, {VARIABLE: text} if text else {})
 
 
 def test_a_point_is_read_with_everything_in_it() -> None:
@@ -59,24 +56,25 @@ def test_a_wrong_point_is_told_what_is_allowed(text: str, named: str) -> None:
 
 def test_without_points_the_port_itself_is_used() -> None:
     store = Store()
-    assert points("").on(store) is store
-    assert points("batch.after_cut:kill@1").on(store) is store, "points of other processes are not ours"
+    assert points("").on(store, Part.REDIS) is store
+    assert points("batch.after_cut:kill@1").on(store, Part.REDIS) is store, "points of other processes are not ours"
 
 
 def test_fail_before_does_nothing_and_fail_after_has_done_it() -> None:
     before, after = Store(), Store()
-    with pytest.raises(Gone, match="before_apply"):
-        points("speed.before_apply:fail@1").on(before).apply()
-    with pytest.raises(Gone, match="after_apply"):
-        points("speed.after_apply:fail@1").on(after).apply()
+    with pytest.raises(UnavailableError, match="before_apply") as failed:
+        points("speed.before_apply:fail@1").on(before, Part.REDIS).apply()
+    with pytest.raises(UnavailableError, match="after_apply"):
+        points("speed.after_apply:fail@1").on(after, Part.REDIS).apply()
     assert (before.applied, after.applied) == (0, 1)
+    assert failed.value.part is Part.REDIS, "the server that the port talks to is what is away"
 
 
 def test_a_point_is_reached_at_its_hit_and_only_then() -> None:
     store = Store()
-    hurting = points("speed.before_apply:fail@3").on(store)
+    hurting = points("speed.before_apply:fail@3").on(store, Part.REDIS)
     assert [hurting.apply(), hurting.apply(count=5)] == [1, 6]
-    with pytest.raises(Gone):
+    with pytest.raises(UnavailableError):
         hurting.apply()
     assert hurting.apply() == 7
     assert hurting.other() == "other"
@@ -84,15 +82,15 @@ def test_a_point_is_reached_at_its_hit_and_only_then() -> None:
 
 def test_hits_are_counted_over_all_connections_of_the_process() -> None:
     again = points("speed.before_apply:fail@2")
-    assert again.on(Store()).apply() == 1
-    with pytest.raises(Gone):
-        again.on(Store()).apply()
+    assert again.on(Store(), Part.REDIS).apply() == 1
+    with pytest.raises(UnavailableError):
+        again.on(Store(), Part.REDIS).apply()
 
 
 def test_kill_and_stop_signal_the_process_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[tuple[int, int]] = []
     monkeypatch.setattr(failpoints.os, "kill", lambda pid, number: sent.append((pid, number)))
-    hurting = points("speed.before_apply:stop@1,speed.after_apply:kill@1").on(Store())
+    hurting = points("speed.before_apply:stop@1,speed.after_apply:kill@1").on(Store(), Part.REDIS)
     hurting.apply()
     assert [number for _, number in sent] == [signal.SIGSTOP, signal.SIGKILL]
     assert {pid for pid, _ in sent} == {failpoints.os.getpid()}
@@ -103,12 +101,12 @@ def test_after_a_call_that_answers_by_a_future_means_when_the_future_is_done() -
         def append(self, answer: "Future[None]") -> "Future[None]":
             return answer
 
-    hurting: Any = points("collector.after_append:fail@1", "collector").on(EventLog())
+    hurting: Any = points("collector.after_append:fail@1", "collector").on(EventLog(), Part.KAFKA)
     acknowledged: Future[None] = Future()
     told = hurting.append(acknowledged)
     assert not told.done(), "nothing is acknowledged yet"
     acknowledged.set_result(None)
-    with pytest.raises(Gone):
+    with pytest.raises(UnavailableError):
         told.result(timeout=1)
 
 

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import pytest
 
 from ingestion.contract.offsets import OffsetVector
-from speed_layer.errors import UnavailableError
+from ingestion.contract.unavailable import Part, UnavailableError
 from speed_layer.last_published import LastPublished
 from speed_layer.ports import Published
 
@@ -19,7 +19,7 @@ class Source:
 
     def current(self) -> Published | None:
         if self.is_away:
-            raise UnavailableError("PostgreSQL: away")
+            raise UnavailableError(Part.POSTGRES, "PostgreSQL: away")
         return self.answer
 
 

@@ -3,11 +3,8 @@ import threading
 import pytest
 
 from ingestion.contract.backoff import QUICK
+from ingestion.contract.unavailable import Part, UnavailableError
 from jobs.resilience.patience import try_again, wait_for
-
-
-class AwayError(Exception):
-    """The server does not answer."""
 
 
 class Work:
@@ -20,7 +17,7 @@ class Work:
     def __call__(self) -> int:
         self.tries += 1
         if self.tries <= self.failures:
-            raise AwayError(f"failure {self.tries}")
+            raise UnavailableError(Part.KAFKA, f"failure {self.tries}")
         return self.tries
 
 
@@ -33,7 +30,6 @@ def test_what_failed_is_done_again_and_somebody_is_told_before_each_wait() -> No
     work = Work(3)
     answer = try_again(
         work,
-        AwayError,
         attempts=5,
         told=lambda error, failures, seconds: told.append((str(error), failures)),
         backoff=QUICK,
@@ -44,8 +40,8 @@ def test_what_failed_is_done_again_and_somebody_is_told_before_each_wait() -> No
 
 
 def test_the_last_failure_is_raised_as_it_is() -> None:
-    with pytest.raises(AwayError, match="failure 2"):
-        try_again(Work(9), AwayError, attempts=2, told=lambda *_: None, sleep=lambda _: None)
+    with pytest.raises(UnavailableError, match="failure 2"):
+        try_again(Work(9), attempts=2, told=lambda *_: None, sleep=lambda _: None)
 
 
 def test_an_error_of_another_kind_is_not_tried_again() -> None:
@@ -53,13 +49,13 @@ def test_an_error_of_another_kind_is_not_tried_again() -> None:
         raise ValueError("wrong")
 
     with pytest.raises(ValueError, match="wrong"):
-        try_again(work, AwayError, attempts=5, told=lambda *_: pytest.fail("told"), sleep=lambda _: None)
+        try_again(work, attempts=5, told=lambda *_: pytest.fail("told"), sleep=lambda _: None)
 
 
 def test_a_process_waits_for_its_servers_until_it_is_asked_to_stop() -> None:
     stopping = threading.Event()
-    assert wait_for(Work(2), AwayError, stopping=stopping, told=lambda *_: None) == 3
+    assert wait_for(Work(2), stopping=stopping, told=lambda *_: None) == 3
     work = Work(10**9)
-    assert wait_for(work, AwayError, stopping=stopping, told=lambda *_: stopping.set()) is None
+    assert wait_for(work, stopping=stopping, told=lambda *_: stopping.set()) is None
     assert work.tries <= 2
-    assert wait_for(lambda: pytest.fail("tried"), AwayError, stopping=stopping, told=lambda *_: None) is None
+    assert wait_for(lambda: pytest.fail("tried"), stopping=stopping, told=lambda *_: None) is None

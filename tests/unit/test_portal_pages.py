@@ -14,11 +14,11 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from ingestion.contract.unavailable import Part
 from serving_layer.access.access import GRANTS
 from serving_layer.portal.http_portal import portal_routes
 from serving_layer.portal.http_templates import STATIC_FOLDER
 from serving_layer.portal.http_visit import PLACES
-from serving_layer.problems.problems import Part
 from tests.portal_fakes import ANNS, BOBS, CALLERS, DISCLAIMER, EVENT, WAITING, FakeBehind, fake_portal
 
 PAGES = {

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from batch_layer.errors import UnavailableError
 from batch_layer.published.http_published_catalog import READS, PublishedCatalog, catalog_app
 from batch_layer.published.published_metadata import MissingSnapshotError, PublishedSnapshot, published_metadata
+from ingestion.contract.unavailable import Part, UnavailableError
 
 FIRST_AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -94,7 +94,7 @@ class Snapshots:
 
 
 def no_server(table: str) -> Mapping[str, Any]:
-    raise UnavailableError("HDFS does not answer")
+    raise UnavailableError(Part.HDFS, "HDFS does not answer")
 
 
 def client(*, snapshots: Sequence[PublishedSnapshot] = (), is_up: bool = True) -> TestClient:

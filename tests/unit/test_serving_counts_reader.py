@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from ingestion.contract.unavailable import Part, UnavailableError
 from jobs.resilience.circuit_breaker import CircuitBreaker
 from serving_layer.counts.merge import ServedCount
-from serving_layer.counts.ports import SettledUnavailableError, SpeedUnavailableError
 from tests.serving_fakes import FakePublished, FakeSpeed, reader_of, version
 
 
@@ -61,9 +61,9 @@ def test_nothing_is_served_while_nobody_knows_the_version() -> None:
     async def scenario(published: FakePublished, speed: FakeSpeed) -> None:
         published.is_away = True
         reader = reader_of(published, speed)
-        with pytest.raises(SettledUnavailableError):
+        with pytest.raises(UnavailableError):
             await reader.refresh()
-        with pytest.raises(SettledUnavailableError, match="not known yet"):
+        with pytest.raises(UnavailableError, match="not known yet"):
             await reader.read(["a"])
 
     run(scenario)
@@ -74,7 +74,7 @@ def test_without_the_speed_layer_settled_counts_are_served_and_it_is_left_alone_
         now = [0.0]
         published.publish({"a": (10, 8)})
         speed.views, speed.is_away = {(100, "a"): 2}, True
-        breaker = CircuitBreaker("redis", SpeedUnavailableError, failures_max=1, monotonic=lambda: now[0])
+        breaker = CircuitBreaker(Part.REDIS, failures_max=1, monotonic=lambda: now[0])
         reader = reader_of(published, breaker.on(speed, "read"))
         await reader.refresh()
         for _ in range(5):
@@ -97,10 +97,10 @@ def test_without_the_store_of_versions_cached_videos_are_served_and_others_refus
         await reader.refresh()
         await reader.read(["a", "nobody"])
         published.is_away = True
-        with pytest.raises(SettledUnavailableError):
+        with pytest.raises(UnavailableError):
             await reader.refresh()
         assert numbers(await reader.read(["a", "nobody"])) == [(1, 10, 0), (1, 0, 0)]
-        with pytest.raises(SettledUnavailableError):
+        with pytest.raises(UnavailableError):
             await reader.read(["a", "b"])
         published.is_away = False
         assert numbers(await reader.read(["b"])) == [(1, 1, 0)]

@@ -12,10 +12,10 @@ import pytest
 from starlette.requests import Request
 from starlette.testclient import TestClient
 
+from ingestion.contract.unavailable import Part, UnavailableError
 from serving_layer.access.access import Caller, Role, anonymous
 from serving_layer.access.http_access import GuardedRoute
 from serving_layer.counts.live_counts import LiveCount
-from serving_layer.counts.ports import SettledUnavailableError
 from serving_layer.counts.prometheus_api import ApiMetrics
 from serving_layer.problems.problems import CODES, ProblemError
 from serving_layer.request.cursors import Cursors
@@ -370,7 +370,7 @@ def test_a_channel_without_redis_names_the_part_that_is_missing(served: Served) 
 
 def test_a_stream_says_when_the_count_cannot_be_read_and_goes_on(served: Served) -> None:
     async def unreadable(_: Any) -> Any:
-        raise SettledUnavailableError("gone")
+        raise UnavailableError(Part.POSTGRES, "gone")
 
     read, served.reader.read = served.reader.read, unreadable  # type: ignore[method-assign]
     text = served.get(f"/v1/channels/{OWNER}/views/live").text

@@ -12,8 +12,9 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from ingestion.contract.unavailable import UnavailableError
 from serving_layer.access.access import Caller, Role
-from serving_layer.money.proofs import CHUNK_ROWS, NDJSON, ProofsUnavailableError
+from serving_layer.money.proofs import CHUNK_ROWS, NDJSON
 from serving_layer.problems.problems import ProblemError
 from serving_layer.routes.http_proofs import CALLER_STREAMS_MAX, STREAMS_MAX, Proofs, proof_routes, streamed_events
 from tests.proof_fakes import COUNT, EVENT, STATEMENT, UNSEEN, FakeProofs
@@ -65,7 +66,7 @@ def test_a_stream_that_broke_goes_on_where_it_ended(client: TestClient, proofs: 
     try:
         with client.stream("GET", path, headers=CALLERS["auditor"]) as answer:
             got += [json.loads(line)["number"] for line in answer.iter_lines()]
-    except (httpx.HTTPError, ProofsUnavailableError):
+    except (httpx.HTTPError, UnavailableError):
         pass  # the connection broke, or what had been sent ended early
     proofs.away_at = None
     assert 0 < len(got) < COUNT

@@ -10,8 +10,9 @@ import pytest
 from ingestion.contract.backoff import QUICK
 from ingestion.contract.event import TOPIC_VIDEO_VIEWS
 from ingestion.contract.offsets import OFFSETS_PER_GENERATION, LogGeneration, OffsetVector
+from ingestion.contract.unavailable import Part, UnavailableError
 from speed_layer.consume_loop import ConsumeLoop, Surroundings
-from speed_layer.errors import OffsetsGoneError, OtherLogError, UnavailableError
+from speed_layer.errors import OffsetsGoneError, OtherLogError
 from speed_layer.ports import LogRange, Published
 from speed_layer.recovery import Horizon
 from tests.speed_fakes import (
@@ -56,7 +57,7 @@ class DownStore(FakeSegmentStore):
 
     def _check(self) -> None:
         if self.is_down:
-            raise UnavailableError("Redis is down")
+            raise UnavailableError(Part.REDIS, "Redis is down")
 
 
 class Scene:

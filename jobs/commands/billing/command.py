@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from billing.errors import (
     EvidenceMismatchError,
     FileRefusedError,
-    LedgerUnavailableError,
     PostingConflictError,
     PreconditionsError,
     RoleRefusedError,
@@ -15,6 +14,7 @@ from billing.errors import (
     TermsError,
     UnknownNameError,
 )
+from ingestion.contract.unavailable import Part, UnavailableError
 from jobs import settings
 from jobs.commands.billing import backtest as billing_backtest
 from jobs.commands.billing import catalogue_import as billing_import
@@ -92,10 +92,9 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         ) from error
     except SchemaMissingError as error:
         raise CommandError(f"{error}; run `./viewledger migrate`", ExitCode.UNAVAILABLE) from error
-    except LedgerUnavailableError as error:
-        raise CommandError(
-            f"{error}; check VIEWLEDGER_POSTGRES_URL and run the command again", ExitCode.UNAVAILABLE
-        ) from error
+    except UnavailableError as error:
+        remedy = "; check VIEWLEDGER_POSTGRES_URL and run the command again" if error.part is Part.POSTGRES else ""
+        raise CommandError(f"{error}{remedy}", ExitCode.UNAVAILABLE) from error
 
 
 def _listed(head: str, problems: Sequence[str]) -> str:

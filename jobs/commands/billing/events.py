@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 
-from batch_layer.errors import UnavailableError
 from batch_layer.published.spark_connect import QueryError
 from billing.errors import UnknownNameError
 from billing.proof.event_answers import EventAnswer, PartAnswer
@@ -96,5 +95,5 @@ def _write(chunks: Iterable[bytes]) -> None:
 def _asked() -> Iterator[None]:
     try:
         yield
-    except (UnavailableError, QueryError) as error:
+    except QueryError as error:
         raise CommandError(str(error), ExitCode.UNAVAILABLE) from error

@@ -1,0 +1,47 @@
+"""The one error of every layer for a part of the system that does not answer, and the parts by name."""
+
+from enum import StrEnum
+
+
+class Part(StrEnum):
+    """What others wait for; the values are those of metrics and of problem documents."""
+
+    KAFKA = "kafka"
+    REDIS = "redis"
+    """No problem for the API: without it counts are served, settled only."""
+    POSTGRES = "postgres"
+    HDFS = "hdfs"
+    SPARK = "spark"
+    """The Spark of this process, with the disks that it writes to and the tables that it reads."""
+    SQL = "sql"
+    """The SQL server, through which others read the batch tables."""
+    SPEED = "speed"
+    """The speed layer, which is counting again what it had lost. No problem for the API either."""
+    IDENTITY_PROVIDER = "identity_provider"
+    PROCESS = "process"
+    """The process that answers: it has as much to do as it may, or versions change under it. Another try may do."""
+
+
+PART_NAMES: dict[Part, str] = {
+    Part.KAFKA: "Kafka",
+    Part.REDIS: "Redis",
+    Part.POSTGRES: "PostgreSQL",
+    Part.HDFS: "HDFS",
+    Part.SPARK: "Spark",
+    Part.SQL: "The SQL server",
+    Part.SPEED: "The speed layer",
+    Part.IDENTITY_PROVIDER: "The identity provider",
+    Part.PROCESS: "This process",
+}
+"""Part → its name for people, as a sentence begins with it."""
+
+
+class UnavailableError(Exception):
+    """A part does not answer in time; the same call may work a moment later.
+
+    The message is one sentence that says which server, where and why; what is decided goes by `part` alone.
+    """
+
+    def __init__(self, part: Part, message: str) -> None:
+        super().__init__(message)
+        self.part = part

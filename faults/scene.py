@@ -31,9 +31,10 @@ from ingestion.contract.event import PARTITION_COUNT
 from jobs.child.accounts import account_of
 from jobs.child.process import bound_to_parent
 from jobs.local_stack.ports import free_ports
-from jobs.local_stack.servers import our_command, with_java_home
+from jobs.local_stack.servers import our_command
 from jobs.resilience.failpoints import VARIABLE
 from jobs.settings.state_home import PROJECT
+from jobs.setup.programs import with_java_home
 from jobs.wiring.access_settings import development_bearer
 from jobs.wiring.migrations import migrate
 from jobs.wiring.postgres_logins import in_database

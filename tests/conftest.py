@@ -2,10 +2,12 @@
 
 import sys
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import pytest
 
-from jobs.local_stack.stack import LocalStack, temporary_folder
+if TYPE_CHECKING:
+    from jobs.local_stack.stack import LocalStack
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -15,17 +17,19 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 @pytest.fixture(scope="session")
-def stack() -> Iterator[LocalStack]:
+def stack() -> Iterator["LocalStack"]:
     """Kafka, Redis, PostgreSQL and HDFS on free ports in a folder of their own; topics and schema are there.
 
     It ends with the session, and with the test process if that is killed.
     """
+    from jobs.local_stack.stack import LocalStack, temporary_folder  # only here: a unit test need not wait for it
+
     with temporary_folder() as folder, LocalStack.start(folder / "stack") as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def stack_environment(stack: LocalStack) -> Mapping[str, str]:
+def stack_environment(stack: "LocalStack") -> Mapping[str, str]:
     """Every VIEWLEDGER_* setting of the test stack, secrets included."""
     return stack.environment
 
@@ -55,6 +59,6 @@ def hdfs_url(stack_environment: Mapping[str, str]) -> str:
 
 
 @pytest.fixture(scope="session")
-def superuser_url(stack: LocalStack) -> str:
+def superuser_url(stack: "LocalStack") -> str:
     """The cluster's superuser, without a database: nothing of the product uses it."""
     return stack.superuser_url

@@ -12,9 +12,9 @@ from typing import IO
 
 from jobs.child.process import bound_to_parent
 from jobs.exit_codes import ExitCode
-from jobs.local_stack.servers import with_java_home
 from jobs.settings.state_home import PROJECT, state_home
 from jobs.setup import programs_for_tests
+from jobs.setup.programs import with_java_home
 
 BESIDE = (
     *(

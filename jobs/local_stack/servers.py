@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
@@ -58,15 +57,8 @@ def server_units(profile: Profile, server: str) -> tuple[Unit, ...]:
 
 def our_environment(profile: Profile) -> dict[str, str]:
     """Return what our own processes see: the starting user's environment, with this stack's settings over it."""
-    environ = with_java_home(os.environ) | profile.environment()
+    environ = programs.with_java_home(os.environ) | profile.environment()
     return environ | {"PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": "1"}
-
-
-def with_java_home(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment with JAVA_HOME, by which Spark finds its Java, naming one that it can run on."""
-    program = programs.java()
-    home = {"JAVA_HOME": str(Path(program).resolve().parent.parent)} if program else {}
-    return dict(environ) | home
 
 
 def command_task(name: str, words: tuple[str, ...], *, after: tuple[str, ...], environ: Mapping[str, str]) -> Unit:

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from jobs.settings.state_home import state_home
@@ -21,6 +22,13 @@ def java() -> str | None:
         if JAVA_OLDEST <= (java_version(str(candidate)) or 0) <= JAVA_NEWEST:
             return str(candidate)
     return None
+
+
+def with_java_home(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment with JAVA_HOME, by which Spark finds its Java, naming one that it can run on."""
+    program = java()
+    home = {"JAVA_HOME": str(Path(program).resolve().parent.parent)} if program else {}
+    return dict(environ) | home
 
 
 def java_version(program: str) -> int | None:

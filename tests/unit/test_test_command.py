@@ -1,0 +1,100 @@
+import argparse
+import subprocess
+import sys
+from collections.abc import Sequence
+
+import pytest
+
+from jobs.commands import check, test
+from jobs.exit_codes import ExitCode
+from jobs.settings.state_home import PROJECT
+from jobs.setup import programs_for_tests
+
+
+class Ended:
+    """A program that has run and ended with a code."""
+
+    def __init__(self, code: int) -> None:
+        self.code = code
+
+    def wait(self) -> int:
+        return self.code
+
+
+class Programs:
+    """Takes the place of what starts programs: keeps the words, and ends those that are to fail with their code."""
+
+    def __init__(self) -> None:
+        self.started: list[tuple[str, ...]] = []
+        self.codes: dict[str, int] = {}
+
+    def start(self, what: str, words: Sequence[str], **_: object) -> Ended:
+        self.started.append(tuple(words))
+        return Ended(self.codes.get(what, 0))
+
+
+@pytest.fixture
+def programs(monkeypatch: pytest.MonkeyPatch) -> Programs:
+    found = Programs()
+    monkeypatch.setattr(test, "start", found.start)
+    monkeypatch.setattr(programs_for_tests, "provide", lambda *_: None)
+    return found
+
+
+def words(*given: str) -> argparse.Namespace:
+    return argparse.Namespace(words=list(given))
+
+
+def test_words_run_the_tests_they_name_and_nothing_else(programs: Programs) -> None:
+    assert test.run(words("tests/unit/test_x.py", "-x")) is ExitCode.OK
+    assert programs.started == [("pytest", "tests/unit/test_x.py", "-x")]
+
+
+@pytest.mark.parametrize("code", [1, 5])
+def test_a_test_that_fails_and_words_that_name_no_test_are_a_failure(programs: Programs, code: int) -> None:
+    programs.codes["tests"] = code
+    assert test.run(words("-k", "nothing")) is ExitCode.FAILED
+
+
+def test_without_words_the_checks_and_every_test_run(programs: Programs) -> None:
+    assert test.run(words()) is ExitCode.OK
+    assert ("jobs.cli", "check") in programs.started
+    runs = [each[1:] for each in programs.started if each[0] == "pytest"]
+    left_out = {word.removeprefix("--ignore=") for run in runs for word in run if word.startswith("--ignore=")}
+    assert left_out == {word for run in runs for word in run if not word.startswith("-")}
+
+
+@pytest.mark.parametrize("what", ["check", "tests", "Spark laws and demo"])
+def test_whatever_fails_the_whole_run_fails_and_names_it(
+    what: str, programs: Programs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    programs.codes[what] = 1
+    assert test.run(words()) is ExitCode.FAILED
+    assert f"test: failed: {what}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("failing", ["format", "lint", "types"])
+def test_check_runs_every_tool_and_names_those_that_found_something(
+    failing: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ran: list[tuple[str, ...]] = []
+
+    def finds_nothing(*command: str) -> bool:
+        ran.append(command)
+        return command != check.TOOLS[failing]
+
+    monkeypatch.setattr(check, "finds_nothing", finds_nothing)
+    assert check.run(argparse.Namespace()) is ExitCode.FAILED
+    assert ran == list(check.TOOLS.values())
+    assert capsys.readouterr().err == f"check: failed: {failing}\n"
+
+
+def test_one_unit_test_waits_for_no_client_of_a_server_and_not_for_hypothesis() -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "jobs.cli", "test", "tests/unit/test_nearest.py"]
+    answer = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=120, check=False)
+    assert answer.returncode == 0, answer.stdout
+    command[-3:] = ["pytest", "-q", "tests/unit/test_nearest.py"]
+    inner = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=120, check=False)
+    imported = {line.rpartition("|")[2].strip() for line in (answer.stderr + inner.stderr).splitlines()}
+    assert "pytest" in imported
+    assert not imported & {"kafka", "redis", "psycopg2", "pyspark", "hypothesis", "httpx", "locust"}

@@ -32,7 +32,7 @@ from prometheus_client import CollectorRegistry
 
 from ingestion.contract.event import ViewEvent
 from jobs.local_stack.stack import LocalStack, temporary_folder
-from speed_layer.consume_loop import ConsumeLoop, Surroundings
+from speed_layer.consume_loop import ConsumeLoop, LoopPorts
 from speed_layer.kafka_dead_letters import KafkaDeadLetters
 from speed_layer.kafka_log import KafkaLog, KafkaLogSettings
 from speed_layer.ports import Published
@@ -144,7 +144,7 @@ class Subject:
         self.dead_letters = KafkaDeadLetters(settings.bootstrap, source_topic=settings.topic, topic=settings.topic)
         gc.freeze()  # as the process does
         self.loop = ConsumeLoop(
-            Surroundings(
+            LoopPorts(
                 catalogue=(),
                 topic=settings.topic,
                 log=KafkaLog(settings),

@@ -1,1 +1,1 @@
-"""How events enter: the contract every layer shares, the HTTP collector, and the producer behind both."""
+"""Ingestion: the contract that every layer shares, the HTTP collector, and the Kafka producer."""

@@ -1,4 +1,4 @@
-"""The broker's time, as acknowledgements tell it. Pure: how much time has passed is told by the caller."""
+"""The broker's time, learned from acknowledgements. Pure: the caller passes the elapsed time."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -7,19 +7,19 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class BrokerClock:
-    """Says what time it is for the broker, whatever the clock of this machine says.
+    """Estimates the broker's present time, independently of this machine's clock.
 
     An event is received when the broker appends it, so only the broker's time can tell that an event claims to happen
-    later. What is told may be late by the time that an acknowledgement takes.
+    later. The estimate may be late by the time that an acknowledgement takes.
     """
 
     def __init__(self, elapsed: Callable[[], float]) -> None:
-        """`elapsed` returns seconds that only ever grow, from whatever beginning."""
+        """`elapsed` returns monotonic seconds from an arbitrary start."""
         self._elapsed = elapsed
         self._known: tuple[int, float] | None = None
 
     def heard(self, appended_at_ms: int) -> None:
-        """Note the append time of a record that was acknowledged just now; -1 stands for none."""
+        """Note the append time of a record that was acknowledged just now; -1 means none."""
         if appended_at_ms >= 0:
             self._known = appended_at_ms, self._elapsed()
 

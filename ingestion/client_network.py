@@ -1,4 +1,4 @@
-"""Who sent a request, as far as it may be kept: the network of the client's address. Pure."""
+"""The network of a request's client, the only part of its address that is kept. Pure."""
 
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -29,11 +29,11 @@ def network_of(text: str) -> Network | None:
 
 
 def client_address(peer: str | None, forwarded_for: Sequence[str], trusted_proxies: frozenset[str]) -> str | None:
-    """Return the address a request came from.
+    """Return the address that a request came from.
 
     That is the peer's, unless the peer is a trusted proxy: then `X-Forwarded-For` (one entry per header line) is read
-    from its end, where our own proxies write, up to the first address that is not a trusted proxy. What stands before
-    it could have been made up by the client.
+    from its end, where our own proxies write, up to the first address that is not a trusted proxy. Entries before
+    it could have been invented by the client.
     """
     if peer is None or _known_as(peer) not in trusted_proxies:
         return peer
@@ -45,10 +45,10 @@ def client_address(peer: str | None, forwarded_for: Sequence[str], trusted_proxi
 
 
 def trusted_proxies(text: str) -> frozenset[str]:
-    """Read a list of IP addresses separated by commas; empty text trusts nobody.
+    """Parse a list of IP addresses separated by commas; an empty text trusts no proxy.
 
     Raises:
-        ValueError: with a sentence that names the entry that is no address.
+        ValueError: the sentence names the entry that is not an address.
     """
     found = set()
     for entry in filter(None, (part.strip() for part in text.split(","))):

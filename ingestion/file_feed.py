@@ -1,4 +1,4 @@
-"""A file of events to the log: every line judged, every acknowledgement awaited, the place to resume always known."""
+"""Send a file of events to the log: judge every line, await every acknowledgement, know where to resume."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -15,12 +15,12 @@ from ingestion.ports import EventLog
 CHUNK_LINES = 1_000
 CHUNKS_IN_FLIGHT_MAX = 16
 _LINE_BYTES_MAX = EVENT_BYTES_MAX + 1024
-"""Longer lines are cut here: decoding rejects them all the same, and memory stays bounded."""
+"""Longer lines are cut here: decoding rejects them anyway, and memory stays bounded."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line that is not blank; `number` counts all lines from 1."""
+    """A non-blank line; `number` counts all lines from 1."""
 
     number: int
     raw: bytes
@@ -37,7 +37,7 @@ class RejectedLine:
 
 @dataclass
 class Summary:
-    """How far a feed has come. Everything up to `done_through_line` is in the log or rejected."""
+    """The progress of a feed. Everything up to `done_through_line` is in the log or rejected."""
 
     accepted: int = 0
     rejected: int = 0
@@ -77,8 +77,8 @@ class Feed:
     def send(self, lines: Iterable[Line]) -> Iterator[list[RejectedLine]]:
         """Send all lines in order; yield the rejected lines of every chunk once the chunk is done.
 
-        Several chunks are on their way at a time. At the first one that is not acknowledged the feed stops and
-        `summary.failure` says why.
+        Several chunks are in flight at a time. At the first one that is not acknowledged the feed stops and sets
+        `summary.failure`.
         """
         under_way: deque[_Chunk] = deque()
         for chunk in _chunks(lines, self.chunk_lines):
@@ -121,7 +121,7 @@ class Feed:
 
 
 def numbered(source: BinaryIO, *, from_line: int = 1) -> Iterator[Line]:
-    """Return the lines of a file that are not blank, from a line number on; never holds an endless line in memory."""
+    """Yield the non-blank lines of a file, from a line number on; memory stays bounded for lines of any length."""
     number = 0
     while raw := source.readline(_LINE_BYTES_MAX):
         number += 1

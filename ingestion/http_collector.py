@@ -1,4 +1,4 @@
-"""`POST /v1/events`: events in, one result for every event out, after the broker has acknowledged."""
+"""`POST /v1/events`: accept events, and answer one result for every event after the broker has acknowledged."""
 
 import asyncio
 import logging
@@ -28,21 +28,21 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Collector:
-    """What the collector works with. `clock` returns the present instant, aware."""
+    """The parts of the collector. `clock` returns the present instant, aware."""
 
     event_log: EventLog
     clock: Callable[[], datetime]
     pseudonym_key: bytes
     trusted_proxies: frozenset[str] = frozenset()
     acknowledgement_seconds_max: float = 6.0
-    """A little more than the log's own bound, which comes first when all is well."""
+    """A little more than the log's own bound, which is reached first when all is well."""
     body_seconds_max: float = 15.0
     retry_after_seconds: int = 2
     metrics: CollectorMetrics = field(default_factory=CollectorMetrics)
 
 
 class EventResult(msgspec.Struct, frozen=True):
-    """What became of one event; `index` counts the events of the request from 0, blank lines left out."""
+    """The outcome of one event; `index` counts the events of the request from 0, without blank lines."""
 
     index: int
     event_id: str | None
@@ -93,7 +93,7 @@ async def _collect(collector: Collector, request: Request) -> Response:
     if not admitted and (problem := not_json_at_all(rejected)) is not None:
         return _problem(problem)
     if admitted and not await _acknowledged(collector, admitted):
-        # Rejected ones are counted when the request is answered for good; the client sends all of them again.
+        # Rejected events are counted when the request gets its final answer; the client sends all of them again.
         collector.metrics.unacknowledged.inc(len(admitted))
         detail = "the log did not acknowledge in time: send the same events again under the same ids"
         retry_after = {"Retry-After": str(collector.retry_after_seconds)}

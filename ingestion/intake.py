@@ -1,4 +1,4 @@
-"""What happens to one event between the sender and the log: decoding, judging, adding, hiding. Pure."""
+"""Process one event between the sender and the log: decode, judge, add fields, replace ids by pseudonyms. Pure."""
 
 import re
 from datetime import UTC, datetime
@@ -19,25 +19,25 @@ _HOST = re.compile(
 
 
 class Origin(msgspec.Struct, frozen=True):
-    """What is known of the sender besides the event; it replaces whatever the event claims in these fields."""
+    """The facts known of the sender; they replace the event's own values of these fields."""
 
     client_network: str | None = None
     user_agent: str | None = None
 
 
 class Arrival(msgspec.Struct, frozen=True):
-    """When and how events came in together; made once for all of them by `arrival`."""
+    """When and how a group of events came in; made once for all of them by `arrival`."""
 
     received_at: datetime | None
-    """By the broker's clock; None while that is not known."""
+    """By the broker's clock; None while that is unknown."""
     fields: dict[str, msgspec.Raw]
-    """Collector's field name → JSON text."""
+    """Names of the collector's fields → JSON text."""
     absent: tuple[str, ...]
-    """Collector's fields that an event must not have."""
+    """The collector's fields that an event must not have."""
 
 
 class AdmittedEvent(msgspec.Struct, frozen=True, gc=False):
-    """An event ready for the log: `key` is the video id, `value` the JSON with the collector's fields in it."""
+    """An event ready for the log: `key` is the video id, `value` the JSON with the collector's fields."""
 
     event_id: str
     key: bytes
@@ -51,8 +51,8 @@ _encode = msgspec.json.Encoder().encode
 def arrival(at: datetime, origin: Origin | None, *, broker_time: datetime | None) -> Arrival:
     """Describe the arrival of events at an instant, by the clock of this machine and by the broker's; both aware.
 
-    Without an origin (a file, not a client) an event keeps its own `user_agent`, and its own `client_network` as far as
-    it may be kept.
+    Without an origin (a file, not a client) an event keeps its own `user_agent`, and the permitted part of its own
+    `client_network`.
     """
     known = {"received_at": instant_text(broker_time or at)}
     absent: list[str] = []
@@ -66,11 +66,11 @@ def arrival(at: datetime, origin: Origin | None, *, broker_time: datetime | None
 
 
 def admit(raw: bytes, came: Arrival, key: bytes) -> AdmittedEvent | RejectedEvent:
-    """Return the event as it goes to the log, or why it does not; `key` is the pseudonym key.
+    """Return the event as it is written to the log, or the reasons for its rejection; `key` is the pseudonym key.
 
     An event that claims to happen later than the broker's clock allows is `clock_suspect`; the clock of this machine
-    may be wrong and decides nothing. A late event is admitted: a person decides about it. Fields that the contract does
-    not know stay as they were sent, to the last digit of a number.
+    may be wrong and decides nothing. A late event is admitted: a person decides on it. Fields unknown to the contract
+    stay as they were sent, to the last digit of a number.
     """
     decoded = decode_view_event(raw)
     judged = decoded if came.received_at is None else judge_alone(decoded, came.received_at)
@@ -109,7 +109,7 @@ def _keep_network(fields: dict[str, msgspec.Raw], event: ViewEvent) -> None:
 
 
 def referrer_host(referrer: str) -> str | None:
-    """Return what is kept of the page that a viewer came from, its host: addresses of pages name people."""
+    """Return only the host of the page that a viewer came from: full page addresses may identify people."""
     found = _HOST.match(referrer)
     return None if found is None else found[1].lower()
 

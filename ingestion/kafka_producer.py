@@ -37,9 +37,9 @@ class KafkaEventLog:
     """A topic as an `EventLog`. Thread-safe; one per process is enough.
 
     Events not acknowledged within the deadline are given up; `in_flight_events_max` bounds the memory while the broker
-    is away. The first event given up ends the producer's session, for two reasons: nobody knows whether the broker has
-    it, so the library's sequence numbers are worth nothing from there on; and kafka-python 3.0 never asks for a new
-    producer id after it dropped the old one, so it would stay silent for ever. A thread connects anew; until then
+    is away. The first event given up ends the producer's session, for two reasons: it is unknown whether the broker has
+    it, so the library's sequence numbers are worthless from there on; and kafka-python 3.0 never requests a new
+    producer id after it dropped the old one, so it would never send again. A thread reconnects; until then
     appending fails at once.
     """
 
@@ -73,7 +73,7 @@ class KafkaEventLog:
     def append(self, events: Sequence[AdmittedEvent]) -> "Future[None]":
         """Append events; see `EventLog`. Never blocks on the network."""
         done: Future[None] = Future()
-        done.set_running_or_notify_cancel()  # nobody can cancel it: a broker's acknowledgement always finds it open
+        done.set_running_or_notify_cancel()  # it cannot be cancelled: a broker's acknowledgement always finds it open
         with self._lock:
             session = self._session
             crowded = self._in_flight_events + len(events) > self._in_flight_events_max
@@ -96,16 +96,16 @@ class KafkaEventLog:
 
     @property
     def in_flight_events(self) -> int:
-        """How many events are neither acknowledged nor given up."""
+        """Return the number of events that are neither acknowledged nor given up."""
         return self._in_flight_events
 
     @property
     def is_connected(self) -> bool:
-        """Whether events are handed to a broker; otherwise appending fails at once until one answers again."""
+        """Return whether events are handed to a broker; if not, appending fails until a broker answers again."""
         return self._session is not None
 
     def broker_time(self) -> datetime | None:
-        """Return what time it is for the broker; see `EventLog`."""
+        """Return the broker's present time; see `EventLog`."""
         return self._clock.now()
 
     def is_reachable(self) -> bool:
@@ -114,7 +114,7 @@ class KafkaEventLog:
         return session is not None and session.is_reachable()
 
     def close(self, timeout_seconds: float = 5.0) -> None:
-        """Wait for what is in flight, at most that long, and disconnect."""
+        """Wait up to `timeout_seconds` for events in flight, and disconnect."""
         self._closing.set()
         with self._lock:
             session, self._session = self._session, None
@@ -148,11 +148,11 @@ class KafkaEventLog:
 
 
 class _TopicUnknownError(Exception):
-    """The broker answers and has no such topic."""
+    """The broker answers, but does not have the topic."""
 
 
 class _Session:
-    """One producer from its producer id on to its first failure."""
+    """One producer, from its producer id to its first failure."""
 
     def __init__(self, producer: KafkaProducer, topic: str) -> None:
         self._producer = producer
@@ -186,10 +186,10 @@ class _Session:
         return answered.wait(REACHABLE_SECONDS_MAX) and bool(update.succeeded())
 
     def close(self, timeout_seconds: float) -> None:
-        """Wait for acknowledgements at most that long, fail what is left, disconnect."""
+        """Wait up to `timeout_seconds` for acknowledgements, fail the remaining events, and disconnect."""
         with contextlib.suppress(KafkaError):
             self._producer.flush(timeout_seconds)
-        # `KafkaProducer.close` raises, and stays open, when its own flush runs out of time: so nothing may be left.
+        # `KafkaProducer.close` raises, and stays open, when its own flush times out: so no event may be left.
         self._producer._sender.force_close()
         self._producer._sender.join(SENDER_END_SECONDS_MAX)
         with contextlib.suppress(KafkaError):
@@ -197,10 +197,10 @@ class _Session:
 
 
 class _Countdown:
-    """Completes a future when all acknowledgements are in, or at the first failure: others may never come after it."""
+    """Completes a future when all acknowledgements are in, or at the first failure: the rest may never arrive."""
 
     def __init__(self, done: "Future[None]", acknowledgements: Sequence[Any], heard: Callable[[int], None]) -> None:
-        """`heard` is told the append time of what is acknowledged, in milliseconds since 1970."""
+        """`heard` is called with the append time of acknowledged events, in milliseconds since 1970."""
         self._done = done
         self._heard = heard
         self._acknowledgements = acknowledgements

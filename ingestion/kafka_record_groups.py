@@ -1,9 +1,9 @@
-"""Many records appended to a KafkaProducer's buffers at once.
+"""Append many records to a KafkaProducer's buffers at once.
 
 `KafkaProducer.send` spends more time around a record (locks, a future, metadata look-ups) than on writing it. Here the
 records of one partition are written in one tight loop and share their batch's future; sequence numbers, checksums,
 sending, retries and expiry stay the library's. It reaches into the library's accumulator, whose version
-requirements.lock pins: `supports` says whether the parts are there, and a test compares the log with `send`'s.
+requirements.lock pins: `supports` checks that the parts exist, and a test compares the log with `send`'s.
 """
 
 import functools
@@ -85,13 +85,13 @@ class RecordGroups:
 
 
 def failure_of(result: tuple[int, int, Any]) -> Exception | None:
-    """Return why a batch failed, from what its future succeeded with."""
+    """Return why a batch failed, from the result of its future."""
     failures = result[2]
     return None if failures is None else failures(0)
 
 
 def write_records(records: MemoryRecordsBuilder, events: Sequence[AdmittedEvent], batch_bytes: int) -> int:
-    """Write as many of the events as fit into the open batch (at least one into an empty one); return how many.
+    """Write as many of the events as fit into the open batch (at least one into an empty one); return their number.
 
     The form of a record is that of KIP-98: length, attributes, timestamp delta, offset delta, key, value, headers.
     """

@@ -1,4 +1,4 @@
-"""What ingestion needs from the world: a log that acknowledges."""
+"""The port of ingestion: a log that acknowledges."""
 
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -19,7 +19,7 @@ class EventLog(Protocol):
         """
 
     def broker_time(self) -> datetime | None:
-        """Return what time it is for the broker, aware, as far as acknowledgements told; None before the first."""
+        """Return the broker's present time, aware, as known from acknowledgements; None before the first one."""
 
     def is_reachable(self) -> bool:
         """Return whether the log answers now; may take a few seconds."""

@@ -1,4 +1,4 @@
-"""What the collector tells Prometheus."""
+"""The collector's metrics for Prometheus."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 

@@ -1,8 +1,8 @@
-"""The keyed pseudonyms that take the place of a viewer's and a session's id before anything is stored. Pure.
+"""Keyed pseudonyms that replace a viewer's and a session's id before anything is stored. Pure.
 
 HMAC-SHA256 (RFC 2104) cut to 128 bits: without the key nobody can find the pseudonym of a known id by trying, and two
-of a billion viewers share one with probability below 2^-68. The same key gives the same pseudonym for ever, so the key
-must be kept as long as the events are.
+of a billion viewers share one with probability below 2^-68. The same key always gives the same pseudonym, so keep the
+key for as long as the events.
 """
 
 import hmac
@@ -20,16 +20,16 @@ def pseudonym_of(user_id: str, key: bytes) -> str:
 
 
 def session_pseudonym_of(session_id: str, key: bytes) -> str:
-    """Return the pseudonym of a session, which never is that of a viewer with an equal id."""
+    """Return the pseudonym of a session, which always differs from that of a viewer with an equal id."""
     message = b"session\x00" + session_id.encode("utf-8", "surrogatepass")
     return SESSION_PREFIX + hmac.digest(key, message, "sha256").hex()[:_HEX_DIGITS]
 
 
 def pseudonym_key(text: str) -> bytes:
-    """Read a key of at least 32 bytes from hexadecimal digits.
+    """Parse a key of at least 32 bytes from hexadecimal digits.
 
     Raises:
-        ValueError: with a sentence that does not repeat the key.
+        ValueError: the sentence does not repeat the key.
     """
     if not re.fullmatch(r"[0-9a-fA-F]*", text, re.ASCII) or len(text) % 2:
         raise ValueError("the pseudonym key must be written as an even number of hexadecimal digits")

@@ -1,6 +1,6 @@
-"""A request body taken apart into events: one object, an array, or JSON lines. Pure.
+"""Split a request body into events: one object, an array, or JSON lines. Pure.
 
-The events are returned as the bytes that were sent, so that strict decoding still sees duplicate keys and the like.
+Events stay the bytes that were sent, so that strict decoding still sees duplicate keys and the like.
 """
 
 import msgspec
@@ -21,7 +21,7 @@ NOT_JSON = "the body is not JSON: send one event, an array of events, or one eve
 
 
 def check_media_type(content_type: str | None, content_encoding: str | None) -> Problem | None:
-    """Return the problem with the two headers, if any. A missing content type is fine: the first byte tells."""
+    """Return the problem with the two headers, if any. The content type may be absent: the first byte decides."""
     if content_encoding and content_encoding.strip().lower() != "identity":
         return Problem(415, "encoding_unsupported", f"Content-Encoding {content_encoding[:64]!r}: send it uncompressed")
     if content_type is None:
@@ -38,7 +38,7 @@ def check_media_type(content_type: str | None, content_encoding: str | None) -> 
 
 
 def split_body(body: bytes) -> list[bytes] | Problem:
-    """Return the events of a body in order, blank lines left out, or the problem with the body as a whole.
+    """Return the events of a body in order, without blank lines, or the problem with the body as a whole.
 
     The content decides, not the content type: `[` begins an array; a body that is one JSON value is one event; all else
     is JSON lines, where each line is judged by itself.
@@ -62,7 +62,7 @@ def too_large() -> Problem:
 
 
 def not_json_at_all(results: list[RejectedEvent]) -> Problem | None:
-    """Return a problem if all results of a request, none of which was admitted, say that the text was not JSON."""
+    """Return a problem if none of the rejected results has another reason than that the text is not JSON."""
     if all(reason.code == "json_malformed" for rejected in results for reason in rejected.reasons):
         return Problem(400, "body_malformed", f"{NOT_JSON} ({results[0].reasons[0].detail})")
     return None

@@ -1,4 +1,4 @@
-"""How many sessions were active lately. Pure."""
+"""The number of recently active sessions. Pure."""
 
 from collections.abc import Iterable
 
@@ -7,9 +7,9 @@ SESSIONS_MAX = 1_000_000
 
 
 class ActiveViewers:
-    """Counts the distinct sessions of about the last 60 to 120 seconds, in two sets that take turns.
+    """Counts the distinct sessions of about the last 60 to 120 seconds, in two alternating sets.
 
-    Keeps hashes, at most `sessions_max` a set (32 MB for a million): beyond that the count stands still. A session is
+    Keeps hashes, at most `sessions_max` a set (32 MB for a million): above that the count no longer grows. A session is
     keyed to a video's partition, so one whose videos belong to several processes is counted by each of them: the sum
     over processes is an upper bound.
     """
@@ -27,7 +27,7 @@ class ActiveViewers:
             self._current.update(map(hash, session_ids))
 
     def count(self, now: float) -> int:
-        """Return how many distinct sessions were seen in this window and the one before."""
+        """Return the number of distinct sessions seen in this window and the one before."""
         self._take_turns(now)
         return len(self._current | self._previous)
 

@@ -35,7 +35,7 @@ class LogRecord(Protocol):
 
 @dataclass(frozen=True)
 class Rejection:
-    """A message that breaks the contract, with where it stands."""
+    """A message that breaks the contract, and its offset."""
 
     record: LogRecord
     event: RejectedEvent
@@ -43,7 +43,7 @@ class Rejection:
 
 @dataclass(frozen=True)
 class Span:
-    """Messages of one partition with the offsets `[position, next_position)` they stand for; maybe none at all."""
+    """Messages of one partition and the offsets `[position, next_position)` that they cover; the list may be empty."""
 
     partition: int
     position: int
@@ -54,34 +54,34 @@ class Span:
 
 @dataclass(frozen=True)
 class Chunk:
-    """A judged span. Applying it is right only when the stored position equals the span's."""
+    """A judged span. Apply it only if the stored position equals the span's."""
 
     span: Span
     candidates: Mapping[bytes, str] = field(default_factory=dict)
     """Event id → video id."""
     unknown_videos: Collection[str] = ()
-    """Those of the candidates' videos that are not in the catalogue."""
+    """The candidates' videos that are not in the catalogue."""
     duplicates: int = 0
-    """Events whose id stood earlier in this chunk."""
+    """Events whose id already appeared in this chunk."""
     late: int = 0
     rejections: Sequence[Rejection] = ()
     sessions: Sequence[str] = ()
     """Session ids of the candidates."""
     unknown_countries: int = 0
-    """Events that name a country by a text that is none."""
+    """Events whose country is not a known country."""
 
     @property
     def appended_at_ms(self) -> int | None:
-        """Append time of the last message; None where there is none."""
+        """Append time of the last message; None without messages."""
         return self.span.records[-1].timestamp if self.span.records else None
 
 
 def spans(
     records: Sequence[LogRecord], *, partition: int, offsets: tuple[int, int], segment: int, generation_ms: int
 ) -> list[Span]:
-    """Cuts the records of the offsets `[position, end)` so that no span crosses a generation or the segment's start.
+    """Split the records of the offsets `[position, end)` so that no span crosses a generation or the segment's start.
 
-    Nearly always that is one span. Together they cover the offsets without a gap; `records` may be empty.
+    The result is nearly always one span. The spans together cover the offsets without a gap; `records` may be empty.
     """
     position, end = offsets
     if not position < segment < end:
@@ -112,7 +112,7 @@ def _by_generation(
 
 
 def judge(span: Span, contracts: EventContracts, catalogue: Container[str] = ()) -> Chunk:
-    """Decode and judges the messages of a span, each by itself; of one id the first is the candidate."""
+    """Decode and judge each message of a span; the first one with an id is that id's candidate."""
     records = span.records
     if not records:
         return Chunk(span)

@@ -1,4 +1,4 @@
-"""The loop of the speed layer: poll, judge, apply; recover what is missing; wait out what does not answer."""
+"""The loop of the speed layer: poll, judge, apply, recover lost state, back off while a server does not answer."""
 
 import logging
 import random
@@ -14,8 +14,8 @@ from speed_layer.chunk import Chunk, LogRecord, judge, spans
 from speed_layer.errors import SpeedLayerError
 from speed_layer.ports import DeadLetters, Log, LogRange, Published, PublishedOffsets, SegmentStore, SpeedObserver
 from speed_layer.recovery import (
-    BeginAnew,
     Horizon,
+    Restart,
     Resume,
     Wait,
     check_readable,
@@ -33,8 +33,8 @@ BEAT_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """Everything the loop works with."""
+class LoopPorts:
+    """The ports and clocks that the loop works with."""
 
     topic: str
     log: Log
@@ -43,18 +43,18 @@ class Surroundings:
     dead_letters: DeadLetters
     observer: SpeedObserver
     catalogue: Container[str]
-    """The videos of the catalogue: what is invented beside them may take a bounded room only."""
+    """The videos of the catalogue; videos that are not in it may use only a bounded amount of memory."""
     clock: Callable[[], float]
-    """Seconds since 1970; only for figures, since the machine's clock may be wrong or be set."""
+    """Seconds since 1970, for metrics only: the machine's clock may be wrong or be changed."""
     elapsed: Callable[[], float]
-    """Seconds that only ever grow, from whatever beginning."""
+    """Monotonic seconds from an arbitrary start."""
     pause: Callable[[float], object]
-    """Waits so many seconds, or less when the process is asked to end."""
+    """Waits the given seconds, or less when the process is asked to end."""
 
 
 @dataclass
 class Place:
-    """Where a partition stands in the store, as this process knows it."""
+    """The stored state of a partition, as this process knows it."""
 
     position: int
     segment: int
@@ -63,12 +63,12 @@ class Place:
 class ConsumeLoop:
     """Counts the partitions assigned to this process.
 
-    The store's positions are the only truth: whatever fails, and wherever the process dies, the loop goes on from
-    them. Two processes that believe to own a partition do no harm, since `apply` refuses the one that is behind.
+    The store's positions are the only truth: after any failure or crash the loop continues from
+    them. Two processes that both believe they own a partition do no harm: `apply` refuses the one that is behind.
     """
 
-    def __init__(self, surroundings: Surroundings, horizon: Horizon, *, jitter: random.Random | None = None) -> None:
-        self._around = surroundings
+    def __init__(self, ports: LoopPorts, horizon: Horizon, *, jitter: random.Random | None = None) -> None:
+        self._ports = ports
         self._horizon = horizon
         self._jitter = jitter or random.Random()  # noqa: S311 (spreads retries, guards nothing)
         self._contracts = EventContracts.of_new_log(TOPIC_VIDEO_VIEWS)
@@ -83,52 +83,52 @@ class ConsumeLoop:
 
     @property
     def is_ready(self) -> bool:
-        """Whether the group has assigned partitions, all of them are being counted, and nothing is down."""
+        """Return whether the group has assigned partitions, all of them are counted, and no server is down."""
         return self._assignment > 0 and not self._failures and self._places.keys() == self._assigned
 
     def run(self, is_stopping: Callable[[], bool]) -> None:
-        """Count until asked to stop, then finishes the chunk at hand and leaves the group.
+        """Count until asked to stop; then finish the current chunk and leave the group.
 
         Raises:
-            SpeedLayerError: going on would count wrong.
+            SpeedLayerError: continuing would give a wrong count.
         """
         try:
             while not is_stopping():
                 self.step()
         finally:
-            self._around.log.close()
+            self._ports.log.close()
 
     def step(self) -> None:
-        """Do one round. When something does not answer: forgets what it believed and waits a bounded while."""
+        """Do one round. If a server does not answer, drop the cached state and wait for a bounded time."""
         try:
             is_counting = self._places.keys() == self._assigned
-            polled = self._around.log.poll(POLL_SECONDS if is_counting else 0.0)
+            polled = self._ports.log.poll(POLL_SECONDS if is_counting else 0.0)
             self._follow_assignment()
             if polled:
                 self._count(polled)
-            if self._around.elapsed() >= self._next_check_at:
+            if self._ports.elapsed() >= self._next_check_at:
                 self._check()
-            if self._places and self._around.elapsed() >= self._next_beat_at:
+            if self._places and self._ports.elapsed() >= self._next_beat_at:
                 self._beat()
-            # Recovering alone proves little: what failed may be met again with the first chunk.
-            if is_counting and (polled or self._around.elapsed() >= self._failed_at + CHECK_SECONDS):
+            # A successful recovery is not enough: the first chunk may meet the same failure again.
+            if is_counting and (polled or self._ports.elapsed() >= self._failed_at + CHECK_SECONDS):
                 self._failures = 0
         except UnavailableError as error:
             self._failures += 1
-            self._failed_at = self._around.elapsed()
-            self._around.observer.waiting()
+            self._failed_at = self._ports.elapsed()
+            self._ports.observer.waiting()
             self._places.clear()
             self._next_check_at = 0.0
             seconds = QUICK.seconds(self._failures, self._jitter.random)
             logger.warning("waiting", extra={"fields": {"reason": str(error), "seconds": round(seconds, 2)}})
-            self._around.log.hold(self._assigned)
-            self._around.pause(seconds)
+            self._ports.log.hold(self._assigned)
+            self._ports.pause(seconds)
 
     def _follow_assignment(self) -> None:
-        assignment, assigned = self._around.log.assignment()
+        assignment, assigned = self._ports.log.assignment()
         if assignment != self._assignment:
             logger.info("partitions assigned", extra={"fields": {"partitions": sorted(assigned)}})
-            self._around.observer.partitions_gone(self._assigned - assigned)
+            self._ports.observer.partitions_gone(self._assigned - assigned)
             self._assignment, self._assigned = assignment, assigned
             self._places.clear()
             self._next_check_at = 0.0
@@ -148,17 +148,17 @@ class ConsumeLoop:
         offsets = (place.position, end)
         generation_ms = self._horizon.generation_ms
         parts = spans(records, partition=partition, offsets=offsets, segment=place.segment, generation_ms=generation_ms)
-        return [judge(part, self._contracts, self._around.catalogue) for part in parts]
+        return [judge(part, self._contracts, self._ports.catalogue) for part in parts]
 
     def _apply(self, chunks: Sequence[Chunk]) -> None:
-        # 1. What was rejected is safe elsewhere. A crash here sends it again, under the same key.
+        # 1. Rejected messages are stored elsewhere. A crash here sends them again, under the same keys.
         rejections = [(chunk.span.partition, rejection) for chunk in chunks for rejection in chunk.rejections]
         if rejections:
-            self._around.dead_letters.send(rejections)
-        # 2. Effect and position, in one step of the store for each chunk. A crash before it repeats the chunk; a
+            self._ports.dead_letters.send(rejections)
+        # 2. Store effect and position in one atomic step per chunk. A crash before it repeats the chunk; a
         #    crash after it does not, since the next process begins at the stored position.
-        answers = self._around.store.apply(chunks, int(self._around.clock() * 1000))
-        applied_at_ms = int(self._around.clock() * 1000)
+        answers = self._ports.store.apply(chunks, int(self._ports.clock() * 1000))
+        applied_at_ms = int(self._ports.clock() * 1000)
         # 3. Follow the stored positions, wherever they are.
         moved: set[int] = set()
         for chunk, answer in zip(chunks, answers, strict=True):
@@ -169,59 +169,59 @@ class ConsumeLoop:
                 continue
             if place := self._places.get(partition):
                 place.position = chunk.span.next_position
-            self._around.observer.chunk_applied(chunk, answer, applied_at_ms)
+            self._ports.observer.chunk_applied(chunk, answer, applied_at_ms)
         for partition in moved & self._places.keys():
-            self._around.log.begin(partition, self._places[partition].position)
+            self._ports.log.begin(partition, self._places[partition].position)
 
     def _follow(self, partition: int, moved: Moved) -> None:
         if moved.position is None or moved.segment is None:
-            self._around.log.hold([partition])
+            self._ports.log.hold([partition])
             self._places.pop(partition, None)
             self._next_check_at = 0.0
         else:
             self._places[partition] = Place(moved.position, moved.segment)
 
     def _check(self) -> None:
-        """Begins assigned partitions, and begins anew those that do not fit the published version."""
+        """Begin assigned partitions, and restart those that do not fit the published version."""
         plans = self._plans()
-        # Asked for last: others count on meanwhile, and no position they store may look as if it lay behind the log.
-        ranges = self._around.log.ranges(self._assigned)
+        # Read last: other processes keep counting, and none of their positions may appear to be after the log's end.
+        ranges = self._ports.log.ranges(self._assigned)
         for partition, plan in plans.items():
             match plan:
                 case Wait():
                     continue
-                case BeginAnew():
-                    self._begin_anew(partition, plan, ranges[partition])
+                case Restart():
+                    self._restart(partition, plan, ranges[partition])
                 case Resume():
                     self._resume(partition, plan, ranges[partition])
         self._skip_empty_offsets()
         waiting = self._assigned - self._places.keys()
-        self._next_check_at = self._around.elapsed() + (POLL_SECONDS if waiting else CHECK_SECONDS)
+        self._next_check_at = self._ports.elapsed() + (POLL_SECONDS if waiting else CHECK_SECONDS)
 
     def _beat(self) -> None:
-        """Give a sign of life, by which readers know how much of the log is counted."""
-        # Asked for first: whatever holds this process up from here on, the log had ended there at this instant.
-        asked_at_ms = self._around.store.now_ms()
-        ranges = self._around.log.ranges(self._places.keys())
-        self._around.store.beat(
+        """Send a heartbeat, from which readers know how much of the log is counted."""
+        # Read first: however long this process is delayed from here on, the log ended there at this instant.
+        asked_at_ms = self._ports.store.now_ms()
+        ranges = self._ports.log.ranges(self._places.keys())
+        self._ports.store.beat(
             {partition: each.highwater for partition, each in ranges.items()}, asked_at_ms, self._log
         )
         for partition, place in self._places.items():
-            self._around.observer.lag_known(partition, max(0, ranges[partition].highwater - place.position))
-        self._next_beat_at = self._around.elapsed() + BEAT_SECONDS
+            self._ports.observer.lag_known(partition, max(0, ranges[partition].highwater - place.position))
+        self._next_beat_at = self._ports.elapsed() + BEAT_SECONDS
 
-    def _plans(self) -> dict[int, Resume | BeginAnew | Wait]:
+    def _plans(self) -> dict[int, Resume | Restart | Wait]:
         try:
-            published = self._around.published.current()
+            published = self._ports.published.current()
         except UnavailableError as error:
             logger.warning("the published version is unknown", extra={"fields": {"reason": str(error)}})
-            readings = self._around.store.look(dict.fromkeys(self._assigned, 0))
+            readings = self._ports.store.look(dict.fromkeys(self._assigned, 0))
             generation = self._generation(None, readings)
             return {partition: plan_uninformed(reading, generation) for partition, reading in readings.items()}
         if published:
             self._contracts = published.contracts_from_here
         ends = {partition: published.end_of(partition) if published else 0 for partition in self._assigned}
-        readings = self._around.store.look(ends)
+        readings = self._ports.store.look(ends)
         generation = self._generation(published, readings)
         return {
             partition: plan_recovery(partition, reading, published, horizon=self._horizon, generation=generation)
@@ -231,27 +231,27 @@ class ConsumeLoop:
     def _generation(
         self, published: Published | None, readings: Mapping[int, PartitionReading | None]
     ) -> LogGeneration:
-        log_id = self._around.log.log_id()
-        generation = generation_counted(self._around.topic, log_id, published, readings.values())
-        self._around.log.count_from(generation.base)
+        log_id = self._ports.log.log_id()
+        generation = generation_counted(self._ports.topic, log_id, published, readings.values())
+        self._ports.log.count_from(generation.base)
         self._log = generation.to_text()
         return generation
 
     def _resume(self, partition: int, plan: Resume, log: LogRange) -> None:
-        # A store that was restarted may have fallen back behind what this process applied.
+        # A restarted store may have lost some of the chunks that this process applied.
         place = self._places.get(partition)
         if place is None or place.position != plan.position:
             check_readable(partition, plan.position, log)
-            self._around.log.begin(partition, plan.position)
+            self._ports.log.begin(partition, plan.position)
         self._places[partition] = Place(plan.position, plan.segment)
 
-    def _begin_anew(self, partition: int, plan: BeginAnew, log: LogRange) -> None:
+    def _restart(self, partition: int, plan: Restart, log: LogRange) -> None:
         check_readable(partition, plan.segment, log)
         position = plan.segment
         if plan.segment > 0:
-            first = self._around.log.first_offset_since(partition, max(0, plan.seen_since_ms))
+            first = self._ports.log.first_offset_since(partition, max(0, plan.seen_since_ms))
             position = plan.segment if first is None else min(first, plan.segment)
-        has_begun = self._around.store.reset(
+        has_begun = self._ports.store.reset(
             partition,
             position=position,
             segment=plan.segment,
@@ -260,24 +260,24 @@ class ConsumeLoop:
             instead_of=plan.instead_of,
         )
         if not has_begun:
-            # Another process has changed the partition since it was read: the next check says what it needs now.
+            # Another process changed the partition after it was read: the next check decides what it needs now.
             self._places.pop(partition, None)
-            self._around.log.hold([partition])
+            self._ports.log.hold([partition])
             return
         if plan.segment > 0:
-            self._around.observer.repaired(partition)
+            self._ports.observer.repaired(partition)
         logger.info(
             "partition restarted",
             extra={"fields": {"partition": partition, "position": position, "segment": plan.segment}},
         )
         self._places[partition] = Place(position, plan.segment)
-        self._around.log.begin(partition, position)
+        self._ports.log.begin(partition, position)
 
     def _skip_empty_offsets(self) -> None:
-        """Move positions over offsets that hold no message (transaction markers), so that they reach the end."""
+        """Move positions over offsets without a message (transaction markers), up to the end of the log."""
         chunks: list[Chunk] = []
         for partition, place in self._places.items():
-            if (end := self._around.log.next_offset(partition)) > place.position:
+            if (end := self._ports.log.next_offset(partition)) > place.position:
                 chunks += self._judged(partition, place, (), end)
         if chunks:
             self._apply(chunks)

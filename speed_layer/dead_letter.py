@@ -1,4 +1,4 @@
-"""The letter about a rejected message: how it is written, and how it is read again. Pure."""
+"""Write and read the letter about a rejected message. Pure."""
 
 import base64
 import json
@@ -11,12 +11,12 @@ from speed_layer.chunk import Rejection
 
 VALUE_BYTES_MAX = 128 * 1024
 """A longer value is cut, so that the letter, at up to 6 bytes a character, stays below the broker's 1 MiB. An event may
-have 64 KiB; whatever was longer stands whole in the archive."""
+have 64 KiB; the archive holds longer messages in full."""
 EVENT_ID_LENGTH_MAX = 128
 
 
 def dead_letter(topic: str, partition: int, rejection: Rejection) -> tuple[bytes, bytes]:
-    """Return (key, value) of the letter; the key names the message, so that repeated letters are recognisable."""
+    """Return (key, value) of the letter; the key identifies the message, so that repeated letters are recognisable."""
     record, event_id = rejection.record, rejection.event.event_id
     letter: dict[str, Any] = {
         "topic": topic,
@@ -43,7 +43,7 @@ def _value_fields(value: bytes | None) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """A letter as somebody reads it: which message it is about, and why that was rejected."""
+    """A letter in readable form: the message that it is about, and why it was rejected."""
 
     partition: int
     offset: int
@@ -52,11 +52,11 @@ class DeadLetter:
     reasons: tuple[str, ...]
     """`code: detail`, one for each reason."""
     text: str
-    """The message as text; of one that is no text, its base64."""
+    """The message as text, or as base64 if it is not text."""
 
 
 def read_letter(value: bytes) -> DeadLetter | None:
-    """Read what `dead_letter` wrote; None for anything else."""
+    """Parse a value that `dead_letter` wrote; return None for any other value."""
     try:
         letter = json.loads(value)
         event_id = letter["event_id"]

@@ -1,8 +1,8 @@
-"""What can go wrong in the speed layer: what stops it, and what it waits out."""
+"""Errors of the speed layer: those that stop it, and those that it retries."""
 
 
 class SpeedLayerError(Exception):
-    """A broken invariant: counting on would give a wrong number, so the process halts and says why."""
+    """An invariant is broken: to continue would give a wrong count, so the process stops and reports the reason."""
 
 
 class OffsetsGoneError(SpeedLayerError):
@@ -10,12 +10,12 @@ class OffsetsGoneError(SpeedLayerError):
 
 
 class UnreadableLogError(SpeedLayerError):
-    """The log holds bytes that no reader of ours can read."""
+    """The log holds bytes that our readers cannot decode."""
 
 
 class OtherLogError(SpeedLayerError):
-    """The topic is another log than the one that was counted."""
+    """The topic's log is not the one that was counted."""
 
 
 class TopicSettingsError(SpeedLayerError):
-    """The topic is not set up the way counting needs it."""
+    """The topic does not have the settings that counting needs."""

@@ -10,9 +10,9 @@ from starlette.routing import Route
 
 
 def probe_app(*, is_ready: Callable[[], bool], metrics: Callable[[], tuple[bytes, str]]) -> Starlette:
-    """Return the ASGI application. `/healthz` says that the process lives, `/readyz` that it does its work.
+    """Return the ASGI application. `/healthz` reports that the process is alive, `/readyz` that it is doing its work.
 
-    `metrics` returns (body, content type). All are asked in the server's thread and must not wait.
+    `metrics` returns (body, content type). All callables run in the server's thread and must not block.
     """
 
     async def healthz(_: Request) -> Response:

@@ -1,4 +1,4 @@
-"""Dead letters read again, and the messages they are about sent again."""
+"""Read dead letters, and send their messages again."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,13 +20,13 @@ POLL_MS = 500
 
 
 class ReplayRefusedError(Exception):
-    """The message may not be sent again; the text says why."""
+    """The message may not be sent again; the text gives the reason."""
 
 
 class KafkaDeadLetterReplay:
-    """Reads the dead-letter topic and the log beside it; sends again what keeps the contract now.
+    """Reads the dead-letter topic and the log; sends messages again that keep the contract now.
 
-    Connects with every call and is done within some seconds. Raises UnavailableError when the broker does not answer.
+    Connects for every call, which takes a few seconds at most. Raises UnavailableError when the broker does not answer.
     """
 
     def __init__(self, bootstrap: Sequence[str], replays: Replays, *, source_topic: str, topic: str) -> None:
@@ -36,9 +36,9 @@ class KafkaDeadLetterReplay:
         self._topic = topic
 
     def newest(self, limit: int) -> list[DeadLetter]:
-        """Return the newest letters, newest first; a message whose letter stands twice is listed once.
+        """Return the newest letters, newest first; a message with two letters is listed once.
 
-        What somebody else wrote to the topic is passed over.
+        Values that are not letters are skipped.
         """
         with _answering(self._bootstrap) as consumer:
             places = [TopicPartition(self._topic, each) for each in consumer.partitions_for_topic(self._topic) or ()]
@@ -49,10 +49,10 @@ class KafkaDeadLetterReplay:
         return sorted(letters.values(), key=lambda letter: letter.appended_at, reverse=True)[:limit]
 
     def replay(self, partition: int, offset: int, actor: str) -> None:
-        """Send the message at a place of the log again, with the key and the bytes it had; once.
+        """Send the message at a place of the log again, once, with its original key and bytes.
 
         Raises:
-            ReplayRefusedError: it is not on the log any more, still breaks the contract, or was sent again before.
+            ReplayRefusedError: it is no longer on the log, still breaks the contract, or was sent again before.
         """
         name = f"message {partition}:{offset}"
         key, value = self._message(partition, offset)
@@ -60,12 +60,12 @@ class KafkaDeadLetterReplay:
         if isinstance(judged, RejectedEvent):
             reasons = "; ".join(reason.detail for reason in judged.reasons)
             raise ReplayRefusedError(f"{name} still breaks the contract ({reasons}); fix its producer first")
-        # 1. a place that was sent again before is refused, whoever asks
+        # 1. refuse a place that was sent again before
         if self._replays.is_replayed(partition, offset):
             raise ReplayRefusedError(f"{name} was sent again before; it counts once")
         # 2. send, and wait for the acknowledgement
         self._append(key, value)
-        # 3. remember. Lost between 2 and 3, the message may be sent once more: its event id makes that a duplicate.
+        # 3. remember. After a crash before 3 the message may be sent once more: its event id makes that a duplicate.
         self._replays.remember(partition, offset, actor)
 
     def _message(self, partition: int, offset: int) -> tuple[bytes | None, bytes]:
@@ -105,7 +105,7 @@ class KafkaDeadLetterReplay:
 
 @contextmanager
 def _answering(bootstrap: Sequence[str]) -> Iterator[Any]:
-    """Yield a consumer that assigns itself, commits nothing and is closed; says so when Kafka does not answer."""
+    """Yield a consumer that assigns partitions itself and commits nothing; close it afterwards."""
     try:
         consumer = KafkaConsumer(
             bootstrap_servers=list(bootstrap),
@@ -129,7 +129,7 @@ def _between(consumer: Any, first: dict[Any, int], ends: dict[Any, int]) -> list
 
 
 def _records(consumer: Any, first: dict[Any, int], ends: dict[Any, int]) -> list[Any]:
-    """Read each place from its first offset up to its end, and no further."""
+    """Read each partition from its first offset up to its end."""
     open_places = {place for place, offset in first.items() if offset < ends[place]}
     consumer.assign(open_places)
     for place in open_places:

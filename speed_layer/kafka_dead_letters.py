@@ -1,4 +1,4 @@
-"""Dead letters on Kafka: acknowledged by all in-sync replicas before the chunk they came in is applied."""
+"""Write dead letters to Kafka, acknowledged by all in-sync replicas before their chunk is applied."""
 
 import logging
 from collections.abc import Iterable, Sequence
@@ -17,10 +17,10 @@ ACKNOWLEDGED_WITHIN_SECONDS = 10.0
 
 
 class KafkaDeadLetters:
-    """Sends what was rejected to the dead letter topic. At least once: a repeated chunk repeats its letters.
+    """Sends rejected messages to the dead-letter topic, at least once: a repeated chunk repeats its letters.
 
-    Connects with the first letter. After a failure the producer is thrown away: one whose letters ran out of time
-    while the broker hung was seen never to send again.
+        Connects with the first letter. After a failure the producer is thrown away: one whose letters ran out of time
+    while the broker hung never sent again in a test.
     """
 
     def __init__(self, bootstrap: Sequence[str], *, source_topic: str, topic: str) -> None:
@@ -43,7 +43,7 @@ class KafkaDeadLetters:
             raise UnavailableError(Part.KAFKA, f"the dead letter topic: {type(error).__name__} {error}") from error
 
     def close(self) -> None:
-        """Close the connection without waiting: `send` has waited for everything that matters."""
+        """Close the connection without waiting: `send` has already waited for all acknowledgements."""
         producer, self._producer = self._producer, None
         if producer is not None:
             try:

@@ -1,4 +1,4 @@
-"""The log on Kafka: one member of a consumer group that never trusts the group's committed offsets."""
+"""Read the log from Kafka, as a member of a consumer group that ignores the group's committed offsets."""
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
@@ -27,20 +27,20 @@ LOG_APPEND_TIME = 1
 
 @dataclass(frozen=True)
 class KafkaLogSettings:
-    """How to consume."""
+    """Settings of the consumer."""
 
     bootstrap: Sequence[str]
     topic: str
     group_id: str
     session_timeout_ms: int = 6_000
-    """After so long without a sign of life the group gives a member's partitions to others (6 s is the least)."""
+    """The group gives a member's partitions to others after this time without a heartbeat (at least 6 s)."""
     poll_interval_max_ms: int = 30_000
     """How long a rebalance waits for a member that no longer answers, such as one whose request to join was lost with
-    its connection. Kafka's default of five minutes was seen to hold up counting for as long. A process that takes
+    its connection. Kafka's default of five minutes delayed counting by as much. A process that takes
     longer between two polls loses its partitions for a moment, which does no harm."""
     metadata_age_max_ms: int = 10_000
-    """Who leads a partition is asked for again after so long. With kafka-python's five minutes, a consumer whose
-    request for it failed while brokers died was seen to count nothing for as long."""
+    """How often to ask again for the partitions' leaders. With kafka-python's five minutes, a consumer whose request
+    failed while brokers died counted nothing for as long."""
     poll_records_max: int = 4_000
     partition_fetch_bytes: int = 1 << 20
     fetch_bytes: int = 16 << 20
@@ -48,7 +48,7 @@ class KafkaLogSettings:
 
 
 class KafkaLog:
-    """The partitions of one topic that the group assigns to this process."""
+    """Consumes the partitions of one topic that the group assigns to this process."""
 
     def __init__(self, settings: KafkaLogSettings) -> None:
         self._settings = settings
@@ -64,8 +64,8 @@ class KafkaLog:
                 group_id=settings.group_id,
                 enable_auto_commit=False,
                 auto_offset_reset="none",
-                # An event counts when it is on the log, whatever becomes of its transaction; sent again, it keeps its
-                # id. To wait for its end would let one producer hold up everybody's events.
+                # An event counts when it is on the log, even if its transaction is aborted; sent again, it keeps its
+                # id. Waiting for the transaction's end would let one producer delay all events.
                 isolation_level="read_uncommitted",
                 session_timeout_ms=settings.session_timeout_ms,
                 heartbeat_interval_ms=settings.session_timeout_ms // 3,
@@ -116,7 +116,7 @@ class KafkaLog:
         return {partition.partition: records for partition, records in polled.items()}
 
     def log_id(self) -> str:
-        """Return the id that Kafka gave the topic when it was made."""
+        """Return the id that Kafka gave the topic when it was created."""
         try:
             (topic,) = self._admin.describe_topics([self._settings.topic])
         except KafkaError as error:
@@ -134,18 +134,18 @@ class KafkaLog:
         return self._listener.assignment, self._listener.assigned
 
     def begin(self, partition: int, position: int) -> None:
-        """Delivers a partition's messages from `position` on."""
-        # What lies before this generation of the log is nothing to read.
+        """Deliver a partition's messages from `position` on."""
+        # Offsets before this generation of the log cannot be read.
         self._consumer.seek(self._at(partition), max(0, position - self._base))
         self._consumer.resume(self._at(partition))
 
     def hold(self, partitions: Collection[int]) -> None:
-        """Delivers nothing of these partitions until `begin`."""
+        """Stop delivering these partitions until `begin`."""
         still = self._consumer.assignment()
         self._consumer.pause(*(self._at(each) for each in partitions if self._at(each) in still))
 
     def ranges(self, partitions: Collection[int]) -> Mapping[int, LogRange]:
-        """Return what the broker has now of each partition."""
+        """Return the range of offsets that the broker has of each partition."""
         at = [self._at(partition) for partition in partitions]
         timeout_ms = self._settings.answer_timeout_ms
         if not at:
@@ -155,7 +155,7 @@ class KafkaLog:
             ends = self._consumer.end_offsets(at, timeout_ms=timeout_ms)
         except KafkaError as error:
             raise _unavailable(error) from error
-        # Nothing is missing in front of a log that begins with its first message.
+        # Nothing is missing before the start of a log that begins with its first message.
         begins = {each: starts[each] + self._base if starts[each] else 0 for each in at}
         return {each.partition: LogRange(begins[each], ends[each] + self._base) for each in at}
 
@@ -169,12 +169,12 @@ class KafkaLog:
         return None if found[at] is None else int(found[at].offset) + self._base
 
     def next_offset(self, partition: int) -> int:
-        """Return the offset after everything delivered, transaction markers behind it included."""
+        """Return the offset after all delivered messages and the transaction markers that follow them."""
         position = self._consumer.position(self._at(partition), timeout_ms=self._settings.answer_timeout_ms)
         return int(position) + self._base
 
     def close(self) -> None:
-        """Leaves the group, so that others take over at once; without an answer they do so a little later."""
+        """Leave the group, so that others take over at once (a little later if the broker does not answer)."""
         try:
             self._consumer.close(autocommit=False, timeout_ms=self._settings.answer_timeout_ms)
             self._admin.close()
@@ -186,7 +186,7 @@ class KafkaLog:
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Holds every newly assigned partition. Called by the client's own thread while the loop waits in `poll`."""
+    """Pauses newly assigned partitions. The client calls it from its own thread while the loop waits in `poll`."""
 
     def __init__(self, consumer: KafkaConsumer) -> None:
         self._consumer = consumer
@@ -194,17 +194,17 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
         self.assigned: frozenset[int] = frozenset()
 
     def on_partitions_revoked(self, revoked: Collection[Any]) -> None:
-        """Nothing to do: effects are stored with their positions, and the loop notices the next assignment."""
+        """Do nothing: effects are stored with their positions, and the loop notices the next assignment."""
 
     def on_partitions_assigned(self, assigned: Collection[Any]) -> None:
-        """Keep the client from asking for the group's offsets: any position will do, since the partition is held."""
+        """Keep the client from fetching the group's offsets: any position will do, since the partition is paused."""
         for partition in assigned:
             self._consumer.seek(partition, 0)
         self._consumer.pause(*assigned)
         self._became(assigned)
 
     def on_partitions_lost(self, lost: Collection[Any]) -> None:
-        """Give up partitions that the group gave away without asking."""
+        """Give up partitions that the group reassigned without notice."""
         self._became(())
 
     def _became(self, assigned: Collection[Any]) -> None:

@@ -1,11 +1,11 @@
-"""What was published last, for the time in which nobody can be asked."""
+"""Cache the last published version while PostgreSQL is unreachable."""
 
 from ingestion.contract.unavailable import UnavailableError
 from speed_layer.ports import Published, PublishedOffsets
 
 
 class LastPublished:
-    """See the port `PublishedOffsets`: while the source does not answer, its last answer stands."""
+    """Implements `PublishedOffsets`: while the source does not answer, it returns the last answer."""
 
     def __init__(self, source: PublishedOffsets) -> None:
         self._source = source

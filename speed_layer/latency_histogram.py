@@ -1,4 +1,4 @@
-"""A histogram that takes many equal observations at once. Pure."""
+"""A histogram that records many equal observations in one call. Pure."""
 
 from bisect import bisect_left
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ class LatencyHistogram:
         self.sum_seconds += seconds * times
 
     def cumulative(self) -> Iterable[tuple[str, float]]:
-        """Yield (upper bound, how many were at most that), as Prometheus wants it; the last bound is +Inf."""
+        """Yield (upper bound, number of observations up to it), as Prometheus expects; the last bound is +Inf."""
         total = 0
         for bound, count in zip((*self.bounds, float("inf")), self.counts, strict=True):
             total += count

@@ -1,4 +1,4 @@
-"""What the consume loop needs from outside, each as a port; a concrete one sits in a file named by its technology."""
+"""The ports of the consume loop; each implementation is in a file named after its technology."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,23 +13,23 @@ from speed_layer.segments import Applied, Moved, PartitionReading
 
 @dataclass(frozen=True)
 class Published:
-    """How far the current published version goes."""
+    """How far the current published version reaches."""
 
     offsets: OffsetVector
     watermarks: tuple[datetime, ...]
     """Per partition: everything at or after `offset_end` was appended at this instant or later."""
     event_contracts: EventContracts = BEFORE_VERSIONS
-    """By which version of the event contract it was read."""
+    """The version of the event contract that it was counted with."""
     generation: LogGeneration | None = None
-    """The log on record as the one to count; None: none is yet."""
+    """The log on record as the one to count; None before the first one."""
 
     @property
     def contracts_from_here(self) -> EventContracts:
-        """By which version of the event contract everything is to be read, as the next batch run does."""
+        """The version of the event contract to read everything with, as the next batch run does."""
         return self.event_contracts.followed_by_newest(self.offsets)
 
     def end_of(self, partition: int) -> int:
-        """`offset_end` of a partition; 0 for one that was added to the topic after the version."""
+        """Return `offset_end` of a partition; 0 for one that was added to the topic after the version."""
         return self.offsets.ends[partition] if partition < len(self.offsets.ends) else 0
 
 
@@ -37,12 +37,12 @@ class PublishedOffsets(Protocol):
     """Knows the current published version."""
 
     def current(self) -> Published | None:
-        """Return it; None when nothing was published yet.
+        """Return the current version's reach; None when nothing was published yet.
 
-        A place that stopped answering is covered up by what it said last.
+        While the source does not answer, returns its last answer.
 
         Raises:
-            UnavailableError: it never answered, so nobody knows.
+            UnavailableError: the source never answered.
         """
 
 
@@ -55,15 +55,15 @@ class LogRange:
 
 
 class Log(Protocol):
-    """The partitions of the topic that are assigned to this process. Not for several threads.
+    """Consumes the partitions of the topic that are assigned to this process. Not thread-safe.
 
     Every call may raise UnavailableError, and OffsetsGoneError when a position is not in the log (any more).
     """
 
     def poll(self, timeout_seconds: float) -> Mapping[int, Sequence[LogRecord]]:
-        """Return the next messages by partition, never an empty list; waits for the first one at most so long.
+        """Return the next messages by partition, never an empty list; wait up to `timeout_seconds` for the first one.
 
-        Newly assigned partitions give nothing before `begin`.
+        Newly assigned partitions deliver nothing before `begin`.
         """
 
     def log_id(self) -> str:
@@ -76,13 +76,13 @@ class Log(Protocol):
         """Return a number that grows with every rebalance (0 before the first), and the assigned partitions."""
 
     def begin(self, partition: int, position: int) -> None:
-        """Delivers a partition's messages from `position` on."""
+        """Deliver a partition's messages from `position` on."""
 
     def hold(self, partitions: Collection[int]) -> None:
-        """Delivers nothing of these partitions until `begin`."""
+        """Stop delivering these partitions until `begin`."""
 
     def ranges(self, partitions: Collection[int]) -> Mapping[int, LogRange]:
-        """Return what the broker has now of each partition."""
+        """Return the range of offsets that the broker has of each partition."""
 
     def first_offset_since(self, partition: int, append_time_ms: int) -> int | None:
         """Return the first offset appended at that time or later; None if there is none."""
@@ -91,7 +91,7 @@ class Log(Protocol):
         """Return the offset after everything delivered or skipped; offsets without messages are skipped."""
 
     def close(self) -> None:
-        """Leaves the group."""
+        """Leave the group."""
 
 
 class SegmentStore(Protocol):
@@ -102,10 +102,10 @@ class SegmentStore(Protocol):
     """
 
     def apply(self, chunks: Sequence[Chunk], applied_at_ms: int) -> list[Applied | Moved]:
-        """Apply the chunks in order, in one round trip; answers for each."""
+        """Apply the chunks in order, in one round trip; return one outcome for each."""
 
     def look(self, offset_ends: Mapping[int, int]) -> dict[int, PartitionReading | None]:
-        """Read the state of some partitions, without counts, as seen from their `offset_end`."""
+        """Read the state of some partitions, without counts, relative to their `offset_end`."""
 
     def reset(
         self,
@@ -117,46 +117,46 @@ class SegmentStore(Protocol):
         log: str,
         instead_of: PartitionReading | None,
     ) -> bool:
-        """Forgets the partition and begins anew with one empty segment, reading a log from `position`.
+        """Forget the partition and restart it with one empty segment, reading a log from `position`.
 
-        Returns False, with nothing changed, when its state is not the one that was read (None: no state) any more.
+        Return False and change nothing if its state is no longer the one that was read (None: no state).
         """
 
     def now_ms(self) -> int:
-        """Return the store's time, by which signs of life are read."""
+        """Return the store's time, which heartbeats are measured by."""
 
     def beat(self, log_ends: Mapping[int, int], asked_at_ms: int, log: str) -> None:
         """Note that the partitions of a log ended there when the store's time was `asked_at_ms` or later."""
 
 
 class DeadLetters(Protocol):
-    """Takes what was rejected."""
+    """Takes rejected messages."""
 
     def send(self, partition_rejections: Iterable[tuple[int, Rejection]]) -> None:
         """Return after every letter is acknowledged by all in-sync replicas; raises UnavailableError if not."""
 
 
 class SpeedObserver(Protocol):
-    """Is told what happens; for metrics."""
+    """Observes the loop, for metrics."""
 
     def chunk_applied(self, chunk: Chunk, applied: Applied, applied_at_ms: int) -> None:
         """Note that a chunk of this process was applied."""
 
     def lag_known(self, partition: int, lag: int) -> None:
-        """How many offsets lie between the stored position and the highwater."""
+        """Note how many offsets lie between the stored position and the highwater."""
 
     def partitions_gone(self, partitions: Collection[int]) -> None:
-        """Note that these partitions belong to another process now."""
+        """Note that these partitions now belong to another process."""
 
     def repaired(self, partition: int) -> None:
-        """Note that a partition was started again."""
+        """Note that a partition was restarted."""
 
     def waiting(self) -> None:
-        """Something did not answer; the loop waits and tries again."""
+        """Note that a server did not answer; the loop waits and retries."""
 
 
 class Replays(Protocol):
-    """Remembers which messages were sent again. Raises UnavailableError when it does not answer."""
+    """Remembers which messages were sent again. Raises UnavailableError when the store does not answer."""
 
     def log_base(self) -> int:
         """Return the first offset of the log's generation that is on record."""
@@ -165,4 +165,4 @@ class Replays(Protocol):
         """Return whether the message at a place of the log was sent again before."""
 
     def remember(self, partition: int, offset: int, actor: str) -> None:
-        """Store who sent it again; a place that is stored already stays as it is."""
+        """Store who sent the message again; a place that is already stored is not changed."""

@@ -1,4 +1,4 @@
-"""Which videos the catalogue has, followed in PostgreSQL."""
+"""Follow the videos of the catalogue in PostgreSQL."""
 
 import logging
 from collections.abc import Callable
@@ -18,9 +18,9 @@ PAGE = """
 
 
 class PostgresCatalogueVideos:
-    """The videos of the newest catalogue, as a container; empty until PostgreSQL answered for the first time.
+    """The ids of the newest catalogue's videos, as a container; empty until PostgreSQL has answered once.
 
-    Keeps a hash of each id, 64 bytes in memory: of a billion strange ids one might be taken for known.
+    Keeps a hash of each id, 64 bytes in memory: one of a billion unknown ids may be mistaken for a known one.
     """
 
     def __init__(self, url: str) -> None:
@@ -32,9 +32,9 @@ class PostgresCatalogueVideos:
         return hash(video_id) in self._known
 
     def follow(self, stopping: Callable[[float], bool]) -> None:
-        """Look for a newer catalogue every 15 seconds until `stopping`, which waits so long, says that it is time.
+        """Read a newer catalogue every 15 seconds until `stopping(seconds)`, which waits, returns true.
 
-        While PostgreSQL does not answer, what was known last stands.
+        While PostgreSQL does not answer, the last known videos stay.
         """
         while True:
             try:
@@ -46,7 +46,7 @@ class PostgresCatalogueVideos:
                 return
 
     def refresh(self) -> None:
-        """Read the newest catalogue, if it is not the one that is known; raises psycopg2.Error."""
+        """Read the newest catalogue unless it is already known; raises psycopg2.Error."""
         connection = psycopg2.connect(
             self._url,
             connect_timeout=CONNECT_TIMEOUT_SECONDS,

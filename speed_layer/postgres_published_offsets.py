@@ -1,4 +1,4 @@
-"""How far the published version goes, read from PostgreSQL now and then."""
+"""Read how far the published version reaches from PostgreSQL."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -23,7 +23,7 @@ _NOTHING_YET = (datetime(1970, 1, 1, tzinfo=UTC),)
 
 
 class PostgresPublishedOffsets:
-    """Asks PostgreSQL each time, over one connection that is made anew after a failure.
+    """Queries PostgreSQL on each call, over one connection that is reopened after a failure.
 
     A missing table means that nothing was published.
     """

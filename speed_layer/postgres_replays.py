@@ -1,4 +1,4 @@
-"""Which rejected messages were sent again, kept in PostgreSQL."""
+"""Record in PostgreSQL which rejected messages were sent again."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,14 +24,14 @@ class PostgresReplays:
         self._topic = topic
 
     def log_base(self) -> int:
-        """See the port."""
+        """Return the first offset of the generation on record."""
         with self._cursor() as cursor:
             cursor.execute(NEWEST_GENERATION, (self._topic,))
             row = cursor.fetchone()
         return LogGeneration(*row).base if row else 0
 
     def is_replayed(self, partition: int, offset: int) -> bool:
-        """See the port."""
+        """Return whether the message was sent again before."""
         place = (self._topic, partition, offset)
         with self._cursor() as cursor:
             cursor.execute(
@@ -40,7 +40,7 @@ class PostgresReplays:
             return cursor.fetchone() is not None
 
     def remember(self, partition: int, offset: int, actor: str) -> None:
-        """See the port."""
+        """Store who sent the message again, once."""
         row = (self._topic, partition, offset, actor)
         with self._cursor() as cursor:
             cursor.execute(

@@ -18,7 +18,7 @@ CHUNK_EVENTS = (1, 10, 50, 100, 250, 500, 1_000, 2_000, 4_000, 8_000, 16_000)
 
 
 class _LatencyCollector(Collector):
-    """Shows a LatencyHistogram; the client's own takes one observation at a time, which is too slow here."""
+    """Exposes a LatencyHistogram; the client's own records one observation per call, which is too slow here."""
 
     def __init__(self, histogram: LatencyHistogram) -> None:
         self._histogram = histogram
@@ -32,9 +32,9 @@ class _LatencyCollector(Collector):
 
 
 class PrometheusSpeedMetrics:
-    """Observes the consume loop, for watching and not for accounts.
+    """Observes the consume loop, for monitoring and not for billing.
 
-    Counters are of this process. They miss a chunk that was applied while its answer got lost; the counts in the
+    Counters are of this process. They miss a chunk that was applied while its answer was lost; the counts in the
     store do not.
     """
 
@@ -102,20 +102,20 @@ class PrometheusSpeedMetrics:
             self._viewers.add(chunk.sessions, self._clock())
 
     def lag_known(self, partition: int, lag: int) -> None:
-        """How many offsets lie between the stored position and the highwater."""
+        """Set how many offsets lie between the stored position and the highwater."""
         self._lag.labels(str(partition)).set(lag)
 
     def partitions_gone(self, partitions: Collection[int]) -> None:
-        """Note that these partitions belong to another process now."""
+        """Remove the series of partitions that now belong to another process."""
         for partition in partitions:
             self._lag.remove(str(partition))
 
     def repaired(self, partition: int) -> None:
-        """Note that a partition was started again."""
+        """Count a restart of a partition."""
         self._repairs.labels(str(partition)).inc()
 
     def waiting(self) -> None:
-        """Something did not answer; the loop waits and tries again."""
+        """Count a failed call; the loop waits and retries."""
         self._waits.inc()
 
     def _active_viewers(self) -> float:

@@ -1,7 +1,7 @@
-"""What to do with a partition whose stored state may be missing or may not fit the published version. Pure.
+"""Decide what to do with a partition whose stored state is missing or does not fit the published version. Pure.
 
 The published version covers `[0, offset_end)`. The served count is right only if a segment starts exactly at
-`offset_end`; if none does (the store was lost, or was down at the cut), the partition is begun anew there.
+`offset_end`; if none does (the store was lost, or was down at the cut), the partition is restarted there.
 """
 
 from collections.abc import Iterable
@@ -17,50 +17,50 @@ from speed_layer.segments import PartitionReading
 
 @dataclass(frozen=True)
 class Horizon:
-    """For how long a repeated event is surely recognised, in the broker's time.
+    """How long a repeated event is guaranteed to be recognised, in the broker's time.
 
-    Seen ids are kept in generations of half the horizon; an id is looked for in its generation and the two before.
+    Seen ids are kept in generations of half the horizon; an id is looked up in its generation and the two before.
     """
 
     length_ms: int
 
     @property
     def generation_ms(self) -> int:
-        """Length of a generation."""
+        """Return the length of a generation."""
         return self.length_ms // 2
 
 
 @dataclass(frozen=True)
 class Resume:
-    """Go on from the stored position."""
+    """Continue from the stored position."""
 
     position: int
     segment: int
 
 
 @dataclass(frozen=True)
-class BeginAnew:
+class Restart:
     """Forget the partition and count from `segment` on."""
 
     segment: int
     seen_since_ms: int
-    """Events appended before `segment` but not before this instant make their ids known, uncounted."""
+    """Events appended from this instant on and before `segment` only make their ids known, uncounted."""
     instead_of: PartitionReading | None
-    """The state that does not fit; None where there is none."""
+    """The state that does not fit; None without a state."""
 
 
 @dataclass(frozen=True)
 class Wait:
-    """There is no state, and nobody knows yet from where to count."""
+    """There is no state, and it is not known yet where to count from."""
 
 
 def generation_counted(
     topic: str, log_id: str, published: Published | None, readings: Iterable[PartitionReading | None]
 ) -> LogGeneration:
-    """Return which generation the log is that the broker has now. `published` None: nothing is on record.
+    """Return the generation of the log that the broker has now. `published` None: nothing is on record.
 
     Raises:
-        OtherLogError: it is another log than the one on record, or, where none is, than the one the store has counted.
+        OtherLogError: it is another log than the one on record, or, where none is, than the one the store counted.
     """
     if published is not None and published.generation is not None:
         if published.generation.log_id != log_id:
@@ -75,7 +75,7 @@ def generation_counted(
 
 
 def _is_of(reading: PartitionReading, generation: LogGeneration) -> bool:
-    """Whether a state counts this log. States of earlier versions do not say: they are of the first one."""
+    """Return whether a state counts this log. States of earlier releases have no name: they are of the first one."""
     return reading.log == generation.to_text() or not (reading.log or generation.number)
 
 
@@ -86,23 +86,23 @@ def plan_recovery(
     *,
     horizon: Horizon,
     generation: LogGeneration,
-) -> Resume | BeginAnew:
-    """Return what to do, knowing what is published (None: nothing yet). `reading` is as seen from its `offset_end`.
+) -> Resume | Restart:
+    """Return what to do, given the published reach (None: nothing yet). `reading` is relative to its `offset_end`.
 
-    What was counted of another log than `generation` is forgotten: of that one, only what is published remains.
+    Counts of another log than `generation` are dropped: only its published part remains.
     """
     if reading is not None and reading.has_segment and _is_of(reading, generation):
         return Resume(reading.position, reading.segment)
     if published is None or published.end_of(partition) == 0:
-        return BeginAnew(0, 0, reading)
+        return Restart(0, 0, reading)
     watermark_ms = (published.watermarks[partition] - EPOCH).total_seconds() * 1000
-    # From the start of a generation on, so that afterwards exactly the same ids are known as without the loss.
+    # From the start of a generation, so that exactly the same ids are known afterwards as without the loss.
     of_ids = int(watermark_ms) // horizon.generation_ms
-    return BeginAnew(published.end_of(partition), (of_ids - 2) * horizon.generation_ms, reading)
+    return Restart(published.end_of(partition), (of_ids - 2) * horizon.generation_ms, reading)
 
 
 def plan_uninformed(reading: PartitionReading | None, generation: LogGeneration) -> Resume | Wait:
-    """Return what to do while nobody knows what is published: never begin anew."""
+    """Return what to do while the published version is unknown: never restart."""
     return Wait() if reading is None or not _is_of(reading, generation) else Resume(reading.position, reading.segment)
 
 

@@ -1,4 +1,4 @@
-"""The scripts as calls: what to send for one partition and how to understand the answer. No connection.
+"""Encode the calls of the scripts for one partition, and decode their answers. No connection.
 
 Key layout (`p` = partition; the hash tag keeps a partition in one slot of a Redis Cluster):
 
@@ -35,7 +35,7 @@ _encode = msgspec.msgpack.Encoder().encode
 
 @dataclass(frozen=True)
 class Script:
-    """A Lua script and the digest Redis knows it by."""
+    """A Lua script and its digest in Redis."""
 
     source: str
     digest: str
@@ -67,18 +67,18 @@ class Call:
 
     @property
     def command(self) -> tuple[Any, ...]:
-        """The Redis command that runs the script by its digest."""
+        """Return the Redis command that runs the script by its digest."""
         name = "EVALSHA_RO" if self.script.is_read_only else "EVALSHA"
         return (name, self.script.digest, 1, *self.arguments)
 
 
 def key_prefix(namespace: str, partition: int) -> str:
-    """Return what every key of the partition begins with."""
+    """Return the prefix of every key of the partition."""
     return f"{{{namespace}:{partition}}}"
 
 
 def apply_call(prefix: str, chunk: Chunk, applied_at_ms: int, unknown_max: int) -> Call:
-    """Apply a chunk; a segment takes at most `unknown_max` videos that are not in the catalogue."""
+    """Return the call that applies a chunk; a segment takes up to `unknown_max` videos outside the catalogue."""
     span = chunk.span
     appended_at_ms = chunk.appended_at_ms
     return Call(
@@ -99,7 +99,7 @@ def apply_call(prefix: str, chunk: Chunk, applied_at_ms: int, unknown_max: int) 
 
 
 def applied(reply: Sequence[Any]) -> Applied | Moved:
-    """Understands what `apply_call` got."""
+    """Decode the answer to `apply_call`."""
     if reply[0] == 1:
         return Applied(counted=reply[1], duplicates=reply[2], is_warm_up=reply[3] == 1, apart=reply[4])
     if len(reply) == 1:
@@ -110,7 +110,7 @@ def applied(reply: Sequence[Any]) -> Applied | Moved:
 def reset_call(
     prefix: str, begin: tuple[int, int, int, str], instead_of: PartitionReading | EllipsisType | None
 ) -> Call:
-    """Begins anew at (position, segment, replay_until, log), instead of what was read or of whatever is there."""
+    """Return the call that restarts the partition at (position, segment, replay_until, log)."""
     match instead_of:
         case PartitionReading():
             return Call(RESET, (prefix, *begin, instead_of.position, instead_of.segment))
@@ -120,22 +120,22 @@ def reset_call(
 
 
 def read_call(prefix: str, offset_end: int, video_ids: Sequence[str] = ()) -> Call:
-    """Read the state and the counts of some videos from `offset_end` on."""
+    """Return the call that reads the state and the counts of some videos from `offset_end` on."""
     return Call(READ, (prefix, offset_end, *video_ids))
 
 
 def beat_call(prefix: str, log_end: int, asked_at_ms: int, log: str) -> Call:
-    """Note where the partition of a log ended at an instant of the server's clock."""
+    """Return the call that notes where the partition of a log ended at an instant of the server's clock."""
     return Call(BEAT, (prefix, log_end, asked_at_ms, log))
 
 
 def knows_call(prefix: str, event_id: bytes) -> Call:
-    """Asks whether the partition remembers an event id."""
+    """Return the call that asks whether the partition remembers an event id."""
     return Call(KNOWS, (prefix, event_id))
 
 
 def partition_reading(reply: Sequence[Any]) -> PartitionReading | None:
-    """Understands what `read_call` got."""
+    """Decode the answer to `read_call`."""
     if not reply:
         return None
     has_segment, position, segment, replay_until, appended_at_ms, applied_at_ms, covered_ago_ms, log, *views = reply

@@ -1,7 +1,7 @@
 """The segment store on Redis: a synchronous one for counting and for batch runs, an asynchronous reader for serving.
 
-Both send the calls of `redis_calls` in one round trip (a pipeline) and send the scripts' text where Redis does not know
-them yet. Nothing is retried here: every call may be repeated by the caller.
+Both send the calls of `redis_calls` in one round trip (a pipeline) and send the scripts' text if Redis does not have
+them yet. They retry nothing: the caller may repeat every call.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ from speed_layer.segments import Applied, Moved, PartitionReading, ProvisionalVi
 
 TIMEOUT_SECONDS = 5.0
 UNKNOWN_VIDEOS_MAX = 100_000
-"""So many videos that are not in the catalogue a segment takes: about 10 MB for each partition."""
+"""The number of videos outside the catalogue that a segment takes: about 10 MB for each partition."""
 
 
 class RedisSegmentStore:
@@ -69,16 +69,16 @@ class RedisSegmentStore:
         return cls(client, namespace=namespace, unknown_max=unknown_max)
 
     def apply(self, chunks: Sequence[Chunk], applied_at_ms: int) -> list[Applied | Moved]:
-        """Apply the chunks in order, each wholly or, if the stored position differs, not at all."""
+        """Apply the chunks in order, each completely or, if the stored position differs, not at all."""
         calls = [
             apply_call(self._prefix(chunk.span.partition), chunk, applied_at_ms, self._unknown_max) for chunk in chunks
         ]
         return [applied(reply) for reply in self._run(calls)]
 
     def cut(self, partition_count: int) -> tuple[int | None, ...]:
-        """Close the open segment of every partition and returns where the next one starts: a run's `offset_end`.
+        """Close the open segment of every partition; return where the next one starts, which is a run's `offset_end`.
 
-        None stands for a partition without state. Each partition is cut atomically, at its own position.
+        None means a partition without state. Each partition is cut atomically, at its own position.
         """
         replies = self._run([Call(CUT, (self._prefix(partition),)) for partition in range(partition_count)])
         return tuple(None if reply is None else int(reply) for reply in replies)
@@ -92,11 +92,11 @@ class RedisSegmentStore:
         return int(seconds) * 1000 + int(microseconds) // 1000
 
     def beat(self, log_ends: Mapping[int, int], asked_at_ms: int, log: str) -> None:
-        """Note where partitions of a log ended at an instant of the server's time; no state, no note."""
+        """Note where partitions of a log ended at an instant of the server's time; skip those without state."""
         self._run([beat_call(self._prefix(partition), end, asked_at_ms, log) for partition, end in log_ends.items()])
 
     def prune(self, offset_ends: Sequence[int]) -> int:
-        """Drop every segment that starts before its partition's offset; returns how many. The open one stays."""
+        """Drop every segment that starts before its partition's offset; return how many. The open one stays."""
         return sum(self._run([Call(PRUNE, (self._prefix(index), end)) for index, end in enumerate(offset_ends)]))
 
     def reset(
@@ -109,18 +109,18 @@ class RedisSegmentStore:
         log: str = "",
         instead_of: PartitionReading | EllipsisType | None = ...,
     ) -> bool:
-        """Forgets the partition and begins anew with one empty segment, reading a log from `position`.
+        """Forget the partition and restart it with one empty segment, reading a log from `position`.
 
-        Returns False, with nothing changed, when the state is not the one that was read (None: no state) any more.
-        Without `instead_of` it begins anew whatever is there.
+        Return False and change nothing if the state is no longer the one that was read (None: no state).
+        Without `instead_of` it restarts the partition in any state.
         """
         begin = (position, segment, replay_until, log)
         return bool(self._run([reset_call(self._prefix(partition), begin, instead_of)])[0])
 
     def forget(self, partition_count: int) -> None:
-        """Forgets where counting stands, so that every partition is begun anew from the published version.
+        """Forget the stored positions, so that every partition is restarted from the published version.
 
-        Until it has been counted again, a partition's answers are incomplete.
+        Answers for a partition are incomplete until it has been counted again.
         """
         try:
             for partition in range(partition_count):
@@ -129,12 +129,12 @@ class RedisSegmentStore:
             raise _unavailable(error) from error
 
     def look(self, offset_ends: Mapping[int, int]) -> dict[int, PartitionReading | None]:
-        """Read the state of some partitions, without counts, as seen from their `offset_end`."""
+        """Read the state of some partitions, without counts, relative to their `offset_end`."""
         replies = self._run([read_call(self._prefix(partition), end) for partition, end in offset_ends.items()])
         return {partition: partition_reading(reply) for partition, reply in zip(offset_ends, replies, strict=True)}
 
     def positions(self, partition_count: int) -> tuple[int | None, ...]:
-        """Return the next offset to apply of every partition; None where there is no state."""
+        """Return the next offset to apply of every partition; None without state."""
         readings = self.look(dict.fromkeys(range(partition_count), 0))
         return tuple(None if reading is None else reading.position for reading in readings.values())
 
@@ -144,12 +144,12 @@ class RedisSegmentStore:
         return ProvisionalViews.summed(video_ids, [partition_reading(reply) for reply in replies])
 
     def knows(self, event_id: bytes, partition_count: int) -> bool:
-        """Return whether an id of 16 bytes is remembered: an event of it that may count came within the horizon."""
+        """Return whether an id of 16 bytes is remembered: an event with it that may count came within the horizon."""
         calls = [knows_call(self._prefix(partition), event_id) for partition in range(partition_count)]
         return any(reply == 1 for reply in self._run(calls))
 
     def close(self) -> None:
-        """Close its connections."""
+        """Close the connections."""
         self._client.close()
 
     def unsafe_settings(self) -> list[str]:
@@ -191,7 +191,7 @@ class RedisSegmentStore:
 
 
 class AsyncRedisSegmentReader:
-    """Reads the segment store from an event loop, for the API. Raises UnavailableError like the other one."""
+    """Reads the segment store from an event loop, for the API. Raises UnavailableError like the synchronous store."""
 
     def __init__(self, client: redis.asyncio.Redis, *, namespace: str = NAMESPACE) -> None:
         self._client = client
@@ -226,7 +226,7 @@ def _read_calls(namespace: str, offset_ends: Sequence[int], video_ids: Sequence[
 
 
 def _missing(calls: Sequence[Call], replies: Sequence[Any]) -> list[tuple[int, Call]]:
-    """Return the calls, with their places, whose script Redis does not know (a fresh or flushed server)."""
+    """Return the calls, with their indexes, whose script Redis does not have (a new or flushed server)."""
     pairs = enumerate(zip(calls, replies, strict=True))
     return [(index, call) for index, (call, reply) in pairs if isinstance(reply, NoScriptError)]
 

@@ -1,1 +1,1 @@
-"""The contract: what an event is, what counts, how far a count goes. Pure: no client, no clock, no socket."""
+"""The contract: what an event is, which events count, and how far a count reaches. Pure: no client, clock or socket."""

@@ -1,23 +1,23 @@
-"""Which advertisements of an event count: the one rule, by identity, by watched time, and in number.
+"""Decide which advertisements of an event count: by identity, by watched time, and in number.
 
-What breaks the absolute maximum breaks the contract and is rejected: no player shows so many, and the sender must hear
-of it. What is repeated, or has no room in the view, is not counted and the view is: a player that reports an
-advertisement twice is common, and the view did happen. The archive keeps the list as it was sent.
+An event above the absolute maximum breaks the contract and is rejected: no player shows that many, and the sender must
+learn of it. A repeated advertisement, or one that does not fit into the view's time, is not counted, but the view is:
+players often report an advertisement twice, and the view did happen. The archive keeps the list as it was sent.
 """
 
 from ingestion.contract.event import AdView, ViewEvent
 
 UNKNOWN_AD_TYPE = "unknown"
 SECONDS_MIN = 5
-"""How long an advertisement lasts at least; one that names fewer watched seconds, or none, takes these."""
+"""The shortest duration of an advertisement; it replaces fewer watched seconds, or none."""
 
 
 def counted_ad_types(event: ViewEvent) -> list[str]:
     """Return the type of each advertisement that counts, in the order sent.
 
-    Each `ad_id` counts once in an event. Together they last at most as long as the view did, each as long as its
-    `watched_seconds` say and at least five seconds; one that has no room left takes none. The first always has room,
-    for it plays before the video.
+    Each `ad_id` counts once in an event. Together they last at most as long as the view; each lasts its
+    `watched_seconds`, at least five seconds. One that does not fit is skipped. The first always fits, since it plays
+    before the video.
     """
     room = event.view_duration
     seen: set[str] = set()

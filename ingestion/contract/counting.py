@@ -1,7 +1,7 @@
-"""What counts: the definition, in plain Python, of every event's one verdict and of billability.
+"""Define what counts, in plain Python: the one verdict of every event, and billability.
 
 `settle` is the whole rule over a whole log. The speed layer applies its first half event by event (`judge_alone`);
-the batch layer says all of it in Spark SQL, and a law test proves on random logs that both give the same outcome for
+the batch layer states all of it in Spark SQL, and a law test proves on random logs that both give the same outcome for
 every event.
 """
 
@@ -21,7 +21,7 @@ LATE_AFTER = timedelta(days=35)
 CLOCK_TOLERANCE = timedelta(minutes=5)
 NEIGHBOUR_DAYS = timedelta(days=1)
 ACCEPTABLE_FROM = datetime(1970, 1, 1, tzinfo=UTC)
-"""A late event of an earlier time stays late whatever is decided: no counting policy is in force then."""
+"""A late event from before this instant stays late despite any decision: no counting policy was in force."""
 
 
 class Verdict(StrEnum):
@@ -31,10 +31,10 @@ class Verdict(StrEnum):
     DUPLICATE = "duplicate"
     """Same id and same payload as an earlier event."""
     CONFLICT = "conflict"
-    """Same id as an earlier event, another payload: the first stays, this one goes to review."""
+    """Same id as an earlier event, another payload: the first one stays, this one goes to review."""
     REJECTED = "rejected"
     LATE_REVIEW = "late_review"
-    """Happened more than 35 days before it was received, and nobody has accepted it."""
+    """Happened more than 35 days before it was received, and no person has accepted it."""
 
 
 class Billability(StrEnum):
@@ -49,7 +49,7 @@ class Billability(StrEnum):
 
 @dataclass(frozen=True)
 class Received:
-    """A decoded event and where it stands in the log; `appended_at` is the broker's append time."""
+    """A decoded event and its place in the log; `appended_at` is the broker's append time."""
 
     partition: int
     offset: int
@@ -58,7 +58,7 @@ class Received:
 
 
 class OwnViewer(NamedTuple):
-    """The viewer pseudonym of somebody who owns a video, or a share of it, on the days [from_on, to_on)."""
+    """The viewer pseudonym of an owner of a video, or of a share of it, on the days [from_on, to_on)."""
 
     user_id: str
     from_on: date = date.min
@@ -67,16 +67,16 @@ class OwnViewer(NamedTuple):
 
 @dataclass(frozen=True)
 class VideoFacts:
-    """What the catalogue knows of a video and billability needs; an unknown length is None."""
+    """The catalogue's facts of a video that billability needs; an unknown length is None."""
 
     length_seconds: int | None = None
     own_viewers: tuple[OwnViewer, ...] = ()
-    """Views of one's own video are not billable, on the days on which one owns it."""
+    """Views of one's own video are not billable on the days of ownership."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one event. `billability` is set exactly for counted events."""
+    """The outcome of one event. `billability` is set exactly for counted events."""
 
     verdict: Verdict
     event_hour: datetime
@@ -92,7 +92,7 @@ class LateEvent:
 
 
 def judge_alone(decoded: ViewEvent | RejectedEvent, appended_at: datetime) -> ViewEvent | RejectedEvent | LateEvent:
-    """Return what an event is when looked at by itself: a candidate for counting, rejected, or late.
+    """Judge an event by itself: a candidate for counting, rejected, or late.
 
     An event that claims to happen more than five minutes after it was received is rejected as `clock_suspect`.
     """
@@ -124,12 +124,12 @@ def settle(
 ) -> dict[LogPlace, Outcome]:
     """Return the outcome of every event of a log by (partition, offset).
 
-    "First" means smallest (append time, partition, offset). An id is looked for among the events of the same and the
+    "First" means smallest (append time, partition, offset). An id is looked up among the events of the same and the
     neighbouring event days. Events without a trustworthy time of their own (rejected, late) are filed under the hour
     they were received in.
 
-    `accepted` are the late events that a person lets count. They are judged as any other, under their own hour, but
-    after all that were not late: a decision never makes a repeat of what counted without one.
+        `accepted` are the late events that a person accepted. They are judged like any other, under their own hour, but
+        after all events that were not late: a decision never turns an event that already counts into a repeat.
     """
     outcomes: dict[LogPlace, Outcome] = {}
     candidates: list[tuple[Received, ViewEvent]] = []

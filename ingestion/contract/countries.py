@@ -1,22 +1,22 @@
-"""Which country a text names: the one rule for events, payees, contracts and taxes, since a country sets a price.
+"""Map a text to a country: one rule for events, payees, contracts and taxes, since a country sets a price.
 
-The codes are those of ISO 3166 as pycountry has them. They are read once: a country is looked up in a table.
+The codes are those of ISO 3166 as pycountry has them. They are read once, into a table.
 """
 
 import pycountry
 
 UNKNOWN_COUNTRY = "ZZ"
-"""Stands for a country that was not named, or by no code that is known."""
+"""Marks a country that is missing, or whose code is not known."""
 ALIASES = {"UK": "GB", "EL": "GR"}
-"""Codes that are written for a country and are not its own: both are reserved by ISO 3166 for just that."""
+"""Aliases that are in use for a country's code; ISO 3166 reserves both for this purpose."""
 
 
 def country_of(text: str | None) -> str:
-    """Return the two capital letters of ISO 3166 for the country that a text names, or `ZZ`.
+    """Return the two capital letters of ISO 3166 for a country's text, or `ZZ`.
 
     Known are, in capitals or small letters: the two letters of a country (`us`), its three letters (`USA`), the two
     aliases, and the code of one of its subdivisions (`US-CA`), which is a place in that country. A subdivision in mixed
-    letters is unknown: `it-CH` is how a language is named (Italian in Switzerland) and no place in Italy. So are
+    letters is unknown: `it-CH` names a language (Italian in Switzerland), not a place in Italy. Unknown, too, are
     withdrawn codes, numbers, names, and a text with white space around it.
     """
     return _COUNTRY_BY_CODE.get(text or "") or _country_of_other_case(text or "")
@@ -37,4 +37,5 @@ def _table() -> dict[str, str]:
 
 
 _COUNTRY_BY_CODE = _table()
-"""Code in capitals → country. Another content gives archived events another country: it is a new contract version."""
+"""Code in capitals → country. A change of this table may change the country of archived events: it needs a new
+contract version."""

@@ -4,7 +4,7 @@ Both runtimes call this one function (the speed layer in its loop, Spark in its 
 well-formed in one layer and malformed in the other. RFC 8259 leaves duplicate keys to the reader; here they reject
 the event, because two readers that pick different ones would count differently.
 
-Every version of the event contract is read here: what one of them gives, sentences included, never changes.
+This module reads every version of the event contract. The result for a version, sentences included, never changes.
 """
 
 import functools
@@ -36,15 +36,15 @@ _PERSONAL_FIELDS = frozenset({"user_id", "session_id", "client_network", "user_a
 _MAY_IDENTIFY = "(value not shown: it may identify a person)"
 _WHOLE_YEARS = range(EARLIEST.year + 1, LATEST_BEFORE.year - 1)
 NESTING_MAX = 64
-"""How deep an object may nest. Python's own bound depends on who calls, so two layers would differ."""
+"""The deepest allowed nesting of an object. Python's own limit depends on the call stack, so layers would differ."""
 _digits_to_cut = re.compile(r"(?<=\.\d{6})\d+", re.ASCII)
 
 
 class _KnownFields(ViewEvent, frozen=True, gc=False, forbid_unknown_fields=True):
-    """`ViewEvent` for the quick way: knowing every key makes duplicate keys countable; see `_quotes_expected`.
+    """`ViewEvent` for the fast path: since every key is known, duplicate keys can be counted; see `_quotes_expected`.
 
-    The pattern of `video_id` is checked by a cache instead of a regular expression, since ids repeat. `timestamp` is
-    what was sent, until it is known whether that says more than a microsecond.
+    A cache replaces the regular expression for `video_id`, since ids repeat. `timestamp` is the text as sent, until
+    it is known whether it is more precise than a microsecond.
     """
 
     video_id: str
@@ -62,14 +62,14 @@ _REQUIRED_FIELDS = tuple(field.name for field in msgspec.structs.fields(ViewEven
 
 @functools.lru_cache(maxsize=1 << 18)
 def is_video_id(text: str) -> bool:
-    """Return whether `text` is a possible video id; real ids begin with `-` and `_` too."""
+    """Return whether `text` is a possible video id; real ids may begin with `-` and `_`."""
     return len(text) <= VIDEO_ID_LENGTH_MAX and _is_video_id_text(text) is not None
 
 
 def decode_view_event(raw: bytes, contract: int = NEWEST) -> ViewEvent | RejectedEvent:
     """Decode one message value by a version of the event contract; a rejected event lists every reason found.
 
-    Total: whatever input makes a step raise, the answer is a rejected event.
+    Total: if a step raises on any input, the result is a rejected event.
     """
     try:
         return _decode_quickly(raw, contract) or _decode_slowly(raw, contract)
@@ -78,14 +78,14 @@ def decode_view_event(raw: bytes, contract: int = NEWEST) -> ViewEvent | Rejecte
 
 
 def unreadable(name: str, error: Exception) -> RejectedEvent:
-    """Return what takes the place of a message that made a step fail; `name` says which message it is."""
+    """Return the replacement of a message on which a step failed; `name` identifies the message."""
     return _rejected("event_unreadable", f"{name} cannot be read ({type(error).__name__})")
 
 
 def _decode_quickly(raw: bytes, contract: int) -> ViewEvent | None:
-    """Return a well-formed event of known fields only; None for all others, which `_decode_slowly` looks at.
+    """Return a well-formed event with known fields only; None for all other messages, which `_decode_slowly` reads.
 
-    That gives the same answer for these: a law test holds the two against each other.
+    For well-formed events both give the same result: a law test compares them.
     """
     try:
         event = _decode_known(raw)
@@ -96,8 +96,8 @@ def _decode_quickly(raw: bytes, contract: int) -> ViewEvent | None:
     if raw.count(b'"') != _quotes_expected(event) or not is_video_id(event.video_id) or len(raw) > EVENT_BYTES_MAX:
         return None
     if contract != OLDEST:
-        # By the length at most six digits follow the point, before a zone of six characters, too; an escape only makes
-        # it longer. An offset leads out of bounds from the first and the last year alone.
+        # This length allows at most six digits after the point, even before a zone of six characters; an escape only
+        # makes it longer. Only from the first and the last year can an offset lead out of bounds.
         is_exact = len(sent) <= 29 or (len(sent) <= 34 and bytes(sent)[-7] in b"+-")
         if not is_exact or instant.year not in _WHOLE_YEARS:
             return None
@@ -112,10 +112,10 @@ def _decode_quickly(raw: bytes, contract: int) -> ViewEvent | None:
 
 
 def _quotes_expected(event: ViewEvent) -> int:
-    """Return how many quotation marks an object with these fields has at least.
+    """Return the least number of quotation marks in an object with these fields.
 
-    It has more if a key stands twice, a text holds an escaped quotation mark or an optional field is null; none of
-    them makes it fewer, so equality proves that there are none.
+    A repeated key, an escaped quotation mark in a text or a null optional field adds more, and nothing removes any:
+    equality proves that there are none of these.
     """
     texts = (
         (event.device_type is not None)
@@ -126,7 +126,7 @@ def _quotes_expected(event: ViewEvent) -> int:
         + (event.client_network is not None)
         + (event.user_agent is not None)
     )
-    # five required texts and two required others, then what is optional
+    # five required texts and two other required fields, then the optional ones
     count = 24 + 4 * texts
     if event.schema_version is not None:
         count += 2
@@ -140,7 +140,7 @@ def _quotes_in_ad_view(ad_view: AdView) -> int:
 
 
 class _DuplicateKeyError(ValueError):
-    """A key stands twice in one JSON object."""
+    """A key appears twice in one JSON object."""
 
 
 def _decode_slowly(raw: bytes, contract: int) -> ViewEvent | RejectedEvent:
@@ -199,19 +199,19 @@ def _nests_too_deeply(sent: dict[str, Any]) -> bool:
 
 
 def _exact_instant(text: str) -> datetime:
-    """Return the instant of a timestamp, cut to the microsecond; ValueError says that it is out of bounds."""
+    """Return the instant of a timestamp, cut to the microsecond; raise ValueError if it is out of bounds."""
     return in_utc(msgspec.convert(_digits_to_cut.sub("", text), Instant))
 
 
 def _reasons_of_the_newest(sent: dict[str, Any]) -> list[Reason]:
-    """Return what breaks the newest contract alone in fields that keep the oldest."""
+    """Return the reasons that only the newest contract has, for fields that keep the oldest."""
     reasons = []
     timestamp, ad_views, schema = sent.get("timestamp"), sent.get("ad_views"), sent.get("schema_version")
     try:
         if isinstance(timestamp, str):
             _exact_instant(timestamp)
     except msgspec.ValidationError:
-        pass  # said already
+        pass  # already reported
     except ValueError:
         reasons.append(Reason("timestamp_invalid", f"timestamp: it must lie {BOUNDS}, got {_shortened(timestamp)}"))
     if isinstance(ad_views, list) and len(ad_views) > ADVERTISEMENTS_MAX:
@@ -234,7 +234,7 @@ def _refuse_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         seen: set[str] = set()
         for key, _ in pairs:
-            if key in seen:  # the first to be repeated, as archived events were told
+            if key in seen:  # the first repeated key, as in the reasons of archived events
                 raise _DuplicateKeyError(f"the key {key[:64]!r} stands twice in one object")
             seen.add(key)
     return found
@@ -256,7 +256,7 @@ def _reasons(sent: dict[str, Any], further: list[Reason]) -> tuple[Reason, ...]:
 
 
 def _in_words(error: msgspec.ValidationError) -> str:
-    """Return what is wrong without the regular expression; the only one of the contract is that of a video's id."""
+    """Return the reason in words, without the regular expression; the contract's only one is that of a video's id."""
     text, pattern, _ = str(error).partition(" matching regex ")
     return f"{text} of letters, digits, - and _ alone" if pattern else text
 

@@ -1,7 +1,7 @@
-"""The view event as it stands on Kafka, and what takes its place when it breaks the contract.
+"""The view event on Kafka, and the record that replaces it when it breaks the contract.
 
 The wire form is one JSON object per message; the message key is the `video_id`. Topic names live here because every
-layer speaks of them.
+layer uses them.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from msgspec import Meta, Struct
 
 TOPIC_VIDEO_VIEWS = "video-views"
 PARTITION_COUNT = 12
-"""Of the topic of views. Another number would send the events of a video to another partition."""
+"""Partitions of the topic of views. Another number would send the events of a video to another partition."""
 TOPIC_AD_VIEWS = "ad-views"
 TOPIC_USER_SESSIONS = "user-sessions"
 TOPIC_DEAD_LETTERS = "video-views-dlq"
@@ -25,9 +25,9 @@ VIDEO_ID_PATTERN = r"^[a-zA-Z0-9_-]+$"
 VIDEO_ID_LENGTH_MAX = 64
 VIEW_DURATION_SECONDS_MAX = 86_400
 ADVERTISEMENTS_MAX = 50
-"""In one event: more than a film of three hours with a break every ten minutes shows."""
+"""Advertisements in one event: more than a film of three hours with a break every ten minutes shows."""
 SCHEMA_VERSION_MAX = 1_000_000
-"""No player counts so far; a number without a bound is one that some reader cannot keep."""
+"""No player reaches this number; without a bound some reader could not store it."""
 
 _is_uuid = re.compile("[0-9a-fA-F]{8}(-?)(?:[0-9a-fA-F]{4}\\1){3}[0-9a-fA-F]{12}").fullmatch
 
@@ -51,8 +51,8 @@ class ViewEvent(Struct, frozen=True, gc=False):
     """One view that keeps the contract.
 
     `event_id` is made by the player and reused on every retry. `timestamp` is when the view happened, in UTC, cut to
-    the microsecond and within the bounds of `instants`. `view_duration` is in whole seconds. Which of `ad_views` count
-    says `advertisements`. `user_id` is already a pseudonym. The last three fields are the collector's.
+    the microsecond and within the bounds of `instants`. `view_duration` is in whole seconds. `advertisements` decides
+    which of `ad_views` count. `user_id` is already a pseudonym. The collector sets the last three fields.
     """
 
     event_id: UUID
@@ -74,7 +74,7 @@ class ViewEvent(Struct, frozen=True, gc=False):
 
 
 class Reason(Struct, frozen=True, gc=False):
-    """Why an event was rejected: a stable `code` to group by and a sentence for people.
+    """A reason for the rejection of an event: a stable `code` to group by and a sentence for people.
 
     The sentence names the field and shows its value, except for fields that may identify a person.
     """
@@ -86,7 +86,7 @@ class Reason(Struct, frozen=True, gc=False):
 class RejectedEvent(Struct, frozen=True):
     """An event that breaks the contract, with every reason found; a value, never an exception.
 
-    `event_id` is the id in its one spelling (`event_id_of`); where what was sent is no id, that text, so that a sender
+    `event_id` is the id in canonical form (`event_id_of`); if the sent text is not an id, that text, so that a sender
     can find the event again.
     """
 
@@ -95,7 +95,7 @@ class RejectedEvent(Struct, frozen=True):
 
 
 def event_id_of(text: str) -> str | None:
-    """Return an event id in its one spelling, a UUID in small letters with hyphens; None for what is no UUID.
+    """Return an event id in canonical form, a UUID in small letters with hyphens; None if it is not a UUID.
 
     Capitals and a UUID without hyphens are the same id: an event may be sent so.
     """
@@ -103,7 +103,7 @@ def event_id_of(text: str) -> str | None:
 
 
 def payload_digest(event: ViewEvent) -> str:
-    """Return 32 hex digits that are equal for two events exactly when the player sent the same values.
+    """Return 32 hex digits that are equal for two events exactly if the player sent the same values.
 
     The collector's own fields are left out: a retry may arrive from another network at another time. Instants are
     compared as instants (`10:00Z` = `11:00+01:00`); an absent optional field equals null; fields unknown to this

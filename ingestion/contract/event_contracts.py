@@ -1,12 +1,12 @@
-"""Versions of the event contract, and from which offsets on each is in force.
+"""Versions of the event contract, and the offsets from which each is in force.
 
-A change that gives an event another outcome is a new version: messages that were counted by an older one keep it for
-ever, so that a rebuild finds what was published. A log that was never counted is read by the newest from its beginning.
+A change that gives an event another outcome is a new version: messages that were counted by an older one keep it
+permanently, so that a rebuild gives what was published. A log that was never counted is read by the newest version.
 
-1: what was in force until versions were named. A timestamp is rounded to the microsecond and has no bounds; every
-   advertisement counts; a country is two capital letters, whichever.
-2: instants by `instants`, advertisements by `advertisements`, countries by `countries`, ids of rejected events in their
-   one spelling, and a bound on how deep JSON nests.
+1: the rules before versions were named. A timestamp is rounded to the microsecond and has no bounds; every
+   advertisement counts; a country is any two capital letters.
+2: instants by `instants`, advertisements by `advertisements`, countries by `countries`, ids of rejected events in
+   canonical form, and a bound on how deep JSON nests.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ OLDEST, NEWEST = 1, 2
 
 @dataclass(frozen=True)
 class Boundary:
-    """From these offsets on a version of the event contract is in force."""
+    """A version of the event contract, and the offsets from which it is in force."""
 
     version: int
     offsets: OffsetVector
@@ -29,7 +29,7 @@ class Boundary:
 
 @dataclass(frozen=True)
 class EventContracts:
-    """Which version of the event contract each message of a log is read by; before the first boundary the oldest."""
+    """The version of the event contract that reads each message of a log; before the first boundary the oldest."""
 
     boundaries: tuple[Boundary, ...] = ()
     """Ascending by version; every boundary covers the one before it."""
@@ -48,7 +48,7 @@ class EventContracts:
 
     @classmethod
     def of_new_log(cls, topic: str, partition_count: int = 1) -> "EventContracts":
-        """Return the contracts of a log of which nothing was counted: the newest from its beginning."""
+        """Return the contracts of a log that was never counted: the newest from its beginning."""
         return cls().followed_by_newest(OffsetVector.zero(topic, partition_count))
 
     def version_at(self, partition: int, offset: int) -> int:
@@ -69,7 +69,7 @@ class EventContracts:
 
     @classmethod
     def from_json(cls, document: Sequence[Mapping[str, Any]] | None) -> "EventContracts":
-        """Read what `to_json` wrote; None stands for a log that was counted before versions were named."""
+        """Parse the output of `to_json`; None means a log that was counted before versions were named."""
         boundaries = ((each["version"], OffsetVector.from_json(each["offsets"])) for each in document or ())
         return cls(tuple(Boundary(version, offsets) for version, offsets in boundaries))
 
@@ -79,4 +79,4 @@ class EventContracts:
 
 
 BEFORE_VERSIONS = EventContracts()
-"""Those of whatever was counted before versions were named."""
+"""The contracts of a log that was counted before versions were named."""

@@ -1,18 +1,18 @@
-"""Offset vectors: how far a count goes. Boundaries are offsets, never clocks."""
+"""Offset vectors: how far a count reaches. Boundaries are offsets, never clocks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 LogPlace = tuple[int, int]
-"""Where a record stands in a topic: (partition, offset)."""
+"""The place of a record in a topic: (partition, offset)."""
 
 
 @dataclass(frozen=True)
 class OffsetVector:
     """For every partition of a topic the first offset that is not covered; index = partition number.
 
-    A count that goes as far as this vector covers `[0, ends[p])` of partition p. Kafka's offsets have gaps, so the
+    A count that reaches this vector covers `[0, ends[p])` of partition p. Kafka's offsets have gaps, so the
     numbers bound positions and do not count events.
     """
 
@@ -30,7 +30,7 @@ class OffsetVector:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "OffsetVector":
-        """Read what `to_json` wrote."""
+        """Parse the output of `to_json`."""
         return cls(document["topic"], tuple(document["ends"]))
 
     def to_json(self) -> dict[str, Any]:
@@ -46,7 +46,7 @@ class OffsetVector:
         """Return the non-empty ranges between `start` and this vector.
 
         Raises:
-            ValueError: this vector ends before `start` somewhere; a count never goes back.
+            ValueError: this vector ends before `start` in a partition; a count never goes back.
         """
         self._check_comparable(start)
         if not self.covers(start):
@@ -73,19 +73,19 @@ class OffsetRange:
 
 
 def total_offsets(ranges: Sequence[OffsetRange]) -> int:
-    """Return how many offsets the ranges span: the most events they can hold."""
+    """Return the number of offsets in the ranges: the most events they can hold."""
     return sum(each.end - each.start for each in ranges)
 
 
 OFFSETS_PER_GENERATION = 1 << 40
-"""What a generation of the log may hold in each partition: 30 years of a billion events a day."""
+"""The most offsets of a generation of the log in each partition: 30 years of a billion events a day."""
 
 
 @dataclass(frozen=True)
 class LogGeneration:
-    """The log behind a topic's name. One that was deleted and made again has another id and is the next generation.
+    """The log behind a topic's name. A topic that was created again has another id and is the next generation.
 
-    Offsets are Kafka's plus `base`, in every layer and table, so that a place names one event for ever.
+    Offsets are Kafka's plus `base`, in every layer and table, so that a place always names the same event.
     """
 
     number: int
@@ -103,13 +103,13 @@ class LogGeneration:
 
     @classmethod
     def from_text(cls, text: str) -> "LogGeneration":
-        """Read what `to_text` wrote."""
+        """Parse the output of `to_text`."""
         number, _, log_id = text.partition(":")
         return cls(int(number), log_id)
 
 
 def other_log(topic: str, known: LogGeneration, log_id: str) -> str:
-    """Return the sentence for a topic that is another log than the one that was counted."""
+    """Return the sentence for a topic whose log is not the one that was counted."""
     return (
         f"topic {topic} is another log than the one that was counted: its id is {log_id}, and {known.log_id} is on "
         "record; bring that one back, or go on with this one by ./viewledger topics new-generation"

@@ -22,10 +22,10 @@ class Period:
 
     @classmethod
     def parse(cls, text: str) -> "Period":
-        """Read a period from a month or a half-open range of days.
+        """Parse a period from a month or a half-open range of days.
 
         Raises:
-            ValueError: with a sentence that names the text and the two forms.
+            ValueError: the sentence names the text and the two forms.
         """
         try:
             start, is_range, end = text.partition("/")

@@ -22,6 +22,6 @@ def ad_types_by(contract: int, event: ViewEvent) -> list[str]:
 
 
 def is_country_unknown(event: ViewEvent) -> bool:
-    """Return whether an event names a country by a text that is none, so that its sender should hear of it."""
+    """Return whether the text of an event's country is not a known country, so that its sender should learn of it."""
     sent = event.geo_location
     return country_of(sent) == UNKNOWN_COUNTRY and sent not in (None, "", UNKNOWN_COUNTRY)

@@ -1,4 +1,4 @@
-"""What every HTTP surface answers when it cannot do what was asked: a problem document (RFC 9457)."""
+"""The answer of every HTTP surface to a request that it refuses: a problem document (RFC 9457)."""
 
 import msgspec
 
@@ -8,8 +8,8 @@ PROBLEM_MEDIA_TYPE = "application/problem+json"
 class Problem(msgspec.Struct, frozen=True):
     """One problem: `code` is stable and meant for programs, `detail` is one sentence for people.
 
-    `part` names what does not answer, where that is the reason: `kafka`, `postgres` and so on. `problems` names each
-    thing that is wrong, where several may be.
+    `part` names the part that does not answer, if that is the reason: `kafka`, `postgres` and so on. `problems` lists
+    each single problem, where there may be several.
     """
 
     status: int

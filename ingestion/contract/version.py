@@ -1,4 +1,4 @@
-"""A published version: the record behind the pointer through which everything that handles money reads."""
+"""A published version: the record behind the pointer that all reads of money go through."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from ingestion.contract.offsets import LogPlace, OffsetVector
 
 @dataclass(frozen=True)
 class DayRules:
-    """Which rules an event day was last judged with."""
+    """The rules that an event day was last judged with."""
 
     policy_version: int
     catalogue_version: int
-    """0 stands for the empty catalogue."""
+    """0 means the empty catalogue."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class PublishedVersion:
     run_id: str
     offsets: OffsetVector
     watermarks: tuple[datetime, ...]
-    """For every partition the instant before which everything appended is covered."""
+    """For every partition the instant before which all appended events are covered."""
     snapshots: Mapping[str, int]
     """Table name → Iceberg snapshot id."""
     row_counts: Mapping[str, int]
@@ -34,20 +34,20 @@ class PublishedVersion:
     day_rules: Mapping[date, DayRules]
     published_at: datetime
     accepted_late: tuple[LogPlace, ...] = ()
-    """The late events that this version is the first to judge as accepted, ascending; in later ones they stay so."""
+    """The late events that this version is the first to accept, ascending; they stay accepted in later versions."""
     event_contracts: EventContracts = BEFORE_VERSIONS
-    """By which version of the event contract each message was read."""
+    """The version of the event contract that each message was read by."""
 
     @property
     def settled_until(self) -> datetime:
-        """Everything appended before this instant is settled, in every partition."""
+        """All events appended before this instant are settled, in every partition."""
         return min(self.watermarks)
 
 
 def contracts_after(former: PublishedVersion | None, counted: OffsetVector) -> EventContracts:
     """Return the event contracts of the version that follows `former` and covers `counted`.
 
-    What is published keeps the contract it was read by; the newest is in force from its end on.
+    Published events keep their contract; the newest is in force from the end of `former` on.
     """
     if former is not None:
         return former.event_contracts.followed_by_newest(former.offsets)

@@ -32,7 +32,7 @@ from jobs.resilience.postgres_waits import bound_waits
 from jobs.telemetry.figures_file import record_halt
 from jobs.telemetry.json_log import log_json
 from jobs.wiring.kafka_record_batches import read_every_batch
-from speed_layer.consume_loop import ConsumeLoop, Surroundings
+from speed_layer.consume_loop import ConsumeLoop, LoopPorts
 from speed_layer.errors import SpeedLayerError
 from speed_layer.http_probes import probe_app
 from speed_layer.kafka_dead_letters import KafkaDeadLetters
@@ -167,8 +167,8 @@ def _count(
         return
     catalogue = PostgresCatalogueVideos(chosen.postgres_url)
     threading.Thread(target=catalogue.follow, args=(stopping.wait,), name="catalogue", daemon=True).start()
-    surroundings = _surroundings(chosen, registry, (log, store, dead_letters), catalogue, stopping)
-    loop = ConsumeLoop(surroundings, chosen.horizon)
+    ports = _loop_ports(chosen, registry, (log, store, dead_letters), catalogue, stopping)
+    loop = ConsumeLoop(ports, chosen.horizon)
     readiness.loop = loop
     logger.info("speed started", extra={"fields": {"topic": kafka.topic, "group": kafka.group_id, "port": chosen.port}})
     gc.freeze()  # what start-up made is never garbage; chunks are freed by reference counts alone
@@ -176,13 +176,13 @@ def _count(
         loop.run(stopping.is_set)
 
 
-def _surroundings(
+def _loop_ports(
     chosen: SpeedSettings,
     registry: CollectorRegistry,
     connected: tuple[KafkaLog, RedisSegmentStore, KafkaDeadLetters],
     catalogue: PostgresCatalogueVideos,
     stopping: threading.Event,
-) -> Surroundings:
+) -> LoopPorts:
     """Put failpoints around what they are for, and a circuit breaker around each server."""
     log, store, dead_letters = connected
     on = chosen.failpoints.on
@@ -193,7 +193,7 @@ def _surroundings(
     postgres = CircuitBreaker(Part.POSTGRES, failures_max=1, backoff=Backoff(10.0, 10.0))
     bound_waits(POSTGRES_SECONDS_MAX)
     show_breakers(registry, (kafka, letters, redis, postgres))
-    return Surroundings(
+    return LoopPorts(
         topic=chosen.kafka.topic,
         catalogue=catalogue,
         # Not `poll`: it never fails while brokers are away, and the group needs it called.

@@ -1,9 +1,9 @@
--- Applies one chunk of one partition: effect and position in one atomic step.
+-- Apply one chunk of one partition: effect and position in one atomic step.
 --
 -- KEYS[1]  the partition's key prefix, e.g. {views:7}
 -- ARGV     position the chunk begins at, position after it, generation, append time of its last message (ms; empty
 --          if there is none), time of applying (ms), event ids (16 bytes each, concatenated), their video ids
---          (MessagePack list), those of them that are no video of the catalogue (MessagePack list), how many of such
+--          (MessagePack list), those of them that are not in the catalogue (MessagePack list), how many of such
 --          the segment may hold
 -- Returns  {1, counted, known before, 1 if the chunk lies before the open segment, events apart}. Or, with nothing changed:
 --          {0, position, segment} when the stored position is another one or the chunk crosses the start of the
@@ -42,8 +42,9 @@ for index = 1, #ids do
   if not is_known[index] then views[videos[index]] = (views[videos[index]] or 0) + 1 end
 end
 
--- 2. Which videos are set apart: whoever invents ids of videos fills neither counts nor seen ids with them. A segment
---    takes so many; of the others only marks in a filter of 1 MiB are kept, by which reading knows what it cannot know.
+-- 2. Which videos are set apart: invented ids of videos must fill neither counts nor seen ids. A segment
+--    takes a limited number; of the others only marks in a filter of 1 MiB are kept: reading needs
+--    them to know which counts may be too small.
 local is_warm_up = position < segment
 local counts, limit = KEYS[1] .. ":segment:" .. stored[2], tonumber(ARGV[9])
 local is_apart, unknown = {}, cmsgpack.unpack(ARGV[8])
@@ -95,7 +96,7 @@ end
 if not is_warm_up then
   -- The sum is written, not the difference. Redis cuts a damaged tail off its file after the last whole command, which
   -- may leave the first half of a lost chunk there; the next start of Redis does that half, too, before what was applied
-  -- in its place. Then a sum is written over, where a difference would be added a second time.
+  -- in its place. A sum is then overwritten; a difference would be added a second time.
   for video, count in pairs(views) do
     if not is_apart[video] then
       redis.call("HSET", counts, video, string.format("%d", tonumber(redis.call("HGET", counts, video) or "0") + count))

@@ -1,9 +1,9 @@
--- Notes a sign of life: where one partition of the log ended at an instant.
+-- Note a heartbeat: where one partition of the log ended at an instant.
 --
 -- KEYS[1]  the partition's key prefix
--- ARGV     the log's end, the server's time (ms) at which it was asked for, before the log answered, the log's name
+-- ARGV     the log's end, the server's time (ms) of the request for it, before the log answered, the log's name
 -- Everything that was on the log at `covered_at_ms` is counted. While counting is behind, the oldest end not reached yet
--- stays the target: one that moved on with every beat would never be reached.
+-- stays the target: a target that moved with every heartbeat would never be reached.
 -- Returns  1, or 0, with nothing changed, when there is no state.
 local state = KEYS[1] .. ":state"
 local stored = redis.call("HMGET", state, "position", "target", "target_at_ms")

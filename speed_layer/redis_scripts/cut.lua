@@ -1,4 +1,4 @@
--- Closes the open segment of one partition at the position applied so far and opens the next one.
+-- Close the open segment of one partition at the position applied so far and opens the next one.
 --
 -- KEYS[1]  the partition's key prefix
 -- Returns  the start of the segment that is open afterwards: everything before it belongs to closed segments.

@@ -1,4 +1,4 @@
--- Drops the segments of one partition that start before an offset; the open one always stays.
+-- Drop the segments of one partition that start before an offset; the open one always stays.
 --
 -- KEYS[1]  the partition's key prefix
 -- ARGV     the offset

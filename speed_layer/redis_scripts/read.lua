@@ -1,4 +1,4 @@
--- Reads the provisional counts of one partition from an offset on. Read-only.
+-- Read the provisional counts of one partition from an offset on. Read-only.
 --
 -- KEYS[1]  the partition's key prefix
 -- ARGV     offset_end, then video ids
@@ -27,7 +27,7 @@ local covered_at_ms = stored[6]
 if stored[7] and tonumber(stored[1]) >= tonumber(stored[7]) then covered_at_ms = stored[8] end
 reply[8] = stored[9] or ""
 local now = redis.call("TIME")
--- A clock that was set back makes a sign of life as doubtful as one that is old.
+-- A clock that was set back makes a heartbeat as unreliable as an old one.
 reply[7] = covered_at_ms and math.abs(now[1] * 1000 + math.floor(now[2] / 1000) - covered_at_ms) or -1
 for index = 2, #ARGV do
   ids[index - 1] = ARGV[index]

@@ -1,7 +1,7 @@
--- Begins a partition anew: forgets everything and opens one empty segment.
+-- Restart a partition: forget everything and open one empty segment.
 --
 -- KEYS[1]  the partition's key prefix
--- ARGV     position to read from, segment start, replay_until, the log's name; then, unless it is to begin anew whatever is there, the
+-- ARGV     position to read from, segment start, replay_until, the log's name; then, unless any state is to be replaced, the
 --          position and the open segment's start that were read (both empty if there was no state)
 -- Events between the position and the segment start only make their ids known.
 -- Returns  1, or 0, with nothing changed, when the stored position or segment is another one.

@@ -304,7 +304,7 @@ def test_counting_that_is_behind_is_known_up_to_the_ends_it_has_reached(store: A
     store.apply([chunk_of({1: "a"}, 0)], 5)
     assert age_ms(store) is None
     store.apply([chunk_of({2: "a"}, 1)], 5)
-    assert 40_000 <= (age_ms(store) or 0) < 41_000, "known without another sign of life"
+    assert 40_000 <= (age_ms(store) or 0) < 41_000, "known without another heartbeat"
     store.beat({0: 4}, now - 20_000, "0:log")
     assert 40_000 <= (age_ms(store) or 0) < 41_000
     store.apply([chunk_of({3: "a", 4: "a"}, 2)], 5)

@@ -149,7 +149,7 @@ def test_the_speed_layers_counts_are_summed_over_all_partitions(redis_url: str, 
         store.reset(partition, position=100, segment=100, replay_until=0)
         client.hset(f"{{{namespace}:{partition}}}:segment:100", "-a", partition + 1)
     client.close()
-    assert not read(redis_url, namespace, "-a").is_complete, "no speed process has given a sign of life"
+    assert not read(redis_url, namespace, "-a").is_complete, "no speed process has sent a heartbeat"
     store.beat(dict.fromkeys(range(PARTITIONS), 100), store.now_ms() - 4_000, "0:log")
     sums = read(redis_url, namespace, "-a", "nobody")
     assert (dict(sums.views), sums.is_complete) == ({"-a": 6, "nobody": 0}, True)

@@ -28,7 +28,7 @@ from jobs.processes.api import SpeedLayerCounts
 from serving_layer.counts.counts_reader import CountsReader
 from serving_layer.counts.merge import ServedCount, ServedVersion
 from speed_layer.chunk import Chunk, LogRecord, instant_of
-from speed_layer.consume_loop import ConsumeLoop, Surroundings
+from speed_layer.consume_loop import ConsumeLoop, LoopPorts
 from speed_layer.errors import OffsetsGoneError
 from speed_layer.ports import Published
 from speed_layer.recovery import Horizon
@@ -322,7 +322,7 @@ class Process:
         self.knew: Published | None = None
         """What was published when its step began: it may still act upon that."""
         self.loop = pipeline.loop_type(
-            Surroundings(
+            LoopPorts(
                 catalogue=(),
                 topic=TOPIC_VIDEO_VIEWS,
                 log=Wired(self.log, self.wire),  # type: ignore[arg-type]

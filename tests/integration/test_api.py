@@ -44,7 +44,7 @@ def api(servers: LocalStack) -> Iterator[ServerProcess]:
     url = servers.environment["VIEWLEDGER_POSTGRES_URL"]
     publish(url, {"-a": (1_000, 800), "_b": (5, 0), "quiet": (3, 3)}, partition_count=PARTITIONS)
     count_since(servers, 100)
-    # the sign of life that `count_since` gives is the only one
+    # the heartbeat of `count_since` is the only one
     environ = {**servers.environment, "VIEWLEDGER_API_FRESH_SECONDS": "3600"}
     with server_process("jobs.processes.api", "VIEWLEDGER_API_PORT", environ) as running:
         eventually(lambda: running.client.get("/readyz").status_code == 200)

@@ -267,7 +267,7 @@ def test_a_process_that_stands_still_leaves_no_doubt_that_events_may_be_missing(
     eventually(lambda: scene.is_counted() and scene.store.read(ZERO, []).is_current(5_000), "counted, and known to be")
     with stopped(process.child.pid):
         scene.send(200)
-        eventually(lambda: not scene.store.read(ZERO, []).is_current(5_000), "no sign of life for five seconds")
+        eventually(lambda: not scene.store.read(ZERO, []).is_current(5_000), "no heartbeat for five seconds")
         assert not scene.is_counted()
 
     def is_known_to_be_counted() -> bool:

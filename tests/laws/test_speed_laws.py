@@ -18,7 +18,7 @@ from ingestion.contract.decoding import decode_view_event
 from ingestion.contract.event import TOPIC_VIDEO_VIEWS, RejectedEvent
 from ingestion.contract.offsets import OffsetVector
 from speed_layer.chunk import Chunk, Span, instant_of
-from speed_layer.consume_loop import ConsumeLoop, Surroundings
+from speed_layer.consume_loop import ConsumeLoop, LoopPorts
 from speed_layer.ports import Published
 from speed_layer.recovery import Horizon
 from speed_layer.segments import Applied, Moved
@@ -120,7 +120,7 @@ class Bench:
         self.clock = FakeClock()
 
     def process(self, store: Any = None, dead_letters: Any = None) -> ConsumeLoop:
-        around = Surroundings(
+        around = LoopPorts(
             catalogue=(),
             topic=TOPIC_VIDEO_VIEWS,
             log=FakeLog(self.topic, self.rng),

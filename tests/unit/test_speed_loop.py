@@ -11,7 +11,7 @@ from ingestion.contract.backoff import QUICK
 from ingestion.contract.event import TOPIC_VIDEO_VIEWS
 from ingestion.contract.offsets import OFFSETS_PER_GENERATION, LogGeneration, OffsetVector
 from ingestion.contract.unavailable import Part, UnavailableError
-from speed_layer.consume_loop import ConsumeLoop, Surroundings
+from speed_layer.consume_loop import ConsumeLoop, LoopPorts
 from speed_layer.errors import OffsetsGoneError, OtherLogError
 from speed_layer.ports import LogRange, Published
 from speed_layer.recovery import Horizon
@@ -76,7 +76,7 @@ class Scene:
 
     def process(self, log: FakeLog) -> ConsumeLoop:
         return ConsumeLoop(
-            Surroundings(
+            LoopPorts(
                 catalogue=(),
                 topic=TOPIC_VIDEO_VIEWS,
                 log=log,

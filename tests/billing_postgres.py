@@ -2,16 +2,16 @@
 
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import psycopg2
-from psycopg2 import sql
 
 from billing.books.postgres_states import PostgresStates
 from billing.books.states import Move
 from billing.postgres_session import connector
 from billing.terms.catalogue import content_hash_of
 from billing.terms.postgres_proposals import PostgresProposals
+from faults.postgres_database import administer
 from jobs.wiring.migrations import migrate
 from tests.postgres_people import second_person
 
@@ -33,8 +33,9 @@ def own_database(server_url: str, *, with_versions: bool = True) -> Iterator[str
 
     With the batch, catalogue and contract versions that ledger rows point to, unless told otherwise.
     """
-    with empty_database(server_url) as url:
-        migrate(url)
+    with _database(server_url, template=migrated_template(server_url)) as url:
+        # what one may do with a database as a whole is not copied with what is in it
+        administer(url, f"REVOKE TEMPORARY, CREATE ON DATABASE {database_of(url)} FROM PUBLIC")
         if with_versions:
             connection = psycopg2.connect(url)
             with connection, connection.cursor() as cursor:
@@ -46,27 +47,47 @@ def own_database(server_url: str, *, with_versions: bool = True) -> Iterator[str
 @contextmanager
 def empty_database(server_url: str) -> Iterator[str]:
     """Yield the URL of a new database without anything, dropped at the end."""
+    with _database(server_url, template="template1") as url:
+        yield url
+
+
+def migrated_template(server_url: str) -> str:
+    """Return the name of the server's database with the project's schema; made once, because migrating takes long.
+
+    Nobody connects to it, or it could not be copied.
+    """
+    name, being_made = "test_billing_template", "test_billing_template_being_made"
+    with closing(psycopg2.connect(server_url)) as connection:
+        connection.autocommit = True
+        cursor = connection.cursor()
+        cursor.execute("SELECT pg_advisory_lock(7)")  # other test processes wait for the first one
+        cursor.execute("SELECT FROM pg_database WHERE datname = %s", (name,))
+        if cursor.fetchone() is None:
+            cursor.execute(f"DROP DATABASE IF EXISTS {being_made}")
+            cursor.execute(f"CREATE DATABASE {being_made}")
+            migrate(in_database(server_url, f"/{being_made}"))
+            cursor.execute(f"ALTER DATABASE {being_made} RENAME TO {name}")
+    return name
+
+
+@contextmanager
+def _database(server_url: str, *, template: str) -> Iterator[str]:
     name = f"test_billing_{secrets.token_hex(6)}"
-    _outside(server_url, "CREATE DATABASE {}", name)
+    administer(server_url, f"CREATE DATABASE {name} TEMPLATE {template}")
     try:
-        yield server_url.rpartition("/")[0] + "/" + name
+        yield in_database(server_url, f"/{name}")
     finally:
-        _outside(server_url, "DROP DATABASE {} WITH (FORCE)", name)
+        administer(server_url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def in_database(login_url: str, database_url: str) -> str:
     """Return the URL by which another login reaches a database."""
-    return login_url.rpartition("/")[0] + "/" + database_url.rpartition("/")[2]
+    return login_url.rpartition("/")[0] + "/" + database_of(database_url)
 
 
-def _outside(server_url: str, statement: str, name: str) -> None:
-    connection = psycopg2.connect(server_url)
-    connection.autocommit = True
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(sql.SQL(statement).format(sql.Identifier(name)))
-    finally:
-        connection.close()
+def database_of(url: str) -> str:
+    """Return the name of the database that a URL names."""
+    return url.rpartition("/")[2]
 
 
 def put_in_force(database_url: str) -> list[str]:

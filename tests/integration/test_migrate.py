@@ -12,6 +12,7 @@ from psycopg2 import sql
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.wiring.migrations import FORMER, MIGRATIONS, migrate, pending
+from tests.billing_postgres import own_database
 
 ONE = "create table one (number int)"
 TWO = "create table two (number int); insert into one values (2); select 'a % and a :colon'"
@@ -173,3 +174,15 @@ def test_a_migration_in_python_alone_is_remembered_by_its_python(database_url: s
     file.write_text(own + "\n")
     with pytest.raises(CommandError, match="001_step was changed after it was applied"):
         migrate(database_url, folder)
+
+
+def test_a_copied_database_grants_what_a_migrated_one_grants(database_url: str, postgres_url: str) -> None:
+    """The copies that tests work on; what is granted on a database as a whole is not copied with its content."""
+    migrate(database_url)
+    of_the_whole = (
+        "select datacl::text, (select json_agg(setconfig)::text from pg_db_role_setting where setdatabase = d.oid)"
+        " from pg_database d where datname = current_database()"
+    )
+    with own_database(postgres_url) as copied:
+        assert rows(copied, of_the_whole) == rows(database_url, of_the_whole)
+        assert pending(copied) == ()

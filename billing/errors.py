@@ -1,4 +1,4 @@
-"""The errors billing raises on purpose. Messages are sentences for the user: what, where, and the remedy."""
+"""The errors that billing raises on purpose. Messages are sentences for the user: what, where, and the remedy."""
 
 from collections.abc import Sequence
 
@@ -6,11 +6,11 @@ from ingestion.contract.unavailable import Part, UnavailableError
 
 
 class BillingError(Exception):
-    """Every error below; never raised itself."""
+    """The base class of every error below; never raised itself."""
 
 
 class FileRefusedError(BillingError):
-    """One or more files break their format; `problems` names every one with file, line and column."""
+    """One or more files break their format; `problems` names each one with file, line and column."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("\n".join(problems))
@@ -26,11 +26,11 @@ class PreconditionsError(BillingError):
 
 
 class TermsError(BillingError):
-    """A period cannot be rated by the versions that were asked for; the sentence says why and which can be."""
+    """A period cannot be rated by the requested versions; the sentence gives the reason and the versions that can."""
 
 
 class PostingConflictError(BillingError):
-    """Something else was already posted under the same key or for the same days; `conflicts` names each."""
+    """Another posting exists under the same key or for the same days; `conflicts` names each."""
 
     def __init__(self, conflicts: Sequence[str]) -> None:
         super().__init__("\n".join(conflicts))
@@ -38,7 +38,7 @@ class PostingConflictError(BillingError):
 
 
 class SchemaMissingError(UnavailableError):
-    """PostgreSQL answers, but the billing tables are not there: waiting alone does not help."""
+    """PostgreSQL answers, but the billing tables do not exist: waiting alone does not help."""
 
     def __init__(self, message: str) -> None:
         super().__init__(Part.POSTGRES, message)
@@ -57,15 +57,15 @@ class KeyRefusedError(BillingError):
 
 
 class StateError(BillingError):
-    """A step that is not allowed: the message says where the subject stands and where it could go."""
+    """A step is not allowed: the message names the subject's state and the allowed next states."""
 
 
 class UnknownNameError(StateError):
-    """Something is named that nobody knows: a payee, a statement, a batch, a hold, an appeal."""
+    """An unknown name: of a payee, a statement, a batch, a hold or an appeal."""
 
 
 class DatabaseRefusedError(StateError):
-    """A rule that the database itself keeps, in its words: who may do what, and what follows what."""
+    """A rule of the database refuses the change, in its own words: who may do what, and what follows what."""
 
 
 class OpenAppealError(StateError):
@@ -73,19 +73,19 @@ class OpenAppealError(StateError):
 
 
 class RequestKeyReusedError(BillingError):
-    """Something else was asked for under the same key before."""
+    """The key was used for another request before."""
 
 
 class CheckpointRefusedError(BillingError):
-    """A checkpoint cannot be made or put in its place now; the sentence says why."""
+    """A checkpoint cannot be made or stored now; the sentence gives the reason."""
 
 
 class BundleRefusedError(BillingError):
-    """A bundle cannot be written; the sentence says why."""
+    """A bundle cannot be written; the sentence gives the reason."""
 
 
 class AcknowledgementError(BillingError):
-    """What the bank says and what the ledger holds differ; `differences` names every line. Nothing was posted."""
+    """The bank's answer and the ledger differ; `differences` names every line. Nothing was posted."""
 
     def __init__(self, differences: Sequence[str]) -> None:
         super().__init__("\n".join(differences))

@@ -12,7 +12,7 @@ HASH_SIZE = 32
 
 
 class MerkleTree:
-    """Takes leaves one after the other; remembers one hash per complete subtree: O(log n) memory."""
+    """Accepts leaves one after the other; keeps one hash per complete subtree: O(log n) memory."""
 
     __slots__ = ("_peaks", "leaf_count")
 
@@ -43,7 +43,7 @@ class MerkleTree:
 
 @dataclass(frozen=True)
 class InclusionProof:
-    """Shows that one leaf is under a root without showing the other leaves."""
+    """Proves that one leaf is under a root without showing the other leaves."""
 
     leaf_index: int
     """Counted from 0."""
@@ -53,7 +53,7 @@ class InclusionProof:
 
 
 class InclusionProver:
-    """Takes leaves one after the other, then proves that one is among them; O(log n) memory.
+    """Accepts leaves one after the other, then proves that one is among them; O(log n) memory.
 
     Of equal leaves the first is proven.
     """
@@ -80,7 +80,7 @@ class InclusionProver:
         self._count += 1
 
     def proof(self) -> tuple[InclusionProof, bytes] | None:
-        """Return the audit path and the root it leads to; None when the leaf is not among the leaves. Ends the work."""
+        """Return the audit path and the root it leads to; None if the leaf is not among the leaves. Ends the work."""
         if self._index is None:
             return None
         node = self._peaks.pop()
@@ -90,7 +90,7 @@ class InclusionProver:
 
 
 def is_included(leaf: bytes, proof: InclusionProof, root: bytes) -> bool:
-    """Whether the proof shows that the leaf is under the root, at the index and among as many leaves as it says."""
+    """Return whether the proof leads from the leaf to the root, at the index and leaf count that it claims."""
     if not 0 <= proof.leaf_index < proof.leaf_count:
         return False
     index, last = proof.leaf_index, proof.leaf_count - 1
@@ -118,7 +118,7 @@ def _node_hash(left: bytes, right: bytes) -> bytes:
 
 
 def _joined(left: tuple[bytes, bool], right: tuple[bytes, bool], path: list[bytes]) -> tuple[bytes, bool]:
-    """Return the parent of two subtrees; note the one beside the leaf's way."""
+    """Return the parent of two subtrees; note the sibling on the leaf's path."""
     if left[1]:
         path.append(right[0])
     elif right[1]:

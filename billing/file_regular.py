@@ -1,4 +1,4 @@
-"""Opens files that a user names: a pipe would be waited for without end, a device never ends."""
+"""Open files that a user names: opening a pipe could block without end, and reading a device never ends."""
 
 import errno
 import os
@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 
 def open_regular(file: Path) -> BinaryIO:
-    """Return a regular file, opened to be read from its beginning; never waits.
+    """Return a regular file, opened at its beginning, without blocking.
 
     Raises:
         OSError: it cannot be opened, or is a folder, a pipe, a socket or a device; `strerror` says which.
@@ -21,6 +21,6 @@ def open_regular(file: Path) -> BinaryIO:
 
 
 def read_regular(file: Path) -> bytes:
-    """Return the content of a regular file; raises as `open_regular`."""
+    """Return the content of a regular file; raise as `open_regular` does."""
     with open_regular(file) as opened:
         return opened.read()

@@ -19,7 +19,7 @@ _THOUSAND_MINOR_UNITS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TN
 
 
 def settle_line(owed_nanomicros: int, carried_before: int) -> tuple[int, int]:
-    """Return (amount in micros, nano-micros carried on): rounded down once, the remainder kept.
+    """Return (amount in micros, nano-micros carried): rounded down once, the remainder kept.
 
     amount × 10^9 + carried on = owed + carried before, exactly; the carry stays within 0..999,999,999.
     """
@@ -39,7 +39,7 @@ def amount_text(amount_micros: int, currency: str) -> str:
 
 
 def decimals_of(currency: str) -> int:
-    """Return how many decimals a bank's amounts have in a currency (ISO 4217): 2 for EUR, 0 for JPY, 3 for KWD."""
+    """Return the number of decimals of a bank's amounts in a currency (ISO 4217): 2 for EUR, 0 for JPY, 3 for KWD."""
     if currency in _WITHOUT_MINOR_UNIT:
         return 0
     return 3 if currency in _THOUSAND_MINOR_UNITS else 2
@@ -58,10 +58,10 @@ def decimal_text(amount_micros: int, currency: str) -> str:
 
 
 def written_amount(text: str, currency: str) -> int:
-    """Return an amount that somebody wrote, in micros: the one reading of amounts in flags and CSV files.
+    """Parse an amount that a person wrote, in micros: the only parser for amounts in flags and CSV files.
 
     Raises:
-        ValueError: it is no plain amount above 0 in this currency; the message says what is allowed.
+        ValueError: it is not a plain amount above 0 in this currency; the message says what is allowed.
     """
     digits = decimals_of(currency)
     fraction = rf"(\.[0-9]{{1,{digits}}})?" if digits else ""

@@ -1,4 +1,4 @@
-"""What billing does every night: bill the months that are closed, estimate those that are not. Knows only ports."""
+"""The nightly work of billing: bill the closed months and estimate the open ones. Knows only ports."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,32 +15,32 @@ from billing.rating.rating import rate_period
 from ingestion.contract.periods import Period
 
 SETTLED = "settled:"
-"""How the precondition begins that only time fulfils."""
+"""The prefix of the precondition that only needs time."""
 _RUN = "./viewledger billing run"
 
 
 @dataclass(frozen=True)
 class NightOf:
-    """What became of one month."""
+    """The outcome of one month."""
 
     period: Period
     outcome: str
-    """`billed`, `estimated` (still open, or not settled yet) or `refused` (somebody must do something)."""
+    """`billed`, `estimated` (still open, or not settled yet) or `refused` (a person must act)."""
     detail: str
     billed: BilledPeriod | None = None
     failures: tuple[str, ...] = ()
-    """The preconditions that refused it."""
+    """The preconditions that do not hold."""
 
 
 @dataclass(frozen=True)
 class Night:
-    """What a night did."""
+    """The outcome of a night."""
 
     months: tuple[NightOf, ...]
     finalised_count: int
-    """Statements that were approved and not posted yet: whoever approved them was interrupted."""
+    """Statements that were approved and not posted yet: the approving command was interrupted."""
     conflicts: tuple[str, ...] = ()
-    """Why restatements that are approved cannot be posted."""
+    """Why approved restatements cannot be posted."""
 
 
 def work_through_the_night(
@@ -52,14 +52,14 @@ def work_through_the_night(
     books: Books,
     estimates: Estimates,
 ) -> Night:
-    """Bill each month that has ended and was not billed yet, estimate what cannot be billed yet, finish what was left.
+    """Bill each month that has ended and is not billed, estimate the others, and finish interrupted work.
 
     A second night on the same day changes nothing but the time of the estimates.
     """
     finalised, conflicts = _finalise_what_was_left(books)
     billed = books.billed_periods()
     newest = max(billed, key=lambda period: period.end_on, default=None)
-    # a run that was killed before its end is run again; it posts what it left
+    # a run that was killed is run again; it posts the rest
     left = [newest] if newest is not None and books.is_unfinished(newest) else []
     nights = []
     for period in [*left, *months_to_do(today, billed)]:
@@ -77,7 +77,7 @@ def work_through_the_night(
 
 
 def _finalise_what_was_left(books: Books) -> tuple[int, list[str]]:
-    """Post what was approved; a restatement that cannot be posted keeps nothing else from it."""
+    """Post approved statements; a restatement that cannot be posted does not stop the others."""
     count, conflicts = 0, list[str]()
     for run_id in books.runs_with_approved():
         try:
@@ -88,7 +88,7 @@ def _finalise_what_was_left(books: Books) -> tuple[int, list[str]]:
 
 
 def months_to_do(today: date, billed: Sequence[Period]) -> list[Period]:
-    """Return the months up to today's of which no day is billed, from the first billed day (else the month before)."""
+    """Return the months up to today's without any billed day, from the first billed day (else the month before)."""
     this = month_of(today)
     first = min((period.start_on for period in billed), default=this.start_on - timedelta(days=1))
     months = []
@@ -101,7 +101,7 @@ def months_to_do(today: date, billed: Sequence[Period]) -> list[Period]:
 
 
 def left_out(today: date, billed: Sequence[Period]) -> list[Period]:
-    """Return the days, from the first billed one to this month, that no run bills because others of their month are."""
+    """Return the unbilled days, from the first billed one to this month, of months that are partly billed."""
     this = month_of(today)
     taken = sorted([*billed, *months_to_do(today, billed)], key=lambda period: period.start_on)
     found = []
@@ -137,7 +137,7 @@ def _bill(
 
 
 def estimate(period: Period, views: SettledViews, catalogues: CatalogueStore) -> list[Estimate]:
-    """Return what each payee would earn from what is settled by now; it rests on no remainder and is no promise.
+    """Return what each payee would earn from the views settled so far; it uses no remainder and is not a promise.
 
     Raises:
         PreconditionsError: there is no catalogue or no contract yet.

@@ -22,25 +22,25 @@ from ingestion.contract.periods import Period
 
 @dataclass(frozen=True)
 class BillingOrder:
-    """What the operator asked for."""
+    """The operator's order."""
 
     period: Period
     allowed_lateness: timedelta
     calculated_at: datetime
     actor: str = "operator"
     approval_limits_micros: Mapping[str, int] = field(default_factory=dict)
-    """Currency, or `*` → what a statement may earn without anybody's approval; nothing, where neither is there."""
+    """Currency, or `*` → the most that a statement may earn without approval; nothing if both are absent."""
     bounds: Bounds = field(default_factory=Bounds)
     dry_run: bool = False
     restates_because: str = ""
     """The cause of a restatement; empty for a run that bills the period."""
     wanted: Wanted = field(default_factory=Wanted)
-    """Of a restatement: the versions to rate by, instead of those that the period's statements rest on."""
+    """For a restatement: the versions to rate by, instead of those of the period's statements."""
 
 
 @dataclass(frozen=True)
 class BilledPeriod:
-    """What became of an order."""
+    """The outcome of an order."""
 
     run: BillingRun
     summary: RunSummary
@@ -48,15 +48,15 @@ class BilledPeriod:
     name_by_payee: Mapping[str, str]
     dry_run: bool
     failures: tuple[str, ...] = ()
-    """The preconditions that do not hold; a dry run shows them, and a run that has nothing to post needs none."""
+    """The preconditions that do not hold; a dry run shows them, and a run with nothing to post needs none."""
 
 
 def bill_period(order: BillingOrder, *, views: SettledViews, catalogues: CatalogueStore, books: Books) -> BilledPeriod:
-    """Bill a period once: post what is new, or change nothing and say what was posted before.
+    """Bill a period once: post new statements, or change nothing and return what was posted before.
 
     Raises:
-        PreconditionsError: with every reason; nothing was posted.
-        TermsError: the versions that are wanted cannot be used.
+        PreconditionsError: names every reason; nothing was posted.
+        TermsError: the requested versions cannot be used.
         PostingConflictError, UnavailableError: see `billing.books.book_ports.Books`.
         EvidenceMismatchError: counts and events of the version disagree; nothing was posted.
     """
@@ -104,7 +104,7 @@ def _run(order: BillingOrder, terms: PeriodTerms, batch_version: int, unbilled: 
 
 
 def rated(terms: PeriodTerms, views: SettledViews, catalogues: CatalogueStore, run: BillingRun) -> Iterator[PayeeBill]:
-    """Yield the period's bills by payee id; those of a restatement say what each cause changes."""
+    """Yield the period's bills by payee id; those of a restatement show the effect of each cause."""
     if run.kind == "bill":
         return rate_period(views.pieces(terms.attribution), terms.attribution)
     steps = steps_of(terms, views.version, catalogues)
@@ -114,12 +114,12 @@ def rated(terms: PeriodTerms, views: SettledViews, catalogues: CatalogueStore, r
 
 
 def place_of(event: ReviewedEvent) -> str:
-    """Return the name under which an event is decided: its place in the log."""
+    """Return the key of decisions about an event: its place in the log."""
     return f"{event.partition}:{event.offset}"
 
 
 def as_restatement(run: BillingRun, cause: str, books: Books) -> BillingRun:
-    """Return the run as the next restatement of its period: every statement of it waits for somebody's approval.
+    """Return the run as the next restatement of its period: each of its statements needs approval.
 
     Raises:
         PreconditionsError: the period was never billed.

@@ -1,4 +1,4 @@
-"""By which versions of catalogue and contracts a period is rated: the newest at first, then those it was billed by."""
+"""Choose the versions of catalogue and contracts for a period: the newest at first, then those it was billed by."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from ingestion.contract.version import PublishedVersion
 
 @dataclass(frozen=True)
 class Wanted:
-    """The versions that somebody asked for by their numbers."""
+    """The versions that a person requested by number."""
 
     catalogue_version: int | None = None
     contract_version: int | None = None
@@ -28,7 +28,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class PeriodTerms:
-    """What a period is rated by, beside what it was billed by and the newest there is."""
+    """The terms of a period, with those it was billed by and the newest ones."""
 
     attribution: Attribution
     catalogue_version: int
@@ -41,7 +41,7 @@ class PeriodTerms:
 def terms_of(
     period: Period, rests_on: RestsOn | None, catalogues: CatalogueStore, wanted: Wanted | None = None
 ) -> PeriodTerms:
-    """Return the terms: the versions that are wanted, else those that the period's statements rest on, else the newest.
+    """Return the terms: the requested versions, else those of the period's statements, else the newest.
 
     Raises:
         PreconditionsError: catalogue or contracts were never imported.
@@ -87,9 +87,9 @@ def _first(wanted: int | None, known: int | None, newest: int) -> int:
 def steps_of(
     terms: PeriodTerms, version: PublishedVersion, catalogues: CatalogueStore
 ) -> list[tuple[str, Attribution]]:
-    """Return each cause for which the period can come to something else, with what it is rated by from then on.
+    """Return each cause that can change the period's amounts, with the terms to rate by from then on.
 
-    What was counted comes first (by the terms that the period was billed by), then the catalogue, then the contracts.
+    The counts come first (by the terms that the period was billed by), then the catalogue, then the contracts.
     """
     rests_on, attribution = terms.rests_on, terms.attribution
     if rests_on is None:
@@ -110,7 +110,7 @@ def steps_of(
 
 
 def newer_terms(terms: PeriodTerms, views: SettledViews) -> list[str]:
-    """Return what the newest terms have otherwise for a billed period, as far as its views are concerned."""
+    """Return how the newest terms differ for a billed period, as far as its views are concerned."""
     if terms.rests_on is None:
         return []
     period, found = terms.attribution.period, []
@@ -127,7 +127,7 @@ def newer_terms(terms: PeriodTerms, views: SettledViews) -> list[str]:
 
 
 def recatalogued_videos(views: SettledViews, terms: PeriodTerms, catalogues: CatalogueStore) -> set[str]:
-    """Return the videos with views in the period that were judged by other facts than the terms have."""
+    """Return the videos with views in the period that were judged by other facts than those of the terms."""
     attribution, unknown = terms.attribution, VideoFacts()
     period = attribution.period
     days: defaultdict[int, set[date]] = defaultdict(set)

@@ -1,4 +1,4 @@
-"""Requests that may come twice: what was answered under a key stands in the database transaction of what was done."""
+"""Requests that may be repeated: the answer under a key is stored in the database transaction of the change."""
 
 import json
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from billing.errors import RequestKeyReusedError
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
-# Whoever comes with the same key waits until the first one's transaction is over.
+# A request with the same key waits until the first one's transaction is over.
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('viewledger.request ' || %s || ' ' || %s, 0))"
 _SELECT = "SELECT inputs_hash, answer FROM billing.answered_requests WHERE caller = %s AND request_key = %s"
 _INSERT = "INSERT INTO billing.answered_requests (caller, request_key, inputs_hash, answer) VALUES (%s, %s, %s, %s)"
@@ -18,7 +18,7 @@ _INSERT = "INSERT INTO billing.answered_requests (caller, request_key, inputs_ha
 
 @dataclass(frozen=True)
 class RequestKey:
-    """Under which key somebody asks for something, and a hash of what is asked for."""
+    """The key of a request, and a hash of its content."""
 
     caller: str
     key: str
@@ -27,10 +27,10 @@ class RequestKey:
 
 
 def answered(cursor: "Cursor", request: RequestKey) -> Mapping[str, Any] | None:
-    """Return what was answered under the key before, None where it is new; nobody else uses it until the commit.
+    """Return the answer stored under the key, None for a new one; the key stays locked until the commit.
 
     Raises:
-        RequestKeyReusedError: something else was asked for under the key.
+        RequestKeyReusedError: the key was used for another request.
     """
     cursor.execute(_LOCK, (request.caller, request.key))
     cursor.execute(_SELECT, (request.caller, request.key))
@@ -45,5 +45,5 @@ def answered(cursor: "Cursor", request: RequestKey) -> Mapping[str, Any] | None:
 
 
 def remember(cursor: "Cursor", request: RequestKey, answer: Mapping[str, Any]) -> None:
-    """Store what is answered, to be committed with what was done."""
+    """Store the answer, to be committed with the change."""
     cursor.execute(_INSERT, (request.caller, request.key, request.inputs_hash, json.dumps(answer)))

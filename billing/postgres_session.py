@@ -1,4 +1,4 @@
-"""PostgreSQL for billing: a connection that fails soon and clearly, and rows sent by COPY."""
+"""PostgreSQL for billing: a connection that fails fast with a clear error, and rows sent by COPY."""
 
 import random
 import re
@@ -34,7 +34,7 @@ _ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
 def connector(url: str, role: str | None = None) -> Connect:
-    """Return a function that opens a connection in UTC with bounded waits: for connecting, locks, a dead peer.
+    """Return a function that opens a connection in UTC with bounded waits: for connecting, for locks, for a dead peer.
 
     `role` is a role of the ledger that the login is a member of; the session has its rights and no others.
     """
@@ -65,7 +65,7 @@ def one_transaction(connect: Connect) -> Iterator["Cursor"]:
 
     Raises:
         UnavailableError: no answer; the outcome of a COMMIT is then unknown, and posting again finds it out.
-        SchemaMissingError: the tables are not there.
+        SchemaMissingError: the tables do not exist.
         RoleRefusedError: the login is not a member of the role, or the role may not do this.
         DatabaseRefusedError: a rule of the database refuses it.
     """
@@ -94,7 +94,7 @@ def one_transaction(connect: Connect) -> Iterator["Cursor"]:
 
 
 def alone(connect: Connect, work: "Callable[[Cursor], Answer]", sleep: Callable[[float], None]) -> Answer:
-    """Do a piece of work in one database transaction under the ledger's lock, again when the connection is lost.
+    """Do a piece of work in one database transaction under the ledger's lock; repeat it if the connection is lost.
 
     A connection lost during COMMIT leaves the outcome open; the work done again finds it out: the lock waits until the
     old database transaction is over, and its rows are then either there (nothing to do) or not (done now).
@@ -125,7 +125,7 @@ def copy_rows(cursor: "Cursor", table: str, columns: str, rows: Iterable[tuple[C
 
 
 class _RowStream:
-    """What COPY reads: rows in PostgreSQL's text format, made as they are asked for."""
+    """The stream that COPY reads: rows in PostgreSQL's text format, made on demand."""
 
     def __init__(self, rows: Iterable[tuple[Cell, ...]]) -> None:
         self._lines = map(_line, rows)
@@ -142,7 +142,7 @@ class _RowStream:
         return joined[:size]
 
     def readline(self, _size: int = -1, /) -> bytes:
-        """Return one row; asked for by the type only, COPY never calls it."""
+        """Return one row; only the type needs it, COPY never calls it."""
         return next(self._lines, b"")
 
 
@@ -159,6 +159,6 @@ def _cell(value: Cell) -> str:
 
 
 def _sentence(error: psycopg2.Error) -> str:
-    """Return the first line of what PostgreSQL says; it names host and port and never the password."""
+    """Return the first line of PostgreSQL's message; it names host and port and never the password."""
     text = str(error).strip().splitlines() or ["the connection was lost"]
     return "PostgreSQL does not answer: " + re.sub(r"\s+", " ", text[0])

@@ -1,1 +1,1 @@
-"""Statements and their states, and the ledger: what was billed, approved and posted, for good."""
+"""Statements and their states, and the ledger: everything billed, approved and posted, permanently."""

@@ -1,4 +1,4 @@
-"""Bounds: what a statement must keep within to approve itself, and a run to go unmentioned. Pure."""
+"""The bounds within which a statement approves itself and a run needs no remark. Pure."""
 
 import statistics
 from collections.abc import Sequence
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from billing.money import amount_text
 
 PAST_MIN = 3
-"""So many earlier amounts make a median worth comparing with."""
+"""The least number of earlier amounts whose median is compared."""
 PAST_MAX = 6
-"""So many of them count, the newest."""
+"""The number of newest earlier amounts that count."""
 
 
 @dataclass(frozen=True)
@@ -17,9 +17,9 @@ class Bounds:
     """The limits of a run; stored with it."""
 
     change_factor: int = 10
-    """Most times more, or less, than the median of the past."""
+    """The largest ratio to the median of the past, or its inverse."""
     change_floor_micros: int = 100_000_000
-    """A change between amounts that are both smaller is never out of bounds."""
+    """A change between two smaller amounts is never out of bounds."""
 
     def to_document(self) -> dict[str, int]:
         """Return the limits by name, as they are stored."""
@@ -28,7 +28,7 @@ class Bounds:
 
 @dataclass(frozen=True)
 class PastStatement:
-    """What a payee earned in an earlier period."""
+    """The amount that a payee earned in an earlier period."""
 
     period: str
     earned_micros: int
@@ -38,7 +38,7 @@ class PastStatement:
 def amount_out_of_bounds(
     bounds: Bounds, what: str, amount_micros: int, past_micros: Sequence[int], currency: str
 ) -> list[str]:
-    """Return why an amount is out of bounds against the past (newest first); nothing when it is within."""
+    """Return why an amount is out of bounds against the past (newest first); None if it is within."""
     if len(past_micros) < PAST_MIN:
         return []
     median = int(statistics.median(past_micros[:PAST_MAX]))
@@ -59,9 +59,9 @@ def statement_out_of_bounds(
     past: Sequence[PastStatement],
     currency: str,
 ) -> list[str]:
-    """Return every reason to park a statement instead of paying it.
+    """Return every reason to hold a statement instead of paying it.
 
-    Events that are not counted are none: whoever sends them would decide when a payee is paid.
+    Uncounted events are not a reason: their sender could otherwise delay a payee's payment.
     """
     reasons = []
     if not billable_views and past and past[0].billable_views:

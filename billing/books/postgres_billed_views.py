@@ -1,4 +1,4 @@
-"""How many views of each video the ledger was posted for, from the lines of all payments."""
+"""The views of each video that the ledger was posted for, from the lines of all payments."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -42,27 +42,27 @@ class BilledViews:
     start_on: date
     end_on: date
     video_id: str | None
-    """None: all videos of a period together, ids that no video of the catalogue has among them."""
+    """None: all videos of a period together, including ids that are not in the catalogue."""
     views: int
     may_be_fewer: bool
-    """Whether the contract leaves out views that the counting policy calls billable, or has no rate for some."""
+    """Whether the contract excludes views that the counting policy calls billable, or has no rate for some."""
 
 
 class PostgresBilledViews:
-    """What was posted, as the database holds it.
+    """Reads the posted views, as the database holds them.
 
     Raises:
         UnavailableError: PostgreSQL does not answer.
-        SchemaMissingError: the tables are not there.
+        SchemaMissingError: the tables do not exist.
     """
 
     def __init__(self, connect: Connect) -> None:
         self._connect = connect
 
     def billed(self, days: Sequence[date] | None = None) -> list[BilledViews]:
-        """Return a record for each video, period and version; two where owners got different ones.
+        """Return a record for each video, period and version; one for each owner if owners got different ones.
 
-        Of the periods that hold one of the days, if days are given.
+        If days are given, only periods that contain one of them.
         """
         return list(self._read(None if days is None else list(days)))
 

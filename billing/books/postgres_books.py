@@ -111,16 +111,16 @@ class PostgresBooks:
         self._sleep = sleep
 
     def begin(self, run: BillingRun) -> BillingRun:
-        """Remember a run; see the port."""
+        """Store a run; see the port."""
         return self._alone(lambda cursor: _begin(cursor, run))
 
     def rests_on(self, period: Period) -> RestsOn | None:
-        """Return what the ledger's statements of a period rest on; see the port."""
+        """Return the versions that the ledger's statements of a period rest on; see the port."""
         with one_transaction(self._connect) as cursor:
             return rests_on(cursor, period)
 
     def restatement_number(self, run: BillingRun) -> int:
-        """Return the restatement number of a run that would be made now."""
+        """Return the restatement number of a run made now."""
         with one_transaction(self._connect) as cursor:
             cursor.execute(_RESTATEMENTS, (run.period.start_on, run.period.end_on))
             newest = cursor.fetchone()
@@ -144,7 +144,7 @@ class PostgresBooks:
             return plan_group(run, bills, _read_states(cursor, run, bills, payees))
 
     def run_totals(self, run: BillingRun) -> RunTotals:
-        """Return what the run comes to and what periods before it came to."""
+        """Return the totals of the run's period and of earlier periods."""
         with one_transaction(self._connect) as cursor:
             cursor.execute(_PERIOD_EARNED, (run.period.start_on, run.period.end_on))
             (earned_micros,) = cursor.fetchone() or (0,)
@@ -159,7 +159,7 @@ class PostgresBooks:
             raise PostingConflictError([str(error.diag.message_primary)]) from error
 
     def decisions(self, kind: str, places: Sequence[str]) -> Mapping[str, Transition]:
-        """Return what was decided about events by their place; see the port."""
+        """Return the decisions about events by their place; see the port."""
         with one_transaction(self._connect) as cursor:
             cursor.execute(_DECISIONS, (kind, list(places)))
             return {place: Transition(*step) for place, *step in cursor}
@@ -171,12 +171,12 @@ class PostgresBooks:
             return [Period(*row) for row in cursor]
 
     def is_unfinished(self, period: Period) -> bool:
-        """Return whether some statement approves itself and was not posted, or none was posted at all."""
+        """Return whether a self-approving statement was not posted, or none was posted at all."""
         with one_transaction(self._connect) as cursor:
             return is_unfinished(cursor, period)
 
     def runs_with_approved(self) -> list[str]:
-        """Return the runs that have statements which were approved and are not posted yet."""
+        """Return the runs with approved statements that are not posted yet."""
         with one_transaction(self._connect) as cursor:
             cursor.execute(_RUNS_WITH_APPROVED)
             return [row[0] for row in cursor]
@@ -193,7 +193,7 @@ class PostgresBooks:
             return [LedgerTotals(row[0], *map(int, row[1:])) for row in cursor]
 
     def problems(self) -> list[str]:
-        """Return a sentence for each transaction that nothing causes, and each video that is paid more than once."""
+        """Return a sentence for each transaction without a cause, and for each video that is paid more than once."""
         with one_transaction(self._connect) as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             return [*posting_problems(cursor), *beyond_whole(cursor)]

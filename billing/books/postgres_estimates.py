@@ -1,4 +1,4 @@
-"""Estimates of open periods in PostgreSQL: no money, replaced every night."""
+"""Estimates of open periods in PostgreSQL: not money, replaced every night."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -25,7 +25,7 @@ class PostgresEstimates:
     def replace(
         self, period: Period, estimates: Sequence[Estimate], batch_version: int, estimated_at: datetime
     ) -> None:
-        """Store a period's estimates in place of those before; two nights at once do it one after the other."""
+        """Store a period's estimates in place of the former ones; two concurrent calls run one after the other."""
         days = (period.start_on, period.end_on)
         rows = (
             (*days, each.payee_id, each.currency, each.earned_micros, each.billable_views, batch_version, estimated_at)
@@ -37,13 +37,13 @@ class PostgresEstimates:
             copy_rows(cursor, "billing.estimates", _COLUMNS, rows)
 
     def drop(self, billed: Sequence[Period]) -> None:
-        """Remove the estimates of periods that are billed now."""
+        """Remove the estimates of periods that are now billed."""
         with one_transaction(self._connect) as cursor:
             for period in billed:
                 cursor.execute(_REMOVE, (period.start_on, period.end_on))
 
     def of_payee(self, payee_id: str) -> list[tuple[Period, Estimate, datetime]]:
-        """Return a payee's estimates with when they were made, newest period first."""
+        """Return a payee's estimates and their instants, newest period first."""
         with one_transaction(self._connect) as cursor:
             cursor.execute(_OF_PAYEE, (payee_id,))
             return [(Period(*row[:2]), Estimate(*row[2:6]), row[6]) for row in cursor]

@@ -1,4 +1,4 @@
-"""Posts statements of a run that approve themselves or were approved, in one database transaction of PostgreSQL."""
+"""Post approved and self-approving statements of a run, in one database transaction of PostgreSQL."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -99,7 +99,7 @@ def _finalise_restated(cursor: "Cursor", run_id: str, count_max: int) -> Finalis
 
 
 def _refuse_half_of_other_terms(cursor: "Cursor", run_id: str) -> None:
-    """Refuse to post a part of what goes by other terms than the period rests on: all its payees change, or none."""
+    """Refuse to post a part of a restatement by other terms than the period's: all its payees change, or none."""
     cursor.execute(_PERIOD, (run_id,))
     known = rests_on(cursor, Period(*(cursor.fetchone() or ())))
     if known is None:
@@ -125,7 +125,7 @@ def _is_in(statement: Statement, held: Mapping[str, str]) -> bool:
 def _hold_what_is_paid_already(cursor: "Cursor", ready: Sequence[Ready]) -> dict[str, str]:
     """Hold the statements that would pay a share that others are paid for; return the reason of each.
 
-    The database would refuse them, and with them everybody of the group.
+    The database would refuse them, and with them the whole group.
     """
     cursor.execute(_BEYOND, ([statement.statement_id for statement, _ in ready],))
     held: dict[str, str] = {}
@@ -141,7 +141,7 @@ def _hold_what_is_paid_already(cursor: "Cursor", ready: Sequence[Ready]) -> dict
 
 
 def paid_already_reason(video_id: str, day: date, share_ppm: int) -> str:
-    """Return why a statement is held that would pay for views that are paid already."""
+    """Return why a statement is held that would pay for views that are already paid."""
     return (
         f"with it {share_ppm} parts per million of the views of video {video_id} on {day} would be paid, and 1000000 "
         "are there: others are paid for them; a share goes from one payee to another by a restatement"
@@ -151,7 +151,7 @@ def paid_already_reason(video_id: str, day: date, share_ppm: int) -> str:
 def _post(cursor: "Cursor", ready: Sequence[Ready]) -> Finalised:
     if not ready:
         return Finalised()
-    # 1. what the statements replace in the ledger
+    # 1. read the transactions that the statements replace
     cursor.execute(_REPLACED, ([statement.statement_id for statement, _ in ready if statement.supersedes],))
     replaced = {rest[0]: (statement, rest[1], rest[2]) for statement, rest in map(statement_of, cursor)}
     steps: list[tuple[Cell, ...]] = []

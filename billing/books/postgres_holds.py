@@ -1,4 +1,4 @@
-"""Holds and appeals in PostgreSQL: what is owed and not paid yet, and what a payee objects to."""
+"""Holds and appeals in PostgreSQL: amounts that are owed and not paid yet, and payees' objections."""
 
 import secrets
 import time
@@ -49,7 +49,7 @@ _APPEALS_OF = _APPEALS + " WHERE %(payee)s IS NULL OR a.payee_id = %(payee)s ORD
 
 @dataclass(frozen=True)
 class Hold:
-    """An amount that is kept back, and where that stands."""
+    """An amount that is kept back, and the state of the hold."""
 
     hold_id: str
     payee_id: str
@@ -64,7 +64,7 @@ class Hold:
 
 @dataclass(frozen=True)
 class Appeal:
-    """What a payee objects to, and where that stands."""
+    """A payee's objection, and the state of the appeal."""
 
     appeal_id: str
     payee_id: str
@@ -78,7 +78,7 @@ class Appeal:
 
 @dataclass(frozen=True)
 class FiledAppeal:
-    """What whoever files an appeal is told."""
+    """The answer to filing an appeal."""
 
     appeal_id: str
     received_at: datetime
@@ -87,7 +87,7 @@ class FiledAppeal:
 class PostgresHolds:
     """Places and decides holds and appeals; every call is one database transaction, safe to repeat.
 
-    A decision that was stored already with the same actor and reason is answered as it stands.
+    A decision that is already stored with the same actor and reason is returned as stored.
     """
 
     def __init__(self, connect: Connect, *, sleep: Callable[[float], None] = time.sleep) -> None:
@@ -95,10 +95,10 @@ class PostgresHolds:
         self._sleep = sleep
 
     def place(self, payee_id: str, currency: str, amount_micros: int, expires_at: datetime, move: Move) -> str:
-        """Keep an amount back until it is decided or the time is over; return the hold's id.
+        """Keep an amount back until it is decided or expires; return the hold's id.
 
         Raises:
-            StateError: it is more than what is owed and not on hold already.
+            StateError: it is more than the amount that is owed and not yet on hold.
         """
         hold_id = secrets.token_hex(8)
 
@@ -112,15 +112,15 @@ class PostgresHolds:
         return alone(self._connect, work, self._sleep)
 
     def decide(self, hold_id: str, move: Move, now: datetime) -> None:
-        """Release a hold, or void it: then the amount is no longer owed, by a transaction of its own.
+        """Release a hold, or void it, so that a transaction of its own makes the amount no longer owed.
 
         Raises:
-            StateError: it is not pending, its time is over, or it is voided and less than its amount is owed.
+            StateError: it is not pending, it has expired, or it is voided while less than its amount is owed.
         """
         alone(self._connect, lambda cursor: _decide(cursor, hold_id, move, now), self._sleep)
 
     def expire(self, now: datetime) -> int:
-        """Mark the pending holds whose time is over; what they kept back is payable again. Return how many."""
+        """Mark the pending holds that have expired; their amounts are payable again. Return how many."""
 
         def work(cursor: "Cursor") -> int:
             cursor.execute(_DUE, (now,))
@@ -138,12 +138,12 @@ class PostgresHolds:
             return [Hold(*row) for row in cursor]
 
     def appeal(self, statement_id: str, objection: str, actor: str, request: RequestKey | None = None) -> FiledAppeal:
-        """Take down what a payee objects to, once for a request, however often it comes.
+        """Record a payee's objection to a statement, once per request key.
 
         Raises:
             UnknownNameError: there is no such statement.
             OpenAppealError: an appeal to it is not decided yet.
-            RequestKeyReusedError: something else was asked for under the key before.
+            RequestKeyReusedError: the key was used for another request before.
         """
         appeal_id = secrets.token_hex(8)
 
@@ -170,7 +170,7 @@ class PostgresHolds:
         return filed
 
     def appeal_answered(self, request: RequestKey) -> FiledAppeal | None:
-        """Return the appeal that a request filed before; None where it is new. Raises RequestKeyReusedError."""
+        """Return the appeal that a request filed before; None for a new request. Raises RequestKeyReusedError."""
         with one_transaction(self._connect) as cursor:
             before = answered(cursor, request)
         return None if before is None else _filed_before(before)
@@ -179,8 +179,8 @@ class PostgresHolds:
         """Accept, reject or withdraw an appeal.
 
         Raises:
-            UnknownNameError: there is none of that id.
-            StateError: it is decided already.
+            UnknownNameError: there is no such appeal.
+            StateError: it is already decided.
         """
 
         def work(cursor: "Cursor") -> None:
@@ -224,14 +224,14 @@ def _decide(cursor: "Cursor", hold_id: str, move: Move, now: datetime) -> None:
 
 
 def _owed(cursor: "Cursor", payee_id: str, currency: str) -> tuple[bool, int, int]:
-    """Return whether a payee was ever owed something in a currency, its balance, and what is on hold of it."""
+    """Return whether a payee was ever owed something in a currency, its balance, and the part on hold."""
     cursor.execute(_OWED, {"payee": payee_id, "currency": currency})
     is_known, balance_micros, held_micros = cursor.fetchone() or (False, 0, 0)
     return is_known, balance_micros, held_micros
 
 
 def _check_owed(cursor: "Cursor", payee_id: str, currency: str, amount_micros: int) -> None:
-    """Refuse a hold of more than is owed: voided, it would leave a debt that nobody decided on."""
+    """Refuse a hold of more than is owed: if it were voided, it would leave a debt that nobody decided on."""
     is_known, balance_micros, held_micros = _owed(cursor, payee_id, currency)
     if not is_known:
         raise StateError(
@@ -255,7 +255,7 @@ def _check_still_owed(cursor: "Cursor", hold: Hold) -> None:
 
 
 def voided_hold(hold: Hold, now: datetime) -> LedgerTransaction:
-    """Return the transaction that takes a held amount back: it is no longer owed, and no expense."""
+    """Return the transaction for a voided hold: the amount is no longer owed, and no longer an expense."""
     return LedgerTransaction(
         idempotency_key=f"hold_voided:{hold.hold_id}",
         inputs_hash=hold.hold_id,

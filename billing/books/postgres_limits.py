@@ -1,4 +1,4 @@
-"""What a statement may earn without anybody's approval, in PostgreSQL: set by who approves, never by who bills."""
+"""Approval limits in PostgreSQL: set by those who approve, never by those who bill."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -45,7 +45,7 @@ class PostgresLimits:
             return [ApprovalLimit(*row) for row in cursor]
 
     def set(self, currency: str, limit_micros: int, actor: str, reason: str) -> None:
-        """Put a limit in force for the runs that begin from now on; one that is in force already is not set again.
+        """Put a limit in force for later runs; a limit that is already in force is not stored again.
 
         Raises:
             DatabaseRefusedError: the login bills.

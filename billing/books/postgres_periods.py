@@ -1,4 +1,4 @@
-"""What the books hold of a period: what its statements rest on, whether it was billed whole, and nothing twice."""
+"""Read from the books the versions of a period, whether it was billed completely, and what would be paid twice."""
 
 from datetime import date
 from typing import TYPE_CHECKING
@@ -33,10 +33,10 @@ _UNFINISHED = f"""
 
 
 def refuse_run(cursor: "Cursor", run: BillingRun) -> None:
-    """Refuse a run that would bill days, or by terms, that another run has billed otherwise.
+    """Refuse a run for days, or by terms, that differ from those of another run.
 
     Raises:
-        PostingConflictError: with the sentence.
+        PostingConflictError: the sentence says how they differ.
     """
     refuse_overlapping(cursor, run)
     known = rests_on(cursor, run.period)
@@ -52,7 +52,7 @@ def refuse_overlapping(cursor: "Cursor", run: BillingRun) -> None:
 
 
 def rests_on(cursor: "Cursor", period: Period) -> RestsOn | None:
-    """Return what the newest run rests on that the ledger holds a statement of; None before."""
+    """Return the versions of the newest run that has a statement in the ledger; None before."""
     cursor.execute(_RESTS_ON, (period.start_on, period.end_on))
     row = cursor.fetchone()
     if row is None:
@@ -63,7 +63,7 @@ def rests_on(cursor: "Cursor", period: Period) -> RestsOn | None:
 
 
 def is_unfinished(cursor: "Cursor", period: Period) -> bool:
-    """Return whether some statement approves itself and was not posted, or none was posted at all."""
+    """Return whether a self-approving statement was not posted, or none was posted at all."""
     cursor.execute(_UNFINISHED, (period.start_on, period.end_on))
     return bool((cursor.fetchone() or (False,))[0])
 
@@ -75,7 +75,7 @@ def beyond_whole(cursor: "Cursor") -> list[str]:
 
 
 def other_terms_sentence(run: BillingRun, known: RestsOn) -> str:
-    """Return why a run cannot bill a period that was billed by other terms; nothing where they are the same."""
+    """Return why a run cannot bill a period that was billed by other terms; None if they are the same."""
     if (run.catalogue_version, run.contract_version) == (known.catalogue_version, known.contract_version):
         return ""
     return (

@@ -1,4 +1,4 @@
-"""Reads statements back from PostgreSQL, line by line, and where each stands."""
+"""Read statements back from PostgreSQL, with their lines and states."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -61,7 +61,7 @@ _TRANSITIONS = """
 
 @dataclass(frozen=True)
 class Notice:
-    """What a payee is told of a restatement."""
+    """A payee's notice of a restatement."""
 
     payee_id: str
     statement_id: str
@@ -74,7 +74,7 @@ class Notice:
     """Why the period was restated, in words."""
     noticed_at: datetime
     causes: Mapping[str, int] | None = None
-    """Cause → its part of the difference; None for restatements from before causes were kept apart."""
+    """Cause → its part of the difference; None for restatements from before causes were stored."""
 
 
 class PostgresStatements:
@@ -84,12 +84,12 @@ class PostgresStatements:
         self._connect = connect
 
     def statement(self, payee_id: str, period: Period, restatement_number: int | None = None) -> PostedStatement | None:
-        """Return a statement with its lines; the newest that is not voided unless a number is given."""
+        """Return a statement with its lines; without a number, the newest that is not voided."""
         wanted = {"payee": payee_id, "start": period.start_on, "end": period.end_on, "number": restatement_number}
         return self._one(_OF_PERIOD, wanted)
 
     def statement_by_id(self, statement_id: str) -> PostedStatement | None:
-        """Return a statement with its lines; None when there is none of that id."""
+        """Return a statement with its lines; None if there is no such statement."""
         return self._one(_FULL + " WHERE s.statement_id = %(id)s", {"id": statement_id})
 
     def of_payee(self, payee_id: str, count_max: int = 1000) -> list[tuple[Statement, str]]:
@@ -109,19 +109,19 @@ class PostgresStatements:
     def in_state(
         self, state: str, period: Period | None = None, *, count_max: int | None = None
     ) -> list[tuple[Statement, str]]:
-        """Return the statements that stand in a state, of one period or of all: every one, or the first `count_max`."""
+        """Return the statements in a state, of one period or of all: every one, or the first `count_max`."""
         start, end = (period.start_on, period.end_on) if period else (None, None)
         return self._listed(_IN_STATE, {"state": state, "start": start, "end": end, "most": count_max})
 
     def held_until_now(self, held_before: datetime) -> list[HeldStatement]:
-        """Return the statements that are held and were so at an instant already, the longest held first."""
+        """Return the statements that have been held since before an instant, the longest held first."""
         with one_transaction(self._connect) as cursor:
             cursor.execute(_HELD, (held_before,))
             rows: list[list[Any]] = [[*row[:2], Period(*row[2:4]), *row[4:]] for row in cursor]
             return [HeldStatement(*row) for row in rows]
 
     def notices(self, payee_id: str | None = None) -> list[Notice]:
-        """Return what a payee (or everybody) was told of restatements, newest first."""
+        """Return the notices of a payee (or of all), newest first."""
         with one_transaction(self._connect) as cursor:
             cursor.execute(_NOTICES, {"payee": payee_id})
             rows: list[list[Any]] = [[*row[:2], Period(*row[2:4]), *row[4:]] for row in cursor]

@@ -42,7 +42,7 @@ _TRANSACTION_COLUMNS = (
 
 
 def statement_of(row: Sequence[Any]) -> tuple[Statement, Sequence[Any]]:
-    """Return the statement of a row that begins with its columns, and the rest of the row."""
+    """Return the statement whose columns a row begins with, and the rest of the row."""
     cells: list[Any] = [*row[:3], Period(*row[3:5]), *row[5:_WIDTH]]
     return Statement(*cells), row[_WIDTH:]
 
@@ -60,7 +60,7 @@ def copy_transitions(cursor: "Cursor", rows: Iterable[tuple[Cell, ...]]) -> None
 
 
 def append_steps(cursor: "Cursor", statement_ids: Sequence[str], move: Move) -> None:
-    """Append the same step to statements, each from where it stands."""
+    """Append the same step to several statements, each from its own state."""
     if statement_ids:
         cursor.execute(
             "INSERT INTO billing.transitions (subject_kind, subject_id, transition_index, from_state, to_state, actor, "

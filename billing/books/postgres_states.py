@@ -1,4 +1,4 @@
-"""Steps of statements, holds, appeals and the like in PostgreSQL, appended one at a time."""
+"""Append the steps of statements, holds, appeals and the like in PostgreSQL, one at a time."""
 
 import time
 from collections.abc import Callable
@@ -20,9 +20,9 @@ _APPEND = """
 
 
 class PostgresStates:
-    """Implements `billing.books.book_ports.States`; the database checks every step as well.
+    """Implements `billing.books.book_ports.States`; the database checks every step, too.
 
-    A connection that is lost during COMMIT is resolved by looking what is stored.
+    A connection that is lost during COMMIT is resolved by reading what is stored.
     """
 
     def __init__(self, connect: Connect, *, sleep: Callable[[float], None] = time.sleep) -> None:
@@ -43,9 +43,9 @@ class PostgresStates:
 
 
 def stored_step(cursor: "Cursor", kind: str, subject_id: str, move: Move) -> Transition | None:
-    """Return the subject's newest step if it is this very one, by the same actor and with the same reason.
+    """Return the subject's newest step if it is the same one, by the same actor and with the same reason.
 
-    A decision whose COMMIT was sent and never answered is found so when it is made again; it is stored once.
+    So a decision whose COMMIT was never answered is found when it is repeated; it is stored once.
     """
     cursor.execute(_NEWEST, (kind, subject_id))
     _, *newest = cursor.fetchone() or (-1,)
@@ -53,10 +53,10 @@ def stored_step(cursor: "Cursor", kind: str, subject_id: str, move: Move) -> Tra
 
 
 def append_step(cursor: "Cursor", kind: str, subject_id: str, move: Move) -> Transition:
-    """Append a step from where the subject stands, inside a database transaction.
+    """Append a step from the subject's state, inside a database transaction.
 
     Raises:
-        StateError: the table of steps does not have it.
+        StateError: the table of steps does not allow it.
     """
     cursor.execute(_NEWEST, (kind, subject_id))
     index, _, state, *_ = cursor.fetchone() or (-1, "", OPEN)

@@ -1,8 +1,8 @@
-"""Posting: the ledger transactions of a statement, exact to the last remainder. Pure.
+"""The ledger transactions of a statement, exact to the last remainder. Pure.
 
-A statement's lines were settled from the remainder that was carried when it was calculated. Other statements of the
-payee may have been posted since; `remainder_micros` then pays the whole micro (or takes back the one) that the
-remainders add up to, so that always: Σ paid × 10^9 + carried = Σ owed.
+A statement's lines begin with the remainder that was carried when it was calculated. Other statements of the payee may
+have been posted since; `remainder_micros` then pays (or takes back) the whole micro that the remainders add up to, so
+that always: Σ paid × 10^9 + carried = Σ owed.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ BANK = "bank"
 
 
 def payable(payee_id: str) -> str:
-    """Return the account of what a payee is owed; what is nobody's stands on an account that is never paid out."""
+    """Return the account that holds a payee's claim; suspense has an account that is never paid out."""
     return SUSPENSE if payee_id == SUSPENSE else f"payable:{payee_id}"
 
 
@@ -33,7 +33,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Chained:
-    """The part of a transaction that carries a payee's remainder on."""
+    """The part of a transaction that carries a payee's remainder forward."""
 
     statement_id: str
     payee_sequence: int
@@ -41,7 +41,7 @@ class Chained:
     carried_nanomicros_before: int
     carried_nanomicros_after: int
     remainder_micros: int = 0
-    """-1, 0 or 1: paid beside the lines."""
+    """-1, 0 or 1: paid in addition to the lines."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class LedgerTransaction:
 
     @property
     def transaction_id(self) -> str:
-        """32 hex digits that follow from the key."""
+        """Return 32 hex digits that are derived from the key."""
         return transaction_id_of(self.idempotency_key)
 
 
@@ -81,7 +81,7 @@ def transaction_id_of(idempotency_key: str) -> str:
 
 
 def statement_kind(statement: Statement) -> str:
-    """Return what the transaction of a statement is: of a payee, or of the suspense account."""
+    """Return the kind of a statement's transaction: of a payee, or of the suspense account."""
     return "suspense" if statement.payee_id == SUSPENSE else "statement"
 
 
@@ -129,7 +129,7 @@ def _chained(
 
 @dataclass(frozen=True)
 class Finalising:
-    """One statement on its way into the ledger."""
+    """One statement to be posted to the ledger."""
 
     statement: Statement
     head: CarryHead

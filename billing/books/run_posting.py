@@ -1,6 +1,6 @@
-"""What a run does with its bills: statements in groups of payees, bounds over the whole, then the ledger. Knows ports.
+"""Post a run's bills: statements in groups of payees, bounds over the whole run, then the ledger. Knows only ports.
 
-Memory does not grow with the number of payees: bills are taken as they come, a group at a time.
+Memory does not grow with the number of payees: bills are processed in groups.
 """
 
 import heapq
@@ -18,40 +18,40 @@ from billing.rating.rated_lines import PayeeBill
 GROUP_PAYEES_MAX = 2000
 GROUP_LINES_MAX = 20_000
 SHOWN_MAX = 200
-"""So many payees are named where a run cannot go on alone; the others are counted."""
+"""The number of payees that are named when a run cannot continue by itself; the others are counted."""
 LARGEST_MAX = 10
 
 
 @dataclass
 class RunSummary:
-    """What became of a run's payees, in sums and in the few names that are shown."""
+    """The outcome of a run: sums over its payees, and the few names that are shown."""
 
     payee_count: int = 0
     new_count: int = 0
     unchanged_count: int = 0
     posted_count: int = 0
-    """Statements that the ledger learned of now."""
+    """Statements that were posted to the ledger now."""
     line_count: int = 0
     billable_views: int = 0
     earned_micros: int = 0
     """Σ earned over all statements, withheld tax included."""
     carried_nanomicros: int = 0
-    """Σ of what each statement carries on."""
+    """Σ of each statement's carry."""
     owed_nanomicros: int = 0
     """Σ rate × quantity × share over all lines."""
     state_counts: Counter[str] = field(default_factory=Counter)
-    """State → statements, before what approves itself is finalised."""
+    """State → statements, before the self-approving ones are finalised."""
     changed_count: int = 0
     changed: list[str] = field(default_factory=list)
-    """A sentence for each payee whose posted statement would now be another."""
+    """A sentence for each payee whose posted statement would now differ."""
     waiting: list[tuple[str, str, str]] = field(default_factory=list)
     """Payee, state and reason of new statements that wait for a person."""
     deltas: list[tuple[str, int, int]] = field(default_factory=list)
     """Payee, earned before and earned now, of the posted statements that a restatement replaces."""
     delta_micros: int = 0
-    """Σ earned now − before over all of those and over payees that are new."""
+    """Σ earned now − before over all of those and over new payees."""
     warnings: list[str] = field(default_factory=list)
-    """What somebody should look at; it keeps nothing from being posted."""
+    """Sentences for the operator; they do not stop posting."""
     causes: dict[str, dict[str, int]] = field(default_factory=dict)
     """Payee → cause → difference, of the same payees as `deltas`."""
     delta_by_cause: Counter[str] = field(default_factory=Counter)
@@ -59,7 +59,7 @@ class RunSummary:
     """Earned, payee, lines and billable views of the payees who earned most."""
 
     def add(self, run: BillingRun, bills: Iterable[PayeeBill], planned: Iterable[Planned]) -> None:
-        """Take in a group."""
+        """Add a group."""
         for bill in bills:
             self.owed_nanomicros += sum(line.owed_nanomicros for line in bill.lines)
         for each in planned:
@@ -94,9 +94,9 @@ class RunSummary:
 
 
 def post_bills(run: BillingRun, bills: Iterable[PayeeBill], books: Books, *, dry_run: bool = False) -> RunSummary:
-    """Make statements of bills (ascending by payee id) and post those that need nobody's approval.
+    """Make statements of bills (ascending by payee id) and post those that need no approval.
 
-    Killed at any moment and run again, the run ends as if it had never been killed.
+    Idempotent: a run that was killed at any point and is run again ends as if it had never been killed.
     """
     summary = RunSummary()
     if dry_run:
@@ -108,12 +108,12 @@ def post_bills(run: BillingRun, bills: Iterable[PayeeBill], books: Books, *, dry
     # 2. statements, group by group
     for group, payees in grouped(bills):
         summary.add(run, group, books.calculate(run, group, payees))
-    # 3. a whole that is out of bounds is said and stops nobody: each statement has bounds of its own
+    # 3. totals out of bounds are reported and stop nothing: each statement has bounds of its own
     totals = books.run_totals(run)
     summary.warnings += amount_out_of_bounds(
         run.bounds, "the run", totals.earned_micros, totals.past_micros, run.currency
     )
-    # 4. what approves itself goes into the ledger, group by group
+    # 4. self-approving statements are posted, group by group
     finalised = finalise_run(run.run_id, books)
     summary.posted_count = finalised.statement_count
     summary.state_counts.update(held=len(finalised.held), calculated=-len(finalised.held))
@@ -137,7 +137,7 @@ def finalise_run(run_id: str, books: Books) -> Finalised:
 
 
 def grouped(bills: Iterable[PayeeBill]) -> Iterator[tuple[list[PayeeBill], PayeeRange]]:
-    """Yield bills in groups with the range of payees that each speaks for; together the ranges are all payees."""
+    """Yield bills in groups with the range of payees of each; the ranges together are all payees."""
     after, group, lines = "", list[PayeeBill](), 0
     for bill in bills:
         if group and (len(group) >= GROUP_PAYEES_MAX or lines + len(bill.lines) > GROUP_LINES_MAX):

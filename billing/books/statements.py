@@ -1,4 +1,4 @@
-"""Statements: what one payee is owed for one period, and which statement a run makes of a bill. Pure."""
+"""Statements: the amount owed to one payee for one period, and the statement that a run makes of a bill. Pure."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from ingestion.contract.periods import Period
 
 @dataclass(frozen=True)
 class Statement:
-    """The sums of a statement: Σ lines = over the cap + tax + payable. Its lines are kept beside it."""
+    """The sums of a statement: Σ lines = over the cap + tax + payable. Its lines are stored separately."""
 
     statement_id: str
     run_id: str
@@ -27,7 +27,7 @@ class Statement:
     """The statement that this one replaces."""
     currency: str
     inputs_hash: str
-    """Of everything the amount rests on; no version numbers."""
+    """Hash over everything the amount rests on; without version numbers."""
     carried_nanomicros_before: int
     carried_nanomicros_after: int
     over_cap_micros: int
@@ -39,17 +39,17 @@ class Statement:
     outcomes: Mapping[str, int]
     """Outcome → events of the payee's videos in the period; see `billing.rating.view_chain`."""
     causes: Mapping[str, int] | None = None
-    """Of a restatement: cause → what the payee earns more (or less) by it than by what was posted."""
+    """For a restatement: cause → what the payee earns more (or less) by it than was posted."""
 
     @property
     def earned_micros(self) -> int:
-        """What the payee earned, withheld tax included."""
+        """Return what the payee earned, including withheld tax."""
         return self.payable_micros + self.tax_micros
 
 
 @dataclass(frozen=True)
 class HeldStatement:
-    """A statement that a bound keeps from being paid, and since when."""
+    """A statement that a bound keeps from being paid, and the instant since when."""
 
     statement_id: str
     payee_id: str
@@ -58,7 +58,7 @@ class HeldStatement:
     reason: str
 
     def overdue_text(self, now: datetime) -> str:
-        """Say what waits too long, and what to do about it."""
+        """Return a sentence that says what has waited too long, and what to do about it."""
         who = f"--period {self.period} --payee {self.payee_id}"
         return (
             f"payee {self.payee_id}, period {self.period}: statement {self.statement_id} is held since "
@@ -69,7 +69,7 @@ class HeldStatement:
 
 @dataclass(frozen=True)
 class PostedStatement:
-    """A statement as it is read back: with its lines, the versions it rests on and where it stands."""
+    """A statement as read back: with its lines, its versions and its state."""
 
     statement: Statement
     lines: tuple[SettledLine, ...]
@@ -79,7 +79,7 @@ class PostedStatement:
     contract_version: int
     calculated_at: datetime
     posted_at: datetime | None
-    """When the ledger learned of it; None while it waits."""
+    """When it was posted to the ledger; None while it waits."""
 
 
 @dataclass(frozen=True)
@@ -89,11 +89,11 @@ class PayeeState:
     newest: Statement | None = None
     """The newest statement of the run's period that is neither voided nor superseded; else the newest of all."""
     state: str = ""
-    """Where that one stands."""
+    """The state of that statement."""
     posted: Statement | None = None
     """The statement of the run's period that the ledger holds."""
     statement_count: int = 0
-    """Statements of the run's period, whatever became of them."""
+    """All statements of the run's period, in any state."""
     carried_nanomicros: int = 0
     """The end of the payee's chain in the ledger."""
     past: tuple[PastStatement, ...] = ()
@@ -103,7 +103,7 @@ class PayeeState:
 def payee_state(
     statements: Sequence[tuple[Statement, str]], carried_nanomicros: int, past: Sequence[PastStatement]
 ) -> PayeeState:
-    """Return the state that follows from all statements of a payee and period, oldest first, each with its state."""
+    """Return the state derived from all statements of a payee and period, oldest first, each with its state."""
     in_force = [each for each in statements if each[1] not in ("voided", "superseded")] or statements
     newest, state = in_force[-1] if in_force else (None, "")
     posted = [statement for statement, state in statements if state in POSTED]
@@ -114,43 +114,43 @@ def payee_state(
 
 @dataclass(frozen=True)
 class Planned:
-    """What a run makes of one payee: a new statement and its first steps, or the one that is already there."""
+    """The result of a run for one payee: a new statement and its first steps, or the existing one."""
 
     payee_id: str
     statement: Statement
     state: str
-    """Where the statement stands after its moves."""
+    """The state of the statement after its moves."""
     lines: tuple[SettledLine, ...] = ()
     moves: tuple[Move, ...] = ()
-    """Empty when the statement was there before."""
+    """Empty if the statement already existed."""
     replaced: Statement | None = None
-    """A statement that was never posted and that it replaces."""
+    """The statement that it replaces and that was never posted."""
     posted: Statement | None = None
     """What the ledger holds for this payee and period until the new statement is finalised."""
     is_changed: bool = False
-    """Whether the ledger holds something else for this payee and period: only a restatement changes it."""
+    """Whether the ledger holds another statement for this payee and period: only a restatement changes it."""
 
     @property
     def delta_micros(self) -> int:
-        """What the payee earns more (or less) by the new statement than by the posted one."""
+        """Return what the payee earns more (or less) by the new statement than by the posted one."""
         return self.statement.earned_micros - (self.posted.earned_micros if self.posted else 0)
 
     @property
     def is_new(self) -> bool:
-        """Whether this run makes the statement."""
+        """Return whether this run makes the statement."""
         return bool(self.moves)
 
 
 def statement_id_of(period: Period, payee_id: str, restatement_number: int) -> str:
-    """Return the id that a statement always gets: 32 hex digits."""
+    """Return the id of a statement, derived from its key: 32 hex digits."""
     return hashlib.sha256(f"statement:{period}:{payee_id}:{restatement_number}".encode()).hexdigest()[:32]
 
 
 def plan_payee(run: BillingRun, bill: PayeeBill, held: PayeeState) -> Planned | None:
-    """Return what becomes of a payee's bill; None for a payee without views now and before.
+    """Return what a run does with a payee's bill; None for a payee without views now and before.
 
-    A bill with the inputs of the newest statement is that statement again. Another one replaces a statement that is not
-    posted yet; what is posted is replaced by a restatement alone.
+    A bill with the inputs of the newest statement is that statement again. Another bill replaces a statement that is
+    not posted yet; only a restatement replaces a posted one.
     """
     newest, inputs_hash = held.newest, bill.inputs_hash(run.period)
     if newest is None and not bill.lines and not (held.past and held.past[0].billable_views):
@@ -168,7 +168,7 @@ def plan_payee(run: BillingRun, bill: PayeeBill, held: PayeeState) -> Planned | 
 def _calculated(
     run: BillingRun, bill: PayeeBill, held: PayeeState, inputs_hash: str
 ) -> tuple[Statement, tuple[SettledLine, ...]]:
-    # A statement that replaces a posted one begins with the remainder that one began with.
+    # A statement that replaces a posted one begins with the same remainder as the posted one.
     carried = held.posted.carried_nanomicros_before if held.posted else held.carried_nanomicros
     settled = settle_bill(bill, carried)
     number = held.statement_count
@@ -200,13 +200,13 @@ def _calculated(
 
 
 def _moves(run: BillingRun, statement: Statement, held: PayeeState) -> tuple[Move, ...]:
-    """Return the first steps; one that ends at `calculated` is within all bounds and approves itself later."""
+    """Return the first steps; a statement that ends at `calculated` is within all bounds and approves itself later."""
     calculated = Move("calculated", RUN)
     if run.kind == "restatement":
         return (calculated, Move("in_review", RUN, f"restatement {run.restatement_number}: {run.cause}"))
     if reasons := _out_of_bounds(run, statement, held):
         return (calculated, Move("held", RUN, "; ".join(reasons)))
-    if held.newest is not None and held.state != "calculated":  # one that a killed run left approves itself anew
+    if held.newest is not None and held.state != "calculated":  # one that a killed run left approves itself again
         return (calculated, Move("in_review", RUN, f"replaces a statement that was {held.state}"))
     if statement.earned_micros > run.approval_limit_micros:
         return (calculated, Move("in_review", RUN, "above the approval limit"))
@@ -226,7 +226,7 @@ def _out_of_bounds(run: BillingRun, statement: Statement, held: PayeeState) -> l
 
 
 def plan_group(run: BillingRun, bills: Sequence[PayeeBill], held: Mapping[str, PayeeState]) -> list[Planned]:
-    """Return what becomes of each payee that has a bill or is known to the books, by payee id.
+    """Return the plan for each payee that has a bill or is known to the books, by payee id.
 
     `held` has an entry for every payee of the group's range of ids that the books know.
     """

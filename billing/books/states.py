@@ -1,4 +1,4 @@
-"""States of what a person may decide on, and which may follow which. The database holds the same table. Pure."""
+"""The states of everything a person may decide on, and the allowed steps. The database holds the same table. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,18 +7,18 @@ from datetime import datetime
 from billing.errors import StateError
 
 OPEN = "open"
-"""Where everything begins, before its first transition."""
+"""The state of every subject before its first step."""
 RUN = "run"
-"""The actor of what a billing run does by itself; no person has this name."""
+"""The actor of a billing run's own steps; no person has this name."""
 
 FIRST_KEPT = "first_kept"
-"""What is decided about a conflict: the first event of its id stays the one that counts."""
+"""The decision about a conflict: the first event of its id remains the one that counts."""
 
 _TERMS: Mapping[str, frozenset[str]] = {
     OPEN: frozenset({"in_force", "proposed"}),
     "proposed": frozenset({"in_force", "refused"}),
 }
-"""Of what decides who is paid: the database takes the first step itself, a second person the next."""
+"""Kinds that decide who is paid: the database takes the first step itself, a second person the next."""
 ALLOWED: Mapping[str, Mapping[str, frozenset[str]]] = {
     "statement": {
         OPEN: frozenset({"calculated"}),
@@ -48,7 +48,7 @@ ALLOWED: Mapping[str, Mapping[str, frozenset[str]]] = {
     "late_event": {OPEN: frozenset({"accepted", "rejected"})},
     "conflict": {OPEN: frozenset({FIRST_KEPT})},
 }
-"""Kind of subject → state → the states that may follow it. Money is in the ledger from `finalised` on."""
+"""Kind of subject → state → the states that may follow it. From `finalised` on, the money is in the ledger."""
 
 POSTED = frozenset({"finalised", "paid"})
 """States of a statement that the ledger holds."""
@@ -56,7 +56,7 @@ POSTED = frozenset({"finalised", "paid"})
 
 @dataclass(frozen=True)
 class Transition:
-    """One step of a subject, as it is stored."""
+    """One stored step of a subject."""
 
     from_state: str
     to_state: str
@@ -67,7 +67,7 @@ class Transition:
 
 @dataclass(frozen=True)
 class Move:
-    """A step that somebody wants to take."""
+    """A requested step."""
 
     to_state: str
     actor: str
@@ -75,10 +75,10 @@ class Move:
 
 
 def check_move(kind: str, subject_id: str, from_state: str, to_state: str) -> None:
-    """Refuse a step that the table does not have.
+    """Refuse a step that the table does not allow.
 
     Raises:
-        StateError: naming the subject, where it stands and where it could go.
+        StateError: the sentence names the subject, its state and the allowed next states.
     """
     allowed = ALLOWED[kind].get(from_state, frozenset())
     if to_state not in allowed:

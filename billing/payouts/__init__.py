@@ -1,1 +1,1 @@
-"""From balances to the bank's file, and what the bank answered."""
+"""From balances to the bank's file, and from the bank's answers to the ledger."""

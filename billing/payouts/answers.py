@@ -1,4 +1,4 @@
-"""What a bank says of payouts, held against what the ledger instructed. Pure."""
+"""Compare a bank's answers about payouts with the ledger. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from billing.payouts.payouts import REJECTED, RETURNED, SETTLED, PayoutItem
 
 @dataclass(frozen=True)
 class Acknowledgement:
-    """What the bank says of one payment."""
+    """The bank's answer about one payment; None where a status report does not repeat an optional part."""
 
     item_id: str
     outcome: str
@@ -18,14 +18,14 @@ class Acknowledgement:
     currency: str
     reason: str
     place: str
-    """Where in the file, for messages."""
+    """The place in the file, for messages."""
     batch_id: str = ""
-    """The batch that the bank names beside it, if it does."""
+    """The batch that the bank names with it, if any."""
 
 
 @dataclass(frozen=True)
 class BatchAcknowledgement:
-    """What the bank says of a batch as a whole, which is of each of its payments."""
+    """The bank's answer about a whole batch, which applies to each of its payments."""
 
     batch_id: str
     outcome: str
@@ -33,17 +33,17 @@ class BatchAcknowledgement:
     place: str
     payment_count: int | None = None
     amount_micros: int | None = None
-    """Count and sum as the bank read them; None where it does not repeat them."""
+    """Count and sum in the bank's answer; None if it does not repeat them."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What one file of the bank says, in its order."""
+    """The answers in one file of the bank, in its order."""
 
     payments: tuple[Acknowledgement, ...] = ()
     batches: tuple[BatchAcknowledgement, ...] = ()
     on_their_way: tuple[str, ...] = ()
-    """A sentence for each status that is not final: nothing follows from it yet."""
+    """A sentence for each status that is not final and so has no effect yet."""
 
 
 Known = Mapping[str, tuple[PayoutItem, str, str]]
@@ -52,13 +52,13 @@ Known = Mapping[str, tuple[PayoutItem, str, str]]
 _KNOWN_OR_NEXT = frozenset(
     {("instructed", SETTLED), ("instructed", REJECTED), (SETTLED, RETURNED), (RETURNED, SETTLED)}
 )
-"""State of a payment and what the bank may say of it; a file that is older than the state says nothing new."""
+"""State of a payment and the outcomes that the bank may report; an outcome older than the state has no effect."""
 
 
 def of_each_payment(answer: Answer, known: Known) -> tuple[list[Acknowledgement], list[str]]:
-    """Return what the answer says of every single payment, and a sentence for each batch that does not fit the ledger.
+    """Return the answer for every single payment, and a sentence for each batch that does not match the ledger.
 
-    What is said of a payment by itself stands beside what is said of its batch, so that contradictions are seen.
+    The answer about a payment itself is kept beside the one about its batch, so that contradictions are found.
     """
     found, problems = list(answer.payments), []
     by_itself = {(each.item_id, each.outcome) for each in answer.payments}
@@ -91,7 +91,7 @@ def _batch_problems(batch: BatchAcknowledgement, items: Sequence[tuple[PayoutIte
 
 
 def check_acknowledgements(acknowledgements: Sequence[Acknowledgement], known: Known) -> list[str]:
-    """Return a sentence for every line that does not fit a payment."""
+    """Return a sentence for every line that does not match a payment."""
     problems, seen = [], dict[str, str]()
     for each in acknowledgements:
         found = known.get(each.item_id)

@@ -1,4 +1,4 @@
-"""Judges bank data before money moves: holder, IBAN (ISO 13616), BIC (ISO 9362), characters (EPC217-08). Pure.
+"""Validate bank data before money moves: holder, IBAN (ISO 13616), BIC (ISO 9362), characters (EPC217-08). Pure.
 
 A sentence about bank data never repeats it.
 """
@@ -15,18 +15,18 @@ from ingestion.contract.printable import is_name
 
 NAME_CHARACTERS_MAX = 70
 BANK_CHARACTERS = "letters, digits, space and / - ? : ( ) . , ' +"
-"""The characters that every bank of SEPA takes (EPC217-08, 6.1)."""
+"""The characters that every bank of SEPA accepts (EPC217-08, 6.1)."""
 
 _TAKEN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 /-?:().,'+")
 _REPLACED = {"&": "+", "_": "-", "`": "'", "[": "(", "]": ")", "{": "(", "}": ")", ";": ","} | dict.fromkeys(
     '!"#$%*<=>@\\^|~', "."
 )
-"""What EPC217-08 writes for the rest of ASCII."""
+"""The replacements that EPC217-08 gives for the rest of ASCII."""
 _SCRIPTS = ("LATIN ", "GREEK ", "CYRILLIC ")
-"""Scripts that EPC217-08 writes in Latin letters. The holder of another one has a name in Latin letters at the bank."""
+"""Scripts that EPC217-08 transliterates to Latin letters. For other scripts, the bank has the name in Latin letters."""
 
 _BIC = r"[A-Z]{6}[A-Z2-9][A-NP-Z0-9]([A-Z0-9]{3})?"
-"""As pain.001 takes it; ISO 9362 would allow digits in the first four."""
+"""As pain.001 accepts it; ISO 9362 would allow digits in the first four."""
 _BIC_ALLOWED = "4 letters of the bank, 2 of its country, 2 characters of its place, and 3 of its branch or none"
 _BANKS_OF = {
     "ES": {"IC", "EA"},
@@ -39,7 +39,7 @@ _BANKS_OF = {
 
 @dataclass(frozen=True)
 class BankAccount:
-    """Where a payee is paid. Its text never appears in a message or log."""
+    """The account that a payee is paid to. Its text never appears in a message or log."""
 
     payee_id: str
     holder_name: str
@@ -51,12 +51,12 @@ class BankAccount:
 
     @property
     def masked(self) -> str:
-        """The country and the last four characters."""
+        """Return the country and the last four characters."""
         return f"{self.iban[:2]}…{self.iban[-4:]}"
 
 
 def bank_text(text: str) -> str | None:
-    """Return a text in the characters that banks take; None when it cannot be written in them."""
+    """Return a text in the characters that banks accept; None if it cannot be written in them."""
     written = [_written(character) for character in unicodedata.normalize("NFKC", text)]
     if None in written:
         return None
@@ -64,7 +64,7 @@ def bank_text(text: str) -> str | None:
 
 
 def name_problem(name: str) -> str | None:
-    """Return what is wrong with the name of an account's holder; None when a bank takes it."""
+    """Return what is wrong with the name of an account's holder; None if a bank accepts it."""
     if not is_name(name, most=NAME_CHARACTERS_MAX):
         return f"the holder's name must be 1 to {NAME_CHARACTERS_MAX} printable characters"
     written = bank_text(name)
@@ -99,7 +99,7 @@ def iban_problem(iban: str) -> str | None:
 
 
 def bic_problem(bic: str, iban: str) -> str | None:
-    """Return what is wrong with a BIC, by itself or beside the IBAN."""
+    """Return what is wrong with a BIC, by itself or together with the IBAN."""
     if re.fullmatch(_BIC, bic) is None:
         return f"not a BIC; allowed: {_BIC_ALLOWED}, like COBADEFFXXX"
     try:
@@ -140,6 +140,6 @@ def _written(character: str) -> str | None:
 
 
 def _without_value(error: Exception) -> str:
-    """Return what the library says is wrong, without the account that it repeats after it."""
+    """Return the library's reason, without the account that it repeats after it."""
     names = re.findall("[A-Z][a-z]+", type(error).__name__)
     return " ".join(names).lower()

@@ -5,11 +5,11 @@ from datetime import date, timedelta
 from dateutil.easter import easter
 
 DAYS_AHEAD_MAX = 90
-"""How far ahead a batch may be: its money leaves the balances when it is made, and banks take no file far ahead."""
+"""How many days ahead a batch may be: its money leaves the balances at once, and banks accept no file far ahead."""
 
 
 def execution_day_problem(day: date, today: date) -> str | None:
-    """Return why a batch cannot be executed on a day: the ledger's transactions take effect on it."""
+    """Return why a batch cannot be executed on a day, at which the ledger's transactions take effect."""
     last = today + timedelta(days=DAYS_AHEAD_MAX)
     if today <= day <= last:
         return None
@@ -18,7 +18,7 @@ def execution_day_problem(day: date, today: date) -> str | None:
 
 
 def next_target_day(day: date) -> date:
-    """Return the first day from `day` on, on which banks execute SEPA transfers (the calendar of TARGET)."""
+    """Return the first day from `day` on at which banks execute SEPA transfers (the calendar of TARGET)."""
     while day.weekday() >= 5 or _is_target_holiday(day):
         day += timedelta(days=1)
     return day

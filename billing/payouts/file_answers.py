@@ -1,4 +1,4 @@
-"""Reads what the bank answers: a payment status report (pain.002), or CSV."""
+"""Read the bank's answer: a payment status report (pain.002), or CSV."""
 
 from pathlib import Path
 
@@ -15,10 +15,10 @@ _XML_BEGINS = (b"<", b"\xef\xbb\xbf<", b"\xff\xfe<", b"\xfe\xff\x00<")
 
 
 def read_answer(file: Path) -> Answer:
-    """Return what the bank says: of a pain.002 when the file is XML, else of a CSV with the columns of COLUMNS.
+    """Return the bank's answers: from a pain.002 if the file is XML, else from a CSV with the columns of COLUMNS.
 
     Raises:
-        FileRefusedError: it cannot be read, or says nothing; with every problem.
+        FileRefusedError: it cannot be read, or is empty; names every problem.
     """
     content = read_content(file)
     if not content.strip():

@@ -1,4 +1,4 @@
-"""Reads payees' bank accounts from CSV; a message names line and column and never repeats what stands there."""
+"""Read payees' bank accounts from CSV; a message names line and column and never repeats the value."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ def read_bank_accounts(file: Path) -> dict[int, BankAccount]:
     """Return the accounts of a file by the line each begins on, each payee once; spaces in an IBAN are allowed.
 
     Raises:
-        FileRefusedError: with every problem in the file.
+        FileRefusedError: names every problem in the file.
     """
     problems, accounts, payee_ids = Problems(), dict[int, BankAccount](), set[str]()
     for row in rows_of(file, COLUMNS, ("bic",), problems):
@@ -33,5 +33,5 @@ def read_bank_accounts(file: Path) -> dict[int, BankAccount]:
 
 
 def _capitals(text: str) -> str:
-    """Return a text in capitals; one that is not ASCII stays as it is, since "ı" would become a letter of an IBAN."""
+    """Return a text in capitals; unless it is ASCII it stays unchanged: "ı" would become a letter of an IBAN."""
     return text.upper() if text.isascii() else text

@@ -17,10 +17,10 @@ CSV_COLUMNS = ("item_id", "payee_id", "holder_name", "iban", "bic", "amount", "c
 
 
 def pain_001(batch: PayoutBatch, debtor: BankAccount) -> bytes:
-    """Return a batch as a SEPA credit transfer that the schema allows: the same bytes however often it is written.
+    """Return a batch as a SEPA credit transfer that the schema allows: the same bytes every time.
 
     Raises:
-        FileRefusedError: the currency is not EUR, or a bank account of the batch is not fit for the file.
+        FileRefusedError: the currency is not EUR, or a bank account of the batch is not valid for the file.
     """
     if batch.currency != SEPA:
         raise FileRefusedError([f"a SEPA transfer is in EUR, and batch {batch.batch_id} in {batch.currency}; use csv"])
@@ -45,14 +45,14 @@ def pain_001(batch: PayoutBatch, debtor: BankAccount) -> bytes:
         text = re.sub(rf"<{name}>[^<]*</{name}>".encode(), f"<{name}>{value}</{name}>".encode(), text)
     try:
         try_valid_xml(text, SCHEMA)
-    except ValidationError as error:  # its cause repeats the file, bank data and all
+    except ValidationError as error:  # its cause repeats the file, including bank data
         place = getattr(error.__cause__, "path", None)
         raise FileRefusedError([f"batch {batch.batch_id}: the file is not as {SCHEMA} wants it at {place}"]) from None
     return text
 
 
 def _check_accounts(batch: PayoutBatch) -> None:
-    """Refuse a batch from before accounts were judged so strictly."""
+    """Refuse a batch from before accounts were validated this strictly."""
     problems = [
         f"batch {batch.batch_id}, payee {payee_id}, column {column} of its bank account: {problem}; void the batch "
         f"(`billing payout-void --batch {batch.batch_id} --reason TEXT`), import the right account and make another"

@@ -1,7 +1,7 @@
-"""Reads payment status reports (ISO 20022 pain.002): what the bank says of a message, a batch in it, a payment.
+"""Read payment status reports (ISO 20022 pain.002): the bank's answers about a message, a batch in it, or a payment.
 
-A status above the single payment is of every payment below it. Versions 001.03 to 001.14 are read, and the German
-002.03 and 003.03; what is read has the same names and places in all of them.
+A status above the single payment applies to every payment below it. Versions 001.03 to 001.14 are read, and the German
+002.03 and 003.03; the parts that are read have the same names and places in all of them.
 """
 
 import re
@@ -25,24 +25,24 @@ _FINAL = {"ACSC": SETTLED, "ACCC": SETTLED, "RJCT": REJECTED, "CANC": REJECTED}
 _ON_ITS_WAY = frozenset(
     ["ACCP", "ACFC", "ACPD", "ACSP", "ACTC", "ACWC", "ACWP", "BLCK", "PART", "PATC", "PDNG", "PRES", "RCVD"]
 )
-"""What banks say before the end (ISO 20022 ExternalPaymentGroupStatus1Code and the like): nothing follows from it."""
+"""Statuses before the final one (ISO 20022 ExternalPaymentGroupStatus1Code and the like): they have no effect."""
 _DUPLICATE = frozenset({"AM05", "DU01", "DU02", "DU03", "DU04", "DU05"})
-"""Reasons of a rejection that mean: this came before. The first one may well have been paid."""
+"""Rejection reasons that mean "duplicate". The first payment may well have been paid."""
 _NOT_PROVIDED = ("", "NOTPROVIDED")
 
 
 class _Builder(TreeBuilder):
-    """Refuses a document type, and with it every entity, before it is read."""
+    """Refuses a document type, and with it every entity, before reading it."""
 
     def doctype(self, name: str, pubid: str | None, system: str | None) -> NoReturn:
         raise FileRefusedError([f"a payment status report has no document type (<!DOCTYPE …>); {ALLOWED}"])
 
 
 def read_status_report(name: str, content: bytes) -> Answer:
-    """Return what a payment status report says; `name` is what messages call the file.
+    """Return the answers of a payment status report; messages call the file `name`.
 
     Raises:
-        FileRefusedError: it is no payment status report, or says what cannot be taken over; with every problem.
+        FileRefusedError: it is not a payment status report, or has a status that cannot be booked; names every problem.
     """
     report = _report(name, content)
     reader = _Reader(name, report.tag.rpartition("}")[0] + "}")
@@ -61,7 +61,7 @@ def _report(name: str, content: bytes) -> Element:
         root: Element = parser.close()
     except FileRefusedError as error:
         raise FileRefusedError([f"{name}: {problem}" for problem in error.problems]) from error
-    except (ParseError, ValueError, LookupError) as error:  # the latter two: an encoding that is not known
+    except (ParseError, ValueError, LookupError) as error:  # the latter two: an unknown encoding
         raise FileRefusedError([f"{name}: not readable as XML: {error}; {ALLOWED}"]) from error
     namespace, _, tag = root.tag.rpartition("}")
     if tag != "Document" or re.fullmatch(NAMESPACE, namespace.removeprefix("{")) is None:
@@ -95,7 +95,7 @@ class _Reader:
         self._on_their_way: list[str] = []
 
     def read(self, report: Element) -> Answer:
-        """Return what the report says; not to be used where there are problems."""
+        """Return the report's answers; do not use it if there are problems."""
         group = self._child(report, "OrgnlGrpInfAndSts")
         message_id = self._check_original(group)
         of_group = self._read_batch(group, "GrpSts", "the group's status", batch_id=message_id)
@@ -114,7 +114,7 @@ class _Reader:
         return Answer(tuple(self._payments), tuple(self._batches), tuple(self._on_their_way))
 
     def _check_original(self, group: Element | None) -> str:
-        """Return which message the report answers."""
+        """Return the message that the report answers."""
         if (kind := self._text(group, "OrgnlMsgNmId")) and not kind.startswith("pain.001"):
             self.problems.append(f"{self._name}: the report answers a {kind[:40]!r}, and payouts are sent as pain.001")
         message_id = self._text(group, "OrgnlMsgId")
@@ -159,7 +159,7 @@ class _Reader:
             )
 
     def _status(self, node: Element | None, name: str, place: str) -> _Status | None:
-        """Return the status of a level; None when it has none, or one that cannot be taken over."""
+        """Return the status of a level; None if it has none, or one that cannot be booked."""
         place = f"{self._name}, {place}"
         code = self._text(node, name)
         if node is None or not code:
@@ -180,7 +180,7 @@ class _Reader:
         return _Status(code, outcome, reason, place)
 
     def _reason(self, node: Element) -> tuple[set[str], str]:
-        """Return the codes of the reasons, and all that is said of them as one text."""
+        """Return the codes of the reasons, and all their texts as one text."""
         codes, said = [], []
         for each in node.findall(self._path("StsRsnInf")):
             code = self._text(self._child(each, "Rsn", "Cd")) or self._text(self._child(each, "Rsn", "Prtry"))
@@ -190,7 +190,7 @@ class _Reader:
         return set(codes), "".join(filter(is_printable, text))[:REASON_CHARACTERS_MAX]
 
     def _amount(self, node: Element | None, place: str) -> int | None:
-        """Return an amount as XML writes decimals (at most 18 digits, 5 of them behind the point); None for none."""
+        """Return an amount as XML writes decimals (at most 18 digits, 5 of them after the point); None for none."""
         if node is None:
             return None
         text = self._text(node)

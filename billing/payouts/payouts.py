@@ -1,4 +1,4 @@
-"""Payouts: what of a payee's balance is sent to the bank, and the ledger transactions of its way there. Pure."""
+"""The part of a payee's balance that is sent to the bank, and the ledger transactions on its way. Pure."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -16,11 +16,11 @@ SEPA_AMOUNT_MAX_MICROS = 999_999_999_990_000
 
 SETTLED, REJECTED, RETURNED = "settled", "rejected", "returned"
 OUTCOMES = (SETTLED, REJECTED, RETURNED)
-"""What a bank can say of a payment: done, not done, or done and sent back."""
+"""The possible outcomes of a payment at the bank: done, not done, or done and sent back."""
 VOIDED = "voided"
 """State of a payment whose batch was voided before its file was written."""
 UNSENT = "unsent"
-"""How a payment is named whose file was never written: no bank can have answered."""
+"""The state name of a payment whose file was never written: no bank can have answered."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,13 @@ class PayoutBatch:
 
     @property
     def amount_micros(self) -> int:
-        """Σ over its items."""
+        """Return the sum of its items."""
         return sum(item.amount_micros for item in self.items)
 
 
 @dataclass(frozen=True)
 class ListedBatch:
-    """The payments of a batch that stand in one state."""
+    """The payments of a batch that are in one state."""
 
     batch_id: str
     currency: str
@@ -68,7 +68,7 @@ class ListedBatch:
 
 @dataclass(frozen=True)
 class Payable:
-    """What a payee could be paid, and what stands in the way."""
+    """The amount that a payee could be paid, and the obstacles."""
 
     payee_id: str
     balance_micros: int
@@ -81,17 +81,17 @@ class Payable:
 
 
 def item_id_of(batch_id: str, payee_id: str) -> str:
-    """Return the id that a payee's payment of a batch always gets."""
+    """Return the id of a payee's payment in a batch, derived from both."""
     return hashlib.sha256(f"payout:{batch_id}:{payee_id}".encode()).hexdigest()[:32]
 
 
 def plan_items(
     batch_id: str, currency: str, payables: Iterable[Payable], *, by_sepa: bool = False
 ) -> tuple[list[PayoutItem], list[tuple[str, str]]]:
-    """Return the payments of a batch, and payee and reason of everybody who is owed something and not paid now.
+    """Return the payments of a batch, and payee and reason of every creditor who is not paid now.
 
-    What is below the smallest unit that a bank pays, or below the minimum, stays owed and is paid with what follows.
-    An account that no bank takes keeps its payee out and nobody else; `by_sepa`: so does one that SEPA does not reach.
+    An amount below the smallest unit that a bank pays, or below the minimum, stays owed and is paid with later ones.
+    An account that no bank accepts excludes only its own payee; so does, with `by_sepa`, one that SEPA does not reach.
     """
     items, left = [], []
     unit = minor_unit_micros(currency)
@@ -138,7 +138,7 @@ def _account_problem(each: Payable, amount_micros: int, by_sepa: bool) -> str | 
 
 @dataclass(frozen=True)
 class _Legs:
-    """How often a payment's amount goes to the payee's balance, to clearing and to the bank (debit +, credit -)."""
+    """The factors of a payment's amount on the payee's balance, on clearing and on the bank (debit +, credit -)."""
 
     payable: int
     clearing: int
@@ -172,7 +172,7 @@ def payout_transaction(kind: str, item: PayoutItem, currency: str, effective_at:
 
 
 def expected_balances(state: str, amount_micros: int) -> dict[str, int]:
-    """Return what the ledger should hold for a payment in a state, by account; `payable` stands for the payee's."""
+    """Return the ledger's expected sums for a payment in a state, by account; `payable` means the payee's account."""
     steps = {
         "instructed": ("payout",),
         SETTLED: ("payout", "payout_settled"),

@@ -1,4 +1,4 @@
-"""What happens to a payout batch between being made and being with the bank: approved, written, or voided."""
+"""The steps of a payout batch between its creation and the bank: approved, written, or voided."""
 
 import time
 from collections.abc import Callable
@@ -21,9 +21,9 @@ _PAYMENT_COUNT = "SELECT count(*) FROM billing.payout_items WHERE batch_id = %s"
 
 
 class PostgresPayoutSteps:
-    """Moves payout batches; every call is one database transaction and changes nothing when it is refused.
+    """Moves payout batches; every call is one database transaction and changes nothing if it is refused.
 
-    A step that was stored already with the same actor and reason is answered as it stands.
+    A step that is already stored with the same actor and reason is returned as stored.
     """
 
     def __init__(self, connect: Connect, *, sleep: Callable[[float], None] = time.sleep) -> None:
@@ -34,7 +34,7 @@ class PostgresPayoutSteps:
         """Approve a batch; return its number of payments. Needs the role viewledger_approver.
 
         Raises:
-            StateError: there is none of that id, it is not waiting, or the actor made it.
+            StateError: there is no such batch, it is not waiting, or the actor made it.
         """
 
         def work(cursor: "Cursor") -> int:
@@ -48,10 +48,10 @@ class PostgresPayoutSteps:
         return alone(self._connect, work, self._sleep)
 
     def write(self, batch_id: str, actor: str) -> None:
-        """Note that the file of a batch is written, from when on it cannot be voided; noted again, nothing changes.
+        """Note that the file of a batch is written; from then on it cannot be voided. A repeated note changes nothing.
 
         Raises:
-            StateError: there is none of that id, or it is not approved.
+            StateError: there is no such batch, or it is not approved.
         """
 
         def work(cursor: "Cursor") -> None:
@@ -67,10 +67,10 @@ class PostgresPayoutSteps:
         alone(self._connect, work, self._sleep)
 
     def void(self, batch_id: str, move: Move) -> int:
-        """Void a batch whose file was not written: what it instructed is owed again. Return its number of payments.
+        """Void a batch whose file was not written: its amounts are owed again. Return its number of payments.
 
         Raises:
-            StateError: there is none of that id, or its file was written.
+            StateError: there is no such batch, or its file was written.
         """
 
         def work(cursor: "Cursor") -> int:
@@ -84,7 +84,7 @@ class PostgresPayoutSteps:
                 cursor,
                 (("payout", each.item_id, 1, "instructed", VOIDED, move.actor, move.reason) for each in batch.items),
             )
-            # not before the day on which it would have been paid: nothing is undone that was not done
+            # not before the day of the payment: a reversal cannot precede what it reverses
             effective_at = max(datetime.now(UTC), start_of(batch.execution_on))
             undone = [payout_transaction("payout_voided", each, batch.currency, effective_at) for each in batch.items]
             copy_transactions(cursor, undone)

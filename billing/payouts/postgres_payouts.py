@@ -1,4 +1,4 @@
-"""Payout batches in PostgreSQL: made from what is owed, acknowledged, and held against the ledger."""
+"""Payout batches in PostgreSQL: created from what is owed, acknowledged, and compared with the ledger."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
 MinimumOf = Callable[[str], int]
-"""Payee → the least that is paid out to it, in micros."""
+"""Payee → the smallest amount that is paid out to it, in micros."""
 Check = Callable[[PayoutBatch], object]
-"""Raises FileRefusedError for a batch whose file no bank would take."""
+"""Raises FileRefusedError for a batch whose file no bank would accept."""
 Planned = tuple[list[PayoutItem], list[tuple[str, str]]]
-"""The payments of a batch, and payee and reason of who is left."""
+"""The payments of a batch, and payee and reason of those left out."""
 
 _NEWEST_ACCOUNTS = "SELECT payee_id, max(account_version) FROM billing.bank_accounts GROUP BY payee_id"
 # in force, or waiting for a second person
@@ -109,7 +109,7 @@ class PostgresPayouts:
         self._sleep = sleep
 
     def import_accounts(self, accounts: Sequence[BankAccount], actor: str) -> int:
-        """Store the accounts that are new or changed as the next version of each; return how many.
+        """Store the new and changed accounts, each as its next version; return how many.
 
         Each waits until a second person puts it in force.
         """
@@ -118,13 +118,13 @@ class PostgresPayouts:
     def create_batch(
         self, currency: str, execution_on: date, minimum_of: MinimumOf, actor: str, *, check: Check | None = None
     ) -> Planned:
-        """Instruct what is owed in a currency; return the payments of the new batch, and who is left and why.
+        """Instruct what is owed in a currency; return the payments of the new batch, and who is left out and why.
 
-        What is instructed leaves the payee's balance at once, so it can never be instructed twice. With a `check` of
-        the file, the batch is for SEPA and is made only if its file can be.
+        Instructed amounts leave the payee's balance at once, so they can never be instructed twice. With a `check` of
+        the file, the batch is for SEPA and is made only if its file can be written.
 
         Raises:
-            StateError: the bank would have to pay on a day that is over, or too far ahead.
+            StateError: the execution day is in the past, or too far ahead.
         """
 
         def work(cursor: "Cursor") -> Planned:
@@ -145,18 +145,18 @@ class PostgresPayouts:
             return _plan(cursor, currency, execution_on, minimum_of=minimum_of, check=check)
 
     def batch(self, batch_id: str) -> PayoutBatch | None:
-        """Return a batch with its accounts; None when there is none of that id."""
+        """Return a batch with its accounts; None if there is no such batch."""
         with one_transaction(self._connect) as cursor:
             return read_batch(cursor, batch_id)
 
     def batches(self) -> list[ListedBatch]:
-        """Return the batches with the payments that stand in each state."""
+        """Return the batches with the payments in each state."""
         with one_transaction(self._connect) as cursor:
             cursor.execute(_BATCHES)
             return [ListedBatch(*row) for row in cursor]
 
     def acknowledge(self, answer: Answer, actor: str) -> dict[str, int]:
-        """Post what the bank says; return outcome → payments that are new in it. The same file again says nothing new.
+        """Post the bank's answers; return outcome → newly reported payments. The same file again changes nothing.
 
         Raises:
             AcknowledgementError: a line differs from the ledger; nothing was posted.
@@ -166,7 +166,7 @@ class PostgresPayouts:
     def differences(self, batch_id: str | None) -> list[str]:
         """Return a sentence for each payment of a batch (or of all) that differs from its entries.
 
-        And, whatever the batch, for each transaction of the ledger that has no cause.
+        Also return one for each transaction of the ledger that has no cause, of any batch.
         """
         found = []
         with one_transaction(self._connect) as cursor:
@@ -184,7 +184,7 @@ class PostgresPayouts:
 
 
 def read_batch(cursor: "Cursor", batch_id: str) -> PayoutBatch | None:
-    """Return a batch with its accounts, inside a database transaction; None when there is none of that id."""
+    """Return a batch with its accounts, inside a database transaction; None if there is no such batch."""
     cursor.execute(_BATCH, (batch_id,))
     row = cursor.fetchone()
     if row is None:
@@ -227,7 +227,7 @@ def _payables(cursor: "Cursor", currency: str, minimum_of: MinimumOf) -> list[Pa
 def _plan(
     cursor: "Cursor", currency: str, execution_on: date, *, minimum_of: MinimumOf, check: Check | None
 ) -> Planned:
-    """Return what is owed, minus what is held, down to what a bank can pay; and who is left."""
+    """Return what is owed, minus what is held, rounded down to what a bank can pay; and who is left out."""
     cursor.execute(_COUNT_BATCHES, (currency, execution_on))
     (before,) = cursor.fetchone() or (0,)
     batch_id = f"VL-{currency}-{execution_on:%Y%m%d}-{before + 1}"
@@ -254,7 +254,7 @@ def _instruct(cursor: "Cursor", items: Sequence[PayoutItem], currency: str, exec
 
 
 def _acknowledge(cursor: "Cursor", answer: Answer, actor: str) -> dict[str, int]:
-    # 1. every line against the ledger; one that does not fit refuses the whole file
+    # 1. compare every line with the ledger; one that does not match refuses the whole file
     item_ids, batch_ids = ([each.item_id for each in answer.payments], [each.batch_id for each in answer.batches])
     cursor.execute(_KNOWN, (item_ids, batch_ids))
     rows = {row[0]: row for row in cursor}
@@ -262,7 +262,7 @@ def _acknowledge(cursor: "Cursor", answer: Answer, actor: str) -> dict[str, int]
     acknowledgements, problems = of_each_payment(answer, known)
     if problems := problems + check_acknowledgements(acknowledgements, known):
         raise AcknowledgementError(problems)
-    # 2. the step and the money of each line that says something new
+    # 2. append the step and post the money of each newly reported payment
     counts: dict[str, int] = {}
     transactions = []
     for each in {each.item_id: each for each in acknowledgements}.values():
@@ -283,5 +283,5 @@ def _acknowledge(cursor: "Cursor", answer: Answer, actor: str) -> dict[str, int]
 
 
 def start_of(day: date) -> datetime:
-    """Return the instant at which a day begins in UTC: when a payment of that day is true in the world."""
+    """Return the instant at which a day begins in UTC: the effective time of a payment of that day."""
     return datetime.combine(day, time(), UTC)

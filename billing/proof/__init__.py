@@ -1,1 +1,1 @@
-"""How anybody can check it: evidence for each line, the journal, signed checkpoints, and bundles of a period."""
+"""The means to check the books: evidence for each line, the journal, signed checkpoints, and bundles of a period."""

@@ -1,4 +1,4 @@
-"""Checkpoints: signed statements of what the books hold, each bound to the one before by its hash. Pure.
+"""Checkpoints: signed statements of the books' content, each bound to the one before by its hash. Pure.
 
 The chain consists of links. A `checkpoint` link covers the journal's records from `position_start` to `position_end`
 (exclusive) by their Merkle root; the next one goes on where it ended. A `key_change` link, signed by the key in force,
@@ -16,7 +16,7 @@ from billing.proof.canonical import canonical_json
 
 FORMAT = "viewledger-checkpoint/1"
 NO_HASH = "0" * 64
-"""What the first link has in place of the hash of the one before."""
+"""The first link has this in place of the hash of the one before."""
 
 Sign = Callable[[bytes], bytes]
 IsSigned = Callable[[str, bytes, bytes], bool]
@@ -25,7 +25,7 @@ IsSigned = Callable[[str, bytes, bytes], bool]
 
 @dataclass(frozen=True)
 class Link:
-    """One link of the chain; `body` is what is signed, in canonical JSON."""
+    """One link of the chain; `body` is signed, in canonical JSON."""
 
     body: bytes
     signature: str
@@ -33,23 +33,23 @@ class Link:
 
     @property
     def fields(self) -> dict[str, Any]:
-        """The body as values."""
+        """Return the body as values."""
         fields: dict[str, Any] = json.loads(self.body)
         return fields
 
     @property
     def sequence(self) -> int:
-        """1 for the first link, then without gaps."""
+        """Return 1 for the first link, then without gaps."""
         return int(self.fields["sequence"])
 
     @property
     def hash(self) -> str:
-        """SHA-256 of the body in hex: what the next link names."""
+        """Return the SHA-256 of the body in hex, which the next link names."""
         return hashlib.sha256(self.body).hexdigest()
 
     @property
     def next_public_key(self) -> str:
-        """The key that must sign the next link."""
+        """Return the key that must sign the next link."""
         fields = self.fields
         return str(fields["next_public_key"] if fields["kind"] == "key_change" else fields["public_key"])
 
@@ -62,7 +62,7 @@ class Link:
         """Return the link of a file's content.
 
         Raises:
-            ValueError: it is not one.
+            ValueError: it is not a link.
         """
         try:
             document = json.loads(content)
@@ -88,7 +88,7 @@ class Covered:
 
 
 def checkpoint_link(before: Link | None, covered: Covered, *, day: date, public_key: str, sign: Sign) -> Link:
-    """Return the link that covers the records that are new since the one before."""
+    """Return the link that covers the records since the one before."""
     own = {
         "kind": "checkpoint",
         "day": day.isoformat(),
@@ -122,7 +122,7 @@ def last_day(chain: Sequence[Link]) -> date | None:
 
 
 def chain_problems(chain: Sequence[Link], is_signed: IsSigned) -> list[str]:
-    """Return what is wrong with a chain that claims to be whole from its first link; nothing for the empty one."""
+    """Return what is wrong with a chain that claims to be complete from its first link; nothing for an empty one."""
     problems = []
     before: Link | None = None
     position = 1

@@ -1,4 +1,4 @@
-"""Makes checkpoints of the books, changes their key, and holds the books against them. Knows only ports."""
+"""Make checkpoints of the books, change their key, and check the books against them. Knows only ports."""
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,23 +21,23 @@ from billing.proof.leaves import Leaf
 
 
 class Signer(Protocol):
-    """A private key that can be used and not read."""
+    """A private key that can be used but not read."""
 
     @property
     def public_key(self) -> str:
-        """The public key, 64 hex digits."""
+        """Return the public key, 64 hex digits."""
 
     def sign(self, message: bytes) -> bytes:
         """Return the signature over a message."""
 
 
 def make_checkpoint(journal: Journal, key: Signer, *, day: date, today: date) -> tuple[Link, bool]:
-    """Cover everything that was recorded since the last checkpoint; return (link, whether it is new).
+    """Cover all records since the last checkpoint; return (link, whether it is new).
 
-    A day has one checkpoint: asked for again, the newest is returned as it is.
+    A day has one checkpoint: a repeated call returns the newest unchanged.
 
     Raises:
-        CheckpointRefusedError: the day is over in the chain or has not begun, or another key is in force.
+        CheckpointRefusedError: the chain is past the day, the day has not begun, or another key is in force.
     """
     chain = journal.chain()
     newest = last_day(chain)
@@ -58,7 +58,7 @@ def make_checkpoint(journal: Journal, key: Signer, *, day: date, today: date) ->
 
 
 def change_key(journal: Journal, key: Signer, next_public_key: str, *, made_at: datetime) -> Link:
-    """Put another key in force; the one in force signs that.
+    """Put another key in force, signed by the key in force until now.
 
     Raises:
         CheckpointRefusedError: the chain has not begun, or another key is in force.
@@ -91,9 +91,9 @@ def leaves_of(journal: Journal, link: Link) -> Iterator[Leaf]:
 def problems_of_books(
     journal: Journal, is_signed: IsSigned, kept: Sequence[Link], kept_leaves: Iterable[tuple[Link, Iterable[Leaf]]]
 ) -> Iterator[str]:
-    """Yield what is wrong with the books, held against their own chain and against links kept elsewhere.
+    """Yield what is wrong with the books, compared with their own chain and with links kept elsewhere.
 
-    `kept` are links in any order and may be empty; `kept_leaves` name the wrong record where a root alone would not.
+    `kept` are links in any order and may be empty; `kept_leaves` name the wrong record, which a root alone cannot.
     """
     chain = journal.chain()
     yield from chain_problems(chain, is_signed)
@@ -147,7 +147,7 @@ def _problems_of_leaves(journal: Journal, link: Link, leaves: Iterable[Leaf]) ->
             yield f"{kept.kind} {kept.key} at position {kept.position} was removed"
         else:
             yield f"{kept.kind} {kept.key} at position {kept.position} was changed"
-        return  # what follows is shifted; the first difference is the one to look at
+        return  # the rest is shifted; only the first difference matters
 
 
 def _noting_missing(records: Iterable[Record], missing: list[Record]) -> Iterator[Record]:

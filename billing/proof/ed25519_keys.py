@@ -1,4 +1,4 @@
-"""Ed25519 keys (RFC 8032): made once, kept in a file that only its owner reads, used to sign checkpoints."""
+"""Ed25519 keys (RFC 8032): created once, kept in a file that only its owner reads, used to sign checkpoints."""
 
 import os
 import stat
@@ -28,7 +28,7 @@ class SigningKey:
 
     @property
     def public_key(self) -> str:
-        """The public key, 64 hex digits."""
+        """Return the public key, 64 hex digits."""
         return self._key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw).hex()
 
     def sign(self, message: bytes) -> bytes:
@@ -37,10 +37,10 @@ class SigningKey:
 
 
 def create_key(private_file: Path) -> SigningKey:
-    """Make a key pair: `private_file` (PEM, mode 0600) and beside it the public key (PEM, suffix .pub).
+    """Create a key pair: `private_file` (PEM, mode 0600) and beside it the public key (PEM, suffix .pub).
 
     Raises:
-        KeyRefusedError: one of the files is there already (it is never overwritten), or cannot be written.
+        KeyRefusedError: one of the files already exists (it is never overwritten), or cannot be written.
     """
     public_file = private_file.with_name(private_file.name + PUBLIC_SUFFIX)
     if public_file.exists():
@@ -56,7 +56,7 @@ def read_key(private_file: Path) -> SigningKey:
     """Return the key of a file that `create_key` made.
 
     Raises:
-        KeyRefusedError: it cannot be read, holds no Ed25519 key, or others than its owner may read it.
+        KeyRefusedError: it cannot be read, holds no Ed25519 key, or users other than its owner may read it.
     """
     try:
         mode = private_file.stat().st_mode
@@ -75,7 +75,7 @@ def read_key(private_file: Path) -> SigningKey:
 
 
 def is_signed(public_key: str, message: bytes, signature: bytes) -> bool:
-    """Whether the key (64 hex digits) made the signature over the message."""
+    """Return whether the key (64 hex digits) made the signature over the message."""
     try:
         Ed25519PublicKey.from_public_bytes(bytes.fromhex(public_key)).verify(signature, message)
     except (InvalidSignature, ValueError):
@@ -85,7 +85,7 @@ def is_signed(public_key: str, message: bytes, signature: bytes) -> bool:
 
 def _write_new(file: Path, content: bytes, *, mode: int) -> None:
     try:
-        # made with its mode: at no moment can anybody else read it
+        # created with its mode: nobody else can read it at any moment
         handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     except FileExistsError as error:
         raise KeyRefusedError(f"{file} is there already; give another name: a key is never overwritten") from error

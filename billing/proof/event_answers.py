@@ -1,4 +1,4 @@
-"""What became of a single event, and which events a statement pays; with the proof of each. Knows only ports."""
+"""Answer what happened to one event, and which events a statement pays, with proofs. Knows only ports."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ from billing.terms.contracts import Contract
 from ingestion.contract.periods import Period
 
 VIDEOS_READ = 500
-"""Videos whose events are asked for together."""
+"""The number of videos whose events are read together."""
 PAID, PENDING, EXCLUDED, UNKNOWN = "paid", "pending", "excluded", "unknown"
 
 
@@ -109,7 +109,7 @@ class StatementHead(Protocol):
 
 
 class ProofBooks(Protocol):
-    """What of the books a question about single events needs."""
+    """Reads from the books what questions about single events need."""
 
     def statement(self, statement_id: str) -> StatementHead | None:
         """Return a statement; None when there is none."""
@@ -135,7 +135,7 @@ class ProofBooks(Protocol):
 
 @dataclass(frozen=True)
 class PartAnswer:
-    """What an event is for one payee."""
+    """The result of an event for one payee."""
 
     payee_id: str
     status: str
@@ -147,7 +147,7 @@ class PartAnswer:
 
 @dataclass(frozen=True)
 class EventAnswer:
-    """What became of an event."""
+    """The result of an event."""
 
     event_id: str
     status: str
@@ -159,16 +159,16 @@ class EventAnswer:
 
 @dataclass(frozen=True)
 class EventAnswers:
-    """Answers from the books and the batch tables. `events_of` gives the events of a version by its number."""
+    """Answers from the books and the batch tables. `events_of` opens the events of a version by its number."""
 
     books: ProofBooks
     events_of: Callable[[int], VersionEvents]
     current_version: Callable[[], int | None]
     is_counted_since: Callable[[str], bool | None]
-    """Whether an event id that is not settled is counted provisionally; None when nobody can say now."""
+    """Whether an unsettled event id is counted provisionally; None if that is not known now."""
 
     def payment(self, event_id: str) -> EventAnswer:
-        """Return what became of an event, as the current version and the newest statements have it.
+        """Return what happened to an event, by the current version and the newest statements.
 
         Raises:
             EvidenceMismatchError: the events do not lead to the evidence root of the line that pays this one.
@@ -259,7 +259,7 @@ class EventAnswers:
 
 
 def _proven(of_video: Iterable[Paid], event_id: str) -> tuple[StatementLine, InclusionProof, bytes] | None:
-    """Return the line that pays an event, the event's proof and the root it leads to; None where no line pays it.
+    """Return the line that pays an event, the event's proof and the root it leads to; None if no line pays it.
 
     One pass over the events of a video; memory holds O(log n) hashes for each of its lines.
     """

@@ -1,6 +1,6 @@
-"""Writes a bundle: everything that is needed to recompute a period's statements, in files that need no server.
+"""Write a bundle: everything needed to recompute a period's statements, in files that need no server.
 
-docs/proof.md defines every file. Everything streams; a bundle is made beside its place and put there whole.
+docs/proof.md defines every file. Everything streams; a bundle is written beside its folder and moved there complete.
 """
 
 import gzip
@@ -115,7 +115,7 @@ class SettledEvents(Protocol):
 
 @dataclass(frozen=True)
 class BundleVersions:
-    """What the period's newest run rests on."""
+    """The versions of the period's newest run."""
 
     batch_version: int
     catalogue_version: int
@@ -124,14 +124,14 @@ class BundleVersions:
 
 @dataclass(frozen=True)
 class BundledBooks:
-    """What the database holds for a bundle."""
+    """Reads from the database what a bundle holds."""
 
     records: Iterable[Record]
     """The whole journal in order."""
     is_wanted: Callable[[Record], bool]
-    """Whether a record is of the period, or something that those rest on."""
+    """Whether a record belongs to the period, or one of its records rests on it."""
     unnoted: Sequence[str]
-    """Rows that the journal does not know, as `kind key`."""
+    """Rows that are not in the journal, as `kind key`."""
     chain: Sequence[Link]
     catalogue: Catalogue
 
@@ -145,10 +145,10 @@ def write_bundle(
     settled: SettledEvents,
     made_at: datetime,
 ) -> dict[str, int]:
-    """Write a bundle into a new folder; return how many rows each file has.
+    """Write a bundle into a new folder; return the number of rows in each file.
 
     Raises:
-        BundleRefusedError: the folder is there already and not empty, or cannot be written.
+        BundleRefusedError: the folder already exists and is not empty, or cannot be written.
     """
     part = folder.with_name(f".{folder.name}.part")
     try:

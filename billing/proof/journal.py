@@ -1,4 +1,4 @@
-"""The journal's records: everything that is recorded for good, each in one canonical form. Pure.
+"""The journal's records: everything that is recorded permanently, each in one canonical form. Pure.
 
 A record is one row of a table with the rows that belong to it. Columns that are null are left out, so that a column
 that is added later changes no older record.
@@ -26,13 +26,13 @@ class Record:
     key: str
     recorded_at: datetime
     content: bytes
-    """Canonical JSON: the leaf that a checkpoint's root is made of."""
+    """Canonical JSON: the leaf under a checkpoint's root."""
     is_missing: bool = False
-    """The journal names a row that is not there: somebody removed it."""
+    """The journal names a row that does not exist: it was removed."""
 
     @property
     def leaf_hash(self) -> str:
-        """The leaf's hash as in RFC 6962, in hex."""
+        """Return the leaf's hash as in RFC 6962, in hex."""
         return leaf_hash(self.content).hex()
 
 
@@ -60,28 +60,28 @@ def root_of(records: Iterable[Record]) -> tuple[int, str]:
 
 
 class Journal(Protocol):
-    """What the books hold, in the order it was recorded, and the chain of checkpoints."""
+    """Reads everything the books hold, in the order of recording, and the chain of checkpoints."""
 
     def close(self) -> tuple[int, datetime]:
         """Return (position_end, instant): every later record has at least this position and is recorded later.
 
-        Waits until the writers of the moment have finished.
+        Waits until the current writers have finished.
         """
 
     def records(self, position_start: int, position_end: int) -> Iterable[Record]:
         """Yield the records of [position_start, position_end) in order of their positions. Streams."""
 
     def unnoted(self) -> list[str]:
-        """Return the rows that the journal does not know, as `kind key`: written past the database's own rules."""
+        """Return the rows that are not in the journal, as `kind key`: written past the database's own rules."""
 
     def chain(self) -> Sequence[Link]:
         """Return all links, from the first on."""
 
     def append(self, link: Link) -> None:
-        """Store a link at the end of the chain; one that is there already with the same content changes nothing.
+        """Store a link at the end of the chain; an identical existing link changes nothing.
 
         Raises:
-            CheckpointRefusedError: another link took its place meanwhile.
+            CheckpointRefusedError: another link was stored in its place meanwhile.
         """
 
 

@@ -1,4 +1,4 @@
-"""Leaves: what is kept of a record outside the database, so that the first wrong one can be named later. Pure."""
+"""Leaves: hashes of records that are kept outside the database, so that the first wrong record can be named. Pure."""
 
 import csv
 import io
@@ -32,7 +32,7 @@ def leaves_in(content: bytes) -> Iterator[Leaf]:
     """Yield the leaves of such a file.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not a file of leaves.
     """
     rows = csv.reader(io.StringIO(content.decode(), newline=""), strict=True)
     try:
@@ -44,7 +44,7 @@ def leaves_in(content: bytes) -> Iterator[Leaf]:
 
 
 def csv_line(cells: Sequence[Cell]) -> bytes:
-    """Return one line of CSV: quoted only where needed, ended by a line feed; None is empty."""
+    """Return one line of CSV: quoted only if needed, ended by a line feed; None is empty."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerow(["" if cell is None else cell for cell in cells])
     return text.getvalue().encode()

@@ -1,4 +1,4 @@
-"""Which line of a statement pays which event: the way back from the lines to single events. Pure; streams."""
+"""Find which line of a statement pays which event. Pure; streams."""
 
 import itertools
 from collections import Counter, defaultdict
@@ -40,7 +40,7 @@ class BillableEvent(Protocol):
 
 
 class GroupKey(NamedTuple):
-    """What the events of a group have in common, for one payee."""
+    """The properties that the events of a group share, for one payee."""
 
     video_id: str
     owned_from_on: date
@@ -51,7 +51,7 @@ class GroupKey(NamedTuple):
 
 @dataclass(frozen=True)
 class StatementLine:
-    """What a line says of the events it pays."""
+    """The part of a line that concerns the events it pays."""
 
     line_index: int
     key: GroupKey
@@ -63,14 +63,14 @@ class StatementLine:
 
 
 class Paid(NamedTuple):
-    """An event and the lines that pay it; none where the statement pays fewer events than there are."""
+    """An event and the lines that pay it; none if the statement pays fewer events than there are."""
 
     event: BillableEvent
     lines: tuple[StatementLine, ...]
 
 
 def excluded_by_contract(day: date, view_duration: int, contract: Contract, length_seconds: int | None) -> str | None:
-    """Return why a contract does not pay a view that the policy finds billable; None where it does."""
+    """Return why a contract does not pay a view that the policy finds billable; None if it does."""
     card = contract.card_on(day)
     if card is None:
         return "no_card"
@@ -108,7 +108,7 @@ def paid_events(
 
 
 def view_line(paid: Paid) -> StatementLine | None:
-    """Return the line that pays the view itself; None for an event beyond what the statement pays."""
+    """Return the line that pays the view itself; None for an event beyond those that the statement pays."""
     return next((line for line in paid.lines if line.kind == VIEWS), None)
 
 

@@ -1,4 +1,4 @@
-"""What of the books a period's bundle needs: the versions that its statements rest on, and which records."""
+"""Read from the books what a period's bundle needs: the versions of its statements, and its records."""
 
 from collections.abc import Callable
 
@@ -17,11 +17,11 @@ _NOTICES = """
     WHERE s.period_start_on = %s AND s.period_end_on = %s"""
 _LEDGER = ("transaction", "hold", "payout_batch")
 _LEDGER_SUBJECTS = ("hold", "payout_batch", "payout")
-"""Kinds of records, and of subjects of transitions, that a bundle has all of: its reader sees that none is left out."""
+"""Kinds of records, and of subjects of transitions, of which a bundle holds all: its reader can check that."""
 
 
 def newest_versions(connect: Connect, period: Period) -> BundleVersions | None:
-    """Return what the period's statements in the ledger rest on, or else its newest run; None when it was never run."""
+    """Return the versions of the period's statements in the ledger, or else of its newest run; None before any run."""
     with one_transaction(connect) as cursor:
         if (known := rests_on(cursor, period)) is not None:
             return BundleVersions(known.batch_version, known.catalogue_version, known.contract_version)
@@ -31,7 +31,7 @@ def newest_versions(connect: Connect, period: Period) -> BundleVersions | None:
 
 
 def records_of_period(connect: Connect, period: Period) -> Callable[[Record], bool]:
-    """Return whether a record is one of the period's, one that those rest on, or of the ledger of all periods.
+    """Return whether a record is one of the period, one that those rest on, or one of the ledger of all periods.
 
     Holds one id per statement of the period.
     """

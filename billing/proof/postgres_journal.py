@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
 POSITIONS_READ = 2_000
-"""Positions that are read together: what bounds the memory."""
+"""The number of positions that are read together, which bounds the memory."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Noted:
     key: str
     """The key as an expression over the row `t`."""
     finds: str
-    """The row `t` of a journal row `j`, said so that the table's primary key is used."""
+    """The row `t` of a journal row `j`, in a form that uses the table's primary key."""
     children: tuple[Children, ...] = ()
 
 
@@ -46,7 +46,7 @@ def _by_text(column: str) -> tuple[str, str]:
 
 
 def _by_number(column: str) -> tuple[str, str]:
-    # null where somebody wrote a key that is no number
+    # null if the key is not a number
     return f"t.{column}::text", f"t.{column} = CASE WHEN j.key ~ '^[0-9]{{1,18}}$' THEN j.key::bigint END"
 
 
@@ -90,7 +90,7 @@ NOTED = (
     Noted("api_key", "access.made_keys", *_by_text("key_id")),
     Noted("revoked_api_key", "access.revoked_keys", *_by_text("key_id")),
 )
-"""Every table that the migrations attach to the journal; a test holds the two against each other."""
+"""Every table that the migrations attach to the journal; a test compares the two."""
 
 _JOURNAL = """
     SELECT position, kind, key, recorded_at FROM billing.journal
@@ -117,21 +117,21 @@ class PostgresJournal:
         self._connect = connect
 
     def close(self) -> tuple[int, datetime]:
-        """Return the end of the journal; waits until the writers of the moment have finished."""
+        """Return the end of the journal; wait until the current writers have finished."""
         with one_transaction(self._connect) as cursor:
             cursor.execute("SELECT position_end, cut_at FROM billing.close_journal()")
             (row,) = cursor.fetchall()
         return row[0], row[1]
 
     def records(self, position_start: int, position_end: int) -> Iterator[Record]:
-        """Yield the records of [position_start, position_end) as they stand now; one state for all of them."""
+        """Yield the records of [position_start, position_end) as they are now; one snapshot for all of them."""
         with one_transaction(self._connect) as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             for start in range(position_start, position_end, POSITIONS_READ):
                 yield from _records(cursor, start, min(start + POSITIONS_READ, position_end))
 
     def unnoted(self) -> list[str]:
-        """Return rows that the journal does not know, and rows that belong to no record; at most 100 of each table."""
+        """Return rows that are not in the journal, and rows that belong to no record; at most 100 of each table."""
         found = []
         with one_transaction(self._connect) as cursor:
             for noted in NOTED:
@@ -189,5 +189,5 @@ def _records(cursor: "Cursor", start: int, end: int) -> Iterator[Record]:
 
 
 def _values(text: str) -> Any:
-    # a number that is not an integer stands as its text: canonical values have integers only
+    # a number that is not an integer becomes its text: canonical values have integers only
     return json.loads(text, parse_float=str)

@@ -1,4 +1,4 @@
-"""What of the books a question about single events needs: one statement or one video, never a whole catalogue."""
+"""Read from the books what questions about single events need: one statement or video, never all of a catalogue."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ _CONTRACT = "SELECT document FROM billing.rate_cards WHERE contract_version = %s
 
 @dataclass(frozen=True)
 class StatementHead:
-    """A statement, what it rests on, and where it stands."""
+    """A statement, its versions and its state."""
 
     statement_id: str
     payee_id: str
@@ -76,7 +76,7 @@ class PostgresProofs:
         self._connect = connect
 
     def statement(self, statement_id: str) -> StatementHead | None:
-        """Return a statement; None when there is none."""
+        """Return a statement; None if it does not exist."""
         with one_transaction(self._connect) as cursor:
             cursor.execute(_STATEMENT + _BY_ID, (statement_id,))
             row = cursor.fetchone()
@@ -95,9 +95,9 @@ class PostgresProofs:
             return [StatementLine(row[0], GroupKey(*row[1:6]), *row[6:]) for row in cursor]
 
     def owners(self, video_id: str, day: date) -> list[str]:
-        """Return who owns a video on a day, by the catalogue that the day was billed by, or else the newest.
+        """Return the owners of a video on a day, by the catalogue that the day was billed by, or else the newest.
 
-        For a video that nobody owns on it: whoever stands for nobody.
+        For a video without an owner on that day: the suspense account.
         """
         with one_transaction(self._connect) as cursor:
             cursor.execute(_OWNERS, {"video": video_id, "day": day, "nobody": SUSPENSE})
@@ -117,7 +117,7 @@ class PostgresProofs:
         return contracts_from(row[0]).contract_for(payee_id) if row else None
 
     def late_decision(self, place: str) -> str | None:
-        """Return what was decided about a late event; None as yet."""
+        """Return the decision about a late event; None before it."""
         with one_transaction(self._connect) as cursor:
             cursor.execute(_LATE_DECISION, (place,))
             row = cursor.fetchone()

@@ -1,7 +1,7 @@
-"""The rules that PostgreSQL itself keeps: every function, trigger, constraint, right and allowed step, as a hash each.
+"""The rules that PostgreSQL itself enforces: each function, trigger, constraint, right and allowed step, as a hash.
 
-A superuser can switch a rule off or put another in its place; rows that were changed meanwhile are found by the signed
-checkpoints, and the rule itself by comparing what is there with what the migrations of this release make.
+A superuser can switch a rule off or replace it; the signed checkpoints find rows that were changed meanwhile, and a
+comparison of the database with the migrations of this release finds the rule itself.
 """
 
 import hashlib
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
 HEAD = "migrations"
-"""The name under which the rules say which migration made them."""
+"""The name of the rule that holds the newest migration."""
 SERVER = "server"
-"""… and which major version of PostgreSQL printed them: it prints views its own way."""
+"""The name of the rule that holds the major version of PostgreSQL: each prints views its own way."""
 ROLES = tuple(
     f"viewledger_{name}"
     for name in (
@@ -25,11 +25,11 @@ ROLES = tuple(
         "reporting", "speed",
     )
 )  # fmt: skip
-"""The roles that migrations make; nobody can log in as one of them."""
+"""The roles that migrations make; they cannot log in."""
 
 _SCHEMAS = "n.nspname IN ('access', 'billing', 'ingestion', 'published', 'reporting')"
 _NAME = "n.nspname || '.' || c.relname"
-# who migrates has another name on every installation
+# the migrating login has another name on every installation
 _OWNER = "CASE WHEN r.rolname LIKE 'viewledger\\_owner' THEN r.rolname ELSE 'who migrates' END"
 _RIGHTS = """(SELECT string_agg(concat_ws(' ', CASE WHEN g.grantee = {owner} THEN 'its owner'
     WHEN g.grantee = 0 THEN 'everybody' ELSE g.grantee::regrole::text END, g.privilege_type, g.is_grantable), ', '
@@ -99,11 +99,11 @@ _QUERIES = {
     "step": """
         SELECT concat_ws(' ', subject_kind, from_state, to_state), roles::text FROM billing.allowed_transitions""",
 }
-"""What kind of thing → its names, and everything about each that decides what can happen."""
+"""Kind of thing → a query for its names, and for everything about each that affects behaviour."""
 
 
 def rules_there_are(connect: Connect) -> dict[str, str]:
-    """Return every rule of a database: its kind and name → the hash of everything that it says."""
+    """Return every rule of a database: its kind and name → the hash of its definition."""
     with one_transaction(connect) as cursor:
         cursor.execute("SET LOCAL search_path = pg_catalog")  # so that every name is printed whole
         rules = {HEAD: _one(cursor, "SELECT version_num FROM public.alembic_version")}
@@ -116,7 +116,7 @@ def rules_there_are(connect: Connect) -> dict[str, str]:
 
 
 def problems_of_rules(connect: Connect, made_by_migrations: Mapping[str, str]) -> Iterator[str]:
-    """Yield what of a database's rules is not as the migrations of this release make it."""
+    """Yield each rule of a database that differs from what the migrations of this release make."""
     wanted, found = dict(made_by_migrations), rules_there_are(connect)
     head, release = found.pop(HEAD), wanted.pop(HEAD)
     if head != release:

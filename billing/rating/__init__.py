@@ -1,1 +1,1 @@
-"""From settled views to bills: whose views they are, under which terms, and what they come to. Nothing is stored."""
+"""From settled views to bills: whose views they are, under which terms, and the amounts. Stores nothing."""

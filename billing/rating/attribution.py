@@ -1,4 +1,4 @@
-"""Which views of a period are whose, and under which terms: by this the settled views are sorted to be rated."""
+"""Attribute the views of a period to payees and terms; settled views are grouped by it to be rated."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -20,7 +20,7 @@ NO_CONTRACT = -1
 class OwnedDays(NamedTuple):
     """A payee's share of a video on days [from_on, to_on) of the period, and the place of the payee's contract.
 
-    On days on which a video of the catalogue is nobody's, the whole of it is in suspense.
+    On days on which a video of the catalogue has no owner, the whole of it is in suspense.
     """
 
     video_id: str
@@ -29,12 +29,12 @@ class OwnedDays(NamedTuple):
     from_on: date
     to_on: date
     contract_index: int
-    """`NO_CONTRACT` where no contract is for the payee."""
+    """`NO_CONTRACT` if no contract covers the payee."""
     length_seconds: int | None
 
 
 class CardDays(NamedTuple):
-    """A rate card that holds on days [from_on, to_on) of the period."""
+    """A rate card that is in force on days [from_on, to_on) of the period."""
 
     contract_index: int
     effective_from_on: date
@@ -42,17 +42,17 @@ class CardDays(NamedTuple):
     to_on: date
     minimum_view_seconds: int | None
     countries: tuple[str, ...]
-    """The countries with a rate of their own; all others go under `*`."""
+    """The countries with a rate of their own; all others use `*`."""
 
 
 @dataclass(frozen=True)
 class Attribution:
-    """One catalogue version and one version of the contracts, as far as they concern a period.
+    """One catalogue version and one version of the contracts, restricted to a period.
 
-    A view of a day belongs to everybody who owns a share of its video on that day, and for each of them falls under
+    A view of a day belongs to each owner of a share of its video on that day, and for each of them falls under
     the card in force on that day and its own country's heading, else `*`. A billable view shorter than the card's
-    minimum (or than the video, where that is shorter and known) becomes `below_minimum` for that payee. What is
-    nobody's is rated by the contract that is for everybody whom no other names.
+    minimum (or than the video, where that is shorter and known) becomes `below_minimum` for that payee. Views without
+    an owner are rated by the default contract.
     """
 
     period: Period
@@ -60,7 +60,7 @@ class Attribution:
     contracts: Contracts
 
     def owners(self) -> Iterator[OwnedDays]:
-        """Yield every share that touches the period, cut to it, and for the days without any the share in suspense."""
+        """Yield every share that touches the period, cut to it, and the suspense share for days without an owner."""
         for share in self._shares():
             index = self.contracts.index_for(share.payee_id)
             yield OwnedDays(
@@ -83,11 +83,11 @@ class Attribution:
                 yield OwnerShare(video.video_id, from_on, to_on, SUSPENSE, SHARE_WHOLE_PPM)
 
     def facts(self) -> Iterator[tuple[str, VideoFacts]]:
-        """Yield what decides which views of a video are billable, of videos of which anything is known."""
+        """Yield the facts that decide which views of a video are billable, for videos with any known fact."""
         yield from self.catalogue.counting_facts(self.period).items()
 
     def cards(self) -> Iterator[CardDays]:
-        """Yield every card that holds on some day of the period, cut to it."""
+        """Yield every card that is in force on some day of the period, cut to it."""
         for index, contract in enumerate(self.contracts.contracts):
             for card, from_on, to_on in contract.cards_in(self.period):
                 countries = tuple(card.by_country)
@@ -95,7 +95,7 @@ class Attribution:
 
 
 def unowned(period: Period, owned: Iterable[tuple[date, date]]) -> Iterator[tuple[date, date]]:
-    """Yield the parts [from, to) of the period that no interval holds; intervals do not overlap, or are the same."""
+    """Yield the parts [from, to) of the period that no interval covers; intervals do not overlap, or are the same."""
     at = period.start_on
     for from_on, to_on in sorted(owned):
         if at < from_on:

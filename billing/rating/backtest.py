@@ -1,4 +1,4 @@
-"""Backtests: what other terms would have paid for a period, payee by payee. Nothing is posted. Pure."""
+"""Backtests: what other terms would have paid for a period, payee by payee. Posts nothing. Pure."""
 
 import heapq
 import itertools
@@ -12,11 +12,11 @@ PAYEES_SHOWN_MAX = 20
 
 @dataclass(frozen=True)
 class Earned:
-    """What one payee earns by a bill that begins without a remainder; the same for all terms compared."""
+    """The amount that one payee earns by a bill that begins without a remainder; the same for all compared terms."""
 
     views: int = 0
     earned_micros: int = 0
-    """Withheld tax included, after the contract's cap."""
+    """Including withheld tax, after the contract's cap."""
     payable_micros: int = 0
 
     def __add__(self, other: "Earned") -> "Earned":
@@ -37,7 +37,7 @@ class Change:
 
     @property
     def earned_micros(self) -> int:
-        """How much more the payee would earn; negative for less."""
+        """Return how much more the payee would earn; negative for less."""
         return self.proposed.earned_micros - self.now.earned_micros
 
 
@@ -55,7 +55,7 @@ class Backtest:
 
 
 def compare(now: Iterable[PayeeBill], proposed: Iterable[PayeeBill], *, currency: str) -> Backtest:
-    """Return what changes from one way to bill a period to another; both by payee id, held one payee at a time."""
+    """Return the change from one way to bill a period to another; both by payee id, one payee in memory at a time."""
     payee_count = changed_count = 0
     sum_now, sum_proposed = Earned(), Earned()
     largest: list[tuple[int, str, Change]] = []

@@ -1,4 +1,4 @@
-"""A period rated once for each cause of a change, so that every cause is shown with what it changes. Pure."""
+"""Rate a period once for each cause of a change, so that every cause is shown with its effect. Pure."""
 
 import heapq
 import itertools
@@ -8,7 +8,7 @@ from dataclasses import replace
 from billing.rating.rated_lines import PayeeBill
 
 POLICY = "policy"
-"""Days were judged by another counting policy since."""
+"""The cause "another counting policy judged the days since"."""
 CATALOGUE = "catalogue"
 CONTRACT = "contract"
 
@@ -16,8 +16,8 @@ CONTRACT = "contract"
 def with_causes(rated: Sequence[tuple[str, Iterable[PayeeBill]]], currency: str) -> Iterator[PayeeBill]:
     """Yield the bills of the last rating, by payee id, each with the bills before it and the cause of each.
 
-    `rated`: cause → the bills with it and all causes before it. A payee of whom any rating has a bill has one of each:
-    whoever has nothing left by the last cause is told so. Held one payee at a time.
+    `rated`: cause → the bills with it and all causes before it. A payee with a bill in any rating gets one of each:
+    a payee who loses everything by the last cause gets a notice, too. One payee in memory at a time.
     """
     causes = [cause for cause, _ in rated]
     every = heapq.merge(*(_numbered(index, bills) for index, (_, bills) in enumerate(rated)), key=lambda each: each[:2])

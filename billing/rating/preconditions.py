@@ -1,7 +1,7 @@
 """Preconditions: whether a period may be billed now, and if not, every reason by name. Pure.
 
-Each is about the whole system. What concerns single events, videos or payees is none: whoever could send or own one
-would decide when everybody else is paid.
+Each concerns the whole system. Single events, videos or payees are never a precondition: their sender or owner could
+otherwise delay everybody's payment.
 """
 
 from collections.abc import Sequence
@@ -16,8 +16,8 @@ def failed_preconditions(
 ) -> list[str]:
     """Return one sentence for every precondition that does not hold: name, cause, remedy.
 
-    `unreconciled`: what does not agree between archive, tables, served counts and ledger, in sentences. That the tally
-    adds up is no precondition here: a version whose tally does not is never published.
+    `unreconciled`: the differences between archive, tables, served counts and ledger, in sentences. The tally need not
+    be checked here: a version whose tally does not add up is never published.
     """
     return [*_unreconciled(unreconciled), *_unsettled(period, version, allowed_lateness)]
 

@@ -1,4 +1,4 @@
-"""Rated lines and bills: what one payee is owed for a period, before and after the one rounding of every line. Pure."""
+"""Rated lines and bills: the amount owed to one payee for a period, before and after rounding every line once. Pure."""
 
 import hashlib
 import itertools
@@ -12,11 +12,11 @@ from billing.terms.contracts import StatementTerms
 from ingestion.contract.periods import Period
 
 EVENTS = "events"
-"""The cause of a bill that no other cause changed: what was counted."""
+"""The cause of a bill that no other cause changed: the counts."""
 VIEWS = "views"
 """The kind of a line that pays for views."""
 ADS = "ads:"
-"""How the kind of a line begins that pays for ad views; the ad type follows."""
+"""The prefix of the kind of a line that pays for ad views; the ad type follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +24,12 @@ class RatedLine:
     """The views of one video, or the ad views during them, that share owner, rate, policy and tier.
 
     The views of one (video, ownership interval, rate card, heading, policy) are a *group*; its event ids in ascending
-    order are numbered from 0. A line is about the events [event_start, event_end) of its group.
+    order are numbered from 0. A line covers the events [event_start, event_end) of its group.
     """
 
     video_id: str
     owned_from_on: date
-    """First day (UTC) within the period on which the video was owned as it was."""
+    """First day (UTC) of the ownership interval within the period."""
     owned_to_on: date
     """The day after the last such day; at most the period's end."""
     share_ppm: int
@@ -42,11 +42,11 @@ class RatedLine:
     kind: str
     """`views`, or `ads:` and the ad type."""
     tier_index: int
-    """Which tier of a graduated or volume rate, from 0; 0 for a flat rate."""
+    """The tier of a graduated or volume rate, from 0; 0 for a flat rate."""
     event_start: int
     event_end: int
     quantity: int
-    """How many views or ad views are paid; for views the number of events."""
+    """The number of paid views or ad views; for views the number of events."""
     rate_per_thousand_micros: int
     settled_views: int
     """All counted views of the group, billable or not."""
@@ -55,19 +55,19 @@ class RatedLine:
 
     @property
     def owed_nanomicros(self) -> int:
-        """What the line is worth exactly: micros per 1,000 x quantity x parts per million are nano-micros."""
+        """Return the exact value: micros per 1,000 x quantity x parts per million are nano-micros."""
         return self.rate_per_thousand_micros * self.quantity * self.share_ppm
 
     @property
     def order(self) -> tuple[str, date, date, str, int, bool, str, int]:
-        """The place of the line on a bill; unique within it. Views stand before ads."""
+        """Return the place of the line on a bill; unique within it. Views come before ads."""
         place = (self.video_id, self.owned_from_on, self.effective_from_on, self.country, self.policy_version)
         return (*place, self.kind != VIEWS, self.kind, self.tier_index)
 
 
 @dataclass(frozen=True, slots=True)
 class SettledLine:
-    """A rated line with what it pays, after the one rounding, and the remainder that went on from it."""
+    """A rated line with its amount after the one rounding, and the remainder that is carried on from it."""
 
     line: RatedLine
     amount_micros: int
@@ -85,9 +85,9 @@ class PayeeBill:
     outcomes: Mapping[str, int] = field(default_factory=dict)
     """Outcome → events of the payee's videos in the period; see `billing.rating.view_chain`."""
     cause: str = EVENTS
-    """What makes this bill another than the one `before` it."""
+    """The cause by which this bill differs from the one `before` it."""
     before: "PayeeBill | None" = None
-    """The bill without that cause; None where the cause is all that can differ from what was billed."""
+    """The bill without that cause; None if only that cause can differ from what was billed."""
 
     def __post_init__(self) -> None:
         orders = [line.order for line in self.lines]
@@ -96,7 +96,7 @@ class PayeeBill:
 
     @property
     def billable_views(self) -> int:
-        """How many views its lines pay, whatever the share."""
+        """Return the number of views that its lines pay, regardless of shares."""
         return sum(line.quantity for line in self.lines if line.kind == VIEWS)
 
     def inputs_hash(self, period: Period) -> str:
@@ -121,16 +121,16 @@ class SettledBill:
     tax_micros: int
     payable_micros: int
     carried_nanomicros: int
-    """The remainder that goes on to the payee's next bill."""
+    """The remainder that is carried to the payee's next bill."""
 
     @property
     def amount_micros(self) -> int:
-        """What the payee earned: tax and payable together."""
+        """Return what the payee earned: tax and payable together."""
         return self.tax_micros + self.payable_micros
 
 
 def change_by_cause(bill: PayeeBill, *, carried_nanomicros: int, before_micros: int) -> dict[str, int]:
-    """Return cause → how much more (or less) the bill earns by it; they add up to its amount less `before_micros`."""
+    """Return cause → how much more (or less) the bill earns by it; the sum is its amount less `before_micros`."""
     changes: list[tuple[str, int]] = []
     now_micros, each = settle_bill(bill, carried_nanomicros).amount_micros, bill
     while each.before is not None:
@@ -142,7 +142,7 @@ def change_by_cause(bill: PayeeBill, *, carried_nanomicros: int, before_micros: 
 
 
 def settle_bill(bill: PayeeBill, carried_nanomicros: int) -> SettledBill:
-    """Round each line down once; the remainder goes from line to line, the cap and the tax take their part of the sum.
+    """Round each line down once; carry the remainder from line to line; subtract cap and tax from the sum.
 
     Σ line amounts × 10^9 + carried on = Σ rate × quantity × share + carried in, exactly. Tax is rounded down.
     """

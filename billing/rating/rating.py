@@ -1,4 +1,4 @@
-"""Rating: the settled views of a period, payee by payee → one bill per payee. Pure; holds one payee at a time."""
+"""Rating: the settled views of a period, payee by payee → one bill per payee. Pure; one payee in memory at a time."""
 
 import itertools
 from collections import Counter, defaultdict
@@ -18,7 +18,7 @@ from billing.terms.suspense import SUSPENSE
 
 
 class GroupKey(NamedTuple):
-    """What the events of one group have in common; groups are rated in the order of their keys."""
+    """The properties that the events of a group share; groups are rated in the order of their keys."""
 
     video_id: str
     owned_from_on: date
@@ -50,21 +50,21 @@ class Group:
     slices: list[Slice] = field(default_factory=list)
     """The billable events: one slice for each tier of a graduated rate, else one."""
     root: str = ""
-    """Over all billable events, whatever their tiers; what lines for ads are about."""
+    """Over all billable events, across tiers; lines for ads refer to it."""
 
     @property
     def heading(self) -> tuple[date, str]:
-        """The card and the country, or `*`, that tiers are counted under."""
+        """Return the card and the country, or `*`, that tiers are counted under."""
         return (self.key.effective_from_on, self.key.country)
 
     @property
     def billable_views(self) -> int:
-        """How many events the group pays."""
+        """Return how many events the group pays."""
         return self.slices[-1].end if self.slices else 0
 
 
 def rate_period(pieces: Iterable[SettledPiece], attribution: Attribution) -> Iterator[PayeeBill]:
-    """Yield a bill for each payee of whose videos any event was received, by payee id; without lines where none pays.
+    """Yield a bill for each payee whose videos received any event, by payee id; without lines if none is paid.
 
     `pieces` are those of `SettledViews.pieces` for the same attribution.
 
@@ -89,12 +89,12 @@ def _terms(payee_id: str, contract: Contract, attribution: Attribution) -> State
     if card is None:
         raise EvidenceMismatchError(f"payee {payee_id} has views under a card that begins after the period")
     if payee_id == SUSPENSE:
-        return StatementTerms()  # tax and cap are those of whoever it turns out to belong to
+        return StatementTerms()  # tax and cap are those of the later owner
     return card.statement_terms(attribution.catalogue.payee_by_id[payee_id].country)
 
 
 def _groups(of_payee: Iterable[SettledPiece], contract: Contract) -> Iterator[Group]:
-    """Yield a payee's groups in order; graduated tiers go on from group to group under each heading of a card."""
+    """Yield a payee's groups in order; graduated tiers continue from group to group under each heading of a card."""
     cards = {card.effective_from_on: card for card in contract.cards}
     views_before: Counter[tuple[date, str]] = Counter()
     last: GroupKey | None = None
@@ -120,7 +120,7 @@ def _key_of(piece: SettledPiece) -> GroupKey:
 
 
 def _gathered(group: Group, pieces: Iterable[SettledPiece], views_before: int) -> Group:
-    """Add up the pieces of a group and cut its events where the next tier of a graduated rate begins."""
+    """Add up the pieces of a group and split its events where the next tier of a graduated rate begins."""
     rate, is_graduated = group.rate, group.rate.form is RateForm.GRADUATED
     trees: defaultdict[int, MerkleTree] = defaultdict(MerkleTree)
     whole = MerkleTree() if is_graduated and group.card.ads else None
@@ -155,9 +155,9 @@ def _gathered(group: Group, pieces: Iterable[SettledPiece], views_before: int) -
 
 
 def _leaves(piece: SettledPiece, last: str) -> list[bytes]:
-    """Return the event ids of a piece as leaves, having seen that they stand in order.
+    """Return the event ids of a piece as leaves, after checking that they are in order.
 
-    An id can stand twice: one that came again on a day that is not compared with the first counts as another view.
+    An id can appear twice: a repeat on a day that is not compared with the first counts as another view.
     """
     ids = list(piece.event_ids)
     if ids != sorted(ids) or (ids and ids[0] < last):

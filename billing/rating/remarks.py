@@ -1,4 +1,4 @@
-"""Remarks: what a billing run leaves aside or goes by that somebody should know. None of them stops anything. Pure."""
+"""Remarks: what a billing run leaves out or assumes and a person should know. None of them stops anything. Pure."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -18,10 +18,10 @@ WHOLE_PERCENT_PPM = 10_000
 
 @dataclass
 class Unbilled:
-    """Billable views that no statement pays, in sums; memory does not grow with the ids that somebody invents."""
+    """Billable views that no statement pays, in sums; memory does not grow with the number of invented ids."""
 
     unknown_views: int = 0
-    """Of ids that are no video of the catalogue."""
+    """Of ids that are not in the catalogue."""
     unknown_count: int = 0
     """How many such ids."""
     unknown_shown: list[str] = field(default_factory=list)
@@ -32,7 +32,7 @@ class Unbilled:
 
 
 def unbilled_of(unplaced: Iterable[UnplacedViews]) -> Unbilled:
-    """Return the sums; a video comes once for each payee of it, or once without any."""
+    """Return the sums; a video comes once for each of its payees, or once without any."""
     found = Unbilled()
     for each in unplaced:
         if each.payee_id is None:
@@ -48,18 +48,18 @@ def unbilled_of(unplaced: Iterable[UnplacedViews]) -> Unbilled:
 
 @dataclass(frozen=True)
 class Remarks:
-    """Everything of that kind that a run found."""
+    """All remarks that a run found."""
 
     unbilled: Unbilled = field(default_factory=Unbilled)
     uncounted: Mapping[str, int] = field(default_factory=dict)
-    """`late_review`, `conflict` → events of the period, whatever was decided about them."""
+    """`late_review`, `conflict` → events of the period, decided or not."""
     recatalogued: Collection[str] = ()
-    """Videos whose length or owner's viewer id was another when their views were judged."""
+    """Videos whose length or owner's viewer id differed when their views were judged."""
     newer_terms: Sequence[str] = ()
-    """What newer terms than those that the period was billed by have otherwise, in sentences."""
+    """The changes of newer terms against those that the period was billed by, in sentences."""
 
     def sentences(self) -> list[str]:
-        """Return them in sentences, each with what can be done about it."""
+        """Return them in sentences, each with its remedy."""
         return [*self._unknown(), *self._unrated(), *self._uncounted(), *self._recatalogued(), *self.newer_terms]
 
     def _unknown(self) -> list[str]:
@@ -106,7 +106,7 @@ class Remarks:
 
 
 def moved_shares(period: Period, before: Catalogue, now: Catalogue) -> dict[str, str]:
-    """Return video → who had and has which share of it, for the videos whose owners in the period differ."""
+    """Return video → its old and new owners with their shares, for the videos whose owners in the period differ."""
     old, new = _owners(period, before), _owners(period, now)
     return {
         video_id: f"{_said(old.get(video_id, []))} → {_said(new.get(video_id, []))}"
@@ -116,7 +116,7 @@ def moved_shares(period: Period, before: Catalogue, now: Catalogue) -> dict[str,
 
 
 def moved_sentence(moved: Mapping[str, str], period: Period, *, version: int, newer: int) -> str:
-    """Return what a newer catalogue changes in a billed period, and by which command it is changed."""
+    """Return what a newer catalogue changes in a billed period, and the command that applies it."""
     shown = "; ".join(f"{video_id}: {moved[video_id]}" for video_id in sorted(moved)[:SHOWN_MAX])
     more = f" and {len(moved) - SHOWN_MAX} more" if len(moved) > SHOWN_MAX else ""
     count = len(moved)
@@ -133,7 +133,7 @@ def other_terms(period: Period, before: Contracts, now: Contracts) -> bool:
 
 
 def contract_sentence(period: Period, *, version: int, newer: int) -> str:
-    """Return that newer contracts have other terms for a billed period, and how it is billed by them."""
+    """Return that newer contracts have other terms for a billed period, and the command that applies them."""
     return (
         f"terms: contract version {newer} has other terms for period {period} than version {version}, by which it was "
         f"billed; `billing restate --period {period} --contract {newer} --cause TEXT` goes by them"

@@ -10,13 +10,13 @@ from typing import NamedTuple
 BILLABLE = "billable"
 BELOW_MINIMUM = "below_minimum"
 REJECTED = "rejected:"
-"""How the outcome of a rejected event begins; the code of its first reason follows."""
+"""The prefix of the outcome of a rejected event; the code of its first reason follows."""
 NOT_COUNTED = ("duplicate", "conflict", REJECTED, "late_review")
 NOT_BILLABLE = ("not_eligible", BELOW_MINIMUM, "own_view", "over_cap")
 
 
 class Link(NamedTuple):
-    """One row of the chain: a sum, or what is taken away from the sum above it (negative)."""
+    """One row of the chain: a sum, or a subtraction from the sum above it (negative)."""
 
     name: str
     events: int

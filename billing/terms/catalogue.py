@@ -1,4 +1,4 @@
-"""The catalogue: who the payees are and whose video it is on which day."""
+"""The catalogue: the payees, and the owners of each video by day."""
 
 import functools
 import hashlib
@@ -15,19 +15,19 @@ from ingestion.contract.periods import Period
 
 @dataclass(frozen=True, order=True, slots=True)
 class Payee:
-    """Someone who is paid for views of their videos."""
+    """A person or company that is paid for views of its videos."""
 
     payee_id: str
     name: str
     user_id: str | None = None
     """The payee's own viewer pseudonym, never the raw id."""
     country: str | None = None
-    """The ISO country that tax is withheld for; None where it is not known."""
+    """The ISO country that tax is withheld for; None if unknown."""
 
 
 @dataclass(frozen=True, order=True, slots=True)
 class Video:
-    """A video; whose it is, the shares say."""
+    """A video; the shares name its owners."""
 
     video_id: str
     length_seconds: int | None = None
@@ -46,12 +46,12 @@ class Catalogue:
 
     @functools.cached_property
     def payee_by_id(self) -> Mapping[str, Payee]:
-        """Payee id → payee."""
+        """Return payee id → payee."""
         return {payee.payee_id: payee for payee in self.payees}
 
     @functools.cached_property
     def length_by_video(self) -> Mapping[str, int]:
-        """Video id → length in seconds, where it is known."""
+        """Return video id → length in seconds, where it is known."""
         return {each.video_id: each.length_seconds for each in self.videos if each.length_seconds is not None}
 
     def owners_in(self, period: Period) -> Iterator[OwnerShare]:
@@ -62,7 +62,7 @@ class Catalogue:
                 yield OwnerShare(share.video_id, from_on, to_on, share.payee_id, share.share_ppm)
 
     def counting_facts(self, period: Period) -> Mapping[str, VideoFacts]:
-        """Return what decides which of a video's views in the period are billable, where anything is known."""
+        """Return the facts that decide which of a video's views in the period are billable, if any are known."""
         days: defaultdict[str, dict[str, list[tuple[date, date]]]] = defaultdict(dict)
         for share in self.owners_in(period):
             if user_id := self.payee_by_id[share.payee_id].user_id:
@@ -82,12 +82,12 @@ class Catalogue:
         }
 
     def content_hash(self) -> str:
-        """Return the SHA-256 of the content; the order of rows in the files plays no part."""
+        """Return the SHA-256 of the content; the order of rows in the files does not matter."""
         return content_hash_of(self.payees, self.videos, self.owners)
 
 
 def content_hash_of(payees: Iterable[Payee], videos: Iterable[Video], owners: Iterable[OwnerShare]) -> str:
-    """Return the SHA-256 of a catalogue's rows, each sorted as in a `Catalogue`; they need not be held together."""
+    """Return the SHA-256 of a catalogue's rows, each sorted as in a `Catalogue`; memory stays flat."""
     digest = hashlib.sha256()
     for payee in payees:
         digest.update(_line("payee", payee.payee_id, payee.name, payee.user_id, payee.country))

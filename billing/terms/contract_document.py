@@ -1,4 +1,4 @@
-"""Contracts as JSON values in one canonical form: how they are stored and compared."""
+"""Contracts as JSON values in one canonical form, for storing and comparing."""
 
 import hashlib
 import json
@@ -10,7 +10,7 @@ from billing.terms.contracts import AdRate, Contract, Contracts, Rate, RateCard,
 
 
 def contracts_from(document: Mapping[str, Any]) -> Contracts:
-    """Build from a document that passed the checks of `billing.terms.file_contracts`, or from `document_of`."""
+    """Build contracts from a document of `billing.terms.file_contracts`, after its checks, or of `document_of`."""
     return Contracts(document["currency"], tuple(_contract(each) for each in document["contracts"]))
 
 

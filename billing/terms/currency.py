@@ -4,9 +4,9 @@ import pycountry
 
 _METALS_BASKETS_TESTS = "XAD XAG XAU XBA XBB XBC XBD XDR XPD XPT XSU XTS XUA XXX"
 _UNITS_AND_FUNDS = "BOV CHE CHW CLF COU MXV USN UYI UYW"
-"""What accounts are kept in and nobody is paid in."""
+"""Units of account in which nobody is paid."""
 _WITHDRAWN = "BGN"
-"""No new money is owed in them; balances from before can be held back and paid."""
+"""No new money is owed in them; older balances can be held and paid."""
 
 CURRENCIES = (
     frozenset(each.alpha_3 for each in pycountry.currencies)

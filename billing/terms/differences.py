@@ -1,4 +1,4 @@
-"""In sentences: what a proposed catalogue or contracts would change in what is in force. Pure."""
+"""Describe what a proposed catalogue or contracts would change, in sentences. Pure."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from billing.terms.ownership import SINCE_EVER, WITHOUT_END, OwnerShare
 
 
 def catalogue_differences(before: Catalogue, after: Catalogue) -> Iterator[str]:
-    """Yield a sentence for each payee and video that is new, gone, or another than before; what moves money first."""
+    """Yield a sentence for each payee and video that is new, gone, or changed; changes that move money come first."""
     old_owners, new_owners = _owners_by_video(before), _owners_by_video(after)
     for video_id in sorted(old_owners.keys() | new_owners.keys()):
         old, new = old_owners.get(video_id), new_owners.get(video_id)
@@ -31,7 +31,7 @@ def catalogue_differences(before: Catalogue, after: Catalogue) -> Iterator[str]:
 
 
 def contract_differences(before: Contracts | None, after: Contracts) -> Iterator[str]:
-    """Yield a sentence for each value that is new, gone, or another than before, by its place in the contracts."""
+    """Yield a sentence for each value that is new, gone, or changed, by its place in the contracts."""
     old, new = ({} if each is None else _flat(each) for each in (before, after))
     for place in sorted(old.keys() | new.keys()):
         if place not in new:

@@ -1,4 +1,4 @@
-"""Reads payees.csv, videos.csv and owners.csv: all or nothing, every error named with file, line and column."""
+"""Read payees.csv, videos.csv and owners.csv: all or nothing, every error named with file, line and column."""
 
 import re
 from collections.abc import Callable
@@ -21,11 +21,11 @@ def read_catalogue(
 ) -> Catalogue:
     """Return the catalogue of the files; viewer ids are replaced by their pseudonyms as they are read.
 
-    A video has its one owner in videos.csv (the whole share, since ever), or all its owners in owners.csv, or is
-    nobody's yet: what it earns is in suspense.
+    A video has its one owner in videos.csv (the whole share, on all days), or all its owners in owners.csv, or no
+    owner yet: its earnings are then in suspense.
 
     Raises:
-        FileRefusedError: with every problem of all files.
+        FileRefusedError: names every problem of all files.
     """
     problems, shares = Problems(), SharesByVideo()
     payees = _read_payees(payees_file, pseudonymise, problems)

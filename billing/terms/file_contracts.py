@@ -1,4 +1,4 @@
-"""Reads contract files (YAML): checked by billing/terms/contract_schema.json and by what a schema cannot say."""
+"""Read contract files (YAML), checked by billing/terms/contract_schema.json and rules beyond a schema."""
 
 import json
 from collections.abc import Collection, Iterator
@@ -27,10 +27,10 @@ Problem = tuple[Place, str]
 def read_contracts(
     file: Path, policies: tuple[CountingPolicy, ...] = POLICIES, *, payees: Collection[str] | None = None
 ) -> Contracts:
-    """Return the contracts of a file; where `payees` are given, a contract can be for no others.
+    """Return the contracts of a file; if `payees` are given, every contract must be for one of them.
 
     Raises:
-        FileRefusedError: with every problem.
+        FileRefusedError: names every problem.
     """
     document, lines = read_checked(file, _VALIDATOR)
     found = [
@@ -60,7 +60,7 @@ def _names(document: Any) -> Iterator[Problem]:
 
 
 def _countries(document: Any) -> Iterator[Problem]:
-    """Put the two letters of ISO 3166 in place of each country; yield what names none, or one twice."""
+    """Replace each country by its two letters of ISO 3166; yield a problem for unknown or repeated ones."""
     for place, card in _cards(document):
         for key in ("rate_per_thousand_micros", "withholding_tax_ppm"):
             named: dict[str, str] = {}
@@ -97,7 +97,7 @@ def _selectors(document: Any) -> Iterator[Problem]:
 
 
 def _unknown_payees(document: Any, payees: Collection[str]) -> Iterator[Problem]:
-    """Yield a contract for a payee who is not there would be nobody's, and who was meant would earn the default."""
+    """Yield a problem for a contract of an unknown payee: the intended payee would earn the default rate."""
     found = 0
     for index, contract in enumerate(document["contracts"]):
         for number, payee_id in enumerate(contract.get("payees", ())):

@@ -1,4 +1,4 @@
-"""Reads CSV files row by row; every problem is named with file, line, column and what is allowed."""
+"""Read CSV files row by row; every problem is named with file, line, column and what is allowed."""
 
 import csv
 import io
@@ -18,14 +18,14 @@ _SPREADSHEET_NUMBER = re.compile(r"[+-]?\d([.,]\d+)?E\+\d+", re.IGNORECASE)
 COLUMNS_MAX = 100
 _ID_ALLOWED = "1 to 64 of A-Z a-z 0-9 _ -"
 BYTES_MAX = 512 * 1024 * 1024
-"""Of one file: what is larger is no catalogue, and would fill the memory."""
+"""The most bytes of one file: a larger file is not a catalogue, and would fill the memory."""
 NEAREST_LOOKED_FOR = 20
-"""For so many problems the nearest known name is looked for: each takes a while."""
+"""The number of problems for which the nearest known name is looked up: each takes a while."""
 _OTHER_SEPARATORS = {";": "';'", "\t": "tabs", "|": "'|'"}
 
 
 class NamedFile(Protocol):
-    """A file to read, such as a Path; messages call it by what `str` makes of it."""
+    """A file to read, such as a Path; messages use its `str`."""
 
     def read_bytes(self) -> bytes:
         """Return the whole content; raises OSError."""
@@ -33,7 +33,7 @@ class NamedFile(Protocol):
 
 @dataclass(frozen=True)
 class SentFile:
-    """A file that somebody sent; it is on no disk."""
+    """An uploaded file; it is not on a disk."""
 
     name: str
     content: bytes
@@ -48,7 +48,7 @@ class SentFile:
 
 @dataclass
 class Problems:
-    """What is wrong in the files, in order of reading."""
+    """The problems in the files, in order of reading."""
 
     found: list[str] = field(default_factory=list)
 
@@ -57,7 +57,7 @@ class Problems:
         self.found.append(f"{file}, line {line}, column {column}: {text}")
 
     def allowed(self, name: str, known: Iterable[str]) -> str:
-        """Return what a message says after it named what is not known; among many problems it stays short."""
+        """Return the hint that follows an unknown name in a message; among many problems it stays short."""
         return nearest_sentence(name, known if len(self.found) < NEAREST_LOOKED_FOR else ())
 
 
@@ -73,7 +73,7 @@ def read_text(file: NamedFile, bytes_max: int = BYTES_MAX) -> str:
     """Return a text file's content, without a byte order mark.
 
     Raises:
-        FileRefusedError: it cannot be read, is no regular file, is too large, or is not text in UTF-8.
+        FileRefusedError: it cannot be read, is not a regular file, is too large, or is not text in UTF-8.
     """
     content = read_content(file, bytes_max) if isinstance(file, Path) else file.read_bytes()
     try:
@@ -91,7 +91,7 @@ def read_content(file: Path, bytes_max: int = BYTES_MAX) -> bytes:
     """Return a file's bytes.
 
     Raises:
-        FileRefusedError: it cannot be read, is no regular file, or is too large.
+        FileRefusedError: it cannot be read, is not a regular file, or is too large.
     """
     try:
         with open_regular(file) as opened:
@@ -106,7 +106,7 @@ def read_content(file: Path, bytes_max: int = BYTES_MAX) -> bytes:
 def rows_of(file: NamedFile, columns: Sequence[str], optional: Collection[str], problems: Problems) -> Iterator[Row]:
     """Yield the well-formed rows; a file that cannot be read at all is one problem.
 
-    Rows in which every field is empty are skipped: spreadsheets write them where a table once went on.
+    Rows in which every field is empty are skipped: spreadsheets write them after the end of a table.
     """
     try:
         reader = csv.reader(io.StringIO(read_text(file), newline=""), strict=True)
@@ -130,7 +130,7 @@ def rows_of(file: NamedFile, columns: Sequence[str], optional: Collection[str], 
 
 
 def read_id(file: NamedFile, row: Row, column: str, problems: Problems) -> str:
-    """Return a cell that holds an id, naming what is wrong with it."""
+    """Return a cell that holds an id; note what is wrong with it."""
     text = row.cells[column]
     if SPREADSHEET_ERROR.fullmatch(text.strip()) or _SPREADSHEET_NUMBER.fullmatch(text.strip()):
         reason = "is what a spreadsheet left behind in place of an id; format the column as text and export again"

@@ -1,4 +1,4 @@
-"""Reads owners.csv: who owns which share of a video from which day to which; the shares of every day add up to one."""
+"""Read owners.csv: the owners of each video with shares and days; the shares of every day add up to one."""
 
 import re
 from collections.abc import Collection, Sequence
@@ -14,7 +14,7 @@ OWNER_COLUMNS = ("video_id", "payee_id", "share_ppm", "from_on", "to_on")
 
 @dataclass
 class SharesByVideo:
-    """The shares read so far, and where the first of each video stands."""
+    """The shares read so far, and the line of the first one of each video."""
 
     places: dict[str, tuple[NamedFile, int]] = field(default_factory=dict)
     _shares: dict[str, list[OwnerShare]] = field(default_factory=dict)
@@ -61,9 +61,9 @@ def check_sums(
     shares: SharesByVideo,
     problems: Problems,
 ) -> None:
-    """Name every interval in which the shares of a video are not the whole; one without any owner is nobody's."""
+    """Note every interval in which the shares of a video are not the whole; without any owner it is in suspense."""
     if problems.found:
-        return  # a share that could not be read would make its video wrong once more
+        return  # an unreadable share would report its video a second time
     for video_id in videos:
         if shares.of(video_id) and shares.places[video_id][0] == owners_file:
             for wrong in wrong_sums(shares.of(video_id)):
@@ -87,6 +87,6 @@ def _day(file: NamedFile, row: Row, column: str, problems: Problems) -> date | N
         if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
             return date.fromisoformat(text)
     except ValueError:
-        pass  # such as 2026-02-30, named like any other text
+        pass  # such as 2026-02-30, reported like any other text
     problems.add(file, row.line, column, f"{shown(text)} is not a day; allowed: empty, or YYYY-MM-DD")
     return None

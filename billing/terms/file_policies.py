@@ -1,4 +1,4 @@
-"""Reads a proposed counting policy (YAML) for a backtest; checked by billing/terms/policy_schema.json."""
+"""Read a proposed counting policy (YAML) for a backtest; checked by billing/terms/policy_schema.json."""
 
 import json
 from datetime import date, timedelta
@@ -14,10 +14,10 @@ _VALIDATOR = strict_validator(json.loads(SCHEMA_FILE.read_text(encoding="utf-8")
 
 
 def read_policy(file: Path) -> CountingPolicy:
-    """Return the policy of a file, for every day there is.
+    """Return the policy of a file, in force on every day.
 
     Raises:
-        FileRefusedError: with every problem.
+        FileRefusedError: names every problem.
     """
     document, _ = read_checked(file, _VALIDATOR)
     return CountingPolicy(

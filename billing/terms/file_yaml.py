@@ -1,7 +1,7 @@
-"""Reads YAML more strictly than usual and checks it by a JSON schema, naming every problem with its line.
+"""Read YAML more strictly than usual and check it by a JSON schema, naming every problem with its line.
 
-Its conveniences would change money: `NO` is a country and not false, `0123` and `1:30` are no numbers, a date stays
-text, and a key that stands twice is refused, as are aliases (a few lines of them can stand for a billion) and tags.
+YAML's conveniences would change money: `NO` is a country and not false, `0123` and `1:30` are not numbers, a date stays
+text, and a repeated key is refused, as are aliases (a few lines of them can expand to a billion) and tags.
 """
 
 import re
@@ -20,14 +20,14 @@ from billing.terms.file_csv import read_text, shown
 
 Place = tuple[str | int, ...]
 BYTES_MAX = 4 * 1024 * 1024
-"""Of one file; more takes minutes to read."""
+"""The most bytes of one file; a larger one takes minutes to read."""
 
 
 def read_checked(file: Path, validator: Validator) -> tuple[Any, dict[Place, int]]:
     """Return a file's document as JSON would have it, and the line of every place in it.
 
     Raises:
-        FileRefusedError: with every problem.
+        FileRefusedError: names every problem.
     """
     try:
         node = yaml.compose(read_text(file, BYTES_MAX), Loader=_StrictLoader)
@@ -65,7 +65,7 @@ def strict_validator(schema: dict[str, Any]) -> Validator:
 
 
 def name_of(place: Place) -> str:
-    """Return a place as messages name it, e.g. `contracts[0].cards[1]`."""
+    """Return a place in the form for messages, e.g. `contracts[0].cards[1]`."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{_key_shown(part)}" for part in place)
     return text.lstrip(".") or "the document"
 
@@ -103,7 +103,7 @@ for _tag, _pattern, _first in (
 
 
 def _value(node: yaml.Node, place: Place, lines: dict[Place, int], problems: list[str]) -> Any:
-    """Return the node's value as JSON would have it, noting the line of every place."""
+    """Return the node's value as JSON would have it; note the line of every place."""
     lines[place] = node.start_mark.line + 1
     if isinstance(node, yaml.MappingNode):
         found: dict[str, Any] = {}
@@ -126,13 +126,13 @@ def _value(node: yaml.Node, place: Place, lines: dict[Place, int], problems: lis
 
 
 def _is_integer(_checker: Any, value: Any) -> bool:
-    """Refuse 2.0, which JSON schema takes for an integer."""
+    """Refuse 2.0, which JSON schema accepts as an integer."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _is_date(value: Any) -> bool:
     if not isinstance(value, str):
-        return True  # a breach of the type, which is named by itself
+        return True  # a wrong type, which is reported by itself
     return bool(re.fullmatch(r"\d{4}-\d{2}-\d{2}", value, re.ASCII)) and bool(date.fromisoformat(value))
 
 

@@ -1,4 +1,4 @@
-"""What an import is asked to do and what came of it. Pure."""
+"""The order for an import and its result. Pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from billing.terms.contract_document import document_of
 from billing.terms.contracts import Contracts
 
 IN_FORCE, PROPOSED = "in_force", "proposed"
-"""What an import is afterwards: counted and paid by, or waiting for a second person."""
+"""The state after an import: in force, or waiting for a second person."""
 REMOVABLE = ("payees", "videos", "contracts")
 
 
 class Changes(NamedTuple):
-    """How many of a kind are new, another than in the version in force, and no longer there."""
+    """How many of a kind are new, changed against the version in force, and gone."""
 
     new: int = 0
     changed: int = 0
@@ -22,34 +22,34 @@ class Changes(NamedTuple):
 
 
 class Imported(NamedTuple):
-    """What became of one import."""
+    """The result of one import."""
 
     version: int
     is_new: bool
-    """False: the same content is in force, or waits, already."""
+    """False: the same content is already in force, or already waits."""
     state: str = IN_FORCE
     changes: Mapping[str, Changes] = {}
-    """`payees`, `videos`, `owners` (shares of videos) or `contracts` → how they differ from what was in force."""
+    """`payees`, `videos`, `owners` (shares of videos) or `contracts` → their differences from what was in force."""
 
 
 @dataclass(frozen=True)
 class ImportOrder:
-    """By whom something is imported, from where, and how much of what is in force may be gone by it."""
+    """Who imports, from where, and how much of what is in force the import may remove."""
 
     source: str
     actor: str | None = None
     """None: the login of the database."""
     removals_max: int | None = None
-    """Payees, videos and contracts that may be gone; None where nobody bounds it."""
+    """The most payees, videos and contracts that may be removed; None without a bound."""
     preview: bool = False
-    """Say what would become of it and store nothing."""
+    """Return what the import would do, and store nothing."""
 
 
 def check_removals(order: ImportOrder, changes: Iterable[Mapping[str, Changes]]) -> None:
-    """Refuse an import by which more is gone than the order allows: a cut file looks just like a removal.
+    """Refuse an import that removes more than the order allows: a truncated file looks just like a removal.
 
     Raises:
-        FileRefusedError: naming what would be gone, and how it is said that this is meant.
+        FileRefusedError: names what would be removed, and how to allow it.
     """
     gone = {what: each.gone for found in changes for what, each in found.items() if what in REMOVABLE and each.gone}
     total = sum(gone.values())

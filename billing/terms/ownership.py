@@ -1,4 +1,4 @@
-"""Who owns a video on which days. The shares of a video add up to the whole on every day there is."""
+"""The owners of a video by day. The shares of a video add up to the whole on every day."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -9,7 +9,7 @@ from typing import NamedTuple
 from billing.money import SHARE_WHOLE_PPM
 
 SINCE_EVER, WITHOUT_END = date.min, date.max
-"""The bounds of an interval that nobody gave a day."""
+"""The default bounds of an interval."""
 
 
 class OwnerShare(NamedTuple):
@@ -41,7 +41,7 @@ def whole_share(video_id: str, payee_id: str) -> OwnerShare:
 
 
 def divided(video_id: str, shares: Iterable[OwnerShare]) -> list[OwnerShare]:
-    """Return the same ownership in its one canonical form: intervals in which nothing changes, as long as possible.
+    """Return the same ownership in its one canonical form: the longest possible intervals without a change.
 
     All owners of one interval have the same bounds; several shares of one payee are one.
     """

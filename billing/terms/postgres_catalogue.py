@@ -1,4 +1,4 @@
-"""Catalogues and contracts in PostgreSQL, one immutable version per import; the highest that is in force counts."""
+"""Catalogues and contracts in PostgreSQL, one immutable version per import; the highest version in force counts."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -60,14 +60,14 @@ class PostgresCatalogueStore:
         *,
         request: RequestKey | None = None,
     ) -> dict[str, Imported]:
-        """Store a catalogue, contracts or both, all or nothing; return what became of each.
+        """Store a catalogue, contracts or both, all or nothing; return the result of each.
 
-        The database judges whether it is in force at once or waits for a second person. What was answered to a
-        `request` before is returned again.
+        The database decides whether it is in force at once or waits for a second person. A repeated `request` gets the
+        former answer.
 
         Raises:
-            FileRefusedError: more of what is in force would be gone than the order allows.
-            RequestKeyReusedError: something else was asked for under its key.
+            FileRefusedError: it removes more of what is in force than the order allows.
+            RequestKeyReusedError: its key was used for another request.
         """
         with one_transaction(self._connect) as cursor:
             if request is not None and (before := answered(cursor, request)) is not None:
@@ -87,11 +87,11 @@ class PostgresCatalogueStore:
         return found
 
     def import_catalogue(self, catalogue: Catalogue, source: str) -> Imported:
-        """Store as the next version unless it is in force, or waits, already; nothing bounds what may be gone."""
+        """Store as the next version unless it is already in force or waiting; without a bound on removals."""
         return self.import_terms(ImportOrder(source), catalogue)["catalogue"]
 
     def import_contracts(self, contracts: Contracts) -> Imported:
-        """Store as the next version unless it is in force, or waits, already; nothing bounds what may be gone."""
+        """Store as the next version unless it is already in force or waiting; without a bound on removals."""
         return self.import_terms(ImportOrder("contracts"), None, contracts)["rates"]
 
     def newest_catalogue(self) -> tuple[int, Catalogue] | None:
@@ -135,7 +135,7 @@ class PostgresCatalogueStore:
         return self.payee_names([payee_id]).get(payee_id)
 
     def payee_names(self, payee_ids: Sequence[str]) -> dict[str, str]:
-        """Return the names of payees, each in the newest catalogue in force that has one; who has none is left out."""
+        """Return the names of payees, each from the newest catalogue in force with one; others are absent."""
         with one_transaction(self._connect) as cursor:
             cursor.execute(
                 "SELECT DISTINCT ON (payee_id) payee_id, name FROM billing.payees "
@@ -173,7 +173,7 @@ class PostgresCatalogueStore:
 
 
 def _imported_before(answer: Mapping[str, Any]) -> dict[str, Imported]:
-    if "version" in answer:  # as it was stored when everything was in force at once
+    if "version" in answer:  # as stored by releases in which every import was in force at once
         return {"catalogue": Imported(answer["version"], answer["new"])}
     return {
         what: Imported(
@@ -187,7 +187,7 @@ def _imported_before(answer: Mapping[str, Any]) -> dict[str, Imported]:
 
 
 def _stored_already(cursor: "Cursor", query: str, content_hash: str) -> Imported | None:
-    """Return the version that waits, or is in force, where it has this very content."""
+    """Return the version with this very content that waits or is in force."""
     cursor.execute(query)
     for version, found, state in cursor.fetchall():
         if found == content_hash:

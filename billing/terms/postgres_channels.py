@@ -1,4 +1,4 @@
-"""Whose video it is, for those who show counts: questions to the catalogue's tables."""
+"""The owners of videos, for those who show counts: queries of the catalogue's tables."""
 
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 Query = Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]
 """Runs one query with its arguments and returns all rows."""
 
-# The catalogue to ask and the day (UTC) on which somebody owns: now, or when a version was published.
+# The catalogue to query and the day (UTC) of the ownership: now, or when a version was published.
 _NOW = "SELECT max(catalogue_version), (now() AT TIME ZONE 'UTC')::date FROM billing.catalogues_in_force"
 _AT_VERSION = """
 SELECT max(c.catalogue_version), (v.published_at AT TIME ZONE 'UTC')::date
@@ -26,13 +26,13 @@ WHERE video_id = ANY(%s) AND from_on <= day AND day < to_on
 
 
 class ChannelQueries:
-    """Answers from the newest catalogue, or from the one that was there when a version was published."""
+    """Answers from the newest catalogue, or from the one that was in force when a version was published."""
 
     def __init__(self, query: Query) -> None:
         self._query = query
 
     def video_ids(self, payee_id: str, published_by: int | None) -> list[str] | None:
-        """Return the videos of which a payee owns a share, in order; None where the catalogue lacks the payee."""
+        """Return the videos of which a payee owns a share, in order; None if the payee is not in the catalogue."""
         rows = self._query(_NOW, ()) if published_by is None else self._query(_AT_VERSION, (published_by,))
         catalogue, day = rows[0] if rows else (None, None)
         if catalogue is None or not self._query(_HAS_PAYEE, (catalogue, payee_id))[0][0]:
@@ -40,7 +40,7 @@ class ChannelQueries:
         return [video_id for (video_id,) in self._query(_VIDEOS, (catalogue, payee_id, day, day))]
 
     def payees(self, video_ids: Collection[str]) -> dict[str, frozenset[str]]:
-        """Return who owns a share of each video now; a video without an owner is absent."""
+        """Return the present owners of each video; a video without an owner is absent."""
         found: dict[str, set[str]] = {}
         for video_id, payee_id in self._query(_PAYEES, (list(video_ids),)):
             found.setdefault(video_id, set()).add(payee_id)

@@ -1,4 +1,4 @@
-"""Which payees there are: what a flag, a file or a request names is looked up here before anything is done with it."""
+"""Check that payees exist: every payee in a flag, a file or a request is looked up here before it is used."""
 
 from collections.abc import Iterable, Mapping
 
@@ -6,7 +6,7 @@ from billing.errors import UnknownNameError
 from billing.postgres_session import Connect, one_transaction
 from billing.terms.nearest import CANDIDATES_MAX, nearest
 
-# Whoever was a payee in a catalogue in force, or has a statement, is known: who left may still be owed something.
+# A payee of any catalogue that was in force, or with a statement, is known: a former payee may still be owed something.
 _UNKNOWN = """
     SELECT DISTINCT asked FROM unnest(%s::text[]) AS asked
     WHERE NOT EXISTS (SELECT 1 FROM billing.payees JOIN billing.catalogues_in_force USING (catalogue_version)
@@ -21,7 +21,7 @@ NEAREST_LOOKED_FOR = 20
 
 
 def unknown_payees(connect: Connect, payee_ids: Iterable[str]) -> Mapping[str, str | None]:
-    """Return those that are no payees, in order, each with the known id that is most like it (for the first few)."""
+    """Return the unknown payees, in order, each with the most similar known id (for the first few)."""
     with one_transaction(connect) as cursor:
         cursor.execute(_UNKNOWN, (list(payee_ids),))
         unknown: dict[str, str | None] = dict.fromkeys(payee_id for (payee_id,) in cursor.fetchall())
@@ -32,16 +32,16 @@ def unknown_payees(connect: Connect, payee_ids: Iterable[str]) -> Mapping[str, s
 
 
 def check_payees(connect: Connect, payee_ids: Iterable[str], what: str) -> None:
-    """Refuse payees that nobody knows; `what` says where they are named.
+    """Refuse unknown payees; `what` says where they are named.
 
     Raises:
-        UnknownNameError: naming the first of them, and the known one that is most like it.
+        UnknownNameError: names the first of them, and the most similar known one.
     """
     for payee_id, like in unknown_payees(connect, payee_ids).items():
         raise UnknownNameError(f"{what}: {no_payee(payee_id, like)}")
 
 
 def no_payee(payee_id: str, like: str | None) -> str:
-    """Return the sentence for a payee that nobody knows."""
+    """Return the sentence for an unknown payee."""
     known = "`billing import` makes payees known" if like is None else f"the nearest that is known is {like!r}"
     return f"there is no payee {payee_id!r}; {known}"

@@ -1,4 +1,4 @@
-"""What was imported and waits for a second person, and the step by which that person decides."""
+"""Imports that wait for a second person, and the step by which that person decides."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
 KINDS = {"catalogue": "catalogue", "contract": "rates", "bank_account": "account"}
-"""Kind of subject in the database → as people name it in `rates:3`."""
+"""Kind of subject in the database → its name for people, as in `rates:3`."""
 _PROPOSALS = """
     SELECT subject_kind, subject_id, actor, login, reason, moved_at, payee_id, holder_name, account, holder_before,
            account_before
@@ -41,31 +41,31 @@ _PAYEES = f"{_PAYEES_OF} %s AND payee_id = ANY(%s)"
 _VIDEOS = f"{_VIDEOS_OF} %s AND video_id = ANY(%s)"
 _OWNERS = f"{_OWNERS_OF} %s AND video_id = ANY(%s) ORDER BY video_id, from_on, payee_id"
 DIFFERING_MAX = 10_000
-"""Payees, and videos, of which differences are read."""
+"""The number of payees, and of videos, whose differences are read."""
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """Something that comes into force when somebody else approves it."""
+    """An import that comes into force when another person approves it."""
 
     kind: str
     subject_id: str
     actor: str
-    """Who imported it."""
+    """The person who imported it."""
     login: str
-    """By which login of the database."""
+    """The database login of the import."""
     source: str
     proposed_at: datetime
     payee_id: str | None = None
     holder_name: str | None = None
     account: str | None = None
-    """As messages show it: the country and the last four characters."""
+    """The masked account: the country and the last four characters."""
     holder_before: str | None = None
     account_before: str | None = None
 
     @property
     def proposal_id(self) -> str:
-        """By what it is named in commands."""
+        """Return its name in commands."""
         return f"{KINDS[self.kind]}:{self.subject_id}"
 
 
@@ -82,10 +82,10 @@ class PostgresProposals:
             return [Proposal(*row) for row in cursor]
 
     def proposal(self, proposal_id: str) -> Proposal:
-        """Return what waits under an id.
+        """Return the proposal with an id.
 
         Raises:
-            UnknownNameError: nothing does.
+            UnknownNameError: no such proposal waits.
         """
         found = next((each for each in self.waiting() if each.proposal_id == proposal_id), None)
         if found is None:
@@ -93,10 +93,10 @@ class PostgresProposals:
         return found
 
     def imported(self, proposal_ids: Sequence[str]) -> list[tuple[str, str]]:
-        """Return the kind and id in the database of each; all were imported once, whatever was decided since.
+        """Return the kind and id in the database of each; all were imported, decided or not.
 
         Raises:
-            UnknownNameError: one never was.
+            UnknownNameError: one was never imported.
         """
         subjects = [subject_of(each) for each in proposal_ids]
         with one_transaction(self._connect) as cursor:
@@ -107,7 +107,7 @@ class PostgresProposals:
         return subjects
 
     def differences(self, proposal: Proposal) -> Iterator[str]:
-        """Yield in sentences what would be another than it is, read from the rows themselves."""
+        """Yield the changes in sentences, read from the rows themselves."""
         store = PostgresCatalogueStore(self._connect)
         if proposal.kind == "catalogue":
             yield from catalogue_differences(*self._differing(int(proposal.subject_id)))
@@ -121,7 +121,7 @@ class PostgresProposals:
             yield f"payee {proposal.payee_id} {was} and would be paid to {now}"
 
     def _differing(self, version: int) -> tuple[Catalogue, Catalogue]:
-        """Return of the catalogue in force and of a version what differs alone: memory does not grow with them."""
+        """Return only the rows that differ between the catalogue in force and a version: memory stays flat."""
         with one_transaction(self._connect) as cursor:
             cursor.execute("SELECT coalesce(max(catalogue_version), 0) FROM billing.catalogues_in_force")
             (before,) = cursor.fetchone() or (0,)
@@ -144,10 +144,10 @@ def _part(cursor: "Cursor", version: int, payee_ids: list[str], video_ids: list[
 
 
 def subject_of(proposal_id: str) -> tuple[str, str]:
-    """Return the kind and id in the database of what people name.
+    """Return the kind and id in the database of a proposal's name.
 
     Raises:
-        UnknownNameError: it has not the form of such an id.
+        UnknownNameError: it does not have the form of such an id.
     """
     named = re.fullmatch(r"(catalogue|rates):([0-9]{1,18})|account:(\S{1,128}:[0-9]{1,9})", proposal_id, re.ASCII)
     if named is None:

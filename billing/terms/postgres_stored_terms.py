@@ -1,4 +1,4 @@
-"""Holds the catalogues and contracts that PostgreSQL has against the hashes that were stored with them."""
+"""Compare the catalogues and contracts in PostgreSQL with the hashes that were stored with them."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
 ROWS_READ = 10_000
-"""Rows that are read together: what bounds the memory."""
+"""The number of rows that are read together, which bounds the memory."""
 
 _CATALOGUES = "SELECT catalogue_version, content_hash FROM billing.catalogue_versions ORDER BY catalogue_version"
 _CONTRACTS = "SELECT contract_version, content_hash, document FROM billing.rate_cards ORDER BY contract_version"
@@ -50,7 +50,7 @@ def problems_of_stored_terms(connect: Connect) -> Iterator[str]:
 
 
 def _rows(cursor: "Cursor", name: str, query: str, version: int) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows of a query through a cursor of the server."""
+    """Yield the rows of a query through a server-side cursor."""
     with cursor.connection.cursor(name) as rows:
         rows.itersize = ROWS_READ
         rows.execute(query, (version,))

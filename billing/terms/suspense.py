@@ -1,4 +1,4 @@
-"""The platform's own account of what is counted, billable and nobody's: it is owed, and waits for its owner."""
+"""The platform's own account for billable views without an owner: the amount is owed, and waits for its owner."""
 
 SUSPENSE = "suspense:unattributed"
-"""Stands where a payee would; no payee can have this id, for an id has no colon. It is the name of the account too."""
+"""Takes the place of a payee; no payee can have this id, since an id has no colon. It is also the account's name."""

@@ -22,7 +22,8 @@ from kafka.admin import KafkaAdminClient, NewTopic
 from ingestion.file_feed import Feed, Line
 from ingestion.intake import AdmittedEvent
 from ingestion.kafka_producer import KafkaEventLog, producer_settings
-from jobs.settings import environment, host_ports
+from jobs.settings import environment
+from jobs.settings.declared.servers import KAFKA_BOOTSTRAP
 
 VALUE_BYTES = 512
 KEYS = 2_000
@@ -38,7 +39,7 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=200_000)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    bootstrap = host_ports(environment(), "VIEWLEDGER_KAFKA_BOOTSTRAP")
+    bootstrap = KAFKA_BOOTSTRAP.read(environment())
     topic = f"bench-{secrets.token_hex(4)}"
     admin = KafkaAdminClient(bootstrap_servers=list(bootstrap))
     admin.create_topics([NewTopic(topic, 12, 1, topic_configs={"message.timestamp.type": "LogAppendTime"})])

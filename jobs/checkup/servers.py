@@ -14,7 +14,6 @@ from batch_layer.archive.kafka_log_ends import KafkaLogEnds
 from batch_layer.errors import BatchError
 from batch_layer.versions.postgres_log_generations import PostgresLogGenerations
 from batch_layer.versions.postgres_versions import PostgresVersionStore
-from ingestion.contract.event import TOPIC_VIDEO_VIEWS
 from ingestion.contract.offsets import other_log
 from ingestion.contract.unavailable import UnavailableError
 from jobs.checkup.checks import Row, bad, ok, warn
@@ -23,7 +22,9 @@ from jobs.errors import CommandError
 from jobs.local_stack.http_probe import http_get
 from jobs.local_stack.ports import is_open
 from jobs.local_stack.probes import hdfs_is_writable
-from jobs.settings import HdfsConnection, KafkaConnection, PostgresConnection, RedisConnection, integer
+from jobs.settings import HdfsConnection, KafkaConnection, PostgresConnection, RedisConnection
+from jobs.settings.declared.listening import ICEBERG_PORT
+from jobs.settings.declared.servers import NAMENODE_HTTP_PORT, TOPIC_VIDEO_VIEWS
 
 CLOCK_WARN_SECONDS, CLOCK_BAD_SECONDS = 1.0, 60.0
 UP = "run ./viewledger up"
@@ -64,7 +65,7 @@ def kafka_rows(environ: Mapping[str, str]) -> list[Row]:
 
 def log_rows(environ: Mapping[str, str]) -> list[Row]:
     """Whether the topic is the log that was counted, and holds all that was."""
-    topic = environ.get("VIEWLEDGER_TOPIC_VIDEO_VIEWS") or TOPIC_VIDEO_VIEWS
+    topic = TOPIC_VIDEO_VIEWS.read(environ)
     bootstrap = ",".join(KafkaConnection.from_environ(environ).bootstrap)
     url = PostgresConnection.from_environ(environ).url
     with (
@@ -155,17 +156,17 @@ def postgres_rows(environ: Mapping[str, str]) -> list[Row]:
 def hdfs_rows(environ: Mapping[str, str]) -> list[Row]:
     """Whether HDFS takes writes; looked at through the local stack's own NameNode only."""
     url = HdfsConnection.from_environ(environ).url
-    http_port = environ.get("VIEWLEDGER_NAMENODE_HTTP_PORT", "")
-    if not http_port:
+    http_port = NAMENODE_HTTP_PORT.read_if_set(environ)
+    if http_port is None:
         return [warn("hdfs", f"{url} is not the local stack's; not looked at", "see its administration page")]
-    if hdfs_is_writable(int(http_port)):
+    if hdfs_is_writable(http_port):
         return [ok("hdfs", "out of safe mode, with a live DataNode")]
     return [bad("hdfs", "in safe mode, or without a live DataNode", "wait a minute, then ./viewledger down and up")]
 
 
 def sql_rows(environ: Mapping[str, str]) -> list[Row]:
     """Return the server for analysts, where it runs; it need not."""
-    port = integer(environ, "VIEWLEDGER_ICEBERG_PORT", default=17074, least=1, most=65535)
+    port = ICEBERG_PORT.read(environ)
     if not is_open(port):
         return [ok("sql", "does not run; ./viewledger run sql starts it for analysts")]
     body = http_get(f"http://127.0.0.1:{port}/versions")

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -10,8 +9,12 @@ from dataclasses import asdict
 from jobs.checkup.checks import Row, Verdict, warn
 from jobs.checkup.machine import machine_rows
 from jobs.checkup.servers import server_rows
+from jobs.checkup.settings import setting_rows
 from jobs.exit_codes import ExitCode
 from jobs.settings import environment
+from jobs.settings.declared.machine import NO_COLOR
+from jobs.settings.declared.servers import KAFKA_BOOTSTRAP
+from jobs.settings.own_environment import own_environment
 from jobs.settings.stack_in_use import folder_in_use, is_running, read_environment
 from jobs.settings.state_home import state_home
 
@@ -26,8 +29,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     home, environ = state_home(), environment()
     folder = folder_in_use()
     running = read_environment(folder) if is_running(folder) else {}
-    rows = machine_rows(home, environ, running=running)
-    if "VIEWLEDGER_KAFKA_BOOTSTRAP" in environ:
+    rows = machine_rows(home, environ, running=running) + setting_rows(own_environment(), running)
+    if KAFKA_BOOTSTRAP.is_set(environ):
         rows += server_rows(environ)
     else:
         rows.append(warn("servers", "the local stack is down, so none was checked", "run ./viewledger up"))
@@ -37,7 +40,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
 def wants_colour() -> bool:
     """Whether to mark verdicts by colour: on a terminal, unless NO_COLOR is set."""
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    return sys.stdout.isatty() and not NO_COLOR.is_set(own_environment())
 
 
 def table(rows: Sequence[Row], *, colour: bool) -> str:

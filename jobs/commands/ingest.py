@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from billing.file_regular import open_regular
-from ingestion.contract.event import TOPIC_VIDEO_VIEWS
 from ingestion.contract.printable import escaped
 from ingestion.file_feed import Feed, Line, RejectedLine, Summary, numbered
 from jobs import settings
 from jobs.commands.flags import whole_number
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.settings.declared.servers import KAFKA_BOOTSTRAP, TOPIC_VIDEO_VIEWS
 from jobs.wiring.event_log import connect
 from jobs.wiring.pseudonyms import read_pseudonym_key
 
@@ -44,8 +44,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     with _opened(arguments.file) as source:
         environ = settings.environment()
         key = read_pseudonym_key(environ)
-        bootstrap = settings.host_ports(environ, "VIEWLEDGER_KAFKA_BOOTSTRAP")
-        topic = environ.get("VIEWLEDGER_TOPIC_VIDEO_VIEWS") or TOPIC_VIDEO_VIEWS
+        bootstrap = KAFKA_BOOTSTRAP.read(environ)
+        topic = TOPIC_VIDEO_VIEWS.read(environ)
         with _rejects(arguments.rejects) as rejects:
             event_log = connect(bootstrap, topic, ACKNOWLEDGEMENT_MS_MAX)
             try:

@@ -12,7 +12,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     chosen = parser.add_mutually_exclusive_group()
     chosen.add_argument("--check", action="store_true", help="name what is pending and change nothing")
-    logins = f"also make the logins that {', '.join(ROLES)} names, each with the roles of its work alone"
+    named = ", ".join(each.name for each in ROLES)
+    logins = f"also make the logins that {named} names, each with the roles of its work alone"
     chosen.add_argument("--logins", action="store_true", help=logins)
 
 

@@ -8,7 +8,6 @@ from batch_layer.archive.kafka_log_ends import KafkaLogEnds
 from batch_layer.errors import RefusedError
 from batch_layer.versions.postgres_log_generations import PostgresLogGenerations
 from batch_layer.versions.postgres_versions import PostgresVersionStore
-from ingestion.contract.event import TOPIC_VIDEO_VIEWS
 from ingestion.contract.offsets import LogGeneration
 from ingestion.contract.printable import is_name
 from ingestion.contract.unavailable import UnavailableError
@@ -16,8 +15,8 @@ from ingestion.contract.version import PublishedVersion
 from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.settings.declared.servers import KAFKA_BOOTSTRAP, POSTGRES_URL, REDIS_URL, SPEED_NAMESPACE, TOPIC_VIDEO_VIEWS
 from jobs.wiring.batch_run import told_by_exit_code
-from speed_layer.redis_calls import NAMESPACE
 from speed_layer.redis_segment_store import RedisSegmentStore
 
 HELP = "count the log that the topic is now as the next generation of the one that was counted"
@@ -43,9 +42,9 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         if not is_name(text, most=TEXT_LENGTH_MAX):
             raise CommandError(f"--{name} needs 1 to {TEXT_LENGTH_MAX} printable characters", ExitCode.BAD_INPUT)
     environ = settings.environment()
-    bootstrap = ",".join(settings.host_ports(environ, "VIEWLEDGER_KAFKA_BOOTSTRAP"))
-    postgres_url = settings.url(environ, "VIEWLEDGER_POSTGRES_URL", schemes=("postgresql", "postgres"))
-    topic = environ.get("VIEWLEDGER_TOPIC_VIDEO_VIEWS") or TOPIC_VIDEO_VIEWS
+    bootstrap = ",".join(KAFKA_BOOTSTRAP.read(environ))
+    postgres_url = POSTGRES_URL.read(environ)
+    topic = TOPIC_VIDEO_VIEWS.read(environ)
     with (
         told_by_exit_code(),
         closing(PostgresVersionStore(postgres_url)) as versions,
@@ -83,8 +82,8 @@ def refuse_needless(
 
 def uncovered_count(environ: Mapping[str, str], current: PublishedVersion | None, known: LogGeneration | None) -> str:
     """Return in words how many events the speed layer had counted of the former log behind the version."""
-    redis_url = settings.url(environ, "VIEWLEDGER_REDIS_URL", schemes=("redis", "rediss"))
-    namespace = environ.get("VIEWLEDGER_SPEED_NAMESPACE") or NAMESPACE
+    redis_url = REDIS_URL.read(environ)
+    namespace = SPEED_NAMESPACE.read(environ)
     ends = current.offsets.ends if current else ()
     first = known.base if known else 0
     with suppress(UnavailableError), closing(RedisSegmentStore.connect(redis_url, namespace=namespace)) as store:

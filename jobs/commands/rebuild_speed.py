@@ -12,12 +12,11 @@ from batch_layer.archive.kafka_log_ends import KafkaLogEnds
 from batch_layer.errors import RefusedError
 from batch_layer.versions.postgres_log_generations import PostgresLogGenerations
 from batch_layer.versions.postgres_versions import PostgresVersionStore
-from ingestion.contract.event import TOPIC_VIDEO_VIEWS
 from jobs import settings
 from jobs.commands.flags import whole_number
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from speed_layer.redis_calls import NAMESPACE
+from jobs.settings.declared.servers import KAFKA_BOOTSTRAP, POSTGRES_URL, REDIS_URL, SPEED_NAMESPACE, TOPIC_VIDEO_VIEWS
 from speed_layer.redis_segment_store import RedisSegmentStore
 
 HELP = "forget what the speed layer has counted and wait until it is counted again from the log"
@@ -51,11 +50,11 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     if not 1 <= arguments.within <= 86_400:
         raise CommandError(f"--within is {arguments.within}; it must be from 1 to 86400 seconds", ExitCode.BAD_INPUT)
     environ = settings.environment("PIPELINE")
-    bootstrap = ",".join(settings.host_ports(environ, "VIEWLEDGER_KAFKA_BOOTSTRAP"))
-    postgres_url = settings.url(environ, "VIEWLEDGER_POSTGRES_URL", schemes=("postgresql", "postgres"))
-    redis_url = settings.url(environ, "VIEWLEDGER_REDIS_URL", schemes=("redis", "rediss"))
-    topic = environ.get("VIEWLEDGER_TOPIC_VIDEO_VIEWS") or TOPIC_VIDEO_VIEWS
-    store = RedisSegmentStore.connect(redis_url, namespace=environ.get("VIEWLEDGER_SPEED_NAMESPACE") or NAMESPACE)
+    bootstrap = ",".join(KAFKA_BOOTSTRAP.read(environ))
+    postgres_url = POSTGRES_URL.read(environ)
+    redis_url = REDIS_URL.read(environ)
+    topic = TOPIC_VIDEO_VIEWS.read(environ)
+    store = RedisSegmentStore.connect(redis_url, namespace=SPEED_NAMESPACE.read(environ))
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # its chatter says no more than our one sentence
     try:
         generations = PostgresLogGenerations(postgres_url, topic)

@@ -1,7 +1,6 @@
 """`./viewledger test`: the tests that are asked for; without words every test, and `check` beside them."""
 
 import argparse
-import os
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from typing import IO
 
 from jobs.child.process import bound_to_parent
 from jobs.exit_codes import ExitCode
+from jobs.settings.own_environment import own_environment
 from jobs.settings.state_home import PROJECT, state_home
 from jobs.setup import programs_for_tests
 from jobs.setup.programs import with_java_home
@@ -82,7 +82,7 @@ def start(what: str, words: Sequence[str], *, output: IO[bytes] | None = None) -
     return subprocess.Popen(
         [sys.executable, "-m", *words],
         cwd=PROJECT,
-        env=with_java_home(os.environ),
+        env=with_java_home(own_environment()),
         stdout=output,
         stderr=None if output is None else subprocess.STDOUT,
         preexec_fn=bound_to_parent(signal.SIGTERM),

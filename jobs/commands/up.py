@@ -4,17 +4,18 @@ import argparse
 import sys
 
 from jobs.exit_codes import ExitCode
-from jobs.local_stack.ports import PORT_BASE, fixed_ports
+from jobs.local_stack.ports import fixed_ports
 from jobs.local_stack.servers import PROCESSES, SERVERS
 from jobs.local_stack.stack import LocalStack
 from jobs.settings import environment
+from jobs.settings.declared.machine import PORT_BASE
 from jobs.settings.stack_in_use import is_running
 from jobs.settings.state_home import state_home
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
-    parser.epilog = f"The ports are the block from VIEWLEDGER_PORT_BASE ({PORT_BASE}) on."
+    parser.epilog = f"The ports are the block from {PORT_BASE.name} ({PORT_BASE.default}) on."
     parser.add_argument("--servers-only", action="store_true", help="start none of our own processes")
     parser.add_argument(
         "--processes", default=",".join(PROCESSES), help="which of our processes to start (default: %(default)s)"

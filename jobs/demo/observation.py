@@ -13,6 +13,8 @@ from ingestion.contract.event import TOPIC_VIDEO_VIEWS
 from jobs.demo.freshness import Histogram, read_histogram
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.settings.declared.listening import SPEED_METRICS_PORT
+from jobs.settings.declared.servers import KAFKA_BOOTSTRAP, POSTGRES_URL, REDIS_URL
 from jobs.wiring.access_settings import development_bearer
 from serving_layer.access.access import Role
 
@@ -28,11 +30,11 @@ def wait_until_counted(environment: Mapping[str, str]) -> float:
         CommandError: two minutes were not enough; the message names the partitions that lag.
     """
     started = time.monotonic()
-    consumer = KafkaConsumer(bootstrap_servers=environment["VIEWLEDGER_KAFKA_BOOTSTRAP"].split(","))
+    consumer = KafkaConsumer(bootstrap_servers=list(KAFKA_BOOTSTRAP.read(environment)))
     partitions = consumer.partitions_for_topic(TOPIC_VIDEO_VIEWS) or set()
     wanted = consumer.end_offsets([TopicPartition(TOPIC_VIDEO_VIEWS, number) for number in partitions])
     consumer.close()
-    with redis.Redis.from_url(environment["VIEWLEDGER_REDIS_URL"], socket_timeout=10) as client:
+    with redis.Redis.from_url(REDIS_URL.read(environment), socket_timeout=10) as client:
         while True:
             behind = {
                 each.partition: end - applied
@@ -48,7 +50,7 @@ def wait_until_counted(environment: Mapping[str, str]) -> float:
 
 def latency_histogram(environment: Mapping[str, str]) -> Histogram:
     """Return the speed layer's latency histogram as it stands now."""
-    port = environment["VIEWLEDGER_SPEED_METRICS_PORT"]
+    port = SPEED_METRICS_PORT.read(environment)
     return read_histogram(httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=10).raise_for_status().text)
 
 
@@ -80,7 +82,7 @@ def wait_until_served(api_url: str, version: int) -> None:
 
 def ledger_totals(environment: Mapping[str, str]) -> dict[str, int]:
     """Return sums read from the ledger's tables themselves, not through the billing package."""
-    connection = psycopg2.connect(environment["VIEWLEDGER_POSTGRES_URL"], connect_timeout=5)
+    connection = psycopg2.connect(POSTGRES_URL.read(environment), connect_timeout=5)
     try:
         with connection.cursor() as cursor:
             cursor.execute(

@@ -10,7 +10,6 @@ from typing import Any
 import httpx
 
 from ingestion.contract.periods import Period
-from ingestion.pseudonym import pseudonym_key
 from jobs.demo.catalogue_files import sample_rates, write_catalogue
 from jobs.demo.commands import RunningCommand, run_command
 from jobs.demo.comparison import Observed, Row, compare
@@ -28,6 +27,9 @@ from jobs.demo.traffic import Message, Traffic
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.local_stack.stack import LocalStack
+from jobs.settings.declared.listening import API_PORT, COLLECTOR_PORT
+from jobs.settings.declared.servers import KAFKA_BOOTSTRAP
+from jobs.wiring.pseudonyms import read_pseudonym_key
 
 LIVE_EVENTS_PER_SECOND = 1500.0
 
@@ -47,11 +49,11 @@ class Demo:
 
     def __post_init__(self) -> None:
         self.environment: Mapping[str, str] = self.stack.environment
-        self.api_url = f"http://127.0.0.1:{self.environment['VIEWLEDGER_API_PORT']}"
+        self.api_url = f"http://127.0.0.1:{API_PORT.read(self.environment)}"
         self._logs = self.stack.folder / "log"
-        self._players = Players(f"http://127.0.0.1:{self.environment['VIEWLEDGER_COLLECTOR_PORT']}")
-        key = pseudonym_key(self.environment["VIEWLEDGER_PSEUDONYM_KEY"])
-        self._producer = DirectProducer(self.environment["VIEWLEDGER_KAFKA_BOOTSTRAP"], key)
+        self._players = Players(f"http://127.0.0.1:{COLLECTOR_PORT.read(self.environment)}")
+        brokers = ",".join(KAFKA_BOOTSTRAP.read(self.environment))
+        self._producer = DirectProducer(brokers, read_pseudonym_key(self.environment))
 
     def run(self, traffic: Traffic, today: date) -> list[Row]:
         """Send everything with two batch runs in between, bill, and compare every number with the truth."""

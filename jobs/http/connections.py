@@ -18,9 +18,16 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from ingestion.client_network import trusted_proxies
 from ingestion.contract.problem import PROBLEM_MEDIA_TYPE, Problem
-from jobs import settings
-from jobs.errors import CommandError
-from jobs.exit_codes import ExitCode
+from jobs.settings.declared.listening import (
+    HTTP_BODY_SECONDS,
+    HTTP_CONNECTIONS,
+    HTTP_CONNECTIONS_PER_ADDRESS,
+    HTTP_HEADER_BYTES,
+    HTTP_HEADER_SECONDS,
+    HTTP_STALL_SECONDS,
+    HTTP_URL_BYTES,
+    TRUSTED_PROXIES,
+)
 
 OTHER_FILES = 256
 """What a process keeps open besides connections of clients."""
@@ -54,30 +61,22 @@ class ConnectionLimits:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "ConnectionLimits":
-        """Read VIEWLEDGER_HTTP_* and VIEWLEDGER_TRUSTED_PROXIES."""
-        whole, decimal = settings.integer, settings.decimal
+        """Read the limits; wrong ones raise CommandError(BAD_INPUT)."""
         return cls(
-            connections_max=whole(environ, "VIEWLEDGER_HTTP_CONNECTIONS", default=5_000, least=1, most=1_000_000),
-            address_connections_max=whole(
-                environ, "VIEWLEDGER_HTTP_CONNECTIONS_PER_ADDRESS", default=500, least=1, most=1_000_000
-            ),
-            url_bytes_max=whole(environ, "VIEWLEDGER_HTTP_URL_BYTES", default=8_192, least=256, most=65_536),
-            header_bytes_max=whole(
-                environ, "VIEWLEDGER_HTTP_HEADER_BYTES", default=32_768, least=1_024, most=1_048_576
-            ),
-            header_seconds_max=decimal(environ, "VIEWLEDGER_HTTP_HEADER_SECONDS", default=10.0, least=0.1, most=300),
-            body_seconds_max=decimal(environ, "VIEWLEDGER_HTTP_BODY_SECONDS", default=120.0, least=1, most=3_600),
-            stall_seconds_max=decimal(environ, "VIEWLEDGER_HTTP_STALL_SECONDS", default=60.0, least=1, most=3_600),
+            connections_max=HTTP_CONNECTIONS.read(environ),
+            address_connections_max=HTTP_CONNECTIONS_PER_ADDRESS.read(environ),
+            url_bytes_max=HTTP_URL_BYTES.read(environ),
+            header_bytes_max=HTTP_HEADER_BYTES.read(environ),
+            header_seconds_max=HTTP_HEADER_SECONDS.read(environ),
+            body_seconds_max=HTTP_BODY_SECONDS.read(environ),
+            stall_seconds_max=HTTP_STALL_SECONDS.read(environ),
             proxies=read_proxies(environ),
         )
 
 
 def read_proxies(environ: Mapping[str, str]) -> frozenset[str]:
-    """Read VIEWLEDGER_TRUSTED_PROXIES; wrong ones raise CommandError(BAD_INPUT)."""
-    try:
-        return trusted_proxies(environ.get("VIEWLEDGER_TRUSTED_PROXIES", ""))
-    except ValueError as error:
-        raise CommandError(f"VIEWLEDGER_TRUSTED_PROXIES: {error}", ExitCode.BAD_INPUT) from error
+    """Return the proxies that are trusted; wrong ones raise CommandError(BAD_INPUT)."""
+    return trusted_proxies(",".join(TRUSTED_PROXIES.read(environ)))
 
 
 def within_open_files(limits: ConnectionLimits) -> ConnectionLimits:

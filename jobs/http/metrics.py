@@ -12,10 +12,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ingestion.contract.problem import PROBLEM_MEDIA_TYPE, Problem
-from jobs import settings
 from jobs.errors import CommandError
 from jobs.http.connections import ConnectionLimits
 from jobs.http.server import listening_socket, served_beside
+from jobs.settings.declared.listening import LISTEN_FD, METRICS_HOST
+from jobs.settings.kinds import Whole
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 RETRY_SECONDS = 1.0
@@ -33,13 +34,13 @@ class MetricsSettings:
     limits: ConnectionLimits
 
     @classmethod
-    def from_environ(cls, environ: Mapping[str, str], port_variable: str) -> "MetricsSettings":
-        """Read VIEWLEDGER_METRICS_HOST and the port."""
+    def from_environ(cls, environ: Mapping[str, str], port: Whole) -> "MetricsSettings":
+        """Read where to listen; `port` is the setting of the port."""
         return cls(
-            host=environ.get("VIEWLEDGER_METRICS_HOST") or "127.0.0.1",
-            port=settings.integer(environ, port_variable, default=0, least=0, most=65535),
-            port_variable=port_variable,
-            is_shared=bool(environ.get("VIEWLEDGER_LISTEN_FD")),
+            host=METRICS_HOST.read(environ),
+            port=port.read(environ),
+            port_variable=port.name,
+            is_shared=LISTEN_FD.is_set(environ),
             limits=ConnectionLimits.from_environ(environ),
         )
 

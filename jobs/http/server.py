@@ -16,10 +16,11 @@ from typing import Any
 import uvicorn
 
 from ingestion.contract.problem import PROBLEM_MEDIA_TYPE, Problem
-from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.http.connections import ConnectionLimits, Connections, within_open_files
+from jobs.settings.declared.listening import BIND_HOST, DRAIN_SECONDS, LISTEN_FD
+from jobs.settings.kinds import Whole
 
 GRACE_SECONDS = 10
 LAST_REQUEST_SECONDS = 0.3
@@ -45,17 +46,14 @@ class HttpSettings:
     limits: ConnectionLimits
 
     @classmethod
-    def from_environ(cls, environ: Mapping[str, str], port_variable: str, default_port: int) -> "HttpSettings":
-        """Read VIEWLEDGER_BIND_HOST, the port, VIEWLEDGER_LISTEN_FD, VIEWLEDGER_DRAIN_SECONDS and the limits."""
-        inherited = environ.get("VIEWLEDGER_LISTEN_FD")
+    def from_environ(cls, environ: Mapping[str, str], port: Whole) -> "HttpSettings":
+        """Read where to listen, for how long to drain, and the limits; `port` is the setting of the port."""
         return cls(
-            host=environ.get("VIEWLEDGER_BIND_HOST") or "127.0.0.1",
-            port=settings.integer(environ, port_variable, default=default_port, least=1, most=65535),
-            port_variable=port_variable,
-            inherited=settings.integer(environ, "VIEWLEDGER_LISTEN_FD", default=3, least=3, most=65535)
-            if inherited
-            else None,
-            drain_seconds=settings.decimal(environ, "VIEWLEDGER_DRAIN_SECONDS", default=1.0, least=0, most=300),
+            host=BIND_HOST.read(environ),
+            port=port.read(environ),
+            port_variable=port.name,
+            inherited=LISTEN_FD.read_if_set(environ),
+            drain_seconds=DRAIN_SECONDS.read(environ),
             limits=ConnectionLimits.from_environ(environ),
         )
 
@@ -96,7 +94,7 @@ def inherited_socket(number: int) -> socket.socket:
     except OSError:
         pass
     raise CommandError(
-        f"VIEWLEDGER_LISTEN_FD is {number}; it must be the number of an open socket that listens", ExitCode.BAD_INPUT
+        f"{LISTEN_FD.name} is {number}; it must be the number of an open socket that listens", ExitCode.BAD_INPUT
     )
 
 

@@ -9,6 +9,7 @@ from jobs.child.accounts import account_of, owned_folder
 from jobs.local_stack.probes import kafka_answers
 from jobs.local_stack.profile import Profile
 from jobs.local_stack.unit import Kind, Unit
+from jobs.settings.declared.servers import KAFKA_BOOTSTRAP
 
 LOG4J2 = """\
 Configuration:
@@ -39,7 +40,7 @@ def kafka_units(profile: Profile, *, java: str, jars: Path, environ: Mapping[str
         done_marker=profile.folder / "prepared" / "kafka",
         fresh_folders=(folder,),
     )
-    bootstrap = profile.environment()["VIEWLEDGER_KAFKA_BOOTSTRAP"]
+    bootstrap = ",".join(KAFKA_BOOTSTRAP.read(profile.environment()))
     broker = Unit(
         name="kafka",
         kind=Kind.SERVER,

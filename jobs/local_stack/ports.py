@@ -1,16 +1,13 @@
 """Which port each part of a local stack listens on; all on 127.0.0.1."""
 
 import random
-import re
 import socket
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-
-PORT_BASE = 17070
-"""First port of the stack that `up` starts; VIEWLEDGER_PORT_BASE moves the whole block."""
+from jobs.settings.declared.machine import PORT_BASE
 
 
 @dataclass(frozen=True)
@@ -45,14 +42,9 @@ OFFSETS = (0, 1, 2, 10, 11, 12, 13, 14, 15, 16, 17, 18, 3, 4, 5, 6)
 
 
 def fixed_ports(environ: Mapping[str, str]) -> Ports:
-    """Return the documented block, from VIEWLEDGER_PORT_BASE or 17070 on."""
-    text = environ.get("VIEWLEDGER_PORT_BASE", str(PORT_BASE))
-    if not (re.fullmatch("[0-9]{1,5}", text) and 1024 <= int(text) <= 65535 - max(OFFSETS)):
-        raise CommandError(
-            f"VIEWLEDGER_PORT_BASE is {text!r}; it must be a port between 1024 and {65535 - max(OFFSETS)}",
-            ExitCode.BAD_INPUT,
-        )
-    return Ports(*(int(text) + offset for offset in OFFSETS))
+    """Return the documented block; one setting moves it as a whole."""
+    base = PORT_BASE.read(environ)
+    return Ports(*(base + offset for offset in OFFSETS))
 
 
 def free_ports() -> Ports:
@@ -93,7 +85,7 @@ def refuse_taken_ports(ports: Mapping[str, int]) -> None:
     if taken:
         noun = "port is" if len(taken) == 1 else "ports are"
         raise CommandError(
-            f"{len(taken)} {noun} taken by another program: {', '.join(taken)}; stop it, or set VIEWLEDGER_PORT_BASE "
+            f"{len(taken)} {noun} taken by another program: {', '.join(taken)}; stop it, or set {PORT_BASE.name} "
             "to move the whole block of ports",
             ExitCode.UNAVAILABLE,
         )

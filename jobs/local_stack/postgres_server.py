@@ -9,6 +9,7 @@ from jobs.child.accounts import Account, account_of, owned_folder
 from jobs.local_stack.probes import postgres_answers
 from jobs.local_stack.profile import Profile, write_private
 from jobs.local_stack.unit import Kind, Unit
+from jobs.settings.declared.servers import POSTGRES_URL
 
 PREPARE = """\
 set -eu
@@ -53,7 +54,7 @@ def postgres_units(profile: Profile, *, programs: Path, environ: Mapping[str, st
         "log_min_messages": "warning",
     }
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-    url = profile.environment()["VIEWLEDGER_POSTGRES_URL"]
+    url = POSTGRES_URL.read(profile.environment())
     server = Unit(
         name="postgres",
         kind=Kind.SERVER,

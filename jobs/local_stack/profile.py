@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jobs.local_stack.ports import Ports
+from jobs.settings import login_setting
+from jobs.settings.declared import api, listening, pipeline, servers
 from jobs.settings.state_home import state_home
 
 LOGINS = {
@@ -57,36 +59,36 @@ class Profile:
         ports = self.ports
         password = self.secret("postgres_password")
         return {
-            "VIEWLEDGER_KAFKA_BOOTSTRAP": f"127.0.0.1:{ports.kafka}",
-            "VIEWLEDGER_REDIS_URL": f"redis://127.0.0.1:{ports.redis}/0",
-            "VIEWLEDGER_POSTGRES_URL": f"postgresql://viewledger:{password}@127.0.0.1:{ports.postgres}/viewledger",
+            servers.KAFKA_BOOTSTRAP.name: f"127.0.0.1:{ports.kafka}",
+            servers.REDIS_URL.name: f"redis://127.0.0.1:{ports.redis}/0",
+            servers.POSTGRES_URL.name: f"postgresql://viewledger:{password}@127.0.0.1:{ports.postgres}/viewledger",
             **self._logins(),
-            "VIEWLEDGER_HDFS_URL": f"hdfs://127.0.0.1:{ports.namenode}",
-            "VIEWLEDGER_NAMENODE_HTTP_PORT": str(ports.namenode_http),
-            "VIEWLEDGER_PSEUDONYM_KEY": self.secret("pseudonym_key"),
-            "VIEWLEDGER_API_IMPORT": "1",
-            "VIEWLEDGER_API_CURSOR_KEY": self.secret("api_cursor_key"),
-            "VIEWLEDGER_LOCAL_ISSUER_SEED": self.secret("local_issuer_seed"),
-            "VIEWLEDGER_STATE_DIR": str(self.folder),
-            "VIEWLEDGER_JARS": str(state_home() / "jars" / "spark"),
-            "VIEWLEDGER_SPARK_MASTER": "local[2]",
-            "VIEWLEDGER_COLLECTOR_PORT": str(ports.collector),
-            "VIEWLEDGER_API_PORT": str(ports.api),
-            "VIEWLEDGER_SPEED_METRICS_PORT": str(ports.speed_metrics),
-            "VIEWLEDGER_API_METRICS_PORT": str(ports.api_metrics),
-            "VIEWLEDGER_COLLECTOR_METRICS_PORT": str(ports.collector_metrics),
-            "VIEWLEDGER_SQL_PORT": str(ports.sql),
-            "VIEWLEDGER_ICEBERG_PORT": str(ports.iceberg),
-            "VIEWLEDGER_PORTAL_SECURE_COOKIES": "0",  # browsers come by http to this machine alone
-            "VIEWLEDGER_SQL_URL": f"sc://127.0.0.1:{ports.sql}",
-            "VIEWLEDGER_ICEBERG_URL": f"http://127.0.0.1:{ports.iceberg}",
+            servers.HDFS_URL.name: f"hdfs://127.0.0.1:{ports.namenode}",
+            servers.NAMENODE_HTTP_PORT.name: str(ports.namenode_http),
+            pipeline.PSEUDONYM_KEY.name: self.secret("pseudonym_key"),
+            api.API_IMPORT.name: "1",
+            api.API_CURSOR_KEY.name: self.secret("api_cursor_key"),
+            api.LOCAL_ISSUER_SEED.name: self.secret("local_issuer_seed"),
+            pipeline.STATE_DIR.name: str(self.folder),
+            pipeline.JARS.name: str(state_home() / "jars" / "spark"),
+            pipeline.SPARK_MASTER.name: "local[2]",
+            listening.COLLECTOR_PORT.name: str(ports.collector),
+            listening.API_PORT.name: str(ports.api),
+            listening.SPEED_METRICS_PORT.name: str(ports.speed_metrics),
+            listening.API_METRICS_PORT.name: str(ports.api_metrics),
+            listening.COLLECTOR_METRICS_PORT.name: str(ports.collector_metrics),
+            listening.SQL_PORT.name: str(ports.sql),
+            listening.ICEBERG_PORT.name: str(ports.iceberg),
+            api.PORTAL_SECURE_COOKIES.name: "0",  # browsers come by http to this machine alone
+            servers.SQL_URL.name: f"sc://127.0.0.1:{ports.sql}",
+            servers.ICEBERG_URL.name: f"http://127.0.0.1:{ports.iceberg}",
         }
 
     def _logins(self) -> dict[str, str]:
         """Return settings with the URL of each login that is less than the one that migrates."""
         place = f"127.0.0.1:{self.ports.postgres}/viewledger"
         return {
-            f"VIEWLEDGER_{name.upper()}_POSTGRES_URL": f"postgresql://{login}:{self.secret(f'{name}_password')}@{place}"
+            login_setting(name.upper()): f"postgresql://{login}:{self.secret(f'{name}_password')}@{place}"
             for name, login in LOGINS.items()
         }
 

@@ -6,6 +6,7 @@ from jobs.child.accounts import account_of, owned_folder
 from jobs.local_stack.probes import redis_answers
 from jobs.local_stack.profile import Profile
 from jobs.local_stack.unit import Kind, Unit
+from jobs.settings.declared.servers import REDIS_URL
 
 MAXMEMORY = "2gb"
 
@@ -27,7 +28,7 @@ def redis_units(profile: Profile, *, program: str, environ: Mapping[str, str]) -
         "databases": 64,  # tests take one each
     }
     config = profile.write_config("redis/redis.conf", "".join(f"{name} {value}\n" for name, value in settings.items()))
-    url = profile.environment()["VIEWLEDGER_REDIS_URL"]
+    url = REDIS_URL.read(profile.environment())
     return (
         Unit(
             name="redis",

@@ -13,7 +13,9 @@ from jobs.local_stack.postgres_server import postgres_units
 from jobs.local_stack.profile import Profile
 from jobs.local_stack.redis_server import redis_units
 from jobs.local_stack.unit import Kind, Unit
-from jobs.settings import POSTGRES_URL, login_setting
+from jobs.settings import login_setting
+from jobs.settings.declared.servers import POSTGRES_URL
+from jobs.settings.own_environment import own_environment
 from jobs.settings.state_home import PROJECT, state_home
 from jobs.setup import programs
 
@@ -40,7 +42,7 @@ def plan(profile: Profile, *, servers: Sequence[str], processes: Sequence[str]) 
 
 def server_units(profile: Profile, server: str) -> tuple[Unit, ...]:
     """Return the units of one server by its name in SERVERS."""
-    environ = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "HOME": "/nonexistent"}
+    environ = {"PATH": os.pathsep.join(os.get_exec_path()), "LANG": "C.UTF-8", "HOME": "/nonexistent"}
     jars = state_home() / "jars"
     if server == "redis" and (program := programs.redis_server()):
         return redis_units(profile, program=program, environ=environ)
@@ -57,7 +59,7 @@ def server_units(profile: Profile, server: str) -> tuple[Unit, ...]:
 
 def our_environment(profile: Profile) -> dict[str, str]:
     """Return what our own processes see: the starting user's environment, with this stack's settings over it."""
-    environ = programs.with_java_home(os.environ) | profile.environment()
+    environ = programs.with_java_home(own_environment()) | profile.environment()
     return environ | {"PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": "1"}
 
 
@@ -92,7 +94,7 @@ def process_unit(profile: Profile, name: str, *, after: tuple[str, ...], environ
 def _with_own_login(environ: Mapping[str, str], name: str) -> dict[str, str]:
     """Return the settings of a process: of PostgreSQL's logins its own alone, or else the one that has every role."""
     own = login_setting(name.upper())
-    own = own if own in environ else POSTGRES_URL
+    own = own if own in environ else POSTGRES_URL.name
     return {each: value for each, value in environ.items() if each == own or not each.endswith("POSTGRES_URL")}
 
 

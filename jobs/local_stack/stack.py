@@ -21,6 +21,7 @@ from jobs.local_stack.child import tail
 from jobs.local_stack.ports import Ports, free_ports, refuse_taken_ports
 from jobs.local_stack.profile import Profile
 from jobs.local_stack.servers import SERVERS
+from jobs.settings.own_environment import own_environment
 from jobs.settings.stack_in_use import is_running
 from jobs.settings.state_home import PROJECT, everybody_may_enter
 
@@ -197,7 +198,7 @@ def _start_supervisor(
     with profile.log("supervisor").open("wb") as output:
         return subprocess.Popen(
             command,
-            env=os.environ | {"PYTHONPATH": str(PROJECT)},
+            env=own_environment() | {"PYTHONPATH": str(PROJECT)},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -21,6 +21,9 @@ from jobs.http.metrics import MetricsSettings
 from jobs.http.server import HttpSettings
 from jobs.resilience.circuit_breaker import CircuitBreaker
 from jobs.resilience.circuit_breaker_metrics import show_breakers
+from jobs.settings.declared.api import API_FRESH_SECONDS
+from jobs.settings.declared.listening import API_METRICS_PORT, API_PORT
+from jobs.settings.declared.servers import SPEED_NAMESPACE
 from jobs.telemetry.json_log import log_json
 from jobs.wiring.access_settings import AccessSettings, open_doors
 from jobs.wiring.api_appeals import BooksAppeals
@@ -44,14 +47,11 @@ from serving_layer.routes.http_catalogue import catalogue_routes
 from serving_layer.routes.http_live import LiveStreams
 from serving_layer.routes.http_proofs import proof_routes
 from serving_layer.routes.http_statements import Books, statement_routes
-from speed_layer.redis_calls import NAMESPACE
 from speed_layer.redis_segment_store import AsyncRedisSegmentReader
 
 log = logging.getLogger(__name__)
 
 REDIS_TIMEOUT_SECONDS = 0.5
-FRESH_SECONDS = 5
-"""The target for how soon an event counts."""
 
 
 @dataclass(frozen=True)
@@ -77,12 +77,10 @@ class ApiSettings:
         return cls(
             redis=settings.RedisConnection.from_environ(environ),
             postgres=settings.PostgresConnection.from_environ(environ),
-            namespace=environ.get("VIEWLEDGER_SPEED_NAMESPACE") or NAMESPACE,
-            fresh_seconds=settings.integer(
-                environ, "VIEWLEDGER_API_FRESH_SECONDS", default=FRESH_SECONDS, least=2, most=3_600
-            ),
-            http=HttpSettings.from_environ(environ, "VIEWLEDGER_API_PORT", 17070),
-            figures=MetricsSettings.from_environ(environ, "VIEWLEDGER_API_METRICS_PORT"),
+            namespace=SPEED_NAMESPACE.read(environ),
+            fresh_seconds=API_FRESH_SECONDS.read(environ),
+            http=HttpSettings.from_environ(environ, API_PORT),
+            figures=MetricsSettings.from_environ(environ, API_METRICS_PORT),
             access=AccessSettings.from_environ(environ),
             cursor_key=key,
             portal=PortalSettings.from_environ(environ, key),
@@ -93,7 +91,7 @@ class ApiSettings:
 class SpeedLayerCounts:
     """The speed layer's reader as serving's port."""
 
-    def __init__(self, reader: AsyncRedisSegmentReader, *, fresh_seconds: int = FRESH_SECONDS) -> None:
+    def __init__(self, reader: AsyncRedisSegmentReader, *, fresh_seconds: int) -> None:
         self._reader = reader
         self._fresh_ms = fresh_seconds * 1000
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from ingestion.contract.event import TOPIC_VIDEO_VIEWS
 from ingestion.contract.unavailable import Part
 from ingestion.http_collector import Collector, collector_app
 from jobs import settings
@@ -17,6 +16,9 @@ from jobs.http.server import HttpSettings
 from jobs.resilience.circuit_breaker import State
 from jobs.resilience.circuit_breaker_metrics import show_states
 from jobs.resilience.failpoints import Failpoints
+from jobs.settings.declared.listening import COLLECTOR_METRICS_PORT, COLLECTOR_PORT
+from jobs.settings.declared.pipeline import ACKNOWLEDGEMENT_MS_MAX
+from jobs.settings.declared.servers import KAFKA_BOOTSTRAP, TOPIC_VIDEO_VIEWS
 from jobs.telemetry.json_log import log_json
 from jobs.wiring.event_log import connect
 from jobs.wiring.pseudonyms import read_pseudonym_key
@@ -44,15 +46,13 @@ class CollectorSettings:
     def from_environ(cls, environ: Mapping[str, str]) -> "CollectorSettings":
         """Read and checks the settings; wrong ones raise CommandError(BAD_INPUT) naming the variable."""
         return cls(
-            bootstrap=settings.host_ports(environ, "VIEWLEDGER_KAFKA_BOOTSTRAP"),
-            topic=environ.get("VIEWLEDGER_TOPIC_VIDEO_VIEWS") or TOPIC_VIDEO_VIEWS,
+            bootstrap=KAFKA_BOOTSTRAP.read(environ),
+            topic=TOPIC_VIDEO_VIEWS.read(environ),
             key=read_pseudonym_key(environ),
             proxies=read_proxies(environ),
-            http=HttpSettings.from_environ(environ, "VIEWLEDGER_COLLECTOR_PORT", 17071),
-            metrics=MetricsSettings.from_environ(environ, "VIEWLEDGER_COLLECTOR_METRICS_PORT"),
-            acknowledgement_ms_max=settings.integer(
-                environ, "VIEWLEDGER_ACKNOWLEDGEMENT_MS_MAX", default=5_000, least=500, most=60_000
-            ),
+            http=HttpSettings.from_environ(environ, COLLECTOR_PORT),
+            metrics=MetricsSettings.from_environ(environ, COLLECTOR_METRICS_PORT),
+            acknowledgement_ms_max=ACKNOWLEDGEMENT_MS_MAX.read(environ),
             failpoints=Failpoints("collector", environ),
         )
 

@@ -16,7 +16,6 @@ from typing import TypeVar
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 
 from ingestion.contract.backoff import Backoff
-from ingestion.contract.event import TOPIC_DEAD_LETTERS, TOPIC_VIDEO_VIEWS
 from ingestion.contract.unavailable import Part
 from jobs import settings
 from jobs.errors import CommandError
@@ -29,6 +28,22 @@ from jobs.resilience.circuit_breaker_metrics import show_breakers
 from jobs.resilience.failpoints import Failpoints
 from jobs.resilience.patience import wait_for
 from jobs.resilience.postgres_waits import bound_waits
+from jobs.settings.declared.listening import BIND_HOST, SPEED_METRICS_PORT
+from jobs.settings.declared.pipeline import (
+    SPEED_GROUP,
+    SPEED_HORIZON_SECONDS,
+    SPEED_SESSION_TIMEOUT_MS,
+    SPEED_UNKNOWN_VIDEOS_MAX,
+    STATE_DIR,
+)
+from jobs.settings.declared.servers import (
+    KAFKA_BOOTSTRAP,
+    POSTGRES_URL,
+    REDIS_URL,
+    SPEED_NAMESPACE,
+    TOPIC_DEAD_LETTERS,
+    TOPIC_VIDEO_VIEWS,
+)
 from jobs.telemetry.figures_file import record_halt
 from jobs.telemetry.json_log import log_json
 from jobs.wiring.kafka_record_batches import read_every_batch
@@ -42,8 +57,7 @@ from speed_layer.postgres_catalogue_videos import PostgresCatalogueVideos
 from speed_layer.postgres_published_offsets import PostgresPublishedOffsets
 from speed_layer.prometheus_speed_metrics import PrometheusSpeedMetrics
 from speed_layer.recovery import Horizon
-from speed_layer.redis_calls import NAMESPACE
-from speed_layer.redis_segment_store import UNKNOWN_VIDEOS_MAX, RedisSegmentStore
+from speed_layer.redis_segment_store import RedisSegmentStore
 
 logger = logging.getLogger(__name__)
 
@@ -76,33 +90,22 @@ class SpeedSettings:
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "SpeedSettings":
         """Read and checks the settings; wrong ones raise CommandError(BAD_INPUT) naming the variable."""
-        horizon_seconds = settings.integer(
-            environ, "VIEWLEDGER_SPEED_HORIZON_SECONDS", default=7_200, least=2, most=86_400
-        )
         return cls(
             kafka=KafkaLogSettings(
-                bootstrap=settings.host_ports(environ, "VIEWLEDGER_KAFKA_BOOTSTRAP"),
-                topic=environ.get("VIEWLEDGER_TOPIC_VIDEO_VIEWS") or TOPIC_VIDEO_VIEWS,
-                group_id=environ.get("VIEWLEDGER_SPEED_GROUP") or "viewledger-speed",
-                session_timeout_ms=settings.integer(
-                    environ, "VIEWLEDGER_SPEED_SESSION_TIMEOUT_MS", default=6_000, least=6_000, most=300_000
-                ),
+                bootstrap=KAFKA_BOOTSTRAP.read(environ),
+                topic=TOPIC_VIDEO_VIEWS.read(environ),
+                group_id=SPEED_GROUP.read(environ),
+                session_timeout_ms=SPEED_SESSION_TIMEOUT_MS.read(environ),
             ),
-            dead_letter_topic=environ.get("VIEWLEDGER_TOPIC_DEAD_LETTERS") or TOPIC_DEAD_LETTERS,
-            redis_url=settings.url(environ, "VIEWLEDGER_REDIS_URL", schemes=("redis", "rediss")),
-            postgres_url=settings.url(environ, "VIEWLEDGER_POSTGRES_URL", schemes=("postgresql", "postgres")),
-            namespace=environ.get("VIEWLEDGER_SPEED_NAMESPACE") or NAMESPACE,
-            horizon=Horizon(horizon_seconds * 1000),
-            state=Path(state) if (state := environ.get("VIEWLEDGER_STATE_DIR")) else None,
-            host=environ.get("VIEWLEDGER_BIND_HOST") or "127.0.0.1",
-            port=settings.integer(environ, "VIEWLEDGER_SPEED_METRICS_PORT", default=17072, least=0, most=65535),
-            unknown_videos_max=settings.integer(
-                environ,
-                "VIEWLEDGER_SPEED_UNKNOWN_VIDEOS_MAX",
-                default=UNKNOWN_VIDEOS_MAX,
-                least=0,
-                most=10_000_000,
-            ),
+            dead_letter_topic=TOPIC_DEAD_LETTERS.read(environ),
+            redis_url=REDIS_URL.read(environ),
+            postgres_url=POSTGRES_URL.read(environ),
+            namespace=SPEED_NAMESPACE.read(environ),
+            horizon=Horizon(SPEED_HORIZON_SECONDS.read(environ) * 1000),
+            state=STATE_DIR.read_if_set(environ),
+            host=BIND_HOST.read(environ),
+            port=SPEED_METRICS_PORT.read(environ),
+            unknown_videos_max=SPEED_UNKNOWN_VIDEOS_MAX.read(environ),
             failpoints=Failpoints("speed", environ),
             limits=ConnectionLimits.from_environ(environ),
         )
@@ -220,7 +223,7 @@ def _waiting(error: Exception, _failures: int, seconds: float) -> None:
 @contextmanager
 def _probes(chosen: SpeedSettings, registry: CollectorRegistry, readiness: Readiness) -> Iterator[None]:
     """Answers probes until the block ends; raises CommandError where the port is taken."""
-    listener = listening_socket(chosen.host, chosen.port, "VIEWLEDGER_SPEED_METRICS_PORT")
+    listener = listening_socket(chosen.host, chosen.port, SPEED_METRICS_PORT.name)
     app = probe_app(is_ready=readiness, metrics=lambda: (generate_latest(registry), MEDIA_TYPE))
     with served_beside(app, listener, chosen.limits):
         yield

@@ -19,10 +19,11 @@ from typing import Any, NoReturn, TypeVar, cast
 from ingestion.contract.unavailable import Part, UnavailableError
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.settings.declared.machine import FAILPOINT
 
 logger = logging.getLogger(__name__)
 
-VARIABLE = "VIEWLEDGER_FAILPOINT"
+VARIABLE = FAILPOINT.name
 CALLS = {
     "collector": ("append",),
     "speed": ("poll", "look", "reset", "send", "apply"),
@@ -80,11 +81,11 @@ class Failpoints:
     """The points of one process, as its environment sets them."""
 
     def __init__(self, process: str, environ: Mapping[str, str]) -> None:
-        self._points = tuple(each for each in parse(environ.get(VARIABLE, "")) if each.process == process)
+        self._points = tuple(each for each in parse(FAILPOINT.read_if_set(environ) or "") if each.process == process)
         self._calls: dict[str, int] = {}
         """How often each call was made by this process, on whatever port and connection."""
         if self._points:
-            logger.warning("failpoints are set", extra={"fields": {"points": environ[VARIABLE]}})
+            logger.warning("failpoints are set", extra={"fields": {"points": FAILPOINT.read(environ)}})
 
     def on(self, port: Port, part: Part) -> Port:
         """Return the port itself, or one that hurts the process at its points; `part` is what it talks to."""

@@ -6,11 +6,14 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
+from jobs.settings.declared.machine import HOME
+from jobs.settings.own_environment import own_environment
+
 PROJECT = Path(__file__).resolve().parents[2]
 
 
 def state_home(
-    environ: Mapping[str, str] = os.environ, *, project: Path = PROJECT, is_root: bool | None = None
+    environ: Mapping[str, str] | None = None, *, project: Path = PROJECT, is_root: bool | None = None
 ) -> Path:
     """Return the folder for everything that can be made again; it need not exist yet.
 
@@ -18,8 +21,8 @@ def state_home(
     accounts, which cannot read a checkout below a closed folder (such as /root): then it is a folder of its own for
     this checkout below /var/lib/viewledger.
     """
-    if chosen := environ.get("VIEWLEDGER_HOME"):
-        return Path(chosen).expanduser().resolve()
+    if chosen := HOME.read_if_set(own_environment() if environ is None else environ):
+        return chosen.expanduser().resolve()
     if is_root is None:
         is_root = os.geteuid() == 0
     if is_root and not everybody_may_enter(project):

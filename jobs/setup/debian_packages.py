@@ -5,13 +5,15 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from jobs.settings.declared.machine import APT
+from jobs.settings.own_environment import own_environment
 from jobs.setup.steps import run_step
 
 
 def why_not_installable() -> str | None:
     """Return the reason why packages may not be installed here; None where they may."""
-    if os.environ.get("VIEWLEDGER_APT") == "0":
-        return "VIEWLEDGER_APT=0"
+    if not APT.read(own_environment()):
+        return f"{APT.name}=0"
     return "not root, or no apt-get here" if os.geteuid() != 0 or shutil.which("apt-get") is None else None
 
 
@@ -47,5 +49,5 @@ def extract(package: str, path: str, *, into: Path, log: Path) -> None:
 
 
 def _step(what: str, command: Sequence[str], packages: Sequence[str], *, log: Path) -> None:
-    environ = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    environ = own_environment() | {"DEBIAN_FRONTEND": "noninteractive"}
     run_step(what, command, log=log, remedy=remedy_for(packages), environ=environ)

@@ -7,6 +7,8 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from jobs.settings.declared.machine import JAVA_HOME
+from jobs.settings.own_environment import own_environment
 from jobs.settings.state_home import state_home
 
 JAVA_OLDEST, JAVA_NEWEST = 17, 23
@@ -15,7 +17,7 @@ JAVA_OLDEST, JAVA_NEWEST = 17, 23
 
 def java() -> str | None:
     """Return a Java whose version the servers can run on: JAVA_HOME's, the one on PATH, then Debian's others."""
-    candidates = [Path(home) / "bin" / "java"] if (home := os.environ.get("JAVA_HOME")) else []
+    candidates = [home / "bin" / "java"] if (home := JAVA_HOME.read_if_set(own_environment())) else []
     candidates += [Path(found)] if (found := shutil.which("java")) else []
     candidates += sorted(Path("/usr/lib/jvm").glob("java-*/bin/java"))
     for candidate in candidates:
@@ -27,7 +29,7 @@ def java() -> str | None:
 def with_java_home(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the environment with JAVA_HOME, by which Spark finds its Java, naming one that it can run on."""
     program = java()
-    home = {"JAVA_HOME": str(Path(program).resolve().parent.parent)} if program else {}
+    home = {JAVA_HOME.name: str(Path(program).resolve().parent.parent)} if program else {}
     return dict(environ) | home
 
 
@@ -41,7 +43,7 @@ def java_version(program: str) -> int | None:
 
 def redis_server() -> str | None:
     """Return the Redis server on PATH or where Debian puts it."""
-    return shutil.which("redis-server", path=os.environ.get("PATH", "") + ":/usr/bin:/usr/local/bin")
+    return shutil.which("redis-server", path=_path_and("/usr/bin", "/usr/local/bin"))
 
 
 def postgres_folder() -> Path | None:
@@ -68,7 +70,11 @@ def chromium() -> str | None:
 
 def promtool() -> str | None:
     """Return the checker of alerting rules: the one on PATH, or the one that `test` took out of its package."""
-    return shutil.which("promtool", path=f"{os.environ.get('PATH', '')}:{state_home() / 'tools' / 'usr' / 'bin'}")
+    return shutil.which("promtool", path=_path_and(str(state_home() / "tools" / "usr" / "bin")))
+
+
+def _path_and(*folders: str) -> str:
+    return os.pathsep.join([*os.get_exec_path(), *folders])
 
 
 def first_output(program: str, *arguments: str) -> str:

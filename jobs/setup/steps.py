@@ -1,6 +1,5 @@
 """Runs one step of the set-up: progress, a log file, a heartbeat, one sentence when it fails. Standard library only."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -11,13 +10,15 @@ from pathlib import Path
 from jobs.child.process import bound_to_parent
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.settings.declared.machine import NO_COLOR
+from jobs.settings.own_environment import own_environment
 
 HEARTBEAT_SECONDS = 15.0
 
 
 def say(text: str) -> None:
     """One progress line on stderr; bold on a terminal unless NO_COLOR is set."""
-    plain = bool(os.environ.get("NO_COLOR")) or not sys.stderr.isatty()
+    plain = NO_COLOR.is_set(own_environment()) or not sys.stderr.isatty()
     print(f"set-up: {text}" if plain else f"\033[1mset-up:\033[0m {text}", file=sys.stderr, flush=True)
 
 

@@ -1,7 +1,6 @@
 """Who may ask the API for what: the settings, and the guard they make."""
 
 import asyncio
-import re
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
@@ -11,10 +10,20 @@ from datetime import UTC, datetime, timedelta
 from starlette.requests import Request
 
 from ingestion.client_network import client_address, network_of
-from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.http.connections import read_proxies
+from jobs.settings.declared.api import (
+    API_ANONYMOUS,
+    API_LOG_ANSWERS,
+    API_RATE_ANONYMOUS,
+    API_RATE_CALLER,
+    HSTS_SECONDS,
+    LOCAL_ISSUER_SEED,
+    PORTAL_SECURE_COOKIES,
+    YEAR_SECONDS,
+)
+from jobs.settings.declared.listening import BIND_HOST
 from jobs.wiring.oidc_settings import OidcSettings, is_loopback
 from serving_layer.access.access import Caller, Role
 from serving_layer.access.api_keys import ApiKey
@@ -24,9 +33,6 @@ from serving_layer.access.jwt_local_issuer import LocalIssuer
 from serving_layer.access.jwt_tokens import Issuer, TokenVerifier
 from serving_layer.access.limits_requests import RequestLimits
 from serving_layer.access.postgres_api_keys import PostgresApiKeys
-
-YEAR_SECONDS = 31_536_000
-DEFAULT_RATE = "6000/minute"
 
 
 @dataclass(frozen=True)
@@ -46,20 +52,14 @@ class AccessSettings:
     def from_environ(cls, environ: Mapping[str, str]) -> "AccessSettings":
         """Read and checks the settings; wrong ones raise CommandError(BAD_INPUT) naming the variable."""
         return cls(
-            counts_are_public=settings.flag(environ, "VIEWLEDGER_API_ANONYMOUS", default=True),
+            counts_are_public=API_ANONYMOUS.read(environ),
             oidc=OidcSettings.from_environ(environ),
             local_issuer=local_issuer(environ),
             proxies=read_proxies(environ),
-            rate_anonymous=_rate(environ, "VIEWLEDGER_API_RATE_ANONYMOUS"),
-            rate_caller=_rate(environ, "VIEWLEDGER_API_RATE_CALLER"),
-            logs_every_answer=settings.flag(environ, "VIEWLEDGER_API_LOG_ANSWERS", default=False),
-            hsts_seconds=settings.integer(
-                environ,
-                "VIEWLEDGER_HSTS_SECONDS",
-                default=YEAR_SECONDS if settings.flag(environ, "VIEWLEDGER_PORTAL_SECURE_COOKIES", default=True) else 0,
-                least=0,
-                most=10 * YEAR_SECONDS,
-            ),
+            rate_anonymous=API_RATE_ANONYMOUS.read(environ),
+            rate_caller=API_RATE_CALLER.read(environ),
+            logs_every_answer=API_LOG_ANSWERS.read(environ),
+            hsts_seconds=_hsts_seconds(environ),
         )
 
 
@@ -68,14 +68,12 @@ def local_issuer(environ: Mapping[str, str]) -> LocalIssuer | None:
 
     Refused where the API listens to more than this machine: its tokens ask nobody who somebody is.
     """
-    seed = environ.get("VIEWLEDGER_LOCAL_ISSUER_SEED", "")
-    if not seed:
+    seed = LOCAL_ISSUER_SEED.read_if_set(environ)
+    if seed is None:
         return None
-    if not re.fullmatch(r"[0-9a-f]{64}", seed):
-        raise CommandError("VIEWLEDGER_LOCAL_ISSUER_SEED must be 64 hexadecimal digits", ExitCode.BAD_INPUT)
-    if not is_loopback(environ.get("VIEWLEDGER_BIND_HOST") or "127.0.0.1"):
+    if not is_loopback(BIND_HOST.read(environ)):
         raise CommandError(
-            "VIEWLEDGER_LOCAL_ISSUER_SEED is for development: unset it, or let VIEWLEDGER_BIND_HOST be 127.0.0.1",
+            f"{LOCAL_ISSUER_SEED.name} is for development: unset it, or let {BIND_HOST.name} be 127.0.0.1",
             ExitCode.BAD_INPUT,
         )
     return LocalIssuer(bytes.fromhex(seed))
@@ -85,7 +83,7 @@ def development_bearer(environ: Mapping[str, str], role: Role) -> dict[str, str]
     """Return the header by which our commands ask the local API; raises CommandError without a local issuer."""
     issuer = local_issuer(environ)
     if issuer is None:
-        raise CommandError("VIEWLEDGER_LOCAL_ISSUER_SEED is not set; the local stack sets it", ExitCode.BAD_INPUT)
+        raise CommandError(f"{LOCAL_ISSUER_SEED.name} is not set; the local stack sets it", ExitCode.BAD_INPUT)
     now, lifetime = datetime.now(UTC), timedelta(minutes=10)
     token = issuer.token(subject="viewledger", role=role, payee_id=None, now=now, lifetime=lifetime)
     return {"Authorization": f"Bearer {token}"}
@@ -160,8 +158,8 @@ _networks: dict[str | None, str] = {}
 """Address → network: parsing an address costs more than everything else the guard does."""
 
 
-def _rate(environ: Mapping[str, str], name: str) -> str:
-    text = environ.get(name) or DEFAULT_RATE
-    if not re.fullmatch(r"[1-9]\d{0,9}/(second|minute|hour)", text, re.ASCII):
-        raise CommandError(f"{name} is {text!r}; it must look like 600/minute", ExitCode.BAD_INPUT)
-    return text
+def _hsts_seconds(environ: Mapping[str, str]) -> int:
+    seconds = HSTS_SECONDS.read_if_set(environ)
+    if seconds is None:
+        return YEAR_SECONDS if PORTAL_SECURE_COOKIES.read(environ) else 0
+    return seconds

@@ -12,7 +12,7 @@ from billing.terms.file_catalogue import read_catalogue
 from billing.terms.file_csv import SentFile
 from billing.terms.imports import ImportOrder
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
-from jobs import settings
+from jobs.settings.declared.api import API_IMPORT
 from jobs.wiring.api_appeals import stored_key
 from jobs.wiring.pseudonyms import pseudonymiser
 from serving_layer.money.catalogue_import import CatalogueFiles, ChangeCounts, FilesRefusedError, ImportAnswer
@@ -30,9 +30,8 @@ class ImportSettings:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "ImportSettings":
-        """Read VIEWLEDGER_API_IMPORT (0) and, where it is 1, VIEWLEDGER_PSEUDONYM_KEY."""
-        is_on = settings.flag(environ, "VIEWLEDGER_API_IMPORT", default=False)
-        return cls(pseudonymiser(environ) if is_on else None)
+        """Read whether the API imports catalogues and, where it does, the key of the pseudonyms."""
+        return cls(pseudonymiser(environ) if API_IMPORT.read(environ) else None)
 
 
 class CatalogueImporter:

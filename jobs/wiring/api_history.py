@@ -1,16 +1,13 @@
 """Wires what the API reads about the past: sums at published versions, and whose video it is."""
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 
 from billing.terms.postgres_channels import ChannelQueries
-from jobs import settings
-from jobs.errors import CommandError
-from jobs.exit_codes import ExitCode
 from jobs.resilience.circuit_breaker import CircuitBreaker
+from jobs.settings.declared.api import API_CURSOR_KEY
 from serving_layer.access.postgres_reads import PooledReads
 from serving_layer.counts.merge import ServedVersion
 from serving_layer.history.history_reader import HistoryReader
@@ -21,11 +18,8 @@ from serving_layer.routes.http_history import History
 
 
 def cursor_key(environ: Mapping[str, str]) -> bytes:
-    """Read VIEWLEDGER_API_CURSOR_KEY; the message of the error does not repeat it."""
-    text = settings.required(environ, "VIEWLEDGER_API_CURSOR_KEY")
-    if not re.fullmatch(r"[0-9a-f]{64}", text):
-        raise CommandError("VIEWLEDGER_API_CURSOR_KEY must be 64 hexadecimal digits", ExitCode.BAD_INPUT)
-    return bytes.fromhex(text)
+    """Return the key; the message of an error does not repeat it."""
+    return bytes.fromhex(API_CURSOR_KEY.read(environ))
 
 
 @contextmanager

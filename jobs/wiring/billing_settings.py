@@ -16,9 +16,10 @@ from billing.postgres_session import Connect, connector
 from billing.terms.currency import CURRENCIES
 from ingestion.contract.periods import Period
 from ingestion.contract.printable import escaped, is_name, is_text
-from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.settings.declared.billing import ALLOWED_LATENESS_HOURS, APPROVAL_LIMITS, CHANGE_FACTOR_MAX, HELD_DAYS_MAX
+from jobs.settings.declared.servers import APPROVER_POSTGRES_URL, POSTGRES_URL
 
 if TYPE_CHECKING:
     Actions = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -31,7 +32,6 @@ Work = Callable[[argparse.Namespace, Mapping[str, str]], ExitCode]
 BILLING_ROLE, APPROVER_ROLE = "viewledger_billing", "viewledger_approver"
 REASON_CHARACTERS_MAX = 500
 NO_LIMIT_OF_ITS_OWN = "*=999999999999"
-APPROVER_URL = "VIEWLEDGER_APPROVER_POSTGRES_URL"
 
 
 @dataclass(frozen=True)
@@ -48,19 +48,14 @@ class BillingSettings:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "BillingSettings":
-        """Read VIEWLEDGER_ALLOWED_LATENESS_HOURS (24), VIEWLEDGER_APPROVAL_LIMITS (none; in whole units by currency:
-        `EUR=5000,*=1000`; it lowers the limits that the database holds, and raises none),
-        VIEWLEDGER_CHANGE_FACTOR_MAX (10) and VIEWLEDGER_HELD_DAYS_MAX (14)."""
-        lateness = settings.integer(environ, "VIEWLEDGER_ALLOWED_LATENESS_HOURS", default=24, least=0, most=840)
-        factor = settings.integer(environ, "VIEWLEDGER_CHANGE_FACTOR_MAX", default=10, least=2, most=1_000_000)
-        held_days = settings.integer(environ, "VIEWLEDGER_HELD_DAYS_MAX", default=14, least=0, most=366)
+        """Read the settings of billing; wrong ones raise CommandError(BAD_INPUT) naming the variable."""
         return cls(
-            allowed_lateness=timedelta(hours=lateness),
+            allowed_lateness=timedelta(hours=ALLOWED_LATENESS_HOURS.read(environ)),
             approval_limits_micros=approval_limits(
-                environ.get("VIEWLEDGER_APPROVAL_LIMITS") or NO_LIMIT_OF_ITS_OWN, "VIEWLEDGER_APPROVAL_LIMITS"
+                APPROVAL_LIMITS.read_if_set(environ) or NO_LIMIT_OF_ITS_OWN, APPROVAL_LIMITS.name
             ),
-            bounds=Bounds(change_factor=factor),
-            held_time_max=timedelta(days=held_days),
+            bounds=Bounds(change_factor=CHANGE_FACTOR_MAX.read(environ)),
+            held_time_max=timedelta(days=HELD_DAYS_MAX.read(environ)),
         )
 
 
@@ -83,9 +78,8 @@ def billing_connector(environ: Mapping[str, str], role: str = BILLING_ROLE) -> C
 
     Who approves comes with a login of its own, where VIEWLEDGER_APPROVER_POSTGRES_URL names one.
     """
-    if role == APPROVER_ROLE and environ.get(APPROVER_URL):
-        return connector(settings.url(environ, APPROVER_URL, schemes=("postgresql", "postgres")), role)
-    return connector(settings.PostgresConnection.from_environ(environ).url, role)
+    own = APPROVER_POSTGRES_URL.read_if_set(environ) if role == APPROVER_ROLE else None
+    return connector(own or POSTGRES_URL.read(environ), role)
 
 
 def add_action(actions: Actions, name: str, work: Work, text: str) -> argparse.ArgumentParser:

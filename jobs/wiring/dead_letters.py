@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping
 
-from ingestion.contract.event import TOPIC_DEAD_LETTERS, TOPIC_VIDEO_VIEWS
-from jobs import settings
+from jobs.settings.declared.servers import KAFKA_BOOTSTRAP, POSTGRES_URL, TOPIC_DEAD_LETTERS, TOPIC_VIDEO_VIEWS
 from jobs.wiring.kafka_record_batches import read_every_batch
 from speed_layer.kafka_dead_letter_replay import KafkaDeadLetterReplay
 from speed_layer.postgres_replays import PostgresReplays
@@ -12,10 +11,10 @@ from speed_layer.postgres_replays import PostgresReplays
 def open_replay(environ: Mapping[str, str]) -> KafkaDeadLetterReplay:
     """Wires the reader of dead letters; connects to nothing yet."""
     read_every_batch()
-    source = environ.get("VIEWLEDGER_TOPIC_VIDEO_VIEWS") or TOPIC_VIDEO_VIEWS
+    source = TOPIC_VIDEO_VIEWS.read(environ)
     return KafkaDeadLetterReplay(
-        settings.host_ports(environ, "VIEWLEDGER_KAFKA_BOOTSTRAP"),
-        PostgresReplays(settings.PostgresConnection.from_environ(environ).url, source),
+        KAFKA_BOOTSTRAP.read(environ),
+        PostgresReplays(POSTGRES_URL.read(environ), source),
         source_topic=source,
-        topic=environ.get("VIEWLEDGER_TOPIC_DEAD_LETTERS") or TOPIC_DEAD_LETTERS,
+        topic=TOPIC_DEAD_LETTERS.read(environ),
     )

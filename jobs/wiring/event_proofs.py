@@ -14,16 +14,13 @@ from billing.proof.event_answers import EventAnswer, EventAnswers, PartAnswer
 from billing.proof.postgres_proofs import PostgresProofs
 from ingestion.contract.event import PARTITION_COUNT
 from ingestion.contract.unavailable import Part, UnavailableError
-from jobs import settings
+from jobs.settings.declared.servers import REDIS_URL, SPEED_NAMESPACE, SQL_URL
 from jobs.wiring.billing_settings import billing_connector
 from serving_layer.access.postgres_reads import API_ROLE
 from serving_layer.money.proofs import EventCopy, EventPart, EventPayment, PaidEvent, PaymentStatus, ProvenStatement
-from speed_layer.redis_calls import NAMESPACE
 from speed_layer.redis_segment_store import RedisSegmentStore
 
 log = logging.getLogger(__name__)
-
-SQL_URL_DEFAULT = "sc://127.0.0.1:17073"
 
 
 @contextmanager
@@ -37,10 +34,9 @@ def open_event_answers(environ: Mapping[str, str], role: str = API_ROLE) -> Iter
             row = cursor.fetchone()
         return row[0] if row else None
 
-    redis_url = settings.RedisConnection.from_environ(environ).url
-    namespace = environ.get("VIEWLEDGER_SPEED_NAMESPACE") or NAMESPACE
+    redis_url, namespace = REDIS_URL.read(environ), SPEED_NAMESPACE.read(environ)
     with (
-        closing(PublishedTables(environ.get("VIEWLEDGER_SQL_URL") or SQL_URL_DEFAULT)) as tables,
+        closing(PublishedTables(SQL_URL.read(environ))) as tables,
         closing(RedisSegmentStore.connect(redis_url, namespace=namespace)) as speed,
     ):
 

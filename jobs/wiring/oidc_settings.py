@@ -7,14 +7,26 @@ from functools import partial
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.settings.declared.api import (
+    OIDC_ALGORITHMS,
+    OIDC_AUDIENCE,
+    OIDC_CLIENT_ID,
+    OIDC_CLIENT_SECRET,
+    OIDC_ISSUER,
+    OIDC_JWKS_URL,
+    OIDC_PAYEE_CLAIM,
+    OIDC_ROLE_CLAIM,
+    OIDC_SCOPE,
+    OIDC_SCOPE_CLAIM,
+    PORTAL_URL,
+)
 from serving_layer.access.http_jwks import fetch_key_set
 from serving_layer.access.http_oidc import HttpIdentityProvider
 from serving_layer.access.jwt_id_tokens import IdTokens
 from serving_layer.access.jwt_key_set import CachedKeySet
-from serving_layer.access.jwt_tokens import ALGORITHMS, Issuer
+from serving_layer.access.jwt_tokens import Issuer
 from serving_layer.access.sign_in import Client
 
 RETURN_PATH = "/portal/sign-in/return"
@@ -37,29 +49,23 @@ class OidcSettings:
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "OidcSettings | None":
         """Read VIEWLEDGER_OIDC_* and VIEWLEDGER_PORTAL_URL; None where VIEWLEDGER_OIDC_ISSUER is not set."""
-        issuer = environ.get("VIEWLEDGER_OIDC_ISSUER", "")
-        if not issuer:
+        issuer = OIDC_ISSUER.read_if_set(environ)
+        if issuer is None:
             return None
-        jwks_url = settings.url(environ, "VIEWLEDGER_OIDC_JWKS_URL", schemes=("https", "http"))
+        jwks_url = OIDC_JWKS_URL.read(environ)
         if not is_safe_url(jwks_url):
             raise CommandError(
-                "VIEWLEDGER_OIDC_JWKS_URL must be https: whoever can change the keys can make tokens",
+                f"{OIDC_JWKS_URL.name} must be https: whoever can change the keys can make tokens",
                 ExitCode.BAD_INPUT,
-            )
-        named = environ.get("VIEWLEDGER_OIDC_ALGORITHMS") or "RS256,ES256"
-        algorithms = tuple(each.strip() for each in named.split(","))
-        if not set(algorithms) <= set(ALGORITHMS):
-            raise CommandError(
-                f"VIEWLEDGER_OIDC_ALGORITHMS is {named!r}; allowed are {', '.join(ALGORITHMS)}", ExitCode.BAD_INPUT
             )
         return cls(
             issuer=issuer,
-            audience=settings.required(environ, "VIEWLEDGER_OIDC_AUDIENCE"),
+            audience=OIDC_AUDIENCE.read(environ),
             jwks_url=jwks_url,
-            algorithms=algorithms,
-            role_claim=environ.get("VIEWLEDGER_OIDC_ROLE_CLAIM") or "role",
-            payee_claim=environ.get("VIEWLEDGER_OIDC_PAYEE_CLAIM") or "payee",
-            scope_claim=environ.get("VIEWLEDGER_OIDC_SCOPE_CLAIM") or "scope",
+            algorithms=OIDC_ALGORITHMS.read(environ),
+            role_claim=OIDC_ROLE_CLAIM.read(environ),
+            payee_claim=OIDC_PAYEE_CLAIM.read(environ),
+            scope_claim=OIDC_SCOPE_CLAIM.read(environ),
             client=_client(environ, issuer),
         )
 
@@ -81,25 +87,25 @@ def sign_in_at(
 
 
 def _client(environ: Mapping[str, str], issuer: str) -> Client | None:
-    client_id = environ.get("VIEWLEDGER_OIDC_CLIENT_ID", "")
-    if not client_id:
+    client_id = OIDC_CLIENT_ID.read_if_set(environ)
+    if client_id is None:
         return None
     if not is_safe_url(issuer):
         raise CommandError(
-            "VIEWLEDGER_OIDC_ISSUER must be https where people sign in: it says where they are sent to",
+            f"{OIDC_ISSUER.name} must be https where people sign in: it says where they are sent to",
             ExitCode.BAD_INPUT,
         )
-    portal_url = settings.url(environ, "VIEWLEDGER_PORTAL_URL", schemes=("https", "http")).rstrip("/")
+    portal_url = PORTAL_URL.read(environ).rstrip("/")
     parts = urlsplit(portal_url)
     if not is_safe_url(portal_url) or parts.path or parts.query or parts.fragment or parts.username:
         raise CommandError(
-            "VIEWLEDGER_PORTAL_URL must be like https://views.example.org, without a path: /portal follows it",
+            f"{PORTAL_URL.name} must be like https://views.example.org, without a path: /portal follows it",
             ExitCode.BAD_INPUT,
         )
-    scope = environ.get("VIEWLEDGER_OIDC_SCOPE") or "openid"
+    scope = OIDC_SCOPE.read(environ)
     if "openid" not in scope.split():
-        raise CommandError(f"VIEWLEDGER_OIDC_SCOPE is {scope!r}; openid must be among it", ExitCode.BAD_INPUT)
-    secret = environ.get("VIEWLEDGER_OIDC_CLIENT_SECRET") or None
+        raise CommandError(f"{OIDC_SCOPE.name} is {scope!r}; openid must be among it", ExitCode.BAD_INPUT)
+    secret = OIDC_CLIENT_SECRET.read_if_set(environ)
     return Client(client_id, secret, portal_url + RETURN_PATH, scope)
 
 

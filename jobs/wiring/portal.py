@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from ingestion.contract.unavailable import UnavailableError
 from jobs import settings
+from jobs.settings.declared.api import PORTAL_SECURE_COOKIES, PORTAL_URL
 from jobs.wiring.access_settings import Doors
 from jobs.wiring.portal_money import PortalBooks
 from jobs.wiring.portal_operator import OperatorDesk
@@ -44,14 +45,14 @@ class PortalSettings:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str], cursor_key: bytes) -> "PortalSettings":
-        """Read VIEWLEDGER_PORTAL_SECURE_COOKIES (1; 0 only where browsers come without HTTPS).
+        """Read whether cookies need HTTPS, and what browsers call the site.
 
         The forms' key follows from the cursors' key, so that all API processes have the same and it is one secret less.
         """
         return cls(
             form_key=hmac.new(cursor_key, b"portal forms", hashlib.sha256).digest(),
-            secure_cookies=settings.flag(environ, "VIEWLEDGER_PORTAL_SECURE_COOKIES", default=True),
-            origin=(environ.get("VIEWLEDGER_PORTAL_URL") or "").rstrip("/") or None,
+            secure_cookies=PORTAL_SECURE_COOKIES.read(environ),
+            origin=url.rstrip("/") if (url := PORTAL_URL.read_if_set(environ)) else None,
         )
 
 

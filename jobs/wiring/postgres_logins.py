@@ -8,24 +8,34 @@ import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import encrypt_password
 
-from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.settings.declared.servers import (
+    API_POSTGRES_URL,
+    APPROVER_POSTGRES_URL,
+    BILLING_POSTGRES_URL,
+    KEYS_POSTGRES_URL,
+    PIPELINE_POSTGRES_URL,
+    POSTGRES_URL,
+    SPEED_POSTGRES_URL,
+    SQL_POSTGRES_URL,
+)
+from jobs.settings.kinds import Url
 
-ROLES: Mapping[str, tuple[str, ...]] = {
-    "VIEWLEDGER_SQL_POSTGRES_URL": ("viewledger_analyst",),
-    "VIEWLEDGER_SPEED_POSTGRES_URL": ("viewledger_speed",),
-    "VIEWLEDGER_API_POSTGRES_URL": (
+ROLES: Mapping[Url, tuple[str, ...]] = {
+    SQL_POSTGRES_URL: ("viewledger_analyst",),
+    SPEED_POSTGRES_URL: ("viewledger_speed",),
+    API_POSTGRES_URL: (
         "viewledger_api",
         "viewledger_approver",
         "viewledger_billing",
         "viewledger_importer",
         "viewledger_operator",
     ),
-    "VIEWLEDGER_PIPELINE_POSTGRES_URL": ("viewledger_pipeline",),
-    "VIEWLEDGER_BILLING_POSTGRES_URL": ("viewledger_billing", "viewledger_auditor"),
-    "VIEWLEDGER_APPROVER_POSTGRES_URL": ("viewledger_approver",),
-    "VIEWLEDGER_KEYS_POSTGRES_URL": ("viewledger_keys",),
+    PIPELINE_POSTGRES_URL: ("viewledger_pipeline",),
+    BILLING_POSTGRES_URL: ("viewledger_billing", "viewledger_auditor"),
+    APPROVER_POSTGRES_URL: ("viewledger_approver",),
+    KEYS_POSTGRES_URL: ("viewledger_keys",),
 }
 """Setting with the URL of a process's or person's login → the roles that the login gets."""
 
@@ -36,14 +46,14 @@ def make_logins(url: str, environ: Mapping[str, str]) -> tuple[str, ...]:
     One that is there keeps its name and gets the password and the roles. Needs a login that may create roles. Raises
     CommandError: BAD_INPUT for a setting that names no login of its own, FAILED when PostgreSQL refuses.
     """
-    return tuple(_make_login(url, environ, name, roles) for name, roles in ROLES.items() if environ.get(name))
+    return tuple(_make_login(url, environ, login, roles) for login, roles in ROLES.items() if login.is_set(environ))
 
 
-def _make_login(url: str, environ: Mapping[str, str], name: str, roles: Sequence[str]) -> str:
-    parts = urlsplit(settings.url(environ, name, schemes=("postgresql", "postgres")))
+def _make_login(url: str, environ: Mapping[str, str], setting: Url, roles: Sequence[str]) -> str:
+    parts = urlsplit(setting.read(environ))
     login, password = unquote(parts.username or ""), unquote(parts.password or "")
     if not login or not password or login == unquote(urlsplit(url).username or ""):
-        raise CommandError(f"{name} must name a login of its own with its password", ExitCode.BAD_INPUT)
+        raise CommandError(f"{setting.name} must name a login of its own with its password", ExitCode.BAD_INPUT)
     try:
         with (
             closing(psycopg2.connect(url, connect_timeout=10)) as connection,
@@ -65,5 +75,6 @@ def _make_login(url: str, environ: Mapping[str, str], name: str, roles: Sequence
 def in_database(environ: Mapping[str, str], url: str) -> dict[str, str]:
     """Return the settings with every login that they name, each reaching the server and database that `url` names."""
     place = url.rpartition("@")[2]
-    moved = {name: f"{environ[name].rpartition('@')[0]}@{place}" for name in ROLES if environ.get(name)}
-    return {**environ, settings.POSTGRES_URL: url, **moved}
+    own = {each.name: each.read(environ) for each in ROLES if each.is_set(environ)}
+    moved = {name: f"{of.rpartition('@')[0]}@{place}" for name, of in own.items()}
+    return {**environ, POSTGRES_URL.name: url, **moved}

@@ -3,17 +3,12 @@
 from collections.abc import Callable, Mapping
 
 from ingestion.pseudonym import pseudonym_key, pseudonym_of
-from jobs import settings
-from jobs.errors import CommandError
-from jobs.exit_codes import ExitCode
+from jobs.settings.declared.pipeline import PSEUDONYM_KEY
 
 
 def read_pseudonym_key(environ: Mapping[str, str]) -> bytes:
-    """Read VIEWLEDGER_PSEUDONYM_KEY; the message of the error does not repeat it."""
-    try:
-        return pseudonym_key(settings.required(environ, "VIEWLEDGER_PSEUDONYM_KEY"))
-    except ValueError as error:
-        raise CommandError(f"VIEWLEDGER_PSEUDONYM_KEY: {error}", ExitCode.BAD_INPUT) from error
+    """Return the key; the message of an error does not repeat it."""
+    return pseudonym_key(PSEUDONYM_KEY.read(environ))
 
 
 def pseudonymiser(environ: Mapping[str, str]) -> Callable[[str], str]:

@@ -19,6 +19,7 @@ from ingestion.contract.version import PublishedVersion
 from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.settings.declared.servers import WAREHOUSE
 from jobs.wiring.batch_run import check_hdfs
 from jobs.wiring.batch_settings import spark_settings
 
@@ -49,7 +50,7 @@ def open_settled_events(environ: Mapping[str, str], number: int) -> Iterator[Ice
 def _session(environ: Mapping[str, str], number: int | None) -> Iterator[tuple[SparkSession, PublishedVersion]]:
     postgres_url = settings.PostgresConnection.from_environ(environ).url
     hdfs_url = settings.HdfsConnection.from_environ(environ).url.rstrip("/")
-    warehouse = environ.get("VIEWLEDGER_WAREHOUSE") or f"{hdfs_url}/warehouse"
+    warehouse = WAREHOUSE.read_if_set(environ) or f"{hdfs_url}/warehouse"
     spark = spark_settings(environ, jdbc_catalog(postgres_url, warehouse))
     logging.getLogger("py4j").setLevel(logging.CRITICAL)  # its chatter says no more than our one sentence
     try:

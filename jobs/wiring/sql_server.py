@@ -18,10 +18,12 @@ from batch_layer.published.spark_connect_rules import ConnectRules
 from batch_layer.published.spark_connect_server import connect_service
 from batch_layer.published.spark_connect_shares import StatementLimits
 from batch_layer.published.spark_sql_rules import SqlRules
-from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.http.server import listening_socket, served_beside
+from jobs.settings.declared.listening import BIND_HOST, ICEBERG_PORT, SQL_PORT
+from jobs.settings.declared.pipeline import SQL_STATEMENT_SECONDS, SQL_STATEMENTS_PER_CLIENT
+from jobs.settings.declared.servers import SQL_POSTGRES_URL
 from jobs.wiring.batch_settings import spark_settings
 
 
@@ -41,19 +43,13 @@ class SqlServerSettings:
     def from_environ(cls, environ: Mapping[str, str]) -> "SqlServerSettings":
         """Read and checks the settings; wrong ones raise CommandError(BAD_INPUT) naming the variable."""
         return cls(
-            postgres_url=settings.url(environ, "VIEWLEDGER_SQL_POSTGRES_URL", schemes=("postgresql", "postgres")),
+            postgres_url=SQL_POSTGRES_URL.read(environ),
             spark=spark_settings(environ, {}),
-            host=environ.get("VIEWLEDGER_BIND_HOST") or "127.0.0.1",
-            port=settings.integer(environ, "VIEWLEDGER_SQL_PORT", default=17073, least=1, most=65535),
-            iceberg_port=settings.integer(environ, "VIEWLEDGER_ICEBERG_PORT", default=17074, least=1, most=65535),
-            limits=_limits(environ),
+            host=BIND_HOST.read(environ),
+            port=SQL_PORT.read(environ),
+            iceberg_port=ICEBERG_PORT.read(environ),
+            limits=StatementLimits(SQL_STATEMENT_SECONDS.read(environ), SQL_STATEMENTS_PER_CLIENT.read(environ)),
         )
-
-
-def _limits(environ: Mapping[str, str]) -> StatementLimits:
-    seconds = settings.integer(environ, "VIEWLEDGER_SQL_STATEMENT_SECONDS", default=300, least=1, most=86_400)
-    per_client = settings.integer(environ, "VIEWLEDGER_SQL_STATEMENTS_PER_CLIENT", default=16, least=1, most=32)
-    return StatementLimits(seconds, per_client)
 
 
 @dataclass(frozen=True)
@@ -76,12 +72,12 @@ def sql_server(chosen: SqlServerSettings) -> Iterator[SqlServer]:
     snapshots = PostgresPublishedSnapshots(chosen.postgres_url)
     if (login := snapshots.login_that_may_write()) is not None:
         raise CommandError(
-            f"the login {login} of VIEWLEDGER_SQL_POSTGRES_URL may change what it reads; give the SQL server one of "
+            f"the login {login} of {SQL_POSTGRES_URL.name} may change what it reads; give the SQL server one of "
             "its own with the role viewledger_analyst alone (./viewledger migrate --logins)",
             ExitCode.REFUSED,
         )
     location_of = partial(snapshots.metadata_location, *NAMESPACE.split("."))
-    listener = listening_socket(chosen.host, chosen.iceberg_port, "VIEWLEDGER_ICEBERG_PORT")
+    listener = listening_socket(chosen.host, chosen.iceberg_port, ICEBERG_PORT.name)
     with closing(listener), connect_service(chosen.spark, f"http://127.0.0.1:{chosen.iceberg_port}") as service:
         catalog = PublishedCatalog(OPEN_TABLES, snapshots, MetadataFiles(service.spark, location_of))
         rules = ConnectRules(SqlRules(service.spark))
@@ -96,7 +92,7 @@ def _door(guard: Guard, chosen: SqlServerSettings) -> Iterator[None]:
         server = start_guard(guard, chosen.host, chosen.port)
         if server is None:
             raise CommandError(
-                f"cannot listen on {chosen.host}:{chosen.port}; stop what holds the port, or set VIEWLEDGER_SQL_PORT",
+                f"cannot listen on {chosen.host}:{chosen.port}; stop what holds the port, or set {SQL_PORT.name}",
                 ExitCode.UNAVAILABLE,
             )
         try:

@@ -15,6 +15,7 @@ from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.local_stack.ports import free_ports, is_open
+from jobs.settings.declared.servers import SQL_URL
 from jobs.wiring.batch_run import check_hdfs
 from jobs.wiring.sql_server import SqlServerSettings, sql_server
 from jobs.wiring.sql_version import VersionChoice, chosen_version
@@ -56,7 +57,7 @@ def told() -> Iterator[None]:
 
 @contextmanager
 def _server(environ: Mapping[str, str]) -> Iterator[str]:
-    url = environ.get("VIEWLEDGER_SQL_URL") or "sc://127.0.0.1:17073"
+    url = SQL_URL.read(environ)
     parts = urlsplit(url)
     if parts.hostname != "127.0.0.1" or is_open(parts.port or 15002):
         yield url

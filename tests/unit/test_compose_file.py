@@ -107,7 +107,7 @@ def test_every_service_has_a_login_of_its_own_and_the_superuser_is_none_of_them(
     assert sorted(used) == ["api_process", "batch_process", "finance", "speed_process", "viewledger_sql"]
     assert all(len(services) == 1 for services in used.values())
     made = SERVICES["schema"]["environment"]
-    assert {login_of(made[name]) for name in ROLES if name in made} == set(used)
+    assert {login_of(made[each.name]) for each in ROLES if each.name in made} == set(used)
     assert login_of(made["VIEWLEDGER_POSTGRES_URL"]) == "viewledger"
     assert "POSTGRES_USER" not in SERVICES["postgres"]["environment"], "the superuser is the image's own"
     script = (PROJECT / "deploy" / "compose" / "postgres.sh").read_text()

@@ -8,10 +8,11 @@ import pytest
 from jobs.errors import CommandError
 from jobs.http.metrics import MetricsSettings
 from jobs.local_stack.ports import free_ports, is_open
+from jobs.settings.declared.listening import API_METRICS_PORT
 
 
 def settings(port: int, **environ: str) -> MetricsSettings:
-    return MetricsSettings.from_environ({"PORT": str(port), **environ}, "PORT")
+    return MetricsSettings.from_environ({API_METRICS_PORT.name: str(port), **environ}, API_METRICS_PORT)
 
 
 def read(port: int, path: str = "/metrics") -> httpx.Response:
@@ -36,7 +37,7 @@ def test_figures_are_on_their_port_and_nothing_else_is() -> None:
 def test_without_a_port_nobody_listens() -> None:
     with settings(0).served(lambda: b""):
         pass
-    assert MetricsSettings.from_environ({}, "PORT").port == 0
+    assert MetricsSettings.from_environ({}, API_METRICS_PORT).port == 0
 
 
 def test_a_port_that_is_taken_is_said_but_a_process_that_replaces_another_waits_for_it() -> None:

@@ -6,6 +6,7 @@ import pytest
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.http.server import Drain, HttpSettings, inherited_socket
+from jobs.settings.declared.listening import API_PORT
 from tests.speed_fakes import FakeClock
 
 
@@ -30,7 +31,7 @@ def test_a_drain_first_stops_listening_and_then_leaves_the_last_requests_a_momen
 
 def test_a_listening_socket_is_taken_over_by_its_number() -> None:
     with socket.create_server(("127.0.0.1", 0)) as opened:
-        chosen = HttpSettings.from_environ({"VIEWLEDGER_LISTEN_FD": str(os.dup(opened.fileno()))}, "PORT", 1)
+        chosen = HttpSettings.from_environ({"VIEWLEDGER_LISTEN_FD": str(os.dup(opened.fileno()))}, API_PORT)
         with chosen.listen() as taken:
             assert taken.getsockname() == opened.getsockname()
 
@@ -44,8 +45,8 @@ def test_a_number_that_is_no_listening_socket_is_bad_input() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("VIEWLEDGER_DRAIN_SECONDS", "-1"), ("VIEWLEDGER_LISTEN_FD", "2"), ("PORT", "0")]
+    ("name", "value"), [("VIEWLEDGER_DRAIN_SECONDS", "-1"), ("VIEWLEDGER_LISTEN_FD", "2"), ("VIEWLEDGER_API_PORT", "0")]
 )
 def test_a_setting_out_of_range_is_named(name: str, value: str) -> None:
     with pytest.raises(CommandError, match=name):
-        HttpSettings.from_environ({name: value}, "PORT", 1)
+        HttpSettings.from_environ({name: value}, API_PORT)

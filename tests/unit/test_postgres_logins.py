@@ -31,9 +31,9 @@ def test_without_a_setting_no_login_is_made() -> None:
 
 
 def test_every_login_of_the_local_stack_has_the_roles_of_its_work_and_no_other() -> None:
-    assert {login_setting(name) for name in map(str.upper, LOGINS)} <= set(ROLES)
+    assert {login_setting(name) for name in map(str.upper, LOGINS)} <= {each.name for each in ROLES}
     assert "viewledger_owner" not in {role for roles in ROLES.values() for role in roles}
-    both = [name for name, roles in ROLES.items() if {"viewledger_billing", "viewledger_approver"} <= set(roles)]
+    both = [login.name for login, roles in ROLES.items() if {"viewledger_billing", "viewledger_approver"} <= set(roles)]
     assert both == ["VIEWLEDGER_API_POSTGRES_URL"], "it approves what others made, and nothing that came in through it"
 
 

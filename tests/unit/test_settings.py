@@ -1,53 +1,82 @@
-from collections.abc import Callable, Mapping
+from typing import Any, get_args
 
 import pytest
 
+from ingestion.contract.event import TOPIC_DEAD_LETTERS, TOPIC_VIDEO_VIEWS
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.local_stack.ports import Ports, fixed_ports
-from jobs.settings import (
-    KafkaConnection,
-    PostgresConnection,
-    RedisConnection,
-    decimal,
-    flag,
-    host_ports,
-    integer,
-    required,
-    url,
-)
+from jobs.http.connections import ConnectionLimits
+from jobs.local_stack.ports import OFFSETS, Ports, fixed_ports
+from jobs.settings import KafkaConnection, Login, PostgresConnection, RedisConnection, login_setting
+from jobs.settings.declared import SECTIONS, SETTINGS, api, machine, pipeline, servers
+from jobs.settings.kinds import Addresses, Flag, HostPorts, Names, Number, Setting, Text, Url, Whole
+from jobs.settings.page import PAGE, page
+from serving_layer.access.jwt_tokens import ALGORITHMS
+from speed_layer.redis_calls import NAMESPACE
+from speed_layer.redis_segment_store import UNKNOWN_VIDEOS_MAX
+
+OF_NOBODY = {"read_by": "a test", "meaning": "something"}
+SIZE = Whole("SIZE", default=5, least=1, most=10, **OF_NOBODY)
+SHARE = Number("SHARE", default=1.0, least=0, most=1, **OF_NOBODY)
+ON = Flag("ON", default=False, **OF_NOBODY)
+URL = Url("URL", schemes=("postgresql",), **OF_NOBODY)
+BROKERS = HostPorts("BROKERS", **OF_NOBODY)
+ADDRESSES = Addresses("ADDRESSES", default=(), **OF_NOBODY)
+COLOURS = Names("COLOURS", known=("red", "blue"), default=("red",), **OF_NOBODY)
+KEY = Text("KEY", pattern="[0-9a-f]{4}", form="4 hexadecimal digits", is_secret=True, **OF_NOBODY)
 
 
 @pytest.mark.parametrize("text", ["0", "11", "x", "1.0", "+3", " 3", "٣", "1e1", "9" * 30])
 def test_a_number_out_of_range_or_not_a_number_names_the_variable_the_value_and_the_range(text: str) -> None:
     with pytest.raises(CommandError, match=r"^SIZE is .* whole number from 1 to 10$") as caught:
-        integer({"SIZE": text}, "SIZE", default=5, least=1, most=10)
+        SIZE.read({"SIZE": text})
     assert repr(text) in str(caught.value)
     assert caught.value.code is ExitCode.BAD_INPUT
 
 
 def test_numbers_within_the_range_are_read_and_missing_or_empty_ones_are_the_default() -> None:
-    def read(environ: Mapping[str, str]) -> int:
-        return integer(environ, "SIZE", default=5, least=1, most=10)
+    assert [SIZE.read(each) for each in ({"SIZE": "1"}, {"SIZE": "10"}, {}, {"SIZE": ""})] == [1, 10, 5, 5]
+    assert [SIZE.read_if_set(each) for each in ({"SIZE": "1"}, {}, {"SIZE": ""})] == [1, None, None]
+    assert [SIZE.is_set(each) for each in ({"SIZE": "x"}, {}, {"SIZE": ""})] == [True, False, False]
 
-    assert [read({"SIZE": "1"}), read({"SIZE": "10"}), read({}), read({"SIZE": ""})] == [1, 10, 5, 5]
+
+@pytest.mark.parametrize(
+    ("setting", "text", "value"),
+    [
+        (SHARE, "0.25", 0.25),
+        (ON, "1", True),
+        (ON, "0", False),
+        (ADDRESSES, "10.0.0.1, ::1", ("10.0.0.1", "::1")),
+        (COLOURS, "blue, red", ("blue", "red")),
+        (BROKERS, "a:1, b:2", ("a:1", "b:2")),
+        (URL, "postgresql://h:1/d", "postgresql://h:1/d"),
+    ],
+)
+def test_each_kind_reads_its_own_values(setting: Setting[Any], text: str, value: object) -> None:
+    assert setting.read({setting.name: text}) == value
 
 
-def test_decimals_and_flags_are_as_strict() -> None:
-    assert decimal({"SHARE": "0.25"}, "SHARE", default=1, least=0, most=1) == 0.25
-    assert flag({"ON": "1"}, "ON", default=False) is True
-    for read in (
-        lambda: decimal({"SHARE": "nan"}, "SHARE", default=1, least=0, most=1),
-        lambda: flag({"ON": "yes"}, "ON", default=False),
-    ):
-        check: Callable[[], object] = read
-        with pytest.raises(CommandError):
-            check()
+@pytest.mark.parametrize(
+    ("setting", "text"),
+    [
+        (SHARE, "nan"),
+        (SHARE, "1.1"),
+        (ON, "yes"),
+        (ADDRESSES, "10.0.0.1,proxy"),
+        (COLOURS, "green"),
+        (COLOURS, "red,"),
+        *[(BROKERS, each) for each in ("host", ":1", "host:0", "host:65536", "a:1,,b:2", "a:x")],
+    ],
+)
+def test_each_kind_refuses_what_it_does_not_allow_and_says_what_it_allows(setting: Setting[Any], text: str) -> None:
+    with pytest.raises(CommandError) as caught:
+        setting.read({setting.name: text})
+    assert str(caught.value) == f"{setting.name} is {text!r}; it must be {setting.allowed}"
 
 
 def test_a_missing_setting_is_named_with_a_remedy() -> None:
     with pytest.raises(CommandError, match=r"^VIEWLEDGER_REDIS_URL is not set; .*viewledger up"):
-        required({}, "VIEWLEDGER_REDIS_URL")
+        servers.REDIS_URL.read({})
 
 
 @pytest.mark.parametrize(
@@ -55,15 +84,48 @@ def test_a_missing_setting_is_named_with_a_remedy() -> None:
 )
 def test_a_bad_url_is_refused_without_repeating_it(value: str) -> None:
     with pytest.raises(CommandError) as caught:
-        url({"URL": value}, "URL", schemes=("postgresql",))
+        URL.read({"URL": value})
     assert "secret" not in str(caught.value)
     assert "postgresql://host:port" in str(caught.value)
 
 
-@pytest.mark.parametrize("value", ["host", ":1", "host:0", "host:65536", "a:1,,b:2", "a:x"])
-def test_bad_broker_addresses_are_refused(value: str) -> None:
-    with pytest.raises(CommandError, match="must be host:port"):
-        host_ports({"BROKERS": value}, "BROKERS")
+def test_a_wrong_secret_is_refused_without_repeating_it() -> None:
+    with pytest.raises(CommandError, match=r"^KEY has a wrong value; it must be 4 hexadecimal digits$"):
+        KEY.read({"KEY": "sesame"})
+
+
+def test_a_name_is_declared_once() -> None:
+    assert len(SETTINGS) == sum(map(len, SECTIONS.values())) > 80
+
+
+@pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
+def test_a_default_is_a_value_that_the_setting_takes(setting: Setting[Any]) -> None:
+    assert setting.read_by
+    assert setting.meaning
+    if setting.default is None:
+        return
+    assert not setting.is_secret, "a secret has no default"
+    assert not setting.without, "either a default, or what holds without one"
+    text = setting.text(setting.default)
+    assert (setting.parse(text) if text else ()) == setting.default
+
+
+def test_the_defaults_are_those_of_the_layers() -> None:
+    assert servers.TOPIC_VIDEO_VIEWS.default == TOPIC_VIDEO_VIEWS
+    assert servers.TOPIC_DEAD_LETTERS.default == TOPIC_DEAD_LETTERS
+    assert servers.SPEED_NAMESPACE.default == NAMESPACE
+    assert pipeline.SPEED_UNKNOWN_VIDEOS_MAX.default == UNKNOWN_VIDEOS_MAX
+    assert api.OIDC_ALGORITHMS.known == ALGORITHMS
+    assert ConnectionLimits.from_environ({}) == ConnectionLimits()
+    assert machine.PORT_BASE.most == 65_535 - max(OFFSETS)
+
+
+def test_every_login_has_a_setting() -> None:
+    assert {login_setting(each) for each in get_args(Login)} <= set(SETTINGS)
+
+
+def test_the_page_is_what_the_declarations_say() -> None:
+    assert PAGE.read_text() == page(), "write it: python -m jobs.settings.page"
 
 
 def test_connections_are_read_from_the_environment() -> None:
@@ -89,7 +151,7 @@ def test_the_block_of_ports_moves_as_a_whole_and_holds_no_port_twice() -> None:
     assert len(set(ports.by_name().values())) == len(ports.by_name())
 
 
-@pytest.mark.parametrize("base", ["", "80", "65530", "x"])
+@pytest.mark.parametrize("base", ["80", "65530", "x"])
 def test_a_bad_base_of_ports_is_refused(base: str) -> None:
     with pytest.raises(CommandError, match="VIEWLEDGER_PORT_BASE"):
         fixed_ports({"VIEWLEDGER_PORT_BASE": base})

@@ -9,6 +9,7 @@ from pathlib import Path
 from billing.errors import PreconditionsError
 from billing.nightly import Night
 from billing.period_billing import BilledPeriod
+from jobs.settings.declared.pipeline import STATE_DIR
 from jobs.telemetry.figures_file import METRICS_FOLDER, Figure, write_figures
 
 FILE = "billing.prom"
@@ -43,14 +44,14 @@ def record_night(environ: Mapping[str, str], night: Night, *, clock: Callable[[]
 
 
 def _record(environ: Mapping[str, str], figures: Sequence[Figure], ended_at: float) -> None:
-    if figures and (state := environ.get("VIEWLEDGER_STATE_DIR")):
+    if figures and (state := STATE_DIR.read_if_set(environ)):
         ended = Figure("viewledger_billing_last_run_timestamp_seconds", "When billing ended last", ended_at)
         write_figures(Path(state) / METRICS_FOLDER / FILE, [ended, *figures])
 
 
 def record_overdue(environ: Mapping[str, str], count: int, *, clock: Callable[[], float] = time.time) -> None:
     """Note how many statements are held for longer than the limit; without VIEWLEDGER_STATE_DIR nothing is noted."""
-    if state := environ.get("VIEWLEDGER_STATE_DIR"):
+    if state := STATE_DIR.read_if_set(environ):
         text = "Statements that are held for longer than VIEWLEDGER_HELD_DAYS_MAX"
         counted = Figure("viewledger_billing_held_overdue_statements", text, count)
         at = Figure("viewledger_billing_held_counted_timestamp_seconds", "When a night counted them last", clock())

@@ -20,11 +20,11 @@ from billing.payouts.postgres_payout_steps import PostgresPayoutSteps
 from billing.payouts.postgres_payouts import MinimumOf, PostgresPayouts
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from billing.terms.postgres_payees import no_payee, unknown_payees
-from jobs import settings
 from jobs.commands.billing.payout_batches import batch_of
 from jobs.commands.flags import day_of
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.settings.declared.billing import PAYOUT_DEBTOR_BIC, PAYOUT_DEBTOR_IBAN, PAYOUT_DEBTOR_NAME
 from jobs.wiring.billing_settings import (
     Actions,
     actor_of,
@@ -37,8 +37,8 @@ from jobs.wiring.billing_settings import (
 )
 
 LEFT_SHOWN = 50
-DEBTOR = "VIEWLEDGER_PAYOUT_DEBTOR_"
-_SETTING_OF = {"holder_name": "NAME", "iban": "IBAN", "bic": "BIC"}
+DEBTOR_UNSET = f"{PAYOUT_DEBTOR_NAME.name} and {PAYOUT_DEBTOR_IBAN.name} are not set"
+_SETTING_OF = {"holder_name": PAYOUT_DEBTOR_NAME, "iban": PAYOUT_DEBTOR_IBAN, "bic": PAYOUT_DEBTOR_BIC}
 
 
 def add_actions(actions: Actions) -> None:
@@ -127,7 +127,7 @@ def _notes(currency: str, execution_on: date, debtor: BankAccount | None) -> lis
     if (open_on := next_target_day(execution_on)) != execution_on:
         notes.append(f"{execution_on} is no day of TARGET: banks execute on {open_on}")
     if debtor is None:
-        notes.append(f"{DEBTOR}NAME and {DEBTOR}IBAN are not set: the batch can be written as csv, not as pain.001")
+        notes.append(f"{DEBTOR_UNSET}: the batch can be written as csv, not as pain.001")
     return notes
 
 
@@ -175,7 +175,7 @@ def _content(batch: PayoutBatch, form: str, environ: Mapping[str, str]) -> bytes
         return payout_csv(batch)
     debtor = _debtor(environ) if batch.currency == SEPA else None
     if debtor is None:
-        cause = f"{DEBTOR}NAME and {DEBTOR}IBAN are not set" if batch.currency == SEPA else "a SEPA transfer is in EUR"
+        cause = DEBTOR_UNSET if batch.currency == SEPA else "a SEPA transfer is in EUR"
         raise CommandError(
             f"batch {batch.batch_id} in {batch.currency} cannot be written as pain.001: {cause}; use --format csv",
             ExitCode.BAD_INPUT,
@@ -185,13 +185,13 @@ def _content(batch: PayoutBatch, form: str, environ: Mapping[str, str]) -> bytes
 
 def _debtor(environ: Mapping[str, str]) -> BankAccount | None:
     """Return the account that pays, judged as payees' accounts are; None when none of its settings is set."""
-    values = {name: environ.get(f"{DEBTOR}{name}", "") for name in ("NAME", "IBAN", "BIC")}
-    if not any(values.values()):
+    if not any(each.is_set(environ) for each in _SETTING_OF.values()):
         return None
-    name, iban = (settings.required(environ, f"{DEBTOR}{each}") for each in ("NAME", "IBAN"))
-    account = BankAccount("", name.strip(), iban.replace(" ", ""), values["BIC"].strip() or None)
+    name, iban = PAYOUT_DEBTOR_NAME.read(environ), PAYOUT_DEBTOR_IBAN.read(environ)
+    bic = (PAYOUT_DEBTOR_BIC.read_if_set(environ) or "").strip() or None
+    account = BankAccount("", name.strip(), iban.replace(" ", ""), bic)
     for column, problem in account_problems(account).items():
-        raise CommandError(f"{DEBTOR}{_SETTING_OF[column]}: {problem}", ExitCode.BAD_INPUT)
+        raise CommandError(f"{_SETTING_OF[column].name}: {problem}", ExitCode.BAD_INPUT)
     return account
 
 

@@ -20,11 +20,11 @@ from billing.terms.postgres_stored_terms import problems_of_stored_terms
 from jobs.commands.flags import day_of
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.settings.declared.billing import SIGNING_KEY
 from jobs.settings.state_home import PROJECT
 from jobs.wiring.billing_settings import BILLING_ROLE, Actions, add_action, billing_connector, show
 from jobs.wiring.checkpoint_places import ALLOWED, Place, open_place
 
-KEY_VARIABLE = "VIEWLEDGER_SIGNING_KEY"
 PROBLEMS_SHOWN = 20
 RULES = PROJECT / "deploy" / "postgres" / "rules.json"
 """What the migrations of this release make: every rule that PostgreSQL keeps, with a hash of it."""
@@ -38,14 +38,14 @@ def add_actions(actions: Actions) -> None:
         "--key", type=Path, required=True, metavar="FILE", help="the new private key: made, or already there"
     )
     keys.add_argument(
-        "--old", type=Path, metavar="FILE", help=f"the key in force (default: {KEY_VARIABLE}); for change"
+        "--old", type=Path, metavar="FILE", help=f"the key in force (default: {SIGNING_KEY.name}); for change"
     )
     checkpoint = add_action(
         actions, "checkpoint", make, "sign what was recorded since the last checkpoint, keep it elsewhere"
     )
     checkpoint.add_argument("--day", metavar="D", help="the UTC day that it closes (default: today)")
     checkpoint.add_argument("--to", required=True, metavar="PLACE", help=ALLOWED)
-    checkpoint.add_argument("--key", type=Path, metavar="FILE", help=f"the private key (default: {KEY_VARIABLE})")
+    checkpoint.add_argument("--key", type=Path, metavar="FILE", help=f"the private key (default: {SIGNING_KEY.name})")
     verify = add_action(
         actions, "verify", verify_books, "hold the books in PostgreSQL against their signed checkpoints"
     )
@@ -167,12 +167,13 @@ def _journal(environ: Mapping[str, str]) -> PostgresJournal:
 
 
 def _key_file(environ: Mapping[str, str]) -> Path:
-    if not environ.get(KEY_VARIABLE):
+    key = SIGNING_KEY.read_if_set(environ)
+    if key is None:
         raise CommandError(
-            f"no signing key is named: set {KEY_VARIABLE} to a file that `billing keys create` wrote",
+            f"no signing key is named: set {SIGNING_KEY.name} to a file that `billing keys create` wrote",
             ExitCode.BAD_INPUT,
         )
-    return Path(environ[KEY_VARIABLE])
+    return key
 
 
 @contextmanager

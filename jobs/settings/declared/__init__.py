@@ -1,0 +1,26 @@
+"""Every setting, declared once: its name, kind, default, bounds, meaning, who reads it, and whether it is a secret.
+
+What reads the environment reads a setting from here; `doctor` and docs/settings.md list the same.
+"""
+
+from types import ModuleType
+from typing import Any
+
+from jobs.settings.declared import api, billing, compose, listening, machine, pipeline, servers
+from jobs.settings.kinds import Setting
+
+
+def _of(module: ModuleType) -> tuple[Setting[Any], ...]:
+    return tuple(each for each in vars(module).values() if isinstance(each, Setting))
+
+
+SECTIONS = {
+    "Servers": _of(servers),
+    "Listening": _of(listening),
+    "API and portal": _of(api),
+    "Events and counts": _of(pipeline),
+    "Billing": _of(billing),
+    "This machine": _of(machine),
+    "Docker Compose": _of(compose),
+}
+SETTINGS = {each.name: each for section in SECTIONS.values() for each in section}

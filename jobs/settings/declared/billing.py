@@ -1,0 +1,61 @@
+"""What billing goes by."""
+
+from jobs.settings.kinds import Place, Text, Whole
+
+ALLOWED_LATENESS_HOURS = Whole(
+    "VIEWLEDGER_ALLOWED_LATENESS_HOURS",
+    read_by="`billing`",
+    meaning="how long after a period's end its events may arrive before it can be billed",
+    default=24,
+    least=0,
+    most=840,
+)
+APPROVAL_LIMITS = Text(
+    "VIEWLEDGER_APPROVAL_LIMITS",
+    read_by="`billing`",
+    meaning="what a statement may earn without an approval, in whole units by currency (`*`: any other); "
+    "it lowers the limits that the database holds, and raises none",
+    without="the limits that the database holds",
+    pattern=r"\s*([A-Z]{3}|\*)\s*=\s*\d{1,12}\s*(,\s*([A-Z]{3}|\*)\s*=\s*\d{1,12}\s*)*",
+    form="like EUR=5000,*=1000, each currency once",
+)
+CHANGE_FACTOR_MAX = Whole(
+    "VIEWLEDGER_CHANGE_FACTOR_MAX",
+    read_by="`billing`",
+    meaning="a statement is held when it is more than this many times the median of the payee's last 6",
+    default=10,
+    least=2,
+    most=1_000_000,
+)
+HELD_DAYS_MAX = Whole(
+    "VIEWLEDGER_HELD_DAYS_MAX",
+    read_by="`billing`",
+    meaning="how long a statement may be held before every night names it",
+    default=14,
+    least=0,
+    most=366,
+)
+SIGNING_KEY = Place(
+    "VIEWLEDGER_SIGNING_KEY",
+    read_by="`billing`",
+    meaning="the file with the key that signs checkpoints, written by `billing keys create`",
+    without="refused where a checkpoint is signed",
+)
+PAYOUT_DEBTOR_NAME = Text(
+    "VIEWLEDGER_PAYOUT_DEBTOR_NAME",
+    read_by="`billing`",
+    meaning="the holder of the account that pays",
+    without="payouts are written as CSV only",
+)
+PAYOUT_DEBTOR_IBAN = Text(
+    "VIEWLEDGER_PAYOUT_DEBTOR_IBAN",
+    read_by="`billing`",
+    meaning="the IBAN of the account that pays",
+    without="payouts are written as CSV only",
+)
+PAYOUT_DEBTOR_BIC = Text(
+    "VIEWLEDGER_PAYOUT_DEBTOR_BIC",
+    read_by="`billing`",
+    meaning="the BIC of its bank",
+    without="the bank is known by the IBAN",
+)

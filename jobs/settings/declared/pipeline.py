@@ -1,0 +1,99 @@
+"""How events are taken, counted and judged: the collector, the speed layer, batch runs, the SQL server."""
+
+from jobs.settings.kinds import Place, Text, Whole
+
+PSEUDONYM_KEY = Text(
+    "VIEWLEDGER_PSEUDONYM_KEY",
+    read_by="collector, api where it imports catalogues, `billing import`, `ingest`",
+    meaning="makes the pseudonyms of viewers; kept as long as the events are",
+    pattern="([0-9a-fA-F]{2}){32,}",
+    form="an even number of hexadecimal digits, at least 64",
+    is_secret=True,
+)
+ACKNOWLEDGEMENT_MS_MAX = Whole(
+    "VIEWLEDGER_ACKNOWLEDGEMENT_MS_MAX",
+    read_by="collector",
+    meaning="how long Kafka may take to acknowledge an event",
+    default=5_000,
+    least=500,
+    most=60_000,
+)
+SPEED_GROUP = Text(
+    "VIEWLEDGER_SPEED_GROUP",
+    read_by="speed",
+    meaning="the consumer group that shares the partitions",
+    default="viewledger-speed",
+)
+SPEED_SESSION_TIMEOUT_MS = Whole(
+    "VIEWLEDGER_SPEED_SESSION_TIMEOUT_MS",
+    read_by="speed",
+    meaning="how long a member may be silent before its partitions go to others",
+    default=6_000,
+    least=6_000,
+    most=300_000,
+)
+SPEED_HORIZON_SECONDS = Whole(
+    "VIEWLEDGER_SPEED_HORIZON_SECONDS",
+    read_by="speed",
+    meaning="how long an event's id is remembered, so that a repeat is not counted",
+    default=7_200,
+    least=2,
+    most=86_400,
+)
+SPEED_UNKNOWN_VIDEOS_MAX = Whole(
+    "VIEWLEDGER_SPEED_UNKNOWN_VIDEOS_MAX",
+    read_by="speed",
+    meaning="how many videos that are not in the catalogue a partition's segment takes",
+    default=100_000,
+    least=0,
+    most=10_000_000,
+)
+STATE_DIR = Place(
+    "VIEWLEDGER_STATE_DIR",
+    read_by="batch, `billing`, speed, sql",
+    meaning="the folder for the gate's reports, Spark's log and the figures for a node exporter",
+    without="no figures are written; refused by batch runs",
+)
+JARS = Place(
+    "VIEWLEDGER_JARS",
+    read_by="batch, `billing`, sql",
+    meaning="the folder with Spark's jars",
+)
+SPARK_MASTER = Text(
+    "VIEWLEDGER_SPARK_MASTER",
+    read_by="batch, `billing`, sql",
+    meaning="where Spark runs",
+    default="local[2]",
+)
+SPARK_DRIVER_MEMORY = Text(
+    "VIEWLEDGER_SPARK_DRIVER_MEMORY",
+    read_by="batch, `billing`, sql",
+    meaning="the memory of Spark's driver",
+    default="2g",
+    pattern=r"[1-9]\d{0,5}[mg]",
+    form="like 900m or 2g",
+)
+SPARK_SHUFFLE_PARTITIONS = Whole(
+    "VIEWLEDGER_SPARK_SHUFFLE_PARTITIONS",
+    read_by="batch, `billing`, sql",
+    meaning="into how many parts Spark divides what it shuffles",
+    default=4,
+    least=1,
+    most=100_000,
+)
+SQL_STATEMENT_SECONDS = Whole(
+    "VIEWLEDGER_SQL_STATEMENT_SECONDS",
+    read_by="sql",
+    meaning="how long a statement may run",
+    default=300,
+    least=1,
+    most=86_400,
+)
+SQL_STATEMENTS_PER_CLIENT = Whole(
+    "VIEWLEDGER_SQL_STATEMENTS_PER_CLIENT",
+    read_by="sql",
+    meaning="how many statements of one client run at the same time",
+    default=16,
+    least=1,
+    most=32,
+)

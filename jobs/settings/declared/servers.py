@@ -1,0 +1,117 @@
+"""Where the servers are, and the names that are used on them."""
+
+from jobs.settings.kinds import HostPorts, Text, Url, Whole, port
+
+POSTGRES = ("postgresql", "postgres")
+
+KAFKA_BOOTSTRAP = HostPorts(
+    "VIEWLEDGER_KAFKA_BOOTSTRAP",
+    read_by="collector, speed, batch, commands",
+    meaning="the brokers of Kafka",
+)
+REPLICATION_FACTOR = Whole(
+    "VIEWLEDGER_REPLICATION_FACTOR",
+    read_by="`topics`, `doctor`",
+    meaning="on how many brokers each partition is kept",
+    default=1,
+    least=1,
+    most=9,
+)
+MIN_INSYNC_REPLICAS = Whole(
+    "VIEWLEDGER_MIN_INSYNC_REPLICAS",
+    read_by="`topics`, `doctor`",
+    meaning="on how many brokers an event is stored before it is acknowledged; at most the replication factor",
+    default=1,
+    least=1,
+    most=9,
+)
+TOPIC_VIDEO_VIEWS = Text(
+    "VIEWLEDGER_TOPIC_VIDEO_VIEWS",
+    read_by="collector, speed, batch, commands",
+    meaning="the topic of the events",
+    default="video-views",
+)
+TOPIC_DEAD_LETTERS = Text(
+    "VIEWLEDGER_TOPIC_DEAD_LETTERS",
+    read_by="speed, `dead-letters`",
+    meaning="the topic of what cannot be decoded",
+    default="video-views-dlq",
+)
+REDIS_URL = Url(
+    "VIEWLEDGER_REDIS_URL",
+    read_by="speed, api, batch, commands",
+    meaning="Redis, with the counts of the speed layer",
+    schemes=("redis", "rediss"),
+    is_secret=True,
+)
+SPEED_NAMESPACE = Text(
+    "VIEWLEDGER_SPEED_NAMESPACE",
+    read_by="speed, api, batch, commands",
+    meaning="how the names of the speed layer's keys in Redis begin",
+    default="views",
+)
+POSTGRES_URL = Url(
+    "VIEWLEDGER_POSTGRES_URL",
+    read_by="speed, api, batch, commands",
+    meaning="PostgreSQL: versions, catalogue, ledger; migrations need a login that may create roles",
+    schemes=POSTGRES,
+    is_secret=True,
+)
+
+
+def _login(name: str, *, of: str) -> Url:
+    return Url(
+        name,
+        read_by=f"{of}, `migrate --logins`",
+        meaning=f"PostgreSQL with the login of {of}; its database is that of `VIEWLEDGER_POSTGRES_URL`",
+        without="`VIEWLEDGER_POSTGRES_URL`",
+        schemes=POSTGRES,
+        is_secret=True,
+    )
+
+
+SPEED_POSTGRES_URL = _login("VIEWLEDGER_SPEED_POSTGRES_URL", of="speed")
+API_POSTGRES_URL = _login("VIEWLEDGER_API_POSTGRES_URL", of="api")
+PIPELINE_POSTGRES_URL = _login("VIEWLEDGER_PIPELINE_POSTGRES_URL", of="batch")
+BILLING_POSTGRES_URL = _login("VIEWLEDGER_BILLING_POSTGRES_URL", of="`billing`")
+APPROVER_POSTGRES_URL = _login("VIEWLEDGER_APPROVER_POSTGRES_URL", of="`billing` where it approves")
+KEYS_POSTGRES_URL = _login("VIEWLEDGER_KEYS_POSTGRES_URL", of="`keys`")
+SQL_POSTGRES_URL = Url(
+    "VIEWLEDGER_SQL_POSTGRES_URL",
+    read_by="sql, `migrate --logins`",
+    meaning="PostgreSQL with the login of the SQL server, which may only read",
+    schemes=POSTGRES,
+    is_secret=True,
+)
+HDFS_URL = Url(
+    "VIEWLEDGER_HDFS_URL",
+    read_by="batch, `billing`, `sql`, `export`",
+    meaning="the NameNode of HDFS",
+    schemes=("hdfs",),
+)
+NAMENODE_HTTP_PORT = port(
+    "VIEWLEDGER_NAMENODE_HTTP_PORT",
+    read_by="`doctor`, the portal",
+    meaning="the NameNode's HTTP port on this machine, which shows whether HDFS takes writes",
+    without="HDFS is not looked at",
+)
+WAREHOUSE = Text(
+    "VIEWLEDGER_WAREHOUSE",
+    read_by="batch, `billing`",
+    meaning="the folder of the Iceberg tables",
+    without="`warehouse` on `VIEWLEDGER_HDFS_URL`",
+)
+SQL_URL = Url(
+    "VIEWLEDGER_SQL_URL",
+    read_by="api, `sql`, `export`, `billing`, analysts' package",
+    meaning="the SQL server for Spark Connect",
+    default="sc://127.0.0.1:17073",
+    schemes=("sc",),
+)
+ICEBERG_URL = Url(
+    "VIEWLEDGER_ICEBERG_URL",
+    read_by="analysts' package",
+    meaning="the SQL server's Iceberg catalogue",
+    default="http://127.0.0.1:17074",
+    schemes=("http", "https"),
+)

@@ -1,0 +1,255 @@
+"""The kinds of settings. One object is one name in the environment: who reads it, what it means, what it may be.
+
+An empty value counts as not set. A wrong one is refused by one sentence, which never repeats a secret.
+"""
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Generic, TypeVar
+from urllib.parse import urlsplit
+
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Setting(ABC, Generic[Value]):
+    """What the kinds share; a kind says what a text means, and raises ValueError for one that means nothing."""
+
+    name: str
+    _: KW_ONLY
+    read_by: str
+    """The processes, the commands or the files that read it."""
+    meaning: str
+    default: Value | None = None
+    without: str = ""
+    """What holds while it is not set, for a setting without a default that not every reader needs."""
+    is_secret: bool = False
+
+    @property
+    @abstractmethod
+    def allowed(self) -> str:
+        """What a value must be; follows `it must be`."""
+
+    @abstractmethod
+    def parse(self, text: str) -> Value:
+        """Return what a text means; raises ValueError."""
+
+    def text(self, value: Value) -> str:
+        """Return a value as it is written in the environment."""
+        return str(value)
+
+    def is_set(self, environ: Mapping[str, str]) -> bool:
+        """Whether the environment says something about it."""
+        return bool(environ.get(self.name))
+
+    def read(self, environ: Mapping[str, str]) -> Value:
+        """Return the value, or the default; CommandError(BAD_INPUT) for a wrong value, and for none without default."""
+        value = self.read_if_set(environ)
+        if value is None:
+            value = self.default
+        if value is None:
+            remedy = "set it (./viewledger up sets those of the local stack)"
+            raise CommandError(f"{self.name} is not set; {remedy}", ExitCode.BAD_INPUT)
+        return value
+
+    def read_if_set(self, environ: Mapping[str, str]) -> Value | None:
+        """Return the value, None while it is not set; CommandError(BAD_INPUT) for a wrong one."""
+        text = environ.get(self.name)
+        if not text:
+            return None
+        try:
+            return self.parse(text)
+        except ValueError:
+            raise CommandError(self._refusal(text), ExitCode.BAD_INPUT) from None
+
+    def _refusal(self, text: str) -> str:
+        found = f"{self.name} has a wrong value" if self.is_secret else f"{self.name} is {text!r}"
+        return f"{found}; it must be {self.allowed}"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Whole(Setting[int]):
+    """A whole number within [least, most]."""
+
+    _: KW_ONLY
+    least: int
+    most: int
+
+    @property
+    def allowed(self) -> str:
+        """The range."""
+        return f"a whole number from {self.least} to {self.most}"
+
+    def parse(self, text: str) -> int:
+        """Return the number."""
+        if not re.fullmatch(r"-?\d{1,18}", text, re.ASCII) or not self.least <= int(text) <= self.most:
+            raise ValueError
+        return int(text)
+
+
+def port(
+    name: str, *, read_by: str, meaning: str, default: int | None = None, without: str = "", least: int = 1
+) -> Whole:
+    """Declare a port; `least` is 0 where 0 has a meaning of its own."""
+    return Whole(name, read_by=read_by, meaning=meaning, default=default, without=without, least=least, most=65_535)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Number(Setting[float]):
+    """A number within [least, most]; for durations and shares, never for money."""
+
+    _: KW_ONLY
+    least: float
+    most: float
+
+    @property
+    def allowed(self) -> str:
+        """The range."""
+        return f"a number from {self.least:g} to {self.most:g}"
+
+    def parse(self, text: str) -> float:
+        """Return the number."""
+        if not re.fullmatch(r"-?\d{1,15}(\.\d{1,15})?", text, re.ASCII) or not self.least <= float(text) <= self.most:
+            raise ValueError
+        return float(text)
+
+
+class Flag(Setting[bool]):
+    """Yes or no."""
+
+    @property
+    def allowed(self) -> str:
+        """The two texts."""
+        return "0 or 1"
+
+    def parse(self, text: str) -> bool:
+        """Return whether it is 1."""
+        if text not in ("0", "1"):
+            raise ValueError
+        return text == "1"
+
+    def text(self, value: bool) -> str:
+        """Return 0 or 1."""
+        return str(int(value))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Text(Setting[str]):
+    """A text; where `pattern` is given, of that form, which `form` describes."""
+
+    _: KW_ONLY
+    pattern: str = ".*"
+    form: str = "a text"
+
+    @property
+    def allowed(self) -> str:
+        """The form."""
+        return self.form
+
+    def parse(self, text: str) -> str:
+        """Return the text."""
+        if not re.fullmatch(self.pattern, text, re.ASCII | re.DOTALL):
+            raise ValueError
+        return text
+
+
+class Several(Setting[tuple[str, ...]]):
+    """Texts that commas separate."""
+
+    def text(self, value: tuple[str, ...]) -> str:
+        """Return the texts with commas."""
+        return ",".join(value)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Names(Several):
+    """Some of the names in `known`, separated by commas."""
+
+    _: KW_ONLY
+    known: tuple[str, ...]
+
+    @property
+    def allowed(self) -> str:
+        """The names."""
+        return f"one of {', '.join(self.known)}, or several with commas"
+
+    def parse(self, text: str) -> tuple[str, ...]:
+        """Return the names, in the order given."""
+        names = tuple(each.strip() for each in text.split(","))
+        if not set(names) <= set(self.known):
+            raise ValueError
+        return names
+
+
+class Addresses(Several):
+    """IP addresses, separated by commas."""
+
+    @property
+    def allowed(self) -> str:
+        """The form."""
+        return "an IP address, or several with commas"
+
+    def parse(self, text: str) -> tuple[str, ...]:
+        """Return the addresses, as they are written."""
+        return tuple(str(ip_address(part)) for part in map(str.strip, text.split(",")) if part)
+
+
+class HostPorts(Several):
+    """One or more `host:port`, separated by commas."""
+
+    @property
+    def allowed(self) -> str:
+        """The form."""
+        return "host:port, or several with commas"
+
+    def parse(self, text: str) -> tuple[str, ...]:
+        """Return each `host:port`."""
+        parts = tuple(part.strip() for part in text.split(","))
+        for part in parts:
+            host, _, port = part.rpartition(":")
+            if not host or not re.fullmatch(r"\d{1,5}", port, re.ASCII) or not 1 <= int(port) <= 65535:
+                raise ValueError
+        return parts
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Url(Setting[str]):
+    """A URL of one of the schemes with a host. A refusal never repeats the value: it may hold a password."""
+
+    _: KW_ONLY
+    schemes: tuple[str, ...]
+
+    @property
+    def allowed(self) -> str:
+        """The forms."""
+        return f"like {' or '.join(f'{scheme}://host:port' for scheme in self.schemes)}"
+
+    def parse(self, text: str) -> str:
+        """Return the URL; `urlsplit` raises ValueError for a bracket or a port that is no number."""
+        parts = urlsplit(text)
+        if parts.scheme not in self.schemes or not parts.hostname or parts.port == 0:
+            raise ValueError
+        return text
+
+    def _refusal(self, text: str) -> str:
+        return f"{self.name} is not a usable URL; it must be {self.allowed}"
+
+
+class Place(Setting[Path]):
+    """A folder or a file."""
+
+    @property
+    def allowed(self) -> str:
+        """The form."""
+        return "a path"
+
+    def parse(self, text: str) -> Path:
+        """Return the path."""
+        return Path(text)

@@ -1,0 +1,61 @@
+"""What `doctor` says of the settings."""
+
+import json
+
+from jobs.checkup.checks import Row, Verdict
+from jobs.checkup.settings import setting_rows
+
+
+def rows_of(verdict: Verdict, own: dict[str, str], running: dict[str, str] | None = None) -> list[Row]:
+    return [row for row in setting_rows(own, running or {}) if row.verdict is verdict]
+
+
+def test_what_is_set_is_shown_with_its_value() -> None:
+    (row,) = setting_rows({"VIEWLEDGER_API_PORT": "8080", "PATH": "/bin", "VIEWLEDGER_APT": ""}, {})
+    assert (row.verdict, row.found) == (Verdict.OK, "VIEWLEDGER_API_PORT=8080 in the environment")
+
+
+def test_nothing_set_is_said_as_well() -> None:
+    (row,) = setting_rows({}, {})
+    assert row.found == "none in the environment"
+
+
+def test_the_settings_of_a_running_stack_are_counted() -> None:
+    _, row = rows_of(Verdict.OK, {}, {"VIEWLEDGER_API_PORT": "17070", "VIEWLEDGER_SQL_PORT": "17073"})
+    assert row.found.startswith("2 from the running stack")
+
+
+def test_a_wrong_value_is_bad_and_says_what_is_allowed() -> None:
+    (row,) = rows_of(Verdict.BAD, {"VIEWLEDGER_DRAIN_SECONDS": "soon"})
+    assert row.found == "VIEWLEDGER_DRAIN_SECONDS is 'soon'; it must be a number from 0 to 300"
+    assert "docs/settings.md" in row.remedy
+
+
+def test_a_wrong_value_of_a_running_stack_is_bad_unless_the_environment_says_something_else() -> None:
+    running = {"VIEWLEDGER_DRAIN_SECONDS": "soon"}
+    assert len(rows_of(Verdict.BAD, {}, running)) == 1
+    assert not rows_of(Verdict.BAD, {"VIEWLEDGER_DRAIN_SECONDS": "2"}, running)
+
+
+def test_an_unknown_name_is_a_warning_that_names_the_one_that_was_meant() -> None:
+    (row,) = rows_of(Verdict.WARN, {"VIEWLEDGER_API_PROT": "8080"})
+    assert row.found == "VIEWLEDGER_API_PROT is set, and no setting has this name"
+    assert row.remedy == "did you mean VIEWLEDGER_API_PORT?"
+    (row,) = rows_of(Verdict.WARN, {"VIEWLEDGER_MOON": "full"})
+    assert row.remedy == "unset it; the settings are in docs/settings.md"
+
+
+def test_no_secret_is_ever_shown_right_or_wrong() -> None:
+    own = {
+        "VIEWLEDGER_PSEUDONYM_KEY": "sesame",
+        "VIEWLEDGER_API_CURSOR_KEY": "5e5a3e" * 10 + "0000",
+        "VIEWLEDGER_POSTGRES_URL": "postgresql://u:sesame@h:1/d",
+        "VIEWLEDGER_REDIS_URL": "sesame",
+        "VIEWLEDGER_OIDC_CLIENT_SECRET": "sesame",
+        "VIEWLEDGER_API_PASSWORD": "sesame",
+        "VIEWLEDGER_PSEUDONYM_KEYS": "sesame",
+    }
+    shown = json.dumps([row.found + row.remedy for row in setting_rows(own, own)])
+    assert "sesame" not in shown
+    assert "5e5a3e" not in shown
+    assert "VIEWLEDGER_POSTGRES_URL=(secret)" in shown

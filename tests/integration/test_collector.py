@@ -174,8 +174,12 @@ def test_sigterm_finishes_the_requests_under_way(broker: LocalStack) -> None:
     ("changes", "code", "sentence"),
     [
         ({}, ExitCode.UNAVAILABLE, "no Kafka broker answers at 127.0.0.1:9"),
-        ({"VIEWLEDGER_PSEUDONYM_KEY": "abcd"}, ExitCode.BAD_INPUT, "VIEWLEDGER_PSEUDONYM_KEY has a wrong value; it must be"),
-        ({"VIEWLEDGER_TRUSTED_PROXIES": "x"}, ExitCode.BAD_INPUT, "VIEWLEDGER_TRUSTED_PROXIES is 'x'; it must be an IP"),
+        ({"VIEWLEDGER_PSEUDONYM_KEY": "abcd"}, ExitCode.BAD_INPUT, "VIEWLEDGER_PSEUDONYM_KEY has a wrong value"),
+        (
+            {"VIEWLEDGER_TRUSTED_PROXIES": "x"},
+            ExitCode.BAD_INPUT,
+            "VIEWLEDGER_TRUSTED_PROXIES is 'x'; it must be an IP",
+        ),
     ],
 )
 def test_a_collector_that_cannot_start_says_why_in_one_sentence(

@@ -1,1 +1,1 @@
-"""The batch layer: archives the log, counts it exactly, lets the gate judge the result, publishes it as a version."""
+"""Archive the log, count it exactly, check the result with the gate, and publish it as a version."""

@@ -1,22 +1,22 @@
-"""What can stop a batch run. Each message is one sentence for the operator."""
+"""The errors that stop a batch run. Each message is one sentence for the operator."""
 
 from collections.abc import Sequence
 
 
 class BatchError(Exception):
-    """A run stopped on purpose; nothing was published."""
+    """A run stopped on purpose and published nothing."""
 
 
 class RefusedError(BatchError):
-    """A precondition of the run does not hold; nothing was done."""
+    """A precondition of the run does not hold; the run did nothing."""
 
 
 class ArchiveError(BatchError):
-    """What was archived is not exactly the offset ranges asked for: a broken invariant, never retried."""
+    """The archived offsets differ from the requested ranges: a broken invariant, never retried."""
 
 
 class UnreadableLogError(BatchError):
-    """The log holds bytes that cannot be read; trying again does not help."""
+    """The log holds bytes that cannot be read; a retry does not help."""
 
 
 class GateFailedError(BatchError):
@@ -29,4 +29,4 @@ class GateFailedError(BatchError):
 
 
 class DifferenceError(BatchError):
-    """Numbers that must agree do not; the message names the first file, or table and day, that differs."""
+    """Numbers that must agree differ; the message names the first file, or table and day."""

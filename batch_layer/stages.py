@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Tells the operator what the run is doing."""
+    """Reports the run's progress to the operator."""
 
     def __call__(self, stage: str, text: str) -> None:
         """Report one step of a stage."""
@@ -22,9 +22,9 @@ class Stages:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[list[str]]:
-        """Time one stage; what the caller appends to the list is reported with it."""
+        """Time one stage; items that the caller appends to the list are reported with it."""
         started = time.perf_counter()
-        said: list[str] = []
-        yield said
+        notes: list[str] = []
+        yield notes
         self.seconds[name] = round(time.perf_counter() - started, 3)
-        self._progress(name, f"{', '.join(said) or 'done'} in {self.seconds[name]:.1f} s")
+        self._progress(name, f"{', '.join(notes) or 'done'} in {self.seconds[name]:.1f} s")

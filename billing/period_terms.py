@@ -118,7 +118,7 @@ def newer_terms(terms: PeriodTerms, views: SettledViews) -> list[str]:
     if newest != terms.catalogue_version:
         moved = moved_shares(period, terms.attribution.catalogue, catalogue)
         seen = views.videos_seen(period.days(), moved) if moved else ()
-        if moved := {video_id: said for video_id, said in moved.items() if video_id in seen}:
+        if moved := {video_id: change for video_id, change in moved.items() if video_id in seen}:
             found.append(moved_sentence(moved, period, version=terms.catalogue_version, newer=newest))
     newest, contracts = terms.newest_contracts
     if newest != terms.contract_version and other_terms(period, terms.attribution.contracts, contracts):

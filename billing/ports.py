@@ -65,7 +65,7 @@ class SettledPiece(Protocol):
 
 
 class UnplacedViews(Protocol):
-    """Billable views of a video that cannot be paid: nobody owns it on their day, or no card holds on it."""
+    """Billable views of a video that cannot be paid: it has no owner on their day, or no card is in force."""
 
     @property
     def video_id(self) -> str:
@@ -87,9 +87,9 @@ class UnplacedViews(Protocol):
 class SettledViews(Protocol):
     """The events of ONE published version, read only at the snapshots that the version names.
 
-    Two readers of the same version see the same rows whatever is published meanwhile. An event belongs to the UTC day
-    of its own timestamp, a rejected one to the day it was received. A server that is away raises the implementation's
-    own error; jobs gives it its exit code.
+    Two readers of the same version see the same rows, even if others are published meanwhile. An event belongs to the
+    UTC day of its own timestamp, a rejected one to the day it was received. A server that is away raises the
+    implementation's own error; jobs gives it its exit code.
     """
 
     @property
@@ -97,9 +97,9 @@ class SettledViews(Protocol):
         """The version all answers belong to."""
 
     def pieces(self, attribution: Attribution, policy: CountingPolicy | None = None) -> Iterable[SettledPiece]:
-        """Yield all events of the period that are somebody's under a card, in pieces.
+        """Yield all events of the period that have an owner and a card, in pieces.
 
-        Judged as they were published; for a backtest, counted views are judged anew by a proposed policy.
+        Judged as they were published; for a backtest, counted views are judged again by a proposed policy.
 
         Ascending by (payee_id, video_id, owned_from_on, effective_from_on, country, policy_version), texts byte by
         byte. Streams: memory grows neither with the number of events nor with that of payees.
@@ -131,7 +131,7 @@ class SettledViews(Protocol):
 
 
 class ReviewedEvent(Protocol):
-    """An event that is not counted by itself; it stays visible until somebody decides about it."""
+    """An event that is not counted by itself; it stays visible until a person decides on it."""
 
     @property
     def partition(self) -> int:
@@ -151,7 +151,7 @@ class ReviewedEvent(Protocol):
 
     @property
     def happened_at(self) -> datetime:
-        """When it says it happened."""
+        """The event's own timestamp."""
 
     @property
     def appended_at(self) -> datetime:

@@ -13,7 +13,7 @@ class CollectorMetrics:
         ProcessCollector(registry=self.registry)
         events = Counter(
             "view_events_received",
-            "Events by what became of them: accepted, rejected, or unacknowledged (the client was told to retry).",
+            "Events by outcome: accepted, rejected, or unacknowledged (the client was asked to retry).",
             ["status"],
             registry=self.registry,
         )

@@ -1,6 +1,6 @@
 """Keyed pseudonyms that replace a viewer's and a session's id before anything is stored. Pure.
 
-HMAC-SHA256 (RFC 2104) cut to 128 bits: without the key nobody can find the pseudonym of a known id by trying, and two
+HMAC-SHA256 (RFC 2104) cut to 128 bits: without the key, the pseudonym of a known id cannot be found by trying, and two
 of a billion viewers share one with probability below 2^-68. The same key always gives the same pseudonym, so keep the
 key for as long as the events.
 """

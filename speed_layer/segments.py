@@ -13,7 +13,7 @@ class PartitionReading:
     """The contents of one partition from `offset_end` on."""
 
     has_segment: bool
-    """Whether a segment starts exactly at the `offset_end` that was asked for."""
+    """Whether a segment starts exactly at the requested `offset_end`."""
     position: int
     """Next offset to apply."""
     segment: int

@@ -18,14 +18,14 @@ HTTP_SECONDS = 10.0
 Day = date | str
 Instant = datetime | date | str
 Answer = Any
-"""A pandas.DataFrame, or a pyarrow.Table where `arrow=True` asks for one."""
+"""A pandas.DataFrame, or a pyarrow.Table with `arrow=True`."""
 
 VIEWS = "video_id, event_day, country, device_type, views, billable_views, policy_version"
 
 
 @dataclass
 class Server:
-    """Where the SQL server is, and the sessions with it: one for each version that was read."""
+    """The address of the SQL server, and the sessions with it: one for each version that was read."""
 
     sql_url: str
     iceberg_url: str
@@ -36,7 +36,7 @@ _server: Server | None = None
 
 
 def connect(sql_url: str | None = None, iceberg_url: str | None = None) -> None:
-    """Ask this server from now on; what is not given comes from the environment or is this machine's."""
+    """Use this server from now on; a missing address comes from the environment or is this machine's."""
     global _server
     for session in _server.sessions.values() if _server else ():
         session.close()
@@ -93,7 +93,7 @@ def sql(
     as_of: Instant | None = None,
     arrow: bool = False,
 ) -> Answer:
-    """Return the answer to a question; `:name` in it stands for `values["name"]`.
+    """Return the answer to a query; `:name` in it means `values["name"]`.
 
     Raises ForbiddenError, QueryError or UnavailableError, each with one sentence.
     """

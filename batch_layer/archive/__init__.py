@@ -1,1 +1,1 @@
-"""From the log to the archive: how far a run goes, and the untouched messages it keeps."""
+"""From the log to the archive: the reach of a run, and the untouched messages that it keeps."""

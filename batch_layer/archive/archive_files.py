@@ -1,4 +1,4 @@
-"""The files of the archive: what was put on record when they were written, against what is found now. Pure."""
+"""The files of the archive: compare the record made when they were written with what is found now. Pure."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ from datetime import datetime
 from batch_layer.lake.content import Content, Place
 
 Hours = Mapping[Place, Content]
-"""What a file holds of each partition and hour."""
+"""The content of a file by partition and hour."""
 
 
 @dataclass(frozen=True)
 class FileStatus:
-    """What the file system says of a file without reading it."""
+    """The file system's status of a file, known without reading it."""
 
     byte_count: int
     modified_at: datetime
@@ -28,7 +28,7 @@ class ArchivedFile:
 
 @dataclass(frozen=True)
 class RecordedFile:
-    """What is on record of a file without its hours."""
+    """The record of a file without its hours."""
 
     version: int
     """The version that added it."""
@@ -37,14 +37,14 @@ class RecordedFile:
 
 @dataclass(frozen=True)
 class FoundFiles:
-    """The files of raw events as they are found now."""
+    """The files of raw events that were found now."""
 
     listed: Collection[str]
-    """Those that the version's snapshot refers to."""
+    """Files that the version's snapshot refers to."""
     on_main: Collection[str]
-    """Those that `main` shows."""
+    """Files that `main` shows."""
     stored: Mapping[str, FileStatus]
-    """Those that lie in the table's folder, those of runs that were never published among them."""
+    """Files in the table's folder, including those of runs that were never published."""
 
 
 GONE = "is gone"
@@ -54,27 +54,26 @@ CHANGED = "was changed after it was archived"
 
 
 def suspects(version: int, recorded: Mapping[str, RecordedFile], found: FoundFiles) -> dict[str, str]:
-    """Return path → what is wrong with it, by what can be said without reading a file; in the order of the paths.
+    """Return path → what is wrong with it, as far as is known without reading a file; in the order of the paths.
 
-    A changed file may still hold the rows on record, for instance when it was brought back from a copy: it must be
-    read.
+    A changed file may still hold the recorded rows, for instance after it was restored from a copy: it must be read.
     """
     expected = {path: each for path, each in recorded.items() if each.version <= version}
-    said = dict.fromkeys({*found.listed, *found.on_main} - recorded.keys(), ADDED)
+    problems = dict.fromkeys({*found.listed, *found.on_main} - recorded.keys(), ADDED)
     for path, each in expected.items():
         if path not in found.stored:
-            said[path] = GONE
+            problems[path] = GONE
         elif path not in found.listed:
-            said[path] = UNLISTED
+            problems[path] = UNLISTED
         elif found.stored[path] != each.status:
-            said[path] = CHANGED
-    return dict(sorted(said.items()))
+            problems[path] = CHANGED
+    return dict(sorted(problems.items()))
 
 
 def file_sentence(path: str, what: str, recorded: Hours, found: Hours) -> str | None:
-    """Return a sentence that names the file and its first partition and hour that differ; None when it holds the same.
+    """Return a sentence that names the file and its first partition and hour that differ; None if its content is equal.
 
-    What was added or belongs to the table no more is wrong whatever it holds.
+    A file that was added, or no longer belongs to the table, is wrong with any content.
     """
     places = sorted({*recorded, *found})
     nothing = Content()

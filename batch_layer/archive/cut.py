@@ -1,4 +1,4 @@
-"""How far a run goes: the offset vector of its cut, and the instants before which everything is covered."""
+"""The reach of a run: the offset vector of its cut, and the instants before which everything is covered."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,20 +11,20 @@ from ingestion.contract.unavailable import UnavailableError
 from ingestion.contract.version import PublishedVersion
 
 STALLED_AFTER = timedelta(hours=1)
-"""A speed layer in which an event waits for longer is not waited for."""
+"""The longest wait of an event for the speed layer before the run stops waiting for that partition."""
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
 class Cut:
-    """Where a run begins and ends in the log."""
+    """The start and end of a run in the log."""
 
     start: OffsetVector
     end: OffsetVector
     watermarks: tuple[datetime, ...]
-    """Per partition the instant before which everything appended lies below `end`."""
+    """Per partition the instant before which all appended events lie below `end`."""
     notes: tuple[str, ...] = ()
-    """What is unusual, for the operator."""
+    """Unusual facts, for the operator."""
     uncut_count: int = 0
     """Partitions that the speed layer did not cut, so that the run goes to their end."""
 
@@ -32,10 +32,10 @@ class Cut:
 def take_cut(
     log: LogEnds, speed: SpeedCut, topic: str, former: PublishedVersion | None, *, begin_at_oldest: bool = False
 ) -> Cut:
-    """Cut the speed layer's segments and say how far the run goes.
+    """Cut the speed layer's segments and return the reach of the run.
 
-    The broker's time is taken first: where the cut reaches the highwater read afterwards, everything appended until
-    then lies below it, so an idle partition holds nothing back.
+    The broker's time is read first: if the cut reaches the highwater that is read afterwards, everything appended
+    before that time lies below it, so an idle partition delays nothing.
 
     `begin_at_oldest`: the first version may leave out what the broker has already deleted.
 
@@ -83,8 +83,8 @@ def _stalled(
 ) -> frozenset[int]:
     """Return the partitions whose next event has waited too long for the speed layer.
 
-    A run must not wait for it, too: what is never archived is deleted in the end. The speed layer begins anew from the
-    version by itself.
+    A run must not wait for it: events that are never archived are deleted in the end. The speed layer restarts from
+    the version by itself.
     """
     pairs = enumerate(zip(positions, highwaters, strict=True))
     behind = {partition: at for partition, (at, highwater) in pairs if at is not None and at < highwater}
@@ -93,7 +93,7 @@ def _stalled(
 
 
 def _refuse_shorter(start: OffsetVector, highwaters: Sequence[int]) -> None:
-    """Raise RefusedError where the log ends before what is counted: what is appended there would never be read."""
+    """Raise RefusedError if the log ends before what is counted: events appended there would never be read."""
     for partition, (begin, highwater) in enumerate(zip(start.ends, highwaters, strict=True)):
         if highwater < begin:
             raise RefusedError(
@@ -134,7 +134,7 @@ def _watermarks(
     appended_at = log.appended_at(behind) if behind else {}
     watermarks = []
     for partition in range(len(end.ends)):
-        # no record at or after offset_end although the log is longer: only markers of transactions follow
+        # no record at or after offset_end although the log is longer: only transaction markers follow
         instant = appended_at.get(partition, broker_time) if partition in behind else broker_time
         reached = former.watermarks[partition] if former and partition < len(former.watermarks) else _NEVER
         watermarks.append(max(instant, reached))

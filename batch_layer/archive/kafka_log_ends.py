@@ -1,4 +1,4 @@
-"""The broker's view of the topic: where it ends, what time it is there, when records were appended."""
+"""The broker's view of the topic: its end, the broker's time, and the append times of records."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class KafkaLogEnds:
-    """Asks the broker; see the port `LogEnds`. One for each run: `close` it."""
+    """Queries the broker; see the port `LogEnds`. One for each run: `close` it."""
 
     def __init__(
         self, bootstrap: str, topic: str, *, clock_topic: str = CLOCK_TOPIC, timeout_seconds: float = 10
@@ -34,7 +34,7 @@ class KafkaLogEnds:
                 enable_auto_commit=False,
                 auto_offset_reset="none",
                 isolation_level="read_uncommitted",  # as the speed layer reads; see there
-                # one record for each partition is wanted; one whole record always comes, whatever its size
+                # one record per partition is needed; one whole record always comes, of any size
                 max_partition_fetch_bytes=1 << 16,
                 request_timeout_ms=self._timeout_ms,
                 bootstrap_timeout_ms=self._timeout_ms,
@@ -46,7 +46,7 @@ class KafkaLogEnds:
         self._consumer.close(autocommit=False, timeout_ms=self._timeout_ms)
 
     def log_id(self) -> str:
-        """Return the id that Kafka gave the topic when it was made."""
+        """Return the id that Kafka gave the topic when it was created."""
         with _translated(self._bootstrap):
             admin = KafkaAdminClient(
                 bootstrap_servers=self._bootstrap.split(","),

@@ -1,4 +1,4 @@
-"""What archiving needs from the speed layer and the broker, and what it gives."""
+"""The ports of archiving to the speed layer and the broker, and its result."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ class SpeedCut(Protocol):
     def cut(self, partition_count: int) -> Sequence[int | None]:
         """Close the open segment of every partition, atomically; return where the next one starts.
 
-        None stands for a partition without state. May raise UnavailableError: the run then goes to the highwater and
+        None means a partition without state. May raise UnavailableError: the run then goes to the highwater and
         the speed layer repairs itself later.
         """
 
@@ -43,11 +43,11 @@ class LogEnds(Protocol):
 
 @dataclass(frozen=True)
 class Archived:
-    """What a run archived."""
+    """The result of archiving."""
 
     rows_by_partition: Mapping[int, int]
     gaps_by_partition: Mapping[int, int]
-    """Offsets without a record; transactional producers leave them, and they are no loss."""
+    """Offsets without a record; transactional producers leave them, and they are not a loss."""
 
     @property
     def row_count(self) -> int:

@@ -1,4 +1,4 @@
-"""Archiving: exact Kafka offset ranges into the raw table, untouched, and the proof that they are all there."""
+"""Archive exact Kafka offset ranges into the raw table, untouched, and prove that they are complete."""
 
 import json
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ class KafkaSource:
     """Reads offset ranges of the log with Spark's Kafka connector."""
 
     def __init__(self, spark: SparkSession, bootstrap: str, base: int = 0) -> None:
-        """Read from Kafka, adding to every offset `base`: where this generation of the log begins."""
+        """Read from Kafka; add `base`, the first offset of this generation of the log, to every offset."""
         self._spark = spark
         self._bootstrap = bootstrap
         self._base = base
@@ -44,11 +44,11 @@ class KafkaSource:
             .option("failOnDataLoss", "true")
             # as the speed layer reads: an event counts when it is on the log
             .option("kafka.isolation.level", "read_uncommitted")
-            # fewer, larger requests: the default of 1 MiB a partition makes the task wait for the broker
+            # fewer, larger requests: with the default of 1 MiB a partition the task waits for the broker
             .option("kafka.max.partition.fetch.bytes", str(8 << 20))
             .option("kafka.fetch.max.bytes", str(64 << 20))
             .option("kafka.max.poll.records", "20000")
-            # everything asked for is there already; at the log's end the read-ahead would hold up each partition
+            # everything requested is there already; at the log's end the read-ahead would hold up each partition
             # for the default of 500 ms, for the broker answers a connection's requests one after the other
             .option("kafka.fetch.max.wait.ms", "10")
             .load()
@@ -70,7 +70,7 @@ def _offsets_json(vector: OffsetVector, base: int) -> str:
 def append_raw(records: DataFrame, *, branch: str, run_id: str, file_count: int) -> Content:
     """Append records to the raw table's branch in `file_count` files for each day of arrival.
 
-    Returns their content as it was on its way to the files.
+    Returns their content as it was sent to the files.
     """
     rows, content = observed(records.coalesce(file_count))
     rows.withColumn("run_id", F.lit(run_id)).writeTo(branch_target(RAW_EVENTS, branch)).append()
@@ -81,7 +81,7 @@ def verify_archived(rows: DataFrame, ranges: Sequence[OffsetRange]) -> Archived:
     """Prove that `rows` lie in the ranges and hold no offset twice; count rows and gaps by partition.
 
     Raises:
-        ArchiveError: an offset is outside its range or stands twice.
+        ArchiveError: an offset is outside its range or appears twice.
     """
     found = {
         row.partition: row
@@ -98,8 +98,8 @@ def verify_archived(rows: DataFrame, ranges: Sequence[OffsetRange]) -> Archived:
     for partition, row in found.items():
         span = spans.get(partition)
         if span is None or row.first < span.start or row.last >= span.end:
-            asked = f"[{span.start}, {span.end})" if span else "nothing"
-            raise ArchiveError(f"partition {partition}: asked for {asked}, archived {row.first} to {row.last}")
+            wanted = f"[{span.start}, {span.end})" if span else "nothing"
+            raise ArchiveError(f"partition {partition}: expected {wanted}, archived {row.first} to {row.last}")
         if row.offset_count != row.row_count:
             raise ArchiveError(f"partition {partition}: {row.row_count - row.offset_count} offsets were archived twice")
     rows_by_partition = {partition: found[partition].row_count if partition in found else 0 for partition in spans}

@@ -1,4 +1,4 @@
-"""The files below the tables, read past them: their status, what they hold, and whether they can be read at all."""
+"""Read the tables' files directly: their status, their content, and whether they can be read at all."""
 
 import re
 import socket
@@ -29,8 +29,8 @@ PROBE_SECONDS = 5.0
 
 
 def stored_files(spark: SparkSession, folders: Sequence[str]) -> dict[str, FileStatus]:
-    """Return path → status of every Parquet file below the folders, without reading any; none where one is gone."""
-    # of the files' content nothing is read unless the column `content` is asked for
+    """Return path → status of every Parquet file below the folders, without reading any; a missing folder has none."""
+    # the files' content is not read unless the column `content` is selected
     reader = spark.read.format("binaryFile").option("recursiveFileLookup", "true").option("pathGlobFilter", "*.parquet")
     try:
         files = reader.load(list(folders))
@@ -49,7 +49,7 @@ def _status(row: dict[str, Any]) -> FileStatus:
 
 
 def hours_of(spark: SparkSession, file: str) -> Hours:
-    """Return what a file of raw events holds, by partition and hour."""
+    """Return the content of a file of raw events, by partition and hour."""
     found = contents({file: spark.read.parquet(file)}, {file: BY_PLACE})
     return {Place.parse(str(part)): content for (_, part), content in found.items()}
 
@@ -64,7 +64,7 @@ def damage(spark: SparkSession, error: SparkError) -> str:
     """Return why one file cannot be read, in a few words.
 
     Raises:
-        UnavailableError: it is the server that does not answer.
+        UnavailableError: the server does not answer.
     """
     text = text_of(error)
     part = part_away(text)
@@ -74,7 +74,7 @@ def damage(spark: SparkSession, error: SparkError) -> str:
 
 
 def _answers(spark: SparkSession) -> bool:
-    """Whether every DataNode that the NameNode counts as living can be reached."""
+    """Return whether every DataNode that the NameNode counts as live can be reached."""
     java: Any = spark._jvm
     configuration = spark._jsc.hadoopConfiguration()
     warehouse = java.org.apache.hadoop.fs.Path(spark.conf.get("spark.sql.catalog.ledger.warehouse"))

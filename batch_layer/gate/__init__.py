@@ -1,1 +1,1 @@
-"""Judges a run's branch before anything of it is published."""
+"""Check a run's branch before anything of it is published."""

@@ -1,7 +1,7 @@
-"""The data-quality gate: great-expectations judges a run's branch before anything of it is published.
+"""The data-quality gate: great-expectations checks a run's branch before anything of it is published.
 
-What is expected of tables follows docs and `counting.py`: every event has one verdict, counts never exceed what they
-count, the tally adds up to what was archived, and nothing goes back.
+The expectations follow docs and `counting.py`: every event has one verdict, counts never exceed what they count, the
+tally adds up to the archived events, and no count decreases.
 """
 
 import json
@@ -26,7 +26,7 @@ import great_expectations as gx
 import great_expectations.render.renderer
 import great_expectations.render.view
 
-# the package has types for little of what is used here
+# the package has types for few of the parts used here
 gxe: Any = gx.expectations
 renderer: Any = great_expectations.render.renderer
 view: Any = great_expectations.render.view
@@ -67,7 +67,7 @@ def judge(spark: SparkSession, subject: Subject, run_id: str, folder: Path) -> G
 
 
 def _validated(validation: Any, rows: DataFrame) -> Any:
-    """Count first, in one Spark job for a whole table; look for the rows that broke a rule only when some did."""
+    """Count first, in one Spark job for a whole table; look for the offending rows only if some rule fails."""
     given = {"dataframe": rows}
     result = validation.run(batch_parameters=given, result_format="BOOLEAN_ONLY")
     return result if result.success else validation.run(batch_parameters=given, result_format="SUMMARY")
@@ -104,7 +104,7 @@ def _checks(spark: SparkSession, subject: Subject) -> dict[str, tuple[DataFrame,
 def _with_rules(events: DataFrame) -> DataFrame:
     """Add the rules between columns as columns, so that all rules of all events are checked in one pass.
 
-    Columns that only say something about well-formed events are emptied for rejected ones; empty values are skipped.
+    Columns that only concern well-formed events are emptied for rejected ones; empty values are skipped.
     """
     is_rejected = F.col("verdict") == "rejected"
     trusted = F.col("verdict").isin("counted", "duplicate", "conflict")

@@ -1,4 +1,4 @@
-"""What the gate finds."""
+"""The gate's result."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class GateReport:
-    """What the gate found."""
+    """The result of the gate."""
 
     failures: tuple[str, ...]
     checked_count: int

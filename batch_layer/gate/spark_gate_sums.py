@@ -1,4 +1,4 @@
-"""What the gate compares: numbers that must be the same when counted in two ways, and numbers that never go back."""
+"""The numbers that the gate compares: pairs counted in two ways, and numbers that never decrease."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from ingestion.contract.offsets import OffsetVector
 
 @dataclass(frozen=True)
 class Subject:
-    """What the gate looks at: the judged days of the branch, what was appended, and the former version's tally."""
+    """The gate's input: the judged days of the branch, the appended rows, and the former version's tally."""
 
     events: DataFrame
     rejected: DataFrame
@@ -24,14 +24,14 @@ class Subject:
     detail: DataFrame
     by_day: DataFrame
     changed_totals: DataFrame
-    """The branch's totals of the videos that changed."""
+    """The branch's totals of the changed videos."""
     expected_totals: DataFrame
-    """The same, as computed."""
+    """The same totals, recomputed."""
     tally: DataFrame
-    """All of the branch's tally."""
+    """The branch's whole tally."""
     former_tally: DataFrame
     moved: DataFrame | None
-    """The late events that a decision has taken out of their former day, as they stood there; None without any."""
+    """The late events that a decision moved out of their former day, as they were stored there; None without any."""
     judged_days: Collection[date]
     former_offsets: OffsetVector | None
     offsets: OffsetVector
@@ -39,7 +39,7 @@ class Subject:
 
 
 def sums(spark: SparkSession, subject: Subject) -> DataFrame:
-    """Return `(what, found, expected)`, one row for everything that is counted in two ways."""
+    """Return `(what, found, expected)`, one row for every number that is counted in two ways."""
     judged_tally = subject.tally.where(F.col("event_day").isin(sorted(subject.judged_days)))
     in_hour, on_day, in_partition = ("partition", "event_hour"), ("event_day",), ("partition",)
     counted, rejected = (f"if(verdict = '{verdict}', event_count, 0)" for verdict in ("counted", "rejected"))
@@ -80,7 +80,7 @@ def sums(spark: SparkSession, subject: Subject) -> DataFrame:
             _Part("totals of changed videos", expected="views"),
             _Part("billable totals of changed videos", expected="billable_views"),
         ),
-        # keys that stand twice
+        # keys that appear twice
         _parts(_by_key(subject.events, "partition", "offset"), _distinct("events")),
         _parts(_by_key(subject.events.where("verdict = 'counted'"), "event_id", "event_day"), _distinct("counted ids")),
         _parts(
@@ -98,7 +98,7 @@ def sums(spark: SparkSession, subject: Subject) -> DataFrame:
 
 
 def monotony(spark: SparkSession, subject: Subject) -> DataFrame:
-    """Return `(what, now, former)`: what never goes back from one version to the next."""
+    """Return `(what, now, former)` for numbers that never decrease from one version to the next."""
     former_ends = subject.former_offsets.ends if subject.former_offsets else ()
     received = [(f"received by {key}", (key,)) for key in ("partition", "event_day")]
     parts = [
@@ -113,7 +113,7 @@ def monotony(spark: SparkSession, subject: Subject) -> DataFrame:
 
 
 class _Part(NamedTuple):
-    """The share of each row in what is found or expected of `what` and its keys; SQL expressions."""
+    """The contribution of each row to the found or expected sum of `what` and its keys; SQL expressions."""
 
     what: str
     keys: tuple[str, ...] = ()
@@ -122,7 +122,7 @@ class _Part(NamedTuple):
 
 
 def _distinct(what: str) -> _Part:
-    """Expect each key of `_by_key` to stand on one row."""
+    """Expect each key of `_by_key` on exactly one row."""
     return _Part(f"distinct {what}", found="row_count", expected="1")
 
 

@@ -1,1 +1,1 @@
-"""From an archived message to its verdict, its billability and the counts that follow."""
+"""From an archived message to its verdict, its billability and the derived counts."""

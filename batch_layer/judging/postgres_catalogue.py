@@ -1,4 +1,4 @@
-"""The facts of the catalogue that billability needs, from PostgreSQL."""
+"""Read the catalogue's facts that billability needs from PostgreSQL."""
 
 import itertools
 from collections.abc import Collection, Iterator
@@ -12,7 +12,7 @@ from ingestion.contract.unavailable import Part, UnavailableError
 
 
 class PostgresCatalogueFacts:
-    """See the port `CatalogueFacts`. A connection for each call: a run asks twice."""
+    """See the port `CatalogueFacts`. A connection for each call: a run makes two."""
 
     def __init__(self, url: str) -> None:
         self._url = url

@@ -1,4 +1,4 @@
-"""What was decided about late events, from billing's journal in PostgreSQL."""
+"""Read the decisions about late events from billing's journal in PostgreSQL."""
 
 from contextlib import closing
 
@@ -15,13 +15,13 @@ _ACCEPTED = """
 
 
 class PostgresLateDecisions:
-    """See the port `LateDecisions`. A connection for each call: a run asks once."""
+    """See the port `LateDecisions`. A connection for each call: a run makes one."""
 
     def __init__(self, url: str) -> None:
         self._url = url
 
     def accepted(self) -> frozenset[LogPlace]:
-        """See the port. A decision is final, so one row says it."""
+        """See the port. A decision is final, so one row suffices."""
         try:
             with closing(connected(self._url)) as connection, connection.cursor() as cursor:
                 cursor.execute(_ACCEPTED)

@@ -1,4 +1,4 @@
-"""Which event days a run must judge again."""
+"""Find the event days that a run must judge again."""
 
 from collections.abc import Collection
 from datetime import date, timedelta
@@ -13,7 +13,7 @@ def neighbours(days: Collection[date], existing: Collection[date]) -> frozenset[
 
 
 def days_to_recompute(touched: Collection[date], existing: Collection[date]) -> frozenset[date]:
-    """Return the touched days and the existing ones beside them.
+    """Return the touched days and the existing days next to them.
 
     A new event can change the verdict of the same id's events on its own and the neighbouring days, whose order is
     that of arrival over all partitions, so also of events that were archived earlier.

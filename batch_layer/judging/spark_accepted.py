@@ -1,4 +1,4 @@
-"""Late events that somebody accepted, filed under their own day, so that they are judged as any other event."""
+"""File accepted late events under their own day, so that they are judged like any other event."""
 
 from collections.abc import Collection
 from datetime import date
@@ -14,7 +14,7 @@ _PLACE = ["partition", "offset"]
 
 
 def accepted_rows(spark: SparkSession, events: DataFrame, accepted: Collection[LogPlace]) -> DataFrame:
-    """Return the late events at these places, as they are; no other verdict and none before `ACCEPTABLE_FROM`."""
+    """Return the late events at these places, unchanged; none with another verdict or before `ACCEPTABLE_FROM`."""
     late = events.where((F.col("verdict") == "late_review") & (F.col("happened_at") >= F.lit(ACCEPTABLE_FROM)))
     if not accepted:
         return late.limit(0)
@@ -27,7 +27,7 @@ def accepted_rows(spark: SparkSession, events: DataFrame, accepted: Collection[L
 def with_accepted(events: DataFrame, moved: DataFrame) -> DataFrame:
     """Return the events with those `moved` by a decision as candidates of their own day and hour.
 
-    A filter by event day reads no more days than without them.
+    A filter by event day reads no more days than it would without them.
     """
     own = {
         "event_day": F.to_date("happened_at"),
@@ -39,7 +39,7 @@ def with_accepted(events: DataFrame, moved: DataFrame) -> DataFrame:
 
 
 def touched_days(decoded: DataFrame, moved: DataFrame | None) -> frozenset[date]:
-    """Return the days of new events, and those that `moved` ones leave and come to."""
+    """Return the days of new events, and the former and new days of `moved` ones."""
     days = [decoded.select("event_day")]
     if moved is not None:
         days += [moved.select("event_day"), moved.select(F.to_date("happened_at"))]

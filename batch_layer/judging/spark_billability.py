@@ -1,4 +1,4 @@
-"""Billability in Spark: the rules of `ingestion.contract.counting` for counted events, the cap included."""
+"""Billability in Spark: the rules of `ingestion.contract.counting` for counted events, including the cap."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class RulesByDay:
                 )
 
     def as_rows(self, spark: SparkSession) -> DataFrame:
-        """Return one row for each day, as literals of the query: nothing has to be sent to the executors."""
+        """Return one row for each day, as literals of the query, so that nothing is sent to the executors."""
         rows = ", ".join(
             f"(DATE'{day}', {policy.version}, {policy.minimum_view_seconds}, {self.catalogue_versions[day]}L)"
             for day, policy in sorted(self.policies.items())
@@ -85,10 +85,10 @@ def _is_own_view(own: Column) -> Column:
 
 
 def over_cap(billable: DataFrame, paid_before: DataFrame, policies: Mapping[date, CountingPolicy]) -> DataFrame:
-    """Return `(partition, offset)` of the billable events that the cap takes away.
+    """Return `(partition, offset)` of the billable events that exceed the cap.
 
     `billable` are the judged days' events that are billable before the cap; `paid_before` the stored billable events
-    of the days before them, which stay as they are. Both have partition, offset, user_id, video_id, event_id,
+    of the days before them, which do not change. Both have partition, offset, user_id, video_id, event_id,
     happened_at, event_day.
     """
     columns = ("partition", "offset", "user_id", "video_id", "event_id", "happened_at", "event_day")
@@ -97,7 +97,7 @@ def over_cap(billable: DataFrame, paid_before: DataFrame, policies: Mapping[date
     )
     keyed = views.withColumn("viewer_hash", F.xxhash64("user_id", "video_id"))
     cap = min((policy.billable_per_viewer_max for policy in policies.values()), default=0)
-    # who has no more views than the cap in all days read cannot be over it
+    # a viewer with no more views than the cap in all days read cannot exceed it
     often = joinable(keyed.groupBy("viewer_hash").count().where(F.col("count") > cap).select("viewer_hash"))
     return (
         keyed.join(often, "viewer_hash", "left_semi")
@@ -138,7 +138,7 @@ class _CapFold:
 
 
 def with_cap(events: DataFrame, dropped: DataFrame) -> DataFrame:
-    """Return `events` with `over_cap` in the place of `billable` where the cap says so."""
+    """Return `events` with `over_cap` in place of `billable` for the events over the cap."""
     marked = joinable(dropped.withColumn("is_over_cap", F.lit(True)))
     capped = F.when(F.col("is_over_cap"), Billability.OVER_CAP.value).otherwise(F.col("billability"))
     joined = events.join(marked, ["partition", "offset"], "left")

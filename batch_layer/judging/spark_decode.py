@@ -1,4 +1,4 @@
-"""Decoding archived messages with the contract's own decoder, in Python workers that Spark feeds with Arrow.
+"""Decode archived messages with the contract's own decoder, in Python workers that Spark feeds with Arrow.
 
 There is exactly one decoder, so an event cannot be well-formed in one layer and malformed in another.
 """
@@ -46,7 +46,7 @@ _FIELDS = (
 )  # fmt: skip
 _PLACE = ("partition", "offset", "appended_at")
 COLUMNS = (*_PLACE, *(name for name, _, _ in _FIELDS[:-1]))
-"""Those of the events table: all but what is only counted."""
+"""The columns of the events table, without those that are only counted."""
 SCHEMA = "partition int, offset bigint, appended_at timestamp, " + ", ".join(
     f"{name} {kind}" for name, kind, _ in _FIELDS
 )
@@ -59,7 +59,7 @@ _ARROW_SCHEMA = pa.schema(
 def decode(raw: DataFrame, contracts: EventContracts) -> DataFrame:
     """Return one row of `SCHEMA` for every archived message, read by the event contract in force at its place.
 
-    `verdict` is what an event is by itself: `rejected`, `late_review`, or null for a candidate for counting.
+    `verdict` is the result for an event by itself: `rejected`, `late_review`, or null for a candidate for counting.
     """
     return raw.select(*_PLACE, "key", "value").mapInArrow(_Decoder(contracts), SCHEMA)
 
@@ -129,7 +129,7 @@ def _described(event: ViewEvent, contract: int, filed: tuple[int, int] | None, v
 
 
 def _video_of_key(key: bytes) -> str | None:
-    """Return the video that a message is about by its key, for events of which nothing else can be trusted."""
+    """Return the video in a message's key, for events whose other fields cannot be trusted."""
     text = key.decode("ascii", "replace")
     return text if is_video_id(text) else None
 

@@ -1,4 +1,4 @@
-"""Judging the touched days: reads what is stored, adds what is new, and goes on until nothing else can change."""
+"""Judge the touched days: read the stored events, add the new ones, and repeat until no other day can change."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class DayJudge:
     facts: DataFrame
 
     def judge(self, days: Collection[date]) -> DataFrame:
-        """Return every event of `days`, judged; a column for each of the events table."""
+        """Return every event of `days`, judged, with the columns of the events table."""
         rules = self.rules_for(days)
         pool = _unjudged(_of_days(self.stored, days)).unionByName(self.decoded)
         beside = _unjudged(_of_days(self.stored, neighbours(days, self.existing_days)))
@@ -42,7 +42,7 @@ class DayJudge:
         return with_cap(judged, dropped)
 
     def days_to_add(self, days: Collection[date], judged: DataFrame) -> frozenset[date]:
-        """Return the days after `days` whose cap looks back on billable views that have changed."""
+        """Return the days after `days` whose cap looks back on changed billable views."""
         following = days_after(days, self.existing_days)
         if not following:
             return frozenset()
@@ -64,10 +64,10 @@ class DayJudge:
 def judge_touched(
     judge: DayJudge, touched: Collection[date], write: Callable[[DataFrame, frozenset[date]], DataFrame]
 ) -> frozenset[date]:
-    """Judge the touched days and all others that they affect; return the days that were judged.
+    """Judge the touched days and all days that they affect; return the judged days.
 
-    `write` stores judged events of days and returns them as stored; it is called again with more days when the cap of
-    a following day depends on what has changed.
+    `write` stores judged events of days and returns them as stored; it is called again with more days if the cap of
+    a following day depends on a change.
     """
     days = days_to_recompute(touched, judge.existing_days)
     while more := judge.days_to_add(days, write(judge.judge(days), days)):
@@ -80,6 +80,6 @@ def _of_days(events: DataFrame, days: Collection[date]) -> DataFrame:
 
 
 def _unjudged(events: DataFrame) -> DataFrame:
-    """Return stored events as the decoder left them: candidates have no verdict."""
+    """Return stored events as the decoder produced them: candidates have no verdict."""
     verdict = F.when(~F.col("verdict").isin(*CANDIDATES), F.col("verdict")).alias("verdict")
     return events.select(*[verdict if name == "verdict" else F.col(name) for name in COLUMNS])

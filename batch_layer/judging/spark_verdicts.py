@@ -1,6 +1,6 @@
 """The counting rule in Spark: the same outcome for every event as `ingestion.contract.counting.settle`.
 
-Work is spent only where order matters: on ids that occur more than once, and on viewers who watched one video more
+Only the cases in which order matters cost much: ids that occur more than once, and viewers who watched one video more
 often than the cap allows. Everything else is a hash aggregate of eight-byte keys and one scan.
 """
 
@@ -12,17 +12,17 @@ from ingestion.contract.counting import LATE_AFTER, Verdict
 CANDIDATES = (Verdict.COUNTED.value, Verdict.DUPLICATE.value, Verdict.CONFLICT.value)
 """The verdicts of events that are compared with each other."""
 BROADCAST_ROWS_MAX = 1_000_000
-"""Above this a join shuffles both sides instead of copying the smaller one to every executor."""
+"""For more rows a join shuffles both sides instead of copying the smaller one to every executor."""
 
 
 def repeat_verdicts(candidates: DataFrame) -> DataFrame:
     """Return `(partition, offset, repeat_verdict)` for every candidate that is not the first of its id.
 
-    `candidates` must hold all candidates of the judged days and of the days beside them.
+    `candidates` must hold all candidates of the judged days and of the adjacent days.
 
     Among the events of an id on the same and the neighbouring days the smallest (appended_at, partition, offset) of
     those that were not late, or else of the late ones that were accepted, is counted; any other is compared with that
-    one. So the minimum by id and day is all the order that is needed.
+    one. So only the minimum by id and day is needed, no other order.
     """
     keyed = candidates.select(
         F.xxhash64("event_id").alias("id_hash"),
@@ -30,7 +30,7 @@ def repeat_verdicts(candidates: DataFrame) -> DataFrame:
         "event_day",
         F.struct(is_late().alias("is_late"), "appended_at", "partition", "offset", "payload_digest").alias("event"),
     )
-    # two ids that share a hash are only looked at needlessly: the rule below goes by event_id
+    # two ids that share a hash only cost some time: the rule below uses event_id
     repeated = keyed.join(more_than(keyed, 1), "id_hash", "left_semi").drop("id_hash")
     first_of_day = repeated.groupBy("event_id", "event_day").agg(F.min("event").alias("first"))
     days_in_reach = F.explode(F.array(F.date_sub("event_day", 1), "event_day", F.date_add("event_day", 1)))
@@ -52,7 +52,7 @@ def repeat_verdicts(candidates: DataFrame) -> DataFrame:
 
 
 def is_late() -> Column:
-    """Return whether an event happened too long before it was received; a candidate that did was accepted."""
+    """Return whether an event happened too long before it was received; such a candidate was accepted."""
     return F.expr(f"happened_at < appended_at - INTERVAL '{LATE_AFTER.days}' DAY")
 
 
@@ -62,7 +62,7 @@ def more_than(keyed: DataFrame, limit: int, key: str = "id_hash") -> DataFrame:
 
 
 def joinable(rows: DataFrame) -> DataFrame:
-    """Compute `rows` now, so that none of them costs nothing, few are broadcast, and many are not."""
+    """Materialise `rows` now: an empty result is free, a small one is broadcast, a large one is shuffled."""
     kept = rows.persist()
     count = kept.count()
     if count == 0:

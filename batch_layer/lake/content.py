@@ -1,4 +1,4 @@
-"""The content of a table or of a part of it, as a number that can be added up, and the places of the log's rows."""
+"""The content of a table or of a part of it, as a hash that can be summed, and the places of the log's rows."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -34,13 +34,13 @@ class Content:
 
     @classmethod
     def parse(cls, row_count: int, text: str) -> "Content":
-        """Read what `text` wrote."""
+        """Parse the output of `text`."""
         return cls(row_count, (int(text[:16], 16), int(text[16:], 16)))
 
 
 @dataclass(frozen=True, order=True)
 class Place:
-    """Where rows belong: the Kafka partition and a UTC hour, for rows of the log that of the broker's append time."""
+    """The place of rows: the Kafka partition and a UTC hour (for rows of the log, of the append time)."""
 
     partition: int
     hour: datetime
@@ -50,6 +50,6 @@ class Place:
 
     @classmethod
     def parse(cls, text: str) -> "Place":
-        """Read `PARTITION YYYY-MM-DD HH`."""
+        """Parse `PARTITION YYYY-MM-DD HH`."""
         partition, _, hour = text.partition(" ")
         return cls(int(partition), datetime.strptime(hour, _HOUR).replace(tzinfo=UTC))

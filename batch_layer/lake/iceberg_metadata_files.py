@@ -1,4 +1,4 @@
-"""Reads Iceberg's metadata files through Spark's Java process, which has the client of HDFS."""
+"""Read Iceberg's metadata files through Spark's Java process, which has the client of HDFS."""
 
 import json
 from collections import OrderedDict
@@ -12,11 +12,11 @@ from pyspark.sql import SparkSession
 from ingestion.contract.unavailable import Part, UnavailableError
 
 KEPT_MAX = 64
-"""Files held in memory; one never changes once it is written."""
+"""The number of files that are cached; a file never changes once it is written."""
 
 
 class MetadataFiles:
-    """The newest metadata of each table, as Iceberg's own JSON; can be used by several threads."""
+    """Reads the newest metadata of each table, as Iceberg's own JSON. Thread-safe."""
 
     def __init__(self, spark: SparkSession, location_of: Callable[[str], str | None]) -> None:
         self._spark = spark
@@ -28,7 +28,7 @@ class MetadataFiles:
         """Return a table's metadata.
 
         Raises:
-            LookupError: the table was not made yet.
+            LookupError: the table does not exist yet.
             UnavailableError: HDFS or PostgreSQL does not answer.
         """
         location = self._location_of(table)

@@ -15,7 +15,7 @@ NAMESPACE = "ledger.views"
 
 
 def path_of(name: str) -> str:
-    """Return a file's path without scheme and host, however they were written."""
+    """Return a file's path without scheme and host, in any notation."""
     return re.sub(r"^[a-z]+:(//[^/]*)?", "", name)
 
 
@@ -26,7 +26,7 @@ class IcebergTables:
         self._spark = spark
 
     def create_missing(self) -> None:
-        """Create what does not exist yet, and close the folders of the closed tables; changes nothing otherwise."""
+        """Create missing tables, and close the folders of the closed tables; otherwise change nothing."""
         self._spark.sql(f"CREATE NAMESPACE IF NOT EXISTS {NAMESPACE}")
         there = {row.tableName for row in self._spark.sql(f"SHOW TABLES IN {NAMESPACE}").collect()}
         for name, table in TABLES.items():
@@ -45,9 +45,9 @@ class IcebergTables:
             self._close(name)
 
     def _close(self, name: str) -> None:
-        """Leave a table's folder to its owner alone, before anything lies in it and of tables made before.
+        """Restrict a table's folder to its owner, before any file is in it, and for existing tables.
 
-        Whom an administrator lets in besides by an access control list stays let in.
+        Further rights that an administrator granted by an access control list remain.
         """
         java: Any = self._spark._jvm
         folder = java.org.apache.hadoop.fs.Path(self._table(name).location())
@@ -57,9 +57,9 @@ class IcebergTables:
             files.setPermission(folder, java.org.apache.hadoop.fs.permission.FsPermission(0o700))
 
     def open_branch(self, branch: str, base: Mapping[str, int]) -> dict[str, int]:
-        """Make `branch` start from the base snapshots in every table; an absent base is the empty table.
+        """Create `branch` from the base snapshots in every table; an absent base is the empty table.
 
-        Returns the snapshot that each branch starts from.
+        Return the snapshot that each branch starts from.
         """
         starts = {}
         for name in TABLES:
@@ -76,7 +76,7 @@ class IcebergTables:
         return {name: self._head(name, branch) for name in TABLES}
 
     def tag(self, label: str, snapshots: Mapping[str, int]) -> None:
-        """Name the snapshots; a tag left by a crashed run is moved."""
+        """Tag the snapshots; a tag that a crashed run left is moved."""
         for name, snapshot in snapshots.items():
             table = self._table(name)
             changes = table.manageSnapshots()
@@ -84,7 +84,7 @@ class IcebergTables:
             (changes.replaceTag(label, snapshot) if there else changes.createTag(label, snapshot)).commit()
 
     def move_main(self, snapshots: Mapping[str, int]) -> list[str]:
-        """Make `main` show exactly these snapshots; return the tables where it did not."""
+        """Make `main` show exactly these snapshots; return the tables whose `main` was another."""
         moved = []
         for name, snapshot in snapshots.items():
             table = self._table(name)
@@ -105,7 +105,7 @@ class IcebergTables:
             self._drop_branch(self._table(name), branch)
 
     def drop_branches(self, prefix: str, keep: Collection[str]) -> None:
-        """Remove every branch whose name begins with `prefix` and is not to be kept, from every table."""
+        """Remove every branch whose name begins with `prefix`, except those to keep, from every table."""
         for name in TABLES:
             table = self._table(name)
             for branch in [str(ref) for ref in table.refs().keySet() if str(ref).startswith(prefix)]:
@@ -145,7 +145,7 @@ class IcebergTables:
         return f"{self._table(name).location()}/data"
 
     def exists(self) -> bool:
-        """Whether the tables were made already."""
+        """Return whether the tables exist."""
         return bool(self._spark.catalog.tableExists(f"{NAMESPACE}.{TALLY}"))
 
     def _table(self, name: str) -> Any:
@@ -168,7 +168,7 @@ def branch_of(run_id: str) -> str:
 
 
 def branch_target(name: str, branch: str) -> str:
-    """Return the name under which Spark writes to a table's branch."""
+    """Return the identifier by which Spark writes to a table's branch."""
     return f"{NAMESPACE}.{name}.branch_{branch}"
 
 

@@ -1,4 +1,4 @@
-"""How batch runs connect to PostgreSQL: every wait is bounded."""
+"""Connect batch runs to PostgreSQL; every wait is bounded."""
 
 import psycopg2
 from psycopg2.extensions import connection as Connection
@@ -7,7 +7,7 @@ CONNECT_SECONDS_MAX = 5
 STATEMENT_SECONDS_MAX = 600
 """Publishing a first version may write a million counts."""
 SILENCE_SECONDS_MAX = 30
-"""A server whose machine is gone is noticed after so long, in the middle of a statement or between two."""
+"""The time after which a dead server is noticed, in the middle of a statement or between two."""
 
 
 def connected(url: str) -> Connection:

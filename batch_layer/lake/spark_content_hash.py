@@ -1,4 +1,4 @@
-"""Order-free content hashes of tables: equal rows give an equal hash, and changed rows change it by their own share."""
+"""Order-free content hashes of tables: equal rows give an equal hash, and each changed row changes it."""
 
 from collections.abc import Callable, Mapping
 from functools import reduce
@@ -11,13 +11,13 @@ from batch_layer.lake.content import Content
 
 _MODULUS = 1 << 64
 _NOT_CONTENT = frozenset({"run_id", "appended_on", "whole", "_file"})
-"""Says who archived a row, in which file it lies or how rows are compared, not what is in them."""
+"""Columns that tell who archived a row, its file or how rows are compared; they are not content."""
 
 BY_PLACE = """concat(coalesce(partition, -1), ' ',
     coalesce(date_format(appended_at, 'yyyy-MM-dd HH'), '1970-01-01 00'))"""
-"""Divides rows of the log by their `Place`; a row that lost its place is filed under partition -1 or 1970."""
+"""Groups rows of the log by their `Place`; a row without a place is filed under partition -1 or 1970."""
 BY_FILE = f"concat(_file, '|', {BY_PLACE})"
-"""Divides rows that have the column `_file` by it and their `Place`."""
+"""Groups rows that have the column `_file` by it and their `Place`."""
 
 
 _HALVES = [
@@ -31,7 +31,7 @@ _HALVES = [
 def contents(parts: Mapping[str, DataFrame], by: Mapping[str, str] | None = None) -> dict[tuple[str, object], Content]:
     """Return the content of each named part, in one Spark job.
 
-    `by` names for some parts a column or SQL expression: these have a content for each of its values, as text.
+    `by` gives some parts a column or SQL expression: these have a content for each of its values, as text.
     """
     by = by or {}
     hashed = reduce(DataFrame.unionByName, [_hashed(name, rows, by.get(name)) for name, rows in parts.items()])
@@ -43,7 +43,7 @@ def contents(parts: Mapping[str, DataFrame], by: Mapping[str, str] | None = None
 
 
 def observed(rows: DataFrame) -> tuple[DataFrame, Callable[[], Content]]:
-    """Return the same rows, and what tells their content once they were written somewhere."""
+    """Return the same rows, and a function that returns their content after they were written."""
     seen = Observation()
     sums = [F.expr(value).alias(name) for name, value in _HALVES]
     hashed = rows.selectExpr("*", *_row_hashes(rows)).observe(seen, F.count(F.lit(1)).alias("row_count"), *sums)

@@ -1,4 +1,4 @@
-"""Tells a server that is away from an error of ours, in what Spark raises."""
+"""Distinguish an unreachable server from our own errors, in the exceptions of Spark."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -22,23 +22,23 @@ _UNREADABLE_LOG = ("CorruptRecordException", "RecordDeserializationException", "
                    "Received exception when fetching the next record")  # fmt: skip
 _LOST_FILE = ("FileNotFoundException", "org.apache.iceberg.exceptions.NotFoundException")
 _LOST_LEASE = "does not have any open files"
-"""HDFS says of a file that was being written when it went away that it does not exist."""
+"""HDFS reports that a file does not exist if it went away while the file was being written."""
 _UNREADABLE = ("ChecksumException", "BlockMissingException")
 _LOST_DATA = ("data may have been lost", "OffsetOutOfRange", "failOnDataLoss")
 SparkError: TypeAlias = Py4JError | PySparkException
 SPARK_ERRORS = (Py4JError, PySparkException)
-"""What a call of Spark may raise."""
+"""The exceptions that a call of Spark may raise."""
 Asked = ParamSpec("Asked")
 Answer = TypeVar("Answer")
 
 
 def translated(step: Callable[Asked, Answer]) -> Callable[Asked, Answer]:
-    """Make a step raise the batch layer's own errors; what is neither of these passes.
+    """Make a step raise the batch layer's own errors; other exceptions pass.
 
     Raises:
         UnavailableError: a server that Spark talks to is away.
-        UnreadableLogError: what the log holds cannot be read.
-        RefusedError: its records were stamped by their senders.
+        UnreadableLogError: bytes in the log cannot be read.
+        RefusedError: the records have their senders' timestamps.
         DifferenceError: a file is gone.
     """
 
@@ -71,31 +71,31 @@ def translated(step: Callable[Asked, Answer]) -> Callable[Asked, Answer]:
 
 
 def is_lost(text: str) -> bool:
-    """Whether an error text of Spark says that a file of a table does not exist."""
+    """Return whether an error text of Spark means that a file of a table does not exist."""
     return any(sign in text for sign in _LOST_FILE) and _LOST_LEASE not in text
 
 
 def is_unreadable(text: str) -> bool:
-    """Whether an error text of Spark says that HDFS has no good copy of a block, or reaches none."""
+    """Return whether an error text of Spark means that HDFS has, or reaches, no good copy of a block."""
     return any(sign in text for sign in _UNREADABLE)
 
 
 def part_away(text: str) -> Part | None:
-    """Return the part that an error text of Spark complains of, if any."""
+    """Return the part that an error text of Spark complains about, if any."""
     if any(sign in text for sign in _LOST_DATA):
         return None
     return next((part for part, signs in _AWAY if any(sign in text for sign in signs)), None)
 
 
 def away(part: Part, text: str) -> UnavailableError:
-    """Return the error for a part that an error text of Spark complains of."""
+    """Return the error for a part that an error text of Spark complains about."""
     return UnavailableError(part, f"{PART_NAMES[part]} did not answer Spark ({first_cause(text)})")
 
 
 def text_of(error: SparkError) -> str:
-    """Return all that an error says, its causes included.
+    """Return the whole message of an error, including its causes.
 
-    The cause may be all there is: where a file of HDFS can be neither written nor closed, Java only complains that the
+    The cause may be the only message: if a file of HDFS can be neither written nor closed, Java only reports that the
     second error is the first one.
     """
     if isinstance(error, Py4JJavaError):
@@ -107,6 +107,6 @@ def text_of(error: SparkError) -> str:
 
 
 def first_cause(text: str) -> str:
-    """Return the cause at the beginning of it all, in at most 200 characters."""
+    """Return the first cause, in at most 200 characters."""
     causes = [line for line in text.splitlines() if line.startswith("Caused by: ")]
     return (causes[-1].removeprefix("Caused by: ") if causes else text.strip().splitlines()[0])[:200]

@@ -4,5 +4,5 @@ import re
 
 
 def one_sentence(message: str) -> str:
-    """Return Spark's own sentence, without its codes and without the query and the stack below it."""
+    """Return Spark's own sentence, without its codes, the query and the stack trace."""
     return re.sub(r"^\[[\w.]+\] |\.? SQLSTATE: \w+", "", message.strip().split("\n")[0]).strip()

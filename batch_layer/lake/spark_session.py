@@ -1,4 +1,4 @@
-"""The one Spark session of a process: jars from a folder, the Iceberg catalog, UTC, quiet."""
+"""Start the one Spark session of a process: jars from a folder, the Iceberg catalog, UTC, quiet."""
 
 import os
 import sys
@@ -30,10 +30,10 @@ class SparkSettings:
     """Tasks of a shuffle; about two for each core of the cluster."""
     driver_memory: str = "2g"
     is_short: bool = False
-    """For up to some million events: no second compiler and no re-planning between the stages of a query. Measured
+    """For up to a few million events: no second compiler and no re-planning between the stages of a query. Measured
     with 100,000 events, a whole run then costs 63 instead of 113 seconds of CPU."""
     log: Path | None = None
-    """Where Spark's own messages go; None: to stderr."""
+    """File for Spark's own messages; None: stderr."""
     extra: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -53,13 +53,13 @@ def jdbc_catalog(postgres_url: str, warehouse: str) -> dict[str, str]:
 
 
 def folder_catalog(warehouse: str) -> dict[str, str]:
-    """Return the properties of a catalog that is a folder, for tests and benchmarks."""
+    """Return the properties of a catalog in a folder, for tests and benchmarks."""
     return {"type": "hadoop", "warehouse": warehouse}
 
 
 def rest_catalog(url: str, namespace: str) -> dict[str, str]:
-    """Return the properties of a catalog that answers by HTTP; `namespace` is where names without one are looked up."""
-    # who asks is waiting: a server behind the catalog that is away is told after one more try
+    """Return the properties of a catalog over HTTP; names without a namespace are looked up in `namespace`."""
+    # a client is waiting: report an unreachable catalog server after one more try
     return {"type": "rest", "uri": url, "default-namespace": namespace, "rest.client.max-retries": "1"}
 
 
@@ -68,7 +68,7 @@ def open_session(settings: SparkSettings, name: str = "viewledger batch") -> Spa
     """Start Spark, or return the session that this process already has.
 
     Executors run the contract's own Python code: they get the project's folder by PYTHONPATH, which must exist at the
-    same place on every machine of a cluster (as the virtual environment must). Passwords are told to the running Java
+    same place on every machine of a cluster (as the virtual environment must). Passwords are passed to the running Java
     process, never on its command line, which everybody on the machine may read. Raises UnavailableError when the disk
     of Spark's scratch files is full.
     """
@@ -92,7 +92,7 @@ def open_session(settings: SparkSettings, name: str = "viewledger batch") -> Spa
 
 @contextmanager
 def _stderr_to(log: Path | None) -> Iterator[None]:
-    """Give the processes started here another stderr; Java writes to it before any of its logging is set up."""
+    """Give the child processes another stderr; Java writes to it before any of its logging is set up."""
     if log is None:
         yield
         return
@@ -128,7 +128,7 @@ def _options(settings: SparkSettings) -> dict[str, str]:
         # one dead server must not cost minutes: jobs retries whole runs
         "spark.hadoop.ipc.client.connect.max.retries": "2",
         "spark.hadoop.ipc.client.connect.max.retries.on.timeouts": "2",
-        # one that accepts calls and answers none is given up, too
+        # a server that accepts calls and answers none is given up, too
         "spark.hadoop.ipc.client.rpc-timeout.ms": "60000",
         "spark.hadoop.dfs.client.use.datanode.hostname": "false",
         # closing a file waits for the DataNode's report: 0.4 s by default for each of a run's hundreds of small files

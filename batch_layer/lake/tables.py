@@ -1,4 +1,4 @@
-"""The batch tables as records: what each is for, and what every column means, in the words of the tables' comments."""
+"""The batch tables as records: the purpose of each, and the meaning of every column, used as the tables' comments."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ REJECTED_EVENTS = "rejected_events"
 TALLY = "tally"
 
 CLOSED_TABLES = (RAW_EVENTS, REJECTED_EVENTS)
-"""They hold messages as their senders wrote them, personal data among it: analysts have no right to them, nor to their
+"""These hold messages as their senders wrote them, including personal data: analysts have no right to them or their
 files. `events` has the verdict on each of their rows."""
 
 
@@ -106,14 +106,14 @@ TABLES: dict[str, Table] = {
             Column("event_day", "date", "UTC day of happened_at; of appended_at for rejected and late_review events"),
             Column("event_hour", "timestamp", "UTC hour of the same instant as event_day"),
             Column("view_duration", "int", "Seconds watched"),
-            Column("revenue_eligible", "boolean", "Whether the player says that the view may earn money"),
+            Column("revenue_eligible", "boolean", "Whether the view may earn money, by the player"),
             _COUNTRY,
             _DEVICE,
             Column(
                 "ad_types",
                 "array<string>",
                 "Type of each advertisement that counts, each once in an event while the view has room for it; "
-                "unknown where it was not said",
+                "unknown if the player did not send it",
             ),
             Column("payload_digest", "string", "Equal for two events exactly when the player sent the same values"),
             Column("verdict", "string", "The one outcome: counted, duplicate, conflict, rejected or late_review"),
@@ -172,4 +172,4 @@ TABLES: dict[str, Table] = {
 }
 
 OPEN_TABLES = tuple(name for name in TABLES if name not in CLOSED_TABLES)
-"""What analysts may read."""
+"""The tables that analysts may read."""

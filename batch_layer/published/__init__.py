@@ -1,1 +1,1 @@
-"""Published versions as analysts read them: by SQL, by an Iceberg catalogue, as files."""
+"""Published versions for analysts: by SQL, by an Iceberg catalogue, as files."""

@@ -1,7 +1,7 @@
 """A read-only Iceberg REST catalogue of the published versions, for Spark and every other Iceberg reader.
 
 Namespace `current` follows the pointer; `v1`, `v2`, … stay as they were published. A table's metadata is answered as
-`published_metadata` makes it, so a reader cannot name anything that was not published. Nothing can be written here.
+`published_metadata` makes it, so a reader cannot name anything unpublished. Nothing can be written here.
 
 https://iceberg.apache.org/rest-catalog-spec/ has the routes and the forms of the answers.
 """
@@ -28,11 +28,11 @@ READS = (
     "GET /v1/{prefix}/namespaces/{namespace}/tables/{table}",
     "HEAD /v1/{prefix}/namespaces/{namespace}/tables/{table}",
 )
-"""What this catalogue can do; a reader that was told so tries nothing else."""
+"""The capabilities of this catalogue; a reader that receives them uses no others."""
 
 
 class PublishedSnapshots(Protocol):
-    """Which snapshots were published; see `postgres_published_snapshots`."""
+    """Reads the published snapshots; see `postgres_published_snapshots`."""
 
     def current(self) -> int | None:
         """Return the version that the pointer names; None before the first publication."""
@@ -41,7 +41,7 @@ class PublishedSnapshots(Protocol):
         """Return every published version's number, oldest first."""
 
     def manifests(self) -> Sequence[Mapping[str, Any]]:
-        """Return what is to be known of every published version, oldest first, as JSON has it."""
+        """Return the facts of every published version, oldest first, as JSON values."""
 
     def of_table(self, table: str, version: int) -> Sequence[PublishedSnapshot]:
         """Return the table's snapshots of the published versions up to this one, oldest first."""
@@ -51,7 +51,7 @@ class PublishedCatalog:
     """The answers of the catalogue, without HTTP.
 
     Raises:
-        LookupError: a namespace or table that does not exist; the message says what does.
+        LookupError: a namespace or table does not exist; the message lists those that do.
         UnavailableError: PostgreSQL or HDFS does not answer.
     """
 
@@ -66,7 +66,7 @@ class PublishedCatalog:
         self._metadata_of = metadata_of
 
     def namespaces(self) -> list[str]:
-        """Return `current`, when anything is published, and one namespace for each version."""
+        """Return `current`, if anything is published, and one namespace for each version."""
         versions = self._snapshots.versions()
         return ([CURRENT] if versions else []) + [f"v{version}" for version in versions]
 

@@ -1,4 +1,4 @@
-"""Which snapshots were published and where the tables' metadata lies, from PostgreSQL, by read-only connections."""
+"""The published snapshots and the places of the tables' metadata, from PostgreSQL, by read-only connections."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ from ingestion.contract.unavailable import Part, UnavailableError
 
 
 class PostgresPublishedSnapshots:
-    """See the port `PublishedSnapshots`. A connection for each question: a table is asked for once in a query."""
+    """See the port `PublishedSnapshots`. A connection for each call: a query looks up a table once."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -26,7 +26,7 @@ class PostgresPublishedSnapshots:
         return [row[0] for row in self._rows(f"SELECT version {_PUBLISHED} ORDER BY version")]
 
     def manifests(self) -> Sequence[Mapping[str, Any]]:
-        """See the port. `settled_until` is the earliest watermark: what was received before it is counted."""
+        """See the port. `settled_until` is the earliest watermark: all events received before it are counted."""
         rows = self._rows(f"SELECT version, run_id, published_at, watermarks, row_counts {_PUBLISHED} ORDER BY version")
         return [
             {
@@ -53,7 +53,7 @@ class PostgresPublishedSnapshots:
         return dict(self._rows(f"SELECT version, published_at {_PUBLISHED} ORDER BY version"))
 
     def login_that_may_write(self) -> str | None:
-        """Return the login's name when it may change what is read here; None when it may not."""
+        """Return the login's name if it may change what is read here; None if it may not."""
         rows = self._rows(
             "SELECT current_user FROM unnest(%s) AS name "
             "WHERE has_table_privilege(name, 'INSERT, UPDATE, DELETE, TRUNCATE') LIMIT 1",
@@ -62,7 +62,7 @@ class PostgresPublishedSnapshots:
         return rows[0][0] if rows else None
 
     def metadata_location(self, catalog: str, namespace: str, table: str) -> str | None:
-        """Return where a table's newest metadata lies, by the JDBC catalogue; None when there is no such table."""
+        """Return where a table's newest metadata lies, from the JDBC catalogue; None if there is no such table."""
         rows = self._rows(
             "SELECT metadata_location FROM iceberg_tables "
             "WHERE catalog_name = %s AND table_namespace = %s AND table_name = %s",

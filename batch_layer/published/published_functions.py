@@ -1,7 +1,7 @@
-"""Which functions analysts may call: those that compute from their arguments and reach nothing else.
+"""The functions that analysts may call: those that compute from their arguments and reach nothing else.
 
-Every function of Spark's own registry is in one of these lists, and a test holds them against it: a function that a
-later Spark adds is refused until somebody has looked at it.
+Every function of Spark's own registry is in one of these lists, and a test compares them: a function that a later
+Spark adds is refused until it has been reviewed.
 """
 
 _OPEN = """
@@ -78,7 +78,7 @@ CLOSED_FUNCTIONS = {
     )
     for name in names.split()
 }
-"""Functions that reach something else, and what."""
+"""Functions that reach something else, with what they reach."""
 
 OPEN_TABLE_FUNCTIONS = frozenset(
     {
@@ -92,12 +92,12 @@ _LIST = "docs/analysts.md (Functions) lists them"
 
 
 def function_problem(name: str) -> str | None:
-    """Return why a function is not open to analysts; None for one that is."""
+    """Return why a function is not open to analysts; None if it is."""
     return _problem("function", name, name in OPEN_FUNCTIONS, CLOSED_FUNCTIONS.get(name))
 
 
 def table_function_problem(name: str) -> str | None:
-    """Return why a table function is not open to analysts; None for one that is."""
+    """Return why a table function is not open to analysts; None if it is."""
     return _problem("table function", name, name in OPEN_TABLE_FUNCTIONS, CLOSED_TABLE_FUNCTIONS.get(name))
 
 

@@ -1,7 +1,7 @@
-"""An Iceberg table's metadata as analysts may see it: published snapshots and nothing else.
+"""An Iceberg table's metadata for analysts: published snapshots and nothing else.
 
-The files of a table do not move: what is hidden is hidden because no metadata names it. A snapshot that a run wrote
-and nobody published, a refused run's branch, and the log of former metadata files are all left out.
+The files of a table do not move: a file is hidden if no metadata names it. Unpublished snapshots, a refused run's
+branch, and the log of former metadata files are all left out.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ class MissingSnapshotError(Exception):
 
 @dataclass(frozen=True)
 class PublishedSnapshot:
-    """What one published version says about one table."""
+    """The facts of one table in one published version."""
 
     version: int
     published_at: datetime

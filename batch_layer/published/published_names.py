@@ -1,4 +1,4 @@
-"""The names under which analysts find the published tables, and what else they may name."""
+"""The names under which analysts find the published tables, and the other names they may use."""
 
 import re
 from collections.abc import Sequence
@@ -11,20 +11,20 @@ CURRENT = "current"
 
 
 class ForbiddenError(Exception):
-    """An analyst asked for something that is not open to analysts; the message is one sentence."""
+    """The object is not open to analysts; the message is one sentence."""
 
 
 def is_namespace(name: str) -> bool:
-    """Whether a name is that of a namespace, whether or not such a version was published."""
+    """Return whether a name has the form of a namespace, published or not."""
     return re.fullmatch(r"current|v[1-9]\d{0,17}", name, re.ASCII | re.IGNORECASE) is not None
 
 
 def check_table(parts: Sequence[str]) -> None:
-    """Let through `table`, `namespace.table` and `published.namespace.table`.
+    """Accept `table`, `namespace.table` and `published.namespace.table`; refuse other names.
 
     A single part is looked up in the session's own views and in the namespace that the session uses, which
-    `check_namespace` bounds. Two parts could otherwise be a data source and a file, four a table's metadata; and what
-    is not a word could be taken for a path.
+    `check_namespace` bounds. Without this check two parts could be a data source and a file, and four a table's
+    metadata; and a part that is not a word could be read as a path.
     """
     if not 1 <= len(parts) <= 3 or not all(map(_is_word, parts)) or not _is_within(parts[:-1]):
         raise ForbiddenError(
@@ -34,19 +34,19 @@ def check_table(parts: Sequence[str]) -> None:
 
 
 def check_namespace(parts: Sequence[str]) -> None:
-    """Let through nothing, `published`, `namespace` and `published.namespace`."""
+    """Accept nothing, `published`, `namespace` and `published.namespace`; refuse other names."""
     if parts and parts != [CATALOG] and not _is_within(parts):
         raise ForbiddenError(f"{_shown(parts)} is not open to analysts; a namespace is {CURRENT}, v1, v2, …")
 
 
 def check_function(parts: Sequence[str]) -> None:
-    """Let through the functions of Spark's own that compute from their arguments and reach nothing else."""
+    """Accept Spark's own functions that compute from their arguments and reach nothing else; refuse others."""
     if problem := function_problem(".".join(parts).lower()):
         raise ForbiddenError(problem)
 
 
 def check_table_function(parts: Sequence[str]) -> None:
-    """Let through the table functions that read nothing but their arguments."""
+    """Accept the table functions that read nothing but their arguments; refuse others."""
     if problem := table_function_problem(".".join(parts).lower()):
         raise ForbiddenError(problem)
 

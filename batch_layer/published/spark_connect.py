@@ -1,4 +1,4 @@
-"""Asks the SQL server about the published tables, without a Java process of one's own.
+"""Query the published tables through the SQL server, without a Java process of one's own.
 
     tables = PublishedTables("sc://127.0.0.1:17073")        # VIEWLEDGER_SQL_URL; connects at the first question
     found = tables.query("SELECT * FROM v3.events WHERE event_id = :event_id", {"event_id": event_id})   # pyarrow.Table
@@ -31,16 +31,16 @@ GONE = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.Sta
 
 
 class QueryError(Exception):
-    """Spark could not answer the question; the message is its own sentence."""
+    """Spark could not answer the query; the message is its own sentence."""
 
 
 class PublishedTables:
-    """One session with the SQL server, opened at the first question and again after it was lost.
+    """One session with the SQL server, opened at the first query and again after it was lost.
 
-    Names without a namespace are looked up in `namespace`. Can be used by several threads. Every question may raise:
+    Names without a namespace are looked up in `namespace`. Thread-safe. Every query may raise:
         ForbiddenError: it is not open to analysts.
-        QueryError: it is wrong SQL, or names what is not there.
-        UnavailableError: the server, or one behind it, does not answer.
+        QueryError: the SQL is wrong, or names something that does not exist.
+        UnavailableError: the server, or one that it needs, does not answer.
     """
 
     def __init__(self, url: str, namespace: str = CURRENT) -> None:
@@ -53,14 +53,14 @@ class PublishedTables:
     def query(self, sql: str, values: Mapping[str, object] | None = None, *, rows_max: int | None = None) -> pa.Table:
         """Return the whole answer, or its first rows.
 
-        `:name` in the SQL stands for `values["name"]`, whatever characters it has.
+        `:name` in the SQL means `values["name"]`, with any characters.
         """
         with self._translated():
             found = self._asked(sql, values)
             return (found if rows_max is None else found.limit(rows_max)).toArrow()
 
     def batches(self, sql: str, values: Mapping[str, object] | None = None) -> Iterator[pa.Table]:
-        """Yield an answer of any size in parts: at least one, which has the columns, even where there is no row."""
+        """Yield an answer of any size in parts: at least one, with the columns, even without rows."""
         with self._translated():
             found = self._asked(sql, values)
             plan = found._plan.to_proto(found._session.client)
@@ -69,13 +69,13 @@ class PublishedTables:
                     yield part
 
     def interrupt(self) -> None:
-        """Stop what the session is working on."""
+        """Interrupt the session's running work."""
         if self._session is not None:
             with contextlib.suppress(PySparkException, grpc.RpcError):
                 self._session.interruptAll()
 
     def close(self) -> None:
-        """End the session; the next question opens a new one."""
+        """End the session; the next query opens a new one."""
         with self._lock:
             session, self._session = self._session, None
         if session is not None:
@@ -97,7 +97,7 @@ class PublishedTables:
             return self._session
 
     def _check_listening(self) -> None:
-        """Spark's client would try for minutes."""
+        """Override Spark's client, which would retry for minutes."""
         parts = urlsplit(self._url)
         try:
             socket.create_connection((parts.hostname or "", parts.port or 15002), CONNECT_SECONDS).close()

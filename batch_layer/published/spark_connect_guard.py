@@ -1,7 +1,7 @@
-"""The door to Spark Connect: judges every request, hands on what analysts may ask, and answers as Spark does.
+"""A proxy for Spark Connect: checks every request, forwards what analysts may ask, and answers as Spark does.
 
-Spark's own port needs a token that only this process knows, so the door is the only way in. It keeps each client to its
-share (`spark_connect_shares`) and stops a statement in Spark itself when its time is over.
+Spark's own port needs a token that only this process knows, so the proxy is the only way in. It keeps each client to
+its share (`spark_connect_shares`) and stops a statement in Spark itself when its time is over.
 """
 
 import logging
@@ -22,17 +22,17 @@ from batch_layer.published.spark_connect_shares import Shares, ShareUsedError, S
 log = logging.getLogger(__name__)
 
 WORKERS = 64
-"""Requests at the same time; a running query holds one."""
+"""The maximum of concurrent requests; a running query holds one."""
 MESSAGE_BYTES_MAX = 128 << 20
 """Spark's own bound."""
 LOOK_SECONDS = 0.5
-"""How often overdue statements are looked for."""
+"""The interval at which overdue statements are looked for."""
 STOP_SECONDS = 5.0
-"""How long Spark may take to stop a statement before its client is told anyway."""
+"""The time that Spark has to stop a statement before its client gets the error anyway."""
 
 JUDGED = ("ExecutePlan", "AnalyzePlan", "Config")
 PASSED = ("ArtifactStatus", "Interrupt", "ReattachExecute", "ReleaseExecute", "ReleaseSession", "FetchErrorDetails")
-"""They carry ids only. What is in neither, `AddArtifacts` and `CloneSession`, is refused."""
+"""Requests that carry only ids. Requests in neither list, `AddArtifacts` and `CloneSession`, are refused."""
 STREAMED = ("ExecutePlan", "ReattachExecute")
 
 _PROTOCOL: Any = base_pb2_grpc  # generated, without types
@@ -106,7 +106,7 @@ class Guard(base_pb2_grpc.SparkConnectServiceServicer):
         yield from self._answers(name, request, context, statement)
 
     def _answers(self, name: str, request: Any, context: grpc.ServicerContext, statement: Statement) -> Iterator[Any]:
-        """Hand on what Spark answers to a statement, and note its end: a client that goes away may come back for it."""
+        """Forward Spark's answers to a statement, and note its end: a client that went away may come back for it."""
         patience = max(self._shares.seconds_left(statement), 0) + STOP_SECONDS
         call = getattr(self._stub, name)(request, metadata=self._metadata, timeout=patience)
         context.add_callback(call.cancel)
@@ -134,7 +134,7 @@ class Guard(base_pb2_grpc.SparkConnectServiceServicer):
             context.abort(grpc.StatusCode.PERMISSION_DENIED, str(error))
 
     def _stop_overdue(self) -> None:
-        """Stop statements in Spark itself when their time is over, whether or not anybody waits for them."""
+        """Stop overdue statements in Spark itself, even if no client waits for them."""
         while not self._closed.wait(LOOK_SECONDS):
             for each in self._shares.overdue():
                 self._interrupt(each)
@@ -160,14 +160,14 @@ class Guard(base_pb2_grpc.SparkConnectServiceServicer):
         if over or error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
             context.abort(
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
-                f"the statement took longer than {self._shares.limits.seconds:g} seconds and was stopped; ask for less",
+                f"the statement took longer than {self._shares.limits.seconds:g} seconds and was stopped; query less",
             )
         context.set_trailing_metadata(error.trailing_metadata() or ())
         return context.abort(error.code(), error.details())
 
 
 def start_guard(guard: Guard, host: str, port: int) -> grpc.Server | None:
-    """Listen; None when the port is taken."""
+    """Listen; return None if the port is taken."""
     options = [("grpc.max_receive_message_length", MESSAGE_BYTES_MAX), ("grpc.so_reuseport", 0)]
     server = grpc.server(ThreadPoolExecutor(WORKERS, thread_name_prefix="guard"), options=options)
     _PROTOCOL.add_SparkConnectServiceServicer_to_server(guard, server)

@@ -1,7 +1,7 @@
-"""Which requests of the Spark Connect protocol analysts may make: queries of the published tables by SQL or DataFrame.
+"""The requests of Spark Connect that analysts may make: queries of the published tables by SQL or DataFrame.
 
-A request is walked whole. A kind of message, a catalogue call or a setting that is not named here is refused, so that
-code of the user's own, files, writes and whatever a later Spark adds stay closed.
+A request is walked completely. A kind of message, a catalogue call or a setting that is not named here is refused, so
+that user code, files, writes and additions of a later Spark stay closed.
 """
 
 import json
@@ -43,7 +43,7 @@ ALLOWED = frozenset(
     for name in names.split()
 )
 _WHOLE = ("spark.connect.Expression.Literal", "spark.connect.DataType")
-"""Values and types: everything below them is allowed, except what names a class."""
+"""Values and types: everything below them is allowed, except a class name."""
 
 READABLE_SETTINGS = re.compile(r"spark\.(sql|connect\.session)\.(?!catalog\.)[\w.]+", re.ASCII)
 SETTABLE = re.compile(
@@ -54,23 +54,23 @@ SETTABLE = re.compile(
 
 
 class Statements(Protocol):
-    """Judges texts of SQL; see `spark_sql_rules.SqlRules`."""
+    """Checks texts of SQL; see `spark_sql_rules.SqlRules`."""
 
     def check_statement(self, text: str) -> None:
         """Raise ForbiddenError for a statement that is not open to analysts."""
 
     def check_expression(self, text: str) -> None:
-        """Do the same for an expression."""
+        """Raise ForbiddenError for an expression that is not open to analysts."""
 
     def check_table(self, text: str) -> None:
-        """Do the same for a table's name."""
+        """Raise ForbiddenError for a table name that is not open to analysts."""
 
     def check_namespace(self, text: str) -> None:
-        """Do the same for a namespace's name."""
+        """Raise ForbiddenError for a namespace that is not open to analysts."""
 
 
 class ConnectRules:
-    """Judges whole requests; can be used by several threads."""
+    """Checks whole requests. Thread-safe."""
 
     def __init__(self, statements: Statements) -> None:
         self._checks: dict[str, Callable[[Any], None]] = {
@@ -101,7 +101,7 @@ class ConnectRules:
             self._checks[name] = lambda call: _check_named(statements, call)
 
     def check(self, request: Message) -> None:
-        """Let a request through, or raise ForbiddenError with one sentence."""
+        """Return if the request is allowed, or raise ForbiddenError with one sentence."""
         waiting = [request]
         while waiting:
             message = waiting.pop()

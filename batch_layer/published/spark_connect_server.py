@@ -1,4 +1,4 @@
-"""Spark's own Spark Connect service inside a session's Java process, behind a token."""
+"""Run Spark's own Spark Connect service inside a session's Java process, protected by a token."""
 
 import os
 import secrets
@@ -16,9 +16,9 @@ from batch_layer.lake.spark_session import SparkSettings, open_session, rest_cat
 from batch_layer.published.published_names import CATALOG, CURRENT
 
 HDFS_USER = "analyst"
-"""May read the warehouse and write nowhere."""
+"""An account that may read the warehouse and write nowhere."""
 TOKEN_VARIABLE = "SPARK_CONNECT_AUTHENTICATE_TOKEN"  # noqa: S105  (a name, not a token)
-"""Where Spark looks for it."""
+"""The variable in which Spark looks for it."""
 TASKS_AT_ONCE = 64
 """Tasks on one machine; its cores share their time among them."""
 JAVA_KNOWS = ("HOME", "JAVA_HOME", "LANG", "LC_ALL", "PATH", "PYTHONPATH", "SPARK_LOCAL_DIRS", "TMPDIR", "TZ")
@@ -27,7 +27,7 @@ JAVA_KNOWS = ("HOME", "JAVA_HOME", "LANG", "LC_ALL", "PATH", "PYTHONPATH", "SPAR
 
 @dataclass(frozen=True)
 class ConnectService:
-    """A running service on 127.0.0.1; whoever has the token can do with it whatever Spark can."""
+    """A running service on 127.0.0.1; with the token a client can do everything that Spark can."""
 
     spark: SparkSession
     port: int
@@ -35,16 +35,16 @@ class ConnectService:
 
     @property
     def java(self) -> "subprocess.Popen[bytes]":
-        """Spark's own process."""
+        """Return the process id of Spark."""
         gateway: Any = self.spark.sparkContext._gateway
         return gateway.proc  # type: ignore[no-any-return]
 
 
 @contextmanager
 def connect_service(settings: SparkSettings, catalog_url: str) -> Iterator[ConnectService]:
-    """Run a Spark whose only catalog is the published one, and its Connect service.
+    """Start a Spark whose only catalog is the published one, and its Connect service.
 
-    The Java process is told none of our settings, so it knows no password; to HDFS it is `analyst`.
+    The Java process receives none of our settings, so it knows no password; for HDFS it is `analyst`.
     """
     port, token = _free_port(), secrets.token_hex(32)
     extra = {
@@ -57,7 +57,7 @@ def connect_service(settings: SparkSettings, catalog_url: str) -> Iterator[Conne
         "spark.scheduler.mode": "FAIR",
         "spark.scheduler.allocation.file": (Path(__file__).parent / "spark_fair_pools.xml").as_uri(),
         "spark.default.parallelism": "2",
-        "spark.connect.execute.manager.detachedTimeout": "60s",  # a client that went away and does not come back
+        "spark.connect.execute.manager.detachedTimeout": "60s",  # a client that went away and did not come back
         "spark.connect.grpc.binding.address": "127.0.0.1",
         "spark.connect.grpc.binding.port": str(port),
     }
@@ -71,13 +71,13 @@ def connect_service(settings: SparkSettings, catalog_url: str) -> Iterator[Conne
         start_connect(spark)
         yield service
     finally:
-        if service.java.poll() is None:  # one that died cannot be asked to stop
+        if service.java.poll() is None:  # a dead process cannot be stopped
             spark.stop()
 
 
 @contextmanager
 def _environment_for_java(token: str) -> Iterator[None]:
-    """Yield a Java process that is started here knows where its programs are and the token; no setting, no password.
+    """Limit the environment of Java processes started here to their programs and the token: no settings or passwords.
 
     The token is in its environment because everybody on the machine may read a process's arguments.
     """

@@ -1,4 +1,4 @@
-"""Each client's share of the SQL server: how many calls and statements at the same time, and for how long."""
+"""Each client's share of the SQL server: the number of concurrent calls and statements, and their time."""
 
 import socket
 import struct
@@ -12,16 +12,16 @@ from pathlib import Path
 from urllib.parse import unquote
 
 CALLS_MAX = 32
-"""Requests of one client at the same time: half of what the server can work on."""
+"""The maximum of concurrent requests of one client: half of the server's."""
 
 
 class ShareUsedError(Exception):
-    """A client asks for more than its share; the message is one sentence."""
+    """A client exceeds its share; the message is one sentence."""
 
 
 @dataclass(frozen=True)
 class StatementLimits:
-    """What a statement, and a client's statements at the same time, may take."""
+    """The limits of a statement, and of a client's concurrent statements."""
 
     seconds: float = 300
     per_client: int = 16
@@ -29,7 +29,7 @@ class StatementLimits:
 
 @dataclass(frozen=True)
 class Statement:
-    """A statement that Spark works on."""
+    """A running statement."""
 
     client: str
     session_id: str
@@ -40,7 +40,7 @@ class Statement:
 
 
 class Shares:
-    """Counts what clients have running; can be used by several threads.
+    """Counts the running work of clients. Thread-safe.
 
     A session gets half of its client's statements, so that one notebook leaves room for another of the same person.
     """
@@ -54,7 +54,7 @@ class Shares:
 
     @contextmanager
     def call(self, client: str) -> Iterator[None]:
-        """Let one request through. Raises ShareUsedError."""
+        """Count one request. Raises ShareUsedError."""
         with self._lock:
             if self._calls[client] >= CALLS_MAX:
                 raise ShareUsedError(f"{CALLS_MAX} requests of this client are under way; wait until one has ended")
@@ -68,7 +68,7 @@ class Shares:
                     del self._calls[client]
 
     def begin(self, client: str, session_id: str, operation_id: str, user_context: object) -> Statement:
-        """Note a statement that begins; the same operation again is the same statement. Raises ShareUsedError."""
+        """Note that a statement begins; the same operation again is the same statement. Raises ShareUsedError."""
         with self._lock:
             if (known := self._running.get(operation_id)) is not None and known.session_id == session_id:
                 return known
@@ -101,7 +101,7 @@ class Shares:
                 del self._running[each.operation_id]
 
     def seconds_left(self, statement: Statement) -> float:
-        """Return how long a statement may still run; below 0 when its time is over."""
+        """Return the seconds that a statement may still run; negative when its time is over."""
         return statement.ends_at - self._clock()
 
     def overdue(self) -> list[Statement]:
@@ -111,9 +111,9 @@ class Shares:
 
 
 def client_of(peer: str) -> str:
-    """Return who is at the other end of a connection: the account on this machine, or else the other machine.
+    """Return the peer of a connection: the account on this machine, or else the other machine.
 
-    A client's own words (its user's name, its session) prove nothing. `peer` is as gRPC names it:
+    A client's own fields (its user's name, its session) prove nothing. `peer` is in gRPC's form:
     `ipv4:127.0.0.1:40222`, `ipv6:%5B::1%5D:40222`.
     """
     kind, _, rest = unquote(peer).partition(":")
@@ -127,7 +127,7 @@ def client_of(peer: str) -> str:
 
 
 def _account_of(kind: str, host: str, port: int) -> int | None:
-    """Return the account that holds a socket of this machine, as Linux lists them; None elsewhere."""
+    """Return the account that holds a socket of this machine, from Linux's list; None on other systems."""
     for table, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
         if (family is socket.AF_INET) != (kind == "ipv4"):
             continue

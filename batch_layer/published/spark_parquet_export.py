@@ -1,4 +1,4 @@
-"""Writes an answer of any size as Parquet files, a part at a time."""
+"""Write an answer of any size as Parquet files, part by part."""
 
 import hashlib
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 FILE_ROWS_MAX = 1_000_000
-"""About 60 MB of events: one file for every core of a laptop's DuckDB, for a few million rows."""
+"""About 60 MB of events: with a few million rows, one file for every core of a laptop's DuckDB."""
 DIGEST_BYTES = 1 << 20
 
 
@@ -30,15 +30,15 @@ class ExportedTable:
 
     @property
     def row_count(self) -> int:
-        """The rows of all files."""
+        """Return the rows of all files."""
         return sum(each.row_count for each in self.files)
 
 
 def export_table(parts: Iterable[pa.Table], folder: Path, rows_max: int = FILE_ROWS_MAX) -> ExportedTable:
     """Write the parts to `folder`, which must not exist; the first part has the columns.
 
-    There is always one file, so that a reader finds the columns of an empty table too. A file has at most `rows_max`
-    rows and one part more.
+    There is at least one file, so that a reader finds the columns of an empty table, too. A file has at most
+    `rows_max` rows plus one part.
     """
     folder.mkdir()
     files: list[ExportedFile] = []

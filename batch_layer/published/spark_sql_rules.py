@@ -1,6 +1,6 @@
-"""Which SQL analysts may run: what Spark's own parser reads as a question about the published tables.
+"""The SQL that analysts may run: queries of the published tables, as read by Spark's own parser.
 
-What is not named here is refused, so that a statement of a later Spark, or one nobody thought of, stays closed.
+Everything that is not named here is refused, including statements of a later Spark.
 """
 
 from collections.abc import Callable, Iterator
@@ -49,16 +49,16 @@ QUESTIONS = frozenset(
 )
 """The nodes of a parsed statement that may occur."""
 REMEMBERED_MAX, REMEMBERED_CHARACTERS_MAX = 256, 20_000
-"""Statements, and the longest of them."""
+"""The allowed statements, and the longest text of one."""
 OPEN = "SELECT, SHOW, DESCRIBE, EXPLAIN and USE are"
 
 
 class SqlRules:
-    """Judges texts of SQL before they run; can be used by several threads.
+    """Checks texts of SQL before they run. Thread-safe.
 
-    Every method raises ForbiddenError for what is not open to analysts, and for a text that Spark cannot parse: what
-    cannot be read cannot be judged. A verdict depends on the text alone, so statements that were let through are
-    remembered by their text: a client sends the same one several times, and judging one can take a second.
+    Every method raises ForbiddenError for anything that is not open to analysts, and for a text that Spark cannot
+    parse. A verdict depends on the text alone, so allowed statements are cached by their text: a client sends the same
+    one several times, and checking one can take a second.
     """
 
     def __init__(self, spark: SparkSession) -> None:
@@ -69,22 +69,22 @@ class SqlRules:
         self._listed: Callable[[Any], Any] = java.scala.jdk.javaapi.CollectionConverters.asJava
 
     def check_statement(self, text: str) -> None:
-        """Let a whole statement through."""
+        """Check a whole statement."""
         if len(text) <= REMEMBERED_CHARACTERS_MAX:
             self._judged_before(text)
         else:
             self._judge(text)
 
     def check_expression(self, text: str) -> None:
-        """Let an expression through, with the subqueries in it."""
+        """Check an expression, including its subqueries."""
         self._check(self._parsed(self._parser.parseExpression, text))
 
     def check_table(self, text: str) -> None:
-        """Let the name of a table through."""
+        """Check the name of a table."""
         check_table(self._parts(text))
 
     def check_namespace(self, text: str) -> None:
-        """Let the name of a namespace through."""
+        """Check the name of a namespace."""
         check_namespace(self._parts(text))
 
     def _judge(self, text: str) -> None:
@@ -129,7 +129,7 @@ class SqlRules:
             check_table_function(list(self._listed(node.name())))
 
     def _below(self, name: str, node: Any) -> Iterator[Any]:
-        # what these hold is not among their children
+        # the contents of these are not among their children
         if name == "ExplainCommand":
             yield node.logicalPlan()
         elif name == "DescribeQueryCommand":

@@ -1,1 +1,1 @@
-"""Compares what must be there with what was found, and names what differs."""
+"""Compare what must be there with what is found, and name the differences."""

@@ -1,4 +1,4 @@
-"""What is compared, what it is compared with, and where the findings are kept."""
+"""The ports of reconciling: the compared parts, the records, and the store of the results."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date
@@ -10,71 +10,71 @@ from ingestion.contract.version import PublishedVersion
 
 
 class ReconciliationStore(Protocol):
-    """What published versions put on record, and what comparisons found. Every call may raise UnavailableError."""
+    """Keeps the records of published versions, and the comparisons. Every call may raise UnavailableError."""
 
     def recorded_files(self) -> dict[str, RecordedFile]:
         """Return every archived file of every version by its path."""
 
     def recorded_hours(self, paths: Collection[str]) -> dict[str, Hours]:
-        """Return what is on record of these files; a file without a record is absent."""
+        """Return the records of these files; a file without a record is absent."""
 
     def hours_until(self, version: int, days: Days | None) -> dict[str, Hours]:
-        """Return what is on record of all files of the versions up to this one; of some days (UTC) if given."""
+        """Return the records of all files of the versions up to this one; of some days (UTC) if given."""
 
     def counts_at(self, version: int) -> dict[str, Counts]:
         """Return the served views and billable views of each video in force at a version; zeros where none are left."""
 
     def record(self, kind: str, found: Reconciliation) -> None:
-        """Keep what a comparison found; `kind` is `run` or `command`."""
+        """Store the result of a comparison; `kind` is `run` or `command`."""
 
     def unreconciled_days(self) -> Days:
-        """Return the days (UTC) that published versions received or judged since one was reconciled, in order."""
+        """Return the days (UTC) that were received or judged since they were last reconciled, in order."""
 
     def open_differences(self) -> list[Reconciliation]:
         """Return the comparisons with differences that no later comparison has cleared, oldest first.
 
-        One of a command without any difference clears those of the same day, or all when it compared all days.
+        A command's comparison without any difference clears those of the same day, or all if it compared all days.
         """
 
 
 class ArchiveCheck(Protocol):
-    """The files of the archive against what is on record of them. May raise UnavailableError."""
+    """Compares the files of the archive with their records. May raise UnavailableError."""
 
     def differences(self, version: PublishedVersion) -> list[str]:
-        """Return a sentence for each file of a version that is gone, changed, or was added behind it.
+        """Return a sentence for each file of a version that is gone, changed, or was added after publication.
 
-        Reads the files' status, and the content only of those that look otherwise than on record.
+        Read the files' status, and the content only of those whose status differs from the record.
         """
 
     def repair(self, version: PublishedVersion) -> list[str]:
-        """Make `main` of every table show a version again, without what was added behind it; return which did not."""
+        """Make `main` of every table show a version, without later additions; return the tables changed."""
 
 
 class Comparison(Protocol):
-    """Compares one published version with what is on record and with itself, row by row or by order-free hashes.
+    """Compares one published version with the records and with itself, row by row or by order-free hashes.
 
     Every call returns sentences, may raise UnavailableError, and DifferenceError naming a file that cannot be read.
     A day is a UTC day; None compares everything.
     """
 
     def raw_events(self, version: PublishedVersion, days: Days | None) -> tuple[int, list[str]]:
-        """Compare the raw events with what is on record of them; return also how many rows that is."""
+        """Compare the raw events with their records; return also the number of rows."""
 
     def events(self, version: PublishedVersion, days: Days | None) -> list[str]:
         """Compare the raw events with the judged and the rejected ones, and these with the tally."""
 
     def videos(self, version: PublishedVersion, days: Days | None) -> tuple[int, list[str]]:
-        """Compare every video's counts in all tables and as served; return also how many videos have views."""
+        """Compare every video's counts in all tables and as served; return also the number of videos with views."""
 
     def billable_views(self, version: PublishedVersion, start_on: date, end_on: date) -> Mapping[str, int]:
         """Return the billable events of a period `[start, end)` by video."""
 
 
 class BilledViews(Protocol):
-    """What the ledger was posted for. May raise UnavailableError."""
+    """Reads the views that the ledger was posted for. May raise UnavailableError."""
 
     def billed(self, days: Days | None) -> Sequence[BilledVideo]:
-        """Return the billed views of each video by period and version; of the periods that hold one of the days."""
+        """Return the billed views of each video by period and version; of the periods that contain one of the days."""
 
     def paid_twice(self) -> Sequence[str]:
-        """Return a sentence for each video whose views the ledger pays more than once, in whichever periods."""
+        """Return a sentence for each video whose views the ledger pays more than once, across all periods."""

@@ -1,4 +1,4 @@
-"""What published versions put on record of their files, and what comparisons found, in PostgreSQL."""
+"""The records of published versions about their files, and the results of comparisons, in PostgreSQL."""
 
 import json
 from collections import defaultdict
@@ -16,7 +16,7 @@ from batch_layer.versions.postgres_versions import translated
 
 
 class PostgresReconciliations:
-    """See the port `ReconciliationStore`. Connects when made."""
+    """See the port `ReconciliationStore`. Connects in the constructor."""
 
     def __init__(self, url: str) -> None:
         with translated():
@@ -97,7 +97,7 @@ ORDER BY day
 
 
 def _one_day(kind: str, days: Days | None) -> date | None:
-    """Return the day on record: what a run found in some days is cleared by a comparison of all days only."""
+    """Return the day to store; None for a run, whose differences only a comparison of all days clears."""
     return days[0] if kind == "command" and days is not None else None
 
 

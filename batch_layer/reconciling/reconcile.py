@@ -1,4 +1,4 @@
-"""Reconciling: compares the whole flow for one published version and keeps what it found. Publishes nothing."""
+"""Reconcile: compare the whole flow for one published version and store the result. Publishes nothing."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from ingestion.contract.version import PublishedVersion
 
 @dataclass(frozen=True)
 class ReconcilePorts:
-    """Everything a comparison uses."""
+    """Everything that a comparison uses."""
 
     versions: VersionStore
     reconciliations: ReconciliationStore
@@ -31,14 +31,14 @@ class ReconcilePorts:
 
 
 def reconcile_once(ports: ReconcilePorts, day: date | None, *, repair: bool = False) -> Reconciliation:
-    """Compare archive = tables = served = billed for the current version; keep the result.
+    """Compare archive = tables = served = billed for the current version; store the result.
 
-    A difference stops publishing and billing until this finds none. `repair`: let the tables show the version first,
-    without what was added behind it.
+    A difference stops publishing and billing until this finds none. `repair`: first make the tables show the version,
+    without later additions.
 
     Raises:
         RefusedError: nothing is published, or a batch run that could move the tables is at work.
-        UnavailableError: a server does not answer; nothing was found or kept.
+        UnavailableError: a server does not answer; nothing was found or stored.
     """
     version = published(ports.versions)
     if repair:
@@ -50,13 +50,13 @@ def reconcile_once(ports: ReconcilePorts, day: date | None, *, repair: bool = Fa
 
 
 def reconcile_after_run(ports: ReconcilePorts) -> Reconciliation | None:
-    """Compare the days that published versions received or judged since one was reconciled; keep the result.
+    """Compare the days that published versions received or judged since they were last reconciled; store the result.
 
-    Returns None when there is no such day. A difference stops publishing and billing until a comparison of everything
+    Return None if there is no such day. A difference stops publishing and billing until a comparison of everything
     finds none. Reading everything after every run would take longer with every day; the command does that.
 
     Raises:
-        UnavailableError: a server does not answer; nothing was found or kept, and the next run compares these days.
+        UnavailableError: a server does not answer; nothing was found or stored, and the next run compares these days.
     """
     version, days = ports.versions.current(), ports.reconciliations.unreconciled_days()
     return _compared(ports, "run", version, days) if version and days else None
@@ -65,9 +65,9 @@ def reconcile_after_run(ports: ReconcilePorts) -> Reconciliation | None:
 def known_differences(
     reconciliations: ReconciliationStore, archive: ArchiveCheck, version: PublishedVersion | None, *, keep: bool
 ) -> tuple[str, ...]:
-    """Return the differences that are still open, or without any those of the archive's files now.
+    """Return the differences that are still open, or if there are none, those of the archive's files now.
 
-    `keep`: put the latter on record, so that they stay open.
+    `keep`: store the latter, so that they stay open.
     """
     still_open = tuple(each for found in reconciliations.open_differences() for each in found.differences)
     if still_open or version is None:
@@ -79,7 +79,7 @@ def known_differences(
 
 
 def never_reconciled(reconciliations: ReconciliationStore) -> tuple[str, ...]:
-    """Return a sentence when what was published has not been compared yet: its run was ended before it could."""
+    """Return a sentence if the published version has not been compared yet: its run ended before it could."""
     days = reconciliations.unreconciled_days()
     if not days:
         return ()
@@ -100,7 +100,7 @@ def _compared(ports: ReconcilePorts, kind: str, version: PublishedVersion, days:
     try:
         for found in _steps(ports, version, days, compared):
             differences += found
-    except DifferenceError as error:  # what cannot be read ends the comparison
+    except DifferenceError as error:  # an unreadable file ends the comparison
         differences.append(str(error))
     result = Reconciliation(version.version, days, tuple(differences[:DIFFERENCES_MAX]), compared)
     ports.reconciliations.record(kind, result)
@@ -110,12 +110,12 @@ def _compared(ports: ReconcilePorts, kind: str, version: PublishedVersion, days:
 def _steps(
     ports: ReconcilePorts, version: PublishedVersion, days: Days | None, compared: dict[str, int]
 ) -> Iterator[list[str]]:
-    # 1. The files, by what can be said without reading them. One that is gone makes what follows unreadable.
+    # 1. The files, by their status. A missing file makes the later steps unreadable.
     missing = ports.archive.differences(version)
     yield missing
     if missing:
         return
-    # 2. Raw: every row of the archive against what the runs put on record.
+    # 2. Raw: every row of the archive against the records of the runs.
     compared["raw_events"], found = ports.comparison.raw_events(version, days)
     ports.progress("raw", f"{compared['raw_events']:,} events in the archive, {_said(found)}")
     yield found
@@ -123,15 +123,15 @@ def _steps(
     found = ports.comparison.events(version, days)
     ports.progress("batch", f"judged events and tally, {_said(found)}")
     yield found
-    # 4. Served: the views of every video, from its events to what the API reads.
+    # 4. Served: the views of every video, from its events to the rows that the API reads.
     compared["videos"], found = ports.comparison.videos(version, days)
     ports.progress("served", f"{compared['videos']:,} videos, {_said(found)}")
     yield found
-    # 5. Billed: what was posted against the version it was posted from.
+    # 5. Billed: the postings against the version that they were posted from.
     billed = ports.ledger.billed(days)
     compared["billed_videos"] = sum(each.video_id is not None for each in billed)
     found = _billed_differences(ports, billed)
-    if days is None:  # all periods are looked at together, so it takes longer with each of them
+    if days is None:  # all periods are checked together, so it takes longer with each of them
         found += ports.ledger.paid_twice()
     ports.progress("billed", f"{compared['billed_videos']:,} videos in the ledger, {_said(found)}")
     yield found

@@ -1,4 +1,4 @@
-"""Raw = batch = served = billed: compares what must be there with what was found, and names what differs. Pure."""
+"""Raw = batch = served = billed: compare what must be there with what is found, and name the differences. Pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,25 +12,25 @@ Counts = tuple[int, int]
 Days = tuple[date, ...]
 """Days in UTC, in ascending order."""
 DIFFERENCES_MAX = 100
-"""More are not kept: the first ones are nearest to the cause."""
+"""The maximum of stored differences: the first ones are nearest to the cause."""
 SERVED = "PostgreSQL"
 
 
 @dataclass(frozen=True)
 class Reconciliation:
-    """What a comparison found."""
+    """The result of a comparison."""
 
     version: int
     days: Days | None
-    """Only what was received, or happened, on these days was compared; None: everything."""
+    """Only events that were received, or happened, on these days were compared; None: everything."""
     differences: tuple[str, ...]
-    """In the order of the flow, so that the first is nearest to its cause."""
+    """In the order of the flow, so that the first one is nearest to its cause."""
     compared: Mapping[str, int] = field(default_factory=dict)
-    """What → how many were compared."""
+    """Kind of things → how many were compared."""
 
     @property
     def is_equal(self) -> bool:
-        """Whether nothing differs."""
+        """Return whether nothing differs."""
         return not self.differences
 
 
@@ -50,10 +50,10 @@ class BilledVideo:
     start_on: date
     end_on: date
     video_id: str | None
-    """None: all videos of a period together, those without a payee, which were paid to nobody, among them."""
+    """None: all videos of a period together, including those without a payee, which were paid to nobody."""
     views: int
     may_be_fewer: bool = False
-    """Whether the contract leaves out views that the counting policy calls billable."""
+    """Whether the contract excludes views that the counting policy calls billable."""
 
 
 def place_differences(
@@ -69,7 +69,7 @@ def place_differences(
 
 
 def tally_differences(tally: Mapping[tuple[Place, str], int], events: Mapping[tuple[Place, str], int]) -> list[str]:
-    """Return a sentence for every partition, event hour and verdict that the tally counts otherwise than the events."""
+    """Return a sentence for every partition, event hour and verdict whose tally differs from the events."""
     return [
         f"{place}: tally has {tally.get((place, verdict), 0)} {verdict} events, events has "
         f"{events.get((place, verdict), 0)}"
@@ -81,10 +81,10 @@ def tally_differences(tally: Mapping[tuple[Place, str], int], events: Mapping[tu
 def video_differences(
     computed: Iterable[VideoTotals], served: Mapping[str, Counts] | None = None
 ) -> tuple[int, list[str]]:
-    """Compare every video's counts along the flow and with what is served; an absent video has no views.
+    """Compare every video's counts along the flow and with the served ones; an absent video has no views.
 
-    Returns how many videos have views, and a sentence for each that differs, by video. `served`: None where the counts
-    are not those of the video as a whole.
+    Return how many videos have views, and a sentence for each that differs, by video. `served` is None if the counts
+    are not those of the whole video.
     """
     unseen = {video_id: counts for video_id, counts in (served or {}).items() if counts != (0, 0)}
     video_count, found = 0, []
@@ -104,7 +104,7 @@ def video_differences(
 def billed_differences(
     billed: Iterable[BilledVideo], billable: Mapping[tuple[int, date, date], Mapping[str, int]]
 ) -> list[str]:
-    """Compare what was billed with the billable events of the version and days that it was billed from.
+    """Compare the billed views with the billable events of the version and days that they were billed from.
 
     `billable`: (version, start, end) → video → billable events.
     """

@@ -1,4 +1,4 @@
-"""The files of the archive against what is on record of them: which are gone, were changed, or were added."""
+"""Compare the files of the archive with their records: find files that are missing, changed, or added."""
 
 from pyspark.sql import SparkSession
 
@@ -25,11 +25,11 @@ class SparkArchiveCheck:
         snapshot, main, folder = version.snapshots[RAW_EVENTS], self._tables.main(RAW_EVENTS), self._folder
         on_main = [] if main in (None, snapshot) else self._tables.files(RAW_EVENTS, main)
         stored = stored_files(self._spark, [folder])
-        # read last: a version published meanwhile has put its files on record before `main` shows them
+        # read last: a version published meanwhile has recorded its files before `main` shows them
         recorded = self._store.recorded_files()
         expected = [path for path, each in recorded.items() if each.version <= version.version]
         totals = (len(expected), version.row_counts[RAW_EVENTS])
-        # the list of files is read only when its totals already differ
+        # the list of files is read only if its totals differ
         is_listed = self._tables.totals(RAW_EVENTS, snapshot) == totals
         listed = expected if is_listed else self._tables.files(RAW_EVENTS, snapshot)
         suspected = suspects(version.version, recorded, FoundFiles(listed, on_main, stored))
@@ -39,7 +39,7 @@ class SparkArchiveCheck:
 
     @translated
     def repair(self, version: PublishedVersion) -> list[str]:
-        """Make `main` of every table show the version again; return the tables where it did not."""
+        """Make `main` of every table show the version again; return the tables that were changed."""
         return self._tables.move_main(version.snapshots)
 
     @property

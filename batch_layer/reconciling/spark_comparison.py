@@ -1,4 +1,4 @@
-"""What of one published version is compared row by row, read at the version's own snapshots. Changes nothing."""
+"""Compare one published version row by row, read at the version's own snapshots. Changes nothing."""
 
 import re
 from collections import defaultdict
@@ -45,7 +45,7 @@ _FILE = re.compile(r"/[^\s:'\"]+\.parquet")
 
 @dataclass(frozen=True)
 class _Tables:
-    """The tables of one version; of some days (UTC) if they are given."""
+    """The tables of one version; of some days (UTC) if given."""
 
     spark: SparkSession
     version: PublishedVersion
@@ -73,7 +73,7 @@ class _Tables:
 
 @contextmanager
 def _naming(spark: SparkSession, version: PublishedVersion) -> Iterator[None]:
-    """Raise DifferenceError with the name of a file that cannot be read, UnavailableError when a server is away."""
+    """Raise DifferenceError with the name of an unreadable file, or UnavailableError if a server is away."""
     try:
         yield
     except SPARK_ERRORS as error:
@@ -114,9 +114,9 @@ class SparkComparison:
 
 
 def _raw_differences(tables: _Tables, store: ReconciliationStore) -> tuple[int, list[str]]:
-    """Compare every row of the raw events with what is on record of them, by file, partition and hour.
+    """Compare every row of the raw events with the records, by file, partition and hour.
 
-    Returns how many rows are on record.
+    Return the number of recorded rows.
     """
     version, recorded = tables.version, store.hours_until(tables.version.version, tables.days)
     total = sum((content for hours in recorded.values() for content in hours.values()), Content())
@@ -170,9 +170,9 @@ def _by_hour(rows: DataFrame) -> dict[tuple[Place, str], int]:
 
 
 def _video_differences(tables: _Tables, store: ReconciliationStore) -> tuple[int, list[str]]:
-    """Compare every video's counts by events, by detail, by day, in total and as served; returns how many videos.
+    """Compare every video's counts by events, by detail, by day, in total and as served; return how many videos.
 
-    Of some days: their counts by events, detail and day, and then the videos' totals as a whole.
+    For some days: their counts by events, detail and day, and then the videos' whole totals.
     """
     is_billable = F.expr(f"if({_IS_BILLABLE}, 1, 0)").alias("billable_views")
     events = tables.happened(EVENTS).where("verdict = 'counted'")
@@ -204,7 +204,7 @@ def _unreadable(spark: SparkSession, version: PublishedVersion, error: SparkErro
     """Return a sentence that names the file that an error is about.
 
     Raises:
-        UnavailableError: it is a server that does not answer.
+        UnavailableError: a server does not answer.
     """
     cause = damage(spark, error)
     named = _FILE.search(text_of(error))

@@ -1,4 +1,4 @@
-"""Ids that are counted more than once: a run looks for an id on its day and the days beside it, this on all days."""
+"""Find ids that are counted more than once over all days; a run only compares an id's day and the adjacent days."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class CountedEvent:
 
     event_day: date
     place: str
-    """Where in the log it is: `partition:offset`."""
+    """Its place in the log: `partition:offset`."""
     video_id: str
     is_billable: bool
 
@@ -33,7 +33,7 @@ class RepeatedId:
     counted: Sequence[CountedEvent]
 
     def __str__(self) -> str:
-        """Say it in one line."""
+        """Return it as one line."""
         events = ", ".join(
             f"{each.event_day} (video {each.video_id}, {'' if each.is_billable else 'not '}billable, at {each.place})"
             for each in self.counted
@@ -45,7 +45,7 @@ class RepeatedId:
 def repeated_ids(events: DataFrame) -> tuple[int, list[RepeatedId]]:
     """Return how many ids are counted more than once, and the first `NAMED_MAX` of them.
 
-    What is shuffled is an eight-byte hash of each id; the ids themselves only where a hash occurs more than once.
+    Only an eight-byte hash of each id is shuffled; the ids themselves only if a hash occurs more than once.
     """
     counted = events.where(F.col("verdict") == Verdict.COUNTED.value).withColumn("id_hash", F.xxhash64("event_id"))
     event = F.struct(

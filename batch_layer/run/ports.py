@@ -1,4 +1,4 @@
-"""What the steps of a run need: the batch tables with their engine, and somebody to tell."""
+"""The ports of a run's steps: the batch tables with their engine, and the figures for monitoring."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,28 +17,28 @@ from ingestion.contract.version import DayRules, PublishedVersion
 
 @dataclass(frozen=True)
 class Judgement:
-    """Which days were judged, and with which rules."""
+    """The judged days, and the rules they were judged with."""
 
     touched: frozenset[date]
     judged: frozenset[date]
     rules: Mapping[date, DayRules]
     unknown_country_count: int = 0
-    """Events among those that were archived that name a country by a text that is none; they are counted under `ZZ`."""
+    """Archived events whose country is not a known country; they are counted under `ZZ`."""
 
 
 @dataclass(frozen=True)
 class TableContents:
-    """What a branch holds: the manifest of the version it may become."""
+    """The content of a branch: the manifest of the version it may become."""
 
     snapshots: Mapping[str, int]
     row_counts: Mapping[str, int]
     content_hashes: Mapping[str, str]
     verdict_counts: Mapping[str, int]
-    """Verdict → events, over all that was ever archived; they add up to the events received."""
+    """Verdict → events, over all archived events; they add up to the events received."""
     archived: Mapping[str, ArchivedFile]
     """The files that the run added to the raw events, read back."""
     differences: Sequence[str]
-    """What does not agree: the records sent with those read back, the raw events with the judged ones."""
+    """Differences: between the records sent and read back, and between the raw and the judged events."""
 
 
 class Warehouse(Protocol):
@@ -49,19 +49,19 @@ class Warehouse(Protocol):
     """
 
     def repair(self, current: PublishedVersion | None, kept_runs: Collection[str]) -> list[str]:
-        """Make `main` show the current version, if one is given, and drop the branches of all runs but `kept_runs`.
+        """Make `main` show the current version, if given, and drop the branches of all runs but `kept_runs`.
 
-        Returns the tables whose `main` was wrong. No other run may be at work.
+        Return the tables whose `main` was wrong. No other run may be at work.
         """
 
     def open_branch(self, run_id: str, base: PublishedVersion | None) -> None:
         """Begin a run's branch in every table."""
 
     def archive(self, start: OffsetVector, ranges: Sequence[OffsetRange], end: OffsetVector) -> Archived:
-        """Append the ranges' records, untouched, and prove that they are all there."""
+        """Append the ranges' records, untouched, and prove that they are complete."""
 
     def judge(self, accepted: Collection[LogPlace], contracts: EventContracts) -> Judgement:
-        """Decode what was archived and judge every event of the days that it or a decision can affect.
+        """Decode the archived messages and judge every event of the days that they or a decision can affect.
 
         `accepted`: the late events that this run is the first to judge as accepted.
         """
@@ -79,7 +79,7 @@ class Warehouse(Protocol):
         """Return the videos whose totals differ from the base version."""
 
     def changed_days(self) -> Iterable[DayChange]:
-        """Return what differs from the base version by video and event day; can be read once."""
+        """Return the differences from the base version by video and event day; can be read once."""
 
     def tag(self, version: int, snapshots: Mapping[str, int]) -> None:
         """Name the branch's snapshots after the version, so that they are kept."""
@@ -87,9 +87,9 @@ class Warehouse(Protocol):
     def differences_of_rebuild(
         self, version: PublishedVersion, accepted: Collection[LogPlace], run_id: str
     ) -> Sequence[object]:
-        """Recount a version from its raw events and all the late ones that were accepted until then.
+        """Recount a version from its raw events and all late events that were accepted until then.
 
-        Returns what differs, in sentences by `str`, causes first.
+        Return the differences, in sentences by `str`, causes first.
         """
 
     def finish(self, version: PublishedVersion) -> None:
@@ -100,4 +100,4 @@ class RunMetrics(Protocol):
     """Figures of the last run for monitoring."""
 
     def record(self, outcome: str, figures: Mapping[str, float], stage_seconds: Mapping[str, float]) -> None:
-        """Keep the figures of a run that ended with `outcome`."""
+        """Store the figures of a run that ended with `outcome`."""

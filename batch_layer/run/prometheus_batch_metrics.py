@@ -10,7 +10,7 @@ OUTCOMES = ("published", "nothing_new", "gate_failed", "failed")
 
 
 class PrometheusBatchMetrics:
-    """See the port `RunMetrics`. The file is replaced as a whole; the counts of runs go on from the former file."""
+    """See the port `RunMetrics`. The file is replaced as a whole; the counts of runs continue from the former file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -20,7 +20,7 @@ class PrometheusBatchMetrics:
         counts = self._counts_so_far()
         counts[outcome] = counts.get(outcome, 0) + 1
         registry = CollectorRegistry()
-        # gauges, since they are read from a file and written again; the names say that they only grow
+        # gauges, since they are read from a file and written again; by their names they only grow
         runs = Gauge("viewledger_batch_runs_total", "Batch runs by outcome", ["outcome"], registry=registry)
         for name in OUTCOMES:
             runs.labels(name).set(counts.get(name, 0))

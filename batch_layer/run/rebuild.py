@@ -1,4 +1,4 @@
-"""A rebuild: count everything again and compare it with what is published. Publishes nothing."""
+"""Rebuild: count everything again and compare it with the published version. Publishes nothing."""
 
 from batch_layer.errors import BatchError, DifferenceError, RefusedError
 from batch_layer.run.run import RunPorts
@@ -30,10 +30,10 @@ def rebuild_once(ports: RunPorts) -> RunResult:
             ports.warehouse.repair(None, ports.versions.runs_in("gate_failed"))
             for lost in crashed:
                 ports.versions.end(lost, "failed", {"error": "the process ended before the run did"})
-        with stages.stage("rebuild") as said:
+        with stages.stage("rebuild") as notes:
             accepted = ports.versions.accepted_until(version.version)
             differences = ports.warehouse.differences_of_rebuild(version, accepted, run_id)
-            said.append(f"version {version.version}: {len(differences)} differences")
+            notes.append(f"version {version.version}: {len(differences)} differences")
         if differences:
             raise DifferenceError(f"a rebuild of version {version.version} differs: {differences[0]}")
     except (BatchError, UnavailableError) as error:

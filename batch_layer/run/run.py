@@ -1,4 +1,4 @@
-"""One batch run, as the sequence of its steps. Nothing it does is visible before `publish`."""
+"""One batch run, as the sequence of its steps. Nothing of it is visible before `publish`."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ from ingestion.contract.unavailable import UnavailableError
 from ingestion.contract.version import PublishedVersion, contracts_after
 
 SEGMENTS_KEPT_VERSIONS = 2
-"""The speed layer's segments stay until two versions later, for readers that still hold an older version."""
+"""The speed layer's segments stay for two more versions, for readers that still hold an older version."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,13 @@ class RunPorts:
 
 
 def run_once(ports: RunPorts, topic: str, *, begin_at_oldest: bool = False) -> RunResult:
-    """Do one batch run, then reconcile what it published. `begin_at_oldest`: see `take_cut`.
+    """Do one batch run, then reconcile the published version. `begin_at_oldest`: see `take_cut`.
 
     Raises:
         RefusedError: another run is at work, or a precondition does not hold.
-        DifferenceError: the archive is not as on record, or not what was sent; nothing was published.
+        DifferenceError: the archive differs from the record, or from the records sent; nothing was published.
         GateFailedError: the gate refused the branch; nothing was published.
-        UnavailableError: a server went away; nothing was published, the run may be tried again.
+        UnavailableError: a server went away; nothing was published, the run may be retried.
     """
     if not ports.versions.lock():
         raise RefusedError("another batch run is at work; wait for it to end")
@@ -86,50 +86,50 @@ def _steps(
     crashed: list[str],
     stages: Stages,
 ) -> RunResult:
-    # 1. The base is what the pointer names, if the archive still is as on record. What a crashed run left behind is put
-    # right after that.
+    # 1. The base is the pointer's version, if the archive still matches its record. Then the leftovers of a crashed
+    # run are repaired.
     former = ports.versions.current()
-    with stages.stage("record") as said:
-        said.append(_refuse_unreconciled(ports, former))
-    with stages.stage("prepare") as said:
+    with stages.stage("record") as notes:
+        notes.append(_refuse_unreconciled(ports, former))
+    with stages.stage("prepare") as notes:
         repaired = ports.warehouse.repair(former, ports.versions.runs_in("gate_failed"))
         for lost in crashed:
             ports.versions.end(lost, "failed", {"error": "the process ended before the run did"})
-        said.append(f"base is version {former.version}" if former else "nothing is published yet")
-        said.extend([f"main repaired in {', '.join(repaired)}"] if repaired else [])
-    # 2. The cut says how far this run goes.
-    with stages.stage("cut") as said:
+        notes.append(f"base is version {former.version}" if former else "nothing is published yet")
+        notes.extend([f"main repaired in {', '.join(repaired)}"] if repaired else [])
+    # 2. The cut defines the reach of this run.
+    with stages.stage("cut") as notes:
         cut = cut_log(former)
         ranges = cut.end.ranges_since(cut.start)
-        said.append(f"{sum(each.end - each.start for each in ranges):,} offsets in {len(ranges)} partitions")
-        said.extend(cut.notes)
-        # 3. What people decided by now about late events is an input like the log, pinned here and by the version.
+        notes.append(f"{sum(each.end - each.start for each in ranges):,} offsets in {len(ranges)} partitions")
+        notes.extend(cut.notes)
+        # 3. Decisions about late events until now are an input like the log, pinned here and by the version.
         former_accepted = ports.versions.accepted_until(former.version) if former else frozenset()
         accepted = newly_accepted(ports.decisions.accepted(), former_accepted, cut.end)
-        said.extend([f"{len(accepted):,} late events accepted"] if accepted else [])
+        notes.extend([f"{len(accepted):,} late events accepted"] if accepted else [])
     if not ranges and not accepted:
         ports.versions.end(run_id, "nothing_new", {"notes": list(cut.notes)})
         version = former.version if former else None
         return RunResult(run_id, "nothing_new", version, uncut_count=cut.uncut_count, stage_seconds=stages.seconds)
     # 4. Everything is written to the run's own branch.
     ports.warehouse.open_branch(run_id, former)
-    with stages.stage("archive") as said:
+    with stages.stage("archive") as notes:
         archived = ports.warehouse.archive(cut.start, ranges, cut.end)
         gap_count = sum(archived.gaps_by_partition.values())
-        said.append(f"{archived.row_count:,} events")
-        said.extend([f"{gap_count:,} offsets without a record"] if gap_count else [])
-    with stages.stage("judge") as said:
+        notes.append(f"{archived.row_count:,} events")
+        notes.extend([f"{gap_count:,} offsets without a record"] if gap_count else [])
+    with stages.stage("judge") as notes:
         contracts = contracts_after(former, cut.end)
         judgement = ports.warehouse.judge(accepted, contracts)
-        said.append(f"{len(judgement.touched)} days touched, {len(judgement.judged)} judged")
+        notes.append(f"{len(judgement.touched)} days touched, {len(judgement.judged)} judged")
         unknown_count = judgement.unknown_country_count
-        said.extend([f"{unknown_count:,} events name no known country and count under ZZ"] if unknown_count else [])
+        notes.extend([f"{unknown_count:,} events name no known country and count under ZZ"] if unknown_count else [])
     with stages.stage("derive"):
         ports.warehouse.derive()
-    # 5. The gate judges the branch; a failed one stays for inspection.
-    with stages.stage("gate") as said:
+    # 5. The gate checks the branch; a refused one stays for inspection.
+    with stages.stage("gate") as notes:
         report = ports.warehouse.check(cut.end, archived)
-        said.append(f"{report.checked_count} expectations, {len(report.failures)} failed, report {report.page}")
+        notes.append(f"{report.checked_count} expectations, {len(report.failures)} failed, report {report.page}")
     if report.failures:
         raise GateFailedError(report.failures, str(report.page))
     with stages.stage("hash"):
@@ -141,10 +141,10 @@ def _steps(
 
 
 def _refuse_unreconciled(ports: RunPorts, version: PublishedVersion | None) -> str:
-    """Compare the archive with what is on record of it; return what to report.
+    """Compare the archive with its record; return a report.
 
     Raises:
-        DifferenceError: names a file that is otherwise than on record, or a difference found earlier and still open.
+        DifferenceError: names a file that differs from the record, or an earlier difference that is still open.
     """
     differences = known_differences(ports.reconcile.reconciliations, ports.reconcile.archive, version, keep=True)
     if differences:
@@ -184,7 +184,7 @@ def _publish(ports: RunPorts, stages: Stages, judged: _Judged) -> RunResult:
         event_contracts=judged.contracts,
     )
     notes = judged.cut.notes
-    with stages.stage("publish") as said:
+    with stages.stage("publish") as report:
         # 6. The tag keeps the snapshots; the pointer makes them the version, in one transaction with the counts.
         changed, days = ports.warehouse.changed_counts(), ports.warehouse.changed_days()
         ports.warehouse.tag(version.version, version.snapshots)
@@ -200,8 +200,8 @@ def _publish(ports: RunPorts, stages: Stages, judged: _Judged) -> RunResult:
             "notes": list(notes),
         }
         ports.versions.publish(version, changed, detail, days, judged.contents.archived)
-        said.append(f"version {version.version}, {len(changed):,} videos changed")
-        # 7. From here on the version stands. What fails now is put right by the next run.
+        report.append(f"version {version.version}, {len(changed):,} videos changed")
+        # 7. From here on the version is published. The next run repairs what fails now.
         notes += _after_publishing(ports, version)
     return RunResult(
         run_id=version.run_id,
@@ -225,9 +225,9 @@ def _publish(ports: RunPorts, stages: Stages, judged: _Judged) -> RunResult:
 
 def _reconciled(ports: RunPorts, stages: Stages, result: RunResult) -> RunResult:
     try:
-        with stages.stage("reconcile") as said:
+        with stages.stage("reconcile") as notes:
             found = reconcile_after_run(ports.reconcile)
-            said.append(_said_of(found))
+            notes.append(_note_of(found))
     except UnavailableError as error:
         note = f"what was published is not reconciled ({error}); the next run does it, and billing waits for it"
         ports.progress("reconcile", note)
@@ -235,7 +235,7 @@ def _reconciled(ports: RunPorts, stages: Stages, result: RunResult) -> RunResult
     return replace(result, differences=found.differences if found else ())
 
 
-def _said_of(found: Reconciliation | None) -> str:
+def _note_of(found: Reconciliation | None) -> str:
     if found is None:
         return "nothing new to compare"
     return f"{len(found.days or ())} days compared, {len(found.differences)} differences"

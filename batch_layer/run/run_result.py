@@ -1,4 +1,4 @@
-"""How a batch run or a rebuild ended, and how it is called."""
+"""The result of a batch run or a rebuild, and the id of a run."""
 
 import uuid
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from datetime import datetime
 
 @dataclass(frozen=True)
 class RunResult:
-    """How a run ended without an error."""
+    """The result of a run that ended without an error."""
 
     run_id: str
     state: str
@@ -22,7 +22,7 @@ class RunResult:
     accepted_count: int = 0
     """Late events that the version is the first to judge as accepted."""
     unknown_country_count: int = 0
-    """Archived events that name a country by a text that is none."""
+    """Archived events whose country is not a known country."""
     judged_days: tuple[str, ...] = ()
     row_counts: Mapping[str, int] = field(default_factory=dict)
     verdicts: Mapping[str, int] = field(default_factory=dict)
@@ -33,9 +33,9 @@ class RunResult:
     stage_seconds: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     differences: tuple[str, ...] = ()
-    """What was found when the published days were reconciled; any stops publishing and billing."""
+    """The differences found when the published days were reconciled; any stops publishing and billing."""
 
 
 def new_run_id(now: datetime) -> str:
-    """Return an id that sorts by time and is unique."""
+    """Return a unique id that sorts by time."""
     return f"{now:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"

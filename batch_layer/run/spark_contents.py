@@ -1,4 +1,4 @@
-"""What a run's branch holds, read back: the manifest of the version it may become, and what of it does not agree."""
+"""Read back the content of a run's branch: the manifest of the version it may become, and the differences in it."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -22,15 +22,15 @@ _ARCHIVED, _JUDGED, _JUDGED_BEFORE = f"{RAW_EVENTS} by offset", f"{EVENTS} by of
 
 @dataclass(frozen=True)
 class BranchContents:
-    """What changed from a run's base to its branch."""
+    """The changes from a run's base to its branch."""
 
     gained: Mapping[str, Content]
-    """Table → what the branch has more than the base; a table that lost rows has a negative count."""
+    """Table → the rows that the branch has more than the base; a table that lost rows has a negative count."""
     archived: Mapping[str, ArchivedFile]
     differences: tuple[str, ...]
 
     def added_to(self, base: PublishedVersion | None) -> dict[str, Content]:
-        """Return what every table of the branch holds."""
+        """Return the content of every table of the branch."""
         if base is None:
             return dict(self.gained)
         before = {name: Content.parse(base.row_counts[name], base.content_hashes[name]) for name in self.gained}
@@ -40,10 +40,10 @@ class BranchContents:
 def branch_contents(
     spark: SparkSession, new: Mapping[str, DataFrame], old: Mapping[str, DataFrame], sent: Content
 ) -> BranchContents:
-    """Read back what a run wrote: `new` are the rows of each table that took the place of `old`.
+    """Read back the rows that a run wrote: `new` are the rows of each table that replaced `old`.
 
-    `new` of the raw events has the column `_file`; `sent` is their content on the way to the files. Compares by content
-    that all of it is there, and that the events have gained exactly the offsets of the raw events.
+    `new` of the raw events has the column `_file`; `sent` is the content sent to the files. Compares by content
+    that all of it is there, and that the events gained exactly the offsets of the raw events.
     """
     parts = {f"+{name}": rows for name, rows in new.items()} | {f"-{name}": rows for name, rows in old.items()}
     places = {_ARCHIVED: new[RAW_EVENTS], _JUDGED: new[EVENTS], _JUDGED_BEFORE: old[EVENTS]}
@@ -65,7 +65,7 @@ def branch_contents(
 
 
 def _judged(found: Mapping[str, Mapping[str, Content]]) -> dict[Place, Content]:
-    """Return what the events gained, by place."""
+    """Return the events' gain, by place."""
     now, before = _by_place(found.get(_JUDGED, {})), _by_place(found.get(_JUDGED_BEFORE, {}))
     return {place: now.get(place, Content()) - before.get(place, Content()) for place in {*now, *before}}
 
@@ -75,7 +75,7 @@ def _by_place(found: Mapping[str, Content]) -> dict[Place, Content]:
 
 
 def _archived(spark: SparkSession, by_file: Mapping[str, Content]) -> tuple[dict[str, ArchivedFile], list[str]]:
-    """Return the files with what they hold, and the paths of those that are gone since they were read."""
+    """Return the files with their content, and the paths of those that disappeared since they were read."""
     hours: defaultdict[str, dict[Place, Content]] = defaultdict(dict)
     for part, content in by_file.items():
         file, _, place = part.rpartition("|")

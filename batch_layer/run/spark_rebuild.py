@@ -1,4 +1,4 @@
-"""Counting everything again from the raw table, to prove that the incremental result is what one count would give."""
+"""Count everything again from the raw table, to prove that the incremental result equals one count."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ _COMPARED_BY = {
 
 @dataclass(frozen=True)
 class Difference:
-    """A part of a table that a recount gives otherwise."""
+    """A part of a table in which a recount differs."""
 
     table: str
     part: str
@@ -71,7 +71,7 @@ class Recount:
     tables: IcebergTables
     version: PublishedVersion
     accepted: Collection[LogPlace]
-    """All late events that are judged as accepted in the version."""
+    """All late events that the version judged as accepted."""
     branch: str
     policies: Mapping[int, CountingPolicy]
     """Every policy by its version number."""
@@ -79,7 +79,7 @@ class Recount:
     """The facts of all catalogue versions that the day rules name."""
 
     def write(self) -> None:
-        """Compute every table again from the raw events of the version, with the rules each day was judged with."""
+        """Compute every table again from the raw events of the version, with the rules that judged each day."""
         self.tables.open_branch(self.branch, self.version.snapshots)
         raw = self.tables.at(RAW_EVENTS, self.version.snapshots[RAW_EVENTS])
         decoded = decode(raw, self.version.event_contracts).select(*COLUMNS).persist()

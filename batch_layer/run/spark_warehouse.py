@@ -51,11 +51,11 @@ from ingestion.contract.policy import POLICIES, CountingPolicy, policy_on
 from ingestion.contract.version import DayRules, PublishedVersion
 
 BY_DAY = (EVENTS, TALLY, VIEWS_BY_VIDEO_DAY, VIEWS_BY_DETAIL)
-"""The tables of which a run replaces whole event days."""
+"""The tables in which a run replaces whole event days."""
 
 
 class Gate(Protocol):
-    """Judges a branch; see `gx_gate.judge`."""
+    """Checks a branch; see `gx_gate.judge`."""
 
     def __call__(self, spark: SparkSession, subject: Subject, run_id: str, folder: Path) -> GateReport:
         """Check every expectation and write the report into `folder`."""
@@ -63,7 +63,7 @@ class Gate(Protocol):
 
 @dataclass
 class _Work:
-    """What the steps of one run hand on to the next."""
+    """The state that the steps of one run hand on to the next."""
 
     run_id: str
     branch: str
@@ -72,10 +72,10 @@ class _Work:
     judged: frozenset[date] = frozenset()
     rules: Mapping[date, DayRules] = field(default_factory=dict)
     sent: Content = field(default_factory=Content)
-    """The content of the records on their way to the raw events."""
+    """The content of the records sent to the raw events."""
     raw: DataFrame | None = None
     moved: DataFrame | None = None
-    """Stored late events that a decision files under another day, as they were."""
+    """Stored late events that a decision moves to another day, as they were."""
     decoded: DataFrame | None = None
     totals: DataFrame | None = None
 
@@ -171,7 +171,7 @@ class SparkWarehouse:
 
     @translated
     def contents(self) -> TableContents:
-        """See the port. Reads the judged days and what was appended; the rest is known from the base version."""
+        """See the port. Reads the judged days and the appended rows; the rest is known from the base version."""
         work = self._working
         days = F.col("event_day").isin(sorted(work.judged))
         new = {name: self._on_branch(name).where(days) for name in BY_DAY}

@@ -1,1 +1,1 @@
-"""Published versions as billing reads them: settled views and single events."""
+"""Published versions for billing: settled views and single events."""

@@ -1,7 +1,7 @@
-"""Single events of one published version with what became of them.
+"""Read single events of one published version, with their verdicts.
 
-The same SQL is asked of a session in this process, which reads the version's snapshots, and of the SQL server, which
-has the version's namespace: with the second nobody needs a Java process of their own.
+The same SQL runs in a session of this process, which reads the version's snapshots, and on the SQL server, which has
+the version's namespace and spares its clients a Java process.
 """
 
 import re
@@ -21,13 +21,13 @@ from ingestion.contract.unavailable import Part, UnavailableError
 from ingestion.contract.version import PublishedVersion
 
 Ask = Callable[[str, Mapping[str, object]], Iterator[Sequence[Any]]]
-"""A statement of SQL and what its `:name`s stand for → its rows, streamed."""
+"""A statement of SQL and the values of its `:name`s → its rows, streamed."""
 
 _OUTCOME = """CASE verdict WHEN 'counted' THEN billability
     WHEN 'rejected' THEN concat('rejected:', coalesce(try_element_at(reasons, 1).code, 'unknown')) ELSE verdict END"""
-# the day an event belongs to; event_day of a late one is the day it was received
+# the event's own day; event_day of a late one is the day it was received
 _OWN_DAY = "(CASE WHEN verdict = 'late_review' THEN to_date(happened_at) ELSE event_day END)"
-# without an id stands before every id, as the empty text that stands for it in a file
+# an event without an id sorts before every id, like the empty text for it in a file
 _EVENTS = f"""
     SELECT video_id, event_id, partition, offset, {_OWN_DAY} AS own_day, country, {_OUTCOME} AS outcome,
            view_duration, coalesce(ad_types, array()) AS ad_types,
@@ -51,7 +51,7 @@ _COPIES = f"""
            coalesce(transform(reasons, each -> each.detail), array()) AS reasons, view_duration, policy_version
     FROM {{table}} WHERE event_id = :event_id
         OR verdict = 'rejected' AND replace(lower(event_id), '-', '') = replace(:event_id, '-', '')"""  # noqa: S608
-# of a rejected event the oldest event contract kept the id as it was spelt
+# the oldest event contract kept the id of a rejected event as it was spelt
 
 
 @dataclass(frozen=True)
@@ -114,9 +114,9 @@ class JudgedEvent:
 
 
 class IcebergSettledEvents:
-    """The events of one version. Whatever is published meanwhile, every answer is that version's.
+    """The events of one version. Every answer is that version's, even if others are published meanwhile.
 
-    `ask` runs SQL; `table` says how the version's table of a name is called in it.
+    `ask` runs SQL; `table` returns the identifier of the version's table for its name.
 
     Raises:
         UnavailableError: HDFS, the catalog or the SQL server went away while reading.
@@ -145,7 +145,7 @@ class IcebergSettledEvents:
         return (BillableEvent(*row) for row in rows)
 
     def copies_of(self, event_id: str) -> list[JudgedEvent]:
-        """Return every event of the log that has this id (canonical), the one that its verdict goes by first."""
+        """Return every event of the log with this id (canonical), the one that decides its verdict first."""
         rows = self._ask(_COPIES.format(table=self._table(EVENTS)), {"event_id": event_id})
         return sorted((JudgedEvent(*row) for row in rows), key=_decisive_first)  # ORDER BY would read the files twice
 
@@ -173,7 +173,7 @@ def events_by_sql_server(tables: PublishedTables, version: int) -> IcebergSettle
 
 
 def _decisive_first(event: JudgedEvent) -> tuple[object, ...]:
-    """Return the broker's times are whole milliseconds, as they are written here."""
+    """Return an instant of the broker: whole milliseconds, as they are written here."""
     verdict = event.verdict
     repeats = verdict in ("duplicate", "conflict")
     return verdict != "counted", repeats, event.received_at, event.partition, event.offset
@@ -184,13 +184,13 @@ def _days(period: Period) -> dict[str, object]:
 
 
 def _spelled_out(sql: str, values: Mapping[str, object]) -> str:
-    """Return SQL with its values in it: the parser of Iceberg's extensions, which a batch session has, loses them."""
+    """Return SQL with its values inserted: in a batch session, the parser of Iceberg's extensions drops them."""
     names = "|".join(map(re.escape, values))
     return re.sub(rf":({names})\b", lambda found: _literal(values[found[1]]), sql)
 
 
 def _literal(value: object) -> str:
-    """Return a day or an id as SQL; ids of the contract are letters, digits, _ and -, and nothing else gets here."""
+    """Return a day or an id as SQL; ids of the contract are letters, digits, _ and -; refuse anything else."""
     if isinstance(value, date):
         return f"DATE '{value}'"
     if not re.fullmatch(r"[\w-]+", str(value), re.ASCII):

@@ -1,4 +1,4 @@
-"""What one published version says about a period, read at the version's own snapshots. Billing reads this."""
+"""Read what one published version holds of a period, at the version's own snapshots. Billing reads this."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ class UnplacedViews:
 
 @dataclass(frozen=True)
 class LateEventRow:
-    """An event that came too late to be counted, where it is in the log, and its two instants."""
+    """An event that came too late to be counted, its place in the log, and its two instants."""
 
     partition: int
     offset: int
@@ -58,16 +58,16 @@ class LateEventRow:
 
 @dataclass(frozen=True)
 class ConflictRow(LateEventRow):
-    """An event whose id had come before with another content."""
+    """An event whose id was used before with another content."""
 
     first_place: str
-    """Where the event is that it was compared with: `partition:offset`."""
+    """The place of the event that it was compared with: `partition:offset`."""
     differing: Sequence[str]
-    """The columns of the events table in which they differ; empty where it keeps none of what does."""
+    """The columns of the events table in which they differ; empty if the table does not keep the difference."""
 
 
 class IcebergSettledViews:
-    """The settled views of one version. Whatever is published meanwhile, every answer is that version's.
+    """The settled views of one version. Every answer is that version's, even if others are published meanwhile.
 
     Raises:
         UnavailableError: HDFS or the catalog went away while reading.
@@ -83,11 +83,11 @@ class IcebergSettledViews:
 
     @property
     def version(self) -> PublishedVersion:
-        """The version all answers belong to."""
+        """Return the version that all answers belong to."""
         return self._version
 
     def pieces(self, attribution: Attribution, policy: CountingPolicy | None = None) -> Iterator[SettledPiece]:
-        """Yield the period's events that are somebody's under a card, payee by payee; see billing's port.
+        """Yield the period's events that have an owner and a card, payee by payee; see billing's port.
 
         One sorted partition is in memory at a time.
         """
@@ -97,7 +97,7 @@ class IcebergSettledViews:
         return unpacked(_streamed(pieces_of(with_outcomes(events, attribution.period), attribution)))
 
     def unplaced(self, attribution: Attribution) -> Iterator[UnplacedViews]:
-        """Yield the billable views of the period that are nobody's, or without a card."""
+        """Yield the billable views of the period without an owner or without a card."""
         by_day = (
             self._read(EVENTS)
             .where(within(F.col("event_day"), attribution.period))
@@ -115,7 +115,7 @@ class IcebergSettledViews:
         return (UnplacedViews(*row) for row in _streamed(rows))
 
     def contradictions(self, period: Period) -> Sequence[str]:
-        """Return a sentence for some of the videos and days whose published counts are not those of the events."""
+        """Return a sentence for some of the videos and days whose published counts differ from the events."""
         keys = ("video_id", "event_day", "country")
         counts = self._read(VIEWS_BY_DETAIL).where(within(F.col("event_day"), period))
         is_billable = F.col("billability") == Billability.BILLABLE.value

@@ -1,4 +1,4 @@
-"""Sorting settled events by who is paid for them: joined with owners and rate cards, then gathered into pieces."""
+"""Group settled events by payee: join them with owners and rate cards, then gather them into pieces."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -44,20 +44,20 @@ _CARD = pa.schema(
 
 
 class Attribution(Protocol):
-    """Whose the views of a period are; rows of `owners` and `cards` in the order of the schemas above."""
+    """The owners and rate cards of a period; rows of `owners` and `cards` in the order of the schemas above."""
 
     @property
     def period(self) -> Period:
-        """The days it is about."""
+        """Return the period."""
 
     def owners(self) -> Iterable[tuple[Any, ...]]:
         """Yield every share of a video that touches the period, cut to it."""
 
     def facts(self) -> Iterable[tuple[str, VideoFacts]]:
-        """Yield what decides which views of a video are billable."""
+        """Yield the facts that decide which views of a video are billable."""
 
     def cards(self) -> Iterable[tuple[Any, ...]]:
-        """Yield every rate card that holds on some day of the period, cut to it."""
+        """Yield every rate card that is in force on some day of the period, cut to it."""
 
 
 class SettledPiece(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -80,7 +80,7 @@ _unpack = msgspec.msgpack.Decoder(list[SettledPiece]).decode
 
 
 def with_outcomes(events: DataFrame, period: Period) -> DataFrame:
-    """Return the period's events by their own day, each with its outcome in words.
+    """Return the period's events by their own day, each with its outcome as text.
 
     A late event belongs to the day of its own timestamp; its `event_day` is the day it was received.
     """
@@ -97,7 +97,7 @@ def with_outcomes(events: DataFrame, period: Period) -> DataFrame:
 
 
 def placed(events: DataFrame, attribution: Attribution) -> DataFrame:
-    """Return the events once for every owner on their day, with the card in force; nulls where there is none.
+    """Return the events once for every owner on their day, with the card in force; nulls without any.
 
     `events` need video_id and day.
     """
@@ -112,9 +112,9 @@ def placed(events: DataFrame, attribution: Attribution) -> DataFrame:
 
 
 def pieces_of(events: DataFrame, attribution: Attribution) -> DataFrame:
-    """Return packed pieces of everything in `with_outcomes` that has an owner and a card, in their order."""
+    """Return packed pieces of all rows of `with_outcomes` that have an owner and a card, in their order."""
     has_own_rate = F.array_contains("countries", F.col("country"))
-    # least() skips nulls: no length means that only the card's minimum counts
+    # least() skips nulls: without a length only the card's minimum counts
     is_short = F.col("view_duration") < F.least("minimum_view_seconds", "length_seconds")
     is_stricter = F.col("minimum_view_seconds").isNotNull() & is_short
     outcome = F.when((F.col("outcome") == _BILLABLE) & is_stricter, _BELOW_MINIMUM).otherwise(F.col("outcome"))

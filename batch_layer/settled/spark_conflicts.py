@@ -1,4 +1,4 @@
-"""Conflicts (an id that had come before with another content), each beside the event that it was compared with."""
+"""Find conflicts (events whose id was used before with another content), each with the event it was compared with."""
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -25,8 +25,8 @@ _PLACE = ("partition", "offset")
 def conflicts_of(events: DataFrame, period: Period) -> DataFrame:
     """Return the conflicts of the period: place, ids, instants in microseconds, the place of the first, `differing`.
 
-    The first is by the rule of `repeat_verdicts`; `differing` names the columns in which the two are not equal, none
-    where the contents differ in what the table does not keep.
+    The first is chosen by the rule of `repeat_verdicts`; `differing` names the columns in which the two differ, none
+    if the contents differ only in fields that the table does not keep.
     """
     own = F.col("verdict") == Verdict.CONFLICT.value
     conflicts = events.where(own & within(F.col("event_day"), period)).alias("conflict")

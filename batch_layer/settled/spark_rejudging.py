@@ -1,4 +1,4 @@
-"""Judging a period's counted views by a proposed policy, without storing anything: what a backtest reads."""
+"""Judge a period's counted views by a proposed policy, without storing anything: the input of a backtest."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -13,15 +13,15 @@ from ingestion.contract.periods import Period
 from ingestion.contract.policy import CountingPolicy
 
 _CATALOGUE = 0
-"""All days are judged by one and the same catalogue."""
+"""All days are judged by the same catalogue."""
 
 
 def rejudged(
     events: DataFrame, period: Period, policy: CountingPolicy, facts: Iterable[tuple[str, VideoFacts]]
 ) -> DataFrame:
-    """Return the events with the billability that a policy gives them in the period.
+    """Return the period's events with the billability that a policy gives them.
 
-    The cap looks back on the day before the period, whose billable views stay as they were judged.
+    The cap looks back on the day before the period, whose billable views keep their verdicts.
     """
     spark = events.sparkSession
     days = period.days()
@@ -34,5 +34,5 @@ def rejudged(
     dropped = over_cap(
         judged.where("billability = 'billable'"), before.where("billability = 'billable'"), rules.policies
     )
-    # events of other days can belong to the period too: late ones, by their own timestamp
+    # events of other days can belong to the period, too: late ones, by their own timestamp
     return with_cap(judged, dropped).unionByName(events.where(~is_judged))

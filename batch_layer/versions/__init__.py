@@ -1,1 +1,1 @@
-"""What was published: versions, and what each changed by video and day."""
+"""Published versions, and their changes by video and day."""

@@ -1,4 +1,4 @@
-"""What a version changes in the settled views of one video on one day, as serving's series are made of it. Pure."""
+"""The changes of a version to the settled views of one video on one day, as serving's series use them. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class CellChange:
-    """A change within one quarter of an hour, country and device; negative where views are gone."""
+    """A change within one quarter of an hour, country and device; negative if views were removed."""
 
     quarter: int
-    """0 to 95: quarters of an hour since the beginning of the UTC day; in every zone in use the hours begin on one."""
+    """0 to 95: quarters of an hour since the start of the UTC day; in every zone in use, hours begin on a quarter."""
     country: str
     device_type: str
     views: int
@@ -18,7 +18,7 @@ class CellChange:
 
 @dataclass(frozen=True)
 class DayChange:
-    """The changes of a video on an event day (UTC) that a version brings; the sums are those of the cells."""
+    """The changes of a video on an event day (UTC) in a version; the sums are those of the cells."""
 
     video_id: str
     event_day: str

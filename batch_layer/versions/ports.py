@@ -1,4 +1,4 @@
-"""Where published versions and the journal of runs are kept."""
+"""The ports to published versions and the journal of runs."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -37,7 +37,7 @@ class VersionStore(Protocol):
     """Published versions, the pointer and the journal of runs. Every call may raise UnavailableError."""
 
     def lock(self) -> bool:
-        """Become the only batch run until `close` or the end of the process; False if another one is at work."""
+        """Become the only batch run until `close` or the end of the process; return False if another one is at work."""
 
     def current(self) -> PublishedVersion | None:
         """Return the version that the pointer names."""
@@ -46,7 +46,7 @@ class VersionStore(Protocol):
         """Return a published version by its number."""
 
     def accepted_until(self, version: int) -> frozenset[LogPlace]:
-        """Return the late events that are judged as accepted in a version: what it and those before it took so."""
+        """Return the late events that are accepted in a version: those that it or an earlier one accepted."""
 
     def begin(self, entry: RunEntry) -> None:
         """Write a run's row into the journal."""
@@ -55,7 +55,7 @@ class VersionStore(Protocol):
         """Write how a run ended."""
 
     def runs_in(self, state: str) -> list[str]:
-        """Return the ids of the runs that the journal shows in a state. Under the lock none that is `running` lives."""
+        """Return the ids of the runs in a state of the journal. Under the lock no `running` one is alive."""
 
     def publish(
         self,
@@ -65,7 +65,7 @@ class VersionStore(Protocol):
         days: Iterable[DayChange],
         archived: Mapping[str, ArchivedFile],
     ) -> None:
-        """In one transaction: the version, its changed counts and days, its files, the pointer, the run's end.
+        """Publish in one transaction: the version, its changed counts and days, its files, the pointer, the run's end.
 
         Raises:
             RefusedError: the version does not follow the current one.

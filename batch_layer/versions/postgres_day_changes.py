@@ -1,4 +1,4 @@
-"""Writes day changes to PostgreSQL by COPY, row after row, so that no version has to fit into memory as text."""
+"""Write day changes to PostgreSQL by COPY, row by row, so that no version has to fit into memory as text."""
 
 import io
 from collections.abc import Iterable, Iterator
@@ -50,7 +50,7 @@ def _texts(cells: Iterable[CellChange], *, country: bool) -> str:
 
 
 class _Lines(io.RawIOBase):
-    """A readable file over lines that are made when they are read."""
+    """A readable file of lines that are made on demand."""
 
     def __init__(self, lines: Iterator[str]) -> None:
         self._lines = lines

@@ -1,4 +1,4 @@
-"""Which log the topic is, on record in PostgreSQL."""
+"""The generations of the topic's log, recorded in PostgreSQL."""
 
 from batch_layer.errors import RefusedError
 from batch_layer.lake.postgres_connection import connected
@@ -11,7 +11,7 @@ _INSERT = """
 
 
 class PostgresLogGenerations:
-    """Remembers the generations of one topic's log. Connects when made; raises UnavailableError."""
+    """Keeps the generations of one topic's log. Connects in the constructor; raises UnavailableError."""
 
     def __init__(self, url: str, topic: str) -> None:
         self._topic = topic
@@ -23,7 +23,7 @@ class PostgresLogGenerations:
         self._connection.close()
 
     def newest(self) -> LogGeneration | None:
-        """Return the log that is counted; None where none is on record yet."""
+        """Return the log that is counted; None if none is recorded yet."""
         query = (
             "SELECT generation, log_id FROM published.log_generations WHERE topic = %s ORDER BY generation DESC LIMIT 1"
         )
@@ -33,7 +33,7 @@ class PostgresLogGenerations:
         return LogGeneration(*row) if row else None
 
     def checked(self, log_id: str) -> LogGeneration:
-        """Return the generation of the log that the broker has; the first one ever seen goes on record as number 0.
+        """Return the generation of the broker's log; the first log ever seen is recorded as number 0.
 
         Raises:
             RefusedError: another log is on record.
@@ -47,7 +47,7 @@ class PostgresLogGenerations:
         return known
 
     def begin(self, log_id: str, actor: str, reason: str) -> LogGeneration:
-        """Put the next generation on record, with who began it and why."""
+        """Record the next generation, with its author and the reason."""
         known = self.newest()
         begun = LogGeneration(known.number + 1 if known else 1, log_id)
         self._store(begun, actor, reason)

@@ -30,7 +30,7 @@ _SELECT = """
 
 
 class PostgresVersionStore:
-    """See the port `VersionStore`. Connects when made; the lock lives as long as the connection."""
+    """See the port `VersionStore`. Connects in the constructor; the lock lives as long as the connection."""
 
     def __init__(self, url: str) -> None:
         with translated():
@@ -72,7 +72,7 @@ class PostgresVersionStore:
         )
 
     def end(self, run_id: str, state: str, detail: Mapping[str, Any]) -> None:
-        """See the port. A run that was published stays so."""
+        """See the port. A published run stays published."""
         self._write(
             "UPDATE published.runs SET state = %s, ended_at = %s, detail = detail || %s "
             "WHERE run_id = %s AND state = 'running'",
@@ -207,7 +207,7 @@ def _version(row: tuple[Any, ...]) -> PublishedVersion:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn the driver's errors into the batch layer's own."""
+    """Translate the driver's errors into the batch layer's own."""
     try:
         yield
     except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:

@@ -1,4 +1,4 @@
-"""What a run changes in the settled views of each video and day, for serving's series."""
+"""The changes that a run makes to the settled views of each video and day, for serving's series."""
 
 from collections.abc import Collection, Iterator
 from datetime import date
@@ -13,7 +13,7 @@ _CELL = ("quarter", "country", "device_type")
 
 
 def day_changes(before: DataFrame, now: DataFrame, days: Collection[date]) -> Iterator[DayChange]:
-    """Compare the counted events of these days before and now; the changes are made into objects when they are read."""
+    """Compare the counted events of these days before and now; changes become objects when they are read."""
     on_days = F.col("event_day").isin(sorted(days))
     signed = _signed(now.where(on_days), 1).unionByName(_signed(before.where(on_days), -1))
     sums = (F.sum("views").alias("views"), F.sum("billable_views").alias("billable_views"))

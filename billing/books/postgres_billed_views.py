@@ -26,7 +26,7 @@ SELECT batch_version, start_on, end_on, video_id, sum(fewest)::bigint, sum(most)
                       AND r.period_start_on <= of_group.start_on AND of_group.end_on <= r.period_end_on)
 FROM of_group JOIN billing.rate_cards USING (contract_version) GROUP BY 1, 2, 3, 4
 """
-# a period that several runs billed or restated has nobody's whole in any of them
+# of a period that several runs billed or restated, no run has all views
 _WHOLE = f"""
 SELECT min(batch_version), period_start_on, period_end_on, sum(unattributed_views)::bigint,
        coalesce(bool_or(unrated_views > 0), false)

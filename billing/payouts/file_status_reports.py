@@ -65,8 +65,8 @@ def _report(name: str, content: bytes) -> Element:
         raise FileRefusedError([f"{name}: not readable as XML: {error}; {ALLOWED}"]) from error
     namespace, _, tag = root.tag.rpartition("}")
     if tag != "Document" or re.fullmatch(NAMESPACE, namespace.removeprefix("{")) is None:
-        told = namespace.removeprefix("{").rpartition(":")[2][:60] or tag[:60]
-        raise FileRefusedError([f"{name}: not a payment status report but {told!r}; {ALLOWED}"])
+        found = namespace.removeprefix("{").rpartition(":")[2][:60] or tag[:60]
+        raise FileRefusedError([f"{name}: not a payment status report but {found!r}; {ALLOWED}"])
     report = root.find(f"{namespace}}}CstmrPmtStsRpt")
     if report is None:
         raise FileRefusedError([f"{name}: the document has no CstmrPmtStsRpt; {ALLOWED}"])
@@ -173,20 +173,20 @@ class _Reader:
             self._on_their_way.append(f"{place}: {code}")
         elif outcome == REJECTED and (duplicate := codes & _DUPLICATE):
             self.problems.append(
-                f"{place}: rejected because it came before ({', '.join(sorted(duplicate))}), which says nothing of the "
-                "first one, and it may have been paid; ask the bank what became of that, and import its answer as csv"
+                f"{place}: rejected because it came before ({', '.join(sorted(duplicate))}); the first one may have "
+                "been paid: ask the bank for its status, and import the answer as csv"
             )
             return None
         return _Status(code, outcome, reason, place)
 
     def _reason(self, node: Element) -> tuple[set[str], str]:
         """Return the codes of the reasons, and all their texts as one text."""
-        codes, said = [], []
+        codes, texts = [], []
         for each in node.findall(self._path("StsRsnInf")):
             code = self._text(self._child(each, "Rsn", "Cd")) or self._text(self._child(each, "Rsn", "Prtry"))
             codes.append(code)
-            said += [code, *(self._text(more) for more in each.findall(self._path("AddtlInf")))]
-        text = " ".join(" ".join(filter(None, said)).split())
+            texts += [code, *(self._text(more) for more in each.findall(self._path("AddtlInf")))]
+        text = " ".join(" ".join(filter(None, texts)).split())
         return set(codes), "".join(filter(is_printable, text))[:REASON_CHARACTERS_MAX]
 
     def _amount(self, node: Element | None, place: str) -> int | None:

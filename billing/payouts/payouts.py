@@ -122,9 +122,9 @@ def _account_problem(each: Payable, amount_micros: int, by_sepa: bool) -> str | 
     if each.account is None:
         return "has no bank account in force; import one with `billing bank-accounts`, another approves it"
     if problems := account_problems(each.account):
-        said = "; ".join(f"{column}: {problem}" for column, problem in problems.items())
+        reasons = "; ".join(f"{column}: {problem}" for column, problem in problems.items())
         return (
-            f"has a bank account (version {each.account_version}) that no bank accepts: {said}; "
+            f"has a bank account (version {each.account_version}) that no bank accepts: {reasons}; "
             "import the right one with `billing bank-accounts`"
         )
     if by_sepa and not is_in_sepa(each.account.iban):

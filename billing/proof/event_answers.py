@@ -51,7 +51,7 @@ class JudgedEvent(Protocol):
 
     @property
     def outcome(self) -> str:
-        """The verdict, said more exactly: `billable`, `own_view`, `rejected:<code>`, …"""
+        """The verdict in more detail: `billable`, `own_view`, `rejected:<code>`, …"""
 
     @property
     def reasons(self) -> Sequence[str]:

@@ -88,9 +88,9 @@ class Remarks:
     def _uncounted(self) -> list[str]:
         commands = (("late_review", "came too late", "late"), ("conflict", "came with two contents", "conflicts"))
         return [
-            f"{kind}: {count} {_many('event', count)} of the period {said} and {'is' if count == 1 else 'are'} not "
+            f"{kind}: {count} {_many('event', count)} of the period {reason} and {'is' if count == 1 else 'are'} not "
             f"counted; `billing {command}` says what was decided"
-            for kind, said, command in commands
+            for kind, reason, command in commands
             if (count := self.uncounted.get(kind, 0))
         ]
 

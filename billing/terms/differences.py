@@ -23,7 +23,7 @@ def catalogue_differences(before: Catalogue, after: Catalogue) -> Iterator[str]:
     for video_id in sorted(old_owners.keys() & new_owners.keys()):
         lengths = tuple(each.length_by_video.get(video_id) for each in (before, after))
         if lengths[0] != lengths[1]:
-            yield f"video {video_id} had a length of {_seconds(lengths[0])} and has {_seconds(lengths[1])}"
+            yield f"video {video_id} had the length {_seconds(lengths[0])} and has {_seconds(lengths[1])}"
     for payee_id in sorted(before.payee_by_id.keys() | after.payee_by_id.keys()):
         yield from _payee_differences(payee_id, before.payee_by_id.get(payee_id), after.payee_by_id.get(payee_id))
     for video_id in sorted(new_owners.keys() - old_owners.keys()):
@@ -72,7 +72,7 @@ def _share(share: OwnerShare) -> str:
 
 
 def _seconds(length: int | None) -> str:
-    return "nobody knows" if length is None else f"{length} seconds"
+    return "unknown" if length is None else f"{length} seconds"
 
 
 def _flat(contracts: Contracts) -> dict[str, str]:

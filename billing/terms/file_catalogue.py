@@ -72,7 +72,7 @@ def _check_name(file: NamedFile, row: Row, problems: Problems) -> None:
     if not is_name(name, most=200):
         problems.add(file, row.line, "name", f"{shown(name)} is not a name; allowed: 1 to 200 printable characters")
     elif SPREADSHEET_ERROR.fullmatch(name.strip()):
-        problems.add(file, row.line, "name", f"{shown(name)} is an error that a spreadsheet left behind")
+        problems.add(file, row.line, "name", f"{shown(name)} is a spreadsheet's error")
 
 
 def _read_videos(

@@ -133,7 +133,7 @@ def read_id(file: NamedFile, row: Row, column: str, problems: Problems) -> str:
     """Return a cell that holds an id; note what is wrong with it."""
     text = row.cells[column]
     if SPREADSHEET_ERROR.fullmatch(text.strip()) or _SPREADSHEET_NUMBER.fullmatch(text.strip()):
-        reason = "is what a spreadsheet left behind in place of an id; format the column as text and export again"
+        reason = "is a spreadsheet's error in place of an id; format the column as text and export again"
         problems.add(file, row.line, column, f"{shown(text)} {reason}; allowed: {_ID_ALLOWED}")
     elif not is_video_id(text):
         problems.add(file, row.line, column, f"{shown(text)} is not an id; allowed: {_ID_ALLOWED}")

@@ -39,7 +39,7 @@ PART_NAMES: dict[Part, str] = {
 class UnavailableError(Exception):
     """A part does not answer in time; the same call may work a moment later.
 
-    The message is one sentence that says which server, where and why; what is decided goes by `part` alone.
+    The message is one sentence that names the server, its address and the reason; code decides by `part` alone.
     """
 
     def __init__(self, part: Part, message: str) -> None:

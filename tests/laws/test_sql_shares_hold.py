@@ -111,7 +111,7 @@ def test_a_statement_is_stopped_in_spark_itself_when_its_time_is_over(
     spark: SparkSession, session: ConnectSession
 ) -> None:
     began = time.monotonic()
-    with pytest.raises(PySparkException, match="took longer than 6 seconds and was stopped; ask for less"):
+    with pytest.raises(PySparkException, match="took longer than 6 seconds and was stopped; query less"):
         session.sql(SLOW).collect()
     assert 5 < time.monotonic() - began < 60
     wait_until(spark, is_idle=True, seconds=20)

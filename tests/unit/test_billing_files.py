@@ -60,7 +60,7 @@ def test_optional_columns_may_be_absent(tmp_path: Path) -> None:
 @pytest.mark.parametrize("left_behind", ["#NAME?", "#REF!", "#N/A", "#VALUE!", "#DIV/0!", "1.2E+11", "6E+05"])
 def test_what_a_spreadsheet_leaves_behind_is_named(tmp_path: Path, left_behind: str) -> None:
     (problem,) = problems(tmp_path, videos=f"video_id,payee_id\nv,ann\n{left_behind},ann\n")
-    assert problem.startswith(f"videos.csv, line 3, column video_id: '{left_behind}' is what a spreadsheet left behind")
+    assert problem.startswith(f"videos.csv, line 3, column video_id: '{left_behind}' is a spreadsheet's error")
     assert problem.endswith("allowed: 1 to 64 of A-Z a-z 0-9 _ -")
 
 

@@ -132,7 +132,7 @@ def test_a_statement_whose_time_is_over_is_interrupted_in_spark_and_its_client_t
     with pytest.raises(grpc.RpcError) as caught:
         list(hurried.ask("slow"))
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert caught.value.details() == "the statement took longer than 1 seconds and was stopped; ask for less"
+    assert caught.value.details() == "the statement took longer than 1 seconds and was stopped; query less"
     assert len(hurried.spark.interrupted) == 1
     until(lambda: not hurried.spark.running)
     assert list(hurried.ask("quick")), "its place is free again"

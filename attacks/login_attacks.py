@@ -8,11 +8,13 @@ from contextlib import closing
 from pathlib import Path
 
 import psycopg2
+from psycopg2 import errorcodes
 
 from attacks import role_matrix
 from attacks.attempts import Attack, NotTriedError
 from attacks.books import ANN, BATCH, RUN, ZOE
 from attacks.site import Site
+from ingestion.contract.refusals import is_refusal
 
 TRIES = Path(__file__).parent / "tries"
 NAMES = {":posted_statement": ANN, ":waiting_statement": ZOE, ":batch": BATCH, ":run": RUN}
@@ -21,8 +23,8 @@ BILLING, APPROVER, API, IMPORTER, OPERATOR, ANALYST, AUDITOR, REPORTING = ROLES 
     for role in ("billing", "approver", "api", "importer", "operator", "analyst", "auditor", "reporting")
 )
 WITHOUT_BANK_DATA = (APPROVER, API, IMPORTER, OPERATOR, ANALYST, REPORTING)
-REFUSALS = ("42501", "P0001")
-"""Insufficient privilege, and what our own rules raise; violated constraints (class 23) are refusals as well."""
+REFUSALS = (errorcodes.INSUFFICIENT_PRIVILEGE, errorcodes.CLASS_INTEGRITY_CONSTRAINT_VIOLATION)
+"""How SQLSTATEs of PostgreSQL's own begin that refuse; our rules have theirs."""
 
 
 def tries(name: str) -> Mapping[str, str]:
@@ -48,7 +50,7 @@ def gain(url: str, what: str, statements: str) -> str | None:
                 cursor.execute(f"{statements} SET CONSTRAINTS ALL IMMEDIATE")
         except psycopg2.Error as error:
             code = error.pgcode or ""
-            if code in REFUSALS or code.startswith("23"):
+            if code.startswith(REFUSALS) or is_refusal(code):
                 return None
             raise NotTriedError(f"{what}: {code} {str(error).strip().splitlines()[0]}") from error
         finally:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from ingestion.contract.refusals import DatabaseRule
 from ingestion.contract.unavailable import Part, UnavailableError
 
 
@@ -65,7 +66,16 @@ class UnknownNameError(StateError):
 
 
 class DatabaseRefusedError(StateError):
-    """A rule of the database refuses the change, in its own words: who may do what, and what follows what."""
+    """A rule of the database refuses the change, by its sentence and the code that docs/refusals.md explains."""
+
+    def __init__(self, sentence: str, sqlstate: str) -> None:
+        super().__init__(f"{sentence} ({sqlstate})")
+        self.sentence = sentence
+        self.sqlstate = sqlstate
+
+    def is_by(self, rule: DatabaseRule) -> bool:
+        """Whether it is this rule that refuses."""
+        return self.sqlstate == rule.sqlstate
 
 
 class OpenAppealError(StateError):

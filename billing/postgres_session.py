@@ -13,6 +13,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt
 
 from billing.errors import DatabaseRefusedError, RoleRefusedError, SchemaMissingError
 from ingestion.contract.backoff import Backoff
+from ingestion.contract.refusals import is_refusal
 from ingestion.contract.unavailable import Part, UnavailableError
 
 if TYPE_CHECKING:
@@ -83,12 +84,14 @@ def one_transaction(connect: Connect) -> Iterator["Cursor"]:
         connection.commit()
     except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
         raise UnavailableError(Part.POSTGRES, _sentence(error)) from error
-    except errors.RaiseException as error:
-        raise DatabaseRefusedError(str(error.diag.message_primary)) from error
     except errors.InsufficientPrivilege as error:
         raise RoleRefusedError(f"PostgreSQL refuses it to this login: {error.diag.message_primary}") from error
     except (errors.UndefinedTable, errors.InvalidSchemaName, errors.UndefinedFunction) as error:
         raise SchemaMissingError("PostgreSQL has no billing tables (or older ones) in this database") from error
+    except psycopg2.DatabaseError as error:
+        if not is_refusal(error.pgcode):
+            raise
+        raise DatabaseRefusedError(str(error.diag.message_primary), error.pgcode) from error
     finally:
         connection.close()
 

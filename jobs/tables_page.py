@@ -1,6 +1,7 @@
-"""Writes docs/tables.md from the tables' own comments: `python -m jobs.tables_page`. A test compares the two."""
+"""Writes docs/tables.md and docs/refusals.md from the code: `python -m jobs.tables_page`. A test compares them."""
 
 from batch_layer.lake.tables import TABLES, Table
+from ingestion.contract.refusals import DatabaseRule
 from jobs.settings.state_home import PROJECT
 
 PAGE = PROJECT / "docs" / "tables.md"
@@ -17,6 +18,41 @@ def page() -> str:
     return "\n".join([HEAD, *(_section(name, table) for name, table in TABLES.items())])
 
 
+REFUSALS = PROJECT / "docs" / "refusals.md"
+REFUSALS_HEAD = """\
+# What the database refuses
+
+Written by `python -m jobs.tables_page` from `ingestion/contract/refusals.py`; not to be changed by hand.
+
+PostgreSQL keeps these rules itself, by triggers and functions, whatever program or person writes.
+A refusal has an SQLSTATE of its own: programs go by it, commands show it in brackets behind the
+sentence, and `psql` shows it after `\\set VERBOSITY verbose`. A code keeps its meaning and is never
+used again; its sentence may be reworded. All other refusals have PostgreSQL's own codes: `42501` for a
+right that a role does not have, `23…` for a constraint of a table.
+
+A rule is added by a migration that raises with the next free code, and a row in that file.
+"""
+GROUPS = {
+    "VL00": "What is published",
+    "VL01": "API keys and sessions",
+    "VL1": "Catalogue, contracts, bank accounts, limits",
+    "VL2": "Steps, and who may take them",
+    "VL3": "Runs and statements",
+    "VL4": "Ledger, holds, payouts",
+}
+"""How codes begin → what they are about."""
+
+
+def refusals_page() -> str:
+    """Return the page of the database's own rules."""
+    sections = []
+    for start, title in GROUPS.items():
+        rules = [rule for rule in DatabaseRule if rule.sqlstate.startswith(start)]
+        rows = [f"| `{rule.sqlstate}` | {rule.demands} | {rule.remedy} |" for rule in rules]
+        sections.append("\n".join([f"## {title}", "", "| code | rule | what to do |", "|---|---|---|", *rows, ""]))
+    return "\n".join([REFUSALS_HEAD, *sections])
+
+
 def _section(name: str, table: Table) -> str:
     rows = [f"| `{each.name}` | {each.type} | {each.comment} |" for each in table.columns]
     head = [f"## {name}", "", f"{table.comment}. Partitioned by `{table.partitioning}`.", ""]
@@ -25,3 +61,4 @@ def _section(name: str, table: Table) -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(page())
+    REFUSALS.write_text(refusals_page())

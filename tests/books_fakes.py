@@ -31,7 +31,7 @@ def check_approver(statement: Statement, state: str, run: BillingRun, actor: str
         if actor != RUN or statement.earned_micros > run.approval_limit_micros:
             raise StateError(f"statement {statement.statement_id} is above the approval limit of its run")
     elif actor in (RUN, run.actor):
-        raise StateError(f"statement {statement.statement_id} was made by {run.actor}; somebody else approves it")
+        raise StateError(f"statement {statement.statement_id} was made by {run.actor}; someone else must approve it")
 
 
 class FakeBooks:

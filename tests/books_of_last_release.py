@@ -19,11 +19,14 @@ KINDS = ("version", "catalogue", "contract", "run", "statement", "transaction", 
 """What the journal of the last release notes of these tables."""
 
 
-def migrate_to_last_release(url: str, folder: Path) -> None:
-    """Bring an empty database to the schema of the last release; `folder` is one that is not there yet."""
+def migrate_to_last_release(url: str, folder: Path, release: str = LAST_RELEASE) -> None:
+    """Bring an empty database to the schema of the last release, or to another migration.
+
+    `folder` is one that is not there yet.
+    """
     shutil.copytree(MIGRATIONS, folder)
     for file in (folder / "versions").glob("[0-9]*"):
-        if file.name[:3] > LAST_RELEASE:
+        if file.name[:3] > release:
             file.unlink()
     migrate(url, folder)
 

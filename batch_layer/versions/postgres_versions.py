@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import psycopg2
+from psycopg2 import errorcodes
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
@@ -19,6 +20,7 @@ from batch_layer.versions.ports import RunEntry, VideoCount
 from batch_layer.versions.postgres_day_changes import copy_day_changes
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogPlace, OffsetVector
+from ingestion.contract.refusals import is_refusal
 from ingestion.contract.unavailable import Part, UnavailableError
 from ingestion.contract.version import DayRules, PublishedVersion
 
@@ -112,7 +114,9 @@ class PostgresVersionStore:
                     "ON CONFLICT (only_row) DO UPDATE SET version = excluded.version",
                     (version.version,),
                 )
-            except (psycopg2.errors.RaiseException, psycopg2.errors.UniqueViolation) as error:
+            except psycopg2.DatabaseError as error:
+                if not (is_refusal(error.pgcode) or error.pgcode == errorcodes.UNIQUE_VIOLATION):
+                    raise
                 raise RefusedError(
                     f"version {version.version} was not published: {error.diag.message_primary}"
                 ) from error

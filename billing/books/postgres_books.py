@@ -9,8 +9,6 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from psycopg2 import errors
-
 from billing.books.book_ports import Balance, Finalised, LedgerTotals, PayeeRange, RestsOn, RunTotals
 from billing.books.bounds import PastStatement
 from billing.books.postgres_causes import posting_problems
@@ -27,10 +25,11 @@ from billing.books.postgres_statement_rows import (
 from billing.books.runs import BillingRun
 from billing.books.statements import PayeeState, Planned, Statement, payee_state, plan_group
 from billing.books.states import OPEN, Move, Transition
-from billing.errors import PostingConflictError
+from billing.errors import DatabaseRefusedError, PostingConflictError
 from billing.postgres_session import Answer, Connect, alone, one_transaction
 from billing.rating.rated_lines import PayeeBill
 from ingestion.contract.periods import Period
+from ingestion.contract.refusals import DatabaseRule
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
@@ -155,8 +154,10 @@ class PostgresBooks:
         """Post the next statements of a run; see the port."""
         try:
             return self._alone(lambda cursor: finalise_group(cursor, run_id, after, count_max))
-        except errors.ExclusionViolation as error:
-            raise PostingConflictError([str(error.diag.message_primary)]) from error
+        except DatabaseRefusedError as error:
+            if not error.is_by(DatabaseRule.SHARE_PAID_ONCE):
+                raise
+            raise PostingConflictError([error.sentence]) from error
 
     def decisions(self, kind: str, places: Sequence[str]) -> Mapping[str, Transition]:
         """Return the decisions about events by their place; see the port."""

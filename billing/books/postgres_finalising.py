@@ -143,8 +143,8 @@ def _hold_what_is_paid_already(cursor: "Cursor", ready: Sequence[Ready]) -> dict
 def paid_already_reason(video_id: str, day: date, share_ppm: int) -> str:
     """Return why a statement is held that would pay for views that are already paid."""
     return (
-        f"with it {share_ppm} parts per million of the views of video {video_id} on {day} would be paid, and 1000000 "
-        "are there: others are paid for them; a share goes from one payee to another by a restatement"
+        f"with it {share_ppm} parts per million of the views of video {video_id} on {day} would be paid, more than the "
+        "whole of 1000000: other payees are paid for them; a restatement moves a share from one payee to another"
     )
 
 

@@ -15,6 +15,7 @@ from billing.errors import DatabaseRefusedError, OpenAppealError, StateError, Un
 from billing.money import amount_text
 from billing.postgres_answered_requests import RequestKey, answered, remember
 from billing.postgres_session import Connect, alone, one_transaction
+from ingestion.contract.refusals import DatabaseRule
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
@@ -164,7 +165,9 @@ class PostgresHolds:
         try:
             filed = alone(self._connect, work, self._sleep)
         except DatabaseRefusedError as error:
-            raise OpenAppealError(str(error)) from error
+            if not error.is_by(DatabaseRule.ONE_OPEN_APPEAL):
+                raise
+            raise OpenAppealError(error.sentence) from error
         if filed is None:
             raise UnknownNameError(f"there is no statement {statement_id}; `billing statement` shows the ids")
         return filed

@@ -5,13 +5,11 @@ from datetime import UTC, date, datetime, time
 from time import sleep
 from typing import TYPE_CHECKING
 
-from psycopg2 import errors
-
 from billing.books.postgres_causes import posting_problems
 from billing.books.postgres_statement_rows import append_steps, copy_transactions, copy_transitions
 from billing.books.postgres_states import append_step
 from billing.books.states import OPEN, Move
-from billing.errors import AcknowledgementError, StateError
+from billing.errors import AcknowledgementError
 from billing.payouts.answers import Answer, check_acknowledgements, of_each_payment
 from billing.payouts.bank_data import BankAccount
 from billing.payouts.payouts import (
@@ -124,7 +122,7 @@ class PostgresPayouts:
         the file, the batch is for SEPA and is made only if its file can be written.
 
         Raises:
-            StateError: the execution day is in the past, or too far ahead.
+            DatabaseRefusedError: the execution day is in the past, or too far ahead.
         """
 
         def work(cursor: "Cursor") -> Planned:
@@ -132,10 +130,7 @@ class PostgresPayouts:
             _instruct(cursor, planned[0], currency, execution_on, actor)
             return planned
 
-        try:
-            return alone(self._connect, work, self._sleep)
-        except errors.RaiseException as error:
-            raise StateError(str(error.diag.message_primary)) from error
+        return alone(self._connect, work, self._sleep)
 
     def preview(
         self, currency: str, execution_on: date, minimum_of: MinimumOf, *, check: Check | None = None

@@ -9,6 +9,7 @@ from typing import Any
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
+from ingestion.contract.refusals import is_refusal
 from ingestion.contract.unavailable import Part, UnavailableError
 from serving_layer.access.access import Scope
 from serving_layer.access.api_keys import ApiKey, hashed, key_text
@@ -104,7 +105,9 @@ def _translated() -> Iterator[None]:
         yield
     except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
         raise UnavailableError(Part.POSTGRES, f"PostgreSQL does not answer ({' '.join(str(error).split())})") from error
-    except psycopg2.errors.RaiseException as error:
-        raise KeyRefusedError(str(error.diag.message_primary)) from error
     except psycopg2.errors.UndefinedTable as error:
         raise KeyRefusedError("the PostgreSQL schema is missing; run ./viewledger migrate") from error
+    except psycopg2.DatabaseError as error:
+        if not is_refusal(error.pgcode):
+            raise
+        raise KeyRefusedError(f"{error.diag.message_primary} ({error.pgcode})") from error

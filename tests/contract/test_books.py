@@ -212,7 +212,7 @@ def test_a_statement_posted_after_another_period_still_pays_every_micro(desk: De
 def test_a_statement_above_the_limit_waits_for_somebody_else_than_the_runner(desk: Desk) -> None:
     summary = desk.bill(run_of(approval_limit_micros=2_499_999), bill("ann"), bill("bob", line(views=9)))
     assert (summary.posted_count, desk.state("ann"), desk.state("bob")) == (1, "in_review", "finalised")
-    with pytest.raises(StateError, match="was made by eve; somebody else approves it"):
+    with pytest.raises(StateError, match="was made by eve; someone else must approve it"):
         desk.approve("ann", "eve")
     assert desk.balance("payable:ann") == 0
     assert desk.approve("ann", "max") == 1
@@ -263,7 +263,7 @@ def test_a_restatement_waits_then_reverses_and_posts_anew_on_the_original_period
     assert (summary.deltas, summary.delta_micros, summary.unchanged_count) == ([("ann", 1, 3)], 2, 1)
     assert (desk.state("ann", 0), desk.state("ann", 1)) == ("finalised", "in_review")
     assert desk.balance("payable:ann") == -1
-    with pytest.raises(StateError, match="was made by eve; somebody else approves it"):
+    with pytest.raises(StateError, match="was made by eve; someone else must approve it"):
         desk.approve("ann", "eve")
     desk.approve("ann", "max")
     assert (desk.state("ann", 0), desk.state("ann", 1)) == ("superseded", "finalised")

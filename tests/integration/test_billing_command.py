@@ -285,10 +285,13 @@ def test_a_statement_above_the_limit_is_approved_by_another_and_restated_and_sho
     assert desk.document("run", *month, "--actor", "eve")["posted_count"] == 0
     assert len(desk.document("statements")["statements"]) == 2
     code, _, error = desk.run("approve", *month, "--payee", "ann", "--actor", "eve")
-    assert (code, "was made by the login viewledger; another login approves it" in error) == (ExitCode.REFUSED, True)
+    assert (code, "made by the login viewledger; another login must approve it" in error) == (
+        ExitCode.REFUSED,
+        True,
+    )
     monkeypatch.setenv("VIEWLEDGER_APPROVER_POSTGRES_URL", second_person(os.environ["VIEWLEDGER_POSTGRES_URL"]))
     code, _, error = desk.run("approve", *month, "--payee", "ann", "--actor", "eve")
-    assert (code, "was made by eve; somebody else approves it" in error) == (ExitCode.REFUSED, True)
+    assert (code, "was made by eve; someone else must approve it" in error) == (ExitCode.REFUSED, True)
     assert desk.document("approve", *month, "--actor", "max", "--reason", "fine")["posted_count"] == 2
     desk.views = FakeSettledViews([*desk.views.rows, Count("v", DAY, "GB", 1, 1)], published(version=4))
     restate = ["restate", *month, "--cause", "one late view", "--actor", "eve"]
@@ -491,10 +494,10 @@ def test_an_import_that_moves_money_waits_until_another_login_approves_it(
     assert shown["differences"] == ["video v was of ann and is of bob", "video w of bob is gone"]
     approve = ["proposal-approve", "--proposal", waiting["proposal"], "--actor"]
     code, _, error = desk.run(*approve, "Chris")
-    assert (code, "another login approves it" in error) == (ExitCode.REFUSED, True)
+    assert (code, "another login must approve it" in error) == (ExitCode.REFUSED, True)
     monkeypatch.setenv("VIEWLEDGER_APPROVER_POSTGRES_URL", second_person(os.environ["VIEWLEDGER_POSTGRES_URL"]))
     code, _, error = desk.run(*approve, "mallory")
-    assert (code, "somebody else approves it" in error) == (ExitCode.REFUSED, True)
+    assert (code, "someone else must approve it" in error) == (ExitCode.REFUSED, True)
     assert desk.run(*approve, "Chris")[0] == desk.run(*approve, "Chris")[0] == ExitCode.OK
     assert desk.document("proposals") == {"proposals": []}
     assert desk.run("proposal", "--proposal", waiting["proposal"])[0] == ExitCode.BAD_INPUT

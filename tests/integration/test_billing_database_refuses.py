@@ -152,15 +152,15 @@ def test_a_whole_statement_and_transaction_are_accepted(connection: Connection) 
 @pytest.mark.parametrize(
     ("statements", "reason"),
     [
-        ([statement()], "has 0 lines and says 1"),
-        ([statement(lines=2), audit(5, 5)], "has 1 lines and says 2"),
-        ([statement(), audit(5, 4)], "line 0 does not pay what it is worth"),
-        ([statement(), audit(6, 5)], "line 0 does not pay what it is worth"),
-        ([statement(), audit(5, 5, share=999_999)], "line 0 does not pay what it is worth"),
-        ([statement(6, lines=2), audit(3, 3), audit(4, 3, index=1)], "line 1 does not pay what it is worth"),
-        ([statement(after=1), audit(5, 5)], "its lines carry 0 nano-micros on, and it says 1"),
-        ([statement(4), audit(5, 5)], "pays 5 micros in its lines and 4 in its sums"),
-        ([statement(4, tax=1, over_cap=1), audit(5, 5)], "pays 5 micros in its lines and 6 in its sums"),
+        ([statement()], "has 0 lines but declares 1"),
+        ([statement(lines=2), audit(5, 5)], "has 1 lines but declares 2"),
+        ([statement(), audit(5, 4)], "the amount of line 0 does not follow"),
+        ([statement(), audit(6, 5)], "the amount of line 0 does not follow"),
+        ([statement(), audit(5, 5, share=999_999)], "the amount of line 0 does not follow"),
+        ([statement(6, lines=2), audit(3, 3), audit(4, 3, index=1)], "the amount of line 1 does not follow"),
+        ([statement(after=1), audit(5, 5)], "its lines carry over 0 nano-micros but it declares 1"),
+        ([statement(4), audit(5, 5)], "its lines come to 5 micros but over cap + tax + payable is 4"),
+        ([statement(4, tax=1, over_cap=1), audit(5, 5)], "lines come to 5 micros but over cap + tax + payable is 6"),
         ([statement(), audit(5, 5, quantity=4)], "payment_audit_check"),
         ([statement(0), audit(0, 0, share=0)], "share_ppm_check"),
         ([statement(), audit(5, 5, provisional=1)], "provisional_views_check"),
@@ -178,19 +178,19 @@ def test_a_statement_that_does_not_add_up_is_refused(
 @pytest.mark.parametrize(
     ("statements", "reason"),
     [
-        ([*DUE, header(), *entries(5, -4)], "does not sum to zero: 1 micros over"),
+        ([*DUE, header(), *entries(5, -4)], "does not sum to zero: its entries sum to 1 micros"),
         ([*DUE, header(count=1), *entries(0)], "entry_count_check"),
-        ([*DUE, header()], "has 0 entries and says 2"),
-        ([*DUE, header(count=3), *entries(5, -5)], "has 2 entries and says 3"),
+        ([*DUE, header()], "has 0 entries but declares 2"),
+        ([*DUE, header(count=3), *entries(5, -5)], "has 2 entries but declares 3"),
         ([*DUE, header(), *entries(4, -4)], "{4,-4} and should be {expense:creator-revenue,payable:bob} {5,-5}"),
         ([*FIVE, header(), *entries(5, -5)], "nothing causes it: no statement is due under its key"),
         ([*DUE, NOW.replace("ALL", "billing.transitions_are_posted")], f"statement:{BOB} is not posted"),
         ([*DUE, header(remainder=1), *entries(6, -6)], "loses a part of the remainder"),
         ([*DUE, header(after=1), *entries(5, -5)], "loses a part of the remainder"),
         ([*DUE, header(remainder=2), *entries(7, -7)], "remainder_micros_check"),
-        ([*DUE, header(before=1, after=1), *entries(5, -5)], "carries in 1 nano-micros, and 0 were carried"),
-        ([*DUE, header(payee="ann", sequence=2)], "carries in 0 nano-micros, and 333000000 were"),
-        ([*DUE, header(payee="ann", sequence=3, before=333)], "and none were carried out before it"),
+        ([*DUE, header(before=1, after=1), *entries(5, -5)], "carries in 1 nano-micros but the one before it"),
+        ([*DUE, header(payee="ann", sequence=2)], "the one before it carried out 333000000"),
+        ([*DUE, header(payee="ann", sequence=3, before=333)], "the one before it carried out none"),
         ([*DUE, header(payee="ann")], "duplicate key"),
         ([header(statement=ANN)], "duplicate key"),
         ([*DUE, header(key="statement:" + ANN)], "duplicate key"),
@@ -220,10 +220,10 @@ ZOE = statement_id_of(OCTOBER, "zoe", 0)
     ("taken", "reason"),
     [
         (step(3, "finalised", "voided"), "transitions_subject_kind_from_state_to_state_fkey"),
-        (step(3, "approved", "finalised"), "is finalised, not approved"),
+        (step(3, "approved", "finalised"), "is in state finalised, not approved"),
         (step(0, "open", "calculated"), "duplicate key"),
-        (step(5, "finalised", "paid"), "is nowhere, not finalised"),
-        (step(2, "in_review", "approved", of=ZOE), "was made by the login viewledger; another login approves it"),
+        (step(5, "finalised", "paid"), "is in state nowhere, not finalised"),
+        (step(2, "in_review", "approved", of=ZOE), "was made by the login viewledger; another login must approve it"),
         (step(2, "in_review", "voided", of=ZOE, actor=" "), "actor_check"),
     ],
 )  # fmt: skip
@@ -279,7 +279,7 @@ def test_nobody_can_log_in_as_the_owner_and_the_owner_has_every_table(connection
 
 def test_shares_that_do_not_add_up_are_refused(connection: Connection) -> None:
     said = refusal(connection, "INSERT INTO billing.owners VALUES (3, 'v', '2026-01-01', '2026-02-01', 'ann', 999999)")
-    assert "the shares of video v do not add up to 1000000" in said
+    assert "the shares of video v do not add up to 1000000 on every day" in said
 
 
 @pytest.mark.parametrize(
@@ -288,7 +288,7 @@ def test_shares_that_do_not_add_up_are_refused(connection: Connection) -> None:
         ("payees VALUES (3, 'bob', 'Bob', NULL)", "already imported; import a new one"),
         ("videos VALUES (3, 'w', NULL)", "already imported; import a new one"),
         # every day is somebody's already
-        ("owners VALUES (3, 'v', '2026-01-01', '2026-02-01', 'ann', 1000000)", "do not add up to 1000000"),
+        ("owners VALUES (3, 'v', '2026-01-01', '2026-02-01', 'ann', 1000000)", "do not add up to 1000000 on every day"),
     ],
 )
 def test_nothing_joins_an_imported_catalogue(connection: Connection, row: str, said: str) -> None:
@@ -342,12 +342,12 @@ def test_two_billed_periods_cannot_share_a_day(connection: Connection) -> None:
 @pytest.mark.parametrize("other", ["'2026-11-02', 0, 'USD'", "'2026-11-01', 0, 'EUR'"])
 def test_a_statement_is_of_the_period_and_currency_of_its_run(connection: Connection, other: str) -> None:
     changed = statement().replace("'2026-11-01', 0, 'USD'", other)
-    assert "is of another period or currency than its run" in refusal(connection, changed)
+    assert "has another period or currency than its run" in refusal(connection, changed)
 
 
 @pytest.mark.parametrize("from_on", ["2026-09-30", "2016-10-01"])
 def test_a_line_is_about_days_of_its_period(connection: Connection, from_on: str) -> None:
-    assert "days outside of its period" in refusal(connection, statement(), audit(5, 5, from_on=from_on))
+    assert "for days outside of its period" in refusal(connection, statement(), audit(5, 5, from_on=from_on))
 
 
 SHARES = {
@@ -369,7 +369,7 @@ def test_nobody_is_paid_for_views_that_somebody_else_is_paid_for(connection: Con
         f"with it {1_000_000 + share} parts per million of the views of video video-of-ann on {from_on} would be paid"
     )
     assert said in reason
-    assert "posted together or not at all" in reason
+    assert "post it together with the statement that loses the share" in reason
 
 
 def test_shares_that_add_up_to_the_whole_are_accepted(connection: Connection) -> None:

@@ -56,7 +56,7 @@ def test_nothing_is_lost_changed_or_given_a_login_and_names_keep_two_people_apar
     for table in ("runs", "statements", "transactions", "catalogue_versions", "rate_cards"):
         assert queries(books.url, f"SELECT DISTINCT login FROM billing.{table}") == [(None,)]
     states = PostgresStates(connector(second_person(books.url), "viewledger_approver"))
-    with pytest.raises(StateError, match="was made by eve; somebody else approves it"):
+    with pytest.raises(StateError, match="was made by eve; someone else must approve it"):
         states.move("statement", ANN, Move("approved", "eve"))
     states.move("statement", ANN, Move("approved", "max"))
     run_id = run_of(NOVEMBER, approval_limit_micros=-1).run_id

@@ -46,7 +46,7 @@ def test_an_ended_session_is_ended_for_every_process_and_once_more_changes_nothi
 def test_the_apis_login_cannot_bring_an_ended_session_back(api_url: str) -> None:
     with closing(PostgresEndedSessions(api_url)) as process:
         process.end(DIGEST, datetime.now(UTC) + timedelta(hours=12))
-        assert "stays ended" in refused(api_url, "DELETE FROM access.ended_sessions")
+        assert "an ended session cannot be changed" in refused(api_url, "DELETE FROM access.ended_sessions")
         assert refused(api_url, "UPDATE access.ended_sessions SET ends_at = now() - interval '2 days'")
         assert "permission denied" in refused(api_url, "TRUNCATE access.ended_sessions")
         assert process.was_ended(DIGEST)

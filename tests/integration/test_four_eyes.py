@@ -98,11 +98,11 @@ def test_a_login_that_bills_approves_no_statement_without_a_role_that_it_names(o
     office.bill(office.fin)
     for narrowed in ([], ["SET ROLE viewledger_billing"]):
         said = refused(office.fin, *narrowed, APPROVE)
-        assert f"was made by the login {login_of(office.fin)}; another login approves it" in said
+        assert f"was made by the login {login_of(office.fin)}; another login must approve it" in said
     with person(office.url, "viewledger_billing") as colleague:
         for narrowed in ([], ["SET ROLE viewledger_billing"]):
             said = refused(colleague, *narrowed, APPROVE)
-            assert "a statement becomes approved in the role viewledger_approver" in said
+            assert "a statement becomes approved only in the role viewledger_approver" in said
         assert "permission denied to set role" in refused(colleague, "SET ROLE viewledger_approver")
     assert office.states("statement", ANN) == ["calculated", "in_review"]
 
@@ -113,7 +113,7 @@ def test_a_login_that_bills_approves_no_payout_batch_without_a_role_that_it_name
     step = STEP.format(kind="payout_batch", id=BATCH, index=1, before="made", after="approved", actor="max")
     assert "was made by the login" in refused(office.fin, step)
     with person(office.url, "viewledger_billing") as colleague:
-        assert "a payout_batch becomes approved in the role viewledger_approver" in refused(colleague, step)
+        assert "a payout_batch becomes approved only in the role viewledger_approver" in refused(colleague, step)
     PostgresPayoutSteps(connector(office.max, "viewledger_approver")).approve(BATCH, Move("approved", "max"))
     assert office.states("payout_batch", BATCH) == ["made", "approved"]
 
@@ -138,13 +138,13 @@ def test_a_statement_that_somebody_slips_under_the_run_of_another_is_not_approve
 @pytest.mark.parametrize("name", ["eve", " EVE ", "run", "{login}"])
 def test_the_maker_does_not_come_back_under_another_login_with_a_name_of_theirs(office: Office, name: str) -> None:
     office.bill(office.fin)
-    with pytest.raises(StateError, match="was made by eve; somebody else approves it"):
+    with pytest.raises(StateError, match="was made by eve; someone else must approve it"):
         office.approve(office.max, ANN, name.format(login=login_of(office.fin)))
 
 
 def test_whoever_the_maker_named_does_not_approve_under_a_login_of_that_name(office: Office) -> None:
     office.bill(office.fin, replace(WAITS, actor=login_of(office.max)))
-    with pytest.raises(StateError, match="somebody else approves it"):
+    with pytest.raises(StateError, match="someone else must approve it"):
         office.approve(office.max, ANN, "somebody else")
 
 
@@ -152,7 +152,10 @@ def test_a_superuser_is_not_everybody(office: Office, superuser_url: str) -> Non
     office.bill(office.fin)
     superuser = f"{superuser_url}/{office.url.rpartition('/')[2]}"
     said = refused(superuser, APPROVE)
-    assert "a statement becomes approved in the role viewledger_approver; the login postgres has it not" in said
+    assert (
+        "a statement becomes approved only in the role viewledger_approver; the login postgres does not have that role"
+        in said
+    )
 
 
 @pytest.mark.parametrize(
@@ -167,14 +170,14 @@ def test_a_step_is_taken_in_its_role(
 ) -> None:
     office.bill(office.web)
     step = STEP.format(kind=kind, id=subject, index=index, before=before, after=after, actor="zed")
-    assert f"a {kind} becomes {after} in the role" in refused(getattr(office, who), step)
+    assert f"a {kind} becomes {after} only in the role" in refused(getattr(office, who), step)
 
 
 def test_whoever_approves_voids_no_payout_batch_and_takes_no_step_of_what_is_not_there(office: Office) -> None:
     post_bills(run_of(), [bill("ann", line(views=1000))], PostgresBooks(office.billing(office.fin)))
     office.make_payout(office.fin, "eve")
     voided = STEP.format(kind="payout_batch", id=BATCH, index=1, before="made", after="voided", actor="zed")
-    assert "a payout_batch becomes voided in the role" in refused(office.max, voided)
+    assert "a payout_batch becomes voided only in the role" in refused(office.max, voided)
     for kind, first in (("payout", "instructed"), ("payout_batch", "made")):
         nowhere = STEP.format(kind=kind, id="X", index=0, before="open", after=first, actor="zed")
         assert f"there is no {kind} X" in refused(office.max, nowhere)
@@ -205,7 +208,7 @@ def test_what_was_made_before_logins_were_stamped_is_kept_apart_by_names(office:
 
 def test_who_bills_sets_no_limit_and_who_approves_does(office: Office) -> None:
     assert "permission denied" in refused(office.fin, SET_LIMIT.format("USD", 10**15))
-    assert "bills; a login that does not bill sets the limits" in refused(office.web, SET_LIMIT.format("USD", 10**15))
+    assert "may bill and so cannot set approval limits" in refused(office.web, SET_LIMIT.format("USD", 10**15))
     assert "permission denied" in refused(office.max, "UPDATE billing.approval_limits SET limit_micros = 1")
     assert refused(office.max, SET_LIMIT.format("USD", 2)) == ""
     assert queries(office.url, "SELECT billing.approval_limit('USD'), billing.approval_limit('EUR')") == [
@@ -234,9 +237,9 @@ def test_a_run_goes_by_the_limit_of_the_database_or_a_lower_one_of_its_own(
 def test_a_run_approves_nothing_that_went_into_review_and_nothing_above_its_limit(office: Office) -> None:
     office.bill(office.fin)
     by_run = STEP.format(kind="statement", id=ANN, index=2, before="in_review", after="approved", actor="run")
-    assert "another login approves it" in refused(office.fin, by_run)
+    assert "another login must approve it" in refused(office.fin, by_run)
     with person(office.url, "viewledger_billing", "viewledger_approver") as both:
-        assert "somebody else approves it" in refused(both, by_run)
+        assert "someone else must approve it" in refused(both, by_run)
     straight = by_run.replace("2, 'in_review'", "1, 'calculated'").replace(ANN, "made-up")
     first = STEP.format(kind="statement", id="made-up", index=0, before="open", after="calculated", actor="run")
     assert "there is no statement made-up" in refused(office.fin, first, straight)
@@ -251,7 +254,7 @@ def test_the_command_shows_and_sets_limits_for_who_approves_alone(
     assert "this login of PostgreSQL may not act as viewledger_approver; name a login" in capsys.readouterr().err
     monkeypatch.setenv("VIEWLEDGER_POSTGRES_URL", office.web)
     assert main(words) == ExitCode.REFUSED
-    assert "bills; a login that does not bill sets the limits" in capsys.readouterr().err
+    assert "may bill and so cannot set approval limits" in capsys.readouterr().err
     monkeypatch.setenv("VIEWLEDGER_APPROVER_POSTGRES_URL", office.max)
     for _ in range(2):
         assert main([*words, "--json"]) == ExitCode.OK

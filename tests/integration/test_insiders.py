@@ -18,6 +18,7 @@ from billing.payouts.payouts import item_id_of
 from billing.payouts.postgres_payouts import PostgresPayouts
 from billing.postgres_session import connector
 from faults.postgres_database import administer, queries
+from ingestion.contract.refusals import is_refusal
 from tests.billing_fakes import OCTOBER, bill, line, run_of
 from tests.billing_postgres import own_database, put_in_force
 from tests.postgres_people import person
@@ -114,8 +115,9 @@ class Office:
         for text in statements[:-1]:
             with suppress(psycopg2.Error):
                 self.do(login, text)
-        with pytest.raises((psycopg2.errors.RaiseException, psycopg2.IntegrityError)) as refusal:
+        with pytest.raises(psycopg2.DatabaseError) as refusal:
             self.do(login, statements[-1])
+        assert is_refusal(refusal.value.pgcode) or isinstance(refusal.value, psycopg2.IntegrityError), refusal.value
         return str(refusal.value)
 
 
@@ -172,7 +174,7 @@ def test_a_run_does_not_replace_what_is_posted_by_itself(office: Office) -> None
         + posting("statement", new, ("expense:creator-revenue", 0), ("payable:ann", 0), statement=new,
                   at=OCTOBER.end_on)
     )  # fmt: skip
-    assert "waits in review" in office.refused(office.fin, zero)
+    assert "replaces another statement; someone other than eve must approve it" in office.refused(office.fin, zero)
 
 
 def test_lines_do_not_join_a_statement_that_is_posted(office: Office) -> None:
@@ -219,7 +221,7 @@ def test_a_hold_that_is_over_takes_nothing_that_was_paid(office: Office) -> None
     PostgresPayouts(connect).create_batch("USD", DAY, lambda _: 0, "eve")
     entries = posting("hold_voided", hold, ("payable:ann", OWED), ("expense:creator-revenue", -OWED))
     taken = STEP.format("hold", hold, 1, "pending", "voided", "other") + entries.replace(f"'{DAY}'", "now()")
-    assert "more than is owed by now" in office.refused(office.fin, taken)
+    assert "takes more from payee ann than is still owed" in office.refused(office.fin, taken)
 
 
 @pytest.mark.parametrize(

@@ -171,9 +171,9 @@ def test_a_batch_is_approved_by_somebody_else_and_only_then_written(treasury: Tr
     treasury.pay()
     with pytest.raises(StateError, match=f"{BATCH} is not approved"):
         treasury.steps.write(BATCH, "eve")
-    with pytest.raises(StateError, match="was made by eve; somebody else approves it"):
+    with pytest.raises(StateError, match="was made by eve; someone else must approve it"):
         treasury.approver.approve(BATCH, Move("approved", "eve"))
-    with pytest.raises(StateError, match="was made by the login viewledger; another login approves it"):
+    with pytest.raises(StateError, match="was made by the login viewledger; another login must approve it"):
         treasury.steps.approve(BATCH, Move("approved", "max"))
     assert treasury.approver.approve(BATCH, Move("approved", "max")) == 2
     assert treasury.approver.approve(BATCH, Move("approved", "max")) == 2, "the same again is answered as it stands"
@@ -252,7 +252,7 @@ STEP = (
     [
         ("billing", f"('payout_batch', '{BATCH}', 1, 'made', 'written', 'max')", "from_state_to_state_fkey"),
         ("approver", f"('payout_batch', '{BATCH}', 1, 'made', 'approved', 'run')", "was made by eve"),
-        ("approver", f"('payout_batch', '{BATCH}', 1, 'made', 'voided', 'max')", "a payout_batch becomes voided in"),
+        ("approver", f"('payout_batch', '{BATCH}', 1, 'made', 'voided', 'max')", "becomes voided only in the role"),
         ("approver", "('payout', '{zoe}', 0, 'open', 'instructed', 'max')", "there is no payout"),
         ("billing", "('payout', '{ann}', 1, 'instructed', 'voided', 'max')", f"its batch {BATCH} is made"),
         ("billing", "('payout', '{ann}', 1, 'instructed', 'settled', 'max')", f"its batch {BATCH} is made"),
@@ -349,7 +349,7 @@ def test_a_balance_that_a_restatement_made_negative_is_carried_forward(treasury:
 
 @pytest.mark.parametrize("day", [date(2020, 1, 1), DAY - timedelta(days=4), DAY + timedelta(days=400)])
 def test_a_payout_is_not_dated_back_nor_far_ahead(treasury: Treasury, day: date) -> None:
-    with pytest.raises(StateError, match=rf"is to be executed on {day}; give a day from .* \(today, UTC\) to"):
+    with pytest.raises(StateError, match=rf"cannot be executed on {day}; choose a day from .* \(today, UTC\) to"):
         treasury.payouts.create_batch("EUR", day, lambda _: 0, "eve")
     assert treasury.balance("clearing:payouts") == 0
 
@@ -457,7 +457,7 @@ def test_the_commands_pay_write_import_and_reconcile(
     assert "someone other than its maker must approve it" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == [], "nothing of a file that may not be written"
     assert main(["billing", "payout-approve", "--batch", made["batch_id"], "--actor", "eve"]) == ExitCode.REFUSED
-    assert "was made by the login viewledger; another login approves it" in capsys.readouterr().err
+    assert "was made by the login viewledger; another login must approve it" in capsys.readouterr().err
     payments = run("payouts", "--batch", made["batch_id"])["payments"]
     assert [(each["payee_id"], each["account"], each["amount_micros"]) for each in payments] == [
         ("ann", "DE…3000", 25_000_000),
@@ -465,7 +465,7 @@ def test_the_commands_pay_write_import_and_reconcile(
     ]
     approve = ("payout-approve", "--batch", made["batch_id"], "--actor", "max")
     assert main(["billing", *approve]) == ExitCode.REFUSED
-    assert "was made by the login viewledger; another login approves it" in capsys.readouterr().err
+    assert "was made by the login viewledger; another login must approve it" in capsys.readouterr().err
     monkeypatch.setenv("VIEWLEDGER_APPROVER_POSTGRES_URL", second_person(treasury.url))
     assert run(*approve)["payment_count"] == 2
     for wrong in (str(tmp_path), "/dev/null", str(tmp_path / "nowhere" / "batch.xml")):

@@ -117,7 +117,7 @@ def test_the_first_log_goes_on_record_another_is_refused_and_the_next_generation
     with closing(PostgresLogGenerations(database, "another")) as of_another:
         assert of_another.newest() is None
     connection = psycopg2.connect(database)
-    with pytest.raises(psycopg2.errors.RaiseException, match="append-only"), connection, connection.cursor() as cursor:
+    with pytest.raises(psycopg2.DatabaseError, match="append-only"), connection, connection.cursor() as cursor:
         cursor.execute("DELETE FROM published.log_generations")
     connection.close()
 

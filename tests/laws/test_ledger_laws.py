@@ -326,10 +326,10 @@ ATTACKS = {
     "a hold of more than is owed": (f"{HOLD.format(10**12)}; {MINTED.format('x', 10**12)}", "than payee ann is owed"),
     "a payout of more than is owed": (PAYOUT.format(amount=10**12, day="current_date"), "more than payee ann is owed"),
     "a payment that the ledger does not know": (BATCH.format(amount=1, day="current_date"), "is not posted"),
-    "a batch that is dated back": (BATCH.format(amount=1, day="'2020-01-01'"), "is to be executed on 2020-01-01"),
+    "a batch that is dated back": (BATCH.format(amount=1, day="'2020-01-01'"), "cannot be executed on 2020-01-01"),
     "an older view of the books": (
         "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; " + PAYOUT.format(amount=1, day="current_date"),
-        "are READ COMMITTED, not REPEATABLE READ",
+        "in READ COMMITTED database transactions, not in REPEATABLE READ",
     ),
     "serializable": (
         "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; " + MINTED.format("none", -1), "not SERIALIZABLE",

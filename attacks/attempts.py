@@ -1,4 +1,4 @@
-"""What an attack is, and how one ends."""
+"""An attack, and its result."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,19 +10,19 @@ REPELLED, GOT_THROUGH, NOT_TRIED = "repelled", "got through", "not tried"
 GAINS_SHOWN = 5
 
 Attack = Callable[[Site], Iterator[str | None]]
-"""Yields once for each try: None when it was repelled, else one sentence that says what it gained.
+"""Yields once for each try: None if it was repelled, else one sentence that says what it gained.
 
-The first line of its docstring says what is tried and what that would gain.
+The first line of its docstring describes the try and its possible gain.
 """
 
 
 class NotTriedError(Exception):
-    """The attack could not be carried out, so nothing is proven; the message says why."""
+    """The attack could not be carried out, so nothing is proven; the message gives the reason."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one attack ended. `tries` counts what was sent or said, each of which had to be repelled."""
+    """The result of one attack. `tries` counts the attempts, each of which had to be repelled."""
 
     attack: str
     verdict: str
@@ -31,7 +31,7 @@ class Outcome:
 
 
 def carry_out(name: str, attack: Attack, site: Site) -> Outcome:
-    """Return how the attack ended; one that tried nothing, or could not be tried, is no success of ours."""
+    """Return the result of the attack; one that tried nothing, or could not be tried, is not a success."""
     tries, gained = 0, []
     try:
         for gain in attack(site):

@@ -1,4 +1,4 @@
-"""Files for and from the bank: accounts that are none, forged answers, documents that say something else."""
+"""Files for and from the bank: invalid accounts, forged answers, other documents."""
 
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
@@ -64,7 +64,7 @@ def refusals_of_a_whole_file(site: Site) -> Iterator[str | None]:
 
 
 def documents_that_are_no_answer(site: Site) -> Iterator[str | None]:
-    """Statements, orders, web pages and entity bombs in the place of an answer; one would be taken for nothing new."""
+    """Statements, orders, web pages and entity bombs in place of an answer; one would be read as an empty answer."""
     for text in NO_REPORTS:
         said = _said(site, text)
         yield None if isinstance(said, str) else f"{text[:60]!r} is read as an answer"
@@ -91,7 +91,7 @@ def accounts_that_are_none(site: Site) -> Iterator[str | None]:
 
 
 def batches_of_another_day(_: Site) -> Iterator[str | None]:
-    """A batch that is executed in the past or far ahead; the ledger would be dated back, or money be out of sight."""
+    """A batch that is executed in the past or far ahead; the ledger would be back-dated, or money be out of sight."""
     today = date(2026, 12, 1)
     for days in (-1, -2_500, 366, 40_000):
         is_refused = execution_day_problem(today + timedelta(days=days), today) is not None
@@ -99,7 +99,7 @@ def batches_of_another_day(_: Site) -> Iterator[str | None]:
 
 
 def _said(site: Site, text: str) -> Any:
-    """Return what is read, or the first sentence of the refusal."""
+    """Return the answers that are read, or the first sentence of the refusal."""
     try:
         return read_answer(site.file("answer.xml", text))
     except FileRefusedError as error:

@@ -65,7 +65,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Count:
-    """What was published of a video; implements `billing.proof.file_bundle.BundledCount`."""
+    """The published counts of a video; implements `billing.proof.file_bundle.BundledCount`."""
 
     video_id: str
     views: int
@@ -84,7 +84,7 @@ class Settled:
             yield from (Event(_video(payee), each, offset) for offset, each in enumerate(_ids(payee, views)))
 
     def counts(self, _period: Period) -> Iterator[Count]:
-        """Yield what was published of each video."""
+        """Yield the published counts of each video."""
         return (Count(_video(payee), views, views) for payee, views in VIEWS_OF.items())
 
 
@@ -107,7 +107,7 @@ RUN = run_of_period().run_id
 
 
 def fill(superuser_url: str, billing_url: str, approver_url: str) -> None:
-    """Import terms, bill a period and make a payout batch, as somebody does who may bill and nothing else.
+    """Import terms, bill a period and make a payout batch, as a login that may bill and nothing else.
 
     The bank account that the batch pays to was approved by a second person; nothing else is.
     """
@@ -131,7 +131,7 @@ def fill(superuser_url: str, billing_url: str, approver_url: str) -> None:
 
 
 def export(superuser_url: str, key: SigningKey, folder: Path) -> None:
-    """Sign what the books hold and write the bundle of the period."""
+    """Sign the content of the books and write the bundle of the period."""
     connect = connector(superuser_url)
     journal, today = PostgresJournal(connect), datetime.now(UTC).date()
     make_checkpoint(journal, key, day=today, today=today)

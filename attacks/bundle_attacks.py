@@ -1,4 +1,4 @@
-"""Bundles that are not what was signed, or no files at all: the stand-alone verifier must say so."""
+"""Bundles that differ from what was signed, or are not files at all: the stand-alone verifier must report it."""
 
 import gzip
 import json
@@ -26,7 +26,7 @@ RECORD_CHANGES: dict[str, Callable[[dict[str, Any]], None]] = {
 
 
 def changed_statements(site: Site) -> Iterator[str | None]:
-    """A statement in a bundle pays more, at another rate, or somebody else."""
+    """A statement in a bundle pays more, at another rate, or another payee."""
     for what, change in RECORD_CHANGES.items():
         folder = _bundle(site)
         _edit_record(folder, "statement", change)
@@ -34,7 +34,7 @@ def changed_statements(site: Site) -> Iterator[str | None]:
 
 
 def records_left_out(site: Site) -> Iterator[str | None]:
-    """A record is left out of a bundle, one of each kind in turn; what it says would be unseen."""
+    """A record is left out of a bundle, one of each kind in turn; its content would be unseen."""
     kinds = sorted({json.loads(line)["kind"] for line in _lines(_bundle(site))})
     for kind in kinds:
         folder = _bundle(site)
@@ -45,7 +45,7 @@ def records_left_out(site: Site) -> Iterator[str | None]:
 
 
 def minted_transactions(site: Site) -> Iterator[str | None]:
-    """A transaction that nothing causes is put into a bundle beside the real ones."""
+    """A transaction without a cause is added to the real ones of a bundle."""
     for kind in ("hold_voided", "payout_rejected", "statement"):
         folder = _bundle(site)
         lines = _lines(folder)
@@ -57,7 +57,7 @@ def minted_transactions(site: Site) -> Iterator[str | None]:
 
 
 def changed_events(site: Site) -> Iterator[str | None]:
-    """Events of a bundle are left out, added, or said to be something else."""
+    """Events of a bundle are left out, added, or changed."""
     for what, change in (
         ("an event left out", lambda rows: rows[:-1]),
         ("an event twice", lambda rows: [*rows, rows[-1]]),
@@ -75,7 +75,7 @@ def changed_events(site: Site) -> Iterator[str | None]:
 
 
 def files_that_are_none(site: Site) -> Iterator[str | None]:
-    """Pipes, devices, loops, bombs and control characters in the place of files; one would hang whoever checks."""
+    """Pipes, devices, loops, bombs and control characters in place of files; one would hang the verifier."""
     for name in ("manifest.json", "records.jsonl", "events.csv.gz", "leaves.csv"):
         for make in (
             os.mkfifo,

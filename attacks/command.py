@@ -1,4 +1,4 @@
-"""`./viewledger attacks [NAME…]`: tries what a stranger or an insider could, and names what any of it gained."""
+"""`./viewledger attacks [NAME…]`: try attacks of strangers and insiders, and name what any of them gained."""
 
 import argparse
 import json
@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
-    """OK when every attack was repelled; DIFFERENCE when one got through or could not be tried."""
+    """Return OK if every attack was repelled; DIFFERENCE if one got through or could not be tried."""
     if arguments.list:
         for name, text in SENTENCES.items():
             print(f"{name:<36}{text}")
@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
 
 def tried(name: str, site: Site) -> Outcome:
-    """Carry an attack out and tell how it ended."""
+    """Carry out an attack and return its result."""
     started = time.monotonic()
     outcome = carry_out(name, ATTACKS[name], site)
     tell(f"{name}: {outcome.verdict}, {outcome.tries:,} tries ({time.monotonic() - started:.0f} s)")
@@ -97,5 +97,5 @@ def _shown(outcomes: Sequence[Outcome]) -> str:
 
 
 def tell(text: str) -> None:
-    """One line of progress."""
+    """Print one line of progress."""
     print(f"attacks: {text}", file=sys.stderr, flush=True)

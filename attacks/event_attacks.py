@@ -43,7 +43,7 @@ REPEATS = 200
 
 
 def impossible_instants(site: Site) -> Iterator[str | None]:
-    """Instants that have no form in UTC or no meaning; one would stop every batch run, or count in no period."""
+    """Instants without a form in UTC or without meaning; one would stop every batch run, or count in no period."""
     for text in EDGES_OF_TIME:
         yield _unless_rejected(site, site.event(timestamp=text), text)
     site.produce([_message(site.event(timestamp=text)) for text in EDGES_OF_TIME])
@@ -74,7 +74,7 @@ def many_advertisements(site: Site) -> Iterator[str | None]:
 
 
 def packed_advertisements(site: Site) -> Iterator[str | None]:
-    """One advertisement whose type holds separators; packed into text and taken apart it would be paid often."""
+    """One advertisement whose type holds separators; packed into text and split again it would be paid often."""
     for separator in ("\n", ",", "|", ";", "\t", "\0", "\x1f", '","', "\u2028", "\r\n"):
         shown = [{"ad_id": "ad", "ad_type": separator.join(["pre_roll"] * 3)}]
         event = _decoded(site.event(ad_views=shown))
@@ -141,7 +141,7 @@ def ambiguous_objects(site: Site) -> Iterator[str | None]:
 
 
 def huge_values(site: Site) -> Iterator[str | None]:
-    """Numbers of thousands of digits, deep nesting, a field of a megabyte; one would stop whoever decodes it."""
+    """Numbers of thousands of digits, deep nesting, a field of a megabyte; one would stop any decoder."""
     good = json.dumps(site.event()).encode()
     values = [
         good.replace(b": 60", b": " + b"9" * 5_000),

@@ -1,4 +1,4 @@
-"""Connections that others share: where one request ends and the next begins, and who said what of it."""
+"""Shared connections: where one request ends and the next begins, and which sender each belongs to."""
 
 import time
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from attacks.site import Site
 from serving_layer.access.access import Role
 
 SILENCE_SECONDS = 0.3
-"""A server that has said nothing more for so long has said all."""
+"""A server that has been silent for this time has sent its whole answer."""
 
 
 def smuggled_requests(site: Site) -> Iterator[str | None]:
@@ -35,7 +35,7 @@ def smuggled_requests(site: Site) -> Iterator[str | None]:
 
 
 def words_behind_a_body(site: Site) -> Iterator[str | None]:
-    """A credential and an address in the trailer of a body, or a second time; no proxy has judged either of them."""
+    """A credential and an address in the trailer of a body, or a second time; no proxy has checked either of them."""
     token = site.token(Role.FINANCE).encode()
     credential = b"Authorization: Bearer " + token
     for fields, trailer in ((b"Accept: */*", credential), (b"Authorization: Bearer x\r\n" + credential, b"X-A: b")):
@@ -54,7 +54,7 @@ def heads_of_streams(site: Site) -> Iterator[str | None]:
 
 
 def _answer_to(port: int, head: bytes, body: bytes) -> bytes:
-    """Return what a server says to a request whose body comes after its headers, until it closes or falls silent."""
+    """Return a server's answer to a request whose body comes after its headers, until it closes or falls silent."""
     found = b""
     with closing(connection(port)) as sender:
         sender.settimeout(SILENCE_SECONDS)

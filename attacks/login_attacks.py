@@ -1,6 +1,6 @@
-"""Logins of PostgreSQL that try what their roles do not give them: each try is a connection of a login of its own.
+"""Logins of PostgreSQL that try actions beyond their roles: each try is a connection of a login of its own.
 
-What is tried is in `tries/*.sql`: a comment says what, and the statements below it are one database transaction.
+The tries are in `tries/*.sql`: a comment names each, and the statements below it are one database transaction.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,11 +24,11 @@ BILLING, APPROVER, API, IMPORTER, OPERATOR, ANALYST, AUDITOR, REPORTING = ROLES 
 )
 WITHOUT_BANK_DATA = (APPROVER, API, IMPORTER, OPERATOR, ANALYST, REPORTING)
 REFUSALS = (errorcodes.INSUFFICIENT_PRIVILEGE, errorcodes.CLASS_INTEGRITY_CONSTRAINT_VIOLATION)
-"""How SQLSTATEs of PostgreSQL's own begin that refuse; our rules have theirs."""
+"""Prefixes of the SQLSTATEs by which PostgreSQL itself refuses; our rules have their own."""
 
 
 def tries(name: str) -> Mapping[str, str]:
-    """Return what a file holds: what is tried → the statements of one database transaction."""
+    """Return the content of a file: name of each try → the statements of one database transaction."""
     found = {}
     for part in (TRIES / f"{name}.sql").read_text(encoding="utf-8").removeprefix("-- ").split("\n-- "):
         what, _, statements = part.partition("\n")
@@ -42,7 +42,7 @@ def gain(url: str, what: str, statements: str) -> str | None:
     """Run one database transaction up to its commit and undo it; return what it would have gained.
 
     Raises:
-        NotTriedError: it failed otherwise than by a refusal, so that nothing is proven.
+        NotTriedError: it failed for another reason than a refusal, so that nothing is proven.
     """
     with closing(psycopg2.connect(url)) as connection:
         try:

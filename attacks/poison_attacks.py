@@ -1,4 +1,4 @@
-"""Messages that Kafka takes from any producer and that a reader could choke on: counting must go on."""
+"""Messages that Kafka accepts from any producer and that could stop a reader: counting must continue."""
 
 import json
 from collections.abc import Iterator
@@ -25,14 +25,14 @@ def _with_codec(codec: str) -> Attack:
 
 
 def messages_without_content(site: Site) -> Iterator[str | None]:
-    """Messages without a value, without a key, empty, or with bytes that are no text; one would stop a partition."""
+    """Messages without a value, without a key, empty, or with bytes that are not text; one would stop a partition."""
     values = (None, b"", b"\0", b"\xff" * 50, b"{}")
     site.produce([(value, key) for key in EMPTY_KEYS for value in values if (value, key) != (None, None)])
     yield site.has_counting_stopped()
 
 
 def largest_messages(site: Site) -> Iterator[str | None]:
-    """Messages as large as the broker takes; a reader with a smaller bound would never get past one."""
+    """Messages as large as the broker accepts; a reader with a smaller bound would never pass one."""
     site.produce([(b"x" * size, b"key") for size in (64 * 1024, 64 * 1024 + 1, 900_000, 1_000_000)])
     yield site.has_counting_stopped()
 

@@ -1,4 +1,4 @@
-"""The portal, attacked from other sites and by somebody who has an old cookie: forms, origins, redirects, sign-out."""
+"""The portal, attacked from other sites and by the holder of an old cookie: forms, origins, redirects, sign-out."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -56,7 +56,7 @@ def tokens_of_another_session(site: Site) -> Iterator[str | None]:
 
 
 def foreign_origins(site: Site) -> Iterator[str | None]:
-    """Forms with a good token that say themselves that they come from another site."""
+    """Forms with a valid token whose headers say that they come from another site."""
     for headers in FOREIGN:
         with site.browser() as browser:
             token = _sign_in(site, browser)
@@ -146,7 +146,7 @@ def _is_signed_in(browser: httpx.Client) -> bool:
 
 
 def _session_cookie(browser: httpx.Client) -> str:
-    """Return the name of the cookie without which nobody is signed in."""
+    """Return the name of the cookie that signs a browser in."""
     return max(browser.cookies.items(), key=lambda item: len(item[1]))[0]
 
 

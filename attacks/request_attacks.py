@@ -1,4 +1,4 @@
-"""Requests that cost more than they should, or ask for what was never given out."""
+"""Requests that cost more than they should, or use values that were never issued."""
 
 import base64
 import json
@@ -15,14 +15,14 @@ from ingestion.request_body import BODY_BYTES_MAX
 from serving_layer.access.access import Role
 
 SECONDS_MAX = 3.0
-"""No request may keep others waiting for longer than this, on a machine that has other work to do as well."""
+"""No request may delay others for longer than this, on a machine that has other work as well."""
 LISTENING_SECONDS = 2.0
 HALF_OPEN, HALF_OPEN_SECONDS_MAX = 60, 60.0
 HEADER_BYTES = 4 << 20
 CONNECTIONS = 400
 STREAMS = 250
 PAGES = 3_100
-"""More than a network may ask for in a minute."""
+"""More than a network's limit for a minute."""
 VIDEO = "/v1/videos/v/views"
 NUMBERS = ("9" * 5_000, "-1", "1e400", "٣", "0x10", "1_000", "NaN", "", " 1", "9" * 19)
 
@@ -69,7 +69,7 @@ def numbers_as_parameters(site: Site) -> Iterator[str | None]:
 
 
 def forged_cursors(site: Site) -> Iterator[str | None]:
-    """Cursors that were never given out: invented, cut, changed in one bit, of another query."""
+    """Cursors that were never issued: invented, cut, changed in one bit, of another query."""
     headers = {"Authorization": f"Bearer {site.token(Role.FINANCE)}"}
     query = "/v1/top?by=views&from=2026-11-01&to=2026-11-02&cursor="
     invented = base64.urlsafe_b64encode(b"\0" * 12 + b"1.0").decode()
@@ -99,7 +99,7 @@ def large_headers(site: Site) -> Iterator[str | None]:
 
 
 def half_open_connections(site: Site) -> Iterator[str | None]:
-    """Connections that never finish their request; kept for ever, they would use up all that a process may have."""
+    """Connections that never finish their request; kept open, they would use up all connections of a process."""
     for port in (site.scene.collector.port, site.scene.api.port):
         for request in (b"", b"POST /v1/events HTTP/1.1\r\nHost: a\r\nX-A: "):
             with ExitStack() as closing_all:
@@ -155,10 +155,10 @@ def all_live_streams(site: Site) -> Iterator[str | None]:
 
 
 def floods_of_pages(site: Site) -> Iterator[str | None]:
-    """Pages of the portal, asked for without an end by one anonymous client, who gives himself other addresses."""
+    """Pages of the portal, requested without end by one anonymous client that claims other addresses."""
     network, codes = site.somewhere()["X-Forwarded-For"], set()
     for number in range(PAGES):
-        # The last address is the proxy's own word; what stands before it is the client's.
+        # The proxy wrote the last address; the client wrote those before it.
         headers = [("X-Forwarded-For", f"192.0.{number % 256}.1"), ("X-Forwarded-For", network)]
         codes.add(site.api.get("/portal/sign-in", headers=headers).status_code)
         if 429 in codes:
@@ -178,14 +178,14 @@ def slashes_and_schemes(site: Site) -> Iterator[str | None]:
 
 
 def inner_figures(site: Site) -> Iterator[str | None]:
-    """The figures for operators, asked for at the ports that everybody reaches."""
+    """The operators' metrics, requested at the public ports."""
     for name, client in (("collector", site.collector), ("API", site.api)):
         answer = client.get("/metrics")
         yield f"the {name} shows its metrics to everybody" if answer.status_code == 200 else None
 
 
 def _costs(site: Site, body: bytes) -> str | None:
-    """Send a body; return how long others waited meanwhile if that was too long."""
+    """Send a body; return how long others waited meanwhile if it was too long."""
     started = time.monotonic()
     answer = site.collector.post("/v1/events", content=body, headers={"Content-Type": "application/x-ndjson"})
     seconds = time.monotonic() - started
@@ -200,7 +200,7 @@ def connection(port: int, source: str = "127.0.0.1") -> socket.socket:
 
 
 def _bytes_taken(port: int, text: bytes) -> int:
-    """Return how much of a text a server took before it closed or answered."""
+    """Return how much of a text a server read before it closed or answered."""
     taken = 0
     with closing(connection(port)) as sender:
         sender.settimeout(LISTENING_SECONDS)

@@ -1,4 +1,4 @@
-"""The table of attacks in docs/guarantees.md, made from what was recorded and never typed."""
+"""The table of attacks in docs/guarantees.md, made from recorded results and never typed."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ RESULTS = PROJECT / "docs" / "attack-results.jsonl"
 
 
 def record(outcome: Outcome, path: Path = RESULTS) -> None:
-    """Keep a result in the place of an earlier one of the same attack."""
+    """Store a result in place of an earlier one of the same attack."""
     kept = {each.attack: each for each in recorded(path)} | {outcome.attack: outcome}
     lines = [without_paths(json.dumps(asdict(each))) for each in kept.values()]
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
@@ -27,7 +27,7 @@ def recorded(path: Path = RESULTS) -> list[Outcome]:
 
 
 def write_document(sentences: Mapping[str, str], results: Path = RESULTS, document: Path = DOCUMENT) -> None:
-    """Put the table of all recorded results into the document."""
+    """Write the table of all recorded results into the document."""
     put_table("attacks", table(recorded(results), sentences), document, command="attacks")
 
 

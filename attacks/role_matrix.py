@@ -1,9 +1,9 @@
-"""Every role of the database against every table, column, sequence, function, trigger and schema, enumerated and tried.
+"""Try every role of the database against every table, column, sequence, function, trigger and schema.
 
 Each role gets a real login that has it alone; the login tries each statement on a connection of its own, and everything
-is undone. What PostgreSQL refuses for want of a right is none; whatever else happens to the statement, the right was
-there.
-For a database that nobody needs: a number that a sequence gave stays given.
+is undone. A statement that PostgreSQL refuses for a missing right shows that the login lacks it; any other outcome
+shows that the login has it.
+For a throw-away database: sequences do not take back their numbers.
 """
 
 import secrets
@@ -19,7 +19,7 @@ from psycopg2.extensions import connection as Connection
 from billing.proof.postgres_rules import ROLES
 
 DECLARED = Path(__file__).with_name("rights.txt")
-"""What each role may do: a line for each thing in the database, with the roles (without their prefix) of each right."""
+"""The rights of each role: a line for each thing in the database, with the roles (unprefixed) of each right."""
 OWNER = "viewledger_owner"
 SCHEMAS = ("access", "billing", "ingestion", "published", "reporting", "public")
 CANNOT_BE_DONE_TO_A_VIEW = (
@@ -63,11 +63,11 @@ _OF_A_COLUMN = {
 
 
 Rights = Mapping[str, Mapping[str, str]]
-"""Kind and name of a thing → right → the roles that have it, without their prefix, in order, apart by spaces."""
+"""Kind and name of a thing → right → the roles that have it, without their prefix, in order, separated by spaces."""
 
 
 def rights_there_are(urls: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """Return what each login could do; a thing on which nobody has a right is there without rights.
+    """Return the rights of each login; a thing without any rights is included.
 
     `urls` names the login of each role.
     """
@@ -86,7 +86,7 @@ def rights_there_are(urls: Mapping[str, str]) -> dict[str, dict[str, str]]:
 
 
 def declared_rights(text: str) -> dict[str, dict[str, str]]:
-    """Return what a text declares, such as that of DECLARED."""
+    """Return the rights that a text declares, such as that of DECLARED."""
     declared = {}
     for line in text.splitlines():
         name, *rights = line.split(" | ")
@@ -101,7 +101,7 @@ def declaration_of(rights: Rights) -> str:
 
 
 def differences(found: Rights, declared: Rights) -> list[str]:
-    """Return a sentence for each right that is there and not declared, or the reverse, and for each unknown thing."""
+    """Return a sentence for each undeclared right, each missing right, and each unknown thing."""
     sentences = [f"{name} is declared and not in the database" for name in sorted(declared.keys() - found.keys())]
     for name in sorted(found):
         if name not in declared:
@@ -116,7 +116,7 @@ def differences(found: Rights, declared: Rights) -> list[str]:
 
 @contextmanager
 def role_logins(url: str) -> Iterator[dict[str, str]]:
-    """Yield for each role (and for nobody) the URL of a new login that has it alone; the login of `url` makes roles."""
+    """Yield for each role (and for none) the URL of a new login that has it alone; the login of `url` makes roles."""
     with ExitStack() as cleaning:
         urls = {}
         for role in (*(each for each in ROLES if each != OWNER), NOBODY):
@@ -190,7 +190,7 @@ def _of_trigger(table: str, name: str) -> Tries:
 
 
 def _rights(connection: Connection, tries: Tries, *, is_view: bool) -> list[str]:
-    """Return what gets through, such as `INSERT` or `UPDATE(a, b)`; columns are named where it is not all of them."""
+    """Return the granted rights, such as `INSERT` or `UPDATE(a, b)`; columns are named if it is not all of them."""
     columns, got = defaultdict[str, list[str]](list), defaultdict[str, list[str]](list)
     for right, column, statement in tries:
         columns[right].append(column)
@@ -200,12 +200,12 @@ def _rights(connection: Connection, tries: Tries, *, is_view: bool) -> list[str]
 
 
 def _gets_through(connection: Connection, statement: str, *, is_view: bool) -> bool:
-    """Whether a statement is more than refused for want of a right; it is undone."""
+    """Return whether a statement does more than fail for a missing right; it is undone."""
     try:
         with connection.cursor() as cursor:
             cursor.execute(statement)
     except errors.InsufficientPrivilege as error:
-        # a trigger of a row that the login may write refuses by other means, or asks for a right that it lacks
+        # a trigger of a row that the login may write refuses in its own way, or needs a right that the login lacks
         return "PL/pgSQL" in str(error)
     except CANNOT_BE_DONE_TO_A_VIEW:
         return not is_view

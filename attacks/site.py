@@ -1,4 +1,4 @@
-"""What attacks are done to: a pipeline of real processes and servers on loopback, and the ways to reach it."""
+"""The target of attacks: a pipeline of real processes and servers on loopback, and the ways to reach it."""
 
 import json
 import secrets
@@ -32,14 +32,14 @@ SETTINGS = {
     "VIEWLEDGER_API_RATE_ANONYMOUS": "6000/minute",
 }
 """The API believes our X-Forwarded-For, so that guesses from many networks are judged, not refused as too many; its
-rates are the usual ones, while what hurts a pipeline on purpose otherwise has none."""
+rates are the usual ones, while the pipelines of the fault tests have none."""
 ANSWER_SECONDS = 15.0
 COUNTED_SECONDS = 60.0
 PASSWORD_BYTES = 16
 
 
 class Site:
-    """One pipeline: collector and API run, the speed process from when something must be counted."""
+    """One pipeline: collector and API run; the speed process is started when something must be counted."""
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
@@ -48,12 +48,12 @@ class Site:
 
     @cached_property
     def collector(self) -> httpx.Client:
-        """A client of the collector."""
+        """Return a client of the collector."""
         return self._client(self.scene.collector.port)
 
     @cached_property
     def api(self) -> httpx.Client:
-        """A client of the API and the portal, without a credential."""
+        """Return a client of the API and the portal, without a credential."""
         return self._client(self.scene.api.port)
 
     def _client(self, port: int) -> httpx.Client:
@@ -66,7 +66,7 @@ class Site:
         return self.client(self.scene.api.port, address)
 
     def client(self, port: int, address: str = "127.0.0.1") -> httpx.Client:
-        """Return a client that connects from a loopback address; whoever asks for it closes it."""
+        """Return a client that connects from a loopback address; the caller closes it."""
         transport = httpx.HTTPTransport(local_address=address)
         url = f"http://127.0.0.1:{port}"
         return httpx.Client(base_url=url, timeout=ANSWER_SECONDS, trust_env=False, transport=transport)
@@ -81,7 +81,7 @@ class Site:
             close()
 
     def file(self, name: str, text: str) -> Path:
-        """Return a file with this text; the next one of the same name takes its place."""
+        """Return a file with this text; the next one of the same name replaces it."""
         path = self.scene.folder / name
         path.write_text(text, encoding="utf-8")
         return path
@@ -107,7 +107,7 @@ class Site:
         return plain | changes
 
     def result_of(self, event: Mapping[str, Any] | bytes) -> dict[str, Any]:
-        """Send one event to the collector; return its result, or the problem where the request was refused."""
+        """Send one event to the collector; return its result, or the problem if the request was refused."""
         content = event if isinstance(event, bytes) else json.dumps(event).encode()
         answer = self.collector.post("/v1/events", content=content, headers={"Content-Type": "application/json"})
         body: dict[str, Any] = answer.json()
@@ -138,11 +138,11 @@ class Site:
             producer.close(timeout=5)
 
     def messages(self) -> list[LogMessage]:
-        """Return everything that is on the log."""
+        """Return all messages on the log."""
         return list(read_topic(self.scene.bootstrap, self.scene.topic, PARTITION_COUNT))
 
     def has_counting_stopped(self) -> str | None:
-        """Return what was gained if honest events are not counted any more, in any partition; None when they are."""
+        """Return a sentence if honest events are no longer counted, in any partition; None if they are."""
         self.start_speed()
         events = [self.event() for _ in range(PARTITION_COUNT * 3)]
         body = b"\n".join(json.dumps(each).encode() for each in events)
@@ -162,7 +162,7 @@ class Site:
         return {each["video_id"]: each["views"] for each in answer.json()["counts"]}
 
     def start_speed(self) -> None:
-        """Start the speed process, unless it runs already."""
+        """Start the speed process, unless it already runs."""
         if not self._has_speed:
             self.scene.start_ready("speed")
             self._has_speed = True
@@ -175,7 +175,7 @@ class Site:
 
     @property
     def signing_key(self) -> Ed25519PrivateKey:
-        """The key of the issuer whose tokens the API accepts."""
+        """Return the key of the issuer whose tokens the API accepts."""
         return Ed25519PrivateKey.from_private_bytes(self._seed)
 
     def token(self, role: Role, payee_id: str | None = None) -> str:
@@ -188,7 +188,7 @@ class Site:
 
     @property
     def superuser_url(self) -> str:
-        """The URL of the pipeline's database for a superuser, who prepares what is attacked and is no attacker."""
+        """Return the database URL of a superuser, who prepares the target and is not an attacker."""
         return f"{self.scene.stack.superuser_url}/{self.scene.postgres_url.rpartition('/')[2]}"
 
     @contextmanager
@@ -213,7 +213,7 @@ class Site:
             yield cursor
 
     def fill_books(self) -> None:
-        """Have small books in the database, once."""
+        """Create small books in the database, once."""
         if not self._has_books:
             with self.login("viewledger_billing") as billing_url, self.login("viewledger_approver") as approver_url:
                 books.fill(self.superuser_url, billing_url, approver_url)
@@ -221,7 +221,7 @@ class Site:
 
     @cached_property
     def signing_key_of_books(self) -> SigningKey:
-        """The key that signs the books."""
+        """Return the key that signs the books."""
         return create_key(self.scene.folder / "books.key")
 
     def export_bundle(self, folder: Path) -> None:

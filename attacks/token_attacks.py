@@ -1,4 +1,4 @@
-"""Forged, stretched and stolen credentials at the API: what each would open is asked for, and must stay closed."""
+"""Forged, stretched and stolen credentials at the API: everything that they could open must stay closed."""
 
 import base64
 import hmac
@@ -44,7 +44,7 @@ def symmetric_tokens(site: Site) -> Iterator[str | None]:
 
 
 def tokens_of_another_key(site: Site) -> Iterator[str | None]:
-    """Tokens signed by a key of the attacker, which their header brings along or points to."""
+    """Tokens signed by a key of the attacker, which their header contains or points to."""
     key = Ed25519PrivateKey.generate()
     brought = json.loads(jwt.algorithms.OKPAlgorithm.to_jwk(key.public_key()))
     headers: tuple[Mapping[str, Any], ...] = (
@@ -89,7 +89,7 @@ def tokens_for_others(site: Site) -> Iterator[str | None]:
 
 
 def misspelt_claims(site: Site) -> Iterator[str | None]:
-    """Genuine tokens whose role or scope is misspelt or of another type; what is not understood must grant nothing."""
+    """Genuine tokens whose role or scope is misspelt or of another type; an unknown value must grant nothing."""
     for what, changes in (
         ("role Finance", {"role": "Finance"}),
         ("role as a list", {"role": ["finance"]}),
@@ -111,7 +111,7 @@ def misspelt_claims(site: Site) -> Iterator[str | None]:
 
 
 def anothers_channel(site: Site) -> Iterator[str | None]:
-    """A creator's own token asks for what belongs to somebody else, by every route that names a payee."""
+    """A creator's own token requests another payee's data, by every route that names a payee."""
     headers = {"Authorization": f"Bearer {site.token(Role.CREATOR, 'mallory')}"}
     for path in ("statements", "views", "views/series?from=2026-11-01&to=2026-11-02", "views/live"):
         for payee in ("ann", "ann%00", "mallory%2F..%2Fann", "mallory/../ann", "ANN"):
@@ -120,7 +120,7 @@ def anothers_channel(site: Site) -> Iterator[str | None]:
 
 
 def guessed_keys(site: Site) -> Iterator[str | None]:
-    """API keys and tokens are guessed one after the other; the guesses must be stopped before they are many."""
+    """API keys and tokens are guessed one after the other; the guesses must be stopped early."""
     codes = []
     for _ in range(GUESSES):
         headers = {"Authorization": f"Bearer vlk_{secrets.token_hex(8)}_{secrets.token_urlsafe(32)}"}

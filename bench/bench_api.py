@@ -1,4 +1,4 @@
-"""Speed of GET /v1/videos/{id}/views beside a bare Starlette route that does one Redis GET per request.
+"""Measure the speed of GET /v1/videos/{id}/views beside a bare Starlette route that does one Redis GET per request.
 
     python -m bench.bench_api [--seconds 5] [--rounds 3] [--open-loop RATE]
 
@@ -83,7 +83,7 @@ OURS = "import argparse; from jobs.processes.api import run; run(argparse.Namesp
 
 @dataclass(frozen=True)
 class Scenario:
-    """How many connections, and how long each waits on average between an answer and its next request."""
+    """The number of connections, and the mean wait of each between an answer and its next request."""
 
     connections: int
     think_ms: int
@@ -93,7 +93,7 @@ class Scenario:
 
 
 SCENARIOS = (Scenario(64, 0), Scenario(1000, 0), Scenario(1000, 1000))
-"""Without think time the load is as much as the server bears, so the time waited says no more than the rate does."""
+"""Without think time the load is as much as the server bears, so the waiting time adds nothing to the rate."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class Measured:
 
 
 def main() -> None:
-    """Print every run and the ratio; exits 1 when wrk is missing."""
+    """Print every run and the ratio; exit with 1 if wrk is missing."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=3)
@@ -189,7 +189,7 @@ def prepared(environ: dict[str, str]) -> Iterator[tuple[dict[str, str], Path]]:
 
 
 def publish(url: str, video_ids: list[str]) -> None:
-    """One version that settles some views of every video."""
+    """Return a version that settles some views of every video."""
     migrate(url)
     offsets = json.dumps({"topic": "video-views", "ends": [OFFSET_END] * PARTITIONS})
     watermarks = json.dumps(["2026-11-23T00:00:00+00:00"] * PARTITIONS)
@@ -225,7 +225,7 @@ def count_since(client: redis.Redis, namespace: str, video_ids: list[str]) -> No
 
 @contextmanager
 def server(command: list[str], port: int, environ: Mapping[str, str]) -> Iterator[None]:
-    """Yield a server process, ended at the end."""
+    """Yield a server process; end it afterwards."""
     process = subprocess.Popen(
         command, env={**os.environ, **environ}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -244,7 +244,7 @@ def server(command: list[str], port: int, environ: Mapping[str, str]) -> Iterato
 
 
 def load(port: int, scenario: Scenario, seconds: int, folder: Path) -> Measured:
-    """One run of wrk with one thread."""
+    """Do one run of wrk with one thread."""
     command = [
         "wrk",
         "-t1",
@@ -270,7 +270,7 @@ def load(port: int, scenario: Scenario, seconds: int, folder: Path) -> Measured:
 
 
 def open_loop(port: int, rate: float, seconds: int, folder: Path) -> str:
-    """One run of open_loop.py in a process of its own; returns what it printed."""
+    """Run open_loop.py in a process of its own; return its output."""
     words = [
         f"http://127.0.0.1:{port}",
         "--rate",
@@ -285,7 +285,7 @@ def open_loop(port: int, rate: float, seconds: int, folder: Path) -> str:
 
 
 def outside(url: str, statement: str) -> None:
-    """One statement outside a transaction."""
+    """Execute one statement outside a transaction."""
     connection = psycopg2.connect(url)
     connection.autocommit = True
     with connection.cursor() as cursor:

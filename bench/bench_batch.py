@@ -1,4 +1,4 @@
-"""Measures the batch layer: archiving, deduplication and counting beside DuckDB, decoding and judging.
+"""Measure the batch layer: archiving, deduplication and counting beside DuckDB, decoding and judging.
 
     python bench/bench_batch.py                                        a quick look, about two minutes on two cores
     python bench/bench_batch.py --archive 3000000 --rows 20000000      the real run; about 15 minutes
@@ -49,7 +49,7 @@ NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 def main() -> None:
-    """Run the three measurements and prints one line for each."""
+    """Run the three measurements and print one line for each."""
     parser = argparse.ArgumentParser(description="Measures the batch layer.")
     parser.add_argument("--archive", type=int, default=300_000, help="events to archive (0: skip)")
     parser.add_argument("--rows", type=int, default=2_000_000, help="rows to deduplicate and count (0: skip)")
@@ -101,7 +101,7 @@ def value(rng: random.Random, event_id: UUID) -> bytes:
 
 
 def bench_archive(chosen: argparse.Namespace, folder: Path) -> None:
-    """Kafka → Iceberg on HDFS, untouched, with the proof that every offset is there."""
+    """Measure Kafka → Iceberg on HDFS, untouched, with the proof that every offset is there."""
     rng = random.Random(1)
     with LocalStack.start(folder / "stack") as stack:
         bootstrap = stack.environment["VIEWLEDGER_KAFKA_BOOTSTRAP"]
@@ -166,7 +166,7 @@ def bench_dedupe(chosen: argparse.Namespace, spark: SparkSession, folder: Path) 
 
 
 def candidate_rows(spark: SparkSession, count: int) -> DataFrame:
-    """Candidates as the events table has them, one day, with a known share of repeated ids."""
+    """Return candidates in the form of the events table, one day, with a known share of repeated ids."""
     distinct = int(count * (1 - REPEATED_SHARE))
     digits = F.md5(F.expr(f"cast(id % {distinct} AS string)"))
     event_id = F.concat_ws(
@@ -203,7 +203,7 @@ def bench_judge(chosen: argparse.Namespace, spark: SparkSession) -> None:
     rules = RulesByDay({day: policy_on(day) for day in days}, dict.fromkeys(days, 0))
 
     def judge() -> None:
-        spark.catalog.clearCache()  # otherwise a repetition finds the answers of the first
+        spark.catalog.clearCache()  # or a repetition would use the first one's cached results
         decoded = decode(raw, NEW_LOG).select(*COLUMNS).persist()
         stored = decoded.where(F.lit(False)).withColumn("billability", F.lit(None).cast("string"))
         day_judge = DayJudge(spark, stored, decoded, frozenset(), lambda _: rules, facts_frame(spark, []))

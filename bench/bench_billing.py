@@ -2,9 +2,8 @@
 
     python -m bench.bench_billing [--payees 100000] [--lines 10]
 
-Beside it, in the same run, what PostgreSQL needs to take the same lines by a bare COPY into a table without keys,
-checks and triggers. Reading and rating the settled views (Spark, HDFS) is not in it; the bills are made up as they are
-asked for.
+For comparison, in the same run, PostgreSQL takes the same lines by a bare COPY into a table without keys, checks and
+triggers. Reading and rating the settled views (Spark, HDFS) is not included; the bills are generated on demand.
 """
 
 import argparse
@@ -82,7 +81,7 @@ def run_of(period: Period) -> BillingRun:
 
 
 def bills(payee_count: int, line_count: int, period: Period) -> Iterator[PayeeBill]:
-    """Yield bills by payee id, made as they are asked for."""
+    """Yield bills by payee id, generated on demand."""
     for payee in range(payee_count):
         lines = tuple(line(payee, index, period) for index in range(line_count))
         yield PayeeBill(f"payee-{payee:07}", "USD", lines, outcomes={"billable": line_count * 50, "own_view": 3})

@@ -81,14 +81,14 @@ def compare(bootstrap: tuple[str, ...], topic: str, count: int, rounds: int) -> 
 
 
 def produce_bare(producer: KafkaProducer, topic: str, events: list[AdmittedEvent]) -> None:
-    """`send` for each, then wait for all."""
+    """Call `send` for each, then wait for all."""
     futures = [producer.send(topic, event.value, event.key) for event in events]
     producer.flush(60)
     assert all(future.succeeded() for future in futures)
 
 
 def produce_ours(log: KafkaEventLog, events: list[AdmittedEvent]) -> None:
-    """In chunks as large as a full request, some of them on their way at a time."""
+    """Send in chunks as large as a full request, several of them in flight at a time."""
     under_way = []
     for start in range(0, len(events), CHUNK):
         under_way.append(log.append(events[start : start + CHUNK]))

@@ -2,7 +2,7 @@
 
     python bench/bench_rating.py [--payees 100000] [--videos 1000000] [--events-per-video 3] [--without-spark]
 
-Beside the rating, in the same run, what hashing the same event ids as Merkle leaves alone takes. The rate is graduated,
+For comparison, the same run hashes the same event ids as Merkle leaves alone. The rate is graduated,
 so that the tiers of a payee with many videos cut groups into slices. Storing the bills is in bench_billing.
 """
 
@@ -39,7 +39,7 @@ CONTRACTS = Contracts("USD", (Contract("standard", None, (RateCard(LONG_AGO, RAT
 
 @dataclass(frozen=True)
 class Piece:
-    """All events of one video, as Spark would give them."""
+    """All events of one video, in the form of Spark."""
 
     payee_id: str
     video_id: str
@@ -55,7 +55,7 @@ class Piece:
 
 
 def main() -> None:
-    """Rate made-up pieces, then the pieces that Spark makes of as many events."""
+    """Rate generated pieces, then the pieces that Spark makes of as many events."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--payees", type=int, default=100_000)
     parser.add_argument("--videos", type=int, default=1_000_000)
@@ -82,7 +82,7 @@ def main() -> None:
 
 
 def report(what: str, bills: Iterable[object], bare_seconds: float) -> None:
-    """Take all bills and print time and memory."""
+    """Consume all bills and print time and memory."""
     before, started, started_cpu, count = peak_mebibytes(), time.monotonic(), time.process_time(), 0
     for _ in bills:
         count += 1
@@ -94,7 +94,7 @@ def report(what: str, bills: Iterable[object], bare_seconds: float) -> None:
 
 
 def catalogue(payee_count: int, video_count: int) -> Catalogue:
-    """Return a catalogue in which every payee owns as many videos."""
+    """Return a catalogue in which every payee owns the same number of videos."""
     names = [f"payee-{index:07}" for index in range(payee_count)]
     videos = tuple(Video(f"video-{index:08}") for index in range(video_count))
     owner = [names[index * payee_count // video_count] for index in range(video_count)]
@@ -103,14 +103,14 @@ def catalogue(payee_count: int, video_count: int) -> Catalogue:
 
 
 def pieces(attribution: Attribution, ids: list[str]) -> Iterator[Piece]:
-    """Yield a piece for every video, made as it is asked for."""
+    """Yield a piece for every video, generated on demand."""
     outcomes = {"billable": len(ids), "duplicate": 1}
     for share in attribution.catalogue.owners:
         yield Piece(share.payee_id, share.video_id, outcomes, ids)
 
 
 def bare_hashing(ids: list[str], repeat: int) -> float:
-    """Return the CPU seconds of making a tree of the ids so many times."""
+    """Return the CPU seconds of building a tree of the ids several times."""
     leaves = [each.encode() for each in ids]
     started = time.process_time()
     for _ in range(repeat):

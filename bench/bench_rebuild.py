@@ -1,4 +1,4 @@
-"""Rebuilds Redis from nothing, at a tenth of 100 million views a day with an hourly batch; says what the whole takes.
+"""Rebuild Redis from nothing, at a tenth of 100 million views a day with an hourly batch, and extrapolate to the whole.
 
     python -m bench.bench_rebuild [--views-a-day 10000000] [--rounds 3]
 
@@ -61,7 +61,7 @@ def send(stack: LocalStack, count: int, seed: int) -> None:
 
 
 def publish(stack: LocalStack) -> None:
-    """Publish a version that ends where the log ends now."""
+    """Publish a version that ends at the present end of the log."""
     with closing(KafkaLogEnds(stack.environment["VIEWLEDGER_KAFKA_BOOTSTRAP"], TOPIC_VIDEO_VIEWS)) as log:
         ends, now = tuple(log.highwaters()), log.broker_time()
     version = PublishedVersion(
@@ -81,7 +81,7 @@ def publish(stack: LocalStack) -> None:
 
 
 def rebuild(stack: LocalStack, counted: int) -> float:
-    """Have everything counted again by the command; return how many seconds that took."""
+    """Recount everything by the command; return the seconds."""
     done = subprocess.run(
         our_command("rebuild", "speed", "--json", "--within", str(WITHIN_SECONDS)),
         env={**os.environ, **stack.environment, "PYTHONPATH": str(PROJECT)},

@@ -1,9 +1,9 @@
-"""Measures the speed layer: events/s beside a bare loop in the same run, latency at a paced rate, memory.
+"""Measure the speed layer: events/s beside a bare loop in the same run, latency at a paced rate, memory.
 
     python bench/bench_speed.py                       a quick look: 200,000 events, its own Kafka and Redis
     python bench/bench_speed.py --events 10000000     the real run; about 15 minutes on two cores
 
-The bare loop is what any consumer in Python must do: kafka-python's poll and msgspec's decoding, nothing else.
+The bare loop does what any consumer in Python must do: kafka-python's poll and msgspec's decoding, nothing else.
 """
 
 import argparse
@@ -98,15 +98,15 @@ def producing(bootstrap: str, topic: str, count: int, rate: float | None, seed: 
 
 
 class Speed(NamedTuple):
-    """How fast a loop was, from the first poll that brought events."""
+    """The speed of a loop, from the first poll that returned events."""
 
     events_per_second: float
     cpu_microseconds: float
-    """This process's CPU time for each event; steadier than the other when the machine is shared."""
+    """This process's CPU time for each event; steadier than the other figure if the machine is shared."""
 
 
 def bare_loop(settings: KafkaLogSettings, count: int) -> Speed:
-    """Consumes and decodes `count` events."""
+    """Consume and decode `count` events."""
     consumer = KafkaConsumer(
         bootstrap_servers=list(settings.bootstrap),
         auto_offset_reset="earliest",
@@ -160,7 +160,7 @@ class Subject:
         )
 
     def counted(self) -> int:
-        """How many events were counted so far."""
+        """Return how many events were counted so far."""
         return int(self.registry.get_sample_value("view_events_total", {"verdict": "counted"}) or 0)
 
     def run(self, count: int) -> Speed:
@@ -174,7 +174,7 @@ class Subject:
         return Speed(count / (time.monotonic() - begun), (time.process_time() - cpu) * 1e6 / count)
 
     def quantiles(self, *shares: float) -> list[float]:
-        """Upper bounds in seconds of the latency's quantiles."""
+        """Return upper bounds in seconds of the latency's quantiles."""
         samples = [
             (float(sample.labels["le"]), sample.value)
             for family in self.registry.collect()
@@ -185,13 +185,13 @@ class Subject:
         return [next(bound for bound, seen in samples if seen >= share * total) for share in shares]
 
     def close(self) -> None:
-        """Leaves the group."""
+        """Leave the group."""
         self.loop.run(lambda: True)
         self.dead_letters.close()
 
 
 def resident_mib() -> float:
-    """Return what this process holds in memory now."""
+    """Return the present memory of this process."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize() / 2**20
 
@@ -204,7 +204,7 @@ class Bench:
         self.topics: list[str] = []
 
     def settings(self, name: str) -> KafkaLogSettings:
-        """Return a fresh topic, and how to consume it."""
+        """Return a new topic, and the settings to consume it."""
         topic = f"bench-speed-{name}-{time.time_ns()}"
         admin = KafkaAdminClient(bootstrap_servers=self.bootstrap)
         configs = {"message.timestamp.type": "LogAppendTime"}
@@ -214,7 +214,7 @@ class Bench:
         return KafkaLogSettings(bootstrap=[self.bootstrap], topic=topic, group_id=topic)
 
     def clean(self) -> None:
-        """Remove what was counted; every measurement begins with an empty store."""
+        """Remove all counts; every measurement begins with an empty store."""
         with redis.Redis.from_url(self.redis_url) as client:
             for key in client.scan_iter(f"{{{NAMESPACE}:*", count=1000):
                 client.unlink(key)
@@ -244,7 +244,7 @@ class Bench:
         return medians(bare), medians(speed)
 
     def latency(self, count: int, rate: float) -> tuple[float, float, float, list[tuple[int, float]]]:
-        """Count while a producer sends at `rate`; returns (events/s, p50, p99, [(events, MiB)])."""
+        """Count while a producer sends at `rate`; return (events/s, p50, p99, [(events, MiB)])."""
         self.clean()
         settings = self.settings("latency")
         subject = Subject(settings, self.redis_url)
@@ -266,7 +266,7 @@ class Bench:
 
 
 def measure(bench: Bench, arguments: argparse.Namespace) -> None:
-    """Run everything and prints the figures."""
+    """Run everything and print the figures."""
     count, rounds = min(arguments.events, 1_000_000), arguments.rounds
     bare, speed = bench.throughput(count, rounds)
     for name, each in (("bare poll + decode", bare), ("speed layer", speed)):
@@ -279,7 +279,7 @@ def measure(bench: Bench, arguments: argparse.Namespace) -> None:
 
 
 def main(run: Callable[[Bench, argparse.Namespace], None], words: Sequence[str]) -> None:
-    """Read the flags, finds or starts servers, and measures."""
+    """Read the flags, find or start servers, and measure."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     parser.add_argument("--events", type=int, default=200_000)
     parser.add_argument("--rounds", type=int, default=3)
@@ -300,7 +300,7 @@ def main(run: Callable[[Bench, argparse.Namespace], None], words: Sequence[str])
 def measured(
     run: Callable[[Bench, argparse.Namespace], None], bootstrap: str, redis_url: str, arguments: argparse.Namespace
 ) -> None:
-    """Measures on these servers and leaves nothing on them."""
+    """Measure on these servers and remove everything afterwards."""
     bench = Bench(bootstrap, redis_url)
     try:
         run(bench, arguments)

@@ -1,1 +1,1 @@
-"""`./viewledger faults`: real processes, hurt on purpose, compared with a model that shares no code with them."""
+"""`./viewledger faults`: inject faults into real processes and compare them with a model that shares no code."""

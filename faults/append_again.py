@@ -1,4 +1,4 @@
-"""Appends every row of a table to a branch of it once more, as somebody might who runs a job of his own twice."""
+"""Append every row of a table to one of its branches once more, like a stranger's job that runs twice."""
 
 import sys
 
@@ -9,7 +9,7 @@ from jobs.wiring.batch_settings import BatchSettings
 
 
 def main(table: str, branch: str) -> None:
-    """Write past the batch layer: to `main`, which everybody reads, or to the branch of a run that is at work."""
+    """Write past the batch layer: to `main`, which everybody reads, or to the branch of a running batch run."""
     spark = open_session(BatchSettings.from_environ(settings.environment("PIPELINE")).spark, "viewledger fault")
     IcebergTables(spark).on_branch(table, branch).writeTo(branch_target(table, branch)).append()
     spark.stop()

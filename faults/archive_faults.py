@@ -1,4 +1,4 @@
-"""What can happen to the files of the archive after they were published. Each must be refused by the file's name."""
+"""Faults of the files of the archive after their publication. Each must be refused with the file's name."""
 
 import io
 import json
@@ -20,7 +20,7 @@ from jobs.exit_codes import ExitCode
 
 
 def file_deleted(scene: Scene) -> None:
-    """A file of the archive is deleted and later brought back: batch run, reconcile and billing refuse by its name."""
+    """A file of the archive is deleted and later restored: batch run, reconcile and billing refuse with its name."""
 
     def delete(path: str) -> None:
         hdfs(scene.stack.folder, FILES, "-rm", path)
@@ -29,7 +29,7 @@ def file_deleted(scene: Scene) -> None:
 
 
 def file_changed(scene: Scene) -> None:
-    """A file of the archive is replaced by one with a changed row, later by the old one: refused by its name."""
+    """A file of the archive is replaced by one with a changed row, later by the old one: refused with its name."""
 
     def change(path: str) -> None:
         rows = pq.read_table(io.BytesIO(_copy(scene).read_bytes()))
@@ -43,7 +43,7 @@ def file_changed(scene: Scene) -> None:
 
 
 def file_doubled(scene: Scene) -> None:
-    """The rows of the archive are appended to its table again: the new file is refused by its name until repaired."""
+    """The rows of the archive are appended to its table again: the new file is refused with its name until repaired."""
 
     def double(_: str) -> None:
         code = scene.run_program("faults.append_again", RAW_EVENTS, "main").returncode
@@ -56,7 +56,7 @@ def file_doubled(scene: Scene) -> None:
 def _refused_until_mended(
     scene: Scene,
     hurt: Callable[[str], None],
-    mend: Callable[[Scene, str], None],
+    restore: Callable[[Scene, str], None],
     *,
     repair: str | None = None,
 ) -> None:
@@ -74,11 +74,13 @@ def _refused_until_mended(
     _refused(scene, named, ExitCode.DIFFERENCE, "batch", "run")
     _refused(scene, named, ExitCode.REFUSED, "billing", "run", "--period", period, "--dry-run")
     _refused(scene, named, ExitCode.DIFFERENCE, "reconcile")
-    mend(scene, path)
+    restore(scene, path)
     _refused(scene, named, ExitCode.DIFFERENCE, "batch", "run")
     done = _command(scene, "reconcile", "--json", *([repair] if repair else []))
     if done.returncode != ExitCode.OK or not json.loads(done.stdout)["is_equal"]:
-        raise AssertionError(f"reconcile ended with {done.returncode} after the file was mended: {done.stderr[-400:]}")
+        raise AssertionError(
+            f"after the file was restored, reconcile ended with {done.returncode}: {done.stderr[-400:]}"
+        )
     scene.batches.run()
 
 
@@ -104,7 +106,7 @@ def _refused(scene: Scene, named: str, expected: int, *words: str) -> None:
 
 
 def _import_catalogue(scene: Scene) -> None:
-    """Give every video a payee, so that billing has something to refuse."""
+    """Give every video a payee, so that there is something that billing can refuse."""
     payees, videos = scene.folder / "payees.csv", scene.folder / "videos.csv"
     payees.write_text("payee_id,name,user_id\nsomebody,Somebody,\n")
     videos.write_text("video_id,payee_id,length_seconds\n" + "".join(f"{each},somebody,\n" for each in VIDEOS))

@@ -1,4 +1,4 @@
-"""What can happen to a batch run, and to its servers while it works. Each needs HDFS and several cold runs of Spark."""
+"""Faults of a batch run, and of its servers while it works. Each needs HDFS and several cold runs of Spark."""
 
 import signal
 
@@ -33,7 +33,7 @@ def killed_at_every_step(scene: Scene) -> None:
 
 
 def server_fails_in_the_middle(scene: Scene) -> None:
-    """A step fails as when a server went away: the run is tried again by itself and publishes."""
+    """A step fails as if a server went away: the run is retried automatically and publishes."""
     scene.count(300)
     scene.hurt("the archive step fails once")
     scene.batches.finish(scene.batches.start("batch.after_archive:fail@1"))
@@ -70,7 +70,7 @@ def older_run_ends_last(scene: Scene) -> None:
 
 
 def cut_lost_with_redis(scene: Scene) -> None:
-    """The cut is taken, then Redis loses it with its newest writes, and the run publishes the vector all the same."""
+    """The cut is made, then Redis loses it with its newest writes, and the run publishes the vector nevertheless."""
     scene.count(400)
     run = scene.batches.start("batch.after_cut:stop@1")
     scene.wait(lambda: is_stopped(run.pid), "the run has stopped itself after the cut", 200)
@@ -84,7 +84,7 @@ def cut_lost_with_redis(scene: Scene) -> None:
 
 
 def commit_without_answer(scene: Scene) -> None:
-    """The connection to PostgreSQL is lost during COMMIT of the publication: nobody is told whether it holds."""
+    """The connection to PostgreSQL is lost during COMMIT of the publication: the outcome is unknown to the run."""
     scene.count(300)
     run = scene.batches.start("batch.before_publish:stop@1")
     scene.wait(lambda: is_stopped(run.pid), "the run has stopped itself", 200)
@@ -98,7 +98,7 @@ def commit_without_answer(scene: Scene) -> None:
 
 
 def postgres_killed(scene: Scene) -> None:
-    """SIGKILL to PostgreSQL while a run works; the API answers from what it knows meanwhile."""
+    """SIGKILL to PostgreSQL while a run works; the API answers from its cache meanwhile."""
     scene.count(300)
     run = scene.batches.start()
     scene.for_a_while(scene.rng.uniform(8, 30))
@@ -110,7 +110,7 @@ def postgres_killed(scene: Scene) -> None:
 
 
 def gate_refuses(scene: Scene) -> None:
-    """Somebody writes to a run's branch before the gate looks: nothing is published, the next run publishes."""
+    """A stranger writes to a run's branch before the gate checks it: nothing is published, the next run publishes."""
     scene.count(200)
     scene.batches.run()
     before = scene.published()

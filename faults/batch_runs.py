@@ -18,7 +18,7 @@ SECONDS_MAX = 400.0
 
 
 class BatchRuns:
-    """Starts runs with the scene's settings, and keeps what they printed."""
+    """Starts runs with the scene's settings, and keeps their output."""
 
     def __init__(self, folder: Path, environ: Mapping[str, str], warm: Callable[[], WarmDriver]) -> None:
         self._environ, self._warm = environ, warm
@@ -35,7 +35,7 @@ class BatchRuns:
     def start(
         self, failpoint: str = "", *, attempts: int = 3, changes: Mapping[str, str] = {}
     ) -> "subprocess.Popen[str]":
-        """Start a run as a process of its own and return at once; `changes` to its settings."""
+        """Start a run as a process of its own, with `changes` to its settings, and return at once."""
         environ = {**self._environ, **changes, **({VARIABLE: failpoint} if failpoint else {})}
         return subprocess.Popen(
             our_command("batch", "run", "--json", "--attempts", str(attempts)),
@@ -60,7 +60,7 @@ class BatchRuns:
         return int(child.returncode)
 
     def said(self) -> str:
-        """Return everything that the runs told the operator."""
+        """Return all output of the runs."""
         return self.log.read_text()
 
     def _checked(self, code: int, output: str, expected: int = 0) -> dict[str, Any]:

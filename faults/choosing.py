@@ -1,4 +1,4 @@
-"""What the commands that hurt a pipeline on purpose begin with: which of their scenes, and where."""
+"""The common start of the fault and attack commands: choose scenes by name, and a folder."""
 
 import shutil
 from collections.abc import Iterable, Sequence
@@ -11,10 +11,10 @@ from jobs.settings.state_home import state_home
 
 
 def chosen(words: Sequence[str], names: Iterable[str], what: str) -> list[str]:
-    """Return the names that begin with one of the words; all without words. `what` is what a name stands for.
+    """Return the names that begin with one of the words; all names without words. `what` is the noun for messages.
 
     Raises:
-        CommandError: a word is the beginning of none.
+        CommandError: no name begins with a word.
     """
     known = list(names)
     unknown = [word for word in words if not any(name.startswith(word) for name in known)]
@@ -27,7 +27,7 @@ def chosen(words: Sequence[str], names: Iterable[str], what: str) -> list[str]:
 
 
 def fresh_folder(command: str, *stacks: str) -> Path:
-    """Return the empty folder of a call of a command, which must be the only one; its logs stay until the next.
+    """Return the empty folder of a call of a command, which must be the only one; its logs stay until the next call.
 
     `stacks` are the folders in it in which servers may run.
 

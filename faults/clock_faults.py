@@ -1,4 +1,4 @@
-"""Wrong clocks. When an event was received is the broker's say alone, so no count may depend on any other clock."""
+"""Wrong clocks. Only the broker decides when an event was received, so no count may depend on another clock."""
 
 from faults.scene import Scene
 from faults.wrong_clock import WrongClocks
@@ -7,11 +7,11 @@ from jobs.exit_codes import ExitCode
 HOURS = 3600
 OFF = (2 * HOURS, -2 * HOURS)
 PROCESSES = ("collector", "speed")
-"""The API is left out: its clock decides about nothing but the age of tokens."""
+"""Not the API: its clock only decides about the age of tokens."""
 
 
 def clocks_wrong_and_set(scene: Scene) -> None:
-    """Collector and speed process go by clocks two hours off, which are set forward and back under load."""
+    """Collector and speed process use clocks that are two hours off, and are set forward and back under load."""
     clocks = WrongClocks(scene.folder / "clocks")
     for name in PROCESSES:
         clocks.set(name, scene.rng.choice(OFF))
@@ -23,11 +23,11 @@ def clocks_wrong_and_set(scene: Scene) -> None:
         for _ in range(4):
             scene.for_a_while(scene.rng.uniform(0.5, 1.5))
             clocks.set(scene.rng.choice(PROCESSES), scene.rng.choice((*OFF, 0)))
-        scene.for_a_while(3)  # longer than the speed process waits between two looks at what is published
+        scene.for_a_while(3)  # longer than the interval at which the speed process reads the published version
 
 
 def clock_of_batch_run_wrong(scene: Scene) -> None:
-    """A run on a machine whose clock is two hours off refuses and says so; by the right clock it publishes."""
+    """A run on a machine whose clock is two hours off refuses with that reason; with the right clock it publishes."""
     clocks = WrongClocks(scene.folder / "clocks")
     scene.count(300)
     scene.hurt("a run by a clock two hours off")

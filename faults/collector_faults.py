@@ -1,4 +1,4 @@
-"""What can happen to the collector and its clients."""
+"""Faults of the collector and its clients."""
 
 import signal
 
@@ -11,7 +11,7 @@ REPEATS = 50
 
 
 def killed_between_acknowledgement_and_answer(scene: Scene) -> None:
-    """SIGKILL when the broker has acknowledged and the client has not been answered: the client sends again."""
+    """SIGKILL after the broker's acknowledgement and before the answer to the client: the client sends again."""
     scene.start_ready("speed")
     scene.collector.end()
     scene.collector = scene.start_ready("collector", f"collector.after_append:kill@{scene.rng.randint(1, 8)}")
@@ -33,7 +33,7 @@ def killed_at_any_time(scene: Scene) -> None:
 
 
 def client_that_never_hears_back(scene: Scene) -> None:
-    """A client gives up waiting and sends the same events 50 times, over restarts of the collector."""
+    """A client gives up waiting and sends the same events 50 times, across restarts of the collector."""
     scene.start_ready("speed")
     intents = [each for each in scene.generator.take(60) if each.over_http and each.event_id]
     scene.senders.sent.attempted_ids.update(str(each.event_id) for each in intents)

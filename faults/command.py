@@ -1,4 +1,4 @@
-"""`./viewledger faults [NAME…]`: hurts real processes on purpose and compares every number with a reference model."""
+"""`./viewledger faults [NAME…]`: inject faults into real processes and compare every number with a reference model."""
 
 import argparse
 import json
@@ -62,7 +62,7 @@ SOAK = "soak"
 COUNT_MAX = 100_000
 SEED = 20261124
 RECOVERY_SECONDS_MAX = 300.0
-"""The promise for counts; how long batch runs after a fault take depends on the machine."""
+"""The promise for counts; the duration of batch runs after a fault depends on the machine."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -89,7 +89,7 @@ def _count(text: str) -> int:
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
-    """OK when every run passed; DIFFERENCE when one failed or could not be drained."""
+    """Return OK if every run passed; DIFFERENCE if one failed or could not be drained."""
     if arguments.list:
         for name, text in DESCRIPTIONS.items():
             print(f"{name:<36}{text}")
@@ -115,7 +115,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
 
 def run_soak(arguments: argparse.Namespace) -> ExitCode:
-    """`faults soak`."""
+    """Run `faults soak`."""
     folder = fresh_folder("faults", "stack", "small")
     with (
         AllServers(folder, with_hdfs=False, tell=tell) as servers,
@@ -130,14 +130,14 @@ def run_soak(arguments: argparse.Namespace) -> ExitCode:
 
 
 def servers_of(name: str, servers: AllServers) -> Servers:
-    """Return the servers that a fault is done to."""
+    """Return the servers that a fault needs."""
     if name in kafka_faults.ON_THREE_BROKERS:
         return servers.on_three_brokers()
     return servers.on_small_disks() if name in disk_faults.ON_SMALL_DISKS else servers.usual()
 
 
 def run_fault(scene: Scene, name: str) -> Outcome:
-    """Do one fault to a pipeline of its own, let it recover, and compare."""
+    """Inject one fault into a pipeline of its own, let it recover, and compare."""
     started, seed = time.monotonic(), scene.seed
     found: list[str] = []
     recovery: float | None = None
@@ -167,14 +167,14 @@ def run_fault(scene: Scene, name: str) -> Outcome:
 
 
 def _recovered(scene: Scene) -> float:
-    """Wait until everything is counted and complete; return how long after the fault that was."""
+    """Wait until everything is counted and complete; return the seconds since the fault."""
     scene.send(50)  # traffic after the fault, so that being stuck is noticed
     scene.wait(scene.is_counted, "everything is counted and complete", DRAIN_SECONDS)
     return round(time.monotonic() - scene.hurt_at, 2)
 
 
 def tell(text: str) -> None:
-    """One line of progress."""
+    """Print one line of progress."""
     print(f"faults: {text}", file=sys.stderr, flush=True)
 
 

@@ -1,4 +1,4 @@
-"""Compares what the pipeline says after a fault with the reference model."""
+"""Compare the pipeline's answers after a fault with the reference model."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -12,12 +12,12 @@ PASS, FAIL, UNKNOWN = "pass", "fail", "unknown"
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one run of one fault ended."""
+    """The result of one run of one fault."""
 
     fault: str
     seed: int
     verdict: str
-    """`unknown`: not everything was drained in time, so nothing is proven. It is not a pass."""
+    """`unknown`: not everything was drained in time, so nothing is proven. It does not count as passed."""
     events: int
     recovery_seconds: float | None
     """From the fault until every answer was complete and everything was counted."""
@@ -26,7 +26,7 @@ class Outcome:
 
 
 def differences(scene: Scene) -> list[str]:
-    """Return a sentence for everything that is not as the reference model says; the scene must be drained."""
+    """Return a sentence for every difference from the reference model; the scene must be drained."""
     scene.read_log()
     messages = list(scene.mirror.values())
     expected = recount(messages)
@@ -50,7 +50,7 @@ def differences(scene: Scene) -> list[str]:
 
 
 def differing(what: str, served: dict[str, int], expected: Counter[str]) -> list[str]:
-    """Return one sentence when a number of any video is not as expected."""
+    """Return one sentence if a number of any video is wrong."""
     wrong = sorted(video for video in VIDEOS if served[video] != expected[video])
     if not wrong:
         return []

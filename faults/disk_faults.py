@@ -1,4 +1,4 @@
-"""Full disks, one at a time: nothing is acknowledged, counted or published that is not safe; with room all goes on."""
+"""Full disks, one at a time: nothing unsafe is acknowledged, counted or published; with space all continues."""
 
 import time
 
@@ -10,7 +10,7 @@ from faults.small_disk import ROOM_KIB
 from jobs.exit_codes import ExitCode
 
 FULL_SECONDS = 20.0
-"""Longer than the first tries of whoever starts servers again."""
+"""Longer than the first restarts of a supervisor."""
 SCRATCH_FULL_KIB = 48
 
 
@@ -38,7 +38,7 @@ def _acknowledges_nothing(scene: Scene) -> bool:
 
 
 def postgres_disk_full(scene: Scene) -> None:
-    """The disk of PostgreSQL is full again and again while a run works: PostgreSQL ends itself and comes back."""
+    """The disk of PostgreSQL is full repeatedly while a run works: PostgreSQL ends itself and comes back."""
     disk = scene.disks["postgres"]
     scene.count(300)
     run = scene.batches.start(attempts=1)
@@ -49,7 +49,7 @@ def postgres_disk_full(scene: Scene) -> None:
         full_until = time.monotonic() + FULL_SECONDS
         while time.monotonic() < full_until:
             scene.for_a_while(0.5)
-            _fill_log(scene)  # what a restart made room for
+            _fill_log(scene)  # the space that a restart freed
     finally:
         disk.resize(ROOM_KIB)
     scene.stack.wait_ready("postgres", within_seconds=120)
@@ -58,7 +58,7 @@ def postgres_disk_full(scene: Scene) -> None:
 
 
 def _fill_log(scene: Scene) -> None:
-    """Write into PostgreSQL's write-ahead log until it refuses or is away: there was no room for its next file."""
+    """Write into PostgreSQL's write-ahead log until it refuses or goes away: its next file had no space."""
     for _ in range(1_000):
         try:
             administer(scene.postgres_url, "SELECT pg_logical_emit_message(true, 'faults', repeat('x', 1000000))")
@@ -68,7 +68,7 @@ def _fill_log(scene: Scene) -> None:
 
 
 def hdfs_disk_full(scene: Scene) -> None:
-    """The disk of the DataNode is full while a run works: nothing is published from what could not be written."""
+    """The disk of the DataNode is full while a run works: nothing is published from data that could not be written."""
     disk = scene.disks["hdfs"]
     scene.count(300)
     run = scene.batches.start()
@@ -85,7 +85,7 @@ def hdfs_disk_full(scene: Scene) -> None:
 
 
 def spark_disk_full(scene: Scene) -> None:
-    """The disk of Spark's scratch files is full: the run says so and publishes nothing; with room the next one does."""
+    """The disk of Spark's scratch files is full: the run says so and publishes nothing; the next one publishes."""
     scratch = scene.small_disk("scratch", SCRATCH_FULL_KIB, "batch")
     scene.count(300)
     scene.hurt(f"Spark has a scratch disk of {SCRATCH_FULL_KIB} KiB")

@@ -1,4 +1,4 @@
-"""What events themselves can be like: broken, repeated, late, out of order, from another time."""
+"""Faults of the events themselves: broken, repeated, late, out of order, from another time."""
 
 import json
 import time
@@ -15,7 +15,7 @@ from faults.traffic import VIDEOS, Intent
 
 HORIZON_SECONDS = 6
 NEAR = timedelta(seconds=20)
-"""Nearer to a limit than this an event of a test would depend on how fast the test is."""
+"""Nearer to a limit, an event of a test would depend on the speed of the test."""
 
 
 def event(scene: Scene, happened_at: datetime, **changes: Any) -> Intent:
@@ -35,7 +35,7 @@ def event(scene: Scene, happened_at: datetime, **changes: Any) -> Intent:
 
 
 def poison(scene: Scene) -> None:
-    """Every kind of broken message among good ones: each is told apart, kept and laid aside, and stops nobody."""
+    """Every kind of broken message among good ones: each is recognised, kept and set aside, and stops nothing."""
     scene.start_ready("speed")
     producer = KafkaProducer(bootstrap_servers=scene.bootstrap.split(","), acks="all", max_request_size=1 << 20)
     try:
@@ -50,7 +50,7 @@ def poison(scene: Scene) -> None:
 
 
 def broken_values(scene: Scene) -> list[bytes | None]:
-    """Return values that break the contract, each in another way; None is a message without one."""
+    """Return values that break the contract, each in another way; None is a message without a value."""
     good = event(scene, datetime.now(UTC)).value
     fields = json.loads(good)
     changed = [
@@ -110,7 +110,7 @@ def repeated_at_the_horizon(scene: Scene) -> None:
         scene.senders.send(part)
     scene.wait(scene.is_counted, "counted")
     _expect_provisional(scene)
-    scene.generator.repeat_share = 0.0  # what follows must not repeat ids that the speed layer has forgotten
+    scene.generator.repeat_share = 0.0  # the later traffic must not repeat ids that the speed layer has forgotten
     scene.batches.run()
 
 

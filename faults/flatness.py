@@ -1,4 +1,4 @@
-"""Whether a process's memory stays flat. Pure."""
+"""Decide whether a process's memory stays flat. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,15 +9,15 @@ GROWTH_SHARE_MAX = 0.05
 
 @dataclass(frozen=True)
 class Fit:
-    """A straight line through the second half of a series, when everything has been used once."""
+    """A straight line through the second half of a series, after warm-up."""
 
     mean_bytes: int
     growth_bytes: int
-    """How much the line rises over that half."""
+    """The rise of the line over that half."""
 
     @property
     def is_flat(self) -> bool:
-        """Whether the rise is below 8 MiB, or below 5 % of the mean."""
+        """Return whether the rise is below 8 MiB, or below 5 % of the mean."""
         return self.growth_bytes < max(GROWTH_BYTES_MAX, GROWTH_SHARE_MAX * self.mean_bytes)
 
 

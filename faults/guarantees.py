@@ -1,4 +1,4 @@
-"""The table of results in docs/guarantees.md, made from what was recorded and never typed."""
+"""The tables of results in docs/guarantees.md, made from recorded results and never typed."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ SOAKS = PROJECT / "docs" / "soak-results.jsonl"
 
 
 def record(outcome: Outcome, path: Path = RESULTS) -> None:
-    """Keep one result; a later one of the same fault and seed takes its place in the table."""
+    """Store one result; a later one of the same fault and seed replaces it in the table."""
     with path.open("a", encoding="utf-8") as file:
         file.write(without_paths(json.dumps(asdict(outcome))) + "\n")
 
@@ -34,7 +34,7 @@ def recorded(path: Path = RESULTS) -> list[Outcome]:
 
 
 def record_soak(soak: SoakResult, path: Path = SOAKS) -> None:
-    """Keep the result of a soak."""
+    """Store the result of a soak."""
     with path.open("a", encoding="utf-8") as file:
         file.write(without_paths(json.dumps(asdict(soak))) + "\n")
 
@@ -58,13 +58,13 @@ def recorded_soaks(path: Path = SOAKS) -> list[SoakResult]:
 def write_document(
     descriptions: Mapping[str, str], results: Path = RESULTS, document: Path = DOCUMENT, soaks: Path = SOAKS
 ) -> None:
-    """Put the tables of all recorded results into the document."""
+    """Write the tables of all recorded results into the document."""
     put_table("results", table(recorded(results), descriptions), document)
     put_table("soaks", soak_table(recorded_soaks(soaks)), document)
 
 
 def put_table(name: str, rows: Sequence[str], document: Path = DOCUMENT, *, command: str = "faults") -> None:
-    """Put the rows of a table in the place that the document has for it.
+    """Write the rows of a table to its place in the document.
 
     Raises:
         CommandError: the document has no such place.
@@ -78,12 +78,12 @@ def put_table(name: str, rows: Sequence[str], document: Path = DOCUMENT, *, comm
 
 
 def place_of(name: str, command: str = "faults") -> tuple[str, str]:
-    """Return the marks between which the table that a command writes stands."""
+    """Return the marks around the table that a command writes."""
     return f"<!-- {name}: written by ./viewledger {command} --record -->", f"<!-- end of {name} -->"
 
 
 def without_paths(text: str) -> str:
-    """Return a text of a result without the folders of the machine it was made on."""
+    """Return a text of a result without the folders of the machine that made it."""
     return text.replace(str(state_home()), "<state>").replace(str(PROJECT), "<project>")
 
 

@@ -1,4 +1,4 @@
-"""The moment in which one version takes the place of another, under readers and new events."""
+"""The moment in which one version replaces another, under readers and new events."""
 
 import random
 import threading
@@ -18,24 +18,24 @@ from faults.traffic import VIDEOS
 
 READERS = 200
 PAUSE_SECONDS = 1.0
-"""Of each reader between two questions."""
+"""The pause of each reader between two requests."""
 ASKED = 8
 QUIET, BUSY = VIDEOS[:40], VIDEOS[40:]
-"""Videos that get no new events while readers look, and videos that do."""
+"""Videos without and with new events during the test."""
 VERSIONS = 2
 
 
 @dataclass
 class Seen:
-    """What the readers have been told. Each reader thread only adds."""
+    """The answers that the readers received. Each reader thread only adds."""
 
     answers: int = 0
     unanswered: int = 0
     wrong: list[str] = field(default_factory=list)
     settled: defaultdict[tuple[int | None, str], set[int]] = field(default_factory=lambda: defaultdict(set))
-    """(version, video) → every number of settled views that was told; there must be one of each."""
+    """(version, video) → every served number of settled views; each must have exactly one."""
     highest: dict[str, int] = field(default_factory=dict)
-    """Video → the most views that were told in a complete answer."""
+    """Video → the most views in a complete answer."""
 
 
 def hand_over(scene: Scene) -> None:
@@ -65,7 +65,7 @@ def hand_over(scene: Scene) -> None:
 
 
 def _expect_settled(scene: Scene, seen: Seen) -> None:
-    """Every number of settled views that anybody was told is the one that the model gives for that version."""
+    """Check that every served number of settled views is the model's number for that version."""
     scene.read_log()
     rows = queries(scene.postgres_url, "SELECT version, offsets -> 'ends' FROM published.versions")
     for version, ends in [(None, [0] * len(rows[0][1])), *rows]:

@@ -1,4 +1,4 @@
-"""What can happen to HDFS while a batch run works."""
+"""Faults of HDFS while a batch run works."""
 
 from faults.hdfs_programs import ADMINISTRATION, hdfs
 from faults.scene import Scene

@@ -14,7 +14,7 @@ SECONDS_MAX = 120.0
 
 
 def hdfs(stack_folder: Path, program: str, *words: str) -> None:
-    """Do what `hdfs dfsadmin` or `hdfs dfs` does, on the HDFS of a stack; raises AssertionError when it fails.
+    """Run `hdfs dfsadmin` or `hdfs dfs` on the HDFS of a stack; raise AssertionError if it fails.
 
     Administration is done as HDFS's superuser, everything else as the pipeline's user.
     """

@@ -40,7 +40,7 @@ class KafkaCluster:
 
     @property
     def bootstrap(self) -> str:
-        """Every broker's address."""
+        """Return every broker's address."""
         return ",".join(f"127.0.0.1:{broker}" for broker, _ in self._ports.values())
 
     def start_all(self) -> None:
@@ -59,7 +59,7 @@ class KafkaCluster:
             self.wait_ready(node)
 
     def start(self, node: int) -> None:
-        """Start a broker on what its folder holds."""
+        """Start a broker on the files in its folder."""
         self._children[node] = self._run(["kafka.Kafka", str(self._folder / f"{node}.properties")], f"broker-{node}")
 
     def wait_ready(self, node: int) -> None:
@@ -67,7 +67,7 @@ class KafkaCluster:
         until(lambda: kafka_answers(f"127.0.0.1:{self._ports[node][0]}"), READY_SECONDS, f"broker {node} answers")
 
     def kill(self, node: int) -> None:
-        """SIGKILL."""
+        """Send SIGKILL."""
         self._children[node].send_signal(signal.SIGKILL)
         self._children[node].wait()
 
@@ -76,7 +76,7 @@ class KafkaCluster:
         self._children[node].send_signal(number)
 
     def restore(self) -> None:
-        """Continue and start whatever is not running, and wait until all answer."""
+        """Continue stopped brokers, start dead ones, and wait until all answer."""
         for node, child in self._children.items():
             if child.poll() is None:
                 child.send_signal(signal.SIGCONT)

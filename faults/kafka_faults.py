@@ -1,4 +1,4 @@
-"""What can happen to Kafka. The ones of `ON_THREE_BROKERS` run on a cluster of their own."""
+"""Faults of Kafka. Those of `ON_THREE_BROKERS` run on a cluster of their own."""
 
 import signal
 import time
@@ -20,7 +20,7 @@ def one_of_three_killed(scene: Scene) -> None:
 
 
 def two_of_three_killed(scene: Scene) -> None:
-    """SIGKILL to two brokers of three: nothing is acknowledged; clients are told 503 and repeat the same ids."""
+    """SIGKILL to two brokers of three: nothing is acknowledged; clients get 503 and repeat the same ids."""
     _killed(scene, 2)
 
 
@@ -54,7 +54,7 @@ def leader_hangs(scene: Scene) -> None:
 
 
 def only_broker_killed(scene: Scene) -> None:
-    """SIGKILL to the only broker under load; it comes back on its files."""
+    """SIGKILL to the only broker under load; it restarts on its files."""
     scene.start_ready("speed")
     with scene.traffic():
         scene.for_a_while(1)
@@ -106,7 +106,7 @@ def _send(scene: Scene, producer: Any, count: int) -> None:
 
 
 def retention_removed_unread(scene: Scene) -> None:
-    """Retention removes events that nobody has counted: the speed layer halts aloud and never jumps over them."""
+    """Retention removes uncounted events: the speed layer stops with an error and never skips them."""
     speed = scene.start_ready("speed")
     scene.send(400)
     scene.wait(scene.is_counted, "counted before the fault")

@@ -1,4 +1,4 @@
-"""A fault run's own topics, and what lies on them, read beside everything that the product does."""
+"""A fault run's own topics, and their content, read independently of the product."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -27,7 +27,7 @@ def make_topics(bootstrap: str, partition_counts: Mapping[str, int], *, replicas
 
 @contextmanager
 def admin_of(bootstrap: str) -> Iterator[Any]:
-    """Yield an admin client, closed at the end."""
+    """Yield an admin client; close it at the end."""
     admin = KafkaAdminClient(bootstrap_servers=bootstrap.split(","))
     try:
         yield admin
@@ -46,7 +46,7 @@ def highwaters(bootstrap: str, topic: str, partition_count: int) -> list[int]:
 def read_topic(
     bootstrap: str, topic: str, partition_count: int, *, seconds_max: float = READ_SECONDS
 ) -> Iterator[LogMessage]:
-    """Yield everything that is on a topic now; raises TimeoutError."""
+    """Yield all messages of a topic; raise TimeoutError."""
     partitions = [TopicPartition(topic, number) for number in range(partition_count)]
     with _consumer(bootstrap) as consumer:
         consumer.assign(partitions)

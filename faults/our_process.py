@@ -14,7 +14,7 @@ from jobs.settings.state_home import PROJECT
 
 @dataclass
 class OurProcess:
-    """One of our processes, started again when it dies, as a supervisor does."""
+    """One of our processes, restarted when it dies, as a supervisor does."""
 
     name: str
     words: tuple[str, ...]
@@ -26,13 +26,13 @@ class OurProcess:
     exit_codes: list[int] = field(default_factory=list)
 
     def start(self, failpoint: str = "") -> None:
-        """Start it; the failpoint holds for this life only."""
+        """Start it; the failpoint applies to this life only."""
         environ = self.environ | ({VARIABLE: failpoint} if failpoint else {})
         self.child = start(our_command(*self.words), environ=environ, log=self.log, folder=PROJECT)
 
     @property
     def is_alive(self) -> bool:
-        """Whether it has not ended."""
+        """Return whether it is running."""
         return self.child is not None and self.child.poll() is None
 
     def signal(self, number: int) -> None:
@@ -40,18 +40,18 @@ class OurProcess:
         self.child.send_signal(number)
 
     def end(self) -> int:
-        """SIGTERM; return its exit code."""
+        """Send SIGTERM; return its exit code."""
         self.is_wanted = False
         self.child.send_signal(signal.SIGCONT)
         self.child.send_signal(signal.SIGTERM)
         return int(self.child.wait(30))
 
     def is_ready(self) -> bool:
-        """Whether /readyz says so."""
+        """Return whether /readyz answers that it is ready."""
         return self.is_alive and http_is_ready(self.port)
 
 
 def is_stopped(pid: int) -> bool:
-    """Whether a process has been stopped by SIGSTOP."""
+    """Return whether a process has been stopped by SIGSTOP."""
     status = Path(f"/proc/{pid}/stat").read_text()
     return status.rpartition(")")[2].split()[0] == "T"

@@ -1,4 +1,4 @@
-"""A fault run's own questions to PostgreSQL, beside everything that the product does."""
+"""A fault run's own queries of PostgreSQL, independent of the product."""
 
 from typing import Any
 

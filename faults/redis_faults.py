@@ -1,4 +1,4 @@
-"""What can happen to Redis."""
+"""Faults of Redis."""
 
 import signal
 
@@ -37,7 +37,7 @@ def _lose_tail(scene: Scene, share: float) -> None:
 
 
 def tail_lost_and_killed_again(scene: Scene) -> None:
-    """The newest writes are lost several times, and Redis is killed once more and loads what all that left behind."""
+    """The newest writes are lost several times; then Redis is killed once more and loads the remaining files."""
     scene.start_ready("speed")
     with scene.traffic():
         for _ in range(4):
@@ -50,7 +50,7 @@ def tail_lost_and_killed_again(scene: Scene) -> None:
 
 
 def damaged_in_the_middle(scene: Scene) -> None:
-    """The append-only file is damaged: Redis refuses to start, and the operator gives the files up."""
+    """The append-only file is damaged: Redis refuses to start, and the operator discards the files."""
     scene.start_ready("speed")
     with scene.traffic():
         scene.for_a_while(1.5)
@@ -77,7 +77,7 @@ def flushed(scene: Scene) -> None:
 
 
 def memory_full(scene: Scene) -> None:
-    """maxmemory is reached: writes are refused, nothing is evicted, and counting goes on when there is room again."""
+    """maxmemory is reached: writes are refused, nothing is evicted, and counting continues with free memory."""
     scene.start_ready("speed")
     with scene.traffic():
         scene.for_a_while(0.7)
@@ -90,7 +90,7 @@ def memory_full(scene: Scene) -> None:
 
 
 def disk_full(scene: Scene) -> None:
-    """The disk of the append-only file is full: Redis refuses writes until there is room again."""
+    """The disk of the append-only file is full: Redis refuses writes until there is space again."""
     disk = scene.small_disk("redis-2", DISK_KIB, "redis")
     scene.promote(scene.second_redis())
     scene.start_ready("speed")
@@ -144,14 +144,14 @@ def silent_network(scene: Scene) -> None:
 
 
 def lagging_replica_promoted(scene: Scene) -> None:
-    """A replica whose link was cut seconds ago becomes the master: everything since then is gone."""
+    """A replica whose link was cut seconds ago becomes the master: everything since then is lost."""
     replica = scene.second_redis()
     scene.start_ready("speed")
     with replica.client() as client, scene.traffic():
         client.replicaof("127.0.0.1", scene.redis.port)
         scene.wait(lambda: client.info("replication").get("master_link_status") == "up", "the replica follows")
         scene.for_a_while(1)
-        client.replicaof("NO", "ONE")  # the link is cut here; the master goes on alone
+        client.replicaof("NO", "ONE")  # the link is cut here; the master continues alone
         scene.for_a_while(scene.rng.uniform(0.5, 2))
         scene.promote(replica)
         scene.hurt("a replica that had lagged was promoted")

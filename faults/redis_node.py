@@ -1,4 +1,4 @@
-"""A Redis of a fault run's own: it can be killed, robbed of its newest writes, and started again."""
+"""A Redis of a fault run's own: it can be killed, lose its newest writes, and be restarted."""
 
 import signal
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ class RedisNode:
     """One server and its folder."""
 
     def __init__(self, folder: Path, *, settings: Mapping[str, str] = {}) -> None:
-        """`folder` must be one that the server's account may enter."""
+        """`folder` must be accessible to the server's account."""
         program = programs.redis_server()
         if program is None:
             raise CommandError("redis-server is not installed; run ./viewledger doctor", ExitCode.SETUP_FAILED)
@@ -37,7 +37,7 @@ class RedisNode:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """Return its address."""
         return f"redis://127.0.0.1:{self.port}/0"
 
     def client(self) -> "redis.Redis":
@@ -45,7 +45,7 @@ class RedisNode:
         return redis.Redis.from_url(self.url, socket_timeout=5)
 
     def start(self, *, must_answer: bool = True) -> bool:
-        """Start it on what its folder holds; False when it ended instead of answering."""
+        """Start it on the files in its folder; return False if it ended instead of answering."""
         words = [word for name, value in self._settings.items() for word in (f"--{name}", value.strip('"'))]
         environ = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
         self._process = start([self._program, *words], environ=environ, log=self._log, account=self._account)
@@ -55,7 +55,7 @@ class RedisNode:
         return self._process.poll() is None
 
     def kill(self) -> None:
-        """SIGKILL; what the kernel has of the file stays."""
+        """Send SIGKILL; the part of the file that the kernel has stays."""
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
 
@@ -74,7 +74,7 @@ class RedisNode:
         return sorted((self.folder / "appendonlydir").glob("*.incr.aof"))[-1]
 
     def lose_tail(self, share: float) -> int:
-        """Cut the last part off the append-only file of the stopped server; return how many bytes."""
+        """Cut off the end of the append-only file of the stopped server; return how many bytes."""
         path = self.append_only_file()
         size = path.stat().st_size
         with path.open("r+b") as file:
@@ -89,7 +89,7 @@ class RedisNode:
             file.write(b"\0" * 512)
 
     def lose_everything(self) -> None:
-        """Remove the files of the stopped server, as an operator does who cannot mend them."""
+        """Remove the files of the stopped server, like an operator who cannot repair them."""
         for path in (self.folder / "appendonlydir").glob("*"):
             path.unlink()
 

@@ -1,7 +1,7 @@
-"""The reference model: what a log of messages must be counted as. Plain Python; shares no code with the product.
+"""The reference model: the required counts of a log of messages. Plain Python; shares no code with the product.
 
-It reads the messages as they lie on Kafka and applies the written rules: which are valid, which is the first of its
-id, which of them are billable. It knows the events that the fault generator makes, not every event there is.
+It reads the messages from Kafka and applies the written rules: which are valid, which is the first of its id, which of
+them are billable. It knows the events that the fault generator makes, not every possible event.
 """
 
 import json
@@ -26,7 +26,7 @@ ADDED_BY_THE_COLLECTOR = ("received_at", "client_network", "user_agent")
 
 @dataclass(frozen=True)
 class LogMessage:
-    """One message as it lies on Kafka."""
+    """One message on Kafka."""
 
     partition: int
     offset: int
@@ -36,7 +36,7 @@ class LogMessage:
 
 @dataclass
 class Recount:
-    """What the messages must be counted as."""
+    """The required counts of the messages."""
 
     verdicts: Counter[str] = field(default_factory=Counter)
     views: Counter[str] = field(default_factory=Counter)
@@ -44,11 +44,11 @@ class Recount:
     rejected: set[tuple[int, int]] = field(default_factory=set)
     """(partition, offset) of every message that breaks the rules."""
     ids: set[str] = field(default_factory=set)
-    """The id of every message that can be read at all."""
+    """The id of every message that can be read."""
 
 
 def recount(messages: Iterable[LogMessage]) -> Recount:
-    """Count from nothing, in the order in which the broker received the messages."""
+    """Count from zero, in the order in which the broker received the messages."""
     found = Recount()
     first: dict[str, dict[str, Any]] = {}
     counted: list[dict[str, Any]] = []
@@ -90,7 +90,7 @@ def _billable(counted: Iterable[Mapping[str, Any]]) -> Counter[str]:
 
 
 def _read(value: bytes) -> dict[str, Any] | None:
-    """Return the event with `happened_at` and `payload` added; None when it breaks a rule."""
+    """Return the event with `happened_at` and `payload` added; None if it breaks a rule."""
     try:
         if len(value) > SIZE_MAX:
             return None
@@ -116,16 +116,16 @@ def _read(value: bytes) -> dict[str, Any] | None:
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len({name for name, _ in pairs}) < len(pairs):
-        raise ValueError("a name stands twice in one object")
+        raise ValueError("a name appears twice in one object")
     return dict(pairs)
 
 
 def _refused(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"{constant} is not JSON")
 
 
 def views_within_horizon(messages: Iterable[LogMessage], horizon_ms: int) -> Counter[str]:
-    """Return the views as somebody counts them who knows an id again for a while only.
+    """Return the views counted by a reader that recognises an id only for a while.
 
     Broker time is divided into generations of half a horizon. An id is known in the generation in which it was last
     seen and in the two after it, in each partition by itself.

@@ -46,10 +46,10 @@ PROGRAM_SECONDS = 600.0
 
 
 class Scene:
-    """What a fault is done to. Use it in a `with` block; called from the main thread only."""
+    """The target of a fault. Use it in a `with` block; called from the main thread only."""
 
     def __init__(self, servers: Servers, folder: Path, seed: int, *, settings: Mapping[str, str] = {}) -> None:
-        """Take as `settings` those of our processes that differ from the usual ones."""
+        """Use `settings` for those of our processes whose settings differ from the usual ones."""
         self._settings = settings
         self.stack, self.disks, self._cluster = servers.stack, servers.disks, servers.cluster
         self._warm_driver = servers.warm_driver
@@ -65,7 +65,7 @@ class Scene:
         self.hurt_at = 0.0
         self.notes: list[str] = []
         self.is_beyond_repair = False
-        """Set by a fault after which nothing can be complete again; what must hold then, it checks itself."""
+        """Set by a fault after which nothing can be complete again; the fault checks by itself what must hold then."""
         self._closing = ExitStack()
 
     def __enter__(self) -> "Scene":
@@ -127,7 +127,7 @@ class Scene:
         self._closing.callback(self.senders.close)
 
     def start(self, name: str, failpoint: str = "", *, changes: Mapping[str, str] = {}) -> OurProcess:
-        """Start one of our processes, with `changes` to its settings; it is kept running until the scene ends."""
+        """Start one of our processes, with `changes` to its settings, and keep it running until the scene ends."""
         port = free_ports().api
         variable = {"collector": "COLLECTOR_PORT", "api": "API_PORT", "speed": "SPEED_METRICS_PORT"}[name]
         number = sum(each.name == name for each in self.processes)
@@ -149,7 +149,7 @@ class Scene:
         return process
 
     def revive(self) -> None:
-        """Start what has died again, without its failpoint."""
+        """Restart dead processes, without their failpoints."""
         for process in self.processes:
             if process.is_wanted and not process.is_alive:
                 process.exit_codes.append(process.child.returncode)
@@ -166,7 +166,7 @@ class Scene:
 
     @property
     def cluster(self) -> KafkaCluster:
-        """The three brokers."""
+        """Return the three brokers."""
         if self._cluster is None:
             raise RuntimeError("this fault needs three brokers")
         return self._cluster
@@ -199,7 +199,7 @@ class Scene:
         )
 
     def promote(self, other: RedisNode) -> None:
-        """Kill the first Redis and let the other one take its place."""
+        """Kill the first Redis and let the other one replace it."""
         self.redis.kill()
         self.redis = other
         self.redis_proxy.retarget(other.port)
@@ -221,7 +221,7 @@ class Scene:
 
     @contextmanager
     def traffic(self, events_per_second: float = 800) -> Iterator[None]:
-        """Messages keep coming meanwhile."""
+        """Send messages in the background."""
         with Traffic(self.generator, self.senders, events_per_second=events_per_second):
             yield
 
@@ -235,13 +235,13 @@ class Scene:
         return highwaters(self.bootstrap, self.topic, PARTITION_COUNT)
 
     def positions(self) -> list[int | None]:
-        """How far the speed layer has counted, read from Redis by its documented keys."""
+        """Return how far the speed layer has counted, read from Redis by its documented keys."""
         with self.redis.client() as client:
             found = [client.hget(f"{{{self.name}:{number}}}:state", "position") for number in range(PARTITION_COUNT)]
         return [None if each is None else int(each) for each in found]
 
     def is_counted(self) -> bool:
-        """Whether the speed layer has counted the whole log and the API says that nothing is missing."""
+        """Return whether the speed layer has counted the whole log and the API answers that nothing is missing."""
         try:
             return self.positions() == self.highwaters() and all(each["complete"] for each in self.answers().values())
         except (redis.RedisError, httpx.HTTPError, OSError):
@@ -255,12 +255,12 @@ class Scene:
         return {each["video_id"]: each for each in answer.json()["counts"]}
 
     def read_log(self) -> None:
-        """Add everything that is on the topic now to the mirror."""
+        """Copy all messages of the topic to the mirror."""
         messages = read_topic(self.bootstrap, self.topic, PARTITION_COUNT)
         self.mirror.update({(each.partition, each.offset): each for each in messages})
 
     def dead_letters(self) -> set[tuple[int, int]]:
-        """(partition, offset) of every message that lies on the dead-letter topic."""
+        """Return (partition, offset) of every message on the dead-letter topic."""
         letters = [json.loads(each.value) for each in read_topic(self.bootstrap, self.dead_letter_topic, 1)]
         return {(letter["partition"], letter["offset"]) for letter in letters}
 

@@ -1,4 +1,4 @@
-"""The servers that faults are done to: started with the first fault that needs them, ended with the command."""
+"""The servers of the faults: started with the first fault that needs them, ended with the command."""
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -17,14 +17,14 @@ WITHOUT_HDFS = ("kafka", "postgres")
 
 @dataclass(frozen=True)
 class Servers:
-    """What one scene works with."""
+    """The servers of one scene."""
 
     stack: LocalStack
     warm_driver: Callable[[], WarmDriver]
     cluster: KafkaCluster | None = None
     """Three brokers instead of the stack's one."""
     disks: Mapping[str, SmallDisk] = field(default_factory=dict)
-    """Server → the small disk that its data lies on."""
+    """Server → the small disk of its data."""
 
 
 class AllServers:
@@ -47,11 +47,11 @@ class AllServers:
         self._closing.close()
 
     def usual(self) -> Servers:
-        """One broker, PostgreSQL, and HDFS where a fault of this call needs it."""
+        """Return one broker, PostgreSQL, and HDFS if a fault of this call needs it."""
         return Servers(self._usual_stack(), self._warm_driver)
 
     def on_three_brokers(self) -> Servers:
-        """Three brokers beside the usual servers."""
+        """Return three brokers and the usual servers."""
         if self._cluster is None:
             self._tell("starting three brokers")
             self._cluster = KafkaCluster(self._folder / "kafka-cluster")
@@ -60,7 +60,7 @@ class AllServers:
         return Servers(self._usual_stack(), self._warm_driver, cluster=self._cluster)
 
     def on_small_disks(self) -> Servers:
-        """Broker, PostgreSQL and HDFS whose disks can be filled."""
+        """Return broker, PostgreSQL and HDFS whose disks can be filled."""
         if self._small is None:
             self._tell("starting servers on small disks")
             self._small = StackOnSmallDisks(self._folder / "small", self._tell)

@@ -1,4 +1,4 @@
-"""Small disks of memory that fill up and get room again, and servers whose folders lie on them. Mounting needs root."""
+"""Small disks of memory that fill up and get space again, with servers' folders on them. Mounting needs root."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ from jobs.local_stack.stack import LocalStack
 FOLDERS = {"kafka": "kafka", "postgres": "postgres", "hdfs-blocks": "hdfs"}
 """Folder of a stack → the server whose account owns it."""
 ROOM_KIB = 4 * 1024 * 1024
-"""What is not used of it costs no memory."""
+"""Unused space costs no memory."""
 
 
 class SmallDisk:
@@ -29,17 +29,17 @@ class SmallDisk:
         _run("mount", "-t", "tmpfs", "-o", f"size={size_kib}k,mode=700{owner}", "viewledger-faults", str(folder))
 
     def resize(self, size_kib: int) -> None:
-        """Change the size; not below what is used."""
+        """Change the size; not below the used space."""
         _run("mount", "-o", f"remount,size={size_kib}k", str(self.folder))
 
     def leave(self, free_kib: int) -> None:
-        """Make the disk so small that only so much of it is free."""
+        """Make the disk so small that only `free_kib` of it are free."""
         disk = os.statvfs(self.folder)
         used_kib = (disk.f_blocks - disk.f_bfree) * disk.f_frsize // 1024
         self.resize(used_kib + free_kib)
 
     def close(self) -> None:
-        """Unmount it, even while somebody has a file open."""
+        """Unmount it, even if a file on it is open."""
         _run("umount", "--lazy", str(self.folder))
 
 

@@ -27,21 +27,21 @@ CALM_SECONDS = (15, 40)
 """Between the recovery from one fault and the next."""
 RECOVERY_SECONDS_MAX = 300.0
 LAG_SECONDS_MAX = 5
-"""A lag of what comes in so many seconds counts as caught up."""
+"""A lag of the events of this many seconds counts as caught up."""
 READ_SECONDS = 3600.0
 
 
 @dataclass(frozen=True)
 class SoakResult:
-    """How one soak went."""
+    """The result of one soak."""
 
     seed: int
     verdict: str
     minutes: float
-    """Of sending."""
+    """Seconds of sending."""
     rate_asked: int
     events: int
-    """Without repeats."""
+    """Events sent, without repeats."""
     faults: dict[str, int]
     recovery_seconds_max: float
     """The longest time from a fault until the speed layer had caught up."""
@@ -49,17 +49,17 @@ class SoakResult:
     memory: dict[str, tuple[int, int]]
     """Process → mean bytes and growth over the second half."""
     load: float
-    """Of the machine, mean over the last 15 minutes; below the number of its processors it had time to spare."""
+    """The machine's load, mean over the last 15 minutes; below its number of processors, there was idle time."""
     differences: tuple[str, ...] = ()
 
     @property
     def rate(self) -> float:
-        """Events a second that were sent, without repeats."""
+        """Return the events sent per second, without repeats."""
         return self.events / (self.minutes * 60)
 
 
 class Soak:
-    """One soak in a scene. Of each of our processes there are two: the first is watched, the second is killed."""
+    """One soak in a scene. There are two of each of our processes: the first is watched, the second is killed."""
 
     def __init__(self, scene: Scene, *, minutes: float, rate: int, tell: Callable[[str], None]) -> None:
         self._scene, self._minutes, self._rate, self._tell = scene, minutes, rate, tell
@@ -70,7 +70,7 @@ class Soak:
         self._began = 0.0
 
     def run(self) -> SoakResult:
-        """Send, hurt, and compare."""
+        """Send, inject faults, and compare."""
         scene = self._scene
         self._watched = [scene.start_ready("speed"), scene.collector, scene.api]
         self._others = [scene.start_ready(name) for name in ("speed", "collector", "api")]
@@ -194,6 +194,6 @@ class Soak:
 
 
 def resident_bytes(process: OurProcess) -> int:
-    """Return the memory that a process holds now."""
+    """Return the memory of a process."""
     with open(f"/proc/{process.child.pid}/statm") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

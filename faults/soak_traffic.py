@@ -1,4 +1,4 @@
-"""Traffic of a soak: events by number, so that the whole truth is a seed and how many were made."""
+"""Traffic of a soak: events by number, so that a seed and the number of events are the whole truth."""
 
 import re
 import threading
@@ -18,9 +18,9 @@ from faults.traffic import VIDEOS
 
 SLICE_SECONDS = 0.05
 REPEATED_EVERY = 20
-"""For one of so many events an event of half a minute ago is sent again, beyond the rate."""
+"""One of this many events is repeated half a minute later, in addition to the rate."""
 HTTP_EVERY = 20
-"""One of so many slices goes over HTTP."""
+"""One of this many slices goes over HTTP."""
 DELIVERY_MS = 100_000
 RETRY_SECONDS = 0.3
 _ID = re.compile(rb'"event_id": ?"[0-9a-f]{8}-[0-9a-f]{4}-4000-8000-([0-9a-f]{12})"')
@@ -32,7 +32,7 @@ def video_of(number: int) -> str:
 
 
 def value_of(seed: int, number: int, at: str) -> bytes:
-    """Return an event as JSON; `at` is when it happened."""
+    """Return an event as JSON; `at` is its timestamp."""
     return (
         f'{{"event_id": "{seed & 0xFFFFFFFF:08x}-0000-4000-8000-{number:012x}","video_id":"{video_of(number)}",'
         f'"user_id":"viewer{number % 5000}","session_id":"session{number % 20000}","timestamp":"{at}",'
@@ -41,13 +41,13 @@ def value_of(seed: int, number: int, at: str) -> bytes:
 
 
 def number_in(value: bytes) -> int | None:
-    """Return the number of the event in a message; None when it is no event of a soak."""
+    """Return the number of the event in a message; None if it is not an event of a soak."""
     found = _ID.search(value)
     return int(found.group(1), 16) if found else None
 
 
 class SoakTraffic:
-    """Sends new events at a rate until it is stopped, and then until all that was sent is acknowledged."""
+    """Sends new events at a rate until it is stopped, and then until everything sent is acknowledged."""
 
     def __init__(
         self, seed: int, rate: int, *, bootstrap: str, topic: str, collectors: Callable[[], list[str]]
@@ -64,7 +64,7 @@ class SoakTraffic:
             request_timeout_ms=5_000,
         )
         self.made = 0
-        """Numbers from 0 on that were tried to send; noted before the first attempt."""
+        """Numbers from 0 that were attempted; noted before the first attempt."""
         self._failed: list[int] = []
         self._stopping = threading.Event()
         self._posts = ThreadPoolExecutor(4)
@@ -77,7 +77,7 @@ class SoakTraffic:
         self._thread.start()
 
     def finish(self) -> None:
-        """Stop, and return when everything is acknowledged; raises what went wrong on the way."""
+        """Stop, and return when everything is acknowledged; raise the first error of the sending."""
         self._stopping.set()
         self._thread.join()
         self._posts.shutdown(wait=True)
@@ -110,7 +110,7 @@ class SoakTraffic:
             self.error = error
 
     def _next(self, count: int) -> list[int]:
-        """Return numbers to send: so many new ones, and repeats of half a minute ago."""
+        """Return numbers to send: new ones, and repeats of half a minute ago."""
         fresh = range(self.made, self.made + count)
         repeats = [number for number in fresh[::REPEATED_EVERY] if number >= 30 * self._rate]
         self.made = fresh.stop
@@ -152,7 +152,7 @@ class SoakTraffic:
 
 
 def expected_views(messages: Iterable[LogMessage], made: int) -> tuple[Counter[str], int]:
-    """Return the views by video that the log holds, and how many of the numbers made are not in it."""
+    """Return the views by video in the log, and how many of the made numbers are not in it."""
     seen = bytearray(made)
     for message in messages:
         number = number_in(message.value)

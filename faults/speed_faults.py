@@ -1,4 +1,4 @@
-"""What can happen to the speed processes."""
+"""Faults of the speed processes."""
 
 import signal
 
@@ -24,7 +24,7 @@ def killed_before_dead_letters(scene: Scene) -> None:
 
 
 def killed_after_dead_letters(scene: Scene) -> None:
-    """SIGKILL when rejected messages are sent and the chunk they came in is not applied."""
+    """SIGKILL when rejected messages are sent and their chunk is not applied."""
     _killed_at(scene, "speed.after_send:kill@{}", at_most=3)
 
 
@@ -48,7 +48,7 @@ def killed_at_any_time(scene: Scene) -> None:
 
 
 def killed_during_apply(scene: Scene) -> None:
-    """SIGKILL while a call of Redis is under way: it has been applied, or arrives when its sender is dead already."""
+    """SIGKILL during a call of Redis: it was applied, or arrives after its sender died."""
     speed = scene.start_ready("speed")
     with scene.traffic():
         for mode in (Mode.DEAF_BACK, Mode.SILENT):
@@ -62,7 +62,7 @@ def killed_during_apply(scene: Scene) -> None:
 
 
 def reply_lost(scene: Scene) -> None:
-    """Redis applies, and its answer never arrives: the connection is cut with answers thrown away."""
+    """Redis applies, and its answer never arrives: the connection is cut and answers are dropped."""
     scene.start_ready("speed")
     with scene.traffic():
         scene.for_a_while(scene.rng.uniform(0.3, 1.0))
@@ -90,7 +90,7 @@ def zombie(scene: Scene) -> None:
 
 
 def zombie_between_judging_and_applying(scene: Scene) -> None:
-    """The same, with the process stopped exactly when its next step would be to apply a chunk."""
+    """The same, with the process stopped exactly before it applies a chunk."""
     first = scene.start("speed", f"speed.before_apply:stop@{scene.rng.randint(2, 12)}")
     with scene.traffic():
         scene.wait(lambda: is_stopped(first.child.pid), "the process has stopped itself")
@@ -112,7 +112,7 @@ def poll_interval_overrun(scene: Scene) -> None:
 
 
 def rebalance_storm(scene: Scene) -> None:
-    """Members join and leave the group, in order and by SIGKILL, while events keep coming."""
+    """Members join and leave the group, orderly and by SIGKILL, while events keep coming."""
     scene.start_ready("speed")
     with scene.traffic():
         scene.hurt("members come and go")
@@ -128,7 +128,7 @@ def rebalance_storm(scene: Scene) -> None:
 
 
 def rolling_restart(scene: Scene) -> None:
-    """Both speed processes and the API are asked to end under load, one after the other; each ends in order, with 0."""
+    """Both speed processes and the API are stopped under load, one after the other; each exits with 0."""
     members = [scene.start_ready("speed"), scene.start_ready("speed")]
     with scene.traffic():
         scene.hurt("SIGTERM to one after the other")

@@ -7,7 +7,7 @@ import time
 from enum import Enum
 
 SERVER_SECONDS = 0.5
-"""How long a server has to do the request after which the connection is cut."""
+"""The seconds that a server has for the request before the connection is cut."""
 
 
 class Mode(Enum):
@@ -15,11 +15,11 @@ class Mode(Enum):
 
     OPEN = "open"
     SILENT = "silent"
-    """Connections stay, and nothing comes through: a host that hangs."""
+    """Connections stay, and no bytes pass: a host that hangs."""
     DEAF_BACK = "deaf_back"
-    """Requests reach the server and its answers are thrown away: what was done is not known."""
+    """Requests reach the server and its answers are dropped: the outcome is unknown."""
     CLOSED = "closed"
-    """New connections are closed at once, the ones there are were cut."""
+    """New connections are closed at once, the existing ones were cut."""
 
 
 class TcpProxy:
@@ -38,7 +38,7 @@ class TcpProxy:
         threading.Thread(target=self._accept, name="proxy", daemon=True).start()
 
     def set(self, mode: Mode) -> None:
-        """Change what happens from now on; DEAF_BACK and CLOSED end with the connections being cut."""
+        """Change the mode from now on; DEAF_BACK and CLOSED cut the connections at the end."""
         self._mode = mode
         if mode is Mode.SILENT:
             self._opened.clear()
@@ -48,16 +48,16 @@ class TcpProxy:
             self.cut()
 
     def retarget(self, target_port: int) -> None:
-        """Forward new connections elsewhere and cut the ones there are."""
+        """Forward new connections elsewhere and cut the existing ones."""
         self._target = ("127.0.0.1", target_port)
         self.cut()
 
     def cut_after(self, words: bytes) -> None:
-        """Cut every connection once, right after a request with these bytes in it: it is done, and not answered."""
+        """Cut every connection once, right after a request that contains these bytes: it is done, but not answered."""
         self._last_words = words
 
     def cut(self) -> None:
-        """Cut every connection that there is."""
+        """Cut every connection."""
         with self._lock:
             pairs, self._pairs = self._pairs, set()
         for pair in pairs:

@@ -28,7 +28,7 @@ POISON = (b"", b"{", b"[]", b"\xff\xfe", b'{"event_id":"x","video_id":"#NAME?"}'
 
 @dataclass(frozen=True)
 class Intent:
-    """One message that somebody wants counted."""
+    """One message that must be counted."""
 
     value: bytes
     video_id: str
@@ -38,12 +38,12 @@ class Intent:
 
 
 class Generator:
-    """Makes messages from a seed; each is written to `truth` before anybody sees it."""
+    """Makes messages from a seed; each is written to `truth` before it is sent."""
 
     def __init__(self, rng: random.Random, truth: TextIO) -> None:
         self._rng, self._truth = rng, truth
         self.repeat_share = 0.1
-        """How many of the messages repeat an earlier one, as they were or, a tenth as often, with another content."""
+        """The share of messages that repeat an earlier one, unchanged or, a tenth as often, with another content."""
         self._made: list[Intent] = []
 
     def take(self, count: int) -> list[Intent]:
@@ -89,7 +89,7 @@ class Generator:
             "view_duration": rng.choice((3, 29, 30, 31, 60, 600)),
             "revenue_eligible": rng.random() < 0.95,
         }
-        # a clock that is hours ahead is refused at the door with its reason; only direct producers get it onto the log
+        # the collector refuses a clock that is hours ahead, with the reason; only direct producers get it onto the log
         over_http = wrong >= 0.01 and rng.random() < 0.5
         return Intent(json.dumps(event).encode(), video_id, event_id, over_http)
 
@@ -99,12 +99,12 @@ class Generator:
 
 @dataclass
 class Sent:
-    """What the senders know. Poison has no id and is told apart by nothing, so it is only counted."""
+    """The senders' knowledge. Poison has no id and cannot be distinguished, so it is only counted."""
 
     acknowledged_ids: set[str] = field(default_factory=set)
     attempted_ids: set[str] = field(default_factory=set)
     attempted_videos: Counter[str] = field(default_factory=Counter)
-    """Video → its different ids that were ever sent."""
+    """Video → the different ids that were sent."""
     acknowledged_poison: int = 0
     refusals: list[str] = field(default_factory=list)
     """Answers that are neither acceptance nor `try again`: each is a failure of the test or of the product."""
@@ -124,7 +124,7 @@ class Senders:
         self.sent = Sent()
 
     def send(self, intents: Sequence[Intent]) -> None:
-        """Send and return when all are acknowledged, or when patience is over."""
+        """Send and return when all are acknowledged, or when the time is up."""
         for each in intents:
             if each.event_id and each.event_id not in self.sent.attempted_ids:
                 self.sent.attempted_ids.add(each.event_id)
@@ -202,7 +202,7 @@ class Senders:
 
 
 class Traffic:
-    """Sends in the background until told to stop."""
+    """Sends in the background until it is stopped."""
 
     def __init__(self, generator: Generator, senders: Senders, *, events_per_second: float) -> None:
         self._generator, self._senders = generator, senders
@@ -231,5 +231,5 @@ class Traffic:
 
 
 def truth_file(folder: Path) -> Path:
-    """Return where the intentions of one run are written."""
+    """Return the path of the intentions of one run."""
     return folder / "truth.jsonl"

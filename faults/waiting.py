@@ -1,4 +1,4 @@
-"""Waiting for something that must come true within a bounded time."""
+"""Wait for a condition within a bounded time."""
 
 import time
 from collections.abc import Callable
@@ -7,11 +7,11 @@ POLL_SECONDS = 0.05
 
 
 class NotInTimeError(Exception):
-    """It did not come true in time; the message says what."""
+    """A condition did not become true in time; the message names it."""
 
 
 def until(holds: Callable[[], object], seconds: float, what: str) -> float:
-    """Return the seconds it took until `holds()`; raises NotInTimeError."""
+    """Return the seconds until `holds()` was true; raise NotInTimeError."""
     started = time.monotonic()
     while not holds():
         if time.monotonic() - started > seconds:

@@ -1,8 +1,8 @@
 """A process that does one batch run after the other, so that only the first of them starts Spark cold.
 
 Each run is the command's own code with settings of its own and a Spark context of its own; what stays warm is the Java
-process. Runs that are hurt themselves are always cold processes; this one does the runs after a fault, which must count
-everything once.
+process. Runs that get a fault themselves are always cold processes; this one does the runs after a fault, which must
+count everything once.
 """
 
 import io
@@ -28,7 +28,7 @@ class WarmDriver:
         self._child: subprocess.Popen[str] | None = None
 
     def run(self, words: Sequence[str], environ: Mapping[str, str], log: Path) -> tuple[int, str]:
-        """Do a command as a process of its own would; return its exit code and what it printed."""
+        """Run a command as a process of its own would; return its exit code and output."""
         if self._child is None or self._child.poll() is not None:
             self._child = self._start(environ)
         if self._child.stdin is None or self._child.stdout is None:
@@ -63,9 +63,9 @@ class WarmDriver:
 
 
 def main() -> None:
-    """Do what is asked for, line by line, until the asking end closes."""
+    """Run the requested commands, line by line, until the input is closed."""
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # whatever Java prints goes to the log
+    os.dup2(2, 1)  # Java's output goes to the log
     for line in sys.stdin:
         request = json.loads(line)
         os.environ.clear()

@@ -1,4 +1,4 @@
-"""Wrong clocks for our processes: a small library, made of wrong_clock.c, that a process loads before all others."""
+"""Wrong clocks for our processes: a small library, built from wrong_clock.c, that a process preloads."""
 
 import shutil
 import struct
@@ -13,7 +13,7 @@ COMPILER_SECONDS = 60
 
 
 class WrongClocks:
-    """Clocks by name; each can be set while the processes that read it run."""
+    """Clocks by name; each can be set while processes use it."""
 
     def __init__(self, folder: Path) -> None:
         compiler = shutil.which("cc") or shutil.which("gcc")
@@ -27,10 +27,10 @@ class WrongClocks:
             raise CommandError(f"{SOURCE.name} could not be compiled: {done.stderr.strip()[:200]}", ExitCode.REFUSED)
 
     def set(self, name: str, ahead_seconds: int) -> None:
-        """Set a clock so many seconds before (or, negative, behind) the right time."""
+        """Set a clock some seconds ahead of (or, negative, behind) the right time."""
         with (self._folder / name).open("r+b" if (self._folder / name).exists() else "w+b") as file:
             file.write(struct.pack("q", ahead_seconds * 10**9))
 
     def environment(self, name: str) -> dict[str, str]:
-        """Return what a process needs in its environment to go by a clock that was set."""
+        """Return the environment in which a process uses one of these clocks."""
         return {"LD_PRELOAD": str(self._library), "VIEWLEDGER_WRONG_CLOCK": str(self._folder / name)}

@@ -2,18 +2,18 @@
 """viewledger-verify: checks an exported bundle against its signed checkpoints and recomputes every number in it.
 
 It needs Python 3.11 and nothing else: no server, no package, nothing of the product. It shares no code with the product
-ON PURPOSE: two programs that were written from one description (docs/proof.md) and agree are worth more than one that
-agrees with itself. Do not "simplify" it by importing the product's modules.
+ON PURPOSE: agreement of two programs that were written from one description (docs/proof.md) proves more than one
+program that agrees with itself. Do not "simplify" it by importing the product's modules.
 
     viewledger-verify BUNDLE --pubkey K [--kept FILE_OR_FOLDER ...] [--json]
 
-It streams the bundle's files; what must be looked up again goes into a temporary SQLite file, so memory stays flat.
+It streams the bundle's files; rows that are needed again go into a temporary SQLite file, so memory stays flat.
 
 Exit codes
-    0   everything is as it must be, and every record is covered by a signed checkpoint
+    0   everything is right, and every record is covered by a signed checkpoint
     1   something is wrong; the first wrong row is named with its file and line
-    2   nothing was checked: a flag is wrong, or this is no bundle of the known format
-    3   nothing is wrong, but some records are newer than the last checkpoint: nobody has signed them yet
+    2   nothing was checked: a flag is wrong, or this is not a bundle of a known format
+    3   nothing is wrong, but some records are newer than the last checkpoint: they are not signed yet
 """
 
 import argparse
@@ -40,15 +40,15 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 BUNDLE_FORMATS = ("viewledger-bundle/1", "viewledger-bundle/2")
-"""The first holds the postings of its period alone, the second the whole ledger."""
+"""The first holds only the postings of its period, the second the whole ledger."""
 CHECKPOINT_FORMAT = "viewledger-checkpoint/1"
 NANOMICROS = 1_000_000_000
 PPM = 1_000_000
 SUSPENSE = "suspense:unattributed"
-"""Stands for the payee of what is nobody's; the account that it is owed on has the same name."""
+"""The payee of views without an owner; the account that holds their amount has the same name."""
 NOT_BILLABLE = ("not_eligible", "below_minimum", "own_view", "over_cap")
 ADVERTISEMENTS_MAX, ADVERTISEMENT_SECONDS_MIN = 50, 5
-"""Of an event, by the event contract from its second version on."""
+"""The bound of an event, by the event contract from its second version on."""
 
 CHECKPOINTS, LEAVES, RECORDS = "checkpoints.jsonl", "leaves.csv", "records.jsonl"
 PAYEES, VIDEOS, OWNERS = "payees.csv", "videos.csv", "owners.csv"
@@ -65,18 +65,18 @@ COLUMNS = {
 
 
 TEXT_BYTES_MAX = 1 << 24
-"""Of a manifest, a key or a link."""
+"""The bound of a manifest, a key or a link."""
 CSV_LINE_MAX, JSON_LINE_MAX = 1 << 20, 1 << 28
-"""A record holds all lines of a statement."""
+"""The bound of a record, which holds all lines of a statement."""
 OPENED_MAX = 1 << 36
-"""Bytes that one compressed file may open to, unless told otherwise: its rows are bounded by the manifest as well."""
+"""Default bound of bytes that one compressed file may open to; the manifest bounds its rows as well."""
 
 Rows = Iterator[tuple[int, dict[str, str]]]
 """(line, row) of a CSV file."""
 
 
 class WrongError(Exception):
-    """Something in the bundle is not what it must be."""
+    """A part of the bundle is wrong."""
 
     def __init__(self, file: str, line: int, text: str) -> None:
         super().__init__(f"{file}, line {line}: {text}" if line else f"{file}: {text}")
@@ -84,11 +84,11 @@ class WrongError(Exception):
 
 
 NO_VALUE = (KeyError, TypeError, ValueError, AttributeError, OverflowError, sqlite3.ProgrammingError)
-"""What reading a record raises that lacks a field, or has a value of another form in it."""
+"""The exceptions of reading a record that lacks a field, or has a value of another form."""
 
 
 class UnusableError(Exception):
-    """There is nothing that could be checked."""
+    """There is nothing that can be checked."""
 
 
 # --- Ed25519, RFC 8032 -----------------------------------------------------------------------------------
@@ -121,7 +121,7 @@ def _times(scalar: int, point: Point) -> Point:
 
 
 def _x_of(y: int, sign: int) -> int | None:
-    """Return the x of a point from its y and the lowest bit of x; None when there is no such point (5.1.3)."""
+    """Return the x of a point from its y and the lowest bit of x; None if there is no such point (5.1.3)."""
     if y >= _P:
         return None
     u, v = (y * y - 1) % _P, (_D * y * y + 1) % _P
@@ -146,7 +146,7 @@ _BASE: Point = (_BASE_X, _BASE_Y, 1, _BASE_X * _BASE_Y % _P)
 
 
 def is_signed(public_key: bytes, message: bytes, signature: bytes) -> bool:
-    """Whether the key made the signature over the message (RFC 8032, section 5.1.7)."""
+    """Return whether the key made the signature over the message (RFC 8032, section 5.1.7)."""
     if len(public_key) != 32 or len(signature) != 64:
         return False
     key, commitment = _decoded(public_key), _decoded(signature[:32])
@@ -162,7 +162,7 @@ def is_signed(public_key: bytes, message: bytes, signature: bytes) -> bool:
 
 
 class Tree:
-    """Takes leaf hashes one after the other; keeps one hash per complete subtree."""
+    """Accepts leaf hashes one after the other; keeps one hash per complete subtree."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -201,7 +201,7 @@ def canonical(value: Any) -> bytes:
 
 
 def cause(error: Exception) -> str:
-    """Return what an error is about, in words."""
+    """Return the subject of an error, in words."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
     if isinstance(error, RecursionError):
@@ -210,7 +210,7 @@ def cause(error: Exception) -> str:
 
 
 def opened(file: Path) -> BinaryIO:
-    """Return a regular file; raises OSError for anything else: a pipe would be waited for, a device never ends."""
+    """Return a regular file; raise OSError for anything else: a pipe could block, and a device never ends."""
     descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
@@ -219,7 +219,7 @@ def opened(file: Path) -> BinaryIO:
 
 
 def short_content(file: Path) -> bytes:
-    """Return the content of a small file; raises OSError, ValueError."""
+    """Return the content of a small file; raise OSError, ValueError."""
     with opened(file) as readable:
         content = readable.read(TEXT_BYTES_MAX + 1)
     if len(content) > TEXT_BYTES_MAX:
@@ -228,7 +228,7 @@ def short_content(file: Path) -> bytes:
 
 
 def value_of(text: bytes) -> Any:
-    """Return a JSON value that has no number but integers; raises ValueError, RecursionError."""
+    """Return a JSON value whose numbers are all integers; raise ValueError, RecursionError."""
     return json.loads(text, parse_float=_refused_number, parse_constant=_refused_number)
 
 
@@ -237,7 +237,7 @@ def _refused_number(text: str) -> Any:
 
 
 def shown(text: str) -> str:
-    """Return a text as a terminal may be sent it: control characters, and what turns text around, as escapes."""
+    """Return a text that is safe for a terminal: control characters, and those that reverse text, become escapes."""
     return "".join(each if each.isprintable() or each in "\u00a0\u200c\u200d" else ascii(each)[1:-1] for each in text)
 
 
@@ -256,7 +256,7 @@ class Bundle:
         self.has_whole_ledger = manifest["format"] != BUNDLE_FORMATS[0]
         self._rows = manifest.get("rows")
         if not isinstance(self._rows, dict) or not isinstance(manifest.get("files"), dict):
-            raise WrongError("manifest.json", 1, "does not say of each file how many rows and which SHA-256 it has")
+            raise WrongError("manifest.json", 1, "does not give the rows and the SHA-256 of each file")
         for name in FILES:
             if not (folder / name).exists():
                 raise WrongError(name, 0, "the file is missing")
@@ -281,12 +281,12 @@ class Bundle:
             raise WrongError(name, number + 1, f"cannot be read ({cause(error)})") from error
 
     def _check_bounds(self, name: str, number: int, *, is_long: bool, is_over: bool) -> None:
-        """Refuse what would fill memory or never end, and rows that the manifest does not know."""
+        """Refuse lines that would fill memory or never end, and rows that the manifest does not know."""
         rows = self._rows.get(name)
         if is_long:
             raise WrongError(name, number, "is longer than any line that a bundle has")
         if not isinstance(rows, int) or number > rows + (name in COLUMNS):
-            raise WrongError(name, number, f"is a row more than the {rows} that manifest.json names")
+            raise WrongError(name, number, f"is a row beyond the {rows} that manifest.json names")
         if is_over and name.endswith(".gz"):
             raise WrongError(name, number, f"opens to more than {self._opened_max:,} bytes; allow more by --opened-max")
 
@@ -322,7 +322,7 @@ def parsed(name: str, number: int, line: bytes) -> Any:
 
 
 class Checkpoint(NamedTuple):
-    """What one link of the chain covers."""
+    """The coverage of one link of the chain."""
 
     line: int
     day: str
@@ -335,7 +335,7 @@ class Checkpoint(NamedTuple):
 
 @dataclass
 class Chain:
-    """The chain as far as it was read."""
+    """The part of the chain that was read so far."""
 
     previous_hash: str = "0" * 64
     key_in_force: str = ""
@@ -345,12 +345,12 @@ class Chain:
 
     @property
     def position_end(self) -> int:
-        """Where the next checkpoint begins."""
+        """Return the position at which the next checkpoint begins."""
         return self.checkpoints[-1].position_end if self.checkpoints else 1
 
 
 def check_chain(bundle: Bundle, public_key: str, kept: dict[int, bytes]) -> list[Checkpoint]:
-    """Check every link, its signature, and that the key is one of the chain's; return what the links cover."""
+    """Check every link, its signature, and that the key is one of the chain's; return the links' coverage."""
     chain = Chain()
     for number, line in bundle.lines(CHECKPOINTS):
         link = parsed(CHECKPOINTS, number, line)
@@ -397,7 +397,7 @@ def _follow_link(chain: Chain, number: int, body: dict[str, Any], signature: byt
 
 
 def read_kept(places: Sequence[Path]) -> tuple[dict[int, bytes], dict[int, Path]]:
-    """Return the links that were kept elsewhere, and the files with the leaves beside them, by sequence."""
+    """Return the links that were kept elsewhere, and the files of their leaves, by sequence."""
     links, leaves = dict[int, bytes](), dict[int, Path]()
     for place in places:
         files = sorted(place.glob("checkpoint-*.json")) if place.is_dir() else [place]
@@ -446,7 +446,7 @@ CREATE TABLE outcomes (payee_id TEXT, outcome TEXT, events INTEGER, PRIMARY KEY 
 
 @dataclass
 class Found:
-    """What was read of the records."""
+    """The content of the records that is needed later."""
 
     database: sqlite3.Connection
     contents: dict[tuple[str, str], Any] = field(default_factory=dict)
@@ -457,7 +457,7 @@ class Found:
 
 
 def check_records(bundle: Bundle, checkpoints: Sequence[Checkpoint], database: sqlite3.Connection) -> Found:
-    """Hold every record against its leaf, and the leaves against the signed roots; remember what is needed later."""
+    """Compare every record with its leaf, and the leaves with the signed roots; keep what is needed later."""
     found = Found(database, has_whole_ledger=bundle.has_whole_ledger)
     leaves = _checked_leaves(bundle, checkpoints)
     last = 0
@@ -481,15 +481,15 @@ def check_records(bundle: Bundle, checkpoints: Sequence[Checkpoint], database: s
             raise WrongError(RECORDS, number, f"a field is missing or not valid ({cause(error)})") from error
         except sqlite3.IntegrityError as error:
             raise WrongError(RECORDS, number, f"{name} appears twice") from error
-    _leaf_at(None, leaves, found)  # the roots of what follows the last record
+    _leaf_at(None, leaves, found)  # the roots after the last record
     _check_steps(database)
     return found
 
 
 def _leaf_at(position: int | None, leaves: "Iterator[Leaf]", found: Found) -> "Leaf | None":
-    """Return the first leaf from a position on (None: the end); remember the steps of statements passed over.
+    """Return the first leaf from a position on (None: the end); keep the steps of statements that are skipped.
 
-    A bundle with the whole ledger passes over no transaction and nothing that one follows from, but statements.
+    A bundle with the whole ledger skips no transaction and no cause of one, except statements.
     """
     for leaf in leaves:
         if position is not None and leaf.position >= position:
@@ -509,7 +509,7 @@ def _leaf_at(position: int | None, leaves: "Iterator[Leaf]", found: Found) -> "L
 
 
 def _check_steps(database: sqlite3.Connection) -> None:
-    """Every step of a statement of the bundle is in the bundle: the newest one says where the statement stands."""
+    """Check that every step of a bundled statement is in the bundle: the newest one decides the statement's state."""
     query = "SELECT l.line, l.key FROM left_out l JOIN statements USING (statement_id) ORDER BY l.line LIMIT 1"
     for line, key in database.execute(query):
         raise WrongError(LEAVES, line, f"the step `{key}` of a statement of the bundle is not among its records")
@@ -526,7 +526,7 @@ def _check_leaf(number: int, line: bytes, record: dict[str, Any], leaf: "Leaf | 
 
 
 def _check_time(number: int, record: dict[str, Any], checkpoints: Sequence[Checkpoint]) -> None:
-    """A record that a checkpoint does not cover was recorded after it."""
+    """Check that a record that a checkpoint does not cover was recorded after it."""
     before = bisect_right(checkpoints, record["position"], key=lambda each: each.position_end)
     if before and datetime.fromisoformat(record["recorded_at"]) < checkpoints[before - 1].cut_at:
         text = f"is back-dated: the checkpoint of {checkpoints[before - 1].day} does not cover it"
@@ -534,7 +534,7 @@ def _check_time(number: int, record: dict[str, Any], checkpoints: Sequence[Check
 
 
 class Leaf(NamedTuple):
-    """What the bundle says of a record that need not be in it."""
+    """The facts of a record that need not be in the bundle."""
 
     line: int
     position: int
@@ -582,7 +582,7 @@ def _checked_leaves(bundle: Bundle, checkpoints: Sequence[Checkpoint]) -> Iterat
 
 
 def check_kept_leaves(bundle: Bundle, checkpoints: Sequence[Checkpoint], kept: dict[int, Path]) -> None:
-    """Hold the leaves against those that were kept elsewhere: names the first record that was changed since."""
+    """Compare the leaves with those that were kept elsewhere; name the first record that was changed since."""
     for checkpoint in checkpoints:
         if checkpoint.line not in kept:
             continue
@@ -633,7 +633,7 @@ def _remember(found: Found, bundle: Bundle, number: int, record: dict[str, Any])
 
 
 def _remember_cause(found: Found, number: int, record: dict[str, Any]) -> None:
-    """Remember what a transaction besides those of statements follows from."""
+    """Keep the facts from which transactions, besides those of statements, follow."""
     kind, row, database = record["kind"], record["row"], found.database
     if kind == "transition" and row["subject_kind"] in STEPS:
         _follow_step(found, number, row)
@@ -657,7 +657,7 @@ def _follow(found: Found, number: int, row: dict[str, Any]) -> None:
 
 
 def _follow_carry(found: Found, number: int, row: dict[str, Any]) -> None:
-    """Check that a payee's remainder goes on from the transaction before, where that one is in the bundle."""
+    """Check that a payee's remainder continues from the transaction before, if that one is in the bundle."""
     place = (row["payee_id"], row["currency"])
     before = found.database.execute(
         "SELECT after FROM carries WHERE payee_id = ? AND currency = ? AND sequence = ?",
@@ -681,7 +681,7 @@ STEPS = {
         "open instructed", "instructed settled", "instructed rejected", "instructed voided", "settled returned",
     },
 }  # fmt: skip
-"""Kind of subject, besides statements, that a transaction can post a step of → the steps there are."""
+"""Kind of subject, besides statements, whose steps a transaction can post → its steps."""
 PAYMENTS = {
     "payout": ("instructed", "", CLEARING, 1, None),
     "payout_settled": ("settled", CLEARING, BANK, 1, None),
@@ -689,11 +689,11 @@ PAYMENTS = {
     "payout_voided": ("voided", "", CLEARING, -1, "payout"),
     "payout_returned": ("returned", "", BANK, -1, "payout_settled"),
 }
-"""Kind → step, the two accounts ('' is the payee's), sign of the first, and what it undoes."""
+"""Kind → step, the two accounts ('' is the payee's), sign of the first, and the kind that it undoes."""
 
 
 class Due(NamedTuple):
-    """What a transaction must say: it follows from its cause alone."""
+    """The required content of a transaction: it follows from its cause alone."""
 
     payee_id: str
     currency: str
@@ -710,12 +710,12 @@ def posting_id(key: str) -> str:
 
 
 def owed_on(payee_id: str) -> str:
-    """Return the account of what a payee is owed."""
+    """Return the account that holds a payee's claim."""
     return SUSPENSE if payee_id == SUSPENSE else f"payable:{payee_id}"
 
 
 def _remember_transaction(found: Found, number: int, record: dict[str, Any]) -> None:
-    """Remember a transaction under its subject; no payment is of more than is owed to its payee at its place."""
+    """Keep a transaction under its subject; check that no payment exceeds what its payee was owed at its position."""
     row, database = record["row"], found.database
     kind, _, subject_id = row["idempotency_key"].partition(":")
     if kind != row["kind"] or posting_id(row["idempotency_key"]) != row["transaction_id"]:
@@ -754,7 +754,7 @@ def _follow_step(found: Found, number: int, row: dict[str, Any]) -> None:
 
 
 def check_ledger(bundle: Bundle, found: Found) -> int:
-    """Hold every transaction against its cause, and every cause of the bundle against the ledger; return how many."""
+    """Compare every transaction with its cause, and every cause of the bundle with the ledger; return how many."""
     count = 0
     query = "SELECT line, kind, subject_id, record FROM transactions ORDER BY line"
     for line, kind, subject_id, text in found.database.execute(query):
@@ -820,7 +820,7 @@ def _due_of_statement(found: Found, kind: str, statement_id: str, record: dict[s
 
 
 def _due_of_other_period(found: Found, kind: str, statement_id: str, record: dict[str, Any]) -> Due | None:
-    """Return the form of a posting of another period: its amounts are those of its statement, which is not here."""
+    """Return the form of a posting of another period: its amounts are those of its statement, which is not bundled."""
     row, entries = record["row"], [(each["account"], each["amount_micros"]) for each in record["entries"]]
     posted_as = "suspense" if row["payee_id"] == SUSPENSE else "statement"
     if found.database.execute("SELECT 1 FROM others WHERE statement_id = ?", (statement_id,)).fetchone() is None:
@@ -840,7 +840,7 @@ def _due_of_other_period(found: Found, kind: str, statement_id: str, record: dic
 
 
 def _negated(undone: dict[str, Any], remainder: int) -> list[tuple[str, int]]:
-    """Return the entries that undo a statement's, with the remainder that is paid beside them."""
+    """Return the entries that undo a statement's, with the remainder that is paid in addition."""
     micro = undone["row"]["remainder_micros"] + remainder
     (first, paid), (second, owed), *tax = [(each["account"], -each["amount_micros"]) for each in undone["entries"]]
     return [(first, paid + micro), (second, owed - micro), *tax]
@@ -887,7 +887,7 @@ def _moved_at(found: Found, kind: str, subject_id: str, to_state: str) -> dateti
 
 
 def _check_chains(database: sqlite3.Connection) -> None:
-    """A payee's postings in a currency are numbered from 1 on, each carrying in what the one before carried out."""
+    """Check that a payee's postings in a currency are numbered from 1, each beginning with the former's remainder."""
     query = """
         SELECT payee_id, line FROM (
             SELECT *, row_number() OVER payee AS place, lag(after, 1, 0) OVER payee AS carried
@@ -898,7 +898,7 @@ def _check_chains(database: sqlite3.Connection) -> None:
 
 
 def _check_everything_is_posted(database: sqlite3.Connection) -> None:
-    """Every step that moves money, and every payment, has its transaction."""
+    """Check that every step that moves money, and every payment, has its transaction."""
     database.create_function("posting_id", 1, posting_id, deterministic=True)
     query = """
         SELECT line, key FROM (
@@ -915,7 +915,7 @@ def _check_everything_is_posted(database: sqlite3.Connection) -> None:
 
 
 class Tier(NamedTuple):
-    """Up to and including which view a rate holds; None: without an end."""
+    """The last view that a rate applies to; None: without an end."""
 
     up_to: int | None
     rate: int
@@ -995,12 +995,12 @@ def _rate(document: Any) -> tuple[str, tuple[Tier, ...]]:
 
 
 def tier_of(tiers: Sequence[Tier], number: int) -> int:
-    """Return the index of the tier that the view of a number from 1 on falls in."""
+    """Return the index of the tier that contains the view with a number (from 1)."""
     return next(index for index, tier in enumerate(tiers) if tier.up_to is None or number <= tier.up_to)
 
 
 def check_catalogue(bundle: Bundle, found: Found) -> None:
-    """Read payees, videos and owners; their hash is the one that the catalogue's record names."""
+    """Read payees, videos and owners, and check their hash against the catalogue's record."""
     digest, database = hashlib.sha256(), found.database
     version = str(bundle.versions["catalogue"])
     last: tuple[str, ...] = ("",)
@@ -1100,7 +1100,7 @@ def check_statements(bundle: Bundle, found: Found, contracts: Contracts) -> int:
 
 
 def _mark_current(found: Found) -> None:
-    """Mark the statement of each payee that the ledger holds, or else the newest that waits and restates nothing."""
+    """Mark the posted statement of each payee, or else the newest waiting one that restates nothing."""
     current: dict[str, tuple[bool, int]] = {}
     query = (
         "SELECT payee_id, number, record, was_posted FROM statements LEFT JOIN states USING (statement_id) "
@@ -1117,7 +1117,7 @@ def _mark_current(found: Found) -> None:
 
 
 def _check_shares(database: sqlite3.Connection) -> None:
-    """A view is paid at most once: the shares of a video on a day add up to at most the whole."""
+    """Check that a view is paid at most once: the shares of a video on a day add up to at most the whole."""
     query = """
         WITH shares AS (
             SELECT DISTINCT statement_line, video_id, owned_from_on AS from_on, record ->> 'owned_to_on' AS to_on,
@@ -1133,7 +1133,7 @@ def _check_shares(database: sqlite3.Connection) -> None:
 
 
 def _check_notices(database: sqlite3.Connection) -> None:
-    """Whoever's posted statement was replaced by another that is posted was told so, and of the right difference."""
+    """Check that each replaced posted statement has a notice to its payee, with the right difference."""
     before: tuple[str, int] | None = None
     query = (
         "SELECT payee_id, statement_id, line, record FROM statements WHERE statement_id IN "
@@ -1150,7 +1150,7 @@ def _check_notices(database: sqlite3.Connection) -> None:
             text = f"the causes of statement {statement_id} add up to {sum(causes.values())} micros"
             raise WrongError(RECORDS, line, f"{text}, and it changed what was posted by another sum")
         if delta != expected:
-            said = "no notice says so" if delta is None else f"a notice says {delta} micros"
+            said = "there is no notice of it" if delta is None else f"a notice says {delta} micros"
             text = f"{expected} micros" if expected is not None else "nothing"
             raise WrongError(RECORDS, place, f"statement {statement_id} changed what was posted by {text}, and {said}")
         before = (payee_id, earned)
@@ -1194,7 +1194,7 @@ def _check_sums(bundle: Bundle, number: int, record: dict[str, Any]) -> None:
 
 
 def _check_posting(found: Found, number: int, row: dict[str, Any]) -> None:
-    """A statement that was finalised is in the ledger, with its own sums, and undone if it was superseded since."""
+    """Check that a finalised statement is in the ledger, with its own sums, and undone if it was superseded since."""
     statement_id = row["statement_id"]
     query = "SELECT state, was_posted FROM states WHERE statement_id = ?"
     state, was_posted = found.database.execute(query, (statement_id,)).fetchone() or (None, 0)
@@ -1230,7 +1230,7 @@ def _check_posting(found: Found, number: int, row: dict[str, Any]) -> None:
 
 
 def _check_terms(bundle: Bundle, found: Found, contracts: Contracts, number: int, record: dict[str, Any]) -> None:
-    """Rates, tiers, cap and tax of a statement follow from the contract."""
+    """Check that rates, tiers, cap and tax of a statement follow from the contract."""
     row, lines = record["row"], record.get("lines", [])
     if not lines:
         return
@@ -1241,7 +1241,7 @@ def _check_terms(bundle: Bundle, found: Found, contracts: Contracts, number: int
     if last_card is None or country is None:
         raise WrongError(RECORDS, number, f"payee {row['payee_id']} is not in the catalogue or has no contract")
     total = sum(line["amount_micros"] for line in lines)
-    if row["payee_id"] == SUSPENSE:  # tax and cap are those of whoever it turns out to belong to
+    if row["payee_id"] == SUSPENSE:  # tax and cap are those of the later owner
         last_card = last_card._replace(cap_micros=None, tax={}, tax_default=0)
     earned = total if last_card.cap_micros is None else min(total, last_card.cap_micros)
     tax_country = country[0] or "ZZ"
@@ -1300,7 +1300,7 @@ def _check_rates(contracts: Contracts, number: int, row: dict[str, Any], lines: 
 def _slices(
     form: str, tiers: Sequence[Tier], before: int, count: int, total: int
 ) -> Iterator[tuple[int, int, int, int]]:
-    """Yield (tier index, event start, event end, rate): how a contract cuts a group's views."""
+    """Yield (tier index, event start, event end, rate): how a contract splits a group's views."""
     if form != "graduated":
         index = tier_of(tiers, total) if form == "volume" else 0
         yield index, 0, count, tiers[index].rate
@@ -1345,7 +1345,7 @@ Key = tuple[str, str, str, str, int]
 
 
 def check_events(bundle: Bundle, found: Found, contracts: Contracts) -> int:
-    """Recompute every count and root from the events, and hold them against the lines; return how many there are."""
+    """Recompute every count and root from the events, and compare them with the lines; return how many there are."""
     counts = bundle.rows(COUNTS)
     event_count, last = 0, ""
     for video_id, rows in itertools.groupby(bundle.rows(EVENTS), key=lambda each: each[1]["video_id"]):
@@ -1414,7 +1414,7 @@ def _event_contracts(version: dict[str, Any]) -> list[tuple[int, list[int]]]:
 
 
 def _check_advertisements(in_force: list[tuple[int, list[int]]], event: Event) -> None:
-    """Hold the advertisements of an event against the event contract in force at its place."""
+    """Check the advertisements of an event against the event contract in force at its place."""
     _, partition, offset = event.place
     for contract, ends in in_force:
         if contract >= 2 and (partition >= len(ends) or offset >= ends[partition]):
@@ -1433,7 +1433,7 @@ def _check_video(
         "SELECT from_on, to_on, payee_id, share_ppm FROM owners WHERE video_id = ?", (video_id,)
     ).fetchall()
     length = database.execute("SELECT length_seconds FROM videos WHERE video_id = ?", (video_id,)).fetchone()
-    if length is not None:  # a video of the catalogue; other ids are nobody's and are paid to nobody
+    if length is not None:  # a video of the catalogue; other ids have no owner and are not paid
         owners += _in_suspense(bundle, owners)
     groups = _groups_of(database, video_id)
     in_force = _event_contracts(found.contents.get(("version", str(bundle.versions["batch"])), {}))
@@ -1462,7 +1462,7 @@ def _check_video(
 
 
 def _in_suspense(bundle: Bundle, owners: Sequence[tuple[str, str, str, int]]) -> list[tuple[str, str, str, int]]:
-    """Return the days of the period on which nobody owns a video, as shares of the whole in suspense."""
+    """Return the days of the period on which a video has no owner, as shares of the whole in suspense."""
     found, at, end = [], bundle.start_on.isoformat(), bundle.end_on.isoformat()
     for from_on, to_on, *_ in sorted(owners):
         if at < min(from_on, end):
@@ -1481,7 +1481,7 @@ def _check_counts(video_id: str, views: dict[tuple[str, str, int], list[int]], c
 
 
 def _groups_of(database: sqlite3.Connection, video_id: str) -> dict[Key, Group]:
-    """Return the groups that the ledger's lines of a video speak of."""
+    """Return the groups that the ledger's lines of a video name."""
     groups: dict[Key, Group] = {}
     for row in database.execute(
         "SELECT payee_id, owned_from_on, effective_from_on, country, policy_version, statement_line, record FROM lines "
@@ -1503,7 +1503,7 @@ def _add_event(
     event: Event,
     length: int | None,
 ) -> None:
-    """Put an event into the group of one of its owners."""
+    """Add an event to the group of one of its owners."""
     from_on, to_on, payee_id, share_ppm = owner
     card = contracts.card_on(payee_id, event.day)
     if card is None:
@@ -1549,7 +1549,7 @@ def _check_group(
         if line["event_end"] > group.count or line["quantity"] != quantity:
             text = f"{name} pays {line['quantity']} {line['kind']}, and the events hold {quantity} of {group.count}"
             raise WrongError(RECORDS, statement_line, text)
-        is_of_version = line["batch_version"] == bundle.versions["batch"]  # else the views known then are not here
+        is_of_version = line["batch_version"] == bundle.versions["batch"]  # else the views known then are not bundled
         if is_of_version and line["settled_views"] != counted:
             raise WrongError(
                 RECORDS, statement_line, f"{name} says {line['settled_views']} settled views, not {counted}"
@@ -1564,9 +1564,9 @@ def _check_group(
 
 
 def _check_outcomes(found: Found, batch_version: int) -> None:
-    """Hold the outcomes of every newest statement against the events.
+    """Compare the outcomes of every newest statement with the events.
 
-    A statement that a later version left as it was says what was known to its own: of that the bundle has no events.
+    A statement that a later version left unchanged has the outcomes of its own version, whose events are not bundled.
     """
     for line, text in found.database.execute("SELECT line, record FROM statements WHERE is_current ORDER BY line"):
         row = json.loads(text)["row"]
@@ -1590,7 +1590,7 @@ def _check_outcomes(found: Found, batch_version: int) -> None:
 
 
 def check_files(bundle: Bundle) -> None:
-    """The files are those that the manifest names; last, because the checks before it name the row."""
+    """Check that the files are those of the manifest; last, because the checks before it name the row."""
     for name in FILES:
         if bundle.manifest["files"].get(name) != bundle.sha256(name):
             raise WrongError(name, 0, "is not the file that manifest.json names (SHA-256)")
@@ -1599,7 +1599,7 @@ def check_files(bundle: Bundle) -> None:
 def verify(
     folder: Path, public_key: str, kept_places: Sequence[Path], *, opened_max: int = OPENED_MAX
 ) -> dict[str, Any]:
-    """Check everything; return what was found. Raises WrongError at the first wrong row, UnusableError."""
+    """Check everything; return what was found. Raise WrongError at the first wrong row, UnusableError."""
     kept, kept_leaves = read_kept(kept_places)
     bundle = Bundle(folder, opened_max)
     with tempfile.TemporaryDirectory(prefix="viewledger-verify-") as scratch:
@@ -1626,7 +1626,7 @@ def verify(
 
 
 def counted(count: int, name: str) -> str:
-    """Return a number with what it counts: `records not signed` is `record not signed` for one."""
+    """Return a number with its noun: `records not signed` is `record not signed` for one."""
     first, *others = name.split(" ")
     return " ".join([f"{count:,}", first.removesuffix("s") if count == 1 else first, *others])
 
@@ -1684,7 +1684,7 @@ def main(words: Sequence[str]) -> int:
     except (UnusableError, ValueError) as error:
         print(shown(f"viewledger-verify: {error}"), file=sys.stderr)
         return 2
-    except Exception as error:  # noqa: BLE001  a bundle is a stranger's: whatever it holds, the answer is one sentence
+    except Exception as error:  # noqa: BLE001  a bundle comes from a stranger: the answer is always one sentence
         wrong = f"a value has a form that is not allowed in a bundle ({type(error).__name__})"
         document = {"sound": False, "file": str(arguments.bundle), "line": 0, "wrong": wrong}
         print(json.dumps(document) if arguments.json else shown(f"viewledger-verify: WRONG: {wrong}"))

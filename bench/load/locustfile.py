@@ -17,21 +17,21 @@ UNKNOWN_SHARE = 0.2
 
 
 def video_id() -> str:
-    """Return a known id, or now and then one that nobody knows."""
+    """Return a known id, or sometimes an unknown one."""
     return f"nobody-{random.randrange(10_000)}" if random.random() < UNKNOWN_SHARE else random.choice(KNOWN)
 
 
 class Viewer(FastHttpUser):
-    """Looks at counts about once a second."""
+    """Reads counts about once a second."""
 
     wait_time = between(0.5, 1.5)
 
     @task(20)
     def one_video(self) -> None:
-        """One count."""
+        """Request one count."""
         self.client.get(f"/v1/videos/{video_id()}/views", name="/v1/videos/{id}/views")
 
     @task(1)
     def many_videos(self) -> None:
-        """Ask for a page's counts at once."""
+        """Request a page's counts at once."""
         self.client.post("/v1/views:lookup", json={"video_ids": [video_id() for _ in range(20)]})

@@ -1,9 +1,9 @@
-"""Open-loop load on view counts: requests are due at moments of their own, whatever the server does meanwhile.
+"""Open-loop load on view counts: each request is due at a time of its own, independent of the server's answers.
 
     python -m bench.load.open_loop http://127.0.0.1:17070 --clients 1000 --rate 500 --seconds 20 [--paths FILE]
 
 Each client keeps one connection and has Poisson arrivals. A request's time runs from the moment it was due, also when
-the client still waited for an answer then: so a server that stands still for a second has slowed down every request of
+the client still waited for an answer then: so a server that stops for a second has slowed down every request of
 that second (no coordinated omission).
 """
 
@@ -24,7 +24,7 @@ DEFAULT_PATHS = tuple(f"/v1/videos/video-{number}/views" for number in range(2_0
 
 
 class Tally:
-    """Every request's milliseconds from when it was due, and what came back."""
+    """The milliseconds of every request since it was due, and its status."""
 
     def __init__(self) -> None:
         self.milliseconds: list[float] = []
@@ -45,7 +45,7 @@ class Tally:
 
 
 async def client(address: tuple[str, int], paths: list[str], gap: float, until: float, tally: Tally) -> None:
-    """One client: a request at each due moment, or as soon as the one before was answered."""
+    """Run one client: send a request at each due moment, or as soon as the one before was answered."""
     host, port = address
     due = time.monotonic() + random.expovariate(1 / gap)
     streams = None
@@ -71,7 +71,7 @@ async def client(address: tuple[str, int], paths: list[str], gap: float, until: 
 
 
 async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, path: str) -> tuple[str, bool]:
-    """One request; returns the status and whether the server closes the connection."""
+    """Send one request; return the status and whether the server closes the connection."""
     writer.write(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
     length = head.partition("content-length:")[2].partition("\r\n")[0]
@@ -80,7 +80,7 @@ async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: 
 
 
 async def run(url: str, *, clients: int, rate: float, seconds: float, paths: list[str]) -> dict[str, object]:
-    """Put so many requests a second on a server, spread over so many clients."""
+    """Put `rate` requests a second on a server, spread over `clients` clients."""
     parts = urlsplit(url)
     tally, until = Tally(), time.monotonic() + seconds
     address = (parts.hostname or "127.0.0.1", parts.port or 80)
@@ -89,7 +89,7 @@ async def run(url: str, *, clients: int, rate: float, seconds: float, paths: lis
 
 
 def main() -> None:
-    """Print one JSON object; exits 1 when an answer was not 200."""
+    """Print one JSON object; exit with 1 if an answer was not 200."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("url")
     parser.add_argument("--clients", type=int, default=1000)

@@ -1,6 +1,5 @@
 """`./viewledger attacks [NAME…]`: try attacks of strangers and insiders, and name what any of them gained."""
 
-import argparse
 import json
 import logging
 import sys
@@ -44,24 +43,15 @@ SLOW = frozenset({"request-half-open"})
 SEED = 20261128
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the command's flags."""
-    parser.add_argument("names", nargs="*", metavar="NAME", help="attacks, or beginnings of their names (default: all)")
-    parser.add_argument("--list", action="store_true", help="list the attacks and end")
-    parser.add_argument("--quick", action="store_true", help="leave out what waits for minutes")
-    parser.add_argument("--record", action="store_true", help="keep the results and write them into docs/guarantees.md")
-    parser.add_argument("--json", action="store_true", help="print the results as JSON")
-
-
-def run(arguments: argparse.Namespace) -> ExitCode:
+def run(*, names: Sequence[str], listed: bool, quick: bool, recorded: bool, as_json: bool) -> ExitCode:
     """Return OK if every attack was repelled; DIFFERENCE if one got through or could not be tried."""
-    if arguments.list:
+    if listed:
         for name, text in SENTENCES.items():
             print(f"{name:<36}{text}")
         return ExitCode.OK
     for noisy in ("kafka", "httpx", "httpcore"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
-    names = [name for name in chosen(arguments.names, ATTACKS, "attack") if not (arguments.quick and name in SLOW)]
+    wanted = [name for name in chosen(names, ATTACKS, "attack") if not (quick and name in SLOW)]
     folder = fresh_folder("attacks", "stack")
     outcomes = []
     with (
@@ -69,12 +59,12 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         Scene(servers.usual(), folder / "site", SEED, settings=SETTINGS) as scene,
         Site(scene) as site,
     ):
-        for name in names:
+        for name in wanted:
             outcomes.append(tried(name, site))
-            if arguments.record:
+            if recorded:
                 record(outcomes[-1])
                 write_document(SENTENCES)
-    print(json.dumps([asdict(each) for each in outcomes], indent=1) if arguments.json else _shown(outcomes))
+    print(json.dumps([asdict(each) for each in outcomes], indent=1) if as_json else _shown(outcomes))
     return ExitCode.OK if all(each.verdict == REPELLED for each in outcomes) else ExitCode.DIFFERENCE
 
 

@@ -78,7 +78,7 @@ serve(
     limits=ConnectionLimits(address_connections_max=5_000),
 )
 """
-OURS = "import argparse; from jobs.processes.api import run; run(argparse.Namespace())"
+OURS = "from jobs.processes.api import run; run()"
 
 
 @dataclass(frozen=True)

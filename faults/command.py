@@ -1,10 +1,8 @@
 """`./viewledger faults [NAME…]`: inject faults into real processes and compare every number with a reference model."""
 
-import argparse
 import json
 import logging
 import os
-import re
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -30,7 +28,6 @@ from faults.scene import DRAIN_SECONDS, Scene
 from faults.servers import AllServers, Servers
 from faults.soak import Soak
 from faults.waiting import NotInTimeError
-from jobs.commands.flags import whole_number
 from jobs.exit_codes import ExitCode
 
 Fault = Callable[[Scene], None]
@@ -59,73 +56,58 @@ NEEDING_HDFS = {
 DESCRIPTIONS = {name: (fault.__doc__ or "").splitlines()[0] for name, fault in FAULTS.items()}
 QUICK = ("speed-killed-after-apply", "redis-tail-lost")
 SOAK = "soak"
-COUNT_MAX = 100_000
-SEED = 20261124
 RECOVERY_SECONDS_MAX = 300.0
 """The promise for counts; the duration of batch runs after a fault depends on the machine."""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the command's flags."""
-    parser.add_argument(
-        "names", nargs="*", metavar="NAME", help="faults, or beginnings of their names (default: all); or soak"
-    )
-    parser.add_argument("--list", action="store_true", help="list the faults and end")
-    parser.add_argument("--quick", action="store_true", help=f"only {' and '.join(QUICK)}, one seed each")
-    parser.add_argument(
-        "--seeds", type=_count, default=5, help="runs of each fault, each with its own seed (default 5)"
-    )
-    parser.add_argument("--seed", type=whole_number, default=SEED, help=f"the first seed (default {SEED})")
-    parser.add_argument("--minutes", type=_count, default=20, help="of a soak (default 20)")
-    parser.add_argument("--rate", type=_count, default=10_000, help="events a second of a soak (default 10000)")
-    parser.add_argument("--record", action="store_true", help="keep the results and write them into docs/guarantees.md")
-    parser.add_argument("--json", action="store_true", help="print the results as JSON")
-
-
-def _count(text: str) -> int:
-    if not re.fullmatch("[0-9]{1,9}", text) or not 1 <= int(text) <= COUNT_MAX:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {COUNT_MAX:,}")
-    return int(text)
-
-
-def run(arguments: argparse.Namespace) -> ExitCode:
+def run(
+    *,
+    names: Sequence[str],
+    listed: bool,
+    quick: bool,
+    seeds: int,
+    seed: int,
+    minutes: int,
+    rate: int,
+    recorded: bool,
+    as_json: bool,
+) -> ExitCode:
     """Return OK if every run passed; DIFFERENCE if one failed or could not be drained."""
-    if arguments.list:
+    if listed:
         for name, text in DESCRIPTIONS.items():
             print(f"{name:<36}{text}")
         return ExitCode.OK
     for noisy in ("kafka", "httpx", "httpcore"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
-    if arguments.names == [SOAK]:
-        return run_soak(arguments)
-    names = QUICK if arguments.quick else chosen(arguments.names, FAULTS, "fault")
-    seeds = range(arguments.seed, arguments.seed + (1 if arguments.quick else arguments.seeds))
+    if list(names) == [SOAK]:
+        return run_soak(seed, minutes, rate, recorded=recorded, as_json=as_json)
+    wanted = QUICK if quick else chosen(names, FAULTS, "fault")
     outcomes: list[Outcome] = []
     folder = fresh_folder("faults", "stack", "small")
-    with AllServers(folder, with_hdfs=bool(NEEDING_HDFS & set(names)), tell=tell) as servers:
-        for name in names:
-            for seed in seeds:
-                with Scene(servers_of(name, servers), folder / f"{name}-{seed}", seed) as scene:
+    with AllServers(folder, with_hdfs=bool(NEEDING_HDFS & set(wanted)), tell=tell) as servers:
+        for name in wanted:
+            for each in range(seed, seed + (1 if quick else seeds)):
+                with Scene(servers_of(name, servers), folder / f"{name}-{each}", each) as scene:
                     outcomes.append(run_fault(scene, name))
-                if arguments.record:
+                if recorded:
                     record(outcomes[-1])
                     write_document(DESCRIPTIONS)
-    report(outcomes, as_json=arguments.json)
+    report(outcomes, as_json=as_json)
     return ExitCode.OK if all(each.verdict == PASS for each in outcomes) else ExitCode.DIFFERENCE
 
 
-def run_soak(arguments: argparse.Namespace) -> ExitCode:
+def run_soak(seed: int, minutes: int, rate: int, *, recorded: bool, as_json: bool) -> ExitCode:
     """Run `faults soak`."""
     folder = fresh_folder("faults", "stack", "small")
     with (
         AllServers(folder, with_hdfs=False, tell=tell) as servers,
-        Scene(servers.usual(), folder / SOAK, arguments.seed) as scene,
+        Scene(servers.usual(), folder / SOAK, seed) as scene,
     ):
-        result = Soak(scene, minutes=arguments.minutes, rate=arguments.rate, tell=tell).run()
-    if arguments.record:
+        result = Soak(scene, minutes=minutes, rate=rate, tell=tell).run()
+    if recorded:
         record_soak(result)
         write_document(DESCRIPTIONS)
-    print(json.dumps(asdict(result), indent=1) if arguments.json else "\n".join(soak_table([result])))
+    print(json.dumps(asdict(result), indent=1) if as_json else "\n".join(soak_table([result])))
     return ExitCode.OK if result.verdict == PASS else ExitCode.DIFFERENCE
 
 

@@ -16,11 +16,11 @@ from jobs.local_stack.ports import free_ports
 READY_WITHIN_SECONDS = 60.0
 STOPPED_WITHIN_SECONDS = 20.0
 MAIN = """
-import argparse, importlib, signal, sys
+import importlib, signal, sys
 def interrupted(number, frame):
     raise KeyboardInterrupt
 signal.signal(signal.SIGTERM, interrupted)
-sys.exit(importlib.import_module(sys.argv[1]).run(argparse.Namespace()))
+sys.exit(importlib.import_module(sys.argv[1]).run())
 """
 
 

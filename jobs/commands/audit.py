@@ -1,6 +1,5 @@
 """`./viewledger audit ids`: finds ids that are counted on days too far apart for a batch run to recognise them."""
 
-import argparse
 import json
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
@@ -18,14 +17,7 @@ from jobs.wiring.batch_settings import BatchSettings
 SHOWN_MAX = 20
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what can be audited."""
-    subjects = parser.add_subparsers(dest="subject", required=True, metavar="ids")
-    ids = subjects.add_parser("ids", help="ids that are counted more than once, over all days of the current version")
-    ids.add_argument("--json", action="store_true", help="print the result as JSON")
-
-
-def run(arguments: argparse.Namespace) -> ExitCode:
+def run(*, as_json: bool) -> ExitCode:
     """See the exit codes: 4 a server is away, 5 nothing is published, 6 an id is counted more than once."""
     chosen = BatchSettings.from_environ(settings.environment("PIPELINE"))
     with told_by_exit_code(), ExitStack() as closed:
@@ -42,7 +34,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         closed.callback(spark.stop)
         count, named = repeated_ids(IcebergTables(spark).at(EVENTS, version.snapshots[EVENTS]))
     record_repeated_ids(chosen.state, count)
-    if arguments.json:
+    if as_json:
         repeated = [asdict(each) for each in named]
         print(json.dumps({"version": version.version, "repeated_count": count, "repeated": repeated}, default=str))
     elif count == 0:

@@ -1,6 +1,5 @@
 """`./viewledger check`: format, lint and types; what a commit must pass before any test runs."""
 
-import argparse
 import subprocess
 import sys
 
@@ -14,11 +13,7 @@ TOOLS = {
 }
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare no flag: the whole project is checked."""
-
-
-def run(arguments: argparse.Namespace) -> ExitCode:
+def run() -> ExitCode:
     """OK only when every tool found nothing; each runs whatever the others found, so one run shows everything."""
     failed = [what for what, command in TOOLS.items() if not finds_nothing(*command)]
     if failed:

@@ -1,6 +1,5 @@
 """`./viewledger doctor`: checks everything the pipeline needs, and says how to mend what is not right."""
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
@@ -19,12 +18,7 @@ from jobs.settings.stack_in_use import folder_in_use, is_running, read_environme
 from jobs.settings.state_home import state_home
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the flags."""
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-
-
-def run(arguments: argparse.Namespace) -> ExitCode:
+def run(*, as_json: bool) -> ExitCode:
     """OK when nothing is bad, FAILED otherwise; warnings do not count."""
     home, environ = state_home(), environment()
     folder = folder_in_use()
@@ -34,7 +28,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         rows += server_rows(environ)
     else:
         rows.append(warn("servers", "the local stack is down, so none was checked", "run ./viewledger up"))
-    print(json.dumps([asdict(row) for row in rows], indent=1) if arguments.json else table(rows, colour=wants_colour()))
+    print(json.dumps([asdict(row) for row in rows], indent=1) if as_json else table(rows, colour=wants_colour()))
     return ExitCode.FAILED if any(row.verdict is Verdict.BAD for row in rows) else ExitCode.OK
 
 

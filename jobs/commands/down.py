@@ -1,6 +1,5 @@
 """`./viewledger down`: stops the stacks that `up` and `demo --keep` left running."""
 
-import argparse
 import sys
 
 from jobs.exit_codes import ExitCode
@@ -9,11 +8,7 @@ from jobs.settings.stack_in_use import STACKS
 from jobs.settings.state_home import state_home
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare no flags."""
-
-
-def run(arguments: argparse.Namespace) -> ExitCode:
+def run() -> ExitCode:
     """Return when nothing of the stacks is left running; what they stored stays."""
     stacks = [stack for name in STACKS if (stack := LocalStack.attach(state_home() / name))]
     if not stacks:

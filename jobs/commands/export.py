@@ -1,10 +1,10 @@
 """`./viewledger export --version N --to DIR`: tables of a published version as plain Parquet files with a manifest."""
 
-import argparse
 import json
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,39 +14,29 @@ from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.wiring.sql_session import SqlSession, sql_session, told
-from jobs.wiring.sql_version import VersionChoice, add_version_arguments
+from jobs.wiring.sql_version import VersionChoice
 
 MANIFEST = "manifest.json"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the flags."""
-    add_version_arguments(parser)
-    parser.add_argument("--to", required=True, type=Path, metavar="DIR", help="a folder that does not exist yet")
-    parser.add_argument(
-        "--tables", default=",".join(OPEN_TABLES), help="which tables, separated by commas (default: all)"
-    )
-    parser.add_argument("--json", action="store_true", help="print the manifest")
-
-
-def run(arguments: argparse.Namespace) -> ExitCode:
+def run(*, version: int | None, as_of: datetime | None, to: Path, tables: str | None, as_json: bool) -> ExitCode:
     """DIFFERENCE when a table's rows are not as many as the version says; nothing is left in DIR then."""
-    names = chosen_tables(arguments.tables)
-    choice = VersionChoice.of(arguments)
-    partial = new_folder(arguments.to)
+    names = OPEN_TABLES if tables is None else chosen_tables(tables)
+    choice = VersionChoice.of(version, as_of)
+    partial = new_folder(to)
     try:
         with sql_session(settings.environment(), choice) as session:
             manifest = _exported(session, names, partial)
         (partial / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
-        partial.rename(arguments.to)
+        partial.rename(to)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
-    if arguments.json:
+    if as_json:
         print(json.dumps(manifest))
     else:
         rows = sum(table["rows"] for table in manifest["tables"].values())
-        print(f"version {manifest['version']}: {rows:,} rows of {len(names)} tables in {arguments.to}")
+        print(f"version {manifest['version']}: {rows:,} rows of {len(names)} tables in {to}")
     return ExitCode.OK
 
 

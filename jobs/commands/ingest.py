@@ -1,6 +1,5 @@
 """`./viewledger ingest FILE.jsonl`: events from a file to Kafka, the same way as over HTTP."""
 
-import argparse
 import json
 import sys
 from collections.abc import Iterable, Iterator
@@ -13,7 +12,6 @@ from billing.file_regular import open_regular
 from ingestion.contract.printable import escaped
 from ingestion.file_feed import Feed, Line, RejectedLine, Summary, numbered
 from jobs import settings
-from jobs.commands.flags import whole_number
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.settings.declared.servers import KAFKA_BOOTSTRAP, TOPIC_VIDEO_VIEWS
@@ -24,36 +22,22 @@ ACKNOWLEDGEMENT_MS_MAX = 15_000
 REJECTS_SHOWN_MAX = 50
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the flags."""
-    parser.add_argument("file", metavar="FILE", help="events, one JSON object a line; - reads standard input")
-    parser.add_argument("--json", action="store_true", help="print the summary as JSON")
-    parser.add_argument(
-        "--rejects", metavar="FILE", type=Path, help="write every rejected line's number and reasons here"
-    )
-    parser.add_argument(
-        "--from-line", metavar="N", type=whole_number, default=1, help="begin at line N (the first line is 1)"
-    )
-
-
-def run(arguments: argparse.Namespace) -> ExitCode:
+def run(*, file: str, rejects: Path | None, from_line: int, as_json: bool) -> ExitCode:
     """OK when every line was accepted, BAD_INPUT when some were rejected, UNAVAILABLE when the broker went away."""
-    if arguments.from_line < 1:
-        raise CommandError(f"--from-line is {arguments.from_line}; the first line is 1", ExitCode.BAD_INPUT)
     # what the user typed is checked before what the environment lacks
-    with _opened(arguments.file) as source:
+    with _opened(file) as source:
         environ = settings.environment()
         key = read_pseudonym_key(environ)
         bootstrap = KAFKA_BOOTSTRAP.read(environ)
         topic = TOPIC_VIDEO_VIEWS.read(environ)
-        with _rejects(arguments.rejects) as rejects:
+        with _rejects(rejects) as rejected:
             event_log = connect(bootstrap, topic, ACKNOWLEDGEMENT_MS_MAX)
             try:
                 feed = Feed(event_log, clock=lambda: datetime.now(UTC), pseudonym_key=key)
-                summary = _fed(feed, numbered(source, from_line=arguments.from_line), rejects)
+                summary = _fed(feed, numbered(source, from_line=from_line), rejected)
             finally:
                 event_log.close(timeout_seconds=1)
-    return _concluded(summary, arguments)
+    return _concluded(summary, as_json=as_json)
 
 
 def _fed(feed: Feed, lines: Iterable[Line], rejects: "_RejectsList") -> Summary:
@@ -79,8 +63,8 @@ def _fed(feed: Feed, lines: Iterable[Line], rejects: "_RejectsList") -> Summary:
     return feed.summary
 
 
-def _concluded(summary: Summary, arguments: argparse.Namespace) -> ExitCode:
-    if arguments.json:
+def _concluded(summary: Summary, *, as_json: bool) -> ExitCode:
+    if as_json:
         print(json.dumps(summary.to_json()))
     else:
         print(

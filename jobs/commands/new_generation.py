@@ -1,6 +1,5 @@
 """`./viewledger topics new-generation`: goes on counting with another log under the same topic's name, on purpose."""
 
-import argparse
 from collections.abc import Mapping
 from contextlib import closing, suppress
 
@@ -9,38 +8,24 @@ from batch_layer.errors import RefusedError
 from batch_layer.versions.postgres_log_generations import PostgresLogGenerations
 from batch_layer.versions.postgres_versions import PostgresVersionStore
 from ingestion.contract.offsets import LogGeneration
-from ingestion.contract.printable import is_name
 from ingestion.contract.unavailable import UnavailableError
 from ingestion.contract.version import PublishedVersion
 from jobs import settings
-from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.settings.declared.servers import KAFKA_BOOTSTRAP, POSTGRES_URL, REDIS_URL, SPEED_NAMESPACE, TOPIC_VIDEO_VIEWS
 from jobs.wiring.batch_run import told_by_exit_code
 from speed_layer.redis_segment_store import RedisSegmentStore
 
-HELP = "count the log that the topic is now as the next generation of the one that was counted"
-TEXT_LENGTH_MAX = 200
 PARTITIONS_LOOKED_AT = 64
 """Of the former log at least so many, since the new one says nothing of how many it had."""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the flags."""
-    parser.add_argument("--actor", required=True, metavar="NAME", help="who decides it; stored")
-    parser.add_argument("--reason", required=True, metavar="TEXT", help="what became of the log before; stored")
-
-
-def run(arguments: argparse.Namespace) -> ExitCode:
+def run(*, actor: str, reason: str) -> ExitCode:
     """OK when the generation is on record; REFUSED when the topic is the log that is counted, or a run is at work.
 
     What is settled stays. Of the former log, what no version covers is in no count any more; the new one is counted
     from its first message, and repeats of archived ids are recognised as ever.
     """
-    for name in ("actor", "reason"):
-        text = getattr(arguments, name).strip()
-        if not is_name(text, most=TEXT_LENGTH_MAX):
-            raise CommandError(f"--{name} needs 1 to {TEXT_LENGTH_MAX} printable characters", ExitCode.BAD_INPUT)
     environ = settings.environment()
     bootstrap = ",".join(KAFKA_BOOTSTRAP.read(environ))
     postgres_url = POSTGRES_URL.read(environ)
@@ -55,7 +40,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
             raise RefusedError("a batch run is at work; wait for it to end")
         known, current, log_id = generations.newest(), versions.current(), log.log_id()
         refuse_needless(log, known, current, log_id)
-        begun = generations.begin(log_id, arguments.actor.strip(), arguments.reason.strip())
+        begun = generations.begin(log_id, actor, reason)
     print(f"generation {begun.number} of {topic} is the log {log_id}; its offsets count from {begun.base:,} on")
     covered = f"version {current.version}" if current else "no version"
     lost = uncovered_count(environ, current, known)

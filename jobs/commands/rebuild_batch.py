@@ -1,6 +1,5 @@
 """`./viewledger rebuild batch`: counts everything again from the archive and compares it with what is published."""
 
-import argparse
 import json
 import time
 from dataclasses import asdict
@@ -9,29 +8,20 @@ from batch_layer.errors import DifferenceError
 from batch_layer.run.rebuild import rebuild_once
 from batch_layer.run.run_result import RunResult
 from jobs import settings
-from jobs.commands.batch import add_attempts, checked_attempts
 from jobs.exit_codes import ExitCode
 from jobs.telemetry.figures_file import recorded_check
 from jobs.wiring.batch_run import attempt, open_ports, told_by_exit_code
 from jobs.wiring.batch_settings import BatchSettings
 
-HELP = "count everything again from the archive and compare it with the published version; publishes nothing"
 
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the flags."""
-    add_attempts(parser)
-
-
-def run(arguments: argparse.Namespace) -> ExitCode:
+def run(*, attempts: int, as_json: bool) -> ExitCode:
     """OK when every table has the same rows; DIFFERENCE names the first table and day that differ."""
-    attempts = checked_attempts(arguments)
     chosen = BatchSettings.from_environ(settings.environment("PIPELINE"))
     started = time.monotonic()
     with told_by_exit_code(), recorded_check(chosen.state, "rebuild", DifferenceError):
         result = attempt(lambda: _rebuilt(chosen), attempts)
     seconds = time.monotonic() - started
-    if arguments.json:
+    if as_json:
         print(json.dumps(asdict(result) | {"seconds": round(seconds, 2)}, default=str))
     else:
         print(

@@ -1,6 +1,5 @@
 """`./viewledger rebuild speed`: empties the speed layer's counts and has them counted again, with the time it took."""
 
-import argparse
 import json
 import logging
 import sys
@@ -13,22 +12,13 @@ from batch_layer.errors import RefusedError
 from batch_layer.versions.postgres_log_generations import PostgresLogGenerations
 from batch_layer.versions.postgres_versions import PostgresVersionStore
 from jobs import settings
-from jobs.commands.flags import whole_number
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.settings.declared.servers import KAFKA_BOOTSTRAP, POSTGRES_URL, REDIS_URL, SPEED_NAMESPACE, TOPIC_VIDEO_VIEWS
 from speed_layer.redis_segment_store import RedisSegmentStore
 
-HELP = "forget what the speed layer has counted and wait until it is counted again from the log"
 POLL_SECONDS = 0.1
 TELL_SECONDS = 2.0
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the flags."""
-    parser.add_argument(
-        "--within", type=whole_number, default=300, metavar="SECONDS", help="give up after this time (300)"
-    )
 
 
 @dataclass(frozen=True)
@@ -45,10 +35,8 @@ class Rebuilt:
         return self.events / self.seconds if self.seconds else 0.0
 
 
-def run(arguments: argparse.Namespace) -> ExitCode:
+def run(*, within: int, as_json: bool) -> ExitCode:
     """OK when everything on the log is counted again; UNAVAILABLE when a server is away or nobody counts."""
-    if not 1 <= arguments.within <= 86_400:
-        raise CommandError(f"--within is {arguments.within}; it must be from 1 to 86400 seconds", ExitCode.BAD_INPUT)
     environ = settings.environment("PIPELINE")
     bootstrap = ",".join(KAFKA_BOOTSTRAP.read(environ))
     postgres_url = POSTGRES_URL.read(environ)
@@ -66,10 +54,10 @@ def run(arguments: argparse.Namespace) -> ExitCode:
             log.base = generations.checked(log.log_id()).base
             current = versions.current()
             starts = [max(end, log.base) for end in current.offsets.ends] if current else []
-            rebuilt = _rebuilt(store, log, starts, arguments.within)
+            rebuilt = _rebuilt(store, log, starts, within)
     except RefusedError as error:
         raise CommandError(str(error), ExitCode.REFUSED) from error
-    if arguments.json:
+    if as_json:
         figures = {"events": rebuilt.events, "partitions": rebuilt.partitions, "seconds": round(rebuilt.seconds, 2)}
         print(json.dumps(figures))
     else:

@@ -1,6 +1,5 @@
 """`./viewledger reconcile`: proves that archive, batch tables, served counts and ledger agree, or says where not."""
 
-import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -12,7 +11,6 @@ from batch_layer.reconciling.postgres_reconciliations import PostgresReconciliat
 from batch_layer.reconciling.reconcile import ReconcilePorts, published, reconcile_once
 from batch_layer.reconciling.reconciliation import Reconciliation
 from batch_layer.versions.postgres_versions import PostgresVersionStore
-from ingestion.contract.instants import day_of_text
 from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
@@ -21,26 +19,15 @@ from jobs.wiring.batch_settings import BatchSettings
 from jobs.wiring.reconcile_ports import reconcile_ports
 
 SHOWN_MAX = 20
-ALL = "all"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the flags."""
-    parser.add_argument("--day", default=ALL, metavar="YYYY-MM-DD|all", help="one UTC day only (default: all)")
-    parser.add_argument(
-        "--repair", action="store_true", help="first let the tables show the version, without what was added behind it"
-    )
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
-
-
-def run(arguments: argparse.Namespace) -> ExitCode:
+def run(*, day: date | None, repair: bool, as_json: bool) -> ExitCode:
     """See the exit codes: 4 a server is away, 5 nothing is published, 6 a difference."""
-    day = _day(arguments.day)
     chosen = BatchSettings.from_environ(settings.environment("PIPELINE"))
     with told_by_exit_code(), _ports(chosen) as ports:
-        result = reconcile_once(ports, day, repair=arguments.repair)
+        result = reconcile_once(ports, day, repair=repair)
         note_open_differences(chosen, ports.reconciliations)
-    if arguments.json:
+    if as_json:
         print(json.dumps(asdict(result) | {"is_equal": result.is_equal}, default=str))
     elif result.is_equal:
         print(equal_text(result))
@@ -67,13 +54,6 @@ def equal_text(result: Reconciliation) -> str:
 def _shown(differences: Sequence[str]) -> list[str]:
     more = len(differences) - SHOWN_MAX
     return [*differences[:SHOWN_MAX], *([f"and {more:,} more"] if more > 0 else [])]
-
-
-def _day(text: str) -> date | None:
-    try:
-        return None if text == ALL else day_of_text(text)
-    except ValueError as error:
-        raise CommandError(f"--day is {text!r}; it must be like 2026-11-20, or all", ExitCode.BAD_INPUT) from error
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """`./viewledger status`: what of the local stack is running."""
 
-import argparse
 import json
 import time
 from pathlib import Path
@@ -13,15 +12,10 @@ from jobs.settings.stack_in_use import folder_in_use, is_running
 GOOD = ("ready", "done")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the flags."""
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-
-
-def run(arguments: argparse.Namespace) -> ExitCode:
+def run(*, as_json: bool) -> ExitCode:
     """OK when every part is up, UNAVAILABLE otherwise."""
     answer = status(folder_in_use())
-    if arguments.json:
+    if as_json:
         print(json.dumps(answer, indent=1))
     else:
         print(table(answer, time.time()))

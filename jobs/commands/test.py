@@ -1,6 +1,5 @@
 """`./viewledger test`: the tests that are asked for; without words every test, and `check` beside them."""
 
-import argparse
 import signal
 import subprocess
 import sys
@@ -36,17 +35,11 @@ BESIDE = (
 """What shares one Spark, which so starts and warms up once, and the demo, which brings its own servers."""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Take every word as it is: pytest's flags are pytest's."""
-    parser.prefix_chars = "\0"  # argparse then claims no flag for itself, so that -k and -x reach pytest
-    parser.add_argument("words", nargs="*", metavar="PYTEST_ARGUMENT", help="pytest's own arguments, such as -k NAME")
-
-
-def run(arguments: argparse.Namespace) -> ExitCode:
+def run(*, words: Sequence[str]) -> ExitCode:
     """OK only when every check held, at least one test ran and none failed."""
-    programs_for_tests.provide(state_home(), arguments.words)
-    if arguments.words:
-        return ExitCode.OK if start("tests", ("pytest", *arguments.words)).wait() == 0 else ExitCode.FAILED
+    programs_for_tests.provide(state_home(), words)
+    if words:
+        return ExitCode.OK if start("tests", ("pytest", *words)).wait() == 0 else ExitCode.FAILED
     return run_everything()
 
 

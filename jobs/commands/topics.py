@@ -1,35 +1,33 @@
-"""`./viewledger topics create|check|new-generation`: the topics, their settings, and what differs on the broker."""
+"""`./viewledger topics create|check`: the topics, their settings, and what differs on the broker."""
 
-import argparse
+from collections.abc import Sequence
 from contextlib import suppress
 
 import kafka.errors
 from kafka.admin import KafkaAdminClient
 
 from jobs.checkup.topics import TOPICS, admin_client, differences, wanted_settings
-from jobs.commands import new_generation
 from jobs.exit_codes import ExitCode
 from jobs.settings import KafkaConnection, environment
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the actions."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    actions.add_parser("create", help="create what is missing")
-    actions.add_parser("check", help="compare what is there")
-    new_generation.add_arguments(actions.add_parser("new-generation", help=new_generation.HELP))
-
-
-def run(arguments: argparse.Namespace) -> ExitCode:
-    """OK when the topics are as they should be, DIFFERENCE otherwise (each difference on its own line)."""
-    if arguments.action == "new-generation":
-        return new_generation.run(arguments)
+def create_missing() -> ExitCode:
+    """Create what is missing, then check; see `check`."""
     connection = KafkaConnection.from_environ(environment())
     with admin_client(connection) as admin:
-        if arguments.action == "create":
-            for name in create(admin, connection):
-                print(f"created {name}")
-        found = differences(admin, connection)
+        for name in create(admin, connection):
+            print(f"created {name}")
+        return _told(differences(admin, connection))
+
+
+def check() -> ExitCode:
+    """OK when the topics are as they should be, DIFFERENCE otherwise (each difference on its own line)."""
+    connection = KafkaConnection.from_environ(environment())
+    with admin_client(connection) as admin:
+        return _told(differences(admin, connection))
+
+
+def _told(found: Sequence[str]) -> ExitCode:
     for difference in found:
         print(difference)
     if not found:

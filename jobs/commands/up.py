@@ -1,39 +1,27 @@
 """`./viewledger up`: starts the local stack on its fixed ports and leaves it running."""
 
-import argparse
 import sys
 
 from jobs.exit_codes import ExitCode
 from jobs.local_stack.ports import fixed_ports
-from jobs.local_stack.servers import PROCESSES, SERVERS
+from jobs.local_stack.servers import SERVERS
 from jobs.local_stack.stack import LocalStack
 from jobs.settings import environment
-from jobs.settings.declared.machine import PORT_BASE
 from jobs.settings.stack_in_use import is_running
 from jobs.settings.state_home import state_home
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the flags."""
-    parser.epilog = f"The ports are the block from {PORT_BASE.name} ({PORT_BASE.default}) on."
-    parser.add_argument("--servers-only", action="store_true", help="start none of our own processes")
-    parser.add_argument(
-        "--processes", default=",".join(PROCESSES), help="which of our processes to start (default: %(default)s)"
-    )
-
-
-def run(arguments: argparse.Namespace) -> ExitCode:
+def run(*, servers_only: bool, processes: str) -> ExitCode:
     """Return when every part answered its probe; running it again while the stack runs changes nothing."""
     folder = state_home() / "local"
     if is_running(folder):
         print("the local stack is running already; ./viewledger status shows it", file=sys.stderr)
         return ExitCode.OK
-    processes = [] if arguments.servers_only else [name for name in arguments.processes.split(",") if name]
     stack = LocalStack.start(
         folder,
         ports=fixed_ports(environment()),
         servers=SERVERS,
-        processes=processes,
+        processes=[] if servers_only else [name for name in processes.split(",") if name],
         detached=True,
         tell=lambda text: print(f"up: {text}", file=sys.stderr, flush=True),
     )

@@ -1,8 +1,6 @@
 """`./viewledger demo`: one small day through the whole pipeline; ends with a table whose differences must be 0."""
 
-import argparse
 import json
-import re
 import shutil
 import sys
 import time
@@ -11,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from jobs.commands.flags import whole_number
 from jobs.demo.comparison import Row, render
 from jobs.demo.sample import read_video_days
 from jobs.demo.steps import Demo
@@ -23,21 +20,7 @@ from jobs.settings.state_home import state_home
 PROCESSES = ("collector", "speed", "api")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the command's flags."""
-    parser.add_argument("--events", type=_event_count, default=200_000, help="events to send (default 200000)")
-    parser.add_argument("--seed", type=whole_number, default=20261123, help="the same seed gives the same traffic")
-    parser.add_argument("--keep", action="store_true", help="leave the stack running; ./viewledger down stops it")
-    parser.add_argument("--json", action="store_true", help="print the result as one JSON document")
-
-
-def _event_count(text: str) -> int:
-    if not re.fullmatch("[0-9]{1,9}", text) or not 20_000 <= int(text) <= 5_000_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 20000 to 5000000")
-    return int(text)
-
-
-def run(arguments: argparse.Namespace) -> ExitCode:
+def run(*, events: int, seed: int, keep: bool, as_json: bool) -> ExitCode:
     """Run the demo on a stack of its own that starts empty; exits with 6 when a number differs from the truth."""
     started = time.monotonic()
 
@@ -51,33 +34,33 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         earlier.stop()
     shutil.rmtree(folder, ignore_errors=True)
     now = datetime.now(UTC)
-    keep = False
+    left_running = False
     with ThreadPoolExecutor(1) as pool:
-        making = pool.submit(make_sample_traffic, arguments, now)
+        making = pool.submit(make_sample_traffic, now, event_count=events, seed=seed)
         tell("starting Kafka, HDFS, Redis, PostgreSQL and viewledger's own processes")
-        stack = LocalStack.start(folder, processes=PROCESSES, detached=arguments.keep, tell=tell)
+        stack = LocalStack.start(folder, processes=PROCESSES, detached=keep, tell=tell)
         try:
             traffic = making.result()
-            tell(f"made about {arguments.events:,} events with their truth (seed {arguments.seed})")
+            tell(f"made about {events:,} events with their truth (seed {seed})")
             demo = Demo(stack, tell)
             rows = demo.run(traffic, now.date())
-            report(demo, rows, arguments, seconds=time.monotonic() - started)
-            keep = arguments.keep
+            report(demo, rows, seconds=time.monotonic() - started, kept=keep, as_json=as_json)
+            left_running = keep
         finally:
-            if not keep:
+            if not left_running:
                 tell("stopping the stack")
                 stack.stop()
     return ExitCode.DIFFERENCE if any(row.difference for row in rows) else ExitCode.OK
 
 
-def make_sample_traffic(arguments: argparse.Namespace, now: datetime) -> Traffic:
+def make_sample_traffic(now: datetime, *, event_count: int, seed: int) -> Traffic:
     """Return the traffic that the flags ask for."""
-    return make_traffic(read_video_days(now.date()), event_count=arguments.events, now=now, seed=arguments.seed)
+    return make_traffic(read_video_days(now.date()), event_count=event_count, now=now, seed=seed)
 
 
-def report(demo: Demo, rows: Sequence[Row], arguments: argparse.Namespace, *, seconds: float) -> None:
+def report(demo: Demo, rows: Sequence[Row], *, seconds: float, kept: bool, as_json: bool) -> None:
     """Print the table, the speeds and a call to look at."""
-    if arguments.json:
+    if as_json:
         document = {
             "rows": [asdict(row) | {"difference": row.difference} for row in rows],
             "freshness_seconds": demo.freshness_seconds,
@@ -95,7 +78,7 @@ def report(demo: Demo, rows: Sequence[Row], arguments: argparse.Namespace, *, se
     for name, value in demo.freshness_seconds.items():
         print(f"freshness {name} (append to countable, live traffic): {value:.3f} s")
     print(f"{demo.sample_call} answers {demo.sample_answer}")
-    if arguments.keep:
+    if kept:
         print("The stack stays up; ./viewledger down stops it.")
     else:
         print("Run with --keep to leave the stack up and look around.")

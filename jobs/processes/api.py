@@ -1,6 +1,5 @@
 """The API process: published versions from PostgreSQL, provisional counts from Redis, answers over HTTP."""
 
-import argparse
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -104,7 +103,7 @@ class SpeedLayerCounts:
         return SpeedSums(offset_ends, found.views, is_complete, appended_at, found.doubtful)
 
 
-def run(arguments: argparse.Namespace) -> ExitCode:
+def run() -> ExitCode:
     """Serve until it is stopped. Starts without PostgreSQL and Redis, too, and answers as soon as they do."""
     environ = settings.environment("API")
     chosen = ApiSettings.from_environ(environ)

@@ -1,6 +1,5 @@
 """The collector process: HTTP in, Kafka out."""
 
-import argparse
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -57,7 +56,7 @@ class CollectorSettings:
         )
 
 
-def run(arguments: argparse.Namespace) -> ExitCode:
+def run() -> ExitCode:
     """Serve until it is stopped; UNAVAILABLE when no broker answers at the start or the port is taken."""
     chosen = CollectorSettings.from_environ(settings.environment())
     log_json()

@@ -1,6 +1,5 @@
 """The speed process: one member of the consumer group that counts `video-views` into Redis."""
 
-import argparse
 import gc
 import importlib.util
 import logging
@@ -123,7 +122,7 @@ class Readiness:
         return self.loop is not None and self.loop.is_ready and not self._stopping.is_set()
 
 
-def run(arguments: argparse.Namespace) -> ExitCode:
+def run() -> ExitCode:
     """Count until SIGTERM or Ctrl-C. FAILED when going on would count wrong, BAD_INPUT when Redis is set up unsafely.
 
     Servers that do not answer are waited for, at the start too; meanwhile `/readyz` says 503.

@@ -1,6 +1,5 @@
 """The SQL server as a process: Spark Connect on the published versions, and their Iceberg catalogue over HTTP."""
 
-import argparse
 import logging
 import signal
 import threading
@@ -16,7 +15,7 @@ LOOK_SECONDS = 1.0
 """How often Spark's Java process is looked at."""
 
 
-def run(arguments: argparse.Namespace) -> ExitCode:
+def run() -> ExitCode:
     """Serve until it is stopped; FAILED when Spark's Java process ends before."""
     chosen = SqlServerSettings.from_environ(settings.environment())
     log_json()

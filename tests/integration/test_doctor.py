@@ -1,4 +1,3 @@
-import argparse
 import json
 import re
 import time
@@ -61,7 +60,7 @@ def test_the_command_answers_as_json_and_by_its_exit_code(
 ) -> None:
     for name, value in stack_environment.items():
         monkeypatch.setenv(name, value)
-    code = doctor.run(argparse.Namespace(json=True))
+    code = doctor.run(as_json=True)
     rows = json.loads(capsys.readouterr().out)
     assert {"subject", "verdict", "found", "remedy"} == set(rows[0])
     bad = [row for row in rows if row["verdict"] == "bad"]

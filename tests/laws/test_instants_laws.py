@@ -1,20 +1,17 @@
 """Whatever text names an instant or a day, as a parameter or a flag: an answer or one clear refusal, never a trace."""
 
-import argparse
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+import click
 import pytest
 
 from ingestion.contract.instants import EARLIEST, LATEST_BEFORE, day_of_text, in_utc, instant_of
 from ingestion.contract.periods import Period
-from jobs.commands import reconcile
-from jobs.commands.billing import statements as billing_statements
-from jobs.commands.flags import day_of
+from jobs.command_line.values import BillingPeriod, Day, DayOrAll, EndOfDayOrInstant
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.wiring.sql_version import VersionChoice
 from serving_layer.problems.problems import ProblemError
 from serving_layer.request.cursors import Cursors
 from serving_layer.request.parameters import Parameters
@@ -57,8 +54,8 @@ def series(text: str) -> object:
     return Parameters(pairs, {"from", "to", "timezone"}).series()
 
 
-def version_choice(text: str) -> object:
-    return VersionChoice.of(argparse.Namespace(version=None, as_of=text))
+def flag(kind: click.ParamType[object, str]) -> Callable[[str], object]:
+    return lambda text: kind.convert(text, None, None)
 
 
 READERS: list[tuple[Callable[[str], object], type[Exception]]] = [
@@ -68,10 +65,10 @@ READERS: list[tuple[Callable[[str], object], type[Exception]]] = [
     (as_of, ProblemError),
     (ranking, ProblemError),
     (series, ProblemError),
-    (version_choice, CommandError),
-    (reconcile._day, CommandError),
-    (lambda text: day_of("--day", text), CommandError),
-    (lambda text: billing_statements._after_day(text, "--as-of"), CommandError),
+    (flag(EndOfDayOrInstant()), click.BadParameter),
+    (flag(DayOrAll()), click.BadParameter),
+    (flag(Day()), click.BadParameter),
+    (flag(BillingPeriod()), click.BadParameter),
 ]
 
 

@@ -62,7 +62,7 @@ ROOMS = {
     "billing": in_order("terms", "rating", "books", "payouts", "proof"),
     "jobs": in_order(
         "telemetry", "child", "settings", "setup", "resilience", "http", "local_stack", "checkup", "wiring",
-        "processes", "commands", "demo",
+        "command_line", "processes", "commands", "demo",
     ),
 }  # fmt: skip
 """Layer → room → the rooms that it may import, beside itself and what lies in the layer's own folder.

@@ -1,6 +1,5 @@
 """The batch command: attempts, arguments, exit codes."""
 
-import argparse
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,19 +8,13 @@ import pytest
 from batch_layer.errors import RefusedError
 from batch_layer.run.prometheus_batch_metrics import PrometheusBatchMetrics
 from ingestion.contract.unavailable import Part, UnavailableError
-from jobs.commands import batch
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.wiring import batch_run
 from jobs.wiring.batch_settings import BatchSettings
+from tests.command_lines import parsed
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
-
-
-def parsed(*words: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
-    batch.add_arguments(parser)
-    return parser.parse_args(words)
 
 
 def test_a_run_is_tried_again_with_growing_bounded_waits() -> None:
@@ -59,7 +52,7 @@ def test_what_is_refused_is_not_tried_again() -> None:
 @pytest.mark.parametrize("words", [("run", "--attempts", "0"), ("versions", "--limit", "0")])
 def test_a_limit_out_of_range_is_named(words: tuple[str, ...]) -> None:
     with pytest.raises(CommandError, match=words[1]) as refusal:
-        batch.run(parsed(*words))
+        parsed(["batch", *words])
     assert refusal.value.code is ExitCode.BAD_INPUT
 
 

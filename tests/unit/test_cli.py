@@ -1,4 +1,3 @@
-import argparse
 import sys
 import types
 from collections.abc import Callable
@@ -7,6 +6,9 @@ from pathlib import Path
 import pytest
 
 from jobs import cli
+from jobs.command_line.frame import Command
+from jobs.command_line.options import number
+from jobs.command_line.root import ROOT
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 
@@ -17,10 +19,12 @@ def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Callab
 
     def install(work: Callable[[], ExitCode]) -> None:
         module = types.ModuleType("probe_command")
-        module.add_arguments = lambda parser: parser.add_argument("--size", type=int)  # type: ignore[attr-defined]
-        module.run = lambda _arguments: work()  # type: ignore[attr-defined]
+        module.run = lambda *, size: work()  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "probe_command", module)
-        monkeypatch.setitem(cli.COMMANDS, "probe", ("probe_command", "does what a test wants"))
+        probe = Command(
+            "probe", "probe_command:run", "do what a test wants", number("--size", "how much", 1, most=10**6)
+        )
+        monkeypatch.setitem(ROOT.commands, "probe", probe)
         monkeypatch.setenv("VIEWLEDGER_HOME", str(tmp_path))
 
     return install
@@ -30,23 +34,40 @@ def stop(error: BaseException) -> ExitCode:
     raise error
 
 
-def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main([]) == ExitCode.OK
+@pytest.mark.parametrize("words", [[], ["help"], ["-h"], ["--help"]])
+def test_help_lists_every_command(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(words) == ExitCode.OK
     text = capsys.readouterr().out
-    assert all(f"\n  {name} " in text for name in cli.COMMANDS)
+    assert all(f"\n  {name} " in text for name in ROOT.commands)
 
 
-def test_an_unknown_command_is_bad_input(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["lunch"]) == ExitCode.BAD_INPUT
-    assert "unknown command 'lunch'" in capsys.readouterr().err
-
-
-def test_an_unknown_flag_is_bad_input(command: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["lunch"], "unknown command: 'lunch'; give one of its commands\n./viewledger --help"),
+        (["doctr"], "unknown command: 'doctr'; did you mean doctor?\n./viewledger --help"),
+        (["probe", "--colour"], "unknown flag: --colour; leave it out\n./viewledger probe --help"),
+        (["probe", "--sice", "3"], "unknown flag: --sice; did you mean --size?\n./viewledger probe --help"),
+        (["probe", "-z"], "unknown flag: -z; leave it out\n./viewledger probe --help"),
+        (["probe", "--size"], "--size has no value; give one after it\n./viewledger probe --help"),
+        (["probe", "twice"], "unexpected word: 'twice'; leave it out\n./viewledger probe --help"),
+        (
+            ["probe", "--size", "\x1b[2J"],
+            r"--size is not a whole number: '\x1b[2J'; give a whole number from 1 to 1000000",
+        ),
+        (["status", "--json=yes"], "--json takes no value; give it alone\n./viewledger status --help"),
+    ],
+)
+def test_words_that_cannot_be_read_get_one_sentence_and_the_place_of_the_help(
+    words: list[str], said: str, command: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
     command(lambda: ExitCode.OK)
-    with pytest.raises(SystemExit) as caught:
-        cli.main(["probe", "--colour"])
-    assert caught.value.code == ExitCode.BAD_INPUT
-    assert "unrecognized arguments: --colour" in capsys.readouterr().err
+    assert cli.main(words) == ExitCode.BAD_INPUT
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith(f"viewledger: {said}")
+    assert shown.err.endswith(" --help shows what it takes\n")
+    assert shown.err.count("\n") == 2
 
 
 def test_the_code_of_a_command_is_the_exit_code(command: Callable[..., None]) -> None:
@@ -104,9 +125,6 @@ def test_the_trace_of_an_unexpected_error_is_its_owners_alone_and_has_no_value_i
 
 
 def test_pytest_gets_its_own_flags() -> None:
-    from jobs.commands import test
-
-    parser = argparse.ArgumentParser()
-    test.add_arguments(parser)
-    words = ["-x", "-k", "redis and not slow", "--maxfail=1", "tests/unit"]
-    assert parser.parse_args(words).words == words
+    words = ["-x", "-k", "redis and not slow", "--maxfail=1", "--durations", "10", "-vv", "-h", "tests/unit"]
+    with ROOT.commands["test"].make_context("test", list(words)) as context:
+        assert list(context.params["words"]) == words

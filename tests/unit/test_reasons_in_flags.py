@@ -9,10 +9,10 @@ from jobs.exit_codes import ExitCode
 
 PROPOSAL = ["--proposal", "catalogue:1", "--actor", "max"]
 COMMANDS = {
-    "refuse": ["billing", "proposal-refuse", *PROPOSAL],
-    "approve": ["billing", "proposal-approve", *PROPOSAL],
-    "limits": ["billing", "limits", "--set", "EUR=1", "--actor", "max"],
-    "hold": ["billing", "hold", "--payee", "ann", "--currency", "EUR", "--amount", "1", "--actor", "max"],
+    "refuse": ["billing", "proposals", "refuse", *PROPOSAL],
+    "approve": ["billing", "proposals", "approve", *PROPOSAL],
+    "limits": ["billing", "limits", "set", "EUR=1", "--actor", "max"],
+    "hold": ["billing", "holds", "place", "--payee", "ann", "--currency", "EUR", "--amount", "1", "--actor", "max"],
     "new generation": ["topics", "new-generation", "--actor", "max"],
 }
 
@@ -44,4 +44,4 @@ def test_a_reason_in_any_script_is_taken(words: list[str], capsys: pytest.Captur
 
 def test_limits_are_not_set_without_a_reason(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(COMMANDS["limits"]) == ExitCode.BAD_INPUT
-    assert "--set needs --reason, which says why" in capsys.readouterr().err
+    assert "--reason is missing; give it as --reason TEXT" in capsys.readouterr().err

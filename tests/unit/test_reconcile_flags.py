@@ -11,13 +11,11 @@ from jobs.exit_codes import ExitCode
 @pytest.mark.parametrize("day", ["yesterday", "2026-13-01", "", "2026-11-31"])
 def test_a_wrong_day_is_named_with_what_is_allowed(day: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["reconcile", "--day", day]) == ExitCode.BAD_INPUT
-    assert capsys.readouterr().err == f"viewledger: --day is {day!r}; it must be like 2026-11-20, or all\n"
+    assert capsys.readouterr().err.startswith(f"viewledger: --day is not a day: {day!r}; give it as 2026-10-31, or all")
 
 
 def test_an_unknown_flag_is_bad_input(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as refused:
-        cli.main(["reconcile", "--force"])
-    assert refused.value.code == ExitCode.BAD_INPUT
+    assert cli.main(["reconcile", "--force"]) == ExitCode.BAD_INPUT
     assert "--force" in capsys.readouterr().err
 
 

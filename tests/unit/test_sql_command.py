@@ -1,6 +1,5 @@
 """The parts of `./viewledger sql` that need no server: cutting statements, printing answers, choosing a version."""
 
-import argparse
 import csv
 import io
 import json
@@ -20,6 +19,7 @@ from jobs.commands.sql.statements import StatementReader
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.wiring.sql_version import VersionChoice, chosen_version
+from tests.command_lines import parsed
 
 
 def statements(*lines: str) -> list[str]:
@@ -128,7 +128,8 @@ class Published:
 
 
 def choose(version: str | None = None, as_of: str | None = None, *, count: int = 3) -> int:
-    choice = VersionChoice.of(argparse.Namespace(version=version, as_of=as_of))
+    _, params = parsed(["sql", *(["--version", version] if version else []), *(["--as-of", as_of] if as_of else [])])
+    choice = VersionChoice.of(params["version"], params["as_of"])
     return chosen_version(Published(count), choice)  # type: ignore[arg-type]
 
 
@@ -160,12 +161,12 @@ def test_a_version_is_chosen_by_number_or_by_when_it_was_in_force(
     ("version", "as_of", "said"),
     [
         ("4", None, "version 4 was not published; there are 1 to 3"),
-        ("0", None, "--version is '0'"),
-        ("-1", None, "--version is '-1'"),
-        ("١", None, "--version is '١'"),
-        ("1; drop", None, "must be the number of a published version"),
-        (None, "yesterday", "it must be a day like 2026-11-24"),
-        (None, "2026-02-30", "it must be a day like"),
+        ("0", None, "--version is out of range: 0"),
+        ("-1", None, "--version is out of range: -1"),
+        ("١", None, "--version is not a whole number: '١'"),
+        ("1; drop", None, "--version is not a whole number: '1; drop'"),
+        (None, "yesterday", "give a day like 2026-11-24"),
+        (None, "2026-02-30", "give a day like"),
         (None, "9999-12-31", "in the years from 1970 to 9998"),
         (None, "2026-11-20T12:00:00", "or an instant with its zone"),
         ("1", "2026-11-20", "exclude each other"),
@@ -189,8 +190,8 @@ def test_before_the_first_publication_there_is_nothing_to_ask() -> None:
     [
         (["sql", ""], "the statement is empty"),
         (["sql", " ; -- x"], "the statement is empty"),
-        (["sql", "select 1", "--limit", "-1"], "--limit must be from 0"),
-        (["sql", "select 1", "--as-of", "x"], "--as-of is 'x'"),
+        (["sql", "select 1", "--limit", "-1"], "--limit is out of range: -1"),
+        (["sql", "select 1", "--as-of", "x"], "--as-of is not a day or an instant: 'x'"),
     ],
 )
 def test_wrong_words_are_found_before_anything_is_started(

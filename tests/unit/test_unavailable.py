@@ -7,6 +7,8 @@ import pytest
 from billing.errors import RoleRefusedError, SchemaMissingError
 from ingestion.contract.unavailable import PART_NAMES, Part, UnavailableError
 from jobs import cli
+from jobs.command_line.frame import Command
+from jobs.command_line.root import ROOT
 from jobs.exit_codes import ExitCode
 
 
@@ -31,14 +33,10 @@ def test_a_command_that_meets_it_ends_with_code_4_and_its_sentence_alone(
 ) -> None:
     class Away:
         @staticmethod
-        def add_arguments(parser: object) -> None:
-            """No flags."""
-
-        @staticmethod
-        def run(arguments: object) -> ExitCode:
+        def run() -> ExitCode:
             raise UnavailableError(Part.KAFKA, "Kafka at k:1 does not answer")
 
     monkeypatch.setitem(sys.modules, "away_command", Away)  # type: ignore[arg-type]
-    monkeypatch.setitem(cli.COMMANDS, "away", ("away_command", "is away"))
+    monkeypatch.setitem(ROOT.commands, "away", Command("away", "away_command:run", "is away"))
     assert cli.main(["away"]) == ExitCode.UNAVAILABLE == 4
     assert capsys.readouterr() == ("", "viewledger: Kafka at k:1 does not answer\n")

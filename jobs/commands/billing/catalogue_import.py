@@ -1,6 +1,5 @@
-"""`./viewledger billing import`: payees, videos and rates from files, checked as a whole."""
+"""`./viewledger billing catalogue import`: payees, videos and rates from files, checked as a whole."""
 
-import argparse
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,46 +13,39 @@ from billing.terms.imports import PROPOSED, Imported, ImportOrder
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.wiring.billing_settings import Actions, actor_of, add_action, add_actor, billing_connector, show
+from jobs.wiring.billing_settings import billing_connector, show
+from jobs.wiring.billing_work import billing_work
 from jobs.wiring.pseudonyms import pseudonymiser
 
 
-def add_actions(actions: Actions) -> None:
-    """Declare `import`."""
-    imports = add_action(actions, "import", import_files, "import payees and videos, rates, or all three")
-    imports.add_argument("--payees", type=Path, metavar="CSV", help="payee_id,name,user_id,country")
-    imports.add_argument("--videos", type=Path, metavar="CSV", help="video_id,payee_id,length_seconds")
-    imports.add_argument("--owners", type=Path, metavar="CSV", help="video_id,payee_id,share_ppm,from_on,to_on")
-    imports.add_argument("--rates", type=Path, metavar="YAML", help="currency and contracts")
-    imports.add_argument(
-        "--allow-removals",
-        type=int,
-        default=0,
-        metavar="N",
-        help="how many payees, videos and contracts may be gone (0)",
-    )
-    imports.add_argument("--preview", action="store_true", help="show what would change and store nothing")
-    add_actor(imports, "who imports; an import that waits is approved by another person")
-
-
-def import_files(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
+@billing_work
+def import_files(
+    environ: Mapping[str, str],
+    *,
+    payees: Path | None,
+    videos: Path | None,
+    owners: Path | None,
+    rates: Path | None,
+    allow_removals: int,
+    preview: bool,
+    actor: str,
+    as_json: bool,
+) -> ExitCode:
     """Read all files, then stores what is new."""
-    if (arguments.payees is None) != (arguments.videos is None):
+    if (payees is None) != (videos is None):
         raise CommandError("--payees and --videos belong together; give both", ExitCode.BAD_INPUT)
-    if arguments.owners is not None and arguments.videos is None:
+    if owners is not None and videos is None:
         raise CommandError("--owners belongs to --payees and --videos; give all three", ExitCode.BAD_INPUT)
-    if arguments.allow_removals < 0:
-        raise CommandError("--allow-removals must be 0 or more", ExitCode.BAD_INPUT)
-    if arguments.payees is None and arguments.rates is None:
+    if payees is None and rates is None:
         raise CommandError("nothing to import; give --payees and --videos, --rates, or all three", ExitCode.BAD_INPUT)
     store = PostgresCatalogueStore(billing_connector(environ))
-    catalogue, contracts = _read_files(arguments, environ, store)
-    files = (arguments.payees, arguments.videos, arguments.owners)
+    files = (payees, videos, owners)
+    catalogue, contracts = _read_files(environ, store, files=files, rates=rates)
     order = ImportOrder(
-        source=", ".join(file.name for file in files if file is not None) or arguments.rates.name,
-        actor=actor_of(arguments),
-        removals_max=arguments.allow_removals,
-        preview=arguments.preview,
+        source=", ".join(file.name for file in files if file is not None) or (rates.name if rates else ""),
+        actor=actor,
+        removals_max=allow_removals,
+        preview=preview,
     )
     found = store.import_terms(order, catalogue, contracts)
     counts: dict[str, dict[str, int]] = {}
@@ -65,29 +57,33 @@ def import_files(arguments: argparse.Namespace, environ: Mapping[str, str]) -> E
         counts["rates"] = {"contract_count": len(contracts.contracts)}
     document = {what: _document(each) | counts[what] for what, each in found.items()}
     show(
-        arguments,
         document | ({"preview": True} if order.preview else {}),
         lambda: "\n".join(_import_line(*item, preview=order.preview) for item in document.items()),
+        as_json=as_json,
     )
     return ExitCode.OK
 
 
 def _read_files(
-    arguments: argparse.Namespace, environ: Mapping[str, str], store: PostgresCatalogueStore
+    environ: Mapping[str, str],
+    store: PostgresCatalogueStore,
+    *,
+    files: tuple[Path | None, Path | None, Path | None],
+    rates: Path | None,
 ) -> tuple[Catalogue | None, Contracts | None]:
     """Read all files before anything is stored, so that the errors of all are named together."""
     problems: list[str] = []
     catalogue = contracts = None
-    if arguments.payees is not None:
+    payees, videos, owners = files
+    if payees is not None and videos is not None:
         try:
-            files = (arguments.payees, arguments.videos, arguments.owners)
-            catalogue = read_catalogue(*files, pseudonymiser(environ))
+            catalogue = read_catalogue(payees, videos, owners, pseudonymiser(environ))
         except FileRefusedError as error:
             problems += error.problems
-    if arguments.rates is not None:
+    if rates is not None:
         try:
             # Payees that could not be read are named already; those of the contracts are not named for it again.
-            contracts = read_contracts(arguments.rates, payees=None if problems else _payees(catalogue, store))
+            contracts = read_contracts(rates, payees=None if problems else _payees(catalogue, store))
         except FileRefusedError as error:
             problems += error.problems
     if problems:
@@ -115,6 +111,6 @@ def _import_line(what: str, result: Mapping[str, Any], *, preview: bool) -> str:
     if result["state"] == PROPOSED:
         then = "would wait" if preview and result["new"] else "waits"
         lines.append(
-            f"  it {then} for a second person: `billing proposal-approve --proposal {what}:{result['version']}`"
+            f"  it {then} for a second person: `billing proposals approve --proposal {what}:{result['version']}`"
         )
     return "\n".join(lines)

@@ -1,6 +1,5 @@
-"""`./viewledger billing export`: a period as a bundle of files that `viewledger-verify` recomputes."""
+"""`./viewledger billing proof export`: a period as a bundle of files that `viewledger-verify` recomputes."""
 
-import argparse
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -11,29 +10,20 @@ from billing.proof.journal import Record
 from billing.proof.postgres_bundle import newest_versions, records_of_period
 from billing.proof.postgres_journal import PostgresJournal
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
-from jobs.commands.billing.proof import one_sentence
+from ingestion.contract.periods import Period
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.wiring.billing_settings import Actions, add_action, add_period, billing_connector, period_of, show
+from jobs.wiring.billing_settings import billing_connector, show
+from jobs.wiring.billing_work import billing_work
 from jobs.wiring.settled_views import open_settled_events
 
 PROGRESS_RECORDS = 100_000
 
 
-def add_actions(actions: Actions) -> None:
-    """Declare the action."""
-    export = add_action(
-        actions, "export", export_period, "everything that recomputes a period, as files in a new folder"
-    )
-    add_period(export)
-    export.add_argument(
-        "--to", type=Path, required=True, metavar="DIR", help="a folder that is not there yet, or empty"
-    )
-
-
-def export_period(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
+@billing_work
+def export_period(environ: Mapping[str, str], *, period: Period, to: Path, as_json: bool) -> ExitCode:
     """Write the bundle of the period's newest run; reads the batch version that the run was made from."""
-    period, connect = period_of(arguments), billing_connector(environ)
+    connect = billing_connector(environ)
     versions = newest_versions(connect, period)
     if versions is None:
         raise CommandError(f"period {period} was never billed; `billing run` bills it", ExitCode.REFUSED)
@@ -46,13 +36,13 @@ def export_period(arguments: argparse.Namespace, environ: Mapping[str, str]) -> 
         chain=journal.chain(),
         catalogue=PostgresCatalogueStore(connect).catalogue(versions.catalogue_version),
     )
-    with one_sentence(), open_settled_events(environ, versions.batch_version) as settled:
+    with open_settled_events(environ, versions.batch_version) as settled:
         rows = write_bundle(
-            arguments.to, period=period, versions=versions, books=books, settled=settled, made_at=datetime.now(UTC)
+            to, period=period, versions=versions, books=books, settled=settled, made_at=datetime.now(UTC)
         )
-    document = {"to": str(arguments.to), "period": str(period), "batch_version": versions.batch_version, "rows": rows}
+    document = {"to": str(to), "period": str(period), "batch_version": versions.batch_version, "rows": rows}
     text = ", ".join(f"{count:,} {name.partition('.')[0]}" for name, count in rows.items())
-    show(arguments, document, lambda: f"bundle of period {period} in {arguments.to}: {text}")
+    show(document, lambda: f"bundle of period {period} in {to}: {text}", as_json=as_json)
     return ExitCode.OK
 
 

@@ -1,7 +1,6 @@
 """`./viewledger billing nightly`: bills closed months, estimates open ones, lets holds expire, posts what was left, and
 names the statements that are held for too long."""
 
-import argparse
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
@@ -17,28 +16,20 @@ from jobs.commands.billing.figures import record_night, record_overdue
 from jobs.commands.billing.tables import aligned, billed_period_json
 from jobs.exit_codes import ExitCode
 from jobs.wiring.billing_settings import (
-    Actions,
     BillingSettings,
-    actor_of,
-    add_action,
-    add_actor,
     billing_connector,
     show,
 )
+from jobs.wiring.billing_work import billing_work
 from jobs.wiring.settled_views import open_settled_views
 
 OVERDUE_SHOWN = 50
 
 
-def add_actions(actions: Actions) -> None:
-    """Declare `nightly`."""
-    night = add_action(actions, "nightly", run_night, "bill the months that are closed, estimate the others; for cron")
-    add_actor(night, "who runs it, and approves nothing above the limit")
-
-
-def run_night(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
+@billing_work
+def run_night(environ: Mapping[str, str], *, actor: str, as_json: bool) -> ExitCode:
     """Works through one night; exits REFUSED when a closed month, or a statement held for too long, needs somebody."""
-    known, actor, now = BillingSettings.from_environ(environ), actor_of(arguments), datetime.now(UTC)
+    known, now = BillingSettings.from_environ(environ), datetime.now(UTC)
 
     def order_of(period: Period) -> BillingOrder:
         return BillingOrder(
@@ -93,7 +84,9 @@ def run_night(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Exit
     last += [f"approved and not posted: {conflict}" for conflict in night.conflicts]
     last += [f"held too long: {each.overdue_text(now)}" for each in overdue[:OVERDUE_SHOWN]]
     if len(overdue) > OVERDUE_SHOWN:
-        last.append(f"held too long: {len(overdue) - OVERDUE_SHOWN} more; `billing statements --state held` lists them")
-    show(arguments, document, lambda: "\n".join([aligned(("period", "outcome", ""), rows, left=3), "", *last]))
+        last.append(
+            f"held too long: {len(overdue) - OVERDUE_SHOWN} more; `billing statements list --state held` lists them"
+        )
+    show(document, lambda: "\n".join([aligned(("period", "outcome", ""), rows, left=3), "", *last]), as_json=as_json)
     needs_somebody = overdue or night.conflicts or any(each.outcome == "refused" for each in night.months)
     return ExitCode.REFUSED if needs_somebody else ExitCode.OK

@@ -1,6 +1,5 @@
 """What the commands about events that wait for a decision have in common: listing them, and deciding some or all."""
 
-import argparse
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -9,18 +8,11 @@ from billing.books.postgres_states import PostgresStates
 from billing.books.states import OPEN, Move, Transition
 from billing.period_billing import place_of
 from billing.ports import ReviewedEvent
+from ingestion.contract.periods import Period
 from jobs.commands.billing.tables import aligned
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.wiring.billing_settings import (
-    APPROVER_ROLE,
-    actor_of,
-    add_reason,
-    billing_connector,
-    period_of,
-    reason_of,
-    show,
-)
+from jobs.wiring.billing_settings import APPROVER_ROLE, billing_connector, show
 
 SHOWN_MAX = 200
 
@@ -38,19 +30,13 @@ class Pool:
     """Decision → what became of the events by it, in words, where the decision's name does not say it."""
 
 
-def add_decision_flags(parser: argparse.ArgumentParser, command: str) -> None:
-    """Declare what every decision needs beside the period and the actor."""
-    text = f"as `{command}` shows it; default: all undecided"
-    parser.add_argument("--event", action="append", metavar="PLACE", help=text)
-    add_reason(parser)
-
-
 def show_pool(
-    arguments: argparse.Namespace,
     environ: Mapping[str, str],
     pool: Pool,
     events: Sequence[ReviewedEvent],
     more: Mapping[str, Sequence[str]],
+    *,
+    as_json: bool,
 ) -> None:
     """Print the events by their place, with their states; `more` has further columns, a text for each event."""
     places = [place_of(each) for each in events]
@@ -69,16 +55,22 @@ def show_pool(
     header = [name.removesuffix("_at").removesuffix("_id") for name in columns]
     document = {f"{pool.kind}s": [dict(zip(columns, row, strict=True)) for row in rows]}
     table = "\n".join([aligned(header, rows[:SHOWN_MAX], left=len(columns)), *rest]) if rows else f"no {pool.noun}"
-    show(arguments, document, lambda: table)
+    show(document, lambda: table, as_json=as_json)
 
 
-def decide(
-    arguments: argparse.Namespace,
-    environ: Mapping[str, str],
-    pool: Pool,
-    known: Collection[str],
-    decision: str,
-) -> int:
+@dataclass(frozen=True)
+class Decision:
+    """What somebody decided about events of a period."""
+
+    period: Period
+    events: Sequence[str]
+    """Their places; without any, all that are undecided."""
+    decision: str
+    actor: str
+    reason: str
+
+
+def decide(environ: Mapping[str, str], pool: Pool, known: Collection[str], asked: Decision, *, as_json: bool) -> int:
     """Store a decision for each place that is wanted and undecided, print what was decided now and what before.
 
     Returns how many were decided now. The same decision again, by the same person for the same reason, is answered as
@@ -87,8 +79,8 @@ def decide(
     Raises:
         CommandError: a place is not among the `known`, or was decided otherwise, or there is nothing left to decide.
     """
-    period, actor, reason = period_of(arguments), actor_of(arguments), reason_of(arguments)
-    wanted = sorted(set(arguments.event or known))
+    period, decision = asked.period, asked.decision
+    wanted = sorted(set(asked.events or known))
     if unknown := [place for place in wanted if place not in known]:
         raise CommandError(
             f"{unknown[0]!r} is not a {pool.noun} of period {period}; `{pool.command} --period {period}` lists them",
@@ -100,17 +92,17 @@ def decide(
     others = {
         place: step
         for place, step in before.items()
-        if (step.to_state, step.actor, step.reason) != (decision, actor, reason)
+        if (step.to_state, step.actor, step.reason) != (decision, asked.actor, asked.reason)
     }
     left = [place for place in wanted if place not in before]
-    if others and (arguments.event or not left):
+    if others and (asked.events or not left):
         raise CommandError(
             "nothing was decided now: " + "\n  ".join(decided_sentences(pool, others)),
             ExitCode.REFUSED,
         )
     states = PostgresStates(billing_connector(environ, APPROVER_ROLE))
     for place in left:
-        states.move(pool.kind, place, Move(decision, actor, reason))
+        states.move(pool.kind, place, Move(decision, asked.actor, asked.reason))
     document = {
         "decided_count": len(left),
         "decision": decision,
@@ -120,7 +112,7 @@ def decide(
         ],
     }
     head = f"{len(left)} {pool.noun}{'' if len(left) == 1 else 's'} {pool.done.get(decision, decision)}"
-    show(arguments, document, lambda: "\n".join([head, *decided_sentences(pool, before)]))
+    show(document, lambda: "\n".join([head, *decided_sentences(pool, before)]), as_json=as_json)
     return len(left)
 
 

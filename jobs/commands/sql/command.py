@@ -1,10 +1,9 @@
 """`./viewledger sql ["SELECT …"]`: asks the tables of a published version; without a statement, a prompt."""
 
-import argparse
 import sys
+from datetime import datetime
 
 from jobs import settings
-from jobs.commands.flags import whole_number
 from jobs.commands.sql.output import FORMATS
 from jobs.commands.sql.prompt import prompt
 from jobs.commands.sql.statements import StatementReader
@@ -12,42 +11,22 @@ from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.settings.state_home import state_home
 from jobs.wiring.sql_session import SqlSession, sql_session, told
-from jobs.wiring.sql_version import VersionChoice, add_version_arguments
-
-ROWS_MAX = 1_000
+from jobs.wiring.sql_version import VersionChoice
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the flags."""
-    parser.add_argument(
-        "statement", nargs="?", help="one or more statements; without it they are read from the terminal or stdin"
-    )
-    add_version_arguments(parser)
-    parser.add_argument("--format", choices=sorted(FORMATS), default="table", help="how rows are printed")
-    parser.add_argument(
-        "--limit",
-        type=whole_number,
-        default=ROWS_MAX,
-        help="rows of an answer at most; 0 for all (default %(default)s)",
-    )
-    parser.epilog = "The tables, and what may be asked, are described in docs/analysts.md and docs/tables.md."
-
-
-def run(arguments: argparse.Namespace) -> ExitCode:
+def run(*, statement: str | None, version: int | None, as_of: datetime | None, format: str, limit: int) -> ExitCode:
     """BAD_INPUT for wrong SQL, REFUSED when nothing is published, UNAVAILABLE when a server is away."""
-    if not 0 <= arguments.limit <= 100_000_000:
-        raise CommandError("--limit must be from 0 to 100000000", ExitCode.BAD_INPUT)
-    choice = VersionChoice.of(arguments)
-    statements = None if arguments.statement is None else _statements(arguments.statement)
+    choice = VersionChoice.of(version, as_of)
+    statements = None if statement is None else _statements(statement)
     history = state_home() / "sql_history"
     with sql_session(settings.environment(), choice) as session:
-        answering = Answering(session, arguments.format, arguments.limit)
+        answering = Answering(session, format, limit)
         if statements is None and sys.stdin.isatty():
             print(f"version {session.version}, until you enter USE current; \\? for help", file=sys.stderr)
             prompt(answering.answer, history)
         else:
-            for statement in _statements(sys.stdin.read()) if statements is None else statements:
-                answering.answer(statement)
+            for each in _statements(sys.stdin.read()) if statements is None else statements:
+                answering.answer(each)
     return ExitCode.OK
 
 

@@ -1,11 +1,16 @@
-"""`./viewledger billing`: from files and settled views to statements, the ledger and payouts; one module per group."""
+"""What every command of `billing` is done within: the settings of billing, and an exit code for what stops it."""
 
-import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import wraps
+from typing import Concatenate, ParamSpec
 
 from billing.errors import (
+    BundleRefusedError,
+    CheckpointRefusedError,
     EvidenceMismatchError,
     FileRefusedError,
+    KeyRefusedError,
     PostingConflictError,
     PreconditionsError,
     RoleRefusedError,
@@ -16,56 +21,29 @@ from billing.errors import (
 )
 from ingestion.contract.unavailable import Part, UnavailableError
 from jobs import settings
-from jobs.commands.billing import backtest as billing_backtest
-from jobs.commands.billing import catalogue_import as billing_import
-from jobs.commands.billing import conflicts as billing_conflicts
-from jobs.commands.billing import events as billing_events
-from jobs.commands.billing import export as billing_export
-from jobs.commands.billing import holds as billing_holds
-from jobs.commands.billing import late as billing_late
-from jobs.commands.billing import limits as billing_limits
-from jobs.commands.billing import nightly as billing_nightly
-from jobs.commands.billing import payout_batches as billing_payout_batches
-from jobs.commands.billing import payouts as billing_payouts
-from jobs.commands.billing import proof as billing_proof
-from jobs.commands.billing import proposals as billing_proposals
-from jobs.commands.billing import run as billing_run
-from jobs.commands.billing import statements as billing_statements
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 
 PROBLEMS_SHOWN = 200
-GROUPS = (
-    billing_import,
-    billing_proposals,
-    billing_backtest,
-    billing_run,
-    billing_nightly,
-    billing_statements,
-    billing_limits,
-    billing_payouts,
-    billing_payout_batches,
-    billing_holds,
-    billing_late,
-    billing_conflicts,
-    billing_proof,
-    billing_export,
-    billing_events,
-)
-"""Modules that declare actions, in the order of the help."""
+Flags = ParamSpec("Flags")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the actions and their flags."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    for group in GROUPS:
-        group.add_actions(actions)
+def billing_work(work: Callable[Concatenate[Mapping[str, str], Flags], ExitCode]) -> Callable[Flags, ExitCode]:
+    """Return the work of a command with the settings of billing as its first argument."""
+
+    @wraps(work)
+    def told(*args: Flags.args, **flags: Flags.kwargs) -> ExitCode:
+        with told_by_exit_code():
+            return work(settings.environment("BILLING"), *args, **flags)
+
+    return told
 
 
-def run(arguments: argparse.Namespace) -> ExitCode:
-    """Run one action; every expected failure becomes a CommandError with its exit code."""
+@contextmanager
+def told_by_exit_code() -> Iterator[None]:
+    """Make a CommandError with its exit code of every failure that is expected."""
     try:
-        return ExitCode(arguments.work(arguments, settings.environment("BILLING")))
+        yield
     except FileRefusedError as error:
         raise CommandError(
             _listed("nothing was done: the files have errors", error.problems), ExitCode.BAD_INPUT
@@ -76,9 +54,9 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         ) from error
     except PostingConflictError as error:
         raise CommandError(_listed("nothing was posted", error.conflicts), ExitCode.REFUSED) from error
-    except (TermsError, UnknownNameError) as error:
+    except (TermsError, UnknownNameError, KeyRefusedError) as error:
         raise CommandError(str(error), ExitCode.BAD_INPUT) from error
-    except StateError as error:
+    except (StateError, CheckpointRefusedError, BundleRefusedError) as error:
         raise CommandError(str(error), ExitCode.REFUSED) from error
     except EvidenceMismatchError as error:
         raise CommandError(

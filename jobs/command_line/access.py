@@ -1,0 +1,58 @@
+"""Who may ask the API: keys for machines, and tokens for development."""
+
+import click
+
+from jobs.command_line.frame import Command, Group
+from jobs.command_line.options import JSON, choice, number, option, payee
+from jobs.command_line.overview import OVERVIEW
+
+ROLES = ("auditor", "creator", "finance", "operator")
+SCOPES = (
+    "appeals:write",
+    "approvals:write",
+    "billable:read",
+    "catalogue:write",
+    "counts:read",
+    "events:read",
+    "operations:read",
+    "operations:write",
+    "statements:read",
+)
+KEYS_OF_AN_OWNER = 2
+KEY_DAYS_MAX = 730
+TOKEN_MINUTES_MAX = 24 * 60
+
+KEYS = Group(
+    "keys",
+    OVERVIEW["keys"],
+    Command(
+        "create",
+        "jobs.commands.keys:create",
+        f"make a key; an owner has at most {KEYS_OF_AN_OWNER} live ones",
+        option("--owner", "the program that will use it, such as nightly-export", required=True),
+        choice("--scope", "what it may do; may be repeated", SCOPES, multiple=True, required=True),
+        payee("bind it to one payee; without it, it sees every payee"),
+        number("--days", "how long it holds", 90, most=KEY_DAYS_MAX),
+        JSON,
+    ),
+    Command("list", "jobs.commands.keys:list_keys", "list all keys; secrets cannot be shown", JSON),
+    Command(
+        "revoke",
+        "jobs.commands.keys:revoke",
+        "make a key worthless, within seconds and permanently",
+        click.Argument(["key_id"], metavar="KEY-ID", help="the 16 digits between `vlk_` and the secret"),
+        JSON,
+    ),
+)
+TOKEN = Command(
+    "token",
+    "jobs.commands.token:run",
+    OVERVIEW["token"],
+    choice("--role", "what the holder may do", ROLES, required=True),
+    payee("the payee the token is bound to; creators need one"),
+    option("--subject", "who the holder is, for logs", default="developer", show_default=True),
+    number("--minutes", "how long it holds", 60, most=TOKEN_MINUTES_MAX),
+    JSON,
+)
+
+COMMANDS = (KEYS, TOKEN)

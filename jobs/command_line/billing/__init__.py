@@ -1,0 +1,1 @@
+"""The words of `./viewledger billing`, a file for each kind of noun."""

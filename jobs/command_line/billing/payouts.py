@@ -1,0 +1,80 @@
+"""To the bank and back."""
+
+from jobs.command_line.billing.terms import WORK
+from jobs.command_line.frame import Command, Group
+from jobs.command_line.options import CURRENCY, JSON, actor, choice, flag, option, path, reason
+from jobs.command_line.values import Day
+
+_BATCH = option("--batch", "as `billing payouts list` shows it", required=True, metavar="ID")
+
+BANK_ACCOUNTS = Group(
+    "bank-accounts",
+    "the accounts that payees are paid to",
+    Command(
+        "import",
+        f"{WORK}.payouts:import_accounts",
+        "import payees' bank accounts; what is new or changed waits for a second person",
+        path("--file", "payee_id,holder_name,iban,bic", metavar="CSV", required=True),
+        actor("who imports them"),
+        JSON,
+    ),
+)
+PAYOUTS = Group(
+    "payouts",
+    "batches of payments for the bank, and its answers",
+    Command("list", f"{WORK}.payout_batches:list_batches", "list every batch and what became of it", JSON),
+    Command("show", f"{WORK}.payout_batches:show_batch", "show a batch's payments, with masked accounts", _BATCH, JSON),
+    Command(
+        "create",
+        f"{WORK}.payouts:create_batch",
+        "instruct what is owed in a currency, as one batch",
+        CURRENCY,
+        option("--execution-on", "the day the bank shall pay", type=Day(), required=True),
+        flag("--preview", "show what would be paid and store nothing"),
+        actor("who instructs it"),
+        JSON,
+    ),
+    Command(
+        "approve",
+        f"{WORK}.payout_batches:approve_batch",
+        "approve a batch, so that its file can be written",
+        _BATCH,
+        actor("who approves it; not who made it"),
+        reason(required=False),
+        JSON,
+    ),
+    Command(
+        "void",
+        f"{WORK}.payout_batches:void_batch",
+        "void a batch before its file is written; it is owed again",
+        _BATCH,
+        actor("who voids it"),
+        reason(),
+        JSON,
+    ),
+    Command(
+        "file",
+        f"{WORK}.payouts:write_file",
+        "write a batch's file for the bank, the same every time",
+        _BATCH,
+        choice("--format", "of the file", ("pain.001", "csv"), default="pain.001"),
+        path("--out", "the file to write; readable by its owner only", required=True),
+        actor("who writes it"),
+        JSON,
+    ),
+    Command(
+        "import",
+        f"{WORK}.payouts:import_acknowledgements",
+        "import what the bank says (pain.002 or CSV)",
+        path("--file", "the bank's answer", required=True),
+        actor("who imports it"),
+        JSON,
+    ),
+    Command(
+        "reconcile",
+        f"{WORK}.payouts:reconcile_payouts",
+        "compare every payment with the ledger",
+        option("--batch", "as `billing payouts list` shows it (default: all)", metavar="ID"),
+        JSON,
+    ),
+)

@@ -1,0 +1,77 @@
+"""What billing goes by: the catalogue, contracts and rates, their second person, and the limits of approval."""
+
+import click
+
+from jobs.command_line.frame import Command, Group
+from jobs.command_line.options import JSON, actor, flag, number, option, path, reason
+
+WORK = "jobs.commands.billing"
+COUNT_MAX = 2**31 - 1
+
+CATALOGUE = Group(
+    "catalogue",
+    "payees, videos, owners and rates",
+    Command(
+        "import",
+        f"{WORK}.catalogue_import:import_files",
+        "import payees and videos, rates, or all three",
+        path("--payees", "payee_id,name,user_id,country", metavar="CSV"),
+        path("--videos", "video_id,payee_id,length_seconds", metavar="CSV"),
+        path("--owners", "video_id,payee_id,share_ppm,from_on,to_on", metavar="CSV"),
+        path("--rates", "currency and contracts", metavar="YAML"),
+        number("--allow-removals", "how many payees, videos and contracts may be gone", 0, least=0, most=COUNT_MAX),
+        flag("--preview", "show what would change and store nothing"),
+        actor("who imports; what waits is approved by somebody else"),
+        JSON,
+    ),
+)
+
+_PROPOSALS = click.Option(
+    ["--proposal"], multiple=True, required=True, metavar="ID", help="as `list` shows it; may be repeated"
+)
+PROPOSALS = Group(
+    "proposals",
+    "catalogues, rates and bank accounts that wait for a second person",
+    Command("list", f"{WORK}.proposals:list_proposals", "list what waits for a second person", JSON),
+    Command(
+        "show",
+        f"{WORK}.proposals:show_proposal",
+        "show what would change if it came into force",
+        option("--proposal", "as `list` shows it", required=True, metavar="ID"),
+        JSON,
+    ),
+    Command(
+        "approve",
+        f"{WORK}.proposals:approve_proposals",
+        "put it in force; not by who imported it",
+        _PROPOSALS,
+        actor("who approves it; not who imported it"),
+        reason(required=False),
+        JSON,
+    ),
+    Command(
+        "refuse",
+        f"{WORK}.proposals:refuse_proposals",
+        "never put it in force",
+        _PROPOSALS,
+        actor("who refuses it"),
+        reason(),
+        JSON,
+    ),
+)
+LIMITS = Group(
+    "limits",
+    "what a statement may earn without anybody's approval",
+    Command("show", f"{WORK}.limits:show_limits", "show every limit in force and who set it", JSON),
+    Command(
+        "set",
+        f"{WORK}.limits:set_limits",
+        "set limits; by a login that approves and does not bill",
+        click.Argument(
+            ["limits"], metavar="EUR=5000,*=1000", help="in whole units by currency; `*` is for all other currencies"
+        ),
+        reason(),
+        actor("who sets them"),
+        JSON,
+    ),
+)

@@ -1,0 +1,86 @@
+"""What a command is: words that are declared here, and work that is imported when the command runs.
+
+Declarations import nothing but click and the standard library, so that help, completion and a wrong flag are answered
+at once; a server's client or Spark is loaded by the command that needs it.
+"""
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+
+NOT_SHIPPED = ("attacks", "faults")
+"""Packages that are part of a checkout and of no image."""
+
+
+class Command(click.Command):
+    """A command whose work is a function named as `module:function`.
+
+    The function takes each parameter by its name and returns the exit code; it raises CommandError for everything
+    that the user can act on.
+    """
+
+    allow_extra_args = True
+    """`invoke` names the first one."""
+
+    def __init__(self, name: str, work: str, text: str, *params: click.Parameter, **settings: Any) -> None:
+        super().__init__(name, params=list(params), help=_sentence(text), **settings)
+        self.place = work
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the flags; a refusal knows of which command they are."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.BadOptionUsage as error:
+            error.ctx = ctx
+            raise
+
+    def invoke(self, ctx: click.Context) -> ExitCode:
+        """Do the work."""
+        if ctx.args:
+            raise click.UsageError(f"unexpected word: {ctx.args[0]!r}; leave it out", ctx)
+        return self.work()(**ctx.params)
+
+    def work(self) -> Callable[..., ExitCode]:
+        """Return the function that does the work; raises CommandError where its package is not shipped."""
+        module, _, function = self.place.partition(":")
+        try:
+            found: Callable[..., ExitCode] = getattr(importlib.import_module(module), function)
+        except ModuleNotFoundError as error:
+            if error.name not in NOT_SHIPPED:
+                raise
+            raise CommandError(
+                f"`{self.name}` is not part of this image; run it from a checkout of the project", ExitCode.BAD_INPUT
+            ) from error
+        return found
+
+    def get_short_help_str(self, limit: int = 0) -> str:
+        """Return the help as the list of a group shows it: whole."""
+        return _short(self)
+
+
+class Group(click.Group):
+    """A noun and its verbs."""
+
+    def __init__(self, name: str, text: str, *commands: click.Command, **settings: Any) -> None:
+        super().__init__(name, commands=list(commands), help=_sentence(text), **settings)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the verbs in the order in which they are declared."""
+        return list(self.commands)
+
+    def get_short_help_str(self, limit: int = 0) -> str:
+        """Return the help as the list of a group shows it: whole."""
+        return _short(self)
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _short(command: click.Command) -> str:
+    return (command.help or "").split("\n\n")[0].removesuffix(".")

@@ -1,0 +1,85 @@
+"""The local stack, its checks, its processes, and the tests."""
+
+import click
+
+from jobs.command_line.frame import Command, Group
+from jobs.command_line.options import JSON, actor, flag, number, option
+from jobs.command_line.overview import OVERVIEW
+from jobs.command_line.values import Name, OneOf
+
+DEFAULT_PROCESSES = "collector,speed,api"
+ACTOR_CHARACTERS_MAX = 200
+EVENTS_LEAST, EVENTS_MOST = 20_000, 5_000_000
+
+DEMO = Command(
+    "demo",
+    "jobs.demo.command:run",
+    OVERVIEW["demo"],
+    number("--events", "events to send", 200_000, least=EVENTS_LEAST, most=EVENTS_MOST),
+    number("--seed", "the same seed gives the same traffic", 20261123, least=0, most=10**18 - 1),
+    flag("--keep", "leave the stack running; ./viewledger down stops it"),
+    JSON,
+)
+CHECK = Command("check", "jobs.commands.check:run", OVERVIEW["check"])
+TEST = Command(
+    "test",
+    "jobs.commands.test:run",
+    OVERVIEW["test"],
+    click.Argument(["words"], nargs=-1, type=click.UNPROCESSED, metavar="PYTEST_ARGUMENT", help="such as -k NAME"),
+    context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]},
+)
+UP = Command(
+    "up",
+    "jobs.commands.up:run",
+    f"{OVERVIEW['up']}; its ports are the block from VIEWLEDGER_PORT_BASE (17070) on",
+    flag("--servers-only", "start none of our own processes"),
+    option("--processes", "which of our processes to start", default=DEFAULT_PROCESSES, show_default=True),
+)
+TOPICS = Group(
+    "topics",
+    OVERVIEW["topics"],
+    Command("create", "jobs.commands.topics:create_missing", "create what is missing"),
+    Command("check", "jobs.commands.topics:check", "compare what is there with what should be"),
+    Command(
+        "new-generation",
+        "jobs.commands.new_generation:run",
+        "count the log that the topic is now as the next generation of the one that was counted",
+        actor("who decides it", required=True, most=ACTOR_CHARACTERS_MAX),
+        option("--reason", "what became of the log before; stored", type=Name(ACTOR_CHARACTERS_MAX), required=True),
+    ),
+)
+MIGRATE = Command(
+    "migrate",
+    "jobs.commands.migrate:run",
+    OVERVIEW["migrate"],
+    flag("--check", "name what is pending and change nothing"),
+    flag("--logins", "also make the logins that the settings name, each with the roles of its work alone"),
+)
+RUN = Group(
+    "run",
+    OVERVIEW["run"],
+    Command("collector", "jobs.processes.collector:run", "take events over HTTP and write them to Kafka"),
+    Command("speed", "jobs.processes.speed:run", "count events into Redis as they arrive"),
+    Command("api", "jobs.processes.api:run", "answer over HTTP what was counted and paid"),
+    Command("sql", "jobs.processes.sql:run", "serve SQL on the published versions to analysts"),
+)
+COMPLETION = Command(
+    "completion",
+    "jobs.commands.completion:run",
+    f"{OVERVIEW['completion']}; for bash: source <(./viewledger completion bash)",
+    click.Argument(["shell"], type=OneOf(("bash", "fish", "zsh")), help="which shell"),
+)
+
+COMMANDS = (
+    DEMO,
+    CHECK,
+    TEST,
+    UP,
+    Command("down", "jobs.commands.down:run", OVERVIEW["down"]),
+    Command("status", "jobs.commands.status:run", OVERVIEW["status"], JSON),
+    Command("doctor", "jobs.commands.doctor:run", OVERVIEW["doctor"], JSON),
+    TOPICS,
+    MIGRATE,
+    RUN,
+    COMPLETION,
+)

@@ -1,0 +1,127 @@
+"""Events in, counts and tables out."""
+
+import click
+
+from jobs.command_line.frame import Command, Group
+from jobs.command_line.options import AS_OF, JSON, VERSION, actor, choice, flag, number, option, path
+from jobs.command_line.overview import OVERVIEW
+from jobs.command_line.values import DayOrAll, PartitionOffset
+
+SQL_FORMATS = ("csv", "json", "table")
+ATTEMPTS = number("--attempts", "tries when a server does not answer", 3, most=20)
+
+INGEST = Command(
+    "ingest",
+    "jobs.commands.ingest:run",
+    OVERVIEW["ingest"],
+    click.Argument(
+        ["file"], type=click.Path(), metavar="FILE", help="events, one JSON object a line; - reads standard input"
+    ),
+    path("--rejects", "write every rejected line's number and reasons here"),
+    number("--from-line", "begin at line N", 1, most=10**18 - 1),
+    JSON,
+)
+DEAD_LETTERS = Group(
+    "dead-letters",
+    OVERVIEW["dead-letters"],
+    Command(
+        "list",
+        "jobs.commands.dead_letters:list_letters",
+        "list the newest rejected messages and why; with --json they are whole",
+        number("--limit", "how many", 20, most=1000),
+        JSON,
+    ),
+    Command(
+        "replay",
+        "jobs.commands.dead_letters:replay",
+        "send one message again under its own id, once",
+        click.Argument(["place"], type=PartitionOffset(), metavar="PARTITION:OFFSET", help="as `list` shows it"),
+        actor("who sends it again", required=True),
+    ),
+)
+BATCH = Group(
+    "batch",
+    OVERVIEW["batch"],
+    Command(
+        "run",
+        "jobs.commands.batch:run",
+        "archive what is new, count it and publish a version",
+        ATTEMPTS,
+        flag(
+            "--begin-at-oldest",
+            "let the first version begin where the log begins now, without what the broker has already deleted",
+        ),
+        JSON,
+    ),
+    Command(
+        "versions",
+        "jobs.commands.batch:show_versions",
+        "list the newest published versions",
+        number("--limit", "how many", 10, most=10_000),
+        JSON,
+    ),
+)
+RECONCILE = Command(
+    "reconcile",
+    "jobs.commands.reconcile:run",
+    OVERVIEW["reconcile"],
+    option(
+        "--day", "one UTC day only, like 2026-11-20, or all", type=DayOrAll(), default=DayOrAll.all, show_default=True
+    ),
+    flag("--repair", "first let the tables show the version, without what was added behind it"),
+    JSON,
+)
+AUDIT = Group(
+    "audit",
+    OVERVIEW["audit"],
+    Command(
+        "ids",
+        "jobs.commands.audit:run",
+        "name the ids that are counted more than once, over all days of the current version",
+        JSON,
+    ),
+)
+REBUILD = Group(
+    "rebuild",
+    OVERVIEW["rebuild"],
+    Command(
+        "speed",
+        "jobs.commands.rebuild_speed:run",
+        "forget what the speed layer has counted and wait until it is counted again from the log",
+        number("--within", "give up after this time", 300, most=86_400, metavar="SECONDS"),
+        JSON,
+    ),
+    Command(
+        "batch",
+        "jobs.commands.rebuild_batch:run",
+        "count everything again from the archive and compare it with the published version; publishes nothing",
+        ATTEMPTS,
+        JSON,
+    ),
+)
+SQL = Command(
+    "sql",
+    "jobs.commands.sql.command:run",
+    f"{OVERVIEW['sql']}; docs/analysts.md and docs/tables.md describe the tables and what may be asked",
+    click.Argument(
+        ["statement"],
+        required=False,
+        help="one or more statements; without it they are read from the terminal or stdin",
+    ),
+    VERSION,
+    AS_OF,
+    choice("--format", "how rows are printed", SQL_FORMATS, default="table"),
+    number("--limit", "rows of an answer at most; 0 for all", 1_000, least=0, most=100_000_000),
+)
+EXPORT = Command(
+    "export",
+    "jobs.commands.export:run",
+    OVERVIEW["export"],
+    VERSION,
+    AS_OF,
+    path("--to", "a folder that does not exist yet", metavar="DIR", required=True),
+    option("--tables", "which tables, separated by commas (default: all)"),
+    JSON,
+)
+
+COMMANDS = (INGEST, DEAD_LETTERS, BATCH, RECONCILE, AUDIT, REBUILD, SQL, EXPORT)

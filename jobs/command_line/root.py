@@ -1,0 +1,19 @@
+"""Every command, by its first word."""
+
+import click
+
+from jobs.command_line import access, harness, local, pipeline
+from jobs.command_line.billing.group import BILLING
+from jobs.command_line.frame import Group
+from jobs.command_line.overview import OVERVIEW
+
+_DECLARED: dict[str | None, click.Command] = {
+    each.name: each for each in (*local.COMMANDS, *pipeline.COMMANDS, BILLING, *harness.COMMANDS, *access.COMMANDS)
+}
+ROOT = Group(
+    "viewledger",
+    "count video views so exactly that people are paid from the count",
+    *(_DECLARED[name] for name in OVERVIEW),
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+"""In the order of the overview, which names each of them."""

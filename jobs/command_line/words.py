@@ -1,0 +1,44 @@
+"""Reads a whole command line: the command and its flags; then its work is done. Completes one for a shell, too."""
+
+import sys
+from collections.abc import Sequence
+
+import click
+from click.shell_completion import BashComplete, FishComplete, ShellComplete, ZshComplete, shell_complete
+
+from jobs.command_line.old_spellings import respelled
+from jobs.command_line.overview import COMPLETION_VARIABLE
+from jobs.command_line.refusals import sentence
+from jobs.command_line.root import ROOT
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+
+PROGRAM = "viewledger"
+SHELLS: dict[str, type[ShellComplete]] = {"bash": BashComplete, "fish": FishComplete, "zsh": ZshComplete}
+
+
+def run(words: Sequence[str]) -> int:
+    """Run one command line and return its exit code; raises CommandError for words that cannot be read."""
+    words, old = respelled(words)
+    if old:
+        print(f"`{old.old}` is `{old.new}` now; the old spelling works in this version only", file=sys.stderr)
+    try:
+        with ROOT.make_context(f"./{PROGRAM}", words) as context:
+            return int(ROOT.invoke(context))
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.message, file=sys.stderr)
+        return ExitCode.BAD_INPUT
+    except click.UsageError as error:
+        raise CommandError(sentence(error), ExitCode.BAD_INPUT) from error
+
+
+def complete(asked: str) -> int:
+    """Print what can come next on the line that a shell holds; `asked` is what its script set."""
+    return shell_complete(ROOT, {}, PROGRAM, COMPLETION_VARIABLE, asked)
+
+
+def completion_script(shell: str) -> str:
+    """Return the script by which a shell completes commands and flags."""
+    return SHELLS[shell](ROOT, {}, PROGRAM, COMPLETION_VARIABLE).source()

@@ -1,0 +1,303 @@
+"""The words of the command line: what is declared fits the work, is explained, is light, and is completed."""
+
+import importlib
+import inspect
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from batch_layer.lake.tables import OPEN_TABLES
+from billing.books import states
+from jobs import cli
+from jobs.command_line import access, pipeline, values
+from jobs.command_line.billing import proof, statements
+from jobs.command_line.frame import Command
+from jobs.command_line.old_spellings import OLD_SPELLINGS
+from jobs.command_line.options import actor
+from jobs.command_line.root import ROOT
+from jobs.commands.sql.output import FORMATS
+from jobs.exit_codes import ExitCode
+from jobs.settings.declared.machine import PORT_BASE
+from jobs.settings.state_home import PROJECT
+from jobs.wiring.checkpoint_places import ALLOWED
+from serving_layer.access.access import GRANTS, Scope
+from serving_layer.access.api_keys import LIVE_MAX
+from serving_layer.access.jwt_local_issuer import LIFETIME_MAX
+from serving_layer.money.proofs import AFTER_MAX, is_statement_id
+from tests.command_lines import every_command, parsed
+
+EVERYTHING = {" ".join(words): command for words, command in every_command()}
+COMMANDS = {words: command for words, command in EVERYTHING.items() if isinstance(command, Command)}
+
+HEAVY = {
+    "pyspark", "great_expectations", "kafka", "psycopg2", "redis", "alembic", "fastapi", "starlette", "uvicorn",
+    "cryptography", "jwt", "schwifty", "pyarrow", "pandas", "numpy", "msgspec", "pycountry", "httpx", "yaml",
+}  # fmt: skip
+"""What a declaration may not wait for."""
+MODULES_MAX = 330
+
+
+def test_nothing_else_declares_commands() -> None:
+    assert all(isinstance(command, Command | click.Group) for command in EVERYTHING.values())
+    assert len(COMMANDS) > 60
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_the_work_of_a_command_takes_exactly_what_is_declared(words: str) -> None:
+    command = COMMANDS[words]
+    declared = {param.name for param in command.params if param.expose_value}
+    taken = inspect.signature(command.work()).parameters.values()
+    assert {each.name for each in taken if each.kind is inspect.Parameter.KEYWORD_ONLY} == declared
+    assert [each.name for each in taken if each.kind is not inspect.Parameter.KEYWORD_ONLY] in (
+        [],
+        ["environ"],
+        ["_environ"],
+    )
+
+
+@pytest.mark.parametrize("words", EVERYTHING)
+def test_every_command_and_flag_is_explained_in_its_help(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    command = EVERYTHING[words]
+    assert cli.main([*words.split(), "--help"]) == ExitCode.OK
+    shown = " ".join(capsys.readouterr().out.split())
+    assert command.help
+    assert command.help[0].isupper()
+    assert command.help.endswith(".")
+    assert " ".join(command.help.split()) in shown
+    if isinstance(command, click.Group):
+        assert all(f"{name} " in shown for name in command.commands)
+    for param in command.params:
+        if not getattr(param, "hidden", False):
+            assert param.help
+            assert " ".join(param.help.split()) in shown
+
+
+@pytest.mark.parametrize("group", [words for words in EVERYTHING if words not in COMMANDS])
+def test_a_noun_alone_shows_its_verbs_and_does_nothing(group: str, capsys: pytest.CaptureFixture[str]) -> None:
+    if any(spelling.old == group for spelling in OLD_SPELLINGS):
+        return  # it still is the command that it was
+    assert cli.main(group.split()) == ExitCode.BAD_INPUT
+    assert "Commands:" in capsys.readouterr().err
+
+
+def test_words_that_are_declared_are_those_that_the_work_knows() -> None:
+    assert tuple(sorted(GRANTS)) == access.ROLES
+    assert tuple(sorted(Scope)) == access.SCOPES
+    assert access.KEYS_OF_AN_OWNER == LIVE_MAX
+    assert LIFETIME_MAX.total_seconds() / 60 == access.TOKEN_MINUTES_MAX
+    assert tuple(sorted(FORMATS)) == pipeline.SQL_FORMATS
+    assert tuple(sorted(states.ALLOWED["statement"].keys() - {states.OPEN} | {"superseded"})) == statements.STATES
+    assert proof.PLACES == ALLOWED
+    assert proof.AFTER_MAX == AFTER_MAX
+    assert values.RUN == states.RUN
+    assert f"{PORT_BASE.name} ({PORT_BASE.default})" in str(COMMANDS["up"].help)
+    assert is_statement_id("0f" * 16)
+
+
+OLD_LINES = {
+    "billing import": ["--rates", "rates.yml"],
+    "billing proposals": [],
+    "billing proposal": ["--proposal", "catalogue:3"],
+    "billing proposal-approve": ["--proposal", "catalogue:3"],
+    "billing proposal-refuse": ["--proposal", "catalogue:3", "--reason", "wrong"],
+    "billing limits set": ["--set", "EUR=5000,*=1000", "--reason", "new"],
+    "billing limits show": [],
+    "billing statements": ["--state", "held"],
+    "billing statement": ["--payee", "ann", "--period", "2026-10"],
+    "billing approve": ["--period", "2026-10", "--payee", "ann", "--payee", "bob"],
+    "billing void": ["--period", "2026-10"],
+    "billing review": ["--period", "2026-10"],
+    "billing notices": ["--payee", "ann"],
+    "billing show": ["--json"],
+    "billing books": ["--as-of", "2026-11-01"],
+    "billing late": ["--period", "2026-10"],
+    "billing late-decide": ["--period", "2026-10", "--as", "accepted", "--reason", "real", "--event", "1:2"],
+    "billing conflicts": ["--period", "2026-10"],
+    "billing conflict-decide": ["--period", "2026-10", "--reason", "the first is right"],
+    "billing holds": [],
+    "billing hold": ["--payee", "ann", "--currency", "EUR", "--amount", "1", "--reason", "fraud?"],
+    "billing hold-decide": ["--hold", "7", "--as", "voided", "--reason", "it was"],
+    "billing appeals": [],
+    "billing appeal": ["--statement", "ab", "--objection", "too few"],
+    "billing appeal-decide": ["--appeal", "7", "--as", "rejected", "--reason", "right as it is"],
+    "billing bank-accounts": ["--file", "accounts.csv"],
+    "billing payouts show": ["--batch", "7"],
+    "billing payouts list": ["--json"],
+    "billing payout-create": ["--currency", "EUR", "--execution-on", "2026-12-01"],
+    "billing payout-approve": ["--batch", "7"],
+    "billing payout-void": ["--batch", "7", "--reason", "wrong day"],
+    "billing payout-file": ["--batch", "7", "--out", "batch.xml"],
+    "billing payout-import": ["--file", "answer.xml"],
+    "billing payout-reconcile": [],
+    "billing keys": ["create", "--key", "key.pem"],
+    "billing checkpoint": ["--to", "kept"],
+    "billing verify": ["--kept", "kept"],
+    "billing export": ["--period", "2026-10", "--to", "bundle"],
+    "billing events": ["--statement", "0f" * 16],
+    "billing event": ["8f14e45f-ceea-467f-9a3c-1b2d3e4f5a6b"],
+}
+"""A line of the last version for each old spelling; the new one where two begin with the same words."""
+
+
+@pytest.mark.parametrize("spelling", OLD_SPELLINGS, ids=lambda each: each.new)
+def test_an_old_spelling_works_and_names_the_new_one_on_stderr(
+    spelling: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = OLD_LINES.get(spelling.old) if spelling.old in OLD_LINES else OLD_LINES[spelling.new]
+    assert flags is not None
+    command, params = parsed([*spelling.old.split(), *flags])
+    shown = capsys.readouterr()
+    assert shown.err == f"`{spelling.old}` is `{spelling.new}` now; the old spelling works in this version only\n"
+    assert shown.out == ""
+    new_flags = [flag for flag in flags if flag != "--set"]
+    assert parsed([*spelling.new.split(), *new_flags]) == (command, params)
+    assert capsys.readouterr().err == ""
+
+
+def test_every_old_spelling_is_tried() -> None:
+    assert {each.new if each.old not in OLD_LINES else each.old for each in OLD_SPELLINGS} == set(OLD_LINES)
+
+
+@pytest.mark.parametrize("words", [["billing", "statements", "--help"], ["billing", "payouts", "-h"]])
+def test_the_help_of_a_noun_is_not_an_old_spelling(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(words) == ExitCode.OK
+    shown = capsys.readouterr()
+    assert shown.err == ""
+    assert "approve" in shown.out
+
+
+def in_a_process_of_its_own(program: str) -> dict[str, Any]:
+    """What a program that prints one JSON document says after it imported nothing but what it needs."""
+    environ = {**os.environ, "VIEWLEDGER_HOME": "/nonexistent", "PYTHONPATH": str(PROJECT)}
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program], env=environ, capture_output=True, text=True, check=True
+    )
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+HELP_OF_ALL = """
+import contextlib, io, json, sys
+from jobs.cli import main
+codes = []
+with contextlib.redirect_stdout(io.StringIO()):
+    for words in LINES:
+        codes.append(main([*words.split(), "--help"]))
+print(json.dumps({"codes": codes, "modules": sorted(sys.modules)}))
+"""
+
+
+def test_help_waits_for_no_library_but_click() -> None:
+    found = in_a_process_of_its_own(HELP_OF_ALL.replace("LINES", repr([*EVERYTHING])))
+    assert set(found["codes"]) == {0}
+    assert len(found["codes"]) == len(EVERYTHING)
+    assert not HEAVY & {name.split(".")[0] for name in found["modules"]}
+    assert len(found["modules"]) < MODULES_MAX
+
+
+START = """
+import json, os, sys
+for name in list(os.environ):
+    if name.startswith("VIEWLEDGER_") and name != "VIEWLEDGER_HOME":
+        del os.environ[name]
+from jobs.cli import main
+code = main(WORDS)
+print(json.dumps({"code": code, "modules": sorted(sys.modules)}))
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("billing statements list", ExitCode.BAD_INPUT),
+        ("billing proof verify", ExitCode.BAD_INPUT),
+        ("keys list", ExitCode.BAD_INPUT),
+        ("status", ExitCode.UNAVAILABLE),
+    ],
+)
+def test_a_command_without_servers_starts_neither_spark_nor_what_judges_and_checks_banks(line: str, code: int) -> None:
+    found = in_a_process_of_its_own(START.replace("WORDS", repr(line.split())))
+    assert found["code"] == code
+    assert not {"pyspark", "great_expectations", "schwifty", "pandas"} & set(found["modules"])
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_each_shell_has_a_script_that_asks_this_program(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["completion", shell]) == ExitCode.OK
+    script = capsys.readouterr().out
+    assert f"_VIEWLEDGER_COMPLETE={shell}_complete" in script
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("billing st", ["statements"]),
+        ("billing statements ", ["list", "show", "approve", "void", "review"]),
+        ("billing payouts create --cur", ["--currency"]),
+        ("billing statements list --state h", ["held"]),
+        ("do", ["down", "doctor"]),
+        ("billing statements show --pay", ["--payee"]),
+    ],
+)
+def test_a_shell_is_offered_what_can_come_next(
+    typed: str, offered: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("_VIEWLEDGER_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", f"viewledger {typed}")
+    monkeypatch.setenv("COMP_CWORD", str(typed.count(" ") + 1))
+    assert cli.main([]) == ExitCode.OK
+    assert capsys.readouterr().out.split() == [f"plain,{word}" for word in offered]
+
+
+def test_in_an_image_what_is_not_shipped_is_named_in_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def without(name: str, *_: Any) -> Any:
+        if name.split(".")[0] in ("faults", "attacks"):
+            raise ModuleNotFoundError(f"No module named {name.split('.')[0]!r}", name=name.split(".")[0])
+        return imported(name)
+
+    imported: Callable[[str], Any] = importlib.import_module
+    monkeypatch.setattr(importlib, "import_module", without)
+    for name in ("faults", "attacks"):
+        assert cli.main([name, "--list"]) == ExitCode.BAD_INPUT
+        assert capsys.readouterr().err == (
+            f"viewledger: `{name}` is not part of this image; run it from a checkout of the project\n"
+        )
+
+
+@pytest.mark.parametrize("failure", [OSError("no tty"), KeyError("getpwuid(): uid not found")])
+def test_who_has_no_login_name_is_asked_for_one(
+    failure: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def nobody() -> str:
+        raise failure
+
+    monkeypatch.setattr("getpass.getuser", nobody)
+    assert cli.main(["billing", "nightly"]) == ExitCode.BAD_INPUT
+    assert "--actor is missing, and this user has no login name; give --actor NAME" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["", " ", "run", "RUN ", "a\x1b[2J", "x" * 101])
+def test_an_actor_is_the_name_of_a_person(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["billing", "nightly", "--actor", name]) == ExitCode.BAD_INPUT
+    assert capsys.readouterr().err.startswith("viewledger: --actor is ")
+
+
+def test_the_name_of_an_actor_is_kept_without_the_space_around_it() -> None:
+    context = click.Context(ROOT)
+    assert actor("who").type_cast_value(context, "  Eve Smith ") == "Eve Smith"
+
+
+def test_a_path_is_a_path() -> None:
+    _, params = parsed(["billing", "proof", "export", "--period", "2026-10", "--to", "there"])
+    assert params["to"] == Path("there")
+    assert str(params["period"]) == "2026-10-01/2026-11-01"
+    assert OPEN_TABLES, "and `export` takes all of them where --tables is not given"
+    assert parsed(["export", "--to", "x"])[1]["tables"] is None

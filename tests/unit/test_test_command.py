@@ -1,4 +1,3 @@
-import argparse
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -41,23 +40,19 @@ def programs(monkeypatch: pytest.MonkeyPatch) -> Programs:
     return found
 
 
-def words(*given: str) -> argparse.Namespace:
-    return argparse.Namespace(words=list(given))
-
-
 def test_words_run_the_tests_they_name_and_nothing_else(programs: Programs) -> None:
-    assert test.run(words("tests/unit/test_x.py", "-x")) is ExitCode.OK
+    assert test.run(words=["tests/unit/test_x.py", "-x"]) is ExitCode.OK
     assert programs.started == [("pytest", "tests/unit/test_x.py", "-x")]
 
 
 @pytest.mark.parametrize("code", [1, 5])
 def test_a_test_that_fails_and_words_that_name_no_test_are_a_failure(programs: Programs, code: int) -> None:
     programs.codes["tests"] = code
-    assert test.run(words("-k", "nothing")) is ExitCode.FAILED
+    assert test.run(words=["-k", "nothing"]) is ExitCode.FAILED
 
 
 def test_without_words_the_checks_and_every_test_run(programs: Programs) -> None:
-    assert test.run(words()) is ExitCode.OK
+    assert test.run(words=[]) is ExitCode.OK
     assert ("jobs.cli", "check") in programs.started
     runs = [each[1:] for each in programs.started if each[0] == "pytest"]
     left_out = {word.removeprefix("--ignore=") for run in runs for word in run if word.startswith("--ignore=")}
@@ -69,7 +64,7 @@ def test_whatever_fails_the_whole_run_fails_and_names_it(
     what: str, programs: Programs, capsys: pytest.CaptureFixture[str]
 ) -> None:
     programs.codes[what] = 1
-    assert test.run(words()) is ExitCode.FAILED
+    assert test.run(words=[]) is ExitCode.FAILED
     assert f"test: failed: {what}" in capsys.readouterr().err
 
 
@@ -84,7 +79,7 @@ def test_check_runs_every_tool_and_names_those_that_found_something(
         return command != check.TOOLS[failing]
 
     monkeypatch.setattr(check, "finds_nothing", finds_nothing)
-    assert check.run(argparse.Namespace()) is ExitCode.FAILED
+    assert check.run() is ExitCode.FAILED
     assert ran == list(check.TOOLS.values())
     assert capsys.readouterr().err == f"check: failed: {failing}\n"
 

@@ -1,9 +1,8 @@
 """Small books in which something waits for a second person, so that there is something to forge, move and approve."""
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -31,6 +30,7 @@ from billing.terms.contracts import Contract, Contracts, Rate, RateCard, RateFor
 from billing.terms.ownership import whole_share
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from ingestion.contract.periods import Period
+from ingestion.contract.settled import PublishedCount, SettledEvent
 
 PERIOD = Period.parse("2026-10")
 ANN, ZOE = (statement_id_of(PERIOD, payee, 0) for payee in ("ann", "zoe"))
@@ -47,45 +47,20 @@ VALUES (1, 'batch-1', '{"topic": "video-views", "ends": [100]}', '[]', '{}', '{}
 """
 
 
-@dataclass(frozen=True)
-class Event:
-    """A billable view; implements `billing.proof.file_bundle.BundledEvent`."""
-
-    video_id: str
-    event_id: str
-    offset: int
-    partition: int = 0
-    event_day: date = PERIOD.start_on
-    country: str = "ZZ"
-    outcome: str = "billable"
-    view_duration: int = 60
-    ad_types: Sequence[str] = ()
-    policy_version: int = 1
-
-
-@dataclass(frozen=True)
-class Count:
-    """The published counts of a video; implements `billing.proof.file_bundle.BundledCount`."""
-
-    video_id: str
-    views: int
-    billable_views: int
-    event_day: date = PERIOD.start_on
-    country: str = "ZZ"
-    policy_version: int = 1
-
-
 class Settled:
     """The views of the period; implements `billing.proof.file_bundle.SettledEvents`."""
 
-    def events(self, _period: Period) -> Iterator[Event]:
+    def events(self, _period: Period) -> Iterator[SettledEvent]:
         """Yield every view of every payee's one video."""
         for payee, views in VIEWS_OF.items():
-            yield from (Event(_video(payee), each, offset) for offset, each in enumerate(_ids(payee, views)))
+            for offset, each in enumerate(_ids(payee, views)):
+                place = (0, offset, PERIOD.start_on, "ZZ")
+                yield SettledEvent(_video(payee), each, *place, "billable", 60, (), 1)
 
-    def counts(self, _period: Period) -> Iterator[Count]:
+    def counts(self, _period: Period) -> Iterator[PublishedCount]:
         """Yield the published counts of each video."""
-        return (Count(_video(payee), views, views) for payee, views in VIEWS_OF.items())
+        for payee, views in VIEWS_OF.items():
+            yield PublishedCount(_video(payee), PERIOD.start_on, "ZZ", views, views, 1)
 
 
 def run_of_period() -> BillingRun:

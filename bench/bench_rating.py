@@ -11,9 +11,10 @@ import resource
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+
+from ingestion.contract.settled import SettledPiece
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -22,7 +23,6 @@ from pyspark.sql import DataFrame, SparkSession
 from batch_layer.lake.spark_session import SparkSettings, folder_catalog, open_session
 from batch_layer.settled.spark_attribution import pieces_of, unpacked, with_outcomes
 from billing.evidence import MerkleTree
-from billing.ports import SettledPiece
 from billing.rating.attribution import Attribution
 from billing.rating.rating import rate_period
 from billing.terms.catalogue import Catalogue, Payee, Video
@@ -35,23 +35,6 @@ PERIOD = Period.parse("2026-10")
 LONG_AGO = date(2020, 1, 1)
 RATE = Rate(RateForm.GRADUATED, (Tier(7, 1_000_000), Tier(20, 1_500_000), Tier(None, 2_000_000)))
 CONTRACTS = Contracts("USD", (Contract("standard", None, (RateCard(LONG_AGO, RATE, {}),)),))
-
-
-@dataclass(frozen=True)
-class Piece:
-    """All events of one video, in the form of Spark."""
-
-    payee_id: str
-    video_id: str
-    outcomes: dict[str, int]
-    event_ids: list[str]
-    owned_from_on: date = PERIOD.start_on
-    owned_to_on: date = PERIOD.end_on
-    share_ppm: int = 1_000_000
-    effective_from_on: date = LONG_AGO
-    country: str = "*"
-    policy_version: int = 1
-    ads: dict[str, int] = field(default_factory=dict)
 
 
 def main() -> None:
@@ -102,11 +85,12 @@ def catalogue(payee_count: int, video_count: int) -> Catalogue:
     return Catalogue(tuple(Payee(name, name) for name in names), videos, shares)
 
 
-def pieces(attribution: Attribution, ids: list[str]) -> Iterator[Piece]:
+def pieces(attribution: Attribution, ids: list[str]) -> Iterator[SettledPiece]:
     """Yield a piece for every video, generated on demand."""
     outcomes = {"billable": len(ids), "duplicate": 1}
     for share in attribution.catalogue.owners:
-        yield Piece(share.payee_id, share.video_id, outcomes, ids)
+        key = (share.payee_id, share.video_id, PERIOD.start_on, LONG_AGO, "*", 1, PERIOD.end_on, 1_000_000)
+        yield SettledPiece(*key, outcomes, {}, ids)
 
 
 def bare_hashing(ids: list[str], repeat: int) -> float:

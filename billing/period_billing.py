@@ -10,7 +10,7 @@ from billing.books.run_posting import RunSummary, post_bills
 from billing.books.runs import NOBODY_ALONE, BillingRun
 from billing.errors import EvidenceMismatchError, PreconditionsError
 from billing.period_terms import PeriodTerms, Wanted, newer_terms, recatalogued_videos, steps_of, terms_of
-from billing.ports import CatalogueStore, ReviewedEvent, SettledViews
+from billing.ports import CatalogueStore, SettledViews
 from billing.rating.causes import with_causes
 from billing.rating.preconditions import failed_preconditions
 from billing.rating.rated_lines import PayeeBill
@@ -18,6 +18,7 @@ from billing.rating.rating import rate_period
 from billing.rating.remarks import Remarks, Unbilled, unbilled_of
 from billing.terms.suspense import SUSPENSE
 from ingestion.contract.periods import Period
+from ingestion.contract.settled import ReviewedEvent
 
 
 @dataclass(frozen=True)

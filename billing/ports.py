@@ -1,7 +1,7 @@
 """What billing needs from others: the settled views of one published version, the catalogue."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date
 from typing import Protocol
 
 from billing.rating.attribution import Attribution
@@ -10,78 +10,8 @@ from billing.terms.contracts import Contracts
 from billing.terms.imports import Imported
 from ingestion.contract.periods import Period
 from ingestion.contract.policy import CountingPolicy
+from ingestion.contract.settled import Conflict, ReviewedEvent, SettledPiece, UnplacedViews
 from ingestion.contract.version import PublishedVersion
-
-
-class SettledPiece(Protocol):
-    """A part of a group: events of one payee and video that share ownership interval, card, heading and policy.
-
-    A group can come in several pieces, one after the other; its counts are their sums and its ids stand in order.
-    """
-
-    @property
-    def payee_id(self) -> str:
-        """Whose share of the views."""
-
-    @property
-    def video_id(self) -> str:
-        """Whose views."""
-
-    @property
-    def owned_from_on(self) -> date:
-        """First day of the ownership interval within the period."""
-
-    @property
-    def owned_to_on(self) -> date:
-        """The day after its last."""
-
-    @property
-    def share_ppm(self) -> int:
-        """The payee's share in it."""
-
-    @property
-    def effective_from_on(self) -> date:
-        """First day of the rate card."""
-
-    @property
-    def country(self) -> str:
-        """The heading: a country with a rate of its own on the card, or `*`."""
-
-    @property
-    def policy_version(self) -> int:
-        """The counting policy the events were judged by."""
-
-    @property
-    def outcomes(self) -> Mapping[str, int]:
-        """Outcome → events; see `billing.rating.view_chain`."""
-
-    @property
-    def ads(self) -> Mapping[str, int]:
-        """Ad type → ad views during the billable events."""
-
-    @property
-    def event_ids(self) -> Sequence[str]:
-        """The billable events, ascending byte by byte; a UUID each, lower case with hyphens."""
-
-
-class UnplacedViews(Protocol):
-    """Billable views of a video that cannot be paid: it has no owner on their day, or no card is in force."""
-
-    @property
-    def video_id(self) -> str:
-        """Whose views."""
-
-    @property
-    def payee_id(self) -> str | None:
-        """Whose share has no card; None where the video has no owner."""
-
-    @property
-    def billable_views(self) -> int:
-        """How many."""
-
-    @property
-    def first_on(self) -> date:
-        """Their first event day."""
 
 
 class SettledViews(Protocol):
@@ -123,51 +53,11 @@ class SettledViews(Protocol):
     def unreconciled(self) -> Sequence[str]:
         """Return what is known not to agree between archive, tables, served counts and ledger, in sentences."""
 
-    def late_events(self, period: Period) -> Iterable["ReviewedEvent"]:
+    def late_events(self, period: Period) -> Iterable[ReviewedEvent]:
         """Yield the events with verdict `late_review` that claim to have happened in the period, in any order."""
 
-    def conflicts(self, period: Period) -> Iterable["Conflict"]:
+    def conflicts(self, period: Period) -> Iterable[Conflict]:
         """Yield the events of the period with verdict `conflict`, in any order."""
-
-
-class ReviewedEvent(Protocol):
-    """An event that is not counted by itself; it stays visible until a person decides on it."""
-
-    @property
-    def partition(self) -> int:
-        """Where in the log it is."""
-
-    @property
-    def offset(self) -> int:
-        """Where in the partition."""
-
-    @property
-    def event_id(self) -> str:
-        """The event's own id."""
-
-    @property
-    def video_id(self) -> str:
-        """Whose view it would be."""
-
-    @property
-    def happened_at(self) -> datetime:
-        """The event's own timestamp."""
-
-    @property
-    def appended_at(self) -> datetime:
-        """When the log received it."""
-
-
-class Conflict(ReviewedEvent, Protocol):
-    """An event whose id had come before with another content."""
-
-    @property
-    def first_place(self) -> str:
-        """Where the event is that it was compared with: `partition:offset`."""
-
-    @property
-    def differing(self) -> Sequence[str]:
-        """Names of what the two differ in; empty where that is not kept."""
 
 
 class CatalogueStore(Protocol):

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from billing.books.runs import BillingRun
 from billing.money import SHARE_WHOLE_PPM
-from billing.rating.attribution import Attribution, OwnedDays
+from billing.rating.attribution import Attribution
 from billing.rating.rated_lines import VIEWS, PayeeBill, RatedLine
 from billing.terms.catalogue import Catalogue, Payee, Video
 from billing.terms.contracts import Contract, Contracts, Rate, RateCard, RateForm, Tier
@@ -17,6 +17,7 @@ from billing.terms.ownership import whole_share
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.periods import Period
 from ingestion.contract.policy import CountingPolicy
+from ingestion.contract.settled import Conflict, OwnedDays, ReviewedEvent, SettledPiece, UnplacedViews
 from ingestion.contract.version import DayRules, PublishedVersion
 
 OCTOBER, NOVEMBER = Period.parse("2026-10"), Period.parse("2026-11")
@@ -41,56 +42,9 @@ class Count:
     """Outcome → events that are not counted."""
 
 
-@dataclass(frozen=True)
-class Piece:
-    """Implements `billing.ports.SettledPiece`."""
-
-    payee_id: str
-    video_id: str
-    owned_from_on: date
-    owned_to_on: date
-    share_ppm: int
-    effective_from_on: date
-    country: str
-    policy_version: int
-    outcomes: Mapping[str, int]
-    ads: Mapping[str, int]
-    event_ids: Sequence[str]
-
-
-@dataclass(frozen=True)
-class Unplaced:
-    """Implements `billing.ports.UnplacedViews`."""
-
-    video_id: str
-    payee_id: str | None
-    billable_views: int
-    first_on: date
-
-
 def event_id(count: Count, index: int) -> str:
     digits = hashlib.sha256(f"{count.video_id}|{count.event_day}|{count.country}|{index}".encode()).hexdigest()
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:32]))
-
-
-@dataclass(frozen=True)
-class Late:
-    """Implements `billing.ports.ReviewedEvent`."""
-
-    partition: int
-    offset: int
-    event_id: str
-    video_id: str
-    happened_at: datetime
-    appended_at: datetime
-
-
-@dataclass(frozen=True)
-class Conflicting(Late):
-    """Implements `billing.ports.Conflict`."""
-
-    first_place: str = "0:0"
-    differing: Sequence[str] = ("view_duration",)
 
 
 @dataclass
@@ -104,7 +58,7 @@ class FakeSettledViews:
     ids_in_piece: int = 2
     differences: Sequence[str] = ()
 
-    def pieces(self, attribution: Attribution, policy: CountingPolicy | None = None) -> Iterator[Piece]:
+    def pieces(self, attribution: Attribution, policy: CountingPolicy | None = None) -> Iterator[SettledPiece]:
         groups: dict[tuple[object, ...], tuple[Counter[str], Counter[str], list[str]]] = {}
         for count, owned, card in self._placed(attribution):
             if owned is not None and card is not None:
@@ -122,17 +76,17 @@ class FakeSettledViews:
                     ids += [event_id(count, index) for index in range(count.billable_views)]
         for key, (outcomes, ads, ids) in sorted(groups.items(), key=lambda item: item[0]):  # type: ignore[arg-type]
             payee_id, video_id, from_on, effective, heading, policy, to_on, share = key
-            place = (payee_id, video_id, from_on, to_on, share, effective, heading, policy)
+            place = (payee_id, video_id, from_on, effective, heading, policy, to_on, share)
             ids.sort()
-            yield Piece(*place, +outcomes, ads, ids[: self.ids_in_piece])  # type: ignore[arg-type]
+            yield SettledPiece(*place, +outcomes, ads, ids[: self.ids_in_piece])  # type: ignore[arg-type]
             for start in range(self.ids_in_piece, len(ids), self.ids_in_piece):
-                yield Piece(*place, {}, {}, ids[start : start + self.ids_in_piece])  # type: ignore[arg-type]
+                yield SettledPiece(*place, {}, {}, ids[start : start + self.ids_in_piece])  # type: ignore[arg-type]
 
-    def unplaced(self, attribution: Attribution) -> Iterator[Unplaced]:
+    def unplaced(self, attribution: Attribution) -> Iterator[UnplacedViews]:
         for count, owned, card in self._placed(attribution):
             if card is None and count.billable_views:
                 payee_id = None if owned is None else owned.payee_id
-                yield Unplaced(count.video_id, payee_id, count.billable_views, count.event_day)
+                yield UnplacedViews(count.video_id, payee_id, count.billable_views, count.event_day)
 
     def contradictions(self, period: Period) -> Sequence[str]:
         return self.broken
@@ -143,11 +97,11 @@ class FakeSettledViews:
     def open_review_items(self, period: Period) -> Mapping[str, int]:
         return self.review_items
 
-    def late_events(self, period: Period) -> Iterator[Late]:
-        return (Late(*fields) for fields in self._reviewed(period, "late_review"))
+    def late_events(self, period: Period) -> Iterator[ReviewedEvent]:
+        return (ReviewedEvent(*fields) for fields in self._reviewed(period, "late_review"))
 
-    def conflicts(self, period: Period) -> Iterator[Conflicting]:
-        return (Conflicting(*fields) for fields in self._reviewed(period, "conflict"))
+    def conflicts(self, period: Period) -> Iterator[Conflict]:
+        return (Conflict(*fields, "0:0", ("view_duration",)) for fields in self._reviewed(period, "conflict"))
 
     def _reviewed(self, period: Period, verdict: str) -> Iterator[tuple[int, int, str, str, datetime, datetime]]:
         at = datetime.combine(period.start_on, time(), UTC)

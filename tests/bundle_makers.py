@@ -24,6 +24,7 @@ from billing.terms.catalogue import Catalogue, Payee, Video
 from billing.terms.contract_document import content_hash, document_of
 from billing.terms.contracts import AdRate, Contract, Contracts, Rate, RateCard, RateForm, Tier
 from billing.terms.ownership import SINCE_EVER, WITHOUT_END, OwnerShare, divided
+from ingestion.contract.settled import PublishedCount, SettledEvent
 from tests.billing_fakes import OCTOBER, Count, FakeSettledViews, event_id, published, run_of
 from tests.books_fakes import FakeBooks
 from tests.bundle_payouts import PaidOut, paid_out
@@ -36,34 +37,6 @@ SEVERAL = 'preroll\nmidroll\r\n\u2028,"preroll"'
 
 
 @dataclass(frozen=True)
-class Event:
-    """Implements `billing.proof.file_bundle.BundledEvent`."""
-
-    video_id: str
-    event_id: str | None
-    partition: int
-    offset: int
-    event_day: date
-    country: str
-    outcome: str
-    view_duration: int | None
-    ad_types: Sequence[str]
-    policy_version: int | None
-
-
-@dataclass(frozen=True)
-class PublishedCount:
-    """Implements `billing.proof.file_bundle.BundledCount`."""
-
-    video_id: str
-    event_day: date
-    country: str
-    views: int
-    billable_views: int
-    policy_version: int
-
-
-@dataclass(frozen=True)
 class Month:
     """A billed October."""
 
@@ -72,7 +45,7 @@ class Month:
     counts_in: Sequence[Count]
     records: Sequence[Record]
 
-    def events(self, _period: object) -> list[Event]:
+    def events(self, _period: object) -> list[SettledEvent]:
         found = [event for index, count in enumerate(self.counts_in) for event in _events_of(count, index)]
         return sorted(found, key=lambda each: (each.video_id, each.event_id or "", each.partition, each.offset))
 
@@ -202,7 +175,7 @@ def _count(chance: random.Random, catalogue: Catalogue) -> Count:
     )
 
 
-def _events_of(count: Count, row: int) -> Iterator[Event]:
+def _events_of(count: Count, row: int) -> Iterator[SettledEvent]:
     """Every event of a count; offsets tell the rows apart."""
     country = count.country or "ZZ"
     ids = [event_id(replace(count, others={}, ads={}), index) for index in range(count.views)]
@@ -211,12 +184,12 @@ def _events_of(count: Count, row: int) -> Iterator[Event]:
         ads = [name for name, shown in count.ads.items() for _ in range(shown)] if index == 0 and is_billable else []
         outcome = "billable" if is_billable else "not_eligible"
         place = (count.event_day, country, outcome, count.seconds, ads, count.policy_version)
-        yield Event(count.video_id, each, row % 3, 1000 * row + index, *place)
+        yield SettledEvent(count.video_id, each, row % 3, 1000 * row + index, *place)
     for outcome, shown in count.others.items():
         for index in range(shown):
             known = ids[0] if ids and outcome == "duplicate" else None
             place = (count.event_day, country, outcome, None, [], None)
-            yield Event(count.video_id, known, row % 3, 1000 * row + 500 + index, *place)
+            yield SettledEvent(count.video_id, known, row % 3, 1000 * row + 500 + index, *place)
 
 
 def _records(chance: random.Random, paid: PaidOut, catalogue: Catalogue, contracts: Contracts) -> Iterator[Record]:

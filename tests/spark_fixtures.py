@@ -18,7 +18,7 @@ from batch_layer.gate import gx_gate
 from batch_layer.lake.spark_session import SparkSettings, folder_catalog, open_session
 from batch_layer.published.spark_connect_server import TOKEN_VARIABLE
 from batch_layer.reconciling.reconcile import ReconcilePorts
-from batch_layer.reconciling.reconciliation import BilledVideo, Days, Reconciliation
+from batch_layer.reconciling.reconciliation import Days, Reconciliation
 from batch_layer.reconciling.spark_archive_check import SparkArchiveCheck
 from batch_layer.run.run import RunPorts
 from batch_layer.run.spark_warehouse import Gate, SparkWarehouse
@@ -27,6 +27,7 @@ from batch_layer.versions.ports import RunEntry, VideoCount
 from ingestion.contract.counting import Received, VideoFacts
 from ingestion.contract.decoding import decode_view_event
 from ingestion.contract.offsets import LogPlace, OffsetVector
+from ingestion.contract.settled import BilledVideo
 from ingestion.contract.version import PublishedVersion
 from jobs.local_stack.ports import Ports, free_ports
 from jobs.settings.state_home import state_home

@@ -5,7 +5,8 @@ from datetime import date
 from typing import Protocol
 
 from batch_layer.archive.archive_files import Hours, RecordedFile
-from batch_layer.reconciling.reconciliation import BilledVideo, Counts, Days, Reconciliation
+from batch_layer.reconciling.reconciliation import Counts, Days, Reconciliation
+from ingestion.contract.settled import BilledVideo
 from ingestion.contract.version import PublishedVersion
 
 

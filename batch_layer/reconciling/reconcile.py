@@ -6,15 +6,10 @@ from datetime import date
 
 from batch_layer.errors import DifferenceError, RefusedError
 from batch_layer.reconciling.ports import ArchiveCheck, BilledViews, Comparison, ReconciliationStore
-from batch_layer.reconciling.reconciliation import (
-    DIFFERENCES_MAX,
-    BilledVideo,
-    Days,
-    Reconciliation,
-    billed_differences,
-)
+from batch_layer.reconciling.reconciliation import DIFFERENCES_MAX, Days, Reconciliation, billed_differences
 from batch_layer.stages import Progress
 from batch_layer.versions.ports import VersionStore
+from ingestion.contract.settled import BilledVideo
 from ingestion.contract.version import PublishedVersion
 
 

@@ -6,6 +6,7 @@ from datetime import date
 from itertools import pairwise
 
 from batch_layer.lake.content import Content, Place
+from ingestion.contract.settled import BilledVideo
 
 Counts = tuple[int, int]
 """Views and billable views."""
@@ -40,20 +41,6 @@ class VideoTotals:
 
     video_id: str
     by_source: Mapping[str, Counts]
-
-
-@dataclass(frozen=True)
-class BilledVideo:
-    """The views of one video that were billed from one version for the days `[start, end)` of one owner."""
-
-    version: int
-    start_on: date
-    end_on: date
-    video_id: str | None
-    """None: all videos of a period together, including those without a payee, which were paid to nobody."""
-    views: int
-    may_be_fewer: bool = False
-    """Whether the contract excludes views that the counting policy calls billable."""
 
 
 def place_differences(

@@ -6,7 +6,6 @@ the version's namespace and spares its clients a Java process.
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -17,6 +16,7 @@ from batch_layer.lake.iceberg_tables import NAMESPACE
 from batch_layer.lake.tables import EVENTS, VIEWS_BY_DETAIL
 from batch_layer.published.spark_connect import PublishedTables
 from ingestion.contract.periods import Period
+from ingestion.contract.settled import BillableEvent, JudgedEvent, PublishedCount, SettledEvent
 from ingestion.contract.unavailable import Part, UnavailableError
 from ingestion.contract.version import PublishedVersion
 
@@ -52,65 +52,6 @@ _COPIES = f"""
     FROM {{table}} WHERE event_id = :event_id
         OR verdict = 'rejected' AND replace(lower(event_id), '-', '') = replace(:event_id, '-', '')"""  # noqa: S608
 # the oldest event contract kept the id of a rejected event as it was spelt
-
-
-@dataclass(frozen=True)
-class SettledEvent:
-    """One event of the log, as a bundle shows it."""
-
-    video_id: str
-    event_id: str | None
-    partition: int
-    offset: int
-    event_day: date
-    country: str
-    outcome: str
-    view_duration: int | None
-    ad_types: Sequence[str]
-    policy_version: int | None
-
-
-@dataclass(frozen=True)
-class PublishedCount:
-    """The published counts of one video, day and country."""
-
-    video_id: str
-    event_day: date
-    country: str
-    views: int
-    billable_views: int
-    policy_version: int
-
-
-@dataclass(frozen=True)
-class BillableEvent:
-    """One billable view."""
-
-    video_id: str
-    event_id: str
-    event_day: date
-    country: str
-    view_duration: int
-    policy_version: int
-
-
-@dataclass(frozen=True)
-class JudgedEvent:
-    """One copy of an event in the log and its verdict."""
-
-    video_id: str | None
-    partition: int
-    offset: int
-    received_at: str
-    """ISO 8601, UTC."""
-    event_day: date
-    country: str
-    verdict: str
-    outcome: str
-    reasons: Sequence[str]
-    """Why it was rejected: a sentence each."""
-    view_duration: int | None
-    policy_version: int | None
 
 
 class IcebergSettledEvents:

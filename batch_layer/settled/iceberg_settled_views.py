@@ -1,7 +1,6 @@
 """Read what one published version holds of a period, at the version's own snapshots. Billing reads this."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 import pyarrow as pa
@@ -11,20 +10,13 @@ from pyspark.sql import functions as F
 
 from batch_layer.lake.iceberg_tables import IcebergTables
 from batch_layer.lake.tables import EVENTS, VIEWS_BY_DETAIL
-from batch_layer.settled.spark_attribution import (
-    Attribution,
-    SettledPiece,
-    pieces_of,
-    placed,
-    unpacked,
-    with_outcomes,
-    within,
-)
+from batch_layer.settled.spark_attribution import AttributionRows, pieces_of, placed, unpacked, with_outcomes, within
 from batch_layer.settled.spark_conflicts import conflicts_of
 from batch_layer.settled.spark_rejudging import rejudged
 from ingestion.contract.counting import Billability, Verdict
 from ingestion.contract.periods import Period
 from ingestion.contract.policy import CountingPolicy
+from ingestion.contract.settled import Conflict, ReviewedEvent, SettledPiece, UnplacedViews
 from ingestion.contract.unavailable import Part, UnavailableError
 from ingestion.contract.version import PublishedVersion
 
@@ -32,38 +24,6 @@ REVIEWED = (Verdict.CONFLICT.value, Verdict.LATE_REVIEW.value)
 """Verdicts that wait for a person's decision."""
 CONTRADICTIONS_SHOWN = 5
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True)
-class UnplacedViews:
-    """Billable views of a video without an owner on their day, or without a rate card."""
-
-    video_id: str
-    payee_id: str | None
-    billable_views: int
-    first_on: date
-
-
-@dataclass(frozen=True)
-class LateEventRow:
-    """An event that came too late to be counted, its place in the log, and its two instants."""
-
-    partition: int
-    offset: int
-    event_id: str
-    video_id: str
-    happened_at: datetime
-    appended_at: datetime
-
-
-@dataclass(frozen=True)
-class ConflictRow(LateEventRow):
-    """An event whose id was used before with another content."""
-
-    first_place: str
-    """The place of the event that it was compared with: `partition:offset`."""
-    differing: Sequence[str]
-    """The columns of the events table in which they differ; empty if the table does not keep the difference."""
 
 
 class IcebergSettledViews:
@@ -86,7 +46,7 @@ class IcebergSettledViews:
         """Return the version that all answers belong to."""
         return self._version
 
-    def pieces(self, attribution: Attribution, policy: CountingPolicy | None = None) -> Iterator[SettledPiece]:
+    def pieces(self, attribution: AttributionRows, policy: CountingPolicy | None = None) -> Iterator[SettledPiece]:
         """Yield the period's events that have an owner and a card, payee by payee; see billing's port.
 
         One sorted partition is in memory at a time.
@@ -96,7 +56,7 @@ class IcebergSettledViews:
             events = rejudged(events, attribution.period, policy, attribution.facts())
         return unpacked(_streamed(pieces_of(with_outcomes(events, attribution.period), attribution)))
 
-    def unplaced(self, attribution: Attribution) -> Iterator[UnplacedViews]:
+    def unplaced(self, attribution: AttributionRows) -> Iterator[UnplacedViews]:
         """Yield the billable views of the period without an owner or without a card."""
         by_day = (
             self._read(EVENTS)
@@ -158,7 +118,7 @@ class IcebergSettledViews:
         """Return the known differences between archive, tables, served counts and ledger, in sentences."""
         return self._differences()
 
-    def late_events(self, period: Period) -> Iterator[LateEventRow]:
+    def late_events(self, period: Period) -> Iterator[ReviewedEvent]:
         """Yield the events with verdict `late_review` that claim to have happened in the period."""
         rows = (
             self._read(EVENTS)
@@ -166,17 +126,17 @@ class IcebergSettledViews:
             .select("partition", "offset", "event_id", "video_id", *map(F.unix_micros, ("happened_at", "appended_at")))
         )
         return (
-            LateEventRow(partition, offset, event_id, video_id, _instant(happened), _instant(appended))
+            ReviewedEvent(partition, offset, event_id, video_id, _instant(happened), _instant(appended))
             for partition, offset, event_id, video_id, happened, appended in _streamed(rows)
         )
 
-    def conflicts(self, period: Period) -> Iterator[ConflictRow]:
+    def conflicts(self, period: Period) -> Iterator[Conflict]:
         """Yield the events of the period with verdict `conflict`."""
         for partition, offset, event_id, video_id, happened, appended, first_place, differing in _streamed(
             conflicts_of(self._read(EVENTS), period)
         ):
             instants = (_instant(happened), _instant(appended))
-            yield ConflictRow(partition, offset, event_id, video_id, *instants, first_place, differing)
+            yield Conflict(partition, offset, event_id, video_id, *instants, first_place, differing)
 
     def _read(self, table: str) -> DataFrame:
         return self._tables.at(table, self._version.snapshots[table])

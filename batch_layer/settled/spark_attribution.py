@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 from batch_layer.judging.spark_verdicts import BROADCAST_ROWS_MAX
 from ingestion.contract.counting import Billability, Verdict, VideoFacts
 from ingestion.contract.periods import Period
+from ingestion.contract.settled import CardDays, OwnedDays, SettledPiece
 
 PIECE_IDS_MAX = 2_000
 PIECES_PACKED_MAX = 500
@@ -43,37 +44,21 @@ _CARD = pa.schema(
 )
 
 
-class Attribution(Protocol):
+class AttributionRows(Protocol):
     """The owners and rate cards of a period; rows of `owners` and `cards` in the order of the schemas above."""
 
     @property
     def period(self) -> Period:
         """Return the period."""
 
-    def owners(self) -> Iterable[tuple[Any, ...]]:
+    def owners(self) -> Iterable[OwnedDays]:
         """Yield every share of a video that touches the period, cut to it."""
 
     def facts(self) -> Iterable[tuple[str, VideoFacts]]:
         """Yield the facts that decide which views of a video are billable."""
 
-    def cards(self) -> Iterable[tuple[Any, ...]]:
+    def cards(self) -> Iterable[CardDays]:
         """Yield every rate card that is in force on some day of the period, cut to it."""
-
-
-class SettledPiece(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Events of one payee and video that share ownership interval, card, heading and policy, or a part of them."""
-
-    payee_id: str
-    video_id: str
-    owned_from_on: date
-    effective_from_on: date
-    country: str
-    policy_version: int
-    owned_to_on: date
-    share_ppm: int
-    outcomes: dict[str, int]
-    ads: dict[str, int]
-    event_ids: list[str]
 
 
 _unpack = msgspec.msgpack.Decoder(list[SettledPiece]).decode
@@ -96,7 +81,7 @@ def with_outcomes(events: DataFrame, period: Period) -> DataFrame:
     return events.select(day.alias("day"), outcome.alias("outcome"), *columns).where(within(F.col("day"), period))
 
 
-def placed(events: DataFrame, attribution: Attribution) -> DataFrame:
+def placed(events: DataFrame, attribution: AttributionRows) -> DataFrame:
     """Return the events once for every owner on their day, with the card in force; nulls without any.
 
     `events` need video_id and day.
@@ -111,7 +96,7 @@ def placed(events: DataFrame, attribution: Attribution) -> DataFrame:
     )
 
 
-def pieces_of(events: DataFrame, attribution: Attribution) -> DataFrame:
+def pieces_of(events: DataFrame, attribution: AttributionRows) -> DataFrame:
     """Return packed pieces of all rows of `with_outcomes` that have an owner and a card, in their order."""
     has_own_rate = F.array_contains("countries", F.col("country"))
     # least() skips nulls: without a length only the card's minimum counts

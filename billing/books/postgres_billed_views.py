@@ -1,10 +1,10 @@
 """The views of each video that the ledger was posted for, from the lines of all payments."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date
 
 from billing.postgres_session import Connect, one_transaction
+from ingestion.contract.settled import BilledVideo
 
 _OF_DAYS = """(%(days)s::date[] IS NULL OR EXISTS (
     SELECT FROM unnest(%(days)s::date[]) AS day WHERE period_start_on <= day AND day < period_end_on))"""
@@ -34,20 +34,6 @@ FROM billing.runs WHERE {_OF_DAYS} GROUP BY 2, 3 HAVING count(*) = 1
 """
 
 
-@dataclass(frozen=True)
-class BilledViews:
-    """The views of one video that were billed from one version for the days `[start, end)` of one owner."""
-
-    version: int
-    start_on: date
-    end_on: date
-    video_id: str | None
-    """None: all videos of a period together, including ids that are not in the catalogue."""
-    views: int
-    may_be_fewer: bool
-    """Whether the contract excludes views that the counting policy calls billable, or has no rate for some."""
-
-
 class PostgresBilledViews:
     """Reads the posted views, as the database holds them.
 
@@ -59,14 +45,14 @@ class PostgresBilledViews:
     def __init__(self, connect: Connect) -> None:
         self._connect = connect
 
-    def billed(self, days: Sequence[date] | None = None) -> list[BilledViews]:
+    def billed(self, days: Sequence[date] | None = None) -> list[BilledVideo]:
         """Return a record for each video, period and version; one for each owner if owners got different ones.
 
         If days are given, only periods that contain one of them.
         """
         return list(self._read(None if days is None else list(days)))
 
-    def _read(self, days: list[date] | None) -> Iterator[BilledViews]:
+    def _read(self, days: list[date] | None) -> Iterator[BilledVideo]:
         with one_transaction(self._connect) as cursor:
             cursor.execute(_BILLED, {"days": days})
             found = cursor.fetchall()
@@ -74,8 +60,8 @@ class PostgresBilledViews:
             periods = cursor.fetchall()
         for version, start_on, end_on, video_id, fewest, most, may_be_fewer in found:
             for views in sorted({fewest, most}):
-                yield BilledViews(version, start_on, end_on, video_id, views, may_be_fewer)
+                yield BilledVideo(version, start_on, end_on, video_id, views, may_be_fewer)
         for version, start_on, end_on, unknown, is_unrated in periods:
             lines = [each for each in found if each[0] == version and start_on <= each[1] and each[2] <= end_on]
             views = unknown + sum(each[5] for each in lines)
-            yield BilledViews(version, start_on, end_on, None, views, is_unrated or any(each[6] for each in lines))
+            yield BilledVideo(version, start_on, end_on, None, views, is_unrated or any(each[6] for each in lines))

@@ -9,61 +9,14 @@ from typing import Protocol
 from billing.books.states import POSTED
 from billing.errors import EvidenceMismatchError
 from billing.evidence import InclusionProof, InclusionProver
-from billing.proof.paid_events import BillableEvent, Paid, StatementLine, excluded_by_contract, paid_events, view_line
+from billing.proof.paid_events import Paid, StatementLine, excluded_by_contract, paid_events, view_line
 from billing.terms.contracts import Contract
 from ingestion.contract.periods import Period
+from ingestion.contract.settled import BillableEvent, JudgedEvent
 
 VIDEOS_READ = 500
 """The number of videos whose events are read together."""
 PAID, PENDING, EXCLUDED, UNKNOWN = "paid", "pending", "excluded", "unknown"
-
-
-class JudgedEvent(Protocol):
-    """One message of the log with an event's id."""
-
-    @property
-    def video_id(self) -> str | None:
-        """Whose; None where a rejected event names none."""
-
-    @property
-    def partition(self) -> int:
-        """Its place in the log."""
-
-    @property
-    def offset(self) -> int:
-        """Its place in the log."""
-
-    @property
-    def received_at(self) -> str:
-        """ISO 8601, UTC."""
-
-    @property
-    def event_day(self) -> date:
-        """The UTC day it belongs to."""
-
-    @property
-    def country(self) -> str:
-        """ISO code, `ZZ` for none."""
-
-    @property
-    def verdict(self) -> str:
-        """`counted`, `duplicate`, `conflict`, `rejected` or `late_review`."""
-
-    @property
-    def outcome(self) -> str:
-        """The verdict in more detail: `billable`, `own_view`, `rejected:<code>`, …"""
-
-    @property
-    def reasons(self) -> Sequence[str]:
-        """Why it was rejected."""
-
-    @property
-    def view_duration(self) -> int | None:
-        """Seconds."""
-
-    @property
-    def policy_version(self) -> int | None:
-        """The policy it was judged by."""
 
 
 class VersionEvents(Protocol):
@@ -76,36 +29,19 @@ class VersionEvents(Protocol):
         """Return every message with an id, the one that its verdict goes by first."""
 
 
-class StatementHead(Protocol):
-    """A statement, what it rests on, and where it stands."""
+@dataclass(frozen=True)
+class StatementHead:
+    """A statement, its versions and its state."""
 
-    @property
-    def statement_id(self) -> str:
-        """32 hex digits."""
-
-    @property
-    def payee_id(self) -> str:
-        """Whose."""
-
-    @property
-    def period(self) -> Period:
-        """The days it is about."""
-
-    @property
-    def batch_version(self) -> int:
-        """The version whose events it pays."""
-
-    @property
-    def catalogue_version(self) -> int:
-        """Whose videos they were."""
-
-    @property
-    def contract_version(self) -> int:
-        """At which rates."""
-
-    @property
-    def state(self) -> str:
-        """Where it stands."""
+    statement_id: str
+    """32 hex digits."""
+    payee_id: str
+    period: Period
+    batch_version: int
+    """The version whose events it pays."""
+    catalogue_version: int
+    contract_version: int
+    state: str
 
 
 class ProofBooks(Protocol):

@@ -8,7 +8,7 @@ import hashlib
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +19,7 @@ from billing.proof.journal import Record
 from billing.proof.leaves import LEAF_COLUMNS, Cell, csv_line
 from billing.terms.catalogue import Catalogue
 from ingestion.contract.periods import Period
+from ingestion.contract.settled import PublishedCount, SettledEvent
 
 FORMAT = "viewledger-bundle/2"
 PAYEE_COLUMNS = ("payee_id", "name", "user_id", "country")
@@ -31,85 +32,13 @@ EVENT_COLUMNS = (
 COUNT_COLUMNS = ("video_id", "event_day", "country", "views", "billable_views", "policy_version")
 
 
-class BundledEvent(Protocol):
-    """One event of the period, with what became of it."""
-
-    @property
-    def video_id(self) -> str:
-        """Whose."""
-
-    @property
-    def event_id(self) -> str | None:
-        """Canonical text; None where a rejected event has none."""
-
-    @property
-    def partition(self) -> int:
-        """Its place in the log …"""
-
-    @property
-    def offset(self) -> int:
-        """… which no other event has."""
-
-    @property
-    def event_day(self) -> date:
-        """The UTC day it is filed under."""
-
-    @property
-    def country(self) -> str:
-        """ISO code, `ZZ` for none."""
-
-    @property
-    def outcome(self) -> str:
-        """`billable`, `not_eligible`, …, `duplicate`, `conflict`, `late_review` or `rejected:<code>`."""
-
-    @property
-    def view_duration(self) -> int | None:
-        """Seconds."""
-
-    @property
-    def ad_types(self) -> Sequence[str]:
-        """The type of each ad view."""
-
-    @property
-    def policy_version(self) -> int | None:
-        """The counting policy it was judged by; None for events that no policy judges."""
-
-
-class BundledCount(Protocol):
-    """The published counts of one video, day and country."""
-
-    @property
-    def video_id(self) -> str:
-        """Whose."""
-
-    @property
-    def event_day(self) -> date:
-        """UTC."""
-
-    @property
-    def country(self) -> str:
-        """ISO code, `ZZ` for none."""
-
-    @property
-    def views(self) -> int:
-        """Counted events."""
-
-    @property
-    def billable_views(self) -> int:
-        """Those of them that are billable under the policy."""
-
-    @property
-    def policy_version(self) -> int:
-        """The policy."""
-
-
 class SettledEvents(Protocol):
     """The events of ONE published version, read at its own snapshots."""
 
-    def events(self, period: Period) -> Iterable[BundledEvent]:
+    def events(self, period: Period) -> Iterable[SettledEvent]:
         """Yield all events of videos in the period, ascending by (video_id, event_id, partition, offset). Streams."""
 
-    def counts(self, period: Period) -> Iterable[BundledCount]:
+    def counts(self, period: Period) -> Iterable[PublishedCount]:
         """Yield the published counts, ascending by (video_id, event_day, country, policy_version). Streams."""
 
 

@@ -5,38 +5,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from billing.rating.rated_lines import VIEWS
 from billing.terms.contracts import Contract
-
-
-class BillableEvent(Protocol):
-    """A view that is billable under the counting policy."""
-
-    @property
-    def video_id(self) -> str:
-        """Whose view."""
-
-    @property
-    def event_id(self) -> str:
-        """Canonical text."""
-
-    @property
-    def event_day(self) -> date:
-        """UTC."""
-
-    @property
-    def country(self) -> str:
-        """ISO code, `ZZ` for none."""
-
-    @property
-    def view_duration(self) -> int:
-        """Seconds."""
-
-    @property
-    def policy_version(self) -> int:
-        """The policy it was judged by."""
+from ingestion.contract.settled import BillableEvent
 
 
 class GroupKey(NamedTuple):

@@ -1,11 +1,11 @@
 """Read from the books what questions about single events need: one statement or video, never all of a catalogue."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from billing.postgres_session import Connect, one_transaction
+from billing.proof.event_answers import StatementHead
 from billing.proof.paid_events import GroupKey, StatementLine
 from billing.terms.contract_document import contracts_from
 from billing.terms.contracts import Contract
@@ -50,19 +50,6 @@ _LENGTHS = """
 _LATE_DECISION = """
     SELECT state FROM billing.current_states WHERE subject_kind = 'late_event' AND subject_id = %s"""
 _CONTRACT = "SELECT document FROM billing.rate_cards WHERE contract_version = %s"
-
-
-@dataclass(frozen=True)
-class StatementHead:
-    """A statement, its versions and its state."""
-
-    statement_id: str
-    payee_id: str
-    period: Period
-    batch_version: int
-    catalogue_version: int
-    contract_version: int
-    state: str
 
 
 class PostgresProofs:

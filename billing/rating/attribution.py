@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
-from typing import NamedTuple
 
 from billing.money import SHARE_WHOLE_PPM
 from billing.terms.catalogue import Catalogue
@@ -13,36 +12,9 @@ from billing.terms.ownership import OwnerShare
 from billing.terms.suspense import SUSPENSE
 from ingestion.contract.counting import VideoFacts
 from ingestion.contract.periods import Period
+from ingestion.contract.settled import CardDays, OwnedDays
 
 NO_CONTRACT = -1
-
-
-class OwnedDays(NamedTuple):
-    """A payee's share of a video on days [from_on, to_on) of the period, and the place of the payee's contract.
-
-    On days on which a video of the catalogue has no owner, the whole of it is in suspense.
-    """
-
-    video_id: str
-    payee_id: str
-    share_ppm: int
-    from_on: date
-    to_on: date
-    contract_index: int
-    """`NO_CONTRACT` if no contract covers the payee."""
-    length_seconds: int | None
-
-
-class CardDays(NamedTuple):
-    """A rate card that is in force on days [from_on, to_on) of the period."""
-
-    contract_index: int
-    effective_from_on: date
-    from_on: date
-    to_on: date
-    minimum_view_seconds: int | None
-    countries: tuple[str, ...]
-    """The countries with a rate of their own; all others use `*`."""
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 from billing.errors import EvidenceMismatchError
 from billing.evidence import MerkleTree
-from billing.ports import SettledPiece
 from billing.rating.attribution import Attribution
 from billing.rating.rated_lines import ADS, VIEWS, PayeeBill, RatedLine
 from billing.rating.view_chain import BILLABLE, is_counted
 from billing.terms.contracts import Contract, Rate, RateCard, RateForm, StatementTerms
 from billing.terms.suspense import SUSPENSE
+from ingestion.contract.settled import SettledPiece
 
 
 class GroupKey(NamedTuple):

@@ -5,12 +5,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
-from billing.ports import UnplacedViews
 from billing.terms.catalogue import Catalogue
 from billing.terms.contracts import Contracts
 from billing.terms.ownership import OwnerShare
 from billing.terms.suspense import SUSPENSE
 from ingestion.contract.periods import Period
+from ingestion.contract.settled import UnplacedViews
 
 SHOWN_MAX = 5
 WHOLE_PERCENT_PPM = 10_000

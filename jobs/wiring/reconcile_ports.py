@@ -1,16 +1,16 @@
 """Wires what a comparison of the whole flow uses: the tables by Spark, the record and the ledger in PostgreSQL."""
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from batch_layer.reconciling.ports import ReconciliationStore
 from batch_layer.reconciling.reconcile import ReconcilePorts
-from batch_layer.reconciling.reconciliation import BilledVideo, Days
+from batch_layer.reconciling.reconciliation import Days
 from batch_layer.stages import Progress
 from batch_layer.versions.ports import VersionStore
 from billing.books.postgres_billed_views import PostgresBilledViews
 from billing.books.postgres_books import PostgresBooks
 from billing.postgres_session import connector
+from ingestion.contract.settled import BilledVideo
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -48,7 +48,7 @@ class _Billed:
 
     def billed(self, days: Days | None) -> list[BilledVideo]:
         """See the port `BilledViews`."""
-        return [BilledVideo(**asdict(each)) for each in self._views.billed(days)]
+        return self._views.billed(days)
 
     def paid_twice(self) -> list[str]:
         """See the port `BilledViews`."""

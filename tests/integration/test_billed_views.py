@@ -6,10 +6,11 @@ from datetime import date
 
 import pytest
 
-from billing.books.postgres_billed_views import BilledViews, PostgresBilledViews
+from billing.books.postgres_billed_views import PostgresBilledViews
 from billing.books.postgres_books import PostgresBooks
 from billing.books.run_posting import post_bills
 from billing.postgres_session import connector
+from ingestion.contract.settled import BilledVideo
 from ingestion.contract.unavailable import UnavailableError
 from tests.billing_fakes import OCTOBER, bill, line, run_of
 from tests.billing_postgres import own_database
@@ -24,7 +25,7 @@ def url(postgres_url: str) -> Iterator[str]:
         yield own
 
 
-def billed(url: str) -> set[BilledViews]:
+def billed(url: str) -> set[BilledVideo]:
     found = PostgresBilledViews(connector(url)).billed()
     assert len(found) == len(set(found))
     return set(found)
@@ -32,8 +33,8 @@ def billed(url: str) -> set[BilledViews]:
 
 def of(
     video_id: str | None, views: int, start_on: date = OCTOBER.start_on, end_on: date = OCTOBER.end_on
-) -> BilledViews:
-    return BilledViews(VERSION, start_on, end_on, video_id, views, may_be_fewer=False)
+) -> BilledVideo:
+    return BilledVideo(VERSION, start_on, end_on, video_id, views, may_be_fewer=False)
 
 
 def test_nothing_billed_is_nothing_to_compare(url: str) -> None:

@@ -30,11 +30,12 @@ from billing.payouts.payouts import PayoutItem
 from billing.payouts.postgres_payout_steps import PostgresPayoutSteps
 from billing.payouts.postgres_payouts import PostgresPayouts
 from billing.postgres_session import connector
-from billing.proof.file_bundle import BundledBooks, BundledCount, BundledEvent, write_bundle
+from billing.proof.file_bundle import BundledBooks, write_bundle
 from billing.proof.postgres_bundle import newest_versions, records_of_period
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from faults.postgres_database import administer
 from ingestion.contract.periods import Period
+from ingestion.contract.settled import PublishedCount, SettledEvent
 from jobs.local_stack.stack import LocalStack, temporary_folder
 from tests.billing_fakes import NOVEMBER, OCTOBER, bill, line, run_of
 from tests.billing_postgres import in_database, put_in_force
@@ -436,10 +437,10 @@ def test_a_payment_of_what_was_not_owed_is_named(due: Due, superuser: Connection
 class NoEvents:
     """Implements `SettledEvents` of books that were billed from nothing."""
 
-    def events(self, _period: Period) -> list[BundledEvent]:
+    def events(self, _period: Period) -> list[SettledEvent]:
         return []
 
-    def counts(self, _period: Period) -> list[BundledCount]:
+    def counts(self, _period: Period) -> list[PublishedCount]:
         return []
 
 

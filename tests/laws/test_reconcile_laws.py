@@ -16,11 +16,12 @@ from batch_layer.lake.content import Place
 from batch_layer.lake.iceberg_tables import NAMESPACE
 from batch_layer.lake.tables import EVENTS, RAW_EVENTS, TABLES, TALLY, VIEWS_BY_VIDEO
 from batch_layer.reconciling.reconcile import ReconcilePorts, reconcile_once
-from batch_layer.reconciling.reconciliation import BilledVideo, Days, Reconciliation
+from batch_layer.reconciling.reconciliation import Days, Reconciliation
 from batch_layer.reconciling.spark_archive_check import SparkArchiveCheck
 from batch_layer.reconciling.spark_comparison import SparkComparison
 from batch_layer.run.run import run_once
 from batch_layer.versions.ports import VideoCount
+from ingestion.contract.settled import BilledVideo
 from tests.laws.test_batch_laws import START, grow, no_gate
 from tests.spark_fixtures import TOPIC, MemoryRun, MemoryVersions
 

@@ -18,7 +18,6 @@ from batch_layer.lake.tables import EVENTS
 from batch_layer.reconciling.spark_repeated_ids import repeated_ids
 from batch_layer.run.run import run_once
 from batch_layer.settled.iceberg_settled_views import IcebergSettledViews
-from batch_layer.settled.spark_attribution import SettledPiece
 from billing.rating.attribution import Attribution
 from billing.rating.rating import rate_period
 from billing.terms.catalogue import Catalogue, Payee, Video
@@ -29,6 +28,7 @@ from ingestion.contract.counting import LATE_AFTER, Billability, Verdict, day_of
 from ingestion.contract.event import ViewEvent
 from ingestion.contract.periods import Period
 from ingestion.contract.policy import CountingPolicy, policy_on
+from ingestion.contract.settled import SettledPiece
 from tests.billing_fakes import card_of
 from tests.laws.test_batch_laws import FACTS, GERMANY, SALE_ON, START, random_run
 from tests.spark_fixtures import TOPIC, MemoryRun, key_of

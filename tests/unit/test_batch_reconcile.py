@@ -6,9 +6,10 @@ import pytest
 
 from batch_layer.errors import DifferenceError, RefusedError
 from batch_layer.reconciling.reconcile import ReconcilePorts, never_reconciled, reconcile_after_run, reconcile_once
-from batch_layer.reconciling.reconciliation import DIFFERENCES_MAX, BilledVideo
+from batch_layer.reconciling.reconciliation import DIFFERENCES_MAX
 from batch_layer.versions.ports import RunEntry
 from ingestion.contract.offsets import OffsetVector
+from ingestion.contract.settled import BilledVideo
 from ingestion.contract.unavailable import Part, UnavailableError
 from ingestion.contract.version import PublishedVersion
 from tests.spark_fixtures import Found, MemoryVersions

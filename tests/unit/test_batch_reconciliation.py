@@ -6,13 +6,13 @@ import pytest
 
 from batch_layer.lake.content import Content, Place
 from batch_layer.reconciling.reconciliation import (
-    BilledVideo,
     VideoTotals,
     billed_differences,
     place_differences,
     tally_differences,
     video_differences,
 )
+from ingestion.contract.settled import BilledVideo
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 HERE, LATER, BESIDE = Place(0, NOON), Place(0, NOON + timedelta(hours=1)), Place(1, NOON)

@@ -13,6 +13,7 @@ from billing.rating.remarks import SHOWN_MAX, unbilled_of
 from billing.terms.catalogue import Catalogue, Payee, Video
 from billing.terms.contracts import Contract, Contracts
 from billing.terms.ownership import SINCE_EVER, WITHOUT_END, OwnerShare, whole_share
+from ingestion.contract.settled import UnplacedViews
 from ingestion.contract.version import DayRules, PublishedVersion
 from jobs.commands.billing.tables import billed_period_json, billed_period_text
 from tests.billing_fakes import (
@@ -21,7 +22,6 @@ from tests.billing_fakes import (
     Count,
     FakeCatalogueStore,
     FakeSettledViews,
-    Unplaced,
     card_of,
     catalogue_of,
     contracts_of,
@@ -184,7 +184,7 @@ def test_views_of_ids_that_are_no_video_are_counted_apart_and_stop_nobody() -> N
 
 
 def test_a_million_invented_ids_are_held_as_two_numbers_and_a_few_names() -> None:
-    found = unbilled_of(Unplaced(f"id{index}", None, 2, DAY) for index in range(10**6))
+    found = unbilled_of(UnplacedViews(f"id{index}", None, 2, DAY) for index in range(10**6))
     assert (found.unknown_views, found.unknown_count, len(found.unknown_shown)) == (2 * 10**6, 10**6, SHOWN_MAX)
 
 

@@ -6,34 +6,34 @@ from typing import cast
 
 import pytest
 
-from billing.proof.event_answers import EventAnswers, JudgedEvent, ProofBooks, VersionEvents
+from billing.proof.event_answers import EventAnswers, ProofBooks, VersionEvents
+from ingestion.contract.settled import JudgedEvent
 
 DAY = date(2026, 9, 1)
 EVENT = "8f14e45f-ceea-467f-9a3c-1b2d3e4f5a6b"
 
 
-@dataclass(frozen=True)
-class Copy:
-    """One message of the log."""
-
-    video_id: str | None = "v"
-    partition: int = 3
-    offset: int = 17
-    received_at: str = "2026-11-25T00:00:00Z"
-    event_day: date = DAY
-    country: str = "ZZ"
-    verdict: str = "late_review"
-    outcome: str = "late_review"
-    reasons: tuple[str, ...] = ()
-    view_duration: int | None = 60
-    policy_version: int | None = None
+COPY = JudgedEvent(
+    "v",
+    3,
+    17,
+    "2026-11-25T00:00:00Z",
+    DAY,
+    "ZZ",
+    "late_review",
+    "late_review",
+    (),
+    view_duration=60,
+    policy_version=None,
+)
+"""One message of the log."""
 
 
 @dataclass(frozen=True)
 class Events:
     """The events of every version."""
 
-    copies: tuple[Copy, ...]
+    copies: tuple[JudgedEvent, ...]
 
     def copies_of(self, event_id: str) -> tuple[JudgedEvent, ...]:
         return self.copies if event_id == EVENT else ()
@@ -52,7 +52,7 @@ class Books:
         return self.decided if place == "3:17" else None
 
 
-def answers(decided: str | None, *copies: Copy, version: int | None = 1, since: str = "") -> EventAnswers:
+def answers(decided: str | None, *copies: JudgedEvent, version: int | None = 1, since: str = "") -> EventAnswers:
     events = cast(VersionEvents, Events(copies))
     return EventAnswers(
         cast(ProofBooks, Books(decided)), lambda _: events, lambda: version, lambda asked: asked == since
@@ -70,13 +70,13 @@ def answers(decided: str | None, *copies: Copy, version: int | None = 1, since: 
 def test_a_late_event_waits_until_it_is_rejected_and_its_owner_is_that_of_its_own_day(
     decided: str | None, status: str, reason: str
 ) -> None:
-    found = answers(decided, Copy()).payment(EVENT)
+    found = answers(decided, COPY).payment(EVENT)
     assert (found.status, found.reason) == (status, reason)
     assert [(part.payee_id, part.status, part.reason) for part in found.parts] == [("ann", status, reason)]
 
 
 def test_a_rejected_event_is_no_late_one_whatever_was_decided_at_its_place() -> None:
-    broken = Copy(verdict="rejected", outcome="rejected:clock_suspect", reasons=("from the future",))
+    broken = replace(COPY, verdict="rejected", outcome="rejected:clock_suspect", reasons=("from the future",))
     found = answers("accepted", broken).payment(EVENT)
     assert (found.status, found.reason) == ("excluded", "from the future")
 
@@ -95,5 +95,5 @@ def test_without_the_speed_layer_an_event_that_is_not_settled_is_unknown_for_tha
 
 
 def test_a_settled_event_is_answered_without_asking_what_is_provisional() -> None:
-    broken = Copy(verdict="rejected", outcome="rejected:clock_suspect", reasons=("from the future",))
+    broken = replace(COPY, verdict="rejected", outcome="rejected:clock_suspect", reasons=("from the future",))
     assert answers(None, broken, since=EVENT).payment(EVENT).status == "excluded"

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from batch_layer.settled.spark_attribution import SettledPiece, _gather, unpacked
+from batch_layer.settled.spark_attribution import _gather, unpacked
+from ingestion.contract.settled import SettledPiece
 
 NAMES = [
     "payee_id", "video_id", "owned_from_on", "effective_from_on", "country", "policy_version", "owned_to_on",

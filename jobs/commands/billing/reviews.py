@@ -7,8 +7,8 @@ from billing.books.postgres_books import PostgresBooks
 from billing.books.postgres_states import PostgresStates
 from billing.books.states import OPEN, Move, Transition
 from billing.period_billing import place_of
-from billing.ports import ReviewedEvent
 from ingestion.contract.periods import Period
+from ingestion.contract.settled import ReviewedEvent
 from jobs.commands.billing.tables import aligned
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode

@@ -1,6 +1,8 @@
 """The errors that billing raises on purpose. Messages are sentences for the user: what, where, and the remedy."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
 
 from ingestion.contract.refusals import DatabaseRule
 from ingestion.contract.unavailable import Part, UnavailableError
@@ -18,11 +20,35 @@ class FileRefusedError(BillingError):
         self.problems = tuple(problems)
 
 
+class Precondition(StrEnum):
+    """What must hold before a period is billed; the values begin the sentences and are labels of a metric."""
+
+    RECONCILED = "reconciled"
+    """Archive, tables, served counts and ledger agree."""
+    SETTLED = "settled"
+    """The version covers the whole period; only time fulfils it."""
+    IMPORT = "import"
+    """There are a catalogue and contracts."""
+    RESTATEMENT = "restatement"
+    """What is restated was billed before."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A precondition that does not hold: which one, and one sentence with cause and remedy."""
+
+    kind: Precondition
+    sentence: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.sentence}"
+
+
 class PreconditionsError(BillingError):
     """The period may not be billed now; `failures` names every reason with its remedy."""
 
-    def __init__(self, failures: Sequence[str]) -> None:
-        super().__init__("\n".join(failures))
+    def __init__(self, failures: Sequence[Failure]) -> None:
+        super().__init__("\n".join(map(str, failures)))
         self.failures = tuple(failures)
 
 

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 from billing.books.book_ports import Books, Estimate, Estimates
 from billing.books.run_posting import finalise_run
-from billing.errors import PostingConflictError, PreconditionsError
+from billing.errors import Failure, PostingConflictError, Precondition, PreconditionsError
 from billing.period_billing import BilledPeriod, BillingOrder, bill_period
 from billing.period_terms import terms_of
 from billing.ports import CatalogueStore, SettledViews
@@ -14,8 +14,6 @@ from billing.rating.rated_lines import settle_bill
 from billing.rating.rating import rate_period
 from ingestion.contract.periods import Period
 
-SETTLED = "settled:"
-"""The prefix of the precondition that only needs time."""
 _RUN = "./viewledger billing run"
 
 
@@ -28,7 +26,7 @@ class NightOf:
     """`billed`, `estimated` (still open, or not settled yet) or `refused` (a person must act)."""
     detail: str
     billed: BilledPeriod | None = None
-    failures: tuple[str, ...] = ()
+    failures: tuple[Failure, ...] = ()
     """The preconditions that do not hold."""
 
 
@@ -129,9 +127,10 @@ def _bill(
     except PostingConflictError as error:
         return NightOf(period, "refused", "; ".join(error.conflicts))
     except PreconditionsError as error:
-        if all(failure.startswith(SETTLED) for failure in error.failures):
-            return NightOf(period, "estimated", "; ".join(error.failures))
-        return NightOf(period, "refused", "; ".join(error.failures), failures=error.failures)
+        detail = "; ".join(map(str, error.failures))
+        if all(failure.kind is Precondition.SETTLED for failure in error.failures):  # only time fulfils it
+            return NightOf(period, "estimated", detail)
+        return NightOf(period, "refused", detail, failures=error.failures)
     summary = billed.summary
     return NightOf(period, "billed", f"{summary.posted_count} posted, {len(summary.waiting)} waiting", billed)
 

@@ -8,7 +8,7 @@ from billing.books.book_ports import Books
 from billing.books.bounds import Bounds
 from billing.books.run_posting import RunSummary, post_bills
 from billing.books.runs import NOBODY_ALONE, BillingRun
-from billing.errors import EvidenceMismatchError, PreconditionsError
+from billing.errors import EvidenceMismatchError, Failure, Precondition, PreconditionsError
 from billing.period_terms import PeriodTerms, Wanted, newer_terms, recatalogued_videos, steps_of, terms_of
 from billing.ports import CatalogueStore, SettledViews
 from billing.rating.causes import with_causes
@@ -48,7 +48,7 @@ class BilledPeriod:
     remarks: Remarks
     name_by_payee: Mapping[str, str]
     dry_run: bool
-    failures: tuple[str, ...] = ()
+    failures: tuple[Failure, ...] = ()
     """The preconditions that do not hold; a dry run shows them, and a run with nothing to post needs none."""
 
 
@@ -127,7 +127,6 @@ def as_restatement(run: BillingRun, cause: str, books: Books) -> BillingRun:
     """
     number = books.restatement_number(run)
     if not number:
-        raise PreconditionsError(
-            [f"restatement: period {run.period} was never billed; bill it with `billing run --period {run.period}`"]
-        )
+        said = f"period {run.period} was never billed; bill it with `billing run --period {run.period}`"
+        raise PreconditionsError([Failure(Precondition.RESTATEMENT, said)])
     return replace(run, restatement_number=number, cause=cause, approval_limit_micros=NOBODY_ALONE)

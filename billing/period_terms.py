@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from billing.books.book_ports import RestsOn
-from billing.errors import PreconditionsError, TermsError
+from billing.errors import Failure, Precondition, PreconditionsError, TermsError
 from billing.ports import CatalogueStore, SettledViews
 from billing.rating.attribution import Attribution
 from billing.rating.causes import CATALOGUE, CONTRACT, POLICY
@@ -74,9 +74,8 @@ def _newest(period: Period, catalogues: CatalogueStore) -> tuple[tuple[int, Cata
     if catalogue is None or contracts is None:
         parts = (("payees and videos", catalogue), ("contracts", contracts))
         missing = [what for what, newest in parts if newest is None]
-        raise PreconditionsError(
-            [f"import: no {what} to bill period {period} by; run `./viewledger billing import`" for what in missing]
-        )
+        remedy = f"to bill period {period} by; run `./viewledger billing import`"
+        raise PreconditionsError([Failure(Precondition.IMPORT, f"no {what} {remedy}") for what in missing])
     return catalogue, contracts
 
 

@@ -7,14 +7,15 @@ otherwise delay everybody's payment.
 from collections.abc import Sequence
 from datetime import timedelta
 
+from billing.errors import Failure, Precondition
 from ingestion.contract.periods import Period
 from ingestion.contract.version import PublishedVersion
 
 
 def failed_preconditions(
     period: Period, version: PublishedVersion, unreconciled: Sequence[str], *, allowed_lateness: timedelta
-) -> list[str]:
-    """Return one sentence for every precondition that does not hold: name, cause, remedy.
+) -> list[Failure]:
+    """Return every precondition that does not hold, with cause and remedy.
 
     `unreconciled`: the differences between archive, tables, served counts and ledger, in sentences. The tally need not
     be checked here: a version whose tally does not add up is never published.
@@ -22,22 +23,24 @@ def failed_preconditions(
     return [*_unreconciled(unreconciled), *_unsettled(period, version, allowed_lateness)]
 
 
-def _unreconciled(differences: Sequence[str]) -> list[str]:
+def _unreconciled(differences: Sequence[str]) -> list[Failure]:
     if not differences:
         return []
     more = f" (and {len(differences) - 1} more)" if len(differences) > 1 else ""
-    return [f"reconciled: {differences[0]}{more}; fix the cause and run `./viewledger reconcile` until it finds none"]
+    said = f"{differences[0]}{more}; fix the cause and run `./viewledger reconcile` until it finds none"
+    return [Failure(Precondition.RECONCILED, said)]
 
 
-def _unsettled(period: Period, version: PublishedVersion, allowed_lateness: timedelta) -> list[str]:
+def _unsettled(period: Period, version: PublishedVersion, allowed_lateness: timedelta) -> list[Failure]:
     needed = period.end_at + allowed_lateness
     behind = [(at, partition) for partition, at in enumerate(version.watermarks) if at < needed]
     if not behind:
         return []
     earliest, partition = min(behind)
     hours = f"{allowed_lateness / timedelta(hours=1):g}"
-    return [
-        f"settled: version {version.version} covers {len(behind)} of {len(version.watermarks)} partitions not far "
+    said = (
+        f"version {version.version} covers {len(behind)} of {len(version.watermarks)} partitions not far "
         f"enough: partition {partition} is settled until {earliest.isoformat()}, and {needed.isoformat()} is needed "
         f"(end of the period + {hours} hours of allowed lateness); wait until then and run `./viewledger batch run`"
-    ]
+    )
+    return [Failure(Precondition.SETTLED, said)]

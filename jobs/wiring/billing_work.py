@@ -50,7 +50,8 @@ def told_by_exit_code() -> Iterator[None]:
         ) from error
     except PreconditionsError as error:
         raise CommandError(
-            _listed("nothing was posted: the period cannot be billed now", error.failures), ExitCode.REFUSED
+            _listed("nothing was posted: the period cannot be billed now", list(map(str, error.failures))),
+            ExitCode.REFUSED,
         ) from error
     except PostingConflictError as error:
         raise CommandError(_listed("nothing was posted", error.conflicts), ExitCode.REFUSED) from error

@@ -19,7 +19,7 @@ from batch_layer.run import run as batch_run
 from batch_layer.run.prometheus_batch_metrics import PrometheusBatchMetrics
 from billing.books.run_posting import RunSummary
 from billing.books.states import ALLOWED
-from billing.errors import PreconditionsError
+from billing.errors import Failure, Precondition, PreconditionsError
 from billing.period_billing import BilledPeriod
 from ingestion.contract.event import TOPIC_VIDEO_VIEWS
 from ingestion.prometheus_collector import CollectorMetrics
@@ -87,7 +87,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     billed = BilledPeriod(run_of(), summary, {}, {}, dry_run=False)
     write_figures(path.parent / "metrics" / "posted.prom", run_figures(billed))
     with pytest.raises(PreconditionsError), recorded_billing({"VIEWLEDGER_STATE_DIR": str(path.parent)}):
-        raise PreconditionsError(["settled: not yet"])
+        raise PreconditionsError([Failure(Precondition.SETTLED, "not yet")])
     texts = (
         CollectorMetrics().exposition().decode(),
         ApiMetrics(now=lambda: 0.0).exposition().decode(),

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from billing.books.run_posting import RunSummary
-from billing.errors import PreconditionsError
+from billing.errors import Failure, Precondition, PreconditionsError
 from billing.nightly import Night, NightOf
 from billing.period_billing import BilledPeriod
 from billing.rating.remarks import Remarks
@@ -43,7 +43,11 @@ def test_a_refusal_leaves_how_many_reasons_each_precondition_gave_and_the_next_r
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "metrics" / "billing.prom"
-    failures = ["settled: partition 3 is behind", "reconciled: a file is gone", "settled: partition 4 is behind"]
+    failures = [
+        Failure(Precondition.SETTLED, "partition 3 is behind"),
+        Failure(Precondition.RECONCILED, "reconciled, said somebody: a file is gone"),
+        Failure(Precondition.SETTLED, "partition 4 is behind"),
+    ]
     with pytest.raises(PreconditionsError), recorded_billing({"VIEWLEDGER_STATE_DIR": str(tmp_path)}):
         raise PreconditionsError(failures)
     assert 'viewledger_billing_refusals{precondition="settled"} 2.0' in path.read_text()
@@ -77,9 +81,9 @@ def test_a_night_leaves_what_it_billed_and_what_refused_a_month_and_nothing_when
     environ, path = {"VIEWLEDGER_STATE_DIR": str(tmp_path)}, tmp_path / "metrics" / "billing.prom"
     record_night(environ, Night((NightOf(NOVEMBER, "estimated", "the month goes on"),), 0))
     assert not path.exists()
-    refused = NightOf(NOVEMBER, "refused", "…", failures=("conflict: 2 events", "conflict: 1 event"))
+    refused = NightOf(NOVEMBER, "refused", "…", failures=(Failure(Precondition.IMPORT, "no catalogue"),) * 2)
     record_night(environ, Night((NightOf(OCTOBER, "billed", "…", billed_period()), refused), 0), clock=lambda: 7.0)
     text = path.read_text()
     assert "\nviewledger_billing_last_run_timestamp_seconds 7.0\n" in text
     assert "\nviewledger_billing_posted_statements 5.0\n" in text
-    assert 'viewledger_billing_refusals{precondition="conflict"} 2.0' in text
+    assert 'viewledger_billing_refusals{precondition="import"} 2.0' in text

@@ -8,6 +8,7 @@ import pytest
 
 from billing.books.book_ports import PayeeRange
 from billing.books.states import Move
+from billing.errors import Precondition
 from billing.nightly import Night, left_out, months_to_do, work_through_the_night
 from billing.period_billing import BillingOrder
 from ingestion.contract.periods import Period
@@ -139,7 +140,7 @@ def test_a_closed_month_that_needs_somebody_is_refused_and_says_why() -> None:
     night = nights.night(datetime(2026, 11, 4, tzinfo=UTC))
     assert outcomes(night) == [(OCTOBER, "refused"), (NOVEMBER, "estimated")]
     assert "reconciled: a file is gone" in night.months[0].detail
-    assert [each.partition(":")[0] for each in night.months[0].failures] == ["reconciled"]
+    assert [each.kind for each in night.months[0].failures] == [Precondition.RECONCILED]
     assert nights.books.transactions == []
 
 

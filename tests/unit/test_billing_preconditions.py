@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from billing.books.states import Move
-from billing.errors import PreconditionsError
+from billing.errors import Failure, Precondition, PreconditionsError
 from billing.period_billing import BilledPeriod, BillingOrder, bill_period
 from billing.rating.preconditions import failed_preconditions
 from billing.rating.remarks import SHOWN_MAX, unbilled_of
@@ -34,7 +34,7 @@ NEEDED = datetime(2026, 11, 2, tzinfo=UTC)
 """End of October and 24 hours."""
 
 
-def failures(version: PublishedVersion | None = None, unreconciled: Sequence[str] = ()) -> list[str]:
+def failures(version: PublishedVersion | None = None, unreconciled: Sequence[str] = ()) -> list[Failure]:
     settled = version or published(settled_until=NEEDED)
     return failed_preconditions(OCTOBER, settled, unreconciled, allowed_lateness=timedelta(hours=24))
 
@@ -45,21 +45,23 @@ def test_a_period_settled_to_the_instant_passes() -> None:
 
 def test_one_partition_a_moment_short_keeps_the_period_open() -> None:
     (failure,) = failures(published(settled_until=NEEDED - timedelta(microseconds=1)))
-    assert failure.startswith(
+    assert failure.kind is Precondition.SETTLED
+    assert str(failure).startswith(
         "settled: version 3 covers 1 of 2 partitions not far enough: partition 0 is settled until"
     )
-    assert "2026-11-02T00:00:00+00:00 is needed" in failure
+    assert "2026-11-02T00:00:00+00:00 is needed" in failure.sentence
 
 
 def test_what_does_not_reconcile_is_named() -> None:
     (failure,) = failures(unreconciled=["file /f of raw_events is gone", "another"])
-    assert failure.startswith("reconciled: file /f of raw_events is gone (and 1 more); ")
-    assert "`./viewledger reconcile`" in failure
+    assert failure.kind is Precondition.RECONCILED
+    assert str(failure).startswith("reconciled: file /f of raw_events is gone (and 1 more); ")
+    assert "`./viewledger reconcile`" in failure.sentence
 
 
 def test_all_failures_are_named_together() -> None:
     found = failures(published(settled_until=datetime(2026, 10, 1, tzinfo=UTC)), ["a file is gone"])
-    assert [failure.partition(":")[0] for failure in found] == ["reconciled", "settled"]
+    assert [failure.kind for failure in found] == [Precondition.RECONCILED, Precondition.SETTLED]
 
 
 def billed(books: FakeBooks, views: FakeSettledViews, **changes: object) -> BilledPeriod:
@@ -85,7 +87,7 @@ def test_a_refused_period_posts_nothing() -> None:
     views = FakeSettledViews([Count("v", DAY, None, 1, 1)], EARLY, differences=["a file is gone"])
     with pytest.raises(PreconditionsError) as caught:
         billed(books, views)
-    assert [failure.partition(":")[0] for failure in caught.value.failures] == ["reconciled", "settled"]
+    assert [failure.kind for failure in caught.value.failures] == [Precondition.RECONCILED, Precondition.SETTLED]
     assert (books.transactions, books.statements) == ([], {})
 
 
@@ -93,7 +95,7 @@ def test_billing_without_a_catalogue_says_what_to_import() -> None:
     views = FakeSettledViews([], published())
     with pytest.raises(PreconditionsError) as caught:
         billed_by(FakeCatalogueStore(), FakeBooks(), views)
-    assert [failure.partition(" to bill")[0] for failure in caught.value.failures] == [
+    assert [str(failure).partition(" to bill")[0] for failure in caught.value.failures] == [
         "import: no payees and videos",
         "import: no contracts",
     ]

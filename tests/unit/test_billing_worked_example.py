@@ -87,7 +87,7 @@ def test_the_page_names_every_precondition_and_no_other() -> None:
     early = published(settled_until=OCTOBER.start_at)
     failures = failed_preconditions(OCTOBER, early, ["x"], allowed_lateness=timedelta())
     named = [name.strip("`") for name, _ in table("| name | it holds when |")]
-    assert [failure.partition(":")[0] for failure in failures] == named
+    assert [failure.kind for failure in failures] == named
 
 
 def test_the_page_names_every_key_of_a_card() -> None:

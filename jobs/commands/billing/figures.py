@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from billing.errors import PreconditionsError
+from billing.errors import Failure, PreconditionsError
 from billing.nightly import Night
 from billing.period_billing import BilledPeriod
 from jobs.settings.declared.pipeline import STATE_DIR
@@ -82,11 +82,11 @@ def run_figures(billed: BilledPeriod) -> list[Figure]:
     ]
 
 
-def refusal_figures(failures: Sequence[str]) -> list[Figure]:
-    """Return how many reasons each precondition gave; a sentence begins with its precondition's name."""
-    kinds = Counter(failure.partition(":")[0] for failure in failures)
+def refusal_figures(failures: Sequence[Failure]) -> list[Figure]:
+    """Return how many reasons each precondition gave."""
+    kinds = Counter(failure.kind for failure in failures)
     text = "Reasons for which billing was refused last, by precondition"
     return [
-        Figure("viewledger_billing_refusals", text, count, {"precondition": kind})
+        Figure("viewledger_billing_refusals", text, count, {"precondition": kind.value})
         for kind, count in sorted(kinds.items())
     ]

@@ -58,7 +58,9 @@ def restate_period(
 def _refuse_what_is_blocked(billed: BilledPeriod) -> None:
     """End a dry run with the code that the run itself would end with."""
     if billed.dry_run and billed.failures:
-        raise CommandError("\n  ".join(["shown, and cannot be posted now:", *billed.failures]), ExitCode.REFUSED)
+        raise CommandError(
+            "\n  ".join(["shown, and cannot be posted now:", *map(str, billed.failures)]), ExitCode.REFUSED
+        )
 
 
 def bill(

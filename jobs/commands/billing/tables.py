@@ -114,7 +114,7 @@ def billed_period_json(billed: BilledPeriod) -> dict[str, Any]:
             for payee_id, before, now in summary.deltas
         ],
         "delta_by_cause": dict(summary.delta_by_cause),
-        "failures": list(billed.failures),
+        "failures": [str(failure) for failure in billed.failures],
         "warnings": summary.warnings,
         "remarks": billed.remarks.sentences(),
     }

@@ -7,12 +7,12 @@ from typing import Any
 
 from attacks.attempts import Attack
 from attacks.site import Site
-from billing.errors import FileRefusedError
 from billing.payouts.answers import check_acknowledgements, of_each_payment
 from billing.payouts.execution_day import execution_day_problem
 from billing.payouts.file_answers import read_answer
 from billing.payouts.file_bank_accounts import read_bank_accounts
 from billing.payouts.payouts import PayoutItem
+from ingestion.contract.requests import FileRefusedError
 
 ITEM = PayoutItem("item-of-ann", "VL-EUR-20261201-1", "ann", 1, 5_000_000)
 KNOWN = {ITEM.item_id: (ITEM, "EUR", "instructed")}

@@ -12,14 +12,6 @@ class BillingError(Exception):
     """The base class of every error below; never raised itself."""
 
 
-class FileRefusedError(BillingError):
-    """One or more files break their format; `problems` names each one with file, line and column."""
-
-    def __init__(self, problems: Sequence[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = tuple(problems)
-
-
 class Precondition(StrEnum):
     """What must hold before a period is billed; the values begin the sentences and are labels of a metric."""
 
@@ -102,14 +94,6 @@ class DatabaseRefusedError(StateError):
     def is_by(self, rule: DatabaseRule) -> bool:
         """Whether it is this rule that refuses."""
         return self.sqlstate == rule.sqlstate
-
-
-class OpenAppealError(StateError):
-    """An appeal to the statement is not decided yet."""
-
-
-class RequestKeyReusedError(BillingError):
-    """The key was used for another request before."""
 
 
 class CheckpointRefusedError(BillingError):

@@ -2,10 +2,9 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from billing.errors import RequestKeyReusedError
+from ingestion.contract.requests import KeyReusedError, RequestKey
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
@@ -16,21 +15,11 @@ _SELECT = "SELECT inputs_hash, answer FROM billing.answered_requests WHERE calle
 _INSERT = "INSERT INTO billing.answered_requests (caller, request_key, inputs_hash, answer) VALUES (%s, %s, %s, %s)"
 
 
-@dataclass(frozen=True)
-class RequestKey:
-    """The key of a request, and a hash of its content."""
-
-    caller: str
-    key: str
-    inputs_hash: str
-    """SHA-256, in hex."""
-
-
 def answered(cursor: "Cursor", request: RequestKey) -> Mapping[str, Any] | None:
     """Return the answer stored under the key, None for a new one; the key stays locked until the commit.
 
     Raises:
-        RequestKeyReusedError: the key was used for another request.
+        KeyReusedError: the key was used for another request.
     """
     cursor.execute(_LOCK, (request.caller, request.key))
     cursor.execute(_SELECT, (request.caller, request.key))
@@ -39,7 +28,7 @@ def answered(cursor: "Cursor", request: RequestKey) -> Mapping[str, Any] | None:
         return None
     inputs_hash, answer = row
     if inputs_hash != request.inputs_hash:
-        raise RequestKeyReusedError("another request was answered under this key; take a new key for a new request")
+        raise KeyReusedError("another request was answered under this key; take a new key for a new request")
     found: Mapping[str, Any] = answer
     return found
 

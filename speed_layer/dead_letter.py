@@ -2,10 +2,10 @@
 
 import base64
 import json
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from ingestion.contract.dead_letter import DeadLetter
 from ingestion.contract.event import event_id_of
 from speed_layer.chunk import Rejection
 
@@ -39,20 +39,6 @@ def _value_fields(value: bytes | None) -> dict[str, Any]:
         return {"value": kept.decode(), "value_encoding": "utf-8", **cut}
     except UnicodeDecodeError:
         return {"value": base64.b64encode(kept).decode(), "value_encoding": "base64", **cut}
-
-
-@dataclass(frozen=True)
-class DeadLetter:
-    """A letter in readable form: the message that it is about, and why it was rejected."""
-
-    partition: int
-    offset: int
-    appended_at: datetime
-    event_id: str | None
-    reasons: tuple[str, ...]
-    """`code: detail`, one for each reason."""
-    text: str
-    """The message as text, or as base64 if it is not text."""
 
 
 def read_letter(value: bytes) -> DeadLetter | None:

@@ -9,10 +9,11 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import CorruptRecordError, KafkaError, UnsupportedCodecError
 
 from ingestion.contract.counting import judge_alone
+from ingestion.contract.dead_letter import DeadLetter
 from ingestion.contract.decoding import decode_view_event
 from ingestion.contract.event import RejectedEvent
 from ingestion.contract.unavailable import Part, UnavailableError
-from speed_layer.dead_letter import DeadLetter, read_letter
+from speed_layer.dead_letter import read_letter
 from speed_layer.ports import Replays
 
 ANSWER_SECONDS = 10.0

@@ -8,6 +8,8 @@ from datetime import UTC, date, datetime, timedelta
 import msgspec
 from starlette.requests import Request
 
+from ingestion.contract.dead_letter import DeadLetter
+from ingestion.contract.requests import RequestKey
 from ingestion.contract.unavailable import Part, UnavailableError
 from serving_layer.access.access import GRANTS, Caller, Role, unauthorized
 from serving_layer.access.http_access import Guard
@@ -15,7 +17,6 @@ from serving_layer.access.limits_requests import RequestLimits
 from serving_layer.counts.live_counts import LiveCount, ReadLive, live_channel, live_video
 from serving_layer.counts.merge import ServedCount, ServedVersion
 from serving_layer.history.history_reader import settled_unavailable
-from serving_layer.money.idempotency import RequestKey
 from serving_layer.money.proofs import EventCopy, EventPart, EventPayment, PaidEvent, PaymentStatus, ProvenStatement
 from serving_layer.money.statements import ChainLink, StatementDetail, StatementLine
 from serving_layer.portal.http_session import Sessions
@@ -25,7 +26,6 @@ from serving_layer.portal.records import (
     Appeal,
     DayCount,
     DaySpan,
-    DeadLetter,
     GroupCount,
     Hold,
     ListedStatement,

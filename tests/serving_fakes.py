@@ -10,15 +10,15 @@ from typing import Any
 
 import msgspec
 
+from ingestion.contract.requests import FileRefusedError, KeyReusedError, OpenAppealError, RequestKey
 from ingestion.contract.unavailable import Part, UnavailableError
 from serving_layer.counts.counts_reader import CountsReader
 from serving_layer.counts.merge import ServedVersion, SettledCount, SpeedSums
 from serving_layer.history.history_reader import HistoryReader
 from serving_layer.history.ports import QueryTooSlowError
 from serving_layer.history.series import VideoSum, WindowSum
-from serving_layer.money.appeals import AppealReceipt, OpenAppealError
-from serving_layer.money.catalogue_import import CatalogueFiles, FilesRefusedError, ImportAnswer
-from serving_layer.money.idempotency import KeyReusedError, RequestKey
+from serving_layer.money.appeals import AppealReceipt
+from serving_layer.money.catalogue_import import CatalogueFiles, ImportAnswer
 from serving_layer.money.statements import StatementDetail, StatementSummary, UnknownPayeeError
 from serving_layer.openapi import openapi_examples
 from serving_layer.request.cursors import Cursors
@@ -298,7 +298,7 @@ class FakeImports:
         if self.is_away:
             raise UnavailableError(Part.POSTGRES, "the store is away")
         if self.problems:
-            raise FilesRefusedError(self.problems)
+            raise FileRefusedError(self.problems)
         inputs_hash, answer = self.requests.get((request.caller, request.key), ("", None))
         if answer is not None and inputs_hash != request.inputs_hash:
             raise KeyReusedError

@@ -11,11 +11,12 @@ from billing.books.postgres_statement_rows import copy_transactions
 from billing.books.postgres_states import append_step, stored_step
 from billing.books.posting import EXPENSE, Entry, LedgerTransaction, payable
 from billing.books.states import RUN, Move
-from billing.errors import DatabaseRefusedError, OpenAppealError, StateError, UnknownNameError
+from billing.errors import DatabaseRefusedError, StateError, UnknownNameError
 from billing.money import amount_text
-from billing.postgres_answered_requests import RequestKey, answered, remember
+from billing.postgres_answered_requests import answered, remember
 from billing.postgres_session import Connect, alone, one_transaction
 from ingestion.contract.refusals import DatabaseRule
+from ingestion.contract.requests import OpenAppealError, RequestKey
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
@@ -144,7 +145,7 @@ class PostgresHolds:
         Raises:
             UnknownNameError: there is no such statement.
             OpenAppealError: an appeal to it is not decided yet.
-            RequestKeyReusedError: the key was used for another request before.
+            KeyReusedError: the key was used for another request before.
         """
         appeal_id = secrets.token_hex(8)
 
@@ -173,7 +174,7 @@ class PostgresHolds:
         return filed
 
     def appeal_answered(self, request: RequestKey) -> FiledAppeal | None:
-        """Return the appeal that a request filed before; None for a new request. Raises RequestKeyReusedError."""
+        """Return the appeal that a request filed before; None for a new request. Raises KeyReusedError."""
         with one_transaction(self._connect) as cursor:
             before = answered(cursor, request)
         return None if before is None else _filed_before(before)

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from billing.errors import FileRefusedError
 from billing.money import written_amount
 from billing.payouts.answers import Acknowledgement, Answer
 from billing.payouts.file_status_reports import read_status_report
 from billing.payouts.payouts import OUTCOMES
 from billing.terms.currency import CURRENCIES
 from billing.terms.file_csv import Problems, Row, read_content, rows_of, shown
+from ingestion.contract.requests import FileRefusedError
 
 COLUMNS = ("item_id", "outcome", "amount", "currency", "reason")
 _XML_BEGINS = (b"<", b"\xef\xbb\xbf<", b"\xff\xfe<", b"\xfe\xff\x00<")

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from billing.errors import FileRefusedError
 from billing.payouts.bank_data import BankAccount, account_problems
 from billing.terms.file_csv import Problems, read_id, rows_of
+from ingestion.contract.requests import FileRefusedError
 
 COLUMNS = ("payee_id", "holder_name", "iban", "bic")
 

@@ -7,10 +7,10 @@ import re
 from sepaxml import SepaTransfer
 from sepaxml.validation import ValidationError, try_valid_xml
 
-from billing.errors import FileRefusedError
 from billing.money import decimal_text, minor_unit_micros
 from billing.payouts.bank_data import BankAccount, account_problems, bank_text
 from billing.payouts.payouts import SEPA, PayoutBatch
+from ingestion.contract.requests import FileRefusedError
 
 SCHEMA = "pain.001.001.03"
 CSV_COLUMNS = ("item_id", "payee_id", "holder_name", "iban", "bic", "amount", "currency", "execution_on", "batch_id")

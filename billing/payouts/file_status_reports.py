@@ -10,11 +10,11 @@ from decimal import Decimal
 from typing import NoReturn
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser
 
-from billing.errors import FileRefusedError
 from billing.money import MICROS
 from billing.payouts.answers import Acknowledgement, Answer, BatchAcknowledgement
 from billing.payouts.payouts import REJECTED, SETTLED
 from ingestion.contract.printable import is_printable
+from ingestion.contract.requests import FileRefusedError
 
 BYTES_MAX = 64 << 20
 REASON_CHARACTERS_MAX = 500

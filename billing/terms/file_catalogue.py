@@ -3,13 +3,13 @@
 import re
 from collections.abc import Callable
 
-from billing.errors import FileRefusedError
 from billing.terms.catalogue import Catalogue, Payee, Video
 from billing.terms.file_countries import COUNTRY_ALLOWED, country_in_file
 from billing.terms.file_csv import SPREADSHEET_ERROR, NamedFile, Problems, Row, read_id, rows_of, shown
 from billing.terms.file_owners import SharesByVideo, check_sums, read_owners
 from billing.terms.ownership import divided, whole_share
 from ingestion.contract.printable import is_name, is_printable
+from ingestion.contract.requests import FileRefusedError
 
 PAYEE_COLUMNS = ("payee_id", "name", "user_id", "country")
 VIDEO_COLUMNS = ("video_id", "payee_id", "length_seconds")

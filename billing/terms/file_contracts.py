@@ -6,7 +6,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from billing.errors import FileRefusedError
 from billing.money import SHARE_WHOLE_PPM
 from billing.terms.contract_document import contracts_from
 from billing.terms.contracts import Contracts
@@ -17,6 +16,7 @@ from billing.terms.file_yaml import Place, name_of, read_checked, strict_validat
 from billing.terms.nearest import nearest_sentence
 from ingestion.contract.policy import POLICIES, CountingPolicy
 from ingestion.contract.printable import is_name
+from ingestion.contract.requests import FileRefusedError
 
 SCHEMA_FILE = Path(__file__).with_name("contract_schema.json")
 _VALIDATOR = strict_validator(json.loads(SCHEMA_FILE.read_text(encoding="utf-8")))

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from billing.errors import FileRefusedError
 from billing.file_regular import open_regular
 from billing.terms.nearest import nearest_sentence
 from ingestion.contract.decoding import is_video_id
+from ingestion.contract.requests import FileRefusedError
 
 SPREADSHEET_ERROR = re.compile(r"#(NAME|REF|VALUE|DIV/0|NULL|NUM|N/A|SPILL|CALC|ERROR)[!?]?", re.IGNORECASE)
 _SPREADSHEET_NUMBER = re.compile(r"[+-]?\d([.,]\d+)?E\+\d+", re.IGNORECASE)

@@ -14,9 +14,9 @@ import yaml
 from jsonschema import validators
 from jsonschema.protocols import Validator
 
-from billing.errors import FileRefusedError
 from billing.terms.file_countries import COUNTRY_ALLOWED
 from billing.terms.file_csv import read_text, shown
+from ingestion.contract.requests import FileRefusedError
 
 Place = tuple[str | int, ...]
 BYTES_MAX = 4 * 1024 * 1024

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from billing.errors import FileRefusedError
 from billing.terms.contract_document import document_of
 from billing.terms.contracts import Contracts
+from ingestion.contract.requests import FileRefusedError
 
 IN_FORCE, PROPOSED = "in_force", "proposed"
 """The state after an import: in force, or waiting for a second person."""

@@ -4,13 +4,14 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from billing.postgres_answered_requests import RequestKey, answered, remember
+from billing.postgres_answered_requests import answered, remember
 from billing.postgres_session import Connect, copy_rows, one_transaction
 from billing.terms.catalogue import Catalogue, Payee, Video
 from billing.terms.contract_document import content_hash, contracts_from, document_of
 from billing.terms.contracts import Contracts
 from billing.terms.imports import IN_FORCE, PROPOSED, Changes, Imported, ImportOrder, check_removals, contract_changes
 from billing.terms.ownership import OwnerShare
+from ingestion.contract.requests import RequestKey
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
@@ -67,7 +68,7 @@ class PostgresCatalogueStore:
 
         Raises:
             FileRefusedError: it removes more of what is in force than the order allows.
-            RequestKeyReusedError: its key was used for another request.
+            KeyReusedError: its key was used for another request.
         """
         with one_transaction(self._connect) as cursor:
             if request is not None and (before := answered(cursor, request)) is not None:

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from ingestion.contract.dead_letter import DeadLetter
 from ingestion.contract.printable import escaped
 from ingestion.contract.unavailable import UnavailableError
 from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.wiring.dead_letters import open_replay
-from speed_layer.dead_letter import DeadLetter
 from speed_layer.kafka_dead_letter_replay import ReplayRefusedError
 
 TEXT_SHOWN = 100

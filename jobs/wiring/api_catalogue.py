@@ -6,17 +6,15 @@ Its connection acts in viewledger_importer, which may add versions of the catalo
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from billing.errors import FileRefusedError, RequestKeyReusedError
 from billing.postgres_session import connector
 from billing.terms.file_catalogue import read_catalogue
 from billing.terms.file_csv import SentFile
 from billing.terms.imports import ImportOrder
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
+from ingestion.contract.requests import RequestKey
 from jobs.settings.declared.api import API_IMPORT
-from jobs.wiring.api_appeals import stored_key
 from jobs.wiring.pseudonyms import pseudonymiser
-from serving_layer.money.catalogue_import import CatalogueFiles, ChangeCounts, FilesRefusedError, ImportAnswer
-from serving_layer.money.idempotency import KeyReusedError, RequestKey
+from serving_layer.money.catalogue_import import CatalogueFiles, ChangeCounts, ImportAnswer
 
 IMPORTER_ROLE = "viewledger_importer"
 
@@ -44,18 +42,13 @@ class CatalogueImporter:
     def import_files(self, files: CatalogueFiles, request: RequestKey) -> ImportAnswer:
         """See the port."""
         owners = None if files.owners is None else SentFile("owners", files.owners)
-        try:
-            catalogue = read_catalogue(
-                SentFile("payees", files.payees), SentFile("videos", files.videos), owners, self._pseudonymise
-            )
-            order = ImportOrder(
-                source=f"sent to the API by {request.caller}", actor=request.caller, removals_max=files.removals_max
-            )
-            imported = self._store.import_terms(order, catalogue, request=stored_key(request))["catalogue"]
-        except FileRefusedError as error:
-            raise FilesRefusedError(error.problems) from error
-        except RequestKeyReusedError as error:
-            raise KeyReusedError(str(error)) from error
+        catalogue = read_catalogue(
+            SentFile("payees", files.payees), SentFile("videos", files.videos), owners, self._pseudonymise
+        )
+        order = ImportOrder(
+            source=f"sent to the API by {request.caller}", actor=request.caller, removals_max=files.removals_max
+        )
+        imported = self._store.import_terms(order, catalogue, request=request)["catalogue"]
         # sorted, since PostgreSQL keeps the members of an answer in an order of its own
         changes = {what: ChangeCounts(*each) for what, each in sorted(imported.changes.items())}
         return ImportAnswer(

@@ -9,7 +9,6 @@ from billing.errors import (
     BundleRefusedError,
     CheckpointRefusedError,
     EvidenceMismatchError,
-    FileRefusedError,
     KeyRefusedError,
     PostingConflictError,
     PreconditionsError,
@@ -19,6 +18,7 @@ from billing.errors import (
     TermsError,
     UnknownNameError,
 )
+from ingestion.contract.requests import FileRefusedError, OpenAppealError
 from ingestion.contract.unavailable import Part, UnavailableError
 from jobs import settings
 from jobs.errors import CommandError
@@ -57,7 +57,7 @@ def told_by_exit_code() -> Iterator[None]:
         raise CommandError(_listed("nothing was posted", error.conflicts), ExitCode.REFUSED) from error
     except (TermsError, UnknownNameError, KeyRefusedError) as error:
         raise CommandError(str(error), ExitCode.BAD_INPUT) from error
-    except (StateError, CheckpointRefusedError, BundleRefusedError) as error:
+    except (StateError, OpenAppealError, CheckpointRefusedError, BundleRefusedError) as error:
         raise CommandError(str(error), ExitCode.REFUSED) from error
     except EvidenceMismatchError as error:
         raise CommandError(

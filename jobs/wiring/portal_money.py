@@ -12,16 +12,15 @@ from billing.books.postgres_states import PostgresStates
 from billing.books.run_posting import finalise_run
 from billing.books.statements import Statement
 from billing.books.states import Move, Transition
-from billing.errors import PostingConflictError, RequestKeyReusedError, StateError
+from billing.errors import PostingConflictError, StateError
 from billing.money import amount_text
 from billing.postgres_session import connector
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from billing.terms.postgres_proposals import PostgresProposals
-from jobs.wiring.api_appeals import stored_key
+from ingestion.contract.requests import KeyReusedError, OpenAppealError, RequestKey
 from jobs.wiring.api_statements import detail_of, summary_of
 from jobs.wiring.billing_settings import APPROVER_ROLE, BILLING_ROLE
 from serving_layer.access.postgres_reads import API_ROLE
-from serving_layer.money.idempotency import RequestKey
 from serving_layer.portal.ports import RefusedActionError
 from serving_layer.portal.records import Appeal, Hold, ListedStatement, Notice, Proposal, Step, WholeStatement
 
@@ -134,7 +133,7 @@ class PortalBooks:
     def appeal(self, statement_id: str, text: str, request: RequestKey) -> None:
         """See the port."""
         with _translated():
-            PostgresHolds(self._posting).appeal(statement_id, text, request.caller, stored_key(request))
+            PostgresHolds(self._posting).appeal(statement_id, text, request.caller, request)
 
     def decide(self, statement_id: str, decision: str, actor: str, reason: str) -> None:
         """See the port. What is approved is posted at once, with the rights of billing."""
@@ -171,8 +170,8 @@ def _step(step: Transition) -> Step:
 def _translated() -> Iterator[None]:
     try:
         yield
-    except RequestKeyReusedError as error:
+    except KeyReusedError as error:
         raise RefusedActionError("This form was sent before with another text; open the page again.") from error
-    except (StateError, PostingConflictError) as error:
+    except (StateError, OpenAppealError, PostingConflictError) as error:
         text = str(error)
         raise RefusedActionError(f"{text[0].upper()}{text[1:]}.") from error

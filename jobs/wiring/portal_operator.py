@@ -1,14 +1,16 @@
 """The operator's half of the portal, wired to PostgreSQL, Kafka and the checks of `doctor`."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+from ingestion.contract.dead_letter import DeadLetter
 from ingestion.contract.printable import escaped
 from jobs.checkup.checks import Verdict
 from jobs.checkup.servers import server_rows
 from jobs.wiring.dead_letters import open_replay
 from serving_layer.portal.ports import RefusedActionError
 from serving_layer.portal.postgres_operations import PostgresOperations
-from serving_layer.portal.records import DeadLetter, PartHealth, ReconciliationRow, RunRow, VersionRow
+from serving_layer.portal.records import PartHealth, ReconciliationRow, RunRow, VersionRow
 from speed_layer.kafka_dead_letter_replay import ReplayRefusedError
 
 DEAD_LETTERS_SHOWN = 100
@@ -43,15 +45,8 @@ class OperatorDesk:
         """See the port."""
         newest = self._replay.newest(DEAD_LETTERS_SHOWN)
         return [
-            DeadLetter(
-                at.partition,
-                at.offset,
-                at.appended_at,
-                at.event_id,
-                tuple(map(escaped, at.reasons)),
-                escaped(at.text[:TEXT_SHOWN]),
-            )
-            for at in newest
+            replace(each, reasons=tuple(map(escaped, each.reasons)), text=escaped(each.text[:TEXT_SHOWN]))
+            for each in newest
         ]
 
     def replay(self, partition: int, offset: int, actor: str) -> bool:

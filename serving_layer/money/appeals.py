@@ -6,7 +6,7 @@ from typing import Protocol
 import msgspec
 
 from ingestion.contract.printable import is_text
-from serving_layer.money.idempotency import RequestKey
+from ingestion.contract.requests import RequestKey
 from serving_layer.problems.problems import refused
 
 OBJECTION_LENGTH_MAX = 2_000
@@ -27,10 +27,6 @@ class AppealReceipt(msgspec.Struct, frozen=True):
     appeal_id: str
     statement_id: str
     received_at: datetime
-
-
-class OpenAppealError(Exception):
-    """An appeal to the statement is not decided yet."""
 
 
 class Appeals(Protocol):

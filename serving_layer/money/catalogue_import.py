@@ -6,7 +6,7 @@ from typing import Protocol
 
 import msgspec
 
-from serving_layer.money.idempotency import RequestKey
+from ingestion.contract.requests import RequestKey
 
 BYTES_MAX = 8 * 1024 * 1024
 """Of all files together; larger catalogues are imported on the machine."""
@@ -14,14 +14,6 @@ FILE_NAMES = ("payees", "videos", "owners")
 PROBLEMS_SHOWN = 100
 PROPOSED = "proposed"
 """The state of an import that waits for a second person."""
-
-
-class FilesRefusedError(Exception):
-    """The files break their format; `problems` names each thing that is wrong with file, line and column."""
-
-    def __init__(self, problems: tuple[str, ...]) -> None:
-        super().__init__(f"{len(problems)} problems")
-        self.problems = problems
 
 
 @dataclass(frozen=True)
@@ -73,5 +65,5 @@ class CatalogueImports(Protocol):
     def import_files(self, files: CatalogueFiles, request: RequestKey) -> ImportAnswer:
         """Import, once for a request; nothing is stored where anything is wrong.
 
-        Raises FilesRefusedError, KeyReusedError and UnavailableError.
+        Raises FileRefusedError, KeyReusedError and UnavailableError.
         """

@@ -5,27 +5,14 @@ A key is its caller's own; what was asked under it is compared by a hash of the 
 
 import hashlib
 import re
-from dataclasses import dataclass
 
+from ingestion.contract.requests import RequestKey
 from serving_layer.access.access import Caller
 from serving_layer.problems.problems import ProblemError, refused
 
 HEADER = "Idempotency-Key"
 KEY_PATTERN = "[!-~]{1,128}"
 _is_key = re.compile(KEY_PATTERN).fullmatch
-
-
-class KeyReusedError(Exception):
-    """Something else was asked for under the same key before."""
-
-
-@dataclass(frozen=True)
-class RequestKey:
-    """Under which key somebody asks for something, and a hash of what is asked for."""
-
-    caller: str
-    key: str
-    inputs_hash: str
 
 
 def request_key(key: str | None, caller: Caller, path: str, body: bytes) -> RequestKey:

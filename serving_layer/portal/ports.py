@@ -9,16 +9,16 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
+from ingestion.contract.dead_letter import DeadLetter
+from ingestion.contract.requests import RequestKey
 from serving_layer.access.access import Caller
 from serving_layer.access.sign_in import Attempt
 from serving_layer.counts.live_counts import ReadLive
 from serving_layer.counts.merge import ServedCount, ServedVersion
-from serving_layer.money.idempotency import RequestKey
 from serving_layer.portal.records import (
     Appeal,
     DayCount,
     DaySpan,
-    DeadLetter,
     GroupCount,
     Hold,
     ListedStatement,

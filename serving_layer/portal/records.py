@@ -183,19 +183,6 @@ class ReconciliationRow:
 
 
 @dataclass(frozen=True)
-class DeadLetter:
-    """A rejected message and why."""
-
-    partition: int
-    offset: int
-    appended_at: datetime
-    event_id: str | None
-    reasons: tuple[str, ...]
-    text: str
-    """The message as text, cut to a readable length."""
-
-
-@dataclass(frozen=True)
 class PartHealth:
     """Whether one part answers."""
 

@@ -9,18 +9,12 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ingestion.contract.requests import KeyReusedError, OpenAppealError
 from ingestion.contract.unavailable import UnavailableError
 from serving_layer.access.access import Caller, Scope
 from serving_layer.access.http_access import Guard, GuardedRoute
-from serving_layer.money.appeals import (
-    APPEALABLE,
-    BODY_BYTES_MAX,
-    AppealReceipt,
-    Appeals,
-    OpenAppealError,
-    objection_of,
-)
-from serving_layer.money.idempotency import HEADER, KeyReusedError, key_reused, request_key
+from serving_layer.money.appeals import APPEALABLE, BODY_BYTES_MAX, AppealReceipt, Appeals, objection_of
+from serving_layer.money.idempotency import HEADER, key_reused, request_key
 from serving_layer.money.statements import books_unavailable
 from serving_layer.problems.problems import refused
 from serving_layer.routes.http_counts import read_body

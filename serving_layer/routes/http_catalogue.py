@@ -10,6 +10,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ingestion.contract.requests import FileRefusedError, KeyReusedError, RequestKey
 from ingestion.contract.unavailable import UnavailableError
 from serving_layer.access.access import Caller, Scope, nothing_here
 from serving_layer.access.http_access import Guard, GuardedRoute
@@ -20,10 +21,9 @@ from serving_layer.money.catalogue_import import (
     PROPOSED,
     CatalogueFiles,
     CatalogueImports,
-    FilesRefusedError,
     ImportAnswer,
 )
-from serving_layer.money.idempotency import HEADER, KeyReusedError, RequestKey, key_reused, request_key
+from serving_layer.money.idempotency import HEADER, key_reused, request_key
 from serving_layer.problems.problems import ProblemError, problem, refused
 from serving_layer.request.parameters import Parameters, is_number
 from serving_layer.routes.http_counts import read_body
@@ -97,7 +97,7 @@ async def _imported(
             return await asyncio.get_running_loop().run_in_executor(executor, imports.import_files, files, asked)
     except KeyReusedError as error:
         raise key_reused() from error
-    except FilesRefusedError as error:
+    except FileRefusedError as error:
         raise _refused(error.problems) from error
     except (TimeoutError, UnavailableError) as error:
         raise refused(

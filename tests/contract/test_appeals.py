@@ -16,10 +16,9 @@ from billing.books.run_posting import post_bills
 from billing.books.statements import statement_id_of
 from billing.books.states import Move
 from billing.postgres_session import connector
+from ingestion.contract.requests import KeyReusedError, OpenAppealError, RequestKey
 from ingestion.contract.unavailable import UnavailableError
 from jobs.wiring.api_appeals import BooksAppeals
-from serving_layer.money.appeals import OpenAppealError
-from serving_layer.money.idempotency import KeyReusedError, RequestKey
 from tests.billing_fakes import OCTOBER, bill, line, run_of
 from tests.billing_postgres import own_database
 from tests.serving_fakes import FakeAppeals

@@ -14,14 +14,13 @@ import psycopg2
 import pytest
 from psycopg2 import sql
 
-from billing.errors import FileRefusedError
 from billing.postgres_session import connector
 from billing.terms.file_catalogue import read_catalogue
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
+from ingestion.contract.requests import FileRefusedError, KeyReusedError, RequestKey
 from ingestion.contract.unavailable import UnavailableError
 from jobs.wiring.api_catalogue import IMPORTER_ROLE, CatalogueImporter
-from serving_layer.money.catalogue_import import CatalogueFiles, FilesRefusedError
-from serving_layer.money.idempotency import KeyReusedError, RequestKey
+from serving_layer.money.catalogue_import import CatalogueFiles
 from tests.billing_postgres import own_database, put_in_force
 
 PAYEES = b"payee_id,name,user_id,country\nann,Ann,viewer-1,DE\nbob,Bob,,\n"
@@ -83,7 +82,7 @@ def test_more_may_be_gone_only_where_it_is_allowed(url: str) -> None:
     emptied = CatalogueFiles(b"payee_id,name\n", b"video_id,payee_id\n")
     for allowed in (0, 3):
         files = replace(emptied, removals_max=allowed)
-        with pytest.raises(FilesRefusedError) as caught:
+        with pytest.raises(FileRefusedError) as caught:
             importer.import_files(files, key(files, f"k-{allowed}"))
         (problem,) = caught.value.problems
         assert problem.startswith("2 payees and 2 videos of what is in force would be gone, and")
@@ -110,7 +109,7 @@ def test_everything_that_is_wrong_is_named_by_file_line_and_column_and_nothing_i
         b"payee_id,name\nann,\nann,Ann\n", b"video_id,payee_id,length\n-v,ann,1\n", b"\xff\nvideo_id"
     )
     importer = CatalogueImporter(url, pseudonymise)
-    with pytest.raises(FilesRefusedError) as caught:
+    with pytest.raises(FileRefusedError) as caught:
         importer.import_files(wrong, key(wrong))
     text = "\n".join(caught.value.problems)
     for place in ("payees, line 2, column name:", "payees, line 3, column payee_id:", "videos, line 1, column 3:",

@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from schwifty import IBAN
 
-from billing.errors import FileRefusedError
 from billing.money import MICROS, decimals_of, minor_unit_micros, written_amount
 from billing.payouts.answers import check_acknowledgements, of_each_payment
 from billing.payouts.bank_data import BankAccount, account_problems, bank_text, iban_problem, is_in_sepa
@@ -16,6 +15,7 @@ from billing.payouts.file_payouts import pain_001
 from billing.payouts.file_status_reports import read_status_report
 from billing.payouts.payouts import SEPA_AMOUNT_MAX_MICROS, PayoutBatch, PayoutItem, item_id_of
 from billing.terms.currency import CURRENCIES
+from ingestion.contract.requests import FileRefusedError
 from tests import status_reports
 
 BATCH = "VL-EUR-20261201-1"

@@ -12,11 +12,11 @@ import pytest
 from starlette.datastructures import Headers
 from starlette.requests import Request, cookie_parser
 
-from billing.errors import FileRefusedError
 from billing.terms.file_catalogue import read_catalogue
 from billing.terms.file_csv import SentFile
 from ingestion.client_network import client_address
 from ingestion.contract.event import EVENT_BYTES_MAX
+from ingestion.contract.requests import FileRefusedError
 from ingestion.intake import Origin, admit, arrival
 from ingestion.request_body import BODY_BYTES_MAX, check_media_type, split_body
 from serving_layer.access.sign_in import opened, safe_return_path

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from billing.errors import FileRefusedError
 from billing.payouts.bank_data import (
     BANK_CHARACTERS,
     BankAccount,
@@ -15,6 +14,7 @@ from billing.payouts.bank_data import (
     name_problem,
 )
 from billing.payouts.file_bank_accounts import read_bank_accounts
+from ingestion.contract.requests import FileRefusedError
 
 IBANS = ["DE89370400440532013000", "GB82WEST12345698765432", "NO9386011117947"]  # published examples of the standard
 IBAN = IBANS[0]

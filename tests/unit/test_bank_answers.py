@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from billing.errors import FileRefusedError
 from billing.payouts.answers import (
     Acknowledgement,
     Answer,
@@ -18,6 +17,7 @@ from billing.payouts.answers import (
 from billing.payouts.execution_day import execution_day_problem, next_target_day
 from billing.payouts.file_answers import read_answer
 from billing.payouts.payouts import PayoutItem, item_id_of
+from ingestion.contract.requests import FileRefusedError
 from tests.status_reports import NAMESPACE, batch, payment, report
 
 BATCH = "VL-EUR-20261201-1"

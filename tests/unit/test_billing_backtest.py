@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from billing.errors import FileRefusedError
 from billing.rating.attribution import Attribution
 from billing.rating.backtest import PAYEES_SHOWN_MAX, Backtest, Earned, compare
 from billing.rating.rating import rate_period
 from billing.terms.contracts import Contracts
 from billing.terms.file_policies import read_policy
 from ingestion.contract.policy import CountingPolicy
+from ingestion.contract.requests import FileRefusedError
 from jobs.commands.billing.backtest_tables import backtest_json, backtest_text
 from tests.billing_fakes import OCTOBER, Count, FakeSettledViews, card_of, catalogue_of, contracts_of, published
 

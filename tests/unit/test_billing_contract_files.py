@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from billing.errors import FileRefusedError
 from billing.terms.contract_document import content_hash, contracts_from, document_of
 from billing.terms.contracts import AdRate, Contracts, RateForm, StatementTerms
 from billing.terms.file_contracts import read_contracts
+from ingestion.contract.requests import FileRefusedError
 from tests.billing_fakes import card_of, contracts_of
 
 PROJECT = Path(__file__).parents[2]

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from billing.errors import FileRefusedError
 from billing.terms.catalogue import Catalogue, Payee, Video
 from billing.terms.file_catalogue import read_catalogue
 from billing.terms.file_csv import read_text
 from billing.terms.ownership import SINCE_EVER, WITHOUT_END, OwnerShare, whole_share
+from ingestion.contract.requests import FileRefusedError
 
 GOOD_PAYEES = "payee_id,name,user_id\nann,Ann's channel,user-1\n-bob,Bob\u00e9,\n"
 GOOD_VIDEOS = "video_id,payee_id,length_seconds\n_v2,ann,12\n-v1,-bob,\n"

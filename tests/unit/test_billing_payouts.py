@@ -6,7 +6,6 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from billing.errors import FileRefusedError
 from billing.money import decimal_text
 from billing.payouts.bank_data import BankAccount
 from billing.payouts.file_payouts import pain_001, payout_csv
@@ -17,6 +16,7 @@ from billing.payouts.payouts import (
     payout_transaction,
     plan_items,
 )
+from ingestion.contract.requests import FileRefusedError
 
 IBANS = ["DE89370400440532013000", "GB82WEST12345698765432", "NO9386011117947"]  # published examples of the standard
 ANN = BankAccount("ann", "Ann Älv", IBANS[0], "COBADEFFXXX")

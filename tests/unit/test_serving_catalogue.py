@@ -9,9 +9,9 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from ingestion.contract.requests import RequestKey
 from serving_layer.access.access import Role, Scope
 from serving_layer.money.catalogue_import import BYTES_MAX, PROBLEMS_SHOWN, CatalogueFiles, ImportAnswer
-from serving_layer.money.idempotency import RequestKey
 from serving_layer.routes.http_catalogue import catalogue_routes
 from tests.serving_access import OWNER, FakeKeys, bearer, guard_of
 from tests.serving_fakes import FakeImports, InlineExecutor

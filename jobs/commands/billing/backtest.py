@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from billing.errors import FileRefusedError
 from billing.period_terms import terms_of
 from billing.rating.backtest import compare
 from billing.rating.rating import rate_period
@@ -14,6 +13,7 @@ from billing.terms.file_policies import read_policy
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from ingestion.contract.periods import Period
 from ingestion.contract.policy import CountingPolicy
+from ingestion.contract.requests import FileRefusedError
 from jobs.commands.billing.backtest_tables import backtest_json, backtest_text
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode

@@ -4,13 +4,13 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from billing.errors import FileRefusedError
 from billing.terms.catalogue import Catalogue
 from billing.terms.contracts import Contracts
 from billing.terms.file_catalogue import read_catalogue
 from billing.terms.file_contracts import read_contracts
 from billing.terms.imports import PROPOSED, Imported, ImportOrder
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
+from ingestion.contract.requests import FileRefusedError
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.wiring.billing_settings import billing_connector, show

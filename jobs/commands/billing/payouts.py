@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from tempfile import mkstemp
 
-from billing.errors import AcknowledgementError, FileRefusedError
+from billing.errors import AcknowledgementError
 from billing.money import amount_text
 from billing.payouts.bank_data import BankAccount, account_problems
 from billing.payouts.execution_day import execution_day_problem, next_target_day
@@ -19,6 +19,7 @@ from billing.payouts.postgres_payout_steps import PostgresPayoutSteps
 from billing.payouts.postgres_payouts import MinimumOf, PostgresPayouts
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from billing.terms.postgres_payees import no_payee, unknown_payees
+from ingestion.contract.requests import FileRefusedError
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.settings.declared.billing import PAYOUT_DEBTOR_BIC, PAYOUT_DEBTOR_IBAN, PAYOUT_DEBTOR_NAME

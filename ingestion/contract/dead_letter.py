@@ -1,4 +1,4 @@
-"""A rejected message, as somebody reads it."""
+"""The letter about a rejected message, in readable form."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,7 +6,7 @@ from datetime import datetime
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """Which message it is about, and why that was rejected."""
+    """The message that it is about, and why it was rejected."""
 
     partition: int
     offset: int
@@ -15,4 +15,4 @@ class DeadLetter:
     reasons: tuple[str, ...]
     """`code: detail`, one for each reason."""
     text: str
-    """The message as text; of one that is no text, its base64."""
+    """The message as text, or as base64 if it is not text."""

@@ -53,7 +53,7 @@ class LoopPorts:
 
 
 @dataclass
-class Place:
+class CountedState:
     """The stored state of a partition, as this process knows it."""
 
     position: int
@@ -74,7 +74,7 @@ class ConsumeLoop:
         self._contracts = EventContracts.of_new_log(TOPIC_VIDEO_VIEWS)
         self._assignment = 0
         self._assigned: frozenset[int] = frozenset()
-        self._places: dict[int, Place] = {}
+        self._places: dict[int, CountedState] = {}
         self._log = ""
         self._next_check_at = 0.0
         self._next_beat_at = 0.0
@@ -144,7 +144,7 @@ class ConsumeLoop:
                 chunks += self._judged(partition, place, records, records[-1].offset + 1)
         self._apply(chunks)
 
-    def _judged(self, partition: int, place: Place, records: Sequence[LogRecord], end: int) -> list[Chunk]:
+    def _judged(self, partition: int, place: CountedState, records: Sequence[LogRecord], end: int) -> list[Chunk]:
         offsets = (place.position, end)
         generation_ms = self._horizon.generation_ms
         parts = spans(records, partition=partition, offsets=offsets, segment=place.segment, generation_ms=generation_ms)
@@ -179,7 +179,7 @@ class ConsumeLoop:
             self._places.pop(partition, None)
             self._next_check_at = 0.0
         else:
-            self._places[partition] = Place(moved.position, moved.segment)
+            self._places[partition] = CountedState(moved.position, moved.segment)
 
     def _check(self) -> None:
         """Begin assigned partitions, and restart those that do not fit the published version."""
@@ -243,7 +243,7 @@ class ConsumeLoop:
         if place is None or place.position != plan.position:
             check_readable(partition, plan.position, log)
             self._ports.log.begin(partition, plan.position)
-        self._places[partition] = Place(plan.position, plan.segment)
+        self._places[partition] = CountedState(plan.position, plan.segment)
 
     def _restart(self, partition: int, plan: Restart, log: LogRange) -> None:
         check_readable(partition, plan.segment, log)
@@ -270,7 +270,7 @@ class ConsumeLoop:
             "partition restarted",
             extra={"fields": {"partition": partition, "position": position, "segment": plan.segment}},
         )
-        self._places[partition] = Place(position, plan.segment)
+        self._places[partition] = CountedState(position, plan.segment)
         self._ports.log.begin(partition, position)
 
     def _skip_empty_offsets(self) -> None:

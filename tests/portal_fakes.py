@@ -23,22 +23,22 @@ from serving_layer.portal.http_session import Sessions
 from serving_layer.portal.http_visit import Portal
 from serving_layer.portal.ports import Credentials, EndedSessions, IdentityProvider, RefusedActionError
 from serving_layer.portal.records import (
-    Appeal,
+    AppealRow,
     DayCount,
     DaySpan,
     GroupCount,
-    Hold,
+    HoldRow,
     ListedStatement,
-    Notice,
-    Page,
+    NoticeRow,
     PartHealth,
-    Proposal,
+    ProposalRow,
     ReconciliationRow,
     RunRow,
     ServedTotal,
     Step,
     VersionRow,
     VideoOrder,
+    VideoPage,
     VideoRow,
     WholeStatement,
 )
@@ -108,7 +108,7 @@ class FakeBehind:
         self.since = 0
         """Views since the page was made, one more whenever a stream reads."""
         self.requests: dict[str, str] = {}
-        self.opened: list[Appeal] = []
+        self.opened: list[AppealRow] = []
         self.replayed: list[tuple[int, int, str]] = []
 
     def _needs(self, part: Part) -> None:
@@ -159,14 +159,14 @@ class FakeBehind:
 
     async def videos(
         self, payee_id: str, version: ServedVersion, *, search: str, order: VideoOrder, cursor: str | None, limit: int
-    ) -> Page:
+    ) -> VideoPage:
         self._needs_postgres()
         if cursor and not is_number(cursor):
             raise refused("cursor_invalid", "the cursor was not made here; begin at the first page")
         start = int(cursor or 0)
         found = [each for each in VIDEOS[payee_id] if search in each]
         rows = tuple(VideoRow(each, 1_200 - index, 900 - index) for index, each in enumerate(found))
-        return Page(rows[start : start + limit], str(start + limit) if len(rows) > start + limit else None)
+        return VideoPage(rows[start : start + limit], str(start + limit) if len(rows) > start + limit else None)
 
     async def days(
         self, payee_id: str, version: ServedVersion, video_id: str | None, span: DaySpan
@@ -197,20 +197,20 @@ class FakeBehind:
         self._needs(Part.POSTGRES)
         return self.rows.get(statement_id)
 
-    def notices(self, payee_id: str) -> Sequence[Notice]:
+    def notices(self, payee_id: str) -> Sequence[NoticeRow]:
         self._needs(Part.POSTGRES)
-        return [Notice(NOW, "The statement for 2026-10 was corrected by -0.50 USD.", _id(payee_id))]
+        return [NoticeRow(NOW, "The statement for 2026-10 was corrected by -0.50 USD.", _id(payee_id))]
 
-    def appeals(self, payee_id: str | None) -> Sequence[Appeal]:
+    def appeals(self, payee_id: str | None) -> Sequence[AppealRow]:
         return [each for each in self.opened if payee_id in (None, each.payee_id)]
 
-    def holds(self) -> Sequence[Hold]:
-        return [Hold("h1", "ann", "USD", 2_500_000, "pending", "disputed", NOW + timedelta(days=30))]
+    def holds(self) -> Sequence[HoldRow]:
+        return [HoldRow("h1", "ann", "USD", 2_500_000, "pending", "disputed", NOW + timedelta(days=30))]
 
-    def proposals(self) -> Sequence[Proposal]:
+    def proposals(self) -> Sequence[ProposalRow]:
         self._needs(Part.POSTGRES)
         said = ("video v was of ann and is of <b>bob</b>",)
-        return [Proposal("catalogue:3", "fay", NOW, said, are_all=False)]
+        return [ProposalRow("catalogue:3", "fay", NOW, said, are_all=False)]
 
     def appeal(self, statement_id: str, text: str, request: RequestKey) -> None:
         inputs_hash = self.requests.setdefault(request.key, request.inputs_hash)
@@ -221,7 +221,7 @@ class FakeBehind:
             if any(each.statement_id == statement_id and each.state == "received" for each in self.opened):
                 raise RefusedActionError(f"Statement {statement_id} has an open appeal already.")
             payee_id = self.rows[statement_id].detail.payee_id
-            self.opened.append(Appeal(appeal_id, statement_id, payee_id, "received", text, NOW, ""))
+            self.opened.append(AppealRow(appeal_id, statement_id, payee_id, "received", text, NOW, ""))
 
     def decide(self, statement_id: str, decision: str, actor: str, reason: str) -> None:
         if decision == "approve" and self.rows[statement_id].steps[0].actor == actor:

@@ -17,7 +17,13 @@ from pyspark.sql.connect.proto import base_pb2, base_pb2_grpc
 
 from batch_layer.published.published_names import ForbiddenError
 from batch_layer.published.spark_connect_rules import ConnectRules
-from batch_layer.published.spark_connect_shares import Shares, ShareUsedError, Statement, StatementLimits, client_of
+from batch_layer.published.spark_connect_shares import (
+    RunningStatement,
+    Shares,
+    ShareUsedError,
+    StatementLimits,
+    client_of,
+)
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +45,7 @@ _PROTOCOL: Any = base_pb2_grpc  # generated, without types
 _MESSAGES: Any = base_pb2
 
 
-class Guard(base_pb2_grpc.SparkConnectServiceServicer):
+class ConnectGuard(base_pb2_grpc.SparkConnectServiceServicer):
     """Spark Connect's service in front of the real one."""
 
     def __init__(self, rules: ConnectRules, *, target: str, token: str, limits: StatementLimits | None = None) -> None:
@@ -105,7 +111,9 @@ class Guard(base_pb2_grpc.SparkConnectServiceServicer):
             )
         yield from self._answers(name, request, context, statement)
 
-    def _answers(self, name: str, request: Any, context: grpc.ServicerContext, statement: Statement) -> Iterator[Any]:
+    def _answers(
+        self, name: str, request: Any, context: grpc.ServicerContext, statement: RunningStatement
+    ) -> Iterator[Any]:
         """Forward Spark's answers to a statement, and note its end: a client that went away may come back for it."""
         patience = max(self._shares.seconds_left(statement), 0) + STOP_SECONDS
         call = getattr(self._stub, name)(request, metadata=self._metadata, timeout=patience)
@@ -139,7 +147,7 @@ class Guard(base_pb2_grpc.SparkConnectServiceServicer):
             for each in self._shares.overdue():
                 self._interrupt(each)
 
-    def _interrupt(self, statement: Statement) -> None:
+    def _interrupt(self, statement: RunningStatement) -> None:
         request = _MESSAGES.InterruptRequest(
             session_id=statement.session_id,
             user_context=statement.user_context,
@@ -155,7 +163,7 @@ class Guard(base_pb2_grpc.SparkConnectServiceServicer):
         log.info("overdue statement stopped", extra={"fields": fields})
         self._shares.end(statement.operation_id)
 
-    def _handed_back(self, error: Any, context: grpc.ServicerContext, statement: Statement | None = None) -> Any:
+    def _handed_back(self, error: Any, context: grpc.ServicerContext, statement: RunningStatement | None = None) -> Any:
         over = statement is not None and self._shares.seconds_left(statement) <= 0
         if over or error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
             context.abort(
@@ -166,7 +174,7 @@ class Guard(base_pb2_grpc.SparkConnectServiceServicer):
         return context.abort(error.code(), error.details())
 
 
-def start_guard(guard: Guard, host: str, port: int) -> grpc.Server | None:
+def start_guard(guard: ConnectGuard, host: str, port: int) -> grpc.Server | None:
     """Listen; return None if the port is taken."""
     options = [("grpc.max_receive_message_length", MESSAGE_BYTES_MAX), ("grpc.so_reuseport", 0)]
     server = grpc.server(ThreadPoolExecutor(WORKERS, thread_name_prefix="guard"), options=options)

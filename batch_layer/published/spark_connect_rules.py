@@ -53,7 +53,7 @@ SETTABLE = re.compile(
 )
 
 
-class Statements(Protocol):
+class StatementRules(Protocol):
     """Checks texts of SQL; see `spark_sql_rules.SqlRules`."""
 
     def check_statement(self, text: str) -> None:
@@ -72,7 +72,7 @@ class Statements(Protocol):
 class ConnectRules:
     """Checks whole requests. Thread-safe."""
 
-    def __init__(self, statements: Statements) -> None:
+    def __init__(self, statements: StatementRules) -> None:
         self._checks: dict[str, Callable[[Any], None]] = {
             "SQL": lambda sql: statements.check_statement(sql.query),
             "SqlCommand": lambda command: _check_text(statements, command),
@@ -141,7 +141,7 @@ def _refuse(message: Any) -> None:
     raise ForbiddenError(f"{message.DESCRIPTOR.name} is not open to analysts, who may only query")
 
 
-def _check_text(statements: Statements, command: Any) -> None:
+def _check_text(statements: StatementRules, command: Any) -> None:
     if command.sql:  # a newer client sends the text in `input`, which is walked like everything
         statements.check_statement(command.sql)
 
@@ -182,12 +182,12 @@ def _check_catalog(call: Any) -> None:
         raise ForbiddenError(f"the catalogue of analysts is {CATALOG}")
 
 
-def _check_database(statements: Statements, call: Any) -> None:
+def _check_database(statements: StatementRules, call: Any) -> None:
     if call.db_name:
         statements.check_namespace(call.db_name)
 
 
-def _check_named(statements: Statements, call: Any) -> None:
+def _check_named(statements: StatementRules, call: Any) -> None:
     if call.HasField("db_name"):
         statements.check_namespace(call.db_name)
     statements.check_table(call.table_name)

@@ -28,7 +28,7 @@ class StatementLimits:
 
 
 @dataclass(frozen=True)
-class Statement:
+class RunningStatement:
     """A running statement."""
 
     client: str
@@ -50,7 +50,7 @@ class Shares:
         self._clock = clock
         self._lock = threading.Lock()
         self._calls: Counter[str] = Counter()
-        self._running: dict[str, Statement] = {}
+        self._running: dict[str, RunningStatement] = {}
 
     @contextmanager
     def call(self, client: str) -> Iterator[None]:
@@ -67,7 +67,7 @@ class Shares:
                 if not self._calls[client]:
                     del self._calls[client]
 
-    def begin(self, client: str, session_id: str, operation_id: str, user_context: object) -> Statement:
+    def begin(self, client: str, session_id: str, operation_id: str, user_context: object) -> RunningStatement:
         """Note that a statement begins; the same operation again is the same statement. Raises ShareUsedError."""
         with self._lock:
             if (known := self._running.get(operation_id)) is not None and known.session_id == session_id:
@@ -80,11 +80,13 @@ class Shares:
                     f"{len(of_client)} statements of this client are running, {of_session} of this session; at most "
                     f"{most} and {max(1, most // 2)} run at the same time, so wait until one has ended, or interrupt it"
                 )
-            statement = Statement(client, session_id, operation_id, user_context, self._clock() + self.limits.seconds)
+            statement = RunningStatement(
+                client, session_id, operation_id, user_context, self._clock() + self.limits.seconds
+            )
             self._running[operation_id] = statement
             return statement
 
-    def running(self, operation_id: str) -> Statement | None:
+    def running(self, operation_id: str) -> RunningStatement | None:
         """Return the statement of an operation that has not ended."""
         with self._lock:
             return self._running.get(operation_id)
@@ -100,11 +102,11 @@ class Shares:
             for each in [each for each in self._running.values() if each.session_id == session_id]:
                 del self._running[each.operation_id]
 
-    def seconds_left(self, statement: Statement) -> float:
+    def seconds_left(self, statement: RunningStatement) -> float:
         """Return the seconds that a statement may still run; negative when its time is over."""
         return statement.ends_at - self._clock()
 
-    def overdue(self) -> list[Statement]:
+    def overdue(self) -> list[RunningStatement]:
         """Return the statements whose time is over."""
         with self._lock:
             return [each for each in self._running.values() if each.ends_at <= self._clock()]

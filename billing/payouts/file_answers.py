@@ -7,7 +7,7 @@ from billing.payouts.answers import Acknowledgement, Answer
 from billing.payouts.file_status_reports import read_status_report
 from billing.payouts.payouts import OUTCOMES
 from billing.terms.currency import CURRENCIES
-from billing.terms.file_csv import Problems, Row, read_content, rows_of, shown
+from billing.terms.file_csv import CsvRow, Problems, read_content, rows_of, shown
 from ingestion.contract.requests import FileRefusedError
 
 COLUMNS = ("item_id", "outcome", "amount", "currency", "reason")
@@ -34,7 +34,7 @@ def read_answer(file: Path) -> Answer:
     return Answer(payments=tuple(read))
 
 
-def _acknowledgement(file: Path, row: Row, problems: Problems) -> Acknowledgement:
+def _acknowledgement(file: Path, row: CsvRow, problems: Problems) -> Acknowledgement:
     outcome, currency = row.cells["outcome"], row.cells["currency"]
     if outcome not in OUTCOMES:
         problems.add(file, row.line, "outcome", f"{shown(outcome)} is not one of {', '.join(OUTCOMES)}")

@@ -9,7 +9,7 @@ from typing import Protocol
 from billing.books.states import POSTED
 from billing.errors import EvidenceMismatchError
 from billing.evidence import InclusionProof, InclusionProver
-from billing.proof.paid_events import Paid, StatementLine, excluded_by_contract, paid_events, view_line
+from billing.proof.paid_events import Paid, PaidLine, excluded_by_contract, paid_events, view_line
 from billing.terms.contracts import Contract
 from ingestion.contract.periods import Period
 from ingestion.contract.settled import BillableEvent, JudgedEvent
@@ -53,7 +53,7 @@ class ProofBooks(Protocol):
     def statements_about(self, payee_ids: Sequence[str], day: date) -> Sequence[StatementHead]:
         """Return the newest statement of each payee whose period has the day."""
 
-    def lines(self, statement_id: str, video_id: str | None = None) -> Sequence[StatementLine]:
+    def lines(self, statement_id: str, video_id: str | None = None) -> Sequence[PaidLine]:
         """Return a statement's lines, all or those of one video, in their order."""
 
     def owners(self, video_id: str, day: date) -> Sequence[str]:
@@ -77,7 +77,7 @@ class PartAnswer:
     status: str
     reason: str | None = None
     statement: StatementHead | None = None
-    line: StatementLine | None = None
+    line: PaidLine | None = None
     proof: InclusionProof | None = None
 
 
@@ -194,7 +194,7 @@ class EventAnswers:
         return PartAnswer(payee_id, PAID, None, head, line, proof)
 
 
-def _proven(of_video: Iterable[Paid], event_id: str) -> tuple[StatementLine, InclusionProof, bytes] | None:
+def _proven(of_video: Iterable[Paid], event_id: str) -> tuple[PaidLine, InclusionProof, bytes] | None:
     """Return the line that pays an event, the event's proof and the root it leads to; None if no line pays it.
 
     One pass over the events of a video; memory holds O(log n) hashes for each of its lines.

@@ -12,7 +12,7 @@ from billing.terms.contracts import Contract
 from ingestion.contract.settled import BillableEvent
 
 
-class GroupKey(NamedTuple):
+class PaidGroup(NamedTuple):
     """The properties that the events of a group share, for one payee."""
 
     video_id: str
@@ -23,11 +23,11 @@ class GroupKey(NamedTuple):
 
 
 @dataclass(frozen=True)
-class StatementLine:
+class PaidLine:
     """The part of a line that concerns the events it pays."""
 
     line_index: int
-    key: GroupKey
+    key: PaidGroup
     owned_to_on: date
     kind: str
     event_start: int
@@ -39,7 +39,7 @@ class Paid(NamedTuple):
     """An event and the lines that pay it; none if the statement pays fewer events than there are."""
 
     event: BillableEvent
-    lines: tuple[StatementLine, ...]
+    lines: tuple[PaidLine, ...]
 
 
 def excluded_by_contract(day: date, view_duration: int, contract: Contract, length_seconds: int | None) -> str | None:
@@ -55,7 +55,7 @@ def excluded_by_contract(day: date, view_duration: int, contract: Contract, leng
 
 def paid_events(
     events: Iterable[BillableEvent],
-    lines: Iterable[StatementLine],
+    lines: Iterable[PaidLine],
     contract: Contract,
     length_by_video: Mapping[str, int],
 ) -> Iterator[Paid]:
@@ -63,11 +63,11 @@ def paid_events(
 
     Memory holds the lines and one counter for each of a video's groups.
     """
-    by_video: defaultdict[str, list[StatementLine]] = defaultdict(list)
+    by_video: defaultdict[str, list[PaidLine]] = defaultdict(list)
     for line in lines:
         by_video[line.key.video_id].append(line)
     for video_id, of_video in itertools.groupby(events, key=lambda event: event.video_id):
-        counts: Counter[GroupKey] = Counter()
+        counts: Counter[PaidGroup] = Counter()
         for event in of_video:
             length_seconds = length_by_video.get(video_id)
             if excluded_by_contract(event.event_day, event.view_duration, contract, length_seconds):
@@ -80,12 +80,12 @@ def paid_events(
                 yield Paid(event, paying)
 
 
-def view_line(paid: Paid) -> StatementLine | None:
+def view_line(paid: Paid) -> PaidLine | None:
     """Return the line that pays the view itself; None for an event beyond those that the statement pays."""
     return next((line for line in paid.lines if line.kind == VIEWS), None)
 
 
-def _is_about(line: StatementLine, event: BillableEvent, contract: Contract) -> bool:
+def _is_about(line: PaidLine, event: BillableEvent, contract: Contract) -> bool:
     card = contract.card_on(event.event_day)
     return (
         card is not None

@@ -6,7 +6,7 @@ from typing import Any
 
 from billing.postgres_session import Connect, one_transaction
 from billing.proof.event_answers import StatementHead
-from billing.proof.paid_events import GroupKey, StatementLine
+from billing.proof.paid_events import PaidGroup, PaidLine
 from billing.terms.contract_document import contracts_from
 from billing.terms.contracts import Contract
 from billing.terms.suspense import SUSPENSE
@@ -75,11 +75,11 @@ class PostgresProofs:
             cursor.execute(_STATEMENT + _ABOUT_DAY, {"day": day, "payees": list(payee_ids)})
             return [_head(row) for row in cursor]
 
-    def lines(self, statement_id: str, video_id: str | None = None) -> list[StatementLine]:
+    def lines(self, statement_id: str, video_id: str | None = None) -> list[PaidLine]:
         """Return a statement's lines, all or those of one video."""
         with one_transaction(self._connect) as cursor:
             cursor.execute(_LINES, (statement_id, video_id, video_id))
-            return [StatementLine(row[0], GroupKey(*row[1:6]), *row[6:]) for row in cursor]
+            return [PaidLine(row[0], PaidGroup(*row[1:6]), *row[6:]) for row in cursor]
 
     def owners(self, video_id: str, day: date) -> list[str]:
         """Return the owners of a video on a day, by the catalogue that the day was billed by, or else the newest.

@@ -15,7 +15,7 @@ NOT_COUNTED = ("duplicate", "conflict", REJECTED, "late_review")
 NOT_BILLABLE = ("not_eligible", BELOW_MINIMUM, "own_view", "over_cap")
 
 
-class Link(NamedTuple):
+class ChainRow(NamedTuple):
     """One row of the chain: a sum, or a subtraction from the sum above it (negative)."""
 
     name: str
@@ -23,15 +23,15 @@ class Link(NamedTuple):
     is_sum: bool
 
 
-def view_chain(outcomes: Mapping[str, int]) -> list[Link]:
+def view_chain(outcomes: Mapping[str, int]) -> list[ChainRow]:
     """Return the chain: received, minus each outcome that is not counted, counted, minus …, billable."""
     counted = sum(count for outcome, count in outcomes.items() if is_counted(outcome))
     return [
-        Link("received", sum(outcomes.values()), True),
+        ChainRow("received", sum(outcomes.values()), True),
         *_minus(outcomes, NOT_COUNTED),
-        Link("counted", counted, True),
+        ChainRow("counted", counted, True),
         *_minus(outcomes, NOT_BILLABLE),
-        Link(BILLABLE, outcomes.get(BILLABLE, 0), True),
+        ChainRow(BILLABLE, outcomes.get(BILLABLE, 0), True),
     ]
 
 
@@ -40,9 +40,9 @@ def is_counted(outcome: str) -> bool:
     return outcome == BILLABLE or outcome in NOT_BILLABLE
 
 
-def _minus(outcomes: Mapping[str, int], names: tuple[str, ...]) -> list[Link]:
+def _minus(outcomes: Mapping[str, int], names: tuple[str, ...]) -> list[ChainRow]:
     links = []
     for name in names:
         same = sorted(each for each in outcomes if (each.startswith(name) if name == REJECTED else each == name))
-        links += [Link(each, -outcomes[each], False) for each in same]
+        links += [ChainRow(each, -outcomes[each], False) for each in same]
     return links

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from billing.terms.catalogue import Catalogue, Payee, Video
 from billing.terms.file_countries import COUNTRY_ALLOWED, country_in_file
-from billing.terms.file_csv import SPREADSHEET_ERROR, NamedFile, Problems, Row, read_id, rows_of, shown
+from billing.terms.file_csv import SPREADSHEET_ERROR, CsvRow, NamedFile, Problems, read_id, rows_of, shown
 from billing.terms.file_owners import SharesByVideo, check_sums, read_owners
 from billing.terms.ownership import divided, whole_share
 from ingestion.contract.printable import is_name, is_printable
@@ -67,7 +67,7 @@ def _read_payees(file: NamedFile, pseudonymise: Callable[[str], str], problems: 
     return payees
 
 
-def _check_name(file: NamedFile, row: Row, problems: Problems) -> None:
+def _check_name(file: NamedFile, row: CsvRow, problems: Problems) -> None:
     name = row.cells["name"]
     if not is_name(name, most=200):
         problems.add(file, row.line, "name", f"{shown(name)} is not a name; allowed: 1 to 200 printable characters")
@@ -95,7 +95,7 @@ def _read_videos(
     return videos
 
 
-def _length_seconds(file: NamedFile, row: Row, problems: Problems) -> int | None:
+def _length_seconds(file: NamedFile, row: CsvRow, problems: Problems) -> int | None:
     text = row.cells["length_seconds"]
     if not text:
         return None

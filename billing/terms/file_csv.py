@@ -62,7 +62,7 @@ class Problems:
 
 
 @dataclass(frozen=True)
-class Row:
+class CsvRow:
     """One row of a CSV file by column name, and the line it begins on."""
 
     line: int
@@ -103,7 +103,7 @@ def read_content(file: Path, bytes_max: int = BYTES_MAX) -> bytes:
     return content
 
 
-def rows_of(file: NamedFile, columns: Sequence[str], optional: Collection[str], problems: Problems) -> Iterator[Row]:
+def rows_of(file: NamedFile, columns: Sequence[str], optional: Collection[str], problems: Problems) -> Iterator[CsvRow]:
     """Yield the well-formed rows; a file that cannot be read at all is one problem.
 
     Rows in which every field is empty are skipped: spreadsheets write them after the end of a table.
@@ -121,7 +121,7 @@ def rows_of(file: NamedFile, columns: Sequence[str], optional: Collection[str], 
                 text = f"the row has {len(cells)} fields and the header {len(header)}"
                 problems.add(file, line, str(min(len(cells), len(header)) + 1), text)
             else:
-                yield Row(line, dict.fromkeys(columns, "") | dict(zip(header, cells, strict=True)))
+                yield CsvRow(line, dict.fromkeys(columns, "") | dict(zip(header, cells, strict=True)))
             line = reader.line_num + 1
     except FileRefusedError as error:
         problems.found += error.problems
@@ -129,7 +129,7 @@ def rows_of(file: NamedFile, columns: Sequence[str], optional: Collection[str], 
         problems.found.append(f"{file}, line {reader.line_num}: not readable as CSV: {error}")
 
 
-def read_id(file: NamedFile, row: Row, column: str, problems: Problems) -> str:
+def read_id(file: NamedFile, row: CsvRow, column: str, problems: Problems) -> str:
     """Return a cell that holds an id; note what is wrong with it."""
     text = row.cells[column]
     if SPREADSHEET_ERROR.fullmatch(text.strip()) or _SPREADSHEET_NUMBER.fullmatch(text.strip()):

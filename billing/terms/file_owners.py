@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from billing.money import SHARE_WHOLE_PPM
-from billing.terms.file_csv import NamedFile, Problems, Row, read_id, rows_of, shown
+from billing.terms.file_csv import CsvRow, NamedFile, Problems, read_id, rows_of, shown
 from billing.terms.ownership import SINCE_EVER, WITHOUT_END, OwnerShare, wrong_sums
 
 OWNER_COLUMNS = ("video_id", "payee_id", "share_ppm", "from_on", "to_on")
@@ -70,7 +70,7 @@ def check_sums(
                 problems.add(*shares.places[video_id], "share_ppm", f"video {video_id!r}: {wrong}")
 
 
-def _share_ppm(file: NamedFile, row: Row, problems: Problems) -> int:
+def _share_ppm(file: NamedFile, row: CsvRow, problems: Problems) -> int:
     text = row.cells["share_ppm"]
     if re.fullmatch(r"\d{1,7}", text, re.ASCII) and 1 <= int(text) <= SHARE_WHOLE_PPM:
         return int(text)
@@ -79,7 +79,7 @@ def _share_ppm(file: NamedFile, row: Row, problems: Problems) -> int:
     return 0
 
 
-def _day(file: NamedFile, row: Row, column: str, problems: Problems) -> date | None:
+def _day(file: NamedFile, row: CsvRow, column: str, problems: Problems) -> date | None:
     text = row.cells[column]
     if not text:
         return None

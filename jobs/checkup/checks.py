@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Verdict(StrEnum):
+class CheckVerdict(StrEnum):
     """How a check went."""
 
     OK = "ok"
@@ -15,25 +15,25 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True)
-class Row:
+class CheckRow:
     """One check: what was looked at, what was found, and how to mend it when it is not ok."""
 
     subject: str
-    verdict: Verdict
+    verdict: CheckVerdict
     found: str
     remedy: str = ""
 
 
-def ok(subject: str, found: str) -> Row:
+def ok(subject: str, found: str) -> CheckRow:
     """Return a check that held."""
-    return Row(subject, Verdict.OK, found)
+    return CheckRow(subject, CheckVerdict.OK, found)
 
 
-def warn(subject: str, found: str, remedy: str) -> Row:
+def warn(subject: str, found: str, remedy: str) -> CheckRow:
     """Return a check that held in part."""
-    return Row(subject, Verdict.WARN, found, remedy)
+    return CheckRow(subject, CheckVerdict.WARN, found, remedy)
 
 
-def bad(subject: str, found: str, remedy: str) -> Row:
+def bad(subject: str, found: str, remedy: str) -> CheckRow:
     """Return a check that did not hold."""
-    return Row(subject, Verdict.BAD, found, remedy)
+    return CheckRow(subject, CheckVerdict.BAD, found, remedy)

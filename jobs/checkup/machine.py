@@ -10,7 +10,7 @@ from pathlib import Path
 from kafka import codec
 from kafka.record import util
 
-from jobs.checkup.checks import Row, bad, ok, warn
+from jobs.checkup.checks import CheckRow, bad, ok, warn
 from jobs.local_stack.ports import fixed_ports, is_free
 from jobs.setup import programs
 
@@ -21,7 +21,7 @@ LISTENS = re.compile(r"(?:127\.0\.0\.1:|^)(\d{4,5})(?:/\w*)?$")
 FREE_GIB_WARN, FREE_GIB_BAD = 5.0, 1.0
 
 
-def machine_rows(home: Path, environ: Mapping[str, str], *, running: Mapping[str, str]) -> list[Row]:
+def machine_rows(home: Path, environ: Mapping[str, str], *, running: Mapping[str, str]) -> list[CheckRow]:
     """Every check that needs no server. `running`: the settings of the stack that runs here, empty if none does."""
     return [
         python_row(),
@@ -36,19 +36,19 @@ def machine_rows(home: Path, environ: Mapping[str, str], *, running: Mapping[str
     ]
 
 
-def python_row() -> Row:
+def python_row() -> CheckRow:
     """Return the Python that runs this; the launcher refuses one that is too old."""
     return ok("python", f"{platform.python_version()} ({sys.executable})")
 
 
-def crc32c_row() -> Row:
+def crc32c_row() -> CheckRow:
     """Whether kafka-python finds the C package; without it checksums cost about 20 times as much."""
     if util.crc32c_c is None:
         return bad("crc32c", "kafka-python uses its own slow code", "install the package crc32c")
     return ok("crc32c", "kafka-python uses the C package")
 
 
-def codecs_row() -> Row:
+def codecs_row() -> CheckRow:
     """Whether every codec that a producer may choose can be read; Spark brings its own."""
     there = {"gzip": codec.has_gzip(), "snappy": codec.has_snappy(), "lz4": codec.has_lz4(), "zstd": codec.has_zstd()}
     missing = [name for name, is_there in there.items() if not is_there]
@@ -58,7 +58,7 @@ def codecs_row() -> Row:
     return ok("codecs", f"{', '.join(there)} can be read")
 
 
-def program_row(subject: str, program: str | None, flag: str, remedy: str) -> Row:
+def program_row(subject: str, program: str | None, flag: str, remedy: str) -> CheckRow:
     """Whether a program is there, and its version."""
     if program is None:
         return bad(subject, "not found in a usable version", remedy)
@@ -66,13 +66,13 @@ def program_row(subject: str, program: str | None, flag: str, remedy: str) -> Ro
     return ok(subject, lines[0] if lines else program)
 
 
-def postgres_row() -> Row:
+def postgres_row() -> CheckRow:
     """Return the PostgreSQL programs."""
     folder = programs.postgres_folder()
     return program_row("postgres", str(folder / "postgres") if folder else None, "--version", "install postgresql")
 
 
-def jars_row(home: Path, profile: str) -> Row:
+def jars_row(home: Path, profile: str) -> CheckRow:
     """Whether the Java parts of a class path are there."""
     found = sorted((home / "jars" / profile).glob(JAR_NAMED[profile]))
     if not found:
@@ -80,7 +80,7 @@ def jars_row(home: Path, profile: str) -> Row:
     return ok(f"jars {profile}", found[0].stem)
 
 
-def disk_row(home: Path) -> Row:
+def disk_row(home: Path) -> CheckRow:
     """Free space where everything is kept."""
     free = shutil.disk_usage(home if home.exists() else home.parent).free / 2**30
     text = f"{free:.1f} GiB free in {home}"
@@ -90,7 +90,7 @@ def disk_row(home: Path) -> Row:
     return warn("disk", text, remedy) if free < FREE_GIB_WARN else ok("disk", text)
 
 
-def ports_rows(environ: Mapping[str, str], *, running: Mapping[str, str]) -> list[Row]:
+def ports_rows(environ: Mapping[str, str], *, running: Mapping[str, str]) -> list[CheckRow]:
     """Which ports the running stack has, wherever they are; if none runs, whether `up` could listen on its own."""
     if running:
         known = {int(found[1]) for value in running.values() if (found := LISTENS.search(value))}

@@ -16,7 +16,7 @@ from batch_layer.versions.postgres_log_generations import PostgresLogGenerations
 from batch_layer.versions.postgres_versions import PostgresVersionStore
 from ingestion.contract.offsets import other_log
 from ingestion.contract.unavailable import UnavailableError
-from jobs.checkup.checks import Row, bad, ok, warn
+from jobs.checkup.checks import CheckRow, bad, ok, warn
 from jobs.checkup.topics import TOPICS, admin_client, differences
 from jobs.errors import CommandError
 from jobs.local_stack.http_probe import http_get
@@ -28,10 +28,10 @@ from jobs.settings.declared.servers import NAMENODE_HTTP_PORT, TOPIC_VIDEO_VIEWS
 
 CLOCK_WARN_SECONDS, CLOCK_BAD_SECONDS = 1.0, 60.0
 UP = "run ./viewledger up"
-Check = Callable[[Mapping[str, str]], list[Row]]
+Check = Callable[[Mapping[str, str]], list[CheckRow]]
 
 
-def server_rows(environ: Mapping[str, str]) -> list[Row]:
+def server_rows(environ: Mapping[str, str]) -> list[CheckRow]:
     """Every check of a server; one that does not answer makes its own row bad and leaves the others alone."""
     checks: dict[str, Check] = {
         "kafka": kafka_rows,
@@ -42,7 +42,7 @@ def server_rows(environ: Mapping[str, str]) -> list[Row]:
         "hdfs": hdfs_rows,
         "sql": sql_rows,
     }
-    rows: list[Row] = []
+    rows: list[CheckRow] = []
     for subject, check in checks.items():
         try:
             rows += check(environ)
@@ -53,7 +53,7 @@ def server_rows(environ: Mapping[str, str]) -> list[Row]:
     return rows
 
 
-def kafka_rows(environ: Mapping[str, str]) -> list[Row]:
+def kafka_rows(environ: Mapping[str, str]) -> list[CheckRow]:
     """Return the topics and their settings."""
     connection = KafkaConnection.from_environ(environ)
     with admin_client(connection) as admin:
@@ -63,7 +63,7 @@ def kafka_rows(environ: Mapping[str, str]) -> list[Row]:
     return [bad("topics", *text.split("; ", 1)) for text in found]
 
 
-def log_rows(environ: Mapping[str, str]) -> list[Row]:
+def log_rows(environ: Mapping[str, str]) -> list[CheckRow]:
     """Whether the topic is the log that was counted, and holds all that was."""
     topic = TOPIC_VIDEO_VIEWS.read(environ)
     bootstrap = ",".join(KafkaConnection.from_environ(environ).bootstrap)
@@ -86,7 +86,7 @@ def log_rows(environ: Mapping[str, str]) -> list[Row]:
     return [ok("kafka log", f"{log_id}, generation {known.number}, is the one that is counted")]
 
 
-def broker_clock_rows(environ: Mapping[str, str]) -> list[Row]:
+def broker_clock_rows(environ: Mapping[str, str]) -> list[CheckRow]:
     """Return the broker's time, by the append time of a record sent to the clock topic, against ours."""
     connection = KafkaConnection.from_environ(environ)
     producer = KafkaProducer(bootstrap_servers=list(connection.bootstrap), bootstrap_timeout_ms=5000, max_block_ms=5000)
@@ -99,7 +99,7 @@ def broker_clock_rows(environ: Mapping[str, str]) -> list[Row]:
     return [clock_row("kafka", float(appended_ms) / 1000, before, after)]
 
 
-def redis_rows(environ: Mapping[str, str]) -> list[Row]:
+def redis_rows(environ: Mapping[str, str]) -> list[CheckRow]:
     """Eviction, persistence and memory; each decides whether counts can be lost silently."""
     connection = RedisConnection.from_environ(environ)
     client = redis.Redis.from_url(connection.url, socket_timeout=5, socket_connect_timeout=5, decode_responses=True)
@@ -111,7 +111,7 @@ def redis_rows(environ: Mapping[str, str]) -> list[Row]:
     return redis_setting_rows(settings, used_bytes=int(memory["used_memory"]))
 
 
-def redis_setting_rows(settings: Mapping[str, str], *, used_bytes: int) -> list[Row]:
+def redis_setting_rows(settings: Mapping[str, str], *, used_bytes: int) -> list[CheckRow]:
     """Return the rows for given settings of Redis."""
     rows = []
     policy = settings.get("maxmemory-policy")
@@ -132,7 +132,7 @@ def redis_setting_rows(settings: Mapping[str, str], *, used_bytes: int) -> list[
     return rows
 
 
-def postgres_rows(environ: Mapping[str, str]) -> list[Row]:
+def postgres_rows(environ: Mapping[str, str]) -> list[CheckRow]:
     """Version, durability and clock."""
     connection = psycopg2.connect(PostgresConnection.from_environ(environ).url, connect_timeout=5)
     try:
@@ -153,7 +153,7 @@ def postgres_rows(environ: Mapping[str, str]) -> list[Row]:
     return [durable, clock_row("postgres", float(answer), before, after)]
 
 
-def hdfs_rows(environ: Mapping[str, str]) -> list[Row]:
+def hdfs_rows(environ: Mapping[str, str]) -> list[CheckRow]:
     """Whether HDFS takes writes; looked at through the local stack's own NameNode only."""
     url = HdfsConnection.from_environ(environ).url
     http_port = NAMENODE_HTTP_PORT.read_if_set(environ)
@@ -164,7 +164,7 @@ def hdfs_rows(environ: Mapping[str, str]) -> list[Row]:
     return [bad("hdfs", "in safe mode, or without a live DataNode", "wait a minute, then ./viewledger down and up")]
 
 
-def sql_rows(environ: Mapping[str, str]) -> list[Row]:
+def sql_rows(environ: Mapping[str, str]) -> list[CheckRow]:
     """Return the server for analysts, where it runs; it need not."""
     port = ICEBERG_PORT.read(environ)
     if not is_open(port):
@@ -175,7 +175,7 @@ def sql_rows(environ: Mapping[str, str]) -> list[Row]:
     return [ok("sql", f"answers with {len(json.loads(body)['versions'])} published versions")]
 
 
-def clock_row(server: str, answered: float, before: float, after: float) -> Row:
+def clock_row(server: str, answered: float, before: float, after: float) -> CheckRow:
     """Compare the server's time with ours, in seconds: `answered` lies between `before` and `after` when both agree."""
     off = max(before - answered, answered - after, 0.0)
     text = f"{server} is within {off:.1f} s of this machine" if off else f"{server} agrees with this machine"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from difflib import get_close_matches
 
-from jobs.checkup.checks import Row, bad, ok, warn
+from jobs.checkup.checks import CheckRow, bad, ok, warn
 from jobs.errors import CommandError
 from jobs.settings.declared import SETTINGS
 
@@ -11,7 +11,7 @@ PAGE = "docs/settings.md"
 PREFIX = "VIEWLEDGER_"
 
 
-def setting_rows(own: Mapping[str, str], running: Mapping[str, str]) -> list[Row]:
+def setting_rows(own: Mapping[str, str], running: Mapping[str, str]) -> list[CheckRow]:
     """Every check of the settings. `own`: this process's environment; `running`: of the stack that runs here.
 
     A secret is named and its value never shown.
@@ -20,7 +20,7 @@ def setting_rows(own: Mapping[str, str], running: Mapping[str, str]) -> list[Row
     return [*_set_rows(own, running), *filter(None, wrong), *map(_unknown_row, _unknown(own))]
 
 
-def _set_rows(own: Mapping[str, str], running: Mapping[str, str]) -> list[Row]:
+def _set_rows(own: Mapping[str, str], running: Mapping[str, str]) -> list[CheckRow]:
     shown = [
         f"{name}={'(secret)' if each.is_secret else own[name]}" for name, each in SETTINGS.items() if each.is_set(own)
     ]
@@ -31,7 +31,7 @@ def _set_rows(own: Mapping[str, str], running: Mapping[str, str]) -> list[Row]:
     return rows
 
 
-def _wrong_row(name: str, environ: Mapping[str, str]) -> Row | None:
+def _wrong_row(name: str, environ: Mapping[str, str]) -> CheckRow | None:
     try:
         SETTINGS[name].read_if_set(environ)
     except CommandError as error:
@@ -43,7 +43,7 @@ def _unknown(own: Mapping[str, str]) -> list[str]:
     return sorted(name for name in own if name.startswith(PREFIX) and name not in SETTINGS)
 
 
-def _unknown_row(name: str) -> Row:
+def _unknown_row(name: str) -> CheckRow:
     known = [each.removeprefix(PREFIX) for each in SETTINGS if each.startswith(PREFIX)]
     alike = get_close_matches(name.removeprefix(PREFIX), known, n=1)
     remedy = f"did you mean {PREFIX}{alike[0]}?" if alike else f"unset it; the settings are in {PAGE}"

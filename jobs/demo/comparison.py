@@ -11,7 +11,7 @@ from jobs.demo.traffic import Truth
 
 
 @dataclass(frozen=True)
-class Row:
+class ComparedRow:
     """One number as it should be and as it is. `unit` is views, events, micros …"""
 
     name: str
@@ -41,37 +41,41 @@ class Observed:
     ledger_sum_micros: int
 
 
-def compare(truth: Truth, observed: Observed, rates: Mapping[str, int]) -> list[Row]:
+def compare(truth: Truth, observed: Observed, rates: Mapping[str, int]) -> list[ComparedRow]:
     """Return all rows. `rates` are micros per thousand billable views by country, `*` for every other country."""
     rows = [
-        Row(
+        ComparedRow(
             "acknowledged over HTTP", truth.sent_over_http - truth.refused_at_the_door, observed.over_http.acknowledged
         ),
-        Row("refused at the door", truth.refused_at_the_door, observed.over_http.refused),
-        Row("acknowledged by Kafka", truth.sent_to_kafka, observed.to_kafka.acknowledged),
-        Row("archived (raw rows, settled part)", truth.settled_verdicts.total(), observed.archived),
+        ComparedRow("refused at the door", truth.refused_at_the_door, observed.over_http.refused),
+        ComparedRow("acknowledged by Kafka", truth.sent_to_kafka, observed.to_kafka.acknowledged),
+        ComparedRow("archived (raw rows, settled part)", truth.settled_verdicts.total(), observed.archived),
     ]
     for verdict in sorted({*truth.settled_verdicts, *observed.verdicts}):
-        rows.append(Row(f"verdict {verdict}", truth.settled_verdicts[verdict], observed.verdicts.get(verdict, 0)))
+        rows.append(
+            ComparedRow(f"verdict {verdict}", truth.settled_verdicts[verdict], observed.verdicts.get(verdict, 0))
+        )
     billable = Counter[str]()
     for (video_id, _), count in truth.billable_views.items():
         billable[video_id] += count
     rows += _served_rows(truth, observed.served, billable)
     due = sum(count * rates.get(country or "*", rates["*"]) for (_, country), count in truth.billable_views.items())
     rows += [
-        Row("billed views", billable.total(), observed.billed_views, "views"),
-        Row(
+        ComparedRow("billed views", billable.total(), observed.billed_views, "views"),
+        ComparedRow(
             "paid + carried",
             due * SHARE_WHOLE_PPM,
             observed.paid_micros * NANOMICROS + observed.carried_nanomicros,
             "nano-micros",
         ),
-        Row("ledger sum", 0, observed.ledger_sum_micros, "micros"),
+        ComparedRow("ledger sum", 0, observed.ledger_sum_micros, "micros"),
     ]
     return rows
 
 
-def _served_rows(truth: Truth, served: Mapping[str, Mapping[str, Any]], billable: Mapping[str, int]) -> list[Row]:
+def _served_rows(
+    truth: Truth, served: Mapping[str, Mapping[str, Any]], billable: Mapping[str, int]
+) -> list[ComparedRow]:
     total = Counter(truth.settled_views)
     total.update(truth.provisional_views)
     rows, wrong = [], set[str]()
@@ -81,16 +85,20 @@ def _served_rows(truth: Truth, served: Mapping[str, Mapping[str, Any]], billable
         ("views", total),
         ("billable_views", billable),
     ):
-        rows.append(Row(f"served {name}", sum(expected.values()), sum(each[name] for each in served.values()), "views"))
+        rows.append(
+            ComparedRow(f"served {name}", sum(expected.values()), sum(each[name] for each in served.values()), "views")
+        )
         wrong |= {
             video for video in {*expected, *served} if expected.get(video, 0) != served.get(video, {}).get(name, 0)
         }
-    rows.append(Row("videos whose served counts differ", 0, len(wrong), "videos"))
-    rows.append(Row("answers marked incomplete", 0, sum(not each["complete"] for each in served.values()), "videos"))
+    rows.append(ComparedRow("videos whose served counts differ", 0, len(wrong), "videos"))
+    rows.append(
+        ComparedRow("answers marked incomplete", 0, sum(not each["complete"] for each in served.values()), "videos")
+    )
     return rows
 
 
-def render(rows: Sequence[Row]) -> str:
+def render(rows: Sequence[ComparedRow]) -> str:
     """Return the rows as an aligned table."""
     cells = [("", "truth", "pipeline", "difference", "")]
     cells += [(row.name, f"{row.expected:,}", f"{row.actual:,}", f"{row.difference:,}", row.unit) for row in rows]

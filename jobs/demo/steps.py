@@ -12,7 +12,7 @@ import httpx
 from ingestion.contract.periods import Period
 from jobs.demo.catalogue_files import sample_rates, write_catalogue
 from jobs.demo.commands import RunningCommand, run_command
-from jobs.demo.comparison import Observed, Row, compare
+from jobs.demo.comparison import ComparedRow, Observed, compare
 from jobs.demo.freshness import quantile_between
 from jobs.demo.observation import (
     latency_histogram,
@@ -55,7 +55,7 @@ class Demo:
         brokers = ",".join(KAFKA_BOOTSTRAP.read(self.environment))
         self._producer = DirectProducer(brokers, read_pseudonym_key(self.environment))
 
-    def run(self, traffic: Traffic, today: date) -> list[Row]:
+    def run(self, traffic: Traffic, today: date) -> list[ComparedRow]:
         """Send everything with two batch runs in between, bill, and compare every number with the truth."""
         try:
             run_command(write_catalogue(traffic, self.stack.folder), self.environment, self._logs)
@@ -131,7 +131,7 @@ class Demo:
             self.events_per_second[f"{stage}, version {version}"] = round(archived / seconds[stage])
         return result
 
-    def _compare(self, traffic: Traffic, settled: Mapping[str, Any]) -> list[Row]:
+    def _compare(self, traffic: Traffic, settled: Mapping[str, Any]) -> list[ComparedRow]:
         wait_until_served(self.api_url, settled["version"])
         ledger = ledger_totals(self.environment)
         most_viewed = max(traffic.truth.settled_views, key=traffic.truth.settled_views.__getitem__)

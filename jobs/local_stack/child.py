@@ -14,7 +14,7 @@ from jobs.local_stack.unit import Kind, Unit
 LOG_BYTES_MAX = 50 * 2**20
 
 
-class State(StrEnum):
+class ChildState(StrEnum):
     """Where a child is; `done` is a task's `ready`."""
 
     WAITING = "waiting"
@@ -57,7 +57,7 @@ class Child:
     unit: Unit
     log: Path
     folder: Path
-    state: State = State.WAITING
+    state: ChildState = ChildState.WAITING
     process: "subprocess.Popen[bytes] | None" = None
     started_at: float = 0.0
     """Seconds since the epoch, for people."""
@@ -70,7 +70,7 @@ class Child:
     @property
     def satisfied(self) -> bool:
         """Whether units that wait for this one may start."""
-        return self.state in (State.READY, State.DONE)
+        return self.state in (ChildState.READY, ChildState.DONE)
 
     def start(self) -> None:
         """Start the program; raises OSError or subprocess.SubprocessError when it cannot be started at all."""
@@ -85,12 +85,12 @@ class Child:
             folder=Path("/") if self.unit.kind is Kind.SERVER else self.folder,
         )
         self.started_at, self.started_clock = time.time(), time.monotonic()
-        self.state = State.STARTING
+        self.state = ChildState.STARTING
 
     def probe(self) -> None:
         """Asks the unit's probe and becomes ready when it says so; a task becomes done only by ending."""
         if self.unit.kind is not Kind.TASK and (self.unit.probe is None or self.unit.probe()):
-            self.state = State.READY
+            self.state = ChildState.READY
 
     def note_end(self, code: int, policy: RestartPolicy) -> float | None:
         """Record that the process ended; returns the back-off in seconds, or None when done or given up."""
@@ -98,15 +98,15 @@ class Child:
         if self.unit.kind is Kind.TASK and code == 0:
             if self.unit.done_marker is not None:
                 self.unit.done_marker.touch()
-            self.state = State.DONE
+            self.state = ChildState.DONE
             return None
         now = time.monotonic()
         self.deaths = [death for death in self.deaths if now - death < policy.window_seconds] + [now]
         delay = policy.delay_seconds(len(self.deaths))
         if delay is None:
-            self.state = State.GAVE_UP
+            self.state = ChildState.GAVE_UP
             return None
-        self.state, self.next_start_clock, self.restarts = State.BACKING_OFF, now + delay, self.restarts + 1
+        self.state, self.next_start_clock, self.restarts = ChildState.BACKING_OFF, now + delay, self.restarts + 1
         return delay
 
     def bound_log(self) -> None:

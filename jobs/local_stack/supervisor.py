@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 
 from jobs.errors import CommandError
-from jobs.local_stack.child import RUNNING_POLICY, STARTING_POLICY, Child, State
+from jobs.local_stack.child import RUNNING_POLICY, STARTING_POLICY, Child, ChildState
 from jobs.local_stack.ports import Ports
 from jobs.local_stack.profile import Profile, write_atomically, write_environment
 from jobs.local_stack.servers import plan
@@ -38,7 +38,7 @@ class Supervisor:
         for child in self.children.values():
             child.log.write_bytes(b"")
             if child.unit.done_marker is not None and child.unit.done_marker.exists():
-                child.state = State.DONE
+                child.state = ChildState.DONE
         self.state, self.error = "starting", ""
         self.started_clock, self.ready_after_seconds = time.monotonic(), 0.0
         self.stop_wanted = False
@@ -56,7 +56,7 @@ class Supervisor:
         while not self.stop_wanted and self.state != "failed":
             self.step()
             self.publish()
-            busy = any(child.state in (State.STARTING, State.BACKING_OFF) for child in self.children.values())
+            busy = any(child.state in (ChildState.STARTING, ChildState.BACKING_OFF) for child in self.children.values())
             if select.select([wake], [], [], BUSY_SECONDS if busy else IDLE_SECONDS)[0]:
                 os.read(wake, 4096)
         return self.stop()
@@ -71,9 +71,9 @@ class Supervisor:
                 return
             if child.process is not None and (code := child.process.poll()) is not None:
                 self.note_end(child, code)
-            elif child.state in (State.WAITING, State.BACKING_OFF) and self.may_start(child):
+            elif child.state in (ChildState.WAITING, ChildState.BACKING_OFF) and self.may_start(child):
                 self.start(child)
-            elif child.state is State.STARTING:
+            elif child.state is ChildState.STARTING:
                 self.probe(child)
             child.bound_log()
         if self.state == "starting" and all(child.satisfied for child in self.children.values()):
@@ -100,10 +100,10 @@ class Supervisor:
         """Asks whether a starting child is ready; one that takes too long is ended and counts as dead."""
         child.probe()
         late = time.monotonic() - child.started_clock > child.unit.ready_within_seconds
-        if child.state is State.STARTING and late and child.process is not None:
+        if child.state is ChildState.STARTING and late and child.process is not None:
             log.error("child not ready in time", extra={"fields": {"name": child.unit.name}})
             child.process.kill()
-        elif child.state is State.READY:
+        elif child.state is ChildState.READY:
             seconds = round(time.monotonic() - child.started_clock, 1)
             log.info("child ready", extra={"fields": {"name": child.unit.name, "seconds": seconds}})
 
@@ -111,9 +111,9 @@ class Supervisor:
         """Log the end of a child and decides what follows from it."""
         delay = child.note_end(code, STARTING_POLICY if self.state == "starting" else RUNNING_POLICY)
         fields = {"name": child.unit.name, "code": code, "restarts": child.restarts, "delay_seconds": delay}
-        if child.state is State.DONE:
+        if child.state is ChildState.DONE:
             log.info("task done", extra={"fields": fields})
-        elif child.state is State.BACKING_OFF:
+        elif child.state is ChildState.BACKING_OFF:
             log.warning("child died, will be restarted", extra={"fields": fields})
         else:
             self.error = (
@@ -156,8 +156,8 @@ class Supervisor:
                 child.process.wait()
             child.last_exit, child.process = child.process.returncode, None
         for child in children:
-            if child.state is not State.DONE:
-                child.state = State.STOPPED
+            if child.state is not ChildState.DONE:
+                child.state = ChildState.STOPPED
 
     def pid(self, child: Child) -> int | None:
         """Return the child's process id while it has a process."""

@@ -12,7 +12,7 @@ from jobs.exit_codes import ExitCode
 from jobs.http.connections import read_proxies
 from jobs.http.metrics import MetricsSettings
 from jobs.http.server import HttpSettings
-from jobs.resilience.circuit_breaker import State
+from jobs.resilience.circuit_breaker import BreakerState
 from jobs.resilience.circuit_breaker_metrics import show_states
 from jobs.resilience.failpoints import Failpoints
 from jobs.settings.declared.listening import COLLECTOR_METRICS_PORT, COLLECTOR_PORT
@@ -70,7 +70,10 @@ def run() -> ExitCode:
         acknowledgement_seconds_max=chosen.acknowledgement_ms_max / 1000 + 1,
     )
     # The log is its own breaker: while it connects anew, appending fails at once.
-    show_states(collector.metrics.registry, {"kafka": lambda: State.CLOSED if event_log.is_connected else State.OPEN})
+    show_states(
+        collector.metrics.registry,
+        {"kafka": lambda: BreakerState.CLOSED if event_log.is_connected else BreakerState.OPEN},
+    )
     log.info(
         "collector ready", extra={"fields": {"host": chosen.http.host, "port": chosen.http.port, "topic": chosen.topic}}
     )

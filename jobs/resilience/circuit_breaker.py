@@ -19,7 +19,7 @@ from ingestion.contract.unavailable import Part, UnavailableError
 Port = TypeVar("Port")
 
 
-class State(IntEnum):
+class BreakerState(IntEnum):
     """What happens to a call; the numbers are those of the metric."""
 
     CLOSED = 0
@@ -62,7 +62,7 @@ class CircuitBreaker:
         self._reason = ""
 
     @property
-    def state(self) -> State:
+    def state(self) -> BreakerState:
         """What would happen to a call now."""
         with self._lock:
             return self._state()
@@ -91,19 +91,19 @@ class CircuitBreaker:
             raise
         self._answered()
 
-    def _state(self) -> State:
+    def _state(self) -> BreakerState:
         if self._failures < self._failures_max:
-            return State.CLOSED
-        return State.OPEN if self._is_probing or self._monotonic() < self._closed_at else State.HALF_OPEN
+            return BreakerState.CLOSED
+        return BreakerState.OPEN if self._is_probing or self._monotonic() < self._closed_at else BreakerState.HALF_OPEN
 
     def _enter(self) -> None:
         with self._lock:
             state = self._state()
-            if state is State.OPEN:
+            if state is BreakerState.OPEN:
                 raise UnavailableError(
                     self._part, f"{self.name} did not answer; the circuit breaker is open: {self._reason}"
                 )
-            self._is_probing = state is State.HALF_OPEN
+            self._is_probing = state is BreakerState.HALF_OPEN
 
     def _failed(self, reason: str) -> None:
         with self._lock:

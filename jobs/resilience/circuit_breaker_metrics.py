@@ -6,11 +6,11 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from jobs.resilience.circuit_breaker import CircuitBreaker, State
+from jobs.resilience.circuit_breaker import BreakerState, CircuitBreaker
 
 
 class _States(Collector):
-    def __init__(self, states: Mapping[str, Callable[[], State]]) -> None:
+    def __init__(self, states: Mapping[str, Callable[[], BreakerState]]) -> None:
         self._states = states
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
@@ -29,6 +29,6 @@ def show_breakers(registry: CollectorRegistry, breakers: Sequence[CircuitBreaker
     show_states(registry, {each.name: lambda each=each: each.state for each in breakers})  # type: ignore[misc]
 
 
-def show_states(registry: CollectorRegistry, states: Mapping[str, Callable[[], State]]) -> None:
+def show_states(registry: CollectorRegistry, states: Mapping[str, Callable[[], BreakerState]]) -> None:
     """Show states that are asked for when the metrics are read."""
     registry.register(_States(states))

@@ -19,7 +19,7 @@ _HTTP_TIMEOUT_S = 30
 _GIT_TIMEOUT_S = 120
 
 
-class Place(Protocol):
+class CheckpointPlace(Protocol):
     """Keeps files by name. Nothing that is kept is ever overwritten by the commands."""
 
     def read(self, name: str) -> bytes | None:
@@ -30,7 +30,7 @@ class Place(Protocol):
 
 
 @contextmanager
-def open_place(text: str) -> Iterator[Place]:
+def open_place(text: str) -> Iterator[CheckpointPlace]:
     """Yield the place that `--to` names; a git repository is pushed to at the end.
 
     Raises:

@@ -6,8 +6,7 @@ from itertools import islice
 
 from billing.books.postgres_books import PostgresBooks
 from billing.books.postgres_holds import PostgresHolds
-from billing.books.postgres_statement import Notice as StoredNotice
-from billing.books.postgres_statement import PostgresStatements
+from billing.books.postgres_statement import Notice, PostgresStatements
 from billing.books.postgres_states import PostgresStates
 from billing.books.run_posting import finalise_run
 from billing.books.statements import Statement
@@ -22,7 +21,15 @@ from jobs.wiring.api_statements import detail_of, summary_of
 from jobs.wiring.billing_settings import APPROVER_ROLE, BILLING_ROLE
 from serving_layer.access.postgres_reads import API_ROLE
 from serving_layer.portal.ports import RefusedActionError
-from serving_layer.portal.records import Appeal, Hold, ListedStatement, Notice, Proposal, Step, WholeStatement
+from serving_layer.portal.records import (
+    AppealRow,
+    HoldRow,
+    ListedStatement,
+    NoticeRow,
+    ProposalRow,
+    Step,
+    WholeStatement,
+)
 
 SHOWN_MAX = 500
 PROPOSALS_SHOWN, DIFFERENCES_SHOWN = 50, 10
@@ -72,12 +79,12 @@ class PortalBooks:
             steps = self._statements.transitions("statement", statement_id)
         return WholeStatement(detail_of(posted), name, tuple(map(_step, steps)))
 
-    def notices(self, payee_id: str) -> Sequence[Notice]:
+    def notices(self, payee_id: str) -> Sequence[NoticeRow]:
         """See the port."""
         with _translated():
             found = self._statements.notices(payee_id)
         return [
-            Notice(
+            NoticeRow(
                 each.noticed_at,
                 f"The statement for {each.period} was corrected by {amount_text(each.delta_micros, each.currency)}: "
                 f"{each.cause}{_parts(each)}.",
@@ -86,12 +93,12 @@ class PortalBooks:
             for each in found
         ]
 
-    def appeals(self, payee_id: str | None) -> Sequence[Appeal]:
+    def appeals(self, payee_id: str | None) -> Sequence[AppealRow]:
         """See the port."""
         with _translated():
             found = self._holds.appeals(payee_id)[:SHOWN_MAX]
         return [
-            Appeal(
+            AppealRow(
                 each.appeal_id,
                 each.statement_id,
                 each.payee_id,
@@ -103,24 +110,24 @@ class PortalBooks:
             for each in found
         ]
 
-    def holds(self) -> Sequence[Hold]:
+    def holds(self) -> Sequence[HoldRow]:
         """See the port."""
         with _translated():
             found = [each for each in self._holds.holds() if each.state == "pending"][:SHOWN_MAX]
         return [
-            Hold(
+            HoldRow(
                 each.hold_id, each.payee_id, each.currency, each.amount_micros, each.state, each.reason, each.expires_at
             )
             for each in found
         ]
 
-    def proposals(self) -> Sequence[Proposal]:
+    def proposals(self) -> Sequence[ProposalRow]:
         """See the port."""
         with _translated():
             waiting = self._proposals.waiting()[:PROPOSALS_SHOWN]
             found = [(each, list(islice(self._proposals.differences(each), DIFFERENCES_SHOWN + 1))) for each in waiting]
         return [
-            Proposal(
+            ProposalRow(
                 each.proposal_id,
                 each.actor,
                 each.proposed_at,
@@ -155,7 +162,7 @@ class PortalBooks:
         ]
 
 
-def _parts(notice: StoredNotice) -> str:
+def _parts(notice: Notice) -> str:
     """Return each cause with its part of the difference, where there are several."""
     parts = notice.causes or {}
     said = ", ".join(f"{name} {amount_text(micros, notice.currency)}" for name, micros in parts.items())

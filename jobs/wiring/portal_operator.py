@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from ingestion.contract.dead_letter import DeadLetter
 from ingestion.contract.printable import escaped
-from jobs.checkup.checks import Verdict
+from jobs.checkup.checks import CheckVerdict
 from jobs.checkup.servers import server_rows
 from jobs.wiring.dead_letters import open_replay
 from serving_layer.portal.ports import RefusedActionError
@@ -60,6 +60,8 @@ class OperatorDesk:
     def health(self) -> Sequence[PartHealth]:
         """See the port."""
         return [
-            PartHealth(row.subject, row.verdict is not Verdict.BAD, " → ".join(filter(None, (row.found, row.remedy))))
+            PartHealth(
+                row.subject, row.verdict is not CheckVerdict.BAD, " → ".join(filter(None, (row.found, row.remedy)))
+            )
             for row in server_rows(self._environ)
         ]

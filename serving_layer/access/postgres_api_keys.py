@@ -19,7 +19,7 @@ _SELECT = """
 SELECT key_id, owner, secret_sha256, scopes, payee_id, created_at, expires_at, revoked_at FROM access.api_keys"""
 
 
-class KeyRefusedError(Exception):
+class ApiKeyRefusedError(Exception):
     """A key cannot be made or revoked; the message says why."""
 
 
@@ -90,7 +90,7 @@ class PostgresKeyRing:
             )
             cursor.execute("SELECT 1 FROM access.api_keys WHERE key_id = %s", (key_id,))
             if cursor.fetchone() is None:
-                raise KeyRefusedError(f"there is no key {key_id!r}; ./viewledger keys list shows the keys there are")
+                raise ApiKeyRefusedError(f"there is no key {key_id!r}; ./viewledger keys list shows the keys there are")
 
 
 def _key(row: tuple[Any, ...]) -> ApiKey:
@@ -106,8 +106,8 @@ def _translated() -> Iterator[None]:
     except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
         raise UnavailableError(Part.POSTGRES, f"PostgreSQL does not answer ({' '.join(str(error).split())})") from error
     except psycopg2.errors.UndefinedTable as error:
-        raise KeyRefusedError("the PostgreSQL schema is missing; run ./viewledger migrate") from error
+        raise ApiKeyRefusedError("the PostgreSQL schema is missing; run ./viewledger migrate") from error
     except psycopg2.DatabaseError as error:
         if not is_refusal(error.pgcode):
             raise
-        raise KeyRefusedError(f"{error.diag.message_primary} ({error.pgcode})") from error
+        raise ApiKeyRefusedError(f"{error.diag.message_primary} ({error.pgcode})") from error

@@ -10,7 +10,7 @@ from serving_layer.counts.live_counts import ReadLive
 from serving_layer.counts.merge import ServedCount, ServedVersion, SettledCount
 from serving_layer.counts.prometheus_api import ApiMetrics
 from serving_layer.history.history_reader import HistoryReader
-from serving_layer.portal.records import DayCount, DaySpan, GroupCount, Page, ServedTotal, VideoOrder, VideoRow
+from serving_layer.portal.records import DayCount, DaySpan, GroupCount, ServedTotal, VideoOrder, VideoPage, VideoRow
 from serving_layer.problems.problems import ProblemError
 from serving_layer.request.cursors import Cursors
 from serving_layer.request.parameters import AtVersion, SeriesQuery
@@ -74,7 +74,7 @@ class ServedChannelCounts:
 
     async def videos(
         self, payee_id: str, version: ServedVersion, *, search: str, order: VideoOrder, cursor: str | None, limit: int
-    ) -> Page:
+    ) -> VideoPage:
         """See the port. A cursor keeps to the version that its list began with."""
         query, offset = f"{payee_id}?{search}&{order}", 0
         if cursor:
@@ -89,7 +89,7 @@ class ServedChannelCounts:
             rows.sort(key=lambda row: (-getattr(row, order), row.video_id))
         end = offset + limit
         following = self._cursors.text(query, version.version, end) if end < len(rows) else None
-        return Page(tuple(rows[offset:end]), following)
+        return VideoPage(tuple(rows[offset:end]), following)
 
     async def days(
         self, payee_id: str, version: ServedVersion, video_id: str | None, span: DaySpan

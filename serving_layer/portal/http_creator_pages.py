@@ -17,7 +17,7 @@ from serving_layer.money.proofs import EventPayment, PaymentStatus
 from serving_layer.money.statements import is_shown
 from serving_layer.portal.event_sentences import part_sentence, sentence_of
 from serving_layer.portal.http_visit import SECURITY_HEADERS, Portal, Visit, page_route
-from serving_layer.portal.records import DaySpan, Page, VideoOrder
+from serving_layer.portal.records import DaySpan, VideoOrder, VideoPage
 from serving_layer.routes.http_proofs import payment_of, seen_by_caller
 
 DAYS = (7, 28, 90, 365)
@@ -25,7 +25,7 @@ VIDEOS_SHOWN = 50
 SIGNED_IN_FOR = timedelta(seconds=5)
 """How long a stream goes on before it is asked again whether somebody signed out."""
 GROUPS_SHOWN = 8
-_NOTHING = Page((), None)
+_NOTHING = VideoPage((), None)
 
 
 def creator_routes(portal: Portal) -> list[GuardedRoute]:

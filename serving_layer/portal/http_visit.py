@@ -42,7 +42,7 @@ FORM_BYTES_MAX = 16 * 1024
 
 
 @dataclass(frozen=True)
-class Place:
+class NavigationEntry:
     """A page in the navigation: what it needs, and whether it is about the own channel or about everybody's."""
 
     path: str
@@ -57,16 +57,16 @@ class Place:
 
 
 PLACES = (
-    Place("/portal/dashboard", "Dashboard", Scope.BILLABLE, is_own=True),
-    Place("/portal/videos", "Videos", Scope.BILLABLE, is_own=True),
-    Place("/portal/operator", "Health", Scope.OPERATIONS, is_own=False),
-    Place("/portal/operator/runs", "Runs", Scope.OPERATIONS, is_own=False),
-    Place("/portal/operator/versions", "Versions", Scope.OPERATIONS, is_own=False),
-    Place("/portal/operator/dead-letters", "Dead letters", Scope.OPERATIONS, is_own=False),
-    Place("/portal/operator/approvals", "Approvals", Scope.STATEMENTS, is_own=False),
-    Place("/portal/statements", "Statements", Scope.STATEMENTS),
-    Place("/portal/events", "Why not counted?", Scope.EVENTS),
-    Place("/portal/notices", "Notices", Scope.STATEMENTS, is_own=True),
+    NavigationEntry("/portal/dashboard", "Dashboard", Scope.BILLABLE, is_own=True),
+    NavigationEntry("/portal/videos", "Videos", Scope.BILLABLE, is_own=True),
+    NavigationEntry("/portal/operator", "Health", Scope.OPERATIONS, is_own=False),
+    NavigationEntry("/portal/operator/runs", "Runs", Scope.OPERATIONS, is_own=False),
+    NavigationEntry("/portal/operator/versions", "Versions", Scope.OPERATIONS, is_own=False),
+    NavigationEntry("/portal/operator/dead-letters", "Dead letters", Scope.OPERATIONS, is_own=False),
+    NavigationEntry("/portal/operator/approvals", "Approvals", Scope.STATEMENTS, is_own=False),
+    NavigationEntry("/portal/statements", "Statements", Scope.STATEMENTS),
+    NavigationEntry("/portal/events", "Why not counted?", Scope.EVENTS),
+    NavigationEntry("/portal/notices", "Notices", Scope.STATEMENTS, is_own=True),
 )
 """The navigation; the first that a caller reaches is where they begin."""
 
@@ -193,7 +193,7 @@ def page_route(
 ) -> GuardedRoute:
     """Return a page's route: who is not signed in is sent to sign in, and who lacks the scope finds nothing there.
 
-    `is_own` is that of `Place`.
+    `is_own` is that of `NavigationEntry`.
     """
 
     async def answered(request: Request) -> Response:

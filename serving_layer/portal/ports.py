@@ -16,21 +16,21 @@ from serving_layer.access.sign_in import Attempt
 from serving_layer.counts.live_counts import ReadLive
 from serving_layer.counts.merge import ServedCount, ServedVersion
 from serving_layer.portal.records import (
-    Appeal,
+    AppealRow,
     DayCount,
     DaySpan,
     GroupCount,
-    Hold,
+    HoldRow,
     ListedStatement,
-    Notice,
-    Page,
+    NoticeRow,
     PartHealth,
-    Proposal,
+    ProposalRow,
     ReconciliationRow,
     RunRow,
     ServedTotal,
     VersionRow,
     VideoOrder,
+    VideoPage,
     WholeStatement,
 )
 
@@ -92,7 +92,7 @@ class ChannelCounts(Protocol):
 
     async def videos(
         self, payee_id: str, version: ServedVersion, *, search: str, order: VideoOrder, cursor: str | None, limit: int
-    ) -> Page:
+    ) -> VideoPage:
         """Return a page of the payee's videos whose ids contain `search`; raises ProblemError for a foreign cursor."""
 
     async def days(
@@ -118,16 +118,16 @@ class MoneyReads(Protocol):
     def statement(self, statement_id: str) -> WholeStatement | None:
         """Return one statement; None when there is none of this id."""
 
-    def notices(self, payee_id: str) -> Sequence[Notice]:
+    def notices(self, payee_id: str) -> Sequence[NoticeRow]:
         """Return what the payee was told, newest first."""
 
-    def appeals(self, payee_id: str | None) -> Sequence[Appeal]:
+    def appeals(self, payee_id: str | None) -> Sequence[AppealRow]:
         """Return the appeals, newest first."""
 
-    def holds(self) -> Sequence[Hold]:
+    def holds(self) -> Sequence[HoldRow]:
         """Return what is kept back now."""
 
-    def proposals(self) -> Sequence[Proposal]:
+    def proposals(self) -> Sequence[ProposalRow]:
         """Return what was imported and waits for a second person, oldest first, at most 50."""
 
 

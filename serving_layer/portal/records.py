@@ -55,7 +55,7 @@ class VideoRow:
 
 
 @dataclass(frozen=True)
-class Page:
+class VideoPage:
     """A part of a longer list; `next_cursor` is opaque, None at the end."""
 
     rows: tuple[VideoRow, ...]
@@ -99,7 +99,7 @@ class WholeStatement:
 
 
 @dataclass(frozen=True)
-class Notice:
+class NoticeRow:
     """Something a payee is told."""
 
     at: datetime
@@ -108,7 +108,7 @@ class Notice:
 
 
 @dataclass(frozen=True)
-class Appeal:
+class AppealRow:
     """An objection to a statement and what became of it; `answer` is empty until it is decided."""
 
     appeal_id: str
@@ -121,7 +121,7 @@ class Appeal:
 
 
 @dataclass(frozen=True)
-class Hold:
+class HoldRow:
     """An amount that is kept back for a time."""
 
     hold_id: str
@@ -134,7 +134,7 @@ class Hold:
 
 
 @dataclass(frozen=True)
-class Proposal:
+class ProposalRow:
     """A catalogue, contracts or a bank account that wait for a second person."""
 
     proposal_id: str

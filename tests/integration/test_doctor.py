@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.checkup.checks import Verdict
+from jobs.checkup.checks import CheckVerdict
 from jobs.checkup.machine import ports_rows
 from jobs.checkup.servers import clock_row, redis_setting_rows, server_rows
 from jobs.commands import doctor
@@ -20,7 +20,7 @@ GOOD_REDIS = {"maxmemory-policy": "noeviction", "appendonly": "yes", "appendfsyn
 
 def test_every_row_of_a_fresh_stack_is_ok(stack_environment: Mapping[str, str]) -> None:
     rows = server_rows(stack_environment)
-    assert [row for row in rows if row.verdict is not Verdict.OK] == []
+    assert [row for row in rows if row.verdict is not CheckVerdict.OK] == []
     assert {"topics", "kafka log", "clock kafka", "redis eviction", "redis persistence", "postgres", "hdfs"} <= {
         row.subject for row in rows
     }
@@ -29,22 +29,24 @@ def test_every_row_of_a_fresh_stack_is_ok(stack_environment: Mapping[str, str]) 
 def test_a_server_that_is_down_spoils_its_own_rows_only(stack: LocalStack) -> None:
     nobody = f"redis://127.0.0.1:{stack.ports.api}/0"
     rows = server_rows({**stack.environment, "VIEWLEDGER_REDIS_URL": nobody})
-    assert [row.subject for row in rows if row.verdict is Verdict.BAD] == ["redis"]
+    assert [row.subject for row in rows if row.verdict is CheckVerdict.BAD] == ["redis"]
 
 
 @pytest.mark.parametrize(
     ("change", "subject", "verdict"),
     [
-        ({"maxmemory-policy": "allkeys-lru"}, "redis eviction", Verdict.BAD),
-        ({"appendonly": "no"}, "redis persistence", Verdict.WARN),
-        ({"maxmemory": "500"}, "redis memory", Verdict.WARN),
+        ({"maxmemory-policy": "allkeys-lru"}, "redis eviction", CheckVerdict.BAD),
+        ({"appendonly": "no"}, "redis persistence", CheckVerdict.WARN),
+        ({"maxmemory": "500"}, "redis memory", CheckVerdict.WARN),
     ],
 )
 def test_a_redis_that_could_lose_counts_is_reported_with_a_remedy(
-    change: dict[str, str], subject: str, verdict: Verdict
+    change: dict[str, str], subject: str, verdict: CheckVerdict
 ) -> None:
-    assert all(row.verdict is Verdict.OK for row in redis_setting_rows(GOOD_REDIS, used_bytes=450))
-    (found,) = [row for row in redis_setting_rows(GOOD_REDIS | change, used_bytes=450) if row.verdict is not Verdict.OK]
+    assert all(row.verdict is CheckVerdict.OK for row in redis_setting_rows(GOOD_REDIS, used_bytes=450))
+    (found,) = [
+        row for row in redis_setting_rows(GOOD_REDIS | change, used_bytes=450) if row.verdict is not CheckVerdict.OK
+    ]
     assert (found.subject, found.verdict) == (subject, verdict)
     assert found.remedy
 
@@ -52,7 +54,14 @@ def test_a_redis_that_could_lose_counts_is_reported_with_a_remedy(
 def test_a_clock_is_judged_by_how_far_it_is_outside_the_time_of_the_question() -> None:
     now = time.time()
     verdicts = [clock_row("kafka", now + off, now - 1, now + 1).verdict for off in (0, 1, 3, -3, 90, -90)]
-    assert verdicts == [Verdict.OK, Verdict.OK, Verdict.WARN, Verdict.WARN, Verdict.BAD, Verdict.BAD]
+    assert verdicts == [
+        CheckVerdict.OK,
+        CheckVerdict.OK,
+        CheckVerdict.WARN,
+        CheckVerdict.WARN,
+        CheckVerdict.BAD,
+        CheckVerdict.BAD,
+    ]
 
 
 def test_the_command_answers_as_json_and_by_its_exit_code(
@@ -71,7 +80,7 @@ def test_the_command_answers_as_json_and_by_its_exit_code(
 def test_the_ports_are_those_of_the_running_stack_wherever_they_are(tmp_path: Path) -> None:
     ports = Ports(*range(23_000, 23_014))
     (row,) = ports_rows({}, running=Profile(tmp_path, ports).environment())
-    assert row.verdict is Verdict.OK
+    assert row.verdict is CheckVerdict.OK
     shown = {int(word) for word in re.findall(r"\d{5}", row.found)}
     assert {ports.api, ports.kafka, ports.redis, ports.postgres, ports.namenode} <= shown <= set(range(23_000, 23_014))
     (row,) = ports_rows({"VIEWLEDGER_PORT_BASE": str(free_ports().api)}, running={})

@@ -12,7 +12,7 @@ from pyspark.sql.connect.session import SparkSession
 
 from batch_layer.lake.spark_session import jdbc_catalog
 from batch_layer.lake.tables import CLOSED_TABLES, TABLES
-from batch_layer.published.spark_connect_guard import Guard, start_guard
+from batch_layer.published.spark_connect_guard import ConnectGuard, start_guard
 from jobs.exit_codes import ExitCode
 from jobs.local_stack.ports import free_ports
 from tests.batch_on_stack import Batch
@@ -33,7 +33,7 @@ def intruder(sql_process: SqlProcess) -> Iterator[SparkSession]:
     """A client that came past the door to Spark's own port, and reads the real catalogue with the server's login."""
     port, token = java_of(sql_process.process_id)
     outside = free_ports().sql
-    with closing(Guard(EverythingOpen(), target=f"127.0.0.1:{port}", token=token)) as guard:
+    with closing(ConnectGuard(EverythingOpen(), target=f"127.0.0.1:{port}", token=token)) as guard:
         door = start_guard(guard, "127.0.0.1", outside)
         assert door is not None
         for session in session_at(f"sc://127.0.0.1:{outside}"):

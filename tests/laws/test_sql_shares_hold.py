@@ -14,7 +14,7 @@ from pyspark.sql.connect import functions as F
 from pyspark.sql.connect.session import SparkSession as ConnectSession
 
 from batch_layer.published import published_functions as functions
-from batch_layer.published.spark_connect_guard import Guard, start_guard
+from batch_layer.published.spark_connect_guard import ConnectGuard, start_guard
 from batch_layer.published.spark_connect_rules import ConnectRules
 from batch_layer.published.spark_connect_server import start_connect
 from batch_layer.published.spark_connect_shares import StatementLimits
@@ -33,7 +33,7 @@ def door(spark: SparkSession) -> Iterator[str]:
     start_connect(spark)
     port, spark_port = free_ports().sql, spark.conf.get("spark.connect.grpc.binding.port")
     rules = ConnectRules(SqlRules(spark))
-    with closing(Guard(rules, target=f"127.0.0.1:{spark_port}", token=CONNECT_TOKEN, limits=LIMITS)) as guard:
+    with closing(ConnectGuard(rules, target=f"127.0.0.1:{spark_port}", token=CONNECT_TOKEN, limits=LIMITS)) as guard:
         server = start_guard(guard, "127.0.0.1", port)
         assert server is not None
         yield f"sc://127.0.0.1:{port}"

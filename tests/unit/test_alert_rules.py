@@ -25,7 +25,7 @@ from ingestion.contract.event import TOPIC_VIDEO_VIEWS
 from ingestion.prometheus_collector import CollectorMetrics
 from jobs.checkup.topics import DAY_MS, TOPICS
 from jobs.commands.billing.figures import record_overdue, recorded_billing, run_figures
-from jobs.resilience.circuit_breaker import State
+from jobs.resilience.circuit_breaker import BreakerState
 from jobs.resilience.circuit_breaker_metrics import show_states
 from jobs.settings.state_home import PROJECT
 from jobs.setup import programs
@@ -71,7 +71,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     """Every sample that the processes' own classes write, read back from the text format."""
     speed = CollectorRegistry()
     ProcessCollector(registry=speed)
-    show_states(speed, {"redis": lambda: State.CLOSED})
+    show_states(speed, {"redis": lambda: BreakerState.CLOSED})
     observer = PrometheusSpeedMetrics(speed)
     observer.lag_known(0, 0)
     observer.repaired(0)

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from ingestion.contract.backoff import Backoff
 from ingestion.contract.unavailable import Part, UnavailableError
-from jobs.resilience.circuit_breaker import CircuitBreaker, State
+from jobs.resilience.circuit_breaker import BreakerState, CircuitBreaker
 from jobs.resilience.circuit_breaker_metrics import show_breakers
 from tests.speed_fakes import FakeClock
 
@@ -59,7 +59,7 @@ def test_after_three_failures_in_a_row_calls_fail_at_once_with_the_reason() -> N
     guarded = breaker.on(server, "ask")
     server.is_away = True
     fail(guarded, 3)
-    assert (server.calls, breaker.state) == (3, State.OPEN)
+    assert (server.calls, breaker.state) == (3, BreakerState.OPEN)
     reason = r"^redis did not answer; the circuit breaker is open: nobody there$"
     with pytest.raises(UnavailableError, match=reason):
         guarded.ask()
@@ -74,7 +74,7 @@ def test_failures_that_are_not_in_a_row_open_nothing() -> None:
         fail(guarded, 2)
         server.is_away = False
         guarded.ask()
-    assert breaker.state is State.CLOSED
+    assert breaker.state is BreakerState.CLOSED
 
 
 def test_after_the_pause_one_call_finds_out_and_its_answer_closes_the_breaker() -> None:
@@ -84,10 +84,10 @@ def test_after_the_pause_one_call_finds_out_and_its_answer_closes_the_breaker() 
     server.is_away = True
     fail(guarded, 3)
     clock.pass_by(4.0)
-    assert breaker.state is State.HALF_OPEN
+    assert breaker.state is BreakerState.HALF_OPEN
     server.is_away = False
     assert guarded.ask() == "answer"
-    assert breaker.state is State.CLOSED
+    assert breaker.state is BreakerState.CLOSED
 
 
 def test_pauses_grow_with_every_failed_call_up_to_their_bound() -> None:
@@ -99,7 +99,7 @@ def test_pauses_grow_with_every_failed_call_up_to_their_bound() -> None:
     for _ in range(6):
         fail(guarded, 1)
         pauses.append(0.0)
-        while breaker.state is State.OPEN:
+        while breaker.state is BreakerState.OPEN:
             clock.pass_by(0.5)
             pauses[-1] += 0.5
     assert pauses == [1.0, 2.0, 4.0, 8.0, 8.0, 8.0]
@@ -138,7 +138,7 @@ def test_a_cancelled_call_leaves_the_next_one_to_find_out() -> None:
         probe.cancel()
         with pytest.raises(asyncio.CancelledError):
             await probe
-        assert breaker.state is State.HALF_OPEN
+        assert breaker.state is BreakerState.HALF_OPEN
         assert guarded.ask() == "answer"
 
     asyncio.run(scenario())
@@ -152,7 +152,7 @@ def test_an_error_of_another_kind_is_an_answer() -> None:
     with pytest.raises(ValueError, match="asked wrongly"):
         guarded.refuse()
     fail(guarded, 2)
-    assert breaker.state is State.CLOSED
+    assert breaker.state is BreakerState.CLOSED
 
 
 def test_the_failure_of_another_part_is_an_answer_of_this_one() -> None:
@@ -168,7 +168,7 @@ def test_the_failure_of_another_part_is_an_answer_of_this_one() -> None:
         store.part = part
         with pytest.raises(UnavailableError, match=r"^nobody there$"):
             guarded.ask()
-    assert breaker.state is State.CLOSED, "the two failures of Redis were not in a row"
+    assert breaker.state is BreakerState.CLOSED, "the two failures of Redis were not in a row"
 
 
 def test_two_breakers_of_one_part_are_told_apart_by_name() -> None:
@@ -189,7 +189,7 @@ def test_threads_share_one_breaker() -> None:
     for thread in threads:
         thread.join()
     assert 3 <= server.calls <= 4
-    assert breaker.state is State.OPEN
+    assert breaker.state is BreakerState.OPEN
 
 
 def test_the_state_is_a_metric() -> None:

@@ -2,17 +2,17 @@
 
 import json
 
-from jobs.checkup.checks import Row, Verdict
+from jobs.checkup.checks import CheckRow, CheckVerdict
 from jobs.checkup.settings import setting_rows
 
 
-def rows_of(verdict: Verdict, own: dict[str, str], running: dict[str, str] | None = None) -> list[Row]:
+def rows_of(verdict: CheckVerdict, own: dict[str, str], running: dict[str, str] | None = None) -> list[CheckRow]:
     return [row for row in setting_rows(own, running or {}) if row.verdict is verdict]
 
 
 def test_what_is_set_is_shown_with_its_value() -> None:
     (row,) = setting_rows({"VIEWLEDGER_API_PORT": "8080", "PATH": "/bin", "VIEWLEDGER_APT": ""}, {})
-    assert (row.verdict, row.found) == (Verdict.OK, "VIEWLEDGER_API_PORT=8080 in the environment")
+    assert (row.verdict, row.found) == (CheckVerdict.OK, "VIEWLEDGER_API_PORT=8080 in the environment")
 
 
 def test_nothing_set_is_said_as_well() -> None:
@@ -21,27 +21,27 @@ def test_nothing_set_is_said_as_well() -> None:
 
 
 def test_the_settings_of_a_running_stack_are_counted() -> None:
-    _, row = rows_of(Verdict.OK, {}, {"VIEWLEDGER_API_PORT": "17070", "VIEWLEDGER_SQL_PORT": "17073"})
+    _, row = rows_of(CheckVerdict.OK, {}, {"VIEWLEDGER_API_PORT": "17070", "VIEWLEDGER_SQL_PORT": "17073"})
     assert row.found.startswith("2 from the running stack")
 
 
 def test_a_wrong_value_is_bad_and_says_what_is_allowed() -> None:
-    (row,) = rows_of(Verdict.BAD, {"VIEWLEDGER_DRAIN_SECONDS": "soon"})
+    (row,) = rows_of(CheckVerdict.BAD, {"VIEWLEDGER_DRAIN_SECONDS": "soon"})
     assert row.found == "VIEWLEDGER_DRAIN_SECONDS is 'soon'; it must be a number from 0 to 300"
     assert "docs/settings.md" in row.remedy
 
 
 def test_a_wrong_value_of_a_running_stack_is_bad_unless_the_environment_says_something_else() -> None:
     running = {"VIEWLEDGER_DRAIN_SECONDS": "soon"}
-    assert len(rows_of(Verdict.BAD, {}, running)) == 1
-    assert not rows_of(Verdict.BAD, {"VIEWLEDGER_DRAIN_SECONDS": "2"}, running)
+    assert len(rows_of(CheckVerdict.BAD, {}, running)) == 1
+    assert not rows_of(CheckVerdict.BAD, {"VIEWLEDGER_DRAIN_SECONDS": "2"}, running)
 
 
 def test_an_unknown_name_is_a_warning_that_names_the_one_that_was_meant() -> None:
-    (row,) = rows_of(Verdict.WARN, {"VIEWLEDGER_API_PROT": "8080"})
+    (row,) = rows_of(CheckVerdict.WARN, {"VIEWLEDGER_API_PROT": "8080"})
     assert row.found == "VIEWLEDGER_API_PROT is set, and no setting has this name"
     assert row.remedy == "did you mean VIEWLEDGER_API_PORT?"
-    (row,) = rows_of(Verdict.WARN, {"VIEWLEDGER_MOON": "full"})
+    (row,) = rows_of(CheckVerdict.WARN, {"VIEWLEDGER_MOON": "full"})
     assert row.remedy == "unset it; the settings are in docs/settings.md"
 
 

@@ -12,7 +12,7 @@ from batch_layer.published.spark_connect_rules import ALLOWED, ConnectRules
 
 
 class Statements:
-    """The port `Statements`: remembers what it was asked, and refuses what is named `secret`."""
+    """The port `StatementRules`: remembers what it was asked, and refuses what is named `secret`."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []

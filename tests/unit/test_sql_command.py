@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from jobs.cli import main
 from jobs.commands.sql import prompt as sql_prompt
 from jobs.commands.sql.output import as_csv, as_json, as_table
-from jobs.commands.sql.statements import StatementReader
+from jobs.commands.sql.statements import TypedStatements
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.wiring.sql_version import VersionChoice, chosen_version
@@ -23,7 +23,7 @@ from tests.command_lines import parsed
 
 
 def statements(*lines: str) -> list[str]:
-    reader = StatementReader()
+    reader = TypedStatements()
     found = [statement for line in lines for statement in reader.feed(line)]
     rest = reader.rest()
     return [*found, rest] if rest else found

@@ -13,7 +13,7 @@ import grpc
 import pytest
 from pyspark.sql.connect.proto import base_pb2, base_pb2_grpc
 
-from batch_layer.published.spark_connect_guard import Guard, start_guard
+from batch_layer.published.spark_connect_guard import ConnectGuard, start_guard
 from batch_layer.published.spark_connect_rules import ConnectRules
 from batch_layer.published.spark_connect_shares import StatementLimits
 from jobs.local_stack.ports import free_ports
@@ -90,7 +90,7 @@ def served(limits: StatementLimits) -> Iterator[Server]:
     base_pb2_grpc.add_SparkConnectServiceServicer_to_server(spark, behind)
     target = f"127.0.0.1:{behind.add_insecure_port('127.0.0.1:0')}"
     behind.start()
-    with closing(Guard(ConnectRules(Open()), target=target, token="t", limits=limits)) as guard:
+    with closing(ConnectGuard(ConnectRules(Open()), target=target, token="t", limits=limits)) as guard:
         door = start_guard(guard, "127.0.0.1", ports.sql)
         assert door is not None
         with grpc.insecure_channel(f"127.0.0.1:{ports.sql}") as channel:

@@ -6,7 +6,7 @@ from datetime import datetime
 from jobs import settings
 from jobs.commands.sql.output import FORMATS
 from jobs.commands.sql.prompt import prompt
-from jobs.commands.sql.statements import StatementReader
+from jobs.commands.sql.statements import TypedStatements
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.settings.state_home import state_home
@@ -53,7 +53,7 @@ class Answering:
 
 
 def _statements(text: str) -> list[str]:
-    reader = StatementReader()
+    reader = TypedStatements()
     found = list(reader.feed(text))
     if rest := reader.rest():
         found.append(rest)

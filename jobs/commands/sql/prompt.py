@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from jobs.commands.sql.statements import StatementReader
+from jobs.commands.sql.statements import TypedStatements
 from jobs.errors import CommandError
 
 HISTORY_LINES_MAX = 2000
@@ -20,10 +20,10 @@ USE v3;       reads version 3 from then on; USE current; follows what is publish
 def prompt(answer: Callable[[str], None], history: Path) -> None:
     """Ask, answer and go on until the user leaves; what a statement cannot do is told and changes nothing."""
     with _history(history):
-        reader = StatementReader()
+        reader = TypedStatements()
         while (line := _line("sql> " if reader.is_between else "...> ")) is not None:
             if line == INTERRUPTED:
-                reader = StatementReader()
+                reader = TypedStatements()
             elif reader.is_between and line.strip().startswith("\\"):
                 reader.rest()
                 if not _shortcut(line.strip(), answer):

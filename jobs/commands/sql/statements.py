@@ -14,7 +14,7 @@ _TOKEN = re.compile(
 )
 
 
-class StatementReader:
+class TypedStatements:
     """Takes lines and gives whole statements."""
 
     def __init__(self) -> None:

@@ -242,7 +242,7 @@ class Url(Setting[str]):
         return f"{self.name} is not a usable URL; it must be {self.allowed}"
 
 
-class Place(Setting[Path]):
+class LocalPath(Setting[Path]):
     """A folder or a file."""
 
     @property

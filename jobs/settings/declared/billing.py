@@ -1,6 +1,6 @@
 """What billing goes by."""
 
-from jobs.settings.kinds import Place, Text, Whole
+from jobs.settings.kinds import LocalPath, Text, Whole
 
 ALLOWED_LATENESS_HOURS = Whole(
     "VIEWLEDGER_ALLOWED_LATENESS_HOURS",
@@ -35,7 +35,7 @@ HELD_DAYS_MAX = Whole(
     least=0,
     most=366,
 )
-SIGNING_KEY = Place(
+SIGNING_KEY = LocalPath(
     "VIEWLEDGER_SIGNING_KEY",
     read_by="`billing`",
     meaning="the file with the key that signs checkpoints, written by `billing keys create`",

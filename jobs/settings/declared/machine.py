@@ -1,8 +1,8 @@
 """What this machine is told: set-up, the local stack, tests and faults."""
 
-from jobs.settings.kinds import Flag, Place, Text, Whole
+from jobs.settings.kinds import Flag, LocalPath, Text, Whole
 
-HOME = Place(
+HOME = LocalPath(
     "VIEWLEDGER_HOME",
     read_by="set-up, the local stack",
     meaning="the folder for everything that can be made again: packages, jars, the stacks' files",
@@ -34,19 +34,19 @@ FAILPOINT = Text(
     meaning="for tests: where a process hurts itself, like `speed.after_apply:kill@17`",
     without="nowhere",
 )
-WRONG_CLOCK = Place(
+WRONG_CLOCK = LocalPath(
     "VIEWLEDGER_WRONG_CLOCK",
     read_by="the library of `faults/wrong_clock.c`",
     meaning="for tests: the file with the nanoseconds by which a process's clock is wrong",
     without="the clock is right",
 )
-SCREENSHOTS = Place(
+SCREENSHOTS = LocalPath(
     "VIEWLEDGER_SCREENSHOTS",
     read_by="tests of the portal",
     meaning="the folder where pictures of the pages are kept",
     without="none are kept",
 )
-JAVA_HOME = Place(
+JAVA_HOME = LocalPath(
     "JAVA_HOME",
     read_by="set-up, the local stack",
     meaning="the Java to run Kafka, HDFS and Spark on",

@@ -1,6 +1,6 @@
 """How events are taken, counted and judged: the collector, the speed layer, batch runs, the SQL server."""
 
-from jobs.settings.kinds import Place, Text, Whole
+from jobs.settings.kinds import LocalPath, Text, Whole
 
 PSEUDONYM_KEY = Text(
     "VIEWLEDGER_PSEUDONYM_KEY",
@@ -48,13 +48,13 @@ SPEED_UNKNOWN_VIDEOS_MAX = Whole(
     least=0,
     most=10_000_000,
 )
-STATE_DIR = Place(
+STATE_DIR = LocalPath(
     "VIEWLEDGER_STATE_DIR",
     read_by="batch, `billing`, speed, sql",
     meaning="the folder for the gate's reports, Spark's log and the figures for a node exporter",
     without="no figures are written; refused by batch runs",
 )
-JARS = Place(
+JARS = LocalPath(
     "VIEWLEDGER_JARS",
     read_by="batch, `billing`, sql",
     meaning="the folder with Spark's jars",

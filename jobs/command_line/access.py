@@ -2,7 +2,7 @@
 
 import click
 
-from jobs.command_line.frame import Command, Group
+from jobs.command_line.frame import Command, CommandGroup
 from jobs.command_line.options import JSON, choice, number, option, payee
 from jobs.command_line.overview import OVERVIEW
 
@@ -22,7 +22,7 @@ KEYS_OF_AN_OWNER = 2
 KEY_DAYS_MAX = 730
 TOKEN_MINUTES_MAX = 24 * 60
 
-KEYS = Group(
+KEYS = CommandGroup(
     "keys",
     OVERVIEW["keys"],
     Command(

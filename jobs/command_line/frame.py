@@ -63,7 +63,7 @@ class Command(click.Command):
         return _short(self)
 
 
-class Group(click.Group):
+class CommandGroup(click.Group):
     """A noun and its verbs."""
 
     def __init__(self, name: str, text: str, *commands: click.Command, **settings: Any) -> None:

@@ -2,7 +2,7 @@
 
 import click
 
-from jobs.command_line.frame import Command, Group
+from jobs.command_line.frame import Command, CommandGroup
 from jobs.command_line.options import JSON, actor, flag, number, option
 from jobs.command_line.overview import OVERVIEW
 from jobs.command_line.values import Name, OneOf
@@ -35,7 +35,7 @@ UP = Command(
     flag("--servers-only", "start none of our own processes"),
     option("--processes", "which of our processes to start", default=DEFAULT_PROCESSES, show_default=True),
 )
-TOPICS = Group(
+TOPICS = CommandGroup(
     "topics",
     OVERVIEW["topics"],
     Command("create", "jobs.commands.topics:create_missing", "create what is missing"),
@@ -55,7 +55,7 @@ MIGRATE = Command(
     flag("--check", "name what is pending and change nothing"),
     flag("--logins", "also make the logins that the settings name, each with the roles of its work alone"),
 )
-RUN = Group(
+RUN = CommandGroup(
     "run",
     OVERVIEW["run"],
     Command("collector", "jobs.processes.collector:run", "take events over HTTP and write them to Kafka"),

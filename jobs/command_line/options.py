@@ -13,7 +13,7 @@ from jobs.command_line.values import (
     OneOf,
     PayeeId,
     Person,
-    Text,
+    TextValue,
     WholeNumber,
 )
 
@@ -65,7 +65,7 @@ def _login_name() -> str:
 def reason(*, required: bool = True) -> click.Option:
     """Return `--reason`."""
     text = f"why, in 1 to {REASON_CHARACTERS_MAX} characters; stored permanently"
-    kind = Text(REASON_CHARACTERS_MAX)
+    kind = TextValue(REASON_CHARACTERS_MAX)
     return click.Option(["--reason"], type=kind, required=required, callback=_or_empty, help=text)
 
 

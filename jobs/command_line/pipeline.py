@@ -2,7 +2,7 @@
 
 import click
 
-from jobs.command_line.frame import Command, Group
+from jobs.command_line.frame import Command, CommandGroup
 from jobs.command_line.options import AS_OF, JSON, VERSION, actor, choice, flag, number, option, path
 from jobs.command_line.overview import OVERVIEW
 from jobs.command_line.values import DayOrAll, PartitionOffset
@@ -21,7 +21,7 @@ INGEST = Command(
     number("--from-line", "begin at line N", 1, most=10**18 - 1),
     JSON,
 )
-DEAD_LETTERS = Group(
+DEAD_LETTERS = CommandGroup(
     "dead-letters",
     OVERVIEW["dead-letters"],
     Command(
@@ -39,7 +39,7 @@ DEAD_LETTERS = Group(
         actor("who sends it again", required=True),
     ),
 )
-BATCH = Group(
+BATCH = CommandGroup(
     "batch",
     OVERVIEW["batch"],
     Command(
@@ -71,7 +71,7 @@ RECONCILE = Command(
     flag("--repair", "first let the tables show the version, without what was added behind it"),
     JSON,
 )
-AUDIT = Group(
+AUDIT = CommandGroup(
     "audit",
     OVERVIEW["audit"],
     Command(
@@ -81,7 +81,7 @@ AUDIT = Group(
         JSON,
     ),
 )
-REBUILD = Group(
+REBUILD = CommandGroup(
     "rebuild",
     OVERVIEW["rebuild"],
     Command(

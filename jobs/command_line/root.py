@@ -4,13 +4,13 @@ import click
 
 from jobs.command_line import access, harness, local, pipeline
 from jobs.command_line.billing.group import BILLING
-from jobs.command_line.frame import Group
+from jobs.command_line.frame import CommandGroup
 from jobs.command_line.overview import OVERVIEW
 
 _DECLARED: dict[str | None, click.Command] = {
     each.name: each for each in (*local.COMMANDS, *pipeline.COMMANDS, BILLING, *harness.COMMANDS, *access.COMMANDS)
 }
-ROOT = Group(
+ROOT = CommandGroup(
     "viewledger",
     "count video views so exactly that people are paid from the count",
     *(_DECLARED[name] for name in OVERVIEW),

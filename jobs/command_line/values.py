@@ -192,7 +192,7 @@ class Name(click.ParamType[str, str]):
         return value.strip()
 
 
-class Text(Name):
+class TextValue(Name):
     """A text that is stored and may have several lines."""
 
     def convert(self, value: str, param: Parameter | None, ctx: Context | None) -> str:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from jobs.checkup.checks import Row, Verdict, warn
+from jobs.checkup.checks import CheckRow, CheckVerdict, warn
 from jobs.checkup.machine import machine_rows
 from jobs.checkup.servers import server_rows
 from jobs.checkup.settings import setting_rows
@@ -29,7 +29,7 @@ def run(*, as_json: bool) -> ExitCode:
     else:
         rows.append(warn("servers", "the local stack is down, so none was checked", "run ./viewledger up"))
     print(json.dumps([asdict(row) for row in rows], indent=1) if as_json else table(rows, colour=wants_colour()))
-    return ExitCode.FAILED if any(row.verdict is Verdict.BAD for row in rows) else ExitCode.OK
+    return ExitCode.FAILED if any(row.verdict is CheckVerdict.BAD for row in rows) else ExitCode.OK
 
 
 def wants_colour() -> bool:
@@ -37,9 +37,9 @@ def wants_colour() -> bool:
     return sys.stdout.isatty() and not NO_COLOR.is_set(own_environment())
 
 
-def table(rows: Sequence[Row], *, colour: bool) -> str:
+def table(rows: Sequence[CheckRow], *, colour: bool) -> str:
     """Return the rows for people, each remedy below its finding."""
-    codes = {Verdict.OK: "32", Verdict.WARN: "33", Verdict.BAD: "31"}
+    codes = {CheckVerdict.OK: "32", CheckVerdict.WARN: "33", CheckVerdict.BAD: "31"}
     lines = []
     for row in rows:
         verdict = f"{row.verdict:<5}"

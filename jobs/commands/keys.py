@@ -13,7 +13,7 @@ from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from serving_layer.access.access import Scope
 from serving_layer.access.api_keys import OWNER_PATTERN, ApiKey
-from serving_layer.access.postgres_api_keys import KeyRefusedError, PostgresKeyRing
+from serving_layer.access.postgres_api_keys import ApiKeyRefusedError, PostgresKeyRing
 
 
 @contextmanager
@@ -23,7 +23,7 @@ def _ring() -> Iterator[PostgresKeyRing]:
     try:
         with closing(PostgresKeyRing(url)) as ring:
             yield ring
-    except KeyRefusedError as error:
+    except ApiKeyRefusedError as error:
         raise CommandError(str(error), ExitCode.REFUSED) from error
 
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from jobs.demo.comparison import Row, render
+from jobs.demo.comparison import ComparedRow, render
 from jobs.demo.sample import read_video_days
 from jobs.demo.steps import Demo
 from jobs.demo.traffic import Traffic, make_traffic
@@ -58,7 +58,7 @@ def make_sample_traffic(now: datetime, *, event_count: int, seed: int) -> Traffi
     return make_traffic(read_video_days(now.date()), event_count=event_count, now=now, seed=seed)
 
 
-def report(demo: Demo, rows: Sequence[Row], *, seconds: float, kept: bool, as_json: bool) -> None:
+def report(demo: Demo, rows: Sequence[ComparedRow], *, seconds: float, kept: bool, as_json: bool) -> None:
     """Print the table, the speeds and a call to look at."""
     if as_json:
         document = {

@@ -5,10 +5,10 @@ from jobs.command_line.billing.periods import BACKTEST, CONFLICTS, LATE, NIGHTLY
 from jobs.command_line.billing.proof import EVENTS, PROOF
 from jobs.command_line.billing.statements import APPEALS, HOLDS, LEDGER, NOTICES, STATEMENTS
 from jobs.command_line.billing.terms import CATALOGUE, LIMITS, PROPOSALS
-from jobs.command_line.frame import Group
+from jobs.command_line.frame import CommandGroup
 from jobs.command_line.overview import OVERVIEW
 
-BILLING = Group(
+BILLING = CommandGroup(
     "billing",
     OVERVIEW["billing"],
     CATALOGUE,

@@ -1,13 +1,13 @@
 """To the bank and back."""
 
 from jobs.command_line.billing.terms import WORK
-from jobs.command_line.frame import Command, Group
+from jobs.command_line.frame import Command, CommandGroup
 from jobs.command_line.options import CURRENCY, JSON, actor, choice, flag, option, path, reason
 from jobs.command_line.values import Day
 
 _BATCH = option("--batch", "as `billing payouts list` shows it", required=True, metavar="ID")
 
-BANK_ACCOUNTS = Group(
+BANK_ACCOUNTS = CommandGroup(
     "bank-accounts",
     "the accounts that payees are paid to",
     Command(
@@ -19,7 +19,7 @@ BANK_ACCOUNTS = Group(
         JSON,
     ),
 )
-PAYOUTS = Group(
+PAYOUTS = CommandGroup(
     "payouts",
     "batches of payments for the bank, and its answers",
     Command("list", f"{WORK}.payout_batches:list_batches", "list every batch and what became of it", JSON),

@@ -3,7 +3,7 @@
 import click
 
 from jobs.command_line.billing.terms import COUNT_MAX, WORK
-from jobs.command_line.frame import Command, Group
+from jobs.command_line.frame import Command, CommandGroup
 from jobs.command_line.options import JSON, actor, flag, number, option, path, period, reason
 from jobs.command_line.values import Name, OneOf
 
@@ -70,7 +70,7 @@ def _places(command: str) -> click.Option:
     )
 
 
-LATE = Group(
+LATE = CommandGroup(
     "late",
     "events that came too late to be counted",
     Command("list", f"{WORK}.late:list_late", "list them with what was decided", period(), JSON),
@@ -88,7 +88,7 @@ LATE = Group(
         JSON,
     ),
 )
-CONFLICTS = Group(
+CONFLICTS = CommandGroup(
     "conflicts",
     "events whose id had come before with another content",
     Command(

@@ -3,7 +3,7 @@
 import click
 
 from jobs.command_line.billing.terms import WORK
-from jobs.command_line.frame import Command, Group
+from jobs.command_line.frame import Command, CommandGroup
 from jobs.command_line.options import JSON, choice, number, option, path, period
 from jobs.command_line.values import Day, EventId, StatementId
 
@@ -11,7 +11,7 @@ PLACES = "a folder, webhdfs://host:port/folder, or git: and the URL or path of a
 AFTER_MAX = 10**12
 KEY_IN_FORCE = "(default: VIEWLEDGER_SIGNING_KEY)"
 
-KEYS = Group(
+KEYS = CommandGroup(
     "keys",
     "the key that signs checkpoints",
     Command(
@@ -30,7 +30,7 @@ KEYS = Group(
         JSON,
     ),
 )
-PROOF = Group(
+PROOF = CommandGroup(
     "proof",
     "signed checkpoints, and everything that recomputes a period",
     KEYS,
@@ -59,7 +59,7 @@ PROOF = Group(
         JSON,
     ),
 )
-EVENTS = Group(
+EVENTS = CommandGroup(
     "events",
     "the events behind a payment",
     Command(

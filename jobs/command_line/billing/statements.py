@@ -3,9 +3,9 @@
 import click
 
 from jobs.command_line.billing.terms import COUNT_MAX, WORK
-from jobs.command_line.frame import Command, Group
+from jobs.command_line.frame import Command, CommandGroup
 from jobs.command_line.options import CURRENCY, JSON, actor, choice, number, option, payee, period, reason
-from jobs.command_line.values import Day, OneOf, Text
+from jobs.command_line.values import Day, OneOf, TextValue
 
 STATES = ("approved", "calculated", "finalised", "held", "in_review", "paid", "superseded", "voided")
 HOLD_DAYS_MAX = 366
@@ -26,7 +26,7 @@ def _decision(name: str, text: str) -> Command:
     )
 
 
-STATEMENTS = Group(
+STATEMENTS = CommandGroup(
     "statements",
     "what payees are owed for a period, and who decides about it",
     Command(
@@ -56,7 +56,7 @@ STATEMENTS = Group(
     _decision("void", "void statements that are not posted: nothing will be paid for them"),
     _decision("review", "put statements that were held into review"),
 )
-NOTICES = Group(
+NOTICES = CommandGroup(
     "notices",
     "what payees are told of restatements",
     Command(
@@ -67,7 +67,7 @@ NOTICES = Group(
         JSON,
     ),
 )
-LEDGER = Group(
+LEDGER = CommandGroup(
     "ledger",
     "what was posted, by double entry",
     Command("totals", f"{WORK}.ledger:show_totals", "show all that was ever posted, and whether it adds up", JSON),
@@ -93,7 +93,7 @@ def _outcome(name: str, words: tuple[str, ...], text: str) -> list[click.Paramet
     ]
 
 
-HOLDS = Group(
+HOLDS = CommandGroup(
     "holds",
     "amounts that are owed and kept from being paid, for a time",
     Command(
@@ -122,7 +122,7 @@ HOLDS = Group(
         *_outcome("hold", ("released", "voided"), "what becomes of it"),
     ),
 )
-APPEALS = Group(
+APPEALS = CommandGroup(
     "appeals",
     "what payees object to in a statement",
     Command(
@@ -137,7 +137,7 @@ APPEALS = Group(
         f"{WORK}.appeals:record_appeal",
         "record what a payee objects to in a statement",
         option("--statement", "as `billing statements show` shows it", required=True, metavar="ID"),
-        option("--objection", "in the payee's words", type=Text(OBJECTION_CHARACTERS_MAX), required=True),
+        option("--objection", "in the payee's words", type=TextValue(OBJECTION_CHARACTERS_MAX), required=True),
         actor("who objects, or records it"),
         JSON,
     ),

@@ -2,13 +2,13 @@
 
 import click
 
-from jobs.command_line.frame import Command, Group
+from jobs.command_line.frame import Command, CommandGroup
 from jobs.command_line.options import JSON, actor, flag, number, option, path, reason
 
 WORK = "jobs.commands.billing"
 COUNT_MAX = 2**31 - 1
 
-CATALOGUE = Group(
+CATALOGUE = CommandGroup(
     "catalogue",
     "payees, videos, owners and rates",
     Command(
@@ -29,7 +29,7 @@ CATALOGUE = Group(
 _PROPOSALS = click.Option(
     ["--proposal"], multiple=True, required=True, metavar="ID", help="as `list` shows it; may be repeated"
 )
-PROPOSALS = Group(
+PROPOSALS = CommandGroup(
     "proposals",
     "catalogues, rates and bank accounts that wait for a second person",
     Command("list", f"{WORK}.proposals:list_proposals", "list what waits for a second person", JSON),
@@ -59,7 +59,7 @@ PROPOSALS = Group(
         JSON,
     ),
 )
-LIMITS = Group(
+LIMITS = CommandGroup(
     "limits",
     "what a statement may earn without anybody's approval",
     Command("show", f"{WORK}.limits:show_limits", "show every limit in force and who set it", JSON),

@@ -20,7 +20,7 @@ from jobs.settings.declared.billing import SIGNING_KEY
 from jobs.settings.state_home import PROJECT
 from jobs.wiring.billing_settings import BILLING_ROLE, billing_connector, show
 from jobs.wiring.billing_work import billing_work
-from jobs.wiring.checkpoint_places import Place, open_place
+from jobs.wiring.checkpoint_places import CheckpointPlace, open_place
 
 PROBLEMS_SHOWN = 20
 RULES = PROJECT / "deploy" / "postgres" / "rules.json"
@@ -98,7 +98,7 @@ def verify_books(environ: Mapping[str, str], *, kept: str | None, as_json: bool)
     return ExitCode.DIFFERENCE if problems else ExitCode.OK
 
 
-def _keep(journal: PostgresJournal, place: Place) -> int:
+def _keep(journal: PostgresJournal, place: CheckpointPlace) -> int:
     """Write what the place lacks, and refuse a place that holds another chain."""
     written = 0
     for link in journal.chain():
@@ -119,7 +119,7 @@ def _keep(journal: PostgresJournal, place: Place) -> int:
     return written
 
 
-def _read_kept(place: Place, name: str) -> tuple[list[Link], list[tuple[Link, Iterable[Leaf]]]]:
+def _read_kept(place: CheckpointPlace, name: str) -> tuple[list[Link], list[tuple[Link, Iterable[Leaf]]]]:
     links: list[Link] = []
     leaves: list[tuple[Link, Iterable[Leaf]]] = []
     while (content := place.read(f"checkpoint-{len(links) + 1:06d}.json")) is not None:

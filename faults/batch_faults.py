@@ -4,14 +4,17 @@ import signal
 
 from kafka import TopicPartition
 
+from batch_layer.archive.ports import SpeedCut
 from batch_layer.lake.iceberg_tables import branch_of
 from batch_layer.lake.tables import EVENTS, TALLY, VIEWS_BY_DETAIL, VIEWS_BY_VIDEO, VIEWS_BY_VIDEO_DAY
+from batch_layer.run.ports import Warehouse
+from batch_layer.versions.ports import VersionStore
 from faults.kafka_topics import admin_of
 from faults.our_process import is_stopped
 from faults.postgres_database import administer, queries
 from faults.scene import Scene
 from jobs.exit_codes import ExitCode
-from jobs.resilience.failpoints import CALLS
+from jobs.resilience.failpoints import CALLS, Action, after, before
 
 KILLED = -signal.SIGKILL
 KILLS_PER_SEED = 4
@@ -20,7 +23,7 @@ JUDGED_BY_GATE = (EVENTS, TALLY, VIEWS_BY_DETAIL, VIEWS_BY_VIDEO_DAY, VIEWS_BY_V
 
 def killed_at_every_step(scene: Scene) -> None:
     """SIGKILL to the driver before or after a step, four steps a seed; then a run that must count everything once."""
-    points = [f"batch.{moment}_{call}:kill@1" for call in CALLS["batch"] for moment in ("before", "after")]
+    points = [moment(call, Action.KILL) for call in CALLS["batch"] for moment in (before, after)]
     scene.start_ready("speed")
     for number in range(KILLS_PER_SEED):
         point = points[(scene.seed * KILLS_PER_SEED + number) % len(points)]
@@ -36,7 +39,7 @@ def server_fails_in_the_middle(scene: Scene) -> None:
     """A step fails as if a server went away: the run is retried automatically and publishes."""
     scene.count(300)
     scene.hurt("the archive step fails once")
-    scene.batches.finish(scene.batches.start("batch.after_archive:fail@1"))
+    scene.batches.finish(scene.batches.start(after(Warehouse.archive, Action.FAIL)))
 
 
 def two_at_once(scene: Scene) -> None:
@@ -52,7 +55,7 @@ def two_at_once(scene: Scene) -> None:
 def older_run_ends_last(scene: Scene) -> None:
     """A run hangs before it publishes and loses its lock, a newer one publishes; the older one must be refused."""
     scene.count(300)
-    older = scene.batches.start("batch.before_publish:stop@1", attempts=1)
+    older = scene.batches.start(before(VersionStore.publish, Action.STOP), attempts=1)
     scene.wait(lambda: is_stopped(older.pid), "the older run has stopped itself", 200)
     scene.hurt("a run stopped before it published; its connections are ended")
     administer(
@@ -72,7 +75,7 @@ def older_run_ends_last(scene: Scene) -> None:
 def cut_lost_with_redis(scene: Scene) -> None:
     """The cut is made, then Redis loses it with its newest writes, and the run publishes the vector nevertheless."""
     scene.count(400)
-    run = scene.batches.start("batch.after_cut:stop@1")
+    run = scene.batches.start(after(SpeedCut.cut, Action.STOP))
     scene.wait(lambda: is_stopped(run.pid), "the run has stopped itself after the cut", 200)
     scene.redis.kill()
     lost = scene.redis.lose_tail(scene.rng.uniform(0.2, 0.7))
@@ -86,7 +89,7 @@ def cut_lost_with_redis(scene: Scene) -> None:
 def commit_without_answer(scene: Scene) -> None:
     """The connection to PostgreSQL is lost during COMMIT of the publication: the outcome is unknown to the run."""
     scene.count(300)
-    run = scene.batches.start("batch.before_publish:stop@1")
+    run = scene.batches.start(before(VersionStore.publish, Action.STOP))
     scene.wait(lambda: is_stopped(run.pid), "the run has stopped itself", 200)
     scene.postgres_proxy.cut_after(b"COMMIT")
     run.send_signal(signal.SIGCONT)
@@ -102,9 +105,9 @@ def postgres_killed(scene: Scene) -> None:
     scene.count(300)
     run = scene.batches.start()
     scene.for_a_while(scene.rng.uniform(8, 30))
-    before = scene.stack.kill("postgres")
+    killed = scene.stack.kill("postgres")
     scene.hurt("SIGKILL to PostgreSQL")
-    scene.stack.wait_ready("postgres", not_pid=before)
+    scene.stack.wait_ready("postgres", not_pid=killed)
     scene.notes.append(f"the run ended with {scene.batches.finish(run, None)}")
     scene.batches.run()
 
@@ -113,10 +116,10 @@ def gate_refuses(scene: Scene) -> None:
     """A stranger writes to a run's branch before the gate checks it: nothing is published, the next run publishes."""
     scene.count(200)
     scene.batches.run()
-    before = scene.published()
+    published = scene.published()
     scene.send(150)
     scene.wait(scene.is_counted, "counted")
-    run = scene.batches.start("batch.before_check:stop@1")
+    run = scene.batches.start(before(Warehouse.check, Action.STOP))
     scene.wait(lambda: is_stopped(run.pid), "the run has stopped itself before the gate", 200)
     ((run_id,),) = queries(scene.postgres_url, "SELECT run_id FROM published.runs WHERE state = 'running'")
     table = scene.rng.choice(JUDGED_BY_GATE)
@@ -125,8 +128,8 @@ def gate_refuses(scene: Scene) -> None:
     run.send_signal(signal.SIGCONT)
     scene.hurt(f"the rows of {table} doubled in the branch of a run")
     scene.batches.finish(run, ExitCode.GATE_FAILED)
-    if scene.published() != before:
-        raise AssertionError(f"the gate refused, and yet {scene.published()} was published after {before}")
+    if scene.published() != published:
+        raise AssertionError(f"the gate refused, and yet {scene.published()} was published after {published}")
     said = scene.batches.said()
     if "Traceback" in said or "index.html" not in said:
         raise AssertionError(f"the refusal does not name the gate's report: {said[-300:]}")

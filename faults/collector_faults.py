@@ -6,6 +6,8 @@ import httpx
 
 from faults.scene import Scene
 from faults.waiting import until
+from ingestion.ports import EventLog
+from jobs.resilience.failpoints import Action, after
 
 REPEATS = 50
 
@@ -14,7 +16,7 @@ def killed_between_acknowledgement_and_answer(scene: Scene) -> None:
     """SIGKILL after the broker's acknowledgement and before the answer to the client: the client sends again."""
     scene.start_ready("speed")
     scene.collector.end()
-    scene.collector = scene.start_ready("collector", f"collector.after_append:kill@{scene.rng.randint(1, 8)}")
+    scene.collector = scene.start_ready("collector", after(EventLog.append, Action.KILL, scene.rng.randint(1, 8)))
     with scene.traffic():
         scene.wait(lambda: scene.collector.exit_codes, "the collector has killed itself")
         scene.hurt("SIGKILL to the collector before it answered")

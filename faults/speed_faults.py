@@ -5,31 +5,32 @@ import signal
 from faults.our_process import is_stopped
 from faults.scene import Scene
 from faults.tcp_proxy import Mode
-from jobs.resilience.failpoints import HANG_SECONDS
+from jobs.resilience.failpoints import HANG_SECONDS, Action, Call, Moment, after, before
+from speed_layer.ports import DeadLetters, SegmentStore
 
 
 def killed_before_apply(scene: Scene) -> None:
     """SIGKILL when a chunk is judged and nothing of it is stored."""
-    _killed_at(scene, "speed.before_apply:kill@{}")
+    _killed_at(scene, before, SegmentStore.apply)
 
 
 def killed_after_apply(scene: Scene) -> None:
     """SIGKILL when a chunk is stored and the process does not know it yet."""
-    _killed_at(scene, "speed.after_apply:kill@{}")
+    _killed_at(scene, after, SegmentStore.apply)
 
 
 def killed_before_dead_letters(scene: Scene) -> None:
     """SIGKILL between judging a chunk and sending its rejected messages away."""
-    _killed_at(scene, "speed.before_send:kill@{}", at_most=3)
+    _killed_at(scene, before, DeadLetters.send, at_most=3)
 
 
 def killed_after_dead_letters(scene: Scene) -> None:
     """SIGKILL when rejected messages are sent and their chunk is not applied."""
-    _killed_at(scene, "speed.after_send:kill@{}", at_most=3)
+    _killed_at(scene, after, DeadLetters.send, at_most=3)
 
 
-def _killed_at(scene: Scene, point: str, at_most: int = 20) -> None:
-    speed = scene.start("speed", point.format(scene.rng.randint(1, at_most)))
+def _killed_at(scene: Scene, moment: Moment, call: Call, *, at_most: int = 20) -> None:
+    speed = scene.start("speed", moment(call, Action.KILL, scene.rng.randint(1, at_most)))
     with scene.traffic():
         scene.wait(lambda: speed.exit_codes, "the process has killed itself")
         scene.hurt(f"speed ended with {speed.exit_codes[0]}")
@@ -82,8 +83,8 @@ def zombie(scene: Scene) -> None:
         first.signal(signal.SIGSTOP)
         scene.hurt("SIGSTOP to speed")
         second = scene.start("speed")
-        before = scene.positions()
-        scene.wait(lambda: second.is_ready() and scene.positions() != before, "the other one has taken over")
+        positions = scene.positions()
+        scene.wait(lambda: second.is_ready() and scene.positions() != positions, "the other one has taken over")
         scene.for_a_while(0.5)
         first.signal(signal.SIGCONT)
         scene.for_a_while(2)
@@ -91,19 +92,19 @@ def zombie(scene: Scene) -> None:
 
 def zombie_between_judging_and_applying(scene: Scene) -> None:
     """The same, with the process stopped exactly before it applies a chunk."""
-    first = scene.start("speed", f"speed.before_apply:stop@{scene.rng.randint(2, 12)}")
+    first = scene.start("speed", before(SegmentStore.apply, Action.STOP, scene.rng.randint(2, 12)))
     with scene.traffic():
         scene.wait(lambda: is_stopped(first.child.pid), "the process has stopped itself")
         scene.hurt("speed stopped before applying a chunk")
-        second, before = scene.start("speed"), scene.positions()
-        scene.wait(lambda: second.is_ready() and scene.positions() != before, "the other one has taken over")
+        second, positions = scene.start("speed"), scene.positions()
+        scene.wait(lambda: second.is_ready() and scene.positions() != positions, "the other one has taken over")
         first.signal(signal.SIGCONT)
         scene.for_a_while(2)
 
 
 def poll_interval_overrun(scene: Scene) -> None:
     """A process hangs between two polls for longer than the group allows, while its heartbeats go on."""
-    scene.start("speed", f"speed.before_apply:hang@{scene.rng.randint(2, 8)}")
+    scene.start("speed", before(SegmentStore.apply, Action.HANG, scene.rng.randint(2, 8)))
     with scene.traffic():
         scene.for_a_while(3)
         scene.start("speed")

@@ -129,11 +129,11 @@ def run() -> ExitCode:
         AsyncRedisSegmentReader(client, namespace=chosen.namespace), fresh_seconds=chosen.fresh_seconds
     )
     with ThreadPoolExecutor(3, thread_name_prefix="postgres") as executor:
-        doors = open_doors(chosen.access, keys_breaker.on(keys, "find"), executor, metrics.responded)
+        doors = open_doors(chosen.access, keys_breaker.on(keys, PostgresApiKeys.find), executor, metrics.responded)
         reader = CountsReader(
-            postgres_breaker.on(pointer, "current"),
-            postgres_breaker.on(counts, "counts", "changes"),
-            redis_breaker.on(speed, "read"),
+            postgres_breaker.on(pointer, PostgresVersions.current),
+            postgres_breaker.on(counts, PostgresVersions.counts, PostgresVersions.changes),
+            redis_breaker.on(speed, SpeedLayerCounts.read),
             partition_count=PARTITION_COUNT,
             executor=executor,
             observer=metrics,

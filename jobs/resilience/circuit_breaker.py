@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
-from typing import Any, TypeVar, cast
+from typing import Any, Concatenate, TypeVar, cast
 
 from ingestion.contract.backoff import QUICK, Backoff
 from ingestion.contract.unavailable import Part, UnavailableError
@@ -67,9 +67,12 @@ class CircuitBreaker:
         with self._lock:
             return self._state()
 
-    def on(self, port: Port, *calls: str) -> Port:
-        """Return the port with these calls going through the breaker, coroutines or plain ones."""
-        return cast(Port, _Guarded(port, frozenset(calls), self))
+    def on(self, port: Port, *calls: Callable[Concatenate[Port, ...], Any]) -> Port:
+        """Return the port with these methods of it going through the breaker, coroutines or plain ones.
+
+        They are named as methods of its type (`Store.apply`), so that a wrong one is a type error.
+        """
+        return cast(Port, _Guarded(port, frozenset(call.__name__ for call in calls), self))
 
     @contextmanager
     def guarding(self) -> Iterator[None]:

@@ -14,31 +14,64 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, NoReturn, TypeVar, cast
 
+from batch_layer.archive.ports import SpeedCut
+from batch_layer.reconciling.ports import ReconciliationStore
+from batch_layer.run.ports import Warehouse
+from batch_layer.versions.ports import VersionStore
 from ingestion.contract.unavailable import Part, UnavailableError
+from ingestion.ports import EventLog
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.settings.declared.machine import FAILPOINT
+from speed_layer.ports import DeadLetters, Log, SegmentStore
 
 logger = logging.getLogger(__name__)
 
 VARIABLE = FAILPOINT.name
-CALLS = {
-    "collector": ("append",),
-    "speed": ("poll", "look", "reset", "send", "apply"),
-    "batch": (
-        "cut", "begin", "open_branch", "archive", "judge", "derive", "check", "contents", "tag", "publish", "finish",
-        "prune", "record",
-    ),
-}  # fmt: skip
-"""Process → the calls of its ports, in the order in which they happen."""
-ACTIONS = ("kill", "stop", "hang", "fail")
-"""SIGKILL to itself; SIGSTOP to itself; nothing for HANG_SECONDS, while other threads go on; the error that the port
-raises when its server went away."""
 HANG_SECONDS = 45.0
 
+Call = Callable[..., Any]
+"""A method of a port, as the port's type has it: `Warehouse.archive`."""
 Port = TypeVar("Port")
+
+CALLS: Mapping[str, tuple[Call, ...]] = {
+    "collector": (EventLog.append,),
+    "speed": (Log.poll, SegmentStore.look, SegmentStore.reset, DeadLetters.send, SegmentStore.apply),
+    "batch": (
+        SpeedCut.cut,
+        VersionStore.begin,
+        Warehouse.open_branch,
+        Warehouse.archive,
+        Warehouse.judge,
+        Warehouse.derive,
+        Warehouse.check,
+        Warehouse.contents,
+        Warehouse.tag,
+        VersionStore.publish,
+        Warehouse.finish,
+        SpeedCut.prune,
+        ReconciliationStore.record,
+    ),
+}
+"""Process → the calls of its ports, in the order in which they happen."""
+
+
+class Action(StrEnum):
+    """What the process does to itself."""
+
+    KILL = "kill"
+    """SIGKILL."""
+    STOP = "stop"
+    """SIGSTOP."""
+    HANG = "hang"
+    """Nothing for HANG_SECONDS, while other threads go on."""
+    FAIL = "fail"
+    """Raise the error that the port raises when its server went away."""
+
+
 _POINT = re.compile(r"(\w+)\.(before|after)_(\w+):(\w+)@([1-9]\d{0,8})", re.ASCII)
 
 
@@ -49,9 +82,30 @@ class Failpoint:
     process: str
     moment: str
     call: str
-    action: str
+    action: Action
     hit: int
     """1 is the first time the process makes the call."""
+
+    def __str__(self) -> str:
+        return f"{self.process}.{self.moment}_{self.call}:{self.action}@{self.hit}"
+
+
+Moment = Callable[[Call, Action, int], str]
+"""`before` or `after`."""
+
+
+def before(call: Call, action: Action, hit: int = 1) -> str:
+    """Return the point before a call, as the variable names it."""
+    return str(Failpoint(_process_of(call), "before", call.__name__, action, hit))
+
+
+def after(call: Call, action: Action, hit: int = 1) -> str:
+    """Return the point after a call, as the variable names it."""
+    return str(Failpoint(_process_of(call), "after", call.__name__, action, hit))
+
+
+def _process_of(call: Call) -> str:
+    return next(process for process, calls in CALLS.items() if call in calls)
 
 
 def parse(text: str) -> tuple[Failpoint, ...]:
@@ -66,11 +120,12 @@ def _parse_one(text: str) -> Failpoint:
     process, moment, call, action, hit = found.groups()
     if process not in CALLS:
         _refuse(text, f"processes are {', '.join(CALLS)}")
-    if call not in CALLS[process]:
-        _refuse(text, f"calls of {process} are {', '.join(CALLS[process])}")
-    if action not in ACTIONS:
-        _refuse(text, f"actions are {', '.join(ACTIONS)}")
-    return Failpoint(process, moment, call, action, int(hit))
+    calls = [each.__name__ for each in CALLS[process]]
+    if call not in calls:
+        _refuse(text, f"calls of {process} are {', '.join(calls)}")
+    if action not in list(Action):
+        _refuse(text, f"actions are {', '.join(Action)}")
+    return Failpoint(process, moment, call, Action(action), int(hit))
 
 
 def _refuse(text: str, allowed: str) -> NoReturn:
@@ -132,9 +187,9 @@ class _Hurting:
     def _reach(self, points: list[Failpoint]) -> None:
         for point in points:
             name = f"{point.process}.{point.moment}_{point.call}"
-            if point.action == "fail":
+            if point.action is Action.FAIL:
                 raise UnavailableError(self._part, f"failpoint {name}")
-            if point.action == "hang":
+            if point.action is Action.HANG:
                 time.sleep(HANG_SECONDS)
                 continue
-            os.kill(os.getpid(), signal.SIGKILL if point.action == "kill" else signal.SIGSTOP)
+            os.kill(os.getpid(), signal.SIGKILL if point.action is Action.KILL else signal.SIGSTOP)

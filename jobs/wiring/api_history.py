@@ -39,8 +39,16 @@ def open_history(
         ThreadPoolExecutor(2 * CONNECTIONS, thread_name_prefix="history") as executor,
     ):
         reader = HistoryReader(
-            breaker.on(history, "version", "version_at", "counts", "totals", "series", "top"),
-            breaker.on(ChannelQueries(reads.query), "video_ids", "payees"),
+            breaker.on(
+                history,
+                PostgresHistory.version,
+                PostgresHistory.version_at,
+                PostgresHistory.counts,
+                PostgresHistory.totals,
+                PostgresHistory.series,
+                PostgresHistory.top,
+            ),
+            breaker.on(ChannelQueries(reads.query), ChannelQueries.video_ids, ChannelQueries.payees),
             executor,
             current=current,
         )

@@ -8,18 +8,23 @@ from pathlib import Path
 
 import pytest
 
+from batch_layer.reconciling.ports import ReconciliationStore
 from batch_layer.reconciling.postgres_reconciliations import PostgresReconciliations
+from batch_layer.run.ports import Warehouse
 from batch_layer.versions.postgres_versions import PostgresVersionStore
 from faults.hdfs_programs import FILES, hdfs
 from jobs.exit_codes import ExitCode
 from jobs.local_stack.stack import LocalStack
+from jobs.resilience.failpoints import Action, after, before
 from tests.batch_on_stack import Batch
 
 
 def test_two_runs_with_traffic_and_a_killed_run_in_between_count_every_event_once(batch: Batch) -> None:
     batch.send(50, number=1)
     batch.send_broken()
-    done = batch.run_warm("batch", "run", "--json", VIEWLEDGER_FAILPOINT="batch.before_record:fail@1")
+    done = batch.run_warm(
+        "batch", "run", "--json", VIEWLEDGER_FAILPOINT=before(ReconciliationStore.record, Action.FAIL)
+    )
     assert done.returncode == ExitCode.OK, done.stderr
     first = json.loads(done.stdout)
     assert (first["state"], first["version"], first["archived_count"]) == ("published", 1, 51)
@@ -28,7 +33,7 @@ def test_two_runs_with_traffic_and_a_killed_run_in_between_count_every_event_onc
     assert uncompared_days(batch), "the next run compares them"
     # the same ids again, also across runs, and new ones
     batch.send(20, number=41)
-    killed = batch.run("batch", "run", VIEWLEDGER_FAILPOINT="batch.after_archive:kill@1")
+    killed = batch.run("batch", "run", VIEWLEDGER_FAILPOINT=after(Warehouse.archive, Action.KILL))
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert batch.current().version == 1, "the killed run published nothing"
     batch.send(5, number=1000, video_id="_other")

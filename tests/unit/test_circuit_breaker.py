@@ -49,14 +49,14 @@ def fail(guarded: Server, times: int) -> None:
 
 
 def test_while_the_server_answers_the_breaker_is_not_noticed() -> None:
-    guarded = breaker_of(FakeClock(0.0)).on(Server(), "ask")
+    guarded = breaker_of(FakeClock(0.0)).on(Server(), Server.ask)
     assert [guarded.ask(str(number)) for number in range(3)] == ["0", "1", "2"]
     assert guarded.name == "a server"
 
 
 def test_after_three_failures_in_a_row_calls_fail_at_once_with_the_reason() -> None:
     server, breaker = Server(), breaker_of(FakeClock(0.0))
-    guarded = breaker.on(server, "ask")
+    guarded = breaker.on(server, Server.ask)
     server.is_away = True
     fail(guarded, 3)
     assert (server.calls, breaker.state) == (3, BreakerState.OPEN)
@@ -68,7 +68,7 @@ def test_after_three_failures_in_a_row_calls_fail_at_once_with_the_reason() -> N
 
 def test_failures_that_are_not_in_a_row_open_nothing() -> None:
     server, breaker = Server(), breaker_of(FakeClock(0.0))
-    guarded = breaker.on(server, "ask")
+    guarded = breaker.on(server, Server.ask)
     for _ in range(5):
         server.is_away = True
         fail(guarded, 2)
@@ -80,7 +80,7 @@ def test_failures_that_are_not_in_a_row_open_nothing() -> None:
 def test_after_the_pause_one_call_finds_out_and_its_answer_closes_the_breaker() -> None:
     clock, server = FakeClock(0.0), Server()
     breaker = breaker_of(clock)
-    guarded = breaker.on(server, "ask")
+    guarded = breaker.on(server, Server.ask)
     server.is_away = True
     fail(guarded, 3)
     clock.pass_by(4.0)
@@ -93,7 +93,7 @@ def test_after_the_pause_one_call_finds_out_and_its_answer_closes_the_breaker() 
 def test_pauses_grow_with_every_failed_call_up_to_their_bound() -> None:
     clock, server = FakeClock(0.0), Server()
     breaker = breaker_of(clock, failures_max=1)
-    guarded = breaker.on(server, "ask")
+    guarded = breaker.on(server, Server.ask)
     server.is_away = True
     pauses = []
     for _ in range(6):
@@ -109,7 +109,7 @@ def test_while_one_call_finds_out_the_others_fail_at_once() -> None:
     async def scenario() -> None:
         clock, server = FakeClock(0.0), Server()
         breaker = breaker_of(clock, failures_max=1)
-        guarded = breaker.on(server, "ask", "ask_later")
+        guarded = breaker.on(server, Server.ask, Server.ask_later)
         server.is_away = True
         fail(guarded, 1)
         server.is_away = False
@@ -128,7 +128,7 @@ def test_a_cancelled_call_leaves_the_next_one_to_find_out() -> None:
     async def scenario() -> None:
         clock, server = FakeClock(0.0), Server()
         breaker = breaker_of(clock, failures_max=1)
-        guarded = breaker.on(server, "ask", "ask_later")
+        guarded = breaker.on(server, Server.ask, Server.ask_later)
         server.is_away = True
         fail(guarded, 1)
         server.is_away = False
@@ -146,7 +146,7 @@ def test_a_cancelled_call_leaves_the_next_one_to_find_out() -> None:
 
 def test_an_error_of_another_kind_is_an_answer() -> None:
     server, breaker = Server(), breaker_of(FakeClock(0.0))
-    guarded = breaker.on(server, "ask", "refuse")
+    guarded = breaker.on(server, Server.ask, Server.refuse)
     server.is_away = True
     fail(guarded, 2)
     with pytest.raises(ValueError, match="asked wrongly"):
@@ -163,7 +163,7 @@ def test_the_failure_of_another_part_is_an_answer_of_this_one() -> None:
             raise UnavailableError(self.part, "nobody there")
 
     store, breaker = Store(), breaker_of(FakeClock(0.0), failures_max=2)
-    guarded = breaker.on(store, "ask")
+    guarded = breaker.on(store, Store.ask)
     for part in (Part.REDIS, Part.POSTGRES, Part.REDIS):
         store.part = part
         with pytest.raises(UnavailableError, match=r"^nobody there$"):
@@ -181,7 +181,7 @@ def test_two_breakers_of_one_part_are_told_apart_by_name() -> None:
 
 def test_threads_share_one_breaker() -> None:
     server, breaker = Server(), breaker_of(FakeClock(0.0))
-    first, second = breaker.on(server, "ask"), breaker.on(server, "ask")
+    first, second = breaker.on(server, Server.ask), breaker.on(server, Server.ask)
     server.is_away = True
     threads = [threading.Thread(target=fail, args=(each, 10)) for each in (first, second)]
     for thread in threads:
@@ -197,7 +197,7 @@ def test_the_state_is_a_metric() -> None:
     show_breakers(registry, (breaker,))
     assert 'circuit_breaker_state{part="redis"} 0.0' in generate_latest(registry).decode()
     server.is_away = True
-    fail(breaker.on(server, "ask"), 1)
+    fail(breaker.on(server, Server.ask), 1)
     assert 'circuit_breaker_state{part="redis"} 2.0' in generate_latest(registry).decode()
 
 

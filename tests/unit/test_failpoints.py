@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from batch_layer.run.ports import Warehouse
 from ingestion.contract.unavailable import Part, UnavailableError
 from jobs.errors import CommandError
 from jobs.resilience import failpoints
-from jobs.resilience.failpoints import CALLS, VARIABLE, Failpoint, Failpoints, parse
+from jobs.resilience.failpoints import CALLS, VARIABLE, Action, Failpoint, Failpoints, after, before, parse
+from speed_layer.ports import SegmentStore
 
 
 class Store:
@@ -32,8 +34,8 @@ def points(text: str, process: str = "speed") -> Failpoints:
 
 def test_a_point_is_read_with_everything_in_it() -> None:
     assert parse("speed.after_apply:kill@17, batch.before_cut:stop@1") == (
-        Failpoint("speed", "after", "apply", "kill", 17),
-        Failpoint("batch", "before", "cut", "stop", 1),
+        Failpoint("speed", "after", "apply", Action.KILL, 17),
+        Failpoint("batch", "before", "cut", Action.STOP, 1),
     )
 
 
@@ -61,12 +63,12 @@ def test_without_points_the_port_itself_is_used() -> None:
 
 
 def test_fail_before_does_nothing_and_fail_after_has_done_it() -> None:
-    before, after = Store(), Store()
+    untouched, applied = Store(), Store()
     with pytest.raises(UnavailableError, match="before_apply") as failed:
-        points("speed.before_apply:fail@1").on(before, Part.REDIS).apply()
+        points("speed.before_apply:fail@1").on(untouched, Part.REDIS).apply()
     with pytest.raises(UnavailableError, match="after_apply"):
-        points("speed.after_apply:fail@1").on(after, Part.REDIS).apply()
-    assert (before.applied, after.applied) == (0, 1)
+        points("speed.after_apply:fail@1").on(applied, Part.REDIS).apply()
+    assert (untouched.applied, applied.applied) == (0, 1)
     assert failed.value.part is Part.REDIS, "the server that the port talks to is what is away"
 
 
@@ -110,19 +112,15 @@ def test_after_a_call_that_answers_by_a_future_means_when_the_future_is_done() -
         told.result(timeout=1)
 
 
-def test_every_named_call_exists_on_a_port_of_its_process() -> None:
-    from batch_layer.archive.ports import SpeedCut
-    from batch_layer.reconciling.ports import ReconciliationStore
-    from batch_layer.run.ports import Warehouse
-    from batch_layer.versions.ports import VersionStore
-    from ingestion.ports import EventLog
-    from speed_layer.ports import DeadLetters, Log, SegmentStore
+def test_a_point_is_named_by_the_method_of_a_port() -> None:
+    assert before(SegmentStore.apply, Action.KILL, 17) == "speed.before_apply:kill@17"
+    assert after(Warehouse.archive, Action.FAIL) == "batch.after_archive:fail@1"
+    for calls in CALLS.values():
+        for text in (moment(call, Action.STOP) for call in calls for moment in (before, after)):
+            assert [str(point) for point in parse(text)] == [text]
 
-    ports = {
-        "collector": (EventLog,),
-        "speed": (Log, SegmentStore, DeadLetters),
-        "batch": (SpeedCut, VersionStore, Warehouse, ReconciliationStore),
-    }
-    for process, calls in CALLS.items():
-        for call in calls:
-            assert any(hasattr(port, call) for port in ports[process]), f"{process}.{call}"
+
+@pytest.mark.parametrize("process", CALLS)
+def test_no_two_calls_of_a_process_have_one_name(process: str) -> None:
+    names = [call.__name__ for call in CALLS[process]]
+    assert len(set(names)) == len(names), "the variable could not tell them apart"

@@ -75,7 +75,7 @@ def test_without_the_speed_layer_settled_counts_are_served_and_it_is_left_alone_
         published.publish({"a": (10, 8)})
         speed.views, speed.is_away = {(100, "a"): 2}, True
         breaker = CircuitBreaker(Part.REDIS, failures_max=1, monotonic=lambda: now[0])
-        reader = reader_of(published, breaker.on(speed, "read"))
+        reader = reader_of(published, breaker.on(speed, FakeSpeed.read))
         await reader.refresh()
         for _ in range(5):
             (count,) = await reader.read(["a"])

@@ -23,7 +23,7 @@ from ingestion.ports import EventLog
 from ingestion.prometheus_collector import CollectorMetrics
 from ingestion.request_body import BODY_BYTES_MAX, check_media_type, not_json_at_all, split_body, too_large
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ async def _acknowledged(collector: Collector, admitted: Sequence[AdmittedEvent])
         acknowledgement = asyncio.wrap_future(collector.event_log.append(admitted))
         await asyncio.wait_for(acknowledgement, collector.acknowledgement_seconds_max)
     except (UnavailableError, TimeoutError) as error:
-        log.warning("events not acknowledged", extra={"fields": {"events": len(admitted), "reason": str(error)}})
+        logger.warning("events not acknowledged", extra={"fields": {"events": len(admitted), "reason": str(error)}})
         return False
     finally:
         metrics.in_flight.dec(len(admitted))

@@ -30,7 +30,7 @@ BOOTSTRAP_MS_MAX = 5_000
 RECONNECT = Backoff(0.2, 2.0)
 SENDER_END_SECONDS_MAX = 2.0
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class KafkaEventLog:
@@ -131,14 +131,14 @@ class KafkaEventLog:
 
     def _renew(self, spent: "_Session") -> None:
         spent.close(timeout_seconds=0)
-        log.warning("producer session ended", extra={"fields": {"topic": self._topic}})
+        logger.warning("producer session ended", extra={"fields": {"topic": self._topic}})
         failures = 1
         while not self._closing.wait(RECONNECT.seconds(failures, random.random)):
             failures += 1
             try:
                 session = _Session(self._connect(), self._topic)
             except (KafkaError, _TopicUnknownError) as error:
-                log.warning("broker not reached", extra={"fields": {"reason": str(error)}})
+                logger.warning("broker not reached", extra={"fields": {"reason": str(error)}})
                 continue
             with self._lock:
                 if not self._closing.is_set():

@@ -25,7 +25,7 @@ from batch_layer.published.spark_connect_shares import (
     client_of,
 )
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 WORKERS = 64
 """The maximum of concurrent requests; a running query holds one."""
@@ -138,7 +138,7 @@ class ConnectGuard(base_pb2_grpc.SparkConnectServiceServicer):
         try:
             self._rules.check(request)
         except ForbiddenError as error:
-            log.info("request refused", extra={"fields": {"method": name, "reason": str(error)}})
+            logger.info("request refused", extra={"fields": {"method": name, "reason": str(error)}})
             context.abort(grpc.StatusCode.PERMISSION_DENIED, str(error))
 
     def _stop_overdue(self) -> None:
@@ -158,9 +158,9 @@ class ConnectGuard(base_pb2_grpc.SparkConnectServiceServicer):
         try:
             self._stub.Interrupt(request, metadata=self._metadata, timeout=STOP_SECONDS)
         except grpc.RpcError as error:
-            log.warning("overdue statement not stopped", extra={"fields": fields | {"reason": str(error.code())}})
+            logger.warning("overdue statement not stopped", extra={"fields": fields | {"reason": str(error.code())}})
             return
-        log.info("overdue statement stopped", extra={"fields": fields})
+        logger.info("overdue statement stopped", extra={"fields": fields})
         self._shares.end(statement.operation_id)
 
     def _handed_back(self, error: Any, context: grpc.ServicerContext, statement: RunningStatement | None = None) -> Any:
@@ -194,6 +194,6 @@ def _is_reattachable(request: Any) -> bool:
 
 
 def _refuse(context: grpc.ServicerContext, name: str, reason: str) -> NoReturn:
-    log.info("request refused", extra={"fields": {"method": name, "reason": reason}})
+    logger.info("request refused", extra={"fields": {"method": name, "reason": reason}})
     context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, reason)
     raise AssertionError("abort raises")

@@ -22,7 +22,7 @@ from jobs.local_stack.servers import plan
 from jobs.local_stack.unit import Kind, Unit
 from jobs.telemetry.json_log import log_json
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 BUSY_SECONDS, IDLE_SECONDS = 0.1, 2.0
 STOP_WAVES = ((Kind.PROCESS, Kind.TASK), (Kind.SERVER,))
@@ -79,7 +79,7 @@ class Supervisor:
         if self.state == "starting" and all(child.satisfied for child in self.children.values()):
             self.state = "ready"
             self.ready_after_seconds = round(time.monotonic() - self.started_clock, 1)
-            log.info("stack ready", extra={"fields": {"seconds": self.ready_after_seconds}})
+            logger.info("stack ready", extra={"fields": {"seconds": self.ready_after_seconds}})
 
     def may_start(self, child: Child) -> bool:
         """Whether everything the child waits for is there and its back-off is over."""
@@ -94,34 +94,34 @@ class Supervisor:
             child.log.write_text(f"ERROR cannot start {child.unit.command[0]}: {error}\n")
             self.note_end(child, 127)
             return
-        log.info("child started", extra={"fields": {"name": child.unit.name, "pid": self.pid(child)}})
+        logger.info("child started", extra={"fields": {"name": child.unit.name, "pid": self.pid(child)}})
 
     def probe(self, child: Child) -> None:
         """Asks whether a starting child is ready; one that takes too long is ended and counts as dead."""
         child.probe()
         late = time.monotonic() - child.started_clock > child.unit.ready_within_seconds
         if child.state is ChildState.STARTING and late and child.process is not None:
-            log.error("child not ready in time", extra={"fields": {"name": child.unit.name}})
+            logger.error("child not ready in time", extra={"fields": {"name": child.unit.name}})
             child.process.kill()
         elif child.state is ChildState.READY:
             seconds = round(time.monotonic() - child.started_clock, 1)
-            log.info("child ready", extra={"fields": {"name": child.unit.name, "seconds": seconds}})
+            logger.info("child ready", extra={"fields": {"name": child.unit.name, "seconds": seconds}})
 
     def note_end(self, child: Child, code: int) -> None:
         """Log the end of a child and decides what follows from it."""
         delay = child.note_end(code, STARTING_POLICY if self.state == "starting" else RUNNING_POLICY)
         fields = {"name": child.unit.name, "code": code, "restarts": child.restarts, "delay_seconds": delay}
         if child.state is ChildState.DONE:
-            log.info("task done", extra={"fields": fields})
+            logger.info("task done", extra={"fields": fields})
         elif child.state is ChildState.BACKING_OFF:
-            log.warning("child died, will be restarted", extra={"fields": fields})
+            logger.warning("child died, will be restarted", extra={"fields": fields})
         else:
             self.error = (
                 f"{child.unit.name} ended with code {code} {len(child.deaths)} times in a row: {child.last_words()} "
                 f"(its log: {child.log})"
             )
             self.state = "failed"
-            log.error("child given up", extra={"fields": fields | {"error": self.error}})
+            logger.error("child given up", extra={"fields": fields | {"error": self.error}})
 
     def stop(self) -> int:
         """End every child in waves, politely first, and writes the last state."""
@@ -135,7 +135,7 @@ class Supervisor:
             self.state = "stopped"
         (self.profile.folder / "stack.env").unlink(missing_ok=True)
         self.publish()
-        log.info("stack stopped", extra={"fields": {"state": self.state}})
+        logger.info("stack stopped", extra={"fields": {"state": self.state}})
         return 1 if failed else 0
 
     def stop_wave(self, children: Sequence[Child]) -> None:
@@ -151,7 +151,7 @@ class Supervisor:
             try:
                 child.process.wait(max(0.0, asked_clock + child.unit.stop_within_seconds - time.monotonic()))
             except subprocess.TimeoutExpired:
-                log.warning("child killed", extra={"fields": {"name": child.unit.name}})
+                logger.warning("child killed", extra={"fields": {"name": child.unit.name}})
                 child.process.kill()
                 child.process.wait()
             child.last_exit, child.process = child.process.returncode, None

@@ -48,7 +48,7 @@ from serving_layer.routes.http_proofs import proof_routes
 from serving_layer.routes.http_statements import Books, statement_routes
 from speed_layer.redis_segment_store import AsyncRedisSegmentReader
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 REDIS_TIMEOUT_SECONDS = 0.5
 
@@ -166,10 +166,10 @@ def run() -> ExitCode:
             if chosen.imports.pseudonymise is not None:
                 importer = CatalogueImporter(chosen.postgres.url, chosen.imports.pseudonymise)
                 routes += catalogue_routes(doors.guard, importer, changes_executor)
-            log.info("api ready", extra={"fields": {"host": chosen.http.host, "port": chosen.http.port}})
+            logger.info("api ready", extra={"fields": {"host": chosen.http.host, "port": chosen.http.port}})
             code = chosen.http.serve(counts_app(Api(reader, metrics, doors.guard, history, live, routes)), listener)
     pointer.close()
     counts.close()
     keys.close()
-    log.info("api stopped")
+    logger.info("api stopped")
     return code

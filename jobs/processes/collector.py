@@ -22,7 +22,7 @@ from jobs.telemetry.json_log import log_json
 from jobs.wiring.event_log import connect
 from jobs.wiring.pseudonyms import read_pseudonym_key
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def run() -> ExitCode:
         collector.metrics.registry,
         {"kafka": lambda: BreakerState.CLOSED if event_log.is_connected else BreakerState.OPEN},
     )
-    log.info(
+    logger.info(
         "collector ready", extra={"fields": {"host": chosen.http.host, "port": chosen.http.port, "topic": chosen.topic}}
     )
     try:
@@ -82,4 +82,4 @@ def run() -> ExitCode:
             return chosen.http.serve(collector_app(collector), listener)
     finally:
         event_log.close()
-        log.info("collector stopped")
+        logger.info("collector stopped")

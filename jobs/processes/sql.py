@@ -9,7 +9,7 @@ from jobs.exit_codes import ExitCode
 from jobs.telemetry.json_log import log_json
 from jobs.wiring.sql_server import SqlServerSettings, sql_server
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
 """How often Spark's Java process is looked at."""
@@ -23,10 +23,10 @@ def run() -> ExitCode:
         stopped = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda _number, _frame: stopped.set())
-        log.info("sql ready", extra={"fields": {"host": chosen.host, "port": chosen.port}})
+        logger.info("sql ready", extra={"fields": {"host": chosen.host, "port": chosen.port}})
         while not stopped.wait(LOOK_SECONDS):
             if server.java.poll() is not None:
-                log.error("spark ended", extra={"fields": {"code": server.java.returncode}})
+                logger.error("spark ended", extra={"fields": {"code": server.java.returncode}})
                 return ExitCode.FAILED
-    log.info("sql stopped")
+    logger.info("sql stopped")
     return ExitCode.OK

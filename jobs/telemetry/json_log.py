@@ -1,6 +1,6 @@
 """Logs as JSON lines on stdout: a constant event text plus fields, e.g.
 
-log.info("chunk applied", extra={"fields": {"partition": 3, "events": 500}})
+logger.info("chunk applied", extra={"fields": {"partition": 3, "events": 500}})
 """
 
 import json

@@ -20,7 +20,7 @@ from serving_layer.access.postgres_reads import API_ROLE
 from serving_layer.money.proofs import EventCopy, EventPart, EventPayment, PaidEvent, PaymentStatus, ProvenStatement
 from speed_layer.redis_segment_store import RedisSegmentStore
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -116,8 +116,8 @@ def _noted() -> Iterator[None]:
     try:
         yield
     except UnavailableError as error:
-        log.warning("proofs unavailable", extra={"fields": {"part": error.part, "reason": str(error)}})
+        logger.warning("proofs unavailable", extra={"fields": {"part": error.part, "reason": str(error)}})
         raise
     except (BillingError, BatchError, QueryError) as error:
-        log.warning("proofs unavailable", extra={"fields": {"part": Part.SQL, "reason": str(error)}})
+        logger.warning("proofs unavailable", extra={"fields": {"part": Part.SQL, "reason": str(error)}})
         raise UnavailableError(Part.SQL, str(error)) from error

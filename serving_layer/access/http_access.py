@@ -34,7 +34,7 @@ from serving_layer.access.limits_requests import ANONYMOUS, CALLER, REFUSED, All
 from serving_layer.problems.problems import ProblemError, problem, refused
 from serving_layer.request import request_ids
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 Endpoint = Callable[[Request, Caller], Awaitable[Response]]
 OpenEndpoint = Callable[[Request], Awaitable[Response]]
@@ -151,7 +151,7 @@ class Guard:
                         "status": response.status_code,
                         "milliseconds": round((time.perf_counter() - started) * 1000, 1),
                     }
-                    log.info("answered", extra={"fields": fields})
+                    logger.info("answered", extra={"fields": fields})
                 return response
             finally:
                 request_ids.current.reset(entered)
@@ -164,7 +164,7 @@ class Guard:
         try:
             return await endpoint(request)
         except Exception:  # the outermost handler: the sender gets one sentence, the log gets the trace
-            log.exception("unexpected error")
+            logger.exception("unexpected error")
             return self.show(request, problem("internal_error", "an unexpected error; it was logged"))
 
 

@@ -14,7 +14,7 @@ from serving_layer.access.jwt_key_set import FetchFailedError
 from serving_layer.access.sign_in import Attempt, Client, authorization_url, token_form
 from serving_layer.problems.problems import ProblemError, refused
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 FRESH_SECONDS = 600.0
 PAUSE_SECONDS = 2.0
@@ -69,7 +69,7 @@ class HttpIdentityProvider:
         if status >= 500:
             raise _away(FetchFailedError(f"the token endpoint answers {status}"))
         if status != 200 or not isinstance(token, str):
-            log.warning("code refused", extra={"fields": {"status": status, "error": str(answer.get("error"))[:80]}})
+            logger.warning("code refused", extra={"fields": {"status": status, "error": str(answer.get("error"))[:80]}})
             raise unauthorized("token_invalid", "the identity provider did not accept its own code; sign in again")
         await self._tokens.caller(token, attempt.nonce)
         return token
@@ -102,7 +102,7 @@ class HttpIdentityProvider:
 
 
 def _away(error: FetchFailedError) -> ProblemError:
-    log.warning("identity provider not used", extra={"fields": {"reason": str(error)}})
+    logger.warning("identity provider not used", extra={"fields": {"reason": str(error)}})
     return refused(
         "identity_provider_unavailable",
         "the identity provider does not answer as it should, so nobody can sign in there now; try again shortly",

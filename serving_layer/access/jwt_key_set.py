@@ -9,7 +9,7 @@ import jwt
 
 from serving_layer.problems.problems import refused
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 FRESH_SECONDS = 600.0
 KEPT_SECONDS = 24 * 3600.0
@@ -68,7 +68,7 @@ class CachedKeySet:
             try:
                 self._keys = signing_keys(await self._fetch())
             except FetchFailedError as error:
-                log.warning("signing keys not fetched", extra={"fields": {"reason": str(error)}})
+                logger.warning("signing keys not fetched", extra={"fields": {"reason": str(error)}})
                 return
             self._fetched_at = self._monotonic()
 

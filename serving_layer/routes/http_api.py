@@ -24,7 +24,7 @@ from serving_layer.routes.http_counts import counts_routes
 from serving_layer.routes.http_history import History, history_routes
 from serving_layer.routes.http_live import LiveStreams, live_routes
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -112,9 +112,9 @@ async def _refresh(reader: CountsReader) -> None:
     try:
         await reader.refresh()
     except UnavailableError as error:
-        log.warning("pointer not read", extra={"fields": {"reason": str(error)}})
+        logger.warning("pointer not read", extra={"fields": {"reason": str(error)}})
     if reader.version is not None and reader.version is not before:
-        log.info("version served", extra={"fields": {"version": reader.version.version}})
+        logger.info("version served", extra={"fields": {"version": reader.version.version}})
 
 
 def _readiness(reader: CountsReader) -> Response:

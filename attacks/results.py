@@ -1,4 +1,4 @@
-"""The table of attacks in docs/guarantees.md, made from recorded results and never typed."""
+"""The table of attacks in docs/concepts/guarantees.md, made from recorded results and never typed."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from attacks.attempts import Outcome
 from faults.guarantees import DOCUMENT, put_table, without_paths
 from jobs.settings.state_home import PROJECT
 
-RESULTS = PROJECT / "docs" / "attack-results.jsonl"
+RESULTS = PROJECT / "docs" / "concepts" / "attack-results.jsonl"
 
 
 def record(outcome: Outcome, path: Path = RESULTS) -> None:

@@ -84,7 +84,7 @@ class UnknownNameError(StateError):
 
 
 class DatabaseRefusedError(StateError):
-    """A rule of the database refuses the change, by its sentence and the code that docs/refusals.md explains."""
+    """A rule of the database refuses the change: its sentence, and its code (docs/reference/refusals.md)."""
 
     def __init__(self, sentence: str, sqlstate: str) -> None:
         super().__init__(f"{sentence} ({sqlstate})")

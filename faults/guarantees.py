@@ -1,4 +1,4 @@
-"""The tables of results in docs/guarantees.md, made from recorded results and never typed."""
+"""The tables of results in docs/concepts/guarantees.md, made from recorded results and never typed."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,9 +11,9 @@ from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.settings.state_home import PROJECT, state_home
 
-RESULTS = PROJECT / "docs" / "fault-results.jsonl"
-DOCUMENT = PROJECT / "docs" / "guarantees.md"
-SOAKS = PROJECT / "docs" / "soak-results.jsonl"
+RESULTS = PROJECT / "docs" / "concepts" / "fault-results.jsonl"
+DOCUMENT = PROJECT / "docs" / "concepts" / "guarantees.md"
+SOAKS = PROJECT / "docs" / "concepts" / "soak-results.jsonl"
 
 
 def record(outcome: Outcome, path: Path = RESULTS) -> None:

@@ -1,4 +1,4 @@
-"""Exit codes of every viewledger command; the README's table is checked against this file by a test."""
+"""Exit codes of every viewledger command; a test compares them with the table of docs/reference/commands.md."""
 
 from enum import IntEnum
 

@@ -1,15 +1,15 @@
-"""Writes docs/tables.md and docs/refusals.md from the code: `python -m jobs.tables_page`. A test compares them."""
+"""Writes tables.md and refusals.md of docs/reference: `python -m jobs.tables_page`. A test compares them."""
 
 from batch_layer.lake.tables import TABLES, Table
 from ingestion.contract.refusals import DatabaseRule
 from jobs.settings.state_home import PROJECT
 
-PAGE = PROJECT / "docs" / "tables.md"
+PAGE = PROJECT / "docs" / "reference" / "tables.md"
 HEAD = """\
 # The batch tables
 
 Written by `python -m jobs.tables_page` from the tables' own comments; not to be changed by hand. How to ask them:
-[analysts.md](analysts.md). All instants are UTC.
+[analysts.md](../operate/analysts.md). All instants are UTC.
 """
 
 
@@ -18,7 +18,7 @@ def page() -> str:
     return "\n".join([HEAD, *(_section(name, table) for name, table in TABLES.items())])
 
 
-REFUSALS = PROJECT / "docs" / "refusals.md"
+REFUSALS = PROJECT / "docs" / "reference" / "refusals.md"
 REFUSALS_HEAD = """\
 # What the database refuses
 

@@ -2,8 +2,8 @@
 """viewledger-verify: checks an exported bundle against its signed checkpoints and recomputes every number in it.
 
 It needs Python 3.11 and nothing else: no server, no package, nothing of the product. It shares no code with the product
-ON PURPOSE: agreement of two programs that were written from one description (docs/proof.md) proves more than one
-program that agrees with itself. Do not "simplify" it by importing the product's modules.
+ON PURPOSE: agreement of two programs that were written from one description (docs/concepts/proof.md) proves more than
+one program that agrees with itself. Do not "simplify" it by importing the product's modules.
 
     viewledger-verify BUNDLE --pubkey K [--kept FILE_OR_FOLDER ...] [--json]
 

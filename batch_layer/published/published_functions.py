@@ -88,7 +88,7 @@ OPEN_TABLE_FUNCTIONS = frozenset(
 )  # fmt: skip
 CLOSED_TABLE_FUNCTIONS = {"python_worker_logs": "it reads what processes of the server wrote"}
 
-_LIST = "docs/analysts.md (Functions) lists them"
+_LIST = "docs/operate/analysts.md (Functions) lists them"
 
 
 def function_problem(name: str) -> str | None:

@@ -1,4 +1,4 @@
-"""The one byte form of a JSON value that is hashed and signed; docs/proof.md defines it for other implementations."""
+"""The one byte form of a JSON value that is hashed and signed; docs/concepts/proof.md defines it for other programs."""
 
 import json
 from typing import Any

@@ -2,7 +2,7 @@
 
 The chain consists of links. A `checkpoint` link covers the journal's records from `position_start` to `position_end`
 (exclusive) by their Merkle root; the next one goes on where it ended. A `key_change` link, signed by the key in force,
-names the key that signs from then on. docs/proof.md defines every byte.
+names the key that signs from then on. docs/concepts/proof.md defines every byte.
 """
 
 import hashlib

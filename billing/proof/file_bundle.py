@@ -1,6 +1,7 @@
 """Write a bundle: everything needed to recompute a period's statements, in files that need no server.
 
-docs/proof.md defines every file. Everything streams; a bundle is written beside its folder and moved there complete.
+docs/concepts/proof.md defines every file. Everything streams; a bundle is written beside its folder and
+moved there complete.
 """
 
 import gzip

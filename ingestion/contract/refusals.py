@@ -1,6 +1,7 @@
 """The rules that PostgreSQL itself keeps: each refuses by an SQLSTATE of its own, by which programs tell them apart.
 
-A sentence may be reworded; a code keeps its meaning and is never used again. docs/refusals.md is this table as a page.
+A sentence may be reworded; a code keeps its meaning and is never used again. docs/reference/refusals.md is this
+table as a page.
 """
 
 from enum import Enum
@@ -150,7 +151,7 @@ class DatabaseRule(Enum):
     STATEMENT_ID = (
         "VL306",
         "The id and the predecessor of a statement follow from its payee, period and number",
-        "Derive the id as docs/proof.md says",
+        "Derive the id as docs/concepts/proof.md says",
     )
     STATEMENT_CLOSED = (
         "VL307",

@@ -7,7 +7,7 @@ from jobs.checkup.checks import CheckRow, bad, ok, warn
 from jobs.errors import CommandError
 from jobs.settings.declared import SETTINGS
 
-PAGE = "docs/settings.md"
+PAGE = "docs/reference/settings.md"
 PREFIX = "VIEWLEDGER_"
 
 

@@ -9,7 +9,7 @@ from jobs.command_line.overview import OVERVIEW
 COUNT_MAX = 100_000
 LIST = click.Option(["--list", "listed"], is_flag=True, help="list their names and end")
 RECORD = click.Option(
-    ["--record", "recorded"], is_flag=True, help="keep the results and write them into docs/guarantees.md"
+    ["--record", "recorded"], is_flag=True, help="keep the results and write them into docs/concepts/guarantees.md"
 )
 
 FAULTS = Command(

@@ -3,10 +3,11 @@
 import click
 
 from jobs.command_line.frame import Command, CommandGroup
-from jobs.command_line.options import JSON, actor, flag, number, option
+from jobs.command_line.options import JSON, actor, flag, number, option, path
 from jobs.command_line.overview import OVERVIEW
 from jobs.command_line.values import Name, OneOf
 
+DOCS_PORT = 17090
 DEFAULT_PROCESSES = "collector,speed,api"
 ACTOR_CHARACTERS_MAX = 200
 EVENTS_LEAST, EVENTS_MOST = 20_000, 5_000_000
@@ -27,6 +28,22 @@ TEST = Command(
     OVERVIEW["test"],
     click.Argument(["words"], nargs=-1, type=click.UNPROCESSED, metavar="PYTEST_ARGUMENT", help="such as -k NAME"),
     context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]},
+)
+DOCS = CommandGroup(
+    "docs",
+    OVERVIEW["docs"],
+    Command(
+        "build",
+        "jobs.commands.docs:build",
+        "write the site; every warning is an error",
+        path("--to", "the folder to write (default: site in the folder of the set-up)", metavar="DIR"),
+    ),
+    Command(
+        "serve",
+        "jobs.commands.docs:serve",
+        "show the site on this machine, built again after each change",
+        number("--port", "its port on 127.0.0.1", DOCS_PORT, least=1024, most=65_535),
+    ),
 )
 UP = Command(
     "up",
@@ -74,6 +91,7 @@ COMMANDS = (
     DEMO,
     CHECK,
     TEST,
+    DOCS,
     UP,
     Command("down", "jobs.commands.down:run", OVERVIEW["down"]),
     Command("status", "jobs.commands.status:run", OVERVIEW["status"], JSON),

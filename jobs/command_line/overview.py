@@ -4,6 +4,7 @@ OVERVIEW = {
     "demo": "one small day through the whole pipeline, checked against the known truth",
     "check": "check format, lint and types",
     "test": "run the tests that the words name to pytest; without words check and run everything",
+    "docs": "build the documentation as a site, or serve it while writing",
     "up": "start the local stack and leave it running",
     "down": "stop the local stack",
     "status": "what of the local stack is running",

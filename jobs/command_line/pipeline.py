@@ -102,7 +102,7 @@ REBUILD = CommandGroup(
 SQL = Command(
     "sql",
     "jobs.commands.sql.command:run",
-    f"{OVERVIEW['sql']}; docs/analysts.md and docs/tables.md describe the tables and what may be asked",
+    f"{OVERVIEW['sql']}; docs/operate/analysts.md says what may be asked, docs/reference/tables.md of which tables",
     click.Argument(
         ["statement"],
         required=False,

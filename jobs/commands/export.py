@@ -46,8 +46,8 @@ def chosen_tables(text: str) -> tuple[str, ...]:
     for name in names:
         if name in CLOSED_TABLES:
             raise CommandError(
-                f"{name} holds messages as their senders wrote them and is closed to analysts; docs/analysts.md says "
-                "who may read it",
+                f"{name} holds messages as their senders wrote them and is closed to analysts; "
+                "docs/operate/analysts.md says who may read it",
                 ExitCode.BAD_INPUT,
             )
         if name not in OPEN_TABLES:

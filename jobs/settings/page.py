@@ -1,4 +1,4 @@
-"""Writes docs/settings.md from the declarations: `python -m jobs.settings.page`. A test compares the two."""
+"""Writes docs/reference/settings.md from the declarations: `python -m jobs.settings.page`. A test compares the two."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from jobs.settings.declared import SECTIONS
 from jobs.settings.kinds import Setting
 from jobs.settings.state_home import PROJECT
 
-PAGE = PROJECT / "docs" / "settings.md"
+PAGE = PROJECT / "docs" / "reference" / "settings.md"
 HEAD = """\
 # Settings
 

@@ -23,7 +23,7 @@ from jobs.settings.state_home import PROJECT, state_home
 from jobs.setup import debian_packages, programs
 from jobs.setup.steps import run_step, say
 
-DEVELOPING = frozenset({"check", "test"})
+DEVELOPING = frozenset({"check", "docs", "test"})
 """The commands that need requirements-dev.lock as well, which pins all that requirements.lock does."""
 JAR_PROFILES = ("kafka", "hadoop", "spark")
 DEPENDENCY_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1"

@@ -66,7 +66,8 @@ def told_by_exit_code() -> Iterator[None]:
         ) from error
     except RoleRefusedError as error:
         raise CommandError(
-            f"{error}; name a login in VIEWLEDGER_POSTGRES_URL that has this role (docs/billing-operations.md, Roles)",
+            f"{error}; name a login in VIEWLEDGER_POSTGRES_URL that has this role "
+            "(docs/operate/billing-operations.md, Roles)",
             ExitCode.REFUSED,
         ) from error
     except SchemaMissingError as error:

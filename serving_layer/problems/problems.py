@@ -1,6 +1,6 @@
 """Every problem the API answers with: its stable code, its status, and when it happens. Pure.
 
-docs/api.md shows this table; a test holds the two against each other.
+docs/reference/api.md shows this table; a test holds the two against each other.
 """
 
 from collections.abc import Mapping

@@ -49,11 +49,11 @@ def test_wrong_words_get_one_clear_sentence_and_no_stack_trace(words: list[str],
     assert "Traceback" not in done.stderr
 
 
-def test_the_readme_lists_every_exit_code_and_command() -> None:
-    readme = Path(PROJECT, "README.md").read_text(encoding="utf-8")
-    listed = {int(line.split("|")[1]) for line in readme.splitlines() if line.startswith("| ") and line[2].isdigit()}
+def test_the_reference_lists_every_exit_code_and_command() -> None:
+    page = Path(PROJECT, "docs", "reference", "commands.md").read_text(encoding="utf-8")
+    listed = {int(line.split("|")[1]) for line in page.splitlines() if line.startswith("| ") and line[2].isdigit()}
     assert listed == {int(code) for code in ExitCode}
     overview = viewledger("help").stdout
     commands = [line.split()[0] for line in overview.splitlines() if line.startswith("  ")]
     assert len(commands) > 8
-    assert not [name for name in commands if f"`{name}" not in readme]
+    assert not [name for name in commands if f"`{name}" not in page]

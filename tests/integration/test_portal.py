@@ -42,9 +42,9 @@ def stack() -> Iterator[LocalStack]:
 
 @pytest.fixture(scope="module")
 def web_url(stack: LocalStack) -> str:
-    """The URL of the login that docs/billing-operations.md gives to the API's process."""
+    """The URL of the login that docs/operate/billing-operations.md gives to the API's process."""
     url, password = stack.environment["VIEWLEDGER_POSTGRES_URL"], secrets.token_hex(8)
-    page = (ROOT / "docs" / "billing-operations.md").read_text()
+    page = (ROOT / "docs" / "operate" / "billing-operations.md").read_text()
     found = re.search(r"^    (CREATE ROLE web LOGIN PASSWORD '…' IN ROLE [a-z_, ]+);$", page, re.M)
     assert found is not None
     connection = psycopg2.connect(url)

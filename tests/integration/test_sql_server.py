@@ -129,7 +129,7 @@ def test_single_events_are_found_by_their_ids_and_their_videos(environ: Mapping[
 
 
 def test_the_example_notebook_runs(environ: Mapping[str, str]) -> None:
-    notebook = nbformat.read(PROJECT / "docs" / "notebooks" / "views.ipynb", as_version=4)
+    notebook = nbformat.read(PROJECT / "docs" / "operate" / "notebooks" / "views.ipynb", as_version=4)
     assert not [cell for cell in notebook.cells if cell.get("outputs")], "it is stored without answers"
     path = os.pathsep.join([str(PROJECT), str(PROJECT / "analysts")])
     client = nbclient.NotebookClient(notebook, timeout=120)

@@ -42,7 +42,7 @@ from tests.billing_fakes import run_of
 from tests.command_lines import parsed
 
 FOLDER = PROJECT / "deploy" / "prometheus"
-RUNBOOK = PROJECT / "docs" / "runbook"
+RUNBOOK = PROJECT / "docs" / "operate" / "runbook"
 GROUPS: list[dict[str, Any]] = yaml.safe_load((FOLDER / "alerts.yml").read_text())["groups"]
 RULES: dict[str, dict[str, Any]] = {rule["alert"]: rule for group in GROUPS for rule in group["rules"]}
 CASES: list[dict[str, Any]] = [
@@ -163,7 +163,7 @@ def test_every_alert_says_how_urgent_it_is_and_what_it_means(name: str) -> None:
 @pytest.mark.parametrize("name", RULES)
 def test_every_alert_has_a_runbook_page_of_its_name(name: str) -> None:
     page = RULES[name]["annotations"]["runbook"]
-    assert page == f"docs/runbook/{kebab(name)}.md"
+    assert page == f"docs/operate/runbook/{kebab(name)}.md"
     text = (PROJECT / page).read_text()
     assert text.startswith(f"# {name}\n")
     assert re.findall(r"^## (.*)$", text, re.MULTILINE) == ["Look", "Mend", "Never"]

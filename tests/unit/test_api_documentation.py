@@ -1,4 +1,4 @@
-"""docs/api.md and the code say the same."""
+"""docs/reference/api.md and the code say the same."""
 
 import json
 import re
@@ -9,11 +9,11 @@ from serving_layer.access.access import GRANTS, Role, Scope
 from serving_layer.problems.problems import CODES, PARTS, problem
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "reference" / "api.md").read_text(encoding="utf-8")
 
 
 def problem_rows() -> str:
-    """The table as it must stand in docs/api.md; print it to mend the page."""
+    """The table as it must stand in docs/reference/api.md; print it to mend the page."""
     rows = [
         f"| `{code}` | {status}{f', `{PARTS[code]}`' if code in PARTS else ''} | {meaning} |"
         for code, (status, meaning) in sorted(CODES.items())

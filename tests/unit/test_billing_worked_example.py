@@ -1,4 +1,4 @@
-"""The worked example in docs/billing.md, computed again by the program from the figures on the page."""
+"""The worked example in docs/concepts/billing.md, computed again by the program from the figures on the page."""
 
 import re
 from dataclasses import replace
@@ -18,7 +18,7 @@ from billing.terms.file_contracts import read_contracts
 from billing.terms.ownership import SINCE_EVER, WITHOUT_END, OwnerShare, whole_share
 from tests.billing_fakes import OCTOBER, Count, FakeSettledViews, published, run_of
 
-PAGE = (Path(__file__).parents[2] / "docs" / "billing.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "concepts" / "billing.md").read_text()
 CATALOGUE = Catalogue(
     (Payee("ann", "Ann", None, "FR"), Payee("ben", "Ben")),
     (Video("trailer"), Video("walk")),

@@ -45,7 +45,7 @@ def test_help_lists_every_command(words: list[str], capsys: pytest.CaptureFixtur
     ("words", "said"),
     [
         (["lunch"], "unknown command: 'lunch'; give one of its commands\n./viewledger --help"),
-        (["doctr"], "unknown command: 'doctr'; did you mean doctor?\n./viewledger --help"),
+        (["statsu"], "unknown command: 'statsu'; did you mean status?\n./viewledger --help"),
         (["probe", "--colour"], "unknown flag: --colour; leave it out\n./viewledger probe --help"),
         (["probe", "--sice", "3"], "unknown flag: --sice; did you mean --size?\n./viewledger probe --help"),
         (["probe", "-z"], "unknown flag: -z; leave it out\n./viewledger probe --help"),

@@ -241,7 +241,7 @@ def test_each_shell_has_a_script_that_asks_this_program(shell: str, capsys: pyte
         ("billing statements ", ["list", "show", "approve", "void", "review"]),
         ("billing payouts create --cur", ["--currency"]),
         ("billing statements list --state h", ["held"]),
-        ("do", ["down", "doctor"]),
+        ("do", ["docs", "down", "doctor"]),
         ("billing statements show --pay", ["--payee"]),
     ],
 )

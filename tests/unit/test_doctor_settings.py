@@ -28,7 +28,7 @@ def test_the_settings_of_a_running_stack_are_counted() -> None:
 def test_a_wrong_value_is_bad_and_says_what_is_allowed() -> None:
     (row,) = rows_of(CheckVerdict.BAD, {"VIEWLEDGER_DRAIN_SECONDS": "soon"})
     assert row.found == "VIEWLEDGER_DRAIN_SECONDS is 'soon'; it must be a number from 0 to 300"
-    assert "docs/settings.md" in row.remedy
+    assert "docs/reference/settings.md" in row.remedy
 
 
 def test_a_wrong_value_of_a_running_stack_is_bad_unless_the_environment_says_something_else() -> None:
@@ -42,7 +42,7 @@ def test_an_unknown_name_is_a_warning_that_names_the_one_that_was_meant() -> Non
     assert row.found == "VIEWLEDGER_API_PROT is set, and no setting has this name"
     assert row.remedy == "did you mean VIEWLEDGER_API_PORT?"
     (row,) = rows_of(CheckVerdict.WARN, {"VIEWLEDGER_MOON": "full"})
-    assert row.remedy == "unset it; the settings are in docs/settings.md"
+    assert row.remedy == "unset it; the settings are in docs/reference/settings.md"
 
 
 def test_no_secret_is_ever_shown_right_or_wrong() -> None:

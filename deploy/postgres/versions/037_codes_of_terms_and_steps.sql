@@ -1,5 +1,5 @@
 -- Refusals of terms, steps and second persons have SQLSTATEs of their own. Only codes and sentences are new; what each function
--- checks is as it was. docs/refusals.md lists the codes.
+-- checks is as it was. docs/reference/refusals.md lists the codes.
 
 CREATE OR REPLACE FUNCTION billing.refuse_late_catalogue_rows() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, billing, pg_temp AS $$

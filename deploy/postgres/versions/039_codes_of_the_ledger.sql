@@ -1,5 +1,5 @@
 -- Refusals of the ledger, holds and payouts have SQLSTATEs of their own. Only codes and sentences are new; what each function
--- checks is as it was. docs/refusals.md lists the codes.
+-- checks is as it was. docs/reference/refusals.md lists the codes.
 
 CREATE OR REPLACE FUNCTION billing.check_chain() RETURNS trigger LANGUAGE plpgsql
 SET search_path = pg_catalog, billing, pg_temp AS $$

@@ -1,6 +1,6 @@
 """Every setting, declared once: its name, kind, default, bounds, meaning, who reads it, and whether it is a secret.
 
-What reads the environment reads a setting from here; `doctor` and docs/settings.md list the same.
+What reads the environment reads a setting from here; `doctor` and docs/reference/settings.md list the same.
 """
 
 from types import ModuleType

@@ -6,6 +6,8 @@ from contextlib import closing
 
 import psycopg2
 
+from ingestion.contract.unavailable import one_line
+
 logger = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_SECONDS = 2
@@ -40,7 +42,7 @@ class PostgresCatalogueVideos:
             try:
                 self.refresh()
             except psycopg2.Error as error:
-                reason = " ".join(str(error).split())
+                reason = one_line(error)
                 logger.warning("the catalogue's videos were not refreshed", extra={"fields": {"reason": reason}})
             if stopping(FOLLOW_SECONDS):
                 return

@@ -7,7 +7,7 @@ import psycopg2
 
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogGeneration, OffsetVector
-from ingestion.contract.unavailable import Part, UnavailableError
+from ingestion.contract.unavailable import Part, UnavailableError, one_line
 from speed_layer.errors import TopicSettingsError
 from speed_layer.ports import Published
 
@@ -44,7 +44,7 @@ class PostgresPublishedOffsets:
             return self._ask()
         except psycopg2.Error as error:
             self._disconnect()
-            reason = " ".join(str(error).split()) or type(error).__name__
+            reason = one_line(error)
             raise UnavailableError(Part.POSTGRES, f"PostgreSQL: {reason}") from error
 
     def _ask(self) -> Published | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import psycopg2
 
 from ingestion.contract.offsets import LogGeneration
-from ingestion.contract.unavailable import Part, UnavailableError
+from ingestion.contract.unavailable import Part, UnavailableError, one_line
 from speed_layer.postgres_published_offsets import NEWEST_GENERATION
 
 if TYPE_CHECKING:
@@ -61,4 +61,4 @@ class PostgresReplays:
             finally:
                 connection.close()
         except psycopg2.Error as error:
-            raise UnavailableError(Part.POSTGRES, f"PostgreSQL: {' '.join(str(error).split())}") from error
+            raise UnavailableError(Part.POSTGRES, f"PostgreSQL: {one_line(error)}") from error

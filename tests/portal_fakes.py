@@ -9,6 +9,7 @@ import msgspec
 from starlette.requests import Request
 
 from ingestion.contract.dead_letter import DeadLetter
+from ingestion.contract.periods import Period
 from ingestion.contract.requests import RequestKey
 from ingestion.contract.unavailable import Part, UnavailableError
 from serving_layer.access.access import GRANTS, Caller, Role, unauthorized
@@ -25,7 +26,6 @@ from serving_layer.portal.ports import Credentials, EndedSessions, IdentityProvi
 from serving_layer.portal.records import (
     AppealRow,
     DayCount,
-    DaySpan,
     GroupCount,
     HoldRow,
     ListedStatement,
@@ -169,7 +169,7 @@ class FakeBehind:
         return VideoPage(rows[start : start + limit], str(start + limit) if len(rows) > start + limit else None)
 
     async def days(
-        self, payee_id: str, version: ServedVersion, video_id: str | None, span: DaySpan
+        self, payee_id: str, version: ServedVersion, video_id: str | None, span: Period
     ) -> Sequence[DayCount]:
         self._needs_postgres()
         number = (span.end_on - span.start_on).days
@@ -179,7 +179,7 @@ class FakeBehind:
         ]
 
     async def groups(
-        self, payee_id: str, version: ServedVersion, video_id: str | None, span: DaySpan, by: str
+        self, payee_id: str, version: ServedVersion, video_id: str | None, span: Period, by: str
     ) -> Sequence[GroupCount]:
         self._needs_postgres()
         names = ("US", "FR", "IN", "ZZ") if by == "country" else ("phone", "tv", "unknown")

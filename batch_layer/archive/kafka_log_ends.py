@@ -9,7 +9,7 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import CorruptRecordError, KafkaError, UnsupportedCodecError
 
 from batch_layer.errors import UnreadableLogError
-from ingestion.contract.unavailable import Part, UnavailableError
+from ingestion.contract.unavailable import Part, UnavailableError, one_line
 
 CLOCK_TOPIC = "viewledger-clock"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -149,5 +149,5 @@ def _translated(bootstrap: str) -> Iterator[None]:
     except (CorruptRecordError, UnsupportedCodecError) as error:
         raise UnreadableLogError(f"the log holds bytes that cannot be read ({error}); nothing was counted") from error
     except (KafkaError, OSError) as error:
-        text = " ".join(str(error).split()) or type(error).__name__
+        text = one_line(error)
         raise UnavailableError(Part.KAFKA, f"Kafka at {bootstrap} does not answer ({text})") from error

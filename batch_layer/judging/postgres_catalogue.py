@@ -8,7 +8,7 @@ import psycopg2
 
 from batch_layer.lake.postgres_connection import connected
 from ingestion.contract.counting import OwnViewer, VideoFacts
-from ingestion.contract.unavailable import Part, UnavailableError
+from ingestion.contract.unavailable import Part, does_not_answer
 
 
 class PostgresCatalogueFacts:
@@ -47,6 +47,4 @@ class PostgresCatalogueFacts:
             finally:
                 connection.close()
         except psycopg2.OperationalError as error:
-            raise UnavailableError(
-                Part.POSTGRES, f"PostgreSQL does not answer ({' '.join(str(error).split())})"
-            ) from error
+            raise does_not_answer(Part.POSTGRES, error) from error

@@ -6,7 +6,7 @@ import psycopg2
 
 from batch_layer.lake.postgres_connection import connected
 from ingestion.contract.offsets import LogPlace
-from ingestion.contract.unavailable import Part, UnavailableError
+from ingestion.contract.unavailable import Part, does_not_answer
 
 _ACCEPTED = """
     SELECT split_part(subject_id, ':', 1)::integer, split_part(subject_id, ':', 2)::bigint
@@ -27,6 +27,4 @@ class PostgresLateDecisions:
                 cursor.execute(_ACCEPTED)
                 return frozenset((partition, offset) for partition, offset in cursor)
         except psycopg2.OperationalError as error:
-            raise UnavailableError(
-                Part.POSTGRES, f"PostgreSQL does not answer ({' '.join(str(error).split())})"
-            ) from error
+            raise does_not_answer(Part.POSTGRES, error) from error

@@ -7,7 +7,7 @@ from typing import Any
 import psycopg2
 
 from batch_layer.published.published_metadata import PublishedSnapshot
-from ingestion.contract.unavailable import Part, UnavailableError
+from ingestion.contract.unavailable import Part, does_not_answer
 
 
 class PostgresPublishedSnapshots:
@@ -87,9 +87,7 @@ class PostgresPublishedSnapshots:
             finally:
                 connection.close()
         except psycopg2.Error as error:
-            raise UnavailableError(
-                Part.POSTGRES, f"PostgreSQL does not answer ({' '.join(str(error).split())})"
-            ) from error
+            raise does_not_answer(Part.POSTGRES, error) from error
 
 
 _PUBLISHED = "FROM published.versions WHERE version <= (SELECT version FROM published.pointer)"

@@ -21,7 +21,7 @@ from batch_layer.versions.postgres_day_changes import copy_day_changes
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogPlace, OffsetVector
 from ingestion.contract.refusals import is_refusal
-from ingestion.contract.unavailable import Part, UnavailableError
+from ingestion.contract.unavailable import Part, does_not_answer
 from ingestion.contract.version import DayRules, PublishedVersion
 
 _LOCK_KEY = 0x6261746368  # "batch"
@@ -215,6 +215,6 @@ def translated() -> Iterator[None]:
     try:
         yield
     except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
-        raise UnavailableError(Part.POSTGRES, f"PostgreSQL does not answer ({' '.join(str(error).split())})") from error
+        raise does_not_answer(Part.POSTGRES, error) from error
     except (psycopg2.errors.UndefinedTable, psycopg2.errors.UndefinedColumn) as error:
         raise RefusedError("the PostgreSQL schema is missing or older; run ./viewledger migrate") from error

@@ -45,3 +45,13 @@ class UnavailableError(Exception):
     def __init__(self, part: Part, message: str) -> None:
         super().__init__(message)
         self.part = part
+
+
+def does_not_answer(part: Part, error: Exception) -> UnavailableError:
+    """Return the error for a part that does not answer, with the words of its client."""
+    return UnavailableError(part, f"{PART_NAMES[part]} does not answer ({one_line(error)})")
+
+
+def one_line(error: Exception) -> str:
+    """Return the words of a client's error on one line; the name of its class if it has none."""
+    return " ".join(str(error).split()) or type(error).__name__

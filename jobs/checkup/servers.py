@@ -15,7 +15,7 @@ from batch_layer.errors import BatchError
 from batch_layer.versions.postgres_log_generations import PostgresLogGenerations
 from batch_layer.versions.postgres_versions import PostgresVersionStore
 from ingestion.contract.offsets import other_log
-from ingestion.contract.unavailable import UnavailableError
+from ingestion.contract.unavailable import UnavailableError, one_line
 from jobs.checkup.checks import CheckRow, bad, ok, warn
 from jobs.checkup.topics import TOPICS, admin_client, differences
 from jobs.errors import CommandError
@@ -49,7 +49,7 @@ def server_rows(environ: Mapping[str, str]) -> list[CheckRow]:
         except (CommandError, BatchError, UnavailableError) as error:
             rows.append(bad(subject, str(error), UP))
         except (redis.RedisError, psycopg2.Error, kafka.errors.KafkaError, OSError) as error:
-            rows.append(bad(subject, f"does not answer: {' '.join(str(error).split())}", UP))
+            rows.append(bad(subject, f"does not answer: {one_line(error)}", UP))
     return rows
 
 

@@ -8,6 +8,7 @@ import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import encrypt_password
 
+from ingestion.contract.unavailable import one_line
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.settings.declared.servers import (
@@ -68,7 +69,7 @@ def _make_login(url: str, environ: Mapping[str, str], setting: Url, roles: Seque
             for role in roles:
                 cursor.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(role), sql.Identifier(login)))
     except psycopg2.Error as error:
-        raise CommandError(f"the login {login} cannot be made: {' '.join(str(error).split())}") from error
+        raise CommandError(f"the login {login} cannot be made: {one_line(error)}") from error
     return login
 
 

@@ -10,7 +10,7 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 
 from ingestion.contract.refusals import is_refusal
-from ingestion.contract.unavailable import Part, UnavailableError
+from ingestion.contract.unavailable import Part, does_not_answer
 from serving_layer.access.access import Scope
 from serving_layer.access.api_keys import ApiKey, hashed, key_text
 from serving_layer.access.postgres_reads import PostgresReads
@@ -104,7 +104,7 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
-        raise UnavailableError(Part.POSTGRES, f"PostgreSQL does not answer ({' '.join(str(error).split())})") from error
+        raise does_not_answer(Part.POSTGRES, error) from error
     except psycopg2.errors.UndefinedTable as error:
         raise ApiKeyRefusedError("the PostgreSQL schema is missing; run ./viewledger migrate") from error
     except psycopg2.DatabaseError as error:

@@ -11,7 +11,7 @@ import psycopg2
 from psycopg2.extensions import POLL_OK, POLL_READ
 from psycopg2.extensions import connection as Connection
 
-from ingestion.contract.unavailable import Part, UnavailableError
+from ingestion.contract.unavailable import Part, UnavailableError, one_line
 
 API_ROLE = "viewledger_api"
 """The database role that the API's reads act in, whatever login the API comes with: it may read what is shown."""
@@ -59,10 +59,10 @@ class PostgresReads:
                 self._disconnect()
                 return self._run(sql, arguments)
             except psycopg2.errors.QueryCanceled as error:
-                raise self._too_slow(" ".join(str(error).split())) from error
+                raise self._too_slow(one_line(error)) from error
             except psycopg2.Error as error:
                 self._disconnect()
-                raise away(" ".join(str(error).split())) from error
+                raise away(one_line(error)) from error
 
     def close(self) -> None:
         """Disconnect."""

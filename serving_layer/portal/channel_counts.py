@@ -5,12 +5,13 @@ from datetime import UTC, datetime
 from functools import partial
 from zoneinfo import ZoneInfo
 
+from ingestion.contract.periods import Period
 from serving_layer.counts.counts_reader import CountsReader
 from serving_layer.counts.live_counts import ReadLive
 from serving_layer.counts.merge import ServedCount, ServedVersion, SettledCount
 from serving_layer.counts.prometheus_api import ApiMetrics
 from serving_layer.history.history_reader import HistoryReader
-from serving_layer.portal.records import DayCount, DaySpan, GroupCount, ServedTotal, VideoOrder, VideoPage, VideoRow
+from serving_layer.portal.records import DayCount, GroupCount, ServedTotal, VideoOrder, VideoPage, VideoRow
 from serving_layer.problems.problems import ProblemError
 from serving_layer.request.cursors import Cursors
 from serving_layer.request.parameters import AtVersion, SeriesQuery
@@ -92,7 +93,7 @@ class ServedChannelCounts:
         return VideoPage(tuple(rows[offset:end]), following)
 
     async def days(
-        self, payee_id: str, version: ServedVersion, video_id: str | None, span: DaySpan
+        self, payee_id: str, version: ServedVersion, video_id: str | None, span: Period
     ) -> Sequence[DayCount]:
         """See the port."""
         start, end = _quarter(span.start_on.isoformat()), _quarter(span.end_on.isoformat())
@@ -110,7 +111,7 @@ class ServedChannelCounts:
         ]
 
     async def groups(
-        self, payee_id: str, version: ServedVersion, video_id: str | None, span: DaySpan, by: str
+        self, payee_id: str, version: ServedVersion, video_id: str | None, span: Period, by: str
     ) -> Sequence[GroupCount]:
         """See the port."""
         edges = (_quarter(span.start_on.isoformat()), _quarter(span.end_on.isoformat()))

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from ingestion.contract.decoding import is_video_id
 from ingestion.contract.event import event_id_of
+from ingestion.contract.periods import Period
 from serving_layer.access.access import Scope
 from serving_layer.access.http_access import GuardedRoute
 from serving_layer.counts.live_counts import LiveCount, ReadLive, StreamOverError
@@ -17,7 +18,7 @@ from serving_layer.money.proofs import EventPayment, PaymentStatus
 from serving_layer.money.statements import is_shown
 from serving_layer.portal.event_sentences import part_sentence, sentence_of
 from serving_layer.portal.http_visit import SECURITY_HEADERS, Portal, Visit, page_route
-from serving_layer.portal.records import DaySpan, VideoOrder, VideoPage
+from serving_layer.portal.records import VideoOrder, VideoPage
 from serving_layer.routes.http_proofs import payment_of, seen_by_caller
 
 DAYS = (7, 28, 90, 365)
@@ -79,7 +80,7 @@ async def _counts(visit: Visit, video_id: str | None, days: int) -> dict[str, An
     if version is None or version.version == 0:
         return {"by_day": (), "countries": (), "devices": ()}
     end_on = visit.portal.now().date() + timedelta(days=1)
-    span = DaySpan(end_on - timedelta(days=days), end_on)
+    span = Period(end_on - timedelta(days=days), end_on)
     by_day = await visit.attempt((), counts.days(payee_id, version, video_id, span))
     countries = await visit.attempt((), counts.groups(payee_id, version, video_id, span, "country"))
     devices = await visit.attempt((), counts.groups(payee_id, version, video_id, span, "device"))

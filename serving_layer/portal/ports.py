@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Protocol
 
 from ingestion.contract.dead_letter import DeadLetter
+from ingestion.contract.periods import Period
 from ingestion.contract.requests import RequestKey
 from serving_layer.access.access import Caller
 from serving_layer.access.sign_in import Attempt
@@ -18,7 +19,6 @@ from serving_layer.counts.merge import ServedCount, ServedVersion
 from serving_layer.portal.records import (
     AppealRow,
     DayCount,
-    DaySpan,
     GroupCount,
     HoldRow,
     ListedStatement,
@@ -96,12 +96,12 @@ class ChannelCounts(Protocol):
         """Return a page of the payee's videos whose ids contain `search`; raises ProblemError for a foreign cursor."""
 
     async def days(
-        self, payee_id: str, version: ServedVersion, video_id: str | None, span: DaySpan
+        self, payee_id: str, version: ServedVersion, video_id: str | None, span: Period
     ) -> Sequence[DayCount]:
         """Return the settled counts of every UTC day of a span, ascending."""
 
     async def groups(
-        self, payee_id: str, version: ServedVersion, video_id: str | None, span: DaySpan, by: str
+        self, payee_id: str, version: ServedVersion, video_id: str | None, span: Period, by: str
     ) -> Sequence[GroupCount]:
         """Return the settled counts by `country` or `device`, largest first."""
 

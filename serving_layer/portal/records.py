@@ -20,14 +20,6 @@ class ServedTotal:
 
 
 @dataclass(frozen=True)
-class DaySpan:
-    """UTC days [start_on, end_on)."""
-
-    start_on: date
-    end_on: date
-
-
-@dataclass(frozen=True)
 class DayCount:
     """Settled counts of one UTC day, whole or so far."""
 

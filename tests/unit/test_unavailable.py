@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from billing.errors import RoleRefusedError, SchemaMissingError
-from ingestion.contract.unavailable import PART_NAMES, Part, UnavailableError
+from ingestion.contract.unavailable import PART_NAMES, Part, UnavailableError, does_not_answer
 from jobs import cli
 from jobs.command_line.frame import Command
 from jobs.command_line.root import ROOT
@@ -20,6 +20,14 @@ def test_it_says_its_sentence_and_carries_its_part() -> None:
 def test_every_part_has_a_name_for_people_that_can_begin_a_sentence() -> None:
     assert set(PART_NAMES) == set(Part)
     assert all(name[0].isupper() for name in PART_NAMES.values())
+
+
+def test_the_words_of_a_client_stand_on_one_line_behind_the_name_of_the_part() -> None:
+    refused = OSError("connection refused\n\tIs the server running?\n")
+    assert str(does_not_answer(Part.POSTGRES, refused)) == (
+        "PostgreSQL does not answer (connection refused Is the server running?)"
+    )
+    assert str(does_not_answer(Part.KAFKA, TimeoutError())) == "Kafka does not answer (TimeoutError)"
 
 
 def test_books_without_tables_or_rights_are_away_for_whoever_needs_them() -> None:

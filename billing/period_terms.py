@@ -52,7 +52,9 @@ def terms_of(
     known = Wanted(rests_on.catalogue_version, rests_on.contract_version) if rests_on else Wanted()
     for kind, version in (("catalogue", wanted.catalogue_version), ("contract", wanted.contract_version)):
         if version is not None and not catalogues.is_in_force(kind, version):
-            raise TermsError(f"no {kind} version {version} was ever in force; `billing import` shows the numbers")
+            raise TermsError(
+                f"no {kind} version {version} was ever in force; `billing catalogue import` shows the numbers"
+            )
     catalogue_version = _first(wanted.catalogue_version, known.catalogue_version, newest_catalogue[0])
     contract_version = _first(wanted.contract_version, known.contract_version, newest_contracts[0])
     catalogue, contracts = newest_catalogue[1], newest_contracts[1]
@@ -74,7 +76,7 @@ def _newest(period: Period, catalogues: CatalogueStore) -> tuple[tuple[int, Cata
     if catalogue is None or contracts is None:
         parts = (("payees and videos", catalogue), ("contracts", contracts))
         missing = [what for what, newest in parts if newest is None]
-        remedy = f"to bill period {period} by; run `./viewledger billing import`"
+        remedy = f"to bill period {period} by; run `./viewledger billing catalogue import`"
         raise PreconditionsError([Failure(Precondition.IMPORT, f"no {what} {remedy}") for what in missing])
     return catalogue, contracts
 

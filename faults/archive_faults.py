@@ -111,7 +111,7 @@ def _import_catalogue(scene: Scene) -> None:
     payees.write_text("payee_id,name,user_id\nsomebody,Somebody,\n")
     videos.write_text("video_id,payee_id,length_seconds\n" + "".join(f"{each},somebody,\n" for each in VIDEOS))
     files = ("--payees", str(payees), "--videos", str(videos), "--rates", str(RATES_FILE))
-    done = _command(scene, "billing", "import", *files)
+    done = _command(scene, "billing", "catalogue", "import", *files)
     if done.returncode != ExitCode.OK:
         raise AssertionError(f"the catalogue could not be imported: {done.stderr[-400:]}")
 

@@ -1649,7 +1649,7 @@ def main(words: Sequence[str]) -> int:
     """Run the command line; return the exit code."""
     plain = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog="viewledger-verify", description=__doc__, formatter_class=plain)
-    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="the folder that `billing export` wrote")
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="the folder that `billing proof export` wrote")
     parser.add_argument(
         "--pubkey", required=True, metavar="K", help="the signer's public key: a file, or 64 hex digits"
     )

@@ -170,7 +170,7 @@ class PostgresHolds:
                 raise
             raise OpenAppealError(error.sentence) from error
         if filed is None:
-            raise UnknownNameError(f"there is no statement {statement_id}; `billing statement` shows the ids")
+            raise UnknownNameError(f"there is no statement {statement_id}; `billing statements show` shows the ids")
         return filed
 
     def appeal_answered(self, request: RequestKey) -> FiledAppeal | None:
@@ -189,7 +189,7 @@ class PostgresHolds:
 
         def work(cursor: "Cursor") -> None:
             if not _is_appeal(cursor, appeal_id):
-                raise UnknownNameError(f"there is no appeal {appeal_id}; `billing appeals` lists them")
+                raise UnknownNameError(f"there is no appeal {appeal_id}; `billing appeals list` lists them")
             if not stored_step(cursor, "appeal", appeal_id, move):
                 append_step(cursor, "appeal", appeal_id, move)
 
@@ -215,7 +215,7 @@ def _decide(cursor: "Cursor", hold_id: str, move: Move, now: datetime) -> None:
     cursor.execute(_HOLDS + " WHERE h.hold_id = %s", (hold_id,))
     row = cursor.fetchone()
     if row is None:
-        raise UnknownNameError(f"there is no hold {hold_id}; `billing holds` lists them")
+        raise UnknownNameError(f"there is no hold {hold_id}; `billing holds list` lists them")
     hold = Hold(*row)
     if stored_step(cursor, "hold", hold_id, move):
         return
@@ -239,7 +239,7 @@ def _check_owed(cursor: "Cursor", payee_id: str, currency: str, amount_micros: i
     is_known, balance_micros, held_micros = _owed(cursor, payee_id, currency)
     if not is_known:
         raise StateError(
-            f"payee {payee_id!r} was never owed anything in {currency}; `billing books` shows the balances"
+            f"payee {payee_id!r} was never owed anything in {currency}; `billing ledger balances` shows the balances"
         )
     if balance_micros - held_micros < amount_micros:
         raise StateError(

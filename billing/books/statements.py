@@ -63,7 +63,8 @@ class HeldStatement:
         return (
             f"payee {self.payee_id}, period {self.period}: statement {self.statement_id} is held since "
             f"{self.held_at:%Y-%m-%d} ({(now - self.held_at).days} days): {self.reason}; decide: "
-            f"`billing review {who}` and then `billing approve {who}`, or `billing void {who}`"
+            f"`billing statements review {who}` and then `billing statements approve {who}`, or "
+            f"`billing statements void {who}`"
         )
 
 

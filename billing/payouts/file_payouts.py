@@ -55,7 +55,7 @@ def _check_accounts(batch: PayoutBatch) -> None:
     """Refuse a batch from before accounts were validated this strictly."""
     problems = [
         f"batch {batch.batch_id}, payee {payee_id}, column {column} of its bank account: {problem}; void the batch "
-        f"(`billing payout-void --batch {batch.batch_id} --reason TEXT`), import the right account and make another"
+        f"(`billing payouts void --batch {batch.batch_id} --reason TEXT`), import the right account and make another"
         for payee_id, account in batch.accounts.items()
         for column, problem in account_problems(account).items()
     ]

@@ -120,12 +120,12 @@ def _amount_problem(each: Payable, amount_micros: int, currency: str) -> str | N
 
 def _account_problem(each: Payable, amount_micros: int, by_sepa: bool) -> str | None:
     if each.account is None:
-        return "has no bank account in force; import one with `billing bank-accounts`, another approves it"
+        return "has no bank account in force; import one with `billing bank-accounts import`, another approves it"
     if problems := account_problems(each.account):
         reasons = "; ".join(f"{column}: {problem}" for column, problem in problems.items())
         return (
             f"has a bank account (version {each.account_version}) that no bank accepts: {reasons}; "
-            "import the right one with `billing bank-accounts`"
+            "import the right one with `billing bank-accounts import`"
         )
     if by_sepa and not is_in_sepa(each.account.iban):
         country = each.account.iban[:2]

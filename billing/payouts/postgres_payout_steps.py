@@ -59,7 +59,7 @@ class PostgresPayoutSteps:
             if state == "made":
                 raise StateError(
                     f"payout batch {batch_id} is not approved; someone other than its maker must approve it: "
-                    f"`billing payout-approve --batch {batch_id} --actor NAME`"
+                    f"`billing payouts approve --batch {batch_id} --actor NAME`"
                 )
             if state != "written":
                 append_step(cursor, "payout_batch", batch_id, Move("written", actor))
@@ -97,5 +97,5 @@ def _known_state(cursor: "Cursor", batch_id: str) -> str:
     cursor.execute(_STATE, (batch_id,))
     row = cursor.fetchone()
     if row is None:
-        raise UnknownNameError(f"there is no payout batch {batch_id!r}; `billing payouts` lists them")
+        raise UnknownNameError(f"there is no payout batch {batch_id!r}; `billing payouts list` lists them")
     return str(row[0])

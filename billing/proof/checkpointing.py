@@ -161,7 +161,7 @@ def _refuse_other_key(chain: Sequence[Link], key: Signer) -> None:
     if chain and chain[-1].next_public_key != key.public_key:
         raise CheckpointRefusedError(
             f"the key in force is {chain[-1].next_public_key[:16]}…, and this one is {key.public_key[:16]}…; "
-            "`billing keys change` puts another in force"
+            "`billing proof keys change` puts another in force"
         )
 
 

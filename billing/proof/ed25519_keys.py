@@ -68,9 +68,11 @@ def read_key(private_file: Path) -> SigningKey:
     try:
         key = load_pem_private_key(content, password=None)
     except (ValueError, TypeError) as error:
-        raise KeyRefusedError(f"{private_file} holds no private key; `billing keys create` makes one") from error
+        raise KeyRefusedError(f"{private_file} holds no private key; `billing proof keys create` makes one") from error
     if not isinstance(key, Ed25519PrivateKey):
-        raise KeyRefusedError(f"{private_file} holds a key of another kind; `billing keys create` makes an Ed25519 key")
+        raise KeyRefusedError(
+            f"{private_file} holds a key of another kind; `billing proof keys create` makes an Ed25519 key"
+        )
     return SigningKey(key)
 
 

@@ -43,5 +43,7 @@ def check_payees(connect: Connect, payee_ids: Iterable[str], what: str) -> None:
 
 def no_payee(payee_id: str, like: str | None) -> str:
     """Return the sentence for an unknown payee."""
-    known = "`billing import` makes payees known" if like is None else f"the nearest that is known is {like!r}"
+    known = (
+        "`billing catalogue import` makes payees known" if like is None else f"the nearest that is known is {like!r}"
+    )
     return f"there is no payee {payee_id!r}; {known}"

@@ -89,7 +89,7 @@ class PostgresProposals:
         """
         found = next((each for each in self.waiting() if each.proposal_id == proposal_id), None)
         if found is None:
-            raise UnknownNameError(f"nothing waits as {proposal_id!r}; `billing proposals` lists what does")
+            raise UnknownNameError(f"nothing waits as {proposal_id!r}; `billing proposals list` lists what does")
         return found
 
     def imported(self, proposal_ids: Sequence[str]) -> list[tuple[str, str]]:
@@ -103,7 +103,9 @@ class PostgresProposals:
             for proposal_id, subject in zip(proposal_ids, subjects, strict=True):
                 cursor.execute(_WAS_IMPORTED, subject)
                 if cursor.fetchone() is None:
-                    raise UnknownNameError(f"{proposal_id!r} was never imported; `billing proposals` lists what waits")
+                    raise UnknownNameError(
+                        f"{proposal_id!r} was never imported; `billing proposals list` lists what waits"
+                    )
         return subjects
 
     def differences(self, proposal: Proposal) -> Iterator[str]:
@@ -151,7 +153,7 @@ def subject_of(proposal_id: str) -> tuple[str, str]:
     """
     named = re.fullmatch(r"(catalogue|rates):([0-9]{1,18})|account:(\S{1,128}:[0-9]{1,9})", proposal_id, re.ASCII)
     if named is None:
-        raise UnknownNameError(f"{proposal_id!r} is no proposal; `billing proposals` lists them")
+        raise UnknownNameError(f"{proposal_id!r} is no proposal; `billing proposals list` lists them")
     if named[3]:
         return "bank_account", named[3]
     return ("catalogue" if named[1] == "catalogue" else "contract"), named[2]

@@ -48,7 +48,7 @@ class DatabaseRule(Enum):
     CATALOGUE_CLOSED = (
         "VL101",
         "Payees, videos and owners are written only in the database transaction that imports their catalogue",
-        "Import a new catalogue with `billing import`",
+        "Import a new catalogue with `billing catalogue import`",
     )
     SHARES_WHOLE = (
         "VL102",
@@ -58,17 +58,17 @@ class DatabaseRule(Enum):
     NEWEST_IMPORT = (
         "VL103",
         "Only the newest import of a catalogue, contract or bank account comes into force",
-        "Import again what should come into force; `billing proposals` lists what waits",
+        "Import again what should come into force; `billing proposals list` lists what waits",
     )
     TERMS_IN_FORCE = (
         "VL104",
         "A run bills by a catalogue and a contract that were in force",
-        "Let a second person approve them with `billing proposal-approve`",
+        "Let a second person approve them with `billing proposals approve`",
     )
     ACCOUNT_IN_FORCE = (
         "VL105",
         "A payment goes to a bank account that is in force",
-        "Let a second person approve the account with `billing proposal-approve`",
+        "Let a second person approve the account with `billing proposals approve`",
     )
     LIMITS_BY_ANOTHER = "VL106", "A login that may bill does not set approval limits", "Use a login that may not bill"
     ANOTHER_LOGIN = (
@@ -85,7 +85,7 @@ class DatabaseRule(Enum):
     SUBJECT_EXISTS = (
         "VL204",
         "A step is about a statement, hold, appeal, payout batch or payment that exists",
-        "Check the id; `billing statements`, `holds`, `appeals` and `payouts` list them",
+        "Check the id; `billing statements list`, `holds list`, `appeals list` and `payouts list` show them",
     )
     STEP_FOLLOWS = (
         "VL205",
@@ -95,7 +95,7 @@ class DatabaseRule(Enum):
     LIMIT_OF_RUN = (
         "VL206",
         "A run approves only its own new statements, and only below its approval limit",
-        "Let someone else approve the statement with `billing approve`",
+        "Let someone else approve the statement with `billing statements approve`",
     )
     PAYMENT_FOLLOWS_BATCH = (
         "VL207",
@@ -110,12 +110,12 @@ class DatabaseRule(Enum):
     BATCH_VOIDED_WHOLE = (
         "VL209",
         "A payout batch is voided together with all its payments",
-        "Void them in one database transaction, as `billing payout-void` does",
+        "Void them in one database transaction, as `billing payouts void` does",
     )
     SUPERSEDED_IS_REPLACED = (
         "VL210",
         "A superseded statement is replaced by another one",
-        "Pay nothing with `billing void`, or restate the period",
+        "Pay nothing with `billing statements void`, or restate the period",
     )
     STEP_IS_POSTED = (
         "VL211",

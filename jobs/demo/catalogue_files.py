@@ -1,4 +1,4 @@
-"""The demo's catalogue: every channel a payee, written as the files that `billing import` reads."""
+"""The demo's catalogue: every channel a payee, written as the files that `billing catalogue import` reads."""
 
 import csv
 import hashlib
@@ -38,4 +38,14 @@ def write_catalogue(traffic: Traffic, folder: Path) -> list[str]:
         for video_id, channel in sorted(traffic.channel_of.items()):
             length = SHORT_VIDEO_SECONDS if video_id in traffic.short_videos else ""
             writer.writerow([video_id, payee_id(channel), length])
-    return ["billing", "import", "--payees", str(payees), "--videos", str(videos), "--rates", str(RATES_FILE)]
+    return [
+        "billing",
+        "catalogue",
+        "import",
+        "--payees",
+        str(payees),
+        "--videos",
+        str(videos),
+        "--rates",
+        str(RATES_FILE),
+    ]

@@ -1,6 +1,6 @@
-"""Wires the import of a catalogue into the API, where the operator turned it on: the readers of `billing import`.
+"""Wires the import of a catalogue into the API, where the operator turned it on.
 
-Its connection acts in viewledger_importer, which may add versions of the catalogue and put none in force.
+The readers are those of `billing catalogue import`. Its connection acts in viewledger_importer, which may add versions of the catalogue and put none in force.
 """
 
 from collections.abc import Callable, Mapping

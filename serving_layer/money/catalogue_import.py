@@ -18,7 +18,7 @@ PROPOSED = "proposed"
 
 @dataclass(frozen=True)
 class CatalogueFiles:
-    """The files, as `billing import` takes them."""
+    """The files, as `billing catalogue import` takes them."""
 
     payees: bytes
     videos: bytes

@@ -1,4 +1,4 @@
-"""The import of a catalogue by the API on a real PostgreSQL: the rules of `billing import`, and no more rights."""
+"""A catalogue's import by the API on a real PostgreSQL: the rules of `billing catalogue import`, and no more rights."""
 
 import hashlib
 import secrets

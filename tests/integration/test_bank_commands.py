@@ -23,7 +23,7 @@ from tests.postgres_people import person
 Run = Callable[..., tuple[int, str, str]]
 TODAY = datetime.now(UTC).date()
 DAY = (TODAY + timedelta(days=3)).isoformat()
-CREATE = ("payout-create", "--execution-on", DAY, "--actor", "eve", "--currency")
+CREATE = ("payouts", "create", "--execution-on", DAY, "--actor", "eve", "--currency")
 
 
 @pytest.fixture
@@ -45,12 +45,9 @@ def run(postgres_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
         put_in_force(url)
 
         def command(*words: str) -> tuple[int, str, str]:
-            monkeypatch.setenv("VIEWLEDGER_POSTGRES_URL", approver if words[0] == "payout-approve" else url)
+            monkeypatch.setenv("VIEWLEDGER_POSTGRES_URL", approver if words[:2] == ("payouts", "approve") else url)
             capsys.readouterr()
-            try:
-                code = main(["billing", *words])
-            except SystemExit as error:  # argparse
-                code = int(str(error.code))
+            code = main(["billing", *words])
             shown = capsys.readouterr()
             return code, shown.out, shown.err
 
@@ -64,7 +61,7 @@ def debtor(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def batches(run: Run) -> str:
-    return run("payouts")[1]
+    return run("payouts", "list")[1]
 
 
 @pytest.mark.usefixtures("debtor")
@@ -78,25 +75,25 @@ def test_an_account_that_no_bank_takes_keeps_its_payee_out_of_the_batch_and_the_
         assert "left: payee bob: has a bank account (version 1) that no bank accepts: bic: not a BIC" in out
         assert "12345678" not in out
     batch_id = out.split()[1].rstrip(":")
-    assert run("payout-approve", "--batch", batch_id, "--actor", "max")[0] == ExitCode.OK
-    assert run("payout-file", "--batch", batch_id, "--out", str(tmp_path / "file.xml"))[0] == ExitCode.OK
+    assert run("payouts", "approve", "--batch", batch_id, "--actor", "max")[0] == ExitCode.OK
+    assert run("payouts", "file", "--batch", batch_id, "--out", str(tmp_path / "file.xml"))[0] == ExitCode.OK
     answer = tmp_path / "answer.xml"
     answer.write_text(status_reports.report(status="ACSP", message_id=batch_id))
-    code, out, _ = run("payout-import", "--file", str(answer))
+    code, out, _ = run("payouts", "import", "--file", str(answer))
     assert (code, out) == (
         ExitCode.OK,
         "0 lines: nothing new; 1 are not final (ACCP, ACSP, PDNG, …): nothing follows from them yet\n",
     )
     answer.write_text(status_reports.report(status="RJCT", message_id=batch_id, code="DU01"))
-    code, _, error = run("payout-import", "--file", str(answer))
+    code, _, error = run("payouts", "import", "--file", str(answer))
     assert (code, "rejected because it came before (DU01)" in error) == (ExitCode.BAD_INPUT, True)
     answer.write_text(status_reports.report(status="RJCT", message_id=batch_id, code="FF01", count="8"))
-    code, _, error = run("payout-import", "--file", str(answer))
+    code, _, error = run("payouts", "import", "--file", str(answer))
     assert (code, f"the bank says 8 payments, and batch {batch_id} has 1" in error) == (ExitCode.DIFFERENCE, True)
     answer.write_text(status_reports.report(status="RJCT", message_id=batch_id, code="FF01", count="1", total="25.00"))
-    assert run("payout-import", "--file", str(answer)) == (ExitCode.OK, "1 lines: 1 rejected\n", "")
-    assert run("payout-import", "--file", str(answer)) == (ExitCode.OK, "1 lines: nothing new\n", "")
-    assert run("payout-reconcile")[0] == ExitCode.OK
+    assert run("payouts", "import", "--file", str(answer)) == (ExitCode.OK, "1 lines: 1 rejected\n", "")
+    assert run("payouts", "import", "--file", str(answer)) == (ExitCode.OK, "1 lines: nothing new\n", "")
+    assert run("payouts", "reconcile")[0] == ExitCode.OK
 
 
 @pytest.mark.parametrize(
@@ -124,10 +121,10 @@ def test_without_an_account_that_pays_it_is_said_what_can_be_written(run: Run, t
     assert code == ExitCode.OK
     assert "VIEWLEDGER_PAYOUT_DEBTOR_IBAN are not set: the batch can be written as csv" in out
     batch_id = out.split()[1].rstrip(":")
-    run("payout-approve", "--batch", batch_id, "--actor", "max")
-    code, _, error = run("payout-file", "--batch", batch_id, "--out", str(tmp_path / "file.xml"))
+    run("payouts", "approve", "--batch", batch_id, "--actor", "max")
+    code, _, error = run("payouts", "file", "--batch", batch_id, "--out", str(tmp_path / "file.xml"))
     assert (code, "are not set; use --format csv" in error) == (ExitCode.BAD_INPUT, True)
-    assert run("payout-file", "--batch", batch_id, "--out", str(tmp_path / "file.csv"), "--format", "csv")[0] == 0
+    assert run("payouts", "file", "--batch", batch_id, "--out", str(tmp_path / "file.csv"), "--format", "csv")[0] == 0
 
 
 @pytest.mark.parametrize(
@@ -141,7 +138,7 @@ def test_without_an_account_that_pays_it_is_said_what_can_be_written(run: Run, t
 )
 @pytest.mark.parametrize("more", [(), ("--preview",)])
 def test_no_batch_takes_effect_in_the_past(run: Run, day: str, sentence: str, more: tuple[str, ...]) -> None:
-    code, _, error = run("payout-create", "--currency", "EUR", "--execution-on", day, *more)
+    code, _, error = run("payouts", "create", "--currency", "EUR", "--execution-on", day, *more)
     assert (code, sentence in error) == (ExitCode.BAD_INPUT, True), error
     assert "no payout was made yet" in batches(run)
 
@@ -156,7 +153,7 @@ def test_a_hold_is_of_a_plain_amount(run: Run, amount: str) -> None:
         ExitCode.BAD_INPUT,
         True,
     )
-    assert run("holds")[1] == "there are no holds\n"
+    assert run("holds", "list")[1] == "there are no holds\n"
 
 
 @pytest.mark.parametrize(
@@ -176,4 +173,4 @@ def test_a_hold_that_cannot_be_is_refused_in_one_sentence(
 ) -> None:
     found, _, error = run(*HOLD, *words)
     assert (found, sentence in error) == (code, True), error
-    assert run("holds")[1] == "there are no holds\n"
+    assert run("holds", "list")[1] == "there are no holds\n"

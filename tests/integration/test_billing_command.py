@@ -39,7 +39,7 @@ class Desk:
         (self.folder / "payees.csv").write_text("payee_id,name,user_id\nann,Ann,user-1\nbob,Bob,\n")
         (self.folder / "videos.csv").write_text("video_id,payee_id\n" + videos)
         files = [f"--{name}={self.folder / name}.csv" for name in ("payees", "videos")]
-        code = main(["billing", "import", *files, f"--rates={RATES}", "--allow-removals=9"])
+        code = main(["billing", "catalogue", "import", *files, f"--rates={RATES}", "--allow-removals=9"])
         put_in_force(os.environ["VIEWLEDGER_POSTGRES_URL"])
         return code
 
@@ -89,18 +89,18 @@ def test_a_month_is_imported_billed_billed_again_and_shown(desk: Desk) -> None:
     assert first["owed_nanomicros"] == 10**9 * first["amount_micros"] + first["carried_nanomicros"]
     again = desk.document("run", "--period", "2026-10-01/2026-11-01")
     assert (again["posted_count"], again["replayed_count"], again["run_id"]) == (0, 2, first["run_id"])
-    assert desk.document("show")["USD"]["difference_nanomicros"] == 0
-    code, out, _ = desk.run("statement", "--payee", "ann", "--period", "2026-10")
+    assert desk.document("ledger", "totals")["USD"]["difference_nanomicros"] == 0
+    code, out, _ = desk.run("statements", "show", "--payee", "ann", "--period", "2026-10")
     assert code == ExitCode.OK
     assert "0.016469 USD" in out
-    bill = desk.document("statement", "--payee", "ann", "--period", "2026-10")
+    bill = desk.document("statements", "show", "--payee", "ann", "--period", "2026-10")
     assert {line["provisional_views"] for line in bill["lines"]} == {0}
     assert sum(line["amount_micros"] for line in bill["lines"]) == bill["amount_micros"] == 16469
 
 
 def test_importing_again_changes_nothing_and_says_so(desk: Desk) -> None:
     desk.import_files()
-    code, out, _ = desk.run("import", f"--rates={RATES}")
+    code, out, _ = desk.run("catalogue", "import", f"--rates={RATES}")
     assert (code, out) == (ExitCode.OK, "rates version 3: 1 contracts, no change\n")
 
 
@@ -134,7 +134,7 @@ def test_every_failed_precondition_is_named_and_nothing_is_posted(desk: Desk) ->
     for name in ("settled: ", "reconciled: a file is gone"):
         assert name in error
         assert name in dry
-    assert desk.document("show") == {}
+    assert desk.document("ledger", "totals") == {}
 
 
 def test_there_is_nothing_to_waive_and_old_scripts_are_told_so(desk: Desk) -> None:
@@ -142,8 +142,8 @@ def test_there_is_nothing_to_waive_and_old_scripts_are_told_so(desk: Desk) -> No
     code, out, error = desk.run("run", "--period", "2026-10", "--waive", "late_review", "--actor", "Eve")
     assert (code, out) == (ExitCode.BAD_INPUT, "")
     assert error == (
-        "viewledger: --waive late_review: there is nothing to waive, no event keeps a period from being billed; "
-        "leave the flag out\n"
+        "viewledger: --waive has nothing to waive: 'late_review'; no event keeps a period from being billed, "
+        "leave the flag out\n./viewledger billing run --help shows what it takes\n"
     )
 
 
@@ -161,29 +161,31 @@ def test_a_renamed_payee_is_not_paid_again_and_a_restatement_moves_it_whole(
     desk.import_files()
     month = ["--period", "2026-10"]
     desk.document("run", *month)
-    before = {each["account"]: each["balance_micros"] for each in desk.document("books")["balances"]}
+    before = {each["account"]: each["balance_micros"] for each in desk.document("ledger", "balances")["balances"]}
     (desk.folder / "payees.csv").write_text("payee_id,name\nann2,Ann\nbob,Bob\n")
     (desk.folder / "videos.csv").write_text("video_id,payee_id\nv,ann2\nw,bob\n")
     files = [f"--{name}={desk.folder / name}.csv" for name in ("payees", "videos")]
-    assert main(["billing", "import", *files, "--allow-removals", "1"]) == ExitCode.OK
+    assert main(["billing", "catalogue", "import", *files, "--allow-removals", "1"]) == ExitCode.OK
     assert desk.document("run", *month)["posted_count"] == 0, "what waits for a second person changes nothing"
     put_in_force(os.environ["VIEWLEDGER_POSTGRES_URL"])
     code, _, error = desk.run("run", *month)
     assert code == ExitCode.REFUSED
     assert "(v: ann 100 % → ann2 100 %)" in error
     assert "--catalogue 4 --cause TEXT`" in error
-    assert {each["account"]: each["balance_micros"] for each in desk.document("books")["balances"]} == before
+    assert {
+        each["account"]: each["balance_micros"] for each in desk.document("ledger", "balances")["balances"]
+    } == before
     restated = desk.document("restate", *month, "--cause", "a new name", "--catalogue", "4", "--actor", "eve")
     assert restated["delta_by_cause"] == {"catalogue": 0}
     monkeypatch.setenv("VIEWLEDGER_APPROVER_POSTGRES_URL", second_person(os.environ["VIEWLEDGER_POSTGRES_URL"]))
-    approve = ["approve", *month, "--actor", "max"]
+    approve = ["statements", "approve", *month, "--actor", "max"]
     assert desk.document(*approve, "--payee", "ann2")["posted_count"] == 0, "not one side alone"
     assert desk.document(*approve, "--payee", "ann")["posted_count"] == 2
-    after = {each["account"]: each["balance_micros"] for each in desk.document("books")["balances"]}
+    after = {each["account"]: each["balance_micros"] for each in desk.document("ledger", "balances")["balances"]}
     assert (after["payable:ann"], after["payable:ann2"]) == (0, before["payable:ann"])
-    notices = {each["payee_id"]: each["causes"] for each in desk.document("notices")["notices"]}
+    notices = {each["payee_id"]: each["causes"] for each in desk.document("notices", "list")["notices"]}
     assert notices == {"ann": {"catalogue": before["payable:ann"]}}
-    assert desk.run("show")[0] == ExitCode.OK
+    assert desk.run("ledger", "totals")[0] == ExitCode.OK
 
 
 def test_views_paid_twice_behind_the_back_of_the_rules_are_found(desk: Desk) -> None:
@@ -195,10 +197,10 @@ def test_views_paid_twice_behind_the_back_of_the_rules_are_found(desk: Desk) -> 
             "ALTER TABLE billing.payment_audit DISABLE TRIGGER USER; UPDATE billing.payment_audit SET video_id = 'v'"
         )
     connection.close()
-    code, out, _ = desk.run("show")
+    code, out, _ = desk.run("ledger", "totals")
     assert code == ExitCode.DIFFERENCE
     assert "video v, 2026-10-01/2026-11-01: the statements in the ledger pay 2000000 parts per million" in out
-    code, out, _ = desk.run("verify")
+    code, out, _ = desk.run("proof", "verify")
     assert (code, "pay 2000000 parts per million" in out) == (ExitCode.DIFFERENCE, True)
 
 
@@ -224,10 +226,10 @@ def test_counts_that_contradict_their_events_are_never_paid(desk: Desk, monkeypa
     ("words", "code", "said"),
     [
         (["run", "--period", "October"], ExitCode.BAD_INPUT, "'October' is not a period; give a month"),
-        (["statement", "--payee", "bob", "--period", "2026-10"], ExitCode.BAD_INPUT, "there is no payee 'bob'"),
-        (["import"], ExitCode.BAD_INPUT, "nothing to import"),
-        (["import", "--payees", "x"], ExitCode.BAD_INPUT, "belong together"),
-        (["import", "--rates", "/nonexistent"], ExitCode.BAD_INPUT, "cannot be read (No such file or directory)"),
+        (["statements", "show", "--payee", "bob", "--period", "2026-10"], ExitCode.BAD_INPUT, "there is no payee 'bob'"),
+        (["catalogue", "import"], ExitCode.BAD_INPUT, "nothing to import"),
+        (["catalogue", "import", "--payees", "x"], ExitCode.BAD_INPUT, "belong together"),
+        (["catalogue", "import", "--rates", "/nonexistent"], ExitCode.BAD_INPUT, "cannot be read (No such file or dir"),
     ],
 )  # fmt: skip
 def test_wrong_words_get_one_clear_sentence(desk: Desk, words: list[str], code: ExitCode, said: str) -> None:
@@ -239,7 +241,7 @@ def test_wrong_words_get_one_clear_sentence(desk: Desk, words: list[str], code: 
 
 def test_postgres_away_is_exit_4_and_one_sentence(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIEWLEDGER_POSTGRES_URL", "postgresql://nobody:secret@127.0.0.1:1/x")
-    code, _, error = desk.run("show")
+    code, _, error = desk.run("ledger", "totals")
     assert code == ExitCode.UNAVAILABLE
     assert error.count("\n") == 1
     assert "secret" not in error
@@ -260,7 +262,7 @@ def test_a_backtest_shows_the_change_per_payee_and_stores_nothing(desk: Desk) ->
     document = desk.document(*words, f"--contract={proposed}")
     assert [(each["payee_id"], each["change_micros"]) for each in document["largest_changes"]] == [("ann", 14_000)]
     assert desk.document(*words, f"--policy={policy}")["proposed"]["views"] == 0
-    assert desk.document("show") == {}
+    assert desk.document("ledger", "totals") == {}
     assert desk.run(*words)[::2] == (
         ExitCode.BAD_INPUT,
         "viewledger: nothing to compare with; give --contract, --policy, or both\n",
@@ -283,33 +285,33 @@ def test_a_statement_above_the_limit_is_approved_by_another_and_restated_and_sho
     desk.import_files()
     month = ["--period", "2026-10"]
     assert desk.document("run", *month, "--actor", "eve")["posted_count"] == 0
-    assert len(desk.document("statements")["statements"]) == 2
-    code, _, error = desk.run("approve", *month, "--payee", "ann", "--actor", "eve")
+    assert len(desk.document("statements", "list")["statements"]) == 2
+    code, _, error = desk.run("statements", "approve", *month, "--payee", "ann", "--actor", "eve")
     assert (code, "made by the login viewledger; another login must approve it" in error) == (
         ExitCode.REFUSED,
         True,
     )
     monkeypatch.setenv("VIEWLEDGER_APPROVER_POSTGRES_URL", second_person(os.environ["VIEWLEDGER_POSTGRES_URL"]))
-    code, _, error = desk.run("approve", *month, "--payee", "ann", "--actor", "eve")
+    code, _, error = desk.run("statements", "approve", *month, "--payee", "ann", "--actor", "eve")
     assert (code, "was made by eve; someone else must approve it" in error) == (ExitCode.REFUSED, True)
-    assert desk.document("approve", *month, "--actor", "max", "--reason", "fine")["posted_count"] == 2
+    assert desk.document("statements", "approve", *month, "--actor", "max", "--reason", "fine")["posted_count"] == 2
     desk.views = FakeSettledViews([*desk.views.rows, Count("v", DAY, "GB", 1, 1)], published(version=4))
     restate = ["restate", *month, "--cause", "one late view", "--actor", "eve"]
     preview = desk.document(*restate, "--preview")
     assert [each["payee_id"] for each in preview["deltas"]] == ["ann"]
-    assert desk.document("statements")["statements"] == []
+    assert desk.document("statements", "list")["statements"] == []
     assert desk.document(*restate)["restatement_number"] == 1
-    desk.document("approve", *month, "--actor", "max")
-    shown = desk.document("statement", "--payee", "ann", *month)
+    desk.document("statements", "approve", *month, "--actor", "max")
+    shown = desk.document("statements", "show", "--payee", "ann", *month)
     assert (shown["restatement_number"], shown["state"]) == (1, "finalised")
     assert [each["to"] for each in shown["transitions"]] == ["calculated", "in_review", "approved", "finalised"]
-    (notice,) = desk.document("notices", "--payee", "ann")["notices"]
+    (notice,) = desk.document("notices", "list", "--payee", "ann")["notices"]
     delta = preview["deltas"][0]["now_micros"] - preview["deltas"][0]["before_micros"]
     assert (notice["delta_micros"], notice["cause"], notice["period"]) == (delta, "one late view", shown["period"])
-    balances = {each["account"]: each["balance_micros"] for each in desk.document("books")["balances"]}
+    balances = {each["account"]: each["balance_micros"] for each in desk.document("ledger", "balances")["balances"]}
     assert -balances["payable:ann"] == shown["payable_micros"]
-    assert desk.document("books", "--as-of", "2020-01-01")["balances"] == []
-    assert desk.document("show")["USD"]["difference_nanomicros"] == 0
+    assert desk.document("ledger", "balances", "--as-of", "2020-01-01")["balances"] == []
+    assert desk.document("ledger", "totals")["USD"]["difference_nanomicros"] == 0
 
 
 def test_a_night_goes_on_from_the_last_billed_month_and_a_second_one_bills_nothing(desk: Desk) -> None:
@@ -335,11 +337,11 @@ def test_a_statement_that_is_held_is_never_paid_by_a_night_and_named_from_its_li
     assert code == ExitCode.REFUSED
     (line,) = (line for line in out.splitlines() if line.startswith("held too long: "))
     assert line.startswith("held too long: payee bob, period 2026-10-01/2026-11-01: statement ")
-    assert "`billing review --period 2026-10-01/2026-11-01 --payee bob`" in line
+    assert "`billing statements review --period 2026-10-01/2026-11-01 --payee bob`" in line
     figures = desk.folder / "metrics" / "billing-held.prom"
     assert "viewledger_billing_held_overdue_statements 1.0" in figures.read_text()
-    assert len(desk.document("statements", "--state", "held")["statements"]) == 1
-    desk.document("void", "--period", "2026-10", "--payee", "bob", "--actor", "max")
+    assert len(desk.document("statements", "list", "--state", "held")["statements"]) == 1
+    desk.document("statements", "void", "--period", "2026-10", "--payee", "bob", "--actor", "max")
     assert desk.document("nightly", "--actor", "cron")["overdue"] == []
     assert "viewledger_billing_held_overdue_statements 0.0" in figures.read_text()
     monkeypatch.setenv("VIEWLEDGER_HELD_DAYS_MAX", "two weeks")
@@ -350,15 +352,15 @@ def test_a_statement_that_is_held_is_never_paid_by_a_night_and_named_from_its_li
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (["approve", "--period", "2026-10", "--actor", "max"], ExitCode.REFUSED, "no statement in period"),
-        (["void", "--period", "2026-10", "--payee", "bob", "--actor", "max"], ExitCode.REFUSED, "no statement of bob"),
-        (["run", "--period", "2026-10", "--actor", "run"], ExitCode.BAD_INPUT, "`run` is nobody's name"),
-        (["books", "--as-of", "yesterday"], ExitCode.BAD_INPUT, "'yesterday' is not a day; give it as 2026-10-31"),
+        (["statements", "approve", "--period", "2026-10", "--actor", "max"], ExitCode.REFUSED, "no statement in period"),
+        (["statements", "void", "--period", "2026-10", "--payee", "bob"], ExitCode.REFUSED, "no statement of bob"),
+        (["run", "--period", "2026-10", "--actor", "run"], ExitCode.BAD_INPUT, "--actor is 'run', which is nobody's name"),
+        (["ledger", "balances", "--as-of", "yesterday"], ExitCode.BAD_INPUT, "--as-of is not a day: 'yesterday'; give"),
         (["restate", "--period", "2026-10", "--cause", "x"], ExitCode.REFUSED, "was never billed"),
-        (["payout-file", "--batch", "x", "--out", "x"], ExitCode.BAD_INPUT, "there is no payout batch 'x'"),
-        (["hold-decide", "--hold", "x", "--as", "voided", "--reason", "r"], ExitCode.BAD_INPUT, "there is no hold x"),
+        (["payouts", "file", "--batch", "x", "--out", "x"], ExitCode.BAD_INPUT, "there is no payout batch 'x'"),
+        (["holds", "decide", "--hold=x", "--as=voided", "--reason=r"], ExitCode.BAD_INPUT, "there is no hold x"),
         (
-            ["hold", "--payee", "ann", "--currency", "EUR", "--amount", "-1", "--reason", "r"],
+            ["holds", "place", "--payee", "ann", "--currency", "EUR", "--amount", "-1", "--reason", "r"],
             ExitCode.BAD_INPUT,
             "'-1' is not an amount in EUR",
         ),
@@ -378,8 +380,8 @@ def test_late_events_stay_in_the_pool_until_they_are_decided(desk: Desk) -> None
     desk.import_files()
     desk.views = FakeSettledViews(desk.views.rows, published(), {"late_review": 2})
     month = ["--period", "2026-10"]
-    assert [each["state"] for each in desk.document("late", *month)["late_events"]] == ["open", "open"]
-    reject = ["late-decide", *month, "--as", "rejected", "--reason", "a wrong clock", "--actor", "max"]
+    assert [each["state"] for each in desk.document("late", "list", *month)["late_events"]] == ["open", "open"]
+    reject = ["late", "decide", *month, "--as", "rejected", "--reason", "a wrong clock", "--actor", "max"]
     code, _, error = desk.run(*reject, "--event", "9:9")
     assert (code, "'9:9' is not a late event of period" in error) == (ExitCode.BAD_INPUT, True)
     assert desk.document("run", *month)["posted_count"] == 2, "it delays nobody"
@@ -389,20 +391,20 @@ def test_late_events_stay_in_the_pool_until_they_are_decided(desk: Desk) -> None
         ExitCode.OK,
         "1 late event rejected\nlate event 0:1 was rejected before by max: a wrong clock\n",
     )
-    assert [each["state"] for each in desk.document("late", *month)["late_events"]] == ["rejected", "rejected"]
+    assert [each["state"] for each in desk.document("late", "list", *month)["late_events"]] == ["rejected", "rejected"]
     for words in ([], ["--event", "0:1"]):
         code, out, error = desk.run(*[*reject[:-4], "--reason", "again", "--actor", "zoe"], *words)
         assert (code, out) == (ExitCode.REFUSED, "")
         assert error.startswith("viewledger: nothing was decided now: late event 0:")
         assert "was rejected before by max: a wrong clock" in error
-    accept = ["late-decide", *month, "--as", "accepted", "--reason", "real", "--actor", "max", "--event", "0:0"]
+    accept = ["late", "decide", *month, "--as", "accepted", "--reason", "real", "--actor", "max", "--event", "0:0"]
     code, _, error = desk.run(*accept)
     assert (code, "late event 0:0 was rejected before by max" in error) == (ExitCode.REFUSED, True)
 
 
 def test_a_period_without_late_events_says_that_there_is_nothing_to_decide(desk: Desk) -> None:
     desk.import_files()
-    decide = ["late-decide", "--period", "2026-10", "--as", "rejected", "--reason", "r", "--actor", "max"]
+    decide = ["late", "decide", "--period", "2026-10", "--as", "rejected", "--reason", "r", "--actor", "max"]
     code, out, error = desk.run(*decide)
     assert (code, out) == (ExitCode.REFUSED, "")
     assert error == "viewledger: there is no late event in period 2026-10-01/2026-11-01; nothing was decided\n"
@@ -412,12 +414,12 @@ def test_a_conflict_waits_until_somebody_lets_the_first_event_stay(desk: Desk) -
     desk.import_files()
     desk.views = FakeSettledViews(desk.views.rows, published(), {"conflict": 2})
     month = ["--period", "2026-10"]
-    listed = desk.document("conflicts", *month)["conflicts"]
+    listed = desk.document("conflicts", "list", *month)["conflicts"]
     assert [(each["place"], each["first"], each["differs_in"], each["state"]) for each in listed] == [
         ("0:0", "0:0", "view_duration", "open"),
         ("0:1", "0:0", "view_duration", "open"),
     ]
-    decide = ["conflict-decide", *month, "--reason", "one release sent heartbeats", "--actor", "max"]
+    decide = ["conflicts", "decide", *month, "--reason", "one release sent heartbeats", "--actor", "max"]
     code, _, error = desk.run(*decide, "--event", "9:9")
     assert (code, "'9:9' is not a conflict of period 2026-10" in error) == (ExitCode.BAD_INPUT, True)
     assert "`billing conflicts --period" in error
@@ -426,20 +428,23 @@ def test_a_conflict_waits_until_somebody_lets_the_first_event_stay(desk: Desk) -
     assert desk.document("run", *month)["posted_count"] == 2, "it delays nobody"
     decided = desk.document(*decide)
     assert [each["place"] for each in decided["decided_before"]] == ["0:1"]
-    assert [each["state"] for each in desk.document("conflicts", *month)["conflicts"]] == ["first_kept", "first_kept"]
+    assert [each["state"] for each in desk.document("conflicts", "list", *month)["conflicts"]] == [
+        "first_kept",
+        "first_kept",
+    ]
 
 
 @pytest.mark.parametrize(
     "words",
     [
-        ["billing", "statement", "--period", "2026-10"],
-        ["billing", "approve", "--period", "2026-10", "--payee", "bob"],
-        ["billing", "void", "--period", "2026-10"],
-        ["billing", "review", "--period", "2026-10"],
-        ["billing", "notices"],
-        ["billing", "holds"],
-        ["billing", "appeals"],
-        ["billing", "hold", "--currency", "USD", "--amount", "1", "--reason", "r"],
+        ["billing", "statements", "show", "--period", "2026-10"],
+        ["billing", "statements", "approve", "--period", "2026-10", "--payee", "bob"],
+        ["billing", "statements", "void", "--period", "2026-10"],
+        ["billing", "statements", "review", "--period", "2026-10"],
+        ["billing", "notices", "list"],
+        ["billing", "holds", "list"],
+        ["billing", "appeals", "list"],
+        ["billing", "holds", "place", "--currency", "USD", "--amount", "1", "--reason", "r"],
         ["keys", "create", "--owner", "export", "--scope", "billable:read"],
         ["token", "--role", "creator"],
     ],
@@ -465,12 +470,15 @@ def test_a_contract_for_a_misspelt_payee_is_refused_and_nobody_earns_the_default
     card = "{effective_from_on: 2026-01-01, rate_per_thousand_micros: {default: 9}}"
     own = f"  - name: own\n    payees: [anne]\n    cards: [{card}]\n"
     rates.write_text(RATES.read_text() + own)
-    for words in (["import", f"--rates={rates}"], ["backtest", "--period", "2026-10", f"--contract={rates}"]):
+    for words in (
+        ["catalogue", "import", f"--rates={rates}"],
+        ["backtest", "--period", "2026-10", f"--contract={rates}"],
+    ):
         code, _, error = desk.run(*words)
         assert code == ExitCode.BAD_INPUT
         assert "contracts[1].payees[0]: 'anne' is not in the catalogue; the nearest that is there is 'ann'" in error
     accounts.write_text("payee_id,holder_name,iban\nanne,Ann,DE89370400440532013000\n")
-    code, _, error = desk.run("bank-accounts", f"--file={accounts}")
+    code, _, error = desk.run("bank-accounts", "import", f"--file={accounts}")
     assert code == ExitCode.BAD_INPUT
     assert ", line 2, column payee_id: there is no payee 'anne'; the nearest that is known is 'ann'" in error
 
@@ -480,7 +488,13 @@ def test_an_import_that_moves_money_waits_until_another_login_approves_it(
 ) -> None:
     desk.import_files()
     (desk.folder / "videos.csv").write_text("video_id,payee_id\nv,bob\n")
-    words = ["import", *(f"--{name}={desk.folder / name}.csv" for name in ("payees", "videos")), "--actor", "Mallory"]
+    words = [
+        "catalogue",
+        "import",
+        *(f"--{name}={desk.folder / name}.csv" for name in ("payees", "videos")),
+        "--actor",
+        "Mallory",
+    ]
     code, _, error = desk.run(*words)
     assert code == ExitCode.BAD_INPUT
     assert "1 video of what is in force would be gone, and none may be; if it is meant, allow as many" in error
@@ -488,17 +502,17 @@ def test_an_import_that_moves_money_waits_until_another_login_approves_it(
     preview, made = (desk.document(*words, *more)["catalogue"] for more in (["--preview"], []))
     assert preview == made
     assert (made["state"], made["changes"]["owners"]) == ("proposed", {"new": 1, "changed": 0, "gone": 2})
-    (waiting,) = desk.document("proposals")["proposals"]
+    (waiting,) = desk.document("proposals", "list")["proposals"]
     assert (waiting["proposal"], waiting["actor"]) == (f"catalogue:{made['version']}", "Mallory")
-    shown = desk.document("proposal", "--proposal", waiting["proposal"])
+    shown = desk.document("proposals", "show", "--proposal", waiting["proposal"])
     assert shown["differences"] == ["video v was of ann and is of bob", "video w of bob is gone"]
-    approve = ["proposal-approve", "--proposal", waiting["proposal"], "--actor"]
+    approve = ["proposals", "approve", "--proposal", waiting["proposal"], "--actor"]
     code, _, error = desk.run(*approve, "Chris")
     assert (code, "another login must approve it" in error) == (ExitCode.REFUSED, True)
     monkeypatch.setenv("VIEWLEDGER_APPROVER_POSTGRES_URL", second_person(os.environ["VIEWLEDGER_POSTGRES_URL"]))
     code, _, error = desk.run(*approve, "mallory")
     assert (code, "someone else must approve it" in error) == (ExitCode.REFUSED, True)
     assert desk.run(*approve, "Chris")[0] == desk.run(*approve, "Chris")[0] == ExitCode.OK
-    assert desk.document("proposals") == {"proposals": []}
-    assert desk.run("proposal", "--proposal", waiting["proposal"])[0] == ExitCode.BAD_INPUT
-    assert desk.run("proposal-refuse", "--proposal", "catalogue:x", "--reason", "r")[0] == ExitCode.BAD_INPUT
+    assert desk.document("proposals", "list") == {"proposals": []}
+    assert desk.run("proposals", "show", "--proposal", waiting["proposal"])[0] == ExitCode.BAD_INPUT
+    assert desk.run("proposals", "refuse", "--proposal", "catalogue:x", "--reason", "r")[0] == ExitCode.BAD_INPUT

@@ -1,4 +1,4 @@
-"""Which rules PostgreSQL keeps is on record with the release; `billing verify` names every one that is another.
+"""Which rules PostgreSQL keeps is on record with the release; `billing proof verify` names every one that is another.
 
 python -m tests.integration.test_database_rules URL     writes the record anew from a migrated database
 """

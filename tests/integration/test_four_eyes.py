@@ -248,7 +248,7 @@ def test_a_run_approves_nothing_that_went_into_review_and_nothing_above_its_limi
 def test_the_command_shows_and_sets_limits_for_who_approves_alone(
     office: Office, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["billing", "limits", "--set", "EUR=5000,*=1", "--reason", "agreed", "--actor", "max"]
+    words = ["billing", "limits", "set", "EUR=5000,*=1", "--reason", "agreed", "--actor", "max"]
     monkeypatch.setenv("VIEWLEDGER_POSTGRES_URL", office.fin)
     assert main(words) == ExitCode.REFUSED
     assert "this login of PostgreSQL may not act as viewledger_approver; name a login" in capsys.readouterr().err
@@ -264,7 +264,7 @@ def test_the_command_shows_and_sets_limits_for_who_approves_alone(
             ("EUR", 5_000_000_000, login_of(office.max)),
         ]
     assert queries(office.url, "SELECT count(*) FROM billing.approval_limits") == [(3,)]
-    assert main(["billing", "limits"]) == ExitCode.OK
+    assert main(["billing", "limits", "show"]) == ExitCode.OK
     assert "5,000.000000 EUR" in capsys.readouterr().out
     assert main([*words[:3], "EUR", *words[4:]]) == ExitCode.BAD_INPUT
     assert "--set is 'EUR'; it must be like EUR=5000,*=1000" in capsys.readouterr().err
@@ -276,5 +276,5 @@ def test_who_only_approves_leaves_the_posting_to_who_bills(
 ) -> None:
     office.bill(office.fin)
     monkeypatch.setenv("VIEWLEDGER_POSTGRES_URL", office.max)
-    assert main(["billing", "approve", "--period", "2026-10", "--actor", "max"]) == ExitCode.OK
+    assert main(["billing", "statements", "approve", "--period", "2026-10", "--actor", "max"]) == ExitCode.OK
     assert "2 statements approved, 0 posted; whoever bills posts them" in capsys.readouterr().out

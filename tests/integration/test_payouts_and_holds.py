@@ -233,8 +233,8 @@ def test_a_login_without_the_role_of_the_approver_approves_nothing_whatever_name
 ) -> None:
     treasury.pay()
     monkeypatch.setenv("VIEWLEDGER_POSTGRES_URL", maker)
-    assert main(["billing", "payouts"]) == ExitCode.OK
-    for words in (["payout-approve", "--batch", BATCH], ["approve", "--period", "2026-10"]):
+    assert main(["billing", "payouts", "list"]) == ExitCode.OK
+    for words in (["payouts", "approve", "--batch", BATCH], ["statements", "approve", "--period", "2026-10"]):
         capsys.readouterr()
         assert main(["billing", *words, "--actor", "max"]) == ExitCode.REFUSED
         error = capsys.readouterr().err
@@ -444,7 +444,7 @@ def test_the_commands_pay_write_import_and_reconcile(
     catalogues = PostgresCatalogueStore(connector(treasury.url))
     catalogues.import_contracts(contracts_of(card, currency="EUR"))
     put_in_force(treasury.url)
-    words = ["payout-create", "--currency", "EUR", "--execution-on", DAY.isoformat(), "--actor", "eve"]
+    words = ["payouts", "create", "--currency", "EUR", "--execution-on", DAY.isoformat(), "--actor", "eve"]
     preview = run(*words, "--preview")
     assert (preview["item_count"], preview["left"][0]["payee_id"]) == (1, "bob")
     catalogues.import_contracts(contracts_of(card_of(1), currency="EUR"))
@@ -452,57 +452,65 @@ def test_the_commands_pay_write_import_and_reconcile(
     made = run(*words)
     assert (made["batch_id"], made["amount_micros"]) == (BATCH, 27_500_000)
     out = tmp_path / "batch.xml"
-    words = ["payout-file", "--batch", made["batch_id"], "--out", str(out), "--actor", "eve"]
+    words = ["payouts", "file", "--batch", made["batch_id"], "--out", str(out), "--actor", "eve"]
     assert main(["billing", *words]) == ExitCode.REFUSED
     assert "someone other than its maker must approve it" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == [], "nothing of a file that may not be written"
-    assert main(["billing", "payout-approve", "--batch", made["batch_id"], "--actor", "eve"]) == ExitCode.REFUSED
+    assert main(["billing", "payouts", "approve", "--batch", made["batch_id"], "--actor", "eve"]) == ExitCode.REFUSED
     assert "was made by the login viewledger; another login must approve it" in capsys.readouterr().err
-    payments = run("payouts", "--batch", made["batch_id"])["payments"]
+    payments = run("payouts", "show", "--batch", made["batch_id"])["payments"]
     assert [(each["payee_id"], each["account"], each["amount_micros"]) for each in payments] == [
         ("ann", "DE…3000", 25_000_000),
         ("bob", "GB…5432", 2_500_000),
     ]
-    approve = ("payout-approve", "--batch", made["batch_id"], "--actor", "max")
+    approve = ("payouts", "approve", "--batch", made["batch_id"], "--actor", "max")
     assert main(["billing", *approve]) == ExitCode.REFUSED
     assert "was made by the login viewledger; another login must approve it" in capsys.readouterr().err
     monkeypatch.setenv("VIEWLEDGER_APPROVER_POSTGRES_URL", second_person(treasury.url))
     assert run(*approve)["payment_count"] == 2
     for wrong in (str(tmp_path), "/dev/null", str(tmp_path / "nowhere" / "batch.xml")):
-        assert main(["billing", *words[:3], "--out", wrong]) == ExitCode.BAD_INPUT
+        assert main(["billing", *words[:4], "--out", wrong]) == ExitCode.BAD_INPUT
     error = capsys.readouterr().err
     assert error.count("is a folder or a device; name a file") == 2
     assert "cannot be written (No such file or directory)" in error
-    assert run("payouts")["batches"][0]["batch_state"] == "approved", "nothing is noted of a file that was not written"
+    assert run("payouts", "list")["batches"][0]["batch_state"] == "approved", (
+        "nothing is noted of a file that was not written"
+    )
     run(*words)
     assert out.stat().st_mode & 0o777 == 0o600
     assert b"<CtrlSum>27.50</CtrlSum>" in out.read_bytes()
     first = out.read_bytes()
     run(*words)
     assert out.read_bytes() == first, "a file that is written again is the same byte for byte"
-    run(*words[:3], "--out", str(tmp_path / "batch.csv"), "--format", "csv", "--actor", "eve")
+    run(*words[:4], "--out", str(tmp_path / "batch.csv"), "--format", "csv", "--actor", "eve")
     assert sorted(each.name for each in tmp_path.iterdir()) == ["batch.csv", "batch.xml"]
     item_ids = [row.split(",")[0] for row in (tmp_path / "batch.csv").read_text().splitlines()[1:]]
     answer = tmp_path / "answer.csv"
     answer.write_text(
         f"item_id,outcome,amount,currency,reason\n{item_ids[0]},settled,25.00,EUR,\n{item_ids[1]},rejected,2.5,EUR,AC04\n"
     )
-    assert run("payout-import", "--file", str(answer), "--actor", "eve") == {
+    assert run("payouts", "import", "--file", str(answer), "--actor", "eve") == {
         "line_count": 2,
         "not_final_count": 0,
         "settled": 1,
         "rejected": 1,
     }
-    assert run("payout-reconcile")["differences"] == []
-    listed = [(each["batch_state"], each["made_by"], each["payment_state"]) for each in run("payouts")["batches"]]
+    assert run("payouts", "reconcile")["differences"] == []
+    listed = [
+        (each["batch_state"], each["made_by"], each["payment_state"]) for each in run("payouts", "list")["batches"]
+    ]
     assert listed == [("written", "eve", "rejected"), ("written", "eve", "settled")]
-    assert main(["billing", "payout-void", "--batch", made["batch_id"], "--reason", "x"]) == ExitCode.REFUSED
+    assert main(["billing", "payouts", "void", "--batch", made["batch_id"], "--reason", "x"]) == ExitCode.REFUSED
     assert "was written and may be at the bank" in capsys.readouterr().err
     answer.write_text(f"item_id,outcome,amount,currency,reason\n{item_ids[0]},settled,1.00,EUR,\n")
-    assert main(["billing", "payout-import", "--file", str(answer), "--actor", "eve"]) == ExitCode.DIFFERENCE
-    held = run("hold", "--payee", "bob", "--currency", "EUR", "--amount", "1.5", "--reason", "odd", "--actor", "eve")
+    assert main(["billing", "payouts", "import", "--file", str(answer), "--actor", "eve"]) == ExitCode.DIFFERENCE
+    held = run(
+        "holds", "place", "--payee", "bob", "--currency", "EUR", "--amount", "1.5", "--reason", "odd", "--actor", "eve"
+    )
     assert (
-        run("hold-decide", "--hold", held["hold_id"], "--as", "released", "--reason", "ok", "--actor", "max")["state"]
+        run("holds", "decide", "--hold", held["hold_id"], "--as", "released", "--reason", "ok", "--actor", "max")[
+            "state"
+        ]
         == "released"
     )
-    assert [each["state"] for each in run("holds", "--payee", "bob")["holds"]] == ["released"]
+    assert [each["state"] for each in run("holds", "list", "--payee", "bob")["holds"]] == ["released"]

@@ -80,7 +80,7 @@ def bill(folder: Path, patch: pytest.MonkeyPatch) -> None:
     (folder / "payees.csv").write_text("payee_id,name\nann,Ann\nbob,Bob\n")
     (folder / "videos.csv").write_text("video_id,payee_id\n-v,ann\nw,bob\n")
     files = [f"--{name}={folder / name}.csv" for name in ("payees", "videos")]
-    assert main(["billing", "import", *files, f"--rates={RATES}"]) == 0
+    assert main(["billing", "catalogue", "import", *files, f"--rates={RATES}"]) == 0
     assert main(["billing", "run", "--period", "2026-10"]) == 0
 
 

@@ -42,19 +42,19 @@ def test_a_conflict_and_a_late_event_delay_nobody_and_the_accepted_one_is_paid_b
     billed = batch.result("billing", "run", *month, "--actor", "eve")
     assert (billed["billable_views"], billed["amount_micros"]) == (2, 2 * RATE_MICROS // 1000), "they delay nobody"
     assert [each.partition(":")[0] for each in billed["remarks"]] == ["late_review", "conflict"]
-    decided = batch.result("billing", "conflict-decide", *month, "--reason", "a mended player", "--actor", "max")
+    decided = batch.result("billing", "conflicts", "decide", *month, "--reason", "a mended player", "--actor", "max")
     assert decided["decided_count"] == 1
 
     reason = ("--reason", "a player that was offline", "--actor", "max")
-    assert batch.result("billing", "late-decide", *month, "--as", "accepted", *reason)["decided_count"] == 1
+    assert batch.result("billing", "late", "decide", *month, "--as", "accepted", *reason)["decided_count"] == 1
     counted = batch.result("batch", "run")
     assert (counted["archived_count"], counted["accepted_count"]) == (0, 1), "a decision alone makes a version"
     assert f"{today - timedelta(days=37):%Y-%m-%d}" in counted["judged_days"]
     restated = batch.result("billing", "restate", *month, "--cause", "one late view", "--actor", "eve")
     assert restated["billable_views"] == 3
-    approved = batch.result("billing", "approve", *month, "--actor", "max")
+    approved = batch.result("billing", "statements", "approve", *month, "--actor", "max")
     assert approved["posted_count"] == 1
-    (notice,) = batch.result("billing", "notices", "--payee", "ann")["notices"]
+    (notice,) = batch.result("billing", "notices", "list", "--payee", "ann")["notices"]
     assert notice["delta_micros"] == 3 * RATE_MICROS // 1000 - 2 * RATE_MICROS // 1000, "what one view is worth"
 
     assert batch.result("rebuild", "batch")["state"] == "equal"
@@ -71,7 +71,9 @@ def import_catalogue(batch: Batch, folder: Path) -> None:
     (folder / "payees.csv").write_text("payee_id,name\nann,Ann\n")
     (folder / "videos.csv").write_text("video_id,payee_id\n_late,ann\n")
     files = [f"--{name}={folder / name}.csv" for name in ("payees", "videos")]
-    done = batch.run_warm("billing", "import", *files, f"--rates={PROJECT / 'deploy' / 'sample' / 'rates.yaml'}")
+    done = batch.run_warm(
+        "billing", "catalogue", "import", *files, f"--rates={PROJECT / 'deploy' / 'sample' / 'rates.yaml'}"
+    )
     assert done.returncode == ExitCode.OK, done.stderr
 
 

@@ -38,7 +38,7 @@ HELD_DAYS_MAX = Whole(
 SIGNING_KEY = LocalPath(
     "VIEWLEDGER_SIGNING_KEY",
     read_by="`billing`",
-    meaning="the file with the key that signs checkpoints, written by `billing keys create`",
+    meaning="the file with the key that signs checkpoints, written by `billing proof keys create`",
     without="refused where a checkpoint is signed",
 )
 PAYOUT_DEBTOR_NAME = Text(

@@ -4,7 +4,7 @@ from jobs.settings.kinds import LocalPath, Text, Whole
 
 PSEUDONYM_KEY = Text(
     "VIEWLEDGER_PSEUDONYM_KEY",
-    read_by="collector, api where it imports catalogues, `billing import`, `ingest`",
+    read_by="collector, api where it imports catalogues, `billing catalogue import`, `ingest`",
     meaning="makes the pseudonyms of viewers; kept as long as the events are",
     pattern="([0-9a-fA-F]{2}){32,}",
     form="an even number of hexadecimal digits, at least 64",

@@ -1,6 +1,7 @@
 """Wires the import of a catalogue into the API, where the operator turned it on.
 
-The readers are those of `billing catalogue import`. Its connection acts in viewledger_importer, which may add versions of the catalogue and put none in force.
+The readers are those of `billing catalogue import`. Its connection acts in viewledger_importer,
+which may add versions of the catalogue and put none in force.
 """
 
 from collections.abc import Callable, Mapping

@@ -226,7 +226,7 @@ def test_counts_that_contradict_their_events_are_never_paid(desk: Desk, monkeypa
     ("words", "code", "said"),
     [
         (["run", "--period", "October"], ExitCode.BAD_INPUT, "'October' is not a period; give a month"),
-        (["statements", "show", "--payee", "bob", "--period", "2026-10"], ExitCode.BAD_INPUT, "there is no payee 'bob'"),
+        (["statements", "show", "--payee=bob", "--period=2026-10"], ExitCode.BAD_INPUT, "there is no payee 'bob'"),
         (["catalogue", "import"], ExitCode.BAD_INPUT, "nothing to import"),
         (["catalogue", "import", "--payees", "x"], ExitCode.BAD_INPUT, "belong together"),
         (["catalogue", "import", "--rates", "/nonexistent"], ExitCode.BAD_INPUT, "cannot be read (No such file or dir"),
@@ -352,9 +352,9 @@ def test_a_statement_that_is_held_is_never_paid_by_a_night_and_named_from_its_li
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (["statements", "approve", "--period", "2026-10", "--actor", "max"], ExitCode.REFUSED, "no statement in period"),
+        (["statements", "approve", "--period=2026-10", "--actor=max"], ExitCode.REFUSED, "no statement in period"),
         (["statements", "void", "--period", "2026-10", "--payee", "bob"], ExitCode.REFUSED, "no statement of bob"),
-        (["run", "--period", "2026-10", "--actor", "run"], ExitCode.BAD_INPUT, "--actor is 'run', which is nobody's name"),
+        (["run", "--period=2026-10", "--actor=run"], ExitCode.BAD_INPUT, "--actor is 'run', which is nobody's name"),
         (["ledger", "balances", "--as-of", "yesterday"], ExitCode.BAD_INPUT, "--as-of is not a day: 'yesterday'; give"),
         (["restate", "--period", "2026-10", "--cause", "x"], ExitCode.REFUSED, "was never billed"),
         (["payouts", "file", "--batch", "x", "--out", "x"], ExitCode.BAD_INPUT, "there is no payout batch 'x'"),

@@ -300,7 +300,7 @@ def test_what_waits_for_a_second_person_is_shown_with_what_would_change(client: 
     page = client.get("/portal/operator/approvals").text
     assert "catalogue:3" in page
     assert "video v was of ann and is of &lt;b&gt;bob&lt;/b&gt;" in page
-    assert "billing proposal --proposal catalogue:3" in page
+    assert "billing proposals show --proposal catalogue:3" in page
 
 
 def test_voiding_needs_a_reason(client: TestClient, behind: FakeBehind) -> None:

@@ -1,4 +1,4 @@
-"""`./viewledger billing appeals`: what payees object to, and what was decided about it."""
+"""`./viewledger billing appeals …`: what payees object to, and what was decided about it."""
 
 from collections.abc import Mapping
 from datetime import datetime

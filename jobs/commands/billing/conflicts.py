@@ -1,4 +1,4 @@
-"""`./viewledger billing conflicts`: one id, two contents; whether it may stay as it is counted."""
+"""`./viewledger billing conflicts …`: one id, two contents; whether it may stay as it is counted."""
 
 from collections.abc import Mapping, Sequence
 

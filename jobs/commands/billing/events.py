@@ -1,4 +1,4 @@
-"""`./viewledger billing events`: which events a statement pays, and what became of one event."""
+"""`./viewledger billing events …`: which events a statement pays, and what became of one event."""
 
 import json
 import sys

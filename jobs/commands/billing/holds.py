@@ -1,4 +1,4 @@
-"""`./viewledger billing holds`: what is kept back, and for how long."""
+"""`./viewledger billing holds …`: what is kept back, and for how long."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""`./viewledger billing late`: events that came too late, visible until somebody decides about them."""
+"""`./viewledger billing late …`: events that came too late, visible until somebody decides about them."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""`./viewledger billing ledger`: all that was ever posted, and every account's balance."""
+"""`./viewledger billing ledger …`: all that was ever posted, and every account's balance."""
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta

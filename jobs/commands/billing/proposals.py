@@ -1,4 +1,4 @@
-"""`./viewledger billing proposals`: who lets an import into force."""
+"""`./viewledger billing proposals …`: who lets an import into force."""
 
 from collections.abc import Mapping, Sequence
 from itertools import islice

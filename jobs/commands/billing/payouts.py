@@ -1,4 +1,4 @@
-"""`./viewledger billing bank-accounts import`, `billing payouts create | file | import | reconcile`: to the bank and back."""
+"""`./viewledger billing bank-accounts import`, `billing payouts create | file | import | reconcile`: to the bank."""
 
 import os
 from collections.abc import Mapping

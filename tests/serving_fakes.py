@@ -20,9 +20,9 @@ from serving_layer.history.series import VideoSum, WindowSum
 from serving_layer.money.appeals import AppealReceipt
 from serving_layer.money.catalogue_import import CatalogueFiles, ImportAnswer
 from serving_layer.money.statements import StatementDetail, StatementSummary, UnknownPayeeError
-from serving_layer.openapi import openapi_examples
 from serving_layer.request.cursors import Cursors
 from serving_layer.request.parameters import SeriesQuery, TopQuery
+from serving_layer.routes import examples
 from serving_layer.routes.http_history import History
 
 PARTITIONS = 3
@@ -244,7 +244,7 @@ class FakeStatements:
 
 
 def statement(payee_id: str, number: int, state: str) -> StatementDetail:
-    fields = msgspec.json.decode(msgspec.json.encode(openapi_examples.STATEMENT))
+    fields = msgspec.json.decode(msgspec.json.encode(examples.STATEMENT))
     fields |= {"statement_id": statement_id(payee_id, number), "payee_id": payee_id, "state": state}
     return msgspec.convert(fields, StatementDetail)
 

@@ -1,50 +1,150 @@
 """The guard before every route: who asks, how often, what it needs; problems, request ids and limits in every answer.
 
-A route is made by the guard or it is not served (`refuse_unguarded`):
+A route is a FastAPI route made by the guard, or it is not served (`refuse_unguarded`):
 
-    guard.route("/v1/statements/{statement_id}", statement, needs=Scope.STATEMENTS)
+    guard.route("/v1/statements/{statement_id}", statement)
 
-    async def statement(request: Request, caller: Caller) -> Response:
+    async def statement(caller: Annotated[Caller, needing(Scope.STATEMENTS)], statement_id: StatementId) -> Response:
         found = ...                                  # read; raise refused(code, detail) for what cannot be done
         if found is None or not caller.sees_payee(found.payee_id):
             raise nothing_here()                     # 404, the same for both
         return Response(...)
 
-`needs` is one scope (`serving_layer.access.access.GRANTS` says which role has which). A caller without it gets 401 or
-403 before the endpoint runs. A creator (and a key bound to a payee) has the scope, but only for its own payee: the
-endpoint asks `caller.sees_payee(payee_id)`. What an endpoint raises as ProblemError becomes a problem document.
-`cost` counts a dear request several times against the sender's limit.
+`needing` names one scope (`serving_layer.access.access.GRANTS` says which role has which). A caller without it gets 401
+or 403 before anything else is looked at: FastAPI solves dependencies in the order of the signature, so the caller comes
+first. A creator (and a key bound to a payee) has the scope, but only for its own payee: the endpoint takes the payee
+as `OwnPayee`, or asks `caller.sees_payee(payee_id)`. What an endpoint or a dependency raises as ProblemError becomes a
+problem document, and what FastAPI itself notices becomes one too. `cost` counts an expensive request several times
+against the sender's limit.
 
 Pages with sign-in of their own make another Guard whose `identify` reads the session, e.g. with
 `access.caller_of(token)`, and whose `show` makes a page of a problem. `guard.open` serves a route to everybody.
 """
 
+import copy
+import inspect
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Annotated, Any
 
+from fastapi import Depends, Path, Security
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.models import HTTPBearer
+from fastapi.routing import APIRoute
+from fastapi.security import SecurityScopes
+from fastapi.security.base import SecurityBase
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from ingestion.contract.problem import PROBLEM_MEDIA_TYPE, Problem
-from serving_layer.access.access import Caller, Scope, nothing_here, require
+from serving_layer.access.access import Caller, Scope, nothing_here, require, require_payee
 from serving_layer.access.limits_requests import ANONYMOUS, CALLER, REFUSED, Allowance, RequestLimits
 from serving_layer.problems.problems import ProblemError, problem, refused
 from serving_layer.request import request_ids
+from serving_layer.request.http_parameters import RequestId, parameter_problem, query_names
+from serving_layer.request.parameters import refuse_unknown
 
 logger = logging.getLogger(__name__)
 
-Endpoint = Callable[[Request, Caller], Awaitable[Response]]
-OpenEndpoint = Callable[[Request], Awaitable[Response]]
+Endpoint = Callable[..., Awaitable[Response]]
+Answering = Callable[[Request], Coroutine[Any, Any, Response]]
+Quick = Callable[[Request], Coroutine[Any, Any, Response] | None]
 ShowProblem = Callable[[Request, Problem], Response]
+_ALLOWANCE, _CALLER = "viewledger.allowance", "viewledger.caller"
 
 
-class GuardedRoute(Route):
-    """A route of which it is known what it needs: a scope, or None where it is open to everybody."""
+class GuardedRoute(APIRoute):
+    """A FastAPI route whose every answer a guard sees.
 
-    needs: Scope | None = None
+    The endpoint's docstring is its description. `quick` answers a request without FastAPI's reading of parameters, or
+    returns None where they have to be read.
+    """
+
+    def __init__(
+        self,
+        guard: "Guard",
+        path: str,
+        endpoint: Endpoint,
+        *,
+        quick: Quick | None = None,
+        cost: int = 0,
+        **declared: Any,
+    ) -> None:
+        named: Any = getattr(endpoint, "func", endpoint)  # of a partial
+        self.guard, self.quick, self.cost = guard, quick, cost
+        declared = {"name": named.__name__, "description": inspect.getdoc(named), "response_class": Response} | declared
+        super().__init__(path, endpoint, response_model=None, **declared)
+        self.described_methods = set(self.methods or ())
+        if "GET" in self.described_methods:
+            self.methods = self.described_methods | {"HEAD"}  # as Starlette's own routes do
+
+    def get_route_handler(self) -> Answering:
+        """Return what answers a request: FastAPI's handler, with the guard before and after it."""
+        return self.guard.answering(self, super().get_route_handler())
+
+    @cached_property
+    def query_names(self) -> frozenset[str]:
+        """The query parameters that the route has."""
+        return query_names(self.dependant)
+
+    def described(self) -> "GuardedRoute":
+        """Return the route for the OpenAPI document, which has no HEAD: it is GET without the body."""
+        route = copy.copy(self)
+        route.methods = self.described_methods
+        return route
+
+
+class Access(SecurityBase):
+    """Lets callers in who have the scope that a route needs; for the OpenAPI document the security scheme."""
+
+    scheme_name = "bearer"
+
+    def __init__(self, cost: int) -> None:
+        self.model = HTTPBearer(description="An API key (`vlk_…`) or a JWT")
+        self.cost = cost
+
+    async def __call__(self, request: Request, needs: SecurityScopes, request_id: RequestId = None) -> Caller:
+        """Return who asks; raises ProblemError."""
+        guard: Guard = request.scope["route"].guard
+        return await guard.admitted(request, Scope(needs.scopes[0]), self.cost)
+
+
+def needing(scope: Scope, *, cost: int = 1) -> Any:
+    """Return the declaration of who may ask: `caller: Annotated[Caller, needing(Scope.COUNTS)]`."""
+    return Security(Access(cost), scopes=[scope])
+
+
+async def _own_payee(
+    request: Request, payee_id: Annotated[str, Path(json_schema_extra={"maxLength": 128}, examples=["anna"])]
+) -> str:
+    require_payee(request.scope[_CALLER], payee_id)
+    return payee_id
+
+
+OwnPayee = Annotated[str, Depends(_own_payee)]
+"""The payee of the path, after the caller in a signature: 404 for a caller who does not see it."""
+
+
+async def _everybodys(request: Request) -> None:
+    if request.scope[_CALLER].payee_id is not None:
+        raise nothing_here()
+
+
+Everybodys = Annotated[None, Depends(_everybodys)]
+"""404 for a caller who is bound to a payee: what the route is about is everybody's."""
+
+
+async def _only_known(request: Request) -> None:
+    if request.scope["query_string"]:
+        refuse_unknown(request.query_params.multi_items(), request.scope["route"].query_names)
+
+
+OnlyKnown = Annotated[None, Depends(_only_known)]
+"""Every query parameter at most once, and none that the route does not declare."""
 
 
 def problem_document(_: Request, found: Problem) -> Response:
@@ -72,46 +172,33 @@ class Guard:
     """Is told the route and the status of every answer; for metrics."""
 
     def route(
-        self, path: str, endpoint: Endpoint, *, needs: Scope, methods: Sequence[str] = ("GET",), cost: int = 1
+        self,
+        path: str,
+        endpoint: Endpoint,
+        *,
+        methods: Sequence[str] = ("GET",),
+        quick: Quick | None = None,
+        **declared: Any,
     ) -> GuardedRoute:
-        """Return a route that runs `endpoint` for callers with the scope."""
+        """Return a route that runs `endpoint` for the callers that its signature declares by `needing`.
 
-        async def guarded(request: Request) -> Response:
-            allowance: Allowance | None = None
-            try:
-                caller, allowance = await self._admitted(request, cost)
-                require(caller, needs)
-                response = await endpoint(request, caller)
-            except ProblemError as error:
-                response = self.show(request, error.problem)
-                response.headers.update(error.headers)
-            if allowance is not None:
-                response.headers.update(allowance.headers())
-            return response
-
-        made = GuardedRoute(path, self._answering(path, guarded), methods=list(methods))
-        made.needs = needs
+        `declared` is what FastAPI takes: `summary`, `responses` and so on.
+        """
+        made = GuardedRoute(self, path, endpoint, methods=list(methods), quick=quick, **declared)
+        if not any(isinstance(each.call, Access) for each in made.dependant.dependencies):
+            raise TypeError(f"{path} does not declare who may ask; give its endpoint a caller with `needing`")
         return made
 
     def open(
-        self, path: str, endpoint: OpenEndpoint, *, methods: Sequence[str] = ("GET",), cost: int = 0
+        self, path: str, endpoint: Endpoint, *, methods: Sequence[str] = ("GET",), cost: int = 0, **declared: Any
     ) -> GuardedRoute:
         """Return a route that runs `endpoint` for everybody: for probes, documents, pages with a sign-in of their own.
 
-        `cost` counts against what the sender's network may send without a credential; a probe costs nothing.
+        `cost` counts against what the sender's network may send without a credential; a probe costs nothing. Without a
+        `summary` it is not in the OpenAPI document.
         """
-
-        async def unguarded(request: Request) -> Response:
-            try:
-                if cost:
-                    _within(self.limits.hit(ANONYMOUS, self.network_of(request), cost))
-                return await endpoint(request)
-            except ProblemError as error:
-                response = self.show(request, error.problem)
-                response.headers.update(error.headers)
-                return response
-
-        return GuardedRoute(path, self._answering(path, unguarded), methods=list(methods))
+        declared |= {"include_in_schema": "summary" in declared, "openapi_extra": {"security": []}}
+        return GuardedRoute(self, path, endpoint, methods=list(methods), cost=cost, **declared)
 
     def count(self, caller: Caller, cost: int = 1) -> None:
         """Count a request of somebody who was identified elsewhere; raises ProblemError(rate_limited)."""
@@ -121,7 +208,8 @@ class Guard:
         """Return the same guard with another form for problems."""
         return replace(self, show=show)
 
-    async def _admitted(self, request: Request, cost: int) -> tuple[Caller, Allowance]:
+    async def admitted(self, request: Request, needs: Scope, cost: int = 1) -> Caller:
+        """Return who asks, counted against their limit; raises ProblemError where they may not ask."""
         try:
             caller = await self.identify(request)
         except ProblemError as error:
@@ -130,15 +218,21 @@ class Guard:
                 _within(self.limits.hit(REFUSED, self.network_of(request)))
             raise
         policy, sender = (ANONYMOUS, self.network_of(request)) if caller.is_anonymous else (CALLER, caller.subject)
-        return caller, _within(self.limits.hit(policy, sender, cost))
+        request.scope[_CALLER] = caller
+        request.scope[_ALLOWANCE] = _within(self.limits.hit(policy, sender, cost))
+        require(caller, needs)
+        return caller
 
-    def _answering(self, path: str, endpoint: OpenEndpoint) -> OpenEndpoint:
+    def answering(self, route: GuardedRoute, typed: Answering) -> Answering:
+        """Return what answers the requests of a route; `typed` is FastAPI's handler of it."""
+        path = route.path
+
         async def answered(request: Request) -> Response:
             started = time.perf_counter()
             request_id = request_ids.request_id_from(request.headers.get(request_ids.HEADER))
             entered = request_ids.current.set(request_id)
             try:
-                response = await self._survived(request, endpoint)
+                response = await self._survived(request, route, typed)
                 response.headers[request_ids.HEADER] = request_id
                 response.headers["X-Content-Type-Options"] = "nosniff"
                 if self.strict_transport is not None:
@@ -158,14 +252,31 @@ class Guard:
 
         return answered
 
-    async def _survived(self, request: Request, endpoint: OpenEndpoint) -> Response:
+    async def _survived(self, request: Request, route: GuardedRoute, typed: Answering) -> Response:
         if "\0" in request.scope["path"]:  # names nothing: no store keeps such a text
             return self.show(request, nothing_here().problem)
         try:
-            return await endpoint(request)
+            response = await self._answer(request, route, typed)
         except Exception:  # the outermost handler: the sender gets one sentence, the log gets the trace
             logger.exception("unexpected error")
             return self.show(request, problem("internal_error", "an unexpected error; it was logged"))
+        if (allowance := request.scope.get(_ALLOWANCE)) is not None:
+            response.headers.update(allowance.headers())
+        return response
+
+    async def _answer(self, request: Request, route: GuardedRoute, typed: Answering) -> Response:
+        try:
+            if route.cost:
+                _within(self.limits.hit(ANONYMOUS, self.network_of(request), route.cost))
+            quick = route.quick(request) if route.quick is not None else None
+            return await (typed(request) if quick is None else quick)
+        except RequestValidationError as error:
+            refusal = parameter_problem(route.dependant, error)
+        except ProblemError as error:
+            refusal = error
+        response = self.show(request, refusal.problem)
+        response.headers.update(refusal.headers)
+        return response
 
 
 def refuse_unguarded(routes: Iterable[BaseRoute]) -> None:

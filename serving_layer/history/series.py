@@ -1,13 +1,18 @@
-"""Settled views over time and by rank: the rows of answers, made of what the store adds up. Pure."""
+"""Settled views over time and by rank: the answers and their rows, made of what the store adds up. Pure."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import date, datetime
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
+from serving_layer.counts.answers import Envelope, Instant
 from serving_layer.counts.merge import ImpossibleCountError
 from serving_layer.request.parameters import SeriesQuery
-from serving_layer.request.windows import instant_of
+from serving_layer.request.windows import WindowKind, instant_of
+
+Next = Annotated[str | None, Meta(description="The cursor of the next page; null on the last")]
 
 
 class WindowSum(msgspec.Struct, frozen=True, gc=False):
@@ -46,6 +51,40 @@ class TopRow(msgspec.Struct, frozen=True, gc=False):
     video_id: str
     views: int
     billable_views: int | None
+
+
+class Series(Envelope, frozen=True, kw_only=True):
+    """What is said of every series."""
+
+    window: WindowKind
+    timezone: str
+    start: Instant = msgspec.field(name="from")
+    end: Instant = msgspec.field(name="to")
+    group_by: tuple[Literal["country", "device"], ...]
+    rows: Sequence[SeriesRow]
+    next: Next
+
+
+class VideoSeries(Series, frozen=True):
+    """The settled views of a video over time."""
+
+    video_id: str
+
+
+class ChannelSeries(Series, frozen=True):
+    """The settled views of a channel over time."""
+
+    payee_id: str
+
+
+class Top(Envelope, frozen=True, kw_only=True):
+    """A page of a ranking."""
+
+    by: Literal["views", "billable_views"]
+    start_on: date = msgspec.field(name="from")
+    end_on: date = msgspec.field(name="to")
+    rows: Sequence[TopRow]
+    next: Next
 
 
 def series_rows(query: SeriesQuery, sums: Iterable[WindowSum], *, with_billable: bool) -> list[SeriesRow]:

@@ -1,9 +1,10 @@
 """What a payee may object to, and the port that takes it down. Pure."""
 
 from datetime import datetime
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import msgspec
+from msgspec import Meta
 
 from ingestion.contract.printable import is_text
 from ingestion.contract.requests import RequestKey
@@ -16,9 +17,9 @@ APPEALABLE = frozenset({"finalised", "paid", "held"})
 
 
 class AppealBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is sent."""
+    """What is sent. Its bounds are described here and checked, in our words, by `objection_of`."""
 
-    objection: str
+    objection: Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": OBJECTION_LENGTH_MAX})]
 
 
 class AppealReceipt(msgspec.Struct, frozen=True):

@@ -15,18 +15,23 @@ KEY_PATTERN = "[!-~]{1,128}"
 _is_key = re.compile(KEY_PATTERN).fullmatch
 
 
-def request_key(key: str | None, caller: Caller, path: str, body: bytes) -> RequestKey:
-    """Return the key of a request.
+def key_of(sent: str | None) -> str:
+    """Return the key that was sent; None is a missing one.
 
     Raises:
         ProblemError: idempotency_key_invalid.
     """
-    if key is None or not _is_key(key):
-        said = "is missing" if key is None else "is malformed"
+    if sent is None or not _is_key(sent):
+        said = "is missing" if sent is None else "is malformed"
         raise refused(
             "idempotency_key_invalid",
             f"the header {HEADER} {said}; send 1 to 128 visible ASCII characters, a new key for each new request",
         )
+    return sent
+
+
+def request_key(key: str, caller: Caller, *, path: str, body: bytes) -> RequestKey:
+    """Return what a request is known by."""
     return RequestKey(caller.subject, key, hashlib.sha256(path.encode() + b"\n" + body).hexdigest())
 
 

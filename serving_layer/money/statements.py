@@ -5,7 +5,7 @@ Amounts are integer micros (1e-6 of the currency's unit), shares parts per milli
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import msgspec
 
@@ -79,6 +79,14 @@ class StatementDetail(StatementSummary, frozen=True):
     calculated_at: datetime
     posted_at: datetime | None
     lines: Sequence[StatementLine]
+
+
+class StatementList(msgspec.Struct, frozen=True):
+    """A page of a payee's statements."""
+
+    payee_id: str
+    rows: Sequence[StatementSummary]
+    next: Annotated[str | None, msgspec.Meta(description="The cursor of the next page; null on the last")]
 
 
 class UnknownPayeeError(Exception):

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from serving_layer.access.access import Scope
 from serving_layer.access.http_access import GuardedRoute
 from serving_layer.money.appeals import APPEALABLE, OBJECTION_LENGTH_MAX
-from serving_layer.money.idempotency import request_key
+from serving_layer.money.idempotency import key_of, request_key
 from serving_layer.money.proofs import NDJSON
 from serving_layer.money.statements import StatementLine, is_shown
 from serving_layer.portal.formatting import machine
@@ -167,7 +167,9 @@ async def _appeal(visit: Visit) -> Response:
         return statement_page(visit, found, status=409, refused=refused)
     statement_id, caller = found.detail.statement_id, visit.known_caller
     try:
-        asked = request_key(text_of(form, "request_key"), caller, f"appeal {statement_id}", text.encode())
+        asked = request_key(
+            key_of(text_of(form, "request_key")), caller, path=f"appeal {statement_id}", body=text.encode()
+        )
     except ProblemError:
         return statement_page(visit, found, status=422, refused="The form is not whole; send it from this page.")
     try:

@@ -1,7 +1,11 @@
-"""The query parameters of the dear routes, checked before anything is read. Pure."""
+"""The query parameters of the expensive routes, checked before anything is read. Pure.
+
+Each reader takes a parameter's text and returns its value, or raises ProblemError with a sentence that names the
+parameter, what was sent and what is allowed. Readers of parameters that a request needs take None for a missing one.
+"""
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from urllib.parse import urlencode
@@ -9,14 +13,14 @@ from zoneinfo import ZoneInfo
 
 from ingestion.contract.instants import BOUNDS, day_of_text, instant_of
 from serving_layer.problems.problems import refused
-from serving_layer.request.windows import WindowKind, boundaries, quarter_of, zone_of
+from serving_layer.request.windows import WindowKind, boundaries, quarter_of
 
 GROUPS = ("country", "device")
 ORDERS = ("views", "billable_views")
 LIMIT_DEFAULT, LIMIT_MAX = 1_000, 10_000
 TOP_LIMIT_DEFAULT, TOP_LIMIT_MAX = 100, 1_000
 TOP_DAYS_MAX = 366
-COMMON = frozenset({"version", "as_of", "format", "limit", "cursor"})
+FROM_EXAMPLE, TO_EXAMPLE = "2026-11-01", "2026-12-01"
 is_number = re.compile(r"[0-9]{1,18}").fullmatch
 """Of a length that `int` reads at once and PostgreSQL keeps: it raises on a text of thousands of digits."""
 
@@ -53,99 +57,122 @@ class TopQuery:
     end_on: date
 
 
-class Parameters:
-    """What stands behind the question mark; every parameter at most once, and none that is not known."""
+def refuse_unknown(pairs: Iterable[tuple[str, str]], allowed: Collection[str]) -> None:
+    """Raise ProblemError where a parameter is not one of the allowed ones, or appears twice."""
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name not in allowed:
+            raise refused(
+                "parameter_unknown", f"{name[:40]!r} is no parameter here; allowed are {', '.join(sorted(allowed))}"
+            )
+        if name in seen:
+            raise refused("parameter_repeated", f"{name} appears twice; give it once")
+        seen.add(name)
 
-    def __init__(self, pairs: Iterable[tuple[str, str]], allowed: Collection[str]) -> None:
-        self._values: dict[str, str] = {}
-        for name, value in pairs:
-            if name not in allowed:
-                raise refused(
-                    "parameter_unknown", f"{name[:40]!r} is no parameter here; allowed are {', '.join(sorted(allowed))}"
-                )
-            if name in self._values:
-                raise refused("parameter_repeated", f"{name} appears twice; give it once")
-            self._values[name] = value
 
-    def canonical(self) -> str:
-        """Return the query without its cursor, for the cursor to be bound to."""
-        return urlencode([(name, value) for name, value in sorted(self._values.items()) if name != "cursor"])
+def canonical(pairs: Iterable[tuple[str, str]]) -> str:
+    """Return the query without its cursor, for the cursor to be bound to."""
+    return urlencode([(name, value) for name, value in sorted(pairs) if name != "cursor"])
 
-    def text(self, name: str, default: str = "") -> str:
-        """Return a value, or the default where there is none."""
-        return self._values.get(name, default)
 
-    def required(self, name: str, code: str, example: str) -> str:
-        """Return a value that has no default."""
-        if not self._values.get(name):
-            raise refused(code, f"{name} is missing; give it as in {name}={example}")
-        return self._values[name]
+def choice(name: str, allowed: Sequence[str], code: str) -> Callable[[str], str]:
+    """Return the reader of a parameter that is one of the allowed texts."""
 
-    def choice(self, name: str, allowed: Collection[str], code: str, default: str) -> str:
-        """Return one of the allowed values."""
-        value = self._values.get(name, default)
-        if value not in allowed:
-            raise refused(code, f"{name} is {value[:40]!r}; allowed are {', '.join(allowed)}")
-        return value
+    def read(text: str) -> str:
+        if text not in allowed:
+            raise refused(code, f"{name} is {text[:40]!r}; allowed are {', '.join(allowed)}")
+        return text
 
-    def limit(self, default: int, most: int) -> int:
-        """Return how many rows a page has."""
-        text = self._values.get("limit", str(default))
+    return read
+
+
+def limit_to(most: int) -> Callable[[str], int]:
+    """Return the reader of how many rows a page has."""
+
+    def read(text: str) -> int:
         if not is_number(text) or not 1 <= int(text) <= most:
             raise refused("limit_invalid", f"limit is {text[:40]!r}; it must be a whole number from 1 to {most}")
         return int(text)
 
-    def at_version(self, now: datetime) -> AtVersion:
-        """Return which version is asked for."""
-        number, instant = self._values.get("version"), self._values.get("as_of")
-        if number is not None and instant is not None:
-            raise refused("version_invalid", "version and as_of exclude each other; give one of them")
-        if number is not None:
-            if not is_number(number) or int(number) < 1:
-                raise refused("version_invalid", f"version is {number[:40]!r}; it must be a whole number from 1 on")
-            return AtVersion(number=int(number))
-        if instant is None:
-            return AtVersion()
-        try:
-            as_of = instant_of(instant)
-        except ValueError:
-            raise refused(
-                "as_of_invalid",
-                f"as_of is {instant[:40]!r}; it must be an instant such as 2026-11-01T00:00:00Z, {BOUNDS}",
-            ) from None
-        if as_of > now:
-            raise refused("as_of_invalid", f"as_of is {instant[:40]!r}, which is not over yet; it is {now:%FT%TZ}")
-        return AtVersion(as_of=as_of)
+    return read
 
-    def series(self) -> SeriesQuery:
-        """Return the series asked for."""
-        zone = zone_of(self._values.get("timezone", "UTC"))
-        kind = WindowKind(self.choice("window", tuple(WindowKind), "window_unknown", "day"))
-        start = quarter_of("from", self.required("from", "range_invalid", "2026-11-01"), zone)
-        end = quarter_of("to", self.required("to", "range_invalid", "2026-12-01"), zone)
-        named = [each for each in self._values.get("group_by", "").split(",") if each]
-        if unknown := [each for each in named if each not in GROUPS]:
-            raise refused("group_unknown", f"group_by names {unknown[0][:40]!r}; allowed are country, device, or both")
-        groups = tuple(each for each in GROUPS if each in named)
-        return SeriesQuery(tuple(boundaries(start, end, kind, zone)), kind, zone, groups)
 
-    def top(self) -> TopQuery:
-        """Return the ranking asked for."""
-        by = self.choice("by", ORDERS, "order_unknown", "views")
-        start_on, end_on = (
-            self._day(name, example) for name, example in (("from", "2026-11-01"), ("to", "2026-12-01"))
-        )
-        if start_on >= end_on:
-            raise refused("range_invalid", "from must be earlier than to")
-        if end_on - start_on > timedelta(days=TOP_DAYS_MAX):
-            raise refused("range_too_large", f"from and to hold more than {TOP_DAYS_MAX} days; ask for fewer")
-        return TopQuery(by, start_on, end_on)
+def version_number(text: str) -> int:
+    """Return the number of a version."""
+    if not is_number(text) or int(text) < 1:
+        raise refused("version_invalid", f"version is {text[:40]!r}; it must be a whole number from 1 on")
+    return int(text)
 
-    def _day(self, name: str, example: str) -> date:
-        text = self.required(name, "range_invalid", example)
+
+def as_of_instant(text: str) -> datetime:
+    """Return the instant whose version is asked for."""
+    try:
+        return instant_of(text)
+    except ValueError:
+        raise refused(
+            "as_of_invalid",
+            f"as_of is {text[:40]!r}; it must be an instant such as 2026-11-01T00:00:00Z, {BOUNDS}",
+        ) from None
+
+
+def at_version(number: int | None, as_of: datetime | None, *, sent: str, now: datetime) -> AtVersion:
+    """Return which version is asked for; `sent` is the text of `as_of`.
+
+    Raises:
+        ProblemError: version_invalid (both are given) or as_of_invalid (the instant is not over yet).
+    """
+    if number is not None and as_of is not None:
+        raise refused("version_invalid", "version and as_of exclude each other; give one of them")
+    if as_of is not None and as_of > now:
+        raise refused("as_of_invalid", f"as_of is {sent[:40]!r}, which is not over yet; it is {now:%FT%TZ}")
+    return AtVersion(number, as_of)
+
+
+def needed(name: str, example: str) -> Callable[[str | None], str]:
+    """Return the reader of an end of a range, which has no default."""
+
+    def read(text: str | None) -> str:
+        if not text:
+            raise refused("range_invalid", f"{name} is missing; give it as in {name}={example}")
+        return text
+
+    return read
+
+
+def day(name: str, example: str) -> Callable[[str | None], date]:
+    """Return the reader of a day at an end of a range."""
+
+    def read(sent: str | None) -> date:
+        text = needed(name, example)(sent)
         try:
             return day_of_text(text)
         except ValueError:
             raise refused(
                 "range_invalid", f"{name} is {text[:40]!r}; it must be a day such as {example}, {BOUNDS}"
             ) from None
+
+    return read
+
+
+def groups_of(text: str) -> tuple[str, ...]:
+    """Return the groups that a text names with commas between them, in the order of GROUPS."""
+    named = [each for each in text.split(",") if each]
+    if unknown := [each for each in named if each not in GROUPS]:
+        raise refused("group_unknown", f"group_by names {unknown[0][:40]!r}; allowed are country, device, or both")
+    return tuple(each for each in GROUPS if each in named)
+
+
+def series_query(start: str, end: str, kind: WindowKind, *, zone: ZoneInfo, group_by: str = "") -> SeriesQuery:
+    """Return the series asked for; raises ProblemError where its ends are not on the zone's clock, or too far apart."""
+    first, last = quarter_of("from", start, zone), quarter_of("to", end, zone)
+    groups = groups_of(group_by)
+    return SeriesQuery(tuple(boundaries(first, last, kind, zone)), kind, zone, groups)
+
+
+def top_query(by: str, start_on: date, end_on: date) -> TopQuery:
+    """Return the ranking asked for; raises ProblemError where its days are none, or too many."""
+    if start_on >= end_on:
+        raise refused("range_invalid", "from must be earlier than to")
+    if end_on - start_on > timedelta(days=TOP_DAYS_MAX):
+        raise refused("range_too_large", f"from and to hold more than {TOP_DAYS_MAX} days; ask for fewer")
+    return TopQuery(by, start_on, end_on)

@@ -1,6 +1,9 @@
 """The ids a request asks for, checked before anything is read. Pure."""
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 
 from ingestion.contract.decoding import is_video_id
 from ingestion.contract.event import VIDEO_ID_LENGTH_MAX, VIDEO_ID_PATTERN
@@ -11,10 +14,13 @@ LOOKUP_IDS_MAX = 1_000
 LOOKUP_BYTES_MAX = 256 * 1024
 
 
-class Lookup(msgspec.Struct, forbid_unknown_fields=True):
-    """The body of a look-up."""
+_VideoId = Annotated[str, Meta(extra_json_schema={"pattern": VIDEO_ID_PATTERN, "maxLength": VIDEO_ID_LENGTH_MAX})]
 
-    video_ids: list[str]
+
+class Lookup(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of a look-up. Its bounds are described here and checked, in our words, by `looked_up`."""
+
+    video_ids: Annotated[list[_VideoId], Meta(extra_json_schema={"minItems": 1, "maxItems": LOOKUP_IDS_MAX})]
 
 
 _decode = msgspec.json.Decoder(Lookup).decode

@@ -3,11 +3,14 @@
 import csv
 import hashlib
 import io
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
 import msgspec
+from fastapi import Depends, Query
+from pydantic import BeforeValidator
+from pydantic.json_schema import SkipJsonSchema
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -16,7 +19,8 @@ from ingestion.contract.unavailable import Part
 from serving_layer.access.access import Caller
 from serving_layer.problems.problems import refused
 from serving_layer.request.accept import preferred
-from serving_layer.request.parameters import Parameters
+from serving_layer.request.http_parameters import IfNoneMatch
+from serving_layer.request.parameters import choice
 
 FOR_EVER = "max-age=31536000, immutable"
 """An answer from a version named by its number never changes."""
@@ -29,14 +33,32 @@ _FORMATS = tuple(MEDIA_TYPES.values())
 _encode = msgspec.json.Encoder().encode
 
 
-def format_of(request: Request, parameters: Parameters) -> str:
+def _named(text: str) -> str | None:
+    """Return the form that the parameter names; None where it is empty."""
+    return choice("format", _FORMATS, "format_unknown")(text) if text else None
+
+
+async def _form(
+    request: Request,
+    *,
+    form: Annotated[
+        Literal["json", "csv"] | SkipJsonSchema[None],
+        BeforeValidator(_named),
+        Query(alias="format", description="Stronger than Accept", examples=["csv"]),
+    ] = None,
+    if_none_match: IfNoneMatch = None,  # `answer` reads it; here it is declared
+) -> str:
     """Return `json` or `csv`: the parameter `format`, or else what Accept prefers; raises ProblemError."""
-    if parameters.text("format"):
-        return parameters.choice("format", _FORMATS, "format_unknown", "json")
+    if form is not None:
+        return form
     chosen = preferred(request.headers.get("accept", "*/*"), tuple(MEDIA_TYPES))
     if chosen is None:
         raise refused("not_acceptable", "this is served as application/json and as text/csv")
     return MEDIA_TYPES[chosen]
+
+
+Form = Annotated[str, Depends(_form)]
+"""The form of an answer."""
 
 
 def missing(part: Part | None) -> dict[str, str]:
@@ -47,9 +69,10 @@ def missing(part: Part | None) -> dict[str, str]:
 def answer(
     request: Request,
     caller: Caller,
-    body: Mapping[str, Any],
+    body: msgspec.Struct,
     *,
     form: str = "json",
+    rows: Sequence[object] = (),
     columns: Sequence[str] = (),
     shared: Sequence[str] = SHARED,
     kept: str = SECONDS,
@@ -57,10 +80,10 @@ def answer(
 ) -> Response:
     """Return the answer with its entity tag, or 304 where the sender has it already.
 
-    CSV has a line for each of `body["rows"]` with these columns and, at its end, what the body says of all (`shared`).
+    CSV has a line for each of `rows` with these columns and, at its end, what the body says of all (`shared`).
     `part` is what it misses something for.
     """
-    content = _csv(body, columns, shared) if form == "csv" else _encode(body)
+    content = _csv(body, rows, columns, shared=shared) if form == "csv" else _encode(body)
     tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
     headers = {
         "ETag": tag,
@@ -68,8 +91,8 @@ def answer(
         "Vary": "Authorization, Accept",
         **missing(part),
     }
-    if body.get("next"):
-        following = {**request.query_params, "cursor": body["next"]}
+    if cursor := getattr(body, "next", None):
+        following = {**request.query_params, "cursor": cursor}
         headers["Link"] = f'<{request.url.path}?{urlencode(following)}>; rel="next"'
     condition = request.headers.get("if-none-match")
     if condition is not None and matches(condition, tag):
@@ -83,13 +106,13 @@ def matches(condition: str, tag: str) -> bool:
     return condition.strip() == "*" or any(each.strip().removeprefix("W/") == wanted for each in condition.split(","))
 
 
-def _csv(body: Mapping[str, Any], columns: Sequence[str], shared: Sequence[str]) -> bytes:
-    last = [_cell(value) for value in msgspec.to_builtins([body[name] for name in shared])]
+def _csv(body: object, rows: Sequence[object], columns: Sequence[str], *, shared: Sequence[str]) -> bytes:
+    last = [_cell(value) for value in msgspec.to_builtins([getattr(body, name) for name in shared])]
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow([*columns, *shared])
-    for row in body["rows"]:
-        cells = msgspec.to_builtins(row)
+    for row in rows:
+        cells: dict[str, Any] = msgspec.to_builtins(row)
         writer.writerow([_cell(cells.get(column)) for column in columns] + last)
     return out.getvalue().encode()
 

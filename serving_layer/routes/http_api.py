@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -17,14 +18,15 @@ from ingestion.contract.unavailable import UnavailableError
 from serving_layer.access.http_access import Guard, GuardedRoute, problem_document, refuse_unguarded
 from serving_layer.counts.counts_reader import CountsReader
 from serving_layer.counts.prometheus_api import ApiMetrics
-from serving_layer.openapi.openapi import documentation
 from serving_layer.problems.problems import problem, refused
 from serving_layer.routes.http_channels import channel_routes
 from serving_layer.routes.http_counts import counts_routes
+from serving_layer.routes.http_described import document, only_problems_of
 from serving_layer.routes.http_history import History, history_routes
 from serving_layer.routes.http_live import LiveStreams, live_routes
 
 logger = logging.getLogger(__name__)
+_DOCUMENT = "This document"
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ def counts_app(api: Api) -> FastAPI:
     """
     app = FastAPI(
         title="viewledger",
+        version="1",
         summary="View counts people are paid from.",
         docs_url=None,  # their pages load scripts from elsewhere; the document itself is /openapi.json
         redoc_url=None,
@@ -63,28 +66,30 @@ def counts_app(api: Api) -> FastAPI:
         *channel_routes(api.guard, api.history, api.reader, api.metrics, api.live),
         *counts_routes(api.guard, api.reader, api.metrics, api.history),
         *api.routes,
-        *_probes(api, documentation(title=app.title, summary=app.summary or "", version="1")),
+        *_probes(api, app),
     ]
     refuse_unguarded(app.router.routes)
+    app.openapi = partial(document, app)  # type: ignore[method-assign] # the way to extend it
     return app
 
 
-def _probes(api: Api, document: dict[str, Any]) -> list[GuardedRoute]:
-    described = msgspec.json.encode(document)
-
-    async def healthz(_: Request) -> Response:
+def _probes(api: Api, app: FastAPI) -> list[GuardedRoute]:
+    async def healthz() -> Response:
         return Response("ok\n", media_type="text/plain")
 
-    async def readyz(_: Request) -> Response:
+    async def readyz() -> Response:
         return _readiness(api.reader)
 
-    async def openapi(_: Request) -> Response:
+    async def openapi() -> Response:
+        described = msgspec.json.encode(app.openapi())
         return Response(described, headers={"Cache-Control": "public, max-age=300"}, media_type="application/json")
 
+    lives, ready = "Whether the process lives", "Whether a version is served, and whether the speed layer answers"
+    unready = only_problems_of(["version_unknown"])
     return [
-        api.guard.open("/healthz", healthz),
-        api.guard.open("/readyz", readyz),
-        api.guard.open("/openapi.json", openapi),
+        api.guard.open("/healthz", healthz, summary=lives, responses={200: {"description": lives}}),
+        api.guard.open("/readyz", readyz, summary=ready, responses={200: {"description": ready}, **unready}),
+        api.guard.open("/openapi.json", openapi, summary=_DOCUMENT, responses={200: {"description": _DOCUMENT}}),
     ]
 
 

@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import TypeVar
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, TypeVar
 
 import msgspec
 from starlette.requests import Request
@@ -12,12 +14,14 @@ from starlette.responses import Response
 from ingestion.contract.requests import KeyReusedError, OpenAppealError
 from ingestion.contract.unavailable import UnavailableError
 from serving_layer.access.access import Caller, Scope
-from serving_layer.access.http_access import Guard, GuardedRoute
-from serving_layer.money.appeals import APPEALABLE, BODY_BYTES_MAX, AppealReceipt, Appeals, objection_of
-from serving_layer.money.idempotency import HEADER, key_reused, request_key
+from serving_layer.access.http_access import Guard, GuardedRoute, needing
+from serving_layer.money.appeals import APPEALABLE, BODY_BYTES_MAX, AppealBody, AppealReceipt, Appeals, objection_of
+from serving_layer.money.idempotency import key_reused, request_key
 from serving_layer.money.statements import books_unavailable
 from serving_layer.problems.problems import refused
-from serving_layer.routes.http_counts import read_body
+from serving_layer.request.http_parameters import StatementId
+from serving_layer.routes.http_bodies import IdempotencyKey, read_body
+from serving_layer.routes.http_described import JSON, body_of, changed, schema_of
 from serving_layer.routes.http_statements import Books, shown_statement
 
 _SECONDS_MAX = 10.0
@@ -26,28 +30,57 @@ _encode = msgspec.json.Encoder().encode
 Answer = TypeVar("Answer")
 
 
+@dataclass(frozen=True)
+class Objections:
+    """What the route works with. `executor` runs what writes, so that reading never waits for it."""
+
+    books: Books
+    appeals: Appeals
+    executor: Executor
+
+
 def appeal_routes(guard: Guard, books: Books, appeals: Appeals, executor: Executor) -> list[GuardedRoute]:
     """Return the route. `executor` runs what writes, so that reading never waits for it."""
-
-    async def appeal(request: Request, caller: Caller) -> Response:
-        statement_id = request.path_params["statement_id"]
-        body = await read_body(request, BODY_BYTES_MAX)
-        asked = request_key(request.headers.get(HEADER), caller, request.url.path, body)
-        objection = objection_of(body)
-        found = await shown_statement(books, statement_id, caller)
-        receipt = await _ask(executor, appeals.answered, statement_id, asked)
-        if receipt is None:
-            if found.state not in APPEALABLE:
-                raise refused(
-                    "statement_not_appealable",
-                    f"the statement is {found.state}; an appeal needs one of {', '.join(sorted(APPEALABLE))}",
-                )
-            receipt = await _ask(executor, appeals.file, statement_id, objection, asked)
-        return _created(receipt)
-
+    body = {JSON: {"schema": schema_of(AppealBody), "example": {"objection": "two videos are missing"}}}
+    problems = ("statement_not_appealable", "appeal_open", "appeal_invalid", "body_malformed", "statements_unavailable")
     return [
-        guard.route("/v1/statements/{statement_id}/appeals", appeal, needs=Scope.APPEALS, methods=["POST"], cost=_COST)
+        guard.route(
+            "/v1/statements/{statement_id}/appeals",
+            partial(appeal, Objections(books, appeals, executor)),
+            methods=["POST"],
+            status_code=201,
+            summary="Object to a statement of one's own; a person decides",
+            responses=changed(AppealReceipt, ("not_found", *problems)),
+            openapi_extra=body_of(body),
+        )
     ]
+
+
+async def appeal(
+    of: Objections,
+    caller: Annotated[Caller, needing(Scope.APPEALS, cost=_COST)],
+    *,
+    request: Request,
+    statement_id: StatementId,
+    key: IdempotencyKey,
+) -> Response:
+    """Return the receipt of an appeal.
+
+    The same request under the same `Idempotency-Key` is done once and answered the same again.
+    """
+    body = await read_body(request, BODY_BYTES_MAX)
+    asked = request_key(key, caller, path=request.url.path, body=body)
+    objection = objection_of(body)
+    found = await shown_statement(of.books, statement_id, caller)
+    receipt = await _ask(of.executor, of.appeals.answered, statement_id, asked)
+    if receipt is None:
+        if found.state not in APPEALABLE:
+            raise refused(
+                "statement_not_appealable",
+                f"the statement is {found.state}; an appeal needs one of {', '.join(sorted(APPEALABLE))}",
+            )
+        receipt = await _ask(of.executor, of.appeals.file, statement_id, objection, asked)
+    return _created(receipt)
 
 
 def _created(receipt: AppealReceipt) -> Response:

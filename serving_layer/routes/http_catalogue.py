@@ -3,8 +3,13 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Annotated, Any
 
 import msgspec
+from fastapi import Query
+from pydantic import BeforeValidator, Field
 from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
@@ -12,8 +17,8 @@ from starlette.responses import Response
 
 from ingestion.contract.requests import FileRefusedError, KeyReusedError, RequestKey
 from ingestion.contract.unavailable import UnavailableError
-from serving_layer.access.access import Caller, Scope, nothing_here
-from serving_layer.access.http_access import Guard, GuardedRoute
+from serving_layer.access.access import Caller, Scope
+from serving_layer.access.http_access import Everybodys, Guard, GuardedRoute, OnlyKnown, needing
 from serving_layer.money.catalogue_import import (
     BYTES_MAX,
     FILE_NAMES,
@@ -23,10 +28,11 @@ from serving_layer.money.catalogue_import import (
     CatalogueImports,
     ImportAnswer,
 )
-from serving_layer.money.idempotency import HEADER, key_reused, request_key
+from serving_layer.money.idempotency import key_reused, request_key
 from serving_layer.problems.problems import ProblemError, problem, refused
-from serving_layer.request.parameters import Parameters, is_number
-from serving_layer.routes.http_counts import read_body
+from serving_layer.request.parameters import is_number
+from serving_layer.routes.http_bodies import IdempotencyKey, read_body
+from serving_layer.routes.http_described import JSON, body_of, changed, done, record_of
 
 BODY_SECONDS_MAX = 60.0
 _SECONDS_MAX = 120.0
@@ -34,6 +40,17 @@ _COST = 100
 _ENVELOPE_BYTES_MAX = 4_096
 """What multipart/form-data adds around the files."""
 _PIECE_BYTES = 128 * 1024
+_FILES = {
+    "payees": "CSV: payee_id,name,user_id,country; the last two may be missing",
+    "videos": "CSV: video_id,payee_id,length_seconds; the last two may be missing",
+    "owners": "CSV: video_id,payee_id,share_ppm,from_on,to_on; for videos without a payee_id",
+}
+_BODY: dict[str, Any] = {
+    "type": "object",
+    "required": ["payees", "videos"],
+    "properties": {name: {"type": "string", "format": "binary", "description": text} for name, text in _FILES.items()},
+    "additionalProperties": False,
+}
 _encode = msgspec.json.Encoder().encode
 
 
@@ -43,26 +60,72 @@ class _InMemory(MultiPartParser):
     spool_max_size = BYTES_MAX + 1
 
 
+def _removals(text: str) -> int:
+    if not is_number(text):
+        raise refused("removals_invalid", f"allow_removals is {text[:40]!r}; it must be a whole number from 0 on")
+    return int(text)
+
+
+Removals = Annotated[
+    int,
+    Field(ge=0),
+    BeforeValidator(_removals),
+    Query(description="Payees and videos that may be gone by it, if more than 0", examples=[2]),
+]
+
+
+@dataclass(frozen=True)
+class Importing:
+    """What the route works with. One import runs at a time, and `executor` runs it."""
+
+    imports: CatalogueImports
+    executor: Executor
+    busy: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
 def catalogue_routes(guard: Guard, imports: CatalogueImports, executor: Executor) -> list[GuardedRoute]:
     """Return the route; one import runs at a time, and `executor` runs it."""
-    busy = asyncio.Lock()
-
-    async def import_version(request: Request, caller: Caller) -> Response:
-        if caller.payee_id is not None:
-            raise nothing_here()  # a catalogue is everybody's
-        request_key(request.headers.get(HEADER), caller, request.url.path, b"")  # before anything is read
-        removals_max = _removals_max(request)
-        if busy.locked():
-            raise refused("import_busy", "another import is running; try again shortly", {"Retry-After": "10"})
-        async with busy:
-            body = await read_body(request, BYTES_MAX + _ENVELOPE_BYTES_MAX, BODY_SECONDS_MAX)
-            files = await _files_of(request.headers, body, removals_max)
-            asked = request_key(request.headers.get(HEADER), caller, request.url.path, files.digest())
-            return _answered(await _imported(executor, imports, files, asked))
-
+    problems = ("upload_malformed", "catalogue_invalid", "catalogue_unavailable", "import_busy", "removals_invalid")
+    responses = changed(ImportAnswer, ("not_found", *problems, "parameter_unknown", "parameter_repeated"))
+    content = {JSON: record_of(ImportAnswer)}
+    responses[200] = done("What was sent is in force, or waits, already", content)
+    proposed = "It could move money that is not billed: it is in force once a second person has approved it"
+    responses[202] = done(proposed, content)
     return [
-        guard.route("/v1/catalogue/versions", import_version, needs=Scope.CATALOGUE, methods=["POST"], cost=_COST),
+        guard.route(
+            "/v1/catalogue/versions",
+            partial(import_catalogue, Importing(imports, executor)),
+            methods=["POST"],
+            status_code=201,
+            summary="Import a version of the catalogue from CSV files, checked as a whole",
+            responses=responses,
+            openapi_extra=body_of({"multipart/form-data": {"schema": _BODY}}),
+        )
     ]
+
+
+async def import_catalogue(
+    of: Importing,
+    caller: Annotated[Caller, needing(Scope.CATALOGUE, cost=_COST)],
+    *,
+    request: Request,
+    unbound: Everybodys,
+    known: OnlyKnown,
+    key: IdempotencyKey,
+    allow_removals: Removals = 0,
+) -> Response:
+    """Return what an import did.
+
+    The same request under the same `Idempotency-Key` is done once and answered the same again; what was refused is not
+    remembered. There only where the operator turned it on.
+    """
+    if of.busy.locked():
+        raise refused("import_busy", "another import is running; try again shortly", {"Retry-After": "10"})
+    async with of.busy:
+        body = await read_body(request, BYTES_MAX + _ENVELOPE_BYTES_MAX, BODY_SECONDS_MAX)
+        files = await _files_of(request.headers, body, allow_removals)
+        asked = request_key(key, caller, path=request.url.path, body=files.digest())
+        return _answered(await _imported(of.executor, of.imports, files, asked))
 
 
 async def _files_of(headers: Headers, body: bytes, removals_max: int) -> CatalogueFiles:
@@ -112,14 +175,6 @@ def _refused(problems: tuple[str, ...]) -> ProblemError:
     listed = "each is listed" if count == len(shown) else f"the first {len(shown)} are listed"
     found = problem("catalogue_invalid", f"nothing was imported: the files have {count} problems; {listed}")
     return ProblemError(msgspec.structs.replace(found, problems=shown))
-
-
-def _removals_max(request: Request) -> int:
-    """Return how many payees and videos may be gone; raises ProblemError where that is no number."""
-    text = Parameters(request.query_params.multi_items(), {"allow_removals"}).text("allow_removals", "0")
-    if not is_number(text):
-        raise refused("removals_invalid", f"allow_removals is {text[:40]!r}; it must be a whole number from 0 on")
-    return int(text)
 
 
 def _answered(answer: ImportAnswer) -> Response:

@@ -3,29 +3,32 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from serving_layer.access.access import Caller, Scope, require_payee
-from serving_layer.access.http_access import Guard, GuardedRoute
+from serving_layer.access.access import Caller, Scope
+from serving_layer.access.http_access import Guard, GuardedRoute, OnlyKnown, OwnPayee, needing
+from serving_layer.counts.answers import ChannelViews
 from serving_layer.counts.counts_reader import IDS_PER_ROUND_TRIP_MAX, CountsReader
 from serving_layer.counts.live_counts import LiveCount, ReadLive, live_channel
 from serving_layer.counts.merge import ServedCount, ServedVersion, newest
 from serving_layer.counts.prometheus_api import ApiMetrics
 from serving_layer.history.history_reader import HistoryReader
 from serving_layer.problems.problems import refused
-from serving_layer.request.parameters import AtVersion, Parameters
-from serving_layer.routes.http_answers import FOR_EVER, NOT_KEPT, SECONDS, answer, format_of
-from serving_layer.routes.http_counts import served
+from serving_layer.request.http_parameters import AsOf, LastEventId, Version
+from serving_layer.request.parameters import AtVersion, at_version
+from serving_layer.routes.examples import CHANNEL_EVENT
+from serving_layer.routes.http_answers import FOR_EVER, NOT_KEPT, SECONDS, Form, answer
+from serving_layer.routes.http_counts import Counts, served
+from serving_layer.routes.http_described import FIXED, STORE, answered
 from serving_layer.routes.http_history import History
-from serving_layer.routes.http_live import LIVE_COST, LiveStreams
+from serving_layer.routes.http_live import LIVE_COST, LiveStreams, streamed
 
 VIDEOS_MAX = 20_000
 CATALOGUE_SECONDS = 30.0
 """How long a stream goes by the videos that it was told last."""
-_ALLOWED = frozenset({"version", "as_of", "format"})
 _SUMMED = ("views", "settled_views", "provisional_views", "billable_views")
 _NOW = AtVersion()
 ReadCounts = Callable[[Sequence[str]], Awaitable[list[ServedCount]]]
@@ -35,38 +38,66 @@ def channel_routes(
     guard: Guard, history: History, reader: CountsReader, metrics: ApiMetrics, streams: LiveStreams
 ) -> list[GuardedRoute]:
     """Return the routes of a channel's views."""
-
-    async def channel(request: Request, caller: Caller) -> Response:
-        payee_id = request.path_params["payee_id"]
-        require_payee(caller, payee_id)
-        parameters = Parameters(request.query_params.multi_items(), _ALLOWED)
-        form = format_of(request, parameters)
-        asked = parameters.at_version(history.now())
-        version = await history.reader.version(asked)
-        video_ids = await history.reader.channel(payee_id, asked, version)
-        _refuse_too_large(video_ids)
-        if asked.is_fixed:
-            body = await _settled(history.reader, version, video_ids)
-        else:
-            body = await served_channel(partial(served, reader, metrics), version, video_ids)
-        body = {"payee_id": payee_id, "videos": len(video_ids), **body}
-        columns = ("payee_id", "videos", *_SUMMED)
-        kept = FOR_EVER if asked.number is not None else SECONDS if body["complete"] else NOT_KEPT
-        rows = {"rows": [body]} if form == "csv" else {}
-        part = reader.missing_part(complete=body["complete"])
-        return answer(request, caller, {**body, **rows}, form=form, columns=columns, kept=kept, part=part)
-
-    async def live(request: Request, caller: Caller) -> Response:
-        payee_id = request.path_params["payee_id"]
-        require_payee(caller, payee_id)
-        return streams.answer(
-            request, await channel_reader(reader, history.reader, payee_id), caller, guard.network_of(request)
-        )
-
+    counts, own = Counts(guard, reader, metrics, history), ("not_found", "channel_too_large", STORE)
     return [
-        guard.route("/v1/channels/{payee_id}/views", channel, needs=Scope.BILLABLE, cost=5),
-        guard.route("/v1/channels/{payee_id}/views/live", live, needs=Scope.BILLABLE, cost=LIVE_COST),
+        guard.route(
+            "/v1/channels/{payee_id}/views",
+            partial(channel, counts),
+            summary="The views of all videos of a channel together",
+            responses=answered(ChannelViews, "The counts", (*FIXED, *own, "version_changing", "query_too_slow")),
+        ),
+        guard.route(
+            "/v1/channels/{payee_id}/views/live",
+            partial(live, counts, streams),
+            summary="The count of a channel as server-sent events, whenever it changes",
+            responses=streamed(CHANNEL_EVENT, own),
+        ),
     ]
+
+
+async def channel(
+    counts: Counts,
+    caller: Annotated[Caller, needing(Scope.BILLABLE, cost=5)],
+    *,
+    request: Request,
+    payee_id: OwnPayee,
+    known: OnlyKnown,
+    form: Form,
+    version: Version = None,
+    as_of: AsOf = None,
+) -> Response:
+    """Return the sums of the served counts of the channel's videos, all of one version."""
+    history = counts.history
+    asked = at_version(version, as_of, sent=request.query_params.get("as_of", ""), now=history.now())
+    of_version = await history.reader.version(asked)
+    video_ids = await history.reader.channel(payee_id, asked, of_version)
+    _refuse_too_large(video_ids)
+    if asked.is_fixed:
+        sums = await _settled(history.reader, of_version, video_ids)
+    else:
+        sums = await served_channel(partial(served, counts.reader, counts.metrics), of_version, video_ids)
+    body = ChannelViews(payee_id=payee_id, videos=len(video_ids), **sums)
+    kept = FOR_EVER if asked.number is not None else SECONDS if body.complete else NOT_KEPT
+    part = counts.reader.missing_part(complete=body.complete)
+    columns = ("payee_id", "videos", *_SUMMED)
+    return answer(request, caller, body, form=form, rows=[body], columns=columns, kept=kept, part=part)
+
+
+async def live(
+    counts: Counts,
+    streams: LiveStreams,
+    *,
+    caller: Annotated[Caller, needing(Scope.BILLABLE, cost=LIVE_COST)],
+    request: Request,
+    payee_id: OwnPayee,
+    last_event_id: LastEventId = None,
+) -> Response:
+    """Return a stream of counts.
+
+    `Last-Event-ID` spares the count that the client has. It ends after 15 minutes; come back.
+    """
+    read = await channel_reader(counts.reader, counts.history.reader, payee_id)
+    return streams.answer(request, read, caller, counts.guard.network_of(request))
 
 
 async def channel_reader(reader: CountsReader, history: HistoryReader, payee_id: str) -> ReadLive:

@@ -3,28 +3,42 @@
 View counts are public, unless the operator says otherwise; billable views are for those whose scope and payee allow.
 """
 
-import asyncio
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any
 
 import msgspec
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from ingestion.contract.decoding import is_video_id
 from ingestion.contract.unavailable import UnavailableError
 from serving_layer.access.access import Caller, Scope
-from serving_layer.access.http_access import Guard, GuardedRoute
+from serving_layer.access.http_access import Guard, GuardedRoute, OnlyKnown, needing
+from serving_layer.counts.answers import LookupAnswer, lookup_answer
 from serving_layer.counts.counts_reader import CountsReader
 from serving_layer.counts.merge import ServedCount, entity_tag, without_billable
 from serving_layer.counts.prometheus_api import ApiMetrics
 from serving_layer.history.history_reader import settled_unavailable
-from serving_layer.problems.problems import ProblemError, refused
-from serving_layer.request.accept import preferred
-from serving_layer.request.parameters import Parameters
-from serving_layer.request.video_ids import LOOKUP_BYTES_MAX, looked_up, malformed
-from serving_layer.routes.http_answers import FOR_EVER, MEDIA_TYPES, NOT_KEPT, answer, format_of, matches, missing
+from serving_layer.problems.problems import ProblemError
+from serving_layer.request.http_parameters import AsOf, Version, VideoId
+from serving_layer.request.parameters import at_version
+from serving_layer.request.video_ids import LOOKUP_BYTES_MAX, LOOKUP_IDS_MAX, Lookup, looked_up, malformed
+from serving_layer.routes.http_answers import FOR_EVER, NOT_KEPT, Form, answer, matches, missing
+from serving_layer.routes.http_bodies import read_body
+from serving_layer.routes.http_described import (
+    FIXED,
+    PUBLIC,
+    STORE,
+    answered,
+    body_of,
+    done,
+    problems_of,
+    record_of,
+    schema_of,
+)
 from serving_layer.routes.http_history import History, whose
 
 _encode = msgspec.json.Encoder().encode
@@ -33,101 +47,135 @@ _JSON = "application/json"
 _PLAIN = ("*/*", _JSON)
 """What Accept says as a rule: JSON then, without a closer look."""
 _VARY = "Authorization, Accept"
-_ALLOWED = frozenset({"version", "as_of", "format"})
 _COLUMNS = ("video_id", "views", "settled_views", "provisional_views", "billable_views", "known")
-BODY_SECONDS_MAX = 10.0
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What the routes work with."""
+
+    guard: Guard
+    reader: CountsReader
+    metrics: ApiMetrics
+    history: History
 
 
 def counts_routes(guard: Guard, reader: CountsReader, metrics: ApiMetrics, history: History) -> list[GuardedRoute]:
     """Return the routes of view counts."""
+    counts = Counts(guard, reader, metrics, history)
+    responses = answered(
+        ServedCount, "The served count", (*FIXED, "video_id_malformed", "not_found", "query_too_slow", STORE)
+    )
 
-    async def one_video(request: Request, caller: Caller) -> Response:
-        started = time.perf_counter()
-        try:
-            return await _one_video(reader, metrics, history, request, caller)
-        finally:
-            metrics.one_video.observe(time.perf_counter() - started)
+    def one(path: str, summary: str) -> GuardedRoute:
+        endpoint, quick = partial(one_video, counts), partial(_quick, counts)
+        return guard.route(path, endpoint, quick=quick, summary=summary, responses=responses, openapi_extra=PUBLIC)
 
-    async def lookup(request: Request, caller: Caller) -> Response:
-        started = time.perf_counter()
-        try:
-            return await _lookup(reader, metrics, history, request, caller)
-        finally:
-            metrics.lookup.observe(time.perf_counter() - started)
-
+    looked = ("body_malformed", "body_incomplete", "body_too_slow", "body_too_large", "lookup_invalid", "lookup_size")
+    body = {_JSON: {"schema": schema_of(Lookup), "example": {"video_ids": ["-JinobXWPk", "never-seen"]}}}
     return [
         # `path`, so that an id with a slash in it is told what is wrong with it
-        guard.route("/v1/videos/{video_id:path}/views", one_video, needs=Scope.COUNTS),
-        guard.route("/v1/views:lookup", lookup, needs=Scope.COUNTS, methods=["POST"]),
-        guard.route("/videos/{video_id:path}/views", one_video, needs=Scope.COUNTS),
+        one("/v1/videos/{video_id:path}/views", "The views of a video: settled and provisional"),
+        guard.route(
+            "/v1/views:lookup",
+            partial(lookup, counts),
+            methods=["POST"],
+            summary=f"The views of up to {LOOKUP_IDS_MAX} videos, all at one version",
+            responses={
+                200: done("The served counts", {_JSON: record_of(LookupAnswer)}, "X-Missing-Part"),
+                **problems_of((*looked, "video_id_malformed", "not_found", STORE)),
+            },
+            openapi_extra=PUBLIC | body_of(body),
+        ),
+        one("/videos/{video_id:path}/views", "The same, under a plain path"),
     ]
 
 
-async def _one_video(
-    reader: CountsReader, metrics: ApiMetrics, history: History, request: Request, caller: Caller
-) -> Response:
-    video_id = request.path_params["video_id"]
-    if not is_video_id(video_id):
-        raise ProblemError(malformed(video_id))
-    accept = request.headers.get("accept", "*/*")
-    if request.scope["query_string"] or (accept not in _PLAIN and preferred(accept, tuple(MEDIA_TYPES)) != _JSON):
-        return await _one_video_as_asked(reader, metrics, history, request, caller)
-    (is_own,) = await whose(history, caller, (video_id,))
-    (count,) = await served(reader, metrics, (video_id,))
-    count = _shown(count, caller, is_own)
+def _quick(counts: Counts, request: Request) -> Coroutine[Any, Any, Response] | None:
+    """Return the answer to what nearly everybody asks: the count as it is now, as JSON; None for anything else.
+
+    There are no parameters then for FastAPI to read. Measured on fakes without a network, a request costs 65 to 71
+    microseconds of CPU this way, and 185 to 192 by way of `one_video`, which answers the same.
+    """
+    if request.scope["query_string"] or request.headers.get("accept", "*/*") not in _PLAIN:
+        return None
+    return _one_video_now(counts, request)
+
+
+async def _one_video_now(counts: Counts, request: Request) -> Response:
+    caller, started = await counts.guard.admitted(request, Scope.COUNTS), time.perf_counter()
+    try:
+        video_id = request.path_params["video_id"]
+        if not is_video_id(video_id):
+            raise ProblemError(malformed(video_id))
+        (is_own,) = await whose(counts.history, caller, (video_id,))
+        (count,) = await served(counts.reader, counts.metrics, (video_id,))
+        return _ready(counts, request, caller=caller, count=shown(count, caller, is_own=is_own))
+    finally:
+        counts.metrics.one_video.observe(time.perf_counter() - started)
+
+
+def _ready(counts: Counts, request: Request, *, caller: Caller, count: ServedCount) -> Response:
     tag = entity_tag(count)
     headers = {"ETag": tag, "Cache-Control": _kept(caller) if count.complete else NOT_KEPT, "Vary": _VARY}
-    headers |= missing(reader.missing_part(complete=count.complete))
+    headers |= missing(counts.reader.missing_part(complete=count.complete))
     condition = request.headers.get("if-none-match")
     if condition is not None and matches(condition, tag):
         return Response(status_code=304, headers=headers)
     return Response(_encode(count), headers=headers, media_type=_JSON)
 
 
-async def _one_video_as_asked(
-    reader: CountsReader, metrics: ApiMetrics, history: History, request: Request, caller: Caller
+async def one_video(
+    counts: Counts,
+    caller: Annotated[Caller, needing(Scope.COUNTS)],
+    *,
+    request: Request,
+    video_id: VideoId,
+    known: OnlyKnown,
+    form: Form,
+    version: Version = None,
+    as_of: AsOf = None,
 ) -> Response:
-    """Of a version, as it is for ever, or in another form."""
-    video_id = request.path_params["video_id"]
-    parameters = Parameters(request.query_params.multi_items(), _ALLOWED)
-    form, asked = format_of(request, parameters), parameters.at_version(history.now())
-    (is_own,) = await whose(history, caller, (video_id,))
-    if asked.is_fixed:
-        count = await history.reader.count(video_id, await history.reader.version(asked))
-    else:
-        (count,) = await served(reader, metrics, (video_id,))
-    body = msgspec.structs.asdict(_shown(count, caller, is_own))
-    kept = FOR_EVER if asked.number is not None else _FRESH if count.complete else NOT_KEPT
-    rows = {"rows": [body]} if form == "csv" else {}
-    part = reader.missing_part(complete=count.complete)
-    return answer(request, caller, {**body, **rows}, form=form, columns=_COLUMNS, kept=kept, part=part)
+    """Return the count; an unknown video has zero views and `known: false`.
+
+    `billable_views` is null for a caller who may not see it.
+    """
+    started = time.perf_counter()
+    try:
+        asked = at_version(version, as_of, sent=request.query_params.get("as_of", ""), now=counts.history.now())
+        (is_own,) = await whose(counts.history, caller, (video_id,))
+        if asked.is_fixed:
+            reader = counts.history.reader
+            count = await reader.count(video_id, await reader.version(asked))
+        else:
+            (count,) = await served(counts.reader, counts.metrics, (video_id,))
+        count = shown(count, caller, is_own=is_own)
+        if form == "json" and not request.scope["query_string"]:
+            return _ready(counts, request, caller=caller, count=count)
+        kept = FOR_EVER if asked.number is not None else _FRESH if count.complete else NOT_KEPT
+        part = counts.reader.missing_part(complete=count.complete)
+        return answer(request, caller, count, form=form, rows=[count], columns=_COLUMNS, kept=kept, part=part)
+    finally:
+        counts.metrics.one_video.observe(time.perf_counter() - started)
 
 
-async def _lookup(
-    reader: CountsReader, metrics: ApiMetrics, history: History, request: Request, caller: Caller
-) -> Response:
-    video_ids = looked_up(await read_body(request, LOOKUP_BYTES_MAX))
-    own = await whose(history, caller, video_ids)
-    counts = await served(reader, metrics, video_ids)
-    shown = [_shown(count, caller, is_own) for count, is_own in zip(counts, own, strict=True)]
-    headers = {"Cache-Control": NOT_KEPT, **missing(reader.missing_part(complete=shown[0].complete))}
-    return Response(_encode(_lookup_answer(shown)), headers=headers, media_type=_JSON)
+async def lookup(counts: Counts, caller: Annotated[Caller, needing(Scope.COUNTS)], *, request: Request) -> Response:
+    """Return the counts in the order of the ids, all of one version."""
+    started = time.perf_counter()
+    try:
+        video_ids = looked_up(await read_body(request, LOOKUP_BYTES_MAX))
+        own = await whose(counts.history, caller, video_ids)
+        found = await served(counts.reader, counts.metrics, video_ids)
+        counted = [shown(count, caller, is_own=is_own) for count, is_own in zip(found, own, strict=True)]
+        headers = {"Cache-Control": NOT_KEPT, **missing(counts.reader.missing_part(complete=counted[0].complete))}
+        return Response(_encode(lookup_answer(counted)), headers=headers, media_type=_JSON)
+    finally:
+        counts.metrics.lookup.observe(time.perf_counter() - started)
 
 
-def _shown(count: ServedCount, caller: Caller, is_own: bool) -> ServedCount:
+def shown(count: ServedCount, caller: Caller, *, is_own: bool) -> ServedCount:
+    """Return what a caller sees of a count."""
     return count if is_own and caller.may(Scope.BILLABLE) else without_billable(count)
-
-
-def _lookup_answer(counts: Sequence[ServedCount]) -> dict[str, Any]:
-    """All counts of one answer share one version, one instant and one state of completeness."""
-    first = counts[0]
-    return {
-        "version": first.version,
-        "settled_until": first.settled_until,
-        "as_of": first.as_of,
-        "complete": first.complete,
-        "counts": counts,
-    }
 
 
 async def served(reader: CountsReader, metrics: ApiMetrics, video_ids: Sequence[str]) -> list[ServedCount]:
@@ -144,20 +192,3 @@ async def served(reader: CountsReader, metrics: ApiMetrics, video_ids: Sequence[
 
 def _kept(caller: Caller) -> str:
     return f"{'public' if caller.is_anonymous else 'private'}, {_FRESH}"
-
-
-async def read_body(request: Request, bytes_max: int, seconds_max: float = BODY_SECONDS_MAX) -> bytes:
-    """Return the whole body, within bounds of size and time; raises ProblemError."""
-    body = bytearray()
-    try:
-        async with asyncio.timeout(seconds_max):
-            async for part in request.stream():
-                body += part
-                if len(body) > bytes_max:
-                    raise refused("body_too_large", f"the body has more than {bytes_max} bytes")
-    except TimeoutError:
-        detail = f"the body did not arrive within {seconds_max:g} seconds"
-        raise refused("body_too_slow", detail) from None
-    except ClientDisconnect:
-        raise refused("body_incomplete", "the connection closed before the whole body arrived") from None
-    return bytes(body)

@@ -6,34 +6,43 @@ Nothing provisional is in a series: its windows are of event time, which only th
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from functools import partial
+from typing import Annotated, Any
 
+from fastapi import Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ingestion.contract.decoding import is_video_id
-from serving_layer.access.access import Caller, Scope, nothing_here, require, require_payee
-from serving_layer.access.http_access import Guard, GuardedRoute
+from serving_layer.access.access import Caller, Scope, nothing_here, require
+from serving_layer.access.http_access import Guard, GuardedRoute, OnlyKnown, OwnPayee, needing
 from serving_layer.counts.merge import ServedVersion
 from serving_layer.history.history_reader import HistoryReader
-from serving_layer.history.series import series_rows, top_rows
-from serving_layer.problems.problems import ProblemError
+from serving_layer.history.series import ChannelSeries, Top, VideoSeries, series_rows, top_rows
 from serving_layer.request.cursors import Cursors
-from serving_layer.request.parameters import (
-    COMMON,
-    LIMIT_DEFAULT,
-    LIMIT_MAX,
-    TOP_LIMIT_DEFAULT,
-    TOP_LIMIT_MAX,
-    AtVersion,
-    Parameters,
+from serving_layer.request.http_parameters import (
+    AskedSeries,
+    AsOf,
+    Cursor,
+    FirstDay,
+    LastDay,
+    Limit,
+    OrderBy,
+    TopLimit,
+    Version,
+    VideoId,
 )
-from serving_layer.request.video_ids import malformed
+from serving_layer.request.parameters import (
+    LIMIT_DEFAULT,
+    TOP_LIMIT_DEFAULT,
+    AtVersion,
+    SeriesQuery,
+    at_version,
+    canonical,
+    top_query,
+)
 from serving_layer.request.windows import instant_of
-from serving_layer.routes.http_answers import FOR_EVER, SECONDS, answer, format_of
-
-_SERIES = COMMON | {"from", "to", "window", "timezone", "group_by"}
-_TOP = COMMON | {"by", "from", "to"}
+from serving_layer.routes.http_answers import FOR_EVER, SECONDS, Form, answer
+from serving_layer.routes.http_described import PAGED, PUBLIC, SERIES, answered
 
 
 @dataclass(frozen=True)
@@ -48,30 +57,27 @@ class History:
 
 def history_routes(guard: Guard, history: History) -> list[GuardedRoute]:
     """Return the routes of series and of the ranking."""
-
-    async def video_series(request: Request, caller: Caller) -> Response:
-        video_id = request.path_params["video_id"]
-        if not is_video_id(video_id):
-            raise ProblemError(malformed(video_id))
-        (is_own,) = await whose(history, caller, [video_id])
-        sees_billable = is_own and caller.may(Scope.BILLABLE)
-        page = await _page(history, request, _SERIES)
-        return await _series(history, request, caller, page, [video_id], {"video_id": video_id}, sees_billable)
-
-    async def channel_series(request: Request, caller: Caller) -> Response:
-        payee_id = request.path_params["payee_id"]
-        require_payee(caller, payee_id)
-        page = await _page(history, request, _SERIES)
-        video_ids = await history.reader.channel(payee_id, page.asked, page.version)
-        return await _series(history, request, caller, page, video_ids, {"payee_id": payee_id}, True)
-
-    async def top(request: Request, caller: Caller) -> Response:
-        return await _top(history, request, caller)
-
     return [
-        guard.route("/v1/videos/{video_id:path}/views/series", video_series, needs=Scope.COUNTS, cost=5),
-        guard.route("/v1/channels/{payee_id}/views/series", channel_series, needs=Scope.BILLABLE, cost=10),
-        guard.route("/v1/top", top, needs=Scope.COUNTS, cost=10),
+        guard.route(
+            "/v1/videos/{video_id:path}/views/series",
+            partial(video_series, history),
+            summary="Settled views of a video over time",
+            responses=answered(VideoSeries, "The series", (*SERIES, "not_found", "video_id_malformed")),
+            openapi_extra=PUBLIC,
+        ),
+        guard.route(
+            "/v1/channels/{payee_id}/views/series",
+            partial(channel_series, history),
+            summary="Settled views of a channel over time",
+            responses=answered(ChannelSeries, "The series", (*SERIES, "not_found")),
+        ),
+        guard.route(
+            "/v1/top",
+            partial(top, history),
+            summary="The most viewed videos of some days (UTC)",
+            responses=answered(Top, "The ranking", (*PAGED, "order_unknown", "not_found")),
+            openapi_extra=PUBLIC,
+        ),
     ]
 
 
@@ -90,15 +96,50 @@ async def whose(history: History, caller: Caller, video_ids: Sequence[str]) -> l
 
 
 @dataclass(frozen=True)
-class Page:
+class AskedPage:
     """Which part of which version's answer is asked for, and in which form."""
 
-    parameters: Parameters
-    asked: AtVersion
+    request: Request
+    form: str
+    number: int | None
+    as_of: datetime | None
+    cursor: str | None
+
+    def at_version(self, now: datetime) -> AtVersion:
+        """Return which version is asked for; raises ProblemError."""
+        sent = self.request.query_params.get("as_of", "")
+        return at_version(self.number, self.as_of, sent=sent, now=now)
+
+    async def read(self, history: History) -> "Page":
+        """Return the page with its version; raises ProblemError."""
+        at, offset = self.at_version(history.now()), 0
+        query = f"{self.request.url.path}?{canonical(self.request.query_params.multi_items())}"
+        if self.cursor:
+            # The following pages are of the first one's version, whatever is published meanwhile.
+            number, offset = history.cursors.read(query, self.cursor)
+            version = await history.reader.version(AtVersion(number=number) if number else AtVersion())
+        else:
+            version = await history.reader.version(at)
+        return Page(at, version, query, offset)
+
+
+async def _asked_page(
+    request: Request, form: Form, *, version: Version = None, as_of: AsOf = None, cursor: Cursor = None
+) -> AskedPage:
+    return AskedPage(request, form, version, as_of, cursor)
+
+
+Asked = Annotated[AskedPage, Depends(_asked_page)]
+
+
+@dataclass(frozen=True)
+class Page:
+    """A part of a version's answer."""
+
+    at: AtVersion
     version: ServedVersion
     query: str
     offset: int
-    form: str
 
     def cut(self, rows: Sequence[Any], limit: int, cursors: Cursors) -> tuple[Sequence[Any], str | None]:
         """Return the page's rows and the cursor of the next page, None at the end."""
@@ -119,54 +160,84 @@ class Page:
     @property
     def kept(self) -> str:
         """How long the answer may be kept."""
-        return FOR_EVER if self.asked.number is not None else SECONDS
+        return FOR_EVER if self.at.number is not None else SECONDS
 
 
-async def _page(history: History, request: Request, allowed: frozenset[str]) -> Page:
-    parameters = Parameters(request.query_params.multi_items(), allowed)
-    form = format_of(request, parameters)
-    asked, offset = parameters.at_version(history.now()), 0
-    query = f"{request.url.path}?{parameters.canonical()}"
-    if cursor := parameters.text("cursor"):
-        # The following pages are of the first one's version, whatever is published meanwhile.
-        number, offset = history.cursors.read(query, cursor)
-        version = await history.reader.version(AtVersion(number=number) if number else AtVersion())
-    else:
-        version = await history.reader.version(asked)
-    return Page(parameters, asked, version, query, offset, form)
+async def video_series(
+    history: History,
+    caller: Annotated[Caller, needing(Scope.COUNTS, cost=5)],
+    *,
+    video_id: VideoId,
+    known: OnlyKnown,
+    asked: Asked,
+    query: AskedSeries,
+    limit: Limit = LIMIT_DEFAULT,
+) -> Response:
+    """Return a row for each window, and for each group in it where groups are asked for."""
+    (is_own,) = await whose(history, caller, [video_id])
+    page = await asked.read(history)
+    fields = await _series(
+        history, page, [video_id], query=query, limit=limit, billable=is_own and caller.may(Scope.BILLABLE)
+    )
+    return _shown(caller, asked, page, query=query, body=VideoSeries(video_id=video_id, **fields))
+
+
+async def channel_series(
+    history: History,
+    caller: Annotated[Caller, needing(Scope.BILLABLE, cost=10)],
+    *,
+    payee_id: OwnPayee,
+    known: OnlyKnown,
+    asked: Asked,
+    query: AskedSeries,
+    limit: Limit = LIMIT_DEFAULT,
+) -> Response:
+    """Return a row for each window of all videos of the channel together."""
+    page = await asked.read(history)
+    video_ids = await history.reader.channel(payee_id, page.at, page.version)
+    fields = await _series(history, page, video_ids, query=query, limit=limit, billable=True)
+    return _shown(caller, asked, page, query=query, body=ChannelSeries(payee_id=payee_id, **fields))
 
 
 async def _series(
-    history: History,
-    request: Request,
-    caller: Caller,
-    page: Page,
-    video_ids: Sequence[str],
-    of: dict[str, str],
-    sees_billable: bool,
-) -> Response:
-    query, limit = page.parameters.series(), page.parameters.limit(LIMIT_DEFAULT, LIMIT_MAX)
+    history: History, page: Page, video_ids: Sequence[str], *, query: SeriesQuery, limit: int, billable: bool
+) -> dict[str, Any]:
     sums = await history.reader.series(video_ids, page.version, query) if page.version.version else []
-    rows, following = page.cut(series_rows(query, sums, with_billable=sees_billable), limit, history.cursors)
+    rows, following = page.cut(series_rows(query, sums, with_billable=billable), limit, history.cursors)
     start, end = (instant_of(edge, query.zone) for edge in (query.edges[0], query.edges[-1]))
-    body = {
-        **of,
+    return {
         **page.envelope(end),
         "window": query.kind,
         "timezone": query.zone.key,
-        "from": start,
-        "to": end,
+        "start": start,
+        "end": end,
         "group_by": query.group_by,
         "rows": rows,
         "next": following,
     }
+
+
+def _shown(
+    caller: Caller, asked: AskedPage, page: Page, *, query: SeriesQuery, body: VideoSeries | ChannelSeries
+) -> Response:
     columns = ("start", "end", *query.group_by, "views", "billable_views")
-    return answer(request, caller, body, form=page.form, columns=columns, kept=page.kept)
+    return answer(asked.request, caller, body, form=asked.form, rows=body.rows, columns=columns, kept=page.kept)
 
 
-async def _top(history: History, request: Request, caller: Caller) -> Response:
-    page = await _page(history, request, _TOP)
-    query, limit = page.parameters.top(), page.parameters.limit(TOP_LIMIT_DEFAULT, TOP_LIMIT_MAX)
+async def top(
+    history: History,
+    caller: Annotated[Caller, needing(Scope.COUNTS, cost=10)],
+    *,
+    known: OnlyKnown,
+    asked: Asked,
+    by: OrderBy = "views",
+    start_on: FirstDay,
+    end_on: LastDay,
+    limit: TopLimit = TOP_LIMIT_DEFAULT,
+) -> Response:
+    """Return the videos with the most views first."""
+    query = top_query(by, start_on, end_on)
+    page = await asked.read(history)
     sees_billable = caller.payee_id is None and caller.may(Scope.BILLABLE)
     if not history.counts_are_public and caller.payee_id is not None:
         raise nothing_here()  # every ranking tells about others
@@ -175,14 +246,7 @@ async def _top(history: History, request: Request, caller: Caller) -> Response:
         raise nothing_here()  # a ranking by billable views would tell a creator about others
     sums = await history.reader.top(page.version, query) if page.version.version else []
     rows, following = page.cut(top_rows(query.by, sums, with_billable=sees_billable), limit, history.cursors)
-    end = datetime.combine(query.end_on, datetime.min.time(), tzinfo=history.now().tzinfo)
-    body = {
-        **page.envelope(end),
-        "by": query.by,
-        "from": query.start_on,
-        "to": query.end_on,
-        "rows": rows,
-        "next": following,
-    }
+    end = datetime.combine(end_on, datetime.min.time(), tzinfo=history.now().tzinfo)
+    body = Top(**page.envelope(end), by=by, start_on=start_on, end_on=end_on, rows=rows, next=following)
     columns = ("rank", "video_id", "views", "billable_views")
-    return answer(request, caller, body, form=page.form, columns=columns, kept=page.kept)
+    return answer(asked.request, caller, body, form=asked.form, rows=rows, columns=columns, kept=page.kept)

@@ -4,21 +4,24 @@ An event is sent when the count changed, at most one a second; a comment keeps t
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Annotated
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ingestion.contract.decoding import is_video_id
 from ingestion.contract.unavailable import UnavailableError
 from serving_layer.access.access import Caller, Scope
-from serving_layer.access.http_access import Guard, GuardedRoute
+from serving_layer.access.http_access import Guard, GuardedRoute, needing
 from serving_layer.counts.counts_reader import CountsReader
 from serving_layer.counts.live_counts import LiveCount, ReadLive, StreamOverError, is_event_id, live_video
 from serving_layer.problems.problems import ProblemError, refused
-from serving_layer.request.video_ids import malformed
+from serving_layer.request.http_parameters import LastEventId, VideoId
+from serving_layer.routes.examples import EVENT
+from serving_layer.routes.http_described import PUBLIC, Responses, done, problems_of
 from serving_layer.routes.http_history import History, whose
 from serving_layer.routes.http_open_streams import LastingAnswer, OpenStreams, TooManyOpenError
 
@@ -73,19 +76,50 @@ class LiveStreams:
         return LastingAnswer(events.all(), ended, headers=headers, media_type="text/event-stream")
 
 
+@dataclass(frozen=True)
+class Live:
+    """What the route works with."""
+
+    guard: Guard
+    reader: CountsReader
+    history: History
+    streams: LiveStreams
+
+
 def live_routes(guard: Guard, reader: CountsReader, history: History, streams: LiveStreams) -> list[GuardedRoute]:
     """Return the route of a video's live counts."""
+    return [
+        guard.route(
+            "/v1/videos/{video_id:path}/views/live",
+            partial(live, Live(guard, reader, history, streams)),
+            summary="The count of a video as server-sent events, whenever it changes",
+            responses=streamed(EVENT, ("video_id_malformed", "not_found")),
+            openapi_extra=PUBLIC,
+        )
+    ]
 
-    async def live(request: Request, caller: Caller) -> Response:
-        video_id = request.path_params["video_id"]
-        if not is_video_id(video_id):
-            raise ProblemError(malformed(video_id))
-        (is_own,) = await whose(history, caller, [video_id])
-        sees_billable = is_own and caller.may(Scope.BILLABLE)
-        read = video_reader(reader, video_id, sees_billable=sees_billable)
-        return streams.answer(request, read, caller, guard.network_of(request))
 
-    return [guard.route("/v1/videos/{video_id:path}/views/live", live, needs=Scope.COUNTS, cost=LIVE_COST)]
+def streamed(example: str, problems: Sequence[str]) -> Responses:
+    """Return the answers of a stream of counts."""
+    events = {"text/event-stream": {"schema": {"type": "string"}, "example": example}}
+    return {200: done("A stream of `count` events", events), **problems_of((*problems, "live_exhausted"))}
+
+
+async def live(
+    of: Live,
+    caller: Annotated[Caller, needing(Scope.COUNTS, cost=LIVE_COST)],
+    *,
+    request: Request,
+    video_id: VideoId,
+    last_event_id: LastEventId = None,
+) -> Response:
+    """Return a stream of counts.
+
+    `Last-Event-ID` spares the count that the client has. It ends after 15 minutes; come back.
+    """
+    (is_own,) = await whose(of.history, caller, [video_id])
+    read = video_reader(of.reader, video_id, sees_billable=is_own and caller.may(Scope.BILLABLE))
+    return of.streams.answer(request, read, caller, of.guard.network_of(request))
 
 
 def video_reader(reader: CountsReader, video_id: str, *, sees_billable: bool) -> ReadLive:

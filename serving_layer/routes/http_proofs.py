@@ -5,16 +5,18 @@ import itertools
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from typing import TypeVar
+from functools import partial
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
-from starlette.requests import Request
+from fastapi import Path, Query
+from pydantic import BeforeValidator, Field
 from starlette.responses import Response
 
 from ingestion.contract.event import event_id_of
 from ingestion.contract.unavailable import Part, UnavailableError
 from serving_layer.access.access import Caller, Scope, nothing_here
-from serving_layer.access.http_access import Guard, GuardedRoute
+from serving_layer.access.http_access import Guard, GuardedRoute, needing
 from serving_layer.money.proofs import (
     AFTER_MAX,
     CSV,
@@ -22,6 +24,7 @@ from serving_layer.money.proofs import (
     EventPayment,
     EventPayments,
     Form,
+    PaidEvent,
     PaymentStatus,
     ProvenStatement,
     StatementEvents,
@@ -31,7 +34,9 @@ from serving_layer.money.proofs import (
 )
 from serving_layer.money.statements import UNDECIDED, books_unavailable
 from serving_layer.problems.problems import refused
+from serving_layer.request.http_parameters import StatementId
 from serving_layer.request.parameters import is_number
+from serving_layer.routes.http_described import PROOFS, done, problems_of, record_of, schema_of
 from serving_layer.routes.http_open_streams import LastingAnswer, OpenStreams, TooManyOpenError
 
 STREAM_COST, LOOKUP_COST = 10, 3
@@ -55,29 +60,84 @@ class Proofs:
     """Every stream is counted here, whoever it is for."""
 
 
+def _number(text: str) -> int:
+    if not is_number(text) or int(text) > AFTER_MAX:
+        raise refused("cursor_invalid", "`after` is the number of the last event you have: 0 or a whole number")
+    return int(text)
+
+
+def _form(text: str) -> str:
+    if text not in ("ndjson", "csv"):
+        raise refused("format_unknown", "`format` is ndjson or csv")
+    return text
+
+
+def _possible(text: str) -> str:
+    event_id = event_id_of(text)
+    if event_id is None:
+        raise refused("event_id_malformed", "an event id is a UUID, such as 8f14e45f-ceea-467f-9a3c-1b2d3e4f5a6b")
+    return event_id
+
+
+After = Annotated[
+    int,
+    Field(ge=0, le=AFTER_MAX),
+    BeforeValidator(_number),
+    Query(description="The number of the last event you have", examples=[0]),
+]
+EventsForm = Annotated[
+    Literal["ndjson", "csv"],
+    BeforeValidator(_form),
+    Query(alias="format", description="ndjson by default", examples=["csv"]),
+]
+EventId = Annotated[
+    str,
+    BeforeValidator(_possible),
+    Path(json_schema_extra={"format": "uuid"}, examples=["8f14e45f-ceea-467f-9a3c-1b2d3e4f5a6b"]),
+]
+
+
 def proof_routes(guard: Guard, proofs: Proofs) -> list[GuardedRoute]:
-    """Return the routes; both need the scope for events, and a caller bound to a payee sees only its own."""
-
-    async def events(request: Request, caller: Caller) -> Response:
-        return await _events(proofs, request, caller)
-
-    async def payment(request: Request, caller: Caller) -> Response:
-        return await _payment(proofs, request, caller)
-
+    """Return the routes; both need the scope for events, and a caller bound to a payee sees only their own."""
+    rows = {"application/x-ndjson": {"schema": schema_of(PaidEvent)}, "text/csv": {"schema": {"type": "string"}}}
     return [
-        guard.route("/v1/statements/{statement_id}/events", events, needs=Scope.EVENTS, cost=STREAM_COST),
-        guard.route("/v1/events/{event_id}/payment", payment, needs=Scope.EVENTS, cost=LOOKUP_COST),
+        guard.route(
+            "/v1/statements/{statement_id}/events",
+            partial(statement_events, proofs),
+            summary="Every event that a statement pays, streamed; `after` goes on where a stream ended",
+            responses={
+                200: done("One event a line, numbered in an order that never changes", rows),
+                **problems_of(("not_found", "cursor_invalid", "format_unknown", *PROOFS, "streams_busy")),
+            },
+        ),
+        guard.route(
+            "/v1/events/{event_id}/payment",
+            partial(event_payment, proofs),
+            summary="What became of one event: paid in which line, with its audit path, or why not",
+            responses={
+                200: done("The answer; a payee sees its own part", {"application/json": record_of(EventPayment)}),
+                **problems_of(("not_found", "event_id_malformed", *PROOFS)),
+            },
+        ),
     ]
 
 
-async def _events(proofs: Proofs, request: Request, caller: Caller) -> Response:
-    statement_id, after, form = request.path_params["statement_id"], _after(request), _form(request)
+async def statement_events(
+    proofs: Proofs,
+    caller: Annotated[Caller, needing(Scope.EVENTS, cost=STREAM_COST)],
+    *,
+    statement_id: StatementId,
+    after: After = 0,
+    form: EventsForm = "ndjson",
+) -> Response:
+    """Return the events of a statement, one a line."""
     if not is_statement_id(statement_id):
         raise nothing_here()
     found = await _asked(proofs, proofs.statements.statement, statement_id)
     if found is None or not _is_shown(found, caller):
         raise nothing_here()
-    return await streamed_events(proofs, caller, statement_id=statement_id, after=after, form=form)
+    written_as = CSV if form == "csv" else NDJSON
+    return await streamed_events(proofs, caller, statement_id=statement_id, after=after, form=written_as)
 
 
 async def streamed_events(proofs: Proofs, caller: Caller, *, statement_id: str, after: int, form: Form) -> Response:
@@ -127,30 +187,16 @@ def _is_shown(found: ProvenStatement, caller: Caller) -> bool:
     return caller.sees_payee(found.payee_id) and (caller.payee_id is None or found.state not in UNDECIDED)
 
 
-async def _payment(proofs: Proofs, request: Request, caller: Caller) -> Response:
-    event_id = event_id_of(request.path_params["event_id"])
-    if event_id is None:
-        raise refused("event_id_malformed", "an event id is a UUID, such as 8f14e45f-ceea-467f-9a3c-1b2d3e4f5a6b")
-    shown = seen_by_caller(await payment_of(proofs, event_id), caller)
-    if shown is None or (shown.status is PaymentStatus.UNKNOWN and caller.payee_id is not None):
+async def event_payment(
+    proofs: Proofs, caller: Annotated[Caller, needing(Scope.EVENTS, cost=LOOKUP_COST)], *, event_id: EventId
+) -> Response:
+    """Return what became of an event."""
+    seen = seen_by_caller(await payment_of(proofs, event_id), caller)
+    if seen is None or (seen.status is PaymentStatus.UNKNOWN and caller.payee_id is not None):
         raise nothing_here()
-    return Response(_encode(shown), headers={"Cache-Control": "no-store"}, media_type="application/json")
+    return Response(_encode(seen), headers={"Cache-Control": "no-store"}, media_type="application/json")
 
 
 def seen_by_caller(found: EventPayment, caller: Caller) -> EventPayment | None:
     """Return what a caller with the scope may see of an answer; None where it concerns none of its payees."""
     return seen_by(found, lambda payee_id: caller.payee_id is None if payee_id is None else caller.sees_payee(payee_id))
-
-
-def _after(request: Request) -> int:
-    text = request.query_params.get("after", "0")
-    if not is_number(text) or int(text) > AFTER_MAX:
-        raise refused("cursor_invalid", "`after` is the number of the last event you have: 0 or a whole number")
-    return int(text)
-
-
-def _form(request: Request) -> Form:
-    chosen = request.query_params.get("format", "ndjson")
-    if chosen not in ("ndjson", "csv"):
-        raise refused("format_unknown", "`format` is ndjson or csv")
-    return CSV if chosen == "csv" else NDJSON

@@ -4,20 +4,22 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from functools import partial
+from typing import Annotated, TypeVar
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from ingestion.contract.unavailable import UnavailableError
-from serving_layer.access.access import Caller, Scope, nothing_here, require_payee
-from serving_layer.access.http_access import Guard, GuardedRoute
+from serving_layer.access.access import Caller, Scope, nothing_here
+from serving_layer.access.http_access import Guard, GuardedRoute, OnlyKnown, OwnPayee, needing
 from serving_layer.money.proofs import is_statement_id
 from serving_layer.money.statements import (
     STATEMENTS_MAX,
     StatementDetail,
     StatementLine,
+    StatementList,
     Statements,
     StatementSummary,
     UnknownPayeeError,
@@ -26,13 +28,14 @@ from serving_layer.money.statements import (
 )
 from serving_layer.problems.problems import refused
 from serving_layer.request.cursors import Cursors
-from serving_layer.request.parameters import LIMIT_MAX, Parameters
-from serving_layer.routes.http_answers import NOT_KEPT, answer, format_of
+from serving_layer.request.http_parameters import Cursor, Limit, StatementId
+from serving_layer.request.parameters import canonical
+from serving_layer.routes.http_answers import NOT_KEPT, Form, answer
+from serving_layer.routes.http_described import KNOWN, answered
 
 Found = TypeVar("Found")
 LIMIT_DEFAULT = 100
 _SECONDS_MAX = 5.0
-_LIST = frozenset({"limit", "cursor", "format"})
 _SUMMARY_COLUMNS = tuple(field.name for field in msgspec.structs.fields(StatementSummary) if field.name != "chain")
 _LINE_COLUMNS = tuple(field.name for field in msgspec.structs.fields(StatementLine))
 
@@ -48,36 +51,61 @@ class Books:
 
 def statement_routes(guard: Guard, books: Books) -> list[GuardedRoute]:
     """Return the routes; both need the scope for statements."""
-
-    async def of_channel(request: Request, caller: Caller) -> Response:
-        payee_id = request.path_params["payee_id"]
-        require_payee(caller, payee_id)
-        parameters = Parameters(request.query_params.multi_items(), _LIST)
-        form, limit = format_of(request, parameters), parameters.limit(LIMIT_DEFAULT, LIMIT_MAX)
-        query, offset = f"{request.url.path}?{parameters.canonical()}", 0
-        if cursor := parameters.text("cursor"):
-            _, offset = books.cursors.read(query, cursor)
-        try:
-            found = await _read(books, books.statements.of_payee, payee_id, STATEMENTS_MAX)
-        except UnknownPayeeError as error:
-            raise refused("not_found", str(error)) from error
-        shown = [each for each in found if is_shown(each, caller)]
-        end = offset + limit
-        following = books.cursors.text(query, 0, end) if end < len(shown) else None
-        body = {"payee_id": payee_id, "rows": shown[offset:end], "next": following}
-        return _money(request, caller, body, form, _SUMMARY_COLUMNS)
-
-    async def one(request: Request, caller: Caller) -> Response:
-        statement_id = request.path_params["statement_id"]
-        form = format_of(request, Parameters(request.query_params.multi_items(), {"format"}))
-        found = await shown_statement(books, statement_id, caller)
-        body = msgspec.structs.asdict(found)
-        return _money(request, caller, body if form == "json" else {"rows": found.lines}, form, _LINE_COLUMNS)
-
+    problems = (*KNOWN, "not_found", "statements_unavailable")
     return [
-        guard.route("/v1/channels/{payee_id}/statements", of_channel, needs=Scope.STATEMENTS, cost=5),
-        guard.route("/v1/statements/{statement_id}", one, needs=Scope.STATEMENTS, cost=2),
+        guard.route(
+            "/v1/channels/{payee_id}/statements",
+            partial(payee_statements, books),
+            summary="A payee's statements, newest first",
+            responses=answered(StatementList, "The statements", (*problems, "limit_invalid", "cursor_invalid")),
+        ),
+        guard.route(
+            "/v1/statements/{statement_id}",
+            partial(one_statement, books),
+            summary="A statement with its lines; as CSV its lines only",
+            responses=answered(StatementDetail, "The statement", problems),
+        ),
     ]
+
+
+async def payee_statements(
+    books: Books,
+    caller: Annotated[Caller, needing(Scope.STATEMENTS, cost=5)],
+    *,
+    request: Request,
+    payee_id: OwnPayee,
+    known: OnlyKnown,
+    form: Form,
+    limit: Limit = LIMIT_DEFAULT,
+    cursor: Cursor = None,
+) -> Response:
+    """Return a page of statements; a payee sees a statement once it is decided; amounts are integer micros."""
+    query, offset = f"{request.url.path}?{canonical(request.query_params.multi_items())}", 0
+    if cursor:
+        _, offset = books.cursors.read(query, cursor)
+    try:
+        found = await _read(books, books.statements.of_payee, payee_id, STATEMENTS_MAX)
+    except UnknownPayeeError as error:
+        raise refused("not_found", str(error)) from error
+    shown = [each for each in found if is_shown(each, caller)]
+    end = offset + limit
+    following = books.cursors.text(query, 0, end) if end < len(shown) else None
+    body = StatementList(payee_id, shown[offset:end], following)
+    return answer(request, caller, body, form=form, rows=body.rows, columns=_SUMMARY_COLUMNS, shared=(), kept=NOT_KEPT)
+
+
+async def one_statement(
+    books: Books,
+    caller: Annotated[Caller, needing(Scope.STATEMENTS, cost=2)],
+    *,
+    request: Request,
+    statement_id: StatementId,
+    known: OnlyKnown,
+    form: Form,
+) -> Response:
+    """Return a statement; amounts are integer micros."""
+    found = await shown_statement(books, statement_id, caller)
+    return answer(request, caller, found, form=form, rows=found.lines, columns=_LINE_COLUMNS, shared=(), kept=NOT_KEPT)
 
 
 async def shown_statement(books: Books, statement_id: str, caller: Caller) -> StatementDetail:
@@ -90,10 +118,6 @@ async def shown_statement(books: Books, statement_id: str, caller: Caller) -> St
     if found is None or not is_shown(found, caller):
         raise nothing_here()
     return found
-
-
-def _money(request: Request, caller: Caller, body: dict[str, Any], form: str, columns: tuple[str, ...]) -> Response:
-    return answer(request, caller, body, form=form, columns=columns, shared=(), kept=NOT_KEPT)
 
 
 async def _read(books: Books, call: Callable[..., Found], *arguments: object) -> Found:

@@ -2,7 +2,8 @@
 
 import random
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
 
 import click
 import pytest
@@ -14,7 +15,8 @@ from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from serving_layer.problems.problems import ProblemError
 from serving_layer.request.cursors import Cursors
-from serving_layer.request.parameters import Parameters
+from serving_layer.request.parameters import as_of_instant, at_version, canonical, day, series_query, top_query
+from serving_layer.request.windows import WindowKind
 from tests.extreme_events import INSTANTS
 
 SEED = 20261128
@@ -42,16 +44,15 @@ def texts() -> list[str]:
 
 
 def as_of(text: str) -> object:
-    return Parameters([("as_of", text)], {"as_of"}).at_version(NOW).as_of
+    return at_version(None, as_of_instant(text), sent=text, now=NOW).as_of
 
 
 def ranking(text: str) -> object:
-    return Parameters([("from", text), ("to", "2026-12-01")], {"from", "to"}).top()
+    return top_query("views", day("from", "2026-11-01")(text), date(2026, 12, 1))
 
 
 def series(text: str) -> object:
-    pairs = [("from", text), ("to", "2026-12-01"), ("timezone", "Pacific/Kiritimati")]
-    return Parameters(pairs, {"from", "to", "timezone"}).series()
+    return series_query(text, "2026-12-01", WindowKind.DAY, zone=ZoneInfo("Pacific/Kiritimati"))
 
 
 def flag(kind: click.ParamType[object, str]) -> Callable[[str], object]:
@@ -99,10 +100,9 @@ def test_an_instant_is_one_whatever_its_zone_and_has_bounds() -> None:
 
 
 def test_a_cursor_belongs_to_one_question_even_where_a_value_looks_like_two_parameters() -> None:
-    allowed = {"from", "to", "timezone"}
-    one = Parameters([("from", "a&timezone=b"), ("to", "c")], allowed).canonical()
-    other = Parameters([("from", "a"), ("timezone", "b"), ("to", "c")], allowed)
-    assert one != other.canonical()
+    one = canonical([("from", "a&timezone=b"), ("to", "c")])
+    other = canonical([("from", "a"), ("timezone", "b"), ("to", "c")])
+    assert one != other
     cursor = Cursors(b"k" * 32).text(one, 1, 5)
     with pytest.raises(ProblemError):
-        Cursors(b"k" * 32).read(other.canonical(), cursor)
+        Cursors(b"k" * 32).read(other, cursor)

@@ -24,7 +24,7 @@ from serving_layer.money.appeals import objection_of
 from serving_layer.problems.problems import ProblemError
 from serving_layer.request.accept import preferred
 from serving_layer.request.cursors import Cursors
-from serving_layer.request.parameters import Parameters
+from serving_layer.request.parameters import canonical, refuse_unknown
 from serving_layer.request.request_ids import request_id_from
 from serving_layer.request.video_ids import looked_up
 from serving_layer.routes.http_answers import matches
@@ -82,7 +82,9 @@ BODIES: dict[str, Callable[[int], str]] = {
 
 def parameters(text: str) -> None:
     pairs = Request({"type": "http", "query_string": text.encode(), "headers": []}).query_params.multi_items()
-    Parameters(pairs, {"limit", "cursor", "group_by"}).canonical()
+    with suppress(ProblemError):
+        refuse_unknown(pairs, {"limit", "cursor", "group_by"})
+    canonical(pairs)
 
 
 def imported(text: str) -> None:

@@ -57,7 +57,7 @@ ROOMS = {
         "settled": ("lake", "judging", "published"),
     },
     "serving_layer": in_order(
-        "problems", "request", "access", "counts", "history", "money", "openapi", "routes", "portal",
+        "problems", "request", "access", "counts", "history", "money", "routes", "portal",
     ),
     "billing": in_order("terms", "rating", "books", "payouts", "proof"),
     "jobs": in_order(

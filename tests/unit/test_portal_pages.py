@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import msgspec
 import pytest
-from starlette.applications import Starlette
+from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from ingestion.contract.unavailable import Part
@@ -54,7 +54,7 @@ def behind() -> FakeBehind:
 
 @pytest.fixture
 def client(behind: FakeBehind) -> Iterator[TestClient]:
-    app = Starlette(routes=portal_routes(fake_portal(behind)))
+    app = FastAPI(routes=portal_routes(fake_portal(behind)))
     with TestClient(app, follow_redirects=False) as client:
         yield client
 
@@ -363,7 +363,7 @@ def test_a_part_that_is_away_is_named_and_the_rest_is_shown(client: TestClient, 
 
 
 def test_the_totals_of_dashboard_and_video_are_streamed_to_whom_they_belong(behind: FakeBehind) -> None:
-    app = Starlette(routes=portal_routes(fake_portal(behind, live_seconds=0.1)))
+    app = FastAPI(routes=portal_routes(fake_portal(behind, live_seconds=0.1)))
     with TestClient(app, follow_redirects=False) as client:
         sign_in(client, "ann")
         for page in ("/portal/dashboard", "/portal/videos/-walk_01"):

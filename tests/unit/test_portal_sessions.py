@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from starlette.applications import Starlette
+from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.testclient import TestClient
@@ -38,7 +38,7 @@ class Processes:
     def client(self) -> TestClient:
         """A browser at a process of its own."""
         portal = fake_portal(self.behind, ended=self.ended, now=lambda: NOW + timedelta(hours=self.hours))
-        return TestClient(Starlette(routes=portal_routes(portal)), follow_redirects=False)
+        return TestClient(FastAPI(routes=portal_routes(portal)), follow_redirects=False)
 
 
 @pytest.fixture

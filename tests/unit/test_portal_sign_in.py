@@ -11,9 +11,9 @@ from urllib.parse import parse_qs, urljoin, urlsplit
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
-from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from jobs.errors import CommandError
@@ -52,7 +52,7 @@ class Browser:
             credentials=access,
             now=lambda: datetime.now(UTC) + self.later,
         )
-        self.client = TestClient(Starlette(routes=portal_routes(portal)), follow_redirects=False, base_url=PORTAL_URL)
+        self.client = TestClient(FastAPI(routes=portal_routes(portal)), follow_redirects=False, base_url=PORTAL_URL)
 
     def leave(self, path: str = "/portal/sign-in/leave") -> str:
         """Go as far as the provider; return the path and query that it sends the browser back to."""
@@ -239,7 +239,7 @@ def test_a_token_that_is_pasted_still_signs_in(browser: Browser) -> None:
 
 
 def test_without_a_provider_there_is_nothing_to_leave_for() -> None:
-    with TestClient(Starlette(routes=portal_routes(fake_portal(FakeBehind())))) as client:
+    with TestClient(FastAPI(routes=portal_routes(fake_portal(FakeBehind())))) as client:
         assert client.get("/portal/sign-in/leave").status_code == 404
         assert client.get("/portal/sign-in/return?code=x&state=y").status_code == 404
         assert "Sign in at" not in client.get("/portal/sign-in").text

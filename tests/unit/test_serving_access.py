@@ -4,22 +4,22 @@ import asyncio
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from starlette.applications import Starlette
+from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from ingestion.contract.problem import Problem
-from serving_layer.access.access import GRANTS, Caller, Role, Scope, nothing_here
+from serving_layer.access.access import GRANTS, Caller, Role, Scope
 from serving_layer.access.api_keys import parsed
 from serving_layer.access.claims import caller_of_claims
-from serving_layer.access.http_access import refuse_unguarded
+from serving_layer.access.http_access import OwnPayee, needing, refuse_unguarded
 from serving_layer.access.identification import GRACE_SECONDS, REMEMBERED_SECONDS
 from serving_layer.access.jwt_key_set import PAUSE_SECONDS, CachedKeySet, FetchFailedError
 from serving_layer.access.jwt_local_issuer import LocalIssuer
@@ -235,13 +235,11 @@ def test_an_expired_key_and_a_wrong_secret_are_refused() -> None:
     assert parsed(token_of(header))[0] == KEY_ID
 
 
-async def secret(request: Request, caller: Caller) -> Response:
-    if not caller.sees_payee(request.path_params["payee"]):
-        raise nothing_here()
+async def secret(caller: Annotated[Caller, needing(Scope.STATEMENTS)], payee_id: OwnPayee) -> Response:
     return Response(f"{caller.payee_id}")
 
 
-async def broken(request: Request, caller: Caller) -> Response:
+async def broken(caller: Annotated[Caller, needing(Scope.COUNTS)]) -> Response:
     raise ZeroDivisionError("a secret")
 
 
@@ -249,10 +247,10 @@ async def broken(request: Request, caller: Caller) -> Response:
 def door() -> Iterator[TestClient]:
     guard = guard_of(caller="3/minute", refused="2/minute")
     routes = [
-        guard.route("/channels/{payee}", secret, needs=Scope.STATEMENTS),
-        guard.route("/broken", broken, needs=Scope.COUNTS),
+        guard.route("/channels/{payee_id}", secret),
+        guard.route("/broken", broken),
     ]
-    with TestClient(Starlette(routes=routes), raise_server_exceptions=False) as client:
+    with TestClient(FastAPI(routes=routes), raise_server_exceptions=False) as client:
         yield client
 
 
@@ -313,11 +311,20 @@ def test_a_route_that_no_guard_made_is_not_served() -> None:
         refuse_unguarded([Route("/open", lambda request: Response("x"))])
 
 
+async def anybody() -> Response:
+    return Response("x")
+
+
+def test_a_route_whose_endpoint_does_not_declare_its_caller_is_not_made() -> None:
+    with pytest.raises(TypeError, match="/x does not declare who may ask"):
+        guard_of().route("/x", anybody)
+
+
 def test_another_guard_may_show_problems_as_pages() -> None:
     def page(request: Request, problem: Problem) -> Response:
         return Response(f"<p>{problem.detail}</p>", problem.status, media_type="text/html")
 
-    app = Starlette(routes=[guard_of().showing(page).route("/x/{payee}", secret, needs=Scope.STATEMENTS)])
+    app = FastAPI(routes=[guard_of().showing(page).route("/x/{payee_id}", secret)])
     answer = TestClient(app).get("/x/y")
     assert (answer.status_code, answer.headers["content-type"]) == (401, "text/html; charset=utf-8")
 

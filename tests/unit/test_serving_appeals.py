@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from starlette.applications import Starlette
+from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from serving_layer.access.access import Role, Scope
@@ -26,7 +26,7 @@ class Desk:
         statements = [statement(OWNER, number, state) for number, state in enumerate(STATES)]
         self.books = FakeStatements(*statements, statement(OTHER, 0, "finalised"))
         books = Books(self.books, Cursors(b"k" * 32), InlineExecutor())
-        app = Starlette(routes=appeal_routes(guard_of(self.keys), books, self.appeals, InlineExecutor()))
+        app = FastAPI(routes=appeal_routes(guard_of(self.keys), books, self.appeals, InlineExecutor()))
         self.client = TestClient(app)
 
     def appeal(

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from starlette.applications import Starlette
+from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from ingestion.contract.requests import RequestKey
@@ -33,9 +33,7 @@ ANSWER: dict[str, Any] = {
 class Desk:
     def __init__(self) -> None:
         self.imports, self.keys = FakeImports(), FakeKeys()
-        self.client = TestClient(
-            Starlette(routes=catalogue_routes(guard_of(self.keys), self.imports, InlineExecutor()))
-        )
+        self.client = TestClient(FastAPI(routes=catalogue_routes(guard_of(self.keys), self.imports, InlineExecutor())))
 
     def send(self, files: Any = None, key: str = "k-1", by: Any = None) -> tuple[int, Any]:
         headers = {**(by or FINANCE), "Idempotency-Key": key}
@@ -158,7 +156,7 @@ def test_one_import_runs_at_a_time() -> None:
             return super().import_files(files, request)
 
     with ThreadPoolExecutor(1) as executor, ThreadPoolExecutor(1) as sender:
-        app = Starlette(routes=catalogue_routes(guard_of(), Slow(), executor))
+        app = FastAPI(routes=catalogue_routes(guard_of(), Slow(), executor))
         with TestClient(app) as client:
             headers = {**FINANCE, "Idempotency-Key": "k"}
             first = sender.submit(client.post, PATH, files=GOOD, headers=headers)

@@ -7,15 +7,16 @@ import pytest
 from starlette.requests import Request
 
 from serving_layer.access.access import anonymous
+from serving_layer.counts.answers import Envelope
 from serving_layer.routes.http_answers import answer
 
-SHARED = {"version": 1, "settled_until": None, "as_of": None, "complete": True}
+SHARED = Envelope(version=1, settled_until=None, as_of=None, complete=True)
 
 
 def cells_of(row: dict[str, object]) -> list[str]:
     """The first row of an answer as CSV, without what is shared."""
     request = Request({"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []})
-    made = answer(request, anonymous(reads_counts=True), SHARED | {"rows": [row]}, form="csv", columns=list(row))
+    made = answer(request, anonymous(reads_counts=True), SHARED, form="csv", rows=[row], columns=list(row))
     return list(csv.reader(io.StringIO(bytes(made.body).decode(), newline="")))[1][: len(row)]
 
 

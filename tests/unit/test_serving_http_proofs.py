@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-from starlette.applications import Starlette
+from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from ingestion.contract.unavailable import UnavailableError
@@ -29,7 +29,7 @@ def proofs() -> FakeProofs:
 @pytest.fixture
 def client(proofs: FakeProofs) -> Iterator[TestClient]:
     with ThreadPoolExecutor(2) as executor:
-        app = Starlette(routes=proof_routes(guard_of(), Proofs(proofs, proofs, executor)))
+        app = FastAPI(routes=proof_routes(guard_of(), Proofs(proofs, proofs, executor)))
         with TestClient(app, raise_server_exceptions=False) as opened:
             yield opened
 

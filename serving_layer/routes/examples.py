@@ -1,10 +1,18 @@
 """Examples of answers, as the OpenAPI document shows them; a test holds each against its schema. Pure."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from ingestion.contract.problem import Problem
+from serving_layer.counts.answers import ChannelViews, LookupAnswer
+from serving_layer.counts.merge import ServedCount
+from serving_layer.history.series import ChannelSeries, Top, VideoSeries
+from serving_layer.money.appeals import AppealReceipt
+from serving_layer.money.catalogue_import import ImportAnswer
+from serving_layer.money.proofs import EventPayment
+from serving_layer.money.statements import StatementDetail, StatementList
 from serving_layer.problems.problems import CODES
 
 _ENVELOPE = {
@@ -150,6 +158,22 @@ EVENT_PAYMENT: dict[str, Any] = {
 EVENT = f"id: 7.1000.17.None.3\nevent: count\ndata: {msgspec.json.encode(COUNT).decode()}\n\n"
 
 CHANNEL_EVENT = f"id: 7.12.20500.17.18100.1\nevent: count\ndata: {msgspec.json.encode(CHANNEL).decode()}\n\n"
+
+
+EXAMPLES: Mapping[type[msgspec.Struct], dict[str, Any]] = {
+    ServedCount: COUNT,
+    LookupAnswer: LOOKUP,
+    ChannelViews: CHANNEL,
+    VideoSeries: {"video_id": "-JinobXWPk", **SERIES},
+    ChannelSeries: {"payee_id": "anna", **SERIES},
+    Top: TOP,
+    StatementList: STATEMENTS,
+    StatementDetail: STATEMENT,
+    EventPayment: EVENT_PAYMENT,
+    AppealReceipt: APPEAL,
+    ImportAnswer: IMPORT,
+}
+"""Answer → an example of it."""
 
 
 def problem_of(code: str) -> dict[str, Any]:

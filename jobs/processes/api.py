@@ -20,7 +20,7 @@ from jobs.http.metrics import MetricsSettings
 from jobs.http.server import HttpSettings
 from jobs.resilience.circuit_breaker import CircuitBreaker
 from jobs.resilience.circuit_breaker_metrics import show_breakers
-from jobs.settings.declared.api import API_FRESH_SECONDS
+from jobs.settings.declared.api import API_DOCS, API_FRESH_SECONDS
 from jobs.settings.declared.listening import API_METRICS_PORT, API_PORT
 from jobs.settings.declared.servers import SPEED_NAMESPACE
 from jobs.telemetry.json_log import log_json
@@ -68,6 +68,7 @@ class ApiSettings:
     cursor_key: bytes
     portal: PortalSettings
     imports: ImportSettings
+    shows_docs: bool
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "ApiSettings":
@@ -84,6 +85,7 @@ class ApiSettings:
             cursor_key=key,
             portal=PortalSettings.from_environ(environ, key),
             imports=ImportSettings.from_environ(environ),
+            shows_docs=API_DOCS.read(environ),
         )
 
 
@@ -167,7 +169,8 @@ def run() -> ExitCode:
                 importer = CatalogueImporter(chosen.postgres.url, chosen.imports.pseudonymise)
                 routes += catalogue_routes(doors.guard, importer, changes_executor)
             logger.info("api ready", extra={"fields": {"host": chosen.http.host, "port": chosen.http.port}})
-            code = chosen.http.serve(counts_app(Api(reader, metrics, doors.guard, history, live, routes)), listener)
+            api = Api(reader, metrics, doors.guard, history, live, routes, shows_docs=chosen.shows_docs)
+            code = chosen.http.serve(counts_app(api), listener)
     pointer.close()
     counts.close()
     keys.close()

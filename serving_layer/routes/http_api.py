@@ -22,6 +22,7 @@ from serving_layer.problems.problems import problem, refused
 from serving_layer.routes.http_channels import channel_routes
 from serving_layer.routes.http_counts import counts_routes
 from serving_layer.routes.http_described import document, only_problems_of
+from serving_layer.routes.http_docs_page import docs_routes
 from serving_layer.routes.http_history import History, history_routes
 from serving_layer.routes.http_live import LiveStreams, live_routes
 
@@ -40,6 +41,8 @@ class Api:
     live: LiveStreams = field(default_factory=LiveStreams)
     routes: Sequence[GuardedRoute] = ()
     refresh_seconds: float = 0.5
+    shows_docs: bool = False
+    """Whether `/docs` shows the OpenAPI document as a page."""
 
 
 def counts_app(api: Api) -> FastAPI:
@@ -52,7 +55,7 @@ def counts_app(api: Api) -> FastAPI:
         title="viewledger",
         version="1",
         summary="View counts people are paid from.",
-        docs_url=None,  # their pages load scripts from elsewhere; the document itself is /openapi.json
+        docs_url=None,  # FastAPI's pages load scripts from elsewhere; `docs_routes` serves ours
         redoc_url=None,
         openapi_url=None,
         lifespan=_following_versions(api),
@@ -67,6 +70,7 @@ def counts_app(api: Api) -> FastAPI:
         *counts_routes(api.guard, api.reader, api.metrics, api.history),
         *api.routes,
         *_probes(api, app),
+        *(docs_routes(api.guard) if api.shows_docs else ()),
     ]
     refuse_unguarded(app.router.routes)
     app.openapi = partial(document, app)  # type: ignore[method-assign] # the way to extend it

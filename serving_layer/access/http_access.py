@@ -129,12 +129,12 @@ OwnPayee = Annotated[str, Depends(_own_payee)]
 """The payee of the path, after the caller in a signature: 404 for a caller who does not see it."""
 
 
-async def _everybodys(request: Request) -> None:
+async def _unbound_only(request: Request) -> None:
     if request.scope[_CALLER].payee_id is not None:
         raise nothing_here()
 
 
-Everybodys = Annotated[None, Depends(_everybodys)]
+UnboundOnly = Annotated[None, Depends(_unbound_only)]
 """404 for a caller who is bound to a payee: what the route is about is everybody's."""
 
 

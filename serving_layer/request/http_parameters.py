@@ -66,7 +66,7 @@ StatementId = Annotated[str, Path(examples=["8f14e45fceea467f9a3c1b2d3e4f5a6b"])
 
 RequestId = Annotated[
     str | _Nothing,
-    Header(alias=request_ids.HEADER, description="1 to 64 of A-Z a-z 0-9 . _ -; comes back and stands in the logs"),
+    Header(alias=request_ids.HEADER, description="1 to 64 of A-Z a-z 0-9 . _ -; sent back, and written to the logs"),
 ]
 IfNoneMatch = Annotated[
     str | _Nothing, Header(alias="If-None-Match", description="The entity tag of an answer that you have")

@@ -18,7 +18,7 @@ from starlette.responses import Response
 from ingestion.contract.requests import FileRefusedError, KeyReusedError, RequestKey
 from ingestion.contract.unavailable import UnavailableError
 from serving_layer.access.access import Caller, Scope
-from serving_layer.access.http_access import Everybodys, Guard, GuardedRoute, OnlyKnown, needing
+from serving_layer.access.http_access import Guard, GuardedRoute, OnlyKnown, UnboundOnly, needing
 from serving_layer.money.catalogue_import import (
     BYTES_MAX,
     FILE_NAMES,
@@ -109,7 +109,7 @@ async def import_catalogue(
     caller: Annotated[Caller, needing(Scope.CATALOGUE, cost=_COST)],
     *,
     request: Request,
-    unbound: Everybodys,
+    unbound: UnboundOnly,
     known: OnlyKnown,
     key: IdempotencyKey,
     allow_removals: Removals = 0,

@@ -98,7 +98,7 @@ class GuardedRoute(APIRoute):
         return route
 
 
-class Access(SecurityBase):
+class Admission(SecurityBase):
     """Lets callers in who have the scope that a route needs; for the OpenAPI document the security scheme."""
 
     scheme_name = "bearer"
@@ -115,7 +115,7 @@ class Access(SecurityBase):
 
 def needing(scope: Scope, *, cost: int = 1) -> Any:
     """Return the declaration of who may ask: `caller: Annotated[Caller, needing(Scope.COUNTS)]`."""
-    return Security(Access(cost), scopes=[scope])
+    return Security(Admission(cost), scopes=[scope])
 
 
 async def _own_payee(
@@ -185,7 +185,7 @@ class Guard:
         `declared` is what FastAPI takes: `summary`, `responses` and so on.
         """
         made = GuardedRoute(self, path, endpoint, methods=list(methods), quick=quick, **declared)
-        if not any(isinstance(each.call, Access) for each in made.dependant.dependencies):
+        if not any(isinstance(each.call, Admission) for each in made.dependant.dependencies):
             raise TypeError(f"{path} does not declare who may ask; give its endpoint a caller with `needing`")
         return made
 

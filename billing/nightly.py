@@ -103,11 +103,11 @@ def left_out(today: date, billed: Sequence[Period]) -> list[Period]:
     this = month_of(today)
     taken = sorted([*billed, *months_to_do(today, billed)], key=lambda period: period.start_on)
     found = []
-    until = taken[0].end_on if billed else this.start_on
+    next_on = taken[0].end_on if billed else this.start_on
     for period in [*taken, this]:
-        if until < period.start_on:
-            found.append(Period(until, period.start_on))
-        until = max(until, period.end_on)
+        if next_on < period.start_on:
+            found.append(Period(next_on, period.start_on))
+        next_on = max(next_on, period.end_on)
     return found
 
 
@@ -143,6 +143,6 @@ def estimate(period: Period, views: SettledViews, catalogues: CatalogueStore) ->
     """
     attribution = terms_of(period, None, catalogues).attribution
     return [
-        Estimate(bill.payee_id, bill.currency, settle_bill(bill, 0).amount_micros, bill.billable_views)
+        Estimate(bill.payee_id, bill.currency, settle_bill(bill, 0).earned_micros, bill.billable_views)
         for bill in rate_period(views.pieces(attribution), attribution)
     ]

@@ -321,7 +321,7 @@ class FakeBooks:
             payee_count=len(heads),
             transaction_count=len(chained),
             billable_views=sum(sign * each.line.quantity for sign, each in signed if each.line.kind == "views"),
-            amount_micros=sum(sign * each.amount_micros for sign, each in signed) + remainders,
+            lines_micros=sum(sign * each.amount_micros for sign, each in signed) + remainders,
             carried_nanomicros=sum(heads.values()),
             owed_nanomicros=sum(sign * each.line.owed_nanomicros for sign, each in signed),
         )

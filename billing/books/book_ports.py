@@ -67,8 +67,8 @@ class LedgerTotals:
     payee_count: int
     transaction_count: int
     billable_views: int
-    amount_micros: int
-    """Σ earned, including withheld tax and the part over the cap."""
+    lines_micros: int
+    """Σ over the lines: earned and over the cap, with the micros that remainders came to beside the lines."""
     carried_nanomicros: int
     """Σ over payees of their current carry, in nano-micros."""
     owed_nanomicros: int
@@ -76,8 +76,8 @@ class LedgerTotals:
 
     @property
     def difference_nanomicros(self) -> int:
-        """Return owed − (paid + carried): 0, always."""
-        return self.owed_nanomicros - (NANOMICROS * self.amount_micros + self.carried_nanomicros)
+        """Return owed − (lines + carried): 0, always."""
+        return self.owed_nanomicros - (NANOMICROS * self.lines_micros + self.carried_nanomicros)
 
 
 @dataclass(frozen=True)

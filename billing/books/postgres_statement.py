@@ -113,10 +113,10 @@ class PostgresStatements:
         start, end = (period.start_on, period.end_on) if period else (None, None)
         return self._listed(_IN_STATE, {"state": state, "start": start, "end": end, "most": count_max})
 
-    def held_until_now(self, held_before: datetime) -> list[HeldStatement]:
-        """Return the statements that have been held since before an instant, the longest held first."""
+    def held_since(self, instant: datetime) -> list[HeldStatement]:
+        """Return the statements that have been held since an instant or longer, the longest held first."""
         with one_transaction(self._connect) as cursor:
-            cursor.execute(_HELD, (held_before,))
+            cursor.execute(_HELD, (instant,))
             rows: list[list[Any]] = [[*row[:2], Period(*row[2:4]), *row[4:]] for row in cursor]
             return [HeldStatement(*row) for row in rows]
 

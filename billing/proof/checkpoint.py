@@ -109,7 +109,7 @@ def key_change_link(
     return _link(before, own, public_key, sign)
 
 
-def covered_until(chain: Sequence[Link]) -> int:
+def covered_end(chain: Sequence[Link]) -> int:
     """Return the position at which the next checkpoint begins; 1 at the beginning of the chain."""
     ends = [int(link.fields["position_end"]) for link in chain if link.fields["kind"] == "checkpoint"]
     return ends[-1] if ends else 1

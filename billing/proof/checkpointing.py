@@ -12,7 +12,7 @@ from billing.proof.checkpoint import (
     Link,
     chain_problems,
     checkpoint_link,
-    covered_until,
+    covered_end,
     key_change_link,
     last_day,
 )
@@ -49,7 +49,7 @@ def make_checkpoint(journal: Journal, key: Signer, *, day: date, today: date) ->
         raise CheckpointRefusedError(f"the chain has a checkpoint of {newest} already; give a later day than that")
     _refuse_other_key(chain, key)
     position_end, cut_at = journal.close()
-    start = covered_until(chain)
+    start = covered_end(chain)
     count, root = root_of(journal.records(start, position_end))
     covered = Covered(start, position_end, count, root, cut_at)
     link = checkpoint_link(chain[-1] if chain else None, covered, day=day, public_key=key.public_key, sign=key.sign)
@@ -108,7 +108,7 @@ def problems_of_books(
     for link, leaves in kept_leaves:
         yield from _problems_of_leaves(journal, link, leaves)
     end, _ = journal.close()
-    since = covered_until(chain)
+    since = covered_end(chain)
     newest = newest_checkpoint(chain).fields if since > 1 else None
     for record in journal.records(since, end):
         if record.is_missing:

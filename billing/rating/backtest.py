@@ -36,7 +36,7 @@ class Change:
     proposed: Earned
 
     @property
-    def earned_micros(self) -> int:
+    def change_micros(self) -> int:
         """Return how much more the payee would earn; negative for less."""
         return self.proposed.earned_micros - self.now.earned_micros
 
@@ -64,10 +64,10 @@ def compare(now: Iterable[PayeeBill], proposed: Iterable[PayeeBill], *, currency
         changed_count += change.now != change.proposed
         sum_now, sum_proposed = sum_now + change.now, sum_proposed + change.proposed
         if change.now != change.proposed:
-            heapq.heappush(largest, (abs(change.earned_micros), change.payee_id, change))
+            heapq.heappush(largest, (abs(change.change_micros), change.payee_id, change))
             if len(largest) > PAYEES_SHOWN_MAX:
                 heapq.heappop(largest)
-    shown = sorted((change for _, _, change in largest), key=lambda each: (-abs(each.earned_micros), each.payee_id))
+    shown = sorted((change for _, _, change in largest), key=lambda each: (-abs(each.change_micros), each.payee_id))
     return Backtest(currency, payee_count, changed_count, sum_now, sum_proposed, tuple(shown))
 
 
@@ -77,7 +77,7 @@ def _changes(now: Iterable[PayeeBill], proposed: Iterable[PayeeBill]) -> Iterato
         earned = [Earned(), Earned()]
         for _, side, bill in bills:
             settled = settle_bill(bill, 0)
-            earned[side] = Earned(bill.billable_views, settled.amount_micros, settled.payable_micros)
+            earned[side] = Earned(bill.billable_views, settled.earned_micros, settled.payable_micros)
         yield Change(payee_id, *earned)
 
 

@@ -124,17 +124,17 @@ class SettledBill:
     """The remainder that is carried to the payee's next bill."""
 
     @property
-    def amount_micros(self) -> int:
-        """Return what the payee earned: tax and payable together."""
+    def earned_micros(self) -> int:
+        """Return what the payee earned: payable and withheld tax, without the part over the cap."""
         return self.tax_micros + self.payable_micros
 
 
 def change_by_cause(bill: PayeeBill, *, carried_nanomicros: int, before_micros: int) -> dict[str, int]:
     """Return cause → how much more (or less) the bill earns by it; the sum is its amount less `before_micros`."""
     changes: list[tuple[str, int]] = []
-    now_micros, each = settle_bill(bill, carried_nanomicros).amount_micros, bill
+    now_micros, each = settle_bill(bill, carried_nanomicros).earned_micros, bill
     while each.before is not None:
-        earlier_micros = settle_bill(each.before, carried_nanomicros).amount_micros
+        earlier_micros = settle_bill(each.before, carried_nanomicros).earned_micros
         changes.append((each.cause, now_micros - earlier_micros))
         now_micros, each = earlier_micros, each.before
     changes.append((each.cause, now_micros - before_micros))

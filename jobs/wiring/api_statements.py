@@ -56,7 +56,7 @@ def _summary(statement: Statement, state: str) -> dict[str, Any]:
         "state": state,
         "currency": statement.currency,
         "billable_views": statement.billable_views,
-        "amount_micros": statement.earned_micros,
+        "earned_micros": statement.earned_micros,
         "over_cap_micros": statement.over_cap_micros,
         "tax_country": statement.tax_country,
         "tax_micros": statement.tax_micros,
@@ -72,7 +72,7 @@ def detail_of(posted: PostedStatement) -> StatementDetail:
     """Return a statement as serving shows it."""
     return StatementDetail(
         **_summary(posted.statement, posted.state),
-        version=posted.batch_version,
+        batch_version=posted.batch_version,
         catalogue_version=posted.catalogue_version,
         contract_version=posted.contract_version,
         calculated_at=posted.calculated_at,

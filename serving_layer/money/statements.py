@@ -57,8 +57,8 @@ class StatementSummary(msgspec.Struct, frozen=True):
     state: str
     currency: str
     billable_views: int
-    amount_micros: int
-    """Earned: payable and withheld tax."""
+    earned_micros: int
+    """Payable and withheld tax; the lines sum to this and what is over the cap."""
     over_cap_micros: int
     tax_country: str
     tax_micros: int
@@ -72,7 +72,7 @@ class StatementSummary(msgspec.Struct, frozen=True):
 class StatementDetail(StatementSummary, frozen=True):
     """A statement with its lines and what it rests on."""
 
-    version: int
+    batch_version: int
     """The published version whose settled views it pays."""
     catalogue_version: int
     contract_version: int

@@ -77,7 +77,7 @@ _SUMMARY: dict[str, Any] = {
     "state": "finalised",
     "currency": "EUR",
     "billable_views": 800,
-    "amount_micros": 1_600_000,
+    "earned_micros": 1_600_000,
     "over_cap_micros": 0,
     "tax_country": "DE",
     "tax_micros": 0,
@@ -90,7 +90,7 @@ _SUMMARY: dict[str, Any] = {
 STATEMENTS: dict[str, Any] = {"payee_id": "anna", "rows": [_SUMMARY], "next": None}
 STATEMENT: dict[str, Any] = {
     **_SUMMARY,
-    "version": 7,
+    "batch_version": 7,
     "catalogue_version": 2,
     "contract_version": 1,
     "calculated_at": "2026-11-03T02:00:00Z",

@@ -130,7 +130,7 @@ def test_the_remainder_is_carried_into_the_next_period_of_the_same_payee(desk: D
     assert carried == (333_000_000, 666_000_000)
     (totals,) = desk.books.totals()
     assert (totals.payee_count, totals.transaction_count, totals.billable_views) == (2, 4, 4)
-    assert (totals.amount_micros, totals.carried_nanomicros) == (2, 1_466_000_000)
+    assert (totals.lines_micros, totals.carried_nanomicros) == (2, 1_466_000_000)
     desk.assert_adds_up()
 
 
@@ -205,7 +205,7 @@ def test_a_statement_posted_after_another_period_still_pays_every_micro(desk: De
     assert desk.approve("ann", "max") == 1
     assert desk.balance("payable:ann") == -1  # 0.6 + 0.7 = one micro and 0.3
     (totals,) = desk.books.totals()
-    assert (totals.amount_micros, totals.carried_nanomicros) == (1, 300_000_000)
+    assert (totals.lines_micros, totals.carried_nanomicros) == (1, 300_000_000)
     desk.assert_adds_up()
 
 

@@ -85,8 +85,8 @@ def test_a_month_is_imported_billed_billed_again_and_shown(desk: Desk) -> None:
     first = desk.document("run", "--period", "2026-10")
     assert (first["posted_count"], first["billable_views"], first["line_count"]) == (2, 7, 3)
     # US 4 × 3500001 = 14000.004, default 2 × 1234567 = 2469.134 and 1 × 1234567 = 1234.567 micros
-    assert (first["amount_micros"], first["carried_nanomicros"]) == (2469 + 14000 + 1234, 705_000_000)
-    assert first["owed_nanomicros"] == 10**9 * first["amount_micros"] + first["carried_nanomicros"]
+    assert (first["earned_micros"], first["carried_nanomicros"]) == (2469 + 14000 + 1234, 705_000_000)
+    assert first["owed_nanomicros"] == 10**9 * first["earned_micros"] + first["carried_nanomicros"]
     again = desk.document("run", "--period", "2026-10-01/2026-11-01")
     assert (again["posted_count"], again["replayed_count"], again["run_id"]) == (0, 2, first["run_id"])
     assert desk.document("ledger", "totals")["USD"]["difference_nanomicros"] == 0
@@ -95,7 +95,7 @@ def test_a_month_is_imported_billed_billed_again_and_shown(desk: Desk) -> None:
     assert "0.016469 USD" in out
     bill = desk.document("statements", "show", "--payee", "ann", "--period", "2026-10")
     assert {line["provisional_views"] for line in bill["lines"]} == {0}
-    assert sum(line["amount_micros"] for line in bill["lines"]) == bill["amount_micros"] == 16469
+    assert sum(line["amount_micros"] for line in bill["lines"]) == bill["earned_micros"] == 16469
 
 
 def test_importing_again_changes_nothing_and_says_so(desk: Desk) -> None:

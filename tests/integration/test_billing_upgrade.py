@@ -66,4 +66,4 @@ def test_what_was_billed_stays_and_is_corrected_by_the_versions_it_rested_on(url
     states = PostgresStates(connector(second_person(url), "viewledger_approver"))
     states.move("statement", found.statement.statement_id, Move("approved", "max"))
     assert finalise_run(restated.run_id, books).statement_count == 1
-    assert [each.amount_micros for each in books.totals()] == [6]
+    assert [each.lines_micros for each in books.totals()] == [6]

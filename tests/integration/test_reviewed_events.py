@@ -40,7 +40,7 @@ def test_a_conflict_and_a_late_event_delay_nobody_and_the_accepted_one_is_paid_b
     verdicts = batch.result("batch", "run")["verdicts"]
     assert (verdicts["conflict"], verdicts["late_review"]) == (1, 1)
     billed = batch.result("billing", "run", *month, "--actor", "eve")
-    assert (billed["billable_views"], billed["amount_micros"]) == (2, 2 * RATE_MICROS // 1000), "they delay nobody"
+    assert (billed["billable_views"], billed["earned_micros"]) == (2, 2 * RATE_MICROS // 1000), "they delay nobody"
     assert [each.partition(":")[0] for each in billed["remarks"]] == ["late_review", "conflict"]
     decided = batch.result("billing", "conflicts", "decide", *month, "--reason", "a mended player", "--actor", "max")
     assert decided["decided_count"] == 1

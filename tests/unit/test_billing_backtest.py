@@ -40,7 +40,7 @@ def test_the_same_terms_change_nothing() -> None:
 
 def test_another_rate_for_a_country_changes_one_payee() -> None:
     found = backtest(contracts_of(replace(card_of(2_000_000, US=3_000_000), tax_ppm=500_000)))
-    assert [(each.payee_id, each.earned_micros) for each in found.largest] == [("ann", 4_000), ("bob", 0), ("cleo", 0)]
+    assert [(each.payee_id, each.change_micros) for each in found.largest] == [("ann", 4_000), ("bob", 0), ("cleo", 0)]
     assert (found.proposed.earned_micros, found.proposed.payable_micros) == (26_000, 13_000)
 
 

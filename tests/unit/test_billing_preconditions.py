@@ -153,7 +153,7 @@ def test_billing_again_changes_nothing_and_says_so_whatever_is_wrong_by_then() -
     assert "1 payees posted" in billed_period_text(first)
     assert "all 1 payees had been billed before; nothing was changed" in billed_period_text(again)
     document = billed_period_json(again)
-    assert (document["posted_count"], document["replayed_count"], document["amount_micros"]) == (0, 1, 12_000)
+    assert (document["posted_count"], document["replayed_count"], document["earned_micros"]) == (0, 1, 12_000)
 
 
 def test_what_is_new_in_a_billed_period_waits_for_what_is_wrong_with_the_whole() -> None:

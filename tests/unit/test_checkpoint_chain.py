@@ -16,7 +16,7 @@ from billing.proof.checkpoint import (
     Link,
     chain_problems,
     checkpoint_link,
-    covered_until,
+    covered_end,
     key_change_link,
     last_day,
 )
@@ -50,8 +50,8 @@ def test_a_chain_is_sound_through_a_change_of_the_key(key: SigningKey, tmp_path:
     assert chain_problems(chain, is_signed) == []
     assert [link.sequence for link in chain] == [1, 2, 3, 4]
     assert chain[0].fields["previous_hash"] == NO_HASH
-    assert (covered_until(chain), last_day(chain)) == (9, date(2026, 11, 24))
-    assert (covered_until([]), last_day([])) == (1, None)
+    assert (covered_end(chain), last_day(chain)) == (9, date(2026, 11, 24))
+    assert (covered_end([]), last_day([])) == (1, None)
 
 
 def test_a_link_survives_its_file(key: SigningKey, tmp_path: Path) -> None:

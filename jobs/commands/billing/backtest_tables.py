@@ -37,7 +37,7 @@ def backtest_json(found: Backtest) -> dict[str, Any]:
         "largest_changes": [
             {
                 "payee_id": change.payee_id,
-                "change_micros": change.earned_micros,
+                "change_micros": change.change_micros,
                 "now": asdict(change.now),
                 "proposed": asdict(change.proposed),
             }
@@ -53,6 +53,6 @@ def _row(change: Change, currency: str) -> tuple[str, ...]:
         f"{change.proposed.views:,}",
         amount_text(change.now.earned_micros, currency),
         amount_text(change.proposed.earned_micros, currency),
-        amount_text(change.earned_micros, currency),
+        amount_text(change.change_micros, currency),
         amount_text(change.proposed.payable_micros, currency),
     )

@@ -43,7 +43,7 @@ def run_night(environ: Mapping[str, str], *, actor: str, as_json: bool) -> ExitC
 
     connect = billing_connector(environ)
     expired = PostgresHolds(connect).expire(now)
-    overdue = PostgresStatements(connect).held_until_now(now - known.held_time_max)
+    overdue = PostgresStatements(connect).held_since(now - known.held_time_max)
     record_overdue(environ, len(overdue))  # first, so that it is known even when the months cannot be billed
     with open_settled_views(environ) as views:
         night = work_through_the_night(

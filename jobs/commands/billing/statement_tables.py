@@ -52,7 +52,7 @@ def statement_json(posted: PostedStatement) -> dict[str, Any]:
         "supersedes": statement.supersedes,
         "state": posted.state,
         "currency": statement.currency,
-        "amount_micros": statement.earned_micros,
+        "earned_micros": statement.earned_micros,
         "over_cap_micros": statement.over_cap_micros,
         "tax_country": statement.tax_country,
         "tax_micros": statement.tax_micros,

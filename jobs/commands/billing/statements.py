@@ -63,7 +63,7 @@ def list_statements(environ: Mapping[str, str], *, state: str, period: Period | 
         for each, _ in found
     ]
     document = {"state": state, "statements": [_row_json(each) for each, _ in found]}
-    header = ("period", "payee", "restatement", "amount")
+    header = ("period", "payee", "restatement", "earned")
     show(document, lambda: aligned(header, rows, left=2) if rows else f"no statement is {state}", as_json=as_json)
     return ExitCode.OK
 
@@ -75,7 +75,7 @@ def _row_json(statement: Statement) -> dict[str, Any]:
         "payee_id": statement.payee_id,
         "restatement_number": statement.restatement_number,
         "currency": statement.currency,
-        "amount_micros": statement.earned_micros,
+        "earned_micros": statement.earned_micros,
     }
 
 
@@ -94,7 +94,7 @@ def approve(
     document = {
         "approved_count": len(approved),
         "posted_count": count,
-        "amount_micros": sum(each.earned_micros for each in posted),
+        "earned_micros": sum(each.earned_micros for each in posted),
     }
     later = "" if posted else "; whoever bills posts them, at the latest by `billing nightly`"
     if posted and count < len(approved):

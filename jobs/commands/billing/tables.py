@@ -38,7 +38,7 @@ def billed_period_text(billed: BilledPeriod) -> str:
     lines = [
         _headline(billed),
         "",
-        aligned(("payee", "name", "lines", "billable views", "amount"), rows, left=2),
+        aligned(("payee", "name", "lines", "billable views", "earned"), rows, left=2),
         "",
         f"carried on, below one micro-unit: {summary.carried_nanomicros:,} nano-micros",
         f"batch version {run.batch_version}, catalogue version {run.catalogue_version}, "
@@ -101,7 +101,7 @@ def billed_period_json(billed: BilledPeriod) -> dict[str, Any]:
         "unknown_views": unbilled.unknown_views,
         "unknown_video_count": unbilled.unknown_count,
         "unrated_views": unbilled.unrated.total(),
-        "amount_micros": summary.earned_micros,
+        "earned_micros": summary.earned_micros,
         "carried_nanomicros": summary.carried_nanomicros,
         "owed_nanomicros": summary.owed_nanomicros,
         "batch_version": run.batch_version,
@@ -122,14 +122,14 @@ def billed_period_json(billed: BilledPeriod) -> dict[str, Any]:
 
 def totals_text(totals: Sequence[LedgerTotals]) -> str:
     """Return all that was ever posted, by currency, and whether it adds up."""
-    header = ("currency", "payees", "transactions", "billable views", "paid", "carried nano-micros", "difference")
+    header = ("currency", "payees", "transactions", "billable views", "lines", "carried nano-micros", "difference")
     rows = [
         (
             each.currency,
             f"{each.payee_count:,}",
             f"{each.transaction_count:,}",
             f"{each.billable_views:,}",
-            amount_text(each.amount_micros, each.currency),
+            amount_text(each.lines_micros, each.currency),
             f"{each.carried_nanomicros:,}",
             f"{each.difference_nanomicros:,}",
         )
@@ -145,7 +145,7 @@ def totals_json(totals: Sequence[LedgerTotals]) -> dict[str, Any]:
             "payee_count": each.payee_count,
             "transaction_count": each.transaction_count,
             "billable_views": each.billable_views,
-            "amount_micros": each.amount_micros,
+            "lines_micros": each.lines_micros,
             "carried_nanomicros": each.carried_nanomicros,
             "owed_nanomicros": each.owed_nanomicros,
             "difference_nanomicros": each.difference_nanomicros,

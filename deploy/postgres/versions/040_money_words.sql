@@ -27,3 +27,28 @@ $$;
 ALTER FUNCTION billing.balances(timestamptz, timestamptz) OWNER TO viewledger_owner;
 GRANT EXECUTE ON FUNCTION billing.balances(timestamptz, timestamptz)
     TO viewledger_billing, viewledger_approver, viewledger_auditor;
+
+-- As before, but its sentence names no command: sentences stay when commands are renamed.
+CREATE OR REPLACE FUNCTION billing.check_step_is_whole() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, billing, pg_temp
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_bitmapscan = off
+SET plan_cache_mode = force_generic_plan AS $$
+DECLARE left_over text;
+BEGIN
+    IF NEW.subject_kind = 'payout_batch' AND NEW.to_state = 'voided' THEN
+        SELECT i.item_id INTO left_over FROM billing.payout_items i
+        WHERE i.batch_id = NEW.subject_id AND NOT EXISTS (
+            SELECT FROM billing.transitions t
+            WHERE t.subject_kind = 'payout' AND t.subject_id = i.item_id AND t.to_state = 'voided') LIMIT 1;
+        IF FOUND THEN
+            RAISE EXCEPTION 'payout batch % is voided but its payment % is not; void them in one database transaction',
+                NEW.subject_id, left_over USING ERRCODE = 'VL209';
+        END IF;
+    ELSIF NEW.subject_kind = 'statement' AND NEW.to_state = 'superseded' THEN
+        IF NOT EXISTS (SELECT FROM billing.statements WHERE supersedes = NEW.subject_id) THEN
+            RAISE EXCEPTION 'statement % is superseded but no statement replaces it; void it to pay nothing',
+                NEW.subject_id USING ERRCODE = 'VL210';
+        END IF;
+    END IF;
+    RETURN NULL;
+END $$;

@@ -333,7 +333,7 @@ ATTACKS = {
         "in READ COMMITTED database transactions, not in REPEATABLE READ",
     ),
     "serializable": (
-        "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; " + MINTED.format("none", -1), "not SERIALIZABLE",
+        "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; " + MINTED.format("none", -1), "not in SERIALIZABLE",
     ),
 }  # fmt: skip
 

@@ -1,5 +1,5 @@
 -- A word of money means one thing: earned is payable + withheld tax, as the API, the commands and the approval limit have it;
--- what is over the contract's cap is no part of it. "Until" includes its instant, "before" does not. docs/glossary.md.
+-- what is over the contract's cap is no part of it. "Until" includes its instant, "before" does not. docs/concepts/glossary.md.
 
 CREATE OR REPLACE VIEW reporting.statements AS
     SELECT s.statement_id, s.run_id, s.payee_id, s.period_start_on, s.period_end_on, s.restatement_number, s.currency,

@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg2
 import pytest
-from starlette.applications import Starlette
+from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from billing.books.postgres_books import PostgresBooks
@@ -101,7 +101,7 @@ def url(postgres_url: str) -> Iterator[str]:
 def api(url: str) -> TestClient:
     """The API's routes over the real books, with the rights of its role."""
     books = Books(BooksStatements(url), Cursors(b"k" * 32), InlineExecutor())
-    return TestClient(Starlette(routes=statement_routes(guard_of(), books)))
+    return TestClient(FastAPI(routes=statement_routes(guard_of(), books)))
 
 
 @pytest.fixture(scope="module")

@@ -114,7 +114,7 @@ def hostile_texts(site: Site) -> Iterator[str | None]:
         _sign_in(site, browser)
         for path in (
             f"/portal/{script}",
-            f"{PAGE}?said={script}",
+            f"{PAGE}?done={script}",
             f"{PAGE}/{script}",
             f"/portal/events?event_id={script}",
         ):

@@ -1,1 +1,1 @@
-"""The merge of settled and provisional counts, and the API that serves it."""
+"""Merge settled and provisional counts, and serve them by the API."""

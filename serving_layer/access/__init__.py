@@ -1,1 +1,1 @@
-"""Who asks, and what they may see."""
+"""Callers and their rights."""

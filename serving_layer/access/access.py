@@ -1,7 +1,7 @@
-"""Who asks, and what they may see: roles, scopes, callers. Pure. What no scope grants is refused.
+"""Callers and their rights: roles and scopes. Pure. Anything that no scope grants is refused.
 
-A caller bound to a payee sees that payee's channel, videos and statements and nobody else's; for others there is
-"nothing here" (404), so that nobody learns what exists.
+A caller bound to a payee sees only that payee's channel, videos and statements; for others the answer is "nothing here"
+(404), so that it does not reveal what exists.
 """
 
 from collections.abc import Collection, Mapping
@@ -13,7 +13,7 @@ from serving_layer.problems.problems import ProblemError, refused
 
 
 class Scope(StrEnum):
-    """What a credential may do."""
+    """The rights of a credential."""
 
     COUNTS = "counts:read"
     """View counts of videos."""
@@ -32,7 +32,7 @@ class Scope(StrEnum):
     OPERATIONS = "operations:read"
     """Runs, gates, versions, dead letters, health."""
     OPERATE = "operations:write"
-    """Start what changes the state of the pipeline, such as a replay of dead letters."""
+    """Start an action that changes the state of the pipeline, such as a replay of dead letters."""
 
 
 class Role(StrEnum):
@@ -44,7 +44,7 @@ class Role(StrEnum):
     AUDITOR = "auditor"
     OPERATOR = "operator"
     MACHINE = "machine"
-    """An API key: it has the scopes it was made with."""
+    """An API key: it has the scopes it was created with."""
 
 
 _READ = frozenset({Scope.COUNTS, Scope.BILLABLE, Scope.STATEMENTS, Scope.EVENTS})
@@ -54,36 +54,36 @@ GRANTS: Mapping[Role, frozenset[Scope]] = {
     Role.AUDITOR: _READ | {Scope.OPERATIONS},
     Role.OPERATOR: frozenset({Scope.COUNTS, Scope.OPERATIONS, Scope.OPERATE}),
 }
-"""What a person's role grants. Creators are bound to their payee; the others see every payee."""
+"""The rights of a person's role. Creators are bound to their payee; the others see every payee."""
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Who sent a request."""
+    """The sender of a request."""
 
     subject: str
     """For logs and limits: `anonymous`, `key:<key id>`, or `<issuer> <sub>`; never a secret."""
     role: Role
     scopes: frozenset[Scope]
     payee_id: str | None = None
-    """Bound to this payee; None is bound to none: it sees every payee, as far as its scopes go."""
+    """The payee that it is bound to; None: it sees every payee, within its scopes."""
     expires_at: datetime | None = None
 
     @property
     def is_anonymous(self) -> bool:
-        """Whether no credential was sent."""
+        """Return whether no credential was sent."""
         return self.role is Role.ANONYMOUS
 
     def may(self, scope: Scope) -> bool:
-        """Whether the credential has a scope."""
+        """Return whether the credential has a scope."""
         return scope in self.scopes
 
     def sees_payee(self, payee_id: str) -> bool:
-        """Whether what belongs to this payee may be shown, given the scope for it."""
+        """Return whether this payee's data may be shown, given the scope for it."""
         return not self.is_anonymous and self.payee_id in (None, payee_id)
 
     def sees_any_payee(self, payee_ids: Collection[str]) -> bool:
-        """Whether what belongs to these payees together, such as a shared video, may be shown."""
+        """Return whether data that these payees share, such as a shared video, may be shown."""
         return not self.is_anonymous and (self.payee_id is None or self.payee_id in payee_ids)
 
 
@@ -93,7 +93,7 @@ def anonymous(*, reads_counts: bool) -> Caller:
 
 
 def require(caller: Caller, scope: Scope) -> None:
-    """Refuse a caller without the scope: 401 for nobody, 403 for somebody.
+    """Refuse a caller without the scope: 401 without a credential, 403 with one.
 
     Raises:
         ProblemError: credentials_missing or scope_missing.
@@ -114,7 +114,7 @@ def require(caller: Caller, scope: Scope) -> None:
 
 
 def require_payee(caller: Caller, payee_id: str) -> None:
-    """Refuse a caller who does not see the payee, in the words used for a payee that does not exist.
+    """Refuse a caller who does not see the payee, with the same words as for a payee that does not exist.
 
     Raises:
         ProblemError: not_found.
@@ -124,10 +124,10 @@ def require_payee(caller: Caller, payee_id: str) -> None:
 
 
 def nothing_here() -> ProblemError:
-    """Return the answer for what does not exist and for what is not the caller's, which look the same."""
+    """Return the answer for missing things and for other payees' things, which look the same."""
     return refused("not_found", "there is nothing at this path, or it is not yours")
 
 
 def unauthorized(code: str, detail: str) -> ProblemError:
-    """Return the answer to a credential that does not hold."""
+    """Return the answer to an invalid credential."""
     return refused(code, detail, {"WWW-Authenticate": 'Bearer realm="viewledger", error="invalid_token"'})

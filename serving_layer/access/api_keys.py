@@ -1,7 +1,7 @@
-"""API keys: how they look, what is stored of them, when they hold. Pure.
+"""API keys: their form, the stored part, and their validity. Pure.
 
 A key is `vlk_<key id>_<secret>`. The secret has 256 random bits, so one round of SHA-256 is as good as a slow hash;
-only that hash is stored, and nothing leads back from it.
+only that hash is stored, and the secret cannot be derived from it.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ _FORM = re.compile(r"vlk_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
 
 @dataclass(frozen=True)
 class ApiKey:
-    """What is stored of a key."""
+    """The stored part of a key."""
 
     key_id: str
     owner: str
@@ -33,17 +33,17 @@ class ApiKey:
     revoked_at: datetime | None = None
 
     def is_live(self, now: datetime) -> bool:
-        """Whether it still opens anything."""
+        """Return whether it is still valid."""
         return self.revoked_at is None and now < self.expires_at
 
 
 def key_text(key_id: str, secret: str) -> str:
-    """Return the key as its owner sends it."""
+    """Return the key in the form that its owner sends."""
     return f"{PREFIX}{key_id}_{secret}"
 
 
 def hashed(secret: str) -> str:
-    """Return what is stored of a secret."""
+    """Return the stored form of a secret."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
@@ -51,7 +51,7 @@ def parsed(text: str) -> tuple[str, str]:
     """Return (key id, secret).
 
     Raises:
-        ProblemError: key_unknown, where the text has not the form of a key.
+        ProblemError: key_unknown, if the text does not have the form of a key.
     """
     found = _FORM.fullmatch(text)
     if found is None:
@@ -60,7 +60,7 @@ def parsed(text: str) -> tuple[str, str]:
 
 
 def caller_of_key(key: ApiKey | None, secret: str, now: datetime) -> Caller:
-    """Return who the key stands for.
+    """Return the caller of a key.
 
     Raises:
         ProblemError: key_unknown (no such key or a wrong secret, which look the same), key_revoked, key_expired.
@@ -75,5 +75,5 @@ def caller_of_key(key: ApiKey | None, secret: str, now: datetime) -> Caller:
 
 
 def unknown() -> Exception:
-    """Return the answer to a key that nobody was given."""
+    """Return the answer to an unknown key."""
     return unauthorized("key_unknown", "the API key is not known; ./viewledger keys list shows the keys there are")

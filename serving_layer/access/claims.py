@@ -1,6 +1,6 @@
-"""From the verified claims of a token to a caller. Pure. What is not exactly as described grants nothing.
+"""Convert the verified claims of a token to a caller. Pure. A claim that differs from the description grants nothing.
 
-A claim under nearly the right name is refused rather than passed over: without the claim `payee` a token of finance
+A claim under nearly the right name is refused rather than ignored: without the claim `payee` a token of finance
 sees every payee, and without the claim `scope` it may do all that its role may.
 """
 
@@ -15,9 +15,9 @@ from serving_layer.access.access import GRANTS, Caller, Role, Scope, unauthorize
 SUBJECT_LENGTH_MAX = 255
 """OpenID Connect Core 1.0, section 2."""
 OPENID_WORDS = frozenset({"openid", "profile", "email", "address", "phone", "offline_access"})
-"""Words of the claim `scope` that ask the identity provider for something and say nothing of us."""
+"""Words of the claim `scope` that concern the identity provider and not us."""
 ALIKE = 0.8
-"""Of 1; `scopes`, `Scope`, `scpoe` and `payee_id` are alike enough to be meant."""
+"""A ratio of 1; `scopes`, `Scope`, `scpoe` and `payee_id` are similar enough to be typing errors."""
 NAME_LENGTH_MAX = 100
 _NOT_LETTERS = re.compile(r"[^a-z]+")
 
@@ -28,10 +28,10 @@ def caller_of_claims(
     """Return the caller that verified claims describe.
 
     `role` is one of GRANTS. `payee`, which a creator must have, binds to a payee. `scope` narrows the role to the
-    scopes that it names; a word that is no scope grants nothing, and words of OpenID Connect alone narrow nothing.
+    scopes that it names; an unknown word grants nothing, and words of OpenID Connect alone narrow nothing.
 
     Raises:
-        ProblemError: token_invalid, naming the claim.
+        ProblemError: token_invalid; names the claim.
     """
     _refuse_misspelt(claims, payee_claim, scope_claim)
     role = claims.get(role_claim)

@@ -1,4 +1,4 @@
-"""The guard before every route: who asks, how often, what it needs; problems, request ids and limits in every answer.
+"""The guard before every route: caller, rate limit and scope; problems, request ids and limits in every answer.
 
 A route is a FastAPI route made by the guard, or it is not served (`refuse_unguarded`):
 
@@ -157,7 +157,7 @@ def problem_document(_: Request, found: Problem) -> Response:
 class Guard:
     """Makes guarded routes.
 
-    `identify` returns who asks or raises ProblemError; `network_of` returns the network a request came from, which is
+    `identify` returns the caller or raises ProblemError; `network_of` returns the network a request came from, which is
     used for limits and never logged.
     """
 
@@ -167,9 +167,9 @@ class Guard:
     show: ShowProblem = problem_document
     logs_every_answer: bool = False
     strict_transport: str | None = None
-    """The header Strict-Transport-Security of every answer (RFC 6797), where browsers come by HTTPS."""
+    """The header Strict-Transport-Security of every answer (RFC 6797), if browsers use HTTPS."""
     observe: Callable[[str, int], None] = lambda route, status: None
-    """Is told the route and the status of every answer; for metrics."""
+    """Receives the route and the status of every answer; for metrics."""
 
     def route(
         self,
@@ -201,7 +201,7 @@ class Guard:
         return GuardedRoute(self, path, endpoint, methods=list(methods), cost=cost, **declared)
 
     def count(self, caller: Caller, cost: int = 1) -> None:
-        """Count a request of somebody who was identified elsewhere; raises ProblemError(rate_limited)."""
+        """Count a request of a caller who was identified elsewhere; raise ProblemError(rate_limited)."""
         _within(self.limits.hit(CALLER, caller.subject, cost))
 
     def showing(self, show: ShowProblem) -> "Guard":
@@ -280,10 +280,10 @@ class Guard:
 
 
 def refuse_unguarded(routes: Iterable[BaseRoute]) -> None:
-    """Raise where a route was not made by a guard: what nobody decided about is not served."""
+    """Raise if a route was not made by a guard: a route without an access decision is not served."""
     for each in routes:
         if not isinstance(each, GuardedRoute):
-            raise TypeError(f"{each} was not made by a guard, so nobody said who may see it")
+            raise TypeError(f"{each} was not made by a guard, so no access rule applies to it")
 
 
 def _within(allowance: Allowance) -> Allowance:

@@ -1,4 +1,4 @@
-"""Asks an identity provider over HTTP, bounded in time and size; its key set above all."""
+"""Fetch documents of an identity provider over HTTP, bounded in time and size; above all its key set."""
 
 import asyncio
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from serving_layer.access.jwt_key_set import FetchFailedError
 
 TIMEOUT_SECONDS = 3.0
 WHOLE_SECONDS_MAX = 6.0
-"""For the whole answer; the time before is that of each step, and a byte now and then would never use it up."""
+"""Bound of the whole answer; the other time-out is for each step, and a slow trickle of bytes never reaches it."""
 BYTES_MAX = 256 * 1024
 
 
@@ -30,7 +30,7 @@ async def fetch_key_set(url: str) -> Mapping[str, Any]:
 async def fetched(
     url: str, *, form: Mapping[str, str] | None = None, auth: httpx.BasicAuth | None = None
 ) -> tuple[int, Mapping[str, Any]]:
-    """Return the status and the JSON object that an identity provider answers with, to a GET or to a form.
+    """Return the status and the JSON object of an identity provider's answer, to a GET or to a form.
 
     Raises:
         FetchFailedError: no answer in time, too large, or, with status 200, not a JSON object.

@@ -1,4 +1,4 @@
-"""An identity provider over HTTP: where it signs people in, and a code changed for an ID token."""
+"""An identity provider over HTTP: its sign-in page, and the exchange of a code for an ID token."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 FRESH_SECONDS = 600.0
 PAUSE_SECONDS = 2.0
-"""How long a provider that did not answer is not asked again, whoever comes."""
+"""The pause before a provider that did not answer is called again, for all visitors."""
 _ENDPOINTS = ("authorization_endpoint", "token_endpoint")
 _POST, _BASIC = "client_secret_post", "client_secret_basic"
 
@@ -26,7 +26,7 @@ _POST, _BASIC = "client_secret_post", "client_secret_basic"
 class HttpIdentityProvider:
     """See the port `IdentityProvider` of the portal. For one event loop.
 
-    `is_trusted` says whether a URL of the provider may be used: https, or loopback.
+    `is_trusted` returns whether a URL of the provider may be used: https, or loopback.
     """
 
     def __init__(

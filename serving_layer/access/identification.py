@@ -1,4 +1,4 @@
-"""From an Authorization header to a caller, with what was checked remembered for a few seconds.
+"""Convert an Authorization header to a caller; results of checks are cached for a few seconds.
 
 Time is passed in; the ports are called without blocking the event loop.
 """
@@ -16,9 +16,9 @@ from serving_layer.access.api_keys import PREFIX, ApiKey, caller_of_key, parsed
 from serving_layer.problems.problems import ProblemError, refused
 
 REMEMBERED_SECONDS = 5.0
-"""How long a revoked key may still open what it opened: at most this."""
+"""The longest time for which a revoked key may still be accepted."""
 GRACE_SECONDS = 300.0
-"""How long a key that was good serves on while PostgreSQL is away."""
+"""How long a valid key is accepted while PostgreSQL is away."""
 REMEMBERED_MAX = 10_000
 CREDENTIAL_LENGTH_MAX = 8_192
 
@@ -58,10 +58,10 @@ class Access:
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
 
     async def caller(self, authorization: str | None) -> Caller:
-        """Return who sent this header; None is the anonymous caller.
+        """Return the sender of this header; None is the anonymous caller.
 
         Raises:
-            ProblemError: the credential does not hold (401) or cannot be checked now (503).
+            ProblemError: the credential is not valid (401) or cannot be checked now (503).
         """
         if authorization is None:
             return self._anonymous
@@ -73,7 +73,7 @@ class Access:
         return await self.caller_of(credential.strip())
 
     async def caller_of(self, credential: str) -> Caller:
-        """Return who an API key or a token stands for; raises as `caller` does."""
+        """Return the caller of an API key or a token; raises as `caller` does."""
         digest = hashlib.sha256(credential.encode()).digest()
         now = self._clock()
         known = self._known.get(digest)

@@ -1,4 +1,4 @@
-"""ID tokens of the identity provider (OpenID Connect Core 1.0, 3.1.3.7), checked when somebody comes back from it."""
+"""Check ID tokens of the identity provider (OpenID Connect Core 1.0, 3.1.3.7) when a sign-in returns from it."""
 
 import hmac
 from dataclasses import replace
@@ -15,11 +15,11 @@ class IdTokens:
         self._verifier = TokenVerifier([replace(issuer, audiences=(client_id,))])
 
     async def caller(self, token: str, nonce: str) -> Caller:
-        """Return who the token stands for, if it was made for this client and for the attempt with this nonce.
+        """Return the caller of the token, if it was made for this client and for the attempt with this nonce.
 
         Raises:
-            ProblemError: as `TokenVerifier.caller`; token_invalid where it is of another attempt,
-                token_audience where it is for another client.
+            ProblemError: as `TokenVerifier.caller`; token_invalid if it is of another attempt,
+                token_audience if it is for another client.
         """
         issuer, claims = await self._verifier.verified(token)
         found = claims.get("nonce")

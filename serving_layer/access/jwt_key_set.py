@@ -1,4 +1,4 @@
-"""An identity provider's signing keys (JWKS, RFC 7517), kept for a while and asked for again within bounds."""
+"""An identity provider's signing keys (JWKS, RFC 7517), cached, and fetched again within bounds."""
 
 import asyncio
 import logging
@@ -24,8 +24,8 @@ class FetchFailedError(Exception):
 class CachedKeySet:
     """See the port `KeySet`. `fetch` returns the JWKS document or raises FetchFailedError.
 
-    It is fetched when it is older than ten minutes or a key id is unknown, but never twice within 30 seconds, whatever
-    ids are made up; while the provider is away the last key set serves for a day. For one event loop.
+    It is fetched if it is older than ten minutes or a key id is unknown, but never twice within 30 seconds, even for
+    invented ids; while the provider is away the last key set is used for a day. For one event loop.
     """
 
     def __init__(self, fetch: Callable[[], Awaitable[Mapping[str, Any]]], monotonic: Callable[[], float]) -> None:

@@ -1,4 +1,4 @@
-"""An issuer for development: tokens signed by a key of the local stack, with nobody asked who somebody is."""
+"""An issuer for development: tokens signed by a key of the local stack, without any authentication."""
 
 import secrets
 from datetime import datetime, timedelta

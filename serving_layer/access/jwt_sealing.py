@@ -1,4 +1,4 @@
-"""Texts that only this API's processes can read and make: AES-256-GCM (NIST SP 800-38D) under a derived key."""
+"""Seal texts that only this API's processes can read and make: AES-256-GCM (NIST SP 800-38D), a derived key."""
 
 import base64
 import hashlib
@@ -20,15 +20,15 @@ class Seal:
         self._cipher = AESGCM(hmac.digest(key, f"seal:{purpose}".encode(), hashlib.sha256))
 
     def sealed(self, content: bytes) -> str:
-        """Return a text from which nobody else learns anything but about how long the content is.
+        """Return a text that reveals nothing but the approximate length of its content.
 
-        It is compressed first: a token is base64, and that of a compressed token is as long as the token.
+        The content is compressed first: the base64 of a compressed token is about as long as the token.
         """
         nonce = secrets.token_bytes(_NONCE_BYTES)
         return base64.urlsafe_b64encode(nonce + self._cipher.encrypt(nonce, zlib.compress(content, 9), None)).decode()
 
     def opened(self, text: str) -> bytes | None:
-        """Return the content; None for what was not sealed here for this purpose."""
+        """Return the content; None if the text was not sealed here for this purpose."""
         try:
             raw = base64.b64decode(text.encode("ascii"), altchars=b"-_", validate=True)
             content = self._cipher.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], None)

@@ -1,7 +1,7 @@
 """Tokens of people: JWTs (RFC 7519) of known issuers, checked with PyJWT.
 
-Checked are the signature by an algorithm of the allow-list (never a symmetric one, never `none`), `iss`, `aud`, `exp`,
-`nbf` where present, and that `iss`, `sub`, `aud`, `exp` are there.
+It checks the signature by an algorithm of the allow-list (never a symmetric one, never `none`), `iss`, `aud`, `exp`,
+`nbf` if present, and that `iss`, `sub`, `aud`, `exp` are present.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,14 +14,14 @@ from serving_layer.access.access import Caller, unauthorized
 from serving_layer.access.claims import caller_of_claims
 
 ALGORITHMS = ("RS256", "PS256", "ES256", "ES384", "EdDSA")
-"""What an issuer may be configured with."""
+"""The algorithms that may be configured for an issuer."""
 LEEWAY_SECONDS = 30
 TYPES = ("jwt", "at+jwt")
-"""What the header's `typ` may say; other kinds, such as `logout+jwt`, say something else than who somebody is."""
+"""The accepted values of the header's `typ`; other kinds, such as `logout+jwt`, do not identify a person."""
 LAST_SECOND = 253_402_300_799
-"""Of the year 9999; what ends later ends then."""
+"""In the year 9999; a later expiry is cut to it."""
 _UNREADABLE = (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError)
-"""The others come from JSON that nests too deeply, and from numbers beyond what an instant can be."""
+"""The errors of PyJWT; the others come from JSON that nests too deeply, and from numbers beyond any instant."""
 _REQUIRED = ["iss", "sub", "aud", "exp"]
 
 
@@ -29,7 +29,7 @@ class KeySet(Protocol):
     """An issuer's public keys."""
 
     async def key(self, key_id: str | None) -> jwt.PyJWK | None:
-        """Return the key of this id, the only key where there is one and no id; None: there is none.
+        """Return the key with this id, or the only key if there is one and no id; None: there is none.
 
         Raises ProblemError(identity_provider_unavailable).
         """
@@ -37,11 +37,11 @@ class KeySet(Protocol):
 
 @dataclass(frozen=True)
 class Issuer:
-    """Whose tokens are accepted, and how they are read."""
+    """The issuer whose tokens are accepted, and how they are read."""
 
     issuer: str
     audiences: Sequence[str]
-    """A token must be made for one of them."""
+    """A token must be made for one of these audiences."""
     algorithms: Sequence[str]
     keys: KeySet
     role_claim: str = "role"
@@ -49,7 +49,7 @@ class Issuer:
     scope_claim: str = "scope"
 
     def caller_of(self, claims: Mapping[str, Any]) -> Caller:
-        """Return who verified claims stand for; raises ProblemError(token_invalid)."""
+        """Return the caller that verified claims describe; raise ProblemError(token_invalid)."""
         return caller_of_claims(
             claims, role_claim=self.role_claim, payee_claim=self.payee_claim, scope_claim=self.scope_claim
         )
@@ -62,7 +62,7 @@ class TokenVerifier:
         self._issuers = {each.issuer: each for each in issuers}
 
     async def caller(self, token: str) -> tuple[Caller, float]:
-        """Return who the token stands for, and when it expires (seconds since the epoch).
+        """Return the caller of the token, and when it expires (seconds since the epoch).
 
         Raises:
             ProblemError: token_invalid, token_expired, token_not_yet_valid, token_audience, or
@@ -72,14 +72,14 @@ class TokenVerifier:
         return issuer.caller_of(claims), float(min(int(claims["exp"]), LAST_SECOND))
 
     async def verified(self, token: str) -> tuple[Issuer, Mapping[str, Any]]:
-        """Return whose token it is and its claims, which hold; raises as `caller` does."""
+        """Return the token's issuer and its verified claims; raise as `caller` does."""
         issuer = self._issuer_of(token)
         header = _header(token)
         kind, key_id = header.get("typ"), header.get("kid")
         if kind is not None and not (isinstance(kind, str) and kind.lower().removeprefix("application/") in TYPES):
             raise unauthorized("token_invalid", f"the token's typ must be one of {', '.join(TYPES)}, or be absent")
         if "crit" in header:
-            raise unauthorized("token_invalid", "the token's crit asks for what this API does not know")
+            raise unauthorized("token_invalid", "the token's crit names an extension that this API does not support")
         if header.get("alg") not in issuer.algorithms:
             allowed = ", ".join(issuer.algorithms)
             raise unauthorized("token_invalid", f"the token's algorithm is not allowed; allowed are {allowed}")

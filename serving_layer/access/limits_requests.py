@@ -1,7 +1,7 @@
-"""How many requests who may send: fixed windows by the `limits` library, kept in this process.
+"""Limit the number of requests by sender: fixed windows by the `limits` library, in this process's memory.
 
-In memory, because a shared store would cost every request a round trip and the API its independence of that store: with
-several API processes each allows the limit for itself.
+A shared store would cost every request a round trip and make the API depend on that store; with several API processes
+each of them allows the limit.
 """
 
 from collections.abc import Callable
@@ -13,12 +13,12 @@ from limits.strategies import FixedWindowRateLimiter
 
 KEYS_MAX = 100_000
 ANONYMOUS, CALLER, REFUSED = "anonymous", "caller", "refused"
-"""Policies: per network without a credential; per credential; per network for credentials that do not hold."""
+"""Policies: per network without a credential; per credential; per network for invalid credentials."""
 
 
 @dataclass(frozen=True)
 class Allowance:
-    """What is left of a limit after a request."""
+    """The remainder of a limit after a request."""
 
     policy: str
     quota: int
@@ -52,7 +52,7 @@ class RequestLimits:
         self._strategy = FixedWindowRateLimiter(self._counts)
 
     def hit(self, policy: str, sender: str, cost: int = 1) -> Allowance:
-        """Count a request of `sender` and say whether it is within its limit."""
+        """Count a request of `sender` and return whether it is within its limit."""
         item = self._policies[policy]
         is_allowed = self._strategy.hit(item, policy, sender, cost=cost)
         reset_at, remaining = self._strategy.get_window_stats(item, policy, sender)
@@ -61,7 +61,7 @@ class RequestLimits:
 
 
 class _BoundedCounts(Storage):
-    """At most KEYS_MAX counters: the oldest goes first, which can only make a limit laxer, never the memory larger."""
+    """At most KEYS_MAX counters: the oldest is dropped first, which can only relax a limit, never use more memory."""
 
     STORAGE_SCHEME = None
 

@@ -20,7 +20,7 @@ SELECT key_id, owner, secret_sha256, scopes, payee_id, created_at, expires_at, r
 
 
 class ApiKeyRefusedError(Exception):
-    """A key cannot be made or revoked; the message says why."""
+    """A key cannot be made or revoked; the message gives the reason."""
 
 
 class PostgresApiKeys:
@@ -40,7 +40,7 @@ class PostgresApiKeys:
 
 
 class PostgresKeyRing:
-    """Makes, lists and revokes keys. Connects when made.
+    """Makes, lists and revokes keys. Connects in the constructor.
 
     Raises:
         UnavailableError: PostgreSQL does not answer.
@@ -57,7 +57,7 @@ class PostgresKeyRing:
     def create(
         self, owner: str, scopes: Collection[Scope], payee_id: str | None, *, now: datetime, expires_at: datetime
     ) -> tuple[ApiKey, str]:
-        """Store a new key; return it and its text, which nothing can show again.
+        """Store a new key; return it and its text, which cannot be shown again.
 
         Raises:
             KeyRefusedError: the owner has two live keys.
@@ -79,7 +79,7 @@ class PostgresKeyRing:
             return [_key(row) for row in cursor.fetchall()]
 
     def revoke(self, key_id: str, now: datetime) -> None:
-        """Revoke a key; one that is revoked already stays as it is.
+        """Revoke a key; a revoked key is not changed.
 
         Raises:
             KeyRefusedError: there is no such key.

@@ -14,23 +14,23 @@ from psycopg2.extensions import connection as Connection
 from ingestion.contract.unavailable import Part, UnavailableError, one_line
 
 API_ROLE = "viewledger_api"
-"""The database role that the API's reads act in, whatever login the API comes with: it may read what is shown."""
+"""The database role of the API's reads, for any login: it may only read what is shown."""
 TIMEOUT_MS = 2_000
 SECONDS_MAX = 3.0
-"""For connecting and for a query; a server that hangs keeps no bound of its own."""
+"""Bound of a connection attempt and of a query; a server that hangs cannot enforce its own."""
 
 
 def away(text: str) -> UnavailableError:
-    """Return the error for PostgreSQL and what it said."""
+    """Return the error for PostgreSQL and its message."""
     return UnavailableError(Part.POSTGRES, text)
 
 
 class PostgresReads:
-    """Queries on one connection in API_ROLE, which is made when needed and made anew after a failure.
+    """Runs queries on one connection in API_ROLE, which is opened on demand and reopened after a failure.
 
-    It is read-only unless said otherwise. Thread-safe; calls wait for each other, so what must not wait gets an
-    instance of its own. Every call ends within a few seconds, whatever the server or the network does, or raises
-    UnavailableError, or `too_slow` where the server gave the query up.
+    It is read-only by default. Thread-safe; calls wait for each other, so a caller that must not wait gets an instance
+    of its own. Every call ends within a few seconds, or raises UnavailableError, or `too_slow` if the server cancelled
+    the query.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class PostgresReads:
         self._lock = threading.Lock()
 
     def query(self, sql: str, arguments: Sequence[Any]) -> list[tuple[Any, ...]]:
-        """Return all rows; raises as the class says."""
+        """Return all rows; raise as the class does."""
         with self._lock:
             try:
                 try:
@@ -55,7 +55,7 @@ class PostgresReads:
                 except psycopg2.Error:
                     if self._connection is None or not self._connection.closed:
                         raise
-                # The server was restarted since the last call, which says nothing about now.
+                # The server was restarted after the last call; that is no reason to fail now.
                 self._disconnect()
                 return self._run(sql, arguments)
             except psycopg2.errors.QueryCanceled as error:
@@ -84,7 +84,7 @@ class PostgresReads:
 
 
 class PooledReads:
-    """Some PostgresReads, for queries that may take a while: as many at once as there are connections."""
+    """Several PostgresReads, for queries that may take a while: as many at once as there are connections."""
 
     def __init__(self, url: str, too_slow: type[Exception], *, connections: int) -> None:
         self._all = [PostgresReads(url, too_slow) for _ in range(connections)]
@@ -110,7 +110,7 @@ def _connected(url: str, *, read_only: bool) -> Connection:
     connection = psycopg2.connect(
         url,
         application_name="viewledger-api",
-        async_=True,  # this side waits, so that this side can stop waiting
+        async_=True,  # this process waits by itself, so that it can stop waiting
         tcp_user_timeout=TIMEOUT_MS,
         keepalives_idle=5,
         keepalives_interval=2,
@@ -123,10 +123,10 @@ def _connected(url: str, *, read_only: bool) -> Connection:
 
 
 def _wait(connection: Connection) -> None:
-    """Wait for what the connection was asked to do; raises psycopg2.OperationalError when it takes too long."""
+    """Wait for the connection's running request; raise psycopg2.OperationalError if it takes too long."""
     give_up_at = time.monotonic() + SECONDS_MAX
     while (state := connection.poll()) != POLL_OK:
-        waiting = select.poll()  # not `select`, which knows no descriptor beyond 1,023
+        waiting = select.poll()  # not `select`, which supports no descriptor beyond 1,023
         waiting.register(connection.fileno(), select.POLLIN if state == POLL_READ else select.POLLOUT)
         if not waiting.poll(max(0.0, give_up_at - time.monotonic()) * 1000):
             raise psycopg2.OperationalError(f"no answer within {SECONDS_MAX:g} s")

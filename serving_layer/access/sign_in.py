@@ -1,6 +1,6 @@
-"""Signing in at an identity provider: authorization code with PKCE (RFC 6749, RFC 7636; OpenID Connect Core 1.0). Pure.
+"""Sign in at an identity provider: authorization code with PKCE (RFC 6749, RFC 7636; OpenID Connect Core 1.0). Pure.
 
-An attempt is kept by the browser itself, sealed by a keyed hash, until it comes back: nothing is stored here.
+The browser itself keeps an attempt, sealed by a keyed hash, until it returns: nothing is stored here.
 """
 
 import base64
@@ -22,24 +22,24 @@ _is_path = re.compile(r"/portal(/[A-Za-z0-9._~%/:@!$&'()*+,;=-]*)?(\?[A-Za-z0-9.
 
 @dataclass(frozen=True)
 class Client:
-    """What we are to the identity provider."""
+    """Our registration as a client of the identity provider."""
 
     client_id: str
     secret: str | None = field(repr=False)
-    """None: a public client, which PKCE alone protects."""
+    """None: a public client, protected by PKCE alone."""
     redirect_url: str
     scope: str = "openid"
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """One try to sign in, from leaving for the provider to coming back."""
+    """One attempt to sign in, from the redirect to the provider until the return."""
 
     state: str
-    """Comes back with the browser: it was this browser that left."""
+    """Returns with the browser: proves that the same browser left."""
     nonce: str
-    """Comes back in the ID token: it was made for this attempt."""
+    """Returns in the ID token: proves that it was made for this attempt."""
     verifier: str
-    """Of which the provider got the hash: only who left can use the code."""
+    """The provider received its hash: only the browser that left can use the code."""
     return_path: str
     ends_at: datetime
 
@@ -50,13 +50,13 @@ def begun(return_path: str, secrets: tuple[str, str, str], now: datetime) -> Att
 
 
 def sealed(attempt: Attempt, key: bytes) -> str:
-    """Return the attempt as a text that cannot be changed without being noticed."""
+    """Return the attempt as a tamper-evident text."""
     content = base64.urlsafe_b64encode(msgspec.json.encode(attempt)).decode()
     return f"{content}.{_tag(content, key)}"
 
 
 def opened(text: str, key: bytes, now: datetime) -> Attempt | None:
-    """Return the attempt; None where the text was not made here or the attempt is over."""
+    """Return the attempt; None if the text was not made here or the attempt has expired."""
     content, _, tag = text.partition(".")
     if not hmac.compare_digest(tag.encode(errors="replace"), _tag(content, key).encode()):
         return None
@@ -68,7 +68,7 @@ def opened(text: str, key: bytes, now: datetime) -> Attempt | None:
 
 
 def authorization_url(endpoint: str, client: Client, attempt: Attempt) -> str:
-    """Return where the browser is sent to."""
+    """Return the URL that the browser is sent to."""
     query = {
         "response_type": "code",
         "client_id": client.client_id,
@@ -83,7 +83,7 @@ def authorization_url(endpoint: str, client: Client, attempt: Attempt) -> str:
 
 
 def token_form(client: Client, attempt: Attempt, code: str) -> dict[str, str]:
-    """Return what is sent for an ID token; the secret, where there is one, goes into a header."""
+    """Return the form of the request for an ID token; the secret, if any, goes into a header."""
     return {
         "grant_type": "authorization_code",
         "code": code,
@@ -94,12 +94,12 @@ def token_form(client: Client, attempt: Attempt, code: str) -> dict[str, str]:
 
 
 def challenge(verifier: str) -> str:
-    """Return the hash of a verifier as RFC 7636 has it (S256)."""
+    """Return the hash of a verifier by RFC 7636 (S256)."""
     return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
 
 
 def safe_return_path(text: str) -> str:
-    """Return the path if it leads to a page of the portal other than signing in or out; else the portal's beginning."""
+    """Return the path if it leads to a page of the portal other than signing in or out; else the first page."""
     path = urlsplit(text).path
     if len(text) > RETURN_LENGTH_MAX or not _is_path(text) or "//" in path or "/.." in path or "%" in path:
         return BEGINNING

@@ -1,4 +1,4 @@
-"""Many concurrent reads, few round trips: while one is under way, those that arrive wait and share the next one."""
+"""Coalesce many concurrent reads into few round trips: reads that arrive during one share the next one."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Hashable
@@ -17,7 +17,7 @@ class _Trip(Generic[Key, Answer]):
 
 
 class CoalescedReads(Generic[Key, Answer]):
-    """Reads keys through `load`, which answers for many at once; for one event loop.
+    """Reads keys through `load`, which reads many at once; for one event loop.
 
     One round trip is under way at a time and carries at most `keys_max` keys (a single read of more goes alone). Every
     read gets the answer of the round trip that carried its keys, or its error; a cancelled read disturbs no other.

@@ -1,4 +1,4 @@
-"""Reads served counts: one version for both halves of every answer, whatever is published meanwhile."""
+"""Read served counts: one version for both halves of every answer, even if others are published meanwhile."""
 
 import asyncio
 import time
@@ -20,16 +20,16 @@ Result = TypeVar("Result")
 
 
 class ReadObserver(Protocol):
-    """Is told what the reader does; for metrics."""
+    """Observes the reader; for metrics."""
 
     def speed_read(self, ids: int, seconds: float, *, answered: bool) -> None:
-        """One round trip to the speed layer ended."""
+        """Note that one round trip to the speed layer ended."""
 
     def settled_read(self, ids: int, seconds: float, *, answered: bool) -> None:
-        """One look-up of settled counts ended."""
+        """Note that one look-up of settled counts ended."""
 
     def pointer_read(self, seconds: float, *, answered: bool) -> None:
-        """One look at the pointer ended."""
+        """Note that one read of the pointer ended."""
 
     def version_known(self, version: ServedVersion) -> None:
         """Note that this version is served from now on."""
@@ -38,7 +38,7 @@ class ReadObserver(Protocol):
 class CountsReader:
     """Serves counts in one event loop. `executor` runs the blocking ports: two threads are enough.
 
-    Nothing is served before the first `refresh`: only the pointer says which version counts.
+    Nothing is served before the first `refresh`, which reads the version from the pointer.
     """
 
     def __init__(
@@ -70,16 +70,16 @@ class CountsReader:
 
     @property
     def version(self) -> ServedVersion | None:
-        """The version that is served now; None before the first refresh."""
+        """Return the served version; None before the first refresh."""
         return self._cache.version if self._cache is not None else None
 
     @property
     def is_speed_answering(self) -> bool:
-        """Whether the last round trip to the speed layer was answered."""
+        """Return whether the last round trip to the speed layer was answered."""
         return self._is_speed_answering
 
     def missing_part(self, *, complete: bool) -> Part | None:
-        """Return what views after the version are missing for in an answer read just now; None where none are."""
+        """Return the part by which an answer read just now may miss views after the version; None if it misses none."""
         if complete:
             return None
         return Part.SPEED if self._is_speed_answering else Part.REDIS
@@ -88,7 +88,7 @@ class CountsReader:
         """Return the served counts of some videos, in their order.
 
         Raises:
-            UnavailableError: the version, or what it says of one of them, is not known and cannot be asked for.
+            UnavailableError: the version, or its count of a video, is not cached and cannot be read.
         """
         if self._cache is None:
             raise UnavailableError(Part.POSTGRES, "the published version is not known yet")
@@ -97,7 +97,7 @@ class CountsReader:
         return [merged(video_id, version, settled.get(video_id), speed) for video_id in video_ids]
 
     async def refresh(self) -> None:
-        """Look at the pointer and, if it moved, move to the new version; raises UnavailableError."""
+        """Read the pointer and, if it moved, switch to the new version; raise UnavailableError."""
         current = await self._current() or self._before_first
         if self._cache is None:
             self._cache = SettledCache(current)
@@ -122,7 +122,7 @@ class CountsReader:
         """Prepare the changes while the old version is served, then switch in one step."""
         checked: set[str] = set()
         changes: dict[str, SettledCount] = {}
-        for _ in range(2):  # once more for what was asked for while the first look-ups ran
+        for _ in range(2):  # once more for the ids requested while the first look-ups ran
             for part in _slices(sorted(cache.video_ids() - checked), _CHANGES_SLICE):
                 changes |= await self._in_thread(self._settled.changes, part, cache.version.version, target.version)
                 checked.update(part)

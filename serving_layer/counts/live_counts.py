@@ -1,6 +1,6 @@
-"""What a stream of live counts says: an event's id and its body. Pure.
+"""The content of a stream of live counts: an event's id and its body. Pure.
 
-The id is made of the numbers, so a client that comes back with it gets nothing that it has already.
+The id is made of the numbers, so a client that reconnects with it gets nothing that it already has.
 """
 
 import re
@@ -15,23 +15,23 @@ is_event_id = re.compile(r"[0-9A-Za-z.]{1,100}").fullmatch
 
 @dataclass(frozen=True)
 class LiveCount:
-    """The count as it is now."""
+    """The present count."""
 
     event_id: str
-    """The same as long as the count means the same."""
+    """The same while the count means the same."""
     body: Any
-    """What is sent: the record or mapping of the route without `live`."""
+    """The body: the record or mapping of the route without `live`."""
     round_trips: int = 1
-    """How dear it was to read: the stream waits in proportion before it reads again."""
+    """The cost of reading it, in round trips: the stream waits in proportion before it reads again."""
 
 
 class StreamOverError(Exception):
-    """Whoever the stream is for may not see it any more."""
+    """The stream's caller may no longer see it."""
 
 
 ReadLive = Callable[[], Awaitable[LiveCount]]
-"""Reads the count of one stream. Raises UnavailableError or ProblemError where it cannot be read now, and
-StreamOverError where the stream is to end."""
+"""Reads the count of one stream. Raises UnavailableError or ProblemError if it cannot be read now, and
+StreamOverError if the stream must end."""
 
 
 def live_video(count: ServedCount, *, sees_billable: bool) -> LiveCount:

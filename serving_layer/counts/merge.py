@@ -1,7 +1,7 @@
-"""The served count: what is settled in the published version plus what the speed layer counted since. Pure.
+"""The served count: the settled count of the published version plus the speed layer's count since. Pure.
 
 Law: for any cut, settled + provisional = a recount of everything. It holds because both halves use the same offset
-vector, and `merged` refuses halves that do not.
+vector, and `merged` refuses other halves.
 """
 
 from collections.abc import Collection, Mapping
@@ -15,33 +15,33 @@ class ImpossibleCountError(Exception):
 
 
 class ServedVersion(msgspec.Struct, frozen=True):
-    """As much of a published version as serving needs. Version 0 stands for "nothing published yet"."""
+    """The facts of a published version that serving needs. Version 0 means "nothing published yet"."""
 
     version: int
     offset_ends: tuple[int, ...]
     """For every partition the first offset that is not settled."""
     settled_until: datetime | None
-    """Everything appended before this instant is settled; None before the first version."""
+    """All events appended before this instant are settled; None before the first version."""
 
 
 class SettledCount(msgspec.Struct, frozen=True, gc=False):
-    """What a version says of one video."""
+    """A version's counts of one video."""
 
     views: int
     billable_views: int
 
 
 class SpeedSums(msgspec.Struct, frozen=True):
-    """What the speed layer counted from `offset_ends` on, summed over all partitions."""
+    """The speed layer's counts from `offset_ends` on, summed over all partitions."""
 
     offset_ends: tuple[int, ...]
     views: Mapping[str, int]
     is_complete: bool
-    """False: something may be missing, so the numbers may be too small, never too large."""
+    """False: views may be missing, so the numbers may be too small, never too large."""
     appended_at: datetime | None
     """Append time of the newest event counted; None before the first."""
     doubtful: Collection[str] = ()
-    """Videos whose number may be too small, though the others' are not."""
+    """Videos whose number may be too small even if the others' are not."""
 
 
 class ServedCount(msgspec.Struct, frozen=True, gc=False):
@@ -53,22 +53,22 @@ class ServedCount(msgspec.Struct, frozen=True, gc=False):
     settled_views: int
     provisional_views: int
     billable_views: int | None
-    """Settled only: nothing provisional is ever billed. Null: not for this caller's eyes."""
+    """Settled only: nothing provisional is ever billed. Null: the caller may not see it."""
     version: int
     settled_until: datetime | None
     as_of: datetime | None
-    """Append time of the newest event that any part of this answer takes in; None before the first event."""
+    """Append time of the newest event in any part of this answer; None before the first event."""
     complete: bool
     """False: views after the version may be missing (the speed layer is away or being repaired)."""
     known: bool
-    """Whether any counted view of the video was ever seen."""
+    """Whether any counted view of the video exists."""
 
 
 def merged(video_id: str, version: ServedVersion, settled: SettledCount | None, speed: SpeedSums | None) -> ServedCount:
     """Return the served count of one video; `settled` None: unknown to the version, `speed` None: no answer from it.
 
     Raises:
-        ImpossibleCountError: the halves belong to different offset vectors, or a number cannot be.
+        ImpossibleCountError: the halves belong to different offset vectors, or a number is impossible.
     """
     provisional = 0
     if speed is not None:
@@ -97,18 +97,18 @@ def merged(video_id: str, version: ServedVersion, settled: SettledCount | None, 
 
 
 def without_billable(count: ServedCount) -> ServedCount:
-    """Return what the public may see of a count."""
+    """Return the public part of a count."""
     return msgspec.structs.replace(count, billable_views=None)
 
 
 def newest(left: datetime | None, right: datetime | None) -> datetime | None:
-    """Return the later of two instants, where None is earlier than all."""
+    """Return the later of two instants; None is earlier than all."""
     if left is None or right is None:
         return left if right is None else right
     return max(left, right)
 
 
 def entity_tag(count: ServedCount) -> str:
-    """Return a weak entity tag made of the numbers: equal as long as the answer means the same; `as_of` may move on."""
+    """Return a weak entity tag made of the numbers: equal while the answer means the same; `as_of` may move on."""
     flags = count.complete * 2 + count.known
     return f'W/"{count.version}.{count.settled_views}.{count.provisional_views}.{count.billable_views}.{flags}"'

@@ -1,4 +1,4 @@
-"""What counts are read from: published versions and the speed layer."""
+"""The ports of counts: published versions and the speed layer."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -17,7 +17,7 @@ class SettledCounts(Protocol):
     """The counts of published versions, which never change. Called from a thread; bounded in time."""
 
     def counts(self, video_ids: Sequence[str], version: int) -> Mapping[str, SettledCount]:
-        """Return the counts in force at a version, by video; videos unknown to it are left out.
+        """Return the counts in force at a version, by video; unknown videos are absent.
 
         Raises UnavailableError.
         """
@@ -33,4 +33,4 @@ class SpeedCounts(Protocol):
     """The speed layer's counts. Bounded in time; one round trip."""
 
     async def read(self, offset_ends: tuple[int, ...], video_ids: Sequence[str]) -> SpeedSums:
-        """Return what was counted from the offsets on, for all ids at once; raises UnavailableError."""
+        """Return the counts from the offsets on, for all ids at once; raise UnavailableError."""

@@ -23,7 +23,7 @@ CROSS JOIN LATERAL (
 
 
 class PostgresVersions:
-    """Both ports of serving on one connection: give the pointer and the counts one instance each; see PostgresReads."""
+    """Both ports of serving on one connection: use an instance for the pointer and one for the counts."""
 
     def __init__(self, url: str) -> None:
         self._reads = PostgresReads(url)
@@ -38,7 +38,7 @@ class PostgresVersions:
         return self.changes(video_ids, 0, version)
 
     def changes(self, video_ids: Sequence[str], after: int, through: int) -> Mapping[str, SettledCount]:
-        """Return what versions in (after, through] changed; see `SettledCounts`."""
+        """Return the changes of versions in (after, through]; see `SettledCounts`."""
         rows = self._reads.query(COUNTS_SQL, (list(video_ids), after, through))
         return {video_id: SettledCount(views, billable_views) for video_id, views, billable_views in rows}
 

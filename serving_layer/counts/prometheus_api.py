@@ -1,4 +1,4 @@
-"""What the API tells Prometheus."""
+"""The API's metrics for Prometheus."""
 
 from collections.abc import Callable
 
@@ -51,26 +51,26 @@ class ApiMetrics:
         self._settled_until: float | None = None
 
     def answered(self, count: ServedCount) -> None:
-        """One served count went out."""
+        """Note that one served count was sent."""
         (self._complete if count.complete else self._incomplete).inc()
 
     def responded(self, route: str, status: int) -> None:
-        """Count an answer of a route, whatever it was."""
+        """Count an answer of a route, with any status."""
         counter = self._responses_by.get((route, status))
         if counter is None:
             counter = self._responses_by[route, status] = self._responses.labels(route, str(status))
         counter.inc()
 
     def speed_read(self, ids: int, seconds: float, *, answered: bool) -> None:
-        """One round trip to the speed layer ended."""
+        """Note that one round trip to the speed layer ended."""
         _observe(self._speed, ids, seconds, answered)
 
     def settled_read(self, ids: int, seconds: float, *, answered: bool) -> None:
-        """One look-up of settled counts ended."""
+        """Note that one look-up of settled counts ended."""
         _observe(self._settled, ids, seconds, answered)
 
     def pointer_read(self, seconds: float, *, answered: bool) -> None:
-        """One look at the pointer to the published version ended."""
+        """Note that one read of the pointer to the published version ended."""
         self._pointer_seconds.observe(seconds)
         if not answered:
             self._pointer_failures.inc()

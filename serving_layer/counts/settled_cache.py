@@ -1,4 +1,4 @@
-"""The settled counts of recently asked videos at one version, in bounded memory. Pure; for one thread."""
+"""Cache the settled counts of recently requested videos at one version, in bounded memory. Pure; for one thread."""
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
@@ -7,9 +7,9 @@ from serving_layer.counts.merge import ServedVersion, SettledCount
 
 
 class SettledCache:
-    """Remembers what the version says of a video, None if it has no such video; the least recently used goes first.
+    """Caches a version's counts by video, None if it has no such video; evicts the least recently used first.
 
-    Unknown ids have a bound of their own, so that somebody who makes ids up cannot push out the real ones.
+    Unknown ids have a bound of their own, so that invented ids cannot evict the real ones.
     """
 
     def __init__(self, version: ServedVersion, *, known_max: int = 200_000, unknown_max: int = 50_000) -> None:
@@ -26,7 +26,7 @@ class SettledCache:
         return video_id in self._known or video_id in self._unknown
 
     def get(self, video_id: str) -> SettledCount | None:
-        """Return what is remembered; the id must be in the cache.
+        """Return the cached counts; the id must be in the cache.
 
         Raises:
             KeyError: it is not.
@@ -38,7 +38,7 @@ class SettledCache:
         return None
 
     def remember(self, video_ids: Iterable[str], found: Mapping[str, SettledCount]) -> None:
-        """Remember what the version says of these videos; those missing in `found` are unknown to it."""
+        """Cache a version's counts of these videos; those missing in `found` are unknown to it."""
         for video_id in video_ids:
             count = found.get(video_id)
             if count is None:
@@ -52,11 +52,11 @@ class SettledCache:
             self._unknown.popitem(last=False)
 
     def video_ids(self) -> set[str]:
-        """Return all ids remembered."""
+        """Return all cached ids."""
         return {*self._known, *self._unknown}
 
     def move_to(self, version: ServedVersion, checked: set[str], changes: Mapping[str, SettledCount]) -> None:
-        """Make it the cache of a later version: apply the changes, forget every id that was not checked for any."""
+        """Become the cache of a later version: apply the changes, drop every id that was not checked for any."""
         for video_id in self.video_ids() - checked:
             self._known.pop(video_id, None)
             self._unknown.pop(video_id, None)
@@ -65,7 +65,7 @@ class SettledCache:
         self.version = version
 
     def start_over(self, version: ServedVersion) -> None:
-        """Forget everything and serve this version."""
+        """Drop everything and serve this version."""
         self._known.clear()
         self._unknown.clear()
         self.version = version

@@ -1,4 +1,4 @@
-"""Reads settled views over time without blocking the event loop, each answer from one version."""
+"""Read settled views over time without blocking the event loop, each answer from one version."""
 
 import asyncio
 import time
@@ -17,19 +17,19 @@ from serving_layer.request.parameters import AtVersion, SeriesQuery, TopQuery
 
 Found = TypeVar("Found")
 TOP_MOST = 10_000
-"""How far down a ranking can be read."""
+"""The last rank that can be read."""
 _REMEMBERED_SUMS = 64
 _SECONDS_MAX = 5.0
 _OWNERS_MAX = 100_000
 _OWNERS_SECONDS = 30.0
-"""How long a change of the catalogue may take to be seen by creators."""
+"""How long a change of the catalogue may take to become visible to creators."""
 
 
 class HistoryReader:
     """Reads through the ports in `executor`; for one event loop.
 
     Raises:
-        ProblemError: what was asked for does not exist, takes too long, or the store is away.
+        ProblemError: the requested data does not exist, takes too long, or the store is away.
     """
 
     def __init__(
@@ -49,57 +49,57 @@ class HistoryReader:
         self._owners: dict[str, tuple[frozenset[str], float]] = {}
         self._sums: OrderedDict[Hashable, object] = OrderedDict()
 
-    async def version(self, asked: AtVersion) -> ServedVersion:
-        """Return the version asked for."""
+    async def version(self, wanted: AtVersion) -> ServedVersion:
+        """Return the requested version."""
         current = self._current()
         if current is None:
             raise settled_unavailable()
-        if not asked.is_fixed:
+        if not wanted.is_fixed:
             return current
-        if asked.number == current.version:
+        if wanted.number == current.version:
             return current
-        if asked.number is not None:
-            found = await self._called(self._history.version, asked.number)
+        if wanted.number is not None:
+            found = await self._called(self._history.version, wanted.number)
             if found is None:
                 there = f"versions 1 to {current.version} are" if current.version else "none is yet"
-                raise refused("version_not_found", f"version {asked.number} is not published; {there}")
+                raise refused("version_not_found", f"version {wanted.number} is not published; {there}")
             return found
-        found = await self._called(self._history.version_at, asked.as_of)
+        found = await self._called(self._history.version_at, wanted.as_of)
         if found is None:
-            raise refused("version_not_found", f"nothing was published yet at {asked.as_of:%FT%TZ}")
+            raise refused("version_not_found", f"nothing was published yet at {wanted.as_of:%FT%TZ}")
         return found
 
     async def series(self, video_ids: Sequence[str], version: ServedVersion, query: SeriesQuery) -> list[WindowSum]:
-        """Return the sums of a series, remembered for the next page."""
+        """Return the sums of a series, cached for the next page."""
         key = (version, tuple(video_ids), query)
         return await self._remembered(key, self._history.series, video_ids, version.version, query)
 
     async def top(self, version: ServedVersion, query: TopQuery) -> list[VideoSum]:
-        """Return a ranking, remembered: it is the dearest question, and the same for everybody."""
+        """Return a ranking, cached: it is the most expensive query, and the same for every caller."""
         return await self._remembered((version, query), self._history.top, version.version, query, TOP_MOST)
 
-    async def channel(self, payee_id: str, asked: AtVersion, version: ServedVersion) -> Sequence[str]:
-        """Return a payee's videos as the catalogue says now, or could be known to the version asked for."""
-        found = await self._called(self._channels.video_ids, payee_id, version.version if asked.is_fixed else None)
+    async def channel(self, payee_id: str, wanted: AtVersion, version: ServedVersion) -> Sequence[str]:
+        """Return a payee's videos by the newest catalogue, or by the one known when the version was published."""
+        found = await self._called(self._channels.video_ids, payee_id, version.version if wanted.is_fixed else None)
         if found is None:
             raise nothing_here()
         return found
 
     async def count(self, video_id: str, version: ServedVersion) -> ServedCount:
-        """Return what a version says of a video, which is the same for ever: nothing provisional."""
+        """Return a version's counts of a video, which never change: nothing provisional."""
         found = await self.counts([video_id], version)
         return merged(video_id, version, found.get(video_id), SpeedSums(version.offset_ends, {}, True, None))
 
     async def counts(self, video_ids: Sequence[str], version: ServedVersion) -> Mapping[str, SettledCount]:
-        """Return what a version says of some videos; those it does not know are left out."""
+        """Return a version's counts of some videos; unknown videos are absent."""
         return await self._called(self._history.counts, video_ids, version.version)
 
     async def totals(self, video_ids: Sequence[str], version: ServedVersion) -> SettledCount:
-        """Return the sum of what a version says of some videos."""
+        """Return the sum of a version's counts of some videos."""
         return await self._called(self._history.totals, video_ids, version.version)
 
     async def own_among(self, caller: Caller, video_ids: Sequence[str]) -> set[str]:
-        """Return, of these videos, those that the caller may see more of than the public."""
+        """Return, of these videos, those of which the caller may see more than the public."""
         if caller.payee_id is None:
             return set() if caller.is_anonymous else set(video_ids)
         now = self._monotonic()
@@ -131,7 +131,7 @@ class HistoryReader:
         except (TimeoutError, QueryTooSlowError) as error:
             raise refused(
                 "query_too_slow",
-                "the sums take too long; ask for a shorter range or fewer groups, or try again later",
+                "the sums take too long; request a shorter range or fewer groups, or try again later",
                 {"Retry-After": "5"},
             ) from error
 

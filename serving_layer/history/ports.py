@@ -1,4 +1,4 @@
-"""What history is read from: what published versions say over time, and whose videos they are."""
+"""The ports of history: published versions over time, and the owners of videos."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
@@ -10,11 +10,11 @@ from serving_layer.request.parameters import SeriesQuery, TopQuery
 
 
 class QueryTooSlowError(Exception):
-    """The store gave a query up because it would take longer than allowed."""
+    """The store cancelled a query because it would take longer than allowed."""
 
 
 class SettledHistory(Protocol):
-    """Published versions and what they say over time; none of it ever changes. Called from a thread; bounded in time.
+    """Published versions and their counts over time, which never change. Called from a thread; bounded in time.
 
     Every call raises UnavailableError; sums raise QueryTooSlowError, too.
     """
@@ -35,17 +35,17 @@ class SettledHistory(Protocol):
         """Return the sums over the videos at a version, by window and group; windows without views may be absent."""
 
     def top(self, version: int, query: TopQuery, most: int) -> list[VideoSum]:
-        """Return the `most` videos with the most views of the kind asked for at a version, best first."""
+        """Return the `most` videos with the most views of the requested kind at a version, best first."""
 
 
 class Channels(Protocol):
-    """Whose video it is, by the catalogue. Called from a thread; bounded in time; raises UnavailableError.
+    """The owners of videos, by the catalogue. Called from a thread; bounded in time; raises UnavailableError.
 
-    `published_by` None asks for the newest catalogue, a version's number for the one its publication could know.
+    `published_by` None means the newest catalogue, a version's number the one in force at its publication.
     """
 
     def video_ids(self, payee_id: str, published_by: int | None) -> Sequence[str] | None:
-        """Return the videos of which a payee owns a share, in order; None where the catalogue lacks it."""
+        """Return the videos of which a payee owns a share, in order; None if the catalogue does not have the payee."""
 
     def payees(self, video_ids: Collection[str]) -> Mapping[str, frozenset[str]]:
-        """Return who owns a share of each video now; a video without an owner is absent."""
+        """Return the present owners of each video; a video without an owner is absent."""

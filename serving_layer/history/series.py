@@ -16,7 +16,7 @@ Next = Annotated[str | None, Meta(description="The cursor of the next page; null
 
 
 class WindowSum(msgspec.Struct, frozen=True, gc=False):
-    """What the store says of one window and group; `window` counts from 0, groups not asked for are empty."""
+    """The store's sum of one window and group; `window` counts from 0, groups that were not requested are empty."""
 
     window: int
     country: str
@@ -26,7 +26,7 @@ class WindowSum(msgspec.Struct, frozen=True, gc=False):
 
 
 class VideoSum(msgspec.Struct, frozen=True, gc=False):
-    """What the store says of one video in a range of days."""
+    """The store's sum of one video in a range of days."""
 
     video_id: str
     views: int
@@ -34,7 +34,7 @@ class VideoSum(msgspec.Struct, frozen=True, gc=False):
 
 
 class SeriesRow(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """One window of an answer, and one group where groups were asked for."""
+    """One window of an answer, and one group if groups were requested."""
 
     start: datetime
     end: datetime
@@ -116,7 +116,7 @@ def series_rows(query: SeriesQuery, sums: Iterable[WindowSum], *, with_billable:
 
 
 def top_rows(by: str, sums: Sequence[VideoSum], *, with_billable: bool) -> list[TopRow]:
-    """Return the ranking: most first, equal ones by video id, each with its place."""
+    """Return the ranking: most first, equal ones by video id, each with its rank."""
     ordered = sorted(sums, key=lambda each: (-getattr(each, by), each.video_id))
     return [
         TopRow(rank, each.video_id, each.views, each.billable_views if with_billable else None)

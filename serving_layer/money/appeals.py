@@ -1,4 +1,4 @@
-"""What a payee may object to, and the port that takes it down. Pure."""
+"""Appeals of payees against statements, and the port that records them. Pure."""
 
 from datetime import datetime
 from typing import Annotated, Protocol
@@ -13,7 +13,7 @@ from serving_layer.problems.problems import refused
 OBJECTION_LENGTH_MAX = 2_000
 BODY_BYTES_MAX = 16 * 1024
 APPEALABLE = frozenset({"finalised", "paid", "held"})
-"""States of a statement to which a payee may object."""
+"""States of a statement in which a payee may object."""
 
 
 class AppealBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -23,7 +23,7 @@ class AppealBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AppealReceipt(msgspec.Struct, frozen=True):
-    """What whoever appeals is told, the same however often it is asked for."""
+    """The answer to an appeal, the same for every repetition of the request."""
 
     appeal_id: str
     statement_id: str
@@ -31,21 +31,21 @@ class AppealReceipt(msgspec.Struct, frozen=True):
 
 
 class Appeals(Protocol):
-    """Takes appeals down. Called from a thread.
+    """Records appeals. Called from a thread.
 
-    Raises UnavailableError where the books do not answer, KeyReusedError where something else was asked for
-    under the key, OpenAppealError where an appeal to the statement is not decided yet.
+    Raises UnavailableError if the books do not answer, KeyReusedError if the key was used for another request,
+    OpenAppealError if an appeal to the statement is not decided yet.
     """
 
     def answered(self, statement_id: str, request: RequestKey) -> AppealReceipt | None:
-        """Return what was answered to the request before; None where it is new."""
+        """Return the stored answer to the request; None for a new one."""
 
     def file(self, statement_id: str, objection: str, request: RequestKey) -> AppealReceipt:
-        """Take an objection to an existing statement down, once for a request."""
+        """Record an objection to an existing statement, once for a request."""
 
 
 def objection_of(body: bytes) -> str:
-    """Return the objection without the white space around it.
+    """Return the objection without leading and trailing white space.
 
     Raises:
         ProblemError: body_malformed or appeal_invalid.

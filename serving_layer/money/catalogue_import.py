@@ -1,4 +1,4 @@
-"""A new version of the catalogue from files that were sent, and the port that imports them. Pure."""
+"""A new version of the catalogue from uploaded files, and the port that imports them. Pure."""
 
 import hashlib
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import msgspec
 from ingestion.contract.requests import RequestKey
 
 BYTES_MAX = 8 * 1024 * 1024
-"""Of all files together; larger catalogues are imported on the machine."""
+"""Bound of all files together; larger catalogues are imported on the machine."""
 FILE_NAMES = ("payees", "videos", "owners")
 PROBLEMS_SHOWN = 100
 PROPOSED = "proposed"
@@ -24,10 +24,10 @@ class CatalogueFiles:
     videos: bytes
     owners: bytes | None = None
     removals_max: int = 0
-    """Payees and videos that may be gone by it."""
+    """The most payees and videos that the import may remove."""
 
     def digest(self) -> bytes:
-        """Return what is the same for the same files, however they were packed."""
+        """Return bytes that are the same for the same files, independent of their packing."""
         allowed = f"removals {self.removals_max} ".encode() if self.removals_max else b""
         return allowed + b"".join(
             name.encode() + hashlib.sha256(content).digest()
@@ -37,7 +37,7 @@ class CatalogueFiles:
 
 
 class ChangeCounts(msgspec.Struct, frozen=True):
-    """How many are new, another, or no longer there."""
+    """How many are new, changed, or gone."""
 
     new: int
     changed: int
@@ -45,25 +45,25 @@ class ChangeCounts(msgspec.Struct, frozen=True):
 
 
 class ImportAnswer(msgspec.Struct, frozen=True):
-    """What whoever imports is told, the same however often it is asked for."""
+    """The answer to an import, the same for every repetition of the request."""
 
     version: int
-    """The version of the catalogue that holds what was sent."""
+    """The version of the catalogue with this content."""
     new: bool
-    """False: it was in force, or waiting, already, and nothing was imported."""
+    """False: it was already in force or waiting, and nothing was imported."""
     state: str
     """`in_force`, or `proposed`: it waits for a second person, since it could move money that is not billed."""
     payee_count: int
     video_count: int
     changes: dict[str, ChangeCounts] = {}
-    """`payees`, `videos` or `owners` (shares of videos) → how they differ from the catalogue in force."""
+    """`payees`, `videos` or `owners` (shares of videos) → their differences from the catalogue in force."""
 
 
 class CatalogueImports(Protocol):
     """Checks files as a whole and stores them as a version. Called from a thread; may take a minute."""
 
     def import_files(self, files: CatalogueFiles, request: RequestKey) -> ImportAnswer:
-        """Import, once for a request; nothing is stored where anything is wrong.
+        """Import, once for a request; store nothing if any file has an error.
 
         Raises FileRefusedError, KeyReusedError and UnavailableError.
         """

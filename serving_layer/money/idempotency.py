@@ -1,6 +1,6 @@
 """The Idempotency-Key of a request: the same request under the same key has one effect and one answer. Pure.
 
-A key is its caller's own; what was asked under it is compared by a hash of the path and of the body's bytes.
+Each caller has its own keys; requests are compared by a hash of the path and of the body's bytes.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ def key_of(sent: str | None) -> str:
         said = "is missing" if sent is None else "is malformed"
         raise refused(
             "idempotency_key_invalid",
-            f"the header {HEADER} {said}; send 1 to 128 visible ASCII characters, a new key for each new request",
+            f"the header {HEADER} {state}; send 1 to 128 visible ASCII characters, a new key for each new request",
         )
     return sent
 
@@ -36,7 +36,7 @@ def request_key(key: str, caller: Caller, *, path: str, body: bytes) -> RequestK
 
 
 def key_reused() -> ProblemError:
-    """Return the answer to another request under a key that was used."""
+    """Return the answer to another request under a used key."""
     return refused(
         "idempotency_key_reused",
         f"another request was answered under this {HEADER}; repeat that one as it was, or take a new key",

@@ -1,4 +1,4 @@
-"""What the API says about single events and payments: records, cursors and forms. Pure."""
+"""The API's answers about single events and payments: records, cursors and forms. Pure."""
 
 import csv
 import io
@@ -28,14 +28,14 @@ class PaidEvent(msgspec.Struct, frozen=True):
 
 
 class PaymentStatus(StrEnum):
-    """What became of an event."""
+    """The result of an event."""
 
     PAID = "paid"
     """A line of a finalised statement pays it."""
     PENDING = "pending"
     """It is counted or waits for a decision, and no finalised statement covers it yet."""
     EXCLUDED = "excluded"
-    """It is not paid; `reason` says why."""
+    """It is not paid; `reason` gives the reason."""
     UNKNOWN = "unknown"
     """No event with this id is settled, and none is counted provisionally."""
 
@@ -51,7 +51,7 @@ class EventCopy(msgspec.Struct, frozen=True):
 
 
 class EventPart(msgspec.Struct, frozen=True):
-    """What an event is for one payee: paid in a line, or not."""
+    """The result of an event for one payee: paid in a line, or not."""
 
     payee_id: str
     status: PaymentStatus
@@ -63,7 +63,7 @@ class EventPart(msgspec.Struct, frozen=True):
     leaf_index: int | None = None
     leaf_count: int | None = None
     audit_path: tuple[str, ...] = ()
-    """RFC 6962: the hashes beside the way from the event's id up to the line's evidence root, in hex, lowest first."""
+    """RFC 6962: the sibling hashes from the event's id up to the line's evidence root, in hex, lowest first."""
 
 
 class EventPayment(msgspec.Struct, frozen=True):
@@ -83,27 +83,27 @@ class EventPayment(msgspec.Struct, frozen=True):
 
 
 class ProvenStatement(msgspec.Struct, frozen=True):
-    """Whose statement it is and where it stands."""
+    """The payee and the state of a statement."""
 
     payee_id: str
     state: str
 
 
 class StatementEvents(Protocol):
-    """The events behind statements. Called from a thread; may take as long as the batch tables take.
+    """Reads the events behind statements. Called from a thread; may take as long as the batch tables take.
 
-    Raises UnavailableError: of POSTGRES where the books do not answer, of SQL where the tables do not.
+    Raises UnavailableError: of POSTGRES if the books do not answer, of SQL if the tables do not.
     """
 
     def statement(self, statement_id: str) -> ProvenStatement | None:
-        """Return a statement; None when there is none."""
+        """Return a statement; None if there is none."""
 
     def events(self, statement_id: str, after: int) -> Iterator[PaidEvent]:
         """Yield the statement's events from number after + 1 on. Streams."""
 
 
 class EventPayments(Protocol):
-    """What became of single events. Called from a thread; may take seconds. Raises as `StatementEvents` does."""
+    """Reads the results of single events. Called from a thread; may take seconds. Raises as `StatementEvents` does."""
 
     def payment(self, event_id: str) -> EventPayment:
         """Return the answer about an id in canonical form."""
@@ -111,7 +111,7 @@ class EventPayments(Protocol):
 
 @dataclass(frozen=True)
 class Form:
-    """A form that rows are written in."""
+    """An output format of rows."""
 
     media_type: str
     head: bytes
@@ -122,7 +122,7 @@ class WriteRows(Protocol):
     """Writes some rows."""
 
     def __call__(self, events: Sequence[PaidEvent], /) -> bytes:
-        """Return them, each with its line end."""
+        """Return the rows, each with its line end."""
 
 
 def ndjson_rows(events: Sequence[PaidEvent]) -> bytes:
@@ -143,7 +143,7 @@ CSV = Form("text/csv", b"number,video_id,event_id,lines\n", csv_rows)
 
 
 def written(events: Iterable[PaidEvent], form: Form) -> Iterator[bytes]:
-    """Yield events in a form, some hundred rows at a time."""
+    """Yield events in a format, a few hundred rows at a time."""
     if form.head:
         yield form.head
     waiting: list[PaidEvent] = []
@@ -157,12 +157,12 @@ def written(events: Iterable[PaidEvent], form: Form) -> Iterator[bytes]:
 
 
 def is_statement_id(text: str) -> bool:
-    """Whether a text can be the id of a statement."""
+    """Return whether a text can be the id of a statement."""
     return _STATEMENT_ID.fullmatch(text) is not None
 
 
 def seen_by(payment: EventPayment, payee_ids: "Sees") -> EventPayment | None:
-    """Return what a caller may see of an answer; None when the event concerns none of its payees."""
+    """Return the part of an answer that a caller may see; None if the event concerns none of its payees."""
     if not payment.parts:
         return payment if payee_ids(None) else None
     parts = tuple(part for part in payment.parts if payee_ids(part.payee_id))
@@ -170,7 +170,7 @@ def seen_by(payment: EventPayment, payee_ids: "Sees") -> EventPayment | None:
 
 
 class Sees(Protocol):
-    """Which payees a caller may see; None asks whether it may see what is nobody's."""
+    """Decides which payees a caller may see; None means data without an owner."""
 
     def __call__(self, payee_id: str | None, /) -> bool:
-        """Whether it may."""
+        """Return whether the caller may see it."""

@@ -1,4 +1,4 @@
-"""Statements as the API shows them, and the port through which they are read. Pure.
+"""Statements in the API's form, and the port that reads them. Pure.
 
 Amounts are integer micros (1e-6 of the currency's unit), shares parts per million.
 """
@@ -13,9 +13,9 @@ from serving_layer.access.access import Caller
 from serving_layer.problems.problems import ProblemError, refused
 
 UNDECIDED = frozenset({"calculated", "in_review", "approved"})
-"""States in which a statement may still change without a word to its payee, who does not see it yet."""
+"""States in which a statement may still change without notice to its payee, who does not see it yet."""
 STATEMENTS_MAX = 1_000
-"""How many of a payee's statements are listed, newest first."""
+"""The number of a payee's statements in a list, newest first."""
 
 
 class ChainLink(msgspec.Struct, frozen=True):
@@ -46,7 +46,7 @@ class StatementLine(msgspec.Struct, frozen=True):
 
 
 class StatementSummary(msgspec.Struct, frozen=True):
-    """What a payee is owed for a period."""
+    """The amount owed to a payee for a period."""
 
     statement_id: str
     payee_id: str
@@ -70,7 +70,7 @@ class StatementSummary(msgspec.Struct, frozen=True):
 
 
 class StatementDetail(StatementSummary, frozen=True):
-    """A statement with its lines and what it rests on."""
+    """A statement with its lines and its versions."""
 
     batch_version: int
     """The published version whose settled views it pays."""
@@ -90,11 +90,11 @@ class StatementList(msgspec.Struct, frozen=True):
 
 
 class UnknownPayeeError(Exception):
-    """Nobody knows the payee; the message names the nearest known one."""
+    """An unknown payee; the message names the nearest known one."""
 
 
 class Statements(Protocol):
-    """The books' statements. Called from a thread; raises UnavailableError."""
+    """Reads the books' statements. Called from a thread; raises UnavailableError."""
 
     def of_payee(self, payee_id: str, most: int) -> Sequence[StatementSummary]:
         """Return a payee's statements, newest period and restatement first.
@@ -104,7 +104,7 @@ class Statements(Protocol):
         """
 
     def statement(self, statement_id: str) -> StatementDetail | None:
-        """Return a statement with its lines; None when there is none of that id."""
+        """Return a statement with its lines; None if there is no such statement."""
 
 
 def books_unavailable() -> ProblemError:
@@ -114,7 +114,7 @@ def books_unavailable() -> ProblemError:
 
 
 def is_shown(statement: StatementSummary, caller: Caller) -> bool:
-    """Whether a caller with the scope sees a statement: payees only their own, and only once it is decided."""
+    """Return whether a caller with the scope sees a statement: payees only their own, and only once it is decided."""
     if not caller.sees_payee(statement.payee_id):
         return False
     return caller.payee_id is None or statement.state not in UNDECIDED

@@ -1,1 +1,1 @@
-"""The portal: pages for creators, for those who decide about money, and for those who keep the pipeline running."""
+"""The portal: pages for creators, for people who decide about money, and for operators."""

@@ -25,7 +25,7 @@ _NOW = AtVersion()
 
 
 class ServedChannelCounts:
-    """Implements `serving_layer.portal.ports.ChannelCounts`; raises ProblemError where a store is away.
+    """Implements `serving_layer.portal.ports.ChannelCounts`; raises ProblemError if a store is away.
 
     `name_of` looks up a payee's name.
     """
@@ -76,7 +76,7 @@ class ServedChannelCounts:
     async def videos(
         self, payee_id: str, version: ServedVersion, *, search: str, order: VideoOrder, cursor: str | None, limit: int
     ) -> VideoPage:
-        """See the port. A cursor keeps to the version that its list began with."""
+        """See the port. A cursor keeps the version that its list began with."""
         query, offset = f"{payee_id}?{search}&{order}", 0
         if cursor:
             number, offset = self._cursors.read(query, cursor)
@@ -127,7 +127,7 @@ class ServedChannelCounts:
         try:
             return await self._history.channel(payee_id, _NOW, version)
         except ProblemError as error:
-            if error.problem.status == 404:  # a payee that the catalogue does not have yet owns nothing
+            if error.problem.status == 404:  # a payee that is not in the catalogue yet owns nothing
                 return ()
             raise
 

@@ -1,4 +1,4 @@
-"""What became of an event, in words. Pure."""
+"""Describe the result of an event in words. Pure."""
 
 from serving_layer.money.proofs import EventPart, EventPayment, PaymentStatus
 
@@ -15,7 +15,7 @@ _REASONS = {
     "over_cap": "the viewer has as many paid views of the video in 24 hours as are paid",
     "no_payee": "the video had no owner on that day",
 }
-"""Reason → what people read; a reason that is not here stands as it is."""
+"""Reason → its text for people; an unknown reason is shown as it is."""
 
 
 def sentence_of(payment: EventPayment) -> str:
@@ -43,7 +43,7 @@ def reason_text(reason: str | None) -> str:
 
 
 def part_sentence(part: EventPart) -> str:
-    """Return one sentence about what the event is for one payee."""
+    """Return one sentence about the event's result for one payee."""
     if part.status is PaymentStatus.PAID and part.line_index is not None:
         return f"Paid in line {part.line_index + 1} of the statement for {part.period}."
     if part.status is PaymentStatus.EXCLUDED:

@@ -1,4 +1,4 @@
-"""How numbers, money, instants and states are written on a page. Pure."""
+"""Format numbers, money, instants and states for pages. Pure."""
 
 from datetime import UTC, datetime
 
@@ -50,5 +50,5 @@ def words(name: str) -> str:
 
 
 def tone(state: str) -> str:
-    """Return how a state is coloured; the word stands beside it always."""
+    """Return the colour of a state; the word is always shown beside it."""
     return _TONES.get(state, PLAIN)

@@ -1,4 +1,4 @@
-"""The creator's pages: what was watched, and what became of each event."""
+"""The creator's pages: views, and the result of each event."""
 
 from collections.abc import Awaitable
 from datetime import timedelta
@@ -24,13 +24,13 @@ from serving_layer.routes.http_proofs import payment_of, seen_by_caller
 DAYS = (7, 28, 90, 365)
 VIDEOS_SHOWN = 50
 SIGNED_IN_FOR = timedelta(seconds=5)
-"""How long a stream goes on before it is asked again whether somebody signed out."""
+"""How long a stream continues before it checks again whether its visitor signed out."""
 GROUPS_SHOWN = 8
 _NOTHING = VideoPage((), None)
 
 
 def creator_routes(portal: Portal) -> list[GuardedRoute]:
-    """Return the routes; what belongs to another payee is not there."""
+    """Return the routes; they do not show other payees' data."""
     own = partial(page_route, portal, needs=Scope.BILLABLE, is_own=True)
     return [
         own("/portal/dashboard", _dashboard),
@@ -134,7 +134,7 @@ async def _video_live(visit: Visit) -> Response:
 
 
 async def _not_own(visit: Visit, video_id: str) -> Response | None:
-    """Return the page for a video that is not the visitor's, or of which that cannot be said now."""
+    """Return the page for a video that is not the visitor's, or whose owner is not known now."""
     is_own = is_video_id(video_id) and await visit.attempt(False, visit.portal.counts.owns(visit.payee_id, video_id))
     if visit.affected:
         return visit.problem(503, "Not now", "The owner of this video cannot be looked up now; try again shortly.")
@@ -142,7 +142,7 @@ async def _not_own(visit: Visit, video_id: str) -> Response | None:
 
 
 async def _live(visit: Visit, reading: Awaitable[ReadLive]) -> Response:
-    """Return a stream of a count, for the page's script; it follows the sign-in, as the page does."""
+    """Return a stream of a count, for the page's script; it ends with the sign-in, like the page."""
     portal, request, caller = visit.portal, visit.request, visit.known_caller
     read, asked_at = await reading, portal.now()
 

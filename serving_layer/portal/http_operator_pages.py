@@ -1,4 +1,4 @@
-"""The pages of those who run it and those who decide about money."""
+"""The pages of operators and of people who decide about money."""
 
 from functools import partial
 
@@ -12,7 +12,7 @@ from serving_layer.portal.ports import RefusedActionError
 from serving_layer.request.parameters import is_number
 
 REASON_LENGTH_MAX = 500
-SAID_AFTER = {"approve": "approved", "review": "reviewed", "void": "voided"}
+DONE_AFTER = {"approve": "approved", "review": "reviewed", "void": "voided"}
 
 
 def operator_routes(portal: Portal) -> list[GuardedRoute]:
@@ -79,7 +79,7 @@ async def _replay(visit: Visit) -> Response:
         done = await visit.ask(False, visit.portal.operator.replay, partition, offset, visit.known_caller.subject)
     except RefusedActionError as error:
         return await _dead_letters_page(visit, status=409, refused=str(error))
-    return redirect("/portal/operator/dead-letters?said=replayed") if done else await _dead_letters_page(visit)
+    return redirect("/portal/operator/dead-letters?done=replayed") if done else await _dead_letters_page(visit)
 
 
 async def _approvals(visit: Visit) -> Response:
@@ -99,7 +99,7 @@ async def _decide(visit: Visit) -> Response:
     if isinstance(form, Response):
         return form
     decision, reason = visit.request.path_params["decision"], text_of(form, "reason")
-    if decision not in SAID_AFTER:
+    if decision not in DONE_AFTER:
         return visit.not_found()
     found = await statement_of(visit)
     if isinstance(found, Response):
@@ -114,4 +114,4 @@ async def _decide(visit: Visit) -> Response:
         return statement_page(visit, found, status=409, refused=str(error))
     if visit.affected:
         return statement_page(visit, found, status=503)
-    return redirect(f"/portal/statements/{statement_id}?said={SAID_AFTER[decision]}")
+    return redirect(f"/portal/statements/{statement_id}?done={DONE_AFTER[decision]}")

@@ -1,4 +1,4 @@
-"""The portal: server-rendered pages under /portal, whole without script, with nothing from elsewhere."""
+"""The portal: server-rendered pages under /portal, complete without scripts and without external content."""
 
 from dataclasses import replace
 from functools import partial

@@ -1,8 +1,8 @@
-"""Who is signed in: a sealed cookie that scripts cannot read, and that ends for good when somebody signs out.
+"""The session: a sealed cookie that scripts cannot read, and that is permanently invalid after signing out.
 
-The cookie holds the credential (a token or an API key) and an id of the session, sealed, so that whoever takes the
-cookie has a session and never the credential. Nothing is stored while a session lasts, so it survives a restart; that
-it was ended is stored, and every API process asks. Forms are bound to the session by a keyed hash of its id; before
+The cookie holds the credential (a token or an API key) and an id of the session, sealed, so that a thief of the cookie
+has a session and never the credential. Nothing is stored while a session lasts, so it survives a restart; its end is
+stored, and every API process checks that. Forms are bound to the session by a keyed hash of its id; before
 signing in to an id of the visit in a cookie of its own. A third cookie holds an attempt to sign in elsewhere.
 """
 
@@ -26,9 +26,9 @@ from serving_layer.problems.problems import ProblemError
 
 SESSION, VISIT, ATTEMPT = "viewledger_session", "viewledger_visit", "viewledger_sign_in"
 SESSION_LASTS = timedelta(hours=12)
-"""At most; a session ends earlier with its credential, or with the browser."""
+"""The longest session; it ends earlier with its credential, or with the browser."""
 GRACE = timedelta(minutes=5)
-"""How long a session that was there serves on while it cannot be asked whether it was ended."""
+"""How long an existing session is accepted while its end cannot be checked."""
 REMEMBERED_MAX = 10_000
 COOKIE_LENGTH_MAX = 3_800
 """Browsers keep cookies of up to 4096 bytes."""
@@ -36,7 +36,7 @@ CREDENTIAL_LENGTH_MAX = 8_000
 
 
 class Session(msgspec.Struct, frozen=True):
-    """What the cookie holds."""
+    """The content of the cookie."""
 
     session_id: str
     credential: str
@@ -44,7 +44,7 @@ class Session(msgspec.Struct, frozen=True):
 
     @property
     def digest(self) -> str:
-        """What is stored of the id when the session is ended: nobody can make a session from it."""
+        """Return the stored form of the id of an ended session; a session cannot be made from it."""
         return hashlib.sha256(self.session_id.encode()).hexdigest()
 
 
@@ -53,8 +53,8 @@ class Sessions:
     """Reads and writes these cookies.
 
     `key` is secret. `secure`: cookies are sent over HTTPS only, under names that browsers take from this very host
-    over HTTPS alone (`__Host-`). `origin`: what the portal's pages are of, such as `https://views.example.org`; None:
-    whatever host the request names.
+    over HTTPS alone (`__Host-`). `origin`: the origin of the portal's pages, such as `https://views.example.org`;
+    None: the host that the request names.
     """
 
     credentials: Credentials
@@ -64,10 +64,10 @@ class Sessions:
     origin: str | None = None
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     _seen: OrderedDict[str, datetime] = field(default_factory=OrderedDict)
-    """Sessions that were there when it was asked last, by their digests."""
+    """Sessions that were not ended at the last check, by their digests."""
 
     def session(self, request: Request) -> Session | None:
-        """Return the session of this browser, also one that was ended; None where there is none or its time is over."""
+        """Return the session of this browser, ended or not; None if there is none or it has expired."""
         content = self._seal.opened(request.cookies.get(self._name(SESSION), ""))
         try:
             session = msgspec.json.decode(content or b"", type=Session)
@@ -76,7 +76,7 @@ class Sessions:
         return session if self.now() < session.ends_at else None
 
     async def caller(self, request: Request) -> Caller | None:
-        """Return who is signed in; None for nobody, and for a session or a credential that does not hold any more.
+        """Return the signed-in caller; None without one, and for a session or a credential that is no longer valid.
 
         Raises:
             ProblemError: it cannot be checked now.
@@ -92,7 +92,7 @@ class Sessions:
             raise
 
     def begin(self, response: Response, credential: str) -> bool:
-        """Sign in, until the browser is closed, the credential expires or 12 hours are over; False: it is too long."""
+        """Sign in until the browser is closed, the credential expires or 12 hours are over; False: it is too long."""
         session = Session(secrets.token_urlsafe(24), credential, self.now() + SESSION_LASTS)
         text = self._seal.sealed(msgspec.json.encode(session))
         if len(text) > COOKIE_LENGTH_MAX:
@@ -102,10 +102,10 @@ class Sessions:
         return True
 
     async def end(self, request: Request, response: Response) -> None:
-        """Sign out: whoever has a copy of the cookie is signed out, too.
+        """Sign out: every copy of the cookie is signed out, too.
 
         Raises:
-            ProblemError: that cannot be stored now; the session goes on.
+            ProblemError: the end cannot be stored now; the session continues.
         """
         session = self.session(request)
         if session is not None:
@@ -115,37 +115,37 @@ class Sessions:
             self._delete(response, name)
 
     def begin_attempt(self, response: Response, attempt: Attempt) -> None:
-        """Remember, in this browser, that it left for the identity provider."""
+        """Store in this browser that it left for the identity provider."""
         lasts = int(ATTEMPT_LASTS.total_seconds())
         self._set(response, ATTEMPT, sealed(attempt, self.key), max_age=lasts)
 
     def attempt(self, request: Request, now: datetime) -> Attempt | None:
-        """Return the attempt that this browser began; None where there is none or it is over."""
+        """Return the attempt that this browser began; None if there is none or it has expired."""
         return opened(request.cookies.get(self._name(ATTEMPT), ""), self.key, now)
 
     def end_attempt(self, response: Response) -> None:
-        """Forget it: an attempt is good for one coming back."""
+        """Delete the attempt: it is valid for one return."""
         self._delete(response, ATTEMPT)
 
     def form_token(self, request: Request) -> tuple[str, str | None]:
-        """Return what the page's forms must carry, and the visit to set when the browser has none yet."""
+        """Return the token for the page's forms, and the visit to set if the browser has none yet."""
         bound_to = self._bound_to(request)
         fresh = None if bound_to else secrets.token_urlsafe(24)
         return self._signed(bound_to or f"visit:{fresh}"), fresh
 
     def set_visit(self, response: Response, visit: str) -> None:
-        """Remember a visit until the browser is closed or somebody signs in."""
+        """Store a visit until the browser is closed or its user signs in."""
         self._set(response, VISIT, visit)
 
     def accepts(self, request: Request, sent: object) -> bool:
-        """Whether a form came from a page of this session, or of this visit where nobody is signed in."""
+        """Return whether a form came from a page of this session, or of this visit without a sign-in."""
         bound_to = self._bound_to(request)
         if not bound_to or not isinstance(sent, str) or self.is_foreign(request):
             return False
         return hmac.compare_digest(self._signed(bound_to).encode(), sent.encode(errors="replace"))
 
     def is_foreign(self, request: Request) -> bool:
-        """Whether the browser says that another site's page makes the request."""
+        """Return whether the browser reports that another site's page makes the request."""
         if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
             return True
         origin = request.headers.get("origin")

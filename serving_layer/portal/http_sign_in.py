@@ -1,4 +1,4 @@
-"""Signing in and out: by a token or a key that is pasted, or at an identity provider."""
+"""Sign in and out: by a pasted token or key, or at an identity provider."""
 
 import hmac
 import re
@@ -36,7 +36,7 @@ _is_error_code = re.compile(r"[a-z_]{1,60}").fullmatch
 
 
 def sign_in_routes(portal: Portal) -> list[GuardedRoute]:
-    """Return the routes; those of the identity provider are there where one is configured."""
+    """Return the routes; those of the identity provider only if one is configured."""
 
     async def sign_in(request: Request) -> Response:
         visit = Visit(portal, request, None)
@@ -107,7 +107,7 @@ async def _by_credential(visit: Visit) -> Response:
 
 
 async def _leave(visit: Visit) -> Response:
-    """Send the browser to the identity provider; what it must come back with stays in a cookie of its own."""
+    """Send the browser to the identity provider; a cookie of its own holds what it must return with."""
     portal, request = visit.portal, visit.request
     assert portal.provider is not None  # noqa: S101  the route is there only then
     texts = (secrets.token_urlsafe(32), secrets.token_urlsafe(32), secrets.token_urlsafe(48))
@@ -123,11 +123,11 @@ async def _come_back(visit: Visit) -> Response:
     assert portal.provider is not None  # noqa: S101  the route is there only then
     attempt = portal.sessions.attempt(visit.request, portal.now())
     if attempt is None:
-        said = "This sign-in was not begun in this browser, or more than 10 minutes ago; sign in again."
-        return visit.problem(400, _TITLE, said)
+        refusal = "This sign-in was not begun in this browser, or more than 10 minutes ago; sign in again."
+        return visit.problem(400, _TITLE, refusal)
     if not hmac.compare_digest(attempt.state.encode(), query.get("state", "").encode(errors="replace")):
-        said = "The answer belongs to another sign-in than this browser began last (its state differs); sign in again."
-        return visit.problem(400, _TITLE, said)
+        refusal = "The answer is not for the last sign-in that this browser began (its state differs); sign in again."
+        return visit.problem(400, _TITLE, refusal)
     if (error := query.get("error")) is not None:
         reason = f" ({error})" if _is_error_code(error) else ""
         return visit.problem(401, _TITLE, f"The identity provider did not sign you in{reason}.")

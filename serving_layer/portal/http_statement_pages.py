@@ -1,4 +1,4 @@
-"""Statements: the whole way from views to money, their files, their events, appeals. For creators and for the books."""
+"""Statements: the whole way from views to money, their files, events and appeals. For creators and for finance."""
 
 import csv
 import io
@@ -37,7 +37,7 @@ _LINE_COLUMNS = tuple(field.name for field in msgspec.structs.fields(StatementLi
 
 
 def statement_routes(portal: Portal) -> list[GuardedRoute]:
-    """Return the routes; a statement of another payee, or one that is not decided yet, is not there for a payee."""
+    """Return the routes; payees see only their own, decided statements."""
     read = partial(page_route, portal, needs=Scope.STATEMENTS)
     return [
         read("/portal/statements", _statements),
@@ -60,7 +60,7 @@ async def _statement(visit: Visit) -> Response:
 
 
 def statement_page(visit: Visit, found: WholeStatement, *, status: int = 200, refused: str | None = None) -> Response:
-    """Return the page of a statement, with what this caller may do about it."""
+    """Return the page of a statement, with the actions that this caller may take."""
     statement, caller = found.detail, visit.known_caller
     decisions = _DECISIONS.get(statement.state, ()) if caller.may(Scope.APPROVALS) and caller.payee_id is None else ()
     return visit.page(
@@ -89,7 +89,7 @@ _DECISIONS = {
 
 
 async def statement_of(visit: Visit) -> WholeStatement | Response:
-    """Return the statement that the address names, or the page that says that it is not there for this caller."""
+    """Return the statement in the address, or the page for a missing one if this caller may not see it."""
     found = await visit.ask(None, visit.portal.money.statement, visit.request.path_params["statement_id"])
     if visit.affected:
         return visit.problem(503, "Not now", "Statements cannot be read now; try again shortly.")
@@ -118,9 +118,9 @@ async def _statement_json(visit: Visit) -> Response:
 
 
 def lines_csv(found: WholeStatement) -> bytes:
-    """Return the lines of a statement as CSV with a head line.
+    """Return the lines of a statement as CSV with a header line.
 
-    A cell that a spreadsheet would take for a formula is led by an apostrophe; ids may begin with `-`.
+    A cell that a spreadsheet would read as a formula gets a leading apostrophe; ids may begin with `-`.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
@@ -171,9 +171,9 @@ async def _appeal(visit: Visit) -> Response:
             key_of(text_of(form, "request_key")), caller, path=f"appeal {statement_id}", body=text.encode()
         )
     except ProblemError:
-        return statement_page(visit, found, status=422, refused="The form is not whole; send it from this page.")
+        return statement_page(visit, found, status=422, refused="The form is incomplete; send it from this page.")
     try:
-        await visit.ask(None, visit.portal.actions.appeal, statement_id, text, asked)
+        await visit.ask(None, visit.portal.actions.appeal, statement_id, text, key)
     except RefusedActionError as error:
         return statement_page(visit, found, status=409, refused=str(error))
-    return statement_page(visit, found, status=503) if visit.affected else redirect("/portal/notices?said=appealed")
+    return statement_page(visit, found, status=503) if visit.affected else redirect("/portal/notices?done=appealed")

@@ -1,4 +1,4 @@
-"""Renders the pages. What is put into one is escaped; a name that it needs and was not given is an error."""
+"""Render the pages. All values are escaped; a missing value is an error."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""One visit of one page: who asks, what could not be asked for, and the answer with its headers."""
+"""One visit of one page: the caller, the parts that did not answer, and the answer with its headers."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -37,13 +37,13 @@ SECURITY_HEADERS = {
 }
 NOT_KEPT = {"Cache-Control": "no-store"}
 PAGE_COST = 2
-"""Of a page, against what its sender's network may send; a file costs 1."""
+"""The cost of a page against the limit of its sender's network; a file costs 1."""
 FORM_BYTES_MAX = 16 * 1024
 
 
 @dataclass(frozen=True)
 class NavigationEntry:
-    """A page in the navigation: what it needs, and whether it is about the own channel or about everybody's."""
+    """A page in the navigation: the scope it needs, and whether it shows only the caller's own channel."""
 
     path: str
     label: str
@@ -52,7 +52,7 @@ class NavigationEntry:
     """True: only for callers bound to a payee; False: only for others; None: for both."""
 
     def is_for(self, caller: Caller) -> bool:
-        """Whether the caller reaches it."""
+        """Return whether the caller may open it."""
         return caller.may(self.needs) and self.is_own in (None, caller.payee_id is not None)
 
 
@@ -68,24 +68,24 @@ PLACES = (
     NavigationEntry("/portal/events", "Why not counted?", Scope.EVENTS),
     NavigationEntry("/portal/notices", "Notices", Scope.STATEMENTS, is_own=True),
 )
-"""The navigation; the first that a caller reaches is where they begin."""
+"""The navigation; a caller's first page is the first one that it may open."""
 
-SAID = {
+MESSAGES = {
     "appealed": "Your appeal is recorded. The answer will appear here.",
     "approved": "The statement is approved.",
     "reviewed": "The statement is in review now.",
     "voided": "The statement is void.",
     "replayed": "The message was sent again under its own id.",
 }
-"""What a page says after an action, by the word in its address: nobody can put another text there."""
+"""The message of a page after an action, by the word in its address: no other text can be shown there."""
 
-Asked = ParamSpec("Asked")
+Params = ParamSpec("Params")
 Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
 class Portal:
-    """What the pages work with."""
+    """The parts that the pages work with."""
 
     guard: Guard
     sessions: Sessions
@@ -96,10 +96,10 @@ class Portal:
     operator: OperatorReads
     live: LiveStreams
     provider: IdentityProvider | None
-    """Where people sign in; None: only with what they paste."""
+    """The provider where people sign in; None: only by pasting a token or key."""
     version: Callable[[], ServedVersion | None]
     missing_part: Callable[[bool], Part | None]
-    """What a served count that is complete or not misses views for; see `CountsReader`."""
+    """Returns the part by which a served count misses views; see `CountsReader`."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
@@ -111,12 +111,12 @@ class Visit:
     request: Request
     caller: Caller | None
     affected: dict[str, str] = field(default_factory=dict)
-    """Part that something could not be had from → what the page says of it."""
+    """Part that did not answer → the sentence about it on the page."""
 
     async def ask(
-        self, default: Answer, call: Callable[Asked, Answer], *args: Asked.args, **kwargs: Asked.kwargs
+        self, default: Answer, call: Callable[Params, Answer], *args: Params.args, **kwargs: Params.kwargs
     ) -> Answer:
-        """Return what a part answers; where it does not, `default`, and the page will say which part it is."""
+        """Return the answer of a part, or `default`; the page then names the part that did not answer."""
         try:
             return await run_in_threadpool(call, *args, **kwargs)
         except UnavailableError as error:
@@ -124,7 +124,7 @@ class Visit:
             return default
 
     async def attempt(self, default: Answer, answer: Awaitable[Answer]) -> Answer:
-        """Return what one of the API's own readers answers, or `default` likewise."""
+        """Return the answer of one of the API's own readers, or `default`, in the same way."""
         try:
             return await answer
         except ProblemError as error:
@@ -134,7 +134,7 @@ class Visit:
             return default
 
     def note_missing(self, count: ServedCount | ServedTotal | None) -> None:
-        """Let the page say which part does not answer, where views of a served count are missing for that."""
+        """Make the page name the part that does not answer, if a served count misses views because of it."""
         if count is not None and self.portal.missing_part(count.complete) is Part.REDIS:
             self.affected.setdefault(Part.REDIS, silent(Part.REDIS))
 
@@ -147,7 +147,7 @@ class Visit:
             "here": self.request.url.path,
             "version": self.portal.version(),
             "affected": self.affected.values(),
-            "said": SAID.get(self.request.query_params.get("said", "")),
+            "message": MESSAGES.get(self.request.query_params.get("done", "")),
             "refused": refused,
             "csrf": csrf,
         }
@@ -157,25 +157,25 @@ class Visit:
         return response
 
     def problem(self, status: int, title: str, sentence: str) -> Response:
-        """Return a page that says in one sentence what went wrong."""
+        """Return a page with one sentence about the error."""
         request_id = request_ids.current.get()
         return self.page("problem.html", status=status, title=title, sentence=sentence, request_id=request_id)
 
     @property
     def known_caller(self) -> Caller:
-        """Who is signed in, on a page that only they reach."""
+        """Return the signed-in caller, on a page that needs one."""
         assert self.caller is not None  # noqa: S101  `page_route` lets nobody else in
         return self.caller
 
     @property
     def payee_id(self) -> str:
-        """The payee that the caller is bound to, on a page that only such callers reach."""
+        """Return the payee that the caller is bound to, on a page that only such callers reach."""
         payee_id = self.known_caller.payee_id
         assert payee_id is not None  # noqa: S101  `page_route` lets nobody else in
         return payee_id
 
     def not_found(self) -> Response:
-        """Return the page for what is not there, or not for this person: the two look the same."""
+        """Return the page for missing things and for things this person may not see: the two look the same."""
         return self.problem(404, "Not here", "There is nothing at this address, or it is not yours to see.")
 
 
@@ -191,7 +191,7 @@ def page_route(
     is_own: bool | None = None,
     methods: Sequence[str] = ("GET",),
 ) -> GuardedRoute:
-    """Return a page's route: who is not signed in is sent to sign in, and who lacks the scope finds nothing there.
+    """Return a page's route: it redirects visitors to sign in, and shows callers without the scope a missing page.
 
     `is_own` is that of `NavigationEntry`.
     """
@@ -216,16 +216,16 @@ def _to_sign_in(request: Request) -> Response:
 
 
 async def form_of(visit: Visit) -> FormData | Response:
-    """Return the form that was sent, or the page that says why it is not accepted."""
+    """Return the sent form, or the page that says why it is not accepted."""
     length = visit.request.headers.get("content-length", "")
     if not is_number(length) or int(length) > FORM_BYTES_MAX:
-        return visit.problem(413, "Too much text", f"A form has at most {FORM_BYTES_MAX} bytes and says how many.")
+        return visit.problem(413, "Too much text", f"A form has at most {FORM_BYTES_MAX} bytes and a Content-Length.")
     media_type = visit.request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/x-www-form-urlencoded":  # what our pages send; other forms may name any codec
-        return visit.problem(415, "Not a form", "What was sent is not a form of these pages; send it from the page.")
+    if media_type != "application/x-www-form-urlencoded":  # the codec of our pages; other forms may name any codec
+        return visit.problem(415, "Not a form", "This is not a form of these pages; send the form from the page.")
     form = await visit.request.form(max_files=0, max_fields=20)
     if visit.portal.sessions.is_foreign(visit.request):
-        return visit.problem(403, "From elsewhere", "This form was sent by a page of another site; nothing was done.")
+        return visit.problem(403, "Another site", "This form was sent by a page of another site; nothing was done.")
     if not visit.portal.sessions.accepts(visit.request, form.get("csrf")):
         return visit.problem(403, "This form is too old", "Open the page again and send the form from there.")
     texts = [value for value in form.values() if isinstance(value, str) and value.strip()]
@@ -235,18 +235,18 @@ async def form_of(visit: Visit) -> FormData | Response:
 
 
 def text_of(form: FormData, name: str) -> str:
-    """Return a field's text without the white space around it."""
+    """Return a field's text without leading and trailing white space."""
     value = form.get(name)
     return value.strip() if isinstance(value, str) else ""
 
 
 def sentence(detail: str) -> str:
-    """Return what a problem says as a whole sentence."""
+    """Return a problem's text as a whole sentence."""
     return f"{detail[0].upper()}{detail[1:]}."
 
 
 def silent(part: Part) -> str:
-    """Return the sentence that a part does not answer; what it said is for the log, not for a page."""
+    """Return the sentence that a part does not answer; its own message is for the log, not for a page."""
     return f"{PART_NAMES[part]} does not answer."
 
 

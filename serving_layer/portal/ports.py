@@ -1,7 +1,7 @@
-"""What the portal needs from the layers behind it, wired by jobs.
+"""The ports of the portal to the other layers, wired by jobs.
 
-Whoever asks passes the payee that a creator is bound to; nothing of another payee comes back. A part that does not
-answer raises `UnavailableError`: the page then says so and shows what it has. Calls are blocking, bounded in time
+The caller passes the payee that a creator is bound to; no other payee's data is returned. A part that does not
+answer raises `UnavailableError`: the page then says so and shows the rest. Calls are blocking, bounded in time
 and made from a thread, unless they are coroutines.
 """
 
@@ -36,47 +36,47 @@ from serving_layer.portal.records import (
 
 
 class RefusedActionError(Exception):
-    """What was asked for is not allowed now; the message says why and what is."""
+    """The requested action is not allowed now; the message gives the reason and what is allowed."""
 
 
 class Credentials(Protocol):
-    """Who a credential stands for."""
+    """Identifies the caller of a credential."""
 
     async def caller_of(self, credential: str) -> Caller:
-        """Return the caller of a token or an API key; raises ProblemError, saying why it does not hold."""
+        """Return the caller of a token or an API key; raise ProblemError with the reason if it is not valid."""
 
 
 class EndedSessions(Protocol):
-    """Which sessions somebody signed out of. Both coroutines raise ProblemError(access_unavailable)."""
+    """Knows which sessions were signed out. Both coroutines raise ProblemError(access_unavailable)."""
 
     async def was_ended(self, digest: str) -> bool:
-        """Whether the session with this hash of its id was ended."""
+        """Return whether the session with this hash of its id was ended."""
 
     async def end(self, digest: str, ends_at: datetime) -> None:
-        """End it for every process, for as long as it would have lasted."""
+        """End it for every process, until it would have expired."""
 
 
 class IdentityProvider(Protocol):
-    """Where people sign in. Both coroutines raise ProblemError(identity_provider_unavailable)."""
+    """The provider where people sign in. Both coroutines raise ProblemError(identity_provider_unavailable)."""
 
     name: str
-    """For people."""
+    """The provider's name for people."""
 
     async def authorization_url(self, attempt: Attempt) -> str:
-        """Return where the browser is sent to."""
+        """Return the URL that the browser is sent to."""
 
     async def id_token(self, code: str, attempt: Attempt) -> str:
         """Return the ID token for a code, checked, and made for this attempt; raises ProblemError(401) otherwise."""
 
 
 class ChannelCounts(Protocol):
-    """The counts of a payee's videos. Coroutines; `video_id` None stands for all of them."""
+    """The counts of a payee's videos. Coroutines; `video_id` None means all of them."""
 
     async def name(self, payee_id: str) -> str | None:
-        """Return the payee's name; None when the catalogue knows no such payee."""
+        """Return the payee's name; None if the catalogue does not have the payee."""
 
     async def owns(self, payee_id: str, video_id: str) -> bool:
-        """Whether the newest catalogue gives the payee a share of the video now."""
+        """Return whether the newest catalogue gives the payee a share of the video now."""
 
     async def served_video(self, video_id: str) -> ServedCount:
         """Return the served count of a video: settled and provisional."""
@@ -85,10 +85,10 @@ class ChannelCounts(Protocol):
         """Return the served count of all videos of a payee together."""
 
     async def live_video(self, video_id: str) -> ReadLive:
-        """Return what reads the same again and again, for a stream."""
+        """Return a function that reads the count again and again, for a stream."""
 
     async def live_channel(self, payee_id: str) -> ReadLive:
-        """Return what reads the channel's count likewise; raises ProblemError where it cannot be had."""
+        """Return such a function for the channel's count; raise ProblemError if it cannot be read."""
 
     async def videos(
         self, payee_id: str, version: ServedVersion, *, search: str, order: VideoOrder, cursor: str | None, limit: int
@@ -107,42 +107,42 @@ class ChannelCounts(Protocol):
 
 
 class MoneyReads(Protocol):
-    """Statements and what belongs to them; `payee_id` None stands for all payees."""
+    """Statements and their parts; `payee_id` None means all payees."""
 
     def statements(self, payee_id: str | None) -> Sequence[ListedStatement]:
         """Return the newest statements, at most 500."""
 
     def statements_in(self, state: str) -> Sequence[ListedStatement]:
-        """Return statements that stand in a state, oldest period first, at most 500."""
+        """Return statements in a state, oldest period first, at most 500."""
 
     def statement(self, statement_id: str) -> WholeStatement | None:
-        """Return one statement; None when there is none of this id."""
+        """Return one statement; None if there is no such statement."""
 
     def notices(self, payee_id: str) -> Sequence[NoticeRow]:
-        """Return what the payee was told, newest first."""
+        """Return the payee's notices, newest first."""
 
     def appeals(self, payee_id: str | None) -> Sequence[AppealRow]:
         """Return the appeals, newest first."""
 
     def holds(self) -> Sequence[HoldRow]:
-        """Return what is kept back now."""
+        """Return the present holds."""
 
     def proposals(self) -> Sequence[ProposalRow]:
-        """Return what was imported and waits for a second person, oldest first, at most 50."""
+        """Return the imports that wait for a second person, oldest first, at most 50."""
 
 
 class MoneyActions(Protocol):
-    """What people decide. Every call is stored with its actor and raises `RefusedActionError` when not allowed."""
+    """The decisions of people. Every call is stored with its actor, or raises `RefusedActionError`."""
 
     def appeal(self, statement_id: str, text: str, request: RequestKey) -> None:
-        """Object to a statement, once for a request, however often it is sent."""
+        """Object to a statement, once for a request, even if it is repeated."""
 
     def decide(self, statement_id: str, decision: str, actor: str, reason: str) -> None:
         """`approve` a statement in review (and post it), `review` one that is held, or `void` either."""
 
 
 class OperatorReads(Protocol):
-    """What keeps the pipeline running."""
+    """Reads the state of the pipeline, and replays messages."""
 
     def runs(self) -> Sequence[RunRow]:
         """Return the newest batch runs, at most 100."""
@@ -160,7 +160,7 @@ class OperatorReads(Protocol):
         """Return the newest dead letters, at most 100."""
 
     def replay(self, partition: int, offset: int, actor: str) -> bool:
-        """Send a rejected message again under its own id, True when it is sent; raises RefusedActionError."""
+        """Send a rejected message again under its own id, return True when it is sent; raise RefusedActionError."""
 
     def health(self) -> Sequence[PartHealth]:
-        """Ask each part whether it answers, all within a few seconds."""
+        """Check whether each part answers, all within a few seconds."""

@@ -1,4 +1,4 @@
-"""Sessions of the portal that were ended before their time, in PostgreSQL: the same for every API process."""
+"""Sessions of the portal that were ended early, in PostgreSQL: the same for every API process."""
 
 from datetime import datetime
 
@@ -17,11 +17,11 @@ class PostgresEndedSessions:
         self._queries = PostgresReads(url, read_only=False)
 
     def was_ended(self, digest: str) -> bool:
-        """Whether somebody signed out of the session."""
+        """Return whether the session was signed out."""
         return bool(self._queries.query("SELECT 1 FROM access.ended_sessions WHERE session_sha256 = %s", (digest,)))
 
     def end(self, digest: str, ends_at: datetime) -> None:
-        """Remember until its end that somebody signed out of the session; once more changes nothing."""
+        """Store until its expiry that the session was signed out; a repetition changes nothing."""
         self._queries.query(_END, (digest, ends_at))
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Batch runs, versions and comparisons, as PostgreSQL has them on record."""
+"""Batch runs, versions and comparisons, from PostgreSQL."""
 
 from collections.abc import Sequence
 from datetime import datetime

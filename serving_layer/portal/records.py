@@ -1,4 +1,4 @@
-"""What the pages show: the records that the portal's ports answer with. Pure."""
+"""The records that the portal's ports answer with and the pages show. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from serving_layer.money.statements import StatementDetail, StatementSummary
 
 @dataclass(frozen=True)
 class ServedTotal:
-    """The served counts of many videos together; the fields mean what they mean in `ServedCount`."""
+    """The served counts of many videos together; the fields have the same meaning as in `ServedCount`."""
 
     views: int
     settled_views: int
@@ -21,7 +21,7 @@ class ServedTotal:
 
 @dataclass(frozen=True)
 class DayCount:
-    """Settled counts of one UTC day, whole or so far."""
+    """Settled counts of one UTC day, complete or so far."""
 
     day: date
     views: int
@@ -55,7 +55,7 @@ class VideoPage:
 
 
 class VideoOrder(StrEnum):
-    """How a list of videos is sorted: largest first, or by id."""
+    """The order of a list of videos: largest first, or by id."""
 
     VIEWS = "views"
     BILLABLE = "billable_views"
@@ -64,7 +64,7 @@ class VideoOrder(StrEnum):
 
 @dataclass(frozen=True)
 class Step:
-    """When a statement came into a state, by whom, why."""
+    """When a statement entered a state, by whom, and why."""
 
     state: str
     actor: str
@@ -92,7 +92,7 @@ class WholeStatement:
 
 @dataclass(frozen=True)
 class NoticeRow:
-    """Something a payee is told."""
+    """A notice to a payee."""
 
     at: datetime
     text: str
@@ -101,7 +101,7 @@ class NoticeRow:
 
 @dataclass(frozen=True)
 class AppealRow:
-    """An objection to a statement and what became of it; `answer` is empty until it is decided."""
+    """An objection to a statement and its outcome; `answer` is empty until it is decided."""
 
     appeal_id: str
     statement_id: str
@@ -133,7 +133,7 @@ class ProposalRow:
     actor: str
     proposed_at: datetime
     differences: tuple[str, ...]
-    """What would be another than it is, in sentences: the first of them."""
+    """The changes it would make, in sentences: the first of them."""
     are_all: bool
 
 
@@ -176,7 +176,7 @@ class ReconciliationRow:
 
 @dataclass(frozen=True)
 class PartHealth:
-    """Whether one part answers."""
+    """The health of one part."""
 
     name: str
     is_well: bool

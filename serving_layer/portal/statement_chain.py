@@ -1,4 +1,4 @@
-"""The chain of a statement for people: from the events received down to what is payable, each step in words. Pure."""
+"""The chain of a statement for people: from the events received down to the payable amount, in words. Pure."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -18,13 +18,13 @@ _LABELS = {
     "over_cap": "Over the cap per viewer",
     "billable": "Billable views",
 }
-"""Name of a link → what people read; a name that is not here stands as it is."""
+"""Name of a link → its text for people; an unknown name is shown as it is."""
 _SUMS = ("received", "counted", "billable")
 
 
 @dataclass(frozen=True)
 class ChainStep:
-    """One step: a number of views or an amount, the sum so far or what is taken away from it."""
+    """One step: a number of views or an amount, the sum so far or the part subtracted from it."""
 
     label: str
     amount: int
@@ -33,7 +33,7 @@ class ChainStep:
 
 
 def chain_of(statement: StatementDetail) -> list[ChainStep]:
-    """Return the steps. Every sum is the one before it minus what stands between them."""
+    """Return the steps. Every sum is the one before it minus the steps in between."""
     views = [
         ChainStep(_label(link.name), abs(link.events), is_money=False, is_sum=link.name in _SUMS)
         for link in statement.chain
@@ -52,7 +52,7 @@ def chain_of(statement: StatementDetail) -> list[ChainStep]:
 
 
 def period_text(start_on: date, end_on: date) -> str:
-    """Return a period as it is asked for: `2026-10` for a month, else `2026-10-05/2026-10-12` (the end excluded)."""
+    """Return a period in the form of requests: `2026-10` for a month, else `2026-10-05/2026-10-12` (end excluded)."""
     is_month = start_on.day == 1 and end_on == (start_on + timedelta(days=31)).replace(day=1)
     return f"{start_on:%Y-%m}" if is_month else f"{start_on}/{end_on}"
 

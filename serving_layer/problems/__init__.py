@@ -1,1 +1,1 @@
-"""How the API says that something is wrong."""
+"""The API's problems."""

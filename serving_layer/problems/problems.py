@@ -1,4 +1,4 @@
-"""Every problem the API answers with: its stable code, its status, and when it happens. Pure.
+"""Every problem of the API: its stable code, its status, and when it happens. Pure.
 
 docs/reference/api.md shows this table; a test holds the two against each other.
 """
@@ -91,11 +91,11 @@ PARTS: dict[str, Part] = {
     "streams_busy": Part.PROCESS,
     "import_busy": Part.PROCESS,
 }
-"""Code with status 503 → the part that it is about, for programs and for the portal's pages."""
+"""Code with status 503 → the part that it concerns, for programs and for the portal's pages."""
 
 
 class ProblemError(Exception):
-    """What was asked cannot be done; carries the answer. `headers` are added to it."""
+    """The request cannot be served; carries the answer. `headers` are added to it."""
 
     def __init__(self, problem: Problem, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(problem.detail)
@@ -104,7 +104,7 @@ class ProblemError(Exception):
 
 
 def problem(code: str, detail: str) -> Problem:
-    """Return the problem of a code in CODES; `detail` is one sentence: what was wrong and what is allowed."""
+    """Return the problem of a code in CODES; `detail` is one sentence: what is wrong and what is allowed."""
     return Problem(CODES[code][0], code, detail, PARTS.get(code))
 
 

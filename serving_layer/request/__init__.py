@@ -1,1 +1,1 @@
-"""What a request asks for: its parameters, checked."""
+"""The parameters of a request, checked."""

@@ -1,18 +1,18 @@
-"""Which form of an answer a sender prefers: the header Accept with its weights (RFC 9110, section 12.5.1). Pure."""
+"""Choose the form of an answer: the header Accept with its weights (RFC 9110, section 12.5.1). Pure."""
 
 import re
 from collections.abc import Sequence
 
 _is_weight = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?").fullmatch
 RANGES_MAX = 50
-"""Further ones are not read."""
+"""The number of ranges that are read."""
 
 
 def preferred(accept: str, offered: Sequence[str]) -> str | None:
-    """Return the offered media type with the largest weight, None where every weight is 0.
+    """Return the offered media type with the largest weight, None if every weight is 0.
 
     The most exact range decides on a type: `text/csv` before `text/*` before `*/*`. Of equal weights the type that
-    the header names first wins, then the one that is offered first. A range whose weight is none is not acceptable.
+    the header names first wins, then the one that is offered first. A range with an invalid weight is not acceptable.
     """
     ranges = [_range(each) for each in accept.split(",", RANGES_MAX)[:RANGES_MAX] if each.strip()]
     if not ranges:

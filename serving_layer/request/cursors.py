@@ -1,4 +1,4 @@
-"""Cursors: where the next page begins, opaque and signed, so that nothing else can be asked for with them. Pure."""
+"""Cursors: the start of the next page, opaque and signed, so that it cannot be changed. Pure."""
 
 import base64
 import binascii
@@ -18,7 +18,7 @@ class Cursors:
         self._key = key
 
     def text(self, query: str, version: int, offset: int) -> str:
-        """Return the cursor of the page that begins at `offset` of what `query` gives at a version."""
+        """Return the cursor of the page that begins at `offset` of a query's answer at a version."""
         content = f"{version}.{offset}".encode()
         return base64.urlsafe_b64encode(self._tag(query, content) + content).decode().rstrip("=")
 

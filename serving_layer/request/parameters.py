@@ -22,19 +22,19 @@ TOP_LIMIT_DEFAULT, TOP_LIMIT_MAX = 100, 1_000
 TOP_DAYS_MAX = 366
 FROM_EXAMPLE, TO_EXAMPLE = "2026-11-01", "2026-12-01"
 is_number = re.compile(r"[0-9]{1,18}").fullmatch
-"""Of a length that `int` reads at once and PostgreSQL keeps: it raises on a text of thousands of digits."""
+"""Digits that `int` reads at once and PostgreSQL stores: `int` raises on a text of thousands of digits."""
 
 
 @dataclass(frozen=True)
 class AtVersion:
-    """Which version is asked for: by number, by instant, or the current one (both None)."""
+    """The requested version: by number, by instant, or the current one (both None)."""
 
     number: int | None = None
     as_of: datetime | None = None
 
     @property
     def is_fixed(self) -> bool:
-        """Whether the same question has the same answer for ever."""
+        """Return whether the same query always has the same answer."""
         return self.number is not None or self.as_of is not None
 
 

@@ -1,4 +1,4 @@
-"""The id of the request under way, for logs and answers."""
+"""The id of the current request, for logs and answers."""
 
 import logging
 import re
@@ -11,12 +11,12 @@ current: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 
 def request_id_from(sent: str | None) -> str:
-    """Return the id the client sent, where it is 1 to 64 of the characters A-Z a-z 0-9 . _ -; else a new one."""
+    """Return the client's id, if it is 1 to 64 of the characters A-Z a-z 0-9 . _ -; else a new one."""
     return sent if sent is not None and _is_well_formed(sent) else secrets.token_hex(8)
 
 
 class WithRequestId(logging.Filter):
-    """Adds the field `request_id` to every record that is logged while a request is served."""
+    """Adds the field `request_id` to every log record of a request."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Let every record pass."""

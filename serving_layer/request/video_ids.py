@@ -1,4 +1,4 @@
-"""The ids a request asks for, checked before anything is read. Pure."""
+"""Check the video ids of a request before anything is read. Pure."""
 
 from typing import Annotated
 
@@ -34,7 +34,7 @@ def malformed(video_id: str) -> Problem:
 
 
 def looked_up(body: bytes) -> list[str]:
-    """Return the ids of a look-up in their order; raises ProblemError that says what is wrong with it."""
+    """Return the ids of a look-up in their order; raise ProblemError that says what is wrong with it."""
     try:
         video_ids = _decode(body).video_ids
     except msgspec.ValidationError as error:

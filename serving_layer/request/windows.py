@@ -2,8 +2,8 @@
 
 Settled views are kept by quarters of an hour of UTC. Every time zone in use is a whole number of quarters away from
 UTC, also on the half-hour side, so hours, days and months of any zone are sums of whole quarters: nothing is estimated.
-Where clocks are put back a day has 25 hours, one hour twice, told apart by its offset; where they are put forward
-a day has 23. Lord Howe's half-hour change makes windows of 30 minutes.
+When clocks are put back, a day has 25 hours, with one hour twice, distinguished by its offset; when they are put
+forward, it has 23. Lord Howe's half-hour change makes windows of 30 minutes.
 """
 
 import re
@@ -26,7 +26,7 @@ _is_zone_name = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}").fu
 
 
 class WindowKind(StrEnum):
-    """How long a window is, in local time."""
+    """The length of a window, in local time."""
 
     HOUR = "hour"
     DAY = "day"
@@ -49,7 +49,7 @@ def quarter_of(name: str, text: str, zone: ZoneInfo) -> int:
     """Return the quarter that begins at an instant: a day of the zone, or an ISO 8601 instant with its offset.
 
     Raises:
-        ProblemError: range_invalid, naming the parameter.
+        ProblemError: range_invalid; names the parameter.
     """
     try:
         seconds = _beginning(text, zone).timestamp()
@@ -88,7 +88,7 @@ def boundaries(start: int, end: int, kind: WindowKind, zone: ZoneInfo) -> list[i
     found = [start]
     for each in _beginnings(start, end, kind, zone):
         if len(found) == WINDOWS_MAX:
-            raise refused("range_too_large", f"from and to hold more than {WINDOWS_MAX} windows; ask for fewer at once")
+            raise refused("range_too_large", f"from and to hold more than {WINDOWS_MAX} windows; request fewer at once")
         found.append(each)
     return [*found, end]
 
@@ -115,7 +115,7 @@ def _beginnings(start: int, end: int, kind: WindowKind, zone: ZoneInfo) -> Itera
     day = instant_of(start, zone).date()
     while True:
         day = day + timedelta(days=1) if kind is WindowKind.DAY else _next_month(day)
-        # Where midnight does not exist this is the instant of the change, where it comes twice the first one.
+        # If midnight does not exist, this is the instant of the change; if it comes twice, the first one.
         quarter = int(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp()) // QUARTER_SECONDS
         if quarter >= end:
             return

@@ -230,10 +230,10 @@ def test_a_creator_appeals_once_and_sees_it(client: TestClient, behind: FakeBehi
     fields = {"statement_id": ANNS, "text": " two videos are missing "}
     assert send(client, "/portal/appeals", f"/portal/statements/{ANNS}", **fields)[:2] == (
         303,
-        "/portal/notices?said=appealed",
+        "/portal/notices?done=appealed",
     )
     assert [(each.payee_id, each.text) for each in behind.opened] == [("ann", "two videos are missing")]
-    assert "Your appeal is recorded" in client.get("/portal/notices?said=appealed").text
+    assert "Your appeal is recorded" in client.get("/portal/notices?done=appealed").text
     status, _, page = send(client, "/portal/appeals", f"/portal/statements/{ANNS}", **fields | {"text": "and another"})
     assert (status, "has an open appeal already" in page) == (409, True)
 

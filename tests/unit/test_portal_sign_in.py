@@ -248,7 +248,7 @@ def test_without_a_provider_there_is_nothing_to_leave_for() -> None:
 @pytest.mark.parametrize(
     ("path", "kept"),
     [
-        ("/portal/statements/abc?said=approved", True),
+        ("/portal/statements/abc?done=approved", True),
         ("/portal/videos/-walk_01", True),
         ("/portal", True),
         ("", False),

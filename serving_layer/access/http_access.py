@@ -5,16 +5,16 @@ A route is a FastAPI route made by the guard, or it is not served (`refuse_ungua
     guard.route("/v1/statements/{statement_id}", statement)
 
     async def statement(caller: Annotated[Caller, needing(Scope.STATEMENTS)], statement_id: StatementId) -> Response:
-        found = ...                                  # read; raise refused(code, detail) for what cannot be done
+        found = ...                                  # read; raise refused(code, detail) if it is not possible
         if found is None or not caller.sees_payee(found.payee_id):
             raise nothing_here()                     # 404, the same for both
         return Response(...)
 
-`needing` names one scope (`serving_layer.access.access.GRANTS` says which role has which). A caller without it gets 401
-or 403 before anything else is looked at: FastAPI solves dependencies in the order of the signature, so the caller comes
+`needing` names one scope (`serving_layer.access.access.GRANTS` lists those of each role). A caller without it gets 401
+or 403 before anything else is checked: FastAPI solves dependencies in the order of the signature, so the caller comes
 first. A creator (and a key bound to a payee) has the scope, but only for its own payee: the endpoint takes the payee
-as `OwnPayee`, or asks `caller.sees_payee(payee_id)`. What an endpoint or a dependency raises as ProblemError becomes a
-problem document, and what FastAPI itself notices becomes one too. `cost` counts an expensive request several times
+as `OwnPayee`, or checks `caller.sees_payee(payee_id)`. A ProblemError of an endpoint or a dependency becomes a problem
+document, and so does an error that FastAPI itself finds. `cost` counts an expensive request several times
 against the sender's limit.
 
 Pages with sign-in of their own make another Guard whose `identify` reads the session, e.g. with
@@ -253,7 +253,7 @@ class Guard:
         return answered
 
     async def _survived(self, request: Request, route: GuardedRoute, typed: Answering) -> Response:
-        if "\0" in request.scope["path"]:  # names nothing: no store keeps such a text
+        if "\0" in request.scope["path"]:  # such a name cannot exist: no store keeps such a text
             return self.show(request, nothing_here().problem)
         try:
             response = await self._answer(request, route, typed)

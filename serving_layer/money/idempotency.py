@@ -22,7 +22,7 @@ def key_of(sent: str | None) -> str:
         ProblemError: idempotency_key_invalid.
     """
     if sent is None or not _is_key(sent):
-        said = "is missing" if sent is None else "is malformed"
+        state = "is missing" if sent is None else "is malformed"
         raise refused(
             "idempotency_key_invalid",
             f"the header {HEADER} {state}; send 1 to 128 visible ASCII characters, a new key for each new request",

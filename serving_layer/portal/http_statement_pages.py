@@ -167,7 +167,7 @@ async def _appeal(visit: Visit) -> Response:
         return statement_page(visit, found, status=409, refused=refused)
     statement_id, caller = found.detail.statement_id, visit.known_caller
     try:
-        asked = request_key(
+        key = request_key(
             key_of(text_of(form, "request_key")), caller, path=f"appeal {statement_id}", body=text.encode()
         )
     except ProblemError:

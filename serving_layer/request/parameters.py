@@ -174,5 +174,5 @@ def top_query(by: str, start_on: date, end_on: date) -> TopQuery:
     if start_on >= end_on:
         raise refused("range_invalid", "from must be earlier than to")
     if end_on - start_on > timedelta(days=TOP_DAYS_MAX):
-        raise refused("range_too_large", f"from and to hold more than {TOP_DAYS_MAX} days; ask for fewer")
+        raise refused("range_too_large", f"from and to hold more than {TOP_DAYS_MAX} days; request fewer")
     return TopQuery(by, start_on, end_on)

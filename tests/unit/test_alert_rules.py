@@ -166,7 +166,7 @@ def test_every_alert_has_a_runbook_page_of_its_name(name: str) -> None:
     assert page == f"docs/operate/runbook/{kebab(name)}.md"
     text = (PROJECT / page).read_text()
     assert text.startswith(f"# {name}\n")
-    assert re.findall(r"^## (.*)$", text, re.MULTILINE) == ["Look", "Mend", "Never"]
+    assert re.findall(r"^## (.*)$", text, re.MULTILINE) == ["Look", "Fix", "Never"]
 
 
 def test_every_runbook_page_belongs_to_an_alert_and_stands_in_the_index() -> None:

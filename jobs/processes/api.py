@@ -45,7 +45,7 @@ from serving_layer.routes.http_appeals import appeal_routes
 from serving_layer.routes.http_catalogue import catalogue_routes
 from serving_layer.routes.http_live import LiveStreams
 from serving_layer.routes.http_proofs import proof_routes
-from serving_layer.routes.http_statements import Books, statement_routes
+from serving_layer.routes.http_statements import ServedStatements, statement_routes
 from speed_layer.redis_segment_store import AsyncRedisSegmentReader
 
 logger = logging.getLogger(__name__)
@@ -156,7 +156,7 @@ def run() -> ExitCode:
             open_api_proofs(environ) as proofs,
         ):
             appeals = BooksAppeals(chosen.postgres.url)
-            books = Books(BooksStatements(chosen.postgres.url), history.cursors, books_executor)
+            books = ServedStatements(BooksStatements(chosen.postgres.url), history.cursors, books_executor)
             live, provider = LiveStreams(), sign_in_at(chosen.access.oidc, doors.oidc)
             behind = Behind(doors, reader, metrics, history, proofs, books_executor, live, SignedOut(ended, executor))
             routes = [

@@ -22,7 +22,7 @@ from serving_layer.problems.problems import refused
 from serving_layer.request.http_parameters import StatementId
 from serving_layer.routes.http_bodies import IdempotencyKey, read_body
 from serving_layer.routes.http_described import JSON, body_of, changed, schema_of
-from serving_layer.routes.http_statements import Books, shown_statement
+from serving_layer.routes.http_statements import ServedStatements, shown_statement
 
 _SECONDS_MAX = 10.0
 _COST = 10
@@ -34,12 +34,12 @@ Answer = TypeVar("Answer")
 class Objections:
     """What the route works with. `executor` runs what writes, so that reading never waits for it."""
 
-    books: Books
+    books: ServedStatements
     appeals: Appeals
     executor: Executor
 
 
-def appeal_routes(guard: Guard, books: Books, appeals: Appeals, executor: Executor) -> list[GuardedRoute]:
+def appeal_routes(guard: Guard, books: ServedStatements, appeals: Appeals, executor: Executor) -> list[GuardedRoute]:
     """Return the route. `executor` runs what writes, so that reading never waits for it."""
     body = {JSON: {"schema": schema_of(AppealBody), "example": {"objection": "two videos are missing"}}}
     problems = ("statement_not_appealable", "appeal_open", "appeal_invalid", "body_malformed", "statements_unavailable")

@@ -41,7 +41,7 @@ _LINE_COLUMNS = tuple(field.name for field in msgspec.structs.fields(StatementLi
 
 
 @dataclass(frozen=True)
-class Books:
+class ServedStatements:
     """What the routes work with. `executor` runs the blocking port."""
 
     statements: Statements
@@ -49,7 +49,7 @@ class Books:
     executor: Executor
 
 
-def statement_routes(guard: Guard, books: Books) -> list[GuardedRoute]:
+def statement_routes(guard: Guard, books: ServedStatements) -> list[GuardedRoute]:
     """Return the routes; both need the scope for statements."""
     problems = (*KNOWN, "not_found", "statements_unavailable")
     return [
@@ -69,7 +69,7 @@ def statement_routes(guard: Guard, books: Books) -> list[GuardedRoute]:
 
 
 async def payee_statements(
-    books: Books,
+    books: ServedStatements,
     caller: Annotated[Caller, needing(Scope.STATEMENTS, cost=5)],
     *,
     request: Request,
@@ -95,7 +95,7 @@ async def payee_statements(
 
 
 async def one_statement(
-    books: Books,
+    books: ServedStatements,
     caller: Annotated[Caller, needing(Scope.STATEMENTS, cost=2)],
     *,
     request: Request,
@@ -108,7 +108,7 @@ async def one_statement(
     return answer(request, caller, found, form=form, rows=found.lines, columns=_LINE_COLUMNS, shared=(), kept=NOT_KEPT)
 
 
-async def shown_statement(books: Books, statement_id: str, caller: Caller) -> StatementDetail:
+async def shown_statement(books: ServedStatements, statement_id: str, caller: Caller) -> StatementDetail:
     """Return a statement that the caller sees.
 
     Raises:
@@ -120,7 +120,7 @@ async def shown_statement(books: Books, statement_id: str, caller: Caller) -> St
     return found
 
 
-async def _read(books: Books, call: Callable[..., Found], *arguments: object) -> Found:
+async def _read(books: ServedStatements, call: Callable[..., Found], *arguments: object) -> Found:
     try:
         async with asyncio.timeout(_SECONDS_MAX):
             return await asyncio.get_running_loop().run_in_executor(books.executor, call, *arguments)

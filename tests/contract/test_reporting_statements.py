@@ -24,7 +24,7 @@ from ingestion.contract.periods import Period
 from jobs.commands.billing.statement_tables import statement_json
 from jobs.wiring.api_statements import BooksStatements
 from serving_layer.request.cursors import Cursors
-from serving_layer.routes.http_statements import Books, statement_routes
+from serving_layer.routes.http_statements import ServedStatements, statement_routes
 from tests.billing_fakes import NOVEMBER, OCTOBER, bill, in_period, line, run_of
 from tests.billing_postgres import own_database
 from tests.postgres_people import second_person
@@ -100,7 +100,7 @@ def url(postgres_url: str) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def api(url: str) -> TestClient:
     """The API's routes over the real books, with the rights of its role."""
-    books = Books(BooksStatements(url), Cursors(b"k" * 32), InlineExecutor())
+    books = ServedStatements(BooksStatements(url), Cursors(b"k" * 32), InlineExecutor())
     return TestClient(FastAPI(routes=statement_routes(guard_of(), books)))
 
 

@@ -27,7 +27,7 @@ from serving_layer.routes.http_appeals import appeal_routes
 from serving_layer.routes.http_catalogue import catalogue_routes
 from serving_layer.routes.http_live import LiveLimits, LiveStreams
 from serving_layer.routes.http_proofs import Proofs, proof_routes
-from serving_layer.routes.http_statements import Books, statement_routes
+from serving_layer.routes.http_statements import ServedStatements, statement_routes
 from tests.http_extremes import BODIES, EXTREMES, Storing
 from tests.ingestion_fakes import KEY, NOW, FakeEventLog
 from tests.portal_fakes import ANNS, EVENT, WAITING, FakeBehind, fake_portal
@@ -73,7 +73,7 @@ def api_with(further: Sequence[GuardedRoute], guard: Guard) -> FastAPI:
 @pytest.fixture
 def api() -> Iterator[TestClient]:
     guard, inline, proofs = guard_of(), InlineExecutor(), Storing(FakeProofs())
-    books = Books(Storing(FakeStatements(statement(OWNER, 1, "finalised"))), Cursors(b"k" * 32), inline)
+    books = ServedStatements(Storing(FakeStatements(statement(OWNER, 1, "finalised"))), Cursors(b"k" * 32), inline)
     routes = [
         *statement_routes(guard, books),
         *proof_routes(guard, Proofs(proofs, proofs, inline)),

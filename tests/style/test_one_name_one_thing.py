@@ -7,9 +7,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PRODUCT = ("ingestion", "batch_layer", "speed_layer", "serving_layer", "billing", "jobs")
-IN_TWO_LAYERS = {"Books", "UnreadableLogError"}
-"""`Books`: billing's port, and what the routes of statements need. `UnreadableLogError`: two layers stop for it, each
-with the errors of its own."""
+IN_TWO_LAYERS = {"UnreadableLogError"}
+"""Two layers stop for it, each with the errors of its own."""
 OF_A_CLIENT = {"LogRecord"}
 """Protocols of attributes whose objects a client library makes."""
 

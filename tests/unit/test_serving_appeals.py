@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 from serving_layer.access.access import Role, Scope
 from serving_layer.request.cursors import Cursors
 from serving_layer.routes.http_appeals import appeal_routes
-from serving_layer.routes.http_statements import Books
+from serving_layer.routes.http_statements import ServedStatements
 from tests.serving_access import CALLERS, OTHER, OWNER, FakeKeys, bearer, guard_of
 from tests.serving_fakes import FakeAppeals, FakeStatements, InlineExecutor, statement, statement_id
 
@@ -25,7 +25,7 @@ class Desk:
         self.appeals, self.keys = FakeAppeals(), FakeKeys()
         statements = [statement(OWNER, number, state) for number, state in enumerate(STATES)]
         self.books = FakeStatements(*statements, statement(OTHER, 0, "finalised"))
-        books = Books(self.books, Cursors(b"k" * 32), InlineExecutor())
+        books = ServedStatements(self.books, Cursors(b"k" * 32), InlineExecutor())
         app = FastAPI(routes=appeal_routes(guard_of(self.keys), books, self.appeals, InlineExecutor()))
         self.client = TestClient(app)
 

@@ -24,7 +24,7 @@ from serving_layer.routes.http_appeals import appeal_routes
 from serving_layer.routes.http_catalogue import catalogue_routes
 from serving_layer.routes.http_live import LiveLimits, LiveStreams
 from serving_layer.routes.http_proofs import Proofs, proof_routes
-from serving_layer.routes.http_statements import Books, statement_routes
+from serving_layer.routes.http_statements import ServedStatements, statement_routes
 from tests.proof_fakes import EVENT, STATEMENT, FakeProofs
 from tests.serving_access import CALLERS, OTHER, OWNER, bearer, guard_of
 from tests.serving_fakes import (
@@ -80,10 +80,10 @@ class Served:
             statement(OTHER, 0, "finalised"),
         )
         proofs = FakeProofs()
-        routes = statement_routes(guard, Books(self.statements, history.cursors, InlineExecutor()))
+        routes = statement_routes(guard, ServedStatements(self.statements, history.cursors, InlineExecutor()))
         routes += proof_routes(guard, Proofs(proofs, proofs, InlineExecutor()))
         self.appeals = FakeAppeals()
-        books = Books(self.statements, history.cursors, InlineExecutor())
+        books = ServedStatements(self.statements, history.cursors, InlineExecutor())
         routes += appeal_routes(guard, books, self.appeals, InlineExecutor())
         routes += catalogue_routes(guard, FakeImports(), InlineExecutor())
         self.app = counts_app(Api(reader, metrics, guard, history, live, routes, refresh_seconds=3600))

@@ -63,11 +63,11 @@ def counts_app(api: Api) -> FastAPI:
     )
     app.router.redirect_slashes = False  # a redirect would name the scheme and the host that this process sees
     app.router.routes += [
-        # the longer paths first: an id may hold a slash, to be told that it must not
+        # An id may hold a slash, to be told that it must not; the ends of the paths tell them apart. The hot first.
+        *counts_routes(api.guard, api.reader, api.metrics, api.history),
         *history_routes(api.guard, api.history),
         *live_routes(api.guard, api.reader, api.history, api.live),
         *channel_routes(api.guard, api.history, api.reader, api.metrics, api.live),
-        *counts_routes(api.guard, api.reader, api.metrics, api.history),
         *api.routes,
         *_probes(api, app),
         *(docs_routes(api.guard) if api.shows_docs else ()),

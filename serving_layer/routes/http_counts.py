@@ -94,8 +94,8 @@ def counts_routes(guard: Guard, reader: CountsReader, metrics: ApiMetrics, histo
 def _quick(counts: Counts, request: Request) -> Coroutine[Any, Any, Response] | None:
     """Return the answer to what nearly everybody asks: the count as it is now, as JSON; None for anything else.
 
-    There are no parameters then for FastAPI to read. Measured on fakes without a network, a request costs 65 to 71
-    microseconds of CPU this way, and 185 to 192 by way of `one_video`, which answers the same.
+    There are no parameters then for FastAPI to read. Measured on fakes without a network, a request costs 61 to 68
+    microseconds of CPU this way, and 174 to 229 by way of `one_video`, which answers the same.
     """
     if request.scope["query_string"] or request.headers.get("accept", "*/*") not in _PLAIN:
         return None

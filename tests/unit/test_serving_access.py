@@ -320,6 +320,21 @@ def test_a_route_whose_endpoint_does_not_declare_its_caller_is_not_made() -> Non
         guard_of().route("/x", anybody)
 
 
+async def numbered(caller: Annotated[Caller, needing(Scope.COUNTS)], number: int) -> Response:
+    return Response(f"{number}")
+
+
+@pytest.mark.parametrize("query", ["", "?number=x", "?number=1.5", "?number=" + "9" * 5_000])
+def test_what_fastapi_itself_notices_is_a_problem_of_ours_that_names_the_parameter(query: str) -> None:
+    client = TestClient(FastAPI(routes=[guard_of().route("/x", numbered)]))
+    answer = client.get(f"/x{query}")
+    assert (answer.status_code, answer.json()["code"]) == (400, "http_error")
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["detail"].startswith("number is not valid: ")
+    assert len(answer.content) < 1_000
+    assert client.get("/x?number=7").text == "7"
+
+
 def test_another_guard_may_show_problems_as_pages() -> None:
     def page(request: Request, problem: Problem) -> Response:
         return Response(f"<p>{problem.detail}</p>", problem.status, media_type="text/html")

@@ -506,6 +506,28 @@ def test_where_views_are_not_public_a_creator_sees_only_their_own_and_nobody_els
         assert ranking == {**COUNTS, "anonymous": 401, "owner": 404, "other creator": 404}
 
 
+def test_the_quick_way_to_a_count_answers_as_the_typed_way_does(shared: Served, monkeypatch: Any) -> None:
+    def answers() -> list[Any]:
+        found = []
+        for path in ("/v1/videos/-a/views", "/videos/c/views", "/v1/videos/nobody/views", "/v1/videos/a%2Fb/views"):
+            for who in CALLERS.values():
+                for more in ({}, {"Accept": "application/json"}, {"If-None-Match": "*"}):
+                    answer = shared.get(path, {**who, **more})
+                    kept = {name: value for name, value in answer.headers.items() if name not in CHANGING}
+                    found.append((path, answer.status_code, answer.content, kept))
+        return found
+
+    quick = answers()
+    hot = [route for route in shared.app.router.routes if isinstance(route, GuardedRoute) and route.quick is not None]
+    assert len(hot) == 2
+    for route in hot:
+        monkeypatch.setattr(route, "quick", None)
+    assert answers() == quick
+
+
+CHANGING = ("x-request-id", "ratelimit", "ratelimit-policy")
+
+
 def test_a_creator_does_not_get_a_ranking_by_billable_views(served: Served) -> None:
     path = f"/v1/top?{DAY}&by=billable_views"
     statuses = {who: served.get(path, CALLERS[who]).status_code for who in CALLERS}

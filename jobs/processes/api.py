@@ -55,7 +55,7 @@ REDIS_TIMEOUT_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class ApiSettings:
-    """What the API is told by its environment."""
+    """The settings of the API."""
 
     redis: settings.RedisConnection
     postgres: settings.PostgresConnection
@@ -72,7 +72,7 @@ class ApiSettings:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "ApiSettings":
-        """Read and checks the settings; wrong ones raise CommandError(BAD_INPUT) naming the variable."""
+        """Read and check the settings; wrong ones raise CommandError(BAD_INPUT) naming the variable."""
         key = cursor_key(environ)
         return cls(
             redis=settings.RedisConnection.from_environ(environ),

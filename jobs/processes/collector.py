@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class CollectorSettings:
-    """What the collector is told by its environment."""
+    """The settings of the collector."""
 
     bootstrap: tuple[str, ...]
     topic: str
@@ -43,7 +43,7 @@ class CollectorSettings:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "CollectorSettings":
-        """Read and checks the settings; wrong ones raise CommandError(BAD_INPUT) naming the variable."""
+        """Read and check the settings; wrong ones raise CommandError(BAD_INPUT) naming the variable."""
         return cls(
             bootstrap=KAFKA_BOOTSTRAP.read(environ),
             topic=TOPIC_VIDEO_VIEWS.read(environ),

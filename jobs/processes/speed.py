@@ -66,7 +66,7 @@ Connected = TypeVar("Connected")
 
 @dataclass(frozen=True)
 class SpeedSettings:
-    """What the speed process is told by its environment. The URLs may hold passwords and are never shown."""
+    """The settings of the speed process. The URLs may hold passwords and are never shown."""
 
     kafka: KafkaLogSettings
     dead_letter_topic: str
@@ -88,7 +88,7 @@ class SpeedSettings:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "SpeedSettings":
-        """Read and checks the settings; wrong ones raise CommandError(BAD_INPUT) naming the variable."""
+        """Read and check the settings; wrong ones raise CommandError(BAD_INPUT) naming the variable."""
         return cls(
             kafka=KafkaLogSettings(
                 bootstrap=KAFKA_BOOTSTRAP.read(environ),

@@ -37,7 +37,7 @@ from serving_layer.access.postgres_api_keys import PostgresApiKeys
 
 @dataclass(frozen=True)
 class AccessSettings:
-    """What the API is told about access. The local issuer's seed is a secret and never shown."""
+    """The settings of access to the API. The local issuer's seed is a secret and never shown."""
 
     counts_are_public: bool
     oidc: OidcSettings | None
@@ -50,7 +50,7 @@ class AccessSettings:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "AccessSettings":
-        """Read and checks the settings; wrong ones raise CommandError(BAD_INPUT) naming the variable."""
+        """Read and check the settings; wrong ones raise CommandError(BAD_INPUT) naming the variable."""
         return cls(
             counts_are_public=API_ANONYMOUS.read(environ),
             oidc=OidcSettings.from_environ(environ),

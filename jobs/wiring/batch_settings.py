@@ -22,7 +22,7 @@ from jobs.settings.declared.servers import (
 
 @dataclass(frozen=True)
 class BatchSettings:
-    """What a batch run is told by its environment. The URLs may hold passwords and are never shown."""
+    """The settings of a batch run. The URLs may hold passwords and are never shown."""
 
     bootstrap: str
     topic: str
@@ -50,7 +50,7 @@ class BatchSettings:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "BatchSettings":
-        """Read and checks the settings; wrong ones raise CommandError(BAD_INPUT) naming the variable."""
+        """Read and check the settings; wrong ones raise CommandError(BAD_INPUT) naming the variable."""
         postgres_url = POSTGRES_URL.read(environ)
         hdfs_url = HDFS_URL.read(environ).rstrip("/")
         warehouse = WAREHOUSE.read_if_set(environ) or f"{hdfs_url}/warehouse"

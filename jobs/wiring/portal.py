@@ -36,7 +36,7 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True)
 class PortalSettings:
-    """What the portal is told: a secret for its forms, and whether its cookies need HTTPS."""
+    """The settings of the portal: a secret for its forms, and whether its cookies need HTTPS."""
 
     form_key: bytes
     secure_cookies: bool

@@ -29,7 +29,7 @@ from jobs.wiring.batch_settings import spark_settings
 
 @dataclass(frozen=True)
 class SqlServerSettings:
-    """What the SQL server is told by its environment."""
+    """The settings of the SQL server."""
 
     postgres_url: str = field(repr=False)
     """Holds the password of a login that may only read."""
@@ -41,7 +41,7 @@ class SqlServerSettings:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "SqlServerSettings":
-        """Read and checks the settings; wrong ones raise CommandError(BAD_INPUT) naming the variable."""
+        """Read and check the settings; wrong ones raise CommandError(BAD_INPUT) naming the variable."""
         return cls(
             postgres_url=SQL_POSTGRES_URL.read(environ),
             spark=spark_settings(environ, {}),

@@ -11,7 +11,9 @@ from kafka import codec
 from kafka.record import util
 
 from jobs.checkup.checks import CheckRow, bad, ok, warn
+from jobs.errors import CommandError
 from jobs.local_stack.ports import fixed_ports, is_free
+from jobs.settings.declared.machine import PORT_BASE
 from jobs.setup import programs
 
 SET_UP = "run any ./viewledger command: it sets up what is missing"
@@ -95,8 +97,11 @@ def ports_rows(environ: Mapping[str, str], *, running: Mapping[str, str]) -> lis
     if running:
         known = {int(found[1]) for value in running.values() if (found := LISTENS.search(value))}
         return [ok("ports", f"the running stack has {', '.join(map(str, sorted(known)))}")]
-    ports = fixed_ports(environ).by_name()
+    try:
+        ports = fixed_ports(environ).by_name()
+    except CommandError as error:
+        return [bad("ports", str(error), f"set {PORT_BASE.name} right, or unset it")]
     taken = [f"{port} ({part})" for part, port in ports.items() if not is_free(port)]
     if taken:
-        return [bad("ports", f"taken by another program: {', '.join(taken)}", "stop it, or set VIEWLEDGER_PORT_BASE")]
+        return [bad("ports", f"taken by another program: {', '.join(taken)}", f"stop it, or set {PORT_BASE.name}")]
     return [ok("ports", f"{min(ports.values())}–{max(ports.values())} are free")]

@@ -3,6 +3,7 @@
 import json
 
 from jobs.checkup.checks import CheckRow, CheckVerdict
+from jobs.checkup.machine import ports_rows
 from jobs.checkup.settings import setting_rows
 
 
@@ -43,6 +44,12 @@ def test_an_unknown_name_is_a_warning_that_names_the_one_that_was_meant() -> Non
     assert row.remedy == "did you mean VIEWLEDGER_API_PORT?"
     (row,) = rows_of(CheckVerdict.WARN, {"VIEWLEDGER_MOON": "full"})
     assert row.remedy == "unset it; the settings are in docs/reference/settings.md"
+
+
+def test_a_wrong_base_of_ports_spoils_its_own_row_only() -> None:
+    (row,) = ports_rows({"VIEWLEDGER_PORT_BASE": "x"}, running={})
+    assert (row.subject, row.verdict) == ("ports", CheckVerdict.BAD)
+    assert "from 1024 to" in row.found
 
 
 def test_no_secret_is_ever_shown_right_or_wrong() -> None:

@@ -28,25 +28,21 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Depends, Path, Security
 from fastapi.exceptions import RequestValidationError
-from fastapi.openapi.models import HTTPBearer
 from fastapi.routing import APIRoute
-from fastapi.security import SecurityScopes
-from fastapi.security.base import SecurityBase
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from ingestion.contract.problem import PROBLEM_MEDIA_TYPE, Problem
-from serving_layer.access.access import Caller, Scope, nothing_here, require, require_payee
+from serving_layer.access.access import Caller, Scope, nothing_here, require
+from serving_layer.access.http_needs import CALLER_KEY, Admission
 from serving_layer.access.limits_requests import ANONYMOUS, CALLER, REFUSED, Allowance, RequestLimits
 from serving_layer.problems.problems import ProblemError, problem, refused
 from serving_layer.request import request_ids
-from serving_layer.request.http_parameters import RequestId, parameter_problem, query_names
-from serving_layer.request.parameters import refuse_unknown
+from serving_layer.request.http_parameters import parameter_problem, query_names
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +50,7 @@ Endpoint = Callable[..., Awaitable[Response]]
 Answering = Callable[[Request], Coroutine[Any, Any, Response]]
 Quick = Callable[[Request], Coroutine[Any, Any, Response] | None]
 ShowProblem = Callable[[Request, Problem], Response]
-_ALLOWANCE, _CALLER = "viewledger.allowance", "viewledger.caller"
+_ALLOWANCE = "viewledger.allowance"
 
 
 class GuardedRoute(APIRoute):
@@ -96,55 +92,6 @@ class GuardedRoute(APIRoute):
         route = copy.copy(self)
         route.methods = self.described_methods
         return route
-
-
-class Admission(SecurityBase):
-    """Lets callers in who have the scope that a route needs; for the OpenAPI document the security scheme."""
-
-    scheme_name = "bearer"
-
-    def __init__(self, cost: int) -> None:
-        self.model = HTTPBearer(description="An API key (`vlk_…`) or a JWT")
-        self.cost = cost
-
-    async def __call__(self, request: Request, needs: SecurityScopes, request_id: RequestId = None) -> Caller:
-        """Return who asks; raises ProblemError."""
-        guard: Guard = request.scope["route"].guard
-        return await guard.admitted(request, Scope(needs.scopes[0]), self.cost)
-
-
-def needing(scope: Scope, *, cost: int = 1) -> Any:
-    """Return the declaration of who may ask: `caller: Annotated[Caller, needing(Scope.COUNTS)]`."""
-    return Security(Admission(cost), scopes=[scope])
-
-
-async def _own_payee(
-    request: Request, payee_id: Annotated[str, Path(json_schema_extra={"maxLength": 128}, examples=["anna"])]
-) -> str:
-    require_payee(request.scope[_CALLER], payee_id)
-    return payee_id
-
-
-OwnPayee = Annotated[str, Depends(_own_payee)]
-"""The payee of the path, after the caller in a signature: 404 for a caller who does not see it."""
-
-
-async def _unbound_only(request: Request) -> None:
-    if request.scope[_CALLER].payee_id is not None:
-        raise nothing_here()
-
-
-UnboundOnly = Annotated[None, Depends(_unbound_only)]
-"""404 for a caller who is bound to a payee: what the route is about is everybody's."""
-
-
-async def _only_known(request: Request) -> None:
-    if request.scope["query_string"]:
-        refuse_unknown(request.query_params.multi_items(), request.scope["route"].query_names)
-
-
-OnlyKnown = Annotated[None, Depends(_only_known)]
-"""Every query parameter at most once, and none that the route does not declare."""
 
 
 def problem_document(_: Request, found: Problem) -> Response:
@@ -218,7 +165,7 @@ class Guard:
                 _within(self.limits.hit(REFUSED, self.network_of(request)))
             raise
         policy, sender = (ANONYMOUS, self.network_of(request)) if caller.is_anonymous else (CALLER, caller.subject)
-        request.scope[_CALLER] = caller
+        request.scope[CALLER_KEY] = caller
         request.scope[_ALLOWANCE] = _within(self.limits.hit(policy, sender, cost))
         require(caller, needs)
         return caller

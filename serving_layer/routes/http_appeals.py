@@ -14,7 +14,8 @@ from starlette.responses import Response
 from ingestion.contract.requests import KeyReusedError, OpenAppealError
 from ingestion.contract.unavailable import UnavailableError
 from serving_layer.access.access import Caller, Scope
-from serving_layer.access.http_access import Guard, GuardedRoute, needing
+from serving_layer.access.http_access import Guard, GuardedRoute
+from serving_layer.access.http_needs import needing
 from serving_layer.money.appeals import APPEALABLE, BODY_BYTES_MAX, AppealBody, AppealReceipt, Appeals, objection_of
 from serving_layer.money.idempotency import key_reused, request_key
 from serving_layer.money.statements import books_unavailable

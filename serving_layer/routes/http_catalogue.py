@@ -18,7 +18,8 @@ from starlette.responses import Response
 from ingestion.contract.requests import FileRefusedError, KeyReusedError, RequestKey
 from ingestion.contract.unavailable import UnavailableError
 from serving_layer.access.access import Caller, Scope
-from serving_layer.access.http_access import Guard, GuardedRoute, OnlyKnown, UnboundOnly, needing
+from serving_layer.access.http_access import Guard, GuardedRoute
+from serving_layer.access.http_needs import OnlyKnown, UnboundOnly, needing
 from serving_layer.money.catalogue_import import (
     BYTES_MAX,
     FILE_NAMES,

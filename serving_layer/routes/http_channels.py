@@ -9,7 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from serving_layer.access.access import Caller, Scope
-from serving_layer.access.http_access import Guard, GuardedRoute, OnlyKnown, OwnPayee, needing
+from serving_layer.access.http_access import Guard, GuardedRoute
+from serving_layer.access.http_needs import OnlyKnown, OwnPayee, needing
 from serving_layer.counts.answers import ChannelViews
 from serving_layer.counts.counts_reader import IDS_PER_ROUND_TRIP_MAX, CountsReader
 from serving_layer.counts.live_counts import LiveCount, ReadLive, live_channel

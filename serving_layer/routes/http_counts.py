@@ -16,7 +16,8 @@ from starlette.responses import Response
 from ingestion.contract.decoding import is_video_id
 from ingestion.contract.unavailable import UnavailableError
 from serving_layer.access.access import Caller, Scope
-from serving_layer.access.http_access import Guard, GuardedRoute, OnlyKnown, needing
+from serving_layer.access.http_access import Guard, GuardedRoute
+from serving_layer.access.http_needs import OnlyKnown, needing
 from serving_layer.counts.answers import LookupAnswer, lookup_answer
 from serving_layer.counts.counts_reader import CountsReader
 from serving_layer.counts.merge import ServedCount, entity_tag, without_billable

@@ -14,7 +14,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from serving_layer.access.access import Caller, Scope, nothing_here, require
-from serving_layer.access.http_access import Guard, GuardedRoute, OnlyKnown, OwnPayee, needing
+from serving_layer.access.http_access import Guard, GuardedRoute
+from serving_layer.access.http_needs import OnlyKnown, OwnPayee, needing
 from serving_layer.counts.merge import ServedVersion
 from serving_layer.history.history_reader import HistoryReader
 from serving_layer.history.series import ChannelSeries, Top, VideoSeries, series_rows, top_rows

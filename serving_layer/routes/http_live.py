@@ -15,7 +15,8 @@ from starlette.responses import Response
 
 from ingestion.contract.unavailable import UnavailableError
 from serving_layer.access.access import Caller, Scope
-from serving_layer.access.http_access import Guard, GuardedRoute, needing
+from serving_layer.access.http_access import Guard, GuardedRoute
+from serving_layer.access.http_needs import needing
 from serving_layer.counts.counts_reader import CountsReader
 from serving_layer.counts.live_counts import LiveCount, ReadLive, StreamOverError, is_event_id, live_video
 from serving_layer.problems.problems import ProblemError, refused

@@ -16,7 +16,8 @@ from starlette.responses import Response
 from ingestion.contract.event import event_id_of
 from ingestion.contract.unavailable import Part, UnavailableError
 from serving_layer.access.access import Caller, Scope, nothing_here
-from serving_layer.access.http_access import Guard, GuardedRoute, needing
+from serving_layer.access.http_access import Guard, GuardedRoute
+from serving_layer.access.http_needs import needing
 from serving_layer.money.proofs import (
     AFTER_MAX,
     CSV,

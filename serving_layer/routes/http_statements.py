@@ -13,7 +13,8 @@ from starlette.responses import Response
 
 from ingestion.contract.unavailable import UnavailableError
 from serving_layer.access.access import Caller, Scope, nothing_here
-from serving_layer.access.http_access import Guard, GuardedRoute, OnlyKnown, OwnPayee, needing
+from serving_layer.access.http_access import Guard, GuardedRoute
+from serving_layer.access.http_needs import OnlyKnown, OwnPayee, needing
 from serving_layer.money.proofs import is_statement_id
 from serving_layer.money.statements import (
     STATEMENTS_MAX,

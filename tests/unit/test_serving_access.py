@@ -19,7 +19,8 @@ from ingestion.contract.problem import Problem
 from serving_layer.access.access import GRANTS, Caller, Role, Scope
 from serving_layer.access.api_keys import parsed
 from serving_layer.access.claims import caller_of_claims
-from serving_layer.access.http_access import OwnPayee, needing, refuse_unguarded
+from serving_layer.access.http_access import refuse_unguarded
+from serving_layer.access.http_needs import OwnPayee, needing
 from serving_layer.access.identification import GRACE_SECONDS, REMEMBERED_SECONDS
 from serving_layer.access.jwt_key_set import PAUSE_SECONDS, CachedKeySet, FetchFailedError
 from serving_layer.access.jwt_local_issuer import LocalIssuer

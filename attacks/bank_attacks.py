@@ -63,7 +63,7 @@ def refusals_of_a_whole_file(site: Site) -> Iterator[str | None]:
         yield None if found == ["rejected"] else f"{group} of the whole file says {found} of its payment"
 
 
-def documents_that_are_no_answer(site: Site) -> Iterator[str | None]:
+def documents_that_are_not_answers(site: Site) -> Iterator[str | None]:
     """Statements, orders, web pages and entity bombs in place of an answer; one would be read as an empty answer."""
     for text in NO_REPORTS:
         said = _said(site, text)
@@ -125,7 +125,7 @@ def _unless_raised(read: Callable[[Path], object], file: Path, what: str) -> str
 
 FAMILY: dict[str, Attack] = {
     "bank-whole-file-refused": refusals_of_a_whole_file,
-    "bank-no-answer": documents_that_are_no_answer,
+    "bank-no-answer": documents_that_are_not_answers,
     "bank-unfitting-answer": answers_that_do_not_fit,
     "bank-accounts": accounts_that_are_none,
     "bank-other-day": batches_of_another_day,

@@ -1,4 +1,4 @@
-"""The command line's entry: every ending of a command becomes an exit code and one sentence.
+"""The entry of the command line: every error of a command becomes an exit code and one sentence.
 
 Of this project it imports only what needs no set-up, so that the overview can be printed before there is one.
 """
@@ -59,7 +59,7 @@ def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
 
 
 def _write_trace(words: Sequence[str], error: BaseException) -> Path:
-    """Write where it broke, for its owner alone: places in the code, and no value of a flag, a file or a table.
+    """Write the stack trace to a file for its owner alone: places in the code, no values of flags, files or tables.
 
     A message of PostgreSQL or of an XML schema repeats the row or the file: names, accounts, tokens.
     """
@@ -83,7 +83,7 @@ def _without_values(words: Sequence[str]) -> Iterator[str]:
 
 
 def _places(error: BaseException) -> Iterator[str]:
-    """Yield the lines of the stack of an error and of what caused it, the cause first."""
+    """Yield the lines of the stack of an error and of its causes, the first cause first."""
     cause = error.__cause__ or error.__context__
     if cause is not None:
         yield from _places(cause)

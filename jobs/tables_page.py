@@ -1,4 +1,4 @@
-"""Writes tables.md and refusals.md of docs/reference: `python -m jobs.tables_page`. A test compares them."""
+"""Write tables.md and refusals.md of docs/reference: `python -m jobs.tables_page`. A test compares them."""
 
 from batch_layer.lake.tables import TABLES, Table
 from ingestion.contract.refusals import DatabaseRule
@@ -40,7 +40,7 @@ GROUPS = {
     "VL3": "Runs and statements",
     "VL4": "Ledger, holds, payouts",
 }
-"""How codes begin → what they are about."""
+"""Prefixes of codes → their subject."""
 
 
 def refusals_page() -> str:

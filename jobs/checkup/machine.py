@@ -19,12 +19,12 @@ from jobs.setup import programs
 SET_UP = "run any ./viewledger command: it sets up what is missing"
 JAR_NAMED = {"kafka": "kafka_2.13-*.jar", "hadoop": "hadoop-hdfs-3*.jar", "spark": "iceberg-spark-runtime-*.jar"}
 LISTENS = re.compile(r"(?:127\.0\.0\.1:|^)(\d{4,5})(?:/\w*)?$")
-"""How a setting of the local stack names a port: `127.0.0.1:17080`, `redis://127.0.0.1:17082/0`, `17070`."""
+"""Forms of a port in the stack's settings: `127.0.0.1:17080`, `redis://127.0.0.1:17082/0`, `17070`."""
 FREE_GIB_WARN, FREE_GIB_BAD = 5.0, 1.0
 
 
 def machine_rows(home: Path, environ: Mapping[str, str], *, running: Mapping[str, str]) -> list[CheckRow]:
-    """Every check that needs no server. `running`: the settings of the stack that runs here, empty if none does."""
+    """Return every check that needs no server. `running`: the settings of the running stack, empty without one."""
     return [
         python_row(),
         crc32c_row(),
@@ -39,19 +39,19 @@ def machine_rows(home: Path, environ: Mapping[str, str], *, running: Mapping[str
 
 
 def python_row() -> CheckRow:
-    """Return the Python that runs this; the launcher refuses one that is too old."""
+    """Return the running Python; the launcher refuses one that is too old."""
     return ok("python", f"{platform.python_version()} ({sys.executable})")
 
 
 def crc32c_row() -> CheckRow:
-    """Whether kafka-python finds the C package; without it checksums cost about 20 times as much."""
+    """Check that kafka-python finds the C package; without it checksums cost about 20 times as much."""
     if util.crc32c_c is None:
         return bad("crc32c", "kafka-python uses its own slow code", "install the package crc32c")
     return ok("crc32c", "kafka-python uses the C package")
 
 
 def codecs_row() -> CheckRow:
-    """Whether every codec that a producer may choose can be read; Spark brings its own."""
+    """Check that every codec of producers can be read; Spark brings its own."""
     there = {"gzip": codec.has_gzip(), "snappy": codec.has_snappy(), "lz4": codec.has_lz4(), "zstd": codec.has_zstd()}
     missing = [name for name, is_there in there.items() if not is_there]
     if missing:
@@ -61,7 +61,7 @@ def codecs_row() -> CheckRow:
 
 
 def program_row(subject: str, program: str | None, flag: str, remedy: str) -> CheckRow:
-    """Whether a program is there, and its version."""
+    """Check that a program exists, and its version."""
     if program is None:
         return bad(subject, "not found in a usable version", remedy)
     lines = programs.first_output(program, flag).splitlines()
@@ -69,13 +69,13 @@ def program_row(subject: str, program: str | None, flag: str, remedy: str) -> Ch
 
 
 def postgres_row() -> CheckRow:
-    """Return the PostgreSQL programs."""
+    """Check the PostgreSQL programs."""
     folder = programs.postgres_folder()
     return program_row("postgres", str(folder / "postgres") if folder else None, "--version", "install postgresql")
 
 
 def jars_row(home: Path, profile: str) -> CheckRow:
-    """Whether the Java parts of a class path are there."""
+    """Check that the Java parts of a class path exist."""
     found = sorted((home / "jars" / profile).glob(JAR_NAMED[profile]))
     if not found:
         return bad(f"jars {profile}", f"none in {home / 'jars' / profile}", SET_UP)
@@ -83,7 +83,7 @@ def jars_row(home: Path, profile: str) -> CheckRow:
 
 
 def disk_row(home: Path) -> CheckRow:
-    """Free space where everything is kept."""
+    """Check the free space of the folder that holds everything."""
     free = shutil.disk_usage(home if home.exists() else home.parent).free / 2**30
     text = f"{free:.1f} GiB free in {home}"
     remedy = "free some, or set VIEWLEDGER_HOME to a folder on another disk"
@@ -93,7 +93,7 @@ def disk_row(home: Path) -> CheckRow:
 
 
 def ports_rows(environ: Mapping[str, str], *, running: Mapping[str, str]) -> list[CheckRow]:
-    """Which ports the running stack has, wherever they are; if none runs, whether `up` could listen on its own."""
+    """Check the ports: the running stack's, or if none runs, whether `up` could listen on its own."""
     if running:
         known = {int(found[1]) for value in running.values() if (found := LISTENS.search(value))}
         return [ok("ports", f"the running stack has {', '.join(map(str, sorted(known)))}")]

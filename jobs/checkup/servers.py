@@ -32,7 +32,7 @@ Check = Callable[[Mapping[str, str]], list[CheckRow]]
 
 
 def server_rows(environ: Mapping[str, str]) -> list[CheckRow]:
-    """Every check of a server; one that does not answer makes its own row bad and leaves the others alone."""
+    """Return every check of a server; an unreachable one makes only its own row bad."""
     checks: dict[str, Check] = {
         "kafka": kafka_rows,
         "kafka clock": broker_clock_rows,
@@ -54,7 +54,7 @@ def server_rows(environ: Mapping[str, str]) -> list[CheckRow]:
 
 
 def kafka_rows(environ: Mapping[str, str]) -> list[CheckRow]:
-    """Return the topics and their settings."""
+    """Check the topics and their settings."""
     connection = KafkaConnection.from_environ(environ)
     with admin_client(connection) as admin:
         found = differences(admin, connection)
@@ -64,7 +64,7 @@ def kafka_rows(environ: Mapping[str, str]) -> list[CheckRow]:
 
 
 def log_rows(environ: Mapping[str, str]) -> list[CheckRow]:
-    """Whether the topic is the log that was counted, and holds all that was."""
+    """Check that the topic is the counted log, and holds everything that was counted."""
     topic = TOPIC_VIDEO_VIEWS.read(environ)
     bootstrap = ",".join(KafkaConnection.from_environ(environ).bootstrap)
     url = PostgresConnection.from_environ(environ).url
@@ -87,7 +87,7 @@ def log_rows(environ: Mapping[str, str]) -> list[CheckRow]:
 
 
 def broker_clock_rows(environ: Mapping[str, str]) -> list[CheckRow]:
-    """Return the broker's time, by the append time of a record sent to the clock topic, against ours."""
+    """Compare the broker's time, the append time of a record sent to the clock topic, with ours."""
     connection = KafkaConnection.from_environ(environ)
     producer = KafkaProducer(bootstrap_servers=list(connection.bootstrap), bootstrap_timeout_ms=5000, max_block_ms=5000)
     try:
@@ -100,7 +100,7 @@ def broker_clock_rows(environ: Mapping[str, str]) -> list[CheckRow]:
 
 
 def redis_rows(environ: Mapping[str, str]) -> list[CheckRow]:
-    """Eviction, persistence and memory; each decides whether counts can be lost silently."""
+    """Check eviction, persistence and memory; each decides whether counts can be lost silently."""
     connection = RedisConnection.from_environ(environ)
     client = redis.Redis.from_url(connection.url, socket_timeout=5, socket_connect_timeout=5, decode_responses=True)
     try:
@@ -133,7 +133,7 @@ def redis_setting_rows(settings: Mapping[str, str], *, used_bytes: int) -> list[
 
 
 def postgres_rows(environ: Mapping[str, str]) -> list[CheckRow]:
-    """Version, durability and clock."""
+    """Check version, durability and clock."""
     connection = psycopg2.connect(PostgresConnection.from_environ(environ).url, connect_timeout=5)
     try:
         with connection.cursor() as cursor:
@@ -154,7 +154,7 @@ def postgres_rows(environ: Mapping[str, str]) -> list[CheckRow]:
 
 
 def hdfs_rows(environ: Mapping[str, str]) -> list[CheckRow]:
-    """Whether HDFS takes writes; looked at through the local stack's own NameNode only."""
+    """Check that HDFS accepts writes, through the local stack's own NameNode only."""
     url = HdfsConnection.from_environ(environ).url
     http_port = NAMENODE_HTTP_PORT.read_if_set(environ)
     if http_port is None:
@@ -165,7 +165,7 @@ def hdfs_rows(environ: Mapping[str, str]) -> list[CheckRow]:
 
 
 def sql_rows(environ: Mapping[str, str]) -> list[CheckRow]:
-    """Return the server for analysts, where it runs; it need not."""
+    """Check the server for analysts, if it runs; it is optional."""
     port = ICEBERG_PORT.read(environ)
     if not is_open(port):
         return [ok("sql", "does not run; ./viewledger run sql starts it for analysts")]
@@ -176,7 +176,7 @@ def sql_rows(environ: Mapping[str, str]) -> list[CheckRow]:
 
 
 def clock_row(server: str, answered: float, before: float, after: float) -> CheckRow:
-    """Compare the server's time with ours, in seconds: `answered` lies between `before` and `after` when both agree."""
+    """Compare the server's time with ours, in seconds: `answered` lies between `before` and `after` if both agree."""
     off = max(before - answered, answered - after, 0.0)
     text = f"{server} is within {off:.1f} s of this machine" if off else f"{server} agrees with this machine"
     if off >= CLOCK_BAD_SECONDS:

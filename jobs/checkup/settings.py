@@ -1,4 +1,4 @@
-"""Checks of the settings: which are set, which values are wrong, which names no setting has."""
+"""Checks of the settings: which are set, which values are wrong, which names are unknown."""
 
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -12,9 +12,9 @@ PREFIX = "VIEWLEDGER_"
 
 
 def setting_rows(own: Mapping[str, str], running: Mapping[str, str]) -> list[CheckRow]:
-    """Every check of the settings. `own`: this process's environment; `running`: of the stack that runs here.
+    """Return every check of the settings. `own`: this process's environment; `running`: of the stack that runs here.
 
-    A secret is named and its value never shown.
+    A secret's value is never shown.
     """
     wrong = [_wrong_row(name, {**running, **own}) for name in SETTINGS if name in own or name in running]
     return [*_set_rows(own, running), *filter(None, wrong), *map(_unknown_row, _unknown(own))]

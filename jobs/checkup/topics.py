@@ -1,4 +1,4 @@
-"""The Kafka topics as they should be, and what differs on the broker."""
+"""The required Kafka topics, and their differences on the broker."""
 
 import logging
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ MESSAGE_BYTES_MAX = 1_048_588
 
 @dataclass(frozen=True)
 class Topic:
-    """A topic as it should be. Every one is stamped by the broker (LogAppendTime): received means appended."""
+    """A required topic. The broker stamps its records (LogAppendTime): received means appended."""
 
     name: str
     partition_count: int
@@ -47,7 +47,7 @@ TOPICS = (
 @contextmanager
 def admin_client(connection: KafkaConnection, *, within_ms: int = 10_000) -> Iterator[KafkaAdminClient]:
     """Yield an admin client; any failure of the broker becomes CommandError(UNAVAILABLE)."""
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # its page of retries says no more than our one sentence
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # its page of retries adds nothing to our one sentence
     where = ",".join(connection.bootstrap)
     try:
         admin = KafkaAdminClient(
@@ -79,7 +79,7 @@ def wanted_settings(topic: Topic, connection: KafkaConnection) -> dict[str, str]
 
 
 def differences(admin: KafkaAdminClient, connection: KafkaConnection) -> list[str]:
-    """One sentence for everything that is not as it should be, each with its remedy."""
+    """Return one sentence for every difference, each with its remedy."""
     names = [topic.name for topic in TOPICS]
     there = set(admin.list_topics())
     known = [name for name in names if name in there]
@@ -97,7 +97,7 @@ def differences(admin: KafkaAdminClient, connection: KafkaConnection) -> list[st
 
 
 def layout_differences(topic: Topic, partitions: list[dict[str, Any]], connection: KafkaConnection) -> list[str]:
-    """Return what differs in partitions and replicas."""
+    """Return the differences in partitions and replicas."""
     found = []
     if len(partitions) != topic.partition_count:
         found.append(
@@ -114,7 +114,7 @@ def layout_differences(topic: Topic, partitions: list[dict[str, Any]], connectio
 
 
 def setting_differences(topic: Topic, settings: dict[str, dict[str, Any]], connection: KafkaConnection) -> list[str]:
-    """Return what differs in the topic's settings."""
+    """Return the differences in the topic's settings."""
     return [
         f"topic {topic.name} has {name}={settings[name]['value']} instead of {wanted}; "
         f"run kafka-configs --alter --topic {topic.name} --add-config {name}={wanted}"

@@ -1,1 +1,1 @@
-"""Starts processes that cannot outlive the one that started them."""
+"""Start processes that cannot outlive their parent."""

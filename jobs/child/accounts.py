@@ -1,4 +1,4 @@
-"""Which system account runs a third-party server when the stack is started by root."""
+"""The system account of a third-party server when root starts the stack."""
 
 import os
 import pwd
@@ -22,7 +22,7 @@ class Account:
 
 
 def account_of(server: str) -> Account | None:
-    """Return the account for this server; None when we are not root and so cannot and need not change."""
+    """Return the account for this server; None if we are not root, and so cannot and need not change."""
     if os.geteuid() != 0:
         return None
     name = PREFERRED.get(server, FALLBACK)
@@ -34,7 +34,7 @@ def account_of(server: str) -> Account | None:
 
 
 def owned_folder(path: Path, account: Account | None) -> Path:
-    """Make a private folder for the account (mode 700) and returns it."""
+    """Create a private folder for the account (mode 700) and return it."""
     path.mkdir(parents=True, exist_ok=True)
     if account is not None:
         os.chown(path, account.uid, account.gid)

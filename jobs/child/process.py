@@ -1,4 +1,4 @@
-"""Starts one child that cannot outlive us, whatever happens to us."""
+"""Start one child process that cannot outlive this one, even if this one is killed."""
 
 import ctypes
 import os
@@ -15,9 +15,9 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def bound_to_parent(signal_number: int, account: Account | None = None) -> Callable[[], None]:
-    """Return a preexec_fn: become the account, then ask the kernel for a signal when the parent dies.
+    """Return a preexec_fn: become the account, then request a signal from the kernel for the parent's death.
 
-    In this order, because a change of identity clears the request. The kernel watches the *thread* that forked, so
+    The order matters: a change of identity clears the request. The kernel watches the *thread* that forked, so
     children must be started from the main thread.
     """
     if threading.current_thread() is not threading.main_thread():
@@ -45,9 +45,9 @@ def start(
     folder: Path = Path("/"),
     death_signal: int = signal.SIGKILL,
 ) -> "subprocess.Popen[bytes]":
-    """Start a command with its output appended to `log`, in a session of its own, so Ctrl-C reaches only us.
+    """Start a command with its output appended to `log`, in a session of its own, so that Ctrl-C reaches only us.
 
-    SIGKILL when the parent dies: nothing can ignore it. Raises OSError when the program cannot be started.
+    It gets SIGKILL when the parent dies, which cannot be ignored. Raises OSError if the program cannot be started.
     """
     with log.open("ab") as output:
         return subprocess.Popen(

@@ -1,1 +1,1 @@
-"""The words of the command line: what each command is called, takes and says. The work is in `jobs.commands`."""
+"""The declarations of the command line: each command's name, flags and help. The work is in `jobs.commands`."""

@@ -1,4 +1,4 @@
-"""Who may ask the API: keys for machines, and tokens for development."""
+"""Access to the API: keys for machines, and tokens for development."""
 
 import click
 
@@ -31,7 +31,7 @@ KEYS = CommandGroup(
         f"make a key; an owner has at most {KEYS_OF_AN_OWNER} live ones",
         option("--owner", "the program that will use it, such as nightly-export", required=True),
         choice("--scope", "what it may do; may be repeated", SCOPES, multiple=True, required=True),
-        payee("bind it to one payee; without it, it sees every payee"),
+        payee("bind it to one payee; without this flag it sees every payee"),
         number("--days", "how long it holds", 90, most=KEY_DAYS_MAX),
         JSON,
     ),
@@ -39,7 +39,7 @@ KEYS = CommandGroup(
     Command(
         "revoke",
         "jobs.commands.keys:revoke",
-        "make a key worthless, within seconds and permanently",
+        "revoke a key permanently; takes effect within seconds",
         click.Argument(["key_id"], metavar="KEY-ID", help="the 16 digits between `vlk_` and the secret"),
         JSON,
     ),
@@ -49,7 +49,7 @@ TOKEN = Command(
     "jobs.commands.token:run",
     OVERVIEW["token"],
     choice("--role", "what the holder may do", ROLES, required=True),
-    payee("the payee the token is bound to; creators need one"),
+    payee("the payee that the token is bound to; creators need one"),
     option("--subject", "who the holder is, for logs", default="developer", show_default=True),
     number("--minutes", "how long it holds", 60, most=TOKEN_MINUTES_MAX),
     JSON,

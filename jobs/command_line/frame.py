@@ -1,7 +1,7 @@
-"""What a command is: words that are declared here, and work that is imported when the command runs.
+"""A command: its declaration, and its work, which is imported when the command runs.
 
 Declarations import nothing but click and the standard library, so that help, completion and a wrong flag are answered
-at once; a server's client or Spark is loaded by the command that needs it.
+at once; the command that needs a server's client or Spark loads it.
 """
 
 import importlib
@@ -14,25 +14,25 @@ from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 
 NOT_SHIPPED = ("attacks", "faults")
-"""Packages that are part of a checkout and of no image."""
+"""Packages that are part of a checkout and not of an image."""
 
 
 class Command(click.Command):
-    """A command whose work is a function named as `module:function`.
+    """A command whose work is a function, given as `module:function`.
 
     The function takes each parameter by its name and returns the exit code; it raises CommandError for everything
     that the user can act on.
     """
 
     allow_extra_args = True
-    """`invoke` names the first one."""
+    """`invoke` uses the first one."""
 
     def __init__(self, name: str, work: str, text: str, *params: click.Parameter, **settings: Any) -> None:
         super().__init__(name, params=list(params), help=_sentence(text), **settings)
         self.place = work
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the flags; a refusal knows of which command they are."""
+        """Parse the flags; a refusal knows the command that they belong to."""
         try:
             return super().parse_args(ctx, args)
         except click.BadOptionUsage as error:
@@ -46,7 +46,7 @@ class Command(click.Command):
         return self.work()(**ctx.params)
 
     def work(self) -> Callable[..., ExitCode]:
-        """Return the function that does the work; raises CommandError where its package is not shipped."""
+        """Return the function that does the work; raise CommandError if its package is not shipped."""
         module, _, function = self.place.partition(":")
         try:
             found: Callable[..., ExitCode] = getattr(importlib.import_module(module), function)
@@ -59,7 +59,7 @@ class Command(click.Command):
         return found
 
     def get_short_help_str(self, limit: int = 0) -> str:
-        """Return the help as the list of a group shows it: whole."""
+        """Return the complete help, as shown in the list of a group."""
         return _short(self)
 
 
@@ -70,11 +70,11 @@ class CommandGroup(click.Group):
         super().__init__(name, commands=list(commands), help=_sentence(text), **settings)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the verbs in the order in which they are declared."""
+        """Return the verbs in the order of their declaration."""
         return list(self.commands)
 
     def get_short_help_str(self, limit: int = 0) -> str:
-        """Return the help as the list of a group shows it: whole."""
+        """Return the complete help, as shown in the list of a group."""
         return _short(self)
 
 

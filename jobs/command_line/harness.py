@@ -1,4 +1,4 @@
-"""What hurts and attacks the pipeline on purpose; the work is part of a checkout and of no image."""
+"""The fault and attack commands; their work is part of a checkout and not of an image."""
 
 import click
 
@@ -7,7 +7,7 @@ from jobs.command_line.options import JSON, flag, number
 from jobs.command_line.overview import OVERVIEW
 
 COUNT_MAX = 100_000
-LIST = click.Option(["--list", "listed"], is_flag=True, help="list their names and end")
+LIST = click.Option(["--list", "listed"], is_flag=True, help="list their names and exit")
 RECORD = click.Option(
     ["--record", "recorded"], is_flag=True, help="keep the results and write them into docs/concepts/guarantees.md"
 )
@@ -34,7 +34,7 @@ ATTACKS = Command(
     OVERVIEW["attacks"],
     click.Argument(["names"], nargs=-1, metavar="NAME", help="attacks, or beginnings of their names (default: all)"),
     LIST,
-    flag("--quick", "leave out what waits for minutes"),
+    flag("--quick", "leave out attacks that take minutes"),
     RECORD,
     JSON,
 )

@@ -56,13 +56,13 @@ TOPICS = CommandGroup(
     "topics",
     OVERVIEW["topics"],
     Command("create", "jobs.commands.topics:create_missing", "create what is missing"),
-    Command("check", "jobs.commands.topics:check", "compare what is there with what should be"),
+    Command("check", "jobs.commands.topics:check", "compare the topics with the required settings"),
     Command(
         "new-generation",
         "jobs.commands.new_generation:run",
-        "count the log that the topic is now as the next generation of the one that was counted",
+        "continue counting with the topic's present log, as the next generation",
         actor("who decides it", required=True, most=ACTOR_CHARACTERS_MAX),
-        option("--reason", "what became of the log before; stored", type=Name(ACTOR_CHARACTERS_MAX), required=True),
+        option("--reason", "what happened to the former log; stored", type=Name(ACTOR_CHARACTERS_MAX), required=True),
     ),
 )
 MIGRATE = Command(
@@ -77,7 +77,7 @@ RUN = CommandGroup(
     OVERVIEW["run"],
     Command("collector", "jobs.processes.collector:run", "take events over HTTP and write them to Kafka"),
     Command("speed", "jobs.processes.speed:run", "count events into Redis as they arrive"),
-    Command("api", "jobs.processes.api:run", "answer over HTTP what was counted and paid"),
+    Command("api", "jobs.processes.api:run", "serve counts and payments over HTTP"),
     Command("sql", "jobs.processes.sql:run", "serve SQL on the published versions to analysts"),
 )
 COMPLETION = Command(

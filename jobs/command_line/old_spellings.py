@@ -1,6 +1,6 @@
-"""Spellings of the last version: they work in this one, with a line that names the new one, and go with the next.
+"""The spellings of the last release: they work in this one with a note, and are removed in the next.
 
-Each is a beginning of a command line. Where what was a command is a noun now, it is meant where no verb follows.
+Each is a prefix of a command line. If a former command is a noun now, the former one is meant if no verb follows.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,17 +11,17 @@ HELP = ("-h", "--help")
 
 @dataclass(frozen=True)
 class OldSpelling:
-    """One beginning of a command line, and what it is now."""
+    """One prefix of a command line, and its present form."""
 
     old: str
     new: str
     having: str = ""
-    """A flag without which it is not meant."""
+    """A flag without which it does not match."""
     flags: Mapping[str, str] = field(default_factory=dict)
-    """Old flag → new flag; without a new one the flag's value follows alone."""
+    """Old flag → new flag; without a new flag only the flag's value is kept."""
 
     def is_meant_by(self, words: Sequence[str]) -> bool:
-        """Whether a command line begins so, and means the old command."""
+        """Return whether a command line has this prefix, and means the old command."""
         old = self.old.split()
         rest = words[len(old) :]
         if list(words[: len(old)]) != old or (self.having and not any(_is_flag(word, self.having) for word in rest)):
@@ -29,7 +29,7 @@ class OldSpelling:
         return not self._is_noun_now or (not rest or (rest[0].startswith("-") and rest[0] not in HELP))
 
     def respelled(self, words: Sequence[str]) -> list[str]:
-        """Return the command line as it is written now."""
+        """Return the command line in its present form."""
         found = self.new.split()
         for word in words[len(self.old.split()) :]:
             name, equals, value = word.partition("=")
@@ -92,11 +92,11 @@ OLD_SPELLINGS = (
     OldSpelling("billing events", "billing events list"),
     OldSpelling("billing event", "billing events show"),
 )
-"""The first that is meant counts."""
+"""The first match counts."""
 
 
 def respelled(words: Sequence[str]) -> tuple[list[str], OldSpelling | None]:
-    """Return a command line as it is written now, and the old spelling that it had."""
+    """Return a command line in its present form, and the old spelling that it had."""
     for each in OLD_SPELLINGS:
         if each.is_meant_by(words):
             return each.respelled(words), each

@@ -49,7 +49,7 @@ def path(name: str, text: str, *, metavar: str = "FILE", **settings: Any) -> cli
 
 
 def actor(text: str, *, required: bool = False, most: int = 100) -> click.Option:
-    """Return `--actor`; by default it is who is logged in, unless it is required."""
+    """Return `--actor`; its default is the logged-in user, unless it is required."""
     text = f"{text}; stored permanently" + ("" if required else " (default: who is logged in)")
     default = None if required else _login_name
     return click.Option(["--actor"], type=Person(most), default=default, required=required, help=text)
@@ -84,7 +84,7 @@ def payee(text: str, **settings: Any) -> click.Option:
     return click.Option(["--payee"], type=PayeeId(), help=text, **settings)
 
 
-JSON = click.Option(["--json", "as_json"], is_flag=True, help="print one JSON document instead of a text")
+JSON = click.Option(["--json", "as_json"], is_flag=True, help="print one JSON document instead of text")
 CURRENCY = click.Option(["--currency"], type=Currency(), required=True, help="a currency of ISO 4217, like EUR")
 VERSION = click.Option(
     ["--version"], type=NUMBER_OF_VERSION, help="the number of a published version (default: the current one)"

@@ -1,4 +1,4 @@
-"""The first words of the command line and what each does. Standard library only: it is printed before any set-up."""
+"""The first words of the command line, with descriptions. Standard library only: needed before any set-up."""
 
 OVERVIEW = {
     "demo": "one small day through the whole pipeline, checked against the known truth",
@@ -7,29 +7,29 @@ OVERVIEW = {
     "docs": "build the documentation as a site, or serve it while writing",
     "up": "start the local stack and leave it running",
     "down": "stop the local stack",
-    "status": "what of the local stack is running",
+    "status": "show which parts of the local stack are running",
     "doctor": "check everything the pipeline needs and show how to fix it",
     "topics": "create or check the Kafka topics",
     "migrate": "bring the PostgreSQL schema up to date",
     "ingest": "send a file of events, one JSON object a line",
-    "dead-letters": "the rejected messages and why; send one again",
+    "dead-letters": "list the rejected messages with their reasons; send one again",
     "batch": "run or inspect the batch layer",
     "reconcile": "prove that archive, batch tables, served counts and ledger agree",
     "audit": "find ids that are counted more than once, over all days",
     "billing": "rate and post settled views of a period",
-    "faults": "hurt real processes on purpose and compare every number with a model",
-    "attacks": "try what a stranger or an insider could, and name what any of it gains",
-    "rebuild": "count again what the speed or the batch layer counted, with the time it took",
+    "faults": "inject faults into real processes and compare every number with a model",
+    "attacks": "try attacks of strangers and insiders, and name any that gains something",
+    "rebuild": "recount the speed or the batch layer, and measure the time",
     "keys": "make, list or revoke API keys for machines",
     "token": "issue a token for development, signed by the local stack",
-    "sql": "ask the tables of a published version by SQL",
+    "sql": "query the tables of a published version with SQL",
     "export": "write tables of a published version as plain Parquet files",
     "run": "one process in the foreground: collector, speed, api or sql",
     "completion": "print the completion of commands for your shell",
 }
-"""First word → what it does."""
+"""First word → its description."""
 COMPLETION_VARIABLE = "_VIEWLEDGER_COMPLETE"
-"""What a completion script sets to `SHELL_complete` when it asks what can come next."""
+"""The value of `SHELL_complete` by which a completion script asks for the possible next words."""
 
 
 def overview() -> str:

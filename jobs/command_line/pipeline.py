@@ -1,4 +1,4 @@
-"""Events in, counts and tables out."""
+"""Commands for events, counts and tables."""
 
 import click
 
@@ -27,7 +27,7 @@ DEAD_LETTERS = CommandGroup(
     Command(
         "list",
         "jobs.commands.dead_letters:list_letters",
-        "list the newest rejected messages and why; with --json they are whole",
+        "list the newest rejected messages with their reasons; --json shows them in full",
         number("--limit", "how many", 20, most=1000),
         JSON,
     ),
@@ -45,7 +45,7 @@ BATCH = CommandGroup(
     Command(
         "run",
         "jobs.commands.batch:run",
-        "archive what is new, count it and publish a version",
+        "archive new events, count them and publish a version",
         ATTEMPTS,
         flag(
             "--begin-at-oldest",
@@ -68,7 +68,7 @@ RECONCILE = Command(
     option(
         "--day", "one UTC day only, like 2026-11-20, or all", type=DayOrAll(), default=DayOrAll.all, show_default=True
     ),
-    flag("--repair", "first let the tables show the version, without what was added behind it"),
+    flag("--repair", "first make the tables show the version, without later additions"),
     JSON,
 )
 AUDIT = CommandGroup(
@@ -87,7 +87,7 @@ REBUILD = CommandGroup(
     Command(
         "speed",
         "jobs.commands.rebuild_speed:run",
-        "forget what the speed layer has counted and wait until it is counted again from the log",
+        "drop the speed layer's counts and wait until they are counted again from the log",
         number("--within", "give up after this time", 300, most=86_400, metavar="SECONDS"),
         JSON,
     ),
@@ -102,7 +102,7 @@ REBUILD = CommandGroup(
 SQL = Command(
     "sql",
     "jobs.commands.sql.command:run",
-    f"{OVERVIEW['sql']}; docs/operate/analysts.md says what may be asked, docs/reference/tables.md of which tables",
+    f"{OVERVIEW['sql']}; docs/operate/analysts.md describes the allowed SQL, docs/reference/tables.md the tables",
     click.Argument(
         ["statement"],
         required=False,

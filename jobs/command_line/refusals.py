@@ -1,4 +1,4 @@
-"""What is said about words that cannot be read: one sentence, and where the flags are listed."""
+"""The message for a command line that cannot be parsed: one sentence, and where the flags are listed."""
 
 import click
 
@@ -6,9 +6,9 @@ MARK_OF_HELP = "--help"
 
 
 def sentence(error: click.UsageError) -> str:
-    """Return what is wrong, with what, and what to do; a second line names the help."""
+    """Return the value, its error and the remedy; a second line names the help."""
     command = error.ctx.command_path if error.ctx else "./viewledger"
-    return f"{_what(error)}\n{command} {MARK_OF_HELP} shows what it takes"
+    return f"{_what(error)}\n{command} {MARK_OF_HELP} shows its flags"
 
 
 def _what(error: click.UsageError) -> str:

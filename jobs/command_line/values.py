@@ -1,6 +1,6 @@
-"""The kinds of values that flags and words take: each is read in one strict way, before any server is asked.
+"""The kinds of values of flags and words: each is parsed in one strict way, before any server is called.
 
-A refusal is the end of a sentence that begins with the flag: what is wrong with which value, and what to give.
+A refusal is the end of a sentence that begins with the flag: the error, the value, and what to give.
 """
 
 import re
@@ -16,7 +16,7 @@ from ingestion.contract.printable import is_name, is_text
 
 SHOWN_MAX = 40
 RUN = "run"
-"""The actor of what a billing run does by itself; no person has this name."""
+"""The actor of a billing run's own steps; no person has this name."""
 
 
 class WholeNumber(click.ParamType[int, str]):
@@ -130,7 +130,7 @@ class EventId(click.ParamType[str, str]):
     name = "EVENT_ID"
 
     def convert(self, value: str, param: Parameter | None, ctx: Context | None) -> str:
-        """Return the id in its one spelling."""
+        """Return the id in canonical form."""
         from ingestion.contract.event import event_id_of  # with the decoder of events
 
         event_id = event_id_of(value)
@@ -140,7 +140,7 @@ class EventId(click.ParamType[str, str]):
 
 
 class StatementId(click.ParamType[str, str]):
-    """The id of a statement, for commands that stream its events before they could say that there is none."""
+    """The id of a statement, for commands that stream its events before they know whether it exists."""
 
     name = "ID"
 
@@ -152,7 +152,7 @@ class StatementId(click.ParamType[str, str]):
 
 
 class PartitionOffset(click.ParamType[tuple[int, int], str]):
-    """Where a message lies on its topic's log."""
+    """The place of a message on its topic's log."""
 
     name = "PARTITION:OFFSET"
 
@@ -186,7 +186,7 @@ class Name(click.ParamType[str, str]):
         self.most = most
 
     def convert(self, value: str, param: Parameter | None, ctx: Context | None) -> str:
-        """Return the text without the white space around it."""
+        """Return the text without leading and trailing white space."""
         if not is_name(value.strip(), most=self.most):
             raise BadParameter(f"is not readable: {value[:SHOWN_MAX]!r}; give 1 to {self.most} printable characters")
         return value.strip()
@@ -196,7 +196,7 @@ class TextValue(Name):
     """A text that is stored and may have several lines."""
 
     def convert(self, value: str, param: Parameter | None, ctx: Context | None) -> str:
-        """Return the text without the white space around it."""
+        """Return the text without leading and trailing white space."""
         if not is_text(value.strip(), most=self.most):
             raise BadParameter(f"is not readable: {value[:SHOWN_MAX]!r}; give 1 to {self.most} printable characters")
         return value.strip()
@@ -208,7 +208,7 @@ class Person(Name):
     name = "NAME"
 
     def convert(self, value: str, param: Parameter | None, ctx: Context | None) -> str:
-        """Return the name without the white space around it."""
+        """Return the name without leading and trailing white space."""
         person = super().convert(value, param, ctx)
         if person.casefold() == RUN:
             raise BadParameter(f"is {person!r}, which is nobody's name; give the name of a person")

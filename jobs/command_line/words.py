@@ -1,4 +1,4 @@
-"""Reads a whole command line: the command and its flags; then its work is done. Completes one for a shell, too."""
+"""Parse a whole command line and run its command. Completes one for a shell, too."""
 
 import sys
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ SHELLS: dict[str, type[ShellComplete]] = {"bash": BashComplete, "fish": FishComp
 
 
 def run(words: Sequence[str]) -> int:
-    """Run one command line and return its exit code; raises CommandError for words that cannot be read."""
+    """Run one command line and return its exit code; raise CommandError for words that cannot be parsed."""
     words, old = respelled(words)
     if old:
         print(f"`{old.old}` is `{old.new}` now; the old spelling works in this version only", file=sys.stderr)
@@ -34,9 +34,9 @@ def run(words: Sequence[str]) -> int:
         raise CommandError(sentence(error), ExitCode.BAD_INPUT) from error
 
 
-def complete(asked: str) -> int:
-    """Print what can come next on the line that a shell holds; `asked` is what its script set."""
-    return shell_complete(ROOT, {}, PROGRAM, COMPLETION_VARIABLE, asked)
+def complete(instruction: str) -> int:
+    """Print the possible next words for a shell's line; `instruction` is the value that its script set."""
+    return shell_complete(ROOT, {}, PROGRAM, COMPLETION_VARIABLE, instruction)
 
 
 def completion_script(shell: str) -> str:

@@ -1,4 +1,4 @@
-"""`./viewledger audit ids`: finds ids that are counted on days too far apart for a batch run to recognise them."""
+"""`./viewledger audit ids`: find ids that are counted on days too far apart for a batch run to recognise them."""
 
 import json
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ SHOWN_MAX = 20
 
 
 def run(*, as_json: bool) -> ExitCode:
-    """See the exit codes: 4 a server is away, 5 nothing is published, 6 an id is counted more than once."""
+    """Find repeated ids. Exit codes: 4 a server is away, 5 nothing is published, 6 an id is counted more than once."""
     chosen = BatchSettings.from_environ(settings.environment("PIPELINE"))
     with told_by_exit_code(), ExitStack() as closed:
         version = published(closed.enter_context(closing(PostgresVersionStore(chosen.postgres_url))))

@@ -1,4 +1,4 @@
-"""`./viewledger batch run|versions`: archive, count, judge and publish; look."""
+"""`./viewledger batch run|versions`: archive, count, judge and publish; list versions."""
 
 import json
 from contextlib import closing
@@ -15,7 +15,7 @@ from jobs.wiring.batch_settings import BatchSettings
 
 
 def run(*, attempts: int, begin_at_oldest: bool, as_json: bool) -> ExitCode:
-    """See the exit codes: 3 gate failed, 4 a server is away, 5 refused, 6 a difference."""
+    """Do a batch run. Exit codes: 3 the gate failed, 4 a server is away, 5 refused, 6 a difference."""
     chosen = BatchSettings.from_environ(settings.environment("PIPELINE"))
     with told_by_exit_code():
         result = attempt(lambda: _run_once(chosen, begin_at_oldest=begin_at_oldest), attempts)

@@ -1,4 +1,4 @@
-"""`./viewledger check`: format, lint and types; what a commit must pass before any test runs."""
+"""`./viewledger check`: format, lint and types; a commit must pass them before any test runs."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ TOOLS = {
 
 
 def run() -> ExitCode:
-    """OK only when every tool found nothing; each runs whatever the others found, so one run shows everything."""
+    """Return OK only if every tool found nothing; all of them run, so that one call shows everything."""
     failed = [what for what, command in TOOLS.items() if not finds_nothing(*command)]
     if failed:
         print(f"check: failed: {', '.join(failed)}", file=sys.stderr)
@@ -22,5 +22,5 @@ def run() -> ExitCode:
 
 
 def finds_nothing(*command: str) -> bool:
-    """Whether a tool of this environment ends well at the project's root; it says itself what it finds."""
+    """Return whether a tool of this environment succeeds at the project's root; it prints its own findings."""
     return subprocess.run([sys.executable, "-m", *command], cwd=PROJECT, check=False).returncode == 0

@@ -1,4 +1,4 @@
-"""`./viewledger dead-letters`: the rejected messages with their reasons, and one of them sent again."""
+"""`./viewledger dead-letters`: list the rejected messages with their reasons, and send one of them again."""
 
 import json
 import logging
@@ -30,7 +30,7 @@ def list_letters(*, limit: int, as_json: bool) -> ExitCode:
 
 
 def replay(*, place: tuple[int, int], actor: str) -> ExitCode:
-    """Send one message again; REFUSED when it cannot be, or was before."""
+    """Send one message again; REFUSED if it cannot be sent, or was sent before."""
     partition, offset = place
     with _told():
         open_replay(settings.environment()).replay(partition, offset, actor)
@@ -40,7 +40,7 @@ def replay(*, place: tuple[int, int], actor: str) -> ExitCode:
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """Give what stops a command its exit code."""
+    """Give the errors of a command their exit codes."""
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # its chatter says no more than our one sentence
     try:
         yield

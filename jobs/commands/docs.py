@@ -10,7 +10,7 @@ from jobs.settings.state_home import PROJECT, state_home
 
 
 def build(*, to: Path | None) -> ExitCode:
-    """OK only when the whole site was built without a warning; prints its first page."""
+    """Return OK only if the whole site was built without a warning; print its first page."""
     site = (to or state_home() / "site").resolve()
     code = mkdocs("build", "--strict", "--quiet", "--site-dir", str(site))
     if code is ExitCode.OK:
@@ -19,12 +19,12 @@ def build(*, to: Path | None) -> ExitCode:
 
 
 def serve(*, port: int) -> ExitCode:
-    """Show the site on this machine until interrupted, built again after each change."""
+    """Serve the site on this machine until interrupted; rebuild it after each change."""
     return mkdocs("serve", "--strict", "--dev-addr", f"127.0.0.1:{port}")
 
 
 def mkdocs(action: str, *words: str) -> ExitCode:
-    """Run the site's generator on the project's pages; it says itself what it finds."""
+    """Run the site's generator on the project's pages; it prints its own findings."""
     command = [sys.executable, "-m", "mkdocs", action, "--config-file", str(PROJECT / "mkdocs.yml"), *words]
     environ = own_environment() | {"NO_MKDOCS_2_WARNING": "1"}  # an advertisement, not a warning about the pages
     return (

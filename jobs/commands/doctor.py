@@ -1,4 +1,4 @@
-"""`./viewledger doctor`: checks everything the pipeline needs, and says how to mend what is not right."""
+"""`./viewledger doctor`: check everything the pipeline needs, and show how to fix each problem."""
 
 import json
 import sys
@@ -19,7 +19,7 @@ from jobs.settings.state_home import state_home
 
 
 def run(*, as_json: bool) -> ExitCode:
-    """OK when nothing is bad, FAILED otherwise; warnings do not count."""
+    """Return OK if nothing is bad, else FAILED; warnings do not count."""
     home, environ = state_home(), environment()
     folder = folder_in_use()
     running = read_environment(folder) if is_running(folder) else {}
@@ -33,7 +33,7 @@ def run(*, as_json: bool) -> ExitCode:
 
 
 def wants_colour() -> bool:
-    """Whether to mark verdicts by colour: on a terminal, unless NO_COLOR is set."""
+    """Return whether to colour verdicts: on a terminal, unless NO_COLOR is set."""
     return sys.stdout.isatty() and not NO_COLOR.is_set(own_environment())
 
 

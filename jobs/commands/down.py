@@ -1,4 +1,4 @@
-"""`./viewledger down`: stops the stacks that `up` and `demo --keep` left running."""
+"""`./viewledger down`: stop the stacks that `up` and `demo --keep` left running."""
 
 import sys
 
@@ -9,7 +9,7 @@ from jobs.settings.state_home import state_home
 
 
 def run() -> ExitCode:
-    """Return when nothing of the stacks is left running; what they stored stays."""
+    """Return when no part of the stacks is running; their data stays."""
     stacks = [stack for name in STACKS if (stack := LocalStack.attach(state_home() / name))]
     if not stacks:
         print("the local stack is not running", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""`./viewledger export --version N --to DIR`: tables of a published version as plain Parquet files with a manifest."""
+"""`./viewledger export --version N --to DIR`: write tables of a published version as Parquet files."""
 
 import json
 import shutil
@@ -20,7 +20,7 @@ MANIFEST = "manifest.json"
 
 
 def run(*, version: int | None, as_of: datetime | None, to: Path, tables: str | None, as_json: bool) -> ExitCode:
-    """DIFFERENCE when a table's rows are not as many as the version says; nothing is left in DIR then."""
+    """Export; DIFFERENCE if a table's rows differ in number from the version's record, and DIR is then removed."""
     names = OPEN_TABLES if tables is None else chosen_tables(tables)
     choice = VersionChoice.of(version, as_of)
     partial = new_folder(to)
@@ -56,7 +56,7 @@ def chosen_tables(text: str) -> tuple[str, ...]:
 
 
 def new_folder(target: Path) -> Path:
-    """Make the folder that becomes `target` when everything is in it."""
+    """Create the folder that becomes `target` when everything is in it."""
     if target.exists():
         raise CommandError(f"{target} exists already; an export makes a folder of its own", ExitCode.BAD_INPUT)
     partial = target.with_name(f".{target.name}.partial")

@@ -1,4 +1,4 @@
-"""`./viewledger ingest FILE.jsonl`: events from a file to Kafka, the same way as over HTTP."""
+"""`./viewledger ingest FILE.jsonl`: send events from a file to Kafka, the same way as over HTTP."""
 
 import json
 import sys
@@ -23,7 +23,7 @@ REJECTS_SHOWN_MAX = 50
 
 
 def run(*, file: str, rejects: Path | None, from_line: int, as_json: bool) -> ExitCode:
-    """OK when every line was accepted, BAD_INPUT when some were rejected, UNAVAILABLE when the broker went away."""
+    """Return OK if every line was accepted, BAD_INPUT if some were rejected, UNAVAILABLE if the broker went away."""
     # what the user typed is checked before what the environment lacks
     with _opened(file) as source:
         environ = settings.environment()

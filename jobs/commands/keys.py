@@ -28,7 +28,7 @@ def _ring() -> Iterator[PostgresKeyRing]:
 
 
 def create(*, owner: str, scope: Sequence[str], payee: str | None, days: int, as_json: bool) -> ExitCode:
-    """Make a key and print it, this once."""
+    """Make a key and print it, only this once."""
     if not re.fullmatch(OWNER_PATTERN, owner):
         raise CommandError(f"--owner is {owner!r}; it must match {OWNER_PATTERN}", ExitCode.BAD_INPUT)
     check_payee(payee)
@@ -65,7 +65,7 @@ def list_keys(*, as_json: bool) -> ExitCode:
 
 
 def revoke(*, key_id: str, as_json: bool) -> ExitCode:
-    """Make a key worthless."""
+    """Revoke a key."""
     with _ring() as ring:
         ring.revoke(key_id, datetime.now(UTC))
     print(json.dumps({"revoked": key_id}) if as_json else f"key {key_id} is revoked")

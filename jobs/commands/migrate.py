@@ -1,4 +1,4 @@
-"""`./viewledger migrate`: brings PostgreSQL up to date by alembic, each migration once and in one transaction."""
+"""`./viewledger migrate`: bring PostgreSQL up to date by alembic, each migration once and in one transaction."""
 
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
@@ -8,7 +8,7 @@ from jobs.wiring.postgres_logins import make_logins
 
 
 def run(*, check: bool, logins: bool) -> ExitCode:
-    """Apply what is pending and says what; `--check` only names it and exits REFUSED while there is any."""
+    """Apply the pending migrations and name them; `--check` only names them and exits REFUSED if there are any."""
     if check and logins:
         raise CommandError("--check and --logins exclude each other; give one of them", ExitCode.BAD_INPUT)
     environ = environment()

@@ -1,4 +1,4 @@
-"""`./viewledger topics new-generation`: goes on counting with another log under the same topic's name, on purpose."""
+"""`./viewledger topics new-generation`: continue counting with another log under the same topic's name, on purpose."""
 
 from collections.abc import Mapping
 from contextlib import closing, suppress
@@ -17,14 +17,14 @@ from jobs.wiring.batch_run import told_by_exit_code
 from speed_layer.redis_segment_store import RedisSegmentStore
 
 PARTITIONS_LOOKED_AT = 64
-"""Of the former log at least so many, since the new one says nothing of how many it had."""
+"""A lower bound of the former log's events: the new log does not show how many there were."""
 
 
 def run(*, actor: str, reason: str) -> ExitCode:
-    """OK when the generation is on record; REFUSED when the topic is the log that is counted, or a run is at work.
+    """Return OK if the generation is recorded; REFUSED if the topic is the counted log, or a run is at work.
 
-    What is settled stays. Of the former log, what no version covers is in no count any more; the new one is counted
-    from its first message, and repeats of archived ids are recognised as ever.
+    Settled counts stay. Events of the former log that no version covers are no longer in any count; the new log is
+    counted from its first message, and repeats of archived ids are still recognised.
     """
     environ = settings.environment()
     bootstrap = ",".join(KAFKA_BOOTSTRAP.read(environ))
@@ -51,7 +51,7 @@ def run(*, actor: str, reason: str) -> ExitCode:
 def refuse_needless(
     log: KafkaLogEnds, known: LogGeneration | None, current: PublishedVersion | None, log_id: str
 ) -> None:
-    """Raise RefusedError where the topic is the log on record, unless it lost events that were counted."""
+    """Raise RefusedError if the topic is the log on record, unless it lost counted events."""
     ends = current.offsets.ends if current else ()
     highwaters = log.highwaters()
     if len(highwaters) < len(ends):
@@ -66,7 +66,7 @@ def refuse_needless(
 
 
 def uncovered_count(environ: Mapping[str, str], current: PublishedVersion | None, known: LogGeneration | None) -> str:
-    """Return in words how many events the speed layer had counted of the former log behind the version."""
+    """Return in words how many events of the former log the speed layer had counted after the version."""
     redis_url = REDIS_URL.read(environ)
     namespace = SPEED_NAMESPACE.read(environ)
     ends = current.offsets.ends if current else ()

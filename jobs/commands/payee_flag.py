@@ -1,4 +1,4 @@
-"""Looks up what --payee names, for commands outside `billing`."""
+"""Look up the value of --payee, for commands outside `billing`."""
 
 from billing.errors import UnknownNameError
 from billing.postgres_session import connector
@@ -11,10 +11,10 @@ from serving_layer.access.postgres_reads import API_ROLE
 
 
 def check_payee(payee_id: str | None) -> None:
-    """Refuse a payee that nobody knows: a key or token for it would see nothing, or one day somebody else's channel.
+    """Refuse an unknown payee: a key or token for it would see nothing, or later another payee's channel.
 
     Raises:
-        CommandError: the payee is not known, or PostgreSQL cannot be asked.
+        CommandError: the payee is unknown, or PostgreSQL does not answer.
     """
     if payee_id is None:
         return

@@ -1,4 +1,4 @@
-"""`./viewledger rebuild batch`: counts everything again from the archive and compares it with what is published."""
+"""`./viewledger rebuild batch`: count everything again from the archive and compare it with the published version."""
 
 import json
 import time
@@ -15,7 +15,7 @@ from jobs.wiring.batch_settings import BatchSettings
 
 
 def run(*, attempts: int, as_json: bool) -> ExitCode:
-    """OK when every table has the same rows; DIFFERENCE names the first table and day that differ."""
+    """Return OK if every table has the same rows; DIFFERENCE names the first table and day that differ."""
     chosen = BatchSettings.from_environ(settings.environment("PIPELINE"))
     started = time.monotonic()
     with told_by_exit_code(), recorded_check(chosen.state, "rebuild", DifferenceError):

@@ -1,4 +1,4 @@
-"""`./viewledger rebuild speed`: empties the speed layer's counts and has them counted again, with the time it took."""
+"""`./viewledger rebuild speed`: drop the speed layer's counts and have them counted again, and measure the time."""
 
 import json
 import logging
@@ -23,7 +23,7 @@ TELL_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Rebuilt:
-    """What was counted again."""
+    """The result of a rebuild."""
 
     events: int
     partitions: int
@@ -31,12 +31,12 @@ class Rebuilt:
 
     @property
     def events_per_second(self) -> float:
-        """How fast."""
+        """Return the speed."""
         return self.events / self.seconds if self.seconds else 0.0
 
 
 def run(*, within: int, as_json: bool) -> ExitCode:
-    """OK when everything on the log is counted again; UNAVAILABLE when a server is away or nobody counts."""
+    """Return OK if everything on the log is counted again; UNAVAILABLE if a server is away or no process counts."""
     environ = settings.environment("PIPELINE")
     bootstrap = ",".join(KAFKA_BOOTSTRAP.read(environ))
     postgres_url = POSTGRES_URL.read(environ)
@@ -69,9 +69,9 @@ def run(*, within: int, as_json: bool) -> ExitCode:
 
 
 def _rebuilt(store: RedisSegmentStore, log: KafkaLogEnds, starts: list[int], within_seconds: int) -> Rebuilt:
-    """Forget, then wait until the speed processes have counted up to where the log ends now.
+    """Drop the counts, then wait until the speed processes have counted up to the present end of the log.
 
-    Events between the version and here are what is counted; ids of the horizon before it are read, too.
+    They count the events since the version; ids of the horizon before it are read, too.
     """
     partition_count = log.partition_count()
     starts += [log.base] * (partition_count - len(starts))

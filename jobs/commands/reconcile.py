@@ -1,4 +1,4 @@
-"""`./viewledger reconcile`: proves that archive, batch tables, served counts and ledger agree, or says where not."""
+"""`./viewledger reconcile`: prove that archive, batch tables, served counts and ledger agree."""
 
 import json
 import sys
@@ -22,7 +22,7 @@ SHOWN_MAX = 20
 
 
 def run(*, day: date | None, repair: bool, as_json: bool) -> ExitCode:
-    """See the exit codes: 4 a server is away, 5 nothing is published, 6 a difference."""
+    """Reconcile. Exit codes: 4 a server is away, 5 nothing is published, 6 a difference."""
     chosen = BatchSettings.from_environ(settings.environment("PIPELINE"))
     with told_by_exit_code(), _ports(chosen) as ports:
         result = reconcile_once(ports, day, repair=repair)
@@ -43,7 +43,7 @@ def run(*, day: date | None, repair: bool, as_json: bool) -> ExitCode:
 
 
 def equal_text(result: Reconciliation) -> str:
-    """Say what was compared and found equal."""
+    """Return what was compared and found equal, as one sentence."""
     scope = "" if result.days is None else f" of {', '.join(map(str, result.days))}"
     return (
         f"version {result.version}: {result.compared['raw_events']:,} raw events{scope}, {result.compared['videos']:,} "
@@ -58,7 +58,7 @@ def _shown(differences: Sequence[str]) -> list[str]:
 
 @contextmanager
 def _ports(chosen: BatchSettings) -> Iterator[ReconcilePorts]:
-    """Connect to everything, cheapest first, so that a server that is away is known before Spark starts."""
+    """Connect to everything, cheapest first, so that an unreachable server is found before Spark starts."""
     with ExitStack() as closed:
         versions = closed.enter_context(closing(PostgresVersionStore(chosen.postgres_url)))
         reconciliations = closed.enter_context(closing(PostgresReconciliations(chosen.postgres_url)))

@@ -1,4 +1,4 @@
-"""`./viewledger status`: what of the local stack is running."""
+"""`./viewledger status`: show which parts of the local stack are running."""
 
 import json
 import time
@@ -13,7 +13,7 @@ GOOD = ("ready", "done")
 
 
 def run(*, as_json: bool) -> ExitCode:
-    """OK when every part is up, UNAVAILABLE otherwise."""
+    """Return OK if every part is up, else UNAVAILABLE."""
     answer = status(folder_in_use())
     if as_json:
         print(json.dumps(answer, indent=1))

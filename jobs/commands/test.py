@@ -1,4 +1,4 @@
-"""`./viewledger test`: the tests that are asked for; without words every test, and `check` beside them."""
+"""`./viewledger test`: run the requested tests; without words every test, and `check` in parallel."""
 
 import signal
 import subprocess
@@ -32,11 +32,11 @@ BESIDE = (
     ),
     "tests/e2e/test_demo.py",
 )
-"""What shares one Spark, which so starts and warms up once, and the demo, which brings its own servers."""
+"""Files that share one Spark session, which starts and warms up once, and the demo, which has its own servers."""
 
 
 def run(*, words: Sequence[str]) -> ExitCode:
-    """OK only when every check held, at least one test ran and none failed."""
+    """Return OK only if every check held, at least one test ran and none failed."""
     programs_for_tests.provide(state_home(), words)
     if words:
         return ExitCode.OK if start("tests", ("pytest", *words)).wait() == 0 else ExitCode.FAILED
@@ -44,9 +44,9 @@ def run(*, words: Sequence[str]) -> ExitCode:
 
 
 def run_everything() -> ExitCode:
-    """Run every check and every test, even when something failed, so that one run shows everything.
+    """Run every check and every test, even after a failure, so that one call shows everything.
 
-    What takes long and needs few servers goes on beside the tests; what it has to say comes last.
+    Long checks that need few servers run in parallel to the tests; their output comes last.
     """
     beside = (("check", ("jobs.cli", "check")), ("Spark laws and demo", ("pytest", "-q", *BESIDE)))
     failed = []

@@ -1,4 +1,4 @@
-"""`./viewledger token`: a token for development, signed by the local stack's own key."""
+"""`./viewledger token`: issue a token for development, signed by the local stack's own key."""
 
 import json
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""`./viewledger topics create|check`: the topics, their settings, and what differs on the broker."""
+"""`./viewledger topics create|check`: the topics, their settings, and the differences on the broker."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -12,7 +12,7 @@ from jobs.settings import KafkaConnection, environment
 
 
 def create_missing() -> ExitCode:
-    """Create what is missing, then check; see `check`."""
+    """Create missing topics, then check; see `check`."""
     connection = KafkaConnection.from_environ(environment())
     with admin_client(connection) as admin:
         for name in create(admin, connection):
@@ -21,7 +21,7 @@ def create_missing() -> ExitCode:
 
 
 def check() -> ExitCode:
-    """OK when the topics are as they should be, DIFFERENCE otherwise (each difference on its own line)."""
+    """Return OK if the topics are right, else DIFFERENCE (each difference on its own line)."""
     connection = KafkaConnection.from_environ(environment())
     with admin_client(connection) as admin:
         return _told(differences(admin, connection))
@@ -36,7 +36,7 @@ def _told(found: Sequence[str]) -> ExitCode:
 
 
 def create(admin: KafkaAdminClient, connection: KafkaConnection) -> list[str]:
-    """Create the topics that do not exist and waits for their leaders; changes none that exists. Returns new names."""
+    """Create the topics that do not exist and wait for their leaders; change no existing one. Return the new names."""
     there = set(admin.list_topics())
     missing = {
         topic.name: {

@@ -1,4 +1,4 @@
-"""`./viewledger up`: starts the local stack on its fixed ports and leaves it running."""
+"""`./viewledger up`: start the local stack on its fixed ports and leave it running."""
 
 import sys
 
@@ -12,7 +12,7 @@ from jobs.settings.state_home import state_home
 
 
 def run(*, servers_only: bool, processes: str) -> ExitCode:
-    """Return when every part answered its probe; running it again while the stack runs changes nothing."""
+    """Return when every part has answered its probe; a repetition while the stack runs changes nothing."""
     folder = state_home() / "local"
     if is_running(folder):
         print("the local stack is running already; ./viewledger status shows it", file=sys.stderr)

@@ -21,7 +21,7 @@ PROCESSES = ("collector", "speed", "api")
 
 
 def run(*, events: int, seed: int, keep: bool, as_json: bool) -> ExitCode:
-    """Run the demo on a stack of its own that starts empty; exits with 6 when a number differs from the truth."""
+    """Run the demo on a stack of its own that starts empty; exit with 6 if a number differs from the truth."""
     started = time.monotonic()
 
     def tell(text: str) -> None:
@@ -54,7 +54,7 @@ def run(*, events: int, seed: int, keep: bool, as_json: bool) -> ExitCode:
 
 
 def make_sample_traffic(now: datetime, *, event_count: int, seed: int) -> Traffic:
-    """Return the traffic that the flags ask for."""
+    """Return the traffic that the flags describe."""
     return make_traffic(read_video_days(now.date()), event_count=event_count, now=now, seed=seed)
 
 

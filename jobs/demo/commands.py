@@ -1,4 +1,4 @@
-"""Runs the product's own commands for the demo, as a user would, against the demo's stack."""
+"""Run the product's own commands for the demo, as a user would, against the demo's stack."""
 
 import json
 import signal
@@ -42,7 +42,7 @@ class RunningCommand:
         return cls(name, process, log)
 
     def result(self) -> dict[str, Any]:
-        """Wait for the end and return the JSON document the command printed last.
+        """Wait for the end and return the last JSON document that the command printed.
 
         Raises:
             CommandError: it ended with another exit code than 0; the message is its last line on stderr.

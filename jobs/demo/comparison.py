@@ -12,7 +12,7 @@ from jobs.demo.traffic import Truth
 
 @dataclass(frozen=True)
 class ComparedRow:
-    """One number as it should be and as it is. `unit` is views, events, micros …"""
+    """One number with its expected and its actual value. `unit` is views, events, micros …"""
 
     name: str
     expected: int
@@ -21,13 +21,13 @@ class ComparedRow:
 
     @property
     def difference(self) -> int:
-        """How far the pipeline is off; 0 everywhere is a pass."""
+        """Return the difference; 0 everywhere is a pass."""
         return self.actual - self.expected
 
 
 @dataclass(frozen=True)
 class Observed:
-    """What the pipeline itself says at the end, gathered from its own outlets."""
+    """The pipeline's own results at the end, read from its interfaces."""
 
     over_http: Sent
     to_kafka: Sent

@@ -1,4 +1,4 @@
-"""How soon an event is countable, from the speed layer's own latency histogram."""
+"""Measure how soon an event is countable, from the speed layer's own latency histogram."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Gathers what the pipeline itself says, from its own outlets: Kafka, Redis, the API, the ledger."""
+"""Collect the pipeline's own results: from Kafka, Redis, the API and the ledger."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ LOOKUP_IDS_MAX = 1000
 
 
 def wait_until_counted(environment: Mapping[str, str]) -> float:
-    """Wait until the speed layer has applied everything that is in the topic now; return the seconds it took.
+    """Wait until the speed layer has applied everything that is in the topic now; return the seconds.
 
     Raises:
         CommandError: two minutes were not enough; the message names the partitions that lag.
@@ -49,7 +49,7 @@ def wait_until_counted(environment: Mapping[str, str]) -> float:
 
 
 def latency_histogram(environment: Mapping[str, str]) -> Histogram:
-    """Return the speed layer's latency histogram as it stands now."""
+    """Return the speed layer's present latency histogram."""
     port = SPEED_METRICS_PORT.read(environment)
     return read_histogram(httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=10).raise_for_status().text)
 

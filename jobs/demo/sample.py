@@ -1,4 +1,4 @@
-"""Reads the real daily views that give the demo's traffic its shape."""
+"""Read the real daily views that give the demo's traffic its shape."""
 
 import csv
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ DAYS_BEFORE_TODAY = 2
 
 @dataclass(frozen=True)
 class VideoDay:
-    """How much one video was watched on one day, in real views."""
+    """The real views of one video on one day."""
 
     video_id: str
     channel: str
@@ -29,7 +29,7 @@ def read_video_days(today: date, path: Path = SAMPLE_FILE) -> list[VideoDay]:
     Event times must be recent: the pipeline sends anything older than 35 days to review.
 
     Raises:
-        CommandError: the file is missing or a row is not what the sample's README says.
+        CommandError: the file is missing or a row does not follow the sample's README.
     """
     try:
         with path.open(newline="", encoding="utf-8") as file:

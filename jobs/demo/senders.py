@@ -24,7 +24,7 @@ TIMEOUT_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Sent:
-    """What became of the messages of one sender: acknowledged, refused by the collector, and how long it took."""
+    """The result of one sender's messages: acknowledged, refused by the collector, and the time it took."""
 
     acknowledged: int
     refused: int
@@ -35,12 +35,12 @@ class Sent:
 
     @property
     def answered(self) -> int:
-        """Messages acknowledged or refused."""
+        """Return the messages that were acknowledged or refused."""
         return self.acknowledged + self.refused
 
     @property
     def per_second(self) -> float:
-        """Messages answered per second."""
+        """Return the messages answered per second."""
         return self.answered / self.seconds if self.seconds else 0.0
 
 
@@ -93,7 +93,7 @@ def _chunks(messages: Iterable[Message]) -> Iterator[Sequence[Message]]:
 
 
 class DirectProducer:
-    """A producer of somebody else's that writes to the topic itself."""
+    """An external producer that writes to the topic itself."""
 
     def __init__(self, bootstrap: str, pseudonym_key: bytes) -> None:
         self._key = pseudonym_key

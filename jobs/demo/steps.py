@@ -120,7 +120,7 @@ class Demo:
         self.tell(f"{name}: counted {seconds:.1f} s after the last event was acknowledged")
 
     def _published(self, result: dict[str, Any]) -> dict[str, Any]:
-        """Take down how fast a batch run was. There was new traffic, so it must have published."""
+        """Record the speed of a batch run. There was new traffic, so it must have published."""
         if result["state"] != "published":
             raise CommandError(f"the batch run published nothing: {result['state']}", ExitCode.DIFFERENCE)
         version, archived, seconds = result["version"], result["archived_count"], result["stage_seconds"]

@@ -1,8 +1,8 @@
-"""Makes the demo's traffic together with its truth.
+"""Generate the demo's traffic together with its truth.
 
 Every message is made with a purpose (a plain view, a duplicate, a broken one …) and its consequence is written into
-`Truth` at that moment, by construction. Nothing here asks the product what counts, so the final comparison means
-something.
+`Truth` at that moment, by construction. Nothing here uses the product's rules, so the final comparison is
+meaningful.
 """
 
 import json
@@ -36,7 +36,7 @@ SHARES = {
     "future": 0.002,
     "late": 0.002,
 }
-"""Each as a share of the plain views; they come on top of them."""
+"""Each as a share of the plain views; they are added to them."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Message:
 
 @dataclass
 class Truth:
-    """What must come out, known by construction. Views are by video; billable views by (video, country)."""
+    """The expected results, known by construction. Views are by video; billable views by (video, country)."""
 
     sent_over_http: int = 0
     refused_at_the_door: int = 0
@@ -64,7 +64,7 @@ class Truth:
 
 @dataclass(frozen=True)
 class Traffic:
-    """Messages by phase, what must come of them, and the catalogue they refer to."""
+    """Messages by phase, their expected results, and the catalogue that they refer to."""
 
     messages: dict[int, list[Message]]
     truth: Truth
@@ -114,7 +114,7 @@ class _Maker:
         return event
 
     def send(self, phase: int, event: dict[str, Any] | bytes, video_id: str, *, over_http: bool | None = None) -> bool:
-        """Put a message on its way; returns whether it goes over HTTP."""
+        """Queue a message; return whether it goes over HTTP."""
         chosen = self.rng.random() < 0.5 if over_http is None else over_http
         self.messages[phase].append(Message(phase, chosen, video_id, event))
         if chosen:
@@ -137,7 +137,7 @@ class _Maker:
             self.truth.billable_views[event["video_id"], event.get("geo_location")] += 1
 
     def refuse(self, phase: int, event: dict[str, Any] | bytes, video_id: str) -> None:
-        """Send what the collector refuses at the door and, sent straight to Kafka, the pipeline rejects."""
+        """Send messages that the collector refuses and that, sent straight to Kafka, the pipeline rejects."""
         if self.send(phase, event, video_id):
             self.truth.refused_at_the_door += 1
         else:
@@ -161,7 +161,7 @@ class _Maker:
         return event
 
     def fan_views(self, name: str, day_start: datetime, video_id: str) -> None:
-        """One viewer watches one video seven times around midnight: the first four are billable."""
+        """Let one viewer watch one video seven times around midnight: the first four are billable."""
         fan = self.event(video_id, day_start)
         for index in range(7):
             happened_at = day_start + timedelta(hours=21 + index)
@@ -279,7 +279,7 @@ def _shuffle_in_windows(rng: random.Random, messages: list[Message]) -> None:
 
 
 def encode_for_kafka(message: Message, key: bytes) -> bytes:
-    """Return the value a direct producer sends: such producers replace what names a person as the collector does."""
+    """Return the value that a direct producer sends: such producers replace personal ids as the collector does."""
     if isinstance(message.event, bytes):
         return message.event
     event = {**message.event, "user_id": pseudonym_of(message.event["user_id"], key)}
@@ -289,7 +289,7 @@ def encode_for_kafka(message: Message, key: bytes) -> bytes:
 
 
 def encode_for_http(message: Message) -> bytes:
-    """Return the line a player sends to the collector."""
+    """Return the line that a player sends to the collector."""
     return message.event if isinstance(message.event, bytes) else _compact(message.event)
 
 

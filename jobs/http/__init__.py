@@ -1,1 +1,1 @@
-"""Runs an ASGI application in the foreground, and bounds what a client may cost it."""
+"""Run an ASGI application in the foreground, and bound a client's use of resources."""

@@ -1,6 +1,6 @@
-"""What a client may cost a server before its request reaches the application: connections, headers, time.
+"""Bound a client's use of a server before its request reaches the application: connections, headers, time.
 
-Uvicorn bounds none of it. The bounds are kept by the protocol object of each connection; a request within them costs a
+Uvicorn bounds none of it. The protocol object of each connection enforces the bounds; a request within them costs a
 few additions, no timer.
 """
 
@@ -30,20 +30,20 @@ from jobs.settings.declared.listening import (
 )
 
 OTHER_FILES = 256
-"""What a process keeps open besides connections of clients."""
+"""File descriptors that a process needs besides clients' connections."""
 PIPELINED_MAX = 16
 """Requests that wait on one connection while an earlier one is answered."""
 FRAMING_BYTES_MAX = 64 * 1024
-"""What may stand around a body besides its own bytes once over: sizes of chunks, their extensions, trailers."""
+"""Allowed bytes around a body in addition to its own size: sizes of chunks, their extensions, trailers."""
 SINGLE = frozenset(b"host authorization cookie content-type content-encoding idempotency-key origin".split())
-"""What says who asks for what stands once: of two, a proxy may judge one and the application the other."""
+"""Headers that identify the sender must appear once: of two, a proxy could check one and the application the other."""
 LINGER_SECONDS = 0.5
-"""What a refused client still sends is read and dropped for so long, or the answer would be lost with a reset."""
+"""How long the rest of a refused request is read and dropped; a reset would lose the answer."""
 
 
 @dataclass(frozen=True)
 class ConnectionLimits:
-    """How much, how long, how many."""
+    """The limits: numbers, times and sizes."""
 
     connections_max: int = 5_000
     address_connections_max: int = 500
@@ -56,12 +56,12 @@ class ConnectionLimits:
     body_seconds_max: float = 120.0
     """A backstop: each route has a shorter time and an answer of its own."""
     stall_seconds_max: float = 60.0
-    """How long a client may leave what was sent to it unread."""
+    """How long a client may leave sent data unread."""
     proxies: frozenset[str] = frozenset()
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "ConnectionLimits":
-        """Read the limits; wrong ones raise CommandError(BAD_INPUT)."""
+        """Read the limits; raise CommandError(BAD_INPUT) for wrong ones."""
         return cls(
             connections_max=HTTP_CONNECTIONS.read(environ),
             address_connections_max=HTTP_CONNECTIONS_PER_ADDRESS.read(environ),
@@ -75,12 +75,12 @@ class ConnectionLimits:
 
 
 def read_proxies(environ: Mapping[str, str]) -> frozenset[str]:
-    """Return the proxies that are trusted; wrong ones raise CommandError(BAD_INPUT)."""
+    """Return the trusted proxies; raise CommandError(BAD_INPUT) for wrong ones."""
     return trusted_proxies(",".join(TRUSTED_PROXIES.read(environ)))
 
 
 def within_open_files(limits: ConnectionLimits) -> ConnectionLimits:
-    """Raise the process's limit of open files as far as it may, and return connections that fit into it."""
+    """Raise the process's limit of open files as far as allowed, and return the number of connections that fit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         return limits
@@ -99,12 +99,12 @@ class Connections:
     by_address: Counter[str] = field(default_factory=Counter)
 
     def protocol(self) -> Any:
-        """Return what uvicorn makes an object of for each connection."""
+        """Return the factory of uvicorn's protocol objects."""
         return partial(BoundedProtocol, self)
 
 
 class _RefusedError(Exception):
-    """Ends the parsing of a request; the refusal says why."""
+    """Ends the parsing of a request; the refusal gives the reason."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -123,7 +123,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._stalled: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Count the connection, and refuse it where there are too many."""
+        """Count the connection; refuse it if there are too many."""
         super().connection_made(transport)
         limits, self._address = self._limits, self.client[0] if self.client else ""
         self._shared.by_address[self._address] += 1
@@ -149,7 +149,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take what came, within the bounds of a request."""
+        """Accept received bytes, within the bounds of a request."""
         if self._is_refused:
             return
         self._raw_bytes += len(data)
@@ -179,12 +179,12 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header; one that comes behind the body (a trailer) says nothing, since nobody has judged it."""
+        """Accept a header; one that comes after the body (a trailer) is ignored, since it was not checked."""
         if not self._is_in_body:
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Judge the headers as a whole before the application sees them."""
+        """Check the headers as a whole before the application sees them."""
         limits = self._limits
         if len(self.url) > limits.url_bytes_max:
             most = limits.url_bytes_max
@@ -216,7 +216,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Note that a request is whole; another may follow."""
+        """Note that a request is complete; another may follow."""
         if self._is_upgrade:
             return
         self._is_in_headers, self._is_in_body = True, False
@@ -224,7 +224,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def _unsupported_upgrade_warning(self) -> None:
-        """Read what asks for another protocol once more, without `Upgrade`: its body would be taken for requests."""
+        """Parse a request for another protocol once more, without `Upgrade`: its body would be taken for requests."""
         self._is_upgrade, upgraded = False, sys.exception()
         rest = self._arrived[upgraded.args[0] :] if upgraded is not None else b""
         head = [b"%s %s HTTP/%s\r\n" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())]
@@ -235,25 +235,25 @@ class BoundedProtocol(HttpToolsProtocol):
         super().data_received(self._arrived)
 
     def on_response_complete(self) -> None:
-        """Close after an answer even when the client does not read it."""
+        """Close after an answer even if the client does not read it."""
         super().on_response_complete()
         if self.transport.is_closing() and self._stalled is None:
             self._stalled = self.loop.call_later(self._limits.stall_seconds_max, self.transport.abort)
 
     def timeout_keep_alive_handler(self) -> None:
-        """Likewise where nothing more came."""
+        """Close likewise if nothing more was received."""
         super().timeout_keep_alive_handler()
         if self._stalled is None:
             self._stalled = self.loop.call_later(self._limits.stall_seconds_max, self.transport.abort)
 
     def pause_writing(self) -> None:
-        """Stop sending: the client does not read what is sent."""
+        """Stop sending: the client does not read."""
         super().pause_writing()
         if self._stalled is None:
             self._stalled = self.loop.call_later(self._limits.stall_seconds_max, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """Go on sending: the client reads again."""
+        """Continue sending: the client reads again."""
         super().resume_writing()
         if self._stalled is not None:
             self._stalled.cancel()
@@ -264,7 +264,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refuse(self._refusal or Problem(400, "request_malformed", "this is not a valid HTTP request"))
 
     def _watch(self, what: tuple[str, int], seconds: float) -> None:
-        """Give what is awaited now its time; what is awaited already keeps the rest of its own."""
+        """Start the timer of the present wait; a wait that is already running keeps the rest of its time."""
         if self._timed != what:
             if self._late is not None:
                 self._late.cancel()
@@ -278,7 +278,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.abort()
 
     def _refuse(self, problem: Problem) -> None:
-        """Answer, and close; while another answer is under way on the connection, only close."""
+        """Answer, and close; while another answer is in progress on the connection, only close."""
         self._is_refused = True
         self._unset_keepalive_if_required()
         if self.cycle is not None and not self.cycle.response_complete:

@@ -1,4 +1,4 @@
-"""Figures for Prometheus on a port of their own, so that whoever reaches the public one does not reach them."""
+"""Serve metrics for Prometheus on a port of their own, so that clients of the public port cannot read them."""
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -24,18 +24,18 @@ RETRY_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class MetricsSettings:
-    """Where `/metrics` is served; a port of 0: nowhere."""
+    """The address of `/metrics`; a port of 0: none."""
 
     host: str
     port: int
     port_variable: str
     is_shared: bool
-    """The process takes the place of another, which may hold the port until it has stopped."""
+    """The process replaces another one, which may hold the port until it has stopped."""
     limits: ConnectionLimits
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str], port: Whole) -> "MetricsSettings":
-        """Read where to listen; `port` is the setting of the port."""
+        """Read the address; `port` is the setting of the port."""
         return cls(
             host=METRICS_HOST.read(environ),
             port=port.read(environ),
@@ -46,9 +46,9 @@ class MetricsSettings:
 
     @contextmanager
     def served(self, exposition: Callable[[], bytes]) -> Iterator[None]:
-        """Serve what `exposition` returns until the block ends, from a thread of its own.
+        """Serve the output of `exposition` until the block ends, from a thread of its own.
 
-        Raises CommandError where the port is taken; a process that shares its socket waits for the port instead.
+        Raises CommandError if the port is taken; a process that shares its socket waits for the port instead.
         """
         stopping, app = threading.Event(), metrics_app(exposition)
         with ExitStack() as running:

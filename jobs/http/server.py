@@ -1,7 +1,7 @@
-"""Runs an ASGI application in the foreground until it is told to stop, without an error for a client.
+"""Run an ASGI application in the foreground until it is stopped, without an error for a client.
 
-Asked to stop, it goes on answering for `drain_seconds`: `/readyz` says 503, so that a load balancer sends no more, and
-every answer says `Connection: close`, so that clients come back elsewhere. Then the requests under way are finished.
+After a stop signal it keeps answering for `drain_seconds`: `/readyz` answers 503, so that a load balancer sends no
+more, and every answer has `Connection: close`, so that clients reconnect elsewhere. Then it finishes open requests.
 """
 
 import socket
@@ -24,9 +24,9 @@ from jobs.settings.kinds import Whole
 
 GRACE_SECONDS = 10
 LAST_REQUEST_SECONDS = 0.3
-"""A connection that was taken last has so long to send its request."""
+"""The time in which a connection that was accepted last must send its request."""
 IDLE_SECONDS_MAX = 75
-"""Longer than proxies keep an idle connection (60 s as a rule): who closes one may meet a request on its way."""
+"""Longer than proxies usually keep an idle connection (60 s): closing one could cross a request on its way."""
 CONNECTION_BACKLOG = 2048
 Message = dict[str, Any]
 Send = Callable[[Message], Awaitable[None]]
@@ -34,20 +34,20 @@ Send = Callable[[Message], Awaitable[None]]
 
 @dataclass(frozen=True)
 class HttpSettings:
-    """Where to listen, and for how long to go on when asked to stop."""
+    """The address, and the drain time after a stop signal."""
 
     host: str
     port: int
     port_variable: str
     inherited: int | None
-    """The number of a listening socket that was opened by whoever started this process. Several processes may share
-    it: a connection that waits in it is taken by any of them, so none is lost while they are restarted in turn."""
+    """The number of a listening socket that the parent process opened. Several processes may share
+    it: any of them accepts a waiting connection, so none is lost while they are restarted in turn."""
     drain_seconds: float
     limits: ConnectionLimits
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str], port: Whole) -> "HttpSettings":
-        """Read where to listen, for how long to drain, and the limits; `port` is the setting of the port."""
+        """Read the address, the drain time and the limits; `port` is the setting of the port."""
         return cls(
             host=BIND_HOST.read(environ),
             port=port.read(environ),
@@ -58,19 +58,19 @@ class HttpSettings:
         )
 
     def listen(self) -> socket.socket:
-        """Listen, or takes the inherited socket; raises CommandError that names the setting."""
+        """Listen, or use the inherited socket; raise CommandError that names the setting."""
         if self.inherited is not None:
             return inherited_socket(self.inherited)
         return listening_socket(self.host, self.port, self.port_variable)
 
     def serve(self, app: Any, listener: socket.socket) -> ExitCode:
-        """Serve on what `listen` returned; see the function."""
+        """Serve on the result of `listen`; see the function."""
         is_shared = self.inherited is not None
         return serve(app, listener, drain_seconds=self.drain_seconds, is_shared=is_shared, limits=self.limits)
 
 
 def listening_socket(host: str, port: int, variable: str) -> socket.socket:
-    """Listen, or raises CommandError that names the address and the setting that moves it."""
+    """Listen, or raise CommandError that names the address and the setting that moves it."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -86,7 +86,7 @@ def listening_socket(host: str, port: int, variable: str) -> socket.socket:
 
 
 def inherited_socket(number: int) -> socket.socket:
-    """Take over an open socket by its number; CommandError when it is none that accepts connections."""
+    """Use an open socket by its number; raise CommandError if it does not accept connections."""
     try:
         listener = socket.socket(fileno=number)
         if listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
@@ -106,10 +106,10 @@ def serve(
     is_shared: bool = False,
     limits: ConnectionLimits | None = None,
 ) -> ExitCode:
-    """Serve until SIGTERM or Ctrl-C, then drains and finishes the requests under way, at most GRACE_SECONDS.
+    """Serve until SIGTERM or Ctrl-C, then drain and finish open requests, within GRACE_SECONDS.
 
-    A second signal ends the draining. `is_shared`: others take the connections that wait in the socket, so that this
-    process takes none as soon as it is asked to stop.
+    A second signal ends the draining. `is_shared`: other processes accept the connections that wait in the socket, so
+    this one accepts none after a stop signal.
     """
     drain = Drain(drain_seconds, is_shared=is_shared)
     try:
@@ -153,7 +153,7 @@ def _config(app: Any, limits: ConnectionLimits | None) -> uvicorn.Config:
 
 
 class Drain:
-    """The time between being asked to stop and stopping."""
+    """The time between the stop signal and the stop."""
 
     def __init__(
         self, seconds: float, *, is_shared: bool = False, monotonic: Callable[[], float] = time.monotonic
@@ -165,26 +165,26 @@ class Drain:
 
     @property
     def has_begun(self) -> bool:
-        """Whether the process was asked to stop."""
+        """Return whether a stop signal came."""
         return self._begun_at is not None
 
     @property
     def is_listening(self) -> bool:
-        """Whether new connections are taken."""
+        """Return whether new connections are accepted."""
         return self._begun_at is None or self._monotonic() < self._begun_at + self._listens_for
 
     @property
     def is_over(self) -> bool:
-        """Whether connections on which no request is under way may be closed, and the process may stop."""
+        """Return whether idle connections may be closed, and the process may stop."""
         return self._begun_at is not None and self._monotonic() >= self._begun_at + self._lasts
 
     def begin(self) -> None:
-        """Note that the process was asked to stop."""
+        """Note the stop signal."""
         self._begun_at = self._monotonic()
 
 
 class DrainingServer(uvicorn.Server):
-    """Uvicorn's server, which stops listening and then stops when the drain says so."""
+    """Uvicorn's server, which stops listening and then stops when the drain allows it."""
 
     def __init__(self, config: uvicorn.Config, drain: Drain) -> None:
         super().__init__(config)
@@ -198,7 +198,7 @@ class DrainingServer(uvicorn.Server):
             self._drain.begin()
 
     async def on_tick(self, counter: int) -> bool:
-        """Ten times a second; True ends the server."""
+        """Run ten times a second; return True to end the server."""
         if not self._drain.is_listening:
             for server in self.servers:
                 server.close()
@@ -207,7 +207,7 @@ class DrainingServer(uvicorn.Server):
 
 
 def announcing(app: Any, drain: Drain) -> Any:
-    """Return the application, which tells clients and load balancers during the drain that it is about to stop."""
+    """Return the application with a notice to clients and load balancers during the drain."""
 
     async def announced(scope: Message, receive: Any, send: Send) -> None:
         async def send_and_close(message: Message) -> None:

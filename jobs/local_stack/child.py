@@ -1,4 +1,4 @@
-"""One child of the supervisor: its process, its state, and when it may be started again."""
+"""One child of the supervisor: its process, its state, and the time of its next start."""
 
 import shutil
 import subprocess
@@ -15,7 +15,7 @@ LOG_BYTES_MAX = 50 * 2**20
 
 
 class ChildState(StrEnum):
-    """Where a child is; `done` is a task's `ready`."""
+    """The state of a child; `done` is a task's `ready`."""
 
     WAITING = "waiting"
     STARTING = "starting"
@@ -28,31 +28,31 @@ class ChildState(StrEnum):
 
 @dataclass(frozen=True)
 class RestartPolicy:
-    """Bounded exponential back-off: the delay doubles from `first` to `longest`, for `tries` deaths in `window`."""
+    """Bounded exponential backoff: the delay doubles from `first` to `longest`, for `tries` deaths in `window`."""
 
     first_seconds: float = 0.2
     longest_seconds: float = 5.0
     tries: int | None = None
-    """None: as often as it takes."""
+    """None: without a limit."""
     window_seconds: float = 120.0
 
     def delay_seconds(self, deaths_in_window: int) -> float | None:
-        """How long to wait after this many deaths; None when it is time to give up."""
+        """Return the seconds to wait after this many deaths; None when it is time to give up."""
         if self.tries is not None and deaths_in_window >= self.tries:
             return None
         return float(min(self.longest_seconds, self.first_seconds * 2.0 ** min(deaths_in_window - 1, 16)))
 
 
 RUNNING_POLICY = RestartPolicy(longest_seconds=20.0)
-"""What has run before is started again for ever: a server whose disk is full is back without anybody's help soon after
-there is room again."""
+"""A child that ran before is restarted without a limit: a server whose disk was full is back by itself soon after
+there is space again."""
 STARTING_POLICY = RestartPolicy(tries=3)
-"""While the stack comes up somebody waits, and what fails three times then is a wrong setting, not bad luck."""
+"""While the stack starts, a user waits, and three failures then mean a wrong setting, not bad luck."""
 
 
 @dataclass
 class Child:
-    """Changes only by the supervisor's loop, which runs in one thread."""
+    """Changed only by the supervisor's loop, which runs in one thread."""
 
     unit: Unit
     log: Path
@@ -69,11 +69,11 @@ class Child:
 
     @property
     def satisfied(self) -> bool:
-        """Whether units that wait for this one may start."""
+        """Return whether units that wait for this one may start."""
         return self.state in (ChildState.READY, ChildState.DONE)
 
     def start(self) -> None:
-        """Start the program; raises OSError or subprocess.SubprocessError when it cannot be started at all."""
+        """Start the program; raise OSError or subprocess.SubprocessError if it cannot be started."""
         for path in self.unit.fresh_folders:
             shutil.rmtree(path, ignore_errors=True)
             owned_folder(path, self.unit.account)
@@ -88,12 +88,12 @@ class Child:
         self.state = ChildState.STARTING
 
     def probe(self) -> None:
-        """Asks the unit's probe and becomes ready when it says so; a task becomes done only by ending."""
+        """Run the unit's probe and become ready if it succeeds; a task becomes done only by ending."""
         if self.unit.kind is not Kind.TASK and (self.unit.probe is None or self.unit.probe()):
             self.state = ChildState.READY
 
     def note_end(self, code: int, policy: RestartPolicy) -> float | None:
-        """Record that the process ended; returns the back-off in seconds, or None when done or given up."""
+        """Record that the process ended; return the backoff in seconds, or None if it is done or given up."""
         self.process, self.last_exit = None, code
         if self.unit.kind is Kind.TASK and code == 0:
             if self.unit.done_marker is not None:
@@ -110,7 +110,7 @@ class Child:
         return delay
 
     def bound_log(self) -> None:
-        """Keep the log below its bound: the full file becomes `.1` and writing goes on in an empty one."""
+        """Keep the log below its bound: the full file becomes `.1`, and writing continues in an empty one."""
         if self.log.exists() and self.log.stat().st_size > LOG_BYTES_MAX:
             shutil.copyfile(self.log, self.log.with_suffix(".log.1"))
             with self.log.open("r+b") as file:

@@ -25,7 +25,7 @@ EMPTY_WEB_PAGES = '<web-app xmlns="http://java.sun.com/xml/ns/javaee" version="3
 
 
 def hdfs_units(profile: Profile, *, java: str, jars: Path, environ: Mapping[str, str]) -> tuple[Unit, ...]:
-    """Return the NameNode, the DataNode, and the tasks that format the name folder once and say who may do what."""
+    """Return the NameNode, the DataNode, and the tasks that format the name folder once and set the rights."""
     account = account_of("hdfs")
     names, blocks = profile.folder / "hdfs-names", profile.folder / "hdfs-blocks"
     for folder in (names, blocks):
@@ -76,13 +76,13 @@ def hdfs_units(profile: Profile, *, java: str, jars: Path, environ: Mapping[str,
 
 
 def hdfs_superuser() -> str:
-    """Return the user whom HDFS lets do everything: the one that its NameNode runs as."""
+    """Return the superuser of HDFS: the account of its NameNode."""
     account = account_of("hdfs")
     return account.name if account else getpass.getuser()
 
 
 def write_config(profile: Profile, names: Path, blocks: Path) -> Path:
-    """Write the class-path folder of both nodes and returns it."""
+    """Write the class-path folder of both nodes and return it."""
     ports = profile.ports
     core = {
         "fs.defaultFS": f"hdfs://127.0.0.1:{ports.namenode}",

@@ -1,7 +1,7 @@
-"""Who may do what in the stack's HDFS: a task of the supervisor, by WebHDFS.
+"""Set the rights in the stack's HDFS: a task of the supervisor, by WebHDFS.
 
-The root belongs to the pipeline's user; the group of analysts may read below it, everybody else may not even enter.
-What is made later inherits the group.
+The root belongs to the pipeline's user; the group of analysts may read below it, others may not even enter. Later files
+inherit the group.
 """
 
 import sys
@@ -15,7 +15,7 @@ SECONDS_MAX = 10.0
 
 
 def give_rights(http_port: int, superuser: str) -> None:
-    """Set owner, group and mode of the root; repeating it changes nothing. Raises OSError when HDFS does not do it."""
+    """Set owner, group and mode of the root; idempotent. Raises OSError if HDFS refuses."""
     for operation in (
         {"op": "SETOWNER", "owner": WRITER, "group": READERS},
         {"op": "SETPERMISSION", "permission": "750"},
@@ -26,7 +26,7 @@ def give_rights(http_port: int, superuser: str) -> None:
 
 
 def main(words: Sequence[str]) -> None:
-    """Take the NameNode's HTTP port and the superuser's name."""
+    """Read the NameNode's HTTP port and the superuser's name."""
     http_port, superuser = words
     give_rights(int(http_port), superuser)
 

@@ -1,4 +1,4 @@
-"""Which port each part of a local stack listens on; all on 127.0.0.1."""
+"""The ports of the parts of a local stack; all on 127.0.0.1."""
 
 import random
 import socket
@@ -12,7 +12,7 @@ from jobs.settings.declared.machine import PORT_BASE
 
 @dataclass(frozen=True)
 class Ports:
-    """One port per listener. Ours first, in the order a user meets them."""
+    """One port per listener: our own first, in the order a user meets them."""
 
     api: int
     collector: int
@@ -30,7 +30,7 @@ class Ports:
     iceberg: int
     api_metrics: int = 0
     collector_metrics: int = 0
-    """A stack that was started before there were these two has none."""
+    """A stack that was started before these two existed has none."""
 
     def by_name(self) -> dict[str, int]:
         """Return the ports as a mapping from part to number."""
@@ -38,7 +38,7 @@ class Ports:
 
 
 OFFSETS = (0, 1, 2, 10, 11, 12, 13, 14, 15, 16, 17, 18, 3, 4, 5, 6)
-"""Where each field of Ports lies behind the base: 17070 is the API, 17080 Kafka, 17082 Redis, 17083 PostgreSQL."""
+"""The offset of each port from the base: 17070 is the API, 17080 Kafka, 17082 Redis, 17083 PostgreSQL."""
 
 
 def fixed_ports(environ: Mapping[str, str]) -> Ports:
@@ -48,7 +48,7 @@ def fixed_ports(environ: Mapping[str, str]) -> Ports:
 
 
 def free_ports() -> Ports:
-    """Ports that nobody listens on now, below the range that the kernel gives to outgoing connections."""
+    """Return free ports, below the range that the kernel uses for outgoing connections."""
     chosen: list[int] = []
     candidates = random.sample(range(20000, 32000), 2000)
     for candidate in candidates:
@@ -60,9 +60,9 @@ def free_ports() -> Ports:
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on this port of 127.0.0.1 now."""
+    """Return whether a server could listen on this port of 127.0.0.1 now."""
     with socket.socket() as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the servers do: TIME_WAIT is no obstacle
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the servers do, despite TIME_WAIT
         try:
             listener.bind(("127.0.0.1", port))
         except OSError:
@@ -71,7 +71,7 @@ def is_free(port: int) -> bool:
 
 
 def is_open(port: int, timeout_seconds: float = 0.3) -> bool:
-    """Whether something accepts connections on this port of 127.0.0.1."""
+    """Return whether a server accepts connections on this port of 127.0.0.1."""
     try:
         socket.create_connection(("127.0.0.1", port), timeout_seconds).close()
     except OSError:
@@ -80,7 +80,7 @@ def is_open(port: int, timeout_seconds: float = 0.3) -> bool:
 
 
 def refuse_taken_ports(ports: Mapping[str, int]) -> None:
-    """Raise CommandError(UNAVAILABLE) naming every port of the given parts that another program holds."""
+    """Raise CommandError(UNAVAILABLE) that names every port of the given parts that another program holds."""
     taken = [f"{port} ({part})" for part, port in ports.items() if not is_free(port)]
     if taken:
         noun = "port is" if len(taken) == 1 else "ports are"

@@ -20,14 +20,14 @@ set -eu
 
 
 def postgres_units(profile: Profile, *, programs: Path, environ: Mapping[str, str]) -> tuple[Unit, ...]:
-    """Return the task that makes the cluster, role and database once, and the server."""
+    """Return the task that creates the cluster, role and database once, and the server."""
     account = account_of("postgres")
     folder = owned_folder(profile.folder / "postgres", account)
     password = profile.secret("postgres_password")
     statements = private_file(
         profile.folder / "etc" / "postgres.sql",
         f"CREATE ROLE viewledger LOGIN CREATEDB CREATEROLE PASSWORD '{password}'\n"
-        # DROP DATABASE … WITH (FORCE) ends autovacuum's workers too, which are nobody's.
+        # DROP DATABASE … WITH (FORCE) ends autovacuum's workers, too, which have no owner.
         "GRANT pg_signal_backend TO viewledger\n"
         "CREATE DATABASE viewledger OWNER viewledger\n",
         account,

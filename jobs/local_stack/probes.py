@@ -1,4 +1,4 @@
-"""Real readiness probes: each asks the server for the work it is there for. All bounded to a few seconds."""
+"""Real readiness probes: each requests the server's actual work. All bounded to a few seconds."""
 
 import json
 import logging
@@ -15,7 +15,7 @@ PROBE_SECONDS = 2.0
 
 
 def kafka_answers(bootstrap: str) -> bool:
-    """Whether the broker answers a metadata request with at least one broker in it."""
+    """Return whether the broker answers a metadata request with at least one broker in it."""
     host, _, port = bootstrap.partition(":")
     if host == "127.0.0.1" and not is_open(int(port)):
         return False  # a client would log a page of retries
@@ -35,7 +35,7 @@ def kafka_answers(bootstrap: str) -> bool:
 
 
 def redis_answers(url: str) -> bool:
-    """Whether Redis answers PING, which it refuses while it still loads its append-only file."""
+    """Return whether Redis answers PING, which it refuses while it loads its append-only file."""
     client = redis.Redis.from_url(url, socket_timeout=PROBE_SECONDS, socket_connect_timeout=PROBE_SECONDS)
     try:
         return bool(client.ping())
@@ -46,7 +46,7 @@ def redis_answers(url: str) -> bool:
 
 
 def postgres_answers(url: str) -> bool:
-    """Whether PostgreSQL lets us in and answers `select 1`."""
+    """Return whether PostgreSQL accepts a connection and answers `select 1`."""
     try:
         connection = psycopg2.connect(url, connect_timeout=2)
     except psycopg2.OperationalError:
@@ -62,12 +62,12 @@ def postgres_answers(url: str) -> bool:
 
 
 def namenode_is_open(http_port: int) -> bool:
-    """Whether the NameNode answers and serves requests (the DataNode's arrival ends its safe mode)."""
+    """Return whether the NameNode answers and serves requests (the DataNode's arrival ends its safe mode)."""
     return "FSState" in _namenode_state(http_port)
 
 
 def hdfs_is_writable(http_port: int) -> bool:
-    """Whether the NameNode left safe mode and counts at least one live DataNode."""
+    """Return whether the NameNode left safe mode and counts at least one live DataNode."""
     state = _namenode_state(http_port)
     return state.get("FSState") == "Operational" and int(str(state.get("NumLiveDataNodes", 0))) >= 1
 

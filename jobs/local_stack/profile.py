@@ -17,7 +17,7 @@ LOGINS = {
     "api": "api_process",
     "approver": "approver",
 }
-"""Whose work → the login of PostgreSQL that does it: processes, and the people whom one developer plays in turn."""
+"""Owner of the work → its PostgreSQL login: processes, and the people whose roles one developer takes in turn."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Profile:
         return self.folder / "log" / f"{name}.log"
 
     def write_config(self, name: str, content: str) -> Path:
-        """Write a configuration file that servers may read (it must hold no secret)."""
+        """Write a configuration file that servers may read (without secrets)."""
         path = self.folder / "etc" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.parent.chmod(0o755)
@@ -46,7 +46,7 @@ class Profile:
         return path
 
     def secret(self, name: str) -> str:
-        """Return a random secret of this stack, made at first use, kept in a file only the starting user can read."""
+        """Return a random secret of this stack, created at first use, in a file that only its owner can read."""
         path = self.folder / "secrets.json"
         known: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
         if name not in known:
@@ -55,7 +55,7 @@ class Profile:
         return known[name]
 
     def environment(self) -> dict[str, str]:
-        """Return the settings by which clients and our processes reach this stack; holds secrets."""
+        """Return the settings by which clients and our processes reach this stack, including secrets."""
         ports = self.ports
         password = self.secret("postgres_password")
         return {
@@ -85,7 +85,7 @@ class Profile:
         }
 
     def _logins(self) -> dict[str, str]:
-        """Return settings with the URL of each login that is less than the one that migrates."""
+        """Return settings with the URL of each login except the one that migrates."""
         place = f"127.0.0.1:{self.ports.postgres}/viewledger"
         return {
             login_setting(name.upper()): f"postgresql://{login}:{self.secret(f'{name}_password')}@{place}"

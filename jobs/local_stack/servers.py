@@ -1,4 +1,4 @@
-"""The plan of a stack: which units run, in which order, with which settings."""
+"""The plan of a stack: its units, their order and their settings."""
 
 import os
 import sys
@@ -22,11 +22,11 @@ from jobs.setup import programs
 SERVERS = ("kafka", "redis", "postgres", "hdfs")
 PROCESSES = ("collector", "speed", "api")
 OPTIONAL_PROCESSES = ("sql",)
-"""Started only where somebody asks: a Spark of its own takes ten seconds and a gigabyte."""
+"""Started only on request: a Spark of its own takes ten seconds and a gigabyte."""
 
 
 def plan(profile: Profile, *, servers: Sequence[str], processes: Sequence[str]) -> tuple[Unit, ...]:
-    """Every unit of the stack. Raises CommandError when a name is unknown or a program is not installed."""
+    """Return every unit of the stack. Raises CommandError if a name is unknown or a program is not installed."""
     units: list[Unit] = []
     for server in servers:
         units += server_units(profile, server)
@@ -58,18 +58,18 @@ def server_units(profile: Profile, server: str) -> tuple[Unit, ...]:
 
 
 def our_environment(profile: Profile) -> dict[str, str]:
-    """Return what our own processes see: the starting user's environment, with this stack's settings over it."""
+    """Return the environment of our own processes: the starting user's, with this stack's settings over it."""
     environ = programs.with_java_home(own_environment()) | profile.environment()
     return environ | {"PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": "1"}
 
 
 def command_task(name: str, words: tuple[str, ...], *, after: tuple[str, ...], environ: Mapping[str, str]) -> Unit:
-    """One of our commands, run once."""
+    """Return one of our commands, run once."""
     return Unit(name=name, kind=Kind.TASK, command=our_command(*words), environ=environ, after=after)
 
 
 def process_unit(profile: Profile, name: str, *, after: tuple[str, ...], environ: Mapping[str, str]) -> Unit:
-    """One of our own processes, ready when GET /readyz answers 200 on its port."""
+    """Return one of our own processes, ready when GET /readyz answers 200 on its port."""
     ports = {
         "collector": profile.ports.collector,
         "speed": profile.ports.speed_metrics,
@@ -92,7 +92,7 @@ def process_unit(profile: Profile, name: str, *, after: tuple[str, ...], environ
 
 
 def _with_own_login(environ: Mapping[str, str], name: str) -> dict[str, str]:
-    """Return the settings of a process: of PostgreSQL's logins its own alone, or else the one that has every role."""
+    """Return the settings of a process: of PostgreSQL's logins only its own, or else the one with every role."""
     own = login_setting(name.upper())
     own = own if own in environ else POSTGRES_URL.name
     return {each: value for each, value in environ.items() if each == own or not each.endswith("POSTGRES_URL")}

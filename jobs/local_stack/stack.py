@@ -1,4 +1,4 @@
-"""A handle on a local stack: start it, use it, hurt it, stop it."""
+"""A handle on a local stack: start it, use it, send signals to it, stop it."""
 
 import json
 import os
@@ -30,7 +30,7 @@ POLL_SECONDS = 0.05
 
 
 def no_progress(_text: str) -> None:
-    """Tells nobody."""
+    """Report nothing."""
 
 
 @dataclass
@@ -57,7 +57,7 @@ class LocalStack:
         tell: Callable[[str], None] = no_progress,
         ready_within_seconds: float = 120.0,
     ) -> "LocalStack":
-        """Start a stack in `folder` and returns when every part answered its probe.
+        """Start a stack in `folder` and return when every part has answered its probe.
 
         `detached`: the stack outlives this process. Raises CommandError(UNAVAILABLE) with one sentence when a port
         is taken, a part does not come up, or a stack runs in this folder already; nothing is left running then.
@@ -87,19 +87,19 @@ class LocalStack:
 
     @classmethod
     def attach(cls, folder: Path) -> "LocalStack | None":
-        """Return the stack that runs in `folder`; None when none does."""
+        """Return the stack that runs in `folder`; None if there is none."""
         if not is_running(folder) or not (report := read_report(folder)):
             return None
         ports = Ports(**report["ports"])
         return cls(folder, ports, Profile(folder, ports).environment())
 
     def report(self) -> dict[str, Any]:
-        """Return what the supervisor last wrote about its children (`stack.json`)."""
+        """Return the supervisor's last report about its children (`stack.json`)."""
         return read_report(self.folder)
 
     @property
     def superuser_url(self) -> str:
-        """The URL of PostgreSQL for its superuser, without a database; no process of ours is given it."""
+        """Return the URL of PostgreSQL for its superuser, without a database; our processes never get it."""
         password = (self.folder / "etc" / "postgres.pw").read_text(encoding="utf-8").strip()
         return f"postgresql://postgres:{password}@127.0.0.1:{self.ports.postgres}"
 
@@ -109,7 +109,7 @@ class LocalStack:
         return int(pid) if pid is not None else None
 
     def kill(self, name: str, number: int = signal.SIGKILL) -> int:
-        """Send a signal to a child and returns the id it had; the supervisor starts a dead one again."""
+        """Send a signal to a child and return its process id; the supervisor restarts a dead one."""
         pid = self.pid(name)
         if pid is None:
             raise CommandError(f"{name} is not running", ExitCode.UNAVAILABLE)
@@ -117,7 +117,7 @@ class LocalStack:
         return pid
 
     def wait_ready(self, name: str, *, not_pid: int | None = None, within_seconds: float = 60.0) -> int:
-        """Wait until a child is ready, under another process id than `not_pid`; returns its id."""
+        """Wait until a child is ready, under another process id than `not_pid`; return its id."""
         deadline = time.monotonic() + within_seconds
         while time.monotonic() < deadline:
             child = self.report()["children"][name]
@@ -127,7 +127,7 @@ class LocalStack:
         raise CommandError(f"{name} was not ready within {within_seconds:.0f} s", ExitCode.UNAVAILABLE)
 
     def stop(self, within_seconds: float = STOP_SECONDS) -> None:
-        """Stop every child in order and waits for it; kills the supervisor, and all with it, past the time."""
+        """Stop every child in order and wait for it; after the time, kill the supervisor and all its children."""
         pid = self.supervisor.pid if self.supervisor is not None else self.report().get("supervisor_pid")
         if pid is None or not self._alive():
             return
@@ -175,7 +175,7 @@ class LocalStack:
 
 
 def read_report(folder: Path) -> dict[str, Any]:
-    """Return the content of `stack.json`; empty before the first one."""
+    """Return the content of `stack.json`; empty before the first report."""
     path = folder / "stack.json"
     return dict(json.loads(path.read_text())) if path.exists() else {}
 

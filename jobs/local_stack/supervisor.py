@@ -1,4 +1,4 @@
-"""Starts a stack's units in order, restarts what dies, and leaves nothing behind. One thread, one loop."""
+"""Start a stack's units in order, restart dead ones, and leave no process running. One thread, one loop."""
 
 import argparse
 import fcntl
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 BUSY_SECONDS, IDLE_SECONDS = 0.1, 2.0
 STOP_WAVES = ((Kind.PROCESS, Kind.TASK), (Kind.SERVER,))
-"""Our processes are stopped before the servers they write to."""
+"""Our processes are stopped before the servers that they write to."""
 
 
 class Supervisor:
@@ -45,7 +45,7 @@ class Supervisor:
         self.written = ""
 
     def run(self) -> int:
-        """Supervises until told to stop; 0 after a stop on request, 1 when the stack could not start."""
+        """Supervise until stopped; return 0 after a stop on request, 1 if the stack could not start."""
         wake, wake_write = os.pipe()
         os.set_blocking(wake, False)
         os.set_blocking(wake_write, False)
@@ -65,7 +65,7 @@ class Supervisor:
         self.stop_wanted = True
 
     def step(self) -> None:
-        """One look at every child: collect the dead, start what may start, probe what is starting."""
+        """Check every child once: collect the dead, start those that may start, probe those that are starting."""
         for child in self.children.values():
             if self.stop_wanted:
                 return
@@ -82,12 +82,12 @@ class Supervisor:
             logger.info("stack ready", extra={"fields": {"seconds": self.ready_after_seconds}})
 
     def may_start(self, child: Child) -> bool:
-        """Whether everything the child waits for is there and its back-off is over."""
+        """Return whether the child's dependencies are ready and its backoff is over."""
         needed = [self.children[name] for name in child.unit.after if name in self.children]
         return time.monotonic() >= child.next_start_clock and all(other.satisfied for other in needed)
 
     def start(self, child: Child) -> None:
-        """Start a child; a program that cannot be started counts like one that died."""
+        """Start a child; a program that cannot be started counts as dead."""
         try:
             child.start()
         except (OSError, subprocess.SubprocessError) as error:
@@ -97,7 +97,7 @@ class Supervisor:
         logger.info("child started", extra={"fields": {"name": child.unit.name, "pid": self.pid(child)}})
 
     def probe(self, child: Child) -> None:
-        """Asks whether a starting child is ready; one that takes too long is ended and counts as dead."""
+        """Probe a starting child; one that takes too long is ended and counts as dead."""
         child.probe()
         late = time.monotonic() - child.started_clock > child.unit.ready_within_seconds
         if child.state is ChildState.STARTING and late and child.process is not None:
@@ -108,7 +108,7 @@ class Supervisor:
             logger.info("child ready", extra={"fields": {"name": child.unit.name, "seconds": seconds}})
 
     def note_end(self, child: Child, code: int) -> None:
-        """Log the end of a child and decides what follows from it."""
+        """Log the end of a child and decide what follows from it."""
         delay = child.note_end(code, STARTING_POLICY if self.state == "starting" else RUNNING_POLICY)
         fields = {"name": child.unit.name, "code": code, "restarts": child.restarts, "delay_seconds": delay}
         if child.state is ChildState.DONE:
@@ -124,7 +124,7 @@ class Supervisor:
             logger.error("child given up", extra={"fields": fields | {"error": self.error}})
 
     def stop(self) -> int:
-        """End every child in waves, politely first, and writes the last state."""
+        """End every child in waves, first by SIGTERM, and write the last report."""
         failed = self.state == "failed"
         if not failed:
             self.state = "stopping"
@@ -139,7 +139,7 @@ class Supervisor:
         return 1 if failed else 0
 
     def stop_wave(self, children: Sequence[Child]) -> None:
-        """Asks these children to end, waits for each within its time, then kills what is left."""
+        """Send SIGTERM to these children, wait for each within its time, then kill the rest."""
         running = [child for child in children if child.process is not None]
         for child in running:
             if child.process is not None:
@@ -164,7 +164,7 @@ class Supervisor:
         return child.process.pid if child.process is not None else None
 
     def publish(self) -> None:
-        """Write `stack.json` when anything in it changed; readers see whole versions only."""
+        """Write `stack.json` if anything in it changed; readers see complete versions only."""
         children = {
             name: {
                 "kind": child.unit.kind.value,

@@ -1,4 +1,4 @@
-"""What the supervisor can run: servers, one-time tasks and our own processes, as frozen records."""
+"""The units of the supervisor: servers, one-time tasks and our own processes, as frozen records."""
 
 import signal
 from collections.abc import Callable, Mapping
@@ -22,7 +22,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Unit:
-    """One child of the supervisor: everything needed to start it, know it is ready, and stop it."""
+    """One child of the supervisor: how to start it, how to know that it is ready, and how to stop it."""
 
     name: str
     kind: Kind
@@ -31,13 +31,13 @@ class Unit:
     after: tuple[str, ...] = ()
     """Units that must be ready (a task: done) before this one starts; names not in the plan are ignored."""
     probe: Callable[[], bool] | None = None
-    """True once the unit does its work, by a real request; None means ready as soon as started."""
+    """Returns true once the unit does its work, by a real request; None means ready as soon as started."""
     account: Account | None = None
     port: int | None = None
     ready_within_seconds: float = 60.0
     stop_signal: int = signal.SIGTERM
     stop_within_seconds: float = 15.0
     done_marker: Path | None = None
-    """A task's file that says it need not run again; written by the supervisor when the task ended with 0."""
+    """A task's stamp file: it need not run again; the supervisor writes it when the task ended with 0."""
     fresh_folders: tuple[Path, ...] = field(default=())
-    """Emptied and given to the account before a task starts: what a half-done earlier try left is not kept."""
+    """Emptied and given to the account before a task starts: the remains of an interrupted try are removed."""

@@ -61,7 +61,7 @@ class ApiSettings:
     postgres: settings.PostgresConnection
     namespace: str
     fresh_seconds: int
-    """An answer is complete if everything that was on the log so long ago is known to be in it."""
+    """An answer is complete if everything that was on the log this long ago is known to be in it."""
     http: HttpSettings
     figures: MetricsSettings
     access: AccessSettings
@@ -97,7 +97,7 @@ class SpeedLayerCounts:
         self._fresh_ms = fresh_seconds * 1000
 
     async def read(self, offset_ends: tuple[int, ...], video_ids: Sequence[str]) -> SpeedSums:
-        """Return the sums since the offsets; raises UnavailableError."""
+        """Return the sums since the offsets; raise UnavailableError."""
         found = await self._reader.read(offset_ends, video_ids)
         is_complete = found.is_complete and found.is_current(self._fresh_ms)
         milliseconds = found.appended_at_ms
@@ -106,7 +106,7 @@ class SpeedLayerCounts:
 
 
 def run() -> ExitCode:
-    """Serve until it is stopped. Starts without PostgreSQL and Redis, too, and answers as soon as they do."""
+    """Serve until stopped. Starts without PostgreSQL and Redis, too, and answers as soon as they do."""
     environ = settings.environment("API")
     chosen = ApiSettings.from_environ(environ)
     log_json()

@@ -57,7 +57,7 @@ class CollectorSettings:
 
 
 def run() -> ExitCode:
-    """Serve until it is stopped; UNAVAILABLE when no broker answers at the start or the port is taken."""
+    """Serve until stopped; return UNAVAILABLE if no broker answers at the start or the port is taken."""
     chosen = CollectorSettings.from_environ(settings.environment())
     log_json()
     listener = chosen.http.listen()
@@ -69,7 +69,7 @@ def run() -> ExitCode:
         trusted_proxies=chosen.proxies,
         acknowledgement_seconds_max=chosen.acknowledgement_ms_max / 1000 + 1,
     )
-    # The log is its own breaker: while it connects anew, appending fails at once.
+    # The log is its own breaker: while it reconnects, appending fails at once.
     show_states(
         collector.metrics.registry,
         {"kafka": lambda: BreakerState.CLOSED if event_log.is_connected else BreakerState.OPEN},

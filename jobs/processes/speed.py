@@ -75,11 +75,11 @@ class SpeedSettings:
     namespace: str
     horizon: Horizon
     state: Path | None
-    """Where the halt is noted for Prometheus; None: nowhere."""
+    """The file that records the halt for Prometheus; None: no file."""
     host: str
     port: int
     unknown_videos_max: int
-    """How many videos that are not in the catalogue a partition's segment takes."""
+    """The number of videos outside the catalogue that a partition's segment takes."""
     failpoints: Failpoints
     limits: ConnectionLimits
 
@@ -111,21 +111,21 @@ class SpeedSettings:
 
 
 class Readiness:
-    """Whether the loop, once there is one and until it is asked to stop, does its work."""
+    """Whether the loop does its work, once it exists and until it is asked to stop."""
 
     def __init__(self, stopping: threading.Event) -> None:
         self._stopping = stopping
         self.loop: ConsumeLoop | None = None
 
     def __call__(self) -> bool:
-        """Whether every partition of this process is being counted."""
+        """Return whether every partition of this process is being counted."""
         return self.loop is not None and self.loop.is_ready and not self._stopping.is_set()
 
 
 def run() -> ExitCode:
-    """Count until SIGTERM or Ctrl-C. FAILED when going on would count wrong, BAD_INPUT when Redis is set up unsafely.
+    """Count until SIGTERM or Ctrl-C. FAILED if the count would be wrong, BAD_INPUT if Redis is configured unsafely.
 
-    Servers that do not answer are waited for, at the start too; meanwhile `/readyz` says 503.
+    It waits for servers that do not answer, also at the start; meanwhile `/readyz` answers 503.
     """
     chosen = SpeedSettings.from_environ(settings.environment("SPEED"))
     if importlib.util.find_spec("crc32c") is None:
@@ -185,13 +185,13 @@ def _loop_ports(
     catalogue: PostgresCatalogueVideos,
     stopping: threading.Event,
 ) -> LoopPorts:
-    """Put failpoints around what they are for, and a circuit breaker around each server."""
+    """Put failpoints around the ports, and a circuit breaker around each server."""
     log, store, dead_letters = connected
     on = chosen.failpoints.on
     published = PostgresPublishedOffsets(chosen.postgres_url, chosen.kafka.topic)
     kafka, redis = CircuitBreaker(Part.KAFKA), CircuitBreaker(Part.REDIS)
     letters = CircuitBreaker(Part.KAFKA, name="dead_letters")
-    # Counting waits for each try, and can do for long with what was published last: so it is asked seldom.
+    # Counting waits for each try, and works for long with the last published version: so this is rarely queried.
     postgres = CircuitBreaker(Part.POSTGRES, failures_max=1, backoff=Backoff(10.0, 10.0))
     bound_waits(POSTGRES_SECONDS_MAX)
     show_breakers(registry, (kafka, letters, redis, postgres))
@@ -218,7 +218,7 @@ def _loop_ports(
 
 
 def _patiently(connect: Callable[[], Connected], stopping: threading.Event) -> Connected | None:
-    """Try until it works; None when asked to stop meanwhile."""
+    """Retry until it works; return None if asked to stop meanwhile."""
     return wait_for(connect, stopping=stopping, told=_waiting)
 
 
@@ -228,7 +228,7 @@ def _waiting(error: Exception, _failures: int, seconds: float) -> None:
 
 @contextmanager
 def _probes(chosen: SpeedSettings, registry: CollectorRegistry, readiness: Readiness) -> Iterator[None]:
-    """Answers probes until the block ends; raises CommandError where the port is taken."""
+    """Answer probes until the block ends; raise CommandError if the port is taken."""
     listener = listening_socket(chosen.host, chosen.port, SPEED_METRICS_PORT.name)
     app = probe_app(is_ready=readiness, metrics=lambda: (generate_latest(registry), MEDIA_TYPE))
     with served_beside(app, listener, chosen.limits):
@@ -237,7 +237,7 @@ def _probes(chosen: SpeedSettings, registry: CollectorRegistry, readiness: Readi
 
 @contextmanager
 def _stopping_on_signals() -> Iterator[threading.Event]:
-    """Turn SIGTERM and Ctrl-C into an event, so that the chunk at hand is finished."""
+    """Turn SIGTERM and Ctrl-C into an event, so that the current chunk is finished."""
     stopping = threading.Event()
     before = {number: signal.signal(number, lambda *_: stopping.set()) for number in (signal.SIGTERM, signal.SIGINT)}
     try:

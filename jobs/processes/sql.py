@@ -12,11 +12,11 @@ from jobs.wiring.sql_server import SqlServerSettings, sql_server
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
-"""How often Spark's Java process is looked at."""
+"""How often Spark's Java process is checked."""
 
 
 def run() -> ExitCode:
-    """Serve until it is stopped; FAILED when Spark's Java process ends before."""
+    """Serve until stopped; FAILED if Spark's Java process ends first."""
     chosen = SqlServerSettings.from_environ(settings.environment())
     log_json()
     with sql_server(chosen) as server:

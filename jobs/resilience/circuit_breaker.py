@@ -1,6 +1,6 @@
-"""Leaves a server alone that does not answer, so that nobody queues up for it and it may come back.
+"""Stop calling a server that does not answer, so that callers do not queue up for it and it can recover.
 
-Put around the calls of a port where a process is wired together, as failpoints are: no layer needs to know of it.
+It wraps the calls of a port where a process is wired together, like failpoints: the layers do not know of it.
 """
 
 import functools
@@ -20,22 +20,21 @@ Port = TypeVar("Port")
 
 
 class BreakerState(IntEnum):
-    """What happens to a call; the numbers are those of the metric."""
+    """The state of the breaker; the numbers are those of the metric."""
 
     CLOSED = 0
-    """It is made."""
+    """Calls are made."""
     HALF_OPEN = 1
-    """The pause is over: one call is made to find out, the others fail at once."""
+    """The pause is over: one call is made to probe, the others fail at once."""
     OPEN = 2
-    """It fails at once."""
+    """Calls fail at once."""
 
 
 class CircuitBreaker:
     """Opens after `failures_max` failures in a row and lets one call through after each pause.
 
-    Only UnavailableError of this part counts, and it is what a refused call raises: for the caller a server that is
-    left alone is one that does not answer. Any other outcome is an answer. Thread-safe; a call is made without the
-    lock.
+    Only UnavailableError of this part counts, and a refused call raises it, too: for the caller an open breaker looks
+    like a server that does not answer. Any other outcome is an answer. Thread-safe; a call is made without the lock.
     """
 
     def __init__(
@@ -48,7 +47,7 @@ class CircuitBreaker:
         monotonic: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        """`name` tells several breakers of one part apart, in messages and metrics; pauses grow with the failures."""
+        """`name` distinguishes several breakers of one part in messages and metrics; pauses grow with the failures."""
         self.name = name or part.value
         self._part = part
         self._failures_max = failures_max
@@ -63,12 +62,12 @@ class CircuitBreaker:
 
     @property
     def state(self) -> BreakerState:
-        """What would happen to a call now."""
+        """Return the state for a call made now."""
         with self._lock:
             return self._state()
 
     def on(self, port: Port, *calls: Callable[Concatenate[Port, ...], Any]) -> Port:
-        """Return the port with these methods of it going through the breaker, coroutines or plain ones.
+        """Return the port with calls of these methods through the breaker, coroutines or plain ones.
 
         They are named as methods of its type (`Store.apply`), so that a wrong one is a type error.
         """
@@ -76,7 +75,7 @@ class CircuitBreaker:
 
     @contextmanager
     def guarding(self) -> Iterator[None]:
-        """Surrounds one call; raises UnavailableError at once when the server is left alone."""
+        """Wrap one call; raise UnavailableError at once while the breaker is open."""
         self._enter()
         try:
             yield
@@ -121,7 +120,7 @@ class CircuitBreaker:
             self._is_probing = False
 
     def _abandoned(self) -> None:
-        """Forget a call that was cancelled: it says nothing about the server."""
+        """Ignore a call that was cancelled: it proves nothing about the server."""
         with self._lock:
             self._is_probing = False
 

@@ -30,5 +30,5 @@ def show_breakers(registry: CollectorRegistry, breakers: Sequence[CircuitBreaker
 
 
 def show_states(registry: CollectorRegistry, states: Mapping[str, Callable[[], BreakerState]]) -> None:
-    """Show states that are asked for when the metrics are read."""
+    """Show states that are read together with the metrics."""
     registry.register(_States(states))

@@ -1,9 +1,9 @@
-"""Named points at which a process hurts itself, so that faults can be placed exactly. Off, and free, when unset.
+"""Named points at which a process harms itself, so that faults can be placed exactly. Off, and free, when unset.
 
 `VIEWLEDGER_FAILPOINT=speed.after_apply:kill@17`: the 17th time the speed process has applied chunks, it is killed.
-The points are the calls of a process's ports, for nothing happens between processes without one of them; `before_` and
-`after_` stand for each call, and several points are separated by commas. An `after_` of a call that answers by a future
-is reached when the future is done and nobody has been told yet.
+The points are the calls of a process's ports, since processes interact only through them; each call has a `before_`
+and an `after_` point, and several points are separated by commas. The `after_` point of a call that returns a future is
+reached when the future is done and before its callbacks run.
 """
 
 import logging
@@ -34,7 +34,7 @@ VARIABLE = FAILPOINT.name
 HANG_SECONDS = 45.0
 
 Call = Callable[..., Any]
-"""A method of a port, as the port's type has it: `Warehouse.archive`."""
+"""A method of a port, in the port's type: `Warehouse.archive`."""
 Port = TypeVar("Port")
 
 CALLS: Mapping[str, tuple[Call, ...]] = {
@@ -60,16 +60,16 @@ CALLS: Mapping[str, tuple[Call, ...]] = {
 
 
 class Action(StrEnum):
-    """What the process does to itself."""
+    """The action of the process on itself."""
 
     KILL = "kill"
-    """SIGKILL."""
+    """Send SIGKILL."""
     STOP = "stop"
-    """SIGSTOP."""
+    """Send SIGSTOP."""
     HANG = "hang"
-    """Nothing for HANG_SECONDS, while other threads go on."""
+    """Block this call for HANG_SECONDS, while other threads continue."""
     FAIL = "fail"
-    """Raise the error that the port raises when its server went away."""
+    """Raise the error of the port for an unreachable server."""
 
 
 _POINT = re.compile(r"(\w+)\.(before|after)_(\w+):(\w+)@([1-9]\d{0,8})", re.ASCII)
@@ -77,7 +77,7 @@ _POINT = re.compile(r"(\w+)\.(before|after)_(\w+):(\w+)@([1-9]\d{0,8})", re.ASCI
 
 @dataclass(frozen=True)
 class Failpoint:
-    """What happens at which call."""
+    """An action at a call."""
 
     process: str
     moment: str
@@ -95,12 +95,12 @@ Moment = Callable[[Call, Action, int], str]
 
 
 def before(call: Call, action: Action, hit: int = 1) -> str:
-    """Return the point before a call, as the variable names it."""
+    """Return the point before a call, in the variable's notation."""
     return str(Failpoint(_process_of(call), "before", call.__name__, action, hit))
 
 
 def after(call: Call, action: Action, hit: int = 1) -> str:
-    """Return the point after a call, as the variable names it."""
+    """Return the point after a call, in the variable's notation."""
     return str(Failpoint(_process_of(call), "after", call.__name__, action, hit))
 
 
@@ -109,7 +109,7 @@ def _process_of(call: Call) -> str:
 
 
 def parse(text: str) -> tuple[Failpoint, ...]:
-    """Read the variable's value; a wrong one raises CommandError(BAD_INPUT) that says what is allowed."""
+    """Parse the variable's value; raise CommandError(BAD_INPUT) that says what is allowed."""
     return tuple(_parse_one(part.strip()) for part in text.split(",")) if text else ()
 
 
@@ -133,17 +133,17 @@ def _refuse(text: str, allowed: str) -> NoReturn:
 
 
 class Failpoints:
-    """The points of one process, as its environment sets them."""
+    """The points of one process, from its environment."""
 
     def __init__(self, process: str, environ: Mapping[str, str]) -> None:
         self._points = tuple(each for each in parse(FAILPOINT.read_if_set(environ) or "") if each.process == process)
         self._calls: dict[str, int] = {}
-        """How often each call was made by this process, on whatever port and connection."""
+        """The number of this process's calls so far, across ports and connections."""
         if self._points:
             logger.warning("failpoints are set", extra={"fields": {"points": FAILPOINT.read(environ)}})
 
     def on(self, port: Port, part: Part) -> Port:
-        """Return the port itself, or one that hurts the process at its points; `part` is what it talks to."""
+        """Return the port itself, or a wrapper that acts at the process's points; `part` is the server it talks to."""
         points = [each for each in self._points if hasattr(port, each.call)]
         return cast(Port, _Hurting(port, points, self._calls, part)) if points else port
 

@@ -1,4 +1,4 @@
-"""Tries again what failed because a server does not answer; the waits are those of `Backoff`."""
+"""Retry work that failed because a server does not answer, with the waits of `Backoff`."""
 
 import random
 import threading
@@ -20,10 +20,10 @@ from ingestion.contract.unavailable import UnavailableError
 
 Answer = TypeVar("Answer")
 Told = Callable[[Exception, int, float], None]
-"""Is told before each wait: the error, how many tries have failed, how many seconds are waited."""
+"""Called before each wait: the error, the number of failed tries, the seconds to wait."""
 
 BETWEEN_RUNS = Backoff(4.0, 30.0)
-"""For a whole run that is done again: a server that was restarted needs some seconds."""
+"""For a whole run that is retried: a restarted server needs some seconds."""
 
 
 def try_again(
@@ -34,7 +34,7 @@ def try_again(
     backoff: Backoff = BETWEEN_RUNS,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Answer:
-    """Do the work, at most so many times; the last failure is raised as it is."""
+    """Do the work, up to `attempts` times; raise the last failure unchanged."""
     retrying = Retrying(
         retry=retry_if_exception_type(UnavailableError),
         stop=stop_after_attempt(attempts),
@@ -47,7 +47,7 @@ def try_again(
 
 
 def wait_for(work: Callable[[], Answer], *, stopping: threading.Event, told: Told) -> Answer | None:
-    """Do the work until it succeeds; None when asked to stop meanwhile."""
+    """Do the work until it succeeds; return None if asked to stop meanwhile."""
     retrying = Retrying(
         retry=retry_if_exception_type(UnavailableError),
         stop=stop_when_event_set(stopping),

@@ -1,4 +1,4 @@
-"""An upper bound for every wait on PostgreSQL, kept by this side: no setting of a server helps once it hangs."""
+"""An upper bound for every wait on PostgreSQL, enforced by the client: a server that hangs enforces none."""
 
 import select
 import time
@@ -9,10 +9,10 @@ from psycopg2 import extensions
 
 
 def bound_waits(seconds: float) -> None:
-    """Has every call of psycopg2 in this process end after so many seconds, connecting included.
+    """Make every call of psycopg2 in this process end after `seconds`, including connecting.
 
     A call that takes longer raises psycopg2.OperationalError and its connection is closed. Not for processes that use
-    COPY, which cannot be waited for in this way.
+    COPY, which does not support this.
     """
 
     def wait(connection: Any) -> None:

@@ -16,15 +16,14 @@ from jobs.settings.own_environment import own_environment
 from jobs.settings.stack_in_use import folder_in_use, is_running, read_environment
 
 Login = Literal["API", "APPROVER", "BILLING", "KEYS", "PIPELINE", "SPEED", "SQL"]
-"""Whose login of PostgreSQL: a process's or a person's."""
+"""The owner of a PostgreSQL login: a process or a person."""
 
 
 def environment(login: Login | None = None) -> Mapping[str, str]:
-    """Return the environment; what it lacks comes from the stack that `up` or `demo --keep` left running, if any.
+    """Return the environment, completed by the settings of the stack that `up` or `demo --keep` left running, if any.
 
-    `login` says whose login of PostgreSQL the work needs (`BILLING`): where VIEWLEDGER_BILLING_POSTGRES_URL is set, it
-    takes the place of VIEWLEDGER_POSTGRES_URL. Who names a database in the process's environment gets none of the
-    stack's logins beside it.
+    `login` names the PostgreSQL login that the work needs (`BILLING`): if VIEWLEDGER_BILLING_POSTGRES_URL is set, it
+    replaces VIEWLEDGER_POSTGRES_URL. An environment that names a database itself gets none of the stack's logins.
     """
     folder, own = folder_in_use(), own_environment()
     stack = read_environment(folder) if is_running(folder) else {}
@@ -42,7 +41,7 @@ def login_setting(login: str) -> str:
 
 @dataclass(frozen=True)
 class KafkaConnection:
-    """Where Kafka is, and how safely topics are kept."""
+    """The address of Kafka, and the replication of topics."""
 
     bootstrap: tuple[str, ...]
     replication_factor: int
@@ -50,7 +49,7 @@ class KafkaConnection:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "KafkaConnection":
-        """Read where Kafka is; no more replicas are in sync than there are."""
+        """Read the address of Kafka; the number of in-sync replicas is at most the number of replicas."""
         replication = REPLICATION_FACTOR.read(environ)
         return cls(
             bootstrap=KAFKA_BOOTSTRAP.read(environ),
@@ -61,7 +60,7 @@ class KafkaConnection:
 
 @dataclass(frozen=True)
 class RedisConnection:
-    """Where Redis is."""
+    """The address of Redis."""
 
     url: str
 
@@ -73,7 +72,7 @@ class RedisConnection:
 
 @dataclass(frozen=True)
 class PostgresConnection:
-    """Where PostgreSQL is; the URL holds the password and must not be logged."""
+    """The address of PostgreSQL; the URL holds the password and must not be logged."""
 
     url: str
 
@@ -88,7 +87,7 @@ class PostgresConnection:
 
 @dataclass(frozen=True)
 class HdfsConnection:
-    """Where the NameNode is."""
+    """The address of the NameNode."""
 
     url: str
 

@@ -1,6 +1,6 @@
-"""The kinds of settings. One object is one name in the environment: who reads it, what it means, what it may be.
+"""The kinds of settings. One object is one name in the environment: its readers, its meaning and its allowed values.
 
-An empty value counts as not set. A wrong one is refused by one sentence, which never repeats a secret.
+An empty value counts as not set. A wrong one is refused with one sentence, which never repeats a secret.
 """
 
 import re
@@ -20,7 +20,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Setting(ABC, Generic[Value]):
-    """What the kinds share; a kind says what a text means, and raises ValueError for one that means nothing."""
+    """The common part of the kinds; a kind parses a text, and raises ValueError for an invalid one."""
 
     name: str
     _: KW_ONLY
@@ -29,28 +29,29 @@ class Setting(ABC, Generic[Value]):
     meaning: str
     default: Value | None = None
     without: str = ""
-    """What holds while it is not set, for a setting without a default that not every reader needs."""
+    """The effect while it is not set, for a setting without a default that not every reader needs."""
     is_secret: bool = False
 
     @property
     @abstractmethod
     def allowed(self) -> str:
-        """What a value must be; follows `it must be`."""
+        """Return the allowed values in words; follows `it must be`."""
 
     @abstractmethod
     def parse(self, text: str) -> Value:
-        """Return what a text means; raises ValueError."""
+        """Return the value of a text; raise ValueError."""
 
     def text(self, value: Value) -> str:
-        """Return a value as it is written in the environment."""
+        """Return a value in the notation of the environment."""
         return str(value)
 
     def is_set(self, environ: Mapping[str, str]) -> bool:
-        """Whether the environment says something about it."""
+        """Return whether the environment sets it."""
         return bool(environ.get(self.name))
 
     def read(self, environ: Mapping[str, str]) -> Value:
-        """Return the value, or the default; CommandError(BAD_INPUT) for a wrong value, and for none without default."""
+        """Return the value, or the default; raise CommandError(BAD_INPUT) for a wrong value, or for none without
+        default."""
         value = self.read_if_set(environ)
         if value is None:
             value = self.default
@@ -60,7 +61,7 @@ class Setting(ABC, Generic[Value]):
         return value
 
     def read_if_set(self, environ: Mapping[str, str]) -> Value | None:
-        """Return the value, None while it is not set; CommandError(BAD_INPUT) for a wrong one."""
+        """Return the value, None while it is not set; raise CommandError(BAD_INPUT) for a wrong one."""
         text = environ.get(self.name)
         if not text:
             return None
@@ -84,7 +85,7 @@ class Whole(Setting[int]):
 
     @property
     def allowed(self) -> str:
-        """The range."""
+        """Return the range in words."""
         return f"a whole number from {self.least} to {self.most}"
 
     def parse(self, text: str) -> int:
@@ -111,7 +112,7 @@ class Number(Setting[float]):
 
     @property
     def allowed(self) -> str:
-        """The range."""
+        """Return the range in words."""
         return f"a number from {self.least:g} to {self.most:g}"
 
     def parse(self, text: str) -> float:
@@ -126,7 +127,7 @@ class Flag(Setting[bool]):
 
     @property
     def allowed(self) -> str:
-        """The two texts."""
+        """Return the two allowed texts."""
         return "0 or 1"
 
     def parse(self, text: str) -> bool:
@@ -142,7 +143,7 @@ class Flag(Setting[bool]):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Text(Setting[str]):
-    """A text; where `pattern` is given, of that form, which `form` describes."""
+    """A text; if `pattern` is given, of that form, which `form` describes."""
 
     _: KW_ONLY
     pattern: str = ".*"
@@ -150,7 +151,7 @@ class Text(Setting[str]):
 
     @property
     def allowed(self) -> str:
-        """The form."""
+        """Return the form in words."""
         return self.form
 
     def parse(self, text: str) -> str:
@@ -161,10 +162,10 @@ class Text(Setting[str]):
 
 
 class Several(Setting[tuple[str, ...]]):
-    """Texts that commas separate."""
+    """Texts separated by commas."""
 
     def text(self, value: tuple[str, ...]) -> str:
-        """Return the texts with commas."""
+        """Return the texts separated by commas."""
         return ",".join(value)
 
 
@@ -177,7 +178,7 @@ class Names(Several):
 
     @property
     def allowed(self) -> str:
-        """The names."""
+        """Return the known names in words."""
         return f"one of {', '.join(self.known)}, or several with commas"
 
     def parse(self, text: str) -> tuple[str, ...]:
@@ -193,11 +194,11 @@ class Addresses(Several):
 
     @property
     def allowed(self) -> str:
-        """The form."""
+        """Return the form in words."""
         return "an IP address, or several with commas"
 
     def parse(self, text: str) -> tuple[str, ...]:
-        """Return the addresses, as they are written."""
+        """Return the addresses, in their notation."""
         return tuple(str(ip_address(part)) for part in map(str.strip, text.split(",")) if part)
 
 
@@ -206,7 +207,7 @@ class HostPorts(Several):
 
     @property
     def allowed(self) -> str:
-        """The form."""
+        """Return the form in words."""
         return "host:port, or several with commas"
 
     def parse(self, text: str) -> tuple[str, ...]:
@@ -228,11 +229,11 @@ class Url(Setting[str]):
 
     @property
     def allowed(self) -> str:
-        """The forms."""
+        """Return the forms in words."""
         return f"like {' or '.join(f'{scheme}://host:port' for scheme in self.schemes)}"
 
     def parse(self, text: str) -> str:
-        """Return the URL; `urlsplit` raises ValueError for a bracket or a port that is no number."""
+        """Return the URL; `urlsplit` raises ValueError for a bracket or a port that is not a number."""
         parts = urlsplit(text)
         if parts.scheme not in self.schemes or not parts.hostname or parts.port == 0:
             raise ValueError
@@ -247,7 +248,7 @@ class LocalPath(Setting[Path]):
 
     @property
     def allowed(self) -> str:
-        """The form."""
+        """Return the form in words."""
         return "a path"
 
     def parse(self, text: str) -> Path:

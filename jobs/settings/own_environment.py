@@ -1,8 +1,8 @@
-"""The one place that reads this process's environment."""
+"""The only place that reads this process's environment."""
 
 import os
 
 
 def own_environment() -> dict[str, str]:
-    """Return a copy: what a child process inherits, and where single settings are read from."""
+    """Return a copy: the environment that child processes inherit, and that single settings are read from."""
     return dict(os.environ)

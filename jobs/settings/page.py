@@ -1,4 +1,4 @@
-"""Writes docs/reference/settings.md from the declarations: `python -m jobs.settings.page`. A test compares the two."""
+"""Write docs/reference/settings.md from the declarations: `python -m jobs.settings.page`. A test compares the two."""
 
 from typing import Any
 

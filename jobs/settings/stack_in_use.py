@@ -1,4 +1,4 @@
-"""Which local stack is running, and the settings it left for commands."""
+"""Find the running local stack, and the settings that it left for commands."""
 
 import fcntl
 from pathlib import Path
@@ -7,7 +7,7 @@ from jobs.settings.state_home import state_home
 
 
 def read_environment(folder: Path) -> dict[str, str]:
-    """Return the settings a running stack wrote to `stack.env`; empty when there is no such file."""
+    """Return the settings that a running stack wrote to `stack.env`; empty if there is no such file."""
     path = folder / "stack.env"
     if not path.exists():
         return {}
@@ -15,7 +15,7 @@ def read_environment(folder: Path) -> dict[str, str]:
 
 
 def is_running(folder: Path) -> bool:
-    """Whether a supervisor holds this folder; the kernel frees the lock when it dies, so this is never stale."""
+    """Return whether a supervisor holds this folder; the kernel frees the lock when it dies, so it is never stale."""
     path = folder / "supervisor.lock"
     if not path.exists():
         return False
@@ -32,6 +32,6 @@ STACKS = ("local", "demo")
 
 
 def folder_in_use() -> Path:
-    """Return the folder of the stack that commands work with: the one of `up`, or else the one of `demo --keep`."""
+    """Return the folder of the stack that commands use: the one of `up`, or else the one of `demo --keep`."""
     folders = [state_home() / name for name in STACKS]
     return next((folder for folder in folders if is_running(folder)), folders[0])

@@ -1,4 +1,4 @@
-"""Where a checkout keeps what it makes: the virtual environment, the jars, the stacks' files. Standard library only."""
+"""The folder of a checkout's files: the virtual environment, the jars, the stacks' files. Standard library only."""
 
 import hashlib
 import os
@@ -15,7 +15,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 def state_home(
     environ: Mapping[str, str] | None = None, *, project: Path = PROJECT, is_root: bool | None = None
 ) -> Path:
-    """Return the folder for everything that can be made again; it need not exist yet.
+    """Return the folder for everything that can be created again; it need not exist yet.
 
     `VIEWLEDGER_HOME` when set, else `<project>/.viewledger`. Started by root, the servers run as unprivileged
     accounts, which cannot read a checkout below a closed folder (such as /root): then it is a folder of its own for
@@ -31,5 +31,5 @@ def state_home(
 
 
 def everybody_may_enter(folder: Path) -> bool:
-    """Whether an account without rights of its own can reach into this folder (every parent has the x bit)."""
+    """Return whether an unprivileged account can reach into this folder (every parent has the x bit)."""
     return all(stat.S_IMODE(step.stat().st_mode) & stat.S_IXOTH for step in (folder, *folder.parents))

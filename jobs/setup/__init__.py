@@ -1,1 +1,1 @@
-"""Installs what the project needs. Standard library only."""
+"""Install everything the project needs. Standard library only."""

@@ -1,7 +1,7 @@
 """Set-up: system packages, the virtual environment, the Java parts; then the command. Standard library only.
 
-Instant when nothing is to do: each part leaves a stamp named by the hash of what it was made from, written last, so
-that an interrupted set-up never counts as done. What only developing needs is installed when a command asks for it.
+Instant if nothing is to do: each part leaves a stamp named by the hash of its inputs, written last, so that an
+interrupted set-up never counts as done. Packages for development alone are installed when a command needs them.
 """
 
 import fcntl
@@ -29,11 +29,11 @@ JAR_PROFILES = ("kafka", "hadoop", "spark")
 DEPENDENCY_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1"
 PIP_REMEDY = "check the connection to the package index and run the same command again"
 FREE_GIB_NEEDED = 5
-"""Virtual environment 1.3 GB, jars and Maven's cache 0.6 GB, system packages 0.5 GB, one demo 1 GB, and some air."""
+"""Virtual environment 1.3 GB, jars and Maven's cache 0.6 GB, system packages 0.5 GB, one demo 1 GB, and a reserve."""
 
 
 def set_up(home: Path, project: Path = PROJECT, *, developing: bool = False) -> Path:
-    """Make everything that is missing and return the Python to run; raises CommandError(SETUP_FAILED)."""
+    """Install everything that is missing and return the Python to run; raise CommandError(SETUP_FAILED)."""
     lock, dev_lock, pom = project / "requirements.lock", project / "requirements-dev.lock", project / "pom.xml"
     venv, jars = venv_folder(home, lock), jars_stamp(home, pom)
     stamps = [venv / "complete", jars, *([developing_stamp(venv, dev_lock)] if developing else [])]
@@ -52,7 +52,7 @@ def set_up(home: Path, project: Path = PROJECT, *, developing: bool = False) -> 
 
 
 def is_ready(home: Path, venv: Path, stamps: Sequence[Path]) -> bool:
-    """Whether nothing is to do; reads a few folders and starts no program."""
+    """Return whether nothing is to do; reads a few folders and starts no program."""
     made = all(stamp.exists() for stamp in stamps) and (home / "venv").resolve() == venv.resolve()
     return made and not missing_packages(jars_wanted=False)
 
@@ -63,22 +63,22 @@ def venv_folder(home: Path, lock: Path) -> Path:
 
 
 def developing_stamp(venv: Path, dev_lock: Path) -> Path:
-    """Return the file that says the packages of this requirements-dev.lock are all in the environment."""
+    """Return the stamp file of the packages of this requirements-dev.lock."""
     return venv / f"developing-{short_hash(dev_lock.read_bytes())}"
 
 
 def jars_stamp(home: Path, pom: Path) -> Path:
-    """Return the file that says the jars of this pom.xml are all there."""
+    """Return the stamp file of the jars of this pom.xml."""
     return home / "jars" / f"complete-{short_hash(pom.read_bytes())}"
 
 
 def short_hash(*parts: bytes) -> str:
-    """Twelve hexadecimal digits that name the given bytes."""
+    """Return twelve hexadecimal digits that identify the given bytes."""
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]
 
 
 def missing_packages(*, jars_wanted: bool) -> list[str]:
-    """Debian packages whose program is not there, in any acceptable version."""
+    """Return the Debian packages whose program is missing, in any acceptable version."""
     present = {
         "openjdk-17-jre-headless": programs.java() is not None,
         "redis-server": programs.redis_server() is not None,
@@ -89,7 +89,7 @@ def missing_packages(*, jars_wanted: bool) -> list[str]:
 
 
 def install_system_packages(home: Path, *, jars_wanted: bool) -> None:
-    """Install what is missing, as root with apt only; otherwise the error says the one command to give."""
+    """Install missing packages, as root with apt only; otherwise the error names the command to run."""
     packages = missing_packages(jars_wanted=jars_wanted)
     if not has_ensurepip():
         packages.append(f"python3.{sys.version_info.minor}-venv")
@@ -113,7 +113,7 @@ def install_system_packages(home: Path, *, jars_wanted: bool) -> None:
 
 
 def has_ensurepip() -> bool:
-    """Whether this Python can make a virtual environment with pip in it (Debian splits that off)."""
+    """Return whether this Python can make a virtual environment with pip in it (Debian splits that off)."""
     try:
         import ensurepip
     except ImportError:
@@ -142,7 +142,7 @@ def make_venv(home: Path, venv: Path, lock: Path) -> None:
 
 
 def add_developing(home: Path, venv: Path, dev_lock: Path) -> None:
-    """Add what only developing needs; the other packages have the same pins in both locks and stay as they are."""
+    """Add the packages for development; the other packages have the same pins in both locks and are not changed."""
     stamp = developing_stamp(venv, dev_lock)
     if stamp.exists():
         return
@@ -153,7 +153,7 @@ def add_developing(home: Path, venv: Path, dev_lock: Path) -> None:
 
 
 def install_packages(home: Path, venv: Path, lock: Path) -> None:
-    """Install what a lock pins and the environment does not have yet; raises CommandError(SETUP_FAILED)."""
+    """Install the packages of a lock that the environment does not have yet; raise CommandError(SETUP_FAILED)."""
     count = len(re.findall(r"^\S+==", lock.read_text(), re.MULTILINE))
     what = f"installing the {count} Python packages of {lock.name} (2 to 4 minutes)"
     run_step(what, pip_install(venv, lock), log=home / "log" / "setup.log", remedy=PIP_REMEDY)
@@ -175,7 +175,7 @@ def lock_entry(text: str, package: str) -> str:
 
 
 def make_jars(home: Path, pom: Path, stamp: Path) -> None:
-    """Fetch the Java parts, one folder per class path; a folder appears only when it is whole."""
+    """Fetch the Java parts, one folder per class path; a folder appears only when it is complete."""
     if stamp.exists():
         return
     stamp.parent.mkdir(parents=True, exist_ok=True)
@@ -198,7 +198,7 @@ def make_jars(home: Path, pom: Path, stamp: Path) -> None:
 
 
 def check_disk(home: Path) -> None:
-    """Fail before the first download when the disk is too full to finish."""
+    """Fail before the first download if the disk is too full."""
     free_gib = shutil.disk_usage(home).free / 2**30
     if free_gib < FREE_GIB_NEEDED:
         raise CommandError(
@@ -210,7 +210,7 @@ def check_disk(home: Path) -> None:
 
 @contextmanager
 def alone(home: Path) -> Iterator[None]:
-    """Hold the set-up's lock, waiting for another set-up of the same home; the kernel frees it if we die."""
+    """Hold the set-up's lock, waiting for another set-up of the same home; the kernel frees it if this process dies."""
     try:
         (home / "log").mkdir(parents=True, exist_ok=True)
         lock = (home / "setup.lock").open("w")

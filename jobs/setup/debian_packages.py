@@ -1,4 +1,4 @@
-"""Debian packages, where set-up may install them: as root, with apt, and not forbidden. Standard library only."""
+"""Install Debian packages, if set-up may: as root, with apt, and not forbidden. Standard library only."""
 
 import os
 import shutil
@@ -11,31 +11,31 @@ from jobs.setup.steps import run_step
 
 
 def why_not_installable() -> str | None:
-    """Return the reason why packages may not be installed here; None where they may."""
+    """Return the reason why packages may not be installed here; None if they may."""
     if not APT.read(own_environment()):
         return f"{APT.name}=0"
     return "not root, or no apt-get here" if os.geteuid() != 0 or shutil.which("apt-get") is None else None
 
 
 def remedy_for(packages: Sequence[str]) -> str:
-    """Return the one command that a person gives instead."""
+    """Return the command that a person runs instead."""
     return f"run as root: apt-get update && apt-get install {' '.join(packages)}"
 
 
 def read_lists(packages: Sequence[str], *, log: Path) -> None:
-    """Has apt learn what there is, before these packages are fetched. Raises CommandError(SETUP_FAILED)."""
+    """Update apt's package lists before these packages are fetched. Raises CommandError(SETUP_FAILED)."""
     _step("reading the package lists", ["apt-get", "update", "-q"], packages, log=log)
 
 
 def install(packages: Sequence[str], *, log: Path) -> None:
-    """Installs packages with what they need and nothing they recommend. Raises CommandError(SETUP_FAILED)."""
+    """Install packages with their dependencies and no recommendations. Raises CommandError(SETUP_FAILED)."""
     # A service that apt starts along the way listens on its usual port; ours have ports of their own.
     command = ["apt-get", "install", "-q", "-y", "--no-install-recommends", *packages]
     _step(f"installing {', '.join(packages)} (about 1 minute)", command, packages, log=log)
 
 
 def extract(package: str, path: str, *, into: Path, log: Path) -> None:
-    """Take one file out of a package to `<into>/<path>`; nothing is installed, so no service of it is ever started.
+    """Extract one file of a package to `<into>/<path>`; nothing is installed, so none of its services is started.
 
     Raises CommandError(SETUP_FAILED).
     """

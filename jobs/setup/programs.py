@@ -1,4 +1,4 @@
-"""Finds the third-party programs that the local stack starts. Standard library only."""
+"""Find the third-party programs that the local stack starts. Standard library only."""
 
 import os
 import re
@@ -16,7 +16,7 @@ JAVA_OLDEST, JAVA_NEWEST = 17, 23
 
 
 def java() -> str | None:
-    """Return a Java whose version the servers can run on: JAVA_HOME's, the one on PATH, then Debian's others."""
+    """Return a Java whose version the servers support: JAVA_HOME's, the one on PATH, then Debian's others."""
     candidates = [home / "bin" / "java"] if (home := JAVA_HOME.read_if_set(own_environment())) else []
     candidates += [Path(found)] if (found := shutil.which("java")) else []
     candidates += sorted(Path("/usr/lib/jvm").glob("java-*/bin/java"))
@@ -27,14 +27,14 @@ def java() -> str | None:
 
 
 def with_java_home(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment with JAVA_HOME, by which Spark finds its Java, naming one that it can run on."""
+    """Return the environment with a JAVA_HOME that Spark supports."""
     program = java()
     home = {JAVA_HOME.name: str(Path(program).resolve().parent.parent)} if program else {}
     return dict(environ) | home
 
 
 def java_version(program: str) -> int | None:
-    """Return the major version of a `java` program; None when it does not run. It reads the release file first."""
+    """Return the major version of a `java` program; None if it does not run. The release file is read first."""
     release = Path(program).resolve().parent.parent / "release"
     text = release.read_text() if release.is_file() else first_output(program, "-version")
     found = re.search(r'(?:JAVA_VERSION=|version )"(?:1\.)?(\d+)', text)
@@ -59,7 +59,7 @@ def postgres_folder() -> Path | None:
 
 
 def maven() -> str | None:
-    """Return the Maven program; needed only while the jars are not there yet."""
+    """Return the Maven program; needed only while the jars are missing."""
     return shutil.which("mvn")
 
 
@@ -69,7 +69,7 @@ def chromium() -> str | None:
 
 
 def promtool() -> str | None:
-    """Return the checker of alerting rules: the one on PATH, or the one that `test` took out of its package."""
+    """Return the checker of alerting rules: the one on PATH, or the one that `test` extracted from its package."""
     return shutil.which("promtool", path=_path_and(str(state_home() / "tools" / "usr" / "bin")))
 
 
@@ -78,7 +78,7 @@ def _path_and(*folders: str) -> str:
 
 
 def first_output(program: str, *arguments: str) -> str:
-    """Return what a program prints when asked for its version, on either stream; empty when it does not run in 20 s."""
+    """Return the output of a program's version flag, on either stream; empty if it does not run in 20 s."""
     try:
         answer = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=20, check=False)
     except (OSError, subprocess.TimeoutExpired):

@@ -17,7 +17,7 @@ NEEDED_BY: Mapping[str, str] = {
 
 
 def provide(home: Path, words: Sequence[str]) -> None:
-    """Get what the tests asked for need, where set-up may; say in one line what stays missing. Never raises."""
+    """Install the programs of the requested tests, if set-up may; print in one line what is missing. Never raises."""
     if not (packages := missing(words)):
         return
     try:
@@ -33,19 +33,19 @@ def provide(home: Path, words: Sequence[str]) -> None:
 
 
 def missing(words: Sequence[str]) -> list[str]:
-    """Return the Debian packages that the tests asked for need and whose program is not there."""
+    """Return the Debian packages that the requested tests need and whose program is missing."""
     present = {"chromium": programs.chromium() is not None, "prometheus": programs.promtool() is not None}
     return [package for package, there in present.items() if not there and asked_for(NEEDED_BY[package], words)]
 
 
 def asked_for(path: str, words: Sequence[str]) -> bool:
-    """Whether words for pytest ask for a file of tests: none at all, its folder, its path or a part of it."""
+    """Return whether words for pytest select a file of tests: none at all, its folder, its path or a part of it."""
     names = [name for word in words if (name := word.partition("::")[0].removeprefix("./").rstrip("/"))]
     return not names or any(name in path for name in names)
 
 
 def get(packages: list[str], home: Path) -> None:
-    """Installs the browser; of prometheus it takes promtool alone, since the package would run a server."""
+    """Install the browser; of prometheus take promtool alone, since the package would run a server."""
     log = home / "log" / "setup.log"
     debian_packages.read_lists(packages, log=log)
     if "chromium" in packages:

@@ -1,4 +1,4 @@
-"""Runs one step of the set-up: progress, a log file, a heartbeat, one sentence when it fails. Standard library only."""
+"""Run one step of the set-up: progress, a log file, a heartbeat, one sentence when it fails. Standard library only."""
 
 import signal
 import subprocess
@@ -17,7 +17,7 @@ HEARTBEAT_SECONDS = 15.0
 
 
 def say(text: str) -> None:
-    """One progress line on stderr; bold on a terminal unless NO_COLOR is set."""
+    """Print one progress line on stderr; bold on a terminal unless NO_COLOR is set."""
     plain = NO_COLOR.is_set(own_environment()) or not sys.stderr.isatty()
     print(f"set-up: {text}" if plain else f"\033[1mset-up:\033[0m {text}", file=sys.stderr, flush=True)
 
@@ -25,7 +25,7 @@ def say(text: str) -> None:
 def run_step(
     what: str, command: Sequence[str], *, log: Path, remedy: str, environ: Mapping[str, str] | None = None
 ) -> None:
-    """Run a command with its output in `log`, telling now and then that it still runs.
+    """Run a command with its output in `log`; print from time to time that it still runs.
 
     Raises CommandError(SETUP_FAILED) with the last line that looks like the reason; the command is ended when this
     process is interrupted.

@@ -1,1 +1,1 @@
-"""Logs, and figures of what has ended."""
+"""Logs, and metrics of processes that have ended."""

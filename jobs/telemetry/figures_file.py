@@ -1,4 +1,4 @@
-"""Figures of what ended, as text files for the node exporter's textfile collector: nobody can scrape what has ended."""
+"""Metrics of ended processes, which cannot be scraped: text files for the node exporter's textfile collector."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -39,7 +39,7 @@ def write_figures(path: Path, figures: Sequence[Figure]) -> None:
 def recorded_check(
     state: Path, check: str, difference: type[Exception], *, clock: Callable[[], float] = time.time
 ) -> Iterator[None]:
-    """Note whether a comparison found that numbers differ which must agree; another error notes nothing."""
+    """Record whether a comparison found that numbers differ which must agree; nothing for another error."""
     try:
         yield
     except difference:
@@ -58,7 +58,7 @@ def _record_check(state: Path, check: str, ended_at: float, *, differs: bool) ->
 
 
 def record_halt(state: Path, reason: str, *, clock: Callable[[], float] = time.time) -> None:
-    """Note that the speed process halted by itself; it ends at once, and with it what could be scraped."""
+    """Record that the speed process halted by itself; it ends at once, and its own metrics with it."""
     figure = Figure(
         "viewledger_speed_last_halt_timestamp_seconds", "When a speed process halted last", clock(), {"reason": reason}
     )
@@ -66,12 +66,12 @@ def record_halt(state: Path, reason: str, *, clock: Callable[[], float] = time.t
 
 
 def record_open_differences(state: Path, count: int) -> None:
-    """Note how many differences stop publishing and billing now."""
+    """Record how many differences stop publishing and billing now."""
     figure = Figure("viewledger_open_differences", "Differences that stop publishing and billing", count)
     write_figures(state / METRICS_FOLDER / "open-differences.prom", [figure])
 
 
 def record_repeated_ids(state: Path, count: int) -> None:
-    """Note how many ids the last audit found counted more than once."""
+    """Record how many ids the last audit found counted more than once."""
     figure = Figure("viewledger_repeated_ids", "Ids that are counted more than once", count)
     write_figures(state / METRICS_FOLDER / "audit-ids.prom", [figure])

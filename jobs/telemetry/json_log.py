@@ -12,13 +12,13 @@ from ingestion.contract.printable import is_printable
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line, of characters that a screen may show; times are UTC.
+    """Formats one JSON object a line, of characters that are safe for a terminal; times are UTC.
 
     A field's name must not be time, level, logger, event or error.
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line of one record, with the stack trace as one string when there is one."""
+        """Return the line of one record, with the stack trace as one string if there is one."""
         line: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),

@@ -1,1 +1,1 @@
-"""Puts the layers together: each port gets the part that answers it."""
+"""Connect the layers: give each port its implementation."""

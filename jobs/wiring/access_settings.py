@@ -1,4 +1,4 @@
-"""Who may ask the API for what: the settings, and the guard they make."""
+"""Access to the API: its settings, and the guard that they make."""
 
 import asyncio
 import time
@@ -64,9 +64,9 @@ class AccessSettings:
 
 
 def local_issuer(environ: Mapping[str, str]) -> LocalIssuer | None:
-    """Return the issuer of development tokens, where VIEWLEDGER_LOCAL_ISSUER_SEED is set (the local stack sets it).
+    """Return the issuer of development tokens, if VIEWLEDGER_LOCAL_ISSUER_SEED is set (the local stack sets it).
 
-    Refused where the API listens to more than this machine: its tokens ask nobody who somebody is.
+    Refused if the API listens beyond this machine: its tokens are issued without authentication.
     """
     seed = LOCAL_ISSUER_SEED.read_if_set(environ)
     if seed is None:
@@ -80,7 +80,7 @@ def local_issuer(environ: Mapping[str, str]) -> LocalIssuer | None:
 
 
 def development_bearer(environ: Mapping[str, str], role: Role) -> dict[str, str]:
-    """Return the header by which our commands ask the local API; raises CommandError without a local issuer."""
+    """Return the header by which our commands call the local API; raise CommandError without a local issuer."""
     issuer = local_issuer(environ)
     if issuer is None:
         raise CommandError(f"{LOCAL_ISSUER_SEED.name} is not set; the local stack sets it", ExitCode.BAD_INPUT)
@@ -91,20 +91,20 @@ def development_bearer(environ: Mapping[str, str], role: Role) -> dict[str, str]
 
 @dataclass(frozen=True)
 class Doors:
-    """Who may come in where."""
+    """The guard and its parts."""
 
     guard: Guard
-    """Of the API's routes."""
+    """The guard of the API's routes."""
     pages: Access
-    """Of the portal: it also accepts the ID tokens of those who signed in."""
+    """The identification of the portal: it also accepts the ID tokens of signed-in people."""
     oidc: Issuer | None
-    """The identity provider, where there is one."""
+    """The identity provider, if there is one."""
 
 
 def open_doors(
     chosen: AccessSettings, keys: PostgresApiKeys, executor: Executor, observe: Callable[[str, int], None]
 ) -> Doors:
-    """Wires the guard of the API's routes and the portal's access. `executor` runs look-ups of keys."""
+    """Wire the guard of the API's routes and the portal's access. `executor` runs look-ups of keys."""
 
     async def find_key(key_id: str) -> ApiKey | None:
         return await asyncio.get_running_loop().run_in_executor(executor, keys.find, key_id)
@@ -155,7 +155,7 @@ def _network(address: str | None) -> str:
 
 
 _networks: dict[str | None, str] = {}
-"""Address → network: parsing an address costs more than everything else the guard does."""
+"""Address → network: parsing an address costs more than all other work of the guard."""
 
 
 def _hsts_seconds(environ: Mapping[str, str]) -> int:

@@ -1,4 +1,4 @@
-"""Wires appeals into the API: the books behind serving's port, each call with the rights of the role it needs."""
+"""Wire appeals into the API: the books behind serving's port, each call with the rights of the role it needs."""
 
 from billing.books.postgres_holds import FiledAppeal, PostgresHolds
 from billing.postgres_session import connector

@@ -1,4 +1,4 @@
-"""Wires the import of a catalogue into the API, where the operator turned it on.
+"""Wire the import of a catalogue into the API, if the operator turned it on.
 
 The readers are those of `billing catalogue import`. Its connection acts in viewledger_importer,
 which may add versions of the catalogue and put none in force.
@@ -22,14 +22,14 @@ IMPORTER_ROLE = "viewledger_importer"
 
 @dataclass(frozen=True)
 class ImportSettings:
-    """Whether the API imports catalogues, and by which key it makes viewers' pseudonyms."""
+    """Whether the API imports catalogues, and the key of viewers' pseudonyms for it."""
 
     pseudonymise: Callable[[str], str] | None
     """None: it does not, and has no route for it."""
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "ImportSettings":
-        """Read whether the API imports catalogues and, where it does, the key of the pseudonyms."""
+        """Read whether the API imports catalogues and, if so, the key of the pseudonyms."""
         return cls(pseudonymiser(environ) if API_IMPORT.read(environ) else None)
 
 

@@ -1,4 +1,4 @@
-"""Wires what the API reads about the past: sums at published versions, and whose video it is."""
+"""Wire the API's reads of the past: sums at published versions, and the owners of videos."""
 
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +31,7 @@ def open_history(
     current: Callable[[], ServedVersion | None],
     counts_are_public: bool,
 ) -> Iterator[History]:
-    """Yield the history; its queries wait for connections and threads of their own, never for those of counts."""
+    """Yield the history; its queries use connections and threads of their own, never those of counts."""
     reads = PooledReads(url, QueryTooSlowError, connections=CONNECTIONS)
     with (
         closing(PostgresHistory(url)) as history,

@@ -1,6 +1,6 @@
-"""The API's answers about single events, wired when the first one is asked for.
+"""The API's answers about single events, wired on the first request for one.
 
-Their client of the SQL server is loaded then and not before: an API that only shows views starts sooner and is smaller.
+Their client of the SQL server is loaded only then: an API that only shows views starts sooner and is smaller.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def open_api_proofs(environ: Mapping[str, str]) -> Iterator[Proofs]:
-    """Yield what the API's routes of single events work with."""
+    """Yield the parts of the API's routes of single events."""
     with ThreadPoolExecutor(STREAMS_MAX, thread_name_prefix="proofs") as executor, ExitStack() as opened:
         on_demand = _OnDemand(environ, opened)
         yield Proofs(on_demand, on_demand, executor)

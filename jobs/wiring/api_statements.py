@@ -1,4 +1,4 @@
-"""Wires the books' statements into the API: billing's reader behind serving's port."""
+"""Wire the books' statements into the API: billing's reader behind serving's port."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -41,7 +41,7 @@ class BooksStatements:
 
 
 def summary_of(statement: Statement, state: str) -> StatementSummary:
-    """Return the sums of a statement as serving shows them."""
+    """Return the sums of a statement in serving's form."""
     return StatementSummary(**_summary(statement, state))
 
 
@@ -69,7 +69,7 @@ def _summary(statement: Statement, state: str) -> dict[str, Any]:
 
 
 def detail_of(posted: PostedStatement) -> StatementDetail:
-    """Return a statement as serving shows it."""
+    """Return a statement in serving's form."""
     return StatementDetail(
         **_summary(posted.statement, posted.state),
         batch_version=posted.batch_version,

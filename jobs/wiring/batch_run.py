@@ -1,4 +1,4 @@
-"""Wires a batch run: each port of the batch layer gets the part that answers it, cheapest connection first."""
+"""Wire a batch run: each port of the batch layer gets its implementation, cheapest connection first."""
 
 import logging
 import socket
@@ -44,7 +44,7 @@ EXIT_CODES: dict[type[BatchError], ExitCode] = {
 
 
 CLOCK_SECONDS_MAX = 60.0
-"""So much Iceberg tolerates, too."""
+"""Iceberg tolerates this difference, too."""
 
 
 Answer = TypeVar("Answer")
@@ -52,7 +52,7 @@ Answer = TypeVar("Answer")
 
 @contextmanager
 def told_by_exit_code() -> Iterator[None]:
-    """Give what stops the batch layer its exit code, and silence the clients: they say no more than our sentence."""
+    """Give the batch layer's errors their exit codes, and silence the clients, which add nothing to our sentence."""
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     logging.getLogger("py4j").setLevel(logging.CRITICAL)
     try:
@@ -62,7 +62,7 @@ def told_by_exit_code() -> Iterator[None]:
 
 
 def attempt(work: Callable[[], Answer], attempts: int, sleep: Callable[[float], None] = time.sleep) -> Answer:
-    """Do the work, again after a bounded wait while a server does not answer."""
+    """Do the work; retry it after a bounded wait while a server does not answer."""
 
     def told(error: Exception, failures: int, seconds: float) -> None:
         report("retry", f"{error}; attempt {failures + 1} of {attempts} in {seconds:.0f} s")
@@ -71,16 +71,16 @@ def attempt(work: Callable[[], Answer], attempts: int, sleep: Callable[[float], 
 
 
 def report(stage: str, text: str) -> None:
-    """One line of progress on stderr."""
+    """Print one line of progress on stderr."""
     print(f"batch: {stage}: {text}", file=sys.stderr, flush=True)
 
 
 SHORT_RUN_EVENTS_MAX = 2_000_000
-"""Below this Spark is set up to start fast instead of running fast."""
+"""For fewer events Spark is configured to start fast instead of running fast."""
 
 
 def note_open_differences(chosen: BatchSettings, reconciliations: ReconciliationStore) -> None:
-    """Leaves for monitoring how many differences are open; without PostgreSQL nobody knows."""
+    """Record how many differences are open, for monitoring; unknown without PostgreSQL."""
     with suppress(UnavailableError):
         count = sum(len(each.differences) for each in reconciliations.open_differences())
         record_open_differences(chosen.state, count)
@@ -88,7 +88,7 @@ def note_open_differences(chosen: BatchSettings, reconciliations: Reconciliation
 
 @contextmanager
 def open_ports(chosen: BatchSettings) -> Iterator[RunPorts]:
-    """Connect to everything, cheapest first, so that a server that is away is known before Spark starts."""
+    """Connect to everything, cheapest first, so that an unreachable server is found before Spark starts."""
     read_every_batch()
     versions, reconciliations = PostgresVersionStore(chosen.postgres_url), PostgresReconciliations(chosen.postgres_url)
     with closing(versions), closing(reconciliations), closing(KafkaLogEnds(chosen.bootstrap, chosen.topic)) as log:
@@ -142,7 +142,7 @@ def _warehouse(chosen: BatchSettings, spark: "SparkSession", log_base: int) -> W
 
 
 def check_hdfs(hdfs_url: str) -> None:
-    """Fails at once when the NameNode is away; Hadoop's own client would try for a minute."""
+    """Fail at once if the NameNode is away; Hadoop's own client would retry for a minute."""
     parts = urlsplit(hdfs_url)
     try:
         socket.create_connection((parts.hostname or "", parts.port or 8020), timeout=5).close()
@@ -151,9 +151,9 @@ def check_hdfs(hdfs_url: str) -> None:
 
 
 def check_clock(now: datetime, broker_time: datetime) -> None:
-    """Refuses to run by a wrong clock: no count depends on it, but the order of Iceberg's snapshots does.
+    """Refuse to run with a wrong clock: no count depends on it, but the order of Iceberg's snapshots does.
 
-    A snapshot of a clock that is ahead would keep the next runs from publishing until that time has come.
+    A snapshot from a clock that is ahead would keep the next runs from publishing until that time.
     """
     off_seconds = (now - broker_time).total_seconds()
     if abs(off_seconds) > CLOCK_SECONDS_MAX:

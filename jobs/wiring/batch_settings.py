@@ -40,12 +40,12 @@ class BatchSettings:
 
     @property
     def reports(self) -> Path:
-        """Where the gate's reports go, one folder for each run."""
+        """Return the folder of the gate's reports, with one folder for each run."""
         return self.state / "reports"
 
     @property
     def metrics(self) -> Path:
-        """The text file with the figures of the last run."""
+        """Return the text file with the figures of the last run."""
         return self.state / "metrics" / "batch.prom"
 
     @classmethod
@@ -68,7 +68,7 @@ class BatchSettings:
 
 
 def spark_settings(environ: Mapping[str, str], catalog: Mapping[str, str]) -> SparkSettings:
-    """Read how Spark is to run; set up for short work, which a run with much to do changes."""
+    """Read how Spark runs; configured for short work, which a large run changes."""
     jars = JARS.read(environ)
     if not any(jars.glob("iceberg-spark-runtime-*.jar")):
         raise CommandError(f"{JARS.name} is {jars}, which holds no Iceberg runtime; run the set-up", ExitCode.BAD_INPUT)

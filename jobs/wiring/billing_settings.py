@@ -1,4 +1,4 @@
-"""What the billing commands share: settings, connections by role, and how a result is printed."""
+"""The common part of the billing commands: settings, connections by role, and the output of a result."""
 
 import json
 import re
@@ -23,19 +23,19 @@ NO_LIMIT_OF_ITS_OWN = "*=999999999999"
 
 @dataclass(frozen=True)
 class BillingSettings:
-    """What a billing run needs to know of its surroundings."""
+    """The settings of a billing run."""
 
     allowed_lateness: timedelta
     """How long after a period's end its events may still arrive before it can be billed."""
     approval_limits_micros: Mapping[str, int]
-    """Currency, or `*` → what one statement may earn without anybody's approval, where the database allows as much."""
+    """Currency, or `*` → the most that a statement may earn without approval, if the database allows as much."""
     bounds: Bounds
     held_time_max: timedelta
-    """How long a statement may be held before every night names it."""
+    """How long a statement may be held before every night reports it."""
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "BillingSettings":
-        """Read the settings of billing; wrong ones raise CommandError(BAD_INPUT) naming the variable."""
+        """Read the settings of billing; raise CommandError(BAD_INPUT) that names the variable."""
         return cls(
             allowed_lateness=timedelta(hours=ALLOWED_LATENESS_HOURS.read(environ)),
             approval_limits_micros=approval_limits(
@@ -47,7 +47,7 @@ class BillingSettings:
 
 
 def approval_limits(text: str, name: str) -> dict[str, int]:
-    """Return currency (or `*`) → micros of a text like `EUR=5000,*=1000`; `name` is what a refusal says it is."""
+    """Return currency (or `*`) → micros from a text like `EUR=5000,*=1000`; `name` is its name in a refusal."""
     limits = {}
     for part in text.split(","):
         found = re.fullmatch(r"\s*([A-Z]{3}|\*)\s*=\s*(\d{1,12})\s*", part, re.ASCII)
@@ -61,9 +61,9 @@ def approval_limits(text: str, name: str) -> dict[str, int]:
 
 
 def billing_connector(environ: Mapping[str, str], role: str = BILLING_ROLE) -> Connect:
-    """Return how a command connects, narrowed to one role of the ledger: as VIEWLEDGER_POSTGRES_URL says.
+    """Return the connection function of a command, narrowed to one role of the ledger, by VIEWLEDGER_POSTGRES_URL.
 
-    Who approves comes with a login of its own, where VIEWLEDGER_APPROVER_POSTGRES_URL names one.
+    Approvals use a login of their own, if VIEWLEDGER_APPROVER_POSTGRES_URL names one.
     """
     own = APPROVER_POSTGRES_URL.read_if_set(environ) if role == APPROVER_ROLE else None
     return connector(own or POSTGRES_URL.read(environ), role)

@@ -1,4 +1,4 @@
-"""What every command of `billing` is done within: the settings of billing, and an exit code for what stops it."""
+"""The context of every `billing` command: the settings of billing, and exit codes for its errors."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -41,7 +41,7 @@ def billing_work(work: Callable[Concatenate[Mapping[str, str], Flags], ExitCode]
 
 @contextmanager
 def told_by_exit_code() -> Iterator[None]:
-    """Make a CommandError with its exit code of every failure that is expected."""
+    """Convert every expected failure to a CommandError with its exit code."""
     try:
         yield
     except FileRefusedError as error:

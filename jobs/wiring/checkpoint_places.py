@@ -1,4 +1,4 @@
-"""Where checkpoints are kept outside the database: a folder, HDFS by WebHDFS, or a git repository."""
+"""The places of checkpoints outside the database: a folder, HDFS by WebHDFS, or a git repository."""
 
 import subprocess
 import tempfile
@@ -20,21 +20,21 @@ _GIT_TIMEOUT_S = 120
 
 
 class CheckpointPlace(Protocol):
-    """Keeps files by name. Nothing that is kept is ever overwritten by the commands."""
+    """Stores files by name. The commands never overwrite a stored file."""
 
     def read(self, name: str) -> bytes | None:
-        """Return a file's content; None when there is no such file. Raises CommandError when the place is away."""
+        """Return a file's content; None if there is no such file. Raises CommandError if the place is away."""
 
     def write(self, name: str, content: bytes) -> None:
-        """Keep a new file, whole or not at all. Raises CommandError when it cannot be written."""
+        """Store a new file, completely or not at all. Raises CommandError if it cannot be written."""
 
 
 @contextmanager
 def open_place(text: str) -> Iterator[CheckpointPlace]:
-    """Yield the place that `--to` names; a git repository is pushed to at the end.
+    """Yield the place of `--to`; a git repository is pushed to at the end.
 
     Raises:
-        CommandError: it is no place, or is not there, or cannot be written.
+        CommandError: it is not a place, does not exist, or cannot be written.
     """
     if text.startswith("git:"):
         with tempfile.TemporaryDirectory(prefix="viewledger-git-") as clone:
@@ -50,13 +50,13 @@ def open_place(text: str) -> Iterator[CheckpointPlace]:
 
 
 class FolderPlace:
-    """A folder; it is made if it is not there."""
+    """A folder; it is created if it does not exist."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def read(self, name: str) -> bytes | None:
-        """Return a file's content; None when there is no such file."""
+        """Return a file's content; None if there is no such file."""
         try:
             return read_regular(self._folder / name)
         except FileNotFoundError:
@@ -65,7 +65,7 @@ class FolderPlace:
             raise CommandError(f"{self._folder / name} cannot be read ({error.strerror})") from error
 
     def write(self, name: str, content: bytes) -> None:
-        """Write beside the final name first, so that a file is there whole or not at all."""
+        """Write beside the final name first, so that a file exists completely or not at all."""
         part = self._folder / f".{name}.part"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -76,14 +76,14 @@ class FolderPlace:
 
 
 class GitPlace:
-    """A git repository: cloned, added to, committed and pushed once. git's own configuration says who commits."""
+    """A git repository: cloned, added to, committed and pushed once. git's own configuration names the committer."""
 
     def __init__(self, repository: str, clone: Path) -> None:
         self._repository, self._clone, self._names = repository, clone, list[str]()
         self._git("clone", "--quiet", "--", repository, str(clone), into=None)
 
     def read(self, name: str) -> bytes | None:
-        """Return a file's content on the default branch; None when there is no such file."""
+        """Return a file's content on the default branch; None if there is no such file."""
         return FolderPlace(self._clone).read(name)
 
     def write(self, name: str, content: bytes) -> None:
@@ -92,7 +92,7 @@ class GitPlace:
         self._names.append(name)
 
     def push(self) -> None:
-        """Commit what was written and push it; nothing was written: nothing is done."""
+        """Commit the new files and push them; without new files do nothing."""
         if self._names:
             self._git("add", "--", *self._names, into=self._clone)
             self._git("commit", "--quiet", "-m", f"Checkpoint {self._names[-1]}", into=self._clone)
@@ -124,11 +124,11 @@ class WebHdfsPlace:
         self._url = url
 
     def read(self, name: str) -> bytes | None:
-        """Return a file's content; None when there is no such file."""
+        """Return a file's content; None if there is no such file."""
         return self._call("GET", name, "OPEN", None)
 
     def write(self, name: str, content: bytes) -> None:
-        """Create the file under another name and rename it, so that it is there whole or not at all."""
+        """Create the file under another name and rename it, so that it exists completely or not at all."""
         part = f".{name}.part"
         self._call("PUT", part, "CREATE&overwrite=true", content)
         path = urllib.parse.urlsplit(self._base).path.removeprefix("/webhdfs/v1")

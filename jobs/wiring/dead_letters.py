@@ -1,4 +1,4 @@
-"""Wires the reader of dead letters."""
+"""Wire the reader of dead letters."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,7 @@ from speed_layer.postgres_replays import PostgresReplays
 
 
 def open_replay(environ: Mapping[str, str]) -> KafkaDeadLetterReplay:
-    """Wires the reader of dead letters; connects to nothing yet."""
+    """Return the reader of dead letters; it does not connect yet."""
     read_every_batch()
     source = TOPIC_VIDEO_VIEWS.read(environ)
     return KafkaDeadLetterReplay(

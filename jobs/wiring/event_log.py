@@ -1,4 +1,4 @@
-"""Connects to the log that events are sent to."""
+"""Connect to the log that events are sent to."""
 
 from ingestion.contract.unavailable import UnavailableError
 from ingestion.kafka_producer import KafkaEventLog
@@ -7,7 +7,7 @@ from jobs.exit_codes import ExitCode
 
 
 def connect(bootstrap: tuple[str, ...], topic: str, deadline_ms: int) -> KafkaEventLog:
-    """Connect to the log, or raises CommandError(UNAVAILABLE) with the reason and the remedy."""
+    """Connect to the log, or raise CommandError(UNAVAILABLE) with the reason and the remedy."""
     try:
         return KafkaEventLog.connect(bootstrap, topic, deadline_ms=deadline_ms)
     except UnavailableError as error:

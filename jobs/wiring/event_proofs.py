@@ -1,4 +1,4 @@
-"""Wires the answers about single events: the books in PostgreSQL, the events through the SQL server."""
+"""Wire the answers about single events: the books in PostgreSQL, the events through the SQL server."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 @contextmanager
 def open_event_answers(environ: Mapping[str, str], role: str = API_ROLE) -> Iterator[EventAnswers]:
-    """Yield the answers as the settings wire them: VIEWLEDGER_{POSTGRES,SQL,REDIS}_URL. Connects when asked."""
+    """Yield the answers wired by the settings VIEWLEDGER_{POSTGRES,SQL,REDIS}_URL. Connects on demand."""
     connect = billing_connector(environ, role)
 
     def current_version() -> int | None:
@@ -53,13 +53,13 @@ def open_event_answers(environ: Mapping[str, str], role: str = API_ROLE) -> Iter
 
 
 class ServedProofs:
-    """Serving's ports on billing's answers; where the tables contradict themselves, they do not answer either."""
+    """Serving's ports on billing's answers; if the tables contradict each other, they count as not answering."""
 
     def __init__(self, answers: EventAnswers) -> None:
         self._answers = answers
 
     def statement(self, statement_id: str) -> ProvenStatement | None:
-        """Return a statement; None when there is none."""
+        """Return a statement; None if there is none."""
         with _noted():
             head = self._answers.books.statement(statement_id)
         return ProvenStatement(head.payee_id, head.state) if head else None
@@ -75,13 +75,13 @@ class ServedProofs:
                 yield PaidEvent(number, paid.event.video_id, paid.event.event_id, lines)
 
     def payment(self, event_id: str) -> EventPayment:
-        """Return what became of an event."""
+        """Return the result of an event."""
         with _noted():
             return payment_of(self._answers.payment(event_id))
 
 
 def payment_of(answer: EventAnswer) -> EventPayment:
-    """Return an answer as serving shows it."""
+    """Return an answer in serving's form."""
     first = answer.copies[0] if answer.copies else None
     return EventPayment(
         event_id=answer.event_id,

@@ -1,9 +1,9 @@
-"""How kafka-python opens record batches in every process: each codec, whatever the headers, in bounded memory.
+"""Open record batches for kafka-python in every process: each codec, any headers, in bounded memory.
 
-kafka-python refuses a whole batch for a header whose name is no UTF-8, which other clients send and Java reads, and
-opens a compressed batch of 1 MiB to as many gigabytes as its sender likes. Nobody here looks at headers. The library
-has no place to hand another reader in, so `read_every_batch` puts this one in its place; requirements.lock pins the
-library, and a test compares what both read.
+kafka-python refuses a whole batch for a header whose name is not UTF-8, which other clients send and Java reads, and
+opens a compressed batch of 1 MiB to as many gigabytes as its sender likes. Headers are not used here. The library has
+no hook for another reader, so `read_every_batch` replaces it; requirements.lock pins the library, and a test compares
+the results of both.
 """
 
 import io
@@ -19,7 +19,7 @@ from kafka.record.default_records import DefaultRecord, DefaultRecordBatch
 from kafka.record.util import decode_varint
 
 BATCH_BYTES_MAX = 256 << 20
-"""What a batch may open to: 256 times the 1 MiB that the broker takes; events become a tenth of their size at best."""
+"""The largest opened size of a batch: 256 times the broker's 1 MiB; events compress tenfold at best."""
 _SLICE_BYTES = 128 << 10
 CODEC_NAMES = {1: "gzip", 2: "snappy", 3: "lz4", 4: "zstd"}
 
@@ -43,7 +43,7 @@ OPENERS: dict[int, Callable[[bytes], IO[bytes]]] = {
 
 
 def opened(codec_number: int, data: bytes, *, most: int = BATCH_BYTES_MAX) -> bytearray:
-    """Return what was compressed; raises CorruptRecordError if it cannot be opened or is more than `most` bytes."""
+    """Return the decompressed bytes; raise CorruptRecordError if they cannot be opened or exceed `most` bytes."""
     name = CODEC_NAMES.get(codec_number, f"number {codec_number}")
     if codec_number not in OPENERS:
         raise CorruptRecordError(f"no codec of Kafka has the {name}")
@@ -62,7 +62,7 @@ def opened(codec_number: int, data: bytes, *, most: int = BATCH_BYTES_MAX) -> by
 
 
 class RecordBatch(DefaultRecordBatch):  # type: ignore[misc]
-    """A batch of message format 2 whose records come without their headers."""
+    """A batch of message format 2 that reads records without their headers."""
 
     _buffer: bytearray
     _pos: int

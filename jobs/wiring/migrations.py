@@ -1,4 +1,4 @@
-"""Brings PostgreSQL up to date by alembic, each migration once and in one transaction."""
+"""Bring PostgreSQL up to date by alembic, each migration once and in one transaction."""
 
 import hashlib
 import json
@@ -23,9 +23,9 @@ from jobs.settings.state_home import PROJECT
 
 MIGRATIONS = PROJECT / "deploy" / "postgres"
 FORMER = "former_hashes.json"
-"""Beside the environment: the hash by which an older program remembered a migration → that of its SQL alone.
+"""The hash by which an older release stored a migration, with its environment → the hash of its SQL alone.
 
-Those programs hashed the Python file as well, of which each migration had a full copy.
+Those releases hashed the Python file as well, of which each migration had a full copy.
 """
 
 LOCK_KEY = 0x7669657773  # "views": two migrations at once wait for each other
@@ -38,18 +38,18 @@ create table if not exists migration_files (
     applied_at timestamptz not null default now()
 )
 """
-"""Alembic remembers how far a database is; this table remembers with which SQL it got there."""
+"""Alembic stores how far a database is; this table stores with which SQL it got there."""
 
 
 def pending(url: str, folder: Path = MIGRATIONS) -> tuple[str, ...]:
-    """Names the migrations that `migrate` would apply; raises what it would raise before the first."""
+    """Return the migrations that `migrate` would apply; raises what it would raise before the first."""
     scripts = _scripts(folder)
     with _connection(url) as connection:
         return tuple(map(_name, _pending(scripts, connection)))
 
 
 def migrate(url: str, folder: Path = MIGRATIONS) -> tuple[str, ...]:
-    """Brings a database up to date and returns the names applied now; a migration that fails changes nothing.
+    """Bring a database up to date and return the names applied now; a migration that fails changes nothing.
 
     Raises:
         CommandError: REFUSED when the database holds a migration this version lacks or an applied one was changed,
@@ -94,7 +94,7 @@ def _scripts(folder: Path) -> ScriptDirectory:
 
 @contextmanager
 def _connection(url: str) -> Iterator[Connection]:
-    """One connection, closed at the end; what it was told is never repeated in a message."""
+    """Yield one connection, closed at the end; messages never repeat its password."""
     engine = create_engine("postgresql+psycopg2://", creator=lambda: _connect(url), poolclass=NullPool)
     try:
         with engine.connect() as connection:
@@ -111,7 +111,7 @@ def _connect(url: str) -> Any:
 
 
 def _pending(scripts: ScriptDirectory, connection: Connection) -> Sequence[Script]:
-    """Return the migrations still to apply, oldest first; refuses a database that went another way than the files."""
+    """Return the migrations still to apply, oldest first; refuse a database whose history differs from the files."""
     applied = MigrationContext.configure(connection).get_current_heads()
     ordered = list(scripts.walk_revisions())[::-1]
     known = {script.revision: script for script in ordered}
@@ -144,7 +144,7 @@ def _remembered(connection: Connection) -> Mapping[str, str]:
 
 
 def _remember_file(*, ctx: MigrationContext, step: Any, **_others: object) -> None:
-    """Alembic calls this inside the transaction of each migration."""
+    """Record a migration; alembic calls this inside the transaction of each migration."""
     script = step.up_revision
     connection = cast(Connection, ctx.connection)  # only alembic's offline mode has none
     connection.execute(
@@ -154,7 +154,7 @@ def _remember_file(*, ctx: MigrationContext, step: Any, **_others: object) -> No
 
 
 def _sha256(script: Script) -> str:
-    """Return what the database remembers of a migration: the hash of its SQL, or of its Python file if it has none."""
+    """Return the database's record of a migration: the hash of its SQL, or of its Python file if it has none."""
     path = Path(script.path)
     sql = path.with_suffix(".sql")
     return hashlib.sha256((sql if sql.exists() else path).read_bytes()).hexdigest()
@@ -176,5 +176,5 @@ def _unavailable(error: BaseException | None) -> CommandError:
 
 
 def _one_line(error: BaseException | None) -> str:
-    """PostgreSQL's message without its line breaks."""
+    """Return PostgreSQL's message without its line breaks."""
     return " ".join(str(error).split())

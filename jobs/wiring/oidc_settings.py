@@ -1,4 +1,4 @@
-"""The identity provider: its settings, whose tokens are accepted, and where people sign in."""
+"""The identity provider: its settings, the accepted tokens, and the sign-in."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -44,11 +44,11 @@ class OidcSettings:
     payee_claim: str
     scope_claim: str
     client: Client | None
-    """What the portal is to it; None: nobody signs in there by way of the portal."""
+    """The portal's registration with it; None: the portal offers no sign-in by it."""
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "OidcSettings | None":
-        """Read VIEWLEDGER_OIDC_* and VIEWLEDGER_PORTAL_URL; None where VIEWLEDGER_OIDC_ISSUER is not set."""
+        """Read VIEWLEDGER_OIDC_* and VIEWLEDGER_PORTAL_URL; return None if VIEWLEDGER_OIDC_ISSUER is not set."""
         issuer = OIDC_ISSUER.read_if_set(environ)
         if issuer is None:
             return None
@@ -70,7 +70,7 @@ class OidcSettings:
         )
 
     def accepted(self) -> Issuer:
-        """Return what a verifier needs to accept its tokens; the key set is fetched when it is needed."""
+        """Return what a verifier needs to accept its tokens; the key set is fetched on demand."""
         keys = CachedKeySet(partial(fetch_key_set, self.jwks_url), time.monotonic)
         claims = (self.role_claim, self.payee_claim, self.scope_claim)
         return Issuer(self.issuer, (self.audience,), self.algorithms, keys, *claims)
@@ -79,7 +79,7 @@ class OidcSettings:
 def sign_in_at(
     oidc: OidcSettings | None, issuer: Issuer | None, monotonic: Callable[[], float] = time.monotonic
 ) -> HttpIdentityProvider | None:
-    """Return where people sign in; None where that is not configured. It is asked when somebody does."""
+    """Return the provider for sign-ins; None if it is not configured. It is called at the first sign-in."""
     if oidc is None or issuer is None or oidc.client is None:
         return None
     tokens = IdTokens(issuer, oidc.client.client_id)
@@ -110,7 +110,7 @@ def _client(environ: Mapping[str, str], issuer: str) -> Client | None:
 
 
 def is_safe_url(url: str) -> bool:
-    """Whether what is sent to or read from this URL cannot be changed on the way: https, or this machine."""
+    """Return whether traffic with this URL cannot be changed on the way: https, or this machine."""
     try:
         parts = urlsplit(url)
         return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
@@ -119,7 +119,7 @@ def is_safe_url(url: str) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine."""
+    """Return whether a host is this machine."""
     try:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:

@@ -1,4 +1,4 @@
-"""Wires the portal into the API process."""
+"""Wire the portal into the API process."""
 
 import asyncio
 import hashlib
@@ -41,13 +41,13 @@ class PortalSettings:
     form_key: bytes
     secure_cookies: bool
     origin: str | None
-    """What browsers call the portal's site; None: whatever they name."""
+    """The origin of the portal's site in browsers; None: any host."""
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str], cursor_key: bytes) -> "PortalSettings":
-        """Read whether cookies need HTTPS, and what browsers call the site.
+        """Read whether cookies need HTTPS, and the site's origin.
 
-        The forms' key follows from the cursors' key, so that all API processes have the same and it is one secret less.
+        The forms' key is derived from the cursors' key, so that all API processes have the same.
         """
         return cls(
             form_key=hmac.new(cursor_key, b"portal forms", hashlib.sha256).digest(),

@@ -1,4 +1,4 @@
-"""The money half of the portal, wired to the books in PostgreSQL: each call with the rights of the role it needs."""
+"""Wire the money half of the portal to the books in PostgreSQL: each call with the rights of the role it needs."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -143,7 +143,7 @@ class PortalBooks:
             PostgresHolds(self._posting).appeal(statement_id, text, request.caller, request)
 
     def decide(self, statement_id: str, decision: str, actor: str, reason: str) -> None:
-        """See the port. What is approved is posted at once, with the rights of billing."""
+        """See the port. An approved statement is posted at once, with the rights of billing."""
         with _translated():
             PostgresStates(self._deciding).move("statement", statement_id, Move(_STATE_AFTER[decision], actor, reason))
             if decision == "approve" and (posted := self._statements.statement_by_id(statement_id)) is not None:
@@ -163,7 +163,7 @@ class PortalBooks:
 
 
 def _parts(notice: Notice) -> str:
-    """Return each cause with its part of the difference, where there are several."""
+    """Return each cause with its part of the difference, if there are several."""
     parts = notice.causes or {}
     said = ", ".join(f"{name} {amount_text(micros, notice.currency)}" for name, micros in parts.items())
     return f" ({said})" if len(parts) > 1 else ""

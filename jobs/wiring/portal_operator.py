@@ -1,4 +1,4 @@
-"""The operator's half of the portal, wired to PostgreSQL, Kafka and the checks of `doctor`."""
+"""Wire the operator's half of the portal to PostgreSQL, Kafka and the checks of `doctor`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

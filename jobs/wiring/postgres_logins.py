@@ -44,7 +44,7 @@ ROLES: Mapping[Url, tuple[str, ...]] = {
 def make_logins(url: str, environ: Mapping[str, str]) -> tuple[str, ...]:
     """Make the logins that the settings name, with the passwords in them; return their names.
 
-    One that is there keeps its name and gets the password and the roles. Needs a login that may create roles. Raises
+    An existing login gets the password and the roles. Needs a login that may create roles. Raises
     CommandError: BAD_INPUT for a setting that names no login of its own, FAILED when PostgreSQL refuses.
     """
     return tuple(_make_login(url, environ, login, roles) for login, roles in ROLES.items() if login.is_set(environ))
@@ -74,7 +74,7 @@ def _make_login(url: str, environ: Mapping[str, str], setting: Url, roles: Seque
 
 
 def in_database(environ: Mapping[str, str], url: str) -> dict[str, str]:
-    """Return the settings with every login that they name, each reaching the server and database that `url` names."""
+    """Return the settings with every login that they name, each with the server and database of `url`."""
     place = url.rpartition("@")[2]
     own = {each.name: each.read(environ) for each in ROLES if each.is_set(environ)}
     moved = {name: f"{of.rpartition('@')[0]}@{place}" for name, of in own.items()}

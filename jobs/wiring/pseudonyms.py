@@ -1,4 +1,4 @@
-"""Reads the key that turns viewer ids into pseudonyms."""
+"""Read the key that turns viewer ids into pseudonyms."""
 
 from collections.abc import Callable, Mapping
 
@@ -12,6 +12,6 @@ def read_pseudonym_key(environ: Mapping[str, str]) -> bytes:
 
 
 def pseudonymiser(environ: Mapping[str, str]) -> Callable[[str], str]:
-    """Return what makes pseudonyms of viewer ids by VIEWLEDGER_PSEUDONYM_KEY."""
+    """Return the function that makes pseudonyms of viewer ids with VIEWLEDGER_PSEUDONYM_KEY."""
     key = read_pseudonym_key(environ)
     return lambda user_id: pseudonym_of(user_id, key)

@@ -1,4 +1,4 @@
-"""Wires what a comparison of the whole flow uses: the tables by Spark, the record and the ledger in PostgreSQL."""
+"""Wire a comparison of the whole flow: the tables by Spark, the record and the ledger in PostgreSQL."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Wires the settled views of the current version for billing: the batch layer's reader behind billing's port."""
+"""Wire the settled views of the current version for billing: the batch layer's reader behind billing's port."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -32,7 +32,7 @@ def open_settled_views(environ: Mapping[str, str]) -> Iterator[SettledViews]:
 
     Raises:
         CommandError: no version is published yet.
-        UnavailableError: a server that is needed does not answer.
+        UnavailableError: a required server does not answer.
     """
     with _session(environ, None) as (session, version):
         url = settings.PostgresConnection.from_environ(environ).url
@@ -41,7 +41,7 @@ def open_settled_views(environ: Mapping[str, str]) -> Iterator[SettledViews]:
 
 @contextmanager
 def open_settled_events(environ: Mapping[str, str], number: int) -> Iterator[IcebergSettledEvents]:
-    """Yield the single events of a published version by its number; otherwise as `open_settled_views`."""
+    """Yield the single events of a published version by its number; in other respects like `open_settled_views`."""
     with _session(environ, number) as (session, version):
         yield events_at_snapshots(session, version)
 

@@ -1,4 +1,4 @@
-"""What a migration in SQL does; the file that alembic loads holds only its revision, the one before, and this call."""
+"""Run a migration in SQL; the file that alembic loads holds only its revision, the one before, and this call."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +7,7 @@ from alembic import op
 
 
 def sql_beside(file: str) -> Callable[[], None]:
-    """Return alembic's `upgrade` that executes the SQL file beside `file` as it stands, `%` and `:name` included."""
+    """Return alembic's `upgrade` that executes the SQL file beside `file` unchanged, including `%` and `:name`."""
 
     def upgrade() -> None:
         sql = Path(file).with_suffix(".sql").read_text()

@@ -1,4 +1,4 @@
-"""The SQL server's parts in one process: the catalogue of published versions, Spark, and the door to it."""
+"""The SQL server's parts in one process: the catalogue of published versions, Spark, and the proxy in front of it."""
 
 import logging
 import subprocess
@@ -57,16 +57,16 @@ class SqlServer:
     """A running server."""
 
     url: str
-    """For Spark Connect clients on this machine."""
+    """The address for Spark Connect clients on this machine."""
     java: "subprocess.Popen[bytes]"
-    """Spark's own process; without it the server answers nothing."""
+    """The process id of Spark; without it the server answers nothing."""
 
 
 @contextmanager
 def sql_server(chosen: SqlServerSettings) -> Iterator[SqlServer]:
     """Run the server until the block ends.
 
-    Raises CommandError: UNAVAILABLE when a port is taken, REFUSED when its login may do more than read.
+    Raises CommandError: UNAVAILABLE if a port is taken, REFUSED if its login may do more than read.
     """
     logging.getLogger("py4j").setLevel(logging.CRITICAL)
     snapshots = PostgresPublishedSnapshots(chosen.postgres_url)

@@ -1,4 +1,4 @@
-"""A session with the SQL server on one published version: with the server that runs, or one for this command alone."""
+"""A session with the SQL server on one published version: the running server, or one for this command alone."""
 
 import sys
 import time
@@ -23,7 +23,7 @@ from jobs.wiring.sql_version import VersionChoice, chosen_version
 
 @dataclass(frozen=True)
 class SqlSession:
-    """Questions about one version, answered."""
+    """Answers queries about one version."""
 
     tables: PublishedTables
     version: int
@@ -34,7 +34,7 @@ class SqlSession:
 def sql_session(environ: Mapping[str, str], choice: VersionChoice) -> Iterator[SqlSession]:
     """Yield a session whose tables are those of the chosen version.
 
-    What its questions raise becomes a CommandError: BAD_INPUT for SQL that is wrong or not open to analysts,
+    Errors of its queries become CommandErrors: BAD_INPUT for SQL that is wrong or not open to analysts,
     UNAVAILABLE for a server that is away.
     """
     with told():
@@ -46,7 +46,7 @@ def sql_session(environ: Mapping[str, str], choice: VersionChoice) -> Iterator[S
 
 @contextmanager
 def told() -> Iterator[None]:
-    """Turn what a question raises into a CommandError."""
+    """Convert an error of a query to a CommandError."""
     try:
         yield
     except (ForbiddenError, QueryError) as error:

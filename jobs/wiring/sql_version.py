@@ -1,4 +1,4 @@
-"""Which published version a command reads: the current one, one by its number, or the one in force on a day."""
+"""Choose the published version that a command reads: the current one, one by its number, or the one of a day."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from jobs.exit_codes import ExitCode
 
 @dataclass(frozen=True)
 class VersionChoice:
-    """What the user said; at most one of the two."""
+    """The user's choice; at most one of the two."""
 
     version: int | None
     as_of: datetime | None
@@ -19,16 +19,16 @@ class VersionChoice:
 
     @classmethod
     def of(cls, version: int | None, as_of: datetime | None) -> "VersionChoice":
-        """Return the choice; raises CommandError(BAD_INPUT) where both are given."""
+        """Return the choice; raise CommandError(BAD_INPUT) if both are given."""
         if version is not None and as_of is not None:
             raise CommandError("--version and --as-of exclude each other", ExitCode.BAD_INPUT)
         return cls(version, as_of)
 
 
 def chosen_version(snapshots: PostgresPublishedSnapshots, choice: VersionChoice) -> int:
-    """Return the number of the version that is meant.
+    """Return the number of the chosen version.
 
-    Raises CommandError(REFUSED) when nothing is published, BAD_INPUT when the version or the day has none.
+    Raises CommandError(REFUSED) if nothing is published, BAD_INPUT if there is no such version.
     """
     current = snapshots.current()
     if current is None:

@@ -1,4 +1,4 @@
-"""The form of answers: JSON or CSV, entity tags, how long they may be kept."""
+"""The form of answers: JSON or CSV, entity tags, cache times."""
 
 import csv
 import hashlib
@@ -34,7 +34,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def _named(text: str) -> str | None:
-    """Return the form that the parameter names; None where it is empty."""
+    """Return the form that the parameter names; None if it is empty."""
     return choice("format", _FORMATS, "format_unknown")(text) if text else None
 
 
@@ -48,7 +48,7 @@ async def _form(
     ] = None,
     if_none_match: IfNoneMatch = None,  # `answer` reads it; here it is declared
 ) -> str:
-    """Return `json` or `csv`: the parameter `format`, or else what Accept prefers; raises ProblemError."""
+    """Return `json` or `csv`: the parameter `format`, or else the preference in Accept; raise ProblemError."""
     if form is not None:
         return form
     chosen = preferred(request.headers.get("accept", "*/*"), tuple(MEDIA_TYPES))
@@ -62,7 +62,7 @@ Form = Annotated[str, Depends(_form)]
 
 
 def missing(part: Part | None) -> dict[str, str]:
-    """Return the header that names the part without which an answer is not complete."""
+    """Return the header that names the part without which an answer is incomplete."""
     return {} if part is None else {MISSING_PART: part}
 
 
@@ -78,10 +78,10 @@ def answer(
     kept: str = SECONDS,
     part: Part | None = None,
 ) -> Response:
-    """Return the answer with its entity tag, or 304 where the sender has it already.
+    """Return the answer with its entity tag, or 304 if the sender already has it.
 
-    CSV has a line for each of `rows` with these columns and, at its end, what the body says of all (`shared`).
-    `part` is what it misses something for.
+    CSV has a line for each of `rows` with these columns and, at its end, the body's common fields (`shared`).
+    `part` is the part whose data may be missing.
     """
     content = _csv(body, rows, columns, shared=shared) if form == "csv" else _encode(body)
     tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
@@ -101,7 +101,7 @@ def answer(
 
 
 def matches(condition: str, tag: str) -> bool:
-    """Compare weakly, as RFC 9110 asks for If-None-Match."""
+    """Compare weakly, as RFC 9110 requires for If-None-Match."""
     wanted = tag.removeprefix("W/")
     return condition.strip() == "*" or any(each.strip().removeprefix("W/") == wanted for each in condition.split(","))
 
@@ -118,7 +118,7 @@ def _csv(body: object, rows: Sequence[object], columns: Sequence[str], *, shared
 
 
 def harmless(cell: object) -> object:
-    """Return a cell that no spreadsheet takes for a formula: one that begins like one is led by an apostrophe."""
+    """Return a cell that a spreadsheet does not read as a formula: one that begins like it gets an apostrophe."""
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
 
 

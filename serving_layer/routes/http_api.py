@@ -32,7 +32,7 @@ _DOCUMENT = "This document"
 
 @dataclass(frozen=True)
 class Api:
-    """What the API works with. `routes` are further ones, made by a guard."""
+    """The parts of the API. `routes` are further ones, made by a guard."""
 
     reader: CountsReader
     metrics: ApiMetrics
@@ -127,7 +127,7 @@ async def _refresh(reader: CountsReader) -> None:
 
 
 def _readiness(reader: CountsReader) -> Response:
-    """Ready as soon as a version can be served; without the speed layer the answers are merely incomplete."""
+    """Return ready as soon as a version can be served; without the speed layer the answers are merely incomplete."""
     if reader.version is None:
         raise refused("version_unknown", "the published version has not been read from PostgreSQL yet")
     return JSONResponse({"version": reader.version.version, "speed_layer_answers": reader.is_speed_answering})

@@ -1,4 +1,4 @@
-"""The route by which a payee objects to a statement: the API's first that changes something."""
+"""The route by which a payee objects to a statement."""
 
 import asyncio
 from collections.abc import Callable
@@ -33,7 +33,7 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True)
 class Objections:
-    """What the route works with. `executor` runs what writes, so that reading never waits for it."""
+    """The parts of the route. `executor` runs writes, so that reads never wait for them."""
 
     books: ServedStatements
     appeals: Appeals
@@ -67,7 +67,7 @@ async def appeal(
 ) -> Response:
     """Return the receipt of an appeal.
 
-    The same request under the same `Idempotency-Key` is done once and answered the same again.
+    The same request under the same `Idempotency-Key` is done once and gets the same answer again.
     """
     body = await read_body(request, BODY_BYTES_MAX)
     asked = request_key(key, caller, path=request.url.path, body=body)
@@ -89,7 +89,7 @@ def _created(receipt: AppealReceipt) -> Response:
 
 
 async def _ask(executor: Executor, call: Callable[..., Answer], *arguments: object) -> Answer:
-    """Call the port; what takes too long may still be done, and the same request then says so."""
+    """Call the port; a call that times out may still be done, and the same request then gets its answer."""
     try:
         async with asyncio.timeout(_SECONDS_MAX):
             return await asyncio.get_running_loop().run_in_executor(executor, call, *arguments)

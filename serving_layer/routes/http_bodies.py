@@ -1,6 +1,6 @@
-"""The bodies of requests, read by the endpoints themselves: within bounds of size and time, and in our words.
+"""The bodies of requests, read by the endpoints themselves: within bounds of size and time, with our own problems.
 
-FastAPI would read a body whole, whatever its size, before anybody asks who sent it.
+FastAPI would read a body of any size completely before the caller is known.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ IdempotencyKey = Annotated[
 
 
 async def read_body(request: Request, bytes_max: int, seconds_max: float = BODY_SECONDS_MAX) -> bytes:
-    """Return the whole body, within bounds of size and time; raises ProblemError."""
+    """Return the whole body, within bounds of size and time; raise ProblemError."""
     body = bytearray()
     try:
         async with asyncio.timeout(seconds_max):

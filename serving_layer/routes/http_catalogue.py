@@ -39,7 +39,7 @@ BODY_SECONDS_MAX = 60.0
 _SECONDS_MAX = 120.0
 _COST = 100
 _ENVELOPE_BYTES_MAX = 4_096
-"""What multipart/form-data adds around the files."""
+"""Bound of the bytes that multipart/form-data adds around the files."""
 _PIECE_BYTES = 128 * 1024
 _FILES = {
     "payees": "CSV: payee_id,name,user_id,country; the last two may be missing",
@@ -56,7 +56,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class _InMemory(MultiPartParser):
-    """Keeps files in memory: they name persons, and the body is bounded already."""
+    """Keeps files in memory: they name persons, and the body is already bounded."""
 
     spool_max_size = BYTES_MAX + 1
 
@@ -77,7 +77,7 @@ Removals = Annotated[
 
 @dataclass(frozen=True)
 class Importing:
-    """What the route works with. One import runs at a time, and `executor` runs it."""
+    """The parts of the route. One import runs at a time, in `executor`."""
 
     imports: CatalogueImports
     executor: Executor
@@ -85,7 +85,7 @@ class Importing:
 
 
 def catalogue_routes(guard: Guard, imports: CatalogueImports, executor: Executor) -> list[GuardedRoute]:
-    """Return the route; one import runs at a time, and `executor` runs it."""
+    """Return the route; one import runs at a time, in `executor`."""
     problems = ("upload_malformed", "catalogue_invalid", "catalogue_unavailable", "import_busy", "removals_invalid")
     responses = changed(ImportAnswer, ("not_found", *problems, "parameter_unknown", "parameter_repeated"))
     content = {JSON: record_of(ImportAnswer)}
@@ -115,10 +115,10 @@ async def import_catalogue(
     key: IdempotencyKey,
     allow_removals: Removals = 0,
 ) -> Response:
-    """Return what an import did.
+    """Return the result of an import.
 
-    The same request under the same `Idempotency-Key` is done once and answered the same again; what was refused is not
-    remembered. There only where the operator turned it on.
+    The same request under the same `Idempotency-Key` is done once and gets the same answer again; a refused request is
+    not remembered. The route exists only if the operator turned it on.
     """
     if of.busy.locked():
         raise refused("import_busy", "another import is running; try again shortly", {"Retry-After": "10"})
@@ -130,7 +130,7 @@ async def import_catalogue(
 
 
 async def _files_of(headers: Headers, body: bytes, removals_max: int) -> CatalogueFiles:
-    """Return the files of a form; raises ProblemError(upload_malformed)."""
+    """Return the files of a form; raise ProblemError(upload_malformed)."""
 
     async def stream() -> AsyncGenerator[bytes, None]:
         for start in range(0, len(body), _PIECE_BYTES):
@@ -155,7 +155,7 @@ async def _files_of(headers: Headers, body: bytes, removals_max: int) -> Catalog
 async def _imported(
     executor: Executor, imports: CatalogueImports, files: CatalogueFiles, asked: RequestKey
 ) -> ImportAnswer:
-    """Import; what takes too long may still be done, and the same request then says so."""
+    """Import; a call that times out may still be done, and the same request then gets its answer."""
     try:
         async with asyncio.timeout(_SECONDS_MAX):
             return await asyncio.get_running_loop().run_in_executor(executor, imports.import_files, files, asked)

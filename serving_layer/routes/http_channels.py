@@ -29,7 +29,7 @@ from serving_layer.routes.http_live import LIVE_COST, LiveStreams, streamed
 
 VIDEOS_MAX = 20_000
 CATALOGUE_SECONDS = 30.0
-"""How long a stream goes by the videos that it was told last."""
+"""How long a stream uses the channel's videos before it reads them again."""
 _SUMMED = ("views", "settled_views", "provisional_views", "billable_views")
 _NOW = AtVersion()
 ReadCounts = Callable[[Sequence[str]], Awaitable[list[ServedCount]]]
@@ -95,17 +95,17 @@ async def live(
 ) -> Response:
     """Return a stream of counts.
 
-    `Last-Event-ID` spares the count that the client has. It ends after 15 minutes; come back.
+    `Last-Event-ID` skips the count that the client already has. A stream ends after 15 minutes; reconnect then.
     """
     read = await channel_reader(counts.reader, counts.history.reader, payee_id)
     return streams.answer(request, read, caller, counts.guard.network_of(request))
 
 
 async def channel_reader(reader: CountsReader, history: HistoryReader, payee_id: str) -> ReadLive:
-    """Return what reads a channel's count; the catalogue is asked again every 30 seconds.
+    """Return a function that reads a channel's count; the catalogue is read again every 30 seconds.
 
     Raises:
-        ProblemError: not_found, channel_too_large, or the catalogue cannot be asked now.
+        ProblemError: not_found, channel_too_large, or the catalogue cannot be read now.
     """
     clock = asyncio.get_running_loop().time
 
@@ -133,7 +133,7 @@ def _refuse_too_large(video_ids: Sequence[str]) -> None:
 
 
 async def served_channel(read: ReadCounts, version: ServedVersion, video_ids: Sequence[str]) -> dict[str, Any]:
-    """Sum the served counts, all of one version: where another is published in between they are read again."""
+    """Sum the served counts, all of one version: if another is published in between, read them again."""
     counts: list[ServedCount] = []
     for _ in range(3):
         counts = []

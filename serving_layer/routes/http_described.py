@@ -1,4 +1,4 @@
-"""What routes declare beside their parameters: answers, problems, bodies; and the OpenAPI document of all of them.
+"""The declarations of routes besides their parameters: answers, problems, bodies; and the OpenAPI document.
 
 Answers are msgspec records, which FastAPI does not know: a route names the record by its schema, and `document` adds
 the schemas and the examples of all records to the document that FastAPI makes of the routes.
@@ -25,7 +25,7 @@ Responses = dict[int | str, dict[str, Any]]
 JSON, CSV = "application/json", "text/csv"
 STORE = "settled_counts_unavailable"
 KNOWN = ("parameter_unknown", "parameter_repeated", "format_unknown", "not_acceptable")
-"""Problems of every route that answers as JSON or CSV and takes no parameter that it does not have."""
+"""Problems of every route that answers as JSON or CSV and refuses unknown parameters."""
 FIXED = (*KNOWN, "version_invalid", "as_of_invalid", "version_not_found")
 """Problems of every route that shows a version."""
 PAGED = (*FIXED, "range_invalid", "range_too_large", "limit_invalid", "cursor_invalid", "query_too_slow", STORE)
@@ -33,7 +33,7 @@ PAGED = (*FIXED, "range_invalid", "range_too_large", "limit_invalid", "cursor_in
 SERIES = (*PAGED, "window_unknown", "timezone_unknown", "group_unknown")
 PROOFS = ("statements_unavailable", "proofs_unavailable")
 PUBLIC: dict[str, Any] = {"security": [{}]}
-"""View counts need no credential where the operator lets them be public."""
+"""View counts need no credential if the operator makes them public."""
 _ALWAYS = (
     "credentials_malformed",
     "credentials_missing",
@@ -50,7 +50,7 @@ _ALWAYS = (
     "access_unavailable",
     "identity_provider_unavailable",
 )
-"""Problems of every route that somebody asks with a credential."""
+"""Problems of every route that needs a credential."""
 _KEYED = ("idempotency_key_invalid", "idempotency_key_reused", "body_incomplete", "body_too_slow", "body_too_large")
 _SCHEMA = "#/components/schemas/{name}"
 _PROBLEM: dict[str, Any] = {
@@ -97,7 +97,7 @@ def schema_of(record: type[msgspec.Struct]) -> dict[str, str]:
 
 
 def record_of(record: type[msgspec.Struct]) -> dict[str, Any]:
-    """Return what is said of a record as a body, with its example."""
+    """Return the declaration of a record as a body, with its example."""
     examples = {"answer": {"$ref": f"#/components/examples/{record.__name__}"}}
     return {"schema": schema_of(record), **({"examples": examples} if record in EXAMPLES else {})}
 
@@ -113,7 +113,7 @@ def done(text: str, content: Mapping[str, Any], *headers: str) -> dict[str, Any]
 
 
 def answered(record: type[msgspec.Struct], text: str, problems: Sequence[str]) -> Responses:
-    """Return the answers of a GET that gives a record as JSON, or its rows as CSV."""
+    """Return the answers of a GET that returns a record as JSON, or its rows as CSV."""
     content = {JSON: record_of(record), CSV: {"schema": {"type": "string"}}}
     return {
         200: done(text, content, "ETag", "X-Missing-Part"),
@@ -128,7 +128,7 @@ def changed(record: type[msgspec.Struct], problems: Sequence[str]) -> Responses:
 
 
 def problems_of(codes: Sequence[str]) -> Responses:
-    """Return the answers for these problems and for those of every route that somebody asks with a credential."""
+    """Return the answers for these problems and for those of every route with a credential."""
     return only_problems_of({*codes, *_ALWAYS})
 
 
@@ -149,7 +149,7 @@ def _headers(*more: str) -> dict[str, Any]:
 
 
 def document(app: FastAPI) -> dict[str, Any]:
-    """Return the OpenAPI document of the application's routes; made when it is first asked for."""
+    """Return the OpenAPI document of the application's routes; built on the first request for it."""
     if app.openapi_schema is None:
         routes = [each.described() for each in app.router.routes if isinstance(each, GuardedRoute)]
         made = get_openapi(title=app.title, summary=app.summary, version=app.version, routes=routes)

@@ -48,7 +48,7 @@ from serving_layer.routes.http_described import PAGED, PUBLIC, SERIES, answered
 
 @dataclass(frozen=True)
 class History:
-    """What the routes work with. `now` returns the instant of a request."""
+    """The parts of the routes. `now` returns the instant of a request."""
 
     reader: HistoryReader
     cursors: Cursors
@@ -86,7 +86,7 @@ async def whose(history: History, caller: Caller, video_ids: Sequence[str]) -> l
     """Return, for each video, whether the caller may see more of it than the public.
 
     Raises:
-        ProblemError: not_found, where views are not public and one of them is not the caller's.
+        ProblemError: not_found, if views are not public and one of them is not the caller's.
     """
     if caller.is_anonymous:
         return [False] * len(video_ids)
@@ -98,7 +98,7 @@ async def whose(history: History, caller: Caller, video_ids: Sequence[str]) -> l
 
 @dataclass(frozen=True)
 class AskedPage:
-    """Which part of which version's answer is asked for, and in which form."""
+    """The requested part of a version's answer, and its form."""
 
     request: Request
     form: str
@@ -107,16 +107,16 @@ class AskedPage:
     cursor: str | None
 
     def at_version(self, now: datetime) -> AtVersion:
-        """Return which version is asked for; raises ProblemError."""
+        """Return the requested version; raise ProblemError."""
         sent = self.request.query_params.get("as_of", "")
         return at_version(self.number, self.as_of, sent=sent, now=now)
 
     async def read(self, history: History) -> "Page":
-        """Return the page with its version; raises ProblemError."""
+        """Return the page with its version; raise ProblemError."""
         at, offset = self.at_version(history.now()), 0
         query = f"{self.request.url.path}?{canonical(self.request.query_params.multi_items())}"
         if self.cursor:
-            # The following pages are of the first one's version, whatever is published meanwhile.
+            # The following pages are of the first one's version, even if others are published meanwhile.
             number, offset = history.cursors.read(query, self.cursor)
             version = await history.reader.version(AtVersion(number=number) if number else AtVersion())
         else:
@@ -149,7 +149,7 @@ class Page:
         return rows[self.offset : end], following
 
     def envelope(self, until: datetime) -> dict[str, Any]:
-        """Return what every answer says; complete: everything received until `until` is settled."""
+        """Return the common fields of every answer; complete: everything received until `until` is settled."""
         settled_until = self.version.settled_until
         return {
             "version": self.version.version,
@@ -160,7 +160,7 @@ class Page:
 
     @property
     def kept(self) -> str:
-        """How long the answer may be kept."""
+        """Return how long the answer may be cached."""
         return FOR_EVER if self.at.number is not None else SECONDS
 
 
@@ -174,7 +174,7 @@ async def video_series(
     query: AskedSeries,
     limit: Limit = LIMIT_DEFAULT,
 ) -> Response:
-    """Return a row for each window, and for each group in it where groups are asked for."""
+    """Return a row for each window, and for each group in it if groups are requested."""
     (is_own,) = await whose(history, caller, [video_id])
     page = await asked.read(history)
     fields = await _series(

@@ -32,31 +32,31 @@ _encode = msgspec.json.Encoder().encode
 
 @dataclass(frozen=True)
 class LiveLimits:
-    """How streams are bounded."""
+    """The bounds of streams."""
 
     connections_max: int = 200
-    """Of one API process."""
+    """Streams of one API process."""
     network_max: int = 50
-    """From one network, whoever asks."""
+    """Streams from one network, for all callers."""
     caller_max: int = 20
-    """With one credential."""
+    """Streams with one credential."""
     poll_seconds: float = 1.0
-    """Between two readings, for each round trip that a reading takes."""
+    """Seconds between two readings, for each round trip of a reading."""
     heartbeat_seconds: float = 15.0
     lifetime_seconds: float = 900.0
-    """Then the stream ends and the client comes back, so that no credential is trusted for longer."""
+    """After this time the stream ends and the client reconnects, so that no credential is trusted for longer."""
 
 
 class LiveStreams:
-    """The streams of one process, bounded together, whoever they are for. For one event loop."""
+    """The streams of one process, bounded together across all callers. For one event loop."""
 
     def __init__(self, limits: LiveLimits | None = None) -> None:
         self._limits = limits or LiveLimits()
         self._open = OpenStreams()
-        """Of everybody (the empty name), of a network, of a credential."""
+        """The limits of the process (the empty name), of a network, of a credential."""
 
     def answer(self, request: Request, read: ReadLive, caller: Caller, network: str) -> Response:
-        """Return a stream of what `read` reads; raises ProblemError(live_exhausted)."""
+        """Return a stream of the results of `read`; raise ProblemError(live_exhausted)."""
         limits = self._limits
         most = {"": limits.connections_max, f"network {network}": limits.network_max}
         if not caller.is_anonymous:
@@ -79,7 +79,7 @@ class LiveStreams:
 
 @dataclass(frozen=True)
 class Live:
-    """What the route works with."""
+    """The parts of the route."""
 
     guard: Guard
     reader: CountsReader
@@ -116,7 +116,7 @@ async def live(
 ) -> Response:
     """Return a stream of counts.
 
-    `Last-Event-ID` spares the count that the client has. It ends after 15 minutes; come back.
+    `Last-Event-ID` skips the count that the client already has. A stream ends after 15 minutes; reconnect then.
     """
     (is_own,) = await whose(of.history, caller, [video_id])
     read = video_reader(of.reader, video_id, sees_billable=is_own and caller.may(Scope.BILLABLE))
@@ -124,7 +124,7 @@ async def live(
 
 
 def video_reader(reader: CountsReader, video_id: str, *, sees_billable: bool) -> ReadLive:
-    """Return what reads a video's count."""
+    """Return a function that reads a video's count."""
 
     async def read() -> LiveCount:
         (count,) = await reader.read((video_id,))
@@ -143,10 +143,10 @@ class _Events:
     """The id of the newest event that the client has."""
     is_stopping: Callable[[], bool]
     round_trips: int = 1
-    """Of the newest reading."""
+    """The instant of the newest reading."""
 
     async def all(self) -> AsyncIterator[bytes]:
-        """Yield events, and comments while there are none, until the stream's time is over or the process is to end."""
+        """Yield events, and comments in between, until the stream's time is over or the process must end."""
         yield b"retry: 2000\n\n"
         clock = asyncio.get_running_loop().time
         ends_at, heartbeat_at = clock() + self.limits.lifetime_seconds, clock() + self.limits.heartbeat_seconds
@@ -165,7 +165,7 @@ class _Events:
                     await asyncio.sleep(self.limits.poll_seconds)
 
     async def _event(self) -> bytes | None:
-        """Return the count as an event, None where the client has it already."""
+        """Return the count as an event, None if the client already has it."""
         try:
             count = await self.read()
         except (UnavailableError, ProblemError):
@@ -178,6 +178,6 @@ class _Events:
 
 
 def _stopping(request: Request) -> Callable[[], bool]:
-    """Whether the process is to end, as the server says in the scope."""
+    """Return whether the process must end, from the server's entry in the scope."""
     found: Callable[[], bool] = request.scope.get("is_stopping", lambda: False)
     return found

@@ -1,4 +1,4 @@
-"""Answers that last, and how many are open, as a whole and of one sender, so that nobody takes all of them."""
+"""Bound the number of long answers, in total and by sender, so that one sender cannot use all of them."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -8,7 +8,7 @@ from starlette.types import Receive, Scope, Send
 
 
 class TooManyOpenError(Exception):
-    """As many are open as there may be under `name`."""
+    """The limit of open answers under `name` is reached."""
 
     def __init__(self, name: str, most: int) -> None:
         super().__init__(f"{most} are open under {name!r} already")
@@ -16,16 +16,16 @@ class TooManyOpenError(Exception):
 
 
 class OpenStreams:
-    """Counts what is open under each name. For one event loop."""
+    """Counts open answers under each name. For one event loop."""
 
     def __init__(self) -> None:
         self._open: Counter[str] = Counter()
 
     def take(self, bounds: Mapping[str, int]) -> Callable[[], None]:
-        """Count one more under all of these names and return what is to be called when it has ended.
+        """Count one more under all of these names and return the function to call at its end.
 
         Raises:
-            TooManyOpenError: under one of them there is no room; nothing is counted.
+            TooManyOpenError: the limit of one of them is reached; nothing is counted.
         """
         for name, most in bounds.items():
             if self._open[name] >= most:
@@ -42,7 +42,7 @@ class OpenStreams:
 
 
 class LastingAnswer(StreamingResponse):
-    """Sends parts as they come, no faster than the client takes them; says when it is over, however it ended."""
+    """Sends parts as they come, no faster than the client reads them; calls `ended` in any case."""
 
     def __init__(
         self,
@@ -56,11 +56,11 @@ class LastingAnswer(StreamingResponse):
         self._ended = ended
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the parts, or to HEAD the headers alone."""
+        """Send the parts; for HEAD only the headers."""
         try:
             if scope["method"] == "HEAD":
-                # Whoever asked has all with the headers, and may hand the connection on: the next request on it would
-                # wait for the end of a stream that nobody reads.
+                # The headers are the whole answer to HEAD, and the client may reuse the connection: its next request
+                # would wait for the end of a stream that is not read.
                 await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
                 await send({"type": "http.response.body", "body": b""})
             else:

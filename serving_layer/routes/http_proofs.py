@@ -1,4 +1,4 @@
-"""The routes that show which events a statement pays, and what became of one event."""
+"""The routes that show which events a statement pays, and the result of one event."""
 
 import asyncio
 import itertools
@@ -42,9 +42,9 @@ from serving_layer.routes.http_open_streams import LastingAnswer, OpenStreams, T
 
 STREAM_COST, LOOKUP_COST = 10, 3
 STREAMS_MAX = 4
-"""Streams at once; each holds a thread and a query of the batch tables."""
+"""Concurrent streams; each holds a thread and a query of the batch tables."""
 CALLER_STREAMS_MAX = 2
-"""Of them with one credential: whoever reads slowly keeps a stream for as long as that takes."""
+"""Concurrent streams with one credential: a slow reader keeps a stream for a long time."""
 
 _encode = msgspec.json.Encoder().encode
 Answer = TypeVar("Answer")
@@ -52,13 +52,13 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True)
 class Proofs:
-    """What the routes work with."""
+    """The parts of the routes."""
 
     statements: StatementEvents
     payments: EventPayments
     executor: Executor
     streams: OpenStreams = field(default_factory=OpenStreams)
-    """Every stream is counted here, whoever it is for."""
+    """Every stream is counted here, for all callers."""
 
 
 def _number(text: str) -> int:
@@ -144,7 +144,7 @@ async def statement_events(
 async def streamed_events(proofs: Proofs, caller: Caller, *, statement_id: str, after: int, form: Form) -> Response:
     """Return the events of a statement from number after + 1 on, sent as they are read.
 
-    The first part is read before the answer begins, so that a store that is away is a problem and no stump.
+    The first part is read before the answer begins, so that an unreachable store is a problem and not a cut answer.
 
     Raises:
         ProblemError: streams_busy, statements_unavailable or proofs_unavailable.
@@ -166,7 +166,7 @@ async def streamed_events(proofs: Proofs, caller: Caller, *, statement_id: str, 
 
 
 async def payment_of(proofs: Proofs, event_id: str) -> EventPayment:
-    """Return what became of an event; raises ProblemError where a part does not answer."""
+    """Return the result of an event; raise ProblemError if a part does not answer."""
     return await _asked(proofs, proofs.payments.payment, event_id)
 
 
@@ -184,14 +184,14 @@ async def _asked(proofs: Proofs, call: Callable[..., Answer], *arguments: object
 
 
 def _is_shown(found: ProvenStatement, caller: Caller) -> bool:
-    """Payees see their own statements only, and only once they are decided."""
+    """Return whether a caller may see the statement: payees see only their own, once they are decided."""
     return caller.sees_payee(found.payee_id) and (caller.payee_id is None or found.state not in UNDECIDED)
 
 
 async def event_payment(
     proofs: Proofs, caller: Annotated[Caller, needing(Scope.EVENTS, cost=LOOKUP_COST)], *, event_id: EventId
 ) -> Response:
-    """Return what became of an event."""
+    """Return the result of an event: the line that pays it, or why none does."""
     seen = seen_by_caller(await payment_of(proofs, event_id), caller)
     if seen is None or (seen.status is PaymentStatus.UNKNOWN and caller.payee_id is not None):
         raise nothing_here()
@@ -199,5 +199,5 @@ async def event_payment(
 
 
 def seen_by_caller(found: EventPayment, caller: Caller) -> EventPayment | None:
-    """Return what a caller with the scope may see of an answer; None where it concerns none of its payees."""
+    """Return the part of an answer that a caller with the scope may see; None if it concerns none of its payees."""
     return seen_by(found, lambda payee_id: caller.payee_id is None if payee_id is None else caller.sees_payee(payee_id))

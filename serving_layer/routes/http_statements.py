@@ -1,4 +1,4 @@
-"""Statements for payees and those who check them. Money is never kept by a cache."""
+"""Statements for payees and auditors. Caches never store money."""
 
 import asyncio
 from collections.abc import Callable

@@ -187,7 +187,7 @@ def test_an_attack_on_readers_that_take_everything_gets_through(
     assert outcome.verdict == GOT_THROUGH, outcome
 
 
-def test_an_attack_that_tried_nothing_is_no_success(helpless: HelplessSite) -> None:
+def test_an_attack_that_tried_nothing_is_not_a_success(helpless: HelplessSite) -> None:
     def nothing(_: Site) -> Iterator[str | None]:
         yield from ()
 

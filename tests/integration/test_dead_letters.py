@@ -125,7 +125,7 @@ def test_a_dead_broker_is_one_sentence(
     assert "Kafka does not answer" in capsys.readouterr().err
 
 
-def test_what_is_no_letter_is_passed_over() -> None:
+def test_what_is_not_a_letter_is_passed_over() -> None:
     for value in (b"{}", b"[]", b'{"partition": 1}', b"{broken", b"\xff"):
         assert read_letter(value) is None
 

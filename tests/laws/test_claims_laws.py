@@ -89,7 +89,7 @@ def test_an_odd_claim_grants_nothing(name: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize("value", [*ODD, "root", "a b", "../ann", "ann\n"], ids=repr)
-def test_a_payee_that_is_no_id_binds_nobody_and_opens_nothing(value: Any) -> None:
+def test_a_payee_that_is_not_an_id_binds_nobody_and_opens_nothing(value: Any) -> None:
     if value not in ("Finance", "finance", "root", "anonymous", "machine"):
         assert granted({**GOOD, "payee": value}) == frozenset()
 
@@ -177,6 +177,6 @@ def test_an_odd_registered_claim_is_refused_and_never_an_error(name: str, value:
         b'{"iss":"https://id.example"',
     ],
 )
-def test_claims_that_are_no_object_are_refused(claims: bytes) -> None:
+def test_claims_that_are_not_an_object_are_refused(claims: bytes) -> None:
     assert refusal(HEADER, claims) == "token_invalid"
     assert refusal(HEADER, claims + b" ") == "token_invalid"

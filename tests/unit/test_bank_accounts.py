@@ -41,7 +41,7 @@ def test_an_iban_of_the_standard_is_taken_and_one_with_a_mistyped_digit_is_not(i
         ("DE89370400440532013000\n", "a country, 2 check digits"),
     ],
 )
-def test_what_is_no_iban_is_refused_with_the_reason(iban: str, problem: str) -> None:
+def test_what_is_not_an_iban_is_refused_with_the_reason(iban: str, problem: str) -> None:
     assert problem in str(iban_problem(iban))
 
 

@@ -99,7 +99,7 @@ def test_one_payment_that_differs_from_its_batch_is_a_contradiction() -> None:
     ]
 
 
-def test_an_answer_that_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+def test_an_answer_that_is_not_a_file_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(
         FileRefusedError, match=r"pipe: cannot be read \(is a folder, a pipe or a device; give a file\)"
@@ -237,7 +237,9 @@ def test_a_report_is_read_in_the_encoding_that_it_declares(tmp_path: Path, form:
         (report(batch(payment("abc", "RJCT"), status="ACSC")), "payment 1: RJCT, and ACSC applies to all of them"),
     ],
 )  # fmt: skip
-def test_what_is_no_answer_to_a_payout_is_refused_in_one_sentence(tmp_path: Path, content: str, problem: str) -> None:
+def test_what_is_not_an_answer_to_a_payout_is_refused_in_one_sentence(
+    tmp_path: Path, content: str, problem: str
+) -> None:
     text = refusals(tmp_path, content)
     assert problem in text
     assert text.count("\n") == 0

@@ -51,6 +51,6 @@ def test_a_sentence_names_the_file_and_the_first_partition_and_hour_that_differ(
                                                                  "found are no rows")  # fmt: skip
 
 
-def test_a_file_brought_back_with_its_rows_is_no_difference_but_one_that_was_added_is() -> None:
+def test_a_file_brought_back_with_its_rows_is_not_a_difference_but_one_that_was_added_is() -> None:
     assert file_sentence("/f", CHANGED, {HERE: ONE}, {HERE: ONE}) is None
     assert file_sentence("/f", ADDED, {}, {}) == "file /f of raw_events was added after publication by no batch run"

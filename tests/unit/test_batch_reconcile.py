@@ -74,7 +74,7 @@ def test_what_cannot_be_read_is_a_difference_and_ends_the_comparison() -> None:
     assert store.found[-1][1].days == (DAY,)
 
 
-def test_a_server_that_is_away_is_no_difference_and_nothing_is_kept() -> None:
+def test_a_server_that_is_away_is_not_a_difference_and_nothing_is_kept() -> None:
     store = versions()
     before = list(store.found)
     with pytest.raises(UnavailableError):

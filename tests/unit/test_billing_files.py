@@ -218,7 +218,7 @@ def test_empty_rows_that_a_spreadsheet_leaves_are_skipped(tmp_path: Path) -> Non
     assert read == catalogue_from(tmp_path)
 
 
-def test_a_row_without_its_id_is_no_empty_row(tmp_path: Path) -> None:
+def test_a_row_without_its_id_is_not_an_empty_row(tmp_path: Path) -> None:
     (problem,) = problems(tmp_path, payees=f"{GOOD_PAYEES},Zoe,\n")
     assert problem.startswith("payees.csv, line 4, column payee_id: '' is not an id")
 
@@ -238,7 +238,7 @@ def test_a_file_in_another_encoding_of_unicode_is_told(tmp_path: Path) -> None:
         read_catalogue(tmp_path / "p", tmp_path / "v", None, str)
 
 
-def test_what_is_no_file_is_neither_waited_for_nor_read_without_end(tmp_path: Path) -> None:
+def test_what_is_not_a_file_is_neither_waited_for_nor_read_without_end(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for place in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
         with pytest.raises(FileRefusedError, match=r"is a folder, a pipe or a device; give a file|Is a directory"):

@@ -171,7 +171,7 @@ def test_an_empty_period_is_billed_with_no_payee() -> None:
     assert billed(FakeBooks(), FakeSettledViews([], published())).summary.posted_count == 0
 
 
-def test_views_of_ids_that_are_no_video_are_counted_apart_and_stop_nobody() -> None:
+def test_views_of_ids_that_are_not_videos_are_counted_apart_and_stop_nobody() -> None:
     rows = [Count("v", DAY, None, 9, 4)] + [Count(f"id{index}", DAY, None, 3, 2) for index in range(9)]
     books = FakeBooks()
     result = billed(books, FakeSettledViews(rows, published()))

@@ -175,7 +175,7 @@ def test_a_reason_shows_the_value_but_never_a_persons() -> None:
         (encode()[:-1] + b', "unknown": {"a": 1, "a": 1}}', "duplicate_key"),
     ],
 )
-def test_bytes_that_are_no_event_are_rejected_with_one_reason(raw: bytes, code: str) -> None:
+def test_bytes_that_are_not_an_event_are_rejected_with_one_reason(raw: bytes, code: str) -> None:
     assert codes(raw) == {code}
 
 

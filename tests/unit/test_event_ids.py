@@ -42,7 +42,7 @@ def test_a_letter_names_the_id_as_it_is_looked_for_even_one_written_as_it_was_se
 @pytest.mark.parametrize(
     "text", ["no id", f"{{{CANONICAL}}}", f"urn:uuid:{CANONICAL}", CANONICAL[:-1], f"{CANONICAL}\n"]
 )
-def test_what_is_no_id_stays_as_it_was_sent_so_that_its_sender_finds_it(text: str) -> None:
+def test_what_is_not_an_id_stays_as_it_was_sent_so_that_its_sender_finds_it(text: str) -> None:
     assert event_id_of(text) is None
     assert rejected(event_id=text).event_id == text
 

@@ -36,7 +36,7 @@ def test_a_listening_socket_is_taken_over_by_its_number() -> None:
             assert taken.getsockname() == opened.getsockname()
 
 
-def test_a_number_that_is_no_listening_socket_is_bad_input() -> None:
+def test_a_number_that_is_not_a_listening_socket_is_bad_input() -> None:
     with socket.socket() as silent:
         for number in (os.dup(silent.fileno()), 9_999):
             with pytest.raises(CommandError, match=f"VIEWLEDGER_LISTEN_FD is {number}; it must be") as refusal:

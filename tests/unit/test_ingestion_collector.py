@@ -86,7 +86,7 @@ def test_a_bad_request_is_a_problem_document_and_nothing_reaches_the_log(
     assert event_log.events == []
 
 
-def test_json_that_is_no_event_is_answered_as_a_rejected_event(event_log: FakeEventLog) -> None:
+def test_json_that_is_not_an_event_is_answered_as_a_rejected_event(event_log: FakeEventLog) -> None:
     answer = post(client_of(event_log), b"42")
     assert answer.status_code == 202
     assert answer.json()["results"][0]["reasons"][0]["code"] == "json_not_an_object"

@@ -63,7 +63,7 @@ def test_a_file_keeps_its_user_agent_and_its_network_as_far_as_it_may_be_kept() 
     assert "client_network" not in admitted(event_json(client_network="home"), from_file)
 
 
-def test_a_session_has_one_pseudonym_that_is_no_viewers() -> None:
+def test_a_session_has_one_pseudonym_that_is_not_a_viewers() -> None:
     sent = event_json(session_id="alice")
     assert b"alice" not in admit(sent, CAME, KEY).value  # type: ignore[union-attr]
     assert admitted(sent)["session_id"] == session_pseudonym_of("alice", KEY) != pseudonym_of("alice", KEY)

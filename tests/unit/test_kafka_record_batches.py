@@ -54,7 +54,7 @@ def test_every_batch_is_read_as_the_library_reads_it(records: list[Record], code
 
 
 @pytest.mark.parametrize("codec_number", range(5))
-def test_a_header_whose_name_is_no_text_hides_no_record(codec_number: int) -> None:
+def test_a_header_whose_name_is_not_text_hides_no_record(codec_number: int) -> None:
     batch = batch_of([(b"k", b"v", [(HeaderName("x"), b"")]), (None, b"w", [])], codec_number)
     with pytest.raises(CorruptRecordError):
         read(DefaultRecordBatch, batch)

@@ -61,7 +61,7 @@ def test_a_period_is_a_month_or_a_half_open_range_of_days(text: str, start: date
 @pytest.mark.parametrize(
     "text", ["", "2026", "2026-13", "2026-11-21/2026-11-21", "2026-11-22/2026-11-21", "2026-02-30/2026-03-01", "next"]
 )
-def test_what_is_no_period_is_refused_with_the_forms_allowed(text: str) -> None:
+def test_what_is_not_a_period_is_refused_with_the_forms_allowed(text: str) -> None:
     with pytest.raises(ValueError, match=r"is not a period.*half-open range of days"):
         Period.parse(text)
 

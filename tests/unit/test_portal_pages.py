@@ -155,7 +155,7 @@ def test_a_wrong_token_signs_nobody_in_and_guessing_is_slow(client: TestClient) 
 
 
 @pytest.mark.parametrize(("credential", "status"), [("", 422), ("x" * 9_000, 422), ("unchecked", 503)])
-def test_a_credential_that_cannot_be_checked_is_no_sign_in(client: TestClient, credential: str, status: int) -> None:
+def test_a_credential_that_cannot_be_checked_is_not_a_sign_in(client: TestClient, credential: str, status: int) -> None:
     csrf = form_token(client.get("/portal/sign-in").text)
     answer = client.post("/portal/sign-in", data={"csrf": csrf, "credential": credential})
     assert (answer.status_code, answer.headers["content-type"]) == (status, "text/html; charset=utf-8")

@@ -149,7 +149,7 @@ def test_an_id_token_for_two_audiences_holds_with_its_azp(browser: Browser, prov
     assert browser.is_signed_in
 
 
-def test_a_forged_signature_is_no_sign_in(browser: Browser, provider: FakeProvider) -> None:
+def test_a_forged_signature_is_not_a_sign_in(browser: Browser, provider: FakeProvider) -> None:
     provider.forges = True
     answer = browser.sign_in()
     assert (answer.status_code, "signature" in answer.text) == (401, True)

@@ -53,7 +53,7 @@ def test_a_name_in_any_script_is_a_name(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NO_NAMES.values(), ids=NO_NAMES.keys())
-def test_what_cannot_be_seen_or_hides_a_text_is_no_name(name: str) -> None:
+def test_what_cannot_be_seen_or_hides_a_text_is_not_a_name(name: str) -> None:
     assert not is_name(name, most=70)
 
 

@@ -30,7 +30,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", ["pipe", "socket", "loop", "folder", "zero", "nowhere"])
-def test_what_is_no_regular_file_is_refused_at_once(folder: Path, name: str) -> None:
+def test_what_is_not_a_regular_file_is_refused_at_once(folder: Path, name: str) -> None:
     with pytest.raises(OSError) as refused:
         open_regular(folder / name)
     assert refused.value.strerror

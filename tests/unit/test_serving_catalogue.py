@@ -118,7 +118,7 @@ def test_a_form_of_other_files_is_refused(desk: Desk, files: Any) -> None:
     [("application/json", b"{}"), ("multipart/form-data", b"x"), ("multipart/form-data; boundary=b", b"--b\r\nx"),
      ("multipart/form-data; boundary=b", b""), ("", b"")],
 )  # fmt: skip
-def test_what_is_no_form_is_refused(desk: Desk, media_type: str, content: bytes) -> None:
+def test_what_is_not_a_form_is_refused(desk: Desk, media_type: str, content: bytes) -> None:
     headers = {**FINANCE, "Idempotency-Key": "k", "Content-Type": media_type}
     answer = desk.client.post(PATH, content=content, headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (400, "upload_malformed")

@@ -24,7 +24,7 @@ def cells_of(row: dict[str, object]) -> list[str]:
     "device",
     ['=HYPERLINK("http://x.example","more")', "+1+cmd|'/C calc'!A0", "-2+3+cmd|' '!A0", "@SUM(1)", "\t=1", "\r=1"],
 )
-def test_what_a_sender_calls_a_device_is_no_formula_in_a_spreadsheet(device: str) -> None:
+def test_what_a_sender_calls_a_device_is_not_a_formula_in_a_spreadsheet(device: str) -> None:
     assert cells_of({"device": device, "views": 3}) == [f"'{device}", "3"]
 
 

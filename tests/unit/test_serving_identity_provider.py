@@ -86,7 +86,7 @@ def test_a_provider_that_sends_a_byte_now_and_then_is_one_error_in_time(monkeypa
         (200, b'{"keys":' + b"[" * 100_000, {}),
     ],
 )
-def test_an_answer_that_is_no_key_set_is_one_error(status: int, body: bytes, headers: dict[str, str]) -> None:
+def test_an_answer_that_is_not_a_key_set_is_one_error(status: int, body: bytes, headers: dict[str, str]) -> None:
     with provider(status, body, **headers) as url, pytest.raises(FetchFailedError, match=r"127\.0\.0\.1"):
         asyncio.run(fetch_key_set(url))
 

@@ -132,7 +132,7 @@ def test_every_zone_in_use_is_whole_quarters_of_an_hour_away_from_utc() -> None:
         "Factory",
     ],
 )
-def test_what_is_no_zone_is_told_so(name: str) -> None:
+def test_what_is_not_a_zone_is_told_so(name: str) -> None:
     with pytest.raises(ProblemError) as caught:
         zone_of(name)
     assert caught.value.problem.code == "timezone_unknown"
@@ -143,7 +143,7 @@ def test_what_is_no_zone_is_told_so(name: str) -> None:
     ["", "yesterday", "2026-13-01", "2026-11-01T00:00:00", "2026-11-01T00:07:00Z", "2026-11-01T00:00:00 02:00",
      "1999-12-31", "2100-01-02", "0001-01-01", "9999-12-31T23:59:59-23:59", "2026-11-01T00:00:00.5Z"],
 )  # fmt: skip
-def test_what_is_no_instant_on_a_quarter_is_told_so(text: str) -> None:
+def test_what_is_not_an_instant_on_a_quarter_is_told_so(text: str) -> None:
     with pytest.raises(ProblemError) as caught:
         quarter_of("from", text, ZoneInfo("UTC"))
     assert caught.value.problem.code == "range_invalid"

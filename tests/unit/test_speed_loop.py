@@ -336,7 +336,7 @@ def test_it_gives_a_sign_of_life_every_second_and_none_while_it_stands_still(sce
     assert is_current(scene)
 
 
-def test_what_the_log_said_before_the_process_stood_still_is_no_sign_of_life_afterwards(scene: Scene) -> None:
+def test_what_the_log_said_before_the_process_stood_still_is_not_a_heartbeat_afterwards(scene: Scene) -> None:
     scene.run()
     ranges = scene.log.ranges
 

@@ -106,7 +106,7 @@ def test_the_verifier_runs_from_anywhere_without_the_project(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("text", ["", "xy", "ab" * 31, "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----"])
-def test_what_is_no_public_key_is_refused(text: str, tmp_path: Path) -> None:
+def test_what_is_not_a_public_key_is_refused(text: str, tmp_path: Path) -> None:
     file = tmp_path / "key.pub"
     file.write_text(text)
     with pytest.raises(verifier.UnusableError):

@@ -1,1 +1,1 @@
-"""The words of `./viewledger billing`, a file for each kind of noun."""
+"""The declarations of `./viewledger billing`, a file for each kind of noun."""

@@ -1,4 +1,4 @@
-"""`./viewledger billing`: its nouns in the order in which money goes."""
+"""`./viewledger billing`: its nouns, in the order in which money moves."""
 
 from jobs.command_line.billing.payouts import BANK_ACCOUNTS, PAYOUTS
 from jobs.command_line.billing.periods import BACKTEST, CONFLICTS, LATE, NIGHTLY, RESTATE, RUN

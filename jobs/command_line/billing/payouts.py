@@ -1,4 +1,4 @@
-"""To the bank and back."""
+"""Payouts: to the bank and back."""
 
 from jobs.command_line.billing.terms import WORK
 from jobs.command_line.frame import Command, CommandGroup
@@ -13,7 +13,7 @@ BANK_ACCOUNTS = CommandGroup(
     Command(
         "import",
         f"{WORK}.payouts:import_accounts",
-        "import payees' bank accounts; what is new or changed waits for a second person",
+        "import payees' bank accounts; new and changed ones wait for a second person",
         path("--file", "payee_id,holder_name,iban,bic", metavar="CSV", required=True),
         actor("who imports them"),
         JSON,
@@ -22,14 +22,14 @@ BANK_ACCOUNTS = CommandGroup(
 PAYOUTS = CommandGroup(
     "payouts",
     "batches of payments for the bank, and its answers",
-    Command("list", f"{WORK}.payout_batches:list_batches", "list every batch and what became of it", JSON),
+    Command("list", f"{WORK}.payout_batches:list_batches", "list every batch with its state", JSON),
     Command("show", f"{WORK}.payout_batches:show_batch", "show a batch's payments, with masked accounts", _BATCH, JSON),
     Command(
         "create",
         f"{WORK}.payouts:create_batch",
         "instruct what is owed in a currency, as one batch",
         CURRENCY,
-        option("--execution-on", "the day the bank shall pay", type=Day(), required=True),
+        option("--execution-on", "the day on which the bank pays", type=Day(), required=True),
         flag("--preview", "show what would be paid and store nothing"),
         actor("who instructs it"),
         JSON,
@@ -39,7 +39,7 @@ PAYOUTS = CommandGroup(
         f"{WORK}.payout_batches:approve_batch",
         "approve a batch, so that its file can be written",
         _BATCH,
-        actor("who approves it; not who made it"),
+        actor("who approves it; must not be the person who made it"),
         reason(required=False),
         JSON,
     ),
@@ -65,7 +65,7 @@ PAYOUTS = CommandGroup(
     Command(
         "import",
         f"{WORK}.payouts:import_acknowledgements",
-        "import what the bank says (pain.002 or CSV)",
+        "import the bank's answer (pain.002 or CSV)",
         path("--file", "the bank's answer", required=True),
         actor("who imports it"),
         JSON,

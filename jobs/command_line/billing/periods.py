@@ -18,7 +18,7 @@ def _refuse_waiver(_context: click.Context, _param: click.Parameter, values: tup
 
 
 _WAIVE = click.Option(["--waive"], multiple=True, hidden=True, expose_value=False, callback=_refuse_waiver)
-"""Of scripts from before."""
+"""Accepted for scripts of earlier releases."""
 
 RUN = Command(
     "run",
@@ -36,7 +36,7 @@ RESTATE = Command(
     "calculate a billed period again from the current version",
     period(),
     flag("--preview", "show the differences, store nothing"),
-    option("--cause", "why; payees are told", type=Name(CAUSE_CHARACTERS_MAX), required=True),
+    option("--cause", "the cause; payees see it", type=Name(CAUSE_CHARACTERS_MAX), required=True),
     number("--catalogue", "rate by this catalogue version (default: that of the statements)", None, most=COUNT_MAX),
     number("--contract", "rate by this contract version (default: that of the statements)", None, most=COUNT_MAX),
     actor("who runs it"),
@@ -55,8 +55,8 @@ BACKTEST = Command(
 NIGHTLY = Command(
     "nightly",
     f"{WORK}.nightly:run_night",
-    "bill the months that are closed, estimate the others; for cron",
-    actor("who runs it, and approves nothing above the limit"),
+    "bill the closed months, estimate the open ones; for cron",
+    actor("who runs it; cannot approve anything above the limit"),
     JSON,
 )
 
@@ -73,16 +73,14 @@ def _places(command: str) -> click.Option:
 LATE = CommandGroup(
     "late",
     "events that came too late to be counted",
-    Command("list", f"{WORK}.late:list_late", "list them with what was decided", period(), JSON),
+    Command("list", f"{WORK}.late:list_late", "list them with their decisions", period(), JSON),
     Command(
         "decide",
         f"{WORK}.late:decide_late",
-        "decide about some or all of them",
+        "decide on some or all of them",
         period(),
         _places("late"),
-        click.Option(
-            ["--as", "decision"], type=OneOf(("accepted", "rejected")), required=True, help="what becomes of them"
-        ),
+        click.Option(["--as", "decision"], type=OneOf(("accepted", "rejected")), required=True, help="the decision"),
         reason(),
         actor("who decides"),
         JSON,
@@ -90,10 +88,8 @@ LATE = CommandGroup(
 )
 CONFLICTS = CommandGroup(
     "conflicts",
-    "events whose id had come before with another content",
-    Command(
-        "list", f"{WORK}.conflicts:list_conflicts", "list what they differ in and what was decided", period(), JSON
-    ),
+    "events whose id was used before with another content",
+    Command("list", f"{WORK}.conflicts:list_conflicts", "list their differences and decisions", period(), JSON),
     Command(
         "decide",
         f"{WORK}.conflicts:decide_conflicts",

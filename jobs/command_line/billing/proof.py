@@ -1,4 +1,4 @@
-"""What lets somebody else check the books."""
+"""The means by which others check the books."""
 
 import click
 
@@ -25,19 +25,19 @@ KEYS = CommandGroup(
         "change",
         f"{WORK}.proof:change_signing_key",
         "put another signing key in force",
-        path("--key", "the new private key, which is there already", required=True),
+        path("--key", "the new private key, which already exists", required=True),
         path("--old", f"the key in force {KEY_IN_FORCE}"),
         JSON,
     ),
 )
 PROOF = CommandGroup(
     "proof",
-    "signed checkpoints, and everything that recomputes a period",
+    "signed checkpoints, and everything needed to recompute a period",
     KEYS,
     Command(
         "checkpoint",
         f"{WORK}.proof:make",
-        "sign what was recorded since the last checkpoint, keep it elsewhere",
+        "sign what was recorded since the last checkpoint, and store the checkpoint elsewhere",
         option("--day", "the UTC day that it closes (default: today)", type=Day()),
         option("--to", PLACES, required=True, metavar="PLACE"),
         path("--key", f"the private key {KEY_IN_FORCE}"),
@@ -53,9 +53,9 @@ PROOF = CommandGroup(
     Command(
         "export",
         f"{WORK}.export:export_period",
-        "write everything that recomputes a period, as files in a new folder",
+        "write everything needed to recompute a period, as files in a new folder",
         period(),
-        path("--to", "a folder that is not there yet, or empty", metavar="DIR", required=True),
+        path("--to", "a new or empty folder", metavar="DIR", required=True),
         JSON,
     ),
 )
@@ -65,16 +65,16 @@ EVENTS = CommandGroup(
     Command(
         "list",
         f"{WORK}.events:list_events",
-        "list the events that a statement pays, one a line",
+        "list the events that a statement pays, one per line",
         option("--statement", "its 32 hex digits", type=StatementId(), required=True),
-        number("--after", "go on after the event with this number", 0, least=0, most=AFTER_MAX),
+        number("--after", "continue after the event with this number", 0, least=0, most=AFTER_MAX),
         choice("--format", "of the lines", ("csv", "ndjson"), default="csv"),
         JSON,
     ),
     Command(
         "show",
         f"{WORK}.events:show_event",
-        "show what became of one event: paid in which line, or why not",
+        "show the result of one event: the line that pays it, or why none does",
         click.Argument(["event_id"], type=EventId(), metavar="EVENT_ID", help="a UUID"),
         JSON,
     ),

@@ -1,4 +1,4 @@
-"""What was calculated and posted, and what holds it back."""
+"""Statements, the ledger, and holds and appeals."""
 
 import click
 
@@ -13,14 +13,14 @@ OBJECTION_CHARACTERS_MAX = 2000
 
 
 def _decision(name: str, text: str) -> Command:
-    """Return a command that moves the statements of a period, or some payees' of them."""
+    """Return a command that moves the statements of a period, or those of some payees."""
     return Command(
         name,
         f"{WORK}.statements:{name}",
         text,
         period(),
         payee("may be repeated (default: all of the period)", multiple=True),
-        actor("who decides; above the approval limit not who ran it"),
+        actor("who decides; above the approval limit, not the person who ran the billing"),
         reason(required=False),
         JSON,
     )
@@ -28,7 +28,7 @@ def _decision(name: str, text: str) -> Command:
 
 STATEMENTS = CommandGroup(
     "statements",
-    "what payees are owed for a period, and who decides about it",
+    "the amounts owed to payees for a period, and the decisions about them",
     Command(
         "list",
         f"{WORK}.statements:list_statements",
@@ -58,7 +58,7 @@ STATEMENTS = CommandGroup(
 )
 NOTICES = CommandGroup(
     "notices",
-    "what payees are told of restatements",
+    "notices to payees about restatements",
     Command(
         "list",
         f"{WORK}.statements:list_notices",
@@ -69,12 +69,12 @@ NOTICES = CommandGroup(
 )
 LEDGER = CommandGroup(
     "ledger",
-    "what was posted, by double entry",
-    Command("totals", f"{WORK}.ledger:show_totals", "show all that was ever posted, and whether it adds up", JSON),
+    "the double-entry ledger",
+    Command("totals", f"{WORK}.ledger:show_totals", "show all totals, and whether they add up", JSON),
     Command(
         "balances",
         f"{WORK}.ledger:show_balances",
-        "show every account's balance, now or as the books were on a day",
+        "show every account's balance, now or on a day",
         option("--as-of", "what was posted up to the end of this UTC day", type=Day()),
         option("--effective", "only what was effective up to the end of this UTC day", type=Day()),
         JSON,
@@ -83,7 +83,7 @@ LEDGER = CommandGroup(
 
 
 def _outcome(name: str, words: tuple[str, ...], text: str) -> list[click.Parameter]:
-    """Return what every decision about one hold or appeal takes."""
+    """Return the flags of every decision about one hold or appeal."""
     return [
         option(f"--{name}", "as `list` shows it", required=True, metavar="ID"),
         click.Option(["--as", "decision"], type=OneOf(words), required=True, help=text),
@@ -95,56 +95,56 @@ def _outcome(name: str, words: tuple[str, ...], text: str) -> list[click.Paramet
 
 HOLDS = CommandGroup(
     "holds",
-    "amounts that are owed and kept from being paid, for a time",
+    "owed amounts that are kept from being paid, for a time",
     Command(
         "list",
         f"{WORK}.holds:list_holds",
-        "list all holds and what became of them",
+        "list all holds with their states",
         payee("whose holds (default: of all payees)"),
         JSON,
     ),
     Command(
         "place",
         f"{WORK}.holds:place_hold",
-        "keep an amount that is owed from being paid, for a time",
+        "keep an owed amount from being paid, for a time",
         payee("whose amount", required=True),
         CURRENCY,
         option("--amount", "in whole units, like 12.50", required=True, metavar="NUMBER"),
         number("--days", "after how many days it expires", 30, most=HOLD_DAYS_MAX),
         reason(),
-        actor("who keeps it back"),
+        actor("who places the hold"),
         JSON,
     ),
     Command(
         "decide",
         f"{WORK}.holds:decide_hold",
         "release a hold, or void it: then it is no longer owed",
-        *_outcome("hold", ("released", "voided"), "what becomes of it"),
+        *_outcome("hold", ("released", "voided"), "the decision"),
     ),
 )
 APPEALS = CommandGroup(
     "appeals",
-    "what payees object to in a statement",
+    "objections of payees to their statements",
     Command(
         "list",
         f"{WORK}.appeals:list_appeals",
-        "list all appeals and what became of them",
+        "list all appeals with their states",
         payee("whose appeals (default: of all payees)"),
         JSON,
     ),
     Command(
         "record",
         f"{WORK}.appeals:record_appeal",
-        "record what a payee objects to in a statement",
+        "record a payee's objection to a statement",
         option("--statement", "as `billing statements show` shows it", required=True, metavar="ID"),
         option("--objection", "in the payee's words", type=TextValue(OBJECTION_CHARACTERS_MAX), required=True),
-        actor("who objects, or records it"),
+        actor("who objects, or who records the objection"),
         JSON,
     ),
     Command(
         "decide",
         f"{WORK}.appeals:decide_appeal",
         "decide an appeal",
-        *_outcome("appeal", ("accepted", "rejected", "withdrawn"), "what becomes of it"),
+        *_outcome("appeal", ("accepted", "rejected", "withdrawn"), "the decision"),
     ),
 )

@@ -1,4 +1,4 @@
-"""What billing goes by: the catalogue, contracts and rates, their second person, and the limits of approval."""
+"""The terms of billing: the catalogue, contracts and rates, their second person, and the approval limits."""
 
 import click
 
@@ -19,9 +19,15 @@ CATALOGUE = CommandGroup(
         path("--videos", "video_id,payee_id,length_seconds", metavar="CSV"),
         path("--owners", "video_id,payee_id,share_ppm,from_on,to_on", metavar="CSV"),
         path("--rates", "currency and contracts", metavar="YAML"),
-        number("--allow-removals", "how many payees, videos and contracts may be gone", 0, least=0, most=COUNT_MAX),
+        number(
+            "--allow-removals",
+            "how many payees, videos and contracts it may remove",
+            0,
+            least=0,
+            most=COUNT_MAX,
+        ),
         flag("--preview", "show what would change and store nothing"),
-        actor("who imports; what waits is approved by somebody else"),
+        actor("who imports; an import that waits is approved by another person"),
         JSON,
     ),
 )
@@ -32,7 +38,7 @@ _PROPOSALS = click.Option(
 PROPOSALS = CommandGroup(
     "proposals",
     "catalogues, rates and bank accounts that wait for a second person",
-    Command("list", f"{WORK}.proposals:list_proposals", "list what waits for a second person", JSON),
+    Command("list", f"{WORK}.proposals:list_proposals", "list the imports that wait for a second person", JSON),
     Command(
         "show",
         f"{WORK}.proposals:show_proposal",
@@ -43,9 +49,9 @@ PROPOSALS = CommandGroup(
     Command(
         "approve",
         f"{WORK}.proposals:approve_proposals",
-        "put it in force; not by who imported it",
+        "put it in force; not by the person who imported it",
         _PROPOSALS,
-        actor("who approves it; not who imported it"),
+        actor("who approves it; must not be the person who imported it"),
         reason(required=False),
         JSON,
     ),
@@ -61,7 +67,7 @@ PROPOSALS = CommandGroup(
 )
 LIMITS = CommandGroup(
     "limits",
-    "what a statement may earn without anybody's approval",
+    "the most that a statement may earn without approval",
     Command("show", f"{WORK}.limits:show_limits", "show every limit in force and who set it", JSON),
     Command(
         "set",

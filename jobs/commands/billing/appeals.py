@@ -1,4 +1,4 @@
-"""`./viewledger billing appeals …`: what payees object to, and what was decided about it."""
+"""`./viewledger billing appeals …`: the objections of payees, and the decisions about them."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -15,7 +15,7 @@ from jobs.wiring.billing_work import billing_work
 
 @billing_work
 def record_appeal(environ: Mapping[str, str], *, statement: str, objection: str, actor: str, as_json: bool) -> ExitCode:
-    """Store an appeal and prints its id."""
+    """Store an appeal and print its id."""
     holds = PostgresHolds(billing_connector(environ))
     appeal_id = holds.appeal(statement, objection, actor).appeal_id
     show({"appeal_id": appeal_id}, lambda: f"appeal {appeal_id} received", as_json=as_json)
@@ -26,7 +26,7 @@ def record_appeal(environ: Mapping[str, str], *, statement: str, objection: str,
 def decide_appeal(
     environ: Mapping[str, str], *, appeal: str, decision: str, reason: str, actor: str, as_json: bool
 ) -> ExitCode:
-    """Accept, rejects or withdraws an appeal."""
+    """Accept, reject or withdraw an appeal."""
     move = Move(decision, actor, reason)
     PostgresHolds(billing_connector(environ)).decide_appeal(appeal, move)
     document = {"appeal_id": appeal, "state": move.to_state}

@@ -26,7 +26,7 @@ from jobs.wiring.settled_views import open_settled_views
 def backtest_period(
     environ: Mapping[str, str], *, period: Period, contract: Path | None, policy: Path | None, as_json: bool
 ) -> ExitCode:
-    """Rates a period by the terms in force and by the proposed ones, from the same published version."""
+    """Rate a period by the terms in force and by the proposed ones, from the same published version."""
     if contract is None and policy is None:
         raise CommandError("nothing to compare with; give --contract, --policy, or both", ExitCode.BAD_INPUT)
     period = period
@@ -57,7 +57,7 @@ def backtest_period(
 def _read_files(
     contract: Path | None, policy: Path | None, store: PostgresCatalogueStore
 ) -> tuple[Contracts | None, CountingPolicy | None]:
-    """Read both files before anything is computed, so that the errors of both are named together."""
+    """Read both files before anything is computed, so that the errors of both are reported together."""
     problems: list[str] = []
     contracts = counting = None
     try:

@@ -1,4 +1,4 @@
-"""What `billing backtest` prints, as a text table and as JSON values. Pure."""
+"""The output of `billing backtest`, as a text table and as JSON values. Pure."""
 
 from dataclasses import asdict
 from typing import Any

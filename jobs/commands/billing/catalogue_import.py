@@ -1,4 +1,4 @@
-"""`./viewledger billing catalogue import`: payees, videos and rates from files, checked as a whole."""
+"""`./viewledger billing catalogue import`: import payees, videos and rates from files, checked as a whole."""
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -31,7 +31,7 @@ def import_files(
     actor: str,
     as_json: bool,
 ) -> ExitCode:
-    """Read all files, then stores what is new."""
+    """Read all files, then store the new parts."""
     if (payees is None) != (videos is None):
         raise CommandError("--payees and --videos belong together; give both", ExitCode.BAD_INPUT)
     if owners is not None and videos is None:
@@ -71,7 +71,7 @@ def _read_files(
     files: tuple[Path | None, Path | None, Path | None],
     rates: Path | None,
 ) -> tuple[Catalogue | None, Contracts | None]:
-    """Read all files before anything is stored, so that the errors of all are named together."""
+    """Read all files before anything is stored, so that the errors of all are reported together."""
     problems: list[str] = []
     catalogue = contracts = None
     payees, videos, owners = files
@@ -92,7 +92,7 @@ def _read_files(
 
 
 def _payees(catalogue: Catalogue | None, store: PostgresCatalogueStore) -> Collection[str]:
-    """Return the payees that contracts can be for: of the catalogue that is imported with them, or else in force."""
+    """Return the payees that contracts can name: of the catalogue in the same import, or else in force."""
     return store.newest_payees() if catalogue is None else catalogue.payee_by_id.keys()
 
 

@@ -1,4 +1,4 @@
-"""`./viewledger billing conflicts …`: one id, two contents; whether it may stay as it is counted."""
+"""`./viewledger billing conflicts …`: one id with two contents; confirm that the first one counts."""
 
 from collections.abc import Mapping, Sequence
 
@@ -17,12 +17,12 @@ POOL = Pool(
     {FIRST_KEPT: "decided: the first event of each id stays, as it is counted"},
 )
 NOT_KEPT = "referrer, quality, ads or schema_version"
-"""What the batch tables do not keep, or not as it was sent, and the contents may differ in."""
+"""Fields that the batch tables do not keep, or not as sent, and in which the contents may differ."""
 
 
 @billing_work
 def list_conflicts(environ: Mapping[str, str], *, period: Period, as_json: bool) -> ExitCode:
-    """Print every conflict of the period, what it differs in from the first event of its id, and what was decided."""
+    """Print every conflict of the period, its difference from the first event of its id, and its decision."""
     with open_settled_views(environ) as views:
         found = sorted(views.conflicts(period), key=lambda each: (each.partition, each.offset))
     more = {
@@ -37,7 +37,7 @@ def list_conflicts(environ: Mapping[str, str], *, period: Period, as_json: bool)
 def decide_conflicts(
     environ: Mapping[str, str], *, period: Period, events: Sequence[str], actor: str, reason: str, as_json: bool
 ) -> ExitCode:
-    """Store for each conflict that the first event stays; one that is not among the period's refuses all."""
+    """Store for each conflict that the first event stays; a place that is not a conflict of the period refuses all."""
     with open_settled_views(environ) as views:
         known = {place_of(each) for each in views.conflicts(period)}
     decide(environ, POOL, known, Decision(period, events, FIRST_KEPT, actor, reason), as_json=as_json)

@@ -1,4 +1,4 @@
-"""`./viewledger billing events …`: which events a statement pays, and what became of one event."""
+"""`./viewledger billing events …`: the events that a statement pays, and the result of one event."""
 
 import json
 import sys
@@ -39,7 +39,7 @@ def list_events(environ: Mapping[str, str], *, statement: str, after: int, forma
 
 @billing_work
 def show_event(environ: Mapping[str, str], *, event_id: str, as_json: bool) -> ExitCode:
-    """Print what became of an event; REFUSED for an id that is not settled."""
+    """Print the result of an event; REFUSED for an id that is not settled."""
     with _asked(), open_event_answers(environ, AUDITOR_ROLE) as answers:
         answer = answers.payment(event_id)
     document: dict[str, Any] = msgspec.to_builtins(payment_of(answer))

@@ -1,4 +1,4 @@
-"""What Prometheus learns of billing: the figures of the last run or refusal, left in `metrics/billing.prom`."""
+"""The figures of the last billing run or refusal, for Prometheus, in `metrics/billing.prom`."""
 
 import time
 from collections import Counter
@@ -20,9 +20,9 @@ HELD_FILE = "billing-held.prom"
 def recorded_billing(
     environ: Mapping[str, str], *, clock: Callable[[], float] = time.time
 ) -> Iterator[list[BilledPeriod]]:
-    """Note the run that the caller appends, or the preconditions that refuse it; another error notes nothing.
+    """Write the run that the caller appends, or the preconditions that refuse it; nothing for another error.
 
-    A run that stores nothing notes nothing, and without VIEWLEDGER_STATE_DIR nothing is noted at all.
+    A run that stores nothing writes nothing, and without VIEWLEDGER_STATE_DIR nothing is written at all.
     """
     billed: list[BilledPeriod] = []
     figures: list[Figure] = []
@@ -37,7 +37,7 @@ def recorded_billing(
 
 
 def record_night(environ: Mapping[str, str], night: Night, *, clock: Callable[[], float] = time.time) -> None:
-    """Note the months that a night billed or that were refused; one that only estimated notes nothing."""
+    """Write the months that a night billed or that were refused; nothing if it only estimated."""
     figures = [figure for month in night.months if month.billed for figure in run_figures(month.billed)]
     figures += refusal_figures([failure for month in night.months for failure in month.failures])
     _record(environ, figures, clock())
@@ -50,7 +50,7 @@ def _record(environ: Mapping[str, str], figures: Sequence[Figure], ended_at: flo
 
 
 def record_overdue(environ: Mapping[str, str], count: int, *, clock: Callable[[], float] = time.time) -> None:
-    """Note how many statements are held for longer than the limit; without VIEWLEDGER_STATE_DIR nothing is noted."""
+    """Write how many statements are held for longer than the limit; nothing without VIEWLEDGER_STATE_DIR."""
     if state := STATE_DIR.read_if_set(environ):
         text = "Statements that are held for longer than VIEWLEDGER_HELD_DAYS_MAX"
         counted = Figure("viewledger_billing_held_overdue_statements", text, count)
@@ -83,7 +83,7 @@ def run_figures(billed: BilledPeriod) -> list[Figure]:
 
 
 def refusal_figures(failures: Sequence[Failure]) -> list[Figure]:
-    """Return how many reasons each precondition gave."""
+    """Return the number of reasons by precondition."""
     kinds = Counter(failure.kind for failure in failures)
     text = "Reasons for which billing was refused last, by precondition"
     return [

@@ -1,4 +1,4 @@
-"""`./viewledger billing holds …`: what is kept back, and for how long."""
+"""`./viewledger billing holds …`: amounts that are kept back for a time."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -30,7 +30,7 @@ def place_hold(
     actor: str,
     as_json: bool,
 ) -> ExitCode:
-    """Places a hold and prints its id."""
+    """Place a hold and print its id."""
     amount_micros, expires_at = _amount(amount, currency), datetime.now(UTC) + timedelta(days=days)
     move = Move("pending", actor, reason)
     check_payees(billing_connector(environ), [payee], "--payee")
@@ -53,7 +53,7 @@ def _amount(text: str, currency: str) -> int:
 def decide_hold(
     environ: Mapping[str, str], *, hold: str, decision: str, reason: str, actor: str, as_json: bool
 ) -> ExitCode:
-    """Releases or voids a hold."""
+    """Release or void a hold."""
     move = Move(decision, actor, reason)
     PostgresHolds(billing_connector(environ)).decide(hold, move, datetime.now(UTC))
     document = {"hold_id": hold, "state": move.to_state}

@@ -1,4 +1,4 @@
-"""`./viewledger billing late …`: events that came too late, visible until somebody decides about them."""
+"""`./viewledger billing late …`: events that came too late, listed until a person decides on them."""
 
 from collections.abc import Mapping, Sequence
 
@@ -21,7 +21,7 @@ POOL = Pool(
 
 @billing_work
 def list_late(environ: Mapping[str, str], *, period: Period, as_json: bool) -> ExitCode:
-    """Print every late event of the period and what was decided."""
+    """Print every late event of the period and its decision."""
     with open_settled_views(environ) as views:
         found = sorted(views.late_events(period), key=lambda each: (each.partition, each.offset))
     show_pool(environ, POOL, found, {}, as_json=as_json)
@@ -39,7 +39,7 @@ def decide_late(
     reason: str,
     as_json: bool,
 ) -> ExitCode:
-    """Store a decision for each event; one that is not in the period's pool refuses all."""
+    """Store a decision for each event; a place that is not in the period's pool refuses all."""
     with open_settled_views(environ) as views:
         happened_at = {place_of(each): each.happened_at for each in views.late_events(period)}
     wanted = events or list(happened_at)

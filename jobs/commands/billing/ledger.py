@@ -1,4 +1,4 @@
-"""`./viewledger billing ledger …`: all that was ever posted, and every account's balance."""
+"""`./viewledger billing ledger …`: the totals of everything posted, and every account's balance."""
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
@@ -13,7 +13,7 @@ from jobs.wiring.billing_work import billing_work
 
 @billing_work
 def show_totals(environ: Mapping[str, str], *, as_json: bool) -> ExitCode:
-    """Print what was ever posted; exits DIFFERENCE when it does not add up, or when a transaction has no cause."""
+    """Print the totals of everything posted; exit DIFFERENCE if they do not add up, or a transaction has no cause."""
     books = PostgresBooks(billing_connector(environ))
     totals, problems = books.totals(), books.problems()
     document = totals_json(totals) | ({"problems": problems} if problems else {})
@@ -23,7 +23,7 @@ def show_totals(environ: Mapping[str, str], *, as_json: bool) -> ExitCode:
 
 @billing_work
 def show_balances(environ: Mapping[str, str], *, as_of: date | None, effective: date | None, as_json: bool) -> ExitCode:
-    """Print the balance of every account; exits DIFFERENCE when they do not sum to zero."""
+    """Print the balance of every account; exit DIFFERENCE if they do not sum to zero."""
     posted_before = _after(as_of)
     effective_until = _after(effective)
     balances = PostgresBooks(billing_connector(environ)).balances(

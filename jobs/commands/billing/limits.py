@@ -1,4 +1,4 @@
-"""`./viewledger billing limits …`: what a statement may earn without anybody's approval, and who set it."""
+"""`./viewledger billing limits …`: the most that a statement may earn without approval, and who set it."""
 
 from collections.abc import Mapping
 

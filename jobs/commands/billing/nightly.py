@@ -1,5 +1,5 @@
-"""`./viewledger billing nightly`: bills closed months, estimates open ones, lets holds expire, posts what was left, and
-names the statements that are held for too long."""
+"""`./viewledger billing nightly`: bill closed months, estimate open ones, expire holds, post approved statements, and
+name the statements that are held for too long."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -28,7 +28,7 @@ OVERDUE_SHOWN = 50
 
 @billing_work
 def run_night(environ: Mapping[str, str], *, actor: str, as_json: bool) -> ExitCode:
-    """Works through one night; exits REFUSED when a closed month, or a statement held for too long, needs somebody."""
+    """Do the work of one night; exit REFUSED if a closed month, or a statement held for too long, needs a person."""
     known, now = BillingSettings.from_environ(environ), datetime.now(UTC)
 
     def order_of(period: Period) -> BillingOrder:

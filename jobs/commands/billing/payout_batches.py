@@ -1,4 +1,4 @@
-"""`./viewledger billing payouts list | show | approve | void`: what is in a batch, and who lets it go to the bank."""
+"""`./viewledger billing payouts list | show | approve | void`: the content and the approval of a batch."""
 
 from collections.abc import Mapping
 
@@ -76,7 +76,7 @@ def show_batch(environ: Mapping[str, str], *, batch: str, as_json: bool) -> Exit
 
 @billing_work
 def approve_batch(environ: Mapping[str, str], *, batch: str, actor: str, reason: str, as_json: bool) -> ExitCode:
-    """Approves a batch in the role of the approver."""
+    """Approve a batch in the role of the approver."""
     move = Move("approved", actor, reason)
     count = PostgresPayoutSteps(billing_connector(environ, APPROVER_ROLE)).approve(batch, move)
     document = {"batch_id": batch, "state": move.to_state, "payment_count": count}
@@ -86,7 +86,7 @@ def approve_batch(environ: Mapping[str, str], *, batch: str, actor: str, reason:
 
 @billing_work
 def void_batch(environ: Mapping[str, str], *, batch: str, actor: str, reason: str, as_json: bool) -> ExitCode:
-    """Voids a batch; what it instructed is owed again."""
+    """Void a batch; its amounts are owed again."""
     move = Move(VOIDED, actor, reason)
     count = PostgresPayoutSteps(billing_connector(environ)).void(batch, move)
     document = {"batch_id": batch, "state": move.to_state, "payment_count": count}

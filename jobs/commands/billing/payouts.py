@@ -37,7 +37,7 @@ _SETTING_OF = {"holder_name": PAYOUT_DEBTOR_NAME, "iban": PAYOUT_DEBTOR_IBAN, "b
 
 @billing_work
 def import_accounts(environ: Mapping[str, str], *, file: Path, actor: str, as_json: bool) -> ExitCode:
-    """Store the accounts that are new or changed."""
+    """Store the new and changed accounts."""
     accounts = read_bank_accounts(file)
     connect = billing_connector(environ)
     lines = {account.payee_id: line for line, account in accounts.items()}
@@ -56,7 +56,7 @@ def import_accounts(environ: Mapping[str, str], *, file: Path, actor: str, as_js
 def create_batch(
     environ: Mapping[str, str], *, currency: str, execution_on: date, preview: bool, actor: str, as_json: bool
 ) -> ExitCode:
-    """Make a batch of everything that can be paid, and says who is left and why."""
+    """Make a batch of everything that can be paid, and print who is left out and why."""
     _check_execution_day(execution_on)
     debtor = _debtor(environ) if currency == SEPA else None
     check = partial(pain_001, debtor=debtor) if debtor else None
@@ -94,7 +94,7 @@ def _check_execution_day(day: date) -> None:
 
 
 def _notes(currency: str, execution_on: date, debtor: BankAccount | None) -> list[str]:
-    """Return what whoever approves a SEPA batch should know."""
+    """Return what the approver of a SEPA batch should know."""
     if currency != SEPA:
         return []
     notes = []
@@ -106,7 +106,7 @@ def _notes(currency: str, execution_on: date, debtor: BankAccount | None) -> lis
 
 
 def _minimum_of(catalogues: PostgresCatalogueStore, day: date) -> MinimumOf:
-    """Return what says how much the contract in force pays out at least."""
+    """Return the function that reads a payee's minimum payout from the contract in force."""
     newest = catalogues.newest_contracts()
 
     def minimum_of(payee_id: str) -> int:
@@ -161,7 +161,7 @@ def _content(batch: PayoutBatch, form: str, environ: Mapping[str, str]) -> bytes
 
 
 def _debtor(environ: Mapping[str, str]) -> BankAccount | None:
-    """Return the account that pays, judged as payees' accounts are; None when none of its settings is set."""
+    """Return the account that pays, validated like payees' accounts; None if none of its settings is set."""
     if not any(each.is_set(environ) for each in _SETTING_OF.values()):
         return None
     name, iban = PAYOUT_DEBTOR_NAME.read(environ), PAYOUT_DEBTOR_IBAN.read(environ)
@@ -174,7 +174,7 @@ def _debtor(environ: Mapping[str, str]) -> BankAccount | None:
 
 @billing_work
 def import_acknowledgements(environ: Mapping[str, str], *, file: Path, actor: str, as_json: bool) -> ExitCode:
-    """Post what the bank says; exits DIFFERENCE, with nothing posted, when a line differs from the ledger."""
+    """Post the bank's answers; exit DIFFERENCE, with nothing posted, if a line differs from the ledger."""
     answer = read_answer(file)
     try:
         counts = PostgresPayouts(billing_connector(environ)).acknowledge(answer, actor)
@@ -193,7 +193,7 @@ def import_acknowledgements(environ: Mapping[str, str], *, file: Path, actor: st
 
 @billing_work
 def reconcile_payouts(environ: Mapping[str, str], *, batch: str | None, as_json: bool) -> ExitCode:
-    """Exit DIFFERENCE when a payment and its ledger entries differ, in either direction."""
+    """Exit DIFFERENCE if a payment and its ledger entries differ, in either direction."""
     if batch is not None:
         batch_of(billing_connector(environ), batch)
     differences = PostgresPayouts(billing_connector(environ)).differences(batch)

@@ -1,4 +1,4 @@
-"""`./viewledger billing proof`: what lets somebody else check the books."""
+"""`./viewledger billing proof`: keys, checkpoints and verification, by which others check the books."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -24,7 +24,7 @@ from jobs.wiring.checkpoint_places import CheckpointPlace, open_place
 
 PROBLEMS_SHOWN = 20
 RULES = PROJECT / "deploy" / "postgres" / "rules.json"
-"""What the migrations of this release make: every rule that PostgreSQL keeps, with a hash of it."""
+"""The rules that the migrations of this release make: every rule that PostgreSQL enforces, with a hash of it."""
 
 
 @billing_work
@@ -40,7 +40,7 @@ def create_signing_key(_environ: Mapping[str, str], *, key: Path, as_json: bool)
 
 @billing_work
 def change_signing_key(environ: Mapping[str, str], *, key: Path, old: Path | None, as_json: bool) -> ExitCode:
-    """Have the key in force sign that another takes its place."""
+    """Make the key in force sign that another replaces it."""
     in_force, new = read_key(old or _key_file(environ)), read_key(key)
     link = change_key(_journal(environ), in_force, new.public_key, made_at=datetime.now(UTC))
     document = {"sequence": link.sequence, "public_key": new.public_key}
@@ -51,7 +51,7 @@ def change_signing_key(environ: Mapping[str, str], *, key: Path, old: Path | Non
 
 @billing_work
 def make(environ: Mapping[str, str], *, day: date | None, to: str, key: Path | None, as_json: bool) -> ExitCode:
-    """Make the day's checkpoint unless it is there, and puts every link that the place lacks there."""
+    """Make the day's checkpoint unless it exists, and write every missing link to the place."""
     today = datetime.now(UTC).date()
     journal = _journal(environ)
     with open_place(to) as place:
@@ -75,7 +75,7 @@ def make(environ: Mapping[str, str], *, day: date | None, to: str, key: Path | N
 
 @billing_work
 def verify_books(environ: Mapping[str, str], *, kept: str | None, as_json: bool) -> ExitCode:
-    """Print every problem of the books; DIFFERENCE when there is one."""
+    """Print every problem of the books; exit DIFFERENCE if there is one."""
     journal = _journal(environ)
     links: list[Link] = []
     leaves: list[tuple[Link, Iterable[Leaf]]] = []
@@ -99,7 +99,7 @@ def verify_books(environ: Mapping[str, str], *, kept: str | None, as_json: bool)
 
 
 def _keep(journal: PostgresJournal, place: CheckpointPlace) -> int:
-    """Write what the place lacks, and refuse a place that holds another chain."""
+    """Write the missing links, and refuse a place that holds another chain."""
     written = 0
     for link in journal.chain():
         name = f"checkpoint-{link.sequence:06d}"

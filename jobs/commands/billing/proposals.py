@@ -1,4 +1,4 @@
-"""`./viewledger billing proposals …`: who lets an import into force."""
+"""`./viewledger billing proposals …`: imports that wait for a second person, and the decision."""
 
 from collections.abc import Mapping, Sequence
 from itertools import islice
@@ -29,7 +29,7 @@ def _proposals(environ: Mapping[str, str]) -> PostgresProposals:
 
 @billing_work
 def list_proposals(environ: Mapping[str, str], *, as_json: bool) -> ExitCode:
-    """Print what waits, oldest first."""
+    """Print the waiting imports, oldest first."""
     found = _proposals(environ).waiting()
     rows = [
         (each.proposal_id, f"{each.proposed_at:%Y-%m-%d %H:%M}", each.actor, each.login, each.source) for each in found
@@ -46,7 +46,7 @@ def list_proposals(environ: Mapping[str, str], *, as_json: bool) -> ExitCode:
 
 @billing_work
 def show_proposal(environ: Mapping[str, str], *, proposal: str, as_json: bool) -> ExitCode:
-    """Print what would be another than it is now."""
+    """Print what the import would change."""
     proposals = _proposals(environ)
     found = proposals.proposal(proposal)
     differences = list(islice(proposals.differences(found), DIFFERENCES_SHOWN + 1))
@@ -62,7 +62,7 @@ def show_proposal(environ: Mapping[str, str], *, proposal: str, as_json: bool) -
 def approve_proposals(
     environ: Mapping[str, str], *, proposal: Sequence[str], actor: str, reason: str, as_json: bool
 ) -> ExitCode:
-    """Put what waits in force, in the role of the approver."""
+    """Put the import in force, in the role of the approver."""
     return _decide(environ, proposal, Move(IN_FORCE, actor, reason), as_json=as_json)
 
 
@@ -70,7 +70,7 @@ def approve_proposals(
 def refuse_proposals(
     environ: Mapping[str, str], *, proposal: Sequence[str], actor: str, reason: str, as_json: bool
 ) -> ExitCode:
-    """Refuses what waits: it is imported again if it is wanted after all."""
+    """Refuse the import; it can be imported again."""
     return _decide(environ, proposal, Move("refused", actor, reason), as_json=as_json)
 
 

@@ -1,4 +1,4 @@
-"""What the commands about events that wait for a decision have in common: listing them, and deciding some or all."""
+"""The common part of commands about events that wait for a decision: list them, and decide some or all."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,15 +19,15 @@ SHOWN_MAX = 200
 
 @dataclass(frozen=True)
 class Pool:
-    """One kind of events that wait."""
+    """One kind of waiting events."""
 
     kind: str
-    """How their steps are called in the books."""
+    """The kind of their steps in the books."""
     noun: str
     command: str
-    """What lists them."""
+    """The command that lists them."""
     done: Mapping[str, str] = field(default_factory=dict)
-    """Decision → what became of the events by it, in words, where the decision's name does not say it."""
+    """Decision → its effect on the events in words, if the decision's name does not describe it."""
 
 
 def show_pool(
@@ -60,24 +60,23 @@ def show_pool(
 
 @dataclass(frozen=True)
 class Decision:
-    """What somebody decided about events of a period."""
+    """A person's decision about events of a period."""
 
     period: Period
     events: Sequence[str]
-    """Their places; without any, all that are undecided."""
+    """Their places; if empty, all undecided ones."""
     decision: str
     actor: str
     reason: str
 
 
 def decide(environ: Mapping[str, str], pool: Pool, known: Collection[str], asked: Decision, *, as_json: bool) -> int:
-    """Store a decision for each place that is wanted and undecided, print what was decided now and what before.
+    """Store a decision for each requested, undecided place; print the new decisions and the earlier ones.
 
-    Returns how many were decided now. The same decision again, by the same person for the same reason, is answered as
-    it stands.
+    Return how many were decided now. The same decision again, by the same person for the same reason, changes nothing.
 
     Raises:
-        CommandError: a place is not among the `known`, or was decided otherwise, or there is nothing left to decide.
+        CommandError: a place is not among the `known`, or was decided differently, or there is nothing left to decide.
     """
     period, decision = asked.period, asked.decision
     wanted = sorted(set(asked.events or known))
@@ -117,7 +116,7 @@ def decide(environ: Mapping[str, str], pool: Pool, known: Collection[str], asked
 
 
 def decided_sentences(pool: Pool, steps: Mapping[str, Transition]) -> list[str]:
-    """Return what was decided before, by whom and why, a sentence for each of the first."""
+    """Return the earlier decisions with actors and reasons, a sentence for each of the first."""
     said = [
         f"{pool.noun} {place} was {step.to_state} before by {step.actor}: {step.reason}"
         for place, step in sorted(steps.items())[:SHOWN_MAX]

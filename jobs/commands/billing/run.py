@@ -1,4 +1,4 @@
-"""`./viewledger billing run | restate`: rates a closed period, makes statements, posts what needs nobody's approval."""
+"""`./viewledger billing run | restate`: rate a closed period, make statements, post those that need no approval."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ from jobs.wiring.settled_views import open_settled_views
 
 @billing_work
 def run_period(environ: Mapping[str, str], *, period: Period, dry_run: bool, actor: str, as_json: bool) -> ExitCode:
-    """Bills a period; what is posted already and would now be another is named and left as it is (exit REFUSED)."""
+    """Bill a period; a posted statement that would now differ is named and not changed (exit REFUSED)."""
     billed = bill(environ, period, actor=actor, dry_run=dry_run)
     show(billed_period_json(billed), lambda: billed_period_text(billed), as_json=as_json)
     _refuse_what_is_blocked(billed)
@@ -56,7 +56,7 @@ def restate_period(
 
 
 def _refuse_what_is_blocked(billed: BilledPeriod) -> None:
-    """End a dry run with the code that the run itself would end with."""
+    """End a dry run with the exit code of the real run."""
     if billed.dry_run and billed.failures:
         raise CommandError(
             "\n  ".join(["shown, and cannot be posted now:", *map(str, billed.failures)]), ExitCode.REFUSED
@@ -72,7 +72,7 @@ def bill(
     cause: str = "",
     wanted: Wanted | None = None,
 ) -> BilledPeriod:
-    """Bill or restate a period as the flags and settings say."""
+    """Bill or restate a period by the flags and settings."""
     known = BillingSettings.from_environ(environ)
     order = BillingOrder(
         period=period,

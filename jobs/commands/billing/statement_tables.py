@@ -12,7 +12,7 @@ _LINE_HEADER = ("video", "what", "country", "rates from", "tier", "quantity", "m
 
 
 def statement_text(posted: PostedStatement, name: str) -> str:
-    """Return a payee's statement: the chain of views, every line, and the sum down to what is payable."""
+    """Return a payee's statement: the chain of views, every line, and the sum down to the payable amount."""
     statement, currency = posted.statement, posted.statement.currency
     rows = [_line_row(settled, currency) for settled in posted.lines]
     sums = [

@@ -1,4 +1,4 @@
-"""`./viewledger billing statements | notices`: what was calculated, and who decides about it."""
+"""`./viewledger billing statements | notices`: the calculated statements, and the decisions about them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -83,7 +83,7 @@ def _row_json(statement: Statement) -> dict[str, Any]:
 def approve(
     environ: Mapping[str, str], *, period: Period, payee: Sequence[str], actor: str, reason: str, as_json: bool
 ) -> ExitCode:
-    """Approves in the role of the approver, then posts in the role of billing."""
+    """Approve in the role of the approver, then post in the role of billing."""
     approved = _move(environ, period, payee, "in_review", Move("approved", actor, reason))
     books = PostgresBooks(billing_connector(environ))
     try:
@@ -107,7 +107,7 @@ def approve(
 def void(
     environ: Mapping[str, str], *, period: Period, payee: Sequence[str], actor: str, reason: str, as_json: bool
 ) -> ExitCode:
-    """Voids what waits: in review or held."""
+    """Void waiting statements: in review or held."""
     voided = [
         each
         for state in ("in_review", "held")
@@ -131,7 +131,7 @@ def review(
 def _move(
     environ: Mapping[str, str], period: Period, payees: Sequence[str], from_state: str, move: Move, *, least: int = 1
 ) -> list[Statement]:
-    """Move the period's statements (of the named payees) that stand in a state."""
+    """Move the period's statements (of the named payees) that are in a state."""
     connect = billing_connector(environ, APPROVER_ROLE)
     check_payees(connect, payees, "--payee")
     states = PostgresStates(connect)

@@ -1,4 +1,4 @@
-"""What the billing commands print, as text tables and as JSON values. Pure."""
+"""The output of the billing commands, as text tables and as JSON values. Pure."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -24,7 +24,7 @@ def aligned(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int =
 
 
 def billed_period_text(billed: BilledPeriod) -> str:
-    """Return the outcome of `billing run`: the largest payees, the sums, the versions, what waits, the remarks."""
+    """Return the outcome of `billing run`: the largest payees, sums, versions, waiting statements, remarks."""
     run, summary = billed.run, billed.summary
     names = billed.name_by_payee
     rows = [
@@ -49,13 +49,13 @@ def billed_period_text(billed: BilledPeriod) -> str:
 
 
 def _remarks(billed: BilledPeriod) -> list[str]:
-    """Return what somebody should look at; the warnings and what stands against posting come first."""
+    """Return the remarks for the operator; warnings and obstacles to posting come first."""
     blocked = [f"cannot be posted now: {failure}" for failure in billed.failures if billed.dry_run]
     return [*blocked, *billed.summary.warnings, *billed.remarks.sentences()]
 
 
 def restated_period_text(billed: BilledPeriod) -> str:
-    """Return the outcome of `billing restate`: what each payee had and has, and what waits for approval."""
+    """Return the outcome of `billing restate`: each payee's old and new amounts, and what needs approval."""
     run, summary = billed.run, billed.summary
     causes = sorted(summary.delta_by_cause) or [EVENTS]
     rows: list[tuple[str, ...]] = []
@@ -121,7 +121,7 @@ def billed_period_json(billed: BilledPeriod) -> dict[str, Any]:
 
 
 def totals_text(totals: Sequence[LedgerTotals]) -> str:
-    """Return all that was ever posted, by currency, and whether it adds up."""
+    """Return the totals of everything posted, by currency, and whether they add up."""
     header = ("currency", "payees", "transactions", "billable views", "lines", "carried nano-micros", "difference")
     rows = [
         (

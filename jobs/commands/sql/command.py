@@ -1,4 +1,4 @@
-"""`./viewledger sql ["SELECT …"]`: asks the tables of a published version; without a statement, a prompt."""
+"""`./viewledger sql ["SELECT …"]`: query the tables of a published version; without a statement, a prompt."""
 
 import sys
 from datetime import datetime
@@ -15,7 +15,7 @@ from jobs.wiring.sql_version import VersionChoice
 
 
 def run(*, statement: str | None, version: int | None, as_of: datetime | None, format: str, limit: int) -> ExitCode:
-    """BAD_INPUT for wrong SQL, REFUSED when nothing is published, UNAVAILABLE when a server is away."""
+    """Run statements: BAD_INPUT for wrong SQL, REFUSED if nothing is published, UNAVAILABLE if a server is away."""
     choice = VersionChoice.of(version, as_of)
     statements = None if statement is None else _statements(statement)
     history = state_home() / "sql_history"
@@ -31,7 +31,7 @@ def run(*, statement: str | None, version: int | None, as_of: datetime | None, f
 
 
 class Answering:
-    """Answers statements on stdout in one format."""
+    """Prints the answers to statements in one format."""
 
     def __init__(self, session: SqlSession, form: str, limit: int) -> None:
         self._tables = session.tables

@@ -1,4 +1,4 @@
-"""Answers of SQL as a table for people, as CSV, or as JSON."""
+"""Format answers of SQL as a table for people, as CSV, or as JSON."""
 
 import csv
 import io
@@ -16,11 +16,11 @@ from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 
 CELL_CHARACTERS_MAX = 120
-"""A longer value is cut in the table for people; CSV and JSON have it whole."""
+"""A longer value is cut in the table for people; CSV and JSON have it in full."""
 
 
 def as_table(answer: pa.Table) -> str:
-    """Aligned columns, numbers to the right, NULL for what is not known."""
+    """Return aligned columns, numbers to the right, NULL for an unknown value."""
     names = answer.column_names
     if not names:
         return "done"
@@ -39,7 +39,7 @@ def as_table(answer: pa.Table) -> str:
 
 
 def as_csv(answer: pa.Table) -> str:
-    """RFC 4180 with a head line; NULL is an empty field."""
+    """Return CSV by RFC 4180 with a header line; NULL is an empty field."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     if answer.column_names:
@@ -49,7 +49,7 @@ def as_csv(answer: pa.Table) -> str:
 
 
 def as_json(answer: pa.Table) -> str:
-    """Return an array with one object for each row; numbers of any size are whole. Refuses two columns of one name."""
+    """Return an array with one object for each row; numbers stay exact. Refuse two columns of one name."""
     twice = [name for name, count in Counter(answer.column_names).items() if count > 1]
     if twice:
         raise CommandError(

@@ -18,7 +18,7 @@ USE v3;       reads version 3 from then on; USE current; follows what is publish
 
 
 def prompt(answer: Callable[[str], None], history: Path) -> None:
-    """Ask, answer and go on until the user leaves; what a statement cannot do is told and changes nothing."""
+    """Read a statement, answer it, and repeat until the user leaves; an error is printed and changes nothing."""
     with _history(history):
         reader = TypedStatements()
         while (line := _line("sql> " if reader.is_between else "...> ")) is not None:
@@ -48,7 +48,7 @@ def _line(text: str) -> str | None:
 
 
 def _shortcut(line: str, answer: Callable[[str], None]) -> bool:
-    """Do what a line that begins with a backslash says; False when it says to leave."""
+    """Run a line that begins with a backslash; return False to leave."""
     word, _, name = line.rstrip(";").partition(" ")
     if word == "\\q":
         return False

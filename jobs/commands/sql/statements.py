@@ -1,4 +1,4 @@
-"""Cuts text into SQL statements at the semicolons that are not part of a string, a name or a comment."""
+"""Split text into SQL statements at the semicolons that are not part of a string, a name or a comment."""
 
 import re
 from collections.abc import Iterator
@@ -15,14 +15,14 @@ _TOKEN = re.compile(
 
 
 class TypedStatements:
-    """Takes lines and gives whole statements."""
+    """Accepts lines and returns complete statements."""
 
     def __init__(self) -> None:
         self._text = ""
 
     @property
     def is_between(self) -> bool:
-        """Whether nothing but white space and comments waits for its semicolon."""
+        """Return whether only white space and comments are waiting for a semicolon."""
         return not without_comments(self._text).strip()
 
     def feed(self, line: str) -> Iterator[str]:
@@ -34,7 +34,7 @@ class TypedStatements:
                 yield statement.strip()
 
     def rest(self) -> str | None:
-        """Return what waits without a semicolon and forget it; None when there is nothing."""
+        """Return the text that waits without a semicolon and drop it; None if there is none."""
         text, self._text = self._text, ""
         return text.strip() if without_comments(text).strip() else None
 

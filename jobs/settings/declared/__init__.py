@@ -1,6 +1,6 @@
-"""Every setting, declared once: its name, kind, default, bounds, meaning, who reads it, and whether it is a secret.
+"""Every setting, declared once: its name, kind, default, bounds, meaning, readers, and whether it is a secret.
 
-What reads the environment reads a setting from here; `doctor` and docs/reference/settings.md list the same.
+All code reads settings through these declarations; `doctor` and docs/reference/settings.md list the same.
 """
 
 from types import ModuleType

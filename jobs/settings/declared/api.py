@@ -1,4 +1,4 @@
-"""What the API and the portal do, and for whom."""
+"""Settings of the API and the portal."""
 
 from jobs.settings.kinds import Flag, Names, Text, Url, Whole
 
@@ -36,7 +36,7 @@ API_DOCS = Flag(
 API_LOG_ANSWERS = Flag(
     "VIEWLEDGER_API_LOG_ANSWERS",
     read_by="api",
-    meaning="1: every answer is a line of the log; otherwise only changes, errors and refusals",
+    meaning="1: every answer is logged; 0: only changes, errors and refusals",
     default=False,
 )
 API_RATE_ANONYMOUS = Text(
@@ -81,7 +81,7 @@ OIDC_ISSUER = Text(
 OIDC_AUDIENCE = Text(
     "VIEWLEDGER_OIDC_AUDIENCE",
     read_by="api",
-    meaning="for whom its tokens must be made out",
+    meaning="the audience that its tokens must have",
     without="refused where `VIEWLEDGER_OIDC_ISSUER` is set",
 )
 OIDC_JWKS_URL = Url(
@@ -108,8 +108,8 @@ OIDC_SCOPE_CLAIM = Text(
 OIDC_CLIENT_ID = Text(
     "VIEWLEDGER_OIDC_CLIENT_ID",
     read_by="api",
-    meaning="the portal's name at the provider; turns on signing in there",
-    without="nobody signs in to the portal there",
+    meaning="the portal's client id at the provider; turns on signing in there",
+    without="the portal offers no sign-in by a provider",
 )
 OIDC_CLIENT_SECRET = Text(
     "VIEWLEDGER_OIDC_CLIENT_SECRET",
@@ -121,13 +121,13 @@ OIDC_CLIENT_SECRET = Text(
 OIDC_SCOPE = Text(
     "VIEWLEDGER_OIDC_SCOPE",
     read_by="api",
-    meaning="what the portal asks the provider for, separated by spaces; `openid` among it",
+    meaning="the scopes that the portal requests, separated by spaces; must include `openid`",
     default="openid",
 )
 PORTAL_URL = Url(
     "VIEWLEDGER_PORTAL_URL",
     read_by="api",
-    meaning="what browsers call the site, without a path; forms of any other origin are refused",
+    meaning="the origin of the site in browsers, without a path; forms of any other origin are refused",
     without="the request's `Host` is compared; refused where `VIEWLEDGER_OIDC_CLIENT_ID` is set",
     schemes=("https", "http"),
 )
@@ -140,7 +140,7 @@ PORTAL_SECURE_COOKIES = Flag(
 HSTS_SECONDS = Whole(
     "VIEWLEDGER_HSTS_SECONDS",
     read_by="api",
-    meaning="how long browsers are to use HTTPS alone; 0: the header is not sent",
+    meaning="how long browsers must use HTTPS only; 0: the header is not sent",
     without=f"{YEAR_SECONDS} where `VIEWLEDGER_PORTAL_SECURE_COOKIES` is 1, else 0",
     least=0,
     most=10 * YEAR_SECONDS,

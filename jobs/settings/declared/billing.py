@@ -1,4 +1,4 @@
-"""What billing goes by."""
+"""Settings of billing."""
 
 from jobs.settings.kinds import LocalPath, Text, Whole
 
@@ -30,7 +30,7 @@ CHANGE_FACTOR_MAX = Whole(
 HELD_DAYS_MAX = Whole(
     "VIEWLEDGER_HELD_DAYS_MAX",
     read_by="`billing`",
-    meaning="how long a statement may be held before every night names it",
+    meaning="how long a statement may be held before every night reports it",
     default=14,
     least=0,
     most=366,

@@ -1,4 +1,4 @@
-"""What `docker-compose.yml` puts into the settings of its services: the passwords of the logins that it makes."""
+"""Settings that `docker-compose.yml` puts into those of its services: the passwords of the logins that it makes."""
 
 from jobs.settings.kinds import Text
 

@@ -1,4 +1,4 @@
-"""Where the processes listen, and what a client may cost them."""
+"""Settings of the processes' addresses, and of their limits for clients."""
 
 from jobs.settings.kinds import Addresses, Number, Text, Whole, port
 
@@ -60,7 +60,7 @@ LISTEN_FD = Whole(
 DRAIN_SECONDS = Number(
     "VIEWLEDGER_DRAIN_SECONDS",
     read_by="collector, api",
-    meaning="how long a process that was asked to stop goes on answering, so that load balancers notice",
+    meaning="how long a process keeps answering after a stop signal, so that load balancers notice",
     default=1.0,
     least=0,
     most=300,
@@ -116,7 +116,7 @@ HTTP_BODY_SECONDS = Number(
 HTTP_STALL_SECONDS = Number(
     "VIEWLEDGER_HTTP_STALL_SECONDS",
     read_by="collector, speed, api",
-    meaning="how long a client may leave what was sent to it unread",
+    meaning="how long a client may leave sent data unread",
     default=60.0,
     least=1,
     most=3_600,

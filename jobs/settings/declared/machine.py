@@ -1,11 +1,11 @@
-"""What this machine is told: set-up, the local stack, tests and faults."""
+"""Settings of this machine: set-up, the local stack, tests and faults."""
 
 from jobs.settings.kinds import Flag, LocalPath, Text, Whole
 
 HOME = LocalPath(
     "VIEWLEDGER_HOME",
     read_by="set-up, the local stack",
-    meaning="the folder for everything that can be made again: packages, jars, the stacks' files",
+    meaning="the folder for everything that can be created again: packages, jars, the stacks' files",
     without="`.viewledger` in the checkout; for root with a closed checkout, one below `/var/lib/viewledger`",
 )
 PYTHON = Text(
@@ -31,7 +31,7 @@ PORT_BASE = Whole(
 FAILPOINT = Text(
     "VIEWLEDGER_FAILPOINT",
     read_by="collector, speed, batch",
-    meaning="for tests: where a process hurts itself, like `speed.after_apply:kill@17`",
+    meaning="for tests: where a process harms itself, like `speed.after_apply:kill@17`",
     without="nowhere",
 )
 WRONG_CLOCK = LocalPath(

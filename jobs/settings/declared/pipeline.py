@@ -1,11 +1,11 @@
-"""How events are taken, counted and judged: the collector, the speed layer, batch runs, the SQL server."""
+"""Settings of receiving, counting and judging events: the collector, the speed layer, batch runs, the SQL server."""
 
 from jobs.settings.kinds import LocalPath, Text, Whole
 
 PSEUDONYM_KEY = Text(
     "VIEWLEDGER_PSEUDONYM_KEY",
     read_by="collector, api where it imports catalogues, `billing catalogue import`, `ingest`",
-    meaning="makes the pseudonyms of viewers; kept as long as the events are",
+    meaning="makes the pseudonyms of viewers; keep it for as long as the events",
     pattern="([0-9a-fA-F]{2}){32,}",
     form="an even number of hexadecimal digits, at least 64",
     is_secret=True,
@@ -27,7 +27,7 @@ SPEED_GROUP = Text(
 SPEED_SESSION_TIMEOUT_MS = Whole(
     "VIEWLEDGER_SPEED_SESSION_TIMEOUT_MS",
     read_by="speed",
-    meaning="how long a member may be silent before its partitions go to others",
+    meaning="how long a member may be silent before its partitions are reassigned",
     default=6_000,
     least=6_000,
     most=300_000,
@@ -76,7 +76,7 @@ SPARK_DRIVER_MEMORY = Text(
 SPARK_SHUFFLE_PARTITIONS = Whole(
     "VIEWLEDGER_SPARK_SHUFFLE_PARTITIONS",
     read_by="batch, `billing`, sql",
-    meaning="into how many parts Spark divides what it shuffles",
+    meaning="the number of partitions of Spark's shuffles",
     default=4,
     least=1,
     most=100_000,

@@ -1,4 +1,4 @@
-"""Where the servers are, and the names that are used on them."""
+"""Settings of the servers' addresses, and of the names used on them."""
 
 from jobs.settings.kinds import HostPorts, Text, Url, Whole, port
 
@@ -34,7 +34,7 @@ TOPIC_VIDEO_VIEWS = Text(
 TOPIC_DEAD_LETTERS = Text(
     "VIEWLEDGER_TOPIC_DEAD_LETTERS",
     read_by="speed, `dead-letters`",
-    meaning="the topic of what cannot be decoded",
+    meaning="the topic of rejected messages",
     default="video-views-dlq",
 )
 REDIS_URL = Url(
@@ -47,7 +47,7 @@ REDIS_URL = Url(
 SPEED_NAMESPACE = Text(
     "VIEWLEDGER_SPEED_NAMESPACE",
     read_by="speed, api, batch, commands",
-    meaning="how the names of the speed layer's keys in Redis begin",
+    meaning="the prefix of the speed layer's keys in Redis",
     default="views",
 )
 POSTGRES_URL = Url(
@@ -74,7 +74,7 @@ SPEED_POSTGRES_URL = _login("VIEWLEDGER_SPEED_POSTGRES_URL", of="speed")
 API_POSTGRES_URL = _login("VIEWLEDGER_API_POSTGRES_URL", of="api")
 PIPELINE_POSTGRES_URL = _login("VIEWLEDGER_PIPELINE_POSTGRES_URL", of="batch")
 BILLING_POSTGRES_URL = _login("VIEWLEDGER_BILLING_POSTGRES_URL", of="`billing`")
-APPROVER_POSTGRES_URL = _login("VIEWLEDGER_APPROVER_POSTGRES_URL", of="`billing` where it approves")
+APPROVER_POSTGRES_URL = _login("VIEWLEDGER_APPROVER_POSTGRES_URL", of="`billing`, for approvals")
 KEYS_POSTGRES_URL = _login("VIEWLEDGER_KEYS_POSTGRES_URL", of="`keys`")
 SQL_POSTGRES_URL = Url(
     "VIEWLEDGER_SQL_POSTGRES_URL",
@@ -92,8 +92,8 @@ HDFS_URL = Url(
 NAMENODE_HTTP_PORT = port(
     "VIEWLEDGER_NAMENODE_HTTP_PORT",
     read_by="`doctor`, the portal",
-    meaning="the NameNode's HTTP port on this machine, which shows whether HDFS takes writes",
-    without="HDFS is not looked at",
+    meaning="the NameNode's HTTP port on this machine, which shows whether HDFS accepts writes",
+    without="HDFS is not checked",
 )
 WAREHOUSE = Text(
     "VIEWLEDGER_WAREHOUSE",

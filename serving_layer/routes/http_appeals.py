@@ -41,7 +41,7 @@ class Objections:
 
 
 def appeal_routes(guard: Guard, books: ServedStatements, appeals: Appeals, executor: Executor) -> list[GuardedRoute]:
-    """Return the route. `executor` runs what writes, so that reading never waits for it."""
+    """Return the route. `executor` runs writes, so that reads never wait for them."""
     body = {JSON: {"schema": schema_of(AppealBody), "example": {"objection": "two videos are missing"}}}
     problems = ("statement_not_appealable", "appeal_open", "appeal_invalid", "body_malformed", "statements_unavailable")
     return [

@@ -43,7 +43,7 @@ _LINE_COLUMNS = tuple(field.name for field in msgspec.structs.fields(StatementLi
 
 @dataclass(frozen=True)
 class ServedStatements:
-    """What the routes work with. `executor` runs the blocking port."""
+    """The parts of the routes. `executor` runs the blocking port."""
 
     statements: Statements
     cursors: Cursors

@@ -1,5 +1,7 @@
 """Write tables.md and refusals.md of docs/reference: `python -m jobs.tables_page`. A test compares them."""
 
+import textwrap
+
 from batch_layer.lake.tables import TABLES, Table
 from ingestion.contract.refusals import DatabaseRule
 from jobs.settings.state_home import PROJECT
@@ -8,8 +10,8 @@ PAGE = PROJECT / "docs" / "reference" / "tables.md"
 HEAD = """\
 # The batch tables
 
-Written by `python -m jobs.tables_page` from the tables' own comments; not to be changed by hand. How to ask them:
-[analysts.md](../operate/analysts.md). All instants are UTC.
+Written by `python -m jobs.tables_page` from the tables' own comments; not to be changed by hand.
+[Analysts](../operate/analysts.md) shows how to query them. All instants are UTC.
 """
 
 
@@ -22,13 +24,14 @@ REFUSALS = PROJECT / "docs" / "reference" / "refusals.md"
 REFUSALS_HEAD = """\
 # What the database refuses
 
-Written by `python -m jobs.tables_page` from `ingestion/contract/refusals.py`; not to be changed by hand.
+Written by `python -m jobs.tables_page` from `ingestion/contract/refusals.py`; not to be changed by
+hand.
 
 PostgreSQL keeps these rules itself, by triggers and functions, whatever program or person writes.
 A refusal has an SQLSTATE of its own: programs go by it, commands show it in brackets behind the
 sentence, and `psql` shows it after `\\set VERBOSITY verbose`. A code keeps its meaning and is never
-used again; its sentence may be reworded. All other refusals have PostgreSQL's own codes: `42501` for a
-right that a role does not have, `23…` for a constraint of a table.
+used again; its sentence may be reworded. All other refusals have PostgreSQL's own codes: `42501`
+for a right that a role does not have, `23…` for a constraint of a table.
 
 A rule is added by a migration that raises with the next free code, and a row in that file.
 """
@@ -55,8 +58,12 @@ def refusals_page() -> str:
 
 def _section(name: str, table: Table) -> str:
     rows = [f"| `{each.name}` | {each.type} | {each.comment} |" for each in table.columns]
-    head = [f"## {name}", "", f"{table.comment}. Partitioned by `{table.partitioning}`.", ""]
+    head = [f"## {name}", "", _wrapped(f"{table.comment}. Partitioned by `{table.partitioning}`."), ""]
     return "\n".join([*head, "| column | type | meaning |", "|---|---|---|", *rows, ""])
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, 100, break_long_words=False, break_on_hyphens=False)
 
 
 if __name__ == "__main__":

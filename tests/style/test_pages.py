@@ -77,3 +77,22 @@ def test_decisions_are_numbered_without_a_gap_listed_and_have_three_parts() -> N
         assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["Context", "Decision", "Consequences"], page.name
         assert text.startswith(f"# {page.name[:3]} ")
         assert len(text.splitlines()) <= 40, page.name
+
+
+def breakable(line: str) -> str:
+    """A line with each code span and each link's target as one word without a space."""
+    return re.sub(r"`[^`]*`|\]\([^)]*\)", lambda found: found[0].replace(" ", "_"), line)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT)))
+def test_text_wraps_at_100_columns(page: Path) -> None:
+    lines = FENCE.sub("", page.read_text(encoding="utf-8")).splitlines()
+    text = [line for line in lines if not line.startswith(("|", "    ", "#", "<!--"))]
+    assert [line for line in text if len(line) > 100 and " " in breakable(line.strip().lstrip("-* "))] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT)))
+def test_a_cell_of_a_table_has_at_most_two_sentences(page: Path) -> None:
+    rows = re.findall(r"^\|.*\|$", FENCE.sub("", page.read_text(encoding="utf-8")), re.MULTILINE)
+    cells = [cell.strip() for row in rows for cell in re.split(r"(?<!\\)\|", re.sub(r"`[^`]*`", "x", row))]
+    assert [cell for cell in cells if len(re.findall(r"[.!?]\)?(?= [A-Z“\"])", cell.rstrip("."))) > 1] == []

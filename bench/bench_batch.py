@@ -33,7 +33,8 @@ from batch_layer.judging.spark_decode import COLUMNS, decode
 from batch_layer.judging.spark_judging import DayJudge
 from batch_layer.judging.spark_verdicts import repeat_verdicts, with_verdicts
 from batch_layer.lake.iceberg_tables import IcebergTables
-from batch_layer.lake.spark_session import SparkSettings, folder_catalog, jdbc_catalog, open_session
+from batch_layer.lake.spark_session import open_session
+from batch_layer.lake.spark_settings import SparkSettings, folder_catalog, jdbc_catalog
 from batch_layer.lake.tables import RAW_EVENTS
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import OffsetVector

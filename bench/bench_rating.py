@@ -20,7 +20,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from pyspark.sql import DataFrame, SparkSession
 
-from batch_layer.lake.spark_session import SparkSettings, folder_catalog, open_session
+from batch_layer.lake.spark_session import open_session
+from batch_layer.lake.spark_settings import SparkSettings, folder_catalog
 from batch_layer.settled.spark_attribution import pieces_of, unpacked, with_outcomes
 from billing.evidence import MerkleTree
 from billing.rating.attribution import Attribution

@@ -15,7 +15,8 @@ from pyspark.sql import DataFrame, SparkSession
 from batch_layer.archive.archive_files import ArchivedFile, Hours, RecordedFile
 from batch_layer.errors import RefusedError
 from batch_layer.gate import gx_gate
-from batch_layer.lake.spark_session import SparkSettings, folder_catalog, open_session
+from batch_layer.lake.spark_session import open_session
+from batch_layer.lake.spark_settings import SparkSettings, folder_catalog
 from batch_layer.published.spark_connect_server import TOKEN_VARIABLE
 from batch_layer.reconciling.reconcile import ReconcilePorts
 from batch_layer.reconciling.reconciliation import Days, Reconciliation

@@ -13,8 +13,7 @@ The SQL server answers (`./viewledger run sql`). VIEWLEDGER_SQL_URL and VIEWLEDG
 them, this machine's ports 17073 and 17074 are used.
 """
 
-from batch_layer.published.published_names import ForbiddenError
-from batch_layer.published.spark_connect import QueryError
+from batch_layer.published.published_names import ForbiddenError, QueryError
 from ingestion.contract.unavailable import UnavailableError
 from viewledger.reading import connect, read_events, read_views, sql, versions
 

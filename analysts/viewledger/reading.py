@@ -11,7 +11,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from batch_layer.published.spark_connect import PublishedTables, QueryError
+from batch_layer.published.published_names import QueryError
+from batch_layer.published.spark_connect import PublishedTables
 from ingestion.contract.unavailable import Part, UnavailableError
 
 HTTP_SECONDS = 10.0

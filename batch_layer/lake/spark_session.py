@@ -2,65 +2,16 @@
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from pyspark.sql import SparkSession
 
 from batch_layer.lake.spark_errors import translated
+from batch_layer.lake.spark_settings import SparkSettings
 
 PROJECT = Path(__file__).resolve().parents[2]
-CATALOG = "ledger"
-
-
-@dataclass(frozen=True)
-class SparkSettings:
-    """Where Spark runs and how much of the machine it may use."""
-
-    jars: Path
-    """Folder with the Kafka connector, the Iceberg runtime and the PostgreSQL driver; nothing is downloaded."""
-    catalog: Mapping[str, str]
-    """Iceberg catalog properties; see `jdbc_catalog`, `folder_catalog` and `rest_catalog`."""
-    catalog_name: str = CATALOG
-    master: str = "local[2]"
-    shuffle_partitions: int = 4
-    """Tasks of a shuffle; about two for each core of the cluster."""
-    driver_memory: str = "2g"
-    is_short: bool = False
-    """For up to a few million events: no second compiler and no re-planning between the stages of a query. Measured
-    with 100,000 events, a whole run then costs 63 instead of 113 seconds of CPU."""
-    log: Path | None = None
-    """File for Spark's own messages; None: stderr."""
-    extra: Mapping[str, str] = field(default_factory=dict)
-
-
-def jdbc_catalog(postgres_url: str, warehouse: str) -> dict[str, str]:
-    """Return the properties of a catalog kept in PostgreSQL with its tables under `warehouse`."""
-    parts = urlsplit(postgres_url)
-    return {
-        "type": "jdbc",
-        "uri": f"jdbc:postgresql://{parts.hostname}:{parts.port or 5432}{parts.path}",
-        "jdbc.user": unquote(parts.username or ""),
-        "jdbc.password": unquote(parts.password or ""),
-        "jdbc.schema-version": "V1",
-        "jdbc.loginTimeout": "5",
-        "jdbc.socketTimeout": "60",
-        "warehouse": warehouse,
-    }
-
-
-def folder_catalog(warehouse: str) -> dict[str, str]:
-    """Return the properties of a catalog in a folder, for tests and benchmarks."""
-    return {"type": "hadoop", "warehouse": warehouse}
-
-
-def rest_catalog(url: str, namespace: str) -> dict[str, str]:
-    """Return the properties of a catalog over HTTP; names without a namespace are looked up in `namespace`."""
-    # a client is waiting: report an unreachable catalog server after one more try
-    return {"type": "rest", "uri": url, "default-namespace": namespace, "rest.client.max-retries": "1"}
 
 
 @translated

@@ -14,6 +14,10 @@ class ForbiddenError(Exception):
     """The object is not open to analysts; the message is one sentence."""
 
 
+class QueryError(Exception):
+    """Spark could not answer a question; the message is its own sentence."""
+
+
 def is_namespace(name: str) -> bool:
     """Return whether a name has the form of a namespace, published or not."""
     return re.fullmatch(r"current|v[1-9]\d{0,17}", name, re.ASCII | re.IGNORECASE) is not None

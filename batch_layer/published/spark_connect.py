@@ -22,16 +22,12 @@ from pyspark.sql.connect.session import SparkSession
 
 from batch_layer.lake.spark_errors import part_away
 from batch_layer.lake.spark_messages import one_sentence
-from batch_layer.published.published_names import CATALOG, CURRENT, ForbiddenError
+from batch_layer.published.published_names import CATALOG, CURRENT, ForbiddenError, QueryError
 from ingestion.contract.unavailable import PART_NAMES, Part, UnavailableError
 
 CONNECT_SECONDS = 2.0
 RETRIES = 2
 GONE = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED)
-
-
-class QueryError(Exception):
-    """Spark could not answer the query; the message is its own sentence."""
 
 
 class PublishedTables:

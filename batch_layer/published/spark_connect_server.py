@@ -12,7 +12,8 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
-from batch_layer.lake.spark_session import SparkSettings, open_session, rest_catalog
+from batch_layer.lake.spark_session import open_session
+from batch_layer.lake.spark_settings import SparkSettings, rest_catalog
 from batch_layer.published.published_names import CATALOG, CURRENT
 
 HDFS_USER = "analyst"

@@ -1,7 +1,6 @@
 """Wire a batch run: each port of the batch layer gets its implementation, cheapest connection first."""
 
 import logging
-import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -9,7 +8,6 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import urlsplit
 
 from batch_layer.archive.kafka_log_ends import KafkaLogEnds
 from batch_layer.errors import BatchError, DifferenceError, GateFailedError, RefusedError
@@ -28,6 +26,7 @@ from jobs.exit_codes import ExitCode
 from jobs.resilience.patience import try_again
 from jobs.telemetry.figures_file import record_open_differences
 from jobs.wiring.batch_settings import BatchSettings
+from jobs.wiring.hdfs_check import check_hdfs
 from jobs.wiring.kafka_record_batches import read_every_batch
 from jobs.wiring.reconcile_ports import reconcile_ports
 from speed_layer.redis_segment_store import RedisSegmentStore
@@ -139,15 +138,6 @@ def _warehouse(chosen: BatchSettings, spark: "SparkSession", log_base: int) -> W
         reports=chosen.reports,
         gate=gx_gate.judge,
     )
-
-
-def check_hdfs(hdfs_url: str) -> None:
-    """Fail at once if the NameNode is away; Hadoop's own client would retry for a minute."""
-    parts = urlsplit(hdfs_url)
-    try:
-        socket.create_connection((parts.hostname or "", parts.port or 8020), timeout=5).close()
-    except OSError as error:
-        raise UnavailableError(Part.HDFS, f"HDFS at {hdfs_url} does not answer ({error.strerror or error})") from error
 
 
 def check_clock(now: datetime, broker_time: datetime) -> None:

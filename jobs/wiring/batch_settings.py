@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from batch_layer.lake.spark_session import SparkSettings, jdbc_catalog
+from batch_layer.lake.spark_settings import SparkSettings, jdbc_catalog
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.resilience.failpoints import Failpoints

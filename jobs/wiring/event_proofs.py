@@ -6,8 +6,7 @@ from contextlib import closing, contextmanager
 from uuid import UUID
 
 from batch_layer.errors import BatchError
-from batch_layer.published.spark_connect import PublishedTables, QueryError
-from batch_layer.settled.iceberg_settled_events import IcebergSettledEvents, events_by_sql_server
+from batch_layer.published.published_names import QueryError
 from billing.errors import BillingError
 from billing.postgres_session import one_transaction
 from billing.proof.event_answers import EventAnswer, EventAnswers, PartAnswer
@@ -27,6 +26,10 @@ logger = logging.getLogger(__name__)
 def open_event_answers(environ: Mapping[str, str], role: str = API_ROLE) -> Iterator[EventAnswers]:
     """Yield the answers wired by the settings VIEWLEDGER_{POSTGRES,SQL,REDIS}_URL. Connects on demand."""
     connect = billing_connector(environ, role)
+    redis_url, namespace = REDIS_URL.read(environ), SPEED_NAMESPACE.read(environ)
+    # imported here: Spark's client takes a second to load, which a refusal need not wait for
+    from batch_layer.published.spark_connect import PublishedTables
+    from batch_layer.settled.iceberg_settled_events import IcebergSettledEvents, events_by_sql_server
 
     def current_version() -> int | None:
         with one_transaction(connect) as cursor:
@@ -34,7 +37,6 @@ def open_event_answers(environ: Mapping[str, str], role: str = API_ROLE) -> Iter
             row = cursor.fetchone()
         return row[0] if row else None
 
-    redis_url, namespace = REDIS_URL.read(environ), SPEED_NAMESPACE.read(environ)
     with (
         closing(PublishedTables(SQL_URL.read(environ))) as tables,
         closing(RedisSegmentStore.connect(redis_url, namespace=namespace)) as speed,

@@ -3,16 +3,12 @@
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-
-from pyspark.sql import SparkSession
+from typing import TYPE_CHECKING
 
 from batch_layer.errors import BatchError
-from batch_layer.lake.spark_session import jdbc_catalog, open_session
+from batch_layer.lake.spark_settings import jdbc_catalog
 from batch_layer.reconciling.postgres_reconciliations import PostgresReconciliations
 from batch_layer.reconciling.reconcile import known_differences, never_reconciled
-from batch_layer.reconciling.spark_archive_check import SparkArchiveCheck
-from batch_layer.settled.iceberg_settled_events import IcebergSettledEvents, events_at_snapshots
-from batch_layer.settled.iceberg_settled_views import IcebergSettledViews
 from batch_layer.versions.postgres_versions import PostgresVersionStore
 from billing.ports import SettledViews
 from ingestion.contract.version import PublishedVersion
@@ -20,8 +16,13 @@ from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.settings.declared.servers import WAREHOUSE
-from jobs.wiring.batch_run import check_hdfs
 from jobs.wiring.batch_settings import spark_settings
+from jobs.wiring.hdfs_check import check_hdfs
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from batch_layer.settled.iceberg_settled_events import IcebergSettledEvents
 
 
 @contextmanager
@@ -35,19 +36,24 @@ def open_settled_views(environ: Mapping[str, str]) -> Iterator[SettledViews]:
         UnavailableError: a required server does not answer.
     """
     with _session(environ, None) as (session, version):
+        # imported here and below: Spark takes a second to load, which a refusal need not wait for
+        from batch_layer.settled.iceberg_settled_views import IcebergSettledViews
+
         url = settings.PostgresConnection.from_environ(environ).url
         yield IcebergSettledViews(session, version, lambda: _differences(session, version, url))
 
 
 @contextmanager
-def open_settled_events(environ: Mapping[str, str], number: int) -> Iterator[IcebergSettledEvents]:
+def open_settled_events(environ: Mapping[str, str], number: int) -> Iterator["IcebergSettledEvents"]:
     """Yield the single events of a published version by its number; in other respects like `open_settled_views`."""
     with _session(environ, number) as (session, version):
+        from batch_layer.settled.iceberg_settled_events import events_at_snapshots
+
         yield events_at_snapshots(session, version)
 
 
 @contextmanager
-def _session(environ: Mapping[str, str], number: int | None) -> Iterator[tuple[SparkSession, PublishedVersion]]:
+def _session(environ: Mapping[str, str], number: int | None) -> Iterator[tuple["SparkSession", PublishedVersion]]:
     postgres_url = settings.PostgresConnection.from_environ(environ).url
     hdfs_url = settings.HdfsConnection.from_environ(environ).url.rstrip("/")
     warehouse = WAREHOUSE.read_if_set(environ) or f"{hdfs_url}/warehouse"
@@ -56,6 +62,8 @@ def _session(environ: Mapping[str, str], number: int | None) -> Iterator[tuple[S
     try:
         version = _published(postgres_url, number)
         check_hdfs(hdfs_url)
+        from batch_layer.lake.spark_session import open_session
+
         session = open_session(spark, "viewledger billing")
         try:
             yield session, version
@@ -65,7 +73,9 @@ def _session(environ: Mapping[str, str], number: int | None) -> Iterator[tuple[S
         raise CommandError(str(error)) from error
 
 
-def _differences(session: SparkSession, version: PublishedVersion, postgres_url: str) -> tuple[str, ...]:
+def _differences(session: "SparkSession", version: PublishedVersion, postgres_url: str) -> tuple[str, ...]:
+    from batch_layer.reconciling.spark_archive_check import SparkArchiveCheck
+
     with closing(PostgresReconciliations(postgres_url)) as store:
         found = known_differences(store, SparkArchiveCheck(session, store), version, keep=False)
         return found or never_reconciled(store)

@@ -9,7 +9,7 @@ from functools import partial
 
 from batch_layer.lake.iceberg_metadata_files import MetadataFiles
 from batch_layer.lake.iceberg_tables import NAMESPACE
-from batch_layer.lake.spark_session import SparkSettings
+from batch_layer.lake.spark_settings import SparkSettings
 from batch_layer.lake.tables import OPEN_TABLES
 from batch_layer.published.http_published_catalog import PublishedCatalog, catalog_app
 from batch_layer.published.postgres_published_snapshots import PostgresPublishedSnapshots

@@ -5,27 +5,29 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from batch_layer.published.postgres_published_snapshots import PostgresPublishedSnapshots
-from batch_layer.published.published_names import ForbiddenError
-from batch_layer.published.spark_connect import PublishedTables, QueryError
+from batch_layer.published.published_names import ForbiddenError, QueryError
 from ingestion.contract.unavailable import UnavailableError
 from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.local_stack.ports import free_ports, is_open
 from jobs.settings.declared.servers import SQL_URL
-from jobs.wiring.batch_run import check_hdfs
-from jobs.wiring.sql_server import SqlServerSettings, sql_server
+from jobs.wiring.hdfs_check import check_hdfs
 from jobs.wiring.sql_version import VersionChoice, chosen_version
+
+if TYPE_CHECKING:
+    from batch_layer.published.spark_connect import PublishedTables
 
 
 @dataclass(frozen=True)
 class SqlSession:
     """Answers queries about one version."""
 
-    tables: PublishedTables
+    tables: "PublishedTables"
     version: int
     snapshots: PostgresPublishedSnapshots
 
@@ -40,6 +42,9 @@ def sql_session(environ: Mapping[str, str], choice: VersionChoice) -> Iterator[S
     with told():
         snapshots = PostgresPublishedSnapshots(settings.PostgresConnection.from_environ(environ).url)
         version = chosen_version(snapshots, choice)
+        # imported here and below: Spark's client takes a second to load, which a refusal need not wait for
+        from batch_layer.published.spark_connect import PublishedTables
+
         with _server(environ) as url, closing(PublishedTables(url, f"v{version}")) as tables:
             yield SqlSession(tables, version, snapshots)
 
@@ -63,6 +68,8 @@ def _server(environ: Mapping[str, str]) -> Iterator[str]:
         yield url
         return
     check_hdfs(settings.HdfsConnection.from_environ(environ).url)
+    from jobs.wiring.sql_server import SqlServerSettings, sql_server
+
     free = free_ports()
     chosen = replace(
         SqlServerSettings.from_environ(environ), host="127.0.0.1", port=free.sql, iceberg_port=free.iceberg

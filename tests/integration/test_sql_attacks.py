@@ -10,7 +10,7 @@ import pytest
 from pyspark.errors import PySparkException
 from pyspark.sql.connect.session import SparkSession
 
-from batch_layer.lake.spark_session import jdbc_catalog
+from batch_layer.lake.spark_settings import jdbc_catalog
 from batch_layer.lake.tables import CLOSED_TABLES, TABLES
 from batch_layer.published.spark_connect_guard import ConnectGuard, start_guard
 from jobs.exit_codes import ExitCode

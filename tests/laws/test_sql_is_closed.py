@@ -15,8 +15,8 @@ from pyspark.sql.connect.session import SparkSession as ConnectSession
 
 from batch_layer.lake.iceberg_tables import IcebergTables
 from batch_layer.lake.tables import CLOSED_TABLES, EVENTS, OPEN_TABLES, RAW_EVENTS, TABLES, VIEWS_BY_VIDEO
-from batch_layer.published.published_names import ForbiddenError
-from batch_layer.published.spark_connect import PublishedTables, QueryError
+from batch_layer.published.published_names import ForbiddenError, QueryError
+from batch_layer.published.spark_connect import PublishedTables
 from batch_layer.published.spark_sql_rules import SqlRules
 from tests.analysts_server import SECRET, AnalystsServer, analysts_server, published_run
 from tests.spark_fixtures import CONNECT_TOKEN, PASSWORD, PASSWORD_SETTING

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from batch_layer.published.spark_connect import QueryError
+from batch_layer.published.published_names import QueryError
 from billing.errors import UnknownNameError
 from billing.proof.event_answers import EventAnswer, PartAnswer
 from ingestion.contract.printable import escaped

@@ -18,14 +18,16 @@ from typing import NoReturn
 
 from ingestion.contract.printable import escaped
 from ingestion.contract.unavailable import UnavailableError
-from jobs.command_line.overview import COMPLETION_VARIABLE, overview
+from jobs.command_line.overview import overview
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.settings.own_environment import asked_for_completion
+from jobs.settings.state_home import state_home
 
 
 def main(words: Sequence[str]) -> int:
     """Run one command line and return the exit code; no stack trace ever reaches the terminal."""
-    asked_by = os.environ.get(COMPLETION_VARIABLE)
+    asked_by = asked_for_completion()
     if not asked_by and (not words or words[0] in ("help", "-h", "--help")):
         print(overview())
         return ExitCode.OK
@@ -63,8 +65,6 @@ def _write_trace(words: Sequence[str], error: BaseException) -> Path:
 
     A message of PostgreSQL or of an XML schema repeats the row or the file: names, accounts, tokens.
     """
-    from jobs.settings.state_home import state_home  # with the settings of every process
-
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
     folder = state_home() / "log"
     folder.mkdir(parents=True, exist_ok=True)

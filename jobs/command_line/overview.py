@@ -28,8 +28,6 @@ OVERVIEW = {
     "completion": "print the completion of commands for your shell",
 }
 """First word → its description."""
-COMPLETION_VARIABLE = "_VIEWLEDGER_COMPLETE"
-"""The value of `SHELL_complete` by which a completion script asks for the possible next words."""
 
 
 def overview() -> str:

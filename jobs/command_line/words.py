@@ -7,11 +7,11 @@ import click
 from click.shell_completion import BashComplete, FishComplete, ShellComplete, ZshComplete, shell_complete
 
 from jobs.command_line.old_spellings import respelled
-from jobs.command_line.overview import COMPLETION_VARIABLE
 from jobs.command_line.refusals import sentence
 from jobs.command_line.root import ROOT
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.settings.own_environment import COMPLETION_VARIABLE
 
 PROGRAM = "viewledger"
 SHELLS: dict[str, type[ShellComplete]] = {"bash": BashComplete, "fish": FishComplete, "zsh": ZshComplete}

@@ -19,6 +19,7 @@ from types import FrameType
 
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.settings.own_environment import asked_for_completion
 from jobs.settings.state_home import PROJECT, state_home
 from jobs.setup import debian_packages, programs
 from jobs.setup.steps import run_step, say
@@ -237,7 +238,10 @@ def main() -> ExitCode:
     """Set up, then become the command line under the environment's Python."""
     signal.signal(signal.SIGTERM, interrupted)
     try:
-        python = str(set_up(state_home(), developing=not DEVELOPING.isdisjoint(sys.argv[1:2])))
+        home = state_home()
+        if asked_for_completion() and not (home / "venv" / "bin" / "python").exists():
+            return ExitCode.OK  # whoever presses the tabulator asked for no set-up
+        python = str(set_up(home, developing=not DEVELOPING.isdisjoint(sys.argv[1:2])))
     except CommandError as error:
         print(f"viewledger: {error}", file=sys.stderr)
         return error.code

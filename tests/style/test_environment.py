@@ -14,7 +14,6 @@ ROOT = Path(__file__).parents[2]
 PRODUCT = ("ingestion", "batch_layer", "speed_layer", "serving_layer", "billing", "jobs", "verifier", "analysts")
 READS = {
     "jobs/settings/own_environment.py": "the one place",
-    "jobs/cli.py": "asks, before anything is loaded, whether a shell wants completions; the variable is click's",
     "analysts/viewledger/reading.py": "a package of its own, which analysts install without the product",
     "batch_layer/gate/gx_gate.py": "turns off what a library reports to its makers, which it reads from there alone",
     "batch_layer/lake/spark_session.py": "says to Spark's Java and its workers who they are",

@@ -173,11 +173,11 @@ def test_the_help_of_a_noun_is_not_an_old_spelling(words: list[str], capsys: pyt
     assert "approve" in shown.out
 
 
-def in_a_process_of_its_own(program: str) -> dict[str, Any]:
+def in_a_process_of_its_own(program: str, *flags: str) -> dict[str, Any]:
     """What a program that prints one JSON document says after it imported nothing but what it needs."""
     environ = {**os.environ, "VIEWLEDGER_HOME": "/nonexistent", "PYTHONPATH": str(PROJECT)}
     done = subprocess.run(
-        [sys.executable, "-P", "-c", program], env=environ, capture_output=True, text=True, check=True
+        [sys.executable, "-P", *flags, "-c", program], env=environ, capture_output=True, text=True, check=True
     )
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
@@ -263,6 +263,48 @@ def test_a_shell_is_offered_what_can_come_next(
     monkeypatch.setenv("COMP_CWORD", str(typed.count(" ") + 1))
     assert cli.main([]) == ExitCode.OK
     assert capsys.readouterr().out.split() == [f"plain,{word}" for word in offered]
+
+
+def test_bash_itself_completes_by_the_script(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (program := tmp_path / "viewledger").write_text(f'#!/bin/sh\nexec "{sys.executable}" -P -m jobs.cli "$@"\n')
+    program.chmod(0o755)
+    assert cli.main(["completion", "bash"]) == ExitCode.OK
+    typed = "COMP_WORDS=(viewledger billing st); COMP_CWORD=2; _viewledger_completion ./viewledger"
+    script = f'{capsys.readouterr().out}\n{typed}; echo "${{COMPREPLY[@]}}"'
+    environ = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, env=environ, capture_output=True, text=True, check=True)
+    assert done.stdout == "statements\n"
+
+
+LAUNCHER = PROJECT / "viewledger"
+
+
+def launched(home: Path, *words: str, **more: str) -> "subprocess.CompletedProcess[str]":
+    environ = {**os.environ, "VIEWLEDGER_HOME": str(home), "VIEWLEDGER_PYTHON": sys.executable, **more}
+    return subprocess.run([LAUNCHER, *words], env=environ, capture_output=True, text=True, check=False)
+
+
+def test_the_launcher_completes_and_makes_nothing_where_nothing_is_set_up(tmp_path: Path) -> None:
+    asked = {"_VIEWLEDGER_COMPLETE": "bash_complete", "COMP_WORDS": "viewledger billing st", "COMP_CWORD": "2"}
+    done = launched(tmp_path / "home", **asked)
+    assert (done.returncode, done.stdout, done.stderr) == (ExitCode.OK, "", "")
+    assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize("words", [[], ["help"], ["-h"], ["--help"]])
+def test_the_overview_needs_no_set_up(words: list[str], tmp_path: Path) -> None:
+    done = launched(tmp_path / "home", *words)
+    assert (done.returncode, done.stderr) == (ExitCode.OK, "")
+    assert all(f"\n  {name} " in done.stdout for name in ROOT.commands)
+    assert not (tmp_path / "home").exists()
+
+
+def test_the_overview_imports_the_standard_library_alone() -> None:
+    program = START.replace("WORDS", "['help']")
+    found = in_a_process_of_its_own(program, "-S")
+    assert found["code"] == ExitCode.OK
+    ours = {path.name for path in PROJECT.iterdir()}
+    assert {name.split(".")[0] for name in found["modules"]} <= {*sys.stdlib_module_names, *ours, "__main__"}
 
 
 def test_in_an_image_what_is_not_shipped_is_named_in_one_sentence(

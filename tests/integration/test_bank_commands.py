@@ -133,7 +133,7 @@ def test_without_an_account_that_pays_it_is_said_what_can_be_written(run: Run, t
         ("2020-01-01", "--execution-on: 2020-01-01 is in the past"),
         ((TODAY - timedelta(days=1)).isoformat(), "is in the past"),
         ((TODAY + timedelta(days=91)).isoformat(), "is too far ahead"),
-        ("2026-W49-2", "is not a day; give it as 2026-10-31"),
+        ("2026-W49-2", "is not a day: '2026-W49-2'; give it as 2026-10-31"),
     ],
 )
 @pytest.mark.parametrize("more", [(), ("--preview",)])
@@ -143,7 +143,7 @@ def test_no_batch_takes_effect_in_the_past(run: Run, day: str, sentence: str, mo
     assert "no payout was made yet" in batches(run)
 
 
-HOLD = ("hold", "--payee", "ann", "--actor", "eve")
+HOLD = ("holds", "place", "--payee", "ann", "--actor", "eve")
 
 
 @pytest.mark.parametrize("amount", ["1_000", "1e1", "١٢", "NaN", "Infinity", "-1", "+1", "0", " 1", "1.001", "1,5", ""])
@@ -159,11 +159,11 @@ def test_a_hold_is_of_a_plain_amount(run: Run, amount: str) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [
-        (("--currency", "eur", "--amount", "1", "--reason", "x"), ExitCode.BAD_INPUT, "'eur' is not an ISO 4217"),
-        (("--currency", "XXX", "--amount", "1", "--reason", "x"), ExitCode.BAD_INPUT, "'XXX' is not an ISO 4217"),
-        (("--currency", "EUR", "--amount", "1", "--reason", " "), ExitCode.BAD_INPUT, "--reason must be 1 to 500"),
-        (("--currency", "EUR", "--amount", "1", "--reason", "a\x1b[2J"), ExitCode.BAD_INPUT, "--reason must be 1 to"),
-        (("--currency", "EUR", "--amount", "1", "--reason", "x", "--days", "1_0"), 2, "'1_0' is not a whole"),
+        (("--currency", "eur", "--amount", "1", "--reason", "x"), ExitCode.BAD_INPUT, "is not an ISO 4217 currency: 'eur'"),
+        (("--currency", "XXX", "--amount", "1", "--reason", "x"), ExitCode.BAD_INPUT, "is not an ISO 4217 currency: 'XXX'"),
+        (("--currency", "EUR", "--amount", "1", "--reason", " "), ExitCode.BAD_INPUT, "--reason is not readable: ' '"),
+        (("--currency", "EUR", "--amount", "1", "--reason", "a\x1b[2J"), ExitCode.BAD_INPUT, "--reason is not readable"),
+        (("--currency", "EUR", "--amount", "1", "--reason", "x", "--days", "1_0"), 2, "--days is not a whole number: '1_0'"),
         (("--currency", "EUR", "--amount", "25.01", "--reason", "x"), ExitCode.REFUSED, "less than 25.010000 EUR"),
         (("--currency", "USD", "--amount", "1", "--reason", "x"), ExitCode.REFUSED, "was never owed anything in USD"),
     ],

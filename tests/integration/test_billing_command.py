@@ -422,7 +422,7 @@ def test_a_conflict_waits_until_somebody_lets_the_first_event_stay(desk: Desk) -
     decide = ["conflicts", "decide", *month, "--reason", "one release sent heartbeats", "--actor", "max"]
     code, _, error = desk.run(*decide, "--event", "9:9")
     assert (code, "'9:9' is not a conflict of period 2026-10" in error) == (ExitCode.BAD_INPUT, True)
-    assert "`billing conflicts --period" in error
+    assert "`billing conflicts list --period" in error
     decided = desk.document(*decide, "--event", "0:1")
     assert decided == {"decided_count": 1, "decision": "first_kept", "decided_before": []}
     assert desk.document("run", *month)["posted_count"] == 2, "it delays nobody"

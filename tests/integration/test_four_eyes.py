@@ -267,7 +267,7 @@ def test_the_command_shows_and_sets_limits_for_who_approves_alone(
     assert main(["billing", "limits", "show"]) == ExitCode.OK
     assert "5,000.000000 EUR" in capsys.readouterr().out
     assert main([*words[:3], "EUR", *words[4:]]) == ExitCode.BAD_INPUT
-    assert "--set is 'EUR'; it must be like EUR=5000,*=1000" in capsys.readouterr().err
+    assert "LIMITS is 'EUR'; it must be like EUR=5000,*=1000" in capsys.readouterr().err
     assert main(words[:4]) == ExitCode.BAD_INPUT
 
 

@@ -74,7 +74,7 @@ LIMITS = CommandGroup(
         f"{WORK}.limits:set_limits",
         "set limits; by a login that approves and does not bill",
         click.Argument(
-            ["limits"], metavar="EUR=5000,*=1000", help="in whole units by currency; `*` is for all other currencies"
+            ["limits"], help="in whole units by currency, like EUR=5000,*=1000; `*` is for all other currencies"
         ),
         reason(),
         actor("who sets them"),

@@ -18,7 +18,7 @@ from jobs.wiring.billing_work import billing_work
 @billing_work
 def set_limits(environ: Mapping[str, str], *, limits: str, reason: str, actor: str, as_json: bool) -> ExitCode:
     """Set limits, then show every limit in force."""
-    wanted = approval_limits(limits, "EUR=5000,*=1000")
+    wanted = approval_limits(limits, "LIMITS")
     stored = PostgresLimits(billing_connector(environ, APPROVER_ROLE))
     for currency, limit_micros in wanted.items():
         stored.set(currency, limit_micros, actor, reason)

@@ -159,8 +159,8 @@ def test_a_hold_is_of_a_plain_amount(run: Run, amount: str) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [
-        (("--currency", "eur", "--amount", "1", "--reason", "x"), ExitCode.BAD_INPUT, "not an ISO 4217 currency: 'eur'"),
-        (("--currency", "XXX", "--amount", "1", "--reason", "x"), ExitCode.BAD_INPUT, "not an ISO 4217 currency: 'XXX'"),
+        (("--currency", "eur", "--amount", "1", "--reason", "x"), ExitCode.BAD_INPUT, "an ISO 4217 currency: 'eur'"),
+        (("--currency", "XXX", "--amount", "1", "--reason", "x"), ExitCode.BAD_INPUT, "an ISO 4217 currency: 'XXX'"),
         (("--currency", "EUR", "--amount", "1", "--reason", " "), ExitCode.BAD_INPUT, "--reason is not readable: ' '"),
         (("--currency", "EUR", "--amount", "1", "--reason", "a\x1b[2J"), 2, "--reason is not readable"),
         (("--currency", "EUR", "--amount", "1", "--reason", "x", "--days", "1_0"), 2, "is not a whole number: '1_0'"),

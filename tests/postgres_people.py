@@ -16,6 +16,8 @@ def person(url: str, *roles: str, name: str = "person") -> Iterator[str]:
     try:
         yield f"postgresql://{login}:x@{url.rpartition('@')[2]}"
     finally:
+        # a session that was closed a moment ago may not have dropped its temporary objects yet
+        administer(url, f"SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE usename = '{login}'")
         administer(url, f"DROP ROLE {login}")
 
 

@@ -77,7 +77,8 @@ def terminate_connections(url: str) -> None:
     connection = psycopg2.connect(url)
     with connection, connection.cursor() as cursor:
         cursor.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'viewledger-api'"
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name = 'viewledger-api' AND datname = current_database()"
         )
     connection.close()
 

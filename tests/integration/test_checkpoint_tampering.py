@@ -337,7 +337,8 @@ def test_a_checkpoint_waits_for_whoever_is_writing(books: Books) -> None:
                 "INSERT INTO billing.rate_cards (contract_version, content_hash, document) VALUES (3, 'three', '{}')"
             )
             waiting = pool.submit(books.journal.close)
-            while not books.rows("SELECT 1 FROM pg_locks WHERE mode = 'ShareLock' AND NOT granted"):
+            of_this = "database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+            while not books.rows(f"SELECT 1 FROM pg_locks WHERE mode = 'ShareLock' AND NOT granted AND {of_this}"):
                 assert not waiting.done()
         position_end, _ = waiting.result(timeout=30)
     writer.close()

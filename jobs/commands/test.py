@@ -1,11 +1,14 @@
 """`./viewledger test`: run the requested tests; without words every test, and `check` in parallel."""
 
+import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import IO
 
 from jobs.child.process import bound_to_parent
@@ -34,16 +37,21 @@ BESIDE = (
 )
 """Files that share one Spark session, which starts and warms up once, and the demo, which has its own servers."""
 
+IN_MEMORY = Path("/dev/shm")  # noqa: S108  (a folder with a random name is made in it)
+ROOM_BYTES_MIN = 4 * 2**30
+
 
 def run(*, words: Sequence[str]) -> ExitCode:
     """Return OK only if every check held, at least one test ran and none failed."""
     programs_for_tests.provide(state_home(), words)
-    if words:
-        return ExitCode.OK if start("tests", ("pytest", *words)).wait() == 0 else ExitCode.FAILED
-    return run_everything()
+    with short_lived_folder() as folder:
+        if words:
+            tests = start("tests", ("pytest", *words), folder=folder)
+            return ExitCode.OK if tests.wait() == 0 else ExitCode.FAILED
+        return run_everything(folder)
 
 
-def run_everything() -> ExitCode:
+def run_everything(folder: Path) -> ExitCode:
     """Run every check and every test, even after a failure, so that one call shows everything.
 
     Long checks that need few servers run in parallel to the tests; their output comes last.
@@ -54,9 +62,9 @@ def run_everything() -> ExitCode:
         waiting = []
         for what, command in beside:
             said = closing.enter_context(tempfile.TemporaryFile())
-            waiting.append((what, start(what, command, output=said), said))
+            waiting.append((what, start(what, command, folder=folder, output=said), said))
         # pytest answers 5 when it collected no test, so "no test ran" is a failure without a look at its output.
-        if start("tests", ("pytest", *(f"--ignore={path}" for path in BESIDE))).wait() != 0:
+        if start("tests", ("pytest", *(f"--ignore={path}" for path in BESIDE)), folder=folder).wait() != 0:
             failed.append("tests")
         for what, child, said in waiting:
             code = child.wait()
@@ -69,13 +77,28 @@ def run_everything() -> ExitCode:
     return ExitCode.FAILED if failed else ExitCode.OK
 
 
-def start(what: str, words: Sequence[str], *, output: IO[bytes] | None = None) -> "subprocess.Popen[bytes]":
-    """Start one Python tool at the project's root; it ends when this process does."""
+@contextmanager
+def short_lived_folder() -> Iterator[Path]:
+    """Yield a folder for what tests make: in memory where there is room, because that is quick to make and remove."""
+    has_room = IN_MEMORY.is_dir() and shutil.disk_usage(IN_MEMORY).free > ROOM_BYTES_MIN
+    memory = IN_MEMORY if has_room and os.access(IN_MEMORY, os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="viewledger-test-", dir=memory, ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        folder.chmod(0o755)  # the servers' accounts enter it
+        yield folder
+
+
+def start(
+    what: str, words: Sequence[str], *, folder: Path, output: IO[bytes] | None = None
+) -> "subprocess.Popen[bytes]":
+    """Start one Python tool at the project's root, with a folder for its temporary files; it ends with this process."""
     print(f"test: {what}", file=sys.stderr, flush=True)
+    environ = with_java_home(own_environment()) | {"TMPDIR": str(folder), "SPARK_LOCAL_DIRS": str(folder)}
+    environ.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of processes would each compile the project again
     return subprocess.Popen(
         [sys.executable, "-m", *words],
         cwd=PROJECT,
-        env=with_java_home(own_environment()),
+        env=environ,
         stdout=output,
         stderr=None if output is None else subprocess.STDOUT,
         preexec_fn=bound_to_parent(signal.SIGTERM),

@@ -1,6 +1,7 @@
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -66,6 +67,18 @@ def test_whatever_fails_the_whole_run_fails_and_names_it(
     programs.codes[what] = 1
     assert test.run(words=[]) is ExitCode.FAILED
     assert f"test: failed: {what}" in capsys.readouterr().err
+
+
+def test_files_of_tests_are_in_memory_only_where_there_is_room(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(test, "IN_MEMORY", tmp_path)
+    monkeypatch.setattr(test, "ROOM_BYTES_MIN", 0)
+    with test.short_lived_folder() as folder:
+        assert folder.parent == tmp_path
+    assert not folder.exists()
+    for name, value in (("ROOM_BYTES_MIN", 2**62), ("IN_MEMORY", tmp_path / "there is none")):
+        monkeypatch.setattr(test, name, value)
+        with test.short_lived_folder() as folder:
+            assert folder.parent != tmp_path
 
 
 @pytest.mark.parametrize("failing", ["format", "lint", "types"])

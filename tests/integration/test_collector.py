@@ -240,7 +240,7 @@ def test_standard_input_is_ingested_from_a_line_on(broker: LocalStack) -> None:
     [
         (("/no/such/file",), ExitCode.BAD_INPUT, "/no/such/file cannot be read (No such file or directory)"),
         (("/",), ExitCode.BAD_INPUT, "/ cannot be read (is a folder, a pipe or a device; give a file)"),
-        (("-", "--from-line", "0"), ExitCode.BAD_INPUT, "--from-line is 0; the first line is 1"),
+        (("-", "--from-line", "0"), ExitCode.BAD_INPUT, "--from-line is out of range: 0; give a whole number from 1"),
         (("-", "--rejects", "/no/such/folder/r"), ExitCode.BAD_INPUT, "--rejects /no/such/folder/r: cannot be written"),
     ],
 )

@@ -135,7 +135,7 @@ def read(url: str, namespace: str, *video_ids: str) -> Any:
     async def asked() -> Any:
         client = redis.asyncio.Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1)
         try:
-            counts = SpeedLayerCounts(AsyncRedisSegmentReader(client, namespace=namespace))
+            counts = SpeedLayerCounts(AsyncRedisSegmentReader(client, namespace=namespace), fresh_seconds=5)
             return await counts.read(version(1).offset_ends, list(video_ids))
         finally:
             await client.aclose()

@@ -216,7 +216,7 @@ class TrustingLoop(ConsumeLoop):
 
     def _resume(self, partition: int, plan: Resume, log: LogRange) -> None:
         super()._resume(partition, plan, log)
-        self._around.log.begin(partition, log.highwater)
+        self._ports.log.begin(partition, log.highwater)
 
 
 class RosySpeedCounts(SpeedLayerCounts):

@@ -25,6 +25,7 @@ from ingestion.contract.event import TOPIC_VIDEO_VIEWS
 from ingestion.contract.unavailable import Part, UnavailableError
 from ingestion.contract.version import PublishedVersion
 from jobs.processes.api import SpeedLayerCounts
+from jobs.settings.declared.api import API_FRESH_SECONDS
 from serving_layer.counts.counts_reader import CountsReader
 from serving_layer.counts.merge import ServedCount, ServedVersion
 from speed_layer.chunk import Chunk, LogRecord, instant_of
@@ -49,6 +50,7 @@ from tests.speed_fakes import (
 PARTITIONS = 2
 VIDEOS = ("a", "b", "c")
 HORIZON = Horizon(7_200_000)
+FRESH_SECONDS = API_FRESH_SECONDS.default
 STATES_KEPT = 8
 """So many changes of the store can be lost at once."""
 POISON = (None, b"", b"{}", b"[]", b"\xff", b'{"event_id":1}', b'{"event_id":"1","event_id":"2"}')
@@ -623,7 +625,7 @@ class Pipeline:
     # What is served
 
     def _reader(self) -> CountsReader:
-        speed = self.speed_counts_type(AsyncStore(self.store))  # type: ignore[arg-type]
+        speed = self.speed_counts_type(AsyncStore(self.store), fresh_seconds=FRESH_SECONDS)  # type: ignore[arg-type]
         return serving_fakes.reader_of(
             self.pointer,
             speed,  # type: ignore[arg-type]

@@ -58,16 +58,16 @@ AMOUNTS = ("5.01", "4.99", "500", "5,00", "5_0", "5e0", "٥", "NaN", "Infinity",
 def refusals_of_a_whole_file(site: Site) -> Iterator[str | None]:
     """The bank refuses a whole file, and names no payment; payments that stay instructed would never be paid again."""
     for group in ("RJCT", "CANC"):
-        said = _said(site, REPORT.format(batch=ITEM.batch_id, group=f"<GrpSts>{group}</GrpSts>", payments=""))
-        found = said if isinstance(said, str) else [each.outcome for each in of_each_payment(said, KNOWN)[0]]
-        yield None if found == ["rejected"] else f"{group} of the whole file says {found} of its payment"
+        answer = _read(site, REPORT.format(batch=ITEM.batch_id, group=f"<GrpSts>{group}</GrpSts>", payments=""))
+        found = answer if isinstance(answer, str) else [each.outcome for each in of_each_payment(answer, KNOWN)[0]]
+        yield None if found == ["rejected"] else f"{group} of the whole file gives {found} for its payment"
 
 
 def documents_that_are_not_answers(site: Site) -> Iterator[str | None]:
     """Statements, orders, web pages and entity bombs in place of an answer; one would be read as an empty answer."""
     for text in NO_REPORTS:
-        said = _said(site, text)
-        yield None if isinstance(said, str) else f"{text[:60]!r} is read as an answer"
+        answer = _read(site, text)
+        yield None if isinstance(answer, str) else f"{text[:60]!r} is read as an answer"
 
 
 def answers_that_do_not_fit(site: Site) -> Iterator[str | None]:
@@ -98,7 +98,7 @@ def batches_of_another_day(_: Site) -> Iterator[str | None]:
         yield None if is_refused else f"a batch {days} days from today is accepted"
 
 
-def _said(site: Site, text: str) -> Any:
+def _read(site: Site, text: str) -> Any:
     """Return the answers that are read, or the first sentence of the refusal."""
     try:
         return read_answer(site.file("answer.xml", text))
@@ -107,10 +107,10 @@ def _said(site: Site, text: str) -> Any:
 
 
 def _unless_refused(site: Site, text: str, what: str) -> str | None:
-    said = _said(site, text)
-    if isinstance(said, str):
+    answer = _read(site, text)
+    if isinstance(answer, str):
         return None
-    acknowledged, problems = of_each_payment(said, KNOWN)
+    acknowledged, problems = of_each_payment(answer, KNOWN)
     is_refused = [*problems, *check_acknowledgements(acknowledged, KNOWN)]
     return None if is_refused else f"an answer with {what} is taken over"
 

@@ -86,7 +86,7 @@ def files_that_are_none(site: Site) -> Iterator[str | None]:
             folder = _bundle(site)
             (folder / name).unlink()
             make(folder / name)
-            yield _gain(site, folder, f"a bundle whose {name} is no file")
+            yield _gain(site, folder, f"a bundle whose {name} is not a file")
     folder = _bundle(site)
     with gzip.open(folder / "events.csv.gz", "wb", compresslevel=9) as bomb:
         for _ in range(BOMB_MIB):
@@ -120,11 +120,11 @@ def _gain(site: Site, folder: Path, what: str) -> str | None:
         done = _verified(site, folder)
     except subprocess.TimeoutExpired:
         return f"{what} holds the verifier for more than {SECONDS_MAX} s"
-    said = done.stdout + done.stderr
-    if b"Traceback" in said:
+    printed = done.stdout + done.stderr
+    if b"Traceback" in printed:
         return f"{what} ends the verifier with a trace"
-    if any(byte < 32 and byte != 10 for byte in said):
-        return f"{what} reaches the terminal of whoever checks"
+    if any(byte < 32 and byte != 10 for byte in printed):
+        return f"{what} reaches the terminal of the verifier's user"
     return f"{what} is said to agree" if done.returncode == AGREES else None
 
 

@@ -34,7 +34,7 @@ def smuggled_requests(site: Site) -> Iterator[str | None]:
             yield f"{fields[:60]!r}: its body was served as a request" if b" 200 OK" in answer else None
 
 
-def words_behind_a_body(site: Site) -> Iterator[str | None]:
+def words_after_a_body(site: Site) -> Iterator[str | None]:
     """A credential and an address in the trailer of a body, or a second time; no proxy has checked either of them."""
     token = site.token(Role.FINANCE).encode()
     credential = b"Authorization: Bearer " + token
@@ -71,6 +71,6 @@ def _answer_to(port: int, head: bytes, body: bytes) -> bytes:
 
 FAMILY: dict[str, Attack] = {
     "framing-smuggled": smuggled_requests,
-    "framing-trailers": words_behind_a_body,
+    "framing-trailers": words_after_a_body,
     "framing-head-of-stream": heads_of_streams,
 }

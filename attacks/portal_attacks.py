@@ -84,7 +84,7 @@ def redirects_elsewhere(site: Site) -> Iterator[str | None]:
             try:
                 location = browser.post(SIGN_IN, data=form).headers.get("location", "")
             except httpx.InvalidURL:
-                location = "what is no address at all"
+                location = "not an address at all"
         is_inside = re.fullmatch(r"/portal([/?][^\s\\]*)?", location) and ".." not in location and "//" not in location
         yield None if not location or is_inside else f"{address!r} leads to {location!r}"
 

@@ -113,7 +113,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument(
-        "--open-loop", type=float, metavar="RATE", help="1,000 clients with so many requests a second, and nothing else"
+        "--open-loop",
+        type=float,
+        metavar="RATE",
+        help="1,000 clients with this many requests a second, and nothing else",
     )
     arguments = parser.parse_args()
     if not arguments.open_loop and shutil.which("wrk") is None:

@@ -127,6 +127,6 @@ def as_restatement(run: BillingRun, cause: str, books: Books) -> BillingRun:
     """
     number = books.restatement_number(run)
     if not number:
-        said = f"period {run.period} was never billed; bill it with `billing run --period {run.period}`"
-        raise PreconditionsError([Failure(Precondition.RESTATEMENT, said)])
+        sentence = f"period {run.period} was never billed; bill it with `billing run --period {run.period}`"
+        raise PreconditionsError([Failure(Precondition.RESTATEMENT, sentence)])
     return replace(run, restatement_number=number, cause=cause, approval_limit_micros=NOBODY_ALONE)

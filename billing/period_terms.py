@@ -95,12 +95,12 @@ def steps_of(
     rests_on, attribution = terms.rests_on, terms.attribution
     if rests_on is None:
         return [(EVENTS, attribution)]
-    is_judged_anew = any(
+    is_judged_again = any(
         (rules := version.day_rules.get(day)) and rules.policy_version != policy
         for day, policy in rests_on.policy_by_day.items()
         if attribution.period.start_on <= day < attribution.period.end_on
     )
-    steps = [(POLICY if is_judged_anew else EVENTS, attribution)]
+    steps = [(POLICY if is_judged_again else EVENTS, attribution)]
     if terms.contract_version != rests_on.contract_version:
         before = Attribution(attribution.period, attribution.catalogue, catalogues.contracts(rests_on.contract_version))
         steps = [(steps[0][0], before), (CONTRACT, attribution)]

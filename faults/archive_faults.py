@@ -25,7 +25,7 @@ def file_deleted(scene: Scene) -> None:
     def delete(path: str) -> None:
         hdfs(scene.stack.folder, FILES, "-rm", path)
 
-    _refused_until_mended(scene, delete, _put_back)
+    _refused_until_restored(scene, delete, _put_back)
 
 
 def file_changed(scene: Scene) -> None:
@@ -39,7 +39,7 @@ def file_changed(scene: Scene) -> None:
         pq.write_table(changed, scene.folder / "changed.parquet")
         hdfs(scene.stack.folder, FILES, "-put", "-f", str(scene.folder / "changed.parquet"), path)
 
-    _refused_until_mended(scene, change, _put_back)
+    _refused_until_restored(scene, change, _put_back)
 
 
 def file_doubled(scene: Scene) -> None:
@@ -50,10 +50,10 @@ def file_doubled(scene: Scene) -> None:
         if code != ExitCode.OK:
             raise AssertionError(f"the rows could not be appended again: exit code {code}")
 
-    _refused_until_mended(scene, double, lambda scene, path: None, repair="--repair")
+    _refused_until_restored(scene, double, lambda scene, path: None, repair="--repair")
 
 
-def _refused_until_mended(
+def _refused_until_restored(
     scene: Scene,
     hurt: Callable[[str], None],
     restore: Callable[[Scene, str], None],

@@ -130,9 +130,9 @@ def gate_refuses(scene: Scene) -> None:
     scene.batches.finish(run, ExitCode.GATE_FAILED)
     if scene.published() != published:
         raise AssertionError(f"the gate refused, and yet {scene.published()} was published after {published}")
-    said = scene.batches.said()
-    if "Traceback" in said or "index.html" not in said:
-        raise AssertionError(f"the refusal does not name the gate's report: {said[-300:]}")
+    printed = scene.batches.printed()
+    if "Traceback" in printed or "index.html" not in printed:
+        raise AssertionError(f"the refusal does not name the gate's report: {printed[-300:]}")
     scene.batches.run()
 
 
@@ -144,11 +144,11 @@ def offsets_removed(scene: Scene) -> None:
         admin.delete_records({TopicPartition(scene.topic, 0): ends[0]})
     scene.hurt("records removed that no version covers")
     code = scene.batches.finish(scene.batches.start(attempts=1), None)
-    said = scene.batches.said()
+    printed = scene.batches.printed()
     if code == ExitCode.OK or scene.published() is not None:
         raise AssertionError(f"the run ended with {code} and published {scene.published()}")
-    if "Traceback" in said or "partition 0" not in said:
-        raise AssertionError(f"the refusal does not name the partition: {said[-300:]}")
+    if "Traceback" in printed or "partition 0" not in printed:
+        raise AssertionError(f"the refusal does not name the partition: {printed[-300:]}")
     scene.is_beyond_repair = True
 
 

@@ -59,13 +59,13 @@ class BatchRuns:
         self._checked(child.returncode, output, expected or 0)
         return int(child.returncode)
 
-    def said(self) -> str:
+    def printed(self) -> str:
         """Return all output of the runs."""
         return self.log.read_text()
 
     def _checked(self, code: int, output: str, expected: int = 0) -> dict[str, Any]:
         if code != expected:
-            raise AssertionError(f"batch run ended with {code} instead of {expected}: {self.said()[-800:]}")
+            raise AssertionError(f"batch run ended with {code} instead of {expected}: {self.printed()[-800:]}")
         self.was_used = True
         result: dict[str, Any] = json.loads(output) if code == 0 else {}
         if result.get("state") == "published":

@@ -35,8 +35,8 @@ def clock_of_batch_run_wrong(scene: Scene) -> None:
         clocks.set("batch", ahead_seconds)
         run = scene.batches.start(changes=clocks.environment("batch"))
         scene.batches.finish(run, ExitCode.REFUSED)
-        if "clock" not in scene.batches.said():
-            raise AssertionError(f"the refusal does not speak of the clock: {scene.batches.said()[-300:]}")
+        if "clock" not in scene.batches.printed():
+            raise AssertionError(f"the refusal does not speak of the clock: {scene.batches.printed()[-300:]}")
     if scene.published() is not None:
         raise AssertionError("a run published by a wrong clock")
     scene.batches.run()

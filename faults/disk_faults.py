@@ -85,15 +85,15 @@ def hdfs_disk_full(scene: Scene) -> None:
 
 
 def spark_disk_full(scene: Scene) -> None:
-    """The disk of Spark's scratch files is full: the run says so and publishes nothing; the next one publishes."""
+    """The disk of Spark's scratch files is full: the run reports it and publishes nothing; the next one publishes."""
     scratch = scene.small_disk("scratch", SCRATCH_FULL_KIB, "batch")
     scene.count(300)
     scene.hurt(f"Spark has a scratch disk of {SCRATCH_FULL_KIB} KiB")
     changes = {"SPARK_LOCAL_DIRS": str(scratch.folder)}
     code = scene.batches.finish(scene.batches.start(attempts=1, changes=changes), None)
-    said = scene.batches.said()
-    if code != ExitCode.UNAVAILABLE or "space" not in said or scene.published() is not None:
-        raise AssertionError(f"the run ended with {code}, published {scene.published()} and said {said[-300:]}")
+    printed = scene.batches.printed()
+    if code != ExitCode.UNAVAILABLE or "space" not in printed or scene.published() is not None:
+        raise AssertionError(f"the run ended with {code}, published {scene.published()} and said {printed[-300:]}")
     scratch.resize(ROOM_KIB)
     scene.batches.finish(scene.batches.start(attempts=1, changes=changes))
 

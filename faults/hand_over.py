@@ -72,9 +72,11 @@ def _expect_settled(scene: Scene, seen: Seen) -> None:
         covered = [each for each in scene.mirror.values() if each.offset < ends[each.partition]]
         views = recount(covered).views
         for video in VIDEOS:
-            told = seen.settled.get((version, video), {views[video]})
-            if told != {views[video]}:
-                raise AssertionError(f"version {version} of {video} was told as {told}, the model says {views[video]}")
+            served = seen.settled.get((version, video), {views[video]})
+            if served != {views[video]}:
+                raise AssertionError(
+                    f"version {version} of {video} was served as {served}, and the model has {views[video]}"
+                )
 
 
 @contextmanager
@@ -140,7 +142,7 @@ def _judge(
         if video in exact and views != exact[video]:
             seen.wrong.append(f"{each} of a video with {exact[video]} views")
         if views < at_least[video]:
-            seen.wrong.append(f"{each} after somebody was told {at_least[video]}")
+            seen.wrong.append(f"{each} after {at_least[video]}")
         if views > (at_most := scene.senders.sent.attempted_videos[video]):
             seen.wrong.append(f"{each} of a video of which {at_most} events were ever sent")
         seen.highest[video] = max(views, seen.highest.get(video, 0))

@@ -126,9 +126,9 @@ def retention_removed_unread(scene: Scene) -> None:
         raise AssertionError(f"the speed process ended with {again.child.poll()} instead of 1")
     if scene.positions() != before:
         raise AssertionError("the speed layer jumped over events that were removed")
-    said = again.log.read_text()
-    if "halted" not in said or "Traceback" in said:
-        raise AssertionError(f"the halt is not said plainly: {said[-300:]}")
+    printed = again.log.read_text()
+    if "halted" not in printed or "Traceback" in printed:
+        raise AssertionError(f"the halt is not said plainly: {printed[-300:]}")
     scene.is_beyond_repair = True
 
 

@@ -108,7 +108,7 @@ def _refuses_writes(scene: Scene) -> bool:
 
 
 def hangs(scene: Scene) -> None:
-    """SIGSTOP: connections stay and nothing answers; the API says `complete: false` meanwhile."""
+    """SIGSTOP: connections stay and nothing answers; the API answers `complete: false` meanwhile."""
     scene.start_ready("speed")
     scene.send(200)
     scene.wait(scene.is_counted, "counted before the fault")

@@ -13,7 +13,7 @@ class CollectorMetrics:
         ProcessCollector(registry=self.registry)
         events = Counter(
             "view_events_received",
-            "Events by outcome: accepted, rejected, or unacknowledged (the client was asked to retry).",
+            "Events by outcome: accepted, rejected, or unacknowledged (the client should retry).",
             ["status"],
             registry=self.registry,
         )

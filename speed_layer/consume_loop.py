@@ -49,7 +49,7 @@ class LoopPorts:
     elapsed: Callable[[], float]
     """Monotonic seconds from an arbitrary start."""
     pause: Callable[[float], object]
-    """Waits the given seconds, or less when the process is asked to end."""
+    """Waits the given seconds, or less when the process must end."""
 
 
 @dataclass

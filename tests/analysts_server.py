@@ -134,10 +134,10 @@ def analysts_server(
     with closing(
         ConnectGuard(ConnectRules(SqlRules(spark)), target=target, token=CONNECT_TOKEN, limits=limits)
     ) as guard:
-        door = start_guard(guard, "127.0.0.1", port)
-        assert door is not None
+        proxy = start_guard(guard, "127.0.0.1", port)
+        assert proxy is not None
         yield AnalystsServer(f"sc://127.0.0.1:{port}", f"sc://127.0.0.1:{spark_port}", run, _unpublished(tables, run))
-        door.stop(grace=1).wait()
+        proxy.stop(grace=1).wait()
     server.should_exit = True
     thread.join()
     stop_connect(spark)

@@ -70,7 +70,7 @@ class CuttingProxy:
             elif self._at == "answered":
                 self._cut()
                 client.shutdown(socket.SHUT_RDWR)
-                raise ConnectionAbortedError  # what the server says after that is no second answer
+                raise ConnectionAbortedError  # bytes after that are not a second answer
 
         pump(server, send, client)
 

@@ -54,7 +54,7 @@ RAW = [
 
 
 def extreme_message(rng: random.Random) -> bytes:
-    """Return an event with some fields at their edges, and now and then bytes that are no event."""
+    """Return an event with some fields at their edges, and sometimes bytes that are not an event."""
     if rng.random() < 0.05:
         return rng.choice(RAW)
     event: dict[str, object] = {

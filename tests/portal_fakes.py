@@ -96,7 +96,7 @@ class FakeEnded:
         self.digests[digest] = ends_at
 
 
-class FakeBehind:
+class FakePorts:
     """Everything behind the pages. `away` names the parts that do not answer."""
 
     def __init__(self) -> None:
@@ -209,8 +209,8 @@ class FakeBehind:
 
     def proposals(self) -> Sequence[ProposalRow]:
         self._needs(Part.POSTGRES)
-        said = ("video v was of ann and is of <b>bob</b>",)
-        return [ProposalRow("catalogue:3", "fay", NOW, said, are_all=False)]
+        sentence = ("video v was of ann and is of <b>bob</b>",)
+        return [ProposalRow("catalogue:3", "fay", NOW, sentence, are_all=False)]
 
     def appeal(self, statement_id: str, text: str, request: RequestKey) -> None:
         inputs_hash = self.requests.setdefault(request.key, request.inputs_hash)
@@ -267,15 +267,15 @@ class FakeBehind:
 class FakeProofs:
     """What became of events; away with the batch tables."""
 
-    def __init__(self, behind: FakeBehind) -> None:
-        self._behind = behind
+    def __init__(self, ports: FakePorts) -> None:
+        self._ports = ports
 
     def statement(self, statement_id: str) -> ProvenStatement | None:
-        detail = self._behind.rows[statement_id].detail
+        detail = self._ports.rows[statement_id].detail
         return ProvenStatement(detail.payee_id, detail.state)
 
     def payment(self, event_id: str) -> EventPayment:
-        if Part.SQL in self._behind.away:
+        if Part.SQL in self._ports.away:
             raise UnavailableError(Part.SQL, "HDFS")
         if event_id != EVENT:
             return EventPayment(event_id, PaymentStatus.UNKNOWN, 7)
@@ -286,7 +286,7 @@ class FakeProofs:
         )
 
     def events(self, statement_id: str, after: int) -> Iterator[PaidEvent]:
-        if Part.SQL in self._behind.away:
+        if Part.SQL in self._ports.away:
             raise UnavailableError(Part.SQL, "HDFS")
         yield PaidEvent(1, "-walk_01", EVENT, (0,))
 
@@ -300,7 +300,7 @@ def fake_guard() -> Guard:
 
 
 def fake_portal(
-    behind: FakeBehind,
+    ports: FakePorts,
     live_seconds: float = 0.0,
     provider: IdentityProvider | None = None,
     credentials: Credentials | None = None,
@@ -309,11 +309,11 @@ def fake_portal(
 ) -> Portal:
     """`live_seconds`: how long a stream of live counts lasts; it reads again at once."""
     sessions = Sessions(credentials or FakeCredentials(), ended or FakeEnded(), b"k" * 32, secure=False, now=now)
-    proofs = Proofs(FakeProofs(behind), FakeProofs(behind), ThreadPoolExecutor(1))
+    proofs = Proofs(FakeProofs(ports), FakeProofs(ports), ThreadPoolExecutor(1))
     live = LiveStreams(LiveLimits(poll_seconds=0.01, lifetime_seconds=live_seconds))
     return Portal(
-        fake_guard(), sessions, behind, behind, behind, proofs, behind, live, provider,
-        version=lambda: VERSION, missing_part=lambda complete: None if complete else behind.missing, now=now,
+        fake_guard(), sessions, ports, ports, ports, proofs, ports, live, provider,
+        version=lambda: VERSION, missing_part=lambda complete: None if complete else ports.missing, now=now,
     )  # fmt: skip
 
 

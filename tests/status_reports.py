@@ -11,8 +11,8 @@ def _element(name: str, text: str) -> str:
 
 def _reason(code: str, proprietary: str, more: Sequence[str]) -> str:
     kind = _element("Cd", code) + _element("Prtry", proprietary)
-    told = "".join(_element("AddtlInf", text) for text in more)
-    return _element("StsRsnInf", _element("Rsn", kind) + told)
+    received = "".join(_element("AddtlInf", text) for text in more)
+    return _element("StsRsnInf", _element("Rsn", kind) + received)
 
 
 def payment(
@@ -27,14 +27,14 @@ def payment(
 ) -> str:
     """Return what the bank says of one payment; `after` follows the reason."""
     ref = f'<OrgnlTxRef><Amt><InstdAmt Ccy="EUR">{amount}</InstdAmt></Amt></OrgnlTxRef>' if amount else ""
-    said = _element("OrgnlEndToEndId", item_id) + _element("TxSts", status) + _reason(code, proprietary, more)
-    return _element("TxInfAndSts", said + ref + after)
+    answer = _element("OrgnlEndToEndId", item_id) + _element("TxSts", status) + _reason(code, proprietary, more)
+    return _element("TxInfAndSts", answer + ref + after)
 
 
 def batch(payments: str = "", *, status: str = "", batch_id: str = "VL-EUR-20261201-1", code: str = "") -> str:
     """Return what the bank says of one payment information, and of payments in it."""
-    said = _element("OrgnlPmtInfId", batch_id) + _element("PmtInfSts", status) + _reason(code, "", ())
-    return f"<OrgnlPmtInfAndSts>{said}{payments}</OrgnlPmtInfAndSts>"
+    answer = _element("OrgnlPmtInfId", batch_id) + _element("PmtInfSts", status) + _reason(code, "", ())
+    return f"<OrgnlPmtInfAndSts>{answer}{payments}</OrgnlPmtInfAndSts>"
 
 
 def report(

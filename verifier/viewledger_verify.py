@@ -1150,9 +1150,9 @@ def _check_notices(database: sqlite3.Connection) -> None:
             text = f"the causes of statement {statement_id} add up to {sum(causes.values())} micros"
             raise WrongError(RECORDS, line, f"{text}, and it changed what was posted by another sum")
         if delta != expected:
-            said = "there is no notice of it" if delta is None else f"a notice says {delta} micros"
+            seen = "there is no notice of it" if delta is None else f"a notice says {delta} micros"
             text = f"{expected} micros" if expected is not None else "nothing"
-            raise WrongError(RECORDS, place, f"statement {statement_id} changed what was posted by {text}, and {said}")
+            raise WrongError(RECORDS, place, f"statement {statement_id} changed what was posted by {text}, and {seen}")
         before = (payee_id, earned)
     query = "SELECT line, statement_id FROM notices WHERE statement_id NOT IN (SELECT statement_id FROM statements)"
     for line, statement_id in database.execute(query):

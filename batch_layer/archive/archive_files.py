@@ -81,6 +81,6 @@ def file_sentence(path: str, what: str, recorded: Hours, found: Hours) -> str | 
     if first is None:
         return None if what == CHANGED else f"file {path} of raw_events {what}"
     return (
-        f"file {path} of raw_events {what}: {first}: on record are {recorded.get(first, nothing)}, "
-        f"found are {found.get(first, nothing)}"
+        f"file {path} of raw_events {what}: {first}: recorded {recorded.get(first, nothing)}, "
+        f"found {found.get(first, nothing)}"
     )

@@ -87,8 +87,8 @@ def _stalled(
     the version by itself.
     """
     pairs = enumerate(zip(positions, highwaters, strict=True))
-    behind = {partition: at for partition, (at, highwater) in pairs if at is not None and at < highwater}
-    waiting = log.appended_at(behind) if behind else {}
+    lagging = {partition: at for partition, (at, highwater) in pairs if at is not None and at < highwater}
+    waiting = log.appended_at(lagging) if lagging else {}
     return frozenset(partition for partition, since in waiting.items() if broker_time - since > STALLED_AFTER)
 
 
@@ -130,12 +130,12 @@ def _start(log: LogEnds, former: PublishedVersion | None, topic: str, begin_at_o
 def _watermarks(
     log: LogEnds, end: OffsetVector, highwaters: Sequence[int], broker_time: datetime, former: PublishedVersion | None
 ) -> tuple[datetime, ...]:
-    behind = {index: offset for index, offset in enumerate(end.ends) if offset < highwaters[index]}
-    appended_at = log.appended_at(behind) if behind else {}
+    lagging = {index: offset for index, offset in enumerate(end.ends) if offset < highwaters[index]}
+    appended_at = log.appended_at(lagging) if lagging else {}
     watermarks = []
     for partition in range(len(end.ends)):
         # no record at or after offset_end although the log is longer: only transaction markers follow
-        instant = appended_at.get(partition, broker_time) if partition in behind else broker_time
+        instant = appended_at.get(partition, broker_time) if partition in lagging else broker_time
         reached = former.watermarks[partition] if former and partition < len(former.watermarks) else _NEVER
         watermarks.append(max(instant, reached))
     return tuple(watermarks)

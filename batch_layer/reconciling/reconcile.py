@@ -112,15 +112,15 @@ def _steps(
         return
     # 2. Raw: every row of the archive against the records of the runs.
     compared["raw_events"], found = ports.comparison.raw_events(version, days)
-    ports.progress("raw", f"{compared['raw_events']:,} events in the archive, {_said(found)}")
+    ports.progress("raw", f"{compared['raw_events']:,} events in the archive, {_text(found)}")
     yield found
     # 3. Batch: every raw event was judged once, and the tally adds up.
     found = ports.comparison.events(version, days)
-    ports.progress("batch", f"judged events and tally, {_said(found)}")
+    ports.progress("batch", f"judged events and tally, {_text(found)}")
     yield found
     # 4. Served: the views of every video, from its events to the rows that the API reads.
     compared["videos"], found = ports.comparison.videos(version, days)
-    ports.progress("served", f"{compared['videos']:,} videos, {_said(found)}")
+    ports.progress("served", f"{compared['videos']:,} videos, {_text(found)}")
     yield found
     # 5. Billed: the postings against the version that they were posted from.
     billed = ports.ledger.billed(days)
@@ -128,7 +128,7 @@ def _steps(
     found = _billed_differences(ports, billed)
     if days is None:  # all periods are checked together, so it takes longer with each of them
         found += ports.ledger.paid_twice()
-    ports.progress("billed", f"{compared['billed_videos']:,} videos in the ledger, {_said(found)}")
+    ports.progress("billed", f"{compared['billed_videos']:,} videos in the ledger, {_text(found)}")
     yield found
 
 
@@ -142,5 +142,5 @@ def _billed_differences(ports: ReconcilePorts, billed: Sequence[BilledVideo]) ->
     return billed_differences(billed, billable)
 
 
-def _said(differences: list[str]) -> str:
+def _text(differences: list[str]) -> str:
     return f"{len(differences)} differences" if differences else "no difference"

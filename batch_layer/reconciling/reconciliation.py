@@ -82,9 +82,9 @@ def video_differences(
             steps.append((SERVED, unseen.pop(totals.video_id, (0, 0))))
         for (name, counts), (next_name, next_counts) in pairwise(steps):
             if counts != next_counts:
-                found.append((totals.video_id, f"{name} has {_said(counts)}, {next_name} has {_said(next_counts)}"))
+                found.append((totals.video_id, f"{name} has {_text(counts)}, {next_name} has {_text(next_counts)}"))
                 break
-    found += [(video_id, f"the tables have no views, {SERVED} has {_said(each)}") for video_id, each in unseen.items()]
+    found += [(video_id, f"the tables have no views, {SERVED} has {_text(each)}") for video_id, each in unseen.items()]
     return video_count + len(unseen), [f"video {video_id}: {text}" for video_id, text in sorted(found)]
 
 
@@ -108,5 +108,5 @@ def billed_differences(
     return found
 
 
-def _said(counts: Counts) -> str:
+def _text(counts: Counts) -> str:
     return f"{counts[0]} views ({counts[1]} billable)"

@@ -123,7 +123,7 @@ def _raw_differences(tables: _Tables, store: ReconciliationStore) -> tuple[int, 
     published = Content.parse(version.row_counts[RAW_EVENTS], version.content_hashes[RAW_EVENTS])
     differences = []
     if tables.days is None and total != published:
-        differences.append(f"all raw events: on record are {total}, version {version.version} has {published}")
+        differences.append(f"all raw events: recorded {total}, version {version.version} has {published}")
     found: defaultdict[str, dict[Place, Content]] = defaultdict(dict)
     raw = tables.received(RAW_EVENTS).select("*", "_file")
     for (_, part), content in contents({RAW_EVENTS: raw}, {RAW_EVENTS: BY_FILE}).items():

@@ -27,20 +27,20 @@ def _unreconciled(differences: Sequence[str]) -> list[Failure]:
     if not differences:
         return []
     more = f" (and {len(differences) - 1} more)" if len(differences) > 1 else ""
-    said = f"{differences[0]}{more}; fix the cause and run `./viewledger reconcile` until it finds none"
-    return [Failure(Precondition.RECONCILED, said)]
+    sentence = f"{differences[0]}{more}; fix the cause and run `./viewledger reconcile` until it finds none"
+    return [Failure(Precondition.RECONCILED, sentence)]
 
 
 def _unsettled(period: Period, version: PublishedVersion, allowed_lateness: timedelta) -> list[Failure]:
     needed = period.end_at + allowed_lateness
-    behind = [(at, partition) for partition, at in enumerate(version.watermarks) if at < needed]
-    if not behind:
+    lagging = [(at, partition) for partition, at in enumerate(version.watermarks) if at < needed]
+    if not lagging:
         return []
-    earliest, partition = min(behind)
+    earliest, partition = min(lagging)
     hours = f"{allowed_lateness / timedelta(hours=1):g}"
-    said = (
-        f"version {version.version} covers {len(behind)} of {len(version.watermarks)} partitions not far "
+    sentence = (
+        f"version {version.version} covers {len(lagging)} of {len(version.watermarks)} partitions not far "
         f"enough: partition {partition} is settled until {earliest.isoformat()}, and {needed.isoformat()} is needed "
         f"(end of the period + {hours} hours of allowed lateness); wait until then and run `./viewledger batch run`"
     )
-    return [Failure(Precondition.SETTLED, said)]
+    return [Failure(Precondition.SETTLED, sentence)]

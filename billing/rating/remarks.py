@@ -109,7 +109,7 @@ def moved_shares(period: Period, before: Catalogue, now: Catalogue) -> dict[str,
     """Return video → its old and new owners with their shares, for the videos whose owners in the period differ."""
     old, new = _owners(period, before), _owners(period, now)
     return {
-        video_id: f"{_said(old.get(video_id, []))} → {_said(new.get(video_id, []))}"
+        video_id: f"{_text(old.get(video_id, []))} → {_text(new.get(video_id, []))}"
         for video_id in sorted(old.keys() | new.keys())
         if old.get(video_id) != new.get(video_id)
     }
@@ -152,7 +152,7 @@ def _owners(period: Period, catalogue: Catalogue) -> dict[str, list[OwnerShare]]
     return found
 
 
-def _said(shares: Sequence[OwnerShare]) -> str:
+def _text(shares: Sequence[OwnerShare]) -> str:
     parts = (
         f"{each.payee_id} {each.share_ppm / WHOLE_PERCENT_PPM:g} %"
         + (f" on {each.from_on}/{each.to_on}" if len({(one.from_on, one.to_on) for one in shares}) > 1 else "")

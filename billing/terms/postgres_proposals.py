@@ -153,7 +153,7 @@ def subject_of(proposal_id: str) -> tuple[str, str]:
     """
     named = re.fullmatch(r"(catalogue|rates):([0-9]{1,18})|account:(\S{1,128}:[0-9]{1,9})", proposal_id, re.ASCII)
     if named is None:
-        raise UnknownNameError(f"{proposal_id!r} is no proposal; `billing proposals list` lists them")
+        raise UnknownNameError(f"{proposal_id!r} is not a proposal; `billing proposals list` lists them")
     if named[3]:
         return "bank_account", named[3]
     return ("catalogue" if named[1] == "catalogue" else "contract"), named[2]

@@ -21,7 +21,7 @@ SHOWN_MAX = 20
 def run(*, as_json: bool) -> ExitCode:
     """Find repeated ids. Exit codes: 4 a server is away, 5 nothing is published, 6 an id is counted more than once."""
     chosen = BatchSettings.from_environ(settings.environment("PIPELINE"))
-    with told_by_exit_code(), ExitStack() as closed:
+    with errors_as_exit_codes(), ExitStack() as closed:
         version = published(closed.enter_context(closing(PostgresVersionStore(chosen.postgres_url))))
         check_hdfs(chosen.hdfs_url)
         # imported here: pyspark takes a second, which a refusal need not wait for

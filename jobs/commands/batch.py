@@ -10,14 +10,14 @@ from batch_layer.versions.postgres_versions import PostgresVersionStore
 from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.wiring.batch_run import attempt, note_open_differences, open_ports, told_by_exit_code
+from jobs.wiring.batch_run import attempt, errors_as_exit_codes, note_open_differences, open_ports
 from jobs.wiring.batch_settings import BatchSettings
 
 
 def run(*, attempts: int, begin_at_oldest: bool, as_json: bool) -> ExitCode:
     """Do a batch run. Exit codes: 3 the gate failed, 4 a server is away, 5 refused, 6 a difference."""
     chosen = BatchSettings.from_environ(settings.environment("PIPELINE"))
-    with told_by_exit_code():
+    with errors_as_exit_codes():
         result = attempt(lambda: _run_once(chosen, begin_at_oldest=begin_at_oldest), attempts)
     if as_json:
         print(json.dumps(asdict(result), default=str))
@@ -42,7 +42,7 @@ def run(*, attempts: int, begin_at_oldest: bool, as_json: bool) -> ExitCode:
 def show_versions(*, limit: int, as_json: bool) -> ExitCode:
     """Print the newest published versions."""
     chosen = BatchSettings.from_environ(settings.environment("PIPELINE"))
-    with told_by_exit_code(), closing(PostgresVersionStore(chosen.postgres_url)) as store:
+    with errors_as_exit_codes(), closing(PostgresVersionStore(chosen.postgres_url)) as store:
         found = store.versions(limit)
     for each in found:
         if as_json:

@@ -20,7 +20,7 @@ TEXT_SHOWN = 100
 
 def list_letters(*, limit: int, as_json: bool) -> ExitCode:
     """Print the newest rejected messages."""
-    with _told():
+    with _errors_as_exit_codes():
         letters = open_replay(settings.environment()).newest(limit)
     if as_json:
         print(json.dumps([_document(letter) for letter in letters]))
@@ -32,14 +32,14 @@ def list_letters(*, limit: int, as_json: bool) -> ExitCode:
 def replay(*, place: tuple[int, int], actor: str) -> ExitCode:
     """Send one message again; REFUSED if it cannot be sent, or was sent before."""
     partition, offset = place
-    with _told():
+    with _errors_as_exit_codes():
         open_replay(settings.environment()).replay(partition, offset, actor)
     print(f"message {partition}:{offset} was sent again")
     return ExitCode.OK
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _errors_as_exit_codes() -> Iterator[None]:
     """Give the errors of a command their exit codes."""
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # its chatter says no more than our one sentence
     try:

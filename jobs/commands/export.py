@@ -13,7 +13,7 @@ from batch_layer.published.spark_parquet_export import ExportedTable, export_tab
 from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.wiring.sql_session import SqlSession, sql_session, told
+from jobs.wiring.sql_session import SqlSession, errors_as_exit_codes, sql_session
 from jobs.wiring.sql_version import VersionChoice
 
 MANIFEST = "manifest.json"
@@ -72,7 +72,7 @@ def _exported(session: SqlSession, names: Sequence[str], folder: Path) -> dict[s
     published = next(each for each in session.snapshots.manifests() if each["version"] == session.version)
     tables = {}
     for name in names:
-        with told():
+        with errors_as_exit_codes():
             exported = export_table(session.tables.batches(f"SELECT * FROM {name}"), folder / name)  # noqa: S608
         if exported.row_count != published["rows"][name]:
             raise CommandError(

@@ -13,7 +13,7 @@ from ingestion.contract.version import PublishedVersion
 from jobs import settings
 from jobs.exit_codes import ExitCode
 from jobs.settings.declared.servers import KAFKA_BOOTSTRAP, POSTGRES_URL, REDIS_URL, SPEED_NAMESPACE, TOPIC_VIDEO_VIEWS
-from jobs.wiring.batch_run import told_by_exit_code
+from jobs.wiring.batch_run import errors_as_exit_codes
 from speed_layer.redis_segment_store import RedisSegmentStore
 
 PARTITIONS_LOOKED_AT = 64
@@ -31,7 +31,7 @@ def run(*, actor: str, reason: str) -> ExitCode:
     postgres_url = POSTGRES_URL.read(environ)
     topic = TOPIC_VIDEO_VIEWS.read(environ)
     with (
-        told_by_exit_code(),
+        errors_as_exit_codes(),
         closing(PostgresVersionStore(postgres_url)) as versions,
         closing(PostgresLogGenerations(postgres_url, topic)) as generations,
         closing(KafkaLogEnds(bootstrap, topic)) as log,

@@ -10,7 +10,7 @@ from batch_layer.run.run_result import RunResult
 from jobs import settings
 from jobs.exit_codes import ExitCode
 from jobs.telemetry.figures_file import recorded_check
-from jobs.wiring.batch_run import attempt, open_ports, told_by_exit_code
+from jobs.wiring.batch_run import attempt, errors_as_exit_codes, open_ports
 from jobs.wiring.batch_settings import BatchSettings
 
 
@@ -18,7 +18,7 @@ def run(*, attempts: int, as_json: bool) -> ExitCode:
     """Return OK if every table has the same rows; DIFFERENCE names the first table and day that differ."""
     chosen = BatchSettings.from_environ(settings.environment("PIPELINE"))
     started = time.monotonic()
-    with told_by_exit_code(), recorded_check(chosen.state, "rebuild", DifferenceError):
+    with errors_as_exit_codes(), recorded_check(chosen.state, "rebuild", DifferenceError):
         result = attempt(lambda: _rebuilt(chosen), attempts)
     seconds = time.monotonic() - started
     if as_json:

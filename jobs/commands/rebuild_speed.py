@@ -77,7 +77,7 @@ def _rebuilt(store: RedisSegmentStore, log: KafkaLogEnds, starts: list[int], wit
     starts += [log.base] * (partition_count - len(starts))
     wanted = log.highwaters()
     total = sum(end - start for end, start in zip(wanted, starts, strict=True))
-    started = told = time.monotonic()
+    started = reported = time.monotonic()
     store.forget(partition_count)
     while True:
         positions = store.positions(partition_count)
@@ -92,7 +92,7 @@ def _rebuilt(store: RedisSegmentStore, log: KafkaLogEnds, starts: list[int], wit
                 "runs (./viewledger status) and what its log says; counting goes on without this command",
                 ExitCode.UNAVAILABLE,
             )
-        if now - told >= TELL_SECONDS:
-            told = now
+        if now - reported >= TELL_SECONDS:
+            reported = now
             print(f"rebuild: {total - left:,} of {total:,} events", file=sys.stderr, flush=True)
         time.sleep(POLL_SECONDS)

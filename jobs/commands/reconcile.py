@@ -25,7 +25,7 @@ SHOWN_MAX = 20
 def run(*, day: date | None, repair: bool, as_json: bool) -> ExitCode:
     """Reconcile. Exit codes: 4 a server is away, 5 nothing is published, 6 a difference."""
     chosen = BatchSettings.from_environ(settings.environment("PIPELINE"))
-    with told_by_exit_code(), _ports(chosen) as ports:
+    with errors_as_exit_codes(), _ports(chosen) as ports:
         result = reconcile_once(ports, day, repair=repair)
         note_open_differences(chosen, ports.reconciliations)
     if as_json:

@@ -66,10 +66,10 @@ def run_everything(folder: Path) -> ExitCode:
         # pytest answers 5 when it collected no test, so "no test ran" is a failure without a look at its output.
         if start("tests", ("pytest", *(f"--ignore={path}" for path in BESIDE)), folder=folder).wait() != 0:
             failed.append("tests")
-        for what, child, said in waiting:
+        for what, child, output in waiting:
             code = child.wait()
-            said.seek(0)
-            print(f"test: {what}\n{said.read().decode(errors='replace')}", file=sys.stderr, flush=True)
+            output.seek(0)
+            print(f"test: {what}\n{output.read().decode(errors='replace')}", file=sys.stderr, flush=True)
             if code != 0:
                 failed.append(what)
     if failed:

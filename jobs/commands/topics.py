@@ -17,17 +17,17 @@ def create_missing() -> ExitCode:
     with admin_client(connection) as admin:
         for name in create(admin, connection):
             print(f"created {name}")
-        return _told(differences(admin, connection))
+        return _report(differences(admin, connection))
 
 
 def check() -> ExitCode:
     """Return OK if the topics are right, else DIFFERENCE (each difference on its own line)."""
     connection = KafkaConnection.from_environ(environment())
     with admin_client(connection) as admin:
-        return _told(differences(admin, connection))
+        return _report(differences(admin, connection))
 
 
-def _told(found: Sequence[str]) -> ExitCode:
+def _report(found: Sequence[str]) -> ExitCode:
     for difference in found:
         print(difference)
     if not found:

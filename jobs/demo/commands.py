@@ -49,8 +49,8 @@ class RunningCommand:
         """
         output, _ = self.process.communicate()
         if self.process.returncode != 0:
-            said = self.log.read_text().strip().splitlines() or ["no message"]
-            raise CommandError(f"{self.name} failed: {said[-1]} (log: {self.log})", ExitCode.FAILED)
+            lines = self.log.read_text().strip().splitlines() or ["no message"]
+            raise CommandError(f"{self.name} failed: {lines[-1]} (log: {self.log})", ExitCode.FAILED)
         return dict(json.loads(output))
 
 

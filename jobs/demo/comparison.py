@@ -45,9 +45,9 @@ def compare(truth: Truth, observed: Observed, rates: Mapping[str, int]) -> list[
     """Return all rows. `rates` are micros per thousand billable views by country, `*` for every other country."""
     rows = [
         ComparedRow(
-            "acknowledged over HTTP", truth.sent_over_http - truth.refused_at_the_door, observed.over_http.acknowledged
+            "acknowledged over HTTP", truth.sent_over_http - truth.refused_by_collector, observed.over_http.acknowledged
         ),
-        ComparedRow("refused at the door", truth.refused_at_the_door, observed.over_http.refused),
+        ComparedRow("refused by the collector", truth.refused_by_collector, observed.over_http.refused),
         ComparedRow("acknowledged by Kafka", truth.sent_to_kafka, observed.to_kafka.acknowledged),
         ComparedRow("archived (raw rows, settled part)", truth.settled_verdicts.total(), observed.archived),
     ]

@@ -36,15 +36,15 @@ def wait_until_counted(environment: Mapping[str, str]) -> float:
     consumer.close()
     with redis.Redis.from_url(REDIS_URL.read(environment), socket_timeout=10) as client:
         while True:
-            behind = {
+            lagging = {
                 each.partition: end - applied
                 for each, end in wanted.items()
                 if (applied := int(client.hget(f"{{views:{each.partition}}}:state", "position") or 0)) < end
             }
-            if not behind:
+            if not lagging:
                 return time.monotonic() - started
             if time.monotonic() - started > DRAIN_SECONDS_MAX:
-                raise CommandError(f"the speed layer lags behind (partition: events): {behind}", ExitCode.DIFFERENCE)
+                raise CommandError(f"the speed layer lags behind (partition: events): {lagging}", ExitCode.DIFFERENCE)
             time.sleep(POLL_SECONDS)
 
 

@@ -54,7 +54,7 @@ class Truth:
     """The expected results, known by construction. Views are by video; billable views by (video, country)."""
 
     sent_over_http: int = 0
-    refused_at_the_door: int = 0
+    refused_by_collector: int = 0
     sent_to_kafka: int = 0
     settled_verdicts: Counter[str] = field(default_factory=Counter)
     settled_views: Counter[str] = field(default_factory=Counter)
@@ -139,7 +139,7 @@ class _Maker:
     def refuse(self, phase: int, event: dict[str, Any] | bytes, video_id: str) -> None:
         """Send messages that the collector refuses and that, sent straight to Kafka, the pipeline rejects."""
         if self.send(phase, event, video_id):
-            self.truth.refused_at_the_door += 1
+            self.truth.refused_by_collector += 1
         else:
             self.expect(phase, "rejected")
 

@@ -24,7 +24,7 @@ def redis_units(profile: Profile, *, program: str, environ: Mapping[str, str]) -
         "appendfsync": "everysec",  # a lost second is replayed from the log, from the position stored with the counts
         "save": '""',
         "maxmemory": MAXMEMORY,
-        "maxmemory-policy": "noeviction",  # a count must be refused aloud, never dropped silently
+        "maxmemory-policy": "noeviction",  # a count must be refused with an error, never dropped silently
         "databases": 64,  # tests take one each
     }
     config = profile.write_config("redis/redis.conf", "".join(f"{name} {value}\n" for name, value in settings.items()))

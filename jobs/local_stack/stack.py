@@ -145,15 +145,15 @@ class LocalStack:
         return is_running(self.folder)
 
     def _wait_until_ready(self, tell: Callable[[str], None], within_seconds: float) -> None:
-        deadline, told = time.monotonic() + within_seconds, ""
+        deadline, reported = time.monotonic() + within_seconds, ""
         while True:
             report = self.report()
             if report.get("state") == "ready":
                 tell(f"ready after {report['ready_after_seconds']} s")
                 return
             waiting = [name for name, child in report.get("children", {}).items() if child["state"] == "starting"]
-            if waiting and (text := "starting " + ", ".join(waiting)) != told:
-                tell(told := text)
+            if waiting and (text := "starting " + ", ".join(waiting)) != reported:
+                tell(reported := text)
             if not self._alive():
                 reason = report.get("error") or tail(self.folder / "log" / "supervisor.log").strip().split("\n")[-1]
                 raise CommandError(f"the local stack did not start: {reason}", ExitCode.UNAVAILABLE)

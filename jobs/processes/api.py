@@ -24,14 +24,14 @@ from jobs.settings.declared.api import API_DOCS, API_FRESH_SECONDS
 from jobs.settings.declared.listening import API_METRICS_PORT, API_PORT
 from jobs.settings.declared.servers import SPEED_NAMESPACE
 from jobs.telemetry.json_log import log_json
-from jobs.wiring.access_settings import AccessSettings, open_doors
+from jobs.wiring.access_settings import AccessSettings, wire_access
 from jobs.wiring.api_appeals import BooksAppeals
 from jobs.wiring.api_catalogue import CatalogueImporter, ImportSettings
 from jobs.wiring.api_history import cursor_key, open_history
 from jobs.wiring.api_proofs import open_api_proofs
 from jobs.wiring.api_statements import BooksStatements
 from jobs.wiring.oidc_settings import sign_in_at
-from jobs.wiring.portal import Behind, PortalSettings, SignedOut, routes_of_portal
+from jobs.wiring.portal import PortalSettings, SharedReaders, SignedOut, routes_of_portal
 from serving_layer.access.postgres_api_keys import PostgresApiKeys
 from serving_layer.counts.counts_reader import CountsReader
 from serving_layer.counts.merge import SpeedSums
@@ -131,7 +131,7 @@ def run() -> ExitCode:
         AsyncRedisSegmentReader(client, namespace=chosen.namespace), fresh_seconds=chosen.fresh_seconds
     )
     with ThreadPoolExecutor(3, thread_name_prefix="postgres") as executor:
-        doors = open_doors(chosen.access, keys_breaker.on(keys, PostgresApiKeys.find), executor, metrics.responded)
+        access = wire_access(chosen.access, keys_breaker.on(keys, PostgresApiKeys.find), executor, metrics.responded)
         reader = CountsReader(
             postgres_breaker.on(pointer, PostgresVersions.current),
             postgres_breaker.on(counts, PostgresVersions.counts, PostgresVersions.changes),
@@ -157,19 +157,21 @@ def run() -> ExitCode:
         ):
             appeals = BooksAppeals(chosen.postgres.url)
             books = ServedStatements(BooksStatements(chosen.postgres.url), history.cursors, books_executor)
-            live, provider = LiveStreams(), sign_in_at(chosen.access.oidc, doors.oidc)
-            behind = Behind(doors, reader, metrics, history, proofs, books_executor, live, SignedOut(ended, executor))
+            live, provider = LiveStreams(), sign_in_at(chosen.access.oidc, access.oidc)
+            shared = SharedReaders(
+                access, reader, metrics, history, proofs, books_executor, live, SignedOut(ended, executor)
+            )
             routes = [
-                *statement_routes(doors.guard, books),
-                *appeal_routes(doors.guard, books, appeals, changes_executor),
-                *proof_routes(doors.guard, proofs),
-                *routes_of_portal(environ, chosen.portal, operations, behind, provider),
+                *statement_routes(access.guard, books),
+                *appeal_routes(access.guard, books, appeals, changes_executor),
+                *proof_routes(access.guard, proofs),
+                *routes_of_portal(environ, chosen.portal, operations, shared, provider),
             ]
             if chosen.imports.pseudonymise is not None:
                 importer = CatalogueImporter(chosen.postgres.url, chosen.imports.pseudonymise)
-                routes += catalogue_routes(doors.guard, importer, changes_executor)
+                routes += catalogue_routes(access.guard, importer, changes_executor)
             logger.info("api ready", extra={"fields": {"host": chosen.http.host, "port": chosen.http.port}})
-            api = Api(reader, metrics, doors.guard, history, live, routes, shows_docs=chosen.shows_docs)
+            api = Api(reader, metrics, access.guard, history, live, routes, shows_docs=chosen.shows_docs)
             code = chosen.http.serve(counts_app(api), listener)
     pointer.close()
     counts.close()

@@ -219,7 +219,7 @@ def _loop_ports(
 
 def _patiently(connect: Callable[[], Connected], stopping: threading.Event) -> Connected | None:
     """Retry until it works; return None if asked to stop meanwhile."""
-    return wait_for(connect, stopping=stopping, told=_waiting)
+    return wait_for(connect, stopping=stopping, before_wait=_waiting)
 
 
 def _waiting(error: Exception, _failures: int, seconds: float) -> None:

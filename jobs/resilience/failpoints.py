@@ -172,17 +172,17 @@ class _Hurting:
         return surrounded
 
     def _after(self, answer: "Future[Any]", points: list[Failpoint]) -> "Future[Any]":
-        told: Future[Any] = Future()
+        outcome: Future[Any] = Future()
 
         def tell(done: "Future[Any]") -> None:
             try:
                 self._reach(points)
-                told.set_result(done.result())
+                outcome.set_result(done.result())
             except Exception as error:  # noqa: BLE001  whatever it is, it is the answer
-                told.set_exception(error)
+                outcome.set_exception(error)
 
         answer.add_done_callback(tell)
-        return told
+        return outcome
 
     def _reach(self, points: list[Failpoint]) -> None:
         for point in points:

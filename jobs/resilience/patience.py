@@ -19,7 +19,7 @@ from ingestion.contract.backoff import QUICK, Backoff
 from ingestion.contract.unavailable import UnavailableError
 
 Answer = TypeVar("Answer")
-Told = Callable[[Exception, int, float], None]
+BeforeWait = Callable[[Exception, int, float], None]
 """Called before each wait: the error, the number of failed tries, the seconds to wait."""
 
 BETWEEN_RUNS = Backoff(4.0, 30.0)
@@ -30,7 +30,7 @@ def try_again(
     work: Callable[[], Answer],
     *,
     attempts: int,
-    told: Told,
+    before_wait: BeforeWait,
     backoff: Backoff = BETWEEN_RUNS,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Answer:
@@ -40,20 +40,20 @@ def try_again(
         stop=stop_after_attempt(attempts),
         wait=_waits(backoff),
         sleep=sleep,
-        before_sleep=_telling(told),
+        before_sleep=_called_before_wait(before_wait),
         reraise=True,
     )
     return retrying(work)
 
 
-def wait_for(work: Callable[[], Answer], *, stopping: threading.Event, told: Told) -> Answer | None:
+def wait_for(work: Callable[[], Answer], *, stopping: threading.Event, before_wait: BeforeWait) -> Answer | None:
     """Do the work until it succeeds; return None if asked to stop meanwhile."""
     retrying = Retrying(
         retry=retry_if_exception_type(UnavailableError),
         stop=stop_when_event_set(stopping),
         wait=_waits(QUICK),
         sleep=sleep_using_event(stopping),
-        before_sleep=_telling(told),
+        before_sleep=_called_before_wait(before_wait),
         retry_error_callback=lambda _: None,
     )
     return None if stopping.is_set() else retrying(work)
@@ -64,10 +64,10 @@ def _waits(backoff: Backoff) -> Callable[[RetryCallState], float]:
     return lambda state: backoff.seconds(state.attempt_number, jitter.random)
 
 
-def _telling(told: Told) -> Callable[[RetryCallState], None]:
+def _called_before_wait(before_wait: BeforeWait) -> Callable[[RetryCallState], None]:
     def tell(state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, Exception) and state.next_action:
-            told(error, state.attempt_number, state.next_action.sleep)
+            before_wait(error, state.attempt_number, state.next_action.sleep)
 
     return tell

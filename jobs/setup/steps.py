@@ -31,7 +31,7 @@ def run_step(
     process is interrupted.
     """
     say(f"{what} …")
-    started = told = time.monotonic()
+    started = reported = time.monotonic()
     with log.open("ab") as output:
         offset = output.tell()
         child = subprocess.Popen(  # ended below, whatever happens
@@ -45,9 +45,9 @@ def run_step(
         )
         try:
             while (code := _wait(child, 0.5)) is None:
-                if time.monotonic() - told >= HEARTBEAT_SECONDS:
-                    told = time.monotonic()
-                    say(f"{what}: still working after {told - started:.0f} s")
+                if time.monotonic() - reported >= HEARTBEAT_SECONDS:
+                    reported = time.monotonic()
+                    say(f"{what}: still working after {reported - started:.0f} s")
         finally:
             if child.poll() is None:
                 child.terminate()

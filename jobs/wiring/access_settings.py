@@ -90,7 +90,7 @@ def development_bearer(environ: Mapping[str, str], role: Role) -> dict[str, str]
 
 
 @dataclass(frozen=True)
-class Doors:
+class Guards:
     """The guard and its parts."""
 
     guard: Guard
@@ -101,9 +101,9 @@ class Doors:
     """The identity provider, if there is one."""
 
 
-def open_doors(
+def wire_access(
     chosen: AccessSettings, keys: PostgresApiKeys, executor: Executor, observe: Callable[[str, int], None]
-) -> Doors:
+) -> Guards:
     """Wire the guard of the API's routes and the portal's access. `executor` runs look-ups of keys."""
 
     async def find_key(key_id: str) -> ApiKey | None:
@@ -142,7 +142,7 @@ def open_doors(
         strict_transport=f"max-age={chosen.hsts_seconds}" if chosen.hsts_seconds else None,
         observe=observe,
     )
-    return Doors(guard, pages, oidc)
+    return Guards(guard, pages, oidc)
 
 
 def _network(address: str | None) -> str:

@@ -50,7 +50,7 @@ Answer = TypeVar("Answer")
 
 
 @contextmanager
-def told_by_exit_code() -> Iterator[None]:
+def errors_as_exit_codes() -> Iterator[None]:
     """Give the batch layer's errors their exit codes, and silence the clients, which add nothing to our sentence."""
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     logging.getLogger("py4j").setLevel(logging.CRITICAL)
@@ -63,10 +63,10 @@ def told_by_exit_code() -> Iterator[None]:
 def attempt(work: Callable[[], Answer], attempts: int, sleep: Callable[[float], None] = time.sleep) -> Answer:
     """Do the work; retry it after a bounded wait while a server does not answer."""
 
-    def told(error: Exception, failures: int, seconds: float) -> None:
+    def before_wait(error: Exception, failures: int, seconds: float) -> None:
         report("retry", f"{error}; attempt {failures + 1} of {attempts} in {seconds:.0f} s")
 
-    return try_again(work, attempts=attempts, told=told, sleep=sleep)
+    return try_again(work, attempts=attempts, before_wait=before_wait, sleep=sleep)
 
 
 def report(stage: str, text: str) -> None:

@@ -32,15 +32,15 @@ def billing_work(work: Callable[Concatenate[Mapping[str, str], Flags], ExitCode]
     """Return the work of a command with the settings of billing as its first argument."""
 
     @wraps(work)
-    def told(*args: Flags.args, **flags: Flags.kwargs) -> ExitCode:
-        with told_by_exit_code():
+    def wrapped(*args: Flags.args, **flags: Flags.kwargs) -> ExitCode:
+        with errors_as_exit_codes():
             return work(settings.environment("BILLING"), *args, **flags)
 
-    return told
+    return wrapped
 
 
 @contextmanager
-def told_by_exit_code() -> Iterator[None]:
+def errors_as_exit_codes() -> Iterator[None]:
     """Convert every expected failure to a CommandError with its exit code."""
     try:
         yield

@@ -109,8 +109,8 @@ class GitPlace:
         except subprocess.TimeoutExpired as error:
             raise CommandError(f"git {words[0]} took more than {_GIT_TIMEOUT_S} s", ExitCode.UNAVAILABLE) from error
         if done.returncode:
-            said = " ".join(done.stderr.split())
-            raise CommandError(f"git {words[0]} with {self._repository} failed: {said}", ExitCode.UNAVAILABLE)
+            output = " ".join(done.stderr.split())
+            raise CommandError(f"git {words[0]} with {self._repository} failed: {output}", ExitCode.UNAVAILABLE)
 
 
 class WebHdfsPlace:

@@ -55,7 +55,7 @@ class OidcSettings:
         jwks_url = OIDC_JWKS_URL.read(environ)
         if not is_safe_url(jwks_url):
             raise CommandError(
-                f"{OIDC_JWKS_URL.name} must be https: whoever can change the keys can make tokens",
+                f"{OIDC_JWKS_URL.name} must be https: with changed keys an attacker can make tokens",
                 ExitCode.BAD_INPUT,
             )
         return cls(

@@ -12,9 +12,9 @@ from typing import TypeVar
 from ingestion.contract.unavailable import UnavailableError
 from jobs import settings
 from jobs.settings.declared.api import PORTAL_SECURE_COOKIES, PORTAL_URL
-from jobs.wiring.access_settings import Doors
+from jobs.wiring.access_settings import Guards
 from jobs.wiring.portal_money import PortalBooks
-from jobs.wiring.portal_operator import OperatorDesk
+from jobs.wiring.portal_operator import OperatorServices
 from serving_layer.access.http_access import GuardedRoute
 from serving_layer.counts.counts_reader import CountsReader
 from serving_layer.counts.prometheus_api import ApiMetrics
@@ -74,15 +74,15 @@ class SignedOut:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._executor, call, *arguments)
         except UnavailableError as error:
-            said = "PostgreSQL does not answer, so nobody can be signed out, nor in for longer than some minutes"
-            raise refused("access_unavailable", said, {"Retry-After": "2"}) from error
+            sentence = "PostgreSQL does not answer, so nobody can be signed out, nor in for longer than some minutes"
+            raise refused("access_unavailable", sentence, {"Retry-After": "2"}) from error
 
 
 @dataclass(frozen=True)
-class Behind:
+class SharedReaders:
     """The readers of the API process that the portal shares with the other routes."""
 
-    doors: Doors
+    access: Guards
     reader: CountsReader
     metrics: ApiMetrics
     history: History
@@ -96,7 +96,7 @@ def routes_of_portal(
     environ: Mapping[str, str],
     chosen: PortalSettings,
     operations: PostgresOperations,
-    behind: Behind,
+    shared: SharedReaders,
     provider: IdentityProvider | None,
 ) -> list[GuardedRoute]:
     """Return every route below /portal."""
@@ -104,25 +104,25 @@ def routes_of_portal(
 
     async def name_of(payee_id: str) -> str | None:
         try:
-            return await asyncio.get_running_loop().run_in_executor(behind.executor, books.name, payee_id)
+            return await asyncio.get_running_loop().run_in_executor(shared.executor, books.name, payee_id)
         except UnavailableError as error:
             raise settled_unavailable() from error
 
-    counts = ServedChannelCounts(behind.history.reader, behind.reader, behind.metrics, behind.history.cursors, name_of)
+    counts = ServedChannelCounts(shared.history.reader, shared.reader, shared.metrics, shared.history.cursors, name_of)
     return portal_routes(
         Portal(
-            guard=behind.doors.guard,
+            guard=shared.access.guard,
             sessions=Sessions(
-                behind.doors.pages, behind.ended, chosen.form_key, secure=chosen.secure_cookies, origin=chosen.origin
+                shared.access.pages, shared.ended, chosen.form_key, secure=chosen.secure_cookies, origin=chosen.origin
             ),
             counts=counts,
             money=books,
             actions=books,
-            proofs=behind.proofs,
-            operator=OperatorDesk(operations, environ),
-            version=lambda: behind.reader.version,
-            missing_part=lambda complete: behind.reader.missing_part(complete=complete),
-            live=behind.live,
+            proofs=shared.proofs,
+            operator=OperatorServices(operations, environ),
+            version=lambda: shared.reader.version,
+            missing_part=lambda complete: shared.reader.missing_part(complete=complete),
+            live=shared.live,
             provider=provider,
         )
     )

@@ -165,8 +165,8 @@ class PortalBooks:
 def _parts(notice: Notice) -> str:
     """Return each cause with its part of the difference, if there are several."""
     parts = notice.causes or {}
-    said = ", ".join(f"{name} {amount_text(micros, notice.currency)}" for name, micros in parts.items())
-    return f" ({said})" if len(parts) > 1 else ""
+    listed = ", ".join(f"{name} {amount_text(micros, notice.currency)}" for name, micros in parts.items())
+    return f" ({listed})" if len(parts) > 1 else ""
 
 
 def _step(step: Transition) -> Step:

@@ -17,7 +17,7 @@ DEAD_LETTERS_SHOWN = 100
 TEXT_SHOWN = 2_000
 
 
-class OperatorDesk:
+class OperatorServices:
     """Implements `serving_layer.portal.ports.OperatorReads`."""
 
     def __init__(self, operations: PostgresOperations, environ: Mapping[str, str]) -> None:

@@ -82,12 +82,12 @@ def sql_server(chosen: SqlServerSettings) -> Iterator[SqlServer]:
         catalog = PublishedCatalog(OPEN_TABLES, snapshots, MetadataFiles(service.spark, location_of))
         rules = ConnectRules(SqlRules(service.spark))
         guard = ConnectGuard(rules, target=f"127.0.0.1:{service.port}", token=service.token, limits=chosen.limits)
-        with _door(guard, chosen), served_beside(catalog_app(catalog), listener):
+        with _listening(guard, chosen), served_beside(catalog_app(catalog), listener):
             yield SqlServer(f"sc://127.0.0.1:{chosen.port}", service.java)
 
 
 @contextmanager
-def _door(guard: ConnectGuard, chosen: SqlServerSettings) -> Iterator[None]:
+def _listening(guard: ConnectGuard, chosen: SqlServerSettings) -> Iterator[None]:
     with closing(guard):
         server = start_guard(guard, chosen.host, chosen.port)
         if server is None:

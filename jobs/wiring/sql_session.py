@@ -39,7 +39,7 @@ def sql_session(environ: Mapping[str, str], choice: VersionChoice) -> Iterator[S
     Errors of its queries become CommandErrors: BAD_INPUT for SQL that is wrong or not open to analysts,
     UNAVAILABLE for a server that is away.
     """
-    with told():
+    with errors_as_exit_codes():
         snapshots = PostgresPublishedSnapshots(settings.PostgresConnection.from_environ(environ).url)
         version = chosen_version(snapshots, choice)
         # imported here and below: Spark's client takes a second to load, which a refusal need not wait for
@@ -50,7 +50,7 @@ def sql_session(environ: Mapping[str, str], choice: VersionChoice) -> Iterator[S
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def errors_as_exit_codes() -> Iterator[None]:
     """Convert an error of a query to a CommandError."""
     try:
         yield

@@ -1,6 +1,6 @@
 """What the endpoint of a guarded route declares of who may ask, and for what: dependencies of FastAPI.
 
-FastAPI solves them in the order of the signature, so the caller comes first: whoever may not ask learns nothing else.
+FastAPI solves them in the order of the signature, so the caller comes first: a refused caller learns nothing else.
 """
 
 from typing import Annotated, Any

@@ -55,7 +55,7 @@ class PostgresReads:
                 except psycopg2.Error:
                     if self._connection is None or not self._connection.closed:
                         raise
-                # The server was restarted after the last call; that is no reason to fail now.
+                # The server was restarted after the last call; this call need not fail.
                 self._disconnect()
                 return self._run(sql, arguments)
             except psycopg2.errors.QueryCanceled as error:

@@ -63,7 +63,7 @@ def refuse_unknown(pairs: Iterable[tuple[str, str]], allowed: Collection[str]) -
     for name, _ in pairs:
         if name not in allowed:
             raise refused(
-                "parameter_unknown", f"{name[:40]!r} is no parameter here; allowed are {', '.join(sorted(allowed))}"
+                "parameter_unknown", f"{name[:40]!r} is not a parameter here; allowed are {', '.join(sorted(allowed))}"
             )
         if name in seen:
             raise refused("parameter_repeated", f"{name} appears twice; give it once")

@@ -22,7 +22,7 @@ from serving_layer.request.accept import preferred
 from serving_layer.request.http_parameters import IfNoneMatch
 from serving_layer.request.parameters import choice
 
-FOR_EVER = "max-age=31536000, immutable"
+IMMUTABLE = "max-age=31536000, immutable"
 """An answer from a version named by its number never changes."""
 SECONDS = "max-age=5"
 NOT_KEPT = "no-store"

@@ -143,8 +143,8 @@ async def _files_of(headers: Headers, body: bytes, removals_max: int) -> Catalog
     try:
         form = await _InMemory(headers, stream(), max_files=len(FILE_NAMES), max_fields=0).parse()
     except (MultiPartException, KeyError, ValueError) as error:  # ValueError: of the codec that a part names
-        said = getattr(error, "message", "it names no boundary, or a codec that cannot be used").rstrip(".")
-        raise refused("upload_malformed", f"the form cannot be read ({said}); {allowed}") from None
+        reason = getattr(error, "message", "it names no boundary, or a codec that cannot be used").rstrip(".")
+        raise refused("upload_malformed", f"the form cannot be read ({reason}); {allowed}") from None
     names = [name for name, _ in form.multi_items()]
     if len(set(names)) < len(names) or not {"payees", "videos"} <= set(names) <= set(FILE_NAMES):
         raise refused("upload_malformed", f"the form has the files {', '.join(names) or 'none'}; {allowed}")

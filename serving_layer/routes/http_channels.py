@@ -21,7 +21,7 @@ from serving_layer.problems.problems import refused
 from serving_layer.request.http_parameters import AsOf, LastEventId, Version
 from serving_layer.request.parameters import AtVersion, at_version
 from serving_layer.routes.examples import CHANNEL_EVENT
-from serving_layer.routes.http_answers import FOR_EVER, NOT_KEPT, SECONDS, Form, answer
+from serving_layer.routes.http_answers import IMMUTABLE, NOT_KEPT, SECONDS, Form, answer
 from serving_layer.routes.http_counts import Counts, served
 from serving_layer.routes.http_described import FIXED, STORE, answered
 from serving_layer.routes.http_history import History
@@ -78,7 +78,7 @@ async def channel(
     else:
         sums = await served_channel(partial(served, counts.reader, counts.metrics), of_version, video_ids)
     body = ChannelViews(payee_id=payee_id, videos=len(video_ids), **sums)
-    kept = FOR_EVER if asked.number is not None else SECONDS if body.complete else NOT_KEPT
+    kept = IMMUTABLE if asked.number is not None else SECONDS if body.complete else NOT_KEPT
     part = counts.reader.missing_part(complete=body.complete)
     columns = ("payee_id", "videos", *_SUMMED)
     return answer(request, caller, body, form=form, rows=[body], columns=columns, kept=kept, part=part)

@@ -27,7 +27,7 @@ from serving_layer.problems.problems import ProblemError
 from serving_layer.request.http_parameters import AsOf, Version, VideoId
 from serving_layer.request.parameters import at_version
 from serving_layer.request.video_ids import LOOKUP_BYTES_MAX, LOOKUP_IDS_MAX, Lookup, looked_up, malformed
-from serving_layer.routes.http_answers import FOR_EVER, NOT_KEPT, Form, answer, matches, missing
+from serving_layer.routes.http_answers import IMMUTABLE, NOT_KEPT, Form, answer, matches, missing
 from serving_layer.routes.http_bodies import read_body
 from serving_layer.routes.http_described import (
     FIXED,
@@ -153,7 +153,7 @@ async def one_video(
         count = shown(count, caller, is_own=is_own)
         if form == "json" and not request.scope["query_string"]:
             return _ready(counts, request, caller=caller, count=count)
-        kept = FOR_EVER if asked.number is not None else _FRESH if count.complete else NOT_KEPT
+        kept = IMMUTABLE if asked.number is not None else _FRESH if count.complete else NOT_KEPT
         part = counts.reader.missing_part(complete=count.complete)
         return answer(request, caller, count, form=form, rows=[count], columns=_COLUMNS, kept=kept, part=part)
     finally:

@@ -42,7 +42,7 @@ from serving_layer.request.parameters import (
     top_query,
 )
 from serving_layer.request.windows import instant_of
-from serving_layer.routes.http_answers import FOR_EVER, SECONDS, Form, answer
+from serving_layer.routes.http_answers import IMMUTABLE, SECONDS, Form, answer
 from serving_layer.routes.http_described import PAGED, PUBLIC, SERIES, answered
 
 
@@ -161,7 +161,7 @@ class Page:
     @property
     def kept(self) -> str:
         """Return how long the answer may be cached."""
-        return FOR_EVER if self.at.number is not None else SECONDS
+        return IMMUTABLE if self.at.number is not None else SECONDS
 
 
 async def video_series(

@@ -28,7 +28,7 @@ THREADS = 8
 
 
 @dataclass
-class Desk:
+class Scene:
     port: Any
     filed: Callable[[], list[tuple[str, str]]]
     """Every appeal there is: objection, who."""
@@ -37,10 +37,10 @@ class Desk:
 
 
 @pytest.fixture(params=["fake", "postgres"])
-def desk(request: pytest.FixtureRequest) -> Iterator[Desk]:
+def scene(request: pytest.FixtureRequest) -> Iterator[Scene]:
     if request.param == "fake":
         fake = FakeAppeals()
-        yield Desk(fake, lambda: [(objection, who) for _, objection, who in fake.filed], fake.open.clear)
+        yield Scene(fake, lambda: [(objection, who) for _, objection, who in fake.filed], fake.open.clear)
         return
     with own_database(request.getfixturevalue("postgres_url")) as url:
         connect = connector(url, "viewledger_billing")
@@ -51,45 +51,45 @@ def desk(request: pytest.FixtureRequest) -> Iterator[Desk]:
             for each in holds.appeals("ann"):
                 holds.decide_appeal(each.appeal_id, Move("accepted", each.actor, "looked at"))
 
-        yield Desk(BooksAppeals(url), lambda: [(each.objection, each.actor) for each in holds.appeals("ann")], decide)
+        yield Scene(BooksAppeals(url), lambda: [(each.objection, each.actor) for each in holds.appeals("ann")], decide)
 
 
 def key(name: str = "k", what: str = "too few", caller: str = "ann@example.org") -> RequestKey:
     return RequestKey(caller, name, hashlib.sha256(what.encode()).hexdigest())
 
 
-def test_a_request_has_one_effect_and_the_same_answer_for_ever(desk: Desk) -> None:
-    assert desk.port.answered(ANN, key()) is None
-    first = desk.port.file(ANN, "too few", key())
+def test_a_request_has_one_effect_and_always_the_same_answer(scene: Scene) -> None:
+    assert scene.port.answered(ANN, key()) is None
+    first = scene.port.file(ANN, "too few", key())
     assert first.statement_id == ANN
-    assert desk.port.file(ANN, "too few", key()) == desk.port.answered(ANN, key()) == first
-    assert desk.filed() == [("too few", "ann@example.org")]
+    assert scene.port.file(ANN, "too few", key()) == scene.port.answered(ANN, key()) == first
+    assert scene.filed() == [("too few", "ann@example.org")]
 
 
-def test_another_request_under_the_key_is_refused_and_has_no_effect(desk: Desk) -> None:
-    desk.port.file(ANN, "too few", key())
+def test_another_request_under_the_key_is_refused_and_has_no_effect(scene: Scene) -> None:
+    scene.port.file(ANN, "too few", key())
     with pytest.raises(KeyReusedError):
-        desk.port.answered(ANN, key(what="other words"))
+        scene.port.answered(ANN, key(what="other words"))
     with pytest.raises(KeyReusedError):
-        desk.port.file(ANN, "other words", key(what="other words"))
-    assert len(desk.filed()) == 1
+        scene.port.file(ANN, "other words", key(what="other words"))
+    assert len(scene.filed()) == 1
 
 
-def test_keys_of_two_callers_never_meet(desk: Desk) -> None:
-    desk.port.file(ANN, "too few", key())
-    desk.decide()
-    desk.port.file(ANN, "other words", key(what="other words", caller="bob@example.org"))
-    assert sorted(desk.filed()) == [("other words", "bob@example.org"), ("too few", "ann@example.org")]
+def test_keys_of_two_callers_never_meet(scene: Scene) -> None:
+    scene.port.file(ANN, "too few", key())
+    scene.decide()
+    scene.port.file(ANN, "other words", key(what="other words", caller="bob@example.org"))
+    assert sorted(scene.filed()) == [("other words", "bob@example.org"), ("too few", "ann@example.org")]
 
 
-def test_a_second_appeal_to_a_statement_waits_until_the_first_is_decided(desk: Desk) -> None:
-    first = desk.port.file(ANN, "too few", key())
+def test_a_second_appeal_to_a_statement_waits_until_the_first_is_decided(scene: Scene) -> None:
+    first = scene.port.file(ANN, "too few", key())
     for _ in range(2):
         with pytest.raises(OpenAppealError):
-            desk.port.file(ANN, "too few", key("another"))
-    assert desk.port.file(ANN, "too few", key()) == first
-    desk.decide()
-    assert desk.port.file(ANN, "too few", key("another")).appeal_id != first.appeal_id
+            scene.port.file(ANN, "too few", key("another"))
+    assert scene.port.file(ANN, "too few", key()) == first
+    scene.decide()
+    assert scene.port.file(ANN, "too few", key("another")).appeal_id != first.appeal_id
 
 
 def test_eight_at_once_under_one_key_file_one_appeal_and_get_one_answer(postgres_url: str) -> None:

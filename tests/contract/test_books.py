@@ -30,7 +30,7 @@ EVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 @dataclass
-class Desk:
+class Scene:
     """The books with everything that is done to them."""
 
     books: Books
@@ -65,10 +65,10 @@ class Desk:
 
 
 @pytest.fixture(params=["fake", "postgres"])
-def desk(request: pytest.FixtureRequest) -> Iterator[Desk]:
+def scene(request: pytest.FixtureRequest) -> Iterator[Scene]:
     if request.param == "fake":
         fake = FakeBooks()
-        yield Desk(fake, fake, fake, fake)
+        yield Scene(fake, fake, fake, fake)
     else:
         with own_database(request.getfixturevalue("postgres_url")) as url:
             billing, approver = (
@@ -76,180 +76,180 @@ def desk(request: pytest.FixtureRequest) -> Iterator[Desk]:
                 connector(second_person(url), "viewledger_approver"),
             )
             states = PostgresStates(approver), PostgresStates(billing)
-            yield Desk(PostgresBooks(billing), PostgresStatements(billing), *states)
+            yield Scene(PostgresBooks(billing), PostgresStatements(billing), *states)
 
 
-def test_nothing_is_there_at_first(desk: Desk) -> None:
-    assert desk.books.totals() == []
-    assert desk.reader.statement("ann", OCTOBER) is None
-    assert desk.balance("payable:ann") == 0
+def test_nothing_is_there_at_first(scene: Scene) -> None:
+    assert scene.books.totals() == []
+    assert scene.reader.statement("ann", OCTOBER) is None
+    assert scene.balance("payable:ann") == 0
 
 
-def test_a_statement_gives_back_what_was_calculated_and_every_step(desk: Desk) -> None:
+def test_a_statement_gives_back_what_was_calculated_and_every_step(scene: Scene) -> None:
     lines = [line("video-1", 333, 1001), line("video-2", 7, 999, "US")]
-    summary = desk.bill(run_of(), bill("ann", *lines), bill("bob"))
+    summary = scene.bill(run_of(), bill("ann", *lines), bill("bob"))
     assert (summary.new_count, summary.posted_count) == (2, 2)
-    posted = desk.reader.statement("ann", OCTOBER)
+    posted = scene.reader.statement("ann", OCTOBER)
     assert posted is not None
     assert [settled.line for settled in posted.lines] == lines
     assert (posted.batch_version, posted.catalogue_version, posted.contract_version) == (3, 1, 1)
     assert posted.posted_at is not None
-    steps = desk.reader.transitions("statement", posted.statement.statement_id)
+    steps = scene.reader.transitions("statement", posted.statement.statement_id)
     assert [(each.from_state, each.to_state, each.actor) for each in steps] == [
         ("open", "calculated", "run"),
         ("calculated", "approved", "run"),
         ("approved", "finalised", "run"),
     ]
     assert [each.moved_at for each in steps] == sorted(each.moved_at for each in steps)
-    desk.assert_adds_up()
+    scene.assert_adds_up()
 
 
-def test_billing_again_changes_nothing_and_says_so(desk: Desk) -> None:
-    first = desk.bill(run_of(), bill("ann"), bill("bob"))
-    totals = desk.books.totals()
-    again = desk.bill(run_of(), bill("ann"), bill("bob"))
+def test_billing_again_changes_nothing_and_says_so(scene: Scene) -> None:
+    first = scene.bill(run_of(), bill("ann"), bill("bob"))
+    totals = scene.books.totals()
+    again = scene.bill(run_of(), bill("ann"), bill("bob"))
     assert (again.new_count, again.posted_count, again.unchanged_count) == (0, 0, 2)
     assert (again.earned_micros, again.carried_nanomicros) == (first.earned_micros, first.carried_nanomicros)
-    assert desk.books.totals() == totals
+    assert scene.books.totals() == totals
 
 
-def test_a_dry_run_says_the_same_and_stores_nothing(desk: Desk) -> None:
-    dry = post_bills(run_of(), [bill("ann")], desk.books, dry_run=True)
-    assert desk.books.totals() == []
-    real = desk.bill(run_of(), bill("ann"))
+def test_a_dry_run_shows_the_same_and_stores_nothing(scene: Scene) -> None:
+    dry = post_bills(run_of(), [bill("ann")], scene.books, dry_run=True)
+    assert scene.books.totals() == []
+    real = scene.bill(run_of(), bill("ann"))
     assert (dry.new_count, dry.earned_micros, dry.posted_count) == (1, real.earned_micros, 0)
 
 
-def test_the_remainder_is_carried_into_the_next_period_of_the_same_payee(desk: Desk) -> None:
+def test_the_remainder_is_carried_into_the_next_period_of_the_same_payee(scene: Scene) -> None:
     third = line("video-a", 1, 1333)
-    desk.bill(run_of(OCTOBER), bill("ann", third), bill("bob", line("video-b", 1, 400)))
-    desk.bill(run_of(NOVEMBER), bill("ann", third), bill("bob", line("video-b", 1, 400)))
-    found = desk.reader.statement("ann", NOVEMBER)
+    scene.bill(run_of(OCTOBER), bill("ann", third), bill("bob", line("video-b", 1, 400)))
+    scene.bill(run_of(NOVEMBER), bill("ann", third), bill("bob", line("video-b", 1, 400)))
+    found = scene.reader.statement("ann", NOVEMBER)
     assert found is not None
     carried = (found.statement.carried_nanomicros_before, found.statement.carried_nanomicros_after)
     assert carried == (333_000_000, 666_000_000)
-    (totals,) = desk.books.totals()
+    (totals,) = scene.books.totals()
     assert (totals.payee_count, totals.transaction_count, totals.billable_views) == (2, 4, 4)
     assert (totals.lines_micros, totals.carried_nanomicros) == (2, 1_466_000_000)
-    desk.assert_adds_up()
+    scene.assert_adds_up()
 
 
-def test_each_currency_carries_its_own_remainder(desk: Desk) -> None:
-    desk.bill(run_of(OCTOBER), bill("ann", line(views=1, rate=700)))
-    desk.bill(run_of(NOVEMBER, currency="EUR"), bill("ann", line(views=1, rate=600), currency="EUR"))
-    carried = [(each.currency, each.carried_nanomicros) for each in desk.books.totals()]
+def test_each_currency_carries_its_own_remainder(scene: Scene) -> None:
+    scene.bill(run_of(OCTOBER), bill("ann", line(views=1, rate=700)))
+    scene.bill(run_of(NOVEMBER, currency="EUR"), bill("ann", line(views=1, rate=600), currency="EUR"))
+    carried = [(each.currency, each.carried_nanomicros) for each in scene.books.totals()]
     assert carried == [("EUR", 600_000_000), ("USD", 700_000_000)]
 
 
-def test_a_payee_who_joins_later_is_added_to_the_period(desk: Desk) -> None:
-    desk.bill(run_of(), bill("ann"))
-    summary = desk.bill(run_of(batch_version=4), bill("ann"), bill("bob"))
+def test_a_payee_who_joins_later_is_added_to_the_period(scene: Scene) -> None:
+    scene.bill(run_of(), bill("ann"))
+    summary = scene.bill(run_of(batch_version=4), bill("ann"), bill("bob"))
     assert (summary.posted_count, summary.unchanged_count) == (1, 1)
-    assert desk.state("bob") == "finalised"
+    assert scene.state("bob") == "finalised"
 
 
-def test_what_would_now_be_another_posted_statement_is_named_and_left_and_the_others_are_posted(desk: Desk) -> None:
-    desk.bill(run_of(), bill("zoe"), bill("yan"))
-    balance = desk.balance("payable:zoe")
-    summary = desk.bill(run_of(batch_version=4), bill("ann"), bill("zoe", line(views=999)))
+def test_what_would_now_be_another_posted_statement_is_named_and_left_and_the_others_are_posted(scene: Scene) -> None:
+    scene.bill(run_of(), bill("zoe"), bill("yan"))
+    balance = scene.balance("payable:zoe")
+    summary = scene.bill(run_of(batch_version=4), bill("ann"), bill("zoe", line(views=999)))
     assert summary.changed_count == 2
     assert "payee yan was billed 2.500000 USD for period 2026-10-01/2026-11-01 in run" in summary.changed[0]
     assert "it needs a restatement" in summary.changed[1]
-    assert desk.balance("payable:zoe") == balance
-    assert desk.state("ann") == "finalised"
+    assert scene.balance("payable:zoe") == balance
+    assert scene.state("ann") == "finalised"
 
 
 @pytest.mark.parametrize("text", ["2026-10-31/2026-11-02", "2026-10-05/2026-10-06", "2026-09-01/2027-01-01"])
-def test_a_period_that_shares_days_with_a_billed_one_is_refused(desk: Desk, text: str) -> None:
-    desk.bill(run_of(OCTOBER))
+def test_a_period_that_shares_days_with_a_billed_one_is_refused(scene: Scene, text: str) -> None:
+    scene.bill(run_of(OCTOBER))
     for dry_run in (True, False):
         with pytest.raises(PostingConflictError, match="would be paid twice"):
-            post_bills(run_of(Period.parse(text)), [bill("bob")], desk.books, dry_run=dry_run)
+            post_bills(run_of(Period.parse(text)), [bill("bob")], scene.books, dry_run=dry_run)
 
 
-def test_four_runs_at_once_post_each_payee_once(desk: Desk) -> None:
+def test_four_runs_at_once_post_each_payee_once(scene: Scene) -> None:
     start = threading.Barrier(4)
     bills = [bill(f"payee-{index:03}", line(views=index + 1, rate=1001)) for index in range(200)]
 
     def bill_at_once(_: int) -> int:
         start.wait()
-        return desk.bill(run_of(), *bills).posted_count
+        return scene.bill(run_of(), *bills).posted_count
 
     with ThreadPoolExecutor(4) as pool:
         posted = list(pool.map(bill_at_once, range(4)))
     assert sum(posted) == 200
-    (totals,) = desk.books.totals()
+    (totals,) = scene.books.totals()
     assert (totals.transaction_count, totals.difference_nanomicros) == (200, 0)
 
 
-def test_runs_of_two_periods_at_once_keep_the_chain_of_remainders(desk: Desk) -> None:
+def test_runs_of_two_periods_at_once_keep_the_chain_of_remainders(scene: Scene) -> None:
     start = threading.Barrier(2)
     bills = [bill(f"payee-{index:03}", line(views=1, rate=333)) for index in range(100)]
 
     def bill_at_once(period: Period) -> None:
         start.wait()
-        desk.bill(run_of(period), *bills)
+        scene.bill(run_of(period), *bills)
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(bill_at_once, [OCTOBER, NOVEMBER]))
-    (totals,) = desk.books.totals()
+    (totals,) = scene.books.totals()
     assert (totals.transaction_count, totals.carried_nanomicros) == (200, 66_600_000_000)
-    desk.assert_adds_up()
+    scene.assert_adds_up()
 
 
-def test_a_statement_posted_after_another_period_still_pays_every_micro(desk: Desk) -> None:
+def test_a_statement_posted_after_another_period_still_pays_every_micro(scene: Scene) -> None:
     october = run_of(OCTOBER, approval_limit_micros=-1)
-    desk.bill(october, bill("ann", line(views=1, rate=600)))  # calculated from a carry of 0, and waits
-    desk.bill(run_of(NOVEMBER), bill("ann", line(views=1, rate=700)))  # posted meanwhile: carries 0.7
-    assert desk.balance("payable:ann") == 0
-    assert desk.approve("ann", "max") == 1
-    assert desk.balance("payable:ann") == -1  # 0.6 + 0.7 = one micro and 0.3
-    (totals,) = desk.books.totals()
+    scene.bill(october, bill("ann", line(views=1, rate=600)))  # calculated from a carry of 0, and waits
+    scene.bill(run_of(NOVEMBER), bill("ann", line(views=1, rate=700)))  # posted meanwhile: carries 0.7
+    assert scene.balance("payable:ann") == 0
+    assert scene.approve("ann", "max") == 1
+    assert scene.balance("payable:ann") == -1  # 0.6 + 0.7 = one micro and 0.3
+    (totals,) = scene.books.totals()
     assert (totals.lines_micros, totals.carried_nanomicros) == (1, 300_000_000)
-    desk.assert_adds_up()
+    scene.assert_adds_up()
 
 
-def test_a_statement_above_the_limit_waits_for_somebody_else_than_the_runner(desk: Desk) -> None:
-    summary = desk.bill(run_of(approval_limit_micros=2_499_999), bill("ann"), bill("bob", line(views=9)))
-    assert (summary.posted_count, desk.state("ann"), desk.state("bob")) == (1, "in_review", "finalised")
+def test_a_statement_above_the_limit_waits_for_someone_other_than_the_runner(scene: Scene) -> None:
+    summary = scene.bill(run_of(approval_limit_micros=2_499_999), bill("ann"), bill("bob", line(views=9)))
+    assert (summary.posted_count, scene.state("ann"), scene.state("bob")) == (1, "in_review", "finalised")
     with pytest.raises(StateError, match="was made by eve; someone else must approve it"):
-        desk.approve("ann", "eve")
-    assert desk.balance("payable:ann") == 0
-    assert desk.approve("ann", "max") == 1
-    assert (desk.state("ann"), desk.balance("payable:ann")) == ("finalised", -2_500_000)
+        scene.approve("ann", "eve")
+    assert scene.balance("payable:ann") == 0
+    assert scene.approve("ann", "max") == 1
+    assert (scene.state("ann"), scene.balance("payable:ann")) == ("finalised", -2_500_000)
 
 
-def test_what_is_out_of_bounds_is_held_with_its_reason_and_nothing_is_posted(desk: Desk) -> None:
+def test_what_is_out_of_bounds_is_held_with_its_reason_and_nothing_is_posted(scene: Scene) -> None:
     for month in ("2026-07", "2026-08", "2026-09"):
-        desk.bill(run_of(Period.parse(month)), bill("ann", line(views=100_000)), bill("bob", line(views=100_000)))
-    summary = desk.bill(run_of(), bill("ann", line(views=2_000_000)))
+        scene.bill(run_of(Period.parse(month)), bill("ann", line(views=100_000)), bill("bob", line(views=100_000)))
+    summary = scene.bill(run_of(), bill("ann", line(views=2_000_000)))
     assert [(payee, state) for payee, state, _ in summary.waiting] == [("ann", "held"), ("bob", "held")]
     assert "a change of more than 10 times" in summary.waiting[0][2]
     assert "no billable views, and 100,000 in 2026-09-01/2026-10-01" in summary.waiting[1][2]
     assert summary.posted_count == 0
-    found = desk.reader.statement("bob", OCTOBER)
+    found = scene.reader.statement("bob", OCTOBER)
     assert found is not None
     assert (found.statement.earned_micros, found.lines) == (0, ())
 
 
-def test_a_run_that_is_out_of_bounds_as_a_whole_says_so_and_delays_nobody(desk: Desk) -> None:
+def test_a_run_that_is_out_of_bounds_as_a_whole_says_so_and_delays_nobody(scene: Scene) -> None:
     for month in ("2026-07", "2026-08", "2026-09"):
-        desk.bill(run_of(Period.parse(month)), bill("ann", line(views=100_000)))
+        scene.bill(run_of(Period.parse(month)), bill("ann", line(views=100_000)))
     new = [bill(f"new-{index}", line(views=900_000)) for index in range(3)]
-    summary = desk.bill(run_of(), bill("ann", line(views=100_000)), *new)
+    summary = scene.bill(run_of(), bill("ann", line(views=100_000)), *new)
     assert (summary.posted_count, summary.waiting) == (4, [])
     assert "the run is 7.000000 USD" in summary.warnings[0] or "a change of more than 10 times" in summary.warnings[0]
-    assert desk.state("ann") == desk.state("new-0") == "finalised"
+    assert scene.state("ann") == scene.state("new-0") == "finalised"
 
 
-def test_a_statement_that_is_not_posted_is_calculated_anew_when_its_inputs_change(desk: Desk) -> None:
-    desk.bill(run_of(approval_limit_micros=-1), bill("ann"))
-    summary = desk.bill(run_of(batch_version=4), bill("ann", line(views=999)))
-    assert (desk.state("ann", 0), desk.state("ann", 1)) == ("superseded", "in_review")
+def test_a_statement_that_is_not_posted_is_recalculated_when_its_inputs_change(scene: Scene) -> None:
+    scene.bill(run_of(approval_limit_micros=-1), bill("ann"))
+    summary = scene.bill(run_of(batch_version=4), bill("ann", line(views=999)))
+    assert (scene.state("ann", 0), scene.state("ann", 1)) == ("superseded", "in_review")
     assert "replaces a statement that was in_review" in summary.waiting[0][2]
-    desk.approve("ann", "max")
-    assert desk.balance("payable:ann") == -2_497_500
-    desk.assert_adds_up()
+    scene.approve("ann", "max")
+    assert scene.balance("payable:ann") == -2_497_500
+    scene.assert_adds_up()
 
 
 def restatement(number: int, **changes: object) -> BillingRun:
@@ -257,91 +257,91 @@ def restatement(number: int, **changes: object) -> BillingRun:
     return run_of(restatement_number=number, **(values | changes))
 
 
-def test_a_restatement_waits_then_reverses_and_posts_anew_on_the_original_period(desk: Desk) -> None:
-    desk.bill(run_of(), bill("ann", line(views=1, rate=1333)), bill("bob"))
-    summary = desk.bill(restatement(1), bill("ann", line(views=3, rate=1333)), bill("bob"))
+def test_a_restatement_waits_then_reverses_and_posts_again_on_the_original_period(scene: Scene) -> None:
+    scene.bill(run_of(), bill("ann", line(views=1, rate=1333)), bill("bob"))
+    summary = scene.bill(restatement(1), bill("ann", line(views=3, rate=1333)), bill("bob"))
     assert (summary.deltas, summary.delta_micros, summary.unchanged_count) == ([("ann", 1, 3)], 2, 1)
-    assert (desk.state("ann", 0), desk.state("ann", 1)) == ("finalised", "in_review")
-    assert desk.balance("payable:ann") == -1
+    assert (scene.state("ann", 0), scene.state("ann", 1)) == ("finalised", "in_review")
+    assert scene.balance("payable:ann") == -1
     with pytest.raises(StateError, match="was made by eve; someone else must approve it"):
-        desk.approve("ann", "eve")
-    desk.approve("ann", "max")
-    assert (desk.state("ann", 0), desk.state("ann", 1)) == ("superseded", "finalised")
-    assert desk.balance("payable:ann") == -3  # 3 × 1.333 = 3.999
-    assert desk.balance("payable:ann", effective_until=OCTOBER.end_at) == -3
-    (totals,) = desk.books.totals()
+        scene.approve("ann", "eve")
+    scene.approve("ann", "max")
+    assert (scene.state("ann", 0), scene.state("ann", 1)) == ("superseded", "finalised")
+    assert scene.balance("payable:ann") == -3  # 3 × 1.333 = 3.999
+    assert scene.balance("payable:ann", effective_until=OCTOBER.end_at) == -3
+    (totals,) = scene.books.totals()
     assert totals.carried_nanomicros == 999_000_000
-    desk.assert_adds_up()
+    scene.assert_adds_up()
 
 
-def test_restatements_go_up_and_down_to_nothing_and_back(desk: Desk) -> None:
+def test_restatements_go_up_and_down_to_nothing_and_back(scene: Scene) -> None:
     amounts = []
-    desk.bill(run_of(), bill("ann", line(views=7, rate=1001)))
+    scene.bill(run_of(), bill("ann", line(views=7, rate=1001)))
     for number, views in enumerate((11, 2, 0, 5), start=1):
-        desk.bill(restatement(number), *([bill("ann", line(views=views, rate=1001))] if views else []))
-        desk.approve("ann", "max")
-        amounts.append(-desk.balance("payable:ann"))
-        desk.assert_adds_up()
+        scene.bill(restatement(number), *([bill("ann", line(views=views, rate=1001))] if views else []))
+        scene.approve("ann", "max")
+        amounts.append(-scene.balance("payable:ann"))
+        scene.assert_adds_up()
     assert amounts == [11, 2, 0, 5]
 
 
-def test_a_voided_restatement_leaves_the_posted_statement_in_force(desk: Desk) -> None:
-    desk.bill(run_of(), bill("ann"))
-    desk.bill(restatement(1), bill("ann", line(views=999)))
-    found = desk.reader.statement("ann", OCTOBER, 1)
+def test_a_voided_restatement_leaves_the_posted_statement_in_force(scene: Scene) -> None:
+    scene.bill(run_of(), bill("ann"))
+    scene.bill(restatement(1), bill("ann", line(views=999)))
+    found = scene.reader.statement("ann", OCTOBER, 1)
     assert found is not None
-    desk.states.move("statement", found.statement.statement_id, Move("voided", "max", "not a real change"))
-    assert desk.state("ann") == "finalised"
-    assert desk.bill(run_of(batch_version=5), bill("ann")).unchanged_count == 1
-    desk.bill(restatement(2), bill("ann", line(views=998)))
-    desk.approve("ann", "max")
-    assert (desk.state("ann", 2), desk.balance("payable:ann")) == ("finalised", -2_495_000)
-    desk.assert_adds_up()
+    scene.states.move("statement", found.statement.statement_id, Move("voided", "max", "not a real change"))
+    assert scene.state("ann") == "finalised"
+    assert scene.bill(run_of(batch_version=5), bill("ann")).unchanged_count == 1
+    scene.bill(restatement(2), bill("ann", line(views=998)))
+    scene.approve("ann", "max")
+    assert (scene.state("ann", 2), scene.balance("payable:ann")) == ("finalised", -2_495_000)
+    scene.assert_adds_up()
 
 
-def test_a_restatement_that_is_run_again_keeps_its_number_and_a_later_version_gets_the_next(desk: Desk) -> None:
-    assert desk.books.restatement_number(run_of()) == 0
-    desk.bill(run_of(), bill("ann"))
-    assert desk.books.restatement_number(run_of(batch_version=4)) == 1
-    desk.bill(restatement(1), bill("ann", line(views=999)))
-    assert desk.books.restatement_number(run_of(batch_version=4)) == 1
-    again = desk.bill(restatement(1), bill("ann", line(views=999)))
+def test_a_restatement_that_is_run_again_keeps_its_number_and_a_later_version_gets_the_next(scene: Scene) -> None:
+    assert scene.books.restatement_number(run_of()) == 0
+    scene.bill(run_of(), bill("ann"))
+    assert scene.books.restatement_number(run_of(batch_version=4)) == 1
+    scene.bill(restatement(1), bill("ann", line(views=999)))
+    assert scene.books.restatement_number(run_of(batch_version=4)) == 1
+    again = scene.bill(restatement(1), bill("ann", line(views=999)))
     assert (again.new_count, again.unchanged_count) == (0, 1)
-    assert desk.books.restatement_number(run_of(batch_version=5)) == 2
+    assert scene.books.restatement_number(run_of(batch_version=5)) == 2
 
 
-def test_the_books_as_they_stood_on_a_day_do_not_know_what_was_posted_later(desk: Desk) -> None:
-    desk.bill(run_of(), bill("ann"))
-    posted = desk.reader.statement("ann", OCTOBER)
+def test_the_books_as_they_stood_on_a_day_do_not_know_what_was_posted_later(scene: Scene) -> None:
+    scene.bill(run_of(), bill("ann"))
+    posted = scene.reader.statement("ann", OCTOBER)
     assert posted is not None
     assert posted.posted_at is not None
-    desk.bill(restatement(1), bill("ann", line(views=999)))
-    desk.approve("ann", "max")
+    scene.bill(restatement(1), bill("ann", line(views=999)))
+    scene.approve("ann", "max")
     just_after = posted.posted_at + timedelta(microseconds=1)
-    assert desk.balance("payable:ann", posted_before=just_after) == -2_500_000
-    assert desk.balance("payable:ann", posted_before=posted.posted_at) == 0
-    assert desk.balance("payable:ann", effective_until=OCTOBER.start_at) == 0
+    assert scene.balance("payable:ann", posted_before=just_after) == -2_500_000
+    assert scene.balance("payable:ann", posted_before=posted.posted_at) == 0
+    assert scene.balance("payable:ann", effective_until=OCTOBER.start_at) == 0
 
 
-def test_a_group_speaks_for_its_range_of_payees_only(desk: Desk) -> None:
-    desk.bill(run_of(), *(bill(each) for each in ("Zoe", "ann", "bob", "eve")))
-    planned = desk.books.preview(run_of(batch_version=4), [bill("bob")], PayeeRange("ann", "bob"))
+def test_a_group_speaks_for_its_range_of_payees_only(scene: Scene) -> None:
+    scene.bill(run_of(), *(bill(each) for each in ("Zoe", "ann", "bob", "eve")))
+    planned = scene.books.preview(run_of(batch_version=4), [bill("bob")], PayeeRange("ann", "bob"))
     assert [each.payee_id for each in planned] == ["bob"]
-    planned = desk.books.preview(run_of(batch_version=4), [], PayeeRange("Zoe", "ann"))
+    planned = scene.books.preview(run_of(batch_version=4), [], PayeeRange("Zoe", "ann"))
     assert [(each.payee_id, each.is_changed) for each in planned] == [("ann", True)]
 
 
-def test_the_books_know_what_was_billed_and_what_was_approved_and_not_posted(desk: Desk) -> None:
+def test_the_books_know_what_was_billed_and_what_was_approved_and_not_posted(scene: Scene) -> None:
     run = run_of(approval_limit_micros=NOBODY_ALONE)
-    desk.bill(run, bill("ann"))
-    desk.bill(run_of(NOVEMBER), bill("bob"))
-    assert (desk.books.billed_periods(), desk.books.runs_with_approved()) == ([OCTOBER, NOVEMBER], [])
-    found = desk.reader.statement("ann", OCTOBER)
+    scene.bill(run, bill("ann"))
+    scene.bill(run_of(NOVEMBER), bill("bob"))
+    assert (scene.books.billed_periods(), scene.books.runs_with_approved()) == ([OCTOBER, NOVEMBER], [])
+    found = scene.reader.statement("ann", OCTOBER)
     assert found is not None
-    desk.states.move("statement", found.statement.statement_id, Move("approved", "max"))
-    assert desk.books.runs_with_approved() == [run.run_id]
-    assert finalise_run(run.run_id, desk.books) == Finalised(1, 2_500_000)
-    assert desk.books.runs_with_approved() == []
+    scene.states.move("statement", found.statement.statement_id, Move("approved", "max"))
+    assert scene.books.runs_with_approved() == [run.run_id]
+    assert finalise_run(run.run_id, scene.books) == Finalised(1, 2_500_000)
+    assert scene.books.runs_with_approved() == []
 
 
 @pytest.mark.parametrize("kind", ["fake", "postgres"])
@@ -369,15 +369,15 @@ KINDS = sorted(ALLOWED.keys() - {"catalogue", "contract", "bank_account"})
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_allowed_step_is_taken_and_no_other(desk: Desk, kind: str) -> None:
+def test_every_allowed_step_is_taken_and_no_other(scene: Scene, kind: str) -> None:
     """Walks from `open` to every state and tries every step from there; statements are tried in the ledger's tests.
 
     In PostgreSQL a step needs its subject: there the database refuses each first step of a hold, appeal or payout.
     """
     if kind == "statement":
         return
-    if isinstance(desk.states, PostgresStates) and kind not in ("late_event", "conflict"):
-        states_of = desk.payout_states if kind.startswith("payout") else desk.states
+    if isinstance(scene.states, PostgresStates) and kind not in ("late_event", "conflict"):
+        states_of = scene.payout_states if kind.startswith("payout") else scene.states
         with pytest.raises(DatabaseRefusedError, match=f"there is no {kind} x"):
             states_of.move(kind, "x", Move(sorted(ALLOWED[kind]["open"])[0], "max", "because"))
         return
@@ -386,13 +386,13 @@ def test_every_allowed_step_is_taken_and_no_other(desk: Desk, kind: str) -> None
         subject = f"{kind}-{number}"
         for step in way_to(kind, state):
             by_billing = kind.startswith("payout") and step != "approved"
-            states_of = desk.payout_states if by_billing else desk.states
+            states_of = scene.payout_states if by_billing else scene.states
             moved = [states_of.move(kind, subject, Move(step, "max", "because")) for _ in range(2)]
             assert moved[0] == moved[1], "the same step again is answered as it stands"
         for wrong in states - ALLOWED[kind].get(state, frozenset()):
             with pytest.raises(StateError, match=f"{subject} is {state} and cannot become {wrong}"):
-                desk.states.move(kind, subject, Move(wrong, "max"))
-        steps: Sequence[str] = [each.to_state for each in desk.states.transitions(kind, subject)]
+                scene.states.move(kind, subject, Move(wrong, "max"))
+        steps: Sequence[str] = [each.to_state for each in scene.states.transitions(kind, subject)]
         assert steps == way_to(kind, state)
 
 
@@ -408,17 +408,17 @@ def way_to(kind: str, state: str) -> list[str]:
                 return way
 
 
-def test_decisions_about_events_are_found_by_kind_and_place(desk: Desk) -> None:
-    desk.states.move("late_event", "0:7", Move("rejected", "max", "a clock that went wrong"))
-    desk.states.move("late_event", "0:8", Move("accepted", "max", "a real view"))
-    desk.states.move("conflict", "0:9", Move("first_kept", "max", "the player was mended"))
+def test_decisions_about_events_are_found_by_kind_and_place(scene: Scene) -> None:
+    scene.states.move("late_event", "0:7", Move("rejected", "max", "a clock that went wrong"))
+    scene.states.move("late_event", "0:8", Move("accepted", "max", "a real view"))
+    scene.states.move("conflict", "0:9", Move("first_kept", "max", "the player was fixed"))
     places = ["0:7", "0:8", "0:9"]
-    late = desk.books.decisions("late_event", places)
+    late = scene.books.decisions("late_event", places)
     assert {place: (step.to_state, step.actor, step.reason) for place, step in late.items()} == {
         "0:7": ("rejected", "max", "a clock that went wrong"),
         "0:8": ("accepted", "max", "a real view"),
     }
-    assert {place: step.to_state for place, step in desk.books.decisions("conflict", places).items()} == {
+    assert {place: step.to_state for place, step in scene.books.decisions("conflict", places).items()} == {
         "0:9": "first_kept"
     }
-    assert desk.books.decisions("conflict", []) == {}
+    assert scene.books.decisions("conflict", []) == {}

@@ -101,10 +101,10 @@ def test_the_brokers_time_is_known_with_the_first_acknowledgement(topic: KafkaTo
     try:
         assert log.broker_time() is None
         log.append(events(3)).result(20)
-        told = log.broker_time()
+        received = log.broker_time()
         (newest,) = {record.timestamp for record in topic.records()[-1:]}
-        assert told is not None
-        assert 0 <= told.timestamp() - newest / 1000 < 60
+        assert received is not None
+        assert 0 <= received.timestamp() - newest / 1000 < 60
     finally:
         log.close()
 

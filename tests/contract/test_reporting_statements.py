@@ -39,7 +39,7 @@ WAITS = -1
 """An approval limit under which every statement waits for a second person."""
 
 
-class Desk:
+class Scene:
     """The books of one database, and those who bill and approve."""
 
     def __init__(self, url: str) -> None:
@@ -93,7 +93,7 @@ class Desk:
 @pytest.fixture(scope="module")
 def url(postgres_url: str) -> Iterator[str]:
     with own_database(postgres_url) as own:
-        Desk(own).fill()
+        Scene(own).fill()
         yield own
 
 

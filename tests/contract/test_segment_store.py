@@ -285,7 +285,7 @@ def test_a_sign_of_life_says_that_everything_up_to_its_instant_is_counted(store:
     assert store.read([0], ["a"]).is_current(1_000)
     assert not store.read([0, 0], ["a"]).is_current(1_000), "of every partition"
     store.beat({0: 1}, store.now_ms() - 90_000, "0:log")
-    assert 90_000 <= (age_ms(store) or 0) < 91_000, "the log was asked so long ago"
+    assert 90_000 <= (age_ms(store) or 0) < 91_000, "the log was read that long ago"
     assert not store.read([0], ["a"]).is_current(5_000)
 
 
@@ -295,7 +295,7 @@ def test_a_sign_of_life_from_the_future_proves_nothing(store: AnyStore) -> None:
     assert not store.read([0], []).is_current(5_000)
 
 
-def test_counting_that_is_behind_is_known_up_to_the_ends_it_has_reached(store: AnyStore) -> None:
+def test_counting_that_lags_is_known_up_to_the_ends_it_has_reached(store: AnyStore) -> None:
     begun(store)
     now = store.now_ms()
     store.beat({0: 2}, now - 40_000, "0:log")
@@ -313,7 +313,7 @@ def test_counting_that_is_behind_is_known_up_to_the_ends_it_has_reached(store: A
     assert (age_ms(store) or 0) < 1_000
 
 
-def test_a_partition_begun_anew_has_to_show_again_how_much_is_counted(store: AnyStore) -> None:
+def test_a_restarted_partition_must_show_again_how_much_is_counted(store: AnyStore) -> None:
     begun(store)
     store.beat({0: 0}, store.now_ms(), "0:log")
     begun(store)
@@ -330,7 +330,7 @@ def doubts(store: AnyStore, *videos: str, since: int = 0) -> set[str]:
     return set(store.read([since], videos).doubtful)
 
 
-def test_of_videos_beside_the_catalogue_a_segment_takes_so_many_and_says_which_numbers_may_be_too_small(
+def test_of_videos_beside_the_catalogue_a_segment_takes_a_limit_and_shows_which_numbers_may_be_too_small(
     narrow: AnyStore,
 ) -> None:
     begun(narrow)

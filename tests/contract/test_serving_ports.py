@@ -110,7 +110,7 @@ def test_a_postgres_that_is_away_is_an_error_and_one_that_comes_back_is_used_aga
 def test_a_connection_of_the_api_has_no_right_to_change_anything_or_to_see_bank_data(
     postgres_url: str, write: str
 ) -> None:
-    """Not even where the connection is told that it may write: the role of the database lacks the right."""
+    """Not even if the session may write: the role of the database lacks the right."""
     with own_database(postgres_url, with_versions=False) as url:
         reads = PostgresReads(url)
         assert reads.query("SELECT current_user::text", ()) == [(API_ROLE,)]

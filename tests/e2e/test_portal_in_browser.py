@@ -27,7 +27,7 @@ from serving_layer.access.jwt_tokens import TokenVerifier
 from serving_layer.portal.http_portal import portal_routes
 from serving_layer.portal.http_visit import Portal
 from tests.oidc_provider import CLIENT_ID, FakeProvider, running_provider
-from tests.portal_fakes import EVENT, FakeBehind, fake_portal
+from tests.portal_fakes import EVENT, FakePorts, fake_portal
 from tests.serving_access import FakeKeys
 
 CHROMIUM = shutil.which("chromium")
@@ -51,7 +51,7 @@ class _Server(uvicorn.Server):
 
 @pytest.fixture
 def address() -> Iterator[str]:
-    with served(lambda _: fake_portal(FakeBehind(), live_seconds=60.0)) as address:
+    with served(lambda _: fake_portal(FakePorts(), live_seconds=60.0)) as address:
         yield address
 
 
@@ -175,7 +175,7 @@ def test_an_operator_looks_at_everything_and_sends_a_message_again(page: Page) -
     expect(page.get_by_role("status")).to_contain_text("sent again")
 
 
-def test_whoever_decides_about_money_goes_from_signing_in_to_a_decision(page: Page) -> None:
+def test_an_approver_goes_from_signing_in_to_a_decision(page: Page) -> None:
     sign_in(page, "fay")
     looked_at(page, "approvals", "Approvals and holds")
     page.get_by_role("link", name="2026-10").click()
@@ -241,7 +241,7 @@ def portal_with(provider: FakeProvider, address: str) -> Portal:
     tokens = TokenVerifier([replace(issuer, audiences=(CLIENT_ID,))])
     access = Access(find_key=FakeKeys().find, tokens=tokens, clock=time.time)
     provided = sign_in_at(oidc, issuer)
-    return fake_portal(FakeBehind(), provider=provided, credentials=access, now=lambda: datetime.now(UTC))
+    return fake_portal(FakePorts(), provider=provided, credentials=access, now=lambda: datetime.now(UTC))
 
 
 def test_pages_are_whole_without_script(browser: Browser, address: str) -> None:

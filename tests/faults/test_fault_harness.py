@@ -66,7 +66,7 @@ def _honest(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sabotage", "said"),
+    ("sabotage", "answer"),
     [
         (one_view_too_many, "views of 1 videos differ, by +1"),
         (one_event_nobody_sent, "events are in the log that nobody sent"),
@@ -74,10 +74,10 @@ def _honest(scene: Scene) -> None:
     ],
 )
 def test_what_is_wrong_is_noticed(
-    servers: Servers, folder: Path, monkeypatch: pytest.MonkeyPatch, sabotage: command.Fault, said: str
+    servers: Servers, folder: Path, monkeypatch: pytest.MonkeyPatch, sabotage: command.Fault, answer: str
 ) -> None:
     monkeypatch.setitem(command.FAULTS, "sabotage", sabotage)
     with Scene(servers, folder / "sabotage", seed=4) as scene:
         outcome = command.run_fault(scene, "sabotage")
     assert outcome.verdict == "fail", outcome
-    assert any(said in each for each in outcome.differences), outcome.differences
+    assert any(answer in each for each in outcome.differences), outcome.differences

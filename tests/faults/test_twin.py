@@ -152,7 +152,7 @@ class Twin(RuleBasedStateMachine):
         self.do(self.pipeline.publish, is_pruned=is_pruned)
 
     @rule()
-    def refresh_the_reader_that_lags_behind(self) -> None:
+    def refresh_the_lagging_reader(self) -> None:
         self.do(self.pipeline.refresh)
 
     @rule(partition=partitions, offsets=few, is_unsettled=st.sampled_from((False, False, False, True)))

@@ -52,7 +52,7 @@ VIDEOS = ("a", "b", "c")
 HORIZON = Horizon(7_200_000)
 FRESH_SECONDS = API_FRESH_SECONDS.default
 STATES_KEPT = 8
-"""So many changes of the store can be lost at once."""
+"""The number of changes of the store that can be lost at once."""
 POISON = (None, b"", b"{}", b"[]", b"\xff", b'{"event_id":1}', b'{"event_id":"1","event_id":"2"}')
 EVERYTHING = 10_000
 _MINUTE_MS = 60_000
@@ -398,7 +398,7 @@ class Pipeline:
     # What happens on the log
 
     def append(self, kind: str, partition: int, minutes: int, choice: int) -> None:
-        """Appends one message after so many minutes."""
+        """Appends one message after some minutes."""
         self.now_ms += minutes * _MINUTE_MS
         if kind == "marker":
             self.topic.append_marker(partition)

@@ -324,9 +324,7 @@ def test_series_channels_and_rankings_are_answered_by_the_process(servers: Local
     assert api.client.get("/v1/videos/-a/views?version=1").json()["views"] == 1_000
 
 
-def test_a_catalogue_that_is_imported_by_the_api_says_whose_videos_they_are(
-    servers: LocalStack, api: ServerProcess
-) -> None:
+def test_a_catalogue_imported_by_the_api_sets_the_owners_of_videos(servers: LocalStack, api: ServerProcess) -> None:
     files = {"payees": b"payee_id,name,user_id\nann,Ann,viewer-1\n", "videos": b"video_id,payee_id\n_b,ann\n"}
     headers = development_bearer(servers.environment, Role.FINANCE)
     path = "/v1/catalogue/versions"

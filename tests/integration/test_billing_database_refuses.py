@@ -278,12 +278,14 @@ def test_nobody_can_log_in_as_the_owner_and_the_owner_has_every_table(connection
 
 
 def test_shares_that_do_not_add_up_are_refused(connection: Connection) -> None:
-    said = refusal(connection, "INSERT INTO billing.owners VALUES (3, 'v', '2026-01-01', '2026-02-01', 'ann', 999999)")
-    assert "the shares of video v do not add up to 1000000 on every day" in said
+    answer = refusal(
+        connection, "INSERT INTO billing.owners VALUES (3, 'v', '2026-01-01', '2026-02-01', 'ann', 999999)"
+    )
+    assert "the shares of video v do not add up to 1000000 on every day" in answer
 
 
 @pytest.mark.parametrize(
-    ("row", "said"),
+    ("row", "answer"),
     [
         ("payees VALUES (3, 'bob', 'Bob', NULL)", "already imported; import a new one"),
         ("videos VALUES (3, 'w', NULL)", "already imported; import a new one"),
@@ -291,8 +293,8 @@ def test_shares_that_do_not_add_up_are_refused(connection: Connection) -> None:
         ("owners VALUES (3, 'v', '2026-01-01', '2026-02-01', 'ann', 1000000)", "do not add up to 1000000 on every day"),
     ],
 )
-def test_nothing_joins_an_imported_catalogue(connection: Connection, row: str, said: str) -> None:
-    assert said in refusal(connection, f"INSERT INTO billing.{row}")
+def test_nothing_joins_an_imported_catalogue(connection: Connection, row: str, answer: str) -> None:
+    assert answer in refusal(connection, f"INSERT INTO billing.{row}")
 
 
 def test_a_client_cannot_choose_when_it_was_posted_calculated_or_moved(connection: Connection) -> None:
@@ -365,10 +367,10 @@ def test_nobody_is_paid_for_views_that_somebody_else_is_paid_for(connection: Con
     paid = audit(5, amount, share=share, from_on=from_on, video="video-of-ann", carried=carried)
     whole = [statement(amount, after=carried), paid, *DUE[2:], header(after=carried), *entries(amount, -amount)]
     reason = refusal(connection, *whole)
-    said = (
+    answer = (
         f"with it {1_000_000 + share} parts per million of the views of video video-of-ann on {from_on} would be paid"
     )
-    assert said in reason
+    assert answer in reason
     assert "post it together with the statement that loses the share" in reason
 
 

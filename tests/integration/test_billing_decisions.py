@@ -124,7 +124,7 @@ def test_a_decision_whose_commit_was_not_answered_is_answered_by_what_is_stored(
         decide(connector(login, role), subject, Move(to_state, "zoe", "looked at"))
 
 
-def test_a_statement_has_one_open_appeal_whoever_appeals_at_the_same_time(url: str) -> None:
+def test_a_statement_has_one_open_appeal_even_if_two_appeal_at_the_same_time(url: str) -> None:
     holds = PostgresHolds(connector(url, BILLING))
     (first,) = holds.appeals()
     with pytest.raises(StateError, match=f"has an open appeal already \\({first.appeal_id}\\)"):

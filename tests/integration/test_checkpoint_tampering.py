@@ -1,4 +1,4 @@
-"""A superuser changes the books with every trigger off: whatever was changed is found and named."""
+"""A superuser changes the books with every trigger off: every change is found and named."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -93,8 +93,8 @@ def money_goes_out(books: Books, ledger: PostgresBooks) -> None:
         items[0].batch_id, Move("approved", "max")
     )
     PostgresPayoutSteps(connect).write(items[0].batch_id, "eve")
-    said = [Acknowledgement(each.item_id, "settled", each.amount_micros, "USD", "", "line 2") for each in items]
-    assert payouts.acknowledge(Answer(tuple(said)), "eve") == {"settled": 2}
+    answer = [Acknowledgement(each.item_id, "settled", each.amount_micros, "USD", "", "line 2") for each in items]
+    assert payouts.acknowledge(Answer(tuple(answer)), "eve") == {"settled": 2}
     states.move("late_event", "0:7", Move("rejected", "max", "a clock that went wrong"))
 
 
@@ -298,7 +298,7 @@ def test_a_chain_whose_end_was_cut_off_is_found_by_what_was_kept(books: Books) -
     assert "link 2 was kept outside and is gone from the database" in books.problems()
 
 
-def test_a_chain_that_was_made_anew_by_another_key_is_found_by_what_was_kept(books: Books, tmp_path: Path) -> None:
+def test_a_chain_remade_with_another_key_is_found_by_the_kept_one(books: Books, tmp_path: Path) -> None:
     kept = books.kept
     books.tamper("DELETE FROM billing.checkpoints", "UPDATE billing.entries SET amount_micros = 2 * amount_micros")
     forger = Books(books.url, books.superuser_url, create_key(tmp_path / "forger.key"))
@@ -328,7 +328,7 @@ def test_after_a_change_of_the_key_the_old_one_is_refused(books: Books, tmp_path
     assert books.problems() == []
 
 
-def test_a_checkpoint_waits_for_whoever_is_writing(books: Books) -> None:
+def test_a_checkpoint_waits_for_writers(books: Books) -> None:
     """A position that is taken and not committed yet must not be passed over."""
     writer = psycopg2.connect(books.url)
     with ThreadPoolExecutor(1) as pool:

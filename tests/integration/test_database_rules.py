@@ -1,6 +1,6 @@
 """Which rules PostgreSQL keeps is on record with the release; `billing proof verify` names every one that is another.
 
-python -m tests.integration.test_database_rules URL     writes the record anew from a migrated database
+python -m tests.integration.test_database_rules URL     rewrites the record from a migrated database
 """
 
 import json

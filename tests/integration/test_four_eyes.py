@@ -97,12 +97,12 @@ def refused(url: str, *statements: str) -> str:
 def test_a_login_that_bills_approves_no_statement_without_a_role_that_it_names(office: Office) -> None:
     office.bill(office.fin)
     for narrowed in ([], ["SET ROLE viewledger_billing"]):
-        said = refused(office.fin, *narrowed, APPROVE)
-        assert f"was made by the login {login_of(office.fin)}; another login must approve it" in said
+        answer = refused(office.fin, *narrowed, APPROVE)
+        assert f"was made by the login {login_of(office.fin)}; another login must approve it" in answer
     with person(office.url, "viewledger_billing") as colleague:
         for narrowed in ([], ["SET ROLE viewledger_billing"]):
-            said = refused(colleague, *narrowed, APPROVE)
-            assert "a statement becomes approved only in the role viewledger_approver" in said
+            answer = refused(colleague, *narrowed, APPROVE)
+            assert "a statement becomes approved only in the role viewledger_approver" in answer
         assert "permission denied to set role" in refused(colleague, "SET ROLE viewledger_approver")
     assert office.states("statement", ANN) == ["calculated", "in_review"]
 
@@ -142,7 +142,7 @@ def test_the_maker_does_not_come_back_under_another_login_with_a_name_of_theirs(
         office.approve(office.max, ANN, name.format(login=login_of(office.fin)))
 
 
-def test_whoever_the_maker_named_does_not_approve_under_a_login_of_that_name(office: Office) -> None:
+def test_a_person_named_by_the_maker_does_not_approve_under_a_login_of_that_name(office: Office) -> None:
     office.bill(office.fin, replace(WAITS, actor=login_of(office.max)))
     with pytest.raises(StateError, match="someone else must approve it"):
         office.approve(office.max, ANN, "somebody else")
@@ -151,10 +151,10 @@ def test_whoever_the_maker_named_does_not_approve_under_a_login_of_that_name(off
 def test_a_superuser_is_not_everybody(office: Office, superuser_url: str) -> None:
     office.bill(office.fin)
     superuser = f"{superuser_url}/{office.url.rpartition('/')[2]}"
-    said = refused(superuser, APPROVE)
+    answer = refused(superuser, APPROVE)
     assert (
         "a statement becomes approved only in the role viewledger_approver; the login postgres does not have that role"
-        in said
+        in answer
     )
 
 
@@ -173,7 +173,7 @@ def test_a_step_is_taken_in_its_role(
     assert f"a {kind} becomes {after} only in the role" in refused(getattr(office, who), step)
 
 
-def test_whoever_approves_voids_no_payout_batch_and_takes_no_step_of_what_is_not_there(office: Office) -> None:
+def test_an_approver_voids_no_payout_batch_and_takes_no_step_of_a_missing_subject(office: Office) -> None:
     post_bills(run_of(), [bill("ann", line(views=1000))], PostgresBooks(office.billing(office.fin)))
     office.make_payout(office.fin, "eve")
     voided = STEP.format(kind="payout_batch", id=BATCH, index=1, before="made", after="voided", actor="zed")
@@ -183,7 +183,7 @@ def test_whoever_approves_voids_no_payout_batch_and_takes_no_step_of_what_is_not
         assert f"there is no {kind} X" in refused(office.max, nowhere)
 
 
-def test_the_database_says_who_it_was_whatever_the_client_says(office: Office) -> None:
+def test_the_database_records_who_it_was_despite_the_client(office: Office) -> None:
     office.bill(office.fin, run_of(), "ann")
     steps = "transitions WHERE subject_kind = 'statement'"
     for rows in ("runs", "statements", steps, "transactions"):
@@ -277,4 +277,4 @@ def test_who_only_approves_leaves_the_posting_to_who_bills(
     office.bill(office.fin)
     monkeypatch.setenv("VIEWLEDGER_POSTGRES_URL", office.max)
     assert main(["billing", "statements", "approve", "--period", "2026-10", "--actor", "max"]) == ExitCode.OK
-    assert "2 statements approved, 0 posted; whoever bills posts them" in capsys.readouterr().out
+    assert "2 statements approved, 0 posted; the next billing run posts them" in capsys.readouterr().out

@@ -46,7 +46,7 @@ INSERT INTO billing.payout_items (item_id, batch_id, payee_id, account_version, 
 
 
 def posting(kind: str, subject: str, *entries: tuple[str, int], statement: str = "", at: date = DAY) -> str:
-    """Return the statements that post a transaction of ann's, as whoever knows the rules would."""
+    """Return the statements that post a transaction of ann's, as an insider who knows the rules would."""
     key = f"{kind}:{subject}"
     undoes = {"payout_rejected": "payout", "payout_voided": "payout", "reversal": "statement"}.get(kind)
     reverses = f"billing.posting_id('{undoes}:{subject}')" if undoes else "NULL"

@@ -56,15 +56,15 @@ def test_a_number_is_the_next_one(url: str, column: str, statement: str) -> None
     last = LAST_INTEGER if column in ("account_version", "restatement_number") else LAST
     with person(url, "viewledger_billing") as biller:
         for wrong in (last, following + 1, 0, -1, -last):
-            said = outcome(biller, statement.format(wrong))
-            assert "does not follow the newest row" in said or "_check" in said, (wrong, said)
+            answer = outcome(biller, statement.format(wrong))
+            assert "does not follow the newest row" in answer or "_check" in answer, (wrong, answer)
         assert outcome(biller, statement.format(following)) == ""
 
 
 def test_an_importer_cannot_end_the_imports_of_others(url: str) -> None:
     with person(url, "viewledger_importer") as importer:
-        said = outcome(importer, STATEMENTS["catalogue_version"].format(LAST))
-        assert f"catalogue_version {LAST} does not follow the newest row; the next is 3" in said
+        answer = outcome(importer, STATEMENTS["catalogue_version"].format(LAST))
+        assert f"catalogue_version {LAST} does not follow the newest row; the next is 3" in answer
     store = PostgresCatalogueStore(connector(url, "viewledger_billing"))
     assert store.import_catalogue(Catalogue((), (), ()), "test")[0] <= 3
 

@@ -132,7 +132,7 @@ def test_a_returned_payment_is_owed_again(treasury: Treasury) -> None:
     treasury.send()
     treasury.acknowledge("settled")
     assert treasury.acknowledge("returned") == {"returned": 1}
-    assert treasury.acknowledge("settled") == {}, "an older file says nothing new"
+    assert treasury.acknowledge("settled") == {}, "an older file has nothing new"
     assert (treasury.balance("payable:ann"), treasury.balance("bank")) == (-25_000_000, 0)
     assert treasury.payouts.differences(None) == []
 

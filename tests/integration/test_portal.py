@@ -225,7 +225,7 @@ def test_somebody_signs_in_at_the_identity_provider_and_sees_their_dashboard(
             assert "Ann" in browser.get("/portal/dashboard").text
             credential = browser.cookies["viewledger_session"]
             refused = browser.get("/v1/channels/ann/views", headers={"Authorization": f"Bearer {credential}"})
-            assert (refused.status_code, refused.json()["code"]) == (401, "token_invalid"), "a cookie is no token"
+            assert (refused.status_code, refused.json()["code"]) == (401, "token_invalid"), "a cookie is not a token"
 
 
 @pytest.mark.parametrize(

@@ -85,8 +85,8 @@ def test_a_function_that_refuses_without_a_code_is_noticed(url: str, statement: 
 def test_a_refusal_reaches_python_by_its_code_and_another_error_is_none(url: str) -> None:
     connect = connector(url, "viewledger_billing")
     serializable = "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; SELECT billing.lock_ledger()"
-    said = r"^the ledger is written in READ COMMITTED .* \(VL302\)$"
-    with pytest.raises(DatabaseRefusedError, match=said) as refused, one_transaction(connect) as cursor:
+    answer = r"^the ledger is written in READ COMMITTED .* \(VL302\)$"
+    with pytest.raises(DatabaseRefusedError, match=answer) as refused, one_transaction(connect) as cursor:
         cursor.execute(serializable)
     assert refused.value.is_by(DatabaseRule.READ_COMMITTED)
     assert not refused.value.is_by(DatabaseRule.ONE_OPEN_APPEAL)

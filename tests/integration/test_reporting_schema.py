@@ -66,7 +66,7 @@ def test_the_role_reads_every_view_and_changes_none(url: str, view: str) -> None
 
 
 @pytest.mark.parametrize("table", ["published.runs", "published.versions", "billing.statements", "billing.payees"])
-def test_the_role_sees_nothing_behind_the_views(url: str, table: str) -> None:
+def test_the_role_sees_only_the_views(url: str, table: str) -> None:
     with pytest.raises(psycopg2.errors.InsufficientPrivilege):
         run(url, f"SELECT * FROM {table}")
 

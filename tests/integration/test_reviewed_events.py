@@ -42,7 +42,7 @@ def test_a_conflict_and_a_late_event_delay_nobody_and_the_accepted_one_is_paid_b
     billed = batch.result("billing", "run", *month, "--actor", "eve")
     assert (billed["billable_views"], billed["earned_micros"]) == (2, 2 * RATE_MICROS // 1000), "they delay nobody"
     assert [each.partition(":")[0] for each in billed["remarks"]] == ["late_review", "conflict"]
-    decided = batch.result("billing", "conflicts", "decide", *month, "--reason", "a mended player", "--actor", "max")
+    decided = batch.result("billing", "conflicts", "decide", *month, "--reason", "a fixed player", "--actor", "max")
     assert decided["decided_count"] == 1
 
     reason = ("--reason", "a player that was offline", "--actor", "max")
@@ -78,7 +78,7 @@ def import_catalogue(batch: Batch, folder: Path) -> None:
 
 
 def verified_bundle(batch: Batch, folder: Path, period: str) -> int:
-    """Signs the books, exports the period's bundle and returns what the stand-alone verifier says."""
+    """Signs the books, exports the period's bundle and returns the result of the stand-alone verifier."""
     key, bundle = folder / "key.pem", folder / "bundle"
     for words in (
         ("keys", "create", "--key", str(key)),

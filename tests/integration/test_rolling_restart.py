@@ -119,7 +119,7 @@ class Load:
             thread.join()
 
     def wait_for(self, count: int) -> None:
-        """Waits until so many more requests were answered."""
+        """Waits until `count` more requests were answered."""
         wanted, deadline = self.seen.total() + count, time.monotonic() + 60
         while self.seen.total() < wanted:
             assert time.monotonic() < deadline, "too few answers in time"

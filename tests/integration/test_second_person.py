@@ -85,7 +85,7 @@ def books(postgres_url: str) -> Iterator[Books]:
 
 @pytest.fixture(scope="module")
 def attacked(postgres_url: str) -> Iterator[Books]:
-    """Books in which the first catalogue is in force and a sale waits; whatever is refused leaves them so."""
+    """Books in which the first catalogue is in force and a sale waits; a refusal does not change that."""
     with books_of(postgres_url) as made:
         made.store.import_catalogue(FIRST, "first")
         made.store.import_terms(ImportOrder("second", "mallory"), replace(FIRST, owners=(*SOLD, FIRST.owners[1])))
@@ -288,7 +288,7 @@ def test_no_order_of_statements_slips_a_row_past_the_judgement(imported: Books, 
 
 
 def test_a_version_opened_for_a_later_transaction_stays_closed(books: Books) -> None:
-    """`imported_by` and `imported_at` are stamped, whatever the client says."""
+    """`imported_by` and `imported_at` are stamped by the database, not by the client."""
     books.store.import_catalogue(FIRST, "first")
     books.run(
         "INSERT INTO billing.catalogue_versions (catalogue_version, content_hash, source, imported_by, imported_at) "

@@ -75,9 +75,7 @@ def test_reading_begins_where_it_is_told_and_not_at_the_groups_offset(
     assert not log.poll(0.5)
 
 
-def test_offsets_behind_the_last_message_that_are_transaction_markers_are_passed(
-    settings: KafkaLogSettings, log: KafkaLog
-) -> None:
+def test_transaction_markers_after_the_last_message_are_skipped(settings: KafkaLogSettings, log: KafkaLog) -> None:
     with closing(
         KafkaProducer(bootstrap_servers=list(settings.bootstrap), transactional_id=settings.topic)
     ) as producer:

@@ -68,7 +68,7 @@ def test_a_server_that_never_answered_leaves_it_unknown() -> None:
         PostgresPublishedOffsets("postgresql://nobody@127.0.0.1:1/nothing", "views").current()
 
 
-def test_after_a_broken_connection_it_connects_anew(database: str) -> None:
+def test_after_a_broken_connection_it_reconnects(database: str) -> None:
     published = PostgresPublishedOffsets(database, "views")
     publish(database, 1, 3)
     first = published.current()
@@ -106,9 +106,9 @@ def test_the_first_log_goes_on_record_another_is_refused_and_the_next_generation
         assert generations.checked(first) == LogGeneration(0, first)
         with pytest.raises(RefusedError, match=f"its id is {second}, and {first} is on record"):
             generations.checked(second)
-        told = published.current()
-        assert told is not None
-        assert (told.generation, told.end_of(0), told.end_of(5)) == (LogGeneration(0, first), 0, 0)
+        received = published.current()
+        assert received is not None
+        assert (received.generation, received.end_of(0), received.end_of(5)) == (LogGeneration(0, first), 0, 0)
         publish(database, 1, 3, 4)
         begun = generations.begin(second, "olga", "the disk burnt")
         assert (begun.number, begun.base) == (1, 1 << 40)

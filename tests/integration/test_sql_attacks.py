@@ -34,8 +34,8 @@ def intruder(sql_process: SqlProcess) -> Iterator[SparkSession]:
     port, token = java_of(sql_process.process_id)
     outside = free_ports().sql
     with closing(ConnectGuard(EverythingOpen(), target=f"127.0.0.1:{port}", token=token)) as guard:
-        door = start_guard(guard, "127.0.0.1", outside)
-        assert door is not None
+        proxy = start_guard(guard, "127.0.0.1", outside)
+        assert proxy is not None
         for session in session_at(f"sc://127.0.0.1:{outside}"):
             catalogue = jdbc_catalog(
                 sql_process.environ["VIEWLEDGER_SQL_POSTGRES_URL"], sql_process.environ["VIEWLEDGER_WAREHOUSE"]
@@ -44,7 +44,7 @@ def intruder(sql_process: SqlProcess) -> Iterator[SparkSession]:
                 session.conf.set(f"spark.sql.catalog.ledger.{key}", value)
             session.conf.set("spark.sql.catalog.ledger", "org.apache.iceberg.spark.SparkCatalog")
             yield session
-        door.stop(grace=1).wait()
+        proxy.stop(grace=1).wait()
 
 
 def session_at(url: str) -> Iterator[SparkSession]:
@@ -66,7 +66,7 @@ def places(batch: Batch, namespace: str) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("text", [WRITES, FILES, CODE], ids=["writes", "files", "code"])
-def test_at_the_door_every_attack_is_refused_in_one_sentence(batch: Batch, analyst: SparkSession, text: str) -> None:
+def test_the_proxy_refuses_every_attack_in_one_sentence(batch: Batch, analyst: SparkSession, text: str) -> None:
     before = state(batch)
     for namespace in ("published.current", "published.v1", "ledger.views"):
         for statement in statements(text, places(batch, namespace)):
@@ -89,7 +89,7 @@ def test_no_setting_opens_a_catalogue_or_shows_a_secret(analyst: SparkSession) -
             analyst.conf.get(name)
 
 
-def test_behind_the_door_no_write_changes_anything(batch: Batch, intruder: SparkSession) -> None:
+def test_past_the_proxy_no_write_changes_anything(batch: Batch, intruder: SparkSession) -> None:
     read = "SELECT count(*) AS n FROM {}.views_by_video"
     counted = [intruder.sql(read.format(namespace)).collect() for namespace in ("published.current", "ledger.views")]
     assert counted[0] == counted[1] != [], "both catalogues can be read, so what follows is refused for its rights"
@@ -114,9 +114,7 @@ def is_refused(session: SparkSession, statement: str) -> bool:
     return False
 
 
-def test_behind_the_door_nothing_is_written_to_hdfs_and_no_secret_is_shown(
-    batch: Batch, intruder: SparkSession
-) -> None:
+def test_past_the_proxy_nothing_is_written_to_hdfs_and_no_secret_is_shown(batch: Batch, intruder: SparkSession) -> None:
     before, shown = state(batch), []
     for statement in statements(FILES + CODE, places(batch, "ledger.views")):
         with suppress(PySparkException):

@@ -51,7 +51,7 @@ def test_the_command_reads_the_current_version_and_any_other(
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "said"),
+    ("words", "code", "sentence"),
     [
         (("selec 1",), ExitCode.BAD_INPUT, "the SQL cannot be read: Syntax error at or near 'selec' (line 1, pos 0)"),
         (("SELECT nope FROM events",), ExitCode.BAD_INPUT, "with name `nope` cannot be resolved"),
@@ -60,11 +60,11 @@ def test_the_command_reads_the_current_version_and_any_other(
     ],
 )
 def test_what_is_wrong_is_one_sentence(
-    batch: Batch, environ: Mapping[str, str], words: tuple[str, ...], code: ExitCode, said: str
+    batch: Batch, environ: Mapping[str, str], words: tuple[str, ...], code: ExitCode, sentence: str
 ) -> None:
     done = batch.run("sql", *words, **environ)
     assert done.returncode == code
-    assert said in done.stderr
+    assert sentence in done.stderr
     assert done.stderr.count("\n") == 1, done.stderr
 
 

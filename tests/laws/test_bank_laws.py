@@ -42,7 +42,7 @@ accounts = st.builds(BankAccount, st.just("ann"), names, st.one_of(real_ibans, s
 payee_ids = st.from_regex(r"\A[A-Za-z0-9_-]{1,64}\Z")
 
 
-@settings(max_examples=60, deadline=None)  # the schema is read anew for every file
+@settings(max_examples=60, deadline=None)  # the schema is read again for every file
 @given(accounts, payee_ids, st.integers(1, SEPA_AMOUNT_MAX_MICROS // 10_000))
 def test_whatever_passes_the_import_is_a_file_that_the_schema_takes(
     account: BankAccount, payee_id: str, cents: int

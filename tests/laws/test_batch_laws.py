@@ -319,7 +319,7 @@ FACTS = {
 
 @pytest.mark.usefixtures("empty_tables")
 @pytest.mark.parametrize("seed", [11, 12])
-def test_after_any_cuts_spark_says_of_every_event_what_the_contract_says(
+def test_after_any_cuts_spark_and_the_contract_agree_on_every_event(
     spark: SparkSession, tmp_path: Path, seed: int
 ) -> None:
     run = random_run(spark, random.Random(seed), tmp_path, rounds=2)

@@ -125,7 +125,7 @@ SECRET_CHANGES = {
         "UPDATE billing.journal j SET key = o.key FROM billing.journal o, t "
         "WHERE j.position IN (a, b) AND o.position = a + b - j.position",
     ),
-    "a checkpoint made anew": (
+    "a checkpoint made again": (
         "UPDATE billing.checkpoints SET body = replace(body, '\"record_count\":', '\"record_count\":1')",
     ),
 }

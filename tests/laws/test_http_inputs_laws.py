@@ -30,7 +30,7 @@ from serving_layer.routes.http_proofs import Proofs, proof_routes
 from serving_layer.routes.http_statements import ServedStatements, statement_routes
 from tests.http_extremes import BODIES, EXTREMES, Storing
 from tests.ingestion_fakes import KEY, NOW, FakeEventLog
-from tests.portal_fakes import ANNS, EVENT, WAITING, FakeBehind, fake_portal
+from tests.portal_fakes import ANNS, EVENT, WAITING, FakePorts, fake_portal
 from tests.proof_fakes import STATEMENT, FakeProofs
 from tests.serving_access import CALLERS, OWNER, guard_of
 from tests.serving_fakes import (
@@ -92,8 +92,8 @@ def collector() -> TestClient:
 
 @pytest.fixture
 def portal() -> Iterator[TestClient]:
-    behind = FakeBehind()
-    made = replace(fake_portal(behind), money=Storing(behind), actions=Storing(behind), operator=Storing(behind))
+    ports = FakePorts()
+    made = replace(fake_portal(ports), money=Storing(ports), actions=Storing(ports), operator=Storing(ports))
     with TestClient(api_with(portal_routes(made), guard_of()), follow_redirects=False) as client:
         yield client
 
@@ -215,7 +215,7 @@ def signed_in(client: TestClient, who: str) -> dict[str, str]:
 
 
 def test_no_value_breaks_a_page(portal: TestClient) -> None:
-    names = ("return", "days", "search", "order", "cursor", "event_id", "said", "code", "state", "error", "x")
+    names = ("return", "days", "search", "order", "cursor", "event_id", "done", "code", "state", "error", "x")
     rng = random.Random(SEED)
     for who in ("ann", "fay", "olga"):
         signed_in(portal, who)

@@ -31,7 +31,7 @@ Read = list[tuple[int, bytes | None, bytes | None]]
 
 
 class HeaderName(str):
-    """The name of a header as a client in C may send it: bytes that are no UTF-8."""
+    """The name of a header as a client in C may send it: bytes that are not UTF-8."""
 
     def encode(self, *_: object) -> bytes:
         return b"\xff\xfe"

@@ -53,7 +53,7 @@ SEEDS = 4
 
 
 @dataclass(frozen=True)
-class Desk:
+class Scene:
     """One login, and what it does to the books."""
 
     url: str
@@ -102,14 +102,14 @@ class Desk:
         return items
 
     def answer(self, item: PayoutItem, outcome: str) -> None:
-        said = Acknowledgement(item.item_id, outcome, item.amount_micros, "USD", "", "line 2")
-        self.payouts.acknowledge(Answer((said,)), "eve")
+        sentence = Acknowledgement(item.item_id, outcome, item.amount_micros, "USD", "", "line 2")
+        self.payouts.acknowledge(Answer((sentence,)), "eve")
 
     def hold(self, payee_id: str, amount_micros: int) -> str:
         return self.holds.place(payee_id, "USD", amount_micros, EVER, Move("pending", "eve", "odd"))
 
 
-Operation = Callable[[Desk], object]
+Operation = Callable[[Scene], object]
 
 
 @dataclass(frozen=True)
@@ -117,45 +117,45 @@ class Due:
     """Books in which every kind of transaction stands, and what would post one more of each kind."""
 
     books: Books
-    desk: Desk
+    scene: Scene
     operations: dict[str, Operation]
 
     def count(self) -> Sequence[tuple[object, ...]]:
         return self.books.rows("SELECT count(*), (SELECT count(*) FROM billing.entries) FROM billing.transactions")
 
 
-def filled(desk: Desk, url: str) -> dict[str, Operation]:
+def filled(scene: Scene, url: str) -> dict[str, Operation]:
     """Fill books with every kind of transaction; return what is due next, by the kind that it posts."""
-    desk.bill(OCTOBER, 4000)
-    desk.bill(OCTOBER, 4500, restatement_number=1)
+    scene.bill(OCTOBER, 4000)
+    scene.bill(OCTOBER, 4500, restatement_number=1)
     accounts = [BankAccount(name, name.title(), "DE89370400440532013000") for name in PAYEES]
-    desk.payouts.import_accounts(accounts, "eve")
+    scene.payouts.import_accounts(accounts, "eve")
     put_in_force(url)
-    voided = desk.hold("ann", 111_111)
-    desk.holds.decide(voided, Move("voided", "max", "fraud"), datetime.now(UTC))
-    pending = desk.hold("bob", 222_222)
-    first, second, third = desk.pay(is_sent=True)
-    desk.answer(first, "settled")
-    desk.answer(first, "returned")
-    desk.answer(second, "rejected")
-    desk.answer(third, "settled")
-    (one, *_) = desk.pay(is_sent=False)
-    desk.steps.void(one.batch_id, Move("voided", "eve", "the wrong day"))
-    sent = desk.pay(is_sent=True)
-    desk.bill(NOVEMBER, 300)
-    made = desk.pay(is_sent=False)
-    restatement = desk.bill(NOVEMBER, 350, restatement_number=1, is_finalised=False)
-    december = desk.bill(DECEMBER, 90, is_finalised=False)
-    desk.bill(Period(date(2026, 9, 1), date(2026, 10, 1)), 700)
+    voided = scene.hold("ann", 111_111)
+    scene.holds.decide(voided, Move("voided", "max", "fraud"), datetime.now(UTC))
+    pending = scene.hold("bob", 222_222)
+    first, second, third = scene.pay(is_sent=True)
+    scene.answer(first, "settled")
+    scene.answer(first, "returned")
+    scene.answer(second, "rejected")
+    scene.answer(third, "settled")
+    (one, *_) = scene.pay(is_sent=False)
+    scene.steps.void(one.batch_id, Move("voided", "eve", "the wrong day"))
+    sent = scene.pay(is_sent=True)
+    scene.bill(NOVEMBER, 300)
+    made = scene.pay(is_sent=False)
+    restatement = scene.bill(NOVEMBER, 350, restatement_number=1, is_finalised=False)
+    december = scene.bill(DECEMBER, 90, is_finalised=False)
+    scene.bill(Period(date(2026, 9, 1), date(2026, 10, 1)), 700)
     return {
-        "statement": lambda desk: finalise_run(december, desk.books),
-        "reversal": lambda desk: finalise_run(restatement, desk.books),
-        "payout": lambda desk: desk.pay(is_sent=False),
-        "payout_settled": lambda desk: desk.answer(sent[0], "settled"),
-        "payout_rejected": lambda desk: desk.answer(sent[1], "rejected"),
-        "payout_returned": lambda desk: desk.answer(third, "returned"),
-        "payout_voided": lambda desk: desk.steps.void(made[0].batch_id, Move("voided", "eve", "the wrong day")),
-        "hold_voided": lambda desk: desk.holds.decide(pending, Move("voided", "max", "fraud"), datetime.now(UTC)),
+        "statement": lambda scene: finalise_run(december, scene.books),
+        "reversal": lambda scene: finalise_run(restatement, scene.books),
+        "payout": lambda scene: scene.pay(is_sent=False),
+        "payout_settled": lambda scene: scene.answer(sent[0], "settled"),
+        "payout_rejected": lambda scene: scene.answer(sent[1], "rejected"),
+        "payout_returned": lambda scene: scene.answer(third, "returned"),
+        "payout_voided": lambda scene: scene.steps.void(made[0].batch_id, Move("voided", "eve", "the wrong day")),
+        "hold_voided": lambda scene: scene.holds.decide(pending, Move("voided", "max", "fraud"), datetime.now(UTC)),
     }
 
 
@@ -173,8 +173,8 @@ def due(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Due]:
             login = f"{role}_{name}"
             administer(books.superuser_url, f"CREATE ROLE {login} LOGIN PASSWORD 'x' IN ROLE viewledger_{role}")
             urls.append(in_database(f"postgresql://{login}:x@{books.url.rpartition('@')[2]}", books.url))
-        desk = Desk(*urls)
-        yield Due(books, desk, filled(desk, books.url))
+        scene = Scene(*urls)
+        yield Due(books, scene, filled(scene, books.url))
 
 
 Mutation = Callable[[LedgerTransaction, random.Random], LedgerTransaction]
@@ -251,7 +251,7 @@ WRITERS = (postgres_holds, postgres_payout_steps, postgres_payouts, postgres_fin
 def test_books_of_every_kind_of_transaction_have_no_problem(due: Due) -> None:
     kinds = due.books.rows("SELECT DISTINCT kind FROM billing.transactions")
     assert sorted(str(kind) for (kind,) in kinds) == sorted(KINDS)
-    assert due.desk.books.problems() == []
+    assert due.scene.books.problems() == []
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -273,9 +273,9 @@ def test_a_login_of_billing_posts_nothing_but_what_is_due(
         for writer in WRITERS:
             monkeypatch.setattr(writer, "copy_transactions", copied_wrong)
         with pytest.raises((psycopg2.Error, StateError)):
-            due.operations[kind](due.desk)
+            due.operations[kind](due.scene)
     assert due.count() == before
-    assert due.desk.books.problems() == []
+    assert due.scene.books.problems() == []
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -289,7 +289,7 @@ def test_a_step_that_moves_money_is_refused_without_its_transaction(
         monkeypatch.setattr(writer, "copy_transactions", copied_less)
     before = due.count()
     with pytest.raises((psycopg2.Error, StateError), match=r"is not posted|in force|carried out"):
-        due.operations[kind](due.desk)
+        due.operations[kind](due.scene)
     assert due.count() == before
 
 
@@ -351,14 +351,14 @@ def test_money_is_not_minted_by_a_login_of_billing(due: Due, what: str, is_at_on
     before = due.count()
     at_end = "SET CONSTRAINTS ALL IMMEDIATE" if is_at_once else "SELECT 1"
     with pytest.raises(psycopg2.Error) as refused:
-        commit(due.desk.url, statements, at_end)
+        commit(due.scene.url, statements, at_end)
     assert reason in str(refused.value)
     assert due.count() == before
 
 
 def test_what_the_attacks_are_made_of_is_accepted_where_it_is_due(due: Due) -> None:
     """Otherwise they would be refused for a slip of the test."""
-    with closing(psycopg2.connect(due.desk.url)) as connection, connection.cursor() as cursor:
+    with closing(psycopg2.connect(due.scene.url)) as connection, connection.cursor() as cursor:
         for statements in (f"{HOLD.format(5)}; {MINTED.format('x', 5)}", PAYOUT.format(amount=5, day="current_date")):
             cursor.execute(statements)
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
@@ -397,7 +397,7 @@ SECRET_CHANGES = {
 
 @pytest.fixture
 def superuser(due: Due) -> Iterator[Connection]:
-    """A connection that no trigger and no foreign key stops; whatever it did is undone."""
+    """A connection that no trigger and no foreign key stops; its work is undone."""
     with closing(psycopg2.connect(due.books.superuser_url)) as connection:
         connection.cursor().execute("SET session_replication_role = replica")
         connection.commit()
@@ -470,10 +470,10 @@ def test_the_verifier_finds_the_same_cause_for_every_transaction(due: Due, perio
 def test_everything_that_is_due_can_be_posted(due: Due) -> None:
     """Last, and on a copy: what the changed ones were made from is accepted, and leaves no problem."""
     with copied(due.books) as books:
-        desk = Desk(in_database(due.desk.url, books.url), in_database(due.desk.approver_url, books.url))
+        scene = Scene(in_database(due.scene.url, books.url), in_database(due.scene.approver_url, books.url))
         for kind, operation in due.operations.items():
-            operation(desk)
-            assert desk.books.problems() == [], kind
+            operation(scene)
+            assert scene.books.problems() == [], kind
         ((count,),) = books.rows("SELECT count(*) FROM billing.transactions")
     ((before, _),) = due.count()
     assert count >= before + len(KINDS)

@@ -163,7 +163,7 @@ def test_a_changed_total_is_found_and_its_video_named(history: History) -> None:
         assert ", views_by_video has " in difference
 
 
-def test_a_verdict_changed_behind_the_counts_is_found(history: History) -> None:
+def test_a_verdict_changed_without_the_counts_is_found(history: History) -> None:
     versions = history.changed(EVENTS, "UPDATE {table} SET verdict = 'duplicate' WHERE verdict = 'counted'")
     differences = [each for each in history.differences(versions=versions) if each.startswith("video")]
     assert [each.split(" has ")[0] for each in differences] == [f"video {name}: events" for name in VIDEOS]
@@ -237,7 +237,7 @@ def test_rows_appended_again_to_the_shown_table_are_named_and_nothing_is_publish
     try:
         (difference,) = history.differences()
         assert " of raw_events was added after publication by no batch run: " in difference
-        assert f"{history.place}: on record are no rows, found are 1 rows" in difference
+        assert f"{history.place}: recorded no rows, found 1 rows" in difference
         with pytest.raises(DifferenceError, match="was added after publication"):
             run_once(history.run.ports(), TOPIC)
     finally:

@@ -11,7 +11,7 @@ from billing.errors import PostingConflictError
 from billing.terms.catalogue import Catalogue, Payee, Video
 from billing.terms.ownership import SINCE_EVER, WITHOUT_END, OwnerShare, divided
 from tests.billing_fakes import OCTOBER, Count, card_of, contracts_of
-from tests.unit.test_billing_corrections import RATE, Desk
+from tests.unit.test_billing_corrections import RATE, Scene
 
 SEEDS = range(20261300, 20261340)
 NAMES = ("ann", "bob", "cid", "dan")
@@ -40,50 +40,50 @@ def random_count(chance: random.Random) -> Count:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_no_view_is_paid_twice_in_any_order_of_what_people_do(seed: int) -> None:
     chance = random.Random(seed)
-    desk = Desk(catalogues=[random_catalogue(chance)], counts=[random_count(chance) for _ in range(12)])
-    desk.counts = list({(each.video_id, each.event_day, each.country): each for each in desk.counts}.values())
+    scene = Scene(catalogues=[random_catalogue(chance)], counts=[random_count(chance) for _ in range(12)])
+    scene.counts = list({(each.video_id, each.event_day, each.country): each for each in scene.counts}.values())
     for _ in range(14):
         with contextlib.suppress(PostingConflictError):
-            step(desk, chance)
-        assert desk.books.beyond_whole() == [], f"seed {seed}"
-        assert all(each.difference_nanomicros == 0 for each in desk.books.totals()), f"seed {seed}"
-    desk.run()
+            step(scene, chance)
+        assert scene.books.beyond_whole() == [], f"seed {seed}"
+        assert all(each.difference_nanomicros == 0 for each in scene.books.totals()), f"seed {seed}"
+    scene.run()
     with contextlib.suppress(PostingConflictError):
-        desk.move("approved")
-    assert most_paid(desk) <= all_that_is_there(desk), f"seed {seed}"
+        scene.move("approved")
+    assert most_paid(scene) <= all_that_is_there(scene), f"seed {seed}"
 
 
-def step(desk: Desk, chance: random.Random) -> None:
+def step(scene: Scene, chance: random.Random) -> None:
     """Do one of the things that people do."""
     action = chance.choice(["import", "run", "restate", "restate by", "rates", "late", "approve", "void"])
-    billed = desk.books.restatement_number(desk.run().run) > 0
+    billed = scene.books.restatement_number(scene.run().run) > 0
     if action == "import":
-        desk.catalogues.append(random_catalogue(chance))
+        scene.catalogues.append(random_catalogue(chance))
     elif action == "rates":
-        desk.contracts.append(contracts_of(card_of(chance.choice([RATE, RATE * 2]))))
+        scene.contracts.append(contracts_of(card_of(chance.choice([RATE, RATE * 2]))))
     elif action == "late":
-        index = chance.randrange(len(desk.counts))
-        one = desk.counts[index]
-        desk.counts[index] = replace(one, views=one.views + 1, billable_views=one.billable_views + 1)
-        desk.version += 1
+        index = chance.randrange(len(scene.counts))
+        one = scene.counts[index]
+        scene.counts[index] = replace(one, views=one.views + 1, billable_views=one.billable_views + 1)
+        scene.version += 1
     elif action == "restate" and billed:
-        desk.run("late events")
+        scene.run("late events")
     elif action == "restate by" and billed:
-        desk.run("other terms", catalogue=chance.randint(1, len(desk.catalogues)), contract=len(desk.contracts))
+        scene.run("other terms", catalogue=chance.randint(1, len(scene.catalogues)), contract=len(scene.contracts))
     elif action in ("approve", "void"):
         some = chance.sample(NAMES, chance.randint(0, len(NAMES)))
-        desk.move("approved" if action == "approve" else "voided", *some)
+        scene.move("approved" if action == "approve" else "voided", *some)
 
 
-def most_paid(desk: Desk) -> int:
+def most_paid(scene: Scene) -> int:
     """Return Σ share × quantity over the lines in force."""
-    books = desk.books
+    books = scene.books
     posted = [each for each in books.statements.values() if books.state(each) in ("finalised", "paid")]
     lines = (settled.line for each in posted for settled in books.lines[each.statement_id])
     return sum(line.quantity * line.share_ppm for line in lines)
 
 
-def all_that_is_there(desk: Desk) -> int:
+def all_that_is_there(scene: Scene) -> int:
     """Return the whole of every billable view of a video of the catalogue."""
-    assert all(each.event_day < date(2026, 11, 1) for each in desk.counts)
-    return sum(each.billable_views * 1_000_000 for each in desk.counts if each.video_id in VIDEOS)
+    assert all(each.event_day < date(2026, 11, 1) for each in scene.counts)
+    return sum(each.billable_views * 1_000_000 for each in scene.counts if each.video_id in VIDEOS)

@@ -207,7 +207,7 @@ def test_from_every_kept_cut_on_the_segments_are_a_recount(seed: int, store: Any
         assert bench.served(cut) == recount(bench.topic, cut), f"seed {seed}, cut {cut} after pruning"
 
 
-def test_a_partition_is_begun_anew_only_instead_of_the_state_that_was_read(store: AnyStore) -> None:
+def test_a_partition_is_restarted_only_instead_of_the_state_that_was_read(store: AnyStore) -> None:
     begin = {"position": 0, "segment": 0, "replay_until": 0}
     assert store.reset(0, **begin, instead_of=None)
     begun = store.look({0: 0})[0]

@@ -236,7 +236,7 @@ def files_of(spark: SparkSession, server: AnalystsServer, table: str) -> tuple[s
 
 
 @pytest.mark.parametrize("table", [EVENTS, VIEWS_BY_VIDEO])
-def test_behind_the_door_the_catalogue_knows_no_unpublished_file_either(
+def test_past_the_proxy_the_catalogue_knows_no_unpublished_file_either(
     spark: SparkSession, server: AnalystsServer, table: str
 ) -> None:
     published, unpublished = files_of(spark, server, table)
@@ -249,14 +249,14 @@ def test_behind_the_door_the_catalogue_knows_no_unpublished_file_either(
 
 
 @pytest.mark.parametrize("name", HISTORIES)
-def test_behind_the_door_what_would_read_the_real_metadata_file_does_not_answer(
+def test_past_the_proxy_the_real_metadata_file_cannot_be_read(
     spark: SparkSession, server: AnalystsServer, name: str
 ) -> None:
     with pytest.raises(Exception, match='"location" is null'):
         spark.sql(f"SELECT * FROM published.current.{EVENTS}.{name}").collect()
 
 
-def test_behind_the_door_nothing_can_be_written_either(spark: SparkSession, server: AnalystsServer) -> None:
+def test_past_the_proxy_nothing_can_be_written_either(spark: SparkSession, server: AnalystsServer) -> None:
     for statement in (
         f"INSERT INTO published.current.{VIEWS_BY_VIDEO} VALUES ('x', 1L, 1L)",
         f"DROP TABLE published.current.{VIEWS_BY_VIDEO}",

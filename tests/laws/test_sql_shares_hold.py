@@ -28,7 +28,7 @@ LIMITS = StatementLimits(seconds=6, per_client=2)
 
 
 @pytest.fixture(scope="module")
-def door(spark: SparkSession) -> Iterator[str]:
+def proxy(spark: SparkSession) -> Iterator[str]:
     """A server where a client has two statements, one in each session, of six seconds each."""
     start_connect(spark)
     port, spark_port = free_ports().sql, spark.conf.get("spark.connect.grpc.binding.port")
@@ -42,17 +42,17 @@ def door(spark: SparkSession) -> Iterator[str]:
 
 
 @pytest.fixture
-def session(door: str) -> Iterator[ConnectSession]:
-    yield from opened(door)
+def session(proxy: str) -> Iterator[ConnectSession]:
+    yield from opened(proxy)
 
 
 @pytest.fixture
-def other(door: str) -> Iterator[ConnectSession]:
-    yield from opened(door)
+def other(proxy: str) -> Iterator[ConnectSession]:
+    yield from opened(proxy)
 
 
-def opened(door: str) -> Iterator[ConnectSession]:
-    session = ConnectSession(connection=door)
+def opened(proxy: str) -> Iterator[ConnectSession]:
+    session = ConnectSession(connection=proxy)
     yield session
     session.client.close()
 
@@ -118,8 +118,8 @@ def test_a_statement_is_stopped_in_spark_itself_when_its_time_is_over(
     assert session.sql("SELECT 1 AS a").collect()[0].a == 1, "the session goes on"
 
 
-def test_a_statement_whose_client_went_away_is_stopped_too(spark: SparkSession, door: str) -> None:
-    gone = ConnectSession(connection=door)
+def test_a_statement_whose_client_went_away_is_stopped_too(spark: SparkSession, proxy: str) -> None:
+    gone = ConnectSession(connection=proxy)
 
     def ask() -> None:
         with suppress(Exception):

@@ -148,6 +148,6 @@ def test_a_text_costs_as_much_as_it_is_long(name: str) -> None:
         assert_grows_with(call, lambda n, piece=piece: piece * (n // len(piece)), size)  # type: ignore[misc]
 
 
-def test_the_dearest_body_is_done_in_a_moment() -> None:
+def test_the_most_expensive_body_is_done_in_a_moment() -> None:
     for made in BODIES.values():
         assert seconds(collected, made(BODY_BYTES_MAX)) < 1.0

@@ -1,4 +1,4 @@
-"""A bundle is a stranger's: whatever it holds, viewledger-verify ends with one sentence, in bounded time and memory."""
+"""A bundle comes from a stranger: viewledger-verify always ends with one sentence, in bounded time and memory."""
 
 import gzip
 import json
@@ -121,10 +121,10 @@ def test_control_characters_are_shown_as_their_escapes(
     value["entries"][0]["account"] = "\x1b]0;owned\x07\x1b[2J\r\u202eknab"
     records[at] = replace(records[at], content=verifier.canonical(value))
     assert answer(written(records, tmp_path / "bundle", key), key) == 1
-    said = capsys.readouterr().out
-    assert said.endswith("\n")
-    assert all(each.isprintable() for each in said[:-1])
-    assert "\\x1b" in said
+    wording = capsys.readouterr().out
+    assert wording.endswith("\n")
+    assert all(each.isprintable() for each in wording[:-1])
+    assert "\\x1b" in wording
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -153,10 +153,10 @@ def test_a_record_of_any_form_ends_in_one_sentence(
         put(value, chance.choice(places(value)), chance.choice(ODD))
         records[at] = replace(records[at], content=verifier.canonical(value))
         code = answer(written(records, tmp_path / "bundle", key), key)
-        said = capsys.readouterr()
-        assert code in (0, 1), said
-        assert "has a form that no bundle has" not in said.out, value
-        assert (said.out + said.err).count("\n") == 1
+        wording = capsys.readouterr()
+        assert code in (0, 1), wording
+        assert "has a form that no bundle has" not in wording.out, value
+        assert (wording.out + wording.err).count("\n") == 1
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "checkpoints.jsonl"])
@@ -170,6 +170,6 @@ def test_a_manifest_or_link_of_any_form_ends_in_one_sentence(
         put(value, chance.choice(places(value)), chance.choice(ODD))
         (folder / name).write_bytes(verifier.canonical(value).replace(b"\n", b"") + b"\n")
         assert answer(folder, key) in (0, 1, 2)
-        said = capsys.readouterr()
-        assert "has a form that no bundle has" not in said.out, value
-        assert (said.out + said.err).count("\n") == 1
+        wording = capsys.readouterr()
+        assert "has a form that no bundle has" not in wording.out, value
+        assert (wording.out + wording.err).count("\n") == 1

@@ -335,7 +335,7 @@ def to_another_payee(value: dict) -> bool:  # type: ignore[type-arg]
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "answer"),
     [
         (as_another_kind, "is not what its key statement:"),
         (with_other_causes, "the causes of statement .* add up to"),
@@ -344,7 +344,7 @@ def to_another_payee(value: dict) -> bool:  # type: ignore[type-arg]
 )
 def test_what_is_posted_or_told_against_the_rules_is_found_even_when_it_was_signed(
     change: Callable[[dict], bool],  # type: ignore[type-arg]
-    said: str,
+    answer: str,
     tmp_path: Path,
     key: SigningKey,
 ) -> None:
@@ -356,7 +356,7 @@ def test_what_is_posted_or_told_against_the_rules_is_found_even_when_it_was_sign
             wrong[at] = replace(record, content=verifier.canonical(value))
             shutil.rmtree(tmp_path / "bundle", ignore_errors=True)
             replace(month, records=wrong).write(tmp_path / "bundle", signed(wrong, key, len(wrong)))
-            with pytest.raises(verifier.WrongError, match=said):
+            with pytest.raises(verifier.WrongError, match=answer):
                 verifier.verify(tmp_path / "bundle", key.public_key, [])
             found += 1
     assert found
@@ -415,7 +415,7 @@ def test_another_key_vouches_for_nothing(tmp_path: Path, key: SigningKey) -> Non
         verifier.verify(bundle, other.public_key, [])
 
 
-def test_books_signed_anew_are_told_from_the_checkpoint_that_was_kept(tmp_path: Path, key: SigningKey) -> None:
+def test_books_signed_again_differ_from_the_kept_checkpoint(tmp_path: Path, key: SigningKey) -> None:
     month = random_month(5)
     kept = signed(month.records, key, 3, len(month.records))
     place = tmp_path / "kept"
@@ -424,9 +424,9 @@ def test_books_signed_anew_are_told_from_the_checkpoint_that_was_kept(tmp_path: 
         (place / f"checkpoint-{link.sequence:06d}.json").write_bytes(link.to_file())
     month.write(tmp_path / "bundle", kept)
     assert verifier.verify(tmp_path / "bundle", key.public_key, [place])["statements"]
-    month.write(tmp_path / "anew", signed(month.records, key, 4, len(month.records)))
+    month.write(tmp_path / "again", signed(month.records, key, 4, len(month.records)))
     with pytest.raises(verifier.WrongError, match="not the link that was kept elsewhere"):
-        verifier.verify(tmp_path / "anew", key.public_key, [place])
+        verifier.verify(tmp_path / "again", key.public_key, [place])
     month.write(tmp_path / "shorter", kept[:1])
     with pytest.raises(verifier.WrongError, match="kept elsewhere, is missing"):
         verifier.verify(tmp_path / "shorter", key.public_key, [place])

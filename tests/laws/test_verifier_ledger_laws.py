@@ -148,7 +148,7 @@ CHANGES = (
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("change", CHANGES, ids=lambda each: each.__name__)
-def test_a_transaction_that_says_something_else_than_its_cause_is_named_even_when_it_was_signed(
+def test_a_transaction_that_differs_from_its_cause_is_named_even_when_it_was_signed(
     kind: str, change: Callable[[Record, random.Random], Record], months: Any, tmp_path: Path, key: SigningKey
 ) -> None:
     for seed, month in enumerate(months[kind]):

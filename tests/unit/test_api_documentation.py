@@ -13,7 +13,7 @@ PAGE = (ROOT / "docs" / "reference" / "api.md").read_text(encoding="utf-8")
 
 
 def problem_rows() -> str:
-    """The table as it must stand in docs/reference/api.md; print it to mend the page."""
+    """The table as it must stand in docs/reference/api.md; print it to fix the page."""
     rows = [
         f"| `{code}` | {status}{f', `{PARTS[code]}`' if code in PARTS else ''} | {meaning} |"
         for code, (status, meaning) in sorted(CODES.items())
@@ -38,8 +38,8 @@ def test_the_page_says_which_role_has_which_scope() -> None:
     for scope in Scope:
         row = re.search(rf"^\| `{scope}` \|(.*)\|$", PAGE, re.M)
         assert row is not None, scope
-        said = [cell.strip() for cell in row[1].split("|")][1:]
-        assert [bool(cell) for cell in said] == [scope in GRANTS[role] for role in roles], scope
+        answer = [cell.strip() for cell in row[1].split("|")][1:]
+        assert [bool(cell) for cell in answer] == [scope in GRANTS[role] for role in roles], scope
 
 
 def test_every_problem_with_503_names_its_part_and_no_other_does() -> None:

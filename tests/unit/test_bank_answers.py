@@ -29,7 +29,7 @@ def known(state: str) -> dict[str, tuple[PayoutItem, str, str]]:
     return {item.item_id: (item, "EUR", state) for item in (ITEM, OTHER)}
 
 
-def said(
+def sentence(
     outcome: str, amount_micros: int | None = 12_340_000, currency: str = "EUR", item_id: str = ""
 ) -> Acknowledgement:
     return Acknowledgement(item_id or ITEM.item_id, outcome, amount_micros, currency, "", "line 2")
@@ -38,21 +38,21 @@ def said(
 @pytest.mark.parametrize(
     ("state", "lines", "problem"),
     [
-        ("instructed", [said("settled")], None),
-        ("instructed", [said("settled", None, "")], None),
-        ("instructed", [said("rejected")], None),
-        ("settled", [said("settled")], None),
-        ("settled", [said("returned")], None),
-        ("returned", [said("settled")], None),
-        ("instructed", [said("settled"), said("settled")], None),
-        ("instructed", [said("returned")], "is instructed and cannot become returned"),
-        ("rejected", [said("settled")], "is rejected and cannot become settled"),
-        ("settled", [said("rejected")], "is settled and cannot become rejected"),
-        ("instructed", [said("settled", 12_350_000)], "the bank says 12.350000 EUR, the ledger 12.340000 EUR"),
-        ("instructed", [said("settled", currency="USD")], "the bank says 12.340000 USD, the ledger 12.340000 EUR"),
-        ("instructed", [said("settled", item_id="f" * 32)], "was never instructed from these books"),
-        ("instructed", [said("settled"), said("rejected")], "is also settled in this file"),
-        ("instructed", [replace(said("settled"), batch_id="B")], f"is of batch {BATCH}, and the bank names 'B'"),
+        ("instructed", [sentence("settled")], None),
+        ("instructed", [sentence("settled", None, "")], None),
+        ("instructed", [sentence("rejected")], None),
+        ("settled", [sentence("settled")], None),
+        ("settled", [sentence("returned")], None),
+        ("returned", [sentence("settled")], None),
+        ("instructed", [sentence("settled"), sentence("settled")], None),
+        ("instructed", [sentence("returned")], "is instructed and cannot become returned"),
+        ("rejected", [sentence("settled")], "is rejected and cannot become settled"),
+        ("settled", [sentence("rejected")], "is settled and cannot become rejected"),
+        ("instructed", [sentence("settled", 12_350_000)], "the bank says 12.350000 EUR, the ledger 12.340000 EUR"),
+        ("instructed", [sentence("settled", currency="USD")], "the bank says 12.340000 USD, the ledger 12.340000 EUR"),
+        ("instructed", [sentence("settled", item_id="f" * 32)], "was never instructed from these books"),
+        ("instructed", [sentence("settled"), sentence("rejected")], "is also settled in this file"),
+        ("instructed", [replace(sentence("settled"), batch_id="B")], f"is of batch {BATCH}, and the bank names 'B'"),
     ],
 )  # fmt: skip
 def test_what_the_bank_says_must_fit_the_ledger(state: str, lines: list[Acknowledgement], problem: str | None) -> None:
@@ -63,7 +63,7 @@ def test_what_the_bank_says_must_fit_the_ledger(state: str, lines: list[Acknowle
 
 def test_what_is_said_of_a_batch_is_said_of_each_of_its_payments_and_their_own_reasons_stay() -> None:
     answer = Answer(
-        (replace(said("rejected"), reason="AC04"),), (BatchAcknowledgement(BATCH, "rejected", "FF01", "top"),)
+        (replace(sentence("rejected"), reason="AC04"),), (BatchAcknowledgement(BATCH, "rejected", "FF01", "top"),)
     )
     found, problems = of_each_payment(answer, known("instructed"))
     assert problems == []
@@ -92,7 +92,7 @@ def test_what_is_said_of_a_batch_must_fit_the_batch(of_batch: BatchAcknowledgeme
 
 
 def test_one_payment_that_differs_from_its_batch_is_a_contradiction() -> None:
-    answer = Answer((said("settled"),), (BatchAcknowledgement(BATCH, "rejected", "", "top"),))
+    answer = Answer((sentence("settled"),), (BatchAcknowledgement(BATCH, "rejected", "", "top"),))
     found, _ = of_each_payment(answer, known("instructed"))
     assert check_acknowledgements(found, known("instructed")) == [
         f"top: payment {ITEM.item_id} is also settled in this file"

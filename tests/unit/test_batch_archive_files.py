@@ -45,10 +45,10 @@ def test_a_sentence_names_the_file_and_the_first_partition_and_hour_that_differ(
     recorded, found = {BESIDE: ONE, HERE: ONE, LATER: ONE}, {BESIDE: OTHER, HERE: ONE, LATER: OTHER}
     assert file_sentence("/f", CHANGED, recorded, found) == (
         "file /f of raw_events was changed after it was archived: partition 0, hour 2026-11-20 13:00 UTC: "
-        f"on record are {ONE}, found are {OTHER}"
+        f"recorded {ONE}, found {OTHER}"
     )
-    assert str(file_sentence("/f", GONE, recorded, {})).endswith(f"hour 2026-11-20 12:00 UTC: on record are {ONE}, "
-                                                                 "found are no rows")  # fmt: skip
+    assert str(file_sentence("/f", GONE, recorded, {})).endswith(f"hour 2026-11-20 12:00 UTC: recorded {ONE}, "
+                                                                 "found no rows")  # fmt: skip
 
 
 def test_a_file_brought_back_with_its_rows_is_not_a_difference_but_one_that_was_added_is() -> None:

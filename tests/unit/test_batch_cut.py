@@ -98,7 +98,7 @@ def test_without_the_speed_layer_the_run_goes_to_the_end_of_the_log_and_says_so(
     assert found.uncut_count == 2
 
 
-def test_offsets_never_go_back_behind_the_published_version() -> None:
+def test_offsets_never_go_back_before_the_published_version() -> None:
     found = cut(Broker((10, 20)), [3, 15], version((5, 12)))
     assert (found.start.ends, found.end.ends) == ((5, 12), (5, 15))
 
@@ -156,12 +156,12 @@ def test_at_the_end_of_the_log_the_watermark_is_the_brokers_time_taken_before_th
     assert asked == ["time", "cut", "highwaters"], "a record appended in between must not lie below the watermark"
 
 
-def test_behind_the_end_the_watermark_is_the_append_time_of_the_first_record_not_covered() -> None:
+def test_past_the_end_the_watermark_is_the_append_time_of_the_first_record_not_covered() -> None:
     broker = Broker((10, 20))
     assert cut(broker, [7, 20]).watermarks == (NOON + 7 * MINUTE, broker.now)
 
 
-def test_only_transaction_markers_behind_the_cut_hold_no_watermark_back() -> None:
+def test_transaction_markers_after_the_cut_hold_no_watermark_back() -> None:
     broker = Broker((10, 20), only_markers_from=9)
     assert cut(broker, [9, 20]).watermarks == (broker.now, broker.now)
 
@@ -179,7 +179,7 @@ def test_a_log_that_ends_before_what_is_counted_is_refused_since_what_comes_ther
             cut(Broker((9, 3)), positions, version((5, 7)))
 
 
-def test_a_new_generation_begins_behind_everything_that_was_counted_of_the_former_one() -> None:
+def test_a_new_generation_begins_after_everything_that_was_counted_of_the_former_one() -> None:
     base = 1 << 40
     broker = Broker((base + 9, base), (base, base), base=base)
     found = cut(broker, (5, None), version((5, 7)))

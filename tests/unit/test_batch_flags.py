@@ -88,10 +88,10 @@ def test_the_metrics_file_counts_runs_over_processes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("off", "said"), [(7200, "7200 s ahead of the broker's"), (-7200, "7200 s behind"), (61, "61 s ahead")]
+    ("off", "answer"), [(7200, "7200 s ahead of the broker's"), (-7200, "7200 s behind"), (61, "61 s ahead")]
 )
-def test_a_run_by_a_wrong_clock_is_refused(off: int, said: str) -> None:
-    with pytest.raises(RefusedError, match=said):
+def test_a_run_by_a_wrong_clock_is_refused(off: int, answer: str) -> None:
+    with pytest.raises(RefusedError, match=answer):
         batch_run.check_clock(NOON + timedelta(seconds=off), NOON)
 
 

@@ -82,7 +82,7 @@ def test_a_server_that_is_away_is_not_a_difference_and_nothing_is_kept() -> None
     assert store.found == before
 
 
-def test_of_a_day_the_ledger_is_asked_for_the_periods_that_hold_it() -> None:
+def test_for_a_day_the_ledgers_periods_that_hold_it_are_read() -> None:
     found = Found(posted=[BilledVideo(1, *MONTH, "a", 3)], billable={"a": 3})
     result = reconcile_once(ports(found, versions()), DAY)
     assert result.is_equal

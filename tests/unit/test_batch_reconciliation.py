@@ -96,7 +96,7 @@ def test_what_was_billed_is_compared_with_the_version_it_was_billed_from() -> No
 
 
 @pytest.mark.parametrize(
-    ("posted", "said"),
+    ("posted", "answer"),
     [
         (billed("a", 4), "video a of 2026-11-01/2026-12-01 billed from version 7: events has 3 billable views, the "
                          "ledger has 4"),
@@ -108,8 +108,8 @@ def test_what_was_billed_is_compared_with_the_version_it_was_billed_from() -> No
                           "the ledger has 2"),
     ],
 )  # fmt: skip
-def test_views_billed_too_many_too_few_or_not_at_all_are_named(posted: BilledVideo, said: str) -> None:
-    assert billed_differences([posted], {(7, START, END): {"a": 3}}) == [said]
+def test_views_billed_too_many_too_few_or_not_at_all_are_named(posted: BilledVideo, answer: str) -> None:
+    assert billed_differences([posted], {(7, START, END): {"a": 3}}) == [answer]
 
 
 def test_a_stricter_contract_may_leave_views_out_but_never_add_any() -> None:

@@ -153,7 +153,7 @@ def test_countries_have_one_spelling(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "answer"),
     [
         (GOOD.replace("1_000_000", "!!int 0x1F"), ", line 7, column 45: not readable as YAML: a tag; write the value"),
         (GOOD.replace("1_000_000", "!!bool yes"), ", line 7, column 45: not readable as YAML: a tag"),
@@ -165,9 +165,9 @@ def test_countries_have_one_spelling(tmp_path: Path) -> None:
         (GOOD.replace("name: standard", 'name: "a\\e[31m"'), ", line 4, contracts[0].name: 'a\\x1b[31m' is not a name"),
     ],
 )  # fmt: skip
-def test_what_yaml_does_beyond_values_is_refused(tmp_path: Path, text: str, said: str) -> None:
+def test_what_yaml_does_beyond_values_is_refused(tmp_path: Path, text: str, answer: str) -> None:
     found = contract_problems(tmp_path, text)
-    assert found[0].startswith(said)
+    assert found[0].startswith(answer)
     assert all(each.isprintable() for each in found)
 
 
@@ -198,7 +198,7 @@ def test_contracts_come_back_from_their_stored_form_and_the_order_of_keys_does_n
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "answer"),
     [
         ("{NO: 7", "{NO: {graduated: [{up_to_views: 5, per_thousand_micros: 1}]}", "the last tier has no end"),
         (
@@ -225,9 +225,9 @@ def test_contracts_come_back_from_their_stored_form_and_the_order_of_keys_does_n
         ("name: standard", "name: standard\n    payees: [ann, ann]", "payee ann has the contract 'standard' already"),
     ],
 )  # fmt: skip
-def test_what_a_schema_cannot_say_is_checked_too(tmp_path: Path, old: str, new: str, said: str) -> None:
+def test_what_a_schema_cannot_say_is_checked_too(tmp_path: Path, old: str, new: str, answer: str) -> None:
     (problem,) = contract_problems(tmp_path, GOOD.replace(old, new))
-    assert said in problem
+    assert answer in problem
 
 
 def test_two_contracts_for_everybody_else_or_of_one_name_are_refused(tmp_path: Path) -> None:
@@ -243,6 +243,6 @@ def test_a_contract_for_somebody_who_is_not_there_is_refused_with_the_nearest_na
     with pytest.raises(FileRefusedError) as caught:
         read_contracts(tmp_path / "rates.yaml", payees={"ann", "bobby"})
     (problem,) = caught.value.problems
-    said = "line 9, contracts[1].payees[0]: 'bob' is not in the catalogue; the nearest that is there is 'bobby'"
-    assert problem == f"{tmp_path}/rates.yaml, {said}"
+    answer = "line 9, contracts[1].payees[0]: 'bob' is not in the catalogue; the nearest that is there is 'bobby'"
+    assert problem == f"{tmp_path}/rates.yaml, {answer}"
     assert read_contracts(tmp_path / "rates.yaml", payees={"ann", "bob"}).contract_for("bob")

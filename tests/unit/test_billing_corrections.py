@@ -34,7 +34,7 @@ RATE = 2_000_000
 
 
 @dataclass
-class Desk:
+class Scene:
     """Books, the versions that were imported, and the views that the next command finds."""
 
     catalogues: list[Catalogue] = field(default_factory=lambda: [catalogue_of(v="ann", w="bob")])
@@ -124,92 +124,92 @@ MOVES = {
 
 @pytest.mark.parametrize("what", MOVES)
 def test_a_share_that_a_newer_catalogue_moves_is_named_and_nothing_is_posted(what: str) -> None:
-    desk = Desk()
-    desk.run()
-    desk.catalogues.append(MOVES[what][0])
-    again = desk.run()
-    assert desk.owed() == BILLED
+    scene = Scene()
+    scene.run()
+    scene.catalogues.append(MOVES[what][0])
+    again = scene.run()
+    assert scene.owed() == BILLED
     assert (again.summary.posted_count, again.summary.new_count, again.run.catalogue_version) == (0, 0, 1)
-    (said,) = again.remarks.newer_terms
-    assert said.startswith(
+    (answer,) = again.remarks.newer_terms
+    assert answer.startswith(
         "moved: catalogue version 2 has other owners of 1 video in period 2026-10-01/2026-11-01 (v: ann"
     )
-    assert "`billing restate --period 2026-10-01/2026-11-01 --catalogue 2 --cause TEXT`" in said
+    assert "`billing restate --period 2026-10-01/2026-11-01 --catalogue 2 --cause TEXT`" in answer
 
 
 @pytest.mark.parametrize("what", MOVES)
 def test_a_restatement_by_the_newer_catalogue_moves_both_sides_at_once(what: str) -> None:
-    desk = Desk()
-    desk.run()
-    desk.catalogues.append(MOVES[what][0])
-    restated = desk.run("moved", catalogue=2)
-    assert desk.owed() == BILLED, "nothing before it is approved"
+    scene = Scene()
+    scene.run()
+    scene.catalogues.append(MOVES[what][0])
+    restated = scene.run("moved", catalogue=2)
+    assert scene.owed() == BILLED, "nothing before it is approved"
     changed = {payee_id for payee_id, *_ in restated.summary.deltas}
     for payee_id in sorted(changed)[:-1]:
-        desk.move("approved", payee_id)
-        assert desk.owed() == BILLED, "nothing before all of it is approved"
-    desk.move("approved")
-    assert desk.owed() == MOVES[what][1]
-    assert sum(desk.owed().values()) == sum(BILLED.values())
-    assert desk.books.beyond_whole() == []
-    assert not desk.run().remarks.newer_terms, "the period rests on the newer catalogue now"
+        scene.move("approved", payee_id)
+        assert scene.owed() == BILLED, "nothing before all of it is approved"
+    scene.move("approved")
+    assert scene.owed() == MOVES[what][1]
+    assert sum(scene.owed().values()) == sum(BILLED.values())
+    assert scene.books.beyond_whole() == []
+    assert not scene.run().remarks.newer_terms, "the period rests on the newer catalogue now"
 
 
 def test_one_side_of_a_share_alone_is_refused_whole() -> None:
-    desk = Desk()
-    desk.run()
-    desk.catalogues.append(MOVES["a new name"][0])
-    desk.run("a new name", catalogue=2)
-    desk.move("voided", "ann")
+    scene = Scene()
+    scene.run()
+    scene.catalogues.append(MOVES["a new name"][0])
+    scene.run("a new name", catalogue=2)
+    scene.move("voided", "ann")
     with pytest.raises(PostingConflictError, match="the statement of payee ann in it is voided"):
-        desk.move("approved", "ann2")
-    assert desk.owed() == BILLED
+        scene.move("approved", "ann2")
+    assert scene.owed() == BILLED
 
 
 def test_a_correction_of_counts_alone_can_be_voided_for_one_payee_and_posted_for_the_others() -> None:
-    desk = Desk()
-    desk.run()
-    desk.counts = [*desk.counts, Count("v", DAY, "US", 1, 1), Count("w", DAY, "US", 1, 1)]
-    desk.version += 1
-    desk.run("late events")
-    desk.move("voided", "ann")
-    desk.move("approved", "bob")
-    assert desk.owed() == BILLED | {"payable:bob": 202_000}
+    scene = Scene()
+    scene.run()
+    scene.counts = [*scene.counts, Count("v", DAY, "US", 1, 1), Count("w", DAY, "US", 1, 1)]
+    scene.version += 1
+    scene.run("late events")
+    scene.move("voided", "ann")
+    scene.move("approved", "bob")
+    assert scene.owed() == BILLED | {"payable:bob": 202_000}
 
 
 def test_a_restatement_that_was_voided_in_part_can_be_made_again_and_posted() -> None:
-    desk = Desk()
-    desk.run()
-    desk.catalogues.append(MOVES["a new name"][0])
-    desk.run("a new name", catalogue=2)
-    desk.move("voided", "ann")
-    again = desk.run("a new name", catalogue=2)
+    scene = Scene()
+    scene.run()
+    scene.catalogues.append(MOVES["a new name"][0])
+    scene.run("a new name", catalogue=2)
+    scene.move("voided", "ann")
+    again = scene.run("a new name", catalogue=2)
     assert again.summary.new_count == 1
-    desk.move("approved")
-    assert desk.owed() == MOVES["a new name"][1]
+    scene.move("approved")
+    assert scene.owed() == MOVES["a new name"][1]
 
 
 def test_a_late_event_is_rated_by_the_terms_that_the_period_was_billed_by() -> None:
-    desk = Desk()
-    desk.run()
-    desk.catalogues.append(catalogue_of(w="bob"))  # the creator left, with the video
-    desk.contracts.append(contracts_of(card_of(RATE // 2)))
-    desk.late_view()
-    restated = desk.run("one late view")
+    scene = Scene()
+    scene.run()
+    scene.catalogues.append(catalogue_of(w="bob"))  # the creator left, with the video
+    scene.contracts.append(contracts_of(card_of(RATE // 2)))
+    scene.late_view()
+    restated = scene.run("one late view")
     assert (restated.run.catalogue_version, restated.run.contract_version) == (1, 1)
     assert restated.summary.deltas == [("ann", 1_000_000, 1_002_000)]
     assert restated.summary.causes == {"ann": {"events": 2_000}}
-    desk.move("approved")
-    assert desk.owed() == BILLED | {"payable:ann": 1_002_000}
+    scene.move("approved")
+    assert scene.owed() == BILLED | {"payable:ann": 1_002_000}
 
 
 def test_causes_are_shown_apart_and_add_up() -> None:
-    desk = Desk()
-    desk.run()
-    desk.catalogues.append(MOVES["split"][0])
-    desk.contracts.append(contracts_of(card_of(RATE * 3)))
-    desk.late_view()
-    restated = desk.run("everything", catalogue=2, contract=2)
+    scene = Scene()
+    scene.run()
+    scene.catalogues.append(MOVES["split"][0])
+    scene.contracts.append(contracts_of(card_of(RATE * 3)))
+    scene.late_view()
+    restated = scene.run("everything", catalogue=2, contract=2)
     assert restated.summary.causes == {
         "ann": {"events": 2_000, "catalogue": -501_000, "contract": 1_002_000},
         "bob": {"contract": 400_000},
@@ -223,58 +223,60 @@ def test_causes_are_shown_apart_and_add_up() -> None:
 
 
 def test_who_loses_everything_is_told_by_which_cause() -> None:
-    desk = Desk()
-    desk.run()
-    desk.catalogues.append(MOVES["a new name"][0])
-    restated = desk.run("a new name", catalogue=2)
+    scene = Scene()
+    scene.run()
+    scene.catalogues.append(MOVES["a new name"][0])
+    restated = scene.run("a new name", catalogue=2)
     assert restated.summary.causes == {"ann": {"catalogue": -WHOLE_OF_V}, "ann2": {"catalogue": WHOLE_OF_V}}
 
 
 def test_what_is_in_suspense_goes_to_its_owner_by_a_restatement() -> None:
-    desk = Desk(catalogues=[catalogue(), catalogue(whole_share("v", "ann"))])
-    desk.catalogues, owned = desk.catalogues[:1], desk.catalogues[1]
-    first = desk.run()
-    assert desk.owed() == {SUSPENSE: 1_000_000, "payable:bob": 200_000}
+    scene = Scene(catalogues=[catalogue(), catalogue(whole_share("v", "ann"))])
+    scene.catalogues, owned = scene.catalogues[:1], scene.catalogues[1]
+    first = scene.run()
+    assert scene.owed() == {SUSPENSE: 1_000_000, "payable:bob": 200_000}
     assert first.run.unknown_views == 0
-    desk.catalogues.append(owned)
-    assert (desk.run().summary.new_count, desk.owed()[SUSPENSE]) == (0, 1_000_000)
-    desk.run("the owner is known", catalogue=2)
-    desk.move("approved")
-    assert desk.owed() == BILLED
-    kinds = [each.kind for each in desk.books.transactions if each.payee_id == SUSPENSE]
+    scene.catalogues.append(owned)
+    assert (scene.run().summary.new_count, scene.owed()[SUSPENSE]) == (0, 1_000_000)
+    scene.run("the owner is known", catalogue=2)
+    scene.move("approved")
+    assert scene.owed() == BILLED
+    kinds = [each.kind for each in scene.books.transactions if each.payee_id == SUSPENSE]
     assert kinds == ["suspense", "reversal", "suspense"]
 
 
 @pytest.mark.parametrize("wanted", [{"catalogue": 0}, {"catalogue": 2}, {"contract": -1}, {"contract": 2}])
 def test_a_version_that_does_not_exist_is_named(wanted: dict[str, int]) -> None:
-    desk = Desk()
-    desk.run()
+    scene = Scene()
+    scene.run()
     ((what, number),) = wanted.items()
     with pytest.raises(TermsError, match=f"no {what} version {number} was ever in force"):
-        desk.run("x", **wanted)
+        scene.run("x", **wanted)
 
 
 def test_a_restatement_in_another_currency_is_refused() -> None:
-    desk = Desk()
-    desk.run()
-    desk.contracts.append(contracts_of(card_of(RATE), currency="EUR"))
+    scene = Scene()
+    scene.run()
+    scene.contracts.append(contracts_of(card_of(RATE), currency="EUR"))
     with pytest.raises(TermsError, match="contract version 2 pays in EUR"):
-        desk.run("x", contract=2)
+        scene.run("x", contract=2)
 
 
 def test_newer_contracts_are_named_only_when_they_concern_the_period() -> None:
-    desk = Desk()
-    desk.run()
+    scene = Scene()
+    scene.run()
     later = card_of(9, date(2026, 11, 1))
-    desk.contracts.append(contracts_of(card_of(RATE), later))
-    assert not desk.run().remarks.newer_terms
-    desk.contracts.append(contracts_of(card_of(RATE + 1), later))
-    (said,) = desk.run().remarks.newer_terms
-    assert said.startswith("terms: contract version 3 has other terms for period 2026-10-01/2026-11-01 than version 1")
+    scene.contracts.append(contracts_of(card_of(RATE), later))
+    assert not scene.run().remarks.newer_terms
+    scene.contracts.append(contracts_of(card_of(RATE + 1), later))
+    (answer,) = scene.run().remarks.newer_terms
+    assert answer.startswith(
+        "terms: contract version 3 has other terms for period 2026-10-01/2026-11-01 than version 1"
+    )
 
 
 def test_a_run_by_other_terms_that_began_before_the_period_was_billed_is_refused() -> None:
-    desk = Desk()
-    first = desk.run()
+    scene = Scene()
+    first = scene.run()
     with pytest.raises(PostingConflictError, match="was billed by catalogue version 1 and contract"):
-        desk.books.begin(replace(first.run, catalogue_version=2))
+        scene.books.begin(replace(first.run, catalogue_version=2))

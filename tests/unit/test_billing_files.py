@@ -57,10 +57,10 @@ def test_optional_columns_may_be_absent(tmp_path: Path) -> None:
     assert read == Catalogue((Payee("ann", "Ann"),), (Video("v"),), (whole_share("v", "ann"),))
 
 
-@pytest.mark.parametrize("left_behind", ["#NAME?", "#REF!", "#N/A", "#VALUE!", "#DIV/0!", "1.2E+11", "6E+05"])
-def test_what_a_spreadsheet_leaves_behind_is_named(tmp_path: Path, left_behind: str) -> None:
-    (problem,) = problems(tmp_path, videos=f"video_id,payee_id\nv,ann\n{left_behind},ann\n")
-    assert problem.startswith(f"videos.csv, line 3, column video_id: '{left_behind}' is a spreadsheet's error")
+@pytest.mark.parametrize("leftover", ["#NAME?", "#REF!", "#N/A", "#VALUE!", "#DIV/0!", "1.2E+11", "6E+05"])
+def test_an_error_of_a_spreadsheet_is_named(tmp_path: Path, leftover: str) -> None:
+    (problem,) = problems(tmp_path, videos=f"video_id,payee_id\nv,ann\n{leftover},ann\n")
+    assert problem.startswith(f"videos.csv, line 3, column video_id: '{leftover}' is a spreadsheet's error")
     assert problem.endswith("allowed: 1 to 64 of A-Z a-z 0-9 _ -")
 
 
@@ -129,7 +129,7 @@ def test_shares_with_days_are_read_and_a_video_that_changes_hands_has_two_interv
 
 
 @pytest.mark.parametrize(
-    ("rows", "said"),
+    ("rows", "answer"),
     [
         (
             "v,ann,999999,,\n",
@@ -154,9 +154,9 @@ def test_shares_with_days_are_read_and_a_video_that_changes_hands_has_two_interv
         ("v,ann,1000000,2026-02-03,2026-02-03\n", "line 2, column to_on: 2026-02-03 is not after 2026-02-03"),
     ],
 )  # fmt: skip
-def test_a_wrong_share_is_named_with_its_place(tmp_path: Path, rows: str, said: str) -> None:
+def test_a_wrong_share_is_named_with_its_place(tmp_path: Path, rows: str, answer: str) -> None:
     (problem,) = owner_problems(tmp_path, rows)
-    assert problem.startswith(f"owners.csv, {said}")
+    assert problem.startswith(f"owners.csv, {answer}")
 
 
 def test_a_video_without_an_owner_is_nobodys(tmp_path: Path) -> None:
@@ -171,8 +171,8 @@ def test_a_video_without_an_owner_is_nobodys(tmp_path: Path) -> None:
 @pytest.mark.parametrize("wrong", ["XX", "ZZ", "U", "Germany", "840", "US-CA", "U\u0405", " US", "SU"])
 def test_a_wrong_country_is_named(tmp_path: Path, wrong: str) -> None:
     (problem,) = problems(tmp_path, payees=f"payee_id,name,country\nann,Ann,{wrong}\n-bob,Bob,US\n")
-    said = f"payees.csv, line 2, column country: {wrong!r} is not a country; allowed: empty, or a code of ISO 3166"
-    assert problem.startswith(said)
+    answer = f"payees.csv, line 2, column country: {wrong!r} is not a country; allowed: empty, or a code of ISO 3166"
+    assert problem.startswith(answer)
 
 
 @pytest.mark.parametrize(
@@ -223,10 +223,10 @@ def test_a_row_without_its_id_is_not_an_empty_row(tmp_path: Path) -> None:
     assert problem.startswith("payees.csv, line 4, column payee_id: '' is not an id")
 
 
-@pytest.mark.parametrize(("separator", "said"), [(";", "';'"), ("\t", "tabs"), ("|", "'|'")])
-def test_other_separators_than_commas_are_told(tmp_path: Path, separator: str, said: str) -> None:
+@pytest.mark.parametrize(("separator", "answer"), [(";", "';'"), ("\t", "tabs"), ("|", "'|'")])
+def test_other_separators_than_commas_are_told(tmp_path: Path, separator: str, answer: str) -> None:
     (problem,) = problems(tmp_path, payees=GOOD_PAYEES.replace(",", separator), videos="video_id,payee_id\n")
-    assert problem.startswith(f"payees.csv, line 1, column 1: the columns are separated by {said}; allowed: commas")
+    assert problem.startswith(f"payees.csv, line 1, column 1: the columns are separated by {answer}; allowed: commas")
 
 
 def test_a_file_in_another_encoding_of_unicode_is_told(tmp_path: Path) -> None:

@@ -177,7 +177,7 @@ def test_a_change_against_the_median_of_the_past_is_out_of_bounds(amount: str, b
     assert bool(amount_out_of_bounds(Bounds(), "x", int(amount) * 10**6, past, "USD")) == (out == "yes")
 
 
-def test_a_run_that_was_killed_and_calculated_anew_from_other_counts_waits_for_nobody() -> None:
+def test_a_run_that_was_killed_and_recalculated_from_other_counts_needs_no_approval() -> None:
     left = plan(bill("ann")).statement
     now = plan(bill("ann", line(views=999)), PayeeState(left, "calculated", None, 1))
     assert (now.state, now.replaced) == ("calculated", left)

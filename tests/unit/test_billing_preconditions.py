@@ -102,12 +102,12 @@ def test_billing_without_a_catalogue_says_what_to_import() -> None:
 
 
 @pytest.mark.parametrize(
-    ("judged_with", "is_said"),
+    ("judged_with", "is_reported"),
     [(0, True), (1, True), (2, False), (3, False)],
     ids=["before any catalogue", "other length", "same facts; another video, and a later sale", "newest"],
 )
 def test_views_judged_by_other_facts_of_the_catalogue_are_named_and_paid_as_they_were_counted(
-    judged_with: int, is_said: bool
+    judged_with: int, is_reported: bool
 ) -> None:
     ann = (Payee("ann", "Ann"),)
     sold_on, owned = date(2027, 1, 1), (whole_share("v", "ann"),)
@@ -124,8 +124,8 @@ def test_views_judged_by_other_facts_of_the_catalogue_are_named_and_paid_as_they
     views = FakeSettledViews([Count("v", DAY, None, 1, 1)], published(rules={DAY: DayRules(1, judged_with)}))
     result = billed_by(store, FakeBooks(), views)
     assert result.summary.posted_count == 1
-    said = "\n".join(result.remarks.sentences())
-    assert ("catalogue: 1 video (v) had another length" in said) == is_said
+    answer = "\n".join(result.remarks.sentences())
+    assert ("catalogue: 1 video (v) had another length" in answer) == is_reported
 
 
 def test_a_dry_run_shows_the_amounts_and_posts_nothing() -> None:
@@ -197,9 +197,9 @@ def test_a_payee_without_a_rate_is_named_and_waits_and_nobody_else_does() -> Non
     books = FakeBooks()
     result = billed_by(store, books, FakeSettledViews(rows, published()))
     assert {each.payee_id for each in books.transactions} == {"ann"}
-    (said,) = result.remarks.sentences()
-    assert said.startswith("unrated: 3 billable views of 1 payee (bob) have no rate and are not billed yet; import")
-    assert "begins on 2026-10-05 or earlier" in said
+    (answer,) = result.remarks.sentences()
+    assert answer.startswith("unrated: 3 billable views of 1 payee (bob) have no rate and are not billed yet; import")
+    assert "begins on 2026-10-05 or earlier" in answer
 
 
 @pytest.mark.parametrize("kind", ["late_review", "conflict"])
@@ -209,5 +209,5 @@ def test_events_that_are_not_counted_delay_nobody_whatever_is_decided_about_them
         books.move("late_event", "0:0", Move("accepted", "max", "a real view"))
     result = billed(books, views)
     assert result.summary.posted_count == 1
-    (said,) = result.remarks.sentences()
-    assert said.startswith(f"{kind}: 2 events of the period came ")
+    (answer,) = result.remarks.sentences()
+    assert answer.startswith(f"{kind}: 2 events of the period came ")

@@ -153,7 +153,7 @@ def test_owners_of_one_video_are_paid_their_shares_of_the_same_events() -> None:
     assert ann.lines[0].owed_nanomicros + bob.lines[0].owed_nanomicros == 1001 * 7 * 1_000_000
 
 
-def test_a_video_that_changes_hands_in_mid_period_is_paid_to_whoever_owns_it_on_the_day() -> None:
+def test_a_video_that_changes_hands_in_mid_period_is_paid_to_the_owner_of_the_day() -> None:
     catalogue = shared(
         ("ann", 1_000_000, SINCE_EVER, TUESDAY),
         ("ann", 400_000, TUESDAY, WITHOUT_END),
@@ -262,7 +262,7 @@ def test_events_out_of_order_are_refused() -> None:
 
 
 def test_an_id_that_counts_twice_stops_nobody_and_is_two_leaves() -> None:
-    """Whoever sends one id on two days that are not compared must not be able to end every billing run."""
+    """A sender of one id on two days that are not compared must not be able to end every billing run."""
     (bill,) = tampered([Count("v", MONDAY, None, 3, 3)], event_ids=["a", "a", "b"])
     (line,) = bill.lines
     tree = MerkleTree()

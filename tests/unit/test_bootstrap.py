@@ -174,7 +174,7 @@ def test_a_step_that_fails_says_its_reason_the_remedy_and_where_the_rest_is(tmp_
 
 def test_two_set_ups_at_once_wait_for_each_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     order: list[str] = []
-    told = threading.Event()
+    received = threading.Event()
 
     def second() -> None:
         with alone(tmp_path):
@@ -182,13 +182,13 @@ def test_two_set_ups_at_once_wait_for_each_other(tmp_path: Path, capsys: pytest.
 
     def say(text: str) -> None:
         order.append(text)
-        told.set()
+        received.set()
 
     with pytest.MonkeyPatch.context() as patch, alone(tmp_path):
         patch.setattr(bootstrap, "say", say)
         thread = threading.Thread(target=second)
         thread.start()
-        assert told.wait(10)
+        assert received.wait(10)
         order.append("first leaves")
     thread.join(10)
     assert order == ["another set-up is at work; waiting for it", "first leaves", "second"]

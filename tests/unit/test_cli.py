@@ -42,7 +42,7 @@ def test_help_lists_every_command(words: list[str], capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "answer"),
     [
         (["lunch"], "unknown command: 'lunch'; give one of its commands\n./viewledger --help"),
         (["statsu"], "unknown command: 'statsu'; did you mean status?\n./viewledger --help"),
@@ -59,13 +59,13 @@ def test_help_lists_every_command(words: list[str], capsys: pytest.CaptureFixtur
     ],
 )
 def test_words_that_cannot_be_read_get_one_sentence_and_the_place_of_the_help(
-    words: list[str], said: str, command: Callable[..., None], capsys: pytest.CaptureFixture[str]
+    words: list[str], answer: str, command: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     command(lambda: ExitCode.OK)
     assert cli.main(words) == ExitCode.BAD_INPUT
     shown = capsys.readouterr()
     assert shown.out == ""
-    assert shown.err.startswith(f"viewledger: {said}")
+    assert shown.err.startswith(f"viewledger: {answer}")
     assert shown.err.endswith(" --help shows what it takes\n")
     assert shown.err.count("\n") == 2
 

@@ -90,9 +90,9 @@ OWN_SECRETS = {
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_a_service_is_told_its_own_secrets_and_no_others(name: str) -> None:
-    told = {setting for setting, value in SERVICES[name].get("environment", {}).items() if "${" in str(value)}
-    assert told == OWN_SECRETS.get(name, set())
+def test_a_service_gets_its_own_secrets_and_no_others(name: str) -> None:
+    received = {setting for setting, value in SERVICES[name].get("environment", {}).items() if "${" in str(value)}
+    assert received == OWN_SECRETS.get(name, set())
 
 
 def login_of(url: str) -> str:

@@ -179,7 +179,7 @@ def test_bytes_that_are_not_an_event_are_rejected_with_one_reason(raw: bytes, co
     assert codes(raw) == {code}
 
 
-def test_a_duplicate_key_cannot_hide_behind_a_missing_optional_field() -> None:
+def test_a_missing_optional_field_does_not_hide_a_duplicate_key() -> None:
     raw = b'{"video_id":"abc",' + encode(quality="hd")[1:].replace(b'"quality": "hd"', b'"device_type": "tv"')
     assert codes(raw) == {"duplicate_key"}
 
@@ -212,5 +212,5 @@ def test_the_payload_digest_tells_other_values_apart(field: str, value: object) 
 def test_a_wrong_video_id_is_refused_in_words_and_not_by_a_regular_expression() -> None:
     found = decode_view_event(b'{"video_id": "no id!"}')
     assert isinstance(found, RejectedEvent)
-    said = {reason.code: reason.detail for reason in found.reasons}
-    assert said["video_id_invalid"] == 'video_id: Expected `str` of letters, digits, - and _ alone, got "no id!"'
+    answer = {reason.code: reason.detail for reason in found.reasons}
+    assert answer["video_id_invalid"] == 'video_id: Expected `str` of letters, digits, - and _ alone, got "no id!"'

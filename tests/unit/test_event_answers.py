@@ -75,7 +75,7 @@ def test_a_late_event_waits_until_it_is_rejected_and_its_owner_is_that_of_its_ow
     assert [(part.payee_id, part.status, part.reason) for part in found.parts] == [("ann", status, reason)]
 
 
-def test_a_rejected_event_is_not_a_late_one_whatever_was_decided_at_its_place() -> None:
+def test_a_rejected_event_is_not_a_late_one_despite_a_decision_at_its_place() -> None:
     broken = replace(COPY, verdict="rejected", outcome="rejected:clock_suspect", reasons=("from the future",))
     found = answers("accepted", broken).payment(EVENT)
     assert (found.status, found.reason) == ("excluded", "from the future")

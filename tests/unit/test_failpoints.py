@@ -105,11 +105,11 @@ def test_after_a_call_that_answers_by_a_future_means_when_the_future_is_done() -
 
     hurting: Any = points("collector.after_append:fail@1", "collector").on(EventLog(), Part.KAFKA)
     acknowledged: Future[None] = Future()
-    told = hurting.append(acknowledged)
-    assert not told.done(), "nothing is acknowledged yet"
+    received = hurting.append(acknowledged)
+    assert not received.done(), "nothing is acknowledged yet"
     acknowledged.set_result(None)
     with pytest.raises(UnavailableError):
-        told.result(timeout=1)
+        received.result(timeout=1)
 
 
 def test_a_point_is_named_by_the_method_of_a_port() -> None:

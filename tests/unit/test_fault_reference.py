@@ -108,8 +108,8 @@ def test_the_table_holds_the_newest_result_of_each_fault_and_seed(tmp_path: Path
 
 
 def test_no_folder_of_a_machine_is_recorded(tmp_path: Path) -> None:
-    said = f"details in {state_home()}/log/error.txt of {PROJECT}/jobs"
-    record(Outcome("one", 1, "fail", 10, None, (said,)), tmp_path / "results.jsonl")
+    answer = f"details in {state_home()}/log/error.txt of {PROJECT}/jobs"
+    record(Outcome("one", 1, "fail", 10, None, (answer,)), tmp_path / "results.jsonl")
     assert recorded(tmp_path / "results.jsonl")[0].differences == (
         "details in <state>/log/error.txt of <project>/jobs",
     )

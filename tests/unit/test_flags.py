@@ -72,7 +72,7 @@ def test_what_names_one_thing_is_read(kind: click.ParamType[Any, str], text: str
 
 
 @pytest.mark.parametrize(
-    ("kind", "text", "said"),
+    ("kind", "text", "answer"),
     [
         (PartitionOffset(), "3", "is not a place on the log: '3'; give one like 3:1881"),
         (PartitionOffset(), "-3:1", "is not a place on the log: '-3:1'"),
@@ -87,6 +87,6 @@ def test_what_names_one_thing_is_read(kind: click.ParamType[Any, str], text: str
         (BillingPeriod(), "2026-11-02/2026-11-02", "a period ends after it starts"),
     ],
 )
-def test_what_names_nothing_is_one_sentence(kind: click.ParamType[Any, str], text: str, said: str) -> None:
-    with pytest.raises(click.BadParameter, match=said):
+def test_what_names_nothing_is_one_sentence(kind: click.ParamType[Any, str], text: str, answer: str) -> None:
+    with pytest.raises(click.BadParameter, match=answer):
         read(kind, text)

@@ -227,7 +227,7 @@ def test_a_last_request_that_asks_for_another_protocol_is_answered_and_its_conne
     assert answer_of(connection).count(b"HTTP/1.1 200") == 1
 
 
-def test_what_stands_behind_a_body_is_not_a_header(connect: Callable[[], socket.socket]) -> None:
+def test_a_line_after_a_body_is_not_a_header(connect: Callable[[], socket.socket]) -> None:
     connection = connect()
     connection.sendall(
         b"POST /headers HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n"

@@ -98,7 +98,7 @@ def test_a_body_too_large_is_refused_even_when_it_comes_in_parts(event_log: Fake
     assert answer.status_code == 413
 
 
-def test_without_acknowledgement_the_client_is_told_when_to_send_the_same_again(event_log: FakeEventLog) -> None:
+def test_without_acknowledgement_the_answer_names_when_to_send_the_same_again(event_log: FakeEventLog) -> None:
     client = client_of(event_log)
     event_log.is_away = True
     answer = post(client, event_json())
@@ -110,7 +110,7 @@ def test_without_acknowledgement_the_client_is_told_when_to_send_the_same_again(
     assert len({event.event_id for event in event_log.events}) == 1
 
 
-def test_a_log_that_never_answers_does_not_hold_the_client_for_ever() -> None:
+def test_a_log_that_never_answers_does_not_hold_the_client_without_end() -> None:
     class SilentLog:
         def append(self, events: Sequence[AdmittedEvent]) -> "Future[None]":
             return Future()

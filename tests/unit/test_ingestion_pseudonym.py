@@ -8,7 +8,7 @@ from ingestion.pseudonym import PSEUDONYM_PREFIX, pseudonym_key, pseudonym_of
 KEY = bytes(range(32))
 
 
-def test_a_pseudonym_is_the_cut_hmac_of_the_id_behind_a_prefix() -> None:
+def test_a_pseudonym_is_a_prefix_and_the_cut_hmac_of_the_id() -> None:
     expected = hmac.new(KEY, b"alice", hashlib.sha256).hexdigest()[:32]
     assert pseudonym_of("alice", KEY) == PSEUDONYM_PREFIX + expected
 

@@ -29,7 +29,7 @@ RECORDS = st.lists(
 
 
 class HeaderName(str):
-    """A name of a header as a client in C may send it: bytes that are no UTF-8."""
+    """A name of a header as a client in C may send it: bytes that are not UTF-8."""
 
     def encode(self, *_: object) -> bytes:
         return b"\xff\xfe"

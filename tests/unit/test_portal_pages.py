@@ -19,7 +19,7 @@ from serving_layer.access.access import GRANTS
 from serving_layer.portal.http_portal import portal_routes
 from serving_layer.portal.http_templates import STATIC_FOLDER
 from serving_layer.portal.http_visit import PLACES
-from tests.portal_fakes import ANNS, BOBS, CALLERS, DISCLAIMER, EVENT, WAITING, FakeBehind, fake_portal
+from tests.portal_fakes import ANNS, BOBS, CALLERS, DISCLAIMER, EVENT, WAITING, FakePorts, fake_portal
 
 PAGES = {
     "/portal/dashboard": {"ann"},
@@ -48,13 +48,13 @@ FORMS = ("/portal/appeals", "/portal/operator/dead-letters/replay", f"/portal/op
 
 
 @pytest.fixture
-def behind() -> FakeBehind:
-    return FakeBehind()
+def ports() -> FakePorts:
+    return FakePorts()
 
 
 @pytest.fixture
-def client(behind: FakeBehind) -> Iterator[TestClient]:
-    app = FastAPI(routes=portal_routes(fake_portal(behind)))
+def client(ports: FakePorts) -> Iterator[TestClient]:
+    app = FastAPI(routes=portal_routes(fake_portal(ports)))
     with TestClient(app, follow_redirects=False) as client:
         yield client
 
@@ -107,7 +107,7 @@ def test_every_page_is_seen_by_those_it_is_for_and_by_nobody_else(
 
 
 def test_the_table_above_names_every_page(client: TestClient) -> None:
-    routes = portal_routes(fake_portal(FakeBehind()))
+    routes = portal_routes(fake_portal(FakePorts()))
     asked = {route.path for route in routes if "POST" not in (route.methods or ())}
     named = {
         re.sub("-walk_01", "{video_id:path}", re.sub(ANNS, "{statement_id}", re.sub("run-7", "{run_id}", path)))
@@ -167,14 +167,14 @@ def test_a_session_ends_with_its_credential(client: TestClient) -> None:
     assert client.get("/portal/dashboard").headers["location"] == sign_in_for("/portal/dashboard")
 
 
-def test_an_auditor_reads_and_decides_nothing(client: TestClient, behind: FakeBehind) -> None:
+def test_an_auditor_reads_and_decides_nothing(client: TestClient, ports: FakePorts) -> None:
     sign_in(client, "aud")
     page = client.get(f"/portal/statements/{WAITING}").text
     assert "Approve" not in page
     assert "Send again" not in client.get("/portal/operator/dead-letters").text
     for path in FORMS:
         assert client.post(path, data={"csrf": form_token(page)}).status_code == 404
-    assert (behind.opened, behind.replayed, behind.rows[WAITING].detail.state) == ([], [], "in_review")
+    assert (ports.opened, ports.replayed, ports.rows[WAITING].detail.state) == ([], [], "in_review")
 
 
 def test_signing_out_ends_the_session(client: TestClient) -> None:
@@ -194,22 +194,22 @@ def test_cookies_are_out_of_reach_of_scripts_and_other_sites(client: TestClient)
 @pytest.mark.parametrize("path", FORMS)
 @pytest.mark.parametrize("csrf", ["", "0" * 64, "ä"])
 def test_a_form_that_was_not_made_on_a_page_of_this_visit_does_nothing(
-    client: TestClient, behind: FakeBehind, path: str, csrf: str
+    client: TestClient, ports: FakePorts, path: str, csrf: str
 ) -> None:
     sign_in(client, "ann" if "appeals" in path else "fay" if "approve" in path else "olga")
     answer = client.post(
         path, data={"csrf": csrf, "statement_id": ANNS, "text": "no", "partition": "3", "offset": "17"}
     )
     assert answer.status_code == 403
-    assert (behind.opened, behind.replayed, behind.rows[WAITING].detail.state) == ([], [], "in_review")
+    assert (ports.opened, ports.replayed, ports.rows[WAITING].detail.state) == ([], [], "in_review")
 
 
-def test_a_form_of_another_visit_does_nothing(client: TestClient, behind: FakeBehind) -> None:
+def test_a_form_of_another_visit_does_nothing(client: TestClient, ports: FakePorts) -> None:
     sign_in(client, "ann")
     csrf = form_token(client.get(f"/portal/statements/{ANNS}").text)
     sign_in(client, "ann")
     answer = client.post("/portal/appeals", data={"csrf": csrf, "statement_id": ANNS, "text": "no"})
-    assert (answer.status_code, behind.opened) == (403, [])
+    assert (answer.status_code, ports.opened) == (403, [])
 
 
 def test_a_form_that_is_too_large_is_refused(client: TestClient) -> None:
@@ -225,74 +225,74 @@ def test_a_name_cannot_become_markup(client: TestClient) -> None:
     assert "&lt;script&gt;" in page
 
 
-def test_a_creator_appeals_once_and_sees_it(client: TestClient, behind: FakeBehind) -> None:
+def test_a_creator_appeals_once_and_sees_it(client: TestClient, ports: FakePorts) -> None:
     sign_in(client, "ann")
     fields = {"statement_id": ANNS, "text": " two videos are missing "}
     assert send(client, "/portal/appeals", f"/portal/statements/{ANNS}", **fields)[:2] == (
         303,
         "/portal/notices?done=appealed",
     )
-    assert [(each.payee_id, each.text) for each in behind.opened] == [("ann", "two videos are missing")]
+    assert [(each.payee_id, each.text) for each in ports.opened] == [("ann", "two videos are missing")]
     assert "Your appeal is recorded" in client.get("/portal/notices?done=appealed").text
     status, _, page = send(client, "/portal/appeals", f"/portal/statements/{ANNS}", **fields | {"text": "and another"})
     assert (status, "has an open appeal already" in page) == (409, True)
 
 
-def test_a_form_that_is_sent_twice_is_one_appeal(client: TestClient, behind: FakeBehind) -> None:
+def test_a_form_that_is_sent_twice_is_one_appeal(client: TestClient, ports: FakePorts) -> None:
     sign_in(client, "ann")
     page = client.get(f"/portal/statements/{ANNS}").text
     fields = {"csrf": form_token(page), "request_key": request_key(page), "statement_id": ANNS, "text": "too few"}
     assert [client.post("/portal/appeals", data=fields).status_code for _ in range(3)] == [303] * 3
-    assert len(behind.opened) == 1
+    assert len(ports.opened) == 1
     answer = client.post("/portal/appeals", data={**fields, "text": "something else"})
     assert (answer.status_code, "another text" in answer.text) == (409, True)
     assert client.post("/portal/appeals", data={**fields, "request_key": ""}).status_code == 422
     assert request_key(client.get(f"/portal/statements/{ANNS}").text) != fields["request_key"]
 
 
-def test_no_appeal_is_taken_to_a_statement_that_is_replaced(client: TestClient, behind: FakeBehind) -> None:
+def test_no_appeal_is_taken_to_a_statement_that_is_replaced(client: TestClient, ports: FakePorts) -> None:
     sign_in(client, "ann")
     page = f"/portal/statements/{ANNS}"
     text = client.get(page).text
-    whole = behind.rows[ANNS]
-    behind.rows[ANNS] = replace(whole, detail=msgspec.structs.replace(whole.detail, state="superseded"))
+    whole = ports.rows[ANNS]
+    ports.rows[ANNS] = replace(whole, detail=msgspec.structs.replace(whole.detail, state="superseded"))
     fields = {"csrf": form_token(text), "request_key": request_key(text), "statement_id": ANNS, "text": "no"}
     answer = client.post("/portal/appeals", data=fields)
-    assert (answer.status_code, behind.opened) == (409, [])
+    assert (answer.status_code, ports.opened) == (409, [])
     assert "finalised, held, paid" in answer.text
     assert "request_key" not in client.get(page).text
 
 
-def test_nobody_appeals_for_another_or_without_a_word(client: TestClient, behind: FakeBehind) -> None:
+def test_nobody_appeals_for_another_or_without_a_word(client: TestClient, ports: FakePorts) -> None:
     sign_in(client, "bob")
     page = f"/portal/statements/{BOBS}"
     assert send(client, "/portal/appeals", page, statement_id=ANNS, text="mine")[0] == 404
     assert send(client, "/portal/appeals", page, statement_id=BOBS, text="  ")[0] == 422
-    assert behind.opened == []
+    assert ports.opened == []
 
 
-def test_a_form_with_a_character_that_cannot_be_shown_is_refused(client: TestClient, behind: FakeBehind) -> None:
+def test_a_form_with_a_character_that_cannot_be_shown_is_refused(client: TestClient, ports: FakePorts) -> None:
     sign_in(client, "bob")
     status, _, text = send(client, "/portal/appeals", f"/portal/statements/{BOBS}", statement_id=BOBS, text="a\0b")
     assert (status, "cannot be shown" in text) == (422, True)
     sign_in(client, "fay")
     path, page = f"/portal/operator/statements/{WAITING}/void", f"/portal/statements/{WAITING}"
-    before = behind.rows[WAITING]
+    before = ports.rows[WAITING]
     assert send(client, path, page, reason="a\u202eb")[0] == 422
-    assert (behind.opened, behind.rows[WAITING]) == ([], before)
+    assert (ports.opened, ports.rows[WAITING]) == ([], before)
 
 
-def test_whoever_ran_a_period_does_not_approve_it(client: TestClient, behind: FakeBehind) -> None:
+def test_the_person_who_ran_a_period_does_not_approve_it(client: TestClient, ports: FakePorts) -> None:
     path, page = f"/portal/operator/statements/{WAITING}/approve", f"/portal/statements/{WAITING}"
     sign_in(client, "fay")
-    run_by_fay = replace(behind.rows[WAITING].steps[0], actor="fay@example.org")
-    waiting = behind.rows[WAITING]
-    behind.rows[WAITING] = replace(waiting, steps=(run_by_fay,))
+    run_by_fay = replace(ports.rows[WAITING].steps[0], actor="fay@example.org")
+    waiting = ports.rows[WAITING]
+    ports.rows[WAITING] = replace(waiting, steps=(run_by_fay,))
     status, _, text = send(client, path, page)
     assert (status, "somebody else can" in text) == (409, True)
-    behind.rows[WAITING] = waiting
+    ports.rows[WAITING] = waiting
     assert send(client, path, page)[0] == 303
-    assert behind.rows[WAITING].steps[-1].actor == "fay@example.org"
+    assert ports.rows[WAITING].steps[-1].actor == "fay@example.org"
 
 
 def test_what_waits_for_a_second_person_is_shown_with_what_would_change(client: TestClient) -> None:
@@ -303,21 +303,21 @@ def test_what_waits_for_a_second_person_is_shown_with_what_would_change(client: 
     assert "billing proposals show --proposal catalogue:3" in page
 
 
-def test_voiding_needs_a_reason(client: TestClient, behind: FakeBehind) -> None:
+def test_voiding_needs_a_reason(client: TestClient, ports: FakePorts) -> None:
     sign_in(client, "fay")
     path, page = f"/portal/operator/statements/{WAITING}/void", f"/portal/statements/{WAITING}"
     assert send(client, path, page, reason=" ")[0] == 422
     assert send(client, path, page, reason="wrong rates")[0] == 303
-    assert behind.rows[WAITING].detail.state == "voided"
+    assert ports.rows[WAITING].detail.state == "voided"
 
 
-def test_a_dead_letter_is_sent_again_once(client: TestClient, behind: FakeBehind) -> None:
+def test_a_dead_letter_is_sent_again_once(client: TestClient, ports: FakePorts) -> None:
     sign_in(client, "olga")
     path, page = "/portal/operator/dead-letters/replay", "/portal/operator/dead-letters"
     assert send(client, path, page, partition="3", offset="17")[0] == 303
     assert send(client, path, page, partition="3", offset="17")[0] == 409
     assert send(client, path, page, partition="x", offset="-1")[0] == 422
-    assert behind.replayed == [(3, 17, "olga@example.org")]
+    assert ports.replayed == [(3, 17, "olga@example.org")]
 
 
 @pytest.mark.parametrize(
@@ -352,9 +352,9 @@ def test_a_list_goes_on_where_its_page_ended(client: TestClient) -> None:
     assert 'rel="next"' not in second
 
 
-def test_a_part_that_is_away_is_named_and_the_rest_is_shown(client: TestClient, behind: FakeBehind) -> None:
+def test_a_part_that_is_away_is_named_and_the_rest_is_shown(client: TestClient, ports: FakePorts) -> None:
     sign_in(client, "ann")
-    behind.away = {Part.POSTGRES}
+    ports.away = {Part.POSTGRES}
     page = client.get("/portal/dashboard")
     assert page.status_code == 200
     assert "PostgreSQL does not answer" in page.text
@@ -362,8 +362,8 @@ def test_a_part_that_is_away_is_named_and_the_rest_is_shown(client: TestClient, 
     assert "Dashboard" in page.text
 
 
-def test_the_totals_of_dashboard_and_video_are_streamed_to_whom_they_belong(behind: FakeBehind) -> None:
-    app = FastAPI(routes=portal_routes(fake_portal(behind, live_seconds=0.1)))
+def test_the_totals_of_dashboard_and_video_are_streamed_to_whom_they_belong(ports: FakePorts) -> None:
+    app = FastAPI(routes=portal_routes(fake_portal(ports, live_seconds=0.1)))
     with TestClient(app, follow_redirects=False) as client:
         sign_in(client, "ann")
         for page in ("/portal/dashboard", "/portal/videos/-walk_01"):
@@ -375,41 +375,41 @@ def test_the_totals_of_dashboard_and_video_are_streamed_to_whom_they_belong(behi
             assert counts[0]["billable_views"] in (900, 54_000)
             assert ("video_id" in counts[0]) == (page != "/portal/dashboard")
         assert client.get("/portal/videos/_bobs/live").status_code == 404
-        behind.away = {Part.POSTGRES}
+        ports.away = {Part.POSTGRES}
         assert client.get("/portal/dashboard/live").status_code == 503
 
 
 def test_without_redis_the_settled_counts_are_shown_and_said_to_be_incomplete(
-    client: TestClient, behind: FakeBehind
+    client: TestClient, ports: FakePorts
 ) -> None:
     sign_in(client, "ann")
     whole = client.get("/portal/dashboard").text
-    behind.away = {Part.REDIS}
+    ports.away = {Part.REDIS}
     for path, views in (("/portal/dashboard", "72,000"), ("/portal/videos/-walk_01", "1,200")):
         page = client.get(path).text
         assert ("data-incomplete hidden" in whole, "data-incomplete hidden" in page) == (True, False)
         assert "Redis does not answer" in page
         assert views in page
-    behind.missing = Part.SPEED
+    ports.missing = Part.SPEED
     assert "does not answer" not in client.get("/portal/dashboard").text, "it answers, and is counting again"
 
 
-def test_an_event_is_answered_in_words_and_a_strangers_event_not_at_all(client: TestClient, behind: FakeBehind) -> None:
+def test_an_event_is_answered_in_words_and_a_strangers_event_not_at_all(client: TestClient, ports: FakePorts) -> None:
     for who, words in (("ann", "shorter than the minimum"), ("bob", "No event with this id")):
         sign_in(client, who)
         assert words in client.get(f"/portal/events?event_id={EVENT.upper()}").text
-    behind.away = {Part.SQL}
+    ports.away = {Part.SQL}
     assert "The batch tables do not answer" in client.get(f"/portal/events?event_id={EVENT}").text
 
 
 def test_events_of_a_statement_are_a_page_and_no_stump_while_the_tables_are_away(
-    client: TestClient, behind: FakeBehind
+    client: TestClient, ports: FakePorts
 ) -> None:
     sign_in(client, "ann")
-    behind.away = {Part.SQL}
+    ports.away = {Part.SQL}
     answer = client.get(f"/portal/statements/{ANNS}/events")
     assert (answer.status_code, "The batch tables do not answer" in answer.text) == (503, True)
-    behind.away = set()
+    ports.away = set()
     answer = client.get(f"/portal/statements/{ANNS}/events")
     assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
     assert f"events-{ANNS}.ndjson" in answer.headers["content-disposition"]

@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 from serving_layer.access.jwt_sealing import Seal
 from serving_layer.portal.http_portal import portal_routes
 from serving_layer.portal.http_session import COOKIE_LENGTH_MAX, GRACE, SESSION, SESSION_LASTS, Sessions
-from tests.portal_fakes import ANNS, NOW, WAITING, FakeBehind, FakeCredentials, FakeEnded, fake_portal
+from tests.portal_fakes import ANNS, NOW, WAITING, FakeCredentials, FakeEnded, FakePorts, fake_portal
 
 FORMS = (
     ("ann", "/portal/appeals", {"statement_id": ANNS, "text": "too few", "request_key": "k"}),
@@ -32,12 +32,12 @@ class Processes:
     """Two API processes behind the same address."""
 
     ended: FakeEnded = field(default_factory=FakeEnded)
-    behind: FakeBehind = field(default_factory=FakeBehind)
+    ports: FakePorts = field(default_factory=FakePorts)
     hours: float = 0.0
 
     def client(self) -> TestClient:
         """A browser at a process of its own."""
-        portal = fake_portal(self.behind, ended=self.ended, now=lambda: NOW + timedelta(hours=self.hours))
+        portal = fake_portal(self.ports, ended=self.ended, now=lambda: NOW + timedelta(hours=self.hours))
         return TestClient(FastAPI(routes=portal_routes(portal)), follow_redirects=False)
 
 
@@ -169,8 +169,8 @@ def test_what_another_site_sends_changes_nothing(
     answer = client.post(path, data={"csrf": csrf(client), **fields}, headers=headers)
     assert answer.status_code == 403
     assert "another site" in answer.text
-    assert not processes.behind.replayed
-    assert not processes.behind.opened
+    assert not processes.ports.replayed
+    assert not processes.ports.opened
     assert not processes.ended.digests
 
 

@@ -25,7 +25,7 @@ from serving_layer.access.jwt_tokens import TokenVerifier
 from serving_layer.access.sign_in import ATTEMPT_LASTS, begun, challenge, opened, safe_return_path, sealed
 from serving_layer.portal.http_portal import portal_routes
 from tests.oidc_provider import CLIENT_ID, FakeProvider, running_provider
-from tests.portal_fakes import FakeBehind, fake_portal
+from tests.portal_fakes import FakePorts, fake_portal
 from tests.serving_access import FakeKeys
 
 PORTAL_URL = "http://127.0.0.1:7"
@@ -47,7 +47,7 @@ class Browser:
         pages = TokenVerifier([replace(issuer, audiences=(*issuer.audiences, CLIENT_ID))])
         access = Access(find_key=FakeKeys().find, tokens=pages, clock=time.time)
         portal = fake_portal(
-            FakeBehind(),
+            FakePorts(),
             provider=sign_in_at(oidc, issuer, lambda: time.monotonic() + self.later.total_seconds()),
             credentials=access,
             now=lambda: datetime.now(UTC) + self.later,
@@ -239,7 +239,7 @@ def test_a_token_that_is_pasted_still_signs_in(browser: Browser) -> None:
 
 
 def test_without_a_provider_there_is_nothing_to_leave_for() -> None:
-    with TestClient(FastAPI(routes=portal_routes(fake_portal(FakeBehind())))) as client:
+    with TestClient(FastAPI(routes=portal_routes(fake_portal(FakePorts())))) as client:
         assert client.get("/portal/sign-in/leave").status_code == 404
         assert client.get("/portal/sign-in/return?code=x&state=y").status_code == 404
         assert "Sign in at" not in client.get("/portal/sign-in").text

@@ -1,4 +1,4 @@
-"""Logins with fewer rights: what is refused before PostgreSQL is asked."""
+"""Logins with fewer rights: what is refused before PostgreSQL is called."""
 
 from pathlib import Path
 
@@ -65,7 +65,7 @@ def test_a_command_comes_with_the_login_of_its_work_where_there_is_one(monkeypat
 
 
 @pytest.mark.parametrize(
-    ("process", "told"),
+    ("process", "received"),
     [
         ("speed", ["VIEWLEDGER_POSTGRES_URL"]),
         ("api", ["VIEWLEDGER_API_POSTGRES_URL"]),
@@ -73,9 +73,9 @@ def test_a_command_comes_with_the_login_of_its_work_where_there_is_one(monkeypat
     ],
 )
 def test_a_process_of_the_local_stack_is_told_its_own_login_and_no_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, process: str, told: list[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, process: str, received: list[str]
 ) -> None:
     monkeypatch.setenv("VIEWLEDGER_POSTGRES_URL", "postgresql://somebody:secret@127.0.0.1:1/elsewhere")
     profile = Profile(tmp_path, free_ports())
     unit = process_unit(profile, process, after=(), environ=our_environment(profile))
-    assert [name for name in unit.environ if name.endswith("POSTGRES_URL")] == told
+    assert [name for name in unit.environ if name.endswith("POSTGRES_URL")] == received

@@ -40,9 +40,9 @@ def test_where_nothing_may_be_installed_the_tests_that_are_skipped_and_the_remed
     path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     programs_for_tests.provide(tmp_path / "home", ())
-    told = capsys.readouterr().err
-    assert "tests that need chromium, prometheus will be skipped" in told
-    assert "run as root: apt-get update && apt-get install chromium prometheus" in told
+    received = capsys.readouterr().err
+    assert "tests that need chromium, prometheus will be skipped" in received
+    assert "run as root: apt-get update && apt-get install chromium prometheus" in received
 
 
 @pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="makes a Debian package")
@@ -76,9 +76,9 @@ def test_a_failing_apt_ends_no_test_run(
     put_apt_get(path, "#!/bin/sh\necho 'E: no network'\nexit 100\n")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     programs_for_tests.provide(tmp_path / "home", ())
-    told = capsys.readouterr().err
-    assert "reading the package lists failed: E: no network" in told
-    assert "tests that need chromium, prometheus will be skipped" in told
+    received = capsys.readouterr().err
+    assert "reading the package lists failed: E: no network" in received
+    assert "tests that need chromium, prometheus will be skipped" in received
 
 
 def test_nothing_is_done_when_everything_is_there(

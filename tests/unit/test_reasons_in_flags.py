@@ -37,9 +37,9 @@ def test_a_reason_that_nobody_can_read_is_refused(
 @pytest.mark.parametrize("words", COMMANDS.values(), ids=COMMANDS)
 def test_a_reason_in_any_script_is_taken(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*words, "--reason", "می\u200cخواهم, ශ්\u200dරී, a\u00a0b"]) == ExitCode.BAD_INPUT
-    said = capsys.readouterr().err
-    assert "printable characters" not in said
-    assert "VIEWLEDGER_" in said, "what is missing now is a server"
+    answer = capsys.readouterr().err
+    assert "printable characters" not in answer
+    assert "VIEWLEDGER_" in answer, "what is missing now is a server"
 
 
 def test_limits_are_not_set_without_a_reason(capsys: pytest.CaptureFixture[str]) -> None:

@@ -41,13 +41,13 @@ def test_a_file_is_read_by_its_name_and_by_a_link(folder: Path) -> None:
 
 
 def test_a_pipe_as_key_place_or_events_ends_in_one_sentence(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    said = "is a folder, a pipe or a device; give a file"
-    with pytest.raises(KeyRefusedError, match=said):
+    answer = "is a folder, a pipe or a device; give a file"
+    with pytest.raises(KeyRefusedError, match=answer):
         read_key(folder / "pipe")
-    with pytest.raises(CommandError, match=said):
+    with pytest.raises(CommandError, match=answer):
         FolderPlace(folder).read("pipe")
     assert main(["ingest", str(folder / "pipe")]) == ExitCode.BAD_INPUT
-    assert said in capsys.readouterr().err
+    assert answer in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

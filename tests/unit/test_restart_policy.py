@@ -3,7 +3,7 @@
 from jobs.local_stack.child import RUNNING_POLICY, STARTING_POLICY
 
 
-def test_what_has_run_is_started_again_for_ever_with_bounded_waits() -> None:
+def test_a_child_that_ran_is_restarted_without_limit_with_bounded_waits() -> None:
     delays = [RUNNING_POLICY.delay_seconds(deaths) for deaths in range(1, 100)]
     assert delays[:3] == [0.2, 0.4, 0.8]
     assert delays[10:] == [20.0] * 89

@@ -245,7 +245,7 @@ async def broken(caller: Annotated[Caller, needing(Scope.COUNTS)]) -> Response:
 
 
 @pytest.fixture
-def door() -> Iterator[TestClient]:
+def proxy() -> Iterator[TestClient]:
     guard = guard_of(caller="3/minute", refused="2/minute")
     routes = [
         guard.route("/channels/{payee_id}", secret),
@@ -269,31 +269,31 @@ def door() -> Iterator[TestClient]:
     ],
 )
 def test_the_guard_lets_in_who_may_and_tells_the_others_apart(
-    door: TestClient, who: str, status: int, code: str | None
+    proxy: TestClient, who: str, status: int, code: str | None
 ) -> None:
-    answer = door.get(f"/channels/{OWNER}", headers=CALLERS[who])
+    answer = proxy.get(f"/channels/{OWNER}", headers=CALLERS[who])
     assert answer.status_code == status
     assert code is None or answer.json()["code"] == code
     assert (status == 401) == ("www-authenticate" in answer.headers and answer.status_code == 401)
 
 
-def test_a_sender_over_the_limit_is_told_when_to_come_back(door: TestClient) -> None:
-    answers = [door.get(f"/channels/{OWNER}", headers=CALLERS["owner"]) for _ in range(4)]
+def test_a_sender_over_the_limit_is_told_when_to_come_back(proxy: TestClient) -> None:
+    answers = [proxy.get(f"/channels/{OWNER}", headers=CALLERS["owner"]) for _ in range(4)]
     assert [each.status_code for each in answers] == [200, 200, 200, 429]
     assert answers[0].headers["ratelimit-policy"] == '"caller";q=3;w=60'
     assert answers[0].headers["ratelimit"].startswith('"caller";r=2;t=')
     assert 1 <= int(answers[3].headers["retry-after"]) <= 60
     assert answers[3].json()["code"] == "rate_limited"
-    assert door.get(f"/channels/{OWNER}", headers=CALLERS["finance"]).status_code == 200, "others are not limited"
+    assert proxy.get(f"/channels/{OWNER}", headers=CALLERS["finance"]).status_code == 200, "others are not limited"
 
 
-def test_guessing_credentials_has_a_limit_of_its_own(door: TestClient) -> None:
-    answers = [door.get("/broken", headers={"Authorization": f"Bearer vlk_{n}"}).status_code for n in range(3)]
+def test_guessing_credentials_has_a_limit_of_its_own(proxy: TestClient) -> None:
+    answers = [proxy.get("/broken", headers={"Authorization": f"Bearer vlk_{n}"}).status_code for n in range(3)]
     assert answers == [401, 401, 429]
 
 
-def test_an_unexpected_error_is_one_sentence_and_its_request_id(door: TestClient, caplog: Any) -> None:
-    answer = door.get("/broken", headers={"X-Request-Id": "mine-1"})
+def test_an_unexpected_error_is_one_sentence_and_its_request_id(proxy: TestClient, caplog: Any) -> None:
+    answer = proxy.get("/broken", headers={"X-Request-Id": "mine-1"})
     assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
     assert answer.headers["x-request-id"] == "mine-1"
     assert "secret" not in answer.text
@@ -301,8 +301,8 @@ def test_an_unexpected_error_is_one_sentence_and_its_request_id(door: TestClient
 
 
 @pytest.mark.parametrize("sent", ["", "a b", "x" * 65, "ä", "<script>"])
-def test_a_request_id_that_is_not_well_formed_is_replaced(door: TestClient, sent: str) -> None:
-    answer = door.get(f"/channels/{OWNER}", headers=[("X-Request-Id", sent.encode())])
+def test_a_request_id_that_is_not_well_formed_is_replaced(proxy: TestClient, sent: str) -> None:
+    answer = proxy.get(f"/channels/{OWNER}", headers=[("X-Request-Id", sent.encode())])
     assert answer.headers["x-request-id"] != sent
     assert len(answer.headers["x-request-id"]) == 16
 

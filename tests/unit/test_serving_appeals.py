@@ -18,7 +18,7 @@ STATES = ("in_review", "finalised", "paid", "held", "superseded")
 FINALISED = statement_id(OWNER, 1)
 
 
-class Desk:
+class Scene:
     """A running API with the statements of OWNER in every state, and one of OTHER."""
 
     def __init__(self) -> None:
@@ -40,68 +40,68 @@ class Desk:
 
 
 @pytest.fixture
-def desk() -> Iterator[Desk]:
-    made = Desk()
+def scene() -> Iterator[Scene]:
+    made = Scene()
     with made.client:
         yield made
 
 
-def test_the_same_request_under_the_same_key_is_one_appeal_and_one_answer(desk: Desk) -> None:
-    first = desk.appeal()
+def test_the_same_request_under_the_same_key_is_one_appeal_and_one_answer(scene: Scene) -> None:
+    first = scene.appeal()
     assert (first[0], first[1]["statement_id"]) == (201, FINALISED)
-    assert [desk.appeal() for _ in range(3)] == [first] * 3
-    assert [each[:2] for each in desk.appeals.filed] == [(FINALISED, "too few")]
+    assert [scene.appeal() for _ in range(3)] == [first] * 3
+    assert [each[:2] for each in scene.appeals.filed] == [(FINALISED, "too few")]
 
 
-def test_a_second_appeal_to_a_statement_waits_until_the_first_is_decided(desk: Desk) -> None:
-    first = desk.appeal()
-    assert desk.appeal("k-2") == (409, "appeal_open")
-    assert desk.appeal() == first, "the request that filed it is answered as before"
-    desk.appeals.open.clear()
-    assert desk.appeal("k-2")[1]["appeal_id"] != first[1]["appeal_id"]
+def test_a_second_appeal_to_a_statement_waits_until_the_first_is_decided(scene: Scene) -> None:
+    first = scene.appeal()
+    assert scene.appeal("k-2") == (409, "appeal_open")
+    assert scene.appeal() == first, "the request that filed it is answered as before"
+    scene.appeals.open.clear()
+    assert scene.appeal("k-2")[1]["appeal_id"] != first[1]["appeal_id"]
 
 
-def test_another_request_under_the_same_key_is_refused(desk: Desk) -> None:
-    desk.appeal()
-    assert desk.appeal(objection="something else") == (422, "idempotency_key_reused")
-    assert desk.appeal(of=statement_id(OWNER, 2)) == (422, "idempotency_key_reused")
-    assert len(desk.appeals.filed) == 1
+def test_another_request_under_the_same_key_is_refused(scene: Scene) -> None:
+    scene.appeal()
+    assert scene.appeal(objection="something else") == (422, "idempotency_key_reused")
+    assert scene.appeal(of=statement_id(OWNER, 2)) == (422, "idempotency_key_reused")
+    assert len(scene.appeals.filed) == 1
 
 
-def test_keys_of_two_callers_never_meet(desk: Desk) -> None:
-    machine = desk.keys.add("0" * 16, Scope.STATEMENTS, Scope.APPEALS, payee_id=OWNER)
-    assert desk.appeal()[0] == 201
-    desk.appeals.open.clear()
-    assert desk.appeal(objection="something else", by=machine)[0] == 201
-    assert [who for _, _, who in desk.appeals.filed] == ["urn:viewledger:local creator", f"key:{'0' * 16}"]
+def test_keys_of_two_callers_never_meet(scene: Scene) -> None:
+    machine = scene.keys.add("0" * 16, Scope.STATEMENTS, Scope.APPEALS, payee_id=OWNER)
+    assert scene.appeal()[0] == 201
+    scene.appeals.open.clear()
+    assert scene.appeal(objection="something else", by=machine)[0] == 201
+    assert [who for _, _, who in scene.appeals.filed] == ["urn:viewledger:local creator", f"key:{'0' * 16}"]
 
 
-def test_an_answer_stays_the_same_after_the_statement_was_replaced(desk: Desk) -> None:
-    first = desk.appeal()
-    desk.books.statements = tuple(statement(OWNER, number, "superseded") for number in range(len(STATES)))
-    assert desk.appeal() == first
-    assert desk.appeal("k-2") == (409, "statement_not_appealable")
+def test_an_answer_stays_the_same_after_the_statement_was_replaced(scene: Scene) -> None:
+    first = scene.appeal()
+    scene.books.statements = tuple(statement(OWNER, number, "superseded") for number in range(len(STATES)))
+    assert scene.appeal() == first
+    assert scene.appeal("k-2") == (409, "statement_not_appealable")
 
 
 @pytest.mark.parametrize("key", [None, "", "a b", "ä", "x" * 129, "\t"])
-def test_a_key_is_needed_and_short(desk: Desk, key: str | None) -> None:
+def test_a_key_is_needed_and_short(scene: Scene, key: str | None) -> None:
     headers = {**CALLERS["owner"], **({} if key is None else {"Idempotency-Key": key.encode()})}
     path = f"/v1/statements/{FINALISED}/appeals"
-    answer = desk.client.post(path, json={"objection": "x"}, headers=headers)  # type: ignore[arg-type]
+    answer = scene.client.post(path, json={"objection": "x"}, headers=headers)  # type: ignore[arg-type]
     assert (answer.status_code, answer.json()["code"]) == (400, "idempotency_key_invalid")
-    assert desk.appeals.filed == []
+    assert scene.appeals.filed == []
 
 
 @pytest.mark.parametrize("number", range(len(STATES)))
-def test_only_statements_that_are_decided_can_be_objected_to(desk: Desk, number: int) -> None:
+def test_only_statements_that_are_decided_can_be_objected_to(scene: Scene, number: int) -> None:
     got = {"in_review": (404, "not_found"), "superseded": (409, "statement_not_appealable")}
-    status, body = desk.appeal(of=statement_id(OWNER, number))
+    status, body = scene.appeal(of=statement_id(OWNER, number))
     assert (status, body if status != 201 else None) == got.get(STATES[number], (201, None))
 
 
 @pytest.mark.parametrize("objection", ["", "   ", "x" * 2_001, 5, None, "a\0b"])
-def test_an_objection_has_words_and_an_end(desk: Desk, objection: Any) -> None:
-    assert desk.appeal(objection=objection) == (422, "appeal_invalid")
+def test_an_objection_has_words_and_an_end(scene: Scene, objection: Any) -> None:
+    assert scene.appeal(objection=objection) == (422, "appeal_invalid")
 
 
 @pytest.mark.parametrize(
@@ -109,23 +109,23 @@ def test_an_objection_has_words_and_an_end(desk: Desk, objection: Any) -> None:
     [(b"{", "body_malformed"), (b'{"text": "x"}', "appeal_invalid"), (b"[]", "appeal_invalid"),
      (b'{"objection": "x", "more": 1}', "appeal_invalid"), (b'"' + b"x" * 20_000 + b'"', "body_too_large")],
 )  # fmt: skip
-def test_a_body_of_another_form_is_refused(desk: Desk, body: bytes, code: str) -> None:
+def test_a_body_of_another_form_is_refused(scene: Scene, body: bytes, code: str) -> None:
     headers = {**CALLERS["owner"], "Idempotency-Key": "k"}
-    answer = desk.client.post(f"/v1/statements/{FINALISED}/appeals", content=body, headers=headers)
+    answer = scene.client.post(f"/v1/statements/{FINALISED}/appeals", content=body, headers=headers)
     assert answer.json()["code"] == code
 
 
-def test_what_is_anothers_or_nobodys_is_not_there(desk: Desk) -> None:
-    assert desk.appeal(of=statement_id(OTHER, 0)) == (404, "not_found")
-    assert desk.appeal(of="ab" * 16) == (404, "not_found")
-    assert desk.appeal(of="x") == (404, "not_found")
-    assert desk.appeal(by=bearer(Role.FINANCE)) == (403, "scope_missing")
-    reading = desk.keys.add("1" * 16, Scope.STATEMENTS, payee_id=OWNER)
-    assert desk.appeal(by=reading) == (403, "scope_missing")
+def test_what_is_anothers_or_nobodys_is_not_there(scene: Scene) -> None:
+    assert scene.appeal(of=statement_id(OTHER, 0)) == (404, "not_found")
+    assert scene.appeal(of="ab" * 16) == (404, "not_found")
+    assert scene.appeal(of="x") == (404, "not_found")
+    assert scene.appeal(by=bearer(Role.FINANCE)) == (403, "scope_missing")
+    reading = scene.keys.add("1" * 16, Scope.STATEMENTS, payee_id=OWNER)
+    assert scene.appeal(by=reading) == (403, "scope_missing")
 
 
-def test_books_that_are_away_are_named_and_nothing_is_filed(desk: Desk) -> None:
-    desk.appeals.is_away = True
-    assert desk.appeal() == (503, "statements_unavailable")
-    desk.appeals.is_away = False
-    assert desk.appeal()[0] == 201
+def test_books_that_are_away_are_named_and_nothing_is_filed(scene: Scene) -> None:
+    scene.appeals.is_away = True
+    assert scene.appeal() == (503, "statements_unavailable")
+    scene.appeals.is_away = False
+    assert scene.appeal()[0] == 201

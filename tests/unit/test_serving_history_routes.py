@@ -146,7 +146,7 @@ def test_groups_have_rows_where_there_are_views(served: Served) -> None:
     assert "device" not in by_country[0]
 
 
-def test_a_version_answers_the_same_bytes_for_ever_and_may_be_kept(served: Served) -> None:
+def test_a_version_always_answers_the_same_bytes_and_may_be_cached(served: Served) -> None:
     paths = [
         f"/v1/videos/-a/views/series?{DAY}&version=1",
         f"/v1/videos/-a/views/series?{DAY}&as_of=2026-11-21T12:00:00Z",
@@ -211,9 +211,9 @@ def test_csv_has_the_same_numbers_and_says_how_far_they_go(served: Served) -> No
         ("IN", "1", "true"),
     ]
     for path in ("/v1/videos/-a/views", f"/v1/top?{DAY}", f"/v1/channels/{OWNER}/views"):
-        told = served.client.get(path, headers={**FINANCE, "Accept": "text/csv"})
-        assert told.headers["content-type"] == "text/csv; charset=utf-8", path
-        assert told.text.splitlines()[0].endswith("version,settled_until,as_of,complete")
+        received = served.client.get(path, headers={**FINANCE, "Accept": "text/csv"})
+        assert received.headers["content-type"] == "text/csv; charset=utf-8", path
+        assert received.text.splitlines()[0].endswith("version,settled_until,as_of,complete")
     assert served.client.get(f"/v1/top?{DAY}", headers={"Accept": "image/png"}).json()["code"] == "not_acceptable"
 
 
@@ -655,13 +655,13 @@ def test_every_parameter_of_a_path_is_declared(shared: Served) -> None:
 
 
 @pytest.mark.parametrize(
-    ("bound", "headers", "said"),
+    ("bound", "headers", "sentence"),
     [
         (LiveLimits(network_max=2, lifetime_seconds=30.0), {}, "network"),
         (LiveLimits(caller_max=2, lifetime_seconds=30.0), FINANCE, "caller"),
     ],
 )
-def test_one_client_does_not_take_all_live_streams(bound: LiveLimits, headers: dict[str, str], said: str) -> None:
+def test_one_client_does_not_take_all_live_streams(bound: LiveLimits, headers: dict[str, str], sentence: str) -> None:
     async def read() -> LiveCount:
         return LiveCount("1", {})
 
@@ -669,7 +669,7 @@ def test_one_client_does_not_take_all_live_streams(bound: LiveLimits, headers: d
     caller = Caller("somebody", Role.FINANCE, frozenset()) if headers else anonymous(reads_counts=True)
     for _ in range(2):
         streams.answer(request, read, caller, "192.0.2.0/24")
-    with pytest.raises(ProblemError, match=f"2 live streams are open already for this {said}"):
+    with pytest.raises(ProblemError, match=f"2 live streams are open already for this {sentence}"):
         streams.answer(request, read, caller, "192.0.2.0/24")
     streams.answer(request, read, anonymous(reads_counts=True), "198.51.100.0/24")
 

@@ -336,7 +336,7 @@ def test_it_gives_a_sign_of_life_every_second_and_none_while_it_stands_still(sce
     assert is_current(scene)
 
 
-def test_what_the_log_said_before_the_process_stood_still_is_not_a_heartbeat_afterwards(scene: Scene) -> None:
+def test_the_logs_end_before_the_process_stopped_is_not_a_heartbeat_afterwards(scene: Scene) -> None:
     scene.run()
     ranges = scene.log.ranges
 
@@ -407,7 +407,7 @@ def test_a_generation_begun_on_purpose_is_counted_from_its_first_message(scene: 
     scene.loop = scene.process(FakeLog(scene.topic, random.Random(4)))
     scene.send(20)
     scene.run()
-    assert scene.views(since=2) == 8, "without PostgreSQL it goes on from what the store says of the log"
+    assert scene.views(since=2) == 8, "without PostgreSQL it continues from the log in the store"
 
 
 def test_a_state_that_does_not_name_its_log_is_of_the_first_one(scene: Scene) -> None:

@@ -158,7 +158,7 @@ def test_a_version_is_chosen_by_number_or_by_when_it_was_in_force(
 
 
 @pytest.mark.parametrize(
-    ("version", "as_of", "said"),
+    ("version", "as_of", "sentence"),
     [
         ("4", None, "version 4 was not published; there are 1 to 3"),
         ("0", None, "--version is out of range: 0"),
@@ -172,10 +172,10 @@ def test_a_version_is_chosen_by_number_or_by_when_it_was_in_force(
         ("1", "2026-11-20", "exclude each other"),
     ],
 )
-def test_a_wrong_version_or_day_is_one_sentence(version: str | None, as_of: str | None, said: str) -> None:
+def test_a_wrong_version_or_day_is_one_sentence(version: str | None, as_of: str | None, sentence: str) -> None:
     with pytest.raises(CommandError) as caught:
         choose(version, as_of)
-    assert said in str(caught.value)
+    assert sentence in str(caught.value)
     assert caught.value.code is ExitCode.BAD_INPUT
 
 
@@ -186,7 +186,7 @@ def test_before_the_first_publication_there_is_nothing_to_ask() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "sentence"),
     [
         (["sql", ""], "the statement is empty"),
         (["sql", " ; -- x"], "the statement is empty"),
@@ -195,10 +195,10 @@ def test_before_the_first_publication_there_is_nothing_to_ask() -> None:
     ],
 )
 def test_wrong_words_are_found_before_anything_is_started(
-    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(words) == ExitCode.BAD_INPUT
-    assert said in capsys.readouterr().err
+    assert sentence in capsys.readouterr().err
 
 
 class Terminal:

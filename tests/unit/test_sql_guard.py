@@ -86,17 +86,17 @@ def hurried() -> Iterator[Server]:
 
 def served(limits: StatementLimits) -> Iterator[Server]:
     ports, spark = free_ports(), SlowSpark()
-    behind = grpc.server(ThreadPoolExecutor(32))
-    base_pb2_grpc.add_SparkConnectServiceServicer_to_server(spark, behind)
-    target = f"127.0.0.1:{behind.add_insecure_port('127.0.0.1:0')}"
-    behind.start()
+    spark_server = grpc.server(ThreadPoolExecutor(32))
+    base_pb2_grpc.add_SparkConnectServiceServicer_to_server(spark, spark_server)
+    target = f"127.0.0.1:{spark_server.add_insecure_port('127.0.0.1:0')}"
+    spark_server.start()
     with closing(ConnectGuard(ConnectRules(Open()), target=target, token="t", limits=limits)) as guard:
-        door = start_guard(guard, "127.0.0.1", ports.sql)
-        assert door is not None
+        proxy = start_guard(guard, "127.0.0.1", ports.sql)
+        assert proxy is not None
         with grpc.insecure_channel(f"127.0.0.1:{ports.sql}") as channel:
             yield Server(spark, base_pb2_grpc.SparkConnectServiceStub(channel))
-        door.stop(grace=0).wait()
-    behind.stop(grace=0).wait()
+        proxy.stop(grace=0).wait()
+    spark_server.stop(grace=0).wait()
 
 
 def test_a_quick_statement_is_answered(server: Server) -> None:
@@ -128,7 +128,7 @@ def list_or_refused(server: Server) -> list[Any]:
         return []
 
 
-def test_a_statement_whose_time_is_over_is_interrupted_in_spark_and_its_client_told_why(hurried: Server) -> None:
+def test_a_statement_whose_time_is_over_is_interrupted_in_spark_and_its_client_gets_the_reason(hurried: Server) -> None:
     with pytest.raises(grpc.RpcError) as caught:
         list(hurried.ask("slow"))
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED

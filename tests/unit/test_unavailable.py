@@ -22,7 +22,7 @@ def test_every_part_has_a_name_for_people_that_can_begin_a_sentence() -> None:
     assert all(name[0].isupper() for name in PART_NAMES.values())
 
 
-def test_the_words_of_a_client_stand_on_one_line_behind_the_name_of_the_part() -> None:
+def test_the_words_of_a_client_stand_on_one_line_after_the_name_of_the_part() -> None:
     refused = OSError("connection refused\n\tIs the server running?\n")
     assert str(does_not_answer(Part.POSTGRES, refused)) == (
         "PostgreSQL does not answer (connection refused Is the server running?)"
@@ -30,7 +30,7 @@ def test_the_words_of_a_client_stand_on_one_line_behind_the_name_of_the_part() -
     assert str(does_not_answer(Part.KAFKA, TimeoutError())) == "Kafka does not answer (TimeoutError)"
 
 
-def test_books_without_tables_or_rights_are_away_for_whoever_needs_them() -> None:
+def test_books_without_tables_or_rights_count_as_away() -> None:
     for error in (SchemaMissingError("no tables"), RoleRefusedError("not this login")):
         assert isinstance(error, UnavailableError)
         assert error.part is Part.POSTGRES

@@ -1,4 +1,4 @@
-"""What the verifier says is words: no number of an error, no record as Python writes it, no `1 checkpoints`."""
+"""The verifier's output is words: no number of an error, no record as Python writes it, no `1 checkpoints`."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ KEY = "a" * 64
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "answer"),
     [
         (["none", "--pubkey", KEY], "none is not a bundle: manifest.json cannot be read (no such file or directory)"),
         (["empty", "--pubkey", KEY, "--kept", "none"], "none is not a checkpoint (no such file or directory)"),
@@ -18,25 +18,25 @@ KEY = "a" * 64
     ],
 )
 def test_what_cannot_be_read_is_said_in_words(
-    words: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    words: list[str], answer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "keyless.json").write_text("{}")
     monkeypatch.chdir(tmp_path)
     assert verifier.main(words) == 2
-    assert capsys.readouterr().err == f"viewledger-verify: {said}\n"
+    assert capsys.readouterr().err == f"viewledger-verify: {answer}\n"
 
 
 @pytest.mark.parametrize(
-    ("count", "name", "said"),
+    ("count", "name", "answer"),
     [
         (1, "checkpoints", "1 checkpoint"),
         (1, "records not signed", "1 record not signed"),
         (2000, "events", "2,000 events"),
     ],
 )
-def test_one_is_not_many(count: int, name: str, said: str) -> None:
-    assert verifier.counted(count, name) == said
+def test_one_is_not_many(count: int, name: str, answer: str) -> None:
+    assert verifier.counted(count, name) == answer
 
 
 def test_a_wrong_count_is_said_in_words() -> None:

@@ -72,7 +72,7 @@ def test_signatures_of_another_implementation_hold_and_every_changed_one_does_no
 
 
 def test_a_signature_whose_scalar_is_not_reduced_is_refused() -> None:
-    """Else whoever has one signature could make another one (RFC 8032, section 5.1.7: S < L)."""
+    """Otherwise the holder of one signature could make another one (RFC 8032, section 5.1.7: S < L)."""
     _, public, message, signature = (bytes.fromhex(each) for each in VECTORS[2])
     scalar = int.from_bytes(signature[32:], "little") + 2**252 + 27742317777372353535851937790883648493
     assert not verifier.is_signed(public, message, signature[:32] + scalar.to_bytes(32, "little"))

@@ -103,7 +103,7 @@ def _document(imported: Imported) -> dict[str, Any]:
 
 def _import_line(what: str, result: Mapping[str, Any], *, preview: bool) -> str:
     names = {name: name.removesuffix("_count").replace("_", " ") for name in result if name.endswith("_count")}
-    counts = ", ".join(f"{result[name]} {said}s" for name, said in names.items())
+    counts = ", ".join(f"{result[name]} {noun}s" for name, noun in names.items())
     done = "no change" if not result["new"] else "would be imported" if preview else "imported"
     lines = [f"{what} version {result['version']}: {counts}, {done}"]
     for part, changes in result["changes"].items():

@@ -99,7 +99,7 @@ def _notes(currency: str, execution_on: date, debtor: BankAccount | None) -> lis
         return []
     notes = []
     if (open_on := next_target_day(execution_on)) != execution_on:
-        notes.append(f"{execution_on} is no day of TARGET: banks execute on {open_on}")
+        notes.append(f"{execution_on} is not a day of TARGET: banks execute on {open_on}")
     if debtor is None:
         notes.append(f"{DEBTOR_UNSET}: the batch can be written as csv, not as pain.001")
     return notes
@@ -183,11 +183,11 @@ def import_acknowledgements(environ: Mapping[str, str], *, file: Path, actor: st
             "\n  ".join(["nothing was posted: the bank and the ledger differ:", *error.differences[:200]]),
             ExitCode.DIFFERENCE,
         ) from error
-    said = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items())) or "nothing new"
+    outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items())) or "nothing new"
     lines, waiting = len(answer.payments) + len(answer.batches), len(answer.on_their_way)
     pending = [f"{waiting} are not final (ACCP, ACSP, PDNG, …): nothing follows from them yet"] if waiting else []
     document = {"line_count": lines, "not_final_count": waiting, **counts}
-    show(document, lambda: "; ".join([f"{lines} lines: {said}", *pending]), as_json=as_json)
+    show(document, lambda: "; ".join([f"{lines} lines: {outcomes}", *pending]), as_json=as_json)
     return ExitCode.OK
 
 

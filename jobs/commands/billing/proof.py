@@ -33,7 +33,7 @@ def create_signing_key(_environ: Mapping[str, str], *, key: Path, as_json: bool)
     made = create_key(key)
     public = key.with_name(key.name + PUBLIC_SUFFIX)
     document = {"public_key": made.public_key, "private_file": str(key), "public_file": str(public)}
-    text = f"public key {made.public_key}\nkeep {key} secret; give {public} to whoever verifies"
+    text = f"public key {made.public_key}\nkeep {key} secret; give {public} to those who verify"
     show(document, lambda: text, as_json=as_json)
     return ExitCode.OK
 

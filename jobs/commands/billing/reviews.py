@@ -117,9 +117,9 @@ def decide(environ: Mapping[str, str], pool: Pool, known: Collection[str], asked
 
 def decided_sentences(pool: Pool, steps: Mapping[str, Transition]) -> list[str]:
     """Return the earlier decisions with actors and reasons, a sentence for each of the first."""
-    said = [
+    sentences = [
         f"{pool.noun} {place} was {step.to_state} before by {step.actor}: {step.reason}"
         for place, step in sorted(steps.items())[:SHOWN_MAX]
     ]
     more = [f"and {len(steps) - SHOWN_MAX} more"] if len(steps) > SHOWN_MAX else []
-    return said + more
+    return sentences + more

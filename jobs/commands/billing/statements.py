@@ -96,7 +96,7 @@ def approve(
         "posted_count": count,
         "earned_micros": sum(each.earned_micros for each in posted),
     }
-    later = "" if posted else "; whoever bills posts them, at the latest by `billing nightly`"
+    later = "" if posted else "; the next billing run posts them, at the latest `billing nightly`"
     if posted and count < len(approved):
         later = "; a restatement is posted as a whole, when none of its statements waits"
     show(document, lambda: f"{len(approved)} statements approved, {count} posted{later}", as_json=as_json)

@@ -10,7 +10,7 @@ from jobs.commands.sql.statements import TypedStatements
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.settings.state_home import state_home
-from jobs.wiring.sql_session import SqlSession, sql_session, told
+from jobs.wiring.sql_session import SqlSession, errors_as_exit_codes, sql_session
 from jobs.wiring.sql_version import VersionChoice
 
 
@@ -41,7 +41,7 @@ class Answering:
     def answer(self, statement: str) -> None:
         """Print the answer to one statement; raises CommandError."""
         try:
-            with told():
+            with errors_as_exit_codes():
                 found = self._tables.query(statement, rows_max=self._limit + 1 if self._limit else None)
         except KeyboardInterrupt:
             self._tables.interrupt()

@@ -8,7 +8,7 @@ MARK_OF_HELP = "--help"
 def sentence(error: click.UsageError) -> str:
     """Return the value, its error and the remedy; a second line names the help."""
     command = error.ctx.command_path if error.ctx else "./viewledger"
-    return f"{_what(error)}\n{command} {MARK_OF_HELP} shows its flags"
+    return f"{_what(error)}\n{command} {MARK_OF_HELP} shows its usage"
 
 
 def _what(error: click.UsageError) -> str:

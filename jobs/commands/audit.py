@@ -11,7 +11,7 @@ from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.telemetry.figures_file import record_repeated_ids
-from jobs.wiring.batch_run import SHORT_RUN_EVENTS_MAX, told_by_exit_code
+from jobs.wiring.batch_run import SHORT_RUN_EVENTS_MAX, errors_as_exit_codes
 from jobs.wiring.batch_settings import BatchSettings
 from jobs.wiring.hdfs_check import check_hdfs
 

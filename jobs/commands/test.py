@@ -61,8 +61,8 @@ def run_everything(folder: Path) -> ExitCode:
     with ExitStack() as closing:
         waiting = []
         for what, command in beside:
-            said = closing.enter_context(tempfile.TemporaryFile())
-            waiting.append((what, start(what, command, folder=folder, output=said), said))
+            output = closing.enter_context(tempfile.TemporaryFile())
+            waiting.append((what, start(what, command, folder=folder, output=output), output))
         # pytest answers 5 when it collected no test, so "no test ran" is a failure without a look at its output.
         if start("tests", ("pytest", *(f"--ignore={path}" for path in BESIDE)), folder=folder).wait() != 0:
             failed.append("tests")

@@ -143,7 +143,7 @@ def test_there_is_nothing_to_waive_and_old_scripts_are_told_so(scene: Scene) -> 
     assert (code, out) == (ExitCode.BAD_INPUT, "")
     assert error == (
         "viewledger: --waive has nothing to waive: 'late_review'; no event keeps a period from being billed, "
-        "leave the flag out\n./viewledger billing run --help shows what it takes\n"
+        "leave the flag out\n./viewledger billing run --help shows its usage\n"
     )
 
 
@@ -423,7 +423,7 @@ def test_a_conflict_waits_until_somebody_lets_the_first_event_stay(scene: Scene)
     code, _, error = scene.run(*decide, "--event", "9:9")
     assert (code, "'9:9' is not a conflict of period 2026-10" in error) == (ExitCode.BAD_INPUT, True)
     assert "`billing conflicts list --period" in error
-    decided = desk.document(*decide, "--event", "0:1")
+    decided = scene.document(*decide, "--event", "0:1")
     assert decided == {"decided_count": 1, "decision": "first_kept", "decided_before": []}
     assert scene.document("run", *month)["posted_count"] == 2, "it delays nobody"
     decided = scene.document(*decide)

@@ -66,7 +66,7 @@ def test_words_that_cannot_be_read_get_one_sentence_and_the_place_of_the_help(
     shown = capsys.readouterr()
     assert shown.out == ""
     assert shown.err.startswith(f"viewledger: {answer}")
-    assert shown.err.endswith(" --help shows what it takes\n")
+    assert shown.err.endswith(" --help shows its usage\n")
     assert shown.err.count("\n") == 2
 
 

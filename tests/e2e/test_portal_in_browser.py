@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 import uvicorn
 from axe_playwright_python.sync_playwright import Axe
+from fastapi import FastAPI
 from playwright.sync_api import Browser, Page, expect, sync_playwright
-from starlette.applications import Starlette
 
 from jobs.wiring.oidc_settings import OidcSettings, sign_in_at
 from serving_layer.access.identification import Access
@@ -60,7 +60,7 @@ def served(portal_at: Callable[[str], Portal]) -> Iterator[str]:
     """Serve the portal that is made for an address on loopback."""
     listener = socket.create_server(("127.0.0.1", 0))
     address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    app = Starlette(routes=portal_routes(portal_at(address)))
+    app = FastAPI(routes=portal_routes(portal_at(address)))
     server = _Server(uvicorn.Config(app, log_level="warning"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()

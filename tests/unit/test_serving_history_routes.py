@@ -25,6 +25,7 @@ from serving_layer.routes.http_catalogue import catalogue_routes
 from serving_layer.routes.http_live import LiveLimits, LiveStreams
 from serving_layer.routes.http_proofs import Proofs, proof_routes
 from serving_layer.routes.http_statements import ServedStatements, statement_routes
+from tests.api_document import described_route, hold, part_of, resolved
 from tests.proof_fakes import EVENT, STATEMENT, FakeProofs
 from tests.serving_access import CALLERS, OTHER, OWNER, bearer, guard_of
 from tests.serving_fakes import (
@@ -535,34 +536,6 @@ def test_a_creator_does_not_get_a_ranking_by_billable_views(served: Served) -> N
 
 
 # --- the OpenAPI document -----------------------------------------------------------------------------------------
-
-
-def resolved(document: Any, schema: Any) -> Any:
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "components": document["components"], **schema}
-
-
-def part_of(document: Any, reference: str) -> Any:
-    part = document
-    for name in reference.removeprefix("#/").split("/"):
-        part = part[name]
-    return part
-
-
-def described_route(document: Any, method: str, route: str) -> Any:
-    return document["paths"][route.replace(":path}", "}")][method.lower()]
-
-
-def hold(document: Any, operation: Any, answer: Any) -> None:
-    """Hold an answer against what its operation says of its status: media type, body and headers."""
-    response = operation["responses"][str(answer.status_code)]
-    media = answer.headers.get("content-type", "").partition(";")[0]
-    if "content" in response:
-        schema = response["content"][media].get("schema", {})
-        if media.endswith("json") and media != "application/x-ndjson":
-            jsonschema.validate(answer.json(), resolved(document, schema))
-    if media == "application/problem+json":
-        code = answer.json()["code"]
-        assert f"`{code}`" in response["description"], answer.text
 
 
 def test_every_route_is_described(shared: Served) -> None:

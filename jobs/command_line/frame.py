@@ -25,7 +25,7 @@ class Command(click.Command):
     """
 
     allow_extra_args = True
-    """`invoke` uses the first one."""
+    """`invoke` refuses them and names the first one."""
 
     def __init__(self, name: str, work: str, text: str, *params: click.Parameter, **settings: Any) -> None:
         super().__init__(name, params=list(params), help=_sentence(text), **settings)

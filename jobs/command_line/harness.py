@@ -17,7 +17,7 @@ FAULTS = Command(
     "faults.command:run",
     OVERVIEW["faults"],
     click.Argument(
-        ["names"], nargs=-1, metavar="NAME", help="faults, or beginnings of their names (default: all); or soak"
+        ["names"], nargs=-1, metavar="[NAME]...", help="faults, or beginnings of their names (default: all); or soak"
     ),
     LIST,
     flag("--quick", "only two faults that take seconds, one seed each"),
@@ -32,7 +32,9 @@ ATTACKS = Command(
     "attacks",
     "attacks.command:run",
     OVERVIEW["attacks"],
-    click.Argument(["names"], nargs=-1, metavar="NAME", help="attacks, or beginnings of their names (default: all)"),
+    click.Argument(
+        ["names"], nargs=-1, metavar="[NAME]...", help="attacks, or beginnings of their names (default: all)"
+    ),
     LIST,
     flag("--quick", "leave out attacks that take minutes"),
     RECORD,

@@ -26,7 +26,7 @@ TEST = Command(
     "test",
     "jobs.commands.test:run",
     OVERVIEW["test"],
-    click.Argument(["words"], nargs=-1, type=click.UNPROCESSED, metavar="PYTEST_ARGUMENT", help="such as -k NAME"),
+    click.Argument(["words"], nargs=-1, type=click.UNPROCESSED, metavar="[PYTEST_ARGUMENT]...", help="such as -k NAME"),
     context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]},
 )
 DOCS = CommandGroup(

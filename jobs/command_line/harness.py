@@ -32,9 +32,7 @@ ATTACKS = Command(
     "attacks",
     "attacks.command:run",
     OVERVIEW["attacks"],
-    click.Argument(
-        ["names"], nargs=-1, metavar="[NAME]...", help="attacks, or beginnings of their names (default: all)"
-    ),
+    click.Argument(["names"], nargs=-1, metavar="[NAME]...", help="attacks, or beginnings of names (default: all)"),
     LIST,
     flag("--quick", "leave out attacks that take minutes"),
     RECORD,

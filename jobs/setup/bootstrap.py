@@ -240,7 +240,7 @@ def main() -> ExitCode:
     try:
         home = state_home()
         if asked_for_completion() and not (home / "venv" / "bin" / "python").exists():
-            return ExitCode.OK  # whoever presses the tabulator asked for no set-up
+            return ExitCode.OK  # completion must not start a set-up
         python = str(set_up(home, developing=not DEVELOPING.isdisjoint(sys.argv[1:2])))
     except CommandError as error:
         print(f"viewledger: {error}", file=sys.stderr)

@@ -7,9 +7,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from batch_layer.lake.tables import RAW_EVENTS
 from faults.hdfs_programs import FILES, hdfs
 from faults.postgres_database import queries
@@ -30,6 +27,8 @@ def file_deleted(scene: Scene) -> None:
 
 def file_changed(scene: Scene) -> None:
     """A file of the archive is replaced by one with a changed row, later by the old one: refused with its name."""
+    import pyarrow as pa  # here and in other scenes: `--list` need not wait for it
+    import pyarrow.parquet as pq
 
     def change(path: str) -> None:
         rows = pq.read_table(io.BytesIO(_copy(scene).read_bytes()))

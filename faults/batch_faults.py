@@ -5,7 +5,6 @@ import signal
 from kafka import TopicPartition
 
 from batch_layer.archive.ports import SpeedCut
-from batch_layer.lake.iceberg_tables import branch_of
 from batch_layer.lake.tables import EVENTS, TALLY, VIEWS_BY_DETAIL, VIEWS_BY_VIDEO, VIEWS_BY_VIDEO_DAY
 from batch_layer.run.ports import Warehouse
 from batch_layer.versions.ports import VersionStore
@@ -114,6 +113,8 @@ def postgres_killed(scene: Scene) -> None:
 
 def gate_refuses(scene: Scene) -> None:
     """A stranger writes to a run's branch before the gate checks it: nothing is published, the next run publishes."""
+    from batch_layer.lake.iceberg_tables import branch_of  # with Spark, for which `--list` need not wait
+
     scene.count(200)
     scene.batches.run()
     published = scene.published()

@@ -35,8 +35,6 @@ from jobs.local_stack.servers import our_command
 from jobs.resilience.failpoints import VARIABLE
 from jobs.settings.state_home import PROJECT
 from jobs.setup.programs import with_java_home
-from jobs.wiring.access_settings import development_bearer
-from jobs.wiring.migrations import migrate
 from jobs.wiring.postgres_logins import in_database
 from serving_layer.access.access import Role
 
@@ -250,6 +248,8 @@ class Scene:
     def answers(self) -> dict[str, dict[str, Any]]:
         """Return the API's answer for every video."""
         url = f"http://127.0.0.1:{self.api.port}/v1/views:lookup"
+        from jobs.wiring.access_settings import development_bearer  # `--list` need not wait for it
+
         headers = development_bearer(self.environ, Role.FINANCE)  # billable views are not public
         answer = httpx.post(url, json={"video_ids": list(VIDEOS)}, headers=headers, timeout=10).raise_for_status()
         return {each["video_id"]: each for each in answer.json()["counts"]}
@@ -277,6 +277,8 @@ class Scene:
         return version, ends, raw_count, self.batches.verdicts.get(run_id)
 
     def _make_database(self, server_url: str) -> str:
+        from jobs.wiring.migrations import migrate  # `--list` need not wait for it
+
         name = self.name.replace("-", "_")
         administer(server_url, f"CREATE DATABASE {name}")
         self._closing.callback(administer, server_url, f"DROP DATABASE {name} WITH (FORCE)")

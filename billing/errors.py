@@ -13,7 +13,7 @@ class BillingError(Exception):
 
 
 class Precondition(StrEnum):
-    """What must hold before a period is billed; the values begin the sentences and are labels of a metric."""
+    """A condition for billing a period; the values begin the sentences and are labels of a metric."""
 
     RECONCILED = "reconciled"
     """Archive, tables, served counts and ledger agree."""
@@ -22,7 +22,7 @@ class Precondition(StrEnum):
     IMPORT = "import"
     """There are a catalogue and contracts."""
     RESTATEMENT = "restatement"
-    """What is restated was billed before."""
+    """A restated period was billed before."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class DatabaseRefusedError(StateError):
         self.sqlstate = sqlstate
 
     def is_by(self, rule: DatabaseRule) -> bool:
-        """Whether it is this rule that refuses."""
+        """Return whether this rule refuses."""
         return self.sqlstate == rule.sqlstate
 
 

@@ -1,4 +1,4 @@
-"""What billing needs from others: the settled views of one published version, the catalogue."""
+"""The ports of billing to others: the settled views of one published version, the catalogue."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date

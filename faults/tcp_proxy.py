@@ -11,7 +11,7 @@ SERVER_SECONDS = 0.5
 
 
 class Mode(Enum):
-    """What the proxy does with bytes."""
+    """The proxy's handling of bytes."""
 
     OPEN = "open"
     SILENT = "silent"

@@ -4,7 +4,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What a command's exit status means to the script that called it."""
+    """The meaning of a command's exit status."""
 
     OK = 0
     """Done, and every check that belongs to the command held."""

@@ -30,7 +30,7 @@ class KafkaDeadLetters:
         self._producer: Any = None
 
     def send(self, partition_rejections: Iterable[tuple[int, Rejection]]) -> None:
-        """Return after every letter is acknowledged; raises UnavailableError if one is not in time."""
+        """Return after every letter is acknowledged; raise UnavailableError if one is not in time."""
         letters = [dead_letter(self._source_topic, partition, each) for partition, each in partition_rejections]
         try:
             if self._producer is None:

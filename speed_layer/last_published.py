@@ -13,7 +13,7 @@ class LastPublished:
         self._is_known = False
 
     def current(self) -> Published | None:
-        """Return the current version's reach; raises UnavailableError if the source never answered."""
+        """Return the current version's reach; raise UnavailableError if the source never answered."""
         try:
             self._last = self._source.current()
             self._is_known = True

@@ -133,7 +133,7 @@ class DeadLetters(Protocol):
     """Takes rejected messages."""
 
     def send(self, partition_rejections: Iterable[tuple[int, Rejection]]) -> None:
-        """Return after every letter is acknowledged by all in-sync replicas; raises UnavailableError if not."""
+        """Return after every letter is acknowledged by all in-sync replicas; raise UnavailableError if not."""
 
 
 class SpeedObserver(Protocol):

@@ -48,7 +48,7 @@ class PostgresCatalogueVideos:
                 return
 
     def refresh(self) -> None:
-        """Read the newest catalogue unless it is already known; raises psycopg2.Error."""
+        """Read the newest catalogue unless it is already known; raise psycopg2.Error."""
         connection = psycopg2.connect(
             self._url,
             connect_timeout=CONNECT_TIMEOUT_SECONDS,

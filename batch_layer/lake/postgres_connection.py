@@ -11,7 +11,7 @@ SILENCE_SECONDS_MAX = 30
 
 
 def connected(url: str) -> Connection:
-    """Return a new connection; raises psycopg2.OperationalError."""
+    """Return a new connection; raise psycopg2.OperationalError."""
     return psycopg2.connect(
         url,
         application_name="viewledger-batch",

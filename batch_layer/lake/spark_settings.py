@@ -1,4 +1,4 @@
-"""What a Spark session is started with; known before Spark's own code is loaded, which takes long."""
+"""The settings of a Spark session, without Spark's own code, which takes long to load."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

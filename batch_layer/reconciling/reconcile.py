@@ -82,7 +82,7 @@ def never_reconciled(reconciliations: ReconciliationStore) -> tuple[str, ...]:
 
 
 def published(versions: VersionStore) -> PublishedVersion:
-    """Return the current version; raises RefusedError before the first."""
+    """Return the current version; raise RefusedError before the first."""
     version = versions.current()
     if version is None:
         raise RefusedError("nothing is published yet; run `./viewledger batch run` first")

@@ -11,7 +11,7 @@ _INSERT = """
 
 
 class PostgresLogGenerations:
-    """Keeps the generations of one topic's log. Connects in the constructor; raises UnavailableError."""
+    """Keeps the generations of one topic's log. Connects in the constructor; raise UnavailableError."""
 
     def __init__(self, url: str, topic: str) -> None:
         self._topic = topic

@@ -2,7 +2,7 @@
 
     locust -f bench/load/locustfile.py --headless -H http://127.0.0.1:17070 -u 1000 -r 100 -t 1m
 
-BENCH_VIDEO_IDS names a file with an id a line (those that are known); a fifth of the requests asks for unknown ids.
+BENCH_VIDEO_IDS names a file with an id a line (those that are known); a fifth of the requests is for unknown ids.
 """
 
 import os

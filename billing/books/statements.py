@@ -85,7 +85,7 @@ class PostedStatement:
 
 @dataclass(frozen=True)
 class PayeeState:
-    """What the books hold of a payee when a run reaches it."""
+    """The books' content for a payee when a run reaches it."""
 
     newest: Statement | None = None
     """The newest statement of the run's period that is neither voided nor superseded; else the newest of all."""

@@ -28,7 +28,7 @@ class NamedFile(Protocol):
     """A file to read, such as a Path; messages use its `str`."""
 
     def read_bytes(self) -> bytes:
-        """Return the whole content; raises OSError."""
+        """Return the whole content; raise OSError."""
 
 
 @dataclass(frozen=True)

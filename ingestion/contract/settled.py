@@ -48,7 +48,7 @@ class SettledPiece(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """
 
     payee_id: str
-    """Whose share of the views."""
+    """The owner of the share of the views."""
     video_id: str
     owned_from_on: date
     """First day of the ownership interval within the period."""

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class Part(StrEnum):
-    """What others wait for; the values are those of metrics and of problem documents."""
+    """The parts that others wait for; the values are those of metrics and of problem documents."""
 
     KAFKA = "kafka"
     REDIS = "redis"

@@ -41,7 +41,7 @@ def run(*, version: int | None, as_of: datetime | None, to: Path, tables: str | 
 
 
 def chosen_tables(text: str) -> tuple[str, ...]:
-    """Return the tables' names, each once; raises CommandError(BAD_INPUT) for one that analysts may not read."""
+    """Return the tables' names, each once; raise CommandError(BAD_INPUT) for one that analysts may not read."""
     names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
     for name in names:
         if name in CLOSED_TABLES:

@@ -3,7 +3,7 @@
 import os
 
 COMPLETION_VARIABLE = "_VIEWLEDGER_COMPLETE"
-"""What a shell's completion script sets to `SHELL_complete` when it asks what can come next; no setting."""
+"""The variable that a shell's completion script sets to `SHELL_complete`; it is not a setting."""
 
 
 def own_environment() -> dict[str, str]:
@@ -12,5 +12,5 @@ def own_environment() -> dict[str, str]:
 
 
 def asked_for_completion() -> str:
-    """Return what a shell's completion script asks for; empty where none asks."""
+    """Return the instruction of a shell's completion script; empty without one."""
     return os.environ.get(COMPLETION_VARIABLE, "")

@@ -42,7 +42,7 @@ create table if not exists migration_files (
 
 
 def pending(url: str, folder: Path = MIGRATIONS) -> tuple[str, ...]:
-    """Return the migrations that `migrate` would apply; raises what it would raise before the first."""
+    """Return the migrations that `migrate` would apply; raise what it would raise before the first."""
     scripts = _scripts(folder)
     with _connection(url) as connection:
         return tuple(map(_name, _pending(scripts, connection)))

@@ -36,7 +36,7 @@ class Scope(StrEnum):
 
 
 class Role(StrEnum):
-    """What kind of caller a credential belongs to."""
+    """The kind of caller that a credential belongs to."""
 
     ANONYMOUS = "anonymous"
     CREATOR = "creator"

@@ -156,7 +156,7 @@ class Guard:
         return replace(self, show=show)
 
     async def admitted(self, request: Request, needs: Scope, cost: int = 1) -> Caller:
-        """Return who asks, counted against their limit; raises ProblemError where they may not ask."""
+        """Return the caller, counted against its limit; raise ProblemError if it has no access."""
         try:
             caller = await self.identify(request)
         except ProblemError as error:

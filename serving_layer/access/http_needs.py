@@ -1,4 +1,4 @@
-"""What the endpoint of a guarded route declares of who may ask, and for what: dependencies of FastAPI.
+"""The access declarations of a guarded route's endpoint: dependencies of FastAPI.
 
 FastAPI solves them in the order of the signature, so the caller comes first: a refused caller learns nothing else.
 """
@@ -16,7 +16,7 @@ from serving_layer.request.http_parameters import RequestId
 from serving_layer.request.parameters import refuse_unknown
 
 CALLER_KEY = "viewledger.caller"
-"""Under which the scope of a request holds its caller, from the guard on."""
+"""The key of the caller in the scope of a request, set by the guard."""
 
 
 class Admission(SecurityBase):
@@ -29,7 +29,7 @@ class Admission(SecurityBase):
         self.cost = cost
 
     async def __call__(self, request: Request, needs: SecurityScopes, request_id: RequestId = None) -> Caller:
-        """Return who asks; raises ProblemError."""
+        """Return the caller; raise ProblemError."""
         caller: Caller = await request.scope["route"].guard.admitted(request, Scope(needs.scopes[0]), self.cost)
         return caller
 

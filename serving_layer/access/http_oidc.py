@@ -75,7 +75,7 @@ class HttpIdentityProvider:
         return token
 
     async def _configuration(self) -> Mapping[str, Any]:
-        """Return the provider's own description; raises ProblemError(identity_provider_unavailable)."""
+        """Return the provider's own description; raise ProblemError(identity_provider_unavailable)."""
         now = self._monotonic()
         if self._known is None or now > self._known[1] + FRESH_SECONDS:
             if self._failed is not None and now < self._failed[1] + PAUSE_SECONDS:

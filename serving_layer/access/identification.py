@@ -27,7 +27,7 @@ class Tokens(Protocol):
     """Checks tokens of people."""
 
     async def caller(self, token: str) -> tuple[Caller, float]:
-        """Return the caller and when the token expires, in seconds since the epoch; raises ProblemError."""
+        """Return the caller and when the token expires, in seconds since the epoch; raise ProblemError."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Access:
         return await self.caller_of(credential.strip())
 
     async def caller_of(self, credential: str) -> Caller:
-        """Return the caller of an API key or a token; raises as `caller` does."""
+        """Return the caller of an API key or a token; raise as `caller` does."""
         digest = hashlib.sha256(credential.encode()).digest()
         now = self._clock()
         known = self._known.get(digest)

@@ -30,7 +30,7 @@ class PostgresApiKeys:
         self._reads = PostgresReads(url)
 
     def find(self, key_id: str) -> ApiKey | None:
-        """Return a key by its id; raises UnavailableError."""
+        """Return a key by its id; raise UnavailableError."""
         rows = self._reads.query(f"{_SELECT} WHERE key_id = %s", (key_id,))
         return _key(rows[0]) if rows else None
 

@@ -14,7 +14,7 @@ Instant = Annotated[datetime, Meta(tz=True)]
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
-    """What every answer says about the state that it is of."""
+    """The fields of every answer about its state."""
 
     version: Annotated[int, Meta(ge=0, description="The published version that the settled part is of")]
     settled_until: Annotated[Instant | None, Meta(description="Everything received before is settled")]

@@ -10,7 +10,7 @@ class PublishedVersions(Protocol):
     """The pointer to the current version. Called from a thread; bounded in time."""
 
     def current(self) -> ServedVersion | None:
-        """Return the current version, None before the first; raises UnavailableError."""
+        """Return the current version, None before the first; raise UnavailableError."""
 
 
 class SettledCounts(Protocol):

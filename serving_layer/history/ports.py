@@ -39,7 +39,7 @@ class SettledHistory(Protocol):
 
 
 class Channels(Protocol):
-    """The owners of videos, by the catalogue. Called from a thread; bounded in time; raises UnavailableError.
+    """The owners of videos, by the catalogue. Called from a thread; bounded in time; raise UnavailableError.
 
     `published_by` None means the newest catalogue, a version's number the one in force at its publication.
     """

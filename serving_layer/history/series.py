@@ -54,7 +54,7 @@ class TopRow(msgspec.Struct, frozen=True, gc=False):
 
 
 class Series(Envelope, frozen=True, kw_only=True):
-    """What is said of every series."""
+    """The fields of every series."""
 
     window: WindowKind
     timezone: str

@@ -17,7 +17,7 @@ APPEALABLE = frozenset({"finalised", "paid", "held"})
 
 
 class AppealBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is sent. Its bounds are described here and checked, in our words, by `objection_of`."""
+    """The body of an appeal. `objection_of` checks its bounds, with our own messages."""
 
     objection: Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": OBJECTION_LENGTH_MAX})]
 

@@ -94,7 +94,7 @@ class UnknownPayeeError(Exception):
 
 
 class Statements(Protocol):
-    """Reads the books' statements. Called from a thread; raises UnavailableError."""
+    """Reads the books' statements. Called from a thread; raise UnavailableError."""
 
     def of_payee(self, payee_id: str, most: int) -> Sequence[StatementSummary]:
         """Return a payee's statements, newest period and restatement first.

@@ -25,7 +25,7 @@ _NOW = AtVersion()
 
 
 class ServedChannelCounts:
-    """Implements `serving_layer.portal.ports.ChannelCounts`; raises ProblemError if a store is away.
+    """Implements `serving_layer.portal.ports.ChannelCounts`; raise ProblemError if a store is away.
 
     `name_of` looks up a payee's name.
     """

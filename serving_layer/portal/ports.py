@@ -66,7 +66,7 @@ class IdentityProvider(Protocol):
         """Return the URL that the browser is sent to."""
 
     async def id_token(self, code: str, attempt: Attempt) -> str:
-        """Return the ID token for a code, checked, and made for this attempt; raises ProblemError(401) otherwise."""
+        """Return the ID token for a code, checked, and made for this attempt; raise ProblemError(401) otherwise."""
 
 
 class ChannelCounts(Protocol):
@@ -93,7 +93,7 @@ class ChannelCounts(Protocol):
     async def videos(
         self, payee_id: str, version: ServedVersion, *, search: str, order: VideoOrder, cursor: str | None, limit: int
     ) -> VideoPage:
-        """Return a page of the payee's videos whose ids contain `search`; raises ProblemError for a foreign cursor."""
+        """Return a page of the payee's videos whose ids contain `search`; raise ProblemError for a foreign cursor."""
 
     async def days(
         self, payee_id: str, version: ServedVersion, video_id: str | None, span: Period

@@ -105,7 +105,7 @@ def version_number(text: str) -> int:
 
 
 def as_of_instant(text: str) -> datetime:
-    """Return the instant whose version is asked for."""
+    """Return the instant of the requested version."""
     try:
         return instant_of(text)
     except ValueError:
@@ -116,7 +116,7 @@ def as_of_instant(text: str) -> datetime:
 
 
 def at_version(number: int | None, as_of: datetime | None, *, sent: str, now: datetime) -> AtVersion:
-    """Return which version is asked for; `sent` is the text of `as_of`.
+    """Return the requested version; `sent` is the text of `as_of`.
 
     Raises:
         ProblemError: version_invalid (both are given) or as_of_invalid (the instant is not over yet).
@@ -163,14 +163,14 @@ def groups_of(text: str) -> tuple[str, ...]:
 
 
 def series_query(start: str, end: str, kind: WindowKind, *, zone: ZoneInfo, group_by: str = "") -> SeriesQuery:
-    """Return the series asked for; raises ProblemError where its ends are not on the zone's clock, or too far apart."""
+    """Return the requested series; raise ProblemError if its ends are not on the zone's clock, or too far apart."""
     first, last = quarter_of("from", start, zone), quarter_of("to", end, zone)
     groups = groups_of(group_by)
     return SeriesQuery(tuple(boundaries(first, last, kind, zone)), kind, zone, groups)
 
 
 def top_query(by: str, start_on: date, end_on: date) -> TopQuery:
-    """Return the ranking asked for; raises ProblemError where its days are none, or too many."""
+    """Return the requested ranking; raise ProblemError if its days are none, or too many."""
     if start_on >= end_on:
         raise refused("range_invalid", "from must be earlier than to")
     if end_on - start_on > timedelta(days=TOP_DAYS_MAX):

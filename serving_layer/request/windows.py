@@ -34,7 +34,7 @@ class WindowKind(StrEnum):
 
 
 def zone_of(name: str) -> ZoneInfo:
-    """Return the time zone of an IANA name; raises ProblemError(timezone_unknown)."""
+    """Return the time zone of an IANA name; raise ProblemError(timezone_unknown)."""
     try:
         if _is_zone_name(name) and len(name) <= 64 and name.partition("/")[0] not in _NO_ZONES:
             return ZoneInfo(name)

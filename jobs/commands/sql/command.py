@@ -39,7 +39,7 @@ class Answering:
         self._limit = limit
 
     def answer(self, statement: str) -> None:
-        """Print the answer to one statement; raises CommandError."""
+        """Print the answer to one statement; raise CommandError."""
         try:
             with errors_as_exit_codes():
                 found = self._tables.query(statement, rows_max=self._limit + 1 if self._limit else None)

@@ -17,6 +17,7 @@ from billing.payouts.bank_data import BankAccount
 from billing.payouts.postgres_payout_steps import PostgresPayoutSteps
 from billing.payouts.postgres_payouts import PostgresPayouts
 from billing.postgres_session import Connect, connector
+from ingestion.contract.requests import OpenAppealError
 from tests.billing_fakes import NOVEMBER, OCTOBER, bill, in_period, line, run_of
 from tests.billing_postgres import own_database, put_in_force
 from tests.cutting_proxy import AT, At, cutting_proxy
@@ -127,14 +128,14 @@ def test_a_decision_whose_commit_was_not_answered_is_answered_by_what_is_stored(
 def test_a_statement_has_one_open_appeal_even_if_two_appeal_at_the_same_time(url: str) -> None:
     holds = PostgresHolds(connector(url, BILLING))
     (first,) = holds.appeals()
-    with pytest.raises(StateError, match=f"has an open appeal already \\({first.appeal_id}\\)"):
+    with pytest.raises(OpenAppealError, match=f"has an open appeal already \\({first.appeal_id}\\)"):
         holds.appeal(first.statement_id, "and another thing", "ann")
     holds.decide_appeal(first.appeal_id, Move("rejected", "max", "the evidence says otherwise"))
 
     def appeal(number: int) -> bool:
         try:
             PostgresHolds(connector(url, BILLING)).appeal(first.statement_id, f"again {number}", "ann")
-        except StateError:
+        except OpenAppealError:
             return False
         return True
 

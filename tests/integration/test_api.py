@@ -23,6 +23,7 @@ from jobs.wiring.access_settings import development_bearer
 from serving_layer.access.access import Role
 from serving_layer.routes.http_live import LiveLimits
 from speed_layer.redis_segment_store import RedisSegmentStore
+from tests.api_document import described_route, hold
 from tests.server_process import ServerProcess, server_process
 from tests.serving_postgres import publish
 
@@ -45,7 +46,7 @@ def api(servers: LocalStack) -> Iterator[ServerProcess]:
     publish(url, {"-a": (1_000, 800), "_b": (5, 0), "quiet": (3, 3)}, partition_count=PARTITIONS)
     count_since(servers, 100)
     # the heartbeat of `count_since` is the only one
-    environ = {**servers.environment, "VIEWLEDGER_API_FRESH_SECONDS": "3600"}
+    environ = {**servers.environment, "VIEWLEDGER_API_FRESH_SECONDS": "3600", "VIEWLEDGER_API_DOCS": "1"}
     with server_process("jobs.processes.api", "VIEWLEDGER_API_PORT", environ) as running:
         eventually(lambda: running.client.get("/readyz").status_code == 200)
         yield running
@@ -322,6 +323,26 @@ def test_series_channels_and_rankings_are_answered_by_the_process(servers: Local
     for path in ("views", f"views/series?{days}", "statements"):
         assert api.client.get(f"/v1/channels/nobody/{path}", headers=headers).status_code == 404
     assert api.client.get("/v1/videos/-a/views?version=1").json()["views"] == 1_000
+
+
+def test_what_the_process_answers_is_as_its_document_describes(servers: LocalStack, api: ServerProcess) -> None:
+    document, days = api.client.get("/openapi.json").json(), "from=2026-11-01&to=2026-11-03"
+    headers = development_bearer(servers.environment, Role.FINANCE)
+    paths = {
+        "/v1/videos/{video_id}/views": "/v1/videos/-a/views",
+        "/v1/videos/{video_id}/views/series": f"/v1/videos/-a/views/series?{days}&group_by=country",
+        "/v1/top": f"/v1/top?{days}&by=billable_views",
+        "/v1/channels/{payee_id}/views": "/v1/channels/nobody/views",
+        "/v1/channels/{payee_id}/statements": "/v1/channels/nobody/statements",
+        "/v1/statements/{statement_id}": f"/v1/statements/{'0' * 32}",
+        "/v1/events/{event_id}/payment": "/v1/events/x/payment",
+    }
+    for route, path in paths.items():
+        for sent in (headers, {}, {**headers, "Authorization": "Bearer vlk_nobody"}):
+            hold(document, described_route(document, "GET", route), api.client.get(path, headers=sent))
+    looked_up = api.client.post(LOOKUP, json={"video_ids": ["-a", "nobody"]})
+    hold(document, described_route(document, "POST", LOOKUP), looked_up)
+    assert "swagger-ui" in api.client.get("/docs").text
 
 
 def test_a_catalogue_imported_by_the_api_sets_the_owners_of_videos(servers: LocalStack, api: ServerProcess) -> None:

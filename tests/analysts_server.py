@@ -40,11 +40,11 @@ SECRET = "secret-----"
 
 @dataclass(frozen=True)
 class AnalystsServer:
-    """A running server and what lies behind it."""
+    """A running server and the parts that it protects."""
 
     url: str
     spark_url: str
-    """Spark's own port, behind the door."""
+    """Spark's own port, which the proxy protects."""
     run: MemoryRun
     unpublished: dict[str, list[int]]
     """Table → snapshots that no version has."""

@@ -1,4 +1,4 @@
-"""Holds answers of the API against its OpenAPI document."""
+"""Check answers of the API against its OpenAPI document."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def described_route(document: Any, method: str, route: str) -> Any:
 
 
 def hold(document: Any, operation: Any, answer: Any) -> None:
-    """Hold an answer against what its operation says of its status: media type, body and headers."""
+    """Check an answer against the declaration of its status: media type, body and headers."""
     response = operation["responses"][str(answer.status_code)]
     media = answer.headers.get("content-type", "").partition(";")[0]
     if "content" in response:

@@ -40,7 +40,7 @@ class Batch:
     sent_count: int = 0
 
     def run(self, *words: str, **changed: str) -> "subprocess.CompletedProcess[str]":
-        """Does a command in a process of its own."""
+        """Run a command in a process of its own."""
         command = [sys.executable, "-P", "-m", "jobs.cli", *words]
         environ = self._environ(changed)
         return subprocess.run(
@@ -48,7 +48,7 @@ class Batch:
         )
 
     def run_warm(self, *words: str, **changed: str) -> "subprocess.CompletedProcess[str]":
-        """Does a command in the process that did the ones before, so that Spark starts cold once."""
+        """Run a command in the process of the earlier ones, so that Spark starts cold once."""
         log = Path(self.environ["VIEWLEDGER_STATE_DIR"]) / f"{'-'.join(words[:2])}-{secrets.token_hex(4)}.log"
         too_long = threading.Timer(RUN_SECONDS_MAX, self.warm.close)
         too_long.start()
@@ -73,7 +73,7 @@ class Batch:
         happened_at: datetime | None = None,
         view_duration: int = 40,
     ) -> None:
-        """Sends `count` views whose ids are `number`, `number` + 1, …; of an hour ago unless told otherwise."""
+        """Send `count` views whose ids are `number`, `number` + 1, …; from an hour ago by default."""
         happened = happened_at or datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
         for index in range(count):
             fields = {
@@ -109,7 +109,7 @@ def batch(stack_environment: Mapping[str, str], tmp_path_factory: pytest.TempPat
 
 @contextmanager
 def own_batch(stack_environment: Mapping[str, str], state: Path) -> Iterator[Batch]:
-    """One that no other test sends to or runs on."""
+    """A batch layer that no other test sends to or runs on."""
     name = f"batch-{secrets.token_hex(4)}"
     bootstrap = stack_environment["VIEWLEDGER_KAFKA_BOOTSTRAP"]
     settings = {"message.timestamp.type": "LogAppendTime"}

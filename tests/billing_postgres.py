@@ -31,7 +31,7 @@ VALUES (1, encode(sha256('{{}}'), 'hex'), '{{}}'), (2, encode(sha256('{{}}'), 'h
 def own_database(server_url: str, *, with_versions: bool = True) -> Iterator[str]:
     """Yield the URL of a new database with the project's schema, dropped at the end.
 
-    With the batch, catalogue and contract versions that ledger rows point to, unless told otherwise.
+    By default with the batch, catalogue and contract versions that ledger rows point to.
     """
     with _database(server_url, template=migrated_template(server_url)) as url:
         # what one may do with a database as a whole is not copied with what is in it

@@ -25,7 +25,7 @@ def check_approver(statement: Statement, state: str, run: BillingRun, actor: str
     """Refuse that one person both runs and approves a statement, and that a run approves one above its limit.
 
     Raises:
-        StateError: with who ran it.
+        StateError: names the person who ran it.
     """
     if state == "calculated":
         if actor != RUN or statement.earned_micros > run.approval_limit_micros:

@@ -33,7 +33,7 @@ NOON = datetime(2026, 11, 2, 12, tzinfo=UTC)
 VERSIONS = BundleVersions(3, 1, 1)
 SOLD_ON, NEW_CARD_ON = date(2026, 10, 11), date(2026, 10, 17)
 SEVERAL = 'preroll\nmidroll\r\n\u2028,"preroll"'
-"""One type of advertisement, whatever it looks like; no card pays it."""
+"""One type of advertisement, of any form; no card pays it."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ STEPS: dict[str, tuple[tuple[str, str], ...]] = {
     "returned": (("instructed", "payout"), ("settled", "payout_settled"), ("returned", "payout_returned")),
     "voided": (("instructed", "payout"), ("voided", "payout_voided")),
 }
-"""What becomes of a payment → its steps, each with the kind of transaction that posts it."""
+"""Outcome of a payment → its steps, each with the kind of transaction that posts it."""
 
 
 @dataclass

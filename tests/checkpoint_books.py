@@ -1,4 +1,4 @@
-"""Books on a real PostgreSQL, a key to sign them with, and a superuser who changes them behind everybody's back."""
+"""Books on a real PostgreSQL, a key to sign them with, and a superuser who changes them secretly."""
 
 import secrets
 from collections.abc import Iterator, Sequence

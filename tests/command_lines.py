@@ -1,4 +1,4 @@
-"""Command lines as they are read, without their work."""
+"""Parse command lines without doing their work."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any

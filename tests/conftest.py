@@ -60,5 +60,5 @@ def hdfs_url(stack_environment: Mapping[str, str]) -> str:
 
 @pytest.fixture(scope="session")
 def superuser_url(stack: "LocalStack") -> str:
-    """The cluster's superuser, without a database: nothing of the product uses it."""
+    """The cluster's superuser, without a database: the product never uses it."""
     return stack.superuser_url

@@ -1,4 +1,4 @@
-"""Messages at the edges of every field: each type, length, number, instant and shape of JSON that somebody may send."""
+"""Messages at the edges of every field: each type, length, number, instant and shape of JSON that a sender may use."""
 
 import json
 import random

@@ -30,7 +30,7 @@ BODIES = (
 
 
 class Storing:
-    """A port that takes what PostgreSQL takes: it fails for the rest, as psycopg2 does."""
+    """A port that accepts what PostgreSQL accepts, and fails for the rest as psycopg2 does."""
 
     def __init__(self, port: Any) -> None:
         self._port = port

@@ -1,4 +1,4 @@
-"""An identity provider on loopback: a real HTTP server that signs everybody in and can be told to do it wrongly."""
+"""An identity provider on loopback: a real HTTP server that signs everybody in, and can be made to do it wrongly."""
 
 import base64
 import hashlib
@@ -22,7 +22,7 @@ KEY_ID = "test-1"
 
 @dataclass
 class FakeProvider:
-    """What it does: `claims` are put over those of a good ID token (None takes one away)."""
+    """The provider's behaviour: `claims` override those of a good ID token (None removes one)."""
 
     url: str = ""
     claims: dict[str, Any] = field(default_factory=dict)

@@ -97,14 +97,14 @@ class FakeEnded:
 
 
 class FakePorts:
-    """Everything behind the pages. `away` names the parts that do not answer."""
+    """All ports of the pages. `away` names the parts that do not answer."""
 
     def __init__(self) -> None:
         self.away: set[str] = set()
         self.rows = {_id(who): _statement(who, _id(who)) for who in ("ann", "bob")}
         self.rows[WAITING] = _in_state(_statement("ann", WAITING), "in_review", "above the limit")
         self.missing = Part.REDIS
-        """What a count that is not complete misses views for."""
+        """The part by which an incomplete count misses views."""
         self.since = 0
         """Views since the page was made, one more whenever a stream reads."""
         self.requests: dict[str, str] = {}
@@ -265,7 +265,7 @@ class FakePorts:
 
 
 class FakeProofs:
-    """What became of events; away with the batch tables."""
+    """The results of events; away with the batch tables."""
 
     def __init__(self, ports: FakePorts) -> None:
         self._ports = ports

@@ -22,7 +22,7 @@ def person(url: str, *roles: str, name: str = "person") -> Iterator[str]:
 
 
 def second_person(url: str) -> str:
-    """Return the URL by which somebody who only approves reaches the database of `url`; made where it is missing."""
+    """Return the URL by which a person who only approves reaches the database of `url`; created if missing."""
     administer(
         url,
         "DO $$ BEGIN CREATE ROLE second_person LOGIN PASSWORD 'x' IN ROLE viewledger_approver; "

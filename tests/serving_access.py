@@ -42,7 +42,7 @@ CALLERS: Mapping[str, dict[str, str]] = {
     "expired": bearer(Role.FINANCE, lifetime=timedelta(hours=-1)),
     "wrong audience": bearer(Role.FINANCE, audience="somebody-else"),
 }
-"""Everybody who may come to a door."""
+"""Callers of every kind."""
 
 
 @dataclass

@@ -91,7 +91,7 @@ class FakeSpeed:
 
 
 class SilentObserver:
-    """Is told and says nothing."""
+    """Observes nothing."""
 
     def speed_read(self, ids: int, seconds: float, *, answered: bool) -> None: ...
     def settled_read(self, ids: int, seconds: float, *, answered: bool) -> None: ...

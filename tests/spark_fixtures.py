@@ -304,7 +304,7 @@ class MemoryDecisions:
 
 @dataclass
 class Found:
-    """The ports `ArchiveCheck`, `Comparison` and `BilledViews`, all of which find what they are told."""
+    """The ports `ArchiveCheck`, `Comparison` and `BilledViews`, which find what the test sets."""
 
     files: list[str] = field(default_factory=list)
     raw: list[str] = field(default_factory=list)

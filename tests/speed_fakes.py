@@ -330,7 +330,7 @@ class FakeDeadLetters:
 
 
 class FakeObserver:
-    """Adds up what it is told."""
+    """Adds up what it receives."""
 
     def __init__(self) -> None:
         self.tally: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""The two segment stores that every law and contract is held against: in memory, and on a real Redis."""
+"""The two segment stores that every law and contract is tested on: in memory, and on a real Redis."""
 
 import uuid
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What somebody could try on the SQL server, and what of the real servers must be the same afterwards."""
+"""Attacks on the SQL server, and the state of the real servers that they must not change."""
 
 import json
 import urllib.request
@@ -74,7 +74,7 @@ def statements(text: str, places: Mapping[str, object]) -> list[str]:
 
 
 def state(batch: Batch) -> object:
-    """The catalogue's rows, the pointer, and how many folders, files and bytes HDFS holds."""
+    """Return the catalogue's rows, the pointer, and how many folders, files and bytes HDFS holds."""
     with closing(psycopg2.connect(batch.environ["VIEWLEDGER_POSTGRES_URL"])) as connection:
         cursor = connection.cursor()
         rows = []
@@ -86,7 +86,7 @@ def state(batch: Batch) -> object:
 
 
 def webhdfs(batch: Batch, method: str, question: str, user: str) -> dict[str, dict[str, int]]:
-    """Ask the NameNode as somebody; raises urllib.error.HTTPError with 403 for what is not allowed."""
+    """Call the NameNode as a user; raise urllib.error.HTTPError with 403 for anything that is not allowed."""
     port = batch.environ["VIEWLEDGER_NAMENODE_HTTP_PORT"]
     url = f"http://127.0.0.1:{port}/webhdfs/v1{question}&user.name={user}"
     with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=10) as answer:
@@ -94,7 +94,7 @@ def webhdfs(batch: Batch, method: str, question: str, user: str) -> dict[str, di
 
 
 class EverythingOpen:
-    """Rules of a door that refuses nothing: what an analyst could do if the door failed."""
+    """Rules of a proxy that refuses nothing: what an analyst could do if the proxy failed."""
 
     def check(self, request: object) -> None:
         """Let it through."""

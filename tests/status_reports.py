@@ -25,14 +25,14 @@ def payment(
     amount: str = "",
     after: str = "",
 ) -> str:
-    """Return what the bank says of one payment; `after` follows the reason."""
+    """Return the bank's status of one payment; `after` follows the reason."""
     ref = f'<OrgnlTxRef><Amt><InstdAmt Ccy="EUR">{amount}</InstdAmt></Amt></OrgnlTxRef>' if amount else ""
     answer = _element("OrgnlEndToEndId", item_id) + _element("TxSts", status) + _reason(code, proprietary, more)
     return _element("TxInfAndSts", answer + ref + after)
 
 
 def batch(payments: str = "", *, status: str = "", batch_id: str = "VL-EUR-20261201-1", code: str = "") -> str:
-    """Return what the bank says of one payment information, and of payments in it."""
+    """Return the bank's status of one payment information, and of payments in it."""
     answer = _element("OrgnlPmtInfId", batch_id) + _element("PmtInfSts", status) + _reason(code, "", ())
     return f"<OrgnlPmtInfAndSts>{answer}{payments}</OrgnlPmtInfAndSts>"
 

@@ -37,7 +37,7 @@ def test_after_a_fault_every_number_is_right_again(servers: Servers, folder: Pat
 
 
 def one_view_too_many(scene: Scene) -> None:
-    """Somebody adds a view in Redis by hand."""
+    """A stranger adds a view in Redis by hand."""
     _honest(scene)
     with scene.redis.client() as client:
         (segment,) = client.keys(f"{{{scene.name}:0}}:segment:*")
@@ -45,7 +45,7 @@ def one_view_too_many(scene: Scene) -> None:
 
 
 def one_event_nobody_sent(scene: Scene) -> None:
-    """An event is on the log that was never meant."""
+    """An event is on the log that was never sent."""
     _honest(scene)
     event = next(each for each in scene.generator.take(100) if each.event_id)
     producer = KafkaProducer(bootstrap_servers=scene.bootstrap.split(","))
@@ -54,7 +54,7 @@ def one_event_nobody_sent(scene: Scene) -> None:
 
 
 def one_acknowledged_event_lost(scene: Scene) -> None:
-    """A sender was told that an event is safe which is not on the log."""
+    """A sender believes that an event is safe which is not on the log."""
     _honest(scene)
     scene.senders.sent.acknowledged_ids.add("00000000-0000-4000-8000-000000000000")
 

@@ -69,7 +69,7 @@ class Twin(RuleBasedStateMachine):
         return Hitch(at, what) if isinstance(what, str) else Hitch(at, "hold", lambda: self.happen(what))
 
     def happen(self, events: list[tuple[str, int]]) -> None:
-        """What happens while something else is held; what is served is looked at all the time."""
+        """Other events while a process is held; the served counts are checked all the time."""
         pipeline = self.pipeline
         for name, number in events:
             match name:
@@ -169,7 +169,7 @@ class Twin(RuleBasedStateMachine):
 
 @pytest.fixture(autouse=True)
 def _quiet(caplog: pytest.LogCaptureFixture) -> None:
-    """Thousands of warnings are what these schedules are for."""
+    """Expect thousands of warnings from these schedules."""
     caplog.set_level(logging.CRITICAL, "speed_layer")
 
 
@@ -183,7 +183,7 @@ def test_whatever_happens_in_whatever_order_what_is_served_is_right() -> None:
 
 
 class CarelessStore(TwinStore):
-    """Applies whatever it is given, wherever it stands."""
+    """Applies every chunk at any position."""
 
     def _apply(self, chunk: Chunk, applied_at_ms: int) -> Applied | Moved:
         if (state := self._partitions.get(chunk.span.partition)) is not None:
@@ -202,7 +202,7 @@ class HalfRestoredStore(TwinStore):
 
 
 class JumpingLog(TwinLog):
-    """It goes on where the log begins now, as `auto.offset.reset=earliest` does, and says nothing of it."""
+    """It continues where the log begins now, as `auto.offset.reset=earliest` does, without a notice."""
 
     def ranges(self, partitions: Collection[int]) -> Mapping[int, LogRange]:
         return {each: replace(found, start=0) for each, found in super().ranges(partitions).items()}
@@ -212,7 +212,7 @@ class JumpingLog(TwinLog):
 
 
 class TrustingLoop(ConsumeLoop):
-    """It goes on from the end of the log, as if the group had committed what it was given."""
+    """It continues from the end of the log, as if the group had committed every delivered offset."""
 
     def _resume(self, partition: int, plan: Resume, log: LogRange) -> None:
         super()._resume(partition, plan, log)
@@ -220,7 +220,7 @@ class TrustingLoop(ConsumeLoop):
 
 
 class RosySpeedCounts(SpeedLayerCounts):
-    """It calls complete what is not."""
+    """It calls incomplete counts complete."""
 
     async def read(self, offset_ends: tuple[int, ...], video_ids: Sequence[str]) -> SpeedSums:
         return msgspec.structs.replace(await super().read(offset_ends, video_ids), is_complete=True)
@@ -252,7 +252,7 @@ class UnfencedStore(TwinStore):
 
 
 class WithoutSignsOfLife(SpeedLayerCounts):
-    """It calls complete what the segments alone make look so."""
+    """It calls counts complete if only the segments look complete."""
 
     async def read(self, offset_ends: tuple[int, ...], video_ids: Sequence[str]) -> SpeedSums:
         found = await self._reader.read(offset_ends, video_ids)

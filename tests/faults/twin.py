@@ -1,7 +1,6 @@
 """The whole counting pipeline in one process, on fakes, with every fault as a method and every answer checked.
 
-The loop, the merge, the cut, the settled rule and their adapters are the product's own. What is expected of them comes
-from ingestion.contract.unavailable import Part, UnavailableError
+The loop, the merge, the cut, the settled rule and their adapters are the product's own. Their expected results come
 from `Reference`, which shares no code with the product: it reads JSON into dictionaries and counts.
 """
 
@@ -59,7 +58,7 @@ _MINUTE_MS = 60_000
 
 
 class Reference:
-    """What must be counted, in plain Python: JSON, dictionaries, one pass."""
+    """The required counts, in plain Python: JSON, dictionaries, one pass."""
 
     REQUIRED = ("event_id", "video_id", "user_id", "session_id", "timestamp", "view_duration", "revenue_eligible")
 
@@ -82,7 +81,7 @@ class Reference:
             self._views.append((appended_at_ms, partition, offset, event["event_id"], event["video_id"]))
 
     def settled(self, ends: tuple[int, ...]) -> dict[str, int]:
-        """The offsets below `ends`; an id counts once, wherever it stands."""
+        """Count the offsets below `ends`; an id counts once, at any place."""
         if ends not in self._settled:
             seen: set[str] = set()
             counts = dict.fromkeys(VIDEOS, 0)
@@ -94,7 +93,7 @@ class Reference:
         return self._settled[ends]
 
     def provisional(self, starts: Sequence[int], ends: Sequence[int]) -> dict[str, int]:
-        """The offsets from `starts` to `ends`; an id counts once in a partition, where it stands first."""
+        """Count the offsets from `starts` to `ends`; an id counts once in a partition, at its first place."""
         seen: set[tuple[int, str]] = set()
         counts = dict.fromkeys(VIDEOS, 0)
         for _, partition, offset, event_id, video in self._views:
@@ -110,14 +109,14 @@ class Killed(BaseException):
 
 @dataclass(frozen=True)
 class Hitch:
-    """What befalls a process at one of the calls of its ports."""
+    """The event at one of the calls of a process's ports."""
 
     at: str
     """The call; the first one of that name in a step."""
     kind: str
     """`kill before`, `kill after`, `refuse`, `lose reply`, `lose half` or `hold`."""
     meanwhile: Callable[[], None] = lambda: None
-    """What the others do while the process is held."""
+    """The actions of others while the process is held."""
 
 
 class Wire:
@@ -174,7 +173,7 @@ class TwinStore(FakeSegmentStore):
         self._states: deque[dict[int, Any]] = deque([{}], maxlen=STATES_KEPT)
 
     def state_of(self, partition: int, offset_end: int) -> PartitionReading | None:
-        """What is there, whether the store answers or not."""
+        """Return the content, even while the store does not answer."""
         return self._reading(partition, offset_end, ())
 
     def flush(self) -> None:
@@ -258,7 +257,7 @@ class AsyncStore:
 
 
 class Amount:
-    """Stands where the fake log asks chance how many records a poll brings."""
+    """Replaces chance in the fake log: the number of records of a poll."""
 
     def __init__(self) -> None:
         self.records = EVERYTHING
@@ -398,7 +397,7 @@ class Pipeline:
     # What happens on the log
 
     def append(self, kind: str, partition: int, minutes: int, choice: int) -> None:
-        """Appends one message after some minutes."""
+        """Append one message after some minutes."""
         self.now_ms += minutes * _MINUTE_MS
         if kind == "marker":
             self.topic.append_marker(partition)
@@ -417,7 +416,7 @@ class Pipeline:
             self._send(self.sent[-1], partition, value)
 
     def _repeat(self, kind: str, partition: int, choice: int) -> None:
-        """Sends one of the latest events again: within the horizon, or where it never was."""
+        """Send one of the latest events again: within the horizon, or to a new place."""
         oldest_ms = self.now_ms - HORIZON.length_ms
         is_elsewhere = kind == "repeat elsewhere"
         recent = [
@@ -441,7 +440,7 @@ class Pipeline:
         self.reference.append(partition, offset, self.now_ms, value)
 
     def retain(self, partition: int, offsets: int, *, is_unsettled: bool) -> None:
-        """Removes the oldest offsets: at most what no repair needs, or beyond the published version.
+        """Remove the oldest offsets: at most those that no repair needs, or beyond the published version.
 
         In between lie the events whose ids a repair must know. Retention that removes them and leaves the first
         unsettled offset would have to be shorter than the age of the version plus the horizon, and is not looked at.
@@ -468,7 +467,7 @@ class Pipeline:
     # What happens to processes
 
     def start(self, *, is_cut_off: bool = False) -> Process:
-        """A new process; one that is cut off cannot ask what is published, and never could."""
+        """Start a process; one that is cut off cannot read the published version, and never could."""
         process = Process(self)
         process.published.version = None if is_cut_off else self.published
         process.published.is_known = not is_cut_off
@@ -479,7 +478,7 @@ class Pipeline:
     def step(
         self, process: Process, *, seconds: float = 2.5, records: int = EVERYTHING, hitch: Hitch | None = None
     ) -> None:
-        """One round of the loop. A process that is held meanwhile cannot be stepped by others."""
+        """Do one round of the loop. A process that is held meanwhile cannot be stepped by others."""
         if process.is_in_step:
             return
         self.clock.pass_by(seconds)
@@ -498,7 +497,7 @@ class Pipeline:
             process.wire.expect(None)
 
     def count(self) -> None:
-        """Every process that is not held begins and counts what is there; there is always one."""
+        """Let every process that is not held begin and count; there is always one."""
         if all(process.is_in_step for process in self.processes):
             self.start()
         for process in [each for each in self.processes if not each.is_in_step]:
@@ -510,7 +509,7 @@ class Pipeline:
             self.processes.remove(process)
 
     def cut_off(self, process: Process) -> None:
-        """From now on it only knows what was published last; the second time it knows again."""
+        """From now on it only knows the last published version; the second time it reads again."""
         process.is_cut_off = not process.is_cut_off
         if not process.is_cut_off:
             process.published.version, process.published.is_known = self.published, True
@@ -526,7 +525,7 @@ class Pipeline:
         self._forget_what_was_shown()
 
     def flush(self) -> None:
-        """Everything is lost.
+        """Lose everything.
 
         That may be followed by smaller numbers only where a process is stopped in the middle of a repair and the store
         is lost a second time meanwhile: what it then writes was read before anything of that happened.
@@ -542,7 +541,7 @@ class Pipeline:
     # What batch runs do
 
     def cut(self, hitch: Hitch | None = None) -> None:
-        """Begins a batch run; one that was under way is given up."""
+        """Begin a batch run; a running one is given up."""
         former = self.versions[-1] if self.versions else None
         wire = Wire()
         wire.expect(hitch)
@@ -574,7 +573,7 @@ class Pipeline:
         self.rewind(changes)
 
     def publish(self, *, is_pruned: bool = True) -> None:
-        """Archives, settles and publishes the run under way, if its base is still the current version."""
+        """Archive, settle and publish the current run, if its base is still the current version."""
         run, self.run = self.run, None
         if run is None or run.former is not (self.versions[-1] if self.versions else None):
             return
@@ -634,11 +633,11 @@ class Pipeline:
         )
 
     def refresh(self) -> None:
-        """The reader that lags behind learns what is published."""
+        """Let the lagging reader learn the published version."""
         self._wait(self.readers[1].refresh())
 
     def check(self) -> None:
-        """Every answer of every reader is what the reference says of it."""
+        """Check that every answer of every reader is the reference's."""
         readings = [self.store.state_of(partition, 0) for partition in range(PARTITIONS)]
         positions = [None if each is None else each.position for each in readings]
         for position, highwater in zip(positions, self.topic.highwaters, strict=True):
@@ -678,7 +677,7 @@ class Pipeline:
     # The end
 
     def drain(self) -> None:
-        """With everything healthy one process counts the whole log, or halts because retention was quicker.
+        """Check that with everything healthy one process counts the whole log, or halts because retention was quicker.
 
         Afterwards the served count of every video is the recount of the whole log, before and after one more version.
         """
@@ -724,12 +723,12 @@ class Pipeline:
         return [None if each is None else each.position for each in readings]
 
     def _unsettled(self) -> bool:
-        """Whether the next version can no longer be archived as a whole."""
+        """Return whether the next version can no longer be archived completely."""
         ends = self.versions[-1].offsets.ends if self.versions else (0,) * PARTITIONS
         return any(start > end for start, end in zip(self.topic.starts, ends, strict=True))
 
     def _is_gone(self) -> bool:
-        """Whether an offset that must be read next is no longer in the log."""
+        """Return whether an offset that must be read next is no longer in the log."""
         for partition, start in enumerate(self.topic.starts):
             end = self.published.end_of(partition) if self.published else 0
             reading = self.store.state_of(partition, end)

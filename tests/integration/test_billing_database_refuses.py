@@ -1,4 +1,4 @@
-"""The database itself refuses what would break the books, whatever the program that writes."""
+"""The database itself refuses what would break the books, from any program."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""What a person decides is stored once, whatever happens to the connection while it is committed."""
+"""A person's decision is stored once, even if the connection breaks during its commit."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""That somebody signed out is seen by every process, stays so, and is nothing that the API's login can take back."""
+"""Every process sees that a person signed out; it is permanent, and the API's login cannot take it back."""
 
 from collections.abc import Iterator
 from contextlib import closing

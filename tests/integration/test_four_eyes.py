@@ -1,4 +1,4 @@
-"""Two logins of PostgreSQL, and not two names, are what it takes to pay somebody; each tried as a login of its own."""
+"""A payment needs two logins of PostgreSQL, and not two names; each is tried as a login of its own."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A topic that is deleted and made again is another log: nobody counts it by mistake, and it is begun on purpose."""
+"""A topic that is deleted and created again is another log: it is counted on purpose only."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping

@@ -27,7 +27,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def write(folder: Path, number: int, sql: str, *, after: int | None = None) -> None:
-    """Migration `number`, made as the project makes its own; it follows the number before unless told otherwise."""
+    """Migration `number`, made as the project makes its own; by default it follows the number before."""
     python = (MIGRATIONS / "versions" / "001_versions.py").read_text()
     before = after if after is not None else number - 1
     python = python.replace('"001"', f'"{number:03}"').replace("= None", f'= "{before:03}"' if before else "= None")

@@ -62,7 +62,7 @@ class Treasury:
         return [item.payee_id for item in items], [payee_id for payee_id, _ in left]
 
     def send(self, batch_id: str = BATCH) -> None:
-        """Approve a batch by somebody else, and note that its file is written."""
+        """Let another person approve a batch, and note that its file is written."""
         self.approver.approve(batch_id, Move("approved", "max"))
         self.steps.write(batch_id, "eve")
 
@@ -329,7 +329,7 @@ def test_a_hold_whose_time_is_over_keeps_nothing_back(treasury: Treasury) -> Non
 
 
 def restate(treasury: Treasury, views: int) -> None:
-    """Let October be worth less (or more) to ann than it was, by a restatement that somebody else approved."""
+    """Let October be worth less (or more) to ann than it was, by a restatement that another person approved."""
     restated = run_of(currency="EUR", restatement_number=1, cause="late events", batch_version=4)
     bills = [bill("ann", line(views=views), currency="EUR"), bill("bob", line(views=1000), currency="EUR")]
     post_bills(restated, bills, treasury.books)

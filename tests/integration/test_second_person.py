@@ -1,4 +1,4 @@
-"""Catalogue, rates and bank accounts: what moves money waits for a second login, whatever statement is sent."""
+"""Catalogue, rates and bank accounts: what moves money waits for a second login, for any SQL statement."""
 
 import random
 import secrets

@@ -1,4 +1,4 @@
-"""Attacks on the SQL server on real servers: at its door, behind it, and with its own rights on PostgreSQL and HDFS."""
+"""Attacks on the SQL server on real servers: at its proxy, past it, and with its rights on PostgreSQL and HDFS."""
 
 import urllib.error
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""What is judged at import is fit for the bank, and what the bank says reaches exactly the payments it names."""
+"""Accounts that import accepts are fit for the bank, and its answers reach exactly the payments they name."""
 
 from datetime import UTC, date, datetime
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""A hostile sender tries for a month of nights to delay somebody's statement, or the touched payee's own: in vain."""
+"""A hostile sender tries for a month of nights to delay another's statement, or its own payee's: in vain."""
 
 import random
 from collections import Counter
@@ -22,7 +22,7 @@ SEEDS = range(20261200, 20261220)
 PAYEES = ("ann", "bob", "cid", "new")
 OWNED = {f"video-of-{payee}": payee for payee in PAYEES}
 LOST = "lost"
-"""A video of the catalogue that nobody owns."""
+"""A video of the catalogue without an owner."""
 CATALOGUE = Catalogue(
     tuple(Payee(payee, payee) for payee in PAYEES),
     tuple(map(Video, sorted([LOST, *OWNED]))),
@@ -107,7 +107,7 @@ class Nights:
         assert "refused" not in outcomes.values(), f"seed {self.seed}, {now}: {outcomes}"
 
     def standing(self, period: Period) -> dict[str, str]:
-        """Return payee → where the statement of the period stands."""
+        """Return payee → the state of the period's statement."""
         return {
             each.payee_id: self.books.state(each) for each in self.books.statements.values() if each.period == period
         }

@@ -114,7 +114,7 @@ Operation = Callable[[Scene], object]
 
 @dataclass(frozen=True)
 class Due:
-    """Books in which every kind of transaction stands, and what would post one more of each kind."""
+    """Books with every kind of transaction, and the means to post one more of each kind."""
 
     books: Books
     scene: Scene

@@ -46,7 +46,7 @@ class MemoryLedger:
 
 
 class History:
-    """Two published versions, and how they are changed behind everybody's back."""
+    """Two published versions, and ways to change them secretly."""
 
     def __init__(self, spark: SparkSession, folder: Path) -> None:
         self.spark = spark

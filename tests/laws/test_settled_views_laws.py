@@ -56,7 +56,7 @@ CATALOGUE = Catalogue(
         OwnerShare("c", SALE_ON, WITHOUT_END, "ben", 1_000_000),
     ),
 )
-"""The video `_b` has no owner: what it earns stands in suspense."""
+"""The video `_b` has no owner: its earnings are in suspense."""
 CONTRACTS = Contracts(
     "USD",
     (

@@ -1,4 +1,4 @@
-"""Whatever is imported, billed, restated, approved and voided in whatever order: no view is ever paid twice."""
+"""After any imports, bills, restatements, approvals and voids in any order: no view is ever paid twice."""
 
 import contextlib
 import random

@@ -1,4 +1,4 @@
-"""What Java throws is told as the server that is away, wherever in the chain of causes that is said."""
+"""A Java exception names the unreachable server, anywhere in its chain of causes."""
 
 from typing import Any
 

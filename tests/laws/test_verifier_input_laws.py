@@ -144,7 +144,7 @@ def put(value: Any, path: tuple[Any, ...], odd: Any) -> None:
 def test_a_record_of_any_form_ends_in_one_sentence(
     kind: str, tmp_path: Path, key: SigningKey, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Signed by the key, so that what it says is looked at."""
+    """Signed by the key, so that its content is checked."""
     chance = random.Random(kind)
     of_kind = [at for at, each in enumerate(MONTH.records) if each.kind == kind]
     for _ in range(40):

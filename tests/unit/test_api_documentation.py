@@ -1,4 +1,4 @@
-"""docs/reference/api.md and the code say the same."""
+"""docs/reference/api.md and the code agree."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Bank accounts read as a bank reads them: what is judged at import, and what it says."""
+"""Bank accounts, validated at import as a bank does, and the messages."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A period is billed as soon as it is closed; what concerns single events or videos is said and stops nobody."""
+"""A period is billed as soon as it is closed; remarks on single events or videos stop nothing."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta

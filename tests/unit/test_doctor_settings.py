@@ -1,4 +1,4 @@
-"""What `doctor` says of the settings."""
+"""The checks of the settings by `doctor`."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Figures are told on a port of their own, which a process that replaces another takes over."""
+"""Metrics have a port of their own, which a process that replaces another takes over."""
 
 import time
 
@@ -16,7 +16,7 @@ def settings(port: int, **environ: str) -> MetricsSettings:
 
 
 def read(port: int, path: str = "/metrics") -> httpx.Response:
-    """Ask until somebody listens."""
+    """Try until a server listens."""
     deadline = time.monotonic() + 10
     while not is_open(port):
         assert time.monotonic() < deadline

@@ -9,7 +9,7 @@ APPENDED_MS = int(APPENDED.timestamp() * 1000)
 
 
 class Elapsed:
-    """Seconds that pass when told."""
+    """Seconds that pass when the test says so."""
 
     seconds = 40.0
 

@@ -1,4 +1,4 @@
-"""Record batches: read as the library reads them, whatever the codec and the headers, in bounded memory."""
+"""Record batches: read as the library reads them, with any codec and headers, in bounded memory."""
 
 import io
 from contextlib import suppress

@@ -11,7 +11,7 @@ FIRST = Published(OffsetVector("views", (3,)), (datetime(2026, 11, 20, tzinfo=UT
 
 
 class Source:
-    """Says what it is told to, or is away."""
+    """Answers what the test sets, or is away."""
 
     def __init__(self, answer: Published | None) -> None:
         self.answer = answer

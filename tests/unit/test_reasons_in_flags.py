@@ -1,4 +1,4 @@
-"""Every command that stores why something was done asks for words that somebody can read, before it asks a server."""
+"""Every command that stores a reason refuses unreadable text, before it calls a server."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The words of `./viewledger reconcile`, and what it says."""
+"""The flags of `./viewledger reconcile`, and its output."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Appeals over HTTP: one for a key, whatever is repeated; what is wrong is named."""
+"""Appeals over HTTP: one per key, despite repetitions; errors are named."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""The form of answers, whatever stands in them."""
+"""The form of answers, with any content."""
 
 import csv
 import io

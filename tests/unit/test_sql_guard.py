@@ -55,7 +55,7 @@ class SlowSpark(base_pb2_grpc.SparkConnectServiceServicer):
 
 @dataclass
 class Server:
-    """A door with the slow server behind it."""
+    """A proxy with the slow server behind it."""
 
     spark: SlowSpark
     stub: Any

@@ -1,4 +1,4 @@
-"""The tables and the rules of the database are documented, and the pages say what the code says."""
+"""The tables and the rules of the database are documented, and the pages agree with the code."""
 
 import re
 

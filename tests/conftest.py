@@ -1,13 +1,22 @@
 """Fixtures that several folders of tests share: one local stack with every server for the whole run."""
 
+import ctypes
+import signal
 import sys
+import time
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.plan import part_of, path_of, place_of
+
 if TYPE_CHECKING:
     from jobs.local_stack.stack import LocalStack
+
+STACK_SECONDS_MAX = 180.0
+PR_SET_PDEATHSIG = 1
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -16,16 +25,66 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         session.config.pluginmanager.unregister(name="hypothesispytest")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let several test processes share one stack."""
+    parser.addoption("--stack", metavar="FOLDER", help="use the stack that is or will be in this folder")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let one of several test processes end with the one that leads them, whatever happens to that."""
+    if is_one_of_several(config):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In several test processes: what takes longest begins."""
+    if is_one_of_several(config):
+        items.sort(key=lambda item: place_of(path_of(item.nodeid)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Return what hands the parts of the plan to whichever process is free."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class PartScheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return part_of(path_of(nodeid))
+
+    return PartScheduling(config, log)
+
+
+def is_one_of_several(config: pytest.Config) -> bool:
+    """Whether pytest-xdist started this process."""
+    return hasattr(config, "workerinput")
+
+
 @pytest.fixture(scope="session")
-def stack() -> Iterator["LocalStack"]:
+def stack(request: pytest.FixtureRequest) -> Iterator["LocalStack"]:
     """Kafka, Redis, PostgreSQL and HDFS on free ports in a folder of their own; topics and schema are there.
 
-    It ends with the session, and with the test process if that is killed.
+    It ends with the session, and with the test process if that is killed; one of several processes shares theirs.
     """
     from jobs.local_stack.stack import LocalStack, temporary_folder  # only here: a unit test need not wait for it
 
+    if shared := request.config.getoption("--stack"):
+        yield shared_stack(Path(shared))
+        return
     with temporary_folder() as folder, LocalStack.start(folder / "stack") as running:
         yield running
+
+
+def shared_stack(folder: Path) -> "LocalStack":
+    """Return the stack in a folder as soon as it is ready."""
+    from jobs.local_stack.stack import LocalStack, read_report
+
+    deadline = time.monotonic() + STACK_SECONDS_MAX
+    while read_report(folder).get("state") != "ready":
+        assert time.monotonic() < deadline, f"the stack in {folder} was not ready in time"
+        time.sleep(0.1)
+    running = LocalStack.attach(folder)
+    assert running is not None, f"the stack in {folder} has ended"
+    return running
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""`./viewledger test`: run the requested tests; without words every test, and `check` in parallel."""
+"""`./viewledger test`: run the requested tests; without a name every test, and `check` in parallel."""
 
 import os
 import shutil
@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -18,24 +18,8 @@ from jobs.settings.state_home import PROJECT, state_home
 from jobs.setup import programs_for_tests
 from jobs.setup.programs import with_java_home
 
-BESIDE = (
-    *(
-        f"tests/laws/test_{name}.py"
-        for name in (
-            "spark_errors",
-            "kafka_log",
-            "batch_laws",
-            "sql_is_closed",
-            "sql_shares_hold",
-            "reconcile_laws",
-            "settled_views_laws",
-            "upgrade_laws",
-            "bundle_of_real_books",
-        )
-    ),
-    "tests/e2e/test_demo.py",
-)
-"""Files that share one Spark session, which starts and warms up once, and the demo, which has its own servers."""
+PROCESSES = 4
+"""Of tests, on two cores: half of what a test on servers takes is waiting."""
 
 IN_MEMORY = Path("/dev/shm")  # noqa: S108  (a folder with a random name is made in it)
 ROOM_BYTES_MIN = 4 * 2**30
@@ -45,36 +29,44 @@ def run(*, words: Sequence[str]) -> ExitCode:
     """Return OK only if every check held, at least one test ran and none failed."""
     programs_for_tests.provide(state_home(), words)
     with short_lived_folder() as folder:
-        if words:
-            tests = start("tests", ("pytest", *words), folder=folder)
-            return ExitCode.OK if tests.wait() == 0 else ExitCode.FAILED
-        return run_everything(folder)
+        if all(word.startswith("-") for word in words):
+            return run_everything(folder, words)
+        tests = start("tests", ("pytest", *words), folder=folder)
+        return ExitCode.OK if tests.wait() == 0 else ExitCode.FAILED
 
 
-def run_everything(folder: Path) -> ExitCode:
+def run_everything(folder: Path, flags: Sequence[str]) -> ExitCode:
     """Run every check and every test, even after a failure, so that one call shows everything.
 
-    Long checks that need few servers run in parallel to the tests; their output comes last.
+    Several processes run the tests as `tests.plan` spreads them, on one stack, which starts while tests without servers
+    run already. The checks run in parallel to them; their output comes last.
     """
-    beside = (("check", ("jobs.cli", "check")), ("Spark laws and demo", ("pytest", "-q", *BESIDE)))
-    failed = []
-    with ExitStack() as closing:
-        waiting = []
-        for what, command in beside:
-            output = closing.enter_context(tempfile.TemporaryFile())
-            waiting.append((what, start(what, command, folder=folder, output=output), output))
-        # pytest answers 5 when it collected no test, so "no test ran" is a failure without a look at its output.
-        if start("tests", ("pytest", *(f"--ignore={path}" for path in BESIDE)), folder=folder).wait() != 0:
-            failed.append("tests")
-        for what, child, output in waiting:
-            code = child.wait()
-            output.seek(0)
-            print(f"test: {what}\n{output.read().decode(errors='replace')}", file=sys.stderr, flush=True)
-            if code != 0:
-                failed.append(what)
+    spread = ("-n", str(PROCESSES), "--dist=loadscope", "--no-loadscope-reorder", f"--stack={folder / 'stack'}")
+    with tempfile.TemporaryFile() as output:
+        check = start("check", ("jobs.cli", "check"), folder=folder, output=output)
+        tests = start("tests", ("pytest", *spread, *flags), folder=folder)
+        with stack_for_all(folder / "stack"):
+            try:
+                # pytest answers 5 when it collected no test, so "no test ran" is a failure by its code alone
+                failed = ["tests"] if tests.wait() != 0 else []
+            finally:
+                tests.terminate()  # who interrupts the run ends the tests before their servers
+        if check.wait() != 0:
+            failed.append("check")
+        output.seek(0)
+        print(f"test: check\n{output.read().decode(errors='replace')}", file=sys.stderr, flush=True)
     if failed:
         print(f"test: failed: {', '.join(failed)}", file=sys.stderr)
     return ExitCode.FAILED if failed else ExitCode.OK
+
+
+@contextmanager
+def stack_for_all(folder: Path) -> Iterator[None]:
+    """Run the servers that all processes of tests share, in a folder where these wait for them."""
+    from jobs.local_stack.stack import LocalStack  # only here: one unit test need not wait for it
+
+    with LocalStack.start(folder):
+        yield
 
 
 @contextmanager

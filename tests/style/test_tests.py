@@ -1,12 +1,37 @@
 """What the tests themselves keep to."""
 
-from jobs.commands.test import BESIDE
+from collections import Counter
+
 from jobs.settings.state_home import PROJECT
+from tests.plan import BATCH, FIRST, RUNS, SPARK, TOGETHER, part_of, place_of
+
+FILES = {str(path.relative_to(PROJECT)): path.read_text() for path in (PROJECT / "tests").rglob("test_*.py")}
 
 
-def test_every_test_that_needs_spark_in_its_own_process_shares_the_one_that_runs_beside_the_others() -> None:
-    files = (PROJECT / "tests").rglob("test_*.py")
-    needing = {str(path.relative_to(PROJECT)) for path in files if "spark: Spark" + "Session" in path.read_text()}
+def test_every_test_that_needs_spark_in_its_own_process_shares_it_with_the_others() -> None:
+    needing = {path for path, text in FILES.items() if "spark: Spark" + "Session" in text}
     assert len(needing) > 4
-    assert needing <= set(BESIDE)
-    assert all((PROJECT / path).is_file() for path in BESIDE)
+    assert needing <= {*RUNS, *SPARK}
+
+
+def test_every_test_that_asks_for_the_batch_runs_of_all_shares_them() -> None:
+    integration = {path: text for path, text in FILES.items() if path.startswith("tests/integration/")}
+    needing = {path for path, text in integration.items() if "batch: Batch" in text or "sql_process: " in text}
+    with_runs_of_their_own = {path for path, text in integration.items() if "own_batch" in text}
+    assert len(needing) > 1
+    assert needing - with_runs_of_their_own <= set(BATCH)
+
+
+def test_every_file_belongs_to_one_part_of_the_plan() -> None:
+    named = Counter(path for files in TOGETHER.values() for path in files)
+    assert set(named) <= set(FILES)
+    assert set(named.values()) == {1}
+    assert set(FIRST) <= {part_of(path) for path in FILES}
+    assert {part_of(path) for path in FILES} == set(TOGETHER) | (set(FILES) - set(named))
+
+
+def test_a_part_is_in_one_piece_and_those_that_take_longest_begin() -> None:
+    order = [part_of(path) for path in sorted(FILES, key=place_of)]
+    pieces = [part for part, before in zip(order, ["", *order], strict=False) if part != before]
+    assert len(pieces) == len(set(pieces))
+    assert tuple(pieces[: len(FIRST)]) == FIRST

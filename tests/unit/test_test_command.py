@@ -1,6 +1,7 @@
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,9 @@ class Ended:
     def wait(self) -> int:
         return self.code
 
+    def terminate(self) -> None:
+        """Nothing: it has ended."""
+
 
 class Programs:
     """Takes the place of what starts programs: keeps the words, and ends those that are to fail with their code."""
@@ -37,6 +41,7 @@ class Programs:
 def programs(monkeypatch: pytest.MonkeyPatch) -> Programs:
     found = Programs()
     monkeypatch.setattr(test, "start", found.start)
+    monkeypatch.setattr(test, "stack_for_all", lambda _: nullcontext())
     monkeypatch.setattr(programs_for_tests, "provide", lambda *_: None)
     return found
 
@@ -52,15 +57,18 @@ def test_a_test_that_fails_and_words_that_name_no_test_are_a_failure(programs: P
     assert test.run(words=["-k", "nothing"]) is ExitCode.FAILED
 
 
-def test_without_words_the_checks_and_every_test_run(programs: Programs) -> None:
-    assert test.run(words=[]) is ExitCode.OK
-    assert ("jobs.cli", "check") in programs.started
-    runs = [each[1:] for each in programs.started if each[0] == "pytest"]
-    left_out = {word.removeprefix("--ignore=") for run in runs for word in run if word.startswith("--ignore=")}
-    assert left_out == {word for run in runs for word in run if not word.startswith("-")}
+@pytest.mark.parametrize("words", [[], ["--durations=9", "-x"]])
+def test_without_a_name_the_checks_and_every_test_run(programs: Programs, words: list[str]) -> None:
+    assert test.run(words=words) is ExitCode.OK
+    check_run, (pytest_word, *flags) = programs.started
+    assert check_run == ("jobs.cli", "check")
+    assert pytest_word == "pytest"
+    assert flags[len(flags) - len(words) :] == words
+    assert flags[:2] == ["-n", str(test.PROCESSES)]
+    assert all(flag.startswith("-") for flag in flags[2:]), "no file is named or left out"
 
 
-@pytest.mark.parametrize("what", ["check", "tests", "Spark laws and demo"])
+@pytest.mark.parametrize("what", ["check", "tests"])
 def test_whatever_fails_the_whole_run_fails_and_names_it(
     what: str, programs: Programs, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,0 +1,47 @@
+"""How the whole suite is spread over several test processes: what has to share one, and what begins first.
+
+A file of tests is done by one process, one test after the other. Files that share something that takes long to start
+share a process. A free process takes the next part, so what takes longest begins first.
+"""
+
+from collections.abc import Mapping, Sequence
+
+RUNS = ("tests/laws/test_batch_laws.py",)
+SPARK = tuple(
+    f"tests/laws/test_{name}.py"
+    for name in (
+        "bundle_of_real_books",
+        "upgrade_laws",
+        "settled_views_laws",
+        "sql_is_closed",
+        "sql_shares_hold",
+        "reconcile_laws",
+        "spark_errors",
+        "kafka_log",
+    )
+)
+"""Everything that needs Spark in its own process, in two parts of about the same length."""
+
+BATCH = tuple(f"tests/integration/test_{name}.py" for name in ("batch_command", "sql_server", "sql_attacks"))
+"""Batch runs on one topic, and one SQL server on what they published."""
+
+TOGETHER: Mapping[str, Sequence[str]] = {"runs on Spark": RUNS, "Spark": SPARK, "batch command": BATCH}
+
+FIRST = ("runs on Spark", "Spark", "batch command", "tests/laws/test_http_inputs_laws.py", "tests/e2e/test_demo.py")
+
+
+def path_of(test: str) -> str:
+    """Return the file of a test, of which pytest gives the whole name."""
+    return test.partition("::")[0]
+
+
+def part_of(path: str) -> str:
+    """Return the part of the suite that a file of tests belongs to: a name in TOGETHER, or else its own path."""
+    return next((name for name, files in TOGETHER.items() if path in files), path)
+
+
+def place_of(path: str) -> tuple[int, int]:
+    """Return by what a file is put in order: its part among those that begin first, then its place in the part."""
+    part = part_of(path)
+    files = TOGETHER.get(part, (path,))
+    return FIRST.index(part) if part in FIRST else len(FIRST), files.index(path)

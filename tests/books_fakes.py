@@ -58,22 +58,24 @@ class FakeBooks:
             return replace(run, approval_limit_micros=stored.approval_limit_micros)
 
     def rests_on(self, period: Period) -> RestsOn | None:
-        posted = {each.run_id for each in self.statements.values() if each.period == period and self._in_force(each)}
-        for run_id, run in reversed(self.runs.items()):
+        posted = {
+            each.run_id for each in tuple(self.statements.values()) if each.period == period and self._in_force(each)
+        }
+        for run_id, run in reversed(tuple(self.runs.items())):
             if run_id in posted:
                 return RestsOn(run.batch_version, run.catalogue_version, run.contract_version, run.currency)
         return None
 
     def is_unfinished(self, period: Period) -> bool:
-        states = {self.state(each) for each in self.statements.values() if each.period == period}
+        states = {self.state(each) for each in tuple(self.statements.values()) if each.period == period}
         return "calculated" in states or not states & POSTED
 
     def beyond_whole(self) -> list[str]:
-        posted = [each for each in self.statements.values() if self._in_force(each)]
+        posted = [each for each in tuple(self.statements.values()) if self._in_force(each)]
         return [beyond_whole_sentence(video, day, day, ppm) for video, day, ppm in self._beyond(posted, posted)]
 
     def restatement_number(self, run: BillingRun) -> int:
-        of_period = [each for each in self.runs.values() if each.period == run.period]
+        of_period = [each for each in tuple(self.runs.values()) if each.period == run.period]
         if not of_period:
             return 0
         newest = max(of_period, key=lambda each: each.restatement_number)
@@ -98,12 +100,12 @@ class FakeBooks:
         def earned(period: Period, states: frozenset[str] | None) -> int:
             return sum(
                 each.earned_micros
-                for each in self.statements.values()
+                for each in tuple(self.statements.values())
                 if each.period == period
                 and (self.state(each) in states if states else self.state(each) not in ("voided", "superseded"))
             )
 
-        periods = {each.period for each in self.statements.values() if each.period.end_on <= run.period.start_on}
+        periods = {each.period for each in tuple(self.statements.values()) if each.period.end_on <= run.period.start_on}
         past = [earned(period, POSTED) for period in sorted(periods, key=lambda each: each.end_on, reverse=True)]
         return RunTotals(earned(run.period, None), tuple(past[:6]))
 
@@ -112,10 +114,12 @@ class FakeBooks:
             run = self.runs[run_id]
             if run.kind == "restatement":
                 return self._finalise_restated(run)
-            ready = [each for each in self.statements.values() if each.run_id == run_id and each.payee_id > after]
+            ready = [
+                each for each in tuple(self.statements.values()) if each.run_id == run_id and each.payee_id > after
+            ]
             ready = [each for each in ready if self.state(each) in ("calculated", "approved")]
             ready = sorted(ready, key=lambda each: each.payee_id)[:count_max]
-            posted = [each for each in self.statements.values() if self._in_force(each)]
+            posted = [each for each in tuple(self.statements.values()) if self._in_force(each)]
             held = {
                 each.payee_id: paid_already_reason(*found[0])
                 for each in ready
@@ -131,14 +135,14 @@ class FakeBooks:
             return Finalised(len(earned), sum(earned), last, tuple(held.items()))
 
     def _finalise_restated(self, run: BillingRun) -> Finalised:
-        of_period = [each for each in self.statements.values() if each.period == run.period]
+        of_period = [each for each in tuple(self.statements.values()) if each.period == run.period]
         restated = [each for each in of_period if self.runs[each.run_id].kind == "restatement"]
         if any(self.state(each) in ("calculated", "in_review", "held") for each in restated):
             return Finalised()
         ready = [each for each in restated if self.state(each) == "approved"]
         self._refuse_half_of_other_terms(restated, run.period)
         replaced = {each.payee_id for each in ready}
-        left = [each for each in self.statements.values() if self._in_force(each) and each.period != run.period]
+        left = [each for each in tuple(self.statements.values()) if self._in_force(each) and each.period != run.period]
         left += [each for each in of_period if self._in_force(each) and each.payee_id not in replaced]
         if found := self._beyond(ready, [*left, *ready]):
             raise PostingConflictError([paid_already_reason(*found[0]).replace("with it ", "", 1)])
@@ -147,7 +151,7 @@ class FakeBooks:
         return Finalised(len(ready), sum(each.earned_micros for each in ready))
 
     def _refuse_half_of_other_terms(self, restated: Sequence[Statement], period: Period) -> None:
-        known, replaced = self.rests_on(period), {each.supersedes for each in self.statements.values()}
+        known, replaced = self.rests_on(period), {each.supersedes for each in tuple(self.statements.values())}
         approved = {each.run_id for each in restated if self.state(each) == "approved"}
         for each in sorted(restated, key=lambda each: each.payee_id):
             run = self.runs[each.run_id]
@@ -173,10 +177,10 @@ class FakeBooks:
         return {place: taken[-1] for place, taken in steps.items() if taken}
 
     def billed_periods(self) -> list[Period]:
-        return sorted({each.period for each in self.runs.values()}, key=lambda period: period.start_on)
+        return sorted({each.period for each in tuple(self.runs.values())}, key=lambda period: period.start_on)
 
     def runs_with_approved(self) -> list[str]:
-        return sorted({each.run_id for each in self.statements.values() if self.state(each) == "approved"})
+        return sorted({each.run_id for each in tuple(self.statements.values()) if self.state(each) == "approved"})
 
     def totals(self) -> list[LedgerTotals]:
         return [self._totals_in(currency) for currency in sorted({each.currency for each in self.transactions})]
@@ -192,7 +196,7 @@ class FakeBooks:
     def statement(self, payee_id: str, period: Period, restatement_number: int | None = None) -> PostedStatement | None:
         found = [
             each
-            for each in self.statements.values()
+            for each in tuple(self.statements.values())
             if (each.payee_id, each.period) == (payee_id, period)
             and restatement_number in (None, each.restatement_number)
         ]
@@ -251,7 +255,7 @@ class FakeBooks:
             self._step("statement", planned.replaced.statement_id, Move("superseded", RUN, reason))
 
     def _finalise(self, statement: Statement) -> None:
-        same = [each for each in self.statements.values() if each.payee_id == statement.payee_id]
+        same = [each for each in tuple(self.statements.values()) if each.payee_id == statement.payee_id]
         posted = [each for each in same if each.period == statement.period and self.state(each) in POSTED]
         for transaction in finalise(Finalising(statement, self._head(statement), posted[0] if posted else None)):
             self.transactions.append(transaction)
@@ -274,13 +278,13 @@ class FakeBooks:
 
     def _states(self, run: BillingRun, bills: Sequence[PayeeBill], payees: PayeeRange) -> dict[str, PayeeState]:
         known = {bill.payee_id for bill in bills}
-        for each in self.statements.values():
+        for each in tuple(self.statements.values()):
             if each.payee_id in payees and (each.period == run.period or each.period.end_on <= run.period.start_on):
                 known.add(each.payee_id)
         return {payee_id: self._state_of(run, payee_id) for payee_id in known}
 
     def _state_of(self, run: BillingRun, payee_id: str) -> PayeeState:
-        of_payee = [each for each in self.statements.values() if each.payee_id == payee_id]
+        of_payee = [each for each in tuple(self.statements.values()) if each.payee_id == payee_id]
         now = sorted((each for each in of_payee if each.period == run.period), key=lambda each: each.restatement_number)
         past = [
             each
@@ -302,7 +306,7 @@ class FakeBooks:
         )
 
     def _refuse_overlapping(self, run: BillingRun) -> None:
-        periods = {each.period for each in self.runs.values()} - {run.period}
+        periods = {each.period for each in tuple(self.runs.values())} - {run.period}
         start, end = run.period.start_on, run.period.end_on
         if others := sorted(str(each) for each in periods if each.start_on < end and start < each.end_on):
             raise PostingConflictError([overlap_sentence(str(run.period), other) for other in others])

@@ -52,7 +52,7 @@ def test_a_place_keeps_files_by_name(place: str) -> None:
 @pytest.mark.parametrize(
     ("place_text", "code", "says"),
     [
-        ("", ExitCode.BAD_INPUT, "no place"),
+        ("", ExitCode.BAD_INPUT, "is not a place for checkpoints"),
         ("s3://bucket", ExitCode.BAD_INPUT, "allowed: a folder"),
         ("webhdfs://host/folder", ExitCode.BAD_INPUT, "not of the form"),
         ("webhdfs://127.0.0.1:1/folder", ExitCode.UNAVAILABLE, "does not answer"),

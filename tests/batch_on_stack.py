@@ -102,13 +102,22 @@ class Batch:
 
 
 @pytest.fixture(scope="session")
-def batch(stack_environment: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Batch]:
-    with own_batch(stack_environment, tmp_path_factory.mktemp("state")) as shared:
+def warm_driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmDriver]:
+    """The one Java process for all batch runs of a test process that need not be cold."""
+    with closing(WarmDriver(tmp_path_factory.mktemp("warm") / "driver.log")) as driver:
+        yield driver
+
+
+@pytest.fixture(scope="session")
+def batch(
+    stack_environment: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory, warm_driver: WarmDriver
+) -> Iterator[Batch]:
+    with own_batch(stack_environment, tmp_path_factory.mktemp("state"), warm_driver) as shared:
         yield shared
 
 
 @contextmanager
-def own_batch(stack_environment: Mapping[str, str], state: Path) -> Iterator[Batch]:
+def own_batch(stack_environment: Mapping[str, str], state: Path, warm: WarmDriver) -> Iterator[Batch]:
     """A batch layer that no other test sends to or runs on."""
     name = f"batch-{secrets.token_hex(4)}"
     bootstrap = stack_environment["VIEWLEDGER_KAFKA_BOOTSTRAP"]
@@ -123,6 +132,5 @@ def own_batch(stack_environment: Mapping[str, str], state: Path) -> Iterator[Bat
             "VIEWLEDGER_SPEED_NAMESPACE": name,
             "VIEWLEDGER_STATE_DIR": str(state),
         }
-        warm = WarmDriver(state / "warm-driver.log")
-        with closing(KafkaProducer(bootstrap_servers=bootstrap)) as producer, closing(warm):
+        with closing(KafkaProducer(bootstrap_servers=bootstrap)) as producer:
             yield Batch(environ, name, producer, warm)

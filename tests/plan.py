@@ -22,8 +22,11 @@ SPARK = tuple(
 )
 """Everything that needs Spark in its own process, in two parts of about the same length."""
 
-BATCH = tuple(f"tests/integration/test_{name}.py" for name in ("batch_command", "sql_server", "sql_attacks"))
-"""Batch runs on one topic, and one SQL server on what they published."""
+BATCH = tuple(
+    f"tests/integration/test_{name}.py"
+    for name in ("batch_command", "log_generations", "reviewed_events", "sql_server", "sql_attacks")
+)
+"""Batch runs in one warm Java process, and one SQL server on what they published."""
 
 TOGETHER: Mapping[str, Sequence[str]] = {"runs on Spark": RUNS, "Spark": SPARK, "batch command": BATCH}
 

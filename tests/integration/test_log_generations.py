@@ -11,6 +11,7 @@ from kafka import KafkaProducer
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError, UnknownTopicOrPartitionError
 
+from faults.warm_driver import WarmDriver
 from ingestion.contract.offsets import OFFSETS_PER_GENERATION
 from jobs.exit_codes import ExitCode
 from tests.batch_on_stack import Batch, own_batch
@@ -24,8 +25,10 @@ HAPPENED_AT = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
 
 
 @pytest.fixture
-def own(stack_environment: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Batch]:
-    with own_batch(stack_environment, tmp_path_factory.mktemp("state")) as made:
+def own(
+    stack_environment: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory, warm_driver: WarmDriver
+) -> Iterator[Batch]:
+    with own_batch(stack_environment, tmp_path_factory.mktemp("state"), warm_driver) as made:
         yield made
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from faults.warm_driver import WarmDriver
 from jobs.exit_codes import ExitCode
 from jobs.settings.state_home import PROJECT
 from tests.batch_on_stack import Batch, own_batch
@@ -18,10 +19,10 @@ RATE_MICROS = 1_234_567
 
 
 @pytest.fixture
-def batch(stack_environment: Mapping[str, str], tmp_path: Path) -> Iterator[Batch]:
+def batch(stack_environment: Mapping[str, str], tmp_path: Path, warm_driver: WarmDriver) -> Iterator[Batch]:
     state = tmp_path / "state"
     state.mkdir()
-    with own_batch(stack_environment, state) as own:
+    with own_batch(stack_environment, state, warm_driver) as own:
         yield own
 
 

@@ -45,7 +45,10 @@ OF_PEOPLE = frozenset({"told", "said"})
 
 EXEMPT = {
     "CHANGELOG.md": "history is not rewritten",
-    "deploy/postgres/versions/": "a migration that was applied is never changed; rules.json holds its sentences",
+    **{
+        f"deploy/postgres/versions/{number:03}_": "a migration that was applied is never changed"
+        for number in range(1, 41)
+    },
     "deploy/postgres/rules.json": "hashes of the rules of migrations",
     "docs/concepts/attack-results.jsonl": "recorded results",
     "docs/concepts/fault-results.jsonl": "recorded results",
@@ -186,7 +189,8 @@ def test_a_planted_metaphor_is_found(source: str) -> None:
 
 
 def test_every_exemption_is_still_needed() -> None:
-    for path in EXEMPT:
-        assert (ROOT / path).exists(), path
+    paths = tracked()
+    for exempt in EXEMPT:
+        assert any(path.startswith(exempt) for path in paths), exempt
     for place, sentence in ALLOWED:
         assert sentence in (ROOT / place).read_text(encoding="utf-8"), place

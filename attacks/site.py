@@ -22,7 +22,7 @@ from faults.kafka_topics import read_topic
 from faults.reference import LogMessage
 from faults.scene import Scene
 from faults.waiting import NotInTimeError
-from ingestion.contract.event import PARTITION_COUNT
+from ingestion.contract.topics import PARTITION_COUNT
 from serving_layer.access.access import Role
 from serving_layer.access.jwt_local_issuer import LocalIssuer
 

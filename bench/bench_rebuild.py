@@ -19,8 +19,8 @@ from batch_layer.archive.kafka_log_ends import KafkaLogEnds
 from batch_layer.versions.ports import RunEntry
 from batch_layer.versions.postgres_versions import PostgresVersionStore
 from bench.bench_speed import producing
-from ingestion.contract.event import TOPIC_VIDEO_VIEWS
 from ingestion.contract.offsets import OffsetVector
+from ingestion.contract.topics import TOPIC_VIDEO_VIEWS
 from ingestion.contract.version import PublishedVersion
 from jobs.local_stack.servers import our_command
 from jobs.local_stack.stack import LocalStack, temporary_folder

@@ -11,7 +11,7 @@ from faults.event_faults import event
 from faults.kafka_cluster import NODES
 from faults.kafka_topics import admin_of
 from faults.scene import Scene
-from ingestion.contract.event import PARTITION_COUNT
+from ingestion.contract.topics import PARTITION_COUNT
 
 
 def one_of_three_killed(scene: Scene) -> None:

@@ -27,7 +27,7 @@ from faults.small_disk import SmallDisk
 from faults.tcp_proxy import TcpProxy
 from faults.traffic import VIDEOS, Generator, Senders, Traffic, truth_file
 from faults.waiting import until
-from ingestion.contract.event import PARTITION_COUNT
+from ingestion.contract.topics import PARTITION_COUNT
 from jobs.child.accounts import account_of
 from jobs.child.process import bound_to_parent
 from jobs.local_stack.ports import free_ports

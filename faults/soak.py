@@ -20,7 +20,7 @@ from faults.scene import Scene
 from faults.soak_traffic import SoakTraffic, expected_views
 from faults.tcp_proxy import Mode
 from faults.waiting import NotInTimeError
-from ingestion.contract.event import PARTITION_COUNT
+from ingestion.contract.topics import PARTITION_COUNT
 
 SAMPLE_SECONDS = 5.0
 CALM_SECONDS = (15, 40)

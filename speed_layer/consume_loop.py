@@ -6,9 +6,9 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from ingestion.contract.backoff import QUICK
-from ingestion.contract.event import TOPIC_VIDEO_VIEWS
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogGeneration
+from ingestion.contract.topics import TOPIC_VIDEO_VIEWS
 from ingestion.contract.unavailable import UnavailableError
 from speed_layer.chunk import Chunk, LogRecord, judge, spans
 from speed_layer.errors import SpeedLayerError

@@ -9,9 +9,9 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import CorruptRecordError, KafkaError, UnsupportedCodecError
 
 from batch_layer.errors import UnreadableLogError
+from ingestion.contract.topics import TOPIC_CLOCK
 from ingestion.contract.unavailable import Part, UnavailableError, one_line
 
-CLOCK_TOPIC = "viewledger-clock"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -19,7 +19,7 @@ class KafkaLogEnds:
     """Queries the broker; see the port `LogEnds`. One for each run: `close` it."""
 
     def __init__(
-        self, bootstrap: str, topic: str, *, clock_topic: str = CLOCK_TOPIC, timeout_seconds: float = 10
+        self, bootstrap: str, topic: str, *, clock_topic: str = TOPIC_CLOCK, timeout_seconds: float = 10
     ) -> None:
         self._bootstrap = bootstrap
         self._topic = topic

@@ -13,13 +13,6 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta, Struct
 
-TOPIC_VIDEO_VIEWS = "video-views"
-PARTITION_COUNT = 12
-"""Partitions of the topic of views. Another number would send the events of a video to another partition."""
-TOPIC_AD_VIEWS = "ad-views"
-TOPIC_USER_SESSIONS = "user-sessions"
-TOPIC_DEAD_LETTERS = "video-views-dlq"
-
 EVENT_BYTES_MAX = 64 * 1024
 VIDEO_ID_PATTERN = r"^[a-zA-Z0-9_-]+$"
 VIDEO_ID_LENGTH_MAX = 64

@@ -15,6 +15,7 @@ from batch_layer.errors import BatchError
 from batch_layer.versions.postgres_log_generations import PostgresLogGenerations
 from batch_layer.versions.postgres_versions import PostgresVersionStore
 from ingestion.contract.offsets import other_log
+from ingestion.contract.topics import TOPIC_CLOCK
 from ingestion.contract.unavailable import UnavailableError, one_line
 from jobs.checkup.checks import CheckRow, bad, ok, warn
 from jobs.checkup.topics import TOPICS, admin_client, differences
@@ -92,7 +93,7 @@ def broker_clock_rows(environ: Mapping[str, str]) -> list[CheckRow]:
     producer = KafkaProducer(bootstrap_servers=list(connection.bootstrap), bootstrap_timeout_ms=5000, max_block_ms=5000)
     try:
         before = time.time()
-        appended_ms = producer.send("viewledger-clock", b"?").get(timeout=10).timestamp
+        appended_ms = producer.send(TOPIC_CLOCK, b"?").get(timeout=10).timestamp
         after = time.time()
     finally:
         producer.close(timeout=5)

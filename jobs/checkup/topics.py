@@ -9,17 +9,20 @@ from typing import Any
 import kafka.errors
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
-from ingestion.contract.event import PARTITION_COUNT, TOPIC_VIDEO_VIEWS
+from ingestion.contract.topics import (
+    PARTITION_COUNT,
+    TOPIC_AD_VIEWS,
+    TOPIC_CLOCK,
+    TOPIC_DEAD_LETTERS,
+    TOPIC_USER_SESSIONS,
+    TOPIC_VIDEO_VIEWS,
+)
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.settings import KafkaConnection
 
 HOUR_MS = 3_600_000
-
-
 DAY_MS = 24 * HOUR_MS
-
-
 MESSAGE_BYTES_MAX = 1_048_588
 """Kafka's own default, stated: one compressed record batch of events of at most 64 KiB each."""
 
@@ -36,11 +39,10 @@ class Topic:
 
 TOPICS = (
     Topic(TOPIC_VIDEO_VIEWS, PARTITION_COUNT, 7 * DAY_MS),
-    Topic("ad-views", 12, 7 * DAY_MS),
-    Topic("user-sessions", 12, 7 * DAY_MS),
-    Topic("video-views-dlq", 12, 30 * DAY_MS),
-    # A record sent here tells the broker's time; its content means nothing.
-    Topic("viewledger-clock", 1, HOUR_MS, {"segment.ms": str(HOUR_MS)}),
+    Topic(TOPIC_AD_VIEWS, 12, 7 * DAY_MS),
+    Topic(TOPIC_USER_SESSIONS, 12, 7 * DAY_MS),
+    Topic(TOPIC_DEAD_LETTERS, 12, 30 * DAY_MS),
+    Topic(TOPIC_CLOCK, 1, HOUR_MS, {"segment.ms": str(HOUR_MS)}),
 )
 
 

@@ -9,7 +9,7 @@ import psycopg2
 import redis
 from kafka import KafkaConsumer, TopicPartition
 
-from ingestion.contract.event import TOPIC_VIDEO_VIEWS
+from ingestion.contract.topics import TOPIC_VIDEO_VIEWS
 from jobs.demo.freshness import Histogram, read_histogram
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode

@@ -11,7 +11,7 @@ import httpx
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from ingestion.contract.event import TOPIC_VIDEO_VIEWS
+from ingestion.contract.topics import TOPIC_VIDEO_VIEWS
 from jobs.demo.traffic import Message, encode_for_http, encode_for_kafka
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode

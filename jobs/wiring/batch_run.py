@@ -34,18 +34,13 @@ from speed_layer.redis_segment_store import RedisSegmentStore
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-
 EXIT_CODES: dict[type[BatchError], ExitCode] = {
     GateFailedError: ExitCode.GATE_FAILED,
     RefusedError: ExitCode.REFUSED,
     DifferenceError: ExitCode.DIFFERENCE,
 }
-
-
 CLOCK_SECONDS_MAX = 60.0
 """Iceberg tolerates this difference, too."""
-
-
 Answer = TypeVar("Answer")
 
 

@@ -11,7 +11,7 @@ from billing.errors import BillingError
 from billing.postgres_session import one_transaction
 from billing.proof.event_answers import EventAnswer, EventAnswers, PartAnswer
 from billing.proof.postgres_proofs import PostgresProofs
-from ingestion.contract.event import PARTITION_COUNT
+from ingestion.contract.topics import PARTITION_COUNT
 from ingestion.contract.unavailable import Part, UnavailableError
 from jobs.settings.declared.servers import REDIS_URL, SPEED_NAMESPACE, SQL_URL
 from jobs.wiring.billing_settings import billing_connector

@@ -20,7 +20,7 @@ from batch_layer.archive.cut import Cut, take_cut
 from batch_layer.run.run import SEGMENTS_KEPT_VERSIONS
 from ingestion.contract.counting import Billability, Received, Verdict, settle
 from ingestion.contract.decoding import decode_view_event
-from ingestion.contract.event import TOPIC_VIDEO_VIEWS
+from ingestion.contract.topics import TOPIC_VIDEO_VIEWS
 from ingestion.contract.unavailable import Part, UnavailableError
 from ingestion.contract.version import PublishedVersion
 from jobs.processes.api import SpeedLayerCounts

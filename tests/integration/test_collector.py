@@ -18,7 +18,7 @@ import httpx
 import pytest
 from kafka import KafkaConsumer, TopicPartition
 
-from ingestion.contract.event import TOPIC_VIDEO_VIEWS
+from ingestion.contract.topics import TOPIC_VIDEO_VIEWS
 from ingestion.pseudonym import pseudonym_of
 from jobs.checkup.topics import admin_client
 from jobs.commands.topics import create

@@ -17,7 +17,7 @@ import httpx
 import pytest
 from kafka import KafkaConsumer, TopicPartition
 
-from ingestion.contract.event import TOPIC_VIDEO_VIEWS
+from ingestion.contract.topics import TOPIC_VIDEO_VIEWS
 from jobs.checkup.topics import admin_client
 from jobs.commands.topics import create
 from jobs.exit_codes import ExitCode

@@ -15,8 +15,9 @@ import pytest
 
 from ingestion.contract.counting import LateEvent, judge_alone
 from ingestion.contract.decoding import decode_view_event
-from ingestion.contract.event import TOPIC_VIDEO_VIEWS, RejectedEvent
+from ingestion.contract.event import RejectedEvent
 from ingestion.contract.offsets import OffsetVector
+from ingestion.contract.topics import TOPIC_VIDEO_VIEWS
 from speed_layer.chunk import Chunk, Span, instant_of
 from speed_layer.consume_loop import ConsumeLoop, LoopPorts
 from speed_layer.ports import Published

@@ -21,7 +21,7 @@ from billing.books.run_posting import RunSummary
 from billing.books.states import ALLOWED
 from billing.errors import Failure, Precondition, PreconditionsError
 from billing.period_billing import BilledPeriod
-from ingestion.contract.event import TOPIC_VIDEO_VIEWS
+from ingestion.contract.topics import TOPIC_VIDEO_VIEWS
 from ingestion.prometheus_collector import CollectorMetrics
 from jobs.checkup.topics import DAY_MS, TOPICS
 from jobs.commands.billing.figures import record_overdue, recorded_billing, run_figures

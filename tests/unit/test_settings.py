@@ -2,7 +2,7 @@ from typing import Any, get_args
 
 import pytest
 
-from ingestion.contract.event import TOPIC_DEAD_LETTERS, TOPIC_VIDEO_VIEWS
+from ingestion.contract.topics import TOPIC_DEAD_LETTERS, TOPIC_VIDEO_VIEWS
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.http.connections import ConnectionLimits

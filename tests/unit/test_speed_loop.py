@@ -8,8 +8,8 @@ from uuid import UUID
 import pytest
 
 from ingestion.contract.backoff import QUICK
-from ingestion.contract.event import TOPIC_VIDEO_VIEWS
 from ingestion.contract.offsets import OFFSETS_PER_GENERATION, LogGeneration, OffsetVector
+from ingestion.contract.topics import TOPIC_VIDEO_VIEWS
 from ingestion.contract.unavailable import Part, UnavailableError
 from speed_layer.consume_loop import ConsumeLoop, LoopPorts
 from speed_layer.errors import OffsetsGoneError, OtherLogError

@@ -1,5 +1,6 @@
 """Settings of the servers' addresses, and of the names used on them."""
 
+from ingestion.contract import topics
 from jobs.settings.kinds import HostPorts, Text, Url, Whole, port
 
 POSTGRES = ("postgresql", "postgres")
@@ -29,13 +30,13 @@ TOPIC_VIDEO_VIEWS = Text(
     "VIEWLEDGER_TOPIC_VIDEO_VIEWS",
     read_by="collector, speed, batch, commands",
     meaning="the topic of the events",
-    default="video-views",
+    default=topics.TOPIC_VIDEO_VIEWS,
 )
 TOPIC_DEAD_LETTERS = Text(
     "VIEWLEDGER_TOPIC_DEAD_LETTERS",
     read_by="speed, `dead-letters`",
     meaning="the topic of rejected messages",
-    default="video-views-dlq",
+    default=topics.TOPIC_DEAD_LETTERS,
 )
 REDIS_URL = Url(
     "VIEWLEDGER_REDIS_URL",

@@ -21,7 +21,7 @@ import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import psycopg2
@@ -105,6 +105,8 @@ class Measured:
     p50_ms: float
     p99_ms: float
     max_ms: float
+    cpu_microseconds: float
+    """The server's CPU time for each request; steadier than the rate if the machine is shared."""
 
 
 def main() -> None:
@@ -132,34 +134,39 @@ def main() -> None:
         ours = [sys.executable, "-c", OURS]
         figures: dict[tuple[str, Scenario], list[Measured]] = {}
         with (
-            server(bare, bare_port, environ),
-            server(ours, our_port, environ | ours_environ),
+            server(bare, bare_port, environ) as bare_process,
+            server(ours, our_port, environ | ours_environ) as our_process,
         ):
+            served = (("bare", bare_port, bare_process.pid), ("ours", our_port, our_process.pid))
             if arguments.open_loop:
                 for _ in range(arguments.rounds):
-                    for name, port in (("bare", bare_port), ("ours", our_port)):
-                        print(
-                            f"{name:>5}: {open_loop(port, arguments.open_loop, arguments.seconds, folder)}", flush=True
-                        )
+                    for name, port, _ in served:
+                        percentiles = open_loop(port, arguments.open_loop, arguments.seconds, folder)
+                        print(f"{name:>5}: {percentiles}", flush=True)
                 return
             for scenario in SCENARIOS:
                 for _ in range(arguments.rounds):
-                    for name, port in (("bare", bare_port), ("ours", our_port)):
-                        found = load(port, scenario, arguments.seconds, folder)
+                    for name, port, pid in served:
+                        found = load(port, scenario, seconds=arguments.seconds, folder=folder, pid=pid)
                         figures.setdefault((name, scenario), []).append(found)
                         print(f"{name:>5}, {scenario}: {found}", flush=True)
     for scenario in SCENARIOS:
-        (bare_rate, bare_p99), (our_rate, our_p99) = (medians(figures[name, scenario]) for name in ("bare", "ours"))
-        print(
-            f"{scenario}: ours {our_rate:,.0f}/s, bare {bare_rate:,.0f}/s, ratio {our_rate / bare_rate:.2f}; "
-            f"p99 ours {our_p99:.1f} ms, bare {bare_p99:.1f} ms"
-        )
+        print(f"{scenario}: {compared(median(figures['bare', scenario]), median(figures['ours', scenario]))}")
 
 
-def medians(found: list[Measured]) -> tuple[float, float]:
-    """Return requests per second and p99."""
-    rate = statistics.median(each.requests_per_second for each in found)
-    return rate, statistics.median(each.p99_ms for each in found)
+def compared(bare: Measured, ours: Measured) -> str:
+    """Return the ratios in one line."""
+    ratio = ours.requests_per_second / bare.requests_per_second
+    return (
+        f"ours {ours.requests_per_second:,.0f}/s, bare {bare.requests_per_second:,.0f}/s, ratio {ratio:.2f} "
+        f"(by CPU time {bare.cpu_microseconds / ours.cpu_microseconds:.2f}); "
+        f"p99 ours {ours.p99_ms:.1f} ms, bare {bare.p99_ms:.1f} ms"
+    )
+
+
+def median(found: list[Measured]) -> Measured:
+    """Return the median of every figure."""
+    return Measured(*(statistics.median(figures) for figures in zip(*map(astuple, found), strict=True)))
 
 
 @contextmanager
@@ -227,7 +234,7 @@ def count_since(client: redis.Redis, namespace: str, video_ids: list[str]) -> No
 
 
 @contextmanager
-def server(command: list[str], port: int, environ: Mapping[str, str]) -> Iterator[None]:
+def server(command: list[str], port: int, environ: Mapping[str, str]) -> "Iterator[subprocess.Popen[bytes]]":
     """Yield a server process; end it afterwards."""
     process = subprocess.Popen(
         command, env={**os.environ, **environ}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -240,26 +247,18 @@ def server(command: list[str], port: int, environ: Mapping[str, str]) -> Iterato
                 break
             except OSError:
                 time.sleep(0.1)
-        yield
+        yield process
     finally:
         process.terminate()
         process.wait(20)
 
 
-def load(port: int, scenario: Scenario, seconds: int, folder: Path) -> Measured:
-    """Do one run of wrk with one thread."""
-    command = [
-        "wrk",
-        "-t1",
-        f"-c{scenario.connections}",
-        f"-d{seconds}s",
-        "--timeout",
-        "5s",
-        "-s",
-        str(folder / "load.lua"),
-    ]
+def load(port: int, scenario: Scenario, *, seconds: int, folder: Path, pid: int) -> Measured:
+    """Do one run of wrk with one thread against the server process `pid`."""
+    cpu_before = cpu_seconds(pid)
+    command = f"wrk -t1 -c{scenario.connections} -d{seconds}s --timeout 5s -s".split()
     answer = subprocess.run(
-        [*command, f"http://127.0.0.1:{port}"],
+        [*command, str(folder / "load.lua"), f"http://127.0.0.1:{port}"],
         env={**os.environ, "BENCH_PATHS": str(folder / "paths"), "BENCH_THINK_MS": str(scenario.think_ms)},
         capture_output=True,
         text=True,
@@ -269,21 +268,20 @@ def load(port: int, scenario: Scenario, seconds: int, folder: Path) -> Measured:
     found = re.search(r"RESULT (\d+) (\d+) (\d+) (\d+) (\d+) (\d+)", answer.stdout)
     assert found is not None, answer.stdout
     requests, microseconds, errors, p50, p99, most = map(int, found.groups())
-    return Measured(round(requests / microseconds * 1e6), errors, p50 / 1000, p99 / 1000, most / 1000)
+    cpu = round((cpu_seconds(pid) - cpu_before) / requests * 1e6, 1)
+    return Measured(round(requests / microseconds * 1e6), errors, p50 / 1000, p99 / 1000, most / 1000, cpu)
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU time that a process has used."""
+    after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")  # utime, stime
 
 
 def open_loop(port: int, rate: float, seconds: int, folder: Path) -> str:
     """Run open_loop.py in a process of its own; return its output."""
-    words = [
-        f"http://127.0.0.1:{port}",
-        "--rate",
-        str(rate),
-        "--seconds",
-        str(seconds),
-        "--paths",
-        str(folder / "paths"),
-    ]
-    command = [sys.executable, "-m", "bench.load.open_loop", *words]
+    words = f"http://127.0.0.1:{port} --rate {rate} --seconds {seconds} --paths".split()
+    command = [sys.executable, "-m", "bench.load.open_loop", *words, str(folder / "paths")]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds + 60).stdout.strip()
 
 

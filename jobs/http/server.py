@@ -4,6 +4,7 @@ After a stop signal it keeps answering for `drain_seconds`: `/readyz` answers 50
 more, and every answer has `Connection: close`, so that clients reconnect elsewhere. Then it finishes open requests.
 """
 
+import gc
 import socket
 import threading
 import time
@@ -112,6 +113,10 @@ def serve(
     this one accepts none after a stop signal.
     """
     drain = Drain(drain_seconds, is_shared=is_shared)
+    # What the start made lives as long as the process: to walk it in every full collection took a fifth of a busy API's
+    # time, in pauses of 60 to 80 ms.
+    gc.collect()
+    gc.freeze()
     try:
         DrainingServer(_config(announcing(app, drain), limits), drain).run(sockets=[listener])
     except KeyboardInterrupt:  # uvicorn raises a second signal again once it has stopped

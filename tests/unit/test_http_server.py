@@ -1,5 +1,7 @@
 import os
 import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -7,7 +9,27 @@ from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.http.server import Drain, HttpSettings, inherited_socket
 from jobs.settings.declared.listening import API_PORT
+from jobs.settings.state_home import PROJECT
 from tests.speed_fakes import FakeClock
+
+STARTED = """
+import gc, os, signal
+from jobs.http.server import listening_socket, serve
+
+made_at_the_start = [[]]
+
+async def app(scope, receive, send):
+    await receive()
+    walked = gc.get_objects()
+    print(any(each is made_at_the_start for each in walked), flush=True)
+    await send({"type": "lifespan.startup.complete"})
+    os.kill(os.getpid(), signal.SIGTERM)
+    await receive()
+    await send({"type": "lifespan.shutdown.complete"})
+
+print(any(each is made_at_the_start for each in gc.get_objects()), flush=True)
+raise SystemExit(serve(app, listening_socket("127.0.0.1", 0, "port")))
+"""
 
 
 @pytest.mark.parametrize(("is_shared", "listens_for"), [(False, 2.0), (True, 0.0)])
@@ -50,3 +72,10 @@ def test_a_number_that_is_not_a_listening_socket_is_bad_input() -> None:
 def test_a_setting_out_of_range_is_named(name: str, value: str) -> None:
     with pytest.raises(CommandError, match=name):
         HttpSettings.from_environ({name: value}, API_PORT)
+
+
+def test_a_server_does_not_walk_the_objects_of_its_start_whenever_garbage_is_collected() -> None:
+    environ = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    command = [sys.executable, "-P", "-c", STARTED]
+    ended = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60)
+    assert (ended.stdout.split(), ended.returncode) == (["True", "False"], 0), ended.stderr

@@ -1,6 +1,6 @@
 """The reach of a run: the offset vector of its cut, and the instants before which everything is covered."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -27,6 +27,20 @@ class Cut:
     """Unusual facts, for the operator."""
     uncut_count: int = 0
     """Partitions that the speed layer did not cut, so that the run goes to their end."""
+
+    def parts(self, offsets_max: int) -> Iterator[tuple[OffsetVector, OffsetVector]]:
+        """Yield the starts and ends of parts of about `offsets_max` offsets at most, which cover the cut in order.
+
+        One part even if the cut is empty.
+        """
+        lengths = [end - start for start, end in zip(self.start.ends, self.end.ends, strict=True)]
+        count = max(1, -(-sum(lengths) // offsets_max))
+        former = self.start
+        for number in range(1, count + 1):
+            ends = (start + length * number // count for start, length in zip(self.start.ends, lengths, strict=True))
+            end = OffsetVector(self.end.topic, tuple(ends))
+            yield former, end
+            former = end
 
 
 def take_cut(

@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 from batch_layer.gate import spark_gate_sums as gate_sums
 from batch_layer.gate.ports import GateReport
 from batch_layer.gate.spark_gate_sums import Subject
-from batch_layer.lake.tables import VIEWS_BY_DETAIL, VIEWS_BY_VIDEO, VIEWS_BY_VIDEO_DAY
+from batch_layer.lake.tables import EVENTS, TALLY, VIEWERS, VIEWS_BY_DETAIL, VIEWS_BY_VIDEO, VIEWS_BY_VIDEO_DAY
 from ingestion.contract.counting import Billability, Verdict
 from ingestion.contract.event import VIDEO_ID_LENGTH_MAX, VIDEO_ID_PATTERN, VIEW_DURATION_SECONDS_MAX
 
@@ -34,6 +34,7 @@ view: Any = great_expectations.render.view
 _UUID = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 _COUNTRY = r"^[A-Z]{2}$"
 PERSON_TEXT_LENGTH_MAX = 128
+_PLACE = ("partition", "offset", "event_day", "id_hash")
 _ALWAYS_THERE = (
     "partition",
     "offset",
@@ -42,7 +43,6 @@ _ALWAYS_THERE = (
     "event_hour",
     "verdict",
     "policy_version",
-    "catalogue_version",
 )
 
 
@@ -93,9 +93,10 @@ def _checks(spark: SparkSession, subject: Subject) -> dict[str, tuple[DataFrame,
     equal = gxe.ExpectColumnPairValuesToBeEqual(column_A="found", column_B="expected")
     forward = gxe.ExpectColumnPairValuesAToBeGreaterThanB(column_A="now", column_B="former", or_equal=True)
     return {
-        "events": (_with_rules(subject.events), _of_events()),
+        "events": (_with_rules(subject.added(EVENTS)), _of_events()),
         "counts": (_all_counts(subject), _of_counts()),
-        "tally": (subject.tally, _of_tally()),
+        "viewers": (subject.added(VIEWERS), _of_viewers()),
+        "tally": (subject.added(TALLY), _of_tally()),
         "sums": (gate_sums.sums(spark, subject), [equal]),
         "monotony": (gate_sums.monotony(spark, subject), [forward]),
     }
@@ -109,11 +110,11 @@ def _with_rules(events: DataFrame) -> DataFrame:
     is_rejected = F.col("verdict") == "rejected"
     trusted = F.col("verdict").isin("counted", "duplicate", "conflict")
     filed = F.when(trusted, F.col("happened_at")).otherwise(F.col("appended_at"))
-    required = ("event_id", "video_id", "user_id", "session_id", "happened_at", "view_duration", "revenue_eligible")
+    required = ("event_id", "id_hash", "video_id", "happened_at", "view_duration", "revenue_eligible")
     missing = sum((F.col(name).isNull().cast("int") for name in required), start=F.lit(0))
     return events.select(
         *_ALWAYS_THERE,
-        *["video_id", "user_id", "view_duration", "billability", "country"],
+        *["video_id", "view_duration", "billability", "country"],
         F.when(~is_rejected, F.col("event_id")).alias("event_id"),
         F.when(~is_rejected, missing).alias("missing_fields"),
         F.when(is_rejected, F.coalesce(F.size("reasons"), F.lit(0))).alias("reason_count"),
@@ -136,17 +137,26 @@ def _of_events() -> list[Any]:
         gxe.ExpectColumnValuesToMatchRegex(column="event_id", regex=_UUID),
         gxe.ExpectColumnValuesToMatchRegex(column="video_id", regex=VIDEO_ID_PATTERN),
         gxe.ExpectColumnValueLengthsToBeBetween(column="video_id", min_value=1, max_value=VIDEO_ID_LENGTH_MAX),
-        gxe.ExpectColumnValueLengthsToBeBetween(column="user_id", min_value=1, max_value=PERSON_TEXT_LENGTH_MAX),
         gxe.ExpectColumnValuesToBeBetween(column="view_duration", min_value=0, max_value=VIEW_DURATION_SECONDS_MAX),
         gxe.ExpectColumnValuesToMatchRegex(column="country", regex=_COUNTRY),
     ]
 
 
+def _of_viewers() -> list[Any]:
+    return [
+        *[gxe.ExpectColumnValuesToNotBeNull(column=name) for name in (*_PLACE, "user_id", "session_id", "viewer_hash")],
+        *[
+            gxe.ExpectColumnValueLengthsToBeBetween(column=name, min_value=1, max_value=PERSON_TEXT_LENGTH_MAX)
+            for name in ("user_id", "session_id")
+        ],
+    ]
+
+
 def _all_counts(subject: Subject) -> DataFrame:
     """Return the rows of all tables of counts, which obey the same rules."""
-    found = subject.detail.withColumn("of_table", F.lit(VIEWS_BY_DETAIL))
-    for name, rows in ((VIEWS_BY_VIDEO_DAY, subject.by_day), (VIEWS_BY_VIDEO, subject.changed_totals)):
-        found = found.unionByName(rows.withColumn("of_table", F.lit(name)), allowMissingColumns=True)
+    found = subject.added(VIEWS_BY_DETAIL).withColumn("of_table", F.lit(VIEWS_BY_DETAIL))
+    for name in (VIEWS_BY_VIDEO_DAY, VIEWS_BY_VIDEO):
+        found = found.unionByName(subject.added(name).withColumn("of_table", F.lit(name)), allowMissingColumns=True)
     return found
 
 

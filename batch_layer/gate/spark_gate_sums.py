@@ -1,115 +1,138 @@
 """The numbers that the gate compares: pairs counted in two ways, and numbers that never decrease."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from functools import reduce
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from batch_layer.archive.ports import Archived
+from batch_layer.lake.aggregates import AGGREGATES
+from batch_layer.lake.spark_kept import Kept
+from batch_layer.lake.tables import (
+    EVENTS,
+    REJECTED_EVENTS,
+    TALLY,
+    VIEWS_BY_DETAIL,
+    VIEWS_BY_VIDEO,
+    VIEWS_BY_VIDEO_DAY,
+)
 from ingestion.contract.offsets import OffsetVector
+
+
+class TableChanges(Protocol):
+    """The rows of a table that a run replaced, and those it added, read back."""
+
+    @property
+    def added(self) -> DataFrame:
+        """Return the added rows."""
+
+    @property
+    def removed(self) -> Kept:
+        """Return the replaced rows, as they were stored."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """The gate's input: the judged days of the branch, the appended rows, and the former version's tally."""
+    """The gate's input: what a part of a run changed."""
 
-    events: DataFrame
-    rejected: DataFrame
-    """The rows appended to the table of rejected events."""
-    detail: DataFrame
-    by_day: DataFrame
-    changed_totals: DataFrame
-    """The branch's totals of the changed videos."""
-    expected_totals: DataFrame
-    """The same totals, recomputed."""
-    tally: DataFrame
-    """The branch's whole tally."""
-    former_tally: DataFrame
+    changes: Mapping[str, TableChanges]
+    """By table. What is not named here is as the former version left it."""
     moved: DataFrame | None
     """The late events that a decision moved out of their former day, as they were stored there; None without any."""
-    judged_days: Collection[date]
-    former_offsets: OffsetVector | None
+    former_offsets: OffsetVector
     offsets: OffsetVector
     archived: Archived
 
+    def added(self, table: str) -> DataFrame:
+        """Return the rows that a table gained."""
+        return self.changes[table].added
+
+    def removed(self, table: str) -> DataFrame:
+        """Return the rows that a table lost."""
+        return self.changes[table].removed.rows
+
 
 def sums(spark: SparkSession, subject: Subject) -> DataFrame:
-    """Return `(what, found, expected)`, one row for every number that is counted in two ways."""
-    judged_tally = subject.tally.where(F.col("event_day").isin(sorted(subject.judged_days)))
-    in_hour, on_day, in_partition = ("partition", "event_hour"), ("event_day",), ("partition",)
-    counted, rejected = (f"if(verdict = '{verdict}', event_count, 0)" for verdict in ("counted", "rejected"))
-    in_tally = "tally of partition and hour"
+    """Return `(what, found, expected)`, one row for every number that is counted in two ways.
+
+    All tables are sums over the events, so what each gained is the sum over what the events gained.
+    """
+    counted, billable = "int(verdict = 'counted')", "int(billability <=> 'billable')"
+    hour = _Sum("tally of partition and hour", ("partition", "event_hour"))
+    rejected = _Sum("rejected events")
+    of_partition = _Sum("tally of partition", ("partition",))
+    day_views, day_billable = _Sum("views of day", ("event_day",)), _Sum("billable views of day", ("event_day",))
+    detail_views = _Sum("detailed views of day", ("event_day",))
+    detail_billable = _Sum("detailed billable views of day", ("event_day",))
+    total_views, total_billable = _Sum("totals"), _Sum("billable totals")
+    of_events = [
+        hour.expected("1"),
+        day_views.expected(counted),
+        day_billable.expected(billable),
+        detail_views.expected(counted),
+        detail_billable.expected(billable),
+        total_views.expected(counted),
+        total_billable.expected(billable),
+    ]
+    tally = [
+        hour.found("event_count"),
+        of_partition.found("event_count"),
+        rejected.expected("if(verdict = 'rejected', event_count, 0)"),
+    ]
     parts = [
-        _parts(subject.events, _Part(in_tally, in_hour, expected="1")),
-        _parts(
-            judged_tally,
-            _Part(in_tally, in_hour, found="event_count"),
-            _Part("views of day", on_day, expected=counted),
-            _Part("detailed views of day", on_day, expected=counted),
-        ),
-        _parts(
-            subject.tally,
-            _Part("tally of partition", in_partition, found="event_count"),
-            _Part("rejected events", expected=rejected),
-        ),
-        _parts(
-            subject.former_tally,
-            _Part("tally of partition", in_partition, expected="event_count"),
-            _Part("rejected events", expected=f"-{rejected}"),
-        ),
-        _parts(
-            _rows(spark, subject.archived.rows_by_partition.items()),
-            _Part("tally of partition", in_partition, expected="number"),
-        ),
-        _parts(
-            subject.rejected.where("topic IS NOT NULL AND size(reasons) > 0"),
-            _Part("rejected events", found="1"),
-        ),
-        _parts(
-            subject.changed_totals,
-            _Part("totals of changed videos", found="views"),
-            _Part("billable totals of changed videos", found="billable_views"),
-        ),
-        _parts(
-            subject.expected_totals,
-            _Part("totals of changed videos", expected="views"),
-            _Part("billable totals of changed videos", expected="billable_views"),
-        ),
+        *_gains(subject, EVENTS, of_events),
+        *_gains(subject, TALLY, tally),
+        *_gains(subject, VIEWS_BY_DETAIL, [detail_views.found("views"), detail_billable.found("billable_views")]),
+        *_gains(subject, VIEWS_BY_VIDEO_DAY, [day_views.found("views"), day_billable.found("billable_views")]),
+        *_gains(subject, VIEWS_BY_VIDEO, [total_views.found("views"), total_billable.found("billable_views")]),
+        _parts(_rows(spark, subject.archived.rows_by_partition.items()), of_partition.expected("number")),
+        _parts(subject.added(REJECTED_EVENTS).where("topic IS NOT NULL AND size(reasons) > 0"), rejected.found("1")),
         # keys that appear twice
-        _parts(_by_key(subject.events, "partition", "offset"), _distinct("events")),
-        _parts(_by_key(subject.events.where("verdict = 'counted'"), "event_id", "event_day"), _distinct("counted ids")),
-        _parts(
-            _by_key(subject.detail, "video_id", "event_day", "country", "device_type", summed="views"),
-            _distinct("detailed counts"),
-            _Part("detailed views of day", on_day, found="views"),
-        ),
-        _parts(
-            _by_key(subject.by_day, "video_id", "event_day", summed="views"),
-            _distinct("day counts"),
-            _Part("views of day", on_day, found="views"),
-        ),
+        _distinct(subject.added(EVENTS), "events", "partition", "offset"),
+        _distinct(subject.added(EVENTS).where("verdict = 'counted'"), "counted ids", "event_id", "event_day"),
+        *[_distinct(subject.added(each.table), each.table, *each.keys) for each in AGGREGATES],
     ]
     return _summed(parts, "found", "expected")
 
 
 def monotony(spark: SparkSession, subject: Subject) -> DataFrame:
     """Return `(what, now, former)` for numbers that never decrease from one version to the next."""
-    former_ends = subject.former_offsets.ends if subject.former_offsets else ()
-    received = [(f"received by {key}", (key,)) for key in ("partition", "event_day")]
+    received = [_Sum(f"received by {key}", (key,)) for key in ("partition", "event_day")]
+    reach = _Sum("offset_end of", ("partition",))
     parts = [
-        _parts(_rows(spark, enumerate(subject.offsets.ends)), _Part("offset_end of", ("partition",), found="number")),
-        _parts(_rows(spark, enumerate(former_ends)), _Part("offset_end of", ("partition",), expected="number")),
-        _parts(subject.tally, *[_Part(*each, found="event_count") for each in received]),
-        _parts(subject.former_tally, *[_Part(*each, expected="event_count") for each in received]),
+        _parts(_rows(spark, enumerate(subject.offsets.ends)), reach.found("number")),
+        _parts(_rows(spark, enumerate(subject.former_offsets.ends)), reach.expected("number")),
+        _parts(subject.added(TALLY), *[each.found("event_count") for each in received]),
+        _parts(subject.removed(TALLY), *[each.expected("event_count") for each in received]),
     ]
     if subject.moved is not None:
-        parts.append(_parts(subject.moved, _Part(*received[1], expected="-1")))
+        parts.append(_parts(subject.moved, received[1].expected("-1")))
     return _summed(parts, "now", "former")
+
+
+def _gains(subject: Subject, table: str, parts: "Sequence[_Part]") -> list[DataFrame]:
+    """Return the contributions of the rows that a table gained, and, negative, of those it lost."""
+    lost = [each._replace(found=f"-({each.found})", expected=f"-({each.expected})") for each in parts]
+    return [_parts(subject.added(table), *parts), _parts(subject.removed(table), *lost)]
+
+
+class _Sum(NamedTuple):
+    """A number that is counted in two ways, for each value of its keys."""
+
+    what: str
+    keys: tuple[str, ...] = ()
+
+    def found(self, value: str) -> "_Part":
+        """Return the contribution of a row to the number found; SQL."""
+        return _Part(self.what, self.keys, found=value)
+
+    def expected(self, value: str) -> "_Part":
+        """Return the contribution of a row to the number expected; SQL."""
+        return _Part(self.what, self.keys, expected=value)
 
 
 class _Part(NamedTuple):
@@ -121,14 +144,10 @@ class _Part(NamedTuple):
     expected: str = "0"
 
 
-def _distinct(what: str) -> _Part:
-    """Expect each key of `_by_key` on exactly one row."""
-    return _Part(f"distinct {what}", found="row_count", expected="1")
-
-
-def _by_key(rows: DataFrame, *keys: str, summed: str | None = None) -> DataFrame:
-    more = [F.sum(summed).alias(summed)] if summed else []
-    return rows.groupBy(*keys).agg(F.count("*").alias("row_count"), *more)
+def _distinct(rows: DataFrame, what: str, *keys: str) -> DataFrame:
+    """Expect each key on exactly one row."""
+    counted = rows.select(*keys).groupBy(*keys).agg(F.count("*").alias("row_count"))
+    return _parts(counted, _Part(f"distinct {what}", found="row_count", expected="1"))
 
 
 def _parts(rows: DataFrame, *parts: _Part) -> DataFrame:

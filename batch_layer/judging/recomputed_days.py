@@ -1,4 +1,4 @@
-"""Find the event days that a run must judge again."""
+"""Find the event days whose stored rows a change can concern. Pure."""
 
 from collections.abc import Collection
 from datetime import date, timedelta
@@ -6,19 +6,13 @@ from datetime import date, timedelta
 _ONE = timedelta(days=1)
 
 
-def neighbours(days: Collection[date], existing: Collection[date]) -> frozenset[date]:
-    """Return the existing days next to `days` that are not among them."""
-    beside = {day + step for day in days for step in (-_ONE, _ONE)}
-    return frozenset(beside & set(existing)) - frozenset(days)
+def days_in_reach(touched: Collection[date], existing: Collection[date]) -> frozenset[date]:
+    """Return the existing days whose rows decide the verdicts of the same ids on the touched and the adjacent days.
 
-
-def days_to_recompute(touched: Collection[date], existing: Collection[date]) -> frozenset[date]:
-    """Return the touched days and the existing days next to them.
-
-    A new event can change the verdict of the same id's events on its own and the neighbouring days, whose order is
-    that of arrival over all partitions, so also of events that were archived earlier.
+    A new event can change the verdict of the same id's events on its own and the neighbouring days, and these are
+    compared with events of their neighbours.
     """
-    return frozenset(touched) | neighbours(touched, existing)
+    return frozenset(day + step * _ONE for day in touched for step in range(-2, 3)) & frozenset(existing)
 
 
 def days_before(days: Collection[date], existing: Collection[date]) -> frozenset[date]:

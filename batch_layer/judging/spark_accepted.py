@@ -25,17 +25,20 @@ def accepted_rows(spark: SparkSession, events: DataFrame, accepted: Collection[L
 
 
 def with_accepted(events: DataFrame, moved: DataFrame) -> DataFrame:
-    """Return the events with those `moved` by a decision as candidates of their own day and hour.
-
-    A filter by event day reads no more days than it would without them.
-    """
-    own = {
-        "event_day": F.to_date("happened_at"),
-        "event_hour": F.date_trunc("hour", "happened_at"),
-        "verdict": F.lit(None),
-    }
+    """Return the events with those `moved` by a decision as candidates of their own day and hour."""
     others = events.join(F.broadcast(moved.select(*_PLACE)), _PLACE, "left_anti")
-    return others.unionByName(moved.withColumns(own))
+    return others.unionByName(filed_under_own_day(moved))
+
+
+def filed_under_own_day(late: DataFrame) -> DataFrame:
+    """Return late events as candidates of their own day and hour."""
+    return late.withColumns(
+        {
+            "event_day": F.to_date("happened_at"),
+            "event_hour": F.date_trunc("hour", "happened_at"),
+            "verdict": F.lit(None).cast("string"),
+        }
+    )
 
 
 def touched_days(decoded: DataFrame, moved: DataFrame | None) -> frozenset[date]:

@@ -8,7 +8,7 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from batch_layer.judging.spark_verdicts import BROADCAST_ROWS_MAX, joinable
+from batch_layer.lake.spark_kept import BROADCAST_ROWS_MAX, Kept, kept
 from ingestion.contract.counting import Billability, VideoFacts, apply_cap
 from ingestion.contract.policy import CountingPolicy
 
@@ -19,37 +19,27 @@ _OVER_CAP = "partition int, offset bigint"
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - Arrow hands over UTC microseconds; only differences are used
 
 
-@dataclass(frozen=True)
-class RulesByDay:
-    """The policy and the catalogue version that each judged event day is judged with."""
-
-    policies: Mapping[date, CountingPolicy]
-    catalogue_versions: Mapping[date, int]
-
-    def __post_init__(self) -> None:
-        for policy in self.policies.values():
-            if policy.viewer_window > CONTEXT_WINDOW_MAX:
-                raise ValueError(
-                    f"policy {policy.version} looks back {policy.viewer_window}; at most 24 hours are read"
-                )
-
-    def as_rows(self, spark: SparkSession) -> DataFrame:
-        """Return one row for each day, as literals of the query, so that nothing is sent to the executors."""
-        rows = ", ".join(
-            f"(DATE'{day}', {policy.version}, {policy.minimum_view_seconds}, {self.catalogue_versions[day]}L)"
-            for day, policy in sorted(self.policies.items())
-        )
-        columns = "event_day, policy_version, minimum_view_seconds, catalogue_version"
-        return spark.sql(f"SELECT * FROM VALUES {rows} AS rules({columns})")  # noqa: S608 - numbers and dates only
+def policy_rows(spark: SparkSession, policies: Mapping[date, CountingPolicy]) -> DataFrame:
+    """Return one row for each day, as literals of the query, so that nothing is sent to the executors."""
+    for policy in policies.values():
+        if policy.viewer_window > CONTEXT_WINDOW_MAX:
+            raise ValueError(f"policy {policy.version} looks back {policy.viewer_window}; at most 24 hours are read")
+    rows = ", ".join(
+        f"(DATE'{day}', {policy.version}, {policy.minimum_view_seconds})" for day, policy in sorted(policies.items())
+    )
+    columns = "event_day, policy_version, minimum_view_seconds"
+    if not rows:
+        return spark.createDataFrame([], "event_day date, policy_version int, minimum_view_seconds int")
+    return spark.sql(f"SELECT * FROM VALUES {rows} AS rules({columns})")  # noqa: S608 - numbers and dates only
 
 
-def facts_frame(spark: SparkSession, facts: Iterable[tuple[int, str, VideoFacts]]) -> DataFrame:
-    """Return the catalogue's facts as `(catalogue_version, video_id, length_seconds, own_viewers)`."""
-    kinds = (pa.int64(), pa.string(), pa.int32(), _OWN_VIEWERS)
-    names = ["catalogue_version", "video_id", "length_seconds", "own_viewers"]
+def facts_frame(spark: SparkSession, facts: Iterable[tuple[str, VideoFacts]]) -> DataFrame:
+    """Return the catalogue's facts as `(video_id, length_seconds, own_viewers)`; owners in their order."""
+    kinds = (pa.string(), pa.int32(), _OWN_VIEWERS)
+    names = ["video_id", "length_seconds", "own_viewers"]
     rows = [
-        (version, video_id, known.length_seconds, [own._asdict() for own in known.own_viewers])
-        for version, video_id, known in facts
+        (video_id, known.length_seconds, [own._asdict() for own in sorted(known.own_viewers)])
+        for video_id, known in facts
     ]
     columns = zip(*rows, strict=True) if rows else ((),) * len(names)
     arrays = [pa.array(column, kind) for column, kind in zip(columns, kinds, strict=True)]
@@ -58,10 +48,10 @@ def facts_frame(spark: SparkSession, facts: Iterable[tuple[int, str, VideoFacts]
 
 
 def judge_alone(events: DataFrame, rules: DataFrame, facts: DataFrame) -> DataFrame:
-    """Return `events` with policy_version, catalogue_version and the billability before the cap.
+    """Return `events` with policy_version and the billability before the cap.
 
-    Same rules in the same order as `counting.judge_billability_alone`. `facts` is made by
-    `facts_frame`.
+    Same rules in the same order as `counting.judge_billability_alone`. `rules` is made by `policy_rows`, `facts` has
+    the columns of `facts_frame`.
     """
     eligible_after = (
         F.when(~F.col("revenue_eligible"), Billability.NOT_ELIGIBLE.value)
@@ -73,7 +63,7 @@ def judge_alone(events: DataFrame, rules: DataFrame, facts: DataFrame) -> DataFr
     )
     return (
         events.join(F.broadcast(rules), "event_day", "left")
-        .join(facts, ["catalogue_version", "video_id"], "left")
+        .join(facts.select("video_id", "length_seconds", "own_viewers"), "video_id", "left")
         .withColumn("billability", F.when(F.col("verdict") == "counted", eligible_after))
         .drop("minimum_view_seconds", "length_seconds", "own_viewers")
     )
@@ -98,9 +88,9 @@ def over_cap(billable: DataFrame, paid_before: DataFrame, policies: Mapping[date
     keyed = views.withColumn("viewer_hash", F.xxhash64("user_id", "video_id"))
     cap = min((policy.billable_per_viewer_max for policy in policies.values()), default=0)
     # a viewer with no more views than the cap in all days read cannot exceed it
-    often = joinable(keyed.groupBy("viewer_hash").count().where(F.col("count") > cap).select("viewer_hash"))
+    often = kept(keyed.groupBy("viewer_hash").count().where(F.col("count") > cap).select("viewer_hash"))
     return (
-        keyed.join(often, "viewer_hash", "left_semi")
+        keyed.join(often.joinable(), "viewer_hash", "left_semi")
         .repartition("user_id", "video_id")
         .sortWithinPartitions("user_id", "video_id", "happened_at", "event_id")
         .select(*columns, "is_paid")
@@ -137,9 +127,11 @@ class _CapFold:
             yield pa.RecordBatch.from_arrays(columns, names=["partition", "offset"])
 
 
-def with_cap(events: DataFrame, dropped: DataFrame) -> DataFrame:
+def with_cap(events: DataFrame, dropped: Kept) -> DataFrame:
     """Return `events` with `over_cap` in place of `billable` for the events over the cap."""
-    marked = joinable(dropped.withColumn("is_over_cap", F.lit(True)))
+    if not dropped.count:
+        return events
+    marked = dropped.joinable().withColumn("is_over_cap", F.lit(True))
     capped = F.when(F.col("is_over_cap"), Billability.OVER_CAP.value).otherwise(F.col("billability"))
     joined = events.join(marked, ["partition", "offset"], "left")
     return joined.withColumn("billability", capped).drop("is_over_cap")

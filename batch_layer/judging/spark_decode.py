@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from ingestion.contract.counting import LateEvent, Verdict, judge_alone
 from ingestion.contract.countries import UNKNOWN_COUNTRY
@@ -38,15 +39,18 @@ _FIELDS = (
     ("country", "string", pa.string()),
     ("device_type", "string", pa.string()),
     ("ad_types", "array<string>", pa.list_(pa.string())),
-    ("payload_digest", "string", pa.string()),
+    ("payload_digest", "binary", pa.binary()),
     ("verdict", "string", pa.string()),
     ("reasons", "array<struct<code: string, detail: string>>",
      pa.list_(pa.struct([("code", pa.string()), ("detail", pa.string())]))),
     ("is_country_unknown", "boolean", pa.bool_()),
 )  # fmt: skip
 _PLACE = ("partition", "offset", "appended_at")
-COLUMNS = (*_PLACE, *(name for name, _, _ in _FIELDS[:-1]))
-"""The columns of the events table, without those that are only counted."""
+_SENT_PERSON = ("user_id", "session_id")
+PERSON = (*_SENT_PERSON, "viewer_hash")
+"""The columns that the table of viewers has; null for rejected events."""
+COLUMNS = (*_PLACE, "id_hash", *(name for name, _, _ in _FIELDS[:-1] if name not in _SENT_PERSON))
+"""The columns of the events table, before an event is compared with others."""
 SCHEMA = "partition int, offset bigint, appended_at timestamp, " + ", ".join(
     f"{name} {kind}" for name, kind, _ in _FIELDS
 )
@@ -57,11 +61,17 @@ _ARROW_SCHEMA = pa.schema(
 
 
 def decode(raw: DataFrame, contracts: EventContracts) -> DataFrame:
-    """Return one row of `SCHEMA` for every archived message, read by the event contract in force at its place.
+    """Return one row for every archived message, read by the event contract in force at its place.
 
-    `verdict` is the result for an event by itself: `rejected`, `late_review`, or null for a candidate for counting.
+    It has `COLUMNS`, `PERSON` and is_country_unknown. `verdict` is the result for an event by itself: `rejected`,
+    `late_review`, or null for a candidate for counting.
     """
-    return raw.select(*_PLACE, "key", "value").mapInArrow(_Decoder(contracts), SCHEMA)
+    rows = raw.select(*_PLACE, "key", "value").mapInArrow(_Decoder(contracts), SCHEMA)
+    hashes = {
+        "id_hash": "if(event_id IS NULL, NULL, xxhash64(event_id))",
+        "viewer_hash": "if(user_id IS NULL, NULL, xxhash64(user_id, video_id))",
+    }
+    return rows.withColumns({name: F.expr(value) for name, value in hashes.items()})
 
 
 @dataclass(frozen=True)
@@ -121,7 +131,7 @@ def _described(event: ViewEvent, contract: int, filed: tuple[int, int] | None, v
         country,
         UNKNOWN_DEVICE if event.device_type is None else event.device_type,
         ad_types_by(contract, event) if event.ad_views else [],
-        payload_digest(event),
+        bytes.fromhex(payload_digest(event)),
         verdict,
         None,
         country == UNKNOWN_COUNTRY and is_country_unknown(event),

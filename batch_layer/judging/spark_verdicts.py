@@ -7,12 +7,11 @@ often than the cap allows. Everything else is a hash aggregate of eight-byte key
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from batch_layer.lake.spark_kept import Kept, kept
 from ingestion.contract.counting import LATE_AFTER, Verdict
 
 CANDIDATES = (Verdict.COUNTED.value, Verdict.DUPLICATE.value, Verdict.CONFLICT.value)
 """The verdicts of events that are compared with each other."""
-BROADCAST_ROWS_MAX = 1_000_000
-"""For more rows a join shuffles both sides instead of copying the smaller one to every executor."""
 
 
 def repeat_verdicts(candidates: DataFrame) -> DataFrame:
@@ -25,7 +24,7 @@ def repeat_verdicts(candidates: DataFrame) -> DataFrame:
     one. So only the minimum by id and day is needed, no other order.
     """
     keyed = candidates.select(
-        F.xxhash64("event_id").alias("id_hash"),
+        "id_hash",
         "event_id",
         "event_day",
         F.struct(is_late().alias("is_late"), "appended_at", "partition", "offset", "payload_digest").alias("event"),
@@ -58,20 +57,11 @@ def is_late() -> Column:
 
 def more_than(keyed: DataFrame, limit: int, key: str = "id_hash") -> DataFrame:
     """Return the keys that occur more than `limit` times, ready to be joined."""
-    return joinable(keyed.groupBy(key).count().where(F.col("count") > limit).select(key))
+    return kept(keyed.groupBy(key).count().where(F.col("count") > limit).select(key)).joinable()
 
 
-def joinable(rows: DataFrame) -> DataFrame:
-    """Materialise `rows` now: an empty result is free, a small one is broadcast, a large one is shuffled."""
-    kept = rows.persist()
-    count = kept.count()
-    if count == 0:
-        return rows.where(F.lit(False))
-    return F.broadcast(kept) if count <= BROADCAST_ROWS_MAX else kept
-
-
-def with_verdicts(events: DataFrame, repeats: DataFrame) -> DataFrame:
+def with_verdicts(events: DataFrame, repeats: Kept) -> DataFrame:
     """Return `events` with the verdict filled in for candidates, whose `verdict` is null."""
     verdict = F.coalesce("verdict", "repeat_verdict", F.lit(Verdict.COUNTED.value))
-    joined = events.join(joinable(repeats), ["partition", "offset"], "left")
+    joined = events.join(repeats.joinable(), ["partition", "offset"], "left")
     return joined.withColumn("verdict", verdict).drop("repeat_verdict")

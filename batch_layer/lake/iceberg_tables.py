@@ -9,7 +9,8 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
-from batch_layer.lake.tables import CLOSED_TABLES, TABLES, TALLY
+from batch_layer.errors import DifferenceError
+from batch_layer.lake.tables import CLOSED_TABLES, TABLES, TALLY, VIEWERS
 
 NAMESPACE = "ledger.views"
 
@@ -68,16 +69,46 @@ class IcebergTables:
             changes = table.manageSnapshots()
             # without a snapshot Iceberg makes an empty one; main of an unpublished table is never moved, so it has none
             (changes.createBranch(branch, base[name]) if name in base else changes.createBranch(branch)).commit()
-            starts[name] = self._head(name, branch)
+            starts[name] = self.head(name, branch)
         return starts
 
     def heads(self, branch: str) -> dict[str, int]:
         """Return the newest snapshot of a branch in every table."""
-        return {name: self._head(name, branch) for name in TABLES}
+        return {name: self.head(name, branch) for name in TABLES}
+
+    def append(self, name: str, branch: str, rows: DataFrame) -> None:
+        """Append rows to a table's branch."""
+        rows.select(*[each.name for each in TABLES[name].columns]).writeTo(branch_target(name, branch)).append()
+
+    def delete_rows(self, name: str, branch: str, rows: DataFrame, row_count: int) -> None:
+        """Delete rows of a table's branch by their `_file` and `_pos`; no data file is rewritten.
+
+        Raises:
+            DifferenceError: another number of rows than `row_count` was deleted.
+        """
+        before = self._position_deletes(name, branch)
+        view = f"deleted_of_{name}"
+        rows.select("_file", "_pos").createOrReplaceTempView(view)
+        spark = rows.sparkSession
+        spark.sql(
+            f"MERGE INTO {branch_target(name, branch)} AS stored USING {view} AS deleted "
+            "ON stored._file = deleted._file AND stored._pos = deleted._pos WHEN MATCHED THEN DELETE"
+        )
+        spark.catalog.dropTempView(view)
+        deleted = self._position_deletes(name, branch) - before
+        if deleted != row_count:
+            raise DifferenceError(
+                f"{deleted} rows of {name} were replaced instead of {row_count}; nothing was published"
+            )
+
+    def _position_deletes(self, name: str, branch: str) -> int:
+        return int(self._table(name).snapshot(branch).summary().get("total-position-deletes") or 0)
 
     def tag(self, label: str, snapshots: Mapping[str, int]) -> None:
-        """Tag the snapshots; a tag that a crashed run left is moved."""
+        """Tag the snapshots; a tag that a crashed run left is moved. Personal columns are not kept by tags."""
         for name, snapshot in snapshots.items():
+            if name == VIEWERS:
+                continue
             table = self._table(name)
             changes = table.manageSnapshots()
             there = table.refs().containsKey(label)
@@ -116,6 +147,10 @@ class IcebergTables:
         """Read a table as of a snapshot."""
         return self._spark.read.option("versionAsOf", snapshot).table(f"{NAMESPACE}.{name}")
 
+    def newest(self, name: str) -> DataFrame:
+        """Read what `main` of a table shows."""
+        return self._spark.table(f"{NAMESPACE}.{name}")
+
     def between(self, name: str, start: int, end: int) -> DataFrame:
         """Read the rows appended after snapshot `start` up to snapshot `end`."""
         reader = self._spark.read.format("iceberg").option("start-snapshot-id", start).option("end-snapshot-id", end)
@@ -123,7 +158,7 @@ class IcebergTables:
 
     def on_branch(self, name: str, branch: str) -> DataFrame:
         """Read a table's branch."""
-        return self.at(name, self._head(name, branch))
+        return self.at(name, self.head(name, branch))
 
     def files(self, name: str, snapshot: int) -> list[str]:
         """Return the paths of a table's data files as of a snapshot, in their order, without scheme and host."""
@@ -153,7 +188,8 @@ class IcebergTables:
         loader = java.org.apache.iceberg.spark.Spark3Util
         return loader.loadIcebergTable(self._spark._jsparkSession, f"{NAMESPACE}.{name}")
 
-    def _head(self, name: str, branch: str) -> int:
+    def head(self, name: str, branch: str) -> int:
+        """Return the newest snapshot of a table's branch."""
         return int(self._table(name).snapshot(branch).snapshotId())
 
     @staticmethod

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from batch_layer.lake.content import Content
 
 _MODULUS = 1 << 64
-_NOT_CONTENT = frozenset({"run_id", "appended_on", "whole", "_file"})
+_NOT_CONTENT = frozenset({"run_id", "appended_on", "whole", "_file", "_pos"})
 """Columns that tell who archived a row, its file or how rows are compared; they are not content."""
 
 BY_PLACE = """concat(coalesce(partition, -1), ' ',

@@ -3,17 +3,21 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from batch_layer.lake import aggregates
+
 RAW_EVENTS = "raw_events"
 EVENTS = "events"
-VIEWS_BY_VIDEO = "views_by_video"
-VIEWS_BY_VIDEO_DAY = "views_by_video_day"
-VIEWS_BY_DETAIL = "views_by_video_day_country_device"
+VIEWERS = "viewers"
+VIDEO_FACTS = "video_facts"
+VIEWS_BY_VIDEO = aggregates.BY_VIDEO.table
+VIEWS_BY_VIDEO_DAY = aggregates.BY_VIDEO_DAY.table
+VIEWS_BY_DETAIL = aggregates.DETAIL.table
 REJECTED_EVENTS = "rejected_events"
-TALLY = "tally"
+TALLY = aggregates.TALLY.table
 
-CLOSED_TABLES = (RAW_EVENTS, REJECTED_EVENTS)
-"""These hold messages as their senders wrote them, including personal data: analysts have no right to them or their
-files. `events` has the verdict on each of their rows."""
+CLOSED_TABLES = (RAW_EVENTS, REJECTED_EVENTS, VIDEO_FACTS)
+"""These hold messages as their senders wrote them, or who owns a video: analysts have no right to them or their files.
+`events` has the verdict on each message."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +65,19 @@ _COUNTS = (
     Column("views", "bigint", "Counted events"),
     Column("billable_views", "bigint", "Counted events that are billable under the policy"),
 )
-_POLICY = Column("policy_version", "int", "The counting policy the day was last judged with")
+_POLICY = Column("policy_version", "int", "The counting policy of the event day")
 _VALUE = Column("value", "binary", "The message's value, untouched")
+_ID_HASH = Column(
+    "id_hash", "bigint", "xxhash64 of event_id, by which events of one id are found; files are sorted by it"
+)
+_ROW_UPDATES = {
+    "write.merge.mode": "merge-on-read",
+    "write.distribution-mode": "none",
+    "write.spark.fanout.enabled": "true",
+    # a lookup of few ids reads few row groups
+    "write.parquet.row-group-size-bytes": str(8 << 20),
+}
+"""Single rows are replaced: a position delete and a new row, so that files of other rows stay as they are."""
 _BY_FILES = {"write.distribution-mode": "none", "write.spark.fanout.enabled": "true"}
 
 TABLES: dict[str, Table] = {
@@ -86,18 +101,12 @@ TABLES: dict[str, Table] = {
                 "string",
                 "UUID in canonical form; of a rejected event the text sent where that is none, or null",
             ),
+            _ID_HASH,
             Column(
                 "video_id",
                 "string",
                 "The video watched; of a rejected event the message's key, where it is one",
             ),
-            Column(
-                "user_id",
-                "string",
-                "The viewer: a pseudonym without a way back of what came through the collector; what a direct producer "
-                "sent stands as it was sent",
-            ),
-            Column("session_id", "string", "The player's session, a pseudonym or not like user_id"),
             Column(
                 "happened_at",
                 "timestamp",
@@ -115,7 +124,7 @@ TABLES: dict[str, Table] = {
                 "Type of each advertisement that counts, each once in an event while the view has room for it; "
                 "unknown if the player did not send it",
             ),
-            Column("payload_digest", "string", "Equal for two events exactly when the player sent the same values"),
+            Column("payload_digest", "binary", "Equal for two events exactly when the player sent the same values"),
             Column("verdict", "string", "The one outcome: counted, duplicate, conflict, rejected or late_review"),
             _REASONS,
             Column(
@@ -124,26 +133,64 @@ TABLES: dict[str, Table] = {
                 "Set exactly for counted events: billable, or the first rule it fails "
                 "(not_eligible, below_minimum, own_view, over_cap)",
             ),
-            Column("policy_version", "int", "The counting policy it was last judged with"),
-            Column("catalogue_version", "bigint", "The catalogue it was last judged with; 0 is the empty one"),
+            _POLICY,
         ),
         "event_day",
         "Every archived event with its one verdict",
+        _ROW_UPDATES,
+    ),
+    VIEWERS: Table(
+        (
+            _PLACE[0],
+            _PLACE[1],
+            _EVENT_DAY,
+            _ID_HASH,
+            Column("viewer_hash", "bigint", "xxhash64 of user_id and video_id, by which views of one viewer are found"),
+            Column(
+                "user_id",
+                "string",
+                "The viewer: a pseudonym without a way back of what came through the collector; what a direct producer "
+                "sent stands as it was sent",
+            ),
+            Column("session_id", "string", "The player's session, a pseudonym or not like user_id"),
+        ),
+        "event_day",
+        "The personal columns of well-formed events, by their place in the log; kept apart, because they are erased",
+        _ROW_UPDATES,
+    ),
+    VIDEO_FACTS: Table(
+        (
+            _VIDEO,
+            Column("length_seconds", "int", "Length of the video; null if unknown"),
+            Column(
+                "own_viewers",
+                "array<struct<user_id: string, from_on: date, to_on: date>>",
+                "Viewers whose views are of their own video on the days [from_on, to_on)",
+            ),
+            Column("since_version", "bigint", "The catalogue version by which a run first judged with these facts"),
+        ),
+        "bucket(8, video_id)",
+        "The catalogue's facts that decide which views are billable; a video without any has no row. Closed to "
+        "analysts",
+        _ROW_UPDATES,
     ),
     VIEWS_BY_VIDEO: Table(
         (_VIDEO, *_COUNTS),
         "bucket(8, video_id)",
         "All settled views of a video; a video without one has no row",
+        _ROW_UPDATES,
     ),
     VIEWS_BY_VIDEO_DAY: Table(
         (_VIDEO, _EVENT_DAY, *_COUNTS, _POLICY),
         "event_day",
         "Settled views of a video by event day",
+        _ROW_UPDATES,
     ),
     VIEWS_BY_DETAIL: Table(
         (_VIDEO, _EVENT_DAY, _COUNTRY, _DEVICE, *_COUNTS, _POLICY),
         "event_day",
         "Settled views of a video by event day, country and device",
+        _ROW_UPDATES,
     ),
     REJECTED_EVENTS: Table(
         (
@@ -168,6 +215,7 @@ TABLES: dict[str, Table] = {
         ),
         "event_day",
         "How many events got which verdict; it adds up to the events received",
+        _ROW_UPDATES,
     ),
 }
 

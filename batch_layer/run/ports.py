@@ -1,9 +1,13 @@
-"""The ports of a run's steps: the batch tables with their engine, and the figures for monitoring."""
+"""The ports of a run's steps: the batch tables with their engine, and the figures for monitoring.
+
+Each step takes what the step before it returned, so that a wrong order cannot be written.
+"""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from datetime import date
-from typing import Protocol
+from typing import Any, Protocol
 
 from batch_layer.archive.archive_files import ArchivedFile
 from batch_layer.archive.ports import Archived
@@ -11,32 +15,68 @@ from batch_layer.gate.ports import GateReport
 from batch_layer.versions.day_changes import DayChange
 from batch_layer.versions.ports import VideoCount
 from ingestion.contract.event_contracts import EventContracts
-from ingestion.contract.offsets import LogPlace, OffsetRange, OffsetVector
+from ingestion.contract.offsets import LogPlace, OffsetVector
 from ingestion.contract.version import DayRules, PublishedVersion
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """The judged days, and the rules they were judged with."""
+class Branch:
+    """The branch of a run in every table, with the content it has now."""
 
-    touched: frozenset[date]
-    judged: frozenset[date]
+    run_id: str
+    base: PublishedVersion | None
     rules: Mapping[date, DayRules]
-    unknown_country_count: int = 0
-    """Archived events whose country is not a known country; they are counted under `ZZ`."""
+    """The rules of every event day of the branch."""
+    row_counts: Mapping[str, int]
+    content_hashes: Mapping[str, str]
+    engine: Any = field(repr=False, compare=False, default=None)
+    """The engine's own state."""
 
 
 @dataclass(frozen=True)
-class TableContents:
-    """The content of a branch: the manifest of the version it may become."""
+class ArchivedPiece:
+    """A part of the log, archived on a branch."""
 
-    snapshots: Mapping[str, int]
-    row_counts: Mapping[str, int]
-    content_hashes: Mapping[str, str]
-    verdict_counts: Mapping[str, int]
-    """Verdict → events, over all archived events; they add up to the events received."""
+    branch: Branch
+    start: OffsetVector
+    end: OffsetVector
+    archived: Archived
+    engine: Any = field(repr=False, compare=False, default=None)
+
+
+@dataclass(frozen=True)
+class JudgedPiece:
+    """An archived part whose events, and the stored ones that they change, have their outcomes on the branch."""
+
+    piece: ArchivedPiece
+    touched: frozenset[date]
+    """The event days with new or changed rows."""
+    rules: Mapping[date, DayRules]
+    unknown_country_count: int
+    """Archived events whose country is not a known country; they are counted under `ZZ`."""
+    replaced_count: int
+    """Stored events whose outcome changed."""
+    catalogue_changed_count: int
+    """Those of them that changed because the catalogue did."""
+    engine: Any = field(repr=False, compare=False, default=None)
+
+
+@dataclass(frozen=True)
+class DerivedPiece:
+    """A judged part that all derived tables of the branch include."""
+
+    judged: JudgedPiece
+    engine: Any = field(repr=False, compare=False, default=None)
+
+
+@dataclass(frozen=True)
+class PieceContents:
+    """What a part adds to the branch, read back from what was written."""
+
+    branch: Branch
+    """The branch with the part."""
     archived: Mapping[str, ArchivedFile]
-    """The files that the run added to the raw events, read back."""
+    """The files that were added to the raw events."""
     differences: Sequence[str]
     """Differences: between the records sent and read back, and between the raw and the judged events."""
 
@@ -54,31 +94,41 @@ class Warehouse(Protocol):
         Return the tables whose `main` was wrong. No other run may be at work.
         """
 
-    def open_branch(self, run_id: str, base: PublishedVersion | None) -> None:
-        """Begin a run's branch in every table."""
+    def open_branch(self, run_id: str, base: PublishedVersion | None) -> AbstractContextManager[Branch]:
+        """Begin a run's branch in every table; leaving the context frees what was computed, not the branch.
 
-    def archive(self, start: OffsetVector, ranges: Sequence[OffsetRange], end: OffsetVector) -> Archived:
-        """Append the ranges' records, untouched, and prove that they are complete."""
+        Raises:
+            RefusedError: the tables of the base have the layout of an earlier release.
+        """
 
-    def judge(self, accepted: Collection[LogPlace], contracts: EventContracts) -> Judgement:
-        """Decode the archived messages and judge every event of the days that they or a decision can affect.
+    def archive(self, branch: Branch, start: OffsetVector, end: OffsetVector) -> ArchivedPiece:
+        """Append the records in `[start, end)`, untouched, and prove that they are complete."""
+
+    def judge(self, piece: ArchivedPiece, accepted: Collection[LogPlace], contracts: EventContracts) -> JudgedPiece:
+        """Decode the archived messages, judge them, and replace the stored events whose outcome they change.
 
         `accepted`: the late events that this run is the first to judge as accepted.
         """
 
-    def derive(self) -> None:
-        """Compute the derived tables of the judged days."""
+    def derive(self, judged: JudgedPiece) -> DerivedPiece:
+        """Add the changes to the derived tables."""
 
-    def contents(self) -> TableContents:
-        """Return the branch's snapshots, row counts and content hashes."""
+    def check(self, derived: DerivedPiece) -> GateReport:
+        """Let the gate judge what the part changed."""
 
-    def check(self, offsets: OffsetVector, archived: Archived) -> GateReport:
-        """Let the gate judge the branch."""
+    def contents(self, derived: DerivedPiece) -> PieceContents:
+        """Read back what the part changed."""
 
-    def changed_counts(self) -> Sequence[VideoCount]:
+    def snapshots(self, branch: Branch) -> Mapping[str, int]:
+        """Return the newest snapshot of every table of the branch."""
+
+    def verdict_counts(self, branch: Branch) -> Mapping[str, int]:
+        """Return verdict → events, over all archived events; they add up to the events received."""
+
+    def changed_counts(self, branch: Branch) -> Sequence[VideoCount]:
         """Return the videos whose totals differ from the base version."""
 
-    def changed_days(self) -> Iterable[DayChange]:
+    def changed_days(self, branch: Branch) -> Iterable[DayChange]:
         """Return the differences from the base version by video and event day; can be read once."""
 
     def tag(self, version: int, snapshots: Mapping[str, int]) -> None:

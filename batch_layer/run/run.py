@@ -1,30 +1,34 @@
 """One batch run, as the sequence of its steps. Nothing of it is visible before `publish`."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
 from functools import partial
 from typing import Any
 
+from batch_layer.archive.archive_files import ArchivedFile
 from batch_layer.archive.cut import Cut, take_cut
-from batch_layer.archive.ports import Archived, LogEnds, SpeedCut
+from batch_layer.archive.ports import LogEnds, SpeedCut
 from batch_layer.errors import BatchError, DifferenceError, GateFailedError, RefusedError
 from batch_layer.gate.ports import GateReport
 from batch_layer.judging.late_events import newly_accepted
 from batch_layer.judging.ports import LateDecisions
 from batch_layer.reconciling.reconcile import ReconcilePorts, known_differences, reconcile_after_run
 from batch_layer.reconciling.reconciliation import Reconciliation
-from batch_layer.run.ports import Judgement, RunMetrics, TableContents, Warehouse
+from batch_layer.run.ports import Branch, JudgedPiece, PieceContents, RunMetrics, Warehouse
 from batch_layer.run.run_result import RunResult, new_run_id
 from batch_layer.stages import Progress, Stages
 from batch_layer.versions.ports import RunEntry, VersionStore
 from ingestion.contract.event_contracts import EventContracts
-from ingestion.contract.offsets import LogPlace
+from ingestion.contract.offsets import LogPlace, OffsetVector
 from ingestion.contract.unavailable import UnavailableError
 from ingestion.contract.version import PublishedVersion, contracts_after
 
 SEGMENTS_KEPT_VERSIONS = 2
 """The speed layer's segments stay for two more versions, for readers that still hold an older version."""
+
+PART_OFFSETS = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,8 @@ class RunPorts:
     metrics: RunMetrics
     progress: Progress
     clock: Callable[[], datetime]
+    part_offsets: int = PART_OFFSETS
+    """A run archives and judges at most about as many offsets at once."""
 
 
 def run_once(ports: RunPorts, topic: str, *, begin_at_oldest: bool = False) -> RunResult:
@@ -111,33 +117,47 @@ def _steps(
         ports.versions.end(run_id, "nothing_new", {"notes": list(cut.notes)})
         version = former.version if former else None
         return RunResult(run_id, "nothing_new", version, uncut_count=cut.uncut_count, stage_seconds=stages.seconds)
-    # 4. Everything is written to the run's own branch.
-    ports.warehouse.open_branch(run_id, former)
+    # 4. Everything is written to the run's own branch, in parts of bounded size.
+    contracts = contracts_after(former, cut.end)
+    with ports.warehouse.open_branch(run_id, former) as branch:
+        judged = _Judged(run_id, former, cut, accepted, contracts, branch)
+        parts = list(cut.parts(ports.part_offsets))
+        for number, (start, end) in enumerate(parts, start=1):
+            if len(parts) > 1:
+                ports.progress("part", f"{number} of {len(parts)}")
+            _add_part(ports, stages, judged, start, end, is_last=number == len(parts))
+        return _publish(ports, stages, judged)
+
+
+def _add_part(
+    ports: RunPorts, stages: Stages, judged: "_Judged", start: OffsetVector, end: OffsetVector, *, is_last: bool
+) -> None:
+    warehouse = ports.warehouse
     with stages.stage("archive") as notes:
-        archived = ports.warehouse.archive(cut.start, ranges, cut.end)
-        gap_count = sum(archived.gaps_by_partition.values())
-        notes.append(f"{archived.row_count:,} events")
+        archived = warehouse.archive(judged.branch, start, end)
+        gap_count = sum(archived.archived.gaps_by_partition.values())
+        notes.append(f"{archived.archived.row_count:,} events")
         notes.extend([f"{gap_count:,} offsets without a record"] if gap_count else [])
     with stages.stage("judge") as notes:
-        contracts = contracts_after(former, cut.end)
-        judgement = ports.warehouse.judge(accepted, contracts)
-        notes.append(f"{len(judgement.touched)} days touched, {len(judgement.judged)} judged")
-        unknown_count = judgement.unknown_country_count
+        # decisions wait for the last part: then every place is archived
+        piece = warehouse.judge(archived, judged.accepted if is_last else (), judged.contracts)
+        notes.append(f"{len(piece.touched)} days touched, {piece.replaced_count:,} stored events changed")
+        unknown_count, catalogue_count = piece.unknown_country_count, piece.catalogue_changed_count
         notes.extend([f"{unknown_count:,} events name no known country and count under ZZ"] if unknown_count else [])
+        notes.extend([f"{catalogue_count:,} of them because the catalogue changed"] if catalogue_count else [])
     with stages.stage("derive"):
-        ports.warehouse.derive()
+        derived = warehouse.derive(piece)
     # 5. The gate checks the branch; a refused one stays for inspection.
     with stages.stage("gate") as notes:
-        report = ports.warehouse.check(cut.end, archived)
+        report = warehouse.check(derived)
         notes.append(f"{report.checked_count} expectations, {len(report.failures)} failed, report {report.page}")
     if report.failures:
         raise GateFailedError(report.failures, str(report.page))
     with stages.stage("hash"):
-        contents = ports.warehouse.contents()
+        contents = warehouse.contents(derived)
     if contents.differences:
         raise DifferenceError(f"nothing was published: {contents.differences[0]}")
-    judged = _Judged(run_id, former, cut, archived, accepted, contracts, judgement, contents, report)
-    return _publish(ports, stages, judged)
+    judged.add(piece, contents, report)
 
 
 def _refuse_unreconciled(ports: RunPorts, version: PublishedVersion | None) -> str:
@@ -156,50 +176,76 @@ def _refuse_unreconciled(ports: RunPorts, version: PublishedVersion | None) -> s
     return f"the archive is as version {version.version} left it"
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Judged:
+    """What a run has judged so far."""
+
     run_id: str
     former: PublishedVersion | None
     cut: Cut
-    archived: Archived
     accepted: tuple[LogPlace, ...]
     contracts: EventContracts
-    judgement: Judgement
-    contents: TableContents
-    report: GateReport
+    branch: Branch
+    archived_count: int = 0
+    gaps: Counter[int] = field(default_factory=Counter)
+    unknown_country_count: int = 0
+    catalogue_changed_count: int = 0
+    touched: set[date] = field(default_factory=set)
+    files: dict[str, ArchivedFile] = field(default_factory=dict)
+    report: str = ""
+
+    def add(self, piece: JudgedPiece, contents: PieceContents, report: GateReport) -> None:
+        """Add a part to the sums."""
+        archived = piece.piece.archived
+        self.branch = contents.branch
+        self.archived_count += archived.row_count
+        self.gaps.update({partition: gap for partition, gap in archived.gaps_by_partition.items() if gap})
+        self.unknown_country_count += piece.unknown_country_count
+        self.catalogue_changed_count += piece.catalogue_changed_count
+        self.touched |= piece.touched
+        self.files |= contents.archived
+        self.report = str(report.page)
+
+    @property
+    def touched_days(self) -> tuple[str, ...]:
+        """Return the touched event days in order."""
+        return tuple(sorted(day.isoformat() for day in self.touched))
 
 
 def _publish(ports: RunPorts, stages: Stages, judged: _Judged) -> RunResult:
-    version = PublishedVersion(
-        version=judged.former.version + 1 if judged.former else 1,
-        run_id=judged.run_id,
-        offsets=judged.cut.end,
-        watermarks=judged.cut.watermarks,
-        snapshots=judged.contents.snapshots,
-        row_counts=judged.contents.row_counts,
-        content_hashes=judged.contents.content_hashes,
-        day_rules=judged.judgement.rules,
-        published_at=ports.clock(),
-        accepted_late=judged.accepted,
-        event_contracts=judged.contracts,
-    )
+    warehouse, branch = ports.warehouse, judged.branch
     notes = judged.cut.notes
     with stages.stage("publish") as report:
+        version = PublishedVersion(
+            version=judged.former.version + 1 if judged.former else 1,
+            run_id=judged.run_id,
+            offsets=judged.cut.end,
+            watermarks=judged.cut.watermarks,
+            snapshots=warehouse.snapshots(branch),
+            row_counts=branch.row_counts,
+            content_hashes=branch.content_hashes,
+            day_rules=branch.rules,
+            published_at=ports.clock(),
+            accepted_late=judged.accepted,
+            event_contracts=judged.contracts,
+        )
+        verdicts = dict(warehouse.verdict_counts(branch))
         # 6. The tag keeps the snapshots; the pointer makes them the version, in one transaction with the counts.
-        changed, days = ports.warehouse.changed_counts(), ports.warehouse.changed_days()
-        ports.warehouse.tag(version.version, version.snapshots)
+        changed, days = warehouse.changed_counts(branch), warehouse.changed_days(branch)
+        warehouse.tag(version.version, version.snapshots)
         detail = {
-            "archived": judged.archived.row_count,
-            "gaps": {str(partition): gap for partition, gap in judged.archived.gaps_by_partition.items() if gap},
+            "archived": judged.archived_count,
+            "gaps": {str(partition): gap for partition, gap in judged.gaps.items()},
             "accepted": len(judged.accepted),
-            "unknown_countries": judged.judgement.unknown_country_count,
-            "judged_days": sorted(day.isoformat() for day in judged.judgement.judged),
-            "report": str(judged.report.page),
+            "unknown_countries": judged.unknown_country_count,
+            "catalogue_changed": judged.catalogue_changed_count,
+            "judged_days": judged.touched_days,
+            "report": judged.report,
             "stage_seconds": stages.seconds,
-            "verdicts": dict(judged.contents.verdict_counts),
+            "verdicts": verdicts,
             "notes": list(notes),
         }
-        ports.versions.publish(version, changed, detail, days, judged.contents.archived)
+        ports.versions.publish(version, changed, detail, days, judged.files)
         report.append(f"version {version.version}, {len(changed):,} videos changed")
         # 7. From here on the version is published. The next run repairs what fails now.
         notes += _after_publishing(ports, version)
@@ -207,17 +253,17 @@ def _publish(ports: RunPorts, stages: Stages, judged: _Judged) -> RunResult:
         run_id=version.run_id,
         state="published",
         version=version.version,
-        archived_count=judged.archived.row_count,
-        gap_count=sum(judged.archived.gaps_by_partition.values()),
+        archived_count=judged.archived_count,
+        gap_count=judged.gaps.total(),
         uncut_count=judged.cut.uncut_count,
         accepted_count=len(judged.accepted),
-        unknown_country_count=judged.judgement.unknown_country_count,
-        judged_days=tuple(sorted(day.isoformat() for day in judged.judgement.judged)),
+        unknown_country_count=judged.unknown_country_count,
+        judged_days=judged.touched_days,
         row_counts=version.row_counts,
-        verdicts=judged.contents.verdict_counts,
+        verdicts=verdicts,
         changed_video_count=len(changed),
         settled_until=version.settled_until,
-        report=str(judged.report.page),
+        report=judged.report,
         stage_seconds=stages.seconds,
         notes=notes,
     )

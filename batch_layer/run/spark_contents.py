@@ -1,4 +1,4 @@
-"""Read back the content of a run's branch: the manifest of the version it may become, and the differences in it."""
+"""Read back what a part of a run changed on its branch: the manifest of the version it may become, and differences."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -14,60 +14,67 @@ from batch_layer.lake.iceberg_tables import path_of
 from batch_layer.lake.spark_content_hash import BY_FILE, BY_PLACE, contents
 from batch_layer.lake.tables import EVENTS, RAW_EVENTS
 from batch_layer.reconciling.reconciliation import place_differences
-from ingestion.contract.version import PublishedVersion
+from batch_layer.run.ports import Branch
+from batch_layer.run.spark_branch import Changes
 
 _PLACE = ("partition", "offset", "appended_at")
-_ARCHIVED, _JUDGED, _JUDGED_BEFORE = f"{RAW_EVENTS} by offset", f"{EVENTS} by offset", f"former {EVENTS} by offset"
+_ARCHIVED, _JUDGED, _REPLACED = f"{RAW_EVENTS} by offset", f"{EVENTS} by offset", f"replaced {EVENTS} by offset"
 
 
 @dataclass(frozen=True)
-class BranchContents:
-    """The changes from a run's base to its branch."""
+class ReadBack:
+    """The changes to a branch."""
 
     gained: Mapping[str, Content]
-    """Table → the rows that the branch has more than the base; a table that lost rows has a negative count."""
+    """Table → the rows that the branch has more than before; a table that lost rows has a negative count."""
     archived: Mapping[str, ArchivedFile]
     differences: tuple[str, ...]
 
-    def added_to(self, base: PublishedVersion | None) -> dict[str, Content]:
+    def added_to(self, branch: Branch) -> dict[str, Content]:
         """Return the content of every table of the branch."""
-        if base is None:
-            return dict(self.gained)
-        before = {name: Content.parse(base.row_counts[name], base.content_hashes[name]) for name in self.gained}
+        nothing = (0, Content().text)
+        before = {
+            name: Content.parse(branch.row_counts.get(name, nothing[0]), branch.content_hashes.get(name, nothing[1]))
+            for name in self.gained
+        }
         return {name: before[name] + each for name, each in self.gained.items()}
 
 
-def branch_contents(
-    spark: SparkSession, new: Mapping[str, DataFrame], old: Mapping[str, DataFrame], sent: Content
-) -> BranchContents:
-    """Read back the rows that a run wrote: `new` are the rows of each table that replaced `old`.
+def piece_contents(spark: SparkSession, changes: Mapping[str, Changes], raw: DataFrame, sent: Content) -> ReadBack:
+    """Read back the rows that a part of a run wrote; `sent` is the content sent to the raw events' files.
 
-    `new` of the raw events has the column `_file`; `sent` is the content sent to the files. Compares by content
-    that all of it is there, and that the events gained exactly the offsets of the raw events.
+    Compares by content that all of it is there, and that the events gained exactly the offsets of the raw events.
     """
-    parts = {f"+{name}": rows for name, rows in new.items()} | {f"-{name}": rows for name, rows in old.items()}
-    places = {_ARCHIVED: new[RAW_EVENTS], _JUDGED: new[EVENTS], _JUDGED_BEFORE: old[EVENTS]}
+    events = changes[EVENTS]
+    parts = {f"+{RAW_EVENTS}": raw.select("*", "_file")}
+    for name, each in changes.items():
+        parts[f"+{name}"] = each.added
+        if each.removed.count:
+            parts[f"-{name}"] = each.removed.rows
+    places = {_ARCHIVED: raw, _JUDGED: events.added}
+    if events.removed.count:
+        places[_REPLACED] = events.removed.rows
     parts |= {name: rows.select(*_PLACE) for name, rows in places.items()}
     found: defaultdict[str, dict[str, Content]] = defaultdict(dict)
-    for (name, part), content in contents(
-        parts, {f"+{RAW_EVENTS}": BY_FILE, **dict.fromkeys(places, BY_PLACE)}
-    ).items():
+    by = {f"+{RAW_EVENTS}": BY_FILE, **dict.fromkeys(places, BY_PLACE)}
+    for (name, part), content in contents(parts, by).items():
         found[name][str(part)] = content
     total = {name: sum(each.values(), Content()) for name, each in found.items()}
     nothing = Content()
-    gained = {name: total.get(f"+{name}", nothing) - total.get(f"-{name}", nothing) for name in new}
+    gained = {name: total.get(f"+{name}", nothing) - total.get(f"-{name}", nothing) for name in (RAW_EVENTS, *changes)}
     archived, gone = _archived(spark, found[f"+{RAW_EVENTS}"])
     differences = [f"file {path} of {RAW_EVENTS} {GONE}" for path in gone]
     if gained[RAW_EVENTS] != sent:
         differences.append(f"{RAW_EVENTS} has gained {gained[RAW_EVENTS]}, and Kafka sent {sent}")
     differences += place_differences(RAW_EVENTS, _by_place(found[_ARCHIVED]), EVENTS, _judged(found))
-    return BranchContents(gained, archived, tuple(differences))
+    return ReadBack(gained, archived, tuple(differences))
 
 
 def _judged(found: Mapping[str, Mapping[str, Content]]) -> dict[Place, Content]:
     """Return the events' gain, by place."""
-    now, before = _by_place(found.get(_JUDGED, {})), _by_place(found.get(_JUDGED_BEFORE, {}))
-    return {place: now.get(place, Content()) - before.get(place, Content()) for place in {*now, *before}}
+    now, before = _by_place(found.get(_JUDGED, {})), _by_place(found.get(_REPLACED, {}))
+    gain = {place: now.get(place, Content()) - before.get(place, Content()) for place in {*now, *before}}
+    return {place: content for place, content in gain.items() if content != Content()}
 
 
 def _by_place(found: Mapping[str, Content]) -> dict[Place, Content]:
@@ -80,6 +87,8 @@ def _archived(spark: SparkSession, by_file: Mapping[str, Content]) -> tuple[dict
     for part, content in by_file.items():
         file, _, place = part.rpartition("|")
         hours[file][Place.parse(place)] = content
+    if not hours:
+        return {}, []
     statuses = stored_files(spark, sorted({dirname(file) for file in hours}))
     by_path = {path_of(file): each for file, each in hours.items()}
     found = {path: ArchivedFile(statuses[path], each) for path, each in by_path.items() if path in statuses}

@@ -2,45 +2,31 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import date
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from batch_layer.judging.spark_accepted import accepted_rows, with_accepted
-from batch_layer.judging.spark_billability import RulesByDay
-from batch_layer.judging.spark_decode import COLUMNS, decode
-from batch_layer.judging.spark_derived import (
-    rejected_events,
-    tally,
-    views_by_detail,
-    views_by_video,
-    views_by_video_day,
-)
-from batch_layer.judging.spark_judging import DayJudge
+from batch_layer.judging.spark_aggregates import rejected_events, whole
+from batch_layer.judging.spark_decode import COLUMNS, PERSON, decode
+from batch_layer.judging.spark_judging import Rules, Stored, judge
+from batch_layer.lake.aggregates import AGGREGATES
 from batch_layer.lake.content import Content
 from batch_layer.lake.iceberg_tables import IcebergTables, branch_target
 from batch_layer.lake.spark_content_hash import contents
-from batch_layer.lake.tables import (
-    EVENTS,
-    RAW_EVENTS,
-    REJECTED_EVENTS,
-    TALLY,
-    VIEWS_BY_DETAIL,
-    VIEWS_BY_VIDEO,
-    VIEWS_BY_VIDEO_DAY,
-)
+from batch_layer.lake.spark_kept import Kept
+from batch_layer.lake.spark_stored import with_position
+from batch_layer.lake.tables import EVENTS, RAW_EVENTS, REJECTED_EVENTS, TABLES, VIDEO_FACTS, VIEWERS
 from ingestion.contract.offsets import LogPlace
 from ingestion.contract.policy import CountingPolicy
 from ingestion.contract.version import PublishedVersion
 
 _COMPARED_BY = {
+    VIDEO_FACTS: "whole",
     EVENTS: "event_day",
-    TALLY: "event_day",
+    VIEWERS: "event_day",
     REJECTED_EVENTS: "appended_on",
-    VIEWS_BY_VIDEO_DAY: "event_day",
-    VIEWS_BY_DETAIL: "event_day",
-    VIEWS_BY_VIDEO: "whole",
+    **{each.table: "event_day" if each.is_by_day else "whole" for each in AGGREGATES},
 }
 """In the order of the flow, so that the first difference is nearest to its cause."""
 
@@ -76,26 +62,31 @@ class Recount:
     policies: Mapping[int, CountingPolicy]
     """Every policy by its version number."""
     facts: DataFrame
-    """The facts of all catalogue versions that the day rules name."""
+    """The facts of the catalogue version that the version was judged by: video_id, length_seconds, own_viewers."""
 
     def write(self) -> None:
         """Compute every table again from the raw events of the version, with the rules that judged each day."""
         self.tables.open_branch(self.branch, self.version.snapshots)
         raw = self.tables.at(RAW_EVENTS, self.version.snapshots[RAW_EVENTS])
-        decoded = decode(raw, self.version.event_contracts).select(*COLUMNS).persist()
+        decoded = decode(raw, self.version.event_contracts).select(*COLUMNS, *PERSON).persist()
         if self.accepted:
             decoded = with_accepted(decoded, accepted_rows(self.spark, decoded, self.accepted))
-        days = frozenset(self.version.day_rules)
-        nothing = self._published(EVENTS).where(F.lit(False))
-        judge = DayJudge(self.spark, nothing, decoded, frozenset(), self._rules_for, self.facts)
-        self._replace(EVENTS, judge.judge(days).select(*nothing.columns))
+        nothing = {name: self._published(name).where(F.lit(False)) for name in (EVENTS, VIEWERS)}
+        policies = {day: self.policies[each.policy_version] for day, each in self.version.day_rules.items()}
+        judged = judge(
+            Stored(nothing[EVENTS], nothing[VIEWERS], frozenset()),
+            decoded,
+            Kept(with_position(nothing[EVENTS]), 0),
+            Rules(policies, self.facts, Kept(self.facts.select("video_id").where(F.lit(False)), 0)),
+        )
+        self._replace(EVENTS, judged.added)
+        self._replace(VIEWERS, decoded.where("viewer_hash IS NOT NULL"))
+        since = self._published(VIDEO_FACTS).select("video_id", "since_version")
+        self._replace(VIDEO_FACTS, self.facts.join(since, "video_id", "left"))
         events = self.tables.on_branch(EVENTS, self.branch)
-        self._replace(TALLY, tally(events))
         self._replace(REJECTED_EVENTS, rejected_events(decoded, raw))
-        self._replace(VIEWS_BY_DETAIL, views_by_detail(events))
-        by_day = views_by_video_day(self.tables.on_branch(VIEWS_BY_DETAIL, self.branch))
-        self._replace(VIEWS_BY_VIDEO_DAY, by_day)
-        self._replace(VIEWS_BY_VIDEO, views_by_video(self.tables.on_branch(VIEWS_BY_VIDEO_DAY, self.branch)))
+        for aggregate in AGGREGATES:
+            self._replace(aggregate.table, whole(events, aggregate))
 
     def differences(self) -> list[Difference]:
         """Compare the branch with the published snapshots part by part, and with the manifest as a whole."""
@@ -119,15 +110,9 @@ class Recount:
         self.tables.drop_branch(self.branch)
         self.spark.catalog.clearCache()
 
-    def _rules_for(self, days: Collection[date]) -> RulesByDay:
-        rules = {day: self.version.day_rules[day] for day in days}
-        return RulesByDay(
-            {day: self.policies[each.policy_version] for day, each in rules.items()},
-            {day: each.catalogue_version for day, each in rules.items()},
-        )
-
     def _replace(self, name: str, rows: DataFrame) -> None:
-        rows.writeTo(branch_target(name, self.branch)).overwrite(F.lit(True))
+        columns = [each.name for each in TABLES[name].columns]
+        rows.select(*columns).writeTo(branch_target(name, self.branch)).overwrite(F.lit(True))
 
     def _published(self, name: str) -> DataFrame:
         return self.tables.at(name, self.version.snapshots[name])

@@ -1,7 +1,8 @@
 """The batch tables on Iceberg and the engine on Spark: every step of a run on its own branch."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Protocol
@@ -11,47 +12,34 @@ from pyspark.sql import functions as F
 
 from batch_layer.archive.ports import Archived
 from batch_layer.archive.spark_archive import RecordSource, append_raw, verify_archived
+from batch_layer.errors import RefusedError
 from batch_layer.gate.ports import GateReport
 from batch_layer.gate.spark_gate_sums import Subject
 from batch_layer.judging.ports import CatalogueFacts
-from batch_layer.judging.spark_accepted import accepted_rows, touched_days, with_accepted
-from batch_layer.judging.spark_billability import RulesByDay, facts_frame
-from batch_layer.judging.spark_decode import COLUMNS, decode
-from batch_layer.judging.spark_derived import (
-    changed_totals,
-    merge_totals,
-    rejected_events,
-    tally,
-    verdict_counts,
-    views_by_detail,
-    views_by_video_day,
-)
-from batch_layer.judging.spark_judging import DayJudge, judge_touched
+from batch_layer.judging.spark_accepted import accepted_rows, filed_under_own_day, touched_days, with_accepted
+from batch_layer.judging.spark_aggregates import CellChanges, changed_cells, rejected_events, verdict_counts
+from batch_layer.judging.spark_billability import facts_frame
+from batch_layer.judging.spark_decode import COLUMNS, PERSON, decode
+from batch_layer.judging.spark_facts import FactChanges, changed_facts
+from batch_layer.judging.spark_judging import PLACE, Rules, Stored, judge
+from batch_layer.lake.aggregates import AGGREGATES, BY_VIDEO
 from batch_layer.lake.content import Content
-from batch_layer.lake.iceberg_tables import IcebergTables, branch_of, branch_target
+from batch_layer.lake.iceberg_tables import IcebergTables, branch_of
 from batch_layer.lake.spark_errors import translated
-from batch_layer.lake.tables import (
-    EVENTS,
-    RAW_EVENTS,
-    REJECTED_EVENTS,
-    TALLY,
-    VIEWS_BY_DETAIL,
-    VIEWS_BY_VIDEO,
-    VIEWS_BY_VIDEO_DAY,
-)
-from batch_layer.run.ports import Judgement, TableContents
-from batch_layer.run.spark_contents import branch_contents
+from batch_layer.lake.spark_kept import Kept, kept
+from batch_layer.lake.spark_stored import matching, with_position
+from batch_layer.lake.tables import EVENTS, RAW_EVENTS, REJECTED_EVENTS, TALLY, VIDEO_FACTS, VIEWERS
+from batch_layer.run.ports import ArchivedPiece, Branch, DerivedPiece, JudgedPiece, PieceContents
+from batch_layer.run.spark_branch import BranchTables, Changes
+from batch_layer.run.spark_contents import piece_contents
 from batch_layer.run.spark_rebuild import Difference, Recount
 from batch_layer.versions.day_changes import DayChange
 from batch_layer.versions.ports import VideoCount
 from batch_layer.versions.spark_day_changes import day_changes
 from ingestion.contract.event_contracts import EventContracts
-from ingestion.contract.offsets import LogPlace, OffsetRange, OffsetVector
+from ingestion.contract.offsets import LogPlace, OffsetVector
 from ingestion.contract.policy import POLICIES, CountingPolicy, policy_on
 from ingestion.contract.version import DayRules, PublishedVersion
-
-BY_DAY = (EVENTS, TALLY, VIEWS_BY_VIDEO_DAY, VIEWS_BY_DETAIL)
-"""The tables in which a run replaces whole event days."""
 
 
 class Gate(Protocol):
@@ -62,22 +50,28 @@ class Gate(Protocol):
 
 
 @dataclass
-class _Work:
-    """The state that the steps of one run hand on to the next."""
+class _Written:
+    """What the parts of a run have changed so far, one entry for each part."""
 
-    run_id: str
-    branch: str
-    base: PublishedVersion | None
-    starts: Mapping[str, int]
-    judged: frozenset[date] = frozenset()
-    rules: Mapping[date, DayRules] = field(default_factory=dict)
-    sent: Content = field(default_factory=Content)
-    """The content of the records sent to the raw events."""
-    raw: DataFrame | None = None
-    moved: DataFrame | None = None
+    events: list[Changes] = field(default_factory=list)
+    totals: list[CellChanges] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Archived:
+    raw: DataFrame
+    sent: Content
+
+
+@dataclass(frozen=True)
+class _Judged:
+    raw: DataFrame
+    sent: Content
+    new: DataFrame
+    """The newly decoded events, with those that a decision accepts as candidates."""
+    moved: Kept
     """Stored late events that a decision moves to another day, as they were."""
-    decoded: DataFrame | None = None
-    totals: DataFrame | None = None
+    changes: Mapping[str, Changes]
 
 
 class SparkWarehouse:
@@ -95,7 +89,6 @@ class SparkWarehouse:
     ) -> None:
         self._spark, self._source, self._catalogue = spark, source, catalogue
         self._reports, self._gate, self._policies = reports, gate, policies
-        self._work: _Work | None = None
         self.tables = IcebergTables(spark)
 
     @translated
@@ -106,126 +99,141 @@ class SparkWarehouse:
         return self.tables.move_main(current.snapshots) if current else []
 
     @translated
-    def open_branch(self, run_id: str, base: PublishedVersion | None) -> None:
+    def open_branch(self, run_id: str, base: PublishedVersion | None) -> AbstractContextManager[Branch]:
         """See the port."""
+        if base is not None and VIEWERS not in base.snapshots:
+            raise RefusedError(
+                f"version {base.version} has the tables of an earlier release; ./viewledger batch upgrade once"
+            )
         self._spark.catalog.clearCache()
-        branch = branch_of(run_id)
-        starts = self.tables.open_branch(branch, base.snapshots if base else {})
-        self._work = _Work(run_id, branch, base, starts)
+        self.tables.open_branch(branch_of(run_id), base.snapshots if base else {})
+        if base is None:
+            return self._freeing(Branch(run_id, base, {}, {}, {}, _Written()))
+        return self._freeing(Branch(run_id, base, base.day_rules, base.row_counts, base.content_hashes, _Written()))
+
+    @contextmanager
+    def _freeing(self, branch: Branch) -> Iterator[Branch]:
+        try:
+            yield branch
+        finally:
+            self._spark.catalog.clearCache()
 
     @translated
-    def archive(self, start: OffsetVector, ranges: Sequence[OffsetRange], end: OffsetVector) -> Archived:
+    def archive(self, branch: Branch, start: OffsetVector, end: OffsetVector) -> ArchivedPiece:
         """See the port."""
-        work = self._working
+        on = self._on(branch)
+        before = on.head(RAW_EVENTS)
+        ranges = end.ranges_since(start)
         if not ranges:
-            return Archived({}, {})
+            nothing = self.tables.at(RAW_EVENTS, before).where(F.lit(False))
+            return ArchivedPiece(branch, start, end, Archived({}, {}), _Archived(nothing, Content()))
         file_count = self._spark.sparkContext.defaultParallelism
         records = self._source.read(start, end)
-        work.sent = append_raw(records, branch=work.branch, run_id=work.run_id, file_count=file_count)
-        work.raw = self._appended(RAW_EVENTS)
-        return verify_archived(work.raw, ranges)
+        sent = append_raw(records, branch=branch_of(branch.run_id), run_id=branch.run_id, file_count=file_count)
+        raw = on.appended(RAW_EVENTS, before)
+        return ArchivedPiece(branch, start, end, verify_archived(raw, ranges), _Archived(raw, sent))
 
     @translated
-    def judge(self, accepted: Collection[LogPlace], contracts: EventContracts) -> Judgement:
+    def judge(self, piece: ArchivedPiece, accepted: Collection[LogPlace], contracts: EventContracts) -> JudgedPiece:
         """See the port."""
-        work = self._working
-        read, stored = decode(self._appended(RAW_EVENTS), contracts).persist(), self._at_start(EVENTS)
-        unknown_country_count = read.where("is_country_unknown").count()
-        decoded = read.select(*COLUMNS)
+        branch, archived, on = piece.branch, piece.engine, self._on(piece.branch)
+        new = decode(archived.raw, contracts).persist()
+        unknown_country_count = new.where("is_country_unknown").count()
+        stored = Stored(on.read(EVENTS), on.read(VIEWERS), frozenset(branch.rules))
+        moved = self._moved(stored, accepted)
+        decoded = new.select(*COLUMNS, *PERSON)
         if accepted:
-            work.moved = accepted_rows(self._spark, stored, accepted).persist()
-            stored = with_accepted(stored, work.moved)
             decoded = with_accepted(decoded, accepted_rows(self._spark, decoded, accepted))
-        work.decoded = decoded
-        touched = touched_days(decoded, work.moved)
-        former = work.base.day_rules if work.base else {}
         latest = self._catalogue.latest_version()
-
-        def rules_for(days: Collection[date]) -> RulesByDay:
-            return RulesByDay({day: policy_on(day, self._policies) for day in days}, dict.fromkeys(days, latest))
-
-        judge = DayJudge(self._spark, stored, decoded, frozenset(former), rules_for, self._facts({latest}))
-        work.judged = judge_touched(judge, touched, self._write_events)
-        judged_now = {day: DayRules(policy_on(day, self._policies).version, latest) for day in work.judged}
-        work.rules = {**former, **judged_now}
-        return Judgement(touched, work.judged, work.rules, unknown_country_count)
-
-    @translated
-    def derive(self) -> None:
-        """See the port."""
-        work = self._working
-        days = F.col("event_day").isin(sorted(work.judged))
-        events = self._on_branch(EVENTS).where(days)
-        tally(events).writeTo(branch_target(TALLY, work.branch)).overwrite(days)
-        views_by_detail(events).writeTo(branch_target(VIEWS_BY_DETAIL, work.branch)).overwrite(days)
-        detail = self._on_branch(VIEWS_BY_DETAIL).where(days)
-        views_by_video_day(detail).writeTo(branch_target(VIEWS_BY_VIDEO_DAY, work.branch)).overwrite(days)
-        before, now = (
-            rows.where(days) for rows in (self._at_start(VIEWS_BY_VIDEO_DAY), self._on_branch(VIEWS_BY_VIDEO_DAY))
+        facts, rules = self._rules(branch, latest, touched_days(decoded, moved.rows if moved.count else None))
+        judged = judge(stored, decoded, moved, rules)
+        changes = {
+            EVENTS: on.replace_many(EVENTS, judged.removed, judged.added, piece.archived.row_count),
+            VIDEO_FACTS: on.replace(VIDEO_FACTS, facts.removed, facts.added),
+            VIEWERS: _replaced_viewers(on, decoded, moved, piece.archived.row_count),
+        }
+        branch.engine.events.append(changes[EVENTS])
+        engine = _Judged(archived.raw, archived.sent, decoded, moved, changes)
+        day_rules = {day: DayRules(each.version, latest) for day, each in rules.policies.items()}
+        touched = changes[EVENTS].days()
+        return JudgedPiece(
+            piece,
+            touched,
+            day_rules,
+            unknown_country_count,
+            judged.removed.count,
+            judged.catalogue_changed_count,
+            engine,
         )
-        work.totals = changed_totals(before, now, self._at_start(VIEWS_BY_VIDEO)).persist()
-        merge_totals(work.totals, branch_target(VIEWS_BY_VIDEO, work.branch))
-        if work.decoded is not None and work.raw is not None:
-            rejected = rejected_events(work.decoded, work.raw).coalesce(1)
-            rejected.writeTo(branch_target(REJECTED_EVENTS, work.branch)).append()
 
     @translated
-    def contents(self) -> TableContents:
-        """See the port. Reads the judged days and the appended rows; the rest is known from the base version."""
-        work = self._working
-        days = F.col("event_day").isin(sorted(work.judged))
-        new = {name: self._on_branch(name).where(days) for name in BY_DAY}
-        old = {name: self._at_start(name).where(days) for name in BY_DAY}
-        new[RAW_EVENTS] = self._appended(RAW_EVENTS).select("*", "_file")
-        new[REJECTED_EVENTS] = self._appended(REJECTED_EVENTS)
-        changed = self._totals.select("video_id")
-        new[VIEWS_BY_VIDEO] = self._on_branch(VIEWS_BY_VIDEO).join(changed, "video_id", "left_semi")
-        old[VIEWS_BY_VIDEO] = self._at_start(VIEWS_BY_VIDEO).join(changed, "video_id", "left_semi")
-        found = branch_contents(self._spark, new, old, work.sent)
-        total = found.added_to(work.base)
-        return TableContents(
-            snapshots=self.tables.heads(work.branch),
+    def derive(self, judged: JudgedPiece) -> DerivedPiece:
+        """See the port."""
+        branch, engine = judged.piece.branch, judged.engine
+        on, events, changes = self._on(branch), engine.changes[EVENTS], dict(engine.changes)
+        for cells in changed_cells(events.added, events.removed.rows, on.read, aggregates=AGGREGATES):
+            table = cells.aggregate.table
+            changes[table] = on.replace(table, cells.removed, cells.added)
+            if cells.aggregate == BY_VIDEO:
+                branch.engine.totals.append(cells)
+        before = on.head(REJECTED_EVENTS)
+        rejected = rejected_events(engine.new, engine.raw).coalesce(1)
+        self.tables.append(REJECTED_EVENTS, branch_of(branch.run_id), rejected)
+        changes[REJECTED_EVENTS] = on.changes_since(REJECTED_EVENTS, before)
+        return DerivedPiece(judged, replace(engine, changes=changes))
+
+    @translated
+    def check(self, derived: DerivedPiece) -> GateReport:
+        """See the port."""
+        piece, engine = derived.judged.piece, derived.engine
+        subject = Subject(
+            changes=engine.changes,
+            moved=engine.moved.rows if engine.moved.count else None,
+            former_offsets=piece.start,
+            offsets=piece.end,
+            archived=piece.archived,
+        )
+        number = len(piece.branch.engine.events)
+        folder = self._reports / piece.branch.run_id
+        return self._gate(
+            self._spark, subject, piece.branch.run_id, folder if number == 1 else folder / f"part-{number}"
+        )
+
+    @translated
+    def contents(self, derived: DerivedPiece) -> PieceContents:
+        """See the port. Only changed rows are read; the rest is known."""
+        branch, engine = derived.judged.piece.branch, derived.engine
+        found = piece_contents(self._spark, engine.changes, engine.raw, engine.sent)
+        engine.new.unpersist()
+        total = found.added_to(branch)
+        grown = replace(
+            branch,
+            rules=derived.judged.rules,
             row_counts={name: each.row_count for name, each in total.items()},
             content_hashes={name: each.text for name, each in total.items()},
-            verdict_counts=verdict_counts(self._on_branch(TALLY)),
-            archived=found.archived,
-            differences=found.differences,
         )
+        return PieceContents(grown, found.archived, found.differences)
 
     @translated
-    def check(self, offsets: OffsetVector, archived: Archived) -> GateReport:
+    def snapshots(self, branch: Branch) -> dict[str, int]:
         """See the port."""
-        work = self._working
-        days = F.col("event_day").isin(sorted(work.judged))
-        subject = Subject(
-            events=self._on_branch(EVENTS).where(days),
-            rejected=self._appended(REJECTED_EVENTS),
-            detail=self._on_branch(VIEWS_BY_DETAIL).where(days),
-            by_day=self._on_branch(VIEWS_BY_VIDEO_DAY).where(days),
-            changed_totals=self._on_branch(VIEWS_BY_VIDEO).join(
-                self._totals.select("video_id"), "video_id", "left_semi"
-            ),
-            expected_totals=self._totals.where("views > 0"),
-            tally=self._on_branch(TALLY),
-            former_tally=self._at_start(TALLY),
-            moved=work.moved,
-            judged_days=work.judged,
-            former_offsets=work.base.offsets if work.base else None,
-            offsets=offsets,
-            archived=archived,
-        )
-        return self._gate(self._spark, subject, work.run_id, self._reports / work.run_id)
+        return self.tables.heads(branch_of(branch.run_id))
 
     @translated
-    def changed_counts(self) -> list[VideoCount]:
+    def verdict_counts(self, branch: Branch) -> dict[str, int]:
         """See the port."""
-        rows = self._totals.toArrow().to_pylist()
+        return verdict_counts(self._on(branch).read(TALLY))
+
+    @translated
+    def changed_counts(self, branch: Branch) -> list[VideoCount]:
+        """See the port."""
+        rows = _changed_totals(branch.engine.totals).toArrow().to_pylist()
         return [VideoCount(row["video_id"], row["views"], row["billable_views"]) for row in rows]
 
     @translated
-    def changed_days(self) -> Iterator[DayChange]:
+    def changed_days(self, branch: Branch) -> Iterator[DayChange]:
         """See the port."""
-        return day_changes(self._at_start(EVENTS), self._on_branch(EVENTS), self._working.judged)
+        return day_changes([(each.removed.rows, each.added) for each in branch.engine.events])
 
     @translated
     def tag(self, version: int, snapshots: Mapping[str, int]) -> None:
@@ -238,6 +246,7 @@ class SparkWarehouse:
     ) -> list[Difference]:
         """See the port."""
         self._spark.catalog.clearCache()
+        catalogue = max((rules.catalogue_version for rules in version.day_rules.values()), default=0)
         recount = Recount(
             spark=self._spark,
             tables=self.tables,
@@ -245,7 +254,7 @@ class SparkWarehouse:
             accepted=accepted,
             branch=branch_of(run_id),
             policies={policy.version: policy for policy in self._policies},
-            facts=self._facts({rules.catalogue_version for rules in version.day_rules.values()}),
+            facts=self._catalogue_facts(catalogue),
         )
         recount.write()
         found = recount.differences()
@@ -257,38 +266,65 @@ class SparkWarehouse:
         """See the port."""
         self.tables.move_main(version.snapshots)
         self.tables.drop_branch(branch_of(version.run_id))
-        self._spark.catalog.clearCache()
 
-    @property
-    def _working(self) -> _Work:
-        if self._work is None:
-            raise RuntimeError("open_branch comes first")
-        return self._work
+    def _moved(self, stored: Stored, accepted: Collection[LogPlace]) -> Kept:
+        """Return the stored late events at these places, with their position and viewer."""
+        late = with_position(stored.events)
+        if not accepted:
+            nobody = {name: F.lit(None).cast("bigint" if name == "viewer_hash" else "string") for name in PERSON}
+            return Kept(late.where(F.lit(False)).withColumns(nobody), 0)
+        found = kept(accepted_rows(self._spark, late, accepted))
+        persons = matching(stored.viewers, "id_hash", kept(found.rows.select("id_hash").distinct()))
+        return kept(found.rows.join(persons.select(*PLACE, *PERSON), [*PLACE], "left"))
 
-    @property
-    def _totals(self) -> DataFrame:
-        if self._working.totals is None:
-            raise RuntimeError("derive comes first")
-        return self._working.totals
+    def _rules(self, branch: Branch, latest: int, touched: Collection[date]) -> tuple[FactChanges, Rules]:
+        """Return how the catalogue changed, and the rules of every day; a day keeps the policy it began with."""
+        by_version = {policy.version: policy for policy in self._policies}
+        policies = {day: policy_on(day, self._policies) for day in touched}
+        policies |= {day: by_version[rules.policy_version] for day, rules in branch.rules.items()}
+        stored = self._on(branch).read(VIDEO_FACTS)
+        if latest == _catalogue_of(branch):
+            none = Kept(with_position(stored).where(F.lit(False)), 0)
+            changes = FactChanges(none, Kept(stored.where(F.lit(False)), 0), Kept(stored.select("video_id"), 0))
+            return changes, Rules(policies, stored, changes.videos)
+        facts = self._catalogue_facts(latest)
+        changes = changed_facts(stored, facts, latest)
+        return changes, Rules(policies, facts, changes.videos)
 
-    def _write_events(self, judged: DataFrame, days: frozenset[date]) -> DataFrame:
-        columns = self._at_start(EVENTS).columns
-        target = branch_target(EVENTS, self._working.branch)
-        judged.select(*columns).writeTo(target).overwrite(F.col("event_day").isin(sorted(days)))
-        return self._on_branch(EVENTS)
+    def _catalogue_facts(self, version: int) -> DataFrame:
+        return facts_frame(self._spark, ((video_id, known) for _, video_id, known in self._catalogue.facts({version})))
 
-    def _facts(self, versions: Collection[int]) -> DataFrame:
-        return facts_frame(self._spark, self._catalogue.facts(versions))
+    def _on(self, branch: Branch) -> BranchTables:
+        return BranchTables(self.tables, branch.run_id)
 
-    def _appended(self, name: str) -> DataFrame:
-        work = self._working
-        head = self.tables.heads(work.branch)[name]
-        if head == work.starts[name]:
-            return self.tables.at(name, head).limit(0)
-        return self.tables.between(name, work.starts[name], head)
 
-    def _on_branch(self, name: str) -> DataFrame:
-        return self.tables.on_branch(name, self._working.branch)
+def _replaced_viewers(on: BranchTables, new: DataFrame, moved: Kept, row_count: int) -> Changes:
+    """Append the personal columns of new events; those of moved ones go to their own day."""
+    added = _viewers(new)
+    if not moved.count:
+        return on.replace_many(VIEWERS, None, added, row_count)
+    found = matching(on.read(VIEWERS), "id_hash", kept(moved.rows.select("id_hash").distinct()))
+    old = kept(found.join(moved.joinable(*PLACE), [*PLACE], "left_semi"))
+    added = added.unionByName(_viewers(filed_under_own_day(moved.rows)))
+    return on.replace_many(VIEWERS, old, added, row_count + moved.count)
 
-    def _at_start(self, name: str) -> DataFrame:
-        return self.tables.at(name, self._working.starts[name])
+
+def _catalogue_of(branch: Branch) -> int:
+    """Return the catalogue version by which the events of a branch are judged; one for all days."""
+    return max((rules.catalogue_version for rules in branch.rules.values()), default=0)
+
+
+def _viewers(events: DataFrame) -> DataFrame:
+    return events.where("viewer_hash IS NOT NULL").select(*PLACE, "event_day", "id_hash", *PERSON)
+
+
+def _changed_totals(parts: list[CellChanges]) -> DataFrame:
+    """Return the totals of all videos that a run changed, as its last part left them; zeros where no view is left."""
+    found = None
+    for number, cells in enumerate(parts):
+        rows = cells.added.rows.select(*BY_VIDEO.columns).unionByName(cells.gone).withColumn("part", F.lit(number))
+        found = rows if found is None else found.unionByName(rows)
+    if found is None:
+        raise RuntimeError("derive comes first")
+    last = F.max_by(F.struct("views", "billable_views"), "part").alias("counts")
+    return found.groupBy("video_id").agg(last).select("video_id", "counts.*")

@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from batch_layer.lake.iceberg_tables import IcebergTables
-from batch_layer.lake.tables import EVENTS, VIEWS_BY_DETAIL
+from batch_layer.lake.tables import EVENTS, VIEWERS, VIEWS_BY_DETAIL
 from batch_layer.settled.spark_attribution import AttributionRows, pieces_of, placed, unpacked, with_outcomes, within
 from batch_layer.settled.spark_conflicts import conflicts_of
 from batch_layer.settled.spark_rejudging import rejudged
@@ -53,7 +53,7 @@ class IcebergSettledViews:
         """
         events = self._read(EVENTS)
         if policy is not None:
-            events = rejudged(events, attribution.period, policy, attribution.facts())
+            events = rejudged(events, self._read(VIEWERS), attribution.period, policy, attribution.facts())
         return unpacked(_streamed(pieces_of(with_outcomes(events, attribution.period), attribution)))
 
     def unplaced(self, attribution: AttributionRows) -> Iterator[UnplacedViews]:
@@ -133,12 +133,14 @@ class IcebergSettledViews:
     def conflicts(self, period: Period) -> Iterator[Conflict]:
         """Yield the events of the period with verdict `conflict`."""
         for partition, offset, event_id, video_id, happened, appended, first_place, differing in _streamed(
-            conflicts_of(self._read(EVENTS), period)
+            conflicts_of(self._read(EVENTS), self._read(VIEWERS), period)
         ):
             instants = (_instant(happened), _instant(appended))
             yield Conflict(partition, offset, event_id, video_id, *instants, first_place, differing)
 
     def _read(self, table: str) -> DataFrame:
+        if table == VIEWERS:  # no version pins personal columns: the newest ones are all there are
+            return self._tables.newest(table)
         return self._tables.at(table, self._version.snapshots[table])
 
 

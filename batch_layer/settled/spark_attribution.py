@@ -10,7 +10,7 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from batch_layer.judging.spark_verdicts import BROADCAST_ROWS_MAX
+from batch_layer.lake.spark_kept import BROADCAST_ROWS_MAX
 from ingestion.contract.counting import Billability, Verdict, VideoFacts
 from ingestion.contract.periods import Period
 from ingestion.contract.settled import CardDays, OwnedDays, SettledPiece

@@ -22,17 +22,19 @@ _COMPARED = (
 _PLACE = ("partition", "offset")
 
 
-def conflicts_of(events: DataFrame, period: Period) -> DataFrame:
+def conflicts_of(events: DataFrame, viewers: DataFrame, period: Period) -> DataFrame:
     """Return the conflicts of the period: place, ids, instants in microseconds, the place of the first, `differing`.
 
     The first is chosen by the rule of `repeat_verdicts`; `differing` names the columns in which the two differ, none
-    if the contents differ only in fields that the table does not keep.
+    if the contents differ only in fields that the tables do not keep.
     """
+    is_near_period = F.col("event_day").between(F.date_sub(F.lit(period.start_on), 1), F.lit(period.end_on))
+    persons = viewers.where(is_near_period).select(*_PLACE, "user_id", "session_id")
+    events = events.where(is_near_period & F.col("verdict").isin(*CANDIDATES)).join(persons, [*_PLACE], "left")
     own = F.col("verdict") == Verdict.CONFLICT.value
     conflicts = events.where(own & within(F.col("event_day"), period)).alias("conflict")
     first = F.struct(is_late().alias("is_late"), "appended_at", *_PLACE, F.struct(*_COMPARED).alias("content"))
-    is_near_period = F.col("event_day").between(F.date_sub(F.lit(period.start_on), 1), F.lit(period.end_on))
-    in_reach = events.where(F.col("verdict").isin(*CANDIDATES) & is_near_period).select(
+    in_reach = events.select(
         F.col("event_id").alias("same_id"), F.col("event_day").alias("first_day"), first.alias("first")
     )
     is_near = F.abs(F.date_diff("conflict.event_day", "first_day")) <= 1

@@ -6,33 +6,38 @@ from datetime import timedelta
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from batch_layer.judging.spark_billability import RulesByDay, facts_frame, judge_alone, over_cap, with_cap
+from batch_layer.judging.spark_billability import facts_frame, judge_alone, over_cap, policy_rows, with_cap
+from batch_layer.lake.spark_kept import kept
 from batch_layer.settled.spark_attribution import within
 from ingestion.contract.counting import VideoFacts
 from ingestion.contract.periods import Period
 from ingestion.contract.policy import CountingPolicy
 
-_CATALOGUE = 0
-"""All days are judged by the same catalogue."""
-
 
 def rejudged(
-    events: DataFrame, period: Period, policy: CountingPolicy, facts: Iterable[tuple[str, VideoFacts]]
+    events: DataFrame,
+    viewers: DataFrame,
+    period: Period,
+    policy: CountingPolicy,
+    facts: Iterable[tuple[str, VideoFacts]],
 ) -> DataFrame:
     """Return the period's events with the billability that a policy gives them.
 
-    The cap looks back on the day before the period, whose billable views keep their verdicts.
+    The cap looks back on the day before the period, whose billable views keep their verdicts. `viewers` are the
+    personal columns; an event without any, because they were erased, is a viewer of its own.
     """
     spark = events.sparkSession
-    days = period.days()
-    rules = RulesByDay(dict.fromkeys(days, policy), dict.fromkeys(days, _CATALOGUE))
-    known = facts_frame(spark, ((_CATALOGUE, video_id, each) for video_id, each in facts))
+    before_on = period.start_on - timedelta(days=1)
+    person = F.coalesce("user_id", F.concat_ws(":", "partition", "offset")).alias("user_id")
+    near = viewers.where(F.col("event_day").between(F.lit(before_on), F.lit(period.end_on)))
+    known = near.select("partition", "offset", "user_id")
+    with_viewer = events.join(known, ["partition", "offset"], "left").select(*events.columns, person)
+    policies = dict.fromkeys(period.days(), policy)
     is_judged = within(F.col("event_day"), period)
-    unjudged = events.where(is_judged).drop("billability", "policy_version", "catalogue_version")
-    judged = judge_alone(unjudged, rules.as_rows(spark), known)
-    before = events.where(F.col("event_day") == F.lit(period.start_on - timedelta(days=1)))
-    dropped = over_cap(
-        judged.where("billability = 'billable'"), before.where("billability = 'billable'"), rules.policies
-    )
+    unjudged = with_viewer.where(is_judged).drop("billability", "policy_version")
+    judged = judge_alone(unjudged, policy_rows(spark, policies), facts_frame(spark, facts))
+    before = with_viewer.where(F.col("event_day") == F.lit(before_on))
+    billable = "billability = 'billable'"
+    dropped = kept(over_cap(judged.where(billable), before.where(billable), policies))
     # events of other days can belong to the period, too: late ones, by their own timestamp
-    return with_cap(judged, dropped).unionByName(events.where(~is_judged))
+    return with_cap(judged, dropped).drop("user_id").unionByName(events.where(~is_judged))

@@ -1,7 +1,7 @@
 """The changes that a run makes to the settled views of each video and day, for serving's series."""
 
-from collections.abc import Collection, Iterator
-from datetime import date
+from collections.abc import Iterator, Sequence
+from functools import reduce
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -12,12 +12,12 @@ _ROWS_PER_STEP = 1_000
 _CELL = ("quarter", "country", "device_type")
 
 
-def day_changes(before: DataFrame, now: DataFrame, days: Collection[date]) -> Iterator[DayChange]:
-    """Compare the counted events of these days before and now; changes become objects when they are read."""
-    on_days = F.col("event_day").isin(sorted(days))
-    signed = _signed(now.where(on_days), 1).unionByName(_signed(before.where(on_days), -1))
+def day_changes(changed: Sequence[tuple[DataFrame, DataFrame]]) -> Iterator[DayChange]:
+    """Sum up the events `(removed, added)` of each part of a run; changes become objects when they are read."""
+    signed = [_signed(rows, sign) for pair in changed for rows, sign in zip(pair, (-1, 1), strict=True)]
+    signed_rows = reduce(DataFrame.unionByName, signed)
     sums = (F.sum("views").alias("views"), F.sum("billable_views").alias("billable_views"))
-    cells = signed.groupBy("video_id", "event_day", *_CELL).agg(*sums).where("views <> 0 OR billable_views <> 0")
+    cells = signed_rows.groupBy("video_id", "event_day", *_CELL).agg(*sums).where("views <> 0 OR billable_views <> 0")
     listed = F.sort_array(F.collect_list(F.struct(*_CELL, "views", "billable_views"))).alias("cells")
     day = F.date_format("event_day", "yyyy-MM-dd").alias("event_day")
     return _changes(cells.groupBy("video_id", day).agg(*sums, listed))

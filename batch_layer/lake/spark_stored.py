@@ -1,0 +1,41 @@
+"""Look up stored rows by narrow keys, so that no more than these columns is read of the rows that do not match."""
+
+from collections.abc import Collection
+from datetime import date
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from batch_layer.lake.spark_kept import Kept, kept
+
+LITERAL_KEYS_MAX = 2_000
+"""So many keys are named in the query, so that row groups without any of them are skipped."""
+POSITION = ("_file", "_pos")
+"""Where a stored row is; by it the row is deleted."""
+
+
+def on_days(rows: DataFrame, days: Collection[date]) -> DataFrame:
+    """Return the rows of some event days."""
+    return rows.where(F.col("event_day").isin(sorted(days)) if days else F.lit(False))
+
+
+def with_position(rows: DataFrame) -> DataFrame:
+    """Return stored rows with the columns of `POSITION`."""
+    return rows.select("*", *POSITION)
+
+
+def matching(stored: DataFrame, key: str, keys: Kept) -> DataFrame:
+    """Return the stored rows whose `key` is among the first column of `keys`, whole and with their position."""
+    if keys.count == 0:
+        return with_position(stored).where(F.lit(False))
+    column = keys.rows.columns[0]
+    if keys.count <= LITERAL_KEYS_MAX:
+        values = [row[0] for row in keys.rows.select(column).collect()]
+        return with_position(stored).where(F.col(key).isin(values))
+    return with_position(stored).join(keys.joinable(column).withColumnRenamed(column, key), key, "left_semi")
+
+
+def known_keys(stored: DataFrame, key: str, wanted: Kept) -> Kept:
+    """Return which of the distinct `wanted` keys some stored row has; reads the column `key` alone."""
+    found = stored.select(key).join(wanted.joinable(key), key, "left_semi")
+    return kept(found.distinct())

@@ -1,0 +1,82 @@
+"""Read and change the tables of a run's branch; what a run changed is read back from what was written."""
+
+from dataclasses import dataclass
+from datetime import date
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from batch_layer.lake.iceberg_tables import IcebergTables, branch_of
+from batch_layer.lake.spark_kept import Kept
+from batch_layer.lake.spark_stored import POSITION
+
+FILE_ROWS = 500_000
+"""About as many rows of a run go to one file of each day."""
+_FILE_ORDER = ("event_day", "id_hash", "video_id")
+"""By these columns rows are sorted within a file, as far as a table has them."""
+
+
+@dataclass(frozen=True)
+class Changes:
+    """The rows that a part of a run took from a table, as they were stored, and those it added, read back."""
+
+    removed: Kept
+    added: DataFrame
+
+    def days(self) -> frozenset[date]:
+        """Return the event days of both."""
+        found = self.added.select("event_day").unionByName(self.removed.rows.select("event_day"))
+        return frozenset(row[0] for row in found.distinct().collect())
+
+
+@dataclass(frozen=True)
+class BranchTables:
+    """The tables as a run's branch has them now."""
+
+    tables: IcebergTables
+    run_id: str
+
+    def read(self, name: str) -> DataFrame:
+        """Return the rows of a table, pinned to its newest snapshot."""
+        return self.tables.at(name, self.head(name))
+
+    def head(self, name: str) -> int:
+        """Return the newest snapshot of a table."""
+        return self.tables.head(name, branch_of(self.run_id))
+
+    def replace(self, name: str, removed: Kept | None, added: Kept) -> Changes:
+        """Delete stored rows, given with their position, and append others."""
+        self._delete(name, removed)
+        if not added.count:
+            return self.changes_since(name, self.head(name), removed)
+        return self._append(name, added.rows, added.count, removed)
+
+    def replace_many(self, name: str, removed: Kept | None, added: DataFrame, row_count: int) -> Changes:
+        """Delete stored rows and append others that are computed while they are written, about `row_count`."""
+        self._delete(name, removed)
+        return self._append(name, added, row_count, removed)
+
+    def changes_since(self, name: str, before: int, removed: Kept | None = None) -> Changes:
+        """Return the rows that were appended after a snapshot, read back, with those removed before."""
+        return Changes(removed or self._nothing(name, before), self.appended(name, before))
+
+    def appended(self, name: str, before: int) -> DataFrame:
+        """Return the rows that were appended after a snapshot."""
+        head = self.head(name)
+        if head == before:
+            return self.tables.at(name, head).where(F.lit(False))
+        return self.tables.between(name, before, head)
+
+    def _delete(self, name: str, removed: Kept | None) -> None:
+        if removed is not None and removed.count:
+            self.tables.delete_rows(name, branch_of(self.run_id), removed.rows, removed.count)
+
+    def _append(self, name: str, rows: DataFrame, row_count: int, removed: Kept | None) -> Changes:
+        before = self.head(name)
+        order = [column for column in _FILE_ORDER if column in rows.columns]
+        file_rows = rows.coalesce(row_count // FILE_ROWS + 1).sortWithinPartitions(*order)
+        self.tables.append(name, branch_of(self.run_id), file_rows)
+        return self.changes_since(name, before, removed)
+
+    def _nothing(self, name: str, snapshot: int) -> Kept:
+        return Kept(self.tables.at(name, snapshot).select("*", *POSITION).where(F.lit(False)), 0)

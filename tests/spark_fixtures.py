@@ -15,6 +15,7 @@ from pyspark.sql import DataFrame, SparkSession
 from batch_layer.archive.archive_files import ArchivedFile, Hours, RecordedFile
 from batch_layer.errors import RefusedError
 from batch_layer.gate import gx_gate
+from batch_layer.gate.spark_gate_sums import Gate
 from batch_layer.lake.spark_session import open_session
 from batch_layer.lake.spark_settings import SparkSettings, folder_catalog
 from batch_layer.published.spark_connect_server import TOKEN_VARIABLE
@@ -22,7 +23,7 @@ from batch_layer.reconciling.reconcile import ReconcilePorts
 from batch_layer.reconciling.reconciliation import Days, Reconciliation
 from batch_layer.reconciling.spark_archive_check import SparkArchiveCheck
 from batch_layer.run.run import RunPorts
-from batch_layer.run.spark_warehouse import Gate, SparkWarehouse
+from batch_layer.run.spark_warehouse import SparkWarehouse
 from batch_layer.versions.day_changes import DayChange
 from batch_layer.versions.ports import RunEntry, VideoCount
 from ingestion.contract.counting import Received, VideoFacts

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import pyarrow as pa
@@ -10,8 +11,9 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from batch_layer.archive.ports import Archived
+from batch_layer.gate.ports import GateReport
 from batch_layer.lake.aggregates import AGGREGATES
-from batch_layer.lake.spark_kept import Kept
+from batch_layer.lake.spark_changes import TableChanges
 from batch_layer.lake.tables import (
     EVENTS,
     REJECTED_EVENTS,
@@ -21,18 +23,6 @@ from batch_layer.lake.tables import (
     VIEWS_BY_VIDEO_DAY,
 )
 from ingestion.contract.offsets import OffsetVector
-
-
-class TableChanges(Protocol):
-    """The rows of a table that a run replaced, and those it added, read back."""
-
-    @property
-    def added(self) -> DataFrame:
-        """Return the added rows."""
-
-    @property
-    def removed(self) -> Kept:
-        """Return the replaced rows, as they were stored."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +44,13 @@ class Subject:
     def removed(self, table: str) -> DataFrame:
         """Return the rows that a table lost."""
         return self.changes[table].removed.rows
+
+
+class Gate(Protocol):
+    """Checks a branch; see `gx_gate.judge`."""
+
+    def __call__(self, spark: SparkSession, subject: Subject, run_id: str, folder: Path) -> GateReport:
+        """Check every expectation and write the report into `folder`."""
 
 
 def sums(spark: SparkSession, subject: Subject) -> DataFrame:

@@ -7,6 +7,9 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from batch_layer.judging.spark_decode import PERSON
+from batch_layer.lake.spark_kept import Kept, kept
+from batch_layer.lake.spark_stored import matching, with_position
 from ingestion.contract.counting import ACCEPTABLE_FROM
 from ingestion.contract.offsets import LogPlace
 
@@ -22,6 +25,17 @@ def accepted_rows(spark: SparkSession, events: DataFrame, accepted: Collection[L
     columns = [pa.array(partitions, pa.int32()), pa.array(offsets, pa.int64())]
     places = spark.createDataFrame(pa.Table.from_arrays(columns, names=_PLACE))
     return late.join(F.broadcast(places), _PLACE, "left_semi").select(*events.columns)
+
+
+def moved_events(events: DataFrame, viewers: DataFrame, accepted: Collection[LogPlace]) -> Kept:
+    """Return the stored late events at these places, with their position and `PERSON`."""
+    late = with_position(events)
+    if not accepted:
+        nobody = {name: F.lit(None).cast("bigint" if name == "viewer_hash" else "string") for name in PERSON}
+        return Kept(late.where(F.lit(False)).withColumns(nobody), 0)
+    found = kept(accepted_rows(events.sparkSession, late, accepted))
+    persons = matching(viewers, "id_hash", kept(found.rows.select("id_hash").distinct()))
+    return kept(found.rows.join(persons.select(*_PLACE, *PERSON), _PLACE, "left"))
 
 
 def with_accepted(events: DataFrame, moved: DataFrame) -> DataFrame:

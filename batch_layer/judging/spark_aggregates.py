@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from batch_layer.lake.aggregates import EVENT_DAY, Aggregate
+from batch_layer.lake.aggregates import BY_VIDEO, EVENT_DAY, Aggregate
 from batch_layer.lake.spark_kept import Kept, kept
 from batch_layer.lake.spark_stored import on_days, with_position
 
@@ -87,3 +87,15 @@ def _changes(aggregate: Aggregate, cells: Kept, stored: DataFrame) -> CellChange
     now = kept(cells.rows.join(before, keys, "left").select(*keys, *sums))
     is_left = f"{measures[0]} <> 0"
     return CellChanges(aggregate, removed, kept(now.rows.where(is_left)), now.rows.where(f"NOT ({is_left})"))
+
+
+def last_totals(parts: Sequence[CellChanges]) -> DataFrame:
+    """Return the totals of all videos that the parts of a run changed; zeros where no view is left."""
+    found = None
+    for number, cells in enumerate(parts):
+        rows = cells.added.rows.select(*BY_VIDEO.columns).unionByName(cells.gone).withColumn("part", F.lit(number))
+        found = rows if found is None else found.unionByName(rows)
+    if found is None:
+        raise RuntimeError("derive comes first")
+    last = F.max_by(F.struct("views", "billable_views"), "part").alias("counts")
+    return found.groupBy("video_id").agg(last).select("video_id", "counts.*")

@@ -1,12 +1,17 @@
 """The catalogue's facts as a table: what changed since the last run, video by video."""
 
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from datetime import date
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from batch_layer.judging.spark_judging import Rules
 from batch_layer.lake.spark_kept import Kept, kept
 from batch_layer.lake.spark_stored import with_position
+from ingestion.contract.policy import CountingPolicy, policy_on
+from ingestion.contract.version import DayRules
 
 _FACTS = ("length_seconds", "own_viewers")
 
@@ -32,3 +37,36 @@ def changed_facts(stored: DataFrame, facts: DataFrame, catalogue_version: int) -
         "video_id", "now.*", F.lit(catalogue_version).cast("bigint").alias("since_version")
     )
     return FactChanges(kept(removed), kept(added), Kept(changed.rows.select("video_id"), changed.count))
+
+
+def rules_of(
+    stored: DataFrame,
+    facts_of: Callable[[int], DataFrame],
+    catalogue_version: int,
+    *,
+    former: Mapping[date, DayRules],
+    touched: Collection[date],
+    policies: tuple[CountingPolicy, ...],
+) -> tuple[FactChanges, Rules]:
+    """Return how the catalogue changed since the former rules, and what events are judged by now.
+
+    A day keeps the policy it began with; the catalogue is one for all days. `facts_of` returns the facts of a version.
+    """
+    by_version = {policy.version: policy for policy in policies}
+    by_day = {day: policy_on(day, policies) for day in touched}
+    by_day |= {day: by_version[rules.policy_version] for day, rules in former.items()}
+    if catalogue_version == catalogue_of(former):
+        changes = FactChanges(
+            Kept(with_position(stored).where(F.lit(False)), 0),
+            Kept(stored.where(F.lit(False)), 0),
+            Kept(stored.select("video_id").where(F.lit(False)), 0),
+        )
+        return changes, Rules(by_day, stored, changes.videos)
+    facts = facts_of(catalogue_version)
+    changes = changed_facts(stored, facts, catalogue_version)
+    return changes, Rules(by_day, facts, changes.videos)
+
+
+def catalogue_of(rules: Mapping[date, DayRules]) -> int:
+    """Return the catalogue version of a branch or version: one for all days; 0 is the empty one."""
+    return max((each.catalogue_version for each in rules.values()), default=0)

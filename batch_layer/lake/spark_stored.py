@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 from batch_layer.lake.spark_kept import Kept, kept
 
 LITERAL_KEYS_MAX = 2_000
-"""So many keys are named in the query, so that row groups without any of them are skipped."""
+"""Up to this number keys are named in the query, so that row groups without any of them are skipped."""
 POSITION = ("_file", "_pos")
 """Where a stored row is; by it the row is deleted."""
 

@@ -94,6 +94,9 @@ class Warehouse(Protocol):
         Return the tables whose `main` was wrong. No other run may be at work.
         """
 
+    def has_newer_catalogue(self, base: PublishedVersion) -> bool:
+        """Return whether the catalogue has changed since the base was judged."""
+
     def open_branch(self, run_id: str, base: PublishedVersion | None) -> AbstractContextManager[Branch]:
         """Begin a run's branch in every table; leaving the context frees what was computed, not the branch.
 

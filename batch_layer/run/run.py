@@ -1,27 +1,23 @@
 """One batch run, as the sequence of its steps. Nothing of it is visible before `publish`."""
 
-from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from typing import Any
 
-from batch_layer.archive.archive_files import ArchivedFile
 from batch_layer.archive.cut import Cut, take_cut
 from batch_layer.archive.ports import LogEnds, SpeedCut
 from batch_layer.errors import BatchError, DifferenceError, GateFailedError, RefusedError
-from batch_layer.gate.ports import GateReport
 from batch_layer.judging.late_events import newly_accepted
 from batch_layer.judging.ports import LateDecisions
 from batch_layer.reconciling.reconcile import ReconcilePorts, known_differences, reconcile_after_run
 from batch_layer.reconciling.reconciliation import Reconciliation
-from batch_layer.run.ports import Branch, JudgedPiece, PieceContents, RunMetrics, Warehouse
-from batch_layer.run.run_result import RunResult, new_run_id
+from batch_layer.run.ports import RunMetrics, Warehouse
+from batch_layer.run.run_result import JudgedSoFar, RunResult, new_run_id
 from batch_layer.stages import Progress, Stages
 from batch_layer.versions.ports import RunEntry, VersionStore
-from ingestion.contract.event_contracts import EventContracts
-from ingestion.contract.offsets import LogPlace, OffsetVector
+from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.unavailable import UnavailableError
 from ingestion.contract.version import PublishedVersion, contracts_after
 
@@ -113,14 +109,15 @@ def _steps(
         former_accepted = ports.versions.accepted_until(former.version) if former else frozenset()
         accepted = newly_accepted(ports.decisions.accepted(), former_accepted, cut.end)
         notes.extend([f"{len(accepted):,} late events accepted"] if accepted else [])
-    if not ranges and not accepted:
+    is_recatalogued = former is not None and ports.warehouse.has_newer_catalogue(former)
+    if not ranges and not accepted and not is_recatalogued:
         ports.versions.end(run_id, "nothing_new", {"notes": list(cut.notes)})
         version = former.version if former else None
         return RunResult(run_id, "nothing_new", version, uncut_count=cut.uncut_count, stage_seconds=stages.seconds)
     # 4. Everything is written to the run's own branch, in parts of bounded size.
     contracts = contracts_after(former, cut.end)
     with ports.warehouse.open_branch(run_id, former) as branch:
-        judged = _Judged(run_id, former, cut, accepted, contracts, branch)
+        judged = JudgedSoFar(run_id, former, cut, accepted, contracts, branch)
         parts = list(cut.parts(ports.part_offsets))
         for number, (start, end) in enumerate(parts, start=1):
             if len(parts) > 1:
@@ -130,7 +127,7 @@ def _steps(
 
 
 def _add_part(
-    ports: RunPorts, stages: Stages, judged: "_Judged", start: OffsetVector, end: OffsetVector, *, is_last: bool
+    ports: RunPorts, stages: Stages, judged: JudgedSoFar, start: OffsetVector, end: OffsetVector, *, is_last: bool
 ) -> None:
     warehouse = ports.warehouse
     with stages.stage("archive") as notes:
@@ -176,43 +173,7 @@ def _refuse_unreconciled(ports: RunPorts, version: PublishedVersion | None) -> s
     return f"the archive is as version {version.version} left it"
 
 
-@dataclass
-class _Judged:
-    """What a run has judged so far."""
-
-    run_id: str
-    former: PublishedVersion | None
-    cut: Cut
-    accepted: tuple[LogPlace, ...]
-    contracts: EventContracts
-    branch: Branch
-    archived_count: int = 0
-    gaps: Counter[int] = field(default_factory=Counter)
-    unknown_country_count: int = 0
-    catalogue_changed_count: int = 0
-    touched: set[date] = field(default_factory=set)
-    files: dict[str, ArchivedFile] = field(default_factory=dict)
-    report: str = ""
-
-    def add(self, piece: JudgedPiece, contents: PieceContents, report: GateReport) -> None:
-        """Add a part to the sums."""
-        archived = piece.piece.archived
-        self.branch = contents.branch
-        self.archived_count += archived.row_count
-        self.gaps.update({partition: gap for partition, gap in archived.gaps_by_partition.items() if gap})
-        self.unknown_country_count += piece.unknown_country_count
-        self.catalogue_changed_count += piece.catalogue_changed_count
-        self.touched |= piece.touched
-        self.files |= contents.archived
-        self.report = str(report.page)
-
-    @property
-    def touched_days(self) -> tuple[str, ...]:
-        """Return the touched event days in order."""
-        return tuple(sorted(day.isoformat() for day in self.touched))
-
-
-def _publish(ports: RunPorts, stages: Stages, judged: _Judged) -> RunResult:
+def _publish(ports: RunPorts, stages: Stages, judged: JudgedSoFar) -> RunResult:
     warehouse, branch = ports.warehouse, judged.branch
     notes = judged.cut.notes
     with stages.stage("publish") as report:

@@ -1,9 +1,18 @@
 """The result of a batch run or a rebuild, and the id of a run."""
 
 import uuid
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
+
+from batch_layer.archive.archive_files import ArchivedFile
+from batch_layer.archive.cut import Cut
+from batch_layer.gate.ports import GateReport
+from batch_layer.run.ports import Branch, JudgedPiece, PieceContents
+from ingestion.contract.event_contracts import EventContracts
+from ingestion.contract.offsets import LogPlace
+from ingestion.contract.version import PublishedVersion
 
 
 @dataclass(frozen=True)
@@ -39,3 +48,39 @@ class RunResult:
 def new_run_id(now: datetime) -> str:
     """Return a unique id that sorts by time."""
     return f"{now:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
+
+
+@dataclass
+class JudgedSoFar:
+    """What a run has judged so far."""
+
+    run_id: str
+    former: PublishedVersion | None
+    cut: Cut
+    accepted: tuple[LogPlace, ...]
+    contracts: EventContracts
+    branch: Branch
+    archived_count: int = 0
+    gaps: Counter[int] = field(default_factory=Counter)
+    unknown_country_count: int = 0
+    catalogue_changed_count: int = 0
+    touched: set[date] = field(default_factory=set)
+    files: dict[str, ArchivedFile] = field(default_factory=dict)
+    report: str = ""
+
+    def add(self, piece: JudgedPiece, contents: PieceContents, report: GateReport) -> None:
+        """Add a part to the sums."""
+        archived = piece.piece.archived
+        self.branch = contents.branch
+        self.archived_count += archived.row_count
+        self.gaps.update({partition: gap for partition, gap in archived.gaps_by_partition.items() if gap})
+        self.unknown_country_count += piece.unknown_country_count
+        self.catalogue_changed_count += piece.catalogue_changed_count
+        self.touched |= piece.touched
+        self.files |= contents.archived
+        self.report = str(report.page)
+
+    @property
+    def touched_days(self) -> tuple[str, ...]:
+        """Return the touched event days in order."""
+        return tuple(sorted(day.isoformat() for day in self.touched))

@@ -1,12 +1,12 @@
 """Read and change the tables of a run's branch; what a run changed is read back from what was written."""
 
 from dataclasses import dataclass
-from datetime import date
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from batch_layer.lake.iceberg_tables import IcebergTables, branch_of
+from batch_layer.lake.spark_changes import TableChanges
 from batch_layer.lake.spark_kept import Kept
 from batch_layer.lake.spark_stored import POSITION
 
@@ -14,19 +14,6 @@ FILE_ROWS = 500_000
 """About as many rows of a run go to one file of each day."""
 _FILE_ORDER = ("event_day", "id_hash", "video_id")
 """By these columns rows are sorted within a file, as far as a table has them."""
-
-
-@dataclass(frozen=True)
-class Changes:
-    """The rows that a part of a run took from a table, as they were stored, and those it added, read back."""
-
-    removed: Kept
-    added: DataFrame
-
-    def days(self) -> frozenset[date]:
-        """Return the event days of both."""
-        found = self.added.select("event_day").unionByName(self.removed.rows.select("event_day"))
-        return frozenset(row[0] for row in found.distinct().collect())
 
 
 @dataclass(frozen=True)
@@ -44,21 +31,21 @@ class BranchTables:
         """Return the newest snapshot of a table."""
         return self.tables.head(name, branch_of(self.run_id))
 
-    def replace(self, name: str, removed: Kept | None, added: Kept) -> Changes:
+    def replace(self, name: str, removed: Kept | None, added: Kept) -> TableChanges:
         """Delete stored rows, given with their position, and append others."""
         self._delete(name, removed)
         if not added.count:
             return self.changes_since(name, self.head(name), removed)
         return self._append(name, added.rows, added.count, removed)
 
-    def replace_many(self, name: str, removed: Kept | None, added: DataFrame, row_count: int) -> Changes:
+    def replace_many(self, name: str, removed: Kept | None, added: DataFrame, row_count: int) -> TableChanges:
         """Delete stored rows and append others that are computed while they are written, about `row_count`."""
         self._delete(name, removed)
         return self._append(name, added, row_count, removed)
 
-    def changes_since(self, name: str, before: int, removed: Kept | None = None) -> Changes:
+    def changes_since(self, name: str, before: int, removed: Kept | None = None) -> TableChanges:
         """Return the rows that were appended after a snapshot, read back, with those removed before."""
-        return Changes(removed or self._nothing(name, before), self.appended(name, before))
+        return TableChanges(removed or self._nothing(name, before), self.appended(name, before))
 
     def appended(self, name: str, before: int) -> DataFrame:
         """Return the rows that were appended after a snapshot."""
@@ -71,7 +58,7 @@ class BranchTables:
         if removed is not None and removed.count:
             self.tables.delete_rows(name, branch_of(self.run_id), removed.rows, removed.count)
 
-    def _append(self, name: str, rows: DataFrame, row_count: int, removed: Kept | None) -> Changes:
+    def _append(self, name: str, rows: DataFrame, row_count: int, removed: Kept | None) -> TableChanges:
         before = self.head(name)
         order = [column for column in _FILE_ORDER if column in rows.columns]
         file_rows = rows.coalesce(row_count // FILE_ROWS + 1).sortWithinPartitions(*order)

@@ -11,11 +11,11 @@ from batch_layer.archive.archive_files import GONE, ArchivedFile
 from batch_layer.archive.spark_files import stored_files
 from batch_layer.lake.content import Content, Place
 from batch_layer.lake.iceberg_tables import path_of
+from batch_layer.lake.spark_changes import TableChanges
 from batch_layer.lake.spark_content_hash import BY_FILE, BY_PLACE, contents
 from batch_layer.lake.tables import EVENTS, RAW_EVENTS
 from batch_layer.reconciling.reconciliation import place_differences
 from batch_layer.run.ports import Branch
-from batch_layer.run.spark_branch import Changes
 
 _PLACE = ("partition", "offset", "appended_at")
 _ARCHIVED, _JUDGED, _REPLACED = f"{RAW_EVENTS} by offset", f"{EVENTS} by offset", f"replaced {EVENTS} by offset"
@@ -40,7 +40,7 @@ class ReadBack:
         return {name: before[name] + each for name, each in self.gained.items()}
 
 
-def piece_contents(spark: SparkSession, changes: Mapping[str, Changes], raw: DataFrame, sent: Content) -> ReadBack:
+def piece_contents(spark: SparkSession, changes: Mapping[str, TableChanges], raw: DataFrame, sent: Content) -> ReadBack:
     """Read back the rows that a part of a run wrote; `sent` is the content sent to the raw events' files.
 
     Compares by content that all of it is there, and that the events gained exactly the offsets of the raw events.

@@ -3,9 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import date
 from pathlib import Path
-from typing import Protocol
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -14,23 +12,36 @@ from batch_layer.archive.ports import Archived
 from batch_layer.archive.spark_archive import RecordSource, append_raw, verify_archived
 from batch_layer.errors import RefusedError
 from batch_layer.gate.ports import GateReport
-from batch_layer.gate.spark_gate_sums import Subject
+from batch_layer.gate.spark_gate_sums import Gate, Subject
 from batch_layer.judging.ports import CatalogueFacts
-from batch_layer.judging.spark_accepted import accepted_rows, filed_under_own_day, touched_days, with_accepted
-from batch_layer.judging.spark_aggregates import CellChanges, changed_cells, rejected_events, verdict_counts
+from batch_layer.judging.spark_accepted import (
+    accepted_rows,
+    filed_under_own_day,
+    moved_events,
+    touched_days,
+    with_accepted,
+)
+from batch_layer.judging.spark_aggregates import (
+    CellChanges,
+    changed_cells,
+    last_totals,
+    rejected_events,
+    verdict_counts,
+)
 from batch_layer.judging.spark_billability import facts_frame
 from batch_layer.judging.spark_decode import COLUMNS, PERSON, decode
-from batch_layer.judging.spark_facts import FactChanges, changed_facts
-from batch_layer.judging.spark_judging import PLACE, Rules, Stored, judge
+from batch_layer.judging.spark_facts import catalogue_of, rules_of
+from batch_layer.judging.spark_judging import PLACE, Stored, judge
 from batch_layer.lake.aggregates import AGGREGATES, BY_VIDEO
 from batch_layer.lake.content import Content
 from batch_layer.lake.iceberg_tables import IcebergTables, branch_of
+from batch_layer.lake.spark_changes import TableChanges
 from batch_layer.lake.spark_errors import translated
 from batch_layer.lake.spark_kept import Kept, kept
-from batch_layer.lake.spark_stored import matching, with_position
+from batch_layer.lake.spark_stored import matching
 from batch_layer.lake.tables import EVENTS, RAW_EVENTS, REJECTED_EVENTS, TALLY, VIDEO_FACTS, VIEWERS
 from batch_layer.run.ports import ArchivedPiece, Branch, DerivedPiece, JudgedPiece, PieceContents
-from batch_layer.run.spark_branch import BranchTables, Changes
+from batch_layer.run.spark_branch import BranchTables
 from batch_layer.run.spark_contents import piece_contents
 from batch_layer.run.spark_rebuild import Difference, Recount
 from batch_layer.versions.day_changes import DayChange
@@ -38,22 +49,15 @@ from batch_layer.versions.ports import VideoCount
 from batch_layer.versions.spark_day_changes import day_changes
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogPlace, OffsetVector
-from ingestion.contract.policy import POLICIES, CountingPolicy, policy_on
+from ingestion.contract.policy import POLICIES, CountingPolicy
 from ingestion.contract.version import DayRules, PublishedVersion
-
-
-class Gate(Protocol):
-    """Checks a branch; see `gx_gate.judge`."""
-
-    def __call__(self, spark: SparkSession, subject: Subject, run_id: str, folder: Path) -> GateReport:
-        """Check every expectation and write the report into `folder`."""
 
 
 @dataclass
 class _Written:
     """What the parts of a run have changed so far, one entry for each part."""
 
-    events: list[Changes] = field(default_factory=list)
+    events: list[TableChanges] = field(default_factory=list)
     totals: list[CellChanges] = field(default_factory=list)
 
 
@@ -71,7 +75,7 @@ class _Judged:
     """The newly decoded events, with those that a decision accepts as candidates."""
     moved: Kept
     """Stored late events that a decision moves to another day, as they were."""
-    changes: Mapping[str, Changes]
+    changes: Mapping[str, TableChanges]
 
 
 class SparkWarehouse:
@@ -99,6 +103,11 @@ class SparkWarehouse:
         return self.tables.move_main(current.snapshots) if current else []
 
     @translated
+    def has_newer_catalogue(self, base: PublishedVersion) -> bool:
+        """See the port."""
+        return self._catalogue.latest_version() != catalogue_of(base.day_rules)
+
+    @translated
     def open_branch(self, run_id: str, base: PublishedVersion | None) -> AbstractContextManager[Branch]:
         """See the port."""
         if base is not None and VIEWERS not in base.snapshots:
@@ -107,9 +116,8 @@ class SparkWarehouse:
             )
         self._spark.catalog.clearCache()
         self.tables.open_branch(branch_of(run_id), base.snapshots if base else {})
-        if base is None:
-            return self._freeing(Branch(run_id, base, {}, {}, {}, _Written()))
-        return self._freeing(Branch(run_id, base, base.day_rules, base.row_counts, base.content_hashes, _Written()))
+        content = (base.day_rules, base.row_counts, base.content_hashes) if base else ({}, {}, {})
+        return self._freeing(Branch(run_id, base, *content, engine=_Written()))
 
     @contextmanager
     def _freeing(self, branch: Branch) -> Iterator[Branch]:
@@ -140,12 +148,20 @@ class SparkWarehouse:
         new = decode(archived.raw, contracts).persist()
         unknown_country_count = new.where("is_country_unknown").count()
         stored = Stored(on.read(EVENTS), on.read(VIEWERS), frozenset(branch.rules))
-        moved = self._moved(stored, accepted)
+        moved = moved_events(stored.events, stored.viewers, accepted)
         decoded = new.select(*COLUMNS, *PERSON)
         if accepted:
             decoded = with_accepted(decoded, accepted_rows(self._spark, decoded, accepted))
         latest = self._catalogue.latest_version()
-        facts, rules = self._rules(branch, latest, touched_days(decoded, moved.rows if moved.count else None))
+        days = touched_days(decoded, moved.rows if moved.count else None)
+        facts, rules = rules_of(
+            on.read(VIDEO_FACTS),
+            self._catalogue_facts,
+            latest,
+            former=branch.rules,
+            touched=days,
+            policies=self._policies,
+        )
         judged = judge(stored, decoded, moved, rules)
         changes = {
             EVENTS: on.replace_many(EVENTS, judged.removed, judged.added, piece.archived.row_count),
@@ -193,11 +209,9 @@ class SparkWarehouse:
             offsets=piece.end,
             archived=piece.archived,
         )
-        number = len(piece.branch.engine.events)
-        folder = self._reports / piece.branch.run_id
-        return self._gate(
-            self._spark, subject, piece.branch.run_id, folder if number == 1 else folder / f"part-{number}"
-        )
+        run_id, number = piece.branch.run_id, len(piece.branch.engine.events)
+        folder = self._reports / run_id
+        return self._gate(self._spark, subject, run_id, folder if number == 1 else folder / f"part-{number}")
 
     @translated
     def contents(self, derived: DerivedPiece) -> PieceContents:
@@ -227,7 +241,7 @@ class SparkWarehouse:
     @translated
     def changed_counts(self, branch: Branch) -> list[VideoCount]:
         """See the port."""
-        rows = _changed_totals(branch.engine.totals).toArrow().to_pylist()
+        rows = last_totals(branch.engine.totals).toArrow().to_pylist()
         return [VideoCount(row["video_id"], row["views"], row["billable_views"]) for row in rows]
 
     @translated
@@ -246,7 +260,6 @@ class SparkWarehouse:
     ) -> list[Difference]:
         """See the port."""
         self._spark.catalog.clearCache()
-        catalogue = max((rules.catalogue_version for rules in version.day_rules.values()), default=0)
         recount = Recount(
             spark=self._spark,
             tables=self.tables,
@@ -254,7 +267,7 @@ class SparkWarehouse:
             accepted=accepted,
             branch=branch_of(run_id),
             policies={policy.version: policy for policy in self._policies},
-            facts=self._catalogue_facts(catalogue),
+            facts=self._catalogue_facts(catalogue_of(version.day_rules)),
         )
         recount.write()
         found = recount.differences()
@@ -267,30 +280,6 @@ class SparkWarehouse:
         self.tables.move_main(version.snapshots)
         self.tables.drop_branch(branch_of(version.run_id))
 
-    def _moved(self, stored: Stored, accepted: Collection[LogPlace]) -> Kept:
-        """Return the stored late events at these places, with their position and viewer."""
-        late = with_position(stored.events)
-        if not accepted:
-            nobody = {name: F.lit(None).cast("bigint" if name == "viewer_hash" else "string") for name in PERSON}
-            return Kept(late.where(F.lit(False)).withColumns(nobody), 0)
-        found = kept(accepted_rows(self._spark, late, accepted))
-        persons = matching(stored.viewers, "id_hash", kept(found.rows.select("id_hash").distinct()))
-        return kept(found.rows.join(persons.select(*PLACE, *PERSON), [*PLACE], "left"))
-
-    def _rules(self, branch: Branch, latest: int, touched: Collection[date]) -> tuple[FactChanges, Rules]:
-        """Return how the catalogue changed, and the rules of every day; a day keeps the policy it began with."""
-        by_version = {policy.version: policy for policy in self._policies}
-        policies = {day: policy_on(day, self._policies) for day in touched}
-        policies |= {day: by_version[rules.policy_version] for day, rules in branch.rules.items()}
-        stored = self._on(branch).read(VIDEO_FACTS)
-        if latest == _catalogue_of(branch):
-            none = Kept(with_position(stored).where(F.lit(False)), 0)
-            changes = FactChanges(none, Kept(stored.where(F.lit(False)), 0), Kept(stored.select("video_id"), 0))
-            return changes, Rules(policies, stored, changes.videos)
-        facts = self._catalogue_facts(latest)
-        changes = changed_facts(stored, facts, latest)
-        return changes, Rules(policies, facts, changes.videos)
-
     def _catalogue_facts(self, version: int) -> DataFrame:
         return facts_frame(self._spark, ((video_id, known) for _, video_id, known in self._catalogue.facts({version})))
 
@@ -298,7 +287,7 @@ class SparkWarehouse:
         return BranchTables(self.tables, branch.run_id)
 
 
-def _replaced_viewers(on: BranchTables, new: DataFrame, moved: Kept, row_count: int) -> Changes:
+def _replaced_viewers(on: BranchTables, new: DataFrame, moved: Kept, row_count: int) -> TableChanges:
     """Append the personal columns of new events; those of moved ones go to their own day."""
     added = _viewers(new)
     if not moved.count:
@@ -309,22 +298,5 @@ def _replaced_viewers(on: BranchTables, new: DataFrame, moved: Kept, row_count: 
     return on.replace_many(VIEWERS, old, added, row_count + moved.count)
 
 
-def _catalogue_of(branch: Branch) -> int:
-    """Return the catalogue version by which the events of a branch are judged; one for all days."""
-    return max((rules.catalogue_version for rules in branch.rules.values()), default=0)
-
-
 def _viewers(events: DataFrame) -> DataFrame:
     return events.where("viewer_hash IS NOT NULL").select(*PLACE, "event_day", "id_hash", *PERSON)
-
-
-def _changed_totals(parts: list[CellChanges]) -> DataFrame:
-    """Return the totals of all videos that a run changed, as its last part left them; zeros where no view is left."""
-    found = None
-    for number, cells in enumerate(parts):
-        rows = cells.added.rows.select(*BY_VIDEO.columns).unionByName(cells.gone).withColumn("part", F.lit(number))
-        found = rows if found is None else found.unionByName(rows)
-    if found is None:
-        raise RuntimeError("derive comes first")
-    last = F.max_by(F.struct("views", "billable_views"), "part").alias("counts")
-    return found.groupBy("video_id").agg(last).select("video_id", "counts.*")

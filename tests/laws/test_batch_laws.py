@@ -16,15 +16,14 @@ from batch_layer.errors import GateFailedError
 from batch_layer.gate.ports import GateReport
 from batch_layer.gate.spark_gate_sums import Subject
 from batch_layer.lake.iceberg_tables import branch_of
+from batch_layer.lake.spark_changes import TableChanges
 from batch_layer.lake.tables import EVENTS, TALLY, VIEWS_BY_DETAIL, VIEWS_BY_VIDEO
-from batch_layer.run.rebuild import rebuild_once
 from batch_layer.run.ports import DerivedPiece, JudgedPiece
+from batch_layer.run.rebuild import rebuild_once
 from batch_layer.run.run import run_once
-from batch_layer.run.spark_branch import Changes
 from batch_layer.run.spark_warehouse import SparkWarehouse
 from ingestion.contract.counting import Billability, LateEvent, OwnViewer, VideoFacts, judge_alone, settle
 from ingestion.contract.unavailable import Part, UnavailableError
-from ingestion.contract.version import PublishedVersion
 from tests.spark_fixtures import TOPIC, MemoryRun
 
 START = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -303,7 +302,7 @@ class TamperedAfterDerive:
 
     def derive(self, judged: JudgedPiece) -> DerivedPiece:
         derived = self._warehouse.derive(judged)
-        tally: Changes = derived.engine.changes[TALLY]
+        tally: TableChanges = derived.engine.changes[TALLY]
         branch = branch_of(judged.piece.branch.run_id)
         before = self._warehouse.tables.head(TALLY, branch)
         tally.added.limit(1).writeTo(f"ledger.views.tally.branch_{branch}").append()

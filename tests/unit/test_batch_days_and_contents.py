@@ -3,7 +3,7 @@
 import random
 from datetime import date, timedelta
 
-from batch_layer.judging.recomputed_days import days_after, days_before, days_to_recompute, neighbours
+from batch_layer.judging.recomputed_days import days_after, days_before, days_in_reach
 from batch_layer.lake.content import Content
 from batch_layer.lake.spark_errors import part_away
 from ingestion.contract.unavailable import Part
@@ -15,12 +15,8 @@ def days(*numbers: int) -> frozenset[date]:
     return frozenset(FIRST + timedelta(days=number - 1) for number in numbers)
 
 
-def test_touched_days_are_judged_with_the_existing_days_beside_them() -> None:
-    assert days_to_recompute(days(3, 9), days(1, 2, 3, 4, 5, 6)) == days(2, 3, 4, 9)
-
-
-def test_neighbours_are_existing_days_outside() -> None:
-    assert neighbours(days(2, 3), days(1, 2, 3, 4, 7)) == days(1, 4)
+def test_verdicts_reach_two_existing_days_to_each_side() -> None:
+    assert days_in_reach(days(3, 9), days(1, 2, 3, 4, 5, 6, 12)) == days(1, 2, 3, 4, 5)
 
 
 def test_context_lies_before_and_consequences_after() -> None:

@@ -104,9 +104,9 @@ def published_run(spark: SparkSession, folder: Path) -> MemoryRun:
         run_once(run.ports(), TOPIC)
     current = run.versions.current()
     assert current is not None
-    run.warehouse.open_branch("half-written", current)
     end = OffsetVector(TOPIC, run.log.highwaters())
-    run.warehouse.archive(current.offsets, end.ranges_since(current.offsets), end)
+    with run.warehouse.open_branch("half-written", current) as branch:
+        run.warehouse.archive(branch, current.offsets, end)
     return run
 
 

@@ -45,6 +45,29 @@ class IcebergTables:
         for name in CLOSED_TABLES:
             self._close(name)
 
+    def renew_layout(self) -> None:
+        """Give tables of an earlier release today's columns and properties; earlier snapshots keep their own.
+
+        A column of another type is dropped and added again, so that its former values are read by time travel alone.
+        """
+        for name, table in TABLES.items():
+            there = dict(self._spark.table(f"{NAMESPACE}.{name}").dtypes)
+            wanted = {each.name: each for each in table.columns}
+            changed = [
+                column for column, kind in there.items() if column in wanted and kind != wanted[column].type_name
+            ]
+            for column in [each for each in there if each not in wanted] + changed:
+                self._spark.sql(f"ALTER TABLE {NAMESPACE}.{name} DROP COLUMN {column}")
+                del there[column]
+            for each in wanted.values():
+                if each.name not in there:
+                    self._spark.sql(
+                        f"ALTER TABLE {NAMESPACE}.{name} ADD COLUMN {each.name} {each.type} "
+                        f"COMMENT {_quoted(each.comment)}"
+                    )
+            for key, value in table.properties.items():
+                self._spark.sql(f"ALTER TABLE {NAMESPACE}.{name} SET TBLPROPERTIES ('{key}'='{value}')")
+
     def _close(self, name: str) -> None:
         """Restrict a table's folder to its owner, before any file is in it, and for existing tables.
 

@@ -1,5 +1,6 @@
 """The batch tables as records: the purpose of each, and the meaning of every column, used as the tables' comments."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -27,6 +28,11 @@ class Column:
     name: str
     type: str
     comment: str
+
+    @property
+    def type_name(self) -> str:
+        """Return the type as Spark prints it."""
+        return re.sub(r"\s+", "", self.type)
 
 
 @dataclass(frozen=True)

@@ -42,16 +42,23 @@ def published_metadata(metadata: Mapping[str, Any], published: Sequence[Publishe
     newest = kept[-1]
     refs: dict[str, dict[str, Any]] = {f"v{each.version}": _ref("tag", each) for each in kept}
     shown = {name: part for name, part in metadata.items() if name not in HIDDEN}
-    return shown | {
-        "current-snapshot-id": newest.snapshot_id,
-        "snapshots": [stored[snapshot_id] for snapshot_id in dict.fromkeys(each.snapshot_id for each in kept)],
-        "refs": refs | {"main": _ref("branch", newest)},
-        "snapshot-log": [
-            {"timestamp-ms": _milliseconds(each.published_at), "snapshot-id": each.snapshot_id} for each in kept
-        ],
-        "metadata-log": [],
-        "last-updated-ms": _milliseconds(newest.published_at),
-    }
+    # the columns may have changed since: an upgrade changes them before it publishes
+    snapshot = stored[newest.snapshot_id]
+    schema = {"current-schema-id": snapshot["schema-id"]} if "schema-id" in snapshot else {}
+    return (
+        shown
+        | schema
+        | {
+            "current-snapshot-id": newest.snapshot_id,
+            "snapshots": [stored[snapshot_id] for snapshot_id in dict.fromkeys(each.snapshot_id for each in kept)],
+            "refs": refs | {"main": _ref("branch", newest)},
+            "snapshot-log": [
+                {"timestamp-ms": _milliseconds(each.published_at), "snapshot-id": each.snapshot_id} for each in kept
+            ],
+            "metadata-log": [],
+            "last-updated-ms": _milliseconds(newest.published_at),
+        }
+    )
 
 
 def _ref(kind: str, published: PublishedSnapshot) -> dict[str, Any]:

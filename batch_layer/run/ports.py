@@ -94,6 +94,9 @@ class Warehouse(Protocol):
         Return the tables whose `main` was wrong. No other run may be at work.
         """
 
+    def has_layout(self, base: PublishedVersion) -> bool:
+        """Return whether the tables of a version have today's layout, not that of an earlier release."""
+
     def has_newer_catalogue(self, base: PublishedVersion) -> bool:
         """Return whether the catalogue has changed since the base was judged."""
 
@@ -144,6 +147,11 @@ class Warehouse(Protocol):
 
         Return the differences, in sentences by `str`, causes first.
         """
+
+    def rewrite(
+        self, run_id: str, base: PublishedVersion, accepted: Collection[LogPlace]
+    ) -> AbstractContextManager[DerivedPiece]:
+        """Give the tables today's layout and write them on a branch again, from the raw events of a version."""
 
     def finish(self, version: PublishedVersion) -> None:
         """Make `main` show the published version and drop the run's branch."""

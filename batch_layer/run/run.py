@@ -92,7 +92,7 @@ def _steps(
     # run are repaired.
     former = ports.versions.current()
     with stages.stage("record") as notes:
-        notes.append(_refuse_unreconciled(ports, former))
+        notes.append(refuse_unreconciled(ports, former))
     with stages.stage("prepare") as notes:
         repaired = ports.warehouse.repair(former, ports.versions.runs_in("gate_failed"))
         for lost in crashed:
@@ -123,7 +123,7 @@ def _steps(
             if len(parts) > 1:
                 ports.progress("part", f"{number} of {len(parts)}")
             _add_part(ports, stages, judged, start, end, is_last=number == len(parts))
-        return _publish(ports, stages, judged)
+        return publish(ports, stages, judged)
 
 
 def _add_part(
@@ -157,7 +157,7 @@ def _add_part(
     judged.add(piece, contents, report)
 
 
-def _refuse_unreconciled(ports: RunPorts, version: PublishedVersion | None) -> str:
+def refuse_unreconciled(ports: RunPorts, version: PublishedVersion | None) -> str:
     """Compare the archive with its record; return a report.
 
     Raises:
@@ -173,7 +173,8 @@ def _refuse_unreconciled(ports: RunPorts, version: PublishedVersion | None) -> s
     return f"the archive is as version {version.version} left it"
 
 
-def _publish(ports: RunPorts, stages: Stages, judged: JudgedSoFar) -> RunResult:
+def publish(ports: RunPorts, stages: Stages, judged: JudgedSoFar) -> RunResult:
+    """Make what was judged a version; return the result of the run."""
     warehouse, branch = ports.warehouse, judged.branch
     notes = judged.cut.notes
     with stages.stage("publish") as report:

@@ -1,19 +1,55 @@
 """Read and change the tables of a run's branch; what a run changed is read back from what was written."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from batch_layer.judging.spark_accepted import filed_under_own_day
+from batch_layer.judging.spark_aggregates import CellChanges
+from batch_layer.judging.spark_decode import PERSON
+from batch_layer.judging.spark_judging import PLACE
+from batch_layer.lake.content import Content
 from batch_layer.lake.iceberg_tables import IcebergTables, branch_of
 from batch_layer.lake.spark_changes import TableChanges
-from batch_layer.lake.spark_kept import Kept
-from batch_layer.lake.spark_stored import POSITION
+from batch_layer.lake.spark_kept import Kept, kept
+from batch_layer.lake.spark_stored import POSITION, matching
+from batch_layer.lake.tables import VIEWERS
 
 FILE_ROWS = 500_000
 """About as many rows of a run go to one file of each day."""
 _FILE_ORDER = ("event_day", "id_hash", "video_id")
 """By these columns rows are sorted within a file, as far as a table has them."""
+
+
+@dataclass
+class WrittenParts:
+    """What the parts of a run have changed so far, one entry for each part."""
+
+    events: list[TableChanges] = field(default_factory=list)
+    totals: list[CellChanges] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class ArchivedRows:
+    """The rows of an archived part, read back, and the content of what Kafka sent."""
+
+    raw: DataFrame
+    sent: Content
+
+
+@dataclass(frozen=True)
+class JudgedRows:
+    """The rows of a judged part."""
+
+    raw: DataFrame
+    sent: Content
+    new: DataFrame
+    """The newly decoded events, with those that a decision accepts as candidates."""
+    moved: Kept
+    """Stored late events that a decision moves to another day, as they were."""
+    changes: Mapping[str, TableChanges]
 
 
 @dataclass(frozen=True)
@@ -67,3 +103,18 @@ class BranchTables:
 
     def _nothing(self, name: str, snapshot: int) -> Kept:
         return Kept(self.tables.at(name, snapshot).select("*", *POSITION).where(F.lit(False)), 0)
+
+
+def replaced_viewers(on: BranchTables, new: DataFrame, moved: Kept, row_count: int) -> TableChanges:
+    """Append the personal columns of new events; those of moved ones go to their own day."""
+    added = _viewers(new)
+    if not moved.count:
+        return on.replace_many(VIEWERS, None, added, row_count)
+    found = matching(on.read(VIEWERS), "id_hash", kept(moved.rows.select("id_hash").distinct()))
+    old = kept(found.join(moved.joinable(*PLACE), [*PLACE], "left_semi"))
+    added = added.unionByName(_viewers(filed_under_own_day(moved.rows)))
+    return on.replace_many(VIEWERS, old, added, row_count + moved.count)
+
+
+def _viewers(events: DataFrame) -> DataFrame:
+    return events.where("viewer_hash IS NOT NULL").select(*PLACE, "event_day", "id_hash", *PERSON)

@@ -61,6 +61,7 @@ class Recount:
     branch: str
     policies: Mapping[int, CountingPolicy]
     """Every policy by its version number."""
+    catalogue_version: int
     facts: DataFrame
     """The facts of the catalogue version that the version was judged by: video_id, length_seconds, own_viewers."""
 
@@ -71,7 +72,8 @@ class Recount:
         decoded = decode(raw, self.version.event_contracts).select(*COLUMNS, *PERSON).persist()
         if self.accepted:
             decoded = with_accepted(decoded, accepted_rows(self.spark, decoded, self.accepted))
-        nothing = {name: self._published(name).where(F.lit(False)) for name in (EVENTS, VIEWERS)}
+        here = {name: self.tables.on_branch(name, self.branch) for name in (EVENTS, VIEWERS, VIDEO_FACTS)}
+        nothing = {name: rows.where(F.lit(False)) for name, rows in here.items()}
         policies = {day: self.policies[each.policy_version] for day, each in self.version.day_rules.items()}
         judged = judge(
             Stored(nothing[EVENTS], nothing[VIEWERS], frozenset()),
@@ -81,8 +83,9 @@ class Recount:
         )
         self._replace(EVENTS, judged.added)
         self._replace(VIEWERS, decoded.where("viewer_hash IS NOT NULL"))
-        since = self._published(VIDEO_FACTS).select("video_id", "since_version")
-        self._replace(VIDEO_FACTS, self.facts.join(since, "video_id", "left"))
+        known = here[VIDEO_FACTS].select("video_id", F.col("since_version").alias("known_since"))
+        since = F.coalesce("known_since", F.lit(self.catalogue_version).cast("bigint")).alias("since_version")
+        self._replace(VIDEO_FACTS, self.facts.join(known, "video_id", "left").withColumn("since_version", since))
         events = self.tables.on_branch(EVENTS, self.branch)
         self._replace(REJECTED_EVENTS, rejected_events(decoded, raw))
         for aggregate in AGGREGATES:

@@ -2,8 +2,9 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -16,13 +17,11 @@ from batch_layer.gate.spark_gate_sums import Gate, Subject
 from batch_layer.judging.ports import CatalogueFacts
 from batch_layer.judging.spark_accepted import (
     accepted_rows,
-    filed_under_own_day,
     moved_events,
     touched_days,
     with_accepted,
 )
 from batch_layer.judging.spark_aggregates import (
-    CellChanges,
     changed_cells,
     last_totals,
     rejected_events,
@@ -31,19 +30,17 @@ from batch_layer.judging.spark_aggregates import (
 from batch_layer.judging.spark_billability import facts_frame
 from batch_layer.judging.spark_decode import COLUMNS, PERSON, decode
 from batch_layer.judging.spark_facts import catalogue_of, rules_of
-from batch_layer.judging.spark_judging import PLACE, Stored, judge
+from batch_layer.judging.spark_judging import Stored, judge
 from batch_layer.lake.aggregates import AGGREGATES, BY_VIDEO
 from batch_layer.lake.content import Content
 from batch_layer.lake.iceberg_tables import IcebergTables, branch_of
-from batch_layer.lake.spark_changes import TableChanges
 from batch_layer.lake.spark_errors import translated
-from batch_layer.lake.spark_kept import Kept, kept
-from batch_layer.lake.spark_stored import matching
-from batch_layer.lake.tables import EVENTS, RAW_EVENTS, REJECTED_EVENTS, TALLY, VIDEO_FACTS, VIEWERS
+from batch_layer.lake.tables import EVENTS, RAW_EVENTS, REJECTED_EVENTS, TABLES, TALLY, VIDEO_FACTS, VIEWERS
 from batch_layer.run.ports import ArchivedPiece, Branch, DerivedPiece, JudgedPiece, PieceContents
-from batch_layer.run.spark_branch import BranchTables
+from batch_layer.run.spark_branch import ArchivedRows, BranchTables, JudgedRows, WrittenParts, replaced_viewers
 from batch_layer.run.spark_contents import piece_contents
 from batch_layer.run.spark_rebuild import Difference, Recount
+from batch_layer.run.spark_rewrite import rewritten
 from batch_layer.versions.day_changes import DayChange
 from batch_layer.versions.ports import VideoCount
 from batch_layer.versions.spark_day_changes import day_changes
@@ -52,30 +49,7 @@ from ingestion.contract.offsets import LogPlace, OffsetVector
 from ingestion.contract.policy import POLICIES, CountingPolicy
 from ingestion.contract.version import DayRules, PublishedVersion
 
-
-@dataclass
-class _Written:
-    """What the parts of a run have changed so far, one entry for each part."""
-
-    events: list[TableChanges] = field(default_factory=list)
-    totals: list[CellChanges] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class _Archived:
-    raw: DataFrame
-    sent: Content
-
-
-@dataclass(frozen=True)
-class _Judged:
-    raw: DataFrame
-    sent: Content
-    new: DataFrame
-    """The newly decoded events, with those that a decision accepts as candidates."""
-    moved: Kept
-    """Stored late events that a decision moves to another day, as they were."""
-    changes: Mapping[str, TableChanges]
+Opened = TypeVar("Opened")
 
 
 class SparkWarehouse:
@@ -102,6 +76,10 @@ class SparkWarehouse:
         self.tables.drop_branches("run_", keep={branch_of(run_id) for run_id in kept_runs})
         return self.tables.move_main(current.snapshots) if current else []
 
+    def has_layout(self, base: PublishedVersion) -> bool:
+        """See the port."""
+        return base.snapshots.keys() == TABLES.keys()
+
     @translated
     def has_newer_catalogue(self, base: PublishedVersion) -> bool:
         """See the port."""
@@ -110,19 +88,19 @@ class SparkWarehouse:
     @translated
     def open_branch(self, run_id: str, base: PublishedVersion | None) -> AbstractContextManager[Branch]:
         """See the port."""
-        if base is not None and VIEWERS not in base.snapshots:
+        if base is not None and not self.has_layout(base):
             raise RefusedError(
                 f"version {base.version} has the tables of an earlier release; ./viewledger batch upgrade once"
             )
         self._spark.catalog.clearCache()
         self.tables.open_branch(branch_of(run_id), base.snapshots if base else {})
         content = (base.day_rules, base.row_counts, base.content_hashes) if base else ({}, {}, {})
-        return self._freeing(Branch(run_id, base, *content, engine=_Written()))
+        return self._freeing(Branch(run_id, base, *content, engine=WrittenParts()))
 
     @contextmanager
-    def _freeing(self, branch: Branch) -> Iterator[Branch]:
+    def _freeing(self, opened: Opened) -> Iterator[Opened]:
         try:
-            yield branch
+            yield opened
         finally:
             self._spark.catalog.clearCache()
 
@@ -134,12 +112,12 @@ class SparkWarehouse:
         ranges = end.ranges_since(start)
         if not ranges:
             nothing = self.tables.at(RAW_EVENTS, before).where(F.lit(False))
-            return ArchivedPiece(branch, start, end, Archived({}, {}), _Archived(nothing, Content()))
+            return ArchivedPiece(branch, start, end, Archived({}, {}), ArchivedRows(nothing, Content()))
         file_count = self._spark.sparkContext.defaultParallelism
         records = self._source.read(start, end)
         sent = append_raw(records, branch=branch_of(branch.run_id), run_id=branch.run_id, file_count=file_count)
         raw = on.appended(RAW_EVENTS, before)
-        return ArchivedPiece(branch, start, end, verify_archived(raw, ranges), _Archived(raw, sent))
+        return ArchivedPiece(branch, start, end, verify_archived(raw, ranges), ArchivedRows(raw, sent))
 
     @translated
     def judge(self, piece: ArchivedPiece, accepted: Collection[LogPlace], contracts: EventContracts) -> JudgedPiece:
@@ -166,10 +144,10 @@ class SparkWarehouse:
         changes = {
             EVENTS: on.replace_many(EVENTS, judged.removed, judged.added, piece.archived.row_count),
             VIDEO_FACTS: on.replace(VIDEO_FACTS, facts.removed, facts.added),
-            VIEWERS: _replaced_viewers(on, decoded, moved, piece.archived.row_count),
+            VIEWERS: replaced_viewers(on, decoded, moved, piece.archived.row_count),
         }
         branch.engine.events.append(changes[EVENTS])
-        engine = _Judged(archived.raw, archived.sent, decoded, moved, changes)
+        engine = JudgedRows(archived.raw, archived.sent, decoded, moved, changes)
         day_rules = {day: DayRules(each.version, latest) for day, each in rules.policies.items()}
         touched = changes[EVENTS].days()
         return JudgedPiece(
@@ -260,19 +238,22 @@ class SparkWarehouse:
     ) -> list[Difference]:
         """See the port."""
         self._spark.catalog.clearCache()
-        recount = Recount(
-            spark=self._spark,
-            tables=self.tables,
-            version=version,
-            accepted=accepted,
-            branch=branch_of(run_id),
-            policies={policy.version: policy for policy in self._policies},
-            facts=self._catalogue_facts(catalogue_of(version.day_rules)),
-        )
+        recount = self._recount(version, catalogue_of(version.day_rules), accepted, run_id)
         recount.write()
         found = recount.differences()
         recount.drop()
         return found
+
+    @translated
+    def rewrite(
+        self, run_id: str, base: PublishedVersion, accepted: Collection[LogPlace]
+    ) -> AbstractContextManager[DerivedPiece]:
+        """See the port."""
+        self._spark.catalog.clearCache()
+        self.tables.renew_layout()
+        latest = self._catalogue.latest_version()
+        self._recount(base, latest, accepted, run_id).write()
+        return self._freeing(rewritten(BranchTables(self.tables, run_id), base, latest))
 
     @translated
     def finish(self, version: PublishedVersion) -> None:
@@ -280,23 +261,22 @@ class SparkWarehouse:
         self.tables.move_main(version.snapshots)
         self.tables.drop_branch(branch_of(version.run_id))
 
+    def _recount(
+        self, version: PublishedVersion, catalogue_version: int, accepted: Collection[LogPlace], run_id: str
+    ) -> Recount:
+        return Recount(
+            spark=self._spark,
+            tables=self.tables,
+            version=version,
+            accepted=accepted,
+            branch=branch_of(run_id),
+            policies={policy.version: policy for policy in self._policies},
+            catalogue_version=catalogue_version,
+            facts=self._catalogue_facts(catalogue_version),
+        )
+
     def _catalogue_facts(self, version: int) -> DataFrame:
         return facts_frame(self._spark, ((video_id, known) for _, video_id, known in self._catalogue.facts({version})))
 
     def _on(self, branch: Branch) -> BranchTables:
         return BranchTables(self.tables, branch.run_id)
-
-
-def _replaced_viewers(on: BranchTables, new: DataFrame, moved: Kept, row_count: int) -> TableChanges:
-    """Append the personal columns of new events; those of moved ones go to their own day."""
-    added = _viewers(new)
-    if not moved.count:
-        return on.replace_many(VIEWERS, None, added, row_count)
-    found = matching(on.read(VIEWERS), "id_hash", kept(moved.rows.select("id_hash").distinct()))
-    old = kept(found.join(moved.joinable(*PLACE), [*PLACE], "left_semi"))
-    added = added.unionByName(_viewers(filed_under_own_day(moved.rows)))
-    return on.replace_many(VIEWERS, old, added, row_count + moved.count)
-
-
-def _viewers(events: DataFrame) -> DataFrame:
-    return events.where("viewer_hash IS NOT NULL").select(*PLACE, "event_day", "id_hash", *PERSON)

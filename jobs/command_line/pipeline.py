@@ -54,6 +54,13 @@ BATCH = CommandGroup(
         JSON,
     ),
     Command(
+        "upgrade",
+        "jobs.commands.batch:upgrade",
+        "publish the tables of an earlier release again in today's layout, counted from the archive",
+        ATTEMPTS,
+        JSON,
+    ),
+    Command(
         "versions",
         "jobs.commands.batch:show_versions",
         "list the newest published versions",

@@ -1,4 +1,4 @@
-"""`./viewledger batch run|versions`: archive, count, judge and publish; list versions."""
+"""`./viewledger batch run|upgrade|versions`: archive, count, judge and publish; list versions."""
 
 import json
 from contextlib import closing
@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 from batch_layer.run.run import run_once
 from batch_layer.run.run_result import RunResult
+from batch_layer.run.upgrade import upgrade_once
 from batch_layer.versions.postgres_versions import PostgresVersionStore
 from jobs import settings
 from jobs.errors import CommandError
@@ -39,6 +40,23 @@ def run(*, attempts: int, begin_at_oldest: bool, as_json: bool) -> ExitCode:
     return ExitCode.OK
 
 
+def upgrade(*, attempts: int, as_json: bool) -> ExitCode:
+    """Publish the tables of an earlier release again. Exit codes as for `run`."""
+    chosen = BatchSettings.from_environ(settings.environment("PIPELINE"))
+    with errors_as_exit_codes():
+        result = attempt(lambda: _upgraded(chosen), attempts)
+    if as_json:
+        print(json.dumps(asdict(result), default=str))
+    elif result.state == "nothing_new":
+        print(f"the tables of version {result.version} have today's layout already")
+    else:
+        print(
+            f"version {result.version} has today's layout: {result.row_counts['raw_events']:,} events counted again, "
+            f"{result.changed_video_count:,} videos changed by the newest catalogue"
+        )
+    return ExitCode.OK
+
+
 def show_versions(*, limit: int, as_json: bool) -> ExitCode:
     """Print the newest published versions."""
     chosen = BatchSettings.from_environ(settings.environment("PIPELINE"))
@@ -56,6 +74,11 @@ def show_versions(*, limit: int, as_json: bool) -> ExitCode:
     if not found and not as_json:
         print("nothing is published yet")
     return ExitCode.OK
+
+
+def _upgraded(chosen: BatchSettings) -> RunResult:
+    with open_ports(chosen) as ports:
+        return upgrade_once(ports)
 
 
 def _run_once(chosen: BatchSettings, *, begin_at_oldest: bool) -> RunResult:

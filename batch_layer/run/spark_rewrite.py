@@ -1,0 +1,44 @@
+"""What a rewritten branch holds and how it differs from its base, in the form that the steps of a run hand on."""
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from batch_layer.archive.ports import Archived
+from batch_layer.judging.spark_aggregates import CellChanges
+from batch_layer.lake.aggregates import BY_VIDEO
+from batch_layer.lake.content import Content
+from batch_layer.lake.spark_changes import TableChanges
+from batch_layer.lake.spark_kept import Kept, kept
+from batch_layer.lake.spark_stored import POSITION
+from batch_layer.lake.tables import EVENTS, RAW_EVENTS, TABLES, VIEWS_BY_VIDEO
+from batch_layer.run.ports import ArchivedPiece, Branch, DerivedPiece, JudgedPiece
+from batch_layer.run.spark_branch import BranchTables, JudgedRows, WrittenParts
+from ingestion.contract.offsets import OffsetVector
+from ingestion.contract.version import DayRules, PublishedVersion
+
+
+def rewritten(on: BranchTables, base: PublishedVersion, catalogue_version: int) -> DerivedPiece:
+    """Return a branch on which every table was written again, as one part: all of it is new to the gate."""
+    now = {name: on.read(name) for name in TABLES}
+    nothing = {name: Kept(rows.select("*", *POSITION).where(F.lit(False)), 0) for name, rows in now.items()}
+    rules = {day: DayRules(each.policy_version, catalogue_version) for day, each in base.day_rules.items()}
+    former = on.tables.at(EVENTS, base.snapshots[EVENTS])
+    written = WrittenParts([TableChanges(Kept(former, base.row_counts[EVENTS]), now[EVENTS])], [_totals(on, base)])
+    branch = Branch(on.run_id, base, rules, {}, {}, written)
+    zero = OffsetVector.zero(base.offsets.topic, len(base.offsets.ends))
+    rows = {row.partition: row["count"] for row in now[RAW_EVENTS].groupBy("partition").count().collect()}
+    piece = ArchivedPiece(branch, zero, base.offsets, Archived(rows, {}))
+    changes = {name: TableChanges(nothing[name], each) for name, each in now.items() if name != RAW_EVENTS}
+    raw = Content.parse(base.row_counts[RAW_EVENTS], base.content_hashes[RAW_EVENTS])
+    engine = JudgedRows(now[RAW_EVENTS], raw, now[EVENTS], nothing[EVENTS], changes)
+    judged = JudgedPiece(piece, frozenset(rules), rules, 0, 0, 0, engine)
+    return DerivedPiece(judged, engine)
+
+
+def _totals(on: BranchTables, base: PublishedVersion) -> CellChanges:
+    """Return the totals that differ from the base."""
+    before, now = on.tables.at(VIEWS_BY_VIDEO, base.snapshots[VIEWS_BY_VIDEO]), on.read(VIEWS_BY_VIDEO)
+    added = kept(now.select(*BY_VIDEO.columns).exceptAll(before.select(*BY_VIDEO.columns)))
+    zeros = [F.lit(0).cast("bigint").alias(name) for name in BY_VIDEO.measures]
+    gone: DataFrame = before.join(now, "video_id", "left_anti").select("video_id", *zeros)
+    return CellChanges(BY_VIDEO, Kept(before, 0), added, gone)

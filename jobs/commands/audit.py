@@ -11,8 +11,8 @@ from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.telemetry.figures_file import record_repeated_ids
-from jobs.wiring.batch_run import SHORT_RUN_EVENTS_MAX, errors_as_exit_codes
-from jobs.wiring.batch_settings import BatchSettings
+from jobs.wiring.batch_errors import errors_as_exit_codes
+from jobs.wiring.batch_settings import SHORT_RUN_EVENTS_MAX, BatchSettings
 from jobs.wiring.hdfs_check import check_hdfs
 
 SHOWN_MAX = 20

@@ -11,8 +11,10 @@ from batch_layer.versions.postgres_versions import PostgresVersionStore
 from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.wiring.batch_run import attempt, errors_as_exit_codes, note_open_differences, open_ports
+from jobs.wiring.batch_errors import errors_as_exit_codes
+from jobs.wiring.batch_run import attempt, open_ports
 from jobs.wiring.batch_settings import BatchSettings
+from jobs.wiring.reconcile_ports import note_open_differences
 
 
 def run(*, attempts: int, begin_at_oldest: bool, as_json: bool) -> ExitCode:

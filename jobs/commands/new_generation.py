@@ -13,7 +13,7 @@ from ingestion.contract.version import PublishedVersion
 from jobs import settings
 from jobs.exit_codes import ExitCode
 from jobs.settings.declared.servers import KAFKA_BOOTSTRAP, POSTGRES_URL, REDIS_URL, SPEED_NAMESPACE, TOPIC_VIDEO_VIEWS
-from jobs.wiring.batch_run import errors_as_exit_codes
+from jobs.wiring.batch_errors import errors_as_exit_codes
 from speed_layer.redis_segment_store import RedisSegmentStore
 
 PARTITIONS_LOOKED_AT = 64

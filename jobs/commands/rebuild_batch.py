@@ -10,7 +10,8 @@ from batch_layer.run.run_result import RunResult
 from jobs import settings
 from jobs.exit_codes import ExitCode
 from jobs.telemetry.figures_file import recorded_check
-from jobs.wiring.batch_run import attempt, errors_as_exit_codes, open_ports
+from jobs.wiring.batch_errors import errors_as_exit_codes
+from jobs.wiring.batch_run import attempt, open_ports
 from jobs.wiring.batch_settings import BatchSettings
 
 

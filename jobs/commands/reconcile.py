@@ -14,10 +14,10 @@ from batch_layer.versions.postgres_versions import PostgresVersionStore
 from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.wiring.batch_run import SHORT_RUN_EVENTS_MAX, errors_as_exit_codes, note_open_differences
-from jobs.wiring.batch_settings import BatchSettings
+from jobs.wiring.batch_errors import errors_as_exit_codes
+from jobs.wiring.batch_settings import SHORT_RUN_EVENTS_MAX, BatchSettings
 from jobs.wiring.hdfs_check import check_hdfs
-from jobs.wiring.reconcile_ports import reconcile_ports
+from jobs.wiring.reconcile_ports import note_open_differences, reconcile_ports
 
 SHOWN_MAX = 20
 

@@ -4,8 +4,7 @@ The readers are those of `billing catalogue import`. Its connection acts in view
 which may add versions of the catalogue and put none in force.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 
 from billing.postgres_session import connector
 from billing.terms.file_catalogue import read_catalogue
@@ -13,24 +12,9 @@ from billing.terms.file_csv import SentFile
 from billing.terms.imports import ImportOrder
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from ingestion.contract.requests import RequestKey
-from jobs.settings.declared.api import API_IMPORT
-from jobs.wiring.pseudonyms import pseudonymiser
 from serving_layer.money.catalogue_import import CatalogueFiles, ChangeCounts, ImportAnswer
 
 IMPORTER_ROLE = "viewledger_importer"
-
-
-@dataclass(frozen=True)
-class ImportSettings:
-    """Whether the API imports catalogues, and the key of viewers' pseudonyms for it."""
-
-    pseudonymise: Callable[[str], str] | None
-    """None: it does not, and has no route for it."""
-
-    @classmethod
-    def from_environ(cls, environ: Mapping[str, str]) -> "ImportSettings":
-        """Read whether the API imports catalogues and, if so, the key of the pseudonyms."""
-        return cls(pseudonymiser(environ) if API_IMPORT.read(environ) else None)
 
 
 class CatalogueImporter:

@@ -1,13 +1,12 @@
 """Wire the API's reads of the past: sums at published versions, and the owners of videos."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 
 from billing.terms.postgres_channels import ChannelQueries
 from jobs.resilience.circuit_breaker import CircuitBreaker
-from jobs.settings.declared.api import API_CURSOR_KEY
 from serving_layer.access.postgres_reads import PooledReads
 from serving_layer.counts.merge import ServedVersion
 from serving_layer.history.history_reader import HistoryReader
@@ -15,11 +14,6 @@ from serving_layer.history.ports import QueryTooSlowError
 from serving_layer.history.postgres_history import CONNECTIONS, PostgresHistory
 from serving_layer.request.cursors import Cursors
 from serving_layer.routes.http_history import History
-
-
-def cursor_key(environ: Mapping[str, str]) -> bytes:
-    """Return the key; the message of an error does not repeat it."""
-    return bytes.fromhex(API_CURSOR_KEY.read(environ))
 
 
 @contextmanager

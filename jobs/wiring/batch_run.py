@@ -1,31 +1,26 @@
 """Wire a batch run: each port of the batch layer gets its implementation, cheapest connection first."""
 
-import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from batch_layer.archive.kafka_log_ends import KafkaLogEnds
-from batch_layer.errors import BatchError, DifferenceError, GateFailedError, RefusedError
+from batch_layer.errors import RefusedError
 from batch_layer.judging.postgres_catalogue import PostgresCatalogueFacts
 from batch_layer.judging.postgres_late_decisions import PostgresLateDecisions
-from batch_layer.reconciling.ports import ReconciliationStore
 from batch_layer.reconciling.postgres_reconciliations import PostgresReconciliations
 from batch_layer.run.ports import Warehouse
 from batch_layer.run.prometheus_batch_metrics import PrometheusBatchMetrics
 from batch_layer.run.run import RunPorts
 from batch_layer.versions.postgres_log_generations import PostgresLogGenerations
 from batch_layer.versions.postgres_versions import PostgresVersionStore
-from ingestion.contract.unavailable import Part, UnavailableError
-from jobs.errors import CommandError
-from jobs.exit_codes import ExitCode
+from ingestion.contract.unavailable import Part
 from jobs.resilience.patience import try_again
-from jobs.telemetry.figures_file import record_open_differences
-from jobs.wiring.batch_settings import BatchSettings
+from jobs.wiring.batch_settings import SHORT_RUN_EVENTS_MAX, BatchSettings
 from jobs.wiring.hdfs_check import check_hdfs
 from jobs.wiring.kafka_record_batches import read_every_batch
 from jobs.wiring.reconcile_ports import reconcile_ports
@@ -34,25 +29,9 @@ from speed_layer.redis_segment_store import RedisSegmentStore
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-EXIT_CODES: dict[type[BatchError], ExitCode] = {
-    GateFailedError: ExitCode.GATE_FAILED,
-    RefusedError: ExitCode.REFUSED,
-    DifferenceError: ExitCode.DIFFERENCE,
-}
 CLOCK_SECONDS_MAX = 60.0
 """Iceberg tolerates this difference, too."""
 Answer = TypeVar("Answer")
-
-
-@contextmanager
-def errors_as_exit_codes() -> Iterator[None]:
-    """Give the batch layer's errors their exit codes, and silence the clients, which add nothing to our sentence."""
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)
-    logging.getLogger("py4j").setLevel(logging.CRITICAL)
-    try:
-        yield
-    except BatchError as error:
-        raise CommandError(str(error), EXIT_CODES.get(type(error), ExitCode.FAILED)) from error
 
 
 def attempt(work: Callable[[], Answer], attempts: int, sleep: Callable[[float], None] = time.sleep) -> Answer:
@@ -67,17 +46,6 @@ def attempt(work: Callable[[], Answer], attempts: int, sleep: Callable[[float], 
 def report(stage: str, text: str) -> None:
     """Print one line of progress on stderr."""
     print(f"batch: {stage}: {text}", file=sys.stderr, flush=True)
-
-
-SHORT_RUN_EVENTS_MAX = 2_000_000
-"""For fewer events Spark is configured to start fast instead of running fast."""
-
-
-def note_open_differences(chosen: BatchSettings, reconciliations: ReconciliationStore) -> None:
-    """Record how many differences are open, for monitoring; unknown without PostgreSQL."""
-    with suppress(UnavailableError):
-        count = sum(len(each.differences) for each in reconciliations.open_differences())
-        record_open_differences(chosen.state, count)
 
 
 @contextmanager

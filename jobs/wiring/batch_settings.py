@@ -19,6 +19,9 @@ from jobs.settings.declared.servers import (
     WAREHOUSE,
 )
 
+SHORT_RUN_EVENTS_MAX = 2_000_000
+"""For fewer events Spark is configured to start fast instead of running fast."""
+
 
 @dataclass(frozen=True)
 class BatchSettings:

@@ -1,9 +1,7 @@
-"""The identity provider: its settings, the accepted tokens, and the sign-in."""
+"""The settings of the identity provider."""
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -22,11 +20,6 @@ from jobs.settings.declared.api import (
     OIDC_SCOPE_CLAIM,
     PORTAL_URL,
 )
-from serving_layer.access.http_jwks import fetch_key_set
-from serving_layer.access.http_oidc import HttpIdentityProvider
-from serving_layer.access.jwt_id_tokens import IdTokens
-from serving_layer.access.jwt_key_set import CachedKeySet
-from serving_layer.access.jwt_tokens import Issuer
 from serving_layer.access.sign_in import Client
 
 RETURN_PATH = "/portal/sign-in/return"
@@ -68,22 +61,6 @@ class OidcSettings:
             scope_claim=OIDC_SCOPE_CLAIM.read(environ),
             client=_client(environ, issuer),
         )
-
-    def accepted(self) -> Issuer:
-        """Return what a verifier needs to accept its tokens; the key set is fetched on demand."""
-        keys = CachedKeySet(partial(fetch_key_set, self.jwks_url), time.monotonic)
-        claims = (self.role_claim, self.payee_claim, self.scope_claim)
-        return Issuer(self.issuer, (self.audience,), self.algorithms, keys, *claims)
-
-
-def sign_in_at(
-    oidc: OidcSettings | None, issuer: Issuer | None, monotonic: Callable[[], float] = time.monotonic
-) -> HttpIdentityProvider | None:
-    """Return the provider for sign-ins; None if it is not configured. It is called at the first sign-in."""
-    if oidc is None or issuer is None or oidc.client is None:
-        return None
-    tokens = IdTokens(issuer, oidc.client.client_id)
-    return HttpIdentityProvider(oidc.issuer, oidc.client, tokens, is_trusted=is_safe_url, monotonic=monotonic)
 
 
 def _client(environ: Mapping[str, str], issuer: str) -> Client | None:

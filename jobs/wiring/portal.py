@@ -1,8 +1,6 @@
 """Wire the portal into the API process."""
 
 import asyncio
-import hashlib
-import hmac
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -11,8 +9,8 @@ from typing import TypeVar
 
 from ingestion.contract.unavailable import UnavailableError
 from jobs import settings
-from jobs.settings.declared.api import PORTAL_SECURE_COOKIES, PORTAL_URL
-from jobs.wiring.access_settings import Guards
+from jobs.wiring.access import Guards
+from jobs.wiring.api_settings import PortalSettings
 from jobs.wiring.portal_money import PortalBooks
 from jobs.wiring.portal_operator import OperatorServices
 from serving_layer.access.http_access import GuardedRoute
@@ -32,28 +30,6 @@ from serving_layer.routes.http_live import LiveStreams
 from serving_layer.routes.http_proofs import Proofs
 
 Answer = TypeVar("Answer")
-
-
-@dataclass(frozen=True)
-class PortalSettings:
-    """The settings of the portal: a secret for its forms, and whether its cookies need HTTPS."""
-
-    form_key: bytes
-    secure_cookies: bool
-    origin: str | None
-    """The origin of the portal's site in browsers; None: any host."""
-
-    @classmethod
-    def from_environ(cls, environ: Mapping[str, str], cursor_key: bytes) -> "PortalSettings":
-        """Read whether cookies need HTTPS, and the site's origin.
-
-        The forms' key is derived from the cursors' key, so that all API processes have the same.
-        """
-        return cls(
-            form_key=hmac.new(cursor_key, b"portal forms", hashlib.sha256).digest(),
-            secure_cookies=PORTAL_SECURE_COOKIES.read(environ),
-            origin=url.rstrip("/") if (url := PORTAL_URL.read_if_set(environ)) else None,
-        )
 
 
 class SignedOut:

@@ -1,5 +1,6 @@
 """Wire a comparison of the whole flow: the tables by Spark, the record and the ledger in PostgreSQL."""
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from batch_layer.reconciling.ports import ReconciliationStore
@@ -11,6 +12,9 @@ from billing.books.postgres_billed_views import PostgresBilledViews
 from billing.books.postgres_books import PostgresBooks
 from billing.postgres_session import connector
 from ingestion.contract.settled import BilledVideo
+from ingestion.contract.unavailable import UnavailableError
+from jobs.telemetry.figures_file import record_open_differences
+from jobs.wiring.batch_settings import BatchSettings
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -37,6 +41,13 @@ def reconcile_ports(
         ledger=_Billed(postgres_url),
         progress=progress,
     )
+
+
+def note_open_differences(chosen: BatchSettings, reconciliations: ReconciliationStore) -> None:
+    """Record how many differences are open, for monitoring; unknown without PostgreSQL."""
+    with suppress(UnavailableError):
+        count = sum(len(each.differences) for each in reconciliations.open_differences())
+        record_open_differences(chosen.state, count)
 
 
 class _Billed:

@@ -12,7 +12,7 @@ import redis
 import redis.asyncio
 
 from ingestion.contract.unavailable import UnavailableError
-from jobs.processes.api import SpeedLayerCounts
+from jobs.wiring.api import SpeedLayerCounts
 from serving_layer.access.postgres_reads import API_ROLE, PostgresReads
 from serving_layer.counts.merge import SettledCount
 from serving_layer.counts.postgres_versions import PostgresVersions

@@ -21,7 +21,8 @@ from axe_playwright_python.sync_playwright import Axe
 from fastapi import FastAPI
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from jobs.wiring.oidc_settings import OidcSettings, sign_in_at
+from jobs.wiring.access import issuer_at, sign_in_at
+from jobs.wiring.oidc_settings import OidcSettings
 from serving_layer.access.identification import Access
 from serving_layer.access.jwt_tokens import TokenVerifier
 from serving_layer.portal.http_portal import portal_routes
@@ -237,7 +238,7 @@ def portal_with(provider: FakeProvider, address: str) -> Portal:
     """A portal at an address whose people sign in at the provider."""
     oidc = OidcSettings.from_environ({**provider.environ(address), "VIEWLEDGER_OIDC_ALGORITHMS": "ES256"})
     assert oidc is not None
-    issuer = oidc.accepted()
+    issuer = issuer_at(oidc)
     tokens = TokenVerifier([replace(issuer, audiences=(CLIENT_ID,))])
     access = Access(find_key=FakeKeys().find, tokens=tokens, clock=time.time)
     provided = sign_in_at(oidc, issuer)

@@ -16,7 +16,7 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from jobs.processes.api import SpeedLayerCounts
+from jobs.wiring.api import SpeedLayerCounts
 from serving_layer.counts.merge import SpeedSums
 from speed_layer.chunk import Chunk
 from speed_layer.consume_loop import ConsumeLoop

@@ -23,8 +23,8 @@ from ingestion.contract.decoding import decode_view_event
 from ingestion.contract.topics import TOPIC_VIDEO_VIEWS
 from ingestion.contract.unavailable import Part, UnavailableError
 from ingestion.contract.version import PublishedVersion
-from jobs.processes.api import SpeedLayerCounts
 from jobs.settings.declared.api import API_FRESH_SECONDS
+from jobs.wiring.api import SpeedLayerCounts
 from serving_layer.counts.counts_reader import CountsReader
 from serving_layer.counts.merge import ServedCount, ServedVersion
 from speed_layer.chunk import Chunk, LogRecord, instant_of

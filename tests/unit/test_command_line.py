@@ -42,6 +42,7 @@ HEAVY = {
 }  # fmt: skip
 """What a declaration may not wait for."""
 MODULES_MAX = 330
+START_MODULES_MAX = 700
 
 
 def test_nothing_else_declares_commands() -> None:
@@ -224,7 +225,6 @@ print(json.dumps({"code": code, "modules": sorted(sys.modules)}))
         ("billing events show 8f14e45f-ceea-467f-9a3c-1b2d3e4f5a6b", ExitCode.BAD_INPUT),
         ("batch run", ExitCode.BAD_INPUT),
         ("batch versions", ExitCode.BAD_INPUT),
-        ("reconcile", ExitCode.BAD_INPUT),
         ("rebuild batch", ExitCode.BAD_INPUT),
         ("sql SHOW", ExitCode.BAD_INPUT),
         ("keys list", ExitCode.BAD_INPUT),
@@ -235,6 +235,25 @@ def test_a_command_without_servers_starts_neither_spark_nor_what_judges_and_chec
     found = in_a_process_of_its_own(START.replace("WORDS", repr(line.split())))
     assert found["code"] == code
     assert not {"pyspark", "great_expectations", "schwifty", "pandas"} & set(found["modules"])
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "needed"),
+    [
+        ("reconcile", ExitCode.BAD_INPUT, {"psycopg2", "msgspec"}),
+        ("audit ids", ExitCode.BAD_INPUT, {"psycopg2", "msgspec"}),
+        ("run api", ExitCode.BAD_INPUT, {"uvicorn", "starlette", "jwt", "cryptography", "msgspec"}),
+        ("run collector", ExitCode.BAD_INPUT, {"uvicorn", "starlette", "kafka", "msgspec"}),
+        ("topics check", ExitCode.BAD_INPUT, {"kafka"}),
+        ("token --role finance", ExitCode.REFUSED, {"jwt", "cryptography", "uvicorn", "psycopg2", "msgspec"}),
+        ("demo --events 3", ExitCode.BAD_INPUT, set()),
+    ],
+)
+def test_a_refusal_waits_for_no_client_but_those_of_its_first_steps(line: str, code: int, needed: set[str]) -> None:
+    found = in_a_process_of_its_own(START.replace("WORDS", repr(line.split())))
+    assert found["code"] == code
+    assert HEAVY & {name.split(".")[0] for name in found["modules"]} <= needed
+    assert len(found["modules"]) < START_MODULES_MAX
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

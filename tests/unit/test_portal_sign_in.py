@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from jobs.errors import CommandError
+from jobs.wiring.access import issuer_at, sign_in_at
 from jobs.wiring.access_settings import AccessSettings
-from jobs.wiring.oidc_settings import OidcSettings, sign_in_at
+from jobs.wiring.oidc_settings import OidcSettings
 from serving_layer.access.http_oidc import PAUSE_SECONDS
 from serving_layer.access.identification import Access
 from serving_layer.access.jwt_tokens import TokenVerifier
@@ -43,7 +44,7 @@ class Browser:
     def __post_init__(self) -> None:
         oidc = OidcSettings.from_environ(self.provider.environ(PORTAL_URL))
         assert oidc is not None
-        issuer = oidc.accepted()
+        issuer = issuer_at(oidc)
         pages = TokenVerifier([replace(issuer, audiences=(*issuer.audiences, CLIENT_ID))])
         access = Access(find_key=FakeKeys().find, tokens=pages, clock=time.time)
         portal = fake_portal(

@@ -31,7 +31,8 @@ from batch_layer.run.run import run_once
 from ingestion.contract.offsets import OffsetVector
 from jobs.http.server import listening_socket
 from jobs.local_stack.ports import free_ports
-from tests.spark_fixtures import CONNECT_TOKEN, TOPIC, MemoryRun, MemoryVersions
+from tests.batch_fakes import TOPIC, MemoryVersions
+from tests.spark_fixtures import CONNECT_TOKEN, MemoryRun
 
 START = datetime(2026, 11, 20, 12, tzinfo=UTC)
 SECRET = "secret-----"

@@ -101,11 +101,7 @@ class Warehouse(Protocol):
         """Return whether the catalogue has changed since the base was judged."""
 
     def open_branch(self, run_id: str, base: PublishedVersion | None) -> AbstractContextManager[Branch]:
-        """Begin a run's branch in every table; leaving the context frees what was computed, not the branch.
-
-        Raises:
-            RefusedError: the tables of the base have the layout of an earlier release.
-        """
+        """Begin a run's branch in every table; leaving the context frees what was computed, not the branch."""
 
     def archive(self, branch: Branch, start: OffsetVector, end: OffsetVector) -> ArchivedPiece:
         """Append the records in `[start, end)`, untouched, and prove that they are complete."""

@@ -1,7 +1,7 @@
 """Rebuild: count everything again and compare it with the published version. Publishes nothing."""
 
 from batch_layer.errors import BatchError, DifferenceError, RefusedError
-from batch_layer.run.run import RunPorts
+from batch_layer.run.run import RunPorts, refuse_earlier_layout
 from batch_layer.run.run_result import RunResult, new_run_id
 from batch_layer.stages import Stages
 from batch_layer.versions.ports import RunEntry
@@ -13,13 +13,14 @@ def rebuild_once(ports: RunPorts) -> RunResult:
 
     Raises:
         DifferenceError: names the first table and day that differ.
-        RefusedError: another run is at work, or nothing is published.
+        RefusedError: another run is at work, nothing is published, or its tables have an earlier release's layout.
     """
     if not ports.versions.lock():
         raise RefusedError("another batch run is at work; wait for it to end")
     version = ports.versions.current()
     if version is None:
         raise RefusedError("nothing is published yet, so there is nothing to compare a rebuild with")
+    refuse_earlier_layout(ports.warehouse, version)
     started = ports.clock()
     run_id = new_run_id(started)
     crashed = ports.versions.runs_in("running")

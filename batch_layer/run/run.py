@@ -91,6 +91,7 @@ def _steps(
     # 1. The base is the pointer's version, if the archive still matches its record. Then the leftovers of a crashed
     # run are repaired.
     former = ports.versions.current()
+    refuse_earlier_layout(ports.warehouse, former)
     with stages.stage("record") as notes:
         notes.append(refuse_unreconciled(ports, former))
     with stages.stage("prepare") as notes:
@@ -155,6 +156,14 @@ def _add_part(
     if contents.differences:
         raise DifferenceError(f"nothing was published: {contents.differences[0]}")
     judged.add(piece, contents, report)
+
+
+def refuse_earlier_layout(warehouse: Warehouse, version: PublishedVersion | None) -> None:
+    """Raise RefusedError if the tables of a version have the layout of an earlier release."""
+    if version is not None and not warehouse.has_layout(version):
+        raise RefusedError(
+            f"version {version.version} has the tables of an earlier release; give ./viewledger batch upgrade once"
+        )
 
 
 def refuse_unreconciled(ports: RunPorts, version: PublishedVersion | None) -> str:

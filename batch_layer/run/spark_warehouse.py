@@ -11,7 +11,6 @@ from pyspark.sql import functions as F
 
 from batch_layer.archive.ports import Archived
 from batch_layer.archive.spark_archive import RecordSource, append_raw, verify_archived
-from batch_layer.errors import RefusedError
 from batch_layer.gate.ports import GateReport
 from batch_layer.gate.spark_gate_sums import Gate, Subject
 from batch_layer.judging.ports import CatalogueFacts
@@ -83,15 +82,12 @@ class SparkWarehouse:
     @translated
     def has_newer_catalogue(self, base: PublishedVersion) -> bool:
         """See the port."""
-        return self._catalogue.latest_version() != catalogue_of(base.day_rules)
+        # a version of offsets without a record has judged nothing; a run by the catalogue alone would repeat
+        return bool(base.day_rules) and self._catalogue.latest_version() != catalogue_of(base.day_rules)
 
     @translated
     def open_branch(self, run_id: str, base: PublishedVersion | None) -> AbstractContextManager[Branch]:
         """See the port."""
-        if base is not None and not self.has_layout(base):
-            raise RefusedError(
-                f"version {base.version} has the tables of an earlier release; ./viewledger batch upgrade once"
-            )
         self._spark.catalog.clearCache()
         self.tables.open_branch(branch_of(run_id), base.snapshots if base else {})
         content = (base.day_rules, base.row_counts, base.content_hashes) if base else ({}, {}, {})

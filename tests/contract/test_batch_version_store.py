@@ -16,8 +16,8 @@ from faults.waiting import until
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.version import DayRules, PublishedVersion
+from tests.batch_fakes import MemoryVersions
 from tests.billing_postgres import own_database
-from tests.spark_fixtures import MemoryVersions
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 

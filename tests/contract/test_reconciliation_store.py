@@ -18,8 +18,8 @@ from batch_layer.versions.ports import RunEntry, VersionStore, VideoCount
 from batch_layer.versions.postgres_versions import PostgresVersionStore
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.version import PublishedVersion
+from tests.batch_fakes import MemoryVersions
 from tests.billing_postgres import own_database
-from tests.spark_fixtures import MemoryVersions
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 TOMORROW = NOON + timedelta(days=1)

@@ -24,7 +24,8 @@ from batch_layer.run.run import run_once
 from batch_layer.run.spark_warehouse import SparkWarehouse
 from ingestion.contract.counting import Billability, LateEvent, OwnViewer, VideoFacts, judge_alone, settle
 from ingestion.contract.unavailable import Part, UnavailableError
-from tests.spark_fixtures import TOPIC, MemoryRun
+from tests.batch_fakes import TOPIC
+from tests.spark_fixtures import MemoryRun
 
 START = datetime(2026, 11, 20, 12, tzinfo=UTC)
 ADVERTISEMENTS = [{}, {"ad_type": "pre"}, {"ad_type": "pre\nmid\npre"}, {"ad_type": "mid", "watched_seconds": 20}]

@@ -22,8 +22,9 @@ from batch_layer.reconciling.spark_comparison import SparkComparison
 from batch_layer.run.run import run_once
 from batch_layer.versions.ports import VideoCount
 from ingestion.contract.settled import BilledVideo
+from tests.batch_fakes import TOPIC, MemoryVersions
 from tests.laws.test_batch_laws import START, grow, no_gate
-from tests.spark_fixtures import TOPIC, MemoryRun, MemoryVersions
+from tests.spark_fixtures import MemoryRun
 
 PARTITIONS = 3
 DAY = START.date()

@@ -29,9 +29,10 @@ from ingestion.contract.event import ViewEvent
 from ingestion.contract.periods import Period
 from ingestion.contract.policy import CountingPolicy, policy_on
 from ingestion.contract.settled import SettledPiece
+from tests.batch_fakes import TOPIC, key_of
 from tests.billing_fakes import card_of
 from tests.laws.test_batch_laws import FACTS, GERMANY, SALE_ON, START, random_run
-from tests.spark_fixtures import TOPIC, MemoryRun, key_of
+from tests.spark_fixtures import MemoryRun
 
 LONG_AGO = START.date() - timedelta(days=90)
 LATE = json.dumps(

@@ -17,8 +17,9 @@ from batch_layer.settled.iceberg_settled_events import events_at_snapshots
 from ingestion.contract.event_contracts import BEFORE_VERSIONS, NEWEST, Boundary, EventContracts
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.version import PublishedVersion, contracts_after
+from tests.batch_fakes import TOPIC
 from tests.extreme_events import extreme_message
-from tests.spark_fixtures import TOPIC, MemoryRun
+from tests.spark_fixtures import MemoryRun
 
 SEED = 20261129
 AT = datetime(2026, 11, 21, 10, tzinfo=UTC)

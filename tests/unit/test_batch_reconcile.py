@@ -12,7 +12,7 @@ from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.settled import BilledVideo
 from ingestion.contract.unavailable import Part, UnavailableError
 from ingestion.contract.version import PublishedVersion
-from tests.spark_fixtures import Found, MemoryVersions
+from tests.batch_fakes import Found, MemoryVersions
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 DAY = NOON.date()

@@ -1,0 +1,269 @@
+"""Fakes of what a batch run uses, in memory and without Spark: `FakeWarehouse` and the ports beside it."""
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from typing import Any
+
+from batch_layer.archive.archive_files import ArchivedFile, Hours, RecordedFile
+from batch_layer.errors import RefusedError
+from batch_layer.reconciling.reconciliation import Days, Reconciliation
+from batch_layer.versions.day_changes import DayChange
+from batch_layer.versions.ports import RunEntry, VideoCount
+from ingestion.contract.counting import Received, VideoFacts
+from ingestion.contract.decoding import decode_view_event
+from ingestion.contract.offsets import LogPlace
+from ingestion.contract.settled import BilledVideo
+from ingestion.contract.version import PublishedVersion
+
+TOPIC = "video-views"
+
+
+@dataclass(frozen=True)
+class Message:
+    """A record of the log in memory."""
+
+    partition: int
+    offset: int
+    appended_at: datetime
+    value: bytes
+
+    @property
+    def received(self) -> Received:
+        return Received(self.partition, self.offset, self.appended_at, decode_view_event(self.value))
+
+
+class MemoryLog:
+    """The log in memory: the port `LogEnds`."""
+
+    base = 0
+
+    def __init__(self, partition_count: int) -> None:
+        self.messages: list[list[Message]] = [[] for _ in range(partition_count)]
+        self.now = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+    def append(self, partition: int, appended_at: datetime, value: bytes) -> None:
+        here = self.messages[partition]
+        here.append(Message(partition, len(here), appended_at, value))
+        self.now = max(self.now, appended_at)
+
+    def all(self) -> list[Message]:
+        return [message for here in self.messages for message in here]
+
+    def partition_count(self) -> int:
+        return len(self.messages)
+
+    def broker_time(self) -> datetime:
+        return self.now
+
+    def beginnings(self) -> tuple[int, ...]:
+        return (0,) * len(self.messages)
+
+    def highwaters(self) -> tuple[int, ...]:
+        return tuple(len(here) for here in self.messages)
+
+    def appended_at(self, offsets: Mapping[int, int]) -> dict[int, datetime]:
+        return {partition: self.messages[partition][offset].appended_at for partition, offset in offsets.items()}
+
+
+def key_of(value: bytes) -> bytes | None:
+    """Return the key that a producer gives a message: the video id where it can be read, sometimes a wrong one."""
+    try:
+        return str(json.loads(value)["video_id"]).encode()
+    except (ValueError, KeyError, TypeError):
+        return b"c" if value else None
+
+
+@dataclass
+class MemorySpeed:
+    """The port `SpeedCut`: answers with the positions it was given; None stands for no state."""
+
+    positions: list[int | None]
+    pruned: list[tuple[int, ...]] = field(default_factory=list)
+
+    def cut(self, partition_count: int) -> Sequence[int | None]:
+        assert partition_count == len(self.positions)
+        return list(self.positions)
+
+    def prune(self, offset_ends: Sequence[int]) -> int:
+        self.pruned.append(tuple(offset_ends))
+        return 0
+
+
+class MemoryVersions:
+    """The ports `VersionStore` and `ReconciliationStore` in memory."""
+
+    def __init__(self) -> None:
+        self.published: list[PublishedVersion] = []
+        self.counts: list[tuple[int, VideoCount]] = []
+        self.days: list[tuple[int, DayChange]] = []
+        self.files: dict[str, tuple[int, ArchivedFile]] = {}
+        self.found: list[tuple[str, Reconciliation]] = []
+        self.journal: dict[str, RunEntry] = {}
+        self.is_locked_elsewhere = False
+
+    def lock(self) -> bool:
+        return not self.is_locked_elsewhere
+
+    def current(self) -> PublishedVersion | None:
+        return self.published[-1] if self.published else None
+
+    def version(self, number: int) -> PublishedVersion | None:
+        return self.published[number - 1] if 0 < number <= len(self.published) else None
+
+    def accepted_until(self, version: int) -> frozenset[LogPlace]:
+        return frozenset(place for each in self.published[:version] for place in each.accepted_late)
+
+    def begin(self, entry: RunEntry) -> None:
+        self.journal[entry.run_id] = entry
+
+    def end(self, run_id: str, state: str, detail: Mapping[str, Any]) -> None:
+        if self.journal[run_id].state == "running":
+            self.journal[run_id] = replace(self.journal[run_id], state=state, detail=dict(detail))
+
+    def runs_in(self, state: str) -> list[str]:
+        return [run_id for run_id, entry in self.journal.items() if entry.state == state]
+
+    def publish(
+        self,
+        version: PublishedVersion,
+        changed: Iterable[VideoCount],
+        detail: Mapping[str, Any],
+        days: Iterable[DayChange],
+        archived: Mapping[str, ArchivedFile],
+    ) -> None:
+        if version.version != len(self.published) + 1:
+            raise RefusedError(f"version {version.version} does not follow {len(self.published)}")
+        former = self.published[-1].event_contracts.boundaries if self.published else ()
+        if version.event_contracts.boundaries[: len(former)] != former:
+            raise RefusedError(f"version {version.version} has other contracts; use the program that published them")
+        self.published.append(version)
+        self.counts += [(version.version, each) for each in changed]
+        self.days += [(version.version, each) for each in days]
+        self.files |= {path: (version.version, each) for path, each in archived.items()}
+        entry = self.journal[version.run_id]
+        self.journal[version.run_id] = replace(entry, state="published", version=version.version, detail=dict(detail))
+
+    def recorded_files(self) -> dict[str, RecordedFile]:
+        return {path: RecordedFile(version, file.status) for path, (version, file) in self.files.items()}
+
+    def recorded_hours(self, paths: Collection[str]) -> dict[str, Hours]:
+        return {path: file.hours for path, (_, file) in self.files.items() if path in paths}
+
+    def hours_until(self, version: int, days: Days | None) -> dict[str, Hours]:
+        files = {path: file.hours for path, (since, file) in self.files.items() if since <= version}
+        of_day = {
+            path: {place: each for place, each in hours.items() if days is None or place.hour.date() in days}
+            for path, hours in files.items()
+        }
+        return {path: hours for path, hours in of_day.items() if hours}
+
+    def record(self, kind: str, found: Reconciliation) -> None:
+        self.found.append((kind, found))
+
+    def unreconciled_days(self) -> Days:
+        since = max((found.version for kind, found in self.found if kind == "run" or found.days is None), default=0)
+        received = {place.hour.date() for at, file in self.files.values() if at > since for place in file.hours}
+        judged = (entry.detail["judged_days"] for entry in self.journal.values() if (entry.version or 0) > since)
+        return tuple(sorted(received.union(date.fromisoformat(day) for days in judged for day in days)))
+
+    def open_differences(self) -> list[Reconciliation]:
+        still_open: list[Reconciliation] = []
+        for kind, found in self.found:
+            if not found.is_equal:
+                still_open.append(found)
+            elif kind == "command":
+                still_open = [each for each in still_open if found.days not in (None, each.days)]
+        return still_open
+
+    def counts_at(self, version: int) -> dict[str, tuple[int, int]]:
+        return {each.video_id: (each.views, each.billable_views) for at, each in self.counts if at <= version}
+
+    def counts_now(self) -> dict[str, tuple[int, int]]:
+        newest = self.counts_at(len(self.published))
+        return {video_id: counts for video_id, counts in newest.items() if counts != (0, 0)}
+
+
+@dataclass
+class MemoryCatalogue:
+    """The port `CatalogueFacts`: one dictionary for each catalogue version from 1 on."""
+
+    versions: list[dict[str, VideoFacts]] = field(default_factory=list)
+
+    def latest_version(self) -> int:
+        return len(self.versions)
+
+    def facts(self, versions: Collection[int]) -> Iterable[tuple[int, str, VideoFacts]]:
+        for version in sorted(set(versions) - {0}):
+            for video_id, known in self.versions[version - 1].items():
+                yield version, video_id, known
+
+
+@dataclass
+class MemoryDecisions:
+    """The port `LateDecisions`."""
+
+    places: set[LogPlace] = field(default_factory=set)
+
+    def accepted(self) -> frozenset[LogPlace]:
+        return frozenset(self.places)
+
+
+@dataclass
+class Found:
+    """The ports `ArchiveCheck`, `Comparison` and `BilledViews`, which find what the test sets."""
+
+    files: list[str] = field(default_factory=list)
+    raw: list[str] = field(default_factory=list)
+    judged: list[str] = field(default_factory=list)
+    served: list[str] = field(default_factory=list)
+    posted: list[BilledVideo] = field(default_factory=list)
+    twice: list[str] = field(default_factory=list)
+    billable: Mapping[str, int] = field(default_factory=dict)
+    failure: Exception | None = None
+    """Raised when the judged events are read."""
+    asked: list[str] = field(default_factory=list)
+    asked_days: Days | None = None
+
+    def differences(self, version: PublishedVersion) -> list[str]:
+        return self.files
+
+    def repair(self, version: PublishedVersion) -> list[str]:
+        self.files.clear()
+        return ["raw_events"]
+
+    def raw_events(self, version: PublishedVersion, days: Days | None) -> tuple[int, list[str]]:
+        self.asked.append("raw")
+        return 5, self.raw
+
+    def events(self, version: PublishedVersion, days: Days | None) -> list[str]:
+        self.asked.append("judged")
+        if self.failure:
+            raise self.failure
+        return self.judged
+
+    def videos(self, version: PublishedVersion, days: Days | None) -> tuple[int, list[str]]:
+        self.asked.append("served")
+        return 2, self.served
+
+    def billable_views(self, version: PublishedVersion, start_on: date, end_on: date) -> Mapping[str, int]:
+        self.asked.append(f"billable of version {version.version}")
+        return self.billable
+
+    def billed(self, days: Days | None) -> list[BilledVideo]:
+        self.asked_days = days
+        return self.posted
+
+    def paid_twice(self) -> list[str]:
+        return self.twice
+
+
+class QuietMetrics:
+    """The port `RunMetrics`: keeps the outcomes."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[str] = []
+
+    def record(self, outcome: str, figures: Mapping[str, float], stage_seconds: Mapping[str, float]) -> None:
+        self.outcomes.append(outcome)

@@ -1,0 +1,221 @@
+"""The port `Warehouse` in memory: each offset is one counted event of one video, so that a run takes milliseconds."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from batch_layer.archive.archive_files import ArchivedFile, FileStatus
+from batch_layer.archive.ports import Archived
+from batch_layer.gate.ports import GateReport
+from batch_layer.lake.content import Content, Place
+from batch_layer.reconciling.reconcile import ReconcilePorts
+from batch_layer.run.ports import ArchivedPiece, Branch, DerivedPiece, JudgedPiece, PieceContents
+from batch_layer.run.run import RunPorts
+from batch_layer.versions.day_changes import DayChange
+from batch_layer.versions.ports import VideoCount
+from ingestion.contract.event_contracts import EventContracts
+from ingestion.contract.offsets import LogPlace, OffsetVector
+from ingestion.contract.version import DayRules, PublishedVersion
+from tests.batch_fakes import Found, MemoryDecisions, MemoryLog, MemorySpeed, MemoryVersions, QuietMetrics
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+DAY = NOON.date()
+TABLES = ("events", "raw_events")
+
+
+@dataclass
+class FakeWarehouse:
+    """A warehouse that remembers its steps and does what a test sets."""
+
+    catalogue: int = 0
+    gap_offsets: Collection[LogPlace] = frozenset()
+    failures: Sequence[str] = ()
+    """What the gate refuses."""
+    found: Sequence[str] = ()
+    """What differs when a branch is read back."""
+    rebuilt: Sequence[str] = ()
+    """What a rebuild finds."""
+    stop_at: str = ""
+    """The step that ends with `ending`."""
+    ending: BaseException = field(default_factory=lambda: RuntimeError("no ending is set"))
+    is_of_today: bool = True
+    steps: list[str] = field(default_factory=list)
+    parts: list[tuple[OffsetVector, OffsetVector]] = field(default_factory=list)
+    accepted: list[tuple[LogPlace, ...]] = field(default_factory=list)
+    """The places given to each judging."""
+    branches: set[str] = field(default_factory=set)
+    open: set[str] = field(default_factory=set)
+    """The branches whose context was entered and not left."""
+    main: int = 0
+    tags: dict[int, Mapping[str, int]] = field(default_factory=dict)
+    views: int = 0
+
+    def _step(self, name: str) -> None:
+        self.steps.append(name)
+        if name == self.stop_at:
+            raise self.ending
+
+    def repair(self, current: PublishedVersion | None, kept_runs: Collection[str]) -> list[str]:
+        self._step("repair")
+        self.branches &= set(kept_runs)
+        return self._move_main(current) if current else []
+
+    def has_layout(self, base: PublishedVersion) -> bool:
+        return self.is_of_today
+
+    def has_newer_catalogue(self, base: PublishedVersion) -> bool:
+        self._step("has_newer_catalogue")
+        return any(rules.catalogue_version != self.catalogue for rules in base.day_rules.values())
+
+    @contextmanager
+    def open_branch(self, run_id: str, base: PublishedVersion | None) -> Iterator[Branch]:
+        self._step("open_branch")
+        assert base is None or self.is_of_today
+        self.branches.add(run_id)
+        self.open.add(run_id)
+        self.views = base.row_counts["events"] if base else 0
+        content = (base.day_rules, base.row_counts, base.content_hashes) if base else ({}, {}, {})
+        try:
+            yield Branch(run_id, base, *content)
+        finally:
+            self.open.discard(run_id)
+
+    def archive(self, branch: Branch, start: OffsetVector, end: OffsetVector) -> ArchivedPiece:
+        self._step("archive")
+        assert branch.run_id in self.open
+        self.parts.append((start, end))
+        ranges = {each.partition: range(each.start, each.end) for each in end.ranges_since(start)}
+        gaps = {p: sum((p, offset) in self.gap_offsets for offset in span) for p, span in ranges.items()}
+        return ArchivedPiece(branch, start, end, Archived({p: len(span) - gaps[p] for p, span in ranges.items()}, gaps))
+
+    def judge(self, piece: ArchivedPiece, accepted: Collection[LogPlace], contracts: EventContracts) -> JudgedPiece:
+        self._step("judge")
+        self.accepted.append(tuple(accepted))
+        before = {rules.catalogue_version for rules in piece.branch.rules.values()}
+        changed = self.views if before - {self.catalogue} else 0
+        touched = frozenset({DAY + timedelta(days=len(self.parts))} if piece.archived.row_count else ())
+        rules = {day: DayRules(1, self.catalogue) for day in touched | piece.branch.rules.keys()}
+        return JudgedPiece(piece, touched, rules, piece.archived.row_count // 2, changed + len(accepted), changed)
+
+    def derive(self, judged: JudgedPiece) -> DerivedPiece:
+        self._step("derive")
+        return DerivedPiece(judged)
+
+    def check(self, derived: DerivedPiece) -> GateReport:
+        self._step("check")
+        return GateReport(tuple(self.failures), 7, Path(f"report-{len(self.parts)}.html"))
+
+    def contents(self, derived: DerivedPiece) -> PieceContents:
+        self._step("contents")
+        piece = derived.judged.piece
+        self.views += piece.archived.row_count
+        counts = dict.fromkeys(TABLES, self.views)
+        branch = replace(piece.branch, rules=derived.judged.rules, row_counts=counts, content_hashes=hashes(counts))
+        hours = {Place(p, NOON): Content(rows) for p, rows in piece.archived.rows_by_partition.items()}
+        file = ArchivedFile(FileStatus(1, NOON), hours)
+        return PieceContents(branch, {f"file of part {len(self.parts)}": file} if hours else {}, self.found)
+
+    def snapshots(self, branch: Branch) -> Mapping[str, int]:
+        self._step("snapshots")
+        return dict.fromkeys(TABLES, branch.row_counts["events"])
+
+    def verdict_counts(self, branch: Branch) -> Mapping[str, int]:
+        self._step("verdict_counts")
+        return {"counted": self.views}
+
+    def changed_counts(self, branch: Branch) -> Sequence[VideoCount]:
+        self._step("changed_counts")
+        return [VideoCount("a", self.views, 0)]
+
+    def changed_days(self, branch: Branch) -> Sequence[DayChange]:
+        self._step("changed_days")
+        return ()
+
+    def tag(self, version: int, snapshots: Mapping[str, int]) -> None:
+        self._step("tag")
+        self.tags[version] = dict(snapshots)
+
+    def differences_of_rebuild(
+        self, version: PublishedVersion, accepted: Collection[LogPlace], run_id: str
+    ) -> Sequence[object]:
+        self._step("differences_of_rebuild")
+        self.accepted.append(tuple(accepted))
+        return self.rebuilt
+
+    @contextmanager
+    def rewrite(self, run_id: str, base: PublishedVersion, accepted: Collection[LogPlace]) -> Iterator[DerivedPiece]:
+        self._step("rewrite")
+        self.accepted.append(tuple(accepted))
+        self.branches.add(run_id)
+        self.open.add(run_id)
+        rules = {day: DayRules(each.policy_version, self.catalogue) for day, each in base.day_rules.items()}
+        branch = Branch(run_id, base, rules, base.row_counts, base.content_hashes)
+        piece = ArchivedPiece(branch, base.offsets, base.offsets, Archived({}, {}))
+        self.views = base.row_counts["events"]
+        try:
+            yield DerivedPiece(JudgedPiece(piece, frozenset(rules), rules, 0, 0, 0))
+        finally:
+            self.open.discard(run_id)
+
+    def finish(self, version: PublishedVersion) -> None:
+        self._step("finish")
+        self._move_main(version)
+        self.branches.discard(version.run_id)
+
+    def _move_main(self, version: PublishedVersion) -> list[str]:
+        moved = [] if self.main == version.snapshots["events"] else list(TABLES)
+        self.main = version.snapshots["events"]
+        return moved
+
+
+def hashes(counts: Mapping[str, int]) -> dict[str, str]:
+    """Return a hash for each table that differs by its number of rows."""
+    return {name: Content(count, (count, count)).text for name, count in counts.items()}
+
+
+@dataclass
+class FakeRun:
+    """A run with everything in memory, and its lines for the operator."""
+
+    warehouse: FakeWarehouse = field(default_factory=FakeWarehouse)
+    log: MemoryLog = field(default_factory=lambda: MemoryLog(2))
+    speed: MemorySpeed = field(default_factory=lambda: MemorySpeed([None, None]))
+    versions: MemoryVersions = field(default_factory=MemoryVersions)
+    decisions: MemoryDecisions = field(default_factory=MemoryDecisions)
+    metrics: QuietMetrics = field(default_factory=QuietMetrics)
+    found: Found = field(default_factory=Found)
+    lines: list[str] = field(default_factory=list)
+
+    def send(self, *counts: int) -> None:
+        """Append a number of messages to each partition."""
+        for partition, count in enumerate(counts):
+            for _ in range(count):
+                self.log.append(partition, NOON, b"{}")
+
+    def line(self, stage: str) -> str:
+        """Return the last line of a stage."""
+        return next(line for line in reversed(self.lines) if line.startswith(f"{stage}: "))
+
+    def last_entry(self) -> Any:
+        """Return the journal's last entry."""
+        return list(self.versions.journal.values())[-1]
+
+    def ports(self, **others: Any) -> RunPorts:
+        """Return the ports of a run; `others` replace some."""
+        progress = lambda stage, text: self.lines.append(f"{stage}: {text}")  # noqa: E731
+        now = NOON + timedelta(seconds=len(self.versions.journal))
+        ports = RunPorts(
+            log=self.log,
+            speed=self.speed,
+            versions=self.versions,
+            reconcile=ReconcilePorts(self.versions, self.versions, self.found, self.found, self.found, progress),
+            decisions=self.decisions,
+            warehouse=self.warehouse,
+            metrics=self.metrics,
+            progress=progress,
+            clock=lambda: now,
+        )
+        return replace(ports, **others)

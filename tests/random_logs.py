@@ -1,0 +1,175 @@
+"""Random logs for the laws of the batch layer: many small worlds in one log, so that one run tries many cases.
+
+A world has its own ids, viewers and videos. The worlds share the event days and the runs, nothing else.
+"""
+
+import json
+import random
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from ingestion.contract.counting import LateEvent, OwnViewer, VideoFacts, judge_alone
+from tests.spark_fixtures import MemoryRun
+
+START = datetime(2026, 11, 20, 12, tzinfo=UTC)
+PARTITIONS = 3
+ADVERTISEMENTS = [{}, {"ad_type": "pre"}, {"ad_type": "pre\nmid\npre"}, {"ad_type": "mid", "watched_seconds": 20}]
+GERMANY = ("DE", "de", "DEU")
+VIDEOS = ("-a", "_b", "c")
+VIEWERS = ("ann", "ben")
+LATE_BY = timedelta(days=35)
+
+
+@dataclass
+class World:
+    """A few ids, viewers and videos, and how events of this world are made."""
+
+    name: str
+    rng: random.Random
+    kind: Callable[["World", datetime], bytes]
+    ids: list[uuid.UUID]
+    sent: list[bytes] = field(default_factory=list)
+
+    def message(self, appended_at: datetime) -> bytes:
+        """Return a new message, or one that was sent before."""
+        if self.sent and self.rng.random() < 0.15:
+            return self.rng.choice(self.sent)
+        self.sent.append(self.kind(self, appended_at))
+        return self.sent[-1]
+
+    def event(self, happened: datetime, **changes: object) -> bytes:
+        """Return a well-formed event."""
+        rng = self.rng
+        fields = {
+            "event_id": str(rng.choice(self.ids)),
+            "video_id": rng.choice(VIDEOS) + self.name,
+            "user_id": rng.choice(VIEWERS) + self.name,
+            "session_id": "s",
+            "timestamp": happened.isoformat(),
+            "view_duration": rng.choice([0, 5, 29, 30, 60, 60, 60, 86_400]),
+            "revenue_eligible": rng.random() < 0.9,
+            "geo_location": rng.choice([*GERMANY, "xx", ""]),
+            "device_type": "tv",
+            "ad_views": [{"ad_id": rng.choice("xyz")} | kind for kind in rng.choices(ADVERTISEMENTS, k=3)],
+        }
+        for name in ("geo_location", "device_type", "ad_views"):
+            if rng.random() < 0.3:
+                del fields[name]
+        return json.dumps(fields | changes).encode()
+
+
+def anything(world: World, appended_at: datetime) -> bytes:
+    """Several days, now and then something that breaks a rule."""
+    rng = world.rng
+    kind = rng.random()
+    if kind < 0.03:
+        return rng.choice([b"", b"{", b"[1]", b"\xff\xfe", b'{"event_id": "x"}'])
+    # few distinct instants, so that equal timestamps and exact distances of 24 hours occur
+    happened = START - timedelta(hours=rng.choice([0, 0, 1, 6, 12, 23, 24, 25, 36, 47, 48, 60, 72, 96]))
+    if kind < 0.06:
+        happened = appended_at + timedelta(minutes=rng.choice([4, 6, 600]))
+    elif kind < 0.13:
+        # around the border, and late ones near the views of an old day that came in time
+        happened = appended_at - LATE_BY - timedelta(seconds=rng.choice([-3600, -1, 0, 1, 86_400, 172_800]))
+    return world.event(happened)
+
+
+def one_viewer(world: World, appended_at: datetime) -> bytes:
+    """One viewer of one video over many days, whose views come in any order: the cap of a day decides the next."""
+    happened = START - timedelta(hours=4 * world.rng.randrange(45), microseconds=world.rng.choice([0, 0, 1]))
+    late = world.rng.random() < 0.05
+    return world.event(
+        happened - LATE_BY if late else happened,
+        event_id=str(uuid.UUID(int=world.rng.getrandbits(128), version=4)),
+        video_id="-a" + world.name,
+        user_id="ann" + world.name,
+        view_duration=world.rng.choice([15, 60, 60, 60]),
+        revenue_eligible=True,
+    )
+
+
+def one_id(world: World, appended_at: datetime) -> bytes:
+    """One id on adjacent days with few contents: conflicts become duplicates, and days out of reach count."""
+    happened = START - timedelta(hours=world.rng.choice([0, 12, 13, 36, 37, 60, 84, 108]))
+    if world.rng.random() < 0.2:
+        happened -= LATE_BY
+    return world.event(
+        happened,
+        event_id=str(world.ids[0]),
+        view_duration=world.rng.choice([60, 61]),
+        video_id="-a" + world.name,
+        revenue_eligible=True,
+        geo_location="DE",
+        device_type="tv",
+        ad_views=[],
+        user_id=world.rng.choice(VIEWERS) + world.name,
+    )
+
+
+def only_late(world: World, appended_at: datetime) -> bytes:
+    """Events of days that nothing else has, all of them late."""
+    days = world.rng.choice([40, 41, 42, 60, 20_410, 20_420])
+    return world.event(appended_at - timedelta(days=days, hours=world.rng.choice([0, 1, 12])))
+
+
+KINDS = (anything, anything, one_viewer, one_id, only_late)
+
+
+def worlds(rng: random.Random, count: int, kinds: Sequence[Callable[[World, datetime], bytes]] = KINDS) -> list[World]:
+    """Return worlds of every kind."""
+    return [
+        World(
+            f"-{number}",
+            random.Random(rng.getrandbits(64)),
+            kinds[number % len(kinds)],
+            [uuid.UUID(int=rng.getrandbits(128), version=4) for _ in range(rng.choice([1, 4, 12]))],
+        )
+        for number in range(count)
+    ]
+
+
+def grow(run: MemoryRun, rng: random.Random, among: Sequence[World], count: int) -> None:
+    """Appends messages; append times rise within a partition and run apart between partitions."""
+    clocks = [here[-1].appended_at if here else START for here in run.log.messages]
+    for _ in range(count):
+        partition = rng.randrange(PARTITIONS)
+        clocks[partition] += timedelta(seconds=rng.choice([0, 0, 1, 30]))
+        run.log.append(partition, clocks[partition], rng.choice(among).message(clocks[partition]))
+
+
+def cut_somewhere(run: MemoryRun, rng: random.Random) -> None:
+    """Puts the speed layer's positions anywhere up to the end, or nowhere."""
+    run.speed.positions = [rng.choice([None, rng.randint(0, end), end]) for end in run.log.highwaters()]
+
+
+def decide_some(run: MemoryRun, rng: random.Random, share: float = 0.5) -> None:
+    """Accepts a random part of all late events, those that no version has yet among them, and some that are not."""
+    messages = run.log.all()
+    late = [each for each in messages if isinstance(judge_alone(each.received.decoded, each.appended_at), LateEvent)]
+    chosen = rng.sample(late, int(len(late) * share)) + rng.sample(messages, min(2, len(messages)))
+    run.decisions.places |= {(each.partition, each.offset) for each in chosen}
+
+
+def random_facts(rng: random.Random, among: Sequence[World]) -> dict[str, VideoFacts]:
+    """Return a catalogue: lengths and owners that change, appear and vanish from one version to the next."""
+    facts = {}
+    for world in among:
+        for video in VIDEOS:
+            if rng.random() < 0.5:
+                facts[video + world.name] = random_fact(rng, world)
+    return facts
+
+
+def random_fact(rng: random.Random, world: World) -> VideoFacts:
+    """Return the facts of one video."""
+    owners = []
+    for viewer in VIEWERS:
+        if rng.random() < 0.3:
+            border = START.date() - timedelta(days=rng.randrange(5))
+            kind = rng.randrange(3)
+            spans = [(), (border,), ()][kind]
+            own = OwnViewer(viewer + world.name, *spans)
+            owners.append(own._replace(to_on=border) if kind == 2 else own)
+    return VideoFacts(rng.choice([None, 1, 10, 20, 2_147_483_647]), tuple(owners))

@@ -1,0 +1,333 @@
+"""The steps of a batch run, a rebuild and an upgrade, without Spark: their order, and what each kind of end leaves."""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from batch_layer.archive.cut import Cut
+from batch_layer.errors import DifferenceError, GateFailedError, RefusedError
+from batch_layer.run.rebuild import rebuild_once
+from batch_layer.run.run import RunPorts, run_once
+from batch_layer.run.run_result import RunResult
+from batch_layer.run.spark_warehouse import SparkWarehouse
+from batch_layer.run.upgrade import upgrade_once
+from ingestion.contract.offsets import OffsetVector
+from ingestion.contract.unavailable import Part, UnavailableError
+from ingestion.contract.version import DayRules
+from tests.batch_fakes import TOPIC, MemoryCatalogue
+from tests.fake_warehouse import DAY, FakeRun
+
+OF_A_PART = ["archive", "judge", "derive", "check", "contents"]
+OF_PUBLISHING = ["snapshots", "verdict_counts", "changed_counts", "changed_days", "tag", "finish"]
+AWAY = UnavailableError(Part.HDFS, "HDFS is away")
+
+
+class Crash(BaseException):
+    """Stands for the end of the process: nothing catches it on the way."""
+
+
+def run(fake: FakeRun, part_offsets: int = 10**7) -> RunResult:
+    return run_once(fake.ports(part_offsets=part_offsets), TOPIC)
+
+
+def upgrade(fake: FakeRun) -> RunResult:
+    fake.warehouse.is_of_today = False
+    return upgrade_once(fake.ports())
+
+
+def rebuild(fake: FakeRun) -> RunResult:
+    return rebuild_once(fake.ports())
+
+
+def published(*counts: int) -> FakeRun:
+    fake = FakeRun()
+    fake.send(*counts)
+    assert run(fake).state == "published"
+    fake.warehouse.steps.clear()
+    fake.warehouse.parts.clear()
+    fake.warehouse.accepted.clear()
+    return fake
+
+
+def test_a_run_takes_its_steps_in_order_and_publishes_one_version_of_all_parts() -> None:
+    fake = FakeRun()
+    fake.send(7, 2)
+    result = run(fake, part_offsets=4)
+    assert fake.warehouse.steps == ["repair", "open_branch", *OF_A_PART * 3, *OF_PUBLISHING]
+    (version,) = fake.versions.published
+    assert (result.state, result.version, result.archived_count) == ("published", 1, 9)
+    assert version.offsets.ends == (7, 2)
+    assert version.row_counts == {"events": 9, "raw_events": 9}
+    assert fake.versions.files.keys() == {"file of part 1", "file of part 2", "file of part 3"}
+    assert result.judged_days == ("2026-11-21", "2026-11-22", "2026-11-23"), "every part's days"
+    assert (result.unknown_country_count, result.report) == (4, "report-3.html")
+    assert fake.warehouse.tags == {1: version.snapshots}
+    assert fake.warehouse.main == 9
+    assert (fake.warehouse.branches, fake.warehouse.open) == (set(), set())
+    assert [line for line in fake.lines if line.startswith("part")] == ["part: 1 of 3", "part: 2 of 3", "part: 3 of 3"]
+    assert fake.metrics.outcomes == ["published"]
+
+
+def test_parts_cover_the_cut_in_order_and_none_is_much_longer_than_asked() -> None:
+    rng = random.Random(7)
+    for _ in range(500):
+        starts = [rng.choice([0, 5, 1 << 40]) for _ in range(rng.choice([1, 2, 12]))]
+        ends = [start + rng.choice([0, 0, 1, 2, 100, rng.randrange(5_000), 10**9]) for start in starts]
+        most = rng.choice([1, 2, 7, 1_000, 10**7])
+        most = max(most, (sum(ends) - sum(starts)) // 2_000)
+        cut = Cut(OffsetVector(TOPIC, tuple(starts)), OffsetVector(TOPIC, tuple(ends)), ())
+        parts = list(cut.parts(most))
+        assert parts[0][0] == cut.start
+        assert parts[-1][1] == cut.end
+        assert all(before[1] == after[0] for before, after in pairwise(parts))
+        for start, end in parts:
+            lengths = [stop - begin for begin, stop in zip(start.ends, end.ends, strict=True)]
+            assert min(lengths) >= 0
+            assert sum(lengths) <= most + len(lengths), "each partition's share is rounded once"
+
+
+def test_an_empty_cut_is_one_empty_part() -> None:
+    here = OffsetVector(TOPIC, (3, 4))
+    assert list(Cut(here, here, ()).parts(1)) == [(here, here)]
+
+
+def test_accepted_late_events_wait_for_the_last_part_where_every_place_is_archived() -> None:
+    fake = FakeRun()
+    fake.send(6, 2)
+    fake.decisions.places = {(0, 0), (0, 5), (1, 1), (1, 2)}
+    result = run(fake, part_offsets=4)
+    assert fake.warehouse.accepted == [(), ((0, 0), (0, 5), (1, 1))]
+    assert (result.accepted_count, fake.versions.published[0].accepted_late) == (3, ((0, 0), (0, 5), (1, 1)))
+    assert run(fake).state == "nothing_new", "the place that no version has yet waits"
+    fake.send(0, 1)
+    assert run(fake).accepted_count == 1
+    assert fake.versions.accepted_until(2) == fake.decisions.places
+
+
+def test_a_decision_alone_is_a_run_of_one_empty_part() -> None:
+    fake = published(3, 0)
+    fake.decisions.places = {(0, 2)}
+    result = run(fake)
+    assert (result.state, result.archived_count, result.accepted_count) == ("published", 0, 1)
+    assert fake.warehouse.accepted == [((0, 2),)]
+    assert fake.versions.published[1].offsets == fake.versions.published[0].offsets
+
+
+def test_a_changed_catalogue_alone_is_a_run_with_its_own_line() -> None:
+    fake = published(3, 2)
+    fake.warehouse.catalogue = 4
+    result = run(fake)
+    assert (result.state, result.archived_count) == ("published", 0)
+    assert {rules.catalogue_version for rules in fake.versions.published[1].day_rules.values()} == {4}
+    assert "5 of them because the catalogue changed" in fake.line("judge")
+    assert fake.last_entry().detail["catalogue_changed"] == 5
+    assert run(fake).state == "nothing_new"
+
+
+def test_nothing_new_publishes_nothing_and_opens_no_branch() -> None:
+    fake = published(2, 1)
+    assert run(fake).state == "nothing_new"
+    assert fake.warehouse.steps == ["repair", "has_newer_catalogue"]
+    assert len(fake.versions.published) == 1
+    assert fake.last_entry().state == "nothing_new"
+    empty = FakeRun()
+    assert (run(empty).state, empty.versions.published) == ("nothing_new", [])
+
+
+def test_offsets_without_a_record_are_counted_over_all_parts_and_not_lost() -> None:
+    fake = FakeRun()
+    fake.send(6, 4)
+    fake.warehouse.gap_offsets = {(0, 0), (0, 5), (1, 3)}
+    result = run(fake, part_offsets=3)
+    assert (result.archived_count, result.gap_count) == (7, 3)
+    assert fake.last_entry().detail["gaps"] == {"0": 2, "1": 1}
+
+
+def test_a_refused_part_publishes_nothing_and_its_branch_stays_to_be_looked_at() -> None:
+    fake = published(2, 0)
+    fake.send(5, 0)
+    fake.warehouse.failures = ["views are negative"]
+    with pytest.raises(GateFailedError, match="views are negative"):
+        run(fake, part_offsets=2)
+    refused = fake.last_entry()
+    assert (refused.state, refused.detail["failures"]) == ("gate_failed", ["views are negative"])
+    assert fake.warehouse.steps.count("archive") == 1, "no further part"
+    assert "contents" not in fake.warehouse.steps
+    assert (len(fake.versions.published), fake.warehouse.main, fake.warehouse.open) == (1, 2, set())
+    assert fake.metrics.outcomes[-1] == "gate_failed"
+    fake.warehouse.failures = ()
+    assert run(fake).state == "published"
+    assert fake.warehouse.branches == {refused.run_id}
+
+
+def test_what_differs_when_read_back_publishes_nothing() -> None:
+    fake = published(2, 0)
+    fake.send(1, 0)
+    fake.warehouse.found = ["events of partition 0 differ"]
+    with pytest.raises(DifferenceError, match="nothing was published: events of partition 0 differ"):
+        run(fake)
+    assert (len(fake.versions.published), fake.last_entry().state) == (1, "failed")
+
+
+ENDINGS = [AWAY, Crash()]
+STEPS = ["repair", "has_newer_catalogue", "open_branch", *OF_A_PART, *OF_PUBLISHING]
+
+
+@pytest.mark.parametrize("ending", ENDINGS, ids=["unavailable", "crash"])
+@pytest.mark.parametrize("step", STEPS)
+def test_a_run_that_ends_at_any_step_publishes_nothing_or_one_whole_version(step: str, ending: BaseException) -> None:
+    fake = published(2, 1)
+    fake.send(3, 0)
+    fake.warehouse.stop_at, fake.warehouse.ending = step, ending
+    is_published = step == "finish"
+    if is_published and ending is AWAY:
+        assert "main was not moved" in " ".join(run(fake).notes)
+    else:
+        with pytest.raises(type(ending)):
+            run(fake, part_offsets=2)
+    assert len(fake.versions.published) == 1 + is_published
+    assert fake.warehouse.main == 3, "main shows the former version until the run is finished"
+    assert fake.warehouse.open == set(), "what was computed is freed"
+    states = {AWAY: "failed", ENDINGS[1]: "running"}
+    assert fake.last_entry().state == ("published" if is_published else states[ending])
+    # the next run repairs what this one left
+    fake.warehouse.stop_at = ""
+    fake.send(1, 0)
+    result = run(fake)
+    assert (result.state, fake.versions.published[-1].row_counts["events"]) == ("published", 7)
+    assert fake.versions.published[-1].offsets.ends == (6, 1)
+    assert fake.versions.runs_in("running") == []
+    assert (fake.warehouse.main, fake.warehouse.branches) == (7, set())
+
+
+def test_a_server_that_goes_away_after_publishing_is_a_note_and_not_a_failure() -> None:
+    fake = published(2, 0)
+    fake.send(1, 0)
+    fake.found.failure = AWAY
+    result = run(fake)
+    assert result.state == "published"
+    assert "is not reconciled" in " ".join(result.notes)
+    fake.found.failure = None
+    fake.found.judged = ["tally and events differ"]
+    fake.send(1, 0)
+    assert run(fake).differences == ("tally and events differ",)
+    with pytest.raises(DifferenceError, match="tally and events differ; nothing is published or billed until"):
+        run(fake)
+
+
+Work = Callable[[RunPorts], RunResult]
+WORKS: Sequence[Work] = (lambda ports: run_once(ports, TOPIC), rebuild_once, upgrade_once)
+
+
+@pytest.mark.parametrize("work", WORKS, ids=["run", "rebuild", "upgrade"])
+def test_beside_another_run_nothing_is_done(work: Work) -> None:
+    fake = published(1, 1)
+    fake.versions.is_locked_elsewhere = True
+    with pytest.raises(RefusedError, match="another batch run is at work"):
+        work(fake.ports())
+    assert fake.warehouse.steps == []
+    assert len(fake.versions.journal) == 1
+
+
+def test_a_rebuild_compares_the_version_with_what_was_accepted_until_then() -> None:
+    fake = published(3, 1)
+    fake.decisions.places = {(0, 1)}
+    run(fake)
+    fake.decisions.places |= {(0, 2)}
+    fake.warehouse.accepted.clear()
+    assert rebuild(fake).state == "equal"
+    assert fake.warehouse.accepted == [((0, 1),)]
+    assert (fake.last_entry().kind, fake.last_entry().detail["equals_version"]) == ("rebuild", 2)
+    fake.warehouse.rebuilt = ["events of 2026-11-20 differ", "tally differs"]
+    with pytest.raises(DifferenceError, match="a rebuild of version 2 differs: events of 2026-11-20 differ"):
+        rebuild(fake)
+    assert (fake.last_entry().state, len(fake.versions.published)) == ("failed", 2)
+
+
+@pytest.mark.parametrize("work", [rebuild_once, upgrade_once], ids=["rebuild", "upgrade"])
+def test_before_the_first_version_there_is_nothing_to_rebuild_or_to_upgrade(work: Work) -> None:
+    fake = FakeRun()
+    with pytest.raises(RefusedError, match="nothing is published yet"):
+        work(fake.ports())
+    assert fake.versions.journal == {}
+
+
+def test_an_upgrade_publishes_the_same_reach_once() -> None:
+    fake = published(3, 1)
+    fake.decisions.places = {(0, 1)}
+    run(fake)
+    fake.warehouse.steps.clear()
+    fake.warehouse.catalogue = 6
+    result = upgrade(fake)
+    assert (result.state, result.version, result.accepted_count) == ("published", 3, 0)
+    assert fake.warehouse.steps == ["repair", "rewrite", "check", "contents", *OF_PUBLISHING]
+    assert fake.warehouse.accepted[-1] == ((0, 1),), "what the former version accepted stays accepted"
+    before, after = fake.versions.published[1:]
+    assert (after.offsets, after.watermarks) == (before.offsets, before.watermarks)
+    assert after.event_contracts == before.event_contracts
+    assert fake.versions.accepted_until(3) == {(0, 1)}
+    assert {rules.catalogue_version for rules in after.day_rules.values()} == {6}
+    fake.warehouse.is_of_today = True
+    assert upgrade_once(fake.ports()).state == "nothing_new"
+    assert len(fake.versions.published) == 3
+
+
+@pytest.mark.parametrize("ending", ENDINGS, ids=["unavailable", "crash"])
+@pytest.mark.parametrize("step", ["repair", "rewrite", "check", "contents", *OF_PUBLISHING])
+def test_an_upgrade_that_ends_at_any_step_leaves_the_former_version_and_can_be_repeated(
+    step: str, ending: BaseException
+) -> None:
+    fake = published(3, 1)
+    fake.warehouse.stop_at, fake.warehouse.ending = step, ending
+    is_published = step == "finish"
+    if is_published and ending is AWAY:
+        assert upgrade(fake).state == "published"
+    else:
+        with pytest.raises(type(ending)):
+            upgrade(fake)
+    assert len(fake.versions.published) == 1 + is_published
+    assert (fake.warehouse.main, fake.warehouse.open) == (4, set())
+    fake.warehouse.stop_at = ""
+    fake.warehouse.is_of_today = is_published
+    assert upgrade_once(fake.ports()).state == ("nothing_new" if is_published else "published")
+    fake.warehouse.is_of_today = True
+    fake.send(1, 0)
+    assert run(fake).state == "published"
+    assert fake.versions.runs_in("running") == []
+    assert fake.warehouse.branches == set()
+
+
+@pytest.mark.parametrize(("failures", "found"), [(["a"], []), ([], ["b differs"])])
+def test_an_upgrade_whose_result_is_wrong_publishes_nothing(failures: list[str], found: list[str]) -> None:
+    fake = published(3, 1)
+    fake.warehouse.failures, fake.warehouse.found = failures, found
+    with pytest.raises((GateFailedError, DifferenceError)):
+        upgrade(fake)
+    assert len(fake.versions.published) == 1
+    assert fake.last_entry().state == ("gate_failed" if failures else "failed")
+
+
+def test_a_version_without_any_event_was_judged_by_no_catalogue() -> None:
+    nothing: Any = None
+    catalogue = MemoryCatalogue([{}, {}])
+    warehouse = SparkWarehouse(nothing, nothing, catalogue, reports=Path(), gate=nothing)
+    version = published(1, 0).versions.published[0]
+    assert warehouse.has_newer_catalogue(version)
+    assert not warehouse.has_newer_catalogue(replace(version, day_rules={DAY: DayRules(1, 2)}))
+    assert not warehouse.has_newer_catalogue(replace(version, day_rules={}))
+
+
+def test_a_layout_of_an_earlier_release_is_neither_run_on_nor_rebuilt() -> None:
+    fake = published(3, 1)
+    fake.warehouse.is_of_today = False
+    fake.send(1, 0)
+    for work in (run, rebuild):
+        with pytest.raises(RefusedError, match=r"earlier release; give \./viewledger batch upgrade once"):
+            work(fake)
+    assert fake.warehouse.steps == []
+    assert len(fake.versions.published) == 1

@@ -21,7 +21,7 @@ from billing.proof.postgres_rules import ROLES
 DECLARED = Path(__file__).with_name("rights.txt")
 """The rights of each role: a line for each thing in the database, with the roles (unprefixed) of each right."""
 OWNER = "viewledger_owner"
-SCHEMAS = ("access", "billing", "ingestion", "published", "reporting", "public")
+SCHEMAS = ("access", "billing", "ingestion", "published", "reporting", "staging", "public")
 CANNOT_BE_DONE_TO_A_VIEW = (
     errors.ObjectNotInPrerequisiteState,
     errors.WrongObjectType,

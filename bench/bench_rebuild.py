@@ -16,7 +16,7 @@ import sys
 from contextlib import closing
 
 from batch_layer.archive.kafka_log_ends import KafkaLogEnds
-from batch_layer.versions.ports import RunEntry
+from batch_layer.versions.ports import RunEntry, StagedCounts
 from batch_layer.versions.postgres_versions import PostgresVersionStore
 from bench.bench_speed import producing
 from ingestion.contract.offsets import OffsetVector
@@ -77,7 +77,7 @@ def publish(stack: LocalStack) -> None:
     )
     with closing(PostgresVersionStore(stack.environment["VIEWLEDGER_POSTGRES_URL"])) as store:
         store.begin(RunEntry(version.run_id, "incremental", "running", None, now, None))
-        store.publish(version, [], {}, [], {})
+        store.publish(version, StagedCounts(), {}, {})
 
 
 def rebuild(stack: LocalStack, counted: int) -> float:

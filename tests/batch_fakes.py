@@ -4,18 +4,22 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from batch_layer.archive.archive_files import ArchivedFile, Hours, RecordedFile
 from batch_layer.errors import RefusedError
 from batch_layer.reconciling.reconciliation import Days, Reconciliation
 from batch_layer.versions.day_changes import DayChange
-from batch_layer.versions.ports import RunEntry, VideoCount
+from batch_layer.versions.ports import RunEntry, StagedCounts, VideoCount
 from ingestion.contract.counting import Received, VideoFacts
 from ingestion.contract.decoding import decode_view_event
 from ingestion.contract.offsets import LogPlace
 from ingestion.contract.settled import BilledVideo
+from ingestion.contract.unavailable import Part, UnavailableError
 from ingestion.contract.version import PublishedVersion
+from tests.folder_staging import FolderStaging
 
 TOPIC = "video-views"
 
@@ -102,6 +106,8 @@ class MemoryVersions:
         self.found: list[tuple[str, Reconciliation]] = []
         self.journal: dict[str, RunEntry] = {}
         self.is_locked_elsewhere = False
+        self._folder = TemporaryDirectory()
+        self.staging = FolderStaging(Path(self._folder.name))
 
     def lock(self) -> bool:
         return not self.is_locked_elsewhere
@@ -125,12 +131,14 @@ class MemoryVersions:
     def runs_in(self, state: str) -> list[str]:
         return [run_id for run_id, entry in self.journal.items() if entry.state == state]
 
+    def drop_staged(self) -> None:
+        self.staging.drop()
+
     def publish(
         self,
         version: PublishedVersion,
-        changed: Iterable[VideoCount],
+        staged: StagedCounts,
         detail: Mapping[str, Any],
-        days: Iterable[DayChange],
         archived: Mapping[str, ArchivedFile],
     ) -> None:
         if version.version != len(self.published) + 1:
@@ -138,8 +146,12 @@ class MemoryVersions:
         former = self.published[-1].event_contracts.boundaries if self.published else ()
         if version.event_contracts.boundaries[: len(former)] != former:
             raise RefusedError(f"version {version.version} has other contracts; use the program that published them")
+        counts, days = self.staging.counts(version.run_id), self.staging.days(version.run_id)
+        if StagedCounts(len(counts), len(days)) != staged:
+            raise UnavailableError(Part.POSTGRES, f"{len(counts)} of the {staged.video_count} counts are there")
+        self.drop_staged()
         self.published.append(version)
-        self.counts += [(version.version, each) for each in changed]
+        self.counts += [(version.version, each) for each in counts]
         self.days += [(version.version, each) for each in days]
         self.files |= {path: (version.version, each) for path, each in archived.items()}
         entry = self.journal[version.run_id]

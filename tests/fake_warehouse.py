@@ -14,8 +14,7 @@ from batch_layer.lake.content import Content, Place
 from batch_layer.reconciling.reconcile import ReconcilePorts
 from batch_layer.run.ports import ArchivedPiece, Branch, DerivedPiece, JudgedPiece, PieceContents
 from batch_layer.run.run import RunPorts
-from batch_layer.versions.day_changes import DayChange
-from batch_layer.versions.ports import VideoCount
+from batch_layer.versions.ports import StagedCounts, Staging, VideoCount
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogPlace, OffsetVector
 from ingestion.contract.version import DayRules, PublishedVersion
@@ -30,6 +29,7 @@ TABLES = ("events", "raw_events")
 class FakeWarehouse:
     """A warehouse that remembers its steps and does what a test sets."""
 
+    staging: Staging
     catalogue: int = 0
     gap_offsets: Collection[LogPlace] = frozenset()
     failures: Sequence[str] = ()
@@ -126,13 +126,9 @@ class FakeWarehouse:
         self._step("verdict_counts")
         return {"counted": self.views}
 
-    def changed_counts(self, branch: Branch) -> Sequence[VideoCount]:
-        self._step("changed_counts")
-        return [VideoCount("a", self.views, 0)]
-
-    def changed_days(self, branch: Branch) -> Sequence[DayChange]:
-        self._step("changed_days")
-        return ()
+    def stage_counts(self, branch: Branch) -> StagedCounts:
+        self._step("stage_counts")
+        return StagedCounts(self.staging.store_counts(branch.run_id, 0, [VideoCount("a", self.views, 0)]))
 
     def tag(self, version: int, snapshots: Mapping[str, int]) -> None:
         self._step("tag")
@@ -180,7 +176,6 @@ def hashes(counts: Mapping[str, int]) -> dict[str, str]:
 class FakeRun:
     """A run with everything in memory, and its lines for the operator."""
 
-    warehouse: FakeWarehouse = field(default_factory=FakeWarehouse)
     log: MemoryLog = field(default_factory=lambda: MemoryLog(2))
     speed: MemorySpeed = field(default_factory=lambda: MemorySpeed([None, None]))
     versions: MemoryVersions = field(default_factory=MemoryVersions)
@@ -188,6 +183,9 @@ class FakeRun:
     metrics: QuietMetrics = field(default_factory=QuietMetrics)
     found: Found = field(default_factory=Found)
     lines: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.warehouse = FakeWarehouse(self.versions.staging)
 
     def send(self, *counts: int) -> None:
         """Append a number of messages to each partition."""

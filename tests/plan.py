@@ -16,6 +16,8 @@ SPARK = tuple(
         "sql_is_closed",
         "sql_shares_hold",
         "reconcile_laws",
+        "staging_laws",
+        "catalogue_facts_laws",
         "spark_errors",
         "kafka_log",
     )

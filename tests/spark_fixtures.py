@@ -137,10 +137,10 @@ class MemoryRun:
     def with_partitions(
         cls, spark: SparkSession, partition_count: int, reports: Path, gate: Gate = gx_gate.judge
     ) -> "MemoryRun":
-        log, catalogue = SparkMemoryLog(spark, partition_count), MemoryCatalogue()
-        warehouse = SparkWarehouse(spark, log, catalogue, reports=reports, gate=gate)
+        log, catalogue, versions = SparkMemoryLog(spark, partition_count), MemoryCatalogue(), MemoryVersions()
+        warehouse = SparkWarehouse(spark, log, catalogue, staging=versions.staging, reports=reports, gate=gate)
         speed = MemorySpeed([None] * partition_count)
-        return cls(spark, log, speed, MemoryVersions(), catalogue, warehouse, QuietMetrics())
+        return cls(spark, log, speed, versions, catalogue, warehouse, QuietMetrics())
 
     def progress(self, stage: str, text: str) -> None:
         self.lines.append(f"{stage}: {text}")

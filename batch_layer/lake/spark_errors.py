@@ -10,9 +10,11 @@ from pyspark.errors import PySparkException
 from batch_layer.errors import DifferenceError, RefusedError, UnreadableLogError
 from ingestion.contract.unavailable import PART_NAMES, Part, UnavailableError
 
+_OF_EXECUTORS = "ingestion.contract.unavailable.UnavailableError: "
+"""Begins the sentence of a Python function that Spark ran on an executor, in the text of Spark's error."""
 _AWAY = (
     (Part.KAFKA, ("org.apache.kafka.common.errors", "org.apache.spark.sql.kafka010", "KafkaException")),
-    (Part.POSTGRES, ("org.postgresql", "UncheckedSQLException")),
+    (Part.POSTGRES, ("org.postgresql", "UncheckedSQLException", f"{_OF_EXECUTORS}{PART_NAMES[Part.POSTGRES]}")),
     (Part.HDFS, ("java.net.ConnectException", "SafeModeException", "org.apache.hadoop.hdfs", "minReplication",
               "RemoteException", "SocketTimeoutException", "UnknownHostException", "No route to host")),
 )  # fmt: skip
@@ -108,5 +110,8 @@ def text_of(error: SparkError) -> str:
 
 def first_cause(text: str) -> str:
     """Return the first cause, in at most 200 characters."""
+    _, _, sentence = text.partition(_OF_EXECUTORS)
+    if sentence:
+        return sentence.splitlines()[0][:200]
     causes = [line for line in text.splitlines() if line.startswith("Caused by: ")]
     return (causes[-1].removeprefix("Caused by: ") if causes else text.strip().splitlines()[0])[:200]

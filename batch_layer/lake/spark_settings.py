@@ -29,14 +29,31 @@ class SparkSettings:
     extra: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class JdbcAddress:
+    """A database of PostgreSQL, as Java's client is given it."""
+
+    url: str
+    """Without user and password."""
+    user: str
+    password: str = field(repr=False)
+
+
+def jdbc_address(postgres_url: str) -> JdbcAddress:
+    """Return the address that a URL of PostgreSQL names."""
+    parts = urlsplit(postgres_url)
+    url = f"jdbc:postgresql://{parts.hostname}:{parts.port or 5432}{parts.path}"
+    return JdbcAddress(url, unquote(parts.username or ""), unquote(parts.password or ""))
+
+
 def jdbc_catalog(postgres_url: str, warehouse: str) -> dict[str, str]:
     """Return the properties of a catalog kept in PostgreSQL with its tables under `warehouse`."""
-    parts = urlsplit(postgres_url)
+    address = jdbc_address(postgres_url)
     return {
         "type": "jdbc",
-        "uri": f"jdbc:postgresql://{parts.hostname}:{parts.port or 5432}{parts.path}",
-        "jdbc.user": unquote(parts.username or ""),
-        "jdbc.password": unquote(parts.password or ""),
+        "uri": address.url,
+        "jdbc.user": address.user,
+        "jdbc.password": address.password,
         "jdbc.schema-version": "V1",
         "jdbc.loginTimeout": "5",
         "jdbc.socketTimeout": "60",

@@ -3,7 +3,7 @@
 Each step takes what the step before it returned, so that a wrong order cannot be written.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date
@@ -12,8 +12,7 @@ from typing import Any, Protocol
 from batch_layer.archive.archive_files import ArchivedFile
 from batch_layer.archive.ports import Archived
 from batch_layer.gate.ports import GateReport
-from batch_layer.versions.day_changes import DayChange
-from batch_layer.versions.ports import VideoCount
+from batch_layer.versions.ports import StagedCounts
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogPlace, OffsetVector
 from ingestion.contract.version import DayRules, PublishedVersion
@@ -127,11 +126,8 @@ class Warehouse(Protocol):
     def verdict_counts(self, branch: Branch) -> Mapping[str, int]:
         """Return verdict → events, over all archived events; they add up to the events received."""
 
-    def changed_counts(self, branch: Branch) -> Sequence[VideoCount]:
-        """Return the videos whose totals differ from the base version."""
-
-    def changed_days(self, branch: Branch) -> Iterable[DayChange]:
-        """Return the differences from the base version by video and event day; can be read once."""
+    def stage_counts(self, branch: Branch) -> StagedCounts:
+        """Store the counts that differ from the base version, by video and by video and day, for `publish`."""
 
     def tag(self, version: int, snapshots: Mapping[str, int]) -> None:
         """Name the branch's snapshots after the version, so that they are kept."""

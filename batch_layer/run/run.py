@@ -96,6 +96,7 @@ def _steps(
         notes.append(refuse_unreconciled(ports, former))
     with stages.stage("prepare") as notes:
         repaired = ports.warehouse.repair(former, ports.versions.runs_in("gate_failed"))
+        ports.versions.drop_staged()
         for lost in crashed:
             ports.versions.end(lost, "failed", {"error": "the process ended before the run did"})
         notes.append(f"base is version {former.version}" if former else "nothing is published yet")
@@ -202,7 +203,7 @@ def publish(ports: RunPorts, stages: Stages, judged: JudgedSoFar) -> RunResult:
         )
         verdicts = dict(warehouse.verdict_counts(branch))
         # 6. The tag keeps the snapshots; the pointer makes them the version, in one transaction with the counts.
-        changed, days = warehouse.changed_counts(branch), warehouse.changed_days(branch)
+        staged = warehouse.stage_counts(branch)
         warehouse.tag(version.version, version.snapshots)
         detail = {
             "archived": judged.archived_count,
@@ -216,8 +217,8 @@ def publish(ports: RunPorts, stages: Stages, judged: JudgedSoFar) -> RunResult:
             "verdicts": verdicts,
             "notes": list(notes),
         }
-        ports.versions.publish(version, changed, detail, days, judged.files)
-        report.append(f"version {version.version}, {len(changed):,} videos changed")
+        ports.versions.publish(version, staged, detail, judged.files)
+        report.append(f"version {version.version}, {staged.video_count:,} videos changed")
         # 7. From here on the version is published. The next run repairs what fails now.
         notes += _after_publishing(ports, version)
     return RunResult(
@@ -232,7 +233,7 @@ def publish(ports: RunPorts, stages: Stages, judged: JudgedSoFar) -> RunResult:
         judged_days=judged.touched_days,
         row_counts=version.row_counts,
         verdicts=verdicts,
-        changed_video_count=len(changed),
+        changed_video_count=staged.video_count,
         settled_until=version.settled_until,
         report=judged.report,
         stage_seconds=stages.seconds,

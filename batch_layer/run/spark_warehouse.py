@@ -40,9 +40,9 @@ from batch_layer.run.spark_branch import ArchivedRows, BranchTables, JudgedRows,
 from batch_layer.run.spark_contents import piece_contents
 from batch_layer.run.spark_rebuild import Difference, Recount
 from batch_layer.run.spark_rewrite import rewritten
-from batch_layer.versions.day_changes import DayChange
-from batch_layer.versions.ports import VideoCount
+from batch_layer.versions.ports import StagedCounts, Staging
 from batch_layer.versions.spark_day_changes import day_changes
+from batch_layer.versions.spark_staging import stage
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogPlace, OffsetVector
 from ingestion.contract.policy import POLICIES, CountingPolicy
@@ -60,12 +60,13 @@ class SparkWarehouse:
         source: RecordSource,
         catalogue: CatalogueFacts,
         *,
+        staging: Staging,
         reports: Path,
         gate: Gate,
         policies: tuple[CountingPolicy, ...] = POLICIES,
     ) -> None:
         self._spark, self._source, self._catalogue = spark, source, catalogue
-        self._reports, self._gate, self._policies = reports, gate, policies
+        self._staging, self._reports, self._gate, self._policies = staging, reports, gate, policies
         self.tables = IcebergTables(spark)
 
     @translated
@@ -213,15 +214,10 @@ class SparkWarehouse:
         return verdict_counts(self._on(branch).read(TALLY))
 
     @translated
-    def changed_counts(self, branch: Branch) -> list[VideoCount]:
+    def stage_counts(self, branch: Branch) -> StagedCounts:
         """See the port."""
-        rows = last_totals(branch.engine.totals).toArrow().to_pylist()
-        return [VideoCount(row["video_id"], row["views"], row["billable_views"]) for row in rows]
-
-    @translated
-    def changed_days(self, branch: Branch) -> Iterator[DayChange]:
-        """See the port."""
-        return day_changes([(each.removed.rows, each.added) for each in branch.engine.events])
+        days = day_changes([(each.removed.rows, each.added) for each in branch.engine.events])
+        return stage(last_totals(branch.engine.totals), days, self._staging, run_id=branch.run_id)
 
     @translated
     def tag(self, version: int, snapshots: Mapping[str, int]) -> None:

@@ -39,6 +39,7 @@ def upgrade_once(ports: RunPorts) -> RunResult:
             notes.append(refuse_unreconciled(ports, former))
         with stages.stage("prepare"):
             ports.warehouse.repair(former, ports.versions.runs_in("gate_failed"))
+            ports.versions.drop_staged()
             for lost in crashed:
                 ports.versions.end(lost, "failed", {"error": "the process ended before the run did"})
         accepted = ports.versions.accepted_until(former.version)

@@ -33,6 +33,28 @@ class VideoCount:
     billable_views: int
 
 
+@dataclass(frozen=True)
+class StagedCounts:
+    """How many rows of a run were stored by `Staging`."""
+
+    video_count: int = 0
+    day_count: int = 0
+
+
+class Staging(Protocol):
+    """Stores the counts of a run until it is published. Executors call it: it can be pickled.
+
+    Rows are stored in pieces. A piece that is stored again takes the place of the former one, so that a task may be
+    tried again. Every call may raise UnavailableError.
+    """
+
+    def store_counts(self, run_id: str, piece: int, rows: Iterable[VideoCount]) -> int:
+        """Store the changed counts of videos, each video in one piece; return how many."""
+
+    def store_days(self, run_id: str, piece: int, rows: Iterable[DayChange]) -> int:
+        """Store the changes by video and event day, each in one piece; return how many."""
+
+
 class VersionStore(Protocol):
     """Published versions, the pointer and the journal of runs. Every call may raise UnavailableError."""
 
@@ -57,16 +79,19 @@ class VersionStore(Protocol):
     def runs_in(self, state: str) -> list[str]:
         """Return the ids of the runs in a state of the journal. Under the lock no `running` one is alive."""
 
+    def drop_staged(self) -> None:
+        """Remove the rows that runs have staged and not published. Under the lock no run is storing any."""
+
     def publish(
         self,
         version: PublishedVersion,
-        changed: Iterable[VideoCount],
+        staged: StagedCounts,
         detail: Mapping[str, Any],
-        days: Iterable[DayChange],
         archived: Mapping[str, ArchivedFile],
     ) -> None:
-        """Publish in one transaction: the version, its changed counts and days, its files, the pointer, the run's end.
+        """Publish in one transaction: the version, the run's staged rows, its files, the pointer, the run's end.
 
         Raises:
             RefusedError: the version does not follow the current one.
+            UnavailableError: fewer or more rows are staged than the run has stored; another attempt stores them again.
         """

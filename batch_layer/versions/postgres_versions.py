@@ -1,9 +1,7 @@
 """Published versions, the pointer and the journal of runs in PostgreSQL."""
 
-import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -15,13 +13,13 @@ from psycopg2.extensions import cursor as Cursor
 from batch_layer.archive.archive_files import ArchivedFile
 from batch_layer.errors import RefusedError
 from batch_layer.lake.postgres_connection import connected
-from batch_layer.versions.day_changes import DayChange
-from batch_layer.versions.ports import RunEntry, VideoCount
-from batch_layer.versions.postgres_day_changes import copy_day_changes
+from batch_layer.versions.ports import RunEntry, StagedCounts
+from batch_layer.versions.postgres_copy import copy_rows
+from batch_layer.versions.postgres_errors import translated
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogPlace, OffsetVector
 from ingestion.contract.refusals import is_refusal
-from ingestion.contract.unavailable import Part, does_not_answer
+from ingestion.contract.unavailable import Part, UnavailableError
 from ingestion.contract.version import DayRules, PublishedVersion
 
 _LOCK_KEY = 0x6261746368  # "batch"
@@ -29,6 +27,17 @@ _SELECT = """
     SELECT version, run_id, offsets, watermarks, snapshots, row_counts, content_hashes, day_rules, published_at,
         accepted_late, event_contracts
     FROM published.versions"""
+# in the order of the published table's key
+_TAKE_COUNTS = """
+    INSERT INTO published.video_counts (video_id, version, views, billable_views)
+    SELECT video_id, %s, views, billable_views FROM staging.video_counts WHERE run_id = %s ORDER BY video_id"""
+_TAKE_DAYS = """
+    INSERT INTO published.video_day_changes (video_id, event_day, version, views_change, billable_change,
+        quarters, countries, devices, cell_views, cell_billable)
+    SELECT video_id, event_day, %s, views_change, billable_change,
+        quarters, countries, devices, cell_views, cell_billable
+    FROM staging.video_day_changes WHERE run_id = %s ORDER BY video_id, event_day"""
+_DROP_STAGED = "TRUNCATE staging.video_counts, staging.video_day_changes"
 
 
 class PostgresVersionStore:
@@ -86,16 +95,18 @@ class PostgresVersionStore:
         query = "SELECT run_id FROM published.runs WHERE state = %s ORDER BY run_id"
         return [row[0] for row in self._rows(query, state)]
 
+    def drop_staged(self) -> None:
+        """See the port."""
+        self._write(_DROP_STAGED, ())
+
     def publish(
         self,
         version: PublishedVersion,
-        changed: Iterable[VideoCount],
+        staged: StagedCounts,
         detail: Mapping[str, Any],
-        days: Iterable[DayChange],
         archived: Mapping[str, ArchivedFile],
     ) -> None:
         """See the port."""
-        counts = _lines((each.video_id, version.version, each.views, each.billable_views) for each in changed)
         with translated(), self._connection, self._connection.cursor() as cursor:
             try:
                 cursor.execute(
@@ -104,10 +115,7 @@ class PostgresVersionStore:
                     "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
                     _row(version),
                 )
-                cursor.copy_expert(
-                    "COPY published.video_counts (video_id, version, views, billable_views) FROM STDIN", counts
-                )
-                copy_day_changes(cursor, version.version, days)
+                _take_staged(cursor, version, staged)
                 _put_on_record(cursor, version.version, archived)
                 cursor.execute(
                     "INSERT INTO published.pointer (version) VALUES (%s) "
@@ -139,25 +147,33 @@ class PostgresVersionStore:
             cursor.execute(query, values)
 
 
+def _take_staged(cursor: Cursor, version: PublishedVersion, staged: StagedCounts) -> None:
+    """Publish the run's staged rows, and leave none behind."""
+    for query, what, count in (
+        (_TAKE_COUNTS, "counts", staged.video_count),
+        (_TAKE_DAYS, "day changes", staged.day_count),
+    ):
+        cursor.execute(query, (version.version, version.run_id))
+        if cursor.rowcount != count:
+            raise UnavailableError(
+                Part.POSTGRES,
+                f"PostgreSQL has {cursor.rowcount:,} of the {count:,} {what} that run {version.run_id} has stored; "
+                "nothing was published, run it again",
+            )
+    cursor.execute(_DROP_STAGED)
+
+
 def _put_on_record(cursor: Cursor, version: int, archived: Mapping[str, ArchivedFile]) -> None:
-    files = _lines(
+    files = (
         (path, version, each.status.byte_count, each.status.modified_at.isoformat()) for path, each in archived.items()
     )
-    cursor.copy_expert("COPY published.archived_files (path, version, byte_count, modified_at) FROM STDIN", files)
-    hours = _lines(
+    copy_rows(cursor, "published.archived_files (path, version, byte_count, modified_at)", files)
+    hours = (
         (path, place.partition, place.hour.isoformat(), content.row_count, content.text)
         for path, each in archived.items()
         for place, content in each.hours.items()
     )
-    cursor.copy_expert(
-        "COPY published.archived_hours (path, partition, received_hour, row_count, content_hash) FROM STDIN", hours
-    )
-
-
-def _lines(rows: Iterable[tuple[object, ...]]) -> io.StringIO:
-    """Return rows as COPY reads them."""
-    escaped = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
-    return io.StringIO("".join("\t".join(str(value).translate(escaped) for value in row) + "\n" for row in rows))
+    copy_rows(cursor, "published.archived_hours (path, partition, received_hour, row_count, content_hash)", hours)
 
 
 def _row(version: PublishedVersion) -> tuple[object, ...]:
@@ -207,14 +223,3 @@ def _version(row: tuple[Any, ...]) -> PublishedVersion:
         accepted_late=tuple((partition, offset) for partition, offset in accepted_late or ()),
         event_contracts=EventContracts.from_json(event_contracts),
     )
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    """Translate the driver's errors into the batch layer's own."""
-    try:
-        yield
-    except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
-        raise does_not_answer(Part.POSTGRES, error) from error
-    except (psycopg2.errors.UndefinedTable, psycopg2.errors.UndefinedColumn) as error:
-        raise RefusedError("the PostgreSQL schema is missing or older; run ./viewledger migrate") from error

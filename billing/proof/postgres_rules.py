@@ -27,7 +27,7 @@ ROLES = tuple(
 )  # fmt: skip
 """The roles that migrations make; they cannot log in."""
 
-_SCHEMAS = "n.nspname IN ('access', 'billing', 'ingestion', 'published', 'reporting')"
+_SCHEMAS = "n.nspname IN ('access', 'billing', 'ingestion', 'published', 'reporting', 'staging')"
 _NAME = "n.nspname || '.' || c.relname"
 # the migrating login has another name on every installation
 _OWNER = "CASE WHEN r.rolname LIKE 'viewledger\\_owner' THEN r.rolname ELSE 'who migrates' END"

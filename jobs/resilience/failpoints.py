@@ -49,6 +49,7 @@ CALLS: Mapping[str, tuple[Call, ...]] = {
         Warehouse.derive,
         Warehouse.check,
         Warehouse.contents,
+        Warehouse.stage_counts,
         Warehouse.tag,
         VersionStore.publish,
         Warehouse.finish,

@@ -17,6 +17,7 @@ from batch_layer.run.ports import Warehouse
 from batch_layer.run.prometheus_batch_metrics import PrometheusBatchMetrics
 from batch_layer.run.run import RunPorts
 from batch_layer.versions.postgres_log_generations import PostgresLogGenerations
+from batch_layer.versions.postgres_staging import PostgresStaging
 from batch_layer.versions.postgres_versions import PostgresVersionStore
 from ingestion.contract.unavailable import Part
 from jobs.resilience.patience import try_again
@@ -98,6 +99,7 @@ def _warehouse(chosen: BatchSettings, spark: "SparkSession", log_base: int) -> W
         spark,
         KafkaSource(spark, chosen.bootstrap, log_base),
         PostgresCatalogueFacts(chosen.postgres_url),
+        staging=PostgresStaging(chosen.postgres_url),
         reports=chosen.reports,
         gate=gx_gate.judge,
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
 import psycopg2
@@ -10,11 +10,13 @@ import pytest
 
 from batch_layer.errors import RefusedError
 from batch_layer.versions.day_changes import CellChange, DayChange
-from batch_layer.versions.ports import RunEntry, VersionStore, VideoCount
+from batch_layer.versions.ports import RunEntry, StagedCounts, Staging, VersionStore, VideoCount
+from batch_layer.versions.postgres_staging import PostgresStaging
 from batch_layer.versions.postgres_versions import PostgresVersionStore
 from faults.waiting import until
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import OffsetVector
+from ingestion.contract.unavailable import UnavailableError
 from ingestion.contract.version import DayRules, PublishedVersion
 from tests.batch_fakes import MemoryVersions
 from tests.billing_postgres import own_database
@@ -22,14 +24,45 @@ from tests.billing_postgres import own_database
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
+@dataclass
+class Stores:
+    """The store of versions, and where executors store the counts of a run."""
+
+    versions: VersionStore
+    staging: Staging
+
+    def publish(
+        self, number: int, counts: Mapping[str, tuple[int, int]] | None = None, days: Iterable[DayChange] = ()
+    ) -> None:
+        self.begin(number)
+        self.versions.publish(version(number), self.stage(number, counts or {}, days), {"archived": 5}, {})
+
+    def begin(self, number: int) -> None:
+        self.versions.begin(RunEntry(f"run-{number}", "incremental", "running", None, NOON, None))
+
+    def stage(
+        self, number: int, counts: Mapping[str, tuple[int, int]], days: Iterable[DayChange] = (), *, piece: int = 0
+    ) -> StagedCounts:
+        changed, run_id = [VideoCount(key, *value) for key, value in counts.items()], f"run-{number}"
+        return StagedCounts(
+            self.staging.store_counts(run_id, piece, changed), self.staging.store_days(run_id, piece, days)
+        )
+
+
 @pytest.fixture(params=["memory", "postgres"])
-def store(request: pytest.FixtureRequest) -> Iterator[VersionStore]:
+def stores(request: pytest.FixtureRequest) -> Iterator[Stores]:
     if request.param == "memory":
-        yield MemoryVersions()
+        memory = MemoryVersions()
+        yield Stores(memory, memory.staging)
         return
     server_url = request.getfixturevalue("postgres_url")
     with own_database(server_url, with_versions=False) as url, closing(PostgresVersionStore(url)) as postgres:
-        yield postgres
+        yield Stores(postgres, PostgresStaging(url))
+
+
+@pytest.fixture
+def store(stores: Stores) -> VersionStore:
+    return stores.versions
 
 
 def version(number: int) -> PublishedVersion:
@@ -46,12 +79,8 @@ def version(number: int) -> PublishedVersion:
     )
 
 
-def publish(
-    store: VersionStore, number: int, counts: Mapping[str, tuple[int, int]], days: Iterable[DayChange] = ()
-) -> None:
-    store.begin(RunEntry(f"run-{number}", "incremental", "running", None, NOON, None))
-    changed = [VideoCount(key, *value) for key, value in counts.items()]
-    store.publish(version(number), changed, {"archived": 5}, days, {})
+def day(video_id: str) -> DayChange:
+    return DayChange(video_id, "2026-11-20", 1, 1, [CellChange(5, "DE", "tv", 1, 1)])
 
 
 def test_before_the_first_publication_there_is_no_version(store: VersionStore) -> None:
@@ -59,50 +88,54 @@ def test_before_the_first_publication_there_is_no_version(store: VersionStore) -
     assert store.version(1) is None
 
 
-def test_what_was_published_is_read_back_exactly(store: VersionStore) -> None:
-    publish(store, 1, {"-a": (3, 2)})
-    publish(store, 2, {})
+def test_what_was_published_is_read_back_exactly(stores: Stores) -> None:
+    store = stores.versions
+    stores.publish(1, {"-a": (3, 2)})
+    stores.publish(2)
     assert store.current() == version(2)
     assert store.version(1) == version(1)
 
 
 def test_a_version_says_by_which_event_contracts_it_was_read_and_no_later_one_forgets_them(
-    store: VersionStore,
+    stores: Stores,
 ) -> None:
-    publish(store, 1, {})
+    store = stores.versions
+    stores.publish(1)
     boundary = EventContracts().followed_by_newest(version(1).offsets)
     for number, contracts in ((2, boundary), (3, boundary)):
         store.begin(RunEntry(f"run-{number}", "incremental", "running", None, NOON, None))
-        store.publish(replace(version(number), event_contracts=contracts), [], {}, (), {})
+        store.publish(replace(version(number), event_contracts=contracts), StagedCounts(), {}, {})
     found = [store.version(number) for number in (1, 2, 3)]
     assert [each and each.event_contracts for each in found] == [EventContracts(), boundary, boundary]
     store.begin(RunEntry("run-4", "incremental", "running", None, NOON, None))
     other = EventContracts().followed_by_newest(version(3).offsets)
     for forgetful in (EventContracts(), other):
         with pytest.raises(RefusedError, match="use the program that published"):
-            store.publish(replace(version(4), event_contracts=forgetful), [], {}, (), {})
+            store.publish(replace(version(4), event_contracts=forgetful), StagedCounts(), {}, {})
 
 
 def test_what_was_accepted_stays_so_in_all_later_versions(store: VersionStore) -> None:
     accepted = {1: ((0, 7), (3, 2**40)), 2: (), 3: ((0, 1),)}
     for number, places in accepted.items():
         store.begin(RunEntry(f"run-{number}", "incremental", "running", None, NOON, None))
-        store.publish(replace(version(number), accepted_late=places), [], {}, [], {})
+        store.publish(replace(version(number), accepted_late=places), StagedCounts(), {}, {})
     assert store.current() == replace(version(3), accepted_late=((0, 1),))
     assert store.accepted_until(1) == store.accepted_until(2) == {(0, 7), (3, 2**40)}
     assert store.accepted_until(3) == {(0, 1), (0, 7), (3, 2**40)}
 
 
-def test_a_version_that_does_not_follow_is_refused_as_a_whole(store: VersionStore) -> None:
-    publish(store, 1, {"-a": (3, 2)})
+def test_a_version_that_does_not_follow_is_refused_as_a_whole(stores: Stores) -> None:
+    store = stores.versions
+    stores.publish(1, {"-a": (3, 2)})
     for number in (1, 3):
         with pytest.raises(RefusedError, match=f"version {number}"):
-            store.publish(replace(version(number), run_id="other"), [VideoCount("b", 1, 0)], {}, [], {})
+            store.publish(replace(version(number), run_id="other"), StagedCounts(), {}, {})
     assert store.current() == version(1)
 
 
-def test_runs_that_never_ended_are_known_and_published_ones_stay_published(store: VersionStore) -> None:
-    publish(store, 1, {})
+def test_runs_that_never_ended_are_known_and_published_ones_stay_published(stores: Stores) -> None:
+    store = stores.versions
+    stores.publish(1)
     store.begin(RunEntry("lost", "incremental", "running", None, NOON, None))
     assert store.runs_in("running") == ["lost"]
     store.end("lost", "failed", {"error": "the process ended before the run did"})
@@ -123,10 +156,66 @@ def test_only_one_connection_at_a_time_holds_the_lock(postgres_url: str) -> None
         until(second.lock, 20, "PostgreSQL has noticed that the connection ended, and freed its lock")
 
 
+def test_a_piece_that_is_stored_again_is_stored_once(stores: Stores) -> None:
+    stores.begin(1)
+    stores.stage(1, {"-a": (1, 1), "lost": (1, 0)}, [day("-a"), day("lost")])
+    first = stores.stage(1, {"-a": (3, 2)}, [day("-a")])
+    second = stores.stage(1, {"_b": (1, 0), "c": (5, 5)}, [day("_b")], piece=1)
+    assert (first, second) == (StagedCounts(1, 1), StagedCounts(2, 1))
+    stores.versions.publish(version(1), StagedCounts(3, 2), {}, {})
+    assert stores.versions.current() == version(1)
+
+
+@pytest.mark.parametrize("stored", [StagedCounts(2, 1), StagedCounts(0, 1), StagedCounts(1, 0), StagedCounts(1, 2)])
+def test_a_run_of_which_rows_were_lost_is_not_published_and_may_store_them_again(
+    stores: Stores, stored: StagedCounts
+) -> None:
+    stores.begin(1)
+    staged = stores.stage(1, {"-a": (3, 2)}, [day("-a")])
+    with pytest.raises(UnavailableError):
+        stores.versions.publish(version(1), stored, {}, {})
+    assert stores.versions.current() is None
+    stores.versions.publish(version(1), staged, {}, {})
+    assert stores.versions.current() == version(1)
+
+
+def test_what_other_runs_have_left_is_never_published_and_can_be_removed(stores: Stores) -> None:
+    stores.begin(1)
+    left = stores.stage(7, {"-a": (9, 9)}, [day("-a")])
+    stores.versions.drop_staged()
+    with pytest.raises(UnavailableError):
+        stores.versions.publish(replace(version(1), run_id="run-7"), left, {}, {})
+    stores.stage(8, {"-a": (9, 9)}, [day("-a")])
+    stores.versions.publish(version(1), stores.stage(1, {"-a": (3, 2)}, [day("-a")]), {}, {})
+
+
+def test_two_attempts_at_one_piece_store_it_once(postgres_url: str) -> None:
+    with own_database(postgres_url, with_versions=False) as url:
+        staging, rows = PostgresStaging(url), [VideoCount("-a", 1, 1)]
+
+        def with_another_attempt_in_between() -> Iterator[VideoCount]:
+            staging.store_counts("run-1", 0, rows)
+            yield from rows
+
+        with pytest.raises(psycopg2.errors.UniqueViolation):
+            staging.store_counts("run-1", 0, with_another_attempt_in_between())
+        with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT video_id FROM staging.video_counts")
+            assert cursor.fetchall() == [("-a",)]
+
+
+def test_a_staging_place_shows_nobody_its_password() -> None:
+    assert "secret" not in repr(PostgresStaging("postgresql://a:secret@127.0.0.1:9/b"))
+    with pytest.raises(UnavailableError) as caught:
+        PostgresStaging("postgresql://a:secret@127.0.0.1:9/b").store_counts("run-1", 0, [])
+    assert "secret" not in str(caught.value)
+
+
 def test_the_counts_in_force_are_the_newest_row_of_each_video(postgres_url: str) -> None:
     with own_database(postgres_url, with_versions=False) as url, closing(PostgresVersionStore(url)) as store:
-        publish(store, 1, {"-a": (3, 2), "_b": (1, 0)})
-        publish(store, 2, {"-a": (4, 2)})
+        stores = Stores(store, PostgresStaging(url))
+        stores.publish(1, {"-a": (3, 2), "_b": (1, 0)})
+        stores.publish(2, {"-a": (4, 2)})
         with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
             cursor.execute(
                 "SELECT DISTINCT ON (video_id) video_id, views, billable_views FROM published.video_counts "
@@ -140,7 +229,7 @@ def test_day_changes_are_stored_as_they_are_whatever_a_device_calls_itself(postg
     cells = [CellChange(number, "DE", name, number - 3, 0) for number, name in enumerate(named)]
     days = [DayChange(f"v{n}", "2026-11-20", 15, 0, cells) for n in range(3_000)]
     with own_database(postgres_url, with_versions=False) as url, closing(PostgresVersionStore(url)) as store:
-        publish(store, 1, {}, days)
+        Stores(store, PostgresStaging(url)).publish(1, {}, days)
         with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
             cursor.execute("SELECT count(*), sum(views_change) FROM published.video_day_changes")
             assert cursor.fetchone() == (3_000, 45_000)

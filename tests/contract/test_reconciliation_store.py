@@ -14,7 +14,8 @@ from batch_layer.lake.content import Content, Place
 from batch_layer.reconciling.ports import ReconciliationStore
 from batch_layer.reconciling.postgres_reconciliations import PostgresReconciliations
 from batch_layer.reconciling.reconciliation import Reconciliation
-from batch_layer.versions.ports import RunEntry, VersionStore, VideoCount
+from batch_layer.versions.ports import RunEntry, StagedCounts, Staging, VersionStore, VideoCount
+from batch_layer.versions.postgres_staging import PostgresStaging
 from batch_layer.versions.postgres_versions import PostgresVersionStore
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.version import PublishedVersion
@@ -41,6 +42,7 @@ TWO = file(20, tomorrow=Content(2, (0, 2**63)))
 class Stores:
     versions: VersionStore
     reconciliations: ReconciliationStore
+    staging: Staging
 
     def publish(
         self, number: int, archived: dict[str, ArchivedFile], *counts: VideoCount, judged: tuple[str, ...] = ()
@@ -58,7 +60,8 @@ class Stores:
             day_rules={},
             published_at=NOON,
         )
-        self.versions.publish(version, counts, {"judged_days": judged}, [], archived)
+        staged = StagedCounts(self.staging.store_counts(run_id, 0, counts))
+        self.versions.publish(version, staged, {"judged_days": judged}, archived)
 
     def found(self, kind: str, day: date | None, *differences: str, version: int = 1) -> None:
         self.reconciliations.record(kind, Reconciliation(version, None if day is None else (day,), differences))
@@ -72,14 +75,14 @@ class Stores:
 def stores(request: pytest.FixtureRequest) -> Iterator[Stores]:
     if request.param == "memory":
         memory = MemoryVersions()
-        yield Stores(memory, memory)
+        yield Stores(memory, memory, memory.staging)
         return
     with (
         own_database(request.getfixturevalue("postgres_url"), with_versions=False) as url,
         closing(PostgresVersionStore(url)) as versions,
         closing(PostgresReconciliations(url)) as reconciliations,
     ):
-        yield Stores(versions, reconciliations)
+        yield Stores(versions, reconciliations, PostgresStaging(url))
 
 
 def test_what_a_version_archived_is_read_back_exactly(stores: Stores) -> None:
@@ -157,7 +160,7 @@ def test_nobody_changes_what_was_put_on_record(postgres_url: str) -> None:
         closing(PostgresReconciliations(url)) as reconciliations,
         closing(psycopg2.connect(url)) as connection,
     ):
-        stores = Stores(versions, reconciliations)
+        stores = Stores(versions, reconciliations, PostgresStaging(url))
         stores.publish(1, {ODD: ONE})
         stores.found("run", None)
         for table, change in (
@@ -177,7 +180,7 @@ def test_a_path_is_put_on_record_once(postgres_url: str) -> None:
         closing(PostgresVersionStore(url)) as versions,
         closing(PostgresReconciliations(url)) as reconciliations,
     ):
-        stores = Stores(versions, reconciliations)
+        stores = Stores(versions, reconciliations, PostgresStaging(url))
         stores.publish(1, {ODD: ONE})
         with pytest.raises(RefusedError, match="version 2"):
             stores.publish(2, {ODD: ONE})

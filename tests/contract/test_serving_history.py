@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from batch_layer.versions.day_changes import CellChange, DayChange
-from batch_layer.versions.ports import RunEntry, VideoCount
+from batch_layer.versions.ports import RunEntry, StagedCounts, VideoCount
+from batch_layer.versions.postgres_staging import PostgresStaging
 from batch_layer.versions.postgres_versions import PostgresVersionStore
 from billing.postgres_session import connector
 from billing.terms.catalogue import Catalogue, Payee, Video
@@ -84,19 +85,14 @@ def stores(postgres_url: str) -> Iterator[tuple[FakeHistory, PostgresHistory]]:
                     sums[1] += is_billable
                 store.begin(RunEntry(f"run-{number}", "incremental", "running", None, published_at(number), None))
                 counts = [VideoCount(video_id, *sums) for video_id, sums in totals.items()]
-                publish(store, number, counts, day_changes(events), published_at=published_at(number))
+                staging, days, run_id = PostgresStaging(url), day_changes(events), f"run-{number}"
+                staged = StagedCounts(staging.store_counts(run_id, 0, counts), staging.store_days(run_id, 0, days))
+                publish(store, number, staged, published_at=published_at(number))
         with closing(PostgresHistory(url)) as history:
             yield fake, history
 
 
-def publish(
-    store: PostgresVersionStore,
-    number: int,
-    counts: list[VideoCount],
-    days: list[DayChange],
-    *,
-    published_at: datetime,
-) -> None:
+def publish(store: PostgresVersionStore, number: int, staged: StagedCounts, *, published_at: datetime) -> None:
     found = PublishedVersion(
         version=number,
         run_id=f"run-{number}",
@@ -108,7 +104,7 @@ def publish(
         day_rules={},
         published_at=published_at,
     )
-    store.publish(found, counts, {}, days, {})
+    store.publish(found, staged, {}, {})
 
 
 def test_a_version_is_found_by_number_and_by_instant(stores: tuple[FakeHistory, PostgresHistory]) -> None:
@@ -205,7 +201,7 @@ def test_a_channel_has_the_videos_owned_on_the_day_by_the_catalogue_of_the_time(
         catalogues.import_catalogue(catalogue, "test")
         for number, instant in ((1, datetime(2000, 1, 1, tzinfo=UTC)), (2, datetime.now(UTC))):
             store.begin(RunEntry(f"run-{number}", "incremental", "running", None, instant, None))
-            publish(store, number, [], [], published_at=instant)
+            publish(store, number, StagedCounts(), published_at=instant)
         assert channels.video_ids("ann", None) == channels.video_ids("ann", 2) == ["-a", "shared"]
         assert channels.video_ids("ann", 1) is None, "no catalogue was there when it was published"
         assert (channels.video_ids("none", None), channels.video_ids("nobody", None)) == ([], None)

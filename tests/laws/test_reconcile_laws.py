@@ -19,8 +19,9 @@ from batch_layer.reconciling.reconcile import ReconcilePorts, reconcile_once
 from batch_layer.reconciling.reconciliation import Days, Reconciliation
 from batch_layer.reconciling.spark_archive_check import SparkArchiveCheck
 from batch_layer.reconciling.spark_comparison import SparkComparison
+from batch_layer.run.ports import Branch, DerivedPiece, PieceContents
 from batch_layer.run.run import run_once
-from batch_layer.versions.ports import VideoCount
+from batch_layer.versions.ports import StagedCounts, VideoCount
 from ingestion.contract.settled import BilledVideo
 from tests.batch_fakes import TOPIC, MemoryVersions
 from tests.laws.test_batch_laws import START, grow, no_gate
@@ -31,6 +32,8 @@ DAY = START.date()
 YEAR = (date(2026, 1, 1), date(2027, 1, 1))
 """Every event of the log happened in it."""
 VIDEOS = ("-a", "_b", "c")
+PIECES_MAX = 8
+"""More than the test session's Spark divides the counts into."""
 
 
 @dataclass
@@ -256,11 +259,12 @@ class LosingRows:
     def __getattr__(self, name: str) -> object:
         return getattr(self._run.warehouse, name)
 
-    def contents(self) -> object:
-        found = self._run.warehouse.contents()
+    def contents(self, derived: DerivedPiece) -> PieceContents:
+        found = self._run.warehouse.contents(derived)
         assert found.differences == ()
-        self._run.warehouse._working.sent += next(iter(next(iter(found.archived.values())).hours.values()))
-        return self._run.warehouse.contents()
+        more = next(iter(next(iter(found.archived.values())).hours.values()))
+        engine = replace(derived.engine, sent=derived.engine.sent + more)
+        return self._run.warehouse.contents(replace(derived, engine=engine))
 
 
 def test_a_run_that_cannot_read_back_what_it_was_sent_publishes_nothing(history: History) -> None:
@@ -281,9 +285,14 @@ class ServingTooMany:
     def __getattr__(self, name: str) -> object:
         return getattr(self._run.warehouse, name)
 
-    def changed_counts(self) -> list[VideoCount]:
-        first, *others = self._run.warehouse.changed_counts()
-        return [replace(first, views=first.views + 1), *others]
+    def stage_counts(self, branch: Branch) -> StagedCounts:
+        staged = self._run.warehouse.stage_counts(branch)
+        run_id, staging = branch.run_id, self._run.versions.staging
+        first, *others = staging.counts(run_id)
+        for piece in range(PIECES_MAX):
+            staging.store_counts(run_id, piece, [])
+        staging.store_counts(run_id, 0, [replace(first, views=first.views + 1), *others])
+        return staged
 
 
 def test_a_run_compares_what_it_published_and_a_difference_stops_the_next(history: History) -> None:

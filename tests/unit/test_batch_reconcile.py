@@ -7,7 +7,7 @@ import pytest
 from batch_layer.errors import DifferenceError, RefusedError
 from batch_layer.reconciling.reconcile import ReconcilePorts, never_reconciled, reconcile_after_run, reconcile_once
 from batch_layer.reconciling.reconciliation import DIFFERENCES_MAX
-from batch_layer.versions.ports import RunEntry
+from batch_layer.versions.ports import RunEntry, StagedCounts
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.settled import BilledVideo
 from ingestion.contract.unavailable import Part, UnavailableError
@@ -34,7 +34,7 @@ def versions(count: int = 2) -> MemoryVersions:
             published_at=NOON,
         )
         store.begin(RunEntry(str(number), "incremental", "running", None, NOON, None))
-        store.publish(version, [], {"judged_days": [str(DAY - timedelta(days=number))]}, [], {})
+        store.publish(version, StagedCounts(), {"judged_days": [str(DAY - timedelta(days=number))]}, {})
     return store
 
 

@@ -23,7 +23,7 @@ from tests.batch_fakes import TOPIC, MemoryCatalogue
 from tests.fake_warehouse import DAY, FakeRun
 
 OF_A_PART = ["archive", "judge", "derive", "check", "contents"]
-OF_PUBLISHING = ["snapshots", "verdict_counts", "changed_counts", "changed_days", "tag", "finish"]
+OF_PUBLISHING = ["snapshots", "verdict_counts", "stage_counts", "tag", "finish"]
 AWAY = UnavailableError(Part.HDFS, "HDFS is away")
 
 
@@ -315,7 +315,7 @@ def test_an_upgrade_whose_result_is_wrong_publishes_nothing(failures: list[str],
 def test_a_version_without_any_event_was_judged_by_no_catalogue() -> None:
     nothing: Any = None
     catalogue = MemoryCatalogue([{}, {}])
-    warehouse = SparkWarehouse(nothing, nothing, catalogue, reports=Path(), gate=nothing)
+    warehouse = SparkWarehouse(nothing, nothing, catalogue, staging=nothing, reports=Path(), gate=nothing)
     version = published(1, 0).versions.published[0]
     assert warehouse.has_newer_catalogue(version)
     assert not warehouse.has_newer_catalogue(replace(version, day_rules={DAY: DayRules(1, 2)}))

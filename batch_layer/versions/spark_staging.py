@@ -1,0 +1,57 @@
+"""Let executors store a run's counts: no row of them passes through the driver."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+from pyspark import TaskContext
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from batch_layer.versions.day_changes import CellChange, DayChange
+from batch_layer.versions.ports import StagedCounts, Staging, VideoCount
+
+_STORED = "row_count bigint"
+
+
+def stage(counts: DataFrame, days: DataFrame, staging: Staging, *, run_id: str) -> StagedCounts:
+    """Store the counts of a run and return how many rows that are.
+
+    `counts` has video_id, views and billable_views, each video once; `days` is made by `day_changes`.
+    """
+    return StagedCounts(
+        _stored(counts, _Piece(run_id, staging.store_counts, _video_count)),
+        _stored(days, _Piece(run_id, staging.store_days, _day_change)),
+    )
+
+
+def _stored(rows: DataFrame, write: "_Piece") -> int:
+    found = rows.mapInArrow(write, _STORED).agg(F.sum("row_count")).first()
+    return int(found[0] or 0) if found else 0
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Stores one partition of the rows; a task that is tried again stores the same piece again."""
+
+    run_id: str
+    store: Callable[[str, int, Iterable[Any]], int]
+    record: Callable[[dict[str, Any]], object]
+
+    def __call__(self, chunks: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        context = TaskContext.get()
+        if context is None:
+            raise RuntimeError("pieces are stored by tasks of Spark")
+        rows = (self.record(row) for chunk in chunks for row in chunk.to_pylist())
+        count = self.store(self.run_id, context.partitionId(), rows)
+        yield pa.RecordBatch.from_pydict({"row_count": pa.array([count], pa.int64())})
+
+
+def _video_count(row: dict[str, Any]) -> VideoCount:
+    return VideoCount(row["video_id"], row["views"], row["billable_views"])
+
+
+def _day_change(row: dict[str, Any]) -> DayChange:
+    cells = [CellChange(**cell) for cell in row["cells"]]
+    return DayChange(row["video_id"], row["event_day"], row["views"], row["billable_views"], cells)

@@ -1,0 +1,95 @@
+"""Executors of a real Spark store a run's counts in a real PostgreSQL."""
+
+import random
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg2
+import pyarrow as pa
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from batch_layer.lake.spark_errors import translated
+from batch_layer.versions.ports import StagedCounts
+from batch_layer.versions.postgres_staging import PostgresStaging
+from batch_layer.versions.spark_day_changes import day_changes
+from batch_layer.versions.spark_staging import stage
+from ingestion.contract.unavailable import Part, UnavailableError
+from tests.billing_postgres import own_database
+
+VIDEOS, PIECES = 3_000, 5
+DEVICES = ["tv", 'q"uote', "back\\slash", "tab\there"]
+SECRET = "of-nobody's-business"
+
+
+@pytest.fixture(scope="module")
+def url(postgres_url: str) -> Iterator[str]:
+    with own_database(postgres_url, with_versions=False) as own:
+        yield own
+
+
+def rows_of(url: str, query: str) -> list[tuple]:
+    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute(query)
+        return cursor.fetchall()
+
+
+def counts(spark: SparkSession) -> DataFrame:
+    columns = ("concat('v', id) AS video_id", "id + 2 AS views", "id AS billable_views")
+    return spark.range(VIDEOS).selectExpr(*columns).repartition(PIECES, "video_id")
+
+
+def events(spark: SparkSession, rng: random.Random, count: int) -> DataFrame:
+    start = datetime(2026, 11, 20, tzinfo=UTC)
+    rows = [
+        {
+            "video_id": rng.choice(["-a", "_b", "c"]),
+            "event_day": start.date(),
+            "happened_at": start + timedelta(minutes=30 * rng.randrange(48)),
+            "country": "DE",
+            "device_type": rng.choice(DEVICES),
+            "verdict": rng.choice(["counted", "duplicate"]),
+            "billability": rng.choice(["billable", "own_view"]),
+        }
+        for _ in range(count)
+    ]
+    return spark.createDataFrame(pa.Table.from_pylist(rows))
+
+
+def test_every_row_is_stored_once_and_again_in_the_same_places(spark: SparkSession, url: str) -> None:
+    rng, staging = random.Random(41), PostgresStaging(url)
+    before, now = events(spark, rng, 40), events(spark, rng, 60)
+    days = day_changes([(before, now)])
+    first = stage(counts(spark), days, staging, run_id="run-1")
+    assert stage(counts(spark), days, staging, run_id="run-1") == first, "a task that is tried again doubles nothing"
+    assert first == StagedCounts(VIDEOS, 3)
+    found = rows_of(url, "SELECT video_id, views, billable_views FROM staging.video_counts WHERE run_id = 'run-1'")
+    assert sorted(found) == sorted((f"v{n}", n + 2, n) for n in range(VIDEOS))
+    assert len(rows_of(url, "SELECT DISTINCT piece FROM staging.video_counts")) == PIECES
+    expected: Counter[str] = Counter()
+    for sign, rows in ((1, now), (-1, before)):
+        for row in rows.where("verdict = 'counted'").collect():
+            expected[row.video_id] += sign
+    columns = "video_id, views_change, cell_views, quarters, devices"
+    changed = rows_of(url, f"SELECT {columns} FROM staging.video_day_changes")
+    assert {video_id: views for video_id, views, *_ in changed} == dict(expected)
+    for _, views, cells, quarters, devices in changed:
+        assert sum(cells) == views
+        assert {each % 2 for each in quarters} == {0}, "views begin on half hours"
+        assert set(devices) <= set(DEVICES)
+
+
+def test_a_postgres_that_is_away_is_named_and_its_password_appears_nowhere(spark: SparkSession) -> None:
+    away = PostgresStaging(f"postgresql://viewledger:{SECRET}@127.0.0.1:9/viewledger")
+    with pytest.raises(UnavailableError, match="PostgreSQL does not answer") as caught:
+        translated(stage)(counts(spark), counts(spark), away, run_id="run-2")
+    assert caught.value.part == Part.POSTGRES
+    assert SECRET not in str(caught.value)
+    java = Path(f"/proc/{spark.sparkContext._gateway.proc.pid}")  # type: ignore[union-attr]
+    log = (java / "fd" / "2").read_text()
+    assert "PostgreSQL does not answer" in log, "the tasks' errors are in Spark's log"
+    assert SECRET not in log
+    assert SECRET not in (java / "cmdline").read_text()

@@ -15,7 +15,6 @@ from urllib.parse import quote
 
 import pytest
 from fastapi import FastAPI
-from starlette.testclient import TestClient
 
 from ingestion.http_collector import Collector, collector_app
 from serving_layer.access.http_access import Guard, GuardedRoute
@@ -29,6 +28,7 @@ from serving_layer.routes.http_live import LiveLimits, LiveStreams
 from serving_layer.routes.http_proofs import Proofs, proof_routes
 from serving_layer.routes.http_statements import ServedStatements, statement_routes
 from tests.http_extremes import BODIES, EXTREMES, Storing
+from tests.http_in_one_thread import AppClient, client_of
 from tests.ingestion_fakes import KEY, NOW, FakeEventLog
 from tests.portal_fakes import ANNS, EVENT, WAITING, FakePorts, fake_portal
 from tests.proof_fakes import STATEMENT, FakeProofs
@@ -71,7 +71,7 @@ def api_with(further: Sequence[GuardedRoute], guard: Guard) -> FastAPI:
 
 
 @pytest.fixture
-def api() -> Iterator[TestClient]:
+def api() -> Iterator[AppClient]:
     guard, inline, proofs = guard_of(), InlineExecutor(), Storing(FakeProofs())
     books = ServedStatements(Storing(FakeStatements(statement(OWNER, 1, "finalised"))), Cursors(b"k" * 32), inline)
     routes = [
@@ -80,21 +80,22 @@ def api() -> Iterator[TestClient]:
         *appeal_routes(guard, books, Storing(FakeAppeals()), inline),
         *catalogue_routes(guard, Storing(FakeImports()), inline),
     ]
-    with TestClient(api_with(routes, guard), raise_server_exceptions=False, follow_redirects=False) as client:
+    with client_of(api_with(routes, guard), raises=False) as client:
         yield client
 
 
 @pytest.fixture
-def collector() -> TestClient:
+def collector() -> Iterator[AppClient]:
     app = collector_app(Collector(event_log=FakeEventLog(), clock=lambda: NOW, pseudonym_key=KEY))
-    return TestClient(app, raise_server_exceptions=False, follow_redirects=False)
+    with client_of(app, raises=False) as client:
+        yield client
 
 
 @pytest.fixture
-def portal() -> Iterator[TestClient]:
+def portal() -> Iterator[AppClient]:
     ports = FakePorts()
     made = replace(fake_portal(ports), money=Storing(ports), actions=Storing(ports), operator=Storing(ports))
-    with TestClient(api_with(portal_routes(made), guard_of()), follow_redirects=False) as client:
+    with client_of(api_with(portal_routes(made), guard_of()), raises=True) as client:
         yield client
 
 
@@ -103,10 +104,10 @@ def sent(value: str) -> str:
     return quote(value.encode(errors="surrogatepass"), safe="")
 
 
-def routes_of(client: TestClient) -> list[tuple[str, str]]:
+def routes_of(client: AppClient) -> list[tuple[str, str]]:
     return [
         (method, route.path)
-        for route in client.app.router.routes  # type: ignore[attr-defined]
+        for route in client.app.router.routes
         for method in sorted((route.methods or {"GET"}) - {"HEAD"})
     ]
 
@@ -125,7 +126,7 @@ def judged(answer: Any, tried: object, form: tuple[str, ...] = ("application/pro
         assert "x-evil" not in name.lower(), tried
 
 
-def asked(client: TestClient, method: str, path: str, headers: dict[str, str] | None = None, **more: Any) -> Any:
+def asked(client: AppClient, method: str, path: str, headers: dict[str, str] | None = None, **more: Any) -> Any:
     raw = {name: value.encode(errors="surrogatepass") for name, value in (headers or {}).items()}
     return client.request(method, path, headers=raw, **more)
 
@@ -135,7 +136,7 @@ def as_header(value: str) -> str:
     return re.sub(r"[\0\r\n]", "", value).strip()
 
 
-def test_no_value_of_a_path_breaks_a_route(api: TestClient) -> None:
+def test_no_value_of_a_path_breaks_a_route(api: AppClient) -> None:
     for method, route in routes_of(api):
         for name in re.findall(r"\{(\w+)", route):
             for value in EXTREMES:
@@ -151,7 +152,7 @@ def parameters_of(document: Any, method: str, route: str) -> set[str]:
     return {each["name"] for each in named if each["in"] == "query"}
 
 
-def test_no_value_of_a_parameter_breaks_a_route(api: TestClient) -> None:
+def test_no_value_of_a_parameter_breaks_a_route(api: AppClient) -> None:
     document, routes = api.get("/openapi.json").json(), routes_of(api)
     every = sorted(set().union(*(parameters_of(document, *each) for each in routes)))
     assert {"after", "as_of", "cursor", "from", "limit", "timezone", "version"} <= set(every)
@@ -166,7 +167,7 @@ def test_no_value_of_a_parameter_breaks_a_route(api: TestClient) -> None:
             judged(asked(api, method, f"{path}?{text}", CALLERS["finance"]), (SEED, method, route, text[:300]))
 
 
-def test_no_value_of_a_header_breaks_a_route(api: TestClient, collector: TestClient) -> None:
+def test_no_value_of_a_header_breaks_a_route(api: AppClient, collector: AppClient) -> None:
     rng = random.Random(SEED)
     for client in (api, collector):
         for method, route in routes_of(client):
@@ -181,7 +182,7 @@ def test_no_value_of_a_header_breaks_a_route(api: TestClient, collector: TestCli
                     judged(asked(client, method, filled(route), headers), (method, route, name, value[:60]))
 
 
-def test_no_body_breaks_a_route(api: TestClient, collector: TestClient) -> None:
+def test_no_body_breaks_a_route(api: AppClient, collector: AppClient) -> None:
     for client in (api, collector):
         for method, route in routes_of(client):
             for body in BODIES:
@@ -190,7 +191,7 @@ def test_no_body_breaks_a_route(api: TestClient, collector: TestClient) -> None:
                     judged(asked(client, method, filled(route), headers, content=body), (method, route, body[:60]))
 
 
-def test_no_form_of_files_breaks_the_import(api: TestClient) -> None:
+def test_no_form_of_files_breaks_the_import(api: AppClient) -> None:
     for value in map(as_header, EXTREMES):
         for body in (
             f'--x\r\nContent-Disposition: form-data; name="payees"; filename="{value}"\r\n\r\na\r\n--x--\r\n',
@@ -203,7 +204,7 @@ def test_no_form_of_files_breaks_the_import(api: TestClient) -> None:
             judged(asked(api, "POST", "/v1/catalogue/versions", headers, content=content), value[:60])
 
 
-def signed_in(client: TestClient, who: str) -> dict[str, str]:
+def signed_in(client: AppClient, who: str) -> dict[str, str]:
     """Sign in and return what every form of the page carries."""
     client.cookies.clear()
     csrf = re.search(r'name="csrf" value="([^"]+)"', client.get("/portal/sign-in").text)
@@ -214,7 +215,7 @@ def signed_in(client: TestClient, who: str) -> dict[str, str]:
     return {"csrf": again[1]} if again else {}
 
 
-def test_no_value_breaks_a_page(portal: TestClient) -> None:
+def test_no_value_breaks_a_page(portal: AppClient) -> None:
     names = ("return", "days", "search", "order", "cursor", "event_id", "done", "code", "state", "error", "x")
     rng = random.Random(SEED)
     for who in ("ann", "fay", "olga"):
@@ -231,7 +232,7 @@ def test_no_value_breaks_a_page(portal: TestClient) -> None:
 
 
 @pytest.mark.parametrize("who", ["ann", "fay", "olga", "nobody"])
-def test_no_field_of_a_form_breaks_a_page(portal: TestClient, who: str) -> None:
+def test_no_field_of_a_form_breaks_a_page(portal: AppClient, who: str) -> None:
     rng = random.Random(SEED)
     carried = signed_in(portal, who) if who != "nobody" else {}
     fields = ("csrf", "text", "statement_id", "request_key", "partition", "offset", "reason", "return", "x")
@@ -254,7 +255,7 @@ def test_no_field_of_a_form_breaks_a_page(portal: TestClient, who: str) -> None:
                 judged(answer, (who, route, kind, body[:60]), PAGES)
 
 
-def test_every_route_is_tried(api: TestClient, portal: TestClient) -> None:
+def test_every_route_is_tried(api: AppClient, portal: AppClient) -> None:
     for client in (api, portal):
         assert all(isinstance(route, GuardedRoute) for route in client.app.router.routes)  # type: ignore[attr-defined]
         assert len(routes_of(client)) > 10

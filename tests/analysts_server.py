@@ -3,7 +3,7 @@
 import json
 import threading
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -29,6 +29,7 @@ from batch_layer.published.spark_connect_shares import StatementLimits
 from batch_layer.published.spark_sql_rules import SqlRules
 from batch_layer.run.run import run_once
 from ingestion.contract.offsets import OffsetVector
+from ingestion.contract.version import ExpiredVersionError
 from jobs.http.server import listening_socket
 from jobs.local_stack.ports import free_ports
 from tests.batch_fakes import TOPIC, MemoryVersions
@@ -54,18 +55,22 @@ class AnalystsServer:
 class SnapshotsOf:
     """The port `PublishedSnapshots` over versions in memory."""
 
-    def __init__(self, versions: MemoryVersions) -> None:
-        self._versions = versions
+    def __init__(self, versions: MemoryVersions, expired: Collection[int] = ()) -> None:
+        self._versions, self._expired = versions, expired
 
     def current(self) -> int | None:
         return len(self._versions.published) or None
 
     def versions(self) -> Sequence[int]:
-        return [each.version for each in self._versions.published]
+        return [each.version for each in self._versions.published if each.version not in self._expired]
+
+    def check_kept(self, version: int) -> None:
+        if version in self._expired:
+            raise ExpiredVersionError(version, START, min(kept for kept in self.versions() if kept > version))
 
     def of_table(self, table: str, version: int) -> Sequence[PublishedSnapshot]:
         return [
-            PublishedSnapshot(each.version, each.published_at, each.snapshots[table])
+            PublishedSnapshot(each.version, each.published_at, each.snapshots[table], each.version not in self._expired)
             for each in self._versions.published[:version]
         ]
 
@@ -118,14 +123,18 @@ def _send(run: MemoryRun, count: int, number: int, video_id: str) -> None:
 
 @contextmanager
 def analysts_server(
-    spark: SparkSession, run: MemoryRun, limits: StatementLimits | None = None
+    spark: SparkSession,
+    run: MemoryRun,
+    limits: StatementLimits | None = None,
+    *,
+    expired: Collection[int] = (),
 ) -> Iterator[AnalystsServer]:
     """Serve the versions of a run; the wiring of `jobs.wiring.sql_server` around a session that is there already."""
     tables = IcebergTables(spark)
     port = free_ports().sql
     catalog_url = urlsplit(spark.conf.get("spark.sql.catalog.published.uri") or "")
     spark_port = spark.conf.get("spark.connect.grpc.binding.port")
-    catalog = PublishedCatalog(OPEN_TABLES, SnapshotsOf(run.versions), MetadataFiles(spark, _location(tables)))
+    catalog = PublishedCatalog(OPEN_TABLES, SnapshotsOf(run.versions, expired), MetadataFiles(spark, _location(tables)))
     listener = listening_socket("127.0.0.1", catalog_url.port or 0, "")
     server = uvicorn.Server(uvicorn.Config(catalog_app(catalog), log_level="warning", log_config=None))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

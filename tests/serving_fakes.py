@@ -12,6 +12,7 @@ import msgspec
 
 from ingestion.contract.requests import FileRefusedError, KeyReusedError, OpenAppealError, RequestKey
 from ingestion.contract.unavailable import Part, UnavailableError
+from ingestion.contract.version import ExpiredVersionError
 from serving_layer.counts.counts_reader import CountsReader
 from serving_layer.counts.merge import ServedVersion, SettledCount, SpeedSums
 from serving_layer.history.history_reader import HistoryReader
@@ -121,6 +122,9 @@ class FakeHistory:
 
     def __init__(self) -> None:
         self.versions: dict[int, tuple[ServedVersion, datetime]] = {}
+        self.expired: dict[int, datetime] = {}
+        self.expires_while_read: int | None = None
+        """A version that a maintenance expires while sums are read."""
         self.events: list[tuple[int, str, datetime, str, str, bool]] = []
         self.is_away = False
         self.is_slow = False
@@ -131,12 +135,18 @@ class FakeHistory:
 
     def version(self, number: int) -> ServedVersion | None:
         self._check()
-        return self.versions[number][0] if number in self.versions else None
+        return self._kept(self.versions[number][0] if number in self.versions else None)
 
     def version_at(self, instant: datetime) -> ServedVersion | None:
         self._check()
         found = [each for each, published_at in self.versions.values() if published_at <= instant]
-        return max(found, key=lambda each: each.version, default=None)
+        return self._kept(max(found, key=lambda each: each.version, default=None))
+
+    def _kept(self, found: ServedVersion | None) -> ServedVersion | None:
+        if found is not None and found.version in self.expired:
+            next_kept = min(number for number in self.versions if number > found.version and number not in self.expired)
+            raise ExpiredVersionError(found.version, self.expired[found.version], next_kept)
+        return found
 
     def counts(self, video_ids: Sequence[str], version: int) -> Mapping[str, SettledCount]:
         self._check()
@@ -171,6 +181,9 @@ class FakeHistory:
 
     def _up_to(self, version: int) -> list[tuple[int, str, datetime, str, str, bool]]:
         self._check()
+        if version == self.expires_while_read:
+            self.expired[version] = SETTLED_UNTIL
+            return []  # its rows were joined with later ones: the sums are wrong
         return [event for event in self.events if event[0] <= version]
 
     def _check(self) -> None:

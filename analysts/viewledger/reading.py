@@ -14,6 +14,7 @@ import pyarrow as pa
 from batch_layer.published.published_names import QueryError
 from batch_layer.published.spark_connect import PublishedTables
 from ingestion.contract.unavailable import Part, UnavailableError
+from ingestion.contract.version import ExpiredVersionError
 
 HTTP_SECONDS = 10.0
 Day = date | str
@@ -49,10 +50,14 @@ def connect(sql_url: str | None = None, iceberg_url: str | None = None) -> None:
 
 
 def versions(*, arrow: bool = False) -> Answer:
-    """Return every published version, oldest first: version, run_id, published_at, settled_until and its rows."""
+    """Return every published version, oldest first: version, run_id, published_at, settled_until, rows, expired_at.
+
+    A version with `expired_at` is no longer kept and cannot be read.
+    """
     rows = [each | {"rows": json.dumps(each["rows"])} for each in _manifests()]
     for row in rows:
-        row |= {name: datetime.fromisoformat(row[name]) for name in ("published_at", "settled_until")}
+        for name in ("published_at", "settled_until", "expired_at"):
+            row[name] = row[name] and datetime.fromisoformat(row[name])
     return _answer(pa.Table.from_pylist(rows), arrow=arrow)
 
 
@@ -120,8 +125,9 @@ def _day(day: Day | None) -> date | None:
 
 
 def _version(version: int | None, as_of: Instant | None) -> int:
+    manifests = _manifests()
     published: dict[int, datetime] = {
-        each["version"]: datetime.fromisoformat(each["published_at"]) for each in _manifests()
+        each["version"]: datetime.fromisoformat(each["published_at"]) for each in manifests
     }
     if version is not None and as_of is not None:
         raise QueryError("version and as_of exclude each other")
@@ -129,8 +135,17 @@ def _version(version: int | None, as_of: Instant | None) -> int:
         raise QueryError("no version is published yet")
     if version is not None and version not in published:
         raise QueryError(f"version {version} was not published; there are {min(published)} to {max(published)}")
-    if as_of is None:
-        return max(published) if version is None else version
+    chosen = version or max(published)
+    if as_of is not None:
+        chosen = _in_force(published, as_of)
+    expired = {each["version"]: each["expired_at"] for each in manifests if each["expired_at"]}
+    if chosen in expired:
+        next_kept = min(number for number in published.keys() - expired.keys() if number > chosen)
+        raise QueryError(str(ExpiredVersionError(chosen, datetime.fromisoformat(expired[chosen]), next_kept)))
+    return chosen
+
+
+def _in_force(published: Mapping[int, datetime], as_of: Instant) -> int:
     before = [number for number, at in published.items() if at < _instant(as_of)]
     if not before:
         raise QueryError(f"nothing was published by {as_of}; the first version is of {published[min(published)]}")

@@ -38,10 +38,13 @@ class PublishedSnapshots(Protocol):
         """Return the version that the pointer names; None before the first publication."""
 
     def versions(self) -> Sequence[int]:
-        """Return every published version's number, oldest first."""
+        """Return the number of every version that is kept, oldest first."""
+
+    def check_kept(self, version: int) -> None:
+        """Raise ExpiredVersionError if the version is no longer kept."""
 
     def manifests(self) -> Sequence[Mapping[str, Any]]:
-        """Return the facts of every published version, oldest first, as JSON values."""
+        """Return the facts of every published version, expired ones included, oldest first, as JSON values."""
 
     def of_table(self, table: str, version: int) -> Sequence[PublishedSnapshot]:
         """Return the table's snapshots of the published versions up to this one, oldest first."""
@@ -66,7 +69,7 @@ class PublishedCatalog:
         self._metadata_of = metadata_of
 
     def namespaces(self) -> list[str]:
-        """Return `current`, if anything is published, and one namespace for each version."""
+        """Return `current`, if anything is published, and one namespace for each version that is kept."""
         versions = self._snapshots.versions()
         return ([CURRENT] if versions else []) + [f"v{version}" for version in versions]
 
@@ -80,7 +83,7 @@ class PublishedCatalog:
         return list(self._tables)
 
     def version(self, namespace: str) -> int:
-        """Return the version that a namespace shows now."""
+        """Return the version that a namespace shows now; raise ExpiredVersionError if it is no longer kept."""
         current = self._snapshots.current()
         if current is None:
             raise LookupError("nothing is published yet")
@@ -88,6 +91,7 @@ class PublishedCatalog:
             return current
         if not re.fullmatch(r"v[1-9]\d{0,17}", namespace, re.ASCII) or int(namespace[1:]) > current:
             raise LookupError(f"there is no namespace {namespace[:80]!r}; there are {CURRENT} and v1 to v{current}")
+        self._snapshots.check_kept(int(namespace[1:]))
         return int(namespace[1:])
 
     def metadata(self, namespace: str, table: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import psycopg2
 
 from batch_layer.published.published_metadata import PublishedSnapshot
 from ingestion.contract.unavailable import Part, does_not_answer
+from ingestion.contract.version import ExpiredVersionError
 
 
 class PostgresPublishedSnapshots:
@@ -23,11 +24,24 @@ class PostgresPublishedSnapshots:
 
     def versions(self) -> Sequence[int]:
         """See the port."""
-        return [row[0] for row in self._rows(f"SELECT version {_PUBLISHED} ORDER BY version")]
+        return [row[0] for row in self._rows(f"SELECT version {_PUBLISHED} AND expired_at IS NULL ORDER BY version")]
+
+    def check_kept(self, version: int) -> None:
+        """See the port."""
+        rows = self._rows(
+            f"SELECT expired_at, (SELECT min(version) {_PUBLISHED} AND expired_at IS NULL AND version > %s) "
+            f"{_PUBLISHED} AND version = %s AND expired_at IS NOT NULL",
+            version,
+            version,
+        )
+        for expired_at, next_kept in rows:
+            raise ExpiredVersionError(version, expired_at, next_kept)
 
     def manifests(self) -> Sequence[Mapping[str, Any]]:
         """See the port. `settled_until` is the earliest watermark: all events received before it are counted."""
-        rows = self._rows(f"SELECT version, run_id, published_at, watermarks, row_counts {_PUBLISHED} ORDER BY version")
+        rows = self._rows(
+            f"SELECT version, run_id, published_at, watermarks, row_counts, expired_at {_PUBLISHED} ORDER BY version"
+        )
         return [
             {
                 "version": version,
@@ -35,21 +49,23 @@ class PostgresPublishedSnapshots:
                 "published_at": published_at.astimezone(UTC).isoformat(),
                 "settled_until": min(map(datetime.fromisoformat, watermarks)).astimezone(UTC).isoformat(),
                 "rows": row_counts,
+                "expired_at": expired_at and expired_at.astimezone(UTC).isoformat(),
             }
-            for version, run_id, published_at, watermarks, row_counts in rows
+            for version, run_id, published_at, watermarks, row_counts, expired_at in rows
         ]
 
     def of_table(self, table: str, version: int) -> Sequence[PublishedSnapshot]:
         """See the port."""
         rows = self._rows(
-            f"SELECT version, published_at, (snapshots ->> %s)::bigint {_PUBLISHED} AND version <= %s ORDER BY version",
+            f"SELECT version, published_at, (snapshots ->> %s)::bigint, expired_at IS NULL "
+            f"{_PUBLISHED} AND version <= %s ORDER BY version",
             table,
             version,
         )
         return [PublishedSnapshot(*row) for row in rows]
 
     def published_at(self) -> dict[int, datetime]:
-        """Return when each version was published, oldest first."""
+        """Return when each version was published, oldest first; expired ones included."""
         return dict(self._rows(f"SELECT version, published_at {_PUBLISHED} ORDER BY version"))
 
     def login_that_may_write(self) -> str | None:
@@ -90,4 +106,7 @@ class PostgresPublishedSnapshots:
             raise does_not_answer(Part.POSTGRES, error) from error
 
 
-_PUBLISHED = "FROM published.versions WHERE version <= (SELECT version FROM published.pointer)"
+_PUBLISHED = """
+    FROM (SELECT v.*, e.expired_at FROM published.versions v
+          LEFT JOIN published.expired_versions e ON e.version = v.version) AS listed
+    WHERE version <= (SELECT version FROM published.pointer)"""

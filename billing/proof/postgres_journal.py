@@ -60,6 +60,7 @@ _FINDS_TRANSITION = (
 
 NOTED = (
     Noted("version", "published.versions", *_by_number("version")),
+    Noted("expired_version", "published.expired_versions", *_by_number("version")),
     Noted("catalogue", "billing.catalogue_versions", *_by_number("catalogue_version")),
     Noted("contract", "billing.rate_cards", *_by_number("contract_version")),
     Noted("run", "billing.runs", *_by_text("run_id")),

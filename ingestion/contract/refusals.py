@@ -34,6 +34,11 @@ class DatabaseRule(Enum):
         "A version keeps every boundary of the event contracts that the version before it had",
         "Publish with the program that published that version, or a newer one",
     )
+    KEPT_COUNTS = (
+        "VL005",
+        "Counts and day changes of a version are never changed or removed; `maintain` joins those of expired versions",
+        "Publish a new version; let `maintain` do what may be done",
+    )
     KEY_ONLY_REVOKED = "VL011", "An API key can only be revoked, and only once", "Make a new key with `keys create`"
     TWO_LIVE_KEYS = (
         "VL012",

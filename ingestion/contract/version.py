@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 
 from ingestion.contract.event_contracts import BEFORE_VERSIONS, EventContracts
 from ingestion.contract.offsets import LogPlace, OffsetVector
@@ -42,6 +42,16 @@ class PublishedVersion:
     def settled_until(self) -> datetime:
         """All events appended before this instant are settled, in every partition."""
         return min(self.watermarks)
+
+
+class ExpiredVersionError(LookupError):
+    """A version was published, and is no longer kept; the message is one sentence."""
+
+    def __init__(self, version: int, expired_at: datetime, next_kept: int) -> None:
+        super().__init__(
+            f"version {version} is no longer kept: it expired at {expired_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC; "
+            f"the next version that is kept is {next_kept}"
+        )
 
 
 def contracts_after(former: PublishedVersion | None, counted: OffsetVector) -> EventContracts:

@@ -14,6 +14,7 @@ OVERVIEW = {
     "ingest": "send a file of events, one JSON object a line",
     "dead-letters": "list the rejected messages with their reasons; send one again",
     "batch": "run or inspect the batch layer",
+    "maintain": "expire versions that are no longer needed, and keep tables and served counts small",
     "reconcile": "prove that archive, batch tables, served counts and ledger agree",
     "audit": "find ids that are counted more than once, over all days",
     "billing": "rate and post settled views of a period",

@@ -68,6 +68,7 @@ BATCH = CommandGroup(
         JSON,
     ),
 )
+MAINTAIN = Command("maintain", "jobs.commands.maintain:run", OVERVIEW["maintain"], ATTEMPTS, JSON)
 RECONCILE = Command(
     "reconcile",
     "jobs.commands.reconcile:run",
@@ -131,4 +132,4 @@ EXPORT = Command(
     JSON,
 )
 
-COMMANDS = (INGEST, DEAD_LETTERS, BATCH, RECONCILE, AUDIT, REBUILD, SQL, EXPORT)
+COMMANDS = (INGEST, DEAD_LETTERS, BATCH, MAINTAIN, RECONCILE, AUDIT, REBUILD, SQL, EXPORT)

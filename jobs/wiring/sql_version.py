@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from batch_layer.published.postgres_published_snapshots import PostgresPublishedSnapshots
+from ingestion.contract.version import ExpiredVersionError
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 
@@ -28,16 +29,23 @@ class VersionChoice:
 def chosen_version(snapshots: PostgresPublishedSnapshots, choice: VersionChoice) -> int:
     """Return the number of the chosen version.
 
-    Raises CommandError(REFUSED) if nothing is published, BAD_INPUT if there is no such version.
+    Raises CommandError(REFUSED) if nothing is published, BAD_INPUT if there is no such version, or none
+    any more.
     """
     current = snapshots.current()
     if current is None:
         raise CommandError("no batch version is published yet; run `./viewledger batch run` first", ExitCode.REFUSED)
-    if choice.as_of is not None:
-        return _in_force(snapshots.published_at(), choice.as_of)
     if choice.version is not None and choice.version > current:
         raise CommandError(f"version {choice.version} was not published; there are 1 to {current}", ExitCode.BAD_INPUT)
-    return choice.version or current
+    if choice.as_of is not None:
+        chosen = _in_force(snapshots.published_at(), choice.as_of)
+    else:
+        chosen = choice.version or current
+    try:
+        snapshots.check_kept(chosen)
+    except ExpiredVersionError as error:
+        raise CommandError(str(error), ExitCode.BAD_INPUT) from error
+    return chosen
 
 
 def _in_force(published_at: Mapping[int, datetime], instant: datetime) -> int:

@@ -8,6 +8,7 @@ from concurrent.futures import Executor
 from typing import TypeVar
 
 from ingestion.contract.unavailable import UnavailableError
+from ingestion.contract.version import ExpiredVersionError
 from serving_layer.access.access import Caller, nothing_here
 from serving_layer.counts.merge import ServedCount, ServedVersion, SettledCount, SpeedSums, merged
 from serving_layer.history.ports import Channels, QueryTooSlowError, SettledHistory
@@ -72,11 +73,11 @@ class HistoryReader:
     async def series(self, video_ids: Sequence[str], version: ServedVersion, query: SeriesQuery) -> list[WindowSum]:
         """Return the sums of a series, cached for the next page."""
         key = (version, tuple(video_ids), query)
-        return await self._remembered(key, self._history.series, video_ids, version.version, query)
+        return await self._remembered(key, version, self._history.series, video_ids, version.version, query)
 
     async def top(self, version: ServedVersion, query: TopQuery) -> list[VideoSum]:
         """Return a ranking, cached: it is the most expensive query, and the same for every caller."""
-        return await self._remembered((version, query), self._history.top, version.version, query, TOP_MOST)
+        return await self._remembered((version, query), version, self._history.top, version.version, query, TOP_MOST)
 
     async def channel(self, payee_id: str, wanted: AtVersion, version: ServedVersion) -> Sequence[str]:
         """Return a payee's videos by the newest catalogue, or by the one known when the version was published."""
@@ -92,11 +93,11 @@ class HistoryReader:
 
     async def counts(self, video_ids: Sequence[str], version: ServedVersion) -> Mapping[str, SettledCount]:
         """Return a version's counts of some videos; unknown videos are absent."""
-        return await self._called(self._history.counts, video_ids, version.version)
+        return await self._at(version, self._history.counts, video_ids, version.version)
 
     async def totals(self, video_ids: Sequence[str], version: ServedVersion) -> SettledCount:
         """Return the sum of a version's counts of some videos."""
-        return await self._called(self._history.totals, video_ids, version.version)
+        return await self._at(version, self._history.totals, video_ids, version.version)
 
     async def own_among(self, caller: Caller, video_ids: Sequence[str]) -> set[str]:
         """Return, of these videos, those of which the caller may see more than the public."""
@@ -112,14 +113,24 @@ class HistoryReader:
             self._owners |= {each: (payees.get(each, frozenset()), until) for each in unknown}
         return {each for each in video_ids if caller.sees_any_payee(self._owners[each][0])}
 
-    async def _remembered(self, key: Hashable, call: Callable[..., Found], *arguments: object) -> Found:
+    async def _remembered(
+        self, key: Hashable, version: ServedVersion, call: Callable[..., Found], *arguments: object
+    ) -> Found:
         if key in self._sums:
             self._sums.move_to_end(key)
             return self._sums[key]  # type: ignore[return-value]  # what the same call gave before
-        found = await self._called(call, *arguments)
+        found = await self._at(version, call, *arguments)
         self._sums[key] = found
         while len(self._sums) > _REMEMBERED_SUMS:
             self._sums.popitem(last=False)
+        return found
+
+    async def _at(self, version: ServedVersion, call: Callable[..., Found], *arguments: object) -> Found:
+        """Return a version's sums; refuse those of a version that expired before they were read completely."""
+        found = await self._called(call, *arguments)
+        current = self._current()
+        if current is None or version.version < current.version:
+            await self._called(self._history.version, version.version)
         return found
 
     async def _called(self, call: Callable[..., Found], *arguments: object) -> Found:
@@ -128,6 +139,8 @@ class HistoryReader:
                 return await asyncio.get_running_loop().run_in_executor(self._executor, call, *arguments)
         except UnavailableError as error:
             raise settled_unavailable() from error
+        except ExpiredVersionError as error:
+            raise refused("version_expired", str(error)) from error
         except (TimeoutError, QueryTooSlowError) as error:
             raise refused(
                 "query_too_slow",

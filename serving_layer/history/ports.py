@@ -16,14 +16,15 @@ class QueryTooSlowError(Exception):
 class SettledHistory(Protocol):
     """Published versions and their counts over time, which never change. Called from a thread; bounded in time.
 
-    Every call raises UnavailableError; sums raise QueryTooSlowError, too.
+    Every call raises UnavailableError; sums raise QueryTooSlowError, too. The counts of an expired version are joined
+    with those of others some time after `version` first raises, never before.
     """
 
     def version(self, number: int) -> ServedVersion | None:
-        """Return a published version."""
+        """Return a published version; raise ExpiredVersionError if it is no longer kept."""
 
     def version_at(self, instant: datetime) -> ServedVersion | None:
-        """Return the newest version that was published at or before an instant."""
+        """Return the newest version that was published at or before an instant; raise ExpiredVersionError."""
 
     def counts(self, video_ids: Sequence[str], version: int) -> Mapping[str, SettledCount]:
         """Return the counts in force at a version; see `SettledCounts`."""

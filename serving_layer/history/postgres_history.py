@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
+from ingestion.contract.version import ExpiredVersionError
 from serving_layer.access.postgres_reads import PooledReads
 from serving_layer.counts.merge import ServedVersion, SettledCount
 from serving_layer.counts.postgres_versions import COUNTS_SQL, served_version
@@ -13,10 +15,14 @@ from serving_layer.request.windows import QUARTERS_PER_DAY, day_of
 
 CONNECTIONS = 2
 
-_VERSION_SQL = "SELECT version, offsets, watermarks FROM published.versions WHERE version = %s"
-_VERSION_AT_SQL = """
-SELECT version, offsets, watermarks FROM published.versions WHERE published_at <= %s ORDER BY version DESC LIMIT 1
+_SELECT = """
+SELECT v.version, v.offsets, v.watermarks, e.expired_at,
+    (SELECT min(n.version) FROM published.versions n WHERE n.version > v.version
+        AND NOT EXISTS (SELECT FROM published.expired_versions g WHERE g.version = n.version))
+FROM published.versions v LEFT JOIN published.expired_versions e ON e.version = v.version
 """
+_VERSION_SQL = f"{_SELECT} WHERE v.version = %s"
+_VERSION_AT_SQL = f"{_SELECT} WHERE v.published_at <= %s ORDER BY v.version DESC LIMIT 1"
 _TOTALS_SQL = f"SELECT coalesce(sum(views), 0)::bigint, coalesce(sum(billable_views), 0)::bigint FROM ({COUNTS_SQL}) c"  # noqa: S608
 # Windows that begin and end with UTC days need no cells.
 _DAYS_SQL = """
@@ -55,13 +61,11 @@ class PostgresHistory:
 
     def version(self, number: int) -> ServedVersion | None:
         """See the port."""
-        rows = self._reads.query(_VERSION_SQL, (number,))
-        return served_version(rows[0]) if rows else None
+        return _kept(self._reads.query(_VERSION_SQL, (number,)))
 
     def version_at(self, instant: datetime) -> ServedVersion | None:
         """See the port."""
-        rows = self._reads.query(_VERSION_AT_SQL, (instant,))
-        return served_version(rows[0]) if rows else None
+        return _kept(self._reads.query(_VERSION_AT_SQL, (instant,)))
 
     def counts(self, video_ids: Sequence[str], version: int) -> Mapping[str, SettledCount]:
         """See the port."""
@@ -89,3 +93,12 @@ class PostgresHistory:
     def close(self) -> None:
         """Disconnect."""
         self._reads.close()
+
+
+def _kept(rows: Sequence[tuple[Any, ...]]) -> ServedVersion | None:
+    if not rows:
+        return None
+    *row, expired_at, next_kept = rows[0]
+    if expired_at is not None:
+        raise ExpiredVersionError(row[0], expired_at, next_kept)
+    return served_version(tuple(row))

@@ -12,8 +12,9 @@ ROWS_MAX = 100
 _RUNS = "SELECT run_id, kind, state, version, started_at, ended_at, detail FROM published.runs"
 _VERSIONS = """
     SELECT v.version, v.run_id, v.published_at, v.watermarks, v.offsets, v.row_counts, v.content_hashes,
-           p.version IS NOT NULL
-    FROM published.versions v LEFT JOIN published.pointer p USING (version) ORDER BY v.version DESC LIMIT %s"""
+           p.version IS NOT NULL, e.expired_at
+    FROM published.versions v LEFT JOIN published.pointer p USING (version)
+    LEFT JOIN published.expired_versions e USING (version) ORDER BY v.version DESC LIMIT %s"""
 _RECONCILIATIONS = """
     SELECT reconciled_at, version, differences FROM published.reconciliations
     ORDER BY reconciliation_id DESC LIMIT %s"""
@@ -51,8 +52,16 @@ class PostgresOperations:
 
 
 def _version(row: tuple[Any, ...]) -> VersionRow:
-    version, run_id, published_at, watermarks, offsets, row_counts, content_hashes, is_current = row
+    version, run_id, published_at, watermarks, offsets, row_counts, content_hashes, is_current, expired_at = row
     settled_until = min(map(datetime.fromisoformat, watermarks))
     return VersionRow(
-        version, run_id, published_at, settled_until, tuple(offsets["ends"]), row_counts, content_hashes, is_current
+        version,
+        run_id,
+        published_at,
+        settled_until,
+        tuple(offsets["ends"]),
+        row_counts,
+        content_hashes,
+        is_current,
+        expired_at,
     )

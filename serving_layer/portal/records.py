@@ -162,6 +162,8 @@ class VersionRow:
     row_counts: Mapping[str, int]
     content_hashes: Mapping[str, str]
     is_current: bool
+    expired_at: datetime | None = None
+    """None while the version is kept."""
 
 
 @dataclass(frozen=True)

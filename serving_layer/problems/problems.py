@@ -31,6 +31,7 @@ CODES: dict[str, tuple[int, str]] = {
     "event_id_malformed": (422, "No event can have this id."),
     "not_acceptable": (406, "The answer exists in none of the forms that Accept names."),
     "version_not_found": (404, "This version is not published, or nothing was published yet at this instant."),
+    "version_expired": (410, "This version was published and is no longer kept; `detail` names the next one that is."),
     "parameter_unknown": (422, "A query parameter that the route does not have."),
     "parameter_repeated": (422, "A query parameter appears twice."),
     "range_invalid": (422, "from or to is missing, malformed, not on a quarter of an hour, or from is not before to."),

@@ -26,7 +26,7 @@ JSON, CSV = "application/json", "text/csv"
 STORE = "settled_counts_unavailable"
 KNOWN = ("parameter_unknown", "parameter_repeated", "format_unknown", "not_acceptable")
 """Problems of every route that answers as JSON or CSV and refuses unknown parameters."""
-FIXED = (*KNOWN, "version_invalid", "as_of_invalid", "version_not_found")
+FIXED = (*KNOWN, "version_invalid", "as_of_invalid", "version_not_found", "version_expired")
 """Problems of every route that shows a version."""
 PAGED = (*FIXED, "range_invalid", "range_too_large", "limit_invalid", "cursor_invalid", "query_too_slow", STORE)
 """Problems of every route that shows a page of a range of time."""

@@ -53,6 +53,7 @@ ROOMS = {
         "reconciling": ("lake", "archive", "judging", "versions"),
         "gate": ("lake", "archive", "judging", "versions", "reconciling"),
         "run": ("lake", "archive", "judging", "versions", "reconciling", "gate"),
+        "maintaining": ("lake", "archive", "judging", "versions", "reconciling", "gate", "run"),
         "published": ("lake",),
         "settled": ("lake", "judging", "published"),
     },

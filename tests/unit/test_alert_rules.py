@@ -15,6 +15,9 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 from prometheus_client.parser import text_string_to_metric_families
 
 from batch_layer.errors import DifferenceError
+from batch_layer.lake.tables import TABLES
+from batch_layer.maintaining.ports import Upkeep
+from batch_layer.maintaining.prometheus_maintenance_metrics import PrometheusMaintenanceMetrics
 from batch_layer.run import run as batch_run
 from batch_layer.run.prometheus_batch_metrics import PrometheusBatchMetrics
 from billing.books.run_posting import RunSummary
@@ -77,6 +80,9 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     observer.repaired(0)
     path = tmp_path_factory.mktemp("metrics") / "batch.prom"
     PrometheusBatchMetrics(path).record("published", dict.fromkeys(figures_of_a_run(), 0.0), {"cut": 1.0})
+    PrometheusMaintenanceMetrics(path.parent / "metrics" / "maintenance.prom").record(
+        Upkeep(1, 0, None), {name: 1 for name in TABLES}
+    )
     with recorded_check(path.parent, "rebuild", DifferenceError):
         pass
     record_halt(path.parent, "OffsetsGoneError")

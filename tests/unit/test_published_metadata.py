@@ -1,6 +1,7 @@
 """What of a table's metadata is shown to analysts, and the read-only catalogue that answers it over HTTP."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from starlette.testclient import TestClient
 from batch_layer.published.http_published_catalog import READS, PublishedCatalog, catalog_app
 from batch_layer.published.published_metadata import MissingSnapshotError, PublishedSnapshot, published_metadata
 from ingestion.contract.unavailable import Part, UnavailableError
+from ingestion.contract.version import ExpiredVersionError
 
 FIRST_AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -67,12 +69,18 @@ def test_two_versions_with_one_snapshot_show_it_once() -> None:
     assert set(shown["refs"]) == {"main", "v1", "v2"}
 
 
-def test_an_older_version_whose_snapshot_was_expired_is_left_out() -> None:
-    shown = published_metadata(metadata([20]), published(10, 20))
+@pytest.mark.parametrize("is_removed", [False, True])
+def test_an_expired_version_has_no_tag_and_stays_in_the_history_whether_its_snapshot_is_removed_or_not(
+    is_removed: bool,
+) -> None:
+    versions = [replace(published(10)[0], is_kept=False), published(10, 20)[1]]
+    shown = published_metadata(metadata([20] if is_removed else [10, 20]), versions)
     assert set(shown["refs"]) == {"main", "v2"}
+    assert [each["snapshot-id"] for each in shown["snapshots"]] == [20]
+    assert [each["snapshot-id"] for each in shown["snapshot-log"]] == [10, 20]
 
 
-def test_a_version_whose_own_snapshot_was_expired_cannot_be_shown() -> None:
+def test_a_version_whose_own_snapshot_is_gone_cannot_be_shown() -> None:
     with pytest.raises(MissingSnapshotError, match="version 1 is no longer kept"):
         published_metadata(metadata([20]), published(10))
 
@@ -87,7 +95,11 @@ class Snapshots:
         return self.snapshots[-1].version if self.snapshots else None
 
     def versions(self) -> Sequence[int]:
-        return [each.version for each in self.snapshots]
+        return [each.version for each in self.snapshots if each.is_kept]
+
+    def check_kept(self, version: int) -> None:
+        if not self.snapshots[version - 1].is_kept:
+            raise ExpiredVersionError(version, FIRST_AT, version + 1)
 
     def of_table(self, table: str, version: int) -> Sequence[PublishedSnapshot]:
         return [each for each in self.snapshots if each.version <= version]
@@ -116,6 +128,17 @@ def test_a_namespace_of_a_version_does_not_know_later_ones() -> None:
     assert set(ask.get("/v1/namespaces/v1/tables/events").json()["metadata"]["refs"]) == {"main", "v1"}
     assert set(ask.get("/v1/namespaces/v2/tables/events").json()["metadata"]["refs"]) == {"main", "v1", "v2"}
     assert ask.get("/v1/namespaces/current/tables/events").json() == ask.get("/v1/namespaces/v2/tables/events").json()
+
+
+def test_an_expired_version_is_no_namespace_and_the_next_one_that_is_kept_is_named() -> None:
+    ask = client(snapshots=[replace(BOTH[0], is_kept=False), BOTH[1]])
+    assert ask.get("/v1/namespaces").json() == {"namespaces": [["current"], ["v2"]]}
+    for path in ("/v1/namespaces/v1", "/v1/namespaces/v1/tables", "/v1/namespaces/v1/tables/events"):
+        answer = ask.get(path)
+        assert (answer.status_code, answer.json()["error"]["message"]) == (
+            404,
+            "version 1 is no longer kept: it expired at 2026-11-20 12:00:00 UTC; the next version that is kept is 2",
+        )
 
 
 def test_the_place_of_the_real_metadata_is_not_told() -> None:

@@ -660,3 +660,31 @@ def test_a_weight_of_zero_is_never_sent(served: Served) -> None:
 
 
 CSV_TYPE = "text/csv; charset=utf-8"
+
+
+OF_A_VERSION = (
+    f"/v1/videos/-a/views/series?{DAY}&version=1",
+    "/v1/videos/-a/views?version=1",
+    f"/v1/top?{DAY}&as_of=2026-11-21T12:00:00Z",
+    f"/v1/top?{DAY}&by=billable_views&version=1",
+)
+
+
+@pytest.mark.parametrize("path", OF_A_VERSION)
+def test_an_expired_version_answers_410_and_names_the_next_one_that_is_kept(served: Served, path: str) -> None:
+    assert served.get(path).status_code == 200
+    served.history.expired[1] = at(23, 12)
+    answer = served.get(path)
+    assert (answer.status_code, answer.json()["code"]) == (410, "version_expired")
+    assert answer.json()["detail"] == (
+        "version 1 is no longer kept: it expired at 2026-11-23 12:00:00 UTC; the next version that is kept is 2"
+    )
+    assert "immutable" not in answer.headers.get("Cache-Control", "")
+
+
+@pytest.mark.parametrize("path", OF_A_VERSION)
+def test_a_version_that_expires_while_it_is_read_answers_410_and_never_a_wrong_number(
+    served: Served, path: str
+) -> None:
+    served.history.expires_while_read = 1
+    assert served.get(path).json()["code"] == "version_expired"

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingestion.contract.version import ExpiredVersionError
 from jobs.cli import main
 from jobs.commands.sql import prompt as sql_prompt
 from jobs.commands.sql.output import as_csv, as_json, as_table
@@ -117,8 +118,12 @@ def test_an_answer_without_columns_is_done() -> None:
 class Published:
     """Versions 1 to 3, published at noon of the 20th, 21st and 22nd."""
 
-    def __init__(self, count: int = 3) -> None:
-        self.count = count
+    def __init__(self, count: int = 3, expired: int | None = None) -> None:
+        self.count, self.expired = count, expired
+
+    def check_kept(self, version: int) -> None:
+        if version == self.expired:
+            raise ExpiredVersionError(version, datetime(2026, 12, 31, tzinfo=UTC), version + 1)
 
     def current(self) -> int | None:
         return self.count or None
@@ -127,10 +132,17 @@ class Published:
         return {number: datetime(2026, 11, 19 + number, 12, tzinfo=UTC) for number in range(1, self.count + 1)}
 
 
-def choose(version: str | None = None, as_of: str | None = None, *, count: int = 3) -> int:
+def choose(version: str | None = None, as_of: str | None = None, *, count: int = 3, expired: int | None = None) -> int:
     _, params = parsed(["sql", *(["--version", version] if version else []), *(["--as-of", as_of] if as_of else [])])
     choice = VersionChoice.of(params["version"], params["as_of"])
-    return chosen_version(Published(count), choice)  # type: ignore[arg-type]
+    return chosen_version(Published(count, expired), choice)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("version", "as_of"), [("2", None), (None, "2026-11-21")])
+def test_a_version_that_expired_is_refused_and_no_other_is_taken_for_it(version: str | None, as_of: str | None) -> None:
+    with pytest.raises(CommandError, match=r"version 2 is no longer kept.*next version that is kept is 3") as refused:
+        choose(version, as_of, expired=2)
+    assert refused.value.code == ExitCode.BAD_INPUT
 
 
 @pytest.mark.parametrize(

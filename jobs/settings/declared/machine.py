@@ -30,7 +30,7 @@ PORT_BASE = Whole(
 )
 FAILPOINT = Text(
     "VIEWLEDGER_FAILPOINT",
-    read_by="collector, speed, batch",
+    read_by="collector, speed, batch, maintain",
     meaning="for tests: where a process harms itself, like `speed.after_apply:kill@17`",
     without="nowhere",
 )

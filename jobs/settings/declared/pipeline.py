@@ -50,24 +50,32 @@ SPEED_UNKNOWN_VIDEOS_MAX = Whole(
 )
 STATE_DIR = LocalPath(
     "VIEWLEDGER_STATE_DIR",
-    read_by="batch, `billing`, speed, sql",
+    read_by="batch, maintain, `billing`, speed, sql",
     meaning="the folder for the gate's reports, Spark's log and the figures for a node exporter",
-    without="no figures are written; refused by batch runs",
+    without="no figures are written; refused by batch runs and maintenance",
+)
+EXPIRY_GRACE_HOURS = Whole(
+    "VIEWLEDGER_EXPIRY_GRACE_HOURS",
+    read_by="maintain",
+    meaning="how long what an expired version held stays for those who read it when it expired",
+    default=24,
+    least=0,
+    most=840,
 )
 JARS = LocalPath(
     "VIEWLEDGER_JARS",
-    read_by="batch, `billing`, sql",
+    read_by="batch, maintain, `billing`, sql",
     meaning="the folder with Spark's jars",
 )
 SPARK_MASTER = Text(
     "VIEWLEDGER_SPARK_MASTER",
-    read_by="batch, `billing`, sql",
+    read_by="batch, maintain, `billing`, sql",
     meaning="where Spark runs",
     default="local[2]",
 )
 SPARK_DRIVER_MEMORY = Text(
     "VIEWLEDGER_SPARK_DRIVER_MEMORY",
-    read_by="batch, `billing`, sql",
+    read_by="batch, maintain, `billing`, sql",
     meaning="the memory of Spark's driver",
     default="2g",
     pattern=r"[1-9]\d{0,5}[mg]",
@@ -75,7 +83,7 @@ SPARK_DRIVER_MEMORY = Text(
 )
 SPARK_SHUFFLE_PARTITIONS = Whole(
     "VIEWLEDGER_SPARK_SHUFFLE_PARTITIONS",
-    read_by="batch, `billing`, sql",
+    read_by="batch, maintain, `billing`, sql",
     meaning="the number of partitions of Spark's shuffles",
     default=4,
     least=1,

@@ -1,0 +1,124 @@
+"""Maintenance: one journalled procedure whose steps can be repeated, so the next one finishes what was begun."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from batch_layer.errors import BatchError, RefusedError
+from batch_layer.maintaining.ports import Expiry, MaintenanceMetrics, TableUpkeep
+from batch_layer.run.run_result import new_run_id
+from batch_layer.stages import Progress, Stages
+from batch_layer.versions.ports import RunEntry, VersionStore
+from ingestion.contract.unavailable import UnavailableError
+from ingestion.contract.version import PublishedVersion
+
+AT_WORK = "a batch run or a maintenance is at work; wait for it to end"
+ORPHAN_AGE = timedelta(days=3)
+"""A file without a snapshot stays for this time: it may belong to a run whose commit is under way."""
+
+
+@dataclass(frozen=True)
+class MaintenancePorts:
+    """Everything that maintenance uses."""
+
+    versions: VersionStore
+    expiry: Expiry
+    tables: TableUpkeep
+    metrics: MaintenanceMetrics
+    progress: Progress
+    clock: Callable[[], datetime]
+    grace: timedelta
+    """The time from the expiry of a version to the removal of what it held: a reader that began before it finishes."""
+
+
+@dataclass(frozen=True)
+class MaintenanceResult:
+    """What a maintenance did."""
+
+    run_id: str
+    version: int
+    """The current version."""
+    expired: tuple[int, ...] = ()
+    """The versions that expired now."""
+    dropped_tag_count: int = 0
+    removed_file_count: int = 0
+    orphan_count: int = 0
+    rolled_up_count: int = 0
+    """Kept versions before which counts of expired ones were joined."""
+    stage_seconds: dict[str, float] = field(default_factory=dict)
+
+
+def maintain_once(ports: MaintenancePorts) -> MaintenanceResult:
+    """Do one maintenance.
+
+    Raises:
+        RefusedError: a batch run is at work, or nothing is published.
+        UnavailableError: a server went away; what was done stays done, and a retry does the rest.
+    """
+    if not ports.versions.lock():
+        raise RefusedError(AT_WORK)
+    current = ports.versions.current()
+    if current is None:
+        raise RefusedError("nothing is published yet, so there is nothing to maintain; run `./viewledger batch run`")
+    started = ports.clock()
+    run_id = new_run_id(started)
+    crashed = ports.versions.runs_in("running")
+    ports.versions.begin(RunEntry(run_id, "maintenance", "running", None, started, None))
+    stages = Stages(ports.progress)
+    try:
+        with stages.stage("prepare") as notes:
+            repaired = ports.tables.repair(current, ports.versions.runs_in("gate_failed"))
+            for lost in crashed:
+                ports.versions.end(lost, "failed", {"error": "the process ended before the run did"})
+            notes.extend([f"main repaired in {', '.join(repaired)}"] if repaired else [])
+        result = _steps(ports, stages, run_id, current)
+    except (BatchError, UnavailableError) as error:
+        ports.versions.end(run_id, "failed", {"error": str(error), "stage_seconds": stages.seconds})
+        raise
+    detail = {
+        "expired": list(result.expired),
+        "dropped_tags": result.dropped_tag_count,
+        "removed_files": result.removed_file_count,
+        "orphans": result.orphan_count,
+        "rolled_up": result.rolled_up_count,
+        "stage_seconds": stages.seconds,
+    }
+    ports.versions.end(run_id, "done", detail)
+    ports.metrics.record(ports.expiry.upkeep(), ports.tables.snapshot_counts())
+    return result
+
+
+def _steps(ports: MaintenancePorts, stages: Stages, run_id: str, current: PublishedVersion) -> MaintenanceResult:
+    # 1. The record comes first: whoever asks for an expired version is refused before anything of it is missing.
+    with stages.stage("expire") as notes:
+        expired = ports.expiry.expire(run_id)
+        notes.append(f"{len(expired):,} versions")
+    # 2. What versions held is removed when those who still read it have finished.
+    before = ports.clock() - ports.grace
+    with stages.stage("tags") as notes:
+        tag_count = ports.tables.drop_tags(ports.expiry.expired(before))
+        notes.append(f"{tag_count:,} removed")
+    # 3. Iceberg keeps what any branch or tag needs, and removes the rest with its files.
+    with stages.stage("snapshots") as notes:
+        file_count = ports.tables.expire_snapshots(before)
+        notes.append(f"{file_count:,} files removed")
+    # 4. Files of runs that were killed before their commit belong to no snapshot.
+    with stages.stage("orphans") as notes:
+        orphan_count = ports.tables.remove_orphans(ports.clock() - max(ORPHAN_AGE, ports.grace))
+        notes.append(f"{orphan_count:,} files removed")
+    # 5. Counts of expired versions are joined before the next kept one, one transaction for each kept version.
+    with stages.stage("counts") as notes:
+        rolled_up_count = 0
+        while ports.expiry.roll_up_next(before) is not None:
+            rolled_up_count += 1
+        notes.append(f"joined before {rolled_up_count:,} versions")
+    return MaintenanceResult(
+        run_id=run_id,
+        version=current.version,
+        expired=tuple(expired),
+        dropped_tag_count=tag_count,
+        removed_file_count=file_count,
+        orphan_count=orphan_count,
+        rolled_up_count=rolled_up_count,
+        stage_seconds=stages.seconds,
+    )

@@ -1,0 +1,77 @@
+"""Wire maintenance: the record of versions and the batch tables behind its ports."""
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from batch_layer.errors import RefusedError
+from batch_layer.maintaining.maintain import AT_WORK, MaintenancePorts
+from batch_layer.maintaining.postgres_expiry import PostgresExpiry
+from batch_layer.maintaining.prometheus_maintenance_metrics import PrometheusMaintenanceMetrics
+from batch_layer.versions.postgres_versions import PostgresVersionStore
+from ingestion.contract.unavailable import Part
+from jobs.resilience.failpoints import Failpoints
+from jobs.settings.declared.pipeline import EXPIRY_GRACE_HOURS
+from jobs.wiring.batch_settings import BatchSettings
+from jobs.wiring.hdfs_check import check_hdfs
+
+
+@dataclass(frozen=True)
+class MaintenanceSettings:
+    """The settings of maintenance."""
+
+    batch: BatchSettings
+    grace: timedelta
+    failpoints: Failpoints
+
+    @property
+    def metrics(self) -> Path:
+        """Return the text file with the figures of the last maintenance."""
+        return self.batch.state / "metrics" / "maintenance.prom"
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> "MaintenanceSettings":
+        """Read and check the settings; wrong ones raise CommandError(BAD_INPUT) naming the variable."""
+        return cls(
+            batch=BatchSettings.from_environ(environ),
+            grace=timedelta(hours=EXPIRY_GRACE_HOURS.read(environ)),
+            failpoints=Failpoints("maintain", environ),
+        )
+
+
+def report(stage: str, text: str) -> None:
+    """Print one line of progress on stderr."""
+    print(f"maintain: {stage}: {text}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def open_maintenance(chosen: MaintenanceSettings) -> Iterator[MaintenancePorts]:
+    """Connect to everything, cheapest first; refuse before Spark starts when a batch run is at work."""
+    batch, points = chosen.batch, chosen.failpoints
+    with (
+        closing(PostgresVersionStore(batch.postgres_url)) as versions,
+        closing(PostgresExpiry(batch.postgres_url)) as expiry,
+    ):
+        if not versions.lock():
+            raise RefusedError(AT_WORK)
+        check_hdfs(batch.hdfs_url)
+        # imported here: pyspark takes a second, which a refusal need not wait for
+        from batch_layer.lake.spark_session import open_session
+        from batch_layer.maintaining.iceberg_upkeep import IcebergUpkeep
+
+        spark = open_session(batch.spark, "viewledger maintain")
+        try:
+            yield MaintenancePorts(
+                versions=versions,
+                expiry=points.on(expiry, Part.POSTGRES),
+                tables=points.on(IcebergUpkeep(spark), Part.SPARK),
+                metrics=PrometheusMaintenanceMetrics(chosen.metrics),
+                progress=report,
+                clock=lambda: datetime.now(UTC),
+                grace=chosen.grace,
+            )
+        finally:
+            spark.stop()

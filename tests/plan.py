@@ -6,7 +6,7 @@ share a process. A free process takes the next part, so what takes longest begin
 
 from collections.abc import Mapping, Sequence
 
-RUNS = ("tests/laws/test_batch_laws.py",)
+RUNS = ("tests/laws/test_batch_laws.py", "tests/laws/test_maintenance_laws.py")
 SPARK = tuple(
     f"tests/laws/test_{name}.py"
     for name in (
@@ -15,6 +15,7 @@ SPARK = tuple(
         "settled_views_laws",
         "sql_is_closed",
         "sql_shares_hold",
+        "expired_versions_in_sql",
         "reconcile_laws",
         "staging_laws",
         "catalogue_facts_laws",

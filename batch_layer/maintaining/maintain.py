@@ -89,7 +89,7 @@ def maintain_once(ports: MaintenancePorts) -> MaintenanceResult:
 
 
 def _steps(ports: MaintenancePorts, stages: Stages, run_id: str, current: PublishedVersion) -> MaintenanceResult:
-    # 1. The record comes first: whoever asks for an expired version is refused before anything of it is missing.
+    # 1. The record comes first: readers of an expired version are refused before anything of it is missing.
     with stages.stage("expire") as notes:
         expired = ports.expiry.expire(run_id)
         notes.append(f"{len(expired):,} versions")

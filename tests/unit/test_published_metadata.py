@@ -130,7 +130,7 @@ def test_a_namespace_of_a_version_does_not_know_later_ones() -> None:
     assert ask.get("/v1/namespaces/current/tables/events").json() == ask.get("/v1/namespaces/v2/tables/events").json()
 
 
-def test_an_expired_version_is_no_namespace_and_the_next_one_that_is_kept_is_named() -> None:
+def test_an_expired_version_has_no_namespace_and_the_next_one_that_is_kept_is_named() -> None:
     ask = client(snapshots=[replace(BOTH[0], is_kept=False), BOTH[1]])
     assert ask.get("/v1/namespaces").json() == {"namespaces": [["current"], ["v2"]]}
     for path in ("/v1/namespaces/v1", "/v1/namespaces/v1/tables", "/v1/namespaces/v1/tables/events"):

@@ -7,6 +7,7 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
+from batch_layer.errors import RefusedError
 from batch_layer.lake.iceberg_tables import NAMESPACE, IcebergTables, branch_of
 from batch_layer.lake.spark_errors import translated
 from batch_layer.lake.tables import TABLES
@@ -27,6 +28,10 @@ class IcebergUpkeep:
     @translated
     def repair(self, current: PublishedVersion, kept_runs: Collection[str]) -> list[str]:
         """See the port."""
+        if current.snapshots.keys() != TABLES.keys():
+            raise RefusedError(
+                f"version {current.version} has the tables of an earlier release; ./viewledger batch upgrade once"
+            )
         for name in TABLES:
             table = self._table(name)
             if any(table.properties().get(key) != value for key, value in PROPERTIES.items()):

@@ -48,7 +48,7 @@ class TableUpkeep(Protocol):
     def repair(self, current: PublishedVersion, kept_runs: Collection[str]) -> list[str]:
         """Make `main` show the current version and drop the branches of all runs but `kept_runs`.
 
-        Return the tables whose `main` was wrong.
+        Return the tables whose `main` was wrong. Raises RefusedError for tables of an earlier release.
         """
 
     def drop_tags(self, versions: Collection[int]) -> int:

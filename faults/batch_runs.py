@@ -3,7 +3,7 @@
 import json
 import signal
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from jobs.resilience.failpoints import VARIABLE
 from jobs.settings.state_home import PROJECT
 
 SECONDS_MAX = 400.0
+RUN = ("batch", "run")
 
 
 class BatchRuns:
@@ -33,12 +34,17 @@ class BatchRuns:
         return self._checked(code, output)
 
     def start(
-        self, failpoint: str = "", *, attempts: int = 3, changes: Mapping[str, str] = {}
+        self,
+        failpoint: str = "",
+        *,
+        attempts: int = 3,
+        changes: Mapping[str, str] = {},
+        words: Sequence[str] = RUN,
     ) -> "subprocess.Popen[str]":
-        """Start a run as a process of its own, with `changes` to its settings, and return at once."""
+        """Start a run, or the command of other `words`, as a process of its own, with `changes` to its settings."""
         environ = {**self._environ, **changes, **({VARIABLE: failpoint} if failpoint else {})}
         return subprocess.Popen(
-            our_command("batch", "run", "--json", "--attempts", str(attempts)),
+            our_command(*words, "--json", "--attempts", str(attempts)),
             env=environ,
             cwd=PROJECT,
             stdout=subprocess.PIPE,

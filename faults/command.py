@@ -18,6 +18,7 @@ from faults import (
     hand_over,
     hdfs_faults,
     kafka_faults,
+    maintenance_faults,
     redis_faults,
     speed_faults,
 )
@@ -37,6 +38,7 @@ FAULTS: dict[str, Fault] = {
     **collector_faults.FAULTS,
     **kafka_faults.FAULTS,
     **batch_faults.FAULTS,
+    **maintenance_faults.FAULTS,
     **hand_over.FAULTS,
     **hdfs_faults.FAULTS,
     **archive_faults.FAULTS,
@@ -46,6 +48,7 @@ FAULTS: dict[str, Fault] = {
 }
 NEEDING_HDFS = {
     *batch_faults.FAULTS,
+    *maintenance_faults.FAULTS,
     *hand_over.FAULTS,
     *hdfs_faults.FAULTS,
     *archive_faults.FAULTS,

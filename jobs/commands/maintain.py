@@ -6,7 +6,8 @@ from dataclasses import asdict
 from batch_layer.maintaining.maintain import MaintenanceResult, maintain_once
 from jobs import settings
 from jobs.exit_codes import ExitCode
-from jobs.wiring.batch_run import attempt, errors_as_exit_codes
+from jobs.wiring.batch_errors import errors_as_exit_codes
+from jobs.wiring.batch_run import attempt
 from jobs.wiring.maintenance import MaintenanceSettings, open_maintenance
 
 

@@ -26,7 +26,8 @@ from batch_layer.maintaining.maintain import MaintenancePorts, maintain_once
 from batch_layer.maintaining.postgres_expiry import PostgresExpiry
 from batch_layer.maintaining.prometheus_maintenance_metrics import PrometheusMaintenanceMetrics
 from batch_layer.versions.day_changes import CellChange, DayChange
-from batch_layer.versions.ports import RunEntry, VideoCount
+from batch_layer.versions.ports import RunEntry, StagedCounts, VideoCount
+from batch_layer.versions.postgres_staging import PostgresStaging
 from batch_layer.versions.postgres_versions import PostgresVersionStore
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.version import PublishedVersion
@@ -84,7 +85,8 @@ class Archive:
         self._snapshots = self._tables.open_branch("first", {})
         self._tables.move_main(self._snapshots)
         self._tables.drop_branch("first")
-        self._store, self._expiry = PostgresVersionStore(url), PostgresExpiry(url)
+        self._store, self._staging = PostgresVersionStore(url), PostgresStaging(url)
+        self._expiry = PostgresExpiry(url)
 
     def publish(self, number: int, published_at: datetime) -> None:
         """Publish one version: rows on a branch, a tag, the counts, the pointer, `main`."""
@@ -116,7 +118,10 @@ class Archive:
         self._store.begin(RunEntry(version.run_id, "incremental", "running", None, published_at, None))
         counts = [VideoCount(each, number, number) for each in chosen]
         days = [DayChange(each, "2026-01-01", 1, 1, [CellChange(number % 96, "DE", "tv", 1, 1)]) for each in chosen]
-        self._store.publish(version, counts, {}, days, {})
+        staged = StagedCounts(
+            self._staging.store_counts(version.run_id, 0, counts), self._staging.store_days(version.run_id, 0, days)
+        )
+        self._store.publish(version, staged, {}, {})
 
     def maintain(self) -> None:
         """Do a maintenance that removes at once what expires."""

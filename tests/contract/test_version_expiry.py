@@ -13,7 +13,8 @@ import pytest
 from batch_layer.maintaining.postgres_expiry import PostgresExpiry
 from batch_layer.published.postgres_published_snapshots import PostgresPublishedSnapshots
 from batch_layer.versions.day_changes import CellChange, DayChange
-from batch_layer.versions.ports import RunEntry, VideoCount
+from batch_layer.versions.ports import RunEntry, StagedCounts, VideoCount
+from batch_layer.versions.postgres_staging import PostgresStaging
 from batch_layer.versions.postgres_versions import PostgresVersionStore
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.version import ExpiredVersionError, PublishedVersion
@@ -39,7 +40,7 @@ class Books:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.store = PostgresVersionStore(url)
+        self.store, self.staging = PostgresVersionStore(url), PostgresStaging(url)
         self.expiry = PostgresExpiry(url)
         self.history = PostgresHistory(url)
         self.store.begin(RunEntry(MAINTENANCE, "maintenance", "running", None, NOON, None))
@@ -67,7 +68,10 @@ class Books:
             published_at=published_at,
         )
         counts = [VideoCount(video_id, *self.totals[video_id]) for video_id in changed]
-        self.store.publish(version, counts, {}, days, {})
+        staged = StagedCounts(
+            self.staging.store_counts(version.run_id, 0, counts), self.staging.store_days(version.run_id, 0, days)
+        )
+        self.store.publish(version, staged, {}, {})
         return self.count
 
     def maintain(self) -> list[int]:

@@ -1,8 +1,9 @@
 """Imports go one way, and each technology has its own files; read from the code itself."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -97,7 +98,8 @@ class Edge:
         return f"{self.path.relative_to(ROOT)} imports {self.imported}"
 
 
-def edges_of(*folders: str) -> list[Edge]:
+@cache
+def edges_of(*folders: str) -> Sequence[Edge]:
     return [edge for folder in folders for path in sorted((ROOT / folder).rglob("*.py")) for edge in edges_in(path)]
 
 
@@ -110,15 +112,12 @@ def edges_in(path: Path) -> Iterator[Edge]:
             yield from (Edge(path, f"{node.module}.{alias.name}") for alias in node.names)
 
 
-EDGES = edges_of(*LAYERS)
-
-
 def starts_with(module: str, *packages: str) -> bool:
     return any(module == package or module.startswith(package + ".") for package in packages)
 
 
 def test_the_reader_of_imports_sees_them() -> None:
-    seen = {edge.layer for edge in EDGES if starts_with(edge.imported, CONTRACT)}
+    seen = {edge.layer for edge in edges_of(*LAYERS) if starts_with(edge.imported, CONTRACT)}
     assert seen == set(LAYERS), "every layer imports the contract; a reader that does not see it sees nothing"
 
 
@@ -126,7 +125,7 @@ def test_the_reader_of_imports_sees_them() -> None:
 def test_a_layer_imports_only_itself_and_the_contract(layer: str) -> None:
     forbidden = [
         str(edge)
-        for edge in EDGES
+        for edge in edges_of(*LAYERS)
         if edge.layer == layer
         and starts_with(edge.imported, *LAYERS, "jobs", "faults", "attacks", "tests", "bench")
         and not starts_with(edge.imported, layer, CONTRACT)
@@ -137,7 +136,7 @@ def test_a_layer_imports_only_itself_and_the_contract(layer: str) -> None:
 def test_the_contract_is_pure() -> None:
     forbidden = [
         str(edge)
-        for edge in EDGES
+        for edge in edges_of(*LAYERS)
         if starts_with(".".join(edge.path.relative_to(ROOT).parts[:2]), CONTRACT)
         and edge.imported.split(".")[0] not in CONTRACT_MAY_IMPORT
         and not starts_with(edge.imported, CONTRACT)
@@ -169,7 +168,7 @@ def test_the_ground_of_a_layer_imports_none_of_its_rooms(layer: str) -> None:
 def test_a_technology_is_imported_only_by_the_files_named_for_it(technology: str) -> None:
     forbidden = [
         str(edge)
-        for edge in EDGES
+        for edge in edges_of(*LAYERS)
         if edge.imported.split(".")[0] == technology and not edge.path.name.startswith(TECHNOLOGIES[technology])
     ]
     assert not forbidden

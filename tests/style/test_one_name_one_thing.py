@@ -2,7 +2,8 @@
 
 import ast
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -13,15 +14,16 @@ OF_A_CLIENT = {"LogRecord"}
 """Protocols of attributes whose objects a client library makes."""
 
 
-def classes() -> Iterator[tuple[Path, ast.ClassDef]]:
-    for folder in PRODUCT:
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.ClassDef):
-                    yield path.relative_to(ROOT), node
-
-
-CLASSES = list(classes())
+@cache
+def classes() -> Sequence[tuple[Path, ast.ClassDef]]:
+    """Read when a test asks: processes that only collect the tests need not parse the product."""
+    return [
+        (path.relative_to(ROOT), node)
+        for folder in PRODUCT
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+    ]
 
 
 def is_only_attributes(node: ast.ClassDef) -> bool:
@@ -46,7 +48,7 @@ def test_the_reader_of_classes_sees_what_it_looks_for() -> None:
 
 def test_every_class_name_is_defined_once() -> None:
     places: defaultdict[str, list[str]] = defaultdict(list)
-    for path, node in CLASSES:
+    for path, node in classes():
         if not node.name.startswith("_"):
             places[node.name].append(str(path))
     assert len(places) > 400
@@ -54,4 +56,4 @@ def test_every_class_name_is_defined_once() -> None:
 
 
 def test_what_has_only_attributes_is_a_record_and_no_protocol() -> None:
-    assert {node.name for _, node in CLASSES if is_only_attributes(node)} == OF_A_CLIENT
+    assert {node.name for _, node in classes() if is_only_attributes(node)} == OF_A_CLIENT

@@ -2,12 +2,14 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from pyspark.sql import SparkSession
 
+from batch_layer.lake.spark_cluster import executor_options, start_on_cluster
 from batch_layer.lake.spark_errors import translated
 from batch_layer.lake.spark_settings import SparkSettings
 
@@ -18,18 +20,26 @@ PROJECT = Path(__file__).resolve().parents[2]
 def open_session(settings: SparkSettings, name: str = "viewledger batch") -> SparkSession:
     """Start Spark, or return the session that this process already has.
 
-    Executors run the contract's own Python code: they get the project's folder by PYTHONPATH, which must exist at the
-    same place on every machine of a cluster (as the virtual environment must). Passwords are passed to the running Java
-    process, never on its command line, which everybody on the machine may read. Raises UnavailableError when the disk
-    of Spark's scratch files is full.
+    Passwords are passed to the running Java process, never on its command line, which everybody on the machine may
+    read. Raises UnavailableError when the disk of Spark's scratch files is full, or a cluster gives no executor.
     """
-    os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+    master, executors = settings.master, settings.executors
+    os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+    os.environ["PYSPARK_PYTHON"] = executors.python if executors else sys.executable
     os.environ.setdefault("HADOOP_USER_NAME", "viewledger")
-    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1" if settings.master.startswith("local") else "0.0.0.0")  # noqa: S104
-    # workers forked by Spark inherit this; the driver has the project on its path already
+    if executors is None:
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    # workers forked by a local Spark inherit this; the driver has the project on its path already
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH", "")]))
-    builder = SparkSession.builder.master(settings.master).appName(name)
     options = _options(settings) | dict(settings.extra)
+    start = partial(_session, settings, name, options)
+    if executors is None or SparkSession.getActiveSession():
+        return start()
+    return start_on_cluster(master, executors, start)
+
+
+def _session(settings: SparkSettings, name: str, options: Mapping[str, str]) -> SparkSession:
+    builder = SparkSession.builder.master(settings.master).appName(name)
     secrets = {key: value for key, value in options.items() if key.endswith("password")}
     for key, value in options.items():
         if key not in secrets:
@@ -66,8 +76,6 @@ def _options(settings: SparkSettings) -> dict[str, str]:
         "spark.jars": ",".join(sorted(str(path) for path in settings.jars.glob("*.jar"))),
         "spark.driver.memory": settings.driver_memory,
         "spark.driver.extraJavaOptions": f"{quiet} -Duser.timezone=UTC -XX:+UseParallelGC",
-        "spark.executor.extraJavaOptions": f"{quiet} -Duser.timezone=UTC",
-        "spark.executorEnv.PYTHONPATH": str(PROJECT),
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.session.timeZone": "UTC",
@@ -86,8 +94,11 @@ def _options(settings: SparkSettings) -> dict[str, str]:
         "spark.hadoop.dfs.client.block.write.locateFollowingBlock.initial.delay.ms": "10",
         "spark.hadoop.dfs.client.block.write.locateFollowingBlock.retries": "12",
     }
+    if settings.executors:
+        options |= executor_options(settings.master, settings.executors)
     if settings.is_short:
-        options["spark.driver.extraJavaOptions"] += " -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"
+        for each in ("spark.driver.extraJavaOptions", "spark.executor.extraJavaOptions"):
+            options[each] = f"{options.get(each, '')} -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"
         options["spark.sql.adaptive.enabled"] = "false"
     catalog = f"spark.sql.catalog.{settings.catalog_name}"
     options[catalog] = "org.apache.iceberg.spark.SparkCatalog"

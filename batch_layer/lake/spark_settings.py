@@ -6,6 +6,24 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 CATALOG = "ledger"
+YARN = "yarn"
+
+
+@dataclass(frozen=True)
+class Executors:
+    """The processes of a cluster that do this session's work."""
+
+    archives: Path
+    """Folder for the archive of the Python code that they run."""
+    python: str
+    """The Python on their machines; its minor version must be this process's."""
+    count: int = 2
+    cores: int = 1
+    memory: str = "2g"
+    driver_host: str | None = None
+    """The name of this machine for executors; None: Spark finds one."""
+    start_seconds: int = 120
+    """How long the first one may take to run our code."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +36,9 @@ class SparkSettings:
     """Iceberg catalog properties; see `jdbc_catalog`, `folder_catalog` and `rest_catalog`."""
     catalog_name: str = CATALOG
     master: str = "local[2]"
+    """`local[N]`, or a cluster: `spark://host:port`, several with commas, or `yarn`."""
+    executors: Executors | None = None
+    """None: this process does all work itself."""
     shuffle_partitions: int = 4
     """Tasks of a shuffle; about two for each core of the cluster."""
     driver_memory: str = "2g"

@@ -22,7 +22,10 @@ TOKEN_VARIABLE = "SPARK_CONNECT_AUTHENTICATE_TOKEN"  # noqa: S105  (a name, not 
 """The variable in which Spark looks for it."""
 TASKS_AT_ONCE = 64
 """Tasks on one machine; its cores share their time among them."""
-JAVA_KNOWS = ("HOME", "JAVA_HOME", "LANG", "LC_ALL", "PATH", "PYTHONPATH", "SPARK_LOCAL_DIRS", "TMPDIR", "TZ")
+JAVA_KNOWS = (
+    *("HADOOP_CONF_DIR", "HOME", "JAVA_HOME", "LANG", "LC_ALL", "PATH", "PYTHONPATH"),
+    *("SPARK_CONF_DIR", "SPARK_LOCAL_DIRS", "TMPDIR", "TZ"),
+)
 """Names of the environment that Spark's Java process gets."""
 
 

@@ -4,6 +4,7 @@ import random
 import socket
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from itertools import islice
 
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
@@ -48,15 +49,14 @@ def fixed_ports(environ: Mapping[str, str]) -> Ports:
 
 
 def free_ports() -> Ports:
+    """Return free ports for a whole stack."""
+    return Ports(*some_free_ports(len(fields(Ports))))
+
+
+def some_free_ports(count: int) -> list[int]:
     """Return free ports, below the range that the kernel uses for outgoing connections."""
-    chosen: list[int] = []
     candidates = random.sample(range(20000, 32000), 2000)
-    for candidate in candidates:
-        if len(chosen) == len(fields(Ports)):
-            break
-        if is_free(candidate):
-            chosen.append(candidate)
-    return Ports(*chosen)
+    return list(islice(filter(is_free, candidates), count))
 
 
 def is_free(port: int) -> bool:

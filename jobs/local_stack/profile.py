@@ -9,7 +9,7 @@ from pathlib import Path
 
 from jobs.local_stack.ports import Ports
 from jobs.settings import login_setting
-from jobs.settings.declared import api, listening, pipeline, servers
+from jobs.settings.declared import api, listening, pipeline, servers, spark
 from jobs.settings.state_home import state_home
 
 LOGINS = {
@@ -70,8 +70,8 @@ class Profile:
             api.API_CURSOR_KEY.name: self.secret("api_cursor_key"),
             api.LOCAL_ISSUER_SEED.name: self.secret("local_issuer_seed"),
             pipeline.STATE_DIR.name: str(self.folder),
-            pipeline.JARS.name: str(state_home() / "jars" / "spark"),
-            pipeline.SPARK_MASTER.name: "local[2]",
+            spark.JARS.name: str(state_home() / "jars" / "spark"),
+            spark.SPARK_MASTER.name: "local[2]",
             listening.COLLECTOR_PORT.name: str(ports.collector),
             listening.API_PORT.name: str(ports.api),
             listening.SPEED_METRICS_PORT.name: str(ports.speed_metrics),

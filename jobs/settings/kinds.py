@@ -212,12 +212,33 @@ class HostPorts(Several):
 
     def parse(self, text: str) -> tuple[str, ...]:
         """Return each `host:port`."""
-        parts = tuple(part.strip() for part in text.split(","))
-        for part in parts:
-            host, _, port = part.rpartition(":")
-            if not host or not re.fullmatch(r"\d{1,5}", port, re.ASCII) or not 1 <= int(port) <= 65535:
+        return _host_ports(text)
+
+
+def _host_ports(text: str) -> tuple[str, ...]:
+    parts = tuple(part.strip() for part in text.split(","))
+    for part in parts:
+        host, _, port = part.rpartition(":")
+        if not host or not re.fullmatch(r"\d{1,5}", port, re.ASCII) or not 1 <= int(port) <= 65535:
+            raise ValueError
+    return parts
+
+
+class SparkMaster(Setting[str]):
+    """Cores of this machine, or a cluster's manager."""
+
+    @property
+    def allowed(self) -> str:
+        """Return the forms in words."""
+        return "local[N] or local[*], spark://host:port (several with commas), or yarn"
+
+    def parse(self, text: str) -> str:
+        """Return Spark's name for it."""
+        if text != "yarn" and not re.fullmatch(r"local\[(\*|[1-9]\d{0,2})\]", text, re.ASCII):
+            if not text.startswith("spark://"):
                 raise ValueError
-        return parts
+            _host_ports(text.removeprefix("spark://"))
+        return text
 
 
 @dataclass(frozen=True, eq=False, repr=False)

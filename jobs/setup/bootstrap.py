@@ -183,19 +183,24 @@ def make_jars(home: Path, pom: Path, stamp: Path) -> None:
     for old in stamp.parent.glob("complete-*"):
         old.unlink()
     for profile in JAR_PROFILES:
-        partial, whole = stamp.parent / f".{profile}.partial", stamp.parent / profile
-        shutil.rmtree(partial, ignore_errors=True)
-        goal = f"{DEPENDENCY_PLUGIN}:copy-dependencies"
-        options = ["-P", profile, "-f", str(pom), "-DincludeScope=runtime", f"-DoutputDirectory={partial}"]
-        run_step(
-            f"fetching the Java parts for {profile} (up to 1 minute)",
-            [programs.maven() or "mvn", "-q", "-B", goal, *options],
-            log=home / "log" / "setup.log",
-            remedy="check the connection to the Maven repository and run the same command again",
-        )
-        shutil.rmtree(whole, ignore_errors=True)
-        partial.rename(whole)
+        fetch_jars(home, pom, profile)
     stamp.touch()
+
+
+def fetch_jars(home: Path, pom: Path, profile: str) -> None:
+    """Fetch the jars of one class path into a folder of its name, which appears only when it is complete."""
+    partial, whole = home / "jars" / f".{profile}.partial", home / "jars" / profile
+    shutil.rmtree(partial, ignore_errors=True)
+    goal = f"{DEPENDENCY_PLUGIN}:copy-dependencies"
+    options = ["-P", profile, "-f", str(pom), "-DincludeScope=runtime", f"-DoutputDirectory={partial}"]
+    run_step(
+        f"fetching the Java parts for {profile} (up to 1 minute)",
+        [programs.maven() or "mvn", "-q", "-B", goal, *options],
+        log=home / "log" / "setup.log",
+        remedy="check the connection to the Maven repository and run the same command again",
+    )
+    shutil.rmtree(whole, ignore_errors=True)
+    partial.rename(whole)
 
 
 def check_disk(home: Path) -> None:

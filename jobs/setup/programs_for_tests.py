@@ -1,11 +1,15 @@
-"""Programs that only tests need: a browser and promtool. Without them the tests that need them are skipped."""
+"""Programs that only tests and faults need: a browser and promtool, and YARN.
+
+Without the first two, the tests that need them are skipped.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from jobs.errors import CommandError
+from jobs.settings.state_home import PROJECT
 from jobs.setup import debian_packages, programs
-from jobs.setup.bootstrap import alone
+from jobs.setup.bootstrap import alone, fetch_jars, install_system_packages, jars_stamp
 from jobs.setup.steps import say
 
 PROMTOOL_PATH = "usr/bin/promtool"
@@ -52,3 +56,16 @@ def get(packages: list[str], home: Path) -> None:
         debian_packages.install(["chromium"], log=log)
     if "prometheus" in packages:
         debian_packages.extract("prometheus", PROMTOOL_PATH, into=home / "tools", log=log)
+
+
+def yarn_jars(home: Path) -> Path:
+    """Return the folder of YARN's jars; fetch them if they are missing. Raises CommandError(SETUP_FAILED)."""
+    pom, folder = PROJECT / "pom.xml", home / "jars" / "yarn"
+    stamp = jars_stamp(home, pom).with_suffix(".yarn")
+    if not stamp.exists():
+        with alone(home):
+            if not stamp.exists():  # nor fetched by the set-up we waited for
+                install_system_packages(home, jars_wanted=True)
+                fetch_jars(home, pom, folder.name)
+                stamp.touch()
+    return folder

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from batch_layer.lake.spark_settings import SparkSettings, jdbc_catalog
+from batch_layer.lake.spark_settings import YARN, Executors, SparkSettings, jdbc_catalog
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.resilience.failpoints import Failpoints
-from jobs.settings.declared.pipeline import JARS, SPARK_DRIVER_MEMORY, SPARK_MASTER, SPARK_SHUFFLE_PARTITIONS, STATE_DIR
+from jobs.settings.declared import spark
+from jobs.settings.declared.pipeline import STATE_DIR
 from jobs.settings.declared.servers import (
     HDFS_URL,
     KAFKA_BOOTSTRAP,
@@ -72,15 +73,38 @@ class BatchSettings:
 
 def spark_settings(environ: Mapping[str, str], catalog: Mapping[str, str]) -> SparkSettings:
     """Read how Spark runs; configured for short work, which a large run changes."""
-    jars = JARS.read(environ)
+    jars, master = spark.JARS.read(environ), spark.SPARK_MASTER.read(environ)
     if not any(jars.glob("iceberg-spark-runtime-*.jar")):
-        raise CommandError(f"{JARS.name} is {jars}, which holds no Iceberg runtime; run the set-up", ExitCode.BAD_INPUT)
+        raise CommandError(
+            f"{spark.JARS.name} is {jars}, which holds no Iceberg runtime; run the set-up", ExitCode.BAD_INPUT
+        )
     return SparkSettings(
         jars=jars,
         catalog=catalog,
-        master=SPARK_MASTER.read(environ),
-        shuffle_partitions=SPARK_SHUFFLE_PARTITIONS.read(environ),
-        driver_memory=SPARK_DRIVER_MEMORY.read(environ),
+        master=master,
+        executors=None if master.startswith("local") else _executors(environ, master),
+        shuffle_partitions=spark.SPARK_SHUFFLE_PARTITIONS.read(environ),
+        driver_memory=spark.SPARK_DRIVER_MEMORY.read(environ),
         is_short=True,
         log=state / "log" / "spark.log" if (state := STATE_DIR.read_if_set(environ)) else None,
+    )
+
+
+def _executors(environ: Mapping[str, str], master: str) -> Executors:
+    hadoop = spark.HADOOP_CONF_DIR.read_if_set(environ)
+    if master == YARN and (hadoop is None or not (hadoop / "yarn-site.xml").is_file()):
+        found = "is not set" if hadoop is None else f"is {str(hadoop)!r}, which holds no yarn-site.xml"
+        raise CommandError(
+            f"{spark.HADOOP_CONF_DIR.name} {found}; it must be the folder with YARN's settings where "
+            f"{spark.SPARK_MASTER.name} is {YARN}",
+            ExitCode.BAD_INPUT,
+        )
+    return Executors(
+        archives=STATE_DIR.read(environ) / "executors",
+        python=spark.SPARK_EXECUTOR_PYTHON.read(environ),
+        count=spark.SPARK_EXECUTORS.read(environ),
+        cores=spark.SPARK_EXECUTOR_CORES.read(environ),
+        memory=spark.SPARK_EXECUTOR_MEMORY.read(environ),
+        driver_host=spark.SPARK_DRIVER_HOST.read_if_set(environ),
+        start_seconds=spark.SPARK_START_SECONDS.read(environ),
     )

@@ -99,6 +99,7 @@ NOWHERE = {
     "Kafka": {"VIEWLEDGER_KAFKA_BOOTSTRAP": "127.0.0.1:9"},
     "PostgreSQL": {"VIEWLEDGER_PIPELINE_POSTGRES_URL": "postgresql://nobody@127.0.0.1:9/nothing"},
     "HDFS": {"VIEWLEDGER_HDFS_URL": "hdfs://127.0.0.1:9"},
+    "Spark": {"VIEWLEDGER_SPARK_MASTER": "spark://127.0.0.1:9"},
 }
 
 
@@ -108,6 +109,7 @@ NOWHERE = {
         ("batch run --attempts 1", "Kafka"),
         ("batch run --attempts 1", "PostgreSQL"),
         ("batch run --attempts 1", "HDFS"),
+        ("batch run --attempts 1", "Spark"),
         ("reconcile", "PostgreSQL"),
         ("reconcile", "HDFS"),
     ],

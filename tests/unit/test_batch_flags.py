@@ -1,11 +1,13 @@
 """The batch command: attempts, arguments, exit codes."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from batch_layer.errors import RefusedError
+from batch_layer.lake.spark_settings import Executors
 from batch_layer.run.prometheus_batch_metrics import PrometheusBatchMetrics
 from ingestion.contract.unavailable import Part, UnavailableError
 from jobs.errors import CommandError
@@ -56,9 +58,11 @@ def test_a_limit_out_of_range_is_named(words: tuple[str, ...]) -> None:
     assert refusal.value.code is ExitCode.BAD_INPUT
 
 
-def test_every_setting_is_checked_before_anything_connects(tmp_path: Path) -> None:
+@pytest.fixture
+def good(tmp_path: Path) -> dict[str, str]:
+    """Every setting that has no default."""
     (tmp_path / "iceberg-spark-runtime-1.jar").touch()
-    good = {
+    return {
         "VIEWLEDGER_KAFKA_BOOTSTRAP": "127.0.0.1:1",
         "VIEWLEDGER_REDIS_URL": "redis://127.0.0.1:1/0",
         "VIEWLEDGER_POSTGRES_URL": "postgresql://user:secret@127.0.0.1:1/views",
@@ -66,6 +70,9 @@ def test_every_setting_is_checked_before_anything_connects(tmp_path: Path) -> No
         "VIEWLEDGER_STATE_DIR": str(tmp_path),
         "VIEWLEDGER_JARS": str(tmp_path),
     }
+
+
+def test_every_setting_is_checked_before_anything_connects(good: Mapping[str, str]) -> None:
     chosen = BatchSettings.from_environ(good)
     assert "secret" not in repr(chosen)
     assert chosen.spark.catalog["warehouse"] == "hdfs://127.0.0.1:1/warehouse"
@@ -74,6 +81,62 @@ def test_every_setting_is_checked_before_anything_connects(tmp_path: Path) -> No
         with pytest.raises(CommandError, match=name) as refusal:
             BatchSettings.from_environ({**good, name: ""})
         assert refusal.value.code is ExitCode.BAD_INPUT
+
+
+def test_on_this_machine_there_are_no_executors(good: Mapping[str, str]) -> None:
+    chosen = BatchSettings.from_environ({**good, "VIEWLEDGER_SPARK_MASTER": "local[4]"}).spark
+    assert (chosen.master, chosen.executors) == ("local[4]", None)
+
+
+def test_the_executors_of_a_cluster_are_settings(good: Mapping[str, str], tmp_path: Path) -> None:
+    wanted = {
+        "VIEWLEDGER_SPARK_MASTER": "spark://one:7077,two:7077",
+        "VIEWLEDGER_SPARK_EXECUTORS": "5",
+        "VIEWLEDGER_SPARK_EXECUTOR_CORES": "3",
+        "VIEWLEDGER_SPARK_EXECUTOR_MEMORY": "7g",
+        "VIEWLEDGER_SPARK_EXECUTOR_PYTHON": "/opt/python3.11",
+        "VIEWLEDGER_SPARK_DRIVER_HOST": "driver",
+        "VIEWLEDGER_SPARK_START_SECONDS": "30",
+    }
+    found = BatchSettings.from_environ({**good, **wanted}).spark.executors
+    assert found == Executors(tmp_path / "executors", "/opt/python3.11", 5, 3, "7g", "driver", 30)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        (
+            "SPARK_MASTER",
+            "mesos://a:5050",
+            "it must be local[N] or local[*], spark://host:port (several with commas), or yarn",
+        ),
+        ("SPARK_EXECUTORS", "0", "it must be a whole number from 1 to 10000"),
+        ("SPARK_EXECUTOR_CORES", "all", "it must be a whole number from 1 to 256"),
+        ("SPARK_EXECUTOR_MEMORY", "2gb", "it must be like 900m or 2g"),
+        ("SPARK_EXECUTOR_PYTHON", "python3 -u", "it must be a program's name or path without spaces"),
+        ("SPARK_DRIVER_HOST", "http://driver", "it must be a host's name or address"),
+        ("SPARK_START_SECONDS", "5", "it must be a whole number from 10 to 3600"),
+    ],
+)
+def test_a_wrong_setting_of_a_cluster_is_one_sentence(
+    good: Mapping[str, str], name: str, value: str, allowed: str
+) -> None:
+    settings = {**good, "VIEWLEDGER_SPARK_MASTER": "spark://a:7077", f"VIEWLEDGER_{name}": value}
+    with pytest.raises(CommandError) as refusal:
+        BatchSettings.from_environ(settings)
+    assert str(refusal.value) == f"VIEWLEDGER_{name} is {value!r}; {allowed}"
+    assert refusal.value.code is ExitCode.BAD_INPUT
+
+
+def test_yarn_is_found_by_the_folder_of_its_settings_alone(good: Mapping[str, str], tmp_path: Path) -> None:
+    on_yarn = {**good, "VIEWLEDGER_SPARK_MASTER": "yarn"}
+    must = "; it must be the folder with YARN's settings where VIEWLEDGER_SPARK_MASTER is yarn"
+    with pytest.raises(CommandError, match=f"^HADOOP_CONF_DIR is not set{must}$"):
+        BatchSettings.from_environ(on_yarn)
+    with pytest.raises(CommandError, match=f"^HADOOP_CONF_DIR is '{tmp_path}', which holds no yarn-site.xml{must}$"):
+        BatchSettings.from_environ({**on_yarn, "HADOOP_CONF_DIR": str(tmp_path)})
+    (tmp_path / "yarn-site.xml").touch()
+    assert BatchSettings.from_environ({**on_yarn, "HADOOP_CONF_DIR": str(tmp_path)}).spark.executors is not None
 
 
 def test_the_metrics_file_counts_runs_over_processes(tmp_path: Path) -> None:

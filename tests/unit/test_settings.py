@@ -9,7 +9,7 @@ from jobs.http.connections import ConnectionLimits
 from jobs.local_stack.ports import OFFSETS, Ports, fixed_ports
 from jobs.settings import KafkaConnection, Login, PostgresConnection, RedisConnection, login_setting
 from jobs.settings.declared import SECTIONS, SETTINGS, api, machine, pipeline, servers
-from jobs.settings.kinds import Addresses, Flag, HostPorts, Names, Number, Setting, Text, Url, Whole
+from jobs.settings.kinds import Addresses, Flag, HostPorts, Names, Number, Setting, SparkMaster, Text, Url, Whole
 from jobs.settings.page import PAGE, page
 from serving_layer.access.jwt_tokens import ALGORITHMS
 from speed_layer.redis_calls import NAMESPACE
@@ -22,6 +22,7 @@ ON = Flag("ON", default=False, **OF_NOBODY)
 URL = Url("URL", schemes=("postgresql",), **OF_NOBODY)
 BROKERS = HostPorts("BROKERS", **OF_NOBODY)
 ADDRESSES = Addresses("ADDRESSES", default=(), **OF_NOBODY)
+MASTER = SparkMaster("MASTER", **OF_NOBODY)
 COLOURS = Names("COLOURS", known=("red", "blue"), default=("red",), **OF_NOBODY)
 KEY = Text("KEY", pattern="[0-9a-f]{4}", form="4 hexadecimal digits", is_secret=True, **OF_NOBODY)
 
@@ -50,6 +51,7 @@ def test_numbers_within_the_range_are_read_and_missing_or_empty_ones_are_the_def
         (COLOURS, "blue, red", ("blue", "red")),
         (BROKERS, "a:1, b:2", ("a:1", "b:2")),
         (URL, "postgresql://h:1/d", "postgresql://h:1/d"),
+        *[(MASTER, each, each) for each in ("local[2]", "local[*]", "spark://a:7077", "spark://a:1,b:2", "yarn")],
     ],
 )
 def test_each_kind_reads_its_own_values(setting: Setting[Any], text: str, value: object) -> None:
@@ -65,6 +67,10 @@ def test_each_kind_reads_its_own_values(setting: Setting[Any], text: str, value:
         (ADDRESSES, "10.0.0.1,proxy"),
         (COLOURS, "green"),
         (COLOURS, "red,"),
+        *[
+            (MASTER, each)
+            for each in ("local", "local[0]", "spark://a", "spark://a:0", "spark://a:1,", "k8s://a:1", "Yarn")
+        ],
         *[(BROKERS, each) for each in ("host", ":1", "host:0", "host:65536", "a:1,,b:2", "a:x")],
     ],
 )

@@ -6,7 +6,7 @@ All code reads settings through these declarations; `doctor` and docs/reference/
 from types import ModuleType
 from typing import Any
 
-from jobs.settings.declared import api, billing, compose, listening, machine, pipeline, servers
+from jobs.settings.declared import api, billing, compose, listening, machine, pipeline, servers, spark
 from jobs.settings.kinds import Setting
 
 
@@ -19,6 +19,7 @@ SECTIONS = {
     "Listening": _of(listening),
     "API and portal": _of(api),
     "Events and counts": _of(pipeline),
+    "Spark": _of(spark),
     "Billing": _of(billing),
     "This machine": _of(machine),
     "Docker Compose": _of(compose),

@@ -51,8 +51,8 @@ SPEED_UNKNOWN_VIDEOS_MAX = Whole(
 STATE_DIR = LocalPath(
     "VIEWLEDGER_STATE_DIR",
     read_by="batch, maintain, `billing`, speed, sql",
-    meaning="the folder for the gate's reports, Spark's log and the figures for a node exporter",
-    without="no figures are written; refused by batch runs and maintenance",
+    meaning="the folder for the gate's reports, Spark's log, what executors run, and the figures for a node exporter",
+    without="no figures are written; refused by batch runs and maintenance, and where Spark runs on a cluster",
 )
 EXPIRY_GRACE_HOURS = Whole(
     "VIEWLEDGER_EXPIRY_GRACE_HOURS",
@@ -61,33 +61,6 @@ EXPIRY_GRACE_HOURS = Whole(
     default=24,
     least=0,
     most=840,
-)
-JARS = LocalPath(
-    "VIEWLEDGER_JARS",
-    read_by="batch, maintain, `billing`, sql",
-    meaning="the folder with Spark's jars",
-)
-SPARK_MASTER = Text(
-    "VIEWLEDGER_SPARK_MASTER",
-    read_by="batch, maintain, `billing`, sql",
-    meaning="where Spark runs",
-    default="local[2]",
-)
-SPARK_DRIVER_MEMORY = Text(
-    "VIEWLEDGER_SPARK_DRIVER_MEMORY",
-    read_by="batch, maintain, `billing`, sql",
-    meaning="the memory of Spark's driver",
-    default="2g",
-    pattern=r"[1-9]\d{0,5}[mg]",
-    form="like 900m or 2g",
-)
-SPARK_SHUFFLE_PARTITIONS = Whole(
-    "VIEWLEDGER_SPARK_SHUFFLE_PARTITIONS",
-    read_by="batch, maintain, `billing`, sql",
-    meaning="the number of partitions of Spark's shuffles",
-    default=4,
-    least=1,
-    most=100_000,
 )
 SQL_STATEMENT_SECONDS = Whole(
     "VIEWLEDGER_SQL_STATEMENT_SECONDS",

@@ -1,0 +1,67 @@
+"""The Java processes of a cluster on this machine: started from jars, ended by their ids."""
+
+import signal
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from jobs.child.accounts import owned_folder
+from jobs.child.process import start
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+from jobs.setup import programs
+
+PATH = "/usr/bin:/bin"
+
+
+class JavaNodes:
+    """Processes by name, each with a log and a folder of its own, under our account: they run our Python.
+
+    What a node starts by itself ends with it or, at the latest, with the application that it works for.
+    """
+
+    def __init__(
+        self, folder: Path, *, classes: str, options: tuple[str, ...] = (), environ: Mapping[str, str]
+    ) -> None:
+        java = programs.java()
+        if java is None:
+            raise CommandError("no usable Java is installed; run ./viewledger doctor", ExitCode.SETUP_FAILED)
+        self.folder = folder
+        self._command = [java, "-Xmx256m", "-XX:+UseSerialGC", "-Djava.net.preferIPv4Stack=true", *options]
+        self._command += ["-cp", classes]
+        self._environ = {"PATH": PATH, "LANG": "C.UTF-8", "HOME": "/nonexistent", **environ}
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+        folder.mkdir(parents=True)
+
+    def own_folder(self, name: str) -> Path:
+        """Return the folder of a node, which nobody else may enter."""
+        return owned_folder(self.folder / name, None)
+
+    def start(self, name: str, *words: str) -> None:
+        """Start a node by its main class and the words after it."""
+        self._children[name] = start(
+            [*self._command, *words],
+            environ=self._environ,
+            log=self.folder / f"{name}.log",
+            folder=self.own_folder(name),
+        )
+
+    def pid(self, name: str) -> int:
+        """Return the process id of a node."""
+        return self._children[name].pid
+
+    def kill(self, name: str) -> None:
+        """Send SIGKILL and wait for the node's end."""
+        child = self._children[name]
+        if child.poll() is None:
+            child.send_signal(signal.SIGKILL)
+            child.wait()
+
+    def signal(self, name: str, number: int) -> None:
+        """Send another signal, such as SIGSTOP."""
+        self._children[name].send_signal(number)
+
+    def close(self) -> None:
+        """End all nodes."""
+        for name in self._children:
+            self.kill(name)

@@ -28,9 +28,11 @@ from jobs.settings.state_home import state_home
 def main(words: Sequence[str]) -> int:
     """Run one command line and return the exit code; no stack trace ever reaches the terminal."""
     asked_by = asked_for_completion()
-    if not asked_by and (not words or words[0] in ("help", "-h", "--help")):
+    if not asked_by and " ".join(words) in ("", "help", "-h", "--help"):
         print(overview())
         return ExitCode.OK
+    if words and words[0] == "help":
+        words = [*words[1:], "--help"]
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         from jobs.command_line.words import complete, run  # with click, which is there when set-up is done

@@ -15,6 +15,14 @@ from jobs.settings.own_environment import COMPLETION_VARIABLE
 
 PROGRAM = "viewledger"
 SHELLS: dict[str, type[ShellComplete]] = {"bash": BashComplete, "fish": FishComplete, "zsh": ZshComplete}
+AS_TYPED = {
+    "bash": {"bash_complete $1)": 'bash_complete "${1/#\\~/$HOME}")'},
+    "fish": {
+        f"(commandline -t) {PROGRAM})": "(commandline -t) (string replace -r '^~' $HOME -- (commandline -opc)[1]))"
+    },
+    "zsh": {f"    (( ! $+commands[{PROGRAM}] )) && return 1\n": "", f"{PROGRAM})}}": "${(Q)~words[1]})}"},
+}
+"""Shell → the parts of click's script that ask a program on the PATH, and what asks the one that is typed."""
 
 
 def run(words: Sequence[str]) -> int:
@@ -40,5 +48,11 @@ def complete(instruction: str) -> int:
 
 
 def completion_script(shell: str) -> str:
-    """Return the script by which a shell completes commands and flags."""
-    return SHELLS[shell](ROOT, {}, PROGRAM, COMPLETION_VARIABLE).source()
+    """Return the script by which a shell completes commands and flags; it asks the program that is typed.
+
+    A checkout's launcher is typed as `./viewledger` and is not on the PATH, where click's scripts look.
+    """
+    script = SHELLS[shell](ROOT, {}, PROGRAM, COMPLETION_VARIABLE).source()
+    for asked, typed in AS_TYPED[shell].items():
+        script = script.replace(asked, typed)
+    return script

@@ -1,6 +1,7 @@
 """`./viewledger test`: run the requested tests; without a name every test, and `check` in parallel."""
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from jobs.child.process import bound_to_parent
+from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.settings.own_environment import own_environment
 from jobs.settings.state_home import PROJECT, state_home
@@ -20,19 +22,26 @@ from jobs.setup.programs import with_java_home
 
 PROCESSES = 4
 """Of tests, on two cores: half of what a test on servers takes is waiting."""
+NAMES_NO_TEST = (4, 5)
+"""Pytest's exit codes for words that it does not know, and for words that no test has."""
 
 IN_MEMORY = Path("/dev/shm")  # noqa: S108  (a folder with a random name is made in it)
 ROOM_BYTES_MIN = 4 * 2**30
 
 
 def run(*, words: Sequence[str]) -> ExitCode:
-    """Return OK only if every check held, at least one test ran and none failed."""
+    """Return OK only if every check held, at least one test ran and none failed; refuse words that name no test."""
     programs_for_tests.provide(state_home(), words)
     with short_lived_folder() as folder:
         if all(word.startswith("-") for word in words):
             return run_everything(folder, words)
-        tests = start("tests", ("pytest", *words), folder=folder)
-        return ExitCode.OK if tests.wait() == 0 else ExitCode.FAILED
+        code = start("tests", ("pytest", *words), folder=folder).wait()
+    if code in NAMES_NO_TEST:
+        raise CommandError(
+            f"no test ran: {shlex.join(words)} names none; give a file below tests, or -k and words of a test's name",
+            ExitCode.BAD_INPUT,
+        )
+    return ExitCode.OK if code == 0 else ExitCode.FAILED
 
 
 def run_everything(folder: Path, flags: Sequence[str]) -> ExitCode:

@@ -295,6 +295,39 @@ def test_bash_itself_completes_by_the_script(tmp_path: Path, capsys: pytest.Capt
     assert done.stdout == "statements\n"
 
 
+@pytest.mark.parametrize(
+    ("shell", "asked"),
+    [
+        ("bash", 'bash_complete "${1/#\\~/$HOME}")'),
+        ("fish", "(string replace -r '^~' $HOME -- (commandline -opc)[1]));"),
+        ("zsh", 'zsh_complete ${(Q)~words[1]})}")'),
+    ],
+)
+def test_a_script_asks_the_program_that_is_typed_not_one_on_the_path(
+    shell: str, asked: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["completion", shell]) == ExitCode.OK
+    script = capsys.readouterr().out
+    assert asked in script
+    assert "$+commands[" not in script
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"), [("help billing", "Usage: ./viewledger billing "), ("help topics check", "check")]
+)
+def test_help_before_a_command_is_its_help(words: str, shown: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(words.split()) == ExitCode.OK
+    before = capsys.readouterr().out
+    assert shown in before
+    assert cli.main([*words.split()[1:], "--help"]) == ExitCode.OK
+    assert capsys.readouterr().out == before
+
+
+def test_help_for_an_unknown_command_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["help", "biling"]) == ExitCode.BAD_INPUT
+    assert "unknown command: 'biling'; did you mean billing?" in capsys.readouterr().err
+
+
 LAUNCHER = PROJECT / "viewledger"
 
 

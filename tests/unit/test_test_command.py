@@ -1,3 +1,5 @@
+import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -51,10 +53,19 @@ def test_words_run_the_tests_they_name_and_nothing_else(programs: Programs) -> N
     assert programs.started == [("pytest", "tests/unit/test_x.py", "-x")]
 
 
-@pytest.mark.parametrize("code", [1, 5])
-def test_a_test_that_fails_and_words_that_name_no_test_are_a_failure(programs: Programs, code: int) -> None:
+@pytest.mark.parametrize("code", [1, 2, -15])
+def test_a_test_that_fails_and_a_run_that_is_interrupted_are_a_failure(programs: Programs, code: int) -> None:
     programs.codes["tests"] = code
     assert test.run(words=["-k", "nothing"]) is ExitCode.FAILED
+
+
+@pytest.mark.parametrize("words", [["tests/unit/test_nope.py"], ["-k", "no such words"]])
+def test_words_that_name_no_test_are_refused(words: list[str]) -> None:
+    command = [sys.executable, "-P", "-m", "jobs.cli", "test", *words, "tests/unit/test_nearest.py"]
+    environ = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    answer = subprocess.run(command, cwd=PROJECT, env=environ, capture_output=True, text=True, timeout=120, check=False)
+    assert answer.returncode == ExitCode.BAD_INPUT, answer.stdout
+    assert answer.stderr.splitlines()[-1].startswith(f"viewledger: no test ran: {shlex.join(words)} ")
 
 
 @pytest.mark.parametrize("words", [[], ["--durations=9", "-x"]])

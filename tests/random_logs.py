@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from ingestion.contract.counting import LateEvent, OwnViewer, VideoFacts, judge_alone
+from tests.extreme_events import extreme_message
 from tests.spark_fixtures import MemoryRun
 
 START = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -114,7 +115,12 @@ def only_late(world: World, appended_at: datetime) -> bytes:
     return world.event(appended_at - timedelta(days=days, hours=world.rng.choice([0, 1, 12])))
 
 
-KINDS = (anything, anything, one_viewer, one_id, only_late)
+def extreme(world: World, appended_at: datetime) -> bytes:
+    """Every field at its edges."""
+    return extreme_message(world.rng)
+
+
+KINDS = (anything, one_viewer, one_id, anything, one_viewer, one_id, only_late, extreme)
 
 
 def worlds(rng: random.Random, count: int, kinds: Sequence[Callable[[World, datetime], bytes]] = KINDS) -> list[World]:
@@ -160,6 +166,15 @@ def random_facts(rng: random.Random, among: Sequence[World]) -> dict[str, VideoF
             if rng.random() < 0.5:
                 facts[video + world.name] = random_fact(rng, world)
     return facts
+
+
+def later_facts(
+    rng: random.Random, among: Sequence[World], versions: Sequence[dict[str, VideoFacts]]
+) -> dict[str, VideoFacts]:
+    """Return the next catalogue version: most facts stay as they were, some change, appear or vanish."""
+    former, other, share = (versions[-1] if versions else {}), random_facts(rng, among), rng.random()
+    chosen = {video_id: former if rng.random() < share else other for video_id in sorted({*former, *other})}
+    return {video_id: facts[video_id] for video_id, facts in chosen.items() if video_id in facts}
 
 
 def random_fact(rng: random.Random, world: World) -> VideoFacts:

@@ -20,7 +20,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql.connect.client.retries import DefaultPolicy
 from pyspark.sql.connect.session import SparkSession
 
-from batch_layer.lake.spark_errors import part_away
+from batch_layer.lake.spark_errors import is_lost, part_away
 from batch_layer.lake.spark_messages import one_sentence
 from batch_layer.published.published_names import CATALOG, CURRENT, ForbiddenError, QueryError
 from ingestion.contract.unavailable import PART_NAMES, Part, UnavailableError
@@ -28,6 +28,11 @@ from ingestion.contract.unavailable import PART_NAMES, Part, UnavailableError
 CONNECT_SECONDS = 2.0
 RETRIES = 2
 GONE = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED)
+
+EXPIRED = "a version that this statement reads is no longer kept; viewledger.versions() and GET /versions list all"
+LOST = "a file that this statement reads is gone: its version expired meanwhile, or ./viewledger reconcile names it"
+_NO_SNAPSHOT = "Cannot find snapshot with ID"
+"""Iceberg's own words about an instant at which an expired version was in force."""
 
 
 class PublishedTables:
@@ -120,6 +125,10 @@ class PublishedTables:
             if "ServiceFailureException" in str(error) or (part := part_away(str(error))):
                 named = PART_NAMES[part or Part.POSTGRES]
                 raise UnavailableError(Part.SQL, f"{named} did not answer the SQL server") from error
+            if _NO_SNAPSHOT in str(error):
+                raise QueryError(EXPIRED) from error
+            if is_lost(str(error)):
+                raise QueryError(LOST) from error
             raise QueryError(one_sentence(str(error))) from error
         except grpc.RpcError as error:
             raise self._gone() from error

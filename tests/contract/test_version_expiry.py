@@ -3,13 +3,16 @@
 import json
 import random
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import psycopg2
 import pytest
 
+from attacks.role_matrix import role_logins
 from batch_layer.maintaining.postgres_expiry import PostgresExpiry
 from batch_layer.published.postgres_published_snapshots import PostgresPublishedSnapshots
 from batch_layer.versions.day_changes import CellChange, DayChange
@@ -254,3 +257,45 @@ def test_what_expired_a_moment_ago_is_joined_only_after_the_grace(books: Books) 
     assert (books.expiry.roll_up_next(an_hour_ago), books.expiry.expired(an_hour_ago)) == (None, [])
     assert books.expiry.roll_up_next(datetime.now(UTC) + timedelta(minutes=1)) == 3
     assert json.dumps(books.rows("SELECT version FROM published.video_counts")) == "[[2]]"
+
+
+def test_the_login_of_batch_runs_can_do_it_all_and_the_others_nothing_of_it(books: Books) -> None:
+    rng = random.Random(1)
+    for hour in range(3):
+        books.publish(NOON - timedelta(days=500, hours=-hour), change(rng, "-a", EVENT_DAYS[0], {}))
+    answer = books.answers(3)
+    later = datetime.now(UTC) + timedelta(minutes=1)
+    with role_logins(books.url) as logins:
+        for role, url in logins.items():
+            if role != "viewledger_pipeline":
+                with closing(PostgresExpiry(url)) as expiry:
+                    for forbidden in (partial(expiry.expire, MAINTENANCE), partial(expiry.roll_up_next, later)):
+                        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+                            forbidden()
+        with closing(PostgresExpiry(logins["viewledger_pipeline"])) as expiry:
+            assert list(expiry.expire(MAINTENANCE)) == [1, 2]
+            assert expiry.roll_up_next(later) == 3
+            assert expiry.roll_up_next(later) is None
+            assert expiry.upkeep().kept_count == 1
+    assert books.answers(3) == answer
+
+
+def test_readers_of_kept_versions_get_equal_answers_while_counts_are_joined(books: Books) -> None:
+    rng, held = random.Random(5), dict[tuple[object, ...], int]()
+    for days_ago in range(60, 40, -1):
+        for hour in range(6):
+            books.publish(NOON - timedelta(days=days_ago, hours=-hour), *random_changes(rng, held))
+    books.publish(NOON)
+    last_of_days = range(6, books.count, 6)
+    before = {number: books.answers(number) for number in last_of_days}
+    books.expiry.expire(MAINTENANCE)
+    joined = 0
+    with ThreadPoolExecutor(1) as executor:
+        joining = executor.submit(books.maintain)
+        while not joining.done():
+            number = rng.choice(last_of_days)
+            assert books.answers(number) == before[number]
+            joined += 1
+        joining.result()
+    assert joined > 0
+    assert {number: books.answers(number) for number in last_of_days} == before

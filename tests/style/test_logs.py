@@ -12,7 +12,8 @@ LEVELS = {"debug", "info", "warning", "error", "critical", "exception", "log"}
 def nodes() -> Iterator[tuple[str, ast.AST]]:
     for folder in PRODUCT:
         for path in sorted((ROOT / folder).rglob("*.py")):
-            yield from ((str(path.relative_to(ROOT)), node) for node in ast.walk(ast.parse(path.read_text())))
+            name = str(path.relative_to(ROOT))
+            yield from ((name, node) for node in ast.walk(ast.parse(path.read_text())))
 
 
 def test_every_logger_has_one_name_and_is_that_of_its_module() -> None:

@@ -21,7 +21,7 @@ from attacks import (
 from attacks.attempts import GOT_THROUGH, REPELLED, Attack, Outcome, carry_out
 from attacks.results import record, table, write_document
 from attacks.site import SETTINGS, Site
-from faults.choosing import chosen, fresh_folder
+from faults.choosing import chosen, fresh_folder, listing
 from faults.scene import Scene
 from faults.servers import AllServers
 from jobs.exit_codes import ExitCode
@@ -46,8 +46,7 @@ SEED = 20261128
 def run(*, names: Sequence[str], listed: bool, quick: bool, recorded: bool, as_json: bool) -> ExitCode:
     """Return OK if every attack was repelled; DIFFERENCE if one got through or could not be tried."""
     if listed:
-        for name, text in SENTENCES.items():
-            print(f"{name:<36}{text}")
+        print(listing(SENTENCES, as_json=as_json))
         return ExitCode.OK
     for noisy in ("kafka", "httpx", "httpcore"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)

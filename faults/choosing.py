@@ -1,7 +1,8 @@
 """The common start of the fault and attack commands: choose scenes by name, and a folder."""
 
+import json
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from jobs.errors import CommandError
@@ -24,6 +25,13 @@ def chosen(words: Sequence[str], names: Iterable[str], what: str) -> list[str]:
             ExitCode.BAD_INPUT,
         )
     return [name for name in known if not words or any(name.startswith(word) for word in words)]
+
+
+def listing(sentences: Mapping[str, str], *, as_json: bool) -> str:
+    """Return every name with its sentence, as lines or as one JSON document."""
+    if as_json:
+        return json.dumps(sentences, indent=1)
+    return "\n".join(f"{name:<36}{text}" for name, text in sentences.items())
 
 
 def fresh_folder(command: str, *stacks: str) -> Path:

@@ -23,7 +23,7 @@ from faults import (
     redis_faults,
     speed_faults,
 )
-from faults.choosing import chosen, fresh_folder
+from faults.choosing import chosen, fresh_folder, listing
 from faults.comparison import FAIL, PASS, UNKNOWN, Outcome, differences
 from faults.guarantees import record, record_soak, soak_table, table, write_document
 from faults.scene import DRAIN_SECONDS, Scene
@@ -80,8 +80,7 @@ def run(
 ) -> ExitCode:
     """Return OK if every run passed; DIFFERENCE if one failed or could not be drained."""
     if listed:
-        for name, text in DESCRIPTIONS.items():
-            print(f"{name:<36}{text}")
+        print(listing(DESCRIPTIONS, as_json=as_json))
         return ExitCode.OK
     for noisy in ("kafka", "httpx", "httpcore"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)

@@ -2,9 +2,10 @@
 
 import sys
 
+from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.local_stack.ports import fixed_ports
-from jobs.local_stack.servers import SERVERS
+from jobs.local_stack.servers import OPTIONAL_PROCESSES, PROCESSES, SERVERS
 from jobs.local_stack.stack import LocalStack
 from jobs.settings import environment
 from jobs.settings.stack_in_use import is_running
@@ -17,11 +18,17 @@ def run(*, servers_only: bool, processes: str) -> ExitCode:
     if is_running(folder):
         print("the local stack is running already; ./viewledger status shows it", file=sys.stderr)
         return ExitCode.OK
+    wanted = [] if servers_only else [name for name in processes.split(",") if name]
+    known = (*PROCESSES, *OPTIONAL_PROCESSES)
+    if unknown := [name for name in wanted if name not in known]:
+        raise CommandError(
+            f"--processes names no process: {', '.join(unknown)}; give some of {', '.join(known)}", ExitCode.BAD_INPUT
+        )
     stack = LocalStack.start(
         folder,
         ports=fixed_ports(environment()),
         servers=SERVERS,
-        processes=[] if servers_only else [name for name in processes.split(",") if name],
+        processes=wanted,
         detached=True,
         tell=lambda text: print(f"up: {text}", file=sys.stderr, flush=True),
     )

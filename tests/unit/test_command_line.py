@@ -328,6 +328,15 @@ def test_help_for_an_unknown_command_is_refused(capsys: pytest.CaptureFixture[st
     assert "unknown command: 'biling'; did you mean billing?" in capsys.readouterr().err
 
 
+def test_a_process_that_cannot_be_started_is_refused_before_any_server_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("VIEWLEDGER_HOME", str(tmp_path / "home"))
+    assert cli.main(["up", "--processes", "api,lunch"]) == ExitCode.BAD_INPUT
+    assert "--processes names no process: lunch; give some of collector, speed, api" in capsys.readouterr().err
+    assert not (tmp_path / "home").exists()
+
+
 LAUNCHER = PROJECT / "viewledger"
 
 

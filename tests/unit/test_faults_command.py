@@ -1,7 +1,10 @@
 """The faults command's words."""
 
+import json
+
 import pytest
 
+from attacks.command import SENTENCES
 from faults.choosing import chosen
 from faults.command import DESCRIPTIONS, FAULTS, QUICK
 from jobs import cli
@@ -13,6 +16,14 @@ def test_every_fault_says_in_one_line_what_happens(capsys: pytest.CaptureFixture
     listed = capsys.readouterr().out
     assert all(f"{name} " in listed and DESCRIPTIONS[name] in listed for name in FAULTS)
     assert all(text.endswith(".") for text in DESCRIPTIONS.values())
+
+
+@pytest.mark.parametrize(("command", "sentences"), [("faults", DESCRIPTIONS), ("attacks", SENTENCES)])
+def test_a_list_is_one_json_document_if_wanted(
+    command: str, sentences: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([command, "--list", "--json"]) == ExitCode.OK
+    assert json.loads(capsys.readouterr().out) == sentences
 
 
 def test_a_name_may_be_a_beginning() -> None:

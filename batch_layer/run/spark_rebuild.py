@@ -72,8 +72,8 @@ class Recount:
         decoded = decode(raw, self.version.event_contracts).select(*COLUMNS, *PERSON).persist()
         if self.accepted:
             decoded = with_accepted(decoded, accepted_rows(self.spark, decoded, self.accepted))
-        here = {name: self.tables.on_branch(name, self.branch) for name in (EVENTS, VIEWERS, VIDEO_FACTS)}
-        nothing = {name: rows.where(F.lit(False)) for name, rows in here.items()}
+        # with the columns of today: the snapshots of the version may have those of an earlier release
+        nothing = {name: self.tables.newest(name).where(F.lit(False)) for name in (EVENTS, VIEWERS)}
         policies = {day: self.policies[each.policy_version] for day, each in self.version.day_rules.items()}
         judged = judge(
             Stored(nothing[EVENTS], nothing[VIEWERS], frozenset()),
@@ -83,7 +83,9 @@ class Recount:
         )
         self._replace(EVENTS, judged.added)
         self._replace(VIEWERS, decoded.where("viewer_hash IS NOT NULL"))
-        known = here[VIDEO_FACTS].select("video_id", F.col("since_version").alias("known_since"))
+        known = self.tables.on_branch(VIDEO_FACTS, self.branch).select(
+            "video_id", F.col("since_version").alias("known_since")
+        )
         since = F.coalesce("known_since", F.lit(self.catalogue_version).cast("bigint")).alias("since_version")
         self._replace(VIDEO_FACTS, self.facts.join(known, "video_id", "left").withColumn("since_version", since))
         events = self.tables.on_branch(EVENTS, self.branch)

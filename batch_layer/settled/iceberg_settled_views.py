@@ -23,6 +23,7 @@ from ingestion.contract.version import PublishedVersion
 REVIEWED = (Verdict.CONFLICT.value, Verdict.LATE_REVIEW.value)
 """Verdicts that wait for a person's decision."""
 CONTRADICTIONS_SHOWN = 5
+PERSON = ("user_id", "session_id")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -139,9 +140,15 @@ class IcebergSettledViews:
             yield Conflict(partition, offset, event_id, video_id, *instants, first_place, differing)
 
     def _read(self, table: str) -> DataFrame:
-        if table == VIEWERS:  # no version pins personal columns: the newest ones are all there are
-            return self._tables.newest(table)
-        return self._tables.at(table, self._version.snapshots[table])
+        snapshots = self._version.snapshots
+        if (
+            table == VIEWERS and VIEWERS in snapshots
+        ):  # no version pins personal columns: the newest ones are all there are
+            return self._tables.newest(VIEWERS)
+        if table == VIEWERS:  # a version of an earlier release has them in its events
+            events = self._tables.at(EVENTS, snapshots[EVENTS])
+            return events.select("partition", "offset", "event_day", *PERSON)
+        return self._tables.at(table, snapshots[table]).drop(*PERSON)
 
 
 def _streamed(rows: DataFrame) -> Iterator[Row]:

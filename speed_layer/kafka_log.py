@@ -85,6 +85,7 @@ class KafkaLog:
 
     def poll(self, timeout_seconds: float) -> Mapping[int, Sequence[LogRecord]]:
         """Return the next messages by partition."""
+        self._keep_joining()
         try:
             polled: dict[Any, list[Any]] = self._consumer.poll(timeout_ms=int(timeout_seconds * 1000))
         except OffsetOutOfRangeError as error:
@@ -180,6 +181,18 @@ class KafkaLog:
             self._admin.close()
         except KafkaError as error:
             logger.warning("left the group without notice", extra={"fields": {"reason": str(error)}})
+
+    def _keep_joining(self) -> None:
+        """Make the client finish joining the group when an earlier poll ended before the broker had answered.
+
+        The group's leader joins again when the topic's partitions change, such as when it learns them only after its
+        first join. While the broker answers, the client forgets that reason: the next poll neither waits for the
+        answer nor sends heartbeats, and the process would count nothing until it was restarted. The client has no
+        public call for this.
+        """
+        group = self._consumer._coordinator
+        if group.rejoining:
+            group.request_rejoin()
 
     def _at(self, partition: int) -> Any:
         return TopicPartition(self._settings.topic, partition)

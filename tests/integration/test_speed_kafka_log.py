@@ -4,6 +4,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
@@ -41,9 +42,9 @@ def send(settings: KafkaLogSettings, count: int) -> None:
             producer.send(settings.topic, value=str(number).encode(), partition=0)
 
 
-def assigned(log: KafkaLog) -> None:
+def assigned(log: KafkaLog, partitions: frozenset[int] = frozenset([0])) -> None:
     deadline = time.monotonic() + WITHIN_SECONDS
-    while log.assignment()[1] != frozenset([0]):
+    while log.assignment()[1] != partitions:
         assert not log.poll(0.2), "nothing comes before `begin`"
         assert time.monotonic() < deadline, "no partition was assigned"
 
@@ -73,6 +74,20 @@ def test_reading_begins_where_it_is_told_and_not_at_the_groups_offset(
     log.hold([0])
     send(settings, 1)
     assert not log.poll(0.5)
+
+
+def test_new_partitions_are_assigned_although_a_poll_ends_before_the_group_is_joined_again(
+    settings: KafkaLogSettings,
+) -> None:
+    with closing(KafkaLog(replace(settings, metadata_age_max_ms=200))) as log:
+        assigned(log)
+        with closing(KafkaAdminClient(bootstrap_servers=list(settings.bootstrap))) as admin:
+            admin.create_partitions({settings.topic: 2})
+        # Each poll ends before the broker can answer; the client asks for the topic's partitions several times.
+        until = time.monotonic() + 2.0
+        while time.monotonic() < until:
+            log.poll(0.001)
+        assigned(log, frozenset([0, 1]))
 
 
 def test_transaction_markers_after_the_last_message_are_skipped(settings: KafkaLogSettings, log: KafkaLog) -> None:

@@ -18,6 +18,7 @@ from batch_layer.lake.tables import (
     EVENTS,
     REJECTED_EVENTS,
     TALLY,
+    VIEWERS,
     VIEWS_BY_DETAIL,
     VIEWS_BY_VIDEO,
     VIEWS_BY_VIDEO_DAY,
@@ -65,6 +66,7 @@ def sums(spark: SparkSession, subject: Subject) -> DataFrame:
     day_views, day_billable = _Sum("views of day", ("event_day",)), _Sum("billable views of day", ("event_day",))
     detail_views = _Sum("detailed views of day", ("event_day",))
     detail_billable = _Sum("detailed billable views of day", ("event_day",))
+    viewers = _Sum("viewers of partition", ("partition",))
     total_views, total_billable = _Sum("totals"), _Sum("billable totals")
     of_events = [
         hour.expected("1"),
@@ -74,6 +76,7 @@ def sums(spark: SparkSession, subject: Subject) -> DataFrame:
         detail_billable.expected(billable),
         total_views.expected(counted),
         total_billable.expected(billable),
+        viewers.expected("int(verdict <> 'rejected')"),
     ]
     tally = [
         hour.found("event_count"),
@@ -82,6 +85,7 @@ def sums(spark: SparkSession, subject: Subject) -> DataFrame:
     ]
     parts = [
         *_gains(subject, EVENTS, of_events),
+        *_gains(subject, VIEWERS, [viewers.found("1")]),
         *_gains(subject, TALLY, tally),
         *_gains(subject, VIEWS_BY_DETAIL, [detail_views.found("views"), detail_billable.found("billable_views")]),
         *_gains(subject, VIEWS_BY_VIDEO_DAY, [day_views.found("views"), day_billable.found("billable_views")]),
@@ -93,11 +97,11 @@ def sums(spark: SparkSession, subject: Subject) -> DataFrame:
         _distinct(subject.added(EVENTS).where("verdict = 'counted'"), "counted ids", "event_id", "event_day"),
         *[_distinct(subject.added(each.table), each.table, *each.keys) for each in AGGREGATES],
     ]
-    return _summed(parts, "found", "expected")
+    return _summed(parts).unionAll(_monotony(spark, subject))
 
 
-def monotony(spark: SparkSession, subject: Subject) -> DataFrame:
-    """Return `(what, now, former)` for numbers that never decrease from one version to the next."""
+def _monotony(spark: SparkSession, subject: Subject) -> DataFrame:
+    """Return the same for numbers that never decrease: the smaller of now and before must be the one before."""
     received = [_Sum(f"received by {key}", (key,)) for key in ("partition", "event_day")]
     reach = _Sum("offset_end of", ("partition",))
     parts = [
@@ -108,7 +112,7 @@ def monotony(spark: SparkSession, subject: Subject) -> DataFrame:
     ]
     if subject.moved is not None:
         parts.append(_parts(subject.moved, received[1].expected("-1")))
-    return _summed(parts, "now", "former")
+    return _summed(parts).withColumn("found", F.least("found", "expected"))
 
 
 def _gains(subject: Subject, table: str, parts: "Sequence[_Part]") -> list[DataFrame]:
@@ -157,9 +161,9 @@ def _parts(rows: DataFrame, *parts: _Part) -> DataFrame:
     return rows.selectExpr(f"inline(array({shares}))")
 
 
-def _summed(parts: Iterable[DataFrame], left: str, right: str) -> DataFrame:
+def _summed(parts: Iterable[DataFrame]) -> DataFrame:
     grouped = reduce(DataFrame.unionAll, parts).groupBy("what")
-    return grouped.agg(F.sum("left").alias(left), F.sum("right").alias(right))
+    return grouped.agg(F.sum("left").alias("found"), F.sum("right").alias("expected"))
 
 
 def _rows(spark: SparkSession, numbers: Iterable[tuple[int, int]]) -> DataFrame:

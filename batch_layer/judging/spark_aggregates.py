@@ -1,12 +1,14 @@
 """The declared aggregates in Spark: what a run adds to each, and the whole of each for a rebuild."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from batch_layer.lake.aggregates import BY_VIDEO, EVENT_DAY, Aggregate
+from batch_layer.lake.aggregates import BY_VIDEO, Aggregate
+from batch_layer.lake.spark_changes import TableChanges
 from batch_layer.lake.spark_kept import Kept, kept
 from batch_layer.lake.spark_stored import on_days, with_position
 
@@ -18,24 +20,26 @@ class CellChanges:
     aggregate: Aggregate
     removed: Kept
     added: Kept
+    """Computed while they are written; the count is that of the changed rows."""
     gone: DataFrame
     """The keys of rows that leave the table, for all their events left: the aggregate's columns, with zeros."""
 
 
 def changed_cells(
-    added: DataFrame, removed: DataFrame, stored: Callable[[str], DataFrame], *, aggregates: Sequence[Aggregate]
+    events: TableChanges, days: Collection[date], stored: Callable[[str], DataFrame], *, aggregates: Sequence[Aggregate]
 ) -> Iterator[CellChanges]:
     """Yield the changes of every aggregate: old + (events added − events removed). Later ones come from earlier ones.
 
-    `added` and `removed` are rows of the events table; `stored` returns a table as it is.
+    `events` are the changes of the events table, on these event days; `stored` returns a table as it is.
     """
     done: list[tuple[Aggregate, DataFrame]] = []
     for aggregate in aggregates:
         source = next((pair for pair in reversed(done) if _is_finer(pair[0], aggregate)), None)
-        signed = source[1] if source else _cells(added, aggregate, 1).unionByName(_cells(removed, aggregate, -1))
+        signed = source[1] if source else _signed(events, aggregate)
         cells = kept(_summed(signed, aggregate).where(" OR ".join(f"{name} <> 0" for name in aggregate.measures)))
         done.append((aggregate, cells.rows))
-        yield _changes(aggregate, cells, stored(aggregate.table))
+        rows = stored(aggregate.table)
+        yield _changes(aggregate, cells, on_days(rows, days) if aggregate.is_by_day else rows)
 
 
 def whole(events: DataFrame, aggregate: Aggregate) -> DataFrame:
@@ -65,6 +69,11 @@ def _is_finer(source: Aggregate, aggregate: Aggregate) -> bool:
     )
 
 
+def _signed(events: TableChanges, aggregate: Aggregate) -> DataFrame:
+    added = _cells(events.added, aggregate, 1)
+    return added.unionByName(_cells(events.removed.rows, aggregate, -1)) if events.removed.count else added
+
+
 def _cells(events: DataFrame, aggregate: Aggregate, sign: int) -> DataFrame:
     rows = events.where("verdict = 'counted'") if aggregate.counted_only else events
     keys = [F.expr(value).alias(name) for name, value in aggregate.keys.items()]
@@ -79,14 +88,12 @@ def _summed(cells: DataFrame, aggregate: Aggregate) -> DataFrame:
 
 def _changes(aggregate: Aggregate, cells: Kept, stored: DataFrame) -> CellChanges:
     keys, measures = list(aggregate.keys), list(aggregate.measures)
-    if aggregate.is_by_day:
-        stored = on_days(stored, [row[0] for row in cells.rows.select(EVENT_DAY).distinct().collect()])
     removed = kept(with_position(stored).join(cells.joinable(*keys), keys, "left_semi"))
     before = removed.joinable(*aggregate.columns).withColumnsRenamed({name: f"former_{name}" for name in measures})
     sums = [(F.coalesce(f"former_{name}", F.lit(0)) + F.col(name)).alias(name) for name in measures]
-    now = kept(cells.rows.join(before, keys, "left").select(*keys, *sums))
+    now = cells.rows.join(before, keys, "left").select(*keys, *sums)
     is_left = f"{measures[0]} <> 0"
-    return CellChanges(aggregate, removed, kept(now.rows.where(is_left)), now.rows.where(f"NOT ({is_left})"))
+    return CellChanges(aggregate, removed, Kept(now.where(is_left), cells.count), now.where(f"NOT ({is_left})"))
 
 
 def last_totals(parts: Sequence[CellChanges]) -> DataFrame:

@@ -61,10 +61,10 @@ def rules_of(
             Kept(stored.where(F.lit(False)), 0),
             Kept(stored.select("video_id").where(F.lit(False)), 0),
         )
-        return changes, Rules(by_day, stored, changes.videos)
+        return changes, Rules(by_day, touched, stored, changes.videos)
     facts = facts_of(catalogue_version)
     changes = changed_facts(stored, facts, catalogue_version)
-    return changes, Rules(by_day, facts, changes.videos)
+    return changes, Rules(by_day, touched, facts, changes.videos)
 
 
 def catalogue_of(rules: Mapping[date, DayRules]) -> int:

@@ -41,6 +41,8 @@ class Rules:
 
     policies: Mapping[date, CountingPolicy]
     """The policy of every event day, stored or new."""
+    touched: Collection[date]
+    """The event days of the events to be judged."""
     facts: DataFrame
     """The catalogue's facts: video_id, length_seconds, own_viewers."""
     changed_videos: Kept
@@ -70,7 +72,7 @@ def judge(stored: Stored, new: DataFrame, moved: Kept, rules: Rules) -> Judged:
     if moved.count:
         pool = pool.unionByName(filed_under_own_day(moved.rows).select(*COLUMNS, *PERSON))
     policies = policy_rows(spark, rules.policies)
-    repeats, changed = _verdicts(stored, pool)
+    repeats, changed = _verdicts(stored, pool, rules.touched)
     alone = judge_alone(with_verdicts(pool, repeats), policies, rules.facts)
     recatalogued = _recatalogued(stored, rules, policies, changed)
     changed = _both(changed, recatalogued)
@@ -89,14 +91,13 @@ def removed_columns(stored: Stored) -> list[str]:
     return [*stored.events.columns, *POSITION]
 
 
-def _verdicts(stored: Stored, pool: DataFrame) -> tuple[Kept, Kept]:
+def _verdicts(stored: Stored, pool: DataFrame, days: Collection[date]) -> tuple[Kept, Kept]:
     """Return the repeats among all candidates, and the stored rows whose verdict they change.
 
     Stored candidates can only lose their verdict: a new event of their id may be the first one, but never takes
     another event away.
     """
     candidates = pool.where("verdict IS NULL")
-    days = [row[0] for row in candidates.select("event_day").distinct().collect()]
     near = on_days(stored.events, days_in_reach(days, stored.days)).where(F.col("verdict").isin(*CANDIDATES))
     known = known_keys(near, "id_hash", kept(candidates.select("id_hash").distinct()))
     same = kept(matching(near, "id_hash", known))

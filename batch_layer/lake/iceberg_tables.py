@@ -25,9 +25,11 @@ class IcebergTables:
 
     def __init__(self, spark: SparkSession) -> None:
         self._spark = spark
+        self._loaded: dict[str, Any] = {}
 
     def create_missing(self) -> None:
         """Create missing tables, and close the folders of the closed tables; otherwise change nothing."""
+        self._loaded.clear()
         self._spark.sql(f"CREATE NAMESPACE IF NOT EXISTS {NAMESPACE}")
         there = {row.tableName for row in self._spark.sql(f"SHOW TABLES IN {NAMESPACE}").collect()}
         for name, table in TABLES.items():
@@ -207,9 +209,14 @@ class IcebergTables:
         return bool(self._spark.catalog.tableExists(f"{NAMESPACE}.{TALLY}"))
 
     def _table(self, name: str) -> Any:
-        java: Any = self._spark._jvm
-        loader = java.org.apache.iceberg.spark.Spark3Util
-        return loader.loadIcebergTable(self._spark._jsparkSession, f"{NAMESPACE}.{name}")
+        """Return a table as it is now; loaded once, its metadata is read again only if it changed."""
+        if name in self._loaded:
+            self._loaded[name].refresh()
+        else:
+            java: Any = self._spark._jvm
+            loader = java.org.apache.iceberg.spark.Spark3Util
+            self._loaded[name] = loader.loadIcebergTable(self._spark._jsparkSession, f"{NAMESPACE}.{name}")
+        return self._loaded[name]
 
     def head(self, name: str, branch: str) -> int:
         """Return the newest snapshot of a table's branch."""

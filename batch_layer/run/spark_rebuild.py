@@ -79,7 +79,9 @@ class Recount:
             Stored(nothing[EVENTS], nothing[VIEWERS], frozenset()),
             decoded,
             Kept(with_position(nothing[EVENTS]), 0),
-            Rules(policies, self.facts, Kept(self.facts.select("video_id").where(F.lit(False)), 0)),
+            Rules(
+                policies, frozenset(policies), self.facts, Kept(self.facts.select("video_id").where(F.lit(False)), 0)
+            ),
         )
         self._replace(EVENTS, judged.added)
         self._replace(VIEWERS, decoded.where("viewer_hash IS NOT NULL"))

@@ -33,10 +33,19 @@ from batch_layer.judging.spark_judging import Stored, judge
 from batch_layer.lake.aggregates import AGGREGATES, BY_VIDEO
 from batch_layer.lake.content import Content
 from batch_layer.lake.iceberg_tables import IcebergTables, branch_of
+from batch_layer.lake.spark_changes import TableChanges
 from batch_layer.lake.spark_errors import translated
+from batch_layer.lake.spark_kept import kept
 from batch_layer.lake.tables import EVENTS, RAW_EVENTS, REJECTED_EVENTS, TABLES, TALLY, VIDEO_FACTS, VIEWERS
 from batch_layer.run.ports import ArchivedPiece, Branch, DerivedPiece, JudgedPiece, PieceContents
-from batch_layer.run.spark_branch import ArchivedRows, BranchTables, JudgedRows, WrittenParts, replaced_viewers
+from batch_layer.run.spark_branch import (
+    FILE_ROWS,
+    ArchivedRows,
+    BranchTables,
+    JudgedRows,
+    WrittenParts,
+    replaced_viewers,
+)
 from batch_layer.run.spark_contents import piece_contents
 from batch_layer.run.spark_rebuild import Difference, Recount
 from batch_layer.run.spark_rewrite import rewritten
@@ -119,7 +128,7 @@ class SparkWarehouse:
     @translated
     def judge(self, piece: ArchivedPiece, accepted: Collection[LogPlace], contracts: EventContracts) -> JudgedPiece:
         """See the port."""
-        branch, archived, on = piece.branch, piece.engine, self._on(piece.branch)
+        branch, archived, on, row_count = piece.branch, piece.engine, self._on(piece.branch), piece.archived.row_count
         new = decode(archived.raw, contracts).persist()
         unknown_country_count = new.where("is_country_unknown").count()
         stored = Stored(on.read(EVENTS), on.read(VIEWERS), frozenset(branch.rules))
@@ -139,9 +148,9 @@ class SparkWarehouse:
         )
         judged = judge(stored, decoded, moved, rules)
         changes = {
-            EVENTS: on.replace_many(EVENTS, judged.removed, judged.added, piece.archived.row_count),
+            EVENTS: _read_once(on.replace_many(EVENTS, judged.removed, judged.added, row_count), row_count),
             VIDEO_FACTS: on.replace(VIDEO_FACTS, facts.removed, facts.added),
-            VIEWERS: replaced_viewers(on, decoded, moved, piece.archived.row_count),
+            VIEWERS: replaced_viewers(on, decoded, moved, row_count),
         }
         branch.engine.events.append(changes[EVENTS])
         engine = JudgedRows(archived.raw, archived.sent, decoded, moved, changes)
@@ -162,7 +171,7 @@ class SparkWarehouse:
         """See the port."""
         branch, engine = judged.piece.branch, judged.engine
         on, events, changes = self._on(branch), engine.changes[EVENTS], dict(engine.changes)
-        for cells in changed_cells(events.added, events.removed.rows, on.read, aggregates=AGGREGATES):
+        for cells in changed_cells(events, judged.touched, on.read, aggregates=AGGREGATES):
             table = cells.aggregate.table
             changes[table] = on.replace(table, cells.removed, cells.added)
             if cells.aggregate == BY_VIDEO:
@@ -272,3 +281,8 @@ class SparkWarehouse:
 
     def _on(self, branch: Branch) -> BranchTables:
         return BranchTables(self.tables, branch.run_id)
+
+
+def _read_once(changes: TableChanges, row_count: int) -> TableChanges:
+    """Keep few added rows, as they were read back: all later steps read them."""
+    return replace(changes, added=kept(changes.added).rows) if row_count <= FILE_ROWS else changes

@@ -28,11 +28,12 @@ from pyspark.sql import functions as F
 
 from batch_layer.archive.kafka_log_ends import KafkaLogEnds
 from batch_layer.archive.spark_archive import KafkaSource, append_raw, verify_archived
-from batch_layer.judging.spark_billability import RulesByDay, facts_frame
-from batch_layer.judging.spark_decode import COLUMNS, decode
-from batch_layer.judging.spark_judging import DayJudge
+from batch_layer.judging.spark_billability import facts_frame
+from batch_layer.judging.spark_decode import COLUMNS, PERSON, decode
+from batch_layer.judging.spark_judging import Rules, Stored, judge
 from batch_layer.judging.spark_verdicts import repeat_verdicts, with_verdicts
 from batch_layer.lake.iceberg_tables import IcebergTables
+from batch_layer.lake.spark_kept import Kept, kept
 from batch_layer.lake.spark_session import open_session
 from batch_layer.lake.spark_settings import SparkSettings, folder_catalog, jdbc_catalog
 from batch_layer.lake.tables import RAW_EVENTS
@@ -145,7 +146,7 @@ def bench_dedupe(chosen: argparse.Namespace, spark: SparkSession, folder: Path) 
 
     def with_spark() -> None:
         rows = spark.read.parquet(path)
-        judged = with_verdicts(rows, repeat_verdicts(rows)).where("verdict = 'counted'")
+        judged = with_verdicts(rows, kept(repeat_verdicts(rows))).where("verdict = 'counted'")
         spark_answer[:] = [tuple(row) for row in judged.groupBy("video_id").count().orderBy("video_id").collect()]
         spark.catalog.clearCache()
 
@@ -178,6 +179,7 @@ def candidate_rows(spark: SparkSession, count: int) -> DataFrame:
         F.col("id").alias("offset"),
         F.expr("timestamp_micros(1795000000000000 + id * 1000) AS appended_at"),
         event_id.alias("event_id"),
+        F.xxhash64(event_id).alias("id_hash"),
         F.expr(f"concat('video', lpad(cast((id % {distinct}) % {VIDEO_COUNT} AS string), 6, '0')) AS video_id"),
         F.lit(date(2026, 11, 20)).alias("event_day"),
         digits.alias("payload_digest"),
@@ -200,17 +202,27 @@ def bench_judge(chosen: argparse.Namespace, spark: SparkSession) -> None:
     )
     raw = spark.createDataFrame(table).repartition(2)
     decoding = best_seconds(lambda: decode(raw, NEW_LOG).write.format("noop").mode("overwrite").save(), chosen.repeat)
-    days = {row.event_day for row in decode(raw, NEW_LOG).select("event_day").distinct().collect()}
-    rules = RulesByDay({day: policy_on(day) for day in days}, dict.fromkeys(days, 0))
+    days = frozenset(row.event_day for row in decode(raw, NEW_LOG).select("event_day").distinct().collect())
+    facts = facts_frame(spark, [])
+    no_videos = Kept(facts.select("video_id"), 0)
+    rules = Rules({day: policy_on(day) for day in days}, days, facts, no_videos)
 
-    def judge() -> None:
-        spark.catalog.clearCache()  # or a repetition would use the first one's cached results
-        decoded = decode(raw, NEW_LOG).select(*COLUMNS).persist()
-        stored = decoded.where(F.lit(False)).withColumn("billability", F.lit(None).cast("string"))
-        day_judge = DayJudge(spark, stored, decoded, frozenset(), lambda _: rules, facts_frame(spark, []))
-        day_judge.judge(days).write.format("noop").mode("overwrite").save()
+    def judge_all() -> None:
+        decoded = decode(raw, NEW_LOG).select(*COLUMNS, *PERSON).persist()
+        nothing = decoded.where(F.lit(False)).withColumns(
+            {
+                "billability": F.lit(None).cast("string"),
+                "policy_version": F.lit(1),
+                "_file": F.lit(""),
+                "_pos": F.lit(0),
+            }
+        )
+        stored = Stored(nothing.drop(*PERSON, "_file", "_pos"), nothing, frozenset())
+        judged = judge(stored, decoded, Kept(nothing, 0), rules)
+        judged.added.write.format("noop").mode("overwrite").save()
+        decoded.unpersist()
 
-    judging = best_seconds(judge, chosen.repeat)
+    judging = best_seconds(judge_all, chosen.repeat)
     print(
         f"decode: {count / decoding:,.0f} events/s; with verdicts: {count / judging:,.0f} events/s ({count:,} events)"
     )

@@ -111,6 +111,24 @@ def postgres_killed(scene: Scene) -> None:
     scene.batches.run()
 
 
+def staged_counts_lost(scene: Scene) -> None:
+    """PostgreSQL is killed when a run has stored its counts to publish them: they are lost, and stored again."""
+    scene.count(300)
+    run = scene.batches.start(before(VersionStore.publish, Action.STOP))
+    scene.wait(lambda: is_stopped(run.pid), "the run has stopped itself before it published", 200)
+    ((staged_count,),) = queries(scene.postgres_url, "SELECT count(*) FROM staging.video_counts")
+    killed = scene.stack.kill("postgres")
+    scene.stack.wait_ready("postgres", not_pid=killed)
+    ((left_count,),) = queries(scene.postgres_url, "SELECT count(*) FROM staging.video_counts")
+    if not staged_count or left_count:
+        raise AssertionError(f"{staged_count} counts were stored and {left_count} are left after SIGKILL to PostgreSQL")
+    run.send_signal(signal.SIGCONT)
+    scene.hurt(f"SIGKILL to PostgreSQL before it published {staged_count} stored counts")
+    scene.notes.append(f"the run ended with {scene.batches.finish(run, None)}")
+    scene.send(100)
+    scene.batches.run()
+
+
 def gate_refuses(scene: Scene) -> None:
     """A stranger writes to a run's branch before the gate checks it: nothing is published, the next run publishes."""
     from batch_layer.lake.iceberg_tables import branch_of  # with Spark, for which `--list` need not wait
@@ -160,6 +178,7 @@ FAULTS = {
     "batch-older-run-ends-last": older_run_ends_last,
     "batch-cut-lost-with-redis": cut_lost_with_redis,
     "batch-commit-without-answer": commit_without_answer,
+    "batch-staged-counts-lost": staged_counts_lost,
     "batch-gate-refuses": gate_refuses,
     "batch-offsets-removed": offsets_removed,
     "postgres-killed-during-batch": postgres_killed,

@@ -10,7 +10,7 @@ from typing import Any
 
 from batch_layer.archive.archive_files import ArchivedFile, Hours, RecordedFile
 from batch_layer.errors import RefusedError
-from batch_layer.reconciling.reconciliation import Days, Reconciliation
+from batch_layer.reconciling.reconciliation import Days, Reconciliation, VersionChange
 from batch_layer.versions.day_changes import DayChange
 from batch_layer.versions.ports import RunEntry, StagedCounts, VideoCount
 from ingestion.contract.counting import Received, VideoFacts
@@ -174,11 +174,16 @@ class MemoryVersions:
     def record(self, kind: str, found: Reconciliation) -> None:
         self.found.append((kind, found))
 
-    def unreconciled_days(self) -> Days:
-        since = max((found.version for kind, found in self.found if kind == "run" or found.days is None), default=0)
-        received = {place.hour.date() for at, file in self.files.values() if at > since for place in file.hours}
-        judged = (entry.detail["judged_days"] for entry in self.journal.values() if (entry.version or 0) > since)
-        return tuple(sorted(received.union(date.fromisoformat(day) for days in judged for day in days)))
+    def unreconciled_versions(self) -> list[int]:
+        done = max((found.version for kind, found in self.found if kind == "run" or found.days is None), default=0)
+        return [each.version for each in self.published if each.version > done]
+
+    def hours_between(self, after: int, until: int) -> dict[str, Hours]:
+        return {path: file.hours for path, (version, file) in self.files.items() if after < version <= until}
+
+    def judged_days(self, after: int, until: int) -> Days:
+        entries = [entry for entry in self.journal.values() if after < (entry.version or 0) <= until]
+        return tuple(sorted({date.fromisoformat(day) for entry in entries for day in entry.detail["judged_days"]}))
 
     def open_differences(self) -> list[Reconciliation]:
         still_open: list[Reconciliation] = []
@@ -269,6 +274,31 @@ class Found:
 
     def paid_twice(self) -> list[str]:
         return self.twice
+
+
+@dataclass
+class FoundInChange:
+    """The port `ChangeComparison`, which finds what the test sets."""
+
+    raw: list[str] = field(default_factory=list)
+    judged: list[str] = field(default_factory=list)
+    served: list[str] = field(default_factory=list)
+    failure: Exception | None = None
+    """Raised when the judged events are read."""
+    asked: list[tuple[int, int]] = field(default_factory=list)
+    """The versions (after, until] of each comparison that was begun."""
+
+    def raw_events(self, change: VersionChange) -> tuple[int, list[str]]:
+        self.asked.append((change.after, change.version.version))
+        return 5, self.raw
+
+    def events(self, change: VersionChange) -> list[str]:
+        if self.failure:
+            raise self.failure
+        return self.judged
+
+    def videos(self, change: VersionChange) -> tuple[int, list[str]]:
+        return 2, self.served
 
 
 class QuietMetrics:

@@ -18,7 +18,15 @@ from batch_layer.versions.ports import StagedCounts, Staging, VideoCount
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogPlace, OffsetVector
 from ingestion.contract.version import DayRules, PublishedVersion
-from tests.batch_fakes import Found, MemoryDecisions, MemoryLog, MemorySpeed, MemoryVersions, QuietMetrics
+from tests.batch_fakes import (
+    Found,
+    FoundInChange,
+    MemoryDecisions,
+    MemoryLog,
+    MemorySpeed,
+    MemoryVersions,
+    QuietMetrics,
+)
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 DAY = NOON.date()
@@ -182,6 +190,7 @@ class FakeRun:
     decisions: MemoryDecisions = field(default_factory=MemoryDecisions)
     metrics: QuietMetrics = field(default_factory=QuietMetrics)
     found: Found = field(default_factory=Found)
+    changed: FoundInChange = field(default_factory=FoundInChange)
     lines: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -209,7 +218,9 @@ class FakeRun:
             log=self.log,
             speed=self.speed,
             versions=self.versions,
-            reconcile=ReconcilePorts(self.versions, self.versions, self.found, self.found, self.found, progress),
+            reconcile=ReconcilePorts(
+                self.versions, self.versions, self.found, self.found, self.changed, self.found, progress
+            ),
             decisions=self.decisions,
             warehouse=self.warehouse,
             metrics=self.metrics,

@@ -19,6 +19,7 @@ SPARK = tuple(
         "reconcile_laws",
         "staging_laws",
         "catalogue_facts_laws",
+        "change_laws",
         "spark_errors",
         "kafka_log",
     )

@@ -1,15 +1,16 @@
 """Spark for tests: one session for the whole run, and a batch run with everything else in memory."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from batch_layer.gate.ports import GateReport
 from batch_layer.gate.spark_gate_sums import Gate, Subject
@@ -26,6 +27,7 @@ from jobs.settings.state_home import state_home
 from tests.batch_fakes import (
     TOPIC,
     Found,
+    FoundInChange,
     MemoryCatalogue,
     MemoryDecisions,
     MemoryLog,
@@ -126,6 +128,40 @@ def whole_gate(spark: SparkSession, subject: Subject, run_id: str, folder: Path)
     return gx_gate.judge(spark, subject, run_id, folder)
 
 
+@dataclass(frozen=True)
+class MemoryServed:
+    """The port `ServedCounts`: the rows of `MemoryVersions` as data frames."""
+
+    spark: SparkSession
+    versions: MemoryVersions
+
+    def counts_at(self, version: int) -> DataFrame:
+        return self.counts_between(0, version)
+
+    def counts_between(self, after: int, until: int) -> DataFrame:
+        newest = {each.video_id: each for at, each in self.versions.counts if after < at <= until}
+        rows = [(each.video_id, None, each.views, each.billable_views) for each in newest.values()]
+        return self._frame(rows).drop("event_day")
+
+    def days_between(self, after: int, until: int) -> DataFrame:
+        rows = [
+            (each.video_id, date.fromisoformat(each.event_day), each.views, each.billable_views)
+            for at, each in self.versions.days
+            if after < at <= until
+        ]
+        return (
+            self._frame(rows)
+            .groupBy("video_id", "event_day")
+            .agg(F.sum("views").alias("views"), F.sum("billable_views").alias("billable_views"))
+        )
+
+    def _frame(self, rows: Sequence[tuple[str, date | None, int, int]]) -> DataFrame:
+        kinds = {"video_id": pa.string(), "event_day": pa.date32(), "views": pa.int64(), "billable_views": pa.int64()}
+        columns = zip(*rows, strict=True) if rows else ((),) * len(kinds)
+        arrays = [pa.array(column, kind) for column, kind in zip(columns, kinds.values(), strict=True)]
+        return self.spark.createDataFrame(pa.table(arrays, names=list(kinds)))
+
+
 @dataclass
 class MemoryRun:
     """A batch run on real Spark and Iceberg with everything else in memory."""
@@ -163,6 +199,7 @@ class MemoryRun:
                 reconciliations=self.versions,
                 archive=SparkArchiveCheck(self.spark, self.versions),
                 comparison=Found(),
+                changes=FoundInChange(),
                 ledger=Found(),
                 progress=self.progress,
             ),

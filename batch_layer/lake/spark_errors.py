@@ -10,6 +10,7 @@ from pyspark.errors import PySparkException
 from batch_layer.errors import DifferenceError, RefusedError, UnreadableLogError
 from ingestion.contract.unavailable import PART_NAMES, Part, UnavailableError
 
+NO_SPACE = "No space left on device"
 _OF_EXECUTORS = "ingestion.contract.unavailable.UnavailableError: "
 """Begins the sentence of a Python function that Spark ran on an executor, in the text of Spark's error."""
 _AWAY = (
@@ -17,8 +18,9 @@ _AWAY = (
     (Part.POSTGRES, ("org.postgresql", "UncheckedSQLException", f"{_OF_EXECUTORS}{PART_NAMES[Part.POSTGRES]}")),
     (Part.HDFS, ("java.net.ConnectException", "SafeModeException", "org.apache.hadoop.hdfs", "minReplication",
               "RemoteException", "SocketTimeoutException", "UnknownHostException", "No route to host")),
+    # last, for the words are those of the others, too
+    (Part.SPARK, (NO_SPACE, "TimeoutException", "OutOfMemoryError", "ExecutorLostFailure", "cancelled because")),
 )  # fmt: skip
-NO_SPACE = "No space left on device"
 STAMPED_BY_SENDERS = "the log holds records with CreateTime"
 _UNREADABLE_LOG = ("CorruptRecordException", "RecordDeserializationException", "InvalidRecordException",
                    "Received exception when fetching the next record")  # fmt: skip
@@ -91,7 +93,8 @@ def part_away(text: str) -> Part | None:
 
 def away(part: Part, text: str) -> UnavailableError:
     """Return the error for a part that an error text of Spark complains about."""
-    return UnavailableError(part, f"{PART_NAMES[part]} did not answer Spark ({first_cause(text)})")
+    failed = "Spark did not finish" if part == Part.SPARK else f"{PART_NAMES[part]} did not answer Spark"
+    return UnavailableError(part, f"{failed} ({first_cause(text)})")
 
 
 def text_of(error: SparkError) -> str:

@@ -5,7 +5,7 @@ from datetime import date
 from typing import Protocol
 
 from batch_layer.archive.archive_files import Hours, RecordedFile
-from batch_layer.reconciling.reconciliation import Counts, Days, Reconciliation
+from batch_layer.reconciling.reconciliation import Days, Reconciliation, VersionChange
 from ingestion.contract.settled import BilledVideo
 from ingestion.contract.version import PublishedVersion
 
@@ -22,14 +22,17 @@ class ReconciliationStore(Protocol):
     def hours_until(self, version: int, days: Days | None) -> dict[str, Hours]:
         """Return the records of all files of the versions up to this one; of some days (UTC) if given."""
 
-    def counts_at(self, version: int) -> dict[str, Counts]:
-        """Return the served views and billable views of each video in force at a version; zeros where none are left."""
+    def hours_between(self, after: int, until: int) -> dict[str, Hours]:
+        """Return the records of the files that the versions in (after, until] archived."""
+
+    def judged_days(self, after: int, until: int) -> Days:
+        """Return the event days that the versions in (after, until] judged, in order."""
 
     def record(self, kind: str, found: Reconciliation) -> None:
         """Store the result of a comparison; `kind` is `run` or `command`."""
 
-    def unreconciled_days(self) -> Days:
-        """Return the days (UTC) that were received or judged since they were last reconciled, in order."""
+    def unreconciled_versions(self) -> Sequence[int]:
+        """Return the versions after the newest one that a run, or a comparison of everything, has compared."""
 
     def open_differences(self) -> list[Reconciliation]:
         """Return the comparisons with differences that no later comparison has cleared, oldest first.
@@ -69,6 +72,22 @@ class Comparison(Protocol):
 
     def billable_views(self, version: PublishedVersion, start_on: date, end_on: date) -> Mapping[str, int]:
         """Return the billable events of a period `[start, end)` by video."""
+
+
+class ChangeComparison(Protocol):
+    """Compares what versions changed with their record and with itself; reads what they touched and no history.
+
+    That the former version agreed is the base of each comparison. In other respects like `Comparison`.
+    """
+
+    def raw_events(self, change: VersionChange) -> tuple[int, list[str]]:
+        """Compare the archived raw events with their records; return also the number of rows."""
+
+    def events(self, change: VersionChange) -> list[str]:
+        """Compare the archived offsets with the judged and the rejected ones, and with what the tally has gained."""
+
+    def videos(self, change: VersionChange) -> tuple[int, list[str]]:
+        """Compare what the tables' counts and the served ones have gained; return also the number of changed videos."""
 
 
 class BilledViews(Protocol):

@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ from psycopg2.extensions import connection as Connection
 from batch_layer.archive.archive_files import FileStatus, Hours, RecordedFile
 from batch_layer.lake.content import Content, Place
 from batch_layer.lake.postgres_connection import connected
-from batch_layer.reconciling.reconciliation import Counts, Days, Reconciliation
+from batch_layer.reconciling.reconciliation import Days, Reconciliation
 from batch_layer.versions.postgres_errors import translated
 
 
@@ -45,13 +45,14 @@ class PostgresReconciliations:
             return _by_path(self._rows(query, version))
         return _by_path(self._rows(f"{query} AND {_RECEIVED_DAY} = ANY(%s)", version, list(days)))
 
-    def counts_at(self, version: int) -> dict[str, Counts]:
+    def hours_between(self, after: int, until: int) -> dict[str, Hours]:
         """See the port."""
-        query = (
-            "SELECT DISTINCT ON (video_id) video_id, views, billable_views FROM published.video_counts "
-            "WHERE version <= %s ORDER BY video_id, version DESC"
-        )
-        return {video_id: (views, billable_views) for video_id, views, billable_views in self._rows(query, version)}
+        query = f"{_HOURS} JOIN published.archived_files USING (path) WHERE version > %s AND version <= %s"
+        return _by_path(self._rows(query, after, until))
+
+    def judged_days(self, after: int, until: int) -> Days:
+        """See the port."""
+        return tuple(day for (day,) in self._rows(_JUDGED, after, until))
 
     def record(self, kind: str, found: Reconciliation) -> None:
         """See the port."""
@@ -62,9 +63,9 @@ class PostgresReconciliations:
                 (found.version, kind, _one_day(kind, found.days), json.dumps(found.differences)),
             )
 
-    def unreconciled_days(self) -> Days:
+    def unreconciled_versions(self) -> Sequence[int]:
         """See the port."""
-        return tuple(day for (day,) in self._rows(_UNRECONCILED))
+        return [version for (version,) in self._rows(_UNRECONCILED)]
 
     def open_differences(self) -> list[Reconciliation]:
         """See the port."""
@@ -82,18 +83,15 @@ class PostgresReconciliations:
 
 _HOURS = "SELECT path, partition, received_hour, row_count, content_hash FROM published.archived_hours"
 _RECEIVED_DAY = "(received_hour AT TIME ZONE 'UTC')::date"
-_UNRECONCILED = f"""
-WITH newer AS (
-    SELECT version, run_id FROM published.versions WHERE version > (
+_UNRECONCILED = """
+    SELECT version FROM published.versions WHERE version > (
         SELECT coalesce(max(version), 0) FROM published.reconciliations WHERE kind = 'run' OR received_day IS NULL)
-)
-SELECT {_RECEIVED_DAY} AS day
-FROM published.archived_hours JOIN published.archived_files USING (path) JOIN newer USING (version)
-UNION
-SELECT judged::date
-FROM published.runs JOIN newer USING (run_id), jsonb_array_elements_text(detail -> 'judged_days') AS judged
-ORDER BY day
-"""  # noqa: S608  the fragment is this module's own
+    ORDER BY version"""
+_JUDGED = """
+    SELECT DISTINCT judged::date AS day
+    FROM published.versions JOIN published.runs USING (run_id),
+        jsonb_array_elements_text(detail -> 'judged_days') AS judged
+    WHERE versions.version > %s AND versions.version <= %s ORDER BY day"""
 
 
 def _one_day(kind: str, days: Days | None) -> date | None:

@@ -5,8 +5,14 @@ from dataclasses import dataclass
 from datetime import date
 
 from batch_layer.errors import DifferenceError, RefusedError
-from batch_layer.reconciling.ports import ArchiveCheck, BilledViews, Comparison, ReconciliationStore
-from batch_layer.reconciling.reconciliation import DIFFERENCES_MAX, Days, Reconciliation, billed_differences
+from batch_layer.reconciling.ports import ArchiveCheck, BilledViews, ChangeComparison, Comparison, ReconciliationStore
+from batch_layer.reconciling.reconciliation import (
+    DIFFERENCES_MAX,
+    Days,
+    Reconciliation,
+    VersionChange,
+    billed_differences,
+)
 from batch_layer.stages import Progress
 from batch_layer.versions.ports import VersionStore
 from ingestion.contract.settled import BilledVideo
@@ -21,6 +27,7 @@ class ReconcilePorts:
     reconciliations: ReconciliationStore
     archive: ArchiveCheck
     comparison: Comparison
+    changes: ChangeComparison
     ledger: BilledViews
     progress: Progress
 
@@ -41,20 +48,27 @@ def reconcile_once(ports: ReconcilePorts, day: date | None, *, repair: bool = Fa
             raise RefusedError("a batch run is at work, and --repair needs the tables for itself; wait for it to end")
         moved = ports.archive.repair(version)
         ports.progress("repair", f"{', '.join(moved) or 'no table'} did not show version {version.version}")
-    return _compared(ports, "command", version, None if day is None else (day,))
+    days, compared = None if day is None else (day,), dict[str, int]()
+    found = _differences(_steps(ports, version, days, compared))
+    return _kept(ports, "command", Reconciliation(version.version, days, found, compared))
 
 
 def reconcile_after_run(ports: ReconcilePorts) -> Reconciliation | None:
-    """Compare the days that published versions received or judged since they were last reconciled; store the result.
+    """Compare what the versions changed that are not reconciled yet; store the result.
 
-    Return None if there is no such day. A difference stops publishing and billing until a comparison of everything
+    Return None if there is no such version. A difference stops publishing and billing until a comparison of everything
     finds none. Reading everything after every run would take longer with every day; the command does that.
 
     Raises:
-        UnavailableError: a server does not answer; nothing was found or stored, and the next run compares these days.
+        UnavailableError: a server does not answer; nothing was found or stored, and the next run compares the versions.
     """
-    version, days = ports.versions.current(), ports.reconciliations.unreconciled_days()
-    return _compared(ports, "run", version, days) if version and days else None
+    version, waiting = ports.versions.current(), ports.reconciliations.unreconciled_versions()
+    if version is None or not waiting:
+        return None
+    compared = dict[str, int]()
+    change = VersionChange(ports.versions.version(waiting[0] - 1), version)
+    found = _differences(_steps_of_change(ports, change, compared))
+    return _kept(ports, "run", Reconciliation(version.version, None, found, compared))
 
 
 def known_differences(
@@ -74,11 +88,14 @@ def known_differences(
 
 
 def never_reconciled(reconciliations: ReconciliationStore) -> tuple[str, ...]:
-    """Return a sentence if the published version has not been compared yet: its run ended before it could."""
-    days = reconciliations.unreconciled_days()
-    if not days:
+    """Return a sentence if published versions have not been compared yet: their runs ended before they could."""
+    waiting = reconciliations.unreconciled_versions()
+    if not waiting:
         return ()
-    return (f"{len(days)} days from {days[0]} on are not reconciled yet, for a batch run ended before it could",)
+    return (
+        f"versions {waiting[0]} to {waiting[-1]} are not reconciled yet, for a batch run ended before it could; the "
+        "next ./viewledger batch run, or ./viewledger reconcile, does it",
+    )
 
 
 def published(versions: VersionStore) -> PublishedVersion:
@@ -89,17 +106,35 @@ def published(versions: VersionStore) -> PublishedVersion:
     return version
 
 
-def _compared(ports: ReconcilePorts, kind: str, version: PublishedVersion, days: Days | None) -> Reconciliation:
-    compared: dict[str, int] = {}
+def _differences(steps: Iterator[list[str]]) -> tuple[str, ...]:
     differences: list[str] = []
     try:
-        for found in _steps(ports, version, days, compared):
+        for found in steps:
             differences += found
     except DifferenceError as error:  # an unreadable file ends the comparison
         differences.append(str(error))
-    result = Reconciliation(version.version, days, tuple(differences[:DIFFERENCES_MAX]), compared)
+    return tuple(differences[:DIFFERENCES_MAX])
+
+
+def _kept(ports: ReconcilePorts, kind: str, result: Reconciliation) -> Reconciliation:
     ports.reconciliations.record(kind, result)
     return result
+
+
+def _steps_of_change(ports: ReconcilePorts, change: VersionChange, compared: dict[str, int]) -> Iterator[list[str]]:
+    # The ledger was posted from older versions, which no run changes: the command compares it.
+    # 1. Raw: the archived events against the records of their runs.
+    compared["raw_events"], found = ports.changes.raw_events(change)
+    ports.progress("raw", f"{compared['raw_events']:,} events archived, {_text(found)}")
+    yield found
+    # 2. Batch: every archived event was judged once, and the tally has gained as many.
+    found = ports.changes.events(change)
+    ports.progress("batch", f"judged events and tally, {_text(found)}")
+    yield found
+    # 3. Served: what the videos have gained, by day, in total and as the API reads it.
+    compared["videos"], found = ports.changes.videos(change)
+    ports.progress("served", f"{compared['videos']:,} videos changed, {_text(found)}")
+    yield found
 
 
 def _steps(

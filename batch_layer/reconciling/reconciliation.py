@@ -6,7 +6,9 @@ from datetime import date
 from itertools import pairwise
 
 from batch_layer.lake.content import Content, Place
+from ingestion.contract.offsets import OffsetRange, OffsetVector
 from ingestion.contract.settled import BilledVideo
+from ingestion.contract.version import PublishedVersion
 
 Counts = tuple[int, int]
 """Views and billable views."""
@@ -23,7 +25,8 @@ class Reconciliation:
 
     version: int
     days: Days | None
-    """Only events that were received, or happened, on these days were compared; None: everything."""
+    """Only events that were received, or happened, on these days were compared; None: everything, or for a run what
+    its versions changed."""
     differences: tuple[str, ...]
     """In the order of the flow, so that the first one is nearest to its cause."""
     compared: Mapping[str, int] = field(default_factory=dict)
@@ -36,11 +39,34 @@ class Reconciliation:
 
 
 @dataclass(frozen=True)
+class VersionChange:
+    """The versions after `former` up to `version`; `former` is None if all versions are meant."""
+
+    former: PublishedVersion | None
+    version: PublishedVersion
+
+    @property
+    def after(self) -> int:
+        """Return the number of the former version; 0 without one."""
+        return self.former.version if self.former else 0
+
+    @property
+    def ranges(self) -> list[OffsetRange]:
+        """Return the offsets that these versions are the first to cover."""
+        end = self.version.offsets
+        starts = self.former.offsets.ends if self.former else ()
+        # a topic that has grown has partitions that the former version did not know
+        start = OffsetVector(end.topic, starts + (0,) * (len(end.ends) - len(starts)))
+        return end.ranges_since(start)
+
+
+@dataclass(frozen=True)
 class VideoTotals:
-    """The counts of one video by where they were found, in the order of the flow."""
+    """The counts of one video, of all days or of one, by where they were found, in the order of the flow."""
 
     video_id: str
     by_source: Mapping[str, Counts]
+    day: date | None = None
 
 
 def place_differences(
@@ -65,27 +91,28 @@ def tally_differences(tally: Mapping[tuple[Place, str], int], events: Mapping[tu
     ]
 
 
-def video_differences(
-    computed: Iterable[VideoTotals], served: Mapping[str, Counts] | None = None
-) -> tuple[int, list[str]]:
-    """Compare every video's counts along the flow and with the served ones; an absent video has no views.
+def gain_differences(tally: Mapping[int, int], archived: Mapping[int, int]) -> list[str]:
+    """Return a sentence for every partition whose tally has gained another number of events than were archived."""
+    return [
+        f"partition {partition}: tally has gained {tally.get(partition, 0)} events, and {archived.get(partition, 0)} "
+        "were archived"
+        for partition in sorted({*tally, *archived})
+        if tally.get(partition, 0) != archived.get(partition, 0)
+    ]
 
-    Return how many videos have views, and a sentence for each that differs, by video. `served` is None if the counts
-    are not those of the whole video.
-    """
-    unseen = {video_id: counts for video_id, counts in (served or {}).items() if counts != (0, 0)}
-    video_count, found = 0, []
-    for totals in computed:
-        video_count += 1
-        steps = [*totals.by_source.items()]
-        if served is not None:
-            steps.append((SERVED, unseen.pop(totals.video_id, (0, 0))))
-        for (name, counts), (next_name, next_counts) in pairwise(steps):
+
+def video_differences(found: Iterable[VideoTotals]) -> list[str]:
+    """Return a sentence for every video, by video and day, whose counts differ from one source to the next."""
+    sentences = []
+    for totals in sorted(found, key=lambda each: (each.video_id, each.day or date.min)):
+        of_day = f" on {totals.day}" if totals.day else ""
+        for (name, counts), (next_name, next_counts) in pairwise(totals.by_source.items()):
             if counts != next_counts:
-                found.append((totals.video_id, f"{name} has {_text(counts)}, {next_name} has {_text(next_counts)}"))
+                sentences.append(
+                    f"video {totals.video_id}{of_day}: {name} has {_text(counts)}, {next_name} has {_text(next_counts)}"
+                )
                 break
-    found += [(video_id, f"the tables have no views, {SERVED} has {_text(each)}") for video_id, each in unseen.items()]
-    return video_count + len(unseen), [f"video {video_id}: {text}" for video_id, text in sorted(found)]
+    return sentences
 
 
 def billed_differences(

@@ -2,12 +2,13 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from functools import reduce
 
+from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -28,13 +29,10 @@ from batch_layer.lake.tables import (
     VIEWS_BY_VIDEO_DAY,
 )
 from batch_layer.reconciling.ports import ReconciliationStore
-from batch_layer.reconciling.reconciliation import (
-    Days,
-    VideoTotals,
-    place_differences,
-    tally_differences,
-    video_differences,
-)
+from batch_layer.reconciling.reconciliation import SERVED, Days, place_differences, tally_differences
+from batch_layer.reconciling.spark_served import ServedCounts
+from batch_layer.reconciling.spark_videos import compared_videos
+from ingestion.contract.unavailable import Part, UnavailableError
 from ingestion.contract.version import PublishedVersion
 
 _OFFSETS = ("partition", "offset", "appended_at")
@@ -72,7 +70,7 @@ class _Tables:
 
 
 @contextmanager
-def _naming(spark: SparkSession, version: PublishedVersion) -> Iterator[None]:
+def naming(spark: SparkSession, version: PublishedVersion) -> Iterator[None]:
     """Raise DifferenceError with the name of an unreadable file, or UnavailableError if a server is away."""
     try:
         yield
@@ -83,32 +81,31 @@ def _naming(spark: SparkSession, version: PublishedVersion) -> Iterator[None]:
 class SparkComparison:
     """See the port `Comparison`."""
 
-    def __init__(self, spark: SparkSession, store: ReconciliationStore) -> None:
-        self._spark = spark
-        self._store = store
+    def __init__(self, spark: SparkSession, store: ReconciliationStore, served: ServedCounts) -> None:
+        self._spark, self._store, self._served = spark, store, served
 
     def raw_events(self, version: PublishedVersion, days: Days | None) -> tuple[int, list[str]]:
         """See the port."""
-        with _naming(self._spark, version):
+        with naming(self._spark, version):
             return _raw_differences(_Tables(self._spark, version, days), self._store)
 
     def events(self, version: PublishedVersion, days: Days | None) -> list[str]:
         """See the port."""
         tables = _Tables(self._spark, version, days)
-        with _naming(self._spark, version):
-            return _event_differences(tables) + _tally_differences(tables)
+        with naming(self._spark, version):
+            return offset_differences(tables.received) + _tally_differences(tables)
 
     def videos(self, version: PublishedVersion, days: Days | None) -> tuple[int, list[str]]:
         """See the port."""
-        with _naming(self._spark, version):
-            return _video_differences(_Tables(self._spark, version, days), self._store)
+        with naming(self._spark, version):
+            return _video_differences(_Tables(self._spark, version, days), self._served)
 
     def billable_views(self, version: PublishedVersion, start_on: date, end_on: date) -> dict[str, int]:
         """See the port."""
         event_day = F.col("event_day")
         events = _Tables(self._spark, version, None).whole(EVENTS)
         chosen = events.where((event_day >= F.lit(start_on)) & (event_day < F.lit(end_on))).where(_IS_BILLABLE)
-        with _naming(self._spark, version):
+        with naming(self._spark, version):
             rows = chosen.groupBy("video_id").agg(F.count("*").alias("views")).toLocalIterator()
             return {row.video_id: row.views for row in rows}
 
@@ -124,25 +121,33 @@ def _raw_differences(tables: _Tables, store: ReconciliationStore) -> tuple[int, 
     differences = []
     if tables.days is None and total != published:
         differences.append(f"all raw events: recorded {total}, version {version.version} has {published}")
-    found: defaultdict[str, dict[Place, Content]] = defaultdict(dict)
-    raw = tables.received(RAW_EVENTS).select("*", "_file")
-    for (_, part), content in contents({RAW_EVENTS: raw}, {RAW_EVENTS: BY_FILE}).items():
-        file, _, place = str(part).rpartition("|")
-        found[path_of(file)][Place.parse(place)] = content
+    found = raw_by_file(tables.received(RAW_EVENTS))
     paths = sorted({*recorded, *found})
     sentences = [file_sentence(path, CHANGED, recorded.get(path, {}), found.get(path, {})) for path in paths]
     return total.row_count, differences + [each for each in sentences if each is not None]
 
 
-def _event_differences(tables: _Tables) -> list[str]:
-    """Compare the offsets of the raw events with those of the judged ones, and the rejected ones, by place."""
-    events = tables.received(EVENTS)
+def raw_by_file(raw: DataFrame) -> dict[str, dict[Place, Content]]:
+    """Return the content of raw events by their file, partition and hour."""
+    found: defaultdict[str, dict[Place, Content]] = defaultdict(dict)
+    for (_, part), content in contents({RAW_EVENTS: raw.select("*", "_file")}, {RAW_EVENTS: BY_FILE}).items():
+        file, _, place = str(part).rpartition("|")
+        found[path_of(file)][Place.parse(place)] = content
+    return dict(found)
+
+
+def offset_differences(received: Callable[[str], DataFrame]) -> list[str]:
+    """Compare the offsets of the raw events with those of the judged ones, and the rejected ones, by place.
+
+    `received` returns the rows of a table that are compared.
+    """
+    events = received(EVENTS)
     rejected = f"rejected {EVENTS}"
     parts = {
-        RAW_EVENTS: tables.received(RAW_EVENTS),
+        RAW_EVENTS: received(RAW_EVENTS),
         EVENTS: events,
         rejected: events.where("verdict = 'rejected'"),
-        REJECTED_EVENTS: tables.received(REJECTED_EVENTS),
+        REJECTED_EVENTS: received(REJECTED_EVENTS),
     }
     found: dict[str, dict[Place, Content]] = {name: {} for name in parts}
     offsets = {name: rows.select(*_OFFSETS) for name, rows in parts.items()}
@@ -169,7 +174,7 @@ def _by_hour(rows: DataFrame) -> dict[tuple[Place, str], int]:
     return {(Place.parse(row.place), row.verdict): row.event_count for row in grouped.collect()}
 
 
-def _video_differences(tables: _Tables, store: ReconciliationStore) -> tuple[int, list[str]]:
+def _video_differences(tables: _Tables, served: ServedCounts) -> tuple[int, list[str]]:
     """Compare every video's counts by events, by detail, by day, in total and as served; return how many videos.
 
     For some days: their counts by events, detail and day, and then the videos' whole totals.
@@ -181,35 +186,26 @@ def _video_differences(tables: _Tables, store: ReconciliationStore) -> tuple[int
         VIEWS_BY_DETAIL: tables.happened(VIEWS_BY_DETAIL),
         VIEWS_BY_VIDEO_DAY: tables.happened(VIEWS_BY_VIDEO_DAY),
     }
-    totals = {VIEWS_BY_VIDEO: tables.whole(VIEWS_BY_VIDEO)}
-    served = store.counts_at(tables.version.version)
+    totals = {VIEWS_BY_VIDEO: tables.whole(VIEWS_BY_VIDEO), SERVED: served.counts_at(tables.version.version)}
     if tables.days is None:
-        return video_differences(_videos(sources | totals), served)
-    _, differences = video_differences(_videos(sources))
-    whole = {VIEWS_BY_VIDEO_DAY: tables.whole(VIEWS_BY_VIDEO_DAY)} | totals
-    video_count, more = video_differences(_videos(whole), served)
+        return compared_videos(sources | totals)
+    _, differences = compared_videos(sources)
+    video_count, more = compared_videos({VIEWS_BY_VIDEO_DAY: tables.whole(VIEWS_BY_VIDEO_DAY)} | totals)
     return video_count, differences + more
-
-
-def _videos(sources: Mapping[str, DataFrame]) -> Iterator[VideoTotals]:
-    """Yield the counts of every video by source; one partition of them is in memory at a time."""
-    counts = ("views", "billable_views")
-    named = [rows.select("video_id", *counts, F.lit(name).alias("source")) for name, rows in sources.items()]
-    sums = [F.sum(F.when(F.col("source") == name, F.col(column)).otherwise(0)) for name in sources for column in counts]
-    for video_id, *found in reduce(DataFrame.unionByName, named).groupBy("video_id").agg(*sums).toLocalIterator():
-        yield VideoTotals(video_id, dict(zip(sources, zip(found[::2], found[1::2], strict=True), strict=True)))
 
 
 def _unreadable(spark: SparkSession, version: PublishedVersion, error: SparkError) -> str:
     """Return a sentence that names the file that an error is about.
 
     Raises:
-        UnavailableError: a server does not answer.
+        UnavailableError: a server does not answer, or every file can be read now.
     """
     cause = damage(spark, error)
     named = _FILE.search(text_of(error))
     if named:
         return f"file {named.group()} cannot be read ({cause})"
+    if isinstance(error, AnalysisException):
+        return f"version {version.version} cannot be read ({cause})"
     tables = IcebergTables(spark)
     for name, snapshot in version.snapshots.items():
         what = f"the list of files of {name}"
@@ -220,4 +216,4 @@ def _unreadable(spark: SparkSession, version: PublishedVersion, error: SparkErro
                 contents({name: rows})
         except SPARK_ERRORS as found:
             return f"{what} cannot be read ({damage(spark, found)})"
-    return f"version {version.version} cannot be read ({cause})"
+    raise UnavailableError(Part.SPARK, f"Spark did not finish a comparison, and every file can be read ({cause})")

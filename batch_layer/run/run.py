@@ -256,7 +256,8 @@ def _reconciled(ports: RunPorts, stages: Stages, result: RunResult) -> RunResult
 def _note_of(found: Reconciliation | None) -> str:
     if found is None:
         return "nothing new to compare"
-    return f"{len(found.days or ())} days compared, {len(found.differences)} differences"
+    compared = ", ".join(f"{count:,} {what}" for what, count in found.compared.items())
+    return f"{compared} compared, {len(found.differences)} differences"
 
 
 def _after_publishing(ports: RunPorts, version: PublishedVersion) -> tuple[str, ...]:

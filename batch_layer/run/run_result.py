@@ -42,7 +42,7 @@ class RunResult:
     stage_seconds: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     differences: tuple[str, ...] = ()
-    """The differences found when the published days were reconciled; any stops publishing and billing."""
+    """The differences found when what was published was reconciled; any stops publishing and billing."""
 
 
 def new_run_id(now: datetime) -> str:

@@ -14,7 +14,7 @@ from jobs.exit_codes import ExitCode
 from jobs.wiring.batch_errors import errors_as_exit_codes
 from jobs.wiring.batch_run import attempt, open_ports
 from jobs.wiring.batch_settings import BatchSettings
-from jobs.wiring.reconcile_ports import note_open_differences
+from jobs.wiring.reconcile_ports import note_reconciled
 
 
 def run(*, attempts: int, begin_at_oldest: bool, as_json: bool) -> ExitCode:
@@ -88,4 +88,4 @@ def _run_once(chosen: BatchSettings, *, begin_at_oldest: bool) -> RunResult:
         try:
             return run_once(ports, chosen.topic, begin_at_oldest=begin_at_oldest)
         finally:
-            note_open_differences(chosen, ports.reconcile.reconciliations)
+            note_reconciled(chosen, ports.reconcile.reconciliations)

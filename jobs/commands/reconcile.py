@@ -17,7 +17,7 @@ from jobs.exit_codes import ExitCode
 from jobs.wiring.batch_errors import errors_as_exit_codes
 from jobs.wiring.batch_settings import SHORT_RUN_EVENTS_MAX, BatchSettings
 from jobs.wiring.hdfs_check import check_hdfs
-from jobs.wiring.reconcile_ports import note_open_differences, reconcile_ports
+from jobs.wiring.reconcile_ports import note_reconciled, reconcile_ports
 
 SHOWN_MAX = 20
 
@@ -27,7 +27,7 @@ def run(*, day: date | None, repair: bool, as_json: bool) -> ExitCode:
     chosen = BatchSettings.from_environ(settings.environment("PIPELINE"))
     with errors_as_exit_codes(), _ports(chosen) as ports:
         result = reconcile_once(ports, day, repair=repair)
-        note_open_differences(chosen, ports.reconciliations)
+        note_reconciled(chosen, ports.reconciliations)
     if as_json:
         print(json.dumps(asdict(result) | {"is_equal": result.is_equal}, default=str))
     elif result.is_equal:

@@ -65,10 +65,13 @@ def record_halt(state: Path, reason: str, *, clock: Callable[[], float] = time.t
     write_figures(state / METRICS_FOLDER / "speed-halt.prom", [figure])
 
 
-def record_open_differences(state: Path, count: int) -> None:
-    """Record how many differences stop publishing and billing now."""
-    figure = Figure("viewledger_open_differences", "Differences that stop publishing and billing", count)
-    write_figures(state / METRICS_FOLDER / "open-differences.prom", [figure])
+def record_reconciled(state: Path, *, differences: int, unreconciled_versions: int) -> None:
+    """Record how many differences stop publishing and billing now, and how many versions wait to be compared."""
+    figures = [
+        Figure("viewledger_open_differences", "Differences that stop publishing and billing", differences),
+        Figure("viewledger_unreconciled_versions", "Versions that are not compared yet", unreconciled_versions),
+    ]
+    write_figures(state / METRICS_FOLDER / "open-differences.prom", figures)
 
 
 def record_repeated_ids(state: Path, count: int) -> None:

@@ -13,7 +13,7 @@ from billing.books.postgres_books import PostgresBooks
 from billing.postgres_session import connector
 from ingestion.contract.settled import BilledVideo
 from ingestion.contract.unavailable import UnavailableError
-from jobs.telemetry.figures_file import record_open_differences
+from jobs.telemetry.figures_file import record_reconciled
 from jobs.wiring.batch_settings import BatchSettings
 
 if TYPE_CHECKING:
@@ -31,23 +31,30 @@ def reconcile_ports(
     """Return the ports on a running Spark."""
     # imported here: pyspark takes a second, which a refusal need not wait for
     from batch_layer.reconciling.spark_archive_check import SparkArchiveCheck
+    from batch_layer.reconciling.spark_change_comparison import SparkChangeComparison
     from batch_layer.reconciling.spark_comparison import SparkComparison
+    from batch_layer.reconciling.spark_served import SparkServedCounts
 
+    served = SparkServedCounts(spark, postgres_url)
     return ReconcilePorts(
         versions=versions,
         reconciliations=reconciliations,
         archive=SparkArchiveCheck(spark, reconciliations),
-        comparison=SparkComparison(spark, reconciliations),
+        comparison=SparkComparison(spark, reconciliations, served),
+        changes=SparkChangeComparison(spark, reconciliations, served),
         ledger=_Billed(postgres_url),
         progress=progress,
     )
 
 
-def note_open_differences(chosen: BatchSettings, reconciliations: ReconciliationStore) -> None:
-    """Record how many differences are open, for monitoring; unknown without PostgreSQL."""
+def note_reconciled(chosen: BatchSettings, reconciliations: ReconciliationStore) -> None:
+    """Record for monitoring how many differences are open and how many versions wait; unknown without PostgreSQL."""
     with suppress(UnavailableError):
-        count = sum(len(each.differences) for each in reconciliations.open_differences())
-        record_open_differences(chosen.state, count)
+        record_reconciled(
+            chosen.state,
+            differences=sum(len(each.differences) for each in reconciliations.open_differences()),
+            unreconciled_versions=len(reconciliations.unreconciled_versions()),
+        )
 
 
 class _Billed:

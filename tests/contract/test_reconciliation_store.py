@@ -14,8 +14,7 @@ from batch_layer.lake.content import Content, Place
 from batch_layer.reconciling.ports import ReconciliationStore
 from batch_layer.reconciling.postgres_reconciliations import PostgresReconciliations
 from batch_layer.reconciling.reconciliation import Reconciliation
-from batch_layer.versions.ports import RunEntry, StagedCounts, Staging, VersionStore, VideoCount
-from batch_layer.versions.postgres_staging import PostgresStaging
+from batch_layer.versions.ports import RunEntry, StagedCounts, VersionStore
 from batch_layer.versions.postgres_versions import PostgresVersionStore
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.version import PublishedVersion
@@ -42,11 +41,8 @@ TWO = file(20, tomorrow=Content(2, (0, 2**63)))
 class Stores:
     versions: VersionStore
     reconciliations: ReconciliationStore
-    staging: Staging
 
-    def publish(
-        self, number: int, archived: dict[str, ArchivedFile], *counts: VideoCount, judged: tuple[str, ...] = ()
-    ) -> None:
+    def publish(self, number: int, archived: dict[str, ArchivedFile], *, judged: tuple[str, ...] = ()) -> None:
         run_id = f"run-{number}"
         self.versions.begin(RunEntry(run_id, "incremental", "running", None, NOON, None))
         version = PublishedVersion(
@@ -60,8 +56,7 @@ class Stores:
             day_rules={},
             published_at=NOON,
         )
-        staged = StagedCounts(self.staging.store_counts(run_id, 0, counts))
-        self.versions.publish(version, staged, {"judged_days": judged}, archived)
+        self.versions.publish(version, StagedCounts(), {"judged_days": judged}, archived)
 
     def found(self, kind: str, day: date | None, *differences: str, version: int = 1) -> None:
         self.reconciliations.record(kind, Reconciliation(version, None if day is None else (day,), differences))
@@ -75,14 +70,14 @@ class Stores:
 def stores(request: pytest.FixtureRequest) -> Iterator[Stores]:
     if request.param == "memory":
         memory = MemoryVersions()
-        yield Stores(memory, memory, memory.staging)
+        yield Stores(memory, memory)
         return
     with (
         own_database(request.getfixturevalue("postgres_url"), with_versions=False) as url,
         closing(PostgresVersionStore(url)) as versions,
         closing(PostgresReconciliations(url)) as reconciliations,
     ):
-        yield Stores(versions, reconciliations, PostgresStaging(url))
+        yield Stores(versions, reconciliations)
 
 
 def test_what_a_version_archived_is_read_back_exactly(stores: Stores) -> None:
@@ -105,11 +100,17 @@ def test_a_version_that_is_refused_puts_nothing_on_record(stores: Stores) -> Non
     assert stores.reconciliations.recorded_files() == {}
 
 
-def test_the_counts_of_a_version_are_each_videos_newest_until_then(stores: Stores) -> None:
-    stores.publish(1, {}, VideoCount("-a", 3, 2), VideoCount("_b", 1, 0))
-    stores.publish(2, {}, VideoCount("_b", 0, 0))
-    stores.publish(3, {}, VideoCount("-a", 9, 9))
-    assert stores.reconciliations.counts_at(2) == {"-a": (3, 2), "_b": (0, 0)}
+def test_what_versions_archived_and_judged_is_known_by_their_numbers(stores: Stores) -> None:
+    stores.publish(1, {ODD: ONE}, judged=("2026-11-18",))
+    stores.publish(2, {"/two": TWO}, judged=("2026-11-20", "2026-11-18"))
+    stores.publish(3, {}, judged=())
+    store = stores.reconciliations
+    assert store.hours_between(0, 2) == {ODD: ONE.hours, "/two": TWO.hours}
+    assert store.hours_between(1, 3) == {"/two": TWO.hours}
+    assert store.hours_between(2, 3) == {}
+    assert store.judged_days(0, 3) == store.judged_days(1, 2) == (date(2026, 11, 18), DAY)
+    assert store.judged_days(0, 1) == (date(2026, 11, 18),)
+    assert store.judged_days(2, 3) == ()
 
 
 def test_a_difference_stays_open_until_a_whole_comparison_finds_none(stores: Stores) -> None:
@@ -136,21 +137,22 @@ def test_a_difference_of_one_day_is_cleared_by_that_day(stores: Stores) -> None:
     assert stores.open == ["a row is double", "it still is"]
 
 
-def test_the_days_of_what_was_published_wait_until_a_run_or_everything_is_compared(stores: Stores) -> None:
+def test_a_version_waits_until_a_run_or_everything_is_compared(stores: Stores) -> None:
     store = stores.reconciliations
-    stores.publish(1, {ODD: ONE}, judged=("2026-11-18",))
-    stores.publish(2, {"/two": TWO}, judged=("2026-11-18", "2026-11-20"))
-    assert store.unreconciled_days() == (date(2026, 11, 18), DAY, OTHER_DAY)
+    assert list(store.unreconciled_versions()) == []
+    for number in (1, 2, 3):
+        stores.publish(number, {})
+    assert list(store.unreconciled_versions()) == [1, 2, 3]
     stores.found("run", None, version=1)
-    assert store.unreconciled_days() == (date(2026, 11, 18), DAY, OTHER_DAY), "the second received and judged them, too"
-    stores.found("command", DAY, version=2)
-    assert len(store.unreconciled_days()) == 3, "one day is not all"
-    stores.found("command", None, "a row is gone", version=2)
-    assert store.unreconciled_days() == ()
-    stores.publish(3, {}, judged=("2026-11-19",))
-    assert store.unreconciled_days() == (date(2026, 11, 19),)
-    stores.found("run", None, version=3)
-    assert store.unreconciled_days() == ()
+    assert list(store.unreconciled_versions()) == [2, 3]
+    stores.found("command", DAY, version=3)
+    assert list(store.unreconciled_versions()) == [2, 3], "one day is not all"
+    stores.found("command", None, "a row is gone", version=3)
+    assert list(store.unreconciled_versions()) == []
+    stores.publish(4, {})
+    assert list(store.unreconciled_versions()) == [4]
+    stores.found("run", None, "a row is gone", version=4)
+    assert list(store.unreconciled_versions()) == [], "what differs is open, and was compared"
 
 
 def test_nobody_changes_what_was_put_on_record(postgres_url: str) -> None:
@@ -160,7 +162,7 @@ def test_nobody_changes_what_was_put_on_record(postgres_url: str) -> None:
         closing(PostgresReconciliations(url)) as reconciliations,
         closing(psycopg2.connect(url)) as connection,
     ):
-        stores = Stores(versions, reconciliations, PostgresStaging(url))
+        stores = Stores(versions, reconciliations)
         stores.publish(1, {ODD: ONE})
         stores.found("run", None)
         for table, change in (
@@ -180,7 +182,7 @@ def test_a_path_is_put_on_record_once(postgres_url: str) -> None:
         closing(PostgresVersionStore(url)) as versions,
         closing(PostgresReconciliations(url)) as reconciliations,
     ):
-        stores = Stores(versions, reconciliations, PostgresStaging(url))
+        stores = Stores(versions, reconciliations)
         stores.publish(1, {ODD: ONE})
         with pytest.raises(RefusedError, match="version 2"):
             stores.publish(2, {ODD: ONE})

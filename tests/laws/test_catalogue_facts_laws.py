@@ -4,6 +4,7 @@ import random
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import date
+from typing import Any
 
 import psycopg2
 import pytest
@@ -91,6 +92,8 @@ def test_a_video_without_owner_viewers_has_none_of_them_rather_than_an_unknown_n
 def test_a_postgres_that_is_away_is_named_and_its_password_is_not(spark: SparkSession) -> None:
     def read() -> object:
         rows = catalogue_facts(spark, f"postgresql://viewledger:{SECRET}@127.0.0.1:9/viewledger", 1)
+        plan: Any = rows._jdf
+        assert SECRET not in plan.queryExecution().toString(), "plans are logged and shown"
         return rows.count()
 
     with pytest.raises(UnavailableError) as caught:

@@ -18,6 +18,7 @@ from batch_layer.lake.tables import EVENTS, RAW_EVENTS, TABLES, TALLY, VIEWS_BY_
 from batch_layer.reconciling.reconcile import ReconcilePorts, reconcile_once
 from batch_layer.reconciling.reconciliation import Days, Reconciliation
 from batch_layer.reconciling.spark_archive_check import SparkArchiveCheck
+from batch_layer.reconciling.spark_change_comparison import SparkChangeComparison
 from batch_layer.reconciling.spark_comparison import SparkComparison
 from batch_layer.run.ports import Branch, DerivedPiece, PieceContents
 from batch_layer.run.run import run_once
@@ -25,7 +26,7 @@ from batch_layer.versions.ports import StagedCounts, VideoCount
 from ingestion.contract.settled import BilledVideo
 from tests.batch_fakes import TOPIC, MemoryVersions
 from tests.laws.test_batch_laws import START, grow, no_gate
-from tests.spark_fixtures import MemoryRun
+from tests.spark_fixtures import MemoryRun, MemoryServed
 
 PARTITIONS = 3
 DAY = START.date()
@@ -72,11 +73,13 @@ class History:
         """What is found; the result is not kept, so that tests do not block each other."""
         store = versions or self.run.versions
         kept = list(store.found)
+        served = MemoryServed(self.spark, store)
         ports = ReconcilePorts(
             versions=store,
             reconciliations=store,
             archive=SparkArchiveCheck(self.spark, store),
-            comparison=SparkComparison(self.spark, store),
+            comparison=SparkComparison(self.spark, store, served),
+            changes=SparkChangeComparison(self.spark, store, served),
             ledger=MemoryLedger(posted or []),
             progress=lambda stage, text: None,
         )
@@ -94,7 +97,8 @@ class History:
         """The same versions, to be changed."""
         copied = MemoryVersions()
         copied.published, copied.counts = list(self.run.versions.published), list(self.run.versions.counts)
-        copied.files = dict(self.run.versions.files)
+        copied.files, copied.days = dict(self.run.versions.files), list(self.run.versions.days)
+        copied.journal = dict(self.run.versions.journal)
         return copied
 
     def changed(self, table: str, statement: str) -> MemoryVersions:
@@ -300,8 +304,8 @@ def test_a_run_compares_what_it_published_and_a_difference_stops_the_next(histor
     before = len(versions.published)
     grow(history.run, history.rng, history.ids, 5)
     ports = history.run.ports(warehouse=ServingTooMany(history.run))
-    comparison = SparkComparison(history.spark, versions)
-    ports = replace(ports, reconcile=replace(ports.reconcile, comparison=comparison))
+    changes = SparkChangeComparison(history.spark, versions, MemoryServed(history.spark, versions))
+    ports = replace(ports, reconcile=replace(ports.reconcile, changes=changes))
     result = run_once(ports, TOPIC)
     assert (result.state, result.version) == ("published", before + 1)
     (difference,) = result.differences

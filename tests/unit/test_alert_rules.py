@@ -35,7 +35,7 @@ from jobs.settings.state_home import PROJECT
 from jobs.setup import programs
 from jobs.telemetry.figures_file import (
     record_halt,
-    record_open_differences,
+    record_reconciled,
     record_repeated_ids,
     recorded_check,
     write_figures,
@@ -87,7 +87,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     with recorded_check(path.parent, "rebuild", DifferenceError):
         pass
     record_halt(path.parent, "OffsetsGoneError")
-    record_open_differences(path.parent, 1)
+    record_reconciled(path.parent, differences=1, unreconciled_versions=1)
     record_repeated_ids(path.parent, 1)
     record_overdue({"VIEWLEDGER_STATE_DIR": str(path.parent)}, 1)
     summary = RunSummary(state_counts=Counter(dict.fromkeys(ALLOWED["statement"], 1)))

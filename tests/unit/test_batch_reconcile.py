@@ -6,13 +6,13 @@ import pytest
 
 from batch_layer.errors import DifferenceError, RefusedError
 from batch_layer.reconciling.reconcile import ReconcilePorts, never_reconciled, reconcile_after_run, reconcile_once
-from batch_layer.reconciling.reconciliation import DIFFERENCES_MAX
+from batch_layer.reconciling.reconciliation import DIFFERENCES_MAX, Reconciliation
 from batch_layer.versions.ports import RunEntry, StagedCounts
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.settled import BilledVideo
 from ingestion.contract.unavailable import Part, UnavailableError
 from ingestion.contract.version import PublishedVersion
-from tests.batch_fakes import Found, MemoryVersions
+from tests.batch_fakes import Found, FoundInChange, MemoryVersions
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 DAY = NOON.date()
@@ -38,8 +38,8 @@ def versions(count: int = 2) -> MemoryVersions:
     return store
 
 
-def ports(found: Found, store: MemoryVersions) -> ReconcilePorts:
-    return ReconcilePorts(store, store, found, found, found, lambda stage, text: None)
+def ports(found: Found, store: MemoryVersions, changes: FoundInChange | None = None) -> ReconcilePorts:
+    return ReconcilePorts(store, store, found, found, changes or FoundInChange(), found, lambda stage, text: None)
 
 
 def test_what_is_equal_is_kept_and_clears_what_was_open() -> None:
@@ -121,32 +121,56 @@ def test_a_repair_lets_the_tables_show_the_version_first_unless_a_run_is_at_work
     assert reconcile_once(ports(found, store), None, repair=True).is_equal
 
 
-def test_after_a_run_its_days_are_compared_and_those_of_a_run_that_could_not_compare_them() -> None:
-    found, store = Found(), versions()
-    result = reconcile_after_run(ports(found, store))
+def test_after_a_run_its_version_is_compared_and_those_of_runs_that_could_not_compare_them() -> None:
+    found, store = FoundInChange(), versions(3)
+    store.record("run", Reconciliation(1, None, ()))
+    result = reconcile_after_run(ports(Found(), store, found))
     assert result is not None
-    assert result.days == found.asked_days == (DAY - timedelta(days=2), DAY - timedelta(days=1))
+    assert (result.version, result.days, result.compared) == (3, None, {"raw_events": 5, "videos": 2})
+    assert found.asked == [(1, 3)]
     assert never_reconciled(store) == ()
-    assert reconcile_after_run(ports(found, store)) is None, "every day is compared once"
+    assert reconcile_after_run(ports(Found(), store, found)) is None, "every version is compared once"
 
 
-def test_days_that_could_not_be_compared_stay_to_be_compared() -> None:
+def test_the_first_versions_are_compared_with_nothing() -> None:
+    found = FoundInChange()
+    reconcile_after_run(ports(Found(), versions(2), found))
+    assert found.asked == [(0, 2)]
+
+
+def test_after_a_run_nothing_but_the_change_is_read() -> None:
+    everything = Found(files=["file /f is gone"], posted=[BilledVideo(9, *MONTH, "a", 3)])
+    result = reconcile_after_run(ports(everything, versions()))
+    assert result is not None
+    assert result.is_equal, "the next run looks at the files, and the command at all of it"
+    assert everything.asked == []
+
+
+def test_versions_that_could_not_be_compared_stay_to_be_compared() -> None:
     store = versions()
+    away = FoundInChange(failure=UnavailableError(Part.HDFS, "HDFS is away"))
     with pytest.raises(UnavailableError):
-        reconcile_after_run(ports(Found(failure=UnavailableError(Part.HDFS, "HDFS is away")), store))
+        reconcile_after_run(ports(Found(), store, away))
+    assert store.open_differences() == [], "a server that is away is not a difference"
     (sentence,) = never_reconciled(store)
-    assert sentence.startswith("2 days from 2026-11-18 on are not reconciled yet")
+    assert sentence.startswith("versions 1 to 2 are not reconciled yet")
     reconcile_once(ports(Found(), store), DAY)
     assert never_reconciled(store) == (sentence,), "one day is not all of them"
+    away.failure = None
+    reconcile_after_run(ports(Found(), store, away))
+    assert never_reconciled(store) == ()
+
+
+def test_a_comparison_of_everything_leaves_nothing_to_a_run() -> None:
+    store = versions()
     reconcile_once(ports(Found(), store), None)
     assert never_reconciled(store) == ()
 
 
 def test_what_is_found_after_a_run_is_open_until_everything_was_compared() -> None:
     store = versions()
-    reconcile_after_run(ports(Found(served=["video a differs"]), store))
+    found = FoundInChange(raw=["a row is gone"], judged=["another"], served=["video a differs"])
+    reconcile_after_run(ports(Found(), store, found))
     assert never_reconciled(store) == ()
     reconcile_once(ports(Found(), store), DAY)
-    assert [each.differences for each in store.open_differences()] == [("video a differs",)]
-    reconcile_once(ports(Found(), store), None)
-    assert store.open_differences() == []
+    assert [each.differences for each in store.open_differences()] == [("a row is gone", "another", "video a differs")]

@@ -1,18 +1,23 @@
 """Raw = batch = served = billed, as a comparison of numbers."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from batch_layer.lake.content import Content, Place
 from batch_layer.reconciling.reconciliation import (
+    VersionChange,
     VideoTotals,
     billed_differences,
+    gain_differences,
     place_differences,
     tally_differences,
     video_differences,
 )
+from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.settled import BilledVideo
+from ingestion.contract.version import PublishedVersion
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 HERE, LATER, BESIDE = Place(0, NOON), Place(0, NOON + timedelta(hours=1)), Place(1, NOON)
@@ -21,7 +26,7 @@ START, END = date(2026, 11, 1), date(2026, 12, 1)
 
 
 def totals(video_id: str, *counts: tuple[int, int]) -> VideoTotals:
-    return VideoTotals(video_id, dict(zip(("events", "by day"), counts, strict=True)))
+    return VideoTotals(video_id, dict(zip(("events", "by day", "PostgreSQL"), counts, strict=False)))
 
 
 def test_a_place_reads_back_what_it_is_called_by() -> None:
@@ -63,26 +68,53 @@ def test_the_tally_is_compared_by_partition_hour_and_verdict() -> None:
     ]
 
 
-def test_a_video_is_named_with_the_first_step_at_which_its_counts_change() -> None:
-    computed = [totals("b", (3, 2), (3, 1)), totals("a", (4, 4), (4, 4)), totals("c", (1, 0), (1, 0))]
-    assert video_differences(computed, {"a": (5, 4), "b": (3, 1), "c": (1, 0), "gone": (0, 0)}) == (
-        3,
-        [
-            "video a: by day has 4 views (4 billable), PostgreSQL has 5 views (4 billable)",
-            "video b: events has 3 views (2 billable), by day has 3 views (1 billable)",
-        ],
-    )
-
-
-def test_a_video_that_only_one_side_has_is_a_difference() -> None:
-    assert video_differences([totals("a", (1, 1), (1, 1))], {})[1] == [
-        "video a: by day has 1 views (1 billable), PostgreSQL has 0 views (0 billable)"
+def test_what_the_tally_has_gained_is_compared_by_partition() -> None:
+    assert gain_differences({0: 3, 2: 1}, {0: 3, 2: 1}) == []
+    assert gain_differences({0: 3, 1: -1}, {0: 2, 2: 4}) == [
+        "partition 0: tally has gained 3 events, and 2 were archived",
+        "partition 1: tally has gained -1 events, and 0 were archived",
+        "partition 2: tally has gained 0 events, and 4 were archived",
     ]
-    assert video_differences([], {"a": (1, 1)}) == (
-        1,
-        ["video a: the tables have no views, PostgreSQL has 1 views (1 billable)"],
+
+
+def test_a_video_is_named_with_the_first_step_at_which_its_counts_change() -> None:
+    computed = [
+        totals("b", (3, 2), (3, 1), (0, 0)),
+        totals("a", (4, 4), (4, 4), (5, 4)),
+        totals("c", (1, 0), (1, 0), (1, 0)),
+    ]
+    assert video_differences(computed) == [
+        "video a: by day has 4 views (4 billable), PostgreSQL has 5 views (4 billable)",
+        "video b: events has 3 views (2 billable), by day has 3 views (1 billable)",
+    ]
+
+
+def test_counts_of_one_day_are_named_with_it() -> None:
+    computed = [replace(totals("a", (1, 1), (2, 1)), day=day) for day in (END, START)]
+    assert video_differences(computed) == [
+        f"video a on {day}: events has 1 views (1 billable), by day has 2 views (1 billable)" for day in (START, END)
+    ]
+
+
+def vector(*ends: int) -> PublishedVersion:
+    return PublishedVersion(
+        version=len(ends),
+        run_id="run",
+        offsets=OffsetVector("video-views", ends),
+        watermarks=(NOON,),
+        snapshots={},
+        row_counts={},
+        content_hashes={},
+        day_rules={},
+        published_at=NOON,
     )
-    assert video_differences([totals("a", (1, 1), (1, 1))]) == (1, []), "nothing served is looked at"
+
+
+def test_a_change_covers_the_offsets_that_are_new_also_of_partitions_that_are() -> None:
+    assert [(each.partition, each.start, each.end) for each in VersionChange(None, vector(3, 0)).ranges] == [(0, 0, 3)]
+    grown = VersionChange(vector(3, 5), vector(3, 7, 2))
+    assert grown.after == 2
+    assert [(each.partition, each.start, each.end) for each in grown.ranges] == [(1, 5, 7), (2, 0, 2)]
 
 
 def billed(video_id: str | None, views: int, version: int = 7, *, may_be_fewer: bool = False) -> BilledVideo:

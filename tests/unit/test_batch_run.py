@@ -208,12 +208,12 @@ def test_a_run_that_ends_at_any_step_publishes_nothing_or_one_whole_version(step
 def test_a_server_that_goes_away_after_publishing_is_a_note_and_not_a_failure() -> None:
     fake = published(2, 0)
     fake.send(1, 0)
-    fake.found.failure = AWAY
+    fake.changed.failure = AWAY
     result = run(fake)
     assert result.state == "published"
     assert "is not reconciled" in " ".join(result.notes)
-    fake.found.failure = None
-    fake.found.judged = ["tally and events differ"]
+    fake.changed.failure = None
+    fake.changed.judged = ["tally and events differ"]
     fake.send(1, 0)
     assert run(fake).differences == ("tally and events differ",)
     with pytest.raises(DifferenceError, match="tally and events differ; nothing is published or billed until"):

@@ -1,0 +1,49 @@
+"""The counts that the API serves, as rows that Spark's executors read from PostgreSQL."""
+
+from typing import Protocol
+
+from pyspark.sql import DataFrame, SparkSession
+
+from batch_layer.lake.spark_postgres import read_postgres
+
+_COUNTS = """
+    SELECT DISTINCT ON (video_id) video_id, views, billable_views FROM published.video_counts
+    WHERE version > %d AND version <= %d ORDER BY video_id, version DESC"""
+_DAYS = """
+    SELECT video_id, event_day, sum(views_change)::bigint AS views, sum(billable_change)::bigint AS billable_views
+    FROM published.video_day_changes WHERE version > %d AND version <= %d GROUP BY video_id, event_day"""
+
+
+class ServedCounts(Protocol):
+    """Reads the served counts as data frames of video_id, views and billable_views."""
+
+    def counts_at(self, version: int) -> DataFrame:
+        """Return the counts of each video in force at a version; zeros where no view is left."""
+
+    def counts_between(self, after: int, until: int) -> DataFrame:
+        """Return the newest counts of each video that a version in (after, until] changed."""
+
+    def days_between(self, after: int, until: int) -> DataFrame:
+        """Return by how much the versions in (after, until] changed each video on each day, in the column event_day."""
+
+
+class SparkServedCounts:
+    """See the port `ServedCounts`."""
+
+    def __init__(self, spark: SparkSession, url: str) -> None:
+        self._spark, self._url = spark, url
+
+    def counts_at(self, version: int) -> DataFrame:
+        """See the port."""
+        return self.counts_between(0, version)
+
+    def counts_between(self, after: int, until: int) -> DataFrame:
+        """See the port."""
+        return self._read(_COUNTS % (after, until))
+
+    def days_between(self, after: int, until: int) -> DataFrame:
+        """See the port."""
+        return self._read(_DAYS % (after, until))
+
+    def _read(self, query: str) -> DataFrame:
+        return read_postgres(self._spark, self._url, query, key="video_id")

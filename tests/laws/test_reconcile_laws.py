@@ -25,7 +25,8 @@ from batch_layer.run.run import run_once
 from batch_layer.versions.ports import StagedCounts, VideoCount
 from ingestion.contract.settled import BilledVideo
 from tests.batch_fakes import TOPIC, MemoryVersions
-from tests.laws.test_batch_laws import START, grow, no_gate
+from tests.laws.test_batch_laws import no_gate
+from tests.random_logs import START, anything, grow, worlds
 from tests.spark_fixtures import MemoryRun, MemoryServed
 
 PARTITIONS = 3
@@ -57,9 +58,9 @@ class History:
         self.spark = spark
         self.run = MemoryRun.with_partitions(spark, PARTITIONS, folder, no_gate)
         self.rng = random.Random(51)
-        self.ids = [uuid.UUID(int=self.rng.getrandbits(128), version=4) for _ in range(60)]
+        self.worlds = worlds(self.rng, 2, (anything,))
         for _ in range(2):
-            grow(self.run, self.rng, self.ids, 40)
+            grow(self.run, self.rng, self.worlds, 40)
             run_once(self.run.ports(), TOPIC)
         self.version = self.run.versions.published[-1]
         row = self.run.warehouse.tables.at(RAW_EVENTS, self.version.snapshots[RAW_EVENTS]).orderBy("offset").first()
@@ -272,7 +273,7 @@ class LosingRows:
 
 
 def test_a_run_that_cannot_read_back_what_it_was_sent_publishes_nothing(history: History) -> None:
-    grow(history.run, history.rng, history.ids, 5)
+    grow(history.run, history.rng, history.worlds, 5)
     with pytest.raises(DifferenceError, match=r"raw_events has gained 5 rows .* and Kafka sent"):
         run_once(history.run.ports(warehouse=LosingRows(history.run)), TOPIC)
     assert len(history.run.versions.published) == 2
@@ -302,7 +303,7 @@ class ServingTooMany:
 def test_a_run_compares_what_it_published_and_a_difference_stops_the_next(history: History) -> None:
     versions = history.run.versions
     before = len(versions.published)
-    grow(history.run, history.rng, history.ids, 5)
+    grow(history.run, history.rng, history.worlds, 5)
     ports = history.run.ports(warehouse=ServingTooMany(history.run))
     changes = SparkChangeComparison(history.spark, versions, MemoryServed(history.spark, versions))
     ports = replace(ports, reconcile=replace(ports.reconcile, changes=changes))

@@ -9,10 +9,16 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+from pyspark.sql import SparkSession
+
+from batch_layer.gate.ports import GateReport
+from batch_layer.gate.spark_gate_sums import Subject
+from batch_layer.run.run import run_once
 from ingestion.contract.counting import LateEvent, OwnViewer, VideoFacts, judge_alone
 from tests.extreme_events import extreme_message
-from tests.spark_fixtures import MemoryRun
+from tests.spark_fixtures import TOPIC, MemoryRun
 
 START = datetime(2026, 11, 20, 12, tzinfo=UTC)
 PARTITIONS = 3
@@ -21,6 +27,12 @@ GERMANY = ("DE", "de", "DEU")
 VIDEOS = ("-a", "_b", "c")
 VIEWERS = ("ann", "ben")
 LATE_BY = timedelta(days=35)
+SALE_ON = START.date() - timedelta(days=1)
+FACTS = {
+    "-a": VideoFacts(20, (OwnViewer("ann"),)),
+    "c": VideoFacts(None, (OwnViewer("ann", to_on=SALE_ON), OwnViewer("ben", SALE_ON))),
+}
+"""What the catalogue says of a world without a name."""
 
 
 @dataclass
@@ -136,6 +148,12 @@ def worlds(rng: random.Random, count: int, kinds: Sequence[Callable[[World, date
     ]
 
 
+def plain_world(rng: random.Random, id_count: int) -> World:
+    """Return one world of anything, whose videos and viewers have their plain names."""
+    ids = [uuid.UUID(int=rng.getrandbits(128), version=4) for _ in range(id_count)]
+    return World("", random.Random(rng.getrandbits(64)), anything, ids)
+
+
 def grow(run: MemoryRun, rng: random.Random, among: Sequence[World], count: int) -> None:
     """Appends messages; append times rise within a partition and run apart between partitions."""
     clocks = [here[-1].appended_at if here else START for here in run.log.messages]
@@ -188,3 +206,24 @@ def random_fact(rng: random.Random, world: World) -> VideoFacts:
             own = OwnViewer(viewer + world.name, *spans)
             owners.append(own._replace(to_on=border) if kind == 2 else own)
     return VideoFacts(rng.choice([None, 1, 10, 20, 2_147_483_647]), tuple(owners))
+
+
+def no_gate(spark: SparkSession, subject: Subject, run_id: str, folder: Path) -> GateReport:
+    """Lets everything pass: these laws are checked by the test itself, and the gate takes longer than the rest."""
+    return GateReport((), 0, folder)
+
+
+def random_run(spark: SparkSession, rng: random.Random, folder: Path, *, rounds: int) -> MemoryRun:
+    """Publishes versions of a growing random log of a plain world, cut at random places, the last one at its end."""
+    among = [plain_world(rng, 80)]
+    run = MemoryRun.with_partitions(spark, PARTITIONS, folder, no_gate)
+    run.catalogue.versions = [FACTS]
+    for _ in range(rounds):
+        grow(run, rng, among, 60)
+        cut_somewhere(run, rng)
+        decide_some(run, rng)
+        run_once(run.ports(), TOPIC)
+    grow(run, rng, among, 1)
+    run.speed.positions = [None] * PARTITIONS
+    assert run_once(run.ports(), TOPIC).state == "published"
+    return run

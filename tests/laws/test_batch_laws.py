@@ -17,8 +17,6 @@ from pyspark.sql import functions as F
 import batch_layer.run.spark_rebuild
 import batch_layer.run.spark_warehouse
 from batch_layer.errors import GateFailedError
-from batch_layer.gate.ports import GateReport
-from batch_layer.gate.spark_gate_sums import Subject
 from batch_layer.judging.spark_decode import decode
 from batch_layer.lake.iceberg_tables import branch_of
 from batch_layer.lake.spark_changes import TableChanges
@@ -34,6 +32,7 @@ from ingestion.contract.unavailable import Part, UnavailableError
 from tests.batch_fakes import TOPIC
 from tests.random_logs import (
     PARTITIONS,
+    SALE_ON,
     START,
     World,
     anything,
@@ -41,6 +40,7 @@ from tests.random_logs import (
     decide_some,
     grow,
     later_facts,
+    no_gate,
     worlds,
 )
 from tests.spark_fixtures import MemoryRun
@@ -142,11 +142,6 @@ def cells_of(counted: dict, expected: dict) -> dict[tuple[object, ...], tuple[in
         views, billable = cells.get(cell, (0, 0))
         cells[cell] = (views + 1, billable + (expected[place][3] == Billability.BILLABLE))
     return cells
-
-
-def no_gate(spark: SparkSession, subject: Subject, run_id: str, folder: Path) -> GateReport:
-    """Lets everything pass: these laws are checked by the test itself, and the gate takes longer than the rest."""
-    return GateReport((), 0, folder)
 
 
 def first_run(spark: SparkSession, rng: random.Random, folder: Path, among: list[World]) -> MemoryRun:
@@ -269,7 +264,6 @@ class TamperedAfterDerive:
         return replace(derived, engine=replace(derived.engine, changes={**derived.engine.changes, TALLY: tampered}))
 
 
-SALE_ON = START.date() - timedelta(days=1)
 FACTS = {
     "-a-0": VideoFacts(20, (OwnViewer("ann-0"),)),
     "c-0": VideoFacts(None, (OwnViewer("ann-0", to_on=SALE_ON), OwnViewer("ben-0", SALE_ON))),

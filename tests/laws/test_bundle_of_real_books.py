@@ -29,8 +29,8 @@ from jobs.local_stack.stack import LocalStack, temporary_folder
 from tests.billing_fakes import run_of
 from tests.billing_postgres import put_in_force
 from tests.checkpoint_books import TODAY, Books, books_of, copied
-from tests.laws.test_batch_laws import START, random_run
 from tests.laws.test_settled_views_laws import CATALOGUE, CONTRACTS
+from tests.random_logs import START, random_run
 from tests.verifier import verifier
 
 PERIOD = Period(START.date() - timedelta(days=3), START.date() + timedelta(days=3))

@@ -19,7 +19,7 @@ from batch_layer.maintaining.iceberg_upkeep import IcebergUpkeep
 from batch_layer.run.run import run_once
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.version import PublishedVersion
-from tests.random_logs import PARTITIONS, anything, grow, worlds
+from tests.random_logs import PARTITIONS, grow, plain_world
 from tests.spark_fixtures import TOPIC, MemoryRun
 
 pytestmark = pytest.mark.usefixtures("empty_tables")
@@ -40,7 +40,7 @@ def refusing(spark: SparkSession, subject: Subject, run_id: str, folder: Path) -
 
 
 def published(run: MemoryRun, rng: random.Random, count: int) -> list[PublishedVersion]:
-    among = worlds(rng, 2, (anything,))
+    among = [plain_world(rng, 40)]
     for _ in range(count):
         grow(run, rng, among, 12)
         run_once(run.ports(), TOPIC)
@@ -68,7 +68,7 @@ def test_kept_versions_are_as_published_and_what_only_expired_ones_named_is_gone
     run = MemoryRun.with_partitions(spark, PARTITIONS, tmp_path, passing)
     versions = published(run, random.Random(1), 5)
     run.warehouse._gate = refusing
-    grow(run, random.Random(2), worlds(random.Random(3), 1, (anything,)), 5)
+    grow(run, random.Random(2), [plain_world(random.Random(3), 1)], 5)
     with pytest.raises(GateFailedError):
         run_once(run.ports(), TOPIC)
     refused = next(run_id for run_id in run.versions.runs_in("gate_failed"))
@@ -99,7 +99,7 @@ def test_a_file_without_a_snapshot_goes_when_it_is_old_and_one_that_a_branch_nam
     run = MemoryRun.with_partitions(spark, PARTITIONS, tmp_path, passing)
     (version,) = published(run, random.Random(3), 1)
     old, young = (files_of(spark, EVENTS)[0].parent / name for name in ("old.parquet", "young.parquet"))
-    grow(run, random.Random(4), worlds(random.Random(3), 1, (anything,)), 5)
+    grow(run, random.Random(4), [plain_world(random.Random(3), 1)], 5)
     end = OffsetVector(TOPIC, run.log.highwaters())
     with run.warehouse.open_branch("half-written", version) as branch:
         run.warehouse.archive(branch, version.offsets, end)

@@ -25,8 +25,7 @@ from batch_layer.run.run import run_once
 from batch_layer.versions.ports import StagedCounts, VideoCount
 from ingestion.contract.settled import BilledVideo
 from tests.batch_fakes import TOPIC, MemoryVersions
-from tests.laws.test_batch_laws import no_gate
-from tests.random_logs import START, anything, grow, worlds
+from tests.random_logs import START, grow, no_gate, plain_world
 from tests.spark_fixtures import MemoryRun, MemoryServed
 
 PARTITIONS = 3
@@ -58,7 +57,7 @@ class History:
         self.spark = spark
         self.run = MemoryRun.with_partitions(spark, PARTITIONS, folder, no_gate)
         self.rng = random.Random(51)
-        self.worlds = worlds(self.rng, 2, (anything,))
+        self.worlds = [plain_world(self.rng, 40)]
         for _ in range(2):
             grow(self.run, self.rng, self.worlds, 40)
             run_once(self.run.ports(), TOPIC)

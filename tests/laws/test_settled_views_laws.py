@@ -31,7 +31,7 @@ from ingestion.contract.policy import CountingPolicy, policy_on
 from ingestion.contract.settled import SettledPiece
 from tests.batch_fakes import TOPIC, key_of
 from tests.billing_fakes import card_of
-from tests.laws.test_batch_laws import FACTS, GERMANY, SALE_ON, START, random_run
+from tests.random_logs import FACTS, GERMANY, SALE_ON, START, random_run
 from tests.spark_fixtures import MemoryRun
 
 LONG_AGO = START.date() - timedelta(days=90)

@@ -165,9 +165,17 @@ def _location(tables: IcebergTables) -> Any:
 
 
 def _unpublished(tables: IcebergTables, run: MemoryRun) -> dict[str, list[int]]:
+    """Return the snapshots that no version has and that no version was made from."""
     found = {}
     for name in TABLES:
-        known = {each.snapshots[name] for each in run.versions.published}
+        # a run that replaces rows leaves two snapshots, of which its version has the later one
+        parents = {each.snapshotId(): each.parentId() for each in tables._table(name).snapshots()}
+        known: set[int | None] = set()
+        for version in run.versions.published:
+            snapshot: int | None = version.snapshots[name]
+            while snapshot is not None and snapshot not in known:
+                known.add(snapshot)
+                snapshot = parents.get(snapshot)
         found[name] = [
             int(each.snapshotId()) for each in tables._table(name).snapshots() if each.snapshotId() not in known
         ]

@@ -11,6 +11,7 @@ from batch_layer.errors import DifferenceError
 from batch_layer.judging.spark_aggregates import changed_cells, whole
 from batch_layer.lake.aggregates import AGGREGATES, Aggregate
 from batch_layer.lake.iceberg_tables import NAMESPACE, IcebergTables, branch_target
+from batch_layer.lake.spark_changes import TableChanges
 from batch_layer.lake.spark_kept import kept
 from batch_layer.lake.spark_stored import with_position
 from batch_layer.lake.tables import EVENTS, RAW_EVENTS, TABLES, VIEWS_BY_VIDEO
@@ -153,8 +154,8 @@ def test_a_new_aggregate_needs_only_its_declaration(spark: SparkSession, tables:
     for each in (watched, by_country):
         stored[each.table].writeTo(f"{NAMESPACE}.{each.table}").using("iceberg").create()
     changes = changed_cells(
-        added.rows,
-        removed.rows,
+        TableChanges(removed, added.rows),
+        (),
         lambda name: spark.table(f"{NAMESPACE}.{name}"),
         aggregates=(watched, by_country),
     )

@@ -302,7 +302,7 @@ class ServingTooMany:
 def test_a_run_compares_what_it_published_and_a_difference_stops_the_next(history: History) -> None:
     versions = history.run.versions
     before = len(versions.published)
-    grow(history.run, history.rng, history.worlds, 5)
+    grow(history.run, history.rng, history.worlds, 25)
     ports = history.run.ports(warehouse=ServingTooMany(history.run))
     changes = SparkChangeComparison(history.spark, versions, MemoryServed(history.spark, versions))
     ports = replace(ports, reconcile=replace(ports.reconcile, changes=changes))

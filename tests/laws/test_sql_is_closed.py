@@ -96,7 +96,7 @@ def test_the_folder_of_a_closed_table_is_its_owners_alone(
 def test_no_unpublished_snapshot_can_be_named(tables: PublishedTables, server: AnalystsServer) -> None:
     for table, snapshots in server.unpublished.items():
         for snapshot in snapshots:
-            with pytest.raises(QueryError, match="cannot be found" if table in CLOSED_TABLES else "Cannot find"):
+            with pytest.raises(QueryError, match="cannot be found" if table in CLOSED_TABLES else "no longer kept"):
                 tables.query(f"SELECT * FROM {table} VERSION AS OF {snapshot}")
 
 

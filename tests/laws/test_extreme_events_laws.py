@@ -136,8 +136,8 @@ def test_the_oldest_contract_gives_what_it_gave_before_versions_were_named() -> 
         row = spark_decode._Decoder(BEFORE_VERSIONS)._row(b"video", raw, (0, 0), AT_MS * 1000)[:-1]
         if row[-1] and row[-1][0]["code"] == "event_unreadable":
             continue  # these stopped the run
-        told = [each.hex() if isinstance(each, bytes) else each for each in row]  # the digest was text then
-        digest.update(json.dumps(told, default=str).encode())
+        as_text = [each.hex() if isinstance(each, bytes) else each for each in row]  # the digest was text then
+        digest.update(json.dumps(as_text, default=str).encode())
     assert digest.hexdigest() == OLDEST_GIVES, "an archived event has another outcome now"
 
 

@@ -1,0 +1,142 @@
+"""The tables of an earlier release, published again in today's layout: counts, history and rebuild stay right."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from batch_layer.errors import RefusedError
+from batch_layer.gate import gx_gate
+from batch_layer.lake.iceberg_tables import NAMESPACE
+from batch_layer.lake.spark_content_hash import contents
+from batch_layer.lake.spark_kept import kept
+from batch_layer.lake.tables import EVENTS, TABLES, VIDEO_FACTS, VIEWERS, VIEWS_BY_VIDEO
+from batch_layer.run.rebuild import rebuild_once
+from batch_layer.run.run import run_once
+from batch_layer.run.spark_warehouse import SparkWarehouse
+from batch_layer.run.upgrade import upgrade_once
+from batch_layer.settled.iceberg_settled_views import IcebergSettledViews
+from ingestion.contract.periods import Period
+from ingestion.contract.unavailable import UnavailableError
+from ingestion.contract.version import DayRules, PublishedVersion
+from tests.batch_fakes import TOPIC
+from tests.laws.test_batch_laws import Crash, CrashingBefore, assert_equals_settle, no_gate
+from tests.random_logs import PARTITIONS, decide_some, grow, later_facts, random_facts, worlds
+from tests.spark_fixtures import MemoryRun
+
+SEED = 20261128
+NOVEMBER = Period(datetime(2026, 11, 1, tzinfo=UTC).date(), datetime(2026, 12, 1, tzinfo=UTC).date())
+FORMER_EVENTS = """partition int, offset bigint, appended_at timestamp, event_id string, video_id string,
+    user_id string, session_id string, happened_at timestamp, event_day date, event_hour timestamp, view_duration int,
+    revenue_eligible boolean, country string, device_type string, ad_types array<string>, payload_digest string,
+    verdict string, reasons array<struct<code: string, detail: string>>, billability string, policy_version int,
+    catalogue_version bigint"""
+"""The columns of the events before personal columns lay apart."""
+
+
+def made_former(run: MemoryRun, spark: SparkSession) -> PublishedVersion:
+    """Gives the tables the layout of the earlier release, and returns its version in place of the published one."""
+    version, tables = run.versions.published[-1], run.warehouse.tables
+    persons = tables.at(VIEWERS, version.snapshots[VIEWERS]).select("partition", "offset", "user_id", "session_id")
+    rows = kept(tables.at(EVENTS, version.snapshots[EVENTS]).join(persons, ["partition", "offset"], "left"))
+    for name in (EVENTS, VIEWERS, VIDEO_FACTS):
+        spark.sql(f"DROP TABLE {NAMESPACE}.{name} PURGE")
+    spark.sql(f"CREATE TABLE {NAMESPACE}.{EVENTS} ({FORMER_EVENTS}) USING iceberg PARTITIONED BY (event_day)")
+    for name, table in TABLES.items():
+        if name not in (EVENTS, VIEWERS, VIDEO_FACTS):
+            listed = ", ".join(f"'{key}'" for key in table.properties)
+            spark.sql(f"ALTER TABLE {NAMESPACE}.{name} UNSET TBLPROPERTIES IF EXISTS ({listed})")
+    former = {"payload_digest": F.lower(F.hex("payload_digest")), "catalogue_version": F.lit(1).cast("bigint")}
+    changed = rows.rows.withColumns(former).drop("id_hash")
+    changed.select(*spark.table(f"{NAMESPACE}.{EVENTS}").columns).writeTo(f"{NAMESPACE}.{EVENTS}").append()
+    snapshots = {name: snapshot for name, snapshot in version.snapshots.items() if name not in (VIEWERS, VIDEO_FACTS)}
+    snapshots[EVENTS] = tables.main(EVENTS) or 0
+    content = contents({EVENTS: tables.at(EVENTS, snapshots[EVENTS])})[EVENTS, None]
+    days = sorted(version.day_rules)
+    return replace(
+        version,
+        snapshots=snapshots,
+        row_counts={name: version.row_counts[name] for name in snapshots},
+        content_hashes={name: version.content_hashes[name] for name in snapshots} | {EVENTS: content.text},
+        # a day kept the catalogue by which it was last judged
+        day_rules={day: DayRules(1, 1 if number % 2 else 0) for number, day in enumerate(days)},
+    )
+
+
+def seen_of(spark: SparkSession, version: PublishedVersion) -> Sequence[object]:
+    """What billing and reviewers read of a version."""
+    views = IcebergSettledViews(spark, version, tuple)
+    totals = spark.read.option("versionAsOf", version.snapshots[VIEWS_BY_VIDEO]).table(f"{NAMESPACE}.{VIEWS_BY_VIDEO}")
+    return [
+        views.open_review_items(NOVEMBER),
+        sorted((each.partition, each.offset, each.first_place) for each in views.conflicts(NOVEMBER)),
+        sorted((each.partition, each.offset) for each in views.late_events(NOVEMBER)),
+        views.contradictions(NOVEMBER),
+        sorted(map(tuple, totals.collect())),
+    ]
+
+
+CRASH_POINTS = [
+    ("warehouse", "rewrite", True),
+    ("warehouse", "tag", True),
+    ("versions", "publish", False),
+]
+
+
+@pytest.fixture
+def former(spark: SparkSession, empty_tables: None, tmp_path: Path) -> MemoryRun:
+    """A run whose only version has the tables of the earlier release."""
+    rng = random.Random(SEED)
+    run = MemoryRun.with_partitions(spark, PARTITIONS, tmp_path, no_gate)
+    among = worlds(rng, 16)
+    run.catalogue.versions = [random_facts(rng, among)]
+    grow(run, rng, among, 150)
+    decide_some(run, rng)
+    assert run_once(run.ports(), TOPIC).state == "published"
+    run.versions.published = [made_former(run, spark)]
+    run.catalogue.versions.append(later_facts(rng, among, run.catalogue.versions))
+    return run
+
+
+def test_an_upgrade_keeps_reach_and_history_and_a_crash_at_any_step_leaves_the_former_version(
+    spark: SparkSession, former: MemoryRun, tmp_path: Path
+) -> None:
+    run, rng = former, random.Random(SEED)
+    before = run.versions.published[0]
+    seen = seen_of(spark, before)
+    grow(run, rng, worlds(rng, 4), 10)
+    for work in (lambda: run_once(run.ports(), TOPIC), lambda: rebuild_once(run.ports())):
+        with pytest.raises(RefusedError, match=r"version 1 has the tables of an earlier release; .*batch upgrade once"):
+            work()
+    for port, method, after in CRASH_POINTS:
+        with pytest.raises((Crash, UnavailableError)):
+            upgrade_once(run.ports(**{port: CrashingBefore(getattr(run, port), method, after=after)}))
+        assert run.versions.published == [before], method
+    assert seen_of(spark, before) == seen, "also after the columns of the tables have changed"
+    gated = SparkWarehouse(spark, run.log, run.catalogue, reports=tmp_path, gate=gx_gate.judge)
+    result = upgrade_once(run.ports(warehouse=gated))
+    assert (result.state, result.version, result.archived_count) == ("published", 2, 0)
+    now = run.versions.published[-1]
+    assert (now.offsets, now.watermarks, now.event_contracts) == (
+        before.offsets,
+        before.watermarks,
+        before.event_contracts,
+    )
+    assert now.snapshots.keys() == TABLES.keys()
+    assert {rules.catalogue_version for rules in now.day_rules.values()} == {2}
+    assert_equals_settle(run, spark, run.catalogue.versions[-1], SEED)
+    assert rebuild_once(run.ports()).state == "equal"
+    assert upgrade_once(run.ports()).state == "nothing_new"
+    # later runs go on from there, and the version before the upgrade is read as it was
+    run.catalogue.versions.append(later_facts(rng, worlds(random.Random(SEED), 16), run.catalogue.versions))
+    decide_some(run, rng)
+    assert run_once(run.ports(), TOPIC).state == "published"
+    assert_equals_settle(run, spark, run.catalogue.versions[-1], SEED)
+    assert rebuild_once(run.ports()).state == "equal"
+    assert seen_of(spark, before) == seen
+    assert run.versions.runs_in("running") == []

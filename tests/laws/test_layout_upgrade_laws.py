@@ -11,21 +11,19 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from batch_layer.errors import RefusedError
-from batch_layer.gate import gx_gate
 from batch_layer.lake.iceberg_tables import NAMESPACE
 from batch_layer.lake.spark_content_hash import contents
 from batch_layer.lake.spark_kept import kept
 from batch_layer.lake.tables import EVENTS, TABLES, VIDEO_FACTS, VIEWERS, VIEWS_BY_VIDEO
 from batch_layer.run.rebuild import rebuild_once
 from batch_layer.run.run import run_once
-from batch_layer.run.spark_warehouse import SparkWarehouse
 from batch_layer.run.upgrade import upgrade_once
 from batch_layer.settled.iceberg_settled_views import IcebergSettledViews
 from ingestion.contract.periods import Period
 from ingestion.contract.unavailable import UnavailableError
 from ingestion.contract.version import DayRules, PublishedVersion
 from tests.batch_fakes import TOPIC
-from tests.laws.test_batch_laws import Crash, CrashingBefore, assert_equals_settle, no_gate
+from tests.laws.test_batch_laws import Crash, CrashingBefore, assert_equals_settle
 from tests.random_logs import PARTITIONS, decide_some, grow, later_facts, random_facts, worlds
 from tests.spark_fixtures import MemoryRun
 
@@ -92,7 +90,7 @@ CRASH_POINTS = [
 def former(spark: SparkSession, empty_tables: None, tmp_path: Path) -> MemoryRun:
     """A run whose only version has the tables of the earlier release."""
     rng = random.Random(SEED)
-    run = MemoryRun.with_partitions(spark, PARTITIONS, tmp_path, no_gate)
+    run = MemoryRun.with_partitions(spark, PARTITIONS, tmp_path)
     among = worlds(rng, 16)
     run.catalogue.versions = [random_facts(rng, among)]
     grow(run, rng, among, 150)
@@ -104,7 +102,7 @@ def former(spark: SparkSession, empty_tables: None, tmp_path: Path) -> MemoryRun
 
 
 def test_an_upgrade_keeps_reach_and_history_and_a_crash_at_any_step_leaves_the_former_version(
-    spark: SparkSession, former: MemoryRun, tmp_path: Path
+    spark: SparkSession, former: MemoryRun
 ) -> None:
     run, rng = former, random.Random(SEED)
     before = run.versions.published[0]
@@ -118,8 +116,7 @@ def test_an_upgrade_keeps_reach_and_history_and_a_crash_at_any_step_leaves_the_f
             upgrade_once(run.ports(**{port: CrashingBefore(getattr(run, port), method, after=after)}))
         assert run.versions.published == [before], method
     assert seen_of(spark, before) == seen, "also after the columns of the tables have changed"
-    gated = SparkWarehouse(spark, run.log, run.catalogue, reports=tmp_path, gate=gx_gate.judge)
-    result = upgrade_once(run.ports(warehouse=gated))
+    result = upgrade_once(run.ports())
     assert (result.state, result.version, result.archived_count) == ("published", 2, 0)
     now = run.versions.published[-1]
     assert (now.offsets, now.watermarks, now.event_contracts) == (

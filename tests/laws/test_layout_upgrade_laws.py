@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from batch_layer.errors import RefusedError
-from batch_layer.lake.iceberg_tables import NAMESPACE
+from batch_layer.lake.iceberg_tables import NAMESPACE, IcebergTables
 from batch_layer.lake.spark_content_hash import contents
 from batch_layer.lake.spark_kept import kept
 from batch_layer.lake.tables import EVENTS, TABLES, VIDEO_FACTS, VIEWERS, VIEWS_BY_VIDEO
@@ -53,6 +53,7 @@ def made_former(run: MemoryRun, spark: SparkSession) -> PublishedVersion:
     changed = rows.rows.withColumns(former).drop("id_hash")
     changed.select(*spark.table(f"{NAMESPACE}.{EVENTS}").columns).writeTo(f"{NAMESPACE}.{EVENTS}").append()
     snapshots = {name: snapshot for name, snapshot in version.snapshots.items() if name not in (VIEWERS, VIDEO_FACTS)}
+    tables = run.warehouse.tables = IcebergTables(spark)  # the former one holds the table that was dropped
     snapshots[EVENTS] = tables.main(EVENTS) or 0
     content = contents({EVENTS: tables.at(EVENTS, snapshots[EVENTS])})[EVENTS, None]
     days = sorted(version.day_rules)

@@ -27,6 +27,8 @@ from jobs.wiring.postgres_logins import in_database
 from tests.billing_postgres import own_database
 
 RUN_SECONDS_MAX = 240.0
+WAREHOUSE_PREFIX = "batch-"
+"""Each batch layer of a test has a folder in the root of HDFS whose name begins so."""
 
 
 @dataclass
@@ -119,7 +121,7 @@ def batch(
 @contextmanager
 def own_batch(stack_environment: Mapping[str, str], state: Path, warm: WarmDriver) -> Iterator[Batch]:
     """A batch layer that no other test sends to or runs on."""
-    name = f"batch-{secrets.token_hex(4)}"
+    name = f"{WAREHOUSE_PREFIX}{secrets.token_hex(4)}"
     bootstrap = stack_environment["VIEWLEDGER_KAFKA_BOOTSTRAP"]
     settings = {"message.timestamp.type": "LogAppendTime"}
     with closing(KafkaAdminClient(bootstrap_servers=bootstrap)) as admin:

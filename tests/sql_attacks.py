@@ -5,10 +5,12 @@ import urllib.request
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg2
 
-from tests.batch_on_stack import Batch
+from tests.batch_on_stack import WAREHOUSE_PREFIX, Batch
 
 WRITES = """
     INSERT INTO {table} SELECT * FROM {table}
@@ -74,15 +76,21 @@ def statements(text: str, places: Mapping[str, object]) -> list[str]:
 
 
 def state(batch: Batch) -> object:
-    """Return the catalogue's rows, the pointer, and how many folders, files and bytes HDFS holds."""
+    """Return the catalogue's rows, the pointer, and how many folders, files and bytes the warehouse holds.
+
+    Of HDFS outside it the names in its root, but for other tests' warehouses, which are written meanwhile.
+    """
     with closing(psycopg2.connect(batch.environ["VIEWLEDGER_POSTGRES_URL"])) as connection:
         cursor = connection.cursor()
         rows = []
         for table in ("iceberg_tables", "iceberg_namespace_properties", "published.versions", "published.pointer"):
             cursor.execute(f"SELECT md5(string_agg(t::text, '|' ORDER BY t::text)), count(*) FROM {table} t")
             rows.append((table, cursor.fetchone()))
-    summary = webhdfs(batch, "GET", "/?op=GETCONTENTSUMMARY", "viewledger")["ContentSummary"]
-    return rows, {name: summary[name] for name in ("directoryCount", "fileCount", "length")}
+    own = urlsplit(batch.environ["VIEWLEDGER_WAREHOUSE"]).path
+    summary = webhdfs(batch, "GET", f"{own}?op=GETCONTENTSUMMARY", "viewledger")["ContentSummary"]
+    listed: Any = webhdfs(batch, "GET", "/?op=LISTSTATUS", "viewledger")["FileStatuses"]["FileStatus"]
+    names = sorted(each["pathSuffix"] for each in listed if not each["pathSuffix"].startswith(WAREHOUSE_PREFIX))
+    return rows, names, {name: summary[name] for name in ("directoryCount", "fileCount", "length")}
 
 
 def webhdfs(batch: Batch, method: str, question: str, user: str) -> dict[str, dict[str, int]]:

@@ -3,19 +3,15 @@
 import json
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Mapping
 
 from faults.scene import PROGRAM_SECONDS, Scene
 from faults.spark_cluster import WORKERS, SparkCluster
 from faults.yarn_cluster import YarnCluster
-from jobs.child.process import bound_to_parent
 from jobs.exit_codes import ExitCode
-from jobs.local_stack.servers import our_command
 from jobs.settings.declared.servers import HDFS_URL
 from jobs.settings.declared.spark import SPARK_START_SECONDS
-from jobs.settings.state_home import PROJECT
 
 START_SECONDS = 20
 SLACK_SECONDS = 60.0
@@ -73,16 +69,7 @@ def master_silent(scene: Scene) -> None:
 
 def _rebuild_agrees(scene: Scene, settings: Mapping[str, str]) -> None:
     """Raise AssertionError if a rebuild on the cluster finds a difference."""
-    done = subprocess.run(
-        our_command("rebuild", "batch", "--json"),
-        env={**scene.environ, **settings},
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-        timeout=PROGRAM_SECONDS,
-        check=False,
-        preexec_fn=bound_to_parent(signal.SIGTERM),
-    )
+    done = scene.run_program("jobs.cli", "rebuild", "batch", "--json", changes=settings)
     if done.returncode != ExitCode.OK or json.loads(done.stdout)["state"] != "equal":
         raise AssertionError(f"a rebuild on the cluster ended with {done.returncode}: {done.stderr[-800:]}")
 

@@ -4,6 +4,8 @@ import signal
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from jobs.child.accounts import owned_folder
 from jobs.child.process import start
@@ -65,3 +67,26 @@ class JavaNodes:
         """End all nodes."""
         for name in self._children:
             self.kill(name)
+
+
+class NodesInBlock:
+    """A cluster whose nodes live as long as a `with` block; those of a start that fails are ended, too."""
+
+    nodes: JavaNodes
+
+    def start(self) -> None:
+        """Start the nodes, and wait until they can be used."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.nodes.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.nodes.close()

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -182,12 +183,14 @@ class Scene:
         self._closing.callback(disk.close)
         return disk
 
-    def run_program(self, module: str, *words: str) -> "subprocess.CompletedProcess[str]":
-        """Run one of our modules as a program with the scene's settings, and wait for its end."""
+    def run_program(
+        self, module: str, *words: str, changes: Mapping[str, str] = MappingProxyType({})
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run one of our modules as a program with the scene's settings and some changes; wait for its end."""
         python, *flags = our_command()[:2]
         return subprocess.run(
             [python, *flags, "-m", module, *words],
-            env=self.environ,
+            env={**self.environ, **changes},
             cwd=PROJECT,
             capture_output=True,
             text=True,

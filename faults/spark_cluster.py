@@ -5,10 +5,9 @@ import sys
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
-from faults.java_nodes import JavaNodes
+from faults.java_nodes import JavaNodes, NodesInBlock
 from faults.waiting import until
 from jobs.local_stack.ports import some_free_ports
 from jobs.settings.declared import spark
@@ -18,7 +17,7 @@ READY_SECONDS = 60.0
 SCALA = "2.13"
 
 
-class SparkCluster:
+class SparkCluster(NodesInBlock):
     """One core and one executor on each worker. Use it in a `with` block, from the main thread."""
 
     def __init__(self, folder: Path, *, executor_memory: str = "700m", worker_memory: str = "1g") -> None:
@@ -66,19 +65,6 @@ class SparkCluster:
                 return dict(json.load(answer))
         except OSError:
             return {}
-
-    def __enter__(self) -> "SparkCluster":
-        try:
-            self.start()
-        except BaseException:
-            self.nodes.close()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.nodes.close()
 
 
 def spark_home() -> Path:

@@ -4,9 +4,8 @@ import json
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 
-from faults.java_nodes import JavaNodes
+from faults.java_nodes import JavaNodes, NodesInBlock
 from faults.spark_cluster import executor_settings, spark_home
 from faults.waiting import until
 from jobs.local_stack.hdfs_nodes import LOG4J, xml
@@ -29,7 +28,7 @@ QUEUES = {
 }
 
 
-class YarnCluster:
+class YarnCluster(NodesInBlock):
     """Room for one application with two executors. Use it in a `with` block, from the main thread."""
 
     def __init__(self, folder: Path, hdfs_url: str) -> None:
@@ -90,16 +89,3 @@ class YarnCluster:
         }
         for name, text in files.items():
             (self._etc / name).write_text(text, encoding="utf-8")
-
-    def __enter__(self) -> "YarnCluster":
-        try:
-            self.start()
-        except BaseException:
-            self.nodes.close()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.nodes.close()

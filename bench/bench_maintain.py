@@ -82,7 +82,8 @@ class Archive:
         )
         self._tables, self._warehouse = IcebergTables(self._spark), folder / "warehouse"
         self._tables.create_missing()
-        self._snapshots = self._tables.open_branch("first", {})
+        self._tables.open_branch("first", {})
+        self._snapshots = self._tables.heads("first")
         self._tables.move_main(self._snapshots)
         self._tables.drop_branch("first")
         self._store, self._staging = PostgresVersionStore(url), PostgresStaging(url)

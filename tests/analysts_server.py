@@ -161,7 +161,7 @@ def stop_connect(spark: SparkSession) -> None:
 
 
 def _location(tables: IcebergTables) -> Any:
-    return lambda name: str(tables._table(name).operations().current().metadataFileLocation())
+    return lambda name: str(tables.table(name).operations().current().metadataFileLocation())
 
 
 def _unpublished(tables: IcebergTables, run: MemoryRun) -> dict[str, list[int]]:
@@ -169,7 +169,7 @@ def _unpublished(tables: IcebergTables, run: MemoryRun) -> dict[str, list[int]]:
     found = {}
     for name in TABLES:
         # a run that replaces rows leaves two snapshots, of which its version has the later one
-        parents = {each.snapshotId(): each.parentId() for each in tables._table(name).snapshots()}
+        parents = {each.snapshotId(): each.parentId() for each in tables.table(name).snapshots()}
         known: set[int | None] = set()
         for version in run.versions.published:
             snapshot: int | None = version.snapshots[name]
@@ -177,7 +177,7 @@ def _unpublished(tables: IcebergTables, run: MemoryRun) -> dict[str, list[int]]:
                 known.add(snapshot)
                 snapshot = parents.get(snapshot)
         found[name] = [
-            int(each.snapshotId()) for each in tables._table(name).snapshots() if each.snapshotId() not in known
+            int(each.snapshotId()) for each in tables.table(name).snapshots() if each.snapshotId() not in known
         ]
     assert found[RAW_EVENTS], "a refused and a half-written run leave snapshots"
     return found

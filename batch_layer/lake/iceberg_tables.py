@@ -76,26 +76,20 @@ class IcebergTables:
         Further rights that an administrator granted by an access control list remain.
         """
         java: Any = self._spark._jvm
-        folder = java.org.apache.hadoop.fs.Path(self._table(name).location())
+        folder = java.org.apache.hadoop.fs.Path(self.table(name).location())
         files = folder.getFileSystem(self._spark._jsc.hadoopConfiguration())
         status = files.getFileStatus(folder)
         if not status.hasAcl() and status.getPermission().toShort() & 0o077:
             files.setPermission(folder, java.org.apache.hadoop.fs.permission.FsPermission(0o700))
 
-    def open_branch(self, branch: str, base: Mapping[str, int]) -> dict[str, int]:
-        """Create `branch` from the base snapshots in every table; an absent base is the empty table.
-
-        Return the snapshot that each branch starts from.
-        """
-        starts = {}
+    def open_branch(self, branch: str, base: Mapping[str, int]) -> None:
+        """Create `branch` from the base snapshots in every table; an absent base is the empty table."""
         for name in TABLES:
-            table = self._table(name)
+            table = self.table(name)
             self._drop_branch(table, branch)
             changes = table.manageSnapshots()
             # without a snapshot Iceberg makes an empty one; main of an unpublished table is never moved, so it has none
             (changes.createBranch(branch, base[name]) if name in base else changes.createBranch(branch)).commit()
-            starts[name] = self.head(name, branch)
-        return starts
 
     def heads(self, branch: str) -> dict[str, int]:
         """Return the newest snapshot of a branch in every table."""
@@ -127,14 +121,14 @@ class IcebergTables:
             )
 
     def _position_deletes(self, name: str, branch: str) -> int:
-        return int(self._table(name).snapshot(branch).summary().get("total-position-deletes") or 0)
+        return int(self.table(name).snapshot(branch).summary().get("total-position-deletes") or 0)
 
     def tag(self, label: str, snapshots: Mapping[str, int]) -> None:
         """Tag the snapshots; a tag that a crashed run left is moved. Personal columns are not kept by tags."""
         for name, snapshot in snapshots.items():
             if name == VIEWERS:
                 continue
-            table = self._table(name)
+            table = self.table(name)
             changes = table.manageSnapshots()
             there = table.refs().containsKey(label)
             (changes.replaceTag(label, snapshot) if there else changes.createTag(label, snapshot)).commit()
@@ -143,7 +137,7 @@ class IcebergTables:
         """Make `main` show exactly these snapshots; return the tables whose `main` was another."""
         moved = []
         for name, snapshot in snapshots.items():
-            table = self._table(name)
+            table = self.table(name)
             current = table.snapshot("main")
             if current is None or current.snapshotId() != snapshot:
                 changes = table.manageSnapshots()
@@ -158,12 +152,12 @@ class IcebergTables:
     def drop_branch(self, branch: str) -> None:
         """Remove a branch from every table; its files stay until snapshots are expired."""
         for name in TABLES:
-            self._drop_branch(self._table(name), branch)
+            self._drop_branch(self.table(name), branch)
 
     def drop_branches(self, prefix: str, keep: Collection[str]) -> None:
         """Remove every branch whose name begins with `prefix`, except those to keep, from every table."""
         for name in TABLES:
-            table = self._table(name)
+            table = self.table(name)
             for branch in [str(ref) for ref in table.refs().keySet() if str(ref).startswith(prefix)]:
                 if branch not in keep:
                     self._drop_branch(table, branch)
@@ -192,23 +186,23 @@ class IcebergTables:
 
     def totals(self, name: str, snapshot: int) -> tuple[int, int]:
         """Return the number of data files and of rows that a snapshot counts."""
-        summary = self._table(name).snapshot(snapshot).summary()
+        summary = self.table(name).snapshot(snapshot).summary()
         return int(summary.get("total-data-files")), int(summary.get("total-records"))
 
     def main(self, name: str) -> int | None:
         """Return the snapshot that `main` shows."""
-        current = self._table(name).currentSnapshot()
+        current = self.table(name).currentSnapshot()
         return None if current is None else int(current.snapshotId())
 
     def folder(self, name: str) -> str:
         """Return the folder of a table's data files, in full."""
-        return f"{self._table(name).location()}/data"
+        return f"{self.table(name).location()}/data"
 
     def exists(self) -> bool:
         """Return whether the tables exist."""
         return bool(self._spark.catalog.tableExists(f"{NAMESPACE}.{TALLY}"))
 
-    def _table(self, name: str) -> Any:
+    def table(self, name: str) -> Any:
         """Return a table as it is now; loaded once, its metadata is read again only if it changed."""
         if name in self._loaded:
             self._loaded[name].refresh()
@@ -220,7 +214,7 @@ class IcebergTables:
 
     def head(self, name: str, branch: str) -> int:
         """Return the newest snapshot of a table's branch."""
-        return int(self._table(name).snapshot(branch).snapshotId())
+        return int(self.table(name).snapshot(branch).snapshotId())
 
     @staticmethod
     def _drop_branch(table: Any, branch: str) -> None:

@@ -227,3 +227,8 @@ TABLES: dict[str, Table] = {
 
 OPEN_TABLES = tuple(name for name in TABLES if name not in CLOSED_TABLES)
 """The tables that analysts may read."""
+
+
+def has_todays_layout(snapshots: Mapping[str, int]) -> bool:
+    """Return whether the tables of a version, by their snapshots, are those of this release."""
+    return snapshots.keys() == TABLES.keys()

@@ -3,14 +3,13 @@
 import re
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 from pyspark.sql import SparkSession
 
 from batch_layer.errors import RefusedError
 from batch_layer.lake.iceberg_tables import NAMESPACE, IcebergTables, branch_of
 from batch_layer.lake.spark_errors import translated
-from batch_layer.lake.tables import TABLES
+from batch_layer.lake.tables import TABLES, has_todays_layout
 from ingestion.contract.version import PublishedVersion
 
 CATALOG = NAMESPACE.partition(".")[0]
@@ -28,12 +27,12 @@ class IcebergUpkeep:
     @translated
     def repair(self, current: PublishedVersion, kept_runs: Collection[str]) -> list[str]:
         """See the port."""
-        if current.snapshots.keys() != TABLES.keys():
+        if not has_todays_layout(current.snapshots):
             raise RefusedError(
                 f"version {current.version} has the tables of an earlier release; ./viewledger batch upgrade once"
             )
         for name in TABLES:
-            table = self._table(name)
+            table = self._tables.table(name)
             if any(table.properties().get(key) != value for key, value in PROPERTIES.items()):
                 change = table.updateProperties()
                 for key, value in PROPERTIES.items():
@@ -47,7 +46,7 @@ class IcebergUpkeep:
         """See the port. One commit for each table, however many tags."""
         gone, count = {f"v{version}" for version in versions}, 0
         for name in TABLES:
-            table = self._table(name)
+            table = self._tables.table(name)
             tags = sorted(gone & {str(ref) for ref in table.refs().keySet()})
             if tags:
                 change = table.manageSnapshots()
@@ -83,12 +82,7 @@ class IcebergUpkeep:
     @translated
     def snapshot_counts(self) -> Mapping[str, int]:
         """See the port."""
-        return {name: sum(1 for _ in self._table(name).snapshots()) for name in TABLES}
-
-    def _table(self, name: str) -> Any:
-        java: Any = self._spark._jvm
-        loader = java.org.apache.iceberg.spark.Spark3Util
-        return loader.loadIcebergTable(self._spark._jsparkSession, f"{NAMESPACE}.{name}")
+        return {name: sum(1 for _ in self._tables.table(name).snapshots()) for name in TABLES}
 
 
 def _short(name: str) -> str:

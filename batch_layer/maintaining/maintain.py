@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 
 from batch_layer.errors import BatchError, RefusedError
 from batch_layer.maintaining.ports import Expiry, MaintenanceMetrics, TableUpkeep
-from batch_layer.run.run_result import new_run_id
+from batch_layer.run.run_journal import begin_run
 from batch_layer.stages import Progress, Stages
-from batch_layer.versions.ports import RunEntry, VersionStore
+from batch_layer.versions.ports import VersionStore
 from ingestion.contract.unavailable import UnavailableError
 from ingestion.contract.version import PublishedVersion
 
@@ -60,16 +60,13 @@ def maintain_once(ports: MaintenancePorts) -> MaintenanceResult:
     current = ports.versions.current()
     if current is None:
         raise RefusedError("nothing is published yet, so there is nothing to maintain; run `./viewledger batch run`")
-    started = ports.clock()
-    run_id = new_run_id(started)
-    crashed = ports.versions.runs_in("running")
-    ports.versions.begin(RunEntry(run_id, "maintenance", "running", None, started, None))
+    begun = begin_run(ports.versions, "maintenance", ports.clock())
+    run_id = begun.run_id
     stages = Stages(ports.progress)
     try:
         with stages.stage("prepare") as notes:
             repaired = ports.tables.repair(current, ports.versions.runs_in("gate_failed"))
-            for lost in crashed:
-                ports.versions.end(lost, "failed", {"error": "the process ended before the run did"})
+            begun.end_crashed(ports.versions)
             notes.extend([f"main repaired in {', '.join(repaired)}"] if repaired else [])
         result = _steps(ports, stages, run_id, current)
     except (BatchError, UnavailableError) as error:

@@ -2,9 +2,9 @@
 
 from batch_layer.errors import BatchError, DifferenceError, RefusedError
 from batch_layer.run.run import RunPorts, refuse_earlier_layout
-from batch_layer.run.run_result import RunResult, new_run_id
+from batch_layer.run.run_journal import begin_run
+from batch_layer.run.run_result import RunResult
 from batch_layer.stages import Stages
-from batch_layer.versions.ports import RunEntry
 from ingestion.contract.unavailable import UnavailableError
 
 
@@ -21,16 +21,13 @@ def rebuild_once(ports: RunPorts) -> RunResult:
     if version is None:
         raise RefusedError("nothing is published yet, so there is nothing to compare a rebuild with")
     refuse_earlier_layout(ports.warehouse, version)
-    started = ports.clock()
-    run_id = new_run_id(started)
-    crashed = ports.versions.runs_in("running")
-    ports.versions.begin(RunEntry(run_id, "rebuild", "running", None, started, None))
+    begun = begin_run(ports.versions, "rebuild", ports.clock())
+    run_id = begun.run_id
     stages = Stages(ports.progress)
     try:
         with stages.stage("prepare"):
             ports.warehouse.repair(None, ports.versions.runs_in("gate_failed"))
-            for lost in crashed:
-                ports.versions.end(lost, "failed", {"error": "the process ended before the run did"})
+            begun.end_crashed(ports.versions)
         with stages.stage("rebuild") as notes:
             accepted = ports.versions.accepted_until(version.version)
             differences = ports.warehouse.differences_of_rebuild(version, accepted, run_id)

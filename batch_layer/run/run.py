@@ -9,14 +9,16 @@ from typing import Any
 from batch_layer.archive.cut import Cut, take_cut
 from batch_layer.archive.ports import LogEnds, SpeedCut
 from batch_layer.errors import BatchError, DifferenceError, GateFailedError, RefusedError
+from batch_layer.gate.ports import GateReport
 from batch_layer.judging.late_events import newly_accepted
 from batch_layer.judging.ports import LateDecisions
 from batch_layer.reconciling.reconcile import ReconcilePorts, known_differences, reconcile_after_run
 from batch_layer.reconciling.reconciliation import Reconciliation
-from batch_layer.run.ports import RunMetrics, Warehouse
-from batch_layer.run.run_result import JudgedSoFar, RunResult, new_run_id
+from batch_layer.run.ports import DerivedPiece, PieceContents, RunMetrics, Warehouse
+from batch_layer.run.run_journal import BegunRun, begin_run
+from batch_layer.run.run_result import JudgedSoFar, RunResult
 from batch_layer.stages import Progress, Stages
-from batch_layer.versions.ports import RunEntry, VersionStore
+from batch_layer.versions.ports import VersionStore
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.unavailable import UnavailableError
 from ingestion.contract.version import PublishedVersion, contracts_after
@@ -55,14 +57,12 @@ def run_once(ports: RunPorts, topic: str, *, begin_at_oldest: bool = False) -> R
     """
     if not ports.versions.lock():
         raise RefusedError("another batch run is at work; wait for it to end")
-    started = ports.clock()
-    run_id = new_run_id(started)
-    crashed = ports.versions.runs_in("running")
-    ports.versions.begin(RunEntry(run_id, "incremental", "running", None, started, None))
+    begun = begin_run(ports.versions, "incremental", ports.clock())
+    run_id = begun.run_id
     stages = Stages(ports.progress)
     try:
         cut_log = partial(take_cut, ports.log, ports.speed, topic, begin_at_oldest=begin_at_oldest)
-        result = _steps(ports, cut_log, run_id, crashed, stages)
+        result = _steps(ports, cut_log, begun, stages)
     except GateFailedError as error:
         _ended(ports, run_id, "gate_failed", stages, {"failures": list(error.failures), "report": error.report})
         raise
@@ -84,10 +84,10 @@ def run_once(ports: RunPorts, topic: str, *, begin_at_oldest: bool = False) -> R
 def _steps(
     ports: RunPorts,
     cut_log: Callable[[PublishedVersion | None], Cut],
-    run_id: str,
-    crashed: list[str],
+    begun: BegunRun,
     stages: Stages,
 ) -> RunResult:
+    run_id = begun.run_id
     # 1. The base is the pointer's version, if the archive still matches its record. Then the leftovers of a crashed
     # run are repaired.
     former = ports.versions.current()
@@ -97,8 +97,7 @@ def _steps(
     with stages.stage("prepare") as notes:
         repaired = ports.warehouse.repair(former, ports.versions.runs_in("gate_failed"))
         ports.versions.drop_staged()
-        for lost in crashed:
-            ports.versions.end(lost, "failed", {"error": "the process ended before the run did"})
+        begun.end_crashed(ports.versions)
         notes.append(f"base is version {former.version}" if former else "nothing is published yet")
         notes.extend([f"main repaired in {', '.join(repaired)}"] if repaired else [])
     # 2. The cut defines the reach of this run.
@@ -146,6 +145,17 @@ def _add_part(
         notes.extend([f"{catalogue_count:,} of them because the catalogue changed"] if catalogue_count else [])
     with stages.stage("derive"):
         derived = warehouse.derive(piece)
+    report, contents = checked(warehouse, stages, derived)
+    judged.add(piece, contents, report)
+
+
+def checked(warehouse: Warehouse, stages: Stages, derived: DerivedPiece) -> tuple[GateReport, PieceContents]:
+    """Let the gate judge what a part changed, and read it back.
+
+    Raises:
+        GateFailedError: the gate refused the branch, which stays for inspection.
+        DifferenceError: what was read back differs from what was sent.
+    """
     # 5. The gate checks the branch; a refused one stays for inspection.
     with stages.stage("gate") as notes:
         report = warehouse.check(derived)
@@ -156,7 +166,7 @@ def _add_part(
         contents = warehouse.contents(derived)
     if contents.differences:
         raise DifferenceError(f"nothing was published: {contents.differences[0]}")
-    judged.add(piece, contents, report)
+    return report, contents
 
 
 def refuse_earlier_layout(warehouse: Warehouse, version: PublishedVersion | None) -> None:

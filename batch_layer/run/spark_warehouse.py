@@ -36,7 +36,7 @@ from batch_layer.lake.iceberg_tables import IcebergTables, branch_of
 from batch_layer.lake.spark_changes import TableChanges
 from batch_layer.lake.spark_errors import translated
 from batch_layer.lake.spark_kept import kept
-from batch_layer.lake.tables import EVENTS, RAW_EVENTS, REJECTED_EVENTS, TABLES, TALLY, VIDEO_FACTS, VIEWERS
+from batch_layer.lake.tables import EVENTS, RAW_EVENTS, REJECTED_EVENTS, TALLY, VIDEO_FACTS, VIEWERS, has_todays_layout
 from batch_layer.run.ports import ArchivedPiece, Branch, DerivedPiece, JudgedPiece, PieceContents
 from batch_layer.run.spark_branch import (
     FILE_ROWS,
@@ -87,7 +87,7 @@ class SparkWarehouse:
 
     def has_layout(self, base: PublishedVersion) -> bool:
         """See the port."""
-        return base.snapshots.keys() == TABLES.keys()
+        return has_todays_layout(base.snapshots)
 
     @translated
     def has_newer_catalogue(self, base: PublishedVersion) -> bool:

@@ -1,11 +1,11 @@
 """Upgrade: publish the tables of an earlier release again, in today's layout and with the same reach."""
 
 from batch_layer.archive.cut import Cut
-from batch_layer.errors import BatchError, DifferenceError, GateFailedError, RefusedError
-from batch_layer.run.run import RunPorts, publish, refuse_unreconciled
-from batch_layer.run.run_result import JudgedSoFar, RunResult, new_run_id
+from batch_layer.errors import BatchError, GateFailedError, RefusedError
+from batch_layer.run.run import RunPorts, checked, publish, refuse_unreconciled
+from batch_layer.run.run_journal import begin_run
+from batch_layer.run.run_result import JudgedSoFar, RunResult
 from batch_layer.stages import Stages
-from batch_layer.versions.ports import RunEntry
 from ingestion.contract.unavailable import UnavailableError
 
 
@@ -29,10 +29,8 @@ def upgrade_once(ports: RunPorts) -> RunResult:
         raise RefusedError("nothing is published yet, so there is nothing to upgrade")
     if ports.warehouse.has_layout(former):
         return RunResult("", "nothing_new", former.version)
-    started = ports.clock()
-    run_id = new_run_id(started)
-    crashed = ports.versions.runs_in("running")
-    ports.versions.begin(RunEntry(run_id, "incremental", "running", None, started, None))
+    begun = begin_run(ports.versions, "incremental", ports.clock())
+    run_id = begun.run_id
     stages = Stages(ports.progress)
     try:
         with stages.stage("record") as notes:
@@ -40,21 +38,12 @@ def upgrade_once(ports: RunPorts) -> RunResult:
         with stages.stage("prepare"):
             ports.warehouse.repair(former, ports.versions.runs_in("gate_failed"))
             ports.versions.drop_staged()
-            for lost in crashed:
-                ports.versions.end(lost, "failed", {"error": "the process ended before the run did"})
+            begun.end_crashed(ports.versions)
         accepted = ports.versions.accepted_until(former.version)
         with stages.stage("rewrite"):
             opened = ports.warehouse.rewrite(run_id, former, accepted)
         with opened as derived:
-            with stages.stage("gate") as notes:
-                report = ports.warehouse.check(derived)
-                notes.append(f"{report.checked_count} expectations, {len(report.failures)} failed")
-            if report.failures:
-                raise GateFailedError(report.failures, str(report.page))
-            with stages.stage("hash"):
-                contents = ports.warehouse.contents(derived)
-            if contents.differences:
-                raise DifferenceError(f"nothing was published: {contents.differences[0]}")
+            report, contents = checked(ports.warehouse, stages, derived)
             cut = Cut(former.offsets, former.offsets, former.watermarks, ("the tables have today's layout",))
             judged = JudgedSoFar(run_id, former, cut, (), former.event_contracts, contents.branch)
             judged.touched |= derived.judged.touched

@@ -85,7 +85,7 @@ def test_messages_as_they_were_sent_are_in_no_namespace(tables: PublishedTables,
 def test_the_folder_of_a_closed_table_is_its_owners_alone(
     spark: SparkSession, server: AnalystsServer, table: str
 ) -> None:
-    folder = Path(urlsplit(str(IcebergTables(spark)._table(table).location())).path)
+    folder = Path(urlsplit(str(IcebergTables(spark).table(table).location())).path)
     assert (stat.S_IMODE(folder.stat().st_mode) & 0o077 == 0) is (table in CLOSED_TABLES)
     if table in CLOSED_TABLES:
         folder.chmod(0o755)  # as a version before this rule left it
@@ -149,7 +149,7 @@ def refused(action: Any) -> str:
 
 
 def test_files_cannot_be_read_past_the_catalogue(notebook: ConnectSession, spark: SparkSession) -> None:
-    secret = IcebergTables(spark)._table(RAW_EVENTS)
+    secret = IcebergTables(spark).table(RAW_EVENTS)
     location = str(secret.operations().current().metadataFileLocation())
     for form in ("iceberg", "parquet", "text", "binaryFile"):
         assert "DataSource is not open" in refused(

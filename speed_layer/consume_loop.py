@@ -11,7 +11,7 @@ from ingestion.contract.offsets import LogGeneration
 from ingestion.contract.topics import TOPIC_VIDEO_VIEWS
 from ingestion.contract.unavailable import UnavailableError
 from speed_layer.chunk import Chunk, LogRecord, judge, spans
-from speed_layer.errors import SpeedLayerError
+from speed_layer.errors import OffsetsGoneError, SpeedLayerError
 from speed_layer.ports import DeadLetters, Log, LogRange, Published, PublishedOffsets, SegmentStore, SpeedObserver
 from speed_layer.recovery import (
     Horizon,
@@ -102,7 +102,7 @@ class ConsumeLoop:
         """Do one round. If a server does not answer, drop the cached state and wait for a bounded time."""
         try:
             is_counting = self._places.keys() == self._assigned
-            polled = self._ports.log.poll(POLL_SECONDS if is_counting else 0.0)
+            polled = self._poll(POLL_SECONDS if is_counting else 0.0)
             self._follow_assignment()
             if polled:
                 self._count(polled)
@@ -123,6 +123,14 @@ class ConsumeLoop:
             logger.warning("waiting", extra={"fields": {"reason": str(error), "seconds": round(seconds, 2)}})
             self._ports.log.hold(self._assigned)
             self._ports.pause(seconds)
+
+    def _poll(self, timeout_seconds: float) -> Mapping[int, Sequence[LogRecord]]:
+        try:
+            return self._ports.log.poll(timeout_seconds)
+        except OffsetsGoneError:
+            # A topic that was deleted and created again lacks them as well: its own error names what to do.
+            self._plans()
+            raise
 
     def _follow_assignment(self) -> None:
         assignment, assigned = self._ports.log.assignment()

@@ -10,6 +10,7 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import (
     CorruptRecordError,
     KafkaError,
+    LogTruncationError,
     OffsetOutOfRangeError,
     RetriableError,
     UnsupportedCodecError,
@@ -88,10 +89,10 @@ class KafkaLog:
         self._keep_joining()
         try:
             polled: dict[Any, list[Any]] = self._consumer.poll(timeout_ms=int(timeout_seconds * 1000))
-        except OffsetOutOfRangeError as error:
+        except (OffsetOutOfRangeError, LogTruncationError) as error:
             raise OffsetsGoneError(
-                f"Kafka does not have the offsets to read next ({error}): retention removed events that were not "
-                "counted, or the log was truncated"
+                f"Kafka does not have the offsets to read next ({type(error).__name__}: {error}): retention removed "
+                "events that were not counted, or the log was truncated"
             ) from error
         except (CorruptRecordError, UnsupportedCodecError) as error:
             raise UnreadableLogError(

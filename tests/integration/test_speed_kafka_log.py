@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
+from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
 
 from ingestion.contract.unavailable import UnavailableError
@@ -124,6 +125,33 @@ def test_offsets_that_retention_removed_are_never_jumped_over(settings: KafkaLog
     log.begin(0, 2)
     with pytest.raises(OffsetsGoneError):
         poll(log)
+
+
+def test_a_shorter_log_under_the_same_name_halts(settings: KafkaLogSettings, log: KafkaLog) -> None:
+    send(settings, 9)
+    assigned(log)
+    log.begin(0, 0)
+    while poll(log)[-1] < 8:
+        pass
+    first = log.log_id()
+    with closing(KafkaAdminClient(bootstrap_servers=list(settings.bootstrap))) as admin:
+        admin.delete_topics([settings.topic])
+        create_again(admin, settings.topic)
+    send(settings, 3)
+    with pytest.raises(OffsetsGoneError, match="or the log was truncated"):
+        poll(log)
+    assert log.log_id() != first
+
+
+def create_again(admin: KafkaAdminClient, topic: str) -> None:
+    deadline = time.monotonic() + WITHIN_SECONDS
+    while True:
+        try:
+            admin.create_topics([NewTopic(topic, 1, 1, topic_configs={"message.timestamp.type": "LogAppendTime"})])
+            return
+        except KafkaError:
+            assert time.monotonic() < deadline, "the topic is still being deleted"
+            time.sleep(0.2)
 
 
 def test_a_topic_stamped_by_producers_is_refused(kafka_bootstrap: str) -> None:

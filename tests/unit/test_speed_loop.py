@@ -387,6 +387,21 @@ def test_a_store_that_counted_another_log_halts_even_where_nothing_is_published(
         scene.run()
 
 
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_poll_that_finds_offsets_gone_names_another_log_where_that_is_the_reason(
+    scene: Scene, is_known: bool
+) -> None:
+    scene.send(1, 2, 3)
+    scene.run()
+    scene.published.is_known = is_known
+    scene.topic.starts[0] = 9
+    with pytest.raises(OffsetsGoneError, match="removed by retention"):
+        scene.loop.step()
+    scene.topic.log_id = "second"
+    with pytest.raises(OtherLogError, match=r"its id is second, and first is on record"):
+        scene.loop.step()
+
+
 @pytest.mark.parametrize("is_lost", [False, True])
 def test_a_generation_begun_on_purpose_is_counted_from_its_first_message(scene: Scene, is_lost: bool) -> None:
     scene.send(1, 2, 3)

@@ -119,7 +119,7 @@ class Child:
     def last_words(self) -> str:
         """Return the last line of the log, preferring one that names an error; for a one-sentence message."""
         lines = [line.strip() for line in tail(self.log).splitlines() if line.strip()]
-        telling = [line for line in lines if "ERROR" in line or "FATAL" in line or "rror:" in line]
+        telling = [line for line in lines if any(word in line for word in ("ERROR", "FATAL", "rror:", "xception:"))]
         return (telling[-1:] or lines[-1:] or ["its log is empty"])[0][:300].rstrip(".")
 
 

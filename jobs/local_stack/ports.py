@@ -1,10 +1,15 @@
 """The ports of the parts of a local stack; all on 127.0.0.1."""
 
+import fcntl
+import functools
+import os
 import random
 import socket
+import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from itertools import islice
+from pathlib import Path
 
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
@@ -54,9 +59,34 @@ def free_ports() -> Ports:
 
 
 def some_free_ports(count: int) -> list[int]:
-    """Return free ports, below the range that the kernel uses for outgoing connections."""
+    """Return free ports that no other call gets, in any process of this user, while this process lives.
+
+    They are below the range that the kernel uses for outgoing connections.
+    """
     candidates = random.sample(range(20000, 32000), 2000)
-    return list(islice(filter(is_free, candidates), count))
+    return list(islice((port for port in candidates if is_free(port) and _reserves(port)), count))
+
+
+_reserved: set[int] = set()
+
+
+def _reserves(port: int) -> bool:
+    """Return whether the port is this call's: servers listen only seconds after their ports were chosen."""
+    if port in _reserved:  # the lock below separates processes only
+        return False
+    try:
+        fcntl.lockf(_reservations(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except OSError:
+        return False
+    _reserved.add(port)
+    return True
+
+
+@functools.cache
+def _reservations() -> int:
+    """Return the open file whose byte N is locked by the process that has port N; the kernel unlocks at its end."""
+    path = Path(tempfile.gettempdir()) / f"viewledger-ports-{os.getuid()}"
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 def is_free(port: int) -> bool:

@@ -19,6 +19,7 @@ def test_two_choices_of_one_process_have_no_port_in_common() -> None:
 
 def test_a_port_of_another_process_is_free_once_that_has_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(ports, "_reserved", set())
     ports._reservations.cache_clear()
     other = subprocess.Popen(
         [sys.executable, "-c", CHOOSE],

@@ -102,7 +102,8 @@ class ConsumeLoop:
         """Do one round. If a server does not answer, drop the cached state and wait for a bounded time."""
         try:
             is_counting = self._places.keys() == self._assigned
-            polled = self._poll(POLL_SECONDS if is_counting else 0.0)
+            seconds_to_check = max(0.0, self._next_check_at - self._ports.elapsed())
+            polled = self._poll(POLL_SECONDS if is_counting else min(POLL_SECONDS, seconds_to_check))
             self._follow_assignment()
             if polled:
                 self._count(polled)

@@ -1,7 +1,7 @@
 """The consume loop beside the laws: readiness, waiting, halting, what it tells."""
 
 import random
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from ingestion.contract.backoff import QUICK
 from ingestion.contract.offsets import OFFSETS_PER_GENERATION, LogGeneration, OffsetVector
 from ingestion.contract.topics import TOPIC_VIDEO_VIEWS
 from ingestion.contract.unavailable import Part, UnavailableError
+from speed_layer.chunk import LogRecord
 from speed_layer.consume_loop import ConsumeLoop, LoopPorts
 from speed_layer.errors import OffsetsGoneError, OtherLogError
 from speed_layer.ports import LogRange, Published
@@ -246,6 +247,33 @@ def test_without_state_it_waits_until_it_is_known_what_is_published(scene: Scene
     scene.published.is_known = True
     scene.run()
     assert (scene.loop.is_ready, scene.views()) == (True, 1)
+
+
+class WaitingLog(FakeLog):
+    """Every poll takes all of its time."""
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene.topic, random.Random(3))
+        self.clock = scene.clock
+        self.timeouts: list[float] = []
+
+    def poll(self, timeout_seconds: float) -> Mapping[int, Sequence[LogRecord]]:
+        self.timeouts.append(timeout_seconds)
+        self.clock.pass_by(timeout_seconds)
+        return super().poll(timeout_seconds)
+
+
+def test_while_it_cannot_count_it_waits_in_polls_and_begins_soon_after_it_can(scene: Scene) -> None:
+    scene.published.is_known = False
+    log = WaitingLog(scene)
+    scene.loop = scene.process(log)
+    for _ in range(20):
+        scene.loop.step()
+    assert 0.0 not in log.timeouts[1:], "a loop without waits would use a whole core"
+    assert not scene.loop.is_ready
+    scene.published.is_known = True
+    scene.loop.step()
+    assert scene.loop.is_ready
 
 
 def test_with_state_it_counts_on_while_it_is_unknown_what_is_published(scene: Scene) -> None:

@@ -21,7 +21,7 @@ from ingestion.contract.unavailable import UnavailableError
 from ingestion.intake import USER_AGENT_LENGTH_MAX, AdmittedEvent, Origin, admit, arrival
 from ingestion.ports import EventLog
 from ingestion.prometheus_collector import CollectorMetrics
-from ingestion.request_body import BODY_BYTES_MAX, check_media_type, not_json_at_all, split_body, too_large
+from ingestion.request_body import BODY_BYTES_MAX, check_media_type, events_of, not_json_at_all, too_large
 
 logger = logging.getLogger(__name__)
 
@@ -82,12 +82,14 @@ async def _collect(collector: Collector, request: Request) -> Response:
     if problem is not None:
         return _problem(problem)
     body = await _read_body(request, collector.body_seconds_max)
-    events = split_body(body) if isinstance(body, bytes) else body
+    events = events_of(body, headers.get) if isinstance(body, bytes) else body
     if isinstance(events, Problem):
         return _problem(events)
     origin = _origin(request, collector.trusted_proxies)
     came = arrival(collector.clock(), origin, broker_time=collector.event_log.broker_time())
-    outcomes = [admit(raw, came, collector.pseudonym_key) for raw in events]
+    outcomes = [
+        each if isinstance(each, RejectedEvent) else admit(each, came, collector.pseudonym_key) for each in events
+    ]
     admitted = [outcome for outcome in outcomes if isinstance(outcome, AdmittedEvent)]
     rejected = [outcome for outcome in outcomes if isinstance(outcome, RejectedEvent)]
     if not admitted and (problem := not_json_at_all(rejected)) is not None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from ingestion.contract.unavailable import Part
 from ingestion.http_collector import Collector, collector_app
+from ingestion.http_cross_origin import for_origins
 from jobs import settings
 from jobs.exit_codes import ExitCode
 from jobs.http.connections import read_proxies
@@ -15,7 +16,7 @@ from jobs.http.server import HttpSettings
 from jobs.resilience.circuit_breaker import BreakerState
 from jobs.resilience.circuit_breaker_metrics import show_states
 from jobs.resilience.failpoints import Failpoints
-from jobs.settings.declared.listening import COLLECTOR_METRICS_PORT, COLLECTOR_PORT
+from jobs.settings.declared.listening import COLLECTOR_METRICS_PORT, COLLECTOR_ORIGINS, COLLECTOR_PORT
 from jobs.settings.declared.pipeline import ACKNOWLEDGEMENT_MS_MAX
 from jobs.settings.declared.servers import KAFKA_BOOTSTRAP, TOPIC_VIDEO_VIEWS
 from jobs.telemetry.json_log import log_json
@@ -33,6 +34,7 @@ class CollectorSettings:
     topic: str
     key: bytes
     proxies: frozenset[str]
+    origins: tuple[str, ...]
     http: HttpSettings
     metrics: MetricsSettings
     acknowledgement_ms_max: int
@@ -49,6 +51,7 @@ class CollectorSettings:
             topic=TOPIC_VIDEO_VIEWS.read(environ),
             key=read_pseudonym_key(environ),
             proxies=read_proxies(environ),
+            origins=COLLECTOR_ORIGINS.read(environ),
             http=HttpSettings.from_environ(environ, COLLECTOR_PORT),
             metrics=MetricsSettings.from_environ(environ, COLLECTOR_METRICS_PORT),
             acknowledgement_ms_max=ACKNOWLEDGEMENT_MS_MAX.read(environ),
@@ -79,7 +82,7 @@ def run() -> ExitCode:
     )
     try:
         with chosen.metrics.served(collector.metrics.exposition):
-            return chosen.http.serve(collector_app(collector), listener)
+            return chosen.http.serve(for_origins(collector_app(collector), chosen.origins), listener)
     finally:
         event_log.close()
         logger.info("collector stopped")

@@ -16,6 +16,7 @@ from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 
 Value = TypeVar("Value")
+_is_origin = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[1-9]\d{0,4})?", re.ASCII).fullmatch
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -200,6 +201,22 @@ class Addresses(Several):
     def parse(self, text: str) -> tuple[str, ...]:
         """Return the addresses, in their notation."""
         return tuple(str(ip_address(part)) for part in map(str.strip, text.split(",")) if part)
+
+
+class Origins(Several):
+    """Origins of web pages as browsers write them, separated by commas, or `*` for every one."""
+
+    @property
+    def allowed(self) -> str:
+        """Return the form in words."""
+        return "like https://www.example.com, without a path (several with commas), or * alone"
+
+    def parse(self, text: str) -> tuple[str, ...]:
+        """Return the origins, in small letters and without a default port; raise ValueError."""
+        origins = tuple(part.strip().lower() for part in text.split(","))
+        if origins != ("*",) and not all(map(_is_origin, origins)):
+            raise ValueError
+        return tuple(re.sub("(?<=^http):(.*):80$|(?<=^https):(.*):443$", r":\1\2", each) for each in origins)
 
 
 class HostPorts(Several):

@@ -1,5 +1,6 @@
 """The collector as a process, on a broker of its own that is taken away and comes back."""
 
+import gzip
 import json
 import os
 import signal
@@ -31,6 +32,7 @@ from tests.ingestion_fakes import event_fields
 from tests.server_process import ServerProcess, server_process
 
 PARTITIONS = 12
+PAGE = "https://watch.example"
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +47,8 @@ def broker() -> Iterator[LocalStack]:
 
 @pytest.fixture(scope="module")
 def collector(broker: LocalStack) -> Iterator[ServerProcess]:
-    environ = {**broker.environment, "VIEWLEDGER_ACKNOWLEDGEMENT_MS_MAX": "1500"}
+    allowed = {"VIEWLEDGER_ACKNOWLEDGEMENT_MS_MAX": "1500", "VIEWLEDGER_COLLECTOR_ORIGINS": PAGE}
+    environ = {**broker.environment, **allowed}
     with server_process("jobs.processes.collector", "VIEWLEDGER_COLLECTOR_PORT", environ) as running:
         yield running
 
@@ -88,6 +91,44 @@ def test_what_was_accepted_is_in_the_topic_under_a_pseudonym(broker: LocalStack,
     key = bytes.fromhex(broker.environment["VIEWLEDGER_PSEUDONYM_KEY"])
     assert {each["user_id"] for each in found} == {pseudonym_of("alice", key)}
     assert {each["client_network"] for each in found} == {"127.0.0.0/24"}
+
+
+def test_the_forms_of_browsers_and_servers_are_all_the_same_events(
+    broker: LocalStack, collector: ServerProcess
+) -> None:
+    beacon, zipped, single, many, binary = (fresh(1_100_000 + 10 * number, 2) for number in range(5))
+    attributes = {"specversion": "1.0", "source": "/servers/1", "type": "viewledger.view"}
+    envelopes = [{**attributes, "id": each["event_id"], "data": each} for each in (*single, *many)]
+    as_headers = {f"ce-{name}": value for name, value in (attributes | {"id": binary[0]["event_id"]}).items()}
+    requests: list[tuple[Any, dict[str, str], int]] = [
+        (beacon, {"content-type": "text/plain;charset=UTF-8", "origin": PAGE}, 2),
+        (zipped, {"content-encoding": "gzip"}, 2),
+        (envelopes[0], {"content-type": "application/cloudevents+json"}, 1),
+        (envelopes[2:], {"content-type": "application/cloudevents-batch+json; charset=utf-8"}, 2),
+        (binary[0], as_headers, 1),
+    ]
+    for body, headers, count in requests:
+        text = json.dumps(body).encode()
+        content = gzip.compress(text) if "content-encoding" in headers else text
+        answer = collector.client.post("/v1/events", content=content, headers=headers)
+        assert (answer.status_code, answer.json()["accepted"]) == (202, count), answer.text
+        assert answer.headers.get("access-control-allow-origin") == headers.get("origin")
+    expected = ids_of([*beacon, *zipped, single[0], *many, binary[0]])
+    assert expected <= ids_of(stored(broker.environment))
+
+
+def test_a_page_reads_why_it_is_refused(collector: ServerProcess) -> None:
+    asked = {"origin": PAGE, "access-control-request-method": "POST", "access-control-request-headers": "content-type"}
+    assert collector.client.options("/v1/events", headers=asked).status_code == 204
+    bomb = gzip.compress(b" " * 100_000_000)
+    for content, headers, status, code in (
+        (b"x", {}, 400, "body_malformed"),
+        (bomb, {"content-encoding": "gzip"}, 413, "body_too_large"),
+        (b"{}", {"content-encoding": "br"}, 415, "encoding_unsupported"),
+    ):
+        answer = collector.client.post("/v1/events", content=content, headers={"origin": PAGE, **headers})
+        assert (answer.status_code, answer.json()["code"]) == (status, code)
+        assert answer.headers["access-control-allow-origin"] == PAGE
 
 
 def test_many_clients_at_once_lose_and_double_nothing(broker: LocalStack, collector: ServerProcess) -> None:
@@ -179,6 +220,11 @@ def test_sigterm_finishes_the_requests_under_way(broker: LocalStack) -> None:
             {"VIEWLEDGER_TRUSTED_PROXIES": "x"},
             ExitCode.BAD_INPUT,
             "VIEWLEDGER_TRUSTED_PROXIES is 'x'; it must be an IP",
+        ),
+        (
+            {"VIEWLEDGER_COLLECTOR_ORIGINS": "watch.example"},
+            ExitCode.BAD_INPUT,
+            "VIEWLEDGER_COLLECTOR_ORIGINS is 'watch.example'; it must be like https://www.example.com",
         ),
     ],
 )

@@ -5,6 +5,7 @@ one is tried as well. Behind them are fakes that refuse what PostgreSQL refuses:
 beyond 64 bits.
 """
 
+import gzip
 import json
 import random
 import re
@@ -189,6 +190,23 @@ def test_no_body_breaks_a_route(api: AppClient, collector: AppClient) -> None:
                 for who in ("finance", "owner"):
                     headers = {**CALLERS[who], "idempotency-key": "k", "content-type": JSON}
                     judged(asked(client, method, filled(route), headers, content=body), (method, route, body[:60]))
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"content-type": "application/cloudevents+json"},
+        {"content-type": "application/cloudevents-batch+json"},
+        {"content-type": "text/plain", "ce-specversion": "1.0", "ce-id": "%ff", "ce-source": "x"},
+        {"content-encoding": "gzip"},
+    ],
+    ids=str,
+)
+def test_no_body_breaks_a_form_of_the_collectors_request(collector: AppClient, headers: dict[str, str]) -> None:
+    for body in BODIES:
+        sent = gzip.compress(body.encode() if isinstance(body, str) else body)
+        for content in (body, sent, sent[: len(sent) // 2]):
+            judged(asked(collector, "POST", "/v1/events", headers, content=content), (headers, body[:60]))
 
 
 def test_no_form_of_files_breaks_the_import(api: AppClient) -> None:

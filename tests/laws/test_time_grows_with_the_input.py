@@ -18,7 +18,7 @@ from ingestion.client_network import client_address
 from ingestion.contract.event import EVENT_BYTES_MAX
 from ingestion.contract.requests import FileRefusedError
 from ingestion.intake import Origin, admit, arrival
-from ingestion.request_body import BODY_BYTES_MAX, check_media_type, split_body
+from ingestion.request_body import BODY_BYTES_MAX, check_media_type, events_of, split_body
 from serving_layer.access.sign_in import opened, safe_return_path
 from serving_layer.money.appeals import objection_of
 from serving_layer.problems.problems import ProblemError
@@ -35,6 +35,7 @@ GROWTH_MAX = 30
 NEGLIGIBLE_SECONDS = 0.004
 HEADER, URL, IMPORT = 32 * 1024, 8 * 1024, 1024 * 1024
 CAME = arrival(NOW, Origin("192.0.2.0/24", "x"), broker_time=NOW)
+CLOUD_EVENT = b'{"specversion":"1.0","id":"i","source":"/p","type":"viewledger.view","data":'
 GOOD = event_json()[:-1].decode()
 
 
@@ -44,6 +45,17 @@ def collected(text: str) -> None:
     if isinstance(events, list):
         for each in events:
             admit(each, CAME, KEY)
+
+
+def collected_as_cloud_events(text: str) -> None:
+    """What it does with the same text as CloudEvents."""
+    sent = text.encode(errors="surrogateescape")
+    for body in (sent, CLOUD_EVENT + sent + b"}"):
+        events = events_of(body, {"content-type": "application/cloudevents+json"}.get)
+        if isinstance(events, list):
+            for each in events:
+                if isinstance(each, bytes):
+                    admit(each, CAME, KEY)
 
 
 def many(form: str, size: int) -> str:
@@ -134,11 +146,13 @@ def assert_grows_with(call: Callable[[str], Any], made: Callable[[int], str], si
 @pytest.mark.parametrize("name", EVENTS)
 def test_an_event_costs_as_much_as_it_is_long(name: str) -> None:
     assert_grows_with(collected, EVENTS[name], EVENT_BYTES_MAX - 2_000)
+    assert_grows_with(collected_as_cloud_events, EVENTS[name], EVENT_BYTES_MAX - 2_000)
 
 
 @pytest.mark.parametrize("name", BODIES)
 def test_a_body_costs_as_much_as_it_is_long(name: str) -> None:
     assert_grows_with(collected, BODIES[name], BODY_BYTES_MAX)
+    assert_grows_with(collected_as_cloud_events, BODIES[name], BODY_BYTES_MAX)
 
 
 @pytest.mark.parametrize("name", TEXTS)
@@ -151,3 +165,4 @@ def test_a_text_costs_as_much_as_it_is_long(name: str) -> None:
 def test_the_most_expensive_body_is_done_in_a_moment() -> None:
     for made in BODIES.values():
         assert seconds(collected, made(BODY_BYTES_MAX)) < 1.0
+        assert seconds(collected_as_cloud_events, made(BODY_BYTES_MAX)) < 1.0

@@ -70,7 +70,7 @@ def test_a_line_that_is_not_json_is_rejected_without_harm_to_the_others(event_lo
         (b"hello", "application/json", 400, "body_malformed"),
         (b'{"a":NaN}', "application/json", 400, "body_malformed"),
         (b"x\ny\n", "application/x-ndjson", 400, "body_malformed"),
-        (b"{}", "text/plain", 415, "media_type_unsupported"),
+        (b"{}", "application/x-www-form-urlencoded", 415, "media_type_unsupported"),
         (b"{}", "application/json; charset=latin-1", 415, "charset_unsupported"),
         (b"{}\n" * 501, "application/x-ndjson", 413, "too_many_events"),
         (b" " * (BODY_BYTES_MAX + 1), "application/json", 413, "body_too_large"),

@@ -9,7 +9,19 @@ from jobs.http.connections import ConnectionLimits
 from jobs.local_stack.ports import OFFSETS, Ports, fixed_ports
 from jobs.settings import KafkaConnection, Login, PostgresConnection, RedisConnection, login_setting
 from jobs.settings.declared import SECTIONS, SETTINGS, api, machine, pipeline, servers
-from jobs.settings.kinds import Addresses, Flag, HostPorts, Names, Number, Setting, SparkMaster, Text, Url, Whole
+from jobs.settings.kinds import (
+    Addresses,
+    Flag,
+    HostPorts,
+    Names,
+    Number,
+    Origins,
+    Setting,
+    SparkMaster,
+    Text,
+    Url,
+    Whole,
+)
 from jobs.settings.page import PAGE, page
 from serving_layer.access.jwt_tokens import ALGORITHMS
 from speed_layer.redis_calls import NAMESPACE
@@ -21,6 +33,7 @@ SHARE = Number("SHARE", default=1.0, least=0, most=1, **OF_NOBODY)
 ON = Flag("ON", default=False, **OF_NOBODY)
 URL = Url("URL", schemes=("postgresql",), **OF_NOBODY)
 BROKERS = HostPorts("BROKERS", **OF_NOBODY)
+ORIGINS = Origins("ORIGINS", default=(), **OF_NOBODY)
 ADDRESSES = Addresses("ADDRESSES", default=(), **OF_NOBODY)
 MASTER = SparkMaster("MASTER", **OF_NOBODY)
 COLOURS = Names("COLOURS", known=("red", "blue"), default=("red",), **OF_NOBODY)
@@ -48,6 +61,12 @@ def test_numbers_within_the_range_are_read_and_missing_or_empty_ones_are_the_def
         (ON, "1", True),
         (ON, "0", False),
         (ADDRESSES, "10.0.0.1, ::1", ("10.0.0.1", "::1")),
+        (ORIGINS, "*", ("*",)),
+        (
+            ORIGINS,
+            "https://Www.example.com:443,http://[::1]:8080, http://a:80, https://a:80",
+            ("https://www.example.com", "http://[::1]:8080", "http://a", "https://a:80"),
+        ),
         (COLOURS, "blue, red", ("blue", "red")),
         (BROKERS, "a:1, b:2", ("a:1", "b:2")),
         (URL, "postgresql://h:1/d", "postgresql://h:1/d"),
@@ -65,6 +84,14 @@ def test_each_kind_reads_its_own_values(setting: Setting[Any], text: str, value:
         (SHARE, "1.1"),
         (ON, "yes"),
         (ADDRESSES, "10.0.0.1,proxy"),
+        *[
+            (ORIGINS, f"https://{each}")
+            for each in ("", "a.b/", "a.b/path", "a.b?q", "a.b#f", "u@a.b", "a.b:0", "a.b:x", "é.b", "[", "*", "a,")
+        ],
+        *[
+            (ORIGINS, each)
+            for each in ("null", "a.b", "ftp://a.b", "*,*", "*.a.b", "https://*.a.b", "https://a.b,*", " ")
+        ],
         (COLOURS, "green"),
         (COLOURS, "red,"),
         *[

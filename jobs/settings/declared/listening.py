@@ -1,6 +1,6 @@
 """Settings of the processes' addresses, and of their limits for clients."""
 
-from jobs.settings.kinds import Addresses, Number, Text, Whole, port
+from jobs.settings.kinds import Addresses, Number, Origins, Text, Whole, port
 
 BIND_HOST = Text(
     "VIEWLEDGER_BIND_HOST",
@@ -125,5 +125,11 @@ TRUSTED_PROXIES = Addresses(
     "VIEWLEDGER_TRUSTED_PROXIES",
     read_by="collector, speed, api",
     meaning="the proxies whose `X-Forwarded-For` is believed",
+    default=(),
+)
+COLLECTOR_ORIGINS = Origins(
+    "VIEWLEDGER_COLLECTOR_ORIGINS",
+    read_by="collector",
+    meaning="the origins whose pages may send events by every form of a request, and read the answers",
     default=(),
 )

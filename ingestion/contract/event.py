@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 EVENT_BYTES_MAX = 64 * 1024
+EVENT_ID_PATTERN = r"^[0-9a-fA-F]{8}(-?)(?:[0-9a-fA-F]{4}\1){3}[0-9a-fA-F]{12}$"
 VIDEO_ID_PATTERN = r"^[a-zA-Z0-9_-]+$"
 VIDEO_ID_LENGTH_MAX = 64
 VIEW_DURATION_SECONDS_MAX = 86_400
@@ -22,7 +23,7 @@ ADVERTISEMENTS_MAX = 50
 SCHEMA_VERSION_MAX = 1_000_000
 """No player reaches this number; without a bound some reader could not store it."""
 
-_is_uuid = re.compile("[0-9a-fA-F]{8}(-?)(?:[0-9a-fA-F]{4}\\1){3}[0-9a-fA-F]{12}").fullmatch
+_is_uuid = re.compile(EVENT_ID_PATTERN.removesuffix("$")).fullmatch
 
 PersonText = Annotated[str, Meta(min_length=1, max_length=128)]
 ShortText = Annotated[str, Meta(max_length=64)]
@@ -43,9 +44,9 @@ class AdView(Struct, frozen=True, gc=False):
 class ViewEvent(Struct, frozen=True, gc=False):
     """One view that keeps the contract.
 
-    `event_id` is made by the player and reused on every retry. `timestamp` is when the view happened, in UTC, cut to
-    the microsecond and within the bounds of `instants`. `view_duration` is in whole seconds. `advertisements` decides
-    which of `ad_views` count. `user_id` is already a pseudonym. The collector sets the last three fields.
+    `event_id` is made by the player and reused on every retry. `timestamp` is the instant the view began, in UTC, cut
+    to the microsecond and within the bounds of `instants`. `view_duration` is in whole seconds. `advertisements`
+    decides which of `ad_views` count. `user_id` is already a pseudonym. The collector sets the last three fields.
     """
 
     event_id: UUID

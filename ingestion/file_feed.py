@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 from ingestion.contract.event import EVENT_BYTES_MAX, Reason, RejectedEvent
 from ingestion.contract.unavailable import UnavailableError
 from ingestion.intake import AdmittedEvent, admit, arrival
+from ingestion.play_claims import NO_PLAYS, Plays
 from ingestion.ports import EventLog
 
 CHUNK_LINES = 1_000
@@ -70,6 +71,7 @@ class Feed:
     event_log: EventLog
     clock: Callable[[], datetime]
     pseudonym_key: bytes
+    plays: Plays = NO_PLAYS
     acknowledgement_seconds_max: float = 20.0
     chunk_lines: int = CHUNK_LINES
     summary: Summary = field(default_factory=Summary)
@@ -99,7 +101,7 @@ class Feed:
         admitted: list[AdmittedEvent] = []
         rejected: list[RejectedLine] = []
         for line in lines:
-            outcome = admit(line.raw, came, self.pseudonym_key)
+            outcome = admit(line.raw, came, self.pseudonym_key, self.plays)
             if isinstance(outcome, RejectedEvent):
                 rejected.append(RejectedLine(line.number, outcome.event_id, outcome.reasons))
             else:

@@ -19,6 +19,7 @@ from ingestion.contract.event import Reason, RejectedEvent
 from ingestion.contract.problem import PROBLEM_MEDIA_TYPE, Problem
 from ingestion.contract.unavailable import UnavailableError
 from ingestion.intake import USER_AGENT_LENGTH_MAX, AdmittedEvent, Origin, admit, arrival
+from ingestion.play_claims import NO_PLAYS, Plays
 from ingestion.ports import EventLog
 from ingestion.prometheus_collector import CollectorMetrics
 from ingestion.request_body import BODY_BYTES_MAX, check_media_type, events_of, not_json_at_all, too_large
@@ -33,6 +34,7 @@ class Collector:
     event_log: EventLog
     clock: Callable[[], datetime]
     pseudonym_key: bytes
+    plays: Plays = NO_PLAYS
     trusted_proxies: frozenset[str] = frozenset()
     acknowledgement_seconds_max: float = 6.0
     """A little more than the log's own bound, which is reached first when all is well."""
@@ -88,7 +90,8 @@ async def _collect(collector: Collector, request: Request) -> Response:
     origin = _origin(request, collector.trusted_proxies)
     came = arrival(collector.clock(), origin, broker_time=collector.event_log.broker_time())
     outcomes = [
-        each if isinstance(each, RejectedEvent) else admit(each, came, collector.pseudonym_key) for each in events
+        each if isinstance(each, RejectedEvent) else admit(each, came, collector.pseudonym_key, collector.plays)
+        for each in events
     ]
     admitted = [outcome for outcome in outcomes if isinstance(outcome, AdmittedEvent)]
     rejected = [outcome for outcome in outcomes if isinstance(outcome, RejectedEvent)]
@@ -101,6 +104,7 @@ async def _collect(collector: Collector, request: Request) -> Response:
         retry_after = {"Retry-After": str(collector.retry_after_seconds)}
         return _problem(Problem(503, "log_unavailable", detail, "kafka"), retry_after)
     collector.metrics.accepted.inc(len(admitted))
+    collector.metrics.with_play.inc(sum(each.has_play for each in admitted))
     collector.metrics.rejected.inc(len(rejected))
     return _answer(outcomes, len(admitted))
 

@@ -1,4 +1,7 @@
-"""Process one event between the sender and the log: decode, judge, add fields, replace ids by pseudonyms. Pure."""
+"""Process one event between the sender and the log: decode, judge, add fields, replace ids by pseudonyms. Pure.
+
+What the claims of a play say replaces the sender's own words; the token itself goes nowhere.
+"""
 
 import re
 from datetime import UTC, datetime
@@ -9,6 +12,7 @@ from ingestion.client_network import network_of
 from ingestion.contract.counting import LateEvent, judge_alone
 from ingestion.contract.decoding import decode_view_event
 from ingestion.contract.event import EVENT_BYTES_MAX, Reason, RejectedEvent, ViewEvent
+from ingestion.play_claims import NO_PLAYS, PLAY_MISSING, Claimed, Plays, claimed
 from ingestion.pseudonym import pseudonym_of, session_pseudonym_of
 
 USER_AGENT_LENGTH_MAX = 2048
@@ -42,9 +46,12 @@ class AdmittedEvent(msgspec.Struct, frozen=True, gc=False):
     event_id: str
     key: bytes
     value: bytes
+    has_play: bool = False
+    """Whether the claims of a play are in it."""
 
 
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -65,21 +72,30 @@ def arrival(at: datetime, origin: Origin | None, *, broker_time: datetime | None
     return Arrival(broker_time, {name: _text(value) for name, value in known.items()}, tuple(absent))
 
 
-def admit(raw: bytes, came: Arrival, key: bytes) -> AdmittedEvent | RejectedEvent:
+def admit(raw: bytes, came: Arrival, key: bytes, plays: Plays = NO_PLAYS) -> AdmittedEvent | RejectedEvent:
     """Return the event as it is written to the log, or the reasons for its rejection; `key` is the pseudonym key.
 
     An event that claims to happen later than the broker's clock allows is `clock_suspect`; the clock of this machine
     may be wrong and decides nothing. A late event is admitted: a person decides on it. Fields unknown to the contract
-    stay as they were sent, to the last digit of a number.
+    stay as they were sent, to the last digit of a number. Of an event with a play, the claims of the play are written
+    instead of the sender's words.
     """
-    decoded = decode_view_event(raw)
-    judged = decoded if came.received_at is None else judge_alone(decoded, came.received_at)
-    if isinstance(judged, RejectedEvent):
-        return judged
-    event = judged.event if isinstance(judged, LateEvent) else judged
-    fields = _decode_fields(raw)
-    fields["user_id"] = _text(pseudonym_of(event.user_id, key))
-    fields["session_id"] = _text(session_pseudonym_of(event.session_id, key))
+    play = claimed(raw, plays.read)
+    if isinstance(play, RejectedEvent):
+        return play
+    event = _judged(raw if play is None else play.raw, came, play)
+    if isinstance(event, RejectedEvent):
+        return event
+    event_id = str(event.event_id)
+    if play is None:
+        if plays.are_required:
+            return RejectedEvent((PLAY_MISSING,), event_id)
+        fields = _decode_fields(raw)
+        fields["user_id"] = _text(pseudonym_of(event.user_id, key))
+        fields["session_id"] = _text(session_pseudonym_of(event.session_id, key))
+    else:
+        fields = play.fields
+        _keep_advertisements(fields, frozenset(play.advertisements_beyond(event)))
     if event.referrer is not None:
         _keep_host(fields, referrer_host(event.referrer))
     if "client_network" in fields and "client_network" not in came.fields:
@@ -88,16 +104,33 @@ def admit(raw: bytes, came: Arrival, key: bytes) -> AdmittedEvent | RejectedEven
     for name in came.absent:
         fields.pop(name, None)
     value = _encode(fields)
-    event_id = str(event.event_id)
     if len(value) > EVENT_BYTES_MAX:
         detail = f"with the collector's fields the event has {len(value)} bytes; at most {EVENT_BYTES_MAX} are allowed"
         return RejectedEvent((Reason("body_too_large", detail),), event_id)
-    return AdmittedEvent(event_id, event.video_id.encode(), value)
+    return AdmittedEvent(event_id, event.video_id.encode(), value, play is not None)
+
+
+def _judged(raw: bytes, came: Arrival, play: Claimed | None) -> ViewEvent | RejectedEvent:
+    decoded = decode_view_event(raw)
+    if came.received_at is None or isinstance(decoded, RejectedEvent):
+        return decoded
+    if play is not None and (reason := play.too_much(decoded, came.received_at)) is not None:
+        return RejectedEvent((reason,), str(decoded.event_id))
+    judged = judge_alone(decoded, came.received_at)
+    if not isinstance(judged, LateEvent):
+        return judged
+    return judged.event if play is None else RejectedEvent((play.expired(),), str(decoded.event_id))
 
 
 def instant_text(instant: datetime) -> str:
     """Return an instant as ISO 8601 in UTC with milliseconds, e.g. `2026-11-23T10:00:00.000Z`."""
     return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _keep_advertisements(fields: dict[str, msgspec.Raw], beyond: frozenset[int]) -> None:
+    if beyond:
+        sent = enumerate(_decode_list(fields["ad_views"]))
+        fields["ad_views"] = msgspec.Raw(_encode([each for index, each in sent if index not in beyond]))
 
 
 def _keep_network(fields: dict[str, msgspec.Raw], event: ViewEvent) -> None:

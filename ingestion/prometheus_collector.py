@@ -20,6 +20,11 @@ class CollectorMetrics:
         self.accepted = events.labels("accepted")
         self.rejected = events.labels("rejected")
         self.unacknowledged = events.labels("unacknowledged")
+        self.with_play = Counter(
+            "view_events_with_play",
+            "Events that a play's claims went into, and that the broker acknowledged; repeats are among them.",
+            registry=self.registry,
+        )
         self.acknowledgement_seconds = Histogram(
             "view_events_acknowledgement_seconds",
             "Time from appending a request's events until the broker acknowledged them all.",

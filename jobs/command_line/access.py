@@ -16,6 +16,7 @@ SCOPES = (
     "events:read",
     "operations:read",
     "operations:write",
+    "plays:write",
     "statements:read",
 )
 KEYS_OF_AN_OWNER = 2

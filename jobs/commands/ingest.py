@@ -16,6 +16,7 @@ from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.settings.declared.servers import KAFKA_BOOTSTRAP, TOPIC_VIDEO_VIEWS
 from jobs.wiring.event_log import connect
+from jobs.wiring.plays import read_plays
 from jobs.wiring.pseudonyms import read_pseudonym_key
 
 ACKNOWLEDGEMENT_MS_MAX = 15_000
@@ -27,13 +28,13 @@ def run(*, file: str, rejects: Path | None, from_line: int, as_json: bool) -> Ex
     # what the user typed is checked before what the environment lacks
     with _opened(file) as source:
         environ = settings.environment()
-        key = read_pseudonym_key(environ)
+        key, plays = read_pseudonym_key(environ), read_plays(environ)
         bootstrap = KAFKA_BOOTSTRAP.read(environ)
         topic = TOPIC_VIDEO_VIEWS.read(environ)
         with _rejects(rejects) as rejected:
             event_log = connect(bootstrap, topic, ACKNOWLEDGEMENT_MS_MAX)
             try:
-                feed = Feed(event_log, clock=lambda: datetime.now(UTC), pseudonym_key=key)
+                feed = Feed(event_log, clock=lambda: datetime.now(UTC), pseudonym_key=key, plays=plays)
                 summary = _fed(feed, numbered(source, from_line=from_line), rejected)
             finally:
                 event_log.close(timeout_seconds=1)

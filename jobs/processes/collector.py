@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from ingestion.contract.unavailable import Part
 from ingestion.http_collector import Collector, collector_app
 from ingestion.http_cross_origin import for_origins
+from ingestion.play_claims import Plays
 from jobs import settings
 from jobs.exit_codes import ExitCode
 from jobs.http.connections import read_proxies
@@ -17,10 +18,11 @@ from jobs.resilience.circuit_breaker import BreakerState
 from jobs.resilience.circuit_breaker_metrics import show_states
 from jobs.resilience.failpoints import Failpoints
 from jobs.settings.declared.listening import COLLECTOR_METRICS_PORT, COLLECTOR_ORIGINS, COLLECTOR_PORT
-from jobs.settings.declared.pipeline import ACKNOWLEDGEMENT_MS_MAX
+from jobs.settings.declared.pipeline import ACKNOWLEDGEMENT_MS_MAX, PLAYS_REQUIRED
 from jobs.settings.declared.servers import KAFKA_BOOTSTRAP, TOPIC_VIDEO_VIEWS
 from jobs.telemetry.json_log import log_json
 from jobs.wiring.event_log import connect
+from jobs.wiring.plays import read_plays
 from jobs.wiring.pseudonyms import read_pseudonym_key
 
 logger = logging.getLogger(__name__)
@@ -33,6 +35,7 @@ class CollectorSettings:
     bootstrap: tuple[str, ...]
     topic: str
     key: bytes
+    plays: Plays
     proxies: frozenset[str]
     origins: tuple[str, ...]
     http: HttpSettings
@@ -50,6 +53,7 @@ class CollectorSettings:
             bootstrap=KAFKA_BOOTSTRAP.read(environ),
             topic=TOPIC_VIDEO_VIEWS.read(environ),
             key=read_pseudonym_key(environ),
+            plays=read_plays(environ, are_required=PLAYS_REQUIRED.read(environ)),
             proxies=read_proxies(environ),
             origins=COLLECTOR_ORIGINS.read(environ),
             http=HttpSettings.from_environ(environ, COLLECTOR_PORT),
@@ -69,6 +73,7 @@ def run() -> ExitCode:
         event_log=chosen.failpoints.on(event_log, Part.KAFKA),
         clock=lambda: datetime.now(UTC),
         pseudonym_key=chosen.key,
+        plays=chosen.plays,
         trusted_proxies=chosen.proxies,
         acknowledgement_seconds_max=chosen.acknowledgement_ms_max / 1000 + 1,
     )

@@ -36,6 +36,7 @@ from serving_layer.routes.http_api import Api, counts_app
 from serving_layer.routes.http_appeals import appeal_routes
 from serving_layer.routes.http_catalogue import catalogue_routes
 from serving_layer.routes.http_live import LiveStreams
+from serving_layer.routes.http_plays import play_routes
 from serving_layer.routes.http_proofs import proof_routes
 from serving_layer.routes.http_statements import ServedStatements, statement_routes
 from speed_layer.redis_segment_store import AsyncRedisSegmentReader
@@ -112,6 +113,8 @@ def serve_api(environ: Mapping[str, str], chosen: ApiSettings, listener: socket.
             if chosen.imports.pseudonymise is not None:
                 importer = CatalogueImporter(chosen.postgres.url, chosen.imports.pseudonymise)
                 routes += catalogue_routes(access.guard, importer, changes_executor)
+            if chosen.sign_play is not None:
+                routes += play_routes(access.guard, chosen.sign_play, metrics)
             logger.info("api ready", extra={"fields": {"host": chosen.http.host, "port": chosen.http.port}})
             api = Api(reader, metrics, access.guard, history, live, routes, shows_docs=chosen.shows_docs)
             code = chosen.http.serve(counts_app(api), listener)

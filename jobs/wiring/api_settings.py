@@ -5,6 +5,7 @@ import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from ingestion.contract.plays import PlaySigner
 from jobs import settings
 from jobs.http.metrics import MetricsSettings
 from jobs.http.server import HttpSettings
@@ -19,6 +20,7 @@ from jobs.settings.declared.api import (
 from jobs.settings.declared.listening import API_METRICS_PORT, API_PORT
 from jobs.settings.declared.servers import SPEED_NAMESPACE
 from jobs.wiring.access_settings import AccessSettings
+from jobs.wiring.plays import read_play_signer
 from jobs.wiring.pseudonyms import pseudonymiser
 
 
@@ -73,6 +75,8 @@ class ApiSettings:
     portal: PortalSettings
     imports: ImportSettings
     shows_docs: bool
+    sign_play: PlaySigner | None
+    """None: it signs no plays, and has no route for it."""
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "ApiSettings":
@@ -90,6 +94,7 @@ class ApiSettings:
             portal=PortalSettings.from_environ(environ, key),
             imports=ImportSettings.from_environ(environ),
             shows_docs=API_DOCS.read(environ),
+            sign_play=read_play_signer(environ),
         )
 
 

@@ -27,6 +27,8 @@ class Scope(StrEnum):
     """Object to a statement."""
     CATALOGUE = "catalogue:write"
     """Import a version of the catalogue."""
+    PLAYS = "plays:write"
+    """Have plays signed, as the platform that serves the videos."""
     APPROVALS = "approvals:write"
     """Approve, hold or release a billing run."""
     OPERATIONS = "operations:read"

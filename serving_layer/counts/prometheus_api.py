@@ -32,6 +32,7 @@ class ApiMetrics:
         self._responses = Counter(
             "view_count_responses", "Answers by route and status.", ["route", "status"], registry=registry
         )
+        self.plays_signed = Counter("view_plays_signed", "Plays that were signed for the platform.", registry=registry)
         self._responses_by: dict[tuple[str, int], Counter] = {}
         reads = Histogram(
             "view_count_read_seconds", "Time of one round trip.", ["store"], buckets=_SECONDS, registry=registry

@@ -58,6 +58,7 @@ CODES: dict[str, tuple[int, str]] = {
     "appeal_invalid": (422, "The body of an appeal has another form than described."),
     "appeal_open": (409, "An appeal to the statement is not decided yet."),
     "statement_not_appealable": (409, "The statement is in a state in which appeals are not accepted."),
+    "plays_invalid": (422, "A request for plays has another form than described, or asks for none or too many."),
     "upload_malformed": (400, "The body is not multipart/form-data with the files payees, videos and perhaps owners."),
     "catalogue_invalid": (
         422,

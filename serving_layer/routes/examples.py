@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from ingestion.contract.plays import SignedPlays
 from ingestion.contract.problem import Problem
 from serving_layer.counts.answers import ChannelViews, LookupAnswer
 from serving_layer.counts.merge import ServedCount
@@ -159,6 +160,16 @@ EVENT = f"id: 7.1000.17.None.3\nevent: count\ndata: {msgspec.json.encode(COUNT).
 
 CHANNEL_EVENT = f"id: 7.12.20500.17.18100.1\nevent: count\ndata: {msgspec.json.encode(CHANNEL).decode()}\n\n"
 
+PLAYS: dict[str, Any] = {
+    "plays": [
+        {
+            "play": "eyJhbGciOiJIUzI1NiIsImtpZCI6IjIwMjYtMTEifQ.eyJqdGki….L3L6CDcH…",
+            "event_id": "6b6a4bb2-7d53-4f0e-9a52-0a4f3c6f7c11",
+            "begun_at": "2026-11-23T10:00:00Z",
+            "start_until": "2026-11-23T10:10:00Z",
+        }
+    ]
+}
 
 EXAMPLES: Mapping[type[msgspec.Struct], dict[str, Any]] = {
     ServedCount: COUNT,
@@ -172,6 +183,7 @@ EXAMPLES: Mapping[type[msgspec.Struct], dict[str, Any]] = {
     EventPayment: EVENT_PAYMENT,
     AppealReceipt: APPEAL,
     ImportAnswer: IMPORT,
+    SignedPlays: PLAYS,
 }
 """Answer → an example of it."""
 

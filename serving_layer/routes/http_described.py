@@ -11,6 +11,7 @@ import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from ingestion.contract.plays import PlayRequest
 from ingestion.contract.problem import PROBLEM_MEDIA_TYPE
 from ingestion.contract.unavailable import Part
 from serving_layer.access.http_access import GuardedRoute
@@ -153,7 +154,9 @@ def document(app: FastAPI) -> dict[str, Any]:
     if app.openapi_schema is None:
         routes = [each.described() for each in app.router.routes if isinstance(each, GuardedRoute)]
         made = get_openapi(title=app.title, summary=app.summary, version=app.version, routes=routes)
-        _, records = msgspec.json.schema_components([*EXAMPLES, PaidEvent, Lookup, AppealBody], ref_template=_SCHEMA)
+        _, records = msgspec.json.schema_components(
+            [*EXAMPLES, PaidEvent, Lookup, AppealBody, PlayRequest], ref_template=_SCHEMA
+        )
         components = made.setdefault("components", {})
         components["schemas"] = {**components.get("schemas", {}), **records, "Problem": _PROBLEM}
         components["headers"] = _HEADERS

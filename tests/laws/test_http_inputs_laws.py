@@ -18,6 +18,8 @@ import pytest
 from fastapi import FastAPI
 
 from ingestion.http_collector import Collector, collector_app
+from ingestion.jwt_plays import play_reader, play_signer
+from ingestion.play_claims import Plays
 from serving_layer.access.http_access import Guard, GuardedRoute
 from serving_layer.counts.prometheus_api import ApiMetrics
 from serving_layer.portal.http_portal import portal_routes
@@ -26,11 +28,12 @@ from serving_layer.routes.http_api import Api, counts_app
 from serving_layer.routes.http_appeals import appeal_routes
 from serving_layer.routes.http_catalogue import catalogue_routes
 from serving_layer.routes.http_live import LiveLimits, LiveStreams
+from serving_layer.routes.http_plays import play_routes
 from serving_layer.routes.http_proofs import Proofs, proof_routes
 from serving_layer.routes.http_statements import ServedStatements, statement_routes
 from tests.http_extremes import BODIES, EXTREMES, Storing
 from tests.http_in_one_thread import AppClient, client_of
-from tests.ingestion_fakes import KEY, NOW, FakeEventLog
+from tests.ingestion_fakes import KEY, NOW, PLAY_KEY, FakeEventLog
 from tests.portal_fakes import ANNS, EVENT, WAITING, FakePorts, fake_portal
 from tests.proof_fakes import STATEMENT, FakeProofs
 from tests.serving_access import CALLERS, OWNER, guard_of
@@ -80,6 +83,7 @@ def api() -> Iterator[AppClient]:
         *proof_routes(guard, Proofs(proofs, proofs, inline)),
         *appeal_routes(guard, books, Storing(FakeAppeals()), inline),
         *catalogue_routes(guard, Storing(FakeImports()), inline),
+        *play_routes(guard, play_signer([PLAY_KEY], KEY, lambda: NOW), ApiMetrics(now=lambda: 0.0)),
     ]
     with client_of(api_with(routes, guard), raises=False) as client:
         yield client
@@ -87,7 +91,9 @@ def api() -> Iterator[AppClient]:
 
 @pytest.fixture
 def collector() -> Iterator[AppClient]:
-    app = collector_app(Collector(event_log=FakeEventLog(), clock=lambda: NOW, pseudonym_key=KEY))
+    app = collector_app(
+        Collector(event_log=FakeEventLog(), clock=lambda: NOW, pseudonym_key=KEY, plays=Plays(play_reader([PLAY_KEY])))
+    )
     with client_of(app, raises=False) as client:
         yield client
 

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.testclient import TestClient
 
 from ingestion.contract.unavailable import Part, UnavailableError
+from ingestion.jwt_plays import play_signer
 from serving_layer.access.access import Caller, Role, anonymous
 from serving_layer.access.http_access import GuardedRoute
 from serving_layer.counts.live_counts import LiveCount
@@ -23,9 +24,11 @@ from serving_layer.routes.http_api import Api, counts_app
 from serving_layer.routes.http_appeals import appeal_routes
 from serving_layer.routes.http_catalogue import catalogue_routes
 from serving_layer.routes.http_live import LiveLimits, LiveStreams
+from serving_layer.routes.http_plays import play_routes
 from serving_layer.routes.http_proofs import Proofs, proof_routes
 from serving_layer.routes.http_statements import ServedStatements, statement_routes
 from tests.api_document import described_route, hold, part_of, resolved
+from tests.ingestion_fakes import KEY, NOW, PLAY_KEY
 from tests.proof_fakes import EVENT, STATEMENT, FakeProofs
 from tests.serving_access import CALLERS, OTHER, OWNER, bearer, guard_of
 from tests.serving_fakes import (
@@ -87,6 +90,7 @@ class Served:
         books = ServedStatements(self.statements, history.cursors, InlineExecutor())
         routes += appeal_routes(guard, books, self.appeals, InlineExecutor())
         routes += catalogue_routes(guard, FakeImports(), InlineExecutor())
+        routes += play_routes(guard, play_signer([PLAY_KEY], KEY, lambda: NOW), metrics)
         self.app = counts_app(Api(reader, metrics, guard, history, live, routes, refresh_seconds=3600))
         self.client = TestClient(self.app, raise_server_exceptions=False)
 
@@ -459,6 +463,10 @@ EXPECTED = {
     ("POST", "/v1/catalogue/versions"): (
         "/v1/catalogue/versions",
         {**dict.fromkeys(CHANNEL, 403), "finance": 201, "anonymous": 401, "expired": 401, "wrong audience": 401},
+    ),
+    ("POST", "/v1/plays"): (
+        "/v1/plays",
+        {**dict.fromkeys(CALLERS, 403), "anonymous": 401, "expired": 401, "wrong audience": 401},
     ),
     ("GET", "/v1/statements/{statement_id}/events"): (f"/v1/statements/{STATEMENT}/events", CHANNEL),
     ("GET", "/v1/events/{event_id}/payment"): (f"/v1/events/{EVENT}/payment", {**CHANNEL, "other creator": 200}),

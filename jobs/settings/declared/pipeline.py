@@ -1,6 +1,6 @@
 """Settings of receiving, counting and judging events: the collector, the speed layer, batch runs, the SQL server."""
 
-from jobs.settings.kinds import LocalPath, Text, Whole
+from jobs.settings.kinds import Flag, LocalPath, Text, Whole
 
 PSEUDONYM_KEY = Text(
     "VIEWLEDGER_PSEUDONYM_KEY",
@@ -9,6 +9,34 @@ PSEUDONYM_KEY = Text(
     pattern="([0-9a-fA-F]{2}){32,}",
     form="an even number of hexadecimal digits, at least 64",
     is_secret=True,
+)
+PLAY_KEYS_FILE = LocalPath(
+    "VIEWLEDGER_PLAY_KEYS_FILE",
+    read_by="collector, api, `ingest`",
+    meaning="a file with the keys of plays: a JWK Set; the first one with a secret signs",
+    without="an event with a play is refused, and the API signs none",
+)
+PLAY_AUDIENCE = Text(
+    "VIEWLEDGER_PLAY_AUDIENCE",
+    read_by="collector, api, `ingest`",
+    meaning="for whom plays are signed; installations that share keys need different ones",
+    default="viewledger",
+    pattern="[A-Za-z0-9._:/-]{1,64}",
+    form="1 to 64 of the characters A-Z a-z 0-9 . _ : / -",
+)
+PLAY_START_SECONDS = Whole(
+    "VIEWLEDGER_PLAY_START_SECONDS",
+    read_by="api",
+    meaning="how long after it was signed a play may be begun",
+    default=600,
+    least=1,
+    most=86_400,
+)
+PLAYS_REQUIRED = Flag(
+    "VIEWLEDGER_PLAYS_REQUIRED",
+    read_by="collector",
+    meaning="whether an event without a play is refused",
+    default=False,
 )
 ACKNOWLEDGEMENT_MS_MAX = Whole(
     "VIEWLEDGER_ACKNOWLEDGEMENT_MS_MAX",

@@ -1,0 +1,240 @@
+"""Tokens of plays: the keys, signing and reading. Both a platform that signs by itself and this product use it.
+
+A token is a JWT in the compact form of RFC 7515. Signing is PyJWT's. Reading HS256 costs PyJWT five times as much as
+all of the rest of an event, so it is done here: one HMAC, and a comparison of the signature as text, which leaves no
+second spelling of a token. A law holds the two against each other.
+"""
+
+import hmac
+from binascii import a2b_base64, b2a_base64
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import uuid4
+
+import jwt
+import msgspec
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from msgspec import Meta
+
+from ingestion.contract.event import Reason
+from ingestion.contract.plays import (
+    AUDIENCE,
+    TOKEN_LENGTH_MAX,
+    Play,
+    PlayReader,
+    PlayRequest,
+    PlaySigner,
+    SignedPlay,
+)
+from ingestion.pseudonym import pseudonym_of, session_pseudonym_of
+
+SECRET_BYTES_MIN = 32
+START_SECONDS = 600
+KEYS_MAX = 64
+_KEY_ID = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z")]
+_ALPHABET = bytes.maketrans(b"-_", b"+/")
+_ALPHABET_OF_URLS = bytes.maketrans(b"+/", b"-_")
+
+
+class _Header(msgspec.Struct, frozen=True):
+    alg: str
+    kid: str = ""
+    crit: object = None
+
+
+_header = msgspec.json.Decoder(_Header).decode
+_claims = msgspec.json.Decoder(Play).decode
+
+
+@dataclass(frozen=True)
+class PlayKey:
+    """A key by its id: it checks signatures and, if it holds a secret, makes them."""
+
+    kid: str
+    algorithm: str
+    is_signed: Callable[[bytes, bytes], bool]
+    """Whether a signature, as a token spells it, is that of a message."""
+    secret: Any = None
+    """The key that signs; None for a public key."""
+
+    def __repr__(self) -> str:
+        return f"PlayKey({self.kid!r}, {self.algorithm})"
+
+
+class PlayKeysError(ValueError):
+    """The set of keys cannot be used; the message names the key, never its secret."""
+
+
+def play_keys(text: str | bytes) -> tuple[PlayKey, ...]:
+    """Parse a JWK Set (RFC 7517) whose keys are `oct` with HS256 or `OKP`/`Ed25519` with EdDSA, each with a `kid`.
+
+    Raises:
+        PlayKeysError: one sentence.
+    """
+    try:
+        sent = msgspec.json.decode(text, type=_KeySet).keys
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise PlayKeysError(f"the file is not a JWK Set: {error}") from None
+    if not 1 <= len(sent) <= KEYS_MAX:
+        raise PlayKeysError(f"the set has {len(sent)} keys; 1 to {KEYS_MAX} are allowed")
+    keys = tuple(_key(each) for each in sent)
+    if len({key.kid for key in keys}) < len(keys):
+        raise PlayKeysError("two keys have the same kid; each key needs one of its own")
+    return keys
+
+
+class _SentKey(msgspec.Struct, frozen=True):
+    kid: _KEY_ID
+    kty: str
+    alg: str = ""
+    k: str = ""
+    crv: str = ""
+    x: str = ""
+    d: str = ""
+
+
+class _KeySet(msgspec.Struct, frozen=True):
+    keys: list[_SentKey]
+
+
+def _key(sent: _SentKey) -> PlayKey:
+    kind = (sent.kty, sent.alg, sent.crv)
+    try:
+        if kind == ("oct", "HS256", ""):
+            return secret_key(sent.kid, _bytes(sent.k))
+        if kind == ("OKP", "EdDSA", "Ed25519"):
+            private = Ed25519PrivateKey.from_private_bytes(_bytes(sent.d)) if sent.d else None
+            public = Ed25519PublicKey.from_public_bytes(_bytes(sent.x))
+            if private is not None and private.public_key() != public:
+                raise PlayKeysError(f"the halves of the key {sent.kid} do not belong together; write the set again")
+            return _signing_pair(sent.kid, public, private)
+    except PlayKeysError:
+        raise
+    except ValueError:
+        raise PlayKeysError(f"the key {sent.kid} cannot be read; write its numbers in base64url") from None
+    raise PlayKeysError(
+        f"the key {sent.kid} is of the kind {sent.kty[:16]!r} with alg {sent.alg[:16]!r}; allowed are oct with HS256 "
+        "and OKP of the curve Ed25519 with EdDSA"
+    )
+
+
+def secret_key(kid: str, secret: bytes) -> PlayKey:
+    """Return an HS256 key of at least 32 bytes; raise PlayKeysError."""
+    if len(secret) < SECRET_BYTES_MIN:
+        raise PlayKeysError(f"the key {kid} has {len(secret)} bytes; at least {SECRET_BYTES_MIN} are needed")
+
+    def is_signed(message: bytes, signature: bytes) -> bool:
+        return hmac.compare_digest(_base64url(hmac.digest(secret, message, "sha256")), signature)
+
+    return PlayKey(kid, "HS256", is_signed, secret)
+
+
+def _signing_pair(kid: str, public: Ed25519PublicKey, private: Ed25519PrivateKey | None) -> PlayKey:
+    def is_signed(message: bytes, signature: bytes) -> bool:
+        try:
+            found = _opened(signature)
+            public.verify(found, message)
+        except (ValueError, InvalidSignature):
+            return False
+        return _base64url(found) == signature
+
+    return PlayKey(kid, "EdDSA", is_signed, private)
+
+
+def play_reader(keys: Sequence[PlayKey], audience: str = AUDIENCE) -> PlayReader:
+    """Return what reads tokens that one of the keys signed for an audience."""
+    by_id: Mapping[str, PlayKey] = {key.kid: key for key in keys}
+
+    def read(token: str) -> Play | Reason:
+        if len(token) > TOKEN_LENGTH_MAX:
+            return Reason("play_too_long", f"play: the token has {len(token)} characters; at most {TOKEN_LENGTH_MAX}")
+        try:
+            signed, _, signature = token.encode("ascii").rpartition(b".")
+            head, _, body = signed.partition(b".")
+            header = _header(_opened(head))
+        except (ValueError, RecursionError):  # also those of msgspec and of the codec
+            return _MALFORMED
+        key = by_id.get(header.kid)
+        if key is None:
+            return Reason(
+                "play_key_unknown", f"play: no key {header.kid[:64]!r} is known; take a play of this platform"
+            )
+        if header.alg != key.algorithm or header.crit is not None:
+            return Reason("play_algorithm_refused", f"play: {header.alg[:16]!r} is not the algorithm of its key")
+        if not key.is_signed(signed, signature):
+            return Reason("play_signature_wrong", "play: the signature is wrong; send the token as it was issued")
+        try:
+            play = _claims(_opened(body))
+        except (ValueError, RecursionError) as error:
+            return Reason("play_claims_invalid", f"play: {error}; the signer must correct it")
+        if play.audience != audience:
+            return Reason(
+                "play_audience_wrong", f"play: it was signed for {play.audience[:64]!r}, not for {audience!r}"
+            )
+        return play
+
+    return read
+
+
+_MALFORMED = Reason("play_malformed", "play: not a token in three parts; send the token as it was issued")
+
+
+def play_signer(
+    keys: Sequence[PlayKey],
+    pseudonym_key: bytes,
+    clock: Callable[[], datetime],
+    *,
+    audience: str = AUDIENCE,
+    start_seconds: int = START_SECONDS,
+) -> PlaySigner:
+    """Return what signs plays that begin now, with the first key that holds a secret.
+
+    Raises:
+        PlayKeysError: every key is public.
+    """
+    key = next((each for each in keys if each.secret is not None), None)
+    if key is None:
+        raise PlayKeysError("every key is public, so none can sign; add a key with its secret")
+
+    def sign(asked: PlayRequest) -> SignedPlay:
+        begun = int(clock().timestamp())
+        play = Play(
+            play_id=uuid4(),
+            audience=audience,
+            begun_at_seconds=begun,
+            start_until_seconds=begun + start_seconds,
+            user_id=pseudonym_of(asked.user_id, pseudonym_key),
+            session_id=session_pseudonym_of(asked.session_id, pseudonym_key),
+            video_id=asked.video_id,
+            revenue_eligible=asked.revenue_eligible,
+            geo_location=asked.geo_location,
+            ad_views_max=asked.ad_views_max,
+        )
+        return SignedPlay(signed_text(play, key), str(play.play_id), play.begun_at, play.start_until)
+
+    return sign
+
+
+def signed_text(play: Play, key: PlayKey) -> str:
+    """Return the token of a play, signed by a key that holds a secret."""
+    claims: dict[str, Any] = msgspec.to_builtins(play)
+    if play.geo_location is None:
+        del claims["geo_location"]
+    return jwt.encode(claims, key.secret, key.algorithm, headers={"kid": key.kid, "typ": None})
+
+
+def _opened(part: bytes) -> bytes:
+    """Return the bytes of base64url without padding; raise ValueError for another character."""
+    padded = part.translate(_ALPHABET) + b"=" * (-len(part) % 4)
+    return a2b_base64(padded, strict_mode=True)
+
+
+def _base64url(content: bytes) -> bytes:
+    return b2a_base64(content, newline=False).rstrip(b"=").translate(_ALPHABET_OF_URLS)
+
+
+def _bytes(text: str) -> bytes:
+    return _opened(text.encode("ascii"))

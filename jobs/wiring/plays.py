@@ -1,0 +1,73 @@
+"""Read the keys of plays: what the way in reads tokens with, and what the API signs them with."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from ingestion.contract.plays import PlaySigner
+from ingestion.play_claims import Plays, no_key_known
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+from jobs.settings.declared.pipeline import PLAY_AUDIENCE, PLAY_KEYS_FILE, PLAY_START_SECONDS, PLAYS_REQUIRED
+from jobs.wiring.pseudonyms import read_pseudonym_key
+
+if TYPE_CHECKING:
+    from ingestion.jwt_plays import PlayKey
+
+
+def read_plays(environ: Mapping[str, str], *, are_required: bool = False) -> Plays:
+    """Return what the way in does with plays; raise CommandError(BAD_INPUT) for keys that cannot be used."""
+    keys = _keys(environ)
+    if keys is None:
+        if are_required:
+            raise CommandError(
+                f"{PLAYS_REQUIRED.name} is 1 and {PLAY_KEYS_FILE.name} is not set, so every event would be refused; "
+                "set the file of the keys",
+                ExitCode.BAD_INPUT,
+            )
+        return Plays(no_key_known)
+    from ingestion.jwt_plays import play_reader
+
+    return Plays(play_reader(keys, PLAY_AUDIENCE.read(environ)), are_required)
+
+
+def read_play_signer(environ: Mapping[str, str]) -> PlaySigner | None:
+    """Return what signs plays, None without keys; raise CommandError(BAD_INPUT) if none of the keys can sign."""
+    keys = _keys(environ)
+    if keys is None:
+        return None
+    from ingestion.jwt_plays import PlayKeysError, play_signer
+
+    try:
+        return play_signer(
+            keys,
+            read_pseudonym_key(environ),
+            lambda: datetime.now(UTC),
+            audience=PLAY_AUDIENCE.read(environ),
+            start_seconds=PLAY_START_SECONDS.read(environ),
+        )
+    except PlayKeysError as error:
+        raise _refused(error) from error
+
+
+def _keys(environ: Mapping[str, str]) -> "tuple[PlayKey, ...] | None":
+    path = PLAY_KEYS_FILE.read_if_set(environ)
+    if path is None:
+        return None
+    # imported here: it brings a library of cryptography, which a process without keys does not need
+    from ingestion.jwt_plays import PlayKeysError, play_keys
+
+    try:
+        return play_keys(path.read_bytes())
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise CommandError(
+            f"{PLAY_KEYS_FILE.name} cannot be read: {path} ({reason}); name a file that this process may read",
+            ExitCode.BAD_INPUT,
+        ) from error
+    except PlayKeysError as error:
+        raise _refused(error) from error
+
+
+def _refused(error: ValueError) -> CommandError:
+    return CommandError(f"{PLAY_KEYS_FILE.name}: {error}", ExitCode.BAD_INPUT)

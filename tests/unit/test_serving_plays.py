@@ -1,0 +1,81 @@
+"""Plays over HTTP: the platform's own key signs, for views that begin now."""
+
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from starlette.testclient import TestClient
+
+from ingestion.contract.plays import PLAYS_MAX, Play
+from ingestion.jwt_plays import play_reader, play_signer
+from ingestion.pseudonym import pseudonym_of
+from serving_layer.access.access import Scope
+from serving_layer.counts.prometheus_api import ApiMetrics
+from serving_layer.routes.http_plays import play_routes
+from tests.ingestion_fakes import KEY, NOW, PLAY_KEY
+from tests.serving_access import CALLERS, OWNER, FakeKeys, guard_of
+
+ASKED = {"video_id": "v", "user_id": "alice", "session_id": "s1", "revenue_eligible": True}
+
+
+class Scene:
+    def __init__(self) -> None:
+        self.keys, self.metrics = FakeKeys(), ApiMetrics(now=lambda: 0.0)
+        routes = play_routes(guard_of(self.keys), play_signer([PLAY_KEY], KEY, lambda: NOW), self.metrics)
+        self.client = TestClient(FastAPI(routes=routes))
+        self.platform = self.keys.add("0" * 16, Scope.PLAYS)
+
+    def ask(self, body: Any, headers: dict[str, str] | None = None) -> Any:
+        sent = {"content": body} if isinstance(body, bytes) else {"json": body}
+        return self.client.post("/v1/plays", headers=self.platform if headers is None else headers, **sent)
+
+
+def test_one_play_or_many_are_signed_in_order() -> None:
+    scene = Scene()
+    one = scene.ask(ASKED)
+    assert (one.status_code, one.headers["cache-control"]) == (200, "no-store")
+    many = scene.ask([{**ASKED, "video_id": f"v{index}", "ad_views_max": 3} for index in range(3)])
+    read = play_reader([PLAY_KEY])
+    (alone,) = one.json()["plays"]
+    play = read(alone["play"])
+    assert isinstance(play, Play)
+    assert (play.video_id, play.user_id, str(play.play_id)) == ("v", pseudonym_of("alice", KEY), alone["event_id"])
+    found = [read(each["play"]) for each in many.json()["plays"]]
+    assert [(each.video_id, each.ad_views_max) for each in found if isinstance(each, Play)] == [
+        ("v0", 3),
+        ("v1", 3),
+        ("v2", 3),
+    ]
+    assert b"view_plays_signed_total 4.0" in scene.metrics.exposition()
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        (b"", 400, "body_malformed"),
+        (b"{", 400, "body_malformed"),
+        (b"\xff", 400, "body_malformed"),
+        ([], 422, "plays_invalid"),
+        ([ASKED] * (PLAYS_MAX + 1), 422, "plays_invalid"),
+        ({}, 422, "plays_invalid"),
+        ({**ASKED, "video_id": "a b"}, 422, "plays_invalid"),
+        ({**ASKED, "ad_views_max": 51}, 422, "plays_invalid"),
+        ({**ASKED, "monetised": True}, 422, "plays_invalid"),
+        ([ASKED, {}], 422, "plays_invalid"),
+    ],
+)
+def test_a_request_of_another_form_signs_nothing(body: Any, status: int, code: str) -> None:
+    scene = Scene()
+    answer = scene.ask(body)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert b"view_plays_signed_total 0.0" in scene.metrics.exposition()
+
+
+def test_only_a_key_with_the_scope_that_is_bound_to_no_payee_has_plays_signed() -> None:
+    scene = Scene()
+    for who in ("owner", "finance", "auditor", "operator"):
+        assert scene.ask(ASKED, CALLERS[who]).json()["code"] == "scope_missing"
+    assert scene.ask(ASKED, {}).json()["code"] == "credentials_missing"
+    assert scene.ask(ASKED, scene.keys.add("1" * 16, Scope.COUNTS)).json()["code"] == "scope_missing"
+    bound = scene.keys.add("2" * 16, Scope.PLAYS, payee_id=OWNER)
+    assert scene.ask(ASKED, bound).json()["code"] == "not_found"

@@ -23,7 +23,8 @@ means is on [the page of the view event](../concepts/events.md). The same contra
 
 An event is one JSON object in UTF-8 of at most {EVENT_BYTES_MAX // KIB} KiB. It nests at most {NESTING_MAX} deep,
 and no key appears twice in one object. Whole numbers have neither a fraction nor an exponent.
-Fields that are not listed here are kept and are not an error.
+Fields that are not listed here are kept and are not an error. An event with a
+[play](../concepts/events.md#plays) needs the fields `play` and `view_duration` alone.
 """
 REQUESTS = f"""\
 ## Requests
@@ -107,8 +108,19 @@ REASONS = {
     "event_unreadable": "A step failed on it.",
     "json_malformed": "It is not JSON.",
     "json_not_an_object": "It is JSON, but not an object.",
+    "play_algorithm_refused": "`alg` of the play is not that of its key, or it has `crit`.",
+    "play_audience_wrong": "The play was signed for another installation.",
+    "play_claims_invalid": "The signer of the play made a mistake. The sentence names the claim.",
+    "play_expired": "The play began more than 35 days ago.",
+    "play_key_unknown": "No key has the `kid` of the play.",
+    "play_malformed": "`play` is not a token.",
+    "play_missing": "The event has no play, and plays are required.",
+    "play_not_begun": "The play begins more than 5 minutes from now.",
+    "play_signature_wrong": "The play was changed, or signed with another key.",
+    "play_too_long": "The play is longer than allowed.",
     "schema_version_invalid": "`schema_version` is larger than allowed.",
     "timestamp_invalid": "`timestamp` is not an instant, or lies outside the years from 1970 to 9998.",
+    "view_duration_beyond_play": "More seconds were watched than have passed since the play began, plus 5 minutes.",
 }
 """Code of a rejected event's reason → when it is given; a word in capitals is a name."""
 

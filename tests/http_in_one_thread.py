@@ -1,11 +1,16 @@
 """A client that runs an application in its caller's own thread: quick enough for tens of thousands of requests."""
 
 import asyncio
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import httpx
 from fastapi import FastAPI
+
+# httpx looks for this package at each request, through all folders where it is not
+sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]
+SITE = "http://testserver"
 
 
 class InOneThread(httpx.BaseTransport):
@@ -29,7 +34,7 @@ class AppClient(httpx.Client):
     """A client and the application that it asks."""
 
     def __init__(self, app: FastAPI, transport: InOneThread) -> None:
-        super().__init__(transport=transport, base_url="http://testserver")
+        super().__init__(transport=transport, base_url=SITE)
         self.app = app
 
 

@@ -32,7 +32,7 @@ from serving_layer.routes.http_plays import play_routes
 from serving_layer.routes.http_proofs import Proofs, proof_routes
 from serving_layer.routes.http_statements import ServedStatements, statement_routes
 from tests.http_extremes import BODIES, EXTREMES, Storing
-from tests.http_in_one_thread import AppClient, client_of
+from tests.http_in_one_thread import SITE, AppClient, client_of
 from tests.ingestion_fakes import KEY, NOW, PLAY_KEY, FakeEventLog
 from tests.portal_fakes import ANNS, EVENT, WAITING, FakePorts, fake_portal
 from tests.proof_fakes import STATEMENT, FakeProofs
@@ -135,7 +135,7 @@ def judged(answer: Any, tried: object, form: tuple[str, ...] = ("application/pro
 
 def asked(client: AppClient, method: str, path: str, headers: dict[str, str] | None = None, **more: Any) -> Any:
     raw = {name: value.encode(errors="surrogatepass") for name, value in (headers or {}).items()}
-    return client.request(method, path, headers=raw, **more)
+    return client.request(method, SITE + path, headers=raw, **more)  # a relative one would be read twice
 
 
 def as_header(value: str) -> str:

@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -97,9 +98,15 @@ def metaphors(source: str) -> Iterator[str]:
             getattr(node, "id", None) or getattr(node, "attr", None) or getattr(node, "arg", None)
             or getattr(node, "name", None)
         )  # fmt: skip
-        words = set(re.findall(r"[a-z]+", re.sub(r"([A-Z])", r"_\1", str(name)).lower()))
-        if words & METAPHORS or (words & OF_PEOPLE and not str(name).startswith("test_")):
+        if name is not None and is_metaphor(str(name)):
             yield f"{getattr(node, 'lineno', 0)}: the name {name!r}; name what the thing is"
+
+
+@cache
+def is_metaphor(name: str) -> bool:
+    """Return whether a name has a word that is a metaphor; a name stands in the code many times."""
+    words = set(re.findall(r"[a-z]+", re.sub(r"([A-Z])", r"_\1", name).lower()))
+    return bool(words & METAPHORS or (words & OF_PEOPLE and not name.startswith("test_")))
 
 
 def without_allowed(path: str, text: str) -> str:

@@ -1,0 +1,128 @@
+"""An example of a server that reports views: events in batches over HTTP, again under the same ids until answered.
+
+    python -m clients.python.send_events http://127.0.0.1:17071/v1/events < events.jsonl
+
+Each line is one event with an id of its own, made once and stored with it: only then is a retry the same event. What
+the collector rejects is printed with its reasons.
+"""
+
+import gzip
+import json
+import random
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+Event = Mapping[str, Any]
+BATCH_EVENTS_MAX = 500
+BATCH_BYTES_MAX = 900_000
+"""A little less than the collector takes, as opened."""
+HEADERS = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""Statuses after which the same request may succeed."""
+FIRST_WAIT_SECONDS, WAIT_SECONDS_MAX = 0.5, 60.0
+
+
+class NotDeliveredError(Exception):
+    """The events `rest` are not known to have arrived; send them again later, under the same ids."""
+
+    def __init__(self, reason: str, rest: Sequence[Event]) -> None:
+        super().__init__(f"{len(rest)} events are not delivered ({reason}); send them again under the same ids")
+        self.rest = tuple(rest)
+
+
+class _UnansweredError(Exception):
+    """A request got no answer in all tries, or one that no retry changes."""
+
+
+@dataclass(frozen=True)
+class Sender:
+    """Sends events to a collector. `chance` returns a number in [0, 1)."""
+
+    url: str
+    client: httpx.Client
+    tries_max: int = 10
+    sleep: Callable[[float], None] = time.sleep
+    chance: Callable[[], float] = random.random
+
+    def send(self, events: Iterable[Event]) -> list[dict[str, Any]]:
+        """Return the results of the rejected events, with their places among `events`; all others are in the log.
+
+        Raises:
+            ValueError: an event has no id; nothing was sent.
+            NotDeliveredError: the collector did not answer in all tries, or refuses the whole request.
+        """
+        waiting = list(events)
+        if nameless := next((each for each in waiting if not each.get("event_id") and not each.get("play")), None):
+            raise ValueError(f"an event needs its event_id before it is sent: {json.dumps(nameless)[:80]}")
+        rejected: list[dict[str, Any]] = []
+        sent = 0
+        for batch in _batches(waiting):
+            try:
+                results = self._results_of(batch)
+            except _UnansweredError as error:
+                raise NotDeliveredError(str(error), waiting[sent:]) from error
+            rejected += [{**each, "index": sent + each["index"]} for each in results if each["status"] == "rejected"]
+            sent += len(batch)
+        return rejected
+
+    def _results_of(self, batch: Sequence[Event]) -> list[dict[str, Any]]:
+        body = gzip.compress(json.dumps(batch).encode(), mtime=0)
+        reason = ""
+        for failures in range(1, self.tries_max + 1):
+            least = 0.0
+            try:
+                answer = self.client.post(self.url, content=body, headers=HEADERS)
+            except httpx.TransportError as error:
+                reason = str(error) or type(error).__name__
+            else:
+                if answer.status_code == 202:
+                    results: list[dict[str, Any]] = answer.json()["results"]
+                    return results
+                reason = f"{answer.status_code}: {answer.text[:300]}"
+                if answer.status_code not in PASSING:
+                    break
+                asked = answer.headers.get("retry-after", "")
+                least = float(asked) if asked.isascii() and asked.isdigit() else 0.0
+            if failures < self.tries_max:
+                self.sleep(max(least, self._backoff(failures)))
+        raise _UnansweredError(reason)
+
+    def _backoff(self, failures: int) -> float:
+        most = min(WAIT_SECONDS_MAX, FIRST_WAIT_SECONDS * 2.0 ** (failures - 1))
+        return most * (0.5 + 0.5 * self.chance())
+
+
+def _batches(events: Sequence[Event]) -> Iterator[list[Event]]:
+    batch: list[Event] = []
+    size = 0
+    for event in events:
+        length = len(json.dumps(event)) + 2
+        if batch and (len(batch) == BATCH_EVENTS_MAX or size + length > BATCH_BYTES_MAX):
+            yield batch
+            batch, size = [], 0
+        batch.append(event)
+        size += length
+    if batch:
+        yield batch
+
+
+def main() -> int:
+    """Send the events of standard input; return 0, or 1 if some were rejected or not delivered."""
+    with httpx.Client(timeout=30) as client:
+        try:
+            rejected = Sender(sys.argv[1], client).send(json.loads(line) for line in sys.stdin if line.strip())
+        except (NotDeliveredError, ValueError) as error:
+            print(error, file=sys.stderr)
+            return 1
+    for each in rejected:
+        print(json.dumps(each))
+    return 1 if rejected else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,99 @@
+"""The example of a server that reports views, on the collector's own application."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from clients.python.send_events import BATCH_EVENTS_MAX, NotDeliveredError, Sender
+from ingestion.http_collector import Collector, collector_app
+from tests.http_in_one_thread import AppClient, client_of
+from tests.ingestion_fakes import KEY, NOW, FakeEventLog, event_fields
+
+
+@pytest.fixture
+def log() -> FakeEventLog:
+    return FakeEventLog()
+
+
+@pytest.fixture
+def client(log: FakeEventLog) -> Iterator[AppClient]:
+    app = collector_app(Collector(event_log=log, clock=lambda: NOW, pseudonym_key=KEY))
+    with client_of(app, raises=False) as client:  # type: ignore[arg-type]
+        yield client
+
+
+def sender(client: httpx.Client, waits: list[float] | None = None, **changes: Any) -> Sender:
+    kept = waits if waits is not None else []
+    return Sender("http://testserver/v1/events", client, sleep=kept.append, chance=lambda: 0.0, **changes)
+
+
+def ids_in(log: FakeEventLog) -> list[str]:
+    return [event.event_id for event in log.events]
+
+
+def test_events_go_in_batches_and_each_arrives_once(log: FakeEventLog, client: AppClient) -> None:
+    events = [event_fields(number) for number in range(1, 2 * BATCH_EVENTS_MAX + 2)]
+    assert sender(client).send(events) == []
+    assert ids_in(log) == [event["event_id"] for event in events]
+
+
+def test_large_events_are_sent_in_smaller_batches(log: FakeEventLog, client: AppClient) -> None:
+    events = [event_fields(number, further="x" * 60_000) for number in range(1, 41)]
+    assert sender(client).send(events) == []
+    assert len(log.events) == 40
+
+
+def test_rejected_events_are_returned_with_their_places_and_reasons(log: FakeEventLog, client: AppClient) -> None:
+    events = [event_fields(number) for number in range(1, BATCH_EVENTS_MAX + 3)]
+    events[-1]["video_id"] = "#NAME?"
+    (rejected,) = sender(client).send(events)
+    assert (rejected["index"], rejected["event_id"]) == (len(events) - 1, events[-1]["event_id"])
+    assert rejected["reasons"][0]["code"] == "video_id_invalid"
+    assert len(log.events) == len(events) - 1
+
+
+def test_the_same_is_sent_again_after_the_time_that_the_collector_asks_for(
+    log: FakeEventLog, client: AppClient
+) -> None:
+    waits: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        log.is_away = len(waits) < 5
+
+    log.is_away = True
+    assert Sender("http://testserver/v1/events", client, sleep=sleep, chance=lambda: 0.0).send([event_fields()]) == []
+    assert waits == [2.0, 2.0, 2.0, 2.0, 4.0]  # what it asks for, and then the longer backoff
+    assert ids_in(log) == [event_fields()["event_id"]]
+
+
+def test_what_is_not_delivered_is_handed_back(log: FakeEventLog, client: AppClient) -> None:
+    log.away_after_appends = 1
+    events = [event_fields(number) for number in range(1, BATCH_EVENTS_MAX + 2)]
+    with pytest.raises(NotDeliveredError, match=r"^1 events are not delivered \(503: .*log_unavailable") as caught:
+        sender(client, tries_max=3).send(events)
+    assert caught.value.rest == (events[-1],)
+
+
+def test_a_server_that_is_away_is_tried_as_often_as_allowed() -> None:
+    waits: list[float] = []
+    with httpx.Client(trust_env=False) as client, pytest.raises(NotDeliveredError):
+        Sender("http://127.0.0.1:9/v1/events", client, 4, waits.append, lambda: 1.0).send([event_fields()])
+    assert waits == [0.5, 1.0, 2.0]
+
+
+def test_another_address_is_an_error_at_once(client: AppClient) -> None:
+    waits: list[float] = []
+    wrong = Sender("http://testserver/v1/event", client, sleep=waits.append)
+    with pytest.raises(NotDeliveredError, match=r"404: .*POST /v1/events"):
+        wrong.send([event_fields()])
+    assert waits == []
+
+
+def test_an_event_without_an_id_is_not_sent(log: FakeEventLog, client: AppClient) -> None:
+    nameless = {name: value for name, value in event_fields().items() if name != "event_id"}
+    with pytest.raises(ValueError, match="needs its event_id"):
+        sender(client).send([event_fields(), nameless])
+    assert log.events == []

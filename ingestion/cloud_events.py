@@ -34,6 +34,9 @@ _ATTRIBUTES: dict[str, tuple[Any, str]] = {
 }
 """Attribute → its type, and the allowed values in words. All others are ignored."""
 _REQUIRED = ("specversion", "id", "source", "type")
+_Envelope = msgspec.defstruct(
+    "_Envelope", [(name, kind) if name in _REQUIRED else (name, kind, None) for name, (kind, _) in _ATTRIBUTES.items()]
+)
 
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_value = msgspec.json.Decoder().decode
@@ -60,24 +63,32 @@ def opened_binary(header: Callable[[str], str | None], body: bytes) -> bytes | R
 
 
 def _event_of(attributes: Mapping[str, Any], data: bytes | None) -> bytes | RejectedEvent:
+    try:
+        msgspec.convert(attributes, _Envelope)
+    except msgspec.ValidationError:
+        reasons = _reasons(attributes)
+    else:
+        reasons = []
+    if data is None:
+        reasons.append(Reason("cloudevent_data_missing", "data: the view event belongs there, as a JSON object"))
     event_id = attributes.get("id")
-    named = event_id if isinstance(event_id, str) else None
-    reasons = [Reason(f"cloudevent_{name}_missing", f"{name}: a CloudEvent needs it") for name in _missing(attributes)]
+    if reasons or data is None:
+        named = event_id if isinstance(event_id, str) and event_id else None
+        return RejectedEvent(tuple(reasons), named and (event_id_of(named) or named))
+    return _with_id(bytes(data), str(event_id))
+
+
+def _reasons(attributes: Mapping[str, Any]) -> list[Reason]:
+    """Return a reason for each attribute that is missing or wrong."""
+    missing = [name for name in _REQUIRED if name not in attributes]
+    reasons = [Reason(f"cloudevent_{name}_missing", f"{name}: a CloudEvent needs it") for name in missing]
     for name, value in attributes.items():
         kind, allowed = _ATTRIBUTES[name]
         try:
             msgspec.convert(value, kind)
         except msgspec.ValidationError:
             reasons.append(Reason(f"cloudevent_{name}_invalid", f"{name}: it must be {allowed}"))
-    if data is None:
-        reasons.append(Reason("cloudevent_data_missing", "data: the view event belongs there, as a JSON object"))
-    if reasons or data is None or named is None:
-        return RejectedEvent(tuple(reasons), named and (event_id_of(named) or named))
-    return _with_id(bytes(data), named)
-
-
-def _missing(attributes: Mapping[str, Any]) -> list[str]:
-    return [name for name in _REQUIRED if name not in attributes]
+    return reasons
 
 
 def _with_id(data: bytes, event_id: str) -> bytes | RejectedEvent:

@@ -4,7 +4,6 @@ The sender's words about what the play says are not even read: they may be missi
 of the event is judged as strictly as ever.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -79,18 +78,20 @@ def claimed(raw: bytes, read: PlayReader) -> Claimed | RejectedEvent | None:
         return None
     try:
         fields = _decode_fields(raw)
-        token = _decode_text(fields.pop(PLAY_FIELD))
-    except KeyError:
-        return None
+        sent = fields.pop(PLAY_FIELD)
+    except (KeyError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None  # it has no play, or is not a JSON object; decoding says why
+    try:
+        token = _decode_text(sent)
     except msgspec.ValidationError:
-        return _refused(Reason("play_malformed", "play: it must be a text, the token as it was issued"), raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None  # no JSON object; decoding says why
+        return _refused(Reason("play_malformed", "play: it must be a text, the token as it was issued"), fields)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None  # not JSON after all
     if (repeated := _repeated_key(raw, fields)) is not None:
         return repeated
     found = read(token)
     if isinstance(found, Reason):
-        return _refused(found, raw)
+        return _refused(found, fields)
     fields.update(_words_of(found))
     if found.geo_location is None:
         fields.pop("geo_location", None)
@@ -124,7 +125,9 @@ def _repeated_key(raw: bytes, fields: dict[str, msgspec.Raw]) -> RejectedEvent |
     return rejected if isinstance(rejected, RejectedEvent) and is_repeated else None
 
 
-def _refused(reason: Reason, raw: bytes) -> RejectedEvent:
-    """Return the rejection with the id that the sender used, by which the sender finds the event."""
-    sent = json.loads(raw).get("event_id")
-    return RejectedEvent((reason,), sent if isinstance(sent, str) else None)
+def _refused(reason: Reason, fields: dict[str, msgspec.Raw]) -> RejectedEvent:
+    """Return the rejection with the id that the sender used, if it is a text, by which the sender finds the event."""
+    try:
+        return RejectedEvent((reason,), _decode_text(fields["event_id"]))
+    except (KeyError, msgspec.DecodeError, UnicodeDecodeError):
+        return RejectedEvent((reason,))

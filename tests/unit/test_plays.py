@@ -271,3 +271,21 @@ def test_any_library_of_json_web_tokens_can_sign_a_play_and_open_ours() -> None:
     assert datetime.fromtimestamp(claims["iat"], NOW.tzinfo) == NOW - timedelta(seconds=60)
     again = jwt.encode(claims, PLAY_KEY.secret, "HS256", headers={"kid": PLAY_KEY.kid})
     assert play_reader([PLAY_KEY])(again) == play_of()
+
+
+@pytest.mark.parametrize(
+    ("raw", "code"),
+    [
+        (b'["play"]', "json_not_an_object"),
+        (b'"play"', "json_not_an_object"),
+        (b'{"play":5,"event_id":"\xff"}', "play_malformed"),
+        (b'{"play":"x","event_id":"\xff"}', "play_key_unknown"),
+        (b'{"play":"x","event_id":7}', "play_key_unknown"),
+        (b'{"play":"\xff"}', "json_malformed"),
+        (b'{"play":"x"', "json_malformed"),
+    ],
+)
+def test_what_is_not_an_event_with_a_play_is_refused_like_any_other(raw: bytes, code: str) -> None:
+    refused = admit(raw, arrival(NOW, None, broker_time=NOW), KEY)
+    assert isinstance(refused, RejectedEvent)
+    assert [reason.code for reason in refused.reasons] == [code]

@@ -18,6 +18,7 @@ from ingestion.client_network import client_address, network_of
 from ingestion.contract.event import Reason, RejectedEvent
 from ingestion.contract.problem import PROBLEM_MEDIA_TYPE, Problem
 from ingestion.contract.unavailable import UnavailableError
+from ingestion.event_rates import EventRates
 from ingestion.intake import USER_AGENT_LENGTH_MAX, AdmittedEvent, Origin, admit, arrival
 from ingestion.play_claims import NO_PLAYS, Plays
 from ingestion.ports import EventLog
@@ -25,6 +26,8 @@ from ingestion.prometheus_collector import CollectorMetrics
 from ingestion.request_body import BODY_BYTES_MAX, check_media_type, events_of, not_json_at_all, too_large
 
 logger = logging.getLogger(__name__)
+
+RATE_LIMITED = "this network sent more events than allowed; send the same again after Retry-After seconds"
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,8 @@ class Collector:
     """A little more than the log's own bound, which is reached first when all is well."""
     body_seconds_max: float = 15.0
     retry_after_seconds: int = 2
+    rates: EventRates[str | None] = field(default_factory=lambda: EventRates(0, time.monotonic))
+    """What each network may send; a sender without an address shares one bucket with all such."""
     metrics: CollectorMetrics = field(default_factory=CollectorMetrics)
 
 
@@ -88,6 +93,9 @@ async def _collect(collector: Collector, request: Request) -> Response:
     if isinstance(events, Problem):
         return _problem(events)
     origin = _origin(request, collector.trusted_proxies)
+    if wait := collector.rates.seconds_to_wait(origin.client_network, len(events)):
+        collector.metrics.limited.inc(len(events))
+        return _problem(Problem(429, "rate_limited", RATE_LIMITED), {"Retry-After": str(wait)})
     came = arrival(collector.clock(), origin, broker_time=collector.event_log.broker_time())
     outcomes = [
         each if isinstance(each, RejectedEvent) else admit(each, came, collector.pseudonym_key, collector.plays)

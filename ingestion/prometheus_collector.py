@@ -13,12 +13,13 @@ class CollectorMetrics:
         ProcessCollector(registry=self.registry)
         events = Counter(
             "view_events_received",
-            "Events by outcome: accepted, rejected, or unacknowledged (the client should retry).",
+            "Events by outcome: accepted, rejected; or unacknowledged or limited (the client should retry).",
             ["status"],
             registry=self.registry,
         )
         self.accepted = events.labels("accepted")
         self.rejected = events.labels("rejected")
+        self.limited = events.labels("limited")
         self.unacknowledged = events.labels("unacknowledged")
         self.with_play = Counter(
             "view_events_with_play",

@@ -87,6 +87,7 @@ PROBLEMS: dict[str, tuple[str, str, bool]] = {
     "not_found": ("404", "There is nothing at this path.", False),
     "origin_not_allowed": ("403", "A preflight request of a page whose origin is not allowed.", False),
     "preflight_refused": ("400", "A preflight request for another method or other headers.", False),
+    "rate_limited": ("429", "The network sent more events than allowed.", True),
     "request_malformed": ("400", "It is not a valid HTTP request.", False),
     "stopping": ("503", "The process is about to stop; `/readyz` only.", True),
     "too_many_events": ("413", "The body holds more events than allowed.", False),

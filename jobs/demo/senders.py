@@ -2,10 +2,11 @@
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 import httpx
 from kafka import KafkaProducer
@@ -48,16 +49,20 @@ NOTHING_SENT = Sent(0, 0, 0.0)
 
 
 class Players:
-    """Clients that post events to the collector as JSON lines, several requests at a time."""
+    """Clients that post events to the collector as JSON lines, several requests at a time.
 
-    def __init__(self, collector_url: str) -> None:
+    `sign` is the platform: it returns the play of an event as a token.
+    """
+
+    def __init__(self, collector_url: str, sign: Callable[[dict[str, Any]], str]) -> None:
+        self._sign = sign
         self._client = httpx.Client(base_url=collector_url, timeout=TIMEOUT_SECONDS)
         self._pool = ThreadPoolExecutor(HTTP_CLIENTS)
 
     def send(self, messages: Sequence[Message]) -> Sent:
         """Post messages; a request that the broker did not acknowledge is repeated with the same ids."""
         started = time.monotonic()
-        bodies = [b"\n".join(encode_for_http(each) for each in chunk) for chunk in _chunks(messages)]
+        bodies = [b"\n".join(encode_for_http(each, self._sign) for each in chunk) for chunk in _chunks(messages)]
         answers = list(self._pool.map(self._post, bodies))
         accepted, rejected = (sum(answer[name] for answer in answers) for name in ("accepted", "rejected"))
         return Sent(accepted, rejected, time.monotonic() - started)

@@ -21,6 +21,7 @@ from jobs.demo.observation import (
     wait_until_counted,
     wait_until_served,
 )
+from jobs.demo.platform import platform_of
 from jobs.demo.sample import DAY_COUNT, DAYS_BEFORE_TODAY
 from jobs.demo.senders import NOTHING_SENT, DirectProducer, Players, Sent, paced
 from jobs.demo.traffic import Message, Traffic
@@ -51,7 +52,8 @@ class Demo:
         self.environment: Mapping[str, str] = self.stack.environment
         self.api_url = f"http://127.0.0.1:{API_PORT.read(self.environment)}"
         self._logs = self.stack.folder / "log"
-        self._players = Players(f"http://127.0.0.1:{COLLECTOR_PORT.read(self.environment)}")
+        sign = platform_of(self.environment)
+        self._players = Players(f"http://127.0.0.1:{COLLECTOR_PORT.read(self.environment)}", sign)
         brokers = ",".join(KAFKA_BOOTSTRAP.read(self.environment))
         self._producer = DirectProducer(brokers, read_pseudonym_key(self.environment))
 

@@ -9,7 +9,7 @@ import json
 import random
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
@@ -29,6 +29,7 @@ DEVICE_WEIGHTS = (50, 25, 15, 8, 2)
 SHORT_VIDEO_SECONDS = 20
 CAP = 4
 
+CLAIMED = ("event_id", "video_id", "user_id", "session_id", "timestamp", "revenue_eligible", "geo_location")
 SHARES = {
     "duplicate": 0.03,
     "conflict": 0.003,
@@ -47,6 +48,8 @@ class Message:
     over_http: bool
     video_id: str
     event: dict[str, Any] | bytes
+    has_play: bool = False
+    """Whether the platform signed a play for it, if it goes over HTTP."""
 
 
 @dataclass
@@ -98,7 +101,7 @@ class _Maker:
             "video_id": video_id,
             "user_id": f"viewer-{viewer}",
             "session_id": f"session-{viewer}-{happened_at:%j}",
-            "timestamp": happened_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "timestamp": happened_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
             "view_duration": self.rng.randint(30, 600),
             "revenue_eligible": True,
             "quality": self.rng.choice(("1080p", "720p", "480p")),
@@ -113,10 +116,10 @@ class _Maker:
                 event[name] = chosen
         return event
 
-    def send(self, phase: int, event: dict[str, Any] | bytes, video_id: str, *, over_http: bool | None = None) -> bool:
+    def send(self, phase: int, event: dict[str, Any] | bytes, video_id: str, *, has_play: bool = True) -> bool:
         """Queue a message; return whether it goes over HTTP."""
-        chosen = self.rng.random() < 0.5 if over_http is None else over_http
-        self.messages[phase].append(Message(phase, chosen, video_id, event))
+        chosen = self.rng.random() < 0.5
+        self.messages[phase].append(Message(phase, chosen, video_id, event, has_play))
         if chosen:
             self.truth.sent_over_http += 1
         else:
@@ -138,7 +141,7 @@ class _Maker:
 
     def refuse(self, phase: int, event: dict[str, Any] | bytes, video_id: str) -> None:
         """Send messages that the collector refuses and that, sent straight to Kafka, the pipeline rejects."""
-        if self.send(phase, event, video_id):
+        if self.send(phase, event, video_id, has_play=False):
             self.truth.refused_by_collector += 1
         else:
             self.expect(phase, "rejected")
@@ -215,7 +218,7 @@ def _plain_views(maker: _Maker, phase: int, count: int) -> list[dict[str, Any]]:
         maker.plain_view(
             phase,
             each.video_id,
-            datetime.combine(each.day, time(), UTC) + timedelta(milliseconds=rng.randrange(86_400_000)),
+            datetime.combine(each.day, time(), UTC) + timedelta(seconds=rng.randrange(86_400)),
         )
         for each in chosen
     ]
@@ -225,7 +228,8 @@ def _live_views(maker: _Maker, count: int) -> list[dict[str, Any]]:
     """Send views that happen now; they are served at once and settled only by a later batch run."""
     weights = [each.views for each in maker.video_days]
     chosen = maker.rng.choices(maker.video_days, weights=weights, k=count)
-    return [maker.plain_view(3, each.video_id, maker.now) for each in chosen]
+    began = maker.now - timedelta(minutes=10)  # the longest of them has just ended
+    return [maker.plain_view(3, each.video_id, began) for each in chosen]
 
 
 def _repeats(maker: _Maker, sent: dict[int, list[dict[str, Any]]], plain_count: int) -> None:
@@ -255,7 +259,9 @@ def _unusable(maker: _Maker, plain_count: int) -> None:
             phase = rng.choice((1, 2))
             if kind == "late":
                 happened_at = maker.now - timedelta(days=rng.randint(36, 60))
-                maker.send(phase, maker.event(video_day.video_id, happened_at), video_day.video_id)
+                event = maker.event(video_day.video_id, happened_at)
+                # a play that is this old is refused; without one a person decides
+                maker.send(phase, event, video_day.video_id, has_play=False)
                 maker.expect(phase, "late_review")
             elif kind == "future":
                 happened_at = maker.now + timedelta(hours=rng.randint(2, 48))
@@ -288,9 +294,17 @@ def encode_for_kafka(message: Message, key: bytes) -> bytes:
     return _compact(event | {"referrer": referrer_host(event["referrer"])})
 
 
-def encode_for_http(message: Message) -> bytes:
-    """Return the line that a player sends to the collector."""
-    return message.event if isinstance(message.event, bytes) else _compact(message.event)
+def encode_for_http(message: Message, sign: Callable[[dict[str, Any]], str]) -> bytes:
+    """Return the line that a player sends to the collector; `sign` returns the play of an event as a token.
+
+    A player with a play sends no more than the platform does not know: `CLAIMED` is left out.
+    """
+    if isinstance(message.event, bytes):
+        return message.event
+    if not message.has_play:
+        return _compact(message.event)
+    rest = {name: value for name, value in message.event.items() if name not in CLAIMED}
+    return _compact({"play": sign(message.event), **rest})
 
 
 def _compact(event: dict[str, Any]) -> bytes:

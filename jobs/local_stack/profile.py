@@ -1,5 +1,6 @@
 """The folder of one stack: its files, its secrets, its settings for clients."""
 
+import base64
 import json
 import os
 import secrets
@@ -66,6 +67,7 @@ class Profile:
             servers.HDFS_URL.name: f"hdfs://127.0.0.1:{ports.namenode}",
             servers.NAMENODE_HTTP_PORT.name: str(ports.namenode_http),
             pipeline.PSEUDONYM_KEY.name: self.secret("pseudonym_key"),
+            pipeline.PLAY_KEYS_FILE.name: str(self._play_keys()),
             api.API_IMPORT.name: "1",
             api.API_CURSOR_KEY.name: self.secret("api_cursor_key"),
             api.LOCAL_ISSUER_SEED.name: self.secret("local_issuer_seed"),
@@ -83,6 +85,14 @@ class Profile:
             servers.SQL_URL.name: f"sc://127.0.0.1:{ports.sql}",
             servers.ICEBERG_URL.name: f"http://127.0.0.1:{ports.iceberg}",
         }
+
+    def _play_keys(self) -> Path:
+        """Return the file with the stack's one key of plays, which is written at first use."""
+        path = self.folder / "play-keys.json"
+        if not path.exists():
+            secret = base64.urlsafe_b64encode(bytes.fromhex(self.secret("play_key"))).rstrip(b"=").decode()
+            write_private(path, json.dumps({"keys": [{"kid": "local", "kty": "oct", "alg": "HS256", "k": secret}]}))
+        return path
 
     def _logins(self) -> dict[str, str]:
         """Return settings with the URL of each login except the one that migrates."""

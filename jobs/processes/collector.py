@@ -1,11 +1,13 @@
 """The collector process: HTTP in, Kafka out."""
 
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ingestion.contract.unavailable import Part
+from ingestion.event_rates import EventRates
 from ingestion.http_collector import Collector, collector_app
 from ingestion.http_cross_origin import for_origins
 from ingestion.play_claims import Plays
@@ -17,7 +19,12 @@ from jobs.http.server import HttpSettings
 from jobs.resilience.circuit_breaker import BreakerState
 from jobs.resilience.circuit_breaker_metrics import show_states
 from jobs.resilience.failpoints import Failpoints
-from jobs.settings.declared.listening import COLLECTOR_METRICS_PORT, COLLECTOR_ORIGINS, COLLECTOR_PORT
+from jobs.settings.declared.listening import (
+    COLLECTOR_EVENTS_PER_NETWORK,
+    COLLECTOR_METRICS_PORT,
+    COLLECTOR_ORIGINS,
+    COLLECTOR_PORT,
+)
 from jobs.settings.declared.pipeline import ACKNOWLEDGEMENT_MS_MAX, PLAYS_REQUIRED
 from jobs.settings.declared.servers import KAFKA_BOOTSTRAP, TOPIC_VIDEO_VIEWS
 from jobs.telemetry.json_log import log_json
@@ -41,6 +48,7 @@ class CollectorSettings:
     http: HttpSettings
     metrics: MetricsSettings
     acknowledgement_ms_max: int
+    events_per_network: int
     failpoints: Failpoints
 
     def __repr__(self) -> str:
@@ -58,6 +66,7 @@ class CollectorSettings:
             origins=COLLECTOR_ORIGINS.read(environ),
             http=HttpSettings.from_environ(environ, COLLECTOR_PORT),
             metrics=MetricsSettings.from_environ(environ, COLLECTOR_METRICS_PORT),
+            events_per_network=COLLECTOR_EVENTS_PER_NETWORK.read(environ),
             acknowledgement_ms_max=ACKNOWLEDGEMENT_MS_MAX.read(environ),
             failpoints=Failpoints("collector", environ),
         )
@@ -75,6 +84,7 @@ def run() -> ExitCode:
         pseudonym_key=chosen.key,
         plays=chosen.plays,
         trusted_proxies=chosen.proxies,
+        rates=EventRates(chosen.events_per_network, time.monotonic),
         acknowledgement_seconds_max=chosen.acknowledgement_ms_max / 1000 + 1,
     )
     # The log is its own breaker: while it reconnects, appending fails at once.

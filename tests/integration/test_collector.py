@@ -20,7 +20,8 @@ import pytest
 from kafka import KafkaConsumer, TopicPartition
 
 from ingestion.contract.topics import TOPIC_VIDEO_VIEWS
-from ingestion.pseudonym import pseudonym_of
+from ingestion.jwt_plays import play_keys
+from ingestion.pseudonym import pseudonym_of, session_pseudonym_of
 from jobs.checkup.topics import admin_client
 from jobs.commands.topics import create
 from jobs.exit_codes import ExitCode
@@ -28,7 +29,7 @@ from jobs.local_stack.ports import free_ports
 from jobs.local_stack.stack import LocalStack, temporary_folder
 from jobs.settings import KafkaConnection
 from jobs.settings.state_home import PROJECT
-from tests.ingestion_fakes import event_fields
+from tests.ingestion_fakes import event_fields, token_of
 from tests.server_process import ServerProcess, server_process
 
 PARTITIONS = 12
@@ -75,6 +76,33 @@ def stored(environ: Mapping[str, str]) -> list[dict[str, Any]]:
         return found
     finally:
         consumer.close()
+
+
+def test_a_play_of_the_stacks_own_key_is_written_as_it_claims_and_one_play_is_one_id(
+    broker: LocalStack, collector: ServerProcess
+) -> None:
+    key = bytes.fromhex(broker.environment["VIEWLEDGER_PSEUDONYM_KEY"])
+    signing = play_keys(Path(broker.environment["VIEWLEDGER_PLAY_KEYS_FILE"]).read_bytes())[0]
+    began = int(time.time()) - 60
+    claims = {"begun_at_seconds": began, "start_until_seconds": began + 5, "video_id": "-played"}
+    claims |= {"user_id": pseudonym_of("carol", key), "session_id": session_pseudonym_of("s9", key)}
+    token = token_of(signing, **claims)
+    lies = {"video_id": "mine", "timestamp": "1970-01-01T00:00:00Z", "user_id": "mallory"}
+    ads = [{"ad_id": str(number), "watched_seconds": 5} for number in range(50)]
+    sent = [
+        {"play": token, "view_duration": 30},
+        {"play": token, "view_duration": 40, "ad_views": ads, **lies},
+        {"play": token[:-2] + "AA", "view_duration": 30},
+    ]
+    answer = collector.client.post("/v1/events", json=sent)
+    assert [each["status"] for each in answer.json()["results"]] == ["accepted", "accepted", "rejected"]
+    assert answer.json()["results"][2]["reasons"][0]["code"] == "play_signature_wrong"
+    found = [each for each in stored(broker.environment) if each["video_id"] == "-played"]
+    assert [each["user_id"] for each in found] == [pseudonym_of("carol", key)] * 2
+    assert {each["timestamp"] for each in found} == {f"{datetime.fromtimestamp(began, UTC):%Y-%m-%dT%H:%M:%SZ}"}
+    assert len(ids_of(found)) == 1
+    assert [len(each.get("ad_views", ())) for each in found] == [0, 2]
+    assert token not in json.dumps(found)
 
 
 def ids_of(events: list[dict[str, Any]]) -> set[str]:

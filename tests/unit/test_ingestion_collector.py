@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from ingestion.event_rates import EventRates
 from ingestion.http_collector import Collector, collector_app
 from ingestion.intake import AdmittedEvent
 from ingestion.prometheus_collector import CollectorMetrics
@@ -174,3 +175,24 @@ def test_a_path_that_is_nearly_right_is_a_problem_and_no_redirect(event_log: Fak
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
     assert "location" not in answer.headers
     assert not event_log.events
+
+
+def test_a_network_that_sends_too_much_is_answered_when_to_come_back_and_no_other_is(event_log: FakeEventLog) -> None:
+    seconds = [0.0]
+    metrics = CollectorMetrics()
+    rates: EventRates[str | None] = EventRates(1, lambda: seconds[0])
+    client = client_of(event_log, rates=rates, metrics=metrics, trusted_proxies=frozenset({"203.0.113.9"}))
+
+    def send(address: str, count: int) -> Any:
+        body = b"\n".join(event_json(number) for number in range(count))
+        return post(client, body, "application/x-ndjson", **{"x-forwarded-for": address})
+
+    assert send("198.51.100.7", 60).status_code == 202
+    limited = send("198.51.100.8", 30)
+    assert (limited.status_code, limited.json()["code"]) == (429, "rate_limited")
+    assert limited.headers["retry-after"] == "30"
+    assert len(event_log.events) == 60
+    assert send("192.0.2.1", 30).status_code == 202
+    seconds[0] = 30.0
+    assert send("198.51.100.7", 30).status_code == 202
+    assert 'view_events_received_total{status="limited"} 30.0' in metrics.exposition().decode()

@@ -14,6 +14,14 @@ COLLECTOR_PORT = port(
     meaning="the port on which events arrive",
     default=17071,
 )
+COLLECTOR_EVENTS_PER_NETWORK = Whole(
+    "VIEWLEDGER_COLLECTOR_EVENTS_PER_NETWORK",
+    read_by="collector",
+    meaning="how many events a second one network (/24, /48) may send to a process, on average over a minute; 0: any",
+    default=3_000,
+    least=0,
+    most=1_000_000,
+)
 API_PORT = port("VIEWLEDGER_API_PORT", read_by="api", meaning="the port of the API and the portal", default=17070)
 SQL_PORT = port("VIEWLEDGER_SQL_PORT", read_by="sql", meaning="the port of Spark Connect", default=17073)
 ICEBERG_PORT = port(

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from ingestion.client_network import network_of
+from ingestion.contract.attestation import FIELDS
 from ingestion.contract.counting import LateEvent, judge_alone
 from ingestion.contract.decoding import decode_view_event
 from ingestion.contract.event import EVENT_BYTES_MAX, Reason, RejectedEvent, ViewEvent
@@ -78,7 +79,7 @@ def admit(raw: bytes, came: Arrival, key: bytes, plays: Plays = NO_PLAYS) -> Adm
     An event that claims to happen later than the broker's clock allows is `clock_suspect`; the clock of this machine
     may be wrong and decides nothing. A late event is admitted: a person decides on it. Fields unknown to the contract
     stay as they were sent, to the last digit of a number. Of an event with a play, the claims of the play are written
-    instead of the sender's words.
+    instead of the sender's words, and the event is attested.
     """
     play = claimed(raw, plays.read)
     if isinstance(play, RejectedEvent):
@@ -101,9 +102,11 @@ def admit(raw: bytes, came: Arrival, key: bytes, plays: Plays = NO_PLAYS) -> Adm
     if "client_network" in fields and "client_network" not in came.fields:
         _keep_network(fields, event)
     fields.update(came.fields)
-    for name in came.absent:
+    for name in (*came.absent, *FIELDS):
         fields.pop(name, None)
     value = _encode(fields)
+    if play is not None or plays.all_are_attested:
+        value = plays.attest(value)
     if len(value) > EVENT_BYTES_MAX:
         detail = f"with the collector's fields the event has {len(value)} bytes; at most {EVENT_BYTES_MAX} are allowed"
         return RejectedEvent((Reason("body_too_large", detail),), event_id)

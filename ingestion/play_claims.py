@@ -4,7 +4,7 @@ The sender's words about what the play says are not even read: they may be missi
 of the event is judged as strictly as ever.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -27,6 +27,11 @@ def no_key_known(token: str) -> Reason:
     return Reason("play_key_unknown", "play: no keys of plays are known here; send the event to the platform's own")
 
 
+def as_it_is(value: bytes) -> bytes:
+    """Attest nothing: this process has no key for it."""
+    return value
+
+
 @dataclass(frozen=True)
 class Plays:
     """What the way in does with plays."""
@@ -34,6 +39,10 @@ class Plays:
     read: PlayReader = no_key_known
     are_required: bool = False
     """Whether an event without a play is refused."""
+    attest: Callable[[bytes], bytes] = as_it_is
+    """Adds to a message of the log who vouches for it."""
+    all_are_attested: bool = False
+    """Whether it is added to events without a play, too: their sender is trusted."""
 
 
 NO_PLAYS = Plays()

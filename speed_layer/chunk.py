@@ -8,6 +8,7 @@ from itertools import accumulate, groupby
 from operator import itemgetter
 from typing import Protocol
 
+from ingestion.contract.attestation import Attested, attestation_of
 from ingestion.contract.counting import CLOCK_TOLERANCE, LATE_AFTER, LateEvent, judge_alone
 from ingestion.contract.decoding import decode_view_event, unreadable
 from ingestion.contract.event import RejectedEvent, ViewEvent
@@ -69,6 +70,8 @@ class Chunk:
     """Session ids of the candidates."""
     unknown_countries: int = 0
     """Events whose country is not a known country."""
+    attestations: Mapping[Attested, int] = field(default_factory=dict)
+    """The candidates and repeats by whether somebody vouches for them."""
 
     @property
     def appended_at_ms(self) -> int | None:
@@ -111,14 +114,24 @@ def _by_generation(
     return found
 
 
-def judge(span: Span, contracts: EventContracts, catalogue: Container[str] = ()) -> Chunk:
-    """Decode and judge each message of a span; the first one with an id is that id's candidate."""
+def judge(
+    span: Span,
+    contracts: EventContracts,
+    *,
+    catalogue: Container[str] = (),
+    attestation_keys: Mapping[str, bytes] | None = None,
+) -> Chunk:
+    """Decode and judge each message of a span; the first one with an id is that id's candidate.
+
+    With keys, it is checked who vouches for each. That decides nothing about the count.
+    """
     records = span.records
     if not records:
         return Chunk(span)
     candidates: dict[bytes, str] = {}
     sessions: list[str] = []
     rejections: list[Rejection] = []
+    attestations = dict.fromkeys(Attested, 0)
     duplicates = late = unknown_countries = 0
     # An event within these bounds is in time for every append time of the chunk: the usual two comparisons.
     append_times = [record.timestamp for record in records]
@@ -140,6 +153,8 @@ def judge(span: Span, contracts: EventContracts, catalogue: Container[str] = ())
             late += 1
             continue
         event = judged
+        if attestation_keys:
+            attestations[attestation_of(record.value or b"", attestation_keys)] += 1
         unknown_countries += is_country_unknown(event)
         event_id = event.event_id.bytes
         if event_id in candidates:
@@ -148,7 +163,7 @@ def judge(span: Span, contracts: EventContracts, catalogue: Container[str] = ())
             candidates[event_id] = event.video_id
             sessions.append(event.session_id)
     unknown = dict.fromkeys(video_id for video_id in candidates.values() if video_id not in catalogue)
-    return Chunk(span, candidates, unknown, duplicates, late, rejections, sessions, unknown_countries)
+    return Chunk(span, candidates, unknown, duplicates, late, rejections, sessions, unknown_countries, attestations)
 
 
 def instant_of(milliseconds: int) -> datetime:

@@ -3,7 +3,7 @@
 import logging
 import random
 from collections.abc import Callable, Container, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ingestion.contract.backoff import QUICK
 from ingestion.contract.event_contracts import EventContracts
@@ -50,6 +50,8 @@ class LoopPorts:
     """Monotonic seconds from an arbitrary start."""
     pause: Callable[[float], object]
     """Waits the given seconds, or less when the process must end."""
+    attestation_keys: Mapping[str, bytes] = field(default_factory=dict)
+    """The keys that may vouch for events, by id; without any none is checked."""
 
 
 @dataclass
@@ -157,7 +159,15 @@ class ConsumeLoop:
         offsets = (place.position, end)
         generation_ms = self._horizon.generation_ms
         parts = spans(records, partition=partition, offsets=offsets, segment=place.segment, generation_ms=generation_ms)
-        return [judge(part, self._contracts, self._ports.catalogue) for part in parts]
+        return [
+            judge(
+                part,
+                self._contracts,
+                catalogue=self._ports.catalogue,
+                attestation_keys=self._ports.attestation_keys,
+            )
+            for part in parts
+        ]
 
     def _apply(self, chunks: Sequence[Chunk]) -> None:
         # 1. Rejected messages are stored elsewhere. A crash here sends them again, under the same keys.

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 
+from ingestion.contract.attestation import Attested
 from speed_layer.active_viewers import ActiveViewers
 from speed_layer.chunk import Chunk
 from speed_layer.latency_histogram import LatencyHistogram
@@ -62,6 +63,13 @@ class PrometheusSpeedMetrics:
             "Events of videos outside the catalogue that a full segment could not count.",
             registry=registry,
         )
+        attestations = Counter(
+            "view_events_attested",
+            "Well-formed events by whether somebody vouches for them: yes, no, or false (a wrong hash or unknown key).",
+            ["attested"],
+            registry=registry,
+        )
+        self._attestations = {each: attestations.labels(each.value) for each in Attested}
         self._chunk_events = Histogram(
             "speed_chunk_events", "Messages in a chunk.", buckets=CHUNK_EVENTS, registry=registry
         )
@@ -95,6 +103,8 @@ class PrometheusSpeedMetrics:
         self._rejected.inc(len(chunk.rejections))
         self._late_review.inc(chunk.late)
         self._unknown_countries.inc(chunk.unknown_countries)
+        for attested, count in chunk.attestations.items():
+            self._attestations[attested].inc(count)
         self._chunk_events.observe(len(chunk.span.records))
         for appended_at_ms, times in Tally([record.timestamp for record in chunk.span.records]).items():
             self._latency.add((applied_at_ms - appended_at_ms) / 1000, times)

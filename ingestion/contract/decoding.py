@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import force_setattr, replace
 
+from ingestion.contract.attestation import without_attestation
 from ingestion.contract.event import (
     ADVERTISEMENTS_MAX,
     EVENT_BYTES_MAX,
@@ -85,15 +86,17 @@ def unreadable(name: str, error: Exception) -> RejectedEvent:
 def _decode_quickly(raw: bytes, contract: int) -> ViewEvent | None:
     """Return a well-formed event with known fields only; None for all other messages, which `_decode_slowly` reads.
 
-    For well-formed events both give the same result: a law test compares them.
+    For well-formed events both give the same result: a law test compares them. An attestation is two members more,
+    unknown to every version of the contract; the rest has known members only, so none of it is a repeated key.
     """
+    known = without_attestation(raw)
     try:
-        event = _decode_known(raw)
+        event = _decode_known(known)
         sent: msgspec.Raw = event.timestamp
         instant = _decode_instant(sent)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
-    if raw.count(b'"') != _quotes_expected(event) or not is_video_id(event.video_id) or len(raw) > EVENT_BYTES_MAX:
+    if known.count(b'"') != _quotes_expected(event) or not is_video_id(event.video_id) or len(raw) > EVENT_BYTES_MAX:
         return None
     if contract != OLDEST:
         # This length allows at most six digits after the point, even before a zone of six characters; an escape only

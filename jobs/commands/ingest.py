@@ -28,7 +28,7 @@ def run(*, file: str, rejects: Path | None, from_line: int, as_json: bool) -> Ex
     # what the user typed is checked before what the environment lacks
     with _opened(file) as source:
         environ = settings.environment()
-        key, plays = read_pseudonym_key(environ), read_plays(environ)
+        key, plays = read_pseudonym_key(environ), read_plays(environ, all_are_attested=True)
         bootstrap = KAFKA_BOOTSTRAP.read(environ)
         topic = TOPIC_VIDEO_VIEWS.read(environ)
         with _rejects(rejects) as rejected:

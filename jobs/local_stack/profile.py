@@ -67,7 +67,8 @@ class Profile:
             servers.HDFS_URL.name: f"hdfs://127.0.0.1:{ports.namenode}",
             servers.NAMENODE_HTTP_PORT.name: str(ports.namenode_http),
             pipeline.PSEUDONYM_KEY.name: self.secret("pseudonym_key"),
-            pipeline.PLAY_KEYS_FILE.name: str(self._play_keys()),
+            pipeline.PLAY_KEYS_FILE.name: str(self._key_file("play")),
+            pipeline.ATTESTATION_KEYS_FILE.name: str(self._key_file("attestation")),
             api.API_IMPORT.name: "1",
             api.API_CURSOR_KEY.name: self.secret("api_cursor_key"),
             api.LOCAL_ISSUER_SEED.name: self.secret("local_issuer_seed"),
@@ -86,11 +87,11 @@ class Profile:
             servers.ICEBERG_URL.name: f"http://127.0.0.1:{ports.iceberg}",
         }
 
-    def _play_keys(self) -> Path:
-        """Return the file with the stack's one key of plays, which is written at first use."""
-        path = self.folder / "play-keys.json"
+    def _key_file(self, purpose: str) -> Path:
+        """Return the file with the stack's one key for a purpose, which is written at first use."""
+        path = self.folder / f"{purpose}-keys.json"
         if not path.exists():
-            secret = base64.urlsafe_b64encode(bytes.fromhex(self.secret("play_key"))).rstrip(b"=").decode()
+            secret = base64.urlsafe_b64encode(bytes.fromhex(self.secret(f"{purpose}_key"))).rstrip(b"=").decode()
             write_private(path, json.dumps({"keys": [{"kid": "local", "kty": "oct", "alg": "HS256", "k": secret}]}))
         return path
 

@@ -45,6 +45,7 @@ from jobs.settings.declared.servers import (
 )
 from jobs.telemetry.figures_file import record_halt
 from jobs.telemetry.json_log import log_json
+from jobs.wiring.attestations import read_attestation_keys
 from jobs.wiring.kafka_record_batches import read_every_batch
 from speed_layer.consume_loop import ConsumeLoop, LoopPorts
 from speed_layer.errors import SpeedLayerError
@@ -80,6 +81,7 @@ class SpeedSettings:
     port: int
     unknown_videos_max: int
     """The number of videos outside the catalogue that a partition's segment takes."""
+    attestation_keys: Mapping[str, bytes]
     failpoints: Failpoints
     limits: ConnectionLimits
 
@@ -105,6 +107,7 @@ class SpeedSettings:
             host=BIND_HOST.read(environ),
             port=SPEED_METRICS_PORT.read(environ),
             unknown_videos_max=SPEED_UNKNOWN_VIDEOS_MAX.read(environ),
+            attestation_keys=read_attestation_keys(environ),
             failpoints=Failpoints("speed", environ),
             limits=ConnectionLimits.from_environ(environ),
         )
@@ -214,6 +217,7 @@ def _loop_ports(
         clock=time.time,
         elapsed=time.monotonic,
         pause=stopping.wait,
+        attestation_keys=chosen.attestation_keys,
     )
 
 

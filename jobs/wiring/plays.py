@@ -1,22 +1,25 @@
 """Read the keys of plays: what the way in reads tokens with, and what the API signs them with."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from ingestion.contract.attestation import attested
 from ingestion.contract.plays import PlaySigner
-from ingestion.play_claims import Plays, no_key_known
+from ingestion.play_claims import Plays, as_it_is, no_key_known
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.settings.declared.pipeline import PLAY_AUDIENCE, PLAY_KEYS_FILE, PLAY_START_SECONDS, PLAYS_REQUIRED
+from jobs.wiring.attestations import read_attestation_keys
 from jobs.wiring.pseudonyms import read_pseudonym_key
 
 if TYPE_CHECKING:
     from ingestion.jwt_plays import PlayKey
 
 
-def read_plays(environ: Mapping[str, str], *, are_required: bool = False) -> Plays:
+def read_plays(environ: Mapping[str, str], *, are_required: bool = False, all_are_attested: bool = False) -> Plays:
     """Return what the way in does with plays; raise CommandError(BAD_INPUT) for keys that cannot be used."""
+    attest = _attest(environ)
     keys = _keys(environ)
     if keys is None:
         if are_required:
@@ -25,10 +28,15 @@ def read_plays(environ: Mapping[str, str], *, are_required: bool = False) -> Pla
                 "set the file of the keys",
                 ExitCode.BAD_INPUT,
             )
-        return Plays(no_key_known)
+        return Plays(no_key_known, attest=attest, all_are_attested=all_are_attested)
     from ingestion.jwt_plays import play_reader
 
-    return Plays(play_reader(keys, PLAY_AUDIENCE.read(environ)), are_required)
+    return Plays(play_reader(keys, PLAY_AUDIENCE.read(environ)), are_required, attest, all_are_attested)
+
+
+def _attest(environ: Mapping[str, str]) -> Callable[[bytes], bytes]:
+    key_id, key = next(iter(read_attestation_keys(environ).items()), ("", b""))
+    return (lambda value: attested(value, key_id, key)) if key else as_it_is
 
 
 def read_play_signer(environ: Mapping[str, str]) -> PlaySigner | None:

@@ -78,8 +78,8 @@ OVER_ROOMS = {
 }
 
 CONTRACT_MAY_IMPORT = {
-    "ast", "bisect", "collections", "dataclasses", "datetime", "enum", "functools", "hashlib", "json", "msgspec",
-    "pycountry", "re", "typing", "unicodedata", "uuid",
+    "ast", "bisect", "collections", "dataclasses", "datetime", "enum", "functools", "hashlib", "hmac", "json",
+    "msgspec", "pycountry", "re", "typing", "unicodedata", "uuid",
 }  # fmt: skip
 
 

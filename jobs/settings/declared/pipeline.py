@@ -32,6 +32,12 @@ PLAY_START_SECONDS = Whole(
     least=1,
     most=86_400,
 )
+ATTESTATION_KEYS_FILE = LocalPath(
+    "VIEWLEDGER_ATTESTATION_KEYS_FILE",
+    read_by="collector, speed, `ingest`",
+    meaning="a file with the keys by which the log shows who vouches for an event: a JWK Set; the first one attests",
+    without="no event is attested, and none is checked",
+)
 PLAYS_REQUIRED = Flag(
     "VIEWLEDGER_PLAYS_REQUIRED",
     read_by="collector",

@@ -234,8 +234,10 @@ def count_since(client: redis.Redis, namespace: str, video_ids: list[str]) -> No
 
 
 @contextmanager
-def server(command: list[str], port: int, environ: Mapping[str, str]) -> "Iterator[subprocess.Popen[bytes]]":
-    """Yield a server process; end it afterwards."""
+def server(
+    command: list[str], port: int, environ: Mapping[str, str], *, probe: str = "/v1/videos/x/views"
+) -> "Iterator[subprocess.Popen[bytes]]":
+    """Yield a server process that answers at `probe`; end it afterwards."""
     process = subprocess.Popen(
         command, env={**os.environ, **environ}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -243,7 +245,7 @@ def server(command: list[str], port: int, environ: Mapping[str, str]) -> "Iterat
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline and process.poll() is None:
             try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/videos/x/views", timeout=1).close()
+                urllib.request.urlopen(f"http://127.0.0.1:{port}{probe}", timeout=1).close()
                 break
             except OSError:
                 time.sleep(0.1)

@@ -11,6 +11,7 @@ import msgspec
 from ingestion.client_network import network_of
 from ingestion.contract.attestation import FIELDS
 from ingestion.contract.counting import LateEvent, judge_alone
+from ingestion.contract.countries import country_of
 from ingestion.contract.decoding import decode_view_event
 from ingestion.contract.event import EVENT_BYTES_MAX, Reason, RejectedEvent, ViewEvent
 from ingestion.play_claims import NO_PLAYS, PLAY_MISSING, Claimed, Plays, claimed
@@ -47,8 +48,8 @@ class AdmittedEvent(msgspec.Struct, frozen=True, gc=False):
     event_id: str
     key: bytes
     value: bytes
-    has_play: bool = False
-    """Whether the claims of a play are in it."""
+    play_country: str | None = None
+    """The country that its play names, `ZZ` for none; None if it has no play."""
 
 
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -110,7 +111,9 @@ def admit(raw: bytes, came: Arrival, key: bytes, plays: Plays = NO_PLAYS) -> Adm
     if len(value) > EVENT_BYTES_MAX:
         detail = f"with the collector's fields the event has {len(value)} bytes; at most {EVENT_BYTES_MAX} are allowed"
         return RejectedEvent((Reason("body_too_large", detail),), event_id)
-    return AdmittedEvent(event_id, event.video_id.encode(), value, play is not None)
+    return AdmittedEvent(
+        event_id, event.video_id.encode(), value, None if play is None else country_of(play.play.geo_location)
+    )
 
 
 def _judged(raw: bytes, came: Arrival, play: Claimed | None) -> ViewEvent | RejectedEvent:

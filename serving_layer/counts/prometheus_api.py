@@ -1,6 +1,7 @@
 """The API's metrics for Prometheus."""
 
-from collections.abc import Callable
+from collections import Counter as Tally
+from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
@@ -32,7 +33,9 @@ class ApiMetrics:
         self._responses = Counter(
             "view_count_responses", "Answers by route and status.", ["route", "status"], registry=registry
         )
-        self.plays_signed = Counter("view_plays_signed", "Plays that were signed for the platform.", registry=registry)
+        self._plays_signed = Counter(
+            "view_plays_signed", "Plays that were signed for the platform.", ["country"], registry=registry
+        )
         self._responses_by: dict[tuple[str, int], Counter] = {}
         reads = Histogram(
             "view_count_read_seconds", "Time of one round trip.", ["store"], buckets=_SECONDS, registry=registry
@@ -61,6 +64,11 @@ class ApiMetrics:
         if counter is None:
             counter = self._responses_by[route, status] = self._responses.labels(route, str(status))
         counter.inc()
+
+    def signed_plays(self, countries: Iterable[str]) -> None:
+        """Count signed plays by their countries."""
+        for country, times in Tally(countries).items():
+            self._plays_signed.labels(country).inc(times)
 
     def speed_read(self, ids: int, seconds: float, *, answered: bool) -> None:
         """Note that one round trip to the speed layer ended."""

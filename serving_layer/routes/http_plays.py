@@ -8,6 +8,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ingestion.contract.countries import country_of
 from ingestion.contract.plays import PLAYS_MAX, PlayRequest, PlaySigner, SignedPlays
 from serving_layer.access.access import Caller, Scope
 from serving_layer.access.http_access import Guard, GuardedRoute
@@ -73,7 +74,7 @@ async def sign_plays(
     """
     asked = _asked(await read_body(request, BODY_BYTES_MAX))
     answer = SignedPlays([of.sign(each) for each in asked])
-    of.metrics.plays_signed.inc(len(asked))
+    of.metrics.signed_plays(country_of(each.geo_location) for each in asked)
     return Response(_encode(answer), 200, {"Cache-Control": "no-store"}, media_type=JSON)
 
 

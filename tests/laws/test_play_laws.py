@@ -56,7 +56,7 @@ def test_a_play_opens_no_way_around_the_contract() -> None:
         raw = extreme_message(rng)
         raw = raw.replace(b"{", b'{"play":"' + token + b'",', 1) if rng.random() < 0.8 else raw
         outcome = admit(raw, CAME, KEY, plays)
-        if isinstance(outcome, AdmittedEvent) and outcome.has_play:
+        if isinstance(outcome, AdmittedEvent) and outcome.play_country is not None:
             accepted += 1
             assert claims_of(outcome)[1] == "played", (SEED, number, raw)
             assert token not in outcome.value

@@ -95,9 +95,12 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     write_figures(path.parent / "metrics" / "posted.prom", run_figures(billed))
     with pytest.raises(PreconditionsError), recorded_billing({"VIEWLEDGER_STATE_DIR": str(path.parent)}):
         raise PreconditionsError([Failure(Precondition.SETTLED, "not yet")])
+    collector, api = CollectorMetrics(), ApiMetrics(now=lambda: 0.0)
+    collector.acknowledged_plays(["DE"])
+    api.signed_plays(["DE"])
     texts = (
-        CollectorMetrics().exposition().decode(),
-        ApiMetrics(now=lambda: 0.0).exposition().decode(),
+        collector.exposition().decode(),
+        api.exposition().decode(),
         generate_latest(speed).decode(),
         path.read_text(),
         *(each.read_text() for each in path.parent.glob("metrics/*.prom")),

@@ -10,10 +10,12 @@ from starlette.testclient import TestClient
 from ingestion.event_rates import EventRates
 from ingestion.http_collector import Collector, collector_app
 from ingestion.intake import AdmittedEvent
+from ingestion.jwt_plays import play_reader
+from ingestion.play_claims import Plays
 from ingestion.prometheus_collector import CollectorMetrics
 from ingestion.pseudonym import pseudonym_of
 from ingestion.request_body import BODY_BYTES_MAX
-from tests.ingestion_fakes import KEY, NOW, FakeEventLog, event_fields, event_json
+from tests.ingestion_fakes import KEY, NOW, PLAY_KEY, FakeEventLog, event_fields, event_json, token_of
 
 
 @pytest.fixture
@@ -175,6 +177,19 @@ def test_a_path_that_is_nearly_right_is_a_problem_and_no_redirect(event_log: Fak
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
     assert "location" not in answer.headers
     assert not event_log.events
+
+
+def test_acknowledged_events_with_a_play_are_counted_by_the_country_of_the_play(event_log: FakeEventLog) -> None:
+    metrics = CollectorMetrics()
+    client = client_of(event_log, metrics=metrics, plays=Plays(play_reader([PLAY_KEY])))
+    bodies = [{"play": token_of(geo_location=each), "view_duration": 9} for each in ("DE", "de", "Mars", None)]
+    post(client, json.dumps([*bodies, event_fields(), {**bodies[0], "view_duration": -1}]).encode())
+    exposition = metrics.exposition().decode()
+    assert 'view_events_with_play_total{country="DE"} 2.0' in exposition
+    assert 'view_events_with_play_total{country="ZZ"} 2.0' in exposition
+    event_log.is_away = True
+    post(client, json.dumps(bodies).encode())
+    assert metrics.exposition().decode().count('with_play_total{country="DE"} 2.0') == 1
 
 
 def test_a_network_that_sends_too_much_is_answered_when_to_come_back_and_no_other_is(event_log: FakeEventLog) -> None:

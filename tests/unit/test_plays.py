@@ -76,7 +76,7 @@ def test_an_event_with_a_play_says_what_the_play_says_and_not_what_its_sender_sa
         outcome = played(token_of(), **words)
         assert fields_of(outcome) == expected
         assert isinstance(outcome, AdmittedEvent)
-        assert (outcome.key, outcome.event_id, outcome.has_play) == (b"played", expected["event_id"], True)
+        assert (outcome.key, outcome.event_id, outcome.play_country) == (b"played", expected["event_id"], "DE")
 
 
 def test_a_country_that_the_platform_does_not_know_is_not_the_senders_to_name() -> None:

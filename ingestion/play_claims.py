@@ -12,7 +12,7 @@ import msgspec
 
 from ingestion.contract.counting import CLOCK_TOLERANCE
 from ingestion.contract.decoding import decode_view_event
-from ingestion.contract.event import Reason, RejectedEvent, ViewEvent
+from ingestion.contract.event import EVENT_BYTES_MAX, Reason, RejectedEvent, ViewEvent, event_id_of
 from ingestion.contract.plays import PLAY_FIELD, Play, PlayReader
 
 PLAY_MISSING = Reason("play_missing", "play: an event is taken with a signed play only; ask the platform for one")
@@ -83,6 +83,8 @@ class Claimed:
 
 def claimed(raw: bytes, read: PlayReader) -> Claimed | RejectedEvent | None:
     """Return the event with its claims, the reason for refusing its token, or None if it has none."""
+    if len(raw) > EVENT_BYTES_MAX:
+        return None  # decoding says so
     if b'"' + PLAY_FIELD.encode() + b'"' not in raw and b"\\" not in raw:
         return None
     try:
@@ -135,8 +137,9 @@ def _repeated_key(raw: bytes, fields: dict[str, msgspec.Raw]) -> RejectedEvent |
 
 
 def _refused(reason: Reason, fields: dict[str, msgspec.Raw]) -> RejectedEvent:
-    """Return the rejection with the id that the sender used, if it is a text, by which the sender finds the event."""
+    """Return the rejection with the id that the sender used, by which the sender finds the event."""
     try:
-        return RejectedEvent((reason,), _decode_text(fields["event_id"]))
+        sent = _decode_text(fields["event_id"])
     except (KeyError, msgspec.DecodeError, UnicodeDecodeError):
         return RejectedEvent((reason,))
+    return RejectedEvent((reason,), event_id_of(sent) or sent)

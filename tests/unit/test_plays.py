@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import jwt
+import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -143,6 +144,25 @@ def test_the_refusal_names_the_event_by_the_id_that_its_sender_used() -> None:
     refused = played("a.b.c", event_id="mine")
     assert isinstance(refused, RejectedEvent)
     assert refused.event_id == "mine"
+
+
+@pytest.mark.parametrize(
+    "word", ["[" * 5_000 + "]" * 5_000, '"\\ud800"', "NaN", '"\\u0000"', "1e999", '"' + "x" * 70_000 + '"', "tru"]
+)
+@pytest.mark.parametrize("name", ["event_id", "user_id", "other"])
+@pytest.mark.parametrize("token", ["a.b.c", token_of()])
+def test_no_value_beside_a_token_breaks_its_answer(token: str, name: str, word: str) -> None:
+    raw = f'{{"play": "{token}", "view_duration": 5, "{name}": {word}}}'.encode()
+    outcome = admit(raw, CAME, KEY, PLAYS)
+    msgspec.json.encode(outcome)
+    if isinstance(outcome, AdmittedEvent):
+        json.loads(outcome.value)
+        assert token != "a.b.c"
+
+
+def test_an_event_too_large_with_a_repeated_key_is_refused_like_any_other_too_large() -> None:
+    raw = f'{{"play": "{token_of()}", "view_duration": 5, "view_duration": 6{" " * 66_000}}}'.encode()
+    assert code_of(admit(raw, CAME, KEY, PLAYS)) == "body_too_large"
 
 
 def test_a_token_of_another_algorithm_than_its_keys_is_refused() -> None:

@@ -4,6 +4,7 @@ import logging
 import random
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from ingestion.contract.backoff import QUICK
 from ingestion.contract.event_contracts import EventContracts
@@ -157,17 +158,10 @@ class ConsumeLoop:
 
     def _judged(self, partition: int, place: CountedState, records: Sequence[LogRecord], end: int) -> list[Chunk]:
         offsets = (place.position, end)
-        generation_ms = self._horizon.generation_ms
+        generation_ms, ports = self._horizon.generation_ms, self._ports
         parts = spans(records, partition=partition, offsets=offsets, segment=place.segment, generation_ms=generation_ms)
-        return [
-            judge(
-                part,
-                self._contracts,
-                catalogue=self._ports.catalogue,
-                attestation_keys=self._ports.attestation_keys,
-            )
-            for part in parts
-        ]
+        known = partial(judge, catalogue=ports.catalogue, attestation_keys=ports.attestation_keys)
+        return [known(each, self._contracts) for each in parts]
 
     def _apply(self, chunks: Sequence[Chunk]) -> None:
         # 1. Rejected messages are stored elsewhere. A crash here sends them again, under the same keys.

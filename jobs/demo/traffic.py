@@ -9,13 +9,11 @@ import json
 import random
 import uuid
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
-from ingestion.intake import referrer_host
-from ingestion.pseudonym import pseudonym_of, session_pseudonym_of
 from jobs.demo.sample import VideoDay
 
 PHASES = (1, 2, 3)
@@ -29,7 +27,6 @@ DEVICE_WEIGHTS = (50, 25, 15, 8, 2)
 SHORT_VIDEO_SECONDS = 20
 CAP = 4
 
-CLAIMED = ("event_id", "video_id", "user_id", "session_id", "timestamp", "revenue_eligible", "geo_location")
 SHARES = {
     "duplicate": 0.03,
     "conflict": 0.003,
@@ -182,8 +179,8 @@ class _Maker:
             {**event, "view_duration": -5},
             {**event, "timestamp": event["timestamp"].removesuffix("Z")},
             without_session,
-            _compact(event)[:-20],
-            _compact(event)[:-1] + b',"view_duration":1}',
+            compact(event)[:-20],
+            compact(event)[:-1] + b',"view_duration":1}',
         ]
         return self.rng.choice(ways)
 
@@ -284,28 +281,6 @@ def _shuffle_in_windows(rng: random.Random, messages: list[Message]) -> None:
     messages[:] = [message for _, message in keyed]
 
 
-def encode_for_kafka(message: Message, key: bytes) -> bytes:
-    """Return the value that a direct producer sends: such producers replace personal ids as the collector does."""
-    if isinstance(message.event, bytes):
-        return message.event
-    event = {**message.event, "user_id": pseudonym_of(message.event["user_id"], key)}
-    if "session_id" in event:
-        event["session_id"] = session_pseudonym_of(event["session_id"], key)
-    return _compact(event | {"referrer": referrer_host(event["referrer"])})
-
-
-def encode_for_http(message: Message, sign: Callable[[dict[str, Any]], str]) -> bytes:
-    """Return the line that a player sends to the collector; `sign` returns the play of an event as a token.
-
-    A player with a play sends no more than the platform does not know: `CLAIMED` is left out.
-    """
-    if isinstance(message.event, bytes):
-        return message.event
-    if not message.has_play:
-        return _compact(message.event)
-    rest = {name: value for name, value in message.event.items() if name not in CLAIMED}
-    return _compact({"play": sign(message.event), **rest})
-
-
-def _compact(event: dict[str, Any]) -> bytes:
+def compact(event: dict[str, Any]) -> bytes:
+    """Return an event as JSON without white space."""
     return json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode()

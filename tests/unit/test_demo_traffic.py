@@ -12,8 +12,9 @@ from ingestion.contract.decoding import decode_view_event
 from ingestion.contract.event import RejectedEvent
 from ingestion.intake import Origin, admit, arrival
 from jobs.demo.command import make_sample_traffic
+from jobs.demo.encoding import encode_for_http, encode_for_kafka
 from jobs.demo.platform import platform_of
-from jobs.demo.traffic import LAST_SETTLED_PHASE, PHASES, encode_for_http, encode_for_kafka
+from jobs.demo.traffic import LAST_SETTLED_PHASE, PHASES
 from jobs.local_stack.ports import fixed_ports
 from jobs.local_stack.profile import Profile
 from jobs.wiring.attestations import read_attestation_keys

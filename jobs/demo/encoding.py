@@ -1,0 +1,33 @@
+"""The demo's messages as each kind of sender writes them."""
+
+from collections.abc import Callable
+from typing import Any
+
+from ingestion.intake import referrer_host
+from ingestion.pseudonym import pseudonym_of, session_pseudonym_of
+from jobs.demo.traffic import Message, compact
+
+CLAIMED = ("event_id", "video_id", "user_id", "session_id", "timestamp", "revenue_eligible", "geo_location")
+
+
+def encode_for_kafka(message: Message, key: bytes) -> bytes:
+    """Return the value that a direct producer sends: such producers replace personal ids as the collector does."""
+    if isinstance(message.event, bytes):
+        return message.event
+    event = {**message.event, "user_id": pseudonym_of(message.event["user_id"], key)}
+    if "session_id" in event:
+        event["session_id"] = session_pseudonym_of(event["session_id"], key)
+    return compact(event | {"referrer": referrer_host(event["referrer"])})
+
+
+def encode_for_http(message: Message, sign: Callable[[dict[str, Any]], str]) -> bytes:
+    """Return the line that a player sends to the collector; `sign` returns the play of an event as a token.
+
+    A player with a play sends no more than the platform does not know: `CLAIMED` is left out.
+    """
+    if isinstance(message.event, bytes):
+        return message.event
+    if not message.has_play:
+        return compact(message.event)
+    rest = {name: value for name, value in message.event.items() if name not in CLAIMED}
+    return compact({"play": sign(message.event), **rest})

@@ -114,7 +114,6 @@ def measure_requests(seconds: int, rounds: int) -> None:
             **stack.environment,
             "VIEWLEDGER_COLLECTOR_PORT": str(ports.collector),
             "VIEWLEDGER_COLLECTOR_METRICS_PORT": "0",
-            "VIEWLEDGER_COLLECTOR_EVENTS_PER_NETWORK": "1000000",
         }
         bare = [sys.executable, "-c", BARE, environ["VIEWLEDGER_KAFKA_BOOTSTRAP"], str(ports.api)]
         ours = [sys.executable, "-c", OURS]

@@ -76,6 +76,7 @@ class Profile:
             spark.JARS.name: str(state_home() / "jars" / "spark"),
             spark.SPARK_MASTER.name: "local[2]",
             listening.COLLECTOR_PORT.name: str(ports.collector),
+            listening.COLLECTOR_EVENTS_PER_NETWORK.name: "0",  # all senders of a local stack share one address
             listening.API_PORT.name: str(ports.api),
             listening.SPEED_METRICS_PORT.name: str(ports.speed_metrics),
             listening.API_METRICS_PORT.name: str(ports.api_metrics),

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from py4j.java_gateway import java_import
 from pyspark.sql import SparkSession
 
 from batch_layer.lake.spark_cluster import executor_options, start_on_cluster
@@ -48,6 +49,8 @@ def _session(settings: SparkSettings, name: str, options: Mapping[str, str]) -> 
         session = builder.getOrCreate()
     for key, value in secrets.items():
         session.conf.set(key, value)
+    # every operator of a column asks for this class by its short name: Java would search all jars in several packages
+    java_import(session._jvm, "org.apache.spark.sql.functions")
     return session
 
 
@@ -78,12 +81,23 @@ def _options(settings: SparkSettings) -> dict[str, str]:
         "spark.driver.extraJavaOptions": f"{quiet} -Duser.timezone=UTC -XX:+UseParallelGC",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
+        # each query is described for a page that is not served: in one line for an operator, not in paragraphs
+        "spark.sql.ui.explainMode": "simple",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.shuffle.partitions": str(settings.shuffle_partitions),
         "spark.sql.execution.arrow.pyspark.enabled": "true",
         "spark.sql.execution.arrow.maxRecordsPerBatch": "10000",
         "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
         "spark.sql.catalogImplementation": "in-memory",
+        # otherwise each operation on a column makes a handful of calls to Java only to note its line in our code
+        "spark.python.sql.dataFrameDebugging.enabled": "false",
+        # the compiled stages of all queries of a run: a warm process compiles none of them twice
+        "spark.sql.codegen.cache.maxEntries": "2000",
+        # what Spark keeps of ended work for its pages, which are not served
+        "spark.ui.retainedJobs": "20",
+        "spark.ui.retainedStages": "20",
+        "spark.ui.retainedTasks": "200",
+        "spark.sql.ui.retainedExecutions": "5",
         # one dead server must not cost minutes: jobs retries whole runs
         "spark.hadoop.ipc.client.connect.max.retries": "2",
         "spark.hadoop.ipc.client.connect.max.retries.on.timeouts": "2",

@@ -58,6 +58,8 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         extra={
             "spark.sql.codegen.wholeStage": "false",
             "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+            "spark.ui.retainedStages": "1000",  # a law looks at every stage of a comparison
+            **without_processes_for_files(),
             PASSWORD_SETTING: PASSWORD,
             **for_analysts(free_ports()),
         },
@@ -65,8 +67,24 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     os.environ[TOKEN_VARIABLE] = CONNECT_TOKEN
     session = open_session(settings, "viewledger tests")
     del os.environ[TOKEN_VARIABLE]  # for Java alone: a client that finds it would send it, and ask for TLS
+    write_no_checksums(session)
     yield session
     session.stop()
+
+
+def without_processes_for_files() -> dict[str, str]:
+    """Settings by which Java itself gives a file its rights; Hadoop's own local disk starts `chmod` for each."""
+    (jar,) = spark_jars().glob("hadoop-bare-naked-local-fs-*.jar")
+    return {
+        "spark.driver.extraClassPath": str(jar),  # Spark opens the disk before it has its jars
+        "spark.hadoop.fs.file.impl": "com.globalmentor.apache.hadoop.fs.BareLocalFileSystem",
+    }
+
+
+def write_no_checksums(spark: SparkSession) -> None:
+    """Save the second file that Hadoop writes beside each file of a local disk."""
+    java: Any = spark._jvm
+    java.org.apache.hadoop.fs.FileSystem.getLocal(spark._jsc.hadoopConfiguration()).setWriteChecksum(False)
 
 
 CONNECT_TOKEN = "only the door knows it"

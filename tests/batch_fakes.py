@@ -75,7 +75,7 @@ def key_of(value: bytes) -> bytes | None:
     """Return the key that a producer gives a message: the video id where it can be read, sometimes a wrong one."""
     try:
         return str(json.loads(value)["video_id"]).encode()
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return b"c" if value else None
 
 

@@ -10,7 +10,6 @@ RUNS = tuple(f"tests/laws/test_{name}_laws.py" for name in ("batch", "layout_upg
 SPARK = tuple(
     f"tests/laws/test_{name}.py"
     for name in (
-        "bundle_of_real_books",
         "upgrade_laws",
         "settled_views_laws",
         "sql_is_closed",
@@ -19,6 +18,7 @@ SPARK = tuple(
         "reconcile_laws",
         "staging_laws",
         "catalogue_facts_laws",
+        "bundle_of_real_books",
         "change_laws",
         "spark_errors",
         "kafka_log",

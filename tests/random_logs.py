@@ -213,17 +213,23 @@ def no_gate(spark: SparkSession, subject: Subject, run_id: str, folder: Path) ->
     return GateReport((), 0, folder)
 
 
-def random_run(spark: SparkSession, rng: random.Random, folder: Path, *, rounds: int) -> MemoryRun:
-    """Publishes versions of a growing random log of a plain world, cut at random places, the last one at its end."""
+def random_run(
+    spark: SparkSession, rng: random.Random, folder: Path, *, count: int = 60, last: Sequence[bytes] = ()
+) -> MemoryRun:
+    """Publishes two versions of a random log of a plain world: one cut at random places, one at the log's end.
+
+    The second one adds a random message and those that are to be the last.
+    """
     among = [plain_world(rng, 80)]
     run = MemoryRun.with_partitions(spark, PARTITIONS, folder, no_gate)
     run.catalogue.versions = [FACTS]
-    for _ in range(rounds):
-        grow(run, rng, among, 60)
-        cut_somewhere(run, rng)
-        decide_some(run, rng)
-        run_once(run.ports(), TOPIC)
+    grow(run, rng, among, count)
+    cut_somewhere(run, rng)
+    decide_some(run, rng)
+    run_once(run.ports(), TOPIC)
     grow(run, rng, among, 1)
+    for message in last:
+        run.log.append(0, run.log.now, message)
     run.speed.positions = [None] * PARTITIONS
     assert run_once(run.ports(), TOPIC).state == "published"
     return run

@@ -25,7 +25,7 @@ from billing.rating.attribution import Attribution
 from billing.rating.rating import rate_period
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from ingestion.contract.periods import Period
-from jobs.local_stack.stack import LocalStack, temporary_folder
+from jobs.local_stack.stack import LocalStack
 from tests.billing_fakes import run_of
 from tests.billing_postgres import put_in_force
 from tests.checkpoint_books import TODAY, Books, books_of, copied
@@ -71,20 +71,13 @@ class Billed:
 
 
 @pytest.fixture(scope="module")
-def postgres() -> Iterator[LocalStack]:
-    """The only server that the books need besides Spark."""
-    with temporary_folder() as folder, LocalStack.start(folder / "stack", servers=("postgres",)) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def billed(spark: SparkSession, postgres: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Billed]:
+def billed(spark: SparkSession, stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Billed]:
     for row in (
         spark.sql("SHOW TABLES IN ledger.views").collect() if spark.catalog.databaseExists("ledger.views") else []
     ):
         spark.sql(f"DROP TABLE ledger.views.{row.tableName} PURGE")
-    version = random_run(spark, random.Random(51), tmp_path_factory.mktemp("run"), rounds=2).versions.published[-1]
-    with books_of(postgres, tmp_path_factory.mktemp("books")) as books:
+    version = random_run(spark, random.Random(51), tmp_path_factory.mktemp("run"), count=120).versions.published[-1]
+    with books_of(stack, tmp_path_factory.mktemp("books")) as books:
         connect = connector(books.url)
         store = PostgresCatalogueStore(connect)
         catalogue_version = store.import_catalogue(CATALOGUE, "test").version

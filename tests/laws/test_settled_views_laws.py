@@ -16,7 +16,6 @@ from pyspark.sql import SparkSession
 from batch_layer.lake.iceberg_tables import IcebergTables
 from batch_layer.lake.tables import EVENTS
 from batch_layer.reconciling.spark_repeated_ids import repeated_ids
-from batch_layer.run.run import run_once
 from batch_layer.settled.iceberg_settled_views import IcebergSettledViews
 from billing.rating.attribution import Attribution
 from billing.rating.rating import rate_period
@@ -29,7 +28,7 @@ from ingestion.contract.event import ViewEvent
 from ingestion.contract.periods import Period
 from ingestion.contract.policy import CountingPolicy, policy_on
 from ingestion.contract.settled import SettledPiece
-from tests.batch_fakes import TOPIC, key_of
+from tests.batch_fakes import key_of
 from tests.billing_fakes import card_of
 from tests.random_logs import FACTS, GERMANY, SALE_ON, START, random_run
 from tests.spark_fixtures import MemoryRun
@@ -213,9 +212,7 @@ def gathered(pieces: list[SettledPiece]) -> Mapping[Any, Any]:
 @pytest.mark.usefixtures("empty_tables")
 def test_every_event_is_sorted_to_the_owners_of_its_day_under_their_cards(spark: SparkSession, tmp_path: Path) -> None:
     seed = 51
-    run = random_run(spark, random.Random(seed), tmp_path, rounds=1)
-    run.log.append(0, run.log.now, LATE)
-    assert run_once(run.ports(), TOPIC).state == "published"
+    run = random_run(spark, random.Random(seed), tmp_path, last=[LATE])
     views, paid = IcebergSettledViews(spark, run.versions.published[-1], lambda: []), 0
     assert views.contradictions(WHOLE) == []
     for period, policy in [(WHOLE, None), (ONE_DAY, None), (WHOLE, STRICTER)]:

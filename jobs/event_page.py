@@ -18,13 +18,14 @@ HEAD = f"""\
 # Sending events
 
 Written by `python -m jobs.event_page` from the contract; not to be changed by hand. What an event
-means is on [the page of the view event](../concepts/events.md). The same contract as JSON Schema
-2020-12 is [view-event.schema.json](../view-event.schema.json).
+means is on [the page of the view event](../concepts/events.md), and a library for pages on [players
+and servers](../start/players.md). The same contract as JSON Schema 2020-12 is
+[view-event.schema.json](../view-event.schema.json).
 
 An event is one JSON object in UTF-8 of at most {EVENT_BYTES_MAX // KIB} KiB. It nests at most {NESTING_MAX} deep,
 and no key appears twice in one object. Whole numbers have neither a fraction nor an exponent.
-Fields that are not listed here are kept and are not an error. An event with a
-[play](../concepts/events.md#plays) needs the fields `play` and `view_duration` alone.
+Fields that are not listed here are kept and are not an error. A [play](../concepts/events.md#plays)
+is a token that claims most of the fields.
 """
 REQUESTS = f"""\
 ## Requests
@@ -162,9 +163,12 @@ def schema_text() -> str:
 
 
 def _fields(described: dict[str, Any]) -> list[str]:
+    claimed = described.get("then", {"properties": {}, "required": []})
+    needed = {**dict.fromkeys(described["required"], "yes"), **dict.fromkeys(claimed["required"], "without a play")}
+    values = {name: {**each, **claimed["properties"].get(name, {})} for name, each in described["properties"].items()}
     rows = [
-        f"| `{name}` | {each['description']} | {_limits(each)} | {'yes' if name in described['required'] else ''} |"
-        for name, each in described["properties"].items()
+        f"| `{name}` | {each['description']} | {_limits(each)} | {needed.get(name, '')} |"
+        for name, each in values.items()
     ]
     return ["| field | meaning | a value | required |", "|---|---|---|---|", *rows]
 

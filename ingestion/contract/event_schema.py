@@ -17,6 +17,7 @@ from ingestion.contract.event import (
     ViewEvent,
 )
 from ingestion.contract.event_contracts import NEWEST
+from ingestion.contract.plays import PLAY_FIELD, TOKEN_LENGTH_MAX
 
 MEANINGS = {
     "event_id": "names the view; made by the player, and the same on every retry",
@@ -41,6 +42,9 @@ AD_MEANINGS = {
     "ad_type": "its type, by which it is paid; unknown where it is absent",
     "watched_seconds": "how long it was watched, in whole seconds",
 }
+PLAY_MEANING = "the token of a signed play; the fields that it claims are then neither needed nor read"
+CLAIMED = ("event_id", "video_id", "user_id", "session_id", "timestamp", "revenue_eligible", "geo_location")
+"""The fields that a play claims."""
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _ZONE = r"([Zz]|[+-]([01][0-9]|2[0-3]):?[0-5][0-9])"
 _TIME = r"([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]+)?"
@@ -57,9 +61,14 @@ _BOUNDS: dict[str, dict[str, Any]] = {
 
 
 def event_schema() -> dict[str, Any]:
-    """Return the contract in force as a JSON Schema, for one event as it is sent."""
+    """Return the contract in force as a JSON Schema, for one event as it is sent over HTTP."""
     (_, components) = msgspec.json.schema_components([ViewEvent, AdView], ref_template="#/$defs/{name}")
-    advertisement = _object(components["AdView"], AD_MEANINGS, {})
+    event, advertisement = components["ViewEvent"], components["AdView"]
+    values = {name: _value(each, _BOUNDS.get(name, {})) for name, each in event["properties"].items()}
+    described = {name: {"description": text} for name, text in MEANINGS.items()}
+    for name in values.keys() - set(CLAIMED):
+        described[name] |= values[name]
+    token = {"description": PLAY_MEANING, "type": "string", "maxLength": TOKEN_LENGTH_MAX}
     return {
         "$schema": DIALECT,
         "$id": f"urn:viewledger:view-event:{NEWEST}",
@@ -70,17 +79,25 @@ def event_schema() -> dict[str, Any]:
             "numbers without a fraction or an exponent (60, not 60.0), and a timestamp that exists, in the years from "
             "1970 to 9998."
         ),
-        **_object(components["ViewEvent"], MEANINGS, _BOUNDS),
-        "$defs": {"AdView": advertisement},
+        "type": "object",
+        "properties": {**described, PLAY_FIELD: token},
+        "required": [name for name in event["required"] if name not in CLAIMED],
+        "if": {"not": {"required": [PLAY_FIELD]}},
+        "then": {
+            "properties": {name: values[name] for name in CLAIMED},
+            "required": [name for name in event["required"] if name in CLAIMED],
+        },
+        "$defs": {
+            "AdView": {
+                "type": "object",
+                "properties": {
+                    name: {"description": AD_MEANINGS[name], **_value(each, {})}
+                    for name, each in advertisement["properties"].items()
+                },
+                "required": advertisement["required"],
+            }
+        },
     }
-
-
-def _object(made: dict[str, Any], meanings: dict[str, str], bounds: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    properties = {
-        name: {"description": meanings[name], **_value(each, bounds.get(name, {}))}
-        for name, each in made["properties"].items()
-    }
-    return {"type": "object", "properties": properties, "required": made["required"]}
 
 
 def _value(made: dict[str, Any], bounds: dict[str, Any]) -> dict[str, Any]:

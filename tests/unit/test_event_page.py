@@ -35,6 +35,13 @@ def test_every_field_has_a_meaning() -> None:
     assert tuple(AD_MEANINGS) == AdView.__struct_fields__
 
 
+def test_with_a_play_an_event_needs_its_seconds_alone() -> None:
+    validator = Draft202012Validator(event_schema())
+    assert validator.is_valid({"play": "token", "view_duration": 3})
+    assert not validator.is_valid({"view_duration": 3})
+    assert not validator.is_valid({"play": "token"})
+
+
 def test_the_schema_is_one_of_its_dialect() -> None:
     Draft202012Validator.check_schema(event_schema())
 

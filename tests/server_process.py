@@ -39,11 +39,14 @@ class ServerProcess:
 
 @contextmanager
 def server_process(
-    module: str, port_variable: str, environ: Mapping[str, str], *, metrics_port: int = 0
+    module: str, port_variable: str, environ: Mapping[str, str], *, metrics_port: int = 0, port: int = 0
 ) -> Iterator[ServerProcess]:
-    """Start `module` on a free port, wait until it is alive, end it at the end; a `metrics_port` of 0 is none."""
+    """Start `module`, wait until it is alive, end it at the end.
+
+    A `port` of 0 is any free one, a `metrics_port` of 0 is none.
+    """
     of_metrics = dict.fromkeys(("VIEWLEDGER_API_METRICS_PORT", "VIEWLEDGER_COLLECTOR_METRICS_PORT"), str(metrics_port))
-    port = free_ports().api
+    port = port or free_ports().api
     process = subprocess.Popen(
         [sys.executable, "-c", MAIN, module],
         env={**os.environ, **environ, **of_metrics, port_variable: str(port)},

@@ -65,7 +65,7 @@ class Platform(BaseHTTPRequestHandler):
 
 def main() -> None:
     """Serve on the port that the command line names, for this machine alone."""
-    Platform.sign = staticmethod(signer())  # type: ignore[assignment] # a function in a class would become a method
+    Platform.sign = staticmethod(signer())  # a function in a class would become a method
     ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Platform).serve_forever()
 
 

@@ -13,11 +13,11 @@ from jobs.setup.bootstrap import alone, fetch_jars, install_system_packages, jar
 from jobs.setup.steps import say
 
 PROMTOOL_PATH = "usr/bin/promtool"
-NEEDED_BY: Mapping[str, str] = {
-    "chromium": "tests/e2e/test_portal_in_browser.py",
-    "prometheus": "tests/unit/test_alert_rules.py",
+NEEDED_BY: Mapping[str, tuple[str, ...]] = {
+    "chromium": ("tests/e2e/test_player_in_browser.py", "tests/e2e/test_portal_in_browser.py"),
+    "prometheus": ("tests/unit/test_alert_rules.py",),
 }
-"""Debian package → the file of tests that needs its program."""
+"""Debian package → the files of tests that need its program."""
 
 
 def provide(home: Path, words: Sequence[str]) -> None:
@@ -39,7 +39,8 @@ def provide(home: Path, words: Sequence[str]) -> None:
 def missing(words: Sequence[str]) -> list[str]:
     """Return the Debian packages that the requested tests need and whose program is missing."""
     present = {"chromium": programs.chromium() is not None, "prometheus": programs.promtool() is not None}
-    return [package for package, there in present.items() if not there and asked_for(NEEDED_BY[package], words)]
+    needed = [package for package, files in NEEDED_BY.items() if any(asked_for(each, words) for each in files)]
+    return [package for package in needed if not present[package]]
 
 
 def asked_for(path: str, words: Sequence[str]) -> bool:

@@ -5,9 +5,6 @@ Screenshots are kept below VIEWLEDGER_SCREENSHOTS, where that is set.
 
 import os
 import re
-import shutil
-import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +13,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-import uvicorn
 from axe_playwright_python.sync_playwright import Axe
 from fastapi import FastAPI
 from playwright.sync_api import Browser, Page, expect, sync_playwright
@@ -27,27 +23,15 @@ from serving_layer.access.identification import Access
 from serving_layer.access.jwt_tokens import TokenVerifier
 from serving_layer.portal.http_portal import portal_routes
 from serving_layer.portal.http_visit import Portal
+from tests.browser import ARGUMENTS, CHROMIUM, loopback, needs_chromium
+from tests.browser import served as serving
 from tests.oidc_provider import CLIENT_ID, FakeProvider, running_provider
 from tests.portal_fakes import EVENT, FakePorts, fake_portal
 from tests.serving_access import FakeKeys
 
-CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (Debian: the package chromium)")
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+pytestmark = needs_chromium
 expect.set_options(timeout=30_000)  # milliseconds; a busy machine draws a page slowly
 SIZES = {"wide": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
-
-
-class _Server(uvicorn.Server):
-    """Says when it listens, by an event instead of by time."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.is_up = threading.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.is_up.set()
 
 
 @pytest.fixture
@@ -59,19 +43,8 @@ def address() -> Iterator[str]:
 @contextmanager
 def served(portal_at: Callable[[str], Portal]) -> Iterator[str]:
     """Serve the portal that is made for an address on loopback."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    app = FastAPI(routes=portal_routes(portal_at(address)))
-    server = _Server(uvicorn.Config(app, log_level="warning"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    assert server.is_up.wait(20)
-    try:
+    with loopback() as (listener, address), serving(FastAPI(routes=portal_routes(portal_at(address))), listener):
         yield address
-    finally:
-        server.should_exit = True
-        thread.join(20)
-        listener.close()
 
 
 @pytest.fixture(scope="module")

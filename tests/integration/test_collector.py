@@ -17,9 +17,7 @@ from typing import Any
 
 import httpx
 import pytest
-from kafka import KafkaConsumer, TopicPartition
 
-from ingestion.contract.topics import TOPIC_VIDEO_VIEWS
 from ingestion.jwt_plays import play_keys
 from ingestion.pseudonym import pseudonym_of, session_pseudonym_of
 from jobs.checkup.topics import admin_client
@@ -30,9 +28,9 @@ from jobs.local_stack.stack import LocalStack, temporary_folder
 from jobs.settings import KafkaConnection
 from jobs.settings.state_home import PROJECT
 from tests.ingestion_fakes import event_fields, token_of
+from tests.kafka_topic import stored
 from tests.server_process import ServerProcess, server_process
 
-PARTITIONS = 12
 PAGE = "https://watch.example"
 
 
@@ -57,25 +55,6 @@ def collector(broker: LocalStack) -> Iterator[ServerProcess]:
 def fresh(first: int, count: int, **changes: Any) -> list[dict[str, Any]]:
     now = datetime.now(UTC).isoformat()
     return [event_fields(n, timestamp=now, video_id=f"-v{n % 50}", **changes) for n in range(first, first + count)]
-
-
-def stored(environ: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Everything in the topic."""
-    consumer = KafkaConsumer(bootstrap_servers=environ["VIEWLEDGER_KAFKA_BOOTSTRAP"], enable_auto_commit=False)
-    try:
-        partitions = [TopicPartition(TOPIC_VIDEO_VIEWS, number) for number in range(PARTITIONS)]
-        consumer.assign(partitions)
-        consumer.seek_to_beginning(*partitions)
-        ends = consumer.end_offsets(partitions)
-        found: list[dict[str, Any]] = []
-        while any(consumer.position(each) < ends[each] for each in partitions):
-            for records in consumer.poll(timeout_ms=500).values():
-                for record in records:
-                    assert record.key.decode() == json.loads(record.value)["video_id"]
-                    found.append(json.loads(record.value))
-        return found
-    finally:
-        consumer.close()
 
 
 def test_a_play_of_the_stacks_own_key_is_written_as_it_claims_and_one_play_is_one_id(

@@ -65,7 +65,7 @@ ALLOWED = {
 }
 """(path, text) → why this text stays."""
 
-BINARY = {".png", ".ico", ".woff2", ".jar", ".gz", ".parquet", ".csv"}
+BINARY = {".png", ".ico", ".woff2", ".jar", ".gz", ".parquet", ".csv", ".webm"}
 
 
 def tracked() -> list[str]:

@@ -126,4 +126,4 @@ def test_tests_that_are_asked_for_by_path_or_name_get_what_they_need(
 
 
 def test_the_files_that_need_a_program_are_there() -> None:
-    assert all((PROJECT / path).is_file() for path in programs_for_tests.NEEDED_BY.values())
+    assert all((PROJECT / path).is_file() for paths in programs_for_tests.NEEDED_BY.values() for path in paths)

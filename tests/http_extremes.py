@@ -26,6 +26,8 @@ BODIES = (
     b'{"objection":"\xff"}', b'{"objection":1e999}', b'{"objection":null}', b'{"objection":"\\u202e"}',
     b'{"objection":' + b"[" * 5_000, b"\xff\xfe", b"\xef\xbb\xbf{}", b"{}\n{}\n", b"NaN", b'{"a":1,"a":2}',
     b'{"event_id":' + b"9" * 5_000 + b"}", b'{"timestamp":"0001-01-01T00:00:00+23:59"}',
+    b'"play"', b'["play"]', b'{"play":null}', b'{"play":"x","event_id":"\xff"}', b'{"play":5,"event_id":"\xff"}',
+    b'{"play":"\\ud800"}', b'{"\\u0070lay":"x"}', b'{"id":"\xff","specversion":"1.0"}', b'{"data":{},"data":{}}',
 )  # fmt: skip
 
 

@@ -35,3 +35,9 @@ def test_a_part_is_in_one_piece_and_those_that_take_longest_begin() -> None:
     pieces = [part for part, before in zip(order, ["", *order], strict=False) if part != before]
     assert len(pieces) == len(set(pieces))
     assert tuple(pieces[: len(FIRST)]) == FIRST
+
+
+def test_no_two_files_have_one_name() -> None:
+    """Pytest imports a file by its name alone: with two of one name it runs no test at all."""
+    names = Counter(path.rpartition("/")[2] for path in FILES)
+    assert [name for name, count in names.items() if count > 1] == []

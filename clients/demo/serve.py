@@ -5,6 +5,7 @@ With `VIEWLEDGER_PLAY_KEYS_FILE` and `VIEWLEDGER_PSEUDONYM_KEY` the page gets a 
 
 import argparse
 import os
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from uuid import uuid4
@@ -69,7 +70,12 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=17075)
     parser.add_argument("--collector", default="http://127.0.0.1:17071/v1/events")
     chosen = parser.parse_args()
-    uvicorn.run(app_of(chosen.collector, issuer()), host="127.0.0.1", port=chosen.port, log_level="warning")
+    try:
+        issue = issuer()
+    except (OSError, KeyError, ValueError) as error:
+        remedy = "set VIEWLEDGER_PLAY_KEYS_FILE and VIEWLEDGER_PSEUDONYM_KEY as for the collector, or neither"
+        sys.exit(f"plays cannot be signed ({error}); {remedy}")
+    uvicorn.run(app_of(chosen.collector, issue), host="127.0.0.1", port=chosen.port, log_level="warning")
 
 
 if __name__ == "__main__":

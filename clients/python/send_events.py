@@ -53,12 +53,14 @@ class Sender:
         """Return the results of the rejected events, with their places among `events`; all others are in the log.
 
         Raises:
-            ValueError: an event has no id; nothing was sent.
+            ValueError: something is not an event, or has no id; nothing was sent.
             NotDeliveredError: the collector did not answer in all tries, or refuses the whole request.
         """
         waiting = list(events)
-        if nameless := next((each for each in waiting if not each.get("event_id") and not each.get("play")), None):
-            raise ValueError(f"an event needs its event_id before it is sent: {json.dumps(nameless)[:80]}")
+        for each in waiting:
+            if not isinstance(each, Mapping) or not (each.get("event_id") or each.get("play")):
+                shown = json.dumps(each)[:80]
+                raise ValueError(f"an event is an object that has its event_id before it is sent; this is not: {shown}")
         rejected: list[dict[str, Any]] = []
         sent = 0
         for batch in _batches(waiting):
@@ -111,12 +113,15 @@ def _batches(events: Sequence[Event]) -> Iterator[list[Event]]:
         yield batch
 
 
-def main() -> int:
-    """Send the events of standard input; return 0, or 1 if some were rejected or not delivered."""
+def main(words: Sequence[str], lines: Iterable[str]) -> int:
+    """Send the events of lines to the URL; return 0, 1 if some were rejected or not delivered, 2 for wrong words."""
+    if len(words) != 1 or not words[0].startswith(("http://", "https://")):
+        print("usage: python -m clients.python.send_events http://HOST:PORT/v1/events < events.jsonl", file=sys.stderr)
+        return 2
     with httpx.Client(timeout=30) as client:
         try:
-            rejected = Sender(sys.argv[1], client).send(json.loads(line) for line in sys.stdin if line.strip())
-        except (NotDeliveredError, ValueError) as error:
+            rejected = Sender(words[0], client).send(json.loads(line) for line in lines if line.strip())
+        except (NotDeliveredError, ValueError, httpx.InvalidURL) as error:
             print(error, file=sys.stderr)
             return 1
     for each in rejected:
@@ -125,4 +130,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:], sys.stdin))

@@ -1,12 +1,13 @@
 """The demo's page: what it serves, and the plays that it hands out."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
 
-from clients.demo.serve import VIDEO_ID, app_of, issuer
+from clients.demo.serve import VIDEO_ID, app_of, issuer, main
 from ingestion.contract.plays import Play
 from ingestion.intake import AdmittedEvent, Origin, admit, arrival
 from ingestion.jwt_plays import play_keys, play_reader
@@ -50,3 +51,13 @@ def test_with_keys_each_view_gets_a_play_of_its_own(tmp_path: Path, monkeypatch:
     assert first["event_id"] != second["event_id"]
     event = json.dumps({**first, "view_duration": 2}).encode()
     assert isinstance(admit(event, CAME, KEY, Plays(read)), AdmittedEvent)
+
+
+def test_keys_that_cannot_be_read_are_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sys, "argv", ["serve"])
+    monkeypatch.setenv("VIEWLEDGER_PSEUDONYM_KEY", KEY.hex())
+    (broken := tmp_path / "keys.json").write_text("{}")
+    for path in (broken, tmp_path / "none.json"):
+        monkeypatch.setenv("VIEWLEDGER_PLAY_KEYS_FILE", str(path))
+        with pytest.raises(SystemExit, match=r"^plays cannot be signed \(.*\); set VIEWLEDGER_PLAY_KEYS_FILE"):
+            main()

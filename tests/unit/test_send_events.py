@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from clients.python.send_events import BATCH_EVENTS_MAX, NotDeliveredError, Sender
+from clients.python.send_events import BATCH_EVENTS_MAX, NotDeliveredError, Sender, main
 from ingestion.http_collector import Collector, collector_app
 from tests.http_in_one_thread import AppClient, client_of
 from tests.ingestion_fakes import KEY, NOW, FakeEventLog, event_fields
@@ -94,6 +94,26 @@ def test_another_address_is_an_error_at_once(client: AppClient) -> None:
 
 def test_an_event_without_an_id_is_not_sent(log: FakeEventLog, client: AppClient) -> None:
     nameless = {name: value for name, value in event_fields().items() if name != "event_id"}
-    with pytest.raises(ValueError, match="needs its event_id"):
-        sender(client).send([event_fields(), nameless])
+    for wrong in (nameless, 7, None, ["event_id"]):
+        with pytest.raises(ValueError, match="has its event_id before it is sent"):
+            sender(client).send([event_fields(), wrong])  # type: ignore[list-item]
     assert log.events == []
+
+
+@pytest.mark.parametrize(
+    ("words", "lines", "code", "sentence"),
+    [
+        ([], [], 2, "usage: "),
+        (["collector:17071"], [], 2, "usage: "),
+        (["http://127.0.0.1:port/v1/events"], ['{"event_id":"a"}'], 1, "Invalid"),
+        (["http://127.0.0.1:9/v1/events"], ["", "{oops"], 1, "property name"),
+        (["http://127.0.0.1:9/v1/events"], ["[]"], 1, "an event is an object"),
+    ],
+)
+def test_wrong_words_and_lines_get_one_sentence(
+    words: list[str], lines: list[str], code: int, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words, lines) == code
+    shown = capsys.readouterr().err
+    assert sentence in shown
+    assert len(shown.splitlines()) == 1

@@ -43,8 +43,8 @@ def _session(settings: SparkSettings, name: str, options: Mapping[str, str]) -> 
     builder = SparkSession.builder.master(settings.master).appName(name)
     secrets = {key: value for key, value in options.items() if key.endswith("password")}
     for key, value in options.items():
-        if key not in secrets:
-            builder = builder.config(key, value)
+        # Spark's event log hides the secrets among settings that Spark was started with, and no others
+        builder = builder.config(key, "" if key in secrets else value)
     with _stderr_to(settings.log):
         session = builder.getOrCreate()
     for key, value in secrets.items():

@@ -69,7 +69,13 @@ class Site:
         """Return a client that connects from a loopback address; the caller closes it."""
         transport = httpx.HTTPTransport(local_address=address)
         url = f"http://127.0.0.1:{port}"
-        return httpx.Client(base_url=url, timeout=ANSWER_SECONDS, trust_env=False, transport=transport)
+        return httpx.Client(
+            base_url=url,
+            timeout=ANSWER_SECONDS,
+            trust_env=False,
+            transport=transport,
+            headers={"User-Agent": "Player/1.0"},
+        )
 
     def __enter__(self) -> "Site":
         for client in (self.collector, self.api):

@@ -5,6 +5,7 @@ import signal
 import httpx
 
 from faults.scene import Scene
+from faults.traffic import PLAYER
 from faults.waiting import until
 from ingestion.ports import EventLog
 from jobs.resilience.failpoints import Action, after
@@ -51,7 +52,7 @@ def client_that_never_hears_back(scene: Scene) -> None:
             httpx.post(
                 f"http://127.0.0.1:{scene.collector.port}/v1/events",
                 content=body,
-                headers={"Content-Type": "application/x-ndjson"},
+                headers={"Content-Type": "application/x-ndjson", "User-Agent": PLAYER},
                 timeout=patience,
             )
         except httpx.HTTPError:

@@ -14,7 +14,7 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from faults.reference import LogMessage
-from faults.traffic import VIDEOS
+from faults.traffic import PLAYER, VIDEOS
 
 SLICE_SECONDS = 0.05
 REPEATED_EVERY = 20
@@ -142,7 +142,10 @@ class SoakTraffic:
         url = urls[attempt % len(urls)]
         try:
             answer = httpx.post(
-                f"{url}/v1/events", content=body, headers={"Content-Type": "application/x-ndjson"}, timeout=12
+                f"{url}/v1/events",
+                content=body,
+                headers={"Content-Type": "application/x-ndjson", "User-Agent": PLAYER},
+                timeout=12,
             )
         except httpx.HTTPError:
             return False

@@ -17,6 +17,8 @@ import httpx
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
+PLAYER = "Player/1.0"
+"""The user agent of senders: that of the HTTP client would be a script's."""
 REQUEST_EVENTS = 40
 PAUSE_SECONDS = 0.05
 RETRY_SECONDS = 0.3
@@ -120,7 +122,7 @@ class Senders:
         self._collector_url, self._bootstrap, self._topic = collector_url, bootstrap, topic
         self._patience = patience_seconds
         self._producer: Any = None
-        self._client = httpx.Client(timeout=12)
+        self._client = httpx.Client(timeout=12, headers={"User-Agent": PLAYER})
         self.sent = Sent()
 
     def send(self, intents: Sequence[Intent]) -> None:

@@ -14,6 +14,7 @@ from ingestion.contract.decoding import decode_view_event, unreadable
 from ingestion.contract.event import RejectedEvent, ViewEvent
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.priced_fields import is_country_unknown
+from ingestion.contract.traffic import invalid_reason
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -60,14 +61,16 @@ class Chunk:
     span: Span
     candidates: Mapping[bytes, str] = field(default_factory=dict)
     """Event id → video id."""
+    invalid: Collection[bytes] = ()
+    """The candidates that are invalid traffic: their ids are remembered, and they are not counted."""
     unknown_videos: Collection[str] = ()
-    """The candidates' videos that are not in the catalogue."""
+    """The videos of the valid candidates that are not in the catalogue."""
     duplicates: int = 0
     """Events whose id already appeared in this chunk."""
     late: int = 0
     rejections: Sequence[Rejection] = ()
     sessions: Sequence[str] = ()
-    """Session ids of the candidates."""
+    """Session ids of the valid candidates."""
     unknown_countries: int = 0
     """Events whose country is not a known country."""
     attestations: Mapping[Attested, int] = field(default_factory=dict)
@@ -129,6 +132,7 @@ def judge(
     if not records:
         return Chunk(span)
     candidates: dict[bytes, str] = {}
+    invalid: set[bytes] = set()
     sessions: list[str] = []
     rejections: list[Rejection] = []
     attestations = dict.fromkeys(Attested, 0)
@@ -144,6 +148,7 @@ def judge(
             judged = decode_view_event(record.value or b"", contract)
             if isinstance(judged, ViewEvent) and not in_time_from <= judged.timestamp <= in_time_until:
                 judged = judge_alone(judged, instant_of(record.timestamp))
+            is_invalid = isinstance(judged, ViewEvent) and invalid_reason(judged, contract) is not None
         except Exception as error:  # noqa: BLE001 - total: a message must never stop its partition
             judged = unreadable(f"message {span.partition}:{record.offset}", error)
         if isinstance(judged, RejectedEvent):
@@ -159,11 +164,20 @@ def judge(
         event_id = event.event_id.bytes
         if event_id in candidates:
             duplicates += 1
+            continue
+        candidates[event_id] = event.video_id
+        if is_invalid:
+            invalid.add(event_id)
         else:
-            candidates[event_id] = event.video_id
             sessions.append(event.session_id)
-    unknown = dict.fromkeys(video_id for video_id in candidates.values() if video_id not in catalogue)
-    return Chunk(span, candidates, unknown, duplicates, late, rejections, sessions, unknown_countries, attestations)
+    unknown = dict.fromkeys(
+        video_id
+        for event_id, video_id in candidates.items()
+        if video_id not in catalogue and event_id not in invalid
+    )  # fmt: skip
+    return Chunk(
+        span, candidates, invalid, unknown, duplicates, late, rejections, sessions, unknown_countries, attestations
+    )
 
 
 def instant_of(milliseconds: int) -> datetime:

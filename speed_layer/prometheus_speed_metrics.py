@@ -50,6 +50,7 @@ class PrometheusSpeedMetrics:
         self._duplicate = events.labels("duplicate")
         self._rejected = events.labels("rejected")
         self._late_review = events.labels("late_review")
+        self._invalid_traffic = events.labels("invalid_traffic")
         self._unknown_countries = Counter(
             "view_events_without_known_country",
             "View events whose country is not a known country; they earn the default rate.",
@@ -102,6 +103,7 @@ class PrometheusSpeedMetrics:
         self._duplicate.inc(applied.duplicates + chunk.duplicates)
         self._rejected.inc(len(chunk.rejections))
         self._late_review.inc(chunk.late)
+        self._invalid_traffic.inc(applied.invalid)
         self._unknown_countries.inc(chunk.unknown_countries)
         for attested, count in chunk.attestations.items():
             self._attestations[attested].inc(count)

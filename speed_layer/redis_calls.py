@@ -91,7 +91,7 @@ def apply_call(prefix: str, chunk: Chunk, applied_at_ms: int, unknown_max: int) 
             "" if appended_at_ms is None else appended_at_ms,
             applied_at_ms,
             b"".join(chunk.candidates),
-            _encode(list(chunk.candidates.values())),
+            _encode(["" if event_id in chunk.invalid else video for event_id, video in chunk.candidates.items()]),
             _encode(list(chunk.unknown_videos)),
             unknown_max,
         ),
@@ -101,7 +101,8 @@ def apply_call(prefix: str, chunk: Chunk, applied_at_ms: int, unknown_max: int) 
 def applied(reply: Sequence[Any]) -> Applied | Moved:
     """Decode the answer to `apply_call`."""
     if reply[0] == 1:
-        return Applied(counted=reply[1], duplicates=reply[2], is_warm_up=reply[3] == 1, apart=reply[4])
+        counted, known, is_warm_up, apart, invalid = reply[1:]
+        return Applied(counted, known, apart=apart, invalid=invalid, is_warm_up=is_warm_up == 1)
     if len(reply) == 1:
         return Moved(None, None)
     return Moved(int(reply[1]), int(reply[2]))

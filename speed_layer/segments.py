@@ -80,6 +80,8 @@ class Applied:
     """Candidates whose id was known from an earlier chunk."""
     apart: int = 0
     """Events of videos that were set apart, since the segment holds the maximum of unknown videos."""
+    invalid: int = 0
+    """New events that are invalid traffic."""
     is_warm_up: bool = False
     """Whether the chunk lay before the open segment: nothing was counted, only the ids are known now."""
 

@@ -32,6 +32,7 @@ from tests.bundle_payouts import PaidOut, paid_out
 NOON = datetime(2026, 11, 2, 12, tzinfo=UTC)
 VERSIONS = BundleVersions(3, 1, 1)
 SOLD_ON, NEW_CARD_ON = date(2026, 10, 11), date(2026, 10, 17)
+NOT_COUNTED = ("duplicate", "rejected:clock_suspect", "late_review", "invalid_traffic:robot")
 SEVERAL = 'preroll\nmidroll\r\n\u2028,"preroll"'
 """One type of advertisement, of any form; no card pays it."""
 
@@ -171,7 +172,7 @@ def _count(chance: random.Random, catalogue: Catalogue) -> Count:
         chance.randrange(views + 1),
         seconds=chance.choice([35, 60]),
         ads={chance.choice(["preroll", "midroll", SEVERAL]): chance.randrange(1, 4)} if chance.random() < 0.5 else {},
-        others={chance.choice(["duplicate", "rejected:clock_suspect", "late_review"]): chance.randrange(1, 3)},
+        others={chance.choice(NOT_COUNTED): chance.randrange(1, 3)},
     )
 
 

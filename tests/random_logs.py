@@ -23,6 +23,7 @@ from tests.spark_fixtures import TOPIC, MemoryRun
 START = datetime(2026, 11, 20, 12, tzinfo=UTC)
 PARTITIONS = 3
 ADVERTISEMENTS = [{}, {"ad_type": "pre"}, {"ad_type": "pre\nmid\npre"}, {"ad_type": "mid", "watched_seconds": 20}]
+AGENTS = ("Player/1", None, None, None, "Googlebot/2.1")
 GERMANY = ("DE", "de", "DEU")
 VIDEOS = ("-a", "_b", "c")
 VIEWERS = ("ann", "ben")
@@ -66,6 +67,7 @@ class World:
             "geo_location": rng.choice([*GERMANY, "xx", ""]),
             "device_type": "tv",
             "ad_views": [{"ad_id": rng.choice("xyz")} | kind for kind in rng.choices(ADVERTISEMENTS, k=3)],
+            "user_agent": rng.choice(AGENTS),
         }
         for name in ("geo_location", "device_type", "ad_views"):
             if rng.random() < 0.3:

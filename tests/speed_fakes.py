@@ -25,11 +25,18 @@ class FakeRecord:
     value: bytes | None
 
 
-def event_value(event_id: UUID, video_id: str, happened_at: datetime = START, session_id: str = "session") -> bytes:
+def event_value(
+    event_id: UUID,
+    video_id: str,
+    happened_at: datetime = START,
+    session_id: str = "session",
+    *,
+    agent: str = "Player/1",
+) -> bytes:
     """One event as a player sends it."""
     return (
         f'{{"event_id":"{event_id}","video_id":"{video_id}","user_id":"viewer","session_id":"{session_id}",'
-        f'"timestamp":"{happened_at.isoformat()}","view_duration":31,"revenue_eligible":true}}'
+        f'"timestamp":"{happened_at.isoformat()}","view_duration":31,"revenue_eligible":true,"user_agent":"{agent}"}}'
     ).encode()
 
 
@@ -75,9 +82,12 @@ class FakeSegmentStore:
         generation = max([span.generation, *state.seen])
         known = set().union(*(state.seen.get(generation - age, set()) for age in range(3)))
         fresh = {event_id: video for event_id, video in chunk.candidates.items() if event_id not in known}
+        invalid = fresh.keys() & set(chunk.invalid)
+        fresh = {event_id: video for event_id, video in fresh.items() if event_id not in invalid}
         apart = self._set_apart(state, chunk, Counter(fresh.values()), is_warm_up)
-        fresh = {event_id: video for event_id, video in fresh.items() if video not in apart}
-        kept = [event_id for event_id, video in chunk.candidates.items() if event_id in known or video not in apart]
+        gone = {event_id for event_id, video in fresh.items() if video in apart}
+        fresh = {event_id: video for event_id, video in fresh.items() if event_id not in gone}
+        kept = [event_id for event_id in chunk.candidates if event_id not in gone]
         if kept:
             state.seen[generation].update(kept)
             state.seen = defaultdict(
@@ -88,8 +98,9 @@ class FakeSegmentStore:
         state.position, state.applied_at_ms = span.next_position, applied_at_ms
         if chunk.appended_at_ms is not None:
             state.appended_at_ms = chunk.appended_at_ms
-        duplicates, apart_count = len(kept) - len(fresh), len(chunk.candidates) - len(kept)
-        return Applied(0 if is_warm_up else len(fresh), duplicates, apart_count, is_warm_up)
+        duplicates = len(kept) - len(fresh) - len(invalid)
+        found = (0, 0) if is_warm_up else (len(fresh), len(invalid))
+        return Applied(found[0], duplicates, len(gone), found[1], is_warm_up)
 
     def _set_apart(self, state: _Partition, chunk: Chunk, views: Mapping[str, int], is_warm_up: bool) -> set[str]:
         apart = set()
@@ -343,6 +354,7 @@ class FakeObserver:
             self.tally["duplicate"] += applied.duplicates + chunk.duplicates
             self.tally["rejected"] += len(chunk.rejections)
             self.tally["late_review"] += chunk.late
+            self.tally["invalid_traffic"] += applied.invalid
 
     def lag_known(self, partition: int, lag: int) -> None:
         self.lags[partition] = lag

@@ -96,7 +96,8 @@ def _with_rules(events: DataFrame) -> DataFrame:
     Columns that only concern well-formed events are emptied for rejected ones; empty values are skipped.
     """
     is_rejected = F.col("verdict") == "rejected"
-    trusted = F.col("verdict").isin("counted", "duplicate", "conflict")
+    needs_reason = is_rejected | (F.col("verdict") == "invalid_traffic")
+    trusted = F.col("verdict").isin("counted", "duplicate", "conflict", "invalid_traffic")
     filed = F.when(trusted, F.col("happened_at")).otherwise(F.col("appended_at"))
     required = ("event_id", "id_hash", "video_id", "happened_at", "view_duration", "revenue_eligible")
     missing = sum((F.col(name).isNull().cast("int") for name in required), start=F.lit(0))
@@ -105,7 +106,8 @@ def _with_rules(events: DataFrame) -> DataFrame:
         *["video_id", "view_duration", "billability", "country"],
         F.when(~is_rejected, F.col("event_id")).alias("event_id"),
         F.when(~is_rejected, missing).alias("missing_fields"),
-        F.when(is_rejected, F.coalesce(F.size("reasons"), F.lit(0))).alias("reason_count"),
+        F.when(needs_reason, F.coalesce(F.size("reasons"), F.lit(0))).alias("reason_count"),
+        ((F.col("verdict") != "counted") | F.col("reasons").isNull()).alias("has_no_reason_if_counted"),
         ((F.date_trunc("hour", filed) == F.col("event_hour")) & (filed.cast("date") == F.col("event_day"))).alias(
             "is_filed_right"
         ),
@@ -119,6 +121,7 @@ def _of_events() -> list[Any]:
         gxe.ExpectColumnValuesToBeInSet(column="verdict", value_set=[each.value for each in Verdict]),
         gxe.ExpectColumnValuesToBeInSet(column="billability", value_set=[each.value for each in Billability]),
         gxe.ExpectColumnValuesToBeInSet(column="has_billability_if_counted", value_set=[True]),
+        gxe.ExpectColumnValuesToBeInSet(column="has_no_reason_if_counted", value_set=[True]),
         gxe.ExpectColumnValuesToBeInSet(column="is_filed_right", value_set=[True]),
         gxe.ExpectColumnValuesToBeInSet(column="missing_fields", value_set=[0]),
         gxe.ExpectColumnValuesToBeBetween(column="reason_count", min_value=1),

@@ -15,10 +15,11 @@ from pyspark.sql import functions as F
 from ingestion.contract.counting import LateEvent, Verdict, judge_alone
 from ingestion.contract.countries import UNKNOWN_COUNTRY
 from ingestion.contract.decoding import decode_view_event, is_video_id, unreadable
-from ingestion.contract.event import RejectedEvent, ViewEvent, payload_digest
+from ingestion.contract.event import Reason, RejectedEvent, ViewEvent, payload_digest
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogPlace
 from ingestion.contract.priced_fields import ad_types_by, country_by, is_country_unknown
+from ingestion.contract.traffic import invalid_reason, load_lists
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -64,7 +65,8 @@ def decode(raw: DataFrame, contracts: EventContracts) -> DataFrame:
     """Return one row for every archived message, read by the event contract in force at its place.
 
     It has `COLUMNS`, `PERSON` and is_country_unknown. `verdict` is the result for an event by itself: `rejected`,
-    `late_review`, or null for a candidate for counting.
+    `late_review`, or null for a candidate for counting. `reasons` of an event that is not rejected say why it is
+    invalid traffic, in case that it would be counted.
     """
     rows = raw.select(*_PLACE, "key", "value").mapInArrow(_Decoder(contracts), SCHEMA)
     hashes = {
@@ -79,6 +81,7 @@ class _Decoder:
     contracts: EventContracts
 
     def __call__(self, chunks: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        load_lists()  # a broken one fails the run, not its events
         for chunk in chunks:
             appended = chunk.column("appended_at").cast(pa.timestamp("us", "UTC"))
             micros = appended.cast(pa.int64()).to_pylist()
@@ -109,7 +112,7 @@ def _described_message(key: bytes, value: bytes, appended_micros: int, contract:
 
 
 def _rejected_row(key: bytes, rejected: RejectedEvent, appended_micros: int) -> tuple[Any, ...]:
-    reasons = [{"code": reason.code, "detail": reason.detail} for reason in rejected.reasons]
+    reasons = _reasons(rejected.reasons)
     named = (rejected.event_id, _video_of_key(key), None, None, None)
     no_more = (None,) * 6
     return (*named, *_filed_under(appended_micros), *no_more, Verdict.REJECTED.value, reasons, False)
@@ -119,6 +122,7 @@ def _described(event: ViewEvent, contract: int, filed: tuple[int, int] | None, v
     """Return the row of a well-formed event, filed under its own day and hour unless others are given."""
     happened = (event.timestamp - _EPOCH) // _MICROSECOND
     country = country_by(contract, event)
+    invalid = invalid_reason(event, contract)
     return (
         str(event.event_id),
         event.video_id,
@@ -133,9 +137,13 @@ def _described(event: ViewEvent, contract: int, filed: tuple[int, int] | None, v
         ad_types_by(contract, event) if event.ad_views else [],
         bytes.fromhex(payload_digest(event)),
         verdict,
-        None,
+        None if invalid is None else _reasons([invalid.reason]),
         country == UNKNOWN_COUNTRY and is_country_unknown(event),
     )
+
+
+def _reasons(reasons: Iterable[Reason]) -> list[dict[str, str]]:
+    return [{"code": reason.code, "detail": reason.detail} for reason in reasons]
 
 
 def _video_of_key(key: bytes) -> str | None:

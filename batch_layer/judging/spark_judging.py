@@ -16,7 +16,7 @@ from batch_layer.judging.spark_accepted import filed_under_own_day
 from batch_layer.judging.spark_billability import judge_alone, policy_rows, with_cap
 from batch_layer.judging.spark_cap import CAPPED, CapChanges, capped
 from batch_layer.judging.spark_decode import COLUMNS, PERSON
-from batch_layer.judging.spark_verdicts import CANDIDATES, repeat_verdicts, with_verdicts
+from batch_layer.judging.spark_verdicts import CANDIDATES, first_verdict, repeat_verdicts, with_verdicts
 from batch_layer.lake.spark_kept import Kept, kept
 from batch_layer.lake.spark_stored import POSITION, known_keys, matching, on_days
 from ingestion.contract.policy import CountingPolicy
@@ -114,7 +114,7 @@ def _verdicts(stored: Stored, pool: DataFrame, days: Collection[date]) -> tuple[
     is_near = F.abs(F.date_diff("event_day", "new_day")) <= 1
     own = same.rows.alias("stored")
     beside = own.join(reached.alias("new"), (F.col("stored.event_id") == F.col("new.event_id")) & is_near, "left_semi")
-    now = F.coalesce("repeat_verdict", F.lit("counted"))
+    now = F.coalesce("repeat_verdict", first_verdict())
     found = beside.join(repeats.joinable(), [*PLACE], "left").withColumn("now_verdict", now)
     changed = found.where("now_verdict <> verdict").drop("repeat_verdict")
     return repeats, kept(changed.withColumn("now_alone", F.lit(None).cast("string")))

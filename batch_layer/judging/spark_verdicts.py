@@ -10,7 +10,9 @@ from pyspark.sql import functions as F
 from batch_layer.lake.spark_kept import Kept, kept
 from ingestion.contract.counting import LATE_AFTER, Verdict
 
-CANDIDATES = (Verdict.COUNTED.value, Verdict.DUPLICATE.value, Verdict.CONFLICT.value)
+CANDIDATES = tuple(
+    each.value for each in (Verdict.COUNTED, Verdict.DUPLICATE, Verdict.CONFLICT, Verdict.INVALID_TRAFFIC)
+)
 """The verdicts of events that are compared with each other."""
 
 
@@ -50,6 +52,12 @@ def repeat_verdicts(candidates: DataFrame) -> DataFrame:
     )
 
 
+def first_verdict() -> Column:
+    """Return the verdict of a candidate that is the first of its id."""
+    is_invalid = F.col("reasons").isNotNull()
+    return F.when(is_invalid, Verdict.INVALID_TRAFFIC.value).otherwise(Verdict.COUNTED.value)
+
+
 def is_late() -> Column:
     """Return whether an event happened too long before it was received; such a candidate was accepted."""
     return F.expr(f"happened_at < appended_at - INTERVAL '{LATE_AFTER.days}' DAY")
@@ -62,6 +70,6 @@ def more_than(keyed: DataFrame, limit: int, key: str = "id_hash") -> DataFrame:
 
 def with_verdicts(events: DataFrame, repeats: Kept) -> DataFrame:
     """Return `events` with the verdict filled in for candidates, whose `verdict` is null."""
-    verdict = F.coalesce("verdict", "repeat_verdict", F.lit(Verdict.COUNTED.value))
+    verdict = F.coalesce("verdict", "repeat_verdict", first_verdict())
     joined = events.join(repeats.joinable(), ["partition", "offset"], "left")
     return joined.withColumn("verdict", verdict).drop("repeat_verdict")

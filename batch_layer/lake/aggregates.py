@@ -41,7 +41,7 @@ TALLY = Aggregate(
         EVENT_DAY: EVENT_DAY,
         "event_hour": "event_hour",
         "verdict": "verdict",
-        "reason": "coalesce(try_element_at(reasons, 1).code, '')",
+        "reason": "if(verdict IN ('rejected', 'invalid_traffic'), coalesce(try_element_at(reasons, 1).code, ''), '')",
     },
     {"event_count": "1"},
     counted_only=False,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
 OWN_PACKAGES = ("batch_layer", "ingestion")
-DISTRIBUTIONS = ("msgspec", "psycopg2-binary", "pyarrow", "pycountry")
+DISTRIBUTIONS = ("google-re2", "msgspec", "psycopg2-binary", "pyarrow", "pycountry")
 """Imported by what runs on executors; Spark brings its own Python code."""
 _NEVER_IMPORTED = frozenset({"__pycache__", "include", "locales", "tests"})
 _LEVEL = 1

@@ -65,7 +65,8 @@ _DEVICE = Column("device_type", "string", "As the player sent it; unknown when a
 _REASONS = Column(
     "reasons",
     "array<struct<code: string, detail: string>>",
-    "Every rule of the contract that a rejected event breaks; null for others",
+    "Every rule of the contract that a rejected event breaks; of any other event, the reason why it is invalid traffic "
+    "unless it has another verdict, or null",
 )
 _COUNTS = (
     Column("views", "bigint", "Counted events"),
@@ -131,7 +132,11 @@ TABLES: dict[str, Table] = {
                 "unknown if the player did not send it",
             ),
             Column("payload_digest", "binary", "Equal for two events exactly when the player sent the same values"),
-            Column("verdict", "string", "The one outcome: counted, duplicate, conflict, rejected or late_review"),
+            Column(
+                "verdict",
+                "string",
+                "The one outcome: counted, duplicate, conflict, rejected, late_review or invalid_traffic",
+            ),
             _REASONS,
             Column(
                 "billability",
@@ -216,7 +221,9 @@ TABLES: dict[str, Table] = {
             Column("event_day", "date", "As in events"),
             Column("event_hour", "timestamp", "As in events"),
             Column("verdict", "string", "As in events"),
-            Column("reason", "string", "Code of the first reason of rejected events; empty for others"),
+            Column(
+                "reason", "string", "Code of the first reason of rejected and invalid_traffic events; empty for others"
+            ),
             Column("event_count", "bigint", "Events of this partition, hour, verdict and reason"),
         ),
         "event_day",

@@ -15,6 +15,7 @@ from pyspark.sql import SparkSession
 from batch_layer.lake.iceberg_tables import NAMESPACE
 from batch_layer.lake.tables import EVENTS, VIEWS_BY_DETAIL
 from batch_layer.published.spark_connect import PublishedTables
+from batch_layer.settled.outcome_sql import OUTCOME
 from ingestion.contract.periods import Period
 from ingestion.contract.settled import BillableEvent, JudgedEvent, PublishedCount, SettledEvent
 from ingestion.contract.unavailable import Part, UnavailableError
@@ -23,13 +24,11 @@ from ingestion.contract.version import PublishedVersion
 Ask = Callable[[str, Mapping[str, object]], Iterator[Sequence[Any]]]
 """A statement of SQL and the values of its `:name`s → its rows, streamed."""
 
-_OUTCOME = """CASE verdict WHEN 'counted' THEN billability
-    WHEN 'rejected' THEN concat('rejected:', coalesce(try_element_at(reasons, 1).code, 'unknown')) ELSE verdict END"""
 # the event's own day; event_day of a late one is the day it was received
 _OWN_DAY = "(CASE WHEN verdict = 'late_review' THEN to_date(happened_at) ELSE event_day END)"
 # an event without an id sorts before every id, like the empty text for it in a file
 _EVENTS = f"""
-    SELECT video_id, event_id, partition, offset, {_OWN_DAY} AS own_day, country, {_OUTCOME} AS outcome,
+    SELECT video_id, event_id, partition, offset, {_OWN_DAY} AS own_day, country, {OUTCOME} AS outcome,
            view_duration, coalesce(ad_types, array()) AS ad_types,
            CASE WHEN verdict = 'counted' THEN policy_version END AS policy_version
     FROM {{table}}
@@ -47,8 +46,9 @@ _BILLABLE = """
     ORDER BY video_id, event_id"""
 _COPIES = f"""
     SELECT video_id, partition, offset, date_format(appended_at, "yyyy-MM-dd'T'HH:mm:ss.SSSXXX") AS received_at,
-           {_OWN_DAY} AS own_day, country, verdict, {_OUTCOME} AS outcome,
-           coalesce(transform(reasons, each -> each.detail), array()) AS reasons, view_duration, policy_version
+           {_OWN_DAY} AS own_day, country, verdict, {OUTCOME} AS outcome,
+           CASE WHEN verdict IN ('rejected', 'invalid_traffic') THEN transform(reasons, each -> each.detail)
+               ELSE array() END AS reasons, view_duration, policy_version
     FROM {{table}} WHERE event_id = :event_id
         OR verdict = 'rejected' AND replace(lower(event_id), '-', '') = replace(:event_id, '-', '')"""  # noqa: S608
 # the oldest event contract kept the id of a rejected event as it was spelt

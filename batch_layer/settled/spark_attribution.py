@@ -11,6 +11,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from batch_layer.lake.spark_kept import BROADCAST_ROWS_MAX
+from batch_layer.settled.outcome_sql import OUTCOME
 from ingestion.contract.counting import Billability, Verdict, VideoFacts
 from ingestion.contract.periods import Period
 from ingestion.contract.settled import CardDays, OwnedDays, SettledPiece
@@ -71,14 +72,10 @@ def with_outcomes(events: DataFrame, period: Period) -> DataFrame:
     """
     is_late = F.col("verdict") == Verdict.LATE_REVIEW.value
     day = F.when(is_late, F.to_date("happened_at")).otherwise(F.col("event_day"))
-    reason = F.coalesce(F.try_element_at("reasons", F.lit(1))["code"], F.lit("unknown"))
-    outcome = (
-        F.when(F.col("verdict") == Verdict.COUNTED.value, F.col("billability"))
-        .when(F.col("verdict") == Verdict.REJECTED.value, F.concat(F.lit("rejected:"), reason))
-        .otherwise(F.col("verdict"))
-    )
     columns = ("event_id", "video_id", "country", "view_duration", "policy_version", "ad_types")
-    return events.select(day.alias("day"), outcome.alias("outcome"), *columns).where(within(F.col("day"), period))
+    return events.select(day.alias("day"), F.expr(OUTCOME).alias("outcome"), *columns).where(
+        within(F.col("day"), period)
+    )
 
 
 def placed(events: DataFrame, attribution: AttributionRows) -> DataFrame:

@@ -130,6 +130,8 @@ class EventAnswers:
         return EventAnswer(event_id, status, version, None, copies, parts)
 
     def _why_unpaid(self, first: JudgedEvent) -> tuple[str, str]:
+        if first.verdict == "invalid_traffic":
+            return EXCLUDED, first.outcome  # payees are told the class, not the rule
         if first.verdict != "late_review":
             return EXCLUDED, "; ".join(first.reasons) or first.outcome
         decision = self.books.late_decision(f"{first.partition}:{first.offset}")

@@ -1,7 +1,8 @@
 """The chain of a statement: from every event that was received for the payee's videos down to the billable views.
 
 Each event has exactly one *outcome* for a payee: `duplicate`, `conflict`, `rejected:<reason>`, `late_review`,
-`not_eligible`, `below_minimum`, `own_view`, `over_cap` or `billable`. So the outcomes add up to the events received.
+`invalid_traffic:<class>`, `not_eligible`, `below_minimum`, `own_view`, `over_cap` or `billable`. So the outcomes add up
+to the events received.
 """
 
 from collections.abc import Mapping
@@ -11,7 +12,9 @@ BILLABLE = "billable"
 BELOW_MINIMUM = "below_minimum"
 REJECTED = "rejected:"
 """The prefix of the outcome of a rejected event; the code of its first reason follows."""
-NOT_COUNTED = ("duplicate", "conflict", REJECTED, "late_review")
+INVALID_TRAFFIC = "invalid_traffic:"
+"""The prefix of the outcome of invalid traffic; its class follows."""
+NOT_COUNTED = ("duplicate", "conflict", REJECTED, "late_review", INVALID_TRAFFIC)
 NOT_BILLABLE = ("not_eligible", BELOW_MINIMUM, "own_view", "over_cap")
 
 
@@ -43,6 +46,6 @@ def is_counted(outcome: str) -> bool:
 def _minus(outcomes: Mapping[str, int], names: tuple[str, ...]) -> list[ChainRow]:
     links = []
     for name in names:
-        same = sorted(each for each in outcomes if (each.startswith(name) if name == REJECTED else each == name))
+        same = sorted(each for each in outcomes if (each.startswith(name) if name.endswith(":") else each == name))
         links += [ChainRow(each, -outcomes[each], False) for each in same]
     return links

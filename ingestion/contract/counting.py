@@ -14,8 +14,10 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from ingestion.contract.event import Reason, RejectedEvent, ViewEvent, payload_digest
+from ingestion.contract.event_contracts import NEWEST
 from ingestion.contract.offsets import LogPlace
 from ingestion.contract.policy import CountingPolicy, policy_on
+from ingestion.contract.traffic import invalid_reason
 
 LATE_AFTER = timedelta(days=35)
 CLOCK_TOLERANCE = timedelta(minutes=5)
@@ -35,6 +37,8 @@ class Verdict(StrEnum):
     REJECTED = "rejected"
     LATE_REVIEW = "late_review"
     """Happened more than 35 days before it was received, and no person has accepted it."""
+    INVALID_TRAFFIC = "invalid_traffic"
+    """Would be counted, but no viewer made it: `traffic` gives the reason."""
 
 
 class Billability(StrEnum):
@@ -55,6 +59,8 @@ class Received:
     offset: int
     appended_at: datetime
     decoded: ViewEvent | RejectedEvent
+    contract: int = NEWEST
+    """The version of the event contract that reads it."""
 
 
 class OwnViewer(NamedTuple):
@@ -81,6 +87,7 @@ class Outcome:
     verdict: Verdict
     event_hour: datetime
     reasons: tuple[Reason, ...] = ()
+    """Why it was rejected; of any other event, why it is invalid traffic unless it has another verdict."""
     billability: Billability | None = None
 
 
@@ -125,7 +132,8 @@ def settle(
     """Return the outcome of every event of a log by (partition, offset).
 
     "First" means smallest (append time, partition, offset). An id is looked up among the events of the same and the
-    neighbouring event days. Events without a trustworthy time of their own (rejected, late) are filed under the hour
+    neighbouring event days. Only an event that would be counted can be invalid traffic: whether it is has no influence
+    on which one is first. Events without a trustworthy time of their own (rejected, late) are filed under the hour
     they were received in.
 
         `accepted` are the late events that a person accepted. They are judged like any other, under their own hour, but
@@ -146,18 +154,28 @@ def settle(
         elif place in accepted and judged.event.timestamp >= ACCEPTABLE_FROM:
             late.append((received, judged.event))
         else:
-            outcomes[place] = Outcome(Verdict.LATE_REVIEW, hour_of(received.appended_at))
+            hour = hour_of(received.appended_at)
+            outcomes[place] = Outcome(Verdict.LATE_REVIEW, hour, _invalid_reasons(received, judged.event))
     for received, event in candidates + late:
         earlier = earlier_by_id[event.event_id]
         verdict = judge_among(event, earlier)
         earlier.append((day_of(event.timestamp), payload_digest(event)))
-        outcomes[received.partition, received.offset] = Outcome(verdict, hour_of(event.timestamp))
+        place = (received.partition, received.offset)
+        reasons = _invalid_reasons(received, event)
+        if verdict is Verdict.COUNTED and reasons:
+            verdict = Verdict.INVALID_TRAFFIC
+        outcomes[place] = Outcome(verdict, hour_of(event.timestamp), reasons)
         if verdict is Verdict.COUNTED:
             counted.append((received, event))
     for (received, event), billability in zip(counted, _billabilities(counted, facts, policy_for), strict=True):
         place = (received.partition, received.offset)
         outcomes[place] = Outcome(Verdict.COUNTED, hour_of(event.timestamp), (), billability)
     return outcomes
+
+
+def _invalid_reasons(received: Received, event: ViewEvent) -> tuple[Reason, ...]:
+    found = invalid_reason(event, received.contract)
+    return () if found is None else (found.reason,)
 
 
 def judge_among(event: ViewEvent, earlier: Sequence[tuple[date, str]]) -> Verdict:

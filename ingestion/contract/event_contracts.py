@@ -7,6 +7,7 @@ permanently, so that a rebuild gives what was published. A log that was never co
    advertisement counts; a country is any two capital letters.
 2: instants by `instants`, advertisements by `advertisements`, countries by `countries`, ids of rejected events in
    canonical form, and a bound on how deep JSON nests.
+3: invalid traffic by `traffic`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ from typing import Any
 
 from ingestion.contract.offsets import OffsetVector
 
-OLDEST, NEWEST = 1, 2
+OLDEST, NEWEST = 1, 3
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """The records that a published version hands to billing: the batch layer makes them, billing reads them.
 
-Days are UTC. Countries are ISO codes, `ZZ` if none is known. An `outcome` is a verdict, and for counted events their
-billability, and for rejected ones the reason: `billable`, `own_view`, `duplicate`, `rejected:<code>` and so on.
+Days are UTC. Countries are ISO codes, `ZZ` if none is known. An `outcome` is a verdict, for counted events their
+billability, for rejected ones the reason, and for invalid traffic its class: `billable`, `own_view`, `duplicate`,
+`rejected:<code>`, `invalid_traffic:<class>` and so on.
 """
 
 from collections.abc import Sequence
@@ -169,10 +170,10 @@ class JudgedEvent:
     """The day it belongs to."""
     country: str
     verdict: str
-    """`counted`, `duplicate`, `conflict`, `rejected` or `late_review`."""
+    """`counted`, `duplicate`, `conflict`, `rejected`, `late_review` or `invalid_traffic`."""
     outcome: str
     reasons: Sequence[str]
-    """Why it was rejected: a sentence each."""
+    """Why it was rejected or is invalid traffic: a sentence each."""
     view_duration: int | None
     """Seconds."""
     policy_version: int | None

@@ -13,6 +13,7 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from ingestion.contract.topics import TOPIC_VIDEO_VIEWS
+from jobs.demo.agents import PLAYERS
 from jobs.demo.encoding import encode_for_http, encode_for_kafka
 from jobs.demo.traffic import Message
 from jobs.errors import CommandError
@@ -57,7 +58,7 @@ class Players:
 
     def __init__(self, collector_url: str, sign: Callable[[dict[str, Any]], str]) -> None:
         self._sign = sign
-        self._client = httpx.Client(base_url=collector_url, timeout=TIMEOUT_SECONDS)
+        self._client = httpx.Client(base_url=collector_url, timeout=TIMEOUT_SECONDS, headers={"User-Agent": PLAYERS[0]})
         self._pool = ThreadPoolExecutor(HTTP_CLIENTS)
 
     def send(self, messages: Sequence[Message]) -> Sent:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
+from jobs.demo.agents import PLAYERS, ROBOTS
 from jobs.demo.sample import VideoDay
 
 PHASES = (1, 2, 3)
@@ -33,6 +34,7 @@ SHARES = {
     "broken": 0.005,
     "future": 0.002,
     "late": 0.002,
+    "robot": 0.003,
 }
 """Each as a share of the plain views; they are added to them."""
 
@@ -103,6 +105,7 @@ class _Maker:
             "revenue_eligible": True,
             "quality": self.rng.choice(("1080p", "720p", "480p")),
             "referrer": "https://example.com/watch",
+            "user_agent": self.rng.choice(PLAYERS),
         }
         for name, values, weights in (
             ("geo_location", COUNTRIES, COUNTRY_WEIGHTS),
@@ -159,6 +162,14 @@ class _Maker:
         self.send(phase, event, video_id)
         self.expect_counted(phase, event, billable=billable)
         return event
+
+    def robot(self, phase: int, video_day: VideoDay) -> None:
+        """Send a view of a robot, straight to Kafka: over HTTP the agent is that of the request."""
+        event = self.event(video_day.video_id, datetime.combine(video_day.day, time(12), UTC))
+        event["user_agent"] = self.rng.choice(ROBOTS)
+        self.messages[phase].append(Message(phase, False, video_day.video_id, event))
+        self.truth.sent_to_kafka += 1
+        self.expect(phase, "invalid_traffic")
 
     def fan_views(self, name: str, day_start: datetime, video_id: str) -> None:
         """Let one viewer watch one video seven times around midnight: the first four are billable."""
@@ -248,9 +259,9 @@ def _repeats(maker: _Maker, sent: dict[int, list[dict[str, Any]]], plain_count: 
 
 
 def _unusable(maker: _Maker, plain_count: int) -> None:
-    """Send broken events, events from the future and events that come too late."""
+    """Send broken events, events from the future, events that come too late, and those of robots."""
     rng = maker.rng
-    for kind in ("broken", "future", "late"):
+    for kind in ("broken", "future", "late", "robot"):
         for _ in range(int(plain_count * SHARES[kind])):
             video_day = rng.choice(maker.video_days)
             phase = rng.choice((1, 2))
@@ -263,6 +274,8 @@ def _unusable(maker: _Maker, plain_count: int) -> None:
             elif kind == "future":
                 happened_at = maker.now + timedelta(hours=rng.randint(2, 48))
                 maker.refuse(phase, maker.event(video_day.video_id, happened_at), video_day.video_id)
+            elif kind == "robot":
+                maker.robot(phase, video_day)
             else:
                 happened_at = datetime.combine(video_day.day, time(12), UTC)
                 event = maker.event(video_day.video_id, happened_at)

@@ -21,6 +21,7 @@ from batch_layer.versions.postgres_staging import PostgresStaging
 from batch_layer.versions.postgres_versions import PostgresVersionStore
 from ingestion.contract.unavailable import Part
 from jobs.resilience.patience import try_again
+from jobs.wiring.agent_lists import check_agent_lists
 from jobs.wiring.batch_settings import SHORT_RUN_EVENTS_MAX, BatchSettings
 from jobs.wiring.hdfs_check import check_hdfs
 from jobs.wiring.kafka_record_batches import read_every_batch
@@ -53,6 +54,7 @@ def report(stage: str, text: str) -> None:
 def open_ports(chosen: BatchSettings) -> Iterator[RunPorts]:
     """Connect to everything, cheapest first, so that an unreachable server is found before Spark starts."""
     read_every_batch()
+    check_agent_lists()
     versions, reconciliations = PostgresVersionStore(chosen.postgres_url), PostgresReconciliations(chosen.postgres_url)
     with closing(versions), closing(reconciliations), closing(KafkaLogEnds(chosen.bootstrap, chosen.topic)) as log:
         check_hdfs(chosen.hdfs_url)

@@ -47,7 +47,8 @@ class EventCopy(msgspec.Struct, frozen=True):
     offset: int
     received_at: str
     verdict: str
-    """`counted`, `duplicate` (same payload as the first), `conflict` (another payload), `rejected` or `late_review`."""
+    """`counted`, `duplicate` (same payload as the first), `conflict` (another payload), `rejected`, `late_review` or
+    `invalid_traffic`."""
 
 
 class EventPart(msgspec.Struct, frozen=True):

@@ -9,6 +9,7 @@ _REASONS = {
     "late_review": "it happened more than 35 days before it was received; a person decides",
     "late_accepted": "it came too late, was accepted by a person, and is counted by the next batch run",
     "late_rejected": "it came too late, and a person decided not to count it",
+    "invalid_traffic": "no viewer made it",
     "not_eligible": "it is not eligible for revenue",
     "below_minimum": "it was shorter than the minimum",
     "own_view": "the viewer is the payee of the video",

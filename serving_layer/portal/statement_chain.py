@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from serving_layer.money.statements import StatementDetail
 
 _REJECTED = "rejected:"
+_INVALID = "invalid_traffic:"
 _LABELS = {
     "received": "Events received",
     "duplicate": "Sent more than once",
@@ -58,6 +59,7 @@ def period_text(start_on: date, end_on: date) -> str:
 
 
 def _label(name: str) -> str:
-    if name.startswith(_REJECTED):
-        return f"Rejected: {name.removeprefix(_REJECTED).replace('_', ' ')}"
+    for prefix, text in ((_REJECTED, "Rejected"), (_INVALID, "Invalid traffic")):
+        if name.startswith(prefix):
+            return f"{text}: {name.removeprefix(prefix).replace('_', ' ')}"
     return _LABELS.get(name, name)

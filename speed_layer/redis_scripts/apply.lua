@@ -3,11 +3,11 @@
 -- KEYS[1]  the partition's key prefix, e.g. {views:7}
 -- ARGV     position the chunk begins at, position after it, generation, append time of its last message (ms; empty
 --          if there is none), time of applying (ms), event ids (16 bytes each, concatenated), their video ids
---          (MessagePack list), those of them that are not in the catalogue (MessagePack list), how many of such
+--          (MessagePack list; empty for invalid traffic, whose ids only become known), those of them that are not in the catalogue (MessagePack list), how many of such
 --          the segment may hold
--- Returns  {1, counted, known before, 1 if the chunk lies before the open segment, events apart}. Or, with nothing changed:
---          {0, position, segment} when the stored position is another one or the chunk crosses the start of the
---          open segment; {0} when there is no state.
+-- Returns  {1, counted, known before, 1 if the chunk lies before the open segment, events apart, invalid}. Or, with
+--          nothing changed: {0, position, segment} when the stored position is another one or the chunk crosses the
+--          start of the open segment; {0} when there is no state.
 local SLICE = 4000 -- Lua can pass about 8,000 arguments
 local state, segments, generations = KEYS[1] .. ":state", KEYS[1] .. ":segments", KEYS[1] .. ":generations"
 
@@ -39,7 +39,8 @@ end
 
 local videos, views = cmsgpack.unpack(ARGV[7]), {}
 for index = 1, #ids do
-  if not is_known[index] then views[videos[index]] = (views[videos[index]] or 0) + 1 end
+  local video = videos[index]
+  if not is_known[index] and video ~= "" then views[video] = (views[video] or 0) + 1 end
 end
 
 -- 2. Which videos are set apart: invented ids of videos must fill neither counts nor seen ids. A segment
@@ -69,10 +70,14 @@ if #unknown > 0 then
   end
   if taken > before then redis.call("HSET", state, field, taken) end
 end
-local kept, counted, known = {}, 0, 0
+local kept, counted, known, invalid = {}, 0, 0, 0
 for index = 1, #ids do
   if is_known[index] then known = known + 1 end
-  if not is_known[index] and not is_apart[videos[index]] then counted = counted + 1 end
+  if not is_known[index] and videos[index] == "" then
+    invalid = invalid + 1
+  elseif not is_known[index] and not is_apart[videos[index]] then
+    counted = counted + 1
+  end
   if is_known[index] or not is_apart[videos[index]] then kept[#kept + 1] = ids[index] end
 end
 local apart = #ids - #kept
@@ -107,4 +112,4 @@ end
 -- 4. The position.
 redis.call("HSET", state, "position", ARGV[2], "applied_at_ms", ARGV[5])
 if ARGV[4] ~= "" then redis.call("HSET", state, "appended_at_ms", ARGV[4]) end
-return {1, is_warm_up and 0 or counted, known, is_warm_up and 1 or 0, apart}
+return {1, is_warm_up and 0 or counted, known, is_warm_up and 1 or 0, apart, is_warm_up and 0 or invalid}

@@ -39,6 +39,16 @@ def chunk_of(
     return Chunk(Span(partition, position, end, generation, records), ids)
 
 
+def test_invalid_traffic_is_not_counted_and_its_id_is_known(store: AnyStore) -> None:
+    begun(store)
+    robots = replace(chunk_of({1: "a", 2: "a", 3: "b"}, 0), invalid={UUID(int=1).bytes, UUID(int=3).bytes})
+    assert store.apply([robots], 1) == [Applied(counted=1, duplicates=0, invalid=2)]
+    assert views(store, "a", "b") == [1, 0]
+    again = chunk_of({1: "a", 3: "b", 4: "b"}, 3)
+    assert store.apply([again], 1) == [Applied(counted=1, duplicates=2)]
+    assert views(store, "a", "b") == [1, 1]
+
+
 def views(store: AnyStore, *videos: str, since: int = 0) -> list[int]:
     return list(store.read([since], videos).views.values())
 

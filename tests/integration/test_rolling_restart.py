@@ -144,7 +144,7 @@ class Load:
         client.close()
 
     def _client(self) -> httpx.Client:
-        return httpx.Client(base_url=self._url, timeout=15, trust_env=False)
+        return httpx.Client(base_url=self._url, timeout=15, trust_env=False, headers={"User-Agent": "Player/1.0"})
 
 
 def restart_under_load(made: Generations, load: Load) -> None:

@@ -13,6 +13,7 @@ from typing import Any, cast
 import pytest
 from pyspark.sql import SparkSession
 
+from batch_layer.judging.spark_verdicts import CANDIDATES
 from batch_layer.lake.iceberg_tables import IcebergTables
 from batch_layer.lake.tables import EVENTS
 from batch_layer.reconciling.spark_repeated_ids import repeated_ids
@@ -28,6 +29,7 @@ from ingestion.contract.event import ViewEvent
 from ingestion.contract.periods import Period
 from ingestion.contract.policy import CountingPolicy, policy_on
 from ingestion.contract.settled import SettledPiece
+from ingestion.contract.traffic import CLASS_OF_CODE
 from tests.batch_fakes import key_of
 from tests.billing_fakes import card_of
 from tests.random_logs import FACTS, GERMANY, SALE_ON, START, random_run
@@ -114,7 +116,14 @@ def settled(run: MemoryRun, policy: CountingPolicy | None) -> Iterator[tuple[Any
     outcomes = settle(log, facts, policy_on if policy is None else lambda _: policy, accepted)
     for place, out in outcomes.items():
         message, event = messages[place], messages[place].received.decoded
-        if out.verdict is Verdict.REJECTED:
+        if out.verdict is Verdict.INVALID_TRAFFIC:
+            yield (
+                event,
+                event.video_id,
+                day_of(event.timestamp),
+                f"invalid_traffic:{CLASS_OF_CODE[out.reasons[0].code]}",
+            )
+        elif out.verdict is Verdict.REJECTED:
             key = key_of(message.value)
             yield None, key and key.decode(), out.event_hour.date(), f"rejected:{out.reasons[0].code}"
         else:
@@ -129,7 +138,7 @@ def expected_conflicts(run: MemoryRun) -> dict[tuple[int, int], tuple[str, set[s
     candidates = {
         (each.partition, each.offset): (each, cast(ViewEvent, each.received.decoded))
         for each in run.log.all()
-        if outcomes[each.partition, each.offset].verdict in (Verdict.COUNTED, Verdict.DUPLICATE, Verdict.CONFLICT)
+        if outcomes[each.partition, each.offset].verdict in CANDIDATES
     }
     found = {}
     for place, (_, event) in candidates.items():

@@ -16,8 +16,10 @@ import pytest
 from ingestion.contract.counting import LateEvent, judge_alone
 from ingestion.contract.decoding import decode_view_event
 from ingestion.contract.event import RejectedEvent
+from ingestion.contract.event_contracts import NEWEST
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.topics import TOPIC_VIDEO_VIEWS
+from ingestion.contract.traffic import invalid_reason
 from speed_layer.chunk import Chunk, Span, instant_of
 from speed_layer.consume_loop import ConsumeLoop, LoopPorts
 from speed_layer.ports import Published
@@ -47,7 +49,7 @@ def store(request: pytest.FixtureRequest) -> Iterator[AnyStore]:
 
 
 class RandomTopic(FakeTopic):
-    """A topic that grows by chance: repeats at every distance, markers, rejected and late events."""
+    """A topic that grows by chance: repeats at every distance, markers, rejected, late and robots' events."""
 
     @classmethod
     def of(cls, rng: random.Random) -> "RandomTopic":
@@ -80,7 +82,8 @@ class RandomTopic(FakeTopic):
         self.sent.append((partition, event_id, video))
         wrong = self.rng.choice((0, 0, 0, 0, 0, 0, 6, -36 * 24 * 60))  # minutes: suspect, late
         happened_at = instant_of(self.now_ms) + timedelta(minutes=wrong)
-        self.append(partition, self.now_ms, event_value(event_id, video, happened_at))
+        agent = self.rng.choice(("Player/1", "Player/1", "Player/1", "Googlebot/2.1"))
+        self.append(partition, self.now_ms, event_value(event_id, video, happened_at, agent=agent))
 
     def vector_here(self, offset_ends: Sequence[int]) -> Published:
         """A version that ends there; its watermarks as the batch layer gives them."""
@@ -103,7 +106,9 @@ def recount(topic: FakeTopic, starts: Sequence[int], ends: Sequence[int] | None 
             generation = record.timestamp // HORIZON.generation_ms
             is_repeat = generation - last_seen.get(event.event_id, -9) <= 2
             last_seen[event.event_id] = generation
-            if not is_repeat and starts[partition] <= record.offset < (ends[partition] if ends else record.offset + 1):
+            if is_repeat or invalid_reason(event, NEWEST) is not None:
+                continue  # an id is known by its first event, valid or not
+            if starts[partition] <= record.offset < (ends[partition] if ends else record.offset + 1):
                 counts[event.video_id] += 1
     return dict(counts)
 
@@ -167,7 +172,9 @@ def test_counting_from_empty_in_any_chunks_is_a_recount(seed: int, store: AnySto
     assert bench.served(ZERO) == recount(bench.topic, ZERO), f"seed {seed}"
     counted = bench.observer.tally
     received = sum(len(records) for records in bench.topic.records)
-    assert sum(counted[verdict] for verdict in ("counted", "duplicate", "rejected", "late_review")) == received
+    verdicts = ("counted", "duplicate", "rejected", "late_review", "invalid_traffic")
+    assert sum(counted[verdict] for verdict in verdicts) == received
+    assert counted["invalid_traffic"], f"seed {seed}: robots occur"
     assert counted["rejected"] == len(set(bench.letters.letters)), f"seed {seed}"
 
 

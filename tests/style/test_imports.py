@@ -79,7 +79,7 @@ OVER_ROOMS = {
 
 CONTRACT_MAY_IMPORT = {
     "ast", "bisect", "collections", "dataclasses", "datetime", "enum", "functools", "hashlib", "hmac", "json",
-    "msgspec", "pycountry", "re", "typing", "unicodedata", "uuid",
+    "msgspec", "pathlib", "pycountry", "re", "re2", "tomllib", "typing", "unicodedata", "uuid",
 }  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """The counting rule, case by case; each case reads like a line of the policy."""
 
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -168,3 +169,36 @@ def test_views_of_the_same_instant_are_capped_in_order_of_their_ids() -> None:
 def test_views_that_are_not_billable_do_not_use_up_the_cap() -> None:
     events = [view(n, at=NOON - timedelta(minutes=9 - n), user="fan", view_duration=1 + 59 * (n > 4)) for n in range(9)]
     assert billabilities(received(*events)) == ["below_minimum"] * 5 + ["billable"] * 4
+
+
+ROBOT = {"user_agent": "Googlebot/2.1"}
+
+
+def test_what_would_be_counted_but_for_its_agent_is_invalid_traffic_and_has_no_billability() -> None:
+    invalid, valid = outcomes(received(view(1, **ROBOT), view(2)))
+    assert (invalid.verdict, invalid.billability) == ("invalid_traffic", None)
+    assert [each.code for each in invalid.reasons] == ["declared_robot"]
+    assert (valid.verdict, valid.reasons) == ("counted", ())
+
+
+def test_a_repeat_is_a_repeat_whether_it_or_the_first_is_a_robots() -> None:
+    assert verdicts(received(view(1, **ROBOT), view(1))) == ["invalid_traffic", "duplicate"]
+    assert verdicts(received(view(1, **ROBOT), view(1, view_duration=61))) == ["invalid_traffic", "conflict"]
+    assert verdicts(received(view(1), view(1, **ROBOT))) == ["counted", "duplicate"]
+
+
+def test_a_late_event_of_a_robot_waits_like_any_other_and_is_invalid_when_it_is_accepted() -> None:
+    log = [Received(0, 0, NOON + timedelta(days=36), view(1, **ROBOT))]
+    assert verdicts(log) == ["late_review"]
+    assert settle(log, {}, accepted={(0, 0)})[0, 0].verdict == "invalid_traffic"
+
+
+def test_what_an_older_contract_reads_is_counted_as_before() -> None:
+    log = [replace(each, contract=2) for each in received(view(1, **ROBOT))]
+    assert verdicts(log) == ["counted"]
+
+
+def test_a_view_of_a_robot_takes_no_place_in_the_cap() -> None:
+    robots = [view(number, user="fan", **ROBOT) for number in range(4)]
+    people = [view(number, user="fan", at=NOON - timedelta(minutes=number)) for number in range(10, 14)]
+    assert billabilities(received(*robots, *people)) == [None] * 4 + ["billable"] * 4

@@ -59,6 +59,14 @@ def answers(decided: str | None, *copies: JudgedEvent, version: int | None = 1, 
     )
 
 
+def test_invalid_traffic_is_excluded_by_its_class_and_not_by_its_rule() -> None:
+    rule = ("The user agent names a robot",)
+    robot = replace(COPY, verdict="invalid_traffic", outcome="invalid_traffic:robot", reasons=rule)
+    found = answers(None, robot).payment(EVENT)
+    assert (found.status, found.reason) == ("excluded", "invalid_traffic:robot")
+    assert [(part.payee_id, part.status, part.reason) for part in found.parts] == [("ann", "excluded", found.reason)]
+
+
 @pytest.mark.parametrize(
     ("decided", "status", "reason"),
     [

@@ -116,6 +116,17 @@ def test_a_country_that_is_none_is_counted_apart() -> None:
     assert (len(chunk.candidates), chunk.unknown_countries) == (4, 1)
 
 
+def test_the_id_of_invalid_traffic_is_remembered_and_its_session_is_not_a_viewers() -> None:
+    values = [event_value(UUID(int=1), "video", agent="Googlebot/2.1"), event(1), event(2)]
+    records = [FakeRecord(offset, START_MS, value) for offset, value in enumerate(values)]
+    (span,) = spans(records, partition=0, offsets=(0, 3), segment=0, generation_ms=10**12)
+    chunk = judge(span, EventContracts.of_new_log("views"))
+    assert (len(chunk.candidates), chunk.duplicates, len(chunk.sessions)) == (2, 1, 1)
+    assert set(chunk.invalid) == {UUID(int=1).bytes}
+    before = EventContracts().followed_by_newest(OffsetVector("views", (3,)))
+    assert not judge(span, before).invalid, "what was counted by an older contract stays"
+
+
 def test_of_one_id_the_first_is_the_candidate() -> None:
     assert judged(event(1), event(2), event(1), event(1)) == ([1, 2], 0, [], 2)
 

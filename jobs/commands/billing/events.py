@@ -52,8 +52,9 @@ def _text(answer: EventAnswer) -> str:
     lines = [head + (f", {answer.reason}" if answer.reason else "") + f" (batch version {answer.version})"]
     for index, copy in enumerate(answer.copies):
         of = "" if index == 0 or copy.verdict not in ("duplicate", "conflict") else " of the first"
+        why = f" ({'; '.join(copy.reasons)})" if copy.verdict == "invalid_traffic" else ""
         place = f"partition {copy.partition} offset {copy.offset}"
-        lines.append(f"  received {copy.received_at} at {place}, video {copy.video_id or '-'}: {copy.verdict}{of}")
+        lines.append(f"  received {copy.received_at} at {place}, video {copy.video_id or '-'}: {copy.verdict}{of}{why}")
     return "\n".join(lines + [line for part in answer.parts for line in _part_lines(part)])
 
 

@@ -5,11 +5,13 @@
 Starts PostgreSQL of its own; one table lies in a folder, with real Spark and Iceberg. Each version adds a few rows on a
 branch, gets a tag and is published with its counts, as a batch run does it, without the judging. The versions are half
 a day apart and end today, so the first of 1,000 are older than the 400 days for which the last one of each day is kept.
+Every maintenance compacts the table, too.
 """
 
 import argparse
 import random
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,10 +23,15 @@ from batch_layer.lake.iceberg_tables import IcebergTables
 from batch_layer.lake.spark_session import open_session
 from batch_layer.lake.spark_settings import SparkSettings, folder_catalog
 from batch_layer.lake.tables import VIEWS_BY_VIDEO
+from batch_layer.maintaining.compact import CompactionPorts
+from batch_layer.maintaining.compaction import CompactionLimits
+from batch_layer.maintaining.iceberg_compaction import IcebergCompaction
 from batch_layer.maintaining.iceberg_upkeep import IcebergUpkeep
 from batch_layer.maintaining.maintain import MaintenancePorts, maintain_once
 from batch_layer.maintaining.postgres_expiry import PostgresExpiry
 from batch_layer.maintaining.prometheus_maintenance_metrics import PrometheusMaintenanceMetrics
+from batch_layer.reconciling.postgres_reconciliations import PostgresReconciliations
+from batch_layer.reconciling.reconcile import ReconcilePorts
 from batch_layer.versions.day_changes import CellChange, DayChange
 from batch_layer.versions.ports import RunEntry, StagedCounts, VideoCount
 from batch_layer.versions.postgres_staging import PostgresStaging
@@ -32,7 +39,9 @@ from batch_layer.versions.postgres_versions import PostgresVersionStore
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.version import PublishedVersion
 from jobs.local_stack.stack import LocalStack, temporary_folder
+from jobs.settings.declared.pipeline import COMPACTION_FILES, COMPACTION_GIB
 from jobs.settings.state_home import state_home
+from tests.batch_fakes import Found, FoundInChange
 
 APART = timedelta(hours=12)
 VIDEOS = [f"video-{number:05d}" for number in range(200)]
@@ -56,14 +65,18 @@ def main() -> None:
         LocalStack.start(folder / "stack", servers=("postgres",)) as stack,
         closing(Archive(folder, stack.environment["VIEWLEDGER_POSTGRES_URL"])) as archive,
     ):
-        print(f"{'':>28}{'kept':>7}{'counts':>9}{'changes':>9}{'snapshots':>11}{'files':>8}{'metadata KiB':>14}")
+        print(
+            f"{'':>28}{'seconds':>9}{'kept':>7}{'counts':>9}{'changes':>9}{'snapshots':>11}{'files now':>11}"
+            f"{'files':>8}{'MiB':>8}{'metadata KiB':>14}"
+        )
         first_at = datetime.now(UTC) - arguments.versions * APART
         for number in range(1, arguments.versions + 1):
-            archive.publish(number, first_at + number * APART)
+            archive.publish(first_at + number * APART)
             if number % arguments.maintain_every == 0 or number == arguments.versions:
                 archive.show(f"{number} versions")
+                started = time.monotonic()
                 archive.maintain()
-                archive.show("after maintenance")
+                archive.show("after maintenance", time.monotonic() - started)
 
 
 class Archive:
@@ -87,10 +100,14 @@ class Archive:
         self._tables.move_main(self._snapshots)
         self._tables.drop_branch("first")
         self._store, self._staging = PostgresVersionStore(url), PostgresStaging(url)
-        self._expiry = PostgresExpiry(url)
+        self._expiry, self._reconciliations = PostgresExpiry(url), PostgresReconciliations(url)
+        self._now = datetime.now(UTC)
 
-    def publish(self, number: int, published_at: datetime) -> None:
+    def publish(self, published_at: datetime) -> None:
         """Publish one version: rows on a branch, a tag, the counts, the pointer, `main`."""
+        current, self._now = self._store.current(), published_at
+        number = current.version + 1 if current else 1
+        self._snapshots = dict(current.snapshots) if current else self._snapshots
         chosen = self._random.sample(VIDEOS, CHANGED)
         columns = "video_id string, views bigint, billable_views bigint"
         rows = self._spark.createDataFrame([(each, number, number) for each in chosen], columns)
@@ -131,6 +148,20 @@ class Archive:
                 versions=self._store,
                 expiry=self._expiry,
                 tables=IcebergUpkeep(self._spark),
+                compaction=CompactionPorts(
+                    IcebergCompaction(self._spark),
+                    ReconcilePorts(
+                        versions=self._store,
+                        reconciliations=self._reconciliations,
+                        archive=Found(),
+                        comparison=Found(),
+                        changes=FoundInChange(),
+                        ledger=Found(),
+                        progress=lambda stage, text: None,
+                    ),
+                    CompactionLimits(COMPACTION_FILES.default, COMPACTION_GIB.default << 30),
+                    lambda: self._now,
+                ),
                 metrics=PrometheusMaintenanceMetrics(self._warehouse.parent / "maintenance.prom"),
                 progress=lambda stage, text: None,
                 clock=lambda: datetime.now(UTC),
@@ -138,7 +169,7 @@ class Archive:
             )
         )
 
-    def show(self, what: str) -> None:
+    def show(self, what: str, seconds: float = 0) -> None:
         """Print one line."""
         with closing(psycopg2.connect(self._url)) as connection, connection.cursor() as cursor:
             cursor.execute(COUNTS)
@@ -146,15 +177,25 @@ class Archive:
         files = [path for path in self._warehouse.rglob("*") if path.is_file()]
         metadata = sum(path.stat().st_size for path in files if path.parent.name == "metadata")
         snapshots = IcebergUpkeep(self._spark).snapshot_counts()[VIEWS_BY_VIDEO]
+        (now,) = IcebergCompaction(self._spark).files({**self._snapshots, **self._current_snapshots})
+        size = sum(path.stat().st_size for path in files)
         print(
-            f"{what:>28}{kept:>7,}{counts:>9,}{changes:>9,}{snapshots:>11,}{len(files):>8,}{metadata // 1024:>14,}",
+            f"{what:>28}{seconds:>9.1f}{kept:>7,}{counts:>9,}{changes:>9,}{snapshots:>11,}"
+            f"{now.data_file_count + now.delete_file_count:>11,}{len(files):>8,}{size / 2**20:>8.1f}"
+            f"{metadata // 1024:>14,}",
             flush=True,
         )
+
+    @property
+    def _current_snapshots(self) -> Mapping[str, int]:
+        current = self._store.current()
+        return current.snapshots if current else {}
 
     def close(self) -> None:
         """Stop Spark and disconnect."""
         self._store.close()
         self._expiry.close()
+        self._reconciliations.close()
         self._spark.stop()
 
 

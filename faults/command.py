@@ -14,6 +14,7 @@ from faults import (
     clock_faults,
     cluster_faults,
     collector_faults,
+    compaction_faults,
     disk_faults,
     event_faults,
     hand_over,
@@ -40,6 +41,8 @@ FAULTS: dict[str, Fault] = {
     **kafka_faults.FAULTS,
     **batch_faults.FAULTS,
     **maintenance_faults.FAULTS,
+    **compaction_faults.FAULTS,
+    **compaction_faults.ON_SMALL_DISKS,
     **hand_over.FAULTS,
     **hdfs_faults.FAULTS,
     **archive_faults.FAULTS,
@@ -51,6 +54,7 @@ FAULTS: dict[str, Fault] = {
 NEEDING_HDFS = {
     *batch_faults.FAULTS,
     *maintenance_faults.FAULTS,
+    *compaction_faults.FAULTS,
     *hand_over.FAULTS,
     *hdfs_faults.FAULTS,
     *archive_faults.FAULTS,
@@ -59,6 +63,7 @@ NEEDING_HDFS = {
     *clock_faults.NEEDING_HDFS,
     *event_faults.NEEDING_HDFS,
 }
+ON_SMALL_DISKS = {*disk_faults.ON_SMALL_DISKS, *compaction_faults.ON_SMALL_DISKS}
 DESCRIPTIONS = {name: (fault.__doc__ or "").splitlines()[0] for name, fault in FAULTS.items()}
 QUICK = ("speed-killed-after-apply", "redis-tail-lost")
 SOAK = "soak"
@@ -120,7 +125,7 @@ def servers_of(name: str, servers: AllServers) -> Servers:
     """Return the servers that a fault needs."""
     if name in kafka_faults.ON_THREE_BROKERS:
         return servers.on_three_brokers()
-    return servers.on_small_disks() if name in disk_faults.ON_SMALL_DISKS else servers.usual()
+    return servers.on_small_disks() if name in ON_SMALL_DISKS else servers.usual()
 
 
 def run_fault(scene: Scene, name: str) -> Outcome:

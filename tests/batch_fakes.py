@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from batch_layer.archive.archive_files import ArchivedFile, Hours, RecordedFile
+from batch_layer.archive.archive_files import ArchivedFile, Hours, RecordedFile, by_place
 from batch_layer.errors import RefusedError
 from batch_layer.reconciling.reconciliation import Days, Reconciliation, VersionChange
 from batch_layer.versions.day_changes import DayChange
@@ -103,6 +103,7 @@ class MemoryVersions:
         self.counts: list[tuple[int, VideoCount]] = []
         self.days: list[tuple[int, DayChange]] = []
         self.files: dict[str, tuple[int, ArchivedFile]] = {}
+        self.replaced: dict[str, int] = {}
         self.found: list[tuple[str, Reconciliation]] = []
         self.journal: dict[str, RunEntry] = {}
         self.is_locked_elsewhere = False
@@ -140,12 +141,16 @@ class MemoryVersions:
         staged: StagedCounts,
         detail: Mapping[str, Any],
         archived: Mapping[str, ArchivedFile],
+        replaced: Collection[str] = (),
     ) -> None:
         if version.version != len(self.published) + 1:
             raise RefusedError(f"version {version.version} does not follow {len(self.published)}")
         former = self.published[-1].event_contracts.boundaries if self.published else ()
         if version.event_contracts.boundaries[: len(former)] != former:
             raise RefusedError(f"version {version.version} has other contracts; use the program that published them")
+        of_replaced = by_place({path: self.files[path][1].hours for path in replaced})
+        if replaced and by_place({path: each.hours for path, each in archived.items()}) != of_replaced:
+            raise RefusedError(f"the files of version {version.version} do not hold the replaced rows")
         counts, days = self.staging.counts(version.run_id), self.staging.days(version.run_id)
         if StagedCounts(len(counts), len(days)) != staged:
             raise UnavailableError(Part.POSTGRES, f"{len(counts)} of the {staged.video_count} counts are there")
@@ -154,17 +159,22 @@ class MemoryVersions:
         self.counts += [(version.version, each) for each in counts]
         self.days += [(version.version, each) for each in days]
         self.files |= {path: (version.version, each) for path, each in archived.items()}
+        self.replaced |= dict.fromkeys(replaced, version.version)
         entry = self.journal[version.run_id]
         self.journal[version.run_id] = replace(entry, state="published", version=version.version, detail=dict(detail))
 
     def recorded_files(self) -> dict[str, RecordedFile]:
-        return {path: RecordedFile(version, file.status) for path, (version, file) in self.files.items()}
+        return {
+            path: RecordedFile(version, file.status, self.replaced.get(path))
+            for path, (version, file) in self.files.items()
+        }
 
     def recorded_hours(self, paths: Collection[str]) -> dict[str, Hours]:
         return {path: file.hours for path, (_, file) in self.files.items() if path in paths}
 
     def hours_until(self, version: int, days: Days | None) -> dict[str, Hours]:
-        files = {path: file.hours for path, (since, file) in self.files.items() if since <= version}
+        there = {path for path, each in self.recorded_files().items() if each.belongs_to(version)}
+        files = {path: file.hours for path, (_, file) in self.files.items() if path in there}
         of_day = {
             path: {place: each for place, each in hours.items() if days is None or place.hour.date() in days}
             for path, hours in files.items()
@@ -179,7 +189,12 @@ class MemoryVersions:
         return [each.version for each in self.published if each.version > done]
 
     def hours_between(self, after: int, until: int) -> dict[str, Hours]:
-        return {path: file.hours for path, (version, file) in self.files.items() if after < version <= until}
+        compacted = set(self.replaced.values())
+        return {
+            path: file.hours
+            for path, (version, file) in self.files.items()
+            if after < version <= until and version not in compacted
+        }
 
     def judged_days(self, after: int, until: int) -> Days:
         entries = [entry for entry in self.journal.values() if after < (entry.version or 0) <= until]

@@ -20,6 +20,7 @@ SPARK = tuple(
         "catalogue_facts_laws",
         "bundle_of_real_books",
         "change_laws",
+        "compaction_laws",
         "spark_errors",
         "kafka_log",
     )

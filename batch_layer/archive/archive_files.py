@@ -33,6 +33,12 @@ class RecordedFile:
     version: int
     """The version that added it."""
     status: FileStatus
+    replaced_in: int | None = None
+    """The version from which on its rows are in other files; None while they are in this one."""
+
+    def belongs_to(self, version: int) -> bool:
+        """Return whether a version's table has the file."""
+        return self.version <= version and (self.replaced_in is None or self.replaced_in > version)
 
 
 @dataclass(frozen=True)
@@ -58,7 +64,7 @@ def suspects(version: int, recorded: Mapping[str, RecordedFile], found: FoundFil
 
     A changed file may still hold the recorded rows, for instance after it was restored from a copy: it must be read.
     """
-    expected = {path: each for path, each in recorded.items() if each.version <= version}
+    expected = {path: each for path, each in recorded.items() if each.belongs_to(version)}
     problems = dict.fromkeys({*found.listed, *found.on_main} - recorded.keys(), ADDED)
     for path, each in expected.items():
         if path not in found.stored:
@@ -68,6 +74,15 @@ def suspects(version: int, recorded: Mapping[str, RecordedFile], found: FoundFil
         elif found.stored[path] != each.status:
             problems[path] = CHANGED
     return dict(sorted(problems.items()))
+
+
+def by_place(hours: Mapping[str, Hours]) -> dict[Place, Content]:
+    """Return the content of all files together by partition and hour."""
+    found: dict[Place, Content] = {}
+    for of_file in hours.values():
+        for place, content in of_file.items():
+            found[place] = found.get(place, Content()) + content
+    return found
 
 
 def file_sentence(path: str, what: str, recorded: Hours, found: Hours) -> str | None:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 
 from batch_layer.errors import DifferenceError
 from batch_layer.lake.tables import CLOSED_TABLES, TABLES, TALLY, VIEWERS
@@ -99,6 +99,10 @@ class IcebergTables:
         """Append rows to a table's branch."""
         rows.select(*[each.name for each in TABLES[name].columns]).writeTo(branch_target(name, branch)).append()
 
+    def overwrite(self, name: str, branch: str, rows: DataFrame, where: Column) -> None:
+        """Replace what `where` selects, which must be whole files, by rows; the deletes of these files go, too."""
+        rows.select(*[each.name for each in TABLES[name].columns]).writeTo(branch_target(name, branch)).overwrite(where)
+
     def delete_rows(self, name: str, branch: str, rows: DataFrame, row_count: int) -> None:
         """Delete rows of a table's branch by their `_file` and `_pos`; no data file is rewritten.
 
@@ -183,6 +187,10 @@ class IcebergTables:
         """Return the paths of a table's data files as of a snapshot, in their order, without scheme and host."""
         rows = self._spark.read.option("versionAsOf", snapshot).table(f"{NAMESPACE}.{name}.files")
         return sorted(path_of(row.file_path) for row in rows.select("file_path").collect())
+
+    def partitions(self, name: str, snapshot: int) -> DataFrame:
+        """Return the partitions of a table as of a snapshot, each with its numbers of rows, files and bytes."""
+        return self._spark.read.option("versionAsOf", snapshot).table(f"{NAMESPACE}.{name}.partitions")
 
     def totals(self, name: str, snapshot: int) -> tuple[int, int]:
         """Return the number of data files and of rows that a snapshot counts."""

@@ -1,10 +1,12 @@
 """Maintenance: one journalled procedure whose steps can be repeated, so the next one finishes what was begun."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from batch_layer.errors import BatchError, RefusedError
+from batch_layer.maintaining.compact import CompactionPorts, CompactionResult, compact
+from batch_layer.maintaining.compaction import TableFiles, by_table
 from batch_layer.maintaining.ports import Expiry, MaintenanceMetrics, TableUpkeep
 from batch_layer.run.run_journal import begin_run
 from batch_layer.stages import Progress, Stages
@@ -24,6 +26,7 @@ class MaintenancePorts:
     versions: VersionStore
     expiry: Expiry
     tables: TableUpkeep
+    compaction: CompactionPorts
     metrics: MaintenanceMetrics
     progress: Progress
     clock: Callable[[], datetime]
@@ -45,6 +48,14 @@ class MaintenanceResult:
     orphan_count: int = 0
     rolled_up_count: int = 0
     """Kept versions before which counts of expired ones were joined."""
+    compacted: tuple[str, ...] = ()
+    """The days, or whole tables, that were written into few files."""
+    files_before: Mapping[str, TableFiles] = field(default_factory=dict)
+    """Table → its files before the compaction, and after it."""
+    files_after: Mapping[str, TableFiles] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    differences: tuple[str, ...] = ()
+    """The differences found when the compacted version was reconciled; any stops publishing and billing."""
     stage_seconds: dict[str, float] = field(default_factory=dict)
 
 
@@ -53,6 +64,7 @@ def maintain_once(ports: MaintenancePorts) -> MaintenanceResult:
 
     Raises:
         RefusedError: a batch run is at work, or nothing is published.
+        DifferenceError: the archive differs from its record, so nothing was compacted.
         UnavailableError: a server went away; what was done stays done, and a retry does the rest.
     """
     if not ports.versions.lock():
@@ -69,20 +81,42 @@ def maintain_once(ports: MaintenancePorts) -> MaintenanceResult:
             begun.end_crashed(ports.versions)
             notes.extend([f"main repaired in {', '.join(repaired)}"] if repaired else [])
         result = _steps(ports, stages, run_id, current)
+        # 6. Compaction comes last: expired versions have left room for it.
+        detail = _detail(result, stages)
+        result = _with_compaction(result, compact(ports.compaction, stages, run_id, base=current, detail=detail), ports)
     except (BatchError, UnavailableError) as error:
         ports.versions.end(run_id, "failed", {"error": str(error), "stage_seconds": stages.seconds})
         raise
-    detail = {
+    ports.versions.end(run_id, "done", _detail(result, stages))
+    ports.metrics.record(ports.expiry.upkeep(), ports.tables.snapshot_counts(), result.files_after)
+    return result
+
+
+def _detail(result: MaintenanceResult, stages: Stages) -> dict[str, object]:
+    """Return what the journal keeps. A published run has ended: what comes after that is in the result alone."""
+    return {
         "expired": list(result.expired),
         "dropped_tags": result.dropped_tag_count,
         "removed_files": result.removed_file_count,
         "orphans": result.orphan_count,
         "rolled_up": result.rolled_up_count,
-        "stage_seconds": stages.seconds,
+        "stage_seconds": dict(stages.seconds),
     }
-    ports.versions.end(run_id, "done", detail)
-    ports.metrics.record(ports.expiry.upkeep(), ports.tables.snapshot_counts())
-    return result
+
+
+def _with_compaction(
+    result: MaintenanceResult, compacted: CompactionResult, ports: MaintenancePorts
+) -> MaintenanceResult:
+    limits = ports.compaction.limits
+    return replace(
+        result,
+        version=compacted.version.version,
+        compacted=tuple(str(each) for each in compacted.compacted),
+        files_before=by_table(compacted.before, limits),
+        files_after=by_table(compacted.after, limits),
+        notes=compacted.notes,
+        differences=compacted.differences,
+    )
 
 
 def _steps(ports: MaintenancePorts, stages: Stages, run_id: str, current: PublishedVersion) -> MaintenanceResult:

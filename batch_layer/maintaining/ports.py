@@ -1,10 +1,12 @@
-"""The ports of maintenance: the record of expired versions, and the tables that hold what versions show."""
+"""The ports of maintenance: the record of expired versions, the tables behind versions, their compaction."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from batch_layer.archive.archive_files import ArchivedFile
+from batch_layer.maintaining.compaction import PartFiles, TableFiles
 from ingestion.contract.version import PublishedVersion
 
 
@@ -67,8 +69,41 @@ class TableUpkeep(Protocol):
         """Return the number of snapshots of each table."""
 
 
+@dataclass(frozen=True)
+class Compacted:
+    """What a compaction wrote on its branch, read back."""
+
+    snapshots: Mapping[str, int]
+    archived: Mapping[str, ArchivedFile]
+    """The new files of raw events."""
+    replaced: Collection[str]
+    """The files of raw events whose rows are now in the new ones."""
+    files: Sequence[PartFiles]
+    differences: Sequence[str]
+    """What is other than before, and must be equal."""
+
+
+class Compaction(Protocol):
+    """Writes parts of the tables again, on a branch of its own. Every call may raise UnavailableError."""
+
+    def files(self, snapshots: Mapping[str, int]) -> Sequence[PartFiles]:
+        """Return the files of every part of the tables at these snapshots."""
+
+    def rewrite(self, run_id: str, base: PublishedVersion, parts: Sequence[PartFiles]) -> None:
+        """Write the rows of parts of the base into few sorted files on the run's branch, without what was deleted."""
+
+    def compare(self, run_id: str, base: PublishedVersion, parts: Sequence[PartFiles]) -> Compacted:
+        """Read back what `rewrite` wrote, and compare it with the base."""
+
+    def tag(self, version: int, snapshots: Mapping[str, int]) -> None:
+        """Name the snapshots after the version, so that they are kept."""
+
+    def finish(self, version: PublishedVersion) -> None:
+        """Make `main` show the published version and drop the run's branch."""
+
+
 class MaintenanceMetrics(Protocol):
     """Figures of maintenance for monitoring."""
 
-    def record(self, upkeep: Upkeep, snapshot_counts: Mapping[str, int]) -> None:
+    def record(self, upkeep: Upkeep, snapshot_counts: Mapping[str, int], files: Mapping[str, TableFiles]) -> None:
         """Store the figures of a maintenance that ended well."""

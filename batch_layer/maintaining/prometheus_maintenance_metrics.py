@@ -5,6 +5,7 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
 
+from batch_layer.maintaining.compaction import TableFiles
 from batch_layer.maintaining.ports import Upkeep
 
 
@@ -14,7 +15,7 @@ class PrometheusMaintenanceMetrics:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def record(self, upkeep: Upkeep, snapshot_counts: Mapping[str, int]) -> None:
+    def record(self, upkeep: Upkeep, snapshot_counts: Mapping[str, int], files: Mapping[str, TableFiles]) -> None:
         """See the port."""
         registry = CollectorRegistry()
         _gauge(registry, "last_timestamp_seconds", "When the last maintenance ended").set_to_current_time()
@@ -24,14 +25,19 @@ class PrometheusMaintenanceMetrics:
             registry, "oldest_expirable_timestamp_seconds", "When the oldest of them was published; 0: there is none"
         )
         oldest.set(upkeep.oldest_expirable_at.timestamp() if upkeep.oldest_expirable_at else 0)
-        snapshots = Gauge(
-            "viewledger_maintenance_snapshots", "Snapshots that a table has", ["table"], registry=registry
-        )
+        snapshots = _gauge(registry, "snapshots", "Snapshots that a table has", "table")
         for name, count in snapshot_counts.items():
             snapshots.labels(name).set(count)
+        debt = _gauge(registry, "compaction_debt_files", "Files beyond those that the rows of each part need", "table")
+        due = _gauge(registry, "compaction_due_parts", "Days of a table, or whole tables, to be compacted", "table")
+        deletes = _gauge(registry, "delete_files", "Files that name deleted rows", "table")
+        for name, each in files.items():
+            debt.labels(name).set(each.debt)
+            due.labels(name).set(each.due_count)
+            deletes.labels(name).set(each.delete_file_count)
         self._path.parent.mkdir(parents=True, exist_ok=True)
         write_to_textfile(str(self._path), registry)
 
 
-def _gauge(registry: CollectorRegistry, name: str, meaning: str) -> Gauge:
-    return Gauge(f"viewledger_maintenance_{name}", meaning, registry=registry)
+def _gauge(registry: CollectorRegistry, name: str, meaning: str, *labels: str) -> Gauge:
+    return Gauge(f"viewledger_maintenance_{name}", meaning, labels, registry=registry)

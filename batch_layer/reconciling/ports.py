@@ -20,10 +20,10 @@ class ReconciliationStore(Protocol):
         """Return the records of these files; a file without a record is absent."""
 
     def hours_until(self, version: int, days: Days | None) -> dict[str, Hours]:
-        """Return the records of all files of the versions up to this one; of some days (UTC) if given."""
+        """Return the records of all files that a version's table has; of some days (UTC) if given."""
 
     def hours_between(self, after: int, until: int) -> dict[str, Hours]:
-        """Return the records of the files that the versions in (after, until] archived."""
+        """Return the records of the files that the versions in (after, until] archived, without compacted files."""
 
     def judged_days(self, after: int, until: int) -> Days:
         """Return the event days that the versions in (after, until] judged, in order."""

@@ -28,10 +28,9 @@ class PostgresReconciliations:
 
     def recorded_files(self) -> dict[str, RecordedFile]:
         """See the port."""
-        rows = self._rows("SELECT path, version, byte_count, modified_at FROM published.archived_files")
         return {
-            path: RecordedFile(version, FileStatus(byte_count, modified_at.astimezone(UTC)))
-            for path, version, byte_count, modified_at in rows
+            path: RecordedFile(version, FileStatus(byte_count, modified_at.astimezone(UTC)), replaced_in)
+            for path, version, byte_count, modified_at, replaced_in in self._rows(_FILES)
         }
 
     def recorded_hours(self, paths: Collection[str]) -> dict[str, Hours]:
@@ -40,15 +39,13 @@ class PostgresReconciliations:
 
     def hours_until(self, version: int, days: Days | None) -> dict[str, Hours]:
         """See the port."""
-        query = f"{_HOURS} JOIN published.archived_files USING (path) WHERE version <= %s"
         if days is None:
-            return _by_path(self._rows(query, version))
-        return _by_path(self._rows(f"{query} AND {_RECEIVED_DAY} = ANY(%s)", version, list(days)))
+            return _by_path(self._rows(_HOURS_UNTIL, version, version))
+        return _by_path(self._rows(f"{_HOURS_UNTIL} AND {_RECEIVED_DAY} = ANY(%s)", version, version, list(days)))
 
     def hours_between(self, after: int, until: int) -> dict[str, Hours]:
         """See the port."""
-        query = f"{_HOURS} JOIN published.archived_files USING (path) WHERE version > %s AND version <= %s"
-        return _by_path(self._rows(query, after, until))
+        return _by_path(self._rows(_HOURS_BETWEEN, after, until))
 
     def judged_days(self, after: int, until: int) -> Days:
         """See the port."""
@@ -81,7 +78,17 @@ class PostgresReconciliations:
             return list(cursor.fetchall())
 
 
+_FILES = """
+    SELECT path, f.version, byte_count, modified_at, r.version
+    FROM published.archived_files f LEFT JOIN published.replaced_files r USING (path)"""
 _HOURS = "SELECT path, partition, received_hour, row_count, content_hash FROM published.archived_hours"
+_HOURS_UNTIL = f"""
+    {_HOURS} JOIN published.archived_files f USING (path) LEFT JOIN published.replaced_files r USING (path)
+    WHERE f.version <= %s AND (r.version IS NULL OR r.version > %s)"""
+_HOURS_BETWEEN = """
+    SELECT path, partition, received_hour, row_count, content_hash
+    FROM published.archived_hours JOIN published.archived_files USING (path)
+    WHERE version > %s AND version <= %s AND version NOT IN (SELECT version FROM published.replaced_files)"""
 _RECEIVED_DAY = "(received_hour AT TIME ZONE 'UTC')::date"
 _UNRECONCILED = """
     SELECT version FROM published.versions WHERE version > (

@@ -27,7 +27,7 @@ class SparkArchiveCheck:
         stored = stored_files(self._spark, [folder])
         # read last: a version published meanwhile has recorded its files before `main` shows them
         recorded = self._store.recorded_files()
-        expected = [path for path, each in recorded.items() if each.version <= version.version]
+        expected = [path for path, each in recorded.items() if each.belongs_to(version.version)]
         totals = (len(expected), version.row_counts[RAW_EVENTS])
         # the list of files is read only if its totals differ
         is_listed = self._tables.totals(RAW_EVENTS, snapshot) == totals

@@ -9,8 +9,7 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from batch_layer.archive.archive_files import CHANGED, Hours, file_sentence
-from batch_layer.lake.content import Content, Place
+from batch_layer.archive.archive_files import CHANGED, Hours, by_place, file_sentence
 from batch_layer.lake.iceberg_tables import IcebergTables
 from batch_layer.lake.tables import RAW_EVENTS, TALLY, VIEWS_BY_VIDEO, VIEWS_BY_VIDEO_DAY
 from batch_layer.reconciling.ports import ReconciliationStore
@@ -34,14 +33,14 @@ class SparkChangeComparison:
         recorded = self._recorded(change)
         with naming(self._spark, change.version):
             found = raw_by_file(_Change(self._spark, change, recorded).received(RAW_EVENTS))
-        row_count = sum(content.row_count for content in _by_place(recorded).values())
+        row_count = sum(content.row_count for content in by_place(recorded).values())
         return row_count, _raw_differences(recorded, found)
 
     def events(self, change: VersionChange) -> list[str]:
         """See the port."""
         recorded = self._recorded(change)
         tables, archived = _Change(self._spark, change, recorded), Counter[int]()
-        for place, content in _by_place(recorded).items():
+        for place, content in by_place(recorded).items():
             archived[place.partition] += content.row_count
         days = self._store.judged_days(change.after, change.version.version)
         with naming(self._spark, change.version):
@@ -102,7 +101,7 @@ class _Change:
 
         Offsets and times are ranges of columns of which every file has the bounds, so that older files are not opened.
         """
-        hours = [place.hour for place in _by_place(self.recorded)]
+        hours = [place.hour for place in by_place(self.recorded)]
         ranges = [
             (F.col("partition") == each.partition) & (F.col("offset") >= each.start) & (F.col("offset") < each.end)
             for each in self.change.ranges
@@ -124,21 +123,12 @@ class _Change:
         return signed.groupBy(*keys).agg(*[F.sum(measure).alias(measure) for measure in measures])
 
 
-def _by_place(hours: Mapping[str, Hours]) -> dict[Place, Content]:
-    """Return the content of all files together by partition and hour."""
-    found: dict[Place, Content] = {}
-    for of_file in hours.values():
-        for place, content in of_file.items():
-            found[place] = found.get(place, Content()) + content
-    return found
-
-
 def _raw_differences(recorded: Mapping[str, Hours], found: Mapping[str, Hours]) -> list[str]:
     """Return a sentence for each file that differs, if the content of any place does.
 
     The same rows may meanwhile be in other files.
     """
-    if _by_place(recorded) == _by_place(found):
+    if by_place(recorded) == by_place(found):
         return []
     paths = sorted({*recorded, *found})
     sentences = [file_sentence(path, CHANGED, recorded.get(path, {}), found.get(path, {})) for path in paths]

@@ -62,7 +62,7 @@ def piece_contents(spark: SparkSession, changes: Mapping[str, TableChanges], raw
     total = {name: sum(each.values(), Content()) for name, each in found.items()}
     nothing = Content()
     gained = {name: total.get(f"+{name}", nothing) - total.get(f"-{name}", nothing) for name in (RAW_EVENTS, *changes)}
-    archived, gone = _archived(spark, found[f"+{RAW_EVENTS}"])
+    archived, gone = archived_files(spark, found[f"+{RAW_EVENTS}"])
     differences = [f"file {path} of {RAW_EVENTS} {GONE}" for path in gone]
     if gained[RAW_EVENTS] != sent:
         differences.append(f"{RAW_EVENTS} has gained {gained[RAW_EVENTS]}, and Kafka sent {sent}")
@@ -81,8 +81,8 @@ def _by_place(found: Mapping[str, Content]) -> dict[Place, Content]:
     return {Place.parse(part): content for part, content in found.items()}
 
 
-def _archived(spark: SparkSession, by_file: Mapping[str, Content]) -> tuple[dict[str, ArchivedFile], list[str]]:
-    """Return the files with their content, and the paths of those that disappeared since they were read."""
+def archived_files(spark: SparkSession, by_file: Mapping[str, Content]) -> tuple[dict[str, ArchivedFile], list[str]]:
+    """Return files with their content, given by `BY_FILE`, and the paths of those that disappeared meanwhile."""
     hours: defaultdict[str, dict[Place, Content]] = defaultdict(dict)
     for part, content in by_file.items():
         file, _, place = part.rpartition("|")

@@ -12,11 +12,11 @@ from batch_layer.judging.spark_decode import COLUMNS, PERSON, decode
 from batch_layer.judging.spark_judging import Rules, Stored, judge
 from batch_layer.lake.aggregates import AGGREGATES
 from batch_layer.lake.content import Content
-from batch_layer.lake.iceberg_tables import IcebergTables, branch_target
+from batch_layer.lake.iceberg_tables import IcebergTables
 from batch_layer.lake.spark_content_hash import contents
 from batch_layer.lake.spark_kept import Kept
 from batch_layer.lake.spark_stored import with_position
-from batch_layer.lake.tables import EVENTS, RAW_EVENTS, REJECTED_EVENTS, TABLES, VIDEO_FACTS, VIEWERS
+from batch_layer.lake.tables import EVENTS, RAW_EVENTS, REJECTED_EVENTS, VIDEO_FACTS, VIEWERS
 from ingestion.contract.offsets import LogPlace
 from ingestion.contract.policy import CountingPolicy
 from ingestion.contract.version import PublishedVersion
@@ -118,8 +118,7 @@ class Recount:
         self.spark.catalog.clearCache()
 
     def _replace(self, name: str, rows: DataFrame) -> None:
-        columns = [each.name for each in TABLES[name].columns]
-        rows.select(*columns).writeTo(branch_target(name, self.branch)).overwrite(F.lit(True))
+        self.tables.overwrite(name, self.branch, rows, F.lit(True))
 
     def _published(self, name: str) -> DataFrame:
         return self.tables.at(name, self.version.snapshots[name])

@@ -1,6 +1,6 @@
 """The ports to published versions and the journal of runs."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -88,10 +88,13 @@ class VersionStore(Protocol):
         staged: StagedCounts,
         detail: Mapping[str, Any],
         archived: Mapping[str, ArchivedFile],
+        replaced: Collection[str] = (),
     ) -> None:
         """Publish in one transaction: the version, the run's staged rows, its files, the pointer, the run's end.
 
+        `replaced`: files of raw events whose rows are now in those that were archived.
+
         Raises:
-            RefusedError: the version does not follow the current one.
+            RefusedError: the version does not follow the current one, or the replaced files had other rows.
             UnavailableError: fewer or more rows are staged than the run has stored; another attempt stores them again.
         """

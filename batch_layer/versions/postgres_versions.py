@@ -1,7 +1,7 @@
 """Published versions, the pointer and the journal of runs in PostgreSQL."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -105,6 +105,7 @@ class PostgresVersionStore:
         staged: StagedCounts,
         detail: Mapping[str, Any],
         archived: Mapping[str, ArchivedFile],
+        replaced: Collection[str] = (),
     ) -> None:
         """See the port."""
         with translated(), self._connection, self._connection.cursor() as cursor:
@@ -117,6 +118,8 @@ class PostgresVersionStore:
                 )
                 _take_staged(cursor, version, staged)
                 _put_on_record(cursor, version.version, archived)
+                gone = ((path, version.version) for path in replaced)
+                copy_rows(cursor, "published.replaced_files (path, version)", gone)
                 cursor.execute(
                     "INSERT INTO published.pointer (version) VALUES (%s) "
                     "ON CONFLICT (only_row) DO UPDATE SET version = excluded.version",

@@ -39,6 +39,11 @@ class DatabaseRule(Enum):
         "Counts and day changes of a version are never changed or removed; `maintain` joins those of expired versions",
         "Publish a new version; let `maintain` do what may be done",
     )
+    SAME_ROWS = (
+        "VL006",
+        "Files of the raw events are replaced by files with the same rows, by partition and hour",
+        "Run `reconcile`: a file is not as its record says, or `maintain` has written other rows",
+    )
     KEY_ONLY_REVOKED = "VL011", "An API key can only be revoked, and only once", "Make a new key with `keys create`"
     TWO_LIVE_KEYS = (
         "VL012",

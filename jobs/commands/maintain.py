@@ -1,18 +1,25 @@
 """`./viewledger maintain`: expire versions, and keep the tables and the served counts small."""
 
 import json
+import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 
+from batch_layer.maintaining.compaction import TableFiles
 from batch_layer.maintaining.maintain import MaintenanceResult, maintain_once
 from jobs import settings
 from jobs.exit_codes import ExitCode
-from jobs.wiring.batch_errors import errors_as_exit_codes
+from jobs.wiring.batch_errors import errors_as_exit_codes, refuse_differences
 from jobs.wiring.batch_run import attempt
 from jobs.wiring.maintenance import MaintenanceSettings, open_maintenance
+from jobs.wiring.reconcile_ports import note_reconciled
 
 
 def run(*, attempts: int, as_json: bool) -> ExitCode:
-    """Do one maintenance. Exit codes: 4 a server is away, 5 a batch run is at work or nothing is published."""
+    """Do one maintenance.
+
+    Exit codes: 4 a server is away, 5 a batch run is at work or nothing is published, 6 a difference.
+    """
     chosen = MaintenanceSettings.from_environ(settings.environment("PIPELINE"))
     with errors_as_exit_codes():
         result = attempt(lambda: _once(chosen), attempts)
@@ -22,11 +29,23 @@ def run(*, attempts: int, as_json: bool) -> ExitCode:
         print(
             f"{len(result.expired):,} versions expired, {result.dropped_tag_count:,} tags and "
             f"{result.removed_file_count + result.orphan_count:,} files removed, counts joined before "
-            f"{result.rolled_up_count:,} versions; version {result.version} is current"
+            f"{result.rolled_up_count:,} versions, {len(result.compacted):,} days compacted "
+            f"({_file_count(result.files_before):,} → {_file_count(result.files_after):,} files); "
+            f"version {result.version} is current"
         )
+    for note in result.notes:
+        print(f"maintain: {note}", file=sys.stderr)
+    refuse_differences(result.version, result.differences)
     return ExitCode.OK
+
+
+def _file_count(tables: Mapping[str, TableFiles]) -> int:
+    return sum(each.data_file_count + each.delete_file_count for each in tables.values())
 
 
 def _once(chosen: MaintenanceSettings) -> MaintenanceResult:
     with open_maintenance(chosen) as ports:
-        return maintain_once(ports)
+        try:
+            return maintain_once(ports)
+        finally:
+            note_reconciled(chosen.batch, ports.compaction.reconcile.reconciliations)

@@ -12,9 +12,8 @@ from batch_layer.reconciling.reconcile import ReconcilePorts, published, reconci
 from batch_layer.reconciling.reconciliation import Reconciliation
 from batch_layer.versions.postgres_versions import PostgresVersionStore
 from jobs import settings
-from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.wiring.batch_errors import errors_as_exit_codes
+from jobs.wiring.batch_errors import errors_as_exit_codes, refuse_differences
 from jobs.wiring.batch_settings import SHORT_RUN_EVENTS_MAX, BatchSettings
 from jobs.wiring.hdfs_check import check_hdfs
 from jobs.wiring.reconcile_ports import note_reconciled, reconcile_ports
@@ -34,12 +33,7 @@ def run(*, day: date | None, repair: bool, as_json: bool) -> ExitCode:
         print(equal_text(result))
     else:
         print("\n".join(_shown(result.differences)))
-    if not result.is_equal:
-        raise CommandError(
-            f"version {result.version} does not agree: {result.differences[0]}; nothing is published or billed until "
-            "./viewledger reconcile finds no difference",
-            ExitCode.DIFFERENCE,
-        )
+    refuse_differences(result.version, result.differences)
     return ExitCode.OK
 
 

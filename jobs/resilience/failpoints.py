@@ -18,7 +18,7 @@ from enum import StrEnum
 from typing import Any, NoReturn, TypeVar, cast
 
 from batch_layer.archive.ports import SpeedCut
-from batch_layer.maintaining.ports import Expiry, TableUpkeep
+from batch_layer.maintaining.ports import Compaction, Expiry, TableUpkeep
 from batch_layer.reconciling.ports import ReconciliationStore
 from batch_layer.run.ports import Warehouse
 from batch_layer.versions.ports import VersionStore
@@ -64,6 +64,11 @@ CALLS: Mapping[str, tuple[Call, ...]] = {
         TableUpkeep.expire_snapshots,
         TableUpkeep.remove_orphans,
         Expiry.roll_up_next,
+        Compaction.files,
+        Compaction.rewrite,
+        Compaction.compare,
+        Compaction.tag,
+        Compaction.finish,
     ),
 }
 """Process → the calls of its ports, in the order in which they happen."""

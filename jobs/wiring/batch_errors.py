@@ -1,7 +1,7 @@
 """The exit codes of the batch layer's errors."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from batch_layer.errors import BatchError, DifferenceError, GateFailedError, RefusedError
@@ -13,6 +13,16 @@ EXIT_CODES: dict[type[BatchError], ExitCode] = {
     RefusedError: ExitCode.REFUSED,
     DifferenceError: ExitCode.DIFFERENCE,
 }
+
+
+def refuse_differences(version: int, differences: Sequence[str]) -> None:
+    """Raise CommandError if a version does not agree."""
+    if differences:
+        raise CommandError(
+            f"version {version} does not agree: {differences[0]}; nothing is published or billed until "
+            "./viewledger reconcile finds no difference",
+            ExitCode.DIFFERENCE,
+        )
 
 
 @contextmanager

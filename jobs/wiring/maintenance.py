@@ -3,20 +3,24 @@
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from batch_layer.errors import RefusedError
+from batch_layer.maintaining.compact import CompactionPorts
+from batch_layer.maintaining.compaction import CompactionLimits
 from batch_layer.maintaining.maintain import AT_WORK, MaintenancePorts
 from batch_layer.maintaining.postgres_expiry import PostgresExpiry
 from batch_layer.maintaining.prometheus_maintenance_metrics import PrometheusMaintenanceMetrics
+from batch_layer.reconciling.postgres_reconciliations import PostgresReconciliations
 from batch_layer.versions.postgres_versions import PostgresVersionStore
 from ingestion.contract.unavailable import Part
 from jobs.resilience.failpoints import Failpoints
-from jobs.settings.declared.pipeline import EXPIRY_GRACE_HOURS
-from jobs.wiring.batch_settings import BatchSettings
+from jobs.settings.declared.pipeline import COMPACTION_FILES, COMPACTION_GIB, EXPIRY_GRACE_HOURS
+from jobs.wiring.batch_settings import SHORT_RUN_EVENTS_MAX, BatchSettings
 from jobs.wiring.hdfs_check import check_hdfs
+from jobs.wiring.reconcile_ports import reconcile_ports
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,7 @@ class MaintenanceSettings:
 
     batch: BatchSettings
     grace: timedelta
+    compaction: CompactionLimits
     failpoints: Failpoints
 
     @property
@@ -38,6 +43,9 @@ class MaintenanceSettings:
         return cls(
             batch=BatchSettings.from_environ(environ),
             grace=timedelta(hours=EXPIRY_GRACE_HOURS.read(environ)),
+            compaction=CompactionLimits(
+                debt_max=COMPACTION_FILES.read(environ), byte_count_max=COMPACTION_GIB.read(environ) << 30
+            ),
             failpoints=Failpoints("maintain", environ),
         )
 
@@ -53,6 +61,7 @@ def open_maintenance(chosen: MaintenanceSettings) -> Iterator[MaintenancePorts]:
     batch, points = chosen.batch, chosen.failpoints
     with (
         closing(PostgresVersionStore(batch.postgres_url)) as versions,
+        closing(PostgresReconciliations(batch.postgres_url)) as reconciliations,
         closing(PostgresExpiry(batch.postgres_url)) as expiry,
     ):
         if not versions.lock():
@@ -60,17 +69,30 @@ def open_maintenance(chosen: MaintenanceSettings) -> Iterator[MaintenancePorts]:
         check_hdfs(batch.hdfs_url)
         # imported here: pyspark takes a second, which a refusal need not wait for
         from batch_layer.lake.spark_session import open_session
+        from batch_layer.maintaining.iceberg_compaction import IcebergCompaction
         from batch_layer.maintaining.iceberg_upkeep import IcebergUpkeep
 
-        spark = open_session(batch.spark, "viewledger maintain")
+        def clock() -> datetime:
+            return datetime.now(UTC)
+
+        current = versions.current()
+        is_short = current is None or current.row_counts["raw_events"] < SHORT_RUN_EVENTS_MAX
+        spark = open_session(replace(batch.spark, is_short=is_short), "viewledger maintain")
         try:
+            url = batch.postgres_url
             yield MaintenancePorts(
                 versions=versions,
                 expiry=points.on(expiry, Part.POSTGRES),
                 tables=points.on(IcebergUpkeep(spark), Part.SPARK),
+                compaction=CompactionPorts(
+                    tables=points.on(IcebergCompaction(spark), Part.SPARK),
+                    reconcile=reconcile_ports(spark, versions, reconciliations, postgres_url=url, progress=report),
+                    limits=chosen.compaction,
+                    clock=clock,
+                ),
                 metrics=PrometheusMaintenanceMetrics(chosen.metrics),
                 progress=report,
-                clock=lambda: datetime.now(UTC),
+                clock=clock,
                 grace=chosen.grace,
             )
         finally:

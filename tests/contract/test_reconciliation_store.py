@@ -1,6 +1,6 @@
 """What every store of records and reconciliations guarantees, on the fake and on PostgreSQL."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 import psycopg2
 import pytest
 
-from batch_layer.archive.archive_files import ArchivedFile, FileStatus, RecordedFile
+from batch_layer.archive.archive_files import ArchivedFile, FileStatus, RecordedFile, by_place
 from batch_layer.errors import RefusedError
 from batch_layer.lake.content import Content, Place
 from batch_layer.reconciling.ports import ReconciliationStore
@@ -33,7 +33,9 @@ def file(byte_count: int, **hours: Content) -> ArchivedFile:
     return ArchivedFile(status, {places[name]: content for name, content in hours.items()})
 
 
-ONE = file(10, noon=Content(3, (2**64 - 1, 5)), beside=Content(1, (7, 8)))
+AT_NOON = Content(3, (2**64 - 1, 5))
+BESIDE = Content(1, (7, 8))
+ONE = file(10, noon=AT_NOON, beside=BESIDE)
 TWO = file(20, tomorrow=Content(2, (0, 2**63)))
 
 
@@ -42,7 +44,14 @@ class Stores:
     versions: VersionStore
     reconciliations: ReconciliationStore
 
-    def publish(self, number: int, archived: dict[str, ArchivedFile], *, judged: tuple[str, ...] = ()) -> None:
+    def publish(
+        self,
+        number: int,
+        archived: dict[str, ArchivedFile],
+        *,
+        judged: tuple[str, ...] = (),
+        replaced: Collection[str] = (),
+    ) -> None:
         run_id = f"run-{number}"
         self.versions.begin(RunEntry(run_id, "incremental", "running", None, NOON, None))
         version = PublishedVersion(
@@ -56,7 +65,7 @@ class Stores:
             day_rules={},
             published_at=NOON,
         )
-        self.versions.publish(version, StagedCounts(), {"judged_days": judged}, archived)
+        self.versions.publish(version, StagedCounts(), {"judged_days": judged}, archived, replaced)
 
     def found(self, kind: str, day: date | None, *differences: str, version: int = 1) -> None:
         self.reconciliations.record(kind, Reconciliation(version, None if day is None else (day,), differences))
@@ -91,6 +100,53 @@ def test_what_a_version_archived_is_read_back_exactly(stores: Stores) -> None:
     assert store.hours_until(2, (DAY, OTHER_DAY)) == {ODD: ONE.hours, "/two": TWO.hours}
     assert store.hours_until(2, (OTHER_DAY,)) == {"/two": TWO.hours}
     assert store.hours_until(2, (date(2026, 11, 19),)) == {}
+
+
+def test_a_replaced_file_belongs_to_the_versions_before_and_its_rows_are_on_record_in_the_new_ones(
+    stores: Stores,
+) -> None:
+    stores.publish(1, {ODD: ONE})
+    stores.publish(2, {"/two": TWO})
+    together = ArchivedFile(ONE.status, by_place({ODD: ONE.hours, "/two": TWO.hours}))
+    stores.publish(3, {"/both": together}, replaced=[ODD, "/two"])
+    store = stores.reconciliations
+    assert store.recorded_files() == {
+        ODD: RecordedFile(1, ONE.status, 3),
+        "/two": RecordedFile(2, TWO.status, 3),
+        "/both": RecordedFile(3, ONE.status),
+    }
+    assert store.hours_until(2, None) == {ODD: ONE.hours, "/two": TWO.hours}
+    assert store.hours_until(3, None) == {"/both": together.hours}
+    assert store.hours_until(3, (date(2026, 11, 19),)) == {}
+    assert store.hours_between(0, 3) == {ODD: ONE.hours, "/two": TWO.hours}, "compaction archives nothing new"
+    assert store.hours_between(2, 3) == {}
+
+
+@pytest.mark.parametrize(
+    "archived",
+    [
+        {},
+        {"/new": file(10, noon=AT_NOON)},
+        {"/new": file(10, noon=AT_NOON), "/more": ONE},
+        {"/new": file(10, noon=Content(AT_NOON.row_count + 1, AT_NOON.sums), beside=BESIDE)},
+        {"/new": file(10, noon=Content(AT_NOON.row_count, (0, AT_NOON.sums[1])), beside=BESIDE)},
+        {"/new": file(10, noon=Content(AT_NOON.row_count, (AT_NOON.sums[0], 4)), beside=BESIDE)},
+    ],
+)
+def test_files_are_not_replaced_by_other_rows(stores: Stores, archived: dict[str, ArchivedFile]) -> None:
+    stores.publish(1, {ODD: ONE})
+    with pytest.raises(RefusedError, match="do not hold"):
+        stores.publish(2, archived, replaced=[ODD])
+    assert stores.reconciliations.recorded_files() == {ODD: RecordedFile(1, ONE.status)}
+
+
+def test_the_halves_of_hashes_add_up_modulo_2_to_the_64(stores: Stores) -> None:
+    values = (2**64 - 1, 2**63, 5)
+    high = [ArchivedFile(ONE.status, {Place(0, NOON): Content(1, (value, value))}) for value in values]
+    total = Content(3, (2**63 + 4, 2**63 + 4))
+    stores.publish(1, {f"/{index}": each for index, each in enumerate(high)})
+    stores.publish(2, {"/new": ArchivedFile(ONE.status, {Place(0, NOON): total})}, replaced=["/0", "/1", "/2"])
+    assert stores.reconciliations.hours_until(2, None).keys() == {"/new"}
 
 
 def test_a_version_that_is_refused_puts_nothing_on_record(stores: Stores) -> None:
@@ -164,10 +220,12 @@ def test_nobody_changes_what_was_put_on_record(postgres_url: str) -> None:
     ):
         stores = Stores(versions, reconciliations)
         stores.publish(1, {ODD: ONE})
+        stores.publish(2, {"/new": ONE}, replaced=[ODD])
         stores.found("run", None)
         for table, change in (
             ("archived_files", "byte_count = 9"),
             ("archived_hours", "row_count = 9"),
+            ("replaced_files", "version = 1"),
             ("reconciliations", "differences = '[]'"),
         ):
             for statement in (f"DELETE FROM published.{table}", f"UPDATE published.{table} SET {change}"):

@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from batch_layer.errors import DifferenceError
 from batch_layer.lake.tables import TABLES
+from batch_layer.maintaining.compaction import TableFiles
 from batch_layer.maintaining.ports import Upkeep
 from batch_layer.maintaining.prometheus_maintenance_metrics import PrometheusMaintenanceMetrics
 from batch_layer.run import run as batch_run
@@ -82,7 +83,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     path = tmp_path_factory.mktemp("metrics") / "batch.prom"
     PrometheusBatchMetrics(path).record("published", dict.fromkeys(figures_of_a_run(), 0.0), {"cut": 1.0})
     PrometheusMaintenanceMetrics(path.parent / "metrics" / "maintenance.prom").record(
-        Upkeep(1, 0, None), {name: 1 for name in TABLES}
+        Upkeep(1, 0, None), {name: 1 for name in TABLES}, {name: TableFiles(1, 0, 1, 0, 0) for name in TABLES}
     )
     with recorded_check(path.parent, "rebuild", DifferenceError):
         pass

@@ -3,11 +3,14 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from batch_layer.errors import RefusedError
+from batch_layer.maintaining.compact import CompactionPorts
+from batch_layer.maintaining.compaction import CompactionLimits, PartFiles, TableFiles
 from batch_layer.maintaining.maintain import MaintenancePorts, MaintenanceResult, maintain_once
 from batch_layer.maintaining.ports import Upkeep
 from batch_layer.maintaining.prometheus_maintenance_metrics import PrometheusMaintenanceMetrics
@@ -18,7 +21,8 @@ from ingestion.contract.version import PublishedVersion
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 GRACE = timedelta(hours=24)
-STEPS = ("repair", "expire", "drop_tags", "expire_snapshots", "remove_orphans", "roll_up_next")
+STEPS = ("repair", "expire", "drop_tags", "expire_snapshots", "remove_orphans", "roll_up_next", "files")
+LIMITS = CompactionLimits(debt_max=9, byte_count_max=9)
 
 
 class KilledError(BaseException):
@@ -44,6 +48,7 @@ class World:
         self.expired_at: dict[int, datetime] = {}
         self.rows = {1, 2, 3}
         self.recorded: list[Upkeep] = []
+        self.recorded_files: Mapping[str, TableFiles] = {}
         self.current_version: PublishedVersion | None = version(3)
 
     def lock(self) -> bool:
@@ -106,15 +111,22 @@ class World:
     def snapshot_counts(self) -> Mapping[str, int]:
         return {"events": len(self.snapshots)}
 
-    def record(self, upkeep: Upkeep, snapshot_counts: Mapping[str, int]) -> None:
+    def files_at(self, snapshots: Mapping[str, int]) -> Sequence[PartFiles]:
+        self.hurt("files")
+        return [PartFiles("events", None, 2, 1, 7)]
+
+    def record(self, upkeep: Upkeep, snapshot_counts: Mapping[str, int], files: Mapping[str, TableFiles]) -> None:
         self.recorded.append(upkeep)
+        self.recorded_files = files
 
     def ports(self) -> MaintenancePorts:
         here: Any = self
+        compaction: Any = CompactionPorts(SimpleNamespace(files=self.files_at), here, LIMITS, lambda: self.now)
         return MaintenancePorts(
             versions=here,
             expiry=here,
             tables=here,
+            compaction=compaction,
             metrics=here,
             progress=lambda stage, text: None,
             clock=lambda: self.now,
@@ -141,6 +153,8 @@ def test_what_expires_is_on_record_first_and_leaves_when_the_grace_is_over() -> 
     assert (later.expired, later.dropped_tag_count, later.removed_file_count, later.rolled_up_count) == ((), 2, 2, 2)
     assert (world.tags, world.snapshots, world.files, world.rows) == ({3}, {3}, {3}, {3})
     assert set(world.states.values()) == {"done"}
+    assert later.files_before == later.files_after == world.recorded_files == {"events": TableFiles(2, 1, 7, 2, 0)}
+    assert later.version == 3
     assert {each.kind for each in world.journal.values()} == {"maintenance"}
 
 
@@ -200,9 +214,14 @@ def test_beside_a_batch_run_or_before_the_first_version_it_refuses_and_does_noth
 
 def test_the_figures_say_what_has_piled_up(tmp_path: Path) -> None:
     path = tmp_path / "metrics" / "maintenance.prom"
-    PrometheusMaintenanceMetrics(path).record(Upkeep(7, 2, NOON), {"events": 9})
+    PrometheusMaintenanceMetrics(path).record(
+        Upkeep(7, 2, NOON), {"events": 9}, {"events": TableFiles(40, 5, 1_000, 39, 2)}
+    )
     text = path.read_text()
     assert "viewledger_maintenance_kept_versions 7.0" in text
     assert "viewledger_maintenance_expirable_versions 2.0" in text
     assert f"viewledger_maintenance_oldest_expirable_timestamp_seconds {NOON.timestamp():.9e}"[:40] in text
     assert 'viewledger_maintenance_snapshots{table="events"} 9.0' in text
+    assert 'viewledger_maintenance_compaction_debt_files{table="events"} 39.0' in text
+    assert 'viewledger_maintenance_compaction_due_parts{table="events"} 2.0' in text
+    assert 'viewledger_maintenance_delete_files{table="events"} 5.0' in text

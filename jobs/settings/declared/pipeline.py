@@ -96,6 +96,22 @@ EXPIRY_GRACE_HOURS = Whole(
     least=0,
     most=840,
 )
+COMPACTION_FILES = Whole(
+    "VIEWLEDGER_COMPACTION_FILES",
+    read_by="maintain",
+    meaning="a day of a table with more files than this beyond those that its rows need is compacted",
+    default=24,
+    least=1,
+    most=100_000,
+)
+COMPACTION_GIB = Whole(
+    "VIEWLEDGER_COMPACTION_GIB",
+    read_by="maintain",
+    meaning="how much a maintenance compacts, in GiB; one larger day is compacted alone",
+    default=100,
+    least=1,
+    most=1_000_000,
+)
 SQL_STATEMENT_SECONDS = Whole(
     "VIEWLEDGER_SQL_STATEMENT_SECONDS",
     read_by="sql",

@@ -1,0 +1,127 @@
+"""What a compaction does to tables of real Spark and Iceberg: few files, the same rows, and every version as it was."""
+
+import random
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from batch_layer.errors import DifferenceError
+from batch_layer.lake.iceberg_tables import IcebergTables
+from batch_layer.lake.spark_content_hash import contents
+from batch_layer.lake.tables import EVENTS, RAW_EVENTS, TABLES, VIEWERS, VIEWS_BY_VIDEO
+from batch_layer.maintaining.compact import CompactionPorts, CompactionResult, compact
+from batch_layer.maintaining.compaction import CompactionLimits, by_table
+from batch_layer.maintaining.iceberg_compaction import IcebergCompaction
+from batch_layer.maintaining.iceberg_upkeep import IcebergUpkeep
+from batch_layer.reconciling.reconcile import known_differences
+from batch_layer.run.rebuild import rebuild_once
+from batch_layer.run.run import run_once
+from batch_layer.stages import Stages
+from batch_layer.versions.ports import RunEntry
+from ingestion.contract.version import PublishedVersion
+from tests.laws.test_maintenance_laws import files_of, is_as_published, passing, published
+from tests.random_logs import PARTITIONS, grow, plain_world
+from tests.spark_fixtures import TOPIC, MemoryRun
+
+pytestmark = pytest.mark.usefixtures("empty_tables")
+ALL = CompactionLimits(debt_max=1, byte_count_max=1 << 40)
+
+
+class Compacting:
+    """Small runs, and compactions of what they left."""
+
+    def __init__(self, spark: SparkSession, reports: Path) -> None:
+        self.spark = spark
+        self.run = MemoryRun.with_partitions(spark, PARTITIONS, reports, passing)
+        self.tables: IcebergCompaction = IcebergCompaction(spark)
+
+    @property
+    def current(self) -> PublishedVersion:
+        found = self.run.versions.current()
+        assert found is not None
+        return found
+
+    def compact(self, limits: CompactionLimits = ALL) -> CompactionResult:
+        run_id = f"compaction-{len(self.run.versions.journal)}"
+        clock = datetime.now(UTC)
+        self.run.versions.begin(RunEntry(run_id, "maintenance", "running", None, clock, None))
+        ports = CompactionPorts(self.tables, self.run.ports().reconcile, limits, lambda: clock)
+        return compact(ports, Stages(self.run.progress), run_id, base=self.current, detail={})
+
+    def archive_differences(self) -> tuple[str, ...]:
+        ports = self.run.ports().reconcile
+        return known_differences(ports.reconciliations, ports.archive, self.current, keep=False)
+
+
+@pytest.fixture
+def compacting(spark: SparkSession, tmp_path: Path) -> Compacting:
+    return Compacting(spark, tmp_path)
+
+
+def counts(result: CompactionResult) -> Mapping[str, tuple[int, int]]:
+    return {name: (each.data_file_count, each.delete_file_count) for name, each in by_table(result.after, ALL).items()}
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_every_version_shows_the_same_rows_and_what_comes_later_finds_them(compacting: Compacting, seed: int) -> None:
+    rng, spark = random.Random(seed), compacting.spark
+    versions = list(published(compacting.run, rng, 4))
+    result = compacting.compact()
+    before, after = by_table(result.before, ALL), by_table(result.after, ALL)
+    assert before[VIEWS_BY_VIDEO].delete_file_count > 0, "rows were replaced, so that there are deletes to apply"
+    assert {each.table for each in result.compacted} >= {RAW_EVENTS, EVENTS, VIEWERS, VIEWS_BY_VIDEO}
+    assert sum(each.data_file_count for each in after.values()) < sum(each.data_file_count for each in before.values())
+    compacted = {(each.table, each.day) for each in result.compacted}
+    assert not any(each.delete_file_count for each in result.after if (each.table, each.day) in compacted)
+    newest = compacting.current
+    assert (newest.version, newest.offsets, newest.row_counts) == (5, versions[3].offsets, versions[3].row_counts)
+    assert newest.content_hashes == versions[3].content_hashes
+    assert [is_as_published(spark, each) for each in (*versions, newest)] == [True] * 5
+    tables = IcebergTables(spark)
+    viewers = contents({str(number): tables.at(VIEWERS, each.snapshots[VIEWERS]) for number, each in
+                        enumerate((versions[3], newest))})  # fmt: skip
+    assert len(set(viewers.values())) == 1
+    assert {name: tables.main(name) for name in TABLES} == dict(newest.snapshots)
+    assert compacting.archive_differences() == ()
+    grow(compacting.run, rng, [plain_world(random.Random(seed), 40)], 12)
+    assert run_once(compacting.run.ports(), TOPIC).version == 6
+    rebuild_once(compacting.run.ports())
+    assert compacting.archive_differences() == ()
+
+
+def test_what_is_compacted_twice_is_as_before_and_nothing_is_published_when_nothing_is_due(
+    compacting: Compacting,
+) -> None:
+    versions = list(published(compacting.run, random.Random(4), 3))
+    first = compacting.compact()
+    again = compacting.compact(CompactionLimits(debt_max=-1, byte_count_max=1 << 40))
+    assert len(again.compacted) >= len(first.compacted)
+    assert [is_as_published(compacting.spark, each) for each in (*versions, compacting.current)] == [True] * 4
+    assert compacting.archive_differences() == ()
+    assert compacting.compact(CompactionLimits(debt_max=1_000, byte_count_max=1)).compacted == ()
+    assert compacting.current.version == 5
+
+
+def test_the_replaced_files_leave_with_the_last_version_that_names_them(compacting: Compacting) -> None:
+    versions = list(published(compacting.run, random.Random(5), 3))
+    before = set(files_of(compacting.spark, RAW_EVENTS))
+    compacting.compact()
+    upkeep = IcebergUpkeep(compacting.spark)
+    upkeep.drop_tags([each.version for each in versions])
+    assert upkeep.expire_snapshots(datetime.now(UTC)) > 0
+    assert not {path for path in before if path.suffix == ".parquet"} & set(files_of(compacting.spark, RAW_EVENTS))
+    assert is_as_published(compacting.spark, compacting.current)
+    assert compacting.archive_differences() == ()
+
+
+def test_a_changed_file_of_the_archive_is_not_compacted(compacting: Compacting) -> None:
+    published(compacting.run, random.Random(6), 2)
+    parquet = [path for path in files_of(compacting.spark, RAW_EVENTS) if path.suffix == ".parquet"]
+    parquet[0].write_bytes(parquet[1].read_bytes())
+    (parquet[0].parent / f".{parquet[0].name}.crc").unlink(missing_ok=True)
+    with pytest.raises(DifferenceError, match="nothing is compacted until"):
+        compacting.compact()
+    assert compacting.current.version == 2

@@ -74,7 +74,8 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 
 def without_processes_for_files() -> dict[str, str]:
     """Settings by which Java itself gives a file its rights; Hadoop's own local disk starts `chmod` for each."""
-    (jar,) = spark_jars().glob("hadoop-bare-naked-local-fs-*.jar")
+    jar = next(spark_jars().glob("hadoop-bare-naked-local-fs-*.jar"), None)
+    assert jar, f"no jar of the bare local disk in {spark_jars()}; ./viewledger test sets up"
     return {
         "spark.driver.extraClassPath": str(jar),  # Spark opens the disk before it has its jars
         "spark.hadoop.fs.file.impl": "com.globalmentor.apache.hadoop.fs.BareLocalFileSystem",

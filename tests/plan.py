@@ -21,6 +21,7 @@ SPARK = tuple(
         "bundle_of_real_books",
         "change_laws",
         "compaction_laws",
+        "runs_release_memory",
         "spark_errors",
         "kafka_log",
     )

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from py4j.java_gateway import java_import
+from py4j.protocol import Py4JError
 from pyspark.sql import SparkSession
 
 from batch_layer.lake.spark_cluster import executor_options, start_on_cluster
@@ -15,6 +16,7 @@ from batch_layer.lake.spark_errors import translated
 from batch_layer.lake.spark_settings import SparkSettings
 
 PROJECT = Path(__file__).resolve().parents[2]
+_REPLANNING = "spark.sql.adaptive.enabled"
 
 
 @translated
@@ -51,7 +53,35 @@ def _session(settings: SparkSettings, name: str, options: Mapping[str, str]) -> 
         session.conf.set(key, value)
     # every operator of a column asks for this class by its short name: Java would search all jars in several packages
     java_import(session._jvm, "org.apache.spark.sql.functions")
+    # once Java is gone, this server of PySpark's would only print a stack trace
+    vars(session.sparkContext._accumulatorServer)["handle_error"] = lambda *_: None
     return session
+
+
+def is_usable(session: SparkSession) -> bool:
+    """Return whether the session's Java process answers and its context has not been stopped."""
+    try:
+        return not session.sparkContext._jsc.sc().isStopped()
+    except (Py4JError, OSError):
+        return False
+
+
+def replan(session: SparkSession, *, is_short: bool) -> SparkSession:
+    """Return a session that is warm, its plans configured for short or for long work from now on."""
+    session.conf.set(_REPLANNING, str(not is_short).lower())
+    return session
+
+
+@contextmanager
+def released(session: SparkSession) -> Iterator[None]:
+    """Release what this session has kept in memory, however the work inside the block ends."""
+    try:
+        yield
+    finally:
+        session.catalog.clearCache()
+        # checkpoints, too: Spark itself would wait until Java collects its garbage
+        for rows in session.sparkContext._jsc.getPersistentRDDs().values():
+            rows.unpersist()
 
 
 @contextmanager
@@ -75,6 +105,8 @@ def _options(settings: SparkSettings) -> dict[str, str]:
     # Java's own warnings belong to the log, not among our answers on stdout
     log4j2 = Path(__file__).with_name("log4j2.properties")
     quiet = f"-Xlog:disable -Xlog:all=warning:stderr -Dlog4j2.configurationFile=file:{log4j2}"
+    # without memory for a single step nothing can be trusted any more: end, so that this process notices
+    quiet += " -XX:+ExitOnOutOfMemoryError"
     options = {
         "spark.jars": ",".join(sorted(str(path) for path in settings.jars.glob("*.jar"))),
         "spark.driver.memory": settings.driver_memory,
@@ -113,7 +145,7 @@ def _options(settings: SparkSettings) -> dict[str, str]:
     if settings.is_short:
         for each in ("spark.driver.extraJavaOptions", "spark.executor.extraJavaOptions"):
             options[each] = f"{options.get(each, '')} -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"
-        options["spark.sql.adaptive.enabled"] = "false"
+        options[_REPLANNING] = "false"
     catalog = f"spark.sql.catalog.{settings.catalog_name}"
     options[catalog] = "org.apache.iceberg.spark.SparkCatalog"
     # every run pins snapshots by id, so a cached table would only hide another process's commit

@@ -5,7 +5,7 @@ import click
 from jobs.command_line.frame import Command, CommandGroup
 from jobs.command_line.options import JSON, actor, flag, number, option, path
 from jobs.command_line.overview import OVERVIEW
-from jobs.command_line.values import Name, OneOf
+from jobs.command_line.values import Duration, Name, OneOf
 
 DOCS_PORT = 17090
 DEFAULT_PROCESSES = "collector,speed,api"
@@ -79,6 +79,18 @@ RUN = CommandGroup(
     Command("speed", "jobs.processes.speed:run", "count events into Redis as they arrive"),
     Command("api", "jobs.processes.api:run", "serve counts and payments over HTTP"),
     Command("sql", "jobs.processes.sql:run", "serve SQL on the published versions to analysts"),
+    Command(
+        "batch",
+        "jobs.processes.batch:run",
+        "do a batch run at every tick, with a Spark that stays warm",
+        option(
+            "--every",
+            "from the start of a run to the start of the next, 10s to 24h; a longer run delays the next",
+            type=Duration("10s", "24h"),
+            default="5m",
+            show_default=True,
+        ),
+    ),
 )
 COMPLETION = Command(
     "completion",

@@ -5,6 +5,7 @@ A refusal is the end of a sentence that begins with the flag: the error, the val
 
 import re
 from datetime import UTC, date, datetime, time, timedelta
+from types import MappingProxyType
 from typing import Any
 
 import click
@@ -36,6 +37,28 @@ class WholeNumber(click.ParamType[int, str]):
         if not self.least <= int(text) <= self.most:
             raise BadParameter(f"is out of range: {text}; {wanted}")
         return int(text)
+
+
+class Duration(click.ParamType[timedelta, str]):
+    """A length of time in whole seconds, minutes or hours (`90s`, `5m`, `1h`) within bounds."""
+
+    name = "DURATION"
+    seconds = MappingProxyType({"s": 1, "m": 60, "h": 3600})
+
+    def __init__(self, least: str, most: str) -> None:
+        self.wanted = f"give a whole number with s, m or h, from {least} to {most}"
+        self.least, self.most = self._of(least), self._of(most)
+
+    def convert(self, value: str, param: Parameter | None, ctx: Context | None) -> timedelta:
+        """Return the length."""
+        if re.fullmatch("[0-9]{1,9}[smh]", value) is None:
+            raise BadParameter(f"is not a duration: {value[:SHOWN_MAX]!r}; {self.wanted}")
+        if not self.least <= (found := self._of(value)) <= self.most:
+            raise BadParameter(f"is out of range: {value}; {self.wanted}")
+        return found
+
+    def _of(self, text: str) -> timedelta:
+        return timedelta(seconds=int(text[:-1]) * self.seconds[text[-1]])
 
 
 class OneOf(click.Choice[str]):

@@ -4,7 +4,6 @@ import json
 from contextlib import closing
 from dataclasses import asdict
 
-from batch_layer.run.run import run_once
 from batch_layer.run.run_result import RunResult
 from batch_layer.run.upgrade import upgrade_once
 from batch_layer.versions.postgres_versions import PostgresVersionStore
@@ -12,16 +11,15 @@ from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.wiring.batch_errors import errors_as_exit_codes
-from jobs.wiring.batch_run import attempt, open_ports
+from jobs.wiring.batch_run import attempt, do_run, open_ports
 from jobs.wiring.batch_settings import BatchSettings
-from jobs.wiring.reconcile_ports import note_reconciled
 
 
 def run(*, attempts: int, begin_at_oldest: bool, as_json: bool) -> ExitCode:
     """Do a batch run. Exit codes: 3 the gate failed, 4 a server is away, 5 refused, 6 a difference."""
     chosen = BatchSettings.from_environ(settings.environment("PIPELINE"))
     with errors_as_exit_codes():
-        result = attempt(lambda: _run_once(chosen, begin_at_oldest=begin_at_oldest), attempts)
+        result = attempt(lambda: do_run(chosen, begin_at_oldest=begin_at_oldest), attempts)
     if as_json:
         print(json.dumps(asdict(result), default=str))
     elif result.state == "nothing_new":
@@ -81,11 +79,3 @@ def show_versions(*, limit: int, as_json: bool) -> ExitCode:
 def _upgraded(chosen: BatchSettings) -> RunResult:
     with open_ports(chosen) as ports:
         return upgrade_once(ports)
-
-
-def _run_once(chosen: BatchSettings, *, begin_at_oldest: bool) -> RunResult:
-    with open_ports(chosen) as ports:
-        try:
-            return run_once(ports, chosen.topic, begin_at_oldest=begin_at_oldest)
-        finally:
-            note_reconciled(chosen, ports.reconcile.reconciliations)

@@ -36,14 +36,15 @@ class Ports:
     iceberg: int
     api_metrics: int = 0
     collector_metrics: int = 0
-    """A stack that was started before these two existed has none."""
+    batch_metrics: int = 0
+    """A stack that was started before these three existed has none."""
 
     def by_name(self) -> dict[str, int]:
         """Return the ports as a mapping from part to number."""
         return asdict(self)
 
 
-OFFSETS = (0, 1, 2, 10, 11, 12, 13, 14, 15, 16, 17, 18, 3, 4, 5, 6)
+OFFSETS = (0, 1, 2, 10, 11, 12, 13, 14, 15, 16, 17, 18, 3, 4, 5, 6, 7)
 """The offset of each port from the base: 17070 is the API, 17080 Kafka, 17082 Redis, 17083 PostgreSQL."""
 
 

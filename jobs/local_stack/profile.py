@@ -81,6 +81,7 @@ class Profile:
             listening.SPEED_METRICS_PORT.name: str(ports.speed_metrics),
             listening.API_METRICS_PORT.name: str(ports.api_metrics),
             listening.COLLECTOR_METRICS_PORT.name: str(ports.collector_metrics),
+            listening.BATCH_METRICS_PORT.name: str(ports.batch_metrics),
             listening.SQL_PORT.name: str(ports.sql),
             listening.ICEBERG_PORT.name: str(ports.iceberg),
             api.PORTAL_SECURE_COOKIES.name: "0",  # browsers come by http to this machine alone

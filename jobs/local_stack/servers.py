@@ -21,7 +21,7 @@ from jobs.setup import programs
 
 SERVERS = ("kafka", "redis", "postgres", "hdfs")
 PROCESSES = ("collector", "speed", "api")
-OPTIONAL_PROCESSES = ("sql",)
+OPTIONAL_PROCESSES = ("batch", "sql")
 """Started only on request: a Spark of its own takes ten seconds and a gigabyte."""
 
 
@@ -74,6 +74,7 @@ def process_unit(profile: Profile, name: str, *, after: tuple[str, ...], environ
         "collector": profile.ports.collector,
         "speed": profile.ports.speed_metrics,
         "api": profile.ports.api,
+        "batch": profile.ports.batch_metrics,
         "sql": profile.ports.iceberg,
     }
     if name not in ports:

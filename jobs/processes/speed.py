@@ -3,7 +3,6 @@
 import gc
 import importlib.util
 import logging
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -20,8 +19,9 @@ from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.http.connections import ConnectionLimits
-from jobs.http.metrics import MEDIA_TYPE
+from jobs.http.probes import probe_app
 from jobs.http.server import listening_socket, served_beside
+from jobs.processes.stopping import stopping_on_signals
 from jobs.resilience.circuit_breaker import CircuitBreaker
 from jobs.resilience.circuit_breaker_metrics import show_breakers
 from jobs.resilience.failpoints import Failpoints
@@ -50,7 +50,6 @@ from jobs.wiring.attestations import read_attestation_keys
 from jobs.wiring.kafka_record_batches import read_every_batch
 from speed_layer.consume_loop import ConsumeLoop, LoopPorts
 from speed_layer.errors import SpeedLayerError
-from speed_layer.http_probes import probe_app
 from speed_layer.kafka_dead_letters import KafkaDeadLetters
 from speed_layer.kafka_log import KafkaLog, KafkaLogSettings
 from speed_layer.last_published import LastPublished
@@ -121,9 +120,11 @@ class Readiness:
         self._stopping = stopping
         self.loop: ConsumeLoop | None = None
 
-    def __call__(self) -> bool:
-        """Return whether every partition of this process is being counted."""
-        return self.loop is not None and self.loop.is_ready and not self._stopping.is_set()
+    def obstacle(self) -> str | None:
+        """Return why a partition of this process is not being counted; None if all are."""
+        if self._stopping.is_set():
+            return "it was asked to stop"
+        return None if self.loop is not None and self.loop.is_ready else "it does not count every partition yet"
 
 
 def run() -> ExitCode:
@@ -141,7 +142,7 @@ def run() -> ExitCode:
     check_agent_lists()
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
-    with _stopping_on_signals() as stopping:
+    with stopping_on_signals() as stopping:
         readiness = Readiness(stopping)
         with _probes(chosen, registry, readiness):
             try:
@@ -236,18 +237,6 @@ def _waiting(error: Exception, _failures: int, seconds: float) -> None:
 def _probes(chosen: SpeedSettings, registry: CollectorRegistry, readiness: Readiness) -> Iterator[None]:
     """Answer probes until the block ends; raise CommandError if the port is taken."""
     listener = listening_socket(chosen.host, chosen.port, SPEED_METRICS_PORT.name)
-    app = probe_app(is_ready=readiness, metrics=lambda: (generate_latest(registry), MEDIA_TYPE))
+    app = probe_app(obstacle=readiness.obstacle, metrics=lambda: generate_latest(registry))
     with served_beside(app, listener, chosen.limits):
         yield
-
-
-@contextmanager
-def _stopping_on_signals() -> Iterator[threading.Event]:
-    """Turn SIGTERM and Ctrl-C into an event, so that the current chunk is finished."""
-    stopping = threading.Event()
-    before = {number: signal.signal(number, lambda *_: stopping.set()) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield stopping
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -25,11 +25,22 @@ def refuse_differences(version: int, differences: Sequence[str]) -> None:
         )
 
 
+def silence_libraries() -> None:
+    """Keep what libraries log out of our logs: it adds nothing to our sentences."""
+    for library in ("kafka", "py4j", "great_expectations"):
+        logging.getLogger(library).setLevel(logging.CRITICAL)
+    # py4j also uses the root logger; records of other loggers do not pass its filters
+    logging.getLogger().addFilter(_nothing)
+
+
+def _nothing(_: logging.LogRecord) -> bool:
+    return False
+
+
 @contextmanager
 def errors_as_exit_codes() -> Iterator[None]:
-    """Give the batch layer's errors their exit codes, and silence the clients, which add nothing to our sentence."""
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)
-    logging.getLogger("py4j").setLevel(logging.CRITICAL)
+    """Give the batch layer's errors their exit codes, and silence the libraries."""
+    silence_libraries()
     try:
         yield
     except BatchError as error:

@@ -15,7 +15,9 @@ from batch_layer.judging.postgres_late_decisions import PostgresLateDecisions
 from batch_layer.reconciling.postgres_reconciliations import PostgresReconciliations
 from batch_layer.run.ports import Warehouse
 from batch_layer.run.prometheus_batch_metrics import PrometheusBatchMetrics
-from batch_layer.run.run import RunPorts
+from batch_layer.run.run import RunPorts, run_once
+from batch_layer.run.run_result import RunResult
+from batch_layer.stages import Progress
 from batch_layer.versions.postgres_log_generations import PostgresLogGenerations
 from batch_layer.versions.postgres_staging import PostgresStaging
 from batch_layer.versions.postgres_versions import PostgresVersionStore
@@ -25,7 +27,7 @@ from jobs.wiring.agent_lists import check_agent_lists
 from jobs.wiring.batch_settings import SHORT_RUN_EVENTS_MAX, BatchSettings
 from jobs.wiring.hdfs_check import check_hdfs
 from jobs.wiring.kafka_record_batches import read_every_batch
-from jobs.wiring.reconcile_ports import reconcile_ports
+from jobs.wiring.reconcile_ports import note_reconciled, reconcile_ports
 from speed_layer.redis_segment_store import RedisSegmentStore
 
 if TYPE_CHECKING:
@@ -50,9 +52,29 @@ def report(stage: str, text: str) -> None:
     print(f"batch: {stage}: {text}", file=sys.stderr, flush=True)
 
 
+def do_run(
+    chosen: BatchSettings,
+    *,
+    begin_at_oldest: bool = False,
+    session: "SparkSession | None" = None,
+    progress: Progress = report,
+) -> RunResult:
+    """Do one batch run, and note what its reconciliation left open. `session`: see `open_ports`."""
+    with open_ports(chosen, session=session, progress=progress) as ports:
+        try:
+            return run_once(ports, chosen.topic, begin_at_oldest=begin_at_oldest)
+        finally:
+            note_reconciled(chosen, ports.reconcile.reconciliations)
+
+
 @contextmanager
-def open_ports(chosen: BatchSettings) -> Iterator[RunPorts]:
-    """Connect to everything, cheapest first, so that an unreachable server is found before Spark starts."""
+def open_ports(
+    chosen: BatchSettings, *, session: "SparkSession | None" = None, progress: Progress = report
+) -> Iterator[RunPorts]:
+    """Connect to everything, cheapest first, so that an unreachable server is found before Spark starts.
+
+    `session` is a Spark that is warm; None: start one, configured for the number of events to count.
+    """
     read_every_batch()
     check_agent_lists()
     versions, reconciliations = PostgresVersionStore(chosen.postgres_url), PostgresReconciliations(chosen.postgres_url)
@@ -67,25 +89,27 @@ def open_ports(chosen: BatchSettings) -> Iterator[RunPorts]:
         counted_count = sum(max(0, end - log.base) for end in current.offsets.ends) if current else 0
         event_count = sum(end - log.base for end in log.highwaters()) - counted_count
         points, speed = chosen.failpoints, RedisSegmentStore.connect(chosen.redis_url, namespace=chosen.speed_namespace)
-        spark = _session(chosen, is_short=event_count < SHORT_RUN_EVENTS_MAX)
+        spark = _session(chosen, session, is_short=event_count < SHORT_RUN_EVENTS_MAX)
         url, record = chosen.postgres_url, points.on(reconciliations, Part.POSTGRES)
         yield RunPorts(
             log=log,
             speed=points.on(speed, Part.REDIS),
             versions=points.on(versions, Part.POSTGRES),
-            reconcile=reconcile_ports(spark, versions, record, postgres_url=url, progress=report),
+            reconcile=reconcile_ports(spark, versions, record, postgres_url=url, progress=progress),
             decisions=PostgresLateDecisions(url),
             warehouse=points.on(_warehouse(chosen, spark, log.base), Part.SPARK),
             metrics=PrometheusBatchMetrics(chosen.metrics),
-            progress=report,
+            progress=progress,
             clock=lambda: datetime.now(UTC),
         )
 
 
-def _session(chosen: BatchSettings, *, is_short: bool) -> "SparkSession":
+def _session(chosen: BatchSettings, warm: "SparkSession | None", *, is_short: bool) -> "SparkSession":
     # imported here, and below: pyspark and great-expectations take seconds, which `batch versions` need not wait
-    from batch_layer.lake.spark_session import open_session
+    from batch_layer.lake.spark_session import open_session, replan
 
+    if warm is not None:
+        return replan(warm, is_short=is_short)
     started = time.perf_counter()
     spark = open_session(replace(chosen.spark, is_short=is_short))
     report("spark", f"started in {time.perf_counter() - started:.1f} s")

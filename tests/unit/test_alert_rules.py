@@ -30,6 +30,7 @@ from ingestion.contract.topics import TOPIC_VIDEO_VIEWS
 from ingestion.prometheus_collector import CollectorMetrics
 from jobs.checkup.topics import DAY_MS, TOPICS
 from jobs.commands.billing.figures import record_overdue, recorded_billing, run_figures
+from jobs.processes.batch_figures import BatchFigures
 from jobs.resilience.circuit_breaker import BreakerState
 from jobs.resilience.circuit_breaker_metrics import show_states
 from jobs.settings.state_home import PROJECT
@@ -103,6 +104,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
         collector.exposition().decode(),
         api.exposition().decode(),
         generate_latest(speed).decode(),
+        BatchFigures(every_seconds=300).exposition().decode(),
         path.read_text(),
         *(each.read_text() for each in path.parent.glob("metrics/*.prom")),
     )
@@ -214,10 +216,12 @@ def test_the_numbers_in_the_rules_are_those_of_the_topic() -> None:
     assert topic.retention_ms == 7 * DAY_MS, "the rule warns two days before the log deletes"
 
 
-@pytest.mark.parametrize("process", ["collector", "speed", "api"])
-def test_prometheus_scrapes_every_process_where_the_compose_file_runs_it(process: str) -> None:
+@pytest.mark.parametrize(
+    ("process", "job"), [("collector", "collector"), ("speed", "speed"), ("api", "api"), ("batch", "batch_driver")]
+)
+def test_prometheus_scrapes_every_process_where_the_compose_file_runs_it(process: str, job: str) -> None:
     port = SERVICES[process]["environment"][f"VIEWLEDGER_{process.upper()}_METRICS_PORT"]
-    assert SCRAPED[process] == [f"{process}:{port}"]
+    assert SCRAPED[job] == [f"{process}:{port}"]
     assert not [each for each in SERVICES[process].get("ports", []) if str(port) in each], "it is for Prometheus alone"
 
 

@@ -14,7 +14,7 @@ TEXT = (PROJECT / "docker-compose.yml").read_text()
 COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 PROGRAM = ["python", "-P", "-m", "jobs.cli"]
-ONE_TIME = {"topics", "schema", "folders", "rights", "batch", "billing"}
+ONE_TIME = {"topics", "schema", "folders", "rights", "billing"}
 DEPENDENCIES = [
     (name, other, settings["condition"])
     for name, service in SERVICES.items()
@@ -25,7 +25,8 @@ DEPENDENCIES = [
 def test_it_has_every_part_of_the_pipeline() -> None:
     assert (
         set(SERVICES)
-        == {"kafka", "redis", "postgres", "namenode", "datanode", "collector", "speed", "api", "sql"} | ONE_TIME
+        == {"kafka", "redis", "postgres", "namenode", "datanode", "collector", "speed", "api", "sql", "batch"}
+        | ONE_TIME
     )
 
 
@@ -135,7 +136,7 @@ def test_ports_are_published_to_this_machine_only() -> None:
 def test_our_services_run_commands_that_exist() -> None:
     ours = [service for service in SERVICES.values() if service["image"] == "viewledger:local"]
     words = [service["entrypoint"][-1] if "entrypoint" in service else service["command"][0] for service in ours]
-    assert sorted(words) == ["batch", "billing", "migrate", "run", "run", "run", "run", "topics"]
+    assert sorted(words) == ["billing", "migrate", "run", "run", "run", "run", "run", "topics"]
     for service in ours:
         command, _ = parsed([*service.get("entrypoint", PROGRAM)[len(PROGRAM) :], *service["command"]])
         assert command.work()

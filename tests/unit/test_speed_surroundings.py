@@ -6,7 +6,6 @@ from uuid import UUID
 
 import pytest
 from prometheus_client import CollectorRegistry
-from starlette.testclient import TestClient
 
 from ingestion.contract.event import Reason, RejectedEvent
 from ingestion.contract.event_contracts import EventContracts
@@ -16,7 +15,6 @@ from jobs.processes.speed import SpeedSettings
 from speed_layer.active_viewers import ActiveViewers
 from speed_layer.chunk import Rejection, judge, spans
 from speed_layer.dead_letter import VALUE_BYTES_MAX, dead_letter
-from speed_layer.http_probes import probe_app
 from speed_layer.latency_histogram import LatencyHistogram
 from speed_layer.prometheus_speed_metrics import PrometheusSpeedMetrics
 from speed_layer.segments import Applied
@@ -120,22 +118,6 @@ def test_metrics_tell_verdicts_latency_and_viewers() -> None:
     assert (value("speed_repairs_total", partition="4"), value("speed_lag_offsets", partition="4")) == (1, 7)
     metrics.partitions_gone([4, 5])
     assert value("speed_lag_offsets", partition="4") is None
-
-
-def test_probes_tell_life_readiness_and_metrics() -> None:
-    ready = [False]
-    client = TestClient(probe_app(is_ready=lambda: ready[0], metrics=lambda: (b"some 1\n", "text/plain")))
-
-    def get(path: str) -> tuple[int, bytes]:
-        answer = client.get(path)
-        return answer.status_code, answer.content
-
-    assert get("/metrics?now") == (200, b"some 1\n")
-    assert get("/healthz") == (200, b"alive\n")
-    assert get("/readyz")[0] == 503
-    ready[0] = True
-    assert get("/readyz") == (200, b"ready\n")
-    assert get("/other")[0] == 404
 
 
 def test_settings_have_defaults_but_for_the_servers_and_show_no_secret() -> None:

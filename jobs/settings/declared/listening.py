@@ -4,7 +4,7 @@ from jobs.settings.kinds import Addresses, Number, Origins, Text, Whole, port
 
 BIND_HOST = Text(
     "VIEWLEDGER_BIND_HOST",
-    read_by="collector, speed, api, sql",
+    read_by="collector, speed, api, sql, `run batch`",
     meaning="the address on which a process listens",
     default="127.0.0.1",
 )
@@ -57,6 +57,13 @@ SPEED_METRICS_PORT = port(
     default=17072,
     least=0,
 )
+BATCH_METRICS_PORT = port(
+    "VIEWLEDGER_BATCH_METRICS_PORT",
+    read_by="`run batch`",
+    meaning="the port of `/metrics` and of the probes; 0: a free one",
+    default=17077,
+    least=0,
+)
 LISTEN_FD = Whole(
     "VIEWLEDGER_LISTEN_FD",
     read_by="collector, api",
@@ -75,7 +82,7 @@ DRAIN_SECONDS = Number(
 )
 HTTP_CONNECTIONS = Whole(
     "VIEWLEDGER_HTTP_CONNECTIONS",
-    read_by="collector, speed, api",
+    read_by="collector, speed, api, `run batch`",
     meaning="how many connections a process takes",
     default=5_000,
     least=1,
@@ -83,7 +90,7 @@ HTTP_CONNECTIONS = Whole(
 )
 HTTP_CONNECTIONS_PER_ADDRESS = Whole(
     "VIEWLEDGER_HTTP_CONNECTIONS_PER_ADDRESS",
-    read_by="collector, speed, api",
+    read_by="collector, speed, api, `run batch`",
     meaning="how many of them from one address that is not a trusted proxy's",
     default=500,
     least=1,
@@ -91,7 +98,7 @@ HTTP_CONNECTIONS_PER_ADDRESS = Whole(
 )
 HTTP_URL_BYTES = Whole(
     "VIEWLEDGER_HTTP_URL_BYTES",
-    read_by="collector, speed, api",
+    read_by="collector, speed, api, `run batch`",
     meaning="how long a URL may be",
     default=8_192,
     least=256,
@@ -99,7 +106,7 @@ HTTP_URL_BYTES = Whole(
 )
 HTTP_HEADER_BYTES = Whole(
     "VIEWLEDGER_HTTP_HEADER_BYTES",
-    read_by="collector, speed, api",
+    read_by="collector, speed, api, `run batch`",
     meaning="how large a request's headers may be together",
     default=32_768,
     least=1_024,
@@ -107,7 +114,7 @@ HTTP_HEADER_BYTES = Whole(
 )
 HTTP_HEADER_SECONDS = Number(
     "VIEWLEDGER_HTTP_HEADER_SECONDS",
-    read_by="collector, speed, api",
+    read_by="collector, speed, api, `run batch`",
     meaning="how long the headers may take to arrive",
     default=10.0,
     least=0.1,
@@ -115,7 +122,7 @@ HTTP_HEADER_SECONDS = Number(
 )
 HTTP_BODY_SECONDS = Number(
     "VIEWLEDGER_HTTP_BODY_SECONDS",
-    read_by="collector, speed, api",
+    read_by="collector, speed, api, `run batch`",
     meaning="how long a body may take to arrive; routes have shorter times of their own",
     default=120.0,
     least=1,
@@ -123,7 +130,7 @@ HTTP_BODY_SECONDS = Number(
 )
 HTTP_STALL_SECONDS = Number(
     "VIEWLEDGER_HTTP_STALL_SECONDS",
-    read_by="collector, speed, api",
+    read_by="collector, speed, api, `run batch`",
     meaning="how long a client may leave sent data unread",
     default=60.0,
     least=1,
@@ -131,7 +138,7 @@ HTTP_STALL_SECONDS = Number(
 )
 TRUSTED_PROXIES = Addresses(
     "VIEWLEDGER_TRUSTED_PROXIES",
-    read_by="collector, speed, api",
+    read_by="collector, speed, api, `run batch`",
     meaning="the proxies whose `X-Forwarded-For` is believed",
     default=(),
 )

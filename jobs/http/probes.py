@@ -8,22 +8,24 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from jobs.http.metrics import MEDIA_TYPE
 
-def probe_app(*, is_ready: Callable[[], bool], metrics: Callable[[], tuple[bytes, str]]) -> Starlette:
+
+def probe_app(*, obstacle: Callable[[], str | None], metrics: Callable[[], bytes]) -> Starlette:
     """Return the ASGI application. `/healthz` reports that the process is alive, `/readyz` that it is doing its work.
 
-    `metrics` returns (body, content type). All callables run in the server's thread and must not block.
+    `obstacle` returns why it cannot do its work now; None if it can. Both run in the server's thread and must not wait.
     """
 
     async def healthz(_: Request) -> Response:
         return PlainTextResponse("alive\n")
 
     async def readyz(_: Request) -> Response:
-        return PlainTextResponse("ready\n") if is_ready() else PlainTextResponse("not ready\n", 503)
+        why_not = obstacle()
+        return PlainTextResponse("ready\n") if why_not is None else PlainTextResponse(f"not ready: {why_not}\n", 503)
 
     async def figures(_: Request) -> Response:
-        body, content_type = metrics()
-        return Response(body, headers={"Content-Type": content_type})
+        return Response(metrics(), headers={"Content-Type": MEDIA_TYPE})
 
     async def refused(_: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500

@@ -1,7 +1,7 @@
 """Fakes of what a batch run uses, in memory and without Spark: `FakeWarehouse` and the ports beside it."""
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -219,17 +219,12 @@ class MemoryVersions:
 
 @dataclass
 class MemoryCatalogue:
-    """The port `CatalogueFacts`: one dictionary for each catalogue version from 1 on."""
+    """One dictionary of facts for each catalogue version from 1 on."""
 
     versions: list[dict[str, VideoFacts]] = field(default_factory=list)
 
     def latest_version(self) -> int:
         return len(self.versions)
-
-    def facts(self, versions: Collection[int]) -> Iterable[tuple[int, str, VideoFacts]]:
-        for version in sorted(set(versions) - {0}):
-            for video_id, known in self.versions[version - 1].items():
-                yield version, video_id, known
 
 
 @dataclass

@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 
 from batch_layer.gate.ports import GateReport
 from batch_layer.gate.spark_gate_sums import Gate, Subject
+from batch_layer.judging.spark_billability import facts_frame
 from batch_layer.lake.spark_session import open_session
 from batch_layer.lake.spark_settings import SparkSettings, folder_catalog
 from batch_layer.published.spark_connect_server import TOKEN_VARIABLE
@@ -140,6 +141,17 @@ class SparkMemoryLog(MemoryLog):
         return self._spark.createDataFrame(table)
 
 
+@dataclass
+class SparkMemoryCatalogue(MemoryCatalogue):
+    """The port `CatalogueFacts`."""
+
+    spark: SparkSession | None = None
+
+    def facts(self, version: int) -> DataFrame:
+        assert self.spark is not None
+        return facts_frame(self.spark, self.versions[version - 1].items() if version else ())
+
+
 def whole_gate(spark: SparkSession, subject: Subject, run_id: str, folder: Path) -> GateReport:
     """The gate of the product; its library takes two seconds to load, so the first run loads it and no import."""
     from batch_layer.gate import gx_gate
@@ -189,7 +201,7 @@ class MemoryRun:
     log: SparkMemoryLog
     speed: MemorySpeed
     versions: MemoryVersions
-    catalogue: MemoryCatalogue
+    catalogue: SparkMemoryCatalogue
     warehouse: SparkWarehouse
     metrics: QuietMetrics
     decisions: MemoryDecisions = field(default_factory=MemoryDecisions)
@@ -199,7 +211,11 @@ class MemoryRun:
     def with_partitions(
         cls, spark: SparkSession, partition_count: int, reports: Path, gate: Gate = whole_gate
     ) -> "MemoryRun":
-        log, catalogue, versions = SparkMemoryLog(spark, partition_count), MemoryCatalogue(), MemoryVersions()
+        log, catalogue, versions = (
+            SparkMemoryLog(spark, partition_count),
+            SparkMemoryCatalogue(spark=spark),
+            MemoryVersions(),
+        )
         warehouse = SparkWarehouse(spark, log, catalogue, staging=versions.staging, reports=reports, gate=gate)
         speed = MemorySpeed([None] * partition_count)
         return cls(spark, log, speed, versions, catalogue, warehouse, QuietMetrics())

@@ -1,13 +1,12 @@
-"""The catalogue's facts as a table: what changed since the last run, video by video."""
+"""The catalogue's facts as a table: what changed since the last run, video by video; and the policy of each day."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from batch_layer.judging.spark_judging import Rules
 from batch_layer.lake.spark_kept import Kept, kept
 from batch_layer.lake.spark_stored import with_position
 from ingestion.contract.policy import CountingPolicy, policy_on
@@ -39,32 +38,19 @@ def changed_facts(stored: DataFrame, facts: DataFrame, catalogue_version: int) -
     return FactChanges(kept(removed), kept(added), Kept(changed.rows.select("video_id"), changed.count))
 
 
-def rules_of(
-    stored: DataFrame,
-    facts_of: Callable[[int], DataFrame],
-    catalogue_version: int,
-    *,
-    former: Mapping[date, DayRules],
-    touched: Collection[date],
-    policies: tuple[CountingPolicy, ...],
-) -> tuple[FactChanges, Rules]:
-    """Return how the catalogue changed since the former rules, and what events are judged by now.
+def unchanged_facts(stored: DataFrame) -> FactChanges:
+    """Return what changes while the catalogue does not."""
+    none = stored.where(F.lit(False))
+    return FactChanges(Kept(with_position(none), 0), Kept(none, 0), Kept(none.select("video_id"), 0))
 
-    A day keeps the policy it began with; the catalogue is one for all days. `facts_of` returns the facts of a version.
-    """
+
+def policies_of(
+    former: Mapping[date, DayRules], touched: Collection[date], policies: tuple[CountingPolicy, ...]
+) -> dict[date, CountingPolicy]:
+    """Return the policy of every event day, stored or new; a day keeps the one it began with."""
     by_version = {policy.version: policy for policy in policies}
-    by_day = {day: policy_on(day, policies) for day in touched}
-    by_day |= {day: by_version[rules.policy_version] for day, rules in former.items()}
-    if catalogue_version == catalogue_of(former):
-        changes = FactChanges(
-            Kept(with_position(stored).where(F.lit(False)), 0),
-            Kept(stored.where(F.lit(False)), 0),
-            Kept(stored.select("video_id").where(F.lit(False)), 0),
-        )
-        return changes, Rules(by_day, touched, stored, changes.videos)
-    facts = facts_of(catalogue_version)
-    changes = changed_facts(stored, facts, catalogue_version)
-    return changes, Rules(by_day, touched, facts, changes.videos)
+    of_new = {day: policy_on(day, policies) for day in touched}
+    return of_new | {day: by_version[rules.policy_version] for day, rules in former.items()}
 
 
 def catalogue_of(rules: Mapping[date, DayRules]) -> int:

@@ -44,7 +44,7 @@ class Rules:
     touched: Collection[date]
     """The event days of the events to be judged."""
     facts: DataFrame
-    """The catalogue's facts: video_id, length_seconds, own_viewers."""
+    """The table of the catalogue's facts, as the run has changed it."""
     changed_videos: Kept
     """The videos whose facts are others than those that their stored events were judged by: video_id."""
 

@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 from batch_layer.judging.spark_accepted import accepted_rows, with_accepted
 from batch_layer.judging.spark_aggregates import rejected_events, whole
 from batch_layer.judging.spark_decode import COLUMNS, PERSON, decode
+from batch_layer.judging.spark_facts import unchanged_facts
 from batch_layer.judging.spark_judging import Rules, Stored, judge
 from batch_layer.lake.aggregates import AGGREGATES
 from batch_layer.lake.content import Content
@@ -75,25 +76,27 @@ class Recount:
         # with the columns of today: the snapshots of the version may have those of an earlier release
         nothing = {name: self.tables.newest(name).where(F.lit(False)) for name in (EVENTS, VIEWERS)}
         policies = {day: self.policies[each.policy_version] for day, each in self.version.day_rules.items()}
+        facts = self._written_facts()
         judged = judge(
             Stored(nothing[EVENTS], nothing[VIEWERS], frozenset()),
             decoded,
             Kept(with_position(nothing[EVENTS]), 0),
-            Rules(
-                policies, frozenset(policies), self.facts, Kept(self.facts.select("video_id").where(F.lit(False)), 0)
-            ),
+            Rules(policies, frozenset(policies), facts, unchanged_facts(facts).videos),
         )
         self._replace(EVENTS, judged.added)
         self._replace(VIEWERS, decoded.where("viewer_hash IS NOT NULL"))
+        events = self.tables.on_branch(EVENTS, self.branch)
+        self._replace(REJECTED_EVENTS, rejected_events(decoded, raw))
+        for aggregate in AGGREGATES:
+            self._replace(aggregate.table, whole(events, aggregate))
+
+    def _written_facts(self) -> DataFrame:
         known = self.tables.on_branch(VIDEO_FACTS, self.branch).select(
             "video_id", F.col("since_version").alias("known_since")
         )
         since = F.coalesce("known_since", F.lit(self.catalogue_version).cast("bigint")).alias("since_version")
         self._replace(VIDEO_FACTS, self.facts.join(known, "video_id", "left").withColumn("since_version", since))
-        events = self.tables.on_branch(EVENTS, self.branch)
-        self._replace(REJECTED_EVENTS, rejected_events(decoded, raw))
-        for aggregate in AGGREGATES:
-            self._replace(aggregate.table, whole(events, aggregate))
+        return self.tables.on_branch(VIDEO_FACTS, self.branch)
 
     def differences(self) -> list[Difference]:
         """Compare the branch with the published snapshots part by part, and with the manifest as a whole."""

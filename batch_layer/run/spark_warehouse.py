@@ -13,7 +13,6 @@ from batch_layer.archive.ports import Archived
 from batch_layer.archive.spark_archive import RecordSource, append_raw, verify_archived
 from batch_layer.gate.ports import GateReport
 from batch_layer.gate.spark_gate_sums import Gate, Subject
-from batch_layer.judging.ports import CatalogueFacts
 from batch_layer.judging.spark_accepted import (
     accepted_rows,
     moved_events,
@@ -26,10 +25,10 @@ from batch_layer.judging.spark_aggregates import (
     rejected_events,
     verdict_counts,
 )
-from batch_layer.judging.spark_billability import facts_frame
+from batch_layer.judging.spark_catalogue import CatalogueFacts
 from batch_layer.judging.spark_decode import COLUMNS, PERSON, decode
-from batch_layer.judging.spark_facts import catalogue_of, rules_of
-from batch_layer.judging.spark_judging import Stored, judge
+from batch_layer.judging.spark_facts import FactChanges, catalogue_of, changed_facts, policies_of, unchanged_facts
+from batch_layer.judging.spark_judging import Rules, Stored, judge
 from batch_layer.lake.aggregates import AGGREGATES, BY_VIDEO
 from batch_layer.lake.content import Content
 from batch_layer.lake.iceberg_tables import IcebergTables, branch_of
@@ -138,23 +137,18 @@ class SparkWarehouse:
             decoded = with_accepted(decoded, accepted_rows(self._spark, decoded, accepted))
         latest = self._catalogue.latest_version()
         days = touched_days(decoded, moved.rows if moved.count else None)
-        facts, rules = rules_of(
-            on.read(VIDEO_FACTS),
-            self._catalogue_facts,
-            latest,
-            former=branch.rules,
-            touched=days,
-            policies=self._policies,
-        )
-        judged = judge(stored, decoded, moved, rules)
+        facts = self._changed_facts(on.read(VIDEO_FACTS), catalogue_of(branch.rules), latest)
+        fact_changes = on.replace(VIDEO_FACTS, facts.removed, facts.added)
+        policies = policies_of(branch.rules, days, self._policies)
+        judged = judge(stored, decoded, moved, Rules(policies, days, on.read(VIDEO_FACTS), facts.videos))
         changes = {
             EVENTS: _read_once(on.replace_many(EVENTS, judged.removed, judged.added, row_count), row_count),
-            VIDEO_FACTS: on.replace(VIDEO_FACTS, facts.removed, facts.added),
+            VIDEO_FACTS: fact_changes,
             VIEWERS: replaced_viewers(on, decoded, moved, row_count),
         }
         branch.engine.events.append(changes[EVENTS])
         engine = JudgedRows(archived.raw, archived.sent, decoded, moved, changes)
-        day_rules = {day: DayRules(each.version, latest) for day, each in rules.policies.items()}
+        day_rules = {day: DayRules(each.version, latest) for day, each in policies.items()}
         touched = changes[EVENTS].days()
         return JudgedPiece(
             piece,
@@ -273,11 +267,15 @@ class SparkWarehouse:
             branch=branch_of(run_id),
             policies={policy.version: policy for policy in self._policies},
             catalogue_version=catalogue_version,
-            facts=self._catalogue_facts(catalogue_version),
+            facts=self._catalogue.facts(catalogue_version),
         )
 
-    def _catalogue_facts(self, version: int) -> DataFrame:
-        return facts_frame(self._spark, ((video_id, known) for _, video_id, known in self._catalogue.facts({version})))
+    def _changed_facts(self, stored: DataFrame, former: int, latest: int) -> FactChanges:
+        return (
+            unchanged_facts(stored)
+            if latest == former
+            else changed_facts(stored, self._catalogue.facts(latest), latest)
+        )
 
     def _on(self, branch: Branch) -> BranchTables:
         return BranchTables(self.tables, branch.run_id)

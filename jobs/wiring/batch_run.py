@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 from batch_layer.archive.kafka_log_ends import KafkaLogEnds
 from batch_layer.errors import RefusedError
-from batch_layer.judging.postgres_catalogue import PostgresCatalogueFacts
 from batch_layer.judging.postgres_late_decisions import PostgresLateDecisions
 from batch_layer.reconciling.postgres_reconciliations import PostgresReconciliations
 from batch_layer.run.ports import Warehouse
@@ -119,12 +118,13 @@ def _session(chosen: BatchSettings, warm: "SparkSession | None", *, is_short: bo
 def _warehouse(chosen: BatchSettings, spark: "SparkSession", log_base: int) -> Warehouse:
     from batch_layer.archive.spark_archive import KafkaSource
     from batch_layer.gate import gx_gate
+    from batch_layer.judging.spark_catalogue import SparkCatalogueFacts
     from batch_layer.run.spark_warehouse import SparkWarehouse
 
     return SparkWarehouse(
         spark,
         KafkaSource(spark, chosen.bootstrap, log_base),
-        PostgresCatalogueFacts(chosen.postgres_url),
+        SparkCatalogueFacts(spark, chosen.postgres_url),
         staging=PostgresStaging(chosen.postgres_url),
         reports=chosen.reports,
         gate=gx_gate.judge,

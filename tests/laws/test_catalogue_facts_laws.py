@@ -10,7 +10,7 @@ import psycopg2
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from batch_layer.judging.spark_catalogue import catalogue_facts
+from batch_layer.judging.spark_catalogue import SparkCatalogueFacts
 from batch_layer.lake.spark_errors import translated
 from billing.postgres_session import connector
 from billing.terms.catalogue import Catalogue, Payee, Video
@@ -21,7 +21,12 @@ from ingestion.contract.unavailable import Part, UnavailableError
 from tests.billing_postgres import own_database
 
 VIDEOS = 500
-PAYEES = (Payee("ann", "Ann", "viewer of ann"), Payee("ben", "Ben", "viewer of ben"), Payee("none", "None"))
+PAYEES = (
+    Payee("ann", "Ann", "viewer of ann"),
+    Payee("ben", "Ben", "Viewer of Ben"),  # a language's order would put it after the first
+    Payee("eve", "Eve", "übermorgen"),
+    Payee("none", "None"),
+)
 SECRET = "of-nobody's-business"
 
 
@@ -45,8 +50,7 @@ def expected(catalogue: Catalogue) -> dict[str, VideoFacts]:
         shares = [share for share in catalogue.owners if share.video_id == each.video_id]
         own = [OwnViewer(name, share.from_on, share.to_on) for share in shares if (name := viewers[share.payee_id])]
         if own or each.length_seconds is not None:
-            in_order = sorted(own, key=lambda viewer: (viewer.from_on, viewer.user_id))
-            found[each.video_id] = VideoFacts(each.length_seconds, tuple(in_order))
+            found[each.video_id] = VideoFacts(each.length_seconds, tuple(sorted(own)))
     return found
 
 
@@ -76,22 +80,24 @@ def test_the_facts_of_each_version_are_those_of_its_catalogue(spark: SparkSessio
         cursor.execute("SELECT catalogue_version FROM billing.catalogue_versions ORDER BY 1")
         versions = [number for (number,) in cursor.fetchall()]
     for number, catalogue in zip(versions, imported, strict=True):
-        rows = catalogue_facts(spark, url, number)
+        rows = SparkCatalogueFacts(spark, url).facts(number)
         assert facts_of(rows) == expected(catalogue)
         assert rows.rdd.getNumPartitions() == spark.sparkContext.defaultParallelism, "tasks share the rows"
-    assert facts_of(catalogue_facts(spark, url, 0)) == {}
+    assert facts_of(SparkCatalogueFacts(spark, url).facts(0)) == {}
+    in_force = catalogues.newest_catalogue()
+    assert SparkCatalogueFacts(spark, url).latest_version() == (in_force[0] if in_force else 0)
 
 
 def test_a_video_without_owner_viewers_has_none_of_them_rather_than_an_unknown_number(
     spark: SparkSession, url: str
 ) -> None:
-    rows = catalogue_facts(spark, url, 1).where("own_viewers IS NULL")
+    rows = SparkCatalogueFacts(spark, url).facts(1).where("own_viewers IS NULL")
     assert rows.count() == 0
 
 
 def test_a_postgres_that_is_away_is_named_and_its_password_is_not(spark: SparkSession) -> None:
     def read() -> object:
-        rows = catalogue_facts(spark, f"postgresql://viewledger:{SECRET}@127.0.0.1:9/viewledger", 1)
+        rows = SparkCatalogueFacts(spark, f"postgresql://viewledger:{SECRET}@127.0.0.1:9/viewledger").facts(1)
         plan: Any = rows._jdf
         assert SECRET not in plan.queryExecution().toString(), "plans are logged and shown"
         return rows.count()

@@ -27,8 +27,8 @@ def refuse_differences(version: int, differences: Sequence[str]) -> None:
 
 def silence_libraries() -> None:
     """Keep what libraries log out of our logs: it adds nothing to our sentences."""
-    for library in ("kafka", "py4j", "great_expectations"):
-        logging.getLogger(library).setLevel(logging.CRITICAL)
+    for library in map(logging.getLogger, ("kafka", "py4j", "great_expectations")):
+        library.handlers, library.propagate = [logging.NullHandler()], False
     # py4j also uses the root logger; records of other loggers do not pass its filters
     logging.getLogger().addFilter(_nothing)
 

@@ -25,7 +25,7 @@ from jobs.resilience.patience import BETWEEN_RUNS
 from jobs.settings.state_home import PROJECT
 from tests.batch_on_stack import Batch, own_batch
 
-WITHIN_SECONDS = 180.0
+WITHIN_SECONDS = 400.0
 
 
 class Driver:

@@ -1,10 +1,13 @@
 """The network of a request's client, the only part of its address that is kept. Pure."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 IPV4_PREFIX_LENGTH = 24
 IPV6_PREFIX_LENGTH = 48
+SHORT_LENGTH_MAX = 64
+"""No address with its zone and prefix length is longer in practice."""
 
 Network = str
 """A network in the form `192.0.2.0/24`."""
@@ -15,6 +18,11 @@ def network_of(text: str) -> Network | None:
 
     An IPv4 address written as IPv6 (`::ffff:192.0.2.1`) counts as IPv4; a zone (`%eth0`) is dropped.
     """
+    # parsing an address costs as much as reading an event; only short texts are kept, so that memory is bounded
+    return _network_of_short(text) if len(text) <= SHORT_LENGTH_MAX else _network_of(text)
+
+
+def _network_of(text: str) -> Network | None:
     address_text, _, length = text.strip().partition("/")
     try:
         address = _plain(ip_address(address_text.partition("%")[0]))
@@ -28,6 +36,9 @@ def network_of(text: str) -> Network | None:
     return str(ip_network((address, keep), strict=False))
 
 
+_network_of_short = lru_cache(maxsize=10_000)(_network_of)
+
+
 def client_address(peer: str | None, forwarded_for: Sequence[str], trusted_proxies: frozenset[str]) -> str | None:
     """Return the address that a request came from.
 
@@ -35,7 +46,7 @@ def client_address(peer: str | None, forwarded_for: Sequence[str], trusted_proxi
     from its end, where our own proxies write, up to the first address that is not a trusted proxy. Entries before
     it could have been invented by the client.
     """
-    if peer is None or _known_as(peer) not in trusted_proxies:
+    if peer is None or not trusted_proxies or _known_as(peer) not in trusted_proxies:
         return peer
     hops = [hop.strip() for line in forwarded_for for hop in line.split(",")]
     for hop in reversed(hops):

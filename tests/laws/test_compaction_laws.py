@@ -1,19 +1,21 @@
 """What a compaction does to tables of real Spark and Iceberg: few files, the same rows, and every version as it was."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
 from batch_layer.errors import DifferenceError
-from batch_layer.lake.iceberg_tables import IcebergTables
+from batch_layer.lake.iceberg_tables import IcebergTables, branch_of
 from batch_layer.lake.spark_content_hash import contents
+from batch_layer.lake.spark_kept import kept
 from batch_layer.lake.tables import EVENTS, RAW_EVENTS, TABLES, VIEWERS, VIEWS_BY_VIDEO
 from batch_layer.maintaining.compact import CompactionPorts, CompactionResult, compact
-from batch_layer.maintaining.compaction import CompactionLimits, by_table
+from batch_layer.maintaining.compaction import CompactionLimits, PartFiles, by_table
 from batch_layer.maintaining.iceberg_compaction import IcebergCompaction
 from batch_layer.maintaining.iceberg_upkeep import IcebergUpkeep
 from batch_layer.reconciling.reconcile import known_differences
@@ -125,3 +127,32 @@ def test_a_changed_file_of_the_archive_is_not_compacted(compacting: Compacting) 
     with pytest.raises(DifferenceError, match="nothing is compacted until"):
         compacting.compact()
     assert compacting.current.version == 2
+
+
+class LosesRows(IcebergCompaction):
+    """Loses a row of a table while it compacts."""
+
+    lost = EVENTS
+
+    def rewrite(self, run_id: str, base: PublishedVersion, parts: Sequence[PartFiles]) -> None:
+        super().rewrite(run_id, base, parts)
+        rows = kept(self._tables.on_branch(self.lost, branch_of(run_id))).rows
+        self._tables.overwrite(self.lost, branch_of(run_id), rows.exceptAll(rows.limit(1)), F.lit(True))
+
+
+def test_a_compaction_that_lost_a_row_is_refused_and_changes_nothing(compacting: Compacting) -> None:
+    versions = published(compacting.run, random.Random(7), 2)
+    tables = LosesRows(compacting.spark)
+    compacting.tables = tables
+    for tables.lost in (RAW_EVENTS, EVENTS, VIEWERS, VIEWS_BY_VIDEO):
+        with pytest.raises(DifferenceError, match=f"{tables.lost} .*nothing was compacted"):
+            compacting.compact()
+    tables.lost = EVENTS
+    raw_alone = [each for each in tables.files(versions[-1].snapshots) if each.table == RAW_EVENTS]
+    tables.rewrite("raw-alone", versions[-1], raw_alone)
+    differences = tables.compare("raw-alone", versions[-1], raw_alone).differences
+    assert {each.partition(" of ")[0] for each in differences} == {EVENTS}
+    assert "other files after the compaction of other days" in differences[0]
+    assert compacting.current == versions[-1]
+    assert {name: IcebergTables(compacting.spark).main(name) for name in TABLES} == dict(versions[-1].snapshots)
+    assert compacting.archive_differences() == ()

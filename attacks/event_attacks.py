@@ -108,7 +108,12 @@ def repeated_events(site: Site) -> Iterator[str | None]:
 
 def collector_fields(site: Site) -> Iterator[str | None]:
     """A sender supplies what only the collector knows: when it was received, from where, by which agent."""
-    forged = {"received_at": "2020-01-01T00:00:00Z", "client_network": "10.1.2.0/24", "user_agent": "forged"}
+    forged = {
+        "received_at": "2020-01-01T00:00:00Z",
+        "client_network": "10.1.2.0/24",
+        "network_kind": "relay/1",
+        "user_agent": "forged",
+    }
     event = site.event(**forged)
     site.result_of(event)
     kept = [each for each in site.messages() if event["event_id"].encode() in (each.value or b"")]

@@ -21,7 +21,7 @@ CAP = 4
 ADVERTISEMENTS_MAX = 50
 LAST_YEAR = 9998
 CAP_WINDOW = timedelta(hours=24)
-ADDED_BY_THE_COLLECTOR = ("received_at", "client_network", "user_agent")
+ADDED_BY_THE_COLLECTOR = ("received_at", "client_network", "user_agent", "network_kind")
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ def network_of(text: str) -> Network | None:
 def _network_of(text: str) -> Network | None:
     address_text, _, length = text.strip().partition("/")
     try:
-        address = _plain(ip_address(address_text.partition("%")[0]))
+        address = plain(ip_address(address_text.partition("%")[0]))
     except ValueError:
         return None
     keep = IPV4_PREFIX_LENGTH if address.version == 4 else IPV6_PREFIX_LENGTH
@@ -64,13 +64,14 @@ def trusted_proxies(text: str) -> frozenset[str]:
     found = set()
     for entry in filter(None, (part.strip() for part in text.split(","))):
         try:
-            found.add(str(_plain(ip_address(entry))))
+            found.add(str(plain(ip_address(entry))))
         except ValueError as error:
             raise ValueError(f"{entry!r} is not an IP address; give addresses separated by commas") from error
     return frozenset(found)
 
 
-def _plain(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+def plain(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    """Return an IPv4 address that is written as IPv6 (`::ffff:192.0.2.1`) as IPv4."""
     if isinstance(address, IPv6Address):
         return address.ipv4_mapped or address
     return address
@@ -78,6 +79,6 @@ def _plain(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
 
 def _known_as(text: str) -> str:
     try:
-        return str(_plain(ip_address(text)))
+        return str(plain(ip_address(text)))
     except ValueError:
         return text

@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 
 import msgspec
 from starlette.applications import Starlette
@@ -20,6 +20,7 @@ from ingestion.contract.problem import PROBLEM_MEDIA_TYPE, Problem
 from ingestion.contract.unavailable import UnavailableError
 from ingestion.event_rates import EventRates
 from ingestion.intake import USER_AGENT_LENGTH_MAX, AdmittedEvent, Origin, admit, arrival
+from ingestion.network_kinds import NO_KINDS, NetworkKinds
 from ingestion.play_claims import NO_PLAYS, Plays
 from ingestion.ports import EventLog
 from ingestion.prometheus_collector import CollectorMetrics
@@ -39,6 +40,7 @@ class Collector:
     pseudonym_key: bytes
     plays: Plays = NO_PLAYS
     trusted_proxies: frozenset[str] = frozenset()
+    network_kinds: NetworkKinds = NO_KINDS
     acknowledgement_seconds_max: float = 6.0
     """A little more than the log's own bound, which is reached first when all is well."""
     body_seconds_max: float = 15.0
@@ -92,11 +94,12 @@ async def _collect(collector: Collector, request: Request) -> Response:
     events = events_of(body, headers.get) if isinstance(body, bytes) else body
     if isinstance(events, Problem):
         return _problem(events)
-    origin = _origin(request, collector.trusted_proxies)
+    now, broker_time = collector.clock(), collector.event_log.broker_time()
+    origin = _origin(request, collector, (broker_time or now).date())
     if wait := collector.rates.seconds_to_wait(origin.client_network, len(events)):
         collector.metrics.limited.inc(len(events))
         return _problem(Problem(429, "rate_limited", RATE_LIMITED), {"Retry-After": str(wait)})
-    came = arrival(collector.clock(), origin, broker_time=collector.event_log.broker_time())
+    came = arrival(now, origin, broker_time=broker_time)
     outcomes = [
         each if isinstance(each, RejectedEvent) else admit(each, came, collector.pseudonym_key, collector.plays)
         for each in events
@@ -151,13 +154,14 @@ async def _read_body(request: Request, seconds_max: float) -> bytes | Problem:
     return bytes(body)
 
 
-def _origin(request: Request, proxies: frozenset[str]) -> Origin:
+def _origin(request: Request, collector: Collector, on: date) -> Origin:
     peer = request.client.host if request.client is not None else None
-    address = client_address(peer, request.headers.getlist("x-forwarded-for"), proxies)
+    address = client_address(peer, request.headers.getlist("x-forwarded-for"), collector.trusted_proxies)
     user_agent = request.headers.get("user-agent")
     return Origin(
         client_network=network_of(address) if address is not None else None,
         user_agent=user_agent[:USER_AGENT_LENGTH_MAX] if user_agent else None,
+        network_kind=collector.network_kinds.kind_of(address, on),
     )
 
 

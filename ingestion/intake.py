@@ -29,6 +29,8 @@ class Origin(msgspec.Struct, frozen=True):
 
     client_network: str | None = None
     user_agent: str | None = None
+    network_kind: str | None = None
+    """As `network_kinds` says."""
 
 
 class Arrival(msgspec.Struct, frozen=True):
@@ -61,17 +63,13 @@ def arrival(at: datetime, origin: Origin | None, *, broker_time: datetime | None
     """Describe the arrival of events at an instant, by the clock of this machine and by the broker's; both aware.
 
     Without an origin (a file, not a client) an event keeps its own `user_agent`, and the permitted part of its own
-    `client_network`.
+    `client_network`. No event keeps its own `network_kind`.
     """
-    known = {"received_at": instant_text(broker_time or at)}
-    absent: list[str] = []
-    if origin is not None:
-        for name, value in (("client_network", origin.client_network), ("user_agent", origin.user_agent)):
-            if value is None:
-                absent.append(name)
-            else:
-                known[name] = value
-    return Arrival(broker_time, {name: _text(value) for name, value in known.items()}, tuple(absent))
+    found = {"network_kind": None} if origin is None else msgspec.structs.asdict(origin)
+    known = {name: value for name, value in found.items() if value is not None}
+    fields = {"received_at": instant_text(broker_time or at), **known}
+    absent = tuple(name for name in found if name not in known)
+    return Arrival(broker_time, {name: _text(value) for name, value in fields.items()}, absent)
 
 
 def admit(raw: bytes, came: Arrival, key: bytes, plays: Plays = NO_PLAYS) -> AdmittedEvent | RejectedEvent:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, StrEnum
 
-from ingestion.contract.agent_lists import ListsInForce, lists_in_force, shipped_lists
+from ingestion.contract.agent_lists import ListsInForce, finder, lists_in_force, remover, shipped_lists
 from ingestion.contract.event import Reason, ViewEvent
 
 INVALID_SINCE_CONTRACT = 3
@@ -100,7 +100,7 @@ def load_lists() -> None:
     """Read and compile the lists that `invalid_reason` uses, so that a broken one is known before any event is judged.
 
     Raises:
-        AgentListError: a list is not what the program was shipped with.
+        ListError: a list is not what the program was shipped with.
     """
     _readers()
 
@@ -121,8 +121,8 @@ class _AgentReader:
 
     def __init__(self, lists: ListsInForce) -> None:
         self.since = lists.since
-        self._names_robot = lists.robots.finder()
-        self._without_devices = lists.devices.remover()
+        self._names_robot = finder(lists.robots)
+        self._without_devices = remover(lists.devices)
         self.read = functools.lru_cache(KEPT_AGENTS_MAX)(self._read)
 
     def _read(self, agent: str) -> _AgentFacts:

@@ -28,6 +28,7 @@ from jobs.settings.declared.listening import (
 from jobs.settings.declared.pipeline import ACKNOWLEDGEMENT_MS_MAX, PLAYS_REQUIRED
 from jobs.settings.declared.servers import KAFKA_BOOTSTRAP, TOPIC_VIDEO_VIEWS
 from jobs.telemetry.json_log import log_json
+from jobs.wiring.dated_lists import network_kinds
 from jobs.wiring.event_log import connect
 from jobs.wiring.plays import read_plays
 from jobs.wiring.pseudonyms import read_pseudonym_key
@@ -76,6 +77,7 @@ def run() -> ExitCode:
     """Serve until stopped; return UNAVAILABLE if no broker answers at the start or the port is taken."""
     chosen = CollectorSettings.from_environ(settings.environment())
     log_json()
+    kinds = network_kinds()
     listener = chosen.http.listen()
     event_log = connect(chosen.bootstrap, chosen.topic, chosen.acknowledgement_ms_max)
     collector = Collector(
@@ -84,6 +86,7 @@ def run() -> ExitCode:
         pseudonym_key=chosen.key,
         plays=chosen.plays,
         trusted_proxies=chosen.proxies,
+        network_kinds=kinds,
         rates=EventRates(chosen.events_per_network, time.monotonic),
         acknowledgement_seconds_max=chosen.acknowledgement_ms_max / 1000 + 1,
     )

@@ -45,8 +45,8 @@ from jobs.settings.declared.servers import (
 )
 from jobs.telemetry.figures_file import record_halt
 from jobs.telemetry.json_log import log_json
-from jobs.wiring.agent_lists import check_agent_lists
 from jobs.wiring.attestations import read_attestation_keys
+from jobs.wiring.dated_lists import check_agent_lists
 from jobs.wiring.kafka_record_batches import read_every_batch
 from speed_layer.consume_loop import ConsumeLoop, LoopPorts
 from speed_layer.errors import SpeedLayerError

@@ -22,8 +22,8 @@ from batch_layer.versions.postgres_staging import PostgresStaging
 from batch_layer.versions.postgres_versions import PostgresVersionStore
 from ingestion.contract.unavailable import Part
 from jobs.resilience.patience import try_again
-from jobs.wiring.agent_lists import check_agent_lists
 from jobs.wiring.batch_settings import SHORT_RUN_EVENTS_MAX, BatchSettings
+from jobs.wiring.dated_lists import check_agent_lists
 from jobs.wiring.hdfs_check import check_hdfs
 from jobs.wiring.kafka_record_batches import read_every_batch
 from jobs.wiring.reconcile_ports import note_reconciled, reconcile_ports

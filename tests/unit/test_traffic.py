@@ -7,7 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from ingestion.contract.agent_lists import FOLDER, AgentList, AgentListError, lists_in_force, read_lists, shipped_lists
+from ingestion.contract.agent_lists import FOLDER, finder, lists_in_force, remover, shipped_lists
+from ingestion.contract.dated_lists import DatedList, ListError, read_lists
 from ingestion.contract.event import AdView, ViewEvent
 from ingestion.contract.event_contracts import NEWEST
 from ingestion.contract.traffic import (
@@ -169,7 +170,7 @@ def test_answers_are_kept_for_a_bounded_number_of_agents_of_bounded_length() -> 
 
 def test_the_day_of_an_event_chooses_the_versions_of_the_lists() -> None:
     robots, devices = shipped_lists()
-    later = replace(robots, version=2, first_on=date(2027, 3, 1), patterns=("Player/9",))
+    later = replace(robots, version=2, first_on=date(2027, 3, 1), lines=("Player/9",))
     found = lists_in_force((robots, devices, later))
     assert [(each.since, each.robots.version, each.devices.version) for each in found] == [
         (datetime(2027, 3, 1, tzinfo=UTC), 2, 1),
@@ -181,8 +182,8 @@ def test_the_lists_name_their_source_and_licence() -> None:
     for each in shipped_lists():
         assert each.source
         assert each.licence in ("MIT", "Apache-2.0")
-        assert each.patterns
-        each.finder(), each.remover()
+        assert each.lines
+        finder(each), remover(each)
 
 
 def test_a_list_that_was_changed_is_refused_in_one_sentence(tmp_path: Path) -> None:
@@ -191,16 +192,16 @@ def test_a_list_that_was_changed_is_refused_in_one_sentence(tmp_path: Path) -> N
     assert read_lists(tmp_path) == shipped_lists()
     changed = tmp_path / "robots-1.txt"
     changed.write_bytes(changed.read_bytes() + b"Chrome\n")
-    with pytest.raises(AgentListError, match=r"robots-1\.txt has the SHA-256 .*; install the program again"):
+    with pytest.raises(ListError, match=r"robots-1\.txt has the SHA-256 .*; install the program again"):
         read_lists(tmp_path)
     changed.unlink()
-    with pytest.raises(AgentListError, match=r"robots-1\.txt cannot be read .*; install the program again"):
+    with pytest.raises(ListError, match=r"robots-1\.txt cannot be read .*; install the program again"):
         read_lists(tmp_path)
 
 
 def test_a_pattern_that_is_none_is_refused_with_the_name_of_its_list() -> None:
-    broken: AgentList = replace(shipped_lists()[0], patterns=("(",))
-    with pytest.raises(AgentListError, match="list robots 1 has a pattern that RE2 refuses"):
-        broken.finder()
-    with pytest.raises(AgentListError, match="list robots 1 has a pattern that RE2 refuses"):
-        broken.remover()
+    broken: DatedList = replace(shipped_lists()[0], lines=("(",))
+    with pytest.raises(ListError, match="list robots 1 has a pattern that RE2 refuses"):
+        finder(broken)
+    with pytest.raises(ListError, match="list robots 1 has a pattern that RE2 refuses"):
+        remover(broken)

@@ -13,6 +13,7 @@ from attacks import (
     event_attacks,
     framing_attacks,
     login_attacks,
+    play_attacks,
     poison_attacks,
     portal_attacks,
     request_attacks,
@@ -28,6 +29,7 @@ from jobs.exit_codes import ExitCode
 
 ATTACKS: Mapping[str, Attack] = {
     **event_attacks.FAMILY,
+    **play_attacks.FAMILY,
     **poison_attacks.FAMILY,
     **token_attacks.FAMILY,
     **portal_attacks.FAMILY,

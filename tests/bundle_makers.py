@@ -1,8 +1,9 @@
 """Random periods, billed by the product's own rules in memory and written as bundles."""
 
+import json
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -103,6 +104,15 @@ def random_month(seed: int, *, rows: int = 30) -> Month:
             _approve(run, books)
     paid = paid_out(chance, books, NOON)
     return Month(catalogue, contracts, counts, list(_records(chance, paid, catalogue, contracts)))
+
+
+def month_with(is_wanted: Callable[[dict[str, Any]], object], seed: int, *, rows: int = 30) -> Month:
+    """Return the first random month, from every second seed on, in which a record's content is wanted.
+
+    What a month holds is chance: a law that needs a certain record looks for a month that has one.
+    """
+    months = (random_month(each, rows=rows) for each in range(seed, seed + 40, 2))
+    return next(month for month in months if any(is_wanted(json.loads(each.content)) for each in month.records))
 
 
 def _approve(run: BillingRun, books: FakeBooks) -> None:

@@ -17,7 +17,7 @@ from billing.proof.checkpoint import Link
 from billing.proof.ed25519_keys import SigningKey, create_key
 from billing.proof.journal import Record, record_of
 from billing.terms.catalogue import Catalogue
-from tests.bundle_makers import Month, random_month, signed
+from tests.bundle_makers import Month, month_with, random_month, signed
 from tests.verifier import verifier
 
 Change = Callable[[list[bytes], int, random.Random], list[bytes]]
@@ -348,7 +348,7 @@ def test_what_is_posted_or_told_against_the_rules_is_found_even_when_it_was_sign
     tmp_path: Path,
     key: SigningKey,
 ) -> None:
-    month, found = random_month(11), 0
+    month, found = month_with(change, 11), 0
     for at, record in enumerate(month.records):
         value = json.loads(record.content)
         if change(value):

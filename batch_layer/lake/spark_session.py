@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+import pyspark
 from py4j.java_gateway import java_import
 from py4j.protocol import Py4JError
 from pyspark.sql import SparkSession
@@ -16,6 +17,8 @@ from batch_layer.lake.spark_errors import translated
 from batch_layer.lake.spark_settings import SparkSettings
 
 PROJECT = Path(__file__).resolve().parents[2]
+CLASS_ARCHIVE = Path(pyspark.__file__).with_name("classes.jsa")
+"""Written by set-up; see `spark_class_archive`."""
 _REPLANNING = "spark.sql.adaptive.enabled"
 
 
@@ -101,12 +104,19 @@ def _stderr_to(log: Path | None) -> Iterator[None]:
         os.close(kept)
 
 
+def _has_its_class_path(settings: SparkSettings) -> bool:
+    """Return whether Java starts with the class path of the archive: with another one it would start more slowly."""
+    return "spark.driver.extraClassPath" not in settings.extra and "SPARK_CONF_DIR" not in os.environ
+
+
 def _options(settings: SparkSettings) -> dict[str, str]:
     # Java's own warnings belong to the log, not among our answers on stdout
     log4j2 = Path(__file__).with_name("log4j2.properties")
     quiet = f"-Xlog:disable -Xlog:all=warning:stderr -Dlog4j2.configurationFile=file:{log4j2}"
     # without memory for a single step nothing can be trusted any more: end, so that this process notices
     quiet += " -XX:+ExitOnOutOfMemoryError"
+    if CLASS_ARCHIVE.exists() and _has_its_class_path(settings):
+        quiet += f" -XX:SharedArchiveFile={CLASS_ARCHIVE}"
     options = {
         "spark.jars": ",".join(sorted(str(path) for path in settings.jars.glob("*.jar"))),
         "spark.driver.memory": settings.driver_memory,

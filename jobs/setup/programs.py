@@ -34,11 +34,15 @@ def with_java_home(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def java_version(program: str) -> int | None:
-    """Return the major version of a `java` program; None if it does not run. The release file is read first."""
-    release = Path(program).resolve().parent.parent / "release"
-    text = release.read_text() if release.is_file() else first_output(program, "-version")
-    found = re.search(r'(?:JAVA_VERSION=|version )"(?:1\.)?(\d+)', text)
+    """Return the major version of a `java` program; None if it does not run."""
+    found = re.search(r'(?:JAVA_VERSION=|version )"(?:1\.)?(\d+)', java_release(program))
     return int(found.group(1)) if found else None
+
+
+def java_release(program: str) -> str:
+    """Return what identifies the build of a `java` program: its release file, or what it prints of its version."""
+    release = Path(program).resolve().parent.parent / "release"
+    return release.read_text() if release.is_file() else first_output(program, "-version")
 
 
 def redis_server() -> str | None:

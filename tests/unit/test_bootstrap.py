@@ -18,6 +18,7 @@ from jobs.setup import bootstrap, programs
 from jobs.setup.bootstrap import (
     alone,
     check_disk,
+    classes_stamp,
     developing_stamp,
     install_system_packages,
     jars_stamp,
@@ -89,7 +90,7 @@ def finish(home: Path) -> Path:
     venv.mkdir()
     (home / "venv").symlink_to(venv.name)
     stamp.parent.mkdir()
-    for each in (venv / "complete", stamp):
+    for each in (venv / "complete", stamp, classes_stamp(venv)):
         each.touch()
     return venv
 
@@ -108,6 +109,23 @@ def test_an_environment_without_its_last_stamp_does_not_count_as_made(tmp_path: 
     assert bootstrap.is_ready(tmp_path, venv, stamps)
     stamps[0].unlink()
     assert not bootstrap.is_ready(tmp_path, venv, stamps)
+
+
+def test_another_java_gets_an_archive_of_its_own_and_starts_without_one_that_cannot_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(what: str, _command: list[str], **_: object) -> None:
+        raise CommandError(f"{what} failed: no such flag", ExitCode.SETUP_FAILED)
+
+    venv = finish(tmp_path)
+    before = classes_stamp(venv)
+    monkeypatch.setattr(programs, "java_release", lambda _program: 'JAVA_VERSION="21.0.1"')
+    monkeypatch.setattr(bootstrap, "run_step", fails)
+    set_up(tmp_path)
+    assert "recording the classes of Spark" in capsys.readouterr().err
+    assert (before.exists(), classes_stamp(venv).exists()) == (False, True)
+    set_up(tmp_path)
+    assert capsys.readouterr().err == ""
 
 
 @pytest.fixture

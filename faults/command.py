@@ -22,6 +22,7 @@ from faults import (
     kafka_faults,
     maintenance_faults,
     redis_faults,
+    resident_faults,
     speed_faults,
 )
 from faults.choosing import chosen, fresh_folder, listing
@@ -43,6 +44,7 @@ FAULTS: dict[str, Fault] = {
     **maintenance_faults.FAULTS,
     **compaction_faults.FAULTS,
     **compaction_faults.ON_SMALL_DISKS,
+    **resident_faults.FAULTS,
     **hand_over.FAULTS,
     **hdfs_faults.FAULTS,
     **archive_faults.FAULTS,
@@ -55,6 +57,7 @@ NEEDING_HDFS = {
     *batch_faults.FAULTS,
     *maintenance_faults.FAULTS,
     *compaction_faults.FAULTS,
+    *resident_faults.FAULTS,
     *hand_over.FAULTS,
     *hdfs_faults.FAULTS,
     *archive_faults.FAULTS,

@@ -11,6 +11,14 @@ from jobs.local_stack.servers import our_command
 from jobs.resilience.failpoints import VARIABLE
 from jobs.settings.state_home import PROJECT
 
+OURS = {
+    "collector": ("COLLECTOR_PORT",),
+    "api": ("API_PORT",),
+    "speed": ("SPEED_METRICS_PORT",),
+    "batch": ("BATCH_METRICS_PORT", "--every", "10s"),
+}
+"""Process → the setting of its port, and its flags."""
+
 
 @dataclass
 class OurProcess:
@@ -44,7 +52,7 @@ class OurProcess:
         self.is_wanted = False
         self.child.send_signal(signal.SIGCONT)
         self.child.send_signal(signal.SIGTERM)
-        return int(self.child.wait(30))
+        return int(self.child.wait(120))
 
     def is_ready(self) -> bool:
         """Return whether /readyz answers that it is ready."""

@@ -19,7 +19,7 @@ import redis
 from faults.batch_runs import BatchRuns
 from faults.kafka_cluster import KafkaCluster
 from faults.kafka_topics import highwaters, make_topics, read_topic
-from faults.our_process import OurProcess
+from faults.our_process import OURS, OurProcess
 from faults.postgres_database import administer, queries
 from faults.redis_node import RedisNode
 from faults.reference import LogMessage
@@ -128,11 +128,11 @@ class Scene:
     def start(self, name: str, failpoint: str = "", *, changes: Mapping[str, str] = {}) -> OurProcess:
         """Start one of our processes, with `changes` to its settings, and keep it running until the scene ends."""
         port = free_ports().api
-        variable = {"collector": "COLLECTOR_PORT", "api": "API_PORT", "speed": "SPEED_METRICS_PORT"}[name]
+        variable, *flags = OURS[name]
         number = sum(each.name == name for each in self.processes)
         process = OurProcess(
             name,
-            ("run", name),
+            ("run", name, *flags),
             port,
             {**self.environ, f"VIEWLEDGER_{variable}": str(port), **changes},
             self.folder / f"{name}{number or ''}.log",

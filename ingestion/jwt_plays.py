@@ -6,7 +6,7 @@ second spelling of a token. A law holds the two against each other.
 """
 
 import hmac
-from binascii import a2b_base64, b2a_base64
+from binascii import b2a_base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,13 +29,11 @@ from ingestion.contract.plays import (
     PlaySigner,
     SignedPlay,
 )
+from ingestion.jwk_set import KEYS_MAX, KeySetError, from_base64url, refuse_repeated, refuse_short
 from ingestion.pseudonym import pseudonym_of, session_pseudonym_of
 
-SECRET_BYTES_MIN = 32
 START_SECONDS = 600
-KEYS_MAX = 64
 _KEY_ID = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z")]
-_ALPHABET = bytes.maketrans(b"-_", b"+/")
 _ALPHABET_OF_URLS = bytes.maketrans(b"+/", b"-_")
 
 
@@ -64,25 +62,20 @@ class PlayKey:
         return f"PlayKey({self.kid!r}, {self.algorithm})"
 
 
-class PlayKeysError(ValueError):
-    """The set of keys cannot be used; the message names the key, never its secret."""
-
-
 def play_keys(text: str | bytes) -> tuple[PlayKey, ...]:
     """Parse a JWK Set (RFC 7517) whose keys are `oct` with HS256 or `OKP`/`Ed25519` with EdDSA, each with a `kid`.
 
     Raises:
-        PlayKeysError: one sentence.
+        KeySetError: one sentence.
     """
     try:
         sent = msgspec.json.decode(text, type=_KeySet).keys
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise PlayKeysError(f"the file is not a JWK Set: {error}") from None
+        raise KeySetError(f"the file is not a JWK Set: {error}") from None
     if not 1 <= len(sent) <= KEYS_MAX:
-        raise PlayKeysError(f"the set has {len(sent)} keys; 1 to {KEYS_MAX} are allowed")
+        raise KeySetError(f"the set has {len(sent)} keys; 1 to {KEYS_MAX} are allowed")
     keys = tuple(_key(each) for each in sent)
-    if len({key.kid for key in keys}) < len(keys):
-        raise PlayKeysError("two keys have the same kid; each key needs one of its own")
+    refuse_repeated([key.kid for key in keys])
     return keys
 
 
@@ -109,22 +102,21 @@ def _key(sent: _SentKey) -> PlayKey:
             private = Ed25519PrivateKey.from_private_bytes(_bytes(sent.d)) if sent.d else None
             public = Ed25519PublicKey.from_public_bytes(_bytes(sent.x))
             if private is not None and private.public_key() != public:
-                raise PlayKeysError(f"the halves of the key {sent.kid} do not belong together; write the set again")
+                raise KeySetError(f"the halves of the key {sent.kid} do not belong together; write the set again")
             return _signing_pair(sent.kid, public, private)
-    except PlayKeysError:
+    except KeySetError:
         raise
     except ValueError:
-        raise PlayKeysError(f"the key {sent.kid} cannot be read; write its numbers in base64url") from None
-    raise PlayKeysError(
+        raise KeySetError(f"the key {sent.kid} cannot be read; write its numbers in base64url") from None
+    raise KeySetError(
         f"the key {sent.kid} is of the kind {sent.kty[:16]!r} with alg {sent.alg[:16]!r}; allowed are oct with HS256 "
         "and OKP of the curve Ed25519 with EdDSA"
     )
 
 
 def secret_key(kid: str, secret: bytes) -> PlayKey:
-    """Return an HS256 key of at least 32 bytes; raise PlayKeysError."""
-    if len(secret) < SECRET_BYTES_MIN:
-        raise PlayKeysError(f"the key {kid} has {len(secret)} bytes; at least {SECRET_BYTES_MIN} are needed")
+    """Return an HS256 key of at least 32 bytes; raise KeySetError."""
+    refuse_short(kid, secret)
 
     def is_signed(message: bytes, signature: bytes) -> bool:
         return hmac.compare_digest(_base64url(hmac.digest(secret, message, "sha256")), signature)
@@ -135,7 +127,7 @@ def secret_key(kid: str, secret: bytes) -> PlayKey:
 def _signing_pair(kid: str, public: Ed25519PublicKey, private: Ed25519PrivateKey | None) -> PlayKey:
     def is_signed(message: bytes, signature: bytes) -> bool:
         try:
-            found = _opened(signature)
+            found = from_base64url(signature)
             public.verify(found, message)
         except (ValueError, InvalidSignature):
             return False
@@ -154,7 +146,7 @@ def play_reader(keys: Sequence[PlayKey], audience: str = AUDIENCE) -> PlayReader
         try:
             signed, _, signature = token.encode("ascii").rpartition(b".")
             head, _, body = signed.partition(b".")
-            header = _header(_opened(head))
+            header = _header(from_base64url(head))
         except (ValueError, RecursionError):  # also those of msgspec and of the codec
             return _MALFORMED
         key = by_id.get(header.kid)
@@ -167,7 +159,7 @@ def play_reader(keys: Sequence[PlayKey], audience: str = AUDIENCE) -> PlayReader
         if not key.is_signed(signed, signature):
             return Reason("play_signature_wrong", "play: the signature is wrong; send the token as it was issued")
         try:
-            play = _claims(_opened(body))
+            play = _claims(from_base64url(body))
         except (ValueError, RecursionError) as error:
             return Reason("play_claims_invalid", f"play: {error}; the signer must correct it")
         if play.audience != audience:
@@ -193,11 +185,11 @@ def play_signer(
     """Return what signs plays that begin now, with the first key that holds a secret.
 
     Raises:
-        PlayKeysError: every key is public.
+        KeySetError: every key is public.
     """
     key = next((each for each in keys if each.secret is not None), None)
     if key is None:
-        raise PlayKeysError("every key is public, so none can sign; add a key with its secret")
+        raise KeySetError("every key is public, so none can sign; add a key with its secret")
 
     def sign(asked: PlayRequest) -> SignedPlay:
         begun = int(clock().timestamp())
@@ -226,15 +218,9 @@ def signed_text(play: Play, key: PlayKey) -> str:
     return jwt.encode(claims, key.secret, key.algorithm, headers={"kid": key.kid, "typ": None})
 
 
-def _opened(part: bytes) -> bytes:
-    """Return the bytes of base64url without padding; raise ValueError for another character."""
-    padded = part.translate(_ALPHABET) + b"=" * (-len(part) % 4)
-    return a2b_base64(padded, strict_mode=True)
-
-
 def _base64url(content: bytes) -> bytes:
     return b2a_base64(content, newline=False).rstrip(b"=").translate(_ALPHABET_OF_URLS)
 
 
 def _bytes(text: str) -> bytes:
-    return _opened(text.encode("ascii"))
+    return from_base64url(text.encode("ascii"))

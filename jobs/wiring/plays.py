@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 from ingestion.contract.attestation import attested
 from ingestion.contract.plays import PlaySigner
+from ingestion.jwk_set import KeySetError
 from ingestion.play_claims import Plays, as_it_is, no_key_known
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.settings.declared.pipeline import PLAY_AUDIENCE, PLAY_KEYS_FILE, PLAY_START_SECONDS, PLAYS_REQUIRED
 from jobs.wiring.attestations import read_attestation_keys
+from jobs.wiring.key_files import read_key_file, unusable
 from jobs.wiring.pseudonyms import read_pseudonym_key
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ def read_play_signer(environ: Mapping[str, str]) -> PlaySigner | None:
     keys = _keys(environ)
     if keys is None:
         return None
-    from ingestion.jwt_plays import PlayKeysError, play_signer
+    from ingestion.jwt_plays import play_signer
 
     try:
         return play_signer(
@@ -54,28 +56,16 @@ def read_play_signer(environ: Mapping[str, str]) -> PlaySigner | None:
             audience=PLAY_AUDIENCE.read(environ),
             start_seconds=PLAY_START_SECONDS.read(environ),
         )
-    except PlayKeysError as error:
-        raise _refused(error) from error
+    except KeySetError as error:
+        raise unusable(PLAY_KEYS_FILE, error) from error
 
 
 def _keys(environ: Mapping[str, str]) -> "tuple[PlayKey, ...] | None":
-    path = PLAY_KEYS_FILE.read_if_set(environ)
-    if path is None:
-        return None
+    return read_key_file(PLAY_KEYS_FILE, environ, _parsed)
+
+
+def _parsed(text: bytes) -> "tuple[PlayKey, ...]":
     # imported here: it brings a library of cryptography, which a process without keys does not need
-    from ingestion.jwt_plays import PlayKeysError, play_keys
+    from ingestion.jwt_plays import play_keys
 
-    try:
-        return play_keys(path.read_bytes())
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise CommandError(
-            f"{PLAY_KEYS_FILE.name} cannot be read: {path} ({reason}); name a file that this process may read",
-            ExitCode.BAD_INPUT,
-        ) from error
-    except PlayKeysError as error:
-        raise _refused(error) from error
-
-
-def _refused(error: ValueError) -> CommandError:
-    return CommandError(f"{PLAY_KEYS_FILE.name}: {error}", ExitCode.BAD_INPUT)
+    return play_keys(text)

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from ingestion.attestation_keys import AttestationKeysError, attestation_keys
+from ingestion.attestation_keys import attestation_keys
 from ingestion.contract.attestation import Attested, attestation_of, attested
 from ingestion.contract.event import RejectedEvent
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.intake import admit, arrival
+from ingestion.jwk_set import KeySetError
 from jobs.errors import CommandError
 from jobs.settings.declared.pipeline import ATTESTATION_KEYS_FILE, PLAY_KEYS_FILE, PLAYS_REQUIRED
 from jobs.wiring.attestations import read_attestation_keys
@@ -45,9 +46,9 @@ def test_keys_are_read_in_order() -> None:
     ],
 )
 def test_keys_that_cannot_be_used_are_refused_with_one_sentence(text: Any, sentence: str) -> None:
-    with pytest.raises(AttestationKeysError, match=sentence):
+    with pytest.raises(KeySetError, match=sentence):
         attestation_keys(text if isinstance(text, str) else json.dumps({"keys": [text]}))
-    with pytest.raises(AttestationKeysError, match="the same kid"):
+    with pytest.raises(KeySetError, match="the same kid"):
         attestation_keys(json.dumps({"keys": [hmac_jwk("a", bytes(32)), hmac_jwk("a", bytes(33))]}))
 
 

@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from ingestion.contract.event import RejectedEvent
 from ingestion.contract.plays import TOKEN_LENGTH_MAX, Play, PlayRequest
 from ingestion.intake import AdmittedEvent, Origin, admit, arrival
-from ingestion.jwt_plays import PlayKey, PlayKeysError, play_keys, play_reader, play_signer, secret_key
+from ingestion.jwk_set import KeySetError
+from ingestion.jwt_plays import PlayKey, play_keys, play_reader, play_signer, secret_key
 from ingestion.play_claims import NO_PLAYS, Plays
 from ingestion.pseudonym import pseudonym_of, session_pseudonym_of
 from tests.ingestion_fakes import (
@@ -245,7 +246,7 @@ def test_every_key_of_the_set_reads_and_the_first_with_a_secret_signs() -> None:
     for each in keys[1:]:
         assert isinstance(play_reader(keys)(token_of(each)), Play)
     public = play_keys(json.dumps({"keys": sent[:1]}))
-    with pytest.raises(PlayKeysError, match="every key is public"):
+    with pytest.raises(KeySetError, match="every key is public"):
         play_signer(public, KEY, lambda: NOW)
 
 
@@ -269,12 +270,12 @@ def test_every_key_of_the_set_reads_and_the_first_with_a_secret_signs() -> None:
 )
 def test_keys_that_cannot_be_used_are_refused_with_one_sentence(text: Any, sentence: str) -> None:
     written = text if isinstance(text, str) else json.dumps({"keys": [text]})
-    with pytest.raises(PlayKeysError, match=sentence):
+    with pytest.raises(KeySetError, match=sentence):
         play_keys(written)
 
 
 def test_two_keys_of_one_name_are_refused_and_no_key_shows_its_secret() -> None:
-    with pytest.raises(PlayKeysError, match="the same kid"):
+    with pytest.raises(KeySetError, match="the same kid"):
         play_keys(json.dumps({"keys": [hmac_jwk("a", bytes(32)), hmac_jwk("a", bytes(33))]}))
     assert repr(PLAY_KEY) == "PlayKey('2026-11', HS256)"
     assert isinstance(PLAY_KEY, PlayKey)

@@ -1,0 +1,30 @@
+"""What all readers of a JWK Set (RFC 7517) share: its error, its bounds, and numbers as it spells them. Pure."""
+
+from binascii import a2b_base64
+from collections.abc import Collection
+
+KEY_BYTES_MIN = 32
+"""Bytes of a secret that signs or attests."""
+KEYS_MAX = 64
+_ALPHABET = bytes.maketrans(b"-_", b"+/")
+
+
+class KeySetError(ValueError):
+    """The set of keys cannot be used; the message names the key, never its secret."""
+
+
+def from_base64url(text: bytes) -> bytes:
+    """Return the bytes of base64url without padding; raise ValueError for another character."""
+    return a2b_base64(text.translate(_ALPHABET) + b"=" * (-len(text) % 4), strict_mode=True)
+
+
+def refuse_repeated(ids: Collection[str]) -> None:
+    """Raise KeySetError if two keys have the same id."""
+    if len(set(ids)) < len(ids):
+        raise KeySetError("two keys have the same kid; each key needs one of its own")
+
+
+def refuse_short(key_id: str, secret: bytes) -> None:
+    """Raise KeySetError if a secret is shorter than `KEY_BYTES_MIN`."""
+    if len(secret) < KEY_BYTES_MIN:
+        raise KeySetError(f"the key {key_id} has {len(secret)} bytes; at least {KEY_BYTES_MIN} are needed")

@@ -39,6 +39,15 @@ OFFSET_END = 1_000
 UNKNOWN_SHARE = 0.2
 SEED = 20261123
 
+WRK_RESULT = """
+done = function(summary, latency)
+  io.write(string.format("RESULT %d %d %d %d %d %d\\n", summary.requests, summary.duration,
+    summary.errors.status + summary.errors.connect + summary.errors.read + summary.errors.timeout,
+    latency:percentile(50), latency:percentile(99), latency.max))
+end
+"""
+"""The end of a script for wrk: it prints what `load` reads."""
+
 WRK_SCRIPT = """
 local paths = {}
 for line in io.lines(os.getenv("BENCH_PATHS")) do paths[#paths + 1] = line end
@@ -50,11 +59,6 @@ end
 request = function()
   next_path = next_path % #paths + 1
   return wrk.format("GET", paths[next_path])
-end
-done = function(summary, latency)
-  io.write(string.format("RESULT %d %d %d %d %d %d\\n", summary.requests, summary.duration,
-    summary.errors.status + summary.errors.connect + summary.errors.read + summary.errors.timeout,
-    latency:percentile(50), latency:percentile(99), latency.max))
 end
 """
 
@@ -189,7 +193,7 @@ def prepared(environ: dict[str, str]) -> Iterator[tuple[dict[str, str], Path]]:
             asked = [f"unknown-{video_id}" if generator.random() < UNKNOWN_SHARE else video_id for video_id in asked]
             paths = [f"/v1/videos/{video_id}/views" for video_id in asked]
             Path(folder, "paths").write_text("\n".join(paths))
-            Path(folder, "load.lua").write_text(WRK_SCRIPT)
+            Path(folder, "load.lua").write_text(WRK_SCRIPT + WRK_RESULT)
             yield environ, Path(folder)
     finally:
         for pattern in (f"{{{namespace}:*", "bench:*"):

@@ -23,7 +23,7 @@ from uuid import uuid4
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from bench.bench_api import Measured, Scenario, compared, load, median, server
+from bench.bench_api import WRK_RESULT, Measured, Scenario, compared, load, median, server
 from ingestion.contract.attestation import attested
 from ingestion.contract.plays import AUDIENCE, Play
 from ingestion.http_collector import EventResult
@@ -47,11 +47,6 @@ local next_body = 0
 request = function()
   next_body = next_body % #bodies + 1
   return wrk.format("POST", "/v1/events", {["Content-Type"] = "application/json"}, bodies[next_body])
-end
-done = function(summary, latency)
-  io.write(string.format("RESULT %d %d %d %d %d %d\\n", summary.requests, summary.duration,
-    summary.errors.status + summary.errors.connect + summary.errors.read + summary.errors.timeout,
-    latency:percentile(50), latency:percentile(99), latency.max))
 end
 """
 BARE = """
@@ -107,7 +102,7 @@ def measure_requests(seconds: int, rounds: int) -> None:
         with admin_client(connection) as admin:
             create(admin, connection)
         key = play_keys(Path(stack.environment["VIEWLEDGER_PLAY_KEYS_FILE"]).read_bytes())[0]
-        (folder / "load.lua").write_text(WRK_SCRIPT)
+        (folder / "load.lua").write_text(WRK_SCRIPT + WRK_RESULT)
         (folder / "paths").write_bytes(b"\n".join(event(number, key) for number in range(EVENTS)))
         ports = free_ports()
         environ = {

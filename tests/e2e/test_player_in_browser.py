@@ -16,14 +16,11 @@ from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sy
 from clients.demo.serve import app_of, unsigned
 from ingestion.contract.plays import PlayRequest, SignedPlay
 from ingestion.jwt_plays import play_keys, play_signer
-from jobs.checkup.topics import admin_client
-from jobs.commands.topics import create
 from jobs.local_stack.ports import free_ports
-from jobs.local_stack.stack import LocalStack, temporary_folder
-from jobs.settings import KafkaConnection
+from jobs.local_stack.stack import LocalStack
 from tests.browser import ARGUMENTS, CHROMIUM, loopback, needs_chromium, served
 from tests.ingestion_fakes import hmac_jwk
-from tests.kafka_topic import stored
+from tests.kafka_topic import kafka_alone, stored
 from tests.server_process import ServerProcess, server_process
 
 pytestmark = needs_chromium
@@ -62,10 +59,7 @@ class Platform:
 
 @pytest.fixture(scope="module")
 def broker() -> Iterator[LocalStack]:
-    with temporary_folder() as folder, LocalStack.start(folder / "stack", servers=("kafka",)) as stack:
-        connection = KafkaConnection.from_environ(stack.environment)
-        with admin_client(connection) as admin:
-            create(admin, connection)
+    with kafka_alone() as stack:
         yield stack
 
 

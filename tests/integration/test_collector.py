@@ -20,15 +20,12 @@ import pytest
 
 from ingestion.jwt_plays import play_keys
 from ingestion.pseudonym import pseudonym_of, session_pseudonym_of
-from jobs.checkup.topics import admin_client
-from jobs.commands.topics import create
 from jobs.exit_codes import ExitCode
 from jobs.local_stack.ports import free_ports
-from jobs.local_stack.stack import LocalStack, temporary_folder
-from jobs.settings import KafkaConnection
+from jobs.local_stack.stack import LocalStack
 from jobs.settings.state_home import PROJECT
 from tests.ingestion_fakes import event_fields, token_of
-from tests.kafka_topic import stored
+from tests.kafka_topic import kafka_alone, stored
 from tests.server_process import ServerProcess, server_process
 
 PAGE = "https://watch.example"
@@ -37,10 +34,7 @@ PAGE = "https://watch.example"
 @pytest.fixture(scope="module")
 def broker() -> Iterator[LocalStack]:
     """A stack with Kafka alone, which these tests may hurt."""
-    with temporary_folder() as folder, LocalStack.start(folder / "stack", servers=("kafka",)) as stack:
-        connection = KafkaConnection.from_environ(stack.environment)
-        with admin_client(connection) as admin:
-            create(admin, connection)
+    with kafka_alone() as stack:
         yield stack
 
 

@@ -60,8 +60,7 @@ def one_acknowledged_event_lost(scene: Scene) -> None:
 
 
 def _honest(scene: Scene) -> None:
-    scene.start_ready("speed")
-    scene.send(100)
+    scene.count(100)
     scene.hurt("nothing yet")
 
 

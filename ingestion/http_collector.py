@@ -15,8 +15,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ingestion.client_network import client_address, network_of
+from ingestion.client_network import client_address
 from ingestion.contract.event import Reason, RejectedEvent
+from ingestion.contract.networks import network_of
 from ingestion.contract.problem import PROBLEM_MEDIA_TYPE, Problem
 from ingestion.contract.unavailable import UnavailableError
 from ingestion.event_rates import EventRates

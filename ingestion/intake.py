@@ -3,25 +3,21 @@
 What the claims of a play say replaces the sender's own words; the token itself goes nowhere.
 """
 
-import re
 from datetime import UTC, datetime
 
 import msgspec
 
-from ingestion.client_network import network_of
 from ingestion.contract.attestation import FIELDS
 from ingestion.contract.counting import LateEvent, judge_alone
 from ingestion.contract.countries import country_of
 from ingestion.contract.decoding import decode_view_event
 from ingestion.contract.event import EVENT_BYTES_MAX, Reason, RejectedEvent, ViewEvent
+from ingestion.contract.networks import network_of
+from ingestion.contract.traits import referrer_host
 from ingestion.play_claims import NO_PLAYS, PLAY_MISSING, Claimed, Plays, claimed
 from ingestion.pseudonym import pseudonym_of, session_pseudonym_of
 
 USER_AGENT_LENGTH_MAX = 2048
-_HOST = re.compile(
-    r"(?:[a-z][a-z0-9+.-]*:)?(?://)?(?:[^/?#@\s]*@)?([a-z0-9-]+(?:\.[a-z0-9-]+)+)(?=[:/?#]|$)", re.ASCII | re.IGNORECASE
-)
-"""The host of a URL with or without its scheme."""
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -143,12 +139,6 @@ def _keep_network(fields: dict[str, msgspec.Raw], event: ViewEvent) -> None:
         del fields["client_network"]
     else:
         fields["client_network"] = _text(network)
-
-
-def referrer_host(referrer: str) -> str | None:
-    """Return only the host of the page that a viewer came from: full page addresses may identify people."""
-    found = _HOST.match(referrer)
-    return None if found is None else found[1].lower()
 
 
 def _keep_host(fields: dict[str, msgspec.Raw], host: str | None) -> None:

@@ -12,8 +12,8 @@ from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
-from ingestion.client_network import SHORT_LENGTH_MAX, plain
 from ingestion.contract.dated_lists import DatedList, ListError, in_force, read_lists
+from ingestion.contract.networks import SHORT_LENGTH_MAX, plain
 
 FOLDER = Path(__file__).with_name("lists")
 KINDS = ("relay", "vpn", "data_centre")

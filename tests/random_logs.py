@@ -68,6 +68,10 @@ class World:
             "device_type": "tv",
             "ad_views": [{"ad_id": rng.choice("xyz")} | kind for kind in rng.choices(ADVERTISEMENTS, k=3)],
             "user_agent": rng.choice(AGENTS),
+            "client_network": f"192.0.{happened.hour}.0/24",
+            "network_kind": f"vpn/{happened.hour}",
+            "referrer": "https://a.example/page",
+            "quality": "hd",
         }
         for name in ("geo_location", "device_type", "ad_views"):
             if rng.random() < 0.3:

@@ -23,6 +23,7 @@ from batch_layer.reconciling.spark_archive_check import SparkArchiveCheck
 from batch_layer.run.run import RunPorts
 from batch_layer.run.spark_warehouse import SparkWarehouse
 from ingestion.contract.offsets import OffsetVector
+from ingestion.contract.traits import TraitsKey
 from jobs.local_stack.ports import Ports, free_ports
 from jobs.settings.state_home import state_home
 from tests.batch_fakes import (
@@ -90,6 +91,7 @@ def write_no_checksums(spark: SparkSession) -> None:
 
 
 CONNECT_TOKEN = "only the door knows it"
+TRAITS_KEY = TraitsKey(b"key of traits in all tests      ")
 PASSWORD, PASSWORD_SETTING = "nobody sees it", "spark.sql.catalog.unused.jdbc.password"
 
 
@@ -216,7 +218,9 @@ class MemoryRun:
             SparkMemoryCatalogue(spark=spark),
             MemoryVersions(),
         )
-        warehouse = SparkWarehouse(spark, log, catalogue, staging=versions.staging, reports=reports, gate=gate)
+        warehouse = SparkWarehouse(
+            spark, log, catalogue, staging=versions.staging, reports=reports, gate=gate, traits_key=TRAITS_KEY
+        )
         speed = MemorySpeed([None] * partition_count)
         return cls(spark, log, speed, versions, catalogue, warehouse, QuietMetrics())
 

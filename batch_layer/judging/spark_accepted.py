@@ -31,8 +31,8 @@ def moved_events(events: DataFrame, viewers: DataFrame, accepted: Collection[Log
     """Return the stored late events at these places, with their position and `PERSON`."""
     late = with_position(events)
     if not accepted:
-        nobody = {name: F.lit(None).cast("bigint" if name == "viewer_hash" else "string") for name in PERSON}
-        return Kept(late.where(F.lit(False)).withColumns(nobody), 0)
+        nobody = viewers.select(*_PLACE, *PERSON)
+        return Kept(late.where(F.lit(False)).join(nobody, _PLACE), 0)
     found = kept(accepted_rows(events.sparkSession, late, accepted))
     persons = matching(viewers, "id_hash", kept(found.rows.select("id_hash").distinct()))
     return kept(found.rows.join(persons.select(*_PLACE, *PERSON), _PLACE, "left"))

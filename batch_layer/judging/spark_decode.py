@@ -20,6 +20,7 @@ from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogPlace
 from ingestion.contract.priced_fields import ad_types_by, country_by, is_country_unknown
 from ingestion.contract.traffic import invalid_reason, load_lists
+from ingestion.contract.traits import Traits, TraitsKey, traits_of
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -45,13 +46,22 @@ _FIELDS = (
     ("reasons", "array<struct<code: string, detail: string>>",
      pa.list_(pa.struct([("code", pa.string()), ("detail", pa.string())]))),
     ("is_country_unknown", "boolean", pa.bool_()),
+    ("network", "string", pa.string()),
+    ("network_kind", "string", pa.string()),
+    ("agent", "string", pa.string()),
+    ("agent_class", "string", pa.string()),
+    ("referrer_host", "string", pa.string()),
+    ("quality", "string", pa.string()),
+    ("ad_seconds", "int", pa.int32()),
 )  # fmt: skip
 _PLACE = ("partition", "offset", "appended_at")
-_SENT_PERSON = ("user_id", "session_id")
-PERSON = (*_SENT_PERSON, "viewer_hash")
+_OF_PERSON = ("user_id", "session_id", *Traits._fields)
+PERSON = ("viewer_hash", *_OF_PERSON)
 """The columns that the table of viewers has; null for rejected events."""
-COLUMNS = (*_PLACE, "id_hash", *(name for name, _, _ in _FIELDS[:-1] if name not in _SENT_PERSON))
+_NOT_STORED = frozenset({"is_country_unknown", *_OF_PERSON})
+COLUMNS = (*_PLACE, "id_hash", *(name for name, _, _ in _FIELDS if name not in _NOT_STORED))
 """The columns of the events table, before an event is compared with others."""
+_NO_TRAITS = (None,) * len(Traits._fields)
 SCHEMA = "partition int, offset bigint, appended_at timestamp, " + ", ".join(
     f"{name} {kind}" for name, kind, _ in _FIELDS
 )
@@ -61,14 +71,14 @@ _ARROW_SCHEMA = pa.schema(
 )
 
 
-def decode(raw: DataFrame, contracts: EventContracts) -> DataFrame:
+def decode(raw: DataFrame, contracts: EventContracts, traits_key: TraitsKey) -> DataFrame:
     """Return one row for every archived message, read by the event contract in force at its place.
 
     It has `COLUMNS`, `PERSON` and is_country_unknown. `verdict` is the result for an event by itself: `rejected`,
     `late_review`, or null for a candidate for counting. `reasons` of an event that is not rejected say why it is
     invalid traffic, in case that it would be counted.
     """
-    rows = raw.select(*_PLACE, "key", "value").mapInArrow(_Decoder(contracts), SCHEMA)
+    rows = raw.select(*_PLACE, "key", "value").mapInArrow(_Decoder(contracts, traits_key), SCHEMA)
     hashes = {
         "id_hash": "if(event_id IS NULL, NULL, xxhash64(event_id))",
         "viewer_hash": "if(user_id IS NULL, NULL, xxhash64(user_id, video_id))",
@@ -79,6 +89,7 @@ def decode(raw: DataFrame, contracts: EventContracts) -> DataFrame:
 @dataclass(frozen=True)
 class _Decoder:
     contracts: EventContracts
+    traits_key: TraitsKey
 
     def __call__(self, chunks: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         load_lists()  # a broken one fails the run, not its events
@@ -95,32 +106,35 @@ class _Decoder:
 
     def _row(self, key: bytes, value: bytes, place: LogPlace, appended_micros: int) -> tuple[Any, ...]:
         try:
-            return _described_message(key, value, appended_micros, self.contracts.version_at(*place))
+            return self._described_message(key, value, place, appended_micros)
         except Exception as error:  # noqa: BLE001 - total: a message must never stop a run
             name = f"message {place[0]}:{place[1]}"
             return _rejected_row(key, unreadable(name, error), appended_micros)
 
-
-def _described_message(key: bytes, value: bytes, appended_micros: int, contract: int) -> tuple[Any, ...]:
-    received_at = _EPOCH + timedelta(microseconds=appended_micros)
-    judged = judge_alone(decode_view_event(value, contract), received_at)
-    if isinstance(judged, RejectedEvent):
-        return _rejected_row(key, judged, appended_micros)
-    if isinstance(judged, LateEvent):
-        return _described(judged.event, contract, _filed_under(appended_micros), Verdict.LATE_REVIEW.value)
-    return _described(judged, contract, None, None)
+    def _described_message(self, key: bytes, value: bytes, place: LogPlace, appended_micros: int) -> tuple[Any, ...]:
+        contract = self.contracts.version_at(*place)
+        received_at = _EPOCH + timedelta(microseconds=appended_micros)
+        judged = judge_alone(decode_view_event(value, contract), received_at)
+        if isinstance(judged, RejectedEvent):
+            return _rejected_row(key, judged, appended_micros)
+        if isinstance(judged, LateEvent):
+            event, filed, verdict = judged.event, _filed_under(appended_micros), Verdict.LATE_REVIEW.value
+            row = _described(event, contract, filed, verdict)
+        else:
+            event, row = judged, _described(judged, contract, None, None)
+        return (*row, *traits_of(event, value, _day_of(event), self.traits_key))
 
 
 def _rejected_row(key: bytes, rejected: RejectedEvent, appended_micros: int) -> tuple[Any, ...]:
     reasons = _reasons(rejected.reasons)
     named = (rejected.event_id, _video_of_key(key), None, None, None)
     no_more = (None,) * 6
-    return (*named, *_filed_under(appended_micros), *no_more, Verdict.REJECTED.value, reasons, False)
+    return (*named, *_filed_under(appended_micros), *no_more, Verdict.REJECTED.value, reasons, False, *_NO_TRAITS)
 
 
 def _described(event: ViewEvent, contract: int, filed: tuple[int, int] | None, verdict: str | None) -> tuple[Any, ...]:
     """Return the row of a well-formed event, filed under its own day and hour unless others are given."""
-    happened = (event.timestamp - _EPOCH) // _MICROSECOND
+    happened = _micros_of(event)
     country = country_by(contract, event)
     invalid = invalid_reason(event, contract)
     return (
@@ -140,6 +154,15 @@ def _described(event: ViewEvent, contract: int, filed: tuple[int, int] | None, v
         None if invalid is None else _reasons([invalid.reason]),
         country == UNKNOWN_COUNTRY and is_country_unknown(event),
     )
+
+
+def _micros_of(event: ViewEvent) -> int:
+    return (event.timestamp - _EPOCH) // _MICROSECOND
+
+
+def _day_of(event: ViewEvent) -> int:
+    """Return the UTC day on which a view began, also of an event that is filed under another one."""
+    return _micros_of(event) // _DAY_MICROS
 
 
 def _reasons(reasons: Iterable[Reason]) -> list[dict[str, str]]:

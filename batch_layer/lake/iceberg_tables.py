@@ -3,14 +3,16 @@
 Nothing here moves `main` except `move_main`, which publication calls after the pointer has moved.
 """
 
+import json
 import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
 from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql.types import StructType
 
 from batch_layer.errors import DifferenceError
-from batch_layer.lake.tables import CLOSED_TABLES, TABLES, TALLY, VIEWERS
+from batch_layer.lake.tables import CLOSED_TABLES, TABLES, TALLY, VIEWERS, is_todays_layout
 
 NAMESPACE = "ledger.views"
 
@@ -46,6 +48,22 @@ class IcebergTables:
 
         for name in CLOSED_TABLES:
             self._close(name)
+
+    def has_todays_layout(self, snapshots: Mapping[str, int]) -> bool:
+        """Return whether the tables of a version, by their snapshots, are those of this release."""
+        return snapshots.keys() == TABLES.keys() and is_todays_layout(
+            {name: self._columns(name, snapshot) for name, snapshot in snapshots.items()}
+        )
+
+    def _columns(self, name: str, snapshot: int) -> dict[str, str]:
+        """Return the columns that a table had when a snapshot was written, and their types."""
+        java: Any = self._spark._jvm
+        table = self.table(name)
+        found = table.snapshot(snapshot)
+        # no version keeps a snapshot of personal columns: the newest one is all there is
+        schema = table.schema() if found is None else table.schemas().get(found.schemaId())
+        kind = StructType.fromJson(json.loads(java.org.apache.iceberg.spark.SparkSchemaUtil.convert(schema).json()))
+        return {each.name: each.dataType.simpleString() for each in kind}
 
     def renew_layout(self) -> None:
         """Give tables of an earlier release today's columns and properties; earlier snapshots keep their own.

@@ -164,9 +164,26 @@ TABLES: dict[str, Table] = {
                 "sent stands as it was sent",
             ),
             Column("session_id", "string", "The player's session, a pseudonym or not like user_id"),
+            Column(
+                "network",
+                "string",
+                "A keyed hash of the client's /24 or /48; the key changes with each quarter of the day of happened_at",
+            ),
+            Column(
+                "network_kind",
+                "string",
+                "relay, vpn or data_centre with the version of the list, as the collector wrote it; never a verdict "
+                "alone",
+            ),
+            Column("agent", "string", "A keyed hash of the user agent, like that of network"),
+            Column("agent_class", "string", "The coarse family of the user agent: program/system"),
+            Column("referrer_host", "string", "The host of the page that the viewer came from"),
+            Column("quality", "string", "As the player sent it"),
+            Column("ad_seconds", "int", "Seconds watched of all advertisements together"),
         ),
         "event_day",
-        "The personal columns of well-formed events, by their place in the log; kept apart, because they are erased",
+        "The personal columns of well-formed events, by their place in the log; kept apart, because they are erased. "
+        "What an event does not say is null",
         _ROW_UPDATES,
     ),
     VIDEO_FACTS: Table(
@@ -236,6 +253,6 @@ OPEN_TABLES = tuple(name for name in TABLES if name not in CLOSED_TABLES)
 """The tables that analysts may read."""
 
 
-def has_todays_layout(snapshots: Mapping[str, int]) -> bool:
-    """Return whether the tables of a version, by their snapshots, are those of this release."""
-    return snapshots.keys() == TABLES.keys()
+def is_todays_layout(columns: Mapping[str, Mapping[str, str]]) -> bool:
+    """Return whether tables, given as their columns and types, are those of this release; in any order."""
+    return columns == {name: {each.name: each.type_name for each in table.columns} for name, table in TABLES.items()}

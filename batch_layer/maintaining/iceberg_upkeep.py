@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 from batch_layer.errors import RefusedError
 from batch_layer.lake.iceberg_tables import NAMESPACE, IcebergTables, branch_of
 from batch_layer.lake.spark_errors import translated
-from batch_layer.lake.tables import TABLES, has_todays_layout
+from batch_layer.lake.tables import TABLES
 from ingestion.contract.version import PublishedVersion
 
 CATALOG = NAMESPACE.partition(".")[0]
@@ -27,7 +27,7 @@ class IcebergUpkeep:
     @translated
     def repair(self, current: PublishedVersion, kept_runs: Collection[str]) -> list[str]:
         """See the port."""
-        if not has_todays_layout(current.snapshots):
+        if not self._tables.has_todays_layout(current.snapshots):
             raise RefusedError(
                 f"version {current.version} has the tables of an earlier release; ./viewledger batch upgrade once"
             )

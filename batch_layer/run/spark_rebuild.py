@@ -20,6 +20,7 @@ from batch_layer.lake.spark_stored import with_position
 from batch_layer.lake.tables import EVENTS, RAW_EVENTS, REJECTED_EVENTS, VIDEO_FACTS, VIEWERS
 from ingestion.contract.offsets import LogPlace
 from ingestion.contract.policy import CountingPolicy
+from ingestion.contract.traits import TraitsKey
 from ingestion.contract.version import PublishedVersion
 
 _COMPARED_BY = {
@@ -57,6 +58,7 @@ class Recount:
     spark: SparkSession
     tables: IcebergTables
     version: PublishedVersion
+    traits_key: TraitsKey
     accepted: Collection[LogPlace]
     """All late events that the version judged as accepted."""
     branch: str
@@ -70,7 +72,7 @@ class Recount:
         """Compute every table again from the raw events of the version, with the rules that judged each day."""
         self.tables.open_branch(self.branch, self.version.snapshots)
         raw = self.tables.at(RAW_EVENTS, self.version.snapshots[RAW_EVENTS])
-        decoded = decode(raw, self.version.event_contracts).select(*COLUMNS, *PERSON).persist()
+        decoded = decode(raw, self.version.event_contracts, self.traits_key).select(*COLUMNS, *PERSON).persist()
         if self.accepted:
             decoded = with_accepted(decoded, accepted_rows(self.spark, decoded, self.accepted))
         # with the columns of today: the snapshots of the version may have those of an earlier release

@@ -35,7 +35,8 @@ from batch_layer.lake.iceberg_tables import IcebergTables, branch_of
 from batch_layer.lake.spark_changes import TableChanges
 from batch_layer.lake.spark_errors import translated
 from batch_layer.lake.spark_kept import kept
-from batch_layer.lake.tables import EVENTS, RAW_EVENTS, REJECTED_EVENTS, TALLY, VIDEO_FACTS, VIEWERS, has_todays_layout
+from batch_layer.lake.tables import EVENTS, RAW_EVENTS, REJECTED_EVENTS, TALLY, VIDEO_FACTS, VIEWERS
+from batch_layer.lake.traits_key import check_traits_key
 from batch_layer.run.ports import ArchivedPiece, Branch, DerivedPiece, JudgedPiece, PieceContents
 from batch_layer.run.spark_branch import (
     FILE_ROWS,
@@ -54,6 +55,7 @@ from batch_layer.versions.spark_staging import stage
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogPlace, OffsetVector
 from ingestion.contract.policy import POLICIES, CountingPolicy
+from ingestion.contract.traits import TraitsKey
 from ingestion.contract.version import DayRules, PublishedVersion
 
 Opened = TypeVar("Opened")
@@ -71,22 +73,26 @@ class SparkWarehouse:
         staging: Staging,
         reports: Path,
         gate: Gate,
+        traits_key: TraitsKey,
         policies: tuple[CountingPolicy, ...] = POLICIES,
     ) -> None:
         self._spark, self._source, self._catalogue = spark, source, catalogue
         self._staging, self._reports, self._gate, self._policies = staging, reports, gate, policies
+        self._traits_key = traits_key
         self.tables = IcebergTables(spark)
 
     @translated
     def repair(self, current: PublishedVersion | None, kept_runs: Collection[str]) -> list[str]:
         """See the port."""
         self.tables.create_missing()
+        check_traits_key(self.tables, self._traits_key)
         self.tables.drop_branches("run_", keep={branch_of(run_id) for run_id in kept_runs})
         return self.tables.move_main(current.snapshots) if current else []
 
+    @translated
     def has_layout(self, base: PublishedVersion) -> bool:
         """See the port."""
-        return has_todays_layout(base.snapshots)
+        return self.tables.has_todays_layout(base.snapshots)
 
     @translated
     def has_newer_catalogue(self, base: PublishedVersion) -> bool:
@@ -128,7 +134,7 @@ class SparkWarehouse:
     def judge(self, piece: ArchivedPiece, accepted: Collection[LogPlace], contracts: EventContracts) -> JudgedPiece:
         """See the port."""
         branch, archived, on, row_count = piece.branch, piece.engine, self._on(piece.branch), piece.archived.row_count
-        new = decode(archived.raw, contracts).persist()
+        new = decode(archived.raw, contracts, self._traits_key).persist()
         unknown_country_count = new.where("is_country_unknown").count()
         stored = Stored(on.read(EVENTS), on.read(VIEWERS), frozenset(branch.rules))
         moved = moved_events(stored.events, stored.viewers, accepted)
@@ -263,6 +269,7 @@ class SparkWarehouse:
             spark=self._spark,
             tables=self.tables,
             version=version,
+            traits_key=self._traits_key,
             accepted=accepted,
             branch=branch_of(run_id),
             policies={policy.version: policy for policy in self._policies},

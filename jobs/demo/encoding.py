@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from ingestion.intake import referrer_host
+from ingestion.contract.traits import referrer_host
 from ingestion.pseudonym import pseudonym_of, session_pseudonym_of
 from jobs.demo.traffic import Message, compact
 

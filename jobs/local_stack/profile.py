@@ -67,6 +67,7 @@ class Profile:
             servers.HDFS_URL.name: f"hdfs://127.0.0.1:{ports.namenode}",
             servers.NAMENODE_HTTP_PORT.name: str(ports.namenode_http),
             pipeline.PSEUDONYM_KEY.name: self.secret("pseudonym_key"),
+            pipeline.TRAITS_KEY.name: self.secret("traits_key"),
             pipeline.PLAY_KEYS_FILE.name: str(self._key_file("play")),
             pipeline.ATTESTATION_KEYS_FILE.name: str(self._key_file("attestation")),
             api.API_IMPORT.name: "1",

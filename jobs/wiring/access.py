@@ -9,7 +9,8 @@ from functools import partial
 
 from starlette.requests import Request
 
-from ingestion.client_network import client_address, network_of
+from ingestion.client_network import client_address
+from ingestion.contract.networks import network_of
 from jobs.wiring.access_settings import AccessSettings
 from jobs.wiring.oidc_settings import OidcSettings, is_safe_url
 from serving_layer.access.access import Caller

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from batch_layer.lake.spark_settings import YARN, Executors, SparkSettings, jdbc_catalog
+from ingestion.contract.traits import TraitsKey
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.resilience.failpoints import Failpoints
 from jobs.settings.declared import spark
-from jobs.settings.declared.pipeline import STATE_DIR
+from jobs.settings.declared.pipeline import STATE_DIR, TRAITS_KEY
 from jobs.settings.declared.servers import (
     HDFS_URL,
     KAFKA_BOOTSTRAP,
@@ -37,6 +38,7 @@ class BatchSettings:
     state: Path
     """Holds `reports`, one folder for each run, and `metrics`."""
     spark: SparkSettings
+    traits_key: TraitsKey
     failpoints: Failpoints
 
     def __repr__(self) -> str:
@@ -67,6 +69,7 @@ class BatchSettings:
             hdfs_url=hdfs_url,
             state=STATE_DIR.read(environ),
             spark=spark_settings(environ, jdbc_catalog(postgres_url, warehouse)),
+            traits_key=TraitsKey(bytes.fromhex(TRAITS_KEY.read(environ))),
             failpoints=Failpoints("batch", environ),
         )
 

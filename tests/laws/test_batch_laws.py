@@ -43,7 +43,7 @@ from tests.random_logs import (
     no_gate,
     worlds,
 )
-from tests.spark_fixtures import MemoryRun
+from tests.spark_fixtures import TRAITS_KEY, MemoryRun
 
 
 def stored_outcomes(run: MemoryRun, spark: SparkSession) -> dict[tuple[int, int], tuple[object, ...]]:
@@ -308,7 +308,7 @@ def test_after_any_runs_every_outcome_is_that_of_one_count_and_a_rebuild_finds_t
 def with_shared_hashes(raw: DataFrame, contracts: EventContracts) -> DataFrame:
     """Decodes as ever, but half of all ids share three hashes, and half of all viewers: they are still told apart."""
     shared = {name: F.expr(f"if({name} % 2 = 0, pmod({name}, 3), {name})") for name in ("id_hash", "viewer_hash")}
-    return decode(raw, contracts).withColumns(shared)
+    return decode(raw, contracts, TRAITS_KEY).withColumns(shared)
 
 
 def late_value(number: int, appended_at: datetime, **changes: object) -> bytes:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import random
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,12 +18,14 @@ from ingestion.contract.countries import country_of
 from ingestion.contract.event import ADVERTISEMENTS_MAX, RejectedEvent, ViewEvent, event_id_of, payload_digest
 from ingestion.contract.event_contracts import BEFORE_VERSIONS, NEWEST, OLDEST, EventContracts
 from ingestion.contract.instants import EARLIEST, LATEST_BEFORE
+from ingestion.contract.traits import Traits, TraitsKey
 from ingestion.intake import AdmittedEvent, Origin, admit, arrival
 from speed_layer.chunk import judge, spans
 from tests.extreme_events import extreme_message
 
 SEED = 20261128
 CASES = 6_000
+TRAITS_KEY = TraitsKey(b"k" * 32)
 AT = datetime(2026, 11, 21, 10, tzinfo=UTC)
 AT_MS = int(AT.timestamp() * 1000)
 CONTRACTS = {OLDEST: BEFORE_VERSIONS, NEWEST: EventContracts.of_new_log("video-views")}
@@ -54,7 +57,7 @@ def batch_rows(values: list[bytes], contract: int) -> list[dict[str, object]]:
             "value": pa.array(values, pa.binary()),
         }
     )
-    return [row for rows in spark_decode._Decoder(CONTRACTS[contract])([chunk]) for row in rows.to_pylist()]
+    return [row for rows in spark_decode._Decoder(CONTRACTS[contract], TRAITS_KEY)([chunk]) for row in rows.to_pylist()]
 
 
 @pytest.mark.parametrize("contract", [OLDEST, NEWEST])
@@ -110,6 +113,22 @@ def test_what_the_newest_contract_lets_pass_is_within_its_bounds() -> None:
             assert len(row["ad_types"]) <= max(1, event.view_duration // SECONDS_MIN)
 
 
+@pytest.mark.parametrize("contract", [OLDEST, NEWEST])
+def test_every_message_has_traits_of_their_kind_or_none(contract: int) -> None:
+    with_traits = 0
+    for row in batch_rows(list(messages()), contract):
+        traits = Traits(**{name: row[name] for name in Traits._fields})
+        if row["verdict"] == "rejected":
+            assert set(traits) == {None}
+            continue
+        with_traits += traits.agent is not None
+        assert traits.ad_seconds >= 0
+        for name in ("network", "agent"):
+            assert getattr(traits, name) is None or re.fullmatch("[0-9a-f]{32}", getattr(traits, name))
+        assert (traits.agent is None) == (traits.agent_class is None)
+    assert with_traits > CASES / 100
+
+
 def test_an_instant_is_cut_to_the_microsecond_and_never_rounded() -> None:
     for raw in messages():
         event = decoding.decode_view_event(raw)
@@ -133,7 +152,8 @@ def test_the_collector_answers_every_message_and_what_it_admits_keeps_the_contra
 def test_the_oldest_contract_gives_what_it_gave_before_versions_were_named() -> None:
     digest = hashlib.sha256()
     for raw in messages(20_000):
-        row = spark_decode._Decoder(BEFORE_VERSIONS)._row(b"video", raw, (0, 0), AT_MS * 1000)[:-1]
+        row = spark_decode._Decoder(BEFORE_VERSIONS, TRAITS_KEY)._row(b"video", raw, (0, 0), AT_MS * 1000)
+        row = row[: -1 - len(Traits._fields)]  # what it had then
         if row[-1] and row[-1][0]["code"] == "event_unreadable":
             continue  # these stopped the run
         as_text = [each.hex() if isinstance(each, bytes) else each for each in row]  # the digest was text then

@@ -19,13 +19,15 @@ from batch_layer.run.rebuild import rebuild_once
 from batch_layer.run.run import run_once
 from batch_layer.run.upgrade import upgrade_once
 from batch_layer.settled.iceberg_settled_views import IcebergSettledViews
+from ingestion.contract.event import ViewEvent
 from ingestion.contract.periods import Period
+from ingestion.contract.traits import Traits, TraitsKey, traits_of
 from ingestion.contract.unavailable import UnavailableError
 from ingestion.contract.version import DayRules, PublishedVersion
 from tests.batch_fakes import TOPIC
 from tests.laws.test_batch_laws import Crash, CrashingBefore, assert_equals_settle
-from tests.random_logs import PARTITIONS, decide_some, grow, later_facts, random_facts, worlds
-from tests.spark_fixtures import MemoryRun
+from tests.random_logs import PARTITIONS, decide_some, grow, later_facts, no_gate, random_facts, worlds
+from tests.spark_fixtures import TRAITS_KEY, MemoryRun
 
 SEED = 20261128
 NOVEMBER = Period(datetime(2026, 11, 1, tzinfo=UTC).date(), datetime(2026, 12, 1, tzinfo=UTC).date())
@@ -65,6 +67,22 @@ def made_former(run: MemoryRun, spark: SparkSession) -> PublishedVersion:
         # a day kept the catalogue by which it was last judged
         day_rules={day: DayRules(1, 1 if number % 2 else 0) for number, day in enumerate(days)},
     )
+
+
+def made_last(run: MemoryRun, spark: SparkSession) -> PublishedVersion:
+    """Gives the viewers the columns of the release before traits, and returns its version like `made_former`."""
+    version, tables = run.versions.published[-1], run.warehouse.tables
+    rows = kept(tables.at(VIEWERS, version.snapshots[VIEWERS]).drop(*Traits._fields)).rows
+    table = TABLES[VIEWERS]
+    columns = ", ".join(f"{each.name} {each.type}" for each in table.columns if each.name not in Traits._fields)
+    spark.sql(f"DROP TABLE {NAMESPACE}.{VIEWERS} PURGE")
+    spark.sql(f"CREATE TABLE {NAMESPACE}.{VIEWERS} ({columns}) USING iceberg PARTITIONED BY ({table.partitioning})")
+    rows.writeTo(f"{NAMESPACE}.{VIEWERS}").append()
+    tables = run.warehouse.tables = IcebergTables(spark)
+    snapshot = tables.main(VIEWERS) or 0
+    content = contents({VIEWERS: tables.at(VIEWERS, snapshot)})[VIEWERS, None]
+    hashes = {**version.content_hashes, VIEWERS: content.text}
+    return replace(version, snapshots={**version.snapshots, VIEWERS: snapshot}, content_hashes=hashes)
 
 
 def seen_of(spark: SparkSession, version: PublishedVersion) -> Sequence[object]:
@@ -138,3 +156,54 @@ def test_an_upgrade_keeps_reach_and_history_and_a_crash_at_any_step_leaves_the_f
     assert rebuild_once(run.ports()).state == "equal"
     assert seen_of(spark, before) == seen
     assert run.versions.runs_in("running") == []
+
+
+def traits_now(run: MemoryRun) -> dict[tuple[int, int], Traits]:
+    version = run.versions.published[-1]
+    rows = run.warehouse.tables.at(VIEWERS, version.snapshots[VIEWERS]).collect()
+    return {(row.partition, row.offset): Traits(**{name: row[name] for name in Traits._fields}) for row in rows}
+
+
+def traits_expected(run: MemoryRun) -> dict[tuple[int, int], Traits]:
+    ends = run.versions.published[-1].offsets.ends
+    found = {}
+    for message in run.log.all():
+        event = message.received.decoded
+        if message.offset < ends[message.partition] and isinstance(event, ViewEvent):
+            began = event.timestamp - datetime(1970, 1, 1, tzinfo=UTC)
+            found[message.partition, message.offset] = traits_of(event, message.value, began.days, TRAITS_KEY)
+    return found
+
+
+@pytest.mark.usefixtures("empty_tables")
+def test_tables_without_some_of_todays_columns_are_those_of_an_earlier_release(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    rng = random.Random(SEED)
+    run = MemoryRun.with_partitions(spark, PARTITIONS, tmp_path, no_gate)
+    among = worlds(rng, 8)
+    run.catalogue.versions = [random_facts(rng, among)]
+    grow(run, rng, among, 60)
+    decide_some(run, rng)
+    assert run_once(run.ports(), TOPIC).state == "published"
+    assert traits_now(run) == traits_expected(run)
+    assert rebuild_once(run.ports()).state == "equal"
+    assert upgrade_once(run.ports()).state == "nothing_new"
+    run.versions.published = [made_last(run, spark)]
+    for work in (lambda: run_once(run.ports(), TOPIC), lambda: rebuild_once(run.ports())):
+        with pytest.raises(RefusedError, match=r"version 1 has the tables of an earlier release"):
+            work()
+    with pytest.raises((Crash, UnavailableError)):
+        upgrade_once(run.ports(warehouse=CrashingBefore(run.warehouse, "rewrite", after=True)))
+    assert upgrade_once(run.ports()).state == "published", "the table has the columns, and the version has not"
+    assert traits_now(run) == traits_expected(run)
+    assert rebuild_once(run.ports()).state == "equal"
+    grow(run, rng, among, 20)
+    decide_some(run, rng)
+    assert run_once(run.ports(), TOPIC).state == "published"
+    assert traits_now(run) == traits_expected(run), "also of late events that were moved to their own day"
+    run.warehouse._traits_key = TraitsKey(b"another key, by mistake or theft")
+    grow(run, rng, among, 5)
+    for work in (lambda: run_once(run.ports(), TOPIC), lambda: rebuild_once(run.ports())):
+        with pytest.raises(RefusedError, match=r"^VIEWLEDGER_TRAITS_KEY is another key .*: [0-9a-f]{16} instead of"):
+            work()

@@ -69,6 +69,7 @@ def good(tmp_path: Path) -> dict[str, str]:
         "VIEWLEDGER_HDFS_URL": "hdfs://127.0.0.1:1",
         "VIEWLEDGER_STATE_DIR": str(tmp_path),
         "VIEWLEDGER_JARS": str(tmp_path),
+        "VIEWLEDGER_TRAITS_KEY": "ab" * 32,
     }
 
 

@@ -71,6 +71,7 @@ def test_secrets_have_no_default_and_their_absence_is_explained() -> None:
         "VIEWLEDGER_PIPELINE_PASSWORD",
         "VIEWLEDGER_BILLING_PASSWORD",
         "VIEWLEDGER_PSEUDONYM_KEY",
+        "VIEWLEDGER_TRAITS_KEY",
         "VIEWLEDGER_API_CURSOR_KEY",
     }
     assert all(rest.startswith(":?") for _, rest in used)
@@ -84,7 +85,7 @@ OWN_SECRETS = {
     "speed": {"VIEWLEDGER_SPEED_POSTGRES_URL"},
     "api": {"VIEWLEDGER_API_POSTGRES_URL", "VIEWLEDGER_API_CURSOR_KEY"},
     "sql": {"VIEWLEDGER_SQL_POSTGRES_URL"},
-    "batch": {"VIEWLEDGER_PIPELINE_POSTGRES_URL"},
+    "batch": {"VIEWLEDGER_PIPELINE_POSTGRES_URL", "VIEWLEDGER_TRAITS_KEY"},
     "billing": {"VIEWLEDGER_BILLING_POSTGRES_URL", "VIEWLEDGER_PSEUDONYM_KEY"},
 }
 """Service → the secrets of its own work."""

@@ -1,6 +1,7 @@
 import pytest
 
-from ingestion.client_network import client_address, network_of, trusted_proxies
+from ingestion.client_network import client_address, trusted_proxies
+from ingestion.contract.networks import network_of
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,15 @@ PSEUDONYM_KEY = Text(
     form="an even number of hexadecimal digits, at least 64",
     is_secret=True,
 )
+TRAITS_KEY = Text(
+    "VIEWLEDGER_TRAITS_KEY",
+    read_by="batch, maintain, `reconcile`, `audit`",
+    meaning="makes the keyed hashes of networks and user agents, with a key for each quarter; keep it for as long as "
+    "the events",
+    pattern="([0-9a-fA-F]{2}){32,}",
+    form="an even number of hexadecimal digits, at least 64",
+    is_secret=True,
+)
 PLAY_KEYS_FILE = LocalPath(
     "VIEWLEDGER_PLAY_KEYS_FILE",
     read_by="collector, api, `ingest`",

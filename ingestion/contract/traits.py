@@ -140,7 +140,7 @@ _decode_kind = msgspec.json.Decoder(_WithKind).decode
 
 
 def _network_kind(value: bytes) -> str | None:
-    """Return what the collector wrote; it is no field of the event contract, so anything may stand there."""
+    """Return what the collector wrote. The event contract has no such field, so a sender may write anything."""
     if b'"network_kind"' not in value:
         return None
     try:

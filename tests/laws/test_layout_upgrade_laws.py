@@ -19,6 +19,7 @@ from batch_layer.run.rebuild import rebuild_once
 from batch_layer.run.run import run_once
 from batch_layer.run.upgrade import upgrade_once
 from batch_layer.settled.iceberg_settled_views import IcebergSettledViews
+from ingestion.contract.counting import LateEvent, judge_alone
 from ingestion.contract.event import ViewEvent
 from ingestion.contract.periods import Period
 from ingestion.contract.traits import Traits, TraitsKey, traits_of
@@ -168,7 +169,8 @@ def traits_expected(run: MemoryRun) -> dict[tuple[int, int], Traits]:
     ends = run.versions.published[-1].offsets.ends
     found = {}
     for message in run.log.all():
-        event = message.received.decoded
+        judged = judge_alone(message.received.decoded, message.appended_at)
+        event = judged.event if isinstance(judged, LateEvent) else judged
         if message.offset < ends[message.partition] and isinstance(event, ViewEvent):
             began = event.timestamp - datetime(1970, 1, 1, tzinfo=UTC)
             found[message.partition, message.offset] = traits_of(event, message.value, began.days, TRAITS_KEY)

@@ -107,7 +107,7 @@ def test_the_kind_of_a_network_is_what_the_collector_writes_or_nothing(sent: obj
     assert traits(network_kind=sent).network_kind == kept
 
 
-def test_a_member_of_another_object_is_no_kind_of_a_network() -> None:
+def test_a_member_of_another_object_is_not_read_as_the_kind() -> None:
     assert traits(more={"network_kind": "relay/1"}).network_kind is None
 
 

@@ -78,8 +78,8 @@ OVER_ROOMS = {
 }
 
 CONTRACT_MAY_IMPORT = {
-    "ast", "bisect", "collections", "dataclasses", "datetime", "enum", "functools", "hashlib", "hmac", "json",
-    "msgspec", "pathlib", "pycountry", "re", "re2", "tomllib", "typing", "unicodedata", "uuid",
+    "ast", "bisect", "collections", "dataclasses", "datetime", "enum", "functools", "hashlib", "hmac", "ipaddress",
+    "json", "msgspec", "pathlib", "pycountry", "re", "re2", "tomllib", "typing", "unicodedata", "uuid",
 }  # fmt: skip
 
 

@@ -6,7 +6,6 @@ quarter's key comes from one secret, so that a rebuild gives the same rows years
 for the same message, for the same reason.
 """
 
-import hmac
 import re
 from dataclasses import dataclass, field
 from datetime import date
@@ -16,6 +15,7 @@ from typing import NamedTuple
 import msgspec
 
 from ingestion.contract.event import ViewEvent
+from ingestion.contract.keyed_hash import keyed_hash
 from ingestion.contract.networks import network_of
 
 KEY_BYTES_MIN = 32
@@ -173,8 +173,8 @@ def _hashed(secret: bytes, quarter: str, purpose: str, text: str) -> str:
 
 @lru_cache(1_024)
 def _key_of(secret: bytes, quarter: str, purpose: str) -> bytes:
-    return hmac.digest(secret, f"{purpose} {quarter}".encode(), "sha256")
+    return keyed_hash(secret, f"{purpose} {quarter}".encode())
 
 
 def _digits(key: bytes, text: bytes) -> str:
-    return hmac.digest(key, text, "sha256").hex()[:_HEX_DIGITS]
+    return keyed_hash(key, text).hex()[:_HEX_DIGITS]

@@ -28,6 +28,7 @@ from pyspark.sql import functions as F
 
 from batch_layer.archive.kafka_log_ends import KafkaLogEnds
 from batch_layer.archive.spark_archive import KafkaSource, append_raw, verify_archived
+from batch_layer.judging.batch_keys import BatchKeys
 from batch_layer.judging.spark_billability import facts_frame
 from batch_layer.judging.spark_decode import COLUMNS, PERSON, decode
 from batch_layer.judging.spark_judging import Rules, Stored, judge
@@ -37,6 +38,7 @@ from batch_layer.lake.spark_kept import Kept, kept
 from batch_layer.lake.spark_session import open_session
 from batch_layer.lake.spark_settings import SparkSettings, folder_catalog, jdbc_catalog
 from batch_layer.lake.tables import RAW_EVENTS
+from ingestion.contract.attesting_keys import AttestingKeys
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.policy import policy_on
@@ -48,7 +50,7 @@ PARTITION_COUNT = 12
 NEW_LOG = EventContracts.of_new_log(TOPIC, PARTITION_COUNT)
 VIDEO_COUNT = 2_000
 REPEATED_SHARE = 0.02
-TRAITS_KEY = TraitsKey(b"k" * 32)
+READING = BatchKeys(TraitsKey(b"k" * 32)).reading(NEW_LOG, AttestingKeys())
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
@@ -203,16 +205,14 @@ def bench_judge(chosen: argparse.Namespace, spark: SparkSession) -> None:
         }
     )
     raw = spark.createDataFrame(table).repartition(2)
-    decoding = best_seconds(
-        lambda: decode(raw, NEW_LOG, TRAITS_KEY).write.format("noop").mode("overwrite").save(), chosen.repeat
-    )
-    days = frozenset(row.event_day for row in decode(raw, NEW_LOG, TRAITS_KEY).select("event_day").distinct().collect())
+    decoding = best_seconds(lambda: decode(raw, READING).write.format("noop").mode("overwrite").save(), chosen.repeat)
+    days = frozenset(row.event_day for row in decode(raw, READING).select("event_day").distinct().collect())
     facts = facts_frame(spark, [])
     no_videos = Kept(facts.select("video_id"), 0)
     rules = Rules({day: policy_on(day) for day in days}, days, facts, no_videos)
 
     def judge_all() -> None:
-        decoded = decode(raw, NEW_LOG, TRAITS_KEY).select(*COLUMNS, *PERSON).persist()
+        decoded = decode(raw, READING).select(*COLUMNS, *PERSON).persist()
         nothing = decoded.where(F.lit(False)).withColumns(
             {
                 "billability": F.lit(None).cast("string"),

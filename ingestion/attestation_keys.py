@@ -14,6 +14,7 @@ class _SentKey(msgspec.Struct, frozen=True):
     kid: Annotated[str, Meta(pattern=rf"^{KEY_ID_PATTERN}\Z")]
     kty: str
     k: str = ""
+    revoked: bool = False
 
 
 class _KeySet(msgspec.Struct, frozen=True):
@@ -23,16 +24,30 @@ class _KeySet(msgspec.Struct, frozen=True):
 def attestation_keys(text: str | bytes) -> Mapping[str, bytes]:
     """Parse a JWK Set (RFC 7517) whose keys are `oct` with a `kid`; return them by id, in order. The first one attests.
 
+    Keys with `"revoked": true` are left out: they vouch for nothing that comes from now on.
+
     Raises:
         KeySetError: one sentence.
     """
+    found = _parsed(text, revoked=False)
+    if not found:
+        raise KeySetError("every key is revoked; add one that attests, in front of them")
+    return found
+
+
+def revoked_attestation_keys(text: str | bytes) -> Mapping[str, bytes]:
+    """Return the keys with `"revoked": true`, by id, which events of before were judged by; raise as above."""
+    return _parsed(text, revoked=True)
+
+
+def _parsed(text: str | bytes, *, revoked: bool) -> Mapping[str, bytes]:
     try:
         sent = msgspec.json.decode(text, type=_KeySet).keys
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise KeySetError(f"the file is not a JWK Set of 1 to {KEYS_MAX} keys: {error}") from None
     found = {each.kid: _secret(each) for each in sent}
     refuse_repeated([each.kid for each in sent])
-    return found
+    return {each.kid: found[each.kid] for each in sent if each.revoked is revoked}
 
 
 def _secret(sent: _SentKey) -> bytes:

@@ -13,6 +13,7 @@ from batch_layer.errors import RefusedError
 from batch_layer.reconciling.reconciliation import Days, Reconciliation, VersionChange
 from batch_layer.versions.day_changes import DayChange
 from batch_layer.versions.ports import RunEntry, StagedCounts, VideoCount
+from ingestion.contract.attesting_keys import AttestingKeys
 from ingestion.contract.counting import Received, VideoFacts
 from ingestion.contract.decoding import decode_view_event
 from ingestion.contract.offsets import LogPlace
@@ -22,6 +23,7 @@ from ingestion.contract.version import PublishedVersion
 from tests.folder_staging import FolderStaging
 
 TOPIC = "video-views"
+ATTESTATION_KEYS = {"first": b"first" * 8, "second": b"second" * 8}
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,9 @@ class MemoryVersions:
         if version.version != len(self.published) + 1:
             raise RefusedError(f"version {version.version} does not follow {len(self.published)}")
         former = self.published[-1].event_contracts.boundaries if self.published else ()
+        keys = self.published[-1].attesting_keys if self.published else None
+        if keys and (version.attesting_keys or AttestingKeys()).keys[: len(keys.keys)] != keys.keys:
+            raise RefusedError(f"version {version.version} has other keys; use the program that published them")
         if version.event_contracts.boundaries[: len(former)] != former:
             raise RefusedError(f"version {version.version} has other contracts; use the program that published them")
         of_replaced = by_place({path: self.files[path][1].hours for path in replaced})

@@ -15,6 +15,7 @@ from batch_layer.reconciling.reconcile import ReconcilePorts
 from batch_layer.run.ports import ArchivedPiece, Branch, DerivedPiece, JudgedPiece, PieceContents
 from batch_layer.run.run import RunPorts
 from batch_layer.versions.ports import StagedCounts, Staging, VideoCount
+from ingestion.contract.attesting_keys import AttestingKeys
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogPlace, OffsetVector
 from ingestion.contract.version import DayRules, PublishedVersion
@@ -87,7 +88,7 @@ class FakeWarehouse:
         self.views = base.row_counts["events"] if base else 0
         content = (base.day_rules, base.row_counts, base.content_hashes) if base else ({}, {}, {})
         try:
-            yield Branch(run_id, base, *content)
+            yield Branch(run_id, base, *content, AttestingKeys())
         finally:
             self.open.discard(run_id)
 
@@ -156,7 +157,7 @@ class FakeWarehouse:
         self.branches.add(run_id)
         self.open.add(run_id)
         rules = {day: DayRules(each.policy_version, self.catalogue) for day, each in base.day_rules.items()}
-        branch = Branch(run_id, base, rules, base.row_counts, base.content_hashes)
+        branch = Branch(run_id, base, rules, base.row_counts, base.content_hashes, AttestingKeys())
         piece = ArchivedPiece(branch, base.offsets, base.offsets, Archived({}, {}))
         self.views = base.row_counts["events"]
         try:

@@ -6,7 +6,9 @@ share a process. A free process takes the next part, so what takes longest begin
 
 from collections.abc import Mapping, Sequence
 
-RUNS = tuple(f"tests/laws/test_{name}_laws.py" for name in ("batch", "layout_upgrade", "lake", "maintenance"))
+RUNS = tuple(
+    f"tests/laws/test_{name}_laws.py" for name in ("batch", "attested_views", "layout_upgrade", "lake", "maintenance")
+)
 SPARK = tuple(
     f"tests/laws/test_{name}.py"
     for name in (

@@ -6,6 +6,7 @@ A world has its own ids, viewers and videos. The worlds share the event days and
 import json
 import random
 import uuid
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,9 @@ from pyspark.sql import SparkSession
 from batch_layer.gate.ports import GateReport
 from batch_layer.gate.spark_gate_sums import Subject
 from batch_layer.run.run import run_once
+from ingestion.contract.attestation import attested
 from ingestion.contract.counting import LateEvent, OwnViewer, VideoFacts, judge_alone
+from tests.batch_fakes import ATTESTATION_KEYS
 from tests.extreme_events import extreme_message
 from tests.spark_fixtures import TOPIC, MemoryRun
 
@@ -76,7 +79,18 @@ class World:
         for name in ("geo_location", "device_type", "ad_views"):
             if rng.random() < 0.3:
                 del fields[name]
-        return json.dumps(fields | changes).encode()
+        return vouched(json.dumps(fields | changes).encode())
+
+
+def vouched(value: bytes) -> bytes:
+    """Return a message with an attestation of one of the keys, with a false one, or without; the same for equal bytes.
+
+    No random number is drawn, so that the worlds of a seed stay the same.
+    """
+    key_id = ("", "", "", "first", "first", "second", "second", "false")[zlib.crc32(value) % 8]
+    if not key_id:
+        return value
+    return attested(value, *(("first", b"no key") if key_id == "false" else (key_id, ATTESTATION_KEYS[key_id])))
 
 
 def anything(world: World, appended_at: datetime) -> bytes:

@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 
 from batch_layer.gate.ports import GateReport
 from batch_layer.gate.spark_gate_sums import Gate, Subject
+from batch_layer.judging.batch_keys import BatchKeys
 from batch_layer.judging.spark_billability import facts_frame
 from batch_layer.lake.spark_session import open_session
 from batch_layer.lake.spark_settings import SparkSettings, folder_catalog
@@ -27,6 +28,7 @@ from ingestion.contract.traits import TraitsKey
 from jobs.local_stack.ports import Ports, free_ports
 from jobs.settings.state_home import state_home
 from tests.batch_fakes import (
+    ATTESTATION_KEYS,
     TOPIC,
     Found,
     FoundInChange,
@@ -92,6 +94,7 @@ def write_no_checksums(spark: SparkSession) -> None:
 
 CONNECT_TOKEN = "only the door knows it"
 TRAITS_KEY = TraitsKey(b"key of traits in all tests      ")
+KEYS = BatchKeys(TRAITS_KEY, ATTESTATION_KEYS)
 PASSWORD, PASSWORD_SETTING = "nobody sees it", "spark.sql.catalog.unused.jdbc.password"
 
 
@@ -211,7 +214,7 @@ class MemoryRun:
 
     @classmethod
     def with_partitions(
-        cls, spark: SparkSession, partition_count: int, reports: Path, gate: Gate = whole_gate
+        cls, spark: SparkSession, partition_count: int, reports: Path, gate: Gate = whole_gate, **others: Any
     ) -> "MemoryRun":
         log, catalogue, versions = (
             SparkMemoryLog(spark, partition_count),
@@ -219,7 +222,7 @@ class MemoryRun:
             MemoryVersions(),
         )
         warehouse = SparkWarehouse(
-            spark, log, catalogue, staging=versions.staging, reports=reports, gate=gate, traits_key=TRAITS_KEY
+            spark, log, catalogue, staging=versions.staging, reports=reports, gate=gate, **({"keys": KEYS} | others)
         )
         speed = MemorySpeed([None] * partition_count)
         return cls(spark, log, speed, versions, catalogue, warehouse, QuietMetrics())

@@ -25,11 +25,13 @@ def policy_rows(spark: SparkSession, policies: Mapping[date, CountingPolicy]) ->
         if policy.viewer_window > CONTEXT_WINDOW_MAX:
             raise ValueError(f"policy {policy.version} looks back {policy.viewer_window}; at most 24 hours are read")
     rows = ", ".join(
-        f"(DATE'{day}', {policy.version}, {policy.minimum_view_seconds})" for day, policy in sorted(policies.items())
+        f"(DATE'{day}', {policy.version}, {policy.minimum_view_seconds}, {policy.asks_attestation})"
+        for day, policy in sorted(policies.items())
     )
-    columns = "event_day, policy_version, minimum_view_seconds"
+    columns = "event_day, policy_version, minimum_view_seconds, asks_attestation"
     if not rows:
-        return spark.createDataFrame([], "event_day date, policy_version int, minimum_view_seconds int")
+        kinds = "event_day date, policy_version int, minimum_view_seconds int, asks_attestation boolean"
+        return spark.createDataFrame([], kinds)
     return spark.sql(f"SELECT * FROM VALUES {rows} AS rules({columns})")  # noqa: S608 - numbers and dates only
 
 
@@ -55,6 +57,7 @@ def judge_alone(events: DataFrame, rules: DataFrame, facts: DataFrame) -> DataFr
     """
     eligible_after = (
         F.when(~F.col("revenue_eligible"), Billability.NOT_ELIGIBLE.value)
+        .when(F.col("asks_attestation") & ~F.col("attested").eqNullSafe(F.lit(True)), Billability.UNATTESTED.value)
         .when(
             F.col("view_duration") < F.least("minimum_view_seconds", "length_seconds"), Billability.BELOW_MINIMUM.value
         )
@@ -65,7 +68,7 @@ def judge_alone(events: DataFrame, rules: DataFrame, facts: DataFrame) -> DataFr
         events.join(F.broadcast(rules), "event_day", "left")
         .join(facts.select("video_id", "length_seconds", "own_viewers"), "video_id", "left")
         .withColumn("billability", F.when(F.col("verdict") == "counted", eligible_after))
-        .drop("minimum_view_seconds", "length_seconds", "own_viewers")
+        .drop("minimum_view_seconds", "asks_attestation", "length_seconds", "own_viewers")
     )
 
 

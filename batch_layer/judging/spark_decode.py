@@ -12,15 +12,15 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from batch_layer.judging.batch_keys import Reading
 from ingestion.contract.counting import LateEvent, Verdict, judge_alone
 from ingestion.contract.countries import UNKNOWN_COUNTRY
 from ingestion.contract.decoding import decode_view_event, is_video_id, unreadable
 from ingestion.contract.event import Reason, RejectedEvent, ViewEvent, payload_digest
-from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogPlace
 from ingestion.contract.priced_fields import ad_types_by, country_by, is_country_unknown
 from ingestion.contract.traffic import invalid_reason, load_lists
-from ingestion.contract.traits import Traits, TraitsKey, traits_of
+from ingestion.contract.traits import Traits, traits_of
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -53,6 +53,7 @@ _FIELDS = (
     ("referrer_host", "string", pa.string()),
     ("quality", "string", pa.string()),
     ("ad_seconds", "int", pa.int32()),
+    ("attested", "boolean", pa.bool_()),
 )  # fmt: skip
 _PLACE = ("partition", "offset", "appended_at")
 _OF_PERSON = ("user_id", "session_id", *Traits._fields)
@@ -71,14 +72,14 @@ _ARROW_SCHEMA = pa.schema(
 )
 
 
-def decode(raw: DataFrame, contracts: EventContracts, traits_key: TraitsKey) -> DataFrame:
-    """Return one row for every archived message, read by the event contract in force at its place.
+def decode(raw: DataFrame, reading: Reading) -> DataFrame:
+    """Return one row for every archived message, read by the event contract and the keys in force at its place.
 
     It has `COLUMNS`, `PERSON` and is_country_unknown. `verdict` is the result for an event by itself: `rejected`,
     `late_review`, or null for a candidate for counting. `reasons` of an event that is not rejected say why it is
     invalid traffic, in case that it would be counted.
     """
-    rows = raw.select(*_PLACE, "key", "value").mapInArrow(_Decoder(contracts, traits_key), SCHEMA)
+    rows = raw.select(*_PLACE, "key", "value").mapInArrow(_Decoder(reading), SCHEMA)
     hashes = {
         "id_hash": "if(event_id IS NULL, NULL, xxhash64(event_id))",
         "viewer_hash": "if(user_id IS NULL, NULL, xxhash64(user_id, video_id))",
@@ -88,8 +89,7 @@ def decode(raw: DataFrame, contracts: EventContracts, traits_key: TraitsKey) -> 
 
 @dataclass(frozen=True)
 class _Decoder:
-    contracts: EventContracts
-    traits_key: TraitsKey
+    reading: Reading
 
     def __call__(self, chunks: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         load_lists()  # a broken one fails the run, not its events
@@ -98,7 +98,10 @@ class _Decoder:
             micros = appended.cast(pa.int64()).to_pylist()
             names = ("key", "value", "partition", "offset")
             sent = zip(*(chunk.column(name).to_pylist() for name in names), micros, strict=True)
-            rows = [self._row(key or b"", value or b"", (part, offset), at) for key, value, part, offset, at in sent]
+            rows = [
+                (*self._row(key or b"", value or b"", (part, offset), at), self._is_attested(value, part, offset))
+                for key, value, part, offset, at in sent
+            ]
             columns = zip(*rows, strict=True) if rows else ([] for _ in _FIELDS)
             arrays = [pa.array(column, kind) for column, (_, _, kind) in zip(columns, _FIELDS, strict=True)]
             place = [chunk.column("partition").cast(pa.int32()), chunk.column("offset").cast(pa.int64()), appended]
@@ -111,8 +114,11 @@ class _Decoder:
             name = f"message {place[0]}:{place[1]}"
             return _rejected_row(key, unreadable(name, error), appended_micros)
 
+    def _is_attested(self, value: bytes | None, partition: int, offset: int) -> bool:
+        return value is not None and self.reading.attestation.is_attested(value, partition, offset)
+
     def _described_message(self, key: bytes, value: bytes, place: LogPlace, appended_micros: int) -> tuple[Any, ...]:
-        contract = self.contracts.version_at(*place)
+        contract = self.reading.contracts.version_at(*place)
         received_at = _EPOCH + timedelta(microseconds=appended_micros)
         judged = judge_alone(decode_view_event(value, contract), received_at)
         if isinstance(judged, RejectedEvent):
@@ -122,7 +128,7 @@ class _Decoder:
             row = _described(event, contract, filed, verdict)
         else:
             event, row = judged, _described(judged, contract, None, None)
-        return (*row, *traits_of(event, value, _day_of(event), self.traits_key))
+        return (*row, *traits_of(event, value, _day_of(event), self.reading.traits_key))
 
 
 def _rejected_row(key: bytes, rejected: RejectedEvent, appended_micros: int) -> tuple[Any, ...]:

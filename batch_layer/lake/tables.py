@@ -131,6 +131,12 @@ TABLES: dict[str, Table] = {
                 "Type of each advertisement that counts, each once in an event while the view has room for it; "
                 "unknown if the player did not send it",
             ),
+            Column(
+                "attested",
+                "boolean",
+                "Whether a key that was in force at its place vouches for the message, as the collector does for a "
+                "view with a play",
+            ),
             Column("payload_digest", "binary", "Equal for two events exactly when the player sent the same values"),
             Column(
                 "verdict",
@@ -142,7 +148,7 @@ TABLES: dict[str, Table] = {
                 "billability",
                 "string",
                 "Set exactly for counted events: billable, or the first rule it fails "
-                "(not_eligible, below_minimum, own_view, over_cap)",
+                "(not_eligible, unattested, below_minimum, own_view, over_cap)",
             ),
             _POLICY,
         ),

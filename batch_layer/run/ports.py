@@ -13,6 +13,7 @@ from batch_layer.archive.archive_files import ArchivedFile
 from batch_layer.archive.ports import Archived
 from batch_layer.gate.ports import GateReport
 from batch_layer.versions.ports import StagedCounts
+from ingestion.contract.attesting_keys import AttestingKeys
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogPlace, OffsetVector
 from ingestion.contract.version import DayRules, PublishedVersion
@@ -28,6 +29,8 @@ class Branch:
     """The rules of every event day of the branch."""
     row_counts: Mapping[str, int]
     content_hashes: Mapping[str, str]
+    attesting_keys: AttestingKeys
+    """The keys that vouch for its events."""
     engine: Any = field(repr=False, compare=False, default=None)
     """The engine's own state."""
 

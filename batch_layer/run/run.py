@@ -210,6 +210,7 @@ def publish(ports: RunPorts, stages: Stages, judged: JudgedSoFar) -> RunResult:
             published_at=ports.clock(),
             accepted_late=judged.accepted,
             event_contracts=judged.contracts,
+            attesting_keys=branch.attesting_keys,
         )
         verdicts = dict(warehouse.verdict_counts(branch))
         # 6. The tag keeps the snapshots; the pointer makes them the version, in one transaction with the counts.

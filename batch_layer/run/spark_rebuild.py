@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from batch_layer.judging.batch_keys import Reading
 from batch_layer.judging.spark_accepted import accepted_rows, with_accepted
 from batch_layer.judging.spark_aggregates import rejected_events, whole
 from batch_layer.judging.spark_decode import COLUMNS, PERSON, decode
@@ -20,7 +21,6 @@ from batch_layer.lake.spark_stored import with_position
 from batch_layer.lake.tables import EVENTS, RAW_EVENTS, REJECTED_EVENTS, VIDEO_FACTS, VIEWERS
 from ingestion.contract.offsets import LogPlace
 from ingestion.contract.policy import CountingPolicy
-from ingestion.contract.traits import TraitsKey
 from ingestion.contract.version import PublishedVersion
 
 _COMPARED_BY = {
@@ -58,7 +58,8 @@ class Recount:
     spark: SparkSession
     tables: IcebergTables
     version: PublishedVersion
-    traits_key: TraitsKey
+    reading: Reading
+    """The event contracts and keys that the version was judged by."""
     accepted: Collection[LogPlace]
     """All late events that the version judged as accepted."""
     branch: str
@@ -72,7 +73,7 @@ class Recount:
         """Compute every table again from the raw events of the version, with the rules that judged each day."""
         self.tables.open_branch(self.branch, self.version.snapshots)
         raw = self.tables.at(RAW_EVENTS, self.version.snapshots[RAW_EVENTS])
-        decoded = decode(raw, self.version.event_contracts, self.traits_key).select(*COLUMNS, *PERSON).persist()
+        decoded = decode(raw, self.reading).select(*COLUMNS, *PERSON).persist()
         if self.accepted:
             decoded = with_accepted(decoded, accepted_rows(self.spark, decoded, self.accepted))
         # with the columns of today: the snapshots of the version may have those of an earlier release

@@ -13,18 +13,19 @@ from batch_layer.lake.spark_stored import POSITION
 from batch_layer.lake.tables import EVENTS, RAW_EVENTS, TABLES, VIEWS_BY_VIDEO
 from batch_layer.run.ports import ArchivedPiece, Branch, DerivedPiece, JudgedPiece
 from batch_layer.run.spark_branch import BranchTables, JudgedRows, WrittenParts
+from ingestion.contract.attesting_keys import AttestingKeys
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.version import DayRules, PublishedVersion
 
 
-def rewritten(on: BranchTables, base: PublishedVersion, catalogue_version: int) -> DerivedPiece:
+def rewritten(on: BranchTables, base: PublishedVersion, *, catalogue_version: int, keys: AttestingKeys) -> DerivedPiece:
     """Return a branch on which every table was written again, as one part: all of it is new to the gate."""
     now = {name: on.read(name) for name in TABLES}
     nothing = {name: Kept(rows.select("*", *POSITION).where(F.lit(False)), 0) for name, rows in now.items()}
     rules = {day: DayRules(each.policy_version, catalogue_version) for day, each in base.day_rules.items()}
     former = on.tables.at(EVENTS, base.snapshots[EVENTS])
     written = WrittenParts([TableChanges(Kept(former, base.row_counts[EVENTS]), now[EVENTS])], [_totals(on, base)])
-    branch = Branch(on.run_id, base, rules, {}, {}, written)
+    branch = Branch(on.run_id, base, rules, {}, {}, keys, written)
     zero = OffsetVector.zero(base.offsets.topic, len(base.offsets.ends))
     rows = {row.partition: row["count"] for row in now[RAW_EVENTS].groupBy("partition").count().collect()}
     piece = ArchivedPiece(branch, zero, base.offsets, Archived(rows, {}))

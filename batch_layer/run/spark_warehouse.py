@@ -13,6 +13,7 @@ from batch_layer.archive.ports import Archived
 from batch_layer.archive.spark_archive import RecordSource, append_raw, verify_archived
 from batch_layer.gate.ports import GateReport
 from batch_layer.gate.spark_gate_sums import Gate, Subject
+from batch_layer.judging.batch_keys import BatchKeys
 from batch_layer.judging.spark_accepted import (
     accepted_rows,
     moved_events,
@@ -55,7 +56,6 @@ from batch_layer.versions.spark_staging import stage
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogPlace, OffsetVector
 from ingestion.contract.policy import POLICIES, CountingPolicy
-from ingestion.contract.traits import TraitsKey
 from ingestion.contract.version import DayRules, PublishedVersion
 
 Opened = TypeVar("Opened")
@@ -73,19 +73,19 @@ class SparkWarehouse:
         staging: Staging,
         reports: Path,
         gate: Gate,
-        traits_key: TraitsKey,
+        keys: BatchKeys,
         policies: tuple[CountingPolicy, ...] = POLICIES,
     ) -> None:
         self._spark, self._source, self._catalogue = spark, source, catalogue
         self._staging, self._reports, self._gate, self._policies = staging, reports, gate, policies
-        self._traits_key = traits_key
+        self._keys = keys
         self.tables = IcebergTables(spark)
 
     @translated
     def repair(self, current: PublishedVersion | None, kept_runs: Collection[str]) -> list[str]:
         """See the port."""
         self.tables.create_missing()
-        check_traits_key(self.tables, self._traits_key)
+        check_traits_key(self.tables, self._keys.traits)
         self.tables.drop_branches("run_", keep={branch_of(run_id) for run_id in kept_runs})
         return self.tables.move_main(current.snapshots) if current else []
 
@@ -103,10 +103,11 @@ class SparkWarehouse:
     @translated
     def open_branch(self, run_id: str, base: PublishedVersion | None) -> AbstractContextManager[Branch]:
         """See the port."""
+        attesting_keys = self._keys.attesting_after(base)
         self._spark.catalog.clearCache()
         self.tables.open_branch(branch_of(run_id), base.snapshots if base else {})
         content = (base.day_rules, base.row_counts, base.content_hashes) if base else ({}, {}, {})
-        return self._freeing(Branch(run_id, base, *content, engine=WrittenParts()))
+        return self._freeing(Branch(run_id, base, *content, attesting_keys, engine=WrittenParts()))
 
     @contextmanager
     def _freeing(self, opened: Opened) -> Iterator[Opened]:
@@ -134,7 +135,7 @@ class SparkWarehouse:
     def judge(self, piece: ArchivedPiece, accepted: Collection[LogPlace], contracts: EventContracts) -> JudgedPiece:
         """See the port."""
         branch, archived, on, row_count = piece.branch, piece.engine, self._on(piece.branch), piece.archived.row_count
-        new = decode(archived.raw, contracts, self._traits_key).persist()
+        new = decode(archived.raw, self._keys.reading(contracts, branch.attesting_keys)).persist()
         unknown_country_count = new.where("is_country_unknown").count()
         stored = Stored(on.read(EVENTS), on.read(VIEWERS), frozenset(branch.rules))
         moved = moved_events(stored.events, stored.viewers, accepted)
@@ -146,6 +147,7 @@ class SparkWarehouse:
         facts = self._changed_facts(on.read(VIDEO_FACTS), catalogue_of(branch.rules), latest)
         fact_changes = on.replace(VIDEO_FACTS, facts.removed, facts.added)
         policies = policies_of(branch.rules, days, self._policies)
+        self._keys.refuse_none(policies)
         judged = judge(stored, decoded, moved, Rules(policies, days, on.read(VIDEO_FACTS), facts.videos))
         changes = {
             EVENTS: _read_once(on.replace_many(EVENTS, judged.removed, judged.added, row_count), row_count),
@@ -254,7 +256,8 @@ class SparkWarehouse:
         self.tables.renew_layout()
         latest = self._catalogue.latest_version()
         self._recount(base, latest, accepted, run_id).write()
-        return self._freeing(rewritten(BranchTables(self.tables, run_id), base, latest))
+        keys = self._keys.attesting_of(base)
+        return self._freeing(rewritten(BranchTables(self.tables, run_id), base, catalogue_version=latest, keys=keys))
 
     @translated
     def finish(self, version: PublishedVersion) -> None:
@@ -265,11 +268,12 @@ class SparkWarehouse:
     def _recount(
         self, version: PublishedVersion, catalogue_version: int, accepted: Collection[LogPlace], run_id: str
     ) -> Recount:
+        attesting_keys = self._keys.attesting_of(version)
         return Recount(
             spark=self._spark,
             tables=self.tables,
             version=version,
-            traits_key=self._traits_key,
+            reading=self._keys.reading(version.event_contracts, attesting_keys),
             accepted=accepted,
             branch=branch_of(run_id),
             policies={policy.version: policy for policy in self._policies},

@@ -27,6 +27,8 @@ def rejudged(
     personal columns; an event without any, because they were erased, is a viewer of its own.
     """
     spark = events.sparkSession
+    if "attested" not in events.columns:  # of a version of an earlier release, which a policy that asks is not tried on
+        events = events.withColumn("attested", F.lit(False))
     before_on = period.start_on - timedelta(days=1)
     person = F.coalesce("user_id", F.concat_ws(":", "partition", "offset")).alias("user_id")
     near = viewers.where(F.col("event_day").between(F.lit(before_on), F.lit(period.end_on)))

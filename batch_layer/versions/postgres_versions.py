@@ -16,6 +16,7 @@ from batch_layer.lake.postgres_connection import connected
 from batch_layer.versions.ports import RunEntry, StagedCounts
 from batch_layer.versions.postgres_copy import copy_rows
 from batch_layer.versions.postgres_errors import translated
+from ingestion.contract.attesting_keys import AttestingKeys
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogPlace, OffsetVector
 from ingestion.contract.refusals import is_refusal
@@ -25,7 +26,7 @@ from ingestion.contract.version import DayRules, PublishedVersion
 _LOCK_KEY = 0x6261746368  # "batch"
 _SELECT = """
     SELECT version, run_id, offsets, watermarks, snapshots, row_counts, content_hashes, day_rules, published_at,
-        accepted_late, event_contracts
+        accepted_late, event_contracts, attesting_keys
     FROM published.versions"""
 # in the order of the published table's key
 _TAKE_COUNTS = """
@@ -112,8 +113,8 @@ class PostgresVersionStore:
             try:
                 cursor.execute(
                     "INSERT INTO published.versions (version, run_id, offsets, watermarks, snapshots, row_counts, "
-                    "content_hashes, day_rules, published_at, accepted_late, event_contracts) "
-                    "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                    "content_hashes, day_rules, published_at, accepted_late, event_contracts, attesting_keys) "
+                    "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
                     _row(version),
                 )
                 _take_staged(cursor, version, staged)
@@ -196,6 +197,7 @@ def _row(version: PublishedVersion) -> tuple[object, ...]:
         version.published_at,
         json.dumps(version.accepted_late) if version.accepted_late else None,
         json.dumps(version.event_contracts.to_json()),
+        None if version.attesting_keys is None else json.dumps(version.attesting_keys.to_json()),
     )
 
 
@@ -212,6 +214,7 @@ def _version(row: tuple[Any, ...]) -> PublishedVersion:
         published_at,
         accepted_late,
         event_contracts,
+        attesting_keys,
     ) = row
     return PublishedVersion(
         version=number,
@@ -225,4 +228,5 @@ def _version(row: tuple[Any, ...]) -> PublishedVersion:
         published_at=published_at,
         accepted_late=tuple((partition, offset) for partition, offset in accepted_late or ()),
         event_contracts=EventContracts.from_json(event_contracts),
+        attesting_keys=None if attesting_keys is None else AttestingKeys.from_json(attesting_keys),
     )

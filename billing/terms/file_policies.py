@@ -26,4 +26,5 @@ def read_policy(file: Path) -> CountingPolicy:
         minimum_view_seconds=document["minimum_view_seconds"],
         billable_per_viewer_max=document["billable_per_viewer_max"],
         viewer_window=timedelta(hours=document["viewer_window_hours"]),
+        asks_attestation=document.get("asks_attestation", False),
     )

@@ -46,6 +46,8 @@ class Billability(StrEnum):
 
     BILLABLE = "billable"
     NOT_ELIGIBLE = "not_eligible"
+    UNATTESTED = "unattested"
+    """Nobody vouches for the event, and the policy asks for it."""
     BELOW_MINIMUM = "below_minimum"
     OWN_VIEW = "own_view"
     OVER_CAP = "over_cap"
@@ -61,6 +63,8 @@ class Received:
     decoded: ViewEvent | RejectedEvent
     contract: int = NEWEST
     """The version of the event contract that reads it."""
+    is_attested: bool = False
+    """Whether a key that was in force at its place vouches for the message."""
 
 
 class OwnViewer(NamedTuple):
@@ -187,13 +191,17 @@ def judge_among(event: ViewEvent, earlier: Sequence[tuple[date, str]]) -> Verdic
     return Verdict.DUPLICATE if near[0] == payload_digest(event) else Verdict.CONFLICT
 
 
-def judge_billability_alone(event: ViewEvent, facts: VideoFacts, policy: CountingPolicy) -> Billability:
+def judge_billability_alone(
+    event: ViewEvent, facts: VideoFacts, *, policy: CountingPolicy, is_attested: bool
+) -> Billability:
     """Return the billability of a counted view before the cap per viewer is applied."""
     minimum = policy.minimum_view_seconds
     if facts.length_seconds is not None:
         minimum = min(minimum, facts.length_seconds)
     if not event.revenue_eligible:
         return Billability.NOT_ELIGIBLE
+    if policy.asks_attestation and not is_attested:
+        return Billability.UNATTESTED
     if event.view_duration < minimum:
         return Billability.BELOW_MINIMUM
     day = day_of(event.timestamp)
@@ -227,9 +235,9 @@ def _billabilities(
     unknown = VideoFacts()
     found: list[Billability] = []
     by_viewer: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
-    for index, (_, event) in enumerate(counted):
-        policy = policy_for(day_of(event.timestamp))
-        found.append(judge_billability_alone(event, facts.get(event.video_id, unknown), policy))
+    for index, (received, event) in enumerate(counted):
+        policy, known = policy_for(day_of(event.timestamp)), facts.get(event.video_id, unknown)
+        found.append(judge_billability_alone(event, known, policy=policy, is_attested=received.is_attested))
         if found[-1] is Billability.BILLABLE:
             by_viewer[event.user_id, event.video_id].append(index)
     for indexes in by_viewer.values():

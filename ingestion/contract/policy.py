@@ -18,6 +18,8 @@ class CountingPolicy:
     billable_per_viewer_max: int
     """How many billable views of one video one viewer can cause within `viewer_window`."""
     viewer_window: timedelta
+    asks_attestation: bool = False
+    """Whether only attested views are billable; others are counted all the same."""
 
 
 POLICIES: tuple[CountingPolicy, ...] = (
@@ -27,6 +29,7 @@ POLICIES: tuple[CountingPolicy, ...] = (
         minimum_view_seconds=30,
         billable_per_viewer_max=4,
         viewer_window=timedelta(hours=24),
+        asks_attestation=False,
     ),
 )
 

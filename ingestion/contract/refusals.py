@@ -44,6 +44,11 @@ class DatabaseRule(Enum):
         "Files of the raw events are replaced by files with the same rows, by partition and hour",
         "Run `reconcile`: a file is not as its record says, or `maintain` has written other rows",
     )
+    ATTESTING_KEYS_KEPT = (
+        "VL007",
+        "A version keeps every attestation key that the version before it had",
+        "Publish with the program that published that version, or a newer one",
+    )
     KEY_ONLY_REVOKED = "VL011", "An API key can only be revoked, and only once", "Make a new key with `keys create`"
     TWO_LIVE_KEYS = (
         "VL012",

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
+from ingestion.contract.attesting_keys import AttestingKeys
 from ingestion.contract.event_contracts import BEFORE_VERSIONS, EventContracts
 from ingestion.contract.offsets import LogPlace, OffsetVector
 
@@ -37,6 +38,8 @@ class PublishedVersion:
     """The late events that this version is the first to accept, ascending; they stay accepted in later versions."""
     event_contracts: EventContracts = BEFORE_VERSIONS
     """The version of the event contract that each message was read by."""
+    attesting_keys: AttestingKeys | None = None
+    """The keys that vouch for its events; None if a program judged it that did not look at attestations."""
 
     @property
     def settled_until(self) -> datetime:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from ingestion.attestation_keys import attestation_keys
+from ingestion.attestation_keys import attestation_keys, revoked_attestation_keys
 from jobs.settings.declared.pipeline import ATTESTATION_KEYS_FILE
 from jobs.wiring.key_files import read_key_file
 
@@ -10,3 +10,8 @@ from jobs.wiring.key_files import read_key_file
 def read_attestation_keys(environ: Mapping[str, str]) -> Mapping[str, bytes]:
     """Return the keys by id, none where they are not set; raise CommandError(BAD_INPUT) if they cannot be used."""
     return read_key_file(ATTESTATION_KEYS_FILE, environ, attestation_keys) or {}
+
+
+def read_revoked_attestation_keys(environ: Mapping[str, str]) -> Mapping[str, bytes]:
+    """Return the keys that vouch for nothing new any more, by id; raise as above."""
+    return read_key_file(ATTESTATION_KEYS_FILE, environ, revoked_attestation_keys) or {}

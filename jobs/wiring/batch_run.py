@@ -128,7 +128,7 @@ def _warehouse(chosen: BatchSettings, spark: "SparkSession", log_base: int) -> W
         staging=PostgresStaging(chosen.postgres_url),
         reports=chosen.reports,
         gate=gx_gate.judge,
-        traits_key=chosen.traits_key,
+        keys=chosen.keys,
     )
 
 

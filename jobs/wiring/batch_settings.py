@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from batch_layer.judging.batch_keys import BatchKeys
 from batch_layer.lake.spark_settings import YARN, Executors, SparkSettings, jdbc_catalog
 from ingestion.contract.traits import TraitsKey
 from jobs.errors import CommandError
@@ -20,6 +21,7 @@ from jobs.settings.declared.servers import (
     TOPIC_VIDEO_VIEWS,
     WAREHOUSE,
 )
+from jobs.wiring.attestations import read_attestation_keys, read_revoked_attestation_keys
 
 SHORT_RUN_EVENTS_MAX = 2_000_000
 """For fewer events Spark is configured to start fast instead of running fast."""
@@ -38,7 +40,7 @@ class BatchSettings:
     state: Path
     """Holds `reports`, one folder for each run, and `metrics`."""
     spark: SparkSettings
-    traits_key: TraitsKey
+    keys: BatchKeys
     failpoints: Failpoints
 
     def __repr__(self) -> str:
@@ -69,7 +71,11 @@ class BatchSettings:
             hdfs_url=hdfs_url,
             state=STATE_DIR.read(environ),
             spark=spark_settings(environ, jdbc_catalog(postgres_url, warehouse)),
-            traits_key=TraitsKey(bytes.fromhex(TRAITS_KEY.read(environ))),
+            keys=BatchKeys(
+                TraitsKey(bytes.fromhex(TRAITS_KEY.read(environ))),
+                read_attestation_keys(environ),
+                read_revoked_attestation_keys(environ),
+            ),
             failpoints=Failpoints("batch", environ),
         )
 

@@ -11,6 +11,7 @@ _REASONS = {
     "late_rejected": "it came too late, and a person decided not to count it",
     "invalid_traffic": "no viewer made it",
     "not_eligible": "it is not eligible for revenue",
+    "unattested": "it came without a play, and only views with a play are paid",
     "below_minimum": "it was shorter than the minimum",
     "own_view": "the viewer is the payee of the video",
     "over_cap": "the viewer has as many paid views of the video in 24 hours as are paid",

@@ -14,6 +14,7 @@ _LABELS = {
     "late_review": "Too late, in review",
     "counted": "Views",
     "not_eligible": "Not eligible for revenue",
+    "unattested": "Without a play that vouches for it",
     "below_minimum": "Shorter than the minimum",
     "own_view": "The payee's own views",
     "over_cap": "Over the cap per viewer",

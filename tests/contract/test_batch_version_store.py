@@ -14,6 +14,7 @@ from batch_layer.versions.ports import RunEntry, StagedCounts, Staging, VersionS
 from batch_layer.versions.postgres_staging import PostgresStaging
 from batch_layer.versions.postgres_versions import PostgresVersionStore
 from faults.waiting import until
+from ingestion.contract.attesting_keys import AttestingKeys
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.unavailable import UnavailableError
@@ -112,6 +113,22 @@ def test_a_version_says_by_which_event_contracts_it_was_read_and_no_later_one_fo
     for forgetful in (EventContracts(), other):
         with pytest.raises(RefusedError, match="use the program that published"):
             store.publish(replace(version(4), event_contracts=forgetful), StagedCounts(), {}, {})
+
+
+def test_a_version_says_by_which_keys_it_was_checked_and_no_later_one_forgets_them(stores: Stores) -> None:
+    store = stores.versions
+    stores.publish(1)
+    first = AttestingKeys().followed_by({"first": b"1" * 32}, {}, (0, 2**40))
+    both = first.followed_by({"first": b"1" * 32, "second": b"2" * 32}, {}, (7, 2**40 + 1))
+    for number, keys in ((2, first), (3, first), (4, both)):
+        store.begin(RunEntry(f"run-{number}", "incremental", "running", None, NOON, None))
+        store.publish(replace(version(number), attesting_keys=keys), StagedCounts(), {}, {})
+    found = [store.version(number) for number in (1, 2, 3, 4)]
+    assert [each and each.attesting_keys for each in found] == [None, first, first, both]
+    store.begin(RunEntry("run-5", "incremental", "running", None, NOON, None))
+    for forgetful in (None, AttestingKeys(), first, AttestingKeys(tuple(reversed(both.keys)))):
+        with pytest.raises(RefusedError, match="use the program that published"):
+            store.publish(replace(version(5), attesting_keys=forgetful), StagedCounts(), {}, {})
 
 
 def test_what_was_accepted_stays_so_in_all_later_versions(store: VersionStore) -> None:

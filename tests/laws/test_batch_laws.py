@@ -4,9 +4,9 @@ import json
 import random
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from pyspark.sql import functions as F
 import batch_layer.run.spark_rebuild
 import batch_layer.run.spark_warehouse
 from batch_layer.errors import GateFailedError
+from batch_layer.judging.batch_keys import Reading
 from batch_layer.judging.spark_decode import decode
 from batch_layer.lake.iceberg_tables import branch_of
 from batch_layer.lake.spark_changes import TableChanges
@@ -25,11 +26,13 @@ from batch_layer.run.ports import DerivedPiece, JudgedPiece
 from batch_layer.run.rebuild import rebuild_once
 from batch_layer.run.run import run_once
 from batch_layer.run.spark_warehouse import SparkWarehouse
+from ingestion.contract.attesting_keys import AttestationCheck, AttestingKeys
 from ingestion.contract.counting import Billability, OwnViewer, VideoFacts, settle
-from ingestion.contract.event_contracts import NEWEST, EventContracts
+from ingestion.contract.event_contracts import NEWEST
+from ingestion.contract.policy import CountingPolicy, policy_on
 from ingestion.contract.priced_fields import country_by
 from ingestion.contract.unavailable import Part, UnavailableError
-from tests.batch_fakes import TOPIC
+from tests.batch_fakes import ATTESTATION_KEYS, TOPIC
 from tests.random_logs import (
     PARTITIONS,
     SALE_ON,
@@ -43,7 +46,7 @@ from tests.random_logs import (
     no_gate,
     worlds,
 )
-from tests.spark_fixtures import TRAITS_KEY, MemoryRun
+from tests.spark_fixtures import MemoryRun
 
 
 def stored_outcomes(run: MemoryRun, spark: SparkSession) -> dict[tuple[int, int], tuple[object, ...]]:
@@ -55,20 +58,34 @@ def stored_outcomes(run: MemoryRun, spark: SparkSession) -> dict[tuple[int, int]
             row.event_hour.replace(tzinfo=UTC) if row.event_hour.tzinfo is None else row.event_hour,
             tuple(reason.code for reason in row.reasons or ()),
             row.billability,
+            row.attested,
         )
         for row in rows
     }
 
 
-def assert_equals_settle(run: MemoryRun, spark: SparkSession, facts: Mapping[str, VideoFacts], seed: object) -> None:
+def assert_equals_settle(
+    run: MemoryRun,
+    spark: SparkSession,
+    facts: Mapping[str, VideoFacts],
+    seed: object,
+    policy_for: Callable[[date], CountingPolicy] = policy_on,
+) -> None:
     ends = run.versions.published[-1].offsets.ends
-    covered = [message for message in run.log.all() if message.offset < ends[message.partition]]
+    check = AttestationCheck(run.versions.published[-1].attesting_keys or AttestingKeys(), ATTESTATION_KEYS)
+    covered = [
+        replace(message.received, is_attested=check.is_attested(message.value, message.partition, message.offset))
+        for message in run.log.all()
+        if message.offset < ends[message.partition]
+    ]
+    is_attested = {(received.partition, received.offset): received.is_attested for received in covered}
     expected = {
         place: (str(found.verdict), found.event_hour, tuple(reason.code for reason in found.reasons),
-                None if found.billability is None else str(found.billability))
+                None if found.billability is None else str(found.billability), is_attested[place])
         for place, found in settle(
-            (message.received for message in covered),
+            covered,
             facts,
+            policy_for,
             accepted=run.versions.accepted_until(len(run.versions.published)),
         ).items()
     }  # fmt: skip
@@ -305,10 +322,10 @@ def test_after_any_runs_every_outcome_is_that_of_one_count_and_a_rebuild_finds_t
     assert rebuild_once(run.ports()).state == "equal", f"seed {seed}"
 
 
-def with_shared_hashes(raw: DataFrame, contracts: EventContracts) -> DataFrame:
+def with_shared_hashes(raw: DataFrame, reading: Reading) -> DataFrame:
     """Decodes as ever, but half of all ids share three hashes, and half of all viewers: they are still told apart."""
     shared = {name: F.expr(f"if({name} % 2 = 0, pmod({name}, 3), {name})") for name in ("id_hash", "viewer_hash")}
-    return decode(raw, contracts, TRAITS_KEY).withColumns(shared)
+    return decode(raw, reading).withColumns(shared)
 
 
 def late_value(number: int, appended_at: datetime, **changes: object) -> bytes:

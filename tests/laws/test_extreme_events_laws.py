@@ -12,8 +12,10 @@ import pyarrow as pa
 import pytest
 
 from batch_layer.judging import spark_decode
+from batch_layer.judging.batch_keys import Reading
 from ingestion.contract import decoding
 from ingestion.contract.advertisements import SECONDS_MIN
+from ingestion.contract.attesting_keys import AttestationCheck
 from ingestion.contract.countries import country_of
 from ingestion.contract.event import ADVERTISEMENTS_MAX, RejectedEvent, ViewEvent, event_id_of, payload_digest
 from ingestion.contract.event_contracts import BEFORE_VERSIONS, NEWEST, OLDEST, EventContracts
@@ -29,6 +31,7 @@ TRAITS_KEY = TraitsKey(b"k" * 32)
 AT = datetime(2026, 11, 21, 10, tzinfo=UTC)
 AT_MS = int(AT.timestamp() * 1000)
 CONTRACTS = {OLDEST: BEFORE_VERSIONS, NEWEST: EventContracts.of_new_log("video-views")}
+READING = {version: Reading(contracts, TRAITS_KEY, AttestationCheck()) for version, contracts in CONTRACTS.items()}
 OLDEST_GIVES = "ff8fd9ab74bd2ff4577a5604f0554be7ba6f192b295e773aac4a459f14bf46e9"
 """SHA-256 over the rows that the program before versions were named gave for 20,000 of these messages."""
 
@@ -57,7 +60,7 @@ def batch_rows(values: list[bytes], contract: int) -> list[dict[str, object]]:
             "value": pa.array(values, pa.binary()),
         }
     )
-    return [row for rows in spark_decode._Decoder(CONTRACTS[contract], TRAITS_KEY)([chunk]) for row in rows.to_pylist()]
+    return [row for rows in spark_decode._Decoder(READING[contract])([chunk]) for row in rows.to_pylist()]
 
 
 @pytest.mark.parametrize("contract", [OLDEST, NEWEST])
@@ -152,7 +155,7 @@ def test_the_collector_answers_every_message_and_what_it_admits_keeps_the_contra
 def test_the_oldest_contract_gives_what_it_gave_before_versions_were_named() -> None:
     digest = hashlib.sha256()
     for raw in messages(20_000):
-        row = spark_decode._Decoder(BEFORE_VERSIONS, TRAITS_KEY)._row(b"video", raw, (0, 0), AT_MS * 1000)
+        row = spark_decode._Decoder(READING[OLDEST])._row(b"video", raw, (0, 0), AT_MS * 1000)
         row = row[: -1 - len(Traits._fields)]  # what it had then
         if row[-1] and row[-1][0]["code"] == "event_unreadable":
             continue  # these stopped the run

@@ -11,6 +11,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from batch_layer.errors import RefusedError
+from batch_layer.judging.batch_keys import BatchKeys
 from batch_layer.lake.iceberg_tables import NAMESPACE, IcebergTables
 from batch_layer.lake.spark_content_hash import contents
 from batch_layer.lake.spark_kept import kept
@@ -25,7 +26,7 @@ from ingestion.contract.periods import Period
 from ingestion.contract.traits import Traits, TraitsKey, traits_of
 from ingestion.contract.unavailable import UnavailableError
 from ingestion.contract.version import DayRules, PublishedVersion
-from tests.batch_fakes import TOPIC
+from tests.batch_fakes import ATTESTATION_KEYS, TOPIC
 from tests.laws.test_batch_laws import Crash, CrashingBefore, assert_equals_settle
 from tests.random_logs import PARTITIONS, decide_some, grow, later_facts, no_gate, random_facts, worlds
 from tests.spark_fixtures import TRAITS_KEY, MemoryRun
@@ -204,7 +205,7 @@ def test_tables_without_some_of_todays_columns_are_those_of_an_earlier_release(
     decide_some(run, rng)
     assert run_once(run.ports(), TOPIC).state == "published"
     assert traits_now(run) == traits_expected(run), "also of late events that were moved to their own day"
-    run.warehouse._traits_key = TraitsKey(b"another key, by mistake or theft")
+    run.warehouse._keys = BatchKeys(TraitsKey(b"another key, by mistake or theft"), ATTESTATION_KEYS)
     grow(run, rng, among, 5)
     for work in (lambda: run_once(run.ports(), TOPIC), lambda: rebuild_once(run.ports())):
         with pytest.raises(RefusedError, match=r"^VIEWLEDGER_TRAITS_KEY is another key .*: [0-9a-f]{16} instead of"):

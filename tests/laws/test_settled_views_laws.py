@@ -24,13 +24,14 @@ from billing.terms.catalogue import Catalogue, Payee, Video
 from billing.terms.contracts import Contract, Contracts
 from billing.terms.ownership import SINCE_EVER, WITHOUT_END, OwnerShare
 from billing.terms.suspense import SUSPENSE
+from ingestion.contract.attestation import Attested, attestation_of
 from ingestion.contract.counting import LATE_AFTER, Billability, Verdict, day_of, settle
 from ingestion.contract.event import ViewEvent
 from ingestion.contract.periods import Period
 from ingestion.contract.policy import CountingPolicy, policy_on
 from ingestion.contract.settled import SettledPiece
 from ingestion.contract.traffic import CLASS_OF_CODE
-from tests.batch_fakes import key_of
+from tests.batch_fakes import ATTESTATION_KEYS, key_of
 from tests.billing_fakes import card_of
 from tests.random_logs import FACTS, GERMANY, SALE_ON, START, random_run
 from tests.spark_fixtures import MemoryRun
@@ -68,7 +69,7 @@ CONTRACTS = Contracts(
 )
 WHOLE = Period(LONG_AGO, START.date() + timedelta(days=9))
 ONE_DAY = Period(SALE_ON, SALE_ON + timedelta(days=1))
-STRICTER = CountingPolicy(0, date.min, 50, 2, timedelta(hours=12))
+STRICTER = CountingPolicy(0, date.min, 50, 2, timedelta(hours=12), asks_attestation=True)
 
 
 def expected(
@@ -110,7 +111,10 @@ def expected(
 def settled(run: MemoryRun, policy: CountingPolicy | None) -> Iterator[tuple[Any, str | None, date, str]]:
     """Yield (event, video, day, outcome) of every message."""
     messages = {(each.partition, each.offset): each for each in run.log.all()}
-    log = [each.received for each in messages.values()]
+    log = [
+        replace(each.received, is_attested=attestation_of(each.value, ATTESTATION_KEYS) is Attested.YES)
+        for each in messages.values()
+    ]
     facts = FACTS if policy is None else CATALOGUE.counting_facts(WHOLE)
     accepted = run.versions.accepted_until(len(run.versions.published))
     outcomes = settle(log, facts, policy_on if policy is None else lambda _: policy, accepted)

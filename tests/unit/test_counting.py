@@ -8,6 +8,7 @@ import pytest
 
 from ingestion.contract.counting import Billability, Outcome, OwnViewer, Received, Verdict, VideoFacts, settle
 from ingestion.contract.event import Reason, RejectedEvent, ViewEvent
+from ingestion.contract.policy import POLICIES
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -145,6 +146,40 @@ def test_a_counted_view_is_billable_unless_a_rule_says_otherwise(
 ) -> None:
     log = received(view(1, **changes))  # type: ignore[arg-type]
     assert billabilities(log, video=VideoFacts(length_seconds, (OwnViewer("owner"),))) == [billability]
+
+
+@pytest.mark.parametrize(
+    ("changes", "billability"),
+    [
+        ({}, "unattested"),
+        ({"revenue_eligible": False}, "not_eligible"),
+        ({"view_duration": 1}, "unattested"),
+        ({"user": "owner"}, "unattested"),
+    ],
+)
+def test_a_policy_may_ask_for_attested_events_and_then_no_other_is_billable(
+    changes: dict[str, object], billability: str
+) -> None:
+    (plain,) = received(view(1, **changes))  # type: ignore[arg-type]
+    asking = replace(POLICIES[0], asks_attestation=True)
+    facts = {"video": VideoFacts(600, (OwnViewer("owner"),))}
+    for policy, is_attested, wanted in (
+        (asking, False, billability),
+        (asking, True, None),
+        (POLICIES[0], False, None),
+    ):
+        (out,) = settle([replace(plain, is_attested=is_attested)], facts, lambda _, policy=policy: policy).values()
+        assert out.verdict == "counted", "it stays a view"
+        plainly = billabilities([plain], video=facts["video"])[0]
+        assert out.billability == (wanted or plainly)
+
+
+def test_views_that_nobody_vouches_for_do_not_use_up_the_cap() -> None:
+    log = received(*(view(n, at=NOON - timedelta(minutes=9 - n), user="fan") for n in range(9)))
+    log = [replace(each, is_attested=each.offset > 4) for each in log]
+    asking = replace(POLICIES[0], asks_attestation=True)
+    found = settle(log, {}, lambda _: asking)
+    assert [found[0, n].billability for n in range(9)] == ["unattested"] * 5 + ["billable"] * 4
 
 
 def test_at_most_four_views_of_a_viewer_and_video_are_billable_in_any_24_hours() -> None:

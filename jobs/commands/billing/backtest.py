@@ -43,6 +43,12 @@ def backtest_period(
         )
     proposed = attribution if contracts is None else replace(attribution, contracts=contracts)
     with open_settled_views(environ) as views:
+        if counting is not None and counting.asks_attestation and views.version.attesting_keys is None:
+            raise CommandError(
+                f"{policy} asks for attested events, and version {views.version.version} was judged by a release that "
+                "did not look at attestations; give ./viewledger batch upgrade once",
+                ExitCode.REFUSED,
+            )
         found = compare(
             rate_period(views.pieces(attribution), attribution),
             rate_period(views.pieces(proposed, counting), proposed),

@@ -43,9 +43,9 @@ PLAY_START_SECONDS = Whole(
 )
 ATTESTATION_KEYS_FILE = LocalPath(
     "VIEWLEDGER_ATTESTATION_KEYS_FILE",
-    read_by="collector, speed, `ingest`",
+    read_by="collector, speed, batch, maintain, `reconcile`, `audit`, `ingest`",
     meaning="a file with the keys by which the log shows who vouches for an event: a JWK Set; the first one attests",
-    without="no event is attested, and none is checked",
+    without="no event is attested",
 )
 PLAYS_REQUIRED = Flag(
     "VIEWLEDGER_PLAYS_REQUIRED",

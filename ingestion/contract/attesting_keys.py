@@ -5,12 +5,12 @@ version keeps the ids of the keys and a fingerprint of each. A key that is added
 after. A key that is gone is refused instead of taken for one that never was.
 """
 
-import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ingestion.contract.attestation import Attested, attestation_of
+from ingestion.contract.keyed_hash import keyed_hash
 
 _FINGERPRINT_DIGITS = 16
 
@@ -104,4 +104,4 @@ class AttestationCheck:
 
 def fingerprint(key: bytes) -> str:
     """Return 16 hex digits by which a key is recognised, and which do not help to find it."""
-    return hmac.digest(key, b"fingerprint", "sha256").hex()[:_FINGERPRINT_DIGITS]
+    return keyed_hash(key, b"fingerprint").hex()[:_FINGERPRINT_DIGITS]

@@ -1,7 +1,13 @@
+import random
+from ipaddress import ip_network
+
 import pytest
 
 from ingestion.client_network import client_address, trusted_proxies
+from ingestion.contract import networks
 from ingestion.contract.networks import network_of
+
+SEED = 20261129
 
 
 @pytest.mark.parametrize(
@@ -58,3 +64,19 @@ def test_a_list_of_proxies_with_something_else_in_it_is_refused_by_name() -> Non
 
 def test_no_list_trusts_nobody() -> None:
     assert trusted_proxies("") == frozenset()
+
+
+def test_a_network_is_its_own_network_in_whatever_form_it_is_written() -> None:
+    rng = random.Random(SEED)
+    for _ in range(3_000):
+        octets = [rng.choice([0, 1, 9, 10, 99, 100, 199, 200, 249, 250, 255]) for _ in range(3)]
+        groups = [rng.choice([0, 1, 15, 16, 255, 4_095, 4_096, 65_535]) for _ in range(3)]
+        for text in (f"{'.'.join(map(str, octets))}.0/24", f"{':'.join(f'{group:x}' for group in groups)}::/48"):
+            assert network_of(text) == str(ip_network(text)) == networks._network_of(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["256.0.0.0/24", "01.0.0.0/24", "1.2.3.4/24", "1.2.0/24", "1.2.3.0/24\n", "0:0:0::/48"]
+)
+def test_a_text_that_only_resembles_a_network_is_parsed(text: str) -> None:
+    assert network_of(text) == networks._network_of(text)

@@ -32,6 +32,7 @@ from batch_layer.judging.batch_keys import BatchKeys
 from batch_layer.judging.spark_billability import facts_frame
 from batch_layer.judging.spark_decode import COLUMNS, PERSON, decode
 from batch_layer.judging.spark_judging import Rules, Stored, judge
+from batch_layer.judging.spark_traffic import TrafficOfDays
 from batch_layer.judging.spark_verdicts import repeat_verdicts, with_verdicts
 from batch_layer.lake.iceberg_tables import IcebergTables
 from batch_layer.lake.spark_kept import Kept, kept
@@ -209,7 +210,8 @@ def bench_judge(chosen: argparse.Namespace, spark: SparkSession) -> None:
     days = frozenset(row.event_day for row in decode(raw, READING).select("event_day").distinct().collect())
     facts = facts_frame(spark, [])
     no_videos = Kept(facts.select("video_id"), 0)
-    rules = Rules({day: policy_on(day) for day in days}, days, facts, no_videos)
+    no_traffic = TrafficOfDays(facts.select("video_id"), {})
+    rules = Rules({day: policy_on(day) for day in days}, days, facts, no_videos, no_traffic)
 
     def judge_all() -> None:
         decoded = decode(raw, READING).select(*COLUMNS, *PERSON).persist()

@@ -19,6 +19,8 @@ class Precondition(StrEnum):
     """Archive, tables, served counts and ledger agree."""
     SETTLED = "settled"
     """The version covers the whole period; only time fulfils it."""
+    TRAFFIC_JUDGED = "traffic_judged"
+    """The day rules of traffic have judged each day of the period that a policy of theirs rules."""
     IMPORT = "import"
     """There are a catalogue and contracts."""
     RESTATEMENT = "restatement"

@@ -15,6 +15,7 @@ from billing.rating.rating import rate_period
 from ingestion.contract.periods import Period
 
 _RUN = "./viewledger billing run"
+_BY_TIME = (Precondition.SETTLED, Precondition.TRAFFIC_JUDGED)
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,10 @@ def _bill(
         return NightOf(period, "refused", "; ".join(error.conflicts))
     except PreconditionsError as error:
         detail = "; ".join(map(str, error.failures))
-        if all(failure.kind is Precondition.SETTLED for failure in error.failures):  # only time fulfils it
+        # only time fulfils it: the batch run that settles a month judges its days
+        if any(failure.kind is Precondition.SETTLED for failure in error.failures) and all(
+            failure.kind in _BY_TIME for failure in error.failures
+        ):
             return NightOf(period, "estimated", detail)
         return NightOf(period, "refused", detail, failures=error.failures)
     summary = billed.summary

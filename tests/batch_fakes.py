@@ -227,6 +227,8 @@ class MemoryCatalogue:
     """One dictionary of facts for each catalogue version from 1 on."""
 
     versions: list[dict[str, VideoFacts]] = field(default_factory=list)
+    shares: dict[int, list[tuple[str, str, int, date, date]]] = field(default_factory=dict)
+    """Version → video, payee, share, from, to."""
 
     def latest_version(self) -> int:
         return len(self.versions)

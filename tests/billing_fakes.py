@@ -33,7 +33,7 @@ class Count:
     event_day: date
     country: str | None
     views: int
-    """All counted views; those that are not billable are not eligible."""
+    """All counted views."""
     billable_views: int
     policy_version: int = 1
     seconds: int = 60
@@ -41,6 +41,8 @@ class Count:
     """Ad type → ad views, all of them during the first billable view."""
     others: Mapping[str, int] = field(default_factory=dict)
     """Outcome → events that are not counted."""
+    unbillable: str = "not_eligible"
+    """The outcome of the counted views that are not billable."""
 
 
 def event_id(count: Count, index: int) -> str:
@@ -76,7 +78,7 @@ class FakeSettledViews:
                 minimum = min(shortest, owned.length_seconds or 86_400)
                 is_long = count.seconds >= minimum
                 outcomes["billable" if is_long else "below_minimum"] += count.billable_views
-                outcomes["not_eligible"] += count.views - count.billable_views
+                outcomes[count.unbillable] += count.views - count.billable_views
                 outcomes.update(count.others)
                 if is_long and count.billable_views:
                     ads.update(count.ads)

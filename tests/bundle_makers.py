@@ -34,6 +34,7 @@ NOON = datetime(2026, 11, 2, 12, tzinfo=UTC)
 VERSIONS = BundleVersions(3, 1, 1)
 SOLD_ON, NEW_CARD_ON = date(2026, 10, 11), date(2026, 10, 17)
 NOT_COUNTED = ("duplicate", "rejected:clock_suspect", "late_review", "invalid_traffic:robot")
+NOT_BILLABLE = ("not_eligible", "under_review", "traffic_pending")
 SEVERAL = 'preroll\nmidroll\r\n\u2028,"preroll"'
 """One type of advertisement, of any form; no card pays it."""
 
@@ -174,15 +175,17 @@ def _contracts(chance: random.Random) -> Contracts:
 
 def _count(chance: random.Random, catalogue: Catalogue) -> Count:
     views = chance.randrange(9)
+    video_id, number = chance.choice(catalogue.videos).video_id, chance.randrange(31)
     return Count(
-        chance.choice(catalogue.videos).video_id,
-        date(2026, 10, 1) + timedelta(days=chance.randrange(31)),
+        video_id,
+        date(2026, 10, 1) + timedelta(days=number),
         chance.choice(["DE", "US", "FR", None]),
         views,
         chance.randrange(views + 1),
         seconds=chance.choice([35, 60]),
         ads={chance.choice(["preroll", "midroll", SEVERAL]): chance.randrange(1, 4)} if chance.random() < 0.5 else {},
         others={chance.choice(NOT_COUNTED): chance.randrange(1, 3)},
+        unbillable=NOT_BILLABLE[number % len(NOT_BILLABLE)],
     )
 
 
@@ -193,7 +196,7 @@ def _events_of(count: Count, row: int) -> Iterator[SettledEvent]:
     for index, each in enumerate(ids):
         is_billable = index < count.billable_views
         ads = [name for name, shown in count.ads.items() for _ in range(shown)] if index == 0 and is_billable else []
-        outcome = "billable" if is_billable else "not_eligible"
+        outcome = "billable" if is_billable else count.unbillable
         place = (count.event_day, country, outcome, count.seconds, ads, count.policy_version)
         yield SettledEvent(count.video_id, each, row % 3, 1000 * row + index, *place)
     for outcome, shown in count.others.items():

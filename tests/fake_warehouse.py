@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,12 @@ from batch_layer.gate.ports import GateReport
 from batch_layer.lake.content import Content, Place
 from batch_layer.reconciling.reconcile import ReconcilePorts
 from batch_layer.run.ports import ArchivedPiece, Branch, DerivedPiece, JudgedPiece, PieceContents
-from batch_layer.run.run import RunPorts
+from batch_layer.run.run_ports import RunPorts
 from batch_layer.versions.ports import StagedCounts, Staging, VideoCount
 from ingestion.contract.attesting_keys import AttestingKeys
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogPlace, OffsetVector
-from ingestion.contract.version import DayRules, PublishedVersion
+from ingestion.contract.version import DayRules, PublishedVersion, SeenTraffic
 from tests.batch_fakes import (
     Found,
     FoundInChange,
@@ -51,6 +51,10 @@ class FakeWarehouse:
     """The step that ends with `ending`."""
     ending: BaseException = field(default_factory=lambda: RuntimeError("no ending is set"))
     is_of_today: bool = True
+    traffic_policy: int = 0
+    """The policy of traffic of new days."""
+    judged_days: list[tuple[date, ...]] = field(default_factory=list)
+    """The days given to each judging of traffic."""
     steps: list[str] = field(default_factory=list)
     parts: list[tuple[OffsetVector, OffsetVector]] = field(default_factory=list)
     accepted: list[tuple[LogPlace, ...]] = field(default_factory=list)
@@ -106,8 +110,18 @@ class FakeWarehouse:
         before = {rules.catalogue_version for rules in piece.branch.rules.values()}
         changed = self.views if before - {self.catalogue} else 0
         touched = frozenset({DAY + timedelta(days=len(self.parts))} if piece.archived.row_count else ())
-        rules = {day: DayRules(1, self.catalogue) for day in touched | piece.branch.rules.keys()}
-        return JudgedPiece(piece, touched, rules, piece.archived.row_count // 2, changed + len(accepted), changed)
+        new = {day: DayRules(1, self.catalogue, self.traffic_policy) for day in touched}
+        former = {day: replace(each, catalogue_version=self.catalogue) for day, each in piece.branch.rules.items()}
+        counts = (piece.archived.row_count // 2, changed + len(accepted), changed)
+        moved_days = frozenset(former) if accepted else frozenset[date]()
+        return JudgedPiece(piece, touched, {**new, **former}, *counts, moved_days)
+
+    def judge_traffic(self, piece: ArchivedPiece, days: Collection[date], settled_until: datetime) -> JudgedPiece:
+        self._step("judge_traffic")
+        self.judged_days.append(tuple(sorted(days)))
+        seen = SeenTraffic(piece.end, self.catalogue, settled_until)
+        rules = {**piece.branch.rules, **{day: replace(piece.branch.rules[day], seen=seen) for day in days}}
+        return JudgedPiece(piece, frozenset(days), rules, 0, 2 * len(days), 0)
 
     def derive(self, judged: JudgedPiece) -> DerivedPiece:
         self._step("derive")
@@ -156,7 +170,7 @@ class FakeWarehouse:
         self.accepted.append(tuple(accepted))
         self.branches.add(run_id)
         self.open.add(run_id)
-        rules = {day: DayRules(each.policy_version, self.catalogue) for day, each in base.day_rules.items()}
+        rules = {day: replace(each, catalogue_version=self.catalogue) for day, each in base.day_rules.items()}
         branch = Branch(run_id, base, rules, base.row_counts, base.content_hashes, AttestingKeys())
         piece = ArchivedPiece(branch, base.offsets, base.offsets, Archived({}, {}))
         self.views = base.row_counts["events"]

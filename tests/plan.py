@@ -22,6 +22,7 @@ SPARK = tuple(
         "catalogue_facts_laws",
         "bundle_of_real_books",
         "change_laws",
+        "judged_traffic_laws",
         "compaction_laws",
         "runs_release_memory",
         "spark_errors",

@@ -21,7 +21,7 @@ from batch_layer.lake.spark_settings import SparkSettings, folder_catalog
 from batch_layer.published.spark_connect_server import TOKEN_VARIABLE
 from batch_layer.reconciling.reconcile import ReconcilePorts
 from batch_layer.reconciling.spark_archive_check import SparkArchiveCheck
-from batch_layer.run.run import RunPorts
+from batch_layer.run.run_ports import RunPorts
 from batch_layer.run.spark_warehouse import SparkWarehouse
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.traits import TraitsKey
@@ -155,6 +155,11 @@ class SparkMemoryCatalogue(MemoryCatalogue):
     def facts(self, version: int) -> DataFrame:
         assert self.spark is not None
         return facts_frame(self.spark, self.versions[version - 1].items() if version else ())
+
+    def owners(self, version: int) -> DataFrame:
+        assert self.spark is not None
+        columns = "video_id string, payee_id string, share_ppm int, from_on date, to_on date"
+        return self.spark.createDataFrame(self.shares.get(version, []), columns)
 
 
 def whole_gate(spark: SparkSession, subject: Subject, run_id: str, folder: Path) -> GateReport:

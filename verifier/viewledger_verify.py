@@ -46,7 +46,15 @@ NANOMICROS = 1_000_000_000
 PPM = 1_000_000
 SUSPENSE = "suspense:unattributed"
 """The payee of views without an owner; the account that holds their amount has the same name."""
-NOT_BILLABLE = ("not_eligible", "unattested", "below_minimum", "own_view", "over_cap")
+NOT_BILLABLE = (
+    "not_eligible",
+    "unattested",
+    "below_minimum",
+    "own_view",
+    "over_cap",
+    "under_review",
+    "traffic_pending",
+)
 ADVERTISEMENTS_MAX, ADVERTISEMENT_SECONDS_MIN = 50, 5
 """The bound of an event, by the event contract from its second version on."""
 

@@ -18,8 +18,9 @@ from batch_layer.gate import spark_gate_sums as gate_sums
 from batch_layer.gate.ports import GateReport
 from batch_layer.gate.spark_gate_sums import Subject
 from batch_layer.lake.aggregates import AGGREGATES
-from batch_layer.lake.tables import EVENTS
+from batch_layer.lake.tables import EVENTS, TRAFFIC_OUTCOMES
 from ingestion.contract.counting import Billability, Verdict
+from ingestion.contract.day_traffic import TrafficOutcome
 from ingestion.contract.event import VIDEO_ID_LENGTH_MAX, VIDEO_ID_PATTERN, VIEW_DURATION_SECONDS_MAX
 
 os.environ["GX_ANALYTICS_ENABLED"] = "false"  # read when the package is imported
@@ -85,6 +86,7 @@ def _checks(spark: SparkSession, subject: Subject) -> dict[str, tuple[DataFrame,
     equal = gxe.ExpectColumnPairValuesToBeEqual(column_A="found", column_B="expected")
     return {
         "events": (_with_rules(subject.added(EVENTS)), _of_events()),
+        "traffic": (subject.added(TRAFFIC_OUTCOMES), _of_traffic()),
         "counts": (_all_counts(subject), _of_counts()),
         "sums": (gate_sums.sums(spark, subject), [equal]),
     }
@@ -130,6 +132,14 @@ def _of_events() -> list[Any]:
         gxe.ExpectColumnValueLengthsToBeBetween(column="video_id", min_value=1, max_value=VIDEO_ID_LENGTH_MAX),
         gxe.ExpectColumnValuesToBeBetween(column="view_duration", min_value=0, max_value=VIEW_DURATION_SECONDS_MAX),
         gxe.ExpectColumnValuesToMatchRegex(column="country", regex=_COUNTRY),
+    ]
+
+
+def _of_traffic() -> list[Any]:
+    return [
+        *[gxe.ExpectColumnValuesToNotBeNull(column=name) for name in ("event_day", "outcome", "reason", "points")],
+        gxe.ExpectColumnValuesToBeInSet(column="outcome", value_set=[each.value for each in TrafficOutcome]),
+        gxe.ExpectColumnValuesToBeBetween(column="points", min_value=1),
     ]
 
 

@@ -18,6 +18,7 @@ from batch_layer.lake.tables import (
     EVENTS,
     REJECTED_EVENTS,
     TALLY,
+    TRAFFIC_OUTCOMES,
     VIEWERS,
     VIEWS_BY_DETAIL,
     VIEWS_BY_VIDEO,
@@ -95,6 +96,7 @@ def sums(spark: SparkSession, subject: Subject) -> DataFrame:
         # keys that appear twice
         _distinct(subject.added(EVENTS), "events", "partition", "offset"),
         _distinct(subject.added(EVENTS).where("verdict = 'counted'"), "counted ids", "event_id", "event_day"),
+        _distinct(subject.added(TRAFFIC_OUTCOMES), "traffic outcomes", "partition", "offset"),
         *[_distinct(subject.added(each.table), each.table, *each.keys) for each in AGGREGATES],
     ]
     return _summed(parts).unionAll(_monotony(spark, subject))

@@ -61,3 +61,10 @@ def touched_days(decoded: DataFrame, moved: DataFrame | None) -> frozenset[date]
     if moved is not None:
         days += [moved.select("event_day"), moved.select(F.to_date("happened_at"))]
     return frozenset(row[0] for each in days for row in each.distinct().collect())
+
+
+def own_days(moved: Kept) -> frozenset[date]:
+    """Return the days on which moved events happened."""
+    if not moved.count:
+        return frozenset()
+    return frozenset(row[0] for row in moved.rows.select(F.to_date("happened_at")).distinct().collect())

@@ -9,14 +9,24 @@ from pyspark.sql import functions as F
 
 from batch_layer.judging.recomputed_days import days_after, days_before
 from batch_layer.judging.spark_billability import over_cap
+from batch_layer.judging.spark_traffic import PAID, TrafficOfDays
 from batch_layer.lake.spark_kept import Kept, kept
 from batch_layer.lake.spark_stored import matching, on_days
 from ingestion.contract.policy import CountingPolicy
 
-CAPPED = ("billable", "over_cap")
+CAPPED = (*PAID, "over_cap")
 """The billabilities of views that are billable but for the cap."""
 _PLACE = ["partition", "offset"]
 _VIEW = (*_PLACE, "user_id", "video_id", "event_id", "happened_at", "event_day")
+
+
+@dataclass(frozen=True)
+class CapRules:
+    """What decides beside the views themselves."""
+
+    policies: Mapping[date, CountingPolicy]
+    """The policy of every event day, stored or new."""
+    traffic: TrafficOfDays
 
 
 @dataclass(frozen=True)
@@ -35,7 +45,7 @@ def capped(
     days: frozenset[date],
     fresh: DataFrame,
     changed: Kept,
-    policies: Mapping[date, CountingPolicy],
+    rules: CapRules,
 ) -> CapChanges:
     """Judge the views of every viewer and video whose billable views change.
 
@@ -43,7 +53,7 @@ def capped(
     with `now_alone`, their billability before the cap. A change can affect the day after it, whose changes can affect
     the next: days are added until none can.
     """
-    given = _Given(events, viewers, days, _lean(fresh), changed, policies)
+    given = _Given(events, viewers, days, _lean(fresh), changed, rules)
     views = given.changed_views()
     pairs = kept(views.select("viewer_hash").distinct())
     judged = frozenset(row[0] for row in views.select("event_day").distinct().collect())
@@ -74,7 +84,7 @@ class _Given:
     days: frozenset[date]
     fresh: Kept
     changed: Kept
-    policies: Mapping[date, CountingPolicy]
+    rules: CapRules
 
     def changed_views(self) -> DataFrame:
         """Return viewer_hash and event_day of all views that are or were billable but for the cap, and changed."""
@@ -102,13 +112,13 @@ class _Given:
         if self.changed.count:
             billable = self._with_viewer(self.changed.rows.where("now_alone = 'billable'"))
             views = views.unionByName(billable.select(*_VIEW))
-        paid_before = stored.rows.where(~is_judged & (F.col("billability") == "billable")).select(*_VIEW)
-        dropped = kept(over_cap(views, paid_before, self.policies))
-        return CapChanges(dropped, self._changes(stored.rows.where(is_judged), dropped))
+        paid_before = stored.rows.where(~is_judged & F.col("billability").isin(*PAID)).select(*_VIEW)
+        dropped = kept(over_cap(views, paid_before, self.rules.policies))
+        return CapChanges(dropped, self._changes(stored.rows.where(is_judged), judged, dropped))
 
     def _often(self, seen: Kept) -> Kept:
         """Return the viewers that have more views than the cap in all days read; others cannot exceed it."""
-        cap = min((policy.billable_per_viewer_max for policy in self.policies.values()), default=0)
+        cap = min((policy.billable_per_viewer_max for policy in self.rules.policies.values()), default=0)
         hashes = seen.rows.select("viewer_hash").unionByName(self.fresh.rows.select("viewer_hash"))
         return kept(hashes.groupBy("viewer_hash").count().where(F.col("count") > cap).select("viewer_hash"))
 
@@ -128,11 +138,12 @@ class _Given:
         persons = matching(self.viewers, "id_hash", ids).select(*_PLACE, "user_id", "viewer_hash")
         return found.rows.join(persons, _PLACE)
 
-    def _changes(self, stored: DataFrame, dropped: Kept) -> Kept:
+    def _changes(self, stored: DataFrame, days: frozenset[date], dropped: Kept) -> Kept:
         marked = dropped.joinable().withColumn("is_over_cap", F.lit(True))
         now = F.when(F.col("is_over_cap"), F.lit("over_cap")).otherwise(F.lit("billable"))
         found = stored.join(marked, _PLACE, "left").withColumn("now_capped", now).drop("is_over_cap", "user_id")
-        return kept(found.where("now_capped <> billability"))
+        settled = self.rules.traffic.settled(found, days, "now_capped")
+        return kept(settled.where("now_capped <> billability"))
 
     def _nothing(self) -> CapChanges:
         places = self.fresh.rows.select(*_PLACE).where(F.lit(False))

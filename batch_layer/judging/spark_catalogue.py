@@ -27,6 +27,10 @@ _FACTS = """
 _OWN_VIEWER = """named_struct('user_id', own.user_ids, 'from_on', date_from_unix_date(own.from_days),
     'to_on', date_from_unix_date(own.to_days))"""
 
+_OWNERS = """
+    SELECT video_id, payee_id, share_ppm, from_on - DATE '1970-01-01' AS from_day, to_on - DATE '1970-01-01' AS to_day
+    FROM billing.owners WHERE catalogue_version = %d"""
+
 
 class CatalogueFacts(Protocol):
     """Reads the facts of videos from billing's catalogue."""
@@ -39,6 +43,12 @@ class CatalogueFacts(Protocol):
 
         `own_viewers` is an array of structs of user_id, from_on and to_on, in this order; empty without any. Version 0
         has no video.
+        """
+
+    def owners(self, version: int) -> DataFrame:
+        """Return `(video_id, payee_id, share_ppm, from_on, to_on)` for each share of a video on days [from_on, to_on).
+
+        Version 0 has none.
         """
 
 
@@ -59,3 +69,10 @@ class SparkCatalogueFacts:
         return found.select("video_id", "length_seconds", zipped).select(
             "video_id", "length_seconds", F.expr(f"transform(owned, own -> {_OWN_VIEWER})").alias("own_viewers")
         )
+
+    def owners(self, version: int) -> DataFrame:
+        """See the port."""
+        found = read_postgres(self._spark, self._url, _OWNERS % version, key="video_id")
+        days = {name: F.expr(f"date_from_unix_date({name}_day)") for name in ("from", "to")}
+        ranges = [days["from"].alias("from_on"), days["to"].alias("to_on")]
+        return found.select("video_id", "payee_id", "share_ppm", *ranges)

@@ -14,15 +14,18 @@ from pyspark.sql import functions as F
 from batch_layer.judging.recomputed_days import days_in_reach
 from batch_layer.judging.spark_accepted import filed_under_own_day
 from batch_layer.judging.spark_billability import judge_alone, policy_rows, with_cap
-from batch_layer.judging.spark_cap import CAPPED, CapChanges, capped
+from batch_layer.judging.spark_cap import CAPPED, CapChanges, CapRules, capped
 from batch_layer.judging.spark_decode import COLUMNS, PERSON
+from batch_layer.judging.spark_traffic import TrafficOfDays
 from batch_layer.judging.spark_verdicts import CANDIDATES, first_verdict, repeat_verdicts, with_verdicts
 from batch_layer.lake.spark_kept import Kept, kept
 from batch_layer.lake.spark_stored import POSITION, known_keys, matching, on_days
+from ingestion.contract.counting import Verdict
+from ingestion.contract.day_traffic import TrafficOutcome
 from ingestion.contract.policy import CountingPolicy
 
 PLACE = ("partition", "offset")
-_COMPARED = ("event_id", "id_hash", "event_day", "happened_at", "payload_digest", "appended_at", *PLACE)
+COMPARED = ("event_id", "id_hash", "event_day", "happened_at", "payload_digest", "appended_at", *PLACE)
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,8 @@ class Rules:
     """The table of the catalogue's facts, as the run has changed it."""
     changed_videos: Kept
     """The videos whose facts are others than those that their stored events were judged by: video_id."""
+    traffic: TrafficOfDays
+    """What the day rules say of the stored events."""
 
 
 @dataclass(frozen=True)
@@ -72,18 +77,20 @@ def judge(stored: Stored, new: DataFrame, moved: Kept, rules: Rules) -> Judged:
     if moved.count:
         pool = pool.unionByName(filed_under_own_day(moved.rows).select(*COLUMNS, *PERSON))
     policies = policy_rows(spark, rules.policies)
-    repeats, changed = _verdicts(stored, pool, rules.touched)
+    repeats, changed = _verdicts(stored, pool, rules)
     alone = judge_alone(with_verdicts(pool, repeats), policies, rules.facts)
     recatalogued = _recatalogued(stored, rules, policies, changed)
     changed = _both(changed, recatalogued)
-    cap = capped(stored.events, stored.viewers, stored.days, _fresh(alone), changed, rules.policies)
-    judged_new = with_cap(alone, cap.dropped)
-    added, removed = _replacements(changed, cap)
+    cap = capped(
+        stored.events, stored.viewers, stored.days, _fresh(alone), changed, CapRules(rules.policies, rules.traffic)
+    )
+    judged_new = rules.traffic.pending(with_cap(alone, cap.dropped))
+    added, removed = replacements(changed, cap, rules.traffic)
     if moved.count:
         removed.append(moved.rows.select(*removed_columns(stored)))
     for rows in added:
         judged_new = judged_new.unionByName(rows, allowMissingColumns=True)
-    return Judged(judged_new, _union(removed, stored), recatalogued.count)
+    return Judged(judged_new, union(removed, stored), recatalogued.count)
 
 
 def removed_columns(stored: Stored) -> list[str]:
@@ -91,19 +98,20 @@ def removed_columns(stored: Stored) -> list[str]:
     return [*stored.events.columns, *POSITION]
 
 
-def _verdicts(stored: Stored, pool: DataFrame, days: Collection[date]) -> tuple[Kept, Kept]:
+def _verdicts(stored: Stored, pool: DataFrame, rules: Rules) -> tuple[Kept, Kept]:
     """Return the repeats among all candidates, and the stored rows whose verdict they change.
 
     Stored candidates can only lose their verdict: a new event of their id may be the first one, but never takes
     another event away.
     """
     candidates = pool.where("verdict IS NULL")
-    near = on_days(stored.events, days_in_reach(days, stored.days)).where(F.col("verdict").isin(*CANDIDATES))
+    days = days_in_reach(rules.touched, stored.days)
+    near = on_days(stored.events, days).where(F.col("verdict").isin(*CANDIDATES))
     known = known_keys(near, "id_hash", kept(candidates.select("id_hash").distinct()))
     same = kept(matching(near, "id_hash", known))
-    compared = candidates.select(*_COMPARED)
+    compared = candidates.select(*COMPARED)
     if same.count:
-        compared = compared.unionByName(same.rows.select(*_COMPARED))
+        compared = compared.unionByName(same.rows.select(*COMPARED))
     repeats = kept(repeat_verdicts(compared))
     if not same.count:
         return repeats, _unchanged(same)
@@ -117,12 +125,25 @@ def _verdicts(stored: Stored, pool: DataFrame, days: Collection[date]) -> tuple[
     now = F.coalesce("repeat_verdict", first_verdict())
     found = beside.join(repeats.joinable(), [*PLACE], "left").withColumn("now_verdict", now)
     changed = found.where("now_verdict <> verdict").drop("repeat_verdict")
-    return repeats, kept(changed.withColumn("now_alone", F.lit(None).cast("string")))
+    with_reasons = _without_day_reasons(changed, rules.traffic, days)
+    return repeats, kept(with_reasons.withColumn("now_alone", F.lit(None).cast("string")))
+
+
+def _without_day_reasons(changed: DataFrame, traffic: TrafficOfDays, days: Collection[date]) -> DataFrame:
+    """Return rows that lose their first place with `now_reasons`: the reason of a day rule goes with its verdict."""
+    own = F.col("reasons")
+    if not traffic.ends:
+        return changed.withColumn("now_reasons", own)
+    invalid = traffic.of(TrafficOutcome.INVALID, days).withColumn("is_by_day", F.lit(True))
+    was_by_day = F.col("is_by_day").isNotNull() & (F.col("verdict") == Verdict.INVALID_TRAFFIC.value)
+    joined = changed.join(invalid, [*PLACE], "left")
+    return joined.withColumn("now_reasons", F.when(~was_by_day, own)).drop("is_by_day")
 
 
 def _unchanged(same: Kept) -> Kept:
     nothing = F.lit(None).cast("string")
-    return Kept(same.rows.where(F.lit(False)).withColumns({"now_verdict": nothing, "now_alone": nothing}), 0)
+    now = {"now_verdict": nothing, "now_reasons": F.col("reasons"), "now_alone": nothing}
+    return Kept(same.rows.where(F.lit(False)).withColumns(now), 0)
 
 
 def _recatalogued(stored: Stored, rules: Rules, policies: DataFrame, changed: Kept) -> Kept:
@@ -143,7 +164,9 @@ def _recatalogued(stored: Stored, rules: Rules, policies: DataFrame, changed: Ke
     compared = again.withColumnRenamed("billability", "now_alone").join(
         found.rows.select(*PLACE, F.col("billability").alias("before")), [*PLACE]
     )
-    different = compared.where(before != F.col("now_alone")).withColumn("now_verdict", F.col("verdict"))
+    different = compared.where(before != F.col("now_alone")).withColumns(
+        {"now_verdict": F.col("verdict"), "now_reasons": F.col("reasons")}
+    )
     return kept(different.withColumnRenamed("before", "billability").select(*changed.rows.columns))
 
 
@@ -157,25 +180,26 @@ def _both(first: Kept, second: Kept) -> Kept:
     return Kept(first.rows.unionByName(second.rows), first.count + second.count)
 
 
-def _replacements(changed: Kept, cap: CapChanges) -> tuple[list[DataFrame], list[DataFrame]]:
-    """Return the stored rows as they become, and as they are."""
+def replacements(changed: Kept, cap: CapChanges, traffic: TrafficOfDays) -> tuple[list[DataFrame], list[DataFrame]]:
+    """Return the stored rows as they become, and as they are.
+
+    `changed` are stored rows with their position and `now_verdict`, `now_reasons` and, before the cap, `now_alone`.
+    """
     added, removed = [], []
     if changed.count:
-        after = with_cap(
-            changed.rows.drop("verdict", "billability").withColumnsRenamed(
-                {"now_verdict": "verdict", "now_alone": "billability"}
-            ),
-            cap.dropped,
-        )
-        added.append(after.drop(*POSITION))
-        removed.append(changed.rows.drop("now_verdict", "now_alone"))
+        now = {"now_verdict": "verdict", "now_reasons": "reasons", "now_alone": "billability"}
+        after = with_cap(changed.rows.drop(*now.values()).withColumnsRenamed(now), cap.dropped)
+        days = [row[0] for row in changed.rows.select("event_day").distinct().collect()] if traffic.ends else []
+        added.append(traffic.settled(after, days).drop(*POSITION))
+        removed.append(changed.rows.drop(*now))
     if cap.changed.count:
         added.append(cap.changed.rows.drop("billability", *POSITION).withColumnRenamed("now_capped", "billability"))
         removed.append(cap.changed.rows.drop("now_capped"))
     return added, removed
 
 
-def _union(parts: Collection[DataFrame], stored: Stored) -> Kept:
+def union(parts: Collection[DataFrame], stored: Stored) -> Kept:
+    """Return stored rows with their position, computed."""
     columns = removed_columns(stored)
     found = None
     for rows in parts:

@@ -10,14 +10,16 @@ RAW_EVENTS = "raw_events"
 EVENTS = "events"
 VIEWERS = "viewers"
 VIDEO_FACTS = "video_facts"
+TRAFFIC_OUTCOMES = "traffic_outcomes"
 VIEWS_BY_VIDEO = aggregates.BY_VIDEO.table
 VIEWS_BY_VIDEO_DAY = aggregates.BY_VIDEO_DAY.table
 VIEWS_BY_DETAIL = aggregates.DETAIL.table
 REJECTED_EVENTS = "rejected_events"
 TALLY = aggregates.TALLY.table
 
-CLOSED_TABLES = (RAW_EVENTS, REJECTED_EVENTS, VIDEO_FACTS)
-"""These hold messages as their senders wrote them, or who owns a video: analysts have no right to them or their files.
+CLOSED_TABLES = (RAW_EVENTS, REJECTED_EVENTS, VIDEO_FACTS, TRAFFIC_OUTCOMES)
+"""These hold messages as their senders wrote them, who owns a video, or what the rules of traffic weigh: analysts have
+no right to them or their files.
 `events` has the verdict on each message."""
 
 
@@ -148,7 +150,7 @@ TABLES: dict[str, Table] = {
                 "billability",
                 "string",
                 "Set exactly for counted events: billable, or the first rule it fails "
-                "(not_eligible, unattested, below_minimum, own_view, over_cap)",
+                "(not_eligible, unattested, below_minimum, own_view, over_cap, under_review, traffic_pending)",
             ),
             _POLICY,
         ),
@@ -206,6 +208,25 @@ TABLES: dict[str, Table] = {
         "bucket(8, video_id)",
         "The catalogue's facts that decide which views are billable; a video without any has no row. Closed to "
         "analysts",
+        _ROW_UPDATES,
+    ),
+    TRAFFIC_OUTCOMES: Table(
+        (
+            _PLACE[0],
+            _PLACE[1],
+            _EVENT_DAY,
+            Column("payee_id", "string", "The owner of the largest share of the video on the day; null without any"),
+            Column(
+                "outcome",
+                "string",
+                "invalid: no viewer made it; review: a person must decide on its payee, reason and day together",
+            ),
+            Column("reason", "string", "Code of the reason with the most points"),
+            Column("points", "int", "What all reasons together weigh"),
+        ),
+        "event_day",
+        "What the day rules of traffic said when they last judged each day, of events that were counted but for them; "
+        "of all other events they said nothing. Closed to analysts",
         _ROW_UPDATES,
     ),
     VIEWS_BY_VIDEO: Table(

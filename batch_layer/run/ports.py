@@ -6,7 +6,7 @@ Each step takes what the step before it returned, so that a wrong order cannot b
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Protocol
 
 from batch_layer.archive.archive_files import ArchivedFile
@@ -60,6 +60,8 @@ class JudgedPiece:
     """Stored events whose outcome changed."""
     catalogue_changed_count: int
     """Those of them that changed because the catalogue did."""
+    moved_days: frozenset[date] = frozenset()
+    """The days to which decisions moved late events."""
     engine: Any = field(repr=False, compare=False, default=None)
 
 
@@ -112,6 +114,15 @@ class Warehouse(Protocol):
         """Decode the archived messages, judge them, and replace the stored events whose outcome they change.
 
         `accepted`: the late events that this run is the first to judge as accepted.
+        """
+
+    def judge_traffic(self, piece: ArchivedPiece, days: Collection[date], settled_until: datetime) -> JudgedPiece:
+        """Let the day rules judge days by all events of the branch, and replace the events whose outcome they change.
+
+        `piece` is empty. `settled_until`: all events appended before this instant are on the branch.
+
+        Raises:
+            RefusedError: a day was judged by a policy that this program does not know.
         """
 
     def derive(self, judged: JudgedPiece) -> DerivedPiece:

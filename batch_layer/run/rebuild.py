@@ -1,8 +1,9 @@
 """Rebuild: count everything again and compare it with the published version. Publishes nothing."""
 
 from batch_layer.errors import BatchError, DifferenceError, RefusedError
-from batch_layer.run.run import RunPorts, refuse_earlier_layout
+from batch_layer.run.run import refuse_earlier_layout
 from batch_layer.run.run_journal import begin_run
+from batch_layer.run.run_ports import RunPorts
 from batch_layer.run.run_result import RunResult
 from batch_layer.stages import Stages
 from ingestion.contract.unavailable import UnavailableError

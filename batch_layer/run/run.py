@@ -1,53 +1,36 @@
 """One batch run, as the sequence of its steps. Nothing of it is visible before `publish`."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
+from datetime import date
 from functools import partial
 from typing import Any
 
 from batch_layer.archive.cut import Cut, take_cut
-from batch_layer.archive.ports import LogEnds, SpeedCut
 from batch_layer.errors import BatchError, DifferenceError, GateFailedError, RefusedError
 from batch_layer.gate.ports import GateReport
+from batch_layer.judging.due_days import days_of_decisions, days_to_catch_up, due_days
 from batch_layer.judging.late_events import newly_accepted
-from batch_layer.judging.ports import LateDecisions
-from batch_layer.reconciling.reconcile import ReconcilePorts, known_differences, reconcile_after_run
+from batch_layer.reconciling.reconcile import known_differences, reconcile_after_run
 from batch_layer.reconciling.reconciliation import Reconciliation
-from batch_layer.run.ports import DerivedPiece, PieceContents, RunMetrics, Warehouse
+from batch_layer.run.ports import DerivedPiece, PieceContents, Warehouse
+from batch_layer.run.publishing import publish
 from batch_layer.run.run_journal import BegunRun, begin_run
+from batch_layer.run.run_ports import RunPorts
 from batch_layer.run.run_result import JudgedSoFar, RunResult
-from batch_layer.stages import Progress, Stages
-from batch_layer.versions.ports import VersionStore
+from batch_layer.stages import Stages
 from ingestion.contract.offsets import OffsetVector
+from ingestion.contract.periods import Period
 from ingestion.contract.unavailable import UnavailableError
-from ingestion.contract.version import PublishedVersion, contracts_after
-
-SEGMENTS_KEPT_VERSIONS = 2
-"""The speed layer's segments stay for two more versions, for readers that still hold an older version."""
-
-PART_OFFSETS = 10_000_000
+from ingestion.contract.version import DayRules, PublishedVersion, contracts_after
 
 
-@dataclass(frozen=True)
-class RunPorts:
-    """Everything a run uses."""
-
-    log: LogEnds
-    speed: SpeedCut
-    versions: VersionStore
-    reconcile: ReconcilePorts
-    decisions: LateDecisions
-    warehouse: Warehouse
-    metrics: RunMetrics
-    progress: Progress
-    clock: Callable[[], datetime]
-    part_offsets: int = PART_OFFSETS
-    """A run archives and judges at most about as many offsets at once."""
-
-
-def run_once(ports: RunPorts, topic: str, *, begin_at_oldest: bool = False) -> RunResult:
+def run_once(
+    ports: RunPorts, topic: str, *, begin_at_oldest: bool = False, judge_period: Period | None = None
+) -> RunResult:
     """Do one batch run, then reconcile the published version. `begin_at_oldest`: see `take_cut`.
+
+    `judge_period`: judge the traffic of these days by everything that has come, though no instant of theirs is due.
 
     Raises:
         RefusedError: another run is at work, or a precondition does not hold.
@@ -62,7 +45,7 @@ def run_once(ports: RunPorts, topic: str, *, begin_at_oldest: bool = False) -> R
     stages = Stages(ports.progress)
     try:
         cut_log = partial(take_cut, ports.log, ports.speed, topic, begin_at_oldest=begin_at_oldest)
-        result = _steps(ports, cut_log, begun, stages)
+        result = _steps(ports, cut_log, begun, stages, judge_period)
     except GateFailedError as error:
         _ended(ports, run_id, "gate_failed", stages, {"failures": list(error.failures), "report": error.report})
         raise
@@ -75,6 +58,7 @@ def run_once(ports: RunPorts, topic: str, *, begin_at_oldest: bool = False) -> R
         "gap_offsets": float(result.gap_count),
         "uncut_partitions": float(result.uncut_count),
         "unknown_country_events": float(result.unknown_country_count),
+        "traffic_reasons_to_review": float(len(result.reasons_to_review)),
         "version": float(result.version or 0),
     }
     ports.metrics.record(result.state, figures, stages.seconds)
@@ -86,6 +70,7 @@ def _steps(
     cut_log: Callable[[PublishedVersion | None], Cut],
     begun: BegunRun,
     stages: Stages,
+    judge_period: Period | None,
 ) -> RunResult:
     run_id = begun.run_id
     # 1. The base is the pointer's version, if the archive still matches its record. Then the leftovers of a crashed
@@ -111,7 +96,9 @@ def _steps(
         accepted = newly_accepted(ports.decisions.accepted(), former_accepted, cut.end)
         notes.extend([f"{len(accepted):,} late events accepted"] if accepted else [])
     is_recatalogued = former is not None and ports.warehouse.has_newer_catalogue(former)
-    if not ranges and not accepted and not is_recatalogued:
+    # Days alone start a run, too: the log is settled past an instant of theirs.
+    due = _due(ports, former.day_rules if former else {}, cut, judge_period)
+    if not ranges and not accepted and not is_recatalogued and not due:
         ports.versions.end(run_id, "nothing_new", {"notes": list(cut.notes)})
         version = former.version if former else None
         return RunResult(run_id, "nothing_new", version, uncut_count=cut.uncut_count, stage_seconds=stages.seconds)
@@ -124,6 +111,9 @@ def _steps(
             if len(parts) > 1:
                 ports.progress("part", f"{number} of {len(parts)}")
             _add_part(ports, stages, judged, start, end, is_last=number == len(parts))
+        # 5. The day rules of traffic see everything that was archived.
+        due = _due(ports, judged.branch.rules, cut, judge_period)
+        _judge_traffic(ports, stages, judged, due | days_of_decisions(judged.branch.rules, judged.moved_days))
         return publish(ports, stages, judged)
 
 
@@ -149,20 +139,56 @@ def _add_part(
     judged.add(piece, contents, report)
 
 
-def checked(warehouse: Warehouse, stages: Stages, derived: DerivedPiece) -> tuple[GateReport, PieceContents]:
-    """Let the gate judge what a part changed, and read it back.
+def _due(ports: RunPorts, rules: Mapping[date, DayRules], cut: Cut, judge_period: Period | None) -> frozenset[date]:
+    """Return the days whose traffic is to be judged by everything below the cut."""
+    settled_until, lateness = min(cut.watermarks), ports.allowed_lateness
+    due = due_days(rules, settled_until, lateness)
+    if judge_period is None:
+        return due
+    return due | days_to_catch_up(rules, judge_period, cut.end, settled_before=settled_until - lateness)
+
+
+def _judge_traffic(ports: RunPorts, stages: Stages, judged: JudgedSoFar, days: frozenset[date]) -> None:
+    if not days:
+        return
+    warehouse, end = ports.warehouse, judged.cut.end
+    with stages.stage("traffic") as notes:
+        archived = warehouse.archive(judged.branch, end, end)
+        piece = warehouse.judge_traffic(archived, days, min(judged.cut.watermarks))
+        notes.append(f"{len(days)} days judged, {piece.replaced_count:,} events changed")
+        judged.reasons_to_review += _newly_reviewed(judged.branch.rules, piece.rules, days)
+        notes += [f"many more than usual, so all are for review: {each}" for each in judged.reasons_to_review]
+    with stages.stage("derive traffic"):
+        derived = warehouse.derive(piece)
+    report, contents = checked(warehouse, stages, derived, of="traffic")
+    judged.add(piece, contents, report)
+
+
+def _newly_reviewed(before: Mapping[date, DayRules], now: Mapping[date, DayRules], days: frozenset[date]) -> list[str]:
+    return [
+        f"{day} {reason}"
+        for day in sorted(days)
+        if before[day].seen is None and (seen := now[day].seen) is not None
+        for reason in seen.reviewed
+    ]
+
+
+def checked(
+    warehouse: Warehouse, stages: Stages, derived: DerivedPiece, *, of: str = ""
+) -> tuple[GateReport, PieceContents]:
+    """Let the gate judge what a part changed, and read it back. `of` names the part beside the stages.
 
     Raises:
         GateFailedError: the gate refused the branch, which stays for inspection.
         DifferenceError: what was read back differs from what was sent.
     """
-    # 5. The gate checks the branch; a refused one stays for inspection.
-    with stages.stage("gate") as notes:
+    # 6. The gate checks the branch; a refused one stays for inspection.
+    with stages.stage(f"gate {of}".rstrip()) as notes:
         report = warehouse.check(derived)
         notes.append(f"{report.checked_count} expectations, {len(report.failures)} failed, report {report.page}")
     if report.failures:
         raise GateFailedError(report.failures, str(report.page))
-    with stages.stage("hash"):
+    with stages.stage(f"hash {of}".rstrip()):
         contents = warehouse.contents(derived)
     if contents.differences:
         raise DifferenceError(f"nothing was published: {contents.differences[0]}")
@@ -193,65 +219,6 @@ def refuse_unreconciled(ports: RunPorts, version: PublishedVersion | None) -> st
     return f"the archive is as version {version.version} left it"
 
 
-def publish(ports: RunPorts, stages: Stages, judged: JudgedSoFar) -> RunResult:
-    """Make what was judged a version; return the result of the run."""
-    warehouse, branch = ports.warehouse, judged.branch
-    notes = judged.cut.notes
-    with stages.stage("publish") as report:
-        version = PublishedVersion(
-            version=judged.former.version + 1 if judged.former else 1,
-            run_id=judged.run_id,
-            offsets=judged.cut.end,
-            watermarks=judged.cut.watermarks,
-            snapshots=warehouse.snapshots(branch),
-            row_counts=branch.row_counts,
-            content_hashes=branch.content_hashes,
-            day_rules=branch.rules,
-            published_at=ports.clock(),
-            accepted_late=judged.accepted,
-            event_contracts=judged.contracts,
-            attesting_keys=branch.attesting_keys,
-        )
-        verdicts = dict(warehouse.verdict_counts(branch))
-        # 6. The tag keeps the snapshots; the pointer makes them the version, in one transaction with the counts.
-        staged = warehouse.stage_counts(branch)
-        warehouse.tag(version.version, version.snapshots)
-        detail = {
-            "archived": judged.archived_count,
-            "gaps": {str(partition): gap for partition, gap in judged.gaps.items()},
-            "accepted": len(judged.accepted),
-            "unknown_countries": judged.unknown_country_count,
-            "catalogue_changed": judged.catalogue_changed_count,
-            "judged_days": judged.touched_days,
-            "report": judged.report,
-            "stage_seconds": stages.seconds,
-            "verdicts": verdicts,
-            "notes": list(notes),
-        }
-        ports.versions.publish(version, staged, detail, judged.files)
-        report.append(f"version {version.version}, {staged.video_count:,} videos changed")
-        # 7. From here on the version is published. The next run repairs what fails now.
-        notes += _after_publishing(ports, version)
-    return RunResult(
-        run_id=version.run_id,
-        state="published",
-        version=version.version,
-        archived_count=judged.archived_count,
-        gap_count=judged.gaps.total(),
-        uncut_count=judged.cut.uncut_count,
-        accepted_count=len(judged.accepted),
-        unknown_country_count=judged.unknown_country_count,
-        judged_days=judged.touched_days,
-        row_counts=version.row_counts,
-        verdicts=verdicts,
-        changed_video_count=staged.video_count,
-        settled_until=version.settled_until,
-        report=judged.report,
-        stage_seconds=stages.seconds,
-        notes=notes,
-    )
-
-
 def _reconciled(ports: RunPorts, stages: Stages, result: RunResult) -> RunResult:
     try:
         with stages.stage("reconcile") as notes:
@@ -269,21 +236,6 @@ def _note_of(found: Reconciliation | None) -> str:
         return "nothing new to compare"
     compared = ", ".join(f"{count:,} {what}" for what, count in found.compared.items())
     return f"{compared} compared, {len(found.differences)} differences"
-
-
-def _after_publishing(ports: RunPorts, version: PublishedVersion) -> tuple[str, ...]:
-    notes = []
-    try:
-        ports.warehouse.finish(version)
-    except UnavailableError as error:
-        notes.append(f"main was not moved ({error}); the next run does it")
-    kept = ports.versions.version(version.version - SEGMENTS_KEPT_VERSIONS)
-    if kept is not None:
-        try:
-            ports.speed.prune(kept.offsets.ends)
-        except UnavailableError as error:
-            notes.append(f"old segments were not dropped ({error}); the next run does it")
-    return tuple(notes)
 
 
 def _ended(ports: RunPorts, run_id: str, state: str, stages: Stages, detail: Mapping[str, Any]) -> None:

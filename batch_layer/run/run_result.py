@@ -36,6 +36,8 @@ class RunResult:
     row_counts: Mapping[str, int] = field(default_factory=dict)
     verdicts: Mapping[str, int] = field(default_factory=dict)
     """Verdict → events, over the whole version; they add up to its raw rows."""
+    reasons_to_review: tuple[str, ...] = ()
+    """The reasons that suddenly had many events of a day, as `2026-11-20 crowd`: they are no more than a review."""
     changed_video_count: int = 0
     settled_until: datetime | None = None
     report: str | None = None
@@ -65,6 +67,10 @@ class JudgedSoFar:
     unknown_country_count: int = 0
     catalogue_changed_count: int = 0
     touched: set[date] = field(default_factory=set)
+    moved_days: set[date] = field(default_factory=set)
+    """The days to which decisions moved late events."""
+    reasons_to_review: list[str] = field(default_factory=list)
+    """See `RunResult`."""
     files: dict[str, ArchivedFile] = field(default_factory=dict)
     report: str = ""
 
@@ -77,6 +83,7 @@ class JudgedSoFar:
         self.unknown_country_count += piece.unknown_country_count
         self.catalogue_changed_count += piece.catalogue_changed_count
         self.touched |= piece.touched
+        self.moved_days |= piece.moved_days
         self.files |= contents.archived
         self.report = str(report.page)
 

@@ -45,8 +45,8 @@ class JudgedRows:
 
     raw: DataFrame
     sent: Content
-    new: DataFrame
-    """The newly decoded events, with those that a decision accepts as candidates."""
+    new: DataFrame | None
+    """The newly decoded events, with those that a decision accepts as candidates; None where none can be."""
     moved: Kept
     """Stored late events that a decision moves to another day, as they were."""
     changes: Mapping[str, TableChanges]
@@ -78,6 +78,10 @@ class BranchTables:
         """Delete stored rows and append others that are computed while they are written, about `row_count`."""
         self._delete(name, removed)
         return self._append(name, added, row_count, removed)
+
+    def unchanged(self, name: str) -> TableChanges:
+        """Return no changes of a table."""
+        return self.changes_since(name, self.head(name))
 
     def changes_since(self, name: str, before: int, removed: Kept | None = None) -> TableChanges:
         """Return the rows that were appended after a snapshot, read back, with those removed before."""

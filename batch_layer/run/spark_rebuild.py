@@ -1,7 +1,8 @@
 """Count everything again from the raw table, to prove that the incremental result equals one count."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -9,22 +10,28 @@ from pyspark.sql import functions as F
 from batch_layer.judging.batch_keys import Reading
 from batch_layer.judging.spark_accepted import accepted_rows, with_accepted
 from batch_layer.judging.spark_aggregates import rejected_events, whole
+from batch_layer.judging.spark_catalogue import CatalogueFacts
 from batch_layer.judging.spark_decode import COLUMNS, PERSON, decode
 from batch_layer.judging.spark_facts import unchanged_facts
 from batch_layer.judging.spark_judging import Rules, Stored, judge
+from batch_layer.judging.spark_traffic import TrafficOfDays
+from batch_layer.judging.spark_traffic_rules import TrafficRules
 from batch_layer.lake.aggregates import AGGREGATES
 from batch_layer.lake.content import Content
-from batch_layer.lake.iceberg_tables import IcebergTables
+from batch_layer.lake.iceberg_tables import IcebergTables, branch_of
 from batch_layer.lake.spark_content_hash import contents
 from batch_layer.lake.spark_kept import Kept
 from batch_layer.lake.spark_stored import with_position
-from batch_layer.lake.tables import EVENTS, RAW_EVENTS, REJECTED_EVENTS, VIDEO_FACTS, VIEWERS
+from batch_layer.lake.tables import EVENTS, RAW_EVENTS, REJECTED_EVENTS, TRAFFIC_OUTCOMES, VIDEO_FACTS, VIEWERS
+from batch_layer.run.spark_branch import BranchTables
+from batch_layer.run.spark_traffic_part import TrafficJudges
 from ingestion.contract.offsets import LogPlace
 from ingestion.contract.policy import CountingPolicy
 from ingestion.contract.version import PublishedVersion
 
 _COMPARED_BY = {
     VIDEO_FACTS: "whole",
+    TRAFFIC_OUTCOMES: "event_day",
     EVENTS: "event_day",
     VIEWERS: "event_day",
     REJECTED_EVENTS: "appended_on",
@@ -62,12 +69,18 @@ class Recount:
     """The event contracts and keys that the version was judged by."""
     accepted: Collection[LogPlace]
     """All late events that the version judged as accepted."""
-    branch: str
+    run_id: str
     policies: Mapping[int, CountingPolicy]
     """Every policy by its version number."""
     catalogue_version: int
-    facts: DataFrame
-    """The facts of the catalogue version that the version was judged by: video_id, length_seconds, own_viewers."""
+    """The version was judged by it."""
+    catalogue: CatalogueFacts
+    traffic_rules: TrafficRules
+
+    @property
+    def branch(self) -> str:
+        """Return the branch of the recount."""
+        return branch_of(self.run_id)
 
     def write(self) -> None:
         """Compute every table again from the raw events of the version, with the rules that judged each day."""
@@ -77,28 +90,47 @@ class Recount:
         if self.accepted:
             decoded = with_accepted(decoded, accepted_rows(self.spark, decoded, self.accepted))
         # with the columns of today: the snapshots of the version may have those of an earlier release
-        nothing = {name: self.tables.newest(name).where(F.lit(False)) for name in (EVENTS, VIEWERS)}
+        nothing = {name: self.tables.newest(name).where(F.lit(False)) for name in (EVENTS, VIEWERS, TRAFFIC_OUTCOMES)}
         policies = {day: self.policies[each.policy_version] for day, each in self.version.day_rules.items()}
         facts = self._written_facts()
         judged = judge(
             Stored(nothing[EVENTS], nothing[VIEWERS], frozenset()),
             decoded,
             Kept(with_position(nothing[EVENTS]), 0),
-            Rules(policies, frozenset(policies), facts, unchanged_facts(facts).videos),
+            Rules(
+                policies,
+                frozenset(policies),
+                facts,
+                unchanged_facts(facts).videos,
+                TrafficOfDays(nothing[TRAFFIC_OUTCOMES], {}),
+            ),
         )
         self._replace(EVENTS, judged.added)
         self._replace(VIEWERS, decoded.where("viewer_hash IS NOT NULL"))
+        self._replace(TRAFFIC_OUTCOMES, nothing[TRAFFIC_OUTCOMES])
+        self._judge_traffic(policies)
         events = self.tables.on_branch(EVENTS, self.branch)
         self._replace(REJECTED_EVENTS, rejected_events(decoded, raw))
         for aggregate in AGGREGATES:
             self._replace(aggregate.table, whole(events, aggregate))
+
+    def _judge_traffic(self, policies: Mapping[date, CountingPolicy]) -> None:
+        """Let the day rules judge the days that the version has judged, with what they saw then."""
+        rules = self.version.day_rules
+        now = {day: each for day, each in rules.items() if each.seen is not None}
+        if not now:
+            return
+        before = {day: replace(each, seen=None) for day, each in rules.items()}
+        judges = TrafficJudges(self.traffic_rules, self.catalogue, policies)
+        judges.judge_again(BranchTables(self.tables, self.run_id), before, now)
 
     def _written_facts(self) -> DataFrame:
         known = self.tables.on_branch(VIDEO_FACTS, self.branch).select(
             "video_id", F.col("since_version").alias("known_since")
         )
         since = F.coalesce("known_since", F.lit(self.catalogue_version).cast("bigint")).alias("since_version")
-        self._replace(VIDEO_FACTS, self.facts.join(known, "video_id", "left").withColumn("since_version", since))
+        facts = self.catalogue.facts(self.catalogue_version)
+        self._replace(VIDEO_FACTS, facts.join(known, "video_id", "left").withColumn("since_version", since))
         return self.tables.on_branch(VIDEO_FACTS, self.branch)
 
     def differences(self) -> list[Difference]:

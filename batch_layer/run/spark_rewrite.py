@@ -1,5 +1,7 @@
 """What a rewritten branch holds and how it differs from its base, in the form that the steps of a run hand on."""
 
+from dataclasses import replace
+
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -15,14 +17,14 @@ from batch_layer.run.ports import ArchivedPiece, Branch, DerivedPiece, JudgedPie
 from batch_layer.run.spark_branch import BranchTables, JudgedRows, WrittenParts
 from ingestion.contract.attesting_keys import AttestingKeys
 from ingestion.contract.offsets import OffsetVector
-from ingestion.contract.version import DayRules, PublishedVersion
+from ingestion.contract.version import PublishedVersion
 
 
 def rewritten(on: BranchTables, base: PublishedVersion, *, catalogue_version: int, keys: AttestingKeys) -> DerivedPiece:
     """Return a branch on which every table was written again, as one part: all of it is new to the gate."""
     now = {name: on.read(name) for name in TABLES}
     nothing = {name: Kept(rows.select("*", *POSITION).where(F.lit(False)), 0) for name, rows in now.items()}
-    rules = {day: DayRules(each.policy_version, catalogue_version) for day, each in base.day_rules.items()}
+    rules = {day: replace(each, catalogue_version=catalogue_version) for day, each in base.day_rules.items()}
     former = on.tables.at(EVENTS, base.snapshots[EVENTS])
     written = WrittenParts([TableChanges(Kept(former, base.row_counts[EVENTS]), now[EVENTS])], [_totals(on, base)])
     branch = Branch(on.run_id, base, rules, {}, {}, keys, written)
@@ -32,7 +34,7 @@ def rewritten(on: BranchTables, base: PublishedVersion, *, catalogue_version: in
     changes = {name: TableChanges(nothing[name], each) for name, each in now.items() if name != RAW_EVENTS}
     raw = Content.parse(base.row_counts[RAW_EVENTS], base.content_hashes[RAW_EVENTS])
     engine = JudgedRows(now[RAW_EVENTS], raw, now[EVENTS], nothing[EVENTS], changes)
-    judged = JudgedPiece(piece, frozenset(rules), rules, 0, 0, 0, engine)
+    judged = JudgedPiece(piece, frozenset(rules), rules, 0, 0, 0, engine=engine)
     return DerivedPiece(judged, engine)
 
 

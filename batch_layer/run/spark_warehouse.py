@@ -3,10 +3,11 @@
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from datetime import date, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from batch_layer.archive.ports import Archived
@@ -14,12 +15,6 @@ from batch_layer.archive.spark_archive import RecordSource, append_raw, verify_a
 from batch_layer.gate.ports import GateReport
 from batch_layer.gate.spark_gate_sums import Gate, Subject
 from batch_layer.judging.batch_keys import BatchKeys
-from batch_layer.judging.spark_accepted import (
-    accepted_rows,
-    moved_events,
-    touched_days,
-    with_accepted,
-)
 from batch_layer.judging.spark_aggregates import (
     changed_cells,
     last_totals,
@@ -27,36 +22,40 @@ from batch_layer.judging.spark_aggregates import (
     verdict_counts,
 )
 from batch_layer.judging.spark_catalogue import CatalogueFacts
-from batch_layer.judging.spark_decode import COLUMNS, PERSON, decode
-from batch_layer.judging.spark_facts import FactChanges, catalogue_of, changed_facts, policies_of, unchanged_facts
-from batch_layer.judging.spark_judging import Rules, Stored, judge
+from batch_layer.judging.spark_facts import (
+    catalogue_of,
+    policies_of,
+)
+from batch_layer.judging.spark_traffic_rules import NO_TRAFFIC_RULES, TrafficRules
 from batch_layer.lake.aggregates import AGGREGATES, BY_VIDEO
 from batch_layer.lake.content import Content
 from batch_layer.lake.iceberg_tables import IcebergTables, branch_of
-from batch_layer.lake.spark_changes import TableChanges
 from batch_layer.lake.spark_errors import translated
-from batch_layer.lake.spark_kept import kept
-from batch_layer.lake.tables import EVENTS, RAW_EVENTS, REJECTED_EVENTS, TALLY, VIDEO_FACTS, VIEWERS
+from batch_layer.lake.tables import (
+    EVENTS,
+    RAW_EVENTS,
+    REJECTED_EVENTS,
+    TALLY,
+)
 from batch_layer.lake.traits_key import check_traits_key
 from batch_layer.run.ports import ArchivedPiece, Branch, DerivedPiece, JudgedPiece, PieceContents
 from batch_layer.run.spark_branch import (
-    FILE_ROWS,
     ArchivedRows,
     BranchTables,
-    JudgedRows,
     WrittenParts,
-    replaced_viewers,
 )
 from batch_layer.run.spark_contents import piece_contents
+from batch_layer.run.spark_events_part import EventJudges
 from batch_layer.run.spark_rebuild import Difference, Recount
 from batch_layer.run.spark_rewrite import rewritten
+from batch_layer.run.spark_traffic_part import TrafficJudges
 from batch_layer.versions.ports import StagedCounts, Staging
 from batch_layer.versions.spark_day_changes import day_changes
 from batch_layer.versions.spark_staging import stage
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogPlace, OffsetVector
 from ingestion.contract.policy import POLICIES, CountingPolicy
-from ingestion.contract.version import DayRules, PublishedVersion
+from ingestion.contract.version import PublishedVersion
 
 Opened = TypeVar("Opened")
 
@@ -75,8 +74,10 @@ class SparkWarehouse:
         gate: Gate,
         keys: BatchKeys,
         policies: tuple[CountingPolicy, ...] = POLICIES,
+        traffic_rules: TrafficRules = NO_TRAFFIC_RULES,
     ) -> None:
         self._spark, self._source, self._catalogue = spark, source, catalogue
+        self._traffic_rules = traffic_rules
         self._staging, self._reports, self._gate, self._policies = staging, reports, gate, policies
         self._keys = keys
         self.tables = IcebergTables(spark)
@@ -134,39 +135,15 @@ class SparkWarehouse:
     @translated
     def judge(self, piece: ArchivedPiece, accepted: Collection[LogPlace], contracts: EventContracts) -> JudgedPiece:
         """See the port."""
-        branch, archived, on, row_count = piece.branch, piece.engine, self._on(piece.branch), piece.archived.row_count
-        new = decode(archived.raw, self._keys.reading(contracts, branch.attesting_keys)).persist()
-        unknown_country_count = new.where("is_country_unknown").count()
-        stored = Stored(on.read(EVENTS), on.read(VIEWERS), frozenset(branch.rules))
-        moved = moved_events(stored.events, stored.viewers, accepted)
-        decoded = new.select(*COLUMNS, *PERSON)
-        if accepted:
-            decoded = with_accepted(decoded, accepted_rows(self._spark, decoded, accepted))
-        latest = self._catalogue.latest_version()
-        days = touched_days(decoded, moved.rows if moved.count else None)
-        facts = self._changed_facts(on.read(VIDEO_FACTS), catalogue_of(branch.rules), latest)
-        fact_changes = on.replace(VIDEO_FACTS, facts.removed, facts.added)
-        policies = policies_of(branch.rules, days, self._policies)
-        self._keys.refuse_none(policies)
-        judged = judge(stored, decoded, moved, Rules(policies, days, on.read(VIDEO_FACTS), facts.videos))
-        changes = {
-            EVENTS: _read_once(on.replace_many(EVENTS, judged.removed, judged.added, row_count), row_count),
-            VIDEO_FACTS: fact_changes,
-            VIEWERS: replaced_viewers(on, decoded, moved, row_count),
-        }
-        branch.engine.events.append(changes[EVENTS])
-        engine = JudgedRows(archived.raw, archived.sent, decoded, moved, changes)
-        day_rules = {day: DayRules(each.version, latest) for day, each in policies.items()}
-        touched = changes[EVENTS].days()
-        return JudgedPiece(
-            piece,
-            touched,
-            day_rules,
-            unknown_country_count,
-            judged.removed.count,
-            judged.catalogue_changed_count,
-            engine,
-        )
+        judges = EventJudges(self._catalogue, self._policies, self._traffic_rules, self._keys)
+        return judges.part(self._on(piece.branch), piece, accepted, contracts)
+
+    @translated
+    def judge_traffic(self, piece: ArchivedPiece, days: Collection[date], settled_until: datetime) -> JudgedPiece:
+        """See the port."""
+        policies = policies_of(piece.branch.rules, (), self._policies)
+        judges = TrafficJudges(self._traffic_rules, self._catalogue, policies)
+        return judges.part(self._on(piece.branch), piece, days, settled_until)
 
     @translated
     def derive(self, judged: JudgedPiece) -> DerivedPiece:
@@ -179,8 +156,9 @@ class SparkWarehouse:
             if cells.aggregate == BY_VIDEO:
                 branch.engine.totals.append(cells)
         before = on.head(REJECTED_EVENTS)
-        rejected = rejected_events(engine.new, engine.raw).coalesce(1)
-        self.tables.append(REJECTED_EVENTS, branch_of(branch.run_id), rejected)
+        if engine.new is not None:
+            rejected = rejected_events(engine.new, engine.raw).coalesce(1)
+            self.tables.append(REJECTED_EVENTS, branch_of(branch.run_id), rejected)
         changes[REJECTED_EVENTS] = on.changes_since(REJECTED_EVENTS, before)
         return DerivedPiece(judged, replace(engine, changes=changes))
 
@@ -204,7 +182,8 @@ class SparkWarehouse:
         """See the port. Only changed rows are read; the rest is known."""
         branch, engine = derived.judged.piece.branch, derived.engine
         found = piece_contents(self._spark, engine.changes, engine.raw, engine.sent)
-        engine.new.unpersist()
+        if engine.new is not None:
+            engine.new.unpersist()
         total = found.added_to(branch)
         grown = replace(
             branch,
@@ -275,23 +254,12 @@ class SparkWarehouse:
             version=version,
             reading=self._keys.reading(version.event_contracts, attesting_keys),
             accepted=accepted,
-            branch=branch_of(run_id),
+            run_id=run_id,
             policies={policy.version: policy for policy in self._policies},
             catalogue_version=catalogue_version,
-            facts=self._catalogue.facts(catalogue_version),
-        )
-
-    def _changed_facts(self, stored: DataFrame, former: int, latest: int) -> FactChanges:
-        return (
-            unchanged_facts(stored)
-            if latest == former
-            else changed_facts(stored, self._catalogue.facts(latest), latest)
+            catalogue=self._catalogue,
+            traffic_rules=self._traffic_rules,
         )
 
     def _on(self, branch: Branch) -> BranchTables:
         return BranchTables(self.tables, branch.run_id)
-
-
-def _read_once(changes: TableChanges, row_count: int) -> TableChanges:
-    """Keep few added rows, as they were read back: all later steps read them."""
-    return replace(changes, added=kept(changes.added).rows) if row_count <= FILE_ROWS else changes

@@ -2,8 +2,10 @@
 
 from batch_layer.archive.cut import Cut
 from batch_layer.errors import BatchError, GateFailedError, RefusedError
-from batch_layer.run.run import RunPorts, checked, publish, refuse_unreconciled
+from batch_layer.run.publishing import publish
+from batch_layer.run.run import checked, refuse_unreconciled
 from batch_layer.run.run_journal import begin_run
+from batch_layer.run.run_ports import RunPorts
 from batch_layer.run.run_result import JudgedSoFar, RunResult
 from batch_layer.stages import Stages
 from ingestion.contract.unavailable import UnavailableError

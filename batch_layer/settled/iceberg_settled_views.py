@@ -8,8 +8,9 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
+from batch_layer.judging.spark_traffic import TrafficOfDays, ends_of
 from batch_layer.lake.iceberg_tables import IcebergTables
-from batch_layer.lake.tables import EVENTS, VIEWERS, VIEWS_BY_DETAIL
+from batch_layer.lake.tables import EVENTS, TRAFFIC_OUTCOMES, VIEWERS, VIEWS_BY_DETAIL
 from batch_layer.settled.spark_attribution import AttributionRows, pieces_of, placed, unpacked, with_outcomes, within
 from batch_layer.settled.spark_conflicts import conflicts_of
 from batch_layer.settled.spark_rejudging import rejudged
@@ -54,7 +55,8 @@ class IcebergSettledViews:
         """
         events = self._read(EVENTS)
         if policy is not None:
-            events = rejudged(events, self._read(VIEWERS), attribution.period, policy, attribution.facts())
+            facts, traffic = attribution.facts(), self._traffic()
+            events = rejudged(events, self._read(VIEWERS), attribution.period, policy, facts, traffic)
         return unpacked(_streamed(pieces_of(with_outcomes(events, attribution.period), attribution)))
 
     def unplaced(self, attribution: AttributionRows) -> Iterator[UnplacedViews]:
@@ -138,6 +140,11 @@ class IcebergSettledViews:
         ):
             instants = (_instant(happened), _instant(appended))
             yield Conflict(partition, offset, event_id, video_id, *instants, first_place, differing)
+
+    def _traffic(self) -> TrafficOfDays:
+        """Return what the day rules of traffic say; versions of earlier releases have judged no day."""
+        ends = ends_of(self._version.day_rules)
+        return TrafficOfDays(self._read(TRAFFIC_OUTCOMES) if ends else self._read(EVENTS).limit(0), ends)
 
     def _read(self, table: str) -> DataFrame:
         snapshots = self._version.snapshots

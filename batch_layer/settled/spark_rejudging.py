@@ -7,6 +7,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from batch_layer.judging.spark_billability import facts_frame, judge_alone, over_cap, policy_rows, with_cap
+from batch_layer.judging.spark_traffic import PAID, TrafficOfDays
 from batch_layer.lake.spark_kept import kept
 from batch_layer.settled.spark_attribution import within
 from ingestion.contract.counting import VideoFacts
@@ -20,11 +21,13 @@ def rejudged(
     period: Period,
     policy: CountingPolicy,
     facts: Iterable[tuple[str, VideoFacts]],
+    traffic: TrafficOfDays,
 ) -> DataFrame:
     """Return the period's events with the billability that a policy gives them.
 
     The cap looks back on the day before the period, whose billable views keep their verdicts. `viewers` are the
-    personal columns; an event without any, because they were erased, is a viewer of its own.
+    personal columns; an event without any, because they were erased, is a viewer of its own. What the rules of traffic
+    say stays.
     """
     spark = events.sparkSession
     if "attested" not in events.columns:  # of a version of an earlier release, which a policy that asks is not tried on
@@ -39,7 +42,8 @@ def rejudged(
     unjudged = with_viewer.where(is_judged).drop("billability", "policy_version")
     judged = judge_alone(unjudged, policy_rows(spark, policies), facts_frame(spark, facts))
     before = with_viewer.where(F.col("event_day") == F.lit(before_on))
-    billable = "billability = 'billable'"
-    dropped = kept(over_cap(judged.where(billable), before.where(billable), policies))
+    paid_before = before.where(F.col("billability").isin(*PAID))
+    dropped = kept(over_cap(judged.where("billability = 'billable'"), paid_before, policies))
+    settled = traffic.settled(with_cap(judged, dropped).drop("user_id"), period.days())
     # events of other days can belong to the period, too: late ones, by their own timestamp
-    return with_cap(judged, dropped).drop("user_id").unionByName(events.where(~is_judged))
+    return settled.unionByName(events.where(~is_judged))

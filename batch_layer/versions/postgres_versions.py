@@ -181,10 +181,7 @@ def _put_on_record(cursor: Cursor, version: int, archived: Mapping[str, Archived
 
 
 def _row(version: PublishedVersion) -> tuple[object, ...]:
-    rules = {
-        day.isoformat(): {"policy_version": each.policy_version, "catalogue_version": each.catalogue_version}
-        for day, each in sorted(version.day_rules.items())
-    }
+    rules = {day.isoformat(): each.to_json() for day, each in sorted(version.day_rules.items())}
     return (
         version.version,
         version.run_id,
@@ -216,15 +213,16 @@ def _version(row: tuple[Any, ...]) -> PublishedVersion:
         event_contracts,
         attesting_keys,
     ) = row
+    reach = OffsetVector.from_json(offsets)
     return PublishedVersion(
         version=number,
         run_id=run_id,
-        offsets=OffsetVector.from_json(offsets),
+        offsets=reach,
         watermarks=tuple(datetime.fromisoformat(text) for text in watermarks),
         snapshots=snapshots,
         row_counts=row_counts,
         content_hashes=content_hashes,
-        day_rules={date.fromisoformat(day): DayRules(**rules) for day, rules in day_rules.items()},
+        day_rules={date.fromisoformat(day): DayRules.from_json(each, reach.topic) for day, each in day_rules.items()},
         published_at=published_at,
         accepted_late=tuple((partition, offset) for partition, offset in accepted_late or ()),
         event_contracts=EventContracts.from_json(event_contracts),

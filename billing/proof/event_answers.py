@@ -10,6 +10,7 @@ from billing.books.states import POSTED
 from billing.errors import EvidenceMismatchError
 from billing.evidence import InclusionProof, InclusionProver
 from billing.proof.paid_events import Paid, PaidLine, excluded_by_contract, paid_events, view_line
+from billing.rating.view_chain import UNDECIDED
 from billing.terms.contracts import Contract
 from ingestion.contract.periods import Period
 from ingestion.contract.settled import BillableEvent, JudgedEvent
@@ -132,6 +133,8 @@ class EventAnswers:
     def _why_unpaid(self, first: JudgedEvent) -> tuple[str, str]:
         if first.verdict == "invalid_traffic":
             return EXCLUDED, first.outcome  # payees are told the class, not the rule
+        if first.outcome in UNDECIDED:
+            return PENDING, first.outcome
         if first.verdict != "late_review":
             return EXCLUDED, "; ".join(first.reasons) or first.outcome
         decision = self.books.late_decision(f"{first.partition}:{first.offset}")

@@ -20,7 +20,11 @@ def failed_preconditions(
     `unreconciled`: the differences between archive, tables, served counts and ledger, in sentences. The tally need not
     be checked here: a version whose tally does not add up is never published.
     """
-    return [*_unreconciled(unreconciled), *_unsettled(period, version, allowed_lateness)]
+    return [
+        *_unreconciled(unreconciled),
+        *_unsettled(period, version, allowed_lateness),
+        *_unjudged(period, version),
+    ]
 
 
 def _unreconciled(differences: Sequence[str]) -> list[Failure]:
@@ -44,3 +48,19 @@ def _unsettled(period: Period, version: PublishedVersion, allowed_lateness: time
         f"(end of the period + {hours} hours of allowed lateness); wait until then and run `./viewledger batch run`"
     )
     return [Failure(Precondition.SETTLED, sentence)]
+
+
+def _unjudged(period: Period, version: PublishedVersion) -> list[Failure]:
+    """Name the days with events whose traffic was never judged. What came after a judging is not billable yet, and
+    delays nobody.
+    """
+    known = [(day, version.day_rules[day]) for day in period.days() if day in version.day_rules]
+    waiting = [day for day, rules in known if rules.traffic_policy_version and rules.seen is None]
+    if not waiting:
+        return []
+    more = f" and {len(waiting) - 1} more days" if len(waiting) > 1 else ""
+    sentence = (
+        f"version {version.version} has not judged the traffic of {waiting[0]}{more}; "
+        f"run `./viewledger batch run --judge-period {period}`"
+    )
+    return [Failure(Precondition.TRAFFIC_JUDGED, sentence)]

@@ -1,8 +1,8 @@
 """The chain of a statement: from every event that was received for the payee's videos down to the billable views.
 
 Each event has exactly one *outcome* for a payee: `duplicate`, `conflict`, `rejected:<reason>`, `late_review`,
-`invalid_traffic:<class>`, `not_eligible`, `unattested`, `below_minimum`, `own_view`, `over_cap` or `billable`. So the
-outcomes add up to the events received.
+`invalid_traffic:<class>`, `not_eligible`, `unattested`, `below_minimum`, `own_view`, `over_cap`, `under_review`,
+`traffic_pending` or `billable`. So the outcomes add up to the events received.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,9 @@ REJECTED = "rejected:"
 INVALID_TRAFFIC = "invalid_traffic:"
 """The prefix of the outcome of invalid traffic; its class follows."""
 NOT_COUNTED = ("duplicate", "conflict", REJECTED, "late_review", INVALID_TRAFFIC)
-NOT_BILLABLE = ("not_eligible", "unattested", BELOW_MINIMUM, "own_view", "over_cap")
+UNDECIDED = ("under_review", "traffic_pending")
+"""The outcomes of views that may still become billable: a person decides, or their day's traffic is judged again."""
+NOT_BILLABLE = ("not_eligible", "unattested", BELOW_MINIMUM, "own_view", "over_cap", *UNDECIDED)
 
 
 class ChainRow(NamedTuple):

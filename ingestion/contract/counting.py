@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
+from ingestion.contract.day_traffic import NO_TRAFFIC, JudgedTraffic
 from ingestion.contract.event import Reason, RejectedEvent, ViewEvent, payload_digest
 from ingestion.contract.event_contracts import NEWEST
 from ingestion.contract.offsets import LogPlace
@@ -38,7 +39,7 @@ class Verdict(StrEnum):
     LATE_REVIEW = "late_review"
     """Happened more than 35 days before it was received, and no person has accepted it."""
     INVALID_TRAFFIC = "invalid_traffic"
-    """Would be counted, but no viewer made it: `traffic` gives the reason."""
+    """Would be counted, but no viewer made it: `traffic`, or a rule of the day, gives the reason."""
 
 
 class Billability(StrEnum):
@@ -51,6 +52,10 @@ class Billability(StrEnum):
     BELOW_MINIMUM = "below_minimum"
     OWN_VIEW = "own_view"
     OVER_CAP = "over_cap"
+    UNDER_REVIEW = "under_review"
+    """It would be billable, and keeps its place in the cap, but a person must decide on its group."""
+    TRAFFIC_PENDING = "traffic_pending"
+    """The same, but it came after the day rules of traffic had judged its day; they will judge the day again."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,8 @@ class Outcome:
     verdict: Verdict
     event_hour: datetime
     reasons: tuple[Reason, ...] = ()
-    """Why it was rejected; of any other event, why it is invalid traffic unless it has another verdict."""
+    """Why it was rejected; of any other event, why it is invalid traffic unless it has another verdict. The reason of a
+    day rule stands only where it is the cause of the verdict."""
     billability: Billability | None = None
 
 
@@ -132,6 +138,7 @@ def settle(
     facts: Mapping[str, VideoFacts],
     policy_for: Callable[[date], CountingPolicy] = policy_on,
     accepted: Collection[LogPlace] = frozenset(),
+    traffic: JudgedTraffic = NO_TRAFFIC,
 ) -> dict[LogPlace, Outcome]:
     """Return the outcome of every event of a log by (partition, offset).
 
@@ -142,6 +149,8 @@ def settle(
 
         `accepted` are the late events that a person accepted. They are judged like any other, under their own hour, but
         after all events that were not late: a decision never turns an event that already counts into a repeat.
+
+    `traffic` is what the day rules say. It replaces only `counted`, and only `billable`.
     """
     outcomes: dict[LogPlace, Outcome] = {}
     candidates: list[tuple[Received, ViewEvent]] = []
@@ -166,6 +175,8 @@ def settle(
         earlier.append((day_of(event.timestamp), payload_digest(event)))
         place = (received.partition, received.offset)
         reasons = _invalid_reasons(received, event)
+        if verdict is Verdict.COUNTED and not reasons and (found := traffic.invalid_reason(place)):
+            reasons = (found,)
         if verdict is Verdict.COUNTED and reasons:
             verdict = Verdict.INVALID_TRAFFIC
         outcomes[place] = Outcome(verdict, hour_of(event.timestamp), reasons)
@@ -173,8 +184,18 @@ def settle(
             counted.append((received, event))
     for (received, event), billability in zip(counted, _billabilities(counted, facts, policy_for), strict=True):
         place = (received.partition, received.offset)
-        outcomes[place] = Outcome(Verdict.COUNTED, hour_of(event.timestamp), (), billability)
+        settled = judge_traffic(billability, day_of(event.timestamp), place, traffic)
+        outcomes[place] = Outcome(Verdict.COUNTED, hour_of(event.timestamp), (), settled)
     return outcomes
+
+
+def judge_traffic(billability: Billability, day: date, place: LogPlace, traffic: JudgedTraffic) -> Billability:
+    """Return the billability of a counted view by the last rule, which comes after the cap."""
+    if billability is not Billability.BILLABLE:
+        return billability
+    if traffic.is_reviewed(place):
+        return Billability.UNDER_REVIEW
+    return Billability.TRAFFIC_PENDING if traffic.is_pending(day, place) else Billability.BILLABLE
 
 
 def _invalid_reasons(received: Received, event: ViewEvent) -> tuple[Reason, ...]:

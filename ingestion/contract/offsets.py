@@ -37,6 +37,11 @@ class OffsetVector:
         """Return the vector as a JSON object: `{"topic": …, "ends": […]}`."""
         return {"topic": self.topic, "ends": list(self.ends)}
 
+    def holds(self, place: LogPlace) -> bool:
+        """Return whether the vector covers a place; a partition that it does not know has none."""
+        partition, offset = place
+        return partition < len(self.ends) and offset < self.ends[partition]
+
     def covers(self, other: "OffsetVector") -> bool:
         """Return whether this vector reaches at least as far as `other` in every partition."""
         self._check_comparable(other)

@@ -3,10 +3,24 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from typing import Any
 
 from ingestion.contract.attesting_keys import AttestingKeys
 from ingestion.contract.event_contracts import BEFORE_VERSIONS, EventContracts
 from ingestion.contract.offsets import LogPlace, OffsetVector
+
+
+@dataclass(frozen=True)
+class SeenTraffic:
+    """What the day rules of traffic saw when they last judged an event day."""
+
+    end: OffsetVector
+    """They saw the events below it; later ones wait until the day is judged again."""
+    catalogue_version: int
+    settled_until: datetime
+    """All events appended before this instant were among them, in every partition."""
+    reviewed: tuple[str, ...] = ()
+    """The reasons that suddenly had many events when the day was judged first: none of them is more than a review."""
 
 
 @dataclass(frozen=True)
@@ -16,6 +30,40 @@ class DayRules:
     policy_version: int
     catalogue_version: int
     """0 means the empty catalogue."""
+    traffic_policy_version: int = 0
+    """The policy of the day rules of traffic; 0: there are none for this day."""
+    seen: SeenTraffic | None = None
+    """None while no day rule has judged the day."""
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any], topic: str) -> "DayRules":
+        """Parse the output of `to_json`, or that of a release without rules of traffic."""
+        traffic = document.get("traffic", {"policy_version": 0})
+        seen = None
+        if "ends" in traffic:
+            end = OffsetVector(topic, tuple(traffic["ends"]))
+            settled_until = datetime.fromisoformat(traffic["settled_until"])
+            reviewed = tuple(traffic.get("reviewed", ()))
+            seen = SeenTraffic(end, traffic["catalogue_version"], settled_until, reviewed)
+        return cls(document["policy_version"], document["catalogue_version"], traffic["policy_version"], seen)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the rules as a JSON object; a day without rules of traffic has no `traffic`."""
+        document: dict[str, Any] = {
+            "policy_version": self.policy_version,
+            "catalogue_version": self.catalogue_version,
+        }
+        if self.traffic_policy_version:
+            document["traffic"] = {"policy_version": self.traffic_policy_version}
+        if self.seen is not None:
+            document["traffic"] |= {
+                "catalogue_version": self.seen.catalogue_version,
+                "settled_until": self.seen.settled_until.isoformat(),
+                "ends": list(self.seen.end.ends),
+            }
+            if self.seen.reviewed:
+                document["traffic"]["reviewed"] = list(self.seen.reviewed)
+        return document
 
 
 @dataclass(frozen=True)

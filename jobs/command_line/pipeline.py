@@ -5,7 +5,7 @@ import click
 from jobs.command_line.frame import Command, CommandGroup
 from jobs.command_line.options import AS_OF, JSON, VERSION, actor, choice, flag, number, option, path
 from jobs.command_line.overview import OVERVIEW
-from jobs.command_line.values import DayOrAll, PartitionOffset
+from jobs.command_line.values import BillingPeriod, DayOrAll, PartitionOffset
 
 SQL_FORMATS = ("csv", "json", "table")
 ATTEMPTS = number("--attempts", "tries when a server does not answer", 3, most=20)
@@ -50,6 +50,11 @@ BATCH = CommandGroup(
         flag(
             "--begin-at-oldest",
             "let the first version begin where the log begins now, without what the broker has already deleted",
+        ),
+        option(
+            "--judge-period",
+            "judge the traffic of these days by all that has come, before they are billed; months need no request",
+            type=BillingPeriod(),
         ),
         JSON,
     ),

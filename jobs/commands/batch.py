@@ -7,6 +7,7 @@ from dataclasses import asdict
 from batch_layer.run.run_result import RunResult
 from batch_layer.run.upgrade import upgrade_once
 from batch_layer.versions.postgres_versions import PostgresVersionStore
+from ingestion.contract.periods import Period
 from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
@@ -15,11 +16,11 @@ from jobs.wiring.batch_run import attempt, do_run, open_ports
 from jobs.wiring.batch_settings import BatchSettings
 
 
-def run(*, attempts: int, begin_at_oldest: bool, as_json: bool) -> ExitCode:
+def run(*, attempts: int, begin_at_oldest: bool, judge_period: Period | None, as_json: bool) -> ExitCode:
     """Do a batch run. Exit codes: 3 the gate failed, 4 a server is away, 5 refused, 6 a difference."""
     chosen = BatchSettings.from_environ(settings.environment("PIPELINE"))
     with errors_as_exit_codes():
-        result = attempt(lambda: do_run(chosen, begin_at_oldest=begin_at_oldest), attempts)
+        result = attempt(lambda: do_run(chosen, begin_at_oldest=begin_at_oldest, judge_period=judge_period), attempts)
     if as_json:
         print(json.dumps(asdict(result), default=str))
     elif result.state == "nothing_new":
@@ -64,7 +65,7 @@ def show_versions(*, limit: int, as_json: bool) -> ExitCode:
         found = store.versions(limit)
     for each in found:
         if as_json:
-            day_rules = {str(day): asdict(rules) for day, rules in each.day_rules.items()}
+            day_rules = {str(day): rules.to_json() for day, rules in each.day_rules.items()}
             print(json.dumps(asdict(each) | {"day_rules": day_rules}, default=str))
         else:
             print(

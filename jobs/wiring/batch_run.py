@@ -14,12 +14,14 @@ from batch_layer.judging.postgres_late_decisions import PostgresLateDecisions
 from batch_layer.reconciling.postgres_reconciliations import PostgresReconciliations
 from batch_layer.run.ports import Warehouse
 from batch_layer.run.prometheus_batch_metrics import PrometheusBatchMetrics
-from batch_layer.run.run import RunPorts, run_once
+from batch_layer.run.run import run_once
+from batch_layer.run.run_ports import RunPorts
 from batch_layer.run.run_result import RunResult
 from batch_layer.stages import Progress
 from batch_layer.versions.postgres_log_generations import PostgresLogGenerations
 from batch_layer.versions.postgres_staging import PostgresStaging
 from batch_layer.versions.postgres_versions import PostgresVersionStore
+from ingestion.contract.periods import Period
 from ingestion.contract.unavailable import Part
 from jobs.resilience.patience import try_again
 from jobs.wiring.batch_settings import SHORT_RUN_EVENTS_MAX, BatchSettings
@@ -55,13 +57,14 @@ def do_run(
     chosen: BatchSettings,
     *,
     begin_at_oldest: bool = False,
+    judge_period: Period | None = None,
     session: "SparkSession | None" = None,
     progress: Progress = report,
 ) -> RunResult:
     """Do one batch run, and note what its reconciliation left open. `session`: see `open_ports`."""
     with open_ports(chosen, session=session, progress=progress) as ports:
         try:
-            return run_once(ports, chosen.topic, begin_at_oldest=begin_at_oldest)
+            return run_once(ports, chosen.topic, begin_at_oldest=begin_at_oldest, judge_period=judge_period)
         finally:
             note_reconciled(chosen, ports.reconcile.reconciliations)
 
@@ -100,6 +103,7 @@ def open_ports(
             metrics=PrometheusBatchMetrics(chosen.metrics),
             progress=progress,
             clock=lambda: datetime.now(UTC),
+            allowed_lateness=chosen.allowed_lateness,
         )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from batch_layer.judging.batch_keys import BatchKeys
@@ -11,6 +12,7 @@ from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.resilience.failpoints import Failpoints
 from jobs.settings.declared import spark
+from jobs.settings.declared.billing import ALLOWED_LATENESS_HOURS
 from jobs.settings.declared.pipeline import STATE_DIR, TRAITS_KEY
 from jobs.settings.declared.servers import (
     HDFS_URL,
@@ -42,6 +44,8 @@ class BatchSettings:
     spark: SparkSettings
     keys: BatchKeys
     failpoints: Failpoints
+    allowed_lateness: timedelta
+    """How long after the end of a day its traffic is judged, as in billing."""
 
     def __repr__(self) -> str:
         return f"BatchSettings(bootstrap={self.bootstrap}, topic={self.topic}, hdfs_url={self.hdfs_url}, …)"
@@ -77,6 +81,7 @@ class BatchSettings:
                 read_revoked_attestation_keys(environ),
             ),
             failpoints=Failpoints("batch", environ),
+            allowed_lateness=timedelta(hours=ALLOWED_LATENESS_HOURS.read(environ)),
         )
 
 

@@ -15,6 +15,8 @@ _REASONS = {
     "below_minimum": "it was shorter than the minimum",
     "own_view": "the viewer is the payee of the video",
     "over_cap": "the viewer has as many paid views of the video in 24 hours as are paid",
+    "under_review": "a person decides whether viewers made it",
+    "traffic_pending": "it came after the traffic of its day was checked, and the day is checked again",
     "no_payee": "the video had no owner on that day",
 }
 """Reason → its text for people; an unknown reason is shown as it is."""

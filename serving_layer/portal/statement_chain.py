@@ -18,6 +18,8 @@ _LABELS = {
     "below_minimum": "Shorter than the minimum",
     "own_view": "The payee's own views",
     "over_cap": "Over the cap per viewer",
+    "under_review": "Under review",
+    "traffic_pending": "Came late, not checked yet",
     "billable": "Billable views",
 }
 """Name of a link → its text for people; an unknown name is shown as it is."""

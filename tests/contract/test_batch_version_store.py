@@ -18,7 +18,7 @@ from ingestion.contract.attesting_keys import AttestingKeys
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.unavailable import UnavailableError
-from ingestion.contract.version import DayRules, PublishedVersion
+from ingestion.contract.version import DayRules, PublishedVersion, SeenTraffic
 from tests.batch_fakes import MemoryVersions
 from tests.billing_postgres import own_database
 
@@ -75,7 +75,11 @@ def version(number: int) -> PublishedVersion:
         snapshots={"events": 2**62 + number},
         row_counts={"events": 5},
         content_hashes={"events": "0" * 32},
-        day_rules={date(2026, 11, 20): DayRules(1, 0)},
+        day_rules={
+            date(2026, 11, 20): DayRules(1, 0),
+            date(2026, 11, 21): DayRules(1, 0, 2),
+            date(2026, 11, 22): DayRules(1, 0, 2, SeenTraffic(OffsetVector("video-views", (number, 4)), 3, NOON)),
+        },
         published_at=NOON,
     )
 

@@ -17,7 +17,7 @@ from uuid import UUID
 
 import batch_layer.errors
 from batch_layer.archive.cut import Cut, take_cut
-from batch_layer.run.run import SEGMENTS_KEPT_VERSIONS
+from batch_layer.run.publishing import SEGMENTS_KEPT_VERSIONS
 from ingestion.contract.counting import Billability, Received, Verdict, settle
 from ingestion.contract.decoding import decode_view_event
 from ingestion.contract.topics import TOPIC_VIDEO_VIEWS

@@ -14,8 +14,8 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+import batch_layer.run.spark_events_part
 import batch_layer.run.spark_rebuild
-import batch_layer.run.spark_warehouse
 from batch_layer.errors import GateFailedError
 from batch_layer.judging.batch_keys import Reading
 from batch_layer.judging.spark_decode import decode
@@ -28,6 +28,7 @@ from batch_layer.run.run import run_once
 from batch_layer.run.spark_warehouse import SparkWarehouse
 from ingestion.contract.attesting_keys import AttestationCheck, AttestingKeys
 from ingestion.contract.counting import Billability, OwnViewer, VideoFacts, settle
+from ingestion.contract.day_traffic import NO_TRAFFIC, JudgedTraffic
 from ingestion.contract.event_contracts import NEWEST
 from ingestion.contract.policy import CountingPolicy, policy_on
 from ingestion.contract.priced_fields import country_by
@@ -70,6 +71,7 @@ def assert_equals_settle(
     facts: Mapping[str, VideoFacts],
     seed: object,
     policy_for: Callable[[date], CountingPolicy] = policy_on,
+    traffic: JudgedTraffic = NO_TRAFFIC,
 ) -> None:
     ends = run.versions.published[-1].offsets.ends
     check = AttestationCheck(run.versions.published[-1].attesting_keys or AttestingKeys(), ATTESTATION_KEYS)
@@ -87,6 +89,7 @@ def assert_equals_settle(
             facts,
             policy_for,
             accepted=run.versions.accepted_until(len(run.versions.published)),
+            traffic=traffic,
         ).items()
     }  # fmt: skip
     stored = stored_outcomes(run, spark)
@@ -307,7 +310,7 @@ def random_runs(run: MemoryRun, rng: random.Random, among: list[World], *, round
 def test_after_any_runs_every_outcome_is_that_of_one_count_and_a_rebuild_finds_the_same(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batch_layer.run.spark_warehouse, "decode", with_shared_hashes)
+    monkeypatch.setattr(batch_layer.run.spark_events_part, "decode", with_shared_hashes)
     monkeypatch.setattr(batch_layer.run.spark_rebuild, "decode", with_shared_hashes)
     # this seed has runs of one part and of three, and one of new decisions and a new catalogue alone
     seed = 90

@@ -82,8 +82,13 @@ def test_the_facts_of_each_version_are_those_of_its_catalogue(spark: SparkSessio
     for number, catalogue in zip(versions, imported, strict=True):
         rows = SparkCatalogueFacts(spark, url).facts(number)
         assert facts_of(rows) == expected(catalogue)
+        owners = sorted(map(tuple, SparkCatalogueFacts(spark, url).owners(number).collect()))
+        assert owners == sorted(
+            (each.video_id, each.payee_id, each.share_ppm, each.from_on, each.to_on) for each in catalogue.owners
+        )
         assert rows.rdd.getNumPartitions() == spark.sparkContext.defaultParallelism, "tasks share the rows"
     assert facts_of(SparkCatalogueFacts(spark, url).facts(0)) == {}
+    assert SparkCatalogueFacts(spark, url).owners(0).count() == 0
     in_force = catalogues.newest_catalogue()
     assert SparkCatalogueFacts(spark, url).latest_version() == (in_force[0] if in_force else 0)
 

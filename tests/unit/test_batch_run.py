@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,15 @@ import pytest
 from batch_layer.archive.cut import Cut
 from batch_layer.errors import DifferenceError, GateFailedError, RefusedError
 from batch_layer.run.rebuild import rebuild_once
-from batch_layer.run.run import RunPorts, run_once
+from batch_layer.run.run import run_once
+from batch_layer.run.run_ports import RunPorts
 from batch_layer.run.run_result import RunResult
 from batch_layer.run.spark_warehouse import SparkWarehouse
 from batch_layer.run.upgrade import upgrade_once
 from ingestion.contract.offsets import OffsetVector
+from ingestion.contract.periods import Period
 from ingestion.contract.unavailable import Part, UnavailableError
-from ingestion.contract.version import DayRules
+from ingestion.contract.version import DayRules, SeenTraffic
 from tests.batch_fakes import TOPIC, MemoryCatalogue
 from tests.fake_warehouse import DAY, FakeRun
 
@@ -127,6 +130,69 @@ def test_a_changed_catalogue_alone_is_a_run_with_its_own_line() -> None:
     assert "5 of them because the catalogue changed" in fake.line("judge")
     assert fake.last_entry().detail["catalogue_changed"] == 5
     assert run(fake).state == "nothing_new"
+
+
+def ruled() -> FakeRun:
+    """Return a run whose version has two parts of a day each, both ruled by a policy of traffic."""
+    fake = FakeRun()
+    fake.warehouse.traffic_policy = 1
+    fake.send(4, 2)
+    assert run(fake, part_offsets=3).state == "published"
+    return fake
+
+
+def test_days_that_are_due_are_judged_after_all_parts_and_published_with_them() -> None:
+    fake = ruled()
+    assert fake.warehouse.judged_days == [], "both days go on"
+    fake.log.now += timedelta(days=2, hours=12)
+    fake.send(1, 0)
+    fake.warehouse.steps.clear()
+    result = run(fake)
+    assert fake.warehouse.steps[2:] == [
+        "open_branch", *OF_A_PART, "archive", "judge_traffic", *OF_A_PART[2:], *OF_PUBLISHING
+    ]  # fmt: skip
+    assert fake.warehouse.judged_days == [(DAY + timedelta(days=1),)]
+    version = fake.versions.published[-1]
+    assert version.day_rules[DAY + timedelta(days=1)].seen == SeenTraffic(version.offsets, 0, version.settled_until)
+    assert version.day_rules[DAY + timedelta(days=2)].seen is None
+    assert (DAY + timedelta(days=1)).isoformat() in result.judged_days
+    assert "1 days judged, 2 events changed" in fake.line("traffic")
+
+
+def test_a_due_day_alone_is_a_run_and_is_judged_once() -> None:
+    fake = ruled()
+    fake.log.now += timedelta(days=2, hours=12)
+    result = run(fake)
+    assert (result.state, result.archived_count) == ("published", 0)
+    assert len(fake.warehouse.judged_days) == 1
+    fake.log.now += timedelta(hours=23)
+    assert run(fake).state == "nothing_new"
+    fake.log.now += timedelta(hours=1)
+    assert run(fake).state == "published"
+    assert fake.warehouse.judged_days[1:] == [(DAY + timedelta(days=2),)]
+
+
+def test_the_days_of_a_period_to_be_billed_are_judged_on_request_where_something_came_since() -> None:
+    fake = ruled()
+    fake.log.now += timedelta(days=4)
+    assert run(fake).state == "published"
+    days = tuple(DAY + timedelta(days=number) for number in (1, 2))
+    assert fake.warehouse.judged_days == [days]
+    period = Period(days[0], DAY + timedelta(days=9))
+    asked = lambda: run_once(fake.ports(), TOPIC, judge_period=period)  # noqa: E731
+    assert asked().state == "nothing_new", "nothing came since"
+    fake.send(0, 1)
+    assert asked().state == "published"
+    assert fake.warehouse.judged_days == [days, days], "the new day goes on"
+
+
+def test_a_decision_about_a_late_event_judges_the_days_that_would_have_seen_it() -> None:
+    fake = ruled()
+    fake.log.now += timedelta(days=4)
+    run(fake)
+    fake.decisions.places = {(0, 1)}
+    assert run(fake).accepted_count == 1
+    assert fake.warehouse.judged_days[1:] == fake.warehouse.judged_days[:1]
 
 
 def test_nothing_new_publishes_nothing_and_opens_no_branch() -> None:

@@ -13,8 +13,9 @@ from billing.rating.remarks import SHOWN_MAX, unbilled_of
 from billing.terms.catalogue import Catalogue, Payee, Video
 from billing.terms.contracts import Contract, Contracts
 from billing.terms.ownership import SINCE_EVER, WITHOUT_END, OwnerShare, whole_share
+from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.settled import UnplacedViews
-from ingestion.contract.version import DayRules, PublishedVersion
+from ingestion.contract.version import DayRules, PublishedVersion, SeenTraffic
 from jobs.commands.billing.tables import billed_period_json, billed_period_text
 from tests.billing_fakes import (
     CALCULATED_AT,
@@ -62,6 +63,26 @@ def test_what_does_not_reconcile_is_named() -> None:
 def test_all_failures_are_named_together() -> None:
     found = failures(published(settled_until=datetime(2026, 10, 1, tzinfo=UTC)), ["a file is gone"])
     assert [failure.kind for failure in found] == [Precondition.RECONCILED, Precondition.SETTLED]
+
+
+SEEN = SeenTraffic(OffsetVector("video-views", (5, 5)), 1, NEEDED)
+
+
+def test_a_day_whose_traffic_no_rule_has_judged_keeps_its_period_open() -> None:
+    rules = {DAY + timedelta(days=number): DayRules(1, 1, 1, SEEN) for number in range(4)}
+    assert failures(published(settled_until=NEEDED, rules=rules)) == []
+    rules |= {DAY: DayRules(1, 1, 1), DAY + timedelta(days=2): DayRules(1, 1, 1)}
+    (failure,) = failures(published(settled_until=NEEDED, rules=rules))
+    assert failure.kind is Precondition.TRAFFIC_JUDGED
+    assert str(failure) == (
+        "traffic_judged: version 3 has not judged the traffic of 2026-10-05 and 1 more days; run "
+        "`./viewledger batch run --judge-period 2026-10-01/2026-11-01`"
+    )
+
+
+def test_days_that_no_policy_of_traffic_rules_and_days_of_other_periods_are_not_waited_for() -> None:
+    rules = {DAY: DayRules(1, 1), date(2026, 11, 1): DayRules(1, 1, 1), date(2026, 9, 30): DayRules(1, 1, 1)}
+    assert failures(published(settled_until=NEEDED, rules=rules)) == []
 
 
 def billed(books: FakeBooks, views: FakeSettledViews, **changes: object) -> BilledPeriod:

@@ -7,7 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ingestion.contract.counting import Billability, Outcome, OwnViewer, Received, Verdict, VideoFacts, settle
+from ingestion.contract.day_traffic import JudgedTraffic, TrafficOutcome
 from ingestion.contract.event import Reason, RejectedEvent, ViewEvent
+from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.policy import POLICIES
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -237,3 +239,44 @@ def test_a_view_of_a_robot_takes_no_place_in_the_cap() -> None:
     robots = [view(number, user="fan", **ROBOT) for number in range(4)]
     people = [view(number, user="fan", at=NOON - timedelta(minutes=number)) for number in range(10, 14)]
     assert billabilities(received(*robots, *people)) == [None] * 4 + ["billable"] * 4
+
+
+CROWD = Reason("crowd", "Viewers act as one")
+
+
+def judged(log: list[Received], end: int = 99, **by_offset: str) -> list[Outcome]:
+    """Return the outcomes when the day rules saw the log up to an end, and say this of some offsets (`of_1`)."""
+    places = {(0, int(name.removeprefix("of_"))): (TrafficOutcome(each), CROWD) for name, each in by_offset.items()}
+    traffic = JudgedTraffic(places, {NOON.date(): OffsetVector("video-views", (end,))})
+    found = settle(log, {}, traffic=traffic)
+    return [found[each.partition, each.offset] for each in log]
+
+
+def test_what_a_day_rule_calls_invalid_leaves_its_place_in_the_cap_to_the_next() -> None:
+    log = received(*[view(number, user="fan", at=NOON + timedelta(minutes=number)) for number in range(6)])
+    found = judged(log, of_1="invalid")
+    assert (found[1].verdict, found[1].reasons, found[1].billability) == (Verdict.INVALID_TRAFFIC, (CROWD,), None)
+    assert [each.billability for each in found] == ["billable", None, "billable", "billable", "billable", "over_cap"]
+
+
+def test_what_is_under_review_keeps_its_place_in_the_cap() -> None:
+    log = received(*[view(number, user="fan", at=NOON + timedelta(minutes=number)) for number in range(6)])
+    found = judged(log, of_1="review", of_5="review")
+    assert [each.billability for each in found] == [
+        "billable", "under_review", "billable", "billable", "over_cap", "over_cap"
+    ]  # fmt: skip
+    assert {each.verdict for each in found} == {Verdict.COUNTED}
+
+
+def test_what_comes_after_its_day_was_judged_is_counted_and_not_billable_yet() -> None:
+    log = received(view(1), view(2), view(3, at=NOON - timedelta(days=1)), view(4, revenue_eligible=False))
+    found = [each.billability for each in judged(log, end=1)]
+    assert found == ["billable", "traffic_pending", "billable", "not_eligible"], "the day before was not judged"
+
+
+def test_a_day_rule_never_makes_a_repeat_or_a_general_reason_something_else() -> None:
+    robot = view(2, user_agent="Googlebot/2.1")
+    log = received(view(1), view(1), robot, view(3))
+    found = judged(log, of_0="invalid", of_1="invalid", of_2="invalid", of_3="review")
+    assert [each.verdict for each in found] == ["invalid_traffic", "duplicate", "invalid_traffic", "counted"]
+    assert [[reason.code for reason in each.reasons] for each in found] == [["crowd"], [], ["declared_robot"], []]

@@ -105,3 +105,10 @@ def test_without_the_speed_layer_an_event_that_is_not_settled_is_unknown_for_tha
 def test_a_settled_event_is_answered_without_asking_what_is_provisional() -> None:
     broken = replace(COPY, verdict="rejected", outcome="rejected:clock_suspect", reasons=("from the future",))
     assert answers(None, broken, since=EVENT).payment(EVENT).status == "excluded"
+
+
+@pytest.mark.parametrize("outcome", ["under_review", "traffic_pending"])
+def test_a_view_that_may_still_become_billable_is_pending(outcome: str) -> None:
+    found = answers(None, replace(COPY, verdict="counted", outcome=outcome)).payment(EVENT)
+    assert (found.status, found.reason) == ("pending", outcome)
+    assert [(part.status, part.reason) for part in found.parts] == [("pending", outcome)]

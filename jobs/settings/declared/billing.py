@@ -4,8 +4,9 @@ from jobs.settings.kinds import LocalPath, Text, Whole
 
 ALLOWED_LATENESS_HOURS = Whole(
     "VIEWLEDGER_ALLOWED_LATENESS_HOURS",
-    read_by="`billing`",
-    meaning="how long after a period's end its events may arrive before it can be billed",
+    read_by="`billing`, `batch`, `run batch`",
+    meaning="how long after the end of a day or period its events may arrive before its traffic is judged and it can "
+    "be billed; the same for both",
     default=24,
     least=0,
     most=840,

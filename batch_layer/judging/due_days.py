@@ -1,0 +1,66 @@
+"""Choose the event days whose traffic is judged now: by how far the log is settled, never by a clock. Pure."""
+
+from collections.abc import Collection, Mapping
+from datetime import UTC, date, datetime, time, timedelta
+
+from ingestion.contract.counting import LATE_AFTER
+from ingestion.contract.offsets import OffsetVector
+from ingestion.contract.periods import Period
+from ingestion.contract.version import DayRules
+
+AGAIN_AFTER = (timedelta(days=7), LATE_AFTER)
+"""A day is judged again when so much later events of it are settled; after the last, none comes without a decision."""
+ALLOWED_LATENESS = timedelta(hours=24)
+_ONE = timedelta(days=1)
+
+
+def due_days(rules: Mapping[date, DayRules], settled_until: datetime, allowed_lateness: timedelta) -> frozenset[date]:
+    """Return the days for which the log has been settled past another of their instants since they were judged.
+
+    The instants are the end of the day and of its month, each with the allowed lateness, and `AGAIN_AFTER` the end of
+    the day. So the version by which a month can be billed has judged all of its days with all that had come.
+    """
+    return frozenset(
+        day
+        for day, each in rules.items()
+        if each.traffic_policy_version
+        and (passed := [at for at in _instants(day, allowed_lateness) if at <= settled_until])
+        and (each.seen is None or each.seen.settled_until < max(passed))
+    )
+
+
+def days_to_catch_up(
+    rules: Mapping[date, DayRules], period: Period, end: OffsetVector, *, settled_before: datetime
+) -> frozenset[date]:
+    """Return the days of a period that were not judged with everything below `end`.
+
+    Days that end after `settled_before` are left out: they go on.
+    """
+    return frozenset(
+        day
+        for day in period.days()
+        if (each := rules.get(day)) is not None
+        and each.traffic_policy_version
+        and _end_of(day) <= settled_before
+        and (each.seen is None or each.seen.end != end)
+    )
+
+
+def days_of_decisions(rules: Mapping[date, DayRules], moved: Collection[date]) -> frozenset[date]:
+    """Return the judged days whose rules would have seen other events, now that late events of these days count.
+
+    An accepted event decides on its id on the neighbouring days too, and the rules of a day look at the day before.
+    """
+    near = {day + step * _ONE for day in moved for step in range(-1, 3)}
+    return frozenset(day for day in near if (each := rules.get(day)) is not None and each.seen is not None)
+
+
+def _instants(day: date, allowed_lateness: timedelta) -> tuple[datetime, ...]:
+    next_month = (day.replace(day=1) + timedelta(days=31)).replace(day=1)
+    ends = (_end_of(day), datetime.combine(next_month, time(), UTC))
+    later = (_end_of(day) + max(after, allowed_lateness) for after in AGAIN_AFTER)
+    return (*(end + allowed_lateness for end in ends), *later)
+
+
+def _end_of(day: date) -> datetime:
+    return datetime.combine(day + _ONE, time(), UTC)

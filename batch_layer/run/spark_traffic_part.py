@@ -1,0 +1,80 @@
+"""The last part of a run: the day rules of traffic judge the days that are due, by everything that was archived."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+
+from pyspark.sql import functions as F
+
+from batch_layer.judging.spark_catalogue import CatalogueFacts
+from batch_layer.judging.spark_day_traffic import DayJudging, EventRules
+from batch_layer.judging.spark_facts import catalogue_of
+from batch_layer.judging.spark_judging import Stored
+from batch_layer.judging.spark_traffic_guard import TrafficGuard, days_of_history, stored_shares
+from batch_layer.judging.spark_traffic_rules import TrafficRules
+from batch_layer.lake.spark_changes import TableChanges
+from batch_layer.lake.spark_kept import Kept, kept
+from batch_layer.lake.tables import EVENTS, TALLY, TRAFFIC_OUTCOMES, VIDEO_FACTS, VIEWERS
+from batch_layer.run.ports import ArchivedPiece, JudgedPiece
+from batch_layer.run.spark_branch import BranchTables, JudgedRows
+from ingestion.contract.policy import CountingPolicy
+from ingestion.contract.version import DayRules, SeenTraffic
+
+
+@dataclass(frozen=True)
+class TrafficJudges:
+    """What the day rules judge with."""
+
+    rules: TrafficRules
+    catalogue: CatalogueFacts
+    policies: Mapping[date, CountingPolicy]
+    """The counting policy of every event day."""
+
+    def judge_again(
+        self, on: BranchTables, before: Mapping[date, DayRules], now: Mapping[date, DayRules]
+    ) -> dict[str, TableChanges]:
+        """Store the outcomes of the days `now` by what is pinned for them, and the events that they change."""
+        return self._judge(on, before, now, None)[0]
+
+    def _judge(
+        self,
+        on: BranchTables,
+        before: Mapping[date, DayRules],
+        now: Mapping[date, DayRules],
+        guard: TrafficGuard | None,
+    ) -> tuple[dict[str, TableChanges], Mapping[date, tuple[str, ...]]]:
+        """Return the changes, and the reasons of each day that are no more than a review."""
+        stored = Stored(on.read(EVENTS), on.read(VIEWERS), frozenset(before))
+        judging = DayJudging(stored, on.read(TRAFFIC_OUTCOMES), before, now)
+        outcomes = judging.outcome_changes(self.rules, self.catalogue, guard)
+        changed = on.replace(TRAFFIC_OUTCOMES, outcomes.removed, outcomes.added)
+        by = EventRules(self.policies, on.read(VIDEO_FACTS), self.rules.sentences)
+        added, removed = judging.event_changes(outcomes, on.read(TRAFFIC_OUTCOMES), by)
+        changes = {TRAFFIC_OUTCOMES: changed, EVENTS: on.replace(EVENTS, removed, kept(added))}
+        return changes, outcomes.reviewed
+
+    def _guard(self, on: BranchTables, rules: Mapping[date, DayRules], days: Collection[date]) -> TrafficGuard:
+        first = [day for day in days if rules[day].seen is None]
+        history = days_of_history(first, rules)
+        if not history:
+            return TrafficGuard({})
+        return TrafficGuard(stored_shares(on.read(TALLY), on.read(TRAFFIC_OUTCOMES), history, self.rules.sentences))
+
+    def part(
+        self, on: BranchTables, piece: ArchivedPiece, days: Collection[date], settled_until: datetime
+    ) -> JudgedPiece:
+        """Let the rules judge days by everything on a branch; see the port `Warehouse`."""
+        branch, archived = piece.branch, piece.engine
+        seen = SeenTraffic(piece.end, catalogue_of(branch.rules), settled_until)
+        # what the guard found at first stays
+        former = {day: known.reviewed if (known := branch.rules[day].seen) else () for day in days}
+        now = {day: replace(branch.rules[day], seen=replace(seen, reviewed=former[day])) for day in days}
+        guard = self._guard(on, branch.rules, days)
+        changes, reviewed = self._judge(on, branch.rules, now, guard)
+        now = {day: replace(each, seen=replace(seen, reviewed=reviewed[day])) for day, each in now.items()}
+        changes |= {name: on.unchanged(name) for name in (VIDEO_FACTS, VIEWERS)}
+        nothing = Kept(on.read(EVENTS).where(F.lit(False)), 0)
+        engine = JudgedRows(archived.raw, archived.sent, None, nothing, changes)
+        events = changes[EVENTS]
+        branch.engine.events.append(events)
+        return JudgedPiece(piece, events.days(), {**branch.rules, **now}, 0, events.removed.count, 0, engine=engine)

@@ -14,7 +14,6 @@ from billing.books.run_posting import post_bills
 from billing.books.runs import BillingRun
 from billing.books.statements import statement_id_of
 from billing.books.states import Move
-from billing.evidence import MerkleTree
 from billing.money import SHARE_WHOLE_PPM
 from billing.payouts.bank_data import BankAccount
 from billing.payouts.postgres_payouts import PostgresPayouts
@@ -29,6 +28,7 @@ from billing.terms.catalogue import Catalogue, Payee, Video
 from billing.terms.contracts import Contract, Contracts, Rate, RateCard, RateForm, Tier
 from billing.terms.ownership import whole_share
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
+from ingestion.contract.merkle import MerkleTree
 from ingestion.contract.periods import Period
 from ingestion.contract.settled import PublishedCount, SettledEvent
 

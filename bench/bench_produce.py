@@ -56,7 +56,8 @@ def compare(bootstrap: tuple[str, ...], topic: str, count: int, rounds: int) -> 
     generator = random.Random(SEED)
     keys = [generator.randbytes(8).hex()[:11] for _ in range(KEYS)]
     events = [
-        AdmittedEvent("", generator.choice(keys).encode(), generator.randbytes(VALUE_BYTES)) for _ in range(count)
+        AdmittedEvent("", generator.choice(keys).encode(), generator.randbytes(VALUE_BYTES), datetime.now(UTC))
+        for _ in range(count)
     ]
     lines = [Line(number + 1, event_json(generator, generator.choice(keys))) for number in range(count)]
     bare = KafkaProducer(**producer_settings(bootstrap, DEADLINE_MS) | {"linger_ms": 5})

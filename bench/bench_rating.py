@@ -23,12 +23,12 @@ from pyspark.sql import DataFrame, SparkSession
 from batch_layer.lake.spark_session import open_session
 from batch_layer.lake.spark_settings import SparkSettings, folder_catalog
 from batch_layer.settled.spark_attribution import pieces_of, unpacked, with_outcomes
-from billing.evidence import MerkleTree
 from billing.rating.attribution import Attribution
 from billing.rating.rating import rate_period
 from billing.terms.catalogue import Catalogue, Payee, Video
 from billing.terms.contracts import Contract, Contracts, Rate, RateCard, RateForm, Tier
 from billing.terms.ownership import whole_share
+from ingestion.contract.merkle import MerkleTree
 from ingestion.contract.periods import Period
 from jobs.local_stack.stack import temporary_folder
 

@@ -26,6 +26,7 @@ from ingestion.network_kinds import NO_KINDS, NetworkKinds
 from ingestion.play_claims import NO_PLAYS, Plays
 from ingestion.ports import EventLog
 from ingestion.prometheus_collector import CollectorMetrics
+from ingestion.receipts import HEADER, NO_RECEIPTS, Receipt, Receipts, Wanted, receipt_of
 from ingestion.request_body import BODY_BYTES_MAX, check_media_type, events_of, not_json_at_all, too_large
 
 logger = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ class Collector:
     clock: Callable[[], datetime]
     pseudonym_key: bytes
     plays: Plays = NO_PLAYS
+    receipts: Receipts = NO_RECEIPTS
     trusted_proxies: frozenset[str] = frozenset()
     network_kinds: NetworkKinds = NO_KINDS
     acknowledgement_seconds_max: float = 6.0
@@ -62,10 +64,13 @@ class EventResult(msgspec.Struct, frozen=True):
 
 
 def collector_app(collector: Collector) -> Starlette:
-    """Return the ASGI application: /v1/events, /healthz, /readyz."""
+    """Return the ASGI application: /v1/events, /v1/receipt-keys, /healthz, /readyz."""
 
     async def events(request: Request) -> Response:
         return await _collect(collector, request)
+
+    async def receipt_keys(_: Request) -> Response:
+        return Response(collector.receipts.key_set, media_type="application/jwk-set+json")
 
     async def healthz(_: Request) -> Response:
         return Response("ok\n", media_type="text/plain")
@@ -78,6 +83,7 @@ def collector_app(collector: Collector) -> Starlette:
     app = Starlette(
         routes=[
             Route("/v1/events", events, methods=["POST"]),
+            Route("/v1/receipt-keys", receipt_keys),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
         ],
@@ -92,6 +98,9 @@ async def _collect(collector: Collector, request: Request) -> Response:
     problem = check_media_type(headers.get("content-type"), headers.get("content-encoding"))
     if problem is not None:
         return _problem(problem)
+    wanted = collector.receipts.wanted(headers.get(HEADER))
+    if isinstance(wanted, Problem):
+        return _problem(wanted)
     body = await _read_body(request, headers.get("content-length", ""), collector.body_seconds_max)
     events = events_of(body, headers.get) if isinstance(body, bytes) else body
     if isinstance(events, Problem):
@@ -120,7 +129,17 @@ async def _collect(collector: Collector, request: Request) -> Response:
     collector.metrics.acknowledged_plays(each.play_country for each in admitted)
     if rejected:
         collector.metrics.rejected.inc(len(rejected))
-    return _answer(outcomes, len(admitted))
+    return _answer(outcomes, len(admitted), _receipt(collector, admitted, wanted))
+
+
+def _receipt(collector: Collector, admitted: Sequence[AdmittedEvent], wanted: Wanted) -> Receipt | None:
+    """Return the receipt for events that the log has just acknowledged, if one is wanted."""
+    sign = collector.receipts.sign
+    if not admitted or sign is None or wanted is Wanted.NO:
+        return None
+    collector.metrics.receipts.inc()
+    now = collector.event_log.broker_time() or collector.clock()
+    return receipt_of(admitted, now, sign, with_paths=wanted is Wanted.PATHS)
 
 
 async def _acknowledged(collector: Collector, admitted: Sequence[AdmittedEvent]) -> bool:
@@ -201,14 +220,16 @@ def _origin(request: Request, user_agent: str | None, collector: Collector, on: 
     )
 
 
-def _answer(outcomes: Sequence[AdmittedEvent | RejectedEvent], accepted: int) -> Response:
+def _answer(outcomes: Sequence[AdmittedEvent | RejectedEvent], accepted: int, receipt: Receipt | None) -> Response:
     results = [
         EventResult(index, outcome.event_id, "accepted")
         if isinstance(outcome, AdmittedEvent)
         else EventResult(index, outcome.event_id, "rejected", outcome.reasons)
         for index, outcome in enumerate(outcomes)
     ]
-    content = {"accepted": accepted, "rejected": len(outcomes) - accepted, "results": results}
+    content: dict[str, object] = {"accepted": accepted, "rejected": len(outcomes) - accepted, "results": results}
+    if receipt is not None:
+        content["receipt"] = receipt
     return Response(msgspec.json.encode(content), status_code=202, media_type="application/json")
 
 

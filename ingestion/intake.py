@@ -46,6 +46,8 @@ class AdmittedEvent(msgspec.Struct, frozen=True, gc=False):
     event_id: str
     key: bytes
     value: bytes
+    happened_at: datetime
+    """When the view began, in UTC."""
     play_country: str | None = None
     """The country that its play names, `ZZ` for none; None if it has no play."""
 
@@ -105,9 +107,8 @@ def admit(raw: bytes, came: Arrival, key: bytes, plays: Plays = NO_PLAYS) -> Adm
     if len(value) > EVENT_BYTES_MAX:
         detail = f"with the collector's fields the event has {len(value)} bytes; at most {EVENT_BYTES_MAX} are allowed"
         return RejectedEvent((Reason("body_too_large", detail),), event_id)
-    return AdmittedEvent(
-        event_id, event.video_id.encode(), value, None if play is None else country_of(play.play.geo_location)
-    )
+    play_country = None if play is None else country_of(play.play.geo_location)
+    return AdmittedEvent(event_id, event.video_id.encode(), value, event.timestamp, play_country)
 
 
 def _judged(raw: bytes, came: Arrival, play: Claimed | None) -> ViewEvent | RejectedEvent:

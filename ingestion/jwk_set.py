@@ -1,12 +1,14 @@
 """What all readers of a JWK Set (RFC 7517) share: its error, its bounds, and numbers as it spells them. Pure."""
 
-from binascii import a2b_base64
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Collection
 
 KEY_BYTES_MIN = 32
 """Bytes of a secret that signs or attests."""
 KEYS_MAX = 64
+KEY_ID_PATTERN = r"^[A-Za-z0-9._-]{1,64}\Z"
 _ALPHABET = bytes.maketrans(b"-_", b"+/")
+_ALPHABET_OF_URLS = bytes.maketrans(b"+/", b"-_")
 
 
 class KeySetError(ValueError):
@@ -16,6 +18,11 @@ class KeySetError(ValueError):
 def from_base64url(text: bytes) -> bytes:
     """Return the bytes of base64url without padding; raise ValueError for another character."""
     return a2b_base64(text.translate(_ALPHABET) + b"=" * (-len(text) % 4), strict_mode=True)
+
+
+def to_base64url(content: bytes) -> bytes:
+    """Return bytes in base64url without padding."""
+    return b2a_base64(content, newline=False).rstrip(b"=").translate(_ALPHABET_OF_URLS)
 
 
 def refuse_repeated(ids: Collection[str]) -> None:

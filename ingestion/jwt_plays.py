@@ -6,7 +6,6 @@ second spelling of a token. A law holds the two against each other.
 """
 
 import hmac
-from binascii import b2a_base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,12 +29,20 @@ from ingestion.contract.plays import (
     PlaySigner,
     SignedPlay,
 )
-from ingestion.jwk_set import KEYS_MAX, KeySetError, from_base64url, refuse_repeated, refuse_short
+from ingestion.ed25519_jwk import KIND, halves
+from ingestion.jwk_set import (
+    KEY_ID_PATTERN,
+    KEYS_MAX,
+    KeySetError,
+    from_base64url,
+    refuse_repeated,
+    refuse_short,
+    to_base64url,
+)
 from ingestion.pseudonym import pseudonym_of, session_pseudonym_of
 
 START_SECONDS = 600
-_KEY_ID = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z")]
-_ALPHABET_OF_URLS = bytes.maketrans(b"+/", b"-_")
+_KEY_ID = Annotated[str, Meta(pattern=KEY_ID_PATTERN)]
 
 
 class _Header(msgspec.Struct, frozen=True):
@@ -98,13 +105,9 @@ def _key(sent: _SentKey) -> PlayKey:
     kind = (sent.kty, sent.alg, sent.crv)
     try:
         if kind == ("oct", "HS256", ""):
-            return secret_key(sent.kid, _bytes(sent.k))
-        if kind == ("OKP", "EdDSA", "Ed25519"):
-            private = Ed25519PrivateKey.from_private_bytes(_bytes(sent.d)) if sent.d else None
-            public = Ed25519PublicKey.from_public_bytes(_bytes(sent.x))
-            if private is not None and private.public_key() != public:
-                raise KeySetError(f"the halves of the key {sent.kid} do not belong together; write the set again")
-            return _signing_pair(sent.kid, public, private)
+            return secret_key(sent.kid, from_base64url(sent.k.encode("ascii")))
+        if kind == KIND:
+            return _signing_pair(sent.kid, *halves(sent.kid, sent.x, sent.d))
     except KeySetError:
         raise
     except ValueError:
@@ -120,7 +123,7 @@ def secret_key(kid: str, secret: bytes) -> PlayKey:
     refuse_short(kid, secret)
 
     def is_signed(message: bytes, signature: bytes) -> bool:
-        return hmac.compare_digest(_base64url(keyed_hash(secret, message)), signature)
+        return hmac.compare_digest(to_base64url(keyed_hash(secret, message)), signature)
 
     return PlayKey(kid, "HS256", is_signed, secret)
 
@@ -132,7 +135,7 @@ def _signing_pair(kid: str, public: Ed25519PublicKey, private: Ed25519PrivateKey
             public.verify(found, message)
         except (ValueError, InvalidSignature):
             return False
-        return _base64url(found) == signature
+        return to_base64url(found) == signature
 
     return PlayKey(kid, "EdDSA", is_signed, private)
 
@@ -217,11 +220,3 @@ def signed_text(play: Play, key: PlayKey) -> str:
     if play.geo_location is None:
         del claims["geo_location"]
     return jwt.encode(claims, key.secret, key.algorithm, headers={"kid": key.kid, "typ": None})
-
-
-def _base64url(content: bytes) -> bytes:
-    return b2a_base64(content, newline=False).rstrip(b"=").translate(_ALPHABET_OF_URLS)
-
-
-def _bytes(text: str) -> bytes:
-    return from_base64url(text.encode("ascii"))

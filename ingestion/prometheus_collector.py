@@ -30,6 +30,9 @@ class CollectorMetrics:
             ["country"],
             registry=self.registry,
         )
+        self.receipts = Counter(
+            "view_receipts_signed", "Receipts given, one for each request that gets one.", registry=self.registry
+        )
         self.acknowledgement_seconds = Histogram(
             "view_events_acknowledgement_seconds",
             "Time from appending a request's events until the broker acknowledged them all.",

@@ -8,10 +8,10 @@ from typing import Protocol
 
 from billing.books.states import POSTED
 from billing.errors import EvidenceMismatchError
-from billing.evidence import InclusionProof, InclusionProver
 from billing.proof.paid_events import Paid, PaidLine, excluded_by_contract, paid_events, view_line
 from billing.rating.view_chain import UNDECIDED
 from billing.terms.contracts import Contract
+from ingestion.contract.merkle import InclusionProof, InclusionProver
 from ingestion.contract.periods import Period
 from ingestion.contract.settled import BillableEvent, JudgedEvent
 

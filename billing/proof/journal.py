@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from billing.evidence import MerkleTree, leaf_hash
 from billing.proof.canonical import canonical_json
 from billing.proof.checkpoint import Link
+from ingestion.contract.merkle import MerkleTree, leaf_hash
 
 Row = Mapping[str, Any]
 

@@ -51,7 +51,7 @@ class RatedLine:
     settled_views: int
     """All counted views of the group, billable or not."""
     evidence_root: str
-    """Merkle root over exactly the events [event_start, event_end), 64 hex digits; see `billing.evidence`."""
+    """Merkle root over exactly the events [event_start, event_end), 64 hex digits: their ids in ASCII, ascending."""
 
     @property
     def owed_nanomicros(self) -> int:

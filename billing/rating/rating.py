@@ -8,12 +8,12 @@ from datetime import date
 from typing import NamedTuple
 
 from billing.errors import EvidenceMismatchError
-from billing.evidence import MerkleTree
 from billing.rating.attribution import Attribution
 from billing.rating.rated_lines import ADS, VIEWS, PayeeBill, RatedLine
 from billing.rating.view_chain import BILLABLE, is_counted
 from billing.terms.contracts import Contract, Rate, RateCard, RateForm, StatementTerms
 from billing.terms.suspense import SUSPENSE
+from ingestion.contract.merkle import MerkleTree
 from ingestion.contract.settled import SettledPiece
 
 

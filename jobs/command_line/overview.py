@@ -12,6 +12,7 @@ OVERVIEW = {
     "topics": "create or check the Kafka topics",
     "migrate": "bring the PostgreSQL schema up to date",
     "ingest": "send a file of events, one JSON object a line",
+    "receipts": "check that every event with a receipt is in the log, and make the keys of receipts",
     "dead-letters": "list the rejected messages with their reasons; send one again",
     "batch": "run or inspect the batch layer",
     "maintain": "expire versions that are no longer needed, and keep tables and served counts small",

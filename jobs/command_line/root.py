@@ -2,13 +2,21 @@
 
 import click
 
-from jobs.command_line import access, harness, local, pipeline
+from jobs.command_line import access, harness, local, pipeline, receipts
 from jobs.command_line.billing.group import BILLING
 from jobs.command_line.frame import CommandGroup
 from jobs.command_line.overview import OVERVIEW
 
 _DECLARED: dict[str | None, click.Command] = {
-    each.name: each for each in (*local.COMMANDS, *pipeline.COMMANDS, BILLING, *harness.COMMANDS, *access.COMMANDS)
+    each.name: each
+    for each in (
+        *local.COMMANDS,
+        *pipeline.COMMANDS,
+        *receipts.COMMANDS,
+        BILLING,
+        *harness.COMMANDS,
+        *access.COMMANDS,
+    )
 }
 ROOT = CommandGroup(
     "viewledger",

@@ -200,6 +200,20 @@ class PayeeId(click.ParamType[str, str]):
         return value
 
 
+class KeyId(click.ParamType[str, str]):
+    """The id of a key in a JWK Set."""
+
+    name = "KID"
+
+    def convert(self, value: str, param: Parameter | None, ctx: Context | None) -> str:
+        """Return the id."""
+        if re.fullmatch("[A-Za-z0-9._-]{1,64}", value) is None:
+            raise BadParameter(
+                f"is not a key's id: {value[:SHOWN_MAX]!r}; give 1 to 64 of the characters A-Z a-z 0-9 . _ -"
+            )
+        return value
+
+
 class Name(click.ParamType[str, str]):
     """A text of one line that is stored: a name, or a reason that payees read."""
 

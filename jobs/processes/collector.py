@@ -11,6 +11,7 @@ from ingestion.event_rates import EventRates
 from ingestion.http_collector import Collector, collector_app
 from ingestion.http_cross_origin import for_origins
 from ingestion.play_claims import Plays
+from ingestion.receipts import Receipts
 from jobs import settings
 from jobs.exit_codes import ExitCode
 from jobs.http.connections import read_proxies
@@ -32,6 +33,7 @@ from jobs.wiring.dated_lists import network_kinds
 from jobs.wiring.event_log import connect
 from jobs.wiring.plays import read_plays
 from jobs.wiring.pseudonyms import read_pseudonym_key
+from jobs.wiring.receipts import read_receipts
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +46,7 @@ class CollectorSettings:
     topic: str
     key: bytes
     plays: Plays
+    receipts: Receipts
     proxies: frozenset[str]
     origins: tuple[str, ...]
     http: HttpSettings
@@ -63,6 +66,7 @@ class CollectorSettings:
             topic=TOPIC_VIDEO_VIEWS.read(environ),
             key=read_pseudonym_key(environ),
             plays=read_plays(environ, are_required=PLAYS_REQUIRED.read(environ)),
+            receipts=read_receipts(environ),
             proxies=read_proxies(environ),
             origins=COLLECTOR_ORIGINS.read(environ),
             http=HttpSettings.from_environ(environ, COLLECTOR_PORT),
@@ -85,6 +89,7 @@ def run() -> ExitCode:
         clock=lambda: datetime.now(UTC),
         pseudonym_key=chosen.key,
         plays=chosen.plays,
+        receipts=chosen.receipts,
         trusted_proxies=chosen.proxies,
         network_kinds=kinds,
         rates=EventRates(chosen.events_per_network, time.monotonic),

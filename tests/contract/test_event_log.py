@@ -15,7 +15,7 @@ from ingestion.intake import AdmittedEvent
 from ingestion.kafka_producer import BATCH_BYTES, KafkaEventLog, partition_of, producer_settings
 from ingestion.kafka_record_groups import supports
 from ingestion.ports import EventLog
-from tests.ingestion_fakes import FakeEventLog
+from tests.ingestion_fakes import NOW, FakeEventLog
 
 PARTITIONS = 12
 
@@ -66,7 +66,9 @@ def event_log(request: pytest.FixtureRequest) -> Iterator[tuple[EventLog, Any]]:
 
 def events(count: int, *, size: int = 20, first: int = 0) -> list[AdmittedEvent]:
     numbers = range(first, first + count)
-    return [AdmittedEvent(str(n), f"video-{n % 40}".encode(), f"{n:08d}".encode().ljust(size, b".")) for n in numbers]
+    return [
+        AdmittedEvent(str(n), f"video-{n % 40}".encode(), f"{n:08d}".encode().ljust(size, b"."), NOW) for n in numbers
+    ]
 
 
 def test_an_acknowledged_event_is_in_the_log_once_with_its_key(event_log: tuple[EventLog, Any]) -> None:
@@ -119,7 +121,7 @@ def test_the_quick_way_is_in_use_with_the_pinned_library(topic: KafkaTopic) -> N
 
 def test_records_written_in_groups_equal_those_that_send_writes(topic: KafkaTopic) -> None:
     sizes = [0, 1, 62, 63, 64, 127, 128, 8_191, 8_192, 60_000]
-    sent = [AdmittedEvent("", b"k" * (1 + n % 64), b"v" * size) for n, size in enumerate(sizes * 20)]
+    sent = [AdmittedEvent("", b"k" * (1 + n % 64), b"v" * size, NOW) for n, size in enumerate(sizes * 20)]
     log = KafkaEventLog.connect([topic.bootstrap], topic.name)
     log.append(sent).result(20)
     log.close()
@@ -139,7 +141,7 @@ def test_records_written_in_groups_equal_those_that_send_writes(topic: KafkaTopi
 
 
 def test_more_than_fits_one_batch_is_split_over_several(topic: KafkaTopic) -> None:
-    sent = [AdmittedEvent("", b"one-key", f"{n:06d}".encode() * 10_000) for n in range(12)]
+    sent = [AdmittedEvent("", b"one-key", f"{n:06d}".encode() * 10_000, NOW) for n in range(12)]
     assert sum(len(event.value) for event in sent) > 2 * BATCH_BYTES
     log = KafkaEventLog.connect([topic.bootstrap], topic.name)
     log.append(sent).result(20)

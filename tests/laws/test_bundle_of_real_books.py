@@ -15,7 +15,6 @@ from batch_layer.settled.iceberg_settled_events import IcebergSettledEvents, eve
 from batch_layer.settled.iceberg_settled_views import IcebergSettledViews
 from billing.books.postgres_books import PostgresBooks
 from billing.books.run_posting import post_bills
-from billing.evidence import is_included
 from billing.postgres_session import connector
 from billing.proof.event_answers import EventAnswers
 from billing.proof.file_bundle import BundledBooks, write_bundle
@@ -24,6 +23,7 @@ from billing.proof.postgres_proofs import PostgresProofs
 from billing.rating.attribution import Attribution
 from billing.rating.rating import rate_period
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
+from ingestion.contract.merkle import is_included
 from ingestion.contract.periods import Period
 from jobs.local_stack.stack import LocalStack
 from tests.billing_fakes import run_of

@@ -9,7 +9,6 @@ import pytest
 from billing.books.posting import CarryHead, post_statement
 from billing.books.statements import PayeeState, plan_payee
 from billing.errors import EvidenceMismatchError
-from billing.evidence import MerkleTree
 from billing.rating.attribution import Attribution
 from billing.rating.rated_lines import VIEWS, PayeeBill, RatedLine, settle_bill
 from billing.rating.rating import rate_period
@@ -17,6 +16,7 @@ from billing.terms.catalogue import Catalogue, Payee, Video
 from billing.terms.contracts import AdRate, Contract, Contracts, Rate, RateForm, StatementTerms, Tier
 from billing.terms.ownership import SINCE_EVER, WITHOUT_END, OwnerShare
 from billing.terms.suspense import SUSPENSE
+from ingestion.contract.merkle import MerkleTree
 from ingestion.contract.periods import Period
 from tests.billing_fakes import (
     OCTOBER,

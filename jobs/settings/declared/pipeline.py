@@ -53,6 +53,18 @@ PLAYS_REQUIRED = Flag(
     meaning="whether an event without a play is refused",
     default=False,
 )
+RECEIPT_KEYS_FILE = LocalPath(
+    "VIEWLEDGER_RECEIPT_KEYS_FILE",
+    read_by="collector, `receipts check`",
+    meaning="a file with the keys of receipts: a JWK Set of Ed25519 keys; the first one with its private half signs",
+    without="no receipt is given, and `receipts check` needs `--keys`",
+)
+RECEIPTS = Flag(
+    "VIEWLEDGER_RECEIPTS",
+    read_by="collector",
+    meaning="1: every request gets a receipt; 0: only one that asks for it",
+    default=False,
+)
 ACKNOWLEDGEMENT_MS_MAX = Whole(
     "VIEWLEDGER_ACKNOWLEDGEMENT_MS_MAX",
     read_by="collector",

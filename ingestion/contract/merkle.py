@@ -1,11 +1,11 @@
-"""Evidence: Merkle roots and audit paths over the ids of the events that a line pays for, as in RFC 6962, section 2.1.
+"""Merkle roots and audit paths as in RFC 6962, section 2.1. Pure.
 
 Leaf hash = SHA-256(0x00 || leaf), node hash = SHA-256(0x01 || left || right), the root of no leaves = SHA-256 of
-nothing. The left part of a node is the largest power of two below its number of leaves. A leaf is the event id's
-canonical text (lower case, hyphens) in ASCII; leaves stand in ascending order.
+nothing. The left part of a node is the largest power of two below its number of leaves.
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 HASH_SIZE = 32
@@ -87,6 +87,21 @@ class InclusionProver:
         while self._peaks:
             node = _joined(self._peaks.pop(), node, self._path)
         return InclusionProof(self._index, self._count, tuple(self._path)), node[0]
+
+
+def proofs_of_all(leaves: Sequence[bytes]) -> tuple[InclusionProof, ...]:
+    """Return the proof of every leaf, in their order; holds the whole tree, so for few leaves only."""
+    paths: list[list[bytes]] = [[] for _ in leaves]
+    level, span = [leaf_hash(leaf) for leaf in leaves], 1
+    while len(level) > 1:
+        for index, path in enumerate(paths):
+            beside = index // span ^ 1
+            if beside < len(level):
+                path.append(level[beside])
+        pairs = [_node_hash(*level[at : at + 2]) for at in range(0, len(level) - 1, 2)]
+        # the last of an odd number is a root already, and moves up as it is
+        level, span = pairs + level[len(pairs) * 2 :], span * 2
+    return tuple(InclusionProof(index, len(leaves), tuple(path)) for index, path in enumerate(paths))
 
 
 def is_included(leaf: bytes, proof: InclusionProof, root: bytes) -> bool:

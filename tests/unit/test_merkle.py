@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from billing.evidence import InclusionProof, InclusionProver, MerkleTree, is_included
+from ingestion.contract.merkle import InclusionProof, InclusionProver, MerkleTree, is_included, proofs_of_all
 
 LEAVES = ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"]
 ROOTS = [
@@ -134,6 +134,15 @@ def test_every_leaf_of_every_tree_is_proven_by_the_path_of_the_definition() -> N
             assert proof == InclusionProof(index, count, tuple(path_by_definition(index, leaves)))
             assert root == root_by_definition(leaves)
             assert is_included(leaf, proof, root)
+
+
+def test_the_proofs_of_all_leaves_are_those_of_each_leaf() -> None:
+    assert proofs_of_all([]) == ()
+    for count in range(1, 70):
+        leaves = [index.to_bytes(2) for index in range(count)]
+        assert [(each, root_by_definition(leaves)) for each in proofs_of_all(leaves)] == [
+            proven(leaves, leaf) for leaf in leaves
+        ]
 
 
 def test_a_leaf_that_is_not_there_has_no_proof() -> None:

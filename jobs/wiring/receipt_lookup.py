@@ -1,0 +1,41 @@
+"""Wire the comparison of receipts with the current version."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
+
+from batch_layer.errors import RefusedError
+from batch_layer.lake.tables import has_todays_layout
+from batch_layer.reconciling.reconcile import published
+from batch_layer.versions.postgres_versions import PostgresVersionStore
+from ingestion.contract.version import PublishedVersion
+from jobs.wiring.batch_settings import BatchSettings
+from jobs.wiring.hdfs_check import check_hdfs
+
+if TYPE_CHECKING:
+    from batch_layer.settled.spark_receipts import ReceiptLookup
+
+
+@contextmanager
+def open_receipt_lookup(chosen: BatchSettings) -> Iterator[tuple[PublishedVersion, "ReceiptLookup"]]:
+    """Yield the current version and what looks events up in it; cheapest connection first.
+
+    Raises:
+        RefusedError: nothing is published, or the tables are those of an earlier release.
+    """
+    with closing(PostgresVersionStore(chosen.postgres_url)) as versions:
+        version = published(versions)
+    if not has_todays_layout(version.snapshots):
+        raise RefusedError(
+            f"version {version.version} is of an earlier release; run `./viewledger batch upgrade` first"
+        )
+    check_hdfs(chosen.hdfs_url)
+    # imported here: pyspark takes a second, which a refusal need not wait for
+    from batch_layer.lake.spark_session import open_session
+    from batch_layer.settled.spark_receipts import ReceiptLookup
+
+    spark = open_session(chosen.spark, "viewledger receipts")
+    try:
+        yield version, ReceiptLookup(spark, version)
+    finally:
+        spark.stop()

@@ -55,7 +55,7 @@ class Settled:
         for payee, views in VIEWS_OF.items():
             for offset, each in enumerate(_ids(payee, views)):
                 place = (0, offset, PERIOD.start_on, "ZZ")
-                yield SettledEvent(_video(payee), each, *place, "billable", 60, (), 1)
+                yield SettledEvent(_video(payee), each, *place, "billable", 60, (), 1, None)
 
     def counts(self, _period: Period) -> Iterator[PublishedCount]:
         """Yield the published counts of each video."""

@@ -17,7 +17,7 @@ class UsableLine(NamedTuple):
 
 
 class UnusableLine(NamedTuple):
-    """A line that is no receipt of the collector."""
+    """A line that is not a receipt of the collector."""
 
     line: int
     problem: str

@@ -26,7 +26,7 @@ from ingestion.network_kinds import NO_KINDS, NetworkKinds
 from ingestion.play_claims import NO_PLAYS, Plays
 from ingestion.ports import EventLog
 from ingestion.prometheus_collector import CollectorMetrics
-from ingestion.receipts import HEADER, NO_RECEIPTS, Receipt, Receipts, Wanted, receipt_of
+from ingestion.receipts import HEADER, NO_RECEIPTS, Receipt, Receipts, ReceiptWanted, receipt_of, receipted
 from ingestion.request_body import BODY_BYTES_MAX, check_media_type, events_of, not_json_at_all, too_large
 
 logger = logging.getLogger(__name__)
@@ -132,14 +132,15 @@ async def _collect(collector: Collector, request: Request) -> Response:
     return _answer(outcomes, len(admitted), _receipt(collector, admitted, wanted))
 
 
-def _receipt(collector: Collector, admitted: Sequence[AdmittedEvent], wanted: Wanted) -> Receipt | None:
+def _receipt(collector: Collector, admitted: Sequence[AdmittedEvent], wanted: ReceiptWanted) -> Receipt | None:
     """Return the receipt for events that the log has just acknowledged, if one is wanted."""
     sign = collector.receipts.sign
-    if not admitted or sign is None or wanted is Wanted.NO:
+    if not admitted or sign is None or wanted is ReceiptWanted.NO:
         return None
     collector.metrics.receipts.inc()
     now = collector.event_log.broker_time() or collector.clock()
-    return receipt_of(admitted, now, sign, with_paths=wanted is Wanted.PATHS)
+    events = [receipted(each) for each in admitted]
+    return receipt_of(events, now, sign, with_paths=wanted is ReceiptWanted.PATHS)
 
 
 async def _acknowledged(collector: Collector, admitted: Sequence[AdmittedEvent]) -> bool:

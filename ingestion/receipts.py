@@ -35,7 +35,7 @@ class ReceiptError(ValueError):
     """It is not a receipt that the collector gave; the message is the end of a sentence about it."""
 
 
-class Wanted(Enum):
+class ReceiptWanted(Enum):
     """Whether a request gets a receipt."""
 
     NO = 0
@@ -97,15 +97,15 @@ class Receipts:
     key_set: bytes = b'{"keys":[]}'
     """The public keys, a JWK Set."""
 
-    def wanted(self, header: str | None) -> Wanted | Problem:
+    def wanted(self, header: str | None) -> ReceiptWanted | Problem:
         """Return whether a request gets a receipt, by its header; a problem if the header cannot be honoured."""
         if header is None:
-            return Wanted.YES if self.are_for_all else Wanted.NO
+            return ReceiptWanted.YES if self.are_for_all else ReceiptWanted.NO
         if header not in ("yes", "paths"):
             return Problem(400, "receipt_unknown", f"Receipt: {header[:64]!r} is unknown; send yes or paths")
         if self.sign is None:
             return Problem(406, "receipts_unavailable", "this collector signs no receipts; send without the header")
-        return Wanted.PATHS if header == "paths" else Wanted.YES
+        return ReceiptWanted.PATHS if header == "paths" else ReceiptWanted.YES
 
 
 NO_RECEIPTS = Receipts()
@@ -114,9 +114,15 @@ _receipt = msgspec.json.Decoder(Receipt).decode
 _signed = msgspec.json.Decoder(Signed).decode
 
 
-def receipt_of(admitted: Sequence[AdmittedEvent], at: datetime, sign: Sign, *, with_paths: bool) -> Receipt:
+def receipted(event: AdmittedEvent) -> ReceiptedEvent:
+    """Return an admitted event as its receipt names it."""
+    digest = sha256(event.value).hexdigest()
+    return ReceiptedEvent(event.event_id, event.key.decode("ascii"), event.happened_at.date(), digest)
+
+
+def receipt_of(events: Sequence[ReceiptedEvent], at: datetime, sign: Sign, *, with_paths: bool) -> Receipt:
     """Return the receipt for the events of a request, one or more, which the log has acknowledged before `at`."""
-    tree, events = MerkleTree(), [_receipted(each) for each in admitted]
+    tree = MerkleTree()
     for event in events:
         tree.add(event.leaf)
     payload = {"at": instant_text(at), "events": len(events), "root": tree.root().hex()}
@@ -143,11 +149,6 @@ def read_receipt(line: bytes, read_signed: ReadSigned) -> tuple[Signed, tuple[Re
     if not (_leads_as_whole(signed, receipt.events) if is_whole else _lead_by_paths(signed, receipt.events)):
         raise ReceiptError("does not lead to the root that was signed: an event was changed, added or left out")
     return signed, receipt.events
-
-
-def _receipted(event: AdmittedEvent) -> ReceiptedEvent:
-    digest = sha256(event.value).hexdigest()
-    return ReceiptedEvent(event.event_id, event.key.decode("ascii"), event.happened_at.date(), digest)
 
 
 def _with_path(event: ReceiptedEvent, proof: InclusionProof) -> ReceiptedEvent:

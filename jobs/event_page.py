@@ -9,6 +9,7 @@ from ingestion.contract.event import EVENT_BYTES_MAX, EVENT_ID_PATTERN, VIDEO_ID
 from ingestion.contract.event_schema import INSTANT_PATTERN, event_schema
 from ingestion.request_body import BODY_BYTES_MAX, EVENTS_MAX
 from jobs.settings.declared.listening import COLLECTOR_ORIGINS
+from jobs.settings.declared.pipeline import RECEIPTS
 from jobs.settings.state_home import PROJECT
 
 PAGE = PROJECT / "docs" / "reference" / "events.md"
@@ -64,6 +65,10 @@ event.
 where `status` is `accepted` or `rejected`. An accepted event is in the log and stays there. A
 rejected one is not, and is rejected again when it is sent again.
 
+With `{RECEIPTS.name}` set, or with the header `Receipt: yes` (`Receipt: paths` for audit paths
+too), the answer has a [`receipt`](../concepts/receipts.md) for the accepted events: a signed proof
+that they are in the log. `GET /v1/receipt-keys` answers the public keys that check it.
+
 Every other answer is a problem document (RFC 9457) about the whole request, of which nothing is
 promised. Where the table allows it, a sender waits, for `Retry-After` at least, and sends the same
 events again under the same ids.
@@ -89,6 +94,8 @@ PROBLEMS: dict[str, tuple[str, str, bool]] = {
     "origin_not_allowed": ("403", "A preflight request of a page whose origin is not allowed.", False),
     "preflight_refused": ("400", "A preflight request for another method or other headers.", False),
     "rate_limited": ("429", "The network sent more events than allowed.", True),
+    "receipt_unknown": ("400", "The header `Receipt` is neither `yes` nor `paths`.", False),
+    "receipts_unavailable": ("406", "A receipt is asked for, and this collector signs none.", False),
     "request_malformed": ("400", "It is not a valid HTTP request.", False),
     "stopping": ("503", "The process is about to stop; `/readyz` only.", True),
     "too_many_events": ("413", "The body holds more events than allowed.", False),

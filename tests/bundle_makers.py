@@ -1,5 +1,6 @@
 """Random periods, billed by the product's own rules in memory and written as bundles."""
 
+import hashlib
 import json
 import random
 from collections import Counter
@@ -198,12 +199,18 @@ def _events_of(count: Count, row: int) -> Iterator[SettledEvent]:
         ads = [name for name, shown in count.ads.items() for _ in range(shown)] if index == 0 and is_billable else []
         outcome = "billable" if is_billable else count.unbillable
         place = (count.event_day, country, outcome, count.seconds, ads, count.policy_version)
-        yield SettledEvent(count.video_id, each, row % 3, 1000 * row + index, *place)
+        yield SettledEvent(count.video_id, each, row % 3, 1000 * row + index, *place, message_sha256(row, index))
     for outcome, shown in count.others.items():
         for index in range(shown):
             known = ids[0] if ids and outcome == "duplicate" else None
             place = (count.event_day, country, outcome, None, [], None)
-            yield SettledEvent(count.video_id, known, row % 3, 1000 * row + 500 + index, *place)
+            digest = message_sha256(row, 500 + index)
+            yield SettledEvent(count.video_id, known, row % 3, 1000 * row + 500 + index, *place, digest)
+
+
+def message_sha256(row: int, index: int) -> str:
+    """The digest of a message that a month does not have."""
+    return hashlib.sha256(f"{row} {index}".encode()).hexdigest()
 
 
 def _records(chance: random.Random, paid: PaidOut, catalogue: Catalogue, contracts: Contracts) -> Iterator[Record]:

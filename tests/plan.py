@@ -27,6 +27,7 @@ SPARK = tuple(
         "runs_release_memory",
         "spark_errors",
         "kafka_log",
+        "receipt_laws",
     )
 )
 """Everything that needs Spark in its own process, in two parts of about the same length."""

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ingestion.intake import AdmittedEvent
 from ingestion.jwt_receipts import receipt_keys, receipts_by, signed_reader
-from ingestion.receipts import receipt_of
+from ingestion.receipts import ReceiptedEvent, receipt_of, receipted
 from tests.ingestion_fakes import NOW, ed25519_jwk
 
 SIGNING = Ed25519PrivateKey.from_private_bytes(bytes(range(64, 96)))
@@ -19,6 +19,10 @@ READ_SIGNED = signed_reader(KEYS)
 
 
 def line_of(admitted: Sequence[AdmittedEvent], *, with_paths: bool = False, at: Any = NOW) -> bytes:
-    """One line of a file of receipts."""
+    """One line of a file of receipts, as a collector gives it."""
+    return line_over([receipted(each) for each in admitted], with_paths=with_paths, at=at)
+
+
+def line_over(events: Sequence[ReceiptedEvent], *, with_paths: bool = False, at: Any = NOW) -> bytes:
     assert RECEIPTS.sign is not None
-    return msgspec.json.encode(receipt_of(admitted, at, RECEIPTS.sign, with_paths=with_paths)) + b"\n"
+    return msgspec.json.encode(receipt_of(events, at, RECEIPTS.sign, with_paths=with_paths)) + b"\n"

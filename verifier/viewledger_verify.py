@@ -5,7 +5,7 @@ It needs Python 3.11 and nothing else: no server, no package, nothing of the pro
 ON PURPOSE: agreement of two programs that were written from one description (docs/concepts/proof.md) proves more than
 one program that agrees with itself. Do not "simplify" it by importing the product's modules.
 
-    viewledger-verify BUNDLE --pubkey K [--kept FILE_OR_FOLDER ...] [--json]
+    viewledger-verify BUNDLE --pubkey K [--kept FILE_OR_FOLDER ...] [--receipts FILE ... --receipt-keys JWKS] [--json]
 
 It streams the bundle's files; rows that are needed again go into a temporary SQLite file, so memory stays flat.
 
@@ -39,8 +39,8 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-BUNDLE_FORMATS = ("viewledger-bundle/1", "viewledger-bundle/2")
-"""The first holds only the postings of its period, the second the whole ledger."""
+BUNDLE_FORMATS = ("viewledger-bundle/1", "viewledger-bundle/2", "viewledger-bundle/3")
+"""The first holds only the postings of its period, the others the whole ledger; the third the digest of each event."""
 CHECKPOINT_FORMAT = "viewledger-checkpoint/1"
 NANOMICROS = 1_000_000_000
 PPM = 1_000_000
@@ -72,6 +72,8 @@ COLUMNS = {
 }
 
 
+DIGEST = "sha256"
+"""The last column of the events, from the third format on."""
 TEXT_BYTES_MAX = 1 << 24
 """The bound of a manifest, a key or a link."""
 CSV_LINE_MAX, JSON_LINE_MAX = 1 << 20, 1 << 28
@@ -262,6 +264,7 @@ class Bundle:
             raise UnusableError(f"{folder} is not a bundle of the formats {' and '.join(BUNDLE_FORMATS)}")
         self.manifest: dict[str, Any] = manifest
         self.has_whole_ledger = manifest["format"] != BUNDLE_FORMATS[0]
+        self.has_digests = manifest["format"] not in BUNDLE_FORMATS[:2]
         self._rows = manifest.get("rows")
         if not isinstance(self._rows, dict) or not isinstance(manifest.get("files"), dict):
             raise WrongError("manifest.json", 1, "does not give the rows and the SHA-256 of each file")
@@ -300,11 +303,11 @@ class Bundle:
 
     def rows(self, name: str) -> Rows:
         """Yield (line, row) of a CSV file whose header is known."""
-        header = COLUMNS[name].split(",")
+        header = COLUMNS[name].split(",") + [DIGEST] * (name == EVENTS and self.has_digests)
         reader = csv.reader((line.decode() + "\n" for _, line in self.lines(name)), strict=True)
         try:
             if next(reader, None) != header:
-                raise WrongError(name, 1, f"the header is not {COLUMNS[name]}")
+                raise WrongError(name, 1, f"the header is not {','.join(header)}")
             for cells in reader:
                 if len(cells) != len(header):
                     raise WrongError(name, reader.line_num, f"has {len(cells)} fields and not {len(header)}")
@@ -448,6 +451,10 @@ CREATE TABLE carries (payee_id TEXT, currency TEXT, sequence INTEGER, before INT
 CREATE TABLE payees (payee_id TEXT PRIMARY KEY, country TEXT);
 CREATE TABLE videos (video_id TEXT PRIMARY KEY, length_seconds INTEGER);
 CREATE TABLE owners (video_id TEXT, from_on TEXT, to_on TEXT, payee_id TEXT, share_ppm INTEGER);
+CREATE TABLE receipted (event_id TEXT, video_id TEXT, day TEXT, sha256 TEXT, at TEXT, file TEXT, line INTEGER,
+                        found INTEGER DEFAULT 0);
+CREATE INDEX receipted_ids ON receipted (event_id);
+CREATE TABLE receipted_places (partition INTEGER, offset INTEGER, PRIMARY KEY (partition, offset)) WITHOUT ROWID;
 CREATE TABLE outcomes (payee_id TEXT, outcome TEXT, events INTEGER, PRIMARY KEY (payee_id, outcome)) WITHOUT ROWID;
 """
 
@@ -460,6 +467,8 @@ class Found:
     contents: dict[tuple[str, str], Any] = field(default_factory=dict)
     """(kind, key) → row of the few records that everything rests on: versions, catalogues, contracts, runs."""
     has_whole_ledger: bool = True
+    receipted_count: int = 0
+    """Events with a receipt of a day of the period."""
     record_count: int = 0
     uncovered_count: int = 0
 
@@ -1391,6 +1400,8 @@ class Event(NamedTuple):
     seconds: int
     ad_types: list[str]
     policy_version: int
+    sha256: str
+    """Of its message; empty if it is not known."""
 
 
 def _event(number: int, row: dict[str, str]) -> Event:
@@ -1405,6 +1416,7 @@ def _event(number: int, row: dict[str, str]) -> Event:
             int(row["view_duration"] or 0),
             json.loads(row["ad_types"]) if row["ad_types"] else [],
             int(row["policy_version"] or 0),
+            row.get(DIGEST, ""),
         )
     except ValueError as error:
         raise WrongError(EVENTS, number, f"a field is not valid ({cause(error)})") from error
@@ -1455,6 +1467,8 @@ def _check_video(
         if not bundle.start_on.isoformat() <= event.day < bundle.end_on.isoformat():
             raise WrongError(EVENTS, number, f"event {event.event_id} lies on {event.day}, outside of the period")
         _check_advertisements(in_force, event)
+        if found.receipted_count:
+            _compare_with_receipts(database, video_id, event)
         if event.outcome == "billable" or event.outcome in NOT_BILLABLE:
             counted = views.setdefault((event.day, event.country, event.policy_version), [0, 0])
             counted[0] += 1
@@ -1594,6 +1608,198 @@ def _check_outcomes(found: Found, batch_version: int) -> None:
                     )
 
 
+# --- Receipts --------------------------------------------------------------------------------------------
+
+RECEIPT_HEADER = ("EdDSA", "viewledger-receipt")
+"""`alg` and `typ`."""
+RECEIPT_EVENTS_MAX, RECEIPT_LINE_MAX = 500, 1 << 20
+CLOCK_SPARE = timedelta(minutes=1)
+"""How far the collector's knowledge of the broker's clock may be off."""
+OTHER, SAME_WITHOUT_CONTENT, SAME = 1, 2, 3
+"""What the bundle has under the id of a receipted event; 0 is nothing."""
+_HASH = re.compile(r"[0-9a-f]{64}")
+_RECEIPTED = {
+    "event_id": re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
+    "video_id": re.compile(r"[A-Za-z0-9_-]{1,64}"),
+    "event_day": re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}"),
+    "sha256": _HASH,
+}
+
+
+def _of_base64url(text: str) -> bytes:
+    """Return the bytes of base64url without padding; raise ValueError for any second spelling of them."""
+    content = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    if base64.urlsafe_b64encode(content).rstrip(b"=").decode() != text:
+        raise ValueError("not base64url")
+    return content
+
+
+def read_receipt_keys(file: Path) -> dict[str, bytes]:
+    """Return the Ed25519 keys of a JWK Set by their ids; raise UnusableError."""
+    try:
+        keys = {}
+        for each in value_of(short_content(file))["keys"]:
+            if (each["kty"], each["crv"]) != ("OKP", "Ed25519") or len(_of_base64url(each["x"])) != 32:
+                raise ValueError(f"the key {each['kid']} is not an Ed25519 key")
+            keys[str(each["kid"])] = _of_base64url(each["x"])
+    except (OSError, RecursionError, *NO_VALUE) as error:
+        raise UnusableError(f"{file} is not a JWK Set of receipts' keys ({cause(error)})") from error
+    return keys
+
+
+def keep_receipts(bundle: Bundle, files: Sequence[Path], keys: dict[str, bytes], database: sqlite3.Connection) -> int:
+    """Check every receipt by itself; keep the events of the period. Return how many events have a receipt in all.
+
+    An event of a later day than its receipt can only be rejected, and is filed under the day it was received.
+    """
+    if not bundle.has_digests:
+        raise UnusableError(f"the bundle is of the format {bundle.manifest['format']}, which has no digests of events")
+    count, start, end = 0, bundle.start_on.isoformat(), bundle.end_on.isoformat()
+    for file in files:
+        for number, line in _receipt_lines(file):
+            try:
+                at, events = _checked_receipt(line, keys)
+            except (UnusableError, RecursionError, *NO_VALUE) as error:
+                is_cut = not line.endswith(b"\n") and not line.rstrip().endswith(b"}")
+                text = "ends within a receipt: the file was cut off" if is_cut else f"is not a receipt ({cause(error)})"
+                raise UnusableError(f"{file}, line {number}: {text}") from error
+            count += len(events)
+            received_on = at.date().isoformat()
+            for event in events:
+                days = {event["event_day"], min(event["event_day"], received_on)}
+                if all(start <= day < end for day in days):
+                    values = (*(event[name] for name in _RECEIPTED), at.isoformat(), str(file), number)
+                    database.execute("INSERT INTO receipted VALUES (?, ?, ?, ?, ?, ?, ?, 0)", values)
+    return count
+
+
+def _receipt_lines(file: Path) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines of a file of receipts that are not blank."""
+    is_empty = True
+    with opened(file) as readable:
+        for number, line in enumerate(iter(lambda: readable.readline(RECEIPT_LINE_MAX + 1), b""), 1):
+            if len(line) > RECEIPT_LINE_MAX:
+                raise UnusableError(f"{file}, line {number}: is longer than any receipt")
+            if line.strip():
+                is_empty = False
+                yield number, line
+    if is_empty:
+        raise UnusableError(f"{file} holds no receipt")
+
+
+def _checked_receipt(line: bytes, keys: dict[str, bytes]) -> tuple[datetime, list[dict[str, Any]]]:
+    """Return the instant and the events of a receipt whose signature and root are right; raise UnusableError."""
+    receipt = value_of(line)
+    body, events = _signed_part(receipt["signed"], keys), receipt["events"]
+    if receipt.keys() != {"signed", "events"} or body.keys() != {"at", "events", "root"}:
+        raise UnusableError("it has other fields than a receipt")
+    if not isinstance(events, list) or not 1 <= len(events) <= RECEIPT_EVENTS_MAX:
+        raise UnusableError(f"it has not 1 to {RECEIPT_EVENTS_MAX} events")
+    leaves = [leaf_hash(_receipted_leaf(event)) for event in events]
+    if any("audit_path" in event for event in events):
+        pairs = zip(leaves, events, strict=True)
+        roots = {_root_by_path(leaf, each["leaf_index"], body["events"], each["audit_path"]) for leaf, each in pairs}
+    else:
+        tree = Tree()
+        for leaf in leaves:
+            tree.add(leaf)
+        roots = {tree.root() if tree.count == body["events"] else None}
+    if roots != {body["root"]}:
+        raise UnusableError("it does not lead to the root that was signed: an event was changed, added or left out")
+    return datetime.fromisoformat(body["at"]), events
+
+
+def _signed_part(text: str, keys: dict[str, bytes]) -> dict[str, Any]:
+    """Return what a key has signed; raise UnusableError."""
+    signed, _, signature = text.rpartition(".")
+    head, _, payload = signed.partition(".")
+    header = value_of(_of_base64url(head))
+    if (header["alg"], header["typ"]) != RECEIPT_HEADER or header.keys() != {"alg", "kid", "typ"}:
+        raise UnusableError("it is signed as something else")
+    if header["kid"] not in keys:
+        raise UnusableError(f"its key {header['kid']!r} is unknown")
+    if not is_signed(keys[header["kid"]], signed.encode("ascii"), _of_base64url(signature)):
+        raise UnusableError("its signature is wrong")
+    body: dict[str, Any] = value_of(_of_base64url(payload))
+    return body
+
+
+def _receipted_leaf(event: dict[str, Any]) -> bytes:
+    """Return the content of an event's leaf; raise UnusableError if a field has another form."""
+    if event.keys() - {*_RECEIPTED, "leaf_index", "audit_path"}:
+        raise UnusableError("an event has other fields than a receipted one")
+    are_hashes = all(map(_HASH.fullmatch, event.get("audit_path", [])))
+    if not are_hashes or not all(form.fullmatch(event[name]) for name, form in _RECEIPTED.items()):
+        raise UnusableError("an event has a field of another form")
+    return " ".join(event[name] for name in _RECEIPTED).encode("ascii")
+
+
+def _root_by_path(node: bytes, index: int, count: int, path: Sequence[str]) -> str | None:
+    """Return the root that an audit path leads to (RFC 9162, section 2.1.3.2); None if it is not a path of the leaf."""
+    last = count - 1
+    if not 0 <= index <= last:
+        return None
+    for each in path:
+        if last == 0:
+            return None
+        beside = bytes.fromhex(each)
+        if index & 1 or index == last:
+            node = hashlib.sha256(b"\x01" + beside + node).digest()
+            while index and not index & 1:
+                index, last = index >> 1, last >> 1
+        else:
+            node = hashlib.sha256(b"\x01" + node + beside).digest()
+        index, last = index >> 1, last >> 1
+    return node.hex() if last == 0 else None
+
+
+def _compare_with_receipts(database: sqlite3.Connection, video_id: str, event: Event) -> None:
+    """Note at its receipts that an event is there."""
+    receipts = database.execute(
+        "SELECT rowid, video_id, day, sha256 FROM receipted WHERE event_id = ?", (event.event_id,)
+    ).fetchall()
+    for rowid, *receipted in receipts:
+        is_filed = receipted[:2] == [video_id, event.day] or event.outcome.startswith("rejected:")
+        known = SAME if event.sha256 == receipted[2] else OTHER if event.sha256 else SAME_WITHOUT_CONTENT
+        database.execute(
+            "UPDATE receipted SET found = max(found, ?) WHERE rowid = ?", (known if is_filed else OTHER, rowid)
+        )
+    if receipts:
+        try:
+            database.execute("INSERT INTO receipted_places VALUES (?, ?)", event.place[1:])
+        except sqlite3.IntegrityError as error:
+            raise WrongError(EVENTS, event.line, f"event {event.event_id} has a second verdict") from error
+
+
+def check_receipts(bundle: Bundle, found: Found) -> dict[str, int]:
+    """Check that every receipted event of the period is there; return how many could not be compared, and why."""
+    version = bundle.versions["batch"]
+    try:
+        marks = _content(found, "version", str(version)).get("watermarks") or ()
+        settled_until = min(map(datetime.fromisoformat, marks), default=None)
+        unsettled = 0
+        for event_id, at, file, line, known in found.database.execute(
+            "SELECT event_id, at, file, line, found FROM receipted WHERE found < ? ORDER BY file, line, rowid",
+            (SAME_WITHOUT_CONTENT,),
+        ):
+            if not known and settled_until and datetime.fromisoformat(at) >= settled_until - CLOCK_SPARE:
+                unsettled += 1
+                continue
+            reason = (
+                "is there with another content, video or day" if known else f"is not there; version {version} covers it"
+            )
+            raise WrongError(EVENTS, 0, f"event {event_id}, receipted at {at} ({file}, line {line}), {reason}")
+    except NO_VALUE as error:
+        raise WrongError(RECORDS, 0, f"the watermarks of version {version} cannot be read ({cause(error)})") from error
+    sums = "SELECT count(*) FILTER (WHERE found = ?), count(*) FROM receipted"
+    without, count = found.database.execute(sums, (SAME_WITHOUT_CONTENT,)).fetchone()
+    return {
+        "receipted_events": count - unsettled,
+        "receipted_events_without_content": without,
+        "receipted_events_not_settled": unsettled,
+    }
+
+
 # --- The whole -------------------------------------------------------------------------------------------
 
 
@@ -1605,22 +1811,33 @@ def check_files(bundle: Bundle) -> None:
 
 
 def verify(
-    folder: Path, public_key: str, kept_places: Sequence[Path], *, opened_max: int = OPENED_MAX
+    folder: Path,
+    public_key: str,
+    kept_places: Sequence[Path],
+    *,
+    opened_max: int = OPENED_MAX,
+    receipts: Sequence[Path] = (),
+    receipt_keys: Path | None = None,
 ) -> dict[str, Any]:
     """Check everything; return what was found. Raise WrongError at the first wrong row, UnusableError."""
+    if bool(receipts) != bool(receipt_keys):
+        raise UnusableError("give --receipts and --receipt-keys together")
     kept, kept_leaves = read_kept(kept_places)
     bundle = Bundle(folder, opened_max)
     with tempfile.TemporaryDirectory(prefix="viewledger-verify-") as scratch:
         database = sqlite3.connect(os.path.join(scratch, "index.sqlite"), isolation_level=None)
         database.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; BEGIN;" + SCHEMA)
+        receipted = keep_receipts(bundle, receipts, read_receipt_keys(receipt_keys), database) if receipt_keys else 0
         checkpoints = check_chain(bundle, public_key, kept)
         check_kept_leaves(bundle, checkpoints, kept_leaves)
         found = check_records(bundle, checkpoints, database)
+        (found.receipted_count,) = database.execute("SELECT count(*) FROM receipted").fetchone()
         transaction_count = check_ledger(bundle, found)
         check_catalogue(bundle, found)
         contracts = contracts_of(bundle, found)
         statement_count = check_statements(bundle, found, contracts)
         event_count = check_events(bundle, found, contracts)
+        about_receipts = check_receipts(bundle, found) if receipt_keys else {}
         check_files(bundle)
         database.close()
     return {
@@ -1630,6 +1847,8 @@ def verify(
         "transactions": transaction_count,
         "statements": statement_count,
         "events": event_count,
+        **about_receipts,
+        **({"receipted_events_elsewhere": receipted - found.receipted_count} if receipt_keys else {}),
     }
 
 
@@ -1669,6 +1888,15 @@ def main(words: Sequence[str]) -> int:
         metavar="PLACE",
         help="checkpoints kept elsewhere: file or folder",
     )
+    parser.add_argument(
+        "--receipts",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="receipts of the collector, one a line: each event of the period must be in the bundle",
+    )
+    parser.add_argument("--receipt-keys", type=Path, metavar="JWKS", help="the collector's public keys")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument(
         "--opened-max",
@@ -1680,7 +1908,14 @@ def main(words: Sequence[str]) -> int:
     arguments = parser.parse_args(words)
     try:
         public_key = read_public_key(arguments.pubkey)
-        found = verify(arguments.bundle, public_key, arguments.kept, opened_max=arguments.opened_max)
+        found = verify(
+            arguments.bundle,
+            public_key,
+            arguments.kept,
+            opened_max=arguments.opened_max,
+            receipts=arguments.receipts,
+            receipt_keys=arguments.receipt_keys,
+        )
     except WrongError as error:
         document = {"sound": False, "file": error.file, "line": error.line, "wrong": error.text}
         print(json.dumps(document) if arguments.json else shown(f"viewledger-verify: WRONG: {error}"))

@@ -13,7 +13,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from batch_layer.lake.iceberg_tables import NAMESPACE
-from batch_layer.lake.tables import EVENTS, VIEWS_BY_DETAIL
+from batch_layer.lake.tables import EVENTS, RAW_EVENTS, VIEWS_BY_DETAIL
 from batch_layer.published.spark_connect import PublishedTables
 from batch_layer.settled.outcome_sql import OUTCOME
 from ingestion.contract.periods import Period
@@ -27,13 +27,20 @@ Ask = Callable[[str, Mapping[str, object]], Iterator[Sequence[Any]]]
 # the event's own day; event_day of a late one is the day it was received
 _OWN_DAY = "(CASE WHEN verdict = 'late_review' THEN to_date(happened_at) ELSE event_day END)"
 # an event without an id sorts before every id, like the empty text for it in a file
+_OF_PERIOD = f"""
+    (event_day >= :start AND event_day < :end OR verdict = 'late_review')
+      AND video_id IS NOT NULL AND {_OWN_DAY} >= :start AND {_OWN_DAY} < :end"""
+_RECEIVED = f"""
+    SELECT to_date(min(appended_at)), date_add(to_date(max(appended_at)), 1) FROM {{table}} WHERE {_OF_PERIOD}"""  # noqa: S608
 _EVENTS = f"""
-    SELECT video_id, event_id, partition, offset, {_OWN_DAY} AS own_day, country, {OUTCOME} AS outcome,
-           view_duration, coalesce(ad_types, array()) AS ad_types,
-           CASE WHEN verdict = 'counted' THEN policy_version END AS policy_version
-    FROM {{table}}
-    WHERE (event_day >= :start AND event_day < :end OR verdict = 'late_review')
-      AND video_id IS NOT NULL AND {_OWN_DAY} >= :start AND {_OWN_DAY} < :end
+    SELECT video_id, event_id, partition, offset, own_day, country, outcome, view_duration, ad_types, policy_version,
+           sha256
+    FROM (SELECT video_id, event_id, partition, offset, {_OWN_DAY} AS own_day, country, {OUTCOME} AS outcome,
+                 view_duration, coalesce(ad_types, array()) AS ad_types,
+                 CASE WHEN verdict = 'counted' THEN policy_version END AS policy_version
+          FROM {{table}} WHERE {_OF_PERIOD})
+    LEFT JOIN (SELECT partition, offset, sha2(value, 256) AS sha256 FROM {{raw}}
+               WHERE appended_at >= :received AND appended_at < :received_before) USING (partition, offset)
     ORDER BY video_id, event_id NULLS FIRST, partition, offset"""  # noqa: S608  constants only
 _COUNTS = """
     SELECT video_id, event_day, country, sum(views), sum(billable_views), policy_version
@@ -68,8 +75,17 @@ class IcebergSettledEvents:
         self._table = table
 
     def events(self, period: Period) -> Iterator[SettledEvent]:
-        """Yield all events of videos in the period, ascending by (video_id, event_id, partition, offset)."""
-        rows = self._ask(_EVENTS.format(table=self._table(EVENTS)), _days(period))
+        """Yield all events of videos in the period, ascending by (video_id, event_id, partition, offset).
+
+        Reads the archive, which the SQL server does not serve.
+        """
+        table, days = self._table(EVENTS), _days(period)
+        ((first, before),) = self._ask(_RECEIVED.format(table=table), days)
+        if first is None:
+            return iter(())
+        # the archive is partitioned by the day of arrival
+        received = {"received": first, "received_before": before}
+        rows = self._ask(_EVENTS.format(table=table, raw=self._table(RAW_EVENTS)), days | received)
         return (SettledEvent(*row) for row in rows)
 
     def counts(self, period: Period) -> Iterator[PublishedCount]:

@@ -22,13 +22,13 @@ from billing.terms.catalogue import Catalogue
 from ingestion.contract.periods import Period
 from ingestion.contract.settled import PublishedCount, SettledEvent
 
-FORMAT = "viewledger-bundle/2"
+FORMAT = "viewledger-bundle/3"
 PAYEE_COLUMNS = ("payee_id", "name", "user_id", "country")
 VIDEO_COLUMNS = ("video_id", "length_seconds")
 OWNER_COLUMNS = ("video_id", "from_on", "to_on", "payee_id", "share_ppm")
 EVENT_COLUMNS = (
     "video_id", "event_id", "partition", "offset", "event_day", "country", "outcome", "view_duration", "ad_types",
-    "policy_version",
+    "policy_version", "sha256",
 )  # fmt: skip
 COUNT_COLUMNS = ("video_id", "event_day", "country", "views", "billable_views", "policy_version")
 
@@ -149,6 +149,7 @@ def _write_events(folder: Path, settled: SettledEvents, period: Period) -> dict[
             each.view_duration,
             canonical_json(list(each.ad_types)).decode() if each.ad_types else None,
             each.policy_version,
+            each.message_sha256,
         )
         for each in settled.events(period)
     )

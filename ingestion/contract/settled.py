@@ -126,6 +126,8 @@ class SettledEvent:
     """The type of each ad view."""
     policy_version: int | None
     """The counting policy it was judged by; None for events that no policy judges."""
+    message_sha256: str | None
+    """Of the message's value as the archive has it, 64 hex digits; None if the archive no longer has it."""
 
 
 @dataclass(frozen=True)

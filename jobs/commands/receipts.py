@@ -35,7 +35,7 @@ CLOCK_SPARE = timedelta(minutes=1)
 """How far the collector's knowledge of the broker's clock may be off."""
 
 
-class Entry(NamedTuple):
+class PlacedEvent(NamedTuple):
     """An event of a receipt, and its place in the files."""
 
     place: str
@@ -57,14 +57,14 @@ class Findings:
     listed_unusable: list[str] = field(default_factory=list)
 
     def add_unusable(self, sentence: str) -> None:
-        """Note a line that is no receipt."""
+        """Note a line that cannot be used."""
         self.unusable += 1
         if len(self.listed_unusable) < LISTED_MAX:
             self.listed_unusable.append(sentence)
         if self.is_printed:
             print(sentence)
 
-    def add_wrong(self, entry: Entry, problem: str, reason: str) -> None:
+    def add_wrong(self, entry: PlacedEvent, problem: str, reason: str) -> None:
         """Note an event that is not as receipted."""
         self.wrong += 1
         found = {"event_id": entry.event.event_id, "receipted_at": instant_text(entry.at), "place": entry.place}
@@ -102,9 +102,9 @@ def check(*, files: Sequence[Path], keys: Path | None, as_json: bool) -> ExitCod
 
 def _chunks(
     opened: Sequence[tuple[str, BinaryIO]], read_signed: ReadSigned, findings: Findings
-) -> Iterator[list[Entry]]:
+) -> Iterator[list[PlacedEvent]]:
     """Yield the events of all files in chunks; note lines that cannot be used."""
-    chunk: list[Entry] = []
+    chunk: list[PlacedEvent] = []
     for name, file in opened:
         for found in receipts_in(file, read_signed):
             place = f"{name}, line {found.line}"
@@ -113,7 +113,7 @@ def _chunks(
                 continue
             findings.receipts += 1
             findings.events += len(found.events)
-            chunk += [Entry(place, found.signed.at, event) for event in found.events]
+            chunk += [PlacedEvent(place, found.signed.at, event) for event in found.events]
             if len(chunk) >= CHUNK_EVENTS:
                 yield chunk
                 chunk = []
@@ -121,7 +121,9 @@ def _chunks(
         yield chunk
 
 
-def _look_up(version: PublishedVersion, lookup: "ReceiptLookup", chunk: Sequence[Entry], findings: Findings) -> None:
+def _look_up(
+    version: PublishedVersion, lookup: "ReceiptLookup", chunk: Sequence[PlacedEvent], findings: Findings
+) -> None:
     from batch_layer.settled.spark_receipts import Receipted, Wrong
 
     sentences = {
@@ -146,7 +148,7 @@ def _look_up(version: PublishedVersion, lookup: "ReceiptLookup", chunk: Sequence
     )
 
 
-def _received_on(chunk: Sequence[Entry]) -> set[date]:
+def _received_on(chunk: Sequence[PlacedEvent]) -> set[date]:
     """Return the days on which the log may have received events: the instant is a moment later."""
     return {(entry.at + spare).date() for entry in chunk for spare in (-CLOCK_SPARE, CLOCK_SPARE)}
 

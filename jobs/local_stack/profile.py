@@ -70,6 +70,7 @@ class Profile:
             pipeline.TRAITS_KEY.name: self.secret("traits_key"),
             pipeline.PLAY_KEYS_FILE.name: str(self._key_file("play")),
             pipeline.ATTESTATION_KEYS_FILE.name: str(self._key_file("attestation")),
+            pipeline.RECEIPT_KEYS_FILE.name: str(self._receipt_keys()),
             api.API_IMPORT.name: "1",
             api.API_CURSOR_KEY.name: self.secret("api_cursor_key"),
             api.LOCAL_ISSUER_SEED.name: self.secret("local_issuer_seed"),
@@ -96,6 +97,16 @@ class Profile:
         if not path.exists():
             secret = base64.urlsafe_b64encode(bytes.fromhex(self.secret(f"{purpose}_key"))).rstrip(b"=").decode()
             write_private(path, json.dumps({"keys": [{"kid": "local", "kty": "oct", "alg": "HS256", "k": secret}]}))
+        return path
+
+    def _receipt_keys(self) -> Path:
+        """Return the file with the stack's key of receipts, which is written at first use."""
+        path = self.folder / "receipt-keys.json"
+        if not path.exists():
+            # imported here: the other commands of the stack need no library of cryptography
+            from ingestion.jwt_receipts import key_set_with_new
+
+            write_private(path, key_set_with_new((), "local").decode())
         return path
 
     def _logins(self) -> dict[str, str]:

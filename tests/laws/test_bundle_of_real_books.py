@@ -2,7 +2,7 @@
 
 import random
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,14 +23,20 @@ from billing.proof.postgres_proofs import PostgresProofs
 from billing.rating.attribution import Attribution
 from billing.rating.rating import rate_period
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
+from ingestion.contract.decoding import decode_view_event
+from ingestion.contract.event import RejectedEvent
 from ingestion.contract.merkle import is_included
 from ingestion.contract.periods import Period
+from ingestion.intake import AdmittedEvent
+from ingestion.jwt_receipts import public_key_set
 from jobs.local_stack.stack import LocalStack
+from tests.batch_fakes import Message
 from tests.billing_fakes import run_of
 from tests.billing_postgres import put_in_force
 from tests.checkpoint_books import TODAY, Books, books_of, copied
 from tests.laws.test_settled_views_laws import CATALOGUE, CONTRACTS
 from tests.random_logs import START, random_run
+from tests.receipt_makers import KEYS, line_of
 from tests.verifier import verifier
 
 PERIOD = Period(START.date() - timedelta(days=3), START.date() + timedelta(days=3))
@@ -43,6 +49,8 @@ class Billed:
 
     books: Books
     events: IcebergSettledEvents
+    messages: Sequence[Message]
+    """The whole log."""
 
     def export(self, folder: Path, books: Books | None = None) -> Path:
         chosen = books or self.books
@@ -60,8 +68,8 @@ class Billed:
         write_bundle(folder, period=PERIOD, versions=versions, books=bundled, settled=self.events, made_at=MADE_AT)
         return folder
 
-    def verify(self, folder: Path) -> dict[str, Any]:
-        found: dict[str, Any] = verifier.verify(folder, self.books.key.public_key, [])
+    def verify(self, folder: Path, **others: Any) -> dict[str, Any]:
+        found: dict[str, Any] = verifier.verify(folder, self.books.key.public_key, [], **others)
         return found
 
     def answers(self) -> EventAnswers:
@@ -76,7 +84,8 @@ def billed(spark: SparkSession, stack: LocalStack, tmp_path_factory: pytest.Temp
         spark.sql("SHOW TABLES IN ledger.views").collect() if spark.catalog.databaseExists("ledger.views") else []
     ):
         spark.sql(f"DROP TABLE ledger.views.{row.tableName} PURGE")
-    version = random_run(spark, random.Random(51), tmp_path_factory.mktemp("run"), count=120).versions.published[-1]
+    done = random_run(spark, random.Random(51), tmp_path_factory.mktemp("run"), count=120)
+    version = done.versions.published[-1]
     with books_of(stack, tmp_path_factory.mktemp("books")) as books:
         connect = connector(books.url)
         store = PostgresCatalogueStore(connect)
@@ -88,7 +97,7 @@ def billed(spark: SparkSession, stack: LocalStack, tmp_path_factory: pytest.Temp
         pieces = IcebergSettledViews(spark, version, lambda: []).pieces(attribution)
         post_bills(run, rate_period(pieces, attribution), PostgresBooks(connect))
         books.checkpoint(TODAY)
-        yield Billed(books, events_at_snapshots(spark, version))
+        yield Billed(books, events_at_snapshots(spark, version), done.log.all())
 
 
 def test_the_verifier_agrees_with_everything_that_was_billed(billed: Billed, tmp_path: Path) -> None:
@@ -96,6 +105,23 @@ def test_the_verifier_agrees_with_everything_that_was_billed(billed: Billed, tmp
     assert found["records_not_signed"] == 0
     assert found["statements"] == 3, "of both payees, and of what is nobody's"
     assert found["events"] > 50
+
+
+def test_the_bundle_has_every_event_that_got_a_receipt_as_it_was_written(billed: Billed, tmp_path: Path) -> None:
+    """Judged late, rejected, repeated or counted: each message that a collector admits is there, byte by byte."""
+    folder, receipts, keys = billed.export(tmp_path / "bundle"), tmp_path / "receipts", tmp_path / "keys"
+    keys.write_bytes(public_key_set(KEYS))
+    admitted = [(message, decode_view_event(message.value)) for message in billed.messages]
+    lines = [
+        line_of([AdmittedEvent(str(event.event_id), event.video_id.encode(), message.value, event.timestamp)], at=at)
+        for message, event in admitted
+        if not isinstance(event, RejectedEvent) and (at := message.appended_at)
+    ]
+    receipts.write_bytes(b"".join(lines))
+    found = billed.verify(folder, receipts=[receipts], receipt_keys=keys)
+    assert found["receipted_events"] + found["receipted_events_elsewhere"] == len(lines)
+    assert found["receipted_events"] > 50
+    assert found["receipted_events_without_content"] == found["receipted_events_not_settled"] == 0
 
 
 SECRET_CHANGES = {

@@ -1,4 +1,4 @@
-"""Every admitted event of a random log is found as it was receipted; whatever an insider changes of one is named."""
+"""Every admitted event of a random log is found as it was receipted, and what an insider changes is named."""
 
 import hashlib
 import json
@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date
-from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession

@@ -1,6 +1,7 @@
 """viewledger-verify against what the product bills: both agree on random months, and any single change is found."""
 
 import gzip
+import hashlib
 import json
 import random
 import shutil
@@ -93,7 +94,12 @@ def test_an_event_that_counts_more_advertisements_than_its_seconds_have_room_for
     at = next(at for at, line in enumerate(lines) if b",billable,35," in line)
     before, _, after = lines[at].partition(b",billable,35,")
     write(
-        bundle / name, [*lines[:at], before + b",billable,35," + shown + after[after.rindex(b",") :], *lines[at + 1 :]]
+        bundle / name,
+        [
+            *lines[:at],
+            before + b",billable,35," + shown + b"," + b",".join(after.rsplit(b",", 2)[1:]),
+            *lines[at + 1 :],
+        ],
     )
     put_hash_right(bundle, name)
     with pytest.raises(verifier.WrongError, match="counts 8 advertisements; 35 seconds have room for 7"):
@@ -237,6 +243,9 @@ LEFT_OUT = {
 def put_format(bundle: Path, number: int) -> None:
     manifest = json.loads((bundle / "manifest.json").read_bytes())
     manifest["format"] = f"viewledger-bundle/{number}"
+    lines = read(bundle / "events.csv.gz")
+    write(bundle / "events.csv.gz", [line.rpartition(b",")[0] for line in lines])
+    manifest["files"]["events.csv.gz"] = hashlib.sha256((bundle / "events.csv.gz").read_bytes()).hexdigest()
     (bundle / "manifest.json").write_text(json.dumps(manifest))
 
 

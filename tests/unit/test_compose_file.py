@@ -60,8 +60,12 @@ def test_the_versions_are_those_of_the_local_stack() -> None:
     assert not any(image.endswith(":latest") or ":" not in image for image in images)
 
 
+OPTIONAL = "VIEWLEDGER_RECEIPT_KEYS_FILE"
+"""Names a file; without it the collector signs no receipts."""
+
+
 def test_secrets_have_no_default_and_their_absence_is_explained() -> None:
-    used = re.findall(r"\$\{(\w+)(:[^}]*)?\}", TEXT)
+    used = [each for each in re.findall(r"\$\{(\w+)(:[^}]*)?\}", TEXT) if each[0] != OPTIONAL]
     assert {name for name, _ in used} == {
         "VIEWLEDGER_POSTGRES_SUPERUSER_PASSWORD",
         "VIEWLEDGER_POSTGRES_PASSWORD",
@@ -81,7 +85,7 @@ OWN_SECRETS = {
     "postgres": {"POSTGRES_PASSWORD", "VIEWLEDGER_POSTGRES_PASSWORD"},
     "schema": {"VIEWLEDGER_POSTGRES_URL"}
     | {f"VIEWLEDGER_{name}_POSTGRES_URL" for name in ("SPEED", "API", "SQL", "PIPELINE", "BILLING")},
-    "collector": {"VIEWLEDGER_PSEUDONYM_KEY"},
+    "collector": {"VIEWLEDGER_PSEUDONYM_KEY", OPTIONAL},
     "speed": {"VIEWLEDGER_SPEED_POSTGRES_URL"},
     "api": {"VIEWLEDGER_API_POSTGRES_URL", "VIEWLEDGER_API_CURSOR_KEY"},
     "sql": {"VIEWLEDGER_SQL_POSTGRES_URL"},
@@ -154,3 +158,11 @@ def test_the_image_installs_by_hash_and_runs_without_privileges() -> None:
     text = (PROJECT / "deploy" / "Dockerfile").read_text()
     assert text.count("--require-hashes") == 2
     assert "USER viewledger" in text
+
+
+def test_the_collector_alone_gets_the_keys_of_receipts() -> None:
+    given = [name for name, service in SERVICES.items() if "receipt-keys" in service.get("secrets", ())]
+    assert given == ["collector"]
+    settings = SERVICES["collector"]["environment"]
+    assert settings["VIEWLEDGER_RECEIPT_KEYS_FILE"] == "${VIEWLEDGER_RECEIPT_KEYS_FILE:+/run/secrets/receipt-keys}"
+    assert "receipt-keys" in COMPOSE["secrets"]

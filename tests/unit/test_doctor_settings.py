@@ -1,10 +1,14 @@
 """The checks of the settings by `doctor`."""
 
 import json
+from pathlib import Path
 
 from jobs.checkup.checks import CheckRow, CheckVerdict
 from jobs.checkup.machine import ports_rows
 from jobs.checkup.settings import setting_rows
+from jobs.commands.doctor import key_rows
+from jobs.commands.receipt_keys import create
+from jobs.settings.declared.pipeline import PLAY_KEYS_FILE, RECEIPT_KEYS_FILE
 
 
 def rows_of(verdict: CheckVerdict, own: dict[str, str], running: dict[str, str] | None = None) -> list[CheckRow]:
@@ -66,3 +70,12 @@ def test_no_secret_is_ever_shown_right_or_wrong() -> None:
     assert "sesame" not in shown
     assert "5e5a3e" not in shown
     assert "VIEWLEDGER_POSTGRES_URL=(secret)" in shown
+
+
+def test_every_file_of_keys_that_is_set_is_read(tmp_path: Path) -> None:
+    assert key_rows({}) == []
+    create(key=tmp_path / "keys.json", kid="a", as_json=False)
+    environ = {RECEIPT_KEYS_FILE.name: str(tmp_path / "keys.json"), PLAY_KEYS_FILE.name: str(tmp_path)}
+    wrong, right = key_rows(environ)
+    assert (wrong.verdict, right.verdict) == (CheckVerdict.BAD, CheckVerdict.OK)
+    assert PLAY_KEYS_FILE.name in wrong.found

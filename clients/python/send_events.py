@@ -1,11 +1,12 @@
 """An example of a server that reports views: events in batches over HTTP, again under the same ids until answered.
 
-    python -m clients.python.send_events http://127.0.0.1:17071/v1/events < events.jsonl
+    python -m clients.python.send_events http://127.0.0.1:17071/v1/events [RECEIPTS] < events.jsonl
 
 Each line is one event with an id of its own, made once and stored with it: only then is a retry the same event. What
-the collector rejects is printed with its reasons.
+the collector rejects is printed with its reasons. The receipts of what it accepts are appended to the file RECEIPTS.
 """
 
+import contextlib
 import gzip
 import json
 import random
@@ -48,6 +49,8 @@ class Sender:
     tries_max: int = 10
     sleep: Callable[[float], None] = time.sleep
     chance: Callable[[], float] = random.random
+    keep_receipt: Callable[[Mapping[str, Any]], object] | None = None
+    """Called with each receipt; None: none is asked for."""
 
     def send(self, events: Iterable[Event]) -> list[dict[str, Any]]:
         """Return the results of the rejected events, with their places among `events`; all others are in the log.
@@ -74,16 +77,20 @@ class Sender:
 
     def _results_of(self, batch: Sequence[Event]) -> list[dict[str, Any]]:
         body = gzip.compress(json.dumps(batch).encode(), mtime=0)
+        headers = HEADERS if self.keep_receipt is None else {**HEADERS, "Receipt": "yes"}
         reason = ""
         for failures in range(1, self.tries_max + 1):
             least = 0.0
             try:
-                answer = self.client.post(self.url, content=body, headers=HEADERS)
+                answer = self.client.post(self.url, content=body, headers=headers)
             except httpx.TransportError as error:
                 reason = str(error) or type(error).__name__
             else:
                 if answer.status_code == 202:
-                    results: list[dict[str, Any]] = answer.json()["results"]
+                    document = answer.json()
+                    if self.keep_receipt is not None and "receipt" in document:
+                        self.keep_receipt(document["receipt"])
+                    results: list[dict[str, Any]] = document["results"]
                     return results
                 reason = f"{answer.status_code}: {answer.text[:300]}"
                 if answer.status_code not in PASSING:
@@ -115,13 +122,20 @@ def _batches(events: Sequence[Event]) -> Iterator[list[Event]]:
 
 def main(words: Sequence[str], lines: Iterable[str]) -> int:
     """Send the events of lines to the URL; return 0, 1 if some were rejected or not delivered, 2 for wrong words."""
-    if len(words) != 1 or not words[0].startswith(("http://", "https://")):
-        print("usage: python -m clients.python.send_events http://HOST:PORT/v1/events < events.jsonl", file=sys.stderr)
+    if len(words) not in (1, 2) or not words[0].startswith(("http://", "https://")):
+        usage = "usage: python -m clients.python.send_events http://HOST:PORT/v1/events [RECEIPTS] < events.jsonl"
+        print(usage, file=sys.stderr)
         return 2
-    with httpx.Client(timeout=30) as client:
+    with httpx.Client(timeout=30) as client, contextlib.ExitStack() as closed:
         try:
-            rejected = Sender(words[0], client).send(json.loads(line) for line in lines if line.strip())
-        except (NotDeliveredError, ValueError, httpx.InvalidURL) as error:
+            keep = None
+            if len(words) == 2:
+                file = closed.enter_context(open(words[1], "a", encoding="ascii"))
+                keep = lambda receipt: print(json.dumps(receipt), file=file, flush=True)  # noqa: E731
+            rejected = Sender(words[0], client, keep_receipt=keep).send(
+                json.loads(line) for line in lines if line.strip()
+            )
+        except (NotDeliveredError, ValueError, OSError, httpx.InvalidURL) as error:
             print(error, file=sys.stderr)
             return 1
     for each in rejected:

@@ -1,6 +1,7 @@
 """The example of a server that reports views, on the collector's own application."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import httpx
@@ -8,8 +9,10 @@ import pytest
 
 from clients.python.send_events import BATCH_EVENTS_MAX, NotDeliveredError, Sender, main
 from ingestion.http_collector import Collector, collector_app
+from ingestion.receipts import read_receipt
 from tests.http_in_one_thread import AppClient, client_of
 from tests.ingestion_fakes import KEY, NOW, FakeEventLog, event_fields
+from tests.receipt_makers import READ_SIGNED, RECEIPTS
 
 
 @pytest.fixture
@@ -19,7 +22,7 @@ def log() -> FakeEventLog:
 
 @pytest.fixture
 def client(log: FakeEventLog) -> Iterator[AppClient]:
-    app = collector_app(Collector(event_log=log, clock=lambda: NOW, pseudonym_key=KEY))
+    app = collector_app(Collector(event_log=log, clock=lambda: NOW, pseudonym_key=KEY, receipts=RECEIPTS))
     with client_of(app, raises=False) as client:  # type: ignore[arg-type]
         yield client
 
@@ -37,6 +40,17 @@ def test_events_go_in_batches_and_each_arrives_once(log: FakeEventLog, client: A
     events = [event_fields(number) for number in range(1, 2 * BATCH_EVENTS_MAX + 2)]
     assert sender(client).send(events) == []
     assert ids_in(log) == [event["event_id"] for event in events]
+
+
+def test_the_receipts_that_are_asked_for_cover_every_event_that_was_accepted(
+    log: FakeEventLog, client: AppClient
+) -> None:
+    kept: list[Mapping[str, Any]] = []
+    events = [event_fields(number) for number in range(1, BATCH_EVENTS_MAX + 3)]
+    events[0]["video_id"] = "#NAME?"
+    assert len(sender(client, keep_receipt=kept.append).send(events)) == 1
+    read = [read_receipt(json.dumps(each).encode(), READ_SIGNED) for each in kept]
+    assert [event.event_id for _, of_request in read for event in of_request] == ids_in(log)
 
 
 def test_large_events_are_sent_in_smaller_batches(log: FakeEventLog, client: AppClient) -> None:

@@ -5,7 +5,6 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from batch_layer.errors import RefusedError
-from batch_layer.lake.tables import has_todays_layout
 from batch_layer.reconciling.reconcile import published
 from batch_layer.versions.postgres_versions import PostgresVersionStore
 from ingestion.contract.version import PublishedVersion
@@ -25,17 +24,18 @@ def open_receipt_lookup(chosen: BatchSettings) -> Iterator[tuple[PublishedVersio
     """
     with closing(PostgresVersionStore(chosen.postgres_url)) as versions:
         version = published(versions)
-    if not has_todays_layout(version.snapshots):
-        raise RefusedError(
-            f"version {version.version} is of an earlier release; run `./viewledger batch upgrade` first"
-        )
     check_hdfs(chosen.hdfs_url)
     # imported here: pyspark takes a second, which a refusal need not wait for
+    from batch_layer.lake.iceberg_tables import IcebergTables
     from batch_layer.lake.spark_session import open_session
     from batch_layer.settled.spark_receipts import ReceiptLookup
 
     spark = open_session(chosen.spark, "viewledger receipts")
     try:
+        if not IcebergTables(spark).has_todays_layout(version.snapshots):
+            raise RefusedError(
+                f"version {version.version} has the tables of an earlier release; ./viewledger batch upgrade once"
+            )
         yield version, ReceiptLookup(spark, version)
     finally:
         spark.stop()

@@ -72,7 +72,7 @@ def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Check:
     for name, value in {
         "KAFKA_BOOTSTRAP": "127.0.0.1:1", "REDIS_URL": "redis://127.0.0.1:1/0", "HDFS_URL": "hdfs://127.0.0.1:1",
         "POSTGRES_URL": "postgresql://nobody@127.0.0.1:1/none", "STATE_DIR": str(tmp_path),
-        "JARS": str(tmp_path / "jars"),
+        "JARS": str(tmp_path / "jars"), "TRAITS_KEY": "ab" * 32,
     }.items():  # fmt: skip
         monkeypatch.setenv(f"VIEWLEDGER_{name}", value)
     monkeypatch.setattr(receipts, "open_receipt_lookup", opened)

@@ -9,7 +9,7 @@ import threading
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,8 @@ class Batch:
     producer: KafkaProducer
     warm: WarmDriver
     sent_count: int = 0
+    sent: list[bytes] = field(default_factory=list)
+    """Every well-formed message."""
 
     def run(self, *words: str, **changed: str) -> "subprocess.CompletedProcess[str]":
         """Run a command in a process of its own."""
@@ -87,7 +89,8 @@ class Batch:
                 "view_duration": view_duration,
                 "revenue_eligible": True,
             }
-            self.producer.send(self.topic, json.dumps(fields).encode(), partition=index % 2)
+            self.sent.append(json.dumps(fields).encode())
+            self.producer.send(self.topic, self.sent[-1], partition=index % 2)
         self.producer.flush(timeout=30)
         self.sent_count += count
 

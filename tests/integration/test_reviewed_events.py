@@ -1,18 +1,25 @@
 """Events that wait for a decision, from the log to the payee: on the real servers, by the commands an operator uses."""
 
+import json
 import subprocess
 import sys
 import uuid
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from faults.warm_driver import WarmDriver
+from ingestion.contract.decoding import decode_view_event
+from ingestion.contract.event import RejectedEvent
+from ingestion.intake import AdmittedEvent
+from ingestion.jwt_receipts import public_key_set
+from ingestion.receipts import ReceiptedEvent
 from jobs.exit_codes import ExitCode
 from jobs.settings.state_home import PROJECT
 from tests.batch_on_stack import Batch, own_batch
+from tests.receipt_makers import KEYS, line_of, line_over
 
 RATE_MICROS = 1_234_567
 """Per 1,000 views without a country, in deploy/sample/rates.yaml."""
@@ -65,7 +72,14 @@ def test_a_conflict_and_a_late_event_delay_nobody_and_the_accepted_one_is_paid_b
     assert f"event {uuid.UUID(int=9009)} is counted 2 times" in audited.stderr
     figures = Path(batch.environ["VIEWLEDGER_STATE_DIR"]) / "metrics" / "audit-ids.prom"
     assert "viewledger_repeated_ids 1.0" in figures.read_text()
-    assert verified_bundle(batch, tmp_path, period) == 0
+    receipts = receipts_of(batch, tmp_path)
+    found = batch.result("receipts", "check", str(receipts[0]), "--keys", str(receipts[1]))
+    assert (found["in_log"], found["wrong"], found["not_settled"]) == (len(batch.sent), 0, 0)
+    assert verified_bundle(batch, tmp_path, period, receipts) == 0
+    with_one_more(receipts[0])
+    checked = batch.run_warm("receipts", "check", str(receipts[0]), "--keys", str(receipts[1]))
+    assert checked.returncode == ExitCode.DIFFERENCE
+    assert f"event {uuid.UUID(int=9999)}, receipted at" in checked.stderr
 
 
 def import_catalogue(batch: Batch, folder: Path) -> None:
@@ -78,7 +92,29 @@ def import_catalogue(batch: Batch, folder: Path) -> None:
     assert done.returncode == ExitCode.OK, done.stderr
 
 
-def verified_bundle(batch: Batch, folder: Path, period: str) -> int:
+def receipts_of(batch: Batch, folder: Path) -> tuple[Path, Path]:
+    """Receipts for every message, as a collector would have given them, and the keys that check them."""
+    receipts, keys = folder / "receipts.jsonl", folder / "receipt-keys.json"
+    keys.write_bytes(public_key_set(KEYS))
+    receipts.write_bytes(b"".join(line_of([admitted(value)], at=datetime.now(UTC)) for value in batch.sent))
+    return receipts, keys
+
+
+def with_one_more(receipts: Path) -> None:
+    """Adds the receipt of an event that is not in the log, given an hour before the log was archived."""
+    event = json.loads(receipts.read_bytes().splitlines()[0])["events"][0]
+    gone = ReceiptedEvent(str(uuid.UUID(int=9999)), "_late", date.fromisoformat(event["event_day"]), event["sha256"])
+    with receipts.open("ab") as file:
+        file.write(line_over([gone], at=datetime.now(UTC) - timedelta(hours=1)))
+
+
+def admitted(value: bytes) -> AdmittedEvent:
+    event = decode_view_event(value)
+    assert not isinstance(event, RejectedEvent)
+    return AdmittedEvent(str(event.event_id), event.video_id.encode(), value, event.timestamp)
+
+
+def verified_bundle(batch: Batch, folder: Path, period: str, receipts: tuple[Path, Path]) -> int:
     """Signs the books, exports the period's bundle and returns the result of the stand-alone verifier."""
     key, bundle = folder / "key.pem", folder / "bundle"
     for words in (
@@ -89,8 +125,13 @@ def verified_bundle(batch: Batch, folder: Path, period: str) -> int:
         done = batch.run_warm("billing", *words, VIEWLEDGER_SIGNING_KEY=str(key))
         assert done.returncode == ExitCode.OK, done.stderr
     program = PROJECT / "verifier" / "viewledger_verify.py"
+    given = ("--receipts", receipts[0], "--receipt-keys", receipts[1])
     checked = subprocess.run(
-        [sys.executable, program, bundle, "--pubkey", f"{key}.pub"], capture_output=True, text=True, check=False
+        [sys.executable, program, bundle, "--pubkey", f"{key}.pub", "--json", *given],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert "Traceback" not in checked.stderr
+    assert json.loads(checked.stdout)["receipted_events"] == 4, "those of the period, counted or not"
     return checked.returncode

@@ -39,6 +39,11 @@ class DayEvent(NamedTuple):
         """Return when the view began, in microseconds since 1970."""
         return (self.happened_at - _EPOCH) // _MICROSECOND
 
+    @property
+    def order(self) -> tuple[int, str, int, int]:
+        """Return what sorts events by time; no two have the same."""
+        return (self.begun, self.event_id, self.partition, self.offset)
+
 
 COLUMNS = DayEvent._fields
 

@@ -7,12 +7,14 @@ from bench.labelled.world import DAY_SECONDS, INTENSITIES, Device, World
 
 
 def school_class(world: World) -> None:
-    """Twenty to thirty-two pupils on tablets of one model start one video within two minutes; the bell ends it for all."""
+    """Let 20 to 32 pupils on tablets of one model start one video within two minutes; the bell ends it for all."""
     rng = world.stream("school_class")
     for number in range(22):
         school, tablet = world.network(), Device(f"school tablet {number % 3}", "safari/ios", "tablet")
         country = rng.choice(("DE", "US", "JP"))
-        pupils = [world.person(rng, country=country, networks=[school], devices=[tablet]) for _ in range(rng.randint(20, 32))]
+        pupils = [
+            world.person(rng, country=country, networks=[school], devices=[tablet]) for _ in range(rng.randint(20, 32))
+        ]
         for lesson in range(rng.randint(1, 3)):
             video, begin = world.video(rng), lesson * 3_000 + rng.randrange(2) * DAY_SECONDS + 7 * 3_600
             bell = rng.choice((video.length, max(20, video.length // 2), min(video.length, 2_400)))
@@ -23,7 +25,7 @@ def school_class(world: World) -> None:
 
 
 def viral_link(world: World) -> None:
-    """A link is passed on: hundreds who never came before, from one page or from messengers that name none."""
+    """Pass a link on: hundreds who never came before follow it, from one page or from messengers that name none."""
     rng = world.stream("viral_link")
     for number in range(4):
         video, begin = rng.choice(world.small_payee(rng)), rng.random() * 1.6 * DAY_SECONDS
@@ -46,7 +48,7 @@ def privacy_relay(world: World) -> None:
 
 
 def language_minority(world: World) -> None:
-    """A channel in a language of few: nearly all of its viewers are from one small country, and see nothing else."""
+    """Make channels in a language of few: nearly all viewers are from one small country, and see nothing else."""
     rng = world.stream("language_minority")
     for _ in range(3):
         videos = world.small_payee(rng)
@@ -72,7 +74,7 @@ def song_loop(world: World) -> None:
 
 
 def course_at_work(world: World) -> None:
-    """A company's people work through all videos of one course, on equal computers in one network."""
+    """Let a company's people work through all videos of one course, on equal computers in one network."""
     rng = world.stream("course_at_work")
     for _ in range(7):
         office, laptop = world.network(), Device("company laptop", "edge/windows", "desktop")
@@ -105,8 +107,8 @@ def parallel_plays(world: World) -> None:
             for _ in range(40 // at_once):
                 for _ in range(at_once):
                     video = rng.choice(videos)
-                    event = world.view(rng, person, video, at + 20 * rng.random(), world.name(rng, "s"),
-                                       seconds=_stays(world, rng, video.length), network=rng.choice(person.networks))  # fmt: skip
+                    place = {"network": rng.choice(person.networks), "seconds": _stays(world, rng, video.length)}
+                    event = world.view(rng, person, video, at + 20 * rng.random(), world.name(rng, "s"), **place)
                     world.add("parallel_plays", [event], attack=strength, campaign=strength)
                     made += 1
                 at += 500 + 400 * rng.random()
@@ -129,7 +131,7 @@ def country_hopper(world: World) -> None:
 
 
 def lockstep(world: World) -> None:
-    """A herd of accounts follows one list: the same videos of several payees at the same times, from homes."""
+    """Let a herd of accounts follow one list: the same videos of several payees at the same times, from homes."""
     rng = world.stream("lockstep")
     for strength, jitter in zip(INTENSITIES, (10, 45, 240), strict=True):
         lists = [rng.choice(world.small_payee(rng)) for _ in range(6)]
@@ -167,7 +169,9 @@ def proxies_seen_once(world: World) -> None:
         for _ in range(320):
             person, video = world.person(rng), rng.choice(videos)
             network = world.network() if rng.random() < alone else person.networks[0]
-            event = world.view(rng, person, video, world.evening(rng, person.country), world.name(rng, "s"), network=network)
+            event = world.view(
+                rng, person, video, world.evening(rng, person.country), world.name(rng, "s"), network=network
+            )
             world.add("proxies_seen_once", [event], attack=strength, campaign=strength)
 
 
@@ -181,7 +185,9 @@ def view_exchange(world: World) -> None:
             for _ in range(12):
                 video = rng.choice(rng.choice(gaining))
                 seconds = rng.randint(30, min(longest, video.length))
-                event: DayEvent = world.view(rng, person, video, at, session, seconds=seconds, referrer_host=f"x{longest}.example")
+                event: DayEvent = world.view(
+                    rng, person, video, at, session, seconds=seconds, referrer_host=f"x{longest}.example"
+                )
                 world.add("view_exchange", [event], attack=strength, campaign=strength)
                 at += seconds + 2 + rng.expovariate(1 / 8)
 

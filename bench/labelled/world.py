@@ -79,7 +79,9 @@ class World:
         self.devices = [self._device(number) for number in range(220)]
         self.pool = {name: [self.network() for _ in range(3 + weight * self.size // 1_800)]
                      for name, (weight, _) in COUNTRIES.items()}  # fmt: skip
-        self.carriers = {name: [self.network() for _ in range(2 + weight // 6)] for name, (weight, _) in COUNTRIES.items()}
+        self.carriers = {
+            name: [self.network() for _ in range(2 + weight // 6)] for name, (weight, _) in COUNTRIES.items()
+        }
 
     def stream(self, name: str) -> random.Random:
         """Return random numbers that no other family uses."""
@@ -157,10 +159,29 @@ class World:
         is_app = device.kind == "tv" or device.agent_class.startswith("exoplayer")
         referrer = None if is_app or rng.random() < 0.5 else rng.choice(SITES)
         event = DayEvent(
-            rng.randrange(12), 0, self.name(rng, "e"), moment.date(), moment, video.video_id, video.payee_id, video.length,
-            person.user_id, session, seconds, True, person.country, device.kind, person.networks[0], None, device.agent,
-            device.agent_class, referrer, rng.choice(QUALITIES[device.kind]), 0, 0,
-        )  # fmt: skip
+            partition=rng.randrange(12),
+            offset=0,
+            event_id=self.name(rng, "e"),
+            event_day=moment.date(),
+            happened_at=moment,
+            video_id=video.video_id,
+            payee_id=video.payee_id,
+            length_seconds=video.length,
+            user_id=person.user_id,
+            session_id=session,
+            view_duration=seconds,
+            revenue_eligible=True,
+            country=person.country,
+            device_type=device.kind,
+            network=person.networks[0],
+            network_kind=None,
+            agent=device.agent,
+            agent_class=device.agent_class,
+            referrer_host=referrer,
+            quality=rng.choice(QUALITIES[device.kind]),
+            ad_seconds=0,
+            ad_count=0,
+        )
         return event._replace(**fixed)
 
     def sitting(self, rng: random.Random, person: Person, at: float, count: int, **fixed: Any) -> list[DayEvent]:
@@ -175,7 +196,7 @@ class World:
         return found
 
     def add(self, family: str, events: list[DayEvent], *, attack: str = "", campaign: str = "") -> None:
-        """Take a family's events; those outside the days are left out. `attack` is an intensity, or empty for honest."""
+        """Take a family's events within the days. `attack` is an intensity, or empty for honest ones."""
         first, last = self.begin.date(), self.last_day
         for event in events:
             if first <= event.event_day <= last:
@@ -188,7 +209,9 @@ class World:
         while made < self.size:
             person = self.person(rng)
             for _ in range(rng.choice((1, 1, 2, 3))):
-                events = self.sitting(rng, person, self.evening(rng, person.country), min(30, int(rng.expovariate(0.5)) + 1))
+                events = self.sitting(
+                    rng, person, self.evening(rng, person.country), min(30, int(rng.expovariate(0.5)) + 1)
+                )
                 self.add("ordinary", events)
                 made += len(events)
 

@@ -8,10 +8,11 @@ A reason without a word here is none: a network, a rate or a missing field is ne
 import functools
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum, StrEnum
+from enum import Enum
 
 from ingestion.contract.agent_lists import ListsInForce, finder, lists_in_force, remover, shipped_lists
 from ingestion.contract.event import Reason, ViewEvent
+from ingestion.contract.traffic_reasons import DayReason, InvalidClass
 
 INVALID_SINCE_CONTRACT = 3
 """The version of the event contract that has this verdict first."""
@@ -21,17 +22,6 @@ KEPT_AGENTS_MAX = 8_192
 """The answers for this number of user agents are kept, in at most 12 MiB, whatever senders write."""
 AD_SECONDS_BEFORE_VIDEO_MAX = 600
 """Ten minutes of advertisements before the first second of a video: more than any player shows."""
-
-
-class InvalidClass(StrEnum):
-    """What payees are shown of a reason."""
-
-    ROBOT = "robot"
-    """A program that says so."""
-    CONTRADICTION = "contradiction"
-    """What the event says in two places cannot both be so."""
-    IMPOSSIBLE = "impossible"
-    """Nobody can have watched that."""
 
 
 class InvalidReason(Enum):
@@ -64,7 +54,8 @@ class InvalidReason(Enum):
         return Reason(self.code, self.sentence)
 
 
-CLASS_OF_CODE = {each.code: each.its_class for each in InvalidReason}
+CLASS_OF_CODE = {each.code: each.its_class for each in (*InvalidReason, *DayReason)}
+"""Of general and of day reasons."""
 
 
 _NOT_ROKU = frozenset({"mobile", "phone", "smartphone", "tablet", "desktop", "pc", "computer"})

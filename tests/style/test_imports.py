@@ -48,6 +48,7 @@ def in_order(*rooms: str) -> dict[str, tuple[str, ...]]:
 ROOMS = {
     "batch_layer": {
         "lake": (),
+        "traffic": (),
         "archive": ("lake",),
         "judging": ("lake", "archive"),
         "versions": ("lake", "archive", "judging"),

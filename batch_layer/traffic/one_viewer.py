@@ -1,0 +1,132 @@
+"""What one viewer cannot do alone, as a plain model: too much at once, too many hours or countries, too even pauses."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
+from heapq import heappop, heappush
+from itertools import pairwise
+
+from batch_layer.traffic.day_events import DayEvent
+from batch_layer.traffic.findings import Finding
+from batch_layer.traffic.traffic_policy import INVALID_POINTS, REVIEW_POINTS, TrafficPolicy
+from ingestion.contract.traffic_reasons import DayReason
+
+SECOND = 1_000_000
+TEN_MINUTES = 600 * SECOND
+HOUR = 3_600 * SECOND
+ANONYMISED = ("relay/", "vpn/")
+"""Kinds of networks whose country is not the viewer's."""
+EVEN_WITHIN = SECOND
+"""A pause is even when it differs from the median by at most a second: durations are whole seconds."""
+VARIED_SECONDS = 10
+"""Durations that differ by less say nothing about pauses."""
+
+
+def findings(events: Sequence[DayEvent], policy: TrafficPolicy) -> Iterator[Finding]:
+    """Yield what is found of each viewer; nobody is the viewer of an event without one."""
+    by_viewer: dict[str, list[DayEvent]] = defaultdict(list)
+    for event in events:
+        if event.user_id is not None:
+            by_viewer[event.user_id].append(event)
+    for views in by_viewer.values():
+        views.sort(key=lambda each: each.order)
+        yield from _at_once(views, policy)
+        yield from _hours(views, policy)
+        yield from _countries(views, policy)
+        yield from _pauses(views, policy)
+
+
+def in_progress(views: Sequence[DayEvent]) -> Iterator[tuple[DayEvent, int]]:
+    """Yield each view with the number of views that are in progress when it begins, itself and its equals included."""
+    ends: list[int] = []
+    begun = sorted(views, key=lambda each: each.begun)
+    ahead = 0
+    for event in begun:
+        while ahead < len(begun) and begun[ahead].begun <= event.begun:
+            heappush(ends, begun[ahead].begun + begun[ahead].view_duration * SECOND)
+            ahead += 1
+        while ends and ends[0] <= event.begun:
+            heappop(ends)
+        yield event, len(ends)
+
+
+def _at_once(views: Sequence[DayEvent], policy: TrafficPolicy) -> Iterator[Finding]:
+    by_payee: dict[str, list[DayEvent]] = defaultdict(list)
+    for event in views:
+        if event.payee_id is not None:
+            by_payee[event.payee_id].append(event)
+    of_all = (
+        (policy.at_once_invalid, policy.at_once_times_invalid, INVALID_POINTS),
+        (policy.at_once_review, policy.at_once_times_review, REVIEW_POINTS),
+    )
+    of_payee = (
+        (policy.payee_at_once_invalid, policy.payee_at_once_times_invalid, INVALID_POINTS),
+        (policy.payee_at_once_review, policy.payee_at_once_times_review, REVIEW_POINTS),
+    )
+    for group, levels in ((views, of_all), *((mine, of_payee) for mine in by_payee.values())):
+        counted = list(in_progress(group))
+        for least, times, points in levels:
+            if len({event.begun // TEN_MINUTES for event, count in counted if count >= least}) >= times:
+                yield from found(group, DayReason.PLAYS_AT_ONCE, points)
+                break
+
+
+def _hours(views: Sequence[DayEvent], policy: TrafficPolicy) -> Iterator[Finding]:
+    by_day: dict[date, list[DayEvent]] = defaultdict(list)
+    for event in views:
+        by_day[event.event_day].append(event)
+    for mine in by_day.values():
+        seconds = sum(event.view_duration for event in mine)
+        if seconds >= policy.hours_invalid * 3_600:
+            yield from found(mine, DayReason.MORE_HOURS_THAN_A_DAY, INVALID_POINTS)
+        elif seconds >= policy.hours_review * 3_600:
+            yield from found(mine, DayReason.MORE_HOURS_THAN_A_DAY, REVIEW_POINTS)
+
+
+def _countries(views: Sequence[DayEvent], policy: TrafficPolicy) -> Iterator[Finding]:
+    mine = [each for each in views if each.country is not None and not (each.network_kind or "").startswith(ANONYMISED)]
+    changes = sum(
+        later.country != former.country and later.begun - (former.begun + former.view_duration * SECOND) < HOUR
+        for former, later in pairwise(mine)
+    )
+    countries = len({each.country for each in mine})
+    if changes < policy.country_changes:
+        return
+    if countries >= policy.countries_invalid:
+        yield from found(mine, DayReason.COUNTRIES_WITHIN_HOURS, INVALID_POINTS)
+    elif countries >= policy.countries_review:
+        yield from found(mine, DayReason.COUNTRIES_WITHIN_HOURS, REVIEW_POINTS)
+
+
+def _pauses(views: Sequence[DayEvent], policy: TrafficPolicy) -> Iterator[Finding]:
+    """Look at pauses after views that were left before their end: after a whole video the player goes on by itself."""
+    for least, seconds, points in (
+        (policy.pauses_invalid, policy.pause_seconds_invalid, INVALID_POINTS),
+        (policy.pauses_review, policy.pause_seconds_review, REVIEW_POINTS),
+    ):
+        after = [
+            (later.begun - (former.begun + former.view_duration * SECOND), former.view_duration)
+            for former, later in pairwise(views)
+            if is_left(former)
+        ]
+        pauses = sorted(pause for pause, _ in after if seconds * SECOND <= pause < HOUR)
+        if len(pauses) < least or 10 * len(pauses) < 8 * len(after):
+            continue
+        median = pauses[(len(pauses) - 1) // 2]
+        lengths = [length for pause, length in after if seconds * SECOND <= pause < HOUR]
+        even = sum(abs(pause - median) <= EVEN_WITHIN for pause in pauses)
+        if 10 * even >= 9 * len(pauses) and max(lengths) - min(lengths) >= VARIED_SECONDS:
+            yield from found(views, DayReason.EVEN_PAUSES, points)
+            return
+
+
+def is_left(event: DayEvent) -> bool:
+    """Return whether a view ended clearly before its video did; not known without a length."""
+    length = event.length_seconds
+    return length is not None and event.view_duration * 10 < length * 9 and event.view_duration < length - 3
+
+
+def found(views: Iterable[DayEvent], reason: DayReason, points: int) -> Iterator[Finding]:
+    """Yield one finding for each view."""
+    for event in views:
+        yield Finding((event.partition, event.offset), reason, points)

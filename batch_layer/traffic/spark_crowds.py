@@ -1,0 +1,133 @@
+"""How a crowd's views end, in Spark; the same as `crowds`."""
+
+from collections.abc import Iterator
+from functools import reduce
+from operator import and_
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from batch_layer.traffic.crowds import BROAD, KINDS, LENGTHS, LESS, MILLION, QUARTER, TESTS, WHOLE, WINDOWS, Ends
+from batch_layer.traffic.one_viewer import HOUR
+from batch_layer.traffic.spark_findings import findings, first_met, floor_of
+from batch_layer.traffic.spark_one_viewer import ORDER
+from batch_layer.traffic.traffic_policy import INVALID_POINTS, STRONG_HINT_POINTS, TrafficPolicy
+
+_CROWD = ("kind", "of", "value")
+_ENDS = Ends._fields
+
+
+def found(rows: DataFrame, policy: TrafficPolicy) -> Iterator[DataFrame]:
+    """Yield findings. `rows` has begun and is_left beside the columns of events."""
+    looked_at = _with_witnesses(_looked_at(rows, policy), policy)
+    crowds = _suspicious(looked_at, policy)
+    members = looked_at.withColumn("crowd", F.explode(_crowds())).select("*", "crowd.*").join(crowds, [*_CROWD])
+    members = members.join(_devoted(rows), "user_id", "left")
+    is_like_all = F.coalesce("is_devoted", F.lit(False)) & F.col("is_witness")
+    is_doubted = F.col("kind").isin(sorted(BROAD)) & ~is_like_all
+    for test, reason in TESTS.items():
+        is_meant = F.col("early") == 0 if test == "early" else F.col("middle" if test == "edges" else test) == 1
+        points = F.col(f"{test}_points")
+        if test in WHOLE:
+            less = F.when(points == INVALID_POINTS, LESS[INVALID_POINTS]).otherwise(LESS[STRONG_HINT_POINTS])
+            points = F.when(is_doubted, less).otherwise(points)
+        yield findings(members.where(is_meant & F.col(f"{test}_points").isNotNull()), reason, points)
+
+
+def _looked_at(rows: DataFrame, policy: TrafficPolicy) -> DataFrame:
+    fitting = rows.where(F.col("length_seconds") >= LENGTHS[0])
+    number: Column = F.lit(0)
+    for each in LENGTHS:
+        number = number + (F.col("length_seconds") >= each).cast("int")
+    beyond = F.col("view_duration").cast("bigint") - policy.paid_seconds
+    early, middle = F.col("is_left") & (beyond < 0), F.col("is_left") & (beyond >= 0)
+    windows = [(middle & (beyond < each)).cast("int") for each in WINDOWS]
+    ends = (early.cast("int"), middle.cast("int"), (~middle).cast("int"), *windows)
+    return fitting.withColumns({"length_class": number, **dict(zip(_ENDS, ends, strict=True))})
+
+
+def _crowds() -> Column:
+    """Return the crowds of a view as an array."""
+    values = {
+        "viewer": ("user_id", None),
+        "network": ("network", None),
+        "referrer": ("referrer_host", None),
+        "payee": ("payee_id", None),
+        "payee_network": ("payee_id", F.col("network")),
+        "payee_agent": ("payee_id", F.col("agent")),
+        "payee_device": ("payee_id", F.col("device_type")),
+        "payee_country": ("payee_id", F.col("country")),
+        "payee_referrer": ("payee_id", F.coalesce("referrer_host", F.lit(""))),
+        "video_hour": ("video_id", floor_of(F.col("begun"), HOUR).cast("string")),
+    }
+    crowds = []
+    for kind in KINDS:
+        of, value = values[kind]
+        parts = [F.col(of)] if value is None else [F.col(of), value]
+        crowd = F.struct(
+            F.lit(kind).alias("kind"), F.col(of).alias("of"), (F.lit("") if value is None else value).alias("value")
+        )
+        crowds.append(F.when(reduce(and_, (each.isNotNull() for each in parts)), crowd))
+    return F.array_compact(F.array(*crowds))
+
+
+def _with_witnesses(looked_at: DataFrame, policy: TrafficPolicy) -> DataFrame:
+    """Return the views with is_witness. An event without a network or viewer is in a group of its own."""
+
+    def alone(name: str) -> tuple[Column, Column]:
+        return F.when(F.col(name).isNull(), F.col("partition")), F.when(F.col(name).isNull(), F.col("offset"))
+
+    room = Window.partitionBy("video_id", "network", floor_of(F.col("begun"), QUARTER), *alone("network"))
+    is_first = F.row_number().over(room.orderBy(*ORDER)) == 1
+    firsts = looked_at.withColumn("is_first", is_first)
+    person = Window.partitionBy("user_id", "payee_id", "is_first", *alone("user_id"))
+    is_evidence = F.row_number().over(person.orderBy(*ORDER)) <= policy.witness_views_max
+    return firsts.withColumn("is_witness", F.col("is_first") & is_evidence)
+
+
+def _suspicious(looked_at: DataFrame, policy: TrafficPolicy) -> DataFrame:
+    """Return the crowds of which something is found, with the points of each test."""
+    seen = looked_at.where("is_witness").select(
+        "length_class", *_ENDS, "user_id", "network", "referrer_host", "payee_id", "agent", "device_type", "country",
+        "video_id", "begun",
+    )  # fmt: skip
+    totals = seen.groupBy("length_class").agg(
+        F.count(F.lit(1)).alias("views"), *(F.sum(each).alias(each) for each in _ENDS)
+    )
+    left, stayed = F.col("early") + F.col("middle"), F.col("views") - F.col("early")
+    usual_middle = F.call_function("div", F.col("middle") * MILLION, F.col("views"))
+    without_early = F.call_function("div", F.col("middle") * MILLION, F.greatest(stayed, F.lit(1)))
+    usual = {
+        "usual_early": F.call_function("div", F.col("early") * MILLION, F.greatest(left, F.lit(1))),
+        "usual_middle": F.call_function("div", usual_middle + without_early, F.lit(2)),
+        **{f"usual_{each}": F.call_function("div", F.col(each) * MILLION, F.col("views")) for each in _ENDS[2:]},
+    }
+    per_class = F.broadcast(totals.select("length_class", *(value.alias(name) for name, value in usual.items())))
+    crowds = seen.join(per_class, "length_class").withColumn("crowd", F.explode(_crowds()))
+    expected = [F.sum((F.col("early") + F.col("middle")) * F.col("usual_early")).alias("expected_early")]
+    expected += [F.sum(f"usual_{each}").alias(f"expected_{each}") for each in _ENDS[1:]]
+    sums = crowds.groupBy(*(F.col(f"crowd.{name}").alias(name) for name in _CROWD)).agg(
+        *(F.sum(each).alias(each) for each in _ENDS), *expected
+    )
+    points = {test: first_met(_levels(test, policy)).alias(f"{test}_points") for test in TESTS}
+    judged = sums.select(*_CROWD, *points.values())
+    return judged.where(F.coalesce(*(F.col(f"{test}_points") for test in TESTS)).isNotNull())
+
+
+def _levels(test: str, policy: TrafficPolicy) -> Iterator[tuple[Column, int]]:
+    seen, expected = F.col(test), F.col(f"expected_{test}")
+    for level, points in (("invalid", INVALID_POINTS), ("review", STRONG_HINT_POINTS)):
+        least = getattr(policy, f"{test if test in WHOLE else 'window'}_least_{level}")
+        ratio = getattr(policy, f"{test}_ratio_{level}")
+        if test in WHOLE:
+            do_leave = F.col("middle") * MILLION >= F.col("expected_middle") if test == "early" else F.lit(True)
+            yield do_leave & (expected >= least * MILLION) & (seen * MILLION * ratio <= expected), points
+        else:
+            yield (seen >= least) & (seen * MILLION >= expected * ratio), points
+
+
+def _devoted(rows: DataFrame) -> DataFrame:
+    """Return whether each viewer saw videos of one payee alone; no payee is one too."""
+    known = rows.where("user_id IS NOT NULL")
+    payees = F.count_distinct("payee_id") + F.max(F.col("payee_id").isNull().cast("int"))
+    return known.groupBy("user_id").agg((payees == 1).alias("is_devoted"))

@@ -1,0 +1,53 @@
+"""Findings as rows, and from them one outcome for an event; the same as `findings`."""
+
+from collections.abc import Iterable
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from batch_layer.traffic.traffic_policy import INVALID_POINTS, REVIEW_POINTS, TrafficPolicy
+from ingestion.contract.traffic_reasons import ORDER_OF_CODE, DayReason
+
+PLACE = ("partition", "offset", "event_day")
+
+
+def findings(rows: DataFrame, reason: DayReason, points: Column | int) -> DataFrame:
+    """Return one finding for each row."""
+    many = points if isinstance(points, Column) else F.lit(points)
+    return rows.select(*PLACE, F.lit(reason.code).alias("reason"), many.cast("int").alias("points"))
+
+
+def floor_of(number: Column, width: int) -> Column:
+    """Return in which box of this width a whole number is, below zero too."""
+    return F.call_function("div", number - F.pmod(number, F.lit(width)), F.lit(width))
+
+
+def first_met(levels: Iterable[tuple[Column, int]]) -> Column:
+    """Return the points of the first condition that is met; null where none is."""
+    found: Column = F.lit(None).cast("int")
+    for condition, points in reversed(list(levels)):
+        found = F.when(condition, F.lit(points)).otherwise(found)
+    return found
+
+
+def outcomes(found: Iterable[DataFrame], policy: TrafficPolicy) -> DataFrame:
+    """Return the outcome of each event that has one."""
+    rows = reduce(DataFrame.unionAll, found)
+    if policy.demoted:
+        is_demoted = F.col("reason").isin(sorted(policy.demoted))
+        rows = rows.withColumn(
+            "points", F.when(is_demoted, F.least("points", F.lit(REVIEW_POINTS))).otherwise(F.col("points"))
+        )
+    facts = [(each.code, each.its_class.value, -ORDER_OF_CODE[each.code]) for each in DayReason]
+    known = ", ".join(f"'{code}', named_struct('its_class', '{its}', 'rank', {rank})" for code, its, rank in facts)
+    rows = rows.withColumn("known", F.element_at(F.expr(f"map({known})"), F.col("reason")))
+    strongest = F.max(F.struct("points", "known.rank", "reason"))
+    of_class = rows.groupBy(*PLACE, F.col("known.its_class").alias("its_class")).agg(strongest.alias("strongest"))
+    summed = of_class.groupBy(*PLACE).agg(
+        F.sum("strongest.points").cast("int").alias("points"), F.max("strongest").alias("strongest")
+    )
+    outcome = F.when(F.col("points") >= INVALID_POINTS, "invalid").otherwise("review")
+    return summed.where(F.col("points") >= REVIEW_POINTS).select(
+        *PLACE, outcome.alias("outcome"), F.col("strongest.reason").alias("reason"), "points"
+    )

@@ -1,0 +1,114 @@
+"""What one viewer cannot do alone, in Spark; the same as `one_viewer`."""
+
+from collections.abc import Iterator
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from batch_layer.traffic.one_viewer import ANONYMISED, EVEN_WITHIN, HOUR, SECOND, TEN_MINUTES, VARIED_SECONDS
+from batch_layer.traffic.spark_findings import findings, first_met, floor_of
+from batch_layer.traffic.traffic_policy import INVALID_POINTS, REVIEW_POINTS, TrafficPolicy
+from ingestion.contract.traffic_reasons import DayReason
+
+ORDER = ("begun", "event_id", "partition", "offset")
+
+
+def found(rows: DataFrame, policy: TrafficPolicy) -> Iterator[DataFrame]:
+    """Yield findings. `rows` has begun, ended (microseconds since 1970) and is_left beside the columns of events."""
+    views = rows.where("user_id IS NOT NULL")
+    yield from _at_once(views, policy)
+    yield _hours(views, policy)
+    yield _countries(views, policy)
+    yield _pauses(views, policy)
+
+
+def in_progress(views: DataFrame, *keys: str) -> DataFrame:
+    """Return the keys, begun and at_once of each view: how many views with these keys are in progress then."""
+    begins = views.select(*keys, F.col("begun").alias("at"), F.lit(1).alias("change"))
+    ends = views.select(*keys, F.col("ended").alias("at"), F.lit(-1).alias("change"))
+    until_now = Window.partitionBy(*keys).orderBy("at").rangeBetween(Window.unboundedPreceding, Window.currentRow)
+    counted = begins.unionAll(ends).withColumn("at_once", F.sum("change").over(until_now))
+    return counted.where("change = 1").select(*keys, F.col("at").alias("begun"), "at_once")
+
+
+def _at_once(views: DataFrame, policy: TrafficPolicy) -> Iterator[DataFrame]:
+    of_all = (
+        (policy.at_once_invalid, policy.at_once_times_invalid, INVALID_POINTS),
+        (policy.at_once_review, policy.at_once_times_review, REVIEW_POINTS),
+    )
+    of_payee = (
+        (policy.payee_at_once_invalid, policy.payee_at_once_times_invalid, INVALID_POINTS),
+        (policy.payee_at_once_review, policy.payee_at_once_times_review, REVIEW_POINTS),
+    )
+    for keys, levels in ((["user_id"], of_all), (["user_id", "payee_id"], of_payee)):
+        group = views.where("payee_id IS NOT NULL") if "payee_id" in keys else views
+        often = group.groupBy(*keys).count().where(F.col("count") >= min(least for least, _, _ in levels)).drop("count")
+        counted = in_progress(group.join(often, keys), *keys)
+        box = floor_of(F.col("begun"), TEN_MINUTES)
+        times = [F.count_distinct(F.when(F.col("at_once") >= least, box)) >= many for least, many, _ in levels]
+        points = first_met((is_met, each[2]) for is_met, each in zip(times, levels, strict=True))
+        groups = counted.groupBy(*keys).agg(points.alias("points")).where("points IS NOT NULL")
+        yield findings(group.join(groups, keys), DayReason.PLAYS_AT_ONCE, F.col("points"))
+
+
+def _hours(views: DataFrame, policy: TrafficPolicy) -> DataFrame:
+    keys = ["user_id", "event_day"]
+    seconds = F.sum(F.col("view_duration").cast("bigint"))
+    levels = (
+        (seconds >= policy.hours_invalid * 3_600, INVALID_POINTS),
+        (seconds >= policy.hours_review * 3_600, REVIEW_POINTS),
+    )
+    long = views.groupBy(*keys).agg(first_met(levels).alias("points")).where("points IS NOT NULL")
+    return findings(views.join(long, keys), DayReason.MORE_HOURS_THAN_A_DAY, F.col("points"))
+
+
+def _countries(views: DataFrame, policy: TrafficPolicy) -> DataFrame:
+    kind = F.coalesce("network_kind", F.lit(""))
+    is_hidden = kind.startswith(ANONYMISED[0]) | kind.startswith(ANONYMISED[1])
+    mine = views.where(F.col("country").isNotNull() & ~is_hidden)
+    before = Window.partitionBy("user_id").orderBy(*ORDER)
+    changed = (F.col("country") != F.lag("country").over(before)) & (
+        F.col("begun") - F.lag("ended").over(before) < HOUR
+    )
+    countries, changes = F.count_distinct("country"), F.sum(F.coalesce(F.col("changed").cast("int"), F.lit(0)))
+    is_moving = changes >= policy.country_changes
+    levels = (
+        (is_moving & (countries >= policy.countries_invalid), INVALID_POINTS),
+        (is_moving & (countries >= policy.countries_review), REVIEW_POINTS),
+    )
+    moving = (
+        mine.select("user_id", "country", changed.alias("changed"))
+        .groupBy("user_id")
+        .agg(first_met(levels).alias("points"))
+    )
+    return findings(
+        mine.join(moving.where("points IS NOT NULL"), "user_id"), DayReason.COUNTRIES_WITHIN_HOURS, F.col("points")
+    )
+
+
+def _pauses(views: DataFrame, policy: TrafficPolicy) -> DataFrame:
+    following = Window.partitionBy("user_id").orderBy(*ORDER)
+    pause = (F.lead("begun").over(following) - F.col("ended")).alias("pause")
+    after = views.select("user_id", "view_duration", "is_left", pause).where("is_left AND pause IS NOT NULL")
+    levels = (
+        ("invalid", policy.pauses_invalid, policy.pause_seconds_invalid, INVALID_POINTS),
+        ("review", policy.pauses_review, policy.pause_seconds_review, REVIEW_POINTS),
+    )
+    sums: list[Column] = [F.count(F.lit(1)).alias("after")]
+    for name, _, seconds, _ in levels:
+        is_one = F.col("pause").between(seconds * SECOND, HOUR - 1)
+        length = F.when(is_one, F.col("view_duration"))
+        sums.append(F.sort_array(F.collect_list(F.when(is_one, F.col("pause")))).alias(name))
+        sums.append((F.max(length) - F.min(length)).alias(f"{name}_varied"))
+    is_met = [
+        (_is_even(name) & (F.size(name) >= least) & (10 * F.size(name) >= 8 * F.col("after")), points)
+        for name, least, _, points in levels
+    ]
+    even = after.groupBy("user_id").agg(*sums).select("user_id", first_met(is_met).alias("points"))
+    return findings(views.join(even.where("points IS NOT NULL"), "user_id"), DayReason.EVEN_PAUSES, F.col("points"))
+
+
+def _is_even(name: str) -> Column:
+    median = f"try_element_at({name}, int((size({name}) - 1) div 2) + 1)"
+    even = F.expr(f"size(filter({name}, each -> abs(each - {median}) <= {EVEN_WITHIN}))")
+    return (10 * even >= 9 * F.size(name)) & (F.col(f"{name}_varied") >= VARIED_SECONDS)

@@ -1,0 +1,94 @@
+"""Laws of the day rules: Spark finds what the plain model finds, whatever the order and partitioning of rows."""
+
+import random
+from collections.abc import Iterable
+
+import pytest
+from pyspark.sql import SparkSession
+
+from batch_layer.traffic.day_events import DayEvent, DayOutcome
+from batch_layer.traffic.day_rules import day_outcomes
+from batch_layer.traffic.spark_day_rules import day_outcomes as spark_day_outcomes
+from batch_layer.traffic.traffic_policy import POLICIES, TrafficPolicy
+from bench.labelled import held_out_families as families
+from bench.labelled.world import World
+from ingestion.contract.traffic_reasons import DayReason
+from tests.random_day_events import DAY, low_policy, random_events
+
+SEED = 20_261_129
+SCHEMA = """
+    partition int, offset bigint, event_id string, event_day date, happened_at timestamp, video_id string,
+    payee_id string, length_seconds int, user_id string, session_id string, view_duration int,
+    revenue_eligible boolean, country string, device_type string, network string, network_kind string, agent string,
+    agent_class string, referrer_host string, quality string, ad_seconds bigint, ad_count int"""
+FIELDS = ("partition", "offset", "event_day", "outcome", "reason", "points")
+
+
+def in_spark(
+    spark: SparkSession, events: Iterable[DayEvent], policy: TrafficPolicy, *, partitions: int = 1
+) -> list[DayOutcome]:
+    rows = spark.createDataFrame(list(events), SCHEMA).repartition(partitions).localCheckpoint()
+    found = spark_day_outcomes(rows, DAY, policy).select(*FIELDS).collect()
+    return sorted(DayOutcome(*row) for row in found)
+
+
+def test_spark_finds_what_the_model_finds_in_any_order_and_partitioning(spark: SparkSession) -> None:
+    rng = random.Random(SEED)
+    seen: set[tuple[str, str]] = set()
+    for number in range(6):
+        policy, events = low_policy(rng), random_events(rng, 300)
+        expected = day_outcomes(events, DAY, policy)
+        rng.shuffle(events)
+        assert day_outcomes(events, DAY, policy) == expected, (SEED, number)
+        found = in_spark(spark, events, policy, partitions=rng.choice((1, 2, 5)))
+        assert found == expected, (SEED, number, set(found) ^ set(expected))
+        seen |= {(each.reason, each.outcome) for each in expected}
+    assert {outcome for _, outcome in seen} == {"invalid", "review"}
+
+
+def test_random_worlds_give_every_reason() -> None:
+    """A law that holds where nothing is found shows nothing: each reason is given by some world of the law's kind."""
+    rng = random.Random(SEED)
+    given: set[str] = set()
+    for _ in range(60):
+        policy, events = low_policy(rng), random_events(rng, 300)
+        given |= {each.reason for each in day_outcomes(events, DAY, policy)}
+    assert given == {each.code for each in DayReason}
+
+
+def test_spark_finds_what_the_model_finds_with_the_shipped_policy(spark: SparkSession) -> None:
+    world = World(SEED, DAY, size=1_500)
+    world.ordinary()
+    for family in (families.parallel_plays, families.shared_sessions, families.country_hopper, families.school_class):
+        family(world)
+    expected = day_outcomes(world.events, DAY, POLICIES[0])
+    assert len({each.reason for each in expected}) >= 3
+    assert in_spark(spark, world.events, POLICIES[0], partitions=3) == expected
+
+
+def test_only_events_of_the_day_have_outcomes_and_each_at_most_one() -> None:
+    rng = random.Random(SEED + 1)
+    for _ in range(20):
+        events = random_events(rng, 300)
+        outcomes = day_outcomes(events, DAY, low_policy(rng))
+        places = [(each.partition, each.offset) for each in outcomes]
+        assert len(places) == len(set(places))
+        assert set(places) <= {(each.partition, each.offset) for each in events if each.event_day == DAY}
+
+
+def test_nothing_is_found_in_nothing(spark: SparkSession) -> None:
+    assert day_outcomes([], DAY, POLICIES[0]) == []
+    assert in_spark(spark, [], POLICIES[0]) == []
+
+
+@pytest.mark.parametrize("reason", DayReason)
+def test_a_demoted_reason_makes_nothing_invalid_alone(reason: DayReason) -> None:
+    rng = random.Random(SEED + 2)
+    for _ in range(10):
+        policy, events = low_policy(rng), random_events(rng, 200)
+        demoted = TrafficPolicy(**{**vars(policy), "demoted": frozenset(each.code for each in DayReason)})
+        outcomes = day_outcomes(events, DAY, demoted)
+        assert all(each.points >= 100 for each in outcomes if each.outcome == "invalid")
+        assert not any(
+            each.reason == reason.code and each.points < 100 and each.outcome == "invalid" for each in outcomes
+        )

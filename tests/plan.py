@@ -28,6 +28,7 @@ SPARK = tuple(
         "spark_errors",
         "kafka_log",
         "receipt_laws",
+        "day_rules_laws",
     )
 )
 """Everything that needs Spark in its own process, in two parts of about the same length."""

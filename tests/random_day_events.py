@@ -18,7 +18,7 @@ def low_policy(rng: random.Random) -> TrafficPolicy:
     shares = {"lockstep_share": rng.choice((1, 60)), "turn_overlap_share": 1, "script_share": rng.choice((1, 20))}
     ratios = {name: rng.randint(1, 3) for name in low if name.endswith(("ratio", "ratio_review", "ratio_invalid"))}
     least = {name: rng.randint(2, 5) for name in low if "least" in name}
-    pauses = {"pauses_review": 3, "pauses_invalid": 4, "pause_seconds_review": 1, "pause_seconds_invalid": 2}
+    pauses = {"pauses_review": 3, "pauses_invalid": 4, "pause_seconds": rng.randint(1, 2)}
     at_once = {"at_once_review": 3, "at_once_invalid": 5, "payee_at_once_review": 2, "payee_at_once_invalid": 3}
     most = {"witness_views_max": rng.randint(1, 4), "script_spread_seconds": rng.choice((0, 3_600))}
     names = frozenset(rng.sample(["plays_at_once", "lockstep", "nobody_leaves_early"], rng.randint(0, 2)))

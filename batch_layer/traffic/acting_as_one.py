@@ -89,18 +89,22 @@ def _timetables(events: Sequence[DayEvent], policy: TrafficPolicy) -> Iterator[F
 
 
 def _turns(events: Sequence[DayEvent], policy: TrafficPolicy) -> Iterator[Finding]:
-    """Find one device that changes accounts: a class or an office on equal computers watches at the same time."""
-    known = [
-        each for each in events if each.network is not None and each.agent is not None and each.payee_id is not None
-    ]
+    """Find one device that changes accounts: most of the time somebody watches, and never two of them.
+
+    A class or an office on equal computers watches at the same time; the fans of a town watch now and then.
+    """
+    known = [each for each in events if None not in (each.network, each.agent, each.payee_id)]
     of_device = Counter((each.network, each.agent) for each in known)
     of_payee = Counter(each.payee_id for each in known)
-    for (network, agent, payee), mine in grouped(known, lambda each: (each.network, each.agent, each.payee_id)).items():
+    groups = grouped(known, lambda each: (each.network, each.agent, each.payee_id, each.event_day))
+    for (network, agent, payee, _), mine in groups.items():
         if len(mine) < policy.turn_views or _distinct(mine, "user_id") < policy.turn_viewers:
             continue
         is_unusual = len(mine) * len(known) >= policy.turn_ratio * of_device[network, agent] * of_payee[payee]
         overlapping = sum(count > 1 for _, count in in_progress(mine))
-        if is_unusual and overlapping * policy.turn_overlap_share <= len(mine):
+        watched = sum(each.view_duration for each in mine) * SECOND
+        span = max(each.begun + each.view_duration * SECOND for each in mine) - min(each.begun for each in mine)
+        if is_unusual and overlapping * policy.turn_overlap_share <= len(mine) and 2 * watched >= span:
             yield from found(mine, DayReason.ACCOUNTS_IN_TURN, REVIEW_POINTS)
 
 

@@ -16,7 +16,7 @@ from batch_layer.traffic.one_viewer import HOUR, SECOND, is_left
 from batch_layer.traffic.traffic_policy import HINT_POINTS, INVALID_POINTS, STRONG_HINT_POINTS, TrafficPolicy
 from ingestion.contract.traffic_reasons import DayReason
 
-QUARTER = 900 * SECOND
+IN_STEP = 300 * SECOND
 LENGTHS = (45, 60, 90, 120, 180, 240, 360, 480, 720, 1_200, 2_400)
 """Videos of less than the first are not looked at: their end is too near to the second from which a view is paid."""
 WINDOWS = (2, 4, 8, 30)
@@ -125,13 +125,13 @@ def crowds_of(event: DayEvent) -> Iterator[Crowd]:
 def witnesses(looked_at: Iterable[tuple[DayEvent, int]], policy: TrafficPolicy) -> Iterator[tuple[DayEvent, int]]:
     """Yield the views that stand for others: people in one room decide together when to stop, one person alone.
 
-    Of a video in a network in a quarter of an hour the first view, and then of a viewer and payee only some.
+    Of a video in a network in five minutes the first view, and then of a viewer and payee only some.
     """
     rooms: set[Any] = set()
     views: Counter[Any] = Counter()
     for event, number in sorted(looked_at, key=lambda pair: pair[0].order):
         if event.network is not None:
-            room = (event.video_id, event.network, event.begun // QUARTER)
+            room = (event.video_id, event.network, event.begun // IN_STEP)
             if room in rooms:
                 continue
             rooms.add(room)

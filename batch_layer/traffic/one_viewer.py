@@ -100,24 +100,23 @@ def _countries(views: Sequence[DayEvent], policy: TrafficPolicy) -> Iterator[Fin
 
 def _pauses(views: Sequence[DayEvent], policy: TrafficPolicy) -> Iterator[Finding]:
     """Look at pauses after views that were left before their end: after a whole video the player goes on by itself."""
-    for least, seconds, points in (
-        (policy.pauses_invalid, policy.pause_seconds_invalid, INVALID_POINTS),
-        (policy.pauses_review, policy.pause_seconds_review, REVIEW_POINTS),
-    ):
-        after = [
-            (later.begun - (former.begun + former.view_duration * SECOND), former.view_duration)
-            for former, later in pairwise(views)
-            if is_left(former)
-        ]
-        pauses = sorted(pause for pause, _ in after if seconds * SECOND <= pause < HOUR)
-        if len(pauses) < least or 10 * len(pauses) < 8 * len(after):
-            continue
-        median = pauses[(len(pauses) - 1) // 2]
-        lengths = [length for pause, length in after if seconds * SECOND <= pause < HOUR]
-        even = sum(abs(pause - median) <= EVEN_WITHIN for pause in pauses)
-        if 10 * even >= 9 * len(pauses) and max(lengths) - min(lengths) >= VARIED_SECONDS:
-            yield from found(views, DayReason.EVEN_PAUSES, points)
-            return
+    after = [
+        (later.begun - (former.begun + former.view_duration * SECOND), former.view_duration)
+        for former, later in pairwise(views)
+        if is_left(former)
+    ]
+    long = sorted(each for each in after if policy.pause_seconds * SECOND <= each[0] < HOUR)
+    if not long or 10 * len(long) < 8 * len(after):
+        return
+    median = long[(len(long) - 1) // 2][0]
+    lengths = [length for _, length in long]
+    even = sum(abs(pause - median) <= EVEN_WITHIN for pause, _ in long)
+    if 10 * even < 9 * len(long) or max(lengths) - min(lengths) < VARIED_SECONDS:
+        return
+    if len(long) >= policy.pauses_invalid:
+        yield from found(views, DayReason.EVEN_PAUSES, INVALID_POINTS)
+    elif len(long) >= policy.pauses_review:
+        yield from found(views, DayReason.EVEN_PAUSES, REVIEW_POINTS)
 
 
 def is_left(event: DayEvent) -> bool:

@@ -84,11 +84,15 @@ def _timetables(rows: DataFrame, policy: TrafficPolicy) -> DataFrame:
 
 def _turns(rows: DataFrame, policy: TrafficPolicy) -> DataFrame:
     known = rows.where("network IS NOT NULL AND agent IS NOT NULL AND payee_id IS NOT NULL")
-    keys = ["network", "agent", "payee_id"]
-    groups = known.groupBy(*keys).agg(F.count(F.lit(1)).alias("views"), F.count_distinct("user_id").alias("viewers"))
-    many = groups.where((F.col("views") >= policy.turn_views) & (F.col("viewers") >= policy.turn_viewers)).drop(
-        "viewers"
+    keys = ["network", "agent", "payee_id", "event_day"]
+    watched = F.sum(F.col("view_duration").cast("bigint")) * SECOND
+    groups = known.groupBy(*keys).agg(
+        F.count(F.lit(1)).alias("views"),
+        F.count_distinct("user_id").alias("viewers"),
+        (2 * watched >= F.max("ended") - F.min("begun")).alias("is_busy"),
     )
+    is_many = (F.col("views") >= policy.turn_views) & (F.col("viewers") >= policy.turn_viewers)
+    many = groups.where(is_many & F.col("is_busy")).select(*keys, "views")
     of_device = known.groupBy("network", "agent").agg(F.count(F.lit(1)).alias("of_device"))
     of_payee = known.groupBy("payee_id").agg(F.count(F.lit(1)).alias("of_payee"))
     everything = known.agg(F.count(F.lit(1)).alias("of_all"))

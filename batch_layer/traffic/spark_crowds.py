@@ -7,7 +7,7 @@ from operator import and_
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from batch_layer.traffic.crowds import BROAD, KINDS, LENGTHS, LESS, MILLION, QUARTER, TESTS, WHOLE, WINDOWS, Ends
+from batch_layer.traffic.crowds import BROAD, IN_STEP, KINDS, LENGTHS, LESS, MILLION, TESTS, WHOLE, WINDOWS, Ends
 from batch_layer.traffic.one_viewer import HOUR
 from batch_layer.traffic.spark_findings import findings, first_met, floor_of
 from batch_layer.traffic.spark_one_viewer import ORDER
@@ -77,7 +77,7 @@ def _with_witnesses(looked_at: DataFrame, policy: TrafficPolicy) -> DataFrame:
     def alone(name: str) -> tuple[Column, Column]:
         return F.when(F.col(name).isNull(), F.col("partition")), F.when(F.col(name).isNull(), F.col("offset"))
 
-    room = Window.partitionBy("video_id", "network", floor_of(F.col("begun"), QUARTER), *alone("network"))
+    room = Window.partitionBy("video_id", "network", floor_of(F.col("begun"), IN_STEP), *alone("network"))
     is_first = F.row_number().over(room.orderBy(*ORDER)) == 1
     firsts = looked_at.withColumn("is_first", is_first)
     person = Window.partitionBy("user_id", "payee_id", "is_first", *alone("user_id"))

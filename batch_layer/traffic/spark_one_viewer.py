@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from batch_layer.traffic.one_viewer import ANONYMISED, EVEN_WITHIN, HOUR, SECOND, TEN_MINUTES, VARIED_SECONDS
@@ -90,25 +90,19 @@ def _pauses(views: DataFrame, policy: TrafficPolicy) -> DataFrame:
     following = Window.partitionBy("user_id").orderBy(*ORDER)
     pause = (F.lead("begun").over(following) - F.col("ended")).alias("pause")
     after = views.select("user_id", "view_duration", "is_left", pause).where("is_left AND pause IS NOT NULL")
-    levels = (
-        ("invalid", policy.pauses_invalid, policy.pause_seconds_invalid, INVALID_POINTS),
-        ("review", policy.pauses_review, policy.pause_seconds_review, REVIEW_POINTS),
+    is_long = F.col("pause").between(policy.pause_seconds * SECOND, HOUR - 1)
+    length = F.when(is_long, F.col("view_duration"))
+    sums = after.groupBy("user_id").agg(
+        F.count(F.lit(1)).alias("after"),
+        F.sort_array(F.collect_list(F.when(is_long, F.col("pause")))).alias("long"),
+        (F.max(length) - F.min(length) >= VARIED_SECONDS).alias("is_varied"),
     )
-    sums: list[Column] = [F.count(F.lit(1)).alias("after")]
-    for name, _, seconds, _ in levels:
-        is_one = F.col("pause").between(seconds * SECOND, HOUR - 1)
-        length = F.when(is_one, F.col("view_duration"))
-        sums.append(F.sort_array(F.collect_list(F.when(is_one, F.col("pause")))).alias(name))
-        sums.append((F.max(length) - F.min(length)).alias(f"{name}_varied"))
-    is_met = [
-        (_is_even(name) & (F.size(name) >= least) & (10 * F.size(name) >= 8 * F.col("after")), points)
-        for name, least, _, points in levels
-    ]
-    even = after.groupBy("user_id").agg(*sums).select("user_id", first_met(is_met).alias("points"))
-    return findings(views.join(even.where("points IS NOT NULL"), "user_id"), DayReason.EVEN_PAUSES, F.col("points"))
-
-
-def _is_even(name: str) -> Column:
-    median = f"try_element_at({name}, int((size({name}) - 1) div 2) + 1)"
-    even = F.expr(f"size(filter({name}, each -> abs(each - {median}) <= {EVEN_WITHIN}))")
-    return (10 * even >= 9 * F.size(name)) & (F.col(f"{name}_varied") >= VARIED_SECONDS)
+    median = "try_element_at(long, int((size(long) - 1) div 2) + 1)"
+    even = F.expr(f"size(filter(long, each -> abs(each - {median}) <= {EVEN_WITHIN}))")
+    is_even = (10 * even >= 9 * F.size("long")) & (10 * F.size("long") >= 8 * F.col("after"))
+    levels = (
+        (F.size("long") >= policy.pauses_invalid, INVALID_POINTS),
+        (F.size("long") >= policy.pauses_review, REVIEW_POINTS),
+    )
+    robots = sums.where(is_even & F.col("is_varied")).select("user_id", first_met(levels).alias("points"))
+    return findings(views.join(robots.where("points IS NOT NULL"), "user_id"), DayReason.EVEN_PAUSES, F.col("points"))

@@ -46,10 +46,9 @@ class TrafficPolicy:
     country_changes: int = 4
     """How many times a viewer must have changed country in less than an hour. Two countries are common: a telephone
     that roams, and a computer beside it."""
-    pauses_review: int = 20
+    pauses_review: int = 8
     pauses_invalid: int = 12
-    pause_seconds_review: int = 4
-    pause_seconds_invalid: int = 15
+    pause_seconds: int = 15
     """A television that needs some seconds to load has even pauses; nothing needs a quarter of a minute."""
 
     # viewers acting as one

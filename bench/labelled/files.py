@@ -1,4 +1,4 @@
-"""Labelled traffic in files, as a direct producer would write it: read as day events."""
+"""Labelled traffic in files, as a direct producer writes it, read as day events."""
 
 import csv
 import json
@@ -8,10 +8,14 @@ from pathlib import Path
 
 from batch_layer.traffic.day_events import DayEvent
 from bench.labelled.world import Label
+from ingestion.contract.decoding import decode_view_event
+from ingestion.contract.event import ViewEvent
+from ingestion.contract.event_contracts import NEWEST
+from ingestion.contract.traffic import invalid_reason
 
 
-def read_events(folder: Path) -> Iterator[tuple[DayEvent, Label]]:
-    """Yield the first event of each id of `events.kafka.jsonl`, with its label of `labels.csv`."""
+def read_events(folder: Path) -> Iterator[tuple[DayEvent, Label, bool]]:
+    """Yield the first event of each id of `events.kafka.jsonl`, its label, and whether a general rule finds it."""
     with (folder / "videos.csv").open(newline="", encoding="utf-8") as file:
         videos = {row["video_id"]: (row["payee_id"], int(row["length_seconds"])) for row in csv.DictReader(file)}
     with (folder / "labels.csv").open(newline="", encoding="utf-8") as file:
@@ -23,7 +27,9 @@ def read_events(folder: Path) -> Iterator[tuple[DayEvent, Label]]:
             raw = json.loads(line)
             if raw["event_id"] not in seen:
                 seen.add(raw["event_id"])
-                yield _event(raw, number, *videos[raw["video_id"]]), labels[raw["event_id"]]
+                decoded = decode_view_event(line.rstrip("\n").encode())
+                is_invalid = isinstance(decoded, ViewEvent) and invalid_reason(decoded, NEWEST) is not None
+                yield _event(raw, number, *videos[raw["video_id"]]), labels[raw["event_id"]], is_invalid
 
 
 def _event(raw: dict, number: int, payee: str, length: int) -> DayEvent:

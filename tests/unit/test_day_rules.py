@@ -21,7 +21,7 @@ POLICY = POLICIES[0]
 
 
 def view(number: int, at: float, **fields: object) -> DayEvent:
-    """A view of one viewer on one device, so many seconds after the morning."""
+    """A view of one viewer on one device, some seconds after the morning."""
     happened = MORNING + timedelta(seconds=at)
     event = DayEvent(
         partition=0,

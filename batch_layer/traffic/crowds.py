@@ -1,7 +1,7 @@
 """How a crowd's views end, as a plain model: compared with what is expected of all views of videos of their length.
 
-A crowd is all views with something in common: a viewer, a network, a page they came from, a payee, a payee and one
-network, agent, device, country or page, a video and an hour. People leave early or stay to the end; programs and people
+A crowd is all views with something in common: a viewer, a network, a page they came from, a video and an hour, a payee,
+a payee and one network, kind of network, agent, device, country or page. People leave early or stay to the end; programs and people
 who are paid for views do neither, or leave when the view is paid. Where it comes from proves nothing of a view.
 """
 
@@ -23,11 +23,11 @@ WINDOWS = (2, 4, 8, 30)
 """Views that end within this number of seconds after they are paid."""
 MILLION = 1_000_000
 """Expectations are whole millionths of a view."""
-KINDS = ("viewer", "network", "referrer", "payee", "payee_network", "payee_agent", "payee_device", "payee_country",
-         "payee_referrer", "video_hour")  # fmt: skip
+OF_PAYEE = ("payee_network", "payee_network_kind", "payee_agent", "payee_device", "payee_country", "payee_referrer")
+KINDS = ("viewer", "network", "referrer", "video_hour", "payee", *OF_PAYEE)
 
 
-BROAD = frozenset({"payee", "payee_agent", "payee_device", "payee_country", "payee_referrer"})
+BROAD = frozenset({"payee", *OF_PAYEE} - {"payee_network"})
 """Crowds that honest people are in beside an attack."""
 TESTS = {
     "early": DayReason.NOBODY_LEAVES_EARLY,
@@ -116,8 +116,9 @@ def crowds_of(event: DayEvent) -> Iterator[Crowd]:
     if event.payee_id is None:
         return
     yield ("payee", event.payee_id)
-    of_payee = (event.network, event.agent, event.device_type, event.country, event.referrer_host or "")
-    for kind, value in zip(KINDS[4:9], of_payee, strict=True):
+    origin = (event.network, event.network_kind, event.agent)
+    of_payee = (*origin, event.device_type, event.country, event.referrer_host or "")
+    for kind, value in zip(OF_PAYEE, of_payee, strict=True):
         if value is not None:
             yield (kind, event.payee_id, value)
 

@@ -54,6 +54,7 @@ def _crowds() -> Column:
         "referrer": ("referrer_host", None),
         "payee": ("payee_id", None),
         "payee_network": ("payee_id", F.col("network")),
+        "payee_network_kind": ("payee_id", F.col("network_kind")),
         "payee_agent": ("payee_id", F.col("agent")),
         "payee_device": ("payee_id", F.col("device_type")),
         "payee_country": ("payee_id", F.col("country")),
@@ -88,8 +89,8 @@ def _with_witnesses(looked_at: DataFrame, policy: TrafficPolicy) -> DataFrame:
 def _suspicious(looked_at: DataFrame, policy: TrafficPolicy) -> DataFrame:
     """Return the crowds of which something is found, with the points of each test."""
     seen = looked_at.where("is_witness").select(
-        "length_class", *_ENDS, "user_id", "network", "referrer_host", "payee_id", "agent", "device_type", "country",
-        "video_id", "begun",
+        "length_class", *_ENDS, "user_id", "network", "network_kind", "referrer_host", "payee_id", "agent",
+        "device_type", "country", "video_id", "begun",
     )  # fmt: skip
     totals = seen.groupBy("length_class").agg(
         F.count(F.lit(1)).alias("views"), *(F.sum(each).alias(each) for each in _ENDS)

@@ -75,7 +75,7 @@ class TrafficPolicy:
 
     # crowds
     paid_seconds: int = 30
-    witness_views_max: int = 10
+    witness_views_max: int = 20
     """How many views of one viewer and payee are taken as evidence of how a crowd behaves."""
     early_ratio_review: int = 5
     early_ratio_invalid: int = 8

@@ -1,8 +1,9 @@
 """How a crowd's views end, as a plain model: compared with what is expected of all views of videos of their length.
 
 A crowd is all views with something in common: a viewer, a network, a page they came from, a video and an hour, a payee,
-a payee and one network, kind of network, agent, device, country or page. People leave early or stay to the end; programs and people
-who are paid for views do neither, or leave when the view is paid. Where it comes from proves nothing of a view.
+or a payee and one network, kind of network, agent, device, country or page. People leave early or stay to the end;
+programs and people who are paid for views do neither, or leave when the view is paid. Where a view comes from proves
+nothing.
 """
 
 from collections import Counter, defaultdict

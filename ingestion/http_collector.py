@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ from ingestion.request_body import BODY_BYTES_MAX, check_media_type, events_of, 
 
 logger = logging.getLogger(__name__)
 
+PLAYS_LIMITED = "events with plays of one key came faster than allowed; send the same again after Retry-After seconds"
 RATE_LIMITED = "this network sent more events than allowed; send the same again after Retry-After seconds"
 
 
@@ -51,6 +53,8 @@ class Collector:
     retry_after_seconds: int = 2
     rates: EventRates[str | None] = field(default_factory=lambda: EventRates(0, time.monotonic))
     """What each network may send; a sender without an address shares one bucket with all such."""
+    play_rates: EventRates[str] = field(default_factory=lambda: EventRates(0, time.monotonic))
+    """How many events with plays of each key are taken."""
     metrics: CollectorMetrics = field(default_factory=CollectorMetrics)
 
 
@@ -108,8 +112,7 @@ async def _collect(collector: Collector, request: Request) -> Response:
     now, broker_time = collector.clock(), collector.event_log.broker_time()
     origin = _origin(request, headers.get("user-agent"), collector, (broker_time or now).date())
     if wait := collector.rates.seconds_to_wait(origin.client_network, len(events)):
-        collector.metrics.limited.inc(len(events))
-        return _problem(Problem(429, "rate_limited", RATE_LIMITED), {"Retry-After": str(wait)})
+        return _limited(collector, len(events), RATE_LIMITED, wait)
     came = arrival(now, origin, broker_time=broker_time)
     outcomes = [
         each if isinstance(each, RejectedEvent) else admit(each, came, collector.pseudonym_key, collector.plays)
@@ -119,6 +122,8 @@ async def _collect(collector: Collector, request: Request) -> Response:
     rejected = [outcome for outcome in outcomes if isinstance(outcome, RejectedEvent)]
     if not admitted and (problem := not_json_at_all(rejected)) is not None:
         return _problem(problem)
+    if wait := _seconds_for_keys(collector, admitted):
+        return _limited(collector, len(events), PLAYS_LIMITED, wait)
     if admitted and not await _acknowledged(collector, admitted):
         # Rejected events are counted when the request gets its final answer; the client sends all of them again.
         collector.metrics.unacknowledged.inc(len(admitted))
@@ -130,6 +135,17 @@ async def _collect(collector: Collector, request: Request) -> Response:
     if rejected:
         collector.metrics.rejected.inc(len(rejected))
     return _answer(outcomes, len(admitted), _receipt(collector, admitted, wanted))
+
+
+def _seconds_for_keys(collector: Collector, admitted: Sequence[AdmittedEvent]) -> int:
+    """Return how long the keys that signed the plays of a request must wait; 0 if each may bring its events now."""
+    by_key = Counter(each.play_key for each in admitted if each.play_key is not None)
+    return max((collector.play_rates.seconds_to_wait(key, count) for key, count in by_key.items()), default=0)
+
+
+def _limited(collector: Collector, events: int, detail: str, wait: int) -> Response:
+    collector.metrics.limited.inc(events)
+    return _problem(Problem(429, "rate_limited", detail), {"Retry-After": str(wait)})
 
 
 def _receipt(collector: Collector, admitted: Sequence[AdmittedEvent], wanted: ReceiptWanted) -> Receipt | None:

@@ -50,6 +50,8 @@ class AdmittedEvent(msgspec.Struct, frozen=True, gc=False):
     """When the view began, in UTC."""
     play_country: str | None = None
     """The country that its play names, `ZZ` for none; None if it has no play."""
+    play_key: str | None = None
+    """The id of the key that signed its play."""
 
 
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -107,8 +109,8 @@ def admit(raw: bytes, came: Arrival, key: bytes, plays: Plays = NO_PLAYS) -> Adm
     if len(value) > EVENT_BYTES_MAX:
         detail = f"with the collector's fields the event has {len(value)} bytes; at most {EVENT_BYTES_MAX} are allowed"
         return RejectedEvent((Reason("body_too_large", detail),), event_id)
-    play_country = None if play is None else country_of(play.play.geo_location)
-    return AdmittedEvent(event_id, event.video_id.encode(), value, event.timestamp, play_country)
+    of_play = () if play is None else (country_of(play.play.geo_location), play.key_id)
+    return AdmittedEvent(event_id, event.video_id.encode(), value, event.timestamp, *of_play)
 
 
 def _judged(raw: bytes, came: Arrival, play: Claimed | None) -> ViewEvent | RejectedEvent:

@@ -27,6 +27,7 @@ from ingestion.contract.plays import (
     PlayReader,
     PlayRequest,
     PlaySigner,
+    ReadPlay,
     SignedPlay,
 )
 from ingestion.ed25519_jwk import KIND, halves
@@ -144,7 +145,7 @@ def play_reader(keys: Sequence[PlayKey], audience: str = AUDIENCE) -> PlayReader
     """Return what reads tokens that one of the keys signed for an audience."""
     by_id: Mapping[str, PlayKey] = {key.kid: key for key in keys}
 
-    def read(token: str) -> Play | Reason:
+    def read(token: str) -> ReadPlay | Reason:
         if len(token) > TOKEN_LENGTH_MAX:
             return Reason("play_too_long", f"play: the token has {len(token)} characters; at most {TOKEN_LENGTH_MAX}")
         try:
@@ -170,7 +171,7 @@ def play_reader(keys: Sequence[PlayKey], audience: str = AUDIENCE) -> PlayReader
             return Reason(
                 "play_audience_wrong", f"play: it was signed for {play.audience[:64]!r}, not for {audience!r}"
             )
-        return play
+        return ReadPlay(play, key.kid)
 
     return read
 

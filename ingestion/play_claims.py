@@ -56,6 +56,8 @@ class Claimed:
     fields: dict[str, msgspec.Raw]
     """The same, by name."""
     play: Play
+    key_id: str
+    """Of the key that signed the play."""
 
     def too_much(self, event: ViewEvent, received_at: datetime) -> Reason | None:
         """Return why the decoded event cannot be true at this instant by the broker's clock, if it cannot."""
@@ -103,10 +105,11 @@ def claimed(raw: bytes, read: PlayReader) -> Claimed | RejectedEvent | None:
     found = read(token)
     if isinstance(found, Reason):
         return _refused(found, fields)
-    fields.update(_words_of(found))
-    if found.geo_location is None:
+    play, key_id = found
+    fields.update(_words_of(play))
+    if play.geo_location is None:
         fields.pop("geo_location", None)
-    return Claimed(_encode(fields), fields, found)
+    return Claimed(_encode(fields), fields, play, key_id)
 
 
 def _words_of(play: Play) -> dict[str, msgspec.Raw]:

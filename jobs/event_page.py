@@ -93,7 +93,7 @@ PROBLEMS: dict[str, tuple[str, str, bool]] = {
     "not_found": ("404", "There is nothing at this path.", False),
     "origin_not_allowed": ("403", "A preflight request of a page whose origin is not allowed.", False),
     "preflight_refused": ("400", "A preflight request for another method or other headers.", False),
-    "rate_limited": ("429", "The network sent more events than allowed.", True),
+    "rate_limited": ("429", "The network, or the key that signed the plays, brought more events than allowed.", True),
     "receipt_unknown": ("400", "The header `Receipt` is neither `yes` nor `paths`.", False),
     "receipts_unavailable": ("406", "A receipt is asked for, and this collector signs none.", False),
     "request_malformed": ("400", "It is not a valid HTTP request.", False),

@@ -4,7 +4,7 @@ One play is one view: its id is the event's id, whatever is sent, and however of
 """
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Protocol
+from typing import Annotated, NamedTuple, Protocol
 from uuid import UUID
 
 from msgspec import Meta, Struct, field
@@ -93,12 +93,18 @@ class PlaySigner(Protocol):
         """Return the signed play."""
 
 
+class ReadPlay(NamedTuple):
+    """What a token says, and which key signed it."""
+
+    play: Play
+    key_id: str
+
+
 class PlayReader(Protocol):
     """Reads tokens without asking anybody."""
 
-    def __call__(self, token: str) -> Play | Reason:
-        """Return the claims of a token that a known key signed for us, or the reason for refusing it. Looks at no
-        clock."""
+    def __call__(self, token: str) -> ReadPlay | Reason:
+        """Return what a token says that a known key signed for us, or the reason for refusing it. Looks at no clock."""
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

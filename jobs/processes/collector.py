@@ -22,6 +22,7 @@ from jobs.resilience.circuit_breaker_metrics import show_states
 from jobs.resilience.failpoints import Failpoints
 from jobs.settings.declared.listening import (
     COLLECTOR_EVENTS_PER_NETWORK,
+    COLLECTOR_EVENTS_PER_PLAY_KEY,
     COLLECTOR_METRICS_PORT,
     COLLECTOR_ORIGINS,
     COLLECTOR_PORT,
@@ -53,6 +54,7 @@ class CollectorSettings:
     metrics: MetricsSettings
     acknowledgement_ms_max: int
     events_per_network: int
+    events_per_play_key: int
     failpoints: Failpoints
 
     def __repr__(self) -> str:
@@ -72,6 +74,7 @@ class CollectorSettings:
             http=HttpSettings.from_environ(environ, COLLECTOR_PORT),
             metrics=MetricsSettings.from_environ(environ, COLLECTOR_METRICS_PORT),
             events_per_network=COLLECTOR_EVENTS_PER_NETWORK.read(environ),
+            events_per_play_key=COLLECTOR_EVENTS_PER_PLAY_KEY.read(environ),
             acknowledgement_ms_max=ACKNOWLEDGEMENT_MS_MAX.read(environ),
             failpoints=Failpoints("collector", environ),
         )
@@ -93,6 +96,7 @@ def run() -> ExitCode:
         trusted_proxies=chosen.proxies,
         network_kinds=kinds,
         rates=EventRates(chosen.events_per_network, time.monotonic),
+        play_rates=EventRates(chosen.events_per_play_key, time.monotonic),
         acknowledgement_seconds_max=chosen.acknowledgement_ms_max / 1000 + 1,
     )
     # The log is its own breaker: while it reconnects, appending fails at once.

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ingestion.contract.decoding import decode_view_event
 from ingestion.contract.event import Reason, RejectedEvent
-from ingestion.contract.plays import AUDIENCE, Play
+from ingestion.contract.plays import AUDIENCE, ReadPlay
 from ingestion.intake import AdmittedEvent, Origin, admit, arrival
 from ingestion.jwt_plays import PlayKey, play_keys, play_reader
 from ingestion.play_claims import Plays
@@ -72,7 +72,7 @@ def without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 @pytest.mark.parametrize("key", [PLAY_KEY, PAIR], ids=lambda key: key.algorithm)
 def test_no_character_of_a_token_can_be_changed_left_out_or_added(key: PlayKey) -> None:
     rng, read, token = random.Random(SEED), play_reader([key]), token_of(key)
-    assert isinstance(read(token), Play)
+    assert isinstance(read(token), ReadPlay)
     for index in range(len(token)):
         for other in rng.sample(LETTERS, 4 if key is PAIR else 12):
             for changed in (token[:index] + other + token[index + 1 :], token[:index] + other + token[index:]):
@@ -102,6 +102,6 @@ def test_what_this_reader_accepts_pyjwt_accepts_with_the_same_claims_and_the_rev
         except jwt.InvalidTokenError:
             theirs = None
         ours = read(forged)
-        assert isinstance(ours, Play) == (theirs is not None), (SEED, number)
-        if isinstance(ours, Play):
-            assert (str(ours.play_id), ours.video_id) == (theirs["jti"], theirs["video_id"])
+        assert isinstance(ours, ReadPlay) == (theirs is not None), (SEED, number)
+        if isinstance(ours, ReadPlay):
+            assert (str(ours.play.play_id), ours.play.video_id) == (theirs["jti"], theirs["video_id"])

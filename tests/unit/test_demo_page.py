@@ -8,7 +8,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from clients.demo.serve import VIDEO_ID, app_of, issuer, main
-from ingestion.contract.plays import Play
+from ingestion.contract.plays import ReadPlay
 from ingestion.intake import AdmittedEvent, Origin, admit, arrival
 from ingestion.jwt_plays import play_keys, play_reader
 from ingestion.play_claims import Plays
@@ -45,9 +45,9 @@ def test_with_keys_each_view_gets_a_play_of_its_own(tmp_path: Path, monkeypatch:
     client = TestClient(app_of(COLLECTOR, issuer()))
     read = play_reader(play_keys(keys.encode()))
     first, second = (client.post("/plays").json() for _ in range(2))
-    claims = read(first["play"])
-    assert isinstance(claims, Play)
-    assert (str(claims.play_id), claims.video_id) == (first["event_id"], VIDEO_ID)
+    found = read(first["play"])
+    assert isinstance(found, ReadPlay)
+    assert (str(found.play.play_id), found.play.video_id) == (first["event_id"], VIDEO_ID)
     assert first["event_id"] != second["event_id"]
     event = json.dumps({**first, "view_duration": 2}).encode()
     assert isinstance(admit(event, CAME, KEY, Plays(read)), AdmittedEvent)

@@ -3,6 +3,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import pytest
 from starlette.testclient import TestClient
@@ -10,7 +11,7 @@ from starlette.testclient import TestClient
 from ingestion.event_rates import EventRates
 from ingestion.http_collector import Collector, collector_app
 from ingestion.intake import AdmittedEvent
-from ingestion.jwt_plays import play_reader
+from ingestion.jwt_plays import PlayKey, play_reader, secret_key
 from ingestion.play_claims import Plays
 from ingestion.prometheus_collector import CollectorMetrics
 from ingestion.pseudonym import pseudonym_of
@@ -190,6 +191,28 @@ def test_acknowledged_events_with_a_play_are_counted_by_the_country_of_the_play(
     event_log.is_away = True
     post(client, json.dumps(bodies).encode())
     assert metrics.exposition().decode().count('with_play_total{country="DE"} 2.0') == 1
+
+
+def test_the_key_of_too_many_plays_waits_and_neither_another_key_nor_events_without_a_play_do(
+    event_log: FakeEventLog,
+) -> None:
+    seconds, other = [0.0], secret_key("other", bytes(range(96, 128)))
+    rates = EventRates[str](1, lambda: seconds[0])
+    client = client_of(event_log, play_rates=rates, plays=Plays(play_reader([PLAY_KEY, other])))
+
+    def send(key: PlayKey, count: int) -> Any:
+        tokens = [token_of(key, play_id=UUID(int=number, version=4)) for number in range(count)]
+        lines = [json.dumps({"play": token, "view_duration": 30}).encode() for token in tokens]
+        return post(client, b"\n".join([*lines, event_json(1)]), "application/x-ndjson")
+
+    assert send(PLAY_KEY, 60).status_code == 202
+    limited = send(PLAY_KEY, 30)
+    assert (limited.status_code, limited.json()["code"]) == (429, "rate_limited")
+    assert (limited.headers["retry-after"], len(event_log.events)) == ("30", 61)
+    assert send(other, 30).status_code == 202
+    assert post(client, event_json(2)).status_code == 202
+    seconds[0] = 30.0
+    assert send(PLAY_KEY, 30).status_code == 202
 
 
 def test_a_network_that_sends_too_much_is_answered_when_to_come_back_and_no_other_is(event_log: FakeEventLog) -> None:

@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ingestion.contract.event import RejectedEvent
-from ingestion.contract.plays import TOKEN_LENGTH_MAX, Play, PlayRequest
+from ingestion.contract.plays import TOKEN_LENGTH_MAX, PlayRequest, ReadPlay
 from ingestion.intake import AdmittedEvent, Origin, admit, arrival
 from ingestion.jwk_set import KeySetError
 from ingestion.jwt_plays import PlayKey, play_keys, play_reader, play_signer, secret_key
@@ -231,8 +231,10 @@ def test_every_key_of_the_set_reads_and_the_first_with_a_secret_signs() -> None:
     asked = PlayRequest("v", "alice", "s1", revenue_eligible=True, geo_location=None)
     signed = play_signer(keys, KEY, lambda: NOW)(asked)
     assert jwt.get_unverified_header(signed.play)["kid"] == "b"
-    play = play_reader(keys)(signed.play)
-    assert play == play_of(
+    read = play_reader(keys)(signed.play)
+    assert isinstance(read, ReadPlay)
+    assert read.key_id == "b"
+    assert read.play == play_of(
         play_id=UUID(signed.event_id),
         begun_at_seconds=int(NOW.timestamp()),
         start_until_seconds=int(NOW.timestamp()) + 600,
@@ -244,7 +246,7 @@ def test_every_key_of_the_set_reads_and_the_first_with_a_secret_signs() -> None:
     )
     assert (signed.begun_at, signed.start_until) == (NOW, NOW + timedelta(seconds=600))
     for each in keys[1:]:
-        assert isinstance(play_reader(keys)(token_of(each)), Play)
+        assert isinstance(play_reader(keys)(token_of(each)), ReadPlay)
     public = play_keys(json.dumps({"keys": sent[:1]}))
     with pytest.raises(KeySetError, match="every key is public"):
         play_signer(public, KEY, lambda: NOW)
@@ -291,7 +293,7 @@ def test_any_library_of_json_web_tokens_can_sign_a_play_and_open_ours() -> None:
     )
     assert datetime.fromtimestamp(claims["iat"], NOW.tzinfo) == NOW - timedelta(seconds=60)
     again = jwt.encode(claims, PLAY_KEY.secret, "HS256", headers={"kid": PLAY_KEY.kid})
-    assert play_reader([PLAY_KEY])(again) == play_of()
+    assert play_reader([PLAY_KEY])(again) == ReadPlay(play_of(), PLAY_KEY.kid)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from clients.python.plays_server import Platform, signer
-from ingestion.contract.plays import Play
+from ingestion.contract.plays import ReadPlay
 from ingestion.jwt_plays import play_keys, play_reader
 from ingestion.pseudonym import pseudonym_of
 from tests.ingestion_fakes import KEY, hmac_jwk
@@ -43,8 +43,9 @@ def test_the_example_signs_for_those_who_signed_in_and_for_its_own_videos(
     finally:
         server.shutdown()
         server.server_close()
-    play = play_reader(play_keys(keys))(body["play"])
+    read = play_reader(play_keys(keys))(body["play"])
     assert status == 200
-    assert isinstance(play, Play)
+    assert isinstance(read, ReadPlay)
+    play = read.play
     assert (play.video_id, play.user_id) == ("trailer", pseudonym_of("alice", KEY))
     assert (play.revenue_eligible, play.ad_views_max) == (False, 0)

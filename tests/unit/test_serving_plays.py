@@ -6,7 +6,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from ingestion.contract.plays import PLAYS_MAX, Play
+from ingestion.contract.plays import PLAYS_MAX, ReadPlay
 from ingestion.jwt_plays import play_reader, play_signer
 from ingestion.pseudonym import pseudonym_of
 from serving_layer.access.access import Scope
@@ -37,11 +37,12 @@ def test_one_play_or_many_are_signed_in_order() -> None:
     many = scene.ask([{**ASKED, "video_id": f"v{index}", "ad_views_max": 3} for index in range(3)])
     read = play_reader([PLAY_KEY])
     (alone,) = one.json()["plays"]
-    play = read(alone["play"])
-    assert isinstance(play, Play)
+    of_one = read(alone["play"])
+    assert isinstance(of_one, ReadPlay)
+    play = of_one.play
     assert (play.video_id, play.user_id, str(play.play_id)) == ("v", pseudonym_of("alice", KEY), alone["event_id"])
     found = [read(each["play"]) for each in many.json()["plays"]]
-    assert [(each.video_id, each.ad_views_max) for each in found if isinstance(each, Play)] == [
+    assert [(each.play.video_id, each.play.ad_views_max) for each in found if isinstance(each, ReadPlay)] == [
         ("v0", 3),
         ("v1", 3),
         ("v2", 3),

@@ -22,6 +22,14 @@ COLLECTOR_EVENTS_PER_NETWORK = Whole(
     least=0,
     most=1_000_000,
 )
+COLLECTOR_EVENTS_PER_PLAY_KEY = Whole(
+    "VIEWLEDGER_COLLECTOR_EVENTS_PER_PLAY_KEY",
+    read_by="collector",
+    meaning="how many events a second with plays of one key a process takes, on average over a minute; 0: any",
+    default=0,
+    least=0,
+    most=1_000_000,
+)
 API_PORT = port("VIEWLEDGER_API_PORT", read_by="api", meaning="the port of the API and the portal", default=17070)
 SQL_PORT = port("VIEWLEDGER_SQL_PORT", read_by="sql", meaning="the port of Spark Connect", default=17073)
 ICEBERG_PORT = port(

@@ -1,26 +1,37 @@
 """What the day rules of invalid traffic find in labelled traffic: what honest people lose, what attackers keep.
 
-    PYTHONPATH=. .viewledger/venv/bin/python -P -m bench.bench_day_rules [--seeds 1,2,3] [--size 40000] [--families F]
-    PYTHONPATH=. .viewledger/venv/bin/python -P -m bench.bench_day_rules --labelled FOLDER [FOLDER ...]
+    python -m bench.bench_day_rules [--seeds 1,2,3] [--size 40000] [--families F] [--spark] [--verdicts FILE]
+    python -m bench.bench_day_rules --labelled FOLDER [FOLDER ...] [--spark] [--verdicts FILE]
 
-The plain model judges each day of made-up traffic; FAMILIES is held_out, tuned or both. A FOLDER holds a stream of
-somebody else's families: `events.kafka.jsonl`, `labels.csv` and `videos.csv`. What the general rules find there is
-invalid before the day rules look.
+The plain model (or Spark) judges each day of made-up traffic; FAMILIES is held_out, tuned or both. A FOLDER holds a
+stream of somebody else's families: `events.kafka.jsonl`, `labels.csv` and `videos.csv`. What the general rules find
+there is invalid before the day rules look. FILE gets event_id and verdict, for another score.
 """
 
 import argparse
+import csv
+import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 
-from batch_layer.traffic.day_events import DayEvent
+from batch_layer.lake.spark_kept import kept
+from batch_layer.lake.spark_session import open_session
+from batch_layer.lake.spark_settings import SparkSettings, folder_catalog
+from batch_layer.traffic.day_events import DayEvent, DayOutcome
 from batch_layer.traffic.day_rules import day_outcomes
+from batch_layer.traffic.spark_day_rules import SCHEMA
+from batch_layer.traffic.spark_day_rules import day_outcomes as spark_day_outcomes
 from batch_layer.traffic.traffic_policy import POLICIES
 from bench.labelled import held_out_families, tuned_families
 from bench.labelled.files import days_of, read_events
 from bench.labelled.score import Score
-from bench.labelled.world import Family, World
+from bench.labelled.world import Family, Label, World
+from jobs.settings.state_home import state_home
 
+Rules = Callable[[Sequence[DayEvent], date], Iterable[DayOutcome]]
+VERDICTS = {None: "counted", "invalid": "invalid_traffic", "review": "under_review"}
 FAMILIES: Mapping[str, tuple[Family, ...]] = {
     "held_out": (*held_out_families.HONEST, *held_out_families.ATTACKS),
     "tuned": (*tuned_families.HONEST, *tuned_families.ATTACKS),
@@ -34,38 +45,65 @@ def main() -> None:
     wanted.add_argument("--size", type=int, default=40_000, help="events of ordinary people")
     wanted.add_argument("--families", choices=[*FAMILIES, "both"], default="both")
     wanted.add_argument("--labelled", type=Path, nargs="+")
+    wanted.add_argument("--verdicts", type=Path, help="write a row for each event id, for another score")
+    wanted.add_argument("--spark", action="store_true", help="judge in Spark instead of the plain model")
     asked = wanted.parse_args()
-    score, started, events = Score(), time.process_time(), 0
-    if asked.labelled:
-        for folder in asked.labelled:
-            rows = list(read_events(folder))
-            general = {event.event_id: "invalid" for event, _, is_invalid in rows if is_invalid}
-            every = [event for event, _, _ in rows]
-            labels = {event.event_id: label for event, label, _ in rows}
-            score.add(every, labels, general | judged([each for each in every if each.event_id not in general]))
-            events += len(rows)
-    else:
-        families = FAMILIES.get(asked.families, tuple(each for group in FAMILIES.values() for each in group))
-        for seed in asked.seeds.split(","):
-            world = World(int(seed), size=asked.size)
-            world.ordinary()
-            for family in families:
-                family(world)
-            score.add(world.events, world.labels, judged(world.events))
-            events += len(world.events)
-    print(f"{events:,} events, {time.process_time() - started:.0f} s of CPU")
+    score, rules, count, seconds = Score(), SparkRules() if asked.spark else plain_rules, 0, 0.0
+    verdicts: dict[str, str] = {}
+    for events, labels, general in streams(asked):
+        started = time.monotonic() if asked.spark else time.process_time()
+        outcomes = general | judged([each for each in events if each.event_id not in general], rules)
+        seconds += (time.monotonic() if asked.spark else time.process_time()) - started
+        score.add(events, labels, outcomes)
+        verdicts |= {each.event_id: VERDICTS[outcomes.get(each.event_id)] for each in events}
+        count += len(events)
+    print(f"{count:,} events, {seconds:.0f} s {'in Spark' if asked.spark else 'of CPU in the plain model'}")
     print("\n".join(score.lines()))
+    if asked.verdicts:
+        with asked.verdicts.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([("event_id", "verdict"), *sorted(verdicts.items())])
 
 
-def judged(events: Iterable[DayEvent]) -> dict[str, str]:
+def streams(asked: argparse.Namespace) -> Iterator[tuple[list[DayEvent], dict[str, Label], dict[str, str]]]:
+    """Yield each stream: events, labels, and the outcomes of general rules."""
+    for folder in asked.labelled or ():
+        rows = list(read_events(folder))
+        general = {event.event_id: "invalid" for event, _, is_invalid in rows if is_invalid}
+        yield [event for event, _, _ in rows], {event.event_id: label for event, label, _ in rows}, general
+    for seed in () if asked.labelled else asked.seeds.split(","):
+        world = World(int(seed), size=asked.size)
+        world.ordinary()
+        for family in FAMILIES.get(asked.families, tuple(each for group in FAMILIES.values() for each in group)):
+            family(world)
+        yield world.events, world.labels, {}
+
+
+def judged(every: Sequence[DayEvent], rules: Rules) -> dict[str, str]:
     """Return the outcome of each event that has one, by its id."""
-    every = list(events)
     ids = {(each.partition, each.offset): each.event_id for each in every}
-    return {
-        ids[each.partition, each.offset]: each.outcome
-        for day, rows in days_of(every)
-        for each in day_outcomes(rows, day, POLICIES[0])
-    }
+    return {ids[each.partition, each.offset]: each.outcome for day, rows in days_of(every) for each in rules(rows, day)}
+
+
+def plain_rules(rows: Sequence[DayEvent], day: date) -> Iterable[DayOutcome]:
+    """Return the outcomes of a day by the plain model."""
+    return day_outcomes(rows, day, POLICIES[0])
+
+
+class SparkRules:
+    """The outcomes of a day by Spark."""
+
+    def __init__(self) -> None:
+        jars = state_home() / "jars" / "spark"
+        settings = SparkSettings(jars, folder_catalog("/nonexistent"), log=Path(os.devnull), shuffle_partitions=4)
+        self._spark = open_session(settings, "bench of day rules")
+
+    def __call__(self, rows: Sequence[DayEvent], day: date) -> Iterable[DayOutcome]:
+        """Return the outcomes of a day."""
+        given = kept(self._spark.createDataFrame(list(rows), SCHEMA)).rows
+        started = time.monotonic()
+        found = spark_day_outcomes(given, day, POLICIES[0]).select(*DayOutcome._fields).collect()
+        print(f"{day}: {len(rows):,} events in {time.monotonic() - started:.1f} s")
+        return [DayOutcome(*row) for row in found]
 
 
 if __name__ == "__main__":

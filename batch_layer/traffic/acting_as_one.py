@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import chain
 from typing import Any, TypeVar
 
 from batch_layer.traffic.day_events import DayEvent
@@ -47,7 +48,7 @@ def _scripts(events: Sequence[DayEvent], policy: TrafficPolicy) -> Iterator[Find
     left = [each for each in events if each.view_duration >= policy.paid_seconds and is_left(each)]
     rows = list(in_a_row(left))
     of_videos = Counter(_videos(row) for row in rows)
-    points_of: dict[tuple[str, str | None], int] = {}
+    points_of: dict[tuple[str | None, str | None], int] = {}
     for box in (0, 1):
         by_seconds = partial(_boxed_videos, box_of=partial(_box_of_duration, box=box))
         for key, mine in grouped(rows, by_seconds).items():
@@ -59,15 +60,15 @@ def _scripts(events: Sequence[DayEvent], policy: TrafficPolicy) -> Iterator[Find
                 continue
             is_several = _distinct(firsts, "user_id") >= policy.script_viewers and _distinct(firsts, "network") >= 2
             if len(mine) >= policy.script_repeats_invalid:
-                _raise(points_of, firsts, INVALID_POINTS)
+                _raise(points_of, mine, INVALID_POINTS)
             elif is_several and len(mine) >= policy.script_repeats_review:
-                _raise(points_of, firsts, REVIEW_POINTS)
+                _raise(points_of, mine, REVIEW_POINTS)
     yield from _of_sessions(events, points_of, DayReason.REPEATED_SCRIPT)
 
 
 def _timetables(events: Sequence[DayEvent], policy: TrafficPolicy) -> Iterator[Finding]:
     rows = [row for row in in_a_row(events) if len({each.payee_id for each in row}) > 1]
-    points_of: dict[tuple[str, str | None], int] = {}
+    points_of: dict[tuple[str | None, str | None], int] = {}
     for box in (0, 1):
         begun: dict[tuple[str, int], set[str | None]] = defaultdict(set)
         for event in events:
@@ -82,9 +83,9 @@ def _timetables(events: Sequence[DayEvent], policy: TrafficPolicy) -> Iterator[F
             if 100 * viewers < policy.lockstep_share * all_viewers:
                 continue
             if viewers >= policy.lockstep_viewers_invalid:
-                _raise(points_of, firsts, INVALID_POINTS)
+                _raise(points_of, mine, INVALID_POINTS)
             elif viewers >= policy.lockstep_viewers_review:
-                _raise(points_of, firsts, REVIEW_POINTS)
+                _raise(points_of, mine, REVIEW_POINTS)
     yield from _of_sessions(events, points_of, DayReason.LOCKSTEP)
 
 
@@ -154,14 +155,14 @@ def _most_of(events: Iterable[DayEvent]) -> int:
     return max(Counter(each.payee_id for each in events if each.payee_id is not None).values(), default=0)
 
 
-def _raise(points_of: dict[tuple[str, str | None], int], firsts: Iterable[DayEvent], points: int) -> None:
-    for event in firsts:
-        key = (event.user_id or "", event.session_id)
+def _raise(points_of: dict[tuple[str | None, str | None], int], rows: Iterable[Row], points: int) -> None:
+    for event in chain.from_iterable(rows):
+        key = (event.user_id, event.session_id)
         points_of[key] = max(points, points_of.get(key, 0))
 
 
 def _of_sessions(
-    events: Iterable[DayEvent], points_of: dict[tuple[str, str | None], int], reason: DayReason
+    events: Iterable[DayEvent], points_of: dict[tuple[str | None, str | None], int], reason: DayReason
 ) -> Iterator[Finding]:
     """Yield all views of the viewers' sessions in which something was found."""
     for event in events:

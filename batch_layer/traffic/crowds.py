@@ -8,7 +8,7 @@ nothing.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from batch_layer.traffic.day_events import DayEvent
@@ -37,7 +37,10 @@ TESTS = {
 }
 WHOLE = frozenset({"early", "edges"})
 """Tests that find nearly all of a crowd. In a broad one the benefit of the doubt goes to viewers who watch others too,
-and to views that were not evidence: the many of one viewer, and the others in one room."""
+to those who do not do what the crowd does, and to views that were not evidence: the many of one viewer, and the others
+in one room."""
+FEW_VIEWS = 2
+"""Of a viewer who saw this number to their ends nobody knows whether they ever leave."""
 LESS = {INVALID_POINTS: STRONG_HINT_POINTS, STRONG_HINT_POINTS: HINT_POINTS}
 
 
@@ -57,6 +60,27 @@ Crowd = tuple[Any, ...]
 
 
 @dataclass
+class _Viewer:
+    payees: set[str | None] = field(default_factory=set)
+    early: int = 0
+    middle: int = 0
+    edges: int = 0
+
+    def add(self, event: DayEvent, ends: Ends) -> None:
+        self.payees.add(event.payee_id)
+        self.early, self.middle, self.edges = (
+            self.early + ends.early,
+            self.middle + ends.middle,
+            self.edges + ends.edges,
+        )
+
+    def is_like_all(self, test: str) -> bool:
+        """Return whether a viewer did what the whole crowd did, and watched nothing else."""
+        is_like_early = not self.early and (self.middle > 0 or self.edges <= FEW_VIEWS)
+        return len(self.payees) == 1 and (is_like_early if test == "early" else self.edges <= self.middle)
+
+
+@dataclass
 class _Sums:
     seen: list[int]
     expected: list[int]
@@ -72,15 +96,16 @@ def findings(events: Sequence[DayEvent], policy: TrafficPolicy) -> Iterator[Find
     found = {
         crowd: verdicts for crowd, each in sums.items() if (verdicts := list(tests(each.seen, each.expected, policy)))
     }
-    payees: dict[str | None, set[str | None]] = defaultdict(set)
+    viewers: dict[str | None, _Viewer] = defaultdict(_Viewer)
     for event in events:
-        payees[event.user_id].add(event.payee_id)
+        viewers[event.user_id].add(event, ends_of(event, policy))
     for event, _ in looked_at:
         ends = ends_of(event, policy)
-        is_like_all = event.user_id is not None and len(payees[event.user_id]) == 1 and event[:2] in places
+        viewer = viewers[event.user_id] if event.user_id is not None and event[:2] in places else None
         for crowd in crowds_of(event):
             for test, points in found.get(crowd, ()):
                 if is_meant(test, ends):
+                    is_like_all = viewer is not None and viewer.is_like_all(test)
                     is_doubted = crowd[0] in BROAD and test in WHOLE and not is_like_all
                     yield Finding((event.partition, event.offset), TESTS[test], LESS[points] if is_doubted else points)
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from heapq import heappop, heappush
 from itertools import pairwise
+from typing import NamedTuple
 
 from batch_layer.traffic.day_events import DayEvent
 from batch_layer.traffic.findings import Finding
@@ -32,7 +33,7 @@ def findings(events: Sequence[DayEvent], policy: TrafficPolicy) -> Iterator[Find
         views.sort(key=lambda each: each.order)
         yield from _at_once(views, policy)
         yield from _hours(views, policy)
-        yield from _countries(views, policy)
+        yield from _places(views, policy)
         yield from _pauses(views, policy)
 
 
@@ -83,19 +84,40 @@ def _hours(views: Sequence[DayEvent], policy: TrafficPolicy) -> Iterator[Finding
             yield from found(mine, DayReason.MORE_HOURS_THAN_A_DAY, REVIEW_POINTS)
 
 
-def _countries(views: Sequence[DayEvent], policy: TrafficPolicy) -> Iterator[Finding]:
-    mine = [each for each in views if each.country is not None and not (each.network_kind or "").startswith(ANONYMISED)]
-    changes = sum(
-        later.country != former.country and later.begun - (former.begun + former.view_duration * SECOND) < HOUR
-        for former, later in pairwise(mine)
+def _places(views: Sequence[DayEvent], policy: TrafficPolicy) -> Iterator[Finding]:
+    """Look at countries and networks; those of a relay or VPN are not the viewer's."""
+    own = [each for each in views if not (each.network_kind or "").startswith(ANONYMISED)]
+    for name, reason, changes, levels in places_of(policy):
+        mine = [each for each in own if getattr(each, name) is not None]
+        moved = sum(
+            getattr(later, name) != getattr(former, name)
+            and later.begun - (former.begun + former.view_duration * SECOND) < HOUR
+            for former, later in pairwise(mine)
+        )
+        seen = len({getattr(each, name) for each in mine})
+        for least, points in levels:
+            if moved >= changes and seen >= least:
+                yield from found(mine, reason, points)
+                break
+
+
+class Places(NamedTuple):
+    """Where a viewer can be: a column, the changes within the hour, and how many places give which points."""
+
+    name: str
+    reason: DayReason
+    changes: int
+    levels: tuple[tuple[int, int], tuple[int, int]]
+
+
+def places_of(policy: TrafficPolicy) -> tuple[Places, Places]:
+    """Return what is looked at in the same way."""
+    countries = ((policy.countries_invalid, INVALID_POINTS), (policy.countries_review, REVIEW_POINTS))
+    networks = ((policy.networks_invalid, INVALID_POINTS), (policy.networks_review, REVIEW_POINTS))
+    return (
+        Places("country", DayReason.COUNTRIES_WITHIN_HOURS, policy.country_changes, countries),
+        Places("network", DayReason.NETWORKS_WITHIN_HOURS, policy.network_changes, networks),
     )
-    countries = len({each.country for each in mine})
-    if changes < policy.country_changes:
-        return
-    if countries >= policy.countries_invalid:
-        yield from found(mine, DayReason.COUNTRIES_WITHIN_HOURS, INVALID_POINTS)
-    elif countries >= policy.countries_review:
-        yield from found(mine, DayReason.COUNTRIES_WITHIN_HOURS, REVIEW_POINTS)
 
 
 def _pauses(views: Sequence[DayEvent], policy: TrafficPolicy) -> Iterator[Finding]:

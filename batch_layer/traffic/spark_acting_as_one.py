@@ -44,7 +44,7 @@ def _sessions(rows: DataFrame, policy: TrafficPolicy) -> DataFrame:
 
 def _scripts(rows: DataFrame, policy: TrafficPolicy) -> DataFrame:
     left = rows.where((F.col("view_duration") >= policy.paid_seconds) & F.col("is_left"))
-    in_rows = _in_a_row(left, "video_id", "view_duration")
+    in_rows = _in_a_row(left, "video_id", "session_id", "view_duration")
     of_videos = in_rows.groupBy(*_VIDEOS).agg(F.count(F.lit(1)).alias("all_rows"))
     boxed = _boxed(in_rows, F.col("view_duration"), SCRIPT_SECONDS)
     repeats, times = F.count(F.lit(1)), F.max("begun") - F.min("begun")
@@ -61,7 +61,7 @@ def _scripts(rows: DataFrame, policy: TrafficPolicy) -> DataFrame:
 
 
 def _timetables(rows: DataFrame, policy: TrafficPolicy) -> DataFrame:
-    in_rows = _in_a_row(rows, "video_id", "begun", "payee_id")
+    in_rows = _in_a_row(rows, "video_id", "session_id", "begun", "payee_id")
     several = in_rows.where("NOT (payee_id_0 <=> payee_id_1 AND payee_id_1 <=> payee_id_2)")
     width = TIMETABLE_SECONDS * SECOND
     boxed = _boxed(several, F.col("begun"), width)
@@ -114,7 +114,7 @@ def _in_a_row(rows: DataFrame, *columns: str) -> DataFrame:
         F.lead(name, number).over(order).alias(f"{name}_{number}") for name in columns for number in range(IN_A_ROW)
     ]
     found_rows = rows.where("user_id IS NOT NULL").select(
-        "user_id", "session_id", "network", "begun", is_last.alias("is_last"), *found_columns
+        "user_id", "network", "begun", is_last.alias("is_last"), *found_columns
     )
     renamed = {f"video_id_{number}": f"video_{number}" for number in range(IN_A_ROW)}
     return found_rows.where("NOT is_last").withColumnsRenamed(renamed)
@@ -137,7 +137,9 @@ def _in_boxes(rows: DataFrame, width: int) -> DataFrame:
 
 def _of_sessions(rows: DataFrame, chosen: DataFrame, reason: DayReason) -> DataFrame:
     """Return a finding for all views of the viewers' sessions in which something was found."""
-    sessions = chosen.groupBy("user_id", F.col("session_id").alias("its_session")).agg(F.max("points").alias("points"))
+    three = F.array(*(f"session_id_{number}" for number in range(IN_A_ROW)))
+    each = chosen.select("user_id", F.explode(three).alias("its_session"), "points")
+    sessions = each.groupBy("user_id", "its_session").agg(F.max("points").alias("points"))
     is_same = F.col("session_id").eqNullSafe(F.col("its_session"))
     views = rows.join(
         sessions.withColumnRenamed("user_id", "its_user"), is_same & (F.col("user_id") == F.col("its_user"))

@@ -7,7 +7,19 @@ from operator import and_
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from batch_layer.traffic.crowds import BROAD, IN_STEP, KINDS, LENGTHS, LESS, MILLION, TESTS, WHOLE, WINDOWS, Ends
+from batch_layer.traffic.crowds import (
+    BROAD,
+    FEW_VIEWS,
+    IN_STEP,
+    KINDS,
+    LENGTHS,
+    LESS,
+    MILLION,
+    TESTS,
+    WHOLE,
+    WINDOWS,
+    Ends,
+)
 from batch_layer.traffic.one_viewer import HOUR
 from batch_layer.traffic.spark_findings import findings, first_met, floor_of
 from batch_layer.traffic.spark_one_viewer import ORDER
@@ -19,31 +31,35 @@ _ENDS = Ends._fields
 
 def found(rows: DataFrame, policy: TrafficPolicy) -> Iterator[DataFrame]:
     """Yield findings. `rows` has begun and is_left beside the columns of events."""
-    looked_at = _with_witnesses(_looked_at(rows, policy), policy)
+    ended = _ended(rows, policy)
+    looked_at = _with_witnesses(_looked_at(ended), policy)
     crowds = _suspicious(looked_at, policy)
     members = looked_at.withColumn("crowd", F.explode(_crowds())).select("*", "crowd.*").join(crowds, [*_CROWD])
-    members = members.join(_devoted(rows), "user_id", "left")
-    is_like_all = F.coalesce("is_devoted", F.lit(False)) & F.col("is_witness")
-    is_doubted = F.col("kind").isin(sorted(BROAD)) & ~is_like_all
+    members = members.join(_viewers(ended), "user_id", "left")
     for test, reason in TESTS.items():
         is_meant = F.col("early") == 0 if test == "early" else F.col("middle" if test == "edges" else test) == 1
         points = F.col(f"{test}_points")
         if test in WHOLE:
+            is_like_all = F.coalesce(f"is_like_{test}", F.lit(False)) & F.col("is_witness")
+            is_doubted = F.col("kind").isin(sorted(BROAD)) & ~is_like_all
             less = F.when(points == INVALID_POINTS, LESS[INVALID_POINTS]).otherwise(LESS[STRONG_HINT_POINTS])
             points = F.when(is_doubted, less).otherwise(points)
         yield findings(members.where(is_meant & F.col(f"{test}_points").isNotNull()), reason, points)
 
 
-def _looked_at(rows: DataFrame, policy: TrafficPolicy) -> DataFrame:
-    fitting = rows.where(F.col("length_seconds") >= LENGTHS[0])
-    number: Column = F.lit(0)
-    for each in LENGTHS:
-        number = number + (F.col("length_seconds") >= each).cast("int")
+def _ended(rows: DataFrame, policy: TrafficPolicy) -> DataFrame:
     beyond = F.col("view_duration").cast("bigint") - policy.paid_seconds
     early, middle = F.col("is_left") & (beyond < 0), F.col("is_left") & (beyond >= 0)
     windows = [(middle & (beyond < each)).cast("int") for each in WINDOWS]
     ends = (early.cast("int"), middle.cast("int"), (~middle).cast("int"), *windows)
-    return fitting.withColumns({"length_class": number, **dict(zip(_ENDS, ends, strict=True))})
+    return rows.withColumns(dict(zip(_ENDS, ends, strict=True)))
+
+
+def _looked_at(ended: DataFrame) -> DataFrame:
+    number: Column = F.lit(0)
+    for each in LENGTHS:
+        number = number + (F.col("length_seconds") >= each).cast("int")
+    return ended.where(F.col("length_seconds") >= LENGTHS[0]).withColumn("length_class", number)
 
 
 def _crowds() -> Column:
@@ -127,8 +143,13 @@ def _levels(test: str, policy: TrafficPolicy) -> Iterator[tuple[Column, int]]:
             yield (seen >= least) & (seen * MILLION >= expected * ratio), points
 
 
-def _devoted(rows: DataFrame) -> DataFrame:
-    """Return whether each viewer saw videos of one payee alone; no payee is one too."""
-    known = rows.where("user_id IS NOT NULL")
+def _viewers(ended: DataFrame) -> DataFrame:
+    """Return whether each viewer did what a crowd did, and saw videos of one payee alone; no payee is one too."""
+    known = ended.where("user_id IS NOT NULL")
     payees = F.count_distinct("payee_id") + F.max(F.col("payee_id").isNull().cast("int"))
-    return known.groupBy("user_id").agg((payees == 1).alias("is_devoted"))
+    early, middle, edges = F.sum("early"), F.sum("middle"), F.sum("edges")
+    is_like_early = (early == 0) & ((middle > 0) | (edges <= FEW_VIEWS))
+    return known.groupBy("user_id").agg(
+        ((payees == 1) & is_like_early).alias("is_like_early"),
+        ((payees == 1) & (edges <= middle)).alias("is_like_edges"),
+    )

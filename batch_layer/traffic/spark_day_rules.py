@@ -11,6 +11,13 @@ from batch_layer.traffic.one_viewer import SECOND
 from batch_layer.traffic.spark_findings import outcomes
 from batch_layer.traffic.traffic_policy import TrafficPolicy
 
+SCHEMA = """
+    partition int, offset bigint, event_id string, event_day date, happened_at timestamp, video_id string,
+    payee_id string, length_seconds int, user_id string, session_id string, view_duration int,
+    revenue_eligible boolean, country string, device_type string, network string, network_kind string, agent string,
+    agent_class string, referrer_host string, quality string, ad_seconds bigint, ad_count int"""
+"""The columns that the rules are given: those of `DayEvent`."""
+
 
 def day_outcomes(rows: DataFrame, day: date, policy: TrafficPolicy) -> DataFrame:
     """Return partition, offset, event_day, outcome, reason and points of the events of `day` that have an outcome.

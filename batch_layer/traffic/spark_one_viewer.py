@@ -5,7 +5,15 @@ from collections.abc import Iterator
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from batch_layer.traffic.one_viewer import ANONYMISED, EVEN_WITHIN, HOUR, SECOND, TEN_MINUTES, VARIED_SECONDS
+from batch_layer.traffic.one_viewer import (
+    ANONYMISED,
+    EVEN_WITHIN,
+    HOUR,
+    SECOND,
+    TEN_MINUTES,
+    VARIED_SECONDS,
+    places_of,
+)
 from batch_layer.traffic.spark_findings import findings, first_met, floor_of
 from batch_layer.traffic.traffic_policy import INVALID_POINTS, REVIEW_POINTS, TrafficPolicy
 from ingestion.contract.traffic_reasons import DayReason
@@ -18,7 +26,7 @@ def found(rows: DataFrame, policy: TrafficPolicy) -> Iterator[DataFrame]:
     views = rows.where("user_id IS NOT NULL")
     yield from _at_once(views, policy)
     yield _hours(views, policy)
-    yield _countries(views, policy)
+    yield from _places(views, policy)
     yield _pauses(views, policy)
 
 
@@ -62,28 +70,17 @@ def _hours(views: DataFrame, policy: TrafficPolicy) -> DataFrame:
     return findings(views.join(long, keys), DayReason.MORE_HOURS_THAN_A_DAY, F.col("points"))
 
 
-def _countries(views: DataFrame, policy: TrafficPolicy) -> DataFrame:
+def _places(views: DataFrame, policy: TrafficPolicy) -> Iterator[DataFrame]:
     kind = F.coalesce("network_kind", F.lit(""))
-    is_hidden = kind.startswith(ANONYMISED[0]) | kind.startswith(ANONYMISED[1])
-    mine = views.where(F.col("country").isNotNull() & ~is_hidden)
+    own = views.where(~(kind.startswith(ANONYMISED[0]) | kind.startswith(ANONYMISED[1])))
     before = Window.partitionBy("user_id").orderBy(*ORDER)
-    changed = (F.col("country") != F.lag("country").over(before)) & (
-        F.col("begun") - F.lag("ended").over(before) < HOUR
-    )
-    countries, changes = F.count_distinct("country"), F.sum(F.coalesce(F.col("changed").cast("int"), F.lit(0)))
-    is_moving = changes >= policy.country_changes
-    levels = (
-        (is_moving & (countries >= policy.countries_invalid), INVALID_POINTS),
-        (is_moving & (countries >= policy.countries_review), REVIEW_POINTS),
-    )
-    moving = (
-        mine.select("user_id", "country", changed.alias("changed"))
-        .groupBy("user_id")
-        .agg(first_met(levels).alias("points"))
-    )
-    return findings(
-        mine.join(moving.where("points IS NOT NULL"), "user_id"), DayReason.COUNTRIES_WITHIN_HOURS, F.col("points")
-    )
+    for name, reason, changes, levels in places_of(policy):
+        mine = own.where(F.col(name).isNotNull())
+        moved = (F.col(name) != F.lag(name).over(before)) & (F.col("begun") - F.lag("ended").over(before) < HOUR)
+        seen, moves = F.count_distinct(name), F.sum(F.coalesce(F.col("moved").cast("int"), F.lit(0)))
+        points = first_met(((moves >= changes) & (seen >= least), points) for least, points in levels)
+        moving = mine.select("user_id", name, moved.alias("moved")).groupBy("user_id").agg(points.alias("points"))
+        yield findings(mine.join(moving.where("points IS NOT NULL"), "user_id"), reason, F.col("points"))
 
 
 def _pauses(views: DataFrame, policy: TrafficPolicy) -> DataFrame:

@@ -43,9 +43,13 @@ class TrafficPolicy:
     hours_invalid: int = 48
     countries_review: int = 3
     countries_invalid: int = 5
-    country_changes: int = 4
+    country_changes: int = 3
     """How many times a viewer must have changed country in less than an hour. Two countries are common: a telephone
     that roams, and a computer beside it."""
+    networks_review: int = 10
+    networks_invalid: int = 20
+    network_changes: int = 9
+    """The same for networks. A carrier gives a telephone another one for each sitting, rarely within one."""
     pauses_review: int = 8
     pauses_invalid: int = 12
     pause_seconds: int = 15

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -62,7 +62,7 @@ def _event(raw: dict, number: int, payee: str, length: int) -> DayEvent:
     )
 
 
-def days_of(events: list[DayEvent]) -> Iterator[tuple[date, list[DayEvent]]]:
+def days_of(events: Sequence[DayEvent]) -> Iterator[tuple[date, list[DayEvent]]]:
     """Yield each day with the events that its rules see."""
     for day in sorted({each.event_day for each in events}):
         yield day, [each for each in events if timedelta(0) <= day - each.event_day <= timedelta(1)]

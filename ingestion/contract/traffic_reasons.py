@@ -43,6 +43,11 @@ class DayReason(Enum):
         InvalidClass.IMPOSSIBLE,
         "One viewer moved between more countries than anybody can within that time",
     )
+    NETWORKS_WITHIN_HOURS = (
+        "networks_within_hours",
+        InvalidClass.IMPOSSIBLE,
+        "One viewer moved between more networks than anybody can within that time",
+    )
     EVEN_PAUSES = (
         "even_pauses",
         InvalidClass.ROBOT,

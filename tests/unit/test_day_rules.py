@@ -89,6 +89,18 @@ def test_five_countries_within_hours_are_invalid_and_two_are_a_telephone_that_ro
     assert not reasons(moving("DE FR PL JP BR", network_kind="relay/3"))
 
 
+def test_a_viewer_in_twenty_networks_within_hours_is_invalid_and_a_commuter_is_not() -> None:
+    def moving(networks: int, **fields: object) -> list[DayEvent]:
+        return [view(each, 400 * each, network=f"n{each % networks}", **fields) for each in range(24)]
+
+    assert reasons(moving(20)) == {("networks_within_hours", "invalid"): 24}
+    assert reasons(moving(10)) == {("networks_within_hours", "review"): 24}
+    assert not reasons(moving(5)), "a telephone on a train, and at home"
+    assert not reasons(moving(20, network_kind="relay/3"))
+    sittings = [view(each, 5_000 * (each % 17), network=f"n{each}") for each in range(17)]
+    assert not reasons(sittings), "a carrier gives another network for each sitting"
+
+
 def test_even_pauses_after_views_of_different_lengths_are_a_robot() -> None:
     def watching(pauses: list[float], whole: bool = False) -> list[DayEvent]:
         events, at = [], 0.0

@@ -21,7 +21,7 @@ from batch_layer.traffic.crowds import (
     Ends,
 )
 from batch_layer.traffic.one_viewer import HOUR
-from batch_layer.traffic.spark_findings import findings, first_met, floor_of
+from batch_layer.traffic.spark_findings import PLACE, first_met, floor_of
 from batch_layer.traffic.spark_one_viewer import ORDER
 from batch_layer.traffic.traffic_policy import INVALID_POINTS, STRONG_HINT_POINTS, TrafficPolicy
 
@@ -36,15 +36,21 @@ def found(rows: DataFrame, policy: TrafficPolicy) -> Iterator[DataFrame]:
     crowds = _suspicious(looked_at, policy)
     members = looked_at.withColumn("crowd", F.explode(_crowds())).select("*", "crowd.*").join(crowds, [*_CROWD])
     members = members.join(_viewers(ended), "user_id", "left")
-    for test, reason in TESTS.items():
-        is_meant = F.col("early") == 0 if test == "early" else F.col("middle" if test == "edges" else test) == 1
-        points = F.col(f"{test}_points")
-        if test in WHOLE:
-            is_like_all = F.coalesce(f"is_like_{test}", F.lit(False)) & F.col("is_witness")
-            is_doubted = F.col("kind").isin(sorted(BROAD)) & ~is_like_all
-            less = F.when(points == INVALID_POINTS, LESS[INVALID_POINTS]).otherwise(LESS[STRONG_HINT_POINTS])
-            points = F.when(is_doubted, less).otherwise(points)
-        yield findings(members.where(is_meant & F.col(f"{test}_points").isNotNull()), reason, points)
+    found_of = F.array_compact(F.array(*(_finding(test) for test in TESTS)))
+    yield members.select(*PLACE, F.explode(found_of).alias("found")).select(*PLACE, "found.*")
+
+
+def _finding(test: str) -> Column:
+    """Return what a test found of a member of a crowd: reason and points; null if nothing."""
+    is_meant = F.col("early") == 0 if test == "early" else F.col("middle" if test == "edges" else test) == 1
+    points = F.col(f"{test}_points")
+    if test in WHOLE:
+        is_like_all = F.coalesce(f"is_like_{test}", F.lit(False)) & F.col("is_witness")
+        is_doubted = F.col("kind").isin(sorted(BROAD)) & ~is_like_all
+        less = F.when(points == INVALID_POINTS, LESS[INVALID_POINTS]).otherwise(LESS[STRONG_HINT_POINTS])
+        points = F.when(is_doubted, less).otherwise(points)
+    finding = F.struct(F.lit(TESTS[test].code).alias("reason"), points.cast("int").alias("points"))
+    return F.when(is_meant & F.col(f"{test}_points").isNotNull(), finding)
 
 
 def _ended(rows: DataFrame, policy: TrafficPolicy) -> DataFrame:

@@ -24,6 +24,7 @@ from batch_layer.reconciling.spark_archive_check import SparkArchiveCheck
 from batch_layer.run.run_ports import RunPorts
 from batch_layer.run.spark_warehouse import SparkWarehouse
 from ingestion.contract.offsets import OffsetVector
+from ingestion.contract.policy import POLICIES
 from ingestion.contract.traits import TraitsKey
 from jobs.local_stack.ports import Ports, free_ports
 from jobs.settings.state_home import state_home
@@ -226,8 +227,9 @@ class MemoryRun:
             SparkMemoryCatalogue(spark=spark),
             MemoryVersions(),
         )
+        settings: dict[str, Any] = {"keys": KEYS, "policies": POLICIES, **others}
         warehouse = SparkWarehouse(
-            spark, log, catalogue, staging=versions.staging, reports=reports, gate=gate, **({"keys": KEYS} | others)
+            spark, log, catalogue, staging=versions.staging, reports=reports, gate=gate, **settings
         )
         speed = MemorySpeed([None] * partition_count)
         return cls(spark, log, speed, versions, catalogue, warehouse, QuietMetrics())

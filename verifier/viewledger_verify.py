@@ -466,6 +466,12 @@ class Found:
     database: sqlite3.Connection
     contents: dict[tuple[str, str], Any] = field(default_factory=dict)
     """(kind, key) → row of the few records that everything rests on: versions, catalogues, contracts, runs."""
+    policies: dict[str, "Policy"] = field(default_factory=dict)
+    """`kind:version` → every policy that was proposed."""
+    in_force: set[str] = field(default_factory=set)
+    """The policies that a second person put in force."""
+    counting: list[tuple[str, int]] = field(default_factory=list)
+    """(first day, version) of every counting policy in force, ascending; none of them before policies were recorded."""
     has_whole_ledger: bool = True
     receipted_count: int = 0
     """Events with a receipt of a day of the period."""
@@ -500,13 +506,14 @@ def check_records(bundle: Bundle, checkpoints: Sequence[Checkpoint], database: s
             raise WrongError(RECORDS, number, f"{name} appears twice") from error
     _leaf_at(None, leaves, found)  # the roots after the last record
     _check_steps(database)
+    _check_policies(found, checkpoints)
     return found
 
 
 def _leaf_at(position: int | None, leaves: "Iterator[Leaf]", found: Found) -> "Leaf | None":
     """Return the first leaf from a position on (None: the end); keep the steps of statements that are skipped.
 
-    A bundle with the whole ledger skips no transaction and no cause of one, except statements.
+    A bundle with the whole ledger skips no transaction and no cause of one, except statements, and no policy.
     """
     for leaf in leaves:
         if position is not None and leaf.position >= position:
@@ -517,8 +524,8 @@ def _leaf_at(position: int | None, leaves: "Iterator[Leaf]", found: Found) -> "L
             found.database.execute("INSERT INTO left_out VALUES (?, ?, ?)", values)
         if leaf.kind == "statement":
             found.database.execute("INSERT OR IGNORE INTO others VALUES (?)", (leaf.key,))
-        is_ledger = leaf.kind in ("transaction", "hold", "payout_batch") or (
-            leaf.kind == "transition" and kind in STEPS
+        is_ledger = leaf.kind in ("transaction", "hold", "payout_batch", "policy") or (
+            leaf.kind == "transition" and (kind in STEPS or kind == "policy")
         )
         if is_ledger and found.has_whole_ledger:
             raise WrongError(LEAVES, leaf.line, f"{leaf.kind} {leaf.key} is not among the records of the bundle")
@@ -548,6 +555,52 @@ def _check_time(number: int, record: dict[str, Any], checkpoints: Sequence[Check
     if before and datetime.fromisoformat(record["recorded_at"]) < checkpoints[before - 1].cut_at:
         text = f"is back-dated: the checkpoint of {checkpoints[before - 1].day} does not cover it"
         raise WrongError(RECORDS, number, f"{record['kind']} {record['key']} {text}")
+
+
+class Policy(NamedTuple):
+    """A version of a policy, by its record."""
+
+    line: int
+    position: int
+    kind: str
+    version: int
+    first_on: str
+
+
+def _remember_policy(found: Found, number: int, record: dict[str, Any]) -> None:
+    row = record["row"]
+    if hashlib.sha256(json.dumps(row["document"], sort_keys=True).encode()).hexdigest() != row["content_hash"]:
+        raise WrongError(RECORDS, number, f"policy {record['key']} is not what its content_hash says")
+    policy = Policy(number, record["position"], row["kind"], int(row["policy_version"]), row["first_on"])
+    found.policies[f"{policy.kind}:{policy.version}"] = policy
+
+
+def _check_policies(found: Found, checkpoints: Sequence[Checkpoint]) -> None:
+    """Check that each policy in force, but for the first of its kind, was signed before the first day that it rules."""
+    for name in sorted(found.in_force & found.policies.keys()):
+        policy = found.policies[name]
+        begins = datetime.fromisoformat(f"{policy.first_on}T00:00:00+00:00")
+        is_covered = any(each.position_end > policy.position and each.cut_at < begins for each in checkpoints)
+        if policy.version > 1 and checkpoints and not is_covered:
+            text = f"rules from {policy.first_on} on, and no checkpoint before that day covers it"
+            raise WrongError(RECORDS, policy.line, f"{policy.kind} policy {policy.version} {text}")
+        if policy.kind == "counting":
+            found.counting.append((policy.first_on, policy.version))
+    found.counting.sort()
+    if found.policies and not found.counting:
+        raise WrongError(RECORDS, 0, "no counting policy is in force by the records of the bundle")
+
+
+def _check_policy(found: Found, event: "Event") -> None:
+    """Check that a counted event was judged by the policy of its day."""
+    if not found.counting:
+        return
+    before = bisect_right(found.counting, event.day, key=lambda each: each[0])
+    ruling = found.counting[before - 1][1] if before else None
+    if event.policy_version != ruling:
+        text = f"of {event.day} was judged by counting policy {event.policy_version}"
+        rules = f"policy {ruling} rules that day" if ruling else "none rules that day"
+        raise WrongError(EVENTS, event.line, f"event {event.event_id} {text}; {rules}")
 
 
 class Leaf(NamedTuple):
@@ -650,10 +703,14 @@ def _remember(found: Found, bundle: Bundle, number: int, record: dict[str, Any])
 
 
 def _remember_cause(found: Found, number: int, record: dict[str, Any]) -> None:
-    """Keep the facts from which transactions, besides those of statements, follow."""
+    """Keep the facts from which transactions, besides those of statements, follow; and the policies."""
     kind, row, database = record["kind"], record["row"], found.database
     if kind == "transition" and row["subject_kind"] in STEPS:
         _follow_step(found, number, row)
+    elif kind == "transition" and row["subject_kind"] == "policy":
+        found.in_force |= {row["subject_id"]} if row["to_state"] == "in_force" else set()
+    elif kind == "policy":
+        _remember_policy(found, number, record)
     elif kind == "hold":
         database.execute("INSERT INTO holds VALUES (?, ?)", (row["hold_id"], json.dumps(row)))
     elif kind == "payout_batch":
@@ -1470,6 +1527,7 @@ def _check_video(
         if found.receipted_count:
             _compare_with_receipts(database, video_id, event)
         if event.outcome == "billable" or event.outcome in NOT_BILLABLE:
+            _check_policy(found, event)
             counted = views.setdefault((event.day, event.country, event.policy_version), [0, 0])
             counted[0] += 1
             counted[1] += event.outcome == "billable"

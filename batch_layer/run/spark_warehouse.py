@@ -54,7 +54,7 @@ from batch_layer.versions.spark_day_changes import day_changes
 from batch_layer.versions.spark_staging import stage
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogPlace, OffsetVector
-from ingestion.contract.policy import POLICIES, CountingPolicy
+from ingestion.contract.policy import CountingPolicy
 from ingestion.contract.version import PublishedVersion
 
 Opened = TypeVar("Opened")
@@ -73,7 +73,7 @@ class SparkWarehouse:
         reports: Path,
         gate: Gate,
         keys: BatchKeys,
-        policies: tuple[CountingPolicy, ...] = POLICIES,
+        policies: tuple[CountingPolicy, ...],
         traffic_rules: TrafficRules = NO_TRAFFIC_RULES,
     ) -> None:
         self._spark, self._source, self._catalogue = spark, source, catalogue

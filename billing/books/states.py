@@ -45,6 +45,7 @@ ALLOWED: Mapping[str, Mapping[str, frozenset[str]]] = {
     "catalogue": _TERMS,
     "contract": _TERMS,
     "bank_account": _TERMS,
+    "policy": _TERMS,
     "late_event": {OPEN: frozenset({"accepted", "rejected"})},
     "conflict": {OPEN: frozenset({FIRST_KEPT})},
 }

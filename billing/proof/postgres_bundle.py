@@ -15,8 +15,8 @@ _STATEMENTS = "SELECT statement_id FROM billing.statements WHERE period_start_on
 _NOTICES = """
     SELECT n.notice_id FROM billing.notices n JOIN billing.statements s USING (statement_id)
     WHERE s.period_start_on = %s AND s.period_end_on = %s"""
-_LEDGER = ("transaction", "hold", "payout_batch")
-_LEDGER_SUBJECTS = ("hold", "payout_batch", "payout")
+_WHOLE = ("transaction", "hold", "payout_batch", "policy")
+_WHOLE_SUBJECTS = ("hold", "payout_batch", "payout", "policy")
 """Kinds of records, and of subjects of transitions, of which a bundle holds all: its reader can check that."""
 
 
@@ -31,7 +31,7 @@ def newest_versions(connect: Connect, period: Period) -> BundleVersions | None:
 
 
 def records_of_period(connect: Connect, period: Period) -> Callable[[Record], bool]:
-    """Return whether a record is one of the period, one that those rest on, or one of the ledger of all periods.
+    """Return whether a record is one of the period, one that those rest on, or one of the ledger or of the policies.
 
     Holds one id per statement of the period.
     """
@@ -57,7 +57,7 @@ def records_of_period(connect: Connect, period: Period) -> Callable[[Record], bo
             return record.key in statements
         if record.kind == "transition":
             kind, _, rest = record.key.partition(" ")
-            return kind in _LEDGER_SUBJECTS or (kind == "statement" and rest.rpartition(" ")[0] in statements)
-        return record.kind in _LEDGER or (record.kind, record.key) in wanted
+            return kind in _WHOLE_SUBJECTS or (kind == "statement" and rest.rpartition(" ")[0] in statements)
+        return record.kind in _WHOLE or (record.kind, record.key) in wanted
 
     return is_wanted

@@ -52,6 +52,7 @@ def _by_number(column: str) -> tuple[str, str]:
 
 _ACCOUNT_KEY = "concat_ws(' ', t.account_version, t.payee_id)"
 _FINDS_ACCOUNT = f"t.payee_id = substr(j.key, strpos(j.key, ' ') + 1) AND {_ACCOUNT_KEY} = j.key"
+_POLICY_KEY = "concat_ws(' ', t.kind, t.policy_version)"
 _TRANSITION_KEY = "concat_ws(' ', t.subject_kind, t.subject_id, t.transition_index)"
 _FINDS_TRANSITION = (
     "t.subject_kind = split_part(j.key, ' ', 1) AND t.subject_id = split_part(j.key, ' ', 2) "
@@ -63,6 +64,7 @@ NOTED = (
     Noted("expired_version", "published.expired_versions", *_by_number("version")),
     Noted("catalogue", "billing.catalogue_versions", *_by_number("catalogue_version")),
     Noted("contract", "billing.rate_cards", *_by_number("contract_version")),
+    Noted("policy", "billing.policies", _POLICY_KEY, f"t.kind = split_part(j.key, ' ', 1) AND {_POLICY_KEY} = j.key"),
     Noted("run", "billing.runs", *_by_text("run_id")),
     Noted(
         "statement",

@@ -1,12 +1,14 @@
-"""Describe what a proposed catalogue or contracts would change, in sentences. Pure."""
+"""Describe what proposed terms would change, in sentences. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from billing.terms.catalogue import Catalogue, Payee
 from billing.terms.contract_document import document_of
 from billing.terms.contracts import Contracts
+from billing.terms.imports import IN_FORCE
 from billing.terms.ownership import SINCE_EVER, WITHOUT_END, OwnerShare
+from billing.terms.policies import StoredPolicy
 
 
 def catalogue_differences(before: Catalogue, after: Catalogue) -> Iterator[str]:
@@ -40,6 +42,18 @@ def contract_differences(before: Contracts | None, after: Contracts) -> Iterator
             yield f"{place} is new: {new[place]}"
         elif old[place] != new[place]:
             yield f"{place} was {old[place]} and is {new[place]}"
+
+
+def policy_differences(policies: Sequence[StoredPolicy], proposed: str) -> Iterator[str]:
+    """Yield a sentence for each value in which a proposed policy, `kind:version`, differs from the one before it."""
+    after = next(each for each in policies if f"{each.kind}:{each.version}" == proposed)
+    in_force = [each for each in policies if each.kind == after.kind and each.state == IN_FORCE]
+    before = in_force[-1].document if in_force else {}
+    yield f"{after.kind} policy {after.version} would rule from {after.first_on} on"
+    for name in sorted(before.keys() | after.document.keys()):
+        was, now = (str(each.get(name)).lower() for each in (before, after.document))
+        if was != now:
+            yield f"{name} was {was} and is {now}"
 
 
 def _payee_differences(payee_id: str, old: Payee | None, new: Payee | None) -> Iterator[str]:

@@ -14,7 +14,7 @@ from billing.terms.file_countries import COUNTRY_ALLOWED, country_in_file
 from billing.terms.file_csv import NEAREST_LOOKED_FOR
 from billing.terms.file_yaml import Place, name_of, read_checked, strict_validator
 from billing.terms.nearest import nearest_sentence
-from ingestion.contract.policy import POLICIES, CountingPolicy
+from ingestion.contract.policy import CountingPolicy
 from ingestion.contract.printable import is_name
 from ingestion.contract.requests import FileRefusedError
 
@@ -25,7 +25,7 @@ Problem = tuple[Place, str]
 
 
 def read_contracts(
-    file: Path, policies: tuple[CountingPolicy, ...] = POLICIES, *, payees: Collection[str] | None = None
+    file: Path, policies: tuple[CountingPolicy, ...], *, payees: Collection[str] | None = None
 ) -> Contracts:
     """Return the contracts of a file; if `payees` are given, every contract must be for one of them.
 

@@ -1,11 +1,11 @@
-"""Read a proposed counting policy (YAML) for a backtest; checked by billing/terms/policy_schema.json."""
+"""Read a proposed counting policy (YAML), checked by billing/terms/policy_schema.json."""
 
 import json
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 
 from billing.terms.file_yaml import read_checked, strict_validator
-from ingestion.contract.policy import CountingPolicy
+from ingestion.contract.policy import CountingPolicy, counting_policy
 
 PROPOSED_VERSION = 0
 """No policy in force has this version."""
@@ -20,11 +20,4 @@ def read_policy(file: Path) -> CountingPolicy:
         FileRefusedError: names every problem.
     """
     document, _ = read_checked(file, _VALIDATOR)
-    return CountingPolicy(
-        version=PROPOSED_VERSION,
-        effective_from_on=date.min,
-        minimum_view_seconds=document["minimum_view_seconds"],
-        billable_per_viewer_max=document["billable_per_viewer_max"],
-        viewer_window=timedelta(hours=document["viewer_window_hours"]),
-        asks_attestation=document.get("asks_attestation", False),
-    )
+    return counting_policy(PROPOSED_VERSION, date.min, {"asks_attestation": False, **document})

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 from billing.errors import UnknownNameError
 from billing.postgres_session import Connect, one_transaction
 from billing.terms.catalogue import Catalogue, Payee, Video
-from billing.terms.differences import catalogue_differences, contract_differences
+from billing.terms.differences import catalogue_differences, contract_differences, policy_differences
 from billing.terms.ownership import OwnerShare
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
+from billing.terms.postgres_policies import PostgresPolicies
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
-KINDS = {"catalogue": "catalogue", "contract": "rates", "bank_account": "account"}
+KINDS = {"catalogue": "catalogue", "contract": "rates", "bank_account": "account", "policy": "policy"}
 """Kind of subject in the database → its name for people, as in `rates:3`."""
 _PROPOSALS = """
     SELECT subject_kind, subject_id, actor, login, reason, moved_at, payee_id, holder_name, account, holder_before,
@@ -116,6 +117,8 @@ class PostgresProposals:
         elif proposal.kind == "contract":
             in_force = store.newest_contracts()
             yield from contract_differences(in_force and in_force[1], store.contracts(int(proposal.subject_id)))
+        elif proposal.kind == "policy":
+            yield from policy_differences(PostgresPolicies(self._connect).all(), proposal.subject_id)
         else:
             now = f"{proposal.account} of {proposal.holder_name}"
             before_text = f"{proposal.account_before} of {proposal.holder_before}"
@@ -151,9 +154,15 @@ def subject_of(proposal_id: str) -> tuple[str, str]:
     Raises:
         UnknownNameError: it does not have the form of such an id.
     """
-    named = re.fullmatch(r"(catalogue|rates):([0-9]{1,18})|account:(\S{1,128}:[0-9]{1,9})", proposal_id, re.ASCII)
+    named = re.fullmatch(
+        r"(catalogue|rates):([0-9]{1,18})|account:(\S{1,128}:[0-9]{1,9})|policy:([a-z_]{1,32}:[0-9]{1,9})",
+        proposal_id,
+        re.ASCII,
+    )
     if named is None:
         raise UnknownNameError(f"{proposal_id!r} is not a proposal; `billing proposals list` lists them")
     if named[3]:
         return "bank_account", named[3]
+    if named[4]:
+        return "policy", named[4]
     return ("catalogue" if named[1] == "catalogue" else "contract"), named[2]

@@ -1,4 +1,4 @@
-"""Compare the catalogues and contracts in PostgreSQL with the hashes that were stored with them."""
+"""Compare the catalogues, contracts and policies in PostgreSQL with the hashes that were stored with them."""
 
 import hashlib
 import json
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from billing.postgres_session import Connect, one_transaction
 from billing.terms.catalogue import Payee, Video, content_hash_of
 from billing.terms.ownership import OwnerShare
+from billing.terms.policies import content_hash
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
@@ -17,6 +18,7 @@ ROWS_READ = 10_000
 
 _CATALOGUES = "SELECT catalogue_version, content_hash FROM billing.catalogue_versions ORDER BY catalogue_version"
 _CONTRACTS = "SELECT contract_version, content_hash, document FROM billing.rate_cards ORDER BY contract_version"
+_POLICIES = "SELECT kind, policy_version, content_hash, document FROM billing.policies ORDER BY kind, policy_version"
 # By code points, as the hash sorts: the server's own collation may differ.
 _PAYEES = """
     SELECT payee_id, name, user_id, country FROM billing.payees WHERE catalogue_version = %s
@@ -42,6 +44,10 @@ def problems_of_stored_terms(connect: Connect) -> Iterator[str]:
             )
             if found != on_record:
                 yield _differs(f"a row of the payees, videos or owners of catalogue {version}", found, on_record)
+        cursor.execute(_POLICIES)
+        for kind, version, on_record, document in cursor.fetchall():
+            if (found := content_hash(document)) != on_record:
+                yield _differs(f"the document of {kind} policy {version}", found, on_record)
         cursor.execute(_CONTRACTS)
         for version, on_record, document in cursor:
             found = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()

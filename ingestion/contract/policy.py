@@ -1,10 +1,16 @@
 """The counting policy: which counted views are billable, by version and effective date.
 
-A change of a value is a new entry with a later `effective_from_on`, never an edit: counts name the version they used.
+A change of a value is a new version with a later first day, never an edit: counts name the version they used. Policies
+are rows of the database (`billing.policies`), which every reader reads.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
+
+COUNTING = "counting"
+"""The kind of these policies among all."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,29 @@ POLICIES: tuple[CountingPolicy, ...] = (
         asks_attestation=False,
     ),
 )
+"""What the database has from its first day on; a test compares them."""
+
+
+def counting_policy(version: int, first_on: date, document: Mapping[str, Any]) -> CountingPolicy:
+    """Return the policy with the values of a document, as `document_of` writes it."""
+    return CountingPolicy(
+        version=version,
+        effective_from_on=first_on,
+        minimum_view_seconds=document["minimum_view_seconds"],
+        billable_per_viewer_max=document["billable_per_viewer_max"],
+        viewer_window=timedelta(hours=document["viewer_window_hours"]),
+        asks_attestation=document["asks_attestation"],
+    )
+
+
+def document_of(policy: CountingPolicy) -> dict[str, Any]:
+    """Return the values of a policy, without its version and first day, as its record has them."""
+    return {
+        "minimum_view_seconds": policy.minimum_view_seconds,
+        "billable_per_viewer_max": policy.billable_per_viewer_max,
+        "viewer_window_hours": policy.viewer_window // timedelta(hours=1),
+        "asks_attestation": policy.asks_attestation,
+    }
 
 
 def policy_on(day: date, policies: tuple[CountingPolicy, ...] = POLICIES) -> CountingPolicy:

@@ -86,6 +86,16 @@ class DatabaseRule(Enum):
         "Let a second person approve the account with `billing proposals approve`",
     )
     LIMITS_BY_ANOTHER = "VL106", "A login that may bill does not set approval limits", "Use a login that may not bill"
+    POLICY_TO_COME = (
+        "VL107",
+        "A policy is proposed and put in force before its first day begins, which is after that of the one before it",
+        "Propose it for a later day",
+    )
+    POLICY_COVERED = (
+        "VL108",
+        "A policy is covered by a signed checkpoint before it comes into force",
+        "Approve it after the next `billing proof checkpoint`, of which each day has one",
+    )
     ANOTHER_LOGIN = (
         "VL201",
         "The login that made something does not approve it",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from batch_layer.archive.kafka_log_ends import KafkaLogEnds
 from batch_layer.errors import RefusedError
 from batch_layer.judging.postgres_late_decisions import PostgresLateDecisions
+from batch_layer.judging.postgres_policies import counting_policies
 from batch_layer.reconciling.postgres_reconciliations import PostgresReconciliations
 from batch_layer.run.ports import Warehouse
 from batch_layer.run.prometheus_batch_metrics import PrometheusBatchMetrics
@@ -133,6 +134,7 @@ def _warehouse(chosen: BatchSettings, spark: "SparkSession", log_base: int) -> W
         reports=chosen.reports,
         gate=gx_gate.judge,
         keys=chosen.keys,
+        policies=counting_policies(chosen.postgres_url),
     )
 
 

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -516,3 +516,23 @@ def test_an_import_that_moves_money_waits_until_another_login_approves_it(
     assert scene.document("proposals", "list") == {"proposals": []}
     assert scene.run("proposals", "show", "--proposal", waiting["proposal"])[0] == ExitCode.BAD_INPUT
     assert scene.run("proposals", "refuse", "--proposal", "catalogue:x", "--reason", "r")[0] == ExitCode.BAD_INPUT
+
+
+def test_a_policy_is_proposed_by_a_file_and_listed(scene: Scene, tmp_path: Path) -> None:
+    file, first_on = tmp_path / "policy.yaml", (datetime.now(UTC) + timedelta(days=9)).date()
+    file.write_text("minimum_view_seconds: 40\nbillable_per_viewer_max: 3\nviewer_window_hours: 12\n")
+    words = ["policies", "propose", f"--policy={file}", f"--first-on={first_on}", "--actor=max"]
+    made = scene.document(*words)
+    assert made == {"proposal": "policy:counting:2", "version": 2, "new": True, "first_on": str(first_on)}
+    code, out, _ = scene.run(*words)
+    assert (code, out.splitlines()[0]) == (ExitCode.OK, f"counting policy 2 is proposed already from {first_on} on")
+    first, second = scene.document("policies", "list")["policies"]
+    assert (first["version"], first["first_on"], first["state"]) == (1, "1970-01-01", "in_force")
+    assert (second["state"], second["actor"], second["document"]["minimum_view_seconds"]) == ("proposed", "max", 40)
+    assert "minimum_view_seconds 40, viewer_window_hours 12" in scene.run("policies", "list")[1]
+    shown = scene.document("proposals", "show", "--proposal", "policy:counting:2")
+    assert "billable_per_viewer_max was 4 and is 3" in shown["differences"]
+    code, _, error = scene.run("policies", "propose", f"--policy={file}", "--first-on=2026-01-01", "--actor=max")
+    assert (code, "(VL107)" in error) == (ExitCode.REFUSED, True)
+    file.write_text("minimum_view_seconds: -1\nbillable_per_viewer_max: 3\nviewer_window_hours: 12\n")
+    assert scene.run(*words)[0] == ExitCode.BAD_INPUT

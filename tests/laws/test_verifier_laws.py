@@ -343,9 +343,36 @@ def to_another_payee(value: dict) -> bool:  # type: ignore[type-arg]
     return True
 
 
+def with_later_policy(value: dict) -> bool:  # type: ignore[type-arg]
+    """Let the policy that judged the month begin within it."""
+    if value["kind"] != "policy":
+        return False
+    value["row"]["first_on"] = "2026-10-31"
+    return True
+
+
+def with_other_values(value: dict) -> bool:  # type: ignore[type-arg]
+    """Change a value of a policy, and not its hash."""
+    if value["kind"] != "policy":
+        return False
+    value["row"]["document"]["minimum_view_seconds"] = 31
+    return True
+
+
+def not_in_force(value: dict) -> bool:  # type: ignore[type-arg]
+    """Let nobody have approved the policy."""
+    if value["kind"] != "transition" or value["row"]["subject_kind"] != "policy":
+        return False
+    value["row"]["to_state"] = "refused"
+    return True
+
+
 @pytest.mark.parametrize(
     ("change", "answer"),
     [
+        (with_later_policy, "was judged by counting policy 1; none rules that day"),
+        (with_other_values, "policy counting 1 is not what its content_hash says"),
+        (not_in_force, "no counting policy is in force"),
         (as_another_kind, "is not what its key statement:"),
         (with_other_causes, "the causes of statement .* add up to"),
         (to_another_payee, r"\w"),
@@ -369,6 +396,36 @@ def test_what_is_posted_or_told_against_the_rules_is_found_even_when_it_was_sign
                 verifier.verify(tmp_path / "bundle", key.public_key, [])
             found += 1
     assert found
+
+
+@pytest.mark.parametrize(
+    ("first_on", "answer"),
+    [
+        ("2026-10-02", "policy 2 rules that day|no checkpoint before that day covers it"),
+        ("2026-11-02", "counting policy 2 rules from 2026-11-02 on, and no checkpoint before that day covers it"),
+        ("2026-11-05", None),
+    ],
+)
+def test_a_policy_that_was_signed_after_it_began_is_found(
+    first_on: str, answer: str | None, tmp_path: Path, key: SigningKey
+) -> None:
+    month = random_month(5)
+    last, policy = month.records[-1], next(each for each in month.records if each.kind == "policy")
+    row = json.loads(policy.content)["row"] | {"policy_version": 2, "first_on": first_on}
+    step = {"subject_kind": "policy", "subject_id": "counting:2", "transition_index": 1, "actor": "chris"}
+    step |= {"from_state": "proposed", "to_state": "in_force"}
+    place = {"recorded_at": last.recorded_at}
+    records = [
+        *month.records,
+        record_of(last.position + 1, "policy", "counting 2", row=row, children={}, **place),
+        record_of(last.position + 2, "transition", "policy counting:2 1", row=step, children={}, **place),
+    ]
+    replace(month, records=records).write(tmp_path / "bundle", signed(records, key, len(records)))
+    if answer is None:
+        verifier.verify(tmp_path / "bundle", key.public_key, [])
+        return
+    with pytest.raises(verifier.WrongError, match=answer):
+        verifier.verify(tmp_path / "bundle", key.public_key, [])
 
 
 def test_a_video_that_is_paid_beyond_the_whole_is_found_even_when_everything_was_signed(

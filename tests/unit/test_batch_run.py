@@ -381,7 +381,8 @@ def test_an_upgrade_whose_result_is_wrong_publishes_nothing(failures: list[str],
 def test_a_version_without_any_event_was_judged_by_no_catalogue() -> None:
     nothing: Any = None
     catalogue = MemoryCatalogue([{}, {}])
-    warehouse = SparkWarehouse(nothing, nothing, catalogue, staging=nothing, reports=Path(), gate=nothing, keys=nothing)
+    others: dict[str, Any] = dict.fromkeys(("staging", "gate", "keys"))
+    warehouse = SparkWarehouse(nothing, nothing, catalogue, reports=Path(), policies=(), **others)
     version = published(1, 0).versions.published[0]
     assert warehouse.has_newer_catalogue(version)
     assert not warehouse.has_newer_catalogue(replace(version, day_rules={DAY: DayRules(1, 2)}))

@@ -8,6 +8,7 @@ import pytest
 from billing.terms.contract_document import content_hash, contracts_from, document_of
 from billing.terms.contracts import AdRate, Contracts, RateForm, StatementTerms
 from billing.terms.file_contracts import read_contracts
+from ingestion.contract.policy import POLICIES
 from ingestion.contract.requests import FileRefusedError
 from tests.billing_fakes import card_of, contracts_of
 
@@ -46,7 +47,7 @@ RATE = "rate_per_thousand_micros: {default: 1_000_000, by_country: {NO: 7, US: 0
 
 def contracts_from_text(folder: Path, text: str) -> Contracts:
     (folder / "rates.yaml").write_text(text)
-    return read_contracts(folder / "rates.yaml")
+    return read_contracts(folder / "rates.yaml", POLICIES)
 
 
 def contract_problems(folder: Path, text: str) -> list[str]:
@@ -61,7 +62,7 @@ def test_rates_are_read_and_norway_is_a_country(tmp_path: Path) -> None:
 
 
 def test_the_sample_rates_are_good() -> None:
-    assert read_contracts(PROJECT / "deploy" / "sample" / "rates.yaml").currency == "USD"
+    assert read_contracts(PROJECT / "deploy" / "sample" / "rates.yaml", POLICIES).currency == "USD"
 
 
 @pytest.mark.parametrize(
@@ -241,8 +242,8 @@ def test_two_contracts_for_everybody_else_or_of_one_name_are_refused(tmp_path: P
 def test_a_contract_for_somebody_who_is_not_there_is_refused_with_the_nearest_name(tmp_path: Path) -> None:
     (tmp_path / "rates.yaml").write_text(FULL)
     with pytest.raises(FileRefusedError) as caught:
-        read_contracts(tmp_path / "rates.yaml", payees={"ann", "bobby"})
+        read_contracts(tmp_path / "rates.yaml", POLICIES, payees={"ann", "bobby"})
     (problem,) = caught.value.problems
     answer = "line 9, contracts[1].payees[0]: 'bob' is not in the catalogue; the nearest that is there is 'bobby'"
     assert problem == f"{tmp_path}/rates.yaml, {answer}"
-    assert read_contracts(tmp_path / "rates.yaml", payees={"ann", "bob"}).contract_for("bob")
+    assert read_contracts(tmp_path / "rates.yaml", POLICIES, payees={"ann", "bob"}).contract_for("bob")

@@ -16,6 +16,7 @@ from billing.rating.view_chain import view_chain
 from billing.terms.catalogue import Catalogue, Payee, Video
 from billing.terms.file_contracts import read_contracts
 from billing.terms.ownership import SINCE_EVER, WITHOUT_END, OwnerShare, whole_share
+from ingestion.contract.policy import POLICIES
 from ingestion.contract.version import DayRules
 from tests.billing_fakes import OCTOBER, Count, FakeSettledViews, published, run_of
 
@@ -48,7 +49,7 @@ def bill_of_ann(folder: Path) -> PayeeBill:
         )
         for video, day, country, duplicates, views, billable, ads in table("| video | event day |")
     ]
-    attribution = Attribution(OCTOBER, CATALOGUE, read_contracts(folder / "rates.yaml"))
+    attribution = Attribution(OCTOBER, CATALOGUE, read_contracts(folder / "rates.yaml", POLICIES))
     ann, ben = rate_period(FakeSettledViews(counts, published()).pieces(attribution), attribution)
     assert (ann.payee_id, ben.payee_id) == ("ann", "ben")
     return ann

@@ -4,6 +4,7 @@ import click
 
 from jobs.command_line.frame import Command, CommandGroup
 from jobs.command_line.options import JSON, actor, flag, number, option, path, reason
+from jobs.command_line.values import Day
 
 WORK = "jobs.commands.billing"
 COUNT_MAX = 2**31 - 1
@@ -32,12 +33,27 @@ CATALOGUE = CommandGroup(
     ),
 )
 
+POLICIES = CommandGroup(
+    "policies",
+    "the counting policy: its versions, and the proposal of the next one",
+    Command("list", f"{WORK}.policies:list_policies", "list every version with its first day and values", JSON),
+    Command(
+        "propose",
+        f"{WORK}.policies:propose_policy",
+        "propose the next version of the counting policy",
+        path("--policy", "its values, as for `billing backtest`", metavar="YAML", required=True),
+        option("--first-on", "the first event day that it rules; it has not begun", type=Day(), required=True),
+        actor("who proposes it; another person approves it"),
+        JSON,
+    ),
+)
+
 _PROPOSALS = click.Option(
     ["--proposal"], multiple=True, required=True, metavar="ID", help="as `list` shows it; may be repeated"
 )
 PROPOSALS = CommandGroup(
     "proposals",
-    "catalogues, rates and bank accounts that wait for a second person",
+    "catalogues, rates, policies and bank accounts that wait for a second person",
     Command("list", f"{WORK}.proposals:list_proposals", "list the imports that wait for a second person", JSON),
     Command(
         "show",

@@ -11,6 +11,7 @@ from billing.terms.contracts import Contracts
 from billing.terms.file_contracts import read_contracts
 from billing.terms.file_policies import read_policy
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
+from billing.terms.postgres_policies import PostgresPolicies
 from ingestion.contract.periods import Period
 from ingestion.contract.policy import CountingPolicy
 from ingestion.contract.requests import FileRefusedError
@@ -31,7 +32,8 @@ def backtest_period(
         raise CommandError("nothing to compare with; give --contract, --policy, or both", ExitCode.BAD_INPUT)
     period = period
     store = PostgresCatalogueStore(billing_connector(environ))
-    contracts, counting = _read_files(contract, policy, store)
+    policies = PostgresPolicies(billing_connector(environ)).counting()
+    contracts, counting = _read_files(contract, policy, store=store, policies=policies)
     terms = terms_of(period, None, store)
     attribution, contract_version = terms.attribution, terms.contract_version
     currency = attribution.contracts.currency
@@ -61,14 +63,18 @@ def backtest_period(
 
 
 def _read_files(
-    contract: Path | None, policy: Path | None, store: PostgresCatalogueStore
+    contract: Path | None,
+    policy: Path | None,
+    *,
+    store: PostgresCatalogueStore,
+    policies: tuple[CountingPolicy, ...],
 ) -> tuple[Contracts | None, CountingPolicy | None]:
     """Read both files before anything is computed, so that the errors of both are reported together."""
     problems: list[str] = []
     contracts = counting = None
     try:
         if contract is not None:
-            contracts = read_contracts(contract, payees=store.newest_payees())
+            contracts = read_contracts(contract, policies, payees=store.newest_payees())
     except FileRefusedError as error:
         problems += error.problems
     try:

@@ -10,6 +10,7 @@ from billing.terms.file_catalogue import read_catalogue
 from billing.terms.file_contracts import read_contracts
 from billing.terms.imports import PROPOSED, Imported, ImportOrder
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
+from billing.terms.postgres_policies import PostgresPolicies
 from ingestion.contract.requests import FileRefusedError
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
@@ -83,7 +84,8 @@ def _read_files(
     if rates is not None:
         try:
             # Payees that could not be read are named already; those of the contracts are not named for it again.
-            contracts = read_contracts(rates, payees=None if problems else _payees(catalogue, store))
+            policies = PostgresPolicies(billing_connector(environ)).counting()
+            contracts = read_contracts(rates, policies, payees=None if problems else _payees(catalogue, store))
         except FileRefusedError as error:
             problems += error.problems
     if problems:

@@ -77,11 +77,12 @@ class Findings:
 
 def check(*, files: Sequence[Path], keys: Path | None, as_json: bool) -> ExitCode:
     """Return OK if nothing is wrong; DIFFERENCE for an event that is not as receipted, BAD_INPUT for unusable lines."""
-    environ = settings.environment("PIPELINE")
-    read_signed = read_signed_reader(environ, keys)
-    chosen, findings = BatchSettings.from_environ(environ), Findings(is_printed=not as_json)
+    findings = Findings(is_printed=not as_json)
     with ExitStack() as closed:
+        # what the user typed is checked before what the environment lacks
         opened = [(str(file), closed.enter_context(_opened(file))) for file in files]
+        environ = settings.environment("PIPELINE")
+        read_signed, chosen = read_signed_reader(environ, keys), BatchSettings.from_environ(environ)
         chunks = _chunks(opened, read_signed, findings)
         first = next(chunks, None)
         if first is None:

@@ -142,6 +142,7 @@ class DayJudging:
         return (
             events.select(*PLACE, *_SENT, F.coalesce(F.size("ad_types"), F.lit(0)).alias("ad_count"))
             .join(persons, PLACE, "left")
+            .withColumn("ad_seconds", F.coalesce("ad_seconds", F.lit(0)))
             .join(videos.lengths, "video_id", "left")
             .join(payees_on(videos.owners, days), ["video_id", "event_day"], "left")
         )

@@ -32,7 +32,7 @@ class TrafficRules:
     def version_on(self, day: date) -> int:
         """Return the version of the policy that rules a new event day; 0 if there is none."""
         in_force = [each for each in self.policies if each.effective_from_on <= day]
-        return max(in_force, key=lambda each: each.effective_from_on).version if in_force else 0
+        return max(in_force, key=lambda each: (each.effective_from_on, each.version)).version if in_force else 0
 
 
 NO_TRAFFIC_RULES = TrafficRules()

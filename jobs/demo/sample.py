@@ -11,6 +11,8 @@ from jobs.exit_codes import ExitCode
 SAMPLE_FILE = Path(__file__).parents[2] / "deploy" / "sample" / "trending_daily_views.csv"
 DAY_COUNT = 32
 DAYS_BEFORE_TODAY = 2
+RULED_DAYS = 1
+"""The rules of the day judge this many of the last days: each takes some seconds, however few events it has."""
 
 
 @dataclass(frozen=True)

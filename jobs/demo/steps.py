@@ -22,13 +22,14 @@ from jobs.demo.observation import (
     wait_until_served,
 )
 from jobs.demo.platform import platform_of
-from jobs.demo.sample import DAY_COUNT, DAYS_BEFORE_TODAY
+from jobs.demo.sample import DAY_COUNT, DAYS_BEFORE_TODAY, RULED_DAYS
 from jobs.demo.senders import NOTHING_SENT, DirectProducer, Players, Sent, paced
 from jobs.demo.traffic import Message, Traffic
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.local_stack.stack import LocalStack
 from jobs.settings.declared.listening import API_PORT, COLLECTOR_PORT
+from jobs.settings.declared.pipeline import TRAFFIC_RULED_FROM
 from jobs.settings.declared.servers import KAFKA_BOOTSTRAP
 from jobs.wiring.pseudonyms import read_pseudonym_key
 
@@ -59,17 +60,21 @@ class Demo:
 
     def run(self, traffic: Traffic, today: date) -> list[ComparedRow]:
         """Send everything with two batch runs in between, bill, and compare every number with the truth."""
+        # for this stack the days of the sample have not begun, so rules of the day can judge them
+        ruled_from = today - timedelta(days=DAYS_BEFORE_TODAY + RULED_DAYS - 1)
+        self.environment = {**self.environment, TRAFFIC_RULED_FROM.name: ruled_from.isoformat()}
         try:
             run_command(write_catalogue(traffic, self.stack.folder), self.environment, self._logs)
-            settled = self._settle(traffic)
-            self._bill_while_traffic_goes_on(traffic, today)
+            period = Period(today - timedelta(days=DAY_COUNT + 1), today - timedelta(days=DAYS_BEFORE_TODAY - 1))
+            settled = self._settle(traffic, period)
+            self._bill_while_traffic_goes_on(traffic, period)
         finally:
             self._players.close()
             self._producer.close()
         return self._compare(traffic, settled)
 
-    def _settle(self, traffic: Traffic) -> Mapping[str, Any]:
-        """Return the result of the second batch run, which settles the first two phases."""
+    def _settle(self, traffic: Traffic, period: Period) -> Mapping[str, Any]:
+        """Return the result of the second batch run, which settles the first two phases and judges their days."""
         half = len(traffic.messages[2]) // 2
         self._send(traffic.messages[1], "first part")
         self._wait_until_counted("first part")
@@ -79,10 +84,10 @@ class Demo:
         self._published(first.result())
         self._send(traffic.messages[2][half:], "third part")
         self._wait_until_counted("third part")
-        return self._published(run_command(["batch", "run"], self.environment, self._logs))
+        words = ["batch", "run", "--judge-period", str(period)]
+        return self._published(run_command(words, self.environment, self._logs))
 
-    def _bill_while_traffic_goes_on(self, traffic: Traffic, today: date) -> None:
-        period = Period(today - timedelta(days=DAY_COUNT + 1), today - timedelta(days=DAYS_BEFORE_TODAY - 1))
+    def _bill_while_traffic_goes_on(self, traffic: Traffic, period: Period) -> None:
         words = ["billing", "run", "--period", str(period), "--actor", "demo"]
         billing = RunningCommand.start(words, self.environment, self._logs)
         self.tell(f"billing run of {period} started; live traffic goes on")

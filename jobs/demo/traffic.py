@@ -11,11 +11,13 @@ import uuid
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
+from zlib import crc32
 
 from jobs.demo.agents import PLAYERS, ROBOTS
-from jobs.demo.sample import VideoDay
+from jobs.demo.sample import RULED_DAYS, VideoDay
+from jobs.demo.shuffling import shuffle_in_windows
 
 PHASES = (1, 2, 3)
 """1 is settled by the first batch run, 2 by the second, 3 stays provisional."""
@@ -23,6 +25,8 @@ LAST_SETTLED_PHASE = 2
 VIEWER_COUNT = 60_000
 COUNTRIES = ("US", "DE", "GB", "BR", "IN", "FR", "JP", "MX", None)
 COUNTRY_WEIGHTS = (30, 12, 12, 11, 15, 7, 6, 5, 2)
+COUNTRY_OF = tuple(name for name, of_100 in zip(COUNTRIES, COUNTRY_WEIGHTS, strict=True) for _ in range(of_100))
+"""The country of a viewer, by the last two digits of the viewer's number: people seldom travel within a day."""
 DEVICES = ("mobile", "desktop", "tv", "tablet", None)
 DEVICE_WEIGHTS = (50, 25, 15, 8, 2)
 SHORT_VIDEO_SECONDS = 20
@@ -94,7 +98,7 @@ class _Maker:
     def event(self, video_id: str, happened_at: datetime) -> dict[str, Any]:
         """Return an eligible view of a viewer who watches this video for the first time."""
         self.viewers[video_id] += 1
-        viewer = (self.viewers[video_id] * 7919 + len(video_id)) % VIEWER_COUNT
+        viewer = (self.viewers[video_id] * 7919 + crc32(video_id.encode())) % VIEWER_COUNT
         event: dict[str, Any] = {
             "event_id": str(uuid.UUID(int=self.rng.getrandbits(128), version=4)),
             "video_id": video_id,
@@ -107,11 +111,8 @@ class _Maker:
             "referrer": "https://example.com/watch",
             "user_agent": self.rng.choice(PLAYERS),
         }
-        for name, values, weights in (
-            ("geo_location", COUNTRIES, COUNTRY_WEIGHTS),
-            ("device_type", DEVICES, DEVICE_WEIGHTS),
-        ):
-            chosen = self.rng.choices(values, weights)[0]
+        device = self.rng.choices(DEVICES, DEVICE_WEIGHTS)[0]
+        for name, chosen in (("geo_location", COUNTRY_OF[viewer % 100]), ("device_type", device)):
             if chosen is not None:
                 event[name] = chosen
         return event
@@ -167,7 +168,17 @@ class _Maker:
         """Send a view of a robot, straight to Kafka: over HTTP the agent is that of the request."""
         event = self.event(video_day.video_id, datetime.combine(video_day.day, time(12), UTC))
         event["user_agent"] = self.rng.choice(ROBOTS)
-        self.messages[phase].append(Message(phase, False, video_day.video_id, event))
+        self._invalid(phase, event)
+
+    def tireless_viewer(self, name: str, day: date) -> None:
+        """Let one viewer watch four videos of twelve hours on one day, which a rule of the day finds."""
+        for hour, video_id in enumerate(self.rng.sample(sorted(self.channel_of), 4)):
+            event = self.event(video_id, datetime.combine(day, time(hour), UTC))
+            viewer = {"user_id": name, "view_duration": 43_200, "geo_location": "US"}
+            self._invalid(self.rng.choice((1, 2)), event | viewer)
+
+    def _invalid(self, phase: int, event: dict[str, Any]) -> None:
+        self.messages[phase].append(Message(phase, False, event["video_id"], event))
         self.truth.sent_to_kafka += 1
         self.expect(phase, "invalid_traffic")
 
@@ -209,8 +220,10 @@ def make_traffic(video_days: Sequence[VideoDay], *, event_count: int, now: datet
     # not on the last day: their nights would reach beyond the days that are billed
     for index, video_day in enumerate(rng.sample([each for each in video_days if each.day < last_day], 30)):
         maker.fan_views(f"fan-{index}", datetime.combine(video_day.day, time(), UTC), video_day.video_id)
+    for index in range(10 * RULED_DAYS):
+        maker.tireless_viewer(f"tireless-{index}", last_day - timedelta(days=index % RULED_DAYS))
     for messages in maker.messages.values():
-        _shuffle_in_windows(rng, messages)
+        shuffle_in_windows(rng, messages)
     return Traffic(maker.messages, maker.truth, maker.channel_of, maker.short_videos)
 
 
@@ -280,18 +293,6 @@ def _unusable(maker: _Maker, plain_count: int) -> None:
                 happened_at = datetime.combine(video_day.day, time(12), UTC)
                 event = maker.event(video_day.video_id, happened_at)
                 maker.refuse(phase, maker.broken(event), video_day.video_id)
-
-
-def _shuffle_in_windows(rng: random.Random, messages: list[Message]) -> None:
-    """Spread repeats and oddities over the phase; plain views stay roughly in order of their days."""
-    positions = {id(message): index for index, message in enumerate(messages)}
-    span = max(1, len(messages))
-    keyed: list[tuple[float, Message]] = [
-        (positions[id(message)] + rng.uniform(0, 0.05) * span, message) for message in messages
-    ]
-    rng.shuffle(keyed)
-    keyed.sort(key=lambda pair: pair[0])
-    messages[:] = [message for _, message in keyed]
 
 
 def compact(event: dict[str, Any]) -> bytes:

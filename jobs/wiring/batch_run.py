@@ -30,6 +30,7 @@ from jobs.wiring.dated_lists import check_agent_lists
 from jobs.wiring.hdfs_check import check_hdfs
 from jobs.wiring.kafka_record_batches import read_every_batch
 from jobs.wiring.reconcile_ports import note_reconciled, reconcile_ports
+from jobs.wiring.traffic_rules import traffic_rules
 from speed_layer.redis_segment_store import RedisSegmentStore
 
 if TYPE_CHECKING:
@@ -133,6 +134,7 @@ def _warehouse(chosen: BatchSettings, spark: "SparkSession", log_base: int) -> W
         staging=PostgresStaging(chosen.postgres_url),
         reports=chosen.reports,
         gate=gx_gate.judge,
+        traffic_rules=traffic_rules(chosen.traffic_ruled_from),
         keys=chosen.keys,
         policies=counting_policies(chosen.postgres_url),
     )

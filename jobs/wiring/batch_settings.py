@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 from batch_layer.judging.batch_keys import BatchKeys
@@ -13,7 +13,7 @@ from jobs.exit_codes import ExitCode
 from jobs.resilience.failpoints import Failpoints
 from jobs.settings.declared import spark
 from jobs.settings.declared.billing import ALLOWED_LATENESS_HOURS
-from jobs.settings.declared.pipeline import STATE_DIR, TRAITS_KEY
+from jobs.settings.declared.pipeline import STATE_DIR, TRAFFIC_RULED_FROM, TRAITS_KEY
 from jobs.settings.declared.servers import (
     HDFS_URL,
     KAFKA_BOOTSTRAP,
@@ -46,6 +46,7 @@ class BatchSettings:
     failpoints: Failpoints
     allowed_lateness: timedelta
     """How long after the end of a day its traffic is judged, as in billing."""
+    traffic_ruled_from: date | None = None
 
     def __repr__(self) -> str:
         return f"BatchSettings(bootstrap={self.bootstrap}, topic={self.topic}, hdfs_url={self.hdfs_url}, …)"
@@ -82,6 +83,7 @@ class BatchSettings:
             ),
             failpoints=Failpoints("batch", environ),
             allowed_lateness=timedelta(hours=ALLOWED_LATENESS_HOURS.read(environ)),
+            traffic_ruled_from=TRAFFIC_RULED_FROM.read_if_set(environ),
         )
 
 

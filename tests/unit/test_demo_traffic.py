@@ -1,20 +1,29 @@
 """The demo's traffic through the collector's rules and the counting rule: its truth holds, with plays and without."""
 
-from collections import Counter
-from datetime import UTC, datetime, timedelta
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from batch_layer.traffic.day_events import DayEvent
+from batch_layer.traffic.day_rules import day_outcomes
+from batch_layer.traffic.traffic_policy import POLICIES
 from ingestion.contract.attestation import Attested, attestation_of
-from ingestion.contract.counting import Received, Verdict, settle
+from ingestion.contract.counting import Received, Verdict, day_of, settle
+from ingestion.contract.day_traffic import JudgedTraffic, TrafficOutcome
 from ingestion.contract.decoding import decode_view_event
-from ingestion.contract.event import RejectedEvent
+from ingestion.contract.event import Reason, RejectedEvent, ViewEvent
+from ingestion.contract.event_contracts import NEWEST
+from ingestion.contract.offsets import LogPlace
+from ingestion.contract.priced_fields import country_by
+from ingestion.contract.traits import TraitsKey, traits_of
 from ingestion.intake import Origin, admit, arrival
 from jobs.demo.command import make_sample_traffic
 from jobs.demo.encoding import encode_for_http, encode_for_kafka
 from jobs.demo.platform import platform_of
-from jobs.demo.traffic import LAST_SETTLED_PHASE, PHASES
+from jobs.demo.traffic import LAST_SETTLED_PHASE, PHASES, SHORT_VIDEO_SECONDS, Traffic
 from jobs.local_stack.ports import fixed_ports
 from jobs.local_stack.profile import Profile
 from jobs.wiring.attestations import read_attestation_keys
@@ -38,7 +47,7 @@ def test_the_truth_of_the_demo_is_what_the_rules_say_of_its_messages(environment
     attestation_keys = read_attestation_keys(environment)
     sent_at = NOW + timedelta(seconds=30)
     came = arrival(sent_at, Origin("192.0.2.0/24", None), broker_time=sent_at)
-    log, refused, attested = list[Received](), 0, Counter[Attested]()
+    log, refused, attested, values = list[Received](), 0, Counter[Attested](), list[bytes]()
     for phase in PHASES:
         for message in traffic.messages[phase]:
             if message.over_http:
@@ -51,15 +60,58 @@ def test_the_truth_of_the_demo_is_what_the_rules_say_of_its_messages(environment
                 value = encode_for_kafka(message, key)
             attested[attestation_of(value, attestation_keys)] += 1
             log.append(Received(phase, len(log), sent_at, decode_view_event(value)))
+            values.append(value)
     assert refused == traffic.truth.refused_by_collector
     assert attested.keys() == {Attested.YES, Attested.NO}
     assert attested[Attested.YES] > EVENTS / 3
-    settled = {place: outcome for place, outcome in settle(log, {}).items() if place[0] <= LAST_SETTLED_PHASE}
+    log = [each for each in log if each.partition <= LAST_SETTLED_PHASE]
+    judged = judged_traffic(log, values, traffic)
+    assert {outcome for outcome, _ in judged.outcomes.values()} == {TrafficOutcome.INVALID}, "nothing is for review"
+    assert {reason.code for _, reason in judged.outcomes.values()} <= {"more_hours_than_a_day", "plays_at_once"}
+    settled = settle(log, {}, traffic=judged)
     assert Counter(each.verdict.value for each in settled.values()) == traffic.truth.settled_verdicts
     views: Counter[str] = Counter()
     for received in log:
-        place = (received.partition, received.offset)
-        if place in settled and settled[place].verdict is Verdict.COUNTED:
+        if settled[received.partition, received.offset].verdict is Verdict.COUNTED:
             assert not isinstance(received.decoded, RejectedEvent)
             views[received.decoded.video_id] += 1
     assert views == traffic.truth.settled_views
+
+
+def judged_traffic(log: Sequence[Received], values: Sequence[bytes], traffic: Traffic) -> JudgedTraffic:
+    """Let the plain model of the day rules judge every day of the log."""
+    by_day: defaultdict[date, list[DayEvent]] = defaultdict(list)
+    counted = settle(log, {})
+    for received, value in zip(log, values, strict=False):
+        place, event = (received.partition, received.offset), received.decoded
+        if isinstance(event, ViewEvent) and counted[place].verdict is Verdict.COUNTED:
+            by_day[day_of(event.timestamp)].append(day_event(place, event, value, traffic))
+    outcomes = {
+        (each.partition, each.offset): (TrafficOutcome(each.outcome), Reason(each.reason, ""))
+        for day in sorted(by_day)
+        for each in day_outcomes([*by_day.get(day - timedelta(days=1), ()), *by_day[day]], day, POLICIES[0])
+    }
+    return JudgedTraffic(outcomes)
+
+
+def day_event(place: LogPlace, event: ViewEvent, value: bytes, traffic: Traffic) -> DayEvent:
+    """Return an event as the day rules read it."""
+    day = day_of(event.timestamp)
+    traits = traits_of(event, value, (day - date(1970, 1, 1)).days, TraitsKey(b"k" * 32))
+    return DayEvent(
+        *place,
+        event_id=str(event.event_id),
+        event_day=day,
+        happened_at=event.timestamp,
+        video_id=event.video_id,
+        payee_id=traffic.channel_of.get(event.video_id),
+        length_seconds=SHORT_VIDEO_SECONDS if event.video_id in traffic.short_videos else None,
+        user_id=event.user_id,
+        session_id=event.session_id,
+        view_duration=event.view_duration,
+        revenue_eligible=event.revenue_eligible,
+        country=country_by(NEWEST, event),
+        device_type=event.device_type,
+        ad_count=0,
+        **traits._asdict(),
+    )

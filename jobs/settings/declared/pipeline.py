@@ -1,5 +1,6 @@
 """Settings of receiving, counting and judging events: the collector, the speed layer, batch runs, the SQL server."""
 
+from jobs.settings.day_kind import EventDay
 from jobs.settings.kinds import Flag, LocalPath, Text, Whole
 
 PSEUDONYM_KEY = Text(
@@ -18,6 +19,13 @@ TRAITS_KEY = Text(
     pattern="([0-9a-fA-F]{2}){32,}",
     form="an even number of hexadecimal digits, at least 64",
     is_secret=True,
+)
+TRAFFIC_RULED_FROM = EventDay(
+    "VIEWLEDGER_TRAFFIC_RULED_FROM",
+    read_by="batch, `run batch`",
+    meaning="the first event day whose traffic the rules of the day judge; a day that was counted before keeps what it "
+    "began with",
+    without="no new day is judged",
 )
 PLAY_KEYS_FILE = LocalPath(
     "VIEWLEDGER_PLAY_KEYS_FILE",

@@ -9,7 +9,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from batch_layer.archive.archive_files import ArchivedFile, Hours, RecordedFile, by_place
+from batch_layer.archive.removals import Removal, Removals, with_removed
 from batch_layer.errors import RefusedError
+from batch_layer.lake.content import Content, Place
 from batch_layer.reconciling.reconciliation import Days, Reconciliation, VersionChange
 from batch_layer.versions.day_changes import DayChange
 from batch_layer.versions.ports import RunEntry, StagedCounts, VideoCount
@@ -106,6 +108,7 @@ class MemoryVersions:
         self.days: list[tuple[int, DayChange]] = []
         self.files: dict[str, tuple[int, ArchivedFile]] = {}
         self.replaced: dict[str, int] = {}
+        self.removals: dict[int, Removal] = {}
         self.found: list[tuple[str, Reconciliation]] = []
         self.journal: dict[str, RunEntry] = {}
         self.is_locked_elsewhere = False
@@ -144,6 +147,7 @@ class MemoryVersions:
         detail: Mapping[str, Any],
         archived: Mapping[str, ArchivedFile],
         replaced: Collection[str] = (),
+        removal: Removal | None = None,
     ) -> None:
         if version.version != len(self.published) + 1:
             raise RefusedError(f"version {version.version} does not follow {len(self.published)}")
@@ -154,7 +158,9 @@ class MemoryVersions:
         if version.event_contracts.boundaries[: len(former)] != former:
             raise RefusedError(f"version {version.version} has other contracts; use the program that published them")
         of_replaced = by_place({path: self.files[path][1].hours for path in replaced})
-        if replaced and by_place({path: each.hours for path, each in archived.items()}) != of_replaced:
+        removed = removal.removed.get("raw_events", {}) if removal else {}
+        kept = by_place({path: each.hours for path, each in archived.items()})
+        if replaced and with_removed(kept, {place: each.rows for place, each in removed.items()}) != of_replaced:
             raise RefusedError(f"the files of version {version.version} do not hold the replaced rows")
         counts, days = self.staging.counts(version.run_id), self.staging.days(version.run_id)
         if StagedCounts(len(counts), len(days)) != staged:
@@ -165,20 +171,31 @@ class MemoryVersions:
         self.days += [(version.version, each) for each in days]
         self.files |= {path: (version.version, each) for path, each in archived.items()}
         self.replaced |= dict.fromkeys(replaced, version.version)
+        self.removals |= {version.version: removal} if removal else {}
         entry = self.journal[version.run_id]
         self.journal[version.run_id] = replace(entry, state="published", version=version.version, detail=dict(detail))
 
-    def recorded_files(self) -> dict[str, RecordedFile]:
+    def recorded_files(self, version: int) -> dict[str, RecordedFile]:
         return {
-            path: RecordedFile(version, file.status, self.replaced.get(path))
-            for path, (version, file) in self.files.items()
+            path: RecordedFile(added_in, file.status, self.replaced.get(path))
+            for path, (added_in, file) in self.files.items()
+            if self.replaced.get(path, version) >= version
         }
+
+    def removals_until(self, version: int) -> Removals:
+        found = [each for number, each in self.removals.items() if number <= version]
+        offsets: dict[str, dict[Place, Content]] = {}
+        for each in found:
+            for table, places in each.removed.items():
+                of_table = {place: rows.offsets for place, rows in places.items()}
+                offsets[table] = with_removed(offsets.get(table, {}), of_table)
+        return Removals(offsets, max((each.before for each in found if each.before), default=None))
 
     def recorded_hours(self, paths: Collection[str]) -> dict[str, Hours]:
         return {path: file.hours for path, (_, file) in self.files.items() if path in paths}
 
     def hours_until(self, version: int, days: Days | None) -> dict[str, Hours]:
-        there = {path for path, each in self.recorded_files().items() if each.belongs_to(version)}
+        there = {path for path, each in self.recorded_files(version).items() if each.belongs_to(version)}
         files = {path: file.hours for path, (_, file) in self.files.items() if path in there}
         of_day = {
             path: {place: each for place, each in hours.items() if days is None or place.hour.date() in days}

@@ -5,6 +5,7 @@ from datetime import date
 from typing import Protocol
 
 from batch_layer.archive.archive_files import Hours, RecordedFile
+from batch_layer.archive.removals import Removals
 from batch_layer.reconciling.reconciliation import Days, Reconciliation, VersionChange
 from ingestion.contract.settled import BilledVideo
 from ingestion.contract.version import PublishedVersion
@@ -13,8 +14,8 @@ from ingestion.contract.version import PublishedVersion
 class ReconciliationStore(Protocol):
     """Keeps the records of published versions, and the comparisons. Every call may raise UnavailableError."""
 
-    def recorded_files(self) -> dict[str, RecordedFile]:
-        """Return every archived file of every version by its path."""
+    def recorded_files(self, version: int) -> dict[str, RecordedFile]:
+        """Return every archived file by its path, without those that a version before this one has replaced."""
 
     def recorded_hours(self, paths: Collection[str]) -> dict[str, Hours]:
         """Return the records of these files; a file without a record is absent."""
@@ -24,6 +25,9 @@ class ReconciliationStore(Protocol):
 
     def hours_between(self, after: int, until: int) -> dict[str, Hours]:
         """Return the records of the files that the versions in (after, until] archived, without compacted files."""
+
+    def removals_until(self, version: int) -> Removals:
+        """Return what this version and those before it have removed from the raw and the rejected events."""
 
     def judged_days(self, after: int, until: int) -> Days:
         """Return the event days that the versions in (after, until] judged, in order."""

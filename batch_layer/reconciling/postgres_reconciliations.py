@@ -9,6 +9,7 @@ from typing import Any
 from psycopg2.extensions import connection as Connection
 
 from batch_layer.archive.archive_files import FileStatus, Hours, RecordedFile
+from batch_layer.archive.removals import Removals
 from batch_layer.lake.content import Content, Place
 from batch_layer.lake.postgres_connection import connected
 from batch_layer.reconciling.reconciliation import Days, Reconciliation
@@ -26,11 +27,11 @@ class PostgresReconciliations:
         """Close the connection."""
         self._connection.close()
 
-    def recorded_files(self) -> dict[str, RecordedFile]:
+    def recorded_files(self, version: int) -> dict[str, RecordedFile]:
         """See the port."""
         return {
             path: RecordedFile(version, FileStatus(byte_count, modified_at.astimezone(UTC)), replaced_in)
-            for path, version, byte_count, modified_at, replaced_in in self._rows(_FILES)
+            for path, version, byte_count, modified_at, replaced_in in self._rows(_FILES, version)
         }
 
     def recorded_hours(self, paths: Collection[str]) -> dict[str, Hours]:
@@ -46,6 +47,15 @@ class PostgresReconciliations:
     def hours_between(self, after: int, until: int) -> dict[str, Hours]:
         """See the port."""
         return _by_path(self._rows(_HOURS_BETWEEN, after, until))
+
+    def removals_until(self, version: int) -> Removals:
+        """See the port."""
+        offsets: defaultdict[str, dict[Place, Content]] = defaultdict(dict)
+        for table, partition, hour, row_count, text in self._rows(_REMOVED, version):
+            place = Place(partition, hour.astimezone(UTC))
+            offsets[table][place] = offsets[table].get(place, Content()) + Content.parse(row_count, text)
+        query = "SELECT max(before_on) FROM published.removals WHERE version <= %s"
+        return Removals(dict(offsets), self._rows(query, version)[0][0])
 
     def judged_days(self, after: int, until: int) -> Days:
         """See the port."""
@@ -80,7 +90,11 @@ class PostgresReconciliations:
 
 _FILES = """
     SELECT path, f.version, byte_count, modified_at, r.version
-    FROM published.archived_files f LEFT JOIN published.replaced_files r USING (path)"""
+    FROM published.archived_files f LEFT JOIN published.replaced_files r USING (path)
+    WHERE r.version IS NULL OR r.version >= %s"""
+_REMOVED = """
+    SELECT table_name, partition, received_hour, row_count, offsets_hash
+    FROM published.removals r CROSS JOIN LATERAL published.removed_hours(r.removed) WHERE version <= %s"""
 _HOURS = "SELECT path, partition, received_hour, row_count, content_hash FROM published.archived_hours"
 _HOURS_UNTIL = f"""
     {_HOURS} JOIN published.archived_files f USING (path) LEFT JOIN published.replaced_files r USING (path)

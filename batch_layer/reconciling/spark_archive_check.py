@@ -26,7 +26,7 @@ class SparkArchiveCheck:
         on_main = [] if main in (None, snapshot) else self._tables.files(RAW_EVENTS, main)
         stored = stored_files(self._spark, [folder])
         # read last: a version published meanwhile has recorded its files before `main` shows them
-        recorded = self._store.recorded_files()
+        recorded = self._store.recorded_files(version.version)
         expected = [path for path, each in recorded.items() if each.belongs_to(version.version)]
         totals = (len(expected), version.row_counts[RAW_EVENTS])
         # the list of files is read only if its totals differ

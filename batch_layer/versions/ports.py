@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from batch_layer.archive.archive_files import ArchivedFile
+from batch_layer.archive.removals import Removal
 from batch_layer.versions.day_changes import DayChange
 from ingestion.contract.offsets import LogPlace
 from ingestion.contract.version import PublishedVersion
@@ -89,10 +90,11 @@ class VersionStore(Protocol):
         detail: Mapping[str, Any],
         archived: Mapping[str, ArchivedFile],
         replaced: Collection[str] = (),
+        removal: Removal | None = None,
     ) -> None:
         """Publish in one transaction: the version, the run's staged rows, its files, the pointer, the run's end.
 
-        `replaced`: files of raw events whose rows are now in those that were archived.
+        `replaced`: files of raw events whose rows are now in those that were archived, or were removed by `removal`.
 
         Raises:
             RefusedError: the version does not follow the current one, or the replaced files had other rows.

@@ -11,6 +11,7 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
 from batch_layer.archive.archive_files import ArchivedFile
+from batch_layer.archive.removals import Removal
 from batch_layer.errors import RefusedError
 from batch_layer.lake.postgres_connection import connected
 from batch_layer.versions.ports import RunEntry, StagedCounts
@@ -107,6 +108,7 @@ class PostgresVersionStore:
         detail: Mapping[str, Any],
         archived: Mapping[str, ArchivedFile],
         replaced: Collection[str] = (),
+        removal: Removal | None = None,
     ) -> None:
         """See the port."""
         with translated(), self._connection, self._connection.cursor() as cursor:
@@ -119,6 +121,8 @@ class PostgresVersionStore:
                 )
                 _take_staged(cursor, version, staged)
                 _put_on_record(cursor, version.version, archived)
+                if removal is not None:
+                    _record_removal(cursor, version.version, removal)
                 gone = ((path, version.version) for path in replaced)
                 copy_rows(cursor, "published.replaced_files (path, version)", gone)
                 cursor.execute(
@@ -178,6 +182,26 @@ def _put_on_record(cursor: Cursor, version: int, archived: Mapping[str, Archived
         for place, content in each.hours.items()
     )
     copy_rows(cursor, "published.archived_hours (path, partition, received_hour, row_count, content_hash)", hours)
+
+
+def _record_removal(cursor: Cursor, version: int, removal: Removal) -> None:
+    rows = [
+        (table, place.partition, place.hour.isoformat(), each.rows.row_count, each.rows.text, each.offsets.text)
+        for table, places in sorted(removal.removed.items())
+        for place, each in sorted(places.items())
+    ]
+    cursor.execute(
+        "INSERT INTO published.removals (version, kind, before_on, actor, reason, removed) "
+        "VALUES (%s, %s, %s, %s, %s, %s)",
+        (
+            version,
+            "viewer" if removal.before is None else "retention",
+            removal.before,
+            removal.actor,
+            removal.reason,
+            json.dumps(rows),
+        ),
+    )
 
 
 def _row(version: PublishedVersion) -> tuple[object, ...]:

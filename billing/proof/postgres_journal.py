@@ -62,6 +62,7 @@ _FINDS_TRANSITION = (
 NOTED = (
     Noted("version", "published.versions", *_by_number("version")),
     Noted("expired_version", "published.expired_versions", *_by_number("version")),
+    Noted("removal", "published.removals", *_by_number("version")),
     Noted("catalogue", "billing.catalogue_versions", *_by_number("catalogue_version")),
     Noted("contract", "billing.rate_cards", *_by_number("contract_version")),
     Noted("policy", "billing.policies", _POLICY_KEY, f"t.kind = split_part(j.key, ' ', 1) AND {_POLICY_KEY} = j.key"),

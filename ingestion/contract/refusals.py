@@ -41,13 +41,19 @@ class DatabaseRule(Enum):
     )
     SAME_ROWS = (
         "VL006",
-        "Files of the raw events are replaced by files with the same rows, by partition and hour",
+        "Files of the raw events are replaced by files with the same rows, by partition and hour, less those on record "
+        "as removed",
         "Run `reconcile`: a file is not as its record says, or `maintain` has written other rows",
     )
     ATTESTING_KEYS_KEPT = (
         "VL007",
         "A version keeps every attestation key that the version before it had",
         "Publish with the program that published that version, or a newer one",
+    )
+    REMOVALS_WITH_THEIR_VERSION = (
+        "VL008",
+        "What a version removes from the raw events is recorded with it, by partition and hour, before its files",
+        "Remove raw events by `maintain` or `forget` alone",
     )
     KEY_ONLY_REVOKED = "VL011", "An API key can only be revoked, and only once", "Make a new key with `keys create`"
     TWO_LIVE_KEYS = (

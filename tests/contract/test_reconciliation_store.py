@@ -9,6 +9,7 @@ import psycopg2
 import pytest
 
 from batch_layer.archive.archive_files import ArchivedFile, FileStatus, RecordedFile, by_place
+from batch_layer.archive.removals import Removal, Removals, RemovedRows
 from batch_layer.errors import RefusedError
 from batch_layer.lake.content import Content, Place
 from batch_layer.reconciling.ports import ReconciliationStore
@@ -51,6 +52,7 @@ class Stores:
         *,
         judged: tuple[str, ...] = (),
         replaced: Collection[str] = (),
+        removal: Removal | None = None,
     ) -> None:
         run_id = f"run-{number}"
         self.versions.begin(RunEntry(run_id, "incremental", "running", None, NOON, None))
@@ -65,7 +67,7 @@ class Stores:
             day_rules={},
             published_at=NOON,
         )
-        self.versions.publish(version, StagedCounts(), {"judged_days": judged}, archived, replaced)
+        self.versions.publish(version, StagedCounts(), {"judged_days": judged}, archived, replaced, removal)
 
     def found(self, kind: str, day: date | None, *differences: str, version: int = 1) -> None:
         self.reconciliations.record(kind, Reconciliation(version, None if day is None else (day,), differences))
@@ -93,7 +95,7 @@ def test_what_a_version_archived_is_read_back_exactly(stores: Stores) -> None:
     stores.publish(1, {ODD: ONE})
     stores.publish(2, {"/two": TWO})
     store = stores.reconciliations
-    assert store.recorded_files() == {ODD: RecordedFile(1, ONE.status), "/two": RecordedFile(2, TWO.status)}
+    assert store.recorded_files(2) == {ODD: RecordedFile(1, ONE.status), "/two": RecordedFile(2, TWO.status)}
     assert store.recorded_hours([ODD, "/unknown"]) == {ODD: ONE.hours}
     assert store.hours_until(1, None) == {ODD: ONE.hours}
     assert store.hours_until(2, None) == {ODD: ONE.hours, "/two": TWO.hours}
@@ -110,7 +112,8 @@ def test_a_replaced_file_belongs_to_the_versions_before_and_its_rows_are_on_reco
     together = ArchivedFile(ONE.status, by_place({ODD: ONE.hours, "/two": TWO.hours}))
     stores.publish(3, {"/both": together}, replaced=[ODD, "/two"])
     store = stores.reconciliations
-    assert store.recorded_files() == {
+    assert store.recorded_files(4) == {"/both": RecordedFile(3, ONE.status)}
+    assert store.recorded_files(3) == {
         ODD: RecordedFile(1, ONE.status, 3),
         "/two": RecordedFile(2, TWO.status, 3),
         "/both": RecordedFile(3, ONE.status),
@@ -137,7 +140,55 @@ def test_files_are_not_replaced_by_other_rows(stores: Stores, archived: dict[str
     stores.publish(1, {ODD: ONE})
     with pytest.raises(RefusedError, match="do not hold"):
         stores.publish(2, archived, replaced=[ODD])
-    assert stores.reconciliations.recorded_files() == {ODD: RecordedFile(1, ONE.status)}
+    assert stores.reconciliations.recorded_files(1) == {ODD: RecordedFile(1, ONE.status)}
+
+
+GONE = RemovedRows(BESIDE, Content(1, (5, 2**64 - 5)))
+LEFT = Content(3, (1, 2))
+REJECTED = RemovedRows(Content(2, (3, 3)), Content(2, (8, 8)))
+FORGET = Removal("ann", "request 7", None, {"raw_events": {Place(1, NOON): GONE}})
+RETENTION = Removal(
+    "retention", "kept for 400 days", OTHER_DAY,
+    {"raw_events": {Place(0, NOON): RemovedRows(AT_NOON, LEFT)}, "rejected_events": {Place(0, NOON): REJECTED}},
+)  # fmt: skip
+
+
+def test_a_version_may_hold_fewer_rows_if_those_that_left_are_on_record(stores: Stores) -> None:
+    stores.publish(1, {ODD: ONE})
+    stores.publish(2, {"/new": file(10, noon=AT_NOON)}, replaced=[ODD], removal=FORGET)
+    stores.publish(3, {}, replaced=["/new"], removal=RETENTION)
+    store = stores.reconciliations
+    assert store.hours_until(2, None) == {"/new": file(10, noon=AT_NOON).hours}
+    assert store.hours_until(3, None) == {}
+    assert store.removals_until(1) == Removals()
+    assert store.removals_until(2) == Removals({"raw_events": {Place(1, NOON): GONE.offsets}})
+    assert store.removals_until(3) == Removals(
+        {
+            "raw_events": {Place(1, NOON): GONE.offsets, Place(0, NOON): LEFT},
+            "rejected_events": {Place(0, NOON): REJECTED.offsets},
+        },
+        OTHER_DAY,
+    )
+
+
+@pytest.mark.parametrize(
+    "removed",
+    [
+        {},
+        {Place(1, NOON): RemovedRows(Content(2, BESIDE.sums), GONE.offsets)},
+        {Place(1, NOON): RemovedRows(Content(1, (7, 9)), GONE.offsets)},
+        {Place(0, NOON): GONE},
+        {Place(1, NOON): GONE, Place(0, TOMORROW): GONE},
+    ],
+)
+def test_a_record_of_other_rows_than_those_that_left_is_refused(
+    stores: Stores, removed: dict[Place, RemovedRows]
+) -> None:
+    stores.publish(1, {ODD: ONE})
+    removal = Removal("ann", "request 7", None, {"raw_events": removed})
+    with pytest.raises(RefusedError, match="do not hold"):
+        stores.publish(2, {"/new": file(10, noon=AT_NOON)}, replaced=[ODD], removal=removal)
+    assert stores.reconciliations.removals_until(2) == Removals()
 
 
 def test_the_halves_of_hashes_add_up_modulo_2_to_the_64(stores: Stores) -> None:
@@ -153,7 +204,7 @@ def test_a_version_that_is_refused_puts_nothing_on_record(stores: Stores) -> Non
     stores.publish(1, {})
     with pytest.raises(RefusedError):
         stores.publish(3, {ODD: ONE})
-    assert stores.reconciliations.recorded_files() == {}
+    assert stores.reconciliations.recorded_files(1) == {}
 
 
 def test_what_versions_archived_and_judged_is_known_by_their_numbers(stores: Stores) -> None:

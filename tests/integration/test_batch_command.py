@@ -58,7 +58,7 @@ def test_a_lost_file_stops_runs_by_its_name_until_it_is_back_and_everything_was_
     batch: Batch, stack: LocalStack, tmp_path: Path
 ) -> None:
     with closing(PostgresReconciliations(batch.environ["VIEWLEDGER_POSTGRES_URL"])) as store:
-        path = min(store.recorded_files())
+        path = min(store.recorded_files(1))
     copy = str(tmp_path / "copy.parquet")
     hdfs(stack.folder, FILES, "-get", path, copy)
     hdfs(stack.folder, FILES, "-rm", path)

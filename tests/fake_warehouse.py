@@ -9,6 +9,7 @@ from typing import Any
 
 from batch_layer.archive.archive_files import ArchivedFile, FileStatus
 from batch_layer.archive.ports import Archived
+from batch_layer.archive.removals import Removals
 from batch_layer.gate.ports import GateReport
 from batch_layer.lake.content import Content, Place
 from batch_layer.reconciling.reconcile import ReconcilePorts
@@ -158,14 +159,16 @@ class FakeWarehouse:
         self.tags[version] = dict(snapshots)
 
     def differences_of_rebuild(
-        self, version: PublishedVersion, accepted: Collection[LogPlace], run_id: str
+        self, version: PublishedVersion, accepted: Collection[LogPlace], removals: Removals, run_id: str
     ) -> Sequence[object]:
         self._step("differences_of_rebuild")
         self.accepted.append(tuple(accepted))
         return self.rebuilt
 
     @contextmanager
-    def rewrite(self, run_id: str, base: PublishedVersion, accepted: Collection[LogPlace]) -> Iterator[DerivedPiece]:
+    def rewrite(
+        self, run_id: str, base: PublishedVersion, accepted: Collection[LogPlace], removals: Removals
+    ) -> Iterator[DerivedPiece]:
         self._step("rewrite")
         self.accepted.append(tuple(accepted))
         self.branches.add(run_id)

@@ -1,7 +1,8 @@
 """The numbers that the gate compares: pairs counted in two ways, and numbers that never decrease."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -11,11 +12,13 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from batch_layer.archive.ports import Archived
+from batch_layer.archive.removals import Removals
 from batch_layer.gate.ports import GateReport
 from batch_layer.lake.aggregates import AGGREGATES
 from batch_layer.lake.spark_changes import TableChanges
 from batch_layer.lake.tables import (
     EVENTS,
+    RAW_EVENTS,
     REJECTED_EVENTS,
     TALLY,
     TRAFFIC_OUTCOMES,
@@ -38,6 +41,8 @@ class Subject:
     former_offsets: OffsetVector
     offsets: OffsetVector
     archived: Archived
+    removals: Removals = field(default_factory=Removals)
+    """What of the archived events is no longer among the raw ones, and so in no table of what persons sent."""
 
     def added(self, table: str) -> DataFrame:
         """Return the rows that a table gained."""
@@ -93,6 +98,7 @@ def sums(spark: SparkSession, subject: Subject) -> DataFrame:
         *_gains(subject, VIEWS_BY_VIDEO, [total_views.found("views"), total_billable.found("billable_views")]),
         _parts(_rows(spark, subject.archived.rows_by_partition.items()), of_partition.expected("number")),
         _parts(subject.added(REJECTED_EVENTS).where("topic IS NOT NULL AND size(reasons) > 0"), rejected.found("1")),
+        *_of_removed(spark, subject.removals, viewers, rejected),
         # keys that appear twice
         _distinct(subject.added(EVENTS), "events", "partition", "offset"),
         _distinct(subject.added(EVENTS).where("verdict = 'counted'"), "counted ids", "event_id", "event_day"),
@@ -100,6 +106,18 @@ def sums(spark: SparkSession, subject: Subject) -> DataFrame:
         *[_distinct(subject.added(each.table), each.table, *each.keys) for each in AGGREGATES],
     ]
     return _summed(parts).unionAll(_monotony(spark, subject))
+
+
+def _of_removed(spark: SparkSession, removals: Removals, viewers: "_Sum", rejected: "_Sum") -> list[DataFrame]:
+    """Return the rows that events without raw values would have in the tables of what persons sent."""
+    of_rejected = Counter(removals.by_partition(REJECTED_EVENTS))
+    well_formed = Counter(removals.by_partition(RAW_EVENTS))
+    well_formed.subtract(of_rejected)
+    return [
+        _parts(_rows(spark, counts.items()), part)
+        for counts, part in ((well_formed, viewers.found("number")), (of_rejected, rejected.found("number")))
+        if counts
+    ]
 
 
 def _monotony(spark: SparkSession, subject: Subject) -> DataFrame:

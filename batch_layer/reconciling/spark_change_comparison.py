@@ -10,6 +10,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from batch_layer.archive.archive_files import CHANGED, Hours, by_place, file_sentence
+from batch_layer.archive.removals import Removals
 from batch_layer.lake.iceberg_tables import IcebergTables
 from batch_layer.lake.tables import RAW_EVENTS, TALLY, VIEWS_BY_VIDEO, VIEWS_BY_VIDEO_DAY
 from batch_layer.reconciling.ports import ReconciliationStore
@@ -46,7 +47,7 @@ class SparkChangeComparison:
         with naming(self._spark, change.version):
             rows = tables.gained(TALLY, days, ("partition",), ("event_count",)).collect()
             gained = {row.partition: row.event_count for row in rows if row.event_count}
-            return offset_differences(tables.received) + gain_differences(gained, archived)
+            return offset_differences(tables.received, Removals()) + gain_differences(gained, archived)
 
     def videos(self, change: VersionChange) -> tuple[int, list[str]]:
         """See the port."""

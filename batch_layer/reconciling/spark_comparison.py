@@ -13,6 +13,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from batch_layer.archive.archive_files import CHANGED, file_sentence
+from batch_layer.archive.removals import Removals, with_removed
 from batch_layer.archive.spark_files import damage, full_name
 from batch_layer.errors import DifferenceError
 from batch_layer.lake.content import Content, Place
@@ -91,9 +92,9 @@ class SparkComparison:
 
     def events(self, version: PublishedVersion, days: Days | None) -> list[str]:
         """See the port."""
-        tables = _Tables(self._spark, version, days)
+        tables, removed = _Tables(self._spark, version, days), self._store.removals_until(version.version)
         with naming(self._spark, version):
-            return offset_differences(tables.received) + _tally_differences(tables)
+            return offset_differences(tables.received, removed.received_on(days)) + _tally_differences(tables)
 
     def videos(self, version: PublishedVersion, days: Days | None) -> tuple[int, list[str]]:
         """See the port."""
@@ -136,10 +137,11 @@ def raw_by_file(raw: DataFrame) -> dict[str, dict[Place, Content]]:
     return dict(found)
 
 
-def offset_differences(received: Callable[[str], DataFrame]) -> list[str]:
+def offset_differences(received: Callable[[str], DataFrame], removed: Removals) -> list[str]:
     """Compare the offsets of the raw events with those of the judged ones, and the rejected ones, by place.
 
-    `received` returns the rows of a table that are compared.
+    `received` returns the rows of a table that are compared; `removed` what of them is on record as removed. Every
+    other row that is missing is a difference.
     """
     events = received(EVENTS)
     rejected = f"rejected {EVENTS}"
@@ -153,6 +155,8 @@ def offset_differences(received: Callable[[str], DataFrame]) -> list[str]:
     offsets = {name: rows.select(*_OFFSETS) for name, rows in parts.items()}
     for (name, part), content in contents(offsets, dict.fromkeys(parts, BY_PLACE)).items():
         found[name][Place.parse(str(part))] = content
+    for name in (RAW_EVENTS, REJECTED_EVENTS):
+        found[name] = with_removed(found[name], removed.of(name))
     return [
         difference
         for first, second in ((RAW_EVENTS, EVENTS), (rejected, REJECTED_EVENTS))

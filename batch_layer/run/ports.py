@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from batch_layer.archive.archive_files import ArchivedFile
 from batch_layer.archive.ports import Archived
+from batch_layer.archive.removals import Removals
 from batch_layer.gate.ports import GateReport
 from batch_layer.versions.ports import StagedCounts
 from ingestion.contract.attesting_keys import AttestingKeys
@@ -147,15 +148,17 @@ class Warehouse(Protocol):
         """Name the branch's snapshots after the version, so that they are kept."""
 
     def differences_of_rebuild(
-        self, version: PublishedVersion, accepted: Collection[LogPlace], run_id: str
+        self, version: PublishedVersion, accepted: Collection[LogPlace], removals: Removals, run_id: str
     ) -> Sequence[object]:
         """Recount a version from its raw events and all late events that were accepted until then.
+
+        Events whose raw values are on record as removed keep the outcome that was published.
 
         Return the differences, in sentences by `str`, causes first.
         """
 
     def rewrite(
-        self, run_id: str, base: PublishedVersion, accepted: Collection[LogPlace]
+        self, run_id: str, base: PublishedVersion, accepted: Collection[LogPlace], removals: Removals
     ) -> AbstractContextManager[DerivedPiece]:
         """Give the tables today's layout and write them on a branch again, from the raw events of a version."""
 

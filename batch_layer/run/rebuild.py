@@ -31,7 +31,8 @@ def rebuild_once(ports: RunPorts) -> RunResult:
             begun.end_crashed(ports.versions)
         with stages.stage("rebuild") as notes:
             accepted = ports.versions.accepted_until(version.version)
-            differences = ports.warehouse.differences_of_rebuild(version, accepted, run_id)
+            removals = ports.reconcile.reconciliations.removals_until(version.version)
+            differences = ports.warehouse.differences_of_rebuild(version, accepted, removals, run_id)
             notes.append(f"version {version.version}: {len(differences)} differences")
         if differences:
             raise DifferenceError(f"a rebuild of version {version.version} differs: {differences[0]}")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from batch_layer.archive.removals import Removals
 from batch_layer.judging.spark_accepted import filed_under_own_day
 from batch_layer.judging.spark_aggregates import CellChanges
 from batch_layer.judging.spark_decode import PERSON
@@ -50,6 +51,8 @@ class JudgedRows:
     moved: Kept
     """Stored late events that a decision moves to another day, as they were."""
     changes: Mapping[str, TableChanges]
+    removals: Removals = field(default_factory=Removals)
+    """Of the events of a version that is written again: what of them is no longer among the raw events."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from posixpath import dirname
 from pyspark.sql import DataFrame, SparkSession
 
 from batch_layer.archive.archive_files import GONE, ArchivedFile
+from batch_layer.archive.removals import with_removed
 from batch_layer.archive.spark_files import stored_files
 from batch_layer.lake.content import Content, Place
 from batch_layer.lake.iceberg_tables import path_of
@@ -40,10 +41,18 @@ class ReadBack:
         return {name: before[name] + each for name, each in self.gained.items()}
 
 
-def piece_contents(spark: SparkSession, changes: Mapping[str, TableChanges], raw: DataFrame, sent: Content) -> ReadBack:
+def piece_contents(
+    spark: SparkSession,
+    changes: Mapping[str, TableChanges],
+    raw: DataFrame,
+    sent: Content,
+    *,
+    removed: Mapping[Place, Content],
+) -> ReadBack:
     """Read back the rows that a part of a run wrote; `sent` is the content sent to the raw events' files.
 
-    Compares by content that all of it is there, and that the events gained exactly the offsets of the raw events.
+    Compares by content that all of it is there, and that the events gained exactly the offsets of the raw events, and
+    those that were `removed` from them.
     """
     events = changes[EVENTS]
     parts = {f"+{RAW_EVENTS}": raw.select("*", "_file")}
@@ -66,7 +75,8 @@ def piece_contents(spark: SparkSession, changes: Mapping[str, TableChanges], raw
     differences = [f"file {path} of {RAW_EVENTS} {GONE}" for path in gone]
     if gained[RAW_EVENTS] != sent:
         differences.append(f"{RAW_EVENTS} has gained {gained[RAW_EVENTS]}, and Kafka sent {sent}")
-    differences += place_differences(RAW_EVENTS, _by_place(found[_ARCHIVED]), EVENTS, _judged(found))
+    archived_places = with_removed(_by_place(found[_ARCHIVED]), removed)
+    differences += place_differences(RAW_EVENTS, archived_places, EVENTS, _judged(found))
     return ReadBack(gained, archived, tuple(differences))
 
 

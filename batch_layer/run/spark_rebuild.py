@@ -1,12 +1,13 @@
 """Count everything again from the raw table, to prove that the incremental result equals one count."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from batch_layer.archive.removals import Removals
 from batch_layer.judging.batch_keys import Reading
 from batch_layer.judging.spark_accepted import accepted_rows, with_accepted
 from batch_layer.judging.spark_aggregates import rejected_events, whole
@@ -14,7 +15,7 @@ from batch_layer.judging.spark_catalogue import CatalogueFacts
 from batch_layer.judging.spark_decode import COLUMNS, PERSON, decode
 from batch_layer.judging.spark_facts import unchanged_facts
 from batch_layer.judging.spark_judging import Rules, Stored, judge
-from batch_layer.judging.spark_traffic import TrafficOfDays
+from batch_layer.judging.spark_traffic import TrafficOfDays, ends_of
 from batch_layer.judging.spark_traffic_rules import TrafficRules
 from batch_layer.lake.aggregates import AGGREGATES
 from batch_layer.lake.content import Content
@@ -23,7 +24,9 @@ from batch_layer.lake.spark_content_hash import contents
 from batch_layer.lake.spark_kept import Kept
 from batch_layer.lake.spark_stored import with_position
 from batch_layer.lake.tables import EVENTS, RAW_EVENTS, REJECTED_EVENTS, TRAFFIC_OUTCOMES, VIDEO_FACTS, VIEWERS
+from batch_layer.reconciling.spark_comparison import offset_differences
 from batch_layer.run.spark_branch import BranchTables
+from batch_layer.run.spark_sealed import SealedRows
 from batch_layer.run.spark_traffic_part import TrafficJudges
 from ingestion.contract.offsets import LogPlace
 from ingestion.contract.policy import CountingPolicy
@@ -74,6 +77,8 @@ class Recount:
     """Every policy by its version number."""
     catalogue_version: int
     """The version was judged by it."""
+    removals: Removals
+    """What the version and those before it have removed from the raw events."""
     catalogue: CatalogueFacts
     traffic_rules: TrafficRules
 
@@ -89,40 +94,48 @@ class Recount:
         decoded = decode(raw, self.reading).select(*COLUMNS, *PERSON).persist()
         if self.accepted:
             decoded = with_accepted(decoded, accepted_rows(self.spark, decoded, self.accepted))
-        # with the columns of today: the snapshots of the version may have those of an earlier release
-        nothing = {name: self.tables.newest(name).where(F.lit(False)) for name in (EVENTS, VIEWERS, TRAFFIC_OUTCOMES)}
+        self._replace(VIEWERS, decoded.where("viewer_hash IS NOT NULL"))
+        self._replace(REJECTED_EVENTS, rejected_events(decoded, raw))
+        seal = SealedRows.of(self._published(EVENTS), raw, self.version.day_rules, self.removals)
         policies = {day: self.policies[each.policy_version] for day, each in self.version.day_rules.items()}
         facts = self._written_facts()
+        stored, traffic = self._written_seal(seal)
         judged = judge(
-            Stored(nothing[EVENTS], nothing[VIEWERS], frozenset()),
-            decoded,
-            Kept(with_position(nothing[EVENTS]), 0),
-            Rules(
-                policies,
-                frozenset(policies),
-                facts,
-                unchanged_facts(facts).videos,
-                TrafficOfDays(nothing[TRAFFIC_OUTCOMES], {}),
-            ),
+            stored,
+            decoded.where(~seal.is_sealed),
+            Kept(with_position(stored.events).where(F.lit(False)), 0),
+            Rules(policies, frozenset(policies), facts, unchanged_facts(facts).videos, traffic),
         )
-        self._replace(EVENTS, judged.added)
-        self._replace(VIEWERS, decoded.where("viewer_hash IS NOT NULL"))
-        self._replace(TRAFFIC_OUTCOMES, nothing[TRAFFIC_OUTCOMES])
-        self._judge_traffic(policies)
+        if judged.removed.count:  # an outcome that contradicts the rest of the log
+            self.tables.delete_rows(EVENTS, self.branch, judged.removed.rows, judged.removed.count)
+        self.tables.append(EVENTS, self.branch, judged.added)
+        self._judge_traffic(policies, seal)
         events = self.tables.on_branch(EVENTS, self.branch)
-        self._replace(REJECTED_EVENTS, rejected_events(decoded, raw))
         for aggregate in AGGREGATES:
             self._replace(aggregate.table, whole(events, aggregate))
 
-    def _judge_traffic(self, policies: Mapping[date, CountingPolicy]) -> None:
+    def _judge_traffic(self, policies: Mapping[date, CountingPolicy], seal: SealedRows) -> None:
         """Let the day rules judge the days that the version has judged, with what they saw then."""
         rules = self.version.day_rules
-        now = {day: each for day, each in rules.items() if each.seen is not None}
+        now = {day: each for day, each in rules.items() if each.seen is not None and day not in seal.days}
         if not now:
             return
-        before = {day: replace(each, seen=None) for day, each in rules.items()}
+        before = {day: each if day in seal.days else replace(each, seen=None) for day, each in rules.items()}
         judges = TrafficJudges(self.traffic_rules, self.catalogue, policies)
         judges.judge_again(BranchTables(self.tables, self.run_id), before, now)
+
+    def _written_seal(self, seal: SealedRows) -> tuple[Stored, TrafficOfDays]:
+        """Write what is not counted again as it was published; return it as what was there before."""
+        for name in (EVENTS, TRAFFIC_OUTCOMES):
+            # with the columns of today: the snapshots of the version may have those of an earlier release
+            nothing = self.tables.newest(name).where(F.lit(False))
+            self._replace(name, seal.rows(self._published(name)) if seal.is_any else nothing)
+        events, outcomes, viewers = (
+            self.tables.on_branch(name, self.branch) for name in (EVENTS, TRAFFIC_OUTCOMES, VIEWERS)
+        )
+        days = frozenset(row[0] for row in events.select("event_day").distinct().collect())
+        judged = {day: each for day, each in self.version.day_rules.items() if day in seal.days}
+        return Stored(events, viewers.where(seal.is_sealed), days), TrafficOfDays(outcomes, ends_of(judged))
 
     def _written_facts(self) -> DataFrame:
         known = self.tables.on_branch(VIDEO_FACTS, self.branch).select(
@@ -133,8 +146,15 @@ class Recount:
         self._replace(VIDEO_FACTS, facts.join(known, "video_id", "left").withColumn("since_version", since))
         return self.tables.on_branch(VIDEO_FACTS, self.branch)
 
-    def differences(self) -> list[Difference]:
-        """Compare the branch with the published snapshots part by part, and with the manifest as a whole."""
+    def differences(self) -> Sequence[object]:
+        """Compare the branch with the published snapshots part by part, and with the manifest as a whole.
+
+        Events without raw values must be on record as removed, or nothing says that they were ever sent.
+        """
+        unrecorded = offset_differences(self._published, self.removals) if self.removals.is_any else []
+        return unrecorded or self._differences()
+
+    def _differences(self) -> list[Difference]:
         found = []
         for name, part in _COMPARED_BY.items():
             both = {"published": self._published(name), "recounted": self.tables.on_branch(name, self.branch)}

@@ -1,11 +1,13 @@
 """What a rewritten branch holds and how it differs from its base, in the form that the steps of a run hand on."""
 
+from collections import Counter
 from dataclasses import replace
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from batch_layer.archive.ports import Archived
+from batch_layer.archive.removals import Removals
 from batch_layer.judging.spark_aggregates import CellChanges
 from batch_layer.lake.aggregates import BY_VIDEO
 from batch_layer.lake.content import Content
@@ -20,8 +22,13 @@ from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.version import PublishedVersion
 
 
-def rewritten(on: BranchTables, base: PublishedVersion, *, catalogue_version: int, keys: AttestingKeys) -> DerivedPiece:
-    """Return a branch on which every table was written again, as one part: all of it is new to the gate."""
+def rewritten(
+    on: BranchTables, base: PublishedVersion, *, catalogue_version: int, keys: AttestingKeys, removals: Removals
+) -> DerivedPiece:
+    """Return a branch on which every table was written again, as one part: all of it is new to the gate.
+
+    `removals`: what was archived before, and is no longer among the raw events.
+    """
     now = {name: on.read(name) for name in TABLES}
     nothing = {name: Kept(rows.select("*", *POSITION).where(F.lit(False)), 0) for name, rows in now.items()}
     rules = {day: replace(each, catalogue_version=catalogue_version) for day, each in base.day_rules.items()}
@@ -30,10 +37,11 @@ def rewritten(on: BranchTables, base: PublishedVersion, *, catalogue_version: in
     branch = Branch(on.run_id, base, rules, {}, {}, keys, written)
     zero = OffsetVector.zero(base.offsets.topic, len(base.offsets.ends))
     rows = {row.partition: row["count"] for row in now[RAW_EVENTS].groupBy("partition").count().collect()}
-    piece = ArchivedPiece(branch, zero, base.offsets, Archived(rows, {}))
+    removed = Counter(removals.by_partition(RAW_EVENTS))
+    piece = ArchivedPiece(branch, zero, base.offsets, Archived(Counter(rows) + removed, {}))
     changes = {name: TableChanges(nothing[name], each) for name, each in now.items() if name != RAW_EVENTS}
     raw = Content.parse(base.row_counts[RAW_EVENTS], base.content_hashes[RAW_EVENTS])
-    engine = JudgedRows(now[RAW_EVENTS], raw, now[EVENTS], nothing[EVENTS], changes)
+    engine = JudgedRows(now[RAW_EVENTS], raw, now[EVENTS], nothing[EVENTS], changes, removals)
     judged = JudgedPiece(piece, frozenset(rules), rules, 0, 0, 0, engine=engine)
     return DerivedPiece(judged, engine)
 

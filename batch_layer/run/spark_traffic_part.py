@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from pyspark.sql import functions as F
 
@@ -10,10 +10,12 @@ from batch_layer.judging.spark_catalogue import CatalogueFacts
 from batch_layer.judging.spark_day_traffic import DayJudging, EventRules
 from batch_layer.judging.spark_facts import catalogue_of
 from batch_layer.judging.spark_judging import Stored
+from batch_layer.judging.spark_traffic import PLACE
 from batch_layer.judging.spark_traffic_guard import TrafficGuard, days_of_history, stored_shares
 from batch_layer.judging.spark_traffic_rules import TrafficRules
 from batch_layer.lake.spark_changes import TableChanges
 from batch_layer.lake.spark_kept import Kept, kept
+from batch_layer.lake.spark_stored import on_days
 from batch_layer.lake.tables import EVENTS, TALLY, TRAFFIC_OUTCOMES, VIDEO_FACTS, VIEWERS
 from batch_layer.run.ports import ArchivedPiece, JudgedPiece
 from batch_layer.run.spark_branch import BranchTables, JudgedRows
@@ -44,6 +46,8 @@ class TrafficJudges:
         guard: TrafficGuard | None,
     ) -> tuple[dict[str, TableChanges], Mapping[date, tuple[str, ...]]]:
         """Return the changes, and the reasons of each day that are no more than a review."""
+        if not now:
+            return {name: on.unchanged(name) for name in (TRAFFIC_OUTCOMES, EVENTS)}, {}
         stored = Stored(on.read(EVENTS), on.read(VIEWERS), frozenset(before))
         judging = DayJudging(stored, on.read(TRAFFIC_OUTCOMES), before, now)
         outcomes = judging.outcome_changes(self.rules, self.catalogue, guard)
@@ -65,6 +69,7 @@ class TrafficJudges:
     ) -> JudgedPiece:
         """Let the rules judge days by everything on a branch; see the port `Warehouse`."""
         branch, archived = piece.branch, piece.engine
+        days = frozenset(days) - _days_without_persons(on, days)
         seen = SeenTraffic(piece.end, catalogue_of(branch.rules), settled_until)
         # what the guard found at first stays
         former = {day: known.reviewed if (known := branch.rules[day].seen) else () for day in days}
@@ -78,3 +83,15 @@ class TrafficJudges:
         events = changes[EVENTS]
         branch.engine.events.append(events)
         return JudgedPiece(piece, events.days(), {**branch.rules, **now}, 0, events.removed.count, 0, engine=engine)
+
+
+def _days_without_persons(on: BranchTables, days: Collection[date]) -> frozenset[date]:
+    """Return the days of which personal columns were removed, or of the day before: they keep their outcomes.
+
+    Judged again without what some viewers sent, a robot's views would be counted.
+    """
+    near = frozenset(day - step * timedelta(days=1) for day in days for step in (0, 1))
+    events = on_days(on.read(EVENTS), near).where("verdict <> 'rejected'").select(*PLACE, "event_day")
+    without = events.join(on_days(on.read(VIEWERS), near).select(*PLACE), PLACE, "left_anti")
+    lost_on = {row.event_day for row in without.select("event_day").distinct().collect()}
+    return frozenset(day for day in days if lost_on & {day, day - timedelta(days=1)})

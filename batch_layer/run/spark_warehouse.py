@@ -1,6 +1,6 @@
 """The batch tables on Iceberg and the engine on Spark: every step of a run on its own branch."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import date, datetime
@@ -11,6 +11,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from batch_layer.archive.ports import Archived
+from batch_layer.archive.removals import Removals
 from batch_layer.archive.spark_archive import RecordSource, append_raw, verify_archived
 from batch_layer.gate.ports import GateReport
 from batch_layer.gate.spark_gate_sums import Gate, Subject
@@ -46,7 +47,7 @@ from batch_layer.run.spark_branch import (
 )
 from batch_layer.run.spark_contents import piece_contents
 from batch_layer.run.spark_events_part import EventJudges
-from batch_layer.run.spark_rebuild import Difference, Recount
+from batch_layer.run.spark_rebuild import Recount
 from batch_layer.run.spark_rewrite import rewritten
 from batch_layer.run.spark_traffic_part import TrafficJudges
 from batch_layer.versions.ports import StagedCounts, Staging
@@ -172,6 +173,7 @@ class SparkWarehouse:
             former_offsets=piece.start,
             offsets=piece.end,
             archived=piece.archived,
+            removals=engine.removals,
         )
         run_id, number = piece.branch.run_id, len(piece.branch.engine.events)
         folder = self._reports / run_id
@@ -181,7 +183,8 @@ class SparkWarehouse:
     def contents(self, derived: DerivedPiece) -> PieceContents:
         """See the port. Only changed rows are read; the rest is known."""
         branch, engine = derived.judged.piece.branch, derived.engine
-        found = piece_contents(self._spark, engine.changes, engine.raw, engine.sent)
+        removed = engine.removals.of(RAW_EVENTS)
+        found = piece_contents(self._spark, engine.changes, engine.raw, engine.sent, removed=removed)
         if engine.new is not None:
             engine.new.unpersist()
         total = found.added_to(branch)
@@ -216,11 +219,11 @@ class SparkWarehouse:
 
     @translated
     def differences_of_rebuild(
-        self, version: PublishedVersion, accepted: Collection[LogPlace], run_id: str
-    ) -> list[Difference]:
+        self, version: PublishedVersion, accepted: Collection[LogPlace], removals: Removals, run_id: str
+    ) -> Sequence[object]:
         """See the port."""
         self._spark.catalog.clearCache()
-        recount = self._recount(version, catalogue_of(version.day_rules), accepted, run_id)
+        recount = self._recount(version, catalogue_of(version.day_rules), accepted, removals, run_id=run_id)
         recount.write()
         found = recount.differences()
         recount.drop()
@@ -228,15 +231,15 @@ class SparkWarehouse:
 
     @translated
     def rewrite(
-        self, run_id: str, base: PublishedVersion, accepted: Collection[LogPlace]
+        self, run_id: str, base: PublishedVersion, accepted: Collection[LogPlace], removals: Removals
     ) -> AbstractContextManager[DerivedPiece]:
         """See the port."""
         self._spark.catalog.clearCache()
         self.tables.renew_layout()
         latest = self._catalogue.latest_version()
-        self._recount(base, latest, accepted, run_id).write()
-        keys = self._keys.attesting_of(base)
-        return self._freeing(rewritten(BranchTables(self.tables, run_id), base, catalogue_version=latest, keys=keys))
+        self._recount(base, latest, accepted, removals, run_id=run_id).write()
+        keys, on = self._keys.attesting_of(base), BranchTables(self.tables, run_id)
+        return self._freeing(rewritten(on, base, catalogue_version=latest, keys=keys, removals=removals))
 
     @translated
     def finish(self, version: PublishedVersion) -> None:
@@ -245,7 +248,13 @@ class SparkWarehouse:
         self.tables.drop_branch(branch_of(version.run_id))
 
     def _recount(
-        self, version: PublishedVersion, catalogue_version: int, accepted: Collection[LogPlace], run_id: str
+        self,
+        version: PublishedVersion,
+        catalogue_version: int,
+        accepted: Collection[LogPlace],
+        removals: Removals,
+        *,
+        run_id: str,
     ) -> Recount:
         attesting_keys = self._keys.attesting_of(version)
         return Recount(
@@ -259,6 +268,7 @@ class SparkWarehouse:
             catalogue_version=catalogue_version,
             catalogue=self._catalogue,
             traffic_rules=self._traffic_rules,
+            removals=removals,
         )
 
     def _on(self, branch: Branch) -> BranchTables:

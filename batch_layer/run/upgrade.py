@@ -42,8 +42,9 @@ def upgrade_once(ports: RunPorts) -> RunResult:
             ports.versions.drop_staged()
             begun.end_crashed(ports.versions)
         accepted = ports.versions.accepted_until(former.version)
+        removals = ports.reconcile.reconciliations.removals_until(former.version)
         with stages.stage("rewrite"):
-            opened = ports.warehouse.rewrite(run_id, former, accepted)
+            opened = ports.warehouse.rewrite(run_id, former, accepted, removals)
         with opened as derived:
             report, contents = checked(ports.warehouse, stages, derived)
             cut = Cut(former.offsets, former.offsets, former.watermarks, ("the tables have today's layout",))

@@ -12,8 +12,8 @@ from typing import Any
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from batch_layer.lake.iceberg_tables import NAMESPACE
-from batch_layer.lake.tables import EVENTS, RAW_EVENTS, VIEWS_BY_DETAIL
+from batch_layer.lake.iceberg_tables import NAMESPACE, IcebergTables
+from batch_layer.lake.tables import ERASABLE_TABLES, EVENTS, RAW_EVENTS, VIEWS_BY_DETAIL
 from batch_layer.published.spark_connect import PublishedTables
 from batch_layer.settled.outcome_sql import OUTCOME
 from ingestion.contract.periods import Period
@@ -116,7 +116,15 @@ def events_at_snapshots(spark: SparkSession, version: PublishedVersion) -> Icebe
         except PySparkException as error:
             raise UnavailableError(Part.SPARK, f"the batch tables cannot be read ({type(error).__name__})") from error
 
-    return IcebergSettledEvents(ask, lambda name: f"{NAMESPACE}.{name} VERSION AS OF {version.snapshots[name]}")
+    tables = IcebergTables(spark)
+
+    def table(name: str) -> str:
+        snapshot = version.snapshots[name]
+        # the newest raw events hold those of every version, less the removed ones; they have no digest then
+        is_newest = name in ERASABLE_TABLES and tables.table(name).snapshot(snapshot) is None
+        return f"{NAMESPACE}.{name}" if is_newest else f"{NAMESPACE}.{name} VERSION AS OF {snapshot}"
+
+    return IcebergSettledEvents(ask, table)
 
 
 def events_by_sql_server(tables: PublishedTables, version: int) -> IcebergSettledEvents:

@@ -24,6 +24,7 @@ SPARK = tuple(
         "change_laws",
         "judged_traffic_laws",
         "compaction_laws",
+        "erasure_laws",
         "runs_release_memory",
         "spark_errors",
         "kafka_log",

@@ -176,9 +176,9 @@ class IcebergTables:
         for name in TABLES:
             self._drop_branch(self.table(name), branch)
 
-    def drop_branches(self, prefix: str, keep: Collection[str]) -> None:
-        """Remove every branch whose name begins with `prefix`, except those to keep, from every table."""
-        for name in TABLES:
+    def drop_branches(self, prefix: str, keep: Collection[str], of: Collection[str] = tuple(TABLES)) -> None:
+        """Remove every branch whose name begins with `prefix`, except those to keep, from tables."""
+        for name in of:
             table = self.table(name)
             for branch in [str(ref) for ref in table.refs().keySet() if str(ref).startswith(prefix)]:
                 if branch not in keep:

@@ -21,6 +21,8 @@ CLOSED_TABLES = (RAW_EVENTS, REJECTED_EVENTS, VIDEO_FACTS, TRAFFIC_OUTCOMES)
 """These hold messages as their senders wrote them, who owns a video, or what the rules of traffic weigh: analysts have
 no right to them or their files.
 `events` has the verdict on each message."""
+ERASABLE_TABLES = (RAW_EVENTS, REJECTED_EVENTS, VIEWERS)
+"""These hold what persons sent, and are erased: no version keeps its snapshots of them for long."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,14 @@ _ROW_UPDATES = {
 }
 """Single rows are replaced: a position delete and a new row, so that files of other rows stay as they are."""
 _BY_FILES = {"write.distribution-mode": "none", "write.spark.fanout.enabled": "true"}
+_BOUNDS = "write.metadata.metrics"
+_NO_BOUNDS_OF_VALUES = {f"{_BOUNDS}.column.value": "none"}
+"""Lists of files would name the beginnings of values, and stay for a while after the files were erased."""
+_BOUNDS_OF_KEYS = {
+    f"{_BOUNDS}.default": "counts",
+    **{f"{_BOUNDS}.column.{name}": "full" for name in ("partition", "offset", "event_day", "id_hash", "viewer_hash")},
+}
+"""The same for personal columns: there are bounds of the columns by which rows are found, and of no other."""
 
 TABLES: dict[str, Table] = {
     RAW_EVENTS: Table(
@@ -100,7 +110,7 @@ TABLES: dict[str, Table] = {
         ),
         "days(appended_at)",
         "The log: every message exactly as it was on Kafka. Closed to analysts",
-        _BY_FILES,
+        _BY_FILES | _NO_BOUNDS_OF_VALUES,
     ),
     EVENTS: Table(
         (
@@ -192,7 +202,7 @@ TABLES: dict[str, Table] = {
         "event_day",
         "The personal columns of well-formed events, by their place in the log; kept apart, because they are erased. "
         "What an event does not say is null",
-        _ROW_UPDATES,
+        _ROW_UPDATES | _BOUNDS_OF_KEYS,
     ),
     VIDEO_FACTS: Table(
         (
@@ -257,7 +267,7 @@ TABLES: dict[str, Table] = {
         ),
         "days(appended_at)",
         "Events that break the contract, with every reason and as they were sent. Closed to analysts",
-        _BY_FILES,
+        _BY_FILES | _NO_BOUNDS_OF_VALUES,
     ),
     TALLY: Table(
         (

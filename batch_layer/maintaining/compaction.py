@@ -84,5 +84,10 @@ def by_table(parts: Collection[PartFiles], limits: CompactionLimits) -> Mapping[
     return found
 
 
+def oldest_day(parts: Iterable[PartFiles], table: str) -> date | None:
+    """Return the oldest day of a table's files; None if it has none."""
+    return min((each.day for each in parts if each.table == table and each.day is not None), default=None)
+
+
 def _due(parts: Iterable[PartFiles], limits: CompactionLimits) -> Sequence[PartFiles]:
     return [each for each in parts if each.debt > limits.debt_max]

@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 from batch_layer.errors import RefusedError
 from batch_layer.lake.iceberg_tables import NAMESPACE, IcebergTables, branch_of
 from batch_layer.lake.spark_errors import translated
-from batch_layer.lake.tables import TABLES
+from batch_layer.lake.tables import ERASABLE_TABLES, TABLES
 from ingestion.contract.version import PublishedVersion
 
 CATALOG = NAMESPACE.partition(".")[0]
@@ -32,22 +32,24 @@ class IcebergUpkeep:
                 f"version {current.version} has the tables of an earlier release; ./viewledger batch upgrade once"
             )
         for name in TABLES:
-            table = self._tables.table(name)
-            if any(table.properties().get(key) != value for key, value in PROPERTIES.items()):
+            table, wanted = self._tables.table(name), {**PROPERTIES, **TABLES[name].properties}
+            if any(table.properties().get(key) != value for key, value in wanted.items()):
                 change = table.updateProperties()
-                for key, value in PROPERTIES.items():
+                for key, value in wanted.items():
                     change = change.set(key, value)
                 change.commit()
         self._tables.drop_branches("run_", keep={branch_of(run_id) for run_id in kept_runs})
         return self._tables.move_main(current.snapshots)
 
     @translated
-    def drop_tags(self, versions: Collection[int]) -> int:
+    def drop_tags(self, versions: Collection[int], superseded_by: int) -> int:
         """See the port. One commit for each table, however many tags."""
-        gone, count = {f"v{version}" for version in versions}, 0
+        count = 0
         for name in TABLES:
             table = self._tables.table(name)
-            tags = sorted(gone & {str(ref) for ref in table.refs().keySet()})
+            before = superseded_by if name in ERASABLE_TABLES else 0
+            found = [match for ref in table.refs().keySet() if (match := re.fullmatch(r"v(\d+)", str(ref)))]
+            tags = sorted(each[0] for each in found if int(each[1]) in versions or int(each[1]) < before)
             if tags:
                 change = table.manageSnapshots()
                 for tag in tags:

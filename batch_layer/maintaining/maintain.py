@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from batch_layer.errors import BatchError, RefusedError
+from batch_layer.lake.tables import RAW_EVENTS
 from batch_layer.maintaining.compact import CompactionPorts, CompactionResult, compact
-from batch_layer.maintaining.compaction import TableFiles, by_table
+from batch_layer.maintaining.compaction import TableFiles, by_table, oldest_day
+from batch_layer.maintaining.erase import AT_WORK, ErasurePorts
 from batch_layer.maintaining.ports import Expiry, MaintenanceMetrics, TableUpkeep
 from batch_layer.run.run_journal import begin_run
 from batch_layer.stages import Progress, Stages
@@ -14,7 +16,6 @@ from batch_layer.versions.ports import VersionStore
 from ingestion.contract.unavailable import UnavailableError
 from ingestion.contract.version import PublishedVersion
 
-AT_WORK = "a batch run or a maintenance is at work; wait for it to end"
 ORPHAN_AGE = timedelta(days=3)
 """A file without a snapshot stays for this time: it may belong to a run whose commit is under way."""
 
@@ -27,6 +28,7 @@ class MaintenancePorts:
     expiry: Expiry
     tables: TableUpkeep
     compaction: CompactionPorts
+    erasure: ErasurePorts
     metrics: MaintenanceMetrics
     progress: Progress
     clock: Callable[[], datetime]
@@ -53,6 +55,8 @@ class MaintenanceResult:
     files_before: Mapping[str, TableFiles] = field(default_factory=dict)
     """Table → its files before the compaction, and after it."""
     files_after: Mapping[str, TableFiles] = field(default_factory=dict)
+    oldest_raw_on: date | None = None
+    """The day (UTC) on which the oldest raw event that is kept was received."""
     notes: tuple[str, ...] = ()
     differences: tuple[str, ...] = ()
     """The differences found when the compacted version was reconciled; any stops publishing and billing."""
@@ -88,7 +92,9 @@ def maintain_once(ports: MaintenancePorts) -> MaintenanceResult:
         ports.versions.end(run_id, "failed", {"error": str(error), "stage_seconds": stages.seconds})
         raise
     ports.versions.end(run_id, "done", _detail(result, stages))
-    ports.metrics.record(ports.expiry.upkeep(), ports.tables.snapshot_counts(), result.files_after)
+    ports.metrics.record(
+        ports.expiry.upkeep(), ports.tables.snapshot_counts(), result.files_after, result.oldest_raw_on
+    )
     return result
 
 
@@ -114,6 +120,7 @@ def _with_compaction(
         compacted=tuple(str(each) for each in compacted.compacted),
         files_before=by_table(compacted.before, limits),
         files_after=by_table(compacted.after, limits),
+        oldest_raw_on=oldest_day(compacted.after, RAW_EVENTS),
         notes=compacted.notes,
         differences=compacted.differences,
     )
@@ -127,7 +134,7 @@ def _steps(ports: MaintenancePorts, stages: Stages, run_id: str, current: Publis
     # 2. What versions held is removed when those who still read it have finished.
     before = ports.clock() - ports.grace
     with stages.stage("tags") as notes:
-        tag_count = ports.tables.drop_tags(ports.expiry.expired(before))
+        tag_count = ports.tables.drop_tags(ports.expiry.expired(before), ports.expiry.current_at(before))
         notes.append(f"{tag_count:,} removed")
     # 3. Iceberg keeps what any branch or tag needs, and removes the rest with its files.
     with stages.stage("snapshots") as notes:

@@ -1,7 +1,7 @@
 """The record of expired versions in PostgreSQL, where views and functions keep the rule."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from psycopg2.extensions import connection as Connection
@@ -12,7 +12,7 @@ from batch_layer.versions.postgres_errors import translated
 
 
 class PostgresExpiry:
-    """See the port `Expiry`. Connects in the constructor."""
+    """See the ports `Expiry` and `RawNeeds`. Connects in the constructor."""
 
     def __init__(self, url: str) -> None:
         with translated():
@@ -30,6 +30,16 @@ class PostgresExpiry:
         """See the port."""
         query = "SELECT version FROM published.expired_versions WHERE expired_at < %s ORDER BY version"
         return [row[0] for row in self._rows(query, before)]
+
+    def current_at(self, instant: datetime) -> int:
+        """See the port."""
+        query = "SELECT coalesce(max(version), 0) FROM published.versions WHERE published_at < %s"
+        return int(self._rows(query, instant)[0][0])
+
+    def needed_from(self) -> tuple[date, str] | None:
+        """See the port `RawNeeds`."""
+        found = self._rows("SELECT from_on, why FROM published.raw_needed ORDER BY from_on, why LIMIT 1")
+        return (found[0][0], found[0][1]) if found else None
 
     def roll_up_next(self, before: datetime) -> int | None:
         """See the port."""

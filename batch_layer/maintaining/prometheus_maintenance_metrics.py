@@ -1,6 +1,7 @@
 """Figures of the last maintenance, as a text file for the node exporter's textfile collector."""
 
 from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
@@ -12,10 +13,16 @@ from batch_layer.maintaining.ports import Upkeep
 class PrometheusMaintenanceMetrics:
     """See the port `MaintenanceMetrics`. The file is replaced as a whole."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, retention: timedelta) -> None:
+        self._path, self._retention = path, retention
 
-    def record(self, upkeep: Upkeep, snapshot_counts: Mapping[str, int], files: Mapping[str, TableFiles]) -> None:
+    def record(
+        self,
+        upkeep: Upkeep,
+        snapshot_counts: Mapping[str, int],
+        files: Mapping[str, TableFiles],
+        oldest_raw_on: date | None,
+    ) -> None:
         """See the port."""
         registry = CollectorRegistry()
         _gauge(registry, "last_timestamp_seconds", "When the last maintenance ended").set_to_current_time()
@@ -25,6 +32,14 @@ class PrometheusMaintenanceMetrics:
             registry, "oldest_expirable_timestamp_seconds", "When the oldest of them was published; 0: there is none"
         )
         oldest.set(upkeep.oldest_expirable_at.timestamp() if upkeep.oldest_expirable_at else 0)
+        raw = _gauge(
+            registry,
+            "oldest_raw_timestamp_seconds",
+            "The day of receipt of the oldest raw event; 0: there is none",
+        )
+        raw.set(datetime.combine(oldest_raw_on, time(), UTC).timestamp() if oldest_raw_on else 0)
+        kept = _gauge(registry, "raw_retention_seconds", "How long raw events are kept")
+        kept.set(self._retention.total_seconds())
         snapshots = _gauge(registry, "snapshots", "Snapshots that a table has", "table")
         for name, count in snapshot_counts.items():
             snapshots.labels(name).set(count)

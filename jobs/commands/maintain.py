@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from batch_layer.maintaining.compaction import TableFiles
+from batch_layer.maintaining.erase import ErasureResult, retain_once
 from batch_layer.maintaining.maintain import MaintenanceResult, maintain_once
 from jobs import settings
 from jobs.exit_codes import ExitCode
@@ -22,18 +23,19 @@ def run(*, attempts: int, as_json: bool) -> ExitCode:
     """
     chosen = MaintenanceSettings.from_environ(settings.environment("PIPELINE"))
     with errors_as_exit_codes():
-        result = attempt(lambda: _once(chosen), attempts)
+        retained, result = attempt(lambda: _once(chosen), attempts)
     if as_json:
-        print(json.dumps(asdict(result)))
+        print(json.dumps(asdict(result) | {"retention": asdict(retained)}, default=str))
     else:
         print(
+            f"{sum(retained.removed.values()):,} rows of raw data and personal columns removed, "
             f"{len(result.expired):,} versions expired, {result.dropped_tag_count:,} tags and "
             f"{result.removed_file_count + result.orphan_count:,} files removed, counts joined before "
             f"{result.rolled_up_count:,} versions, {len(result.compacted):,} days compacted "
             f"({_file_count(result.files_before):,} → {_file_count(result.files_after):,} files); "
             f"version {result.version} is current"
         )
-    for note in result.notes:
+    for note in (*retained.notes, *result.notes):
         print(f"maintain: {note}", file=sys.stderr)
     refuse_differences(result.version, result.differences)
     return ExitCode.OK
@@ -43,9 +45,13 @@ def _file_count(tables: Mapping[str, TableFiles]) -> int:
     return sum(each.data_file_count + each.delete_file_count for each in tables.values())
 
 
-def _once(chosen: MaintenanceSettings) -> MaintenanceResult:
+def _once(chosen: MaintenanceSettings) -> tuple[ErasureResult, MaintenanceResult]:
     with open_maintenance(chosen) as ports:
         try:
-            return maintain_once(ports)
+            # first, so that a later maintenance removes the files
+            retained = retain_once(ports.erasure)
+            if retained.differences:
+                refuse_differences(retained.version, retained.differences)
+            return retained, maintain_once(ports)
         finally:
             note_reconciled(chosen.batch, ports.compaction.reconcile.reconciliations)

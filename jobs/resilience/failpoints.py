@@ -18,7 +18,7 @@ from enum import StrEnum
 from typing import Any, NoReturn, TypeVar, cast
 
 from batch_layer.archive.ports import SpeedCut
-from batch_layer.maintaining.ports import Compaction, Expiry, TableUpkeep
+from batch_layer.maintaining.ports import Compaction, Erasure, Expiry, TableUpkeep
 from batch_layer.reconciling.ports import ReconciliationStore
 from batch_layer.run.ports import Warehouse
 from batch_layer.versions.ports import VersionStore
@@ -58,6 +58,12 @@ CALLS: Mapping[str, tuple[Call, ...]] = {
         ReconciliationStore.record,
     ),
     "maintain": (
+        Erasure.oldest_received,
+        Erasure.choose,
+        Erasure.remove,
+        Erasure.read_back,
+        Erasure.tag_removal,
+        Erasure.finish_removal,
         TableUpkeep.repair,
         Expiry.expire,
         TableUpkeep.drop_tags,

@@ -10,14 +10,15 @@ from pathlib import Path
 from batch_layer.errors import RefusedError
 from batch_layer.maintaining.compact import CompactionPorts
 from batch_layer.maintaining.compaction import CompactionLimits
-from batch_layer.maintaining.maintain import AT_WORK, MaintenancePorts
+from batch_layer.maintaining.erase import AT_WORK, ErasurePorts
+from batch_layer.maintaining.maintain import MaintenancePorts
 from batch_layer.maintaining.postgres_expiry import PostgresExpiry
 from batch_layer.maintaining.prometheus_maintenance_metrics import PrometheusMaintenanceMetrics
 from batch_layer.reconciling.postgres_reconciliations import PostgresReconciliations
 from batch_layer.versions.postgres_versions import PostgresVersionStore
 from ingestion.contract.unavailable import Part
 from jobs.resilience.failpoints import Failpoints
-from jobs.settings.declared.pipeline import COMPACTION_FILES, COMPACTION_GIB, EXPIRY_GRACE_HOURS
+from jobs.settings.declared.pipeline import COMPACTION_FILES, COMPACTION_GIB, EXPIRY_GRACE_HOURS, RETENTION_DAYS
 from jobs.wiring.batch_settings import SHORT_RUN_EVENTS_MAX, BatchSettings
 from jobs.wiring.hdfs_check import check_hdfs
 from jobs.wiring.reconcile_ports import reconcile_ports
@@ -29,6 +30,7 @@ class MaintenanceSettings:
 
     batch: BatchSettings
     grace: timedelta
+    retention: timedelta
     compaction: CompactionLimits
     failpoints: Failpoints
 
@@ -43,6 +45,7 @@ class MaintenanceSettings:
         return cls(
             batch=BatchSettings.from_environ(environ),
             grace=timedelta(hours=EXPIRY_GRACE_HOURS.read(environ)),
+            retention=timedelta(days=RETENTION_DAYS.read(environ)),
             compaction=CompactionLimits(
                 debt_max=COMPACTION_FILES.read(environ), byte_count_max=COMPACTION_GIB.read(environ) << 30
             ),
@@ -70,6 +73,7 @@ def open_maintenance(chosen: MaintenanceSettings) -> Iterator[MaintenancePorts]:
         # imported here: pyspark takes a second, which a refusal need not wait for
         from batch_layer.lake.spark_session import open_session
         from batch_layer.maintaining.iceberg_compaction import IcebergCompaction
+        from batch_layer.maintaining.iceberg_erasure import IcebergErasure
         from batch_layer.maintaining.iceberg_upkeep import IcebergUpkeep
 
         def clock() -> datetime:
@@ -80,17 +84,29 @@ def open_maintenance(chosen: MaintenanceSettings) -> Iterator[MaintenancePorts]:
         spark = open_session(replace(batch.spark, is_short=is_short), "viewledger maintain")
         try:
             url = batch.postgres_url
+            upkeep = points.on(IcebergUpkeep(spark), Part.SPARK)
+            reconcile = reconcile_ports(spark, versions, reconciliations, postgres_url=url, progress=report)
             yield MaintenancePorts(
                 versions=versions,
                 expiry=points.on(expiry, Part.POSTGRES),
-                tables=points.on(IcebergUpkeep(spark), Part.SPARK),
+                tables=upkeep,
                 compaction=CompactionPorts(
                     tables=points.on(IcebergCompaction(spark), Part.SPARK),
-                    reconcile=reconcile_ports(spark, versions, reconciliations, postgres_url=url, progress=report),
+                    reconcile=reconcile,
                     limits=chosen.compaction,
                     clock=clock,
                 ),
-                metrics=PrometheusMaintenanceMetrics(chosen.metrics),
+                erasure=ErasurePorts(
+                    tables=points.on(IcebergErasure(spark), Part.SPARK),
+                    upkeep=upkeep,
+                    needs=expiry,
+                    reconcile=reconcile,
+                    progress=report,
+                    clock=clock,
+                    grace=chosen.grace,
+                    retention=chosen.retention,
+                ),
+                metrics=PrometheusMaintenanceMetrics(chosen.metrics, chosen.retention),
                 progress=report,
                 clock=clock,
                 grace=chosen.grace,

@@ -24,7 +24,7 @@ def test_an_expired_version_is_refused_by_its_number_its_tag_and_its_time(spark:
         assert_refused(tables, *named)
         upkeep = IcebergUpkeep(spark)
         upkeep.repair(second, run.versions.runs_in("gate_failed"))
-        upkeep.drop_tags([1])
+        upkeep.drop_tags([1], 0)
         upkeep.expire_snapshots(second.published_at + timedelta(days=10_000))
         assert assert_refused(tables, *named, by_time)[-1] == EXPIRED, "also when its snapshots are gone"
 

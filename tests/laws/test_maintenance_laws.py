@@ -75,8 +75,8 @@ def test_kept_versions_are_as_published_and_what_only_expired_ones_named_is_gone
     upkeep, before = IcebergUpkeep(spark), len(files_of(spark, EVENTS))
     snapshots_before = upkeep.snapshot_counts()
     assert upkeep.repair(versions[-1], [refused]) == []
-    assert upkeep.drop_tags([1, 3]) == 2 * len(KEPT)
-    assert upkeep.drop_tags([1, 3]) == 0
+    assert upkeep.drop_tags([1, 3], 0) == 2 * len(KEPT)
+    assert upkeep.drop_tags([1, 3], 0) == 0
     assert upkeep.expire_snapshots(now() - DAYS) == 0, "the age floor keeps everything that is young"
     assert upkeep.expire_snapshots(now()) > 0
     assert [is_as_published(spark, each) for each in (versions[1], versions[3])] == [True, True]
@@ -125,6 +125,6 @@ def test_metadata_levels_off_over_many_versions(spark: SparkSession, tmp_path: P
     for number in range(2, 40):
         tables.tag(f"v{number}", versions[0].snapshots)
         upkeep.repair(versions[0], [])
-        upkeep.drop_tags([number])
+        upkeep.drop_tags([number], 0)
     metadata = [path for path in files_of(spark, EVENTS) if path.name.endswith(".metadata.json")]
     assert len(metadata) <= 22

@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 from collections import Counter, defaultdict
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ GROUPS: list[dict[str, Any]] = yaml.safe_load((FOLDER / "alerts.yml").read_text(
 RULES: dict[str, dict[str, Any]] = {rule["alert"]: rule for group in GROUPS for rule in group["rules"]}
 CASES: list[dict[str, Any]] = [
     case
-    for name in ("alerts_test.yml", "alerts_days_test.yml")
+    for name in ("alerts_test.yml", "alerts_days_test.yml", "alerts_weeks_test.yml")
     for test in yaml.safe_load((FOLDER / name).read_text())["tests"]
     for case in test["alert_rule_test"]
 ]
@@ -83,8 +84,8 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     observer.repaired(0)
     path = tmp_path_factory.mktemp("metrics") / "batch.prom"
     PrometheusBatchMetrics(path).record("published", dict.fromkeys(figures_of_a_run(), 0.0), {"cut": 1.0})
-    PrometheusMaintenanceMetrics(path.parent / "metrics" / "maintenance.prom").record(
-        Upkeep(1, 0, None), {name: 1 for name in TABLES}, {name: TableFiles(1, 0, 1, 0, 0) for name in TABLES}
+    PrometheusMaintenanceMetrics(path.parent / "metrics" / "maintenance.prom", timedelta(days=400)).record(
+        Upkeep(1, 0, None), {name: 1 for name in TABLES}, {name: TableFiles(1, 0, 1, 0, 0) for name in TABLES}, None
     )
     with recorded_check(path.parent, "rebuild", DifferenceError):
         pass
@@ -263,6 +264,7 @@ def test_every_setting_that_a_page_names_is_read_by_the_code() -> None:
         ("check", "rules", "alerts.yml"),
         ("test", "rules", "alerts_test.yml"),
         ("test", "rules", "alerts_days_test.yml"),
+        ("test", "rules", "alerts_weeks_test.yml"),
     ],
     ids=" ".join,
 )

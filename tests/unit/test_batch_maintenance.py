@@ -1,7 +1,7 @@
 """The procedure of maintenance on ports in memory: its order, its refusals, and a kill at any step."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -79,7 +79,10 @@ class World:
     def expired(self, before: datetime) -> Sequence[int]:
         return [number for number, at in self.expired_at.items() if at < before]
 
-    def drop_tags(self, versions: Collection[int]) -> int:
+    def current_at(self, instant: datetime) -> int:
+        return 3
+
+    def drop_tags(self, versions: Collection[int], superseded_by: int) -> int:
         self.hurt("drop_tags")
         assert set(versions) <= self.expired_at.keys(), "only what is on record as expired loses its tag"
         dropped = self.tags & set(versions)
@@ -115,7 +118,13 @@ class World:
         self.hurt("files")
         return [PartFiles("events", None, 2, 1, 7)]
 
-    def record(self, upkeep: Upkeep, snapshot_counts: Mapping[str, int], files: Mapping[str, TableFiles]) -> None:
+    def record(
+        self,
+        upkeep: Upkeep,
+        snapshot_counts: Mapping[str, int],
+        files: Mapping[str, TableFiles],
+        oldest_raw_on: date | None,
+    ) -> None:
         self.recorded.append(upkeep)
         self.recorded_files = files
 
@@ -127,6 +136,7 @@ class World:
             expiry=here,
             tables=here,
             compaction=compaction,
+            erasure=here,
             metrics=here,
             progress=lambda stage, text: None,
             clock=lambda: self.now,
@@ -214,13 +224,16 @@ def test_beside_a_batch_run_or_before_the_first_version_it_refuses_and_does_noth
 
 def test_the_figures_say_what_has_piled_up(tmp_path: Path) -> None:
     path = tmp_path / "metrics" / "maintenance.prom"
-    PrometheusMaintenanceMetrics(path).record(
-        Upkeep(7, 2, NOON), {"events": 9}, {"events": TableFiles(40, 5, 1_000, 39, 2)}
+    PrometheusMaintenanceMetrics(path, timedelta(days=400)).record(
+        Upkeep(7, 2, NOON), {"events": 9}, {"events": TableFiles(40, 5, 1_000, 39, 2)}, NOON.date()
     )
     text = path.read_text()
     assert "viewledger_maintenance_kept_versions 7.0" in text
     assert "viewledger_maintenance_expirable_versions 2.0" in text
     assert f"viewledger_maintenance_oldest_expirable_timestamp_seconds {NOON.timestamp():.9e}"[:40] in text
+    midnight = NOON.replace(hour=0).timestamp()
+    assert f"viewledger_maintenance_oldest_raw_timestamp_seconds {midnight:.9e}"[:60] in text
+    assert "viewledger_maintenance_raw_retention_seconds 3.456e+07" in text
     assert 'viewledger_maintenance_snapshots{table="events"} 9.0' in text
     assert 'viewledger_maintenance_compaction_debt_files{table="events"} 39.0' in text
     assert 'viewledger_maintenance_compaction_due_parts{table="events"} 2.0' in text

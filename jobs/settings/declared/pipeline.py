@@ -125,6 +125,15 @@ EXPIRY_GRACE_HOURS = Whole(
     least=0,
     most=840,
 )
+RETENTION_DAYS = Whole(
+    "VIEWLEDGER_RETENTION_DAYS",
+    read_by="maintain",
+    meaning="how many days raw values and personal columns are kept; at least a month, the 35 days that its events may "
+    "be late, and the days beside",
+    default=400,
+    least=70,
+    most=36_500,
+)
 COMPACTION_FILES = Whole(
     "VIEWLEDGER_COMPACTION_FILES",
     read_by="maintain",

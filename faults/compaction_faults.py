@@ -35,7 +35,7 @@ def compaction_killed(scene: Scene) -> None:
     for point in POINTS:
         if point == POINTS[0] or point == PUBLISHED[1]:
             _many_files(scene)
-        known = _answers(scene)
+        known = answers(scene)
         scene.hurt(point)
         code = scene.batches.finish(scene.batches.start(point, words=MAINTAIN, changes=SOON), None)
         if code != KILLED:
@@ -43,27 +43,27 @@ def compaction_killed(scene: Scene) -> None:
         published = len(known) + (point in PUBLISHED)
         if queries(scene.postgres_url, "SELECT version FROM published.pointer") != [(published,)]:
             raise AssertionError(f"a compaction that was killed at {point} published nothing, or not one version")
-        _check_answers(scene, known)
+        check_answers(scene, known)
     scene.batches.finish(scene.batches.start(words=MAINTAIN, changes=SOON))
-    _check(scene, known)
+    check(scene, known)
 
 
 def compacted_twice(scene: Scene) -> None:
     """Two compactions of the same days, with runs between them: every version answers as before."""
     for _ in range(2):
         _many_files(scene)
-        known = _answers(scene)
+        known = answers(scene)
         scene.hurt("a compaction")
         scene.batches.finish(scene.batches.start(words=MAINTAIN, changes=SOON))
-        if len(_answers(scene)) != len(known) + 1:
+        if len(answers(scene)) != len(known) + 1:
             raise AssertionError("a compaction with many small files published no version")
-        _check(scene, known)
+        check(scene, known)
 
 
 def compaction_without_space(scene: Scene) -> None:
     """The DataNode's disk is full when a compaction writes: it ends with a sentence, and the next one compacts."""
     _many_files(scene)
-    known, disk = _answers(scene), scene.disks["hdfs"]
+    known, disk = answers(scene), scene.disks["hdfs"]
     child = scene.batches.start(before(Compaction.rewrite, Action.STOP), attempts=1, words=MAINTAIN, changes=SOON)
     scene.wait(lambda: is_stopped(child.pid), "the maintenance has stopped itself", 200)
     disk.leave(0)
@@ -73,14 +73,14 @@ def compaction_without_space(scene: Scene) -> None:
         code = scene.batches.finish(child, None)
     finally:
         disk.resize(ROOM_KIB)
-    if code != ExitCode.UNAVAILABLE or len(_answers(scene)) != len(known):
+    if code != ExitCode.UNAVAILABLE or len(answers(scene)) != len(known):
         raise AssertionError(f"the maintenance without space ended with {code}: {scene.batches.printed()[-300:]}")
     scene.stack.wait_ready("datanode", within_seconds=120)
-    _check_answers(scene, known)
+    check_answers(scene, known)
     scene.batches.finish(scene.batches.start(words=MAINTAIN, changes=SOON))
-    if len(_answers(scene)) != len(known) + 1:
+    if len(answers(scene)) != len(known) + 1:
         raise AssertionError("with space again, a compaction published no version")
-    _check(scene, known)
+    check(scene, known)
 
 
 def _many_files(scene: Scene) -> None:
@@ -92,7 +92,7 @@ def _many_files(scene: Scene) -> None:
         scene.batches.run()
 
 
-def _answers(scene: Scene) -> Mapping[int, list[bytes]]:
+def answers(scene: Scene) -> Mapping[int, list[bytes]]:
     """Return what the API answers as of each version."""
     versions = [number for (number,) in queries(scene.postgres_url, "SELECT version FROM published.versions")]
     return {
@@ -106,15 +106,17 @@ def _answers(scene: Scene) -> Mapping[int, list[bytes]]:
     }
 
 
-def _check_answers(scene: Scene, known: Mapping[int, list[bytes]]) -> None:
-    now = _answers(scene)
-    changed = [number for number, answers in known.items() if now[number] != answers]
+def check_answers(scene: Scene, known: Mapping[int, list[bytes]]) -> None:
+    """Raise AssertionError if a version answers other than it did."""
+    now = answers(scene)
+    changed = [number for number, former in known.items() if now[number] != former]
     if changed:
-        raise AssertionError(f"versions {changed} answer other than before the compaction")
+        raise AssertionError(f"versions {changed} answer other than before")
 
 
-def _check(scene: Scene, known: Mapping[int, list[bytes]]) -> None:
-    _check_answers(scene, known)
+def check(scene: Scene, known: Mapping[int, list[bytes]]) -> None:
+    """Raise AssertionError if a version answers other than it did, or `reconcile` finds a difference."""
+    check_answers(scene, known)
     found = scene.run_program("jobs.cli", "reconcile")
     if found.returncode:
         raise AssertionError(f"reconcile ended with {found.returncode}: {found.stdout}{found.stderr[-300:]}")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import httpx
 import psycopg2
 
-from batch_layer.maintaining.ports import Compaction
+from batch_layer.maintaining.ports import Compaction, Erasure
 from batch_layer.run.ports import Warehouse
 from faults.batch_faults import KILLED
 from faults.our_process import is_stopped
@@ -24,7 +24,8 @@ KILLS_PER_SEED = 3
 
 def killed_at_every_step(scene: Scene) -> None:
     """SIGKILL to maintenance before or after a step, three a seed; then one that must finish what they began."""
-    calls = [call for call in CALLS["maintain"] if call not in vars(Compaction).values()]
+    others = {*vars(Compaction).values(), *vars(Erasure).values()}
+    calls = [call for call in CALLS["maintain"] if call not in others]
     points = [moment(call, Action.KILL) for call in calls for moment in (before, after)]
     _three_old_versions(scene)
     for number in range(KILLS_PER_SEED):

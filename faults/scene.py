@@ -268,11 +268,13 @@ class Scene:
         return {(letter["partition"], letter["offset"]) for letter in letters}
 
     def published(self) -> tuple[int, list[int], int, dict[str, int] | None] | None:
-        """Return the current version: number, `offset_end` of every partition, raw rows, and verdicts of its run."""
+        """Return the current version: number, all `offset_end`s, raw rows with removed ones, verdicts of its run."""
         rows = queries(
             self.postgres_url,
-            "SELECT version, offsets -> 'ends', (row_counts ->> 'raw_events')::bigint, run_id"
-            " FROM published.versions JOIN published.pointer USING (version)",
+            "WITH removed AS (SELECT coalesce(sum(row_count), 0)::bigint AS row_count"
+            " FROM published.removals, published.removed_hours(removed) WHERE table_name = 'raw_events')"
+            " SELECT version, offsets -> 'ends', (row_counts ->> 'raw_events')::bigint + removed.row_count, run_id"
+            " FROM removed, published.versions JOIN published.pointer USING (version)",
         )
         if not rows:
             return None

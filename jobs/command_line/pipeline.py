@@ -3,10 +3,12 @@
 import click
 
 from jobs.command_line.frame import Command, CommandGroup
-from jobs.command_line.options import AS_OF, JSON, VERSION, actor, choice, flag, number, option, path
+from jobs.command_line.options import AS_OF, JSON, VERSION, actor, choice, flag, number, option, path, reason
 from jobs.command_line.overview import OVERVIEW
-from jobs.command_line.values import BillingPeriod, DayOrAll, PartitionOffset
+from jobs.command_line.values import BillingPeriod, DayOrAll, PartitionOffset, TextValue
 
+VIEWER_CHARACTERS_MAX = 128
+"""An event names its viewer in at most as many."""
 SQL_FORMATS = ("csv", "json", "table")
 ATTEMPTS = number("--attempts", "tries when a server does not answer", 3, most=20)
 
@@ -74,6 +76,16 @@ BATCH = CommandGroup(
     ),
 )
 MAINTAIN = Command("maintain", "jobs.commands.maintain:run", OVERVIEW["maintain"], ATTEMPTS, JSON)
+FORGET = Command(
+    "forget",
+    "jobs.commands.forget:run",
+    f"{OVERVIEW['forget']}; docs/operate/erasure.md says what is removed and when",
+    option("--viewer", "the viewer as the events name them", type=TextValue(VIEWER_CHARACTERS_MAX), required=True),
+    actor("who removes it", required=True),
+    reason(),
+    ATTEMPTS,
+    JSON,
+)
 RECONCILE = Command(
     "reconcile",
     "jobs.commands.reconcile:run",
@@ -137,4 +149,4 @@ EXPORT = Command(
     JSON,
 )
 
-COMMANDS = (INGEST, DEAD_LETTERS, BATCH, MAINTAIN, RECONCILE, AUDIT, REBUILD, SQL, EXPORT)
+COMMANDS = (INGEST, DEAD_LETTERS, BATCH, MAINTAIN, FORGET, RECONCILE, AUDIT, REBUILD, SQL, EXPORT)

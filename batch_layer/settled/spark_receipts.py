@@ -9,6 +9,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from batch_layer.lake.content import Place
 from batch_layer.lake.iceberg_tables import IcebergTables
 from batch_layer.lake.spark_errors import translated
 from batch_layer.lake.spark_kept import Kept, kept
@@ -31,10 +32,12 @@ class Receipted(NamedTuple):
 
 
 class Wrong(StrEnum):
-    """Why an event is not in a version as its receipt says; the first that holds."""
+    """Why an event is not in a version as its receipt says, or cannot be compared; the first that holds."""
 
     NO_VERDICT = "no_verdict"
     """No event of its id is there."""
+    REMOVED = "removed"
+    """Its message is not in the archive, and messages of its partition and hour were removed on record."""
     NO_MESSAGE = "no_message"
     """Its message is not in the archive."""
     OTHER_CONTENT = "other_content"
@@ -48,8 +51,10 @@ class Wrong(StrEnum):
 class ReceiptLookup:
     """Compares receipted events with one version."""
 
-    def __init__(self, spark: SparkSession, version: PublishedVersion) -> None:
+    def __init__(self, spark: SparkSession, version: PublishedVersion, removed: Collection[Place]) -> None:
+        """Look up in a version; `removed` is where rows of the archive were removed on record."""
         self._spark = spark
+        self._removed = removed
         tables = IcebergTables(spark)
         self._events = tables.at(EVENTS, version.snapshots[EVENTS])
         self._raw = tables.at(RAW_EVENTS, version.snapshots[RAW_EVENTS])
@@ -63,7 +68,8 @@ class ReceiptLookup:
         wanted = kept(self._frame(receipted))
         days = {each.event_day for each in receipted} | set(received)
         copies = self._copies(wanted, days)
-        found = copies.rows.join(self._messages(copies), [*_PLACE], "left").alias("found")
+        found = copies.rows.join(self._messages(copies), [*_PLACE], "left")
+        found = self._with_removed(found).alias("found")
         is_same = F.col("found.sha256") == F.col("wanted.sha256")
         is_filed = (F.col("verdict") == Verdict.REJECTED.value) | (
             (F.col("found.video_id") == F.col("wanted.video_id"))
@@ -77,12 +83,14 @@ class ReceiptLookup:
                 F.count("partition").alias("copies"),
                 F.count("found.sha256").alias("messages"),
                 F.count_if(is_same).alias("same"),
+                F.count_if("is_removed").alias("removed"),
                 F.max(F.when(is_same, F.col("verdicts"))).alias("verdicts"),
                 F.count_if(is_same & is_filed).alias("filed"),
             )
         )
         problem = (
             F.when(F.col("copies") == 0, Wrong.NO_VERDICT.value)
+            .when((F.col("same") == 0) & (F.col("removed") > 0), Wrong.REMOVED.value)
             .when((F.col("same") == 0) & (F.col("messages") < F.col("copies")), Wrong.NO_MESSAGE.value)
             .when(F.col("same") == 0, Wrong.OTHER_CONTENT.value)
             .when(F.col("verdicts") > 1, Wrong.SEVERAL_VERDICTS.value)
@@ -114,6 +122,23 @@ class ReceiptLookup:
         raw = self._raw.where(at.between(_bound(first), _bound(last)))
         places = copies.joinable(*_PLACE).distinct()
         return raw.join(places, [*_PLACE], "left_semi").select(*_PLACE, F.sha2("value", 256).alias("sha256"))
+
+    def _with_removed(self, found: DataFrame) -> DataFrame:
+        """Return the rows with `is_removed`: the message is gone, and some of its place were removed on record."""
+        if not self._removed:
+            return found.withColumn("is_removed", F.lit(False))
+        columns = [
+            pa.array([each.partition for each in self._removed], pa.int32()),
+            pa.array([each.hour for each in self._removed], pa.timestamp("us", "UTC")),
+            pa.array([True] * len(self._removed), pa.bool_()),
+        ]
+        table = pa.Table.from_arrays(columns, names=["partition", "hour", "is_on_record"])
+        places = F.broadcast(self._spark.createDataFrame(table))
+        of_hour = found.withColumn("hour", F.date_trunc("hour", "appended_at")).join(
+            places, ["partition", "hour"], "left"
+        )
+        is_removed = F.col("sha256").isNull() & F.coalesce("is_on_record", F.lit(False))
+        return of_hour.withColumn("is_removed", is_removed).drop("hour", "is_on_record")
 
 
 def _bound(at: datetime | None) -> datetime:

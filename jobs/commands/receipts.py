@@ -51,6 +51,7 @@ class Findings:
     receipts: int = 0
     events: int = 0
     not_settled: int = 0
+    removed: int = 0
     wrong: int = 0
     unusable: int = 0
     listed_wrong: list[dict[str, str]] = field(default_factory=list)
@@ -140,6 +141,8 @@ def _look_up(
         entry = chunk[index]
         if problem is Wrong.NO_VERDICT and entry.at >= version.settled_until - CLOCK_SPARE:
             findings.not_settled += 1
+        elif problem is Wrong.REMOVED:
+            findings.removed += 1
         else:
             findings.add_wrong(entry, problem.value, sentences[problem])
     print(
@@ -156,7 +159,7 @@ def _received_on(chunk: Sequence[PlacedEvent]) -> set[date]:
 
 def _conclude(version: PublishedVersion | None, findings: Findings, *, as_json: bool) -> None:
     """Print the sums; raise DifferenceError if an event is not as receipted."""
-    in_log = findings.events - findings.not_settled - findings.wrong
+    in_log = findings.events - findings.not_settled - findings.removed - findings.wrong
     if as_json:
         document = {
             "version": version.version if version else None,
@@ -165,6 +168,7 @@ def _conclude(version: PublishedVersion | None, findings: Findings, *, as_json: 
             "events": findings.events,
             "in_log": in_log,
             "not_settled": findings.not_settled,
+            "removed": findings.removed,
             "wrong": findings.wrong,
             "wrong_events": findings.listed_wrong,
             "unusable": findings.unusable,
@@ -174,7 +178,8 @@ def _conclude(version: PublishedVersion | None, findings: Findings, *, as_json: 
     elif version is not None:
         print(
             f"version {version.version}: {in_log:,} of {findings.events:,} receipted events are in the log with one "
-            f"verdict, {findings.not_settled:,} are not settled yet, {findings.wrong:,} are wrong"
+            f"verdict, {findings.not_settled:,} are not settled yet, {findings.removed:,} were removed on record, "
+            f"{findings.wrong:,} are wrong"
         )
     if findings.wrong:
         raise DifferenceError(

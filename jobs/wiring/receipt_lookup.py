@@ -5,6 +5,8 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from batch_layer.errors import RefusedError
+from batch_layer.lake.tables import RAW_EVENTS
+from batch_layer.reconciling.postgres_reconciliations import PostgresReconciliations
 from batch_layer.reconciling.reconcile import published
 from batch_layer.versions.postgres_versions import PostgresVersionStore
 from ingestion.contract.version import PublishedVersion
@@ -24,6 +26,8 @@ def open_receipt_lookup(chosen: BatchSettings) -> Iterator[tuple[PublishedVersio
     """
     with closing(PostgresVersionStore(chosen.postgres_url)) as versions:
         version = published(versions)
+    with closing(PostgresReconciliations(chosen.postgres_url)) as reconciliations:
+        removed = reconciliations.removals_until(version.version).of(RAW_EVENTS)
     check_hdfs(chosen.hdfs_url)
     # imported here: pyspark takes a second, which a refusal need not wait for
     from batch_layer.lake.iceberg_tables import IcebergTables
@@ -36,6 +40,6 @@ def open_receipt_lookup(chosen: BatchSettings) -> Iterator[tuple[PublishedVersio
             raise RefusedError(
                 f"version {version.version} has the tables of an earlier release; ./viewledger batch upgrade once"
             )
-        yield version, ReceiptLookup(spark, version)
+        yield version, ReceiptLookup(spark, version, removed)
     finally:
         spark.stop()

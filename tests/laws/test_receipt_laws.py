@@ -4,13 +4,14 @@ import hashlib
 import json
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, date
+from datetime import UTC, date, timedelta
 
 import pytest
 from pyspark.sql import SparkSession
 
+from batch_layer.lake.content import Place
 from batch_layer.lake.tables import EVENTS, RAW_EVENTS
 from batch_layer.settled.spark_receipts import Receipted, ReceiptLookup, Wrong
 from ingestion.contract.decoding import decode_view_event
@@ -48,10 +49,12 @@ class Archive:
     def received(self) -> set[date]:
         return {message.appended_at.astimezone(UTC).date() for message, _ in self.messages()}
 
-    def lookup(self, table: str = EVENTS, snapshot: int | None = None) -> ReceiptLookup:
+    def lookup(
+        self, table: str = EVENTS, snapshot: int | None = None, *, removed: Collection[Place] = ()
+    ) -> ReceiptLookup:
         snapshots = self.version.snapshots
         changed = {**snapshots, table: snapshots[table] if snapshot is None else snapshot}
-        return ReceiptLookup(self.spark, replace(self.version, snapshots=changed))
+        return ReceiptLookup(self.spark, replace(self.version, snapshots=changed), removed)
 
 
 def receipted(value: bytes, event: ViewEvent) -> Receipted:
@@ -105,9 +108,15 @@ def test_what_an_insider_changes_of_one_event_is_named(
     one = f"partition = {message.partition} AND offset = {message.offset}"
     archive.spark.sql(statement.format(table=name, one=one))
     rows = archive.spark.sql(f"SELECT snapshot_id FROM {name}.snapshots ORDER BY committed_at DESC LIMIT 1").collect()
-    found = archive.lookup(table, rows[0].snapshot_id).wrong(archive.receipted(), archive.received())
+    asked = (archive.receipted(), archive.received())
+    found = archive.lookup(table, rows[0].snapshot_id).wrong(*asked)
+    hour = message.appended_at.replace(minute=0, second=0, microsecond=0)
+    here, elsewhere = Place(message.partition, hour), Place(message.partition, hour - timedelta(hours=1))
+    on_record = archive.lookup(table, rows[0].snapshot_id, removed=[here, elsewhere]).wrong(*asked)
+    otherwise = archive.lookup(table, rows[0].snapshot_id, removed=[elsewhere]).wrong(*asked)
     archive.spark.sql(f"CALL ledger.system.rollback_to_snapshot('views.{table}', {archive.version.snapshots[table]})")
-    assert found == [(index, problem)]
+    assert found == otherwise == [(index, problem)]
+    assert on_record == [(index, Wrong.REMOVED if problem is Wrong.NO_MESSAGE else problem)]
 
 
 def test_any_changed_byte_of_a_receipt_is_noticed() -> None:

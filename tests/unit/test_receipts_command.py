@@ -90,7 +90,7 @@ def test_events_that_are_all_there_end_with_0(check: Check, capsys: pytest.Captu
     assert check.lookup.days == {NOW.date()}
 
 
-@pytest.mark.parametrize("problem", Wrong)
+@pytest.mark.parametrize("problem", [each for each in Wrong if each is not Wrong.REMOVED])
 def test_an_event_that_is_wrong_is_named_with_the_place_and_the_instant_of_its_receipt(
     check: Check, capsys: pytest.CaptureFixture[str], problem: Wrong
 ) -> None:
@@ -119,6 +119,15 @@ def test_an_event_that_the_version_does_not_reach_is_not_settled_yet(
     early = check.file(line_of([event(1)], at=SETTLED_UNTIL - timedelta(seconds=61)))
     with pytest.raises(CommandError, match=r"has no verdict on it, and is settled up to 2026-11-23T11:00:00\.000Z"):
         check.run(early)
+
+
+def test_an_event_whose_message_was_removed_on_record_is_not_wrong(
+    check: Check, capsys: pytest.CaptureFixture[str]
+) -> None:
+    check.lookup.wrong_ids = {event(1).event_id: Wrong.REMOVED}
+    assert check.run(check.file(line_of([event(1), event(2)])), as_json=True) is ExitCode.OK
+    document = json.loads(capsys.readouterr().out)
+    assert (document["removed"], document["in_log"], document["wrong"]) == (1, 1, 0)
 
 
 def test_lines_that_cannot_be_used_get_a_sentence_each_and_the_others_are_checked(

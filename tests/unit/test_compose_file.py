@@ -60,12 +60,16 @@ def test_the_versions_are_those_of_the_local_stack() -> None:
     assert not any(image.endswith(":latest") or ":" not in image for image in images)
 
 
-OPTIONAL = "VIEWLEDGER_RECEIPT_KEYS_FILE"
-"""Names a file; without it the collector signs no receipts."""
+PLAY_KEYS, ATTESTATION_KEYS, RECEIPT_KEYS = OPTIONAL = (
+    "VIEWLEDGER_PLAY_KEYS_FILE",
+    "VIEWLEDGER_ATTESTATION_KEYS_FILE",
+    "VIEWLEDGER_RECEIPT_KEYS_FILE",
+)
+"""Each names a file; without it no play is read, nothing attested, no receipt signed."""
 
 
 def test_secrets_have_no_default_and_their_absence_is_explained() -> None:
-    used = [each for each in re.findall(r"\$\{(\w+)(:[^}]*)?\}", TEXT) if each[0] != OPTIONAL]
+    used = [each for each in re.findall(r"\$\{(\w+)(:[^}]*)?\}", TEXT) if each[0] not in OPTIONAL]
     assert {name for name, _ in used} == {
         "VIEWLEDGER_POSTGRES_SUPERUSER_PASSWORD",
         "VIEWLEDGER_POSTGRES_PASSWORD",
@@ -85,11 +89,11 @@ OWN_SECRETS = {
     "postgres": {"POSTGRES_PASSWORD", "VIEWLEDGER_POSTGRES_PASSWORD"},
     "schema": {"VIEWLEDGER_POSTGRES_URL"}
     | {f"VIEWLEDGER_{name}_POSTGRES_URL" for name in ("SPEED", "API", "SQL", "PIPELINE", "BILLING")},
-    "collector": {"VIEWLEDGER_PSEUDONYM_KEY", OPTIONAL},
-    "speed": {"VIEWLEDGER_SPEED_POSTGRES_URL"},
-    "api": {"VIEWLEDGER_API_POSTGRES_URL", "VIEWLEDGER_API_CURSOR_KEY"},
+    "collector": {"VIEWLEDGER_PSEUDONYM_KEY", *OPTIONAL},
+    "speed": {"VIEWLEDGER_SPEED_POSTGRES_URL", ATTESTATION_KEYS},
+    "api": {"VIEWLEDGER_API_POSTGRES_URL", "VIEWLEDGER_API_CURSOR_KEY", PLAY_KEYS},
     "sql": {"VIEWLEDGER_SQL_POSTGRES_URL"},
-    "batch": {"VIEWLEDGER_PIPELINE_POSTGRES_URL", "VIEWLEDGER_TRAITS_KEY"},
+    "batch": {"VIEWLEDGER_PIPELINE_POSTGRES_URL", "VIEWLEDGER_TRAITS_KEY", ATTESTATION_KEYS},
     "billing": {"VIEWLEDGER_BILLING_POSTGRES_URL", "VIEWLEDGER_PSEUDONYM_KEY"},
 }
 """Service → the secrets of its own work."""
@@ -99,6 +103,14 @@ OWN_SECRETS = {
 def test_a_service_gets_its_own_secrets_and_no_others(name: str) -> None:
     received = {setting for setting, value in SERVICES[name].get("environment", {}).items() if "${" in str(value)}
     assert received == OWN_SECRETS.get(name, set())
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_file_of_keys_is_mounted_where_its_setting_says(name: str) -> None:
+    named = [str(value) for value in SERVICES[name].get("environment", {}).values() if "/run/secrets/" in str(value)]
+    mounted = SERVICES[name].get("secrets", [])
+    assert [each.partition("/run/secrets/")[2].rstrip("}") for each in named] == mounted
+    assert all(COMPOSE["secrets"][each]["file"].endswith(":-/dev/null}") for each in mounted)
 
 
 def login_of(url: str) -> str:

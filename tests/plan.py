@@ -22,17 +22,14 @@ SPARK = tuple(
         "catalogue_facts_laws",
         "bundle_of_real_books",
         "change_laws",
-        "judged_traffic_laws",
         "compaction_laws",
-        "erasure_laws",
         "runs_release_memory",
         "spark_errors",
         "kafka_log",
-        "receipt_laws",
-        "day_rules_laws",
     )
 )
-"""Everything that needs Spark in its own process, in two parts of about the same length."""
+DAYS = tuple(f"tests/laws/test_{name}_laws.py" for name in ("judged_traffic", "erasure", "day_rules", "receipt"))
+"""Everything that needs Spark in its own process, in three parts of about the same length."""
 
 BATCH = tuple(
     f"tests/integration/test_{name}.py"
@@ -40,9 +37,21 @@ BATCH = tuple(
 )
 """Batch runs in one warm Java process, and one SQL server on what they published."""
 
-TOGETHER: Mapping[str, Sequence[str]] = {"runs on Spark": RUNS, "Spark": SPARK, "batch command": BATCH}
+TOGETHER: Mapping[str, Sequence[str]] = {
+    "runs on Spark": RUNS,
+    "Spark": SPARK,
+    "days on Spark": DAYS,
+    "batch command": BATCH,
+}
 
-FIRST = ("runs on Spark", "Spark", "batch command", "tests/laws/test_http_inputs_laws.py", "tests/e2e/test_demo.py")
+FIRST = (
+    "runs on Spark",
+    "Spark",
+    "days on Spark",
+    "batch command",
+    "tests/laws/test_http_inputs_laws.py",
+    "tests/e2e/test_demo.py",
+)
 
 
 def path_of(test: str) -> str:

@@ -35,7 +35,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -564,14 +564,15 @@ class Policy(NamedTuple):
     position: int
     kind: str
     version: int
-    first_on: str
+    first_on: date
 
 
 def _remember_policy(found: Found, number: int, record: dict[str, Any]) -> None:
     row = record["row"]
     if hashlib.sha256(json.dumps(row["document"], sort_keys=True).encode()).hexdigest() != row["content_hash"]:
         raise WrongError(RECORDS, number, f"policy {record['key']} is not what its content_hash says")
-    policy = Policy(number, record["position"], row["kind"], int(row["policy_version"]), row["first_on"])
+    first_on = date.fromisoformat(row["first_on"])
+    policy = Policy(number, record["position"], row["kind"], int(row["policy_version"]), first_on)
     found.policies[f"{policy.kind}:{policy.version}"] = policy
 
 
@@ -579,13 +580,13 @@ def _check_policies(found: Found, checkpoints: Sequence[Checkpoint]) -> None:
     """Check that each policy in force, but for the first of its kind, was signed before the first day that it rules."""
     for name in sorted(found.in_force & found.policies.keys()):
         policy = found.policies[name]
-        begins = datetime.fromisoformat(f"{policy.first_on}T00:00:00+00:00")
+        begins = datetime.combine(policy.first_on, time(), UTC)
         is_covered = any(each.position_end > policy.position and each.cut_at < begins for each in checkpoints)
         if policy.version > 1 and checkpoints and not is_covered:
             text = f"rules from {policy.first_on} on, and no checkpoint before that day covers it"
             raise WrongError(RECORDS, policy.line, f"{policy.kind} policy {policy.version} {text}")
         if policy.kind == "counting":
-            found.counting.append((policy.first_on, policy.version))
+            found.counting.append((policy.first_on.isoformat(), policy.version))
     found.counting.sort()
     if found.policies and not found.counting:
         raise WrongError(RECORDS, 0, "no counting policy is in force by the records of the bundle")

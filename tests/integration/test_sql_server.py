@@ -117,14 +117,20 @@ def test_single_events_are_found_by_their_ids_and_their_videos(environ: Mapping[
     period = Period(today - timedelta(days=2), today + timedelta(days=1))
     with closing(PublishedTables(environ["VIEWLEDGER_SQL_URL"])) as tables:
         events = events_by_sql_server(tables, versions)
-        every = list(events.events(period))
-        copies = Counter(event.event_id for event in every if event.event_id)
+        of_period = tables.query(
+            f"SELECT video_id, event_id, billability FROM v{versions}.events WHERE event_day >= :start "
+            "AND event_day < :end AND video_id IS NOT NULL ORDER BY video_id, event_id NULLS FIRST",
+            {"start": period.start_on, "end": period.end_on},
+        )
+        every = of_period.to_pylist()
+        copies = Counter(event["event_id"] for event in every if event["event_id"])
         for event_id, count in copies.most_common(2):
             found = events.copies_of(event_id)
             assert ([each.verdict == "counted" for each in found].index(True), len(found)) == (0, count)
         assert events.copies_of("00000000-0000-4000-8000-000000000000") == []
-        for video_ids in ([every[0].video_id], sorted({event.video_id for event in every})):
-            paid = [each.event_id for each in every if each.outcome == "billable" and each.video_id in video_ids]
+        for video_ids in ([every[0]["video_id"]], sorted({event["video_id"] for event in every})):
+            of_videos = (each for each in every if each["video_id"] in video_ids)
+            paid = [each["event_id"] for each in of_videos if each["billability"] == "billable"]
             assert [each.event_id for each in events.billable(video_ids, period)] == paid != []
 
 

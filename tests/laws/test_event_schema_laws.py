@@ -11,7 +11,7 @@ from jsonschema.validators import extend
 
 from ingestion.contract.event import Reason, RejectedEvent
 from ingestion.contract.event_schema import INSTANT_PATTERN, event_schema
-from ingestion.contract.plays import TOKEN_LENGTH_MAX, Play
+from ingestion.contract.plays import TOKEN_LENGTH_MAX, ReadPlay
 from ingestion.intake import Origin, admit, arrival
 from ingestion.play_claims import Plays
 from tests.extreme_events import extreme_message
@@ -42,9 +42,13 @@ def is_beyond_a_schema(code: str, sent: dict[str, Any]) -> bool:
     return isinstance(value, float) and value.is_integer()
 
 
-def read(token: str) -> Play | Reason:
+def read(token: str) -> ReadPlay | Reason:
     """Any token is that of one play, if it is not too long."""
-    return play_of() if len(token) <= TOKEN_LENGTH_MAX else Reason("play_too_long", "the play is too long")
+    return (
+        ReadPlay(play_of(), "a-key")
+        if len(token) <= TOKEN_LENGTH_MAX
+        else Reason("play_too_long", "the play is too long")
+    )
 
 
 CAME = arrival(NOW, Origin(), broker_time=None)

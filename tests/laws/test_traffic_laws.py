@@ -10,10 +10,13 @@ import pyarrow as pa
 import pytest
 
 from batch_layer.judging import spark_decode
+from batch_layer.judging.batch_keys import Reading
+from ingestion.contract.attesting_keys import AttestationCheck
 from ingestion.contract.counting import Received, Verdict, settle
 from ingestion.contract.decoding import decode_view_event
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import OffsetVector
+from ingestion.contract.traits import TraitsKey
 from speed_layer.chunk import instant_of, judge, spans
 from tests.speed_fakes import START_MS, FakeRecord
 
@@ -66,7 +69,8 @@ def decoded_rows(values: list[bytes], contracts: EventContracts) -> list[dict[st
             "value": pa.array(values, pa.binary()),
         }
     )
-    return [row for rows in spark_decode._Decoder(contracts)([chunk]) for row in rows.to_pylist()]
+    reading = Reading(contracts, TraitsKey(b"k" * 32), AttestationCheck())
+    return [row for rows in spark_decode._Decoder(reading)([chunk]) for row in rows.to_pylist()]
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -44,11 +44,9 @@ def is_beyond_a_schema(code: str, sent: dict[str, Any]) -> bool:
 
 def read(token: str) -> ReadPlay | Reason:
     """Any token is that of one play, if it is not too long."""
-    return (
-        ReadPlay(play_of(), "a-key")
-        if len(token) <= TOKEN_LENGTH_MAX
-        else Reason("play_too_long", "the play is too long")
-    )
+    if len(token) > TOKEN_LENGTH_MAX:
+        return Reason("play_too_long", "the play is too long")
+    return ReadPlay(play_of(), "a-key")
 
 
 CAME = arrival(NOW, Origin(), broker_time=None)

@@ -3,7 +3,7 @@
 from collections import Counter
 
 from jobs.settings.state_home import PROJECT
-from tests.plan import BATCH, FIRST, RUNS, SPARK, TOGETHER, part_of, place_of
+from tests.plan import BATCH, DAYS, FIRST, RUNS, SPARK, TOGETHER, part_of, place_of
 
 FILES = {str(path.relative_to(PROJECT)): path.read_text() for path in (PROJECT / "tests").rglob("test_*.py")}
 
@@ -11,7 +11,7 @@ FILES = {str(path.relative_to(PROJECT)): path.read_text() for path in (PROJECT /
 def test_every_test_that_needs_spark_in_its_own_process_shares_it_with_the_others() -> None:
     needing = {path for path, text in FILES.items() if "spark: Spark" + "Session" in text}
     assert len(needing) > 4
-    assert needing <= {*RUNS, *SPARK}
+    assert needing <= {*RUNS, *SPARK, *DAYS}
 
 
 def test_every_test_that_asks_for_the_batch_runs_of_all_shares_them() -> None:

@@ -1,24 +1,13 @@
 """The keys by which messages of the log are attested: a JWK Set of secrets. Pure."""
 
 from collections.abc import Mapping
-from typing import Annotated
 
-import msgspec
-from msgspec import Meta
-
-from ingestion.contract.attestation import KEY_ID_PATTERN
-from ingestion.jwk_set import KEYS_MAX, KeySetError, from_base64url, refuse_repeated, refuse_short
+from ingestion.jwk_set import KeySetError, SentKey, from_base64url, refuse_short, sent_keys
 
 
-class _SentKey(msgspec.Struct, frozen=True):
-    kid: Annotated[str, Meta(pattern=rf"^{KEY_ID_PATTERN}\Z")]
-    kty: str
+class _SentKey(SentKey, frozen=True):
     k: str = ""
     revoked: bool = False
-
-
-class _KeySet(msgspec.Struct, frozen=True):
-    keys: Annotated[list[_SentKey], Meta(min_length=1, max_length=KEYS_MAX)]
 
 
 def attestation_keys(text: str | bytes) -> Mapping[str, bytes]:
@@ -41,12 +30,8 @@ def revoked_attestation_keys(text: str | bytes) -> Mapping[str, bytes]:
 
 
 def _parsed(text: str | bytes, *, revoked: bool) -> Mapping[str, bytes]:
-    try:
-        sent = msgspec.json.decode(text, type=_KeySet).keys
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise KeySetError(f"the file is not a JWK Set of 1 to {KEYS_MAX} keys: {error}") from None
+    sent = sent_keys(text, _SentKey)
     found = {each.kid: _secret(each) for each in sent}
-    refuse_repeated([each.kid for each in sent])
     return {each.kid: found[each.kid] for each in sent if each.revoked is revoked}
 
 

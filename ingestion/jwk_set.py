@@ -1,18 +1,54 @@
 """What all readers of a JWK Set (RFC 7517) share: its error, its bounds, and numbers as it spells them. Pure."""
 
 from binascii import a2b_base64, b2a_base64
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from typing import Annotated, Generic, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from ingestion.contract.attestation import KEY_ID_PATTERN
 
 KEY_BYTES_MIN = 32
 """Bytes of a secret that signs or attests."""
 KEYS_MAX = 64
-KEY_ID_PATTERN = r"^[A-Za-z0-9._-]{1,64}\Z"
 _ALPHABET = bytes.maketrans(b"-_", b"+/")
 _ALPHABET_OF_URLS = bytes.maketrans(b"+/", b"-_")
 
 
 class KeySetError(ValueError):
     """The set of keys cannot be used; the message names the key, never its secret."""
+
+
+class SentKey(msgspec.Struct, frozen=True):
+    """What a set says of each key; readers add what their kinds of keys have."""
+
+    kid: Annotated[str, Meta(pattern=rf"^{KEY_ID_PATTERN}\Z")]
+    kty: str
+
+
+Sent = TypeVar("Sent", bound=SentKey)
+
+
+class _KeySet(msgspec.Struct, Generic[Sent], frozen=True):
+    keys: list[Sent]
+
+
+def sent_keys(text: str | bytes, kind: type[Sent]) -> Sequence[Sent]:
+    """Parse a JWK Set of 1 to `KEYS_MAX` keys, each with a `kid` of its own.
+
+    Raises:
+        KeySetError: one sentence.
+    """
+    wrong = f"the file is not a JWK Set of 1 to {KEYS_MAX} keys"
+    try:
+        found: _KeySet[Sent] = msgspec.json.decode(text, type=_KeySet[kind])  # type: ignore[valid-type]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise KeySetError(f"{wrong}: {error}") from None
+    if not 1 <= len(found.keys) <= KEYS_MAX:
+        raise KeySetError(f"{wrong}: it has {len(found.keys)} keys")
+    refuse_repeated([each.kid for each in found.keys])
+    return found.keys
 
 
 def from_base64url(text: bytes) -> bytes:

@@ -9,14 +9,13 @@ import hmac
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 from uuid import uuid4
 
 import jwt
 import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from msgspec import Meta
 
 from ingestion.contract.event import Reason
 from ingestion.contract.keyed_hash import keyed_hash
@@ -31,19 +30,10 @@ from ingestion.contract.plays import (
     SignedPlay,
 )
 from ingestion.ed25519_jwk import KIND, halves
-from ingestion.jwk_set import (
-    KEY_ID_PATTERN,
-    KEYS_MAX,
-    KeySetError,
-    from_base64url,
-    refuse_repeated,
-    refuse_short,
-    to_base64url,
-)
+from ingestion.jwk_set import KeySetError, SentKey, from_base64url, refuse_short, sent_keys, to_base64url
 from ingestion.pseudonym import pseudonym_of, session_pseudonym_of
 
 START_SECONDS = 600
-_KEY_ID = Annotated[str, Meta(pattern=KEY_ID_PATTERN)]
 
 
 class _Header(msgspec.Struct, frozen=True):
@@ -77,29 +67,15 @@ def play_keys(text: str | bytes) -> tuple[PlayKey, ...]:
     Raises:
         KeySetError: one sentence.
     """
-    try:
-        sent = msgspec.json.decode(text, type=_KeySet).keys
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise KeySetError(f"the file is not a JWK Set: {error}") from None
-    if not 1 <= len(sent) <= KEYS_MAX:
-        raise KeySetError(f"the set has {len(sent)} keys; 1 to {KEYS_MAX} are allowed")
-    keys = tuple(_key(each) for each in sent)
-    refuse_repeated([key.kid for key in keys])
-    return keys
+    return tuple(_key(each) for each in sent_keys(text, _SentKey))
 
 
-class _SentKey(msgspec.Struct, frozen=True):
-    kid: _KEY_ID
-    kty: str
+class _SentKey(SentKey, frozen=True):
     alg: str = ""
     k: str = ""
     crv: str = ""
     x: str = ""
     d: str = ""
-
-
-class _KeySet(msgspec.Struct, frozen=True):
-    keys: list[_SentKey]
 
 
 def _key(sent: _SentKey) -> PlayKey:

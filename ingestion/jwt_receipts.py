@@ -6,15 +6,21 @@ second spelling of it is accepted.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from msgspec import Meta
 
 from ingestion.ed25519_jwk import KIND, halves
-from ingestion.jwk_set import KEY_ID_PATTERN, KEYS_MAX, KeySetError, from_base64url, refuse_repeated, to_base64url
+from ingestion.jwk_set import (
+    KEYS_MAX,
+    KeySetError,
+    SentKey,
+    from_base64url,
+    refuse_repeated,
+    sent_keys,
+    to_base64url,
+)
 from ingestion.receipts import ReadSigned, ReceiptError, Receipts, Sign
 
 TYPE = "viewledger-receipt"
@@ -33,17 +39,11 @@ class ReceiptKey:
         return f"ReceiptKey({self.kid!r})"
 
 
-class _SentKey(msgspec.Struct, frozen=True):
-    kid: Annotated[str, Meta(pattern=KEY_ID_PATTERN)]
-    kty: str
+class _SentKey(SentKey, frozen=True):
     alg: str = ""
     crv: str = ""
     x: str = ""
     d: str = ""
-
-
-class _KeySet(msgspec.Struct, frozen=True):
-    keys: Annotated[list[_SentKey], Meta(min_length=1, max_length=KEYS_MAX)]
 
 
 class _Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,13 +62,7 @@ def receipt_keys(text: str | bytes) -> tuple[ReceiptKey, ...]:
     Raises:
         KeySetError: one sentence.
     """
-    try:
-        sent = msgspec.json.decode(text, type=_KeySet).keys
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise KeySetError(f"the file is not a JWK Set of 1 to {KEYS_MAX} keys: {error}") from None
-    keys = tuple(_key(each) for each in sent)
-    refuse_repeated([key.kid for key in keys])
-    return keys
+    return tuple(_key(each) for each in sent_keys(text, _SentKey))
 
 
 def receipts_by(keys: Sequence[ReceiptKey], *, are_for_all: bool) -> Receipts:

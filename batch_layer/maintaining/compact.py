@@ -1,19 +1,17 @@
 """The compaction of a maintenance: parts of the tables in few files, published as a version with equal content."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from batch_layer.archive.archive_files import by_place
 from batch_layer.errors import DifferenceError
 from batch_layer.maintaining.compaction import CompactionLimits, PartFiles, chosen
-from batch_layer.maintaining.ports import Compacted, Compaction
-from batch_layer.reconciling.reconcile import ReconcilePorts, known_differences, reconcile_after_run
-from batch_layer.reconciling.reconciliation import place_differences
+from batch_layer.maintaining.ports import Compaction
+from batch_layer.maintaining.same_counts import archive_differences, finish_and_reconcile, in_other_files
+from batch_layer.reconciling.reconcile import ReconcilePorts, known_differences
 from batch_layer.stages import Stages
 from batch_layer.versions.ports import StagedCounts
-from ingestion.contract.unavailable import UnavailableError
 from ingestion.contract.version import PublishedVersion
 
 
@@ -66,49 +64,20 @@ def compact(
     # 3. They are the same: by their hashes, and those of the archive by its record.
     with stages.stage("compare"):
         compacted = ports.tables.compare(run_id, base, parts)
-        _refuse((*compacted.differences, *_archive_differences(ports, compacted)), "nothing was compacted")
+        of_archive = archive_differences(ports.reconcile, compacted.archived, compacted.replaced, {})
+        _refuse((*compacted.differences, *of_archive), "nothing was compacted")
     # 4. The version differs from its base in its files alone: it has the same offsets and changes no count.
     with stages.stage("publish") as notes:
-        version = replace(
-            base,
-            version=base.version + 1,
-            run_id=run_id,
-            snapshots=compacted.snapshots,
-            published_at=ports.clock(),
-            accepted_late=(),
-        )
+        version = in_other_files(base, run_id, compacted.snapshots, ports.clock())
         ports.tables.tag(version.version, version.snapshots)
         published = {**detail, "judged_days": [], "compacted": [str(each) for each in parts]}
         versions = ports.reconcile.versions
         versions.publish(version, StagedCounts(), published, compacted.archived, compacted.replaced)
         notes.append(f"version {version.version}")
-    result = CompactionResult(version, before, compacted.files, parts)
-    return _finished(ports, stages, result)
-
-
-def _archive_differences(ports: CompactionPorts, compacted: Compacted) -> list[str]:
-    """Compare the new files of raw events with the record of those that they replace."""
-    recorded = ports.reconcile.reconciliations.recorded_hours(compacted.replaced)
-    found = {path: each.hours for path, each in compacted.archived.items()}
-    return place_differences("the record of the archive", by_place(recorded), "the new files", by_place(found))
+    notes_after, differences = finish_and_reconcile(ports.reconcile, stages, lambda: ports.tables.finish(version))
+    return CompactionResult(version, before, compacted.files, parts, notes_after, differences)
 
 
 def _refuse(differences: Sequence[str], outcome: str) -> None:
     if differences:
         raise DifferenceError(f"{differences[0]}; {outcome}")
-
-
-def _finished(ports: CompactionPorts, stages: Stages, result: CompactionResult) -> CompactionResult:
-    """Move `main` and reconcile; the next run or maintenance does what fails here."""
-    try:
-        with stages.stage("finish"):
-            ports.tables.finish(result.version)
-    except UnavailableError as error:
-        result = replace(result, notes=(f"main was not moved ({error}); the next run does it",))
-    try:
-        with stages.stage("reconcile"):
-            found = reconcile_after_run(ports.reconcile)
-    except UnavailableError as error:
-        note = f"the compacted version is not reconciled ({error}); the next run does it, and billing waits for it"
-        return replace(result, notes=(*result.notes, note))
-    return replace(result, differences=found.differences if found else ())

@@ -4,15 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
-from batch_layer.archive.archive_files import by_place
-from batch_layer.archive.removals import Removal, with_removed
+from batch_layer.archive.removals import Removal
 from batch_layer.errors import BatchError, DifferenceError, RefusedError
 from batch_layer.judging.due_days import open_days
 from batch_layer.lake.content import Content
 from batch_layer.lake.tables import RAW_EVENTS, VIEWERS
 from batch_layer.maintaining.ports import ChosenRows, Erasure, RawNeeds, RemovalOrder, Removed, TableUpkeep
+from batch_layer.maintaining.same_counts import archive_differences, finish_and_reconcile, in_other_files
 from batch_layer.reconciling.reconcile import ReconcilePorts, known_differences, reconcile_after_run
-from batch_layer.reconciling.reconciliation import place_differences
 from batch_layer.run.run_journal import begin_run
 from batch_layer.stages import Progress, Stages
 from batch_layer.versions.ports import StagedCounts
@@ -140,7 +139,9 @@ def _steps(
         ports.tables.remove(run_id, base, chosen)
     with stages.stage("compare") as notes:
         removed = ports.tables.read_back(run_id, base, chosen)
-        _refuse((*removed.differences, *_archive_differences(ports, removed)))
+        of_raw = {place: each.rows for place, each in removed.removed.get(RAW_EVENTS, {}).items()}
+        of_archive = archive_differences(ports.reconcile, removed.archived, removed.replaced, of_raw)
+        _refuse((*removed.differences, *of_archive))
         notes.append(", ".join(f"{each.row_count:,} rows of {name}" for name, each in removed.contents.items()))
     # 4. The version holds fewer raw values, and counts the same. What left is recorded in its transaction.
     with stages.stage("publish") as notes:
@@ -157,8 +158,13 @@ def _steps(
         )
         notes.append(f"version {version.version}")
     gone_after = ports.clock() + ports.grace
-    result = ErasureResult(version.version, rows, order.before, gone_after, stage_seconds=stages.seconds)
-    return _finished(ports, stages, version, result)
+    # 5. `main` moves, and what still names the rows is dropped.
+    notes_after, differences = finish_and_reconcile(
+        ports.reconcile, stages, lambda: ports.tables.finish_removal(version)
+    )
+    return ErasureResult(
+        version.version, rows, order.before, gone_after, notes_after, differences, stage_seconds=stages.seconds
+    )
 
 
 def _needed_from(ports: ErasurePorts, version: PublishedVersion) -> tuple[date, str] | None:
@@ -186,42 +192,12 @@ def _version(ports: ErasurePorts, run_id: str, base: PublishedVersion, removed: 
         for name, gone in removed.contents.items()
     }
     return replace(
-        base,
-        version=base.version + 1,
-        run_id=run_id,
-        snapshots=removed.snapshots,
+        in_other_files(base, run_id, removed.snapshots, ports.clock()),
         row_counts={**base.row_counts, **{name: each.row_count for name, each in left.items()}},
         content_hashes={**base.content_hashes, **{name: each.text for name, each in left.items()}},
-        published_at=ports.clock(),
-        accepted_late=(),
     )
-
-
-def _archive_differences(ports: ErasurePorts, removed: Removed) -> list[str]:
-    """Compare the new files of raw events, with what was removed, with the record of those that they replace."""
-    recorded = by_place(ports.reconcile.reconciliations.recorded_hours(removed.replaced))
-    found = by_place({path: each.hours for path, each in removed.archived.items()})
-    of_raw = {place: each.rows for place, each in removed.removed.get(RAW_EVENTS, {}).items()}
-    whole = with_removed(found, of_raw)
-    return place_differences("the record of the archive", recorded, "the new files with what was removed", whole)
 
 
 def _refuse(differences: Sequence[str]) -> None:
     if differences:
         raise DifferenceError(f"{differences[0]}; nothing was removed")
-
-
-def _finished(ports: ErasurePorts, stages: Stages, version: PublishedVersion, result: ErasureResult) -> ErasureResult:
-    """Move `main`, drop what still names the rows, and reconcile; the next maintenance or run does what fails here."""
-    try:
-        with stages.stage("finish"):
-            ports.tables.finish_removal(version)
-    except UnavailableError as error:
-        result = replace(result, notes=(f"main was not moved ({error}); the next run does it",))
-    try:
-        with stages.stage("reconcile"):
-            found = reconcile_after_run(ports.reconcile)
-    except UnavailableError as error:
-        note = f"the version is not reconciled ({error}); the next run does it, and billing waits for it"
-        return replace(result, notes=(*result.notes, note))
-    return replace(result, differences=found.differences if found else ())

@@ -8,11 +8,10 @@ A reason without a word here is none: a network, a rate or a missing field is ne
 import functools
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum
 
 from ingestion.contract.agent_lists import ListsInForce, finder, lists_in_force, remover, shipped_lists
-from ingestion.contract.event import Reason, ViewEvent
-from ingestion.contract.traffic_reasons import DayReason, InvalidClass
+from ingestion.contract.event import ViewEvent
+from ingestion.contract.traffic_reasons import DayReason, InvalidClass, TrafficReason
 
 INVALID_SINCE_CONTRACT = 3
 """The version of the event contract that has this verdict first."""
@@ -24,8 +23,8 @@ AD_SECONDS_BEFORE_VIDEO_MAX = 600
 """Ten minutes of advertisements before the first second of a video: more than any player shows."""
 
 
-class InvalidReason(Enum):
-    """Why an event is invalid traffic: a stable code, its class, and a sentence for people."""
+class InvalidReason(TrafficReason):
+    """Why an event by itself is invalid traffic."""
 
     DECLARED_ROBOT = (
         "declared_robot",
@@ -42,16 +41,6 @@ class InvalidReason(Enum):
         InvalidClass.IMPOSSIBLE,
         "The advertisements together lasted longer than anybody can have watched them in this view",
     )
-
-    def __init__(self, code: str, its_class: InvalidClass, sentence: str) -> None:
-        self.code = code
-        self.its_class = its_class
-        self.sentence = sentence
-
-    @property
-    def reason(self) -> Reason:
-        """Return the reason as events keep it."""
-        return Reason(self.code, self.sentence)
 
 
 CLASS_OF_CODE = {each.code: each.its_class for each in (*InvalidReason, *DayReason)}

@@ -22,8 +22,22 @@ class InvalidClass(StrEnum):
     """Views that come from where an audience does not come from."""
 
 
-class DayReason(Enum):
-    """Why the day rules doubt an event: a stable code, its class, and a sentence for people.
+class TrafficReason(Enum):
+    """Why an event is doubted or invalid traffic: a stable code, its class, and a sentence for people."""
+
+    def __init__(self, code: str, its_class: InvalidClass, sentence: str) -> None:
+        self.code = code
+        self.its_class = its_class
+        self.sentence = sentence
+
+    @property
+    def reason(self) -> Reason:
+        """Return the reason as events keep it."""
+        return Reason(self.code, self.sentence)
+
+
+class DayReason(TrafficReason):
+    """Why the day rules doubt an event.
 
     The class is the family of evidence too: points of two reasons add up only if their classes differ.
     """
@@ -93,16 +107,6 @@ class DayReason(Enum):
         InvalidClass.ORIGIN,
         "Many more than elsewhere in the same countries came from networks that nobody else uses",
     )
-
-    def __init__(self, code: str, its_class: InvalidClass, sentence: str) -> None:
-        self.code = code
-        self.its_class = its_class
-        self.sentence = sentence
-
-    @property
-    def reason(self) -> Reason:
-        """Return the reason as events keep it."""
-        return Reason(self.code, self.sentence)
 
 
 REASON_OF_CODE = {each.code: each for each in DayReason}

@@ -15,6 +15,8 @@ import secrets
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -81,19 +83,25 @@ OURS = "from jobs.processes.collector import run; run()"
 
 def main() -> None:
     """Print each run and the ratio, or the work on an event."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    measured(__doc__, measure_requests, measure_work)
+
+
+def measured(text: str | None, requests: Callable[[int, int], None], work: Callable[[int], None]) -> None:
+    """Measure what the flags say: requests for some seconds in some rounds, or the work alone."""
+    parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--work", action="store_true")
     arguments = parser.parse_args()
     if arguments.work:
-        measure_work(arguments.rounds)
+        work(arguments.rounds)
     else:
-        measure_requests(arguments.seconds, arguments.rounds)
+        requests(arguments.seconds, arguments.rounds)
 
 
-def measure_requests(seconds: int, rounds: int) -> None:
-    """Measure both routes in turns."""
+@contextmanager
+def kafka_and_load() -> Iterator[tuple[LocalStack, Path]]:
+    """Start a Kafka with the topics, and write one event a request for wrk; yield it and the folder of the load."""
     with (
         temporary_folder() as place,
         LocalStack.start(place / "stack", servers=("kafka",)) as stack,
@@ -105,6 +113,12 @@ def measure_requests(seconds: int, rounds: int) -> None:
         key = play_keys(Path(stack.environment["VIEWLEDGER_PLAY_KEYS_FILE"]).read_bytes())[0]
         (folder / "load.lua").write_text(WRK_SCRIPT + WRK_RESULT)
         (folder / "paths").write_bytes(b"\n".join(event(number, key) for number in range(EVENTS)))
+        yield stack, folder
+
+
+def measure_requests(seconds: int, rounds: int) -> None:
+    """Measure both routes in turns."""
+    with kafka_and_load() as (stack, folder):
         ports = free_ports()
         environ = {
             **stack.environment,

@@ -7,58 +7,32 @@ Two collectors with the same settings, one of which gives every request a receip
 Kafka: microseconds of a receipt by its number of events, beside the bare signature, and receipts read a second.
 """
 
-import argparse
 import secrets
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 
 import msgspec
 
-from bench.bench_api import WRK_RESULT, Measured, compared, load, median, server
-from bench.bench_collector import EVENTS, OURS, SIXTY_FOUR, WRK_SCRIPT, event
+from bench.bench_api import Measured, compared, load, median, server
+from bench.bench_collector import OURS, SIXTY_FOUR, event, kafka_and_load, measured
 from ingestion.intake import AdmittedEvent, Origin, admit, arrival
-from ingestion.jwt_plays import play_keys
 from ingestion.jwt_receipts import key_set_with_new, receipt_keys, receipts_by, signed_reader
 from ingestion.receipts import Sign, read_receipt, receipt_of, receipted
-from jobs.checkup.topics import admin_client
-from jobs.commands.topics import create
 from jobs.local_stack.ports import free_ports
-from jobs.local_stack.stack import LocalStack, temporary_folder
-from jobs.settings import KafkaConnection
 
 REPEATS = 500
 
 
 def main() -> None:
     """Print each run and the ratio, or the work on a receipt."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=int, default=5)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--work", action="store_true")
-    arguments = parser.parse_args()
-    if arguments.work:
-        measure_work(arguments.rounds)
-    else:
-        measure_requests(arguments.seconds, arguments.rounds)
+    measured(__doc__, measure_requests, measure_work)
 
 
 def measure_requests(seconds: int, rounds: int) -> None:
     """Load a collector without and one with receipts in turns."""
-    with (
-        temporary_folder() as place,
-        LocalStack.start(place / "stack", servers=("kafka",)) as stack,
-        tempfile.TemporaryDirectory() as written,
-    ):
-        connection, folder = KafkaConnection.from_environ(stack.environment), Path(written)
-        with admin_client(connection) as admin:
-            create(admin, connection)
-        key = play_keys(Path(stack.environment["VIEWLEDGER_PLAY_KEYS_FILE"]).read_bytes())[0]
-        (folder / "load.lua").write_text(WRK_SCRIPT + WRK_RESULT)
-        (folder / "paths").write_bytes(b"\n".join(event(number, key) for number in range(EVENTS)))
+    with kafka_and_load() as (stack, folder):
         ports = free_ports()
         served = {"off": (ports.collector, "0"), "on": (ports.api, "1")}
         environs = {

@@ -34,7 +34,7 @@ class EventRates(Generic[Sender]):
         """Take events out of a sender's bucket and return 0; if it holds fewer, take none and return after how many
         whole seconds it will hold them. Events of more than a whole bucket need a full one.
         """
-        if not self._per_second:
+        if not self.is_on:
             return 0
         at = self._clock()
         if at >= self._turned_at + FULL_AFTER_SECONDS or len(self._now) >= self._senders_max:
@@ -47,6 +47,11 @@ class EventRates(Generic[Sender]):
             return math.ceil((needed - held) / self._per_second)
         self._now[sender] = (held - needed, at)
         return 0
+
+    @property
+    def is_on(self) -> bool:
+        """Return whether anybody is limited."""
+        return self._per_second > 0
 
     @property
     def sender_count(self) -> int:

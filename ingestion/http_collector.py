@@ -139,6 +139,8 @@ async def _collect(collector: Collector, request: Request) -> Response:
 
 def _seconds_for_keys(collector: Collector, admitted: Sequence[AdmittedEvent]) -> int:
     """Return how long the keys that signed the plays of a request must wait; 0 if each may bring its events now."""
+    if not collector.play_rates.is_on:
+        return 0
     by_key = Counter(each.play_key for each in admitted if each.play_key is not None)
     return max((collector.play_rates.seconds_to_wait(key, count) for key, count in by_key.items()), default=0)
 

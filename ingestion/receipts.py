@@ -122,10 +122,7 @@ def receipted(event: AdmittedEvent) -> ReceiptedEvent:
 
 def receipt_of(events: Sequence[ReceiptedEvent], at: datetime, sign: Sign, *, with_paths: bool) -> Receipt:
     """Return the receipt for the events of a request, one or more, which the log has acknowledged before `at`."""
-    tree = MerkleTree()
-    for event in events:
-        tree.add(event.leaf)
-    payload = {"at": instant_text(at), "events": len(events), "root": tree.root().hex()}
+    payload = {"at": instant_text(at), "events": len(events), "root": _root(events)}
     if with_paths:
         proofs = proofs_of_all([event.leaf for event in events])
         events = [_with_path(event, proof) for event, proof in zip(events, proofs, strict=True)]
@@ -157,10 +154,14 @@ def _with_path(event: ReceiptedEvent, proof: InclusionProof) -> ReceiptedEvent:
 
 
 def _leads_as_whole(signed: Signed, events: Sequence[ReceiptedEvent]) -> bool:
+    return len(events) == signed.events and _root(events) == signed.root
+
+
+def _root(events: Sequence[ReceiptedEvent]) -> str:
     tree = MerkleTree()
     for event in events:
         tree.add(event.leaf)
-    return tree.leaf_count == signed.events and tree.root().hex() == signed.root
+    return tree.root().hex()
 
 
 def _lead_by_paths(signed: Signed, events: Sequence[ReceiptedEvent]) -> bool:

@@ -26,6 +26,7 @@ from batch_layer.run.spark_warehouse import SparkWarehouse
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.policy import POLICIES
 from ingestion.contract.traits import TraitsKey
+from ingestion.contract.version import PublishedVersion
 from jobs.local_stack.ports import Ports, free_ports
 from jobs.settings.state_home import state_home
 from tests.batch_fakes import (
@@ -233,6 +234,13 @@ class MemoryRun:
         )
         speed = MemorySpeed([None] * partition_count)
         return cls(spark, log, speed, versions, catalogue, warehouse, QuietMetrics())
+
+    @property
+    def current(self) -> PublishedVersion:
+        """The published version; there is one."""
+        found = self.versions.current()
+        assert found is not None
+        return found
 
     def progress(self, stage: str, text: str) -> None:
         self.lines.append(f"{stage}: {text}")

@@ -40,22 +40,16 @@ class Compacting:
         self.run = MemoryRun.with_partitions(spark, PARTITIONS, reports, passing)
         self.tables: IcebergCompaction = IcebergCompaction(spark)
 
-    @property
-    def current(self) -> PublishedVersion:
-        found = self.run.versions.current()
-        assert found is not None
-        return found
-
     def compact(self, limits: CompactionLimits = ALL) -> CompactionResult:
         run_id = f"compaction-{len(self.run.versions.journal)}"
         clock = datetime.now(UTC)
         self.run.versions.begin(RunEntry(run_id, "maintenance", "running", None, clock, None))
         ports = CompactionPorts(self.tables, self.run.ports().reconcile, limits, lambda: clock)
-        return compact(ports, Stages(self.run.progress), run_id, base=self.current, detail={})
+        return compact(ports, Stages(self.run.progress), run_id, base=self.run.current, detail={})
 
     def archive_differences(self) -> tuple[str, ...]:
         ports = self.run.ports().reconcile
-        return known_differences(ports.reconciliations, ports.archive, self.current, keep=False)
+        return known_differences(ports.reconciliations, ports.archive, self.run.current, keep=False)
 
 
 @pytest.fixture
@@ -78,7 +72,7 @@ def test_every_version_shows_the_same_rows_and_what_comes_later_finds_them(compa
     assert sum(each.data_file_count for each in after.values()) < sum(each.data_file_count for each in before.values())
     compacted = {(each.table, each.day) for each in result.compacted}
     assert not any(each.delete_file_count for each in result.after if (each.table, each.day) in compacted)
-    newest = compacting.current
+    newest = compacting.run.current
     assert (newest.version, newest.offsets, newest.row_counts) == (5, versions[3].offsets, versions[3].row_counts)
     assert newest.content_hashes == versions[3].content_hashes
     assert [is_as_published(spark, each) for each in (*versions, newest)] == [True] * 5
@@ -101,10 +95,10 @@ def test_what_is_compacted_twice_is_as_before_and_nothing_is_published_when_noth
     first = compacting.compact()
     again = compacting.compact(CompactionLimits(debt_max=-1, byte_count_max=1 << 40))
     assert len(again.compacted) >= len(first.compacted)
-    assert [is_as_published(compacting.spark, each) for each in (*versions, compacting.current)] == [True] * 4
+    assert [is_as_published(compacting.spark, each) for each in (*versions, compacting.run.current)] == [True] * 4
     assert compacting.archive_differences() == ()
     assert compacting.compact(CompactionLimits(debt_max=1_000, byte_count_max=1)).compacted == ()
-    assert compacting.current.version == 5
+    assert compacting.run.current.version == 5
 
 
 def test_the_replaced_files_leave_with_the_last_version_that_names_them(compacting: Compacting) -> None:
@@ -115,7 +109,7 @@ def test_the_replaced_files_leave_with_the_last_version_that_names_them(compacti
     upkeep.drop_tags([each.version for each in versions], 0)
     assert upkeep.expire_snapshots(datetime.now(UTC)) > 0
     assert not {path for path in before if path.suffix == ".parquet"} & set(files_of(compacting.spark, RAW_EVENTS))
-    assert is_as_published(compacting.spark, compacting.current)
+    assert is_as_published(compacting.spark, compacting.run.current)
     assert compacting.archive_differences() == ()
 
 
@@ -126,7 +120,7 @@ def test_a_changed_file_of_the_archive_is_not_compacted(compacting: Compacting) 
     (parquet[0].parent / f".{parquet[0].name}.crc").unlink(missing_ok=True)
     with pytest.raises(DifferenceError, match="nothing is compacted until"):
         compacting.compact()
-    assert compacting.current.version == 2
+    assert compacting.run.current.version == 2
 
 
 class LosesRows(IcebergCompaction):
@@ -153,6 +147,6 @@ def test_a_compaction_that_lost_a_row_is_refused_and_changes_nothing(compacting:
     differences = tables.compare("raw-alone", versions[-1], raw_alone).differences
     assert {each.partition(" of ")[0] for each in differences} == {EVENTS}
     assert "other files after other days were written again" in differences[0]
-    assert compacting.current == versions[-1]
+    assert compacting.run.current == versions[-1]
     assert {name: IcebergTables(compacting.spark).main(name) for name in TABLES} == dict(versions[-1].snapshots)
     assert compacting.archive_differences() == ()

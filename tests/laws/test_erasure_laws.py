@@ -66,12 +66,6 @@ class Erasing:
         self.kept = timedelta(days=5)
         self.tables: IcebergErasure = IcebergErasure(spark)
 
-    @property
-    def current(self) -> PublishedVersion:
-        found = self.run.versions.current()
-        assert found is not None
-        return found
-
     def watch(self, count: int) -> None:
         """Views of the last three days, many of one viewer and video; what was sent is sent again now and then."""
         for _ in range(count):
@@ -150,7 +144,7 @@ class Erasing:
     def sweep(self) -> None:
         """Let the next maintenance delete the files of what was removed."""
         upkeep = IcebergUpkeep(self.spark)
-        upkeep.drop_tags([], self.current.version)
+        upkeep.drop_tags([], self.run.current.version)
         upkeep.expire_snapshots(datetime.now(UTC))
 
     def check(self, why: object) -> None:
@@ -201,10 +195,10 @@ def test_after_any_removals_and_runs_everything_is_as_one_count_of_the_whole_log
         here.count()
         here.check(f"seed {seed}, step {number}: {step}")
     assert here.run.versions.removals, "something was removed"
-    assert here.current.row_counts[RAW_EVENTS] < sum(here.current.offsets.ends)
+    assert here.run.current.row_counts[RAW_EVENTS] < sum(here.run.current.offsets.ends)
     here.sweep()
     here.check_and_rebuild(f"seed {seed}, when the files are gone")
-    assert [is_kept(spark, each) for each in here.run.versions.published] == [True] * here.current.version
+    assert [is_kept(spark, each) for each in here.run.versions.published] == [True] * here.run.current.version
     # what a forgotten viewer's player sends again is kept like anything new; nothing else is left of them
     sent_again = IcebergTables(spark).newest(VIEWERS).where(F.col("user_id").isin(here.forgotten))
     for row in sent_again.select("user_id").distinct().collect():
@@ -221,20 +215,20 @@ def test_what_is_left_of_a_forgotten_viewer_is_nothing_in_any_file(spark: SparkS
     here.count()
     here.watch(20)
     here.count()
-    viewer, before = here.viewers[0], here.current
+    viewer, before = here.viewers[0], here.run.current
     for text in BROKEN:
         here.send(viewer, text.format(viewer).encode())
     here.count()
     there = files_with(here.warehouse(), viewer[:16])
     assert {path.suffix for path in there} == {".parquet"}, "lists of files have no bounds of values"
     assert {path.relative_to(here.warehouse()).parts[0] for path in there} == set(ERASABLE_TABLES)
-    counted = here.current
+    counted = here.run.current
     settled = events_of(spark, counted)
     result = here.forget(viewer)
     assert result.version == counted.version + 1
     assert min(result.removed[name] for name in ERASABLE_TABLES) > 0
     assert result.removed[RAW_EVENTS] == result.removed[VIEWERS] + result.removed[REJECTED_EVENTS]
-    now = here.current
+    now = here.run.current
     unchanged = [name for name in TABLES if name not in ERASABLE_TABLES]
     assert {name: now.content_hashes[name] for name in unchanged} == {
         name: counted.content_hashes[name] for name in unchanged
@@ -267,7 +261,7 @@ def test_a_branch_that_the_gate_refused_is_not_kept_with_what_was_removed(spark:
     here.count()
     tables, viewer = IcebergTables(spark), here.viewers[0]
     here.run.versions.begin(RunEntry("refused", "incremental", "gate_failed", None, START, None))
-    tables.open_branch(branch_of("refused"), here.current.snapshots)
+    tables.open_branch(branch_of("refused"), here.run.current.snapshots)
     here.forget(viewer)
     branches = {name: tables.table(name).refs().containsKey(branch_of("refused")) for name in TABLES}
     assert branches == {name: name not in ERASABLE_TABLES for name in TABLES}
@@ -308,7 +302,7 @@ def test_a_view_after_its_viewer_was_forgotten_is_that_of_another_viewer(spark: 
         here.count()
 
     def billable() -> int:
-        events = IcebergTables(spark).at(EVENTS, here.current.snapshots[EVENTS])
+        events = IcebergTables(spark).at(EVENTS, here.run.current.snapshots[EVENTS])
         return events.where("billability = 'billable'").count()
 
     views(30)
@@ -330,7 +324,7 @@ def test_a_row_that_somebody_else_removed_is_a_difference_and_no_removal_hides_i
     here.watch(30)
     here.count()
     here.forget_someone()
-    honest = here.current
+    honest = here.run.current
     assert reconcile_once(here.reconcile_ports(), None).differences == ()
     run_id = "insider"
     here.tables.remove(run_id, honest, here.tables.choose(honest, RemovalOrder("x", "y", viewer=here.viewers[0])))
@@ -341,7 +335,7 @@ def test_a_row_that_somebody_else_removed_is_a_difference_and_no_removal_hides_i
         here.forget(here.viewers[1])
     # even if the record of the archive were changed with it, raw + removed is no longer what was judged
     compared = SparkComparison(spark, here.run.versions, MemoryServed(spark, here.run.versions))
-    assert "raw_events has" in compared.events(here.current, None)[0]
+    assert "raw_events has" in compared.events(here.run.current, None)[0]
     with pytest.raises(DifferenceError, match=r"a rebuild of version [0-9]+ differs"):
         rebuild_once(here.run.ports(reconcile=here.reconcile_ports()))
 
@@ -365,12 +359,12 @@ def test_a_removal_that_lost_another_row_is_refused_and_changes_nothing(spark: S
     here = Erasing(spark, tmp_path, 16)
     here.watch(30)
     here.count()
-    tables, before = LosesRows(spark), here.current
+    tables, before = LosesRows(spark), here.run.current
     here.tables = tables
     for tables.lost in lost_tables():
         with pytest.raises(DifferenceError, match=f"{tables.lost} .*nothing was removed"):
             here.forget(here.viewers[0])
-    assert here.current == before
+    assert here.run.current == before
     assert {name: IcebergTables(spark).main(name) for name in TABLES} == dict(before.snapshots)
 
 
@@ -406,14 +400,14 @@ def test_what_the_rules_of_a_day_found_stays_when_its_viewers_are_forgotten(
     here.now = run.log.now = START + 40 * DAYS
     here.count()
     assert here.forget("fan").removed[VIEWERS] == 8
-    found = stored_rows(run, here.current)
+    found = stored_rows(run, here.run.current)
     assert len(found) == 6
     # an accepted late event would have its day judged again, without what the fan sent
     run.log.append(2, here.now, view(200, "viewer 11", noon))
     run.decisions.places.add((2, 0))
     here.count()
     assert outcomes_of(run) == honest | {("counted", "traffic_pending"): 1}
-    assert stored_rows(run, here.current) == found
+    assert stored_rows(run, here.run.current) == found
     assert reconcile_once(here.reconcile_ports(), None).differences == ()
     rebuild_once(run.ports(reconcile=here.reconcile_ports()))
     here.kept = 10 * DAYS
@@ -421,4 +415,4 @@ def test_what_the_rules_of_a_day_found_stays_when_its_viewers_are_forgotten(
     here.sweep()
     assert reconcile_once(here.reconcile_ports(), None).differences == ()
     rebuild_once(run.ports(reconcile=here.reconcile_ports()))
-    assert stored_rows(run, here.current) == found
+    assert stored_rows(run, here.run.current) == found

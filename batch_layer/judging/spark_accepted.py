@@ -9,11 +9,9 @@ from pyspark.sql import functions as F
 
 from batch_layer.judging.spark_decode import PERSON
 from batch_layer.lake.spark_kept import Kept, kept
-from batch_layer.lake.spark_stored import matching, with_position
+from batch_layer.lake.spark_stored import PLACE, matching, with_position
 from ingestion.contract.counting import ACCEPTABLE_FROM
 from ingestion.contract.offsets import LogPlace
-
-_PLACE = ["partition", "offset"]
 
 
 def accepted_rows(spark: SparkSession, events: DataFrame, accepted: Collection[LogPlace]) -> DataFrame:
@@ -23,24 +21,24 @@ def accepted_rows(spark: SparkSession, events: DataFrame, accepted: Collection[L
         return late.limit(0)
     partitions, offsets = zip(*sorted(accepted), strict=True)
     columns = [pa.array(partitions, pa.int32()), pa.array(offsets, pa.int64())]
-    places = spark.createDataFrame(pa.Table.from_arrays(columns, names=_PLACE))
-    return late.join(F.broadcast(places), _PLACE, "left_semi").select(*events.columns)
+    places = spark.createDataFrame(pa.Table.from_arrays(columns, names=PLACE))
+    return late.join(F.broadcast(places), PLACE, "left_semi").select(*events.columns)
 
 
 def moved_events(events: DataFrame, viewers: DataFrame, accepted: Collection[LogPlace]) -> Kept:
     """Return the stored late events at these places, with their position and `PERSON`."""
     late = with_position(events)
     if not accepted:
-        nobody = viewers.select(*_PLACE, *PERSON)
-        return Kept(late.where(F.lit(False)).join(nobody, _PLACE), 0)
+        nobody = viewers.select(*PLACE, *PERSON)
+        return Kept(late.where(F.lit(False)).join(nobody, PLACE), 0)
     found = kept(accepted_rows(events.sparkSession, late, accepted))
     persons = matching(viewers, "id_hash", kept(found.rows.select("id_hash").distinct()))
-    return kept(found.rows.join(persons.select(*_PLACE, *PERSON), _PLACE, "left"))
+    return kept(found.rows.join(persons.select(*PLACE, *PERSON), PLACE, "left"))
 
 
 def with_accepted(events: DataFrame, moved: DataFrame) -> DataFrame:
     """Return the events with those `moved` by a decision as candidates of their own day and hour."""
-    others = events.join(F.broadcast(moved.select(*_PLACE)), _PLACE, "left_anti")
+    others = events.join(F.broadcast(moved.select(*PLACE)), PLACE, "left_anti")
     return others.unionByName(filed_under_own_day(moved))
 
 

@@ -11,13 +11,12 @@ from batch_layer.judging.recomputed_days import days_after, days_before
 from batch_layer.judging.spark_billability import over_cap
 from batch_layer.judging.spark_traffic import PAID, TrafficOfDays
 from batch_layer.lake.spark_kept import Kept, kept
-from batch_layer.lake.spark_stored import matching, on_days
+from batch_layer.lake.spark_stored import PLACE, matching, on_days
 from ingestion.contract.policy import CountingPolicy
 
 CAPPED = (*PAID, "over_cap")
 """The billabilities of views that are billable but for the cap."""
-_PLACE = ["partition", "offset"]
-_VIEW = (*_PLACE, "user_id", "video_id", "event_id", "happened_at", "event_day")
+_VIEW = (*PLACE, "user_id", "video_id", "event_id", "happened_at", "event_day")
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ class _Given:
         """Judge the views of the viewers `pairs` on the days `judged`; others of theirs are taken as they are."""
         context = days_before(judged, self.days)
         viewers = on_days(self.viewers, (judged & self.days) | context)
-        places = viewers.select("viewer_hash", "id_hash", *_PLACE)
+        places = viewers.select("viewer_hash", "id_hash", *PLACE)
         seen = kept(places.join(pairs.joinable(), "viewer_hash", "left_semi"))
         often = self._often(seen)
         if not often.count:
@@ -126,27 +125,27 @@ class _Given:
         """Return the stored rows at these places that are billable but for the cap, unless they changed."""
         ids = kept(places.rows.select("id_hash").distinct())
         rows = matching(on_days(self.events, days).where(F.col("billability").isin(*CAPPED)), "id_hash", ids)
-        rows = rows.join(places.joinable(*_PLACE), _PLACE, "left_semi")
+        rows = rows.join(places.joinable(*PLACE), PLACE, "left_semi")
         if self.changed.count:
-            rows = rows.join(self.changed.joinable(*_PLACE), _PLACE, "left_anti")
-        persons = matching(on_days(self.viewers, days), "id_hash", ids).select(*_PLACE, "user_id")
-        return kept(rows.join(persons, _PLACE))
+            rows = rows.join(self.changed.joinable(*PLACE), PLACE, "left_anti")
+        persons = matching(on_days(self.viewers, days), "id_hash", ids).select(*PLACE, "user_id")
+        return kept(rows.join(persons, PLACE))
 
     def _with_viewer(self, rows: DataFrame) -> DataFrame:
         found = kept(rows)
         ids = kept(found.rows.select("id_hash").distinct())
-        persons = matching(self.viewers, "id_hash", ids).select(*_PLACE, "user_id", "viewer_hash")
-        return found.rows.join(persons, _PLACE)
+        persons = matching(self.viewers, "id_hash", ids).select(*PLACE, "user_id", "viewer_hash")
+        return found.rows.join(persons, PLACE)
 
     def _changes(self, stored: DataFrame, days: frozenset[date], dropped: Kept) -> Kept:
         marked = dropped.joinable().withColumn("is_over_cap", F.lit(True))
         now = F.when(F.col("is_over_cap"), F.lit("over_cap")).otherwise(F.lit("billable"))
-        found = stored.join(marked, _PLACE, "left").withColumn("now_capped", now).drop("is_over_cap", "user_id")
+        found = stored.join(marked, PLACE, "left").withColumn("now_capped", now).drop("is_over_cap", "user_id")
         settled = self.rules.traffic.settled(found, days, "now_capped")
         return kept(settled.where("now_capped <> billability"))
 
     def _nothing(self) -> CapChanges:
-        places = self.fresh.rows.select(*_PLACE).where(F.lit(False))
+        places = self.fresh.rows.select(*PLACE).where(F.lit(False))
         none: Column = F.lit(None).cast("string")
         stored = self.events.select("*", "_file", "_pos").where(F.lit(False)).withColumn("now_capped", none)
         return CapChanges(Kept(places, 0), Kept(stored, 0))

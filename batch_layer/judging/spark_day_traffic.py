@@ -19,12 +19,12 @@ from batch_layer.judging.spark_billability import judge_alone, policy_rows
 from batch_layer.judging.spark_cap import CAPPED, CapRules, capped
 from batch_layer.judging.spark_catalogue import CatalogueFacts
 from batch_layer.judging.spark_judging import COMPARED, Stored, replacements, union
-from batch_layer.judging.spark_traffic import PAID, PLACE, TrafficOfDays, ends_frame, ends_of, is_beyond
+from batch_layer.judging.spark_traffic import PAID, TrafficOfDays, ends_frame, ends_of, is_beyond
 from batch_layer.judging.spark_traffic_guard import TrafficGuard, reviewed
 from batch_layer.judging.spark_traffic_rules import TrafficRules
 from batch_layer.judging.spark_verdicts import CANDIDATES, repeat_verdicts
 from batch_layer.lake.spark_kept import Kept, kept
-from batch_layer.lake.spark_stored import POSITION, matching, on_days, with_position
+from batch_layer.lake.spark_stored import PLACE, POSITION, matching, on_days, with_position
 from ingestion.contract.counting import Verdict
 from ingestion.contract.day_traffic import TrafficOutcome
 from ingestion.contract.offsets import OffsetVector

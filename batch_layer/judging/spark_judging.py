@@ -19,12 +19,11 @@ from batch_layer.judging.spark_decode import COLUMNS, PERSON
 from batch_layer.judging.spark_traffic import TrafficOfDays
 from batch_layer.judging.spark_verdicts import CANDIDATES, first_verdict, repeat_verdicts, with_verdicts
 from batch_layer.lake.spark_kept import Kept, kept
-from batch_layer.lake.spark_stored import POSITION, known_keys, matching, on_days
+from batch_layer.lake.spark_stored import PLACE, POSITION, known_keys, matching, on_days
 from ingestion.contract.counting import Verdict
 from ingestion.contract.day_traffic import TrafficOutcome
 from ingestion.contract.policy import CountingPolicy
 
-PLACE = ("partition", "offset")
 COMPARED = ("event_id", "id_hash", "event_day", "happened_at", "payload_digest", "appended_at", *PLACE)
 
 
@@ -123,7 +122,7 @@ def _verdicts(stored: Stored, pool: DataFrame, rules: Rules) -> tuple[Kept, Kept
     own = same.rows.alias("stored")
     beside = own.join(reached.alias("new"), (F.col("stored.event_id") == F.col("new.event_id")) & is_near, "left_semi")
     now = F.coalesce("repeat_verdict", first_verdict())
-    found = beside.join(repeats.joinable(), [*PLACE], "left").withColumn("now_verdict", now)
+    found = beside.join(repeats.joinable(), PLACE, "left").withColumn("now_verdict", now)
     changed = found.where("now_verdict <> verdict").drop("repeat_verdict")
     with_reasons = _without_day_reasons(changed, rules.traffic, days)
     return repeats, kept(with_reasons.withColumn("now_alone", F.lit(None).cast("string")))
@@ -136,7 +135,7 @@ def _without_day_reasons(changed: DataFrame, traffic: TrafficOfDays, days: Colle
         return changed.withColumn("now_reasons", own)
     invalid = traffic.of(TrafficOutcome.INVALID, days).withColumn("is_by_day", F.lit(True))
     was_by_day = F.col("is_by_day").isNotNull() & (F.col("verdict") == Verdict.INVALID_TRAFFIC.value)
-    joined = changed.join(invalid, [*PLACE], "left")
+    joined = changed.join(invalid, PLACE, "left")
     return joined.withColumn("now_reasons", F.when(~was_by_day, own)).drop("is_by_day")
 
 
@@ -156,13 +155,13 @@ def _recatalogued(stored: Stored, rules: Rules, policies: DataFrame, changed: Ke
     counted = stored.events.where("verdict = 'counted'")
     found = kept(matching(counted, "video_id", rules.changed_videos))
     persons = kept(matching(stored.viewers, "id_hash", kept(found.rows.select("id_hash").distinct())))
-    rows = found.rows.join(persons.rows.select(*PLACE, "user_id"), [*PLACE])
+    rows = found.rows.join(persons.rows.select(*PLACE, "user_id"), PLACE)
     if changed.count:
-        rows = rows.join(changed.joinable(*PLACE), [*PLACE], "left_anti")
+        rows = rows.join(changed.joinable(*PLACE), PLACE, "left_anti")
     again = judge_alone(rows.drop("billability", "policy_version"), policies, rules.facts)
     before = F.when(F.col("before").isin(*CAPPED), F.lit("billable")).otherwise(F.col("before"))
     compared = again.withColumnRenamed("billability", "now_alone").join(
-        found.rows.select(*PLACE, F.col("billability").alias("before")), [*PLACE]
+        found.rows.select(*PLACE, F.col("billability").alias("before")), PLACE
     )
     different = compared.where(before != F.col("now_alone")).withColumns(
         {"now_verdict": F.col("verdict"), "now_reasons": F.col("reasons")}

@@ -7,13 +7,12 @@ from datetime import date
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from batch_layer.lake.spark_stored import on_days
+from batch_layer.lake.spark_stored import PLACE, on_days
 from ingestion.contract.counting import Billability
 from ingestion.contract.day_traffic import TrafficOutcome
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.version import DayRules
 
-PLACE = ["partition", "offset"]
 UNDECIDED = (Billability.UNDER_REVIEW.value, Billability.TRAFFIC_PENDING.value)
 PAID = (Billability.BILLABLE.value, *UNDECIDED)
 """The billabilities of views that have a place in the cap."""

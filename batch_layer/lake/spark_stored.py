@@ -10,6 +10,8 @@ from batch_layer.lake.spark_kept import Kept, kept
 
 LITERAL_KEYS_MAX = 2_000
 """Up to this number keys are named in the query, so that row groups without any of them are skipped."""
+PLACE = ["partition", "offset"]
+"""The columns that name a message."""
 POSITION = ("_file", "_pos")
 """Where a stored row is; by it the row is deleted."""
 

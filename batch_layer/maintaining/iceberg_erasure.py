@@ -15,7 +15,7 @@ from batch_layer.lake.iceberg_tables import branch_of
 from batch_layer.lake.spark_content_hash import BY_FILE, BY_PLACE, contents
 from batch_layer.lake.spark_errors import translated
 from batch_layer.lake.spark_kept import Kept, kept
-from batch_layer.lake.spark_stored import on_days
+from batch_layer.lake.spark_stored import PLACE, on_days
 from batch_layer.lake.tables import ERASABLE_TABLES, EVENTS, RAW_EVENTS, REJECTED_EVENTS, VIEWERS
 from batch_layer.maintaining.compaction import PartFiles, oldest_day
 from batch_layer.maintaining.iceberg_parts import IcebergParts, by_table, others_changed, within
@@ -23,8 +23,7 @@ from batch_layer.maintaining.ports import ChosenRows, RemovalOrder, Removed
 from batch_layer.run.spark_contents import archived_files
 from ingestion.contract.version import PublishedVersion
 
-_PLACE = ["partition", "offset"]
-_OFFSETS = (*_PLACE, "appended_at")
+_OFFSETS = (*PLACE, "appended_at")
 _BY_RECEIPT = (RAW_EVENTS, REJECTED_EVENTS)
 """Tables that are divided by the day of receipt."""
 
@@ -44,7 +43,7 @@ class _Places:
             is_removed = F.col("appended_at") < F.lit(self.before)
             return rows.where(~is_removed), rows.where(is_removed)
         places = self._joinable(raw)
-        return rows.join(places, _PLACE, "left_anti"), rows.join(places, _PLACE, "left_semi")
+        return rows.join(places, PLACE, "left_anti"), rows.join(places, PLACE, "left_semi")
 
     def received_on(self, days: Collection[date]) -> Collection[date]:
         """Return on which of these days (UTC) some of the rows were received."""
@@ -55,8 +54,8 @@ class _Places:
 
     def _joinable(self, raw: DataFrame) -> DataFrame:
         if self.rows is not None:
-            return self.rows.joinable(*_PLACE)
-        return raw.where(F.col("appended_at") < F.lit(self.before)).select(*_PLACE)
+            return self.rows.joinable(*PLACE)
+        return raw.where(F.col("appended_at") < F.lit(self.before)).select(*PLACE)
 
 
 class IcebergErasure(IcebergParts):
@@ -142,9 +141,9 @@ class IcebergErasure(IcebergParts):
         viewers, events, rejected = (
             self._tables.at(name, base.snapshots[name]) for name in (VIEWERS, EVENTS, REJECTED_EVENTS)
         )
-        own = kept(viewers.where(F.col("user_id") == viewer).select("event_day", *_PLACE))
+        own = kept(viewers.where(F.col("user_id") == viewer).select("event_day", *PLACE))
         days = {row.event_day for row in own.rows.select("event_day").distinct().collect()}
-        places = on_days(events, days).select(*_OFFSETS).join(own.joinable(*_PLACE), _PLACE, "left_semi")
+        places = on_days(events, days).select(*_OFFSETS).join(own.joinable(*PLACE), PLACE, "left_semi")
         return kept(places.unionByName(rejected.where(_names(viewer)).select(*_OFFSETS)))
 
     def _days(

@@ -10,12 +10,11 @@ from batch_layer.archive.removals import Removals
 from batch_layer.judging.spark_accepted import filed_under_own_day
 from batch_layer.judging.spark_aggregates import CellChanges
 from batch_layer.judging.spark_decode import PERSON
-from batch_layer.judging.spark_judging import PLACE
 from batch_layer.lake.content import Content
 from batch_layer.lake.iceberg_tables import IcebergTables, branch_of
 from batch_layer.lake.spark_changes import TableChanges
 from batch_layer.lake.spark_kept import Kept, kept
-from batch_layer.lake.spark_stored import POSITION, matching
+from batch_layer.lake.spark_stored import PLACE, POSITION, matching
 from batch_layer.lake.tables import VIEWERS
 
 FILE_ROWS = 500_000
@@ -118,7 +117,7 @@ def replaced_viewers(on: BranchTables, new: DataFrame, moved: Kept, row_count: i
     if not moved.count:
         return on.replace_many(VIEWERS, None, added, row_count)
     found = matching(on.read(VIEWERS), "id_hash", kept(moved.rows.select("id_hash").distinct()))
-    old = kept(found.join(moved.joinable(*PLACE), [*PLACE], "left_semi"))
+    old = kept(found.join(moved.joinable(*PLACE), PLACE, "left_semi"))
     added = added.unionByName(_viewers(filed_under_own_day(moved.rows)))
     return on.replace_many(VIEWERS, old, added, row_count + moved.count)
 

@@ -10,9 +10,9 @@ from pyspark.sql import functions as F
 from batch_layer.archive.removals import Removals
 from batch_layer.judging.spark_billability import CONTEXT_WINDOW_MAX
 from batch_layer.lake.spark_kept import Kept, kept
+from batch_layer.lake.spark_stored import PLACE
 from ingestion.contract.version import DayRules
 
-_PLACE = ["partition", "offset"]
 _ONE = timedelta(days=1)
 
 
@@ -38,7 +38,7 @@ class SealedRows:
         """
         if not removals.is_any:
             return cls(None, frozenset(), None)
-        lost = kept(published.join(raw.select(*_PLACE), _PLACE, "left_anti").select(*_PLACE, "event_day"))
+        lost = kept(published.join(raw.select(*PLACE), PLACE, "left_anti").select(*PLACE, "event_day"))
         lost_on = {row.event_day for row in lost.rows.select("event_day").distinct().collect()}
         before = removals.before + CONTEXT_WINDOW_MAX if removals.before else None
         near = {day + step * _ONE for day in lost_on for step in (0, 1)}
@@ -62,6 +62,6 @@ class SealedRows:
         """Return the sealed rows of a table by place."""
         if self.removed is None:
             return published.where(F.lit(False))
-        places = self.removed.joinable(*_PLACE).withColumn("is_removed", F.lit(True))
-        found = published.join(places, _PLACE, "left").where(F.col("is_removed").isNotNull() | self.is_sealed)
+        places = self.removed.joinable(*PLACE).withColumn("is_removed", F.lit(True))
+        found = published.join(places, PLACE, "left").where(F.col("is_removed").isNotNull() | self.is_sealed)
         return found.drop("is_removed")

@@ -10,12 +10,11 @@ from batch_layer.judging.spark_catalogue import CatalogueFacts
 from batch_layer.judging.spark_day_traffic import DayJudging, EventRules
 from batch_layer.judging.spark_facts import catalogue_of
 from batch_layer.judging.spark_judging import Stored
-from batch_layer.judging.spark_traffic import PLACE
 from batch_layer.judging.spark_traffic_guard import TrafficGuard, days_of_history, stored_shares
 from batch_layer.judging.spark_traffic_rules import TrafficRules
 from batch_layer.lake.spark_changes import TableChanges
 from batch_layer.lake.spark_kept import Kept, kept
-from batch_layer.lake.spark_stored import on_days
+from batch_layer.lake.spark_stored import PLACE, on_days
 from batch_layer.lake.tables import EVENTS, TALLY, TRAFFIC_OUTCOMES, VIDEO_FACTS, VIEWERS
 from batch_layer.run.ports import ArchivedPiece, JudgedPiece
 from batch_layer.run.spark_branch import BranchTables, JudgedRows

@@ -13,12 +13,10 @@ from batch_layer.lake.content import Place
 from batch_layer.lake.iceberg_tables import IcebergTables
 from batch_layer.lake.spark_errors import translated
 from batch_layer.lake.spark_kept import Kept, kept
-from batch_layer.lake.spark_stored import on_days
+from batch_layer.lake.spark_stored import PLACE, on_days
 from batch_layer.lake.tables import EVENTS, RAW_EVENTS
 from ingestion.contract.counting import Verdict
 from ingestion.contract.version import PublishedVersion
-
-_PLACE = ("partition", "offset")
 
 
 class Receipted(NamedTuple):
@@ -68,7 +66,7 @@ class ReceiptLookup:
         wanted = kept(self._frame(receipted))
         days = {each.event_day for each in receipted} | set(received)
         copies = self._copies(wanted, days)
-        found = copies.rows.join(self._messages(copies), [*_PLACE], "left")
+        found = copies.rows.join(self._messages(copies), PLACE, "left")
         found = self._with_removed(found).alias("found")
         is_same = F.col("found.sha256") == F.col("wanted.sha256")
         is_filed = (F.col("verdict") == Verdict.REJECTED.value) | (
@@ -108,11 +106,11 @@ class ReceiptLookup:
 
     def _copies(self, wanted: Kept, days: Collection[date]) -> Kept:
         """Return every event that has the id of a receipted one, with the number of verdicts on its place."""
-        columns = ("event_id", "id_hash", *_PLACE, "appended_at", "video_id", "happened_at", "verdict")
+        columns = ("event_id", "id_hash", *PLACE, "appended_at", "video_id", "happened_at", "verdict")
         ids = wanted.joinable("id_hash", "event_id").distinct()
         rows = on_days(self._events, days).select(*columns).join(ids, ["id_hash", "event_id"], "left_semi")
         rows = kept(rows.drop("id_hash")).rows
-        return kept(rows.join(rows.groupBy(*_PLACE).agg(F.count("*").alias("verdicts")), [*_PLACE]))
+        return kept(rows.join(rows.groupBy(*PLACE).agg(F.count("*").alias("verdicts")), PLACE))
 
     def _messages(self, copies: Kept) -> DataFrame:
         """Return the SHA-256 of the archived messages at the places of some events."""
@@ -120,8 +118,8 @@ class ReceiptLookup:
         at = F.col("appended_at")
         # a bound of the column by which the archive is partitioned
         raw = self._raw.where(at.between(_bound(first), _bound(last)))
-        places = copies.joinable(*_PLACE).distinct()
-        return raw.join(places, [*_PLACE], "left_semi").select(*_PLACE, F.sha2("value", 256).alias("sha256"))
+        places = copies.joinable(*PLACE).distinct()
+        return raw.join(places, PLACE, "left_semi").select(*PLACE, F.sha2("value", 256).alias("sha256"))
 
     def _with_removed(self, found: DataFrame) -> DataFrame:
         """Return the rows with `is_removed`: the message is gone, and some of its place were removed on record."""

@@ -55,12 +55,12 @@ def days_of_decisions(rules: Mapping[date, DayRules], moved: Collection[date]) -
     return frozenset(day for day in near if (each := rules.get(day)) is not None and each.seen is not None)
 
 
-def open_days(rules: Mapping[date, DayRules]) -> dict[date, datetime]:
+def open_days(rules: Mapping[date, DayRules], allowed_lateness: timedelta) -> dict[date, datetime]:
     """Return the days that are judged once more, and the instants until which the log must be settled for that.
 
     The rules look at what viewers sent on the day and the day before.
     """
-    last = {day: max(_instants(day, ALLOWED_LATENESS)) for day, each in rules.items() if each.traffic_policy_version}
+    last = {day: max(_instants(day, allowed_lateness)) for day, each in rules.items() if each.traffic_policy_version}
     return {day: at for day, at in last.items() if (seen := rules[day].seen) is None or seen.settled_until < at}
 
 

@@ -39,6 +39,8 @@ class ErasurePorts:
     """The time after which the files of removed rows are deleted: a reader that began before it finishes."""
     retention: timedelta
     """Raw values and personal columns are kept for this time."""
+    allowed_lateness: timedelta
+    """As for a run: by it the last instant follows at which a day is judged."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ def _steps(
         if not chosen.parts and order.viewer is not None:
             raise RefusedError(UNKNOWN_VIEWER)
         if order.viewer is not None:
-            _refuse_open_days(base, chosen)
+            _refuse_open_days(open_days(base.day_rules, ports.allowed_lateness), chosen)
     # 3. The rest of the rows is written on a branch, and compared with the base less what is to be removed.
     with stages.stage("remove"):
         ports.tables.remove(run_id, base, chosen)
@@ -169,15 +171,18 @@ def _steps(
 
 def _needed_from(ports: ErasurePorts, version: PublishedVersion) -> tuple[date, str] | None:
     """Return the first day whose raw events are needed, and why."""
-    traffic = [(day - _ONE, f"the traffic of {day} is judged once more") for day in open_days(version.day_rules)]
+    traffic = [
+        (day - _ONE, f"the traffic of {day} is judged once more")
+        for day in open_days(version.day_rules, ports.allowed_lateness)
+    ]
     money = ports.needs.needed_from()
     return min(traffic + ([money] if money else []), default=None)
 
 
-def _refuse_open_days(base: PublishedVersion, chosen: ChosenRows) -> None:
+def _refuse_open_days(open_until: Mapping[date, datetime], chosen: ChosenRows) -> None:
     """Raise RefusedError if the rules of a day would miss what is removed: a robot's views would be counted again."""
     of_viewer = {each.day for each in chosen.parts if each.table == VIEWERS and each.day is not None}
-    still = {day: until for day, until in open_days(base.day_rules).items() if of_viewer & {day, day - _ONE}}
+    still = {day: until for day, until in open_until.items() if of_viewer & {day, day - _ONE}}
     if still:
         raise RefusedError(
             f"the traffic of {min(still)} is judged once more by what this viewer sent; nothing was removed, give the "

@@ -61,9 +61,10 @@ class _Places:
 class IcebergErasure(IcebergParts):
     """See the port `Erasure`."""
 
+    @translated
     def oldest_received(self, base: PublishedVersion) -> date | None:
         """See the port."""
-        return oldest_day(self.files(base.snapshots), RAW_EVENTS)
+        return oldest_day(self._parts(RAW_EVENTS, base.snapshots[RAW_EVENTS]), RAW_EVENTS)
 
     @translated
     def choose(self, base: PublishedVersion, order: RemovalOrder) -> ChosenRows:
@@ -79,6 +80,7 @@ class IcebergErasure(IcebergParts):
     @translated
     def remove(self, run_id: str, base: PublishedVersion, chosen: ChosenRows) -> None:
         """See the port. One commit for each table; the files of a day without any row left are dropped."""
+        self._tables.drop_branches("run_", (), ERASABLE_TABLES)
         self._tables.open_branch(branch_of(run_id), base.snapshots)
         for name, parts in by_table(chosen.parts).items():
             staying, _ = self._split(name, base, chosen.engine, parts)
@@ -128,7 +130,6 @@ class IcebergErasure(IcebergParts):
     def finish_removal(self, version: PublishedVersion) -> None:
         """See the port."""
         self.finish(version)
-        self._tables.drop_branches("run_", (), ERASABLE_TABLES)
 
     def _split(
         self, name: str, base: PublishedVersion, places: _Places, parts: list[PartFiles]

@@ -158,7 +158,10 @@ class Erasure(Protocol):
         """Return the rows of the base that an order removes."""
 
     def remove(self, run_id: str, base: PublishedVersion, chosen: ChosenRows) -> None:
-        """Write the parts of the base again on the run's branch, without the chosen rows."""
+        """Write the parts of the base again on the run's branch, without the chosen rows.
+
+        All other branches of these tables are dropped, so that none names a removed row.
+        """
 
     def read_back(self, run_id: str, base: PublishedVersion, chosen: ChosenRows) -> Removed:
         """Read back what `remove` wrote, and compare it with the base less the chosen rows."""
@@ -167,10 +170,7 @@ class Erasure(Protocol):
         """Name the snapshots after the version, so that they are kept."""
 
     def finish_removal(self, version: PublishedVersion) -> None:
-        """Make `main` show the published version, and drop the run's branch.
-
-        All other branches of these tables are dropped, too, so that they name no removed row any more.
-        """
+        """Make `main` show the published version, and drop the run's branch."""
 
 
 class RawNeeds(Protocol):

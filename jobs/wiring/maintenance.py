@@ -105,6 +105,7 @@ def open_maintenance(chosen: MaintenanceSettings) -> Iterator[MaintenancePorts]:
                     clock=clock,
                     grace=chosen.grace,
                     retention=chosen.retention,
+                    allowed_lateness=batch.allowed_lateness,
                 ),
                 metrics=PrometheusMaintenanceMetrics(chosen.metrics, chosen.retention),
                 progress=report,

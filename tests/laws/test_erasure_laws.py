@@ -15,6 +15,7 @@ from pyspark.sql import functions as F
 
 from batch_layer.errors import DifferenceError, RefusedError
 from batch_layer.gate.spark_gate_sums import Gate
+from batch_layer.judging.due_days import ALLOWED_LATENESS
 from batch_layer.judging.spark_traffic_rules import TrafficRules
 from batch_layer.lake.iceberg_tables import IcebergTables, branch_of
 from batch_layer.lake.spark_content_hash import contents
@@ -35,6 +36,7 @@ from batch_layer.settled.iceberg_settled_events import events_at_snapshots
 from batch_layer.versions.ports import RunEntry
 from ingestion.contract.periods import Period
 from ingestion.contract.settled import SettledEvent
+from ingestion.contract.unavailable import Part, UnavailableError
 from ingestion.contract.version import PublishedVersion
 from tests.batch_fakes import TOPIC, Found
 from tests.laws.test_batch_laws import assert_equals_settle
@@ -127,6 +129,7 @@ class Erasing:
             clock=lambda: self.now,
             grace=timedelta(0),
             retention=self.kept,
+            allowed_lateness=ALLOWED_LATENESS,
         )
 
     def reconcile_ports(self) -> ReconcilePorts:
@@ -144,6 +147,7 @@ class Erasing:
     def sweep(self) -> None:
         """Let the next maintenance delete the files of what was removed."""
         upkeep = IcebergUpkeep(self.spark)
+        upkeep.repair(self.run.current, self.run.versions.runs_in("gate_failed"))
         upkeep.drop_tags([], self.run.current.version)
         upkeep.expire_snapshots(datetime.now(UTC))
 
@@ -255,8 +259,19 @@ def test_what_is_left_of_a_forgotten_viewer_is_nothing_in_any_file(spark: SparkS
     here.check_and_rebuild("afterwards")
 
 
-def test_a_branch_that_the_gate_refused_is_not_kept_with_what_was_removed(spark: SparkSession, tmp_path: Path) -> None:
+class NeverFinishes(IcebergErasure):
+    """Erasure that is cut off as soon as its version is published."""
+
+    def finish_removal(self, version: PublishedVersion) -> None:
+        raise UnavailableError(Part.SPARK, "HDFS does not answer")
+
+
+@pytest.mark.parametrize("erasure", [IcebergErasure, NeverFinishes])
+def test_a_branch_that_the_gate_refused_is_not_kept_with_what_was_removed(
+    spark: SparkSession, tmp_path: Path, erasure: type[IcebergErasure]
+) -> None:
     here = Erasing(spark, tmp_path, 12)
+    here.tables = erasure(spark)
     here.watch(30)
     here.count()
     tables, viewer = IcebergTables(spark), here.viewers[0]

@@ -2,7 +2,9 @@
 
 from datetime import UTC, date, datetime, time, timedelta
 
-from batch_layer.judging.due_days import days_of_decisions, days_to_catch_up, due_days
+import pytest
+
+from batch_layer.judging.due_days import days_of_decisions, days_to_catch_up, due_days, open_days
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.periods import Period
 from ingestion.contract.version import DayRules, SeenTraffic
@@ -52,6 +54,16 @@ def test_the_last_day_of_a_month_is_not_judged_twice_at_once() -> None:
 def test_a_lateness_of_weeks_leaves_out_what_comes_before_it() -> None:
     days = [each.date() for each in judgings_of(DAY, timedelta(days=30))]
     assert days == [date(2026, 11, 5), date(2026, 11, 10), date(2026, 12, 1)]
+
+
+@pytest.mark.parametrize("hours", [0, 1, 24, 240, 840])
+def test_a_day_is_open_exactly_as_long_as_it_will_be_due_again(hours: int) -> None:
+    lateness = timedelta(hours=hours)
+    judgings = judgings_of(DAY, lateness)
+    for number, judged in enumerate(judgings, start=1):
+        still = open_days(rules(seen=seen(judged)), lateness)
+        assert still == ({} if number == len(judgings) else {DAY: judgings[-1]}), f"{hours} h, judged at {judged}"
+    assert due_days(rules(seen=seen(judgings[-1])), at(date(2028, 3, 1)), lateness) == frozenset()
 
 
 def test_runs_that_were_missed_are_one_judging() -> None:

@@ -53,6 +53,7 @@ class World:
     oldest: date | None = OLDEST
     needed: tuple[date, str] | None = None
     away: str = ""
+    allowed_lateness: timedelta = timedelta(hours=24)
     done: list[str] = field(default_factory=list)
     orders: list[RemovalOrder] = field(default_factory=list)
 
@@ -105,6 +106,7 @@ class World:
         return ErasurePorts(
             tables=here, upkeep=here, needs=here, reconcile=reconcile, progress=lambda stage, text: None,
             clock=lambda: NOON, grace=timedelta(hours=24), retention=timedelta(days=400),
+            allowed_lateness=self.allowed_lateness,
         )  # fmt: skip
 
     def erase(self) -> ErasureResult:

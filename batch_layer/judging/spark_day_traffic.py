@@ -29,7 +29,7 @@ from ingestion.contract.counting import Verdict
 from ingestion.contract.day_traffic import TrafficOutcome
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.policy import CountingPolicy
-from ingestion.contract.traits import Traits
+from ingestion.contract.traits import Traits, have_one_key
 from ingestion.contract.version import DayRules
 
 _SENT = (
@@ -137,7 +137,7 @@ class DayJudging:
     def rows(self, day: date, end: OffsetVector, videos: "Videos") -> DataFrame:
         """Return what the rules of a day see; an event whose personal columns were erased has none."""
         days = (day - timedelta(days=1), day)
-        persons = on_days(self.stored.viewers, days).select(*PLACE, *_PERSON)
+        persons = comparable(on_days(self.stored.viewers, days), day).select(*PLACE, *_PERSON)
         events = self._would_be_counted(day, end)
         return (
             events.select(*PLACE, *_SENT, F.coalesce(F.size("ad_types"), F.lit(0)).alias("ad_count"))
@@ -264,6 +264,17 @@ def _effect(outcome: str, beyond: Column) -> Column:
         .when(beyond, " pending")
         .otherwise(" none")
     )
+
+
+def comparable(persons: DataFrame, day: date) -> DataFrame:
+    """Return the personal columns of a day and the day before, without hashes of the day before by another key.
+
+    An equal network or agent would look like two, and one person like somebody who moves.
+    """
+    if have_one_key(day, day - timedelta(days=1)):
+        return persons
+    is_of_day = F.col("event_day") == F.lit(day)
+    return persons.withColumns({name: F.when(is_of_day, F.col(name)) for name in ("network", "agent")})
 
 
 def payees_on(owners: DataFrame, days: Collection[date]) -> DataFrame:

@@ -46,7 +46,7 @@ def _scripts(rows: DataFrame, policy: TrafficPolicy) -> DataFrame:
     left = rows.where((F.col("view_duration") >= policy.paid_seconds) & F.col("is_left"))
     in_rows = _in_a_row(left, "video_id", "session_id", "view_duration")
     of_videos = in_rows.groupBy(*_VIDEOS).agg(F.count(F.lit(1)).alias("all_rows"))
-    boxed = _boxed(in_rows, F.col("view_duration"), SCRIPT_SECONDS)
+    boxed = _boxed(in_rows, "view_duration", SCRIPT_SECONDS)
     repeats, times = F.count(F.lit(1)), F.max("begun") - F.min("begun")
     is_several = (F.count_distinct("user_id") >= policy.script_viewers) & (F.count_distinct("network") >= 2)
     levels = (
@@ -64,7 +64,7 @@ def _timetables(rows: DataFrame, policy: TrafficPolicy) -> DataFrame:
     in_rows = _in_a_row(rows, "video_id", "session_id", "begun", "payee_id")
     several = in_rows.where("NOT (payee_id_0 <=> payee_id_1 AND payee_id_1 <=> payee_id_2)")
     width = TIMETABLE_SECONDS * SECOND
-    boxed = _boxed(several, F.col("begun"), width)
+    boxed = _boxed(several, "begun", width)
     begun = _in_boxes(rows.select("video_id", "user_id", "begun"), width)
     begun = begun.groupBy("box", F.col("video_id").alias("video_0"), F.col("box_of_begun").alias("box_0")).agg(
         F.count_distinct("user_id").alias("all_viewers")
@@ -120,19 +120,22 @@ def _in_a_row(rows: DataFrame, *columns: str) -> DataFrame:
     return found_rows.where("NOT is_last").withColumnsRenamed(renamed)
 
 
-def _boxed(in_rows: DataFrame, of: Column, width: int) -> DataFrame:
-    """Return the rows once for each kind of box, with the box of each of the three."""
-    name = "begun" if width > SECOND else "view_duration"
-    boxes = {
-        f"box_{number}": floor_of(F.col(f"{name}_{number}") + F.col("box") * (width // 2), width)
-        for number in range(IN_A_ROW)
-    }
-    return in_rows.withColumn("box", F.explode(F.array(F.lit(0), F.lit(1)))).withColumns(boxes)
+def _boxed(in_rows: DataFrame, name: str, width: int) -> DataFrame:
+    """Return the rows once for each kind of box, with the box of a column of each of the three."""
+    boxes = {f"box_{number}": _box_of(f"{name}_{number}", width) for number in range(IN_A_ROW)}
+    return _in_both_kinds(in_rows).withColumns(boxes)
 
 
 def _in_boxes(rows: DataFrame, width: int) -> DataFrame:
-    twice = rows.withColumn("box", F.explode(F.array(F.lit(0), F.lit(1))))
-    return twice.withColumn("box_of_begun", floor_of(F.col("begun") + F.col("box") * (width // 2), width))
+    return _in_both_kinds(rows).withColumn("box_of_begun", _box_of("begun", width))
+
+
+def _in_both_kinds(rows: DataFrame) -> DataFrame:
+    return rows.withColumn("box", F.explode(F.array(F.lit(0), F.lit(1))))
+
+
+def _box_of(name: str, width: int) -> Column:
+    return floor_of(F.col(name) + F.col("box") * (width // 2), width)
 
 
 def _of_sessions(rows: DataFrame, chosen: DataFrame, reason: DayReason) -> DataFrame:

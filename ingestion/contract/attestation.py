@@ -60,9 +60,13 @@ def without_attestation(value: bytes) -> bytes:
     return value if found is None else value[: found.start()] + b"}"
 
 
+def says_attested(value: bytes) -> bool:
+    """Return whether a message ends as one that is attested, truly or not; it takes no search."""
+    return value[-_LENGTH : len(_MARK) - _LENGTH] == _MARK
+
+
 def _found(value: bytes) -> "re.Match[bytes] | None":
-    # compared first: most messages without one need no search
-    if value[-_LENGTH : len(_MARK) - _LENGTH] != _MARK:
+    if not says_attested(value):
         return None
     return _tail.search(value, max(0, len(value) - _LONGEST))
 

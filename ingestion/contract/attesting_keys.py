@@ -9,10 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ingestion.contract.attestation import Attested, attestation_of
-from ingestion.contract.keyed_hash import keyed_hash
-
-_FINGERPRINT_DIGITS = 16
+from ingestion.contract.attestation import Attested, attestation_of, says_attested
+from ingestion.contract.keyed_hash import fingerprint
 
 
 class KeyGoneError(LookupError):
@@ -97,11 +95,8 @@ class AttestationCheck:
 
     def is_attested(self, value: bytes, partition: int, offset: int) -> bool:
         """Return whether a key vouches for a message. Total: no message raises."""
+        if not says_attested(value):
+            return False
         vouching = self.in_force.vouching_at(partition, offset)
         keys = {name: self.secrets[name] for name, vouches in vouching.items() if vouches}
         return attestation_of(value, keys) is Attested.YES
-
-
-def fingerprint(key: bytes) -> str:
-    """Return 16 hex digits by which a key is recognised, and which do not help to find it."""
-    return keyed_hash(key, b"fingerprint").hex()[:_FINGERPRINT_DIGITS]

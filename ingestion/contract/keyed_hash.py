@@ -15,6 +15,11 @@ def keyed_hash(key: bytes, message: bytes) -> bytes:
     return state.digest()
 
 
+def fingerprint(key: bytes) -> str:
+    """Return 16 hex digits by which a key is recognised, and which do not help to find it."""
+    return keyed_hash(key, b"fingerprint").hex()[:16]
+
+
 @functools.lru_cache(maxsize=64)
 def _begun(key: bytes) -> hmac.HMAC:
     return hmac.new(key, digestmod="sha256")

@@ -109,6 +109,5 @@ class DayReason(TrafficReason):
     )
 
 
-REASON_OF_CODE = {each.code: each for each in DayReason}
 ORDER_OF_CODE = {each.code: number for number, each in enumerate(DayReason)}
 """Of two reasons with equal points the first one is named."""

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import msgspec
 
 from ingestion.contract.event import ViewEvent
-from ingestion.contract.keyed_hash import keyed_hash
+from ingestion.contract.keyed_hash import fingerprint, keyed_hash
 from ingestion.contract.networks import network_of
 
 KEY_BYTES_MIN = 32
@@ -86,7 +86,7 @@ class TraitsKey:
     @property
     def fingerprint(self) -> str:
         """Return 16 hex digits by which the secret is recognised, and which do not help to find it."""
-        return _digits(self.secret, b"fingerprint")[:16]
+        return fingerprint(self.secret)
 
 
 class Traits(NamedTuple):
@@ -119,6 +119,11 @@ def traits_of(event: ViewEvent, value: bytes, day: int, key: TraitsKey) -> Trait
         event.quality,
         sum(each.watched_seconds or 0 for each in event.ad_views or ()),
     )
+
+
+def have_one_key(day: date, other: date) -> bool:
+    """Return whether networks and agents of two event days are hashed by one key, so that equal ones are equal."""
+    return _quarter_of(day.toordinal() - _EPOCH_ORDINAL) == _quarter_of(other.toordinal() - _EPOCH_ORDINAL)
 
 
 def agent_class(agent: str) -> str:

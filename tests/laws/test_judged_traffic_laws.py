@@ -14,6 +14,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from batch_layer.errors import DifferenceError
+from batch_layer.judging.spark_day_traffic import comparable
 from batch_layer.judging.spark_traffic_rules import TrafficPolicyDays, TrafficRules
 from batch_layer.lake.iceberg_tables import NAMESPACE
 from batch_layer.lake.tables import EVENTS, TRAFFIC_OUTCOMES
@@ -312,3 +313,18 @@ def test_a_reason_that_floods_a_day_is_reviewed_then_and_whenever_the_day_is_jud
     assert run_once(run.ports(), TOPIC).reasons_to_review == (), "nobody is alerted twice"
     assert outcomes_of(run)["invalid_traffic", None] == usual
     assert rebuild_once(run.ports()).state == "equal"
+
+
+@pytest.mark.parametrize(("day", "kept_before"), [(date(2026, 10, 1), False), (date(2026, 10, 2), True)])
+def test_on_the_first_day_of_a_quarter_nobody_moves_from_a_network_to_itself(
+    spark: SparkSession, day: date, kept_before: bool
+) -> None:
+    """Networks and agents of two quarters are hashed by two keys: an equal one would look like another."""
+    before = day - timedelta(days=1)
+    persons = spark.createDataFrame(
+        [(before, "network-before", "agent-before", "v"), (day, "network", "agent", "v")],
+        "event_day date, network string, agent string, user_id string",
+    )
+    found = {row.event_day: (row.network, row.agent, row.user_id) for row in comparable(persons, day).collect()}
+    of_before = ("network-before", "agent-before") if kept_before else (None, None)
+    assert found == {day: ("network", "agent", "v"), before: (*of_before, "v")}

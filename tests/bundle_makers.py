@@ -26,7 +26,7 @@ from billing.terms.catalogue import Catalogue, Payee, Video
 from billing.terms.contract_document import content_hash, document_of
 from billing.terms.contracts import AdRate, Contract, Contracts, Rate, RateCard, RateForm, Tier
 from billing.terms.ownership import SINCE_EVER, WITHOUT_END, OwnerShare, divided
-from billing.terms.policies import content_hash as hash_of_policy
+from billing.terms.policies import document_hash
 from ingestion.contract.policy import POLICIES
 from ingestion.contract.policy import document_of as document_of_policy
 from ingestion.contract.settled import PublishedCount, SettledEvent
@@ -231,7 +231,7 @@ def _records(chance: random.Random, paid: PaidOut, catalogue: Catalogue, contrac
         yield record("version", str(version), row)
     values = document_of_policy(POLICIES[0])
     policy = {"kind": "counting", "policy_version": 1, "first_on": "1970-01-01", "document": values}
-    yield record("policy", "counting 1", policy | {"content_hash": hash_of_policy(values)})
+    yield record("policy", "counting 1", policy | {"content_hash": document_hash(values)})
     step = {"subject_kind": "policy", "subject_id": "counting:1", "transition_index": 0, "actor": "migration"}
     yield record("transition", "policy counting:1 0", step | {"from_state": "open", "to_state": "in_force"})
     yield record("catalogue", "1", {"catalogue_version": 1, "content_hash": catalogue.content_hash()})

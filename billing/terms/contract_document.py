@@ -1,12 +1,11 @@
 """Contracts as JSON values in one canonical form, for storing and comparing."""
 
-import hashlib
-import json
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
 from billing.terms.contracts import AdRate, Contract, Contracts, Rate, RateCard, RateForm, Tier
+from billing.terms.policies import document_hash
 
 
 def contracts_from(document: Mapping[str, Any]) -> Contracts:
@@ -31,7 +30,7 @@ def document_of(contracts: Contracts) -> dict[str, Any]:
 
 def content_hash(contracts: Contracts) -> str:
     """Return the SHA-256 of the canonical form: equal contracts give an equal hash."""
-    return hashlib.sha256(json.dumps(document_of(contracts), sort_keys=True).encode()).hexdigest()
+    return document_hash(document_of(contracts))
 
 
 def _contract(document: Mapping[str, Any]) -> Contract:

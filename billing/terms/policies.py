@@ -23,6 +23,6 @@ class StoredPolicy:
     actor: str | None
 
 
-def content_hash(document: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of a policy's values, as its record and everybody else computes it."""
+def document_hash(document: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a policy or of contracts, as its record and everybody else computes it."""
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()

@@ -7,7 +7,7 @@ from typing import Any
 
 from billing.postgres_session import Connect, one_transaction
 from billing.terms.imports import PROPOSED
-from billing.terms.policies import StoredPolicy, content_hash
+from billing.terms.policies import StoredPolicy, document_hash
 from ingestion.contract.policy import COUNTING, CountingPolicy, counting_policy
 
 _POLICIES = """
@@ -47,7 +47,7 @@ class PostgresPolicies:
         Raises:
             DatabaseRefusedError: its first day has begun, or is not after that of the policy before it.
         """
-        same = content_hash(document)
+        same = document_hash(document)
         with one_transaction(self._connect) as cursor:
             cursor.execute("SELECT billing.lock_imports()")
             cursor.execute(_POLICIES)

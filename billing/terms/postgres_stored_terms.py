@@ -1,14 +1,12 @@
 """Compare the catalogues, contracts and policies in PostgreSQL with the hashes that were stored with them."""
 
-import hashlib
-import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from billing.postgres_session import Connect, one_transaction
 from billing.terms.catalogue import Payee, Video, content_hash_of
 from billing.terms.ownership import OwnerShare
-from billing.terms.policies import content_hash
+from billing.terms.policies import document_hash
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
@@ -46,12 +44,11 @@ def problems_of_stored_terms(connect: Connect) -> Iterator[str]:
                 yield _differs(f"a row of the payees, videos or owners of catalogue {version}", found, on_record)
         cursor.execute(_POLICIES)
         for kind, version, on_record, document in cursor.fetchall():
-            if (found := content_hash(document)) != on_record:
+            if (found := document_hash(document)) != on_record:
                 yield _differs(f"the document of {kind} policy {version}", found, on_record)
         cursor.execute(_CONTRACTS)
         for version, on_record, document in cursor:
-            found = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
-            if found != on_record:
+            if (found := document_hash(document)) != on_record:
                 yield _differs(f"the document of contract {version}", found, on_record)
 
 

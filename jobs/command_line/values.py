@@ -11,6 +11,7 @@ from typing import Any
 import click
 from click import BadParameter, Context, Parameter
 
+from ingestion.contract.attestation import KEY_ID_PATTERN
 from ingestion.contract.instants import BOUNDS, day_of_text, instant_of
 from ingestion.contract.periods import Period
 from ingestion.contract.printable import is_name, is_text
@@ -207,7 +208,7 @@ class KeyId(click.ParamType[str, str]):
 
     def convert(self, value: str, param: Parameter | None, ctx: Context | None) -> str:
         """Return the id."""
-        if re.fullmatch("[A-Za-z0-9._-]{1,64}", value) is None:
+        if re.fullmatch(KEY_ID_PATTERN, value) is None:
             raise BadParameter(
                 f"is not a key's id: {value[:SHOWN_MAX]!r}; give 1 to 64 of the characters A-Z a-z 0-9 . _ -"
             )

@@ -12,6 +12,8 @@ def read_attestation_keys(environ: Mapping[str, str]) -> Mapping[str, bytes]:
     return read_key_file(ATTESTATION_KEYS_FILE, environ, attestation_keys) or {}
 
 
-def read_revoked_attestation_keys(environ: Mapping[str, str]) -> Mapping[str, bytes]:
-    """Return the keys that vouch for nothing new any more, by id; raise as above."""
-    return read_key_file(ATTESTATION_KEYS_FILE, environ, revoked_attestation_keys) or {}
+def read_all_attestation_keys(environ: Mapping[str, str]) -> tuple[Mapping[str, bytes], Mapping[str, bytes]]:
+    """Return the same, and those that vouch for nothing new any more, of one reading of the file; raise as above."""
+    return read_key_file(
+        ATTESTATION_KEYS_FILE, environ, lambda text: (attestation_keys(text), revoked_attestation_keys(text))
+    ) or ({}, {})

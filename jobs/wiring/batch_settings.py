@@ -23,7 +23,7 @@ from jobs.settings.declared.servers import (
     TOPIC_VIDEO_VIEWS,
     WAREHOUSE,
 )
-from jobs.wiring.attestations import read_attestation_keys, read_revoked_attestation_keys
+from jobs.wiring.attestations import read_all_attestation_keys
 
 SHORT_RUN_EVENTS_MAX = 2_000_000
 """For fewer events Spark is configured to start fast instead of running fast."""
@@ -78,8 +78,7 @@ class BatchSettings:
             spark=spark_settings(environ, jdbc_catalog(postgres_url, warehouse)),
             keys=BatchKeys(
                 TraitsKey(bytes.fromhex(TRAITS_KEY.read(environ))),
-                read_attestation_keys(environ),
-                read_revoked_attestation_keys(environ),
+                *read_all_attestation_keys(environ),
             ),
             failpoints=Failpoints("batch", environ),
             allowed_lateness=timedelta(hours=ALLOWED_LATENESS_HOURS.read(environ)),

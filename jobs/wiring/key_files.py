@@ -1,6 +1,7 @@
 """Read a set of keys from the file that a setting names."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TypeVar
 
 from ingestion.jwk_set import KeySetError
@@ -14,20 +15,22 @@ Keys = TypeVar("Keys")
 def read_key_file(setting: LocalPath, environ: Mapping[str, str], parse: Callable[[bytes], Keys]) -> Keys | None:
     """Return the keys, None where the setting is not set; raise CommandError(BAD_INPUT) if they cannot be used."""
     path = setting.read_if_set(environ)
-    if path is None:
-        return None
+    return None if path is None else keys_of_file(setting.name, path, parse)
+
+
+def keys_of_file(name: str, path: Path, parse: Callable[[bytes], Keys]) -> Keys:
+    """Return the keys of a file that a setting or a flag names; raise CommandError(BAD_INPUT) as above."""
     try:
         return parse(path.read_bytes())
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise CommandError(
-            f"{setting.name} cannot be read: {path} ({reason}); name a file that this process may read",
-            ExitCode.BAD_INPUT,
+            f"{name} cannot be read: {path} ({reason}); name a file that this process may read", ExitCode.BAD_INPUT
         ) from error
     except KeySetError as error:
-        raise unusable(setting, error) from error
+        raise unusable(name, error) from error
 
 
-def unusable(setting: LocalPath, error: KeySetError) -> CommandError:
+def unusable(name: str, error: KeySetError) -> CommandError:
     """Return the refusal of a set of keys that was read."""
-    return CommandError(f"{setting.name}: {error}", ExitCode.BAD_INPUT)
+    return CommandError(f"{name}: {error}", ExitCode.BAD_INPUT)

@@ -57,7 +57,7 @@ def read_play_signer(environ: Mapping[str, str]) -> PlaySigner | None:
             start_seconds=PLAY_START_SECONDS.read(environ),
         )
     except KeySetError as error:
-        raise unusable(PLAY_KEYS_FILE, error) from error
+        raise unusable(PLAY_KEYS_FILE.name, error) from error
 
 
 def _keys(environ: Mapping[str, str]) -> "tuple[PlayKey, ...] | None":

@@ -9,7 +9,7 @@ from ingestion.receipts import NO_RECEIPTS, ReadSigned, Receipts
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.settings.declared.pipeline import RECEIPT_KEYS_FILE, RECEIPTS
-from jobs.wiring.key_files import read_key_file, unusable
+from jobs.wiring.key_files import keys_of_file, read_key_file, unusable
 
 if TYPE_CHECKING:
     from ingestion.jwt_receipts import ReceiptKey
@@ -31,13 +31,12 @@ def read_receipts(environ: Mapping[str, str]) -> Receipts:
     try:
         return receipts_by(keys, are_for_all=are_for_all)
     except KeySetError as error:
-        raise unusable(RECEIPT_KEYS_FILE, error) from error
+        raise unusable(RECEIPT_KEYS_FILE.name, error) from error
 
 
 def read_signed_reader(environ: Mapping[str, str], file: Path | None) -> ReadSigned:
     """Return what checks the signatures of receipts: by the keys of a file, or of the setting if none is given."""
-    chosen = {**environ, RECEIPT_KEYS_FILE.name: str(file)} if file is not None else environ
-    keys = read_key_file(RECEIPT_KEYS_FILE, chosen, _parsed)
+    keys = read_key_file(RECEIPT_KEYS_FILE, environ, _parsed) if file is None else keys_of_file("--keys", file, _parsed)
     if keys is None:
         raise CommandError(
             f"the keys of receipts are not known; give --keys FILE, or set {RECEIPT_KEYS_FILE.name}",

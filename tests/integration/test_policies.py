@@ -19,7 +19,7 @@ from billing.proof.checkpointing import make_checkpoint
 from billing.proof.ed25519_keys import create_key
 from billing.proof.postgres_journal import PostgresJournal
 from billing.terms.imports import IN_FORCE
-from billing.terms.policies import content_hash
+from billing.terms.policies import document_hash
 from billing.terms.postgres_policies import PostgresPolicies
 from billing.terms.postgres_proposals import PostgresProposals
 from billing.terms.postgres_stored_terms import problems_of_stored_terms
@@ -76,7 +76,11 @@ def refused(rule: DatabaseRule) -> "pytest.RaisesExc[DatabaseRefusedError]":
 def test_the_database_begins_with_the_policy_by_which_views_were_judged(books: Books) -> None:
     assert counting_policies(books.url) == books.policies.counting() == POLICIES
     (first,) = books.policies.all()
-    assert (first.kind, first.state, first.content_hash) == (COUNTING, IN_FORCE, content_hash(document_of(POLICIES[0])))
+    assert (first.kind, first.state, first.content_hash) == (
+        COUNTING,
+        IN_FORCE,
+        document_hash(document_of(POLICIES[0])),
+    )
 
 
 def test_a_policy_rules_from_its_first_day_on_once_another_person_has_approved_it(books: Books) -> None:

@@ -13,12 +13,12 @@ from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.wiring.batch_errors import errors_as_exit_codes
 from jobs.wiring.batch_run import attempt, do_run, open_ports
-from jobs.wiring.batch_settings import BatchSettings
+from jobs.wiring.batch_settings import BatchSettings, RunSettings
 
 
 def run(*, attempts: int, begin_at_oldest: bool, judge_period: Period | None, as_json: bool) -> ExitCode:
     """Do a batch run. Exit codes: 3 the gate failed, 4 a server is away, 5 refused, 6 a difference."""
-    chosen = BatchSettings.from_environ(settings.environment("PIPELINE"))
+    chosen = RunSettings.from_environ(settings.environment("PIPELINE"))
     with errors_as_exit_codes():
         result = attempt(lambda: do_run(chosen, begin_at_oldest=begin_at_oldest, judge_period=judge_period), attempts)
     if as_json:
@@ -43,7 +43,7 @@ def run(*, attempts: int, begin_at_oldest: bool, judge_period: Period | None, as
 
 def upgrade(*, attempts: int, as_json: bool) -> ExitCode:
     """Publish the tables of an earlier release again. Exit codes as for `run`."""
-    chosen = BatchSettings.from_environ(settings.environment("PIPELINE"))
+    chosen = RunSettings.from_environ(settings.environment("PIPELINE"))
     with errors_as_exit_codes():
         result = attempt(lambda: _upgraded(chosen), attempts)
     if as_json:
@@ -77,6 +77,6 @@ def show_versions(*, limit: int, as_json: bool) -> ExitCode:
     return ExitCode.OK
 
 
-def _upgraded(chosen: BatchSettings) -> RunResult:
+def _upgraded(chosen: RunSettings) -> RunResult:
     with open_ports(chosen) as ports:
         return upgrade_once(ports)

@@ -12,12 +12,12 @@ from jobs.exit_codes import ExitCode
 from jobs.telemetry.figures_file import recorded_check
 from jobs.wiring.batch_errors import errors_as_exit_codes
 from jobs.wiring.batch_run import attempt, open_ports
-from jobs.wiring.batch_settings import BatchSettings
+from jobs.wiring.batch_settings import RunSettings
 
 
 def run(*, attempts: int, as_json: bool) -> ExitCode:
     """Return OK if every table has the same rows; DIFFERENCE names the first table and day that differ."""
-    chosen = BatchSettings.from_environ(settings.environment("PIPELINE"))
+    chosen = RunSettings.from_environ(settings.environment("PIPELINE"))
     started = time.monotonic()
     with errors_as_exit_codes(), recorded_check(chosen.state, "rebuild", DifferenceError):
         result = attempt(lambda: _rebuilt(chosen), attempts)
@@ -32,6 +32,6 @@ def run(*, attempts: int, as_json: bool) -> ExitCode:
     return ExitCode.OK
 
 
-def _rebuilt(chosen: BatchSettings) -> RunResult:
+def _rebuilt(chosen: RunSettings) -> RunResult:
     with open_ports(chosen) as ports:
         return rebuild_once(ports)

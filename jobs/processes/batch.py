@@ -26,7 +26,7 @@ from jobs.settings.declared.listening import BATCH_METRICS_PORT, BIND_HOST
 from jobs.telemetry.json_log import log_json
 from jobs.wiring.batch_errors import silence_libraries
 from jobs.wiring.batch_run import do_run
-from jobs.wiring.batch_settings import BatchSettings
+from jobs.wiring.batch_settings import RunSettings
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 class ResidentSettings:
     """The settings of the resident driver."""
 
-    batch: BatchSettings
+    batch: RunSettings
     host: str
     port: int
     limits: ConnectionLimits
@@ -43,7 +43,7 @@ class ResidentSettings:
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "ResidentSettings":
         """Read and check the settings; wrong ones raise CommandError(BAD_INPUT) naming the variable."""
-        batch = BatchSettings.from_environ(environ)
+        batch = RunSettings.from_environ(environ)
         return cls(
             batch=replace(batch, spark=replace(batch.spark, is_short=False)),
             host=BIND_HOST.read(environ),
@@ -89,7 +89,7 @@ def run(*, every: timedelta) -> ExitCode:
 class ResidentSpark:
     """The one Spark session of this process, and runs on it, each with connections of its own."""
 
-    def __init__(self, chosen: BatchSettings) -> None:
+    def __init__(self, chosen: RunSettings) -> None:
         """Start Spark."""
         # imported here: pyspark takes a second, which a wrong setting need not wait for
         from batch_layer.lake.spark_session import open_session

@@ -25,7 +25,7 @@ from batch_layer.versions.postgres_versions import PostgresVersionStore
 from ingestion.contract.periods import Period
 from ingestion.contract.unavailable import Part
 from jobs.resilience.patience import try_again
-from jobs.wiring.batch_settings import SHORT_RUN_EVENTS_MAX, BatchSettings
+from jobs.wiring.batch_settings import SHORT_RUN_EVENTS_MAX, RunSettings
 from jobs.wiring.dated_lists import check_agent_lists
 from jobs.wiring.hdfs_check import check_hdfs
 from jobs.wiring.kafka_record_batches import read_every_batch
@@ -56,7 +56,7 @@ def report(stage: str, text: str) -> None:
 
 
 def do_run(
-    chosen: BatchSettings,
+    chosen: RunSettings,
     *,
     begin_at_oldest: bool = False,
     judge_period: Period | None = None,
@@ -73,7 +73,7 @@ def do_run(
 
 @contextmanager
 def open_ports(
-    chosen: BatchSettings, *, session: "SparkSession | None" = None, progress: Progress = report
+    chosen: RunSettings, *, session: "SparkSession | None" = None, progress: Progress = report
 ) -> Iterator[RunPorts]:
     """Connect to everything, cheapest first, so that an unreachable server is found before Spark starts.
 
@@ -109,7 +109,7 @@ def open_ports(
         )
 
 
-def _session(chosen: BatchSettings, warm: "SparkSession | None", *, is_short: bool) -> "SparkSession":
+def _session(chosen: RunSettings, warm: "SparkSession | None", *, is_short: bool) -> "SparkSession":
     # imported here, and below: pyspark and great-expectations take seconds, which `batch versions` need not wait
     from batch_layer.lake.spark_session import open_session, replan
 
@@ -121,7 +121,7 @@ def _session(chosen: BatchSettings, warm: "SparkSession | None", *, is_short: bo
     return spark
 
 
-def _warehouse(chosen: BatchSettings, spark: "SparkSession", log_base: int) -> Warehouse:
+def _warehouse(chosen: RunSettings, spark: "SparkSession", log_base: int) -> Warehouse:
     from batch_layer.archive.spark_archive import KafkaSource
     from batch_layer.gate import gx_gate
     from batch_layer.judging.spark_catalogue import SparkCatalogueFacts

@@ -1,7 +1,7 @@
-"""Settings of the batch layer."""
+"""Settings of the batch layer: of its servers, and of runs, which also judge and so hold keys."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -31,7 +31,7 @@ SHORT_RUN_EVENTS_MAX = 2_000_000
 
 @dataclass(frozen=True)
 class BatchSettings:
-    """The settings of a batch run. The URLs may hold passwords and are never shown."""
+    """How the batch layer reaches its servers. The URLs may hold passwords and are never shown."""
 
     bootstrap: str
     topic: str
@@ -42,14 +42,12 @@ class BatchSettings:
     state: Path
     """Holds `reports`, one folder for each run, and `metrics`."""
     spark: SparkSettings
-    keys: BatchKeys
     failpoints: Failpoints
     allowed_lateness: timedelta
     """How long after the end of a day its traffic is judged, as in billing."""
-    traffic_ruled_from: date | None = None
 
     def __repr__(self) -> str:
-        return f"BatchSettings(bootstrap={self.bootstrap}, topic={self.topic}, hdfs_url={self.hdfs_url}, …)"
+        return f"{type(self).__name__}(bootstrap={self.bootstrap}, topic={self.topic}, hdfs_url={self.hdfs_url}, …)"
 
     @property
     def reports(self) -> Path:
@@ -76,12 +74,28 @@ class BatchSettings:
             hdfs_url=hdfs_url,
             state=STATE_DIR.read(environ),
             spark=spark_settings(environ, jdbc_catalog(postgres_url, warehouse)),
+            failpoints=Failpoints("batch", environ),
+            allowed_lateness=timedelta(hours=ALLOWED_LATENESS_HOURS.read(environ)),
+        )
+
+
+@dataclass(frozen=True, repr=False)
+class RunSettings(BatchSettings):
+    """The settings of a batch run."""
+
+    keys: BatchKeys
+    traffic_ruled_from: date | None
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> "RunSettings":
+        """Read and check the settings; wrong ones raise CommandError(BAD_INPUT) naming the variable."""
+        of_servers = BatchSettings.from_environ(environ)
+        return cls(
+            **{each.name: getattr(of_servers, each.name) for each in fields(of_servers)},
             keys=BatchKeys(
                 TraitsKey(bytes.fromhex(TRAITS_KEY.read(environ))),
                 *read_all_attestation_keys(environ),
             ),
-            failpoints=Failpoints("batch", environ),
-            allowed_lateness=timedelta(hours=ALLOWED_LATENESS_HOURS.read(environ)),
             traffic_ruled_from=TRAFFIC_RULED_FROM.read_if_set(environ),
         )
 

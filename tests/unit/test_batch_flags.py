@@ -1,5 +1,6 @@
 """The batch command: attempts, arguments, exit codes."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +14,7 @@ from ingestion.contract.unavailable import Part, UnavailableError
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.wiring import batch_run
-from jobs.wiring.batch_settings import BatchSettings
+from jobs.wiring.batch_settings import BatchSettings, RunSettings
 from tests.command_lines import parsed
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -74,14 +75,20 @@ def good(tmp_path: Path) -> dict[str, str]:
 
 
 def test_every_setting_is_checked_before_anything_connects(good: Mapping[str, str]) -> None:
-    chosen = BatchSettings.from_environ(good)
-    assert "secret" not in repr(chosen)
+    chosen = RunSettings.from_environ(good)
+    assert not {"secret", "abab"} & set(re.findall("secret|abab", repr(chosen)))
     assert chosen.spark.catalog["warehouse"] == "hdfs://127.0.0.1:1/warehouse"
     assert chosen.spark.catalog["uri"] == "jdbc:postgresql://127.0.0.1:1/views"
     for name in good:
         with pytest.raises(CommandError, match=name) as refusal:
-            BatchSettings.from_environ({**good, name: ""})
+            RunSettings.from_environ({**good, name: ""})
         assert refusal.value.code is ExitCode.BAD_INPUT
+
+
+def test_what_only_reads_the_tables_needs_no_key(good: Mapping[str, str]) -> None:
+    without = {name: value for name, value in good.items() if name != "VIEWLEDGER_TRAITS_KEY"}
+    named = without | {"VIEWLEDGER_ATTESTATION_KEYS_FILE": "/no/such/file"}
+    assert BatchSettings.from_environ(named).spark == BatchSettings.from_environ(good).spark
 
 
 def test_on_this_machine_there_are_no_executors(good: Mapping[str, str]) -> None:

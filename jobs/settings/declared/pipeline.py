@@ -13,7 +13,7 @@ PSEUDONYM_KEY = Text(
 )
 TRAITS_KEY = Text(
     "VIEWLEDGER_TRAITS_KEY",
-    read_by="batch, maintain, `rebuild batch`, `reconcile`, `audit`, `forget`, `receipts check`",
+    read_by="batch, `rebuild batch`",
     meaning="makes the keyed hashes of networks and user agents, with a key for each quarter; keep it for as long as "
     "the events",
     pattern="([0-9a-fA-F]{2}){32,}",
@@ -51,8 +51,7 @@ PLAY_START_SECONDS = Whole(
 )
 ATTESTATION_KEYS_FILE = LocalPath(
     "VIEWLEDGER_ATTESTATION_KEYS_FILE",
-    read_by="collector, speed, batch, maintain, `rebuild batch`, `reconcile`, `audit`, `forget`, `receipts check`, "
-    "`ingest`",
+    read_by="collector, speed, batch, `rebuild batch`, `ingest`",
     meaning="a file with the keys by which the log shows who vouches for an event: a JWK Set; the first one attests",
     without="no event is attested",
 )

@@ -11,6 +11,20 @@ class RefusedError(BatchError):
     """A precondition of the run does not hold; the run did nothing."""
 
 
+class AtWorkError(RefusedError):
+    """Something else holds the one lock of what writes the tables."""
+
+    def __init__(self) -> None:
+        super().__init__("a batch run or a maintenance is at work; wait for it to end")
+
+
+class EarlierLayoutError(RefusedError):
+    """The tables of a version have the layout of an earlier release."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(f"version {version} has the tables of an earlier release; run `./viewledger batch upgrade`")
+
+
 class ArchiveError(BatchError):
     """The archived offsets differ from the requested ranges: a broken invariant, never retried."""
 

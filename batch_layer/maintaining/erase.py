@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
 from batch_layer.archive.removals import Removal
-from batch_layer.errors import BatchError, DifferenceError, RefusedError
+from batch_layer.errors import AtWorkError, BatchError, DifferenceError, RefusedError
 from batch_layer.judging.due_days import open_days
 from batch_layer.lake.content import Content
 from batch_layer.lake.tables import RAW_EVENTS, VIEWERS
@@ -18,7 +18,6 @@ from batch_layer.versions.ports import StagedCounts
 from ingestion.contract.unavailable import UnavailableError
 from ingestion.contract.version import PublishedVersion
 
-AT_WORK = "a batch run or a maintenance is at work; wait for it to end"
 DAYS_AT_ONCE = 31
 """A retention removes at most as many days; the next maintenance goes on."""
 _ONE = timedelta(days=1)
@@ -113,7 +112,7 @@ def erase_once(ports: ErasurePorts, order: RemovalOrder) -> ErasureResult:
 
 def _current(ports: ErasurePorts) -> PublishedVersion:
     if not ports.reconcile.versions.lock():
-        raise RefusedError(AT_WORK)
+        raise AtWorkError
     current = ports.reconcile.versions.current()
     if current is None:
         raise RefusedError("nothing is published yet, so there is nothing to remove; run `./viewledger batch run`")

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from pyspark.sql import SparkSession
 
-from batch_layer.errors import RefusedError
+from batch_layer.errors import EarlierLayoutError
 from batch_layer.lake.iceberg_tables import NAMESPACE, IcebergTables, branch_of
 from batch_layer.lake.spark_errors import translated
 from batch_layer.lake.tables import ERASABLE_TABLES, TABLES
@@ -28,9 +28,7 @@ class IcebergUpkeep:
     def repair(self, current: PublishedVersion, kept_runs: Collection[str]) -> list[str]:
         """See the port."""
         if not self._tables.has_todays_layout(current.snapshots):
-            raise RefusedError(
-                f"version {current.version} has the tables of an earlier release; ./viewledger batch upgrade once"
-            )
+            raise EarlierLayoutError(current.version)
         for name in TABLES:
             table, wanted = self._tables.table(name), {**PROPERTIES, **TABLES[name].properties}
             if any(table.properties().get(key) != value for key, value in wanted.items()):

@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
-from batch_layer.errors import BatchError, RefusedError
+from batch_layer.errors import AtWorkError, BatchError, RefusedError
 from batch_layer.lake.tables import RAW_EVENTS
 from batch_layer.maintaining.compact import CompactionPorts, CompactionResult, compact
 from batch_layer.maintaining.compaction import TableFiles, by_table, oldest_day
-from batch_layer.maintaining.erase import AT_WORK, ErasurePorts
+from batch_layer.maintaining.erase import ErasurePorts
 from batch_layer.maintaining.ports import Expiry, MaintenanceMetrics, TableUpkeep
 from batch_layer.run.run_journal import begin_run
 from batch_layer.stages import Progress, Stages
@@ -72,7 +72,7 @@ def maintain_once(ports: MaintenancePorts) -> MaintenanceResult:
         UnavailableError: a server went away; what was done stays done, and a retry does the rest.
     """
     if not ports.versions.lock():
-        raise RefusedError(AT_WORK)
+        raise AtWorkError
     current = ports.versions.current()
     if current is None:
         raise RefusedError("nothing is published yet, so there is nothing to maintain; run `./viewledger batch run`")

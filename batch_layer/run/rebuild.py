@@ -1,6 +1,6 @@
 """Rebuild: count everything again and compare it with the published version. Publishes nothing."""
 
-from batch_layer.errors import BatchError, DifferenceError, RefusedError
+from batch_layer.errors import AtWorkError, BatchError, DifferenceError, RefusedError
 from batch_layer.run.run import refuse_earlier_layout
 from batch_layer.run.run_journal import begin_run
 from batch_layer.run.run_ports import RunPorts
@@ -17,7 +17,7 @@ def rebuild_once(ports: RunPorts) -> RunResult:
         RefusedError: another run is at work, nothing is published, or its tables have an earlier release's layout.
     """
     if not ports.versions.lock():
-        raise RefusedError("another batch run is at work; wait for it to end")
+        raise AtWorkError
     version = ports.versions.current()
     if version is None:
         raise RefusedError("nothing is published yet, so there is nothing to compare a rebuild with")

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from batch_layer.archive.cut import Cut, take_cut
-from batch_layer.errors import BatchError, DifferenceError, GateFailedError, RefusedError
+from batch_layer.errors import AtWorkError, BatchError, DifferenceError, EarlierLayoutError, GateFailedError
 from batch_layer.gate.ports import GateReport
 from batch_layer.judging.due_days import days_of_decisions, days_to_catch_up, due_days
 from batch_layer.judging.late_events import newly_accepted
@@ -39,7 +39,7 @@ def run_once(
         UnavailableError: a server went away; nothing was published, the run may be retried.
     """
     if not ports.versions.lock():
-        raise RefusedError("another batch run is at work; wait for it to end")
+        raise AtWorkError
     begun = begin_run(ports.versions, "incremental", ports.clock())
     run_id = begun.run_id
     stages = Stages(ports.progress)
@@ -198,9 +198,7 @@ def checked(
 def refuse_earlier_layout(warehouse: Warehouse, version: PublishedVersion | None) -> None:
     """Raise RefusedError if the tables of a version have the layout of an earlier release."""
     if version is not None and not warehouse.has_layout(version):
-        raise RefusedError(
-            f"version {version.version} has the tables of an earlier release; give ./viewledger batch upgrade once"
-        )
+        raise EarlierLayoutError(version.version)
 
 
 def refuse_unreconciled(ports: RunPorts, version: PublishedVersion | None) -> str:

@@ -1,7 +1,7 @@
 """Upgrade: publish the tables of an earlier release again, in today's layout and with the same reach."""
 
 from batch_layer.archive.cut import Cut
-from batch_layer.errors import BatchError, GateFailedError, RefusedError
+from batch_layer.errors import AtWorkError, BatchError, GateFailedError, RefusedError
 from batch_layer.run.publishing import publish
 from batch_layer.run.run import checked, refuse_unreconciled
 from batch_layer.run.run_journal import begin_run
@@ -25,7 +25,7 @@ def upgrade_once(ports: RunPorts) -> RunResult:
         UnavailableError: a server went away; nothing was published, the upgrade may be repeated.
     """
     if not ports.versions.lock():
-        raise RefusedError("another batch run is at work; wait for it to end")
+        raise AtWorkError
     former = ports.versions.current()
     if former is None:
         raise RefusedError("nothing is published yet, so there is nothing to upgrade")

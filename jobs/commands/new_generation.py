@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from contextlib import closing, suppress
 
 from batch_layer.archive.kafka_log_ends import KafkaLogEnds
-from batch_layer.errors import RefusedError
+from batch_layer.errors import AtWorkError, RefusedError
 from batch_layer.versions.postgres_log_generations import PostgresLogGenerations
 from batch_layer.versions.postgres_versions import PostgresVersionStore
 from ingestion.contract.offsets import LogGeneration
@@ -37,7 +37,7 @@ def run(*, actor: str, reason: str) -> ExitCode:
         closing(KafkaLogEnds(bootstrap, topic)) as log,
     ):
         if not versions.lock():
-            raise RefusedError("a batch run is at work; wait for it to end")
+            raise AtWorkError
         known, current, log_id = generations.newest(), versions.current(), log.log_id()
         refuse_needless(log, known, current, log_id)
         begun = generations.begin(log_id, actor, reason)

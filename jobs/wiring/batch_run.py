@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from batch_layer.archive.kafka_log_ends import KafkaLogEnds
-from batch_layer.errors import RefusedError
+from batch_layer.errors import AtWorkError, RefusedError
 from batch_layer.judging.postgres_late_decisions import PostgresLateDecisions
 from batch_layer.judging.postgres_policies import counting_policies
 from batch_layer.reconciling.postgres_reconciliations import PostgresReconciliations
@@ -86,7 +86,7 @@ def open_ports(
         check_hdfs(chosen.hdfs_url)
         check_clock(datetime.now(UTC), log.broker_time())
         if not versions.lock():
-            raise RefusedError("another batch run is at work; wait for it to end")
+            raise AtWorkError
         with closing(PostgresLogGenerations(chosen.postgres_url, chosen.topic)) as generations:
             log.base = generations.checked(log.log_id()).base
         current = versions.current()

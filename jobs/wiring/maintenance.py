@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from batch_layer.errors import RefusedError
+from batch_layer.errors import AtWorkError
 from batch_layer.maintaining.compact import CompactionPorts
 from batch_layer.maintaining.compaction import CompactionLimits
-from batch_layer.maintaining.erase import AT_WORK, ErasurePorts
+from batch_layer.maintaining.erase import ErasurePorts
 from batch_layer.maintaining.maintain import MaintenancePorts
 from batch_layer.maintaining.postgres_expiry import PostgresExpiry
 from batch_layer.maintaining.prometheus_maintenance_metrics import PrometheusMaintenanceMetrics
@@ -68,7 +68,7 @@ def open_maintenance(chosen: MaintenanceSettings) -> Iterator[MaintenancePorts]:
         closing(PostgresExpiry(batch.postgres_url)) as expiry,
     ):
         if not versions.lock():
-            raise RefusedError(AT_WORK)
+            raise AtWorkError
         check_hdfs(batch.hdfs_url)
         # imported here: pyspark takes a second, which a refusal need not wait for
         from batch_layer.lake.spark_session import open_session

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
-from batch_layer.errors import RefusedError
+from batch_layer.errors import EarlierLayoutError
 from batch_layer.lake.tables import RAW_EVENTS
 from batch_layer.reconciling.postgres_reconciliations import PostgresReconciliations
 from batch_layer.reconciling.reconcile import published
@@ -37,9 +37,7 @@ def open_receipt_lookup(chosen: BatchSettings) -> Iterator[tuple[PublishedVersio
     spark = open_session(chosen.spark, "viewledger receipts")
     try:
         if not IcebergTables(spark).has_todays_layout(version.snapshots):
-            raise RefusedError(
-                f"version {version.version} has the tables of an earlier release; ./viewledger batch upgrade once"
-            )
+            raise EarlierLayoutError(version.version)
         yield version, ReceiptLookup(spark, version, removed)
     finally:
         spark.stop()

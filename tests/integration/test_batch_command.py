@@ -91,7 +91,7 @@ def test_a_second_run_at_the_same_time_is_refused(batch: Batch) -> None:
         assert other.lock()
         done = batch.run("batch", "run")
     assert done.returncode == ExitCode.REFUSED
-    assert done.stderr.strip() == "viewledger: another batch run is at work; wait for it to end"
+    assert done.stderr.strip() == "viewledger: a batch run or a maintenance is at work; wait for it to end"
 
 
 NOWHERE = {

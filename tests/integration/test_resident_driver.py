@@ -152,7 +152,7 @@ def test_while_another_run_has_the_lock_a_driver_shows_it_and_waits_for_its_tick
         assert version(own) == before_it
     running.until(lambda: version(own) == before_it + 1, "the lock is free")
     refused = [line for line in running.lines("batch run ended") if line["outcome"] == "refused"]
-    assert refused[0]["text"] == "another batch run is at work; wait for it to end"
+    assert refused[0]["text"] == "a batch run or a maintenance is at work; wait for it to end"
 
 
 def test_when_sparks_java_process_ends_the_driver_ends_with_a_code_for_its_supervisor(running: Driver) -> None:

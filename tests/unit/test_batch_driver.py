@@ -86,7 +86,7 @@ def test_a_server_that_is_away_is_tried_again_after_growing_pauses_before_the_ne
     [
         (DifferenceError("a file is gone"), "difference"),
         (GateFailedError(["views"], "index.html"), "gate_failed"),
-        (RefusedError("another batch run is at work; wait for it to end"), "refused"),
+        (RefusedError("a batch run or a maintenance is at work; wait for it to end"), "refused"),
         (ArchiveError("an offset twice"), "failed"),
     ],
 )

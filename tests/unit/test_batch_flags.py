@@ -46,7 +46,7 @@ def test_after_the_last_attempt_the_error_stands() -> None:
 
 def test_what_is_refused_is_not_tried_again() -> None:
     def work() -> None:
-        raise RefusedError("another batch run is at work")
+        raise RefusedError("a batch run or a maintenance is at work")
 
     with pytest.raises(RefusedError):
         batch_run.attempt(work, 3, lambda _: pytest.fail("waited"))

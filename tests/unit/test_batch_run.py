@@ -294,7 +294,7 @@ WORKS: Sequence[Work] = (lambda ports: run_once(ports, TOPIC), rebuild_once, upg
 def test_beside_another_run_nothing_is_done(work: Work) -> None:
     fake = published(1, 1)
     fake.versions.is_locked_elsewhere = True
-    with pytest.raises(RefusedError, match="another batch run is at work"):
+    with pytest.raises(RefusedError, match="a batch run or a maintenance is at work"):
         work(fake.ports())
     assert fake.warehouse.steps == []
     assert len(fake.versions.journal) == 1
@@ -394,7 +394,7 @@ def test_a_layout_of_an_earlier_release_is_neither_run_on_nor_rebuilt() -> None:
     fake.warehouse.is_of_today = False
     fake.send(1, 0)
     for work in (run, rebuild):
-        with pytest.raises(RefusedError, match=r"earlier release; give \./viewledger batch upgrade once"):
+        with pytest.raises(RefusedError, match=r"earlier release; run `./viewledger batch upgrade`"):
             work(fake)
     assert fake.warehouse.steps == []
     assert len(fake.versions.published) == 1

@@ -48,7 +48,7 @@ def backtest_period(
         if counting is not None and counting.asks_attestation and views.version.attesting_keys is None:
             raise CommandError(
                 f"{policy} asks for attested events, and version {views.version.version} was judged by a release that "
-                "did not look at attestations; give ./viewledger batch upgrade once",
+                "did not look at attestations; run `./viewledger batch upgrade`",
                 ExitCode.REFUSED,
             )
         found = compare(

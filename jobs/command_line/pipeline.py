@@ -80,7 +80,12 @@ FORGET = Command(
     "forget",
     "jobs.commands.forget:run",
     f"{OVERVIEW['forget']}; docs/operate/erasure.md says what is removed and when",
-    option("--viewer", "the viewer as the events name them", type=TextValue(VIEWER_CHARACTERS_MAX), required=True),
+    option("--viewer", "the viewer as the events name them, a pseudonym", type=TextValue(VIEWER_CHARACTERS_MAX)),
+    option(
+        "--user",
+        "instead: the viewer as your platform knows them; VIEWLEDGER_PSEUDONYM_KEY makes the pseudonym",
+        type=TextValue(VIEWER_CHARACTERS_MAX),
+    ),
     actor("who removes it", required=True),
     reason(),
     ATTEMPTS,

@@ -5,7 +5,7 @@ from jobs.settings.kinds import Flag, LocalPath, Text, Whole
 
 PSEUDONYM_KEY = Text(
     "VIEWLEDGER_PSEUDONYM_KEY",
-    read_by="collector, api where it imports catalogues, `billing catalogue import`, `ingest`",
+    read_by="collector, api where it imports catalogues, `billing catalogue import`, `ingest`, `forget --user`",
     meaning="makes the pseudonyms of viewers; keep it for as long as the events",
     pattern="([0-9a-fA-F]{2}){32,}",
     form="an even number of hexadecimal digits, at least 64",

@@ -5,7 +5,9 @@ from difflib import get_close_matches
 
 from jobs.checkup.checks import CheckRow, bad, ok, warn
 from jobs.errors import CommandError
+from jobs.settings import layered
 from jobs.settings.declared import SETTINGS
+from jobs.settings.kinds import IN_A_FILE
 
 PAGE = "docs/reference/settings.md"
 PREFIX = "VIEWLEDGER_"
@@ -16,7 +18,8 @@ def setting_rows(own: Mapping[str, str], running: Mapping[str, str]) -> list[Che
 
     A secret's value is never shown.
     """
-    wrong = [_wrong_row(name, {**running, **own}) for name in SETTINGS if name in own or name in running]
+    environ = layered(running, own)
+    wrong = [_wrong_row(name, environ) for name, each in SETTINGS.items() if each.is_set(environ)]
     return [*_set_rows(own, running), *filter(None, wrong), *map(_unknown_row, _unknown(own))]
 
 
@@ -40,7 +43,8 @@ def _wrong_row(name: str, environ: Mapping[str, str]) -> CheckRow | None:
 
 
 def _unknown(own: Mapping[str, str]) -> list[str]:
-    return sorted(name for name in own if name.startswith(PREFIX) and name not in SETTINGS)
+    known = {*SETTINGS, *(name + IN_A_FILE for name, each in SETTINGS.items() if each.is_secret)}
+    return sorted(name for name in own if name.startswith(PREFIX) and name not in known)
 
 
 def _unknown_row(name: str) -> CheckRow:

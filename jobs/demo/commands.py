@@ -12,6 +12,7 @@ from typing import Any
 from jobs.child.process import bound_to_parent
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.settings import layered
 from jobs.settings.own_environment import own_environment
 from jobs.settings.state_home import PROJECT
 
@@ -32,7 +33,7 @@ class RunningCommand:
         with log.open("a") as stderr:
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "jobs.cli", *arguments, "--json"],
-                env={**own_environment(), **environment, "PYTHONPATH": str(PROJECT)},
+                env=layered(own_environment(), environment) | {"PYTHONPATH": str(PROJECT)},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=stderr,

@@ -13,8 +13,9 @@ from jobs.local_stack.postgres_server import postgres_units
 from jobs.local_stack.profile import Profile
 from jobs.local_stack.redis_server import redis_units
 from jobs.local_stack.unit import Kind, Unit
-from jobs.settings import login_setting
+from jobs.settings import layered, login_setting
 from jobs.settings.declared.servers import POSTGRES_URL
+from jobs.settings.kinds import IN_A_FILE
 from jobs.settings.own_environment import own_environment
 from jobs.settings.state_home import PROJECT, state_home
 from jobs.setup import programs
@@ -59,7 +60,7 @@ def server_units(profile: Profile, server: str) -> tuple[Unit, ...]:
 
 def our_environment(profile: Profile) -> dict[str, str]:
     """Return the environment of our own processes: the starting user's, with this stack's settings over it."""
-    environ = programs.with_java_home(own_environment()) | profile.environment()
+    environ = layered(programs.with_java_home(own_environment()), profile.environment())
     return environ | {"PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": "1"}
 
 
@@ -96,7 +97,11 @@ def _with_own_login(environ: Mapping[str, str], name: str) -> dict[str, str]:
     """Return the settings of a process: of PostgreSQL's logins only its own, or else the one with every role."""
     own = login_setting(name.upper())
     own = own if own in environ else POSTGRES_URL.name
-    return {each: value for each, value in environ.items() if each == own or not each.endswith("POSTGRES_URL")}
+    return {
+        each: value
+        for each, value in environ.items()
+        if each == own or not each.removesuffix(IN_A_FILE).endswith("POSTGRES_URL")
+    }
 
 
 def our_command(*words: str) -> tuple[str, ...]:

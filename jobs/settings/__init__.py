@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from jobs.settings.declared import SETTINGS
 from jobs.settings.declared.servers import (
     HDFS_URL,
     KAFKA_BOOTSTRAP,
@@ -12,6 +13,7 @@ from jobs.settings.declared.servers import (
     REDIS_URL,
     REPLICATION_FACTOR,
 )
+from jobs.settings.kinds import IN_A_FILE
 from jobs.settings.own_environment import own_environment
 from jobs.settings.stack_in_use import folder_in_use, is_running, read_environment
 
@@ -29,9 +31,15 @@ def environment(login: Login | None = None) -> Mapping[str, str]:
     stack = read_environment(folder) if is_running(folder) else {}
     if POSTGRES_URL.is_set(own):
         stack = {name: value for name, value in stack.items() if not name.endswith("_POSTGRES_URL")}
-    known = stack | own
-    special = known.get(login_setting(login)) if login else None
-    return known | {POSTGRES_URL.name: special} if special else known
+    known = layered(stack, own)
+    special = SETTINGS[login_setting(login)].read_if_set(known) if login else None
+    return layered(known, {POSTGRES_URL.name: special}) if special else known
+
+
+def layered(below: Mapping[str, str], above: Mapping[str, str]) -> dict[str, str]:
+    """Return both environments in one; what `above` sets, itself or by a file, replaces both forms in `below`."""
+    names = {name.removesuffix(IN_A_FILE) for name in above}
+    return {name: value for name, value in below.items() if name.removesuffix(IN_A_FILE) not in names} | dict(above)
 
 
 def login_setting(login: str) -> str:

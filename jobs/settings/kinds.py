@@ -7,16 +7,15 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Generic, TypeVar
-from urllib.parse import urlsplit
 
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 
 Value = TypeVar("Value")
-_is_origin = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[1-9]\d{0,4})?", re.ASCII).fullmatch
+IN_A_FILE = "_FILE"
+"""Behind the name of a secret setting: the file that holds the value, as orchestrators mount secrets."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -47,8 +46,8 @@ class Setting(ABC, Generic[Value]):
         return str(value)
 
     def is_set(self, environ: Mapping[str, str]) -> bool:
-        """Return whether the environment sets it."""
-        return bool(environ.get(self.name))
+        """Return whether the environment sets it, or names the file with it."""
+        return bool(environ.get(self.name) or (self.is_secret and environ.get(self.name + IN_A_FILE)))
 
     def read(self, environ: Mapping[str, str]) -> Value:
         """Return the value, or the default; raise CommandError(BAD_INPUT) for a wrong value, or for none without
@@ -64,12 +63,29 @@ class Setting(ABC, Generic[Value]):
     def read_if_set(self, environ: Mapping[str, str]) -> Value | None:
         """Return the value, None while it is not set; raise CommandError(BAD_INPUT) for a wrong one."""
         text = environ.get(self.name)
+        if self.is_secret and (path := environ.get(self.name + IN_A_FILE)):
+            text = self._in_file(path, is_set=bool(text))
         if not text:
             return None
         try:
             return self.parse(text)
         except ValueError:
             raise CommandError(self._refusal(text), ExitCode.BAD_INPUT) from None
+
+    def _in_file(self, path: str, *, is_set: bool) -> str:
+        """Return what the file of a secret holds, without the line's end."""
+        name = self.name + IN_A_FILE
+        if is_set:
+            raise CommandError(f"{self.name} and {name} are both set; set one of them", ExitCode.BAD_INPUT)
+        try:
+            text = Path(path).read_text("utf-8").rstrip("\r\n")
+        except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a path that no file can have
+            reason = error.strerror if isinstance(error, OSError) else "it is not text"
+            found = f"{name} names a file that cannot be read: {path!r} ({reason})"
+            raise CommandError(f"{found}; name a readable file with the secret alone", ExitCode.BAD_INPUT) from None
+        if not text:
+            raise CommandError(f"{name} names an empty file: {path!r}; write the secret to it", ExitCode.BAD_INPUT)
+        return text
 
     def _refusal(self, text: str) -> str:
         found = f"{self.name} has a wrong value" if self.is_secret else f"{self.name} is {text!r}"
@@ -188,97 +204,6 @@ class Names(Several):
         if not set(names) <= set(self.known):
             raise ValueError
         return names
-
-
-class Addresses(Several):
-    """IP addresses, separated by commas."""
-
-    @property
-    def allowed(self) -> str:
-        """Return the form in words."""
-        return "an IP address, or several with commas"
-
-    def parse(self, text: str) -> tuple[str, ...]:
-        """Return the addresses, in their notation."""
-        return tuple(str(ip_address(part)) for part in map(str.strip, text.split(",")) if part)
-
-
-class Origins(Several):
-    """Origins of web pages as browsers write them, separated by commas, or `*` for every one."""
-
-    @property
-    def allowed(self) -> str:
-        """Return the form in words."""
-        return "like https://www.example.com, without a path (several with commas), or * alone"
-
-    def parse(self, text: str) -> tuple[str, ...]:
-        """Return the origins, in small letters and without a default port; raise ValueError."""
-        origins = tuple(part.strip().lower() for part in text.split(","))
-        if origins != ("*",) and not all(map(_is_origin, origins)):
-            raise ValueError
-        return tuple(re.sub("(?<=^http):(.*):80$|(?<=^https):(.*):443$", r":\1\2", each) for each in origins)
-
-
-class HostPorts(Several):
-    """One or more `host:port`, separated by commas."""
-
-    @property
-    def allowed(self) -> str:
-        """Return the form in words."""
-        return "host:port, or several with commas"
-
-    def parse(self, text: str) -> tuple[str, ...]:
-        """Return each `host:port`."""
-        return _host_ports(text)
-
-
-def _host_ports(text: str) -> tuple[str, ...]:
-    parts = tuple(part.strip() for part in text.split(","))
-    for part in parts:
-        host, _, port = part.rpartition(":")
-        if not host or not re.fullmatch(r"\d{1,5}", port, re.ASCII) or not 1 <= int(port) <= 65535:
-            raise ValueError
-    return parts
-
-
-class SparkMaster(Setting[str]):
-    """Cores of this machine, or a cluster's manager."""
-
-    @property
-    def allowed(self) -> str:
-        """Return the forms in words."""
-        return "local[N] or local[*], spark://host:port (several with commas), or yarn"
-
-    def parse(self, text: str) -> str:
-        """Return Spark's name for it."""
-        if text != "yarn" and not re.fullmatch(r"local\[(\*|[1-9]\d{0,2})\]", text, re.ASCII):
-            if not text.startswith("spark://"):
-                raise ValueError
-            _host_ports(text.removeprefix("spark://"))
-        return text
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Url(Setting[str]):
-    """A URL of one of the schemes with a host. A refusal never repeats the value: it may hold a password."""
-
-    _: KW_ONLY
-    schemes: tuple[str, ...]
-
-    @property
-    def allowed(self) -> str:
-        """Return the forms in words."""
-        return f"like {' or '.join(f'{scheme}://host:port' for scheme in self.schemes)}"
-
-    def parse(self, text: str) -> str:
-        """Return the URL; `urlsplit` raises ValueError for a bracket or a port that is not a number."""
-        parts = urlsplit(text)
-        if parts.scheme not in self.schemes or not parts.hostname or parts.port == 0:
-            raise ValueError
-        return text
-
-    def _refusal(self, text: str) -> str:
-        return f"{self.name} is not a usable URL; it must be {self.allowed}"
 
 
 class LocalPath(Setting[Path]):

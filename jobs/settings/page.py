@@ -17,6 +17,10 @@ A setting is a variable of the environment. An empty one counts as not set. A pr
 wrong value before it connects to anything, and names the setting. While a local stack runs, its
 settings hold for every command where the environment says nothing else. `./viewledger doctor`
 lists what is set, and names wrong values and unknown names. It never shows a secret's value.
+
+A process reads a secret also from a file, named by the setting with `_FILE` behind its name:
+`VIEWLEDGER_REDIS_URL_FILE=/run/secrets/redis_url`. The line's end is no part of the secret. Both
+forms of one setting at the same time are refused.
 """
 
 

@@ -11,6 +11,7 @@ from psycopg2.extensions import encrypt_password
 from ingestion.contract.unavailable import one_line
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.settings.address_kinds import Url
 from jobs.settings.declared.servers import (
     API_POSTGRES_URL,
     APPROVER_POSTGRES_URL,
@@ -21,7 +22,6 @@ from jobs.settings.declared.servers import (
     SPEED_POSTGRES_URL,
     SQL_POSTGRES_URL,
 )
-from jobs.settings.kinds import Url
 
 ROLES: Mapping[Url, tuple[str, ...]] = {
     SQL_POSTGRES_URL: ("viewledger_analyst",),

@@ -72,6 +72,14 @@ def test_no_secret_is_ever_shown_right_or_wrong() -> None:
     assert "VIEWLEDGER_POSTGRES_URL=(secret)" in shown
 
 
+def test_the_file_of_a_secret_is_known_and_a_wrong_one_is_bad(tmp_path: Path) -> None:
+    own = {"VIEWLEDGER_REDIS_URL_FILE": str(tmp_path / "none"), "VIEWLEDGER_API_PORT_FILE": "/p"}
+    (row,) = rows_of(CheckVerdict.BAD, own, {"VIEWLEDGER_REDIS_URL": "redis://127.0.0.1:1/0"})
+    assert row.found.startswith("VIEWLEDGER_REDIS_URL_FILE names a file that cannot be read")
+    (unknown,) = rows_of(CheckVerdict.WARN, own)
+    assert unknown.found == "VIEWLEDGER_API_PORT_FILE is set, and no setting has this name"
+
+
 def test_every_file_of_keys_that_is_set_is_read(tmp_path: Path) -> None:
     assert key_rows({}) == []
     create(key=tmp_path / "keys.json", kid="a", as_json=False)

@@ -52,16 +52,19 @@ def test_a_command_comes_with_the_login_of_its_work_where_there_is_one(monkeypat
     monkeypatch.setattr(
         settings,
         "read_environment",
-        lambda _: {"VIEWLEDGER_POSTGRES_URL": "of the stack", "VIEWLEDGER_BILLING_POSTGRES_URL": "of its finance"},
+        lambda _: {
+            "VIEWLEDGER_POSTGRES_URL": "postgresql://all@stack/d",
+            "VIEWLEDGER_BILLING_POSTGRES_URL": "postgresql://finance@stack/d",
+        },
     )
     for name in ("VIEWLEDGER_POSTGRES_URL", "VIEWLEDGER_BILLING_POSTGRES_URL"):
         monkeypatch.delenv(name, raising=False)
-    assert settings.environment("BILLING")["VIEWLEDGER_POSTGRES_URL"] == "of its finance"
-    assert settings.environment("KEYS")["VIEWLEDGER_POSTGRES_URL"] == "of the stack"
-    monkeypatch.setenv("VIEWLEDGER_POSTGRES_URL", "of another")
-    assert settings.environment("BILLING")["VIEWLEDGER_POSTGRES_URL"] == "of another"
-    monkeypatch.setenv("VIEWLEDGER_BILLING_POSTGRES_URL", "of another's finance")
-    assert settings.environment("BILLING")["VIEWLEDGER_POSTGRES_URL"] == "of another's finance"
+    assert settings.environment("BILLING")["VIEWLEDGER_POSTGRES_URL"] == "postgresql://finance@stack/d"
+    assert settings.environment("KEYS")["VIEWLEDGER_POSTGRES_URL"] == "postgresql://all@stack/d"
+    monkeypatch.setenv("VIEWLEDGER_POSTGRES_URL", "postgresql://all@another/d")
+    assert settings.environment("BILLING")["VIEWLEDGER_POSTGRES_URL"] == "postgresql://all@another/d"
+    monkeypatch.setenv("VIEWLEDGER_BILLING_POSTGRES_URL", "postgresql://finance@another/d")
+    assert settings.environment("BILLING")["VIEWLEDGER_POSTGRES_URL"] == "postgresql://finance@another/d"
 
 
 @pytest.mark.parametrize(
@@ -79,3 +82,15 @@ def test_a_process_of_the_local_stack_is_told_its_own_login_and_no_other(
     profile = Profile(tmp_path, free_ports())
     unit = process_unit(profile, process, after=(), environ=our_environment(profile))
     assert [name for name in unit.environ if name.endswith("POSTGRES_URL")] == received
+
+
+def test_the_login_of_a_work_may_come_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(settings, "is_running", lambda _: False)
+    (tmp_path / "finance").write_text("postgresql://finance@h/d\n")
+    monkeypatch.setenv("VIEWLEDGER_POSTGRES_URL_FILE", str(tmp_path / "all"))
+    monkeypatch.setenv("VIEWLEDGER_BILLING_POSTGRES_URL_FILE", str(tmp_path / "finance"))
+    for name in ("VIEWLEDGER_POSTGRES_URL", "VIEWLEDGER_BILLING_POSTGRES_URL"):
+        monkeypatch.delenv(name, raising=False)
+    environ = settings.environment("BILLING")
+    assert environ["VIEWLEDGER_POSTGRES_URL"] == "postgresql://finance@h/d"
+    assert "VIEWLEDGER_POSTGRES_URL_FILE" not in environ

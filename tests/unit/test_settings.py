@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -7,21 +8,10 @@ from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.http.connections import ConnectionLimits
 from jobs.local_stack.ports import OFFSETS, Ports, fixed_ports
-from jobs.settings import KafkaConnection, Login, PostgresConnection, RedisConnection, login_setting
+from jobs.settings import KafkaConnection, Login, PostgresConnection, RedisConnection, layered, login_setting
+from jobs.settings.address_kinds import Addresses, HostPorts, Origins, SparkMaster, Url
 from jobs.settings.declared import SECTIONS, SETTINGS, api, machine, pipeline, servers
-from jobs.settings.kinds import (
-    Addresses,
-    Flag,
-    HostPorts,
-    Names,
-    Number,
-    Origins,
-    Setting,
-    SparkMaster,
-    Text,
-    Url,
-    Whole,
-)
+from jobs.settings.kinds import Flag, Names, Number, Setting, Text, Whole
 from jobs.settings.page import PAGE, page
 from serving_layer.access.jwt_tokens import ALGORITHMS
 from speed_layer.redis_calls import NAMESPACE
@@ -125,6 +115,54 @@ def test_a_bad_url_is_refused_without_repeating_it(value: str) -> None:
 def test_a_wrong_secret_is_refused_without_repeating_it() -> None:
     with pytest.raises(CommandError, match=r"^KEY has a wrong value; it must be 4 hexadecimal digits$"):
         KEY.read({"KEY": "sesame"})
+
+
+def test_a_secret_is_read_from_the_file_that_its_setting_names(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("0a1b\n")
+    assert KEY.read({"KEY_FILE": str(file)}) == "0a1b"
+    assert KEY.is_set({"KEY_FILE": str(file)})
+    assert KEY.read_if_set({"KEY_FILE": "", "KEY": "0a1b"}) == "0a1b"
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (None, r"^KEY_FILE names a file that cannot be read: '.*key' \(No such file or directory\); name a readable"),
+        (b"", r"^KEY_FILE names an empty file: '.*key'; write the secret to it$"),
+        (b"\n", r"^KEY_FILE names an empty file"),
+        (b"\xff\xfe", r"^KEY_FILE names a file that cannot be read: '.*key' \(it is not text\)"),
+        (b"sesame", r"^KEY has a wrong value; it must be 4 hexadecimal digits$"),
+    ],
+)
+def test_a_secret_that_no_file_holds_is_refused_in_one_sentence(
+    content: bytes | None, sentence: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "key"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(CommandError, match=sentence) as caught:
+        KEY.read({"KEY_FILE": str(file)})
+    assert caught.value.code is ExitCode.BAD_INPUT
+
+
+def test_a_secret_that_is_set_twice_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match=r"^KEY and KEY_FILE are both set; set one of them$"):
+        KEY.read({"KEY": "0a1b", "KEY_FILE": str(tmp_path)})
+
+
+def test_what_is_no_secret_is_not_read_from_a_file(tmp_path: Path) -> None:
+    assert not SIZE.is_set({"SIZE_FILE": str(tmp_path)})
+    assert SIZE.read({"SIZE_FILE": str(tmp_path)}) == SIZE.default
+
+
+def test_an_upper_environment_replaces_both_forms_of_what_it_sets() -> None:
+    below = {"A": "1", "B_FILE": "/b", "C": "3"}
+    assert layered(below, {"A_FILE": "/a", "B": "2"}) == {"A_FILE": "/a", "B": "2", "C": "3"}
+
+
+def test_the_file_of_a_secret_is_no_other_setting() -> None:
+    assert not {f"{name}_FILE" for name, each in SETTINGS.items() if each.is_secret} & set(SETTINGS)
 
 
 def test_a_name_is_declared_once() -> None:

@@ -1,6 +1,7 @@
 """Settings of the API and the portal."""
 
-from jobs.settings.kinds import Flag, Names, Text, Url, Whole
+from jobs.settings.address_kinds import Url
+from jobs.settings.kinds import Flag, Names, Text, Whole
 
 YEAR_SECONDS = 31_536_000
 HEX_KEY = "[0-9a-f]{64}"

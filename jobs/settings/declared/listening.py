@@ -1,6 +1,7 @@
 """Settings of the processes' addresses, and of their limits for clients."""
 
-from jobs.settings.kinds import Addresses, Number, Origins, Text, Whole, port
+from jobs.settings.address_kinds import Addresses, Origins
+from jobs.settings.kinds import Number, Text, Whole, port
 
 BIND_HOST = Text(
     "VIEWLEDGER_BIND_HOST",

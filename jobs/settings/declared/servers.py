@@ -1,7 +1,8 @@
 """Settings of the servers' addresses, and of the names used on them."""
 
 from ingestion.contract import topics
-from jobs.settings.kinds import HostPorts, Text, Url, Whole, port
+from jobs.settings.address_kinds import HostPorts, Url
+from jobs.settings.kinds import Text, Whole, port
 
 POSTGRES = ("postgresql", "postgres")
 

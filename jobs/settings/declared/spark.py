@@ -1,6 +1,7 @@
 """Settings of Spark: where it runs, how much it may use, and its executors on a cluster."""
 
-from jobs.settings.kinds import LocalPath, SparkMaster, Text, Whole
+from jobs.settings.address_kinds import SparkMaster
+from jobs.settings.kinds import LocalPath, Text, Whole
 
 READ_BY = "batch, maintain, `billing`, sql"
 ON_A_CLUSTER = "batch, maintain, `billing`, sql on a cluster"

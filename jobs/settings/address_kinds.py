@@ -1,0 +1,101 @@
+"""The kinds of settings whose values are addresses: of machines, servers and pages."""
+
+import re
+from dataclasses import KW_ONLY, dataclass
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from jobs.settings.kinds import Setting, Several
+
+_is_origin = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[1-9]\d{0,4})?", re.ASCII).fullmatch
+
+
+class Addresses(Several):
+    """IP addresses, separated by commas."""
+
+    @property
+    def allowed(self) -> str:
+        """Return the form in words."""
+        return "an IP address, or several with commas"
+
+    def parse(self, text: str) -> tuple[str, ...]:
+        """Return the addresses, in their notation."""
+        return tuple(str(ip_address(part)) for part in map(str.strip, text.split(",")) if part)
+
+
+class Origins(Several):
+    """Origins of web pages as browsers write them, separated by commas, or `*` for every one."""
+
+    @property
+    def allowed(self) -> str:
+        """Return the form in words."""
+        return "like https://www.example.com, without a path (several with commas), or * alone"
+
+    def parse(self, text: str) -> tuple[str, ...]:
+        """Return the origins, in small letters and without a default port; raise ValueError."""
+        origins = tuple(part.strip().lower() for part in text.split(","))
+        if origins != ("*",) and not all(map(_is_origin, origins)):
+            raise ValueError
+        return tuple(re.sub("(?<=^http):(.*):80$|(?<=^https):(.*):443$", r":\1\2", each) for each in origins)
+
+
+class HostPorts(Several):
+    """One or more `host:port`, separated by commas."""
+
+    @property
+    def allowed(self) -> str:
+        """Return the form in words."""
+        return "host:port, or several with commas"
+
+    def parse(self, text: str) -> tuple[str, ...]:
+        """Return each `host:port`."""
+        return _host_ports(text)
+
+
+def _host_ports(text: str) -> tuple[str, ...]:
+    parts = tuple(part.strip() for part in text.split(","))
+    for part in parts:
+        host, _, port = part.rpartition(":")
+        if not host or not re.fullmatch(r"\d{1,5}", port, re.ASCII) or not 1 <= int(port) <= 65535:
+            raise ValueError
+    return parts
+
+
+class SparkMaster(Setting[str]):
+    """Cores of this machine, or a cluster's manager."""
+
+    @property
+    def allowed(self) -> str:
+        """Return the forms in words."""
+        return "local[N] or local[*], spark://host:port (several with commas), or yarn"
+
+    def parse(self, text: str) -> str:
+        """Return Spark's name for it."""
+        if text != "yarn" and not re.fullmatch(r"local\[(\*|[1-9]\d{0,2})\]", text, re.ASCII):
+            if not text.startswith("spark://"):
+                raise ValueError
+            _host_ports(text.removeprefix("spark://"))
+        return text
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Url(Setting[str]):
+    """A URL of one of the schemes with a host. A refusal never repeats the value: it may hold a password."""
+
+    _: KW_ONLY
+    schemes: tuple[str, ...]
+
+    @property
+    def allowed(self) -> str:
+        """Return the forms in words."""
+        return f"like {' or '.join(f'{scheme}://host:port' for scheme in self.schemes)}"
+
+    def parse(self, text: str) -> str:
+        """Return the URL; `urlsplit` raises ValueError for a bracket or a port that is not a number."""
+        parts = urlsplit(text)
+        if parts.scheme not in self.schemes or not parts.hostname or parts.port == 0:
+            raise ValueError
+        return text
+
+    def _refusal(self, text: str) -> str:
+        return f"{self.name} is not a usable URL; it must be {self.allowed}"

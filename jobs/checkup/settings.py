@@ -6,8 +6,7 @@ from difflib import get_close_matches
 from jobs.checkup.checks import CheckRow, bad, ok, warn
 from jobs.errors import CommandError
 from jobs.settings import layered
-from jobs.settings.declared import SETTINGS
-from jobs.settings.kinds import IN_A_FILE
+from jobs.settings.declared import NAMES, SETTINGS
 
 PAGE = "docs/reference/settings.md"
 PREFIX = "VIEWLEDGER_"
@@ -43,8 +42,7 @@ def _wrong_row(name: str, environ: Mapping[str, str]) -> CheckRow | None:
 
 
 def _unknown(own: Mapping[str, str]) -> list[str]:
-    known = {*SETTINGS, *(name + IN_A_FILE for name, each in SETTINGS.items() if each.is_secret)}
-    return sorted(name for name in own if name.startswith(PREFIX) and name not in known)
+    return sorted(name for name in own if name.startswith(PREFIX) and name not in NAMES)
 
 
 def _unknown_row(name: str) -> CheckRow:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.settings.declared import SETTINGS
+from jobs.settings.declared import NAMES, SETTINGS
 from jobs.settings.declared.servers import ICEBERG_URL, SQL_URL
 
 ROOT = Path(__file__).parents[2]
@@ -70,7 +70,7 @@ def test_no_file_names_a_setting_that_is_not_declared() -> None:
     files = [path for folder in folders for path in (folder, *folder.rglob("*")) if path.suffix in WRITTEN]
     found = {(named(path), name) for path in files if path.is_file() for name in NAMED.findall(path.read_text())}
     assert len(found) > 200, "a reader that finds no names finds no unknown ones"
-    assert not {each for each in found if each[1] not in SETTINGS}
+    assert not {each for each in found if each[1] not in NAMES}
 
 
 @cache
@@ -102,7 +102,7 @@ def test_docker_compose_uses_declared_names_only() -> None:
     ]
     names = {name for path in files for name in re.findall(r"VIEWLEDGER_\w+", path.read_text())}
     assert len(names) > 30
-    assert names <= set(SETTINGS)
+    assert names <= NAMES
 
 
 def test_the_package_of_analysts_has_the_declared_defaults() -> None:

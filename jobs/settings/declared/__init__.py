@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any
 
 from jobs.settings.declared import api, billing, compose, listening, machine, pipeline, servers, spark
-from jobs.settings.kinds import Setting
+from jobs.settings.kinds import IN_A_FILE, Setting
 
 
 def _of(module: ModuleType) -> tuple[Setting[Any], ...]:
@@ -25,3 +25,5 @@ SECTIONS = {
     "Docker Compose": _of(compose),
 }
 SETTINGS = {each.name: each for section in SECTIONS.values() for each in section}
+NAMES = frozenset({*SETTINGS, *(name + IN_A_FILE for name, each in SETTINGS.items() if each.is_secret)})
+"""Every name in the environment that is a setting's, or that of the file with a secret."""

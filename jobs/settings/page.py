@@ -19,7 +19,7 @@ settings hold for every command where the environment says nothing else. `./view
 lists what is set, and names wrong values and unknown names. It never shows a secret's value.
 
 A process reads a secret also from a file, named by the setting with `_FILE` behind its name:
-`VIEWLEDGER_REDIS_URL_FILE=/run/secrets/redis_url`. The line's end is no part of the secret. Both
+`VIEWLEDGER_REDIS_URL_FILE=/run/secrets/redis_url`. The line's end is not part of the secret. Both
 forms of one setting at the same time are refused.
 """
 

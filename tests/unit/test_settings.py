@@ -151,7 +151,7 @@ def test_a_secret_that_is_set_twice_is_refused(tmp_path: Path) -> None:
         KEY.read({"KEY": "0a1b", "KEY_FILE": str(tmp_path)})
 
 
-def test_what_is_no_secret_is_not_read_from_a_file(tmp_path: Path) -> None:
+def test_what_is_not_a_secret_is_not_read_from_a_file(tmp_path: Path) -> None:
     assert not SIZE.is_set({"SIZE_FILE": str(tmp_path)})
     assert SIZE.read({"SIZE_FILE": str(tmp_path)}) == SIZE.default
 
@@ -161,7 +161,7 @@ def test_an_upper_environment_replaces_both_forms_of_what_it_sets() -> None:
     assert layered(below, {"A_FILE": "/a", "B": "2"}) == {"A_FILE": "/a", "B": "2", "C": "3"}
 
 
-def test_the_file_of_a_secret_is_no_other_setting() -> None:
+def test_the_file_of_a_secret_has_a_name_of_its_own() -> None:
     assert not {f"{name}_FILE" for name, each in SETTINGS.items() if each.is_secret} & set(SETTINGS)
 
 

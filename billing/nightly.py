@@ -29,6 +29,8 @@ class NightOf:
     billed: BilledPeriod | None = None
     failures: tuple[Failure, ...] = ()
     """The preconditions that do not hold."""
+    estimates: tuple[Estimate, ...] = ()
+    """What each payee would earn, where the outcome is `estimated`."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,8 @@ def work_through_the_night(
         if night.outcome == "estimated":
             found = estimate(period, views, catalogues)
             estimates.replace(period, found, views.version.version, order_of(period).calculated_at)
-            night = NightOf(period, night.outcome, f"{night.detail}; {len(found)} payees estimated")
+            detail = f"{night.detail}; {len(found)} payees estimated"
+            night = NightOf(period, night.outcome, detail, estimates=tuple(found))
         nights.append(night)
     nights += [
         NightOf(days, "refused", f"no run bills these days: {_RUN} --period {days}") for days in left_out(today, billed)

@@ -15,7 +15,7 @@ from jobs.setup.steps import say
 PROMTOOL_PATH = "usr/bin/promtool"
 NEEDED_BY: Mapping[str, tuple[str, ...]] = {
     "chromium": ("tests/e2e/test_player_in_browser.py", "tests/e2e/test_portal_in_browser.py"),
-    "prometheus": ("tests/unit/test_alert_rules.py",),
+    "prometheus": ("tests/unit/test_alert_rules.py", "tests/unit/test_dashboards.py"),
 }
 """Debian package → the files of tests that need its program."""
 

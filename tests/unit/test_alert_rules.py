@@ -1,62 +1,46 @@
 """The alerting rules, their cases and their runbook pages: they fit each other and the metrics the code exports."""
 
-import ast
-import inspect
 import os
 import re
 import shlex
 import subprocess
-from collections import Counter, defaultdict
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
-from prometheus_client.parser import text_string_to_metric_families
 
-from batch_layer.errors import DifferenceError
-from batch_layer.lake.tables import TABLES
-from batch_layer.maintaining.compaction import TableFiles
-from batch_layer.maintaining.ports import Upkeep
-from batch_layer.maintaining.prometheus_maintenance_metrics import PrometheusMaintenanceMetrics
-from batch_layer.run import run as batch_run
-from batch_layer.run.prometheus_batch_metrics import PrometheusBatchMetrics
-from billing.books.run_posting import RunSummary
-from billing.books.states import ALLOWED
-from billing.errors import Failure, Precondition, PreconditionsError
-from billing.period_billing import BilledPeriod
 from ingestion.contract.topics import TOPIC_VIDEO_VIEWS
-from ingestion.prometheus_collector import CollectorMetrics
 from jobs.checkup.topics import DAY_MS, TOPICS
-from jobs.commands.billing.figures import record_overdue, recorded_billing, run_figures
-from jobs.processes.batch_figures import BatchFigures
-from jobs.resilience.circuit_breaker import BreakerState
-from jobs.resilience.circuit_breaker_metrics import show_states
 from jobs.settings.state_home import PROJECT
 from jobs.setup import programs
-from jobs.telemetry.figures_file import (
-    record_halt,
-    record_reconciled,
-    record_repeated_ids,
-    recorded_check,
-    write_figures,
-)
-from serving_layer.counts.prometheus_api import ApiMetrics
-from speed_layer.prometheus_speed_metrics import PrometheusSpeedMetrics
-from tests.billing_fakes import run_of
 from tests.command_lines import parsed
+from tests.exported_metrics import (
+    MADE_BY_PROMETHEUS,
+    Exported,
+    exported_metrics,
+    metric_names,
+    selectors,
+    unknown_values,
+)
 
 FOLDER = PROJECT / "deploy" / "prometheus"
 RUNBOOK = PROJECT / "docs" / "operate" / "runbook"
-GROUPS: list[dict[str, Any]] = yaml.safe_load((FOLDER / "alerts.yml").read_text())["groups"]
-RULES: dict[str, dict[str, Any]] = {rule["alert"]: rule for group in GROUPS for rule in group["rules"]}
+RULE_FILES = ("alerts.yml", "slos.yml")
+CASE_FILES = tuple(sorted(path.name for path in FOLDER.glob("*_test.yml")))
+ALL_RULES: list[dict[str, Any]] = [
+    rule
+    for name in RULE_FILES
+    for group in yaml.safe_load((FOLDER / name).read_text())["groups"]
+    for rule in group["rules"]
+]
+RULES: dict[str, dict[str, Any]] = {rule["alert"]: rule for rule in ALL_RULES if "alert" in rule}
+RECORDED = {rule["record"] for rule in ALL_RULES if "record" in rule}
 CASES: list[dict[str, Any]] = [
     case
-    for name in ("alerts_test.yml", "alerts_days_test.yml", "alerts_weeks_test.yml")
+    for name in CASE_FILES
     for test in yaml.safe_load((FOLDER / name).read_text())["tests"]
-    for case in test["alert_rule_test"]
+    for case in test.get("alert_rule_test", ())
 ]
 SCRAPED: dict[str, list[str]] = {
     job["job_name"]: [target for config in job["static_configs"] for target in config["targets"]]
@@ -65,84 +49,10 @@ SCRAPED: dict[str, list[str]] = {
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())["services"]
 PAGES = sorted(path for path in RUNBOOK.glob("*.md") if path.name != "README.md")
 
-MADE_BY_PROMETHEUS = {"up"}
-WORDS_OF_PROMQL = {"and", "or", "unless", "on", "ignoring", "by", "without", "offset", "bool"}
-
-
-Exported = dict[str, dict[str, set[str]]]
-"""Sample name → label → the values it was seen with."""
-
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
-    """Every sample that the processes' own classes write, read back from the text format."""
-    speed = CollectorRegistry()
-    ProcessCollector(registry=speed)
-    show_states(speed, {"redis": lambda: BreakerState.CLOSED})
-    observer = PrometheusSpeedMetrics(speed)
-    observer.lag_known(0, 0)
-    observer.repaired(0)
-    path = tmp_path_factory.mktemp("metrics") / "batch.prom"
-    PrometheusBatchMetrics(path).record("published", dict.fromkeys(figures_of_a_run(), 0.0), {"cut": 1.0})
-    PrometheusMaintenanceMetrics(path.parent / "metrics" / "maintenance.prom", timedelta(days=400)).record(
-        Upkeep(1, 0, None), {name: 1 for name in TABLES}, {name: TableFiles(1, 0, 1, 0, 0) for name in TABLES}, None
-    )
-    with recorded_check(path.parent, "rebuild", DifferenceError):
-        pass
-    record_halt(path.parent, "OffsetsGoneError")
-    record_reconciled(path.parent, differences=1, unreconciled_versions=1)
-    record_repeated_ids(path.parent, 1)
-    record_overdue({"VIEWLEDGER_STATE_DIR": str(path.parent)}, 1)
-    summary = RunSummary(state_counts=Counter(dict.fromkeys(ALLOWED["statement"], 1)))
-    billed = BilledPeriod(run_of(), summary, {}, {}, dry_run=False)
-    write_figures(path.parent / "metrics" / "posted.prom", run_figures(billed))
-    with pytest.raises(PreconditionsError), recorded_billing({"VIEWLEDGER_STATE_DIR": str(path.parent)}):
-        raise PreconditionsError([Failure(Precondition.SETTLED, "not yet")])
-    collector, api = CollectorMetrics(), ApiMetrics(now=lambda: 0.0)
-    collector.acknowledged_plays(["DE"])
-    api.signed_plays(["DE"])
-    texts = (
-        collector.exposition().decode(),
-        api.exposition().decode(),
-        generate_latest(speed).decode(),
-        BatchFigures(every_seconds=300).exposition().decode(),
-        path.read_text(),
-        *(each.read_text() for each in path.parent.glob("metrics/*.prom")),
-    )
-    found: Exported = defaultdict(lambda: defaultdict(set))
-    for text in texts:
-        for family in text_string_to_metric_families(text):
-            for sample in family.samples:
-                labels = found[sample.name]
-                for label, value in sample.labels.items():
-                    labels[label].add(value)
-    return found
-
-
-def figures_of_a_run() -> list[str]:
-    """The names that `run_once` gives to the figures of a run without an error."""
-    for node in ast.walk(ast.parse(inspect.getsource(batch_run.run_once))):
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "figures":
-            assert isinstance(node.value, ast.Dict)
-            return [ast.literal_eval(key) for key in node.value.keys if key is not None]
-    raise AssertionError("run_once names its figures no more; an alert depends on `version` being one of them")
-
-
-def metric_names(expression: str) -> set[str]:
-    """The metrics of an expression: what is left without selectors, ranges, label lists, functions and words."""
-    bare = re.sub(r"\{[^}]*\}|\[[^]]*\]", " ", expression)
-    bare = re.sub(r"\b(by|without|on|ignoring)\s*\([^)]*\)", " ", bare)
-    names = re.findall(r"\b([a-zA-Z_:][\w:]*)\b(?!\s*\()", bare)
-    return set(names) - WORDS_OF_PROMQL
-
-
-def selectors(expression: str) -> list[tuple[str, str, str]]:
-    """Every (metric, label, value or alternatives) that an expression selects by."""
-    return [
-        (metric, label, wanted)
-        for metric, inner in re.findall(r"([a-zA-Z_:][\w:]*)\{([^}]*)\}", expression)
-        for label, wanted in re.findall(r'(\w+)\s*=~?\s*"([^"]*)"', inner)
-    ]
+    return exported_metrics(tmp_path_factory.mktemp("metrics"))
 
 
 def kebab(name: str) -> str:
@@ -164,7 +74,7 @@ def test_the_reader_of_expressions_sees_metrics_and_nothing_else() -> None:
 
 
 def test_no_two_alerts_share_a_name() -> None:
-    assert sum(len(group["rules"]) for group in GROUPS) == len(RULES)
+    assert sum("alert" in rule for rule in ALL_RULES) == len(RULES)
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -189,15 +99,34 @@ def test_every_runbook_page_belongs_to_an_alert_and_stands_in_the_index() -> Non
     assert rows == [(name, kebab(name), rule["labels"]["severity"]) for name, rule in RULES.items()]
 
 
-@pytest.mark.parametrize("name", RULES)
-def test_every_metric_of_an_alert_is_exported(name: str, exported: Exported) -> None:
-    expression = RULES[name]["expr"]
-    names = metric_names(expression)
-    assert names
-    assert names - MADE_BY_PROMETHEUS <= exported.keys()
-    for metric, label, wanted in selectors(expression):
+@pytest.mark.parametrize("rule", ALL_RULES, ids=lambda rule: rule.get("alert") or rule["record"])
+def test_every_metric_of_a_rule_is_exported_or_recorded(rule: dict[str, Any], exported: Exported) -> None:
+    names = metric_names(rule["expr"])
+    assert names or rule["expr"].startswith("vector(")
+    assert names - MADE_BY_PROMETHEUS - RECORDED <= exported.keys()
+    for metric, label, wanted in selectors(rule["expr"]):
         known = set(SCRAPED) if label == "job" else exported[metric][label]
-        assert set(wanted.split("|")) <= known, f"{metric} never has {label}={wanted}"
+        assert unknown_values(metric, label, wanted, known) == []
+
+
+def test_every_objective_has_its_two_rates_and_its_budget() -> None:
+    by_record = {record: [] for record in ("slo:budget:ratio", "slo:all:rate5m", "slo:failed:rate5m")}
+    for rule in ALL_RULES:
+        if rule.get("record") in by_record:
+            by_record[rule["record"]].append(rule["labels"]["slo"])
+    assert all(objectives == ["reads", "freshness", "settled"] for objectives in by_record.values())
+
+
+def test_prometheus_loads_every_file_of_rules() -> None:
+    assert yaml.safe_load((FOLDER / "prometheus.yml").read_text())["rule_files"] == list(RULE_FILES)
+
+
+def test_a_minute_fails_by_the_condition_of_the_alert_on_settled_counts() -> None:
+    (rule,) = (
+        each for each in ALL_RULES if each.get("labels") == {"slo": "settled"} and "or vector(0)" in each["expr"]
+    )
+    bare, alert = (re.sub(r"\s+", " ", each).strip() for each in (rule["expr"], RULES["SettledCountsStale"]["expr"]))
+    assert bare == f"0 * ( {alert} ) + 1 or vector(0)"
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -261,10 +190,8 @@ def test_every_setting_that_a_page_names_is_read_by_the_code() -> None:
     "words",
     [
         ("check", "config", "prometheus.yml"),
-        ("check", "rules", "alerts.yml"),
-        ("test", "rules", "alerts_test.yml"),
-        ("test", "rules", "alerts_days_test.yml"),
-        ("test", "rules", "alerts_weeks_test.yml"),
+        *(("check", "rules", name) for name in RULE_FILES),
+        *(("test", "rules", name) for name in CASE_FILES),
     ],
     ids=" ".join,
 )

@@ -1,15 +1,23 @@
 from collections import Counter
+from datetime import date
 from pathlib import Path
 
 import pytest
 
+from billing.books.book_ports import Estimate
 from billing.books.run_posting import RunSummary
 from billing.errors import Failure, Precondition, PreconditionsError
 from billing.nightly import Night, NightOf
+from billing.payouts.payouts import ListedBatch
 from billing.period_billing import BilledPeriod
 from billing.rating.remarks import Remarks
 from ingestion.contract.unavailable import Part, UnavailableError
-from jobs.commands.billing.figures import record_night, record_overdue, recorded_billing
+from jobs.commands.billing.figures import (
+    record_estimates_and_payouts,
+    record_night,
+    record_overdue,
+    recorded_billing,
+)
 from tests.billing_fakes import NOVEMBER, OCTOBER, run_of
 
 
@@ -87,3 +95,38 @@ def test_a_night_leaves_what_it_billed_and_what_refused_a_month_and_nothing_when
     assert "\nviewledger_billing_last_run_timestamp_seconds 7.0\n" in text
     assert "\nviewledger_billing_posted_statements 5.0\n" in text
     assert 'viewledger_billing_refusals{precondition="import"} 2.0' in text
+
+
+def test_a_night_leaves_what_open_months_would_earn_and_the_payments_by_state(tmp_path: Path) -> None:
+    estimates = (Estimate("ann", "EUR", 5_000_000, 1_000), Estimate("bob", "EUR", 1, 2), Estimate("eve", "USD", 7, 3))
+    night = Night((NightOf(NOVEMBER, "estimated", "the month goes on", estimates=estimates),), 0)
+    batches = [
+        ListedBatch(batch_id, "EUR", date(2026, 11, 9), "ann", "written", state, count, micros)
+        for batch_id, state, count, micros in (
+            ("b1", "settled", 3, 30),
+            ("b2", "settled", 1, 5),
+            ("b2", "returned", 1, 4),
+        )
+    ]
+    record_estimates_and_payouts({}, night, batches)
+    assert not list(tmp_path.iterdir())
+    record_estimates_and_payouts({"VIEWLEDGER_STATE_DIR": str(tmp_path)}, night, batches)
+    text = (tmp_path / "metrics" / "billing-night.prom").read_text()
+    for line in (
+        'viewledger_billing_estimated_views{currency="EUR"} 1002.0',
+        'viewledger_billing_estimated_micros{currency="EUR"} 5.000001e+06',
+        'viewledger_billing_estimated_micros{currency="USD"} 7.0',
+        'viewledger_payouts{currency="EUR",state="settled"} 4.0',
+        'viewledger_payout_micros{currency="EUR",state="settled"} 35.0',
+        'viewledger_payout_micros{currency="EUR",state="returned"} 4.0',
+    ):
+        assert f"\n{line}\n" in text
+
+
+def test_a_night_without_open_months_or_payouts_takes_the_former_figures_away(tmp_path: Path) -> None:
+    environ, path = {"VIEWLEDGER_STATE_DIR": str(tmp_path)}, tmp_path / "metrics" / "billing-night.prom"
+    estimated = NightOf(NOVEMBER, "estimated", "the month goes on", estimates=(Estimate("ann", "EUR", 1, 1),))
+    record_estimates_and_payouts(environ, Night((estimated,), 0), [])
+    assert "viewledger_billing_estimated_micros" in path.read_text()
+    record_estimates_and_payouts(environ, Night((), 0), [])
+    assert path.read_text() == ""

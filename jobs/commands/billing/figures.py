@@ -8,12 +8,14 @@ from pathlib import Path
 
 from billing.errors import Failure, PreconditionsError
 from billing.nightly import Night
+from billing.payouts.payouts import ListedBatch
 from billing.period_billing import BilledPeriod
 from jobs.settings.declared.pipeline import STATE_DIR
 from jobs.telemetry.figures_file import METRICS_FOLDER, Figure, write_figures
 
 FILE = "billing.prom"
 HELD_FILE = "billing-held.prom"
+NIGHT_FILE = "billing-night.prom"
 
 
 @contextmanager
@@ -58,6 +60,46 @@ def record_overdue(environ: Mapping[str, str], count: int, *, clock: Callable[[]
         write_figures(Path(state) / METRICS_FOLDER / HELD_FILE, [counted, at])
 
 
+def record_estimates_and_payouts(environ: Mapping[str, str], night: Night, batches: Sequence[ListedBatch]) -> None:
+    """Write what open months would earn, and the payouts of all time; nothing without VIEWLEDGER_STATE_DIR."""
+    if state := STATE_DIR.read_if_set(environ):
+        figures = [*estimate_figures(night), *payout_figures(batches)]
+        write_figures(Path(state) / METRICS_FOLDER / NIGHT_FILE, figures)
+
+
+def estimate_figures(night: Night) -> list[Figure]:
+    """Return the billable views of the months that a night estimated, and what they would earn, by currency."""
+    views, micros = Counter[str](), Counter[str]()
+    for each in (estimate for month in night.months for estimate in month.estimates):
+        views[each.currency] += each.billable_views
+        micros[each.currency] += each.earned_micros
+    of_views, of_micros = "Billable views of open months", "What open months would earn by the views settled so far"
+    return [
+        Figure(name, text, count, {"currency": currency})
+        for name, text, counts in (
+            ("viewledger_billing_estimated_views", of_views, views),
+            ("viewledger_billing_estimated_micros", of_micros, micros),
+        )
+        for currency, count in sorted(counts.items())
+    ]
+
+
+def payout_figures(batches: Sequence[ListedBatch]) -> list[Figure]:
+    """Return the number of payments and their amounts, by currency and state."""
+    counts, micros = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
+    for each in batches:
+        counts[each.currency, each.payment_state] += each.payment_count
+        micros[each.currency, each.payment_state] += each.amount_micros
+    return [
+        Figure(name, text, count, {"currency": currency, "state": state})
+        for name, text, found in (
+            ("viewledger_payouts", "Payments of all batches by state", counts),
+            ("viewledger_payout_micros", "The amounts of the payments of all batches by state", micros),
+        )
+        for (currency, state), count in sorted(found.items())
+    ]
+
+
 def run_figures(billed: BilledPeriod) -> list[Figure]:
     """Return the statements by state and the amounts of a run, in its currency."""
     summary, currency = billed.summary, {"currency": billed.run.currency}
@@ -68,6 +110,7 @@ def run_figures(billed: BilledPeriod) -> list[Figure]:
     return [
         *states,
         Figure("viewledger_billing_posted_statements", "Statements that the last run posted", summary.posted_count),
+        Figure("viewledger_billing_billable_views", "Billable views of the last run", summary.billable_views),
         Figure("viewledger_billing_earned_micros", "What all statements earned", summary.earned_micros, currency),
         Figure("viewledger_billing_changed_statements", "Posted statements that differ now", summary.changed_count),
         Figure(

@@ -9,10 +9,11 @@ from billing.books.postgres_estimates import PostgresEstimates
 from billing.books.postgres_holds import PostgresHolds
 from billing.books.postgres_statement import PostgresStatements
 from billing.nightly import work_through_the_night
+from billing.payouts.postgres_payouts import PostgresPayouts
 from billing.period_billing import BillingOrder
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from ingestion.contract.periods import Period
-from jobs.commands.billing.figures import record_night, record_overdue
+from jobs.commands.billing.figures import record_estimates_and_payouts, record_night, record_overdue
 from jobs.commands.billing.tables import aligned, billed_period_json
 from jobs.exit_codes import ExitCode
 from jobs.wiring.billing_settings import (
@@ -55,6 +56,7 @@ def run_night(environ: Mapping[str, str], *, actor: str, as_json: bool) -> ExitC
             estimates=PostgresEstimates(connect),
         )
     record_night(environ, night)
+    record_estimates_and_payouts(environ, night, PostgresPayouts(connect).batches())
     document = {
         "expired_hold_count": expired,
         "finalised_count": night.finalised_count,

@@ -17,6 +17,8 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
+from tests.shipped_policies import shipped_policy_on
+
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import duckdb
@@ -42,7 +44,6 @@ from batch_layer.lake.tables import RAW_EVENTS
 from ingestion.contract.attesting_keys import AttestingKeys
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import OffsetVector
-from ingestion.contract.policy import policy_on
 from ingestion.contract.traits import TraitsKey
 from jobs.local_stack.stack import LocalStack, temporary_folder
 
@@ -211,7 +212,7 @@ def bench_judge(chosen: argparse.Namespace, spark: SparkSession) -> None:
     facts = facts_frame(spark, [])
     no_videos = Kept(facts.select("video_id"), 0)
     no_traffic = TrafficOfDays(facts.select("video_id"), {})
-    rules = Rules({day: policy_on(day) for day in days}, days, facts, no_videos, no_traffic)
+    rules = Rules({day: shipped_policy_on(day) for day in days}, days, facts, no_videos, no_traffic)
 
     def judge_all() -> None:
         decoded = decode(raw, READING).select(*COLUMNS, *PERSON).persist()

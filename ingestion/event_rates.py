@@ -31,22 +31,29 @@ class EventRates(Generic[Sender]):
         self._turned_at = clock()
 
     def seconds_to_wait(self, sender: Sender, events: int) -> int:
-        """Take events out of a sender's bucket and return 0; if it holds fewer, take none and return after how many
-        whole seconds it will hold them. Events of more than a whole bucket need a full one.
+        """Return 0 if a sender's bucket holds these events now, else after how many whole seconds it will hold them.
+
+        It takes none: a request is asked about at each of its limits, and `take` counts it when all of them let it in.
+        Events of more than a whole bucket need a full one.
         """
         if not self.is_on:
             return 0
+        missing = min(float(events), self._capacity) - self._held(sender, self._clock())
+        return math.ceil(missing / self._per_second) if missing > 0 else 0
+
+    def take(self, sender: Sender, events: int) -> None:
+        """Take events out of a sender's bucket, which `seconds_to_wait` has just found to hold them."""
+        if not self.is_on:
+            return
         at = self._clock()
+        held = self._held(sender, at)
         if at >= self._turned_at + FULL_AFTER_SECONDS or len(self._now) >= self._senders_max:
             self._before, self._now, self._turned_at = self._now, {}, at
+        self._now[sender] = (held - min(float(events), self._capacity), at)
+
+    def _held(self, sender: Sender, at: float) -> float:
         held, since = self._now.get(sender) or self._before.get(sender) or (self._capacity, at)
-        held = min(self._capacity, held + (at - since) * self._per_second)
-        needed = min(float(events), self._capacity)
-        if held < needed:
-            self._now[sender] = (held, at)
-            return math.ceil((needed - held) / self._per_second)
-        self._now[sender] = (held - needed, at)
-        return 0
+        return min(self._capacity, held + (at - since) * self._per_second)
 
     @property
     def is_on(self) -> bool:

@@ -120,10 +120,10 @@ async def _collect(collector: Collector, request: Request) -> Response:
     ]
     admitted = [outcome for outcome in outcomes if isinstance(outcome, AdmittedEvent)]
     rejected = [outcome for outcome in outcomes if isinstance(outcome, RejectedEvent)]
+    if wait := _take(collector, origin.client_network, len(events), admitted):
+        return _limited(collector, len(events), PLAYS_LIMITED, wait)
     if not admitted and (problem := not_json_at_all(rejected)) is not None:
         return _problem(problem)
-    if wait := _seconds_for_keys(collector, admitted):
-        return _limited(collector, len(events), PLAYS_LIMITED, wait)
     if admitted and not await _acknowledged(collector, admitted):
         # Rejected events are counted when the request gets its final answer; the client sends all of them again.
         collector.metrics.unacknowledged.inc(len(admitted))
@@ -137,12 +137,20 @@ async def _collect(collector: Collector, request: Request) -> Response:
     return _answer(outcomes, len(admitted), _receipt(collector, admitted, wanted))
 
 
-def _seconds_for_keys(collector: Collector, admitted: Sequence[AdmittedEvent]) -> int:
-    """Return how long the keys that signed the plays of a request must wait; 0 if each may bring its events now."""
-    if not collector.play_rates.is_on:
-        return 0
-    by_key = Counter(each.play_key for each in admitted if each.play_key is not None)
-    return max((collector.play_rates.seconds_to_wait(key, count) for key, count in by_key.items()), default=0)
+def _take(collector: Collector, network: str | None, events: int, admitted: Sequence[AdmittedEvent]) -> int:
+    """Count a request at its network, which has room for it, and at the keys that signed its plays; return 0.
+
+    If a key has no room, nothing is counted, not at the others either; return how many seconds it must wait.
+    """
+    by_key: Counter[str] = Counter()
+    if collector.play_rates.is_on:
+        by_key.update(each.play_key for each in admitted if each.play_key is not None)
+    if wait := max((collector.play_rates.seconds_to_wait(key, count) for key, count in by_key.items()), default=0):
+        return wait
+    collector.rates.take(network, events)
+    for key, count in by_key.items():
+        collector.play_rates.take(key, count)
+    return 0
 
 
 def _limited(collector: Collector, events: int, detail: str, wait: int) -> Response:

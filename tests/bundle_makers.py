@@ -27,12 +27,12 @@ from billing.terms.contract_document import content_hash, document_of
 from billing.terms.contracts import AdRate, Contract, Contracts, Rate, RateCard, RateForm, Tier
 from billing.terms.ownership import SINCE_EVER, WITHOUT_END, OwnerShare, divided
 from billing.terms.policies import document_hash
-from ingestion.contract.policy import POLICIES
 from ingestion.contract.policy import document_of as document_of_policy
 from ingestion.contract.settled import PublishedCount, SettledEvent
 from tests.billing_fakes import OCTOBER, Count, FakeSettledViews, event_id, published, run_of
 from tests.books_fakes import FakeBooks
 from tests.bundle_payouts import PaidOut, paid_out
+from tests.shipped_policies import POLICIES
 
 NOON = datetime(2026, 11, 2, 12, tzinfo=UTC)
 VERSIONS = BundleVersions(3, 1, 1)

@@ -24,7 +24,6 @@ from batch_layer.reconciling.spark_archive_check import SparkArchiveCheck
 from batch_layer.run.run_ports import RunPorts
 from batch_layer.run.spark_warehouse import SparkWarehouse
 from ingestion.contract.offsets import OffsetVector
-from ingestion.contract.policy import POLICIES
 from ingestion.contract.traits import TraitsKey
 from ingestion.contract.version import PublishedVersion
 from jobs.local_stack.ports import Ports, free_ports
@@ -42,6 +41,7 @@ from tests.batch_fakes import (
     QuietMetrics,
     key_of,
 )
+from tests.shipped_policies import POLICIES
 
 
 def spark_jars() -> Path:

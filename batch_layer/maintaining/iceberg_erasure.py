@@ -1,5 +1,6 @@
 """The removal of raw values and personal columns from the batch tables in Iceberg, compared before it is published."""
 
+import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -26,6 +27,11 @@ from ingestion.contract.version import PublishedVersion
 _OFFSETS = (*PLACE, "appended_at")
 _BY_RECEIPT = (RAW_EVENTS, REJECTED_EVENTS)
 """Tables that are divided by the day of receipt."""
+
+
+_QUOTE = r"""\\*["']"""
+"""The quote of a text, or of one in a text."""
+_USER_FIELD = rf"(?i:{_QUOTE}user[_-]?id{_QUOTE})\s*[:=]\s*"
 
 
 @dataclass(frozen=True)
@@ -160,12 +166,19 @@ class IcebergErasure(IcebergParts):
 
 
 def _names(viewer: str) -> Column:
-    """Return whether a message that breaks the contract names a viewer: as its user, or anywhere as a whole word."""
-    text = F.decode("value", "ISO-8859-1")
-    word = viewer.encode().decode("iso-8859-1")
-    quoted = word.replace("\\E", "\\E\\\\E\\Q")
-    is_a_word = text.rlike(f"(?<![0-9A-Za-z_-])\\Q{quoted}\\E(?![0-9A-Za-z_-])")
-    return is_a_word | (F.get_json_object(F.col("value").cast("string"), "$.user_id") == viewer)
+    """Return whether a message that breaks the contract names a viewer as its viewer, whether it can be parsed or not.
+
+    The same word elsewhere names nobody: a viewer may be called `42`, like a number of seconds.
+    """
+    spellings = {viewer, *(json.dumps(viewer, ensure_ascii=each)[1:-1] for each in (True, False))}
+    quoted = "|".join(_literally(each) for each in sorted(spellings))
+    by_text = F.decode("value", "ISO-8859-1").rlike(f"{_USER_FIELD}{_QUOTE}(?:{quoted})(?:{_QUOTE}|\\z)")
+    return by_text | (F.get_json_object(F.col("value").cast("string"), "$.user_id") == viewer)
+
+
+def _literally(text: str) -> str:
+    """Return a pattern of a text's bytes as ISO-8859-1 shows them."""
+    return "\\Q" + text.encode().decode("iso-8859-1").replace("\\E", "\\E\\\\E\\Q") + "\\E"
 
 
 def _by_place(rows: Mapping[str, Content], offsets: Mapping[str, Content]) -> Mapping[Place, RemovedRows]:

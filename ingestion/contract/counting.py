@@ -17,7 +17,7 @@ from ingestion.contract.day_traffic import NO_TRAFFIC, JudgedTraffic
 from ingestion.contract.event import Reason, RejectedEvent, ViewEvent, payload_digest
 from ingestion.contract.event_contracts import NEWEST
 from ingestion.contract.offsets import LogPlace
-from ingestion.contract.policy import CountingPolicy, policy_on
+from ingestion.contract.policy import CountingPolicy
 from ingestion.contract.traffic import invalid_reason
 
 LATE_AFTER = timedelta(days=35)
@@ -136,7 +136,7 @@ def day_of(instant: datetime) -> date:
 def settle(
     log: Iterable[Received],
     facts: Mapping[str, VideoFacts],
-    policy_for: Callable[[date], CountingPolicy] = policy_on,
+    policy_for: Callable[[date], CountingPolicy],
     accepted: Collection[LogPlace] = frozenset(),
     traffic: JudgedTraffic = NO_TRAFFIC,
 ) -> dict[LogPlace, Outcome]:

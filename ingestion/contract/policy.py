@@ -28,19 +28,6 @@ class CountingPolicy:
     """Whether only attested views are billable; others are counted all the same."""
 
 
-POLICIES: tuple[CountingPolicy, ...] = (
-    CountingPolicy(
-        version=1,
-        effective_from_on=date(1970, 1, 1),
-        minimum_view_seconds=30,
-        billable_per_viewer_max=4,
-        viewer_window=timedelta(hours=24),
-        asks_attestation=False,
-    ),
-)
-"""What the database has from its first day on; a test compares them."""
-
-
 def counting_policy(version: int, first_on: date, document: Mapping[str, Any]) -> CountingPolicy:
     """Return the policy with the values of a document, as `document_of` writes it."""
     return CountingPolicy(
@@ -63,7 +50,7 @@ def document_of(policy: CountingPolicy) -> dict[str, Any]:
     }
 
 
-def policy_on(day: date, policies: tuple[CountingPolicy, ...] = POLICIES) -> CountingPolicy:
+def policy_on(day: date, policies: tuple[CountingPolicy, ...]) -> CountingPolicy:
     """Return the policy in force on an event day (UTC).
 
     Raises:

@@ -156,6 +156,12 @@ def test_raw_events_are_needed_of_days_that_are_not_billed_or_whose_money_is_not
     assert needed(url) == (date(2026, 8, 1), "an objection to a statement of its period is open")
 
 
+def test_days_before_the_first_billed_period_wait_for_no_billing(url: str, superuser_url: str) -> None:
+    own = f"{superuser_url}/{url.rpartition('/')[2]}"
+    billed(own, ("2026-08-01", "2026-09-01"))
+    assert needed(url) == (date(2026, 9, 1), "no billing run covers this day"), "and not a day of July"
+
+
 def test_a_month_that_was_left_out_is_not_billed(url: str, superuser_url: str) -> None:
     own = f"{superuser_url}/{url.rpartition('/')[2]}"
     billed(own, ("2026-08-01", "2026-09-01"), ("2026-10-01", "2026-11-01"), ("2026-07-01", "2026-09-15"))

@@ -34,6 +34,7 @@ from speed_layer.ports import Published
 from speed_layer.recovery import Horizon
 from speed_layer.segments import Applied, Moved, PartitionReading, ProvisionalViews
 from tests import serving_fakes
+from tests.shipped_policies import shipped_policy_on
 from tests.speed_fakes import (
     START_MS,
     FakeClock,
@@ -606,7 +607,7 @@ class Pipeline:
 
     def _changed_counts(self) -> dict[str, tuple[int, int]]:
         counts = {video: [0, 0] for video in VIDEOS}
-        outcomes = settle(self.archive, {})
+        outcomes = settle(self.archive, {}, shipped_policy_on)
         for received in self.archive:
             outcome = outcomes[received.partition, received.offset]
             if outcome.verdict is Verdict.COUNTED:

@@ -24,10 +24,11 @@ from billing.terms.postgres_policies import PostgresPolicies
 from billing.terms.postgres_proposals import PostgresProposals
 from billing.terms.postgres_stored_terms import problems_of_stored_terms
 from faults.postgres_database import administer
-from ingestion.contract.policy import COUNTING, POLICIES, CountingPolicy, counting_policy, document_of
+from ingestion.contract.policy import COUNTING, CountingPolicy, counting_policy, document_of
 from ingestion.contract.refusals import DatabaseRule
 from tests.billing_postgres import own_database
 from tests.postgres_people import person
+from tests.shipped_policies import POLICIES
 
 STRICTER = {**document_of(POLICIES[0]), "minimum_view_seconds": 40, "asks_attestation": True}
 

@@ -14,10 +14,11 @@ from batch_layer.errors import RefusedError
 from batch_layer.judging.batch_keys import BatchKeys
 from batch_layer.run.rebuild import rebuild_once
 from batch_layer.run.run import run_once
-from ingestion.contract.policy import POLICIES, CountingPolicy, policy_on
+from ingestion.contract.policy import CountingPolicy, policy_on
 from tests.batch_fakes import ATTESTATION_KEYS, TOPIC
 from tests.laws.test_batch_laws import assert_equals_settle, stored_outcomes
 from tests.random_logs import PARTITIONS, START, decide_some, grow, no_gate, random_facts, worlds
+from tests.shipped_policies import POLICIES
 from tests.spark_fixtures import TRAITS_KEY, MemoryRun
 
 SEED = 20261129

@@ -30,7 +30,7 @@ from ingestion.contract.attesting_keys import AttestationCheck, AttestingKeys
 from ingestion.contract.counting import Billability, OwnViewer, VideoFacts, settle
 from ingestion.contract.day_traffic import NO_TRAFFIC, JudgedTraffic
 from ingestion.contract.event_contracts import NEWEST
-from ingestion.contract.policy import CountingPolicy, policy_on
+from ingestion.contract.policy import CountingPolicy
 from ingestion.contract.priced_fields import country_by
 from ingestion.contract.unavailable import Part, UnavailableError
 from tests.batch_fakes import ATTESTATION_KEYS, TOPIC
@@ -47,6 +47,7 @@ from tests.random_logs import (
     no_gate,
     worlds,
 )
+from tests.shipped_policies import shipped_policy_on
 from tests.spark_fixtures import MemoryRun
 
 
@@ -70,7 +71,7 @@ def assert_equals_settle(
     spark: SparkSession,
     facts: Mapping[str, VideoFacts],
     seed: object,
-    policy_for: Callable[[date], CountingPolicy] = policy_on,
+    policy_for: Callable[[date], CountingPolicy] = shipped_policy_on,
     traffic: JudgedTraffic = NO_TRAFFIC,
 ) -> None:
     ends = run.versions.published[-1].offsets.ends

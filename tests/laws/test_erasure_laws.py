@@ -48,8 +48,15 @@ from tests.stored_bytes import files_with
 pytestmark = pytest.mark.usefixtures("empty_tables")
 VIDEOS = ("-a", "_b", "c")
 DAYS = timedelta(days=1)
-BROKEN = ('{{"user_id": "{0}"', '{{"event_id": "x", "user_id": "{0}"}}', "[ {0} ]")
-"""Messages that break the contract and name a viewer."""
+BROKEN = (
+    '{{"user_id": "{0}"',
+    '{{"event_id": "x", "user_id": "{0}"}}',
+    "{{'userId': '{0}'}}",
+    '[{{"user_id":"{0}"}}]',
+    '"{{\\"user_id\\": \\"{0}\\"}}"',
+    '{{"view_duration": 1, "user_id": "{0}',
+)
+"""Messages that break the contract and name a viewer: cut off, by another's rules, in a list, in a text."""
 
 
 class Erasing:
@@ -257,6 +264,39 @@ def test_what_is_left_of_a_forgotten_viewer_is_nothing_in_any_file(spark: SparkS
     with pytest.raises(RefusedError, match="no event of this viewer is kept"):
         here.forget(here.viewers[1][:-1])
     here.check_and_rebuild("afterwards")
+
+
+@pytest.mark.parametrize("viewer", ["42", 'a "b" \\E é'])
+def test_a_viewer_with_a_common_name_takes_no_message_that_only_has_the_word(
+    spark: SparkSession, tmp_path: Path, viewer: str
+) -> None:
+    here = Erasing(spark, tmp_path, 19)
+    as_json = json.dumps(viewer)
+    of_others = (
+        f'{{"user_id": "ann", "view_duration": {as_json}}}',
+        f'{{"video_id": {as_json}, "user_id": "ann"',
+        f'{{"user_id": "x{as_json[1:]}',
+        f'{{"user_id": {as_json[:-1]}x"',
+        f'{{"old_user_id": {as_json}',
+        f'{{"event_id": "user_id", "title": {as_json}}}',
+        f"[ {viewer} ]",
+    )
+    own = (
+        f'{{"event_id": "x", "user_id": {as_json}}}',
+        f'{{"event_id": "x", "user_id": {json.dumps(viewer, ensure_ascii=False)}',
+        f'{{"event_id": "x", "user_id": {as_json}',
+    )
+    here.send(viewer, here.view(viewer, here.now))
+    for text in (*of_others, *own):
+        here.send(viewer, text.encode())
+    here.count()
+    assert here.forget(viewer).removed == {
+        RAW_EVENTS: 1 + len(own),
+        VIEWERS: 1,
+        REJECTED_EVENTS: len(own),
+    }
+    left = IcebergTables(spark).newest(REJECTED_EVENTS).collect()
+    assert {bytes(each.value).decode() for each in left} == set(of_others)
 
 
 class NeverFinishes(IcebergErasure):

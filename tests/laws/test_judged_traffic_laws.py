@@ -44,6 +44,7 @@ from tests.random_logs import (
     one_id,
     worlds,
 )
+from tests.shipped_policies import shipped_policy_on
 from tests.spark_fixtures import MemoryRun, whole_gate
 
 INVALID_FROM, REVIEW_FROM = 6, 3
@@ -105,7 +106,7 @@ def outcomes_of_day(
     facts: Mapping[str, VideoFacts],
     shares: Sequence[tuple[str, str, int, date, date]],
 ) -> dict[LogPlace, tuple[object, ...]]:
-    counted = settle((each.received for each in below), {}, accepted=accepted)
+    counted = settle((each.received for each in below), {}, shipped_policy_on, accepted=accepted)
     by_viewer: defaultdict[str, list[tuple[LogPlace, ViewEvent]]] = defaultdict(list)
     for each in below:
         event, place = each.received.decoded, (each.partition, each.offset)

@@ -28,12 +28,13 @@ from ingestion.contract.attestation import Attested, attestation_of
 from ingestion.contract.counting import LATE_AFTER, Billability, Verdict, day_of, settle
 from ingestion.contract.event import ViewEvent
 from ingestion.contract.periods import Period
-from ingestion.contract.policy import CountingPolicy, policy_on
+from ingestion.contract.policy import CountingPolicy
 from ingestion.contract.settled import SettledPiece
 from ingestion.contract.traffic import CLASS_OF_CODE
 from tests.batch_fakes import ATTESTATION_KEYS, key_of
 from tests.billing_fakes import card_of
 from tests.random_logs import FACTS, GERMANY, SALE_ON, START, random_run
+from tests.shipped_policies import shipped_policy_on
 from tests.spark_fixtures import MemoryRun
 
 LONG_AGO = START.date() - timedelta(days=90)
@@ -117,7 +118,7 @@ def settled(run: MemoryRun, policy: CountingPolicy | None) -> Iterator[tuple[Any
     ]
     facts = FACTS if policy is None else CATALOGUE.counting_facts(WHOLE)
     accepted = run.versions.accepted_until(len(run.versions.published))
-    outcomes = settle(log, facts, policy_on if policy is None else lambda _: policy, accepted)
+    outcomes = settle(log, facts, shipped_policy_on if policy is None else lambda _: policy, accepted)
     for place, out in outcomes.items():
         message, event = messages[place], messages[place].received.decoded
         if out.verdict is Verdict.INVALID_TRAFFIC:
@@ -138,7 +139,7 @@ def settled(run: MemoryRun, policy: CountingPolicy | None) -> Iterator[tuple[Any
 def expected_conflicts(run: MemoryRun) -> dict[tuple[int, int], tuple[str, set[str]]]:
     """Return (place of a conflict) → the place of the event it was compared with, and the columns that differ."""
     accepted = run.versions.accepted_until(len(run.versions.published))
-    outcomes = settle([each.received for each in run.log.all()], FACTS, accepted=accepted)
+    outcomes = settle([each.received for each in run.log.all()], FACTS, shipped_policy_on, accepted=accepted)
     candidates = {
         (each.partition, each.offset): (each, cast(ViewEvent, each.received.decoded))
         for each in run.log.all()
@@ -164,7 +165,7 @@ def expected_repeats(run: MemoryRun) -> dict[str, list[tuple[date, str, bool]]]:
     accepted = run.versions.accepted_until(len(run.versions.published))
     messages = {(each.partition, each.offset): each.received for each in run.log.all()}
     found = defaultdict(list)
-    for (partition, offset), out in settle(messages.values(), FACTS, accepted=accepted).items():
+    for (partition, offset), out in settle(messages.values(), FACTS, shipped_policy_on, accepted=accepted).items():
         if out.verdict is Verdict.COUNTED:
             event = cast(ViewEvent, messages[partition, offset].decoded)
             billable = out.billability is Billability.BILLABLE

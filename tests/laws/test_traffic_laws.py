@@ -18,6 +18,7 @@ from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.traits import TraitsKey
 from speed_layer.chunk import instant_of, judge, spans
+from tests.shipped_policies import shipped_policy_on
 from tests.speed_fakes import START_MS, FakeRecord
 
 AGENTS = (
@@ -86,7 +87,7 @@ def test_both_layers_find_what_the_model_finds_and_every_event_has_one_verdict(s
         for offset, value in enumerate(values)
         for contract in [contracts.version_at(0, offset)]
     ]
-    outcomes = settle(log, {})
+    outcomes = settle(log, {}, shipped_policy_on)
     assert len(outcomes) == len(values)
     tally = Counter(each.verdict for each in outcomes.values())
     assert tally.keys() == set(Verdict), f"seed {seed}: every verdict occurs"

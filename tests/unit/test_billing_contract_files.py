@@ -8,9 +8,9 @@ import pytest
 from billing.terms.contract_document import content_hash, contracts_from, document_of
 from billing.terms.contracts import AdRate, Contracts, RateForm, StatementTerms
 from billing.terms.file_contracts import read_contracts
-from ingestion.contract.policy import POLICIES
 from ingestion.contract.requests import FileRefusedError
 from tests.billing_fakes import card_of, contracts_of
+from tests.shipped_policies import POLICIES
 
 PROJECT = Path(__file__).parents[2]
 GOOD = """

@@ -16,9 +16,9 @@ from billing.rating.view_chain import view_chain
 from billing.terms.catalogue import Catalogue, Payee, Video
 from billing.terms.file_contracts import read_contracts
 from billing.terms.ownership import SINCE_EVER, WITHOUT_END, OwnerShare, whole_share
-from ingestion.contract.policy import POLICIES
 from ingestion.contract.version import DayRules
 from tests.billing_fakes import OCTOBER, Count, FakeSettledViews, published, run_of
+from tests.shipped_policies import POLICIES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "concepts" / "billing.md").read_text()
 CATALOGUE = Catalogue(

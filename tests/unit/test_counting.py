@@ -10,7 +10,7 @@ from ingestion.contract.counting import Billability, Outcome, OwnViewer, Receive
 from ingestion.contract.day_traffic import JudgedTraffic, TrafficOutcome
 from ingestion.contract.event import Reason, RejectedEvent, ViewEvent
 from ingestion.contract.offsets import OffsetVector
-from ingestion.contract.policy import POLICIES
+from tests.shipped_policies import POLICIES, shipped_policy_on
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -28,7 +28,7 @@ def received(*events: ViewEvent | RejectedEvent, after: timedelta = timedelta(se
 
 
 def outcomes(log: list[Received], **facts: VideoFacts) -> list[Outcome]:
-    found = settle(log, facts)
+    found = settle(log, facts, shipped_policy_on)
     return [found[each.partition, each.offset] for each in log]
 
 
@@ -90,7 +90,7 @@ def late(number: int, **changes: object) -> ViewEvent:
 
 
 def with_accepted(log: list[Received], *offsets: int) -> list[Outcome]:
-    found = settle(log, {}, accepted={(0, offset) for offset in offsets})
+    found = settle(log, {}, shipped_policy_on, accepted={(0, offset) for offset in offsets})
     return [found[each.partition, each.offset] for each in log]
 
 
@@ -227,7 +227,7 @@ def test_a_repeat_is_a_repeat_whether_it_or_the_first_is_a_robots() -> None:
 def test_a_late_event_of_a_robot_waits_like_any_other_and_is_invalid_when_it_is_accepted() -> None:
     log = [Received(0, 0, NOON + timedelta(days=36), view(1, **ROBOT))]
     assert verdicts(log) == ["late_review"]
-    assert settle(log, {}, accepted={(0, 0)})[0, 0].verdict == "invalid_traffic"
+    assert settle(log, {}, shipped_policy_on, accepted={(0, 0)})[0, 0].verdict == "invalid_traffic"
 
 
 def test_what_an_older_contract_reads_is_counted_as_before() -> None:
@@ -248,7 +248,7 @@ def judged(log: list[Received], end: int = 99, **by_offset: str) -> list[Outcome
     """Return the outcomes when the day rules saw the log up to an end, and say this of some offsets (`of_1`)."""
     places = {(0, int(name.removeprefix("of_"))): (TrafficOutcome(each), CROWD) for name, each in by_offset.items()}
     traffic = JudgedTraffic(places, {NOON.date(): OffsetVector("video-views", (end,))})
-    found = settle(log, {}, traffic=traffic)
+    found = settle(log, {}, shipped_policy_on, traffic=traffic)
     return [found[each.partition, each.offset] for each in log]
 
 

@@ -29,6 +29,7 @@ from jobs.local_stack.profile import Profile
 from jobs.wiring.attestations import read_attestation_keys
 from jobs.wiring.plays import read_plays
 from jobs.wiring.pseudonyms import read_pseudonym_key
+from tests.shipped_policies import shipped_policy_on
 
 NOW = datetime(2026, 11, 23, 10, 0, 0, 123456, UTC)
 EVENTS = 6_000
@@ -68,7 +69,7 @@ def test_the_truth_of_the_demo_is_what_the_rules_say_of_its_messages(environment
     judged = judged_traffic(log, values, traffic)
     assert {outcome for outcome, _ in judged.outcomes.values()} == {TrafficOutcome.INVALID}, "nothing is for review"
     assert {reason.code for _, reason in judged.outcomes.values()} <= {"more_hours_than_a_day", "plays_at_once"}
-    settled = settle(log, {}, traffic=judged)
+    settled = settle(log, {}, shipped_policy_on, traffic=judged)
     assert Counter(each.verdict.value for each in settled.values()) == traffic.truth.settled_verdicts
     views: Counter[str] = Counter()
     for received in log:
@@ -81,7 +82,7 @@ def test_the_truth_of_the_demo_is_what_the_rules_say_of_its_messages(environment
 def judged_traffic(log: Sequence[Received], values: Sequence[bytes], traffic: Traffic) -> JudgedTraffic:
     """Let the plain model of the day rules judge every day of the log."""
     by_day: defaultdict[date, list[DayEvent]] = defaultdict(list)
-    counted = settle(log, {})
+    counted = settle(log, {}, shipped_policy_on)
     for received, value in zip(log, values, strict=False):
         place, event = (received.partition, received.offset), received.decoded
         if isinstance(event, ViewEvent) and counted[place].verdict is Verdict.COUNTED:

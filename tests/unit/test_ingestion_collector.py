@@ -215,6 +215,28 @@ def test_the_key_of_too_many_plays_waits_and_neither_another_key_nor_events_with
     assert send(PLAY_KEY, 30).status_code == 202
 
 
+def test_a_request_that_one_limit_refuses_takes_nothing_from_the_others(event_log: FakeEventLog) -> None:
+    other = secret_key("other", bytes(range(96, 128)))
+    network_rates: EventRates[str | None] = EventRates(1, lambda: 0.0)
+    key_rates = EventRates[str](1, lambda: 0.0)
+    plays = Plays(play_reader([PLAY_KEY, other]))
+    client = client_of(event_log, rates=network_rates, play_rates=key_rates, plays=plays)
+
+    def send(**counts: int) -> Any:
+        keys = {"first": PLAY_KEY, "other": other}
+        tokens = [token_of(keys[name], play_id=UUID(int=number, version=4))
+                  for name, count in counts.items() for number in range(count)]  # fmt: skip
+        lines = [json.dumps({"play": token, "view_duration": 30}).encode() for token in tokens]
+        return post(client, b"\n".join(lines), "application/x-ndjson")
+
+    key_rates.take("other", 50)
+    for _ in range(9):
+        assert send(first=20, other=11).status_code == 429
+    assert send(first=50, other=10).status_code == 202, "the network and the first key still have their whole minute"
+    assert send(first=1).status_code == 429
+    assert len(event_log.events) == 60
+
+
 def test_a_network_that_sends_too_much_is_answered_when_to_come_back_and_no_other_is(event_log: FakeEventLog) -> None:
     seconds = [0.0]
     metrics = CollectorMetrics()

@@ -7,6 +7,7 @@ import pytest
 from ingestion.contract.offsets import OffsetRange, OffsetVector, total_offsets
 from ingestion.contract.periods import Period
 from ingestion.contract.policy import CountingPolicy, policy_on
+from tests.shipped_policies import POLICIES
 
 
 def vector(*ends: int) -> OffsetVector:
@@ -67,7 +68,7 @@ def test_what_is_not_a_period_is_refused_with_the_forms_allowed(text: str) -> No
 
 
 def test_the_policy_in_force_is_the_newest_that_has_begun() -> None:
-    first = policy_on(date(2026, 1, 1))
+    first = POLICIES[0]
     second = CountingPolicy(2, date(2026, 6, 1), 10, first.billable_per_viewer_max, first.viewer_window)
     assert policy_on(date(2026, 5, 31), (second, first)) == first
     assert policy_on(date(2026, 6, 1), (second, first)) == second

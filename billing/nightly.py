@@ -11,7 +11,7 @@ from billing.period_billing import BilledPeriod, BillingOrder, bill_period
 from billing.period_terms import terms_of
 from billing.ports import CatalogueStore, SettledViews
 from billing.rating.rated_lines import settle_bill
-from billing.rating.rating import rate_period
+from billing.rating.rating import LeafCount, rate_period
 from ingestion.contract.periods import Period
 
 _RUN = "./viewledger billing run"
@@ -151,5 +151,5 @@ def estimate(period: Period, views: SettledViews, catalogues: CatalogueStore) ->
     attribution = terms_of(period, None, catalogues).attribution
     return [
         Estimate(bill.payee_id, bill.currency, settle_bill(bill, 0).earned_micros, bill.billable_views)
-        for bill in rate_period(views.pieces(attribution), attribution)
+        for bill in rate_period(views.pieces(attribution), attribution, tree=LeafCount)
     ]

@@ -63,10 +63,31 @@ class Group:
         return self.slices[-1].end if self.slices else 0
 
 
-def rate_period(pieces: Iterable[SettledPiece], attribution: Attribution) -> Iterator[PayeeBill]:
+class LeafCount:
+    """Counts leaves without hashing them: the evidence of a bill that is never posted."""
+
+    def __init__(self) -> None:
+        self.leaf_count = 0
+
+    def add(self, _: bytes) -> None:
+        """Count one leaf."""
+        self.leaf_count += 1
+
+    def root(self) -> bytes:
+        """Return no root."""
+        return b""
+
+
+def rate_period(
+    pieces: Iterable[SettledPiece],
+    attribution: Attribution,
+    *,
+    tree: type[MerkleTree] | type[LeafCount] = MerkleTree,
+) -> Iterator[PayeeBill]:
     """Yield a bill for each payee whose videos received any event, by payee id; without lines if none is paid.
 
-    `pieces` are those of `SettledViews.pieces` for the same attribution.
+    `pieces` are those of `SettledViews.pieces` for the same attribution. Bills that are only compared or estimated
+    take `LeafCount` as their tree: hashing every event takes most of the time, and nobody reads their roots.
 
     Raises:
         EvidenceMismatchError: the pieces are not in order, or events and counts differ.
@@ -77,7 +98,7 @@ def rate_period(pieces: Iterable[SettledPiece], attribution: Attribution) -> Ite
         if payee_id <= before or contract is None:
             raise EvidenceMismatchError(f"the views of payee {payee_id} are out of order or without a contract")
         before = payee_id
-        groups = list(_groups(of_payee, contract))
+        groups = list(_groups(of_payee, contract, tree))
         lines = tuple(line for group in _at_volume_tiers(groups) for line in _lines(group))
         outcomes: Counter[str] = sum((group.outcomes for group in groups), Counter())
         terms = _terms(payee_id, contract, attribution)
@@ -93,7 +114,9 @@ def _terms(payee_id: str, contract: Contract, attribution: Attribution) -> State
     return card.statement_terms(attribution.catalogue.payee_by_id[payee_id].country)
 
 
-def _groups(of_payee: Iterable[SettledPiece], contract: Contract) -> Iterator[Group]:
+def _groups(
+    of_payee: Iterable[SettledPiece], contract: Contract, tree: type[MerkleTree] | type[LeafCount]
+) -> Iterator[Group]:
     """Yield a payee's groups in order; graduated tiers continue from group to group under each heading of a card."""
     cards = {card.effective_from_on: card for card in contract.cards}
     views_before: Counter[tuple[date, str]] = Counter()
@@ -103,7 +126,7 @@ def _groups(of_payee: Iterable[SettledPiece], contract: Contract) -> Iterator[Gr
             raise EvidenceMismatchError(f"the views of video {key.video_id} are out of order")
         last, card = key, cards[key.effective_from_on]
         group = Group(key, card, card.rate_under(key.country))
-        yield _gathered(group, of_group, views_before[group.heading])
+        yield _gathered(group, of_group, views_before[group.heading], tree=tree)
         views_before[group.heading] += group.billable_views
 
 
@@ -119,11 +142,17 @@ def _key_of(piece: SettledPiece) -> GroupKey:
     )
 
 
-def _gathered(group: Group, pieces: Iterable[SettledPiece], views_before: int) -> Group:
+def _gathered(
+    group: Group,
+    pieces: Iterable[SettledPiece],
+    views_before: int,
+    *,
+    tree: type[MerkleTree] | type[LeafCount],
+) -> Group:
     """Add up the pieces of a group and split its events where the next tier of a graduated rate begins."""
     rate, is_graduated = group.rate, group.rate.form is RateForm.GRADUATED
-    trees: defaultdict[int, MerkleTree] = defaultdict(MerkleTree)
-    whole = MerkleTree() if is_graduated and group.card.ads else None
+    trees: defaultdict[int, MerkleTree | LeafCount] = defaultdict(tree)
+    whole = tree() if is_graduated and group.card.ads else None
     count, last = 0, ""
     for piece in pieces:
         group.outcomes.update(piece.outcomes)
@@ -132,9 +161,9 @@ def _gathered(group: Group, pieces: Iterable[SettledPiece], views_before: int) -
         last = piece.event_ids[-1] if leaves else last
         parts = rate.split(views_before + count, len(leaves)) if is_graduated else [(0, 0, len(leaves))]
         for tier_index, start, end in parts:
-            tree = trees[tier_index]
+            part = trees[tier_index]
             for leaf in leaves[start:end]:
-                tree.add(leaf)
+                part.add(leaf)
         if whole is not None:
             for leaf in leaves:
                 whole.add(leaf)
@@ -146,10 +175,10 @@ def _gathered(group: Group, pieces: Iterable[SettledPiece], views_before: int) -
         )
     if count:
         start = 0
-        for tier_index, tree in trees.items():
-            if tree.leaf_count:
-                group.slices.append(Slice(tier_index, start, start + tree.leaf_count, tree.root().hex()))
-                start += tree.leaf_count
+        for tier_index, part in trees.items():
+            if part.leaf_count:
+                group.slices.append(Slice(tier_index, start, start + part.leaf_count, part.root().hex()))
+                start += part.leaf_count
         group.root = group.slices[0].root if whole is None else whole.root().hex()
     return group
 

@@ -11,7 +11,7 @@ from billing.books.statements import PayeeState, plan_payee
 from billing.errors import EvidenceMismatchError
 from billing.rating.attribution import Attribution
 from billing.rating.rated_lines import VIEWS, PayeeBill, RatedLine, settle_bill
-from billing.rating.rating import rate_period
+from billing.rating.rating import LeafCount, rate_period
 from billing.terms.catalogue import Catalogue, Payee, Video
 from billing.terms.contracts import AdRate, Contract, Contracts, Rate, RateForm, StatementTerms, Tier
 from billing.terms.ownership import SINCE_EVER, WITHOUT_END, OwnerShare
@@ -199,6 +199,26 @@ def test_ad_views_are_paid_by_type_over_the_same_events() -> None:
     ]
     assert {each.evidence_root for each in lines[2:]} == {root_of(*ids)}
     assert {(each.event_start, each.event_end) for each in lines[2:]} == {(0, 5)}
+
+
+@pytest.mark.parametrize("rate", [GRADUATED, VOLUME, 7])
+def test_a_bill_that_is_only_estimated_is_the_same_without_roots(rate: int | Rate) -> None:
+    card = replace(card_of(rate), ads={"mid": AdRate(4_000_000, 500_000)})
+    counts = [
+        Count("a", MONDAY, None, 5, 5, ads={"mid": 7}),
+        Count("a", TUESDAY, "DE", 9, 4),
+        Count("b", MONDAY, None, 3, 0),
+    ]
+    attribution = Attribution(OCTOBER, catalogue_of(a="ann", b="ann"), contracts_of(card))
+    views = FakeSettledViews(counts, published())
+    proved, estimated = (
+        list(rate_period(views.pieces(attribution), attribution, tree=tree)) for tree in (MerkleTree, LeafCount)
+    )
+    assert all(line.evidence_root for bill in proved for line in bill.lines)
+    without_roots = [
+        replace(bill, lines=tuple(replace(line, evidence_root="") for line in bill.lines)) for bill in proved
+    ]
+    assert estimated == without_roots
 
 
 def test_a_payee_has_the_contract_that_names_them_and_everybody_else_the_other() -> None:

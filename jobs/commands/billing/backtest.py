@@ -6,7 +6,7 @@ from pathlib import Path
 
 from billing.period_terms import terms_of
 from billing.rating.backtest import compare
-from billing.rating.rating import rate_period
+from billing.rating.rating import LeafCount, rate_period
 from billing.terms.contracts import Contracts
 from billing.terms.file_contracts import read_contracts
 from billing.terms.file_policies import read_policy
@@ -52,8 +52,8 @@ def backtest_period(
                 ExitCode.REFUSED,
             )
         found = compare(
-            rate_period(views.pieces(attribution), attribution),
-            rate_period(views.pieces(proposed, counting), proposed),
+            rate_period(views.pieces(attribution), attribution, tree=LeafCount),
+            rate_period(views.pieces(proposed, counting), proposed, tree=LeafCount),
             currency=currency,
         )
         version = views.version.version

@@ -202,3 +202,22 @@ def test_promtool_is_content(words: tuple[str, ...]) -> None:
     environ = {**os.environ, "GOGC": "400"}  # it need not spare memory: a fifth less CPU
     result = subprocess.run([promtool, *words], cwd=FOLDER, env=environ, capture_output=True, text=True, timeout=120)
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_pods_of_the_chart_are_scraped_under_the_names_of_jobs_that_alerts_know(tmp_path: Path) -> None:
+    template = (PROJECT / "deploy" / "helm" / "templates" / "processes.yaml").read_text()
+    jobs = set(re.findall(r'"job" "(\w+)"', template))
+    assert set(SCRAPED) - {"redis", "postgres"} == (jobs - {"sql"}) | {"batch"}
+    text = (FOLDER / "kubernetes.yml").read_text()
+    promtool = programs.promtool()
+    if promtool is None:
+        pytest.skip("promtool is not installed (Debian: the package prometheus)")
+    # Debian builds it without the discovery of pods; everything else is checked
+    known = text.replace("kubernetes_sd_configs: [{ role: pod }]", 'static_configs: [{ targets: ["pod:1"] }]')
+    assert known != text
+    for name in ("alerts.yml", "slos.yml"):
+        (tmp_path / name).symlink_to(FOLDER / name)
+    (tmp_path / "prometheus.yml").write_text(known)
+    words = [promtool, "check", "config", str(tmp_path / "prometheus.yml")]
+    result = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stdout + result.stderr

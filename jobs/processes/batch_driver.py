@@ -86,7 +86,8 @@ class BatchDriver:
             result = self._run()
             outcome, text = _of(result)
         except BatchError as error:
-            outcome, text = _OF_ERROR.get(type(error), RunOutcome.FAILED), str(error)
+            outcome = next((of for kind, of in _OF_ERROR.items() if isinstance(error, kind)), RunOutcome.FAILED)
+            text = str(error)
         except UnavailableError as error:
             outcome, text = RunOutcome.UNAVAILABLE, str(error)
         return Ended(outcome, text, self._monotonic() - started, result)

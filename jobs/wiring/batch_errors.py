@@ -44,4 +44,9 @@ def errors_as_exit_codes() -> Iterator[None]:
     try:
         yield
     except BatchError as error:
-        raise CommandError(str(error), EXIT_CODES.get(type(error), ExitCode.FAILED)) from error
+        raise CommandError(str(error), exit_code_of(error)) from error
+
+
+def exit_code_of(error: BatchError) -> ExitCode:
+    """Return the code of the kind that an error belongs to."""
+    return next((code for kind, code in EXIT_CODES.items() if isinstance(error, kind)), ExitCode.FAILED)

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from batch_layer.errors import ArchiveError, BatchError, DifferenceError, GateFailedError, RefusedError
+from batch_layer.errors import ArchiveError, AtWorkError, BatchError, DifferenceError, GateFailedError, RefusedError
 from batch_layer.run.run_result import RunResult
 from ingestion.contract.unavailable import Part, UnavailableError
 from jobs.errors import CommandError
@@ -86,7 +86,8 @@ def test_a_server_that_is_away_is_tried_again_after_growing_pauses_before_the_ne
     [
         (DifferenceError("a file is gone"), "difference"),
         (GateFailedError(["views"], "index.html"), "gate_failed"),
-        (RefusedError("a batch run or a maintenance is at work; wait for it to end"), "refused"),
+        (RefusedError("nothing is published"), "refused"),
+        (AtWorkError(), "refused"),
         (ArchiveError("an offset twice"), "failed"),
     ],
 )

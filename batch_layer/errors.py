@@ -37,7 +37,11 @@ class GateFailedError(BatchError):
     """The gate refused the run's branch, which is kept for inspection."""
 
     def __init__(self, failures: Sequence[str], report: str) -> None:
-        super().__init__(f"the gate refused the run: {'; '.join(failures[:3])}; the report is {report}")
+        super().__init__(
+            f"the gate refused the run, and nothing was published: {'; '.join(failures[:3])}; the report is {report}. "
+            "./viewledger rebuild batch finds out whether what is published is right; "
+            "docs/operate/runbook/gate-refused.md goes on from there"
+        )
         self.failures = tuple(failures)
         self.report = report
 

@@ -28,3 +28,7 @@ class Stages:
         yield notes
         self.seconds[name] = round(time.perf_counter() - started, 3)
         self._progress(name, f"{', '.join(notes) or 'done'} in {self.seconds[name]:.1f} s")
+
+    def in_order(self) -> list[tuple[str, float]]:
+        """Return each stage with its seconds, first to last; the journal's jsonb would sort the names of an object."""
+        return list(self.seconds.items())

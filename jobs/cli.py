@@ -4,9 +4,11 @@ Of this project it imports only what needs no set-up, so that the overview can b
 """
 
 import os
+import platform
 import re
 import signal
 import sys
+import tomllib
 import traceback
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -22,7 +24,7 @@ from jobs.command_line.overview import overview
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.settings.own_environment import asked_for_completion
-from jobs.settings.state_home import state_home
+from jobs.settings.state_home import PROJECT, state_home
 
 
 def main(words: Sequence[str]) -> int:
@@ -30,6 +32,9 @@ def main(words: Sequence[str]) -> int:
     asked_by = asked_for_completion()
     if not asked_by and " ".join(words) in ("", "help", "-h", "--help"):
         print(overview())
+        return ExitCode.OK
+    if list(words) == ["--version"]:
+        print(version())
         return ExitCode.OK
     if words and words[0] == "help":
         words = [*words[1:], "--help"]
@@ -56,6 +61,12 @@ def main(words: Sequence[str]) -> int:
             file=sys.stderr,
         )
         return ExitCode.FAILED
+
+
+def version() -> str:
+    """Return the name and version of this release, and of the Python that runs it."""
+    release = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    return f"viewledger {release} (Python {platform.python_version()})"
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:

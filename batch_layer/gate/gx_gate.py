@@ -15,6 +15,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from batch_layer.gate import spark_gate_sums as gate_sums
+from batch_layer.gate.gx_gate_sentences import differing_sums, result_format, sentence
 from batch_layer.gate.ports import GateReport
 from batch_layer.gate.spark_gate_sums import Subject
 from batch_layer.lake.aggregates import AGGREGATES
@@ -30,6 +31,7 @@ import great_expectations as gx
 # the package has types for few of the parts used here
 gxe: Any = gx.expectations
 
+SUMS = "sums"
 _UUID = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 _COUNTRY = r"^[A-Z]{2}$"
 _ALWAYS_THERE = (
@@ -48,26 +50,33 @@ def judge(spark: SparkSession, subject: Subject, run_id: str, folder: Path) -> G
     context: Any = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
     source = context.data_sources.add_spark("branch")
-    results = {}
+    results, failures = {}, list[str]()
     for name, (rows, expectations) in _checks(spark, subject).items():
         chunk = source.add_dataframe_asset(name).add_batch_definition_whole_dataframe("all")
         suite = context.suites.add(gx.ExpectationSuite(name=name, expectations=list(expectations)))
         validation = gx.ValidationDefinition(name=name, data=chunk, suite=suite)
         context.validation_definitions.add(validation)
-        results[name] = _validated(validation, rows.persist())
+        results[name] = _validated(name, validation, rows.persist())
+        failures += _failures(name, results[name], rows)
         rows.unpersist()
-    failures = tuple(
-        f"{name}: {_sentence(each)}" for name, result in results.items() for each in result.results if not each.success
-    )
     _write_report(folder, run_id, results, failures)
-    return GateReport(failures, sum(len(result.results) for result in results.values()), folder / "index.html")
+    return GateReport(tuple(failures), sum(len(result.results) for result in results.values()), folder / "index.html")
 
 
-def _validated(validation: Any, rows: DataFrame) -> Any:
+def _validated(name: str, validation: Any, rows: DataFrame) -> Any:
     """Count first, in one Spark job for a whole table; look for the offending rows only if some rule fails."""
     given = {"dataframe": rows}
     result = validation.run(batch_parameters=given, result_format="BOOLEAN_ONLY")
-    return result if result.success else validation.run(batch_parameters=given, result_format="SUMMARY")
+    return result if result.success else validation.run(batch_parameters=given, result_format=result_format(name))
+
+
+def _failures(name: str, result: Any, rows: DataFrame) -> Sequence[str]:
+    """Return a sentence for each thing that is wrong."""
+    if result.success:
+        return ()
+    if name == SUMS:
+        return differing_sums(rows)
+    return [sentence(name, each) for each in result.results if not each.success]
 
 
 def _write_report(folder: Path, run_id: str, results: Mapping[str, Any], failures: Sequence[str]) -> None:
@@ -88,7 +97,7 @@ def _checks(spark: SparkSession, subject: Subject) -> dict[str, tuple[DataFrame,
         "events": (_with_rules(subject.added(EVENTS)), _of_events()),
         "traffic": (subject.added(TRAFFIC_OUTCOMES), _of_traffic()),
         "counts": (_all_counts(subject), _of_counts()),
-        "sums": (gate_sums.sums(spark, subject), [equal]),
+        SUMS: (gate_sums.sums(spark, subject), [equal]),
     }
 
 
@@ -178,27 +187,13 @@ def _of_counts() -> list[Any]:
     ]
 
 
-def _sentence(result: Any) -> str:
-    config = result.expectation_config
-    shown = {key: value for key, value in config.kwargs.items() if key.startswith(("column", "row_condition"))}
-    unexpected = result.result.get("unexpected_count")
-    if result.exception_info and (text := _exception(result.exception_info)):
-        return f"{config.type} {shown} could not be checked ({text})"
-    return f"{config.type} {shown} does not hold for {unexpected} rows"
-
-
-def _exception(info: Mapping[str, Any]) -> str:
-    found = [info] if "exception_message" in info else [each for each in info.values() if isinstance(each, dict)]
-    return "; ".join(str(each.get("exception_message")) for each in found if each.get("raised_exception"))[:200]
-
-
 def _page(run_id: str, results: Mapping[str, Any], failures: Sequence[str]) -> str:
     rows = "".join(
         f"<tr><td>{name}</td><td>{escape(_what(each))}</td><td>{'held' if each.success else 'FAILED'}</td></tr>"
         for name, result in results.items()
         for each in result.results
     )
-    # failures name columns and conditions of this file only, never values
+    # failures name days, places on the log and values of columns, none of which is about a person
     listed = "".join(f"<li>{escape(text)}</li>" for text in failures)
     return (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>Gate of run {run_id}</title>"

@@ -66,14 +66,13 @@ def sums(spark: SparkSession, subject: Subject) -> DataFrame:
     All tables are sums over the events, so what each gained is the sum over what the events gained.
     """
     counted, billable = "int(verdict = 'counted')", "int(billability <=> 'billable')"
-    hour = _Sum("tally of partition and hour", ("partition", "event_hour"))
-    rejected = _Sum("rejected events")
-    of_partition = _Sum("tally of partition", ("partition",))
-    day_views, day_billable = _Sum("views of day", ("event_day",)), _Sum("billable views of day", ("event_day",))
-    detail_views = _Sum("detailed views of day", ("event_day",))
-    detail_billable = _Sum("detailed billable views of day", ("event_day",))
-    viewers = _Sum("viewers of partition", ("partition",))
-    total_views, total_billable = _Sum("totals"), _Sum("billable totals")
+    hour = _Sum("tally: events", ("partition", "event_hour"))
+    rejected = _Sum("rejected_events: rows")
+    of_partition = _Sum("tally: events of all hours", ("partition",))
+    day_views, day_billable = _day_sums("views_by_video_day")
+    detail_views, detail_billable = _day_sums("views_by_detail")
+    viewers = _Sum("viewers: rows", ("partition",))
+    total_views, total_billable = _Sum("views_by_video: views"), _Sum("views_by_video: billable views")
     of_events = [
         hour.expected("1"),
         day_views.expected(counted),
@@ -122,8 +121,8 @@ def _of_removed(spark: SparkSession, removals: Removals, viewers: "_Sum", reject
 
 def _monotony(spark: SparkSession, subject: Subject) -> DataFrame:
     """Return the same for numbers that never decrease: the smaller of now and before must be the one before."""
-    received = [_Sum(f"received by {key}", (key,)) for key in ("partition", "event_day")]
-    reach = _Sum("offset_end of", ("partition",))
+    received = [_Sum("tally: events received until now", (key,)) for key in ("partition", "event_day")]
+    reach = _Sum("cut: offset_end", ("partition",))
     parts = [
         _parts(_rows(spark, enumerate(subject.offsets.ends)), reach.found("number")),
         _parts(_rows(spark, enumerate(subject.former_offsets.ends)), reach.expected("number")),
@@ -165,16 +164,24 @@ class _Part(NamedTuple):
     expected: str = "0"
 
 
+def _day_sums(table: str) -> tuple[_Sum, _Sum]:
+    return _Sum(f"{table}: views", ("event_day",)), _Sum(f"{table}: billable views", ("event_day",))
+
+
+def _named(key: str) -> str:
+    return f"concat('{key} ', {key})"
+
+
 def _distinct(rows: DataFrame, what: str, *keys: str) -> DataFrame:
     """Expect each key on exactly one row."""
     counted = rows.select(*keys).groupBy(*keys).agg(F.count("*").alias("row_count"))
-    return _parts(counted, _Part(f"distinct {what}", found="row_count", expected="1"))
+    return _parts(counted, _Part(f"{what}: rows, each key once", found="row_count", expected="1"))
 
 
 def _parts(rows: DataFrame, *parts: _Part) -> DataFrame:
     """Return `(what, left, right)` for each row and part; the rows are read once."""
     shares = ", ".join(
-        f"struct(concat_ws(' ', {', '.join([repr(each.what), *each.keys])}) AS what, "
+        f"struct(concat_ws(', ', {', '.join([repr(each.what), *map(_named, each.keys)])}) AS what, "
         f"cast({each.found} AS bigint) AS left, cast({each.expected} AS bigint) AS right)"
         for each in parts
     )

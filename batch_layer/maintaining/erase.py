@@ -104,9 +104,9 @@ def erase_once(ports: ErasurePorts, order: RemovalOrder) -> ErasureResult:
             begun.end_crashed(versions)
         result = _steps(ports, stages, begun.run_id, current, order)
     except (BatchError, UnavailableError) as error:
-        versions.end(begun.run_id, "failed", {"error": str(error), "stage_seconds": stages.seconds})
+        versions.end(begun.run_id, "failed", {"error": str(error), "stage_seconds": stages.in_order()})
         raise
-    versions.end(begun.run_id, "done", {"stage_seconds": stages.seconds})
+    versions.end(begun.run_id, "done", {"stage_seconds": stages.in_order()})
     return result
 
 

@@ -89,7 +89,7 @@ def maintain_once(ports: MaintenancePorts) -> MaintenanceResult:
         detail = _detail(result, stages)
         result = _with_compaction(result, compact(ports.compaction, stages, run_id, base=current, detail=detail), ports)
     except (BatchError, UnavailableError) as error:
-        ports.versions.end(run_id, "failed", {"error": str(error), "stage_seconds": stages.seconds})
+        ports.versions.end(run_id, "failed", {"error": str(error), "stage_seconds": stages.in_order()})
         raise
     ports.versions.end(run_id, "done", _detail(result, stages))
     ports.metrics.record(
@@ -106,7 +106,7 @@ def _detail(result: MaintenanceResult, stages: Stages) -> dict[str, object]:
         "removed_files": result.removed_file_count,
         "orphans": result.orphan_count,
         "rolled_up": result.rolled_up_count,
-        "stage_seconds": dict(stages.seconds),
+        "stage_seconds": stages.in_order(),
     }
 
 

@@ -42,7 +42,7 @@ def publish(ports: RunPorts, stages: Stages, judged: JudgedSoFar) -> RunResult:
             "judged_days": judged.touched_days,
             "reasons_to_review": judged.reasons_to_review,
             "report": judged.report,
-            "stage_seconds": stages.seconds,
+            "stage_seconds": stages.in_order(),
             "verdicts": verdicts,
             "notes": list(notes),
         }

@@ -37,7 +37,7 @@ def rebuild_once(ports: RunPorts) -> RunResult:
         if differences:
             raise DifferenceError(f"a rebuild of version {version.version} differs: {differences[0]}")
     except (BatchError, UnavailableError) as error:
-        ports.versions.end(run_id, "failed", {"error": str(error), "stage_seconds": stages.seconds})
+        ports.versions.end(run_id, "failed", {"error": str(error), "stage_seconds": stages.in_order()})
         raise
-    ports.versions.end(run_id, "nothing_new", {"equals_version": version.version, "stage_seconds": stages.seconds})
+    ports.versions.end(run_id, "nothing_new", {"equals_version": version.version, "stage_seconds": stages.in_order()})
     return RunResult(run_id, "equal", version.version, row_counts=version.row_counts, stage_seconds=stages.seconds)

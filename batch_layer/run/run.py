@@ -239,6 +239,6 @@ def _note_of(found: Reconciliation | None) -> str:
 def _ended(ports: RunPorts, run_id: str, state: str, stages: Stages, detail: Mapping[str, Any]) -> None:
     ports.metrics.record(state, {}, stages.seconds)
     try:
-        ports.versions.end(run_id, state, {**detail, "stage_seconds": stages.seconds})
+        ports.versions.end(run_id, state, {**detail, "stage_seconds": stages.in_order()})
     except UnavailableError:
         ports.progress("journal", "PostgreSQL does not answer; the next run marks this one as failed")

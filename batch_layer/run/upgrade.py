@@ -54,5 +54,5 @@ def upgrade_once(ports: RunPorts) -> RunResult:
             return publish(ports, stages, judged)
     except (BatchError, UnavailableError) as error:
         state = "gate_failed" if isinstance(error, GateFailedError) else "failed"
-        ports.versions.end(run_id, state, {"error": str(error), "stage_seconds": stages.seconds})
+        ports.versions.end(run_id, state, {"error": str(error), "stage_seconds": stages.in_order()})
         raise

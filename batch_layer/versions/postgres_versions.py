@@ -77,6 +77,11 @@ class PostgresVersionStore:
         """Return the newest versions, newest first."""
         return [_version(row) for row in self._rows(f"{_SELECT} ORDER BY version DESC LIMIT %s", count)]
 
+    def runs(self, count: int) -> list[RunEntry]:
+        """Return the newest runs, newest first."""
+        query = "SELECT run_id, kind, state, version, started_at, ended_at, detail FROM published.runs"
+        return [RunEntry(*row) for row in self._rows(f"{query} ORDER BY started_at DESC LIMIT %s", count)]
+
     def begin(self, entry: RunEntry) -> None:
         """See the port."""
         self._write(

@@ -23,8 +23,11 @@ LISTENS = re.compile(r"(?:127\.0\.0\.1:|^)(\d{4,5})(?:/\w*)?$")
 FREE_GIB_WARN, FREE_GIB_BAD = 5.0, 1.0
 
 
-def machine_rows(home: Path, environ: Mapping[str, str], *, running: Mapping[str, str]) -> list[CheckRow]:
-    """Return every check that needs no server. `running`: the settings of the running stack, empty without one."""
+def machine_rows(home: Path, environ: Mapping[str, str], *, running: Mapping[str, str], stack: str) -> list[CheckRow]:
+    """Return every check that needs no server.
+
+    `running`: the settings of the running stack, empty without one. `stack`: its name.
+    """
     return [
         python_row(),
         crc32c_row(),
@@ -34,7 +37,7 @@ def machine_rows(home: Path, environ: Mapping[str, str], *, running: Mapping[str
         postgres_row(),
         *(jars_row(home, profile) for profile in JAR_NAMED),
         disk_row(home),
-        *ports_rows(environ, running=running),
+        *ports_rows(environ, running=running, stack=stack),
     ]
 
 
@@ -92,11 +95,11 @@ def disk_row(home: Path) -> CheckRow:
     return warn("disk", text, remedy) if free < FREE_GIB_WARN else ok("disk", text)
 
 
-def ports_rows(environ: Mapping[str, str], *, running: Mapping[str, str]) -> list[CheckRow]:
+def ports_rows(environ: Mapping[str, str], *, running: Mapping[str, str], stack: str = "local") -> list[CheckRow]:
     """Check the ports: the running stack's, or if none runs, whether `up` could listen on its own."""
     if running:
         known = {int(found[1]) for value in running.values() if (found := LISTENS.search(value))}
-        return [ok("ports", f"the running stack has {', '.join(map(str, sorted(known)))}")]
+        return [ok("ports", f"the running stack {stack} has {', '.join(map(str, sorted(known)))}")]
     try:
         ports = fixed_ports(environ).by_name()
     except CommandError as error:

@@ -33,16 +33,23 @@ Check = Callable[[Mapping[str, str]], list[CheckRow]]
 
 
 def server_rows(environ: Mapping[str, str]) -> list[CheckRow]:
-    """Return every check of a server; an unreachable one makes only its own row bad."""
-    checks: dict[str, Check] = {
-        "kafka": kafka_rows,
-        "kafka clock": broker_clock_rows,
-        "kafka log": log_rows,
-        "redis": redis_rows,
-        "postgres": postgres_rows,
-        "hdfs": hdfs_rows,
-        "sql": sql_rows,
-    }
+    """Return every check of a server."""
+    return rows_of(
+        {
+            "kafka": kafka_rows,
+            "kafka clock": broker_clock_rows,
+            "kafka log": log_rows,
+            "redis": redis_rows,
+            "postgres": postgres_rows,
+            "hdfs": hdfs_rows,
+            "sql": sql_rows,
+        },
+        environ,
+    )
+
+
+def rows_of(checks: Mapping[str, Check], environ: Mapping[str, str]) -> list[CheckRow]:
+    """Return the rows of checks by their subjects; a server that does not answer makes only its own row bad."""
     rows: list[CheckRow] = []
     for subject, check in checks.items():
         try:

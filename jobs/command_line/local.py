@@ -10,6 +10,7 @@ from jobs.command_line.values import Duration, Name, OneOf
 DOCS_PORT = 17090
 DEFAULT_PROCESSES = "collector,speed,api"
 ACTOR_CHARACTERS_MAX = 200
+LINES_MAX = 100_000
 EVENTS_LEAST, EVENTS_MOST = 20_000, 5_000_000
 
 DEMO = Command(
@@ -92,6 +93,16 @@ RUN = CommandGroup(
         ),
     ),
 )
+PART = click.Argument(["name"], metavar="NAME", help="a part of the stack, as `status` shows it")
+LOGS = Command(
+    "logs",
+    "jobs.commands.logs:run",
+    OVERVIEW["logs"],
+    PART,
+    number("--lines", "how many", 50, most=LINES_MAX),
+    flag("--follow", "then print each new line, until Ctrl-C"),
+)
+RESTART = Command("restart", "jobs.commands.restart:run", OVERVIEW["restart"], PART)
 COMPLETION = Command(
     "completion",
     "jobs.commands.completion:run",
@@ -107,6 +118,8 @@ COMMANDS = (
     UP,
     Command("down", "jobs.commands.down:run", OVERVIEW["down"]),
     Command("status", "jobs.commands.status:run", OVERVIEW["status"], JSON),
+    LOGS,
+    RESTART,
     Command("doctor", "jobs.commands.doctor:run", OVERVIEW["doctor"], JSON),
     TOPICS,
     MIGRATE,

@@ -8,6 +8,8 @@ OVERVIEW = {
     "up": "start the local stack and leave it running",
     "down": "stop the local stack",
     "status": "show which parts of the local stack are running",
+    "logs": "show the end of a part's log",
+    "restart": "end one part of the local stack, and wait until it works again",
     "doctor": "check everything the pipeline needs and show how to fix it",
     "topics": "create or check the Kafka topics",
     "migrate": "bring the PostgreSQL schema up to date",
@@ -38,6 +40,6 @@ def overview() -> str:
     width = max(map(len, OVERVIEW)) + 2
     lines = [f"  {name:<{width}}{text}" for name, text in OVERVIEW.items()]
     usage = "usage: ./viewledger COMMAND [flags]     ./viewledger COMMAND --help shows a command's flags"
-    return "\n".join(
-        ["viewledger counts video views so exactly that people are paid from the count.", "", usage, "", *lines]
-    )
+    release = "       ./viewledger --version shows which release this is"
+    purpose = "viewledger counts video views so exactly that people are paid from the count."
+    return "\n".join([purpose, "", usage, release, "", *lines])

@@ -68,6 +68,13 @@ BATCH = CommandGroup(
         JSON,
     ),
     Command(
+        "runs",
+        "jobs.commands.batch_runs:run",
+        "list the newest runs with their outcome, the seconds of each stage, and why one failed",
+        number("--limit", "how many", 10, most=10_000),
+        JSON,
+    ),
+    Command(
         "versions",
         "jobs.commands.batch:show_versions",
         "list the newest published versions",

@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 from jobs.checkup.checks import CheckRow, CheckVerdict, bad, ok, warn
 from jobs.checkup.machine import machine_rows
+from jobs.checkup.pipeline import pipeline_rows
 from jobs.checkup.servers import server_rows
 from jobs.checkup.settings import setting_rows
 from jobs.errors import CommandError
@@ -36,10 +37,10 @@ def run(*, as_json: bool) -> ExitCode:
     home, environ = state_home(), environment()
     folder = folder_in_use()
     running = read_environment(folder) if is_running(folder) else {}
-    rows = machine_rows(home, environ, running=running) + setting_rows(own_environment(), running)
+    rows = machine_rows(home, environ, running=running, stack=folder.name) + setting_rows(own_environment(), running)
     rows += key_rows(environ)
     if KAFKA_BOOTSTRAP.is_set(environ):
-        rows += server_rows(environ)
+        rows += server_rows(environ) + pipeline_rows(environ)
     else:
         rows.append(warn("servers", "the local stack is down, so none was checked", "run ./viewledger up"))
     print(json.dumps([asdict(row) for row in rows], indent=1) if as_json else table(rows, colour=wants_colour()))

@@ -26,12 +26,13 @@ def status(folder: Path) -> dict[str, Any]:
     """Return the supervisor's report with `up` (every part is up) and a state that is true even if it died."""
     report: dict[str, Any] = read_report(folder) if is_running(folder) else {"state": "not running", "children": {}}
     children = report["children"].values()
+    report["stack"] = folder.name
     return report | {"up": report["state"] == "ready" and all(child["state"] in GOOD for child in children)}
 
 
 def table(answer: dict[str, Any], now: float) -> str:
     """Return the report for people; `now` in seconds since the epoch."""
-    lines = [f"local stack: {answer['state']}"]
+    lines = [f"stack {answer['stack']}: {answer['state']}"]
     if answer.get("error"):
         lines.append(str(answer["error"]))
     if answer["children"]:

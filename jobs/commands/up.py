@@ -8,7 +8,7 @@ from jobs.local_stack.ports import fixed_ports
 from jobs.local_stack.servers import OPTIONAL_PROCESSES, PROCESSES, SERVERS
 from jobs.local_stack.stack import LocalStack
 from jobs.settings import environment
-from jobs.settings.stack_in_use import is_running
+from jobs.settings.stack_in_use import is_running, refuse_second_stack
 from jobs.settings.state_home import state_home
 
 
@@ -18,6 +18,7 @@ def run(*, servers_only: bool, processes: str) -> ExitCode:
     if is_running(folder):
         print("the local stack is running already; ./viewledger status shows it", file=sys.stderr)
         return ExitCode.OK
+    refuse_second_stack(folder)
     wanted = [] if servers_only else [name for name in processes.split(",") if name]
     known = (*PROCESSES, *OPTIONAL_PROCESSES)
     if unknown := [name for name in wanted if name not in known]:

@@ -15,6 +15,7 @@ from jobs.demo.steps import Demo
 from jobs.demo.traffic import Traffic, make_traffic
 from jobs.exit_codes import ExitCode
 from jobs.local_stack.stack import LocalStack
+from jobs.settings.stack_in_use import refuse_second_stack
 from jobs.settings.state_home import state_home
 
 PROCESSES = ("collector", "speed", "api")
@@ -28,6 +29,8 @@ def run(*, events: int, seed: int, keep: bool, as_json: bool) -> ExitCode:
         print(f"demo {time.monotonic() - started:6.1f} s  {text}", file=sys.stderr, flush=True)
 
     folder = state_home() / "demo"
+    if keep:
+        refuse_second_stack(folder)
     earlier = LocalStack.attach(folder)
     if earlier is not None:
         tell("stopping the stack that an earlier demo --keep left running")

@@ -126,6 +126,20 @@ class LocalStack:
             time.sleep(POLL_SECONDS)
         raise CommandError(f"{name} was not ready within {within_seconds:.0f} s", ExitCode.UNAVAILABLE)
 
+    def restart(self, name: str) -> int:
+        """End a child, kill it if it does not end in its time, and return its new process id once it is ready.
+
+        A process that hangs, or was stopped by a signal, heeds no other signal than the one that kills it.
+        """
+        child = self.report()["children"][name]
+        ended = self.kill(name, child["stop_signal"])
+        deadline = time.monotonic() + child["stop_within_seconds"]
+        while self.pid(name) == ended and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+        if self.pid(name) == ended:
+            self.kill(name)
+        return self.wait_ready(name, not_pid=ended)
+
     def stop(self, within_seconds: float = STOP_SECONDS) -> None:
         """Stop every child in order and wait for it; after the time, kill the supervisor and all its children."""
         pid = self.supervisor.pid if self.supervisor is not None else self.report().get("supervisor_pid")

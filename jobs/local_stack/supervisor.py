@@ -174,6 +174,8 @@ class Supervisor:
                 "started_at": child.started_at or None,
                 "restarts": child.restarts,
                 "last_exit": child.last_exit,
+                "stop_signal": int(child.unit.stop_signal),
+                "stop_within_seconds": child.unit.stop_within_seconds,
             }
             for name, child in self.children.items()
         }

@@ -3,6 +3,8 @@
 import fcntl
 from pathlib import Path
 
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
 from jobs.settings.state_home import state_home
 
 
@@ -35,3 +37,14 @@ def folder_in_use() -> Path:
     """Return the folder of the stack that commands use: the one of `up`, or else the one of `demo --keep`."""
     folders = [state_home() / name for name in STACKS]
     return next((folder for folder in folders if is_running(folder)), folders[0])
+
+
+def refuse_second_stack(folder: Path) -> None:
+    """Raise CommandError if another stack is left running: commands could not know which one is meant."""
+    other = folder_in_use()
+    if other != folder and is_running(other):
+        raise CommandError(
+            f"stack {other.name} is running already, and commands use one stack at a time; ./viewledger status shows "
+            "it, ./viewledger down stops it, and VIEWLEDGER_HOME names a folder for another one",
+            ExitCode.REFUSED,
+        )

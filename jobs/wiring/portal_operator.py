@@ -6,6 +6,7 @@ from dataclasses import replace
 from ingestion.contract.dead_letter import DeadLetter
 from ingestion.contract.printable import escaped
 from jobs.checkup.checks import CheckVerdict
+from jobs.checkup.pipeline import pipeline_rows
 from jobs.checkup.servers import server_rows
 from jobs.wiring.dead_letters import open_replay
 from serving_layer.portal.ports import RefusedActionError
@@ -63,5 +64,5 @@ class OperatorServices:
             PartHealth(
                 row.subject, row.verdict is not CheckVerdict.BAD, " → ".join(filter(None, (row.found, row.remedy)))
             )
-            for row in server_rows(self._environ)
+            for row in server_rows(self._environ) + pipeline_rows(self._environ)
         ]

@@ -1,9 +1,10 @@
 """Batch runs, versions and comparisons, from PostgreSQL."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
+from ingestion.contract.day_ranges import day_ranges
 from serving_layer.access.postgres_reads import PostgresReads
 from serving_layer.portal.records import ReconciliationRow, RunRow, VersionRow
 
@@ -28,11 +29,11 @@ class PostgresOperations:
 
     def runs(self) -> Sequence[RunRow]:
         """Return the newest runs."""
-        return [RunRow(*row) for row in self._reads.query(f"{_RUNS} ORDER BY started_at DESC LIMIT %s", (ROWS_MAX,))]
+        return [_run(row) for row in self._reads.query(f"{_RUNS} ORDER BY started_at DESC LIMIT %s", (ROWS_MAX,))]
 
     def run(self, run_id: str) -> RunRow | None:
         """Return one run."""
-        return next((RunRow(*row) for row in self._reads.query(f"{_RUNS} WHERE run_id = %s", (run_id,))), None)
+        return next((_run(row) for row in self._reads.query(f"{_RUNS} WHERE run_id = %s", (run_id,))), None)
 
     def versions(self) -> Sequence[VersionRow]:
         """Return the newest versions."""
@@ -49,6 +50,16 @@ class PostgresOperations:
     def close(self) -> None:
         """Disconnect."""
         self._reads.close()
+
+
+def _run(row: tuple[Any, ...]) -> RunRow:
+    """Return a run; its stages keep their order, and its days are ranges."""
+    run_id, kind, state, version, started_at, ended_at, detail = row
+    if isinstance(stages := detail.get("stage_seconds"), list):
+        detail["stage_seconds"] = {stage: f"{seconds:,.1f} s" for stage, seconds in stages}
+    if days := detail.get("judged_days"):
+        detail["judged_days"] = day_ranges(map(date.fromisoformat, days))
+    return RunRow(run_id, kind, state, version, started_at, ended_at, detail)
 
 
 def _version(row: tuple[Any, ...]) -> VersionRow:

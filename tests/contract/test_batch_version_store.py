@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import psycopg2
 import pytest
@@ -163,6 +163,22 @@ def test_runs_that_never_ended_are_known_and_published_ones_stay_published(store
     store.end("run-1", "failed", {})
     assert store.runs_in("running") == []
     assert store.runs_in("failed") == ["lost"]
+
+
+def test_the_journal_lists_the_newest_runs_first_and_keeps_the_order_of_their_stages(postgres_url: str) -> None:
+    stages = [["record", 0.5], ["cut", 1.0], ["archive", 2.0]]
+    with (
+        own_database(postgres_url, with_versions=False) as url,
+        closing(PostgresVersionStore(url)) as store,
+    ):
+        for number in range(3):
+            store.begin(RunEntry(f"run-{number}", "incremental", "running", None, NOON + timedelta(hours=number), None))
+        store.end("run-2", "nothing_new", {"stage_seconds": stages})
+        newest, other = store.runs(2)
+    assert (newest.run_id, newest.state, newest.version) == ("run-2", "nothing_new", None)
+    assert newest.ended_at is not None
+    assert newest.detail["stage_seconds"] == stages
+    assert (other.run_id, other.state, other.ended_at) == ("run-1", "running", None)
 
 
 def test_only_one_connection_at_a_time_holds_the_lock(postgres_url: str) -> None:

@@ -58,7 +58,7 @@ def test_every_part_of_the_stack_answers_and_status_says_so(stack: LocalStack) -
     servers = {name for name, child in answer["children"].items() if child["state"] == "ready"}
     assert servers == {"kafka", "redis", "postgres", "namenode", "datanode"}
     lines = status.table(answer, time.time()).splitlines()
-    assert lines[0] == "local stack: ready"
+    assert lines[0] == f"stack {stack.folder.name}: ready"
     assert any(line.split()[:2] == ["redis", "ready"] for line in lines)
 
 
@@ -82,6 +82,19 @@ def test_a_server_that_is_killed_is_started_again_and_kept_what_it_acknowledged(
         assert stack.wait_ready("redis", not_pid=killed) != killed
         assert client.get("kept") == b"1"
         assert stack.report()["children"]["redis"]["restarts"] == 1
+
+
+@pytest.mark.parametrize("is_frozen", [False, True])
+def test_a_part_can_be_restarted_also_one_that_heeds_no_signal(folder: Path, is_frozen: bool) -> None:
+    with LocalStack.start(folder, servers=("redis",)) as stack:
+        before = stack.pid("redis")
+        assert before is not None
+        redis.Redis.from_url(stack.environment["VIEWLEDGER_REDIS_URL"]).set("kept", 1)
+        if is_frozen:
+            stack.kill("redis", signal.SIGSTOP)
+        assert stack.restart("redis") != before
+        assert redis.Redis.from_url(stack.environment["VIEWLEDGER_REDIS_URL"]).get("kept") == b"1"
+        assert not alive(before)
 
 
 def test_a_stack_that_is_stopped_and_started_again_has_its_rows_and_leaves_no_process(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -257,7 +258,13 @@ def test_the_gate_refuses_a_tampered_branch_and_nothing_of_it_is_published(spark
     report = tmp_path / entry.run_id
     assert json.loads((report / "gate.json").read_text())["success"] is False
     assert "FAILED" in (report / "index.html").read_text()
-    assert any("sums" in failure for failure in refusal.value.failures), refusal.value.failures
+    day = r"event_hour \d{4}-\d\d-\d\d \d\d:00:00"
+    found = [
+        re.fullmatch(rf"tally: events, partition \d+, {day}: (\d+) found, (\d+) expected", each)
+        for each in refusal.value.failures
+    ]
+    assert any(each and int(each[1]) > int(each[2]) for each in found), refusal.value.failures
+    assert "./viewledger rebuild batch" in str(refusal.value)
     branch = branch_of(entry.run_id)
     assert branch in {row.name for row in spark.table("ledger.views.tally.refs").collect()}, "kept to be looked at"
     # the next run begins from the published version again

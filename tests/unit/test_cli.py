@@ -1,3 +1,4 @@
+import re
 import sys
 import types
 from collections.abc import Callable
@@ -41,11 +42,16 @@ def test_help_lists_every_command(words: list[str], capsys: pytest.CaptureFixtur
     assert all(f"\n  {name} " in text for name in ROOT.commands)
 
 
+def test_the_release_is_known_without_set_up(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--version"]) == ExitCode.OK
+    assert re.fullmatch(r"viewledger \d+\.\d+\.\d+ \(Python 3\.\d+\.\d+\)\n", capsys.readouterr().out)
+
+
 @pytest.mark.parametrize(
     ("words", "answer"),
     [
         (["lunch"], "unknown command: 'lunch'; give one of its commands\n./viewledger --help"),
-        (["statsu"], "unknown command: 'statsu'; did you mean status?\n./viewledger --help"),
+        (["statuss"], "unknown command: 'statuss'; did you mean status?\n./viewledger --help"),
         (["probe", "--colour"], "unknown flag: --colour; leave it out\n./viewledger probe --help"),
         (["probe", "--sice", "3"], "unknown flag: --sice; did you mean --size?\n./viewledger probe --help"),
         (["probe", "-z"], "unknown flag: -z; leave it out\n./viewledger probe --help"),

@@ -1,0 +1,74 @@
+"""What the gate says about rows that break a rule: table, rule, how many, and where the first of them are."""
+
+from pathlib import Path
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from batch_layer.gate import gx_gate
+from batch_layer.gate.gx_gate_sentences import broken_rule
+
+
+def judged(
+    spark: SparkSession,
+    name: str,
+    rows: DataFrame,
+    expectations: list[object],
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    folder: Path,
+) -> tuple[str, ...]:
+    """The failures of a gate that checks these rows alone."""
+    monkeypatch.setattr(gx_gate, "_checks", lambda _spark, _subject: {name: (rows, expectations)})
+    return gx_gate.judge(spark, None, "run-1", folder).failures  # type: ignore[arg-type]
+
+
+def test_a_row_that_breaks_a_rule_is_named_by_table_day_partition_and_value(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns = "event_day string, partition int, offset bigint, country string, view_duration int"
+    rows = spark.createDataFrame(
+        [("2026-11-20", 3, 17, "DE", 5), ("2026-11-20", 3, 18, "Germany", 5), ("2026-11-21", 4, 2, "FR", -1)], columns
+    )
+    rules = [
+        gx_gate.gxe.ExpectColumnValuesToMatchRegex(column="country", regex="^[A-Z]{2}$"),
+        gx_gate.gxe.ExpectColumnValuesToBeBetween(column="view_duration", min_value=0, max_value=9),
+        gx_gate.gxe.ExpectColumnValuesToNotBeNull(column="event_day"),
+    ]
+    assert judged(spark, "events", rows, rules, monkeypatch, folder=tmp_path) == (
+        "events: country does not match ^[A-Z]{2}$ in 1 rows: "
+        "country Germany, event_day 2026-11-20, partition 3, offset 18",
+        "events: view_duration is not from 0 to 9 in 1 rows: "
+        "view_duration -1, event_day 2026-11-21, partition 4, offset 2",
+    )
+    assert "country Germany, event_day 2026-11-20" in (tmp_path / "index.html").read_text()
+
+
+def test_numbers_that_differ_are_named_with_both_values_and_the_rest_is_counted(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = spark.createDataFrame(
+        [(f"views_by_detail: views, event_day 2026-11-0{day}", 1200, 1200 + day) for day in range(6)],
+        "what string, found bigint, expected bigint",
+    )
+    rules = [gx_gate.gxe.ExpectColumnPairValuesToBeEqual(column_A="found", column_B="expected")]
+    assert judged(spark, gx_gate.SUMS, rows, rules, monkeypatch, folder=tmp_path) == (
+        "views_by_detail: views, event_day 2026-11-01: 1,200 found, 1,201 expected",
+        "views_by_detail: views, event_day 2026-11-02: 1,200 found, 1,202 expected",
+        "views_by_detail: views, event_day 2026-11-03: 1,200 found, 1,203 expected",
+        "2 more numbers differ",
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "words"),
+    [
+        ("expect_column_values_to_not_be_null", {"column": "verdict"}, "verdict is missing"),
+        ("expect_column_values_to_be_in_set", {"column": "of", "value_set": ["a", "b"]}, "of is none of a, b"),
+        ("expect_column_values_to_be_between", {"column": "views", "min_value": 1}, "views is below 1"),
+        ("expect_column_pair_values_a_to_be_greater_than_b", {"column_A": "a", "column_B": "b"}, "a is below b"),
+        ("expect_something_new", {"column": "a"}, "expect_something_new does not hold"),
+    ],
+)
+def test_every_rule_has_words(kind: str, values: dict[str, object], words: str) -> None:
+    assert broken_rule(kind, values) == words

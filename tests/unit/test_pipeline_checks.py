@@ -1,0 +1,49 @@
+"""How `doctor` judges the speed layer by what Kafka and Redis know of its partitions."""
+
+import pytest
+
+from jobs.checkup.checks import CheckVerdict
+from jobs.checkup.pipeline import PartitionProgress, speed_row
+
+CURRENT = PartitionProgress(0, 0, 0.4)
+
+
+def test_partitions_that_are_counted_are_well() -> None:
+    row = speed_row([CURRENT, PartitionProgress(1, 3, 1.0)])
+    assert (row.verdict, row.found) == (CheckVerdict.OK, "2 partitions are counted, 3 events behind the log")
+
+
+@pytest.mark.parametrize(
+    ("partition", "words"),
+    [
+        (
+            PartitionProgress(1, 30_000, 240.0),
+            "1 of 2 partitions are behind, by 30,000 events; partition 1 was counted ",
+        ),
+        (PartitionProgress(1, 5, 11.0), "partition 1 was counted completely 11 s ago"),
+        (PartitionProgress(1, 5, None), "partition 1 was counted completely at no time that is known"),
+        (PartitionProgress(1, None, None), "1 of 2 partitions are behind, by 0 events"),
+    ],
+)
+def test_a_partition_that_nobody_counts_is_bad_whatever_the_others_do(partition: PartitionProgress, words: str) -> None:
+    row = speed_row([CURRENT, partition])
+    assert row.verdict is CheckVerdict.BAD
+    assert words in row.found
+    assert "./viewledger restart speed" in row.remedy
+
+
+def test_the_partition_of_which_least_is_known_is_named() -> None:
+    found = speed_row([PartitionProgress(0, 1, 50.0), PartitionProgress(1, 1, 90.0)]).found
+    assert "partition 1 was counted completely 90 s ago" in found
+    found = speed_row([PartitionProgress(0, 1, None), PartitionProgress(1, 1, 90.0)]).found
+    assert "partition 0 was counted completely at no time" in found
+
+
+def test_a_repair_and_a_high_lag_that_shrinks_are_warnings() -> None:
+    assert speed_row([PartitionProgress(0, 7, None, repairing=True)]).verdict is CheckVerdict.WARN
+    assert speed_row([PartitionProgress(0, 20_000, 2.0)]).verdict is CheckVerdict.WARN
+
+
+def test_a_log_that_no_process_ever_counted_is_a_warning() -> None:
+    row = speed_row([PartitionProgress(number, None, None) for number in range(12)])
+    assert (row.verdict, row.found) == (CheckVerdict.WARN, "no partition is counted yet")

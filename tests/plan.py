@@ -18,6 +18,7 @@ SPARK = tuple(
         "sql_shares_hold",
         "expired_versions_in_sql",
         "reconcile_laws",
+        "gate_sentences",
         "staging_laws",
         "catalogue_facts_laws",
         "bundle_of_real_books",

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 
 import psycopg2
@@ -28,6 +29,14 @@ BATCH_OVERDUE_SECONDS = 2 * 3600
 UP = "./viewledger up starts one, and ./viewledger restart speed ends one that hangs"
 
 
+class PartitionState(StrEnum):
+    """Whether a partition is counted."""
+
+    COUNTED = "counted"
+    REPAIRING = "repairing"
+    BEHIND = "behind"
+
+
 @dataclass(frozen=True)
 class PartitionProgress:
     """How far the speed layer has counted one partition."""
@@ -44,6 +53,13 @@ class PartitionProgress:
         """Return whether everything that was on the log some seconds ago is counted."""
         return self.covered_ago_seconds is not None and self.covered_ago_seconds <= STALE_SECONDS
 
+    @property
+    def state(self) -> PartitionState:
+        """Return the state in one word."""
+        if self.is_current:
+            return PartitionState.COUNTED
+        return PartitionState.REPAIRING if self.repairing else PartitionState.BEHIND
+
 
 def pipeline_rows(environ: Mapping[str, str]) -> list[CheckRow]:
     """Return every check of the work itself."""
@@ -59,7 +75,7 @@ def collector_rows(environ: Mapping[str, str]) -> list[CheckRow]:
         found = f"none listens on port {port} of this machine"
         return [warn("collector", found, "./viewledger up starts one; on other machines ask its /readyz there")]
     if not http_is_ready(port):
-        remedy = "./viewledger logs collector says why; ./viewledger restart collector ends one that hangs"
+        remedy = "./viewledger logs collector shows why; ./viewledger restart collector ends one that hangs"
         return [bad("collector", f"port {port} is open, and /readyz does not answer 200 within two seconds", remedy)]
     return [ok("collector", f"takes events on port {port}")]
 
@@ -118,7 +134,7 @@ def speed_row(partitions: Sequence[PartitionProgress]) -> CheckRow:
     )
     if any(each.repairing for each in late):
         return warn("speed", f"{found}; a repair is at work", "wait until it has caught up")
-    return bad("speed", found, f"./viewledger logs speed says what it does; {UP}")
+    return bad("speed", found, f"./viewledger logs speed shows what it does; {UP}")
 
 
 def batch_rows(environ: Mapping[str, str]) -> list[CheckRow]:

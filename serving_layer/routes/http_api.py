@@ -19,6 +19,7 @@ from serving_layer.access.http_access import Guard, GuardedRoute, problem_docume
 from serving_layer.counts.counts_reader import CountsReader
 from serving_layer.counts.prometheus_api import ApiMetrics
 from serving_layer.problems.problems import problem, refused
+from serving_layer.routes.http_badge import badge_routes
 from serving_layer.routes.http_channels import channel_routes
 from serving_layer.routes.http_counts import counts_routes
 from serving_layer.routes.http_described import document, only_problems_of
@@ -65,6 +66,7 @@ def counts_app(api: Api) -> FastAPI:
     app.router.routes += [
         # An id may hold a slash, to be told that it must not; the ends of the paths tell them apart. The hot first.
         *counts_routes(api.guard, api.reader, api.metrics, api.history),
+        *badge_routes(api.guard, api.reader, api.metrics, api.history),
         *history_routes(api.guard, api.history),
         *live_routes(api.guard, api.reader, api.history, api.live),
         *channel_routes(api.guard, api.history, api.reader, api.metrics, api.live),

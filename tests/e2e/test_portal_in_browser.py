@@ -133,7 +133,7 @@ def test_a_creator_goes_from_signing_in_to_the_download(page: Page) -> None:
 
 def test_an_operator_looks_at_everything_and_sends_a_message_again(page: Page) -> None:
     sign_in(page, "olga")
-    expect(page.get_by_role("row", name="Kafka")).to_contain_text("does not answer")
+    expect(page.get_by_role("row", name="Kafka")).to_contain_text("no broker answers")
     looked_at(page, "health", "Health")
     page.get_by_role("link", name="Runs").click()
     looked_at(page, "runs", "Batch runs")

@@ -1,4 +1,4 @@
-"""What the gate says about rows that break a rule: table, rule, how many, and where the first of them are."""
+"""What the gate reports about rows that break a rule: table, rule, how many, and where the first of them are."""
 
 from pathlib import Path
 
@@ -37,11 +37,11 @@ def test_a_row_that_breaks_a_rule_is_named_by_table_day_partition_and_value(
     ]
     assert judged(spark, "events", rows, rules, monkeypatch, folder=tmp_path) == (
         "events: country does not match ^[A-Z]{2}$ in 1 rows: "
-        "country Germany, event_day 2026-11-20, partition 3, offset 18",
+        "event_day 2026-11-20, partition 3, offset 18, country Germany",
         "events: view_duration is not from 0 to 9 in 1 rows: "
-        "view_duration -1, event_day 2026-11-21, partition 4, offset 2",
+        "event_day 2026-11-21, partition 4, offset 2, view_duration -1",
     )
-    assert "country Germany, event_day 2026-11-20" in (tmp_path / "index.html").read_text()
+    assert "event_day 2026-11-20, partition 3, offset 18, country Germany" in (tmp_path / "index.html").read_text()
 
 
 def test_numbers_that_differ_are_named_with_both_values_and_the_rest_is_counted(

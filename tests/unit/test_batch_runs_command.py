@@ -32,7 +32,7 @@ def test_a_run_shows_its_stages_in_order_and_its_days_as_ranges() -> None:
     ]
 
 
-def test_a_refused_run_says_why_and_where_the_report_is() -> None:
+def test_a_refused_run_shows_why_and_where_the_report_is() -> None:
     detail = {"failures": ["sums: too few"], "report": "/reports/run-8/index.html"}
     refused = replace(RUN, state="gate_failed", version=None, detail=detail)
     assert list(lines_of(refused))[1:] == ["    sums: too few", "    /reports/run-8/index.html"]

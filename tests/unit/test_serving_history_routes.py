@@ -439,6 +439,7 @@ COUNTS = {"owner": 200, "other creator": 200, "finance": 200, "auditor": 200, "o
 CHANNEL = {**COUNTS, "other creator": 404, "operator": 403, "anonymous": 401}
 EXPECTED = {
     ("GET", "/v1/videos/{video_id:path}/views"): ("/v1/videos/-a/views", COUNTS),
+    ("GET", "/v1/videos/{video_id:path}/badge.svg"): ("/v1/videos/-a/badge.svg", COUNTS),
     ("GET", "/videos/{video_id:path}/views"): ("/videos/-a/views", COUNTS),
     ("POST", "/v1/views:lookup"): ("/v1/views:lookup", COUNTS),
     ("GET", "/v1/videos/{video_id:path}/views/series"): (f"/v1/videos/-a/views/series?{DAY}", COUNTS),

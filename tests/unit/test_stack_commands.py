@@ -90,7 +90,7 @@ def test_no_second_stack_is_started_beside_the_one_that_commands_use(
     assert not (demo_is_up.parent / "local").exists()
 
 
-def test_a_demo_that_stays_is_no_second_stack_either(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_demo_that_stays_is_refused_beside_another_stack(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (home / "local").mkdir()
     with (home / "local" / "supervisor.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -42,6 +42,7 @@ from batch_layer.lake.spark_session import open_session
 from batch_layer.lake.spark_settings import SparkSettings, folder_catalog, jdbc_catalog
 from batch_layer.lake.tables import RAW_EVENTS
 from ingestion.contract.attesting_keys import AttestingKeys
+from ingestion.contract.brokers import Brokers
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.traits import TraitsKey
@@ -122,11 +123,11 @@ def bench_archive(chosen: argparse.Namespace, folder: Path) -> None:
                 TOPIC, value(rng, UUID(bytes=rng.randbytes(16), version=4)), partition=index % PARTITION_COUNT
             )
         producer.flush()
-        log = KafkaLogEnds(bootstrap, TOPIC)
+        log = KafkaLogEnds(Brokers.at(bootstrap), TOPIC)
         start, end = OffsetVector.zero(TOPIC, PARTITION_COUNT), OffsetVector(TOPIC, log.highwaters())
         warehouse = f"{stack.environment['VIEWLEDGER_HDFS_URL']}/bench"
         with spark_on(chosen, jdbc_catalog(stack.environment["VIEWLEDGER_POSTGRES_URL"], warehouse)) as spark:
-            tables, source = IcebergTables(spark), KafkaSource(spark, bootstrap)
+            tables, source = IcebergTables(spark), KafkaSource(spark, Brokers.at(bootstrap))
             tables.create_missing()
             tables.open_branch("bench", {})
 

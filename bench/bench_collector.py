@@ -57,10 +57,11 @@ from kafka import KafkaProducer
 from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
+from ingestion.contract.brokers import Brokers
 from ingestion.kafka_producer import producer_settings
 from jobs.http.connections import ConnectionLimits
 from jobs.http.server import listening_socket, serve
-producer = KafkaProducer(**producer_settings([sys.argv[1]], 5000))
+producer = KafkaProducer(**producer_settings(Brokers.at(sys.argv[1]), 5000))
 videos = itertools.cycle([f"video-{number}".encode() for number in range(2_000)])
 async def healthz(request):
     return Response("ok")

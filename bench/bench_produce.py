@@ -19,11 +19,12 @@ from datetime import UTC, datetime
 from kafka import KafkaProducer
 from kafka.admin import KafkaAdminClient, NewTopic
 
+from ingestion.contract.brokers import Brokers
 from ingestion.file_feed import Feed, Line
 from ingestion.intake import AdmittedEvent
 from ingestion.kafka_producer import KafkaEventLog, producer_settings
 from jobs.settings import environment
-from jobs.settings.declared.servers import KAFKA_BOOTSTRAP
+from jobs.settings.brokers import read_brokers
 
 VALUE_BYTES = 512
 KEYS = 2_000
@@ -39,19 +40,19 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=200_000)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    bootstrap = KAFKA_BOOTSTRAP.read(environment())
+    brokers = read_brokers(environment())
     topic = f"bench-{secrets.token_hex(4)}"
-    admin = KafkaAdminClient(bootstrap_servers=list(bootstrap))
+    admin = KafkaAdminClient(**brokers.of_python())
     admin.create_topics([NewTopic(topic, 12, 1, topic_configs={"message.timestamp.type": "LogAppendTime"})])
     admin.wait_for_topics([topic], timeout_ms=10_000)
     try:
-        compare(bootstrap, topic, arguments.messages, arguments.rounds)
+        compare(brokers, topic, arguments.messages, arguments.rounds)
     finally:
         admin.delete_topics([topic])
         admin.close()
 
 
-def compare(bootstrap: tuple[str, ...], topic: str, count: int, rounds: int) -> None:
+def compare(brokers: Brokers, topic: str, count: int, rounds: int) -> None:
     """Measure the three ways in turns."""
     generator = random.Random(SEED)
     keys = [generator.randbytes(8).hex()[:11] for _ in range(KEYS)]
@@ -60,8 +61,8 @@ def compare(bootstrap: tuple[str, ...], topic: str, count: int, rounds: int) -> 
         for _ in range(count)
     ]
     lines = [Line(number + 1, event_json(generator, generator.choice(keys))) for number in range(count)]
-    bare = KafkaProducer(**producer_settings(bootstrap, DEADLINE_MS) | {"linger_ms": 5})
-    ours = KafkaEventLog.connect(bootstrap, topic, deadline_ms=DEADLINE_MS)
+    bare = KafkaProducer(**producer_settings(brokers, DEADLINE_MS) | {"linger_ms": 5})
+    ours = KafkaEventLog.connect(brokers, topic, deadline_ms=DEADLINE_MS)
     ways: dict[str, Callable[[], None]] = {
         "bare kafka-python": lambda: produce_bare(bare, topic, events),
         "ingestion's producer": lambda: produce_ours(ours, events),

@@ -19,6 +19,7 @@ from batch_layer.archive.kafka_log_ends import KafkaLogEnds
 from batch_layer.versions.ports import RunEntry, StagedCounts
 from batch_layer.versions.postgres_versions import PostgresVersionStore
 from bench.bench_speed import producing
+from ingestion.contract.brokers import Brokers
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.topics import TOPIC_VIDEO_VIEWS
 from ingestion.contract.version import PublishedVersion
@@ -62,7 +63,7 @@ def send(stack: LocalStack, count: int, seed: int) -> None:
 
 def publish(stack: LocalStack) -> None:
     """Publish a version that ends at the present end of the log."""
-    with closing(KafkaLogEnds(stack.environment["VIEWLEDGER_KAFKA_BOOTSTRAP"], TOPIC_VIDEO_VIEWS)) as log:
+    with closing(KafkaLogEnds(Brokers.at(stack.environment["VIEWLEDGER_KAFKA_BOOTSTRAP"]), TOPIC_VIDEO_VIEWS)) as log:
         ends, now = tuple(log.highwaters()), log.broker_time()
     version = PublishedVersion(
         version=1,

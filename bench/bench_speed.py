@@ -30,6 +30,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
 from prometheus_client import CollectorRegistry
 
+from ingestion.contract.brokers import Brokers
 from ingestion.contract.event import ViewEvent
 from jobs.local_stack.stack import LocalStack, temporary_folder
 from speed_layer.consume_loop import ConsumeLoop, LoopPorts
@@ -108,7 +109,7 @@ class Speed(NamedTuple):
 def bare_loop(settings: KafkaLogSettings, count: int) -> Speed:
     """Consume and decode `count` events."""
     consumer = KafkaConsumer(
-        bootstrap_servers=list(settings.bootstrap),
+        bootstrap_servers=list(settings.brokers.addresses),
         auto_offset_reset="earliest",
         enable_auto_commit=False,
         max_poll_records=settings.poll_records_max,
@@ -141,7 +142,7 @@ class Subject:
 
     def __init__(self, settings: KafkaLogSettings, redis_url: str) -> None:
         self.registry = CollectorRegistry()
-        self.dead_letters = KafkaDeadLetters(settings.bootstrap, source_topic=settings.topic, topic=settings.topic)
+        self.dead_letters = KafkaDeadLetters(settings.brokers, source_topic=settings.topic, topic=settings.topic)
         gc.freeze()  # as the process does
         self.loop = ConsumeLoop(
             LoopPorts(
@@ -211,7 +212,7 @@ class Bench:
         admin.create_topics([NewTopic(topic, PARTITION_COUNT, 1, topic_configs=configs)])
         admin.close()
         self.topics.append(topic)
-        return KafkaLogSettings(bootstrap=[self.bootstrap], topic=topic, group_id=topic)
+        return KafkaLogSettings(brokers=Brokers.at(self.bootstrap), topic=topic, group_id=topic)
 
     def clean(self) -> None:
         """Remove all counts; every measurement begins with an empty store."""
@@ -235,7 +236,7 @@ class Bench:
         for index in range(rounds):
             bare.append(bare_loop(settings, count))
             self.clean()
-            again = KafkaLogSettings(bootstrap=settings.bootstrap, topic=settings.topic, group_id=f"bench-{index}")
+            again = KafkaLogSettings(brokers=settings.brokers, topic=settings.topic, group_id=f"bench-{index}")
             subject = Subject(again, self.redis_url)
             speed.append(subject.run(count))
             subject.close()

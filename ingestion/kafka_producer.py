@@ -18,6 +18,7 @@ from kafka.partitioner.default import murmur2
 
 from ingestion.broker_clock import BrokerClock
 from ingestion.contract.backoff import Backoff
+from ingestion.contract.brokers import Brokers
 from ingestion.contract.unavailable import Part, UnavailableError
 from ingestion.intake import AdmittedEvent
 from ingestion.kafka_record_groups import RecordGroups, failure_of, supports
@@ -56,19 +57,19 @@ class KafkaEventLog:
         self._clock = BrokerClock(time.monotonic)
 
     @classmethod
-    def connect(cls, bootstrap: Sequence[str], topic: str, *, deadline_ms: int = 5_000) -> Self:
+    def connect(cls, brokers: Brokers, topic: str, *, deadline_ms: int = 5_000) -> Self:
         """Connect to a broker and look the topic up.
 
         Raises:
             UnavailableError: no broker answers within the deadline, or it does not know the topic.
         """
-        settings = producer_settings(bootstrap, deadline_ms)
+        settings = producer_settings(brokers, deadline_ms)
         try:
             return cls(lambda: KafkaProducer(**settings), topic)
         except _TopicUnknownError as error:
-            raise UnavailableError(Part.KAFKA, f"the broker at {', '.join(bootstrap)} has no topic {topic}") from error
+            raise UnavailableError(Part.KAFKA, f"the broker at {brokers} has no topic {topic}") from error
         except KafkaError as error:
-            raise UnavailableError(Part.KAFKA, f"no Kafka broker answers at {', '.join(bootstrap)}") from error
+            raise UnavailableError(Part.KAFKA, f"no Kafka broker answers at {brokers}") from error
 
     def append(self, events: Sequence[AdmittedEvent]) -> "Future[None]":
         """Append events; see `EventLog`. Never blocks on the network."""
@@ -232,10 +233,10 @@ class _Countdown:
             self._done.set_exception(UnavailableError(Part.KAFKA, str(failure)))
 
 
-def producer_settings(bootstrap: Sequence[str], deadline_ms: int) -> dict[str, Any]:
+def producer_settings(brokers: Brokers, deadline_ms: int) -> dict[str, Any]:
     """Return the settings of a producer that stores every event once per session and gives up after the deadline."""
     return {
-        "bootstrap_servers": list(bootstrap),
+        **brokers.of_python(),
         "acks": "all",
         "enable_idempotence": True,
         "allow_auto_create_topics": False,

@@ -1,6 +1,6 @@
 """Read dead letters, and send their messages again."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import CorruptRecordError, KafkaError, UnsupportedCodecError
 
+from ingestion.contract.brokers import Brokers
 from ingestion.contract.counting import judge_alone
 from ingestion.contract.dead_letter import DeadLetter
 from ingestion.contract.decoding import decode_view_event
@@ -30,8 +31,8 @@ class KafkaDeadLetterReplay:
     Connects for every call, which takes a few seconds at most. Raises UnavailableError when the broker does not answer.
     """
 
-    def __init__(self, bootstrap: Sequence[str], replays: Replays, *, source_topic: str, topic: str) -> None:
-        self._bootstrap = list(bootstrap)
+    def __init__(self, brokers: Brokers, replays: Replays, *, source_topic: str, topic: str) -> None:
+        self._brokers = brokers
         self._replays = replays
         self._source_topic = source_topic
         self._topic = topic
@@ -41,7 +42,7 @@ class KafkaDeadLetterReplay:
 
         Values that are not letters are skipped.
         """
-        with _answering(self._bootstrap) as consumer:
+        with _answering(self._brokers) as consumer:
             places = [TopicPartition(self._topic, each) for each in consumer.partitions_for_topic(self._topic) or ()]
             ends, starts = consumer.end_offsets(places), consumer.beginning_offsets(places)
             first = {place: max(starts[place], ends[place] - limit) for place in places}
@@ -71,7 +72,7 @@ class KafkaDeadLetterReplay:
 
     def _message(self, partition: int, offset: int) -> tuple[bytes | None, bytes]:
         place, base = TopicPartition(self._source_topic, partition), self._replays.log_base()
-        with _answering(self._bootstrap) as consumer:
+        with _answering(self._brokers) as consumer:
             if partition not in (consumer.partitions_for_topic(self._source_topic) or ()):
                 raise ReplayRefusedError(f"topic {self._source_topic} has no partition {partition}")
             start = consumer.beginning_offsets([place])[place] + base
@@ -89,7 +90,7 @@ class KafkaDeadLetterReplay:
     def _append(self, key: bytes | None, value: bytes) -> None:
         milliseconds = int(ANSWER_SECONDS * 1000)
         producer = KafkaProducer(
-            bootstrap_servers=self._bootstrap,
+            **self._brokers.of_python(),
             acks="all",
             max_block_ms=milliseconds,
             delivery_timeout_ms=milliseconds,
@@ -105,11 +106,11 @@ class KafkaDeadLetterReplay:
 
 
 @contextmanager
-def _answering(bootstrap: Sequence[str]) -> Iterator[Any]:
+def _answering(brokers: Brokers) -> Iterator[Any]:
     """Yield a consumer that assigns partitions itself and commits nothing; close it afterwards."""
     try:
         consumer = KafkaConsumer(
-            bootstrap_servers=list(bootstrap),
+            **brokers.of_python(),
             enable_auto_commit=False,
             auto_offset_reset="none",
             bootstrap_timeout_ms=int(ANSWER_SECONDS * 500),

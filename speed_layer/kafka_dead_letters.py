@@ -1,12 +1,13 @@
 """Write dead letters to Kafka, acknowledged by all in-sync replicas before their chunk is applied."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
+from ingestion.contract.brokers import Brokers
 from ingestion.contract.unavailable import Part, UnavailableError
 from speed_layer.chunk import Rejection
 from speed_layer.dead_letter import dead_letter
@@ -23,8 +24,8 @@ class KafkaDeadLetters:
     while the broker hung never sent again in a test.
     """
 
-    def __init__(self, bootstrap: Sequence[str], *, source_topic: str, topic: str) -> None:
-        self._bootstrap = list(bootstrap)
+    def __init__(self, brokers: Brokers, *, source_topic: str, topic: str) -> None:
+        self._brokers = brokers
         self._source_topic = source_topic
         self._topic = topic
         self._producer: Any = None
@@ -54,7 +55,7 @@ class KafkaDeadLetters:
     def _connect(self) -> Any:
         milliseconds = int(ACKNOWLEDGED_WITHIN_SECONDS * 1000)
         return KafkaProducer(
-            bootstrap_servers=self._bootstrap,
+            **self._brokers.of_python(),
             acks="all",
             enable_idempotence=False,  # letters may repeat, under the same key
             max_block_ms=milliseconds,

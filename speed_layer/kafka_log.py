@@ -16,6 +16,7 @@ from kafka.errors import (
     UnsupportedCodecError,
 )
 
+from ingestion.contract.brokers import Brokers
 from ingestion.contract.unavailable import Part, UnavailableError
 from speed_layer.chunk import LogRecord
 from speed_layer.errors import OffsetsGoneError, SpeedLayerError, TopicSettingsError, UnreadableLogError
@@ -30,7 +31,7 @@ LOG_APPEND_TIME = 1
 class KafkaLogSettings:
     """Settings of the consumer."""
 
-    bootstrap: Sequence[str]
+    brokers: Brokers
     topic: str
     group_id: str
     session_timeout_ms: int = 6_000
@@ -56,12 +57,12 @@ class KafkaLog:
         self._base = 0
         try:
             self._admin = KafkaAdminClient(
-                bootstrap_servers=list(settings.bootstrap),
+                **settings.brokers.of_python(),
                 bootstrap_timeout_ms=settings.answer_timeout_ms,
                 request_timeout_ms=settings.answer_timeout_ms,
             )
             self._consumer = KafkaConsumer(
-                bootstrap_servers=list(settings.bootstrap),
+                **settings.brokers.of_python(),
                 group_id=settings.group_id,
                 enable_auto_commit=False,
                 auto_offset_reset="none",

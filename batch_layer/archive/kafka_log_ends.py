@@ -9,6 +9,7 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import CorruptRecordError, KafkaError, UnsupportedCodecError
 
 from batch_layer.errors import UnreadableLogError
+from ingestion.contract.brokers import Brokers
 from ingestion.contract.topics import TOPIC_CLOCK
 from ingestion.contract.unavailable import Part, UnavailableError, one_line
 
@@ -19,18 +20,18 @@ class KafkaLogEnds:
     """Queries the broker; see the port `LogEnds`. One for each run: `close` it."""
 
     def __init__(
-        self, bootstrap: str, topic: str, *, clock_topic: str = TOPIC_CLOCK, timeout_seconds: float = 10
+        self, brokers: Brokers, topic: str, *, clock_topic: str = TOPIC_CLOCK, timeout_seconds: float = 10
     ) -> None:
-        self._bootstrap = bootstrap
+        self._brokers = brokers
         self._topic = topic
         self._clock_topic = clock_topic
         self._timeout_seconds = timeout_seconds
         self._timeout_ms = int(timeout_seconds * 1000)
         self.base = 0
         """Added to all of Kafka's offsets: where this generation of the log begins."""
-        with _translated(bootstrap):
+        with _translated(brokers):
             self._consumer = KafkaConsumer(
-                bootstrap_servers=bootstrap.split(","),
+                **brokers.of_python(),
                 enable_auto_commit=False,
                 auto_offset_reset="none",
                 isolation_level="read_uncommitted",  # as the speed layer reads; see there
@@ -47,9 +48,9 @@ class KafkaLogEnds:
 
     def log_id(self) -> str:
         """Return the id that Kafka gave the topic when it was created."""
-        with _translated(self._bootstrap):
+        with _translated(self._brokers):
             admin = KafkaAdminClient(
-                bootstrap_servers=self._bootstrap.split(","),
+                **self._brokers.of_python(),
                 request_timeout_ms=self._timeout_ms,
                 bootstrap_timeout_ms=self._timeout_ms,
             )
@@ -59,25 +60,25 @@ class KafkaLogEnds:
                 admin.close()
         if topic["error_code"]:
             raise UnavailableError(
-                Part.KAFKA, f"Kafka at {self._bootstrap} has no topic {self._topic}; ./viewledger topics create"
+                Part.KAFKA, f"Kafka at {self._brokers} has no topic {self._topic}; ./viewledger topics create"
             )
         return str(topic["topic_id"])
 
     def partition_count(self) -> int:
         """See the port."""
-        with _translated(self._bootstrap):
+        with _translated(self._brokers):
             partitions = self._consumer.partitions_for_topic(self._topic)
         if not partitions:
             raise UnavailableError(
-                Part.KAFKA, f"Kafka at {self._bootstrap} has no topic {self._topic}; ./viewledger topics create"
+                Part.KAFKA, f"Kafka at {self._brokers} has no topic {self._topic}; ./viewledger topics create"
             )
         return len(partitions)
 
     def broker_time(self) -> datetime:
         """See the port. Sends one record to the clock topic, which must stamp records itself (LogAppendTime)."""
-        with _translated(self._bootstrap):
+        with _translated(self._brokers):
             producer = KafkaProducer(
-                bootstrap_servers=self._bootstrap.split(","),
+                **self._brokers.of_python(),
                 acks="all",
                 request_timeout_ms=self._timeout_ms,
                 max_block_ms=self._timeout_ms,
@@ -92,13 +93,13 @@ class KafkaLogEnds:
 
     def beginnings(self) -> tuple[int, ...]:
         """See the port."""
-        with _translated(self._bootstrap):
+        with _translated(self._brokers):
             found = self._consumer.beginning_offsets(self._partitions(), timeout_ms=self._timeout_ms)
         return tuple(found[each] + self.base for each in self._partitions())
 
     def highwaters(self) -> tuple[int, ...]:
         """See the port."""
-        with _translated(self._bootstrap):
+        with _translated(self._brokers):
             found = self._consumer.end_offsets(self._partitions(), timeout_ms=self._timeout_ms)
         return tuple(found[each] + self.base for each in self._partitions())
 
@@ -108,7 +109,7 @@ class KafkaLogEnds:
             TopicPartition(self._topic, partition): max(0, offset - self.base) for partition, offset in offsets.items()
         }
         found: dict[int, datetime] = {}
-        with _translated(self._bootstrap):
+        with _translated(self._brokers):
             ends = self._consumer.end_offsets(list(wanted), timeout_ms=self._timeout_ms)
             self._consumer.assign(list(wanted))
             for partition, offset in wanted.items():
@@ -129,7 +130,7 @@ class KafkaLogEnds:
                 waiting -= over
                 if waiting and datetime.now(UTC) > give_up_at:
                     raise UnavailableError(
-                        Part.KAFKA, f"Kafka at {self._bootstrap} did not send a record in {self._timeout_seconds:g} s"
+                        Part.KAFKA, f"Kafka at {self._brokers} did not send a record in {self._timeout_seconds:g} s"
                     )
             self._consumer.unsubscribe()
         return found
@@ -143,11 +144,11 @@ def _instant(epoch_ms: int) -> datetime:
 
 
 @contextmanager
-def _translated(bootstrap: str) -> Iterator[None]:
+def _translated(brokers: Brokers) -> Iterator[None]:
     try:
         yield
     except (CorruptRecordError, UnsupportedCodecError) as error:
         raise UnreadableLogError(f"the log holds bytes that cannot be read ({error}); nothing was counted") from error
     except (KafkaError, OSError) as error:
         text = one_line(error)
-        raise UnavailableError(Part.KAFKA, f"Kafka at {bootstrap} does not answer ({text})") from error
+        raise UnavailableError(Part.KAFKA, f"Kafka at {brokers} does not answer ({text})") from error

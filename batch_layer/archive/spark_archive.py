@@ -14,6 +14,7 @@ from batch_layer.lake.iceberg_tables import branch_target
 from batch_layer.lake.spark_content_hash import observed
 from batch_layer.lake.spark_errors import STAMPED_BY_SENDERS
 from batch_layer.lake.tables import RAW_EVENTS
+from ingestion.contract.brokers import Brokers
 from ingestion.contract.offsets import OffsetRange, OffsetVector
 
 
@@ -27,17 +28,17 @@ class RecordSource(Protocol):
 class KafkaSource:
     """Reads offset ranges of the log with Spark's Kafka connector."""
 
-    def __init__(self, spark: SparkSession, bootstrap: str, base: int = 0) -> None:
+    def __init__(self, spark: SparkSession, brokers: Brokers, base: int = 0) -> None:
         """Read from Kafka; add `base`, the first offset of this generation of the log, to every offset."""
         self._spark = spark
-        self._bootstrap = bootstrap
+        self._brokers = brokers
         self._base = base
 
     def read(self, start: OffsetVector, end: OffsetVector) -> DataFrame:
         """Return the records in `[start, end)`; the read fails when the broker no longer has one of them."""
         return (
             self._spark.read.format("kafka")
-            .option("kafka.bootstrap.servers", self._bootstrap)
+            .options(**{f"kafka.{name}": value for name, value in self._brokers.of_java().items()})
             .option("subscribe", start.topic)
             .option("startingOffsets", _offsets_json(start, self._base))
             .option("endingOffsets", _offsets_json(end, self._base))

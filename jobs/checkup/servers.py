@@ -24,6 +24,7 @@ from jobs.local_stack.http_probe import http_get
 from jobs.local_stack.ports import is_open
 from jobs.local_stack.probes import hdfs_is_writable
 from jobs.settings import HdfsConnection, KafkaConnection, PostgresConnection, RedisConnection
+from jobs.settings.brokers import read_brokers
 from jobs.settings.declared.listening import ICEBERG_PORT
 from jobs.settings.declared.servers import NAMENODE_HTTP_PORT, TOPIC_VIDEO_VIEWS
 
@@ -74,12 +75,12 @@ def kafka_rows(environ: Mapping[str, str]) -> list[CheckRow]:
 def log_rows(environ: Mapping[str, str]) -> list[CheckRow]:
     """Check that the topic is the counted log, and holds everything that was counted."""
     topic = TOPIC_VIDEO_VIEWS.read(environ)
-    bootstrap = ",".join(KafkaConnection.from_environ(environ).bootstrap)
+    brokers = read_brokers(environ)
     url = PostgresConnection.from_environ(environ).url
     with (
         closing(PostgresLogGenerations(url, topic)) as generations,
         closing(PostgresVersionStore(url)) as versions,
-        closing(KafkaLogEnds(bootstrap, topic)) as log,
+        closing(KafkaLogEnds(brokers, topic)) as log,
     ):
         known, current, log_id = generations.newest(), versions.current(), log.log_id()
         log.base = known.base if known else 0
@@ -96,8 +97,8 @@ def log_rows(environ: Mapping[str, str]) -> list[CheckRow]:
 
 def broker_clock_rows(environ: Mapping[str, str]) -> list[CheckRow]:
     """Compare the broker's time, the append time of a record sent to the clock topic, with ours."""
-    connection = KafkaConnection.from_environ(environ)
-    producer = KafkaProducer(bootstrap_servers=list(connection.bootstrap), bootstrap_timeout_ms=5000, max_block_ms=5000)
+    brokers = read_brokers(environ)
+    producer = KafkaProducer(**brokers.of_python(), bootstrap_timeout_ms=5000, max_block_ms=5000)
     try:
         before = time.time()
         appended_ms = producer.send(TOPIC_CLOCK, b"?").get(timeout=10).timestamp

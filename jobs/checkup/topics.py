@@ -1,6 +1,5 @@
 """The required Kafka topics, and their differences on the broker."""
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +16,8 @@ from ingestion.contract.topics import (
     TOPIC_USER_SESSIONS,
     TOPIC_VIDEO_VIEWS,
 )
+from ingestion.contract.unavailable import UnavailableError
+from jobs.checkup.kafka_access import check_access
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.settings import KafkaConnection
@@ -48,20 +49,20 @@ TOPICS = (
 
 @contextmanager
 def admin_client(connection: KafkaConnection, *, within_ms: int = 10_000) -> Iterator[KafkaAdminClient]:
-    """Yield an admin client; any failure of the broker becomes CommandError(UNAVAILABLE)."""
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # its page of retries adds nothing to our one sentence
-    where = ",".join(connection.bootstrap)
+    """Yield an admin client; a failure of the broker becomes CommandError(UNAVAILABLE), being refused REFUSED."""
+    brokers = connection.brokers
     try:
-        admin = KafkaAdminClient(
-            bootstrap_servers=list(connection.bootstrap), bootstrap_timeout_ms=within_ms, client_id="viewledger-topics"
-        )
+        check_access(brokers, {})
+        admin = KafkaAdminClient(**brokers.of_python(), bootstrap_timeout_ms=within_ms, client_id="viewledger-topics")
         try:
             yield admin
         finally:
             admin.close()
+    except UnavailableError as error:
+        raise CommandError(str(error), ExitCode.UNAVAILABLE) from error
     except kafka.errors.KafkaError as error:
         raise CommandError(
-            f"Kafka at {where} refuses the request ({error}); start it, or set VIEWLEDGER_KAFKA_BOOTSTRAP",
+            f"Kafka at {brokers} refuses the request ({error}); start it, or set VIEWLEDGER_KAFKA_BOOTSTRAP",
             ExitCode.UNAVAILABLE,
         ) from error
 

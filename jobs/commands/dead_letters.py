@@ -10,8 +10,11 @@ from ingestion.contract.dead_letter import DeadLetter
 from ingestion.contract.printable import escaped
 from ingestion.contract.unavailable import UnavailableError
 from jobs import settings
+from jobs.checkup.kafka_access import READ, WRITE, check_access
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.settings.brokers import read_brokers
+from jobs.settings.declared.servers import TOPIC_DEAD_LETTERS, TOPIC_VIDEO_VIEWS
 from jobs.wiring.dead_letters import open_replay
 from speed_layer.kafka_dead_letter_replay import ReplayRefusedError
 
@@ -21,7 +24,9 @@ TEXT_SHOWN = 100
 def list_letters(*, limit: int, as_json: bool) -> ExitCode:
     """Print the newest rejected messages."""
     with _errors_as_exit_codes():
-        letters = open_replay(settings.environment()).newest(limit)
+        environ = settings.environment()
+        check_access(read_brokers(environ), {TOPIC_DEAD_LETTERS.read(environ): (READ,)})
+        letters = open_replay(environ).newest(limit)
     if as_json:
         print(json.dumps([_document(letter) for letter in letters]))
     else:
@@ -33,7 +38,9 @@ def replay(*, place: tuple[int, int], actor: str) -> ExitCode:
     """Send one message again; REFUSED if it cannot be sent, or was sent before."""
     partition, offset = place
     with _errors_as_exit_codes():
-        open_replay(settings.environment()).replay(partition, offset, actor)
+        environ = settings.environment()
+        check_access(read_brokers(environ), {TOPIC_VIDEO_VIEWS.read(environ): (READ, WRITE)})
+        open_replay(environ).replay(partition, offset, actor)
     print(f"message {partition}:{offset} was sent again")
     return ExitCode.OK
 

@@ -14,7 +14,8 @@ from ingestion.file_feed import Feed, Line, RejectedLine, Summary, numbered
 from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.settings.declared.servers import KAFKA_BOOTSTRAP, TOPIC_VIDEO_VIEWS
+from jobs.settings.brokers import read_brokers
+from jobs.settings.declared.servers import TOPIC_VIDEO_VIEWS
 from jobs.wiring.event_log import connect
 from jobs.wiring.plays import read_plays
 from jobs.wiring.pseudonyms import read_pseudonym_key
@@ -29,10 +30,10 @@ def run(*, file: str, rejects: Path | None, from_line: int, as_json: bool) -> Ex
     with _opened(file) as source:
         environ = settings.environment()
         key, plays = read_pseudonym_key(environ), read_plays(environ, all_are_attested=True)
-        bootstrap = KAFKA_BOOTSTRAP.read(environ)
+        brokers = read_brokers(environ)
         topic = TOPIC_VIDEO_VIEWS.read(environ)
         with _rejects(rejects) as rejected:
-            event_log = connect(bootstrap, topic, ACKNOWLEDGEMENT_MS_MAX)
+            event_log = connect(brokers, topic, ACKNOWLEDGEMENT_MS_MAX)
             try:
                 feed = Feed(event_log, clock=lambda: datetime.now(UTC), pseudonym_key=key, plays=plays)
                 summary = _fed(feed, numbered(source, from_line=from_line), rejected)

@@ -12,8 +12,10 @@ from ingestion.contract.unavailable import UnavailableError
 from ingestion.contract.version import PublishedVersion
 from jobs import settings
 from jobs.exit_codes import ExitCode
-from jobs.settings.declared.servers import KAFKA_BOOTSTRAP, POSTGRES_URL, REDIS_URL, SPEED_NAMESPACE, TOPIC_VIDEO_VIEWS
+from jobs.settings.brokers import read_brokers
+from jobs.settings.declared.servers import POSTGRES_URL, REDIS_URL, SPEED_NAMESPACE, TOPIC_VIDEO_VIEWS
 from jobs.wiring.batch_errors import errors_as_exit_codes
+from jobs.wiring.event_log import open_log_ends
 from speed_layer.redis_segment_store import RedisSegmentStore
 
 PARTITIONS_LOOKED_AT = 64
@@ -27,14 +29,14 @@ def run(*, actor: str, reason: str) -> ExitCode:
     counted from its first message, and repeats of archived ids are still recognised.
     """
     environ = settings.environment()
-    bootstrap = ",".join(KAFKA_BOOTSTRAP.read(environ))
+    brokers = read_brokers(environ)
     postgres_url = POSTGRES_URL.read(environ)
     topic = TOPIC_VIDEO_VIEWS.read(environ)
     with (
         errors_as_exit_codes(),
         closing(PostgresVersionStore(postgres_url)) as versions,
         closing(PostgresLogGenerations(postgres_url, topic)) as generations,
-        closing(KafkaLogEnds(bootstrap, topic)) as log,
+        closing(open_log_ends(brokers, topic)) as log,
     ):
         if not versions.lock():
             raise AtWorkError

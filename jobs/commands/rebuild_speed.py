@@ -14,7 +14,9 @@ from batch_layer.versions.postgres_versions import PostgresVersionStore
 from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.settings.declared.servers import KAFKA_BOOTSTRAP, POSTGRES_URL, REDIS_URL, SPEED_NAMESPACE, TOPIC_VIDEO_VIEWS
+from jobs.settings.brokers import read_brokers
+from jobs.settings.declared.servers import POSTGRES_URL, REDIS_URL, SPEED_NAMESPACE, TOPIC_VIDEO_VIEWS
+from jobs.wiring.event_log import open_log_ends
 from speed_layer.redis_segment_store import RedisSegmentStore
 
 POLL_SECONDS = 0.1
@@ -38,7 +40,7 @@ class Rebuilt:
 def run(*, within: int, as_json: bool) -> ExitCode:
     """Return OK if everything on the log is counted again; UNAVAILABLE if a server is away or no process counts."""
     environ = settings.environment("PIPELINE")
-    bootstrap = ",".join(KAFKA_BOOTSTRAP.read(environ))
+    brokers = read_brokers(environ)
     postgres_url = POSTGRES_URL.read(environ)
     redis_url = REDIS_URL.read(environ)
     topic = TOPIC_VIDEO_VIEWS.read(environ)
@@ -49,7 +51,7 @@ def run(*, within: int, as_json: bool) -> ExitCode:
         with (
             closing(generations),
             closing(PostgresVersionStore(postgres_url)) as versions,
-            closing(KafkaLogEnds(bootstrap, topic)) as log,
+            closing(open_log_ends(brokers, topic)) as log,
         ):
             log.base = generations.checked(log.log_id()).base
             current = versions.current()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from ingestion.contract.brokers import Brokers
 from ingestion.contract.unavailable import Part
 from ingestion.event_rates import EventRates
 from ingestion.http_collector import Collector, collector_app
@@ -20,6 +21,7 @@ from jobs.http.server import HttpSettings
 from jobs.resilience.circuit_breaker import BreakerState
 from jobs.resilience.circuit_breaker_metrics import show_states
 from jobs.resilience.failpoints import Failpoints
+from jobs.settings.brokers import read_brokers
 from jobs.settings.declared.listening import (
     COLLECTOR_EVENTS_PER_NETWORK,
     COLLECTOR_EVENTS_PER_PLAY_KEY,
@@ -28,7 +30,7 @@ from jobs.settings.declared.listening import (
     COLLECTOR_PORT,
 )
 from jobs.settings.declared.pipeline import ACKNOWLEDGEMENT_MS_MAX, PLAYS_REQUIRED
-from jobs.settings.declared.servers import KAFKA_BOOTSTRAP, TOPIC_VIDEO_VIEWS
+from jobs.settings.declared.servers import TOPIC_VIDEO_VIEWS
 from jobs.telemetry.json_log import log_json
 from jobs.wiring.dated_lists import network_kinds
 from jobs.wiring.event_log import connect
@@ -43,7 +45,7 @@ logger = logging.getLogger(__name__)
 class CollectorSettings:
     """The settings of the collector."""
 
-    bootstrap: tuple[str, ...]
+    brokers: Brokers
     topic: str
     key: bytes
     plays: Plays
@@ -58,13 +60,13 @@ class CollectorSettings:
     failpoints: Failpoints
 
     def __repr__(self) -> str:
-        return f"CollectorSettings(bootstrap={self.bootstrap}, topic={self.topic!r}, port={self.http.port}, …)"
+        return f"CollectorSettings(brokers={self.brokers}, topic={self.topic!r}, port={self.http.port}, …)"
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "CollectorSettings":
         """Read and check the settings; wrong ones raise CommandError(BAD_INPUT) naming the variable."""
         return cls(
-            bootstrap=KAFKA_BOOTSTRAP.read(environ),
+            brokers=read_brokers(environ),
             topic=TOPIC_VIDEO_VIEWS.read(environ),
             key=read_pseudonym_key(environ),
             plays=read_plays(environ, are_required=PLAYS_REQUIRED.read(environ)),
@@ -86,7 +88,7 @@ def run() -> ExitCode:
     log_json()
     kinds = network_kinds()
     listener = chosen.http.listen()
-    event_log = connect(chosen.bootstrap, chosen.topic, chosen.acknowledgement_ms_max)
+    event_log = connect(chosen.brokers, chosen.topic, chosen.acknowledgement_ms_max)
     collector = Collector(
         event_log=chosen.failpoints.on(event_log, Part.KAFKA),
         clock=lambda: datetime.now(UTC),

@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 from ingestion.contract.backoff import Backoff
 from ingestion.contract.unavailable import Part
 from jobs import settings
+from jobs.checkup.kafka_access import READ, WRITE, check_access
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.http.connections import ConnectionLimits
@@ -27,6 +28,7 @@ from jobs.resilience.circuit_breaker_metrics import show_breakers
 from jobs.resilience.failpoints import Failpoints
 from jobs.resilience.patience import wait_for
 from jobs.resilience.postgres_waits import bound_waits
+from jobs.settings.brokers import read_brokers
 from jobs.settings.declared.listening import BIND_HOST, SPEED_METRICS_PORT
 from jobs.settings.declared.pipeline import (
     SPEED_GROUP,
@@ -36,7 +38,6 @@ from jobs.settings.declared.pipeline import (
     STATE_DIR,
 )
 from jobs.settings.declared.servers import (
-    KAFKA_BOOTSTRAP,
     POSTGRES_URL,
     REDIS_URL,
     SPEED_NAMESPACE,
@@ -93,7 +94,7 @@ class SpeedSettings:
         """Read and check the settings; wrong ones raise CommandError(BAD_INPUT) naming the variable."""
         return cls(
             kafka=KafkaLogSettings(
-                bootstrap=KAFKA_BOOTSTRAP.read(environ),
+                brokers=read_brokers(environ),
                 topic=TOPIC_VIDEO_VIEWS.read(environ),
                 group_id=SPEED_GROUP.read(environ),
                 session_timeout_ms=SPEED_SESSION_TIMEOUT_MS.read(environ),
@@ -169,8 +170,8 @@ def _count(
     if unsafe:
         raise CommandError("; ".join(unsafe), ExitCode.BAD_INPUT)
     kafka = chosen.kafka
-    dead_letters = KafkaDeadLetters(kafka.bootstrap, source_topic=kafka.topic, topic=chosen.dead_letter_topic)
-    log = _patiently(lambda: KafkaLog(kafka), stopping)
+    dead_letters = KafkaDeadLetters(kafka.brokers, source_topic=kafka.topic, topic=chosen.dead_letter_topic)
+    log = _patiently(lambda: _open_log(chosen), stopping)
     if log is None:
         return
     catalogue = PostgresCatalogueVideos(chosen.postgres_url)
@@ -182,6 +183,12 @@ def _count(
     gc.freeze()  # what start-up made is never garbage; chunks are freed by reference counts alone
     with closing(dead_letters):
         loop.run(stopping.is_set)
+
+
+def _open_log(chosen: SpeedSettings) -> KafkaLog:
+    kafka = chosen.kafka
+    check_access(kafka.brokers, {kafka.topic: (READ,), chosen.dead_letter_topic: (WRITE,)})
+    return KafkaLog(kafka)
 
 
 def _loop_ports(

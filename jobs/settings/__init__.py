@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from ingestion.contract.brokers import Brokers
+from jobs.settings.brokers import read_brokers
 from jobs.settings.declared import SETTINGS
 from jobs.settings.declared.servers import (
     HDFS_URL,
-    KAFKA_BOOTSTRAP,
     MIN_INSYNC_REPLICAS,
     POSTGRES_URL,
     REDIS_URL,
@@ -49,18 +50,18 @@ def login_setting(login: str) -> str:
 
 @dataclass(frozen=True)
 class KafkaConnection:
-    """The address of Kafka, and the replication of topics."""
+    """How Kafka is reached, and the replication of topics."""
 
-    bootstrap: tuple[str, ...]
+    brokers: Brokers
     replication_factor: int
     min_insync_replicas: int
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "KafkaConnection":
-        """Read the address of Kafka; the number of in-sync replicas is at most the number of replicas."""
+        """Read how Kafka is reached; the number of in-sync replicas is at most the number of replicas."""
         replication = REPLICATION_FACTOR.read(environ)
         return cls(
-            bootstrap=KAFKA_BOOTSTRAP.read(environ),
+            brokers=read_brokers(environ),
             replication_factor=replication,
             min_insync_replicas=replace(MIN_INSYNC_REPLICAS, most=replication).read(environ),
         )

@@ -8,7 +8,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
-from batch_layer.archive.kafka_log_ends import KafkaLogEnds
 from batch_layer.errors import AtWorkError, RefusedError
 from batch_layer.judging.postgres_late_decisions import PostgresLateDecisions
 from batch_layer.judging.postgres_policies import counting_policies
@@ -27,6 +26,7 @@ from ingestion.contract.unavailable import Part
 from jobs.resilience.patience import try_again
 from jobs.wiring.batch_settings import SHORT_RUN_EVENTS_MAX, RunSettings
 from jobs.wiring.dated_lists import check_agent_lists
+from jobs.wiring.event_log import open_log_ends
 from jobs.wiring.hdfs_check import check_hdfs
 from jobs.wiring.kafka_record_batches import read_every_batch
 from jobs.wiring.reconcile_ports import note_reconciled, reconcile_ports
@@ -82,7 +82,7 @@ def open_ports(
     read_every_batch()
     check_agent_lists()
     versions, reconciliations = PostgresVersionStore(chosen.postgres_url), PostgresReconciliations(chosen.postgres_url)
-    with closing(versions), closing(reconciliations), closing(KafkaLogEnds(chosen.bootstrap, chosen.topic)) as log:
+    with closing(versions), closing(reconciliations), closing(open_log_ends(chosen.brokers, chosen.topic)) as log:
         check_hdfs(chosen.hdfs_url)
         check_clock(datetime.now(UTC), log.broker_time())
         if not versions.lock():
@@ -129,7 +129,7 @@ def _warehouse(chosen: RunSettings, spark: "SparkSession", log_base: int) -> War
 
     return SparkWarehouse(
         spark,
-        KafkaSource(spark, chosen.bootstrap, log_base),
+        KafkaSource(spark, chosen.brokers, log_base),
         SparkCatalogueFacts(spark, chosen.postgres_url),
         staging=PostgresStaging(chosen.postgres_url),
         reports=chosen.reports,

@@ -7,16 +7,17 @@ from pathlib import Path
 
 from batch_layer.judging.batch_keys import BatchKeys
 from batch_layer.lake.spark_settings import YARN, Executors, SparkSettings, jdbc_catalog
+from ingestion.contract.brokers import Brokers
 from ingestion.contract.traits import TraitsKey
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.resilience.failpoints import Failpoints
+from jobs.settings.brokers import read_brokers
 from jobs.settings.declared import spark
 from jobs.settings.declared.billing import ALLOWED_LATENESS_HOURS
 from jobs.settings.declared.pipeline import STATE_DIR, TRAFFIC_RULED_FROM, TRAITS_KEY
 from jobs.settings.declared.servers import (
     HDFS_URL,
-    KAFKA_BOOTSTRAP,
     POSTGRES_URL,
     REDIS_URL,
     SPEED_NAMESPACE,
@@ -33,7 +34,7 @@ SHORT_RUN_EVENTS_MAX = 2_000_000
 class BatchSettings:
     """How the batch layer reaches its servers. The URLs may hold passwords and are never shown."""
 
-    bootstrap: str
+    brokers: Brokers
     topic: str
     redis_url: str
     speed_namespace: str
@@ -47,7 +48,7 @@ class BatchSettings:
     """How long after the end of a day its traffic is judged, as in billing."""
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(bootstrap={self.bootstrap}, topic={self.topic}, hdfs_url={self.hdfs_url}, …)"
+        return f"{type(self).__name__}(brokers={self.brokers}, topic={self.topic}, hdfs_url={self.hdfs_url}, …)"
 
     @property
     def reports(self) -> Path:
@@ -66,7 +67,7 @@ class BatchSettings:
         hdfs_url = HDFS_URL.read(environ).rstrip("/")
         warehouse = WAREHOUSE.read_if_set(environ) or f"{hdfs_url}/warehouse"
         return cls(
-            bootstrap=",".join(KAFKA_BOOTSTRAP.read(environ)),
+            brokers=read_brokers(environ),
             topic=TOPIC_VIDEO_VIEWS.read(environ),
             redis_url=REDIS_URL.read(environ),
             speed_namespace=SPEED_NAMESPACE.read(environ),

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from jobs.settings.declared.servers import KAFKA_BOOTSTRAP, POSTGRES_URL, TOPIC_DEAD_LETTERS, TOPIC_VIDEO_VIEWS
+from jobs.settings.brokers import read_brokers
+from jobs.settings.declared.servers import POSTGRES_URL, TOPIC_DEAD_LETTERS, TOPIC_VIDEO_VIEWS
 from jobs.wiring.kafka_record_batches import read_every_batch
 from speed_layer.kafka_dead_letter_replay import KafkaDeadLetterReplay
 from speed_layer.postgres_replays import PostgresReplays
@@ -13,7 +14,7 @@ def open_replay(environ: Mapping[str, str]) -> KafkaDeadLetterReplay:
     read_every_batch()
     source = TOPIC_VIDEO_VIEWS.read(environ)
     return KafkaDeadLetterReplay(
-        KAFKA_BOOTSTRAP.read(environ),
+        read_brokers(environ),
         PostgresReplays(POSTGRES_URL.read(environ), source),
         source_topic=source,
         topic=TOPIC_DEAD_LETTERS.read(environ),

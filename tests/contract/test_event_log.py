@@ -10,6 +10,7 @@ import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
 
+from ingestion.contract.brokers import Brokers
 from ingestion.contract.unavailable import UnavailableError
 from ingestion.intake import AdmittedEvent
 from ingestion.kafka_producer import BATCH_BYTES, KafkaEventLog, partition_of, producer_settings
@@ -59,7 +60,7 @@ def event_log(request: pytest.FixtureRequest) -> Iterator[tuple[EventLog, Any]]:
         yield fake, lambda: [(event.key, event.value) for event in fake.events]
         return
     topic: KafkaTopic = request.getfixturevalue("topic")
-    log = KafkaEventLog.connect([topic.bootstrap], topic.name)
+    log = KafkaEventLog.connect(Brokers.at(topic.bootstrap), topic.name)
     yield log, lambda: [(record.key, record.value) for record in topic.records()]
     log.close()
 
@@ -99,7 +100,7 @@ def test_a_log_that_answers_is_reachable(event_log: tuple[EventLog, Any]) -> Non
 
 
 def test_the_brokers_time_is_known_with_the_first_acknowledgement(topic: KafkaTopic) -> None:
-    log = KafkaEventLog.connect([topic.bootstrap], topic.name)
+    log = KafkaEventLog.connect(Brokers.at(topic.bootstrap), topic.name)
     try:
         assert log.broker_time() is None
         log.append(events(3)).result(20)
@@ -112,7 +113,7 @@ def test_the_brokers_time_is_known_with_the_first_acknowledgement(topic: KafkaTo
 
 
 def test_the_quick_way_is_in_use_with_the_pinned_library(topic: KafkaTopic) -> None:
-    producer = KafkaProducer(**producer_settings([topic.bootstrap], 5_000))
+    producer = KafkaProducer(**producer_settings(Brokers.at(topic.bootstrap), 5_000))
     try:
         assert supports(producer), "kafka-python changed inside: look at kafka_record_groups.py"
     finally:
@@ -122,11 +123,11 @@ def test_the_quick_way_is_in_use_with_the_pinned_library(topic: KafkaTopic) -> N
 def test_records_written_in_groups_equal_those_that_send_writes(topic: KafkaTopic) -> None:
     sizes = [0, 1, 62, 63, 64, 127, 128, 8_191, 8_192, 60_000]
     sent = [AdmittedEvent("", b"k" * (1 + n % 64), b"v" * size, NOW) for n, size in enumerate(sizes * 20)]
-    log = KafkaEventLog.connect([topic.bootstrap], topic.name)
+    log = KafkaEventLog.connect(Brokers.at(topic.bootstrap), topic.name)
     log.append(sent).result(20)
     log.close()
     grouped = topic.records()
-    producer = KafkaProducer(**producer_settings([topic.bootstrap], 5_000))
+    producer = KafkaProducer(**producer_settings(Brokers.at(topic.bootstrap), 5_000))
     for event in sent:
         producer.send(topic.name, event.value, event.key)  # the library's own partitioner, the one of Java clients
     producer.close(timeout=20)
@@ -143,14 +144,14 @@ def test_records_written_in_groups_equal_those_that_send_writes(topic: KafkaTopi
 def test_more_than_fits_one_batch_is_split_over_several(topic: KafkaTopic) -> None:
     sent = [AdmittedEvent("", b"one-key", f"{n:06d}".encode() * 10_000, NOW) for n in range(12)]
     assert sum(len(event.value) for event in sent) > 2 * BATCH_BYTES
-    log = KafkaEventLog.connect([topic.bootstrap], topic.name)
+    log = KafkaEventLog.connect(Brokers.at(topic.bootstrap), topic.name)
     log.append(sent).result(20)
     log.close()
     assert [record.value for record in topic.records()] == [event.value for event in sent]
 
 
 def test_too_many_events_under_way_are_refused_rather_than_held_in_memory(topic: KafkaTopic) -> None:
-    settings = producer_settings([topic.bootstrap], 5_000)
+    settings = producer_settings(Brokers.at(topic.bootstrap), 5_000)
     log = KafkaEventLog(lambda: KafkaProducer(**settings), topic.name, in_flight_events_max=10)
     with pytest.raises(UnavailableError, match="too many"):
         log.append(events(11)).result(5)
@@ -161,6 +162,6 @@ def test_too_many_events_under_way_are_refused_rather_than_held_in_memory(topic:
 
 def test_a_missing_broker_or_topic_is_one_clear_error(kafka_bootstrap: str) -> None:
     with pytest.raises(UnavailableError, match=r"no Kafka broker answers at 127\.0\.0\.1:9"):
-        KafkaEventLog.connect(["127.0.0.1:9"], "video-views", deadline_ms=500)
+        KafkaEventLog.connect(Brokers.at("127.0.0.1:9"), "video-views", deadline_ms=500)
     with pytest.raises(UnavailableError, match="has no topic nope"):
-        KafkaEventLog.connect([kafka_bootstrap], "nope", deadline_ms=1_000)
+        KafkaEventLog.connect(Brokers.at(kafka_bootstrap), "nope", deadline_ms=1_000)

@@ -10,6 +10,7 @@ import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
 
+from ingestion.contract.brokers import Brokers
 from ingestion.contract.event import Reason, RejectedEvent
 from jobs.cli import main
 from jobs.commands import dead_letters
@@ -66,7 +67,7 @@ class Message:
 
 
 def write_letter(bootstrap: str, topics: tuple[str, str], offset: int, value: bytes, text: str) -> None:
-    letters = KafkaDeadLetters([bootstrap], source_topic=topics[0], topic=topics[1])
+    letters = KafkaDeadLetters(Brokers.at(bootstrap), source_topic=topics[0], topic=topics[1])
     record = Message(offset, 1_795_574_345_000 + offset, value)
     letters.send([(1, Rejection(record, RejectedEvent((Reason("timestamp_without_zone", text),), None)))])
     letters.close()

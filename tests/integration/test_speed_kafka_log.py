@@ -12,6 +12,7 @@ from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
 
+from ingestion.contract.brokers import Brokers
 from ingestion.contract.unavailable import UnavailableError
 from speed_layer.errors import OffsetsGoneError, TopicSettingsError
 from speed_layer.kafka_log import KafkaLog, KafkaLogSettings
@@ -23,7 +24,7 @@ def make_topic(bootstrap: str, timestamp_type: str = "LogAppendTime") -> KafkaLo
     topic = f"test-speed-log-{uuid.uuid4().hex}"
     with closing(KafkaAdminClient(bootstrap_servers=bootstrap)) as admin:
         admin.create_topics([NewTopic(topic, 1, 1, topic_configs={"message.timestamp.type": timestamp_type})])
-    return KafkaLogSettings(bootstrap=[bootstrap], topic=topic, group_id=topic)
+    return KafkaLogSettings(brokers=Brokers.at(bootstrap), topic=topic, group_id=topic)
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def log(settings: KafkaLogSettings) -> Iterator[KafkaLog]:
 
 
 def send(settings: KafkaLogSettings, count: int) -> None:
-    with closing(KafkaProducer(bootstrap_servers=list(settings.bootstrap))) as producer:
+    with closing(KafkaProducer(**settings.brokers.of_python())) as producer:
         for number in range(count):
             producer.send(settings.topic, value=str(number).encode(), partition=0)
 
@@ -62,7 +63,7 @@ def test_reading_begins_where_it_is_told_and_not_at_the_groups_offset(
     settings: KafkaLogSettings, log: KafkaLog
 ) -> None:
     send(settings, 9)
-    with closing(KafkaConsumer(bootstrap_servers=list(settings.bootstrap), group_id=settings.group_id)) as other:
+    with closing(KafkaConsumer(**settings.brokers.of_python(), group_id=settings.group_id)) as other:
         other.assign([TopicPartition(settings.topic, 0)])
         other.commit({TopicPartition(settings.topic, 0): OffsetAndMetadata(8, "", -1)})
     assigned(log)
@@ -82,7 +83,7 @@ def test_new_partitions_are_assigned_although_a_poll_ends_before_the_group_is_jo
 ) -> None:
     with closing(KafkaLog(replace(settings, metadata_age_max_ms=200))) as log:
         assigned(log)
-        with closing(KafkaAdminClient(bootstrap_servers=list(settings.bootstrap))) as admin:
+        with closing(KafkaAdminClient(**settings.brokers.of_python())) as admin:
             admin.create_partitions({settings.topic: 2})
         # Each poll ends before the broker can answer; the client asks for the topic's partitions several times.
         until = time.monotonic() + 2.0
@@ -92,9 +93,7 @@ def test_new_partitions_are_assigned_although_a_poll_ends_before_the_group_is_jo
 
 
 def test_transaction_markers_after_the_last_message_are_skipped(settings: KafkaLogSettings, log: KafkaLog) -> None:
-    with closing(
-        KafkaProducer(bootstrap_servers=list(settings.bootstrap), transactional_id=settings.topic)
-    ) as producer:
+    with closing(KafkaProducer(**settings.brokers.of_python(), transactional_id=settings.topic)) as producer:
         producer.init_transactions()
         producer.begin_transaction()
         producer.send(settings.topic, value=b"one", partition=0)
@@ -118,7 +117,7 @@ def test_offsets_are_found_by_append_time(settings: KafkaLogSettings, log: Kafka
 
 def test_offsets_that_retention_removed_are_never_jumped_over(settings: KafkaLogSettings, log: KafkaLog) -> None:
     send(settings, 9)
-    with closing(KafkaAdminClient(bootstrap_servers=list(settings.bootstrap))) as admin:
+    with closing(KafkaAdminClient(**settings.brokers.of_python())) as admin:
         admin.delete_records({TopicPartition(settings.topic, 0): 5})
     assigned(log)
     assert (log.ranges([0])[0].start, log.ranges([0])[0].highwater) == (5, 9)
@@ -134,7 +133,7 @@ def test_a_shorter_log_under_the_same_name_halts(settings: KafkaLogSettings, log
     while poll(log)[-1] < 8:
         pass
     first = log.log_id()
-    with closing(KafkaAdminClient(bootstrap_servers=list(settings.bootstrap))) as admin:
+    with closing(KafkaAdminClient(**settings.brokers.of_python())) as admin:
         admin.delete_topics([settings.topic])
         create_again(admin, settings.topic)
     send(settings, 3)
@@ -166,4 +165,4 @@ def test_a_topic_stamped_by_producers_is_refused(kafka_bootstrap: str) -> None:
 
 def test_a_broker_that_is_not_there_is_unavailable() -> None:
     with pytest.raises(UnavailableError, match="Kafka"):
-        KafkaLog(KafkaLogSettings(bootstrap=["127.0.0.1:1"], topic="views", group_id="group"))
+        KafkaLog(KafkaLogSettings(brokers=Brokers.at("127.0.0.1:1"), topic="views", group_id="group"))

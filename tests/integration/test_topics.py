@@ -3,6 +3,7 @@ from collections.abc import Iterator, Mapping
 import pytest
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
+from ingestion.contract.brokers import Brokers
 from jobs.checkup.topics import TOPICS, admin_client, differences
 from jobs.commands.topics import create
 from jobs.errors import CommandError
@@ -52,7 +53,7 @@ def test_a_changed_setting_is_named_with_both_values_and_the_remedy(
 def test_more_replicas_than_wanted_or_fewer_are_a_difference_of_every_topic(
     admin: KafkaAdminClient, connection: KafkaConnection
 ) -> None:
-    wanted = KafkaConnection(connection.bootstrap, replication_factor=3, min_insync_replicas=1)
+    wanted = KafkaConnection(connection.brokers, replication_factor=3, min_insync_replicas=1)
     found = differences(admin, wanted)
     assert len(found) == len(TOPICS)
     assert all("has 1 replicas instead of 3" in text for text in found)
@@ -62,7 +63,7 @@ def test_a_broker_that_is_not_there_is_unavailable_in_one_sentence(stack: LocalS
     nobody = f"127.0.0.1:{stack.ports.api}"  # no process of ours runs in this stack
     with (
         pytest.raises(CommandError, match=rf"^Kafka at {nobody} .*VIEWLEDGER_KAFKA_BOOTSTRAP$") as caught,
-        admin_client(KafkaConnection((nobody,), replication_factor=1, min_insync_replicas=1), within_ms=500),
+        admin_client(KafkaConnection(Brokers.at(nobody), replication_factor=1, min_insync_replicas=1), within_ms=500),
     ):
         pytest.fail("a client was made")
     assert caught.value.code is ExitCode.UNAVAILABLE

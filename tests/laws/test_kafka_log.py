@@ -18,6 +18,7 @@ from batch_layer.archive.kafka_log_ends import KafkaLogEnds
 from batch_layer.archive.spark_archive import KafkaSource
 from batch_layer.errors import RefusedError
 from batch_layer.lake.spark_errors import translated
+from ingestion.contract.brokers import Brokers
 from ingestion.contract.offsets import OffsetVector
 from jobs.settings.state_home import state_home
 from jobs.setup import programs
@@ -62,7 +63,7 @@ def producer_of(bootstrap: str, codec: str | None = None, **more: object) -> Kaf
 def read_fast(bootstrap: str, topic: str, end: int) -> Read:
     """What the speed layer's reader delivers up to an offset."""
     found: list[Any] = []
-    with closing(KafkaLog(KafkaLogSettings([bootstrap], topic, topic))) as log:
+    with closing(KafkaLog(KafkaLogSettings(Brokers.at(bootstrap), topic, topic))) as log:
         deadline = time.monotonic() + WITHIN_SECONDS
         while log.assignment()[1] != {0}:
             log.poll(0.2)
@@ -76,7 +77,7 @@ def read_fast(bootstrap: str, topic: str, end: int) -> Read:
 
 
 def read_with_spark(spark: SparkSession, bootstrap: str, topic: str, end: int) -> Read:
-    records = KafkaSource(spark, bootstrap).read(OffsetVector(topic, (0,)), OffsetVector(topic, (end,)))
+    records = KafkaSource(spark, Brokers.at(bootstrap)).read(OffsetVector(topic, (0,)), OffsetVector(topic, (end,)))
     rows = translated(records.orderBy("offset").collect)()
     return [
         (row.offset, None if row.key is None else bytes(row.key), None if row.value is None else bytes(row.value))
@@ -85,7 +86,7 @@ def read_with_spark(spark: SparkSession, bootstrap: str, topic: str, end: int) -
 
 
 def ends(bootstrap: str, topic: str) -> Iterator[int]:
-    with closing(KafkaLogEnds(bootstrap, topic)) as log:
+    with closing(KafkaLogEnds(Brokers.at(bootstrap), topic)) as log:
         yield from log.highwaters()
 
 
@@ -114,7 +115,7 @@ def test_every_codec_is_read_by_both_layers_from_small_batches_and_from_batches_
     assert end == len(expected)
     assert read_fast(kafka_bootstrap, topic, end) == expected
     assert read_with_spark(spark, kafka_bootstrap, topic, end) == expected
-    with closing(KafkaLogEnds(kafka_bootstrap, topic)) as log:
+    with closing(KafkaLogEnds(Brokers.at(kafka_bootstrap), topic)) as log:
         for offset in (5, 2_000, 8_000, end - 1):
             assert log.appended_at({0: offset}), "the time of a record in the midst of a batch"
 

@@ -1,15 +1,64 @@
 """Settings of the servers' addresses, and of the names used on them."""
 
 from ingestion.contract import topics
+from ingestion.contract.brokers import MECHANISMS, PROTOCOLS
 from jobs.settings.address_kinds import HostPorts, Url
-from jobs.settings.kinds import Text, Whole, port
+from jobs.settings.kinds import LocalPath, Text, Whole, port
 
+KAFKA_READERS = "collector, speed, batch, commands"
 POSTGRES = ("postgresql", "postgres")
 
 KAFKA_BOOTSTRAP = HostPorts(
     "VIEWLEDGER_KAFKA_BOOTSTRAP",
-    read_by="collector, speed, batch, commands",
+    read_by=KAFKA_READERS,
     meaning="the brokers of Kafka",
+)
+KAFKA_SECURITY_PROTOCOL = Text(
+    "VIEWLEDGER_KAFKA_SECURITY_PROTOCOL",
+    read_by=KAFKA_READERS,
+    meaning="how the brokers are spoken to: with TLS (SSL), with a user and a password (SASL), with both",
+    default=PROTOCOLS[0],
+    pattern="|".join(PROTOCOLS),
+    form=f"one of {', '.join(PROTOCOLS)}",
+)
+KAFKA_CA_FILE = LocalPath(
+    "VIEWLEDGER_KAFKA_CA_FILE",
+    read_by=KAFKA_READERS,
+    meaning="a PEM file with the authorities that sign the brokers' certificates",
+    without="those that the system trusts",
+)
+KAFKA_CERTIFICATE_FILE = LocalPath(
+    "VIEWLEDGER_KAFKA_CERTIFICATE_FILE",
+    read_by=KAFKA_READERS,
+    meaning="a PEM file with the client's certificate, for brokers that know clients by it (mTLS)",
+    without="no certificate is shown",
+)
+KAFKA_KEY_FILE = LocalPath(
+    "VIEWLEDGER_KAFKA_KEY_FILE",
+    read_by=KAFKA_READERS,
+    meaning="a PEM file with the key of that certificate, in PKCS#8 form without a password",
+    without="refused where `VIEWLEDGER_KAFKA_CERTIFICATE_FILE` is set",
+)
+KAFKA_SASL_MECHANISM = Text(
+    "VIEWLEDGER_KAFKA_SASL_MECHANISM",
+    read_by=KAFKA_READERS,
+    meaning="how the password is proven; PLAIN sends it, and is refused without TLS",
+    default=MECHANISMS[0],
+    pattern="|".join(MECHANISMS),
+    form=f"one of {', '.join(MECHANISMS)}",
+)
+KAFKA_USER = Text(
+    "VIEWLEDGER_KAFKA_USER",
+    read_by=KAFKA_READERS,
+    meaning="the user of this process; each has rights of its own (docs/operate/secure-servers.md)",
+    without="refused where the protocol has SASL",
+)
+KAFKA_PASSWORD = Text(
+    "VIEWLEDGER_KAFKA_PASSWORD",
+    read_by=KAFKA_READERS,
+    meaning="the user's password",
+    without="refused where the protocol has SASL",
+    is_secret=True,
 )
 REPLICATION_FACTOR = Whole(
     "VIEWLEDGER_REPLICATION_FACTOR",

@@ -27,6 +27,7 @@ SPARK = tuple(
         "runs_release_memory",
         "spark_errors",
         "kafka_log",
+        "secure_kafka_log",
     )
 )
 DAYS = tuple(f"tests/laws/test_{name}_laws.py" for name in ("judged_traffic", "erasure", "day_rules", "receipt"))

@@ -15,7 +15,8 @@ from jobs.checkup.checks import CheckRow, bad, ok, warn
 from jobs.checkup.servers import rows_of
 from jobs.local_stack.http_probe import http_is_ready
 from jobs.local_stack.ports import is_open
-from jobs.settings import KafkaConnection, PostgresConnection, RedisConnection
+from jobs.settings import PostgresConnection, RedisConnection
+from jobs.settings.brokers import read_brokers
 from jobs.settings.declared.listening import COLLECTOR_PORT
 from jobs.settings.declared.servers import SPEED_NAMESPACE, TOPIC_VIDEO_VIEWS
 from speed_layer.redis_segment_store import RedisSegmentStore
@@ -88,7 +89,7 @@ def speed_rows(environ: Mapping[str, str]) -> list[CheckRow]:
 def partition_progress(environ: Mapping[str, str]) -> list[PartitionProgress]:
     """Return how far each partition is counted, from Kafka and Redis and no process of ours."""
     topic = TOPIC_VIDEO_VIEWS.read(environ)
-    bootstrap = ",".join(KafkaConnection.from_environ(environ).bootstrap)
+    brokers = read_brokers(environ)
     url = PostgresConnection.from_environ(environ).url
     store = RedisSegmentStore.connect(
         RedisConnection.from_environ(environ).url, namespace=SPEED_NAMESPACE.read(environ)
@@ -96,7 +97,7 @@ def partition_progress(environ: Mapping[str, str]) -> list[PartitionProgress]:
     with (
         closing(store),
         closing(PostgresLogGenerations(url, topic)) as generations,
-        closing(KafkaLogEnds(bootstrap, topic)) as log,
+        closing(KafkaLogEnds(brokers, topic)) as log,
     ):
         known = generations.newest()
         log.base = known.base if known else 0

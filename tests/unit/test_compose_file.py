@@ -65,7 +65,7 @@ def test_the_versions_are_those_of_the_local_stack() -> None:
     assert not any(image.endswith(":latest") or ":" not in image for image in images)
 
 
-PLAY_KEYS, ATTESTATION_KEYS, RECEIPT_KEYS, SIGNING_KEY = OPTIONAL = (
+PLAY_KEYS, ATTESTATION_KEYS, RECEIPT_KEYS, SIGNING_KEY = KEY_SETTINGS = (
     "VIEWLEDGER_PLAY_KEYS_FILE",
     "VIEWLEDGER_ATTESTATION_KEYS_FILE",
     "VIEWLEDGER_RECEIPT_KEYS_FILE",
@@ -75,7 +75,7 @@ PLAY_KEYS, ATTESTATION_KEYS, RECEIPT_KEYS, SIGNING_KEY = OPTIONAL = (
 
 
 def test_secrets_have_no_default_and_their_absence_is_explained() -> None:
-    used = [each for each in re.findall(r"\$\{(\w+)(:[^}]*)?\}", TEXT) if each[0] not in OPTIONAL]
+    used = [each for each in re.findall(r"\$\{(\w+)(:[^}]*)?\}", TEXT) if each[0] not in KEY_SETTINGS]
     assert {name for name, _ in used} == {
         "VIEWLEDGER_POSTGRES_SUPERUSER_PASSWORD",
         "VIEWLEDGER_POSTGRES_PASSWORD",

@@ -23,7 +23,7 @@ READS = {
 """File that touches the process's environment → why."""
 NAMED = re.compile(r"(?<![A-Z_])VIEWLEDGER_[A-Z_]*[A-Z](?![A-Z_*{])")
 """A name, and not the beginning of several (VIEWLEDGER_HTTP_*)."""
-WRITTEN = {"", ".c", ".ini", ".md", ".py", ".sh", ".sql", ".toml", ".tpl", ".yaml", ".yml"}
+WRITTEN = {"", ".c", ".ini", ".md", ".py", ".sh", ".sql", ".toml", ".service", ".tf", ".tpl", ".yaml", ".yml"}
 """How the names of files end that people write: the launcher's and the Dockerfile's have no ending."""
 
 

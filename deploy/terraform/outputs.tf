@@ -1,0 +1,4 @@
+output "values" {
+  description = "Values for deploy/helm."
+  value       = yamlencode(local.values)
+}

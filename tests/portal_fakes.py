@@ -31,6 +31,7 @@ from serving_layer.portal.records import (
     ListedStatement,
     NoticeRow,
     PartHealth,
+    PartitionRow,
     ProposalRow,
     ReconciliationRow,
     RunRow,
@@ -178,6 +179,13 @@ class FakePorts:
             for each in range(number)
         ]
 
+    async def top(self, payee_id: str, version: ServedVersion, span: Period, limit: int) -> Sequence[VideoRow]:
+        self._needs_postgres()
+        number = (span.end_on - span.start_on).days
+        return [
+            VideoRow(each, number * 40 - index, number * 30 - index) for index, each in enumerate(VIDEOS[payee_id])
+        ][:limit]
+
     async def groups(
         self, payee_id: str, version: ServedVersion, video_id: str | None, span: Period, by: str
     ) -> Sequence[GroupCount]:
@@ -259,6 +267,11 @@ class FakePorts:
             raise RefusedActionError("Message 3:17 was sent again already.")
         self.replayed.append((partition, offset, actor))
         return True
+
+    def partitions(self) -> Sequence[PartitionRow]:
+        self._needs(Part.KAFKA)
+        counted = [PartitionRow(number, number % 3, 0.4, "counted") for number in range(10)]
+        return [*counted, PartitionRow(10, 30_000, 240.0, "behind"), PartitionRow(11, None, None, "behind")]
 
     def health(self) -> Sequence[PartHealth]:
         return [PartHealth("PostgreSQL", True, "version 15.18"), PartHealth("Kafka", False, "no broker answers")]

@@ -172,7 +172,8 @@ class FakeHistory:
     def top(self, version: int, query: TopQuery, most: int) -> list[VideoSum]:
         found: dict[str, list[int]] = {}
         for _, video_id, instant, _, _, is_billable in self._up_to(version):
-            if query.start_on <= instant.date() < query.end_on:
+            is_ranked = query.among is None or video_id in query.among
+            if is_ranked and query.start_on <= instant.date() < query.end_on:
                 sums = found.setdefault(video_id, [0, 0])
                 sums[0] += 1
                 sums[1] += is_billable

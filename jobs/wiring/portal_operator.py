@@ -3,15 +3,17 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from batch_layer.errors import BatchError
 from ingestion.contract.dead_letter import DeadLetter
 from ingestion.contract.printable import escaped
+from ingestion.contract.unavailable import Part, UnavailableError
 from jobs.checkup.checks import CheckVerdict
-from jobs.checkup.pipeline import pipeline_rows
+from jobs.checkup.pipeline import partition_progress, pipeline_rows
 from jobs.checkup.servers import server_rows
 from jobs.wiring.dead_letters import open_replay
 from serving_layer.portal.ports import RefusedActionError
 from serving_layer.portal.postgres_operations import PostgresOperations
-from serving_layer.portal.records import PartHealth, ReconciliationRow, RunRow, VersionRow
+from serving_layer.portal.records import PartHealth, PartitionRow, ReconciliationRow, RunRow, VersionRow
 from speed_layer.kafka_dead_letter_replay import ReplayRefusedError
 
 DEAD_LETTERS_SHOWN = 100
@@ -57,6 +59,14 @@ class OperatorServices:
         except ReplayRefusedError as error:
             raise RefusedActionError(f"Nothing was sent: {error}.") from error
         return True
+
+    def partitions(self) -> Sequence[PartitionRow]:
+        """See the port."""
+        try:
+            found = partition_progress(self._environ)
+        except BatchError as error:
+            raise UnavailableError(Part.KAFKA, str(error)) from error
+        return [PartitionRow(each.partition, each.lag, each.covered_ago_seconds, each.state) for each in found]
 
     def health(self) -> Sequence[PartHealth]:
         """See the port."""

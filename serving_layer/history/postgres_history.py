@@ -46,7 +46,7 @@ GROUP BY 1, 2, 3
 _TOP_SQL = """
 SELECT video_id, sum(views_change)::bigint AS views, sum(billable_change)::bigint AS billable_views
 FROM published.video_day_changes
-WHERE event_day >= %s AND event_day < %s AND version <= %s
+WHERE event_day >= %s AND event_day < %s AND version <= %s{among}
 GROUP BY video_id HAVING sum({by}) > 0
 ORDER BY sum({by}) DESC, video_id LIMIT %s
 """
@@ -87,8 +87,10 @@ class PostgresHistory:
 
     def top(self, version: int, query: TopQuery, most: int) -> list[VideoSum]:
         """See the port."""
-        sql = _TOP_SQL.format(by=_CHANGE[query.by])
-        return [VideoSum(*row) for row in self._reads.query(sql, (query.start_on, query.end_on, version, most))]
+        among = () if query.among is None else (list(query.among),)
+        sql = _TOP_SQL.format(by=_CHANGE[query.by], among=" AND video_id = ANY(%s)" if among else "")
+        arguments = (query.start_on, query.end_on, version, *among, most)
+        return [VideoSum(*row) for row in self._reads.query(sql, arguments)]
 
     def close(self) -> None:
         """Disconnect."""

@@ -14,7 +14,7 @@ from serving_layer.history.history_reader import HistoryReader
 from serving_layer.portal.records import DayCount, GroupCount, ServedTotal, VideoOrder, VideoPage, VideoRow
 from serving_layer.problems.problems import ProblemError
 from serving_layer.request.cursors import Cursors
-from serving_layer.request.parameters import AtVersion, SeriesQuery
+from serving_layer.request.parameters import AtVersion, SeriesQuery, TopQuery
 from serving_layer.request.windows import QUARTER_SECONDS, QUARTERS_PER_DAY, WindowKind, day_of
 from serving_layer.routes.http_channels import channel_reader, served_channel
 from serving_layer.routes.http_counts import served
@@ -109,6 +109,13 @@ class ServedChannelCounts:
             else DayCount(day_of(edge), 0, 0)
             for window, edge in enumerate(edges[:-1])
         ]
+
+    async def top(self, payee_id: str, version: ServedVersion, span: Period, limit: int) -> Sequence[VideoRow]:
+        """See the port."""
+        among = tuple(await self._videos_of(payee_id, version))
+        query = TopQuery(VideoOrder.VIEWS.value, span.start_on, span.end_on, among)
+        found = await self._history.top(version, query)
+        return [VideoRow(each.video_id, each.views, each.billable_views) for each in found[:limit]]
 
     async def groups(
         self, payee_id: str, version: ServedVersion, video_id: str | None, span: Period, by: str

@@ -3,14 +3,15 @@
 from datetime import UTC, datetime
 
 MICROS = 1_000_000
-DECIMALS_LEAST = 2
+DECIMALS_LEAST, DECIMALS_MOST = 2, 6
+FIGURE_SPACE = "\u2007"
 
 GOOD, WARN, BAD, PLAIN = "good", "warn", "bad", "plain"
 _TONES = {
     "approved": GOOD, "finalised": GOOD, "paid": GOOD, "published": GOOD, "released": GOOD, "complete": GOOD,
-    "accepted": GOOD, "in_review": WARN, "held": WARN, "running": WARN, "open": WARN, "calculated": WARN,
-    "pending": WARN, "received": WARN, "incomplete": WARN, "voided": BAD, "gate_failed": BAD, "failed": BAD,
-    "rejected": BAD, "expired": BAD, "excluded": BAD,
+    "accepted": GOOD, "counted": GOOD, "in_review": WARN, "held": WARN, "running": WARN, "open": WARN,
+    "calculated": WARN, "pending": WARN, "received": WARN, "incomplete": WARN, "repairing": WARN, "voided": BAD,
+    "gate_failed": BAD, "failed": BAD, "rejected": BAD, "expired": BAD, "excluded": BAD, "behind": BAD,
 }  # fmt: skip
 
 
@@ -25,6 +26,13 @@ def money(amount_micros: int, currency: str) -> str:
     units, micros = divmod(abs(amount_micros), MICROS)
     decimals = f"{micros:06d}".rstrip("0").ljust(DECIMALS_LEAST, "0")
     return f"{sign}{units:,}.{decimals} {currency}"
+
+
+def aligned_money(amount_micros: int, currency: str) -> str:
+    """Return an amount for a column: as `money`, with a space of a digit's width for each decimal that is left out."""
+    number, _, code = money(amount_micros, currency).rpartition(" ")
+    missing = DECIMALS_MOST - len(number.partition(".")[2])
+    return f"{number}{FIGURE_SPACE * missing} {code}"
 
 
 def utc(instant: datetime) -> str:

@@ -1,6 +1,6 @@
 """The creator's pages: views, and the result of each event."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -18,7 +18,7 @@ from serving_layer.money.proofs import EventPayment, PaymentStatus
 from serving_layer.money.statements import is_shown
 from serving_layer.portal.event_sentences import part_sentence, sentence_of
 from serving_layer.portal.http_visit import SECURITY_HEADERS, Portal, Visit, page_route
-from serving_layer.portal.records import VideoOrder, VideoPage
+from serving_layer.portal.records import VideoOrder, VideoPage, VideoRow
 from serving_layer.routes.http_proofs import payment_of, seen_by_caller
 
 DAYS = (7, 28, 90, 365)
@@ -48,19 +48,16 @@ async def _dashboard(visit: Visit) -> Response:
     if days is None:
         return _wrong_days(visit)
     payee_id, portal, version = visit.payee_id, visit.portal, visit.portal.version()
-    top = _NOTHING
+    top: Sequence[VideoRow] = ()
     if version is not None and version.version > 0:
-        first = portal.counts.videos(
-            payee_id, version, search="", order=VideoOrder.VIEWS, cursor=None, limit=GROUPS_SHOWN
-        )
-        top = await visit.attempt(_NOTHING, first)
+        top = await visit.attempt((), portal.counts.top(payee_id, version, _span(visit, days), GROUPS_SHOWN))
     served = await visit.attempt(None, portal.counts.served_channel(payee_id))
     visit.note_missing(served)
     statements = await visit.ask((), portal.money.statements, payee_id)
     notices = await visit.ask((), portal.money.notices, payee_id)
     return visit.page(
         "dashboard.html",
-        top=top.rows,
+        top=top,
         name=await visit.attempt(None, portal.counts.name(payee_id)),
         served=served,
         days=days,
@@ -79,8 +76,7 @@ async def _counts(visit: Visit, video_id: str | None, days: int) -> dict[str, An
     payee_id, version, counts = visit.payee_id, visit.portal.version(), visit.portal.counts
     if version is None or version.version == 0:
         return {"by_day": (), "countries": (), "devices": ()}
-    end_on = visit.portal.now().date() + timedelta(days=1)
-    span = Period(end_on - timedelta(days=days), end_on)
+    span = _span(visit, days)
     by_day = await visit.attempt((), counts.days(payee_id, version, video_id, span))
     countries = await visit.attempt((), counts.groups(payee_id, version, video_id, span, "country"))
     devices = await visit.attempt((), counts.groups(payee_id, version, video_id, span, "device"))
@@ -180,6 +176,12 @@ async def _notices(visit: Visit) -> Response:
     payee_id, money = visit.payee_id, visit.portal.money
     notices = await visit.ask((), money.notices, payee_id)
     return visit.page("notices.html", notices=notices, appeals=await visit.ask((), money.appeals, payee_id))
+
+
+def _span(visit: Visit, days: int) -> Period:
+    """Return the last days until today, which is included."""
+    end_on = visit.portal.now().date() + timedelta(days=1)
+    return Period(end_on - timedelta(days=days), end_on)
 
 
 def _days(visit: Visit) -> int | None:

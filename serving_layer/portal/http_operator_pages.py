@@ -32,7 +32,9 @@ def operator_routes(portal: Portal) -> list[GuardedRoute]:
 
 
 async def _health(visit: Visit) -> Response:
-    return visit.page("health.html", parts=await visit.ask((), visit.portal.operator.health))
+    operator = visit.portal.operator
+    partitions = await visit.ask((), operator.partitions)
+    return visit.page("health.html", partitions=partitions, parts=await visit.ask((), operator.health))
 
 
 async def _runs(visit: Visit) -> Response:

@@ -21,6 +21,7 @@ _environment.filters |= {
     "period": lambda statement: period_text(statement.period_start_on, statement.period_end_on),
     "whole": formatting.whole,
     "money": formatting.money,
+    "aligned_money": formatting.aligned_money,
     "utc": formatting.utc,
     "machine": formatting.machine,
     "percent": formatting.percent,

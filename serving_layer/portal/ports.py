@@ -24,6 +24,7 @@ from serving_layer.portal.records import (
     ListedStatement,
     NoticeRow,
     PartHealth,
+    PartitionRow,
     ProposalRow,
     ReconciliationRow,
     RunRow,
@@ -31,6 +32,7 @@ from serving_layer.portal.records import (
     VersionRow,
     VideoOrder,
     VideoPage,
+    VideoRow,
     WholeStatement,
 )
 
@@ -100,6 +102,9 @@ class ChannelCounts(Protocol):
     ) -> Sequence[DayCount]:
         """Return the settled counts of every UTC day of a span, ascending."""
 
+    async def top(self, payee_id: str, version: ServedVersion, span: Period, limit: int) -> Sequence[VideoRow]:
+        """Return the payee's videos with the most settled views in a span, best first."""
+
     async def groups(
         self, payee_id: str, version: ServedVersion, video_id: str | None, span: Period, by: str
     ) -> Sequence[GroupCount]:
@@ -161,6 +166,9 @@ class OperatorReads(Protocol):
 
     def replay(self, partition: int, offset: int, actor: str) -> bool:
         """Send a rejected message again under its own id, return True when it is sent; raise RefusedActionError."""
+
+    def partitions(self) -> Sequence[PartitionRow]:
+        """Return how far each partition is counted; raise UnavailableError without Kafka, Redis or PostgreSQL."""
 
     def health(self) -> Sequence[PartHealth]:
         """Check whether each part answers, all within a few seconds."""

@@ -177,6 +177,24 @@ class ReconciliationRow:
 
 
 @dataclass(frozen=True)
+class PartitionRow:
+    """How far the speed layer has counted one partition."""
+
+    partition: int
+    lag: int | None
+    """Events on the log that are not counted; None if no process has begun the partition."""
+    covered_ago_seconds: float | None
+    """How long ago everything on the log was counted; None if that is unknown."""
+    state: str
+    """`counted`, `repairing` or `behind`."""
+
+    @property
+    def known_lag(self) -> int:
+        """Return the events behind, as far as they are known."""
+        return self.lag or 0
+
+
+@dataclass(frozen=True)
 class PartHealth:
     """The health of one part."""
 

@@ -55,6 +55,8 @@ class TopQuery:
     by: str
     start_on: date
     end_on: date
+    among: tuple[str, ...] | None = None
+    """The videos that are ranked; None: all."""
 
 
 def refuse_unknown(pairs: Iterable[tuple[str, str]], allowed: Collection[str]) -> None:

@@ -96,7 +96,13 @@ def test_a_creator_goes_from_signing_in_to_the_download(page: Page) -> None:
     expect(page.locator(".chart canvas")).to_be_visible()
     expect(page.locator('[data-field="views"]')).not_to_have_text("72,400")
     expect(page.locator('[data-field="settled_views"]')).to_have_text("72,000")
+    expect(page.locator(".u-legend .u-value")).not_to_have_text(["–"] * 3)
+    legend = page.locator(".u-legend .u-value").all_text_contents()
+    assert all(re.fullmatch(r"[\d,-]+", each) for each in legend), legend
     looked_at(page, "dashboard", "Ann Ápple")
+    page.get_by_label("Days").select_option("last 7 days")
+    page.get_by_role("button", name="Show").click()
+    expect(page.get_by_role("heading", name="In the last 7 days")).to_be_visible()
 
     page.get_by_role("link", name="Videos", exact=True).click()
     page.get_by_label("Video id").fill("_01")
@@ -134,6 +140,8 @@ def test_a_creator_goes_from_signing_in_to_the_download(page: Page) -> None:
 def test_an_operator_looks_at_everything_and_sends_a_message_again(page: Page) -> None:
     sign_in(page, "olga")
     expect(page.get_by_role("row", name="Kafka")).to_contain_text("no broker answers")
+    expect(page.get_by_role("row", name="10 behind")).to_contain_text("30,000")
+    expect(page.get_by_text("10 of 12", exact=True)).to_be_visible()
     looked_at(page, "health", "Health")
     page.get_by_role("link", name="Runs").click()
     looked_at(page, "runs", "Batch runs")

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from serving_layer.portal.formatting import machine, money, percent, tone, utc, whole, words
+from serving_layer.portal.formatting import aligned_money, machine, money, percent, tone, utc, whole, words
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,14 @@ from serving_layer.portal.formatting import machine, money, percent, tone, utc, 
 )
 def test_an_amount_is_written_exactly(micros: int, text: str) -> None:
     assert money(micros, "USD") == text
+
+
+def test_amounts_of_a_column_have_their_points_one_below_the_other() -> None:
+    amounts = [aligned_money(micros, "USD") for micros in (1, 500_000, 26_442_000, -2_500_000, 1_234_567_890_120)]
+    assert {len(each) - each.index(".") for each in amounts} == {len(".000001 USD")}
+    assert [each.replace("\u2007", "") for each in amounts] == [
+        money(micros, "USD") for micros in (1, 500_000, 26_442_000, -2_500_000, 1_234_567_890_120)
+    ]
 
 
 @pytest.mark.parametrize(

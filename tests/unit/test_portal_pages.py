@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date
 from html.parser import HTMLParser
 from urllib.parse import urlencode
 
@@ -19,6 +20,7 @@ from serving_layer.access.access import GRANTS
 from serving_layer.portal.http_portal import portal_routes
 from serving_layer.portal.http_templates import STATIC_FOLDER
 from serving_layer.portal.http_visit import PLACES
+from serving_layer.portal.records import DayCount
 from tests.portal_fakes import ANNS, BOBS, CALLERS, DISCLAIMER, EVENT, WAITING, FakePorts, fake_portal
 
 PAGES = {
@@ -438,3 +440,28 @@ def test_vendored_files_are_the_ones_on_record() -> None:
 
 def test_every_role_of_a_person_is_tried() -> None:
     assert {caller.role for caller in CALLERS.values()} == set(GRANTS)
+
+
+@pytest.mark.parametrize("days", [7, 28])
+def test_the_days_that_were_chosen_rule_the_numbers_and_the_most_viewed_videos(client: TestClient, days: int) -> None:
+    sign_in(client, "ann")
+    page = client.get(f"/portal/dashboard?days={days}").text
+    shown = page[page.index(f"In the last {days} days") : page.index("Since the beginning")]
+    counts = [DayCount(date.min, 2_000 + (each * 7_919) % 900, 1_500 + (each * 7_919) % 400) for each in range(days)]
+    assert f"{sum(each.views for each in counts):,}" in shown
+    assert f"{sum(each.billable_views for each in counts):,}" in shown
+    assert f"{days * 40:,}" in page[page.index("Most viewed videos of these days") :]
+
+
+def test_the_partitions_are_missing_without_kafka_and_the_rest_of_the_page_is_there(
+    client: TestClient, ports: FakePorts
+) -> None:
+    sign_in(client, "olga")
+    page = client.get("/portal/operator").text
+    assert "10 of 12" in page
+    assert "30,000" in page
+    assert "240.0 s ago" in page
+    ports.away = {Part.KAFKA}
+    page = client.get("/portal/operator").text
+    assert "10 of 12" not in page
+    assert "PostgreSQL" in page

@@ -4,6 +4,7 @@
 
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const whole = new Intl.NumberFormat();
+const shown = (number) => (number === null || number === undefined ? "none" : whole.format(number));
 
 /* <time datetime="…Z">: the viewer's own zone in sight, UTC kept beside it. */
 function localise(element) {
@@ -49,14 +50,16 @@ function draw(table) {
     width: Math.max(260, box.clientWidth), height: 240,
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
     scales: { y: { range: (_, __, top) => [0, Math.max(1, top * 1.08)] } },
-    axes: [{ ...axis, values: (_, ticks) => ticks.map((tick) => new Date(tick * 1000).toISOString().slice(5, 10)), space: 56 }, { ...axis, size: 64, values: (_, ticks) => ticks.map((tick) => whole.format(tick)) }],
+    axes: [{ ...axis, values: (_, ticks) => ticks.map((tick) => new Date(tick * 1000).toISOString().slice(5, 10)), space: 56, incrs: [1, 2, 7, 14, 28, 56, 112, 182, 364].map((number) => number * 86400) }, { ...axis, size: 64, values: (_, ticks) => ticks.map((tick) => whole.format(tick)) }],
     series: [
-      { label: "Day", value: (_, seconds) => (seconds === null ? "–" : new Date(seconds * 1000).toISOString().slice(0, 10)) },
-      ...series.map(({ cell }) => ({
-        label: cell.textContent.trim(), stroke: css(`--${cell.dataset.series}`), width: 2,
+      { label: "Day", value: (_, seconds) => new Date((seconds ?? data[0].at(-1)) * 1000).toISOString().slice(0, 10) },
+      ...series.map(({ cell }, place) => ({
+        /* a line that lies on another one is thinner, so that both are seen */
+        label: cell.textContent.trim(), stroke: css(`--${cell.dataset.series}`), width: place === 0 ? 5 : 2,
         dash: cell.dataset.series === "provisional" ? [6, 4] : undefined,
         points: { show: rows.length < 40, size: 5 },
-        value: (_, number) => (number === null ? "–" : whole.format(number)),
+        /* without a pointer the legend shows the newest day */
+        value: (_, number, line, at) => shown(at === null || at === undefined ? data[line].at(-1) : number),
       })),
     ],
   }, data, box);

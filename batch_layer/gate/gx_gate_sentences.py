@@ -44,7 +44,7 @@ def sentence(name: str, result: Any) -> str:
 
 def broken_rule(kind: str, values: Mapping[str, Any]) -> str:
     """Return what is wrong with a row that breaks the rule."""
-    column, least, most = values.get("column"), values.get("min_value"), values.get("max_value")
+    column, least, most = values.get("column"), _bound(values.get("min_value")), _bound(values.get("max_value"))
     match kind:
         case "expect_column_values_to_not_be_null":
             return f"{column} is missing"
@@ -59,6 +59,11 @@ def broken_rule(kind: str, values: Mapping[str, Any]) -> str:
         case "expect_column_pair_values_a_to_be_greater_than_b":
             return f"{values['column_A']} is below {values['column_B']}"
     return f"{kind} does not hold"
+
+
+def _bound(value: float | None) -> str | None:
+    """Return a bound as it was given; great-expectations makes floats of whole numbers."""
+    return None if value is None else str(int(value)) if float(value).is_integer() else str(value)
 
 
 def _first(rows: Sequence[Mapping[str, object]]) -> str:

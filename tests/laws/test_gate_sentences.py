@@ -65,7 +65,12 @@ def test_numbers_that_differ_are_named_with_both_values_and_the_rest_is_counted(
     [
         ("expect_column_values_to_not_be_null", {"column": "verdict"}, "verdict is missing"),
         ("expect_column_values_to_be_in_set", {"column": "of", "value_set": ["a", "b"]}, "of is none of a, b"),
-        ("expect_column_values_to_be_between", {"column": "views", "min_value": 1}, "views is below 1"),
+        ("expect_column_values_to_be_between", {"column": "views", "min_value": 1.0}, "views is below 1"),
+        (
+            "expect_column_value_lengths_to_be_between",
+            {"column": "id", "min_value": 1, "max_value": 64},
+            "id does not have 1 to 64 characters",
+        ),
         ("expect_column_pair_values_a_to_be_greater_than_b", {"column_A": "a", "column_B": "b"}, "a is below b"),
         ("expect_something_new", {"column": "a"}, "expect_something_new does not hold"),
     ],

@@ -180,8 +180,9 @@ class IcebergTables:
         """Remove every branch whose name begins with `prefix`, except those to keep, from tables."""
         for name in of:
             table = self.table(name)
-            for branch in [str(ref) for ref in table.refs().keySet() if str(ref).startswith(prefix)]:
-                if branch not in keep:
+            # an array: the end of an iterator would be an exception of Java's, which takes a dozen calls to translate
+            for branch in map(str, table.refs().keySet().toArray()):
+                if branch.startswith(prefix) and branch not in keep:
                     self._drop_branch(table, branch)
 
     def at(self, name: str, snapshot: int) -> DataFrame:

@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 
 import pyspark
-from py4j.java_gateway import java_import
 from py4j.protocol import Py4JError
 from pyspark.sql import SparkSession
 
@@ -19,6 +18,17 @@ from batch_layer.lake.spark_settings import SparkSettings
 PROJECT = Path(__file__).resolve().parents[2]
 CLASS_ARCHIVE = Path(pyspark.__file__).with_name("classes.jsa")
 """Written by set-up; see `spark_class_archive`."""
+_ASKED_FOR = (
+    "functions",
+    "PythonUtils",
+    "PythonSQLUtils",
+    "SimplePythonFunction",
+    "org.apache.spark.sql.functions",
+    "org.apache.spark.sql.api.python.PythonSQLUtils",
+    "org.apache.spark.sql.Observation",
+    "py4j",
+)
+"""The classes of Java that PySpark asks for by their name, up to hundreds of times in a run."""
 _REPLANNING = "spark.sql.adaptive.enabled"
 
 
@@ -54,8 +64,8 @@ def _session(settings: SparkSettings, name: str, options: Mapping[str, str]) -> 
         session = builder.getOrCreate()
     for key, value in secrets.items():
         session.conf.set(key, value)
-    # every operator of a column asks for this class by its short name: Java would search all jars in several packages
-    java_import(session._jvm, "org.apache.spark.sql.functions")
+    # every operator of a column asks for one of these by its name, and Java would search all jars in several packages
+    vars(session._jvm).update({name: getattr(session._jvm, name) for name in _ASKED_FOR})
     # once Java is gone, this server of PySpark's would only print a stack trace
     vars(session.sparkContext._accumulatorServer)["handle_error"] = lambda *_: None
     return session

@@ -65,27 +65,30 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
             "spark.sql.codegen.wholeStage": "false",
             "spark.sql.codegen.factoryMode": "NO_CODEGEN",
             "spark.ui.retainedStages": "1000",  # a law looks at every stage of a comparison
-            **without_processes_for_files(),
+            "spark.hadoop.fs.file.impl": "com.globalmentor.apache.hadoop.fs.BareLocalFileSystem",
             PASSWORD_SETTING: PASSWORD,
             **for_analysts(free_ports()),
         },
     )
-    os.environ[TOKEN_VARIABLE] = CONNECT_TOKEN
+    # for Java alone: a client that finds the token would send it, and ask for TLS
+    for_java = {TOKEN_VARIABLE: CONNECT_TOKEN, "SPARK_DIST_CLASSPATH": str(jar_of_bare_disk())}
+    os.environ.update(for_java)
     session = open_session(settings, "viewledger tests")
-    del os.environ[TOKEN_VARIABLE]  # for Java alone: a client that finds it would send it, and ask for TLS
+    for name in for_java:
+        del os.environ[name]
     write_no_checksums(session)
     yield session
     session.stop()
 
 
-def without_processes_for_files() -> dict[str, str]:
-    """Settings by which Java itself gives a file its rights; Hadoop's own local disk starts `chmod` for each."""
+def jar_of_bare_disk() -> Path:
+    """Return the jar of the disk by which Java itself gives a file its rights; Hadoop's own starts `chmod` for each.
+
+    Spark opens it before it has its jars. It comes after Spark's own class path, of which the archive of classes is.
+    """
     jar = next(spark_jars().glob("hadoop-bare-naked-local-fs-*.jar"), None)
     assert jar, f"no jar of the bare local disk in {spark_jars()}; ./viewledger test sets up"
-    return {
-        "spark.driver.extraClassPath": str(jar),  # Spark opens the disk before it has its jars
-        "spark.hadoop.fs.file.impl": "com.globalmentor.apache.hadoop.fs.BareLocalFileSystem",
-    }
+    return jar
 
 
 def write_no_checksums(spark: SparkSession) -> None:

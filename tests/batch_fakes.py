@@ -13,7 +13,7 @@ from batch_layer.archive.removals import Removal, Removals, with_removed
 from batch_layer.errors import RefusedError
 from batch_layer.lake.content import Content, Place
 from batch_layer.reconciling.reconciliation import Days, Reconciliation, VersionChange
-from batch_layer.versions.day_changes import DayChange
+from batch_layer.versions.day_changes import DayChange, InvalidChange
 from batch_layer.versions.ports import RunEntry, StagedCounts, VideoCount
 from ingestion.contract.attesting_keys import AttestingKeys
 from ingestion.contract.counting import Received, VideoFacts
@@ -106,6 +106,7 @@ class MemoryVersions:
         self.published: list[PublishedVersion] = []
         self.counts: list[tuple[int, VideoCount]] = []
         self.days: list[tuple[int, DayChange]] = []
+        self.invalid: list[tuple[int, InvalidChange]] = []
         self.files: dict[str, tuple[int, ArchivedFile]] = {}
         self.replaced: dict[str, int] = {}
         self.removals: dict[int, Removal] = {}
@@ -163,12 +164,14 @@ class MemoryVersions:
         if replaced and with_removed(kept, {place: each.rows for place, each in removed.items()}) != of_replaced:
             raise RefusedError(f"the files of version {version.version} do not hold the replaced rows")
         counts, days = self.staging.counts(version.run_id), self.staging.days(version.run_id)
-        if StagedCounts(len(counts), len(days)) != staged:
+        invalid = self.staging.invalid(version.run_id)
+        if StagedCounts(len(counts), len(days), len(invalid)) != staged:
             raise UnavailableError(Part.POSTGRES, f"{len(counts)} of the {staged.video_count} counts are there")
         self.drop_staged()
         self.published.append(version)
         self.counts += [(version.version, each) for each in counts]
         self.days += [(version.version, each) for each in days]
+        self.invalid += [(version.version, each) for each in invalid]
         self.files |= {path: (version.version, each) for path, each in archived.items()}
         self.replaced |= dict.fromkeys(replaced, version.version)
         self.removals |= {version.version: removal} if removal else {}

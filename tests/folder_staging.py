@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from batch_layer.versions.day_changes import DayChange
+from batch_layer.versions.day_changes import DayChange, InvalidChange
 from batch_layer.versions.ports import VideoCount
 
 
@@ -21,11 +21,17 @@ class FolderStaging:
     def store_days(self, run_id: str, piece: int, rows: Iterable[DayChange]) -> int:
         return self._store("days", run_id, piece, list(rows))
 
+    def store_invalid(self, run_id: str, piece: int, rows: Iterable[InvalidChange]) -> int:
+        return self._store("invalid", run_id, piece, list(rows))
+
     def counts(self, run_id: str) -> list[VideoCount]:
         return self._rows("counts", run_id)
 
     def days(self, run_id: str) -> list[DayChange]:
         return self._rows("days", run_id)
+
+    def invalid(self, run_id: str) -> list[InvalidChange]:
+        return self._rows("invalid", run_id)
 
     def drop(self) -> None:
         for path in self.folder.iterdir():

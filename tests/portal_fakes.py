@@ -11,6 +11,7 @@ from starlette.requests import Request
 from ingestion.contract.dead_letter import DeadLetter
 from ingestion.contract.periods import Period
 from ingestion.contract.requests import RequestKey
+from ingestion.contract.traffic_reasons import InvalidClass
 from ingestion.contract.unavailable import Part, UnavailableError
 from serving_layer.access.access import GRANTS, Caller, Role, unauthorized
 from serving_layer.access.http_access import Guard
@@ -18,6 +19,7 @@ from serving_layer.access.limits_requests import RequestLimits
 from serving_layer.counts.live_counts import LiveCount, ReadLive, live_channel, live_video
 from serving_layer.counts.merge import ServedCount, ServedVersion
 from serving_layer.history.history_reader import settled_unavailable
+from serving_layer.history.invalid import InvalidSum
 from serving_layer.money.proofs import EventCopy, EventPart, EventPayment, PaidEvent, PaymentStatus, ProvenStatement
 from serving_layer.money.statements import ChainLink, StatementDetail, StatementLine
 from serving_layer.portal.http_session import Sessions
@@ -192,6 +194,15 @@ class FakePorts:
         self._needs_postgres()
         names = ("US", "FR", "IN", "ZZ") if by == "country" else ("phone", "tv", "unknown")
         return [GroupCount(name, 9_000 - 1_000 * index, 7_000 - 900 * index) for index, name in enumerate(names)]
+
+    async def invalid(self, payee_id: str, version: ServedVersion, span: Period) -> Sequence[InvalidSum]:
+        self._needs_postgres()
+        day = span.end_on - timedelta(days=3)
+        return [
+            InvalidSum(day - timedelta(days=1), InvalidClass.ROBOT, 1_200, (EVENT, "0" * 8 + EVENT[8:])),
+            InvalidSum(day, InvalidClass.ROBOT, 34, ()),
+            InvalidSum(day, InvalidClass.COORDINATED, 7, ("1" * 8 + EVENT[8:],)),
+        ]
 
     def statements(self, payee_id: str | None) -> Sequence[ListedStatement]:
         self._needs(Part.POSTGRES)

@@ -5,17 +5,19 @@ import hashlib
 from bisect import bisect_right
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Executor, Future
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import msgspec
 
 from ingestion.contract.requests import FileRefusedError, KeyReusedError, OpenAppealError, RequestKey
+from ingestion.contract.traffic_reasons import InvalidClass
 from ingestion.contract.unavailable import Part, UnavailableError
 from ingestion.contract.version import ExpiredVersionError
 from serving_layer.counts.counts_reader import CountsReader
 from serving_layer.counts.merge import ServedVersion, SettledCount, SpeedSums
 from serving_layer.history.history_reader import HistoryReader
+from serving_layer.history.invalid import InvalidSum
 from serving_layer.history.ports import QueryTooSlowError
 from serving_layer.history.series import VideoSum, WindowSum
 from serving_layer.money.appeals import AppealReceipt
@@ -126,6 +128,9 @@ class FakeHistory:
         self.expires_while_read: int | None = None
         """A version that a maintenance expires while sums are read."""
         self.events: list[tuple[int, str, datetime, str, str, bool]] = []
+        self.invalid_changes: list[tuple[int, str, date, str, int, tuple[str, ...]]] = []
+        """(version, video, day, class, events, samples)."""
+        self.unsettled_days: set[date] = set()
         self.is_away = False
         self.is_slow = False
 
@@ -168,6 +173,18 @@ class FakeHistory:
                 sums[0] += 1
                 sums[1] += is_billable
         return [WindowSum(*key, *sums) for key, sums in found.items()]
+
+    def invalid(self, video_ids: Sequence[str], version: int, start_on: date, end_on: date) -> list[InvalidSum]:
+        self._check()
+        if version == self.expires_while_read:
+            self.expired[version] = SETTLED_UNTIL
+        found: dict[tuple[date, InvalidClass], InvalidSum] = {}
+        for at, video_id, day, name, events, ids in sorted(self.invalid_changes, key=lambda each: (each[1], -each[0])):
+            if at <= version and video_id in video_ids and start_on <= day < end_on and day not in self.unsettled_days:
+                key = (day, InvalidClass(name))
+                before = found.get(key, InvalidSum(*key, 0, ()))
+                found[key] = InvalidSum(*key, before.events + events, before.sample_event_ids or ids)
+        return [found[key] for key in sorted(found) if found[key].events]
 
     def top(self, version: int, query: TopQuery, most: int) -> list[VideoSum]:
         found: dict[str, list[int]] = {}

@@ -1,6 +1,7 @@
 """Spark for tests: one session for the whole run, and a batch run with everything else in memory."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
@@ -200,6 +201,14 @@ class MemoryServed:
             .groupBy("video_id", "event_day")
             .agg(F.sum("views").alias("views"), F.sum("billable_views").alias("billable_views"))
         )
+
+    def invalid_between(self, after: int, until: int) -> DataFrame:
+        sums: Counter[tuple[date, str]] = Counter()
+        for at, each in self.versions.invalid:
+            if after < at <= until:
+                sums[date.fromisoformat(each.event_day), each.invalid_class] += each.events
+        kinds = "event_day date, invalid_class string, events bigint"
+        return self.spark.createDataFrame([(*key, events) for key, events in sums.items()], kinds)
 
     def _frame(self, rows: Sequence[tuple[str, date | None, int, int]]) -> DataFrame:
         kinds = {"video_id": pa.string(), "event_day": pa.date32(), "views": pa.int64(), "billable_views": pa.int64()}

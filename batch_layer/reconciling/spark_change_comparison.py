@@ -16,6 +16,7 @@ from batch_layer.lake.tables import RAW_EVENTS, TALLY, VIEWS_BY_VIDEO, VIEWS_BY_
 from batch_layer.reconciling.ports import ReconciliationStore
 from batch_layer.reconciling.reconciliation import SERVED, Days, VersionChange, gain_differences
 from batch_layer.reconciling.spark_comparison import naming, offset_differences, raw_by_file
+from batch_layer.reconciling.spark_invalid import compared_invalid
 from batch_layer.reconciling.spark_served import ServedCounts
 from batch_layer.reconciling.spark_videos import compared_videos
 from ingestion.contract.version import PublishedVersion
@@ -55,14 +56,18 @@ class SparkChangeComparison:
         tables = _Change(self._spark, change, {})
         with naming(self._spark, change.version):
             served_days = self._served.days_between(after, until).persist()
-            changed_on = {row.event_day for row in served_days.select("event_day").distinct().collect()}
+            served_invalid = self._served.invalid_between(after, until).persist()
+            changed = served_days.select("event_day").union(served_invalid.select("event_day"))
+            changed_on = {row.event_day for row in changed.distinct().collect()}
             days = tuple(sorted({*changed_on, *self._store.judged_days(after, until)}))
             by_day = tables.gained(VIEWS_BY_VIDEO_DAY, days, ("video_id", "event_day"), _COUNTS).persist()
             _, of_days = compared_videos({VIEWS_BY_VIDEO_DAY: by_day, SERVED: served_days}, by_day=True)
             served = self._served.counts_between(after, until).persist()
+            tally = tables.gained(TALLY, days, ("event_day", "verdict", "reason"), ("event_count",))
+            of_days += compared_invalid(tally, served_invalid)
             gained = by_day.groupBy("video_id").agg(*[F.sum(name).alias(name) for name in _COUNTS])
-            changed = gained.where("views <> 0 OR billable_views <> 0").select("video_id")
-            video_ids = changed.union(served.select("video_id")).distinct()
+            of_gained = gained.where("views <> 0 OR billable_views <> 0").select("video_id")
+            video_ids = of_gained.union(served.select("video_id")).distinct()
             now, before = (
                 tables.at(VIEWS_BY_VIDEO, version).select("video_id", *_COUNTS).join(video_ids, "video_id", "left_semi")
                 for version in (change.version, change.former)
@@ -70,7 +75,7 @@ class SparkChangeComparison:
             totals = {VIEWS_BY_VIDEO_DAY: before.unionByName(gained), VIEWS_BY_VIDEO: now, SERVED: served}
             _, of_videos = compared_videos({name: _of(rows, video_ids) for name, rows in totals.items()})
             count = served.count()
-            for each in (served_days, by_day, served):
+            for each in (served_days, served_invalid, by_day, served):
                 each.unpersist()
         return count, of_days + of_videos
 

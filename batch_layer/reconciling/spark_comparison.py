@@ -31,6 +31,7 @@ from batch_layer.lake.tables import (
 )
 from batch_layer.reconciling.ports import ReconciliationStore
 from batch_layer.reconciling.reconciliation import SERVED, Days, place_differences, tally_differences
+from batch_layer.reconciling.spark_invalid import compared_invalid
 from batch_layer.reconciling.spark_served import ServedCounts
 from batch_layer.reconciling.spark_videos import compared_videos
 from ingestion.contract.unavailable import Part, UnavailableError
@@ -99,7 +100,11 @@ class SparkComparison:
     def videos(self, version: PublishedVersion, days: Days | None) -> tuple[int, list[str]]:
         """See the port."""
         with naming(self._spark, version):
-            return _video_differences(_Tables(self._spark, version, days), self._served)
+            tables = _Tables(self._spark, version, days)
+            count, differences = _video_differences(tables, self._served)
+            served = self._served.invalid_between(0, version.version)
+            served = served if days is None else served.where(F.col("event_day").isin(*days))
+            return count, differences + compared_invalid(tables.happened(TALLY), served)
 
     def billable_views(self, version: PublishedVersion, start_on: date, end_on: date) -> dict[str, int]:
         """See the port."""

@@ -12,6 +12,9 @@ _COUNTS = """
 _DAYS = """
     SELECT video_id, event_day, sum(views_change)::bigint AS views, sum(billable_change)::bigint AS billable_views
     FROM published.video_day_changes WHERE version > %d AND version <= %d GROUP BY video_id, event_day"""
+_INVALID = """
+    SELECT event_day, invalid_class, sum(events_change)::bigint AS events
+    FROM published.invalid_changes WHERE version > %d AND version <= %d GROUP BY event_day, invalid_class"""
 
 
 class ServedCounts(Protocol):
@@ -25,6 +28,9 @@ class ServedCounts(Protocol):
 
     def days_between(self, after: int, until: int) -> DataFrame:
         """Return by how much the versions in (after, until] changed each video on each day, in the column event_day."""
+
+    def invalid_between(self, after: int, until: int) -> DataFrame:
+        """Return by how much versions in (after, until] changed invalid traffic: event_day, invalid_class, events."""
 
 
 class SparkServedCounts:
@@ -45,5 +51,9 @@ class SparkServedCounts:
         """See the port."""
         return self._read(_DAYS % (after, until))
 
-    def _read(self, query: str) -> DataFrame:
-        return read_postgres(self._spark, self._url, query, key="video_id")
+    def invalid_between(self, after: int, until: int) -> DataFrame:
+        """See the port."""
+        return self._read(_INVALID % (after, until), key="invalid_class")
+
+    def _read(self, query: str, *, key: str = "video_id") -> DataFrame:
+        return read_postgres(self._spark, self._url, query, key=key)

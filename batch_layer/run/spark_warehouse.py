@@ -51,7 +51,7 @@ from batch_layer.run.spark_rebuild import Recount
 from batch_layer.run.spark_rewrite import rewritten
 from batch_layer.run.spark_traffic_part import TrafficJudges
 from batch_layer.versions.ports import StagedCounts, Staging
-from batch_layer.versions.spark_day_changes import day_changes
+from batch_layer.versions.spark_day_changes import day_changes, invalid_changes
 from batch_layer.versions.spark_staging import stage
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogPlace, OffsetVector
@@ -209,8 +209,11 @@ class SparkWarehouse:
     @translated
     def stage_counts(self, branch: Branch) -> StagedCounts:
         """See the port."""
-        days = day_changes([(each.removed.rows, each.added) for each in branch.engine.events])
-        return stage(last_totals(branch.engine.totals), days, self._staging, run_id=branch.run_id)
+        changed = [(each.removed.rows, each.added) for each in branch.engine.events]
+        counts = last_totals(branch.engine.totals)
+        return stage(
+            counts, day_changes(changed), invalid_changes(changed), staging=self._staging, run_id=branch.run_id
+        )
 
     @translated
     def tag(self, version: int, snapshots: Mapping[str, int]) -> None:

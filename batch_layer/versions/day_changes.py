@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+SAMPLES_MAX = 3
+
 
 @dataclass(frozen=True)
 class CellChange:
@@ -14,6 +16,19 @@ class CellChange:
     device_type: str
     views: int
     billable_views: int
+
+
+@dataclass(frozen=True)
+class InvalidChange:
+    """The change of how many events of a video and event day (UTC) are invalid traffic of one class, in a version."""
+
+    video_id: str
+    event_day: str
+    """ISO date."""
+    invalid_class: str
+    events: int
+    sample_event_ids: Sequence[str]
+    """Ids of at most `SAMPLES_MAX` events that have become invalid."""
 
 
 @dataclass(frozen=True)

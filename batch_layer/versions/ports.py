@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from batch_layer.archive.archive_files import ArchivedFile
 from batch_layer.archive.removals import Removal
-from batch_layer.versions.day_changes import DayChange
+from batch_layer.versions.day_changes import DayChange, InvalidChange
 from ingestion.contract.offsets import LogPlace
 from ingestion.contract.version import PublishedVersion
 
@@ -40,6 +40,7 @@ class StagedCounts:
 
     video_count: int = 0
     day_count: int = 0
+    invalid_count: int = 0
 
 
 class Staging(Protocol):
@@ -54,6 +55,9 @@ class Staging(Protocol):
 
     def store_days(self, run_id: str, piece: int, rows: Iterable[DayChange]) -> int:
         """Store the changes by video and event day, each in one piece; return how many."""
+
+    def store_invalid(self, run_id: str, piece: int, rows: Iterable[InvalidChange]) -> int:
+        """Store the changes of invalid traffic by video, event day and class, each in one piece; return how many."""
 
 
 class VersionStore(Protocol):

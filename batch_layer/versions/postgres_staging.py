@@ -1,11 +1,12 @@
 """Store the counts of a run in PostgreSQL until the run is published."""
 
+import json
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
 
 from batch_layer.lake.postgres_connection import connected
-from batch_layer.versions.day_changes import DayChange
+from batch_layer.versions.day_changes import DayChange, InvalidChange
 from batch_layer.versions.ports import VideoCount
 from batch_layer.versions.postgres_copy import array_of_numbers, array_of_texts, copy_rows
 from batch_layer.versions.postgres_errors import translated
@@ -17,6 +18,8 @@ _DAY_COLUMNS = (
     "run_id, piece, video_id, event_day, views_change, billable_change, quarters, countries, devices, cell_views, "
     "cell_billable"
 )
+_INVALID = "staging.invalid_changes"
+_INVALID_COLUMNS = "run_id, piece, video_id, event_day, invalid_class, events_change, sample_event_ids"
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,15 @@ class PostgresStaging:
         """See the port."""
         fields = ((run_id, piece, *_day_fields(each)) for each in rows)
         return self._replace(_DAYS, _DAY_COLUMNS, run_id, piece=piece, rows=fields)
+
+    def store_invalid(self, run_id: str, piece: int, rows: Iterable[InvalidChange]) -> int:
+        """See the port."""
+        fields = (
+            (run_id, piece, each.video_id, each.event_day, each.invalid_class, each.events,
+             json.dumps(list(each.sample_event_ids)))
+            for each in rows
+        )  # fmt: skip
+        return self._replace(_INVALID, _INVALID_COLUMNS, run_id, piece=piece, rows=fields)
 
     def _replace(self, table: str, columns: str, run_id: str, *, piece: int, rows: Iterable[tuple[object, ...]]) -> int:
         """Store a piece in one transaction; an attempt that runs beside another one waits for it and then fails."""

@@ -39,7 +39,11 @@ _TAKE_DAYS = """
     SELECT video_id, event_day, %s, views_change, billable_change,
         quarters, countries, devices, cell_views, cell_billable
     FROM staging.video_day_changes WHERE run_id = %s ORDER BY video_id, event_day"""
-_DROP_STAGED = "TRUNCATE staging.video_counts, staging.video_day_changes"
+_TAKE_INVALID = """
+    INSERT INTO published.invalid_changes (video_id, event_day, invalid_class, version, events_change, sample_event_ids)
+    SELECT video_id, event_day, invalid_class, %s, events_change, sample_event_ids
+    FROM staging.invalid_changes WHERE run_id = %s ORDER BY video_id, event_day, invalid_class"""
+_DROP_STAGED = "TRUNCATE staging.video_counts, staging.video_day_changes, staging.invalid_changes"
 
 
 class PostgresVersionStore:
@@ -165,6 +169,7 @@ def _take_staged(cursor: Cursor, version: PublishedVersion, staged: StagedCounts
     for query, what, count in (
         (_TAKE_COUNTS, "counts", staged.video_count),
         (_TAKE_DAYS, "day changes", staged.day_count),
+        (_TAKE_INVALID, "changes of invalid traffic", staged.invalid_count),
     ):
         cursor.execute(query, (version.version, version.run_id))
         if cursor.rowcount != count:

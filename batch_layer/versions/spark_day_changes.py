@@ -1,10 +1,13 @@
-"""The changes that a run makes to the settled views of each video and day, for serving's series."""
+"""The changes that a run makes to the settled views and invalid traffic of each video and day, for serving."""
 
 from collections.abc import Sequence
 from functools import reduce
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+
+from batch_layer.lake.reason_sql import CLASS_OF_REASON
+from batch_layer.versions.day_changes import SAMPLES_MAX
 
 _CELL = ("quarter", "country", "device_type")
 
@@ -21,6 +24,24 @@ def day_changes(changed: Sequence[tuple[DataFrame, DataFrame]]) -> DataFrame:
     listed = F.sort_array(F.collect_list(F.struct(*_CELL, "views", "billable_views"))).alias("cells")
     day = F.date_format("event_day", "yyyy-MM-dd").alias("event_day")
     return cells.groupBy("video_id", day).agg(*sums, listed)
+
+
+def invalid_changes(changed: Sequence[tuple[DataFrame, DataFrame]]) -> DataFrame:
+    """Return what the events `(removed, added)` of each part of a run change in the invalid traffic.
+
+    One row for each video, day and class, with the columns of `InvalidChange`.
+    """
+    signed = [_invalid(rows, sign) for pair in changed for rows, sign in zip(pair, (-1, 1), strict=True)]
+    samples = F.slice(F.sort_array(F.collect_set(F.when(F.col("sign") > 0, F.col("event_id")))), 1, SAMPLES_MAX)
+    sums = (F.sum("sign").alias("events"), samples.alias("sample_event_ids"))
+    day = F.date_format("event_day", "yyyy-MM-dd").alias("event_day")
+    rows = reduce(DataFrame.unionByName, signed)
+    return rows.groupBy("video_id", day, "invalid_class").agg(*sums).where("events <> 0")
+
+
+def _invalid(events: DataFrame, sign: int) -> DataFrame:
+    columns = ("video_id", "event_day", "event_id", F.expr(CLASS_OF_REASON).alias("invalid_class"))
+    return events.where("verdict = 'invalid_traffic'").select(*columns, F.lit(sign).alias("sign"))
 
 
 def _signed(events: DataFrame, sign: int) -> DataFrame:

@@ -9,20 +9,22 @@ from pyspark import TaskContext
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from batch_layer.versions.day_changes import CellChange, DayChange
+from batch_layer.versions.day_changes import CellChange, DayChange, InvalidChange
 from batch_layer.versions.ports import StagedCounts, Staging, VideoCount
 
 _STORED = "row_count bigint"
 
 
-def stage(counts: DataFrame, days: DataFrame, staging: Staging, *, run_id: str) -> StagedCounts:
+def stage(counts: DataFrame, days: DataFrame, invalid: DataFrame, *, staging: Staging, run_id: str) -> StagedCounts:
     """Store the counts of a run and return how many rows that are.
 
-    `counts` has video_id, views and billable_views, each video once; `days` is made by `day_changes`.
+    `counts` has video_id, views and billable_views, each video once; `days` is made by `day_changes`, and
+    `invalid` by `invalid_changes`.
     """
     return StagedCounts(
         _stored(counts, _Piece(run_id, staging.store_counts, _video_count)),
         _stored(days, _Piece(run_id, staging.store_days, _day_change)),
+        _stored(invalid, _Piece(run_id, staging.store_invalid, _invalid_change)),
     )
 
 
@@ -55,3 +57,7 @@ def _video_count(row: dict[str, Any]) -> VideoCount:
 def _day_change(row: dict[str, Any]) -> DayChange:
     cells = [CellChange(**cell) for cell in row["cells"]]
     return DayChange(row["video_id"], row["event_day"], row["views"], row["billable_views"], cells)
+
+
+def _invalid_change(row: dict[str, Any]) -> InvalidChange:
+    return InvalidChange(**row)

@@ -41,6 +41,7 @@ def open_history(
                 PostgresHistory.totals,
                 PostgresHistory.series,
                 PostgresHistory.top,
+                PostgresHistory.invalid,
             ),
             breaker.on(ChannelQueries(reads.query), ChannelQueries.video_ids, ChannelQueries.payees),
             executor,

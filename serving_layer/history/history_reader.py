@@ -5,12 +5,14 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import Executor
+from datetime import date
 from typing import TypeVar
 
 from ingestion.contract.unavailable import UnavailableError
 from ingestion.contract.version import ExpiredVersionError
 from serving_layer.access.access import Caller, nothing_here
 from serving_layer.counts.merge import ServedCount, ServedVersion, SettledCount, SpeedSums, merged
+from serving_layer.history.invalid import InvalidSum
 from serving_layer.history.ports import Channels, QueryTooSlowError, SettledHistory
 from serving_layer.history.series import VideoSum, WindowSum
 from serving_layer.problems.problems import ProblemError, refused
@@ -78,6 +80,14 @@ class HistoryReader:
     async def top(self, version: ServedVersion, query: TopQuery) -> list[VideoSum]:
         """Return a ranking, cached: it is the most expensive query, and the same for every caller."""
         return await self._remembered((version, query), version, self._history.top, version.version, query, TOP_MOST)
+
+    async def invalid(
+        self, video_ids: Sequence[str], version: ServedVersion, start_on: date, end_on: date
+    ) -> list[InvalidSum]:
+        """Return the invalid traffic of the settled days in [start_on, end_on) (UTC)."""
+        if not version.version:
+            return []
+        return await self._at(version, self._history.invalid, video_ids, version.version, start_on, end_on)
 
     async def channel(self, payee_id: str, wanted: AtVersion, version: ServedVersion) -> Sequence[str]:
         """Return a payee's videos by the newest catalogue, or by the one known when the version was published."""

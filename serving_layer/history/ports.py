@@ -1,10 +1,11 @@
 """The ports of history: published versions over time, and the owners of videos."""
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Protocol
 
 from serving_layer.counts.merge import ServedVersion, SettledCount
+from serving_layer.history.invalid import InvalidSum
 from serving_layer.history.series import VideoSum, WindowSum
 from serving_layer.request.parameters import SeriesQuery, TopQuery
 
@@ -37,6 +38,13 @@ class SettledHistory(Protocol):
 
     def top(self, version: int, query: TopQuery, most: int) -> list[VideoSum]:
         """Return the `most` videos with the most views of the requested kind at a version, best first."""
+
+    def invalid(self, video_ids: Sequence[str], version: int, start_on: date, end_on: date) -> list[InvalidSum]:
+        """Return the invalid traffic of the videos together on the UTC days [start_on, end_on), by day and class.
+
+        Only of days that are settled at the version: the rules of the day have judged it or, where it has none, the log
+        is settled for a whole day past its end. Classes without events are absent.
+        """
 
 
 class Channels(Protocol):

@@ -1,13 +1,15 @@
 """Published versions over time, read from PostgreSQL: sums of the day changes up to a version."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
+from ingestion.contract.traffic_reasons import InvalidClass
 from ingestion.contract.version import ExpiredVersionError
 from serving_layer.access.postgres_reads import PooledReads
 from serving_layer.counts.merge import ServedVersion, SettledCount
 from serving_layer.counts.postgres_versions import COUNTS_SQL, served_version
+from serving_layer.history.invalid import InvalidSum
 from serving_layer.history.ports import QueryTooSlowError
 from serving_layer.history.series import VideoSum, WindowSum
 from serving_layer.request.parameters import SeriesQuery, TopQuery
@@ -50,6 +52,22 @@ WHERE event_day >= %s AND event_day < %s AND version <= %s{among}
 GROUP BY video_id HAVING sum({by}) > 0
 ORDER BY sum({by}) DESC, video_id LIMIT %s
 """
+_INVALID_SQL = """
+WITH shown AS (
+    SELECT day_rules, (SELECT min(value::timestamptz) FROM jsonb_array_elements_text(watermarks)) AS settled_until
+    FROM published.versions WHERE version = %s
+)
+SELECT i.event_day, i.invalid_class, sum(i.events_change)::bigint,
+       (array_agg(i.sample_event_ids ORDER BY i.video_id, i.version DESC)
+        FILTER (WHERE jsonb_array_length(i.sample_event_ids) > 0))[1]
+FROM published.invalid_changes i CROSS JOIN shown s
+WHERE i.video_id = ANY(%s) AND i.event_day >= %s AND i.event_day < %s AND i.version <= %s
+  AND CASE WHEN s.day_rules -> i.event_day::text ? 'traffic'
+           THEN s.day_rules -> i.event_day::text -> 'traffic' ? 'ends'
+           ELSE s.settled_until >= (i.event_day + 2)::timestamp AT TIME ZONE 'UTC' END
+GROUP BY i.event_day, i.invalid_class HAVING sum(i.events_change) <> 0
+ORDER BY i.event_day, i.invalid_class
+"""
 _CHANGE = {"views": "views_change", "billable_views": "billable_change"}
 
 
@@ -91,6 +109,11 @@ class PostgresHistory:
         sql = _TOP_SQL.format(by=_CHANGE[query.by], among=" AND video_id = ANY(%s)" if among else "")
         arguments = (query.start_on, query.end_on, version, *among, most)
         return [VideoSum(*row) for row in self._reads.query(sql, arguments)]
+
+    def invalid(self, video_ids: Sequence[str], version: int, start_on: date, end_on: date) -> list[InvalidSum]:
+        """See the port."""
+        rows = self._reads.query(_INVALID_SQL, (version, list(video_ids), start_on, end_on, version))
+        return [InvalidSum(day, InvalidClass(name), events, tuple(ids or ())) for day, name, events, ids in rows]
 
     def close(self) -> None:
         """Disconnect."""

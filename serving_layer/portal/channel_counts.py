@@ -11,6 +11,7 @@ from serving_layer.counts.live_counts import ReadLive
 from serving_layer.counts.merge import ServedCount, ServedVersion, SettledCount
 from serving_layer.counts.prometheus_api import ApiMetrics
 from serving_layer.history.history_reader import HistoryReader
+from serving_layer.history.invalid import InvalidSum
 from serving_layer.portal.records import DayCount, GroupCount, ServedTotal, VideoOrder, VideoPage, VideoRow
 from serving_layer.problems.problems import ProblemError
 from serving_layer.request.cursors import Cursors
@@ -126,6 +127,11 @@ class ServedChannelCounts:
         sums = await self._history.series(await self._asked(payee_id, version, video_id), version, query)
         rows = [GroupCount(getattr(each, by), each.views, each.billable_views) for each in sums if each.views]
         return sorted(rows, key=lambda row: (-row.views, row.name))
+
+    async def invalid(self, payee_id: str, version: ServedVersion, span: Period) -> Sequence[InvalidSum]:
+        """See the port."""
+        videos = await self._videos_of(payee_id, version)
+        return await self._history.invalid(videos, version, span.start_on, span.end_on)
 
     async def _asked(self, payee_id: str, version: ServedVersion, video_id: str | None) -> Sequence[str]:
         return [video_id] if video_id is not None else await self._videos_of(payee_id, version)

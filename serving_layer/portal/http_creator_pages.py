@@ -10,18 +10,17 @@ from starlette.responses import Response
 
 from ingestion.contract.decoding import is_video_id
 from ingestion.contract.event import event_id_of
-from ingestion.contract.periods import Period
 from serving_layer.access.access import Scope
 from serving_layer.access.http_access import GuardedRoute
 from serving_layer.counts.live_counts import LiveCount, ReadLive, StreamOverError
 from serving_layer.money.proofs import EventPayment, PaymentStatus
 from serving_layer.money.statements import is_shown
 from serving_layer.portal.event_sentences import part_sentence, sentence_of
+from serving_layer.portal.http_spans import days_of, span_of, wrong_days
 from serving_layer.portal.http_visit import SECURITY_HEADERS, Portal, Visit, page_route
 from serving_layer.portal.records import VideoOrder, VideoPage, VideoRow
 from serving_layer.routes.http_proofs import payment_of, seen_by_caller
 
-DAYS = (7, 28, 90, 365)
 VIDEOS_SHOWN = 50
 SIGNED_IN_FOR = timedelta(seconds=5)
 """How long a stream continues before it checks again whether its visitor signed out."""
@@ -44,13 +43,13 @@ def creator_routes(portal: Portal) -> list[GuardedRoute]:
 
 
 async def _dashboard(visit: Visit) -> Response:
-    days = _days(visit)
+    days = days_of(visit)
     if days is None:
-        return _wrong_days(visit)
+        return wrong_days(visit)
     payee_id, portal, version = visit.payee_id, visit.portal, visit.portal.version()
     top: Sequence[VideoRow] = ()
     if version is not None and version.version > 0:
-        top = await visit.attempt((), portal.counts.top(payee_id, version, _span(visit, days), GROUPS_SHOWN))
+        top = await visit.attempt((), portal.counts.top(payee_id, version, span_of(visit, days), GROUPS_SHOWN))
     served = await visit.attempt(None, portal.counts.served_channel(payee_id))
     visit.note_missing(served)
     statements = await visit.ask((), portal.money.statements, payee_id)
@@ -76,7 +75,7 @@ async def _counts(visit: Visit, video_id: str | None, days: int) -> dict[str, An
     payee_id, version, counts = visit.payee_id, visit.portal.version(), visit.portal.counts
     if version is None or version.version == 0:
         return {"by_day": (), "countries": (), "devices": ()}
-    span = _span(visit, days)
+    span = span_of(visit, days)
     by_day = await visit.attempt((), counts.days(payee_id, version, video_id, span))
     countries = await visit.attempt((), counts.groups(payee_id, version, video_id, span, "country"))
     devices = await visit.attempt((), counts.groups(payee_id, version, video_id, span, "device"))
@@ -111,9 +110,9 @@ async def _videos(visit: Visit) -> Response:
 
 
 async def _video(visit: Visit) -> Response:
-    video_id, days = visit.request.path_params["video_id"], _days(visit)
+    video_id, days = visit.request.path_params["video_id"], days_of(visit)
     if days is None:
-        return _wrong_days(visit)
+        return wrong_days(visit)
     if (refusal := await _not_own(visit, video_id)) is not None:
         return refusal
     served = await visit.attempt(None, visit.portal.counts.served_video(video_id))
@@ -176,18 +175,3 @@ async def _notices(visit: Visit) -> Response:
     payee_id, money = visit.payee_id, visit.portal.money
     notices = await visit.ask((), money.notices, payee_id)
     return visit.page("notices.html", notices=notices, appeals=await visit.ask((), money.appeals, payee_id))
-
-
-def _span(visit: Visit, days: int) -> Period:
-    """Return the last days until today, which is included."""
-    end_on = visit.portal.now().date() + timedelta(days=1)
-    return Period(end_on - timedelta(days=days), end_on)
-
-
-def _days(visit: Visit) -> int | None:
-    text = visit.request.query_params.get("days", "28")
-    return int(text) if text in {str(each) for each in DAYS} else None
-
-
-def _wrong_days(visit: Visit) -> Response:
-    return visit.problem(422, "No such span", f"`days` is one of {', '.join(map(str, DAYS))}.")

@@ -59,6 +59,7 @@ class NavigationEntry:
 PLACES = (
     NavigationEntry("/portal/dashboard", "Dashboard", Scope.BILLABLE, is_own=True),
     NavigationEntry("/portal/videos", "Videos", Scope.BILLABLE, is_own=True),
+    NavigationEntry("/portal/invalid", "Invalid traffic", Scope.BILLABLE, is_own=True),
     NavigationEntry("/portal/operator", "Health", Scope.OPERATIONS, is_own=False),
     NavigationEntry("/portal/operator/runs", "Runs", Scope.OPERATIONS, is_own=False),
     NavigationEntry("/portal/operator/versions", "Versions", Scope.OPERATIONS, is_own=False),

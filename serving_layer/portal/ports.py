@@ -16,6 +16,7 @@ from serving_layer.access.access import Caller
 from serving_layer.access.sign_in import Attempt
 from serving_layer.counts.live_counts import ReadLive
 from serving_layer.counts.merge import ServedCount, ServedVersion
+from serving_layer.history.invalid import InvalidSum
 from serving_layer.portal.records import (
     AppealRow,
     DayCount,
@@ -79,6 +80,9 @@ class ChannelCounts(Protocol):
 
     async def owns(self, payee_id: str, video_id: str) -> bool:
         """Return whether the newest catalogue gives the payee a share of the video now."""
+
+    async def invalid(self, payee_id: str, version: ServedVersion, span: Period) -> Sequence[InvalidSum]:
+        """Return the invalid traffic of a payee's videos by class, on the settled days of a span."""
 
     async def served_video(self, video_id: str) -> ServedCount:
         """Return the served count of a video: settled and provisional."""

@@ -19,7 +19,7 @@ GROUPS = ("country", "device")
 ORDERS = ("views", "billable_views")
 LIMIT_DEFAULT, LIMIT_MAX = 1_000, 10_000
 TOP_LIMIT_DEFAULT, TOP_LIMIT_MAX = 100, 1_000
-TOP_DAYS_MAX = 366
+DAYS_MAX = 366
 FROM_EXAMPLE, TO_EXAMPLE = "2026-11-01", "2026-12-01"
 is_number = re.compile(r"[0-9]{1,18}").fullmatch
 """Digits that `int` reads at once and PostgreSQL stores: `int` raises on a text of thousands of digits."""
@@ -173,8 +173,13 @@ def series_query(start: str, end: str, kind: WindowKind, *, zone: ZoneInfo, grou
 
 def top_query(by: str, start_on: date, end_on: date) -> TopQuery:
     """Return the requested ranking; raise ProblemError if its days are none, or too many."""
+    check_days(start_on, end_on)
+    return TopQuery(by, start_on, end_on)
+
+
+def check_days(start_on: date, end_on: date) -> None:
+    """Raise ProblemError if the days [start_on, end_on) are none, or too many for one answer."""
     if start_on >= end_on:
         raise refused("range_invalid", "from must be earlier than to")
-    if end_on - start_on > timedelta(days=TOP_DAYS_MAX):
-        raise refused("range_too_large", f"from and to hold more than {TOP_DAYS_MAX} days; request fewer")
-    return TopQuery(by, start_on, end_on)
+    if end_on - start_on > timedelta(days=DAYS_MAX):
+        raise refused("range_too_large", f"from and to hold more than {DAYS_MAX} days; request fewer")

@@ -7,8 +7,10 @@ import msgspec
 
 from ingestion.contract.plays import SignedPlays
 from ingestion.contract.problem import Problem
+from ingestion.contract.traffic_reasons import InvalidClass
 from serving_layer.counts.answers import ChannelViews, LookupAnswer
 from serving_layer.counts.merge import ServedCount
+from serving_layer.history.invalid import ChannelInvalid, VideoInvalid
 from serving_layer.history.series import ChannelSeries, Top, VideoSeries
 from serving_layer.money.appeals import AppealReceipt
 from serving_layer.money.catalogue_import import ImportAnswer
@@ -67,6 +69,20 @@ TOP: dict[str, Any] = {
     "to": "2026-11-08",
     "rows": [{"rank": 1, "video_id": "-JinobXWPk", "views": 812, "billable_views": None}],
     "next": "q1w2e3",
+}
+INVALID: dict[str, Any] = {
+    **_ENVELOPE,
+    "from": "2026-11-01",
+    "to": "2026-11-08",
+    "classes": {each.value: 12 if each is InvalidClass.ROBOT else 0 for each in InvalidClass},
+    "rows": [
+        {
+            "event_day": "2026-11-03",
+            "class": "robot",
+            "events": 12,
+            "sample_event_ids": ["8f14e45f-ceea-467f-9a3c-1b2d3e4f5a6b"],
+        }
+    ],
 }
 _SUMMARY: dict[str, Any] = {
     "statement_id": "8f14e45fceea467f9a3c1b2d3e4f5a6b",
@@ -178,6 +194,8 @@ EXAMPLES: Mapping[type[msgspec.Struct], dict[str, Any]] = {
     VideoSeries: {"video_id": "-JinobXWPk", **SERIES},
     ChannelSeries: {"payee_id": "anna", **SERIES},
     Top: TOP,
+    VideoInvalid: {"video_id": "-JinobXWPk", **INVALID},
+    ChannelInvalid: {"payee_id": "anna", **INVALID},
     StatementList: STATEMENTS,
     StatementDetail: STATEMENT,
     EventPayment: EVENT_PAYMENT,

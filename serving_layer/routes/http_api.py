@@ -25,6 +25,7 @@ from serving_layer.routes.http_counts import counts_routes
 from serving_layer.routes.http_described import document, only_problems_of
 from serving_layer.routes.http_docs_page import docs_routes
 from serving_layer.routes.http_history import History, history_routes
+from serving_layer.routes.http_invalid import invalid_routes
 from serving_layer.routes.http_live import LiveStreams, live_routes
 
 logger = logging.getLogger(__name__)
@@ -68,6 +69,7 @@ def counts_app(api: Api) -> FastAPI:
         *counts_routes(api.guard, api.reader, api.metrics, api.history),
         *badge_routes(api.guard, api.reader, api.metrics, api.history),
         *history_routes(api.guard, api.history),
+        *invalid_routes(api.guard, api.history),
         *live_routes(api.guard, api.reader, api.history, api.live),
         *channel_routes(api.guard, api.history, api.reader, api.metrics, api.live),
         *api.routes,

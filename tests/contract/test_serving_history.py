@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from batch_layer.versions.day_changes import CellChange, DayChange
+from batch_layer.versions.day_changes import CellChange, DayChange, InvalidChange
 from batch_layer.versions.ports import RunEntry, StagedCounts, VideoCount
 from batch_layer.versions.postgres_staging import PostgresStaging
 from batch_layer.versions.postgres_versions import PostgresVersionStore
@@ -20,8 +20,9 @@ from billing.terms.ownership import SINCE_EVER, WITHOUT_END, OwnerShare, whole_s
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from billing.terms.postgres_channels import ChannelQueries
 from ingestion.contract.offsets import OffsetVector
+from ingestion.contract.traffic_reasons import InvalidClass
 from ingestion.contract.unavailable import UnavailableError
-from ingestion.contract.version import PublishedVersion
+from ingestion.contract.version import DayRules, PublishedVersion, SeenTraffic
 from serving_layer.access.postgres_reads import PooledReads
 from serving_layer.history.ports import QueryTooSlowError
 from serving_layer.history.postgres_history import PostgresHistory
@@ -34,6 +35,13 @@ from tests.serving_fakes import PARTITIONS, SETTLED_UNTIL, FakeHistory, version
 START = datetime(2026, 10, 20, tzinfo=UTC)
 VIDEOS = ["-a", "_b", "c", "quiet"]
 VERSIONS = 4
+JUDGED, UNJUDGED = date(2026, 11, 18), date(2026, 11, 19)
+INVALID_DAYS = [JUDGED, UNJUDGED, SETTLED_UNTIL.date() - timedelta(days=2), SETTLED_UNTIL.date() - timedelta(days=1)]
+DAY_RULES = {
+    JUDGED: DayRules(1, 1, 1, SeenTraffic(OffsetVector("video-views", (1,) * PARTITIONS), 1, SETTLED_UNTIL)),
+    UNJUDGED: DayRules(1, 1, 1),
+    INVALID_DAYS[2]: DayRules(1, 1),
+}
 Event = tuple[str, datetime, str, str, bool]
 
 
@@ -69,6 +77,16 @@ def day_changes(events: Sequence[Event]) -> list[DayChange]:
     ]  # fmt: skip
 
 
+def random_invalid(rng: random.Random) -> list[InvalidChange]:
+    cells = {(rng.choice(VIDEOS), rng.choice(INVALID_DAYS), rng.choice(list(InvalidClass))) for _ in range(40)}
+    return [
+        InvalidChange(
+            video_id, day.isoformat(), name, rng.choice([-1, 1, 2]), [f"id {n}" for n in range(rng.randrange(4))]
+        )
+        for video_id, day, name in sorted(cells)
+    ]
+
+
 @pytest.fixture(scope="module")
 def stores(postgres_url: str) -> Iterator[tuple[FakeHistory, PostgresHistory]]:
     """The same four versions in both, published by the batch layer's own store."""
@@ -86,7 +104,17 @@ def stores(postgres_url: str) -> Iterator[tuple[FakeHistory, PostgresHistory]]:
                 store.begin(RunEntry(f"run-{number}", "incremental", "running", None, published_at(number), None))
                 counts = [VideoCount(video_id, *sums) for video_id, sums in totals.items()]
                 staging, days, run_id = PostgresStaging(url), day_changes(events), f"run-{number}"
-                staged = StagedCounts(staging.store_counts(run_id, 0, counts), staging.store_days(run_id, 0, days))
+                invalid = random_invalid(rng)
+                fake.invalid_changes += [
+                    (number, each.video_id, date.fromisoformat(each.event_day), each.invalid_class, each.events,
+                     tuple(each.sample_event_ids))
+                    for each in invalid
+                ]  # fmt: skip
+                staged = StagedCounts(
+                    staging.store_counts(run_id, 0, counts),
+                    staging.store_days(run_id, 0, days),
+                    staging.store_invalid(run_id, 0, invalid),
+                )
                 publish(store, number, staged, published_at=published_at(number))
         with closing(PostgresHistory(url)) as history:
             yield fake, history
@@ -101,7 +129,7 @@ def publish(store: PostgresVersionStore, number: int, staged: StagedCounts, *, p
         snapshots={},
         row_counts={},
         content_hashes={},
-        day_rules={},
+        day_rules=DAY_RULES,
         published_at=published_at,
     )
     store.publish(found, staged, {}, {})
@@ -162,6 +190,19 @@ def test_rankings_are_the_same_at_every_version(stores: tuple[FakeHistory, Postg
             assert real == fake
             assert {each.video_id for each in real} <= set(VIDEOS[:2])
             assert stores[1].top(number, replace(query, among=()), 10) == []
+
+
+def test_invalid_traffic_adds_up_on_settled_days_alone(stores: tuple[FakeHistory, PostgresHistory]) -> None:
+    fake, real = stores
+    fake.unsettled_days = {UNJUDGED, SETTLED_UNTIL.date() - timedelta(days=1)}
+    first, end = INVALID_DAYS[0], INVALID_DAYS[-1] + timedelta(days=1)
+    for number in range(1, VERSIONS + 1):
+        for videos in (VIDEOS, VIDEOS[:1], []):
+            found = real.invalid(videos, number, first, end)
+            assert found == fake.invalid(videos, number, first, end)
+            assert real.invalid(videos, number, first, first) == []
+    shown = {each.event_day for each in real.invalid(VIDEOS, VERSIONS, first, end)}
+    assert shown == {JUDGED, SETTLED_UNTIL.date() - timedelta(days=2)}
 
 
 def test_day_changes_add_up_to_the_counts_of_every_version(stores: tuple[FakeHistory, PostgresHistory]) -> None:

@@ -15,7 +15,7 @@ import pytest
 from attacks.role_matrix import role_logins
 from batch_layer.maintaining.postgres_expiry import PostgresExpiry
 from batch_layer.published.postgres_published_snapshots import PostgresPublishedSnapshots
-from batch_layer.versions.day_changes import CellChange, DayChange
+from batch_layer.versions.day_changes import CellChange, DayChange, InvalidChange
 from batch_layer.versions.ports import RunEntry, StagedCounts, VideoCount
 from batch_layer.versions.postgres_staging import PostgresStaging
 from batch_layer.versions.postgres_versions import PostgresVersionStore
@@ -72,7 +72,9 @@ class Books:
         )
         counts = [VideoCount(video_id, *self.totals[video_id]) for video_id in changed]
         staged = StagedCounts(
-            self.staging.store_counts(version.run_id, 0, counts), self.staging.store_days(version.run_id, 0, days)
+            self.staging.store_counts(version.run_id, 0, counts),
+            self.staging.store_days(version.run_id, 0, days),
+            self.staging.store_invalid(version.run_id, 0, [invalid_of(each, self.count) for each in days]),
         )
         self.store.publish(version, staged, {}, {})
         return self.count
@@ -105,6 +107,9 @@ class Books:
         for by in ("views", "billable_views"):
             query_top = TopQuery(by, EVENT_DAYS[0], EVENT_DAYS[-1] + timedelta(days=1))
             found.append(top_rows(by, self.history.top(version, query_top, 10), with_billable=True))
+        end_on = EVENT_DAYS[-1] + timedelta(days=1)
+        for video_ids in (VIDEOS, *([each] for each in VIDEOS)):
+            found.append(self.history.invalid(video_ids, version, EVENT_DAYS[0], end_on))
         return repr(found)
 
     def close(self) -> None:
@@ -128,6 +133,12 @@ def change(rng: random.Random, video_id: str, event_day: date, held: dict[tuple[
         cells.append(CellChange(quarter, country, 'odd "{},\\ device', views, views))
     views = sum(each.views for each in cells)
     return DayChange(video_id, event_day.isoformat(), views, views, sorted(cells, key=lambda each: each.quarter))
+
+
+def invalid_of(change: DayChange, number: int) -> InvalidChange:
+    """As many invalid events as the views that changed, with an id only in every third version."""
+    ids = [f"id {number}"] if number % 3 == 0 else []
+    return InvalidChange(change.video_id, change.event_day, "robot", change.views or 1, ids)
 
 
 def random_changes(rng: random.Random, held: dict[tuple[object, ...], int]) -> Sequence[DayChange]:
@@ -236,7 +247,9 @@ def test_an_expired_version_keeps_its_manifest_and_is_in_the_journal(books: Book
     assert books.rows("SELECT key FROM billing.journal WHERE kind = 'expired_version'") == [("1",)]
 
 
-@pytest.mark.parametrize("table", ["video_counts", "video_day_changes", "expired_versions", "rolled_up_versions"])
+@pytest.mark.parametrize(
+    "table", ["video_counts", "video_day_changes", "invalid_changes", "expired_versions", "rolled_up_versions"]
+)
 def test_nobody_removes_or_changes_rows_by_hand(books: Books, table: str) -> None:
     rng = random.Random(1)
     books.publish(NOON - timedelta(days=500), change(rng, "-a", EVENT_DAYS[0], {}))

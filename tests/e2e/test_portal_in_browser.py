@@ -119,6 +119,13 @@ def test_a_creator_goes_from_signing_in_to_the_download(page: Page) -> None:
     expect(page.get_by_text("shorter than the minimum").first).to_be_visible()
     looked_at(page, "event", "Why is this not counted?")
 
+    page.get_by_role("link", name="Invalid traffic").click()
+    expect(page.get_by_role("row", name="robot")).to_contain_text("1,234")
+    expect(page.get_by_role("row", name="origin")).to_contain_text("0")
+    looked_at(page, "invalid", "Invalid traffic")
+    page.get_by_role("row", name="robot").get_by_role("link").first.click()
+    expect(page.get_by_text("shorter than the minimum").first).to_be_visible()
+
     page.get_by_role("link", name="Statements").click()
     looked_at(page, "statements", "Statements")
     page.get_by_role("row", name="finalised").get_by_role("link").click()

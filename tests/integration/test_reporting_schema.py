@@ -11,8 +11,8 @@ import pytest
 from tests.billing_postgres import own_database
 
 VIEWS = (
-    "batch_runs", "ledger_balances", "ledger_totals", "statement_lines", "statements", "versions", "video_counts",
-    "video_days",
+    "batch_runs", "invalid_traffic", "ledger_balances", "ledger_totals", "statement_lines", "statements", "versions",
+    "video_counts", "video_days",
 )  # fmt: skip
 ROWS = """
 INSERT INTO published.versions (version, run_id, offsets, watermarks, snapshots, row_counts, content_hashes, day_rules)
@@ -25,6 +25,10 @@ INSERT INTO published.video_day_changes VALUES
     ('a', '2026-11-20', 1, 3, 2, '{0}', '{DE}', '{tv}', '{3}', '{2}'),
     ('a', '2026-11-20', 2, 2, 2, '{1}', '{DE}', '{tv}', '{2}', '{2}'),
     ('a', '2026-11-20', 3, 100, 100, '{1}', '{DE}', '{tv}', '{100}', '{100}');
+INSERT INTO published.invalid_changes VALUES
+    ('a', '2026-11-20', 'robot', 1, 3, '["x"]'), ('a', '2026-11-20', 'robot', 2, -1, '[]'),
+    ('a', '2026-11-20', 'origin', 1, 2, '[]'), ('a', '2026-11-20', 'origin', 2, -2, '[]'),
+    ('a', '2026-11-20', 'robot', 3, 100, '[]');
 INSERT INTO published.runs (run_id, kind, state, started_at, ended_at, detail)
 VALUES ('refused', 'incremental', 'gate_failed', '2026-11-20Z', '2026-11-20 00:01Z', '{"failures": ["42 views of c"]}');
 """

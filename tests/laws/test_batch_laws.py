@@ -33,6 +33,7 @@ from ingestion.contract.day_traffic import NO_TRAFFIC, JudgedTraffic
 from ingestion.contract.event_contracts import NEWEST
 from ingestion.contract.policy import CountingPolicy
 from ingestion.contract.priced_fields import country_by
+from ingestion.contract.traffic import CLASS_OF_CODE
 from ingestion.contract.unavailable import Part, UnavailableError
 from tests.batch_fakes import ATTESTATION_KEYS, TOPIC
 from tests.random_logs import (
@@ -119,6 +120,12 @@ def assert_tables_follow(run: MemoryRun, spark: SparkSession, expected: dict, se
     assert run.versions.counts_now() == counts, f"seed {seed}"
     cells = cells_of(counted, expected)
     assert cells_now(run) == cells, f"seed {seed}"
+    invalid: Counter[tuple[str, str, str]] = Counter()
+    for place, out in expected.items():
+        if out[0] == "invalid_traffic":
+            event = run.log.messages[place[0]][place[1]].received.decoded
+            invalid[event.video_id, str(event.timestamp.astimezone(UTC).date()), str(CLASS_OF_CODE[out[2][0]])] += 1
+    assert invalid_now(run) == invalid, f"seed {seed}"
     details: Counter[tuple[object, ...]] = Counter()
     for (video_id, day, _, country, device_type), (cell_views, cell_billable) in cells.items():
         details[video_id, day, country, device_type, "views"] += cell_views
@@ -147,6 +154,15 @@ def cells_now(run: MemoryRun) -> dict[tuple[object, ...], tuple[int, int]]:
             views, billable = cells.get(place, (0, 0))
             cells[place] = (views + cell.views, billable + cell.billable_views)
     return {place: counts for place, counts in cells.items() if counts != (0, 0)}
+
+
+def invalid_now(run: MemoryRun) -> Counter[tuple[str, str, str]]:
+    """What all versions' changes of invalid traffic add up to."""
+    found: Counter[tuple[str, str, str]] = Counter()
+    for _, each in run.versions.invalid:
+        found[each.video_id, str(each.event_day), each.invalid_class] += each.events
+    assert min(found.values(), default=0) >= 0
+    return +found
 
 
 def cells_of(counted: dict, expected: dict) -> dict[tuple[object, ...], tuple[int, int]]:

@@ -1,7 +1,8 @@
 """Executors of a real Spark store a run's counts in a real PostgreSQL."""
 
 import random
-from collections import Counter
+import uuid
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -15,12 +16,14 @@ from pyspark.sql import DataFrame, SparkSession
 from batch_layer.lake.spark_errors import translated
 from batch_layer.versions.ports import StagedCounts
 from batch_layer.versions.postgres_staging import PostgresStaging
-from batch_layer.versions.spark_day_changes import day_changes
+from batch_layer.versions.spark_day_changes import day_changes, invalid_changes
 from batch_layer.versions.spark_staging import stage
+from ingestion.contract.traffic import CLASS_OF_CODE
 from ingestion.contract.unavailable import Part, UnavailableError
 from tests.billing_postgres import own_database
 
 VIDEOS, PIECES = 3_000, 5
+CODES = ["declared_robot", "device_contradicted", "shared_session", "even_pauses"]
 DEVICES = ["tv", 'q"uote', "back\\slash", "tab\there"]
 SECRET = "of-nobody's-business"
 
@@ -51,7 +54,9 @@ def events(spark: SparkSession, rng: random.Random, count: int) -> DataFrame:
             "happened_at": start + timedelta(minutes=30 * rng.randrange(48)),
             "country": "DE",
             "device_type": rng.choice(DEVICES),
-            "verdict": rng.choice(["counted", "duplicate"]),
+            "event_id": str(uuid.UUID(int=rng.getrandbits(128), version=4)),
+            "verdict": rng.choice(["counted", "duplicate", "invalid_traffic"]),
+            "reasons": [{"code": rng.choice(CODES), "detail": ""}],
             "billability": rng.choice(["billable", "own_view"]),
         }
         for _ in range(count)
@@ -62,10 +67,27 @@ def events(spark: SparkSession, rng: random.Random, count: int) -> DataFrame:
 def test_every_row_is_stored_once_and_again_in_the_same_places(spark: SparkSession, url: str) -> None:
     rng, staging = random.Random(41), PostgresStaging(url)
     before, now = events(spark, rng, 40), events(spark, rng, 60)
-    days = day_changes([(before, now)])
-    first = stage(counts(spark), days, staging, run_id="run-1")
-    assert stage(counts(spark), days, staging, run_id="run-1") == first, "a task that is tried again doubles nothing"
-    assert first == StagedCounts(VIDEOS, 3)
+    days, invalid = day_changes([(before, now)]), invalid_changes([(before, now)])
+    first = stage(counts(spark), days, invalid, staging=staging, run_id="run-1")
+    again = stage(counts(spark), days, invalid, staging=staging, run_id="run-1")
+    assert again == first, "a task that is tried again doubles nothing"
+    expected_invalid: Counter[tuple[str, str]] = Counter()
+    became: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    for sign, frame in ((1, now), (-1, before)):
+        for row in frame.where("verdict = 'invalid_traffic'").collect():
+            key = (row.video_id, str(CLASS_OF_CODE[row.reasons[0].code]))
+            expected_invalid[key] += sign
+            if sign > 0:
+                became[key].add(row.event_id)
+    stored = rows_of(
+        url, "SELECT video_id, invalid_class, events_change, sample_event_ids FROM staging.invalid_changes"
+    )
+    changes = {key: count for key, count in expected_invalid.items() if count}
+    assert {(video_id, name): count for video_id, name, count, _ in stored} == changes
+    assert {(video_id, name): ids for video_id, name, _, ids in stored} == {
+        key: sorted(became[key])[:3] for key in changes
+    }
+    assert first == StagedCounts(VIDEOS, 3, len(changes))
     found = rows_of(url, "SELECT video_id, views, billable_views FROM staging.video_counts WHERE run_id = 'run-1'")
     assert sorted(found) == sorted((f"v{n}", n + 2, n) for n in range(VIDEOS))
     assert len(rows_of(url, "SELECT DISTINCT piece FROM staging.video_counts")) == PIECES
@@ -85,7 +107,7 @@ def test_every_row_is_stored_once_and_again_in_the_same_places(spark: SparkSessi
 def test_a_postgres_that_is_away_is_named_and_its_password_appears_nowhere(spark: SparkSession) -> None:
     away = PostgresStaging(f"postgresql://viewledger:{SECRET}@127.0.0.1:9/viewledger")
     with pytest.raises(UnavailableError, match="PostgreSQL does not answer") as caught:
-        translated(stage)(counts(spark), counts(spark), away, run_id="run-2")
+        translated(stage)(counts(spark), counts(spark), counts(spark), staging=away, run_id="run-2")
     assert caught.value.part == Part.POSTGRES
     assert SECRET not in str(caught.value)
     java = Path(f"/proc/{spark.sparkContext._gateway.proc.pid}")  # type: ignore[union-attr]

@@ -15,6 +15,8 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from ingestion.contract.traffic import InvalidReason
+from ingestion.contract.traffic_reasons import DayReason
 from ingestion.contract.unavailable import Part
 from serving_layer.access.access import GRANTS
 from serving_layer.portal.http_portal import portal_routes
@@ -29,6 +31,7 @@ PAGES = {
     "/portal/videos": {"ann"},
     "/portal/videos/-walk_01": {"ann"},
     "/portal/videos/-walk_01/live": {"ann"},
+    "/portal/invalid": {"ann"},
     "/portal/statements": {"ann", "fay", "aud"},
     f"/portal/statements/{ANNS}": {"ann", "fay", "aud"},
     f"/portal/statements/{ANNS}.csv": {"ann", "fay", "aud"},
@@ -44,7 +47,9 @@ PAGES = {
     "/portal/operator/approvals": {"fay", "aud"},
 }
 """Page → who may see it; `bob` is another creator."""
-OWN_FOR_BOB = {"/portal/dashboard", "/portal/dashboard/live", "/portal/videos", "/portal/statements"}
+OWN_FOR_BOB = {
+    "/portal/dashboard", "/portal/dashboard/live", "/portal/videos", "/portal/invalid", "/portal/statements",
+}  # fmt: skip
 """Pages on which every creator sees what is their own."""
 FORMS = ("/portal/appeals", "/portal/operator/dead-letters/replay", f"/portal/operator/statements/{WAITING}/approve")
 
@@ -465,3 +470,18 @@ def test_the_partitions_are_missing_without_kafka_and_the_rest_of_the_page_is_th
     page = client.get("/portal/operator").text
     assert "10 of 12" not in page
     assert "PostgreSQL" in page
+
+
+def test_invalid_traffic_has_six_classes_with_examples_and_no_threshold(client: TestClient, ports: FakePorts) -> None:
+    sign_in(client, "ann")
+    page = client.get("/portal/invalid").text
+    rows = dict(re.findall(r'<th scope="row">([a-z]+)</th><td class="number">([0-9,]+)</td>', page))
+    assert rows == {
+        "robot": "1,234", "contradiction": "0", "impossible": "0", "coordinated": "7", "unnatural": "0", "origin": "0",
+    }  # fmt: skip
+    assert f'href="/portal/events?event_id={EVENT}"' in page
+    assert "send an appeal" in page
+    assert not [each.code for each in (*InvalidReason, *DayReason) if each.code in page or each.sentence in page]
+    assert client.get("/portal/invalid?days=8").status_code == 422
+    ports.away = {Part.POSTGRES}
+    assert "PostgreSQL does not answer" in client.get("/portal/invalid").text

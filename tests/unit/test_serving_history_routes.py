@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import jsonschema
@@ -447,6 +447,8 @@ EXPECTED = {
     ("GET", "/v1/channels/{payee_id}/views"): (f"/v1/channels/{OWNER}/views", CHANNEL),
     ("GET", "/v1/channels/{payee_id}/views/series"): (f"/v1/channels/{OWNER}/views/series?{DAY}", CHANNEL),
     ("GET", "/v1/channels/{payee_id}/views/live"): (f"/v1/channels/{OWNER}/views/live", CHANNEL),
+    ("GET", "/v1/videos/{video_id:path}/invalid"): (f"/v1/videos/-a/invalid?{DAY}", CHANNEL),
+    ("GET", "/v1/channels/{payee_id}/invalid"): (f"/v1/channels/{OWNER}/invalid?{DAY}", CHANNEL),
     ("GET", "/v1/top"): (f"/v1/top?{DAY}", COUNTS),
     ("GET", "/v1/channels/{payee_id}/statements"): (f"/v1/channels/{OWNER}/statements", CHANNEL),
     ("GET", "/v1/statements/{statement_id}"): (f"/v1/statements/{statement_id(OWNER, 1)}", CHANNEL),
@@ -508,8 +510,8 @@ def test_every_route_answers_every_kind_of_caller_as_decided(shared: Served, met
 def test_where_views_are_not_public_a_creator_sees_only_their_own_and_nobody_else_anything() -> None:
     served = Served(counts_are_public=False)
     with served.client:
-        for (method, route), (path, _) in EXPECTED.items():
-            if route.startswith(("/v1/videos", "/videos", "/v1/views")):
+        for (method, route), (path, statuses) in EXPECTED.items():
+            if statuses is COUNTS and route.startswith(("/v1/videos", "/videos", "/v1/views")):
                 got = {who: asked(served, method, path, who).status_code for who in CALLERS}
                 assert got == {**COUNTS, "anonymous": 401, "other creator": 404}, path
         ranking = {who: asked(served, "GET", f"/v1/top?{DAY}", who).status_code for who in CALLERS}
@@ -697,3 +699,59 @@ def test_a_version_that_expires_while_it_is_read_answers_410_and_never_a_wrong_n
 ) -> None:
     served.history.expires_while_read = 1
     assert served.get(path).json()["code"] == "version_expired"
+
+
+@pytest.fixture
+def invalid(served: Served) -> Served:
+    """Robots on the 20th in both versions, of which the second takes one back; the 22nd is not settled."""
+    served.history.invalid_changes += [
+        (1, "-a", date(2026, 11, 20), "robot", 3, (EVENT,)),
+        (2, "-a", date(2026, 11, 20), "robot", -1, ()),
+        (2, "_b", date(2026, 11, 21), "origin", 4, ("b", "c")),
+        (1, "c", date(2026, 11, 20), "robot", 50, ()),
+        (2, "-a", date(2026, 11, 22), "impossible", 9, ()),
+    ]
+    served.history.unsettled_days.add(date(2026, 11, 22))
+    return served
+
+
+def test_invalid_traffic_is_counted_by_class_on_settled_days_and_at_a_version(invalid: Served) -> None:
+    found = invalid.get(f"/v1/channels/{OWNER}/invalid?{DAY}").json()
+    assert found["rows"] == [
+        {"event_day": "2026-11-20", "class": "robot", "events": 2, "sample_event_ids": [EVENT]},
+        {"event_day": "2026-11-21", "class": "origin", "events": 4, "sample_event_ids": ["b", "c"]},
+    ]
+    classes = {"robot": 2, "contradiction": 0, "impossible": 0, "coordinated": 0, "unnatural": 0, "origin": 4}
+    assert (found["version"], found["classes"]) == (2, classes)
+    before = invalid.get(f"/v1/videos/-a/invalid?{DAY}&version=1")
+    assert before.json()["classes"]["robot"] == 3
+    assert "immutable" in before.headers["cache-control"]
+    text = invalid.get(f"/v1/videos/-a/invalid?{DAY}&format=csv").text
+    assert list(csv.reader(io.StringIO(text)))[1][:3] == ["2026-11-20", "robot", "2"]
+
+
+def test_invalid_traffic_is_shown_to_the_payee_and_to_nobody_else_outside(invalid: Served) -> None:
+    path = f"/v1/videos/-a/invalid?{DAY}"
+    assert invalid.get(path, {}).status_code == 401
+    assert invalid.get(path, bearer(Role.CREATOR, OTHER)).status_code == 404
+    assert invalid.get(f"/v1/channels/{OWNER}/invalid?{DAY}", bearer(Role.CREATOR, OTHER)).status_code == 404
+    own = invalid.get(path, bearer(Role.CREATOR, OWNER))
+    assert own.json()["classes"]["robot"] == 2
+    assert "invalid" not in invalid.get("/v1/videos/-a/views", {}).text
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("from=2026-11-20", "range_invalid"),
+        ("from=2026-11-20&to=2026-11-20", "range_invalid"),
+        ("from=2025-01-01&to=2026-11-20", "range_too_large"),
+        (f"{DAY}&limit=3", "parameter_unknown"),
+        (f"{DAY}&version=9", "version_not_found"),
+    ],
+)
+def test_a_question_about_invalid_traffic_that_makes_no_sense_is_answered_with_why(
+    invalid: Served, query: str, code: str
+) -> None:
+    assert invalid.get(f"/v1/videos/-a/invalid?{query}").json()["code"] == code
+    assert invalid.get(f"/v1/channels/{OWNER}/invalid?{query}").json()["code"] == code

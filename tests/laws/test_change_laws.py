@@ -24,7 +24,7 @@ from batch_layer.reconciling.reconcile import reconcile_after_run
 from batch_layer.reconciling.reconciliation import Reconciliation, VersionChange
 from batch_layer.reconciling.spark_change_comparison import SparkChangeComparison
 from batch_layer.run.run import run_once
-from batch_layer.versions.day_changes import DayChange
+from batch_layer.versions.day_changes import DayChange, InvalidChange
 from batch_layer.versions.ports import VideoCount
 from ingestion.contract.counting import LATE_AFTER
 from tests.laws.test_reconcile_laws import PARTITIONS, History
@@ -136,6 +136,14 @@ def test_a_change_by_day_that_no_run_made_is_named(history: History, day: str) -
     versions.days.append((2, DayChange("-a", day, 1, 0, [])))
     (difference,) = of_change(history.spark, versions, 1)
     assert difference.startswith(f"video -a on {day}: views_by_video_day has ")
+
+
+@pytest.mark.parametrize("day", ["2026-11-19", "2026-10-01"])
+def test_invalid_traffic_that_no_run_found_is_named(history: History, day: str) -> None:
+    versions = history.copy()
+    versions.invalid.append((2, InvalidChange("-a", day, "robot", 7, [])))
+    (difference,) = of_change(history.spark, versions, 1)
+    assert difference.startswith(f"invalid traffic of {day}, class robot: tally has 0 events, PostgreSQL has 7")
 
 
 def test_what_older_versions_hold_is_left_to_the_comparison_of_everything(history: History) -> None:

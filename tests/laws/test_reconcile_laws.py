@@ -98,7 +98,7 @@ class History:
         copied = MemoryVersions()
         copied.published, copied.counts = list(self.run.versions.published), list(self.run.versions.counts)
         copied.files, copied.days = dict(self.run.versions.files), list(self.run.versions.days)
-        copied.journal = dict(self.run.versions.journal)
+        copied.journal, copied.invalid = dict(self.run.versions.journal), list(self.run.versions.invalid)
         return copied
 
     def changed(self, table: str, statement: str) -> MemoryVersions:

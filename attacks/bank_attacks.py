@@ -7,6 +7,7 @@ from typing import Any
 
 from attacks.attempts import Attack
 from attacks.site import Site
+from billing.payouts.account_entries import AccountReport, bank_transaction, judge
 from billing.payouts.answers import check_acknowledgements, of_each_payment
 from billing.payouts.execution_day import execution_day_problem
 from billing.payouts.file_answers import read_answer
@@ -26,6 +27,15 @@ PAYMENT = (
     "<OrgnlPmtInfAndSts><OrgnlPmtInfId>{batch}</OrgnlPmtInfId><TxInfAndSts><OrgnlEndToEndId>{item}</OrgnlEndToEndId>"
     '<TxSts>{status}</TxSts><OrgnlTxRef><Amt><InstdAmt Ccy="{currency}">{amount}</InstdAmt></Amt></OrgnlTxRef>'
     "</TxInfAndSts></OrgnlPmtInfAndSts>"
+)
+STATEMENT = (
+    '<Document xmlns="urn:iso:std:iso:20022:tech:xsd:camt.053.001.08"><BkToCstmrStmt><Stmt><Id>S</Id><Acct><Id>'
+    "<IBAN>NO9386011117947</IBAN></Id></Acct>{movements}</Stmt></BkToCstmrStmt></Document>"
+)
+MOVEMENT = (
+    '<Ntry><Amt Ccy="{currency}">{amount}</Amt><CdtDbtInd>{sign}</CdtDbtInd><Sts><Cd>BOOK</Cd></Sts><BookgDt>'
+    "<Dt>2026-12-01</Dt></BookgDt><AcctSvcrRef>{reference}</AcctSvcrRef><NtryDtls><TxDtls><Refs><EndToEndId>{item}"
+    "</EndToEndId></Refs></TxDtls></NtryDtls></Ntry>"
 )
 NO_REPORTS = (
     "",
@@ -83,6 +93,33 @@ def answers_that_do_not_fit(site: Site) -> Iterator[str | None]:
     yield _unless_refused(site, REPORT.format(batch=ITEM.batch_id, group="", payments=both), "settled and rejected")
 
 
+def movements_that_do_not_fit(site: Site) -> Iterator[str | None]:
+    """Statements of wrong amounts and repeated movements; one would settle or return what did not move."""
+    plain = {"amount": "5.00", "currency": "EUR", "sign": "DBIT", "item": ITEM.item_id, "reference": "R1"}
+    changes: list[dict[str, str]] = [{"amount": amount} for amount in AMOUNTS]
+    changes += [{"currency": "USD"}, {"item": "item-of-ben"}, {"item": ""}, {"reference": ""}, {"sign": "CRDT"}]
+    for change in changes:
+        found = _booked(site, MOVEMENT.format(**plain | change))
+        yield None if found in ([], ["unknown"]) else f"a movement with {change} gives {found}"
+    debit = MOVEMENT.format(**plain)
+    found = _booked(site, debit + debit + MOVEMENT.format(**plain | {"reference": "R2"}))
+    yield None if found == ["settles", "unknown"] else f"a payment that is debited twice gives {found}"
+    returns = [MOVEMENT.format(**plain | {"sign": "CRDT", "reference": each}) for each in "AB"]
+    found = _booked(site, debit + "".join(returns))
+    yield None if found == ["settles", "returns", "unknown"] else f"a payment that comes back twice gives {found}"
+
+
+def _booked(site: Site, movements: str) -> list[str]:
+    """Return the purposes that the movements of a statement get; none if it is refused."""
+    report = _read(site, STATEMENT.format(movements=movements))
+    if not isinstance(report, AccountReport):
+        return []
+    kept = judge(report.iban, report.entries, KNOWN, ())
+    if kept.problems:
+        return []
+    return [each.purpose if each.purpose != "unknown" or bank_transaction(each) else "unposted" for each in kept.new]
+
+
 def accounts_that_are_none(site: Site) -> Iterator[str | None]:
     """Accounts with wrong check digits, foreign BICs and names of control characters; one would stop a whole batch."""
     for name, iban, bic in BAD_ACCOUNTS:
@@ -127,6 +164,7 @@ FAMILY: dict[str, Attack] = {
     "bank-whole-file-refused": refusals_of_a_whole_file,
     "bank-no-answer": documents_that_are_not_answers,
     "bank-unfitting-answer": answers_that_do_not_fit,
+    "bank-unfitting-movement": movements_that_do_not_fit,
     "bank-accounts": accounts_that_are_none,
     "bank-other-day": batches_of_another_day,
 }

@@ -10,6 +10,7 @@ from typing import Any
 from billing.books.postgres_holds import Hold, voided_hold
 from billing.books.posting import LedgerTransaction, payable
 from billing.books.states import OPEN, Transition
+from billing.payouts.account_entries import BankEntry, bank_transaction
 from billing.payouts.payouts import PayoutItem, item_id_of, payout_transaction
 from tests.books_fakes import FakeBooks
 
@@ -64,6 +65,38 @@ class PaidOut:
                     posted.append(payout_transaction(kind, item, "USD", datetime.combine(day, time(), UTC)))
             self.books.transactions += posted
 
+    def book(
+        self, reference: str, amount_micros: int, purpose: str, item_id: str | None = None, charges: int = 0
+    ) -> None:
+        """Keep a movement of the bank, and post what no step of a payment posts."""
+        entry_id = item_id_of(reference, purpose)
+        row = BankEntry(
+            entry_id, "S1", reference, self.at.date(), "USD", amount_micros, charges, item_id, purpose, ""
+        )  # fmt: skip
+        kept = {name: value for name, value in vars(row).items() if value is not None}
+        self.causes.append(("bank_entry", entry_id, kept | {"booked_on": row.booked_on.isoformat()}, {}))
+        if transaction := bank_transaction(row):
+            self.books.transactions.append(transaction)
+
+    def book_payments(self, chance: random.Random) -> None:
+        """Let the bank book some of the payments that are settled or returned, and movements of its own."""
+        items = [each for kind, _, _, rows in self.causes if kind == "payout_batch" for each in rows["items"]]
+        for item in items:
+            state = self.books.steps["payout", item["item_id"]][-1].to_state
+            charges = chance.choice([0, 25])
+            if state in ("settled", "returned") and chance.random() < 0.7:
+                amount = -item["amount_micros"] - charges
+                self.book(f"D{item['item_id'][:8]}", amount, "settles", item["item_id"], charges)
+                if state == "returned" and item["amount_micros"] > charges:
+                    amount = item["amount_micros"] - charges
+                    self.book(f"R{item['item_id'][:8]}", amount, "returns", item["item_id"], charges)
+        if chance.random() < 0.7:
+            self.book("U1", chance.choice([-1, 1]) * 3_000_000, "unknown")
+            self.book("F1", -500_000, "fee")
+        if chance.random() < 0.3:
+            self.book("U2", 7_000_000, "unknown")
+            self.book("U2", -7_000_000, "named")
+
 
 def paid_out(chance: random.Random, books: FakeBooks, at: datetime) -> PaidOut:
     """Hold a part of what some payees are owed, and pay out what is left, in a batch that is sent or voided."""
@@ -86,4 +119,5 @@ def paid_out(chance: random.Random, books: FakeBooks, at: datetime) -> PaidOut:
             paid.batch(f"VL-USD-{number}", payments)
         for payee_id, _, outcome in payments:
             owed[payee_id] = owed[payee_id] if outcome in ("voided", "rejected", "returned") else 0
+    paid.book_payments(chance)
     return paid

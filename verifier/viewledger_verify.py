@@ -441,6 +441,7 @@ CREATE TABLE steps (kind TEXT, subject_id TEXT, to_state TEXT, step INTEGER, mov
 CREATE TABLE holds (hold_id TEXT PRIMARY KEY, record TEXT);
 CREATE TABLE batches (batch_id TEXT PRIMARY KEY, record TEXT);
 CREATE TABLE payments (payment_id TEXT PRIMARY KEY, batch_id TEXT, record TEXT, line INTEGER);
+CREATE TABLE bank_entries (entry_id TEXT PRIMARY KEY, record TEXT, line INTEGER);
 CREATE TABLE balances (payee_id TEXT, currency TEXT, owed_micros INTEGER, PRIMARY KEY (payee_id, currency));
 CREATE TABLE others (statement_id TEXT PRIMARY KEY);
 CREATE TABLE left_out (statement_id TEXT, key TEXT, line INTEGER);
@@ -524,7 +525,7 @@ def _leaf_at(position: int | None, leaves: "Iterator[Leaf]", found: Found) -> "L
             found.database.execute("INSERT INTO left_out VALUES (?, ?, ?)", values)
         if leaf.kind == "statement":
             found.database.execute("INSERT OR IGNORE INTO others VALUES (?)", (leaf.key,))
-        is_ledger = leaf.kind in ("transaction", "hold", "payout_batch", "policy") or (
+        is_ledger = leaf.kind in ("transaction", "hold", "payout_batch", "bank_entry", "policy") or (
             leaf.kind == "transition" and (kind in STEPS or kind == "policy")
         )
         if is_ledger and found.has_whole_ledger:
@@ -714,6 +715,8 @@ def _remember_cause(found: Found, number: int, record: dict[str, Any]) -> None:
         _remember_policy(found, number, record)
     elif kind == "hold":
         database.execute("INSERT INTO holds VALUES (?, ?)", (row["hold_id"], json.dumps(row)))
+    elif kind == "bank_entry":
+        database.execute("INSERT INTO bank_entries VALUES (?, ?, ?)", (row["entry_id"], json.dumps(row), number))
     elif kind == "payout_batch":
         database.execute("INSERT INTO batches VALUES (?, ?)", (row["batch_id"], json.dumps(row)))
         values = ((each["item_id"], row["batch_id"], json.dumps(each), number) for each in record.get("items", []))
@@ -748,6 +751,7 @@ def _follow_carry(found: Found, number: int, row: dict[str, Any]) -> None:
 # --- The ledger ------------------------------------------------------------------------------------------
 
 EXPENSE, CLEARING, BANK = "expense:creator-revenue", "clearing:payouts", "bank"
+BANK_FEES, SUSPENSE_OF_BANK = "expense:bank-fees", "suspense:bank"
 CLOCK_TOLERANCE = timedelta(hours=1)
 STEPS = {
     "hold": {"open pending", "pending released", "pending voided", "pending expired"},
@@ -841,6 +845,7 @@ def check_ledger(bundle: Bundle, found: Found) -> int:
     if bundle.has_whole_ledger:
         _check_chains(found.database)
     _check_everything_is_posted(found.database)
+    _check_bank_entries(found)
     return count
 
 
@@ -871,6 +876,8 @@ def _due(found: Found, kind: str, subject_id: str, record: dict[str, Any]) -> Du
         return _due_of_statement(found, kind, subject_id, record)
     if kind == "hold_voided":
         return _due_of_hold(found, subject_id)
+    if kind in ("bank_fee", "bank_unknown"):
+        return _due_of_bank_entry(found, kind, subject_id)
     return _due_of_payment(found, kind, subject_id) if kind in PAYMENTS else None
 
 
@@ -947,6 +954,43 @@ def _due_of_payment(found: Found, kind: str, payment_id: str) -> Due | None:
     amount = sign * payment["amount_micros"]
     entries = [(first or owed_on(payment["payee_id"]), amount), (second, -amount)]
     return Due(payment["payee_id"], batch["currency"], entries, *bounds, undoes)
+
+
+def _due_of_bank_entry(found: Found, kind: str, entry_id: str) -> Due | None:
+    entry = _row(found, "bank_entries", "entry_id", entry_id)
+    if entry is None or bank_posting(entry)[0] != f"{kind}:{entry_id}":
+        return None
+    account, amount = SUSPENSE_OF_BANK if kind == "bank_unknown" else BANK_FEES, bank_posting(entry)[1]
+    begins = datetime.fromisoformat(f"{entry['booked_on']}T00:00:00+00:00")
+    return Due(SUSPENSE_OF_BANK, entry["currency"], [(account, amount), (BANK, -amount)], begins, begins)
+
+
+def bank_posting(entry: dict[str, Any]) -> tuple[str, int]:
+    """Return the key of the transaction that a movement of the bank makes due, and its amount: 0 if none is."""
+    kind = "bank_unknown" if entry["purpose"] in ("unknown", "named") else "bank_fee"
+    is_payment = entry["purpose"] in ("settles", "returns")
+    return f"{kind}:{entry['entry_id']}", entry["charges_micros"] if is_payment else -entry["amount_micros"]
+
+
+def _check_bank_entries(found: Found) -> None:
+    """Check that what the bank booked is posted, and that what settles or returns a payment is of its amount."""
+    query = "SELECT record, line FROM bank_entries ORDER BY line"
+    for text, line in found.database.execute(query).fetchall():
+        entry = json.loads(text)
+        key, amount = bank_posting(entry)
+        posted = _row(found, "transactions", "transaction_id", posting_id(key))
+        if amount and posted is None:
+            raise WrongError(RECORDS, line, f"{key} is due and was never posted")
+        if entry["purpose"] not in ("settles", "returns"):
+            continue
+        state, sign = ("settled", -1) if entry["purpose"] == "settles" else ("returned", 1)
+        payment = _row(found, "payments", "payment_id", entry["item_id"])
+        batch = _row(found, "batches", "batch_id", payment["batch_id"]) if payment else None
+        wanted = (sign * payment["amount_micros"], batch["currency"]) if payment and batch else None
+        if (entry["amount_micros"] + entry["charges_micros"], entry["currency"]) != wanted:
+            raise WrongError(RECORDS, line, f"bank entry {entry['entry_id']} is not of the amount of its payment")
+        if _moved_at(found, "payout", entry["item_id"], state) is None:
+            raise WrongError(RECORDS, line, f"bank entry {entry['entry_id']} {entry['purpose']} a payment not {state}")
 
 
 def _row(found: Found, table: str, column: str, key: str) -> Any:

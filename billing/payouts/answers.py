@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from billing.money import amount_text
-from billing.payouts.payouts import REJECTED, RETURNED, SETTLED, PayoutItem
+from billing.payouts.payouts import EXECUTED, REJECTED, RETURNED, SETTLED, PayoutItem
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ Known = Mapping[str, tuple[PayoutItem, str, str]]
 
 _KNOWN_OR_NEXT = frozenset(
     {("instructed", SETTLED), ("instructed", REJECTED), (SETTLED, RETURNED), (RETURNED, SETTLED)}
+    | {("instructed", EXECUTED), (SETTLED, EXECUTED), (RETURNED, EXECUTED)}
 )
 """State of a payment and the outcomes that the bank may report; an outcome older than the state has no effect."""
 

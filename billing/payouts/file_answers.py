@@ -1,9 +1,12 @@
-"""Read the bank's answer: a payment status report (pain.002), or CSV."""
+"""Read a file of the bank: a payment status report (pain.002), its own account of it (camt.053, camt.054), or CSV."""
 
 from pathlib import Path
 
 from billing.money import written_amount
+from billing.payouts.account_entries import AccountReport
 from billing.payouts.answers import Acknowledgement, Answer
+from billing.payouts.file_account_reports import read_account_report
+from billing.payouts.file_iso20022 import read_document
 from billing.payouts.file_status_reports import read_status_report
 from billing.payouts.payouts import OUTCOMES
 from billing.terms.currency import CURRENCIES
@@ -14,8 +17,8 @@ COLUMNS = ("item_id", "outcome", "amount", "currency", "reason")
 _XML_BEGINS = (b"<", b"\xef\xbb\xbf<", b"\xff\xfe<", b"\xfe\xff\x00<")
 
 
-def read_answer(file: Path) -> Answer:
-    """Return the bank's answers: from a pain.002 if the file is XML, else from a CSV with the columns of COLUMNS.
+def read_answer(file: Path) -> Answer | AccountReport:
+    """Return the bank's answers, or what it booked: by its kind if the file is XML, else a CSV with these COLUMNS.
 
     Raises:
         FileRefusedError: it cannot be read, or is empty; names every problem.
@@ -24,7 +27,8 @@ def read_answer(file: Path) -> Answer:
     if not content.strip():
         raise FileRefusedError([f"{file}: the file is empty"])
     if content.lstrip().startswith(_XML_BEGINS):
-        return read_status_report(str(file), content)
+        document = read_document(str(file), content)
+        return (read_account_report if document.kind.startswith("camt.05") else read_status_report)(document)
     problems = Problems()
     read = [_acknowledgement(file, row, problems) for row in rows_of(file, COLUMNS, ("reason",), problems)]
     if not read and not problems.found:

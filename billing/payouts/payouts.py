@@ -17,6 +17,8 @@ SEPA_AMOUNT_MAX_MICROS = 999_999_999_990_000
 SETTLED, REJECTED, RETURNED = "settled", "rejected", "returned"
 OUTCOMES = (SETTLED, REJECTED, RETURNED)
 """The possible outcomes of a payment at the bank: done, not done, or done and sent back."""
+EXECUTED = "executed"
+"""The bank says that it has executed the payment. It moves nothing: the account does not show it yet."""
 VOIDED = "voided"
 """State of a payment whose batch was voided before its file was written."""
 UNSENT = "unsent"

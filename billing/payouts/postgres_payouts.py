@@ -13,6 +13,7 @@ from billing.errors import AcknowledgementError
 from billing.payouts.answers import Answer, check_acknowledgements, of_each_payment
 from billing.payouts.bank_data import BankAccount
 from billing.payouts.payouts import (
+    EXECUTED,
     RETURNED,
     SETTLED,
     UNSENT,
@@ -65,8 +66,7 @@ _ITEMS = """
     WHERE i.batch_id = %s ORDER BY i.payee_id COLLATE "C" """
 _KNOWN = f"""
     SELECT i.item_id, i.batch_id, i.payee_id, i.account_version, i.amount_micros, b.currency,
-           CASE WHEN of_batch.state IN ('written', '{VOIDED}') THEN c.state ELSE '{UNSENT}' END, b.execution_on,
-           b.created_at
+           CASE WHEN of_batch.state IN ('written', '{VOIDED}') THEN c.state ELSE '{UNSENT}' END
     FROM billing.payout_items i JOIN billing.payout_batches b USING (batch_id)
     JOIN billing.current_states c ON c.subject_kind = 'payout' AND c.subject_id = i.item_id
     JOIN billing.current_states of_batch ON of_batch.subject_kind = 'payout_batch' AND of_batch.subject_id = i.batch_id
@@ -248,32 +248,42 @@ def _instruct(cursor: "Cursor", items: Sequence[PayoutItem], currency: str, exec
     copy_transactions(cursor, [payout_transaction("payout", each, currency, effective_at) for each in items])
 
 
+def known_payments(
+    cursor: "Cursor", item_ids: Sequence[str], batch_ids: Sequence[str]
+) -> dict[str, tuple[PayoutItem, str, str]]:
+    """Return payments, and those of batches, each with its currency and state, inside a database transaction."""
+    cursor.execute(_KNOWN, (list(item_ids), list(batch_ids)))
+    return {row[0]: (PayoutItem(*row[:5]), row[5], row[6]) for row in cursor}
+
+
+def answer_payment(cursor: "Cursor", item: PayoutItem, move: Move) -> None:
+    """Append what became of a payment at the bank, and post its money, inside a database transaction."""
+    cursor.execute(_BATCH, (item.batch_id,))
+    _, currency, execution_on, created_at = cursor.fetchone() or ()
+    append_step(cursor, "payout", item.item_id, move)
+    paid_at = start_of(execution_on)
+    effective_at = max(datetime.now(UTC), paid_at) if move.to_state == RETURNED else paid_at
+    copy_transactions(cursor, [payout_transaction(f"payout_{move.to_state}", item, currency, effective_at)])
+    if move.to_state == SETTLED:
+        cursor.execute(_COVERED, (item.payee_id, currency, created_at))
+        append_steps(cursor, [row[0] for row in cursor], Move("paid", move.actor, f"payout {item.item_id}"))
+
+
 def _acknowledge(cursor: "Cursor", answer: Answer, actor: str) -> dict[str, int]:
     # 1. compare every line with the ledger; one that does not match refuses the whole file
     item_ids, batch_ids = ([each.item_id for each in answer.payments], [each.batch_id for each in answer.batches])
-    cursor.execute(_KNOWN, (item_ids, batch_ids))
-    rows = {row[0]: row for row in cursor}
-    known = {item_id: (PayoutItem(*row[:5]), row[5], row[6]) for item_id, row in rows.items()}
+    known = known_payments(cursor, item_ids, batch_ids)
     acknowledgements, problems = of_each_payment(answer, known)
     if problems := problems + check_acknowledgements(acknowledgements, known):
         raise AcknowledgementError(problems)
     # 2. append the step and post the money of each newly reported payment
     counts: dict[str, int] = {}
-    transactions = []
     for each in {each.item_id: each for each in acknowledgements}.values():
-        item, currency, state = known[each.item_id]
-        execution_on, created_at = rows[each.item_id][7:]
-        if state == each.outcome or (state, each.outcome) == (RETURNED, SETTLED):
+        item, _, state = known[each.item_id]
+        if each.outcome in (state, EXECUTED) or (state, each.outcome) == (RETURNED, SETTLED):
             continue
-        append_step(cursor, "payout", each.item_id, Move(each.outcome, actor, each.reason))
-        paid_at = start_of(execution_on)
-        effective_at = max(datetime.now(UTC), paid_at) if each.outcome == RETURNED else paid_at
-        transactions.append(payout_transaction(f"payout_{each.outcome}", item, currency, effective_at))
-        if each.outcome == SETTLED:
-            cursor.execute(_COVERED, (item.payee_id, currency, created_at))
-            append_steps(cursor, [row[0] for row in cursor], Move("paid", actor, f"payout {each.item_id}"))
+        answer_payment(cursor, item, Move(each.outcome, actor, each.reason))
         counts[each.outcome] = counts.get(each.outcome, 0) + 1
-    copy_transactions(cursor, transactions)
     return counts
 
 

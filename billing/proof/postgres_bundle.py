@@ -15,7 +15,7 @@ _STATEMENTS = "SELECT statement_id FROM billing.statements WHERE period_start_on
 _NOTICES = """
     SELECT n.notice_id FROM billing.notices n JOIN billing.statements s USING (statement_id)
     WHERE s.period_start_on = %s AND s.period_end_on = %s"""
-_WHOLE = ("transaction", "hold", "payout_batch", "policy")
+_WHOLE = ("transaction", "hold", "payout_batch", "bank_entry", "policy")
 _WHOLE_SUBJECTS = ("hold", "payout_batch", "payout", "policy")
 """Kinds of records, and of subjects of transitions, of which a bundle holds all: its reader can check that."""
 

@@ -87,6 +87,7 @@ NOTED = (
         *_by_text("batch_id"),
         children=(Children("items", "billing.payout_items", "batch_id", 'item_id COLLATE "C"'),),
     ),
+    Noted("bank_entry", "billing.bank_entries", *_by_text("entry_id")),
     Noted("hold", "billing.holds", *_by_text("hold_id")),
     Noted("appeal", "billing.appeals", *_by_text("appeal_id")),
     Noted("notice", "billing.notices", *_by_number("notice_id")),

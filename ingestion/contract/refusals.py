@@ -259,6 +259,11 @@ class DatabaseRule(Enum):
         "A payout batch is executed between today (UTC) and 366 days from today",
         "Choose a day in that range",
     )
+    BANK_ENTRY = (
+        "VL413",
+        "What the bank booked is in the ledger, and settles or returns a payment of exactly that amount",
+        "Import the bank's statement with `billing payouts import`",
+    )
 
     def __init__(self, sqlstate: str, demands: str, remedy: str) -> None:
         self.sqlstate = sqlstate

@@ -492,6 +492,7 @@ def test_the_commands_pay_write_import_and_reconcile(
     assert run("payouts", "import", "--file", str(answer), "--actor", "eve") == {
         "line_count": 2,
         "not_final_count": 0,
+        "executed_count": 0,
         "settled": 1,
         "rejected": 1,
     }

@@ -23,10 +23,12 @@ from billing.books.posting import BANK, CLEARING, EXPENSE, Entry, LedgerTransact
 from billing.books.run_posting import finalise_run, post_bills
 from billing.books.states import Move
 from billing.errors import StateError
-from billing.payouts import postgres_payout_steps, postgres_payouts
+from billing.payouts import postgres_bank_entries, postgres_payout_steps, postgres_payouts
+from billing.payouts.account_entries import AccountEntry, AccountReport, EntryPart
 from billing.payouts.answers import Acknowledgement, Answer
 from billing.payouts.bank_data import BankAccount
 from billing.payouts.payouts import PayoutItem
+from billing.payouts.postgres_bank_entries import PostgresBankEntries
 from billing.payouts.postgres_payout_steps import PostgresPayoutSteps
 from billing.payouts.postgres_payouts import PostgresPayouts
 from billing.postgres_session import connector
@@ -46,7 +48,7 @@ DECEMBER = Period(date(2026, 12, 1), date(2027, 1, 1))
 PAYEES = ("ann", "bob", "cyd")
 KINDS = (
     "statement", "reversal", "payout", "payout_settled", "payout_rejected", "payout_returned", "payout_voided",
-    "hold_voided",
+    "hold_voided", "bank_fee", "bank_unknown",
 )  # fmt: skip
 EVER = datetime(9999, 1, 1, tzinfo=UTC)
 SEEDS = 4
@@ -66,6 +68,7 @@ class Scene:
             holds=PostgresHolds(connect),
             payouts=PostgresPayouts(connect),
             steps=PostgresPayoutSteps(connect),
+            movements=PostgresBankEntries(connect),
             statements=PostgresStatements(connect),
         )
 
@@ -73,6 +76,7 @@ class Scene:
     holds: PostgresHolds = None  # type: ignore[assignment]
     payouts: PostgresPayouts = None  # type: ignore[assignment]
     steps: PostgresPayoutSteps = None  # type: ignore[assignment]
+    movements: PostgresBankEntries = None  # type: ignore[assignment]
     statements: PostgresStatements = None  # type: ignore[assignment]
 
     def bill(self, period: Period, views: int, *, restatement_number: int = 0, is_finalised: bool = True) -> str:
@@ -104,6 +108,12 @@ class Scene:
     def answer(self, item: PayoutItem, outcome: str) -> None:
         sentence = Acknowledgement(item.item_id, outcome, item.amount_micros, "USD", "", "line 2")
         self.payouts.acknowledge(Answer((sentence,)), "eve")
+
+    def move(self, reference: str, part: EntryPart, *, is_fee: bool = False) -> None:
+        """Let the bank book a movement."""
+        day = datetime.now(UTC).date()
+        booked = AccountEntry("S1", reference, day, "USD", (part,), "line 2", is_fee=is_fee)
+        self.movements.book(AccountReport("NO9386011117947", (booked,)), "eve")
 
     def hold(self, payee_id: str, amount_micros: int) -> str:
         return self.holds.place(payee_id, "USD", amount_micros, EVER, Move("pending", "eve", "odd"))
@@ -138,7 +148,9 @@ def filled(scene: Scene, url: str) -> dict[str, Operation]:
     scene.answer(first, "settled")
     scene.answer(first, "returned")
     scene.answer(second, "rejected")
-    scene.answer(third, "settled")
+    scene.move("D3", EntryPart(third.item_id, -third.amount_micros - 70_000, 70_000))
+    scene.move("U1", EntryPart("", 1_000_000_000))
+    scene.move("F1", EntryPart("", -2_000_000), is_fee=True)
     (one, *_) = scene.pay(is_sent=False)
     scene.steps.void(one.batch_id, Move("voided", "eve", "the wrong day"))
     sent = scene.pay(is_sent=True)
@@ -155,6 +167,8 @@ def filled(scene: Scene, url: str) -> dict[str, Operation]:
         "payout_rejected": lambda scene: scene.answer(sent[1], "rejected"),
         "payout_returned": lambda scene: scene.answer(third, "returned"),
         "payout_voided": lambda scene: scene.steps.void(made[0].batch_id, Move("voided", "eve", "the wrong day")),
+        "bank_fee": lambda scene: scene.move("F2", EntryPart("", -500_000), is_fee=True),
+        "bank_unknown": lambda scene: scene.move("U2", EntryPart("", -3_000_000)),
         "hold_voided": lambda scene: scene.holds.decide(pending, Move("voided", "max", "fraud"), datetime.now(UTC)),
     }
 
@@ -245,7 +259,7 @@ MUTATIONS: Sequence[Mutation] = (
     other_amount, other_sign, other_account, more_entries, other_order, other_payee, other_currency, other_kind,
     other_key, other_time, other_reversed,
 )  # fmt: skip
-WRITERS = (postgres_holds, postgres_payout_steps, postgres_payouts, postgres_finalising)
+WRITERS = (postgres_bank_entries, postgres_holds, postgres_payout_steps, postgres_payouts, postgres_finalising)
 
 
 def test_books_of_every_kind_of_transaction_have_no_problem(due: Due) -> None:

@@ -18,7 +18,7 @@ from tests.verifier import verifier
 
 KINDS = (
     "statement", "reversal", "payout", "payout_settled", "payout_rejected", "payout_returned", "payout_voided",
-    "hold_voided",
+    "hold_voided", "bank_fee", "bank_unknown",
 )  # fmt: skip
 ACCOUNTS = ("expense:creator-revenue", "clearing:payouts", "bank", "withheld-tax:ZZ", "payable:ann", "payable:nobody")
 SEEDS = range(1, 40)
@@ -162,7 +162,15 @@ def test_a_transaction_that_differs_from_its_cause_is_named_even_when_it_was_sig
         assert wrong.value.file == "records.jsonl"
 
 
-LEDGER = ("transaction", "hold", "payout_batch", "transition payout", "transition hold", "transition payout_batch")
+LEDGER = (
+    "transaction",
+    "hold",
+    "payout_batch",
+    "bank_entry",
+    "transition payout",
+    "transition hold",
+    "transition payout_batch",
+)
 
 
 @pytest.mark.parametrize("what", LEDGER)
@@ -245,3 +253,62 @@ def test_a_payment_that_was_never_posted_is_named(months: Any, tmp_path: Path, k
     records = [each for each in month.records if kind_of(each) not in ("payout", "payout_voided")]
     with pytest.raises(verifier.WrongError, match=r"payout:\w+ is due and was never posted"):
         verified(month, records, tmp_path / "bundle", key)
+
+
+def with_bank_entries(month: Month, change: Callable[[Value], object]) -> list[Record]:
+    """Return the records with what the bank booked for payments changed."""
+    records = []
+    for each in month.records:
+        value = json.loads(each.content)
+        if each.kind == "bank_entry" and value["row"]["purpose"] in ("settles", "returns"):
+            change(value["row"])
+        records.append(replace(each, content=verifier.canonical(value)))
+    return records
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda row: row.update(amount_micros=row["amount_micros"] - 1), "is not of the amount of its payment"),
+        (
+            lambda row: row.update(currency="EUR"),
+            "is not of the amount of its payment|its cause of suspense:bank in EUR",
+        ),
+        (lambda row: row.update(item_id="0" * 32), "is not of the amount of its payment"),
+    ],
+)
+def test_what_the_bank_booked_for_a_payment_is_of_its_amount_and_step(
+    change: Callable[[Value], object], problem: str, months: Any, tmp_path: Path, key: SigningKey
+) -> None:
+    found = 0
+    for month in (month for of_kind in months.values() for month in of_kind):
+        if (records := with_bank_entries(month, change)) == list(month.records):
+            continue
+        found += 1
+        with pytest.raises(verifier.WrongError, match=problem):
+            verified(month, records, tmp_path / "bundle", key)
+    assert found
+
+
+def test_a_payment_without_the_step_that_the_bank_booked_is_named(months: Any, tmp_path: Path, key: SigningKey) -> None:
+    found = 0
+    for month in (month for of_kind in months.values() for month in of_kind):
+        steps = {(row["subject_id"], row["to_state"]) for row in map(row_of, month.records) if "to_state" in row}
+
+        def change(row: Value, steps: set[tuple[str, str]] = steps) -> None:
+            if (row["item_id"], "returned") not in steps:
+                row.update(purpose="returns", amount_micros=-row["amount_micros"] - 2 * row["charges_micros"])
+
+        if (records := with_bank_entries(month, change)) != list(month.records):
+            found += 1
+            with pytest.raises(verifier.WrongError, match="returns a payment not returned"):
+                verified(month, records, tmp_path / "bundle", key)
+    assert found
+
+
+def test_a_movement_that_was_never_posted_is_named(months: Any, tmp_path: Path, key: SigningKey) -> None:
+    for kind in ("bank_fee", "bank_unknown"):
+        (month, *_) = months[kind]
+        records = [each for each in month.records if kind_of(each) != kind]
+        with pytest.raises(verifier.WrongError, match=rf"{kind}:\w+ is due and was never posted"):
+            verified(month, records, tmp_path / "bundle", key)

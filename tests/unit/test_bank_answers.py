@@ -162,9 +162,9 @@ def test_a_status_report_is_read_in_every_version_with_optional_amounts(tmp_path
     assert [
         (each.item_id, each.outcome, each.amount_micros, each.currency, each.reason) for each in answer.payments
     ] == [
-        ("abc", "settled", 12_340_000, "EUR", ""),
+        ("abc", "executed", 12_340_000, "EUR", ""),
         ("abd", "rejected", 5_000_000, "EUR", "AC04 account closed ask"),
-        ("abf", "settled", None, "", ""),
+        ("abf", "executed", None, "", ""),
     ]
     assert [each.rpartition(", ")[2] for each in answer.on_their_way] == ["payment 3: PDNG"]
     assert answer.batches == ()
@@ -176,7 +176,7 @@ def test_a_status_on_the_way_says_nothing_final_at_any_level(tmp_path: Path, cod
     assert (answer.payments, answer.batches, len(answer.on_their_way)) == ((), (), 3)
 
 
-@pytest.mark.parametrize(("code", "outcome"), [("RJCT", "rejected"), ("ACSC", "settled"), ("ACCC", "settled")])
+@pytest.mark.parametrize(("code", "outcome"), [("RJCT", "rejected"), ("ACSC", "executed"), ("ACCC", "executed")])
 def test_a_status_of_the_whole_message_is_of_the_batch_that_it_names(tmp_path: Path, code: str, outcome: str) -> None:
     (found,) = read(tmp_path, report(status=code, code="FF01", more=["broken"], count="2", total="17.34")).batches
     assert (found.batch_id, found.outcome, found.reason) == (BATCH, outcome, "FF01 broken")
@@ -213,14 +213,14 @@ def test_a_report_is_read_in_the_encoding_that_it_declares(tmp_path: Path, form:
         ('<!DOCTYPE x [<!ENTITY a "b">]><x>&a;</x>', "has no document type (<!DOCTYPE …>)"),
         ('<!DOCTYPE x SYSTEM "http://127.0.0.1:1/x.dtd"><x/>', "has no document type (<!DOCTYPE …>)"),
         ("<!doctype html><html><body>502</body></html>", "not readable as XML"),
-        ("<html><body>Gateway</body></html>", "not a payment status report but 'html'"),
+        ("<html><body>Gateway</body></html>", "not an answer of a bank but 'html'"),
         ("<x>", "not readable as XML"),
         ('<?xml version="1.0" encoding="nonsense"?><x/>', "not readable as XML"),
-        (f'<Document xmlns="{NAMESPACE}camt.053.001.02"/>', "not a payment status report but 'camt.053.001.02'"),
-        (f'<Document xmlns="{NAMESPACE}pain.001.001.03"/>', "not a payment status report but 'pain.001.001.03'"),
-        (f'<Document xmlns="{NAMESPACE}pain.002.001.02"/>', "not a payment status report but 'pain.002.001.02'"),
+        (f'<Document xmlns="{NAMESPACE}camt.053.001.02"/>', "the document has no Stmt and no Ntfctn"),
+        (f'<Document xmlns="{NAMESPACE}pain.001.001.03"/>', "not an answer of a bank but 'pain.001.001.03'"),
+        (f'<Document xmlns="{NAMESPACE}pain.002.001.02"/>', "not an answer of a bank but 'pain.002.001.02'"),
         (f'<Document xmlns="{NAMESPACE}pain.002.001.15"/>', "pain.002.001.03 to pain.002.001.14"),
-        ("<Document/>", "not a payment status report but 'Document'"),
+        ("<Document/>", "not an answer of a bank but 'Document'"),
         (f'<Document xmlns="{NAMESPACE}pain.002.001.03"/>', "the document has no CstmrPmtStsRpt"),
         (report(), "the report has no status of anything"),
         (report(batch(payment("abc", ""))), "the report has no status of anything"),

@@ -1,4 +1,4 @@
-"""`./viewledger billing bank-accounts import`, `billing payouts create | file | import | reconcile`: to the bank."""
+"""`./viewledger billing bank-accounts import`, `billing payouts create | file`: to the bank."""
 
 import os
 from collections.abc import Mapping
@@ -7,11 +7,9 @@ from functools import partial
 from pathlib import Path
 from tempfile import mkstemp
 
-from billing.errors import AcknowledgementError
 from billing.money import amount_text
 from billing.payouts.bank_data import BankAccount, account_problems
 from billing.payouts.execution_day import execution_day_problem, next_target_day
-from billing.payouts.file_answers import read_answer
 from billing.payouts.file_bank_accounts import read_bank_accounts
 from billing.payouts.file_payouts import pain_001, payout_csv
 from billing.payouts.payouts import SEPA, PayoutBatch
@@ -58,7 +56,7 @@ def create_batch(
 ) -> ExitCode:
     """Make a batch of everything that can be paid, and print who is left out and why."""
     _check_execution_day(execution_on)
-    debtor = _debtor(environ) if currency == SEPA else None
+    debtor = debtor_of(environ) if currency == SEPA else None
     check = partial(pain_001, debtor=debtor) if debtor else None
     connect = billing_connector(environ)
     payouts, minimum_of = PostgresPayouts(connect), _minimum_of(PostgresCatalogueStore(connect), execution_on)
@@ -150,7 +148,7 @@ def write_file(
 def _content(batch: PayoutBatch, form: str, environ: Mapping[str, str]) -> bytes:
     if form == "csv":
         return payout_csv(batch)
-    debtor = _debtor(environ) if batch.currency == SEPA else None
+    debtor = debtor_of(environ) if batch.currency == SEPA else None
     if debtor is None:
         cause = DEBTOR_UNSET if batch.currency == SEPA else "a SEPA transfer is in EUR"
         raise CommandError(
@@ -160,7 +158,7 @@ def _content(batch: PayoutBatch, form: str, environ: Mapping[str, str]) -> bytes
     return pain_001(batch, debtor)
 
 
-def _debtor(environ: Mapping[str, str]) -> BankAccount | None:
+def debtor_of(environ: Mapping[str, str]) -> BankAccount | None:
     """Return the account that pays, validated like payees' accounts; None if none of its settings is set."""
     if not any(each.is_set(environ) for each in _SETTING_OF.values()):
         return None
@@ -170,36 +168,3 @@ def _debtor(environ: Mapping[str, str]) -> BankAccount | None:
     for column, problem in account_problems(account).items():
         raise CommandError(f"{_SETTING_OF[column].name}: {problem}", ExitCode.BAD_INPUT)
     return account
-
-
-@billing_work
-def import_acknowledgements(environ: Mapping[str, str], *, file: Path, actor: str, as_json: bool) -> ExitCode:
-    """Post the bank's answers; exit DIFFERENCE, with nothing posted, if a line differs from the ledger."""
-    answer = read_answer(file)
-    try:
-        counts = PostgresPayouts(billing_connector(environ)).acknowledge(answer, actor)
-    except AcknowledgementError as error:
-        raise CommandError(
-            "\n  ".join(["nothing was posted: the bank and the ledger differ:", *error.differences[:200]]),
-            ExitCode.DIFFERENCE,
-        ) from error
-    outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items())) or "nothing new"
-    lines, waiting = len(answer.payments) + len(answer.batches), len(answer.on_their_way)
-    pending = [f"{waiting} are not final (ACCP, ACSP, PDNG, …): nothing follows from them yet"] if waiting else []
-    document = {"line_count": lines, "not_final_count": waiting, **counts}
-    show(document, lambda: "; ".join([f"{lines} lines: {outcomes}", *pending]), as_json=as_json)
-    return ExitCode.OK
-
-
-@billing_work
-def reconcile_payouts(environ: Mapping[str, str], *, batch: str | None, as_json: bool) -> ExitCode:
-    """Exit DIFFERENCE if a payment and its ledger entries differ, in either direction."""
-    if batch is not None:
-        batch_of(billing_connector(environ), batch)
-    differences = PostgresPayouts(billing_connector(environ)).differences(batch)
-    show(
-        {"differences": differences},
-        lambda: "\n".join(differences or ["every payment is in the ledger"]),
-        as_json=as_json,
-    )
-    return ExitCode.DIFFERENCE if differences else ExitCode.OK

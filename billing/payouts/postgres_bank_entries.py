@@ -1,0 +1,124 @@
+"""What the bank booked on the account that pays, in PostgreSQL: kept, posted, and compared with the payments."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from billing.books.postgres_statement_rows import copy_transactions
+from billing.books.states import Move
+from billing.errors import AcknowledgementError
+from billing.money import amount_text
+from billing.payouts.account_entries import (
+    STEP_OF,
+    AccountReport,
+    BankEntry,
+    JudgedReport,
+    bank_transaction,
+    judge,
+    mask,
+)
+from billing.payouts.payouts import RETURNED, SETTLED
+from billing.payouts.postgres_payouts import answer_payment, known_payments
+from billing.postgres_session import Connect, alone, copy_rows, one_transaction
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import cursor as Cursor
+
+_COLUMNS = (
+    "entry_id, statement, reference, booked_on, currency, amount_micros, charges_micros, item_id, purpose, reason"
+)
+_BOOKED = f"SELECT {_COLUMNS} FROM billing.bank_entries WHERE reference = ANY (%s) OR item_id = ANY (%s)"
+_ALL = f"SELECT {_COLUMNS}, account FROM billing.bank_entries ORDER BY booked_on, reference, entry_id"
+# what the bank booked for a payment and does not fit it; a wrong debit that came back adds up to nothing
+_UNFITTING = """
+    SELECT e.item_id, i.payee_id, i.batch_id, e.currency, sum(e.amount_micros)::bigint, min(e.reason)
+    FROM billing.bank_entries e JOIN billing.payout_items i USING (item_id)
+    WHERE e.purpose = 'unknown' GROUP BY e.item_id, i.payee_id, i.batch_id, e.currency
+    HAVING sum(e.amount_micros) <> 0 ORDER BY i.batch_id, i.payee_id COLLATE "C", e.currency"""
+_UNBOOKED = f"""
+    SELECT count(*) FROM billing.payout_items i
+    JOIN billing.current_states c ON c.subject_kind = 'payout' AND c.subject_id = i.item_id
+    WHERE c.state IN ('{SETTLED}', '{RETURNED}')
+      AND NOT EXISTS (SELECT FROM billing.bank_entries e WHERE e.item_id = i.item_id AND e.purpose = 'settles')"""
+
+
+@dataclass(frozen=True)
+class Booked:
+    """What an import of the bank's report has done."""
+
+    judged: JudgedReport
+    counts: dict[str, int]
+    """Purpose → rows that are new."""
+
+
+@dataclass(frozen=True)
+class ListedEntry:
+    """A movement as the books keep it, and the account in a form that may be shown."""
+
+    entry: BankEntry
+    account: str
+
+
+class PostgresBankEntries:
+    """Keeps what the bank booked; every call is one database transaction."""
+
+    def __init__(self, connect: Connect, *, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._connect = connect
+        self._sleep = sleep
+
+    def book(self, report: AccountReport, actor: str) -> Booked:
+        """Keep and post every movement of a report. A report that came before changes nothing.
+
+        Raises:
+            AcknowledgementError: a movement cannot be kept as it is; nothing was posted.
+        """
+        return alone(self._connect, lambda cursor: _book(cursor, report, actor), self._sleep)
+
+    def entries(self) -> list[ListedEntry]:
+        """Return all movements in the order of their days."""
+        with one_transaction(self._connect) as cursor:
+            cursor.execute(_ALL)
+            return [ListedEntry(BankEntry(*row[:-1]), row[-1]) for row in cursor]
+
+    def differences(self) -> list[str]:
+        """Return a sentence for each payment for which the bank booked something else."""
+        with one_transaction(self._connect) as cursor:
+            cursor.execute(_UNFITTING)
+            return [
+                f"batch {batch}, payee {payee_id}, payment {item_id}: {amount_text(micros, currency)} in suspense, as "
+                f"{reason}; ask the bank to put it right, and import what it books"
+                for item_id, payee_id, batch, currency, micros, reason in cursor
+            ]
+
+    def unbooked_count(self) -> int:
+        """Return the number of payments that were settled by a file, and that no statement of the bank shows."""
+        with one_transaction(self._connect) as cursor:
+            cursor.execute(_UNBOOKED)
+            (count,) = cursor.fetchone() or (0,)
+            return int(count)
+
+
+def _book(cursor: "Cursor", report: AccountReport, actor: str) -> Booked:
+    # 1. judge every movement by what is known of its payment and of its reference
+    references = [entry.reference for entry in report.entries]
+    item_ids = [part.item_id for entry in report.entries for part in entry.parts if part.item_id]
+    known = known_payments(cursor, item_ids, [entry.batch_id for entry in report.entries if entry.batch_id])
+    cursor.execute(_BOOKED, (references, list(known)))
+    judged = judge(report.iban, report.entries, known, [BankEntry(*row) for row in cursor])
+    if judged.problems:
+        raise AcknowledgementError(judged.problems)
+    # 2. keep the new ones, take the steps that rest on them, and post what no step posts
+    fields = _COLUMNS.split(", ")
+    rows = ((*(getattr(row, name) for name in fields), mask(report.iban), actor) for row in judged.new)
+    copy_rows(cursor, "billing.bank_entries", f"{_COLUMNS}, account, actor", rows)
+    counts: dict[str, int] = {}
+    states = {item_id: state for item_id, (_, _, state) in known.items()}
+    for row in judged.new:
+        step = STEP_OF.get(row.purpose)
+        if step and row.item_id and (states[row.item_id], step) in (("instructed", SETTLED), (SETTLED, RETURNED)):
+            answer_payment(cursor, known[row.item_id][0], Move(step, actor, row.reason))
+            states[row.item_id] = step
+        counts[row.purpose] = counts.get(row.purpose, 0) + 1
+    copy_transactions(cursor, [each for row in judged.new if (each := bank_transaction(row))])
+    return Booked(judged, counts)

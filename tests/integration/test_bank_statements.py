@@ -1,0 +1,202 @@
+"""The bank's own statements on real books: what it booked is what the ledger shows, and no word alone pays anybody."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+
+from billing.books.postgres_books import PostgresBooks
+from billing.books.run_posting import post_bills
+from billing.payouts.bank_data import BankAccount
+from billing.payouts.postgres_payouts import PostgresPayouts
+from billing.postgres_session import connector
+from billing.terms.postgres_catalogue import PostgresCatalogueStore
+from jobs.cli import main
+from jobs.exit_codes import ExitCode
+from tests import status_reports
+from tests.account_reports import IBAN, balances, detail, entry, report, statement
+from tests.billing_fakes import bill, card_of, contracts_of, line, run_of
+from tests.billing_postgres import own_database, put_in_force
+from tests.postgres_people import person
+
+DAY = (datetime.now(UTC).date() + timedelta(days=1)).isoformat()
+
+
+@dataclass
+class Office:
+    """Books in which ann (25 EUR) and bob (2.50 EUR) were paid by a file that is at the bank."""
+
+    url: str
+    folder: Path
+    shown: Callable[[], tuple[str, str]]
+    batch_id: str = ""
+    items: dict[str, str] = None  # type: ignore[assignment]
+
+    def command(self, *words: str) -> tuple[int, Any, str]:
+        self.shown()
+        code = main(["billing", *words, "--json"])
+        out, error = self.shown()
+        return code, json.loads(out) if out else None, error
+
+    def import_(self, text: str, name: str = "statement.xml") -> tuple[int, Any, str]:
+        file = self.folder / name
+        file.write_text(text)
+        return self.command("payouts", "import", "--file", str(file), "--actor", "eve")
+
+    def states(self) -> dict[str, str]:
+        with closing(psycopg2.connect(self.url)) as connection, connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT i.payee_id, c.state FROM billing.payout_items i JOIN billing.current_states c "
+                "ON c.subject_kind = 'payout' AND c.subject_id = i.item_id"
+            )
+            return dict(cursor.fetchall())
+
+    def balances(self) -> dict[str, int]:
+        with closing(psycopg2.connect(self.url)) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT account, sum(amount_micros)::bigint FROM billing.entries GROUP BY account")
+            found = dict(cursor.fetchall())
+        assert sum(found.values()) == 0
+        return {account: micros for account, micros in found.items() if micros and not account.startswith("expense:c")}
+
+
+@pytest.fixture
+def office(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Iterator[Office]:
+    with own_database(postgres_url) as url, person(url, "viewledger_approver") as approver:
+        connect = connector(url, "viewledger_billing")
+        bills = [bill("ann", line(views=10_000), currency="EUR"), bill("bob", line(views=1000), currency="EUR")]
+        post_bills(run_of(currency="EUR"), bills, PostgresBooks(connect))
+        PostgresCatalogueStore(connector(url)).import_contracts(contracts_of(card_of(1), currency="EUR"))
+        accounts = [BankAccount(name, name.title(), "DE89370400440532013000") for name in ("ann", "bob")]
+        PostgresPayouts(connect).import_accounts(accounts, "eve")
+        put_in_force(url)
+        monkeypatch.setenv("VIEWLEDGER_POSTGRES_URL", url)
+        monkeypatch.setenv("VIEWLEDGER_APPROVER_POSTGRES_URL", approver)
+        monkeypatch.setenv("VIEWLEDGER_PAYOUT_DEBTOR_NAME", "Viewledger")
+        monkeypatch.setenv("VIEWLEDGER_PAYOUT_DEBTOR_IBAN", IBAN)
+        office = Office(url, tmp_path, lambda: tuple(capsys.readouterr()))  # type: ignore[arg-type, return-value]
+        create = ("payouts", "create", "--currency", "EUR", "--execution-on", DAY, "--actor", "eve")
+        office.batch_id = office.command(*create)[1]["batch_id"]
+        office.command("payouts", "approve", "--batch", office.batch_id, "--actor", "max")
+        office.command("payouts", "file", "--batch", office.batch_id, "--out", str(tmp_path / "out.xml"))
+        payments = office.command("payouts", "show", "--batch", office.batch_id)[1]["payments"]
+        office.items = {each["payee_id"]: each["item_id"] for each in payments}
+        yield office
+
+
+def test_a_payment_is_settled_when_the_bank_books_it_and_not_when_it_says_so(office: Office) -> None:
+    acsc = status_reports.report(status="ACSC", message_id=office.batch_id)
+    code, shown, _ = office.import_(acsc)
+    assert (code, shown) == (ExitCode.OK, {"line_count": 1, "not_final_count": 0, "executed_count": 1})
+    assert office.states() == {"ann": "instructed", "bob": "instructed"}
+    debit = entry("-25.00", detail(office.items["ann"]))
+    text = report(statement([debit], of=balances("100.00", "75.00")))
+    code, shown, _ = office.import_(text)
+    assert (code, shown["settled"], shown["differences"]) == (ExitCode.OK, 1, [])
+    assert office.states() == {"ann": "settled", "bob": "instructed"}
+    assert office.balances() == {"bank": -25_000_000, "clearing:payouts": -2_500_000}
+    for again in (text, report(statement([debit], identity="N7"), kind="camt.054.001.08")):
+        code, shown, _ = office.import_(again)
+        assert (code, shown["repeated_count"], "settled" in shown) == (ExitCode.OK, 1, False)
+    assert office.balances()["bank"] == -25_000_000
+    code, shown, _ = office.command("payouts", "reconcile")
+    assert (code, shown) == (ExitCode.OK, {"differences": [], "unbooked_count": 0})
+
+
+def test_a_return_makes_the_amount_owed_again_and_its_fee_is_the_platforms(office: Office) -> None:
+    whole = entry("-27.50", batch_id=office.batch_id)
+    back = entry("24.10", detail(office.items["ann"], "24.10", charges="0.90", reason="AC04"), reference="R2")
+    early = office.import_(report(statement([back], identity="S2")))
+    assert (early[0], "comes back, and no statement shows yet that it left" in early[2]) == (ExitCode.DIFFERENCE, True)
+    assert office.balances() == {"clearing:payouts": -27_500_000}
+    assert office.import_(report(statement([whole])))[1]["settled"] == 2
+    code, shown, _ = office.import_(report(statement([back], identity="S2")))
+    assert (code, shown["returned"]) == (ExitCode.OK, 1)
+    assert office.balances() == {"bank": -3_400_000, "expense:bank-fees": 900_000, "payable:ann": -25_000_000}
+    assert office.states() == {"ann": "returned", "bob": "settled"}
+    assert office.command("payouts", "reconcile")[0] == ExitCode.OK
+    assert office.command("ledger", "totals")[0] == ExitCode.OK
+
+
+def test_a_wrong_amount_stays_in_suspense_until_the_bank_puts_it_right(office: Office) -> None:
+    wrong = entry("-24.99", detail(office.items["ann"]))
+    code, shown, _ = office.import_(report(statement([wrong])))
+    assert (code, len(shown["differences"])) == (ExitCode.DIFFERENCE, 1)
+    assert office.states()["ann"] == "instructed"
+    assert office.balances() == {"bank": -24_990_000, "suspense:bank": 24_990_000, "clearing:payouts": -27_500_000}
+    code, shown, _ = office.command("payouts", "reconcile")
+    assert (code, "-24.990000 EUR in suspense" in shown["differences"][0]) == (ExitCode.DIFFERENCE, True)
+    right = [
+        entry("24.99", detail(office.items["ann"]), reference="R2"),
+        entry("-25.00", detail(office.items["ann"]), reference="R3"),
+    ]
+    assert office.import_(report(statement(right, identity="S2")))[1]["settled"] == 1
+    assert office.balances() == {"bank": -25_000_000, "clearing:payouts": -2_500_000}
+    assert office.command("payouts", "reconcile")[0] == ExitCode.OK
+
+
+def test_an_unknown_credit_is_named_and_kept_in_suspense(office: Office) -> None:
+    code, shown, _ = office.import_(report(statement([entry("1000.00"), entry("-3.00", reference="F", code="CHRG")])))
+    assert (code, shown["unknown"], shown["fee"]) == (ExitCode.OK, 1, 1)
+    assert office.balances() == {
+        "bank": 997_000_000, "suspense:bank": -1_000_000_000, "expense:bank-fees": 3_000_000,
+        "clearing:payouts": -27_500_000,
+    }  # fmt: skip
+    code, shown, _ = office.command("payouts", "movements", "--unknown")
+    assert [(each["amount_micros"], each["account"]) for each in shown["movements"]] == [(1_000_000_000, "NO…7947")]
+    assert len(office.command("payouts", "movements")[1]["movements"]) == 2
+
+
+def test_what_a_csv_settled_is_noted_until_a_statement_shows_it(office: Office) -> None:
+    rows = f"item_id,outcome,amount,currency\n{office.items['ann']},settled,25.00,EUR\n"
+    assert office.import_(rows, "answer.csv")[1]["settled"] == 1
+    assert office.command("payouts", "reconcile")[1] == {"differences": [], "unbooked_count": 1}
+    assert office.import_(report(statement([entry("-25.00", detail(office.items["ann"]))])))[1]["settled"] == 1
+    assert office.balances()["bank"] == -25_000_000
+    assert office.command("payouts", "reconcile")[1]["unbooked_count"] == 0
+
+
+def test_a_statement_of_another_account_changes_nothing(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = report(statement([entry("-25.00", detail(office.items["ann"]))], iban="DE89370400440532013000"))
+    code, _, error = office.import_(other)
+    assert (code, "is of account DE…3000, and payouts leave NO…7947" in error) == (ExitCode.BAD_INPUT, True)
+    monkeypatch.delenv("VIEWLEDGER_PAYOUT_DEBTOR_NAME")
+    monkeypatch.delenv("VIEWLEDGER_PAYOUT_DEBTOR_IBAN")
+    code, _, error = office.import_(other)
+    assert (code, "VIEWLEDGER_PAYOUT_DEBTOR_IBAN is not set" in error) == (ExitCode.BAD_INPUT, True)
+    assert office.balances() == {"clearing:payouts": -27_500_000}
+
+
+ROW = (
+    "INSERT INTO billing.bank_entries (entry_id, account, statement, reference, booked_on, currency, amount_micros, "
+    "charges_micros, item_id, purpose, actor) VALUES (repeat('a', 32), 'NO…7947', 'S', 'R', '2026-12-01', {0}, 'eve')"
+)
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        ("'EUR', -25000000, 0, '{ann}', 'settles'", "the payment has no such step"),
+        ("'EUR', 25000000, 0, '{ann}', 'returns'", "the payment has no such step"),
+        ("'EUR', -24000000, 0, '{ann}', 'settles'", "the payment is of 25000000 micros EUR"),
+        ("'USD', -25000000, 0, '{ann}', 'settles'", "the payment is of 25000000 micros EUR"),
+        ("'EUR', 5000000, 0, NULL, 'unknown'", "its transaction is not posted"),
+        ("'EUR', -5000000, 0, NULL, 'fee'", "its transaction is not posted"),
+        ("'EUR', 5000000, 0, NULL, 'named'", "no total of this reference and amount is in suspense"),
+    ],
+)
+def test_the_database_refuses_a_movement_that_the_ledger_does_not_follow(
+    office: Office, values: str, problem: str
+) -> None:
+    with closing(psycopg2.connect(office.url)) as connection, connection.cursor() as cursor:
+        cursor.execute("SET ROLE viewledger_billing")
+        with pytest.raises(psycopg2.Error, match=problem) as caught:
+            cursor.execute(ROW.format(values.format(**office.items)) + "; SET CONSTRAINTS ALL IMMEDIATE")
+        assert caught.value.pgcode == "VL413"

@@ -103,6 +103,21 @@ LOGS = Command(
     flag("--follow", "then print each new line, until Ctrl-C"),
 )
 RESTART = Command("restart", "jobs.commands.restart:run", OVERVIEW["restart"], PART)
+PLAN = Command(
+    "plan",
+    "jobs.commands.plan:run",
+    f"{OVERVIEW['plan']}, from measured coefficients",
+    number("--views-per-day", "views on a day", None, most=10**12, required=True),
+    number("--peak-factor", "the busiest minute's rate over the mean", 4, most=100),
+    number("--reads-per-second", "requests to the API at the busiest", 100, most=10**7),
+    number("--videos", "videos that get views on a day (default: a hundredth of the views)", None, most=10**12),
+    number("--payees", "payees of a month (default: a tenth of the videos)", None, most=10**12),
+    number("--run-every-minutes", "from the start of a batch run to the next", 60, most=1_440),
+    number("--kafka-days", "how long Kafka keeps events", 7, most=366),
+    number("--copies", "of everything in Kafka and HDFS", 3, most=9),
+    number("--busy-percent", "how much of its measured rate a process is to be used", 50, most=100),
+    JSON,
+)
 COMPLETION = Command(
     "completion",
     "jobs.commands.completion:run",
@@ -121,6 +136,7 @@ COMMANDS = (
     LOGS,
     RESTART,
     Command("doctor", "jobs.commands.doctor:run", OVERVIEW["doctor"], JSON),
+    PLAN,
     TOPICS,
     MIGRATE,
     RUN,

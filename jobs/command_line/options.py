@@ -31,11 +31,14 @@ def option(name: str, text: str, **settings: Any) -> click.Option:
     return click.Option([name], help=text, **settings)
 
 
-def number(name: str, text: str, default: int | None, *, least: int = 1, most: int, metavar: str = "N") -> click.Option:
+def number(
+    name: str, text: str, default: int | None, *, least: int = 1, most: int, metavar: str = "N", required: bool = False
+) -> click.Option:
     """Return a flag with a whole number; its help names the bounds."""
     kind = WholeNumber(least, most)
     text = f"{text}, {least} to {most}"
-    return click.Option([name], type=kind, default=default, show_default=True, metavar=metavar, help=text)
+    settings: dict[str, Any] = {"required": True} if required else {"default": default}
+    return click.Option([name], type=kind, show_default=True, metavar=metavar, help=text, **settings)
 
 
 def choice(name: str, text: str, words: tuple[str, ...], **settings: Any) -> click.Option:

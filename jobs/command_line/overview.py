@@ -11,6 +11,7 @@ OVERVIEW = {
     "logs": "show the end of a part's log",
     "restart": "end one part of the local stack, and wait until it works again",
     "doctor": "check everything the pipeline needs and show how to fix it",
+    "plan": "print what an installation needs for a number of views a day",
     "topics": "create or check the Kafka topics",
     "migrate": "bring the PostgreSQL schema up to date",
     "ingest": "send a file of events, one JSON object a line",

@@ -28,7 +28,7 @@ from billing.period_billing import BilledPeriod
 from ingestion.prometheus_collector import CollectorMetrics
 from jobs.commands.billing.figures import (
     record_estimates_and_payouts,
-    record_overdue,
+    record_waiting,
     recorded_billing,
     run_figures,
 )
@@ -74,7 +74,7 @@ def exported_metrics(folder: Path) -> Exported:
     record_reconciled(path.parent, differences=1, unreconciled_versions=1)
     record_repeated_ids(path.parent, 1)
     environ = {"VIEWLEDGER_STATE_DIR": str(path.parent)}
-    record_overdue(environ, 1)
+    record_waiting(environ, overdue=1, bank_differences=1)
     estimated = NightOf(NOVEMBER, "estimated", "", estimates=(Estimate("ann", "EUR", 1, 1),))
     batch = ListedBatch("b1", "EUR", NOVEMBER.start_on, "ann", "written", "settled", 1, 1)
     record_estimates_and_payouts(environ, Night((estimated,), 0), [batch])

@@ -1,4 +1,4 @@
-"""What the bank booked on the account that pays, in PostgreSQL: kept, posted, and compared with the payments."""
+"""What the bank booked on the account that pays, in PostgreSQL: kept and posted."""
 
 import time
 from collections.abc import Callable
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from billing.books.postgres_statement_rows import copy_transactions
 from billing.books.states import Move
 from billing.errors import AcknowledgementError
-from billing.money import amount_text
 from billing.payouts.account_entries import (
     STEP_OF,
     AccountReport,
@@ -30,17 +29,6 @@ _COLUMNS = (
 )
 _BOOKED = f"SELECT {_COLUMNS} FROM billing.bank_entries WHERE reference = ANY (%s) OR item_id = ANY (%s)"
 _ALL = f"SELECT {_COLUMNS}, account FROM billing.bank_entries ORDER BY booked_on, reference, entry_id"
-# what the bank booked for a payment and does not fit it; a wrong debit that came back adds up to nothing
-_UNFITTING = """
-    SELECT e.item_id, i.payee_id, i.batch_id, e.currency, sum(e.amount_micros)::bigint, min(e.reason)
-    FROM billing.bank_entries e JOIN billing.payout_items i USING (item_id)
-    WHERE e.purpose = 'unknown' GROUP BY e.item_id, i.payee_id, i.batch_id, e.currency
-    HAVING sum(e.amount_micros) <> 0 ORDER BY i.batch_id, i.payee_id COLLATE "C", e.currency"""
-_UNBOOKED = f"""
-    SELECT count(*) FROM billing.payout_items i
-    JOIN billing.current_states c ON c.subject_kind = 'payout' AND c.subject_id = i.item_id
-    WHERE c.state IN ('{SETTLED}', '{RETURNED}')
-      AND NOT EXISTS (SELECT FROM billing.bank_entries e WHERE e.item_id = i.item_id AND e.purpose = 'settles')"""
 
 
 @dataclass(frozen=True)
@@ -80,23 +68,6 @@ class PostgresBankEntries:
         with one_transaction(self._connect) as cursor:
             cursor.execute(_ALL)
             return [ListedEntry(BankEntry(*row[:-1]), row[-1]) for row in cursor]
-
-    def differences(self) -> list[str]:
-        """Return a sentence for each payment for which the bank booked something else."""
-        with one_transaction(self._connect) as cursor:
-            cursor.execute(_UNFITTING)
-            return [
-                f"batch {batch}, payee {payee_id}, payment {item_id}: {amount_text(micros, currency)} in suspense, as "
-                f"{reason}; ask the bank to put it right, and import what it books"
-                for item_id, payee_id, batch, currency, micros, reason in cursor
-            ]
-
-    def unbooked_count(self) -> int:
-        """Return the number of payments that were settled by a file, and that no statement of the bank shows."""
-        with one_transaction(self._connect) as cursor:
-            cursor.execute(_UNBOOKED)
-            (count,) = cursor.fetchone() or (0,)
-            return int(count)
 
 
 def _book(cursor: "Cursor", report: AccountReport, actor: str) -> Booked:

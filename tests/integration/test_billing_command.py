@@ -323,6 +323,17 @@ def test_a_night_goes_on_from_the_last_billed_month_and_a_second_one_bills_nothi
     assert {each["outcome"] for each in scene.document("nightly", "--actor", "cron")["months"]} <= {"estimated"}
 
 
+def test_a_night_names_what_the_bank_booked_otherwise(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.import_files()
+    monkeypatch.setenv("VIEWLEDGER_STATE_DIR", str(scene.folder))
+    monkeypatch.setattr(
+        jobs.commands.billing.nightly, "bank_differences", lambda _: ["batch X, payee ann, payment 1: -1.00 EUR"]
+    )
+    code, out, _ = scene.run("nightly", "--actor", "cron")
+    assert (code, "the bank differs: batch X, payee ann" in out) == (ExitCode.REFUSED, True)
+    assert "viewledger_billing_bank_differences 1.0" in (scene.folder / "metrics" / "billing-held.prom").read_text()
+
+
 def test_a_statement_that_is_held_is_never_paid_by_a_night_and_named_from_its_limit_on(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,7 +15,7 @@ from ingestion.contract.unavailable import Part, UnavailableError
 from jobs.commands.billing.figures import (
     record_estimates_and_payouts,
     record_night,
-    record_overdue,
+    record_waiting,
     recorded_billing,
 )
 from tests.billing_fakes import NOVEMBER, OCTOBER, run_of
@@ -75,11 +75,13 @@ def test_what_stored_nothing_or_did_not_end_leaves_nothing(tmp_path: Path) -> No
 
 
 def test_a_night_leaves_how_many_statements_are_held_for_too_long(tmp_path: Path) -> None:
-    record_overdue({}, 3)
+    record_waiting({}, overdue=3, bank_differences=2)
     assert not list(tmp_path.iterdir())
-    record_overdue({"VIEWLEDGER_STATE_DIR": str(tmp_path)}, 3, clock=lambda: 7.0)
+    environ = {"VIEWLEDGER_STATE_DIR": str(tmp_path)}
+    record_waiting(environ, overdue=3, bank_differences=2, clock=lambda: 7.0)
     text = (tmp_path / "metrics" / "billing-held.prom").read_text()
     assert "\nviewledger_billing_held_overdue_statements 3.0\n" in text
+    assert "\nviewledger_billing_bank_differences 2.0\n" in text
     assert "\nviewledger_billing_held_counted_timestamp_seconds 7.0\n" in text
 
 

@@ -9,6 +9,7 @@ from billing.payouts.account_entries import NAMED, STEP_OF, UNKNOWN, AccountRepo
 from billing.payouts.answers import Answer
 from billing.payouts.file_answers import read_answer
 from billing.payouts.payouts import EXECUTED
+from billing.payouts.postgres_bank_differences import bank_differences, unbooked_count
 from billing.payouts.postgres_bank_entries import PostgresBankEntries
 from billing.payouts.postgres_payouts import PostgresPayouts
 from ingestion.contract.requests import FileRefusedError
@@ -130,9 +131,8 @@ def reconcile_payouts(environ: Mapping[str, str], *, batch: str | None, as_json:
     connect = billing_connector(environ)
     if batch is not None:
         batch_of(connect, batch)
-    movements = PostgresBankEntries(connect)
-    differences = PostgresPayouts(connect).differences(batch) + movements.differences()
-    unbooked = movements.unbooked_count()
+    differences = PostgresPayouts(connect).differences(batch) + bank_differences(connect)
+    unbooked = unbooked_count(connect)
     note = [f"note: {unbooked} payments are settled by a file, and no statement of the bank shows them"]
     show(
         {"differences": differences, "unbooked_count": unbooked},

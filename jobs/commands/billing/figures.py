@@ -51,13 +51,20 @@ def _record(environ: Mapping[str, str], figures: Sequence[Figure], ended_at: flo
         write_figures(Path(state) / METRICS_FOLDER / FILE, [ended, *figures])
 
 
-def record_overdue(environ: Mapping[str, str], count: int, *, clock: Callable[[], float] = time.time) -> None:
-    """Write how many statements are held for longer than the limit; nothing without VIEWLEDGER_STATE_DIR."""
+def record_waiting(
+    environ: Mapping[str, str], *, overdue: int, bank_differences: int, clock: Callable[[], float] = time.time
+) -> None:
+    """Write how many statements are held for too long, and payments that the bank booked otherwise.
+
+    Nothing without VIEWLEDGER_STATE_DIR.
+    """
     if state := STATE_DIR.read_if_set(environ):
         text = "Statements that are held for longer than VIEWLEDGER_HELD_DAYS_MAX"
-        counted = Figure("viewledger_billing_held_overdue_statements", text, count)
+        counted = Figure("viewledger_billing_held_overdue_statements", text, overdue)
+        text = "Payments for which the bank booked another movement"
+        booked = Figure("viewledger_billing_bank_differences", text, bank_differences)
         at = Figure("viewledger_billing_held_counted_timestamp_seconds", "When a night counted them last", clock())
-        write_figures(Path(state) / METRICS_FOLDER / HELD_FILE, [counted, at])
+        write_figures(Path(state) / METRICS_FOLDER / HELD_FILE, [counted, booked, at])
 
 
 def record_estimates_and_payouts(environ: Mapping[str, str], night: Night, batches: Sequence[ListedBatch]) -> None:

@@ -1,5 +1,5 @@
 """`./viewledger billing nightly`: bill closed months, estimate open ones, expire holds, post approved statements, and
-name the statements that are held for too long."""
+name what waits for too long or differs at the bank."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -9,11 +9,12 @@ from billing.books.postgres_estimates import PostgresEstimates
 from billing.books.postgres_holds import PostgresHolds
 from billing.books.postgres_statement import PostgresStatements
 from billing.nightly import work_through_the_night
+from billing.payouts.postgres_bank_differences import bank_differences
 from billing.payouts.postgres_payouts import PostgresPayouts
 from billing.period_billing import BillingOrder
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from ingestion.contract.periods import Period
-from jobs.commands.billing.figures import record_estimates_and_payouts, record_night, record_overdue
+from jobs.commands.billing.figures import record_estimates_and_payouts, record_night, record_waiting
 from jobs.commands.billing.tables import aligned, billed_period_json
 from jobs.exit_codes import ExitCode
 from jobs.wiring.billing_settings import (
@@ -29,7 +30,7 @@ OVERDUE_SHOWN = 50
 
 @billing_work
 def run_night(environ: Mapping[str, str], *, actor: str, as_json: bool) -> ExitCode:
-    """Do the work of one night; exit REFUSED if a closed month, or a statement held for too long, needs a person."""
+    """Do the work of one night; exit REFUSED if a closed month, a statement or the bank needs a person."""
     known, now = BillingSettings.from_environ(environ), datetime.now(UTC)
 
     def order_of(period: Period) -> BillingOrder:
@@ -45,7 +46,9 @@ def run_night(environ: Mapping[str, str], *, actor: str, as_json: bool) -> ExitC
     connect = billing_connector(environ)
     expired = PostgresHolds(connect).expire(now)
     overdue = PostgresStatements(connect).held_since(now - known.held_time_max)
-    record_overdue(environ, len(overdue))  # first, so that it is known even when the months cannot be billed
+    at_the_bank = bank_differences(connect)
+    # first, so that both are known even when the months cannot be billed
+    record_waiting(environ, overdue=len(overdue), bank_differences=len(at_the_bank))
     with open_settled_views(environ) as views:
         night = work_through_the_night(
             now.date(),
@@ -71,6 +74,7 @@ def run_night(environ: Mapping[str, str], *, actor: str, as_json: bool) -> ExitC
             }
             for each in overdue
         ],
+        "bank_differences": at_the_bank,
         "months": [
             {
                 "period": str(each.period),
@@ -89,6 +93,9 @@ def run_night(environ: Mapping[str, str], *, actor: str, as_json: bool) -> ExitC
         last.append(
             f"held too long: {len(overdue) - OVERDUE_SHOWN} more; `billing statements list --state held` lists them"
         )
+    last += [f"the bank differs: {each}" for each in at_the_bank[:OVERDUE_SHOWN]]
     show(document, lambda: "\n".join([aligned(("period", "outcome", ""), rows, left=3), "", *last]), as_json=as_json)
-    needs_somebody = overdue or night.conflicts or any(each.outcome == "refused" for each in night.months)
+    needs_somebody = (
+        overdue or at_the_bank or night.conflicts or any(each.outcome == "refused" for each in night.months)
+    )
     return ExitCode.REFUSED if needs_somebody else ExitCode.OK

@@ -23,7 +23,7 @@ from billing.books.run_posting import RunSummary
 from billing.books.states import ALLOWED
 from billing.errors import Failure, Precondition, PreconditionsError
 from billing.nightly import Night, NightOf
-from billing.payouts.payouts import ListedBatch
+from billing.payouts.postgres_listed_batches import ListedBatch
 from billing.period_billing import BilledPeriod
 from ingestion.prometheus_collector import CollectorMetrics
 from jobs.commands.billing.figures import (

@@ -55,20 +55,6 @@ class PayoutBatch:
 
 
 @dataclass(frozen=True)
-class ListedBatch:
-    """The payments of a batch that are in one state."""
-
-    batch_id: str
-    currency: str
-    execution_on: date
-    made_by: str
-    batch_state: str
-    payment_state: str
-    payment_count: int
-    amount_micros: int
-
-
-@dataclass(frozen=True)
 class Payable:
     """The amount that a payee could be paid, and the obstacles."""
 

@@ -18,7 +18,6 @@ from billing.payouts.payouts import (
     SETTLED,
     UNSENT,
     VOIDED,
-    ListedBatch,
     Payable,
     PayoutBatch,
     PayoutItem,
@@ -76,13 +75,6 @@ _COVERED = """
     JOIN billing.current_states c ON c.subject_kind = 'statement' AND c.subject_id = s.statement_id
     WHERE s.payee_id = %s AND s.currency = %s AND t.kind = 'statement' AND t.posted_at <= %s
       AND c.state = 'finalised'"""
-_BATCHES = """
-    SELECT b.batch_id, b.currency, b.execution_on, b.actor, of_batch.state, c.state, count(*),
-           sum(i.amount_micros)::bigint
-    FROM billing.payout_batches b JOIN billing.payout_items i USING (batch_id)
-    JOIN billing.current_states c ON c.subject_kind = 'payout' AND c.subject_id = i.item_id
-    JOIN billing.current_states of_batch ON of_batch.subject_kind = 'payout_batch' AND of_batch.subject_id = b.batch_id
-    GROUP BY b.batch_id, of_batch.state, c.state ORDER BY b.execution_on, b.batch_id, c.state"""
 _POSTED = """
     SELECT i.item_id, i.batch_id, i.payee_id, i.amount_micros, b.currency, c.state,
            coalesce(sum(e.amount_micros) FILTER (WHERE e.account = 'payable:' || i.payee_id), 0)::bigint,
@@ -143,12 +135,6 @@ class PostgresPayouts:
         """Return a batch with its accounts; None if there is no such batch."""
         with one_transaction(self._connect) as cursor:
             return read_batch(cursor, batch_id)
-
-    def batches(self) -> list[ListedBatch]:
-        """Return the batches with the payments in each state."""
-        with one_transaction(self._connect) as cursor:
-            cursor.execute(_BATCHES)
-            return [ListedBatch(*row) for row in cursor]
 
     def acknowledge(self, answer: Answer, actor: str) -> dict[str, int]:
         """Post the bank's answers; return outcome → newly reported payments. The same file again changes nothing.

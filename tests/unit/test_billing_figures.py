@@ -8,7 +8,7 @@ from billing.books.book_ports import Estimate
 from billing.books.run_posting import RunSummary
 from billing.errors import Failure, Precondition, PreconditionsError
 from billing.nightly import Night, NightOf
-from billing.payouts.payouts import ListedBatch
+from billing.payouts.postgres_listed_batches import ListedBatch
 from billing.period_billing import BilledPeriod
 from billing.rating.remarks import Remarks
 from ingestion.contract.unavailable import Part, UnavailableError

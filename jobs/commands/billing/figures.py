@@ -8,7 +8,7 @@ from pathlib import Path
 
 from billing.errors import Failure, PreconditionsError
 from billing.nightly import Night
-from billing.payouts.payouts import ListedBatch
+from billing.payouts.postgres_listed_batches import ListedBatch
 from billing.period_billing import BilledPeriod
 from jobs.settings.declared.pipeline import STATE_DIR
 from jobs.telemetry.figures_file import METRICS_FOLDER, Figure, write_figures

@@ -10,7 +10,7 @@ from billing.books.postgres_holds import PostgresHolds
 from billing.books.postgres_statement import PostgresStatements
 from billing.nightly import work_through_the_night
 from billing.payouts.postgres_bank_differences import bank_differences
-from billing.payouts.postgres_payouts import PostgresPayouts
+from billing.payouts.postgres_listed_batches import listed_batches
 from billing.period_billing import BillingOrder
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from ingestion.contract.periods import Period
@@ -59,7 +59,7 @@ def run_night(environ: Mapping[str, str], *, actor: str, as_json: bool) -> ExitC
             estimates=PostgresEstimates(connect),
         )
     record_night(environ, night)
-    record_estimates_and_payouts(environ, night, PostgresPayouts(connect).batches())
+    record_estimates_and_payouts(environ, night, listed_batches(connect))
     document = {
         "expired_hold_count": expired,
         "finalised_count": night.finalised_count,

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from billing.books.states import Move
 from billing.money import amount_text
 from billing.payouts.payouts import VOIDED
+from billing.payouts.postgres_listed_batches import listed_batches
 from billing.payouts.postgres_payout_steps import PostgresPayoutSteps
-from billing.payouts.postgres_payouts import PostgresPayouts
 from jobs.commands.billing.tables import aligned
 from jobs.exit_codes import ExitCode
 from jobs.wiring.billing_settings import (
@@ -21,7 +21,7 @@ from jobs.wiring.payout_batches import batch_of
 @billing_work
 def list_batches(environ: Mapping[str, str], *, as_json: bool) -> ExitCode:
     """Print every batch with its payments by state."""
-    found = PostgresPayouts(billing_connector(environ)).batches()
+    found = listed_batches(billing_connector(environ))
     rows = [
         (
             each.batch_id,

@@ -63,17 +63,12 @@ def random_events(rng: random.Random, count: int) -> list[DayEvent]:
                     user_id=viewer,
                     session_id=session,
                     view_duration=seconds,
-                    revenue_eligible=rng.random() < 0.9,
                     country=country,
                     device_type=rng.choice((None, "tv", "mobile")),
                     network=network,
                     network_kind=rng.choice((None, None, "vpn/1", "data_centre/2", "relay/1")),
                     agent=rng.choice((None, "a0", "a1")),
-                    agent_class=None,
                     referrer_host=rng.choice((None, "x.example", "y.example", "")),
-                    quality=None,
-                    ad_seconds=rng.randrange(60),
-                    ad_count=rng.randrange(3),
                 )
             )
             back = -seconds if seconds < 400 else 0

@@ -93,9 +93,10 @@ def _write_report(folder: Path, run_id: str, results: Mapping[str, Any], failure
 
 def _checks(spark: SparkSession, subject: Subject) -> dict[str, tuple[DataFrame, Sequence[Any]]]:
     equal = gxe.ExpectColumnPairValuesToBeEqual(column_A="found", column_B="expected")
+    traffic = {"traffic": (subject.added(TRAFFIC_OUTCOMES), _of_traffic())} if subject.has(TRAFFIC_OUTCOMES) else {}
     return {
         "events": (_with_rules(subject.added(EVENTS)), _of_events()),
-        "traffic": (subject.added(TRAFFIC_OUTCOMES), _of_traffic()),
+        **traffic,
         "counts": (_all_counts(subject), _of_counts()),
         SUMS: (gate_sums.sums(spark, subject), [equal]),
     }

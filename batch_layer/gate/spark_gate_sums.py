@@ -35,7 +35,7 @@ class Subject:
     """The gate's input: what a part of a run changed."""
 
     changes: Mapping[str, TableChanges]
-    """By table. What is not named here is as the former version left it."""
+    """By table. What is not named here is as it was."""
     moved: DataFrame | None
     """The late events that a decision moved out of their former day, as they were stored there; None without any."""
     former_offsets: OffsetVector
@@ -43,6 +43,10 @@ class Subject:
     archived: Archived
     removals: Removals = field(default_factory=Removals)
     """What of the archived events is no longer among the raw ones, and so in no table of what persons sent."""
+
+    def has(self, table: str) -> bool:
+        """Return whether the part could change a table."""
+        return table in self.changes
 
     def added(self, table: str) -> DataFrame:
         """Return the rows that a table gained."""
@@ -96,14 +100,17 @@ def sums(spark: SparkSession, subject: Subject) -> DataFrame:
         *_gains(subject, VIEWS_BY_VIDEO_DAY, [day_views.found("views"), day_billable.found("billable_views")]),
         *_gains(subject, VIEWS_BY_VIDEO, [total_views.found("views"), total_billable.found("billable_views")]),
         _parts(_rows(spark, subject.archived.rows_by_partition.items()), of_partition.expected("number")),
-        _parts(subject.added(REJECTED_EVENTS).where("topic IS NOT NULL AND size(reasons) > 0"), rejected.found("1")),
         *_of_removed(spark, subject.removals, viewers, rejected),
         # keys that appear twice
         _distinct(subject.added(EVENTS), "events", "partition", "offset"),
         _distinct(subject.added(EVENTS).where("verdict = 'counted'"), "counted ids", "event_id", "event_day"),
-        _distinct(subject.added(TRAFFIC_OUTCOMES), "traffic outcomes", "partition", "offset"),
         *[_distinct(subject.added(each.table), each.table, *each.keys) for each in AGGREGATES],
     ]
+    if subject.has(REJECTED_EVENTS):
+        with_reasons = subject.added(REJECTED_EVENTS).where("topic IS NOT NULL AND size(reasons) > 0")
+        parts.append(_parts(with_reasons, rejected.found("1")))
+    if subject.has(TRAFFIC_OUTCOMES):
+        parts.append(_distinct(subject.added(TRAFFIC_OUTCOMES), "traffic outcomes", "partition", "offset"))
     return _summed(parts).unionAll(_monotony(spark, subject))
 
 
@@ -136,6 +143,8 @@ def _monotony(spark: SparkSession, subject: Subject) -> DataFrame:
 
 def _gains(subject: Subject, table: str, parts: "Sequence[_Part]") -> list[DataFrame]:
     """Return the contributions of the rows that a table gained, and, negative, of those it lost."""
+    if not subject.has(table):
+        return []
     lost = [each._replace(found=f"-({each.found})", expected=f"-({each.expected})") for each in parts]
     return [_parts(subject.added(table), *parts), _parts(subject.removed(table), *lost)]
 

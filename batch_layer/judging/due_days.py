@@ -1,6 +1,6 @@
 """Choose the event days whose traffic is judged now: by how far the log is settled, never by a clock. Pure."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 
 from ingestion.contract.counting import LATE_AFTER
@@ -62,6 +62,24 @@ def open_days(rules: Mapping[date, DayRules], allowed_lateness: timedelta) -> di
     """
     last = {day: max(_instants(day, allowed_lateness)) for day, each in rules.items() if each.traffic_policy_version}
     return {day: at for day, at in last.items() if (seen := rules[day].seen) is None or seen.settled_until < at}
+
+
+def in_pieces(days: Collection[date], counts: Mapping[date, int], events_max: int) -> Iterator[tuple[date, ...]]:
+    """Yield the days in order, together as many as have at most `events_max` events with those of each day before.
+
+    A day with more is alone. `counts` are the events of each day that has any.
+    """
+    piece: list[date] = []
+    row_count = 0
+    for day in sorted(days):
+        of_day = counts.get(day, 0) + counts.get(day - _ONE, 0)
+        if piece and row_count + of_day > events_max:
+            yield tuple(piece)
+            piece, row_count = [], 0
+        piece.append(day)
+        row_count += of_day
+    if piece:
+        yield tuple(piece)
 
 
 def _instants(day: date, allowed_lateness: timedelta) -> tuple[datetime, ...]:

@@ -1,67 +1,36 @@
-"""Let the day rules of traffic judge event days: their input from the log, their outcomes, and the events that change.
+"""Let the day rules of traffic judge event days: their outcomes, and the events that change."""
 
-The input of a day is a function of the log below its pinned end and of the pinned catalogue: the events of the day and
-of the day before that would be counted if there were no day rules. So the outcomes of one day never decide about
-another, and a rebuild gets the same.
-"""
-
-from collections.abc import Collection, Mapping
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from functools import reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from batch_layer.errors import RefusedError
-from batch_layer.judging.recomputed_days import days_in_reach
 from batch_layer.judging.spark_billability import judge_alone, policy_rows
 from batch_layer.judging.spark_cap import CAPPED, CapRules, capped
 from batch_layer.judging.spark_catalogue import CatalogueFacts
-from batch_layer.judging.spark_judging import COMPARED, Stored, replacements, union
+from batch_layer.judging.spark_day_rows import JUDGED_DAY, DayRows, Videos
+from batch_layer.judging.spark_judging import Stored, replacements, union
 from batch_layer.judging.spark_traffic import PAID, TrafficOfDays, ends_frame, ends_of, is_beyond
 from batch_layer.judging.spark_traffic_guard import TrafficGuard, reviewed
-from batch_layer.judging.spark_traffic_rules import TrafficRules
-from batch_layer.judging.spark_verdicts import CANDIDATES, repeat_verdicts
+from batch_layer.judging.traffic_rules import TrafficRules
 from batch_layer.lake.spark_kept import Kept, kept
 from batch_layer.lake.spark_stored import PLACE, POSITION, matching, on_days, with_position
 from ingestion.contract.counting import Verdict
 from ingestion.contract.day_traffic import TrafficOutcome
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.policy import CountingPolicy
-from ingestion.contract.traits import Traits, have_one_key
 from ingestion.contract.version import DayRules
 
-_SENT = (
-    "event_id",
-    "event_day",
-    "happened_at",
-    "video_id",
-    "view_duration",
-    "revenue_eligible",
-    "country",
-    "device_type",
-)
-_PERSON = ("user_id", "session_id", *Traits._fields)
+EVENTS_AT_ONCE = 4_000_000
+"""About as many rows are judged in one plan: they wait in memory, or on Spark's own disk, until it ends."""
 _OUTCOME = ("payee_id", "outcome", "reason", "points")
 _COUNTED, _INVALID = Verdict.COUNTED.value, Verdict.INVALID_TRAFFIC.value
 _OF_INVALID = TrafficOutcome.INVALID.value
-
-
-@dataclass(frozen=True)
-class Videos:
-    """What the day rules are told of the videos of a catalogue."""
-
-    lengths: DataFrame
-    """video_id, length_seconds"""
-    owners: DataFrame
-    """video_id, payee_id, share_ppm, from_on, to_on"""
-
-    @classmethod
-    def of(cls, catalogue: CatalogueFacts, version: int) -> "Videos":
-        """Read them once."""
-        lengths = catalogue.facts(version).select("video_id", "length_seconds")
-        return cls(kept(lengths).rows, kept(catalogue.owners(version)).rows)
 
 
 @dataclass(frozen=True)
@@ -96,10 +65,7 @@ class DayJudging:
 
         `guard` looks at the days that are judged for the first time; None: by what is pinned for them.
         """
-        known = {each.seen.catalogue_version for each in self.now.values() if each.seen is not None}
-        videos = {version: Videos.of(catalogue, version) for version in known}
-        found = {day: self._judged(day, each, rules, videos, guard) for day, each in sorted(self.now.items())}
-        fresh = reduce(DataFrame.unionByName, (rows for rows, _ in found.values()))
+        fresh, reviewed_by_day = self._judged(rules, catalogue, guard)
         stored = with_position(on_days(self.outcomes, self.now))
         before = stored.withColumn("before", F.struct(*_OUTCOME))
         now = fresh.select(*PLACE, F.col("event_day").alias("now_day"), F.struct(*_OUTCOME).alias("now"))
@@ -107,73 +73,45 @@ class DayJudging:
         removed = changed.rows.where("before IS NOT NULL").select(*self.outcomes.columns, *POSITION)
         added = changed.rows.where("now IS NOT NULL").select(*PLACE, F.col("now_day").alias("event_day"), "now.*")
         places = changed.rows.select(*PLACE, "before", "now")
-        reviewed_by_day = {day: reasons for day, (_, reasons) in found.items()}
         return OutcomeChanges(kept(removed), kept(added), Kept(places, changed.count), reviewed_by_day)
 
     def _judged(
-        self,
-        day: date,
-        judged_by: DayRules,
-        rules: TrafficRules,
-        videos: Mapping[int, "Videos"],
-        guard: TrafficGuard | None,
-    ) -> tuple[DataFrame, tuple[str, ...]]:
-        if rules.outcomes is None or judged_by.traffic_policy_version not in {each.version for each in rules.policies}:
-            raise RefusedError(
-                f"version {judged_by.traffic_policy_version} of the traffic policy judges {day}, and this program does "
-                "not know it; use the program that published it, or a newer one"
-            )
-        if judged_by.seen is None:
-            raise ValueError(f"{day} is to be judged without an end")
-        rows = self.rows(day, judged_by.seen.end, videos[judged_by.seen.catalogue_version]).persist()
-        given = rules.outcomes(rows, day, judged_by.traffic_policy_version)
-        found = kept(given.join(rows.select(*PLACE, "payee_id"), PLACE)).rows
-        reasons = judged_by.seen.reviewed
-        if guard is not None and self.before[day].seen is None:
-            reasons = guard.reasons(day, rows, found)
-        rows.unpersist()
-        return reviewed(found, reasons).select(*PLACE, "event_day", *_OUTCOME), reasons
+        self, rules: TrafficRules, catalogue: CatalogueFacts, guard: TrafficGuard | None
+    ) -> tuple[DataFrame, dict[date, tuple[str, ...]]]:
+        """Return the outcomes, and the reasons of each day that are no more than a review.
 
-    def rows(self, day: date, end: OffsetVector, videos: "Videos") -> DataFrame:
-        """Return what the rules of a day see; an event whose personal columns were erased has none."""
-        days = (day - timedelta(days=1), day)
-        persons = comparable(on_days(self.stored.viewers, days), day).select(*PLACE, *_PERSON)
-        events = self._would_be_counted(day, end)
-        return (
-            events.select(*PLACE, *_SENT, F.coalesce(F.size("ad_types"), F.lit(0)).alias("ad_count"))
-            .join(persons, PLACE, "left")
-            .withColumn("ad_seconds", F.coalesce("ad_seconds", F.lit(0)))
-            .join(videos.lengths, "video_id", "left")
-            .join(payees_on(videos.owners, days), ["video_id", "event_day"], "left")
-        )
-
-    def _would_be_counted(self, day: date, end: OffsetVector) -> DataFrame:
-        """Return the events of a day and the day before that would be counted below `end` without day rules.
-
-        An event that lost its first place to one beyond `end` had it then.
+        Judging a day costs more for its plan than for its rows, so one plan judges as many days as fit.
         """
-        near = days_in_reach([day], self.stored.days)
-        events = on_days(self.stored.events, near).where(F.col("verdict").isin(*CANDIDATES))
-        ends = ends_frame(events.sparkSession, dict.fromkeys(near, end), "day_end")
-        placed = events.join(ends, "event_day", "left").withColumn("is_beyond", is_beyond("day_end")).drop("day_end")
-        days = (day - timedelta(days=1), day)
-        seen = placed.where(~F.col("is_beyond"))
-        invalid = self._traffic.of(TrafficOutcome.INVALID, days).withColumn("is_by_day", F.lit(True))
-        by_day = on_days(seen, days).join(invalid, PLACE, "left")
-        is_counted = (F.col("verdict") == _COUNTED) | ((F.col("verdict") == _INVALID) & F.col("is_by_day"))
-        first = by_day.where(is_counted).drop("is_by_day")
-        beyond = kept(placed.where("is_beyond").select("event_id").distinct())
-        if not beyond.count:
-            return first
-        same = seen.join(beyond.joinable(), "event_id", "left_semi")
-        repeats = kept(repeat_verdicts(same.select(*COMPARED)))
-        # where anything lies beyond an end the branch is counted without day rules: every reason is a general one
-        then_first = on_days(same, days).where("reasons IS NULL").join(repeats.joinable(*PLACE), PLACE, "left_anti")
-        return first.join(beyond.joinable(), "event_id", "left_anti").unionByName(then_first)
+        seen = {day: each.seen for day, each in self.now.items() if each.seen is not None}
+        videos = {number: Videos.of(catalogue, number) for number in {each.catalogue_version for each in seen.values()}}
+        source = DayRows(self.stored, TrafficOfDays(self.outcomes, ends_of(self.before)))
+        reasons = {day: each.reviewed for day, each in seen.items()}
+        found: list[DataFrame] = []
+        for policy, days in self._by_policy(rules).items():
+            for piece in source.pieces(days, EVENTS_AT_ONCE):
+                rows = source.rows({day: seen[day] for day in piece}, videos).persist()
+                of_days = rows.where(f"event_day = {JUDGED_DAY}").select(*PLACE, "event_day", "payee_id")
+                outcomes = kept(rules.outcomes(rows, policy).join(of_days.drop("event_day"), PLACE)).rows
+                first = [day for day in piece if self.before[day].seen is None]
+                if guard is not None and first:
+                    reasons |= guard.reasons(first, of_days, outcomes)
+                rows.unpersist()
+                found.append(reviewed(outcomes, reasons).select(*PLACE, "event_day", *_OUTCOME))
+        return reduce(DataFrame.unionByName, found), reasons
 
-    @property
-    def _traffic(self) -> TrafficOfDays:
-        return TrafficOfDays(self.outcomes, ends_of(self.before))
+    def _by_policy(self, rules: TrafficRules) -> dict[int, list[date]]:
+        known = {each.version for each in rules.policies}
+        found: defaultdict[int, list[date]] = defaultdict(list)
+        for day, each in sorted(self.now.items()):
+            if each.traffic_policy_version not in known:
+                raise RefusedError(
+                    f"version {each.traffic_policy_version} of the traffic policy judges {day}, and this program does "
+                    "not know it; use the program that published it, or a newer one"
+                )
+            if each.seen is None:
+                raise ValueError(f"{day} is to be judged without an end")
+            found[each.traffic_policy_version].append(day)
+        return found
 
     def event_changes(
         self, changes: OutcomeChanges, outcomes: DataFrame, rules: "EventRules"
@@ -264,26 +202,3 @@ def _effect(outcome: str, beyond: Column) -> Column:
         .when(beyond, " pending")
         .otherwise(" none")
     )
-
-
-def comparable(persons: DataFrame, day: date) -> DataFrame:
-    """Return the personal columns of a day and the day before, without hashes of the day before by another key.
-
-    An equal network or agent would look like two, and one person like somebody who moves.
-    """
-    if have_one_key(day, day - timedelta(days=1)):
-        return persons
-    is_of_day = F.col("event_day") == F.lit(day)
-    return persons.withColumns({name: F.when(is_of_day, F.col(name)) for name in ("network", "agent")})
-
-
-def payees_on(owners: DataFrame, days: Collection[date]) -> DataFrame:
-    """Return `(video_id, event_day, payee_id)`: the owner of the largest share on each day, of equal ones the first."""
-    parts = [
-        owners.where((F.col("from_on") <= F.lit(day)) & (F.lit(day) < F.col("to_on")))
-        .groupBy("video_id")
-        .agg(F.min_by("payee_id", F.struct(-F.col("share_ppm"), "payee_id")).alias("payee_id"))
-        .select("video_id", F.lit(day).alias("event_day"), "payee_id")
-        for day in days
-    ]
-    return reduce(DataFrame.unionByName, parts)

@@ -62,7 +62,7 @@ def ends_frame(spark: SparkSession, ends: Mapping[date, OffsetVector], name: str
     """Return `(event_day, name)` with the ends by partition, as literals of the query, ready to be joined."""
     if not ends:
         return spark.createDataFrame([], f"event_day date, {name} array<bigint>")
-    rows = ", ".join(f"(DATE'{day}', {_literal(end)})" for day, end in sorted(ends.items()))
+    rows = ", ".join(f"(DATE'{day}', {literal(end)})" for day, end in sorted(ends.items()))
     found = spark.sql(f"SELECT * FROM VALUES {rows} AS seen(event_day, {name})")  # noqa: S608 - numbers and dates only
     return F.broadcast(found)
 
@@ -75,5 +75,6 @@ def is_beyond(ends: str) -> Column:
     return F.expr(f"{ends} IS NOT NULL AND offset >= coalesce(try_element_at({ends}, partition + 1), 0)")
 
 
-def _literal(end: OffsetVector) -> str:
+def literal(end: OffsetVector) -> str:
+    """Return the ends by partition in SQL."""
     return f"array({', '.join(f'{offset}L' for offset in end.ends)})"

@@ -4,6 +4,8 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import reduce
+from operator import or_
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -25,11 +27,20 @@ class TrafficGuard:
 
     history: Mapping[date, DayShares]
 
-    def reasons(self, day: date, rows: DataFrame, outcomes: DataFrame) -> tuple[str, ...]:
-        """Return the reasons of a day to be reviewed, by the rows that its rules see and their outcomes."""
+    def reasons(self, days: Collection[date], rows: DataFrame, outcomes: DataFrame) -> dict[date, tuple[str, ...]]:
+        """Return the reasons of each day to be reviewed, by the events that its rules judged and their outcomes."""
+        if not self.history:
+            return dict.fromkeys(days, ())
+        counts = {row.event_day: int(row["count"]) for row in rows.groupBy("event_day").count().collect()}
+        by_reason = _by_reason(outcomes)
+        return {
+            day: reasons_to_review(DayShares(counts.get(day, 0), by_reason.get(day, {})), self._before(day))
+            for day in days
+        }
+
+    def _before(self, day: date) -> list[DayShares]:
         near = (day - timedelta(days=back) for back in range(1, HISTORY_DAYS + 1))
-        history = [self.history[each] for each in near if each in self.history]
-        return reasons_to_review(shares_of(rows, outcomes, day), history)
+        return [self.history[each] for each in near if each in self.history]
 
 
 def stored_shares(
@@ -43,18 +54,15 @@ def stored_shares(
     return {day: DayShares(counts.get(day, 0), by_reason.get(day, {})) for day in days}
 
 
-def shares_of(rows: DataFrame, outcomes: DataFrame, day: date) -> DayShares:
-    """Return the shares of a day that was judged just now."""
-    event_count = rows.where(F.col("event_day") == F.lit(day)).count()
-    return DayShares(event_count, _by_reason(outcomes).get(day, {}))
-
-
-def reviewed(outcomes: DataFrame, reasons: Collection[str]) -> DataFrame:
-    """Return outcomes with `review` for every one of some reasons."""
-    if not reasons:
+def reviewed(outcomes: DataFrame, reasons: Mapping[date, Collection[str]]) -> DataFrame:
+    """Return outcomes with `review` for every one of some reasons on its day."""
+    is_reviewed = [
+        (F.col("event_day") == F.lit(day)) & F.col("reason").isin(*each) for day, each in reasons.items() if each
+    ]
+    if not is_reviewed:
         return outcomes
-    is_reviewed = F.col("reason").isin(*reasons)
-    return outcomes.withColumn("outcome", F.when(is_reviewed, F.lit("review")).otherwise(F.col("outcome")))
+    now = F.when(reduce(or_, is_reviewed), F.lit("review")).otherwise(F.col("outcome"))
+    return outcomes.withColumn("outcome", now)
 
 
 def _by_reason(outcomes: DataFrame) -> dict[date, dict[str, int]]:

@@ -14,7 +14,7 @@ from batch_layer.lake.content import Content, Place
 from batch_layer.lake.iceberg_tables import path_of
 from batch_layer.lake.spark_changes import TableChanges
 from batch_layer.lake.spark_content_hash import BY_FILE, BY_PLACE, contents
-from batch_layer.lake.tables import EVENTS, RAW_EVENTS
+from batch_layer.lake.tables import EVENTS, RAW_EVENTS, TABLES
 from batch_layer.reconciling.reconciliation import place_differences
 from batch_layer.run.ports import Branch
 
@@ -27,7 +27,8 @@ class ReadBack:
     """The changes to a branch."""
 
     gained: Mapping[str, Content]
-    """Table → the rows that the branch has more than before; a table that lost rows has a negative count."""
+    """Table → the rows that the branch has more than before; a table that lost rows has a negative count. Others are as
+    they were."""
     archived: Mapping[str, ArchivedFile]
     differences: tuple[str, ...]
 
@@ -36,9 +37,9 @@ class ReadBack:
         nothing = (0, Content().text)
         before = {
             name: Content.parse(branch.row_counts.get(name, nothing[0]), branch.content_hashes.get(name, nothing[1]))
-            for name in self.gained
+            for name in TABLES
         }
-        return {name: before[name] + each for name, each in self.gained.items()}
+        return {name: each + self.gained.get(name, Content()) for name, each in before.items()}
 
 
 def piece_contents(

@@ -12,7 +12,7 @@ from batch_layer.judging.spark_decode import COLUMNS, PERSON, decode
 from batch_layer.judging.spark_facts import FactChanges, catalogue_of, changed_facts, policies_of, unchanged_facts
 from batch_layer.judging.spark_judging import Rules, Stored, judge
 from batch_layer.judging.spark_traffic import TrafficOfDays, ends_of
-from batch_layer.judging.spark_traffic_rules import TrafficRules, rules_of
+from batch_layer.judging.traffic_rules import TrafficRules, rules_of
 from batch_layer.lake.spark_changes import TableChanges
 from batch_layer.lake.spark_kept import kept
 from batch_layer.lake.tables import EVENTS, TRAFFIC_OUTCOMES, VIDEO_FACTS, VIEWERS
@@ -53,7 +53,6 @@ class EventJudges:
         traffic = TrafficOfDays(on.read(TRAFFIC_OUTCOMES), ends_of(branch.rules))
         judged = judge(stored, decoded, moved, Rules(policies, days, on.read(VIDEO_FACTS), facts.videos, traffic))
         changes = {
-            TRAFFIC_OUTCOMES: on.unchanged(TRAFFIC_OUTCOMES),
             EVENTS: _read_once(on.replace_many(EVENTS, judged.removed, judged.added, row_count), row_count),
             VIDEO_FACTS: fact_changes,
             VIEWERS: replaced_viewers(on, decoded, moved, row_count),

@@ -16,7 +16,7 @@ from batch_layer.judging.spark_decode import COLUMNS, PERSON, decode
 from batch_layer.judging.spark_facts import unchanged_facts
 from batch_layer.judging.spark_judging import Rules, Stored, judge
 from batch_layer.judging.spark_traffic import TrafficOfDays, ends_of
-from batch_layer.judging.spark_traffic_rules import TrafficRules
+from batch_layer.judging.traffic_rules import TrafficRules
 from batch_layer.lake.aggregates import AGGREGATES
 from batch_layer.lake.content import Content
 from batch_layer.lake.iceberg_tables import IcebergTables, branch_of

@@ -11,10 +11,10 @@ from batch_layer.judging.spark_day_traffic import DayJudging, EventRules
 from batch_layer.judging.spark_facts import catalogue_of
 from batch_layer.judging.spark_judging import Stored
 from batch_layer.judging.spark_traffic_guard import TrafficGuard, days_of_history, stored_shares
-from batch_layer.judging.spark_traffic_rules import TrafficRules
+from batch_layer.judging.traffic_rules import TrafficRules
 from batch_layer.lake.spark_changes import TableChanges
 from batch_layer.lake.spark_kept import Kept, kept
-from batch_layer.lake.spark_stored import PLACE, on_days
+from batch_layer.lake.spark_stored import on_days
 from batch_layer.lake.tables import EVENTS, TALLY, TRAFFIC_OUTCOMES, VIDEO_FACTS, VIEWERS
 from batch_layer.run.ports import ArchivedPiece, JudgedPiece
 from batch_layer.run.spark_branch import BranchTables, JudgedRows
@@ -68,7 +68,10 @@ class TrafficJudges:
     ) -> JudgedPiece:
         """Let the rules judge days by everything on a branch; see the port `Warehouse`."""
         branch, archived = piece.branch, piece.engine
-        days = frozenset(days) - _days_without_persons(on, days)
+        without = _days_without_persons(on, days)
+        unruled = {day: replace(branch.rules[day], traffic_policy_version=0)
+                   for day in without if branch.rules[day].seen is None}  # fmt: skip
+        days = frozenset(days) - without
         seen = SeenTraffic(piece.end, catalogue_of(branch.rules), settled_until)
         # what the guard found at first stays
         former = {day: known.reviewed if (known := branch.rules[day].seen) else () for day in days}
@@ -76,21 +79,24 @@ class TrafficJudges:
         guard = self._guard(on, branch.rules, days)
         changes, reviewed = self._judge(on, branch.rules, now, guard)
         now = {day: replace(each, seen=replace(seen, reviewed=reviewed[day])) for day, each in now.items()}
-        changes |= {name: on.unchanged(name) for name in (VIDEO_FACTS, VIEWERS)}
         nothing = Kept(on.read(EVENTS).where(F.lit(False)), 0)
         engine = JudgedRows(archived.raw, archived.sent, None, nothing, changes)
         events = changes[EVENTS]
         branch.engine.events.append(events)
-        return JudgedPiece(piece, events.days(), {**branch.rules, **now}, 0, events.removed.count, 0, engine=engine)
+        return JudgedPiece(
+            piece, events.days(), {**branch.rules, **unruled, **now}, 0, events.removed.count, 0, engine=engine
+        )
 
 
 def _days_without_persons(on: BranchTables, days: Collection[date]) -> frozenset[date]:
-    """Return the days of which personal columns were removed, or of the day before: they keep their outcomes.
+    """Return the days of which personal columns were removed, or of the day before.
 
-    Judged again without what some viewers sent, a robot's views would be counted.
+    Judged again without what some viewers sent, a robot's views would be counted: such days keep their outcomes. Those
+    that no rule has judged yet, since their first event was accepted so late, have no rules.
     """
     near = frozenset(day - step * timedelta(days=1) for day in days for step in (0, 1))
-    events = on_days(on.read(EVENTS), near).where("verdict <> 'rejected'").select(*PLACE, "event_day")
-    without = events.join(on_days(on.read(VIEWERS), near).select(*PLACE), PLACE, "left_anti")
-    lost_on = {row.event_day for row in without.select("event_day").distinct().collect()}
+    events = on_days(on.read(EVENTS), near).where("verdict <> 'rejected'").select("event_day", F.lit(1).alias("sign"))
+    persons = on_days(on.read(VIEWERS), near).select("event_day", F.lit(-1).alias("sign"))
+    left = events.unionByName(persons).groupBy("event_day").agg(F.sum("sign").alias("count"))
+    lost_on = {row.event_day for row in left.where("count <> 0").collect()}
     return frozenset(day for day in days if lost_on & {day, day - timedelta(days=1)})

@@ -27,7 +27,7 @@ from batch_layer.judging.spark_facts import (
     catalogue_of,
     policies_of,
 )
-from batch_layer.judging.spark_traffic_rules import NO_TRAFFIC_RULES, TrafficRules
+from batch_layer.judging.traffic_rules import NO_TRAFFIC_RULES, TrafficRules
 from batch_layer.lake.aggregates import AGGREGATES, BY_VIDEO
 from batch_layer.lake.content import Content
 from batch_layer.lake.iceberg_tables import IcebergTables, branch_of
@@ -156,11 +156,11 @@ class SparkWarehouse:
             changes[table] = on.replace(table, cells.removed, cells.added)
             if cells.aggregate == BY_VIDEO:
                 branch.engine.totals.append(cells)
-        before = on.head(REJECTED_EVENTS)
         if engine.new is not None:
+            before = on.head(REJECTED_EVENTS)
             rejected = rejected_events(engine.new, engine.raw).coalesce(1)
             self.tables.append(REJECTED_EVENTS, branch_of(branch.run_id), rejected)
-        changes[REJECTED_EVENTS] = on.changes_since(REJECTED_EVENTS, before)
+            changes[REJECTED_EVENTS] = on.changes_since(REJECTED_EVENTS, before)
         return DerivedPiece(judged, replace(engine, changes=changes))
 
     @translated

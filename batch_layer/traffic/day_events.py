@@ -22,17 +22,12 @@ class DayEvent(NamedTuple):
     user_id: str | None
     session_id: str | None
     view_duration: int
-    revenue_eligible: bool
     country: str | None
     device_type: str | None
     network: str | None
     network_kind: str | None
     agent: str | None
-    agent_class: str | None
     referrer_host: str | None
-    quality: str | None
-    ad_seconds: int
-    ad_count: int
 
     @property
     def begun(self) -> int:

@@ -1,6 +1,5 @@
 """The day rules of invalid traffic in Spark: the outcomes of `day_rules`, for any order or partitioning of rows."""
 
-from datetime import date
 from itertools import chain
 
 from pyspark.sql import DataFrame
@@ -8,22 +7,22 @@ from pyspark.sql import functions as F
 
 from batch_layer.traffic import spark_acting_as_one, spark_crowds, spark_one_viewer, spark_origins
 from batch_layer.traffic.one_viewer import SECOND
-from batch_layer.traffic.spark_findings import outcomes
+from batch_layer.traffic.spark_findings import nothing, outcomes
 from batch_layer.traffic.traffic_policy import TrafficPolicy
 
 SCHEMA = """
     partition int, offset bigint, event_id string, event_day date, happened_at timestamp, video_id string,
-    payee_id string, length_seconds int, user_id string, session_id string, view_duration int,
-    revenue_eligible boolean, country string, device_type string, network string, network_kind string, agent string,
-    agent_class string, referrer_host string, quality string, ad_seconds bigint, ad_count int"""
-"""The columns that the rules are given: those of `DayEvent`."""
+    payee_id string, length_seconds int, user_id string, session_id string, view_duration int, country string,
+    device_type string, network string, network_kind string, agent string, referrer_host string, judged_day date"""
+"""The columns that the rules are given: those of `DayEvent`, and the day under whose rules an event is seen."""
 
 
-def day_outcomes(rows: DataFrame, day: date, policy: TrafficPolicy) -> DataFrame:
-    """Return partition, offset, event_day, outcome, reason and points of the events of `day` that have an outcome.
+def day_outcomes(rows: DataFrame, policy: TrafficPolicy) -> DataFrame:
+    """Return partition, offset, event_day, outcome, reason and points of the events that have an outcome.
 
-    `rows` are the events of `day` and of the day before that would be counted if there were no day rules, with the
-    columns of `DayEvent`. They are read several times, so the caller keeps them.
+    `rows` are, for each judged day, the events of that day and of the day before that would be counted if there were no
+    day rules. One plan judges all days, and rows of different judged days never meet: every group, order and join has
+    the judged day in its key. They are read several times, so the caller keeps them.
     """
     begun = F.unix_micros("happened_at")
     seconds = F.col("view_duration").cast("bigint")
@@ -32,5 +31,4 @@ def day_outcomes(rows: DataFrame, day: date, policy: TrafficPolicy) -> DataFrame
     timed = rows.withColumns({"begun": begun, "ended": begun + seconds * SECOND, "is_left": is_left})
     rooms = (spark_one_viewer, spark_acting_as_one, spark_crowds, spark_origins)
     found = chain.from_iterable(room.found(timed, policy) for room in rooms)
-    is_of_day = F.col("event_day") == F.lit(day)
-    return outcomes((each.where(is_of_day) for each in found), policy)
+    return outcomes(chain([nothing(timed)], found), policy)

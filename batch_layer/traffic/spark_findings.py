@@ -1,21 +1,33 @@
 """Findings as rows, and from them one outcome for an event; the same as `findings`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from functools import reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from batch_layer.lake.spark_kept import kept
 from batch_layer.traffic.traffic_policy import INVALID_POINTS, REVIEW_POINTS, TrafficPolicy
 from ingestion.contract.traffic_reasons import ORDER_OF_CODE, DayReason
 
-PLACE = ("partition", "offset", "event_day")
+JUDGED_DAY = "judged_day"
+"""The day under whose rules a row is seen: an event is seen by those of its own day and those of the next."""
+IS_OF_DAY = f"event_day = {JUDGED_DAY}"
+PLACE = ("partition", "offset", "event_day", JUDGED_DAY)
+"""The columns that name a row."""
 
 
-def findings(rows: DataFrame, reason: DayReason, points: Column | int) -> DataFrame:
-    """Return one finding for each row."""
-    many = points if isinstance(points, Column) else F.lit(points)
-    return rows.select(*PLACE, F.lit(reason.code).alias("reason"), many.cast("int").alias("points"))
+def findings(
+    rows: DataFrame, groups: DataFrame, keys: Sequence[str], reason: DayReason, *, where: str = "true"
+) -> Iterator[DataFrame]:
+    """Yield a finding for each row of groups, given with their points; nothing where there is no group.
+
+    Few groups are found, so rows are looked up in them: sorting all rows by the keys of each rule costs most of a day.
+    """
+    found = kept(groups.withColumn("points", F.col("points").cast("int")))
+    if found.count:
+        its = F.lit(reason.code).alias("reason")
+        yield rows.join(found.joinable(), [*keys]).where(where).select(*PLACE, its, "points")
 
 
 def floor_of(number: Column, width: int) -> Column:
@@ -31,9 +43,14 @@ def first_met(levels: Iterable[tuple[Column, int]]) -> Column:
     return found
 
 
+def nothing(rows: DataFrame) -> DataFrame:
+    """Return no finding of some rows."""
+    return rows.where(F.lit(False)).select(*PLACE, F.lit("").alias("reason"), F.lit(0).alias("points"))
+
+
 def outcomes(found: Iterable[DataFrame], policy: TrafficPolicy) -> DataFrame:
-    """Return the outcome of each event that has one."""
-    rows = reduce(DataFrame.unionAll, found)
+    """Return the outcome of each event of a judged day that has one."""
+    rows = reduce(DataFrame.unionAll, (each.where(IS_OF_DAY) for each in found))
     if policy.demoted:
         is_demoted = F.col("reason").isin(sorted(policy.demoted))
         rows = rows.withColumn(
@@ -49,5 +66,10 @@ def outcomes(found: Iterable[DataFrame], policy: TrafficPolicy) -> DataFrame:
     )
     outcome = F.when(F.col("points") >= INVALID_POINTS, "invalid").otherwise("review")
     return summed.where(F.col("points") >= REVIEW_POINTS).select(
-        *PLACE, outcome.alias("outcome"), F.col("strongest.reason").alias("reason"), "points"
+        "partition",
+        "offset",
+        "event_day",
+        outcome.alias("outcome"),
+        F.col("strongest.reason").alias("reason"),
+        "points",
     )

@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 
 from batch_layer.traffic.crowds import MILLION
 from batch_layer.traffic.origins import LONELY_VIEWS_MAX
-from batch_layer.traffic.spark_findings import findings, first_met
+from batch_layer.traffic.spark_findings import JUDGED_DAY, findings, first_met
 from batch_layer.traffic.traffic_policy import INVALID_POINTS, STRONG_HINT_POINTS, TrafficPolicy
 from ingestion.contract.traffic_reasons import DayReason
 
@@ -16,7 +16,7 @@ def found(rows: DataFrame, policy: TrafficPolicy) -> Iterator[DataFrame]:
     """Yield findings."""
     networks = (
         rows.where("network IS NOT NULL")
-        .groupBy("network")
+        .groupBy(JUDGED_DAY, "network")
         .agg(
             (
                 (F.count(F.lit(1)) <= LONELY_VIEWS_MAX)
@@ -25,17 +25,17 @@ def found(rows: DataFrame, policy: TrafficPolicy) -> Iterator[DataFrame]:
             ).alias("is_lonely")
         )
     )
-    known = rows.where("network IS NOT NULL AND country IS NOT NULL").join(networks, "network")
+    known = rows.where("network IS NOT NULL AND country IS NOT NULL").join(networks, [JUDGED_DAY, "network"])
     lonely, views = F.sum(F.col("is_lonely").cast("int")), F.count(F.lit(1))
-    countries = known.groupBy("country").agg(F.call_function("div", lonely * MILLION, views).alias("usual"))
+    countries = known.groupBy(JUDGED_DAY, "country").agg(F.call_function("div", lonely * MILLION, views).alias("usual"))
     of_payee = (
         known.where("payee_id IS NOT NULL")
-        .groupBy("payee_id", "country")
+        .groupBy(JUDGED_DAY, "payee_id", "country")
         .agg(lonely.alias("lonely"), views.alias("views"))
     )
     sums = (
-        of_payee.join(countries, "country")
-        .groupBy("payee_id")
+        of_payee.join(countries, [JUDGED_DAY, "country"])
+        .groupBy(JUDGED_DAY, "payee_id")
         .agg(F.sum("lonely").alias("lonely"), F.sum(F.col("views") * F.col("usual")).alias("expected"))
     )
     levels = (
@@ -46,5 +46,6 @@ def found(rows: DataFrame, policy: TrafficPolicy) -> Iterator[DataFrame]:
         ((F.col("lonely") >= least) & (F.col("lonely") * MILLION >= F.col("expected") * ratio), many)
         for least, ratio, many in levels
     )
-    payees = sums.select("payee_id", points.alias("points")).where("points IS NOT NULL")
-    yield findings(known.where("is_lonely").join(payees, "payee_id"), DayReason.NETWORKS_SEEN_ONCE, F.col("points"))
+    payees = sums.select(JUDGED_DAY, "payee_id", points.alias("points")).where("points IS NOT NULL")
+    keys = [JUDGED_DAY, "payee_id"]
+    yield from findings(known.where("is_lonely"), payees, keys, DayReason.NETWORKS_SEEN_ONCE)

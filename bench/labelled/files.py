@@ -28,12 +28,12 @@ def read_events(folder: Path) -> Iterator[tuple[DayEvent, Label, bool]]:
             if raw["event_id"] not in seen:
                 seen.add(raw["event_id"])
                 decoded = decode_view_event(line.rstrip("\n").encode())
+                label = labels[raw["event_id"]]._replace(is_eligible=raw["revenue_eligible"])
                 is_invalid = isinstance(decoded, ViewEvent) and invalid_reason(decoded, NEWEST) is not None
-                yield _event(raw, number, *videos[raw["video_id"]]), labels[raw["event_id"]], is_invalid
+                yield _event(raw, number, *videos[raw["video_id"]]), label, is_invalid
 
 
 def _event(raw: dict, number: int, payee: str, length: int) -> DayEvent:
-    ads = raw.get("ad_views") or []
     happened = datetime.fromisoformat(raw["timestamp"])
     host = (raw.get("referrer") or "").removeprefix("https://").split("/")[0]
     return DayEvent(
@@ -48,17 +48,12 @@ def _event(raw: dict, number: int, payee: str, length: int) -> DayEvent:
         user_id=raw["user_id"],
         session_id=raw["session_id"],
         view_duration=raw["view_duration"],
-        revenue_eligible=raw["revenue_eligible"],
         country=raw.get("geo_location"),
         device_type=raw.get("device_type"),
         network=raw.get("client_network"),
         network_kind=raw.get("network_kind"),
         agent=raw.get("user_agent"),
-        agent_class=None,
         referrer_host=host or None,
-        quality=raw.get("quality"),
-        ad_seconds=sum(each.get("watched_seconds") or 0 for each in ads),
-        ad_count=len(ads),
     )
 
 

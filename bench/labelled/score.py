@@ -20,7 +20,7 @@ class Score:
 
     def add(self, events: Sequence[DayEvent], labels: Mapping[str, Label], outcomes: Mapping[str, str]) -> None:
         """Add a stream: `outcomes` by event id."""
-        paying = paid_events(events)
+        paying = paid_events(events, labels)
         for event in events:
             label, outcome = labels[event.event_id], outcomes.get(event.event_id, "none")
             family = (label.is_attack, label.family)
@@ -82,13 +82,13 @@ class Score:
         return "-" if not each else f"{each['invalid'] / each.total():.2f}+{each['review'] / each.total():.2f}"
 
 
-def paid_events(events: Iterable[DayEvent]) -> frozenset[str]:
+def paid_events(events: Iterable[DayEvent], labels: Mapping[str, Label]) -> frozenset[str]:
     """Return the ids that would be paid without any rule for invalid traffic."""
     before: dict[tuple[str | None, str], list[float]] = defaultdict(list)
     found = set()
     for event in sorted(events, key=lambda each: each.order):
         least = MINIMUM_SECONDS if event.length_seconds is None else min(MINIMUM_SECONDS, event.length_seconds)
-        if not event.revenue_eligible or event.view_duration < least:
+        if not labels[event.event_id].is_eligible or event.view_duration < least:
             continue
         at, mine = event.happened_at.timestamp(), before[event.user_id, event.video_id]
         if sum(each > at - DAY_SECONDS for each in mine) < CAP:

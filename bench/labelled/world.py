@@ -15,7 +15,6 @@ COUNTRIES = {"US": (24, -6), "IN": (22, 5), "BR": (12, -3), "DE": (9, 1), "JP": 
              "MX": (6, -6), "PL": (4, 1), "IS": (1, 0)}  # fmt: skip
 """Country → its weight, and the hours of its clock ahead of UTC."""
 BY_HOUR = (3, 2, 1, 1, 1, 2, 4, 6, 6, 5, 5, 6, 7, 6, 6, 6, 7, 8, 10, 12, 13, 12, 9, 5)
-QUALITIES = {"desktop": ("1080p", "720p"), "mobile": ("480p", "720p"), "tv": ("2160p", "1080p"), "tablet": ("720p",)}
 SITES = ("search.example", "social.example", "news.example", "forum.example")
 
 
@@ -55,6 +54,8 @@ class Label(NamedTuple):
     is_attack: bool
     intensity: str
     campaign: str
+    is_eligible: bool = True
+    """Whether the sender asks for money."""
 
 
 @dataclass
@@ -170,17 +171,12 @@ class World:
             user_id=person.user_id,
             session_id=session,
             view_duration=seconds,
-            revenue_eligible=True,
             country=person.country,
             device_type=device.kind,
             network=person.networks[0],
             network_kind=None,
             agent=device.agent,
-            agent_class=device.agent_class,
             referrer_host=referrer,
-            quality=rng.choice(QUALITIES[device.kind]),
-            ad_seconds=0,
-            ad_count=0,
         )
         return event._replace(**fixed)
 

@@ -1,7 +1,8 @@
 """Laws of the day rules: Spark finds what the plain model finds, whatever the order and partitioning of rows."""
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date, timedelta
 
 import pytest
 from pyspark.sql import SparkSession
@@ -21,11 +22,13 @@ FIELDS = ("partition", "offset", "event_day", "outcome", "reason", "points")
 
 
 def in_spark(
-    spark: SparkSession, events: Iterable[DayEvent], policy: TrafficPolicy, *, partitions: int = 1
-) -> list[DayOutcome]:
-    rows = spark.createDataFrame(list(events), SCHEMA).repartition(partitions).localCheckpoint()
-    found = spark_day_outcomes(rows, DAY, policy).select(*FIELDS).collect()
-    return sorted(DayOutcome(*row) for row in found)
+    spark: SparkSession, seen: Mapping[date, Iterable[DayEvent]], policy: TrafficPolicy, *, partitions: int = 1
+) -> dict[date, list[DayOutcome]]:
+    """The outcomes of each judged day by the events that its rules see, all in one plan."""
+    given = [(*event, day) for day, events in seen.items() for event in events]
+    rows = spark.createDataFrame(given, SCHEMA).repartition(partitions).localCheckpoint()
+    found = [DayOutcome(*row) for row in spark_day_outcomes(rows, policy).select(*FIELDS).collect()]
+    return {day: sorted(each for each in found if each.event_day == day) for day in seen}
 
 
 def worlds_of_every_reason() -> Iterator[tuple[TrafficPolicy, list[DayEvent], list[DayOutcome]]]:
@@ -50,7 +53,7 @@ def test_spark_finds_what_the_model_finds_in_any_order_and_partitioning(spark: S
     for number, (policy, events, expected) in enumerate(worlds_of_every_reason()):
         rng.shuffle(events)
         assert day_outcomes(events, DAY, policy) == expected, (SEED, number)
-        found = in_spark(spark, events, policy, partitions=rng.choice((1, 2, 5)))
+        found = in_spark(spark, {DAY: events}, policy, partitions=rng.choice((1, 2, 5)))[DAY]
         assert found == expected, (SEED, number, set(found) ^ set(expected))
         seen |= {each.outcome for each in expected}
     assert seen == {"invalid", "review"}
@@ -63,7 +66,28 @@ def test_spark_finds_what_the_model_finds_with_the_shipped_policy(spark: SparkSe
         family(world)
     expected = day_outcomes(world.events, DAY, POLICIES[0])
     assert len({each.reason for each in expected}) >= 3
-    assert in_spark(spark, world.events, POLICIES[0], partitions=3) == expected
+    assert in_spark(spark, {DAY: world.events}, POLICIES[0], partitions=3) == {DAY: expected}
+
+
+def test_days_that_are_judged_in_one_plan_have_the_outcomes_that_each_has_alone(spark: SparkSession) -> None:
+    """Neighbouring days share events, days far apart share viewers, networks and videos: nothing of it may mix."""
+    rng = random.Random(SEED + 3)
+    policy = low_policy(rng)
+    events = [moved for shift in range(4) for moved in later(random_events(rng, 130), days=shift)]
+    days = [DAY + timedelta(days=shift) for shift in range(4)]
+    seen = {day: [each for each in events if each.event_day in (day, day - timedelta(days=1))] for day in days}
+    expected = {day: day_outcomes(mine, day, policy) for day, mine in seen.items()}
+    assert min(len(each) for each in expected.values()) > 10
+    assert in_spark(spark, seen, policy, partitions=3) == expected
+
+
+def later(events: Iterable[DayEvent], *, days: int) -> Iterator[DayEvent]:
+    """The events some days later, in partitions of their own."""
+    shift = timedelta(days=days)
+    for each in events:
+        yield each._replace(
+            partition=each.partition + 10 * days, happened_at=each.happened_at + shift, event_day=each.event_day + shift
+        )
 
 
 def test_only_events_of_the_day_have_outcomes_and_each_at_most_one() -> None:
@@ -78,7 +102,7 @@ def test_only_events_of_the_day_have_outcomes_and_each_at_most_one() -> None:
 
 def test_nothing_is_found_in_nothing(spark: SparkSession) -> None:
     assert day_outcomes([], DAY, POLICIES[0]) == []
-    assert in_spark(spark, [], POLICIES[0]) == []
+    assert in_spark(spark, {DAY: []}, POLICIES[0]) == {DAY: []}
 
 
 @pytest.mark.parametrize("reason", DayReason)

@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 from batch_layer.errors import DifferenceError, RefusedError
 from batch_layer.gate.spark_gate_sums import Gate
 from batch_layer.judging.due_days import ALLOWED_LATENESS
-from batch_layer.judging.spark_traffic_rules import TrafficRules
+from batch_layer.judging.traffic_rules import TrafficRules
 from batch_layer.lake.iceberg_tables import IcebergTables, branch_of
 from batch_layer.lake.spark_content_hash import contents
 from batch_layer.lake.spark_kept import kept
@@ -463,6 +463,15 @@ def test_what_the_rules_of_a_day_found_stays_when_its_viewers_are_forgotten(
     here.count()
     assert outcomes_of(run) == honest | {("counted", "traffic_pending"): 1}
     assert stored_rows(run, here.run.current) == found
+    # one that begins a day beside them leaves that day without rules: no run could ever judge it
+    run.log.append(2, here.now, view(201, "viewer 11", noon + 1 * DAYS))
+    run.decisions.places.add((2, 1))
+    here.count()
+    begun = here.run.current.day_rules[(noon + 1 * DAYS).date()]
+    assert (begun.traffic_policy_version, begun.seen) == (0, None)
+    honest |= {("counted", "billable"): 7}
+    assert outcomes_of(run) == honest | {("counted", "traffic_pending"): 1}
+    assert run_once(run.ports(), TOPIC).state == "nothing_new", "no day is due again"
     assert reconcile_once(here.reconcile_ports(), None).differences == ()
     rebuild_once(run.ports(reconcile=here.reconcile_ports()))
     here.kept = 10 * DAYS

@@ -14,8 +14,9 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from batch_layer.errors import DifferenceError
-from batch_layer.judging.spark_day_traffic import comparable
-from batch_layer.judging.spark_traffic_rules import TrafficPolicyDays, TrafficRules
+from batch_layer.judging import spark_day_traffic
+from batch_layer.judging.spark_day_rows import comparable
+from batch_layer.judging.traffic_rules import TrafficPolicyDays, TrafficRules
 from batch_layer.lake.iceberg_tables import NAMESPACE
 from batch_layer.lake.tables import EVENTS, TRAFFIC_OUTCOMES
 from batch_layer.run.rebuild import rebuild_once
@@ -53,16 +54,17 @@ SENTENCES = {"too_many": "More views than anybody watches", "many": "Many views"
 RULED_FROM = START.date() - timedelta(days=6)
 
 
-def outcomes_by_spark(rows: DataFrame, day: date, policy_version: int) -> DataFrame:
+def outcomes_by_spark(rows: DataFrame, policy_version: int) -> DataFrame:
     """Return the outcomes of a rule that looks at every kind of column: views of a viewer, payees and lengths."""
     assert policy_version == 1
-    known = rows.where("length_seconds IS NOT NULL").groupBy("user_id").agg(F.count("*").alias("known"))
-    views = rows.groupBy("user_id").agg(F.count("*").alias("views"), F.count_distinct("payee_id").alias("payees"))
+    viewer = ["judged_day", "user_id"]
+    known = rows.where("length_seconds IS NOT NULL").groupBy(*viewer).agg(F.count("*").alias("known"))
+    views = rows.groupBy(*viewer).agg(F.count("*").alias("views"), F.count_distinct("payee_id").alias("payees"))
     is_invalid = (F.col("views") >= INVALID_FROM) & (F.col("offset") % 3 == 0)
     points = F.col("views") * 10 + F.col("payees") + F.coalesce("known", F.lit(0))
     return (
-        rows.where(F.col("event_day") == F.lit(day))
-        .join(views.join(known, "user_id", "left"), "user_id")
+        rows.where("event_day = judged_day")
+        .join(views.join(known, viewer, "left"), viewer)
         .where((F.col("views") >= REVIEW_FROM) & (F.col("offset") % 3 < 2))
         .select(
             "partition",
@@ -187,8 +189,9 @@ def new_catalogue(run: MemoryRun, rng: random.Random, among: Sequence[World]) ->
 
 @pytest.mark.usefixtures("empty_tables")
 def test_after_any_runs_the_traffic_is_that_of_one_count_and_a_rebuild_finds_the_same(
-    spark: SparkSession, tmp_path: Path
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Some runs judge all of their due days in one plan, others in several."""
     seed = 5
     rng = random.Random(seed)
     run = MemoryRun.with_partitions(spark, PARTITIONS, tmp_path, no_gate, traffic_rules=RULES)
@@ -198,6 +201,7 @@ def test_after_any_runs_the_traffic_is_that_of_one_count_and_a_rebuild_finds_the
     # how much later each run is, in days, and what is new in it
     for later, count, asked in ((0, 160, None), (0, 60, None), (7, 0, None), (0, 80, month), (35, 20, None)):
         run.log.now += timedelta(days=later)
+        monkeypatch.setattr(spark_day_traffic, "EVENTS_AT_ONCE", 100 if later or asked else 1_000)
         grow(run, rng, among, count)
         cut_somewhere(run, rng)
         if count:
@@ -322,10 +326,10 @@ def test_on_the_first_day_of_a_quarter_nobody_moves_from_a_network_to_itself(
 ) -> None:
     """Networks and agents of two quarters are hashed by two keys: an equal one would look like another."""
     before = day - timedelta(days=1)
-    persons = spark.createDataFrame(
-        [(before, "network-before", "agent-before", "v"), (day, "network", "agent", "v")],
-        "event_day date, network string, agent string, user_id string",
+    rows = spark.createDataFrame(
+        [(before, day, "network-before", "agent-before", "v"), (day, day, "network", "agent", "v")],
+        "event_day date, judged_day date, network string, agent string, user_id string",
     )
-    found = {row.event_day: (row.network, row.agent, row.user_id) for row in comparable(persons, day).collect()}
+    found = {row.event_day: (row.network, row.agent, row.user_id) for row in comparable(rows, [day]).collect()}
     of_before = ("network-before", "agent-before") if kept_before else (None, None)
     assert found == {day: ("network", "agent", "v"), before: (*of_before, "v")}

@@ -48,7 +48,7 @@ def in_order(*rooms: str) -> dict[str, tuple[str, ...]]:
 ROOMS = {
     "batch_layer": {
         "lake": (),
-        "traffic": (),
+        "traffic": ("lake",),
         "archive": ("lake",),
         "judging": ("lake", "archive"),
         "versions": ("lake", "archive", "judging"),

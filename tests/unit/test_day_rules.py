@@ -35,17 +35,12 @@ def view(number: int, at: float, **fields: object) -> DayEvent:
         user_id="u",
         session_id="s",
         view_duration=300,
-        revenue_eligible=True,
         country="DE",
         device_type="desktop",
         network="n",
         network_kind=None,
         agent="a",
-        agent_class="chrome/linux",
         referrer_host=None,
-        quality=None,
-        ad_seconds=0,
-        ad_count=0,
     )
     return event._replace(**fields)
 

@@ -1,14 +1,15 @@
-"""The day rules of traffic as the batch layer is given them, and the policy of each event day."""
+"""The day rules of traffic as the batch layer is given them, and the policy of each event day. Pure."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import NamedTuple
-
-from pyspark.sql import DataFrame
+from typing import Any, NamedTuple
 
 from ingestion.contract.policy import CountingPolicy
 from ingestion.contract.version import DayRules
+
+Rows = Any
+"""Rows of the engine."""
 
 
 class TrafficPolicyDays(NamedTuple):
@@ -18,14 +19,19 @@ class TrafficPolicyDays(NamedTuple):
     effective_from_on: date
 
 
+def _no_outcomes(_rows: Rows, version: int) -> Rows:
+    raise LookupError(f"no rules belong to version {version} of the traffic policy")
+
+
 @dataclass(frozen=True)
 class TrafficRules:
     """The day rules of traffic."""
 
     policies: Sequence[TrafficPolicyDays] = ()
-    outcomes: Callable[[DataFrame, date, int], DataFrame] | None = None
-    """The rows that the rules of a day see, the day, the version of its policy → partition, offset, event_day, outcome,
-    reason, points: at most one row for an event, and only events of the day. A function of these alone."""
+    outcomes: Callable[[Rows, int], Rows] = _no_outcomes
+    """The rows that the rules of some days see, each with its `judged_day`, and the version of their policy →
+    partition, offset, event_day, outcome, reason, points: at most one row for an event, and only events of a judged
+    day. The outcomes of a judged day are a function of its own rows alone."""
     sentences: Mapping[str, str] = field(default_factory=dict)
     """The code of every reason → a sentence for people."""
 

@@ -98,7 +98,8 @@ def _steps(
     is_recatalogued = former is not None and ports.warehouse.has_newer_catalogue(former)
     # Days alone start a run, too: the log is settled past an instant of theirs.
     due = _due(ports, former.day_rules if former else {}, cut, judge_period)
-    if not ranges and not accepted and not is_recatalogued and not due:
+    has_news = bool(ranges or accepted or is_recatalogued)
+    if not has_news and not due:
         ports.versions.end(run_id, "nothing_new", {"notes": list(cut.notes)})
         version = former.version if former else None
         return RunResult(run_id, "nothing_new", version, uncut_count=cut.uncut_count, stage_seconds=stages.seconds)
@@ -106,7 +107,7 @@ def _steps(
     contracts = contracts_after(former, cut.end)
     with ports.warehouse.open_branch(run_id, former) as branch:
         judged = JudgedSoFar(run_id, former, cut, accepted, contracts, branch)
-        parts = list(cut.parts(ports.part_offsets))
+        parts = list(cut.parts(ports.part_offsets)) if has_news else []
         for number, (start, end) in enumerate(parts, start=1):
             if len(parts) > 1:
                 ports.progress("part", f"{number} of {len(parts)}")

@@ -162,8 +162,10 @@ def test_days_that_are_due_are_judged_after_all_parts_and_published_with_them() 
 def test_a_due_day_alone_is_a_run_and_is_judged_once() -> None:
     fake = ruled()
     fake.log.now += timedelta(days=2, hours=12)
+    fake.warehouse.steps.clear()
     result = run(fake)
     assert (result.state, result.archived_count) == ("published", 0)
+    assert fake.warehouse.steps[2:] == ["open_branch", "archive", "judge_traffic", *OF_A_PART[2:], *OF_PUBLISHING]
     assert len(fake.warehouse.judged_days) == 1
     fake.log.now += timedelta(hours=23)
     assert run(fake).state == "nothing_new"

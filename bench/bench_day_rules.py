@@ -2,10 +2,12 @@
 
     python -m bench.bench_day_rules [--seeds 1,2,3] [--size 40000] [--families F] [--spark] [--verdicts FILE]
     python -m bench.bench_day_rules --labelled FOLDER [FOLDER ...] [--spark] [--verdicts FILE]
+    python -m bench.bench_day_rules --runs [--seeds 1] [--size 200000] [--labelled FOLDER]
 
 The plain model (or Spark) judges each day of made-up traffic; FAMILIES is held_out, tuned or both. A FOLDER holds a
 stream of somebody else's families: `events.kafka.jsonl`, `labels.csv` and `videos.csv`. What the general rules find
-there is invalid before the day rules look. FILE gets event_id and verdict, for another score.
+there is invalid before the day rules look. FILE gets event_id and verdict, for another score. `--runs` measures whole
+batch runs on Spark, without the day rules and with them: goal at most 2.5 times the seconds, good is 1.6.
 """
 
 import argparse
@@ -25,6 +27,7 @@ from batch_layer.traffic.spark_day_rules import SCHEMA
 from batch_layer.traffic.spark_day_rules import day_outcomes as spark_day_outcomes
 from batch_layer.traffic.traffic_policy import POLICIES
 from bench.labelled import held_out_families, tuned_families
+from bench.labelled.batch_runs import Cost, costs
 from bench.labelled.files import days_of, read_events
 from bench.labelled.score import Score
 from bench.labelled.world import Family, Label, World
@@ -47,7 +50,12 @@ def main() -> None:
     wanted.add_argument("--labelled", type=Path, nargs="+")
     wanted.add_argument("--verdicts", type=Path, help="write a row for each event id, for another score")
     wanted.add_argument("--spark", action="store_true", help="judge in Spark instead of the plain model")
+    wanted.add_argument("--runs", action="store_true", help="measure batch runs without and with the day rules")
     asked = wanted.parse_args()
+    if asked.runs:
+        for events, _, _ in streams(asked):
+            print_runs(events)
+        return
     score, rules, count, seconds = Score(), SparkRules() if asked.spark else plain_rules, 0, 0.0
     verdicts: dict[str, str] = {}
     for events, labels, general in streams(asked):
@@ -62,6 +70,19 @@ def main() -> None:
     if asked.verdicts:
         with asked.verdicts.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([("event_id", "verdict"), *sorted(verdicts.items())])
+
+
+def print_runs(events: Sequence[DayEvent]) -> None:
+    """Print what runs cost that count these events, and how the cost grows with day rules."""
+    print(f"{len(events):,} events on {len({each.event_day for each in events})} days")
+    found: dict[str, Cost] = {}
+    for name, cost in costs(events):
+        found[name] = cost
+        print(f"{name}: {cost.seconds:.1f} s, {cost.cpu_seconds:.1f} s of CPU, {cost.jobs} jobs of Spark; "
+              + ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in cost.stages.items()))  # fmt: skip
+    base, ruled = found["without"], found["with"]
+    print(f"with day rules against without: {ruled.seconds / base.seconds:.2f} x the seconds, "
+          f"{ruled.cpu_seconds / base.cpu_seconds:.2f} x the CPU, {ruled.jobs / base.jobs:.2f} x the jobs")  # fmt: skip
 
 
 def streams(asked: argparse.Namespace) -> Iterator[tuple[list[DayEvent], dict[str, Label], dict[str, str]]]:
@@ -99,9 +120,9 @@ class SparkRules:
 
     def __call__(self, rows: Sequence[DayEvent], day: date) -> Iterable[DayOutcome]:
         """Return the outcomes of a day."""
-        given = kept(self._spark.createDataFrame(list(rows), SCHEMA)).rows
+        given = kept(self._spark.createDataFrame([(*each, day) for each in rows], SCHEMA)).rows
         started = time.monotonic()
-        found = spark_day_outcomes(given, day, POLICIES[0]).select(*DayOutcome._fields).collect()
+        found = spark_day_outcomes(given, POLICIES[0]).select(*DayOutcome._fields).collect()
         print(f"{day}: {len(rows):,} events in {time.monotonic() - started:.1f} s")
         return [DayOutcome(*row) for row in found]
 

@@ -10,11 +10,9 @@ from typing import Any
 
 import redis
 import redis.asyncio
-from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError
-from redis.retry import Retry
+from redis.exceptions import AuthenticationError, NoPermissionError, NoScriptError, RedisError
 
-from ingestion.contract.unavailable import Part, UnavailableError
+from ingestion.contract.unavailable import Part, UnavailableError, one_line
 from speed_layer.chunk import Chunk
 from speed_layer.redis_calls import (
     CUT,
@@ -30,6 +28,7 @@ from speed_layer.redis_calls import (
     read_call,
     reset_call,
 )
+from speed_layer.redis_connection import connected
 from speed_layer.segments import Applied, Moved, PartitionReading, ProvisionalViews
 
 TIMEOUT_SECONDS = 5.0
@@ -59,14 +58,8 @@ class RedisSegmentStore:
         timeout_seconds: float = TIMEOUT_SECONDS,
         unknown_max: int = UNKNOWN_VIDEOS_MAX,
     ) -> "RedisSegmentStore":
-        """Return a store on the server at `url`; connects at the first call."""
-        client = redis.Redis.from_url(
-            url,
-            socket_timeout=timeout_seconds,
-            socket_connect_timeout=timeout_seconds,
-            retry=Retry(NoBackoff(), 0),
-        )
-        return cls(client, namespace=namespace, unknown_max=unknown_max)
+        """Return a store on the server that `url` leads to (see `redis_connection`); connects at the first call."""
+        return cls(connected(url, timeout_seconds), namespace=namespace, unknown_max=unknown_max)
 
     def apply(self, chunks: Sequence[Chunk], applied_at_ms: int) -> list[Applied | Moved]:
         """Apply the chunks in order, each completely or, if the stored position differs, not at all."""
@@ -153,18 +146,24 @@ class RedisSegmentStore:
         self._client.close()
 
     def unsafe_settings(self) -> list[str]:
-        """Return one sentence for each server setting under which counts could be lost silently."""
+        """Return one sentence for each server setting under which counts could be lost silently.
+
+        They are read by INFO, which is allowed where CONFIG is not. A server that refuses us, or that we do not trust,
+        is one sentence, too: no retry heals it.
+        """
         try:
-            policy = self._client.config_get("maxmemory-policy")["maxmemory-policy"]
-            appendonly = self._client.config_get("appendonly")["appendonly"]
+            policy = self._client.info("memory")["maxmemory_policy"]
+            is_kept = self._client.info("persistence")["aof_enabled"]
         except (RedisError, OSError) as error:
+            if sentence := _refusal(error):
+                return [sentence]
             raise _unavailable(error) from error
         found = []
         if policy != "noeviction":
             found.append(
                 f"Redis has maxmemory-policy {policy}, which drops counts when memory is short: set noeviction"
             )
-        if appendonly != "yes":
+        if not is_kept:
             found.append("Redis has appendonly off, so that a restart loses counts: set appendonly yes")
         return found
 
@@ -241,6 +240,20 @@ def _checked(replies: list[Any]) -> list[Any]:
         if isinstance(reply, Exception):
             raise _unavailable(reply) from reply
     return replies
+
+
+def _refusal(error: Exception) -> str | None:
+    """Return one sentence for an error that only another setting heals; None for any other."""
+    text = one_line(error)
+    if isinstance(error, NoPermissionError):
+        return f"Redis gives this user too few rights ({text}); docs/operate/secure-servers.md lists them"
+    if isinstance(error, AuthenticationError):
+        return f"Redis refuses this user or password ({text}); set VIEWLEDGER_REDIS_URL right"
+    if "certificate verify failed" in text:
+        return f"the certificate of Redis is not accepted ({text}); renew it, or name its authority by ?ssl_ca_certs="
+    if "tlsv" in text or "alert" in text.lower():
+        return f"Redis refuses our certificate ({text}); name one by ?ssl_certfile= and its key by &ssl_keyfile="
+    return None
 
 
 def _unavailable(error: Exception) -> UnavailableError:

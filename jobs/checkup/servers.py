@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from typing import Any
 
 import kafka.errors
 import psycopg2
@@ -27,6 +28,7 @@ from jobs.settings import HdfsConnection, KafkaConnection, PostgresConnection, R
 from jobs.settings.brokers import read_brokers
 from jobs.settings.declared.listening import ICEBERG_PORT
 from jobs.settings.declared.servers import NAMENODE_HTTP_PORT, TOPIC_VIDEO_VIEWS
+from speed_layer.redis_connection import connected
 
 CLOCK_WARN_SECONDS, CLOCK_BAD_SECONDS = 1.0, 60.0
 UP = "run ./viewledger up"
@@ -111,30 +113,25 @@ def broker_clock_rows(environ: Mapping[str, str]) -> list[CheckRow]:
 def redis_rows(environ: Mapping[str, str]) -> list[CheckRow]:
     """Check eviction, persistence and memory; each decides whether counts can be lost silently."""
     connection = RedisConnection.from_environ(environ)
-    client = redis.Redis.from_url(connection.url, socket_timeout=5, socket_connect_timeout=5, decode_responses=True)
-    try:
-        settings = {str(name): str(value) for name, value in client.config_get("maxmemory*", "append*").items()}
-        memory = dict(client.info("memory"))
-    finally:
-        client.close()
-    return redis_setting_rows(settings, used_bytes=int(memory["used_memory"]))
+    with closing(connected(connection.url, 5)) as client:
+        return redis_setting_rows({**client.info("memory"), **client.info("persistence")})
 
 
-def redis_setting_rows(settings: Mapping[str, str], *, used_bytes: int) -> list[CheckRow]:
-    """Return the rows for given settings of Redis."""
+def redis_setting_rows(info: Mapping[str, Any]) -> list[CheckRow]:
+    """Return the rows for what Redis answers to INFO."""
     rows = []
-    policy = settings.get("maxmemory-policy")
+    policy = info.get("maxmemory_policy")
     if policy == "noeviction":
         rows.append(ok("redis eviction", "noeviction"))
     else:
         rows.append(bad("redis eviction", f"{policy} drops counts silently", "CONFIG SET maxmemory-policy noeviction"))
-    if settings.get("appendonly") == "yes":
-        rows.append(ok("redis persistence", f"append-only file, fsync {settings.get('appendfsync')}"))
+    if info.get("aof_enabled"):
+        rows.append(ok("redis persistence", "append-only file"))
     else:
         rows.append(
             warn("redis persistence", "no append-only file: a restart replays all", "CONFIG SET appendonly yes")
         )
-    limit = int(settings.get("maxmemory", 0))
+    limit, used_bytes = int(info.get("maxmemory", 0)), int(info["used_memory"])
     text = f"{used_bytes / 2**20:.0f} MiB of {f'{limit / 2**20:.0f} MiB' if limit else 'unlimited'}"
     full = limit and used_bytes > 0.8 * limit
     rows.append(warn("redis memory", text, "CONFIG SET maxmemory to more") if full else ok("redis memory", text))

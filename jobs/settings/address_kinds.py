@@ -3,10 +3,11 @@
 import re
 from dataclasses import KW_ONLY, dataclass
 from ipaddress import ip_address
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from jobs.settings.kinds import Setting, Several
 
+OPTIONS_OF_REDIS = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "sentinel_username", "sentinel_password")
 _is_origin = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[1-9]\d{0,4})?", re.ASCII).fullmatch
 
 
@@ -99,3 +100,33 @@ class Url(Setting[str]):
 
     def _refusal(self, text: str) -> str:
         return f"{self.name} is not a usable URL; it must be {self.allowed}"
+
+
+class RedisUrl(Url):
+    """A URL of one Redis, or of Sentinels: several hosts, a service, perhaps a database."""
+
+    @property
+    def allowed(self) -> str:
+        """Return the forms in words."""
+        return (
+            "like redis://host:port/0 or redis+sentinel://one:port,two:port/service/0, with rediss for TLS and "
+            f"nothing behind a ? but {', '.join(OPTIONS_OF_REDIS)}"
+        )
+
+    def parse(self, text: str) -> str:
+        """Return the URL; raise ValueError."""
+        scheme, _, rest = text.partition("://")
+        plain, _, kind = scheme.partition("+")
+        if plain not in self.schemes or kind not in ("", "sentinel") or (kind == "" and "+" in scheme):
+            raise ValueError
+        place, _, query = rest.partition("?")
+        authority, _, path = place.partition("/")
+        hosts = authority.rpartition("@")[2].split(",")
+        for host in hosts:
+            if not urlsplit(f"//{host}").hostname or urlsplit(f"//{host}").port == 0:
+                raise ValueError
+        form = r"[^/]+(/\d{1,5})?" if kind else r"\d{0,5}"
+        options = parse_qs(query, keep_blank_values=True, strict_parsing=True) if query else {}
+        if not re.fullmatch(form, path) or (not kind and len(hosts) > 1) or set(options) - set(OPTIONS_OF_REDIS):
+            raise ValueError
+        return text

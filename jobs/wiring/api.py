@@ -8,10 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
 
-import redis.asyncio
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-
 from ingestion.contract.topics import PARTITION_COUNT
 from ingestion.contract.unavailable import Part
 from jobs.exit_codes import ExitCode
@@ -39,6 +35,7 @@ from serving_layer.routes.http_live import LiveStreams
 from serving_layer.routes.http_plays import play_routes
 from serving_layer.routes.http_proofs import proof_routes
 from serving_layer.routes.http_statements import ServedStatements, statement_routes
+from speed_layer.redis_connection import connected_async
 from speed_layer.redis_segment_store import AsyncRedisSegmentReader
 
 logger = logging.getLogger(__name__)
@@ -125,11 +122,6 @@ def serve_api(environ: Mapping[str, str], chosen: ApiSettings, listener: socket.
 
 
 def _speed_layer(chosen: ApiSettings) -> SpeedLayerCounts:
-    client = redis.asyncio.Redis.from_url(
-        chosen.redis.url,
-        socket_timeout=REDIS_TIMEOUT_SECONDS,
-        socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
-        retry=Retry(NoBackoff(), 0),
-    )
+    client = connected_async(chosen.redis.url, REDIS_TIMEOUT_SECONDS)
     reader = AsyncRedisSegmentReader(client, namespace=chosen.namespace)
     return SpeedLayerCounts(reader, fresh_seconds=chosen.fresh_seconds)

@@ -18,7 +18,12 @@ from jobs.local_stack.ports import Ports, free_ports
 from jobs.local_stack.profile import Profile
 from jobs.local_stack.stack import LocalStack, temporary_folder
 
-GOOD_REDIS = {"maxmemory-policy": "noeviction", "appendonly": "yes", "appendfsync": "everysec", "maxmemory": "1000"}
+GOOD_REDIS: dict[str, object] = {
+    "maxmemory_policy": "noeviction",
+    "aof_enabled": 1,
+    "maxmemory": 1000,
+    "used_memory": 450,
+}
 
 
 def test_every_row_of_a_fresh_stack_is_ok(stack_environment: Mapping[str, str]) -> None:
@@ -38,18 +43,16 @@ def test_a_server_that_is_down_spoils_its_own_rows_only(stack: LocalStack) -> No
 @pytest.mark.parametrize(
     ("change", "subject", "verdict"),
     [
-        ({"maxmemory-policy": "allkeys-lru"}, "redis eviction", CheckVerdict.BAD),
-        ({"appendonly": "no"}, "redis persistence", CheckVerdict.WARN),
-        ({"maxmemory": "500"}, "redis memory", CheckVerdict.WARN),
+        ({"maxmemory_policy": "allkeys-lru"}, "redis eviction", CheckVerdict.BAD),
+        ({"aof_enabled": 0}, "redis persistence", CheckVerdict.WARN),
+        ({"maxmemory": 500}, "redis memory", CheckVerdict.WARN),
     ],
 )
 def test_a_redis_that_could_lose_counts_is_reported_with_a_remedy(
-    change: dict[str, str], subject: str, verdict: CheckVerdict
+    change: dict[str, object], subject: str, verdict: CheckVerdict
 ) -> None:
-    assert all(row.verdict is CheckVerdict.OK for row in redis_setting_rows(GOOD_REDIS, used_bytes=450))
-    (found,) = [
-        row for row in redis_setting_rows(GOOD_REDIS | change, used_bytes=450) if row.verdict is not CheckVerdict.OK
-    ]
+    assert all(row.verdict is CheckVerdict.OK for row in redis_setting_rows(GOOD_REDIS))
+    (found,) = [row for row in redis_setting_rows(GOOD_REDIS | change) if row.verdict is not CheckVerdict.OK]
     assert (found.subject, found.verdict) == (subject, verdict)
     assert found.remedy
 

@@ -2,7 +2,7 @@
 
 from ingestion.contract import topics
 from ingestion.contract.brokers import MECHANISMS, PROTOCOLS
-from jobs.settings.address_kinds import HostPorts, Url
+from jobs.settings.address_kinds import HostPorts, RedisUrl, Url
 from jobs.settings.kinds import LocalPath, Text, Whole, port
 
 KAFKA_READERS = "collector, speed, batch, commands"
@@ -88,7 +88,7 @@ TOPIC_DEAD_LETTERS = Text(
     meaning="the topic of rejected messages",
     default=topics.TOPIC_DEAD_LETTERS,
 )
-REDIS_URL = Url(
+REDIS_URL = RedisUrl(
     "VIEWLEDGER_REDIS_URL",
     read_by="speed, api, batch, commands",
     meaning="Redis, with the counts of the speed layer",

@@ -40,6 +40,7 @@ from ingestion.contract.version import PublishedVersion
 _OFFSETS = ("partition", "offset", "appended_at")
 _BY_HOUR = "concat(partition, ' ', date_format(event_hour, 'yyyy-MM-dd HH'))"
 _IS_BILLABLE = "billability = 'billable'"
+_KEPT_DELETES = "spark.sql.iceberg.executor-cache.delete-files.enabled"
 _FILE = re.compile(r"/[^\s:'\"]+\.parquet")
 
 
@@ -73,11 +74,17 @@ class _Tables:
 
 @contextmanager
 def naming(spark: SparkSession, version: PublishedVersion) -> Iterator[None]:
-    """Raise DifferenceError with the name of an unreadable file, or UnavailableError if a server is away."""
+    """Raise DifferenceError with the name of an unreadable file, or UnavailableError if a server is away.
+
+    Inside the block files of deletes are read, too: what an earlier query has read of them would hide a damaged one.
+    """
+    spark.conf.set(_KEPT_DELETES, "false")
     try:
         yield
     except SPARK_ERRORS as error:
         raise DifferenceError(_unreadable(spark, version, error)) from error
+    finally:
+        spark.conf.unset(_KEPT_DELETES)
 
 
 class SparkComparison:

@@ -227,6 +227,21 @@ def hurt(path: Path, how: Callable[[Path], None]) -> Iterator[None]:
 @pytest.mark.parametrize("table", [RAW_EVENTS, EVENTS, VIEWS_BY_VIDEO])
 def test_a_lost_or_damaged_file_is_named(history: History, table: str, how: Callable[[Path], None]) -> None:
     path = history.run.warehouse.tables.files(table, history.version.snapshots[table])[0]
+    assert_named(history, table, how, path)
+
+
+@pytest.mark.parametrize("how", [remove, overwrite])
+def test_a_lost_or_damaged_file_of_deletes_is_named_though_it_was_read_before(
+    history: History, how: Callable[[Path], None]
+) -> None:
+    paths = history.run.warehouse.tables.files(VIEWS_BY_VIDEO, history.version.snapshots[VIEWS_BY_VIDEO])
+    path = next(each for each in paths if each.endswith("-deletes.parquet"))
+    rows = history.run.warehouse.tables.at(VIEWS_BY_VIDEO, history.version.snapshots[VIEWS_BY_VIDEO])
+    assert rows.collect()
+    assert_named(history, VIEWS_BY_VIDEO, how, path)
+
+
+def assert_named(history: History, table: str, how: Callable[[Path], None], path: str) -> None:
     with hurt(Path(path), how):
         differences = history.differences()
         assert f"file {path} " in differences[-1], differences

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from jobs.demo.traffic import SHORT_VIDEO_SECONDS, Traffic, payee_user
+from jobs.demo.maker import SHORT_VIDEO_SECONDS, Traffic, payee_user
 
 RATES_FILE = Path(__file__).parents[2] / "deploy" / "sample" / "rates.yaml"
 

@@ -10,9 +10,10 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 
 from jobs.demo.comparison import ComparedRow, render
+from jobs.demo.maker import Traffic
 from jobs.demo.sample import read_video_days
 from jobs.demo.steps import Demo
-from jobs.demo.traffic import Traffic, make_traffic
+from jobs.demo.traffic import make_traffic
 from jobs.exit_codes import ExitCode
 from jobs.local_stack.stack import LocalStack
 from jobs.settings.stack_in_use import refuse_second_stack

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from billing.money import NANOMICROS, SHARE_WHOLE_PPM
+from jobs.demo.maker import Family, Truth
 from jobs.demo.senders import Sent
-from jobs.demo.traffic import Truth
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,10 @@ class Observed:
     verdicts: Mapping[str, int]
     served: Mapping[str, Mapping[str, Any]]
     """Video id → answer of the view-count API."""
+    invalid: Mapping[str, int]
+    """Title of a family's channel → its invalid traffic, by the API."""
+    under_review: Mapping[str, int]
+    """Title of a family's channel → its views under review, by its statement."""
     billed_views: int
     paid_micros: int
     carried_nanomicros: int
@@ -59,6 +63,7 @@ def compare(truth: Truth, observed: Observed, rates: Mapping[str, int]) -> list[
     for (video_id, _), count in truth.billable_views.items():
         billable[video_id] += count
     rows += _served_rows(truth, observed.served, billable)
+    rows += _family_rows(truth.families, observed)
     due = sum(count * rates.get(country or "*", rates["*"]) for (_, country), count in truth.billable_views.items())
     rows += [
         ComparedRow("billed views", billable.total(), observed.billed_views, "views"),
@@ -96,6 +101,36 @@ def _served_rows(
         ComparedRow("answers marked incomplete", 0, sum(not each["complete"] for each in served.values()), "videos")
     )
     return rows
+
+
+def _family_rows(families: Sequence[Family], observed: Observed) -> list[ComparedRow]:
+    """Return what became of each family, and that no attack was paid and no honest person was suspected."""
+    paid = {
+        each.name: sum(observed.served.get(video, {}).get("billable_views") or 0 for video in each.videos)
+        for each in families
+    }
+    rows = []
+    for family in families:
+        found = (
+            ("invalid", family.invalid, observed.invalid.get(family.channel, 0)),
+            ("under review", family.under_review, observed.under_review.get(family.channel, 0)),
+            ("paid", family.paid, paid[family.name]),
+        )
+        unit = {"invalid": "events", "under review": "views", "paid": "views"}
+        rows += [
+            ComparedRow(f"{family.name}: {name}", expected, actual, unit[name])
+            for name, expected, actual in found
+            if expected or actual
+        ]
+    attacks, honest = ([each for each in families if each.is_attack is wanted] for wanted in (True, False))
+    suspected = sum(
+        observed.invalid.get(each.channel, 0) + observed.under_review.get(each.channel, 0) for each in honest
+    )
+    return [
+        *rows,
+        ComparedRow("all attacks: paid", 0, sum(paid[each.name] for each in attacks), "views"),
+        ComparedRow("all look-alikes: invalid or under review", 0, suspected, "views"),
+    ]
 
 
 def render(rows: Sequence[ComparedRow]) -> str:

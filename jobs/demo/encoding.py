@@ -5,7 +5,7 @@ from typing import Any
 
 from ingestion.contract.traits import referrer_host
 from ingestion.pseudonym import pseudonym_of, session_pseudonym_of
-from jobs.demo.traffic import Message, compact
+from jobs.demo.maker import Message, compact
 
 CLAIMED = ("event_id", "video_id", "user_id", "session_id", "timestamp", "revenue_eligible", "geo_location")
 

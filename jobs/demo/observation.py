@@ -9,6 +9,7 @@ import psycopg2
 import redis
 from kafka import KafkaConsumer, TopicPartition
 
+from ingestion.contract.periods import Period
 from ingestion.contract.topics import TOPIC_VIDEO_VIEWS
 from jobs.demo.freshness import Histogram, read_histogram
 from jobs.errors import CommandError
@@ -57,13 +58,40 @@ def latency_histogram(environment: Mapping[str, str]) -> Histogram:
 def served_counts(api_url: str, video_ids: Sequence[str], environment: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     """Return the API's answer for every video, billable views included."""
     answers: dict[str, dict[str, Any]] = {}
-    headers = development_bearer(environment, Role.FINANCE)
-    with httpx.Client(base_url=api_url, timeout=30, headers=headers) as client:
+    with _finance(api_url, environment) as client:
         for start in range(0, len(video_ids), LOOKUP_IDS_MAX):
             body = {"video_ids": list(video_ids[start : start + LOOKUP_IDS_MAX])}
             response = client.post("/v1/views:lookup", json=body).raise_for_status()
             answers.update({each["video_id"]: each for each in response.json()["counts"]})
     return answers
+
+
+def invalid_of(
+    api_url: str, payees: Mapping[str, str], period: Period, environment: Mapping[str, str]
+) -> dict[str, int]:
+    """Return the invalid traffic of each payee in a period by its name; `payees` is name → id."""
+    days = {"from": period.start_on.isoformat(), "to": period.end_on.isoformat()}
+    with _finance(api_url, environment) as client:
+        answers = {
+            name: client.get(f"/v1/channels/{payee}/invalid", params=days).raise_for_status().json()
+            for name, payee in payees.items()
+        }
+    return {name: sum(answer["classes"].values()) for name, answer in answers.items()}
+
+
+def under_review_of(api_url: str, payees: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, int]:
+    """Return the views under review of each payee, by its statements; `payees` is name → id."""
+    found: dict[str, int] = {}
+    with _finance(api_url, environment) as client:
+        for name, payee in payees.items():
+            rows = client.get(f"/v1/channels/{payee}/statements").raise_for_status().json()["rows"]
+            links = [link for row in rows for link in row["chain"] if link["name"] == "under_review"]
+            found[name] = -sum(link["events"] for link in links)
+    return found
+
+
+def _finance(api_url: str, environment: Mapping[str, str]) -> httpx.Client:
+    return httpx.Client(base_url=api_url, timeout=30, headers=development_bearer(environment, Role.FINANCE))
 
 
 def wait_until_served(api_url: str, version: int) -> None:

@@ -15,7 +15,7 @@ from kafka.errors import KafkaError
 from ingestion.contract.topics import TOPIC_VIDEO_VIEWS
 from jobs.demo.agents import PLAYERS
 from jobs.demo.encoding import encode_for_http, encode_for_kafka
-from jobs.demo.traffic import Message
+from jobs.demo.maker import Message
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 

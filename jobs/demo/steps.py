@@ -10,21 +10,23 @@ from typing import Any
 import httpx
 
 from ingestion.contract.periods import Period
-from jobs.demo.catalogue_files import sample_rates, write_catalogue
+from jobs.demo.catalogue_files import payee_id, sample_rates, write_catalogue
 from jobs.demo.commands import RunningCommand, run_command
 from jobs.demo.comparison import ComparedRow, Observed, compare
 from jobs.demo.freshness import quantile_between
+from jobs.demo.maker import Message, Traffic
 from jobs.demo.observation import (
+    invalid_of,
     latency_histogram,
     ledger_totals,
     served_counts,
+    under_review_of,
     wait_until_counted,
     wait_until_served,
 )
 from jobs.demo.platform import platform_of
 from jobs.demo.sample import DAY_COUNT, DAYS_BEFORE_TODAY, RULED_DAYS
 from jobs.demo.senders import NOTHING_SENT, DirectProducer, Players, Sent, paced
-from jobs.demo.traffic import Message, Traffic
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.local_stack.stack import LocalStack
@@ -71,7 +73,7 @@ class Demo:
         finally:
             self._players.close()
             self._producer.close()
-        return self._compare(traffic, settled)
+        return self._compare(traffic, period, settled)
 
     def _settle(self, traffic: Traffic, period: Period) -> Mapping[str, Any]:
         """Return the result of the second batch run, which settles the first two phases and judges their days."""
@@ -138,18 +140,21 @@ class Demo:
             self.events_per_second[f"{stage}, version {version}"] = round(archived / seconds[stage])
         return result
 
-    def _compare(self, traffic: Traffic, settled: Mapping[str, Any]) -> list[ComparedRow]:
+    def _compare(self, traffic: Traffic, period: Period, settled: Mapping[str, Any]) -> list[ComparedRow]:
         wait_until_served(self.api_url, settled["version"])
         ledger = ledger_totals(self.environment)
         most_viewed = max(traffic.truth.settled_views, key=traffic.truth.settled_views.__getitem__)
         self.sample_call = f"{self.api_url}/v1/videos/{most_viewed}/views"
         self.sample_answer = httpx.get(self.sample_call, timeout=10).text
+        payees = {each.channel: payee_id(each.channel) for each in traffic.truth.families}
         observed = Observed(
             over_http=self.over_http,
             to_kafka=self.to_kafka,
             archived=settled["row_counts"]["raw_events"],
             verdicts=settled["verdicts"],
             served=served_counts(self.api_url, sorted(traffic.channel_of), self.environment),
+            invalid=invalid_of(self.api_url, payees, period, self.environment),
+            under_review=under_review_of(self.api_url, payees, self.environment),
             billed_views=ledger["billed_views"],
             paid_micros=ledger["paid_micros"],
             carried_nanomicros=ledger["carried_nanomicros"],

@@ -26,6 +26,11 @@ def test_the_demo_ends_with_difference_0_in_every_row() -> None:
     # the rows compare something: every kind of event is there, and money was posted
     for verdict in ("counted", "duplicate", "conflict", "rejected", "late_review", "invalid_traffic"):
         assert seen[f"verdict {verdict}"] > 0, verdict
+    for family in ("robots", "tireless viewers", "shared session", "travelling account"):
+        assert seen[f"{family}: invalid"] > 0, family
+    assert seen["day of 33 hours: under review"] > 0
+    for family in ("school class", "looped song", "relay users", "odd devices"):
+        assert seen[f"{family}: paid"] > 0, family
     assert seen["served provisional_views"] > 0
     assert seen["billed views"] > 0
     assert seen["paid + carried"] > 0

@@ -123,9 +123,7 @@ def day_event(place: LogPlace, event: ViewEvent, value: bytes, traffic: Traffic)
         user_id=event.user_id,
         session_id=event.session_id,
         view_duration=event.view_duration,
-        revenue_eligible=event.revenue_eligible,
         country=country_by(NEWEST, event),
         device_type=event.device_type,
-        ad_count=0,
-        **traits._asdict(),
+        **{name: value for name, value in traits._asdict().items() if name in DayEvent._fields},
     )

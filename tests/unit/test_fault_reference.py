@@ -19,6 +19,7 @@ from ingestion.contract.decoding import decode_view_event
 from ingestion.contract.event import ViewEvent
 from jobs.errors import CommandError
 from jobs.settings.state_home import PROJECT, state_home
+from tests.shipped_policies import shipped_policy_on
 
 SOAK = SoakResult(
     seed=7,
@@ -62,7 +63,7 @@ def test_the_model_and_the_contract_give_the_same_verdicts(seed: int) -> None:
         )
         for each in messages
     )
-    outcomes = settle(received, {}).values()
+    outcomes = settle(received, {}, shipped_policy_on).values()
     verdicts = [str(each.verdict) for each in outcomes]
     assert {name: verdicts.count(name) for name in set(verdicts)} == dict(model.verdicts), f"seed {seed}"
     assert sum(str(each.billability) == "billable" for each in outcomes) == model.billable_views.total(), f"seed {seed}"

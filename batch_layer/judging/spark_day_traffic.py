@@ -6,7 +6,7 @@ another, and a rebuild gets the same.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import reduce
 
@@ -19,16 +19,19 @@ from batch_layer.judging.spark_billability import judge_alone, policy_rows
 from batch_layer.judging.spark_cap import CAPPED, CapRules, capped
 from batch_layer.judging.spark_catalogue import CatalogueFacts
 from batch_layer.judging.spark_judging import COMPARED, Stored, replacements, union
-from batch_layer.judging.spark_traffic import PAID, TrafficOfDays, ends_frame, ends_of, is_beyond
+from batch_layer.judging.spark_traffic import PAID, TrafficOfDays, ends_frame, ends_of, is_beyond, is_outcome
+from batch_layer.judging.spark_traffic_groups import decided_members
 from batch_layer.judging.spark_traffic_guard import TrafficGuard, reviewed
 from batch_layer.judging.spark_traffic_rules import TrafficRules
+from batch_layer.judging.spark_traffic_videos import Videos, payees_on
 from batch_layer.judging.spark_verdicts import CANDIDATES, repeat_verdicts
 from batch_layer.lake.spark_kept import Kept, kept
 from batch_layer.lake.spark_stored import PLACE, POSITION, matching, on_days, with_position
 from ingestion.contract.counting import Verdict
-from ingestion.contract.day_traffic import TrafficOutcome
+from ingestion.contract.day_traffic import INVALID_OUTCOMES, TrafficOutcome
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.policy import CountingPolicy
+from ingestion.contract.traffic_groups import TrafficDecision
 from ingestion.contract.traits import Traits, have_one_key
 from ingestion.contract.version import DayRules
 
@@ -45,23 +48,6 @@ _SENT = (
 _PERSON = ("user_id", "session_id", *Traits._fields)
 _OUTCOME = ("payee_id", "outcome", "reason", "points")
 _COUNTED, _INVALID = Verdict.COUNTED.value, Verdict.INVALID_TRAFFIC.value
-_OF_INVALID = TrafficOutcome.INVALID.value
-
-
-@dataclass(frozen=True)
-class Videos:
-    """What the day rules are told of the videos of a catalogue."""
-
-    lengths: DataFrame
-    """video_id, length_seconds"""
-    owners: DataFrame
-    """video_id, payee_id, share_ppm, from_on, to_on"""
-
-    @classmethod
-    def of(cls, catalogue: CatalogueFacts, version: int) -> "Videos":
-        """Read them once."""
-        lengths = catalogue.facts(version).select("video_id", "length_seconds")
-        return cls(kept(lengths).rows, kept(catalogue.owners(version)).rows)
 
 
 @dataclass(frozen=True)
@@ -90,32 +76,46 @@ class DayJudging:
     """The rules of the days to be judged, with what their day rules see."""
 
     def outcome_changes(
-        self, rules: TrafficRules, catalogue: CatalogueFacts, guard: TrafficGuard | None
+        self, rules: TrafficRules, catalogue: CatalogueFacts, guard: TrafficGuard | None, decided: DataFrame
     ) -> OutcomeChanges:
         """Let the rules judge the days, and compare what they say with what is stored.
 
-        `guard` looks at the days that are judged for the first time; None: by what is pinned for them.
+        `guard` looks at the days that are judged for the first time; None: by what is pinned for them. The `decided`
+        outcomes prevail over the rules.
         """
         known = {each.seen.catalogue_version for each in self.now.values() if each.seen is not None}
         videos = {version: Videos.of(catalogue, version) for version in known}
         found = {day: self._judged(day, each, rules, videos, guard) for day, each in sorted(self.now.items())}
-        fresh = reduce(DataFrame.unionByName, (rows for rows, _ in found.values()))
-        stored = with_position(on_days(self.outcomes, self.now))
+        by_rules = reduce(DataFrame.unionByName, (rows for rows, _ in found.values()))
+        prevailing = on_days(decided, self.now).select(*by_rules.columns)
+        fresh = by_rules.join(prevailing.select(*PLACE), PLACE, "left_anti").unionByName(prevailing)
+        changes = self._compared(with_position(on_days(self.outcomes, self.now)), fresh)
+        return replace(changes, reviewed={day: reasons for day, (_, reasons) in found.items()})
+
+    def decided_changes(self, decisions: Collection[TrafficDecision]) -> OutcomeChanges:
+        """Give the members of decided groups their outcome.
+
+        `decisions` are about groups that are stored now.
+        """
+        members = kept(decided_members(with_position(on_days(self.outcomes, self.now)), decisions)).rows
+        decided = members.drop("outcome").withColumnRenamed("decided", "outcome")
+        return self._compared(members.drop("decided"), decided.select(*self.outcomes.columns))
+
+    def _compared(self, stored: DataFrame, fresh: DataFrame) -> OutcomeChanges:
         before = stored.withColumn("before", F.struct(*_OUTCOME))
         now = fresh.select(*PLACE, F.col("event_day").alias("now_day"), F.struct(*_OUTCOME).alias("now"))
         changed = kept(before.join(now, PLACE, "full").where(~F.col("before").eqNullSafe(F.col("now"))))
         removed = changed.rows.where("before IS NOT NULL").select(*self.outcomes.columns, *POSITION)
         added = changed.rows.where("now IS NOT NULL").select(*PLACE, F.col("now_day").alias("event_day"), "now.*")
         places = changed.rows.select(*PLACE, "before", "now")
-        reviewed_by_day = {day: reasons for day, (_, reasons) in found.items()}
-        return OutcomeChanges(kept(removed), kept(added), Kept(places, changed.count), reviewed_by_day)
+        return OutcomeChanges(kept(removed), kept(added), Kept(places, changed.count), {})
 
     def _judged(
         self,
         day: date,
         judged_by: DayRules,
         rules: TrafficRules,
-        videos: Mapping[int, "Videos"],
+        videos: Mapping[int, Videos],
         guard: TrafficGuard | None,
     ) -> tuple[DataFrame, tuple[str, ...]]:
         if rules.outcomes is None or judged_by.traffic_policy_version not in {each.version for each in rules.policies}:
@@ -134,7 +134,7 @@ class DayJudging:
         rows.unpersist()
         return reviewed(found, reasons).select(*PLACE, "event_day", *_OUTCOME), reasons
 
-    def rows(self, day: date, end: OffsetVector, videos: "Videos") -> DataFrame:
+    def rows(self, day: date, end: OffsetVector, videos: Videos) -> DataFrame:
         """Return what the rules of a day see; an event whose personal columns were erased has none."""
         days = (day - timedelta(days=1), day)
         persons = comparable(on_days(self.stored.viewers, days), day).select(*PLACE, *_PERSON)
@@ -158,7 +158,7 @@ class DayJudging:
         placed = events.join(ends, "event_day", "left").withColumn("is_beyond", is_beyond("day_end")).drop("day_end")
         days = (day - timedelta(days=1), day)
         seen = placed.where(~F.col("is_beyond"))
-        invalid = self._traffic.of(TrafficOutcome.INVALID, days).withColumn("is_by_day", F.lit(True))
+        invalid = self._traffic.of(INVALID_OUTCOMES, days).withColumn("is_by_day", F.lit(True))
         by_day = on_days(seen, days).join(invalid, PLACE, "left")
         is_counted = (F.col("verdict") == _COUNTED) | ((F.col("verdict") == _INVALID) & F.col("is_by_day"))
         first = by_day.where(is_counted).drop("is_by_day")
@@ -203,7 +203,7 @@ class DayJudging:
             .join(ends_frame(spark, {day: ends[day] for day in days}, "ends"), "event_day", "left")
             .join(changes.places.joinable(), PLACE, "left")
         )
-        was_by_day = (F.col("verdict") == _INVALID) & (F.col("before.outcome") == _OF_INVALID)
+        was_by_day = (F.col("verdict") == _INVALID) & _is_invalid("before")
         is_beyond_now, was_beyond = is_beyond("ends"), is_beyond("former_ends")
         is_by_traffic = F.col("before").isNotNull() | F.col("now").isNotNull() | (is_beyond_now != was_beyond)
         touched = compared.where(is_by_traffic & ((F.col("verdict") == _COUNTED) | was_by_day))
@@ -211,13 +211,13 @@ class DayJudging:
             {"was_effect": _effect("before", was_beyond), "now_effect": _effect("now", is_beyond_now)}
         )
         # a view that is not billable anyway changes only by its verdict
-        is_changed = F.col("billability").isin(*PAID) | was_by_day | (F.col("now.outcome") == _OF_INVALID)
+        is_changed = F.col("billability").isin(*PAID) | was_by_day | _is_invalid("now")
         different = effects.where(F.col("was_effect") != F.col("now_effect")).where(is_changed)
         different = different.drop("former_ends", "ends", "was_effect", "now_effect")
         return self._with_now(kept(different), rules)
 
     def _with_now(self, different: Kept, rules: "EventRules") -> Kept:
-        is_invalid = F.coalesce(F.col("now.outcome") == _OF_INVALID, F.lit(False))
+        is_invalid = F.coalesce(_is_invalid("now"), F.lit(False))
         sentence = F.lit(None).cast("string")
         for code, text in rules.sentences.items():
             sentence = F.when(F.col("now.reason") == code, text).otherwise(sentence)
@@ -256,10 +256,14 @@ class EventRules:
     sentences: Mapping[str, str]
 
 
+def _is_invalid(outcome: str) -> Column:
+    return is_outcome(INVALID_OUTCOMES, f"{outcome}.outcome")
+
+
 def _effect(outcome: str, beyond: Column) -> Column:
     """Return what the traffic of an event does to it, as text."""
     return (
-        F.when(F.col(f"{outcome}.outcome") == _OF_INVALID, F.col(f"{outcome}.reason"))
+        F.when(_is_invalid(outcome), F.col(f"{outcome}.reason"))
         .when(F.col(f"{outcome}.outcome") == TrafficOutcome.REVIEW.value, " review")
         .when(beyond, " pending")
         .otherwise(" none")
@@ -275,15 +279,3 @@ def comparable(persons: DataFrame, day: date) -> DataFrame:
         return persons
     is_of_day = F.col("event_day") == F.lit(day)
     return persons.withColumns({name: F.when(is_of_day, F.col(name)) for name in ("network", "agent")})
-
-
-def payees_on(owners: DataFrame, days: Collection[date]) -> DataFrame:
-    """Return `(video_id, event_day, payee_id)`: the owner of the largest share on each day, of equal ones the first."""
-    parts = [
-        owners.where((F.col("from_on") <= F.lit(day)) & (F.lit(day) < F.col("to_on")))
-        .groupBy("video_id")
-        .agg(F.min_by("payee_id", F.struct(-F.col("share_ppm"), "payee_id")).alias("payee_id"))
-        .select("video_id", F.lit(day).alias("event_day"), "payee_id")
-        for day in days
-    ]
-    return reduce(DataFrame.unionByName, parts)

@@ -12,7 +12,7 @@ _DECISIONS = """
     SELECT event_day::text, rule, payee_id, event_count, set_hash, outcome FROM billing.traffic_decisions"""
 
 
-class PostgresTrafficDecisions:
+class PostgresGroupDecisions:
     """See the port `TrafficDecisions`. A connection for each call: a run makes one."""
 
     def __init__(self, url: str) -> None:

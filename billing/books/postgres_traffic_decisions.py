@@ -32,7 +32,7 @@ class StoredDecision:
 
     @classmethod
     def of_row(cls, row: tuple[Any, ...]) -> "StoredDecision":
-        """Return what a row says."""
+        """Return the decision in a row."""
         return cls(TrafficDecision.from_json(row[:6]), *row[6:])
 
 

@@ -12,7 +12,7 @@ import pytest
 
 import jobs.commands.traffic
 from attacks.role_matrix import role_logins
-from batch_layer.judging.postgres_traffic_decisions import PostgresTrafficDecisions as DecisionsOfBatch
+from batch_layer.judging.postgres_traffic_decisions import PostgresGroupDecisions
 from billing.books.postgres_traffic_decisions import PostgresTrafficDecisions
 from billing.errors import DatabaseRefusedError, RoleRefusedError, StateError
 from billing.postgres_session import connector
@@ -93,7 +93,7 @@ def test_a_group_is_listed_decided_on_once_and_reported(office: Office) -> None:
     assert office.run("review")[1] == "no group is under review\n"
     (reported,) = office.document("report")["decisions"]
     assert (reported["decision"], reported["actor"], reported["version"]) == ("released", "max", None)
-    assert DecisionsOfBatch(office.url).all() == {RELEASED}
+    assert PostgresGroupDecisions(office.url).all() == {RELEASED}
 
 
 def test_the_report_names_the_version_that_applied_a_decision(office: Office) -> None:

@@ -21,7 +21,7 @@ def test_a_decision_survives_its_stored_form() -> None:
 
 
 @pytest.mark.parametrize("outcome", [TrafficOutcome.INVALID, TrafficOutcome.REVIEW])
-def test_what_a_rule_says_is_no_decision(outcome: TrafficOutcome) -> None:
+def test_an_outcome_of_a_rule_does_not_decide(outcome: TrafficOutcome) -> None:
     with pytest.raises(ValueError, match=f"{outcome} decides nothing"):
         TrafficDecision(GROUP, outcome)
 

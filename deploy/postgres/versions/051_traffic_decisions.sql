@@ -46,6 +46,8 @@ BEGIN
     END IF;
     RETURN NEW;
 END $$;
+GRANT USAGE ON SCHEMA access TO viewledger_owner;
+GRANT SELECT (owner, payee_id) ON access.api_keys TO viewledger_owner;
 ALTER FUNCTION billing.check_traffic_decision() OWNER TO viewledger_owner;
 REVOKE EXECUTE ON FUNCTION billing.check_traffic_decision() FROM PUBLIC;
 CREATE TRIGGER checked_decision BEFORE INSERT ON billing.traffic_decisions

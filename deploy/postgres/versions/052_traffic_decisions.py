@@ -2,6 +2,6 @@
 
 from jobs.wiring.sql_migration import sql_beside
 
-revision = "051"
-down_revision = "050"
+revision = "052"
+down_revision = "051"
 upgrade = sql_beside(__file__)

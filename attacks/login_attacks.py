@@ -18,11 +18,11 @@ from ingestion.contract.refusals import is_refusal
 
 TRIES = Path(__file__).parent / "tries"
 NAMES = {":posted_statement": ANN, ":waiting_statement": ZOE, ":batch": BATCH, ":run": RUN}
-BILLING, APPROVER, API, IMPORTER, OPERATOR, ANALYST, AUDITOR, REPORTING = ROLES = tuple(
+BILLING, APPROVER, API, IMPORTER, OPERATOR, ANALYST, AUDITOR, REPORTING, REVIEWER = ROLES = tuple(
     f"viewledger_{role}"
-    for role in ("billing", "approver", "api", "importer", "operator", "analyst", "auditor", "reporting")
+    for role in ("billing", "approver", "api", "importer", "operator", "analyst", "auditor", "reporting", "reviewer")
 )
-WITHOUT_BANK_DATA = (APPROVER, API, IMPORTER, OPERATOR, ANALYST, REPORTING)
+WITHOUT_BANK_DATA = (APPROVER, API, IMPORTER, OPERATOR, ANALYST, REPORTING, REVIEWER)
 REFUSALS = (errorcodes.INSUFFICIENT_PRIVILEGE, errorcodes.CLASS_INTEGRITY_CONSTRAINT_VIOLATION)
 """Prefixes of the SQLSTATEs by which PostgreSQL itself refuses; our rules have their own."""
 

@@ -11,6 +11,7 @@ from billing.terms.imports import Imported
 from ingestion.contract.periods import Period
 from ingestion.contract.policy import CountingPolicy
 from ingestion.contract.settled import Conflict, ReviewedEvent, SettledPiece, UnplacedViews
+from ingestion.contract.traffic_groups import ReviewedGroup
 from ingestion.contract.version import PublishedVersion
 
 
@@ -52,6 +53,9 @@ class SettledViews(Protocol):
 
     def unreconciled(self) -> Sequence[str]:
         """Return what is known not to agree between archive, tables, served counts and ledger, in sentences."""
+
+    def reviewed_groups(self) -> Sequence[ReviewedGroup]:
+        """Return the groups of events whose traffic is under review, in order."""
 
     def late_events(self, period: Period) -> Iterable[ReviewedEvent]:
         """Yield the events with verdict `late_review` that claim to have happened in the period, in any order."""

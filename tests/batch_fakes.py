@@ -20,6 +20,7 @@ from ingestion.contract.counting import Received, VideoFacts
 from ingestion.contract.decoding import decode_view_event
 from ingestion.contract.offsets import LogPlace
 from ingestion.contract.settled import BilledVideo
+from ingestion.contract.traffic_groups import TrafficDecision
 from ingestion.contract.unavailable import Part, UnavailableError
 from ingestion.contract.version import PublishedVersion
 from tests.folder_staging import FolderStaging
@@ -127,6 +128,9 @@ class MemoryVersions:
 
     def accepted_until(self, version: int) -> frozenset[LogPlace]:
         return frozenset(place for each in self.published[:version] for place in each.accepted_late)
+
+    def traffic_decided_until(self, version: int) -> frozenset[TrafficDecision]:
+        return frozenset(decision for each in self.published[:version] for decision in each.traffic_decisions)
 
     def begin(self, entry: RunEntry) -> None:
         self.journal[entry.run_id] = entry
@@ -262,6 +266,16 @@ class MemoryDecisions:
 
     def accepted(self) -> frozenset[LogPlace]:
         return frozenset(self.places)
+
+
+@dataclass
+class MemoryTrafficDecisions:
+    """The port `TrafficDecisions`."""
+
+    decided: set[TrafficDecision] = field(default_factory=set)
+
+    def all(self) -> frozenset[TrafficDecision]:
+        return frozenset(self.decided)
 
 
 @dataclass

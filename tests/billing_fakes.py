@@ -19,6 +19,7 @@ from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.periods import Period
 from ingestion.contract.policy import CountingPolicy
 from ingestion.contract.settled import Conflict, OwnedDays, ReviewedEvent, SettledPiece, UnplacedViews
+from ingestion.contract.traffic_groups import ReviewedGroup
 from ingestion.contract.version import DayRules, PublishedVersion
 
 OCTOBER, NOVEMBER = Period.parse("2026-10"), Period.parse("2026-11")
@@ -105,6 +106,9 @@ class FakeSettledViews:
 
     def open_review_items(self, period: Period) -> Mapping[str, int]:
         return self.review_items
+
+    def reviewed_groups(self) -> list[ReviewedGroup]:
+        return []
 
     def late_events(self, period: Period) -> Iterator[ReviewedEvent]:
         return (ReviewedEvent(*fields) for fields in self._reviewed(period, "late_review"))

@@ -13,12 +13,13 @@ from batch_layer.archive.removals import Removals
 from batch_layer.gate.ports import GateReport
 from batch_layer.lake.content import Content, Place
 from batch_layer.reconciling.reconcile import ReconcilePorts
-from batch_layer.run.ports import ArchivedPiece, Branch, DerivedPiece, JudgedPiece, PieceContents
+from batch_layer.run.ports import ArchivedPiece, Branch, Decided, DerivedPiece, JudgedPiece, PieceContents
 from batch_layer.run.run_ports import RunPorts
 from batch_layer.versions.ports import StagedCounts, Staging, VideoCount
 from ingestion.contract.attesting_keys import AttestingKeys
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogPlace, OffsetVector
+from ingestion.contract.traffic_groups import TrafficDecision, TrafficGroup
 from ingestion.contract.version import DayRules, PublishedVersion, SeenTraffic
 from tests.batch_fakes import (
     Found,
@@ -26,6 +27,7 @@ from tests.batch_fakes import (
     MemoryDecisions,
     MemoryLog,
     MemorySpeed,
+    MemoryTrafficDecisions,
     MemoryVersions,
     QuietMetrics,
 )
@@ -56,6 +58,8 @@ class FakeWarehouse:
     """The policy of traffic of new days."""
     judged_days: list[tuple[date, ...]] = field(default_factory=list)
     """The days given to each judging of traffic."""
+    changed_groups: Collection[TrafficGroup] = ()
+    """Groups under review that have other events by now."""
     steps: list[str] = field(default_factory=list)
     parts: list[tuple[OffsetVector, OffsetVector]] = field(default_factory=list)
     accepted: list[tuple[LogPlace, ...]] = field(default_factory=list)
@@ -124,6 +128,16 @@ class FakeWarehouse:
         rules = {**piece.branch.rules, **{day: replace(piece.branch.rules[day], seen=seen) for day in days}}
         return JudgedPiece(piece, frozenset(days), rules, 0, 2 * len(days), 0)
 
+    def undisturbed(self, base: PublishedVersion, decisions: Collection[TrafficDecision]) -> Sequence[TrafficDecision]:
+        self._step("undisturbed")
+        return [each for each in decisions if each.group not in self.changed_groups]
+
+    def decide_traffic(self, piece: ArchivedPiece, decisions: Collection[TrafficDecision]) -> JudgedPiece:
+        self._step("decide_traffic")
+        count = sum(each.group.event_count for each in decisions)
+        days = frozenset(each.group.day for each in decisions)
+        return JudgedPiece(piece, days, piece.branch.rules, 0, count, 0)
+
     def derive(self, judged: JudgedPiece) -> DerivedPiece:
         self._step("derive")
         return DerivedPiece(judged)
@@ -159,18 +173,18 @@ class FakeWarehouse:
         self.tags[version] = dict(snapshots)
 
     def differences_of_rebuild(
-        self, version: PublishedVersion, accepted: Collection[LogPlace], removals: Removals, run_id: str
+        self, version: PublishedVersion, decided: Decided, removals: Removals, run_id: str
     ) -> Sequence[object]:
         self._step("differences_of_rebuild")
-        self.accepted.append(tuple(accepted))
+        self.accepted.append(tuple(decided.accepted))
         return self.rebuilt
 
     @contextmanager
     def rewrite(
-        self, run_id: str, base: PublishedVersion, accepted: Collection[LogPlace], removals: Removals
+        self, run_id: str, base: PublishedVersion, decided: Decided, removals: Removals
     ) -> Iterator[DerivedPiece]:
         self._step("rewrite")
-        self.accepted.append(tuple(accepted))
+        self.accepted.append(tuple(decided.accepted))
         self.branches.add(run_id)
         self.open.add(run_id)
         rules = {day: replace(each, catalogue_version=self.catalogue) for day, each in base.day_rules.items()}
@@ -206,6 +220,7 @@ class FakeRun:
     speed: MemorySpeed = field(default_factory=lambda: MemorySpeed([None, None]))
     versions: MemoryVersions = field(default_factory=MemoryVersions)
     decisions: MemoryDecisions = field(default_factory=MemoryDecisions)
+    traffic_decisions: MemoryTrafficDecisions = field(default_factory=MemoryTrafficDecisions)
     metrics: QuietMetrics = field(default_factory=QuietMetrics)
     found: Found = field(default_factory=Found)
     changed: FoundInChange = field(default_factory=FoundInChange)
@@ -240,6 +255,7 @@ class FakeRun:
                 self.versions, self.versions, self.found, self.found, self.changed, self.found, progress
             ),
             decisions=self.decisions,
+            traffic_decisions=self.traffic_decisions,
             warehouse=self.warehouse,
             metrics=self.metrics,
             progress=progress,

@@ -38,6 +38,7 @@ from tests.batch_fakes import (
     MemoryDecisions,
     MemoryLog,
     MemorySpeed,
+    MemoryTrafficDecisions,
     MemoryVersions,
     QuietMetrics,
     key_of,
@@ -229,6 +230,7 @@ class MemoryRun:
     warehouse: SparkWarehouse
     metrics: QuietMetrics
     decisions: MemoryDecisions = field(default_factory=MemoryDecisions)
+    traffic_decisions: MemoryTrafficDecisions = field(default_factory=MemoryTrafficDecisions)
     lines: list[str] = field(default_factory=list)
 
     @classmethod
@@ -273,6 +275,7 @@ class MemoryRun:
                 progress=self.progress,
             ),
             decisions=self.decisions,
+            traffic_decisions=self.traffic_decisions,
             warehouse=self.warehouse,
             metrics=self.metrics,
             progress=self.progress,

@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from ingestion.contract.offsets import LogPlace
+from ingestion.contract.traffic_groups import TrafficDecision
 
 
 class LateDecisions(Protocol):
@@ -10,3 +11,10 @@ class LateDecisions(Protocol):
 
     def accepted(self) -> frozenset[LogPlace]:
         """Return the places of all events accepted so far. May raise UnavailableError."""
+
+
+class TrafficDecisions(Protocol):
+    """Reads decisions about groups of events under review. Decisions are final."""
+
+    def all(self) -> frozenset[TrafficDecision]:
+        """Return all decisions made so far. May raise UnavailableError."""

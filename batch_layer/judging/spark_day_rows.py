@@ -23,7 +23,7 @@ from batch_layer.judging.spark_verdicts import CANDIDATES, repeat_verdicts
 from batch_layer.lake.spark_kept import Kept, kept
 from batch_layer.lake.spark_stored import PLACE, on_days
 from ingestion.contract.counting import Verdict
-from ingestion.contract.day_traffic import TrafficOutcome
+from ingestion.contract.day_traffic import INVALID_OUTCOMES
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.traits import have_one_key
 from ingestion.contract.version import SeenTraffic
@@ -98,7 +98,7 @@ class DayRows:
         events = in_reach.where(F.col("verdict").isin(*CANDIDATES))
         placed = events.withColumn("is_beyond", is_beyond(literal(end)))
         seen = placed.where("NOT is_beyond")
-        invalid = self.traffic.of(TrafficOutcome.INVALID, near).withColumn("is_by_day", F.lit(True))
+        invalid = self.traffic.of(INVALID_OUTCOMES, near).withColumn("is_by_day", F.lit(True))
         by_day = on_days(seen, near).join(invalid, PLACE, "left")
         is_invalid_by_day = (F.col("verdict") == Verdict.INVALID_TRAFFIC.value) & F.col("is_by_day")
         first = by_day.where((F.col("verdict") == Verdict.COUNTED.value) | is_invalid_by_day)

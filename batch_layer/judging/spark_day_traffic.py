@@ -1,8 +1,8 @@
 """Let the day rules of traffic judge event days: their outcomes, and the events that change."""
 
 from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import reduce
 
@@ -15,22 +15,23 @@ from batch_layer.judging.spark_cap import CAPPED, CapRules, capped
 from batch_layer.judging.spark_catalogue import CatalogueFacts
 from batch_layer.judging.spark_day_rows import JUDGED_DAY, DayRows, Videos
 from batch_layer.judging.spark_judging import Stored, replacements, union
-from batch_layer.judging.spark_traffic import PAID, TrafficOfDays, ends_frame, ends_of, is_beyond
+from batch_layer.judging.spark_traffic import PAID, TrafficOfDays, ends_frame, ends_of, is_beyond, is_outcome
+from batch_layer.judging.spark_traffic_groups import decided_members
 from batch_layer.judging.spark_traffic_guard import TrafficGuard, reviewed
 from batch_layer.judging.traffic_rules import TrafficRules
 from batch_layer.lake.spark_kept import Kept, kept
 from batch_layer.lake.spark_stored import PLACE, POSITION, matching, on_days, with_position
 from ingestion.contract.counting import Verdict
-from ingestion.contract.day_traffic import TrafficOutcome
+from ingestion.contract.day_traffic import INVALID_OUTCOMES, TrafficOutcome
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.policy import CountingPolicy
+from ingestion.contract.traffic_groups import TrafficDecision
 from ingestion.contract.version import DayRules
 
 EVENTS_AT_ONCE = 4_000_000
 """About as many rows are judged in one plan: they wait in memory, or on Spark's own disk, until it ends."""
 _OUTCOME = ("payee_id", "outcome", "reason", "points")
 _COUNTED, _INVALID = Verdict.COUNTED.value, Verdict.INVALID_TRAFFIC.value
-_OF_INVALID = TrafficOutcome.INVALID.value
 
 
 @dataclass(frozen=True)
@@ -59,21 +60,36 @@ class DayJudging:
     """The rules of the days to be judged, with what their day rules see."""
 
     def outcome_changes(
-        self, rules: TrafficRules, catalogue: CatalogueFacts, guard: TrafficGuard | None
+        self, rules: TrafficRules, catalogue: CatalogueFacts, guard: TrafficGuard | None, decided: DataFrame
     ) -> OutcomeChanges:
         """Let the rules judge the days, and compare what they say with what is stored.
 
-        `guard` looks at the days that are judged for the first time; None: by what is pinned for them.
+        `guard` looks at the days that are judged for the first time; None: by what is pinned for them. The `decided`
+        outcomes prevail over the rules.
         """
-        fresh, reviewed_by_day = self._judged(rules, catalogue, guard)
-        stored = with_position(on_days(self.outcomes, self.now))
+        by_rules, reviewed_by_day = self._judged(rules, catalogue, guard)
+        prevailing = on_days(decided, self.now).select(*by_rules.columns)
+        fresh = by_rules.join(prevailing.select(*PLACE), PLACE, "left_anti").unionByName(prevailing)
+        changes = self._compared(with_position(on_days(self.outcomes, self.now)), fresh)
+        return replace(changes, reviewed=reviewed_by_day)
+
+    def decided_changes(self, decisions: Collection[TrafficDecision]) -> OutcomeChanges:
+        """Give the members of decided groups their outcome.
+
+        `decisions` are about groups that are stored now.
+        """
+        members = kept(decided_members(with_position(on_days(self.outcomes, self.now)), decisions)).rows
+        decided = members.drop("outcome").withColumnRenamed("decided", "outcome")
+        return self._compared(members.drop("decided"), decided.select(*self.outcomes.columns))
+
+    def _compared(self, stored: DataFrame, fresh: DataFrame) -> OutcomeChanges:
         before = stored.withColumn("before", F.struct(*_OUTCOME))
         now = fresh.select(*PLACE, F.col("event_day").alias("now_day"), F.struct(*_OUTCOME).alias("now"))
         changed = kept(before.join(now, PLACE, "full").where(~F.col("before").eqNullSafe(F.col("now"))))
         removed = changed.rows.where("before IS NOT NULL").select(*self.outcomes.columns, *POSITION)
         added = changed.rows.where("now IS NOT NULL").select(*PLACE, F.col("now_day").alias("event_day"), "now.*")
         places = changed.rows.select(*PLACE, "before", "now")
-        return OutcomeChanges(kept(removed), kept(added), Kept(places, changed.count), reviewed_by_day)
+        return OutcomeChanges(kept(removed), kept(added), Kept(places, changed.count), {})
 
     def _judged(
         self, rules: TrafficRules, catalogue: CatalogueFacts, guard: TrafficGuard | None
@@ -141,7 +157,7 @@ class DayJudging:
             .join(ends_frame(spark, {day: ends[day] for day in days}, "ends"), "event_day", "left")
             .join(changes.places.joinable(), PLACE, "left")
         )
-        was_by_day = (F.col("verdict") == _INVALID) & (F.col("before.outcome") == _OF_INVALID)
+        was_by_day = (F.col("verdict") == _INVALID) & _is_invalid("before")
         is_beyond_now, was_beyond = is_beyond("ends"), is_beyond("former_ends")
         is_by_traffic = F.col("before").isNotNull() | F.col("now").isNotNull() | (is_beyond_now != was_beyond)
         touched = compared.where(is_by_traffic & ((F.col("verdict") == _COUNTED) | was_by_day))
@@ -149,13 +165,13 @@ class DayJudging:
             {"was_effect": _effect("before", was_beyond), "now_effect": _effect("now", is_beyond_now)}
         )
         # a view that is not billable anyway changes only by its verdict
-        is_changed = F.col("billability").isin(*PAID) | was_by_day | (F.col("now.outcome") == _OF_INVALID)
+        is_changed = F.col("billability").isin(*PAID) | was_by_day | _is_invalid("now")
         different = effects.where(F.col("was_effect") != F.col("now_effect")).where(is_changed)
         different = different.drop("former_ends", "ends", "was_effect", "now_effect")
         return self._with_now(kept(different), rules)
 
     def _with_now(self, different: Kept, rules: "EventRules") -> Kept:
-        is_invalid = F.coalesce(F.col("now.outcome") == _OF_INVALID, F.lit(False))
+        is_invalid = F.coalesce(_is_invalid("now"), F.lit(False))
         sentence = F.lit(None).cast("string")
         for code, text in rules.sentences.items():
             sentence = F.when(F.col("now.reason") == code, text).otherwise(sentence)
@@ -194,10 +210,14 @@ class EventRules:
     sentences: Mapping[str, str]
 
 
+def _is_invalid(outcome: str) -> Column:
+    return is_outcome(INVALID_OUTCOMES, f"{outcome}.outcome")
+
+
 def _effect(outcome: str, beyond: Column) -> Column:
     """Return what the traffic of an event does to it, as text."""
     return (
-        F.when(F.col(f"{outcome}.outcome") == _OF_INVALID, F.col(f"{outcome}.reason"))
+        F.when(_is_invalid(outcome), F.col(f"{outcome}.reason"))
         .when(F.col(f"{outcome}.outcome") == TrafficOutcome.REVIEW.value, " review")
         .when(beyond, " pending")
         .otherwise(" none")

@@ -21,7 +21,7 @@ from batch_layer.judging.spark_verdicts import CANDIDATES, first_verdict, repeat
 from batch_layer.lake.spark_kept import Kept, kept
 from batch_layer.lake.spark_stored import PLACE, POSITION, known_keys, matching, on_days
 from ingestion.contract.counting import Verdict
-from ingestion.contract.day_traffic import TrafficOutcome
+from ingestion.contract.day_traffic import INVALID_OUTCOMES
 from ingestion.contract.policy import CountingPolicy
 
 COMPARED = ("event_id", "id_hash", "event_day", "happened_at", "payload_digest", "appended_at", *PLACE)
@@ -133,7 +133,7 @@ def _without_day_reasons(changed: DataFrame, traffic: TrafficOfDays, days: Colle
     own = F.col("reasons")
     if not traffic.ends:
         return changed.withColumn("now_reasons", own)
-    invalid = traffic.of(TrafficOutcome.INVALID, days).withColumn("is_by_day", F.lit(True))
+    invalid = traffic.of(INVALID_OUTCOMES, days).withColumn("is_by_day", F.lit(True))
     was_by_day = F.col("is_by_day").isNotNull() & (F.col("verdict") == Verdict.INVALID_TRAFFIC.value)
     joined = changed.join(invalid, PLACE, "left")
     return joined.withColumn("now_reasons", F.when(~was_by_day, own)).drop("is_by_day")

@@ -46,16 +46,21 @@ class TrafficOfDays:
         """Return stored events of some days with the billability that their `billable` has by their traffic."""
         if not self.ends.keys() & set(days):
             return events
-        marked = self.of(TrafficOutcome.REVIEW, days).withColumn("is_reviewed", F.lit(True))
+        marked = self.of((TrafficOutcome.REVIEW,), days).withColumn("is_reviewed", F.lit(True))
         now = F.when(
             (F.col(column) == Billability.BILLABLE.value) & F.col("is_reviewed"), Billability.UNDER_REVIEW.value
         ).otherwise(F.col(column))
         reviewed = events.join(marked, PLACE, "left").withColumn(column, now).drop("is_reviewed")
         return self.pending(reviewed, column)
 
-    def of(self, outcome: TrafficOutcome, days: Collection[date]) -> DataFrame:
-        """Return the places of the events of some days that have an outcome."""
-        return on_days(self.outcomes, days).where(F.col("outcome") == outcome.value).select(*PLACE)
+    def of(self, outcomes: Collection[TrafficOutcome], days: Collection[date]) -> DataFrame:
+        """Return the places of the events of some days that have one of some outcomes."""
+        return on_days(self.outcomes, days).where(is_outcome(outcomes)).select(*PLACE)
+
+
+def is_outcome(outcomes: Collection[TrafficOutcome], column: str = "outcome") -> Column:
+    """Return whether the outcome of a row is one of these; null without one."""
+    return F.col(column).isin(*(each.value for each in outcomes))
 
 
 def ends_frame(spark: SparkSession, ends: Mapping[date, OffsetVector], name: str) -> DataFrame:

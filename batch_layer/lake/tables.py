@@ -229,7 +229,8 @@ TABLES: dict[str, Table] = {
             Column(
                 "outcome",
                 "string",
-                "invalid: no viewer made it; review: a person must decide on its payee, reason and day together",
+                "invalid: no viewer made it; review: a person must decide on its payee, reason and day together; "
+                "released or confirmed: a person did, and it counts as without any rule, or is invalid",
             ),
             Column("reason", "string", "Code of the reason with the most points"),
             Column("points", "int", "What all reasons together weigh"),

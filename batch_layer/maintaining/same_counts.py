@@ -25,6 +25,7 @@ def in_other_files(
         snapshots=snapshots,
         published_at=published_at,
         accepted_late=(),
+        traffic_decisions=(),
     )
 
 

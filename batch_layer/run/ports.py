@@ -17,7 +17,17 @@ from batch_layer.versions.ports import StagedCounts
 from ingestion.contract.attesting_keys import AttestingKeys
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogPlace, OffsetVector
+from ingestion.contract.traffic_groups import TrafficDecision
 from ingestion.contract.version import DayRules, PublishedVersion
+
+
+@dataclass(frozen=True)
+class Decided:
+    """All that people had decided when a version was judged."""
+
+    accepted: Collection[LogPlace] = ()
+    """The late events that were accepted."""
+    traffic: Collection[TrafficDecision] = ()
 
 
 @dataclass(frozen=True)
@@ -126,6 +136,12 @@ class Warehouse(Protocol):
             RefusedError: a day was judged by a policy that this program does not know.
         """
 
+    def undisturbed(self, base: PublishedVersion, decisions: Collection[TrafficDecision]) -> Sequence[TrafficDecision]:
+        """Return the decisions whose groups have in a version exactly the events that were decided on."""
+
+    def decide_traffic(self, piece: ArchivedPiece, decisions: Collection[TrafficDecision]) -> JudgedPiece:
+        """Give the events of decided groups their outcome. `piece` is empty; the groups are those of the base."""
+
     def derive(self, judged: JudgedPiece) -> DerivedPiece:
         """Add the changes to the derived tables."""
 
@@ -148,9 +164,9 @@ class Warehouse(Protocol):
         """Name the branch's snapshots after the version, so that they are kept."""
 
     def differences_of_rebuild(
-        self, version: PublishedVersion, accepted: Collection[LogPlace], removals: Removals, run_id: str
+        self, version: PublishedVersion, decided: Decided, removals: Removals, run_id: str
     ) -> Sequence[object]:
-        """Recount a version from its raw events and all late events that were accepted until then.
+        """Recount a version from its raw events and all that people had decided until then.
 
         Events whose raw values are on record as removed keep the outcome that was published.
 
@@ -158,7 +174,7 @@ class Warehouse(Protocol):
         """
 
     def rewrite(
-        self, run_id: str, base: PublishedVersion, accepted: Collection[LogPlace], removals: Removals
+        self, run_id: str, base: PublishedVersion, decided: Decided, removals: Removals
     ) -> AbstractContextManager[DerivedPiece]:
         """Give the tables today's layout and write them on a branch again, from the raw events of a version."""
 

@@ -26,6 +26,7 @@ def publish(ports: RunPorts, stages: Stages, judged: JudgedSoFar) -> RunResult:
             day_rules=branch.rules,
             published_at=ports.clock(),
             accepted_late=judged.accepted,
+            traffic_decisions=judged.decisions,
             event_contracts=judged.contracts,
             attesting_keys=branch.attesting_keys,
         )
@@ -37,6 +38,7 @@ def publish(ports: RunPorts, stages: Stages, judged: JudgedSoFar) -> RunResult:
             "archived": judged.archived_count,
             "gaps": {str(partition): gap for partition, gap in judged.gaps.items()},
             "accepted": len(judged.accepted),
+            "decided_groups": len(judged.decisions),
             "unknown_countries": judged.unknown_country_count,
             "catalogue_changed": judged.catalogue_changed_count,
             "judged_days": judged.touched_days,

@@ -30,9 +30,9 @@ def rebuild_once(ports: RunPorts) -> RunResult:
             ports.warehouse.repair(None, ports.versions.runs_in("gate_failed"))
             begun.end_crashed(ports.versions)
         with stages.stage("rebuild") as notes:
-            accepted = ports.versions.accepted_until(version.version)
+            decided = ports.decided_until(version)
             removals = ports.reconcile.reconciliations.removals_until(version.version)
-            differences = ports.warehouse.differences_of_rebuild(version, accepted, removals, run_id)
+            differences = ports.warehouse.differences_of_rebuild(version, decided, removals, run_id)
             notes.append(f"version {version.version}: {len(differences)} differences")
         if differences:
             raise DifferenceError(f"a rebuild of version {version.version} differs: {differences[0]}")

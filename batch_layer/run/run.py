@@ -13,7 +13,7 @@ from batch_layer.judging.due_days import days_of_decisions, days_to_catch_up, du
 from batch_layer.judging.late_events import newly_accepted
 from batch_layer.reconciling.reconcile import known_differences, reconcile_after_run
 from batch_layer.reconciling.reconciliation import Reconciliation
-from batch_layer.run.ports import DerivedPiece, PieceContents, Warehouse
+from batch_layer.run.ports import Decided, DerivedPiece, JudgedPiece, PieceContents, Warehouse
 from batch_layer.run.publishing import publish
 from batch_layer.run.run_journal import BegunRun, begin_run
 from batch_layer.run.run_ports import RunPorts
@@ -21,6 +21,7 @@ from batch_layer.run.run_result import JudgedSoFar, RunResult
 from batch_layer.stages import Stages
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.periods import Period
+from ingestion.contract.traffic_groups import TrafficDecision, still_to_apply
 from ingestion.contract.unavailable import UnavailableError
 from ingestion.contract.version import DayRules, PublishedVersion, contracts_after
 
@@ -91,27 +92,30 @@ def _steps(
         ranges = cut.end.ranges_since(cut.start)
         notes.append(f"{sum(each.end - each.start for each in ranges):,} offsets in {len(ranges)} partitions")
         notes.extend(cut.notes)
-        # 3. Decisions about late events until now are an input like the log, pinned here and by the version.
-        former_accepted = ports.versions.accepted_until(former.version) if former else frozenset()
-        accepted = newly_accepted(ports.decisions.accepted(), former_accepted, cut.end)
+        # 3. People's decisions until now are an input like the log, pinned here and by the version.
+        before = ports.decided_until(former)
+        accepted = newly_accepted(ports.decisions.accepted(), before.accepted, cut.end)
         notes.extend([f"{len(accepted):,} late events accepted"] if accepted else [])
+        decisions = _decisions_to_apply(ports, former, before)
+        notes.extend([f"{len(decisions):,} groups of traffic decided"] if decisions else [])
     is_recatalogued = former is not None and ports.warehouse.has_newer_catalogue(former)
     # Days alone start a run, too: the log is settled past an instant of theirs.
     due = _due(ports, former.day_rules if former else {}, cut, judge_period)
-    has_news = bool(ranges or accepted or is_recatalogued)
-    if not has_news and not due:
+    is_to_count = bool(ranges or accepted or is_recatalogued)
+    if not (is_to_count or decisions or due):
         ports.versions.end(run_id, "nothing_new", {"notes": list(cut.notes)})
         version = former.version if former else None
         return RunResult(run_id, "nothing_new", version, uncut_count=cut.uncut_count, stage_seconds=stages.seconds)
     # 4. Everything is written to the run's own branch, in parts of bounded size.
     contracts = contracts_after(former, cut.end)
     with ports.warehouse.open_branch(run_id, former) as branch:
-        judged = JudgedSoFar(run_id, former, cut, accepted, contracts, branch)
-        parts = list(cut.parts(ports.part_offsets)) if has_news else []
+        judged = JudgedSoFar(run_id, former, cut, accepted, contracts, branch, decisions)
+        parts = list(cut.parts(ports.part_offsets)) if is_to_count else []
         for number, (start, end) in enumerate(parts, start=1):
             if len(parts) > 1:
                 ports.progress("part", f"{number} of {len(parts)}")
             _add_part(ports, stages, judged, start, end, is_last=number == len(parts))
+        _decide_traffic(ports, stages, judged)
         # 5. The day rules of traffic see everything that was archived.
         due = _due(ports, judged.branch.rules, cut, judge_period)
         _judge_traffic(ports, stages, judged, due | days_of_decisions(judged.branch.rules, judged.moved_days))
@@ -134,10 +138,7 @@ def _add_part(
         unknown_count, catalogue_count = piece.unknown_country_count, piece.catalogue_changed_count
         notes.extend([f"{unknown_count:,} events name no known country and count under ZZ"] if unknown_count else [])
         notes.extend([f"{catalogue_count:,} of them because the catalogue changed"] if catalogue_count else [])
-    with stages.stage("derive"):
-        derived = warehouse.derive(piece)
-    report, contents = checked(warehouse, stages, derived)
-    judged.add(piece, contents, report)
+    _add_derived(ports, stages, judged, piece)
 
 
 def _due(ports: RunPorts, rules: Mapping[date, DayRules], cut: Cut, judge_period: Period | None) -> frozenset[date]:
@@ -154,14 +155,35 @@ def _judge_traffic(ports: RunPorts, stages: Stages, judged: JudgedSoFar, days: f
         return
     warehouse, end = ports.warehouse, judged.cut.end
     with stages.stage("traffic") as notes:
-        archived = warehouse.archive(judged.branch, end, end)
-        piece = warehouse.judge_traffic(archived, days, min(judged.cut.watermarks))
+        piece = warehouse.judge_traffic(warehouse.archive(judged.branch, end, end), days, min(judged.cut.watermarks))
         notes.append(f"{len(days)} days judged, {piece.replaced_count:,} events changed")
         judged.reasons_to_review += _newly_reviewed(judged.branch.rules, piece.rules, days)
         notes += [f"many more than usual, so all are for review: {each}" for each in judged.reasons_to_review]
-    with stages.stage("derive traffic"):
-        derived = warehouse.derive(piece)
-    report, contents = checked(warehouse, stages, derived, of="traffic")
+    _add_derived(ports, stages, judged, piece, of="traffic")
+
+
+def _decisions_to_apply(
+    ports: RunPorts, former: PublishedVersion | None, before: Decided
+) -> tuple[TrafficDecision, ...]:
+    """Return the new decisions whose groups are as they were decided on; of another group nobody has decided yet."""
+    waiting = still_to_apply(ports.traffic_decisions.all(), before.traffic)
+    return tuple(ports.warehouse.undisturbed(former, waiting)) if waiting and former else ()
+
+
+def _decide_traffic(ports: RunPorts, stages: Stages, judged: JudgedSoFar) -> None:
+    if not judged.decisions:
+        return
+    warehouse, end = ports.warehouse, judged.cut.end
+    with stages.stage("decisions") as notes:
+        piece = warehouse.decide_traffic(warehouse.archive(judged.branch, end, end), judged.decisions)
+        notes.append(f"{len(judged.decisions):,} groups, {piece.replaced_count:,} events changed")
+    _add_derived(ports, stages, judged, piece, of="decisions")
+
+
+def _add_derived(ports: RunPorts, stages: Stages, judged: JudgedSoFar, piece: JudgedPiece, *, of: str = "") -> None:
+    with stages.stage(f"derive {of}".rstrip()):
+        derived = ports.warehouse.derive(piece)
+    report, contents = checked(ports.warehouse, stages, derived, of=of)
     judged.add(piece, contents, report)
 
 

@@ -6,11 +6,12 @@ from datetime import datetime, timedelta
 
 from batch_layer.archive.ports import LogEnds, SpeedCut
 from batch_layer.judging.due_days import ALLOWED_LATENESS
-from batch_layer.judging.ports import LateDecisions
+from batch_layer.judging.ports import LateDecisions, TrafficDecisions
 from batch_layer.reconciling.reconcile import ReconcilePorts
-from batch_layer.run.ports import RunMetrics, Warehouse
+from batch_layer.run.ports import Decided, RunMetrics, Warehouse
 from batch_layer.stages import Progress
 from batch_layer.versions.ports import VersionStore
+from ingestion.contract.version import PublishedVersion
 
 PART_OFFSETS = 10_000_000
 
@@ -24,6 +25,7 @@ class RunPorts:
     versions: VersionStore
     reconcile: ReconcilePorts
     decisions: LateDecisions
+    traffic_decisions: TrafficDecisions
     warehouse: Warehouse
     metrics: RunMetrics
     progress: Progress
@@ -32,3 +34,10 @@ class RunPorts:
     """A run archives and judges at most about as many offsets at once."""
     allowed_lateness: timedelta = ALLOWED_LATENESS
     """How long after the end of a day its events may arrive before its traffic is judged."""
+
+    def decided_until(self, version: PublishedVersion | None) -> Decided:
+        """Return what was decided and taken over by a version or those before it."""
+        if version is None:
+            return Decided()
+        number = version.version
+        return Decided(self.versions.accepted_until(number), self.versions.traffic_decided_until(number))

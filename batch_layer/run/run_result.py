@@ -12,6 +12,7 @@ from batch_layer.gate.ports import GateReport
 from batch_layer.run.ports import Branch, JudgedPiece, PieceContents
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogPlace
+from ingestion.contract.traffic_groups import TrafficDecision
 from ingestion.contract.version import PublishedVersion
 
 
@@ -62,6 +63,8 @@ class JudgedSoFar:
     accepted: tuple[LogPlace, ...]
     contracts: EventContracts
     branch: Branch
+    decisions: tuple[TrafficDecision, ...] = ()
+    """About groups of events under review, which this run is the first to apply."""
     archived_count: int = 0
     gaps: Counter[int] = field(default_factory=Counter)
     unknown_country_count: int = 0

@@ -1,6 +1,6 @@
 """Count everything again from the raw table, to prove that the incremental result equals one count."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -16,6 +16,7 @@ from batch_layer.judging.spark_decode import COLUMNS, PERSON, decode
 from batch_layer.judging.spark_facts import unchanged_facts
 from batch_layer.judging.spark_judging import Rules, Stored, judge
 from batch_layer.judging.spark_traffic import TrafficOfDays, ends_of
+from batch_layer.judging.spark_traffic_groups import decided_rows, other_sets
 from batch_layer.judging.traffic_rules import TrafficRules
 from batch_layer.lake.aggregates import AGGREGATES
 from batch_layer.lake.content import Content
@@ -25,10 +26,10 @@ from batch_layer.lake.spark_kept import Kept
 from batch_layer.lake.spark_stored import with_position
 from batch_layer.lake.tables import EVENTS, RAW_EVENTS, REJECTED_EVENTS, TRAFFIC_OUTCOMES, VIDEO_FACTS, VIEWERS
 from batch_layer.reconciling.spark_comparison import offset_differences
+from batch_layer.run.ports import Decided
 from batch_layer.run.spark_branch import BranchTables
 from batch_layer.run.spark_sealed import SealedRows
 from batch_layer.run.spark_traffic_part import TrafficJudges
-from ingestion.contract.offsets import LogPlace
 from ingestion.contract.policy import CountingPolicy
 from ingestion.contract.version import PublishedVersion
 
@@ -70,8 +71,7 @@ class Recount:
     version: PublishedVersion
     reading: Reading
     """The event contracts and keys that the version was judged by."""
-    accepted: Collection[LogPlace]
-    """All late events that the version judged as accepted."""
+    decided: Decided
     run_id: str
     policies: Mapping[int, CountingPolicy]
     """Every policy by its version number."""
@@ -92,8 +92,8 @@ class Recount:
         self.tables.open_branch(self.branch, self.version.snapshots)
         raw = self.tables.at(RAW_EVENTS, self.version.snapshots[RAW_EVENTS])
         decoded = decode(raw, self.reading).select(*COLUMNS, *PERSON).persist()
-        if self.accepted:
-            decoded = with_accepted(decoded, accepted_rows(self.spark, decoded, self.accepted))
+        if accepted := self.decided.accepted:
+            decoded = with_accepted(decoded, accepted_rows(self.spark, decoded, accepted))
         self._replace(VIEWERS, decoded.where("viewer_hash IS NOT NULL"))
         self._replace(REJECTED_EVENTS, rejected_events(decoded, raw))
         seal = SealedRows.of(self._published(EVENTS), raw, self.version.day_rules, self.removals)
@@ -122,7 +122,13 @@ class Recount:
             return
         before = {day: each if day in seal.days else replace(each, seen=None) for day, each in rules.items()}
         judges = TrafficJudges(self.traffic_rules, self.catalogue, policies)
-        judges.judge_again(BranchTables(self.tables, self.run_id), before, now)
+        judges.judge_again(BranchTables(self.tables, self.run_id), before, now, self._decided_rows())
+
+    def _decided_rows(self) -> DataFrame:
+        """Return the outcomes that people decided: an input of the recount, which `differences` compares with them."""
+        if not self.decided.traffic:
+            return self.tables.newest(TRAFFIC_OUTCOMES).where(F.lit(False))
+        return decided_rows(self._published(TRAFFIC_OUTCOMES))
 
     def _written_seal(self, seal: SealedRows) -> tuple[Stored, TrafficOfDays]:
         """Write what is not counted again as it was published; return it as what was there before."""
@@ -152,7 +158,8 @@ class Recount:
         Events without raw values must be on record as removed, or nothing says that they were ever sent.
         """
         unrecorded = offset_differences(self._published, self.removals) if self.removals.is_any else []
-        return unrecorded or self._differences()
+        undecided = other_sets(self._published(TRAFFIC_OUTCOMES), self.decided.traffic)
+        return unrecorded or undecided or self._differences()
 
     def _differences(self) -> list[Difference]:
         found = []

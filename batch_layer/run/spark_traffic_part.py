@@ -4,12 +4,14 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from batch_layer.judging.spark_catalogue import CatalogueFacts
-from batch_layer.judging.spark_day_traffic import DayJudging, EventRules
+from batch_layer.judging.spark_day_traffic import DayJudging, EventRules, OutcomeChanges
 from batch_layer.judging.spark_facts import catalogue_of
 from batch_layer.judging.spark_judging import Stored
+from batch_layer.judging.spark_traffic_groups import decided_rows
 from batch_layer.judging.spark_traffic_guard import TrafficGuard, days_of_history, stored_shares
 from batch_layer.judging.traffic_rules import TrafficRules
 from batch_layer.lake.spark_changes import TableChanges
@@ -19,6 +21,7 @@ from batch_layer.lake.tables import EVENTS, TALLY, TRAFFIC_OUTCOMES, VIDEO_FACTS
 from batch_layer.run.ports import ArchivedPiece, JudgedPiece
 from batch_layer.run.spark_branch import BranchTables, JudgedRows
 from ingestion.contract.policy import CountingPolicy
+from ingestion.contract.traffic_groups import TrafficDecision
 from ingestion.contract.version import DayRules, SeenTraffic
 
 
@@ -32,29 +35,22 @@ class TrafficJudges:
     """The counting policy of every event day."""
 
     def judge_again(
-        self, on: BranchTables, before: Mapping[date, DayRules], now: Mapping[date, DayRules]
+        self, on: BranchTables, before: Mapping[date, DayRules], now: Mapping[date, DayRules], decided: DataFrame
     ) -> dict[str, TableChanges]:
-        """Store the outcomes of the days `now` by what is pinned for them, and the events that they change."""
-        return self._judge(on, before, now, None)[0]
+        """Store the outcomes of the days `now` by what is pinned for them, and the events that they change.
 
-    def _judge(
-        self,
-        on: BranchTables,
-        before: Mapping[date, DayRules],
-        now: Mapping[date, DayRules],
-        guard: TrafficGuard | None,
-    ) -> tuple[dict[str, TableChanges], Mapping[date, tuple[str, ...]]]:
-        """Return the changes, and the reasons of each day that are no more than a review."""
+        `decided`: the outcomes that people decided.
+        """
         if not now:
-            return {name: on.unchanged(name) for name in (TRAFFIC_OUTCOMES, EVENTS)}, {}
-        stored = Stored(on.read(EVENTS), on.read(VIEWERS), frozenset(before))
-        judging = DayJudging(stored, on.read(TRAFFIC_OUTCOMES), before, now)
-        outcomes = judging.outcome_changes(self.rules, self.catalogue, guard)
+            return {name: on.unchanged(name) for name in (TRAFFIC_OUTCOMES, EVENTS)}
+        judging = _judging(on, before, now)
+        return self._written(on, judging, judging.outcome_changes(self.rules, self.catalogue, None, decided))
+
+    def _written(self, on: BranchTables, judging: DayJudging, outcomes: OutcomeChanges) -> dict[str, TableChanges]:
         changed = on.replace(TRAFFIC_OUTCOMES, outcomes.removed, outcomes.added)
         by = EventRules(self.policies, on.read(VIDEO_FACTS), self.rules.sentences)
         added, removed = judging.event_changes(outcomes, on.read(TRAFFIC_OUTCOMES), by)
-        changes = {TRAFFIC_OUTCOMES: changed, EVENTS: on.replace(EVENTS, removed, kept(added))}
-        return changes, outcomes.reviewed
+        return {TRAFFIC_OUTCOMES: changed, EVENTS: on.replace(EVENTS, removed, kept(added))}
 
     def _guard(self, on: BranchTables, rules: Mapping[date, DayRules], days: Collection[date]) -> TrafficGuard:
         first = [day for day in days if rules[day].seen is None]
@@ -67,7 +63,7 @@ class TrafficJudges:
         self, on: BranchTables, piece: ArchivedPiece, days: Collection[date], settled_until: datetime
     ) -> JudgedPiece:
         """Let the rules judge days by everything on a branch; see the port `Warehouse`."""
-        branch, archived = piece.branch, piece.engine
+        branch = piece.branch
         without = _days_without_persons(on, days)
         unruled = {day: replace(branch.rules[day], traffic_policy_version=0)
                    for day in without if branch.rules[day].seen is None}  # fmt: skip
@@ -77,15 +73,38 @@ class TrafficJudges:
         former = {day: known.reviewed if (known := branch.rules[day].seen) else () for day in days}
         now = {day: replace(branch.rules[day], seen=replace(seen, reviewed=former[day])) for day in days}
         guard = self._guard(on, branch.rules, days)
-        changes, reviewed = self._judge(on, branch.rules, now, guard)
+        if not now:
+            return _judged(on, piece, {name: on.unchanged(name) for name in (TRAFFIC_OUTCOMES, EVENTS)}, unruled)
+        judging = _judging(on, branch.rules, now)
+        outcomes = judging.outcome_changes(self.rules, self.catalogue, guard, decided_rows(on.read(TRAFFIC_OUTCOMES)))
+        changes = self._written(on, judging, outcomes)
+        reviewed = outcomes.reviewed
         now = {day: replace(each, seen=replace(seen, reviewed=reviewed[day])) for day, each in now.items()}
-        nothing = Kept(on.read(EVENTS).where(F.lit(False)), 0)
-        engine = JudgedRows(archived.raw, archived.sent, None, nothing, changes)
-        events = changes[EVENTS]
-        branch.engine.events.append(events)
-        return JudgedPiece(
-            piece, events.days(), {**branch.rules, **unruled, **now}, 0, events.removed.count, 0, engine=engine
-        )
+        return _judged(on, piece, changes, unruled | now)
+
+    def decided_part(
+        self, on: BranchTables, piece: ArchivedPiece, decisions: Collection[TrafficDecision]
+    ) -> JudgedPiece:
+        """Give the events of decided groups their outcome; see the port `Warehouse`."""
+        rules = piece.branch.rules
+        judging = _judging(on, rules, {each.group.day: rules[each.group.day] for each in decisions})
+        return _judged(on, piece, self._written(on, judging, judging.decided_changes(decisions)), {})
+
+
+def _judging(on: BranchTables, before: Mapping[date, DayRules], now: Mapping[date, DayRules]) -> DayJudging:
+    stored = Stored(on.read(EVENTS), on.read(VIEWERS), frozenset(before))
+    return DayJudging(stored, on.read(TRAFFIC_OUTCOMES), before, now)
+
+
+def _judged(
+    on: BranchTables, piece: ArchivedPiece, changes: Mapping[str, TableChanges], now: Mapping[date, DayRules]
+) -> JudgedPiece:
+    branch, archived = piece.branch, piece.engine
+    nothing = Kept(on.read(EVENTS).where(F.lit(False)), 0)
+    engine = JudgedRows(archived.raw, archived.sent, None, nothing, changes)
+    events = changes[EVENTS]
+    branch.engine.events.append(events)
+    return JudgedPiece(piece, events.days(), {**branch.rules, **now}, 0, events.removed.count, 0, engine=engine)
 
 
 def _days_without_persons(on: BranchTables, days: Collection[date]) -> frozenset[date]:

@@ -27,6 +27,7 @@ from batch_layer.judging.spark_facts import (
     catalogue_of,
     policies_of,
 )
+from batch_layer.judging.spark_traffic_groups import undisturbed
 from batch_layer.judging.traffic_rules import NO_TRAFFIC_RULES, TrafficRules
 from batch_layer.lake.aggregates import AGGREGATES, BY_VIDEO
 from batch_layer.lake.content import Content
@@ -37,9 +38,10 @@ from batch_layer.lake.tables import (
     RAW_EVENTS,
     REJECTED_EVENTS,
     TALLY,
+    TRAFFIC_OUTCOMES,
 )
 from batch_layer.lake.traits_key import check_traits_key
-from batch_layer.run.ports import ArchivedPiece, Branch, DerivedPiece, JudgedPiece, PieceContents
+from batch_layer.run.ports import ArchivedPiece, Branch, Decided, DerivedPiece, JudgedPiece, PieceContents
 from batch_layer.run.spark_branch import (
     ArchivedRows,
     BranchTables,
@@ -56,6 +58,7 @@ from batch_layer.versions.spark_staging import stage
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogPlace, OffsetVector
 from ingestion.contract.policy import CountingPolicy
+from ingestion.contract.traffic_groups import TrafficDecision
 from ingestion.contract.version import PublishedVersion
 
 Opened = TypeVar("Opened")
@@ -142,9 +145,19 @@ class SparkWarehouse:
     @translated
     def judge_traffic(self, piece: ArchivedPiece, days: Collection[date], settled_until: datetime) -> JudgedPiece:
         """See the port."""
-        policies = policies_of(piece.branch.rules, (), self._policies)
-        judges = TrafficJudges(self._traffic_rules, self._catalogue, policies)
-        return judges.part(self._on(piece.branch), piece, days, settled_until)
+        return self._traffic_judges(piece).part(self._on(piece.branch), piece, days, settled_until)
+
+    @translated
+    def undisturbed(
+        self, base: PublishedVersion, decisions: Collection[TrafficDecision]
+    ) -> tuple[TrafficDecision, ...]:
+        """See the port."""
+        return undisturbed(self.tables.at(TRAFFIC_OUTCOMES, base.snapshots[TRAFFIC_OUTCOMES]), decisions)
+
+    @translated
+    def decide_traffic(self, piece: ArchivedPiece, decisions: Collection[TrafficDecision]) -> JudgedPiece:
+        """See the port."""
+        return self._traffic_judges(piece).decided_part(self._on(piece.branch), piece, decisions)
 
     @translated
     def derive(self, judged: JudgedPiece) -> DerivedPiece:
@@ -222,11 +235,11 @@ class SparkWarehouse:
 
     @translated
     def differences_of_rebuild(
-        self, version: PublishedVersion, accepted: Collection[LogPlace], removals: Removals, run_id: str
+        self, version: PublishedVersion, decided: Decided, removals: Removals, run_id: str
     ) -> Sequence[object]:
         """See the port."""
         self._spark.catalog.clearCache()
-        recount = self._recount(version, catalogue_of(version.day_rules), accepted, removals, run_id=run_id)
+        recount = self._recount(version, catalogue_of(version.day_rules), decided, removals, run_id=run_id)
         recount.write()
         found = recount.differences()
         recount.drop()
@@ -234,13 +247,13 @@ class SparkWarehouse:
 
     @translated
     def rewrite(
-        self, run_id: str, base: PublishedVersion, accepted: Collection[LogPlace], removals: Removals
+        self, run_id: str, base: PublishedVersion, decided: Decided, removals: Removals
     ) -> AbstractContextManager[DerivedPiece]:
         """See the port."""
         self._spark.catalog.clearCache()
         self.tables.renew_layout()
         latest = self._catalogue.latest_version()
-        self._recount(base, latest, accepted, removals, run_id=run_id).write()
+        self._recount(base, latest, decided, removals, run_id=run_id).write()
         keys, on = self._keys.attesting_of(base), BranchTables(self.tables, run_id)
         return self._freeing(rewritten(on, base, catalogue_version=latest, keys=keys, removals=removals))
 
@@ -250,11 +263,15 @@ class SparkWarehouse:
         self.tables.move_main(version.snapshots)
         self.tables.drop_branch(branch_of(version.run_id))
 
+    def _traffic_judges(self, piece: ArchivedPiece) -> TrafficJudges:
+        policies = policies_of(piece.branch.rules, (), self._policies)
+        return TrafficJudges(self._traffic_rules, self._catalogue, policies)
+
     def _recount(
         self,
         version: PublishedVersion,
         catalogue_version: int,
-        accepted: Collection[LogPlace],
+        decided: Decided,
         removals: Removals,
         *,
         run_id: str,
@@ -265,7 +282,7 @@ class SparkWarehouse:
             tables=self.tables,
             version=version,
             reading=self._keys.reading(version.event_contracts, attesting_keys),
-            accepted=accepted,
+            decided=decided,
             run_id=run_id,
             policies={policy.version: policy for policy in self._policies},
             catalogue_version=catalogue_version,

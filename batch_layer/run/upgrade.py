@@ -41,10 +41,10 @@ def upgrade_once(ports: RunPorts) -> RunResult:
             ports.warehouse.repair(former, ports.versions.runs_in("gate_failed"))
             ports.versions.drop_staged()
             begun.end_crashed(ports.versions)
-        accepted = ports.versions.accepted_until(former.version)
+        decided = ports.decided_until(former)
         removals = ports.reconcile.reconciliations.removals_until(former.version)
         with stages.stage("rewrite"):
-            opened = ports.warehouse.rewrite(run_id, former, accepted, removals)
+            opened = ports.warehouse.rewrite(run_id, former, decided, removals)
         with opened as derived:
             report, contents = checked(ports.warehouse, stages, derived)
             cut = Cut(former.offsets, former.offsets, former.watermarks, ("the tables have today's layout",))

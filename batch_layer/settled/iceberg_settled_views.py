@@ -14,10 +14,12 @@ from batch_layer.lake.tables import EVENTS, TRAFFIC_OUTCOMES, VIEWERS, VIEWS_BY_
 from batch_layer.settled.spark_attribution import AttributionRows, pieces_of, placed, unpacked, with_outcomes, within
 from batch_layer.settled.spark_conflicts import conflicts_of
 from batch_layer.settled.spark_rejudging import rejudged
+from batch_layer.settled.spark_reviewed_groups import reviewed_groups
 from ingestion.contract.counting import Billability, Verdict
 from ingestion.contract.periods import Period
 from ingestion.contract.policy import CountingPolicy
 from ingestion.contract.settled import Conflict, ReviewedEvent, SettledPiece, UnplacedViews
+from ingestion.contract.traffic_groups import ReviewedGroup
 from ingestion.contract.unavailable import Part, UnavailableError
 from ingestion.contract.version import PublishedVersion
 
@@ -140,6 +142,11 @@ class IcebergSettledViews:
         ):
             instants = (_instant(happened), _instant(appended))
             yield Conflict(partition, offset, event_id, video_id, *instants, first_place, differing)
+
+    def reviewed_groups(self) -> list[ReviewedGroup]:
+        """Return the groups of events whose traffic is under review, in order."""
+        traffic = self._traffic()
+        return reviewed_groups(traffic.outcomes, self._read(EVENTS)) if traffic.ends else []
 
     def _traffic(self) -> TrafficOfDays:
         """Return what the day rules of traffic say; versions of earlier releases have judged no day."""

@@ -9,6 +9,7 @@ from batch_layer.archive.archive_files import ArchivedFile
 from batch_layer.archive.removals import Removal
 from batch_layer.versions.day_changes import DayChange, InvalidChange
 from ingestion.contract.offsets import LogPlace
+from ingestion.contract.traffic_groups import TrafficDecision
 from ingestion.contract.version import PublishedVersion
 
 
@@ -74,6 +75,9 @@ class VersionStore(Protocol):
 
     def accepted_until(self, version: int) -> frozenset[LogPlace]:
         """Return the late events that are accepted in a version: those that it or an earlier one accepted."""
+
+    def traffic_decided_until(self, version: int) -> frozenset[TrafficDecision]:
+        """Return the decisions about groups under review that are applied in a version."""
 
     def begin(self, entry: RunEntry) -> None:
         """Write a run's row into the journal."""

@@ -21,13 +21,14 @@ from ingestion.contract.attesting_keys import AttestingKeys
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogPlace, OffsetVector
 from ingestion.contract.refusals import is_refusal
+from ingestion.contract.traffic_groups import TrafficDecision
 from ingestion.contract.unavailable import Part, UnavailableError
 from ingestion.contract.version import DayRules, PublishedVersion
 
 _LOCK_KEY = 0x6261746368  # "batch"
 _SELECT = """
     SELECT version, run_id, offsets, watermarks, snapshots, row_counts, content_hashes, day_rules, published_at,
-        accepted_late, event_contracts, attesting_keys
+        accepted_late, event_contracts, attesting_keys, traffic_decisions
     FROM published.versions"""
 # in the order of the published table's key
 _TAKE_COUNTS = """
@@ -77,6 +78,12 @@ class PostgresVersionStore:
         rows = self._rows(query, version)
         return frozenset((partition, offset) for (places,) in rows for partition, offset in places)
 
+    def traffic_decided_until(self, version: int) -> frozenset[TrafficDecision]:
+        """See the port."""
+        query = "SELECT traffic_decisions FROM published.versions WHERE version <= %s AND traffic_decisions IS NOT NULL"
+        rows = self._rows(query, version)
+        return frozenset(TrafficDecision.from_json(each) for (decisions,) in rows for each in decisions)
+
     def versions(self, count: int) -> list[PublishedVersion]:
         """Return the newest versions, newest first."""
         return [_version(row) for row in self._rows(f"{_SELECT} ORDER BY version DESC LIMIT %s", count)]
@@ -124,8 +131,8 @@ class PostgresVersionStore:
             try:
                 cursor.execute(
                     "INSERT INTO published.versions (version, run_id, offsets, watermarks, snapshots, row_counts, "
-                    "content_hashes, day_rules, published_at, accepted_late, event_contracts, attesting_keys) "
-                    "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                    "content_hashes, day_rules, published_at, accepted_late, event_contracts, attesting_keys, "
+                    "traffic_decisions) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
                     _row(version),
                 )
                 _take_staged(cursor, version, staged)
@@ -229,6 +236,7 @@ def _row(version: PublishedVersion) -> tuple[object, ...]:
         json.dumps(version.accepted_late) if version.accepted_late else None,
         json.dumps(version.event_contracts.to_json()),
         None if version.attesting_keys is None else json.dumps(version.attesting_keys.to_json()),
+        json.dumps([each.to_json() for each in version.traffic_decisions]) if version.traffic_decisions else None,
     )
 
 
@@ -246,6 +254,7 @@ def _version(row: tuple[Any, ...]) -> PublishedVersion:
         accepted_late,
         event_contracts,
         attesting_keys,
+        traffic_decisions,
     ) = row
     reach = OffsetVector.from_json(offsets)
     return PublishedVersion(
@@ -261,4 +270,5 @@ def _version(row: tuple[Any, ...]) -> PublishedVersion:
         accepted_late=tuple((partition, offset) for partition, offset in accepted_late or ()),
         event_contracts=EventContracts.from_json(event_contracts),
         attesting_keys=None if attesting_keys is None else AttestingKeys.from_json(attesting_keys),
+        traffic_decisions=tuple(TrafficDecision.from_json(each) for each in traffic_decisions or ()),
     )

@@ -66,6 +66,7 @@ NOTED = (
     Noted("catalogue", "billing.catalogue_versions", *_by_number("catalogue_version")),
     Noted("contract", "billing.rate_cards", *_by_number("contract_version")),
     Noted("policy", "billing.policies", _POLICY_KEY, f"t.kind = split_part(j.key, ' ', 1) AND {_POLICY_KEY} = j.key"),
+    Noted("traffic_decision", "billing.traffic_decisions", *_by_number("decision_id")),
     Noted("run", "billing.runs", *_by_text("run_id")),
     Noted(
         "statement",

@@ -22,7 +22,7 @@ ROLES = tuple(
     f"viewledger_{name}"
     for name in (
         "analyst", "api", "approver", "auditor", "billing", "importer", "keys", "operator", "owner", "pipeline",
-        "reporting", "speed",
+        "reporting", "reviewer", "speed",
     )
 )  # fmt: skip
 """The roles that migrations make; they cannot log in."""

@@ -20,6 +20,14 @@ class TrafficOutcome(StrEnum):
     """No viewer made it: its verdict is `invalid_traffic`."""
     REVIEW = "review"
     """A person must look: it is counted, and `under_review` where it would be billable."""
+    RELEASED = "released"
+    """A person looked, or nobody did in time: it is what it would be without the day rules, whatever they say later."""
+    CONFIRMED = "confirmed"
+    """A person looked, and it is `invalid`, whatever the day rules say later."""
+
+
+INVALID_OUTCOMES = (TrafficOutcome.INVALID, TrafficOutcome.CONFIRMED)
+DECIDED_OUTCOMES = (TrafficOutcome.RELEASED, TrafficOutcome.CONFIRMED)
 
 
 @dataclass(frozen=True)
@@ -33,7 +41,7 @@ class JudgedTraffic:
     def invalid_reason(self, place: LogPlace) -> Reason | None:
         """Return why an event is invalid traffic; None for all others."""
         outcome, reason = self.outcomes.get(place, (None, None))
-        return reason if outcome is TrafficOutcome.INVALID else None
+        return reason if outcome in INVALID_OUTCOMES else None
 
     def is_reviewed(self, place: LogPlace) -> bool:
         """Return whether a person must look at an event."""

@@ -158,6 +158,11 @@ class DatabaseRule(Enum):
         "A statement has at most one open appeal",
         "Decide the open appeal, or wait until it is decided",
     )
+    OWN_TRAFFIC = (
+        "VL213",
+        "Nobody decides on the traffic of a payee of their own",
+        "Let someone else decide with `traffic decide`",
+    )
     BILLING_APPEND_ONLY = (
         "VL301",
         "A row of the books is never changed or removed",

@@ -8,6 +8,7 @@ from typing import Any
 from ingestion.contract.attesting_keys import AttestingKeys
 from ingestion.contract.event_contracts import BEFORE_VERSIONS, EventContracts
 from ingestion.contract.offsets import LogPlace, OffsetVector
+from ingestion.contract.traffic_groups import TrafficDecision
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,8 @@ class PublishedVersion:
     published_at: datetime
     accepted_late: tuple[LogPlace, ...] = ()
     """The late events that this version is the first to accept, ascending; they stay accepted in later versions."""
+    traffic_decisions: tuple[TrafficDecision, ...] = ()
+    """The decisions about groups under review that this version is the first to apply; they stay applied."""
     event_contracts: EventContracts = BEFORE_VERSIONS
     """The version of the event contract that each message was read by."""
     attesting_keys: AttestingKeys | None = None

@@ -18,6 +18,7 @@ OVERVIEW = {
     "receipts": "check that every event with a receipt is in the log, and make the keys of receipts",
     "dead-letters": "list the rejected messages with their reasons; send one again",
     "batch": "run or inspect the batch layer",
+    "traffic": "decide on events whose traffic is under review",
     "maintain": "expire versions, remove raw data after its time, and keep tables and served counts small",
     "forget": "remove what one viewer sent, and keep every count and its proof",
     "reconcile": "prove that archive, batch tables, served counts and ledger agree",

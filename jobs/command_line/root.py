@@ -2,7 +2,7 @@
 
 import click
 
-from jobs.command_line import access, harness, local, pipeline, receipts
+from jobs.command_line import access, harness, local, pipeline, receipts, traffic
 from jobs.command_line.billing.group import BILLING
 from jobs.command_line.frame import CommandGroup
 from jobs.command_line.overview import OVERVIEW
@@ -13,6 +13,7 @@ _DECLARED: dict[str | None, click.Command] = {
         *local.COMMANDS,
         *pipeline.COMMANDS,
         *receipts.COMMANDS,
+        *traffic.COMMANDS,
         BILLING,
         *harness.COMMANDS,
         *access.COMMANDS,

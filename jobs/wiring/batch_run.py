@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from batch_layer.errors import AtWorkError, RefusedError
 from batch_layer.judging.postgres_late_decisions import PostgresLateDecisions
 from batch_layer.judging.postgres_policies import counting_policies
+from batch_layer.judging.postgres_traffic_decisions import PostgresGroupDecisions
 from batch_layer.reconciling.postgres_reconciliations import PostgresReconciliations
 from batch_layer.run.ports import Warehouse
 from batch_layer.run.prometheus_batch_metrics import PrometheusBatchMetrics
@@ -101,6 +102,7 @@ def open_ports(
             versions=points.on(versions, Part.POSTGRES),
             reconcile=reconcile_ports(spark, versions, record, postgres_url=url, progress=progress),
             decisions=PostgresLateDecisions(url),
+            traffic_decisions=PostgresGroupDecisions(url),
             warehouse=points.on(_warehouse(chosen, spark, log.base), Part.SPARK),
             metrics=PrometheusBatchMetrics(chosen.metrics),
             progress=progress,

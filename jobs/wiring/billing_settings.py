@@ -18,6 +18,7 @@ from jobs.settings.declared.billing import ALLOWED_LATENESS_HOURS, APPROVAL_LIMI
 from jobs.settings.declared.servers import APPROVER_POSTGRES_URL, POSTGRES_URL
 
 BILLING_ROLE, APPROVER_ROLE = "viewledger_billing", "viewledger_approver"
+REVIEWER_ROLE = "viewledger_reviewer"
 NO_LIMIT_OF_ITS_OWN = "*=999999999999"
 
 
@@ -63,9 +64,9 @@ def approval_limits(text: str, name: str) -> dict[str, int]:
 def billing_connector(environ: Mapping[str, str], role: str = BILLING_ROLE) -> Connect:
     """Return the connection function of a command, narrowed to one role of the ledger, by VIEWLEDGER_POSTGRES_URL.
 
-    Approvals use a login of their own, if VIEWLEDGER_APPROVER_POSTGRES_URL names one.
+    Approvals and decisions on traffic use a login of their own, if VIEWLEDGER_APPROVER_POSTGRES_URL names one.
     """
-    own = APPROVER_POSTGRES_URL.read_if_set(environ) if role == APPROVER_ROLE else None
+    own = APPROVER_POSTGRES_URL.read_if_set(environ) if role in (APPROVER_ROLE, REVIEWER_ROLE) else None
     return connector(own or POSTGRES_URL.read(environ), role)
 
 

@@ -35,7 +35,7 @@ ROLES: Mapping[Url, tuple[str, ...]] = {
     ),
     PIPELINE_POSTGRES_URL: ("viewledger_pipeline",),
     BILLING_POSTGRES_URL: ("viewledger_billing", "viewledger_auditor"),
-    APPROVER_POSTGRES_URL: ("viewledger_approver",),
+    APPROVER_POSTGRES_URL: ("viewledger_approver", "viewledger_reviewer"),
     KEYS_POSTGRES_URL: ("viewledger_keys",),
 }
 """Setting with the URL of a process's or person's login → the roles that the login gets."""

@@ -16,9 +16,10 @@ from pyspark.sql import functions as F
 from batch_layer.errors import DifferenceError
 from batch_layer.judging import spark_day_traffic
 from batch_layer.judging.spark_day_rows import comparable
+from batch_layer.judging.spark_traffic_groups import groups_of
 from batch_layer.judging.traffic_rules import TrafficPolicyDays, TrafficRules
 from batch_layer.lake.iceberg_tables import NAMESPACE
-from batch_layer.lake.tables import EVENTS, TRAFFIC_OUTCOMES
+from batch_layer.lake.tables import EVENTS, TRAFFIC_OUTCOMES, VIEWS_BY_VIDEO
 from batch_layer.run.rebuild import rebuild_once
 from batch_layer.run.run import run_once
 from batch_layer.settled.iceberg_settled_views import IcebergSettledViews
@@ -28,6 +29,7 @@ from ingestion.contract.day_traffic import JudgedTraffic, TrafficOutcome
 from ingestion.contract.event import Reason, ViewEvent
 from ingestion.contract.offsets import LogPlace
 from ingestion.contract.periods import Period
+from ingestion.contract.traffic_groups import TrafficDecision, TrafficGroup
 from ingestion.contract.version import PublishedVersion
 from tests.batch_fakes import TOPIC, Message
 from tests.laws.test_batch_laws import assert_equals_settle
@@ -98,7 +100,33 @@ def expected_rows(run: MemoryRun, version: PublishedVersion) -> dict[LogPlace, t
         facts: Mapping[str, VideoFacts] = run.catalogue.versions[catalogue - 1] if catalogue else {}
         shares = run.catalogue.shares.get(catalogue, [])
         found |= outcomes_of_day(below, day, accepted, facts, shares)
+    for decision in run.versions.traffic_decided_until(version.version):
+        found |= DECIDED.get(decision, {})
     return found
+
+
+DECIDED: dict[TrafficDecision, dict[LogPlace, tuple[object, ...]]] = {}
+"""What the members of each decided group become, by the rows that a person saw."""
+
+
+def decide_groups(run: MemoryRun, rng: random.Random, share: float) -> int:
+    """Decide on some of the groups of the current version as a person would; return on how many."""
+    version = run.versions.published[-1]
+    rows = stored_rows(run, version)
+    groups = groups_of(run.warehouse.tables.at(TRAFFIC_OUTCOMES, version.snapshots[TRAFFIC_OUTCOMES]))
+    under_review = {place: row for place, row in rows.items() if row[2] == "review"}
+    assert sum(group.event_count for group in groups) == len(under_review)
+    chosen = [group for group in groups if rng.random() < share]
+    for group in chosen:
+        decision = TrafficDecision(group, rng.choice([TrafficOutcome.RELEASED, TrafficOutcome.CONFIRMED]))
+        DECIDED[decision] = {
+            place: (day, payee, decision.outcome.value, reason, points)
+            for place, (day, payee, _, reason, points) in under_review.items()
+            if (day, reason, payee or "") == (group.day, group.reason, group.payee_id)
+        }
+        assert len(DECIDED[decision]) == group.event_count
+        run.traffic_decisions.decided.add(decision)
+    return len(chosen)
 
 
 def outcomes_of_day(
@@ -199,6 +227,7 @@ def test_after_any_runs_the_traffic_is_that_of_one_count_and_a_rebuild_finds_the
     month = Period(date(2026, 11, 1), date(2026, 12, 1))
     seen = Counter[str]()
     # how much later each run is, in days, and what is new in it
+    decided = 0
     for later, count, asked in ((0, 160, None), (0, 60, None), (7, 0, None), (0, 80, month), (35, 20, None)):
         run.log.now += timedelta(days=later)
         monkeypatch.setattr(spark_day_traffic, "EVENTS_AT_ONCE", 100 if later or asked else 1_000)
@@ -207,6 +236,8 @@ def test_after_any_runs_the_traffic_is_that_of_one_count_and_a_rebuild_finds_the
         if count:
             new_catalogue(run, rng, among)
             decide_some(run, rng, 0.4)
+        if run.versions.published:
+            decided += decide_groups(run, rng, 0.3)
         part_offsets = max(1, sum(run.log.highwaters()) // rng.choice([1, 2]))
         result = run_once(
             run.ports(part_offsets=part_offsets, allowed_lateness=timedelta(0)), TOPIC, judge_period=asked
@@ -216,7 +247,9 @@ def test_after_any_runs_the_traffic_is_that_of_one_count_and_a_rebuild_finds_the
         rows = run.warehouse.tables.at(EVENTS, run.versions.published[-1].snapshots[EVENTS])
         seen.update({row.billability: row["count"] for row in rows.groupBy("billability").count().collect()})
         seen["invalid"] += rows.where("reasons[0].code = 'too_many'").count()
-    assert min(seen[name] for name in ("invalid", "under_review", "traffic_pending", "over_cap")) > 5, seen
+        seen["confirmed"] += rows.where("reasons[0].code = 'many'").count()
+    assert min(seen[name] for name in ("invalid", "confirmed", "under_review", "traffic_pending", "over_cap")) > 5, seen
+    assert len(run.versions.traffic_decided_until(5)) == decided > 2
     assert rebuild_once(run.ports()).state == "equal"
     unruled = [rules for day, rules in run.versions.published[-1].day_rules.items() if day < RULED_FROM]
     assert unruled
@@ -277,6 +310,81 @@ def test_late_events_of_a_hostile_sender_change_no_outcome_and_delay_no_bill(
     views = IcebergSettledViews(spark, run.versions.published[-1], tuple)
     assert views.contradictions(month) == []
     assert rebuild_once(run.ports()).state == "equal"
+
+
+def judged_fans(run: MemoryRun) -> tuple[TrafficGroup, date]:
+    """Publish twelve views of one video, of which one group of two is under review."""
+    noon = START - timedelta(days=2)
+    for number in range(12):
+        run.log.append(number % 2, START, view(number, "fan" if number < 8 else f"viewer {number}", noon))
+    assert run_once(run.ports(), TOPIC).version == 1
+    (group,) = groups_under_review(run)
+    assert (group.day, group.reason, group.payee_id, group.event_count) == (noon.date(), "many", "", 2)
+    return group, noon.date()
+
+
+def groups_under_review(run: MemoryRun) -> list[TrafficGroup]:
+    version = run.versions.published[-1]
+    return groups_of(run.warehouse.tables.at(TRAFFIC_OUTCOMES, version.snapshots[TRAFFIC_OUTCOMES]))
+
+
+def totals_of(run: MemoryRun) -> tuple[int, int]:
+    version = run.versions.published[-1]
+    rows = run.warehouse.tables.at(VIEWS_BY_VIDEO, version.snapshots[VIEWS_BY_VIDEO]).collect()
+    return sum(row.views for row in rows), sum(row.billable_views for row in rows)
+
+
+@pytest.mark.usefixtures("empty_tables")
+@pytest.mark.parametrize(("outcome", "moved"), [("released", (0, 2)), ("confirmed", (-2, 0))])
+def test_a_decision_alone_starts_a_run_and_moves_the_events_of_its_group(
+    spark: SparkSession, tmp_path: Path, outcome: str, moved: tuple[int, int]
+) -> None:
+    run = MemoryRun.with_partitions(spark, PARTITIONS, tmp_path, whole_gate, traffic_rules=RULES)
+    group, day = judged_fans(run)
+    before = totals_of(run)
+    decision = TrafficDecision(group, TrafficOutcome(outcome))
+    run.traffic_decisions.decided.add(decision)
+    assert run_once(run.ports(), TOPIC).version == 2
+    assert run.versions.published[-1].traffic_decisions == (decision,)
+    now = totals_of(run)
+    assert (now[0] - before[0], now[1] - before[1]) == moved
+    assert groups_under_review(run) == []
+    assert of_change(spark, run.versions, 1) == []
+    assert run_once(run.ports(), TOPIC).state == "nothing_new", "a decision is applied once"
+    # the rules judge the day again, and what was decided stays; a later member is a group of its own
+    run.log.append(1, START, view(100, "fan", START - timedelta(days=2)))
+    run.log.now += timedelta(days=7)
+    assert run_once(run.ports(), TOPIC).version == 3
+    assert run.versions.published[-1].day_rules[day].seen != run.versions.published[0].day_rules[day].seen
+    decided = [row for row in stored_rows(run, run.versions.published[-1]).values() if row[2] == outcome]
+    assert len(decided) == group.event_count
+    assert rebuild_once(run.ports()).state == "equal"
+
+
+@pytest.mark.usefixtures("empty_tables")
+def test_a_decision_on_a_group_that_has_other_events_by_now_changes_nothing(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    run = MemoryRun.with_partitions(spark, PARTITIONS, tmp_path, no_gate, traffic_rules=RULES)
+    group, _ = judged_fans(run)
+    before = outcomes_of(run)
+    other = replace(group, set_hash="0" * 32)
+    run.traffic_decisions.decided.add(TrafficDecision(other, TrafficOutcome.CONFIRMED))
+    assert run_once(run.ports(), TOPIC).state == "nothing_new"
+    assert (outcomes_of(run), groups_under_review(run)) == (before, [group])
+
+
+@pytest.mark.usefixtures("empty_tables")
+def test_a_rebuild_names_events_that_nobody_released(spark: SparkSession, tmp_path: Path) -> None:
+    run = MemoryRun.with_partitions(spark, PARTITIONS, tmp_path, no_gate, traffic_rules=RULES)
+    group, _ = judged_fans(run)
+    version, tables = run.versions.published[0], run.warehouse.tables
+    spark.sql(f"UPDATE {NAMESPACE}.{TRAFFIC_OUTCOMES} SET outcome = 'released' WHERE outcome = 'review'")
+    snapshots = {**version.snapshots, TRAFFIC_OUTCOMES: tables.main(TRAFFIC_OUTCOMES) or 0}
+    run.versions.published = [replace(version, snapshots=snapshots)]
+    expected = f"decided traffic of {group.day} many nobody: released by decisions no rows, in the table 2 rows"
+    with pytest.raises(DifferenceError, match=expected):
+        rebuild_once(run.ports())
 
 
 @pytest.mark.usefixtures("empty_tables")

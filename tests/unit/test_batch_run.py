@@ -18,8 +18,10 @@ from batch_layer.run.run_ports import RunPorts
 from batch_layer.run.run_result import RunResult
 from batch_layer.run.spark_warehouse import SparkWarehouse
 from batch_layer.run.upgrade import upgrade_once
+from ingestion.contract.day_traffic import TrafficOutcome
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.periods import Period
+from ingestion.contract.traffic_groups import TrafficDecision, TrafficGroup
 from ingestion.contract.unavailable import Part, UnavailableError
 from ingestion.contract.version import DayRules, SeenTraffic
 from tests.batch_fakes import TOPIC, MemoryCatalogue
@@ -119,6 +121,43 @@ def test_a_decision_alone_is_a_run_of_one_empty_part() -> None:
     assert (result.state, result.archived_count, result.accepted_count) == ("published", 0, 1)
     assert fake.warehouse.accepted == [((0, 2),)]
     assert fake.versions.published[1].offsets == fake.versions.published[0].offsets
+
+
+GROUPS = [TrafficGroup(DAY, "many", payee, count, "0" * 32) for payee, count in (("ann", 3), ("bob", 1), ("zoe", 2))]
+RELEASED, CONFIRMED, OVERTAKEN = (
+    TrafficDecision(group, TrafficOutcome(outcome))
+    for group, outcome in zip(GROUPS, ("released", "confirmed", "released"), strict=True)
+)
+
+
+def test_decisions_on_groups_alone_are_a_run_and_are_pinned_by_its_version_once() -> None:
+    fake = published(3, 0)
+    fake.traffic_decisions.decided = {CONFIRMED, RELEASED}
+    result = run(fake)
+    assert (result.state, result.archived_count) == ("published", 0)
+    assert fake.versions.published[1].traffic_decisions == (RELEASED, CONFIRMED)
+    assert fake.versions.traffic_decided_until(1) == frozenset()
+    assert "2 groups, 4 events changed" in fake.line("decisions")
+    assert fake.last_entry().detail["decided_groups"] == 2
+    assert run(fake).state == "nothing_new"
+
+
+def test_a_decision_on_a_group_that_changed_meanwhile_is_not_applied_and_starts_no_run() -> None:
+    fake = published(3, 0)
+    fake.warehouse.changed_groups = [OVERTAKEN.group]
+    fake.traffic_decisions.decided = {OVERTAKEN}
+    assert run(fake).state == "nothing_new"
+    fake.traffic_decisions.decided = {OVERTAKEN, RELEASED}
+    assert run(fake).state == "published"
+    assert fake.versions.published[1].traffic_decisions == (RELEASED,)
+
+
+def test_before_the_first_version_there_is_no_group_to_decide_on() -> None:
+    fake = FakeRun()
+    fake.traffic_decisions.decided = {RELEASED}
+    fake.send(1, 0)
+    assert run(fake).state == "published"
+    assert fake.versions.published[0].traffic_decisions == ()
 
 
 def test_a_changed_catalogue_alone_is_a_run_with_its_own_line() -> None:

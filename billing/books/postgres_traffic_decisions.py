@@ -1,0 +1,65 @@
+"""Decisions about groups of events under review in PostgreSQL: written once, by a role of their own."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from billing.errors import StateError
+from billing.postgres_session import Connect, one_transaction
+from ingestion.contract.traffic_groups import TrafficDecision, TrafficGroup
+
+_SELECT = """
+    SELECT d.event_day::text, d.rule, d.payee_id, d.event_count, d.set_hash, d.outcome, d.actor, d.reason, d.decided_at,
+        (SELECT min(v.version) FROM published.versions v CROSS JOIN jsonb_array_elements(v.traffic_decisions) AS applied
+         WHERE applied ->> 0 = d.event_day::text AND applied ->> 1 = d.rule AND applied ->> 2 = d.payee_id
+           AND applied ->> 4 = d.set_hash)
+    FROM billing.traffic_decisions d ORDER BY d.decision_id"""
+_STORE = """
+    INSERT INTO billing.traffic_decisions (event_day, rule, payee_id, event_count, set_hash, outcome, actor, reason)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (event_day, rule, payee_id, set_hash) DO NOTHING"""
+
+
+@dataclass(frozen=True)
+class StoredDecision:
+    """A decision with who took it."""
+
+    decision: TrafficDecision
+    actor: str
+    reason: str
+    decided_at: datetime
+    version: int | None
+    """The first version that applies it; None: none yet."""
+
+    @classmethod
+    def of_row(cls, row: tuple[Any, ...]) -> "StoredDecision":
+        """Return the decision in a row."""
+        return cls(TrafficDecision.from_json(row[:6]), *row[6:])
+
+
+class PostgresTrafficDecisions:
+    """Reads and stores decisions; every method is one database transaction."""
+
+    def __init__(self, connect: Connect) -> None:
+        self._connect = connect
+
+    def all(self) -> list[StoredDecision]:
+        """Return all decisions, oldest first."""
+        with one_transaction(self._connect) as cursor:
+            cursor.execute(_SELECT)
+            return [StoredDecision.of_row(row) for row in cursor]
+
+    def on(self, group: TrafficGroup) -> StoredDecision | None:
+        """Return the decision about a group, if there is one."""
+        return next((each for each in self.all() if each.decision.group == group), None)
+
+    def store(self, decision: TrafficDecision, *, actor: str, reason: str) -> None:
+        """Store a decision.
+
+        Raises:
+            StateError: the group is decided by now.
+            DatabaseRefusedError: nobody decides on their own payee.
+        """
+        with one_transaction(self._connect) as cursor:
+            cursor.execute(_STORE, (*decision.to_json(), actor, reason))
+            if cursor.rowcount == 0:
+                raise StateError(f"group {decision.group.name} was decided meanwhile; `traffic report` shows by whom")

@@ -1,0 +1,151 @@
+"""`./viewledger traffic …`: groups of events whose traffic is under review, and people's decisions about them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from billing.books.postgres_traffic_decisions import PostgresTrafficDecisions, StoredDecision
+from ingestion.contract.day_traffic import TrafficOutcome
+from ingestion.contract.traffic_groups import ReviewedGroup, TrafficDecision, TrafficGroup
+from jobs.commands.billing.tables import aligned
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+from jobs.wiring.billing_settings import REVIEWER_ROLE, billing_connector, show
+from jobs.wiring.billing_work import billing_work
+from jobs.wiring.settled_views import open_settled_views
+
+SHOWN_MAX = 200
+
+
+@billing_work
+def review(environ: Mapping[str, str], *, as_json: bool) -> ExitCode:
+    """Print the groups under review in the current version that nobody has decided on."""
+    with open_settled_views(environ) as views:
+        found = views.reviewed_groups()
+    decided = {each.decision.group for each in _decisions(environ).all()}
+    open_groups = [each for each in found if each.group not in decided]
+    show(
+        {"groups": [_group_document(each) for each in open_groups]}, lambda: _groups_text(open_groups), as_json=as_json
+    )
+    return ExitCode.OK
+
+
+@billing_work
+def decide(
+    environ: Mapping[str, str], *, group: str, released: bool, confirmed: bool, actor: str, reason: str, as_json: bool
+) -> ExitCode:
+    """Store a decision about a group; the next batch run applies it."""
+    if released == confirmed:
+        raise CommandError("give one of --release and --confirm: what happens to the group", ExitCode.BAD_INPUT)
+    outcome = TrafficOutcome.RELEASED if released else TrafficOutcome.CONFIRMED
+    store = _decisions(environ)
+    if before := next((each for each in store.all() if each.decision.group.name == group), None):
+        _answer_repeat(before, outcome, actor, reason)
+        decision, is_new = before.decision, False
+    else:
+        with open_settled_views(environ) as views:
+            decision = TrafficDecision(_group_named(group, views.reviewed_groups()), outcome)
+        store.store(decision, actor=actor, reason=reason)
+        is_new = True
+    count = decision.group.event_count
+    text = (
+        f"{'' if is_new else 'as before: '}{count:,} event{'' if count == 1 else 's'} of group {group} {outcome.value}"
+    )
+    document = {"group": group, "outcome": outcome.value, "event_count": count, "new": is_new}
+    show(document, lambda: f"{text}; the next batch run applies it", as_json=as_json)
+    return ExitCode.OK
+
+
+@billing_work
+def report(environ: Mapping[str, str], *, as_json: bool) -> ExitCode:
+    """Print every decision, and the version that applied it."""
+    found = _decisions(environ).all()
+    show({"decisions": [_decision_document(each) for each in found]}, lambda: _report_text(found), as_json=as_json)
+    return ExitCode.OK
+
+
+def _decisions(environ: Mapping[str, str]) -> PostgresTrafficDecisions:
+    return PostgresTrafficDecisions(billing_connector(environ, REVIEWER_ROLE))
+
+
+def _answer_repeat(before: StoredDecision, outcome: TrafficOutcome, actor: str, reason: str) -> None:
+    """Refuse another decision about a group; the same one again changes nothing."""
+    if (before.decision.outcome, before.actor, before.reason) != (outcome, actor, reason):
+        raise CommandError(
+            f"group {before.decision.group.name} was {before.decision.outcome.value} before by {before.actor}: "
+            f"{before.reason}; a decision is final",
+            ExitCode.REFUSED,
+        )
+
+
+def _group_named(name: str, groups: Sequence[ReviewedGroup]) -> TrafficGroup:
+    """Return the group with a name.
+
+    Raises:
+        CommandError: there is none, or its events are others by now.
+    """
+    found = {each.group.name: each.group for each in groups}
+    if name in found:
+        return found[name]
+    same = [other for other in found if other.rpartition("/")[0] == name.rpartition("/")[0] and "/" in name]
+    if same:
+        raise CommandError(
+            f"group {name} has other events by now, as {same[0]}; look at it with `traffic review` and decide again",
+            ExitCode.REFUSED,
+        )
+    raise CommandError(
+        f"{name!r} is not a group under review; `traffic review` lists them by their names", ExitCode.BAD_INPUT
+    )
+
+
+def _groups_text(groups: Sequence[ReviewedGroup]) -> str:
+    if not groups:
+        return "no group is under review"
+    rows = [
+        (each.group.name, f"{each.group.event_count:,}", f"{each.waiting_count:,}", f"{each.video_count:,}",
+         str(each.points_most), ", ".join(each.event_ids[:2]))
+        for each in groups[:SHOWN_MAX]
+    ]  # fmt: skip
+    header = ("group", "events", "would be billable", "videos", "points", "some events")
+    rest = [f"and {len(groups) - SHOWN_MAX} more; --json shows all"] if len(groups) > SHOWN_MAX else []
+    return "\n".join([aligned(header, rows, left=1), *rest])
+
+
+def _report_text(decisions: Sequence[StoredDecision]) -> str:
+    if not decisions:
+        return "nothing is decided yet"
+    rows = [
+        (each.decision.group.name, each.decision.outcome.value, f"{each.decision.group.event_count:,}",
+         f"{each.decided_at:%Y-%m-%d %H:%M}", each.actor, each.reason, str(each.version or "-"))
+        for each in decisions
+    ]  # fmt: skip
+    return aligned(("group", "decision", "events", "at", "by", "reason", "version"), rows, left=7)
+
+
+def _of_group(group: TrafficGroup) -> dict[str, Any]:
+    return {
+        "group": group.name,
+        "day": group.day.isoformat(),
+        "rule": group.reason,
+        "payee_id": group.payee_id,
+        "event_count": group.event_count,
+        "set_hash": group.set_hash,
+    }
+
+
+def _group_document(each: ReviewedGroup) -> dict[str, Any]:
+    return _of_group(each.group) | {
+        "waiting_count": each.waiting_count,
+        "video_count": each.video_count,
+        "points_most": each.points_most,
+        "event_ids": list(each.event_ids),
+    }
+
+
+def _decision_document(each: StoredDecision) -> dict[str, Any]:
+    return _of_group(each.decision.group) | {
+        "decision": each.decision.outcome.value,
+        "actor": each.actor,
+        "reason": each.reason,
+        "decided_at": each.decided_at.isoformat(),
+        "version": each.version,
+    }

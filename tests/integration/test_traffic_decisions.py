@@ -1,0 +1,168 @@
+"""Decisions on groups under review: the commands, and what PostgreSQL lets each login do; tried as logins."""
+
+import json
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import Any
+
+import psycopg2
+import pytest
+
+import jobs.commands.traffic
+from attacks.role_matrix import role_logins
+from batch_layer.judging.postgres_traffic_decisions import PostgresGroupDecisions
+from billing.books.postgres_traffic_decisions import PostgresTrafficDecisions
+from billing.errors import DatabaseRefusedError, RoleRefusedError, StateError
+from billing.postgres_session import connector
+from faults.postgres_database import administer
+from ingestion.contract.day_traffic import TrafficOutcome
+from ingestion.contract.refusals import DatabaseRule
+from ingestion.contract.traffic_groups import ReviewedGroup, TrafficDecision, TrafficGroup
+from jobs.cli import main
+from jobs.exit_codes import ExitCode
+from tests.billing_postgres import own_database
+from tests.postgres_people import login_of, person
+
+GROUP = TrafficGroup(date(2026, 11, 18), "many", "ann", 2, "1f" * 16)
+RELEASED = TrafficDecision(GROUP, TrafficOutcome.RELEASED)
+NAME = "2026-11-18/many/ann/1f1f1f1f1f1f"
+
+
+@dataclass
+class Office:
+    """One database, a login that decides, and what the current version has under review."""
+
+    url: str
+    reviewer: str
+    capture: pytest.CaptureFixture[str]
+    groups: list[ReviewedGroup] = field(default_factory=lambda: [ReviewedGroup(GROUP, 1, 1, 60, ("e-1", "e-2"))])
+
+    def reviewed_groups(self) -> list[ReviewedGroup]:
+        return self.groups
+
+    @property
+    def decisions(self) -> PostgresTrafficDecisions:
+        return PostgresTrafficDecisions(connector(self.reviewer, "viewledger_reviewer"))
+
+    def run(self, *words: str) -> tuple[int, str, str]:
+        self.capture.readouterr()
+        code = main(["traffic", *words])
+        shown = self.capture.readouterr()
+        return code, shown.out, shown.err
+
+    def document(self, *words: str) -> dict[str, Any]:
+        code, out, err = self.run(*words, "--json")
+        assert (code, err) == (ExitCode.OK, "")
+        return dict(json.loads(out))
+
+    def decide(
+        self, what: str, group: str = NAME, reason: str = "seen the fans", actor: str = "max"
+    ) -> tuple[int, str]:
+        code, out, err = self.run("decide", "--group", group, what, "--reason", reason, "--actor", "max")
+        return code, out + err
+
+
+@pytest.fixture
+def office(postgres_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Office]:
+    with own_database(postgres_url) as url, person(url, "viewledger_reviewer", name="max") as reviewer:
+        office = Office(url, reviewer, capsys)
+
+        @contextmanager
+        def open_fake(_: object) -> Iterator[Office]:
+            yield office
+
+        monkeypatch.setenv("VIEWLEDGER_POSTGRES_URL", url)
+        monkeypatch.setenv("VIEWLEDGER_APPROVER_POSTGRES_URL", reviewer)
+        monkeypatch.setattr(jobs.commands.traffic, "open_settled_views", open_fake)
+        yield office
+
+
+def test_a_group_is_listed_decided_on_once_and_reported(office: Office) -> None:
+    (listed,) = office.document("review")["groups"]
+    assert (listed["group"], listed["event_count"], listed["event_ids"]) == (NAME, 2, ["e-1", "e-2"])
+    assert office.decide("--release") == (
+        ExitCode.OK,
+        f"2 events of group {NAME} released; the next batch run applies it\n",
+    )
+    assert office.decide("--release")[1].startswith("as before: 2 events")
+    code, text = office.decide("--confirm", reason="looked again")
+    assert code == ExitCode.REFUSED
+    assert f"group {NAME} was released before by max: seen the fans; a decision is final" in text
+    assert office.run("review")[1] == "no group is under review\n"
+    (reported,) = office.document("report")["decisions"]
+    assert (reported["decision"], reported["actor"], reported["version"]) == ("released", "max", None)
+    assert PostgresGroupDecisions(office.url).all() == {RELEASED}
+
+
+def test_the_report_names_the_version_that_applied_a_decision(office: Office) -> None:
+    office.decisions.store(RELEASED, actor="max", reason="seen")
+    applied = json.dumps([RELEASED.to_json()])
+    administer(
+        office.url,
+        "INSERT INTO published.versions (version, run_id, offsets, watermarks, snapshots, row_counts, content_hashes, "
+        f"day_rules, traffic_decisions) SELECT 10, 'b', offsets, '[]', '{{}}', '{{}}', '{{}}', '{{}}', '{applied}' "
+        "FROM published.versions WHERE version = 9",
+    )
+    assert [each.version for each in office.decisions.all()] == [10]
+
+
+def test_a_group_that_changed_meanwhile_is_refused_in_one_sentence_and_nothing_is_stored(office: Office) -> None:
+    later = replace(GROUP, event_count=3, set_hash="2e" * 16)
+    office.groups = [replace(office.groups[0], group=later)]
+    code, text = office.decide("--confirm")
+    assert code == ExitCode.REFUSED
+    assert f"group {NAME} has other events by now, as {later.name}; look at it with `traffic review`" in text
+    for unknown in ("nothing", "2026-11-19/many/ann/1f1f1f1f1f1f"):
+        code, text = office.decide("--confirm", group=unknown)
+        assert code == ExitCode.BAD_INPUT
+        assert f"{unknown!r} is not a group under review; `traffic review` lists them" in text
+    both = office.run("decide", "--group", later.name, "--release", "--confirm", "--reason", "x", "--actor", "max")
+    assert both[0] == ExitCode.BAD_INPUT
+    assert "give one of --release and --confirm" in both[2]
+    assert office.decisions.all() == []
+
+
+def test_two_people_decide_on_a_group_at_once_and_the_first_one_does(office: Office) -> None:
+    office.decisions.store(RELEASED, actor="max", reason="seen")
+    with pytest.raises(StateError, match=f"group {NAME} was decided meanwhile"):
+        office.decisions.store(replace(RELEASED, outcome=TrafficOutcome.CONFIRMED), actor="eve", reason="no")
+    assert [each.decision for each in office.decisions.all()] == [RELEASED]
+
+
+def test_nobody_decides_on_a_payee_of_their_own(office: Office) -> None:
+    with pytest.raises(DatabaseRefusedError) as refused:
+        office.decisions.store(RELEASED, actor=" ANN", reason="my fans")
+    assert refused.value.is_by(DatabaseRule.OWN_TRAFFIC)
+    administer(
+        office.url,
+        "INSERT INTO access.api_keys (key_id, owner, secret_sha256, scopes, payee_id, expires_at) VALUES "
+        f"('{'0' * 16}', '{login_of(office.reviewer)}', '{'0' * 64}', '{{read}}', 'ann', now() + interval '1 day')",
+    )
+    code, text = office.decide("--release")
+    assert code == ExitCode.REFUSED
+    assert "the traffic of payee ann is not for max to decide on; someone else must decide" in text
+    office.decisions.store(replace(RELEASED, group=replace(GROUP, payee_id="bob")), actor="max", reason="seen")
+    assert [each.decision.group.payee_id for each in office.decisions.all()] == ["bob"]
+
+
+def test_only_the_role_of_decisions_writes_one_and_nobody_changes_it(office: Office) -> None:
+    office.decisions.store(RELEASED, actor="max", reason="seen")
+    other = replace(RELEASED, group=replace(GROUP, payee_id="bob"))
+    with role_logins(office.url) as logins:
+        for role, url in logins.items():
+            if role != "viewledger_reviewer":
+                with pytest.raises(RoleRefusedError):
+                    PostgresTrafficDecisions(connector(url)).store(other, actor="max", reason="seen")
+        for statement in ("DELETE FROM billing.traffic_decisions", "UPDATE billing.traffic_decisions SET reason = 'x'"):
+            for url in (logins["viewledger_reviewer"], office.url):
+                with pytest.raises(psycopg2.Error):
+                    administer(url, statement)
+    (kept,) = office.decisions.all()
+    assert (kept.decision, kept.reason) == (RELEASED, "seen")
+    with closing(psycopg2.connect(office.url)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM billing.journal WHERE kind = 'traffic_decision'")
+        assert cursor.fetchone() == (1,)
+        cursor.execute("SELECT login FROM billing.traffic_decisions")
+        assert cursor.fetchone() == (login_of(office.reviewer),)

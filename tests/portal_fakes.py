@@ -262,7 +262,19 @@ class FakePorts:
     def versions(self) -> Sequence[VersionRow]:
         self._needs(Part.POSTGRES)
         hashes = {"events": "0f" * 16, "raw_events": "a1" * 16}
-        return [VersionRow(7, "run-7", NOW, SETTLED_UNTIL, (100,) * 12, {"events": 200_000}, hashes, is_current=True)]
+        return [
+            VersionRow(
+                7,
+                "run-7",
+                NOW,
+                SETTLED_UNTIL,
+                (100,) * 12,
+                {"events": 200_000},
+                hashes,
+                is_current=True,
+                label="October report",
+            )
+        ]
 
     def reconciliations(self) -> Sequence[ReconciliationRow]:
         self._needs(Part.POSTGRES)

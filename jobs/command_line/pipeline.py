@@ -3,12 +3,25 @@
 import click
 
 from jobs.command_line.frame import Command, CommandGroup
-from jobs.command_line.options import AS_OF, JSON, VERSION, actor, choice, flag, number, option, path, reason
+from jobs.command_line.options import (
+    AS_OF,
+    JSON,
+    NUMBER_OF_VERSION,
+    VERSION,
+    actor,
+    choice,
+    flag,
+    number,
+    option,
+    path,
+    reason,
+)
 from jobs.command_line.overview import OVERVIEW
-from jobs.command_line.values import BillingPeriod, DayOrAll, PartitionOffset, TextValue
+from jobs.command_line.values import BillingPeriod, DayOrAll, Name, PartitionOffset, TextValue
 
 VIEWER_CHARACTERS_MAX = 128
 """An event names its viewer in at most as many."""
+LABEL_CHARACTERS_MAX = 100
 SQL_FORMATS = ("csv", "json", "table")
 ATTEMPTS = number("--attempts", "tries when a server does not answer", 3, most=20)
 
@@ -72,6 +85,15 @@ BATCH = CommandGroup(
         "jobs.commands.batch_runs:run",
         "list the newest runs with their outcome, the seconds of each stage, and why one failed",
         number("--limit", "how many", 10, most=10_000),
+        JSON,
+    ),
+    Command(
+        "label",
+        "jobs.commands.batch_label:run",
+        "give a published version a name, which is shown wherever versions are listed",
+        click.Argument(["version"], type=NUMBER_OF_VERSION, metavar="VERSION", help="as `versions` shows it"),
+        click.Argument(["label"], type=Name(LABEL_CHARACTERS_MAX), metavar="LABEL", help='such as "October report"'),
+        actor("who names it"),
         JSON,
     ),
     Command(

@@ -6,8 +6,10 @@ from dataclasses import asdict
 
 from batch_layer.run.run_result import RunResult
 from batch_layer.run.upgrade import upgrade_once
+from batch_layer.versions.postgres_labels import labels
 from batch_layer.versions.postgres_versions import PostgresVersionStore
 from ingestion.contract.periods import Period
+from ingestion.contract.printable import escaped
 from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
@@ -62,16 +64,18 @@ def show_versions(*, limit: int, as_json: bool) -> ExitCode:
     """Print the newest published versions."""
     chosen = BatchSettings.from_environ(settings.environment("PIPELINE"))
     with errors_as_exit_codes(), closing(PostgresVersionStore(chosen.postgres_url)) as store:
-        found = store.versions(limit)
+        found, named = store.versions(limit), labels(chosen.postgres_url)
     for each in found:
         if as_json:
             day_rules = {str(day): rules.to_json() for day, rules in each.day_rules.items()}
-            print(json.dumps(asdict(each) | {"day_rules": day_rules}, default=str))
+            print(json.dumps(asdict(each) | {"day_rules": day_rules, "label": named.get(each.version)}, default=str))
         else:
-            print(
+            label = escaped(named.get(each.version, ""))
+            row = (
                 f"{each.version:>6}  {each.published_at:%Y-%m-%d %H:%M:%S}  {each.row_counts['events']:>12,} events  "
-                f"settled until {each.settled_until:%Y-%m-%d %H:%M:%S}  {each.run_id}"
+                f"settled until {each.settled_until:%Y-%m-%d %H:%M:%S}  {each.run_id}  {label}"
             )
+            print(row.rstrip())
     if not found and not as_json:
         print("nothing is published yet")
     return ExitCode.OK

@@ -13,9 +13,10 @@ ROWS_MAX = 100
 _RUNS = "SELECT run_id, kind, state, version, started_at, ended_at, detail FROM published.runs"
 _VERSIONS = """
     SELECT v.version, v.run_id, v.published_at, v.watermarks, v.offsets, v.row_counts, v.content_hashes,
-           p.version IS NOT NULL, e.expired_at
+           p.version IS NOT NULL, e.expired_at, l.label
     FROM published.versions v LEFT JOIN published.pointer p USING (version)
-    LEFT JOIN published.expired_versions e USING (version) ORDER BY v.version DESC LIMIT %s"""
+    LEFT JOIN published.expired_versions e USING (version)
+    LEFT JOIN published.current_labels l USING (version) ORDER BY v.version DESC LIMIT %s"""
 _RECONCILIATIONS = """
     SELECT reconciled_at, version, differences FROM published.reconciliations
     ORDER BY reconciliation_id DESC LIMIT %s"""
@@ -63,7 +64,7 @@ def _run(row: tuple[Any, ...]) -> RunRow:
 
 
 def _version(row: tuple[Any, ...]) -> VersionRow:
-    version, run_id, published_at, watermarks, offsets, row_counts, content_hashes, is_current, expired_at = row
+    version, run_id, published_at, watermarks, offsets, row_counts, content_hashes, is_current, expired_at, label = row
     settled_until = min(map(datetime.fromisoformat, watermarks))
     return VersionRow(
         version,
@@ -75,4 +76,5 @@ def _version(row: tuple[Any, ...]) -> VersionRow:
         content_hashes,
         is_current,
         expired_at,
+        label,
     )

@@ -164,6 +164,8 @@ class VersionRow:
     is_current: bool
     expired_at: datetime | None = None
     """None while the version is kept."""
+    label: str | None = None
+    """The name that a person gave to it."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import pytest
 from batch_layer.errors import RefusedError
 from batch_layer.versions.day_changes import CellChange, DayChange
 from batch_layer.versions.ports import RunEntry, StagedCounts, Staging, VersionStore, VideoCount
+from batch_layer.versions.postgres_labels import label_version, labels
 from batch_layer.versions.postgres_staging import PostgresStaging
 from batch_layer.versions.postgres_versions import PostgresVersionStore
 from faults.waiting import until
@@ -19,6 +20,7 @@ from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.unavailable import UnavailableError
 from ingestion.contract.version import DayRules, PublishedVersion, SeenTraffic
+from serving_layer.portal.postgres_operations import PostgresOperations
 from tests.batch_fakes import MemoryVersions
 from tests.billing_postgres import own_database
 
@@ -276,3 +278,41 @@ def test_day_changes_are_stored_as_they_are_whatever_a_device_calls_itself(postg
             assert devices == [name.replace("\0", "\ufffd") for name in named]
             with pytest.raises(psycopg2.DatabaseError, match="append-only"):
                 cursor.execute("DELETE FROM published.video_day_changes")
+
+
+@pytest.fixture
+def published(postgres_url: str) -> Iterator[str]:
+    """A database with versions 1 and 2."""
+    with own_database(postgres_url, with_versions=False) as url, closing(PostgresVersionStore(url)) as postgres:
+        stores = Stores(postgres, PostgresStaging(url))
+        for number in (1, 2):
+            stores.publish(number)
+        yield url
+
+
+def asked(url: str, query: str) -> list[tuple[object, ...]]:
+    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute(query)
+        return list(cursor.fetchall())
+
+
+def test_the_newest_name_of_a_version_counts_and_is_shown_wherever_versions_are(published: str) -> None:
+    for name in ("Octobre", "October report"):
+        label_version(published, 1, name, actor="ann")
+    assert labels(published) == {1: "October report"}
+    with closing(PostgresOperations(published)) as operations:
+        assert [(each.version, each.label) for each in operations.versions()] == [(2, None), (1, "October report")]
+    shown = asked(published, "SELECT version, label FROM reporting.versions ORDER BY version")
+    assert shown == [(1, "October report"), (2, None)]
+    kept = asked(published, "SELECT label, actor FROM published.version_labels ORDER BY label_id")
+    assert kept == [("Octobre", "ann"), ("October report", "ann")]
+
+
+def test_a_version_that_is_not_published_gets_no_name_and_one_that_was_given_stays_on_record(published: str) -> None:
+    with pytest.raises(RefusedError, match=r"version 999 is not published; ./viewledger batch versions"):
+        label_version(published, 999, "never", actor="ann")
+    label_version(published, 2, "kept", actor="ann")
+    for change in ("UPDATE published.version_labels SET label = 'mine'", "DELETE FROM published.version_labels"):
+        with pytest.raises(psycopg2.DatabaseError, match=r"version_labels is append-only"):
+            asked(published, change)
+    assert labels(published) == {2: "kept"}

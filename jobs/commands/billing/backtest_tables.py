@@ -12,7 +12,7 @@ _HEADER = ("payee", "views now", "views proposed", "earned now", "earned propose
 
 def backtest_text(found: Backtest, headline: str) -> str:
     """Return the sums and the payees that would gain or lose most."""
-    total = Change(f"sum of {found.payee_count}", found.now, found.proposed)
+    total = Change(f"sum of {found.payee_count} payees", found.now, found.proposed)
     rows = [_row(change, found.currency) for change in (*found.largest, total)]
     more = found.changed_count - len(found.largest)
     return "\n".join(

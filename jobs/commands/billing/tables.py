@@ -34,7 +34,7 @@ def billed_period_text(billed: BilledPeriod) -> str:
     if rest := summary.payee_count - len(rows):
         rows.append((f"… {rest} more", "", "", "", ""))
     sums = (f"{summary.line_count:,}", f"{summary.billable_views:,}", amount_text(summary.earned_micros, run.currency))
-    rows.append((f"sum of {summary.payee_count}", "", *sums))
+    rows.append((f"sum of {summary.payee_count} payees", "", *sums))
     lines = [
         _headline(billed),
         "",
@@ -63,7 +63,7 @@ def restated_period_text(billed: BilledPeriod) -> str:
         changes = [summary.causes[payee_id].get(each, 0) for each in causes]
         rows.append((payee_id, *map(_plain, (before, now, *changes, now - before))))
     by_cause = (_plain(summary.delta_by_cause[each]) for each in causes)
-    rows.append((f"sum of {summary.new_count}", "", "", *by_cause, _plain(summary.delta_micros)))
+    rows.append((f"sum of {summary.new_count} payees", "", "", *by_cause, _plain(summary.delta_micros)))
     header = ("payee", "before", "now", *(f"by {each}" for each in causes), f"difference, {run.currency}")
     done = "a preview, nothing stored" if billed.dry_run else f"{summary.new_count} statements wait for approval"
     return "\n".join(

@@ -30,6 +30,7 @@ from ingestion.contract.event import Reason, ViewEvent
 from ingestion.contract.offsets import LogPlace
 from ingestion.contract.periods import Period
 from ingestion.contract.traffic_groups import TrafficDecision, TrafficGroup
+from ingestion.contract.traffic_reasons import DayReason
 from ingestion.contract.version import PublishedVersion
 from tests.batch_fakes import TOPIC, Message
 from tests.laws.test_batch_laws import assert_equals_settle
@@ -52,7 +53,8 @@ from tests.spark_fixtures import MemoryRun, whole_gate
 
 INVALID_FROM, REVIEW_FROM = 6, 3
 """Some of the views of a viewer with as many on a day and the day before are invalid, or under review."""
-SENTENCES = {"too_many": "More views than anybody watches", "many": "Many views"}
+TOO_MANY, MANY = DayReason.MORE_HOURS_THAN_A_DAY.code, DayReason.PLAYS_AT_ONCE.code
+SENTENCES = {TOO_MANY: "More views than anybody watches", MANY: "Many views"}
 RULED_FROM = START.date() - timedelta(days=6)
 
 
@@ -73,7 +75,7 @@ def outcomes_by_spark(rows: DataFrame, policy_version: int) -> DataFrame:
             "offset",
             "event_day",
             F.when(is_invalid, "invalid").otherwise("review").alias("outcome"),
-            F.when(is_invalid, "too_many").otherwise("many").alias("reason"),
+            F.when(is_invalid, TOO_MANY).otherwise(MANY).alias("reason"),
             points.cast("int").alias("points"),
         )
     )
@@ -152,7 +154,7 @@ def outcomes_of_day(
             if len(views) < REVIEW_FROM or day_of(event.timestamp) != day or place[1] % 3 == 2:
                 continue
             is_invalid = len(views) >= INVALID_FROM and place[1] % 3 == 0
-            says = ("invalid", "too_many") if is_invalid else ("review", "many")
+            says = ("invalid", TOO_MANY) if is_invalid else ("review", MANY)
             payee = payee_of(shares, event.video_id, day)
             found[place] = (day, payee, *says, 10 * len(views) + len(payees) + known)
     return found
@@ -246,8 +248,8 @@ def test_after_any_runs_the_traffic_is_that_of_one_count_and_a_rebuild_finds_the
         assert_traffic_is_that_of_one_count(run, spark, f"{seed}, version {result.version}")
         rows = run.warehouse.tables.at(EVENTS, run.versions.published[-1].snapshots[EVENTS])
         seen.update({row.billability: row["count"] for row in rows.groupBy("billability").count().collect()})
-        seen["invalid"] += rows.where("reasons[0].code = 'too_many'").count()
-        seen["confirmed"] += rows.where("reasons[0].code = 'many'").count()
+        seen["invalid"] += rows.where(f"reasons[0].code = '{TOO_MANY}'").count()
+        seen["confirmed"] += rows.where(f"reasons[0].code = '{MANY}'").count()
     assert min(seen[name] for name in ("invalid", "confirmed", "under_review", "traffic_pending", "over_cap")) > 5, seen
     assert len(run.versions.traffic_decided_until(5)) == decided > 2
     assert rebuild_once(run.ports()).state == "equal"
@@ -319,7 +321,7 @@ def judged_fans(run: MemoryRun) -> tuple[TrafficGroup, date]:
         run.log.append(number % 2, START, view(number, "fan" if number < 8 else f"viewer {number}", noon))
     assert run_once(run.ports(), TOPIC).version == 1
     (group,) = groups_under_review(run)
-    assert (group.day, group.reason, group.payee_id, group.event_count) == (noon.date(), "many", "", 2)
+    assert (group.day, group.reason, group.payee_id, group.event_count) == (noon.date(), MANY, "", 2)
     return group, noon.date()
 
 
@@ -382,7 +384,7 @@ def test_a_rebuild_names_events_that_nobody_released(spark: SparkSession, tmp_pa
     spark.sql(f"UPDATE {NAMESPACE}.{TRAFFIC_OUTCOMES} SET outcome = 'released' WHERE outcome = 'review'")
     snapshots = {**version.snapshots, TRAFFIC_OUTCOMES: tables.main(TRAFFIC_OUTCOMES) or 0}
     run.versions.published = [replace(version, snapshots=snapshots)]
-    expected = f"decided traffic of {group.day} many nobody: released by decisions no rows, in the table 2 rows"
+    expected = f"decided traffic of {group.day} {MANY} nobody: released by decisions no rows, in the table 2 rows"
     with pytest.raises(DifferenceError, match=expected):
         rebuild_once(run.ports())
 
@@ -418,7 +420,7 @@ def test_a_reason_that_floods_a_day_is_reviewed_then_and_whenever_the_day_is_jud
     for number in range(16):
         run.log.append(0, START, view(number, f"fan {number % 2}", last))
     result = run_once(run.ports(), TOPIC)
-    assert result.reasons_to_review == (f"{last.date()} many", f"{last.date()} too_many")
+    assert result.reasons_to_review == tuple(sorted(f"{last.date()} {each}" for each in (MANY, TOO_MANY)))
     assert outcomes_of(run)["invalid_traffic", None] == usual
     rows = stored_rows(run, run.versions.published[-1]).values()
     assert {row[2] for row in rows if row[0] == last.date()} == {"review"}

@@ -79,15 +79,12 @@ def invalid_of(
     return {name: sum(answer["classes"].values()) for name, answer in answers.items()}
 
 
-def under_review_of(api_url: str, payees: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, int]:
-    """Return the views under review of each payee, by its statements; `payees` is name → id."""
-    found: dict[str, int] = {}
-    with _finance(api_url, environment) as client:
-        for name, payee in payees.items():
-            rows = client.get(f"/v1/channels/{payee}/statements").raise_for_status().json()["rows"]
-            links = [link for row in rows for link in row["chain"] if link["name"] == "under_review"]
-            found[name] = -sum(link["events"] for link in links)
-    return found
+def under_review_of(groups: Sequence[Mapping[str, Any]], payees: Mapping[str, str]) -> dict[str, int]:
+    """Return the views under review of each payee, of the groups of `traffic review`; `payees` is name → id."""
+    return {
+        name: sum(each["waiting_count"] for each in groups if each["payee_id"] == payee)
+        for name, payee in payees.items()
+    }
 
 
 def _finance(api_url: str, environment: Mapping[str, str]) -> httpx.Client:

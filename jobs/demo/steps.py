@@ -147,6 +147,7 @@ class Demo:
         self.sample_call = f"{self.api_url}/v1/videos/{most_viewed}/views"
         self.sample_answer = httpx.get(self.sample_call, timeout=10).text
         payees = {each.channel: payee_id(each.channel) for each in traffic.truth.families}
+        reviewed = run_command(["traffic", "review"], self.environment, self._logs)
         observed = Observed(
             over_http=self.over_http,
             to_kafka=self.to_kafka,
@@ -154,7 +155,7 @@ class Demo:
             verdicts=settled["verdicts"],
             served=served_counts(self.api_url, sorted(traffic.channel_of), self.environment),
             invalid=invalid_of(self.api_url, payees, period, self.environment),
-            under_review=under_review_of(self.api_url, payees, self.environment),
+            under_review=under_review_of(reviewed["groups"], payees),
             billed_views=ledger["billed_views"],
             paid_micros=ledger["paid_micros"],
             carried_nanomicros=ledger["carried_nanomicros"],

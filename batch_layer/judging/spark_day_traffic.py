@@ -143,8 +143,8 @@ class DayJudging:
         of_cap = CapRules(rules.policies, traffic)
         cap = capped(self.stored.events, self.stored.viewers, self.stored.days, fresh, changed, of_cap)
         added, removed = replacements(changed, cap, traffic)
-        none = self.stored.events.where(F.lit(False))
-        return reduce(DataFrame.unionByName, added, none), union(removed, self.stored)
+        no_rows = self.stored.events.where(F.lit(False))
+        return reduce(DataFrame.unionByName, added, no_rows), union(removed, self.stored)
 
     def _changed(self, changes: OutcomeChanges, ends: Mapping[date, OffsetVector], rules: "EventRules") -> Kept:
         """Return the stored rows of the days that have another verdict, reason or billability by their traffic."""

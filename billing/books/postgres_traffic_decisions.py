@@ -6,17 +6,17 @@ from typing import Any
 
 from billing.errors import StateError
 from billing.postgres_session import Connect, one_transaction
-from ingestion.contract.traffic_groups import TrafficDecision, TrafficGroup
+from ingestion.contract.traffic_groups import TrafficDecision
 
 _SELECT = """
     SELECT d.event_day::text, d.rule, d.payee_id, d.event_count, d.set_hash, d.outcome, d.actor, d.reason, d.decided_at,
         (SELECT min(v.version) FROM published.versions v CROSS JOIN jsonb_array_elements(v.traffic_decisions) AS applied
          WHERE applied ->> 0 = d.event_day::text AND applied ->> 1 = d.rule AND applied ->> 2 = d.payee_id
-           AND applied ->> 4 = d.set_hash)
+           AND applied ->> 3 = d.event_count::text AND applied ->> 4 = d.set_hash)
     FROM billing.traffic_decisions d ORDER BY d.decision_id"""
 _STORE = """
     INSERT INTO billing.traffic_decisions (event_day, rule, payee_id, event_count, set_hash, outcome, actor, reason)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (event_day, rule, payee_id, set_hash) DO NOTHING"""
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (event_day, rule, payee_id, event_count, set_hash) DO NOTHING"""
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,6 @@ class PostgresTrafficDecisions:
         with one_transaction(self._connect) as cursor:
             cursor.execute(_SELECT)
             return [StoredDecision.of_row(row) for row in cursor]
-
-    def on(self, group: TrafficGroup) -> StoredDecision | None:
-        """Return the decision about a group, if there is one."""
-        return next((each for each in self.all() if each.decision.group == group), None)
 
     def store(self, decision: TrafficDecision, *, actor: str, reason: str) -> None:
         """Store a decision.

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Runs commands of viewledger one after the other at a time of each day (UTC): every_night.sh 01:10 maintain "audit ids".
-# A command that is refused because another is at work, or that finds a server away, is tried three times. What failed
-# is in the log, and alerts notice what did not happen; the next night comes in any case.
+# A command that finds a server away (4), or another one at work (5; of billing that is work for a person), is tried three
+# times. What failed is in the log, and alerts notice what did not happen; the next night comes in any case.
 set -u
 at=$1
 shift
@@ -27,7 +27,11 @@ while :; do
             run python -P -m jobs.cli $command
             code=$?
             echo "$command ended with $code (try $try)"
-            [ "$code" = 4 ] || [ "$code" = 5 ] || break
+            case "$code $command" in
+            "5 billing"*) break ;;
+            "4 "* | "5 "*) ;;
+            *) break ;;
+            esac
             [ "$try" = 3 ] || run sleep "$pause"
         done
     done

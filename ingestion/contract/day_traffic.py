@@ -21,7 +21,7 @@ class TrafficOutcome(StrEnum):
     REVIEW = "review"
     """A person must look: it is counted, and `under_review` where it would be billable."""
     RELEASED = "released"
-    """A person looked, or nobody did in time: it is what it would be without the day rules, whatever they say later."""
+    """A person looked: it is what it would be without the day rules, whatever they say later."""
     CONFIRMED = "confirmed"
     """A person looked, and it is `invalid`, whatever the day rules say later."""
 

@@ -25,7 +25,7 @@ class TrafficGroup:
     @property
     def name(self) -> str:
         """Return what a person names it by: it changes with its events."""
-        return f"{self.day}/{self.reason}/{self.payee_id}/{self.set_hash[:HASH_CHARACTERS]}"
+        return f"{self.day}/{self.reason}/{self.payee_id}/{self.event_count}-{self.set_hash[:HASH_CHARACTERS]}"
 
 
 @dataclass(frozen=True, order=True)

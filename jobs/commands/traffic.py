@@ -41,17 +41,19 @@ def decide(
     if before := next((each for each in store.all() if each.decision.group.name == group), None):
         _answer_repeat(before, outcome, actor, reason)
         decision, is_new = before.decision, False
+        applied_by = before.version
     else:
         with open_settled_views(environ) as views:
             decision = TrafficDecision(_group_named(group, views.reviewed_groups()), outcome)
         store.store(decision, actor=actor, reason=reason)
-        is_new = True
+        is_new, applied_by = True, None
     count = decision.group.event_count
     text = (
         f"{'' if is_new else 'as before: '}{count:,} event{'' if count == 1 else 's'} of group {group} {outcome.value}"
     )
     document = {"group": group, "outcome": outcome.value, "event_count": count, "new": is_new}
-    show(document, lambda: f"{text}; the next batch run applies it", as_json=as_json)
+    what_next = f"version {applied_by} applied it" if applied_by else "the next batch run applies it to these events"
+    show(document, lambda: f"{text}; {what_next}", as_json=as_json)
     return ExitCode.OK
 
 

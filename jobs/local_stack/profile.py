@@ -17,6 +17,7 @@ LOGINS = {
     "sql": "viewledger_sql",
     "api": "api_process",
     "approver": "approver",
+    "reviewer": "reviewer",
 }
 """Owner of the work → its PostgreSQL login: processes, and the people whose roles one developer takes in turn."""
 

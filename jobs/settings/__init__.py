@@ -18,7 +18,7 @@ from jobs.settings.kinds import IN_A_FILE
 from jobs.settings.own_environment import own_environment
 from jobs.settings.stack_in_use import folder_in_use, is_running, read_environment
 
-Login = Literal["API", "APPROVER", "BILLING", "KEYS", "PIPELINE", "SPEED", "SQL"]
+Login = Literal["API", "APPROVER", "BILLING", "KEYS", "PIPELINE", "REVIEWER", "SPEED", "SQL"]
 """The owner of a PostgreSQL login: a process or a person."""
 
 

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from batch_layer.errors import AtWorkError, RefusedError
+from batch_layer.judging.postgres_group_decisions import PostgresGroupDecisions
 from batch_layer.judging.postgres_late_decisions import PostgresLateDecisions
 from batch_layer.judging.postgres_policies import counting_policies
-from batch_layer.judging.postgres_traffic_decisions import PostgresGroupDecisions
 from batch_layer.reconciling.postgres_reconciliations import PostgresReconciliations
 from batch_layer.run.ports import Warehouse
 from batch_layer.run.prometheus_batch_metrics import PrometheusBatchMetrics

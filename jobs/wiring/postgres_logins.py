@@ -19,6 +19,7 @@ from jobs.settings.declared.servers import (
     KEYS_POSTGRES_URL,
     PIPELINE_POSTGRES_URL,
     POSTGRES_URL,
+    REVIEWER_POSTGRES_URL,
     SPEED_POSTGRES_URL,
     SQL_POSTGRES_URL,
 )
@@ -35,7 +36,8 @@ ROLES: Mapping[Url, tuple[str, ...]] = {
     ),
     PIPELINE_POSTGRES_URL: ("viewledger_pipeline",),
     BILLING_POSTGRES_URL: ("viewledger_billing", "viewledger_auditor"),
-    APPROVER_POSTGRES_URL: ("viewledger_approver", "viewledger_reviewer"),
+    APPROVER_POSTGRES_URL: ("viewledger_approver",),
+    REVIEWER_POSTGRES_URL: ("viewledger_reviewer",),
     KEYS_POSTGRES_URL: ("viewledger_keys",),
 }
 """Setting with the URL of a process's or person's login → the roles that the login gets."""

@@ -12,7 +12,7 @@ import pytest
 
 import jobs.commands.traffic
 from attacks.role_matrix import role_logins
-from batch_layer.judging.postgres_traffic_decisions import PostgresGroupDecisions
+from batch_layer.judging.postgres_group_decisions import PostgresGroupDecisions
 from billing.books.postgres_traffic_decisions import PostgresTrafficDecisions
 from billing.errors import DatabaseRefusedError, RoleRefusedError, StateError
 from billing.postgres_session import connector
@@ -27,7 +27,7 @@ from tests.postgres_people import login_of, person
 
 GROUP = TrafficGroup(date(2026, 11, 18), "many", "ann", 2, "1f" * 16)
 RELEASED = TrafficDecision(GROUP, TrafficOutcome.RELEASED)
-NAME = "2026-11-18/many/ann/1f1f1f1f1f1f"
+NAME = "2026-11-18/many/ann/2-1f1f1f1f1f1f"
 
 
 @dataclass
@@ -60,7 +60,7 @@ class Office:
     def decide(
         self, what: str, group: str = NAME, reason: str = "seen the fans", actor: str = "max"
     ) -> tuple[int, str]:
-        code, out, err = self.run("decide", "--group", group, what, "--reason", reason, "--actor", "max")
+        code, out, err = self.run("decide", "--group", group, what, "--reason", reason, "--actor", actor)
         return code, out + err
 
 
@@ -74,7 +74,7 @@ def office(postgres_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
             yield office
 
         monkeypatch.setenv("VIEWLEDGER_POSTGRES_URL", url)
-        monkeypatch.setenv("VIEWLEDGER_APPROVER_POSTGRES_URL", reviewer)
+        monkeypatch.setenv("VIEWLEDGER_REVIEWER_POSTGRES_URL", reviewer)
         monkeypatch.setattr(jobs.commands.traffic, "open_settled_views", open_fake)
         yield office
 
@@ -84,7 +84,7 @@ def test_a_group_is_listed_decided_on_once_and_reported(office: Office) -> None:
     assert (listed["group"], listed["event_count"], listed["event_ids"]) == (NAME, 2, ["e-1", "e-2"])
     assert office.decide("--release") == (
         ExitCode.OK,
-        f"2 events of group {NAME} released; the next batch run applies it\n",
+        f"2 events of group {NAME} released; the next batch run applies it to these events\n",
     )
     assert office.decide("--release")[1].startswith("as before: 2 events")
     code, text = office.decide("--confirm", reason="looked again")
@@ -106,6 +106,21 @@ def test_the_report_names_the_version_that_applied_a_decision(office: Office) ->
         "FROM published.versions WHERE version = 9",
     )
     assert [each.version for each in office.decisions.all()] == [10]
+    assert office.decide("--release", reason="seen")[1].endswith("released; version 10 applied it\n")
+
+
+def test_a_decision_with_another_number_of_events_is_about_another_group(office: Office) -> None:
+    miscounted = TrafficDecision(replace(GROUP, event_count=7), TrafficOutcome.CONFIRMED)
+    office.decisions.store(miscounted, actor="max", reason="written by hand")
+    assert office.decide("--release")[0] == ExitCode.OK
+    assert PostgresGroupDecisions(office.url).all() == {RELEASED, miscounted}
+
+
+def test_the_command_refuses_whom_the_payee_is(office: Office) -> None:
+    code, text = office.decide("--release", actor="Ann")
+    assert code == ExitCode.REFUSED
+    assert "the traffic of payee ann is not for Ann to decide on; someone else must decide" in text
+    assert office.decisions.all() == []
 
 
 def test_a_group_that_changed_meanwhile_is_refused_in_one_sentence_and_nothing_is_stored(office: Office) -> None:

@@ -12,7 +12,7 @@ RELEASED = TrafficDecision(GROUP, TrafficOutcome.RELEASED)
 
 
 def test_a_group_is_named_by_what_it_is_about_and_by_its_events() -> None:
-    assert GROUP.name == "2026-11-18/many/ann/x/1f1f1f1f1f1f"
+    assert GROUP.name == "2026-11-18/many/ann/x/2-1f1f1f1f1f1f"
 
 
 def test_a_decision_survives_its_stored_form() -> None:

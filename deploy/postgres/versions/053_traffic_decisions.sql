@@ -1,6 +1,6 @@
 -- Decisions about groups of events whose traffic is under review: the events of one payee and day that a rule marked, exactly
 -- those, by a hash of their places. A decision makes views billable or removes them, so a role of its own takes it, nobody takes
--- it about a payee of their own, and each is in the journal.
+-- it about a payee of their own, and each is in the journal. The payee of a group owns the largest share of its videos.
 
 DO $$
 BEGIN
@@ -24,7 +24,7 @@ CREATE TABLE billing.traffic_decisions (
     reason      text NOT NULL CHECK (btrim(reason) <> '' AND length(reason) <= 500),
     decided_at  timestamptz NOT NULL DEFAULT clock_timestamp()
         CONSTRAINT traffic_decisions_decided_at_readable CHECK (decided_at BETWEEN '0001-01-02 00:00+00' AND '9999-12-30 00:00+00'),
-    UNIQUE (event_day, rule, payee_id, set_hash)
+    UNIQUE (event_day, rule, payee_id, event_count, set_hash)
 );
 COMMENT ON TABLE billing.traffic_decisions IS
     'Append-only: what was decided about a group of events under review. A version names the decisions that it is the first to apply.';

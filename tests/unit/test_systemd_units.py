@@ -59,7 +59,9 @@ def test_what_holds_for_all_takes_every_right_away() -> None:
 def test_a_night_has_its_service_and_a_time_in_utc(path: Path) -> None:
     service = path.with_suffix(".service")
     assert "RuntimeMaxSec=6h" in service.read_text()
-    assert "RestartForceExitStatus=4 5" in service.read_text(), "refused, or a server was away"
+    # a server was away, or another command was at work; what billing refuses is work for a person
+    again = "4" if service.stem == "viewledger-billing" else "4 5"
+    assert values(service, "RestartForceExitStatus") == [again]
     (when,) = values(path, "OnCalendar")
     assert re.fullmatch(r"\*-\*-\* 0[1-4]:10:00 UTC", when)
 

@@ -1,7 +1,8 @@
 """What the bank booked on the account that pays, held against the payments of the books. Pure.
 
 Every movement becomes rows of the books: it settles or returns a payment, is a fee, or waits in suspense with a reason.
-The rows depend on the movements alone, not on the order or the number of the files that report them.
+The rows depend on the movements alone, not on the order or the number of the files that report them; except that a
+credit takes back a second debit only if that debit is known, so files are imported in the order of the bank.
 """
 
 import hashlib
@@ -191,7 +192,9 @@ class _Judge:
             return row
         item, currency, state = found
         charges = _charges_within(part, item) if currency == entry.currency else None
-        wrong = self._wrong(entry, part, state, fits=charges is not None)
+        if self._takes_back(entry, part, part.amount_micros):
+            return replace(row, reason="; ".join(filter(None, ("a debit in suspense comes back", part.reason)))[:500])
+        wrong = self._wrong(entry, part, state, charges=charges)
         if wrong is None:
             purpose = SETTLES if part.amount_micros < 0 else RETURNS
             return replace(row, purpose=purpose, charges_micros=charges or 0)
@@ -200,13 +203,15 @@ class _Judge:
         self.judged.differences.append(f"{entry.place}: {name} {wrong}, and the bank booked {booked}: in suspense")
         return replace(row, reason=f"the payment {wrong}"[:500])
 
-    def _wrong(self, entry: AccountEntry, part: EntryPart, state: str, *, fits: bool) -> str | None:
-        """Return why a movement does not settle or return the payment that it names; None if it does."""
-        is_debit, state = part.amount_micros < 0, state
+    def _wrong(self, entry: AccountEntry, part: EntryPart, state: str, *, charges: int | None) -> str | None:
+        """Return why a movement does not settle or return the payment that it names; None if it does.
+
+        `charges` is what the bank kept of it; None if it is not of the payment's amount.
+        """
         rows = [each for each in self._rows if each.item_id == part.item_id and each.purpose not in (FEE, NAMED)]
         purposes = {each.purpose for each in rows}
-        if is_debit:
-            if not fits:
+        if part.amount_micros < 0:
+            if charges is None:
                 return "is of another amount or currency"
             if SETTLES in purposes:
                 return "was debited before"
@@ -218,11 +223,23 @@ class _Judge:
                 "the one that does, then this one again"
             )
             return "was not debited yet"
-        if not fits:
+        if charges is None:
             return "is of another amount or currency"
+        if self._takes_back(entry, part, part.amount_micros + charges):
+            return "was debited twice and comes back less charges"
         if RETURNS in purposes:
             return "was returned before"
         return None if was_debited else f"is {state}"
+
+    def _takes_back(self, entry: AccountEntry, part: EntryPart, gross_micros: int) -> bool:
+        """Return whether a credit takes back a debit of this amount in suspense: then the payment stays as it is."""
+        waiting = [
+            each.amount_micros
+            for each in self._rows
+            if (each.item_id, each.currency, each.purpose) == (part.item_id, entry.currency, UNKNOWN)
+        ]
+        is_open = waiting.count(-gross_micros) > waiting.count(gross_micros)
+        return is_open and 0 < part.amount_micros <= -sum(waiting)
 
 
 def _is_bare(parts: Sequence[EntryPart]) -> bool:

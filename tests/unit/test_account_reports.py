@@ -178,10 +178,39 @@ def test_a_movement_that_does_not_fit_its_payment_waits_in_suspense_and_is_named
 
 def test_a_payment_that_is_debited_or_returned_twice_is_settled_or_returned_once(tmp_path: Path) -> None:
     debits = [entry("-5.00", detail(ANN.item_id), reference=each) for each in ("R1", "R2")]
+    twice = judged(tmp_path, *debits)
+    assert [each.purpose for each in twice.new] == ["settles", "unknown"]
+    assert "was debited before" in twice.differences[0]
     returns = [entry("5.00", detail(ANN.item_id), reference=each) for each in ("R3", "R4")]
-    found = judged(tmp_path, *debits, *returns)
-    assert [each.purpose for each in found.new] == ["settles", "unknown", "returns", "unknown"]
-    assert ["was debited before" in found.differences[0], "was returned before" in found.differences[1]] == [True, True]
+    twice = judged(tmp_path, debits[0], *returns)
+    assert [each.purpose for each in twice.new] == ["settles", "returns", "unknown"]
+    assert "was returned before" in twice.differences[0]
+
+
+@pytest.mark.parametrize("is_one_file", [True, False])
+def test_a_second_debit_that_the_bank_takes_back_leaves_the_payment_settled(tmp_path: Path, is_one_file: bool) -> None:
+    debits = [entry("-5.00", detail(ANN.item_id), reference=each) for each in ("R1", "R2")]
+    back, returned = (entry("5.00", detail(ANN.item_id, reason="DUPL"), reference=each) for each in ("R3", "R4"))
+    before = judged(tmp_path, *debits).new
+    found = judged(tmp_path, *debits, back) if is_one_file else judged(tmp_path, back, booked=before, ann="settled")
+    row = found.new[-1]
+    assert (row.purpose, row.item_id, row.amount_micros) == ("unknown", ANN.item_id, 5_000_000)
+    assert row.reason == "a debit in suspense comes back; DUPL"
+    assert (found.problems, len(found.differences)) == ([], 1 if is_one_file else 0)
+    later = judged(tmp_path, returned, booked=[*before, row], ann="settled")
+    assert rows(later) == [("returns", "ann", 5_000_000, 0)]
+
+
+def test_a_second_debit_that_comes_back_less_charges_is_no_return_and_is_named(tmp_path: Path) -> None:
+    debits = [entry("-5.00", detail(ANN.item_id), reference=each) for each in ("R1", "R2")]
+    before = judged(tmp_path, *debits).new
+    back = entry("4.60", detail(ANN.item_id, "4.60", charges="0.40"), reference="R3")
+    found = judged(tmp_path, back, booked=before, ann="settled")
+    assert rows(found) == [("unknown", "ann", 4_600_000, 0)]
+    assert "was debited twice and comes back less charges" in found.differences[0]
+    returned = entry("5.00", detail(ANN.item_id), reference="R4")
+    later = judged(tmp_path, returned, booked=[*before, *found.new], ann="settled")
+    assert rows(later) == [("returns", "ann", 5_000_000, 0)]
 
 
 def test_a_return_before_its_debit_is_not_kept_and_says_what_to_import(tmp_path: Path) -> None:

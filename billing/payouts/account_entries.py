@@ -6,6 +6,7 @@ credit takes back a second debit only if that debit is known, so files are impor
 """
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time
@@ -103,10 +104,10 @@ def mask(iban: str) -> str:
 
 def judge(iban: str, entries: Iterable[AccountEntry], known: Known, booked: Iterable[BankEntry]) -> JudgedReport:
     """Return what is new in a report; `booked` has at least the rows of its references and of its payments."""
-    judge = _Judge(iban, known, list(booked))
+    of_report = _Judge(iban, known, list(booked))
     for entry in sorted(entries, key=lambda each: each.amount_micros > 0):  # a return follows what it returns
-        judge.take(entry)
-    return judge.judged
+        of_report.take(entry)
+    return of_report.judged
 
 
 class _Judge:
@@ -115,6 +116,9 @@ class _Judge:
         self._iban = iban
         self._known = known
         self._rows = booked
+        self._of_item: dict[str | None, list[BankEntry]] = defaultdict(list)
+        for row in booked:
+            self._of_item[row.item_id].append(row)
 
     def take(self, entry: AccountEntry) -> None:
         """Add the rows of a movement, unless it is known."""
@@ -149,6 +153,7 @@ class _Judge:
 
     def _add(self, row: BankEntry) -> None:
         self._rows.append(row)
+        self._of_item[row.item_id].append(row)
         self.judged.new.append(row)
 
     def _is_named(self, row: BankEntry) -> bool:
@@ -165,20 +170,29 @@ class _Judge:
 
     def _of_batch(self, entry: AccountEntry) -> tuple[EntryPart, ...]:
         """Return the payments of a movement that names a whole batch and none of its payments, if the sums agree."""
+        of_batch = (entry.batch_id, entry.currency)
         if not _is_bare(entry.parts) or not entry.batch_id or entry.is_fee:
             return ()
         sign = 1 if entry.amount_micros > 0 else -1
-        left_out = (REJECTED, VOIDED) if sign < 0 else ("instructed", REJECTED, VOIDED)
-        items = [
-            item
-            for item, currency, state in self._known.values()
-            if item.batch_id == entry.batch_id and currency == entry.currency and state not in left_out
-        ]
-        parts = [
-            EntryPart(each.item_id, sign * each.amount_micros, 0, entry.parts[0].reason)
-            for each in sorted(items, key=lambda each: each.item_id)
-        ]
-        return tuple(parts) if sum(each.amount_micros for each in parts) == entry.amount_micros else ()
+        items = sorted(
+            (item for item, currency, _ in self._known.values() if (item.batch_id, currency) == of_batch),
+            key=lambda each: each.item_id,
+        )
+        sent = [each for each in items if self._state(each.item_id) not in (REJECTED, VOIDED)]
+        debited = [each for each in sent if self._state(each.item_id) != "instructed"]
+        for some in (sent,) if sign < 0 else (debited, sent):
+            if some and sum(each.amount_micros for each in some) == abs(entry.amount_micros):
+                reason = entry.parts[0].reason
+                return tuple(EntryPart(each.item_id, sign * each.amount_micros, 0, reason) for each in some)
+        return ()
+
+    def _state(self, item_id: str) -> str:
+        """Return the state of a payment after the movements that were judged so far."""
+        (_, _, state) = self._known[item_id]
+        purposes = {each.purpose for each in self._of_item[item_id]}
+        if state == "instructed" and SETTLES in purposes:
+            state = SETTLED
+        return RETURNED if state == SETTLED and RETURNS in purposes else state
 
     def _judged(self, entry: AccountEntry, part: EntryPart, entry_id: str) -> BankEntry:
         found = self._known.get(part.item_id)
@@ -190,11 +204,11 @@ class _Judge:
         row = replace(row, item_id=part.item_id)
         if entry.is_fee:
             return row
-        item, currency, state = found
+        item, currency, _ = found
         charges = _charges_within(part, item) if currency == entry.currency else None
         if self._takes_back(entry, part, part.amount_micros):
             return replace(row, reason="; ".join(filter(None, ("a debit in suspense comes back", part.reason)))[:500])
-        wrong = self._wrong(entry, part, state, charges=charges)
+        wrong = self._wrong(entry, part, charges)
         if wrong is None:
             purpose = SETTLES if part.amount_micros < 0 else RETURNS
             return replace(row, purpose=purpose, charges_micros=charges or 0)
@@ -203,12 +217,13 @@ class _Judge:
         self.judged.differences.append(f"{entry.place}: {name} {wrong}, and the bank booked {booked}: in suspense")
         return replace(row, reason=f"the payment {wrong}"[:500])
 
-    def _wrong(self, entry: AccountEntry, part: EntryPart, state: str, *, charges: int | None) -> str | None:
+    def _wrong(self, entry: AccountEntry, part: EntryPart, charges: int | None) -> str | None:
         """Return why a movement does not settle or return the payment that it names; None if it does.
 
         `charges` is what the bank kept of it; None if it is not of the payment's amount.
         """
-        rows = [each for each in self._rows if each.item_id == part.item_id and each.purpose not in (FEE, NAMED)]
+        state = self._state(part.item_id)
+        rows = [each for each in self._of_item[part.item_id] if each.purpose != FEE]
         purposes = {each.purpose for each in rows}
         if part.amount_micros < 0:
             if charges is None:
@@ -216,8 +231,7 @@ class _Judge:
             if SETTLES in purposes:
                 return "was debited before"
             return None if state in ("instructed", SETTLED, RETURNED) else f"is {state}"
-        was_debited = state in (SETTLED, RETURNED) or SETTLES in purposes
-        if not was_debited and state == "instructed" and not any(each.amount_micros < 0 for each in rows):
+        if state == "instructed" and not any(each.amount_micros < 0 for each in rows):
             self.judged.problems.append(
                 f"{entry.place}: payment {part.item_id} comes back, and no statement shows yet that it left; import "
                 "the one that does, then this one again"
@@ -229,14 +243,14 @@ class _Judge:
             return "was debited twice and comes back less charges"
         if RETURNS in purposes:
             return "was returned before"
-        return None if was_debited else f"is {state}"
+        return None if state in (SETTLED, RETURNED) else f"is {state}"
 
     def _takes_back(self, entry: AccountEntry, part: EntryPart, gross_micros: int) -> bool:
         """Return whether a credit takes back a debit of this amount in suspense: then the payment stays as it is."""
         waiting = [
             each.amount_micros
-            for each in self._rows
-            if (each.item_id, each.currency, each.purpose) == (part.item_id, entry.currency, UNKNOWN)
+            for each in self._of_item[part.item_id]
+            if (each.currency, each.purpose) == (entry.currency, UNKNOWN)
         ]
         is_open = waiting.count(-gross_micros) > waiting.count(gross_micros)
         return is_open and 0 < part.amount_micros <= -sum(waiting)

@@ -138,6 +138,28 @@ def test_a_movement_of_a_whole_batch_settles_each_payment_that_was_not_rejected(
     assert (again.new, again.repeated_count) == ([], 1)
 
 
+def test_a_movement_of_a_whole_batch_comes_back_in_the_file_that_debits_it_or_after_it(tmp_path: Path) -> None:
+    debit, back = entry("-12.25", batch_id=BATCH), entry("12.25", batch_id=BATCH, reference="R2")
+    debits = [("settles", "ann", -5_000_000, 0), ("settles", "bob", -7_250_000, 0)]
+    returns = [("returns", "ann", 5_000_000, 0), ("returns", "bob", 7_250_000, 0)]
+    for entries in ((debit, back), (back, debit)):
+        found = judged(tmp_path, *entries)
+        assert (sorted(rows(found)), found.problems) == (sorted(debits + returns), [])
+    booked = judged(tmp_path, debit).new
+    later = judged(tmp_path, back, booked=booked, ann="settled", bob="settled")
+    assert sorted(rows(later)) == returns
+    again = judged(tmp_path, back, booked=[*booked, *later.new], ann="returned", bob="returned")
+    assert (again.new, again.repeated_count) == ([], 1)
+    some = judged(tmp_path, entry("5.00", batch_id=BATCH), ann="settled")
+    assert rows(some) == [("returns", "ann", 5_000_000, 0)]
+
+
+def test_a_batch_that_comes_back_before_its_debit_is_not_kept_and_says_what_to_import(tmp_path: Path) -> None:
+    found = judged(tmp_path, entry("12.25", batch_id=BATCH))
+    assert all("comes back, and no statement shows yet that it left; import the one" in each for each in found.problems)
+    assert {each.partition("payment ")[2].split()[0] for each in found.problems} == {ANN.item_id, BOB.item_id}
+
+
 def test_a_total_in_suspense_leaves_it_when_its_payments_are_named(tmp_path: Path) -> None:
     total = judged(tmp_path, entry("-12.25"))
     assert rows(total) == [("unknown", None, -12_250_000, 0)]

@@ -7,11 +7,12 @@ from typing import Any
 
 from attacks.attempts import Attack
 from attacks.site import Site
-from billing.payouts.account_entries import AccountReport, bank_transaction, judge
+from billing.payouts.account_entries import AccountReport, bank_transaction
 from billing.payouts.answers import check_acknowledgements, of_each_payment
 from billing.payouts.execution_day import execution_day_problem
 from billing.payouts.file_answers import read_answer
 from billing.payouts.file_bank_accounts import read_bank_accounts
+from billing.payouts.judged_entries import judge
 from billing.payouts.payouts import PayoutItem
 from ingestion.contract.requests import FileRefusedError
 

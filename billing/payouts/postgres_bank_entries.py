@@ -12,11 +12,10 @@ from billing.payouts.account_entries import (
     STEP_OF,
     AccountReport,
     BankEntry,
-    JudgedReport,
     bank_transaction,
-    judge,
     mask,
 )
+from billing.payouts.judged_entries import JudgedReport, judge
 from billing.payouts.payouts import RETURNED, SETTLED
 from billing.payouts.postgres_payouts import answer_payment, known_payments
 from billing.postgres_session import Connect, alone, copy_rows, one_transaction

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from billing.payouts.account_entries import AccountReport, BankEntry, bank_transaction, judge
+from billing.payouts.account_entries import AccountReport, BankEntry, bank_transaction
 from billing.payouts.file_answers import read_answer
+from billing.payouts.judged_entries import judge
 from billing.payouts.payouts import PayoutItem, expected_balances, item_id_of
 from tests.account_reports import balances, detail, entry, euros, report, statement
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from billing.payouts.account_entries import AccountReport, BankEntry, EntryPart, JudgedReport, bank_transaction, judge
+from billing.payouts.account_entries import AccountReport, BankEntry, EntryPart, bank_transaction
 from billing.payouts.file_answers import read_answer
+from billing.payouts.judged_entries import JudgedReport, judge
 from billing.payouts.payouts import PayoutItem, item_id_of
 from ingestion.contract.requests import FileRefusedError
 from tests.account_reports import IBAN, balances, detail, entry, report, statement

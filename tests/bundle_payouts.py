@@ -71,7 +71,7 @@ class PaidOut:
         """Keep a movement of the bank, and post what no step of a payment posts."""
         entry_id = item_id_of(reference, purpose)
         row = BankEntry(
-            entry_id, "S1", reference, self.at.date(), "USD", amount_micros, charges, item_id, purpose, ""
+            entry_id, "NO…7947", "S1", reference, self.at.date(), "USD", amount_micros, charges, item_id, purpose, ""
         )  # fmt: skip
         kept = {name: value for name, value in vars(row).items() if value is not None}
         self.causes.append(("bank_entry", entry_id, kept | {"booked_on": row.booked_on.isoformat()}, {}))

@@ -67,6 +67,8 @@ class BankEntry:
     """A movement, or one payment of it, as the books keep it."""
 
     entry_id: str
+    account: str
+    """In the form that may be shown."""
     statement: str
     reference: str
     booked_on: date

@@ -10,7 +10,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from billing.money import amount_text
-from billing.payouts.account_entries import FEE, NAMED, RETURNS, SETTLES, UNKNOWN, AccountEntry, BankEntry, EntryPart
+from billing.payouts.account_entries import (
+    FEE,
+    NAMED,
+    RETURNS,
+    SETTLES,
+    UNKNOWN,
+    AccountEntry,
+    BankEntry,
+    EntryPart,
+    mask,
+)
 from billing.payouts.answers import Known
 from billing.payouts.payouts import REJECTED, RETURNED, SETTLED, VOIDED, PayoutItem
 
@@ -39,6 +49,7 @@ class _Judge:
     def __init__(self, iban: str, known: Known, booked: list[BankEntry]) -> None:
         self.judged = JudgedReport()
         self._iban = iban
+        self._account = mask(iban)
         self._known = known
         self._rows = booked
         self._of_item: dict[str | None, list[BankEntry]] = defaultdict(list)
@@ -52,7 +63,7 @@ class _Judge:
         before = [
             each
             for each in self._rows
-            if (each.reference, each.currency) == (entry.reference, entry.currency)
+            if (each.account, each.reference, each.currency) == (self._account, entry.reference, entry.currency)
             and (each.amount_micros > 0) == (entry.amount_micros > 0)
             and each.purpose != NAMED
         ]
@@ -72,7 +83,7 @@ class _Judge:
                     f"{amount_text(entry.amount_micros, entry.currency)} in {len(ids)}; ask the bank which is right"
                 )
                 return
-            self._add(_row(entry, _id_of("named", whole.entry_id), -whole.amount_micros, NAMED))
+            self._add(self._row(entry, _id_of("named", whole.entry_id), -whole.amount_micros, purpose=NAMED))
         for entry_id, part in zip(ids, entry.parts, strict=True):
             self._add(self._judged(entry, part, entry_id))
 
@@ -80,6 +91,12 @@ class _Judge:
         self._rows.append(row)
         self._of_item[row.item_id].append(row)
         self.judged.new.append(row)
+
+    def _row(
+        self, entry: AccountEntry, entry_id: str, amount_micros: int, *, purpose: str, reason: str = ""
+    ) -> BankEntry:
+        of_entry = (self._account, entry.statement, entry.reference, entry.booked_on, entry.currency)
+        return BankEntry(entry_id, *of_entry, amount_micros, 0, None, purpose, reason[:500])
 
     def _is_named(self, row: BankEntry) -> bool:
         return any(each.entry_id == _id_of("named", row.entry_id) for each in self._rows)
@@ -121,7 +138,8 @@ class _Judge:
 
     def _judged(self, entry: AccountEntry, part: EntryPart, entry_id: str) -> BankEntry:
         found = self._known.get(part.item_id)
-        row = _row(entry, entry_id, part.amount_micros, FEE if entry.is_fee else UNKNOWN, part.reason)
+        purpose = FEE if entry.is_fee else UNKNOWN
+        row = self._row(entry, entry_id, part.amount_micros, purpose=purpose, reason=part.reason)
         if found is None:
             batch = f"not the sum of batch {entry.batch_id[:40]!r}" if entry.batch_id else ""
             named = f"payment {part.item_id[:40]!r} is not of these books" if part.item_id else batch
@@ -195,8 +213,3 @@ def _charges_within(part: EntryPart, item: PayoutItem) -> int | None:
 
 def _id_of(*parts: str) -> str:
     return hashlib.sha256("\n".join(("bank entry", *parts)).encode()).hexdigest()[:32]
-
-
-def _row(entry: AccountEntry, entry_id: str, amount_micros: int, purpose: str, reason: str = "") -> BankEntry:
-    of_entry = (entry.statement, entry.reference, entry.booked_on, entry.currency)
-    return BankEntry(entry_id, *of_entry, amount_micros, 0, None, purpose, reason[:500])

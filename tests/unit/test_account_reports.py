@@ -253,6 +253,14 @@ def test_a_credit_that_names_no_payment_of_the_books_is_unknown_and_no_differenc
     assert found.differences == []
 
 
+def test_another_account_may_use_the_same_reference(tmp_path: Path) -> None:
+    movements = read(tmp_path, report(statement(entry("-12.25")))).entries
+    before = judge("DE89370400440532013000", movements, {}, ()).new
+    assert [each.account for each in before] == ["DE…3000"]
+    found = judged(tmp_path, entry("-12.25"), booked=before)
+    assert (found.repeated_count, [(each.account, each.purpose) for each in found.new]) == (0, [("NO…7947", "unknown")])
+
+
 def test_one_reference_for_two_different_movements_is_asked_about(tmp_path: Path) -> None:
     before = judged(tmp_path, entry("-5.00", detail(ANN.item_id))).new
     found = judged(tmp_path, entry("-7.25", detail(BOB.item_id)), booked=before)

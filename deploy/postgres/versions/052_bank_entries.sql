@@ -24,7 +24,7 @@ COMMENT ON COLUMN billing.bank_entries.purpose IS
     'because its payments are booked one by one.';
 CREATE UNIQUE INDEX bank_entries_settle_once ON billing.bank_entries (item_id) WHERE purpose = 'settles';
 CREATE UNIQUE INDEX bank_entries_return_once ON billing.bank_entries (item_id) WHERE purpose = 'returns';
-CREATE INDEX bank_entries_by_reference ON billing.bank_entries (reference);
+CREATE INDEX bank_entries_by_reference ON billing.bank_entries (account, reference);
 CREATE INDEX bank_entries_by_item ON billing.bank_entries (item_id);
 
 SELECT billing.make_append_only(ARRAY['bank_entries']);
@@ -77,7 +77,7 @@ BEGIN
                 THEN 'the payment has no such step' END
         INTO wrong FROM billing.payout_items i JOIN billing.payout_batches b USING (batch_id) WHERE i.item_id = NEW.item_id;
     ELSIF NEW.purpose = 'named' AND NOT EXISTS (
-            SELECT FROM billing.bank_entries e WHERE e.reference = NEW.reference AND e.purpose = 'unknown'
+            SELECT FROM billing.bank_entries e WHERE e.account = NEW.account AND e.reference = NEW.reference AND e.purpose = 'unknown'
             AND e.currency = NEW.currency AND e.amount_micros = -NEW.amount_micros) THEN
         wrong := 'no total of this reference and amount is in suspense';
     END IF;

@@ -100,26 +100,24 @@ def _sentence_of(each: BankEntry) -> str:
 def list_movements(environ: Mapping[str, str], *, unknown: bool, as_json: bool) -> ExitCode:
     """Print what the bank booked on the account that pays."""
     found = PostgresBankEntries(billing_connector(environ)).entries()
-    totals = {(each.entry.reference, -each.entry.amount_micros) for each in found if each.entry.purpose == NAMED}
+    totals = {(each.reference, -each.amount_micros) for each in found if each.purpose == NAMED}
     if unknown:
         found = [
-            each
-            for each in found
-            if each.entry.purpose == UNKNOWN and (each.entry.reference, each.entry.amount_micros) not in totals
+            each for each in found if each.purpose == UNKNOWN and (each.reference, each.amount_micros) not in totals
         ]
     rows = [
         (
-            each.entry.booked_on.isoformat(),
+            each.booked_on.isoformat(),
             each.account,
-            each.entry.reference,
-            each.entry.purpose,
-            each.entry.item_id or "-",
-            each.entry.reason or "-",
-            amount_text(each.entry.amount_micros, each.entry.currency),
+            each.reference,
+            each.purpose,
+            each.item_id or "-",
+            each.reason or "-",
+            amount_text(each.amount_micros, each.currency),
         )
         for each in found
     ]
-    document = {"movements": [_document_of(each.entry) | {"account": each.account} for each in found]}
+    document = {"movements": [_document_of(each) for each in found]}
     header = ("booked", "account", "reference", "purpose", "payment", "reason", "amount")
     show(document, lambda: aligned(header, rows, left=6) if rows else "there are no movements", as_json=as_json)
     return ExitCode.OK

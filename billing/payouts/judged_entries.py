@@ -67,6 +67,13 @@ class _Judge:
             and (each.amount_micros > 0) == (entry.amount_micros > 0)
             and each.purpose != NAMED
         ]
+        days = {each.booked_on for each in before} - {entry.booked_on}
+        if days:
+            self.judged.problems.append(
+                f"{entry.place}: the bank booked {entry.reference!r} before on {min(days)}, and now on "
+                f"{entry.booked_on}; ask the bank which day is right, or for one reference for each movement"
+            )
+            return
         total = sum(each.amount_micros for each in before if not self._is_named(each))
         names_nothing = entry.is_fee or not any(each.item_id in self._known for each in entry.parts)
         if {each.entry_id for each in before} >= set(ids) or (

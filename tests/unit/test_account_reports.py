@@ -253,6 +253,16 @@ def test_a_credit_that_names_no_payment_of_the_books_is_unknown_and_no_differenc
     assert found.differences == []
 
 
+@pytest.mark.parametrize("details", ["", detail(ANN.item_id)])
+def test_one_reference_on_two_days_is_asked_about_and_never_counted_as_a_repetition(
+    tmp_path: Path, details: str
+) -> None:
+    before = judged(tmp_path, entry("-5.00", details)).new
+    found = judged(tmp_path, entry("-5.00", details, day="2026-12-08"), booked=before, ann="settled")
+    assert (found.new, found.repeated_count) == ([], 0)
+    assert "the bank booked 'R1' before on 2026-12-01, and now on 2026-12-08; ask the bank which" in found.problems[0]
+
+
 def test_another_account_may_use_the_same_reference(tmp_path: Path) -> None:
     movements = read(tmp_path, report(statement(entry("-12.25")))).entries
     before = judge("DE89370400440532013000", movements, {}, ()).new

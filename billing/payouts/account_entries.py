@@ -79,6 +79,8 @@ class BankEntry:
     item_id: str | None
     purpose: str
     reason: str
+    named_id: str | None = None
+    """The total that this row takes out of suspense; None of any other row."""
 
 
 def mask(iban: str) -> str:

@@ -90,7 +90,8 @@ class _Judge:
                     f"{amount_text(entry.amount_micros, entry.currency)} in {len(ids)}; ask the bank which is right"
                 )
                 return
-            self._add(self._row(entry, _id_of("named", whole.entry_id), -whole.amount_micros, purpose=NAMED))
+            named = self._row(entry, _id_of("named", whole.entry_id), -whole.amount_micros, purpose=NAMED)
+            self._add(replace(named, named_id=whole.entry_id))
         for entry_id, part in zip(ids, entry.parts, strict=True):
             self._add(self._judged(entry, part, entry_id))
 
@@ -106,7 +107,7 @@ class _Judge:
         return BankEntry(entry_id, *of_entry, amount_micros, 0, None, purpose, reason[:500])
 
     def _is_named(self, row: BankEntry) -> bool:
-        return any(each.entry_id == _id_of("named", row.entry_id) for each in self._rows)
+        return any(each.named_id == row.entry_id for each in self._rows)
 
     def _ids(self, entry: AccountEntry) -> Iterator[str]:
         """Yield an id for each part, which any other report of it gives it, too."""

@@ -189,7 +189,7 @@ ROW = (
         ("'USD', -25000000, 0, '{ann}', 'settles'", "the payment is of 25000000 micros EUR"),
         ("'EUR', 5000000, 0, NULL, 'unknown'", "its transaction is not posted"),
         ("'EUR', -5000000, 0, NULL, 'fee'", "its transaction is not posted"),
-        ("'EUR', 5000000, 0, NULL, 'named'", "no total of this reference and amount is in suspense"),
+        ("'EUR', 5000000, 0, NULL, 'named'", "bank_entries_check"),
     ],
 )
 def test_the_database_refuses_a_movement_that_the_ledger_does_not_follow(
@@ -199,4 +199,38 @@ def test_the_database_refuses_a_movement_that_the_ledger_does_not_follow(
         cursor.execute("SET ROLE viewledger_billing")
         with pytest.raises(psycopg2.Error, match=problem) as caught:
             cursor.execute(ROW.format(values.format(**office.items)) + "; SET CONSTRAINTS ALL IMMEDIATE")
+        assert caught.value.pgcode == ("23514" if "named" in values else "VL413")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"account": "DE…3000"}, {"reference": "R9"}, {"amount_micros": "1"}, {"currency": "USD"}, {"named_id": ""}],
+)
+def test_the_database_takes_a_total_out_of_suspense_once_and_only_by_a_row_that_fits_it(
+    office: Office, change: dict[str, str]
+) -> None:
+    total = entry("-27.50")
+    parts = entry("-27.50", detail(office.items["ann"], "-25.00") + detail(office.items["bob"], "-2.50"))
+    wrong = entry("-9.99", detail(office.items["ann"]), reference="R2")
+    assert office.import_(report(statement([total, wrong])))[0] == ExitCode.DIFFERENCE
+    shown = office.command("payouts", "movements", "--unknown")[1]["movements"]
+    ids = {each["reference"]: each["entry_id"] for each in shown}
+    named = {"account": "NO…7947", "reference": "R1", "amount_micros": "27500000", "currency": "EUR"}
+    named |= {"named_id": ids["R1"]} | change
+    if not named["named_id"]:  # of a payment
+        named |= {"named_id": ids["R2"], "reference": "R2", "amount_micros": "9990000"}
+    fields = ", ".join(("entry_id", "statement", "booked_on", "purpose", "actor", *named))
+    values = ", ".join(f"'{each}'" for each in ("a" * 32, "S", "2026-12-01", "named", "eve", *named.values()))
+    insert = f"INSERT INTO billing.bank_entries ({fields}) VALUES ({values}); SET CONSTRAINTS ALL IMMEDIATE"
+    with closing(psycopg2.connect(office.url)) as connection, connection.cursor() as cursor:
+        cursor.execute("SET ROLE viewledger_billing")
+        with pytest.raises(psycopg2.Error, match="no total of this account, reference and amount") as caught:
+            cursor.execute(insert)
         assert caught.value.pgcode == "VL413"
+    assert office.import_(report(statement([parts], identity="S2")))[1]["named"] == 1
+    left = office.command("payouts", "movements", "--unknown")[1]["movements"]
+    assert [each["entry_id"] for each in left if not each["item_id"]] == []
+    with closing(psycopg2.connect(office.url)) as connection, connection.cursor() as cursor:
+        cursor.execute("SET ROLE viewledger_billing")
+        with pytest.raises(psycopg2.errors.UniqueViolation, match="bank_entries_named_once"):
+            cursor.execute(insert.replace(named["named_id"], ids["R1"]))

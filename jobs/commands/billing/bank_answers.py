@@ -5,7 +5,7 @@ from pathlib import Path
 
 from billing.errors import AcknowledgementError
 from billing.money import amount_text
-from billing.payouts.account_entries import NAMED, STEP_OF, UNKNOWN, AccountReport, BankEntry, mask
+from billing.payouts.account_entries import STEP_OF, UNKNOWN, AccountReport, BankEntry, mask
 from billing.payouts.answers import Answer
 from billing.payouts.file_answers import read_answer
 from billing.payouts.payouts import EXECUTED
@@ -100,11 +100,9 @@ def _sentence_of(each: BankEntry) -> str:
 def list_movements(environ: Mapping[str, str], *, unknown: bool, as_json: bool) -> ExitCode:
     """Print what the bank booked on the account that pays."""
     found = PostgresBankEntries(billing_connector(environ)).entries()
-    totals = {(each.reference, -each.amount_micros) for each in found if each.purpose == NAMED}
+    totals = {each.named_id for each in found if each.named_id}
     if unknown:
-        found = [
-            each for each in found if each.purpose == UNKNOWN and (each.reference, each.amount_micros) not in totals
-        ]
+        found = [each for each in found if each.purpose == UNKNOWN and each.entry_id not in totals]
     rows = [
         (
             each.booked_on.isoformat(),

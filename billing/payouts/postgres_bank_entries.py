@@ -79,7 +79,8 @@ def _book(cursor: "Cursor", report: AccountReport, actor: str) -> Booked:
     for row in judged.new:
         step = STEP_OF.get(row.purpose)
         if step and row.item_id and (states[row.item_id], step) in (("instructed", SETTLED), (SETTLED, RETURNED)):
-            answer_payment(cursor, known[row.item_id][0], Move(step, actor, row.reason))
+            move = Move(step, actor, row.reason)
+            answer_payment(cursor, known[row.item_id][0], move, booked_on=row.booked_on)
             states[row.item_id] = step
         counts[row.purpose] = counts.get(row.purpose, 0) + 1
     copy_transactions(cursor, [each for row in judged.new if (each := bank_transaction(row))])

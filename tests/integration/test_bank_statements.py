@@ -125,6 +125,20 @@ def test_a_return_makes_the_amount_owed_again_and_its_fee_is_the_platforms(offic
     assert office.command("ledger", "totals")[0] == ExitCode.OK
 
 
+def test_a_payment_leaves_the_account_and_comes_back_on_the_days_that_the_bank_booked(office: Office) -> None:
+    today = datetime.now(UTC).date()
+    days = {"payout_settled": today, "payout_returned": today + timedelta(days=1)}
+    debit = entry("-25.00", detail(office.items["ann"]), day=days["payout_settled"].isoformat())
+    back = entry("25.00", detail(office.items["ann"]), reference="R2", day=days["payout_returned"].isoformat())
+    assert office.import_(report(statement([debit, back])))[0] == ExitCode.OK
+    with closing(psycopg2.connect(office.url)) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT kind, (effective_at AT TIME ZONE 'UTC')::date FROM billing.transactions WHERE kind = ANY (%s)",
+            (list(days),),
+        )
+        assert dict(cursor.fetchall()) == days
+
+
 def test_a_wrong_amount_stays_in_suspense_until_the_bank_puts_it_right(office: Office) -> None:
     wrong = entry("-24.99", detail(office.items["ann"]))
     code, shown, _ = office.import_(report(statement([wrong])))

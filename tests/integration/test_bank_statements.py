@@ -177,6 +177,25 @@ def test_what_a_csv_settled_is_noted_until_a_statement_shows_it(office: Office) 
     assert office.command("payouts", "reconcile")[1]["unbooked_count"] == 0
 
 
+def test_one_batch_is_reconciled_with_its_own_movements(office: Office) -> None:
+    bob = office.items["bob"]
+    movements = [
+        entry("-2.50", detail(bob)),
+        entry("2.50", detail(bob), reference="R2"),
+        entry("-24.99", detail(office.items["ann"]), reference="R3"),
+    ]
+    assert office.import_(report(statement(movements)))[0] == ExitCode.DIFFERENCE
+    rows = f"item_id,outcome,amount,currency\n{office.items['ann']},settled,25.00,EUR\n"
+    assert office.import_(rows, "answer.csv")[1]["settled"] == 1
+    create = ("payouts", "create", "--currency", "EUR", "--execution-on", DAY, "--actor", "eve")
+    second = office.command(*create)[1]["batch_id"]
+    code, shown, _ = office.command("payouts", "reconcile", "--batch", second)
+    assert (code, shown) == (ExitCode.OK, {"differences": [], "unbooked_count": 0})
+    for words in (("--batch", office.batch_id), ()):
+        code, shown, _ = office.command("payouts", "reconcile", *words)
+        assert (code, len(shown["differences"]), shown["unbooked_count"]) == (ExitCode.DIFFERENCE, 1, 1)
+
+
 def test_a_statement_of_another_account_changes_nothing(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     other = report(statement([entry("-25.00", detail(office.items["ann"]))], iban="DE89370400440532013000"))
     code, _, error = office.import_(other)

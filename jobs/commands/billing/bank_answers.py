@@ -127,8 +127,8 @@ def reconcile_payouts(environ: Mapping[str, str], *, batch: str | None, as_json:
     connect = billing_connector(environ)
     if batch is not None:
         batch_of(connect, batch)
-    differences = PostgresPayouts(connect).differences(batch) + bank_differences(connect)
-    unbooked = unbooked_count(connect)
+    differences = PostgresPayouts(connect).differences(batch) + bank_differences(connect, batch)
+    unbooked = unbooked_count(connect, batch)
     note = [f"note: {unbooked} payments are settled by a file, and no statement of the bank shows them"]
     show(
         {"differences": differences, "unbooked_count": unbooked},

@@ -105,6 +105,9 @@ def movements_that_do_not_fit(site: Site) -> Iterator[str | None]:
     debit = MOVEMENT.format(**plain)
     found = _booked(site, debit + debit + MOVEMENT.format(**plain | {"reference": "R2"}))
     yield None if found == ["settles", "unknown"] else f"a payment that is debited twice gives {found}"
+    back = MOVEMENT.format(**plain | {"sign": "CRDT", "reference": "A"})
+    found = _booked(site, debit + MOVEMENT.format(**plain | {"reference": "R2"}) + back)
+    yield None if found == ["settles", "unknown", "unknown"] else f"a second debit that is taken back gives {found}"
     returns = [MOVEMENT.format(**plain | {"sign": "CRDT", "reference": each}) for each in "AB"]
     found = _booked(site, debit + "".join(returns))
     yield None if found == ["settles", "returns", "unknown"] else f"a payment that comes back twice gives {found}"

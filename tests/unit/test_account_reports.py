@@ -224,7 +224,7 @@ def test_a_second_debit_that_the_bank_takes_back_leaves_the_payment_settled(tmp_
     assert rows(later) == [("returns", "ann", 5_000_000, 0)]
 
 
-def test_a_second_debit_that_comes_back_less_charges_is_no_return_and_is_named(tmp_path: Path) -> None:
+def test_a_second_debit_that_comes_back_less_charges_is_named_and_not_a_return(tmp_path: Path) -> None:
     debits = [entry("-5.00", detail(ANN.item_id), reference=each) for each in ("R1", "R2")]
     before = judged(tmp_path, *debits).new
     back = entry("4.60", detail(ANN.item_id, "4.60", charges="0.40"), reference="R3")

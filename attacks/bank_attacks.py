@@ -7,11 +7,12 @@ from typing import Any
 
 from attacks.attempts import Attack
 from attacks.site import Site
-from billing.payouts.account_entries import AccountReport, bank_transaction, judge
+from billing.payouts.account_entries import AccountReport, bank_transaction
 from billing.payouts.answers import check_acknowledgements, of_each_payment
 from billing.payouts.execution_day import execution_day_problem
 from billing.payouts.file_answers import read_answer
 from billing.payouts.file_bank_accounts import read_bank_accounts
+from billing.payouts.judged_entries import judge
 from billing.payouts.payouts import PayoutItem
 from ingestion.contract.requests import FileRefusedError
 
@@ -104,6 +105,9 @@ def movements_that_do_not_fit(site: Site) -> Iterator[str | None]:
     debit = MOVEMENT.format(**plain)
     found = _booked(site, debit + debit + MOVEMENT.format(**plain | {"reference": "R2"}))
     yield None if found == ["settles", "unknown"] else f"a payment that is debited twice gives {found}"
+    back = MOVEMENT.format(**plain | {"sign": "CRDT", "reference": "A"})
+    found = _booked(site, debit + MOVEMENT.format(**plain | {"reference": "R2"}) + back)
+    yield None if found == ["settles", "unknown", "unknown"] else f"a second debit that is taken back gives {found}"
     returns = [MOVEMENT.format(**plain | {"sign": "CRDT", "reference": each}) for each in "AB"]
     found = _booked(site, debit + "".join(returns))
     yield None if found == ["settles", "returns", "unknown"] else f"a payment that comes back twice gives {found}"

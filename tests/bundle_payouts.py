@@ -70,8 +70,10 @@ class PaidOut:
     ) -> None:
         """Keep a movement of the bank, and post what no step of a payment posts."""
         entry_id = item_id_of(reference, purpose)
+        named_id = item_id_of(reference, "unknown") if purpose == "named" else None
         row = BankEntry(
-            entry_id, "S1", reference, self.at.date(), "USD", amount_micros, charges, item_id, purpose, ""
+            entry_id, "NO…7947", "S1", reference, self.at.date(), "USD", amount_micros, charges, item_id, purpose, "",
+            named_id,
         )  # fmt: skip
         kept = {name: value for name, value in vars(row).items() if value is not None}
         self.causes.append(("bank_entry", entry_id, kept | {"booked_on": row.booked_on.isoformat()}, {}))

@@ -1,18 +1,14 @@
-"""What the bank booked on the account that pays, held against the payments of the books. Pure.
+"""What the bank booked on the account that pays, as the books keep it. Pure.
 
 Every movement becomes rows of the books: it settles or returns a payment, is a fee, or waits in suspense with a reason.
-The rows depend on the movements alone, not on the order or the number of the files that report them.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 
 from billing.books.posting import BANK, Entry, LedgerTransaction
-from billing.money import amount_text
-from billing.payouts.answers import Known
-from billing.payouts.payouts import REJECTED, RETURNED, SETTLED, VOIDED, PayoutItem
+from billing.payouts.payouts import RETURNED, SETTLED
 
 SUSPENSE_OF_BANK = "suspense:bank"
 """The account of movements that nobody has explained yet; it stands in the place of their payee, too."""
@@ -71,6 +67,8 @@ class BankEntry:
     """A movement, or one payment of it, as the books keep it."""
 
     entry_id: str
+    account: str
+    """In the form that may be shown."""
     statement: str
     reference: str
     booked_on: date
@@ -81,169 +79,13 @@ class BankEntry:
     item_id: str | None
     purpose: str
     reason: str
-
-
-@dataclass
-class JudgedReport:
-    """The rows that are new, and what a person must know."""
-
-    new: list[BankEntry] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-    """A sentence for each movement that cannot be kept as it is: nothing of the file is."""
-    differences: list[str] = field(default_factory=list)
-    """A sentence for each movement in suspense that names a payment and does not fit it."""
-    repeated_count: int = 0
+    named_id: str | None = None
+    """The total that this row takes out of suspense; None of any other row."""
 
 
 def mask(iban: str) -> str:
     """Return the country and the last four characters of an account."""
     return f"{iban[:2]}…{iban[-4:]}"
-
-
-def judge(iban: str, entries: Iterable[AccountEntry], known: Known, booked: Iterable[BankEntry]) -> JudgedReport:
-    """Return what is new in a report; `booked` has at least the rows of its references and of its payments."""
-    judge = _Judge(iban, known, list(booked))
-    for entry in sorted(entries, key=lambda each: each.amount_micros > 0):  # a return follows what it returns
-        judge.take(entry)
-    return judge.judged
-
-
-class _Judge:
-    def __init__(self, iban: str, known: Known, booked: list[BankEntry]) -> None:
-        self.judged = JudgedReport()
-        self._iban = iban
-        self._known = known
-        self._rows = booked
-
-    def take(self, entry: AccountEntry) -> None:
-        """Add the rows of a movement, unless it is known."""
-        entry = replace(entry, parts=self._of_batch(entry) or entry.parts)
-        ids = list(self._ids(entry))
-        before = [
-            each
-            for each in self._rows
-            if (each.reference, each.currency) == (entry.reference, entry.currency)
-            and (each.amount_micros > 0) == (entry.amount_micros > 0)
-            and each.purpose != NAMED
-        ]
-        total = sum(each.amount_micros for each in before if not self._is_named(each))
-        names_nothing = entry.is_fee or not any(each.item_id in self._known for each in entry.parts)
-        if {each.entry_id for each in before} >= set(ids) or (
-            before and names_nothing and total == entry.amount_micros
-        ):
-            self.judged.repeated_count += 1
-            return
-        if before:
-            (whole, *more) = before
-            if more or whole.purpose != UNKNOWN or whole.item_id or whole.amount_micros != entry.amount_micros:
-                self.judged.problems.append(
-                    f"{entry.place}: the bank booked {entry.reference!r} before as "
-                    f"{amount_text(total, entry.currency)} in {len(before)} parts, and now as "
-                    f"{amount_text(entry.amount_micros, entry.currency)} in {len(ids)}; ask the bank which is right"
-                )
-                return
-            self._add(_row(entry, _id_of("named", whole.entry_id), -whole.amount_micros, NAMED))
-        for entry_id, part in zip(ids, entry.parts, strict=True):
-            self._add(self._judged(entry, part, entry_id))
-
-    def _add(self, row: BankEntry) -> None:
-        self._rows.append(row)
-        self.judged.new.append(row)
-
-    def _is_named(self, row: BankEntry) -> bool:
-        return any(each.entry_id == _id_of("named", row.entry_id) for each in self._rows)
-
-    def _ids(self, entry: AccountEntry) -> Iterator[str]:
-        """Yield an id for each part, which any other report of it gives it, too."""
-        seen: dict[tuple[str, int], int] = {}
-        for part in entry.parts:
-            item_id = part.item_id if part.item_id in self._known and not entry.is_fee else ""
-            number = seen[item_id, part.amount_micros] = seen.get((item_id, part.amount_micros), 0) + 1
-            of_entry = (self._iban, entry.reference, entry.currency)
-            yield _id_of(*of_entry, item_id, str(part.amount_micros), str(number))
-
-    def _of_batch(self, entry: AccountEntry) -> tuple[EntryPart, ...]:
-        """Return the payments of a movement that names a whole batch and none of its payments, if the sums agree."""
-        if not _is_bare(entry.parts) or not entry.batch_id or entry.is_fee:
-            return ()
-        sign = 1 if entry.amount_micros > 0 else -1
-        left_out = (REJECTED, VOIDED) if sign < 0 else ("instructed", REJECTED, VOIDED)
-        items = [
-            item
-            for item, currency, state in self._known.values()
-            if item.batch_id == entry.batch_id and currency == entry.currency and state not in left_out
-        ]
-        parts = [
-            EntryPart(each.item_id, sign * each.amount_micros, 0, entry.parts[0].reason)
-            for each in sorted(items, key=lambda each: each.item_id)
-        ]
-        return tuple(parts) if sum(each.amount_micros for each in parts) == entry.amount_micros else ()
-
-    def _judged(self, entry: AccountEntry, part: EntryPart, entry_id: str) -> BankEntry:
-        found = self._known.get(part.item_id)
-        row = _row(entry, entry_id, part.amount_micros, FEE if entry.is_fee else UNKNOWN, part.reason)
-        if found is None:
-            batch = f"not the sum of batch {entry.batch_id[:40]!r}" if entry.batch_id else ""
-            named = f"payment {part.item_id[:40]!r} is not of these books" if part.item_id else batch
-            return replace(row, reason="; ".join(filter(None, (named, part.reason)))[:500])
-        row = replace(row, item_id=part.item_id)
-        if entry.is_fee:
-            return row
-        item, currency, state = found
-        charges = _charges_within(part, item) if currency == entry.currency else None
-        wrong = self._wrong(entry, part, state, fits=charges is not None)
-        if wrong is None:
-            purpose = SETTLES if part.amount_micros < 0 else RETURNS
-            return replace(row, purpose=purpose, charges_micros=charges or 0)
-        name = f"payment {item.item_id} of payee {item.payee_id} over {amount_text(item.amount_micros, currency)}"
-        booked = amount_text(part.amount_micros, entry.currency)
-        self.judged.differences.append(f"{entry.place}: {name} {wrong}, and the bank booked {booked}: in suspense")
-        return replace(row, reason=f"the payment {wrong}"[:500])
-
-    def _wrong(self, entry: AccountEntry, part: EntryPart, state: str, *, fits: bool) -> str | None:
-        """Return why a movement does not settle or return the payment that it names; None if it does."""
-        is_debit, state = part.amount_micros < 0, state
-        rows = [each for each in self._rows if each.item_id == part.item_id and each.purpose not in (FEE, NAMED)]
-        purposes = {each.purpose for each in rows}
-        if is_debit:
-            if not fits:
-                return "is of another amount or currency"
-            if SETTLES in purposes:
-                return "was debited before"
-            return None if state in ("instructed", SETTLED, RETURNED) else f"is {state}"
-        was_debited = state in (SETTLED, RETURNED) or SETTLES in purposes
-        if not was_debited and state == "instructed" and not any(each.amount_micros < 0 for each in rows):
-            self.judged.problems.append(
-                f"{entry.place}: payment {part.item_id} comes back, and no statement shows yet that it left; import "
-                "the one that does, then this one again"
-            )
-            return "was not debited yet"
-        if not fits:
-            return "is of another amount or currency"
-        if RETURNS in purposes:
-            return "was returned before"
-        return None if was_debited else f"is {state}"
-
-
-def _is_bare(parts: Sequence[EntryPart]) -> bool:
-    return len(parts) == 1 and not parts[0].item_id
-
-
-def _charges_within(part: EntryPart, item: PayoutItem) -> int | None:
-    """Return how much of a movement the bank kept for itself; None if the movement is not of the payment's amount."""
-    kept = (
-        -item.amount_micros - part.amount_micros if part.amount_micros < 0 else item.amount_micros - part.amount_micros
-    )
-    return kept if kept in (0, part.charges_micros) else None
-
-
-def _id_of(*parts: str) -> str:
-    return hashlib.sha256("\n".join(("bank entry", *parts)).encode()).hexdigest()[:32]
-
-
-def _row(entry: AccountEntry, entry_id: str, amount_micros: int, purpose: str, reason: str = "") -> BankEntry:
-    of_entry = (entry.statement, entry.reference, entry.booked_on, entry.currency)
-    return BankEntry(entry_id, *of_entry, amount_micros, 0, None, purpose, reason[:500])
 
 
 def bank_transaction(row: BankEntry) -> LedgerTransaction | None:

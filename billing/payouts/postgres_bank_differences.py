@@ -7,19 +7,20 @@ from billing.postgres_session import Connect, one_transaction
 _UNFITTING = """
     SELECT e.item_id, i.payee_id, i.batch_id, e.currency, sum(e.amount_micros)::bigint, min(e.reason)
     FROM billing.bank_entries e JOIN billing.payout_items i USING (item_id)
-    WHERE e.purpose = 'unknown' GROUP BY e.item_id, i.payee_id, i.batch_id, e.currency
+    WHERE e.purpose = 'unknown' AND (%(batch)s IS NULL OR i.batch_id = %(batch)s)
+    GROUP BY e.item_id, i.payee_id, i.batch_id, e.currency
     HAVING sum(e.amount_micros) <> 0 ORDER BY i.batch_id, i.payee_id COLLATE "C", e.currency"""
 _UNBOOKED = """
     SELECT count(*) FROM billing.payout_items i
     JOIN billing.current_states c ON c.subject_kind = 'payout' AND c.subject_id = i.item_id
-    WHERE c.state IN ('settled', 'returned')
+    WHERE c.state IN ('settled', 'returned') AND (%(batch)s IS NULL OR i.batch_id = %(batch)s)
       AND NOT EXISTS (SELECT FROM billing.bank_entries e WHERE e.item_id = i.item_id AND e.purpose = 'settles')"""
 
 
-def bank_differences(connect: Connect) -> list[str]:
-    """Return a sentence for each payment for which the bank booked another movement than the one instructed."""
+def bank_differences(connect: Connect, batch_id: str | None = None) -> list[str]:
+    """Return a sentence for each payment of a batch (or of all) for which the bank booked another movement."""
     with one_transaction(connect) as cursor:
-        cursor.execute(_UNFITTING)
+        cursor.execute(_UNFITTING, {"batch": batch_id})
         return [
             f"batch {batch}, payee {payee_id}, payment {item_id}: {amount_text(micros, currency)} in suspense, as "
             f"{reason}; ask the bank to put it right, and import what it books"
@@ -27,9 +28,9 @@ def bank_differences(connect: Connect) -> list[str]:
         ]
 
 
-def unbooked_count(connect: Connect) -> int:
-    """Return the number of payments that were settled by a file, and that no statement of the bank shows."""
+def unbooked_count(connect: Connect, batch_id: str | None = None) -> int:
+    """Return the number of payments of a batch (or of all) that a file settled, and that no statement shows."""
     with one_transaction(connect) as cursor:
-        cursor.execute(_UNBOOKED)
+        cursor.execute(_UNBOOKED, {"batch": batch_id})
         (count,) = cursor.fetchone() or (0,)
         return int(count)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from billing.books.postgres_statement_rows import copy_transactions
@@ -12,11 +12,10 @@ from billing.payouts.account_entries import (
     STEP_OF,
     AccountReport,
     BankEntry,
-    JudgedReport,
     bank_transaction,
-    judge,
     mask,
 )
+from billing.payouts.judged_entries import JudgedReport, judge
 from billing.payouts.payouts import RETURNED, SETTLED
 from billing.payouts.postgres_payouts import answer_payment, known_payments
 from billing.postgres_session import Connect, alone, copy_rows, one_transaction
@@ -24,11 +23,12 @@ from billing.postgres_session import Connect, alone, copy_rows, one_transaction
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
-_COLUMNS = (
-    "entry_id, statement, reference, booked_on, currency, amount_micros, charges_micros, item_id, purpose, reason"
-)
-_BOOKED = f"SELECT {_COLUMNS} FROM billing.bank_entries WHERE reference = ANY (%s) OR item_id = ANY (%s)"
-_ALL = f"SELECT {_COLUMNS}, account FROM billing.bank_entries ORDER BY booked_on, reference, entry_id"
+_FIELDS = [each.name for each in fields(BankEntry)]
+_COLUMNS = ", ".join(_FIELDS)
+_BOOKED = f"""
+    SELECT {_COLUMNS} FROM billing.bank_entries
+    WHERE (account = %s AND reference = ANY (%s)) OR item_id = ANY (%s)"""
+_ALL = f"SELECT {_COLUMNS} FROM billing.bank_entries ORDER BY booked_on, reference, entry_id"
 
 
 @dataclass(frozen=True)
@@ -38,14 +38,6 @@ class Booked:
     judged: JudgedReport
     counts: dict[str, int]
     """Purpose → rows that are new."""
-
-
-@dataclass(frozen=True)
-class ListedEntry:
-    """A movement as the books keep it, and the account in a form that may be shown."""
-
-    entry: BankEntry
-    account: str
 
 
 class PostgresBankEntries:
@@ -63,11 +55,11 @@ class PostgresBankEntries:
         """
         return alone(self._connect, lambda cursor: _book(cursor, report, actor), self._sleep)
 
-    def entries(self) -> list[ListedEntry]:
+    def entries(self) -> list[BankEntry]:
         """Return all movements in the order of their days."""
         with one_transaction(self._connect) as cursor:
             cursor.execute(_ALL)
-            return [ListedEntry(BankEntry(*row[:-1]), row[-1]) for row in cursor]
+            return [BankEntry(*row) for row in cursor]
 
 
 def _book(cursor: "Cursor", report: AccountReport, actor: str) -> Booked:
@@ -75,20 +67,20 @@ def _book(cursor: "Cursor", report: AccountReport, actor: str) -> Booked:
     references = [entry.reference for entry in report.entries]
     item_ids = [part.item_id for entry in report.entries for part in entry.parts if part.item_id]
     known = known_payments(cursor, item_ids, [entry.batch_id for entry in report.entries if entry.batch_id])
-    cursor.execute(_BOOKED, (references, list(known)))
+    cursor.execute(_BOOKED, (mask(report.iban), references, list(known)))
     judged = judge(report.iban, report.entries, known, [BankEntry(*row) for row in cursor])
     if judged.problems:
         raise AcknowledgementError(judged.problems)
     # 2. keep the new ones, take the steps that rest on them, and post what no step posts
-    fields = _COLUMNS.split(", ")
-    rows = ((*(getattr(row, name) for name in fields), mask(report.iban), actor) for row in judged.new)
-    copy_rows(cursor, "billing.bank_entries", f"{_COLUMNS}, account, actor", rows)
+    rows = ((*(getattr(row, name) for name in _FIELDS), actor) for row in judged.new)
+    copy_rows(cursor, "billing.bank_entries", f"{_COLUMNS}, actor", rows)
     counts: dict[str, int] = {}
     states = {item_id: state for item_id, (_, _, state) in known.items()}
     for row in judged.new:
         step = STEP_OF.get(row.purpose)
         if step and row.item_id and (states[row.item_id], step) in (("instructed", SETTLED), (SETTLED, RETURNED)):
-            answer_payment(cursor, known[row.item_id][0], Move(step, actor, row.reason))
+            move = Move(step, actor, row.reason)
+            answer_payment(cursor, known[row.item_id][0], move, booked_on=row.booked_on)
             states[row.item_id] = step
         counts[row.purpose] = counts.get(row.purpose, 0) + 1
     copy_transactions(cursor, [each for row in judged.new if (each := bank_transaction(row))])

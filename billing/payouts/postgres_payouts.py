@@ -242,13 +242,20 @@ def known_payments(
     return {row[0]: (PayoutItem(*row[:5]), row[5], row[6]) for row in cursor}
 
 
-def answer_payment(cursor: "Cursor", item: PayoutItem, move: Move) -> None:
-    """Append what became of a payment at the bank, and post its money, inside a database transaction."""
+def answer_payment(cursor: "Cursor", item: PayoutItem, move: Move, *, booked_on: date | None = None) -> None:
+    """Append what became of a payment at the bank, and post its money, inside a database transaction.
+
+    The money moves on the day that the bank booked it on, if one is known: not before the batch was made, nor later
+    than now and the execution day.
+    """
     cursor.execute(_BATCH, (item.batch_id,))
     _, currency, execution_on, created_at = cursor.fetchone() or ()
     append_step(cursor, "payout", item.item_id, move)
     paid_at = start_of(execution_on)
-    effective_at = max(datetime.now(UTC), paid_at) if move.to_state == RETURNED else paid_at
+    latest = max(datetime.now(UTC), paid_at)
+    effective_at = latest if move.to_state == RETURNED else paid_at
+    if booked_on is not None:
+        effective_at = min(max(start_of(booked_on), min(created_at, paid_at)), latest)
     copy_transactions(cursor, [payout_transaction(f"payout_{move.to_state}", item, currency, effective_at)])
     if move.to_state == SETTLED:
         cursor.execute(_COVERED, (item.payee_id, currency, created_at))

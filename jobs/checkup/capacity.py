@@ -137,12 +137,11 @@ def _processes(load: Load) -> Iterator[Need]:
     speed = _copies(peak, SPEED_RATE, load)
     partitions = max(PARTITION_COUNT, 12 * ceil(2 * speed / 12))
     if partitions > PARTITIONS_MAX:
-        most = int(
-            PARTITIONS_MAX // 24 * 12 * SPEED_RATE.value * load.busy_percent / 100 / load.peak_factor * DAY_SECONDS
-        )
+        processes = PARTITIONS_MAX // 12 * 12 // 2
+        most = int(processes * SPEED_RATE.value * load.busy_percent / 100 / load.peak_factor * DAY_SECONDS)
         raise ValueError(
-            f"{load.views_per_day} views a day need {partitions} partitions; at most {PARTITIONS_MAX} are supported: "
-            f"plan for {most} views a day or fewer, or lower the peak factor"
+            f"{load.views_per_day:,} views a day need {partitions} partitions; at most {PARTITIONS_MAX} are supported: "
+            f"plan for {most:,} views a day or fewer, or lower the peak factor"
         )
     yield Need("partitions", partitions, "", f"{PARTITION_COUNT} at least, and two for each speed process")
     yield Need("collectors", _copies(peak, COLLECTOR_RATE, load), "processes", _why(COLLECTOR_RATE, load))

@@ -125,6 +125,20 @@ def test_a_return_makes_the_amount_owed_again_and_its_fee_is_the_platforms(offic
     assert office.command("ledger", "totals")[0] == ExitCode.OK
 
 
+def test_a_payment_leaves_the_account_and_comes_back_on_the_days_that_the_bank_booked(office: Office) -> None:
+    today = datetime.now(UTC).date()
+    days = {"payout_settled": today, "payout_returned": today + timedelta(days=1)}
+    debit = entry("-25.00", detail(office.items["ann"]), day=days["payout_settled"].isoformat())
+    back = entry("25.00", detail(office.items["ann"]), reference="R2", day=days["payout_returned"].isoformat())
+    assert office.import_(report(statement([debit, back])))[0] == ExitCode.OK
+    with closing(psycopg2.connect(office.url)) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT kind, (effective_at AT TIME ZONE 'UTC')::date FROM billing.transactions WHERE kind = ANY (%s)",
+            (list(days),),
+        )
+        assert dict(cursor.fetchall()) == days
+
+
 def test_a_wrong_amount_stays_in_suspense_until_the_bank_puts_it_right(office: Office) -> None:
     wrong = entry("-24.99", detail(office.items["ann"]))
     code, shown, _ = office.import_(report(statement([wrong])))
@@ -163,6 +177,25 @@ def test_what_a_csv_settled_is_noted_until_a_statement_shows_it(office: Office) 
     assert office.command("payouts", "reconcile")[1]["unbooked_count"] == 0
 
 
+def test_one_batch_is_reconciled_with_its_own_movements(office: Office) -> None:
+    bob = office.items["bob"]
+    movements = [
+        entry("-2.50", detail(bob)),
+        entry("2.50", detail(bob), reference="R2"),
+        entry("-24.99", detail(office.items["ann"]), reference="R3"),
+    ]
+    assert office.import_(report(statement(movements)))[0] == ExitCode.DIFFERENCE
+    rows = f"item_id,outcome,amount,currency\n{office.items['ann']},settled,25.00,EUR\n"
+    assert office.import_(rows, "answer.csv")[1]["settled"] == 1
+    create = ("payouts", "create", "--currency", "EUR", "--execution-on", DAY, "--actor", "eve")
+    second = office.command(*create)[1]["batch_id"]
+    code, shown, _ = office.command("payouts", "reconcile", "--batch", second)
+    assert (code, shown) == (ExitCode.OK, {"differences": [], "unbooked_count": 0})
+    for words in (("--batch", office.batch_id), ()):
+        code, shown, _ = office.command("payouts", "reconcile", *words)
+        assert (code, len(shown["differences"]), shown["unbooked_count"]) == (ExitCode.DIFFERENCE, 1, 1)
+
+
 def test_a_statement_of_another_account_changes_nothing(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     other = report(statement([entry("-25.00", detail(office.items["ann"]))], iban="DE89370400440532013000"))
     code, _, error = office.import_(other)
@@ -189,7 +222,7 @@ ROW = (
         ("'USD', -25000000, 0, '{ann}', 'settles'", "the payment is of 25000000 micros EUR"),
         ("'EUR', 5000000, 0, NULL, 'unknown'", "its transaction is not posted"),
         ("'EUR', -5000000, 0, NULL, 'fee'", "its transaction is not posted"),
-        ("'EUR', 5000000, 0, NULL, 'named'", "no total of this reference and amount is in suspense"),
+        ("'EUR', 5000000, 0, NULL, 'named'", "bank_entries_check"),
     ],
 )
 def test_the_database_refuses_a_movement_that_the_ledger_does_not_follow(
@@ -199,4 +232,38 @@ def test_the_database_refuses_a_movement_that_the_ledger_does_not_follow(
         cursor.execute("SET ROLE viewledger_billing")
         with pytest.raises(psycopg2.Error, match=problem) as caught:
             cursor.execute(ROW.format(values.format(**office.items)) + "; SET CONSTRAINTS ALL IMMEDIATE")
+        assert caught.value.pgcode == ("23514" if "named" in values else "VL413")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"account": "DE…3000"}, {"reference": "R9"}, {"amount_micros": "1"}, {"currency": "USD"}, {"named_id": ""}],
+)
+def test_the_database_takes_a_total_out_of_suspense_once_and_only_by_a_row_that_fits_it(
+    office: Office, change: dict[str, str]
+) -> None:
+    total = entry("-27.50")
+    parts = entry("-27.50", detail(office.items["ann"], "-25.00") + detail(office.items["bob"], "-2.50"))
+    wrong = entry("-9.99", detail(office.items["ann"]), reference="R2")
+    assert office.import_(report(statement([total, wrong])))[0] == ExitCode.DIFFERENCE
+    shown = office.command("payouts", "movements", "--unknown")[1]["movements"]
+    ids = {each["reference"]: each["entry_id"] for each in shown}
+    named = {"account": "NO…7947", "reference": "R1", "amount_micros": "27500000", "currency": "EUR"}
+    named |= {"named_id": ids["R1"]} | change
+    if not named["named_id"]:  # of a payment
+        named |= {"named_id": ids["R2"], "reference": "R2", "amount_micros": "9990000"}
+    fields = ", ".join(("entry_id", "statement", "booked_on", "purpose", "actor", *named))
+    values = ", ".join(f"'{each}'" for each in ("a" * 32, "S", "2026-12-01", "named", "eve", *named.values()))
+    insert = f"INSERT INTO billing.bank_entries ({fields}) VALUES ({values}); SET CONSTRAINTS ALL IMMEDIATE"
+    with closing(psycopg2.connect(office.url)) as connection, connection.cursor() as cursor:
+        cursor.execute("SET ROLE viewledger_billing")
+        with pytest.raises(psycopg2.Error, match="no total of this account, reference and amount") as caught:
+            cursor.execute(insert)
         assert caught.value.pgcode == "VL413"
+    assert office.import_(report(statement([parts], identity="S2")))[1]["named"] == 1
+    left = office.command("payouts", "movements", "--unknown")[1]["movements"]
+    assert [each["entry_id"] for each in left if not each["item_id"]] == []
+    with closing(psycopg2.connect(office.url)) as connection, connection.cursor() as cursor:
+        cursor.execute("SET ROLE viewledger_billing")
+        with pytest.raises(psycopg2.errors.UniqueViolation, match="bank_entries_named_once"):
+            cursor.execute(insert.replace(named["named_id"], ids["R1"]))

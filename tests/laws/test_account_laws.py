@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from billing.payouts.account_entries import AccountReport, BankEntry, bank_transaction, judge
+from billing.payouts.account_entries import AccountReport, BankEntry, bank_transaction
 from billing.payouts.file_answers import read_answer
+from billing.payouts.judged_entries import judge
 from billing.payouts.payouts import PayoutItem, expected_balances, item_id_of
 from tests.account_reports import balances, detail, entry, euros, report, statement
 
@@ -27,6 +28,9 @@ class Bank:
     """Amount, movement with its payments, and the same without them."""
     settled: set[str] = field(default_factory=set)
     returned: set[str] = field(default_factory=set)
+    doubled: set[str] = field(default_factory=set)
+    """Payments that were debited twice; a credit takes back the second debit, not the payment."""
+    taken_back: set[str] = field(default_factory=set)
     fees: int = 0
     unknown: int = 0
 
@@ -61,12 +65,18 @@ class Bank:
         if kind == "twice":
             self.book(-item.amount_micros, detail(item.item_id))
             self.unknown -= item.amount_micros
+            self.doubled.add(item.item_id)
         if kind == "wrong":
             amount = -item.amount_micros - 10_000 * self.chance.choice([-1, 1])
             self.book(amount, detail(item.item_id))
             self.unknown += amount
 
     def _return(self, item: PayoutItem) -> None:
+        if item.item_id in self.doubled:
+            self.book(item.amount_micros, detail(item.item_id))
+            self.taken_back.add(item.item_id)
+            self.unknown += item.amount_micros
+            return
         charge = self.chance.choice([0, 10_000])
         parts = detail(item.item_id, euros(item.amount_micros - charge), charges=euros(charge) if charge else "")
         self.book(item.amount_micros - charge, parts)
@@ -137,8 +147,10 @@ def test_the_books_show_the_account_whatever_the_order_and_the_repetition(seed: 
         assert isinstance(read, AccountReport)
         reads.append(read)
     books = InMemory({each.item_id: each for each in items}, {each.item_id: "instructed" for each in items})
-    waiting = chance.choices(reads, k=len(reads) // 2) + reads if reads else []
-    chance.shuffle(waiting)
+    is_in_order = seed % 3 == 0
+    waiting = list(reads) if is_in_order or not reads else chance.choices(reads, k=len(reads) // 2) + reads
+    if not is_in_order:
+        chance.shuffle(waiting)
     while waiting:
         left = [each for each in waiting if not books.take(each)]
         assert len(left) < len(waiting), "a report can be kept once those before it are"
@@ -151,6 +163,11 @@ def test_the_books_show_the_account_whatever_the_order_and_the_repetition(seed: 
         item_id: "returned" if item_id in bank.returned else "settled" if item_id in bank.settled else "instructed"
         for item_id in books.items
     }
+    # a credit that is imported before the second debit looks like a return; that debit then waits in suspense
+    early = {each for each in bank.taken_back if books.states[each] == "returned"}
+    assert not (early and is_in_order), "in the order of the bank, nothing is owed again that was paid"
+    wanted |= dict.fromkeys(early, "returned")
+    bank.unknown -= sum(books.items[each].amount_micros for each in early)
     totals = books.totals()
     assert books.states == wanted
     assert totals.get("bank", 0) == sum(amount for amount, _, _ in bank.movements), "the account itself"

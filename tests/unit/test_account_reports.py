@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from billing.payouts.account_entries import AccountReport, BankEntry, EntryPart, JudgedReport, bank_transaction, judge
+from billing.payouts.account_entries import AccountReport, BankEntry, EntryPart, bank_transaction
 from billing.payouts.file_answers import read_answer
+from billing.payouts.judged_entries import JudgedReport, judge
 from billing.payouts.payouts import PayoutItem, item_id_of
 from ingestion.contract.requests import FileRefusedError
 from tests.account_reports import IBAN, balances, detail, entry, report, statement
@@ -138,6 +139,28 @@ def test_a_movement_of_a_whole_batch_settles_each_payment_that_was_not_rejected(
     assert (again.new, again.repeated_count) == ([], 1)
 
 
+def test_a_movement_of_a_whole_batch_comes_back_in_the_file_that_debits_it_or_after_it(tmp_path: Path) -> None:
+    debit, back = entry("-12.25", batch_id=BATCH), entry("12.25", batch_id=BATCH, reference="R2")
+    debits = [("settles", "ann", -5_000_000, 0), ("settles", "bob", -7_250_000, 0)]
+    returns = [("returns", "ann", 5_000_000, 0), ("returns", "bob", 7_250_000, 0)]
+    for entries in ((debit, back), (back, debit)):
+        found = judged(tmp_path, *entries)
+        assert (sorted(rows(found)), found.problems) == (sorted(debits + returns), [])
+    booked = judged(tmp_path, debit).new
+    later = judged(tmp_path, back, booked=booked, ann="settled", bob="settled")
+    assert sorted(rows(later)) == returns
+    again = judged(tmp_path, back, booked=[*booked, *later.new], ann="returned", bob="returned")
+    assert (again.new, again.repeated_count) == ([], 1)
+    some = judged(tmp_path, entry("5.00", batch_id=BATCH), ann="settled")
+    assert rows(some) == [("returns", "ann", 5_000_000, 0)]
+
+
+def test_a_batch_that_comes_back_before_its_debit_is_not_kept_and_says_what_to_import(tmp_path: Path) -> None:
+    found = judged(tmp_path, entry("12.25", batch_id=BATCH))
+    assert all("comes back, and no statement shows yet that it left; import the one" in each for each in found.problems)
+    assert {each.partition("payment ")[2].split()[0] for each in found.problems} == {ANN.item_id, BOB.item_id}
+
+
 def test_a_total_in_suspense_leaves_it_when_its_payments_are_named(tmp_path: Path) -> None:
     total = judged(tmp_path, entry("-12.25"))
     assert rows(total) == [("unknown", None, -12_250_000, 0)]
@@ -178,10 +201,39 @@ def test_a_movement_that_does_not_fit_its_payment_waits_in_suspense_and_is_named
 
 def test_a_payment_that_is_debited_or_returned_twice_is_settled_or_returned_once(tmp_path: Path) -> None:
     debits = [entry("-5.00", detail(ANN.item_id), reference=each) for each in ("R1", "R2")]
+    twice = judged(tmp_path, *debits)
+    assert [each.purpose for each in twice.new] == ["settles", "unknown"]
+    assert "was debited before" in twice.differences[0]
     returns = [entry("5.00", detail(ANN.item_id), reference=each) for each in ("R3", "R4")]
-    found = judged(tmp_path, *debits, *returns)
-    assert [each.purpose for each in found.new] == ["settles", "unknown", "returns", "unknown"]
-    assert ["was debited before" in found.differences[0], "was returned before" in found.differences[1]] == [True, True]
+    twice = judged(tmp_path, debits[0], *returns)
+    assert [each.purpose for each in twice.new] == ["settles", "returns", "unknown"]
+    assert "was returned before" in twice.differences[0]
+
+
+@pytest.mark.parametrize("is_one_file", [True, False])
+def test_a_second_debit_that_the_bank_takes_back_leaves_the_payment_settled(tmp_path: Path, is_one_file: bool) -> None:
+    debits = [entry("-5.00", detail(ANN.item_id), reference=each) for each in ("R1", "R2")]
+    back, returned = (entry("5.00", detail(ANN.item_id, reason="DUPL"), reference=each) for each in ("R3", "R4"))
+    before = judged(tmp_path, *debits).new
+    found = judged(tmp_path, *debits, back) if is_one_file else judged(tmp_path, back, booked=before, ann="settled")
+    row = found.new[-1]
+    assert (row.purpose, row.item_id, row.amount_micros) == ("unknown", ANN.item_id, 5_000_000)
+    assert row.reason == "a debit in suspense comes back; DUPL"
+    assert (found.problems, len(found.differences)) == ([], 1 if is_one_file else 0)
+    later = judged(tmp_path, returned, booked=[*before, row], ann="settled")
+    assert rows(later) == [("returns", "ann", 5_000_000, 0)]
+
+
+def test_a_second_debit_that_comes_back_less_charges_is_named_and_not_a_return(tmp_path: Path) -> None:
+    debits = [entry("-5.00", detail(ANN.item_id), reference=each) for each in ("R1", "R2")]
+    before = judged(tmp_path, *debits).new
+    back = entry("4.60", detail(ANN.item_id, "4.60", charges="0.40"), reference="R3")
+    found = judged(tmp_path, back, booked=before, ann="settled")
+    assert rows(found) == [("unknown", "ann", 4_600_000, 0)]
+    assert "was debited twice and comes back less charges" in found.differences[0]
+    returned = entry("5.00", detail(ANN.item_id), reference="R4")
+    later = judged(tmp_path, returned, booked=[*before, *found.new], ann="settled")
+    assert rows(later) == [("returns", "ann", 5_000_000, 0)]
 
 
 def test_a_return_before_its_debit_is_not_kept_and_says_what_to_import(tmp_path: Path) -> None:
@@ -199,6 +251,24 @@ def test_a_credit_that_names_no_payment_of_the_books_is_unknown_and_no_differenc
         ("unknown", "payment 'a-donation' is not of these books"),
     ]
     assert found.differences == []
+
+
+@pytest.mark.parametrize("details", ["", detail(ANN.item_id)])
+def test_one_reference_on_two_days_is_asked_about_and_never_counted_as_a_repetition(
+    tmp_path: Path, details: str
+) -> None:
+    before = judged(tmp_path, entry("-5.00", details)).new
+    found = judged(tmp_path, entry("-5.00", details, day="2026-12-08"), booked=before, ann="settled")
+    assert (found.new, found.repeated_count) == ([], 0)
+    assert "the bank booked 'R1' before on 2026-12-01, and now on 2026-12-08; ask the bank which" in found.problems[0]
+
+
+def test_another_account_may_use_the_same_reference(tmp_path: Path) -> None:
+    movements = read(tmp_path, report(statement(entry("-12.25")))).entries
+    before = judge("DE89370400440532013000", movements, {}, ()).new
+    assert [each.account for each in before] == ["DE…3000"]
+    found = judged(tmp_path, entry("-12.25"), booked=before)
+    assert (found.repeated_count, [(each.account, each.purpose) for each in found.new]) == (0, [("NO…7947", "unknown")])
 
 
 def test_one_reference_for_two_different_movements_is_asked_about(tmp_path: Path) -> None:

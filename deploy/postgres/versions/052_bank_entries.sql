@@ -13,10 +13,12 @@ CREATE TABLE billing.bank_entries (
     item_id        text REFERENCES billing.payout_items,                   -- the payment that the bank names
     purpose        text NOT NULL CHECK (purpose IN ('settles', 'returns', 'fee', 'unknown', 'named')),
     reason         text NOT NULL DEFAULT '' CHECK (length(reason) <= 500),
+    named_id       text REFERENCES billing.bank_entries,                   -- the total that this row takes out of suspense
     actor          text NOT NULL CHECK (btrim(actor) <> ''),
     imported_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
     CHECK (purpose NOT IN ('settles', 'returns') OR item_id IS NOT NULL),
-    CHECK (purpose IN ('settles', 'returns') OR charges_micros = 0)
+    CHECK (purpose IN ('settles', 'returns') OR charges_micros = 0),
+    CHECK ((purpose = 'named') = (named_id IS NOT NULL))
 );
 COMMENT ON TABLE billing.bank_entries IS 'Append-only: what the bank booked on the account that pays, and what it is for.';
 COMMENT ON COLUMN billing.bank_entries.purpose IS
@@ -24,7 +26,8 @@ COMMENT ON COLUMN billing.bank_entries.purpose IS
     'because its payments are booked one by one.';
 CREATE UNIQUE INDEX bank_entries_settle_once ON billing.bank_entries (item_id) WHERE purpose = 'settles';
 CREATE UNIQUE INDEX bank_entries_return_once ON billing.bank_entries (item_id) WHERE purpose = 'returns';
-CREATE INDEX bank_entries_by_reference ON billing.bank_entries (reference);
+CREATE UNIQUE INDEX bank_entries_named_once ON billing.bank_entries (named_id) WHERE purpose = 'named';
+CREATE INDEX bank_entries_by_reference ON billing.bank_entries (account, reference);
 CREATE INDEX bank_entries_by_item ON billing.bank_entries (item_id);
 
 SELECT billing.make_append_only(ARRAY['bank_entries']);
@@ -77,9 +80,10 @@ BEGIN
                 THEN 'the payment has no such step' END
         INTO wrong FROM billing.payout_items i JOIN billing.payout_batches b USING (batch_id) WHERE i.item_id = NEW.item_id;
     ELSIF NEW.purpose = 'named' AND NOT EXISTS (
-            SELECT FROM billing.bank_entries e WHERE e.reference = NEW.reference AND e.purpose = 'unknown'
-            AND e.currency = NEW.currency AND e.amount_micros = -NEW.amount_micros) THEN
-        wrong := 'no total of this reference and amount is in suspense';
+            SELECT FROM billing.bank_entries e WHERE e.entry_id = NEW.named_id AND e.purpose = 'unknown' AND e.item_id IS NULL
+            AND e.account = NEW.account AND e.reference = NEW.reference AND e.currency = NEW.currency
+            AND e.amount_micros = -NEW.amount_micros) THEN
+        wrong := 'no total of this account, reference and amount is in suspense';
     END IF;
     IF wrong IS NULL AND EXISTS (
             SELECT FROM billing.due_of_bank_entries d WHERE d.subject_id = NEW.entry_id AND NOT EXISTS (
@@ -105,5 +109,5 @@ BEGIN
     GRANT SELECT ON billing.bank_entries, billing.due_of_bank_entries
         TO viewledger_billing, viewledger_approver, viewledger_auditor;
     GRANT INSERT (entry_id, account, statement, reference, booked_on, currency, amount_micros, charges_micros, item_id, purpose,
-                  reason, actor) ON billing.bank_entries TO viewledger_billing;
+                  reason, named_id, actor) ON billing.bank_entries TO viewledger_billing;
 END $$;

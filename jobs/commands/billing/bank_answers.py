@@ -5,7 +5,7 @@ from pathlib import Path
 
 from billing.errors import AcknowledgementError
 from billing.money import amount_text
-from billing.payouts.account_entries import NAMED, STEP_OF, UNKNOWN, AccountReport, BankEntry, mask
+from billing.payouts.account_entries import STEP_OF, UNKNOWN, AccountReport, BankEntry, mask
 from billing.payouts.answers import Answer
 from billing.payouts.file_answers import read_answer
 from billing.payouts.payouts import EXECUTED
@@ -100,26 +100,22 @@ def _sentence_of(each: BankEntry) -> str:
 def list_movements(environ: Mapping[str, str], *, unknown: bool, as_json: bool) -> ExitCode:
     """Print what the bank booked on the account that pays."""
     found = PostgresBankEntries(billing_connector(environ)).entries()
-    totals = {(each.entry.reference, -each.entry.amount_micros) for each in found if each.entry.purpose == NAMED}
+    totals = {each.named_id for each in found if each.named_id}
     if unknown:
-        found = [
-            each
-            for each in found
-            if each.entry.purpose == UNKNOWN and (each.entry.reference, each.entry.amount_micros) not in totals
-        ]
+        found = [each for each in found if each.purpose == UNKNOWN and each.entry_id not in totals]
     rows = [
         (
-            each.entry.booked_on.isoformat(),
+            each.booked_on.isoformat(),
             each.account,
-            each.entry.reference,
-            each.entry.purpose,
-            each.entry.item_id or "-",
-            each.entry.reason or "-",
-            amount_text(each.entry.amount_micros, each.entry.currency),
+            each.reference,
+            each.purpose,
+            each.item_id or "-",
+            each.reason or "-",
+            amount_text(each.amount_micros, each.currency),
         )
         for each in found
     ]
-    document = {"movements": [_document_of(each.entry) | {"account": each.account} for each in found]}
+    document = {"movements": [_document_of(each) for each in found]}
     header = ("booked", "account", "reference", "purpose", "payment", "reason", "amount")
     show(document, lambda: aligned(header, rows, left=6) if rows else "there are no movements", as_json=as_json)
     return ExitCode.OK
@@ -131,8 +127,8 @@ def reconcile_payouts(environ: Mapping[str, str], *, batch: str | None, as_json:
     connect = billing_connector(environ)
     if batch is not None:
         batch_of(connect, batch)
-    differences = PostgresPayouts(connect).differences(batch) + bank_differences(connect)
-    unbooked = unbooked_count(connect)
+    differences = PostgresPayouts(connect).differences(batch) + bank_differences(connect, batch)
+    unbooked = unbooked_count(connect, batch)
     note = [f"note: {unbooked} payments are settled by a file, and no statement of the bank shows them"]
     show(
         {"differences": differences, "unbooked_count": unbooked},

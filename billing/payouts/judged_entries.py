@@ -39,22 +39,23 @@ class JudgedReport:
 
 def judge(iban: str, entries: Iterable[AccountEntry], known: Known, booked: Iterable[BankEntry]) -> JudgedReport:
     """Return what is new in a report; `booked` has at least the rows of its references and of its payments."""
-    of_report = _Judge(iban, known, list(booked))
+    of_report = _Judge(iban, known, booked)
     for entry in sorted(entries, key=lambda each: each.amount_micros > 0):  # a return follows what it returns
         of_report.take(entry)
     return of_report.judged
 
 
 class _Judge:
-    def __init__(self, iban: str, known: Known, booked: list[BankEntry]) -> None:
+    def __init__(self, iban: str, known: Known, booked: Iterable[BankEntry]) -> None:
         self.judged = JudgedReport()
         self._iban = iban
         self._account = mask(iban)
         self._known = known
-        self._rows = booked
         self._of_item: dict[str | None, list[BankEntry]] = defaultdict(list)
+        self._of_reference: dict[tuple[str, str, str], list[BankEntry]] = defaultdict(list)
+        self._named: set[str] = set()
         for row in booked:
-            self._of_item[row.item_id].append(row)
+            self._keep(row)
 
     def take(self, entry: AccountEntry) -> None:
         """Add the rows of a movement, unless it is known."""
@@ -62,10 +63,8 @@ class _Judge:
         ids = list(self._ids(entry))
         before = [
             each
-            for each in self._rows
-            if (each.account, each.reference, each.currency) == (self._account, entry.reference, entry.currency)
-            and (each.amount_micros > 0) == (entry.amount_micros > 0)
-            and each.purpose != NAMED
+            for each in self._of_reference[self._account, entry.reference, entry.currency]
+            if (each.amount_micros > 0) == (entry.amount_micros > 0) and each.purpose != NAMED
         ]
         days = {each.booked_on for each in before} - {entry.booked_on}
         if days:
@@ -74,7 +73,7 @@ class _Judge:
                 f"{entry.booked_on}; ask the bank which day is right, or for one reference for each movement"
             )
             return
-        total = sum(each.amount_micros for each in before if not self._is_named(each))
+        total = sum(each.amount_micros for each in before if each.entry_id not in self._named)
         names_nothing = entry.is_fee or not any(each.item_id in self._known for each in entry.parts)
         if {each.entry_id for each in before} >= set(ids) or (
             before and names_nothing and total == entry.amount_micros
@@ -96,18 +95,20 @@ class _Judge:
             self._add(self._judged(entry, part, entry_id))
 
     def _add(self, row: BankEntry) -> None:
-        self._rows.append(row)
-        self._of_item[row.item_id].append(row)
+        self._keep(row)
         self.judged.new.append(row)
+
+    def _keep(self, row: BankEntry) -> None:
+        self._of_item[row.item_id].append(row)
+        self._of_reference[row.account, row.reference, row.currency].append(row)
+        if row.named_id is not None:
+            self._named.add(row.named_id)
 
     def _row(
         self, entry: AccountEntry, entry_id: str, amount_micros: int, *, purpose: str, reason: str = ""
     ) -> BankEntry:
         of_entry = (self._account, entry.statement, entry.reference, entry.booked_on, entry.currency)
         return BankEntry(entry_id, *of_entry, amount_micros, 0, None, purpose, reason[:500])
-
-    def _is_named(self, row: BankEntry) -> bool:
-        return any(each.named_id == row.entry_id for each in self._rows)
 
     def _ids(self, entry: AccountEntry) -> Iterator[str]:
         """Yield an id for each part, which any other report of it gives it, too."""

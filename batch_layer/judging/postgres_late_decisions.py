@@ -1,12 +1,7 @@
 """Read the decisions about late events from billing's journal in PostgreSQL."""
 
-from contextlib import closing
-
-import psycopg2
-
-from batch_layer.lake.postgres_connection import connected
+from batch_layer.lake.postgres_rows import read_rows
 from ingestion.contract.offsets import LogPlace
-from ingestion.contract.unavailable import Part, does_not_answer
 
 _ACCEPTED = """
     SELECT split_part(subject_id, ':', 1)::integer, split_part(subject_id, ':', 2)::bigint
@@ -22,9 +17,4 @@ class PostgresLateDecisions:
 
     def accepted(self) -> frozenset[LogPlace]:
         """See the port. A decision is final, so one row suffices."""
-        try:
-            with closing(connected(self._url)) as connection, connection.cursor() as cursor:
-                cursor.execute(_ACCEPTED)
-                return frozenset((partition, offset) for partition, offset in cursor)
-        except psycopg2.OperationalError as error:
-            raise does_not_answer(Part.POSTGRES, error) from error
+        return frozenset((partition, offset) for partition, offset in read_rows(self._url, _ACCEPTED))

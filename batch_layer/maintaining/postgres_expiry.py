@@ -7,8 +7,8 @@ from typing import Any
 from psycopg2.extensions import connection as Connection
 
 from batch_layer.lake.postgres_connection import connected
+from batch_layer.lake.postgres_errors import translated
 from batch_layer.maintaining.ports import Upkeep
-from batch_layer.versions.postgres_errors import translated
 
 
 class PostgresExpiry:

@@ -12,8 +12,8 @@ from batch_layer.archive.archive_files import FileStatus, Hours, RecordedFile
 from batch_layer.archive.removals import Removals
 from batch_layer.lake.content import Content, Place
 from batch_layer.lake.postgres_connection import connected
+from batch_layer.lake.postgres_errors import translated
 from batch_layer.reconciling.reconciliation import Days, Reconciliation
-from batch_layer.versions.postgres_errors import translated
 
 
 class PostgresReconciliations:

@@ -6,7 +6,8 @@ import psycopg2
 
 from batch_layer.errors import RefusedError
 from batch_layer.lake.postgres_connection import connected
-from batch_layer.versions.postgres_errors import translated
+from batch_layer.lake.postgres_errors import translated
+from batch_layer.lake.postgres_rows import read_rows
 
 _LABEL = "INSERT INTO published.version_labels (version, label, actor) VALUES (%s, %s, %s)"
 _LABELS = "SELECT version, label FROM published.current_labels"
@@ -25,6 +26,4 @@ def label_version(url: str, version: int, label: str, *, actor: str) -> None:
 
 def labels(url: str) -> dict[int, str]:
     """Return version → its name, of those that have one."""
-    with translated(), closing(connected(url)) as connection, connection, connection.cursor() as cursor:
-        cursor.execute(_LABELS)
-        return dict(cursor.fetchall())
+    return dict(read_rows(url, _LABELS))

@@ -2,7 +2,7 @@
 
 from batch_layer.errors import RefusedError
 from batch_layer.lake.postgres_connection import connected
-from batch_layer.versions.postgres_errors import translated
+from batch_layer.lake.postgres_errors import translated
 from ingestion.contract.offsets import LogGeneration, other_log
 
 _INSERT = """

@@ -6,10 +6,10 @@ from contextlib import closing
 from dataclasses import dataclass, field
 
 from batch_layer.lake.postgres_connection import connected
+from batch_layer.lake.postgres_errors import translated
 from batch_layer.versions.day_changes import DayChange, InvalidChange
 from batch_layer.versions.ports import VideoCount
 from batch_layer.versions.postgres_copy import array_of_numbers, array_of_texts, copy_rows
-from batch_layer.versions.postgres_errors import translated
 
 _COUNTS = "staging.video_counts"
 _COUNT_COLUMNS = "run_id, piece, video_id, views, billable_views"

@@ -14,9 +14,9 @@ from batch_layer.archive.archive_files import ArchivedFile
 from batch_layer.archive.removals import Removal
 from batch_layer.errors import RefusedError
 from batch_layer.lake.postgres_connection import connected
+from batch_layer.lake.postgres_errors import translated
 from batch_layer.versions.ports import RunEntry, StagedCounts
 from batch_layer.versions.postgres_copy import copy_rows
-from batch_layer.versions.postgres_errors import translated
 from ingestion.contract.attesting_keys import AttestingKeys
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogPlace, OffsetVector

@@ -46,7 +46,7 @@ def check_access(brokers: Brokers, needs: Mapping[str, Collection[str]]) -> None
         UnavailableError: see `is_accepted`.
     """
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # its page of retries adds nothing to our one sentence
-    if not is_accepted(brokers) or (brokers.user is None and brokers.certificate is None):
+    if not is_accepted(brokers) or not needs or (brokers.user is None and brokers.certificate is None):
         return
     may = rights(brokers, needs)
     for topic, wanted in needs.items():

@@ -1,13 +1,11 @@
 """`viewledger billing` as a user runs it: on a real PostgreSQL, with settled views from memory."""
 
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import psycopg2
 import pytest
@@ -21,6 +19,7 @@ from jobs.cli import main
 from jobs.exit_codes import ExitCode
 from tests.billing_fakes import Count, FakeSettledViews, published
 from tests.billing_postgres import own_database, put_in_force
+from tests.command_runs import RunsCommands
 from tests.postgres_people import second_person
 
 RATES = Path(__file__).parents[2] / "deploy" / "sample" / "rates.yaml"
@@ -28,8 +27,10 @@ DAY = date(2026, 10, 5)
 
 
 @dataclass
-class Scene:
+class Scene(RunsCommands):
     """A user's desk: files, a database, and the settled views that the next command finds."""
+
+    group = "billing"
 
     folder: Path
     views: FakeSettledViews
@@ -42,17 +43,6 @@ class Scene:
         code = main(["billing", "catalogue", "import", *files, f"--rates={RATES}", "--allow-removals=9"])
         put_in_force(os.environ["VIEWLEDGER_POSTGRES_URL"])
         return code
-
-    def run(self, *words: str) -> tuple[int, str, str]:
-        self.capture.readouterr()
-        code = main(["billing", *words])
-        shown = self.capture.readouterr()
-        return code, shown.out, shown.err
-
-    def document(self, *words: str) -> dict[str, Any]:
-        code, out, err = self.run(*words, "--json")
-        assert (code, err) == (ExitCode.OK, "")
-        return dict(json.loads(out))
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Any
 
 import psycopg2
 import pytest
@@ -20,9 +19,9 @@ from faults.postgres_database import administer
 from ingestion.contract.day_traffic import TrafficOutcome
 from ingestion.contract.refusals import DatabaseRule
 from ingestion.contract.traffic_groups import ReviewedGroup, TrafficDecision, TrafficGroup
-from jobs.cli import main
 from jobs.exit_codes import ExitCode
 from tests.billing_postgres import own_database
+from tests.command_runs import RunsCommands
 from tests.postgres_people import login_of, person
 
 GROUP = TrafficGroup(date(2026, 11, 18), "many", "ann", 2, "1f" * 16)
@@ -31,8 +30,10 @@ NAME = "2026-11-18/many/ann/2-1f1f1f1f1f1f"
 
 
 @dataclass
-class Office:
+class Office(RunsCommands):
     """One database, a login that decides, and what the current version has under review."""
+
+    group = "traffic"
 
     url: str
     reviewer: str
@@ -45,17 +46,6 @@ class Office:
     @property
     def decisions(self) -> PostgresTrafficDecisions:
         return PostgresTrafficDecisions(connector(self.reviewer, "viewledger_reviewer"))
-
-    def run(self, *words: str) -> tuple[int, str, str]:
-        self.capture.readouterr()
-        code = main(["traffic", *words])
-        shown = self.capture.readouterr()
-        return code, shown.out, shown.err
-
-    def document(self, *words: str) -> dict[str, Any]:
-        code, out, err = self.run(*words, "--json")
-        assert (code, err) == (ExitCode.OK, "")
-        return dict(json.loads(out))
 
     def decide(
         self, what: str, group: str = NAME, reason: str = "seen the fans", actor: str = "max"

@@ -66,7 +66,8 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         extra={
             "spark.sql.codegen.wholeStage": "false",
             "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-            "spark.ui.retainedStages": "1000",  # a law looks at every stage of a comparison
+            # a law looks at every stage of a comparison, and beyond this number the newest skipped ones go first
+            "spark.ui.retainedStages": "20000",
             "spark.hadoop.fs.file.impl": "com.globalmentor.apache.hadoop.fs.BareLocalFileSystem",
             PASSWORD_SETTING: PASSWORD,
             **for_analysts(free_ports()),

@@ -59,6 +59,18 @@ def check_access(brokers: Brokers, needs: Mapping[str, Collection[str]]) -> None
             )
 
 
+def check_answer(brokers: Brokers) -> None:
+    """Return if a broker accepts us; who would make a client to find out waits for all its retries.
+
+    Raises:
+        CommandError: see `is_accepted`.
+        UnavailableError: no broker can be reached, or see `is_accepted`.
+    """
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    if not is_accepted(brokers):
+        raise UnavailableError(Part.KAFKA, f"Kafka at {brokers} does not answer")
+
+
 def rights(brokers: Brokers, topics: Collection[str]) -> dict[str, tuple[str, ...]]:
     """Return what we may do with each topic, by Kafka's names; a topic that does not exist is left out."""
     try:

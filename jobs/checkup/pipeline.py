@@ -12,6 +12,7 @@ import psycopg2
 from batch_layer.archive.kafka_log_ends import KafkaLogEnds
 from batch_layer.versions.postgres_log_generations import PostgresLogGenerations
 from jobs.checkup.checks import CheckRow, bad, ok, warn
+from jobs.checkup.kafka_access import check_answer
 from jobs.checkup.servers import rows_of
 from jobs.local_stack.http_probe import http_is_ready
 from jobs.local_stack.ports import is_open
@@ -90,6 +91,7 @@ def partition_progress(environ: Mapping[str, str]) -> list[PartitionProgress]:
     """Return how far each partition is counted, from Kafka and Redis and no process of ours."""
     topic = TOPIC_VIDEO_VIEWS.read(environ)
     brokers = read_brokers(environ)
+    check_answer(brokers)
     url = PostgresConnection.from_environ(environ).url
     store = RedisSegmentStore.connect(
         RedisConnection.from_environ(environ).url, namespace=SPEED_NAMESPACE.read(environ)

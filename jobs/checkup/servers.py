@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 
@@ -19,6 +20,7 @@ from ingestion.contract.offsets import other_log
 from ingestion.contract.topics import TOPIC_CLOCK
 from ingestion.contract.unavailable import UnavailableError, one_line
 from jobs.checkup.checks import CheckRow, bad, ok, warn
+from jobs.checkup.kafka_access import check_answer
 from jobs.checkup.topics import TOPICS, admin_client, differences
 from jobs.errors import CommandError
 from jobs.local_stack.http_probe import http_get
@@ -52,21 +54,28 @@ def server_rows(environ: Mapping[str, str]) -> list[CheckRow]:
 
 
 def rows_of(checks: Mapping[str, Check], environ: Mapping[str, str]) -> list[CheckRow]:
-    """Return the rows of checks by their subjects; a server that does not answer makes only its own row bad."""
-    rows: list[CheckRow] = []
-    for subject, check in checks.items():
-        try:
-            rows += check(environ)
-        except (CommandError, BatchError, UnavailableError) as error:
-            rows.append(bad(subject, str(error), UP))
-        except (redis.RedisError, psycopg2.Error, kafka.errors.KafkaError, OSError) as error:
-            rows.append(bad(subject, f"does not answer: {one_line(error)}", UP))
-    return rows
+    """Return the rows of checks by their subjects; a server that does not answer makes only its own row bad.
+
+    All are done at once: who looks because something is down waits for the slowest answer, not for all of them.
+    """
+    with ThreadPoolExecutor(len(checks), thread_name_prefix="check") as threads:
+        found = threads.map(lambda subject: _rows_of(subject, checks[subject], environ), checks)
+        return [row for rows in found for row in rows]
+
+
+def _rows_of(subject: str, check: Check, environ: Mapping[str, str]) -> list[CheckRow]:
+    try:
+        return check(environ)
+    except (CommandError, BatchError, UnavailableError) as error:
+        return [bad(subject, str(error), UP)]
+    except (redis.RedisError, psycopg2.Error, kafka.errors.KafkaError, OSError) as error:
+        return [bad(subject, f"does not answer: {one_line(error)}", UP)]
 
 
 def kafka_rows(environ: Mapping[str, str]) -> list[CheckRow]:
     """Check the topics and their settings."""
     connection = KafkaConnection.from_environ(environ)
+    check_answer(connection.brokers)
     with admin_client(connection) as admin:
         found = differences(admin, connection)
     if not found:
@@ -79,6 +88,7 @@ def log_rows(environ: Mapping[str, str]) -> list[CheckRow]:
     topic = TOPIC_VIDEO_VIEWS.read(environ)
     brokers = read_brokers(environ)
     url = PostgresConnection.from_environ(environ).url
+    check_answer(brokers)
     with (
         closing(PostgresLogGenerations(url, topic)) as generations,
         closing(PostgresVersionStore(url)) as versions,
@@ -100,6 +110,7 @@ def log_rows(environ: Mapping[str, str]) -> list[CheckRow]:
 def broker_clock_rows(environ: Mapping[str, str]) -> list[CheckRow]:
     """Compare the broker's time, the append time of a record sent to the clock topic, with ours."""
     brokers = read_brokers(environ)
+    check_answer(brokers)
     producer = KafkaProducer(**brokers.of_python(), bootstrap_timeout_ms=5000, max_block_ms=5000)
     try:
         before = time.time()

@@ -1,6 +1,7 @@
 """Wire the operator's half of the portal to PostgreSQL, Kafka and the checks of `doctor`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 from batch_layer.errors import BatchError
@@ -8,8 +9,11 @@ from ingestion.contract.dead_letter import DeadLetter
 from ingestion.contract.printable import escaped
 from ingestion.contract.unavailable import Part, UnavailableError
 from jobs.checkup.checks import CheckVerdict
+from jobs.checkup.kafka_access import check_answer
 from jobs.checkup.pipeline import partition_progress, pipeline_rows
 from jobs.checkup.servers import server_rows
+from jobs.errors import CommandError
+from jobs.settings.brokers import read_brokers
 from jobs.wiring.dead_letters import open_replay
 from serving_layer.portal.ports import RefusedActionError
 from serving_layer.portal.postgres_operations import PostgresOperations
@@ -18,6 +22,15 @@ from speed_layer.kafka_dead_letter_replay import ReplayRefusedError
 
 DEAD_LETTERS_SHOWN = 100
 TEXT_SHOWN = 2_000
+
+
+@contextmanager
+def _kafka_as_a_part() -> Iterator[None]:
+    """Let a page name Kafka as what does not answer, whether it refuses us or cannot be read."""
+    try:
+        yield
+    except (BatchError, CommandError) as error:
+        raise UnavailableError(Part.KAFKA, str(error)) from error
 
 
 class OperatorServices:
@@ -46,6 +59,8 @@ class OperatorServices:
 
     def dead_letters(self) -> Sequence[DeadLetter]:
         """See the port."""
+        with _kafka_as_a_part():
+            check_answer(read_brokers(self._environ))
         newest = self._replay.newest(DEAD_LETTERS_SHOWN)
         return [
             replace(each, reasons=tuple(map(escaped, each.reasons)), text=escaped(each.text[:TEXT_SHOWN]))
@@ -62,10 +77,8 @@ class OperatorServices:
 
     def partitions(self) -> Sequence[PartitionRow]:
         """See the port."""
-        try:
+        with _kafka_as_a_part():
             found = partition_progress(self._environ)
-        except BatchError as error:
-            raise UnavailableError(Part.KAFKA, str(error)) from error
         return [PartitionRow(each.partition, each.lag, each.covered_ago_seconds, each.state) for each in found]
 
     def health(self) -> Sequence[PartHealth]:

@@ -101,6 +101,7 @@ def test_every_number_that_a_client_chooses_is_watched(url: str) -> None:
         "billing.payment_audit.line_index",  # below the number of lines that the statement says
         "billing.payment_audit.policy_version",  # which policy judged the views
         "billing.payment_audit.tier_index",  # a place in the contract
+        "billing.traffic_decisions.event_count",  # a property of the group that was decided on, below its hash
         "billing.transactions.payee_sequence",  # check_chain: the one before is there
         "billing.transitions.transition_index",  # check_transition: the one before is there
         "ingestion.replays.offset",  # a place in the log

@@ -1,9 +1,13 @@
 """How `doctor` judges the speed layer by what Kafka and Redis know of its partitions."""
 
+from collections.abc import Mapping
+from threading import Barrier
+
 import pytest
 
-from jobs.checkup.checks import CheckVerdict
-from jobs.checkup.pipeline import PartitionProgress, speed_row
+from jobs.checkup.checks import CheckRow, CheckVerdict, ok
+from jobs.checkup.pipeline import PartitionProgress, speed_row, speed_rows
+from jobs.checkup.servers import broker_clock_rows, kafka_rows, log_rows, rows_of
 
 CURRENT = PartitionProgress(0, 0, 0.4)
 
@@ -47,3 +51,19 @@ def test_a_repair_and_a_high_lag_that_shrinks_are_warnings() -> None:
 def test_a_log_that_no_process_ever_counted_is_a_warning() -> None:
     row = speed_row([PartitionProgress(number, None, None) for number in range(12)])
     assert (row.verdict, row.found) == (CheckVerdict.WARN, "no partition is counted yet")
+
+
+def test_no_check_waits_for_another() -> None:
+    met = Barrier(2, timeout=30)
+
+    def check(_: Mapping[str, str]) -> list[CheckRow]:
+        met.wait()
+        return [ok("met", "both are done at once")]
+
+    assert [row.verdict for row in rows_of({"one": check, "two": check}, {})] == [CheckVerdict.OK] * 2
+
+
+def test_a_broker_that_is_away_is_named_without_the_retries_of_a_client() -> None:
+    environ = {"VIEWLEDGER_KAFKA_BOOTSTRAP": "127.0.0.1:1", "VIEWLEDGER_POSTGRES_URL": "postgresql://127.0.0.1:1/a"}
+    checks = {"kafka": kafka_rows, "clock": broker_clock_rows, "log": log_rows, "speed": speed_rows}
+    assert {row.found for row in rows_of(checks, environ)} == {"Kafka at 127.0.0.1:1 does not answer"}
